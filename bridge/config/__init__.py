@@ -1,0 +1,1 @@
+"""The files that an operator writes, as typed things."""

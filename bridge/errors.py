@@ -1,0 +1,58 @@
+"""What can go wrong, and the exit status of each (README, "Exit statuses")."""
+
+from collections.abc import Iterable
+from typing import ClassVar, NamedTuple
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong. No field ever holds a value or a line of somebody's file."""
+
+    where: str  # the file, object, key or path; may be empty
+    what: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}" if self.where else self.what
+
+
+class BridgeError(Exception):
+    """Anything that stops a run for a reason we know: one problem or several at once."""
+
+    exit_status: ClassVar[int] = 1
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__(*problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "; ".join(map(str, self.problems))
+
+
+class ConfigError(BridgeError):
+    """The arguments, the environment file, a template or the env file are wrong."""
+
+    exit_status = 2
+
+
+class Refusal(BridgeError):
+    """The run would lose, overwrite or leak something, or a source or the cluster says no; nothing was written."""
+
+
+class Unavailable(BridgeError):
+    """Only temporary failures; nothing was written, and the same run may succeed later."""
+
+    exit_status = 75
+
+
+class Stopped(BridgeError):
+    """The run failed after its first write: some objects are written, some are not."""
+
+    exit_status = 5
+
+
+def combine(errors: Iterable[BridgeError]) -> BridgeError:
+    """Make one error of several: the first that is not temporary decides the exit status."""
+    found = list(errors)
+    problems = [problem for error in found for problem in error.problems]
+    lasting = [error for error in found if not isinstance(error, Unavailable)]
+    return type((lasting or found)[0])(*dict.fromkeys(problems))

@@ -1,0 +1,106 @@
+"""The objects that bridge works on, as it wants them, as they are, and what differs."""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal, NamedTuple
+
+from bridge.secret import SecretValue
+
+LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+class ObjectId(NamedTuple):
+    """A Secret or ConfigMap by kind and name; the namespace is the environment's."""
+
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.name}"
+
+
+class Layer(enum.IntEnum):
+    """Where a value comes from, highest first: a greater number is a lower layer."""
+
+    SOURCE = 1
+    ENV_FILE = 2
+    TEMPLATE = 3
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a key's value comes from.
+
+    `place` names the source's reference, the env file or the template. `manifest` is set where the
+    source gave the object's key itself and not a variable. `names` are the variables that the value
+    was made of, `revision` is the source's.
+    """
+
+    layer: Layer
+    place: str
+    manifest: bool = False
+    names: tuple[str, ...] = ()
+    revision: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """A key's value as bridge wants it."""
+
+    value: SecretValue
+    origin: Origin
+
+
+@dataclass(frozen=True, eq=False)
+class Desired:
+    """An object as bridge wants it: its own keys, labels and annotations, nobody else's."""
+
+    id: ObjectId
+    keys: Mapping[str, Entry]
+    type: str | None = None  # of a Secret; None for a ConfigMap
+    immutable: bool | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+class Field(NamedTuple):
+    """A field that a manager may own: ("data", KEY), ("labels", NAME), ("annotations", NAME), ("type", "") …
+
+    A ConfigMap's `binaryData` counts as "data" too: a key is in one of them, never in both.
+    """
+
+    section: str
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Manager:
+    """One entry of `metadata.managedFields`."""
+
+    name: str
+    operation: Literal["Apply", "Update"]
+    time: str  # RFC 3339; empty where the server gives none
+    fields: frozenset[Field]
+
+
+@dataclass(frozen=True, eq=False)
+class Live:
+    """An object as the cluster has it. The last-applied annotation is dropped, only `last_applied` tells of it."""
+
+    id: ObjectId
+    uid: str
+    resource_version: str
+    data: Mapping[str, SecretValue]
+    managers: tuple[Manager, ...]
+    type: str | None = None
+    immutable: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict, repr=False)
+    last_applied: bool = False
+    controller: str | None = None  # "ExternalSecret/x" where a controller owns the object
+    terminating: bool = False
+
+    def owners(self, item: Field) -> tuple[Manager, ...]:
+        """Return the managers that own a field, in the server's order."""
+        return tuple(manager for manager in self.managers if item in manager.fields)

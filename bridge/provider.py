@@ -1,0 +1,145 @@
+"""The contract between bridge and a provider: all that the author of a provider has to read.
+
+A provider is a frozen dataclass registered in the entry-point group `bridge.providers`. Its fields
+are its section under `providers:` in the environment file. It opens a session, and the session reads
+whole documents. bridge itself picks fields, caches, retries, bounds the time, runs sessions side by
+side and puts the reference in front of every error. `bridge.testing.contract` has the tests that each
+provider should pass.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Protocol, TypeAlias, runtime_checkable
+
+from bridge.errors import Problem, Refusal, Unavailable as _Unavailable
+from bridge.secret import Kind, SecretValue
+
+__all__ = [
+    "Checker",
+    "Context",
+    "Denied",
+    "Document",
+    "Kind",
+    "Node",
+    "NotFound",
+    "OptionError",
+    "Provider",
+    "ProviderError",
+    "Revision",
+    "SecretValue",
+    "Session",
+    "Unavailable",
+]
+
+Node: TypeAlias = "SecretValue | Sequence[Node] | Mapping[str, Node]"
+"""A tree as it stands in a document; every leaf is a SecretValue, also numbers, booleans and nulls."""
+
+
+@dataclass(frozen=True)
+class Revision:
+    """Which state of a document was read.
+
+    `id` is what the store calls it (a version number, a time). `order` grows with each newer
+    revision of the same document, or is None where the store has no order.
+    """
+
+    id: str
+    order: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Document:
+    """What one read returns: mappings (several where a file has several), or one opaque value."""
+
+    content: tuple[Mapping[str, Node], ...] | SecretValue
+    revision: Revision
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a provider may know of the run.
+
+    `base` is the environment file's folder: relative paths start there, and links may not lead out
+    of it. `environ` is the process's environment. `deadline` is a `time.monotonic()` in seconds.
+    """
+
+    base: Path
+    environ: Mapping[str, str]
+    deadline: float
+
+
+class ProviderError(Refusal):
+    """The document cannot be had, for a reason that trying again will not change.
+
+    `what` and `hint` are shown as they are: never a value, never a line of the document, never the
+    text of an exception that may hold one. Do not raise it inside an `except` block whose exception
+    may hold plaintext: Python keeps that one as the context of the new one.
+    """
+
+    def __init__(self, what: str, *, hint: str = "") -> None:
+        super().__init__(Problem("", what, hint))
+
+
+class NotFound(ProviderError):
+    """The document or the revision is absent, deleted or destroyed."""
+
+
+class Denied(ProviderError):
+    """The store knows us and refuses, or does not accept who we say we are (401, 403, no key)."""
+
+
+class Unavailable(_Unavailable):
+    """The store does not answer, or not now: network, 5xx, 429, sealed. `retry_after` is in seconds."""
+
+    def __init__(self, what: str, *, hint: str = "", retry_after: float | None = None) -> None:
+        super().__init__(Problem("", what, hint))
+        self.retry_after = retry_after
+
+
+class OptionError(Exception):
+    """A field of the provider's section is wrong; raised while the provider is built."""
+
+    def __init__(self, field: str, what: str, *, hint: str = "") -> None:
+        super().__init__(field, what, hint)
+        self.field = field
+        self.what = what
+        self.hint = hint
+
+
+class Session(Protocol):
+    """One run's work with a store. Where the store's own conventions set them, a session may carry
+    `retries: int` and `timeout: float` (seconds); bridge obeys them within the run's deadline."""
+
+    def read(self, path: str, revision: str | None = None) -> Document:
+        """Return the document; raises NotFound, Denied, Unavailable or ProviderError."""
+        ...
+
+    def close(self) -> None:
+        """Give back what the session holds: called once, also after a failure, while a read may be stuck."""
+        ...
+
+
+@runtime_checkable
+class Provider(Protocol):
+    """A frozen dataclass. Building it checks its fields (OptionError) and does no I/O; nor does `open`."""
+
+    concurrency: ClassVar[int]
+    """How many threads may be in `read` of one session at once; 1 means never two."""
+
+    def open(self, context: Context) -> Session:
+        """Start a session."""
+        ...
+
+
+@runtime_checkable
+class Checker(Protocol):
+    """Optional, on a provider, for `bridge check`: what can be told without a key and without a network."""
+
+    def check(self, path: str, context: Context) -> Iterable[Problem]:
+        """Yield what is wrong with the document; `where` is relative to the document, or empty."""
+        ...
+
+    def names(self, path: str, context: Context) -> frozenset[str] | None:
+        """Return the names of the document's fields, or None where they cannot be told."""
+        ...

@@ -1,0 +1,1 @@
+"""The documents that values come from, and how values are found in them."""

@@ -1,0 +1,1 @@
+"""What tests and the demo need: the contract of a provider and an embedded cluster."""

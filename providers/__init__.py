@@ -1,0 +1,1 @@
+"""The providers that come with bridge; installed under the name `bridge_providers`."""

@@ -1,0 +1,1 @@
+"""Reads SOPS-encrypted files without the `sops` program."""
