@@ -65,7 +65,7 @@ class Desired:
 
 
 class Field(NamedTuple):
-    """A field that a manager may own: ("data", KEY), ("labels", NAME), ("annotations", NAME), ("type", "") …
+    """A field that a manager may own: ("data", KEY), ("labels", NAME), ("annotations", NAME), ("type", "").
 
     A ConfigMap's `binaryData` counts as "data" too: a key is in one of them, never in both.
     """

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol, TypeAlias, runtime_checkable
 
-from bridge.errors import Problem, Refusal, Unavailable as _Unavailable
+from bridge.errors import Problem, Refusal
+from bridge.errors import Unavailable as _Unavailable
 from bridge.secret import Kind, SecretValue
 
 __all__ = [
@@ -108,8 +109,11 @@ class OptionError(Exception):
 
 
 class Session(Protocol):
-    """One run's work with a store. Where the store's own conventions set them, a session may carry
-    `retries: int` and `timeout: float` (seconds); bridge obeys them within the run's deadline."""
+    """One run's work with a store.
+
+    Where the store's own conventions set them, a session may carry `retries: int` and `timeout: float`
+    (seconds); bridge obeys them within the run's deadline.
+    """
 
     def read(self, path: str, revision: str | None = None) -> Document:
         """Return the document; raises NotFound, Denied, Unavailable or ProviderError."""

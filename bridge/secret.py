@@ -60,7 +60,7 @@ class SecretValue:
 
     def same_as(self, other: "SecretValue") -> bool:
         """Compare the bytes of two values in constant time; their kinds do not count."""
-        return hmac.compare_digest(self._bytes, other._bytes)
+        return hmac.compare_digest(self._bytes, other.reveal())
 
     def __repr__(self) -> str:
         return HIDDEN
