@@ -1,0 +1,124 @@
+"""The environment file: finding it, and reading it as one typed thing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+from bridge.config.findings import Findings, as_mapping
+from bridge.config.names import did_you_mean, quoted
+from bridge.config.reference import Reference
+from bridge.config.sections import KEYS, ClusterChoice, Sections, Variable
+from bridge.config.yamlfile import load_yaml_documents
+from bridge.errors import ConfigError, Problem
+from bridge.secret import SecretValue
+
+__all__ = [
+    "ClusterChoice",
+    "Environment",
+    "Variable",
+    "check_k8_env",
+    "config_folder",
+    "environment_names",
+    "load_environment",
+]
+
+SUFFIXES: Final = (".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What one environment file says. Its paths start at the file's folder."""
+
+    name: str
+    file: Path
+    id: str
+    namespace: str | None
+    templates: tuple[Path, ...]
+    env_file: Path | Literal["environment"] | None
+    secrets_from: Literal["sources", "any"]
+    infrastructure: Mapping[str, Literal["required", "secret"]]
+    sources: tuple[Reference, ...]
+    variables: Mapping[str, Variable]
+    # Not printed: somebody may write a credential there, although none belongs there.
+    providers: Mapping[str, Mapping[str, object]] = field(repr=False)
+    cluster: ClusterChoice
+
+    @property
+    def base(self) -> Path:
+        """The folder where relative paths start."""
+        return self.file.parent
+
+    def shown(self, path: Path) -> str:
+        """Return a path as it stands in the file."""
+        return str(path.relative_to(self.base) if path.is_relative_to(self.base) else path)
+
+
+def config_folder(argument: str | None, environ: Mapping[str, str]) -> Path:
+    """Return the folder of the environment files: `--config`, else $BRIDGE_CONFIG, else ./config."""
+    return Path(argument or environ.get("BRIDGE_CONFIG") or "config")
+
+
+def environment_names(folder: Path) -> tuple[str, ...]:
+    """Return the environments of a folder, sorted; ConfigError where it cannot be listed.
+
+    A name has no dot, so `staging.public.yaml` and `staging.sops.yaml` are none.
+    """
+    try:
+        files = [path for path in folder.iterdir() if path.suffix in SUFFIXES and "." not in path.stem]
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        what = "no such folder" if missing else f"cannot be listed: {(error.strerror or 'unknown reason').lower()}"
+        raise ConfigError(Problem(str(folder), what, "give it with --config or $BRIDGE_CONFIG")) from None
+    return tuple(sorted({path.stem for path in files}))
+
+
+def load_environment(folder: Path, name: str) -> Environment:
+    """Read the file of an environment; ConfigError with all that is wrong in it."""
+    file = _find(folder, name)
+    findings = Findings(str(file))
+    documents = [one.content for one in load_yaml_documents(file, str(file))] or [None]
+    if len(documents) > 1:
+        findings.note("must be one YAML document")
+    content = {} if documents[0] is None else as_mapping(documents[0], findings, KEYS)
+    environment = _environment(name, file, Sections(content, file.parent, findings))
+    if findings:
+        findings.fail()
+    return environment
+
+
+def check_k8_env(environment: Environment, values: Mapping[str, SecretValue], shown: str) -> None:
+    """Refuse an env file whose K8_ENV names another environment: it was made for that one."""
+    given = values.get("K8_ENV")
+    if given is not None and not given.same_as(SecretValue.of(environment.name)):
+        what = f"K8_ENV names another environment than {environment.name}"
+        raise ConfigError(Problem(shown, what, f"is `env_file` of {environment.file} the right one?"))
+
+
+def _find(folder: Path, name: str) -> Path:
+    names = environment_names(folder)
+    if name not in names:
+        listed = f"there are {', '.join(names)}" if names else "there is none"
+        hint = "an environment's name has no dot" if "." in name else did_you_mean(name, names)
+        raise ConfigError(Problem(str(folder), f"no environment {quoted(name)}; {listed}", hint))
+    files = [path for suffix in SUFFIXES if (path := folder / f"{name}{suffix}").exists()]
+    if len(files) > 1:
+        raise ConfigError(Problem(str(folder), f"{files[0].name} and {files[1].name} both exist", "remove one of them"))
+    return files[0] if files else folder / f"{name}{SUFFIXES[0]}"
+
+
+def _environment(name: str, file: Path, sections: Sections) -> Environment:
+    return Environment(
+        name=name,
+        file=file,
+        id=sections.id(),
+        namespace=sections.namespace(),
+        templates=sections.templates(),
+        env_file=sections.env_file(),
+        secrets_from=sections.secrets_from(),
+        infrastructure=sections.infrastructure(),
+        sources=sections.sources(),
+        variables=sections.variables(),
+        providers=sections.providers(),
+        cluster=sections.cluster(),
+    )

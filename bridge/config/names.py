@@ -1,0 +1,65 @@
+"""The rules for names, and how a wrong name is shown and the right one suggested."""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+_PART: Final = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
+_DNS_LABEL: Final = re.compile(_PART)
+_DNS_SUBDOMAIN: Final = re.compile(rf"{_PART}(?:\.{_PART})*")
+_QUALIFIED: Final = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_OBJECT_KEY: Final = re.compile(r"[-._a-zA-Z0-9]+")
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SHOWN: Final = 60
+
+
+def is_dns_label(name: str) -> bool:
+    """Say whether a name is a DNS label (RFC 1123): a namespace, for one."""
+    return len(name) <= 63 and _DNS_LABEL.fullmatch(name) is not None
+
+
+def is_dns_subdomain(name: str) -> bool:
+    """Say whether a name is a DNS subdomain as Kubernetes wants for objects; it bounds the whole, not the parts."""
+    return len(name) <= 253 and _DNS_SUBDOMAIN.fullmatch(name) is not None
+
+
+def is_object_key(key: str) -> bool:
+    """Say whether a Secret or a ConfigMap may have this key: it can become a file's name in a volume."""
+    return len(key) <= 253 and _OBJECT_KEY.fullmatch(key) is not None and key != "." and not key.startswith("..")
+
+
+def is_label_name(name: str) -> bool:
+    """Say whether a label or an annotation may have this name: [DNS subdomain/]NAME."""
+    prefix, slash, rest = name.rpartition("/")
+    return (not slash or is_dns_subdomain(prefix)) and _QUALIFIED.fullmatch(rest) is not None
+
+
+def is_label_value(value: str) -> bool:
+    """Say whether a label may have this value."""
+    return not value or _QUALIFIED.fullmatch(value) is not None
+
+
+def is_variable(name: str) -> bool:
+    """Say whether a name can stand in `${NAME}`."""
+    return _VARIABLE.fullmatch(name) is not None
+
+
+def shown(name: str) -> str:
+    """Show a name that may be any text: as it is where it is a short identifier, else quoted."""
+    return name if len(name) <= _SHOWN and is_variable(name) else quoted(name)
+
+
+def quoted(name: str) -> str:
+    """Show a name that breaks the rules: on one line, in ASCII, cut where it is long."""
+    return ascii(name if len(name) <= _SHOWN else f"{name[:_SHOWN]}...")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Make a hint of the known name that is closest to this one, or else of all of them."""
+    import difflib  # noqa: PLC0415 - costs milliseconds, and only a mistake needs it
+
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    if close:
+        return f"did you mean {close[0]}?"
+    return f"known here: {', '.join(names)}" if names else ""

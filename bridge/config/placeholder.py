@@ -1,0 +1,61 @@
+"""Placeholders in a template's text: ${NAME}, ${NAME:-default}, ${NAME-default} and ${NAME:?message}."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+_START: Final = re.compile(r"(\$?)\$\{")
+_INSIDE: Final = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?:(?P<operator>:-|-|:\?)(?P<rest>[^{}]*))?\}")
+HINT: Final = "write ${NAME}, ${NAME:-default}, ${NAME-default} or ${NAME:?message}; $${ stands for ${ itself"
+
+
+class PlaceholderError(ValueError):
+    """A `${` that begins no placeholder. `position` counts the characters before it, the text is not kept."""
+
+    def __init__(self, position: int) -> None:
+        super().__init__(f"malformed placeholder at character {position + 1}")
+        self.position = position
+
+
+@dataclass(frozen=True)
+class Placeholder:
+    """A place in a template's text that a variable fills.
+
+    Without a default it must be filled. `empty_is_unset` tells `:-` and `:?`, which treat an empty variable
+    as none, from `-` and the plain form. `message` is the author's word for when there is no value.
+    """
+
+    name: str
+    default: str | None = field(default=None, repr=False)
+    empty_is_unset: bool = False
+    message: str | None = None
+
+
+def parse_text(text: str) -> tuple[str | Placeholder, ...]:
+    """Split a text into plain text and placeholders, in order; PlaceholderError where a `${` is malformed.
+
+    `$${` is `${` itself, and `$NAME` is plain text. A default is plain text without braces: a brace in it
+    would be read in two ways, as in `${A:-${B}}`.
+    """
+    parts: list[str | Placeholder] = []
+    plain, end = "", 0
+    for start in _START.finditer(text):
+        plain += text[end : start.start()]
+        if start[1]:
+            plain, end = plain + "${", start.end()
+            continue
+        inside = _INSIDE.match(text, start.end())
+        if inside is None:
+            raise PlaceholderError(start.start())
+        parts += (plain, _placeholder(inside)) if plain else (_placeholder(inside),)
+        plain, end = "", inside.end()
+    plain += text[end:]
+    return (*parts, plain) if plain else tuple(parts)
+
+
+def _placeholder(inside: re.Match[str]) -> Placeholder:
+    name, operator, rest = inside.group("name", "operator", "rest")
+    if operator == ":?":
+        # Shown in one line later, however the template folds it.
+        return Placeholder(name, empty_is_unset=True, message=" ".join(rest.split()) or None)
+    return Placeholder(name, rest, empty_is_unset=operator == ":-")

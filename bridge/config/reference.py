@@ -1,0 +1,99 @@
+"""References: which field of which document of which provider."""
+
+import json
+import re
+from dataclasses import dataclass, replace
+from typing import Final
+
+from bridge.config.findings import Findings, as_mapping, as_text
+
+_PROVIDER: Final = re.compile(r"[A-Za-z0-9][-A-Za-z0-9_.]*")
+_PLAIN: Final = re.compile(r'[^@#"]+')
+_GRAMMAR: Final = re.compile(
+    rf"(?P<provider>{_PROVIDER.pattern}):(?P<path>[^@#]+)(?:@(?P<revision>[^@#]+))?(?:#(?P<field>[^@#.]+(?:\.[^@#.]+)*))?"
+)
+_KEYS: Final = ("provider", "path", "revision", "field")
+_HINT: Final = (
+    "write provider:path[@revision][#field[.field]], "
+    "or a mapping with provider, path, revision and field where one of them holds @ or #"
+)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A document of a provider, or one field of it. Without a revision it is the latest."""
+
+    provider: str
+    path: str
+    revision: str | None = None
+    field: str | None = None
+
+    @property
+    def document(self) -> "Reference":
+        """The document alone, without the field."""
+        return replace(self, field=None)
+
+    def __str__(self) -> str:
+        revision = "" if self.revision is None else f"@{_part(self.revision)}"
+        field = "" if self.field is None else f"#{_part(self.field)}"
+        return f"{self.provider}:{_part(self.path)}{revision}{field}"
+
+
+def is_provider_name(name: str) -> bool:
+    """Say whether a reference can name a provider so."""
+    return _PROVIDER.fullmatch(name) is not None
+
+
+def parse_reference(given: object, where: str) -> Reference:
+    """Read a reference as it stands in the environment file, a text or a mapping; ConfigError without its text."""
+    findings = Findings(where)
+    reference = _from_text(given) if isinstance(given, str) else _from_mapping(given, findings)
+    if reference is None and not findings:
+        findings.note("not a reference", _HINT)
+    if reference is None or findings:
+        findings.fail()
+    return reference
+
+
+def _from_text(given: str) -> Reference | None:
+    match = _GRAMMAR.fullmatch(given)
+    if match is None or not all(_is_clean(part) for part in match.groups() if part is not None):
+        return None
+    return Reference(**match.groupdict())
+
+
+def _from_mapping(given: object, at: Findings) -> Reference | None:
+    if not isinstance(given, dict):
+        return None
+    if len(given) == 1 and not given.keys() & {*_KEYS}:
+        at.note("a mapping and not a reference", "write provider:path without a blank after the colon")
+        return None
+    content = as_mapping(given, at, _KEYS)
+    parts = {key: _mapped(content[key], at.at(f".{key}")) for key in _KEYS if key in content}
+    for key in {"provider", "path"} - parts.keys():
+        at.note(f"{key} is missing")
+    provider, path = parts.get("provider"), parts.get("path")
+    if provider is None or path is None:
+        return None
+    if not is_provider_name(provider):
+        at.at(".provider").note("must be a provider's name")
+    return Reference(provider, path, parts.get("revision"), parts.get("field"))
+
+
+def _mapped(value: object, at: Findings) -> str | None:
+    # `revision: 3` is how a number is naturally written in YAML.
+    if isinstance(value, int) and not isinstance(value, bool) and at.where.endswith(".revision"):
+        return str(value)
+    text = as_text(value, at)
+    if text is not None and not _is_clean(text):
+        at.note("must not begin or end with a blank")
+    return text
+
+
+def _is_clean(part: str) -> bool:
+    return part == part.strip() and part.isprintable()
+
+
+def _part(text: str) -> str:
+    """Quote what the grammar cannot say, so that two references never look alike."""
+    return text if _PLAIN.fullmatch(text) else json.dumps(text)

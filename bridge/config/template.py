@@ -1,0 +1,94 @@
+"""The templates of an environment: which objects bridge may write, and all their keys."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+from bridge.config.environment import Environment
+from bridge.config.findings import Findings
+from bridge.config.manifest import Manifest, read_manifest
+from bridge.config.values import TemplateKey
+from bridge.config.yamlfile import load_yaml_documents
+from bridge.errors import ConfigError
+from bridge.objects import ObjectId
+
+__all__ = ["TemplateKey", "TemplateObject", "load_templates"]
+
+DEFAULT_TYPE: Final = "Opaque"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class TemplateObject:
+    """An object as all templates together say it, a later one's key, label or annotation over an earlier one's.
+
+    `type` is a Secret's, with the default of Kubernetes where none is given; None for a ConfigMap.
+    `places` are the files that speak of it, each once, in their order.
+    """
+
+    id: ObjectId
+    keys: Mapping[str, TemplateKey]
+    type: str | None
+    immutable: bool | None
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    places: tuple[str, ...]
+
+
+def load_templates(environment: Environment, namespace: str | None) -> tuple[TemplateObject, ...]:
+    """Read all templates, objects in the order of their first mention; ConfigError with all that is wrong in them.
+
+    Without a namespace (it is not known yet) the objects' own is not compared.
+    """
+    findings = Findings(str(environment.file))
+    manifests: dict[ObjectId, list[Manifest]] = {}
+    for path in environment.templates:
+        shown = environment.shown(path)
+        for manifest in _manifests(path, shown, namespace, findings.within(shown)):
+            manifests.setdefault(manifest.id, []).append(manifest)
+    if not manifests and not findings:
+        findings.at("templates").note("there is no object in them")
+    merged = tuple(_merged(id_, parts, findings) for id_, parts in manifests.items())
+    if findings:
+        findings.fail()
+    return merged
+
+
+def _manifests(path: Path, shown: str, namespace: str | None, findings: Findings) -> Iterator[Manifest]:
+    try:
+        documents = load_yaml_documents(path, shown)
+    except ConfigError as error:
+        findings.take(error)
+        return
+    for document in documents:
+        manifest = None
+        if document.content is not None:
+            manifest = read_manifest(document, namespace, findings)
+        if manifest is not None:
+            yield manifest
+
+
+def _merged(id_: ObjectId, manifests: list[Manifest], findings: Findings) -> TemplateObject:
+    keys: dict[str, TemplateKey] = {}
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    for manifest in manifests:
+        keys.update(manifest.keys)
+        labels.update(manifest.labels)
+        annotations.update(manifest.annotations)
+    type_ = _agreed("clashing types", manifests, lambda manifest: manifest.type, findings)
+    immutable = _agreed("clashing values of immutable", manifests, lambda manifest: manifest.immutable, findings)
+    places = tuple(dict.fromkeys(manifest.place for manifest in manifests))
+    default = DEFAULT_TYPE if id_.kind == "Secret" else None
+    return TemplateObject(id_, keys, type_ or default, immutable, labels, annotations, places)
+
+
+def _agreed(what: str, manifests: list[Manifest], get: Callable[[Manifest], T | None], findings: Findings) -> T | None:
+    """Return what the manifests say of a field that cannot be merged: the first to speak, which nobody contradicts."""
+    speaking = [manifest for manifest in manifests if get(manifest) is not None]
+    for manifest in speaking[1:]:
+        if get(manifest) != get(speaking[0]):
+            at = findings.within(f"{manifest.place} {manifest.id}")
+            at.note(f"{what}: line {manifest.line} says another than {speaking[0].place} line {speaking[0].line}")
+    return get(speaking[0]) if speaking else None

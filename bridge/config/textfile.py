@@ -1,0 +1,42 @@
+"""Reads one of the operator's files as text: regular, not too large, UTF-8."""
+
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+from bridge.errors import ConfigError, Problem
+
+LIMIT: Final = 16 * 1024 * 1024
+"""In bytes. An object holds 1 MiB at most, and a file of 1,000 usual objects is about 0.3 MiB."""
+
+
+def read_text(path: Path, shown: str) -> str:
+    """Return the text of a file, without a byte order mark.
+
+    A file that is not there is FileNotFoundError. One that cannot be read, that is no regular file (opening a
+    pipe would wait for ever), that is too large or no UTF-8 is ConfigError.
+    """
+    content = _read(path, shown)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+    # Raised here and not in the handler: the codec's error holds the file.
+    raise ConfigError(Problem(f"{shown} line {line}", "not valid UTF-8"))
+
+
+def _read(path: Path, shown: str) -> bytes:
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ConfigError(Problem(shown, "not a regular file"))
+            content = file.read(LIMIT + 1)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        reason = (error.strerror or "unknown reason").lower()
+        raise ConfigError(Problem(shown, f"cannot be read: {reason}")) from None
+    if len(content) > LIMIT:
+        raise ConfigError(Problem(shown, f"larger than {LIMIT // 1024 // 1024} MiB"))
+    return content

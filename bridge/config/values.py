@@ -1,0 +1,68 @@
+"""The value of one key in a template: text with placeholders, or base64."""
+
+import base64
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from bridge.config.findings import Findings
+from bridge.config.placeholder import HINT, Placeholder, PlaceholderError, parse_text
+from bridge.secret import Kind, SecretValue
+
+# With `validate`, Python still admits too much padding.
+_PADDING: Final = re.compile(r"[^=]*={0,2}")
+
+
+@dataclass(frozen=True, eq=False)
+class TemplateKey:
+    """What a template says for one key: the parts of its value in order, and the file that says it.
+
+    Text is wrapped, for a literal in a Secret is a secret. An empty text has no parts.
+    """
+
+    parts: tuple[SecretValue | Placeholder, ...]
+    place: str
+
+
+def text_key(text: str, place: str, at: Findings) -> TemplateKey | None:
+    """Read text with placeholders; None, with a note, where one is malformed."""
+    try:
+        parts = parse_text(text)
+    except PlaceholderError as error:
+        at.note(str(error), HINT)
+        return None
+    return TemplateKey(tuple(SecretValue.of(part) if isinstance(part, str) else part for part in parts), place)
+
+
+def secret_data_key(text: str, place: str, at: Findings) -> TemplateKey | None:
+    """Read a Secret's `data`: base64, or one placeholder that stands for the value itself."""
+    if "${" not in text:
+        return base64_key(text, place, at, "move it to stringData, or encode it")
+    try:
+        parts = parse_text(text.strip())
+    except PlaceholderError as error:
+        at.note(str(error), HINT)
+        return None
+    if len(parts) == 1 and isinstance(parts[0], Placeholder) and parts[0].default is None:
+        return TemplateKey((parts[0],), place)
+    at.note(
+        "data takes base64, or one placeholder without a default and without text around it", "move it to stringData"
+    )
+    return None
+
+
+def base64_key(text: str, place: str, at: Findings, hint: str = "encode it") -> TemplateKey | None:
+    """Read base64, in several lines too, as Kubernetes does."""
+    content = _decoded(text.replace("\n", "").replace("\r", ""))
+    if content is None:
+        at.note("not valid base64", hint)
+        return None
+    return TemplateKey((SecretValue(content, Kind.BYTES),), place)
+
+
+def _decoded(text: str) -> bytes | None:
+    try:
+        content = base64.b64decode(text, validate=True)
+    except ValueError:
+        return None
+    return content if len(text) % 4 == 0 and _PADDING.fullmatch(text) else None
