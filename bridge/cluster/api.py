@@ -1,0 +1,190 @@
+"""Calls of the Kubernetes API: what is tried again, and what a failure means for the caller."""
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import urlencode, urlsplit
+
+from bridge import __version__
+from bridge.cluster.answers import (
+    ApiError,
+    Cause,
+    Conflict,
+    Forbidden,
+    Invalid,
+    LostAnswer,
+    NotFound,
+    Unreachable,
+    Untrusted,
+    parse_object,
+    read_status,
+)
+from bridge.cluster.endpoint import Endpoint
+from bridge.cluster.refusals import Asked, refusal
+from bridge.cluster.transport import Answer, Failed, Request, Transport
+from bridge.errors import BridgeError, Problem
+
+__all__ = [
+    "Api",
+    "ApiError",
+    "Cause",
+    "Conflict",
+    "Forbidden",
+    "Invalid",
+    "LostAnswer",
+    "NotFound",
+    "Unreachable",
+    "Untrusted",
+]
+
+TRIES: Final = 4
+"""How often a request is sent at most, the first time included; one that got no answer in time, twice."""
+BACKOFF: Final = 0.2
+"""Seconds before the second try where the server names none; doubled for each further one."""
+_METHODS: Final = {"get": "GET", "list": "GET", "create": "POST", "update": "PUT", "patch": "PATCH", "delete": "DELETE"}
+
+
+@dataclass(frozen=True, eq=False)
+class _Call:
+    """One call of `Api.request`. `writes` is false where sending it twice can do no harm."""
+
+    asked: Asked
+    method: str
+    path: str
+    body: bytes | None = field(repr=False)
+    content_type: str
+    writes: bool
+
+
+class Api:
+    """One API server, for any number of threads.
+
+    `deadline` is the `time.monotonic()` at which all calls end, `call_timeout` the seconds that one try
+    may take from connecting to the last byte.
+    """
+
+    def __init__(self, endpoint: Endpoint, *, deadline: float, call_timeout: float = 10.0) -> None:
+        self._endpoint: Final = endpoint
+        self._deadline: Final = deadline
+        self._call_timeout: Final = call_timeout
+        self._prefix: Final = urlsplit(endpoint.url).path.rstrip("/")
+        self._transport: Final = Transport(endpoint)
+        self._server: Final = _name_server(endpoint)
+
+    def request(  # noqa: PLR0913 -- what HTTP has, by name
+        self,
+        verb: str,
+        path: str,
+        *,
+        target: str,
+        query: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        content_type: str = "application/json",
+    ) -> dict[str, Any]:
+        """Make one call and return the JSON object that the server answers.
+
+        `verb` is Kubernetes's (get, list, create, update, patch, delete), `target` what messages call
+        the object. Raises ApiError where the server refuses, Untrusted for a wrong certificate,
+        Unreachable for what is temporary, LostAnswer where a write may have been carried out.
+
+        Reads and dry-runs are tried again after what may be temporary, writes after a 429 only or
+        where they cannot have been sent whole.
+        """
+        full = f"{self._prefix}{path}{f'?{urlencode(query)}' if query else ''}"
+        writes = verb not in {"get", "list"} and (query or {}).get("dryRun") != "All"
+        asked = Asked(verb, path, target, self._endpoint.source)
+        result = self._settle(_Call(asked, _METHODS[verb], full, body, content_type, writes))
+        if isinstance(result, BridgeError):
+            raise result  # from here, where no local variable holds an answer's body
+        return result
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    def _settle(self, call: _Call) -> dict[str, Any] | BridgeError:
+        tries, renewed = 1, False
+        while True:
+            outcome = self._try(call)
+            if isinstance(outcome, Answer) and outcome.status == 401 and not renewed:
+                renewed = True
+                self._endpoint.renew()
+                self._transport.forget()
+                continue
+            delay = _delay(outcome, call, tries)
+            if delay is None or time.monotonic() + delay >= self._deadline:
+                return self._judge(outcome, call)
+            time.sleep(delay)
+            tries += 1
+
+    def _try(self, call: _Call) -> Answer | Failed:
+        headers = [("User-Agent", f"bridge/{__version__}"), ("Accept", "application/json")]
+        headers += [*self._endpoint.headers().items(), *self._endpoint.impersonation]
+        if call.body is not None:
+            headers.append(("Content-Type", call.content_type))
+        limit = min(self._call_timeout, self._deadline - time.monotonic())
+        if limit <= 0:
+            return Failed("was not asked: the time of this run is over", sent=False, timed_out=True)
+        return self._transport.exchange(Request(call.method, call.path, headers, call.body), limit)
+
+    def _judge(self, outcome: Answer | Failed, call: _Call) -> dict[str, Any] | BridgeError:
+        if isinstance(outcome, Failed):
+            return self._failure(outcome, call)
+        if 200 <= outcome.status < 300:
+            found = parse_object(outcome.body)
+            return self._unclear("answers with something that is not JSON", call) if found is None else found
+        if outcome.status >= 500:
+            return self._unclear(f"answers {outcome.status}", call)
+        if outcome.status == 429:
+            return self._unreachable("has too much to do (429)", call)
+        if outcome.status < 400:
+            return self._unreachable(f"answers with a redirect ({outcome.status}), which is not followed", call)
+        return refusal(outcome.status, read_status(outcome.body), call.asked, outcome.retry_after)
+
+    def _failure(self, failed: Failed, call: _Call) -> BridgeError:
+        if failed.untrusted:
+            hint = f"compare it with the certificate authority of {self._endpoint.source}"
+            return Untrusted(Problem(call.asked.target, f"{self._server} {failed.what}", hint))
+        return self._unclear(failed.what, call) if failed.sent else self._unreachable(failed.what, call)
+
+    def _unclear(self, what: str, call: _Call) -> BridgeError:
+        """Make the error for a request that was sent and got no clear answer."""
+        if not call.writes:
+            return self._unreachable(what, call)
+        return LostAnswer(Problem(call.asked.target, f"{self._server} {what}: the change may have been made or not"))
+
+    def _unreachable(self, what: str, call: _Call) -> BridgeError:
+        hint = f"check the network and the server in {self._endpoint.source}"
+        return Unreachable(Problem(call.asked.target, f"{self._server} {what}", hint))
+
+
+def _name_server(endpoint: Endpoint) -> str:
+    """Name the server and the proxy in front of it, without the proxy's credentials."""
+    if endpoint.proxy is None or endpoint.tls is None:
+        return f"the API server at {endpoint.url}"
+    proxy = urlsplit(endpoint.proxy)
+    return f"the API server at {endpoint.url} (proxy {proxy.hostname}:{proxy.port or 80})"
+
+
+def _delay(outcome: Answer | Failed, call: _Call, tries: int) -> float | None:
+    """Return the seconds to wait before the next try, or None where there should be none."""
+    if tries >= TRIES or not _is_temporary(outcome, call):
+        return None
+    if isinstance(outcome, Failed):
+        return None if outcome.timed_out and tries > 1 else _backoff(tries)
+    return outcome.retry_after if outcome.retry_after is not None else _backoff(tries)
+
+
+def _is_temporary(outcome: Answer | Failed, call: _Call) -> bool:
+    if isinstance(outcome, Failed):
+        return not outcome.untrusted and not (outcome.sent and call.writes)
+    if outcome.status == 500:  # of an apply it may also mean content that is wrong for ever
+        return call.method == "GET"
+    return outcome.status == 429 or (outcome.status > 500 and not call.writes)
+
+
+def _backoff(tries: int) -> float:
+    """Return seconds between half and all of what doubles with each try, so that runs do not march in step."""
+    return BACKOFF * 2.0 ** (tries - 1) * (0.5 + os.urandom(1)[0] / 510)

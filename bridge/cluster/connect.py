@@ -1,0 +1,225 @@
+"""From a pod's files or a kubeconfig to an `Endpoint`; the one place that knows the `kubernetes` package."""
+
+import math
+import ssl
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from threading import Lock, Thread
+from typing import Any, Final
+
+from bridge.cluster.credentials import Credentials, Fixed, TokenFile, checked_token, impersonation
+from bridge.cluster.endpoint import Endpoint
+from bridge.cluster.kubeconfig import Section, Selection, reason_of, select
+from bridge.cluster.proxy import checked_proxy, proxy_from
+from bridge.cluster.server import Server, read_server
+from bridge.cluster.tls import show_certificate, trusting
+from bridge.errors import ConfigError, Problem, Refusal, Unavailable
+from bridge.secret import SecretValue
+
+__all__ = ["Endpoint", "connect"]
+
+POD: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+"""Where a pod finds its service account's token and the cluster's certificate authority."""
+LIBRARY_LIMIT: Final = 30.0
+"""Seconds that `kubernetes.config` may take, which may ask an identity provider."""
+
+
+def connect(
+    kubeconfig: Path | None,
+    context: str | None,
+    environ: Mapping[str, str],
+    *,
+    deadline: float = math.inf,
+    pod: Path = POD,
+) -> Endpoint:
+    """Find the API server and our credentials for it.
+
+    In a pod its service account counts, and neither the kubeconfig nor the context. Elsewhere it is
+    the kubeconfig given, else $KUBECONFIG, else ~/.kube/config, with the context given or the current
+    one. ConfigError where a file is missing or wrong, or gives no credential; a credential plugin may
+    also end in Refusal or Unavailable. `deadline` is a `time.monotonic()` in seconds for such a plugin.
+    """
+    if environ.get("KUBERNETES_SERVICE_HOST") and (pod / "token").is_file():
+        return _in_pod(pod, environ)
+    return _outside(select(_files(kubeconfig, environ), context), environ, deadline)
+
+
+def _in_pod(pod: Path, environ: Mapping[str, str]) -> Endpoint:
+    source = "the pod's service account"
+    host, port = environ["KUBERNETES_SERVICE_HOST"], environ.get("KUBERNETES_SERVICE_PORT")
+    if not port:
+        raise ConfigError(Problem(source, "KUBERNETES_SERVICE_PORT is not set"))
+    url = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+    try:
+        authority = (pod / "ca.crt").read_bytes()
+    except OSError as error:
+        raise ConfigError(Problem(source, f"cannot read {pod / 'ca.crt'}: {reason_of(error)}")) from None
+    credentials = TokenFile(pod / "token", source, "token")
+    return Endpoint(
+        url=url,
+        tls=trusting(authority, f"{source}: {pod / 'ca.crt'}"),
+        headers=credentials.headers,
+        proxy=proxy_from(environ, url),
+        server_name=None,
+        source=source,
+        warnings=(),
+        renew=credentials.renew,
+    )
+
+
+def _files(kubeconfig: Path | None, environ: Mapping[str, str]) -> list[Path]:
+    if kubeconfig is not None:
+        return [kubeconfig]
+    listed = [Path(name) for name in environ.get("KUBECONFIG", "").split(":") if name]
+    if listed:
+        return listed
+    default = Path(environ.get("HOME") or "~", ".kube", "config").expanduser()
+    if not default.exists():
+        hint = "name one with cluster.kubeconfig in the environment's file, or with KUBECONFIG"
+        raise ConfigError(Problem(str(default), "there is no kubeconfig", hint))
+    return [default]
+
+
+def _outside(selection: Selection, environ: Mapping[str, str], deadline: float) -> Endpoint:
+    server = read_server(selection.cluster)
+    cluster, proxy = server.section, server.section.text("proxy-url")
+    credentials = _credentials(selection, server, environ, deadline)
+    return Endpoint(
+        url=server.url,
+        tls=server.tls,
+        headers=credentials.headers,
+        proxy=checked_proxy(proxy, cluster.where, "proxy-url") if proxy else proxy_from(environ, server.url),
+        server_name=cluster.text("tls-server-name"),
+        source=selection.source,
+        warnings=server.warnings(),
+        impersonation=impersonation(selection.user) if selection.user else (),
+        renew=credentials.renew,
+    )
+
+
+def _credentials(selection: Selection, server: Server, environ: Mapping[str, str], deadline: float) -> Credentials:
+    """Choose as kubectl does: a token before a plugin, a certificate beside both, and never anonymous."""
+    user = selection.user
+    if user is None:
+        raise ConfigError(Problem(selection.source, "names no user, and bridge does not go on anonymously"))
+    _refuse_two(user)
+    certified = _show_certificate(user, server.tls)
+    if path := user.text("tokenFile"):
+        return TokenFile(user.path(path), user.where, "tokenFile")
+    if token := user.text("token"):
+        return Fixed(checked_token(token, user.where, "token"))
+    if (plugin := user.section("exec")) is not None:
+        from bridge.cluster.exec_plugin import ExecPlugin  # noqa: PLC0415 -- start-up: few runs need it
+
+        return ExecPlugin(plugin, server, environ, deadline)
+    if user.has("auth-provider") or user.has("username"):
+        return _Library(selection, user, deadline)
+    if not certified:
+        raise user.wrong("holds no credential that can be used, and bridge does not go on anonymously")
+    return Fixed(None)
+
+
+def _refuse_two(user: Section) -> None:
+    """Refuse what kubectl refuses: it would not be clear who we are."""
+    tokens = user.has("token") or user.has("tokenFile")
+    if user.has("username") and (tokens or user.has("auth-provider")):
+        raise user.wrong("has a user name and another credential too")
+    if user.has("exec") and user.has("auth-provider"):
+        raise user.wrong("has exec and auth-provider too")
+
+
+def _show_certificate(user: Section, tls: ssl.SSLContext | None) -> bool:
+    certificate, key = user.content("client-certificate"), user.content("client-key")
+    if certificate is None and key is None:
+        return False
+    if certificate is None or key is None:
+        raise user.wrong("has no client-key" if key is None else "has no client-certificate")
+    if tls is not None:
+        show_certificate(tls, certificate, SecretValue(key), user.where)
+    return tls is not None
+
+
+class _Library:
+    """What `kubernetes.config` makes of a user whose credential we do not read ourselves.
+
+    It gives the Authorization header and nothing else: server, certificates, proxy and impersonation
+    are ours in every case. It may write a renewed token into the kubeconfig, as kubectl does.
+    """
+
+    def __init__(self, selection: Selection, user: Section, deadline: float) -> None:
+        self._where: Final = user.where
+        self._files: Final = ":".join(map(str, selection.files))
+        self._context: Final = selection.context
+        self._deadline: Final = deadline
+        self._lock: Final = Lock()
+        self._configuration: Any = None
+        _refuse_blind_renewal(user)
+        self.headers()
+
+    def headers(self) -> Mapping[str, str]:
+        """Return the header as the package has it now."""
+        with self._lock:
+            return {"Authorization": self._ask()}
+
+    def renew(self) -> None:
+        """Let the next request load the kubeconfig again."""
+        with self._lock:
+            self._configuration = None
+
+    def _ask(self) -> str:
+        answers: list[Any] = []
+        thread = Thread(target=self._load, args=(answers,), daemon=True)
+        thread.start()
+        thread.join(max(0.0, min(LIBRARY_LIMIT, self._deadline - time.monotonic())))
+        if thread.is_alive():
+            raise Unavailable(Problem(self._where, "the identity provider gives no answer in time"))
+        header = answers[0] if answers else None
+        if not isinstance(header, str) or not header.isascii() or not header.isprintable():
+            raise Refusal(
+                Problem(self._where, "the kubernetes package gets no credential out of it", "log in again with kubectl")
+            )
+        return header
+
+    def _load(self, answers: list[Any]) -> None:
+        """Append the header. A failure appends nothing: its text may hold anything of the kubeconfig."""
+        from tempfile import TemporaryDirectory  # noqa: PLC0415 -- start-up: few runs need it
+
+        from kubernetes.client import Configuration  # noqa: PLC0415 -- start-up: half a second
+        from kubernetes.config import load_kube_config  # noqa: PLC0415 -- start-up: half a second
+
+        try:
+            if self._configuration is None:
+                found = Configuration()
+                # The package writes keys to files; these go at once, and nobody else can read them.
+                with TemporaryDirectory() as folder:
+                    load_kube_config(  # type: ignore[no-untyped-call]
+                        self._files, self._context, client_configuration=found, temp_file_path=folder
+                    )
+                self._configuration = found
+            answers.append(self._configuration.get_api_key_with_prefix("BearerToken"))
+        except Exception:  # noqa: BLE001 -- whatever it is, there is no credential
+            return
+
+
+def _refuse_blind_renewal(user: Section) -> None:
+    """Refuse where the package would renew an OpenID token at a provider whose certificate it does not check."""
+    provider = user.section("auth-provider")
+    config = provider.section("config") if provider and provider.text("name") == "oidc" else None
+    if config is None or config.has("idp-certificate-authority") or config.has("idp-certificate-authority-data"):
+        return
+    if _is_old(config.text("id-token") or ""):
+        hint = "log in again with kubectl, or name the provider's idp-certificate-authority"
+        raise Refusal(Problem(config.where, "its id-token has expired and cannot be renewed safely", hint))
+
+
+def _is_old(token: str) -> bool:
+    """Say whether the package would take a JSON Web Token for expired: five minutes before it is."""
+    import json  # noqa: PLC0415 -- beside its only use
+    from base64 import urlsafe_b64decode  # noqa: PLC0415 -- beside its only use
+
+    try:
+        claims = json.loads(urlsafe_b64decode(token.split(".")[1] + "=="))
+        return float(claims["exp"]) - 300 <= time.time()
+    except (ValueError, LookupError, TypeError):
+        return False

@@ -1,0 +1,107 @@
+"""Who we are: credentials that stay or come from a file, and whom we impersonate."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from threading import Lock
+from typing import Final, Protocol
+from urllib.parse import quote
+
+from bridge.cluster.kubeconfig import Section, is_token, reason_of
+from bridge.errors import ConfigError, Problem
+from bridge.secret import SecretValue
+
+KEPT: Final = 60.0
+"""Seconds for which a token file's content is used before it is read again, as client-go does."""
+
+
+class Credentials(Protocol):
+    """Who we are, in headers. Safe to use from several threads."""
+
+    def headers(self) -> Mapping[str, str]:
+        """Return the headers for the next request, renewed where they have expired."""
+        ...
+
+    def renew(self) -> None:
+        """Forget what is kept: the server does not accept it."""
+        ...
+
+
+def bearer(token: SecretValue | None) -> Mapping[str, str]:
+    """Return the header that shows a token, or none where a certificate says who we are."""
+    return {} if token is None else {"Authorization": f"Bearer {token.reveal().decode('ascii')}"}
+
+
+def checked_token(text: str, where: str, name: str) -> SecretValue:
+    """Wrap a token if a header can hold it; ConfigError, without the token, if not."""
+    if not is_token(text):
+        raise ConfigError(Problem(where, f"{name} holds no token, or more than one line"))
+    return SecretValue.of(text)
+
+
+class Fixed:
+    """A token that never changes, or none beside a client certificate."""
+
+    def __init__(self, token: SecretValue | None) -> None:
+        self._token: Final = token
+
+    def headers(self) -> Mapping[str, str]:
+        """Return the same headers each time."""
+        return bearer(self._token)
+
+    def renew(self) -> None:
+        """Do nothing: there is no other token."""
+
+
+class TokenFile:
+    """A token in a file that somebody renews, such as a pod's; read again after `KEPT` seconds."""
+
+    def __init__(self, path: Path, where: str, name: str) -> None:
+        self._path: Final = path
+        self._where: Final = where
+        self._name: Final = name
+        self._lock: Final = Lock()
+        self._read_at = time.monotonic()
+        self._token: SecretValue | None = self._read()
+
+    def headers(self) -> Mapping[str, str]:
+        """Return the token as it was in the file within the last `KEPT` seconds."""
+        with self._lock:
+            if self._token is None or time.monotonic() - self._read_at >= KEPT:
+                self._read_at = time.monotonic()
+                self._token = self._read()
+            return bearer(self._token)
+
+    def renew(self) -> None:
+        """Let the next request read the file."""
+        with self._lock:
+            self._token = None
+
+    def _read(self) -> SecretValue:
+        try:
+            text = self._path.read_bytes().decode("ascii", "replace").strip()
+        except OSError as error:
+            what = f"{self._name}: cannot read {self._path}: {reason_of(error)}"
+            raise ConfigError(Problem(self._where, what)) from None
+        return checked_token(text, self._where, f"{self._name} {self._path}".strip())
+
+
+def impersonation(user: Section) -> tuple[tuple[str, str], ...]:
+    """Return the headers for a user's `as`, `as-uid`, `as-groups` and `as-user-extra`."""
+    headers = [("Impersonate-User", user.text("as")), ("Impersonate-Uid", user.text("as-uid"))]
+    headers += [("Impersonate-Group", group) for group in user.texts("as-groups")]
+    if extra := user.section("as-user-extra"):
+        # A header's name is no free text: Kubernetes wants it percent-encoded.
+        names = {name: f"Impersonate-Extra-{quote(name, safe='')}" for name in extra.fields}
+        headers += [(names[name], value) for name in names for value in extra.texts(name)]
+    found = tuple((name, _header(user, value)) for name, value in headers if value)
+    if found and not user.has("as"):
+        raise user.wrong("has as-groups, as-uid or as-user-extra, and no as")
+    return found
+
+
+def _header(user: Section, value: str) -> str:
+    """Return text as it stands in a header: its UTF-8 bytes, which http.client takes as Latin-1."""
+    if not value.isprintable():
+        raise user.wrong("impersonates a name with control characters")
+    return value.encode().decode("latin-1")

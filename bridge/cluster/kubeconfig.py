@@ -1,0 +1,201 @@
+"""Reading kubeconfig files: which cluster and which user a context means."""
+
+import re
+from binascii import a2b_base64
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from bridge.errors import ConfigError, Problem
+
+_Loader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_KINDS: Final = {"clusters": "cluster", "contexts": "context", "users": "user"}
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """A mapping of a kubeconfig with typed fields; an empty or null field counts as absent.
+
+    `where` names the file and the section. Relative paths start in the file's folder.
+    """
+
+    where: str
+    file: Path
+    fields: Mapping[str, object] = field(repr=False)
+
+    def wrong(self, what: str, hint: str = "") -> ConfigError:
+        """Make an error about this section."""
+        return ConfigError(Problem(self.where, what, hint))
+
+    def has(self, name: str) -> bool:
+        """Say whether a field is there and not empty."""
+        return self.fields.get(name) not in (None, "", [], {})
+
+    def text(self, name: str) -> str | None:
+        """Return a field that holds text."""
+        value = self.fields.get(name)
+        if value is not None and not isinstance(value, str):
+            raise self.wrong(f"{name} must be text")
+        return value or None
+
+    def flag(self, name: str) -> bool:
+        """Return a field that holds true or false."""
+        value = self.fields.get(name)
+        if value is not None and not isinstance(value, bool):
+            raise self.wrong(f"{name} must be true or false")
+        return bool(value)
+
+    def texts(self, name: str) -> list[str]:
+        """Return a field that holds a list of texts."""
+        value = self.fields.get(name)
+        if value is None:
+            return []
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise self.wrong(f"{name} must be a list of texts")
+        return value
+
+    def section(self, name: str) -> "Section | None":
+        """Return a field that holds a mapping."""
+        value = self.fields.get(name)
+        if value is None:
+            return None
+        return Section(f"{self.where}: {name}", self.file, self.mapping(value, name))
+
+    def mapping(self, value: object, name: str) -> Mapping[str, object]:
+        """Check that a value is a mapping whose keys are texts."""
+        if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+            raise self.wrong(f"{name} must be a mapping")
+        return value
+
+    def content(self, name: str) -> bytes | None:
+        """Return what the base64 of `NAME-data`, or else the file of `NAME`, holds."""
+        data, path = self.text(f"{name}-data"), self.text(name)
+        if data is not None:
+            return self._decoded(f"{name}-data", data)
+        return None if path is None else self.read(self.path(path), name)
+
+    def _decoded(self, name: str, data: str) -> bytes:
+        try:
+            decoded = a2b_base64("".join(data.split()), strict_mode=True)
+        except ValueError:
+            decoded = b""
+        if not decoded:
+            raise self.wrong(f"{name} is not base64")
+        return decoded
+
+    def path(self, text: str) -> Path:
+        """Return a path that stands in the file."""
+        return self.file.absolute().parent / text
+
+    def read(self, path: Path, name: str) -> bytes:
+        """Return what the file of a field holds."""
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise self.wrong(f"{name}: cannot read {path}: {reason_of(error)}") from None
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """A context, the files that it was looked for in, and what it leads to; a context may name no user."""
+
+    files: tuple[Path, ...]
+    context: str
+    source: str
+    cluster: Section
+    user: Section | None
+
+
+def reason_of(error: OSError) -> str:
+    """Return the system's words for an error, in the way of our messages."""
+    return (error.strerror or "the file cannot be read").lower()
+
+
+def select(files: Sequence[Path], context: str | None) -> Selection:
+    """Find a context, or the current one, in one kubeconfig or in several that count as one.
+
+    Several merge as kubectl merges them: the first file that has an entry, or a current-context,
+    gives it; those that are missing do not count as long as one is there.
+    """
+    documents = [_load(path) for path in files if len(files) == 1 or path.exists()]
+    if not documents:
+        raise ConfigError(Problem(":".join(map(str, files)), "none of these kubeconfig files is there"))
+    where = ":".join(document.where for document in documents)
+    contexts = _entries(documents, "contexts")
+    name = context or next(filter(None, (document.text("current-context") for document in documents)), None)
+    if name is None:
+        raise ConfigError(Problem(where, "has no current-context", _choice(contexts)))
+    if name not in contexts:
+        raise ConfigError(Problem(where, f'has no context "{name}"', _choice(contexts)))
+    return _resolve(documents, contexts[name], name)
+
+
+def _resolve(documents: Sequence[Section], found: Section, name: str) -> Selection:
+    cluster, user = found.text("cluster"), found.text("user")
+    clusters, users = _entries(documents, "clusters"), _entries(documents, "users")
+    if cluster not in clusters:
+        raise found.wrong("its cluster is not in the file" if cluster else "names no cluster")
+    if user is not None and user not in users:
+        raise found.wrong("its user is not in the file")
+    files = tuple(document.file.absolute() for document in documents)
+    return Selection(files, name, f"context {name} of {found.file}", clusters[cluster], users[user] if user else None)
+
+
+def _choice(contexts: Iterable[str]) -> str:
+    names = ", ".join(sorted(contexts))
+    return f"it has {names}" if names else "it has no context at all"
+
+
+def _entries(documents: Sequence[Section], kind: str) -> dict[str, Section]:
+    found: dict[str, Section] = {}
+    for document in documents:
+        found = _named(document, kind) | found
+    return found
+
+
+def _named(document: Section, kind: str) -> dict[str, Section]:
+    items = document.fields.get(kind) or []
+    if not isinstance(items, list):
+        raise document.wrong(f"{kind} must be a list")
+    found: dict[str, Section] = {}
+    for number, item in enumerate(items):
+        label = f"{kind}[{number}]"
+        entry = Section(f"{document.where}: {label}", document.file, document.mapping(item, label))
+        name = entry.text("name")
+        if name is None or name in found:
+            raise entry.wrong("has no name" if name is None else "has the name of an earlier one")
+        singular = _KINDS[kind]
+        fields = entry.mapping(entry.fields.get(singular) or {}, singular)
+        found[name] = Section(f'{document.where}: {singular} "{name}"', document.file, fields)
+    return found
+
+
+def _load(path: Path) -> Section:
+    top = Section(str(path), path, {})
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise top.wrong(f"cannot read this kubeconfig: {reason_of(error)}") from None
+    parsed, line = _parse(content)
+    if line is not None:
+        raise top.wrong(f"not valid YAML{line}")
+    return Section(top.where, path, top.mapping(parsed, "a kubeconfig"))
+
+
+def _parse(content: bytes) -> tuple[object, str | None]:
+    """Return the document and None, or None and where the parser gave up: its own text quotes the file."""
+    try:
+        return yaml.load(content, Loader=_Loader), None  # noqa: S506 -- the loader is one of the two safe ones
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        return None, f" at line {mark.line + 1}" if mark else ""
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return None, ""
+
+
+def is_token(text: str) -> bool:
+    """Say whether text can stand in a header as a token: visible ASCII only."""
+    return re.fullmatch(r"[!-~]+", text) is not None

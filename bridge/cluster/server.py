@@ -1,0 +1,43 @@
+"""The cluster section of a kubeconfig: where the server is and what it must prove."""
+
+import ssl
+from dataclasses import dataclass, field
+
+from bridge.cluster.endpoint import split_url
+from bridge.cluster.kubeconfig import Section
+from bridge.cluster.tls import trusting, trusting_anybody
+
+
+@dataclass(frozen=True, eq=False)
+class Server:
+    """A cluster as it was read: no TLS context for plain http; `authority` is PEM, None for the system's."""
+
+    section: Section
+    url: str
+    authority: bytes | None = field(repr=False)
+    tls: ssl.SSLContext | None
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return what an operator must know before anything is sent."""
+        if self.tls is None or self.tls.verify_mode is not ssl.CERT_NONE:
+            return ()
+        danger = "anybody on the way to the cluster can read and change the secrets"
+        return (f"{self.section.where}: insecure-skip-tls-verify is set: {danger}",)
+
+
+def read_server(cluster: Section) -> Server:
+    """Check a cluster section; ConfigError about its field."""
+    url = cluster.text("server")
+    if url is None:
+        raise cluster.wrong("has no server")
+    secure = split_url(url, cluster.where, "server").scheme == "https"
+    authority = cluster.content("certificate-authority")
+    return Server(cluster, url.rstrip("/"), authority, _tls(cluster, authority) if secure else None)
+
+
+def _tls(cluster: Section, authority: bytes | None) -> ssl.SSLContext:
+    if not cluster.flag("insecure-skip-tls-verify"):
+        return trusting(authority, cluster.where)
+    if authority is not None:
+        raise cluster.wrong("has a certificate authority and insecure-skip-tls-verify too")
+    return trusting_anybody()

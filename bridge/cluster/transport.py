@@ -1,0 +1,227 @@
+"""HTTP to the API server: kept connections, one exchange at a time, every wait bounded.
+
+Nothing here raises for what goes wrong on the way. A failure is returned, because an exception of
+`http.client` may hold what the server sent, and Python would keep it as the context of ours.
+"""
+
+import http.client
+import re
+import select
+import socket
+import ssl
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from bridge.cluster.endpoint import Endpoint
+from bridge.cluster.sockets import BoundedSocket, BoundedTlsSocket, dial, left
+
+MAX_ANSWER: Final = 64 << 20
+"""Bytes of the longest answer that is read."""
+_PIECE: Final = 1 << 20
+_WRONG_NAME: Final = frozenset({62, 64})  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
+_WRONG_TIME: Final = frozenset({9, 10})  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """What is sent: an HTTP method, a path below the endpoint's URL, headers in order, a body."""
+
+    method: str
+    path: str
+    headers: Sequence[tuple[str, str]] = field(repr=False)
+    body: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What came back, complete. `retry_after` is in seconds."""
+
+    status: int
+    retry_after: float | None
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Failed:
+    """No complete answer. `sent` says whether the whole request was handed over: then it may have been carried out."""
+
+    what: str  # goes on from "the API server at URL"
+    sent: bool
+    timed_out: bool = False
+    untrusted: bool = False
+
+
+class Transport:
+    """Connections to one endpoint, for any number of threads."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint: Final = endpoint
+        self._closed = False
+        # Appending to a list and popping from it are atomic, so threads need no lock.
+        self._idle: Final[list[_Connection]] = []
+        if endpoint.tls is not None:
+            endpoint.tls.sslsocket_class = BoundedTlsSocket
+
+    def exchange(self, request: Request, limit: float) -> Answer | Failed:
+        """Send a request and read its answer, all within `limit` seconds."""
+        connection = self._take(time.monotonic() + limit)
+        sent = reusable = False
+        try:
+            connection.send_all(request)
+            sent = True
+            answer = connection.read_answer()
+            reusable = answer.status != 401  # a connection may be tied to the certificate that was refused
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            return explain(error, sent=sent, limit=limit)
+        else:
+            return answer
+        finally:
+            self._put(connection, reusable=reusable)
+
+    def forget(self) -> None:
+        """Close the idle connections: they may carry a client certificate that has expired."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def close(self) -> None:
+        """Close the idle connections, and each of the others once its exchange is over."""
+        self._closed = True
+        self.forget()
+
+    def _take(self, deadline: float) -> "_Connection":
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_quiet():
+                connection.set_deadline(deadline)
+                return connection
+            connection.close()
+        return _Connection(self._endpoint, deadline)
+
+    def _put(self, connection: "_Connection", *, reusable: bool) -> None:
+        if reusable and connection.sock is not None and not self._closed:
+            self._idle.append(connection)
+        else:
+            connection.close()
+
+
+class _Connection(http.client.HTTPConnection):
+    """A connection whose every wait ends at a deadline."""
+
+    def __init__(self, endpoint: Endpoint, deadline: float) -> None:
+        parts = urlsplit(endpoint.url)
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        self._tls: Final = endpoint.tls
+        self._name: Final = endpoint.server_name or host
+        self._deadline = deadline
+        proxy = urlsplit(endpoint.proxy or "") if endpoint.tls is not None else None
+        if proxy is None or proxy.hostname is None:
+            super().__init__(host, port)
+        else:
+            super().__init__(proxy.hostname, proxy.port or 80)
+            self.set_tunnel(host, port, _proxy_headers(proxy.username, proxy.password))
+        self._create_connection = self._dial  # what http.client connects with
+
+    def set_deadline(self, deadline: float) -> None:
+        """Bound all that follows by a `time.monotonic()`."""
+        self._deadline = deadline
+        if isinstance(self.sock, (BoundedSocket, BoundedTlsSocket)):
+            self.sock.deadline = deadline
+
+    def connect(self) -> None:
+        """Connect, through the proxy if there is one, and shake hands."""
+        super().connect()
+        if self._tls is not None:
+            self.sock.settimeout(left(self._deadline))
+            # As bytes, the name needs no codec for international names, which is slow to import.
+            self.sock = self._tls.wrap_socket(self.sock, server_hostname=self._name.encode("ascii"))
+            self.set_deadline(self._deadline)
+
+    def _dial(self, address: tuple[str, int], *_: object) -> BoundedSocket:
+        return dial(*address, self._deadline)
+
+    def is_quiet(self) -> bool:
+        """Say whether a kept connection is still good: whatever can be read from it now is its end."""
+        if self.sock is None:
+            return False
+        poller = select.poll()
+        poller.register(self.sock, select.POLLIN)
+        return not poller.poll(0)
+
+    def send_all(self, request: Request) -> None:
+        """Hand the whole request to the system; after an error the server cannot have all of it."""
+        self.putrequest(request.method, request.path)
+        for name, value in request.headers:
+            self.putheader(name, value)
+        if request.body is not None:
+            self.putheader("Content-Length", str(len(request.body)))
+        self.endheaders(request.body)
+
+    def read_answer(self) -> Answer:
+        """Read an answer to its end; IncompleteRead where it ends early, ValueError where it is too long."""
+        response = self.getresponse()
+        body = bytearray()
+        while piece := response.read(_PIECE):
+            body += piece
+            if len(body) > MAX_ANSWER:
+                raise ValueError
+        if response.length:
+            raise http.client.IncompleteRead(b"")
+        return Answer(response.status, _seconds(response.getheader("Retry-After")), bytes(body))
+
+
+def _proxy_headers(user: str | None, password: str | None) -> Mapping[str, str]:
+    if user is None:
+        return {}
+    from binascii import b2a_base64  # noqa: PLC0415 -- beside its only use
+
+    pair = f"{unquote(user)}:{unquote(password or '')}".encode()
+    return {"Proxy-Authorization": f"Basic {b2a_base64(pair, newline=False).decode()}"}
+
+
+def _seconds(text: str | None) -> float | None:
+    """Read Retry-After in seconds; the API server sends no dates."""
+    return float(text) if text and re.fullmatch(r"[0-9]{1,6}", text) else None
+
+
+def explain(error: Exception, *, sent: bool, limit: float) -> Failed:
+    """Say what went wrong, in words of ours: an exception's text may quote the server."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Failed(_certificate(error.verify_code), sent, untrusted=True)
+    if isinstance(error, TimeoutError):
+        return Failed(f"did not answer within {limit:.3g} s", sent, timed_out=True)
+    return Failed(_network(error), sent)
+
+
+def _certificate(code: int) -> str:
+    if code in _WRONG_NAME:
+        return "shows a certificate for another name"
+    if code in _WRONG_TIME:
+        return "shows a certificate that is not valid at this time"
+    return "shows a certificate that is not signed by the certificate authority"
+
+
+def _network(error: Exception) -> str:
+    match error:
+        case ConnectionRefusedError():
+            return "refuses connections"
+        case socket.gaierror():
+            return "has a name that cannot be resolved"
+        case ConnectionError() | http.client.IncompleteRead() | ssl.SSLEOFError() | ssl.SSLZeroReturnError():
+            return "dropped the connection"
+        case ssl.SSLError():
+            reason = error.reason if re.fullmatch(r"[A-Z0-9_]{1,80}", error.reason or "") else "no reason"
+            return f"does not speak TLS with us ({reason})"
+        case OSError():
+            return _other(error)
+        case _:
+            return "does not answer in HTTP as it should"
+
+
+def _other(error: OSError) -> str:
+    tunnel = re.match(r"Tunnel connection failed: (\d{3})\b", str(error))
+    if tunnel:
+        return f"cannot be reached: the proxy answers {tunnel[1]}"
+    return f"cannot be reached: {(error.strerror or 'network error').lower()}"
