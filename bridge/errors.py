@@ -51,8 +51,10 @@ class Stopped(BridgeError):
 
 
 def combine(errors: Iterable[BridgeError]) -> BridgeError:
-    """Make one error of several: the first that is not temporary decides the exit status."""
+    """Make one error of several: the first that is not temporary decides the kind, and so the exit status."""
     found = list(errors)
-    problems = [problem for error in found for problem in error.problems]
-    lasting = [error for error in found if not isinstance(error, Unavailable)]
-    return type((lasting or found)[0])(*dict.fromkeys(problems))
+    problems = dict.fromkeys(problem for error in found for problem in error.problems)
+    lasting = next((error for error in found if not isinstance(error, Unavailable)), None)
+    if lasting is None:
+        return Unavailable(*problems)
+    return ConfigError(*problems) if isinstance(lasting, ConfigError) else Refusal(*problems)

@@ -73,7 +73,7 @@ class SecretValue:
 
     __eq__ = _refuse
     __ne__ = _refuse
-    __hash__ = _refuse  # type: ignore[assignment]
+    __hash__ = _refuse
     __len__ = _refuse
     __bool__ = _refuse
     __iter__ = _refuse

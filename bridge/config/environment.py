@@ -49,6 +49,11 @@ class Environment:
         """The folder where relative paths start."""
         return self.file.parent
 
+    @property
+    def references(self) -> tuple[Reference, ...]:
+        """Every reference of the file: the sources, then the variables' own."""
+        return (*self.sources, *(variable.reference for variable in self.variables.values()))
+
     def shown(self, path: Path) -> str:
         """Return a path as it stands in the file."""
         return str(path.relative_to(self.base) if path.is_relative_to(self.base) else path)

@@ -1,0 +1,87 @@
+"""Reads and rewrites `metadata.managedFields`.
+
+Format: https://kubernetes.io/docs/reference/using-api/server-side-apply/#managers (FieldsV1).
+"""
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from bridge.objects import Field, Manager
+
+SECTIONS: Final = {"f:data": "data", "f:binaryData": "data"}
+NESTED: Final = {"f:labels": "labels", "f:annotations": "annotations"}
+
+
+def read_managers(entries: Iterable[Mapping[str, Any]]) -> Iterator[Manager]:
+    """Yield the managers of the object itself; those of its subresources own none of our fields."""
+    for entry in entries:
+        if not entry.get("subresource"):
+            fields = frozenset(_fields(entry.get("fieldsV1") or {}))
+            yield Manager(entry.get("manager", ""), entry.get("operation", "Update"), entry.get("time", ""), fields)
+
+
+def _fields(tree: Mapping[str, Any]) -> Iterator[Field]:
+    for name, section in SECTIONS.items():
+        yield from _names(tree.get(name) or {}, section)
+    for name, section in NESTED.items():
+        yield from _names((tree.get("f:metadata") or {}).get(name) or {}, section)
+    for name in ("type", "immutable"):
+        if f"f:{name}" in tree:
+            yield Field(name)
+
+
+def _names(tree: Mapping[str, Any], section: str) -> Iterator[Field]:
+    for name in tree:
+        if name.startswith("f:"):
+            yield Field(section, name[2:])
+
+
+def reassigned(entries: list[dict[str, Any]], fields: frozenset[Field], manager: str) -> list[dict[str, Any]]:
+    """Return managedFields in which our Apply entry alone owns the fields."""
+    kept = copy.deepcopy(entries)
+    ours = next((one for one in kept if one.get("manager") == manager and one.get("operation") == "Apply"), None)
+    if ours is None:
+        ours = {"manager": manager, "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": {}}
+        kept.append(ours)
+    for item in fields:
+        moved = [_take(one["fieldsV1"], item) for one in kept if one is not ours and one.get("fieldsV1")]
+        path = next((path for path in moved if path), next(_paths(item)))
+        _put(ours["fieldsV1"], path)
+    return [one for one in kept if one.get("fieldsV1")]
+
+
+def _take(tree: dict[str, Any], item: Field) -> tuple[str, ...] | None:
+    """Remove a field from an entry's tree and drop what is empty then; return where it stood."""
+    for path in _paths(item):
+        node = tree
+        for name in path[:-1]:
+            node = node.get(name, {})
+        if path[-1] in node:
+            del node[path[-1]]
+            _drop_empty(tree, path[:-1])
+            return path
+    return None
+
+
+def _drop_empty(tree: dict[str, Any], path: tuple[str, ...]) -> None:
+    for depth in range(len(path), 0, -1):
+        parent = tree
+        for name in path[: depth - 1]:
+            parent = parent[name]
+        if not (parent[path[depth - 1]].keys() - {"."}):
+            del parent[path[depth - 1]]
+
+
+def _paths(item: Field) -> Iterator[tuple[str, ...]]:
+    if item.section == "data":
+        yield ("f:data", f"f:{item.name}")
+        yield ("f:binaryData", f"f:{item.name}")
+    else:
+        yield ("f:metadata", f"f:{item.section}", f"f:{item.name}")
+
+
+def _put(tree: dict[str, Any], path: tuple[str, ...]) -> None:
+    for name in path[:-1]:
+        tree = tree.setdefault(name, {})
+    tree[path[-1]] = {}

@@ -1,0 +1,171 @@
+"""Secrets and ConfigMaps in one namespace: read, server-side apply, reclaim, delete.
+
+Server-side apply: https://kubernetes.io/docs/reference/using-api/server-side-apply/
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+from bridge.cluster.api import Api, NotFound
+from bridge.cluster.managed_fields import read_managers, reassigned
+from bridge.errors import Problem, Refusal
+from bridge.objects import LAST_APPLIED, Desired, Field, Live, ObjectId
+from bridge.secret import Kind, SecretValue
+
+APPLY: Final = "application/apply-patch+yaml"
+JSON_PATCH: Final = "application/json-patch+json"
+PLURALS: Final[Mapping[str, str]] = {"Secret": "secrets", "ConfigMap": "configmaps"}
+
+
+class Objects:
+    """The objects of one namespace, written under one field manager. Safe to share between threads."""
+
+    def __init__(self, api: Api, namespace: str, manager: str) -> None:
+        self._api = api
+        self.namespace = namespace
+        self.manager = manager
+
+    def target(self, id_: ObjectId) -> str:
+        """Name an object for messages."""
+        return f"{id_} in namespace {self.namespace}"
+
+    def _path(self, id_: ObjectId) -> str:
+        return f"/api/v1/namespaces/{quote(self.namespace)}/{PLURALS[id_.kind]}/{quote(id_.name)}"
+
+    def get(self, id_: ObjectId) -> Live | None:
+        """Read one object; None where there is none."""
+        try:
+            return parse(self._api.request("get", self._path(id_), target=self.target(id_)), id_)
+        except NotFound:
+            return None
+
+    def apply(self, desired: Desired, live: Live | None, *, force: bool, dry_run: bool) -> Live:
+        """Apply the full set of our fields; a conflict or a stale resourceVersion raises Conflict."""
+        query = {"fieldManager": self.manager, "force": "true" if force else "false", **_dry(dry_run)}
+        answer = self._api.request(
+            "patch",
+            self._path(desired.id),
+            target=self.target(desired.id),
+            query=query,
+            body=json.dumps(_body(desired, live)).encode(),
+            content_type=APPLY,
+        )
+        return parse(answer, desired.id)
+
+    def reclaim(self, live: Live, fields: frozenset[Field], *, dry_run: bool) -> Live:
+        """Make us the only owner of fields whose value stays as it is.
+
+        An apply cannot do that: it shares a field of equal value. So the entries of managedFields are
+        rewritten, as client-go's csaupgrade does it.
+        """
+        raw = self._api.request("get", self._path(live.id), target=self.target(live.id))
+        entries = reassigned(raw["metadata"].get("managedFields", []), fields, self.manager)
+        patch = [
+            {"op": "replace", "path": "/metadata/managedFields", "value": entries},
+            {"op": "replace", "path": "/metadata/resourceVersion", "value": live.resource_version},
+        ]
+        answer = self._api.request(
+            "patch",
+            self._path(live.id),
+            target=self.target(live.id),
+            query={"fieldManager": self.manager, **_dry(dry_run)},
+            body=json.dumps(patch).encode(),
+            content_type=JSON_PATCH,
+        )
+        return parse(answer, live.id)
+
+    def delete(self, live: Live, *, dry_run: bool) -> None:
+        """Delete exactly the object that was read; Conflict where it is another one or has changed."""
+        options = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": {"uid": live.uid, "resourceVersion": live.resource_version},
+        }
+        self._api.request(
+            "delete",
+            self._path(live.id),
+            target=self.target(live.id),
+            query=_dry(dry_run),
+            body=json.dumps(options).encode(),
+        )
+
+
+def _dry(dry_run: bool) -> dict[str, str]:
+    return {"dryRun": "All"} if dry_run else {}
+
+
+def _body(desired: Desired, live: Live | None) -> dict[str, object]:
+    """Build what an apply sends. Here, and in no other place of the hot path, values are opened."""
+    metadata: dict[str, object] = {"name": desired.id.name}
+    if desired.labels:
+        metadata["labels"] = dict(desired.labels)
+    if desired.annotations:
+        metadata["annotations"] = dict(desired.annotations)
+    if live:
+        metadata["resourceVersion"] = live.resource_version
+    body: dict[str, object] = {"apiVersion": "v1", "kind": desired.id.kind, "metadata": metadata}
+    if desired.type:
+        body["type"] = desired.type
+    if desired.immutable is not None:
+        body["immutable"] = desired.immutable
+    for key, entry in desired.keys.items():
+        section, text = _encoded(desired.id.kind, entry.value)
+        values = body.setdefault(section, {})
+        assert isinstance(values, dict)
+        values[key] = text
+    return body
+
+
+def _encoded(kind: str, value: SecretValue) -> tuple[str, str]:
+    if kind == "Secret":
+        return "data", base64.b64encode(value.reveal()).decode()
+    if value.is_text():
+        return "data", value.reveal().decode()
+    return "binaryData", base64.b64encode(value.reveal()).decode()
+
+
+def parse(raw: Mapping[str, Any], id_: ObjectId) -> Live:
+    """Turn the API server's answer into a Live; its values are wrapped at once."""
+    metadata = raw.get("metadata", {})
+    annotations = dict(metadata.get("annotations") or {})
+    last_applied = annotations.pop(LAST_APPLIED, None) is not None
+    return Live(
+        id=id_,
+        uid=metadata.get("uid", ""),
+        resource_version=metadata.get("resourceVersion", ""),
+        data=dict(_data(raw, id_)),
+        managers=tuple(read_managers(metadata.get("managedFields") or ())),
+        type=raw.get("type") if id_.kind == "Secret" else None,
+        immutable=bool(raw.get("immutable")),
+        labels=dict(metadata.get("labels") or {}),
+        annotations=annotations,
+        last_applied=last_applied,
+        controller=_controller(metadata.get("ownerReferences") or ()),
+        terminating="deletionTimestamp" in metadata,
+    )
+
+
+def _data(raw: Mapping[str, Any], id_: ObjectId) -> Iterator[tuple[str, SecretValue]]:
+    for key, text in (raw.get("data") or {}).items():
+        yield key, _decoded(text, id_, key) if id_.kind == "Secret" else SecretValue.of(text)
+    for key, text in (raw.get("binaryData") or {}).items():
+        yield key, _decoded(text, id_, key)
+
+
+def _decoded(text: str, id_: ObjectId, key: str) -> SecretValue:
+    try:
+        return SecretValue(base64.b64decode(text), Kind.BYTES)
+    except (binascii.Error, TypeError):
+        broken = Problem(f"{id_} key {key}", "the API server's answer is not base64")
+    raise Refusal(broken)
+
+
+def _controller(references: Iterable[Mapping[str, Any]]) -> str | None:
+    for reference in references:
+        if reference.get("controller"):
+            return f"{reference.get('kind')}/{reference.get('name')}"
+    return None

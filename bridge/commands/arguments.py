@@ -1,0 +1,30 @@
+"""Turns the parsed arguments into what a run needs."""
+
+import argparse
+import os
+import time
+
+from bridge.config.environment import Environment, config_folder, environment_names, load_environment
+from bridge.errors import ConfigError, Problem
+from bridge.plan.build import Allowed
+from bridge.sync import Run
+
+
+def environment_of(args: argparse.Namespace) -> Environment:
+    """Load the environment that the argument or $K8_ENV names."""
+    folder = config_folder(args.config, os.environ)
+    name = args.environment or os.environ.get("K8_ENV")
+    if not name:
+        names = ", ".join(environment_names(folder)) or "none yet"
+        raise ConfigError(Problem("", "no environment is named", f"name one, or set K8_ENV; {folder} has {names}"))
+    return load_environment(folder, name)
+
+
+def run_of(args: argparse.Namespace) -> Run:
+    """Return the run that the flags ask for; its time starts now."""
+    allowed = Allowed(
+        shrink=getattr(args, "allow_shrink", False),
+        fallback=getattr(args, "allow_fallback", False),
+        prune=getattr(args, "prune", False),
+    )
+    return Run(os.environ, time.monotonic() + args.timeout, allowed)

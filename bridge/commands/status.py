@@ -1,0 +1,26 @@
+"""`bridge status`: which variables are used, where each comes from, whether the cluster has it."""
+
+import argparse
+import sys
+
+from bridge.commands.arguments import environment_of, run_of
+from bridge.report.status import status_data, status_text
+from bridge.report.talk import printable, say
+from bridge.report.write import write_json
+from bridge.sync import gather, prepare
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the table; 1 where a sync would be refused."""
+    run_ = run_of(args)
+    wanted = gather(environment_of(args), run_)
+    plan = prepare(wanted, run_).plan
+    data = status_data(plan, dict(wanted.resolution.unused))
+    if args.output == "json":
+        write_json(data)
+    else:
+        sys.stdout.write("\n".join(map(printable, status_text(data).split("\n"))))
+        sys.stdout.flush()
+    say("warning", plan.warnings)
+    say("error", plan.refusals)
+    return 1 if plan.refusals else 0

@@ -1,0 +1,68 @@
+"""Runs a function over many items on a few daemon threads: a stuck one never keeps the process."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Batch(Generic[Item, Result]):
+    """Items that threads work off; `results` grows until all is done, or somebody sets `stopped`."""
+
+    def __init__(self, function: Callable[[Item], Result], items: Iterable[Item]) -> None:
+        self.items = list(items)
+        self.results: dict[Item, Result] = {}
+        self.stopped = threading.Event()
+        self._function = function
+        self._waiting: queue.SimpleQueue[Item] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[tuple[Item, Result] | Exception | None] = queue.SimpleQueue()
+        self._running = 0
+        for item in self.items:
+            self._waiting.put(item)
+
+    def start(self, threads: int) -> None:
+        """Start the threads; each ends when nothing waits any more."""
+        self._running = min(threads, len(self.items))
+        for _ in range(self._running):
+            threading.Thread(target=self._work, daemon=True).start()
+
+    def _work(self) -> None:
+        while not self.stopped.is_set():
+            try:
+                item = self._waiting.get_nowait()
+            except queue.Empty:
+                break
+            try:
+                self._answers.put((item, self._function(item)))
+            except Exception as error:  # noqa: BLE001 - a bug: `finish` raises it in the caller's thread
+                self._answers.put(error)
+                break
+        self._answers.put(None)
+
+    def finish(self, deadline: float) -> dict[Item, Result]:
+        """Wait for the threads until `deadline` (a `time.monotonic()`); return what they have by then."""
+        while self._running:
+            try:
+                answer = self._answers.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                break
+            if isinstance(answer, Exception):
+                raise answer
+            if answer is None:
+                self._running -= 1
+            else:
+                self.results[answer[0]] = answer[1]
+        return self.results
+
+
+def each(
+    function: Callable[[Item], Result], items: Iterable[Item], *, threads: int, deadline: float
+) -> dict[Item, Result]:
+    """Return the result for every item that was done by the deadline, in no particular order."""
+    batch = Batch(function, items)
+    batch.start(threads)
+    return batch.finish(deadline)

@@ -1,0 +1,65 @@
+"""Compares a plan with what was written last: shrinking and falling back are never silent."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from bridge.errors import Problem
+from bridge.objects import Desired, Entry, Layer, Live, ObjectId, Origin
+from bridge.plan.memory import KeyMemory, Memory
+
+SHRINK_HINT = "if it is meant so, run again with --allow-shrink"
+FALLBACK_HINT = "restore the field, or run again with --allow-fallback"
+
+
+def shrinking(desired: Sequence[Desired], live: Mapping[ObjectId, Live | None], memory: Memory) -> Iterator[Problem]:
+    """Yield what would be lost in a way that needs --allow-shrink."""
+    yield from _lost_share(desired, memory)
+    for one in desired:
+        for key, entry in one.keys.items():
+            known = _known(memory, one.id, key)
+            where = f"{one.id} key {key}"
+            if known and known.origin and known.origin.manifest and entry.origin.layer is not Layer.SOURCE:
+                yield Problem(where, f"{known.origin.place} gave it last time and gives it no more", SHRINK_HINT)
+            elif _would_be_emptied(live.get(one.id), key, entry, known):
+                yield Problem(where, f"would become empty, as {entry.origin.place} now has it", SHRINK_HINT)
+
+
+def _lost_share(desired: Sequence[Desired], memory: Memory) -> Iterator[Problem]:
+    wanted = {one.id: one for one in desired}
+    before = {id_: one for id_, one in memory.objects.items() if not one.left}
+    objects = [str(id_) for id_ in before if id_ not in wanted]
+    if objects and len(objects) * 2 >= len(before):
+        what = f"{len(objects)} of {len(before)} objects left the templates: {', '.join(sorted(objects))}"
+        yield Problem("", what, SHRINK_HINT)
+        return
+    had = [(id_, key) for id_, one in before.items() for key in one.keys]
+    lost = [f"{id_} key {key}" for id_, key in had if id_ not in wanted or key not in wanted[id_].keys]
+    if len(had) >= 4 and len(lost) * 2 >= len(had):
+        yield Problem("", f"{len(lost)} of {len(had)} keys left the templates: {', '.join(sorted(lost))}", SHRINK_HINT)
+
+
+def _would_be_emptied(live: Live | None, key: str, entry: Entry, known: KeyMemory | None) -> bool:
+    if live is None or known is None or not entry.value.is_empty():
+        return False
+    before = live.data.get(key)
+    return before is not None and not before.is_empty()
+
+
+def falling_back(desired: Sequence[Desired], memory: Memory) -> Iterator[Problem]:
+    """Yield the keys that a lower layer would now give."""
+    for one in desired:
+        for key, entry in one.keys.items():
+            known = _known(memory, one.id, key)
+            if known is None or known.origin is None or known.origin.manifest:
+                continue  # a manifest's loss is shrinking
+            if entry.origin.layer > known.origin.layer:
+                what = f"came from {_place(known.origin)}, and would now come from {_place(entry.origin)}"
+                yield Problem(f"{one.id} key {key}", what, FALLBACK_HINT)
+
+
+def _place(origin: Origin) -> str:
+    return {Layer.ENV_FILE: "the env file", Layer.TEMPLATE: "the template"}.get(origin.layer, origin.place)
+
+
+def _known(memory: Memory, id_: ObjectId, key: str) -> KeyMemory | None:
+    known = memory.objects.get(id_)
+    return known.keys.get(key) if known else None

@@ -1,0 +1,119 @@
+"""Compares one object as it is wanted with the object as it is."""
+
+from collections.abc import Iterator, Mapping
+
+from bridge.errors import Problem
+from bridge.objects import Desired, Field, Live, Manager, Origin
+from bridge.plan.memory import ObjectMemory
+from bridge.plan.model import Action, Change, FieldChange, What
+from bridge.plan.ownership import CLIENT_SIDE_APPLY, Claim, claim, others
+
+
+def diff(desired: Desired, live: Live | None, memory: ObjectMemory | None, manager: str) -> Change:
+    """Return what an apply would do to this object. Pure; says nothing of whether it may."""
+    if live is None:
+        fields = tuple(FieldChange(item, What.ADD, origin) for item, origin in wanted(desired).items())
+        return Change(desired.id, Action.CREATE, desired, None, fields, restored=bool(memory and memory.uid))
+    fields = (*_kept_and_changed(desired, live, memory, manager), *_left(desired, live, manager))
+    fixed = desired.type == live.type and desired.immutable in (None, live.immutable)
+    same = fixed and all(one.what is What.KEEP for one in fields)
+    return Change(desired.id, Action.KEEP if same else Action.UPDATE, desired, live, fields)
+
+
+def wanted(desired: Desired) -> Mapping[Field, Origin | None]:
+    """Return every field that an apply of this object sends, and where a key's value comes from."""
+    return {
+        **{Field("data", key): entry.origin for key, entry in desired.keys.items()},
+        **{Field("labels", name): None for name in desired.labels},
+        **{Field("annotations", name): None for name in desired.annotations},
+    }
+
+
+def _kept_and_changed(desired: Desired, live: Live, memory: ObjectMemory | None, manager: str) -> Iterator[FieldChange]:
+    for item, origin in wanted(desired).items():
+        rivals = others(live, item, manager)
+        what = _what(desired, live, item, memory, manager)
+        yield FieldChange(item, what, origin, () if what is What.ADD else rivals)
+
+
+def _what(desired: Desired, live: Live, item: Field, memory: ObjectMemory | None, manager: str) -> What:
+    equal = _equal(desired, live, item)
+    owners = live.owners(item)
+    if equal is None:
+        return What.RESTORE if memory and memory.wrote(item) else What.ADD
+    if equal:
+        ours = len(owners) == 1 and owners[0].name == manager and owners[0].operation == "Apply"
+        return What.KEEP if ours else What.RECLAIM
+    return What.DRIFT if others(live, item, manager) else What.CHANGE
+
+
+def _equal(desired: Desired, live: Live, item: Field) -> bool | None:
+    """Compare one field; None where the live object does not have it."""
+    if item.section == "data":
+        value = live.data.get(item.name)
+        return None if value is None else value.same_as(desired.keys[item.name].value)
+    here, there = (desired.labels, live.labels) if item.section == "labels" else (desired.annotations, live.annotations)
+    return None if item.name not in there else here[item.name] == there[item.name]
+
+
+def _left(desired: Desired, live: Live, manager: str) -> Iterator[FieldChange]:
+    """Yield the fields that our manager still owns although no template names them any more."""
+    mine = {item for one in live.managers if one.name == manager and one.operation == "Apply" for item in one.fields}
+    for item in sorted(mine - wanted(desired).keys()):
+        if item.section in ("data", "labels", "annotations"):
+            rivals = others(live, item, manager)
+            yield FieldChange(item, What.RELEASE if rivals else What.REMOVE, None, rivals)
+
+
+def obstacles(change: Change, memory: ObjectMemory | None, manager: str) -> Iterator[Problem]:
+    """Yield the reasons why this change must not be made."""
+    live, desired = change.live, change.desired
+    if live is None or desired is None or change.action is Action.KEEP:
+        return
+    where = str(change.id)
+    if live.controller:
+        yield Problem(where, f"is controlled by {live.controller}", "let that controller go of it first")
+        return
+    if live.terminating:
+        yield Problem(where, "is being deleted", "see which finalizer holds it, and run again when it is gone")
+        return
+    yield from _fixed(change, desired, live)
+    for one in change.changed:
+        yield from _claimed(one, live, memory, manager, where)
+
+
+def _fixed(change: Change, desired: Desired, live: Live) -> Iterator[Problem]:
+    """Yield what Kubernetes never lets anybody change."""
+    where = str(change.id)
+    if desired.type != live.type:
+        what = f"has the type {live.type}, the template wants {desired.type}; Kubernetes does not change a type"
+        yield Problem(where, what, "delete the object, or keep its type in the template")
+    touched = any(one.field.section == "data" and one.what is not What.RECLAIM for one in change.changed)
+    if live.immutable and (touched or desired.immutable is False):
+        yield Problem(where, "is immutable and would have to change", "delete the object, then run again")
+
+
+def _claimed(one: FieldChange, live: Live, memory: ObjectMemory | None, manager: str, where: str) -> Iterator[Problem]:
+    if one.what in (What.ADD, What.CHANGE, What.RESTORE, What.REMOVE, What.RELEASE):
+        return
+    verdict = claim(live, one.field, manager, memory)
+    name = f"{where} {describe(one.field)}"
+    if verdict is Claim.OTHER_BRIDGE:
+        rival = next(rival.name for rival in one.by if rival.name.startswith("bridge/"))
+        yield Problem(name, f"is written by another environment of bridge, {rival}", "let one of the two write it")
+    elif verdict is Claim.FOREIGN:
+        yield Problem(name, f"belongs to {_names(one.by)}", "take it over with `bridge adopt`")
+
+
+def describe(item: Field) -> str:
+    """Name a field for a message: `key A`, `label B`, `annotation C`."""
+    return f"{ {'data': 'key', 'labels': 'label', 'annotations': 'annotation'}[item.section] } {item.name}".strip()
+
+
+def _names(managers: tuple[Manager, ...]) -> str:
+    return " and ".join(dict.fromkeys(f"{one.name} ({one.operation})" for one in managers))
+
+
+def overwritten_by_apply(change: Change) -> bool:
+    """Say whether `kubectl apply` put its own values over ours."""
+    return any(rival.name == CLIENT_SIDE_APPLY for one in change.fields if one.what is What.DRIFT for rival in one.by)

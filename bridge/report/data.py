@@ -1,0 +1,94 @@
+"""What a run tells, as plain data: the schema of `--output json`, and what the other reports are made from."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from bridge.errors import BridgeError, Problem
+from bridge.objects import Layer, Origin
+from bridge.plan.model import Action, Change, FieldChange, Plan, What
+
+SCHEMA: Final = "bridge/report/v1"
+LAYERS: Final = {Layer.SOURCE: "source", Layer.ENV_FILE: "env file", Layer.TEMPLATE: "template"}
+
+
+def plan_data(plan: Plan, *, show_config: bool = False) -> dict[str, Any]:
+    """Return a plan as data. No value is in it, unless ConfigMap literals are asked for."""
+    return {
+        "schema": SCHEMA,
+        "environment": plan.environment,
+        "namespace": plan.namespace,
+        "manager": plan.manager,
+        "objects": [_change(change, show_config=show_config) for change in plan.changes],
+        "summary": _summary(plan.changes),
+        "sources": {name: revision.id for name, revision in plan.sources.items()},
+        "refusals": problems(plan.refusals),
+        "warnings": problems(plan.warnings),
+    }
+
+
+def outcome_data(
+    data: dict[str, Any], written: Iterable[object], error: BridgeError | None, result: str
+) -> dict[str, Any]:
+    """Add to a plan's data what became of it."""
+    names = {str(id_) for id_ in written}
+    for one in data["objects"]:
+        one["written"] = f"{one['kind']}/{one['name']}" in names
+    return {**data, "result": result, "errors": problems(error.problems) if error else []}
+
+
+def problems(found: Iterable[Problem]) -> list[dict[str, str]]:
+    """Return problems as data."""
+    return [{"where": one.where, "what": one.what, "hint": one.hint} for one in found]
+
+
+def _summary(changes: Iterable[Change]) -> dict[str, int]:
+    counts = {action.value: 0 for action in Action}
+    for change in changes:
+        counts[change.action.value] += 1
+    return counts
+
+
+def _change(change: Change, *, show_config: bool) -> dict[str, Any]:
+    sections: dict[str, list[dict[str, Any]]] = {"data": [], "labels": [], "annotations": []}
+    for one in change.fields:
+        shown = show_config and _public(change, one)
+        sections[one.field.section].append(_field(one) | (_value(change, one) if shown else {}))
+    return {
+        "kind": change.id.kind,
+        "name": change.id.name,
+        "action": change.action.value,
+        "restored": change.restored,
+        "keys": sections["data"],
+        "labels": sections["labels"],
+        "annotations": sections["annotations"],
+    }
+
+
+def _field(one: FieldChange) -> dict[str, Any]:
+    return {
+        "name": one.field.name,
+        "what": one.what.value,
+        "origin": origin_data(one.origin) if one.origin else None,
+        "by": [{"manager": by.name, "operation": by.operation, "time": by.time} for by in one.by],
+    }
+
+
+def origin_data(origin: Origin) -> dict[str, Any]:
+    """Return a value's provenance as data."""
+    return {
+        "layer": LAYERS[origin.layer],
+        "place": origin.place,
+        "revision": origin.revision,
+        "variables": list(origin.names),
+    }
+
+
+def _public(change: Change, one: FieldChange) -> bool:
+    """Say whether a value may be shown: a ConfigMap's, and out of a plain file, not out of a store."""
+    stored = one.origin is None or one.origin.layer is Layer.SOURCE
+    return change.id.kind == "ConfigMap" and one.field.section == "data" and not stored and one.what is not What.REMOVE
+
+
+def _value(change: Change, one: FieldChange) -> dict[str, Any]:
+    assert change.desired is not None
+    return {"value": change.desired.keys[one.field.name].value.reveal().decode(errors="replace")}

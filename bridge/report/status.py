@@ -1,0 +1,95 @@
+"""The table of variables: who uses each, where it comes from, whether the cluster has it."""
+
+from typing import Any, Final
+
+from bridge.objects import ObjectId
+from bridge.plan.model import Change, FieldChange, Plan, What
+from bridge.report.data import SCHEMA, origin_data, problems
+from bridge.report.table import table
+from bridge.report.text import place
+
+STATES: Final = {
+    What.KEEP: "in sync",
+    What.ADD: "missing",
+    What.CHANGE: "outdated",
+    What.DRIFT: "drifted",
+    What.RESTORE: "removed by hand",
+    What.RECLAIM: "not ours alone",
+}
+
+
+def status_data(plan: Plan, unused: dict[str, tuple[str, ...]]) -> dict[str, Any]:
+    """Return one row for every key of every object, and what the sources hold beyond them."""
+    return {
+        "schema": SCHEMA,
+        "environment": plan.environment,
+        "namespace": plan.namespace,
+        "keys": [row for change in plan.changes if change.desired for row in _rows(change, plan)],
+        "left": [str(change.id) for change in plan.changes if change.desired is None],
+        "sources": [
+            {
+                "reference": name,
+                "revision": revision.id,
+                "written": _written(plan, name),
+                "ordered": revision.order is not None,
+                "unused": list(unused.get(name, ())),
+            }
+            for name, revision in plan.sources.items()
+        ],
+        "refusals": problems(plan.refusals),
+        "warnings": problems(plan.warnings),
+    }
+
+
+def _written(plan: Plan, source: str) -> str | None:
+    known = plan.memory.sources.get(source)
+    return known.id if known else None
+
+
+def _rows(change: Change, plan: Plan) -> list[dict[str, Any]]:
+    return [
+        {
+            "object": str(change.id),
+            "key": one.field.name,
+            "origin": origin_data(one.origin),
+            "state": STATES[one.what],
+            "changed": _changed(plan, change.id, one),
+        }
+        for one in change.fields
+        if one.field.section == "data" and one.origin
+    ]
+
+
+def _changed(plan: Plan, id_: ObjectId, one: FieldChange) -> str | None:
+    memory = plan.memory.objects.get(id_)
+    known = memory.keys.get(one.field.name) if memory else None
+    return known.changed if known else None
+
+
+def status_text(data: dict[str, Any]) -> str:
+    """Return the tables as text."""
+    keys = [("VARIABLE", "OBJECT", "KEY", "FROM", "STATE", "LAST CHANGE")]
+    keys += [
+        (
+            ", ".join(row["origin"]["variables"]) or "-",
+            row["object"],
+            row["key"],
+            place(row["origin"]),
+            row["state"],
+            row["changed"] or "-",
+        )
+        for row in data["keys"]
+    ]
+    sources = [("SOURCE", "REVISION", "WRITTEN LAST", "ORDER", "UNUSED FIELDS")]
+    sources += [
+        (
+            row["reference"],
+            row["revision"],
+            row["written"] or "-",
+            "guarded" if row["ordered"] else "none: an older revision is not noticed",
+            ", ".join(row["unused"]) or "-",
+        )
+        for row in data["sources"]
+    ]
+    left = "".join(f"{name} left the templates and is still in the cluster\n" for name in data["left"])
+    return table(keys) + "\n" + table(sources) + left

@@ -1,0 +1,28 @@
+"""Colour on a terminal, plain text everywhere else (https://no-color.org)."""
+
+import os
+from dataclasses import dataclass
+from typing import Final, TextIO
+
+COLOURS: Final = {"+": "32", "~": "33", "!": "35", "-": "31", "?": "2"}
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a stream wants its text."""
+
+    colour: bool
+
+    def bold(self, text: str) -> str:
+        """Return a heading."""
+        return f"\033[1m{text}\033[0m" if self.colour else text
+
+    def by_mark(self, mark: str, text: str) -> str:
+        """Return a line in the colour of its mark."""
+        code = COLOURS.get(mark)
+        return f"\033[{code}m{text}\033[0m" if self.colour and code else text
+
+
+def style_of(stream: TextIO) -> Style:
+    """Return how to write to a stream."""
+    return Style(stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb")

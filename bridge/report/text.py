@@ -1,0 +1,100 @@
+"""A plan and its outcome for people: one block an object, one line a key."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from bridge.report.style import Style
+
+MARKS: Final = {"create": "+", "update": "~", "keep": "=", "delete": "-", "leave": "?"}
+KEY_MARKS: Final = {
+    "add": "+",
+    "change": "~",
+    "drift": "!",
+    "restore": "!",
+    "reclaim": "!",
+    "remove": "-",
+    "release": "-",
+}
+ACTIONS: Final = {
+    "create": "to create",
+    "update": "to update",
+    "keep": "unchanged",
+    "delete": "to delete",
+    "leave": "left the templates, stays in the cluster (--prune deletes it)",
+}
+RESULTS: Final = {
+    "planned": "",
+    "unchanged": "nothing to do",
+    "written": "written",
+    "refused": "refused, nothing was written",
+    "failed": "failed, nothing was written",
+    "stopped": "stopped between writes; run again",
+    "interrupted": "interrupted",
+}
+
+
+def plan_text(data: dict[str, Any], style: Style) -> str:
+    """Return the whole report as text."""
+    return "\n".join(_lines(data, style)) + "\n"
+
+
+def _lines(data: dict[str, Any], style: Style) -> Iterator[str]:
+    yield style.bold(f"{data['environment']}: namespace {data['namespace']}, as {data['manager']}")
+    for one in data["objects"]:
+        if one["action"] != "keep":
+            yield ""
+            yield from _object(one, style)
+    yield ""
+    yield _summary(data["summary"]) + (f": {RESULTS[data['result']]}" if data.get("result") else "")
+
+
+def _object(one: dict[str, Any], style: Style) -> Iterator[str]:
+    written = " (written)" if one.get("written") else ""
+    note = ", somebody deleted it" if one["restored"] else ""
+    title = f"{MARKS[one['action']]} {one['kind']}/{one['name']}"
+    yield style.by_mark(MARKS[one["action"]], f"{title}  {ACTIONS[one['action']]}{note}{written}")
+    fields = [(label, field) for label, name in _SECTIONS for field in one[name] if field["what"] != "keep"]
+    width = max((len(label + field["name"]) for label, field in fields), default=0)
+    for label, field in fields:
+        mark = KEY_MARKS[field["what"]]
+        name = f"{label}{field['name']}"
+        yield style.by_mark(mark, f"    {mark} {name:<{width}}  {_story(field)}".rstrip())
+
+
+_SECTIONS: Final = (("", "keys"), ("label ", "labels"), ("annotation ", "annotations"))
+
+
+def _story(field: dict[str, Any]) -> str:
+    """Say what happens to a key and why, and where its value comes from."""
+    by = " and ".join(dict.fromkeys(_manager(one) for one in field["by"]))
+    what = {
+        "add": "new",
+        "change": "changed",
+        "drift": f"drift, changed by {by}",
+        "restore": "drift, somebody removed it",
+        "reclaim": f"value is right, but owned by {by}" if by else "value is right, but not owned by bridge",
+        "remove": "no template names it any more",
+        "release": f"no template names it any more; it stays, as {by} owns it too",
+    }[field["what"]]
+    origin = field["origin"]
+    parts = [what]
+    if origin:
+        parts.append(f"from {place(origin)}")
+    if "value" in field:
+        parts.append(f"= {field['value']!r}")
+    return "  ".join(parts)
+
+
+def _manager(one: dict[str, Any]) -> str:
+    return f"{one['manager']} ({one['operation']}{', ' + one['time'] if one['time'] else ''})"
+
+
+def place(origin: dict[str, Any]) -> str:
+    """Name where a value comes from, with its revision."""
+    return f"{origin['place']} @ {origin['revision']}" if origin["revision"] else str(origin["place"])
+
+
+def _summary(counts: dict[str, int]) -> str:
+    words = (("create", "to create"), ("update", "to update"), ("delete", "to delete"), ("leave", "left the templates"))
+    parts = [f"{counts[action]} {word}" for action, word in words if counts[action]]
+    return ", ".join([*parts, f"{counts['keep']} unchanged"])

@@ -1,0 +1,28 @@
+"""Writes a report to stdout in the chosen form."""
+
+import json
+import sys
+from typing import Any
+
+from bridge.report.style import style_of
+
+
+def write_report(data: dict[str, Any], form: str) -> None:
+    """Write a plan or an outcome as `text`, `json` or `markdown`."""
+    if form == "json":
+        write_json(data)
+    elif form == "markdown":
+        from bridge.report.markdown import plan_markdown  # noqa: PLC0415 - start-up: one form is used
+
+        sys.stdout.write(plan_markdown(data))
+    else:
+        from bridge.report.text import plan_text  # noqa: PLC0415
+
+        sys.stdout.write(plan_text(data, style_of(sys.stdout)))
+    sys.stdout.flush()
+
+
+def write_json(data: dict[str, Any]) -> None:
+    """Write data as JSON; every character outside ASCII is escaped, so no terminal is steered by a name."""
+    sys.stdout.write(json.dumps(data, indent=2) + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,48 @@
+"""The second layer: the env file, or the process's environment in its place."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bridge.config.dotenv import load_env_file
+from bridge.config.environment import Environment
+from bridge.errors import ConfigError, Problem
+from bridge.secret import SecretValue
+
+NAMESPACE = "K8S_NAMESPACE"
+
+
+@dataclass(frozen=True, eq=False)
+class EnvLayer:
+    """The second layer. `values` is None where the env file is absent: what it might hold is then not known."""
+
+    shown: str
+    values: Mapping[str, SecretValue] | None
+
+
+def load_env_layer(environment: Environment, environ: Mapping[str, str]) -> EnvLayer:
+    """Read the second layer; raises ConfigError for a file that is there and wrong."""
+    if environment.env_file is None:
+        return EnvLayer("", {})
+    if environment.env_file == "environment":
+        values = {name: SecretValue(os.fsencode(text)) for name, text in environ.items()}
+        return EnvLayer("the process's environment", values)
+    shown = environment.shown(environment.env_file)
+    try:
+        return EnvLayer(shown, load_env_file(environment.env_file, shown))
+    except FileNotFoundError:
+        return EnvLayer(shown, None)
+
+
+def namespace_of(environment: Environment, layer: EnvLayer) -> str:
+    """Return the namespace that the environment or its env file names; raises ConfigError where none does, or two."""
+    file = environment.shown(environment.file)
+    value = (layer.values or {}).get(NAMESPACE)
+    given = None if value is None else value.reveal().decode(errors="replace")
+    if environment.namespace is None and given is None:
+        absent = f"{layer.shown} does not exist" if layer.values is None else f"{NAMESPACE} is not set either"
+        raise ConfigError(Problem(file, f"no namespace is given, and {absent}", "add `namespace:`"))
+    if environment.namespace and given and environment.namespace != given:
+        what = f"{NAMESPACE} names another namespace than {file}, which says {environment.namespace}"
+        raise ConfigError(Problem(layer.shown, what, "make the two agree"))
+    return environment.namespace or str(given)

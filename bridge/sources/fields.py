@@ -1,0 +1,111 @@
+"""Picks a field of a document and makes one value of what is found."""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from typing import Final
+
+from bridge.provider import Document, Node
+from bridge.secret import Kind, SecretValue
+
+MANIFEST_KEYS: Final = frozenset({"apiVersion", "kind", "metadata"})
+
+
+class FieldError(Exception):
+    """A field is absent or unfit; the text says why and holds no value."""
+
+
+def top_level(document: Document) -> Mapping[str, Node]:
+    """Return the fields of all mappings of a document; FieldError for an opaque one and for a field given twice."""
+    if isinstance(document.content, SecretValue):
+        raise FieldError("is one opaque value and has no fields")
+    merged: dict[str, Node] = {}
+    for mapping in document.content:
+        twice = merged.keys() & mapping.keys()
+        if twice:
+            raise FieldError(f"several of its documents give {', '.join(sorted(twice))}")
+        merged.update(mapping)
+    return merged
+
+
+def is_manifests(document: Document) -> bool:
+    """Say whether any part of a document looks like a Kubernetes object."""
+    return not isinstance(document.content, SecretValue) and any(
+        mapping.keys() >= MANIFEST_KEYS for mapping in document.content
+    )
+
+
+def pick(document: Document, field: str | None) -> SecretValue:
+    """Return the value of a field (`a`, or `a.b` where no field has that very name), or the whole document.
+
+    What is chosen as a whole and has parts becomes compact JSON. FieldError where it is absent or null.
+    """
+    if field is None:
+        if isinstance(document.content, SecretValue):
+            return document.content
+        if len(document.content) == 1:
+            return as_value(document.content[0])
+        raise FieldError("has several documents; name a field")
+    node = _find(top_level(document), field)
+    if node is None:
+        raise FieldError(f"has no field {field}")
+    return as_value(node)
+
+
+def _find(node: Node, field: str) -> Node | None:
+    """Follow a dotted path; at each level the longest literal name wins over the nested one."""
+    if not isinstance(node, Mapping):
+        return None
+    if field in node:
+        return node[field]
+    parts = field.split(".")
+    for count in range(len(parts) - 1, 0, -1):
+        head = ".".join(parts[:count])
+        if head in node:
+            found = _find(node[head], ".".join(parts[count:]))
+            if found is not None:
+                return found
+    return None
+
+
+def as_value(node: Node) -> SecretValue:
+    """Make one value of a node; FieldError for null."""
+    if not isinstance(node, SecretValue):
+        return SecretValue.of(_json(node))
+    if node.kind is Kind.NULL:
+        raise FieldError("is null")
+    return node
+
+
+def _json(node: Node) -> str:
+    """Write compact JSON, numbers with their literal text, and keys in the document's order."""
+    if isinstance(node, SecretValue):
+        return _json_leaf(node)
+    if isinstance(node, Mapping):
+        return "{" + ",".join(f"{_quoted(key)}:{_json(child)}" for key, child in node.items()) + "}"
+    return "[" + ",".join(_json(child) for child in node) + "]"
+
+
+def _json_leaf(leaf: SecretValue) -> str:
+    if leaf.kind is Kind.NULL:
+        return "null"
+    if not leaf.is_text():
+        raise FieldError("holds bytes that are no text, so it cannot be written as JSON")
+    text = leaf.reveal().decode()
+    return text if leaf.kind in (Kind.NUMBER, Kind.BOOLEAN) else _quoted(text)
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def decoded(value: SecretValue) -> SecretValue:
+    """Decode a value that holds standard base64, white space around lines allowed; FieldError for anything else."""
+    try:
+        data = base64.b64decode(b"".join(value.reveal().split()), validate=True)
+    except binascii.Error:
+        data = None
+    if data is None:
+        raise FieldError("is not valid base64")
+    return SecretValue(data, Kind.BYTES)

@@ -1,0 +1,49 @@
+"""Finds environments of the same folder that would write the same key of the same object in the same cluster."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from bridge.config.environment import Environment, environment_names, load_environment
+from bridge.config.template import TemplateObject, load_templates
+from bridge.errors import ConfigError, Problem
+from bridge.sources.env_layer import load_env_layer, namespace_of
+
+
+def meeting_environments(
+    environment: Environment, namespace: str, templates: Sequence[TemplateObject], environ: Mapping[str, str]
+) -> Iterator[Problem]:
+    """Yield where this environment meets another. One whose own files are wrong is left to its own check."""
+    for name in environment_names(environment.base):
+        if name == environment.name:
+            continue
+        try:
+            other = load_environment(environment.base, name)
+            if not _may_share_cluster(environment, other) or _namespace(other, environ) != namespace:
+                continue
+            theirs = load_templates(other, namespace)
+        except ConfigError:
+            continue
+        yield from _meetings(environment, other, templates, theirs)
+
+
+def _namespace(other: Environment, environ: Mapping[str, str]) -> str:
+    return namespace_of(other, load_env_layer(other, environ))
+
+
+def _may_share_cluster(one: Environment, other: Environment) -> bool:
+    """Two clusters are known to differ only where both environments name theirs."""
+    names = [(e.cluster.kubeconfig, e.cluster.context) for e in (one, other)]
+    return names[0] == names[1] or (None, None) in names
+
+
+def _meetings(
+    environment: Environment, other: Environment, ours: Sequence[TemplateObject], theirs: Sequence[TemplateObject]
+) -> Iterator[Problem]:
+    where = environment.shown(environment.file)
+    hint = "give one of them another namespace, or name each one's cluster.context"
+    if environment.id == other.id:
+        yield Problem(where, f"the environment {other.name} has the same id in the same namespace", hint)
+    known = {(one.id, key) for one in theirs for key in one.keys}
+    for one in ours:
+        for key in one.keys:
+            if (one.id, key) in known:
+                yield Problem(where, f"the environment {other.name} also writes {one.id} key {key} there", hint)

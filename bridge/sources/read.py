@@ -1,0 +1,89 @@
+"""Reads every document once: providers side by side, within one deadline, what is temporary tried again."""
+
+import contextlib
+import random
+import time
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Final
+
+from bridge import errors
+from bridge.config.reference import Reference
+from bridge.errors import BridgeError, Problem, combine
+from bridge.parallel import Batch, each
+from bridge.provider import Context, Document, Provider, ProviderError, Session, Unavailable
+
+RETRIES: Final = 2  # where a session does not carry its own
+FIRST_PAUSE: Final = 0.2  # seconds; doubled for each further try
+CLOSE_WAIT: Final = 2.0  # seconds that a stuck `close` may cost
+LATE: Final = Unavailable("no answer in time", hint="try again, or allow more with --timeout")
+
+
+def read_documents(
+    providers: Mapping[str, Provider], references: Iterable[Reference], context: Context
+) -> Mapping[Reference, Document]:
+    """Read each document once; raises one error that names every document that cannot be had."""
+    wanted: dict[str, list[Reference]] = {}
+    for reference in dict.fromkeys(reference.document for reference in references):
+        wanted.setdefault(reference.provider, []).append(reference)
+    sessions: list[Session] = []
+    batches: list[Batch[Reference, Document | BridgeError]] = []
+    try:
+        for name, documents in wanted.items():
+            session = providers[name].open(context)
+            sessions.append(session)
+            batches.append(Batch(partial(_read, session, context.deadline), documents))
+            batches[-1].start(providers[name].concurrency)
+        answers = [(one, batch.finish(context.deadline).get(one, LATE)) for batch in batches for one in batch.items]
+    finally:
+        _close(sessions)
+    failures = [_located(reference, answer) for reference, answer in answers if isinstance(answer, BridgeError)]
+    if failures:
+        raise combine(failures)
+    return {reference: answer for reference, answer in answers if isinstance(answer, Document)}
+
+
+def _read(session: Session, deadline: float, reference: Reference) -> Document | BridgeError:
+    """Read one document, what is temporary several times."""
+    retries = getattr(session, "retries", RETRIES)
+    attempt = 0
+    while True:
+        answer = _read_once(session, reference)
+        if not isinstance(answer, Unavailable) or attempt == retries:
+            return answer
+        pause = answer.retry_after or FIRST_PAUSE * 2**attempt * random.uniform(1, 1.5)  # noqa: S311 - jitter
+        if time.monotonic() + pause >= deadline:
+            return answer
+        time.sleep(pause)
+        attempt += 1
+
+
+def _read_once(session: Session, reference: Reference) -> Document | BridgeError:
+    try:
+        return session.read(reference.path, reference.revision)
+    except BridgeError as error:
+        return error
+    except Exception as error:  # noqa: BLE001 - a provider's bug must not show what it had in hand
+        kind = type(error).__name__
+    return ProviderError(f"the provider failed ({kind})", hint="report it to the provider's author")
+
+
+def _close(sessions: list[Session]) -> None:
+    limit = time.monotonic() + CLOSE_WAIT
+    each(lambda index: _close_one(sessions[index]), range(len(sessions)), threads=len(sessions), deadline=limit)
+
+
+def _close_one(session: Session) -> None:
+    with contextlib.suppress(Exception):  # what was read stays right, and the error may hold a token
+        session.close()
+
+
+def _located(reference: Reference, error: BridgeError) -> BridgeError:
+    """Put the reference in front of each of a provider's problems."""
+    kind = errors.Unavailable if isinstance(error, errors.Unavailable) else errors.Refusal
+    return kind(
+        *(
+            Problem(f"{reference}: {one.where}" if one.where else str(reference), one.what, one.hint)
+            for one in error.problems
+        )
+    )

@@ -1,0 +1,242 @@
+"""The one path of every run: read everything, check everything, plan, try it dry, and only then write."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final, TypeVar
+
+from bridge.cluster.api import Api
+from bridge.cluster.changes import carry_out, try_dry
+from bridge.cluster.connect import connect
+from bridge.cluster.memory import MemoryStore
+from bridge.cluster.namespace import check_namespace
+from bridge.cluster.objects import Objects
+from bridge.config.environment import Environment, check_k8_env
+from bridge.config.template import TemplateObject, load_templates
+from bridge.errors import BridgeError, ConfigError, Problem, Stopped, Unavailable, combine
+from bridge.objects import Live, ObjectId
+from bridge.parallel import each
+from bridge.plan.build import Allowed, Found, Target, build, remember
+from bridge.plan.effect import after_dry_run
+from bridge.plan.memory import Memory, rebuilt
+from bridge.plan.model import Change, Plan
+from bridge.provider import Context, Provider
+from bridge.sources.env_layer import EnvLayer, load_env_layer, namespace_of
+from bridge.sources.neighbours import meeting_environments
+from bridge.sources.plugins import build_providers, referenced
+from bridge.sources.read import read_documents
+from bridge.sources.resolve import Resolution, resolve
+
+MANY: Final = 16  # from here on threads are worth their connections
+THREADS: Final = 8
+LATE: Final = Unavailable(Problem("the cluster", "no answer in time", "try again, or allow more with --timeout"))
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What every step of a run needs to know. `deadline` is a `time.monotonic()`."""
+
+    environ: Mapping[str, str]
+    deadline: float
+    allowed: Allowed = field(default_factory=Allowed)
+
+
+@dataclass(frozen=True, eq=False)
+class Files:
+    """What an environment's own files say."""
+
+    layer: EnvLayer
+    namespace: str
+    templates: tuple[TemplateObject, ...]
+    providers: Mapping[str, Provider]
+
+
+def load_files(environment: Environment, run: Run) -> Files:
+    """Read the env file and the templates, build the providers; raises one error with all that is wrong."""
+    errors: list[BridgeError] = []
+    layer = _attempt(lambda: load_env_layer(environment, run.environ), errors) or EnvLayer("", {})
+    _attempt(lambda: check_k8_env(environment, layer.values or {}, layer.shown), errors)
+    namespace = _attempt(lambda: namespace_of(environment, layer), errors)
+    templates = _attempt(lambda: load_templates(environment, namespace), errors) or ()
+    providers = _attempt(lambda: build_providers(environment, referenced(environment)), errors) or {}
+    if namespace and not errors:
+        meetings = tuple(meeting_environments(environment, namespace, templates, run.environ))
+        errors += [ConfigError(*meetings)] if meetings else []
+    if errors or not namespace:
+        raise combine(errors)
+    return Files(layer, namespace, templates, providers)
+
+
+def _attempt(step: Callable[[], Result], errors: list[BridgeError]) -> Result | None:
+    try:
+        return step()
+    except BridgeError as error:
+        errors.append(error)
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class Wanted:
+    """What an environment's files and sources say: everything before the cluster is asked."""
+
+    environment: Environment
+    namespace: str
+    resolution: Resolution
+
+
+def gather(environment: Environment, run: Run) -> Wanted:
+    """Read the files, then all sources; raises one error that holds everything that is wrong with them."""
+    files = load_files(environment, run)
+    context = Context(environment.base, run.environ, run.deadline)
+    documents = read_documents(files.providers, environment.references, context)
+    resolution = resolve(environment, files.namespace, files.templates, documents, files.layer)
+    return Wanted(environment, files.namespace, resolution)
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A plan that the API server has tried dry, and what is needed to carry it out."""
+
+    plan: Plan
+    objects: Objects
+    store: MemoryStore
+    run: Run
+
+
+def prepare(wanted: Wanted, run: Run) -> Prepared:
+    """Read the live objects, plan, and try every change dry. Writes nothing.
+
+    What speaks against the plan stands in its `refusals`; an error is raised where the cluster cannot be read.
+    """
+    environment = wanted.environment
+    endpoint = connect(environment.cluster.kubeconfig, environment.cluster.context, run.environ)
+    api = Api(endpoint, deadline=run.deadline)
+    if environment.cluster.namespace_uid:
+        check_namespace(api, wanted.namespace, environment.cluster.namespace_uid)
+    manager = f"bridge/{environment.id}"
+    objects = Objects(api, wanted.namespace, manager)
+    store = MemoryStore(api, wanted.namespace, environment.id, manager)
+    desired = wanted.resolution.desired
+    memory = store.read()
+    live = _read_live(objects, [one.id for one in desired], memory, run)
+    if memory is None or memory.lost:
+        memory = _rebuild(memory, live, manager, store.target)
+    target = Target(environment.name, wanted.namespace, manager)
+    plan = build(target, desired, wanted.resolution.sources, Found(live, memory), run.allowed)
+    loud = tuple(Problem("the cluster", warning) for warning in endpoint.warnings)
+    plan = replace(plan, warnings=(*loud, *wanted.resolution.warnings, *plan.warnings))
+    return Prepared(plan if plan.refusals else _try_dry(plan, objects, run), objects, store, run)
+
+
+def _read_live(
+    objects: Objects, ids: Sequence[ObjectId], memory: Memory | None, run: Run
+) -> Mapping[ObjectId, Live | None]:
+    """Read every object that the plan needs; raises one error for all that cannot be read."""
+    if run.allowed.prune and memory:
+        ids = list(dict.fromkeys((*ids, *memory.objects)))
+    answers = _on_each(objects.get, ids, run)
+    errors = [one for one in answers.values() if isinstance(one, BridgeError)]
+    if errors:
+        raise combine(errors)
+    return {id_: one for id_, one in answers.items() if not isinstance(one, BridgeError)}
+
+
+def _on_each(
+    function: Callable[[Item], Result], items: Sequence[Item], run: Run
+) -> Mapping[Item, Result | BridgeError]:
+    """Call the function on each item, on threads where there are many; an error stands in the result's place."""
+    caught = partial(_caught, function)
+    if len(items) < MANY:
+        return {item: caught(item) for item in items}
+    done = each(caught, items, threads=THREADS, deadline=run.deadline)
+    return {item: done.get(item, LATE) for item in items}
+
+
+def _caught(function: Callable[[Item], Result], item: Item) -> Result | BridgeError:
+    try:
+        return function(item)
+    except BridgeError as error:
+        return error
+
+
+def _rebuild(damaged: Memory | None, live: Mapping[ObjectId, Live | None], manager: str, target: str) -> Memory:
+    """Rebuild a lost memory. Where nothing is there that we wrote, this is simply the first run."""
+    reason = damaged.lost if damaged and damaged.lost else f"{target} is gone"
+    memory = rebuilt([one for one in live.values() if one], manager, reason)
+    return memory if damaged or memory.objects else Memory()
+
+
+def _try_dry(plan: Plan, objects: Objects, run: Run) -> Plan:
+    """Try every change on the API server without writing it; what it refuses becomes the plan's refusals."""
+    pending = {change.id: change for change in plan.changes if change.writes}
+    answers = _on_each(lambda id_: try_dry(objects, pending[id_]), list(pending), run)
+    errors = [one for one in answers.values() if isinstance(one, BridgeError)]
+    if errors:
+        error = combine(errors)
+        if isinstance(error, Unavailable):
+            raise error
+        return replace(plan, refusals=error.problems)
+    judged = {
+        id_: after_dry_run(pending[id_], answer)
+        for id_, answer in answers.items()
+        if not isinstance(answer, BridgeError)
+    }
+    return replace(
+        plan,
+        changes=tuple(judged[change.id][0] if change.id in judged else change for change in plan.changes),
+        warnings=(*plan.warnings, *(warning for _, warnings in judged.values() for warning in warnings)),
+    )
+
+
+@dataclass(eq=False)
+class Outcome:
+    """What became of a plan. `written` grows with each object, so that it is right at any moment."""
+
+    written: list[ObjectId] = field(default_factory=list)
+    error: BridgeError | None = None
+
+
+def apply(prepared: Prepared, outcome: Outcome) -> None:
+    """Carry out a plan and record in `outcome` what was written; a failed write stops the rest.
+
+    The memory is written before the first object as old and new together, after the last as new, so
+    that a run which dies in between is repaired by the next one.
+    """
+    plan, store = prepared.plan, prepared.store
+    pending = {change.id: change for change in plan.changes if change.writes}
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    try:
+        if pending:
+            store.write(plan.memory.union(remember(plan, {}, now)))
+        uids = _write_all(prepared, pending, outcome)
+        store.write(remember(plan, uids, now))
+    except BridgeError as error:
+        outcome.error = Stopped(*error.problems) if outcome.written else error
+
+
+def _write_all(prepared: Prepared, pending: Mapping[ObjectId, Change], outcome: Outcome) -> Mapping[ObjectId, str]:
+    """Write each change; raises what the first failed write was stopped by."""
+    uids: dict[ObjectId, str] = {}
+    failures: list[BridgeError] = []
+
+    def write(id_: ObjectId) -> None:
+        if failures:
+            return
+        try:
+            live = carry_out(prepared.objects, pending[id_])
+        except BridgeError as error:
+            failures.append(error)
+            return
+        outcome.written.append(id_)
+        if live:
+            uids[id_] = live.uid
+
+    answers = _on_each(write, list(pending), prepared.run)
+    failures += [one for one in answers.values() if isinstance(one, BridgeError)]
+    if failures:
+        raise combine(failures)
+    return uids

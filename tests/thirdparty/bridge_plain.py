@@ -1,0 +1,84 @@
+"""A provider as a third party would write it: it reads JSON files, and fails when it is told to."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from bridge.provider import (
+    Context,
+    Denied,
+    Document,
+    Kind,
+    Node,
+    NotFound,
+    OptionError,
+    Revision,
+    SecretValue,
+    Unavailable,
+)
+
+FAILURES = {
+    "unavailable": lambda: Unavailable("the store is asleep", retry_after=0.01),
+    "denied": lambda: Denied("the store does not know you", hint="log in"),
+}
+
+
+@dataclass(frozen=True)
+class Plain:
+    """Its section may say how it should fail."""
+
+    concurrency: ClassVar[int] = 2
+    fail: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.fail is not None and self.fail not in (*FAILURES, "bug", "hang"):
+            raise OptionError("fail", "must be a known failure")
+
+    def open(self, context: Context) -> "PlainSession":
+        return PlainSession(self, context.base)
+
+
+class PlainSession:
+    def __init__(self, provider: Plain, base: Path) -> None:
+        self.provider = provider
+        self.base = base
+
+    def read(self, path: str, revision: str | None = None) -> Document:
+        file = self.base / path
+        if self.provider.fail == "bug":
+            raise RuntimeError(file.read_text())
+        if self.provider.fail == "hang":
+            import threading  # noqa: PLC0415
+
+            threading.Event().wait()
+        if self.provider.fail:
+            raise FAILURES[self.provider.fail]()
+        if revision is not None or not file.exists():
+            raise NotFound("no such document")
+        content = json.loads(file.read_bytes())
+        if isinstance(content, str):
+            return Document(SecretValue.of(content), Revision("1"))
+        documents = content if isinstance(content, list) else [content]
+        return Document(tuple(_mapping(one) for one in documents), Revision("1"))
+
+    def close(self) -> None:
+        pass
+
+
+def _mapping(given: Mapping[str, Any]) -> Mapping[str, Node]:
+    return {key: _node(value) for key, value in given.items()}
+
+
+def _node(given: Any) -> Node:
+    if isinstance(given, dict):
+        return _mapping(given)
+    if isinstance(given, list):
+        return [_node(one) for one in given]
+    if given is None:
+        return SecretValue(b"", Kind.NULL)
+    if isinstance(given, str):
+        return SecretValue.of(given)
+    kind = Kind.BOOLEAN if isinstance(given, bool) else Kind.NUMBER
+    return SecretValue(json.dumps(given).encode(), kind)
