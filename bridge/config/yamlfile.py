@@ -12,12 +12,13 @@ DEPTH: Final = 32
 """Levels of nesting; a manifest has three."""
 
 _TAG: Final = "tag:yaml.org,2002:"
-_MAPPING: Final = f"{_TAG}map"
-_SEQUENCE: Final = f"{_TAG}seq"
+_TEXT: Final = f"{_TAG}str"
 _MERGE: Final = f"{_TAG}merge"
 # A plain `=` or `<<` has a tag of its own in YAML 1.1, and is a text wherever it is no key.
-_TEXTS: Final = {f"{_TAG}str", f"{_TAG}value", _MERGE}
+_TEXTS: Final = {_TEXT, f"{_TAG}value", _MERGE}
 _OTHERS: Final = {f"{_TAG}{name}" for name in ("null", "bool", "int", "float", "timestamp", "binary")}
+# `!!bool maybe` is a KeyError in PyYAML, `!!timestamp soon` an AttributeError.
+_UNFIT: Final = (yaml.YAMLError, ValueError, LookupError, AttributeError, ArithmeticError)
 
 
 class YamlDocument(NamedTuple):
@@ -50,16 +51,19 @@ def load_yaml_documents(path: Path, shown: str) -> list[YamlDocument]:
 def _documents(text: str, findings: Findings) -> list[YamlDocument]:
     loader = yaml.CSafeLoader(text)
     documents = []
-    line = None
+    line, what = 0, "not valid YAML"
     try:
-        while loader.check_node() and (node := loader.get_node()):
-            documents.append(YamlDocument(node.start_mark.line + 1, _Tree(loader, findings).build(node)))
+        while loader.check_event():
+            if isinstance(loader.get_event(), yaml.DocumentStartEvent):
+                documents.append(_Builder(loader, findings).document())
     except yaml.YAMLError as error:
         line = _line(error, text)
+    except _TooDeepError as error:
+        line, what = error.line, "nested too deep"
     finally:
         loader.dispose()
-    if line is not None:
-        findings.at(f"line {line}").note("not valid YAML")
+    if line:
+        findings.at(f"line {line}").note(what)
     return documents
 
 
@@ -71,57 +75,113 @@ def _line(error: yaml.YAMLError, text: str) -> int:
     return text.encode().count(b"\n", 0, getattr(error, "position", 0)) + 1
 
 
-class _Tree:
-    """Builds the values of one document. Each anchored node is built once, so aliases cannot multiply."""
+def _first_line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark else 1
+
+
+class _TooDeepError(Exception):
+    def __init__(self, line: int) -> None:
+        super().__init__(line)
+        self.line = line
+
+
+class _Builder:
+    """Builds the value of one document from the parser's events.
+
+    Not from the nodes that PyYAML composes of them: composing deep nesting overflows the C stack, and ends the
+    process. What an alias stands for is built once, so aliases cannot multiply it.
+    """
 
     def __init__(self, loader: yaml.CSafeLoader, findings: Findings) -> None:
         self.loader = loader
         self.findings = findings
-        self.built: dict[int, object] = {}
-        self.open: set[int] = set()
+        self.anchors: dict[str, object] = {}
 
-    def build(self, node: yaml.Node, depth: int = 0) -> object:
-        """Return the value of a node; None, with a note, where it has none."""
-        if isinstance(node, yaml.ScalarNode):
-            return node.value if node.tag in _TEXTS else self._other(node)
-        if id(node) in self.built:
-            return self.built[id(node)]
-        if id(node) in self.open or depth == DEPTH:
-            self._note(node, "nested too deep, or within itself")
+    def document(self) -> YamlDocument:
+        """Return the document whose start was just read."""
+        event = self._next()
+        return YamlDocument(_first_line(event), self._value(event, 0))
+
+    def _value(self, event: yaml.Event, depth: int) -> object:
+        """Return the value that begins with an event; None, with a note, where it has none."""
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event)
+        value: object
+        if isinstance(event, yaml.ScalarEvent):
+            value = self._scalar(event)
+        else:
+            assert isinstance(event, yaml.CollectionStartEvent), "the parser puts nothing else here"
+            value = self._collection(event, depth + 1)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = value
+        return value
+
+    def _next(self) -> yaml.Event:
+        event = self.loader.get_event()
+        assert event is not None, "the end of the stream is an event too, and comes last"
+        return event
+
+    def _alias(self, event: yaml.AliasEvent) -> object:
+        if event.anchor not in self.anchors:
+            self._note(event, "an alias of nothing before it")
             return None
-        self.open.add(id(node))
-        self.built[id(node)] = self._collection(node, depth + 1)
-        return self.built[id(node)]
+        return self.anchors[event.anchor]
 
-    def _collection(self, node: yaml.Node, depth: int) -> object:
-        if isinstance(node, yaml.MappingNode) and node.tag == _MAPPING:
-            return self._mapping(node, depth)
-        if isinstance(node, yaml.SequenceNode) and node.tag == _SEQUENCE:
-            return [self.build(item, depth) for item in node.value]
-        self._note(node, "a tag that is not supported")
-        return None
+    def _collection(self, start: yaml.CollectionStartEvent, depth: int) -> object:
+        if depth > DEPTH:
+            raise _TooDeepError(_first_line(start))
+        is_mapping = isinstance(start, yaml.MappingStartEvent)
+        if start.tag not in {None, "!", f"{_TAG}map" if is_mapping else f"{_TAG}seq"}:
+            self._note(start, "a tag that is not supported")
+        return self._mapping(depth) if is_mapping else self._sequence(depth)
 
-    def _mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, object]:
+    def _mapping(self, depth: int) -> dict[str, object]:
         built: dict[str, object] = {}
-        for key, value in node.value:
-            if not isinstance(key, yaml.ScalarNode) or key.tag not in _TEXTS:
-                self._note(key, "a key that is not a text", "quote it")
-            elif key.tag == _MERGE:
-                self._note(key, "a merge key (<<) is not supported", "write the keys out")
-            elif key.value in built:
-                self._note(key, "a key that this mapping has already")
-            else:
-                built[key.value] = self.build(value, depth)
+        while not isinstance(event := self._next(), yaml.MappingEndEvent):
+            key = self._key(event, depth)
+            value = self._value(self._next(), depth)
+            if key in built:
+                self._note(event, "a key that this mapping has already")
+            if key is not None:
+                built[key] = value
         return built
 
-    def _other(self, node: yaml.ScalarNode) -> object:
-        if node.tag in _OTHERS:
-            try:
-                return self.loader.construct_object(node)
-            except (yaml.YAMLError, ValueError):
-                pass  # noted below; the error holds the text
-        self._note(node, "a value that is not of its tag's form, or a tag that is not supported")
+    def _key(self, event: yaml.Event, depth: int) -> str | None:
+        tag = self._tag(event) if isinstance(event, yaml.ScalarEvent) else None
+        if tag == _MERGE:
+            self._note(event, "a merge key (<<) is not supported", "write the keys out")
+            return None
+        key = self._value(event, depth)
+        if isinstance(key, str):
+            return key
+        self._note(event, "a key that is not a text", "quote it")
         return None
 
-    def _note(self, node: yaml.Node, what: str, hint: str = "") -> None:
-        self.findings.at(f"line {node.start_mark.line + 1}").note(what, hint)
+    def _sequence(self, depth: int) -> list[object]:
+        built = []
+        while not isinstance(event := self._next(), yaml.SequenceEndEvent):
+            built.append(self._value(event, depth))
+        return built
+
+    def _scalar(self, event: yaml.ScalarEvent) -> object:
+        tag = self._tag(event)
+        if tag in _TEXTS:
+            return event.value
+        if tag in _OTHERS:
+            try:
+                return self.loader.construct_object(yaml.ScalarNode(tag, event.value))
+            except _UNFIT:
+                pass  # noted below; the error holds the text
+        self._note(event, "a value that is not of its tag's form, or a tag that is not supported")
+        return None
+
+    def _tag(self, event: yaml.ScalarEvent) -> str:
+        if event.tag is not None and event.tag != "!":
+            return event.tag
+        if not event.implicit[0]:
+            return _TEXT  # quoted or a block: only a plain scalar may be anything else
+        tag: str = self.loader.resolve(yaml.ScalarNode, event.value, event.implicit)  # type: ignore[no-untyped-call]
+        return tag
+
+    def _note(self, event: yaml.Event, what: str, hint: str = "") -> None:
+        self.findings.at(f"line {_first_line(event)}").note(what, hint)

@@ -1,0 +1,151 @@
+import os
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bridge.config.textfile import LIMIT
+from bridge.config.yamlfile import DEPTH, load_yaml_documents
+from tests.config.canary import CANARY, refusal
+
+SCALARS = st.text(st.characters(blacklist_categories=("Cs", "Cc")), max_size=8) | st.sampled_from(
+    ["1", "yes", "null", "=", "<<", "2024-01-01", "0x1f", "1:30", "~", "", " ", "- a", "#", "a: b", "\n", "a\nb\n"]
+)
+TREES = st.recursive(
+    SCALARS | st.integers() | st.booleans() | st.none(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(SCALARS, inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@pytest.fixture
+def load(tmp_path):
+    def load(content):
+        path = tmp_path / "f.yaml"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return load_yaml_documents(path, "f.yaml")
+
+    return load
+
+
+def values(documents):
+    return [document.content for document in documents]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(TREES, max_size=3), st.booleans(), st.sampled_from([None, '"', "'", "|"]))
+def test_what_pyyaml_writes_is_read_back(load, trees, flow, style):
+    text = yaml.safe_dump_all(trees, default_flow_style=flow, allow_unicode=True, sort_keys=False)
+    assert values(load(text)) == trees
+    if style:  # every scalar is a text then
+        forced = yaml.dump_all(trees, default_style=style, Dumper=yaml.SafeDumper, sort_keys=False)
+        assert values(load(forced)) == list(yaml.safe_load_all(forced))
+
+
+def test_documents_have_the_line_of_their_content(load):
+    assert load("# c\na: 1\n---\n\nb: 2\n---\n---\n- x\n") == [(2, {"a": 1}), (5, {"b": 2}), (7, None), (8, ["x"])]
+
+
+@pytest.mark.parametrize("text", ["", "\n", "# nothing\n"])
+def test_a_file_without_content_has_no_document(load, text):
+    assert load(text) == []
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(load):
+    assert values(load(b"\xef\xbb\xbfa: 1")) == [{"a": 1}]
+
+
+def test_an_alias_is_the_value_of_its_anchor(load):
+    assert values(load("a: &x {p: 1}\nb: *x\nc: [&y t, *y]\n")) == [{"a": {"p": 1}, "b": {"p": 1}, "c": ["t", "t"]}]
+
+
+def test_an_anchor_of_one_document_is_unknown_in_the_next(load):
+    assert refusal(lambda: load("a: &x 1\n---\nb: *x\n")) == [("f.yaml line 3", "an alias of nothing before it")]
+
+
+def test_aliases_cannot_multiply_what_is_held(load):
+    lines = ["a0: &a0 [x, x]"] + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 30)]
+    assert len(values(load("\n".join(lines)))[0]) == 30
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "what"),
+    [
+        (f"a: {CANARY}\nb: [", 3, "not valid YAML"),
+        (f"a: *{CANARY}", 1, "an alias of nothing before it"),
+        (f"a: &{CANARY} [*{CANARY}]", 1, "an alias of nothing before it"),
+        (f"a:\n  b: !{CANARY} 1", 2, "a value that is not of its tag's form, or a tag that is not supported"),
+        (f"a: !!int {CANARY}", 1, "a value that is not of its tag's form, or a tag that is not supported"),
+        (f"a: !!float {CANARY}", 1, "a value that is not of its tag's form, or a tag that is not supported"),
+        (f"a: !!bool {CANARY}", 1, "a value that is not of its tag's form, or a tag that is not supported"),
+        (f"a: !!timestamp {CANARY}", 1, "a value that is not of its tag's form, or a tag that is not supported"),
+        (f"a: !!binary {CANARY}x", 1, "a value that is not of its tag's form, or a tag that is not supported"),
+        ("a: 2024-99-99", 1, "a value that is not of its tag's form, or a tag that is not supported"),
+        ("a: " + "9" * 9000, 1, "a value that is not of its tag's form, or a tag that is not supported"),
+        (f"a: !!map {CANARY}", 1, "a value that is not of its tag's form, or a tag that is not supported"),
+        (f"a: !!set {{{CANARY}}}", 1, "a tag that is not supported"),
+        (f"a: !!python/tuple [{CANARY}]", 1, "a tag that is not supported"),
+        (f"a: 1\n{CANARY}: 2\n{CANARY}: 3", 3, "a key that this mapping has already"),
+        (f"a: 1\n? [{CANARY}]\n: 1", 2, "a key that is not a text"),
+        ("1: 2", 1, "a key that is not a text"),
+        ("on: 2", 1, "a key that is not a text"),
+        (f"a: &a {{{CANARY}: 1}}\nb:\n  <<: *a", 3, "a merge key (<<) is not supported"),
+        (f"a: {CANARY}\nb: é\nc: \x07{CANARY}", 3, "not valid YAML"),
+        (f"%YAML 9.9\n---\n{CANARY}", 1, "not valid YAML"),
+        (f'a: "{CANARY}\\ud800"', 1, "not valid YAML"),
+        ("[" * 1_000_000, 1, "nested too deep"),
+        ("- " * (DEPTH + 1), 1, "nested too deep"),
+        ("{a: " * (DEPTH + 1), 1, "nested too deep"),
+    ],
+)
+def test_what_is_wrong_is_told_by_its_line_alone(load, text, line, what):
+    assert refusal(lambda: load(text)) == [(f"f.yaml line {line}", what)]
+
+
+def test_nesting_up_to_the_bound_is_read(load):
+    assert load("[" * DEPTH + "]" * DEPTH)
+
+
+def test_mistakes_that_leave_the_file_readable_are_told_all_at_once(load):
+    assert refusal(lambda: load("a: 1\na: 2\n1: 3\n---\nb: *x\n")) == [
+        ("f.yaml line 2", "a key that this mapping has already"),
+        ("f.yaml line 3", "a key that is not a text"),
+        ("f.yaml line 5", "an alias of nothing before it"),
+    ]
+
+
+@pytest.mark.parametrize("text", ["'1': x", "!!str 1: x", "'<<': x", "=: x"])
+def test_keys_that_only_look_like_something_else_are_texts(load, text):
+    ((key,),) = values(load(text))
+    assert isinstance(key, str)
+
+
+@pytest.mark.parametrize("text", ["=", "<<", "'1'", "!!str 1", "! x", "|\n 1", ">-\n yes"])
+def test_values_that_only_look_like_something_else_are_texts(load, text):
+    assert isinstance(values(load(f"a: {text}"))[0]["a"], str)
+
+
+def test_text_that_is_not_utf8_is_told_by_its_line(load):
+    assert refusal(lambda: load(f"a: 1\nb: {CANARY}".encode() + b"\xff")) == [("f.yaml line 2", "not valid UTF-8")]
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    assert refusal(lambda: load_yaml_documents(tmp_path / "x", "x")) == [("x", "no such file")]
+
+
+def test_a_folder_and_a_pipe_are_no_files(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert refusal(lambda: load_yaml_documents(tmp_path, "x")) == [("x", "cannot be read: is a directory")]
+    assert refusal(lambda: load_yaml_documents(tmp_path / "pipe", "x")) == [("x", "not a regular file")]
+
+
+def test_a_file_below_something_that_is_no_folder(tmp_path):
+    (tmp_path / "f").touch()
+    assert refusal(lambda: load_yaml_documents(tmp_path / "f" / "x", "x")) == [("x", "cannot be read: not a directory")]
+
+
+def test_a_file_over_the_limit_is_not_read(tmp_path):
+    with (tmp_path / "big").open("wb") as file:
+        file.truncate(LIMIT + 1)
+    assert refusal(lambda: load_yaml_documents(tmp_path / "big", "x")) == [("x", "larger than 16 MiB")]
