@@ -24,10 +24,9 @@ def load_env_file(path: Path, shown: str) -> Mapping[str, SecretValue]:
     values: dict[str, SecretValue] = {}
     first: dict[str, int] = {}
     for line, name, value in _bindings(text, findings):
-        if name in values and not values[name].same_as(value):
-            findings.at(f"line {line}").note(f"sets a variable again, to another value than line {first[name]}")
-        values[name] = value
         first.setdefault(name, line)
+        if not values.setdefault(name, value).same_as(value):
+            findings.at(f"line {line}").note(f"sets a variable again, to another value than line {first[name]}")
     if findings:
         findings.fail()
     return values

@@ -69,13 +69,7 @@ def environment_names(folder: Path) -> tuple[str, ...]:
 
     A name has no dot, so `staging.public.yaml` and `staging.sops.yaml` are none.
     """
-    try:
-        files = [path for path in folder.iterdir() if path.suffix in SUFFIXES and "." not in path.stem]
-    except OSError as error:
-        missing = isinstance(error, FileNotFoundError)
-        what = "no such folder" if missing else f"cannot be listed: {(error.strerror or 'unknown reason').lower()}"
-        raise ConfigError(Problem(str(folder), what, "give it with --config or $BRIDGE_CONFIG")) from None
-    return tuple(sorted({path.stem for path in files}))
+    return tuple(_files(folder))
 
 
 def load_environment(folder: Path, name: str) -> Environment:
@@ -100,16 +94,29 @@ def check_k8_env(environment: Environment, values: Mapping[str, SecretValue], sh
         raise ConfigError(Problem(shown, what, f"is `env_file` of {environment.file} the right one?"))
 
 
+def _files(folder: Path) -> Mapping[str, list[Path]]:
+    try:
+        paths = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES and "." not in path.stem)
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        what = "no such folder" if missing else f"cannot be listed: {(error.strerror or 'unknown reason').lower()}"
+        raise ConfigError(Problem(str(folder), what, "give it with --config or $BRIDGE_CONFIG")) from None
+    files: dict[str, list[Path]] = {}
+    for path in paths:
+        files.setdefault(path.stem, []).append(path)
+    return dict(sorted(files.items()))
+
+
 def _find(folder: Path, name: str) -> Path:
-    names = environment_names(folder)
-    if name not in names:
-        listed = f"there are {', '.join(names)}" if names else "there is none"
-        hint = "an environment's name has no dot" if "." in name else did_you_mean(name, names)
+    files = _files(folder)
+    if name not in files:
+        listed = f"there are {', '.join(files)}" if files else "there is none"
+        hint = "an environment's name has no dot" if "." in name else did_you_mean(name, files)
         raise ConfigError(Problem(str(folder), f"no environment {quoted(name)}; {listed}", hint))
-    files = [path for suffix in SUFFIXES if (path := folder / f"{name}{suffix}").exists()]
-    if len(files) > 1:
-        raise ConfigError(Problem(str(folder), f"{files[0].name} and {files[1].name} both exist", "remove one of them"))
-    return files[0] if files else folder / f"{name}{SUFFIXES[0]}"
+    if len(files[name]) > 1:
+        both = " and ".join(path.name for path in files[name])
+        raise ConfigError(Problem(str(folder), f"{both} both exist", "remove one of them"))
+    return files[name][0]
 
 
 def _environment(name: str, file: Path, sections: Sections) -> Environment:

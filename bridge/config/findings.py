@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Final, NoReturn
 
-from bridge.config.names import did_you_mean, shown
+from bridge.config.names import shown, suggestion
 from bridge.errors import ConfigError, Problem
 
 
@@ -49,7 +49,7 @@ def as_mapping(value: object, at: Findings, known: Collection[str] | None = None
         return value
     for key in value:
         if key not in known:
-            at.note(f"unknown key {shown(key)}", did_you_mean(key, known))
+            at.note(f"unknown key {shown(key)}", suggestion(key, known))
     return {key: value[key] for key in known if key in value}
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from bridge.config.findings import Findings, as_mapping
 from bridge.config.labels import read_annotations, read_labels
-from bridge.config.names import did_you_mean, is_dns_subdomain, is_object_key, quoted, shown
+from bridge.config.names import is_dns_subdomain, is_object_key, quoted, shown, suggestion
 from bridge.config.values import TemplateKey, base64_key, secret_data_key, text_key
 from bridge.config.yamlfile import YamlDocument
 from bridge.objects import ObjectId
@@ -98,7 +98,7 @@ def _name(metadata: object, at: Findings) -> str | None:
 def _known(content: Mapping[str, object], known: Collection[str], prefix: str, at: Findings) -> None:
     for field in content:
         if field not in known:
-            at.note(f"{prefix}{shown(field)} is not for templates", did_you_mean(field, known))
+            at.note(f"{prefix}{shown(field)} is not for templates", suggestion(field, known))
 
 
 def _check_namespace(metadata: Mapping[str, object], namespace: str | None, at: Findings) -> None:

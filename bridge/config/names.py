@@ -1,7 +1,7 @@
 """The rules for names, and how a wrong name is shown and the right one suggested."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Final
 
 _PART: Final = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
@@ -54,12 +54,14 @@ def quoted(name: str) -> str:
     return ascii(name if len(name) <= _SHOWN else f"{name[:_SHOWN]}...")
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Make a hint of the known name that is closest to this one, or else of all of them."""
+def did_you_mean(name: str, known: Collection[str]) -> str:
+    """Make a hint of the known name that is closest to this one; empty where none is close."""
     import difflib  # noqa: PLC0415 - costs milliseconds, and only a mistake needs it
 
-    names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1)
-    if close:
-        return f"did you mean {close[0]}?"
-    return f"known here: {', '.join(names)}" if names else ""
+    close = difflib.get_close_matches(name, sorted(known), n=1)
+    return f"did you mean {close[0]}?" if close else ""
+
+
+def suggestion(name: str, known: Collection[str]) -> str:
+    """Make a hint of the closest known name, or else of all of them."""
+    return did_you_mean(name, known) or f"known here: {', '.join(sorted(known))}"

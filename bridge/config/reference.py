@@ -70,8 +70,9 @@ def _from_mapping(given: object, at: Findings) -> Reference | None:
         return None
     content = as_mapping(given, at, _KEYS)
     parts = {key: _mapped(content[key], at.at(f".{key}")) for key in _KEYS if key in content}
-    for key in {"provider", "path"} - parts.keys():
-        at.note(f"{key} is missing")
+    for key in ("provider", "path"):
+        if key not in parts:
+            at.note(f"{key} is missing")
     provider, path = parts.get("provider"), parts.get("path")
     if provider is None or path is None:
         return None
