@@ -143,7 +143,8 @@ def _bug(error: Exception) -> int:
     trace = error.__traceback__
     while trace:
         name = trace.tb_frame.f_globals.get("__name__", "?")
-        places.append(f"{name}:{trace.tb_lineno}")
+        if not name.startswith("importlib"):
+            places.append(f"{name}:{trace.tb_lineno}")
         trace = trace.tb_next
     hint = f"please report it with these places: {' > '.join(places)}"
     say("error", [Problem("", f"a bug of bridge ({type(error).__name__})", hint)])

@@ -33,7 +33,7 @@ __all__ = [
     "Unavailable",
 ]
 
-Node: TypeAlias = "SecretValue | Sequence[Node] | Mapping[str, Node]"
+Node: TypeAlias = SecretValue | Sequence["Node"] | Mapping[str, "Node"]
 """A tree as it stands in a document; every leaf is a SecretValue, also numbers, booleans and nulls."""
 
 

@@ -1,6 +1,7 @@
 """The one path of every run: read everything, check everything, plan, try it dry, and only then write."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -98,38 +99,46 @@ def gather(environment: Environment, run: Run) -> Wanted:
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
-    """A plan that the API server has tried dry, and what is needed to carry it out."""
+class Cluster:
+    """The cluster as one environment sees it: its namespace, under its field manager."""
 
-    plan: Plan
+    api: Api
     objects: Objects
     store: MemoryStore
-    run: Run
+    warnings: tuple[Problem, ...]
 
 
-def prepare(wanted: Wanted, run: Run) -> Prepared:
+@contextmanager
+def open_cluster(wanted: Wanted, run: Run) -> Iterator[Cluster]:
+    """Connect as the environment says; raises an error where it is another namespace than the one it means."""
+    choice, id_ = wanted.environment.cluster, wanted.environment.id
+    endpoint = connect(choice.kubeconfig, choice.context, run.environ)
+    manager = f"bridge/{id_}"
+    with closing(Api(endpoint, deadline=run.deadline)) as api:
+        if choice.namespace_uid:
+            check_namespace(api, wanted.namespace, choice.namespace_uid)
+        yield Cluster(
+            api,
+            Objects(api, wanted.namespace, manager),
+            MemoryStore(api, wanted.namespace, id_, manager),
+            tuple(Problem("the cluster", warning) for warning in endpoint.warnings),
+        )
+
+
+def prepare(wanted: Wanted, cluster: Cluster, run: Run) -> Plan:
     """Read the live objects, plan, and try every change dry. Writes nothing.
 
     What speaks against the plan stands in its `refusals`; an error is raised where the cluster cannot be read.
     """
-    environment = wanted.environment
-    endpoint = connect(environment.cluster.kubeconfig, environment.cluster.context, run.environ)
-    api = Api(endpoint, deadline=run.deadline)
-    if environment.cluster.namespace_uid:
-        check_namespace(api, wanted.namespace, environment.cluster.namespace_uid)
-    manager = f"bridge/{environment.id}"
-    objects = Objects(api, wanted.namespace, manager)
-    store = MemoryStore(api, wanted.namespace, environment.id, manager)
-    desired = wanted.resolution.desired
-    memory = store.read()
+    objects, desired = cluster.objects, wanted.resolution.desired
+    memory = cluster.store.read()
     live = _read_live(objects, [one.id for one in desired], memory, run)
     if memory is None or memory.lost:
-        memory = _rebuild(memory, live, manager, store.target)
-    target = Target(environment.name, wanted.namespace, manager)
+        memory = _rebuild(memory, live, objects.manager, cluster.store.target)
+    target = Target(wanted.environment.name, wanted.namespace, objects.manager)
     plan = build(target, desired, wanted.resolution.sources, Found(live, memory), run.allowed)
-    loud = tuple(Problem("the cluster", warning) for warning in endpoint.warnings)
-    plan = replace(plan, warnings=(*loud, *wanted.resolution.warnings, *plan.warnings))
-    return Prepared(plan if plan.refusals else _try_dry(plan, objects, run), objects, store, run)
+    plan = replace(plan, warnings=(*cluster.warnings, *wanted.resolution.warnings, *plan.warnings))
+    return plan if plan.refusals else _try_dry(plan, objects, run)
 
 
 def _read_live(
@@ -200,25 +209,26 @@ class Outcome:
     error: BridgeError | None = None
 
 
-def apply(prepared: Prepared, outcome: Outcome) -> None:
+def apply(plan: Plan, cluster: Cluster, run: Run, outcome: Outcome) -> None:
     """Carry out a plan and record in `outcome` what was written; a failed write stops the rest.
 
     The memory is written before the first object as old and new together, after the last as new, so
     that a run which dies in between is repaired by the next one.
     """
-    plan, store = prepared.plan, prepared.store
     pending = {change.id: change for change in plan.changes if change.writes}
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     try:
         if pending:
-            store.write(plan.memory.union(remember(plan, {}, now)))
-        uids = _write_all(prepared, pending, outcome)
-        store.write(remember(plan, uids, now))
+            cluster.store.write(plan.memory.union(remember(plan, {}, now)))
+        uids = _write_all(cluster.objects, pending, run, outcome)
+        cluster.store.write(remember(plan, uids, now))
     except BridgeError as error:
         outcome.error = Stopped(*error.problems) if outcome.written else error
 
 
-def _write_all(prepared: Prepared, pending: Mapping[ObjectId, Change], outcome: Outcome) -> Mapping[ObjectId, str]:
+def _write_all(
+    objects: Objects, pending: Mapping[ObjectId, Change], run: Run, outcome: Outcome
+) -> Mapping[ObjectId, str]:
     """Write each change; raises what the first failed write was stopped by."""
     uids: dict[ObjectId, str] = {}
     failures: list[BridgeError] = []
@@ -227,7 +237,7 @@ def _write_all(prepared: Prepared, pending: Mapping[ObjectId, Change], outcome: 
         if failures:
             return
         try:
-            live = carry_out(prepared.objects, pending[id_])
+            live = carry_out(objects, pending[id_])
         except BridgeError as error:
             failures.append(error)
             return
@@ -235,7 +245,7 @@ def _write_all(prepared: Prepared, pending: Mapping[ObjectId, Change], outcome: 
         if live:
             uids[id_] = live.uid
 
-    answers = _on_each(write, list(pending), prepared.run)
+    answers = _on_each(write, list(pending), run)
     failures += [one for one in answers.values() if isinstance(one, BridgeError)]
     if failures:
         raise combine(failures)

@@ -6,7 +6,7 @@ from bridge.commands.arguments import environment_of, run_of
 from bridge.report.data import outcome_data, plan_data
 from bridge.report.talk import say
 from bridge.report.write import write_report
-from bridge.sync import gather, prepare
+from bridge.sync import gather, open_cluster, prepare
 
 PENDING = 4
 
@@ -14,7 +14,9 @@ PENDING = 4
 def run(args: argparse.Namespace) -> int:
     """Print the plan; 1 where something speaks against it, 4 with --exit-code where something would change."""
     run_ = run_of(args)
-    plan = prepare(gather(environment_of(args), run_), run_).plan
+    wanted = gather(environment_of(args), run_)
+    with open_cluster(wanted, run_) as cluster:
+        plan = prepare(wanted, cluster, run_)
     result = "refused" if plan.refusals else "planned" if plan.pending else "unchanged"
     data = plan_data(plan, show_config=getattr(args, "show_config", False))
     write_report(outcome_data(data, (), None, result), args.output)

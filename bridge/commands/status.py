@@ -7,14 +7,15 @@ from bridge.commands.arguments import environment_of, run_of
 from bridge.report.status import status_data, status_text
 from bridge.report.talk import printable, say
 from bridge.report.write import write_json
-from bridge.sync import gather, prepare
+from bridge.sync import gather, open_cluster, prepare
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the table; 1 where a sync would be refused."""
     run_ = run_of(args)
     wanted = gather(environment_of(args), run_)
-    plan = prepare(wanted, run_).plan
+    with open_cluster(wanted, run_) as cluster:
+        plan = prepare(wanted, cluster, run_)
     data = status_data(plan, dict(wanted.resolution.unused))
     if args.output == "json":
         write_json(data)

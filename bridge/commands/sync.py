@@ -2,45 +2,45 @@
 
 import argparse
 
-from bridge.commands import plan
+from bridge.commands import plan as plan_command
 from bridge.commands.arguments import environment_of, run_of
+from bridge.plan.model import Plan
 from bridge.report.data import outcome_data, plan_data
 from bridge.report.talk import say
 from bridge.report.write import write_report
-from bridge.sync import Outcome, Prepared, apply, gather, prepare
+from bridge.sync import Outcome, apply, gather, open_cluster, prepare
 
 
 def run(args: argparse.Namespace) -> int:
     """Plan, then write; with --dry-run only plan."""
     if args.dry_run:
-        return plan.run(args)
+        return plan_command.run(args)
     run_ = run_of(args)
-    prepared = prepare(gather(environment_of(args), run_), run_)
-    say("warning", prepared.plan.warnings)
+    wanted = gather(environment_of(args), run_)
     outcome = Outcome()
-    try:
-        if not prepared.plan.refusals:
-            apply(prepared, outcome)
-    except BaseException:
-        _report(args, prepared, outcome, "interrupted")
-        raise
-    status, result = _judge(prepared, outcome)
-    _report(args, prepared, outcome, result)
-    say("error", prepared.plan.refusals)
-    if outcome.error:
-        say("error", outcome.error.problems)
+    with open_cluster(wanted, run_) as cluster:
+        plan = prepare(wanted, cluster, run_)
+        say("warning", plan.warnings)
+        try:
+            if not plan.refusals:
+                apply(plan, cluster, run_, outcome)
+        except BaseException:
+            _report(args, plan, outcome, "interrupted")
+            raise
+    status, result = _judge(plan, outcome)
+    _report(args, plan, outcome, result)
+    say("error", (*plan.refusals, *(outcome.error.problems if outcome.error else ())))
     return status
 
 
-def _judge(prepared: Prepared, outcome: Outcome) -> tuple[int, str]:
+def _judge(plan: Plan, outcome: Outcome) -> tuple[int, str]:
     """Return the exit status and the report's word for what happened."""
-    if prepared.plan.refusals:
+    if plan.refusals:
         return 1, "refused"
     if outcome.error:
         return outcome.error.exit_status, "stopped" if outcome.written else "failed"
     return 0, "written" if outcome.written else "unchanged"
 
 
-def _report(args: argparse.Namespace, prepared: Prepared, outcome: Outcome, result: str) -> None:
-    data = plan_data(prepared.plan)
-    write_report(outcome_data(data, outcome.written, outcome.error, result), args.output)
+def _report(args: argparse.Namespace, plan: Plan, outcome: Outcome, result: str) -> None:
+    write_report(outcome_data(plan_data(plan), outcome.written, outcome.error, result), args.output)

@@ -13,8 +13,10 @@ import pytest
 
 from bridge.cli import main
 from bridge.testing.apiserver import EmbeddedCluster
+from tests.servers.apiserver import RealCluster
+from tests.servers.client import APPLY, MERGE, Client
 
-NAMESPACE = "voice"
+PLURALS = {"Secret": "secrets", "ConfigMap": "configmaps"}
 THIRD_PARTY = Path(__file__).parent.parent / "thirdparty"
 
 SECRETS = """\
@@ -86,11 +88,80 @@ class Result:
         return self.err.splitlines()
 
 
+@dataclass(frozen=True)
+class Target:
+    """A namespace of a cluster, embedded or real, as somebody other than bridge sees it."""
+
+    namespace: str
+    client: Client
+    write_kubeconfig: Callable[[Path], object]
+    embedded: EmbeddedCluster | None = None
+
+    def path(self, kind: str, name: str) -> str:
+        return f"/api/v1/namespaces/{self.namespace}/{PLURALS[kind]}/{name}"
+
+    def get(self, kind: str, name: str) -> dict[str, Any] | None:
+        reply = self.client.request("GET", self.path(kind, name))
+        return reply.body if reply.status == 200 else None
+
+    def data(self, kind: str, name: str) -> dict[str, str]:
+        """Return the values in clear."""
+        found = self.get(kind, name) or {}
+        given = found.get("data") or {}
+        return {key: base64.b64decode(text).decode() if kind == "Secret" else text for key, text in given.items()}
+
+    def edit(self, kind: str, name: str, manager: str = "kubectl-edit", **data: str | None) -> None:
+        """Change keys as `kubectl edit` does; None removes one."""
+        encoded = {
+            key: base64.b64encode(value.encode()).decode() if value is not None and kind == "Secret" else value
+            for key, value in data.items()
+        }
+        self.patch(kind, name, {"data": encoded}, manager)
+
+    def patch(self, kind: str, name: str, body: dict[str, Any], manager: str = "kubectl-edit") -> None:
+        reply = self.client.request("PATCH", f"{self.path(kind, name)}?fieldManager={manager}", body, MERGE)
+        assert reply.status == 200, reply.body
+
+    def apply(self, kind: str, name: str, body: dict[str, Any], manager: str = "somebody") -> None:
+        """Apply server-side as another manager does, by force."""
+        content = {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}} | body
+        reply = self.client.request(
+            "PATCH", f"{self.path(kind, name)}?fieldManager={manager}&force=true", content, APPLY
+        )
+        assert reply.status in (200, 201), reply.body
+
+    def create(self, kind: str, name: str, body: dict[str, Any], manager: str = "kubectl-create") -> None:
+        path = f"/api/v1/namespaces/{self.namespace}/{PLURALS[kind]}?fieldManager={manager}"
+        metadata = {"name": name} | body.pop("metadata", {})
+        reply = self.client.request("POST", path, {"apiVersion": "v1", "kind": kind, "metadata": metadata} | body)
+        assert reply.status == 201, reply.body
+
+    def delete(self, kind: str, name: str) -> None:
+        assert self.client.request("DELETE", self.path(kind, name)).status == 200
+
+    def versions(self) -> dict[str, str]:
+        """Return the resourceVersion of everything in the namespace that a run could write."""
+        found = {}
+        for kind, plural in PLURALS.items():
+            items = self.client.request("GET", f"/api/v1/namespaces/{self.namespace}/{plural}").body["items"]
+            found |= {f"{kind}/{one['metadata']['name']}": one["metadata"]["resourceVersion"] for one in items}
+        found.pop("ConfigMap/kube-root-ca.crt", None)
+        return found
+
+    def owners(self, kind: str, name: str, key: str) -> set[tuple[str, str]]:
+        """Return who owns a key, as (manager, operation)."""
+        entries = (self.get(kind, name) or {})["metadata"]["managedFields"]
+        return {
+            (one["manager"], one["operation"]) for one in entries if f"f:{key}" in one["fieldsV1"].get("f:data", {})
+        }
+
+
 @dataclass
 class Desk:
     """Where an operator works: files, and commands."""
 
     folder: Path
+    target: Target
     run: Callable[..., Result]
     canaries: set[str] = field(default_factory=lambda: set(VALUES.values()))
 
@@ -105,7 +176,7 @@ class Desk:
         """Write an environment file: the usual one, with some of its keys changed or (None) left out."""
         content = {
             "id": "voice-agent-staging",
-            "namespace": NAMESPACE,
+            "namespace": self.target.namespace,
             "templates": ["base/secrets.yml", "base/configmap.yml"],
             "env_file": ".env.k8s.staging",
             "sources": ["plain:values.json"],
@@ -122,7 +193,9 @@ class Desk:
     def env_file(self, **changes: str | None) -> None:
         """Write the env file: the usual one, with some of its variables changed or (None) left out."""
         content = ENV_FILE | changes
-        self.write(".env.k8s.staging", "".join(f"{key}={value}\n" for key, value in content.items() if value is not None))
+        self.write(
+            ".env.k8s.staging", "".join(f"{key}={value}\n" for key, value in content.items() if value is not None)
+        )
 
 
 @pytest.fixture(scope="session")
@@ -142,17 +215,57 @@ def third_party(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
-def embedded() -> Iterator[EmbeddedCluster]:
+def embedded_target() -> Iterator[Target]:
+    """A namespace of the embedded cluster."""
     with EmbeddedCluster() as cluster:
-        yield cluster
+        client = Client(cluster.url, cluster.token)
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "voice"}}
+        assert client.request("POST", "/api/v1/namespaces", body).status == 201
+        cluster.requests.clear()
+        yield Target("voice", client, cluster.write_kubeconfig, cluster)
+
+
+@pytest.fixture
+def real_target(real_cluster: RealCluster, namespace: str) -> Target:
+    """A namespace of a real kube-apiserver."""
+    return Target(namespace, real_cluster.client, real_cluster.kubeconfig)
+
+
+REAL = pytest.param("real_target", marks=[pytest.mark.real, pytest.mark.timeout(func_only=True)], id="real")
+
+
+@pytest.fixture(params=[pytest.param("embedded_target", id="embedded"), REAL])
+def target(request: pytest.FixtureRequest) -> Target:
+    """Both clusters, one after the other."""
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture
 def desk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], third_party: Path
+    target: Target,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    third_party: Path,
 ) -> Desk:
-    """A desk with the team's usual files; nothing of the real user's home is seen."""
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    """A desk with the team's usual files, in front of either cluster."""
+    return _desk(target, tmp_path, monkeypatch, capfd)
+
+
+@pytest.fixture
+def offline_desk(
+    embedded_target: Target,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    third_party: Path,
+) -> Desk:
+    """The same desk, for what does not depend on the cluster: it is the embedded one."""
+    return _desk(embedded_target, tmp_path, monkeypatch, capfd)
+
+
+def _desk(target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Desk:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))  # nothing of the real user's is seen
     for name in ("KUBECONFIG", "BRIDGE_CONFIG", "K8_ENV", "SOPS_AGE_KEY", "SOPS_AGE_KEY_FILE", "XDG_CONFIG_HOME"):
         monkeypatch.delenv(name, raising=False)
 
@@ -165,9 +278,10 @@ def desk(
                 assert form not in out + err, "a value was shown"
         return Result(status, out, err)
 
-    desk = Desk(tmp_path / "config", run)
+    desk = Desk(tmp_path / "config", target, run)
     desk.write("base/secrets.yml", SECRETS)
     desk.write("base/configmap.yml", CONFIG_MAPS)
+    target.write_kubeconfig(desk.folder / "kubeconfig")
     desk.environment()
     desk.values()
     desk.env_file()
