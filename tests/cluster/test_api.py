@@ -1,0 +1,188 @@
+"""What goes over the wire, and how connections are kept."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bridge import __version__
+from bridge.cluster.api import Api, LostAnswer
+from bridge.errors import ConfigError
+from tests.cluster.wire import FINE, PATH, TARGET, TOKEN, Wire, api, drop, endpoint, raw, reply
+
+
+@pytest.fixture
+def server() -> Iterator[Wire]:
+    with Wire(FINE) as wire:
+        yield wire
+
+
+def test_an_answer_is_the_json_object_that_was_sent(server: Wire) -> None:
+    client = api(server.url)
+    assert client.request("get", PATH, target=TARGET) == {"kind": "Secret", "metadata": {"name": "agent-secrets"}}
+    client.close()
+    assert server.requests[0].line == f"GET {PATH} HTTP/1.1"
+
+
+def test_each_request_shows_who_we_are(server: Wire) -> None:
+    client = api(
+        server.url, impersonation=(("Impersonate-User", "a"), ("Impersonate-Group", "b"), ("Impersonate-Group", "c"))
+    )
+    client.request("get", PATH, target=TARGET)
+    client.close()
+    request = server.requests[0]
+    assert request.header("Authorization") == [f"Bearer {TOKEN}"]
+    assert request.header("User-Agent") == [f"bridge/{__version__}"]
+    assert request.header("Accept") == ["application/json"]
+    assert request.header("Impersonate-User") == ["a"]
+    assert request.header("Impersonate-Group") == ["b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "method"),
+    [("get", "GET"), ("list", "GET"), ("create", "POST"), ("update", "PUT"), ("patch", "PATCH"), ("delete", "DELETE")],
+)
+def test_a_verb_becomes_its_http_method(server: Wire, verb: str, method: str) -> None:
+    client = api(server.url)
+    client.request(verb, PATH, target=TARGET)
+    client.close()
+    assert server.requests[0].line == f"{method} {PATH} HTTP/1.1"
+
+
+def test_query_body_and_content_type_are_sent(server: Wire) -> None:
+    client = api(server.url)
+    query = {"fieldManager": "bridge/staging", "force": "false"}
+    client.request("patch", PATH, target=TARGET, query=query, body=b"{}", content_type="application/apply-patch+yaml")
+    client.close()
+    request = server.requests[0]
+    assert request.line == f"PATCH {PATH}?fieldManager=bridge%2Fstaging&force=false HTTP/1.1"
+    assert request.header("Content-Type") == ["application/apply-patch+yaml"]
+    assert request.body == b"{}"
+
+
+def test_the_prefix_of_the_servers_url_stays(server: Wire) -> None:
+    client = api(f"{server.url}/k8s/clusters/c-1")
+    client.request("get", PATH, target=TARGET)
+    client.close()
+    assert server.requests[0].line == f"GET /k8s/clusters/c-1{PATH} HTTP/1.1"
+
+
+def test_a_connection_is_kept_for_the_next_request(server: Wire) -> None:
+    client = api(server.url)
+    for _ in range(3):
+        client.request("get", PATH, target=TARGET)
+    client.close()
+    assert [request.connection for request in server.requests] == [1, 1, 1]
+
+
+def test_eight_threads_work_side_by_side() -> None:
+    barrier = threading.Barrier(8, timeout=30)
+
+    def together(sock: Any, stopped: threading.Event) -> bool:
+        barrier.wait()
+        return FINE(sock, stopped)
+
+    found: list[dict[str, Any]] = []
+    with Wire(together) as server:
+        client = api(server.url)
+        threads = [
+            threading.Thread(target=lambda: found.extend(client.request("get", PATH, target=TARGET) for _ in range(5)))
+            for _ in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        client.close()
+    assert len(found) == 40
+    assert {request.connection for request in server.requests} == set(range(1, 9))
+
+
+def test_a_write_on_a_connection_that_the_server_has_closed_meanwhile_takes_a_new_one() -> None:
+    closed = threading.Event()
+
+    def answer_and_close(sock: Any, stopped: threading.Event) -> bool:
+        FINE(sock, stopped)
+        sock.shutdown(2)
+        closed.set()
+        return False
+
+    with Wire(answer_and_close, FINE) as server:
+        client = api(server.url)
+        client.request("get", PATH, target=TARGET)
+        assert closed.wait(10)
+        client.request("patch", PATH, target=TARGET, body=b"{}")
+        client.close()
+    assert [request.connection for request in server.requests] == [1, 2]
+
+
+def test_a_write_whose_kept_connection_breaks_after_it_was_sent_is_not_sent_again() -> None:
+    with Wire(FINE, drop, FINE) as server:
+        client = api(server.url)
+        client.request("get", PATH, target=TARGET)
+        with pytest.raises(LostAnswer):
+            client.request("patch", PATH, target=TARGET, body=b"{}")
+        client.close()
+    assert [request.line.split()[0] for request in server.requests] == ["GET", "PATCH"]
+
+
+def test_a_server_that_closes_after_each_answer_is_served() -> None:
+    with Wire(reply(200, {"kind": "Secret"}, {"Connection": "close"}, keep=False)) as server:
+        client = api(server.url)
+        for _ in range(2):
+            assert client.request("get", PATH, target=TARGET) == {"kind": "Secret"}
+        client.close()
+    assert [request.connection for request in server.requests] == [1, 2]
+
+
+def test_a_chunked_answer_is_read_to_its_end() -> None:
+    body = json.dumps({"kind": "Secret"}).encode()
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in (body[:5], body[5:])) + b"0\r\n\r\n"
+    with Wire(raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks)) as server:
+        client = api(server.url)
+        assert client.request("get", PATH, target=TARGET) == {"kind": "Secret"}
+        client.close()
+
+
+def test_credentials_are_asked_for_each_request_and_renewed_after_a_401() -> None:
+    renewed: list[bool] = []
+    tokens = iter(["old", "new", "newer"])
+    refused = reply(401, {"kind": "Status", "reason": "Unauthorized"})
+    with Wire(refused, FINE) as server:
+        point = endpoint(server.url, renew=lambda: renewed.append(True))
+        object.__setattr__(point, "headers", lambda: {"Authorization": f"Bearer {next(tokens)}"})
+        client = Api(point, deadline=time.monotonic() + 30)
+        client.request("patch", PATH, target=TARGET, body=b"{}")
+        client.request("get", PATH, target=TARGET)
+        client.close()
+    assert [request.header("Authorization") for request in server.requests] == [
+        ["Bearer old"],
+        ["Bearer new"],
+        ["Bearer newer"],
+    ]
+    assert renewed == [True]
+    assert [request.connection for request in server.requests] == [1, 2, 2]
+
+
+def test_plain_http_is_for_loopback_only() -> None:
+    with pytest.raises(ConfigError) as caught:
+        endpoint("http://cluster.example:8080")
+    assert str(caught.value) == "context test of config: server is plain http and not a loopback address"
+    assert caught.value.problems[0].hint == "use https: secrets would travel in clear"
+
+
+def test_a_closed_client_keeps_no_connection() -> None:
+    with Wire(FINE) as server:
+        client = api(server.url)
+        client.close()
+        client.request("get", PATH, target=TARGET)
+        client.request("get", PATH, target=TARGET)
+    assert [request.connection for request in server.requests] == [1, 2]
+
+
+def test_an_endpoint_never_shows_its_credentials() -> None:
+    shown = repr(endpoint("http://127.0.0.1:1", proxy="http://user:CANARY-proxy@proxy:3128"))
+    assert "CANARY" not in shown

@@ -1,0 +1,198 @@
+"""An API server that refuses connections, hangs, is overloaded, breaks off or talks nonsense."""
+
+import socket
+import ssl
+import time
+
+import pytest
+
+from bridge.cluster import transport
+from bridge.cluster.api import LostAnswer, Unreachable
+from bridge.errors import BridgeError
+from tests.cluster.wire import (
+    CANARY,
+    FINE,
+    PATH,
+    TARGET,
+    TOKEN,
+    Step,
+    Wire,
+    api,
+    assert_clean,
+    dribble,
+    drop,
+    half,
+    hang,
+    raw,
+    reply,
+    status,
+)
+
+BUSY = status(429, "TooManyRequests", retry="0")
+BROKEN = status(500, "InternalError")
+AWAY = status(503, "ServiceUnavailable")
+HINT = "check the network and the server in context test of config"
+UNKNOWN = "the change may have been made or not"
+
+
+@pytest.fixture(autouse=True)
+def _no_long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.cluster.api.BACKOFF", 0.01)
+
+
+def failure(url: str, verb: str, *, call: float = 10, query: dict[str, str] | None = None) -> BridgeError:
+    client = api(url, call=call)
+    with pytest.raises(BridgeError) as caught:
+        client.request(verb, PATH, target=TARGET, query=query, body=None if verb == "get" else b"{}")
+    client.close()
+    assert_clean(caught.value, CANARY, TOKEN)
+    return caught.value
+
+
+@pytest.mark.parametrize("verb", ["get", "patch"])
+def test_refused_connections_are_temporary(verb: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    error = failure(f"http://127.0.0.1:{port}", verb)
+    assert isinstance(error, Unreachable)
+    assert str(error) == f"{TARGET}: the API server at http://127.0.0.1:{port} refuses connections"
+    assert error.problems[0].hint == HINT
+    assert error.exit_status == 75
+
+
+@pytest.mark.parametrize(
+    ("first", "verb"),
+    [(BUSY, "get"), (BUSY, "patch"), (BUSY, "create"), (BROKEN, "get"), (AWAY, "get"), (drop, "get"), (half, "list")],
+)
+def test_what_may_pass_is_tried_again(first: Step, verb: str) -> None:
+    with Wire(first, first, FINE) as server:
+        client = api(server.url)
+        assert client.request(verb, PATH, target=TARGET, body=b"{}")["kind"] == "Secret"
+        client.close()
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("step", "verb", "kind", "what", "tries"),
+    [
+        (BUSY, "get", Unreachable, "has too much to do (429)", 4),
+        (BUSY, "patch", Unreachable, "has too much to do (429)", 4),
+        (BROKEN, "get", Unreachable, "answers 500", 4),
+        (BROKEN, "patch", LostAnswer, f"answers 500: {UNKNOWN}", 1),
+        (AWAY, "get", Unreachable, "answers 503", 4),
+        (AWAY, "patch", LostAnswer, f"answers 503: {UNKNOWN}", 1),
+        (AWAY, "delete", LostAnswer, f"answers 503: {UNKNOWN}", 1),
+        (drop, "get", Unreachable, "dropped the connection", 4),
+        (drop, "patch", LostAnswer, f"dropped the connection: {UNKNOWN}", 1),
+        (half, "get", Unreachable, "dropped the connection", 4),
+        (half, "update", LostAnswer, f"dropped the connection: {UNKNOWN}", 1),
+        (reply(200, b"<html>" + CANARY.encode()), "get", Unreachable, "answers with something that is not JSON", 1),
+        (reply(200, b"<html>"), "create", LostAnswer, f"answers with something that is not JSON: {UNKNOWN}", 1),
+        (reply(200, [CANARY]), "get", Unreachable, "answers with something that is not JSON", 1),
+        (reply(200, b'{"a": "' + CANARY.encode()), "get", Unreachable, "answers with something that is not JSON", 1),
+        (raw(f"{CANARY}\r\n\r\n".encode()), "get", Unreachable, "does not answer in HTTP as it should", 4),
+        (
+            reply(302, {}, {"Location": f"http://127.0.0.1:1/{CANARY}"}),
+            "patch",
+            Unreachable,
+            "answers with a redirect (302), which is not followed",
+            1,
+        ),
+    ],
+)
+def test_a_failure_that_stays_is_told_without_what_the_server_sent(
+    step: Step, verb: str, kind: type[BridgeError], what: str, tries: int
+) -> None:
+    with Wire(step) as server:
+        error = failure(server.url, verb)
+    assert type(error) is kind
+    assert str(error) == f"{TARGET}: the API server at {server.url} {what}"
+    assert error.exit_status == 75
+    assert len(server.requests) == tries
+
+
+@pytest.mark.parametrize(("step", "tries"), [(AWAY, 4), (drop, 4), (BROKEN, 1)])
+def test_a_dry_run_changes_nothing_so_it_is_tried_again(step: Step, tries: int) -> None:
+    with Wire(step) as server:
+        error = failure(server.url, "patch", query={"dryRun": "All"})
+    assert type(error) is Unreachable
+    assert len(server.requests) == tries
+
+
+@pytest.mark.parametrize(("verb", "kind", "tries"), [("get", Unreachable, 2), ("patch", LostAnswer, 1)])
+def test_a_server_that_hangs_is_left_after_the_time_of_a_call(verb: str, kind: type[BridgeError], tries: int) -> None:
+    with Wire(hang) as server:
+        error = failure(server.url, verb, call=0.3)
+    assert type(error) is kind
+    assert str(error).startswith(f"{TARGET}: the API server at {server.url} did not answer within 0.3 s")
+    assert len(server.requests) == tries
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        dribble(b"", b"H"),
+        dribble(b"HTTP/1.1 200 OK\r\n", b"X-A: b\r\n"),
+        dribble(b"HTTP/1.1 200 OK\r\n", b"a"),
+        dribble(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"a"),
+        dribble(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n"),
+        dribble(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    ],
+)
+def test_a_server_that_sends_a_little_now_and_then_cannot_hold_a_call(step: Step) -> None:
+    with Wire(step) as server:
+        start = time.monotonic()
+        error = failure(server.url, "patch", call=0.4)
+        assert time.monotonic() - start < 20  # without a limit it would never end
+    assert isinstance(error, LostAnswer)
+
+
+def test_a_server_that_does_not_read_what_is_sent_cannot_hold_a_call() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        client = api(f"http://127.0.0.1:{deaf.getsockname()[1]}", call=0.3)
+        with pytest.raises(Unreachable) as caught:
+            client.request("patch", PATH, target=TARGET, body=bytes(50_000_000))
+        client.close()
+    assert "did not answer within 0.3 s" in str(caught.value)
+
+
+def test_the_deadline_of_the_run_ends_the_tries() -> None:
+    with Wire(status(429, retry="30")) as server:
+        client = api(server.url, seconds=5)
+        with pytest.raises(Unreachable):
+            client.request("get", PATH, target=TARGET)
+        client.close()
+    assert len(server.requests) == 1
+
+
+def test_after_the_deadline_nothing_is_sent() -> None:
+    with Wire(FINE) as server:
+        client = api(server.url, seconds=-1)
+        with pytest.raises(Unreachable) as caught:
+            client.request("patch", PATH, target=TARGET, body=b"{}")
+        client.close()
+    what = "was not asked: the time of this run is over"
+    assert str(caught.value) == f"{TARGET}: the API server at {server.url} {what}"
+    assert not server.requests
+
+
+@pytest.mark.parametrize(
+    "head", [b"Content-Length: 5000", b"Connection: close", b"Transfer-Encoding: chunked\r\n\r\n1388"]
+)
+def test_an_answer_that_is_too_long_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch, head: bytes) -> None:
+    monkeypatch.setattr(transport, "MAX_ANSWER", 1000)
+    monkeypatch.setattr(transport, "_PIECE", 100)
+    with Wire(
+        raw(b"HTTP/1.1 200 OK\r\n" + head + (b"\r\n" if b"chunked" in head else b"\r\n\r\n") + b"a" * 5000)
+    ) as server:
+        error = failure(server.url, "get")
+    assert str(error) == f"{TARGET}: the API server at {server.url} does not answer in HTTP as it should"
+
+
+def test_a_name_that_is_not_known_is_temporary() -> None:
+    client = api("https://bridge-test.invalid:6443", ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), call=20)
+    with pytest.raises(Unreachable) as caught:
+        client.request("get", PATH, target=TARGET)
+    client.close()
+    what = "the API server at https://bridge-test.invalid:6443 has a name that cannot be resolved"
+    assert str(caught.value) == f"{TARGET}: {what}"

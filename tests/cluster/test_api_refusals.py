@@ -1,0 +1,207 @@
+"""What an API server's refusals become: class, attributes, exact words, and nothing of the server's text."""
+
+import pytest
+
+from bridge.cluster.api import ApiError, Cause, Conflict, Forbidden, Invalid, NotFound
+from bridge.errors import Problem, Refusal
+from tests.cluster.wire import CANARY, FINE, PATH, TARGET, TOKEN, Step, Wire, api, assert_clean, reply, status
+
+RULE = (
+    'a Role in namespace voice must admit it: apiGroups [""], resources ["secrets"], '
+    'resourceNames ["agent-secrets"], verbs ["{}"]'
+)
+
+
+def refused(step: Step, verb: str = "patch", path: str = PATH) -> ApiError:
+    with Wire(step) as server:
+        client = api(server.url)
+        with pytest.raises(ApiError) as caught:
+            client.request(verb, path, target=TARGET, body=b"{}")
+        client.close()
+    assert_clean(caught.value, CANARY, TOKEN)
+    assert isinstance(caught.value, Refusal)
+    assert caught.value.exit_status == 1
+    return caught.value
+
+
+def forbidden(message: str) -> Step:
+    return status(403, "Forbidden", message, {"name": "agent-secrets", "kind": "secrets"})
+
+
+def rbac(verb: str, user: str = "system:serviceaccount:voice:bridge") -> str:
+    return (
+        f'secrets "agent-secrets" is forbidden: User "{user}" cannot {verb} resource "secrets" '
+        'in API group "" in the namespace "voice"'
+    )
+
+
+def test_rbac_names_the_verb_the_user_and_the_rule_that_is_wanted() -> None:
+    error = refused(forbidden(rbac("patch")))
+    assert type(error) is Forbidden
+    what = 'the API server forbids "patch" (user "system:serviceaccount:voice:bridge")'
+    assert error.problems == (Problem(TARGET, what, RULE.format("patch")),)
+    assert (error.status, error.reason) == (403, "Forbidden")
+
+
+def test_an_apply_to_a_missing_object_is_refused_for_the_verb_create() -> None:
+    error = refused(forbidden(rbac("create")))
+    assert str(error) == f'{TARGET}: the API server forbids "create" (user "system:serviceaccount:voice:bridge")'
+    assert error.problems[0].hint == RULE.format("create")
+
+
+def test_a_verb_that_the_server_does_not_name_is_ours_and_a_strange_user_is_not_shown() -> None:
+    error = refused(forbidden(f'User "a b {CANARY}" cannot frobnicate {CANARY}'))
+    assert str(error) == f'{TARGET}: the API server forbids "patch"'
+
+
+@pytest.mark.parametrize(
+    ("path", "role", "rule"),
+    [
+        (
+            "/apis/coordination.k8s.io/v1/namespaces/voice/leases/bridge-a",
+            "a Role in namespace voice",
+            'apiGroups ["coordination.k8s.io"], resources ["leases"], resourceNames ["bridge-a"]',
+        ),
+        (
+            "/api/v1/namespaces/voice/configmaps",
+            "a Role in namespace voice",
+            'apiGroups [""], resources ["configmaps"]',
+        ),
+        (
+            "/api/v1/namespaces/voice",
+            "a ClusterRole",
+            'apiGroups [""], resources ["namespaces"], resourceNames ["voice"]',
+        ),
+    ],
+)
+def test_the_rule_follows_the_path(path: str, role: str, rule: str) -> None:
+    assert refused(forbidden(""), "list", path).problems[0].hint == f'{role} must admit it: {rule}, verbs ["list"]'
+
+
+def test_a_path_without_an_object_has_no_rule() -> None:
+    assert not refused(forbidden(""), "get", "/version").problems[0].hint
+
+
+@pytest.mark.parametrize(
+    ("step", "what"),
+    [
+        (
+            status(400, "BadRequest", 'admission webhook "policy.example.com" denied the request: because'),
+            'the admission webhook "policy.example.com" denies the change',
+        ),
+        (
+            status(422, "Invalid", "ValidatingAdmissionPolicy 'no-secrets' with binding 'all' denied request: because"),
+            'the admission policy "no-secrets" denies the change',
+        ),
+        (
+            forbidden(
+                'secrets "a" is forbidden: exceeded quota: small, requested: count/secrets=1, used: 1, limited: 1'
+            ),
+            'the change would exceed the resource quota "small"',
+        ),
+        (
+            status(
+                403, "Forbidden", "", {"causes": [{"reason": "NamespaceTerminating", "field": "metadata.namespace"}]}
+            ),
+            "the namespace is being terminated",
+        ),
+    ],
+)
+def test_other_denials_name_who_denies_and_not_why(step: Step, what: str) -> None:
+    error = refused(step)
+    assert error.problems == (Problem(TARGET, what, ""),)
+
+
+def test_a_missing_object_is_not_a_missing_namespace() -> None:
+    error = refused(status(404, "NotFound", details={"name": "agent-secrets", "kind": "secrets"}), "get")
+    assert isinstance(error, NotFound)
+    assert str(error) == f"{TARGET}: does not exist"
+    assert not error.missing_namespace
+
+
+def test_a_missing_namespace_is_told_as_such() -> None:
+    error = refused(status(404, "NotFound", details={"name": "voice", "kind": "namespaces"}))
+    assert isinstance(error, NotFound)
+    assert str(error) == f"{TARGET}: the namespace does not exist"
+    assert error.missing_namespace
+
+
+@pytest.mark.parametrize("body", [b"404 page not found CANARY", b"<html>CANARY", b'{"error": "CANARY"}', b"[]"])
+def test_a_404_that_is_not_from_kubernetes_does_not_mean_that_the_object_is_missing(body: bytes) -> None:
+    error = refused(reply(404, body), "get")
+    assert type(error) is ApiError
+    assert str(error) == f"{TARGET}: what answers (404) is not the API server of a Kubernetes cluster"
+    assert error.problems[0].hint == "check the server in context test of config"
+    assert_clean(error, "CANARY")
+
+
+def test_a_conflict_names_the_managers_and_their_fields() -> None:
+    causes = [
+        {
+            "reason": "FieldManagerConflict",
+            "message": 'conflict with "kubectl-client-side-apply" using v1',
+            "field": ".data.A",
+        },
+        {
+            "reason": "FieldManagerConflict",
+            "message": 'conflict with "kubectl-edit" using v1 at 2026-11-23T10:00:00Z',
+            "field": ".data.B",
+        },
+        {"reason": "FieldManagerConflict", "message": 'conflict with "helm"', "field": ".type"},
+        {"reason": "FieldManagerConflict", "message": f'conflict with "x" and {CANARY}', "field": f".data {CANARY}"},
+    ]
+    error = refused(status(409, "Conflict", "Apply failed with 4 conflicts", {"causes": causes}))
+    assert type(error) is Conflict
+    assert error.causes == (
+        Cause("FieldManagerConflict", ".data.A", "kubectl-client-side-apply"),
+        Cause("FieldManagerConflict", ".data.B", "kubectl-edit"),
+        Cause("FieldManagerConflict", ".type", "helm"),
+        Cause("FieldManagerConflict", "", None),
+    )
+    assert str(error) == (
+        f'{TARGET}: "kubectl-client-side-apply" owns .data.A; "kubectl-edit" owns .data.B; "helm" owns .type'
+    )
+
+
+@pytest.mark.parametrize(
+    ("reason", "what"), [("Conflict", "has changed since it was read"), ("AlreadyExists", "exists already")]
+)
+def test_the_other_conflicts_have_no_causes(reason: str, what: str) -> None:
+    error = refused(status(409, reason))
+    assert isinstance(error, Conflict)
+    assert (error.reason, error.causes, str(error)) == (reason, (), f"{TARGET}: {what}")
+
+
+def test_an_invalid_object_names_its_fields_only() -> None:
+    causes = [
+        {"reason": "FieldValueForbidden", "message": f"Forbidden: {CANARY}", "field": "data"},
+        {"reason": "FieldValueInvalid", "message": f'Invalid value: "{CANARY}"', "field": "data[A/B]"},
+        {"reason": f"{CANARY}", "message": "", "field": f'"{CANARY}"'},
+    ]
+    error = refused(status(422, "Invalid", f"Invalid value: {CANARY}", {"causes": causes}))
+    assert type(error) is Invalid
+    assert str(error) == f"{TARGET}: the API server does not take the request (422 Invalid): data, data[A/B]"
+    assert error.causes[0] == Cause("FieldValueForbidden", "data", None)
+    assert error.causes[2] == Cause("", "", None)
+
+
+def test_refused_credentials_are_tried_once_more_and_then_told() -> None:
+    with Wire(status(401, "Unauthorized"), status(401, "Unauthorized"), FINE) as server:
+        client = api(server.url)
+        with pytest.raises(ApiError) as caught:
+            client.request("patch", PATH, target=TARGET, body=b"{}")
+        client.close()
+    assert str(caught.value) == f"{TARGET}: the API server does not accept our credentials"
+    assert caught.value.problems[0].hint == "renew the credentials of context test of config"
+    assert caught.value.status == 401
+    assert len(server.requests) == 2
+    assert_clean(caught.value, CANARY, TOKEN)
+
+
+@pytest.mark.parametrize(
+    "details",
+    [[], "text", {"causes": "text"}, {"causes": ["text", {"reason": 1, "field": 2, "message": 3}]}, {"kind": 7}],
+)
+def test_a_status_of_another_shape_is_still_a_refusal(details: object) -> None:
+    error = refused(reply(422, {"kind": "Status", "reason": 5, "message": None, "details": details}))
+    assert str(error) == f"{TARGET}: the API server does not take the request (422)"
