@@ -1,0 +1,429 @@
+import base64
+from pathlib import Path
+
+import pytest
+
+from bridge.config.environment import load_environment
+from bridge.config.placeholder import HINT, Placeholder
+from bridge.config.template import load_templates
+from bridge.errors import ConfigError
+from bridge.objects import LAST_APPLIED, ObjectId
+from bridge.secret import Kind, SecretValue
+from tests.config.canary import CANARY, refusal
+
+SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {name: agent-secrets}\n"
+CONFIG_MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: agent-config}\n"
+LONG_KEY = "k" * 254
+
+
+@pytest.fixture
+def load(tmp_path, monkeypatch):
+    """Write each text as a template of its own (a.yml, b.yml ...) and read them all."""
+    monkeypatch.chdir(tmp_path)
+    Path("config").mkdir()
+    Path("base").mkdir()
+
+    def load(*texts, namespace="voice"):
+        names = [f"../base/{letter}.yml" for letter in "abc"[: len(texts)]]
+        for name, text in zip(names, texts, strict=True):
+            Path("config", name).write_text(text)
+        Path("config/staging.yaml").write_text(f"id: voice\ntemplates: [{', '.join(names)}]")
+        return load_templates(load_environment(Path("config"), "staging"), namespace)
+
+    return load
+
+
+def shown(parts):
+    """The parts of a key with their literals opened."""
+    return [part.reveal() if isinstance(part, SecretValue) else part for part in parts]
+
+
+def keys(template):
+    return {name: shown(key.parts) for name, key in template.keys.items()}
+
+
+# What is read
+
+
+def test_a_secret_is_read_with_its_type_labels_and_annotations(load):
+    (template,) = load(
+        "apiVersion: v1\nkind: Secret\nimmutable: true\ntype: kubernetes.io/tls\n"
+        "metadata: {name: tls.staging, namespace: voice, labels: {app.kubernetes.io/name: a, b: ''}, "
+        "annotations: {Example.com/x: any text at all}}\n"
+        "stringData: {tls.key: 'a${KEY}b'}\n"
+    )
+    assert template.id == ObjectId("Secret", "tls.staging")
+    assert (template.type, template.immutable) == ("kubernetes.io/tls", True)
+    assert template.labels == {"app.kubernetes.io/name": "a", "b": ""}
+    assert template.annotations == {"Example.com/x": "any text at all"}
+    assert template.places == ("../base/a.yml",)
+    assert keys(template) == {"tls.key": [b"a", Placeholder("KEY"), b"b"]}
+    assert template.keys["tls.key"].place == "../base/a.yml"
+
+
+def test_a_secret_without_a_type_is_opaque_and_a_config_map_has_none(load):
+    secret, config_map = load(f"{SECRET}---\n{CONFIG_MAP}")
+    assert (secret.type, secret.immutable) == ("Opaque", None)
+    assert config_map.type is None
+
+
+def test_string_data_and_a_config_maps_data_are_text_with_placeholders(load):
+    text = "{A: '${A}', B: '${B:-x}', C: '$${C}', D: $D, E: '', F: '${F:?why}'}"
+    for template in load(f"{SECRET}stringData: {text}\n---\n{CONFIG_MAP}data: {text}"):
+        assert keys(template) == {
+            "A": [Placeholder("A")],
+            "B": [Placeholder("B", "x", empty_is_unset=True)],
+            "C": [b"${C}"],
+            "D": [b"$D"],
+            "E": [],
+            "F": [Placeholder("F", empty_is_unset=True, message="why")],
+        }
+
+
+def test_a_secrets_data_is_base64_or_one_placeholder_for_the_value_itself(load):
+    (template,) = load(
+        f"{SECRET}data:\n  A: AP8=\n  B: ${{B}}\n  C: ${{C:?why}}\n  D: ''\n  E: |\n    YWJj\n    ZGVm\n"
+    )
+    assert keys(template) == {
+        "A": [b"\x00\xff"],
+        "B": [Placeholder("B")],
+        "C": [Placeholder("C", empty_is_unset=True, message="why")],
+        "D": [b""],
+        "E": [b"abcdef"],
+    }
+    assert template.keys["A"].parts[0].kind is Kind.BYTES
+
+
+def test_a_config_maps_binary_data_is_base64(load):
+    (template,) = load(f"{CONFIG_MAP}data: {{A: AP8=}}\nbinaryData: {{B: AP8=}}")
+    assert keys(template) == {"A": [b"AP8="], "B": [b"\x00\xff"]}
+    assert [key.parts[0].kind for key in template.keys.values()] == [Kind.TEXT, Kind.BYTES]
+
+
+def test_sections_with_nothing_under_them_are_empty(load):
+    (template,) = load(SECRET.replace("}", ", labels: , annotations: }") + "data:\nstringData:\n")
+    assert keys(template) == {}
+    assert (template.labels, template.annotations) == ({}, {})
+
+
+def test_empty_documents_are_no_objects(load):
+    assert len(load(f"---\n# nothing\n---\n{SECRET}---\n", "")) == 1
+
+
+def test_a_literal_is_not_printed(load):
+    encoded = base64.b64encode(CANARY.encode()).decode()
+    templates = load(f"{SECRET}stringData: {{A: {CANARY}, B: '${{B:-{CANARY}}}'}}\ndata: {{C: {encoded}}}")
+    assert CANARY not in repr(templates)
+    assert encoded not in repr(templates)
+
+
+# Several places for one object
+
+
+def test_a_later_key_label_and_annotation_replaces_an_earlier_one(load):
+    first = SECRET.replace("}", ", labels: {a: '1', b: '1'}, annotations: {a: '1'}}")
+    later = SECRET.replace("}", ", labels: {b: '2'}, annotations: {a: '2', c: '2'}}")
+    (template,) = load(
+        f"{first}stringData: {{A: '1', B: '1'}}\ndata: {{C: MQ==}}", f"{later}stringData: {{B: '2', C: '2'}}"
+    )
+    assert keys(template) == {"A": [b"1"], "B": [b"2"], "C": [b"2"]}
+    assert {name: key.place[-5:] for name, key in template.keys.items()} == {"A": "a.yml", "B": "b.yml", "C": "b.yml"}
+    assert (template.labels, template.annotations) == ({"a": "1", "b": "2"}, {"a": "2", "c": "2"})
+    assert template.places == ("../base/a.yml", "../base/b.yml")
+
+
+def test_documents_of_one_file_merge_as_files_do(load):
+    (template,) = load(f"{SECRET}stringData: {{A: '1'}}\n---\n{SECRET}stringData: {{A: '2'}}")
+    assert keys(template) == {"A": [b"2"]}
+    assert template.places == ("../base/a.yml",)
+
+
+def test_objects_stand_in_the_order_of_their_first_mention(load):
+    templates = load(f"{CONFIG_MAP}---\n{SECRET}", f"{SECRET}---\n{CONFIG_MAP}")
+    assert [str(template.id) for template in templates] == ["ConfigMap/agent-config", "Secret/agent-secrets"]
+
+
+def test_a_secret_and_a_config_map_of_one_name_are_two_objects(load):
+    assert len(load(SECRET + "---\n" + SECRET.replace("Secret", "ConfigMap"))) == 2
+
+
+def test_a_type_given_once_holds_for_all_places(load):
+    (template,) = load(SECRET, f"{SECRET}type: kubernetes.io/tls\nimmutable: false\n", SECRET)
+    assert (template.type, template.immutable) == ("kubernetes.io/tls", False)
+
+
+def test_clashing_types_are_refused_with_both_places(load):
+    assert refusal(lambda: load(f"{SECRET}type: {CANARY}\n", f"# b\n{SECRET}type: Opaque\n---\n{SECRET}")) == [
+        ("../base/b.yml Secret/agent-secrets", "clashing types: line 2 says another than ../base/a.yml line 1")
+    ]
+
+
+def test_clashing_immutable_is_refused_with_both_places(load):
+    assert refusal(lambda: load(f"{SECRET}immutable: true\n---\n{SECRET}immutable: false\n")) == [
+        (
+            "../base/a.yml Secret/agent-secrets",
+            "clashing values of immutable: line 6 says another than ../base/a.yml line 1",
+        )
+    ]
+
+
+# Documents that are no object bridge may write
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "what"),
+    [
+        (CANARY, 1, "not a manifest of a Secret or ConfigMap"),
+        (f"- {CANARY}", 1, "not a manifest of a Secret or ConfigMap"),
+        ("{}", 1, "neither a Secret nor a ConfigMap of apiVersion v1"),
+        (f"{SECRET}---\nFOO: {CANARY}", 5, "neither a Secret nor a ConfigMap of apiVersion v1"),
+        (SECRET.replace("Secret", CANARY), 1, "neither a Secret nor a ConfigMap of apiVersion v1"),
+        (SECRET.replace("Secret", "[Secret]"), 1, "neither a Secret nor a ConfigMap of apiVersion v1"),
+        (SECRET.replace("v1", "v2"), 1, "neither a Secret nor a ConfigMap of apiVersion v1"),
+        (SECRET.replace("apiVersion: v1", ""), 2, "neither a Secret nor a ConfigMap of apiVersion v1"),
+        ("apiVersion: v1\nkind: List\nitems: []", 1, "a List"),
+        ("apiVersion: v1\nkind: Secret", 1, "the object has no metadata.name"),
+        ("apiVersion: v1\nkind: Secret\nmetadata: []", 1, "the object has no metadata.name"),
+        ("apiVersion: v1\nkind: Secret\nmetadata: {}", 1, "the object has no metadata.name"),
+        (SECRET.replace("agent-secrets", CANARY), 1, "metadata.name must be a DNS subdomain"),
+        (SECRET.replace("agent-secrets", '"${NAME}"'), 1, "metadata.name must be a DNS subdomain"),
+        (SECRET.replace("agent-secrets", "5"), 1, "metadata.name must be a DNS subdomain"),
+        (SECRET.replace("agent-secrets", "a." * 126 + "aa"), 1, "metadata.name must be a DNS subdomain"),
+    ],
+)
+def test_what_is_no_secret_or_config_map_is_told_by_its_line(load, text, line, what):
+    assert (f"../base/a.yml line {line}", what) in refusal(lambda: load(text))
+
+
+def test_a_name_of_253_characters_is_read(load):
+    assert load(SECRET.replace("agent-secrets", "a." * 126 + "a"))
+
+
+def test_an_object_of_another_kind_does_not_hide_its_other_mistakes(load):
+    assert refusal(lambda: load("apiVersion: v1\nkind: Pod")) == [
+        ("../base/a.yml line 1", "neither a Secret nor a ConfigMap of apiVersion v1"),
+        ("../base/a.yml line 1", "the object has no metadata.name"),
+    ]
+
+
+def test_templates_without_any_object_are_refused(load):
+    assert refusal(lambda: load("# nothing", "---")) == [
+        ("config/staging.yaml templates", "there is no object in them")
+    ]
+    assert refusal(load) == [("config/staging.yaml templates", "there is no object in them")]
+
+
+# Fields
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "what"),
+    [
+        (f"{SECRET}status: {CANARY}", "", "status is not for templates"),
+        (f"{SECRET}binaryData: {{}}", "", "binaryData is not for templates"),
+        (f"{SECRET}'a b': {CANARY}", "", "'a b' is not for templates"),
+        (SECRET.replace("}", ", generateName: a-}"), "", "metadata.generateName is not for templates"),
+        (SECRET.replace("}", ", ownerReferences: []}"), "", "metadata.ownerReferences is not for templates"),
+        (SECRET.replace("}", ", finalizers: []}"), "", "metadata.finalizers is not for templates"),
+        (SECRET.replace("}", ", managedFields: []}"), "", "metadata.managedFields is not for templates"),
+        (SECRET.replace("}", ", uid: a}"), "", "metadata.uid is not for templates"),
+        (SECRET.replace("}", ", resourceVersion: a}"), "", "metadata.resourceVersion is not for templates"),
+        (SECRET.replace("}", ", creationTimestamp: }"), "", "metadata.creationTimestamp is not for templates"),
+        (SECRET.replace("}", ", namespace: other}"), "", "names another namespace"),
+        (SECRET.replace("}", ", namespace: 5}"), "", "names another namespace"),
+        (
+            SECRET.replace("}", ", namespace: '${N}'}"),
+            "",
+            "metadata.namespace holds a placeholder; placeholders work in values only",
+        ),
+        (f"{SECRET}type: 5", "", "type must be a text without placeholders"),
+        (f"{SECRET}type: ''", "", "type must be a text without placeholders"),
+        (f"{SECRET}type: '${{{CANARY}}}'", "", "type must be a text without placeholders"),
+        (f"{SECRET}immutable: 'true'", "", "immutable must be true or false"),
+        (f"{SECRET}data: {CANARY}", " data", "must be a mapping"),
+        (f"{SECRET}stringData: [{CANARY}]", " stringData", "must be a mapping"),
+        (SECRET.replace("}", ", labels: [a]}"), " metadata.labels", "must be a mapping"),
+        (SECRET.replace("}", ", labels: {a: 5}}"), " metadata.labels a", "must be a string; quote it"),
+        (SECRET.replace("}", ", labels: {-a: x}}"), " metadata.labels", "'-a' is not a valid name"),
+        (SECRET.replace("}", ", labels: {A.b/c: x}}"), " metadata.labels", "'A.b/c' is not a valid name"),
+        (SECRET.replace("}", ", labels: {/c: x}}"), " metadata.labels", "'/c' is not a valid name"),
+        (
+            SECRET.replace("}", f", labels: {{{'a' * 64}: x}}}}"),
+            " metadata.labels",
+            f"'{'a' * 60}...' is not a valid name",
+        ),
+        (SECRET.replace("}", f", labels: {{a: {CANARY} x}}}}"), " metadata.labels a", "not a label's value"),
+        (SECRET.replace("}", f", labels: {{a: {'a' * 64}}}}}"), " metadata.labels a", "not a label's value"),
+        (SECRET.replace("}", ", labels: {a: '${B}'}}"), " metadata.labels a", "placeholders work in values only"),
+        (
+            SECRET.replace("}", ", annotations: {a: '${B}'}}"),
+            " metadata.annotations a",
+            "placeholders work in values only",
+        ),
+        (SECRET.replace("}", ", annotations: {a b: x}}"), " metadata.annotations", "'a b' is not a valid name"),
+        (
+            SECRET.replace("}", f", annotations: {{{LAST_APPLIED}: '{CANARY}'}}}}"),
+            f" metadata.annotations {LAST_APPLIED}",
+            "kubectl's copy of the object is refused",
+        ),
+        (
+            SECRET.replace("}", f", annotations: {{a: {'x' * 262144}}}}}"),
+            " metadata.annotations",
+            "more than 256 KiB in all",
+        ),
+    ],
+)
+def test_a_field_that_is_wrong_is_told_with_file_and_object(load, text, place, what):
+    assert refusal(lambda: load(text)) == [(f"../base/a.yml Secret/agent-secrets{place}", what)]
+
+
+@pytest.mark.parametrize("type_", ["kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"])
+def test_types_that_the_control_plane_makes_are_refused(load, type_):
+    assert refusal(lambda: load(f"{SECRET}type: {type_}")) == [
+        ("../base/a.yml Secret/agent-secrets", f"type {type_} is refused")
+    ]
+
+
+def test_a_config_map_has_no_type_and_no_string_data(load):
+    assert refusal(lambda: load(f"{CONFIG_MAP}type: Opaque\nstringData: {{}}")) == [
+        ("../base/a.yml ConfigMap/agent-config", "type is not for templates"),
+        ("../base/a.yml ConfigMap/agent-config", "stringData is not for templates"),
+    ]
+
+
+def test_a_misspelt_field_comes_with_the_right_one(load):
+    with pytest.raises(ConfigError) as caught:
+        load(f"{SECRET}stringdata: {{A: {CANARY}}}")
+    assert caught.value.problems[0].hint == "did you mean stringData?"
+
+
+def test_the_namespace_is_compared_only_where_it_is_known(load):
+    text = SECRET.replace("}", ", namespace: other}")
+    assert load(text, namespace=None)
+    assert load(text, namespace="other")
+
+
+# Keys and values
+
+
+@pytest.mark.parametrize("key", ["a/b", "é", '""', ".", "..", "..a", "a b", LONG_KEY, '"a\\n"', "$A"])
+def test_a_key_that_kubernetes_refuses_is_told_before_any_call(load, key):
+    with pytest.raises(ConfigError) as caught:
+        load(f"{SECRET}stringData: {{{key}: {CANARY}}}")
+    (problem,) = caught.value.problems
+    assert problem.where.startswith("../base/a.yml Secret/agent-secrets key ")
+    assert len(problem.where) < 110
+    assert problem.what == "not a key that Kubernetes takes"
+    assert problem.where.isascii()
+    assert problem.where.isprintable()
+
+
+@pytest.mark.parametrize("key", ["a", ".a", "a..b", "-", "_", "A.b-c_1", "k" * 253])
+def test_any_other_key_is_read(load, key):
+    assert load(f"{SECRET}stringData: {{{key}: x}}")
+
+
+@pytest.mark.parametrize("value", ["true", "5", "1.5", "null", "", "2024-01-01", "yes", "!!binary YWJj"])
+@pytest.mark.parametrize("head", [f"{SECRET}stringData", f"{SECRET}data"])
+def test_a_value_that_yaml_takes_for_something_else_must_be_quoted(load, head, value):
+    assert refusal(lambda: load(f"{head}:\n  A: {value}\n")) == [
+        ("../base/a.yml Secret/agent-secrets key A", "must be a string; quote it")
+    ]
+
+
+@pytest.mark.parametrize("value", [f"[{CANARY}]", f"{{a: {CANARY}}}"])
+def test_a_value_that_is_a_list_or_a_mapping_is_refused(load, value):
+    assert refusal(lambda: load(f"{CONFIG_MAP}data: {{A: {value}}}")) == [
+        ("../base/a.yml ConfigMap/agent-config key A", "must be a string")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("section", "value", "what"),
+    [
+        ("data", CANARY, "not valid base64"),
+        ("data", "YWJ", "not valid base64"),
+        ("data", "YWJj=", "not valid base64"),
+        ("data", "YWJj====", "not valid base64"),
+        ("data", "YW Jj", "not valid base64"),
+        ("data", "YWJj_-==", "not valid base64"),
+        ("data", "YQ==YQ==", "not valid base64"),
+        ("data", "é", "not valid base64"),
+        ("data", "'${A:-x}'", "data takes base64, or one placeholder without a default and without text around it"),
+        ("data", "'${A-}'", "data takes base64, or one placeholder without a default and without text around it"),
+        (
+            "data",
+            f"'{CANARY}${{A}}'",
+            "data takes base64, or one placeholder without a default and without text around it",
+        ),
+        ("data", "'${A}${B}'", "data takes base64, or one placeholder without a default and without text around it"),
+        ("data", "'$${A}'", "data takes base64, or one placeholder without a default and without text around it"),
+        ("data", f"'${{{CANARY}'", "malformed placeholder at character 1"),
+        ("stringData", f"'{CANARY} ${{{CANARY}'", f"malformed placeholder at character {len(CANARY) + 2}"),
+    ],
+)
+def test_a_value_that_cannot_be_read_is_told_with_its_key_alone(load, section, value, what):
+    assert refusal(lambda: load(f"{SECRET}{section}: {{A: {value}}}")) == [
+        ("../base/a.yml Secret/agent-secrets key A", what)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        ("x", "move it to stringData, or encode it"),
+        ("'${A:-x}'", "move it to stringData"),
+        ("'${A'", HINT),
+    ],
+)
+def test_a_value_that_is_wrong_in_data_comes_with_what_to_do(load, value, hint):
+    with pytest.raises(ConfigError) as caught:
+        load(f"{SECRET}data: {{A: {value}}}")
+    assert caught.value.problems[0].hint == hint
+
+
+@pytest.mark.parametrize("value", [CANARY, "'${A}'"])
+def test_binary_data_takes_base64_alone(load, value):
+    assert refusal(lambda: load(f"{CONFIG_MAP}binaryData: {{A: {value}}}")) == [
+        ("../base/a.yml ConfigMap/agent-config key A", "not valid base64")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "object_", "both"),
+    [
+        (f"{SECRET}data: {{A: YQ==}}\nstringData: {{A: a}}", "Secret/agent-secrets", "data and in stringData"),
+        (f"{SECRET}data: {{A: '!'}}\nstringData: {{A: a}}", "Secret/agent-secrets", "data and in stringData"),
+        (f"{CONFIG_MAP}data: {{A: a}}\nbinaryData: {{A: YQ==}}", "ConfigMap/agent-config", "data and in binaryData"),
+    ],
+)
+def test_a_key_in_both_sections_of_a_document_is_refused(load, text, object_, both):
+    assert (f"../base/a.yml {object_} key A", f"is in {both}") in refusal(lambda: load(text))
+
+
+# All at once
+
+
+def test_all_mistakes_of_all_files_are_told_at_once(load):
+    first = f"{SECRET}status: 1\nstringData: {{A: 5, B: '${{', a/b: x}}\n---\nkind: Pod\nmetadata: {{name: a}}\n"
+    second = f"{CONFIG_MAP}data: [{CANARY}\n"
+    third = f"{SECRET}data: {{C: x}}\n"
+    assert refusal(lambda: load(first, second, third)) == [
+        ("../base/a.yml Secret/agent-secrets", "status is not for templates"),
+        ("../base/a.yml Secret/agent-secrets key A", "must be a string; quote it"),
+        ("../base/a.yml Secret/agent-secrets key B", "malformed placeholder at character 1"),
+        ("../base/a.yml Secret/agent-secrets key 'a/b'", "not a key that Kubernetes takes"),
+        ("../base/a.yml line 7", "neither a Secret nor a ConfigMap of apiVersion v1"),
+        ("../base/b.yml line 5", "not valid YAML"),
+        ("../base/c.yml Secret/agent-secrets key C", "not valid base64"),
+    ]
+
+
+def test_a_template_that_is_not_there_is_named_among_the_others_mistakes(load):
+    load(SECRET)
+    Path("config/staging.yaml").write_text("id: voice\ntemplates: [../base/x.yml, ../base/a.yml, y.yml]")
+    environment = load_environment(Path("config"), "staging")
+    assert refusal(lambda: load_templates(environment, "voice")) == [
+        ("../base/x.yml", "no such file"),
+        ("y.yml", "no such file"),
+    ]
