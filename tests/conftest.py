@@ -21,12 +21,17 @@ REAL: Final = {"sops_binary", "kubectl_binary", "real_cluster"}
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that need a real program, and run them last."""
-    real = [item for item in items if REAL & set(getattr(item, "fixturenames", ()))]
-    for item in real:
-        item.add_marker("real")
+    for item in items:
+        if REAL & set(getattr(item, "fixturenames", ())):
+            item.add_marker("real")
+    items.sort(key=_is_real)
+    for item in filter(_is_real, items):
         # A fixture may build for minutes; it has its own limit, the test's is for the test alone.
         item.add_marker(pytest.mark.timeout(func_only=True))
-    items.sort(key=lambda item: item.get_closest_marker("real") is not None)
+
+
+def _is_real(item: pytest.Item) -> bool:
+    return item.get_closest_marker("real") is not None
 
 
 @pytest.fixture(scope="session")
@@ -67,13 +72,8 @@ def _tool(request: pytest.FixtureRequest, name: str) -> Path:
         return found
     if not _required():
         _unavailable(f"{name} is not built: run python tests/servers/build.py {name}")
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled():
-        try:
-            return build.build(name)
-        except build.BuildError as error:
-            reason = f"{name} cannot be built: {error}"
-    _unavailable(reason)
+    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        return build.build(name)
 
 
 def _unavailable(reason: str) -> NoReturn:
