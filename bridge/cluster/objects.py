@@ -84,12 +84,13 @@ class Objects:
             "apiVersion": "v1",
             "kind": "DeleteOptions",
             "preconditions": {"uid": live.uid, "resourceVersion": live.resource_version},
+            # Not in the query: the API server ignores that one where options come in the body.
+            **({"dryRun": ["All"]} if dry_run else {}),
         }
         self._api.request(
             "delete",
             self._path(live.id),
             target=self.target(live.id),
-            query=_dry(dry_run),
             body=json.dumps(options).encode(),
         )
 

@@ -45,7 +45,7 @@ def _lines(data: dict[str, Any], style: Style) -> Iterator[str]:
             yield ""
             yield from _object(one, style)
     yield ""
-    yield _summary(data["summary"]) + (f": {RESULTS[data['result']]}" if data.get("result") else "")
+    yield ": ".join(part for part in (_summary(data["summary"]), RESULTS[data["result"]]) if part)
 
 
 def _object(one: dict[str, Any], style: Style) -> Iterator[str]:

@@ -1,13 +1,21 @@
 """The main job, step by step, against the embedded cluster and a real one."""
 
-from tests.runs.conftest import VALUES, Desk
+from tests.runs.conftest import SECRETS, VALUES, Desk
 
 SECRET, CONFIG = "Secret", "ConfigMap"
+OURS = ("bridge/voice-agent-staging", "Apply")
+
+
+def writes(desk: Desk) -> list[str]:
+    """Return what the embedded cluster was asked to change."""
+    assert desk.target.embedded
+    return [f"{method} {path}" for method, path in desk.target.embedded.requests if method != "GET"]
 
 
 def test_the_first_sync_writes_all_objects(desk: Desk) -> None:
     result = desk.run("sync", "staging")
     assert (result.err, result.status) == ("", 0)
+    assert result.out.splitlines()[-1] == "5 to create, 0 unchanged: written"
     assert desk.target.data(SECRET, "shared-secrets") == {
         key: VALUES[key] for key in ("LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
     }
@@ -16,7 +24,41 @@ def test_the_first_sync_writes_all_objects(desk: Desk) -> None:
         "LOG_LEVEL": "info",
         "METRICS_ENABLED": "true",
     }
-    assert desk.target.owners(SECRET, "agent-secrets", "OPENAI_API_KEY") == {("bridge/voice-agent-staging", "Apply")}
+    assert desk.target.owners(SECRET, "agent-secrets", "OPENAI_API_KEY") == {OURS}
+
+
+def test_plan_shows_every_key_and_its_origin_and_writes_nothing(desk: Desk) -> None:
+    before = desk.target.versions()
+    result = desk.run("plan", "staging")
+    assert (result.err, result.status) == ("", 0)
+    assert result.out.splitlines() == [
+        f"staging: namespace {desk.target.namespace}, as bridge/voice-agent-staging",
+        "",
+        "+ Secret/shared-secrets  to create",
+        "    + LIVEKIT_API_KEY     new  from plain:values.json @ 1",
+        "    + LIVEKIT_API_SECRET  new  from plain:values.json @ 1",
+        "",
+        "+ Secret/agent-secrets  to create",
+        "    + CARTESIA_API_KEY  new  from plain:values.json @ 1",
+        "    + OPENAI_API_KEY    new  from plain:values.json @ 1",
+        "    + DEEPGRAM_API_KEY  new  from plain:values.json @ 1",
+        "",
+        "+ ConfigMap/shared-config  to create",
+        "    + LIVEKIT_URL  new  from .env.k8s.staging",
+        "    + DOMAIN       new  from .env.k8s.staging",
+        "",
+        "+ ConfigMap/agent-config  to create",
+        "    + ENV_MODE         new  from .env.k8s.staging",
+        "    + LOG_LEVEL        new  from base/configmap.yml",
+        "    + METRICS_ENABLED  new  from base/configmap.yml",
+        "",
+        "+ ConfigMap/front-config  to create",
+        "    + NODE_ENV       new  from base/configmap.yml",
+        "    + CACHE_ENABLED  new  from base/configmap.yml",
+        "",
+        "5 to create, 0 unchanged",
+    ]
+    assert desk.target.versions() == before
 
 
 def test_a_second_sync_writes_nothing(desk: Desk) -> None:
@@ -26,3 +68,209 @@ def test_a_second_sync_writes_nothing(desk: Desk) -> None:
     assert (result.err, result.status) == ("", 0)
     assert result.out.splitlines()[-1] == "5 unchanged: nothing to do"
     assert desk.target.versions() == before
+
+
+def test_a_run_with_nothing_to_do_sends_no_write_at_all(offline_desk: Desk) -> None:
+    offline_desk.run("sync", "staging")
+    offline_desk.target.embedded.requests.clear()
+    offline_desk.run("sync", "staging")
+    assert writes(offline_desk) == []
+    assert len(offline_desk.target.embedded.requests) == 6
+
+
+def test_a_changed_value_changes_only_its_key(desk: Desk) -> None:
+    desk.run("sync", "staging")
+    before = desk.target.versions()
+    desk.values(OPENAI_API_KEY="CANARY-new-openai")
+    plan = desk.run("plan", "staging", "--exit-code")
+    assert plan.status == 4
+    assert plan.out.splitlines()[2:5] == [
+        "~ Secret/agent-secrets  to update",
+        "    ~ OPENAI_API_KEY  changed  from plain:values.json @ 1",
+        "",
+    ]
+    assert desk.run("sync", "staging").status == 0
+    assert desk.target.data(SECRET, "agent-secrets")["OPENAI_API_KEY"] == "CANARY-new-openai"
+    after = desk.target.versions()
+    changed = {name for name in after if after[name] != before.get(name)}
+    assert changed - {"ConfigMap/bridge-voice-agent-staging"} == {"Secret/agent-secrets"}
+    assert desk.run("plan", "staging", "--exit-code").status == 0
+
+
+def test_an_edit_by_hand_is_shown_with_its_author_and_healed(desk: Desk) -> None:
+    desk.run("sync", "staging")
+    desk.target.edit(SECRET, "agent-secrets", OPENAI_API_KEY="CANARY-by-hand")
+    desk.canaries.add("CANARY-by-hand")
+    plan = desk.run("plan", "staging")
+    assert plan.status == 0
+    assert plan.out.splitlines()[3].startswith("    ! OPENAI_API_KEY  drift, changed by kubectl-edit (Update, 20")
+    assert desk.run("sync", "staging").status == 0
+    assert desk.target.data(SECRET, "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
+    assert desk.target.owners(SECRET, "agent-secrets", "OPENAI_API_KEY") == {OURS}
+
+
+def test_a_key_removed_by_hand_is_restored(desk: Desk) -> None:
+    desk.run("sync", "staging")
+    desk.target.edit(SECRET, "agent-secrets", OPENAI_API_KEY=None)
+    plan = desk.run("plan", "staging")
+    assert plan.out.splitlines()[3] == (
+        "    ! OPENAI_API_KEY  drift, somebody removed it  from plain:values.json @ 1"
+    )
+    assert desk.run("sync", "staging").status == 0
+    assert desk.target.data(SECRET, "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
+
+
+def test_ownership_is_taken_back_when_a_hand_wrote_the_same_value_again(desk: Desk) -> None:
+    desk.run("sync", "staging")
+    desk.target.edit(SECRET, "agent-secrets", OPENAI_API_KEY="CANARY-by-hand")
+    desk.target.edit(SECRET, "agent-secrets", OPENAI_API_KEY=VALUES["OPENAI_API_KEY"])
+    plan = desk.run("plan", "staging", "--exit-code")
+    assert plan.status == 4
+    assert plan.out.splitlines()[3].startswith(
+        "    ! OPENAI_API_KEY  value is right, but owned by kubectl-edit (Update, 20"
+    )
+    assert desk.run("sync", "staging").status == 0
+    assert desk.target.owners(SECRET, "agent-secrets", "OPENAI_API_KEY") == {OURS}
+    assert desk.run("plan", "staging", "--exit-code").status == 0
+
+
+def test_ownership_and_another_value_are_taken_back_in_one_run(desk: Desk) -> None:
+    desk.run("sync", "staging")
+    desk.target.edit(SECRET, "agent-secrets", OPENAI_API_KEY="CANARY-by-hand", DEEPGRAM_API_KEY="CANARY-by-hand")
+    desk.target.edit(SECRET, "agent-secrets", OPENAI_API_KEY=VALUES["OPENAI_API_KEY"])
+    assert desk.run("sync", "staging").status == 0
+    assert desk.target.data(SECRET, "agent-secrets")["DEEPGRAM_API_KEY"] == VALUES["DEEPGRAM_API_KEY"]
+    for key in ("OPENAI_API_KEY", "DEEPGRAM_API_KEY"):
+        assert desk.target.owners(SECRET, "agent-secrets", key) == {OURS}
+    assert desk.run("plan", "staging", "--exit-code").status == 0
+
+
+def test_somebodys_own_key_label_and_annotation_stay(desk: Desk) -> None:
+    desk.run("sync", "staging")
+    desk.target.edit(SECRET, "agent-secrets", THEIRS="stays")
+    metadata = {"metadata": {"labels": {"theirs": "stays"}, "annotations": {"theirs": "stays"}}}
+    desk.target.patch(SECRET, "agent-secrets", metadata)
+    assert desk.run("plan", "staging", "--exit-code").status == 0
+    desk.values(OPENAI_API_KEY="CANARY-new-openai")
+    assert desk.run("sync", "staging").status == 0
+    assert desk.target.data(SECRET, "agent-secrets")["THEIRS"] == "stays"
+    live = desk.target.get(SECRET, "agent-secrets")
+    assert live and live["metadata"]["labels"] == {"theirs": "stays"}
+    assert live["metadata"]["annotations"] == {"theirs": "stays"}
+
+
+def test_a_key_that_left_the_template_leaves_the_object_and_nothing_else_does(desk: Desk) -> None:
+    desk.run("sync", "staging")
+    desk.target.edit(SECRET, "agent-secrets", THEIRS="stays")
+    desk.write("base/secrets.yml", SECRETS.replace("  CARTESIA_API_KEY: ${CARTESIA_API_KEY}\n", ""))
+    plan = desk.run("plan", "staging")
+    assert plan.out.splitlines()[2:4] == [
+        "~ Secret/agent-secrets  to update",
+        "    - CARTESIA_API_KEY  no template names it any more",
+    ]
+    assert desk.run("sync", "staging").status == 0
+    assert desk.target.data(SECRET, "agent-secrets").keys() == {"OPENAI_API_KEY", "DEEPGRAM_API_KEY", "THEIRS"}
+
+
+def test_a_key_that_left_the_template_stays_where_another_applier_owns_it_too(desk: Desk) -> None:
+    desk.run("sync", "staging")
+    import base64  # noqa: PLC0415
+
+    shared = base64.b64encode(VALUES["CARTESIA_API_KEY"].encode()).decode()
+    desk.target.apply(SECRET, "agent-secrets", {"data": {"CARTESIA_API_KEY": shared}}, "argocd-controller")
+    desk.write("base/secrets.yml", SECRETS.replace("  CARTESIA_API_KEY: ${CARTESIA_API_KEY}\n", ""))
+    plan = desk.run("plan", "staging")
+    assert plan.out.splitlines()[3].startswith(
+        "    - CARTESIA_API_KEY  no template names it any more; it stays, as argocd-controller (Apply"
+    )
+    assert desk.run("sync", "staging").status == 0
+    assert "CARTESIA_API_KEY" in desk.target.data(SECRET, "agent-secrets")
+    assert desk.run("plan", "staging", "--exit-code").status == 0
+
+
+def test_an_object_deleted_by_hand_is_written_again(desk: Desk) -> None:
+    desk.run("sync", "staging")
+    desk.target.delete(SECRET, "agent-secrets")
+    plan = desk.run("plan", "staging")
+    assert plan.out.splitlines()[2] == "+ Secret/agent-secrets  to create, somebody deleted it"
+    assert desk.run("sync", "staging").status == 0
+    assert desk.target.data(SECRET, "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
+
+
+def test_labels_annotations_type_and_immutable_are_carried(desk: Desk) -> None:
+    desk.write(
+        "base/secrets.yml",
+        SECRETS
+        + """---
+apiVersion: v1
+kind: Secret
+metadata: {name: login, labels: {app: voice}, annotations: {example.com/why: registry}}
+type: kubernetes.io/basic-auth
+immutable: true
+stringData: {username: nobody, password: "${OPENAI_API_KEY}"}
+""",
+    )
+    assert desk.run("sync", "staging").status == 0
+    live = desk.target.get(SECRET, "login")
+    assert live and (live["type"], live["immutable"]) == ("kubernetes.io/basic-auth", True)
+    assert live["metadata"]["labels"] == {"app": "voice"}
+    assert live["metadata"]["annotations"] == {"example.com/why": "registry"}
+    assert desk.run("plan", "staging", "--exit-code").status == 0
+
+
+def test_a_label_changed_by_hand_is_healed(desk: Desk) -> None:
+    labelled = SECRETS.replace("{name: agent-secrets}", "{name: agent-secrets, labels: {app: voice}}")
+    desk.write("base/secrets.yml", labelled)
+    desk.run("sync", "staging")
+    desk.target.patch(SECRET, "agent-secrets", {"metadata": {"labels": {"app": "other"}}})
+    plan = desk.run("plan", "staging")
+    assert plan.out.splitlines()[3].startswith("    ! label app  drift, changed by kubectl-edit (Update, 20")
+    assert desk.run("sync", "staging").status == 0
+    live = desk.target.get(SECRET, "agent-secrets")
+    assert live and live["metadata"]["labels"] == {"app": "voice"}
+    desk.write("base/secrets.yml", SECRETS)
+    assert desk.run("sync", "staging").status == 0
+    live = desk.target.get(SECRET, "agent-secrets")
+    assert live and "labels" not in live["metadata"]
+
+
+def test_binary_values_round_trip_through_a_config_map(desk: Desk) -> None:
+    raw = "AP/+AAE="
+    template = f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: blob}}\nbinaryData: {{raw: {raw}}}\ndata: {{text: a}}\n"
+    desk.write("base/blob.yml", template)
+    desk.environment(templates=["base/secrets.yml", "base/configmap.yml", "base/blob.yml"])
+    assert desk.run("sync", "staging").status == 0
+    live = desk.target.get(CONFIG, "blob")
+    assert live and (live["binaryData"], live["data"]) == ({"raw": raw}, {"text": "a"})
+    assert desk.run("plan", "staging", "--exit-code").status == 0
+
+
+def test_an_object_that_left_the_templates_stays_until_it_is_pruned(desk: Desk) -> None:
+    desk.run("sync", "staging")
+    desk.write("base/secrets.yml", SECRETS.split("---\n")[1])
+    result = desk.run("sync", "staging")
+    assert result.status == 0
+    assert desk.target.data(SECRET, "shared-secrets")
+    assert "? Secret/shared-secrets  left the templates, stays in the cluster (--prune deletes it)" in result.out
+    assert desk.run("sync", "staging", "--prune").status == 0
+    assert desk.target.get(SECRET, "shared-secrets") is None
+    assert "shared-secrets" not in desk.run("plan", "staging", "--prune").out
+
+
+def test_pruning_spares_what_somebody_else_wrote_to_as_well(desk: Desk) -> None:
+    desk.run("sync", "staging")
+    desk.write("base/secrets.yml", SECRETS.split("---\n")[1])
+    desk.target.edit(SECRET, "shared-secrets", THEIRS="stays")
+    result = desk.run("sync", "staging", "--prune")
+    assert result.status == 1
+    assert result.lines[0] == "bridge: error: Secret/shared-secrets: cannot be pruned, somebody else wrote THEIRS"
+    assert desk.target.data(SECRET, "shared-secrets")["THEIRS"] == "stays"
+
+
+def test_pruning_forgets_an_object_that_somebody_made_anew(desk: Desk) -> None:
+    desk.run("sync", "staging")
+    desk.write("base/secrets.yml", SECRETS.split("---\n")[1])
+    desk.target.delete(SECRET, "shared-secrets")
+    desk.target.create(SECRET, "shared-secrets", {"data": {}})
+    assert desk.run("sync", "staging", "--prune").status == 0
+    assert desk.target.get(SECRET, "shared-secrets")
