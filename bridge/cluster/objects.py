@@ -46,14 +46,18 @@ class Objects:
     def apply(self, desired: Desired, live: Live | None, *, force: bool, dry_run: bool) -> Live:
         """Apply the full set of our fields; a conflict or a stale resourceVersion raises Conflict."""
         query = {"fieldManager": self.manager, "force": "true" if force else "false", **_dry(dry_run)}
-        answer = self._api.request(
-            "patch",
-            self._path(desired.id),
-            target=self.target(desired.id),
-            query=query,
-            body=json.dumps(_body(desired, live)).encode(),
-            content_type=APPLY,
-        )
+        try:
+            answer = self._api.request(
+                "patch",
+                self._path(desired.id),
+                target=self.target(desired.id),
+                query=query,
+                body=json.dumps(_body(desired, live)).encode(),
+                content_type=APPLY,
+            )
+        except NotFound:  # an apply creates what is not there, so it is the namespace that is missing
+            where, hint = f"namespace {self.namespace}", "create it, or correct `namespace:`"
+            raise Refusal(Problem(where, "does not exist", hint)) from None
         return parse(answer, desired.id)
 
     def reclaim(self, live: Live, fields: frozenset[Field], *, dry_run: bool) -> Live:

@@ -113,9 +113,7 @@ def test_a_key_removed_by_hand_is_restored(desk: Desk) -> None:
     desk.run("sync", "staging")
     desk.target.edit(SECRET, "agent-secrets", OPENAI_API_KEY=None)
     plan = desk.run("plan", "staging")
-    assert plan.out.splitlines()[3] == (
-        "    ! OPENAI_API_KEY  drift, somebody removed it  from plain:values.json @ 1"
-    )
+    assert plan.out.splitlines()[3] == ("    ! OPENAI_API_KEY  drift, somebody removed it  from plain:values.json @ 1")
     assert desk.run("sync", "staging").status == 0
     assert desk.target.data(SECRET, "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
 
@@ -236,7 +234,9 @@ def test_a_label_changed_by_hand_is_healed(desk: Desk) -> None:
 
 def test_binary_values_round_trip_through_a_config_map(desk: Desk) -> None:
     raw = "AP/+AAE="
-    template = f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: blob}}\nbinaryData: {{raw: {raw}}}\ndata: {{text: a}}\n"
+    template = (
+        f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: blob}}\nbinaryData: {{raw: {raw}}}\ndata: {{text: a}}\n"
+    )
     desk.write("base/blob.yml", template)
     desk.environment(templates=["base/secrets.yml", "base/configmap.yml", "base/blob.yml"])
     assert desk.run("sync", "staging").status == 0
