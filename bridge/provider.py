@@ -25,6 +25,7 @@ __all__ = [
     "Node",
     "NotFound",
     "OptionError",
+    "Problem",
     "Provider",
     "ProviderError",
     "Revision",
