@@ -56,6 +56,7 @@ def parse_text(text: str) -> tuple[str | Placeholder, ...]:
 def _placeholder(inside: re.Match[str]) -> Placeholder:
     name, operator, rest = inside.group("name", "operator", "rest")
     if operator == ":?":
-        # Shown in one line later, however the template folds it.
-        return Placeholder(name, empty_is_unset=True, message=" ".join(rest.split()) or None)
+        # It is shown later, on one line and perhaps on a terminal, however the template has it.
+        message = "".join(char if char.isprintable() else " " for char in rest)
+        return Placeholder(name, empty_is_unset=True, message=" ".join(message.split()) or None)
     return Placeholder(name, rest, empty_is_unset=operator == ":-")

@@ -95,6 +95,11 @@ def test_a_path_is_shown_as_it_stands_in_the_file(load):
     ]
 
 
+def test_the_references_are_the_sources_then_the_variables(load):
+    environment = load(f"{SMALL}sources: ['v:b']\nvariables: {{A: 'v:a#x', C: 'v:b#y'}}")
+    assert [str(reference) for reference in environment.references] == ["v:b", "v:a#x", "v:b#y"]
+
+
 def test_what_is_left_out_has_its_default(load):
     environment = load(SMALL)
     assert environment.namespace is None

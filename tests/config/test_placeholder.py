@@ -23,6 +23,7 @@ from tests.config.canary import CANARY, assert_clean
         ("${A:-a\nb}", (Placeholder("A", "a\nb", empty_is_unset=True),)),
         ("${A:-$B}", (Placeholder("A", "$B", empty_is_unset=True),)),
         ("${A:?ask\n  the  team}", (Placeholder("A", empty_is_unset=True, message="ask the team"),)),
+        ("${A:?a\x1b[31m}", (Placeholder("A", empty_is_unset=True, message="a [31m"),)),
         ("${A:?}", (Placeholder("A", empty_is_unset=True),)),
         ("${_a1}b${C}", (Placeholder("_a1"), "b", Placeholder("C"))),
         ("wss://${HOST}:${PORT:-7880}/", ("wss://", Placeholder("HOST"), ":", Placeholder("PORT", "7880", True), "/")),

@@ -152,6 +152,12 @@ def test_a_type_given_once_holds_for_all_places(load):
     assert (template.type, template.immutable) == ("kubernetes.io/tls", False)
 
 
+def test_a_type_given_again_the_same_is_no_clash(load):
+    typed = f"{SECRET}type: Opaque\nimmutable: true\n"
+    (template,) = load(typed, f"{typed}---\n{typed}")
+    assert (template.type, template.immutable) == ("Opaque", True)
+
+
 def test_clashing_types_are_refused_with_both_places(load):
     assert refusal(lambda: load(f"{SECRET}type: {CANARY}\n", f"# b\n{SECRET}type: Opaque\n---\n{SECRET}")) == [
         ("../base/b.yml Secret/agent-secrets", "clashing types: line 2 says another than ../base/a.yml line 1")

@@ -1,0 +1,18 @@
+from bridge.config.textfile import LIMIT, read_text
+
+
+def test_a_byte_order_mark_is_left_out_and_line_ends_stay(tmp_path):
+    (tmp_path / "f").write_bytes(b"\xef\xbb\xbfa\r\nb\n")
+    assert read_text(tmp_path / "f", "f") == "a\r\nb\n"
+
+
+def test_a_file_of_just_the_limit_is_read(tmp_path):
+    (tmp_path / "f").write_bytes(b"a" * LIMIT)
+    assert len(read_text(tmp_path / "f", "f")) == LIMIT
+
+
+def test_a_link_is_followed_as_kubernetes_mounts_files_by_links(tmp_path):
+    (tmp_path / "..data").mkdir()
+    (tmp_path / "..data" / "f").write_text("a")
+    (tmp_path / "f").symlink_to("..data/f")
+    assert read_text(tmp_path / "f", "f") == "a"
