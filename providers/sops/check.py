@@ -1,0 +1,67 @@
+"""What can be told of a file without a key: `bridge check`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from bridge.provider import Problem, ProviderError, SecretValue
+from bridge_providers.sops import cipher, files, mac, metadata, stores
+from bridge_providers.sops.metadata import Metadata
+from bridge_providers.sops.selectors import selector
+from bridge_providers.sops.tree import Stored
+from bridge_providers.sops.walk import Walk
+
+
+def problems(path: str, base: Path) -> Iterator[Problem]:
+    """Yield all that is wrong with a file, as far as it shows without a key."""
+    try:
+        stored = stores.load(files.read(files.locate(path, base)), stores.store_of(path))
+        block = metadata.read(stored.metadata)
+    except ProviderError as error:
+        yield from error.problems
+        return
+    yield from _of_metadata(block)
+    yield from _of_leaves(stored, block)
+
+
+def _of_metadata(block: Metadata) -> Iterator[Problem]:
+    """Check the block."""
+    if not block.mac:
+        yield Problem("", mac.NO_MAC)
+    if not block.groups:
+        yield Problem("", "it has no keys in its sops metadata, so nobody can decrypt it")
+    if block.mac_only_encrypted:
+        yield Problem(
+            "",
+            "its MAC covers the encrypted values alone (`mac_only_encrypted`): the others can be changed unnoticed",
+            "take `mac_only_encrypted` out of .sops.yaml and encrypt the file anew",
+        )
+
+
+def _of_leaves(stored: Stored, block: Metadata) -> Iterator[Problem]:
+    """Check every leaf's form."""
+    found: list[Problem] = []
+
+    def visit(leaf: SecretValue, _: bytes, encrypted: bool, walk: Walk) -> SecretValue:
+        if encrypted and (problem := cipher.problem_of_form(leaf)):
+            found.append(Problem("", f"key {walk.where} {problem}"))
+        return leaf
+
+    try:
+        Walk(stored.documents, selector(block), visit).run()
+    except ProviderError as error:
+        found += error.problems
+    yield from found
+
+
+def names(path: str, base: Path) -> frozenset[str] | None:
+    """Return the top-level names of a flat file; None for manifests, binary files and those that cannot be read."""
+    store = stores.store_of(path)
+    if store == stores.BINARY:
+        return None
+    try:
+        documents = stores.load(files.read(files.locate(path, base)), store).documents
+    except ProviderError:
+        return None
+    if any({"kind", "metadata"} <= document.keys() for document in documents):
+        return None
+    return frozenset(name for document in documents for name in document)

@@ -1,0 +1,113 @@
+"""Opens the values that sops encrypted: `ENC[AES256_GCM,data:…,iv:…,tag:…,type:…]` (sops aes/cipher.go).
+
+Stricter than sops, which ignores what follows the closing bracket, line ends inside base64 and bits
+after its end: none of that is authenticated, and sops writes none of it.
+"""
+
+import binascii
+import re
+from collections.abc import Callable
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from bridge.provider import Kind, SecretValue
+from bridge_providers.sops import scalars, tree
+
+KEY_BYTES: Final = 32
+_TAG_BYTES: Final = 16
+_NONCE_BYTES: Final = range(8, 129)  # what AESGCM takes; sops writes 32
+_BEGIN: Final = b"ENC["
+_BASE64: Final = rb"([0-9A-Za-z+/]+={0,2})"
+_FORM: Final = re.compile(rb"ENC\[AES256_GCM,data:%b,iv:%b,tag:%b,type:([a-z]+)\]" % (_BASE64, _BASE64, _BASE64))
+_READERS: Final[dict[bytes, Callable[[bytes], SecretValue | None]]] = {
+    b"str": tree.text_leaf,
+    b"int": scalars.integer_leaf,
+    b"float": scalars.float_leaf,
+    b"bool": scalars.boolean_leaf,
+    b"time": scalars.time_leaf,
+}
+
+MOVED: Final = "does not decrypt: changed after encryption, or moved"
+PLAIN: Final = "is not encrypted, and the file's rules say that it should be"
+_DAMAGED: Final = "is damaged: it does not have the form of an encrypted value"
+
+
+class Undecryptable(Exception):
+    """Why a value cannot be opened, said so that it continues "key NAME "; never a value."""
+
+
+def looks_encrypted(text: bytes) -> bool:
+    """Say whether a text begins as sops's encrypted values do."""
+    return text.startswith(_BEGIN)
+
+
+def problem_of_form(leaf: SecretValue) -> str | None:
+    """Say what is wrong with an encrypted leaf as far as it shows without a key."""
+    text = leaf.reveal()
+    if leaf.kind is Kind.NULL or (not text and leaf.kind is Kind.TEXT):
+        return None  # sops leaves nulls and empty strings as they are
+    if leaf.kind is not Kind.TEXT or not looks_encrypted(text):
+        return PLAIN
+    return None if _FORM.fullmatch(text) else _DAMAGED
+
+
+class Cipher:
+    """One data key."""
+
+    def __init__(self, key: bytes, *, old: bool = False) -> None:
+        """Take a key of 32 bytes; `old` admits the type `bytes`, which nothing writes since sops 3.0."""
+        self._open: Final = AESGCM(key).decrypt
+        self._old: Final = old
+
+    def decrypt(self, leaf: SecretValue, place: bytes) -> SecretValue:
+        """Open a leaf that stands at `place` (the additional data); Undecryptable if that fails."""
+        match = _FORM.fullmatch(leaf.reveal())
+        if match is None or leaf.kind is not Kind.TEXT:
+            if problem := problem_of_form(leaf):
+                raise Undecryptable(problem)
+            return leaf
+        data, nonce, tag, kind = match.groups()
+        return self._typed(self._plaintext(_bytes(data) + _tag(tag), _bytes(nonce), place), kind)
+
+    def _plaintext(self, sealed: bytes, nonce: bytes, place: bytes) -> bytes:
+        """Open and authenticate."""
+        if len(nonce) not in _NONCE_BYTES:
+            raise Undecryptable(_DAMAGED)
+        try:
+            return self._open(nonce, sealed, place)
+        except InvalidTag:
+            pass
+        raise Undecryptable(MOVED)
+
+    def _typed(self, plaintext: bytes, kind: bytes) -> SecretValue:
+        """Read the plaintext as its type says. The type is not authenticated, the MAC over its result is."""
+        if kind == b"bytes" and self._old:
+            return SecretValue(plaintext, Kind.BYTES)
+        reader = _READERS.get(kind)
+        if reader is None:
+            raise Undecryptable(f"has the type `{kind.decode()}`, which sops does not write for a value")
+        leaf = reader(plaintext)
+        if leaf is None:
+            raise Undecryptable(f"does not hold what its type `{kind.decode()}` says")
+        return leaf
+
+
+def _bytes(base64: bytes) -> bytes:
+    """Decode canonical base64."""
+    try:
+        decoded = binascii.a2b_base64(base64, strict_mode=True)
+    except ValueError:
+        decoded = None
+    if decoded is None or binascii.b2a_base64(decoded, newline=False) != base64:
+        raise Undecryptable("is damaged: its base64 is not as sops writes it")
+    return decoded
+
+
+def _tag(base64: bytes) -> bytes:
+    """Decode the authentication tag."""
+    tag = _bytes(base64)
+    if len(tag) != _TAG_BYTES:
+        raise Undecryptable(_DAMAGED)
+    return tag

@@ -1,0 +1,58 @@
+"""Opens a whole file: decrypts every leaf and verifies the MAC before a value leaves."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Final
+
+from bridge.provider import Document, Kind, Node, ProviderError, Revision, SecretValue
+from bridge_providers.sops import age, mac, metadata, stores
+from bridge_providers.sops.age import Keyring
+from bridge_providers.sops.cipher import Cipher, Undecryptable
+from bridge_providers.sops.selectors import selector
+from bridge_providers.sops.walk import Walk
+
+
+def decrypt(data: bytes, store: str, keyring: Keyring) -> Document:
+    """Return the document of a file's bytes; Denied without a key for it, ProviderError where it is not sound."""
+    stored = stores.load(data, store)
+    block = metadata.read(stored.metadata)
+    rule = selector(block)
+    cipher = Cipher(age.data_key(block, keyring), old=block.is_old)
+    opener = _Opener(cipher, hash_all=not block.mac_only_encrypted)
+    documents = Walk(stored.documents, rule, opener.visit).run()
+    mac.verify(block, cipher, opener.hashed)
+    moment = block.last_modified
+    digest = hashlib.sha256(data).hexdigest()[:8]
+    revision = Revision(f"{moment.rfc3339()}/{digest}", moment.unix_nanoseconds())
+    return Document(_single(documents[0]) if store == stores.BINARY else documents, revision)
+
+
+class _Opener:
+    """Opens leaves, and keeps what they add to the MAC."""
+
+    def __init__(self, cipher: Cipher, *, hash_all: bool) -> None:
+        self._cipher: Final = cipher
+        self._hash_all: Final = hash_all
+        self.hashed: Final[list[bytes]] = []
+
+    def visit(self, leaf: SecretValue, place: bytes, encrypted: bool, walk: Walk) -> SecretValue:
+        """Open one leaf."""
+        problem = ""
+        if encrypted:
+            try:
+                leaf = self._cipher.decrypt(leaf, place)
+            except Undecryptable as error:
+                problem = str(error)
+        if problem:
+            raise ProviderError(f"key {walk.where} {problem}")
+        if encrypted or self._hash_all:
+            self.hashed.append(mac.bytes_of(leaf))
+        return leaf
+
+
+def _single(document: Mapping[str, Node]) -> SecretValue:
+    """Return the one value of a binary file."""
+    (value,) = document.values()
+    if not isinstance(value, SecretValue) or value.kind not in (Kind.TEXT, Kind.BYTES):
+        raise ProviderError("is not what sops writes for a binary file")
+    return SecretValue(value.reveal(), Kind.BYTES)

@@ -1,0 +1,53 @@
+"""The MAC over a whole file (sops.go, Tree.Decrypt): SHA-512 over the leaves' plaintexts, encrypted with the data key.
+
+It covers every leaf's bytes in the file's order, but no key, no type and no border between two leaves;
+with `mac_only_encrypted` the encrypted leaves alone. Nulls and comments never count.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Iterable
+from typing import Final
+
+from bridge.provider import Kind, ProviderError, SecretValue
+from bridge_providers.sops.cipher import Cipher, Undecryptable
+from bridge_providers.sops.metadata import Metadata
+
+# sops.go, MACOnlyEncryptedInitialization: so that the option cannot be dropped from a file.
+_ONLY_ENCRYPTED: Final = hashlib.sha256(b"sops").digest()
+_BOOLEANS: Final = {b"true": b"True", b"false": b"False"}
+
+NO_MAC: Final = "has no MAC (`mac` in its sops metadata), so it may have been changed"
+_RESTORE: Final = "take the file from git again, and change it with `sops edit` only"
+
+
+def bytes_of(leaf: SecretValue) -> bytes:
+    """Return what a leaf adds to the MAC; sops spells booleans in title case."""
+    value = leaf.reveal()
+    return _BOOLEANS[value] if leaf.kind is Kind.BOOLEAN else value
+
+
+def verify(metadata: Metadata, cipher: Cipher, hashed: Iterable[bytes]) -> None:
+    """Compare the file's MAC with its leaves; ProviderError where they differ, or there is none."""
+    if not metadata.mac:
+        raise ProviderError(NO_MAC, hint=_RESTORE)
+    expected = _decrypted(metadata, cipher)
+    if expected is None:
+        raise ProviderError(
+            "its MAC does not decrypt: `mac` or `lastmodified` was changed after encryption", hint=_RESTORE
+        )
+    digest = hashlib.sha512(_ONLY_ENCRYPTED if metadata.mac_only_encrypted else b"")
+    digest.update(b"".join(hashed))
+    if not hmac.compare_digest(expected, digest.hexdigest().upper().encode()):
+        raise ProviderError(
+            "its MAC does not match: a value was changed, moved, added or removed after encryption", hint=_RESTORE
+        )
+
+
+def _decrypted(metadata: Metadata, cipher: Cipher) -> bytes | None:
+    """Open the file's MAC, which is bound to the time of the last change."""
+    try:
+        opened = cipher.decrypt(SecretValue(metadata.mac.encode()), metadata.last_modified.rfc3339().encode())
+    except Undecryptable:
+        return None
+    return opened.reveal()

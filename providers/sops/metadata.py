@@ -1,0 +1,141 @@
+"""The `sops` block of a file: which keys open it, what it encrypts, when it was written, its MAC.
+
+Layout and leniency are those of sops's stores/stores.go, which decodes with mapstructure: names in any
+case, and a number or boolean where a text is wanted.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from bridge.provider import Kind, ProviderError, SecretValue
+from bridge_providers.sops.gotime import GoTime
+from bridge_providers.sops.tree import Tree
+
+RULES: Final = (
+    "unencrypted_suffix",
+    "encrypted_suffix",
+    "unencrypted_regex",
+    "encrypted_regex",
+    "unencrypted_comment_regex",
+    "encrypted_comment_regex",
+)
+KEY_TYPES: Final = ("kms", "gcp_kms", "hckms", "azure_kv", "hc_vault", "age", "pgp")
+"""The lists of keys, in the order in which sops tries them."""
+NAMES: Final = frozenset(
+    {*RULES, *KEY_TYPES, "key_groups", "shamir_threshold", "lastmodified", "mac", "mac_only_encrypted", "version"}
+)
+"""Every name that sops writes into the block."""
+_TRUE: Final = frozenset(("1", "t", "T", "TRUE", "true", "True"))
+_FALSE: Final = frozenset(("", "0", "f", "F", "FALSE", "false", "False"))
+
+
+@dataclass(frozen=True)
+class AgeKey:
+    """The data key encrypted to one age recipient; `enc` is an armored age file."""
+
+    recipient: str
+    enc: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Keys each of which opens the whole data key, or its share where there are several groups."""
+
+    age: tuple[AgeKey, ...]
+    others: tuple[str, ...]  # the types, of those that this version cannot use
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """The block, typed."""
+
+    groups: tuple[Group, ...]
+    last_modified: GoTime
+    mac: str  # as encrypted; empty where the file has none
+    rule: str  # one of RULES
+    pattern: str  # what the rule tests keys or comments with
+    mac_only_encrypted: bool
+    version: str
+
+    @property
+    def is_old(self) -> bool:
+        """Say whether a release before 3.0 wrote the file."""
+        major = self.version.partition(".")[0]
+        return major in {"0", "1", "2"}
+
+
+def read(block: dict[str, Tree]) -> Metadata:
+    """Read the block; ProviderError where sops refuses it too."""
+    modified = GoTime.from_rfc3339(_text(block, "lastmodified"))
+    if modified is None or modified.year == 0:
+        raise ProviderError("its `lastmodified` is not a time", hint="do the lines end in CRLF? sops writes LF")
+    rule, pattern = _rule(block)
+    return Metadata(
+        groups=_groups(block),
+        last_modified=modified,
+        mac=_text(block, "mac"),
+        rule=rule,
+        pattern=pattern,
+        mac_only_encrypted=_boolean(block, "mac_only_encrypted"),
+        version=_text(block, "version"),
+    )
+
+
+def _rule(block: dict[str, Tree]) -> tuple[str, str]:
+    """Return the one rule that says which leaves are encrypted, and its pattern."""
+    found = [(rule, pattern) for rule in RULES if (pattern := _text(block, rule))]
+    if len(found) > 1:
+        raise ProviderError(f"it has several rules for what is encrypted: {', '.join(rule for rule, _ in found)}")
+    return found[0] if found else ("unencrypted_suffix", "_unencrypted")
+
+
+def _groups(block: dict[str, Tree]) -> tuple[Group, ...]:
+    """Return the key groups; lists at the top count alone, as one group."""
+    top = _group(block)
+    if top.age or top.others:
+        return (top,)
+    return tuple(_group(group) for group in _mappings(block, "key_groups"))
+
+
+def _group(block: dict[str, Tree]) -> Group:
+    """Read one group's lists of keys."""
+    age = tuple(AgeKey(_text(key, "recipient"), _text(key, "enc")) for key in _mappings(block, "age"))
+    return Group(age, tuple(kind for kind in KEY_TYPES if kind != "age" and _mappings(block, kind)))
+
+
+def _get(block: dict[str, Tree], name: str) -> "Tree | None":
+    """Find an entry by its exact name, else in any case; a null counts as absent."""
+    names = [name] if name in block else [key for key in block if key.casefold() == name]
+    if len(names) > 1:
+        raise ProviderError(f"its `{name}` stands twice, in upper and lower case")
+    found = block[names[0]] if names else None
+    return None if isinstance(found, SecretValue) and found.kind is Kind.NULL else found
+
+
+def _text(block: dict[str, Tree], name: str) -> str:
+    """Read a text, empty where absent."""
+    found = _get(block, name)
+    if found is None:
+        return ""
+    if not isinstance(found, SecretValue) or not found.is_text():
+        raise ProviderError(f"its `{name}` is not text")
+    return found.reveal().decode()
+
+
+def _boolean(block: dict[str, Tree], name: str) -> bool:
+    """Read a boolean, false where absent."""
+    text = _text(block, name)
+    if text not in _TRUE | _FALSE:
+        raise ProviderError(f"its `{name}` is not true or false")
+    return text in _TRUE
+
+
+def _mappings(block: dict[str, Tree], name: str) -> list[dict[str, Tree]]:
+    """Read a list of mappings; a lone mapping counts as a list of one."""
+    found = _get(block, name)
+    if found is None or found == {}:
+        return []
+    items = [found] if isinstance(found, dict) else found
+    if isinstance(items, SecretValue) or not all(isinstance(item, dict) for item in items):
+        raise ProviderError(f"its `{name}` is not a list of keys")
+    return [item for item in items if isinstance(item, dict)]

@@ -1,0 +1,16 @@
+"""Reads the binary store: a JSON envelope around one value."""
+
+from bridge.provider import ProviderError
+from bridge_providers.sops import store_json
+from bridge_providers.sops.tree import Stored
+
+FIELD = "data"
+"""Where the envelope keeps the value."""
+
+
+def load(data: bytes) -> Stored:
+    """Read an encrypted file of any other suffix."""
+    stored = store_json.load(data)
+    if list(stored.documents[0]) != [FIELD]:
+        raise ProviderError(f"is not what sops writes for a binary file: it has to hold `{FIELD}` and `sops` alone")
+    return stored

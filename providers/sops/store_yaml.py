@@ -1,0 +1,152 @@
+"""Reads the YAML store: libyaml's events into trees, aliases expanded, within bounds.
+
+The events come one at a time, so nesting is refused before libyaml has scanned it: its work for nested
+flow collections grows with the square of their depth, and its own composer recurses in C.
+"""
+
+from typing import Final
+
+from yaml import (
+    AliasEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    MarkedYAMLError,
+    NodeEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    StreamEndEvent,
+    YAMLError,
+)
+from yaml._yaml import CParser
+
+from bridge.provider import Kind, ProviderError, SecretValue
+from bridge_providers.sops import scalars, tree
+from bridge_providers.sops.tree import Stored, Tree
+
+
+def load(data: bytes) -> Stored:
+    """Read an encrypted YAML file of one or more documents."""
+    return tree.take_metadata(_documents(data))
+
+
+def _documents(data: bytes) -> list[dict[str, Tree]]:
+    """Read all documents; an empty one is an empty mapping."""
+    problem = ""
+    try:
+        return _Builder(data).documents()
+    except MarkedYAMLError as error:
+        problem = f"line {error.problem_mark.line + 1} is not valid YAML" if error.problem_mark else "is not valid YAML"
+    except (YAMLError, UnicodeError):
+        problem = "is not valid YAML: a character is not allowed there, or not UTF-8"
+    # Raised here and not in a handler: the parser's error may quote the file.
+    raise ProviderError(problem)
+
+
+class _Builder:
+    """Makes trees of one parser's events."""
+
+    def __init__(self, data: bytes) -> None:
+        self._next: Final = CParser(data).get_event
+        self._values = 0
+        # A finished node and how many values it counts for; None while it is being built.
+        self._anchors: dict[str, tuple[Tree, int] | None] = {}
+
+    def documents(self) -> list[dict[str, Tree]]:
+        """Build all documents of the stream."""
+        found: list[dict[str, Tree]] = []
+        while not isinstance(event := self._event(), StreamEndEvent):
+            if isinstance(event, DocumentStartEvent):
+                self._anchors = {}
+                found.append(self._document(len(found) + 1))
+        return found
+
+    def _event(self) -> Event:
+        """Return the next event."""
+        event = self._next()
+        assert event is not None  # None comes only after StreamEndEvent
+        return event
+
+    def _document(self, number: int) -> dict[str, Tree]:
+        """Build one document, which sops wants to be a mapping or nothing."""
+        root = self._node(self._event(), 0)
+        if isinstance(root, SecretValue) and root.kind is Kind.NULL:
+            return {}
+        if not isinstance(root, dict):
+            raise ProviderError(f"document {number} is not a mapping")
+        return root
+
+    def _node(self, event: Event, depth: int) -> Tree:
+        """Build the node that begins with `event`."""
+        if isinstance(event, AliasEvent):
+            return self._alias(event)
+        assert isinstance(event, NodeEvent)
+        start = self._values
+        self._count(1)
+        if event.anchor:
+            self._anchors[event.anchor] = None
+        if isinstance(event, ScalarEvent):
+            node: Tree = self._scalar(event)[1]
+        elif depth >= tree.MAX_DEPTH:
+            raise tree.too_deep()
+        else:
+            node = self._mapping(depth) if isinstance(event, MappingStartEvent) else self._sequence(depth)
+        if event.anchor:
+            self._anchors[event.anchor] = node, self._values - start
+        return node
+
+    def _count(self, values: int) -> None:
+        """Count values, those that aliases repeat too."""
+        self._values += values
+        if self._values > tree.MAX_VALUES:
+            raise tree.too_many()
+
+    def _alias(self, event: AliasEvent) -> Tree:
+        """Repeat an anchor's node."""
+        anchored = self._anchors.get(event.anchor or "")
+        if anchored is None:
+            raise ProviderError(f"line {_line(event)}: an alias has no anchor before it, or stands inside its own")
+        node, values = anchored
+        self._count(values)
+        return node
+
+    def _sequence(self, depth: int) -> list[Tree]:
+        """Build a list's items."""
+        items = []
+        while not isinstance(event := self._event(), SequenceEndEvent):
+            items.append(self._node(event, depth + 1))
+        return items
+
+    def _mapping(self, depth: int) -> dict[str, Tree]:
+        """Build a mapping's entries; `<<` is a key like any other, as for sops."""
+        entries: dict[str, Tree] = {}
+        while not isinstance(event := self._event(), MappingEndEvent):
+            key = self._key(event)
+            if key in entries:
+                raise ProviderError(f"line {_line(event)}: the key {tree.name([key])} stands twice")
+            entries[key] = self._node(self._event(), depth + 1)
+        return entries
+
+    def _key(self, event: Event) -> str:
+        """Read a key, which has to be text after resolution."""
+        if isinstance(event, ScalarEvent):
+            tag, leaf = self._scalar(event)
+            if tag not in scalars.NOT_TEXT and leaf.kind is Kind.TEXT:
+                return leaf.reveal().decode()
+        raise ProviderError(f"line {_line(event)}: a key is not text", hint="quote it")
+
+    def _scalar(self, event: ScalarEvent) -> tuple[str, SecretValue]:
+        """Resolve a scalar."""
+        problem = ""
+        try:
+            return scalars.resolve(event.value, event.tag, plain=not event.style)
+        except scalars.ScalarError as error:
+            problem = str(error)
+        raise ProviderError(f"line {_line(event)}: {problem}")
+
+
+def _line(event: Event) -> int:
+    """Return where an event begins, counted from 1."""
+    assert event.start_mark is not None  # the parser sets it
+    return int(event.start_mark.line) + 1

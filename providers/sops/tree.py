@@ -1,0 +1,68 @@
+"""The one form that every store is brought into, and how places in it are named in messages."""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from bridge.provider import Kind, ProviderError, SecretValue
+
+Tree: TypeAlias = "SecretValue | list[Tree] | dict[str, Tree]"
+"""An ordered tree. A leaf holds the bytes that count for the MAC (booleans apart, see mac.py)."""
+
+MAX_DEPTH: Final = 100
+MAX_VALUES: Final = 100_000
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """A file as its store reads it: the documents without their `sops` blocks, and the block that counts."""
+
+    documents: list[dict[str, Tree]]
+    metadata: dict[str, Tree]
+
+
+def not_encrypted() -> ProviderError:
+    """Return the error for a file that sops has not encrypted."""
+    return ProviderError("is not encrypted with sops (it has no `sops` metadata)", hint="sops -e -i FILE")
+
+
+def too_deep() -> ProviderError:
+    """Return the error for a file whose nesting nobody needs."""
+    return ProviderError(f"is nested more than {MAX_DEPTH} levels deep")
+
+
+def too_many() -> ProviderError:
+    """Return the error for a file with too many values, also by aliases."""
+    return ProviderError(f"holds more than {MAX_VALUES} values")
+
+
+def text_leaf(value: bytes) -> SecretValue:
+    """Wrap the bytes of a sops string, which need not be text (`!!binary` becomes one)."""
+    leaf = SecretValue(value)
+    return leaf if value.isascii() or leaf.is_text() else SecretValue(value, Kind.BYTES)
+
+
+def take_metadata(documents: list[dict[str, Tree]]) -> Stored:
+    """Split the `sops` blocks off: the first document's counts, those of the others are copies."""
+    block = documents[0].pop("sops", None) if documents else None
+    if block is None:
+        raise not_encrypted()
+    if not isinstance(block, dict):
+        raise ProviderError("its `sops` entry is not a mapping")
+    for document in documents[1:]:
+        document.pop("sops", None)
+    return Stored(documents, block)
+
+
+def name(path: Sequence[str | int]) -> str:
+    """Name a place for a message: `data.API_KEY`, `list[0]`; keys are in clear in every sops file."""
+    parts = [f"[{part}]" if isinstance(part, int) else f".{_printable(part)}" for part in path]
+    return "".join(parts).removeprefix(".")
+
+
+def _printable(key: str) -> str:
+    """Keep a message on one line and readable, whatever a key holds."""
+    short = key if len(key) <= 80 else key[:80] + "…"  # about the width of a line
+    plain = bool(short) and all(unicodedata.category(char)[0] not in "CZ" for char in short)
+    return short if plain else ascii(short)

@@ -1,0 +1,64 @@
+"""Walks the leaves in the order of the MAC; knows where each stands and whether it is to be encrypted."""
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from bridge.provider import ProviderError, SecretValue
+from bridge_providers.sops import tree
+from bridge_providers.sops.selectors import Selector
+from bridge_providers.sops.tree import Tree
+
+Visit: TypeAlias = Callable[[SecretValue, bytes, bool, "Walk"], SecretValue]
+"""Takes a leaf, its place (sops's additional data), whether it is to be encrypted, and the walk; gives the new leaf."""
+
+
+class Walk:
+    """One pass over all documents, which makes a new tree of what `visit` returns."""
+
+    def __init__(self, documents: list[dict[str, Tree]], selector: Selector, visit: Visit) -> None:
+        self._documents: Final = documents
+        self._selector: Final = selector
+        self._visit: Final = visit
+        self._path: Final[list[str | int]] = []
+        self._document = 0
+
+    def run(self) -> tuple[dict[str, Tree], ...]:
+        """Visit all leaves and return the new documents."""
+        found = []
+        for number, document in enumerate(self._documents, 1):
+            self._document = number
+            found.append(self._mapping(document, b"", self._selector.start))
+        return tuple(found)
+
+    @property
+    def where(self) -> str:
+        """Name the place of the leaf being visited."""
+        place = tree.name(self._path)
+        return place if len(self._documents) == 1 else f"{place} (document {self._document})"
+
+    def _mapping(self, node: dict[str, Tree], place: bytes, encrypted: bool) -> dict[str, Tree]:
+        """Visit a mapping's entries."""
+        entries = {}
+        for key, child in node.items():
+            self._path.append(key)
+            if ":" in key:
+                raise ProviderError(
+                    f"key {self.where} holds a colon, and sops's encryption cannot tell such a key from a nested one"
+                )
+            below = b"%b%b:" % (place, key.encode())
+            entries[key] = self._node(child, below, self._selector.below(key, encrypted=encrypted))
+            self._path.pop()
+        return entries
+
+    def _node(self, node: Tree, place: bytes, encrypted: bool) -> Tree:
+        """Visit any node. A list's items stand at the list's own place."""
+        if isinstance(node, SecretValue):
+            return self._visit(node, place, self._selector.wants(node, encrypted=encrypted), self)
+        if isinstance(node, dict):
+            return self._mapping(node, place, encrypted)
+        items = []
+        for index, child in enumerate(node):
+            self._path.append(index)
+            items.append(self._node(child, place, encrypted))
+            self._path.pop()
+        return items
