@@ -54,16 +54,19 @@ def _settle(objects: Objects, change: Change, lost: LostAnswer) -> Live | None:
         return None
     if now is not None and diff(change.desired, now, None, objects.manager).action is Action.KEEP:
         return now
-    before = change.live.resource_version if change.live else None
-    if (now.resource_version if now else None) != before:
+    if _version(now) != _version(change.live):
         raise Unavailable(Problem(objects.target(change.id), "somebody changed it during the write", "run again"))
     return _send(objects, change, dry_run=False)
 
 
 def _explained(objects: Objects, change: Change, conflict: Conflict) -> Refusal | Unavailable:
     """Tell a rival's fields (a refusal) from an object that changed since it was read (try again)."""
+    if _version(objects.get(change.id)) != _version(change.live):
+        return Unavailable(Problem(objects.target(change.id), "changed since it was read", "run again"))
     rivals = {cause.manager for cause in conflict.causes if cause.reason == "FieldManagerConflict" and cause.manager}
-    if rivals:
-        what = f"some of its fields belong to {', '.join(sorted(rivals))}"
-        return Refusal(Problem(objects.target(change.id), what, "take them over with `bridge adopt`"))
-    return Unavailable(Problem(objects.target(change.id), "changed since it was read", "run again"))
+    what = f"some of its fields belong to {', '.join(sorted(rivals)) or 'somebody else'}"
+    return Refusal(Problem(objects.target(change.id), what, "take them over with `bridge adopt`"))
+
+
+def _version(live: Live | None) -> str | None:
+    return live.resource_version if live else None

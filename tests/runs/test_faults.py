@@ -1,0 +1,234 @@
+"""An API server that fails at every point: nothing is lost, and the next run repairs what was begun."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from bridge.testing.apiserver import Fault
+from tests.runs.conftest import VALUES, Desk, Result
+
+SECRET, CONFIG = "Secret", "ConfigMap"
+BODY = b'{"kind":"Status","status":"Failure","message":"CANARY-openai","reason":"X","code":%d}'
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture
+def desk(offline_desk: Desk) -> Desk:
+    return offline_desk
+
+
+def answer(status: int, **headers: str) -> Fault:
+    return ("status", status, JSON | headers, BODY % status)
+
+
+def fail_at(desk: Desk, matches: Callable[[str, str], bool], fault: Fault, times: int = 10**6) -> None:
+    """Let the cluster fail where a request matches, so many times."""
+    left = [times]
+
+    def intercept(method: str, path: str) -> Fault | None:
+        if matches(method, path) and left[0] > 0:
+            left[0] -= 1
+            return fault
+        return None
+
+    desk.target.embedded.intercept = intercept
+
+
+def is_get(method: str, path: str) -> bool:
+    return method == "GET"
+
+
+def is_dry_run(method: str, path: str) -> bool:
+    return method == "PATCH" and "dryRun=All" in path
+
+
+def is_write(method: str, path: str) -> bool:
+    return method == "PATCH" and "dryRun" not in path and "/bridge-" not in path
+
+
+def is_write_of(name: str) -> Callable[[str, str], bool]:
+    return lambda method, path: is_write(method, path) and f"/{name}?" in path
+
+
+def heal(desk: Desk) -> Result:
+    """Run again with a cluster that is well; everything is then as the sources say."""
+    desk.target.embedded.intercept = None
+    result = desk.run("sync", "staging")
+    assert result.status == 0, result.err
+    assert desk.target.data(SECRET, "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
+    assert desk.run("plan", "staging", "--exit-code").status == 0
+    return result
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_server_that_stays_unable_is_temporary_and_nothing_is_written(desk: Desk, status: int) -> None:
+    fail_at(desk, is_get, answer(status, **{"Retry-After": "0"}))
+    result = desk.run("sync", "staging", "--timeout", "20")
+    assert result.status == 75
+    assert result.lines[0].startswith("bridge: error: ConfigMap/bridge-voice-agent-staging in namespace voice: ")
+    desk.target.embedded.intercept = None
+    assert desk.target.versions() == {}
+    heal(desk)
+
+
+def test_a_server_that_recovers_in_time_is_no_failure(desk: Desk) -> None:
+    fail_at(desk, is_get, answer(503, **{"Retry-After": "0"}), times=2)
+    assert desk.run("sync", "staging").status == 0
+
+
+def test_a_dry_run_that_fails_stops_before_the_first_write(desk: Desk) -> None:
+    fail_at(desk, lambda m, p: is_dry_run(m, p) and "front-config" in p, answer(500))
+    result = desk.run("sync", "staging")
+    assert result.status == 75
+    assert result.lines[0].startswith("bridge: error: ConfigMap/front-config in namespace voice: ")
+    desk.target.embedded.intercept = None
+    assert desk.target.versions() == {}
+
+
+def test_a_dry_run_that_is_forbidden_stops_before_the_first_write(desk: Desk) -> None:
+    body = (
+        b'{"kind":"Status","status":"Failure","reason":"Forbidden","code":403,"message":"configmaps \\"front-config\\" is '
+        b'forbidden: User \\"bob\\" cannot patch resource \\"configmaps\\" in API group \\"\\" in the namespace \\"voice\\""}'
+    )
+    fail_at(desk, lambda m, p: is_dry_run(m, p) and "front-config" in p, ("status", 403, JSON, body))
+    result = desk.run("sync", "staging")
+    assert result.status == 1
+    assert result.lines[0] == (
+        'bridge: error: ConfigMap/front-config in namespace voice: the API server forbids "patch" (user "bob")'
+    )
+    desk.target.embedded.intercept = None
+    assert desk.target.versions() == {}
+
+
+def test_a_write_that_fails_in_the_middle_stops_the_rest_and_says_what_is_written(desk: Desk) -> None:
+    fail_at(desk, is_write_of("shared-config"), answer(500))
+    result = desk.run("sync", "staging", "--output", "json")
+    assert result.status == 5
+    assert result.data["result"] == "stopped"
+    written = [one["name"] for one in result.data["objects"] if one["written"]]
+    assert written == ["shared-secrets", "agent-secrets"]
+    assert result.lines[0].startswith("bridge: error: ConfigMap/shared-config in namespace voice: ")
+    heal(desk)
+
+
+def test_a_first_write_that_fails_is_no_half_written_run(desk: Desk) -> None:
+    fail_at(desk, is_write_of("shared-secrets"), answer(500))
+    result = desk.run("sync", "staging")
+    assert result.status == 75
+    assert result.out.splitlines()[-1] == "5 to create, 0 unchanged: failed, nothing was written"
+    heal(desk)
+
+
+def test_a_connection_dropped_before_a_write_was_handled_is_settled_by_reading_again(desk: Desk) -> None:
+    fail_at(desk, is_write_of("agent-secrets"), "drop", times=1)
+    assert desk.run("sync", "staging").status == 0
+    assert desk.run("plan", "staging", "--exit-code").status == 0
+
+
+def test_a_connection_dropped_after_a_write_was_handled_is_settled_by_reading_again(desk: Desk) -> None:
+    fail_at(desk, is_write_of("agent-secrets"), "drop-after", times=1)
+    assert desk.run("sync", "staging").status == 0
+    sent = [path for method, path in desk.target.embedded.requests if is_write_of("agent-secrets")(method, path)]
+    assert len(sent) == 1
+    assert desk.run("plan", "staging", "--exit-code").status == 0
+
+
+def test_a_server_that_hangs_costs_no_more_than_the_time_limit(desk: Desk) -> None:
+    fail_at(desk, is_get, "hang")
+    started = time.monotonic()
+    result = desk.run("sync", "staging", "--timeout", "1")
+    assert result.status == 75
+    assert time.monotonic() - started < 30  # against the five minutes of a test that hangs
+
+
+def test_a_change_between_plan_and_write_is_not_overwritten(desk: Desk) -> None:
+    desk.run("sync", "staging")
+    desk.values(OPENAI_API_KEY="CANARY-new")
+
+    def intercept(method: str, path: str) -> Fault | None:
+        if is_write_of("agent-secrets")(method, path):
+            desk.target.embedded.intercept = None
+            desk.target.edit(SECRET, "agent-secrets", OPENAI_API_KEY="theirs")
+        return None
+
+    desk.target.embedded.intercept = intercept
+    result = desk.run("sync", "staging")
+    assert result.status == 75
+    assert result.lines[0] == ("bridge: error: Secret/agent-secrets in namespace voice: changed since it was read")
+    assert desk.target.data(SECRET, "agent-secrets")["OPENAI_API_KEY"] == "theirs"
+
+
+def test_an_object_deleted_between_plan_and_write_is_created(desk: Desk) -> None:
+    desk.run("sync", "staging")
+    desk.values(OPENAI_API_KEY="CANARY-new")
+
+    def intercept(method: str, path: str) -> Fault | None:
+        if is_write_of("agent-secrets")(method, path):
+            desk.target.embedded.intercept = None
+            desk.target.delete(SECRET, "agent-secrets")
+        return None
+
+    desk.target.embedded.intercept = intercept
+    assert desk.run("sync", "staging").status == 0
+    assert len(desk.target.data(SECRET, "agent-secrets")) == 3
+
+
+@pytest.mark.parametrize("survivor", range(1, 12))
+def test_a_run_that_dies_after_any_request_is_repaired_by_the_next(desk: Desk, survivor: int) -> None:
+    """The cluster vanishes for good after so many writes: what a kill -9 looks like from there."""
+    desk.run("sync", "staging")
+    desk.values(OPENAI_API_KEY="CANARY-new", LIVEKIT_API_KEY="CANARY-new", LOG_LEVEL="debug")
+    desk.target.edit(SECRET, "agent-secrets", DEEPGRAM_API_KEY="CANARY-by-hand")
+    count = [0]
+
+    def intercept(method: str, path: str) -> Fault | None:
+        count[0] += method != "GET"
+        return "drop" if count[0] > survivor else None
+
+    desk.target.embedded.intercept = intercept
+    first = desk.run("sync", "staging", "--timeout", "5")
+    assert first.status in (0, 1, 5, 75)
+    desk.target.embedded.intercept = None
+    assert desk.run("sync", "staging").status == 0
+    assert desk.target.data(SECRET, "agent-secrets") == {
+        "CARTESIA_API_KEY": VALUES["CARTESIA_API_KEY"],
+        "OPENAI_API_KEY": "CANARY-new",
+        "DEEPGRAM_API_KEY": VALUES["DEEPGRAM_API_KEY"],
+    }
+    assert desk.run("plan", "staging", "--exit-code").status == 0
+
+
+@pytest.mark.parametrize(
+    ("fail", "status", "error"),
+    [
+        ("unavailable", 75, "plain:values.json: the store is asleep"),
+        ("denied", 1, "plain:values.json: the store does not know you"),
+        ("bug", 1, "plain:values.json: the provider failed (RuntimeError)"),
+        ("hang", 75, "plain:values.json: no answer in time"),
+    ],
+)
+def test_a_source_that_fails_leaves_the_cluster_as_it_was(desk: Desk, fail: str, status: int, error: str) -> None:
+    desk.run("sync", "staging")
+    before = desk.target.versions()
+    desk.environment(providers={"plain": {"fail": fail}})
+    result = desk.run("sync", "staging", "--timeout", "2")
+    assert (result.lines[0], result.status) == (f"bridge: error: {error}", status)
+    assert desk.target.versions() == before
+
+
+def test_a_failing_source_among_good_ones_stops_everything(desk: Desk) -> None:
+    desk.environment(
+        sources=["plain:values.json", "broken:values.json"],
+        providers={"broken": {"provider": "plain", "fail": "unavailable"}},
+    )
+    result = desk.run("sync", "staging")
+    assert (result.lines[0], result.status) == ("bridge: error: broken:values.json: the store is asleep", 75)
+    assert desk.target.versions() == {}
+
+
+def test_the_threads_of_a_stuck_provider_do_not_keep_the_process(desk: Desk) -> None:
+    desk.environment(providers={"plain": {"fail": "hang"}})
+    assert desk.run("sync", "staging", "--timeout", "0.2").status == 75
+    assert all(thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread())
