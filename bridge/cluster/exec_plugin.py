@@ -100,9 +100,7 @@ class ExecPlugin:
         status = _status(output, self._version)
         token, certificate, key = (_text(status, name) for name in ("token", "clientCertificateData", "clientKeyData"))
         if not token and not (certificate and key):
-            what = (
-                f"the credential plugin gave no {self._version} credential with a token, or a certificate and its key"
-            )
+            what = f"the credential plugin gave neither a token nor a certificate and its key ({self._version})"
             raise Refusal(Problem(self._section.where, what))
         if certificate and key and self._tls is not None:
             where = f"{self._section.where}: the credential plugin's answer"
