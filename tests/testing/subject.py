@@ -7,6 +7,8 @@ from typing import Any
 
 from tests.servers.client import APPLY, JSON, JSON_PATCH, MERGE, Client, Reply
 
+STALE = "the object has been modified; please apply your changes to the latest version and try again"
+
 
 @dataclass(frozen=True)
 class Subject:
