@@ -6,8 +6,8 @@ import time
 
 from bridge.config.environment import Environment, config_folder, environment_names, load_environment
 from bridge.errors import ConfigError, Problem
+from bridge.gather import Run
 from bridge.plan.build import Allowed
-from bridge.sync import Run
 
 
 def environment_of(args: argparse.Namespace) -> Environment:

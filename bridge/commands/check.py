@@ -8,6 +8,7 @@ from bridge.commands.arguments import environment_of, run_of
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference
 from bridge.errors import BridgeError, Problem, Refusal, combine
+from bridge.gather import Files, load_files
 from bridge.provider import Context
 from bridge.report.data import SCHEMA, problems
 from bridge.report.table import table
@@ -16,7 +17,6 @@ from bridge.report.write import write_json
 from bridge.sources.infrastructure import Setting, infrastructure, missing
 from bridge.sources.offline import known_names, source_problems, stand_ins
 from bridge.sources.resolve import resolve
-from bridge.sync import Files, load_files
 
 
 def run(args: argparse.Namespace) -> int:

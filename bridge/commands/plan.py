@@ -3,10 +3,11 @@
 import argparse
 
 from bridge.commands.arguments import environment_of, run_of
+from bridge.gather import gather
 from bridge.report.data import outcome_data, plan_data
 from bridge.report.talk import say
 from bridge.report.write import write_report
-from bridge.sync import gather, open_cluster, prepare
+from bridge.sync import open_cluster, prepare
 
 PENDING = 4
 

@@ -4,10 +4,11 @@ import argparse
 import sys
 
 from bridge.commands.arguments import environment_of, run_of
+from bridge.gather import gather
 from bridge.report.status import status_data, status_text
 from bridge.report.talk import printable, say
 from bridge.report.write import write_json
-from bridge.sync import gather, open_cluster, prepare
+from bridge.sync import open_cluster, prepare
 
 
 def run(args: argparse.Namespace) -> int:

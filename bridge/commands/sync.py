@@ -4,11 +4,12 @@ import argparse
 
 from bridge.commands import plan as plan_command
 from bridge.commands.arguments import environment_of, run_of
+from bridge.gather import gather
 from bridge.plan.model import Plan
 from bridge.report.data import outcome_data, plan_data
 from bridge.report.talk import say
 from bridge.report.write import write_report
-from bridge.sync import Outcome, apply, gather, open_cluster, prepare
+from bridge.sync import Outcome, apply, open_cluster, prepare
 
 
 def run(args: argparse.Namespace) -> int:

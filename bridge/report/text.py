@@ -40,6 +40,8 @@ def plan_text(data: dict[str, Any], style: Style) -> str:
 
 def _lines(data: dict[str, Any], style: Style) -> Iterator[str]:
     yield style.bold(f"{data['environment']}: namespace {data['namespace']}, as {data['manager']}")
+    for source, revision in data["sources"].items():
+        yield f"  {source} @ {revision}"
     for one in data["objects"]:
         if one["action"] != "keep":
             yield ""
@@ -79,7 +81,7 @@ def _story(field: dict[str, Any]) -> str:
     origin = field["origin"]
     parts = [what]
     if origin:
-        parts.append(f"from {place(origin)}")
+        parts.append(f"from {origin['place']}")
     if "value" in field:
         parts.append(f"= {field['value']!r}")
     return "  ".join(parts)

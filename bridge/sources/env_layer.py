@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bridge.config.dotenv import load_env_file
 from bridge.config.environment import Environment
+from bridge.config.names import is_dns_label
 from bridge.errors import ConfigError, Problem
 from bridge.secret import SecretValue
 
@@ -42,6 +43,10 @@ def namespace_of(environment: Environment, layer: EnvLayer) -> str:
     if environment.namespace is None and given is None:
         absent = f"{layer.shown} does not exist" if layer.values is None else f"{NAMESPACE} is not set either"
         raise ConfigError(Problem(file, f"no namespace is given, and {absent}", "add `namespace:`"))
+    if given is not None and not is_dns_label(given):
+        raise ConfigError(
+            Problem(layer.shown, f"{NAMESPACE} is no valid namespace name", "lower-case letters, digits and -")
+        )
     if environment.namespace and given and environment.namespace != given:
         what = f"{NAMESPACE} names another namespace than {file}, which says {environment.namespace}"
         raise ConfigError(Problem(layer.shown, what, "make the two agree"))

@@ -135,7 +135,7 @@ class _Resolver:
         return Desired(template.id, keys, template.type, template.immutable, template.labels, template.annotations)
 
     def _key(self, id_: ObjectId, key: str, given: TemplateKey) -> Entry | None:
-        where = f"{given.place}: {id_} key {key}"
+        where = f"{given.place} {id_} key {key}"
         names = tuple(dict.fromkeys(part.name for part in given.parts if isinstance(part, Placeholder)))
         found = {name: self._variable(name) for name in names}
         earliest = min((one.position for one in found.values() if one), default=LAST)

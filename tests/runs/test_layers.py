@@ -141,9 +141,9 @@ def test_every_missing_variable_is_listed_at_once(desk: Desk) -> None:
     desk.env_file(DOMAIN=None)
     fail(
         desk,
-        "base/secrets.yml: Secret/agent-secrets key CARTESIA_API_KEY: ${CARTESIA_API_KEY} has no value",
-        "base/secrets.yml: Secret/agent-secrets key OPENAI_API_KEY: ${OPENAI_API_KEY} has no value",
-        "base/configmap.yml: ConfigMap/shared-config key DOMAIN: ${DOMAIN} has no value",
+        "base/secrets.yml Secret/agent-secrets key CARTESIA_API_KEY: ${CARTESIA_API_KEY} has no value",
+        "base/secrets.yml Secret/agent-secrets key OPENAI_API_KEY: ${OPENAI_API_KEY} has no value",
+        "base/configmap.yml ConfigMap/shared-config key DOMAIN: ${DOMAIN} has no value",
     )
 
 
@@ -152,7 +152,7 @@ def test_a_templates_own_message_for_a_missing_variable(desk: Desk) -> None:
     desk.values(OPENAI_API_KEY=None)
     fail(
         desk,
-        "base/secrets.yml: Secret/agent-secrets key OPENAI_API_KEY: ${OPENAI_API_KEY} has no value (ask the AI team)",
+        "base/secrets.yml Secret/agent-secrets key OPENAI_API_KEY: ${OPENAI_API_KEY} has no value (ask the AI team)",
     )
 
 
@@ -161,7 +161,7 @@ def test_an_absent_env_file_is_an_error_as_soon_as_one_variable_needs_its_layer(
     fail(
         desk,
         *(
-            f"base/configmap.yml: ConfigMap/{name}: no source gives ${{{variable}}}, and .env.k8s.staging, "
+            f"base/configmap.yml ConfigMap/{name}: no source gives ${{{variable}}}, and .env.k8s.staging, "
             "which may hold it, does not exist"
             for name, variable in (
                 ("shared-config key LIVEKIT_URL", "LIVEKIT_URL"),
@@ -187,14 +187,14 @@ def test_the_env_file_may_not_fill_a_secrets_key(desk: Desk) -> None:
     desk.canaries.add("CANARY-plaintext")
     fail(
         desk,
-        "base/secrets.yml: Secret/agent-secrets key OPENAI_API_KEY: "
+        "base/secrets.yml Secret/agent-secrets key OPENAI_API_KEY: "
         "a Secret's key would be filled from .env.k8s.staging, a plaintext file",
     )
     desk.environment(secrets_from="any")
     result = desk.run("sync", "staging")
     assert result.status == 0
     assert result.lines[0] == (
-        "bridge: warning: base/secrets.yml: Secret/agent-secrets key OPENAI_API_KEY: "
+        "bridge: warning: base/secrets.yml Secret/agent-secrets key OPENAI_API_KEY: "
         "a Secret's key would be filled from .env.k8s.staging, a plaintext file"
     )
 
@@ -233,7 +233,7 @@ def test_an_empty_source(desk: Desk) -> None:
     fail(
         desk,
         "plain:values.json: is empty",
-        *(f"base/secrets.yml: Secret/{name}: ${{{key}}} has no value" for name, key in MISSING),
+        *(f"base/secrets.yml Secret/{name}: ${{{key}}} has no value" for name, key in MISSING),
     )
 
 
@@ -282,7 +282,7 @@ def test_a_value_that_looks_encrypted_is_refused_unless_it_is_declared_literal(d
     desk.values(OPENAI_API_KEY=value)
     fail(
         desk,
-        "base/secrets.yml: Secret/agent-secrets key OPENAI_API_KEY: "
+        "base/secrets.yml Secret/agent-secrets key OPENAI_API_KEY: "
         "the value from plain:values.json looks still encrypted",
     )
     variable = {"from": "plain:values.json#OPENAI_API_KEY", "literal": True}

@@ -1,0 +1,64 @@
+# Two commands need nothing but Python 3.11 or newer: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test quick lint types rules unit lowest wheel bench lock clean
+
+demo: $(VENV)/ready ## show the main job on an embedded cluster
+	$(BIN)/bridge demo
+
+test: lint types rules unit lowest wheel ## the whole suite, real servers included
+
+$(VENV)/ready: requirements-dev.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	mkdir -p $(VENV)/types && ln -sfn ../../providers $(VENV)/types/bridge_providers
+	touch $@
+
+lint: $(VENV)/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# The folder `providers` is imported as `bridge_providers`; mypy finds it through a link of that name.
+types: $(VENV)/ready
+	MYPYPATH=$(VENV)/types $(BIN)/mypy -p bridge -p bridge_providers
+
+rules: $(VENV)/ready ## who may import whom
+	$(BIN)/lint-imports --no-cache
+
+unit: $(VENV)/ready ## every test, with branch coverage; what needs a real server comes last
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --format=total
+	$(BIN)/coverage report --fail-under=92 > .coverage-report.txt || { cat .coverage-report.txt; exit 1; }
+
+quick: $(VENV)/ready ## the tests that need no build
+	$(BIN)/pytest -m 'not real'
+
+# The same tests with the oldest dependencies that pyproject.toml admits.
+lowest: $(VENV)-lowest/ready
+	$(VENV)-lowest/bin/pytest --quiet -m 'not real'
+
+$(VENV)-lowest/ready: requirements-dev.lock requirements-lowest.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)-lowest
+	$(VENV)-lowest/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(VENV)-lowest/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-lowest.lock
+	$(VENV)-lowest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+wheel: $(VENV)/ready ## build the wheel, install it elsewhere, run the demo from there
+	$(BIN)/python tests/wheel.py
+
+bench: $(VENV)/ready ## compare with sops and kubectl; prints ratios
+	$(BIN)/python tests/bench/run.py
+
+lock: ## pin the dependencies anew (needs uv)
+	uv pip compile pyproject.toml --universal --generate-hashes --no-header --python-version 3.11 --upgrade -o requirements.lock
+	uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-header --python-version 3.11 --upgrade -c requirements.lock -o requirements-dev.lock
+	uv pip compile pyproject.toml --universal --generate-hashes --no-header --python-version 3.11 --resolution lowest-direct --upgrade -o requirements-lowest.lock
+
+clean:
+	rm -rf $(VENV) $(VENV)-lowest build dist *.egg-info .coverage*
