@@ -1,0 +1,113 @@
+"""A folder with an age key, where the real sops encrypts files and bridge reads them."""
+
+import json
+import os
+import subprocess
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyrage import x25519
+
+from bridge.provider import Context, Document, Node, ProviderError, SecretValue
+from bridge_providers.sops import Sops
+
+
+class Folder:
+    """Where the files of one test lie. Without the binary nothing can be encrypted."""
+
+    def __init__(self, path: Path, binary: Path | None = None) -> None:
+        self.path = path
+        self.key = x25519.Identity.generate()
+        self.recipient = str(self.key.to_public())
+        self.environ = {"HOME": str(path / "home"), "SOPS_AGE_KEY": str(self.key)}
+        self._binary = binary
+
+    def write(self, name: str, content: str | bytes) -> Path:
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    def encrypt(self, name: str, content: str | bytes, **rule: object) -> Path:
+        """Encrypt a file under a creation rule; to this folder's key unless the rule names keys."""
+        path = self.write(name, content)
+        if "key_groups" not in rule:
+            rule.setdefault("age", self.recipient)
+        self.write(".sops.yaml", json.dumps({"creation_rules": [rule]}))
+        done = self.sops("encrypt", "--in-place", name)
+        assert done.returncode == 0, done.stderr.decode()
+        return path
+
+    def sops(self, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
+        assert self._binary is not None
+        environ = {"PATH": os.environ["PATH"], **self.environ}
+        return subprocess.run(
+            [self._binary, *arguments], cwd=self.path, env=environ, capture_output=True, check=False, timeout=60
+        )
+
+    def edit(self, name: str, old: str, new: str, *, count: int = 1) -> None:
+        """Change an encrypted file by hand."""
+        text = (self.path / name).read_bytes().decode()
+        assert old in text
+        (self.path / name).write_bytes(text.replace(old, new, count).encode())
+
+    def line(self, name: str, key: str) -> str:
+        """Return the line of an encrypted YAML or dotenv file that has a key's value."""
+        text = (self.path / name).read_text()
+        return next(line for line in text.splitlines() if line.strip().startswith((f"{key}:", f"{key}=", f'"{key}":')))
+
+    def value(self, name: str, key: str) -> str:
+        """Return a key's encrypted value."""
+        line = self.line(name, key)
+        return line[line.index("ENC[") : line.index("]") + 1]
+
+    def context(self) -> Context:
+        return Context(self.path, self.environ, time.monotonic() + 60)
+
+    def read(self, name: str, provider: Sops | None = None) -> Document:
+        session = (provider or Sops()).open(self.context())
+        try:
+            return session.read(name)
+        finally:
+            session.close()
+
+    def values(self, name: str) -> Any:
+        """Return what bridge reads, with each leaf as its kind and bytes."""
+        content = self.read(name).content
+        return opened(content) if isinstance(content, SecretValue) else [opened(document) for document in content]
+
+    def refusal(self, name: str, kind: type[ProviderError] = ProviderError) -> str:
+        """Return the message with which bridge refuses a file, and make sure that it gives nothing away."""
+        with pytest.raises(ProviderError) as caught:
+            self.read(name)
+        assert type(caught.value) is kind
+        told = everything_told_by(caught.value)
+        assert "CANARY" not in told
+        assert str(self.key) not in told
+        message = str(caught.value)
+        assert "\n" not in message
+        return message
+
+    def problems(self, name: str) -> list[str]:
+        return [str(problem) for problem in Sops().check(name, self.context())]
+
+
+def opened(node: Node) -> Any:
+    if isinstance(node, SecretValue):
+        return node.kind.value, node.reveal()
+    if isinstance(node, dict):
+        return {key: opened(child) for key, child in node.items()}
+    return [opened(child) for child in node]  # type: ignore[arg-type]
+
+
+def everything_told_by(error: BaseException | None) -> str:
+    """Return whatever an exception, those behind it and their attributes say."""
+    told = []
+    while error is not None:
+        told += [*traceback.format_exception_only(error), repr(error.args), repr(vars(error))]
+        told += [repr(getattr(error, name, "")) for name in ("doc", "object", "problem_mark", "stdout")]
+        error = error.__cause__ or error.__context__
+    return "\n".join(told)
