@@ -1,5 +1,6 @@
 """An API server that fails at every point: nothing is lost, and the next run repairs what was begun."""
 
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -88,10 +89,11 @@ def test_a_dry_run_that_fails_stops_before_the_first_write(desk: Desk) -> None:
 
 
 def test_a_dry_run_that_is_forbidden_stops_before_the_first_write(desk: Desk) -> None:
-    body = (
-        b'{"kind":"Status","status":"Failure","reason":"Forbidden","code":403,"message":"configmaps \\"front-config\\" is '
-        b'forbidden: User \\"bob\\" cannot patch resource \\"configmaps\\" in API group \\"\\" in the namespace \\"voice\\""}'
+    message = (
+        'configmaps "front-config" is forbidden: User "bob" cannot patch resource "configmaps" in API group "" '
+        'in the namespace "voice"'
     )
+    body = json.dumps({"kind": "Status", "reason": "Forbidden", "code": 403, "message": message}).encode()
     fail_at(desk, lambda m, p: is_dry_run(m, p) and "front-config" in p, ("status", 403, JSON, body))
     result = desk.run("sync", "staging")
     assert result.status == 1

@@ -96,15 +96,20 @@ def test_the_data_of_a_secret_in_a_manifest_is_base64(desk: Desk) -> None:
     desk.environment(sources=["plain:patch.json", "plain:values.json"])
     assert desk.run("sync", "staging").status == 0
     live = desk.target.get(SECRET, "agent-secrets")
-    assert live and live["data"]["OPENAI_API_KEY"] == "AP8="
+    assert live
+    assert live["data"]["OPENAI_API_KEY"] == "AP8="
     desk.write("patch.json", manifest | {"data": {"OPENAI_API_KEY": "CANARY-%"}})
     fail(desk, "plain:patch.json: Secret/agent-secrets key OPENAI_API_KEY: is not valid base64")
 
 
 def test_numbers_keep_their_text_and_nested_values_become_compact_json(desk: Desk) -> None:
     desk.values()
-    content = '{"OPENAI_API_KEY": 12345678901234567890, "CARTESIA_API_KEY": true, "DEEPGRAM_API_KEY": {"b": [1, null, "<é>"]}}'
-    desk.write("first.json", content)
+    first = {
+        "OPENAI_API_KEY": 12345678901234567890,
+        "CARTESIA_API_KEY": True,
+        "DEEPGRAM_API_KEY": {"b": [1, None, "<é>"]},
+    }
+    desk.write("first.json", first)
     desk.environment(sources=["plain:first.json", "plain:values.json"])
     assert desk.run("sync", "staging").status == 0
     assert desk.target.data(SECRET, "agent-secrets") == {
@@ -272,7 +277,8 @@ def test_base64_is_decoded_where_a_variable_says_so(desk: Desk) -> None:
     desk.environment(variables={"OPENAI_API_KEY": {"from": "plain:other.json#good", "decode": "base64"}})
     desk.run("sync", "staging")
     live = desk.target.get(SECRET, "agent-secrets")
-    assert live and live["data"]["OPENAI_API_KEY"] == "AP8="
+    assert live
+    assert live["data"]["OPENAI_API_KEY"] == "AP8="
     desk.environment(variables={"OPENAI_API_KEY": {"from": "plain:other.json#bad", "decode": "base64"}})
     fail(desk, "plain:other.json: is not valid base64 (for OPENAI_API_KEY)")
 
@@ -342,7 +348,8 @@ def test_values_that_kubernetes_would_refuse_stop_the_run_before_any_write(desk:
         (
             "kubernetes.io/dockerconfigjson",
             ".dockerconfigjson: '{ ${OPENAI_API_KEY}'",
-            "Secret/typed key .dockerconfigjson: must be a JSON object, as the type kubernetes.io/dockerconfigjson wants it",
+            "Secret/typed key .dockerconfigjson: must be a JSON object, "
+            "as the type kubernetes.io/dockerconfigjson wants it",
         ),
     ],
 )

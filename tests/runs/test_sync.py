@@ -154,7 +154,8 @@ def test_somebodys_own_key_label_and_annotation_stay(desk: Desk) -> None:
     assert desk.run("sync", "staging").status == 0
     assert desk.target.data(SECRET, "agent-secrets")["THEIRS"] == "stays"
     live = desk.target.get(SECRET, "agent-secrets")
-    assert live and live["metadata"]["labels"] == {"theirs": "stays"}
+    assert live
+    assert live["metadata"]["labels"] == {"theirs": "stays"}
     assert live["metadata"]["annotations"] == {"theirs": "stays"}
 
 
@@ -211,7 +212,8 @@ stringData: {username: nobody, password: "${OPENAI_API_KEY}"}
     )
     assert desk.run("sync", "staging").status == 0
     live = desk.target.get(SECRET, "login")
-    assert live and (live["type"], live["immutable"]) == ("kubernetes.io/basic-auth", True)
+    assert live
+    assert (live["type"], live["immutable"]) == ("kubernetes.io/basic-auth", True)
     assert live["metadata"]["labels"] == {"app": "voice"}
     assert live["metadata"]["annotations"] == {"example.com/why": "registry"}
     assert desk.run("plan", "staging", "--exit-code").status == 0
@@ -226,11 +228,13 @@ def test_a_label_changed_by_hand_is_healed(desk: Desk) -> None:
     assert plan.out.splitlines()[4].startswith("    ! label app  drift, changed by kubectl-edit (Update, 20")
     assert desk.run("sync", "staging").status == 0
     live = desk.target.get(SECRET, "agent-secrets")
-    assert live and live["metadata"]["labels"] == {"app": "voice"}
+    assert live
+    assert live["metadata"]["labels"] == {"app": "voice"}
     desk.write("base/secrets.yml", SECRETS)
     assert desk.run("sync", "staging").status == 0
     live = desk.target.get(SECRET, "agent-secrets")
-    assert live and "labels" not in live["metadata"]
+    assert live
+    assert "labels" not in live["metadata"]
 
 
 def test_binary_values_round_trip_through_a_config_map(desk: Desk) -> None:
@@ -242,7 +246,8 @@ def test_binary_values_round_trip_through_a_config_map(desk: Desk) -> None:
     desk.environment(templates=["base/secrets.yml", "base/configmap.yml", "base/blob.yml"])
     assert desk.run("sync", "staging").status == 0
     live = desk.target.get(CONFIG, "blob")
-    assert live and (live["binaryData"], live["data"]) == ({"raw": raw}, {"text": "a"})
+    assert live
+    assert (live["binaryData"], live["data"]) == ({"raw": raw}, {"text": "a"})
     assert desk.run("plan", "staging", "--exit-code").status == 0
 
 

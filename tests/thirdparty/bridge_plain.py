@@ -54,7 +54,8 @@ class PlainSession:
 
             threading.Event().wait()
         if self.provider.fail:
-            raise FAILURES[self.provider.fail]()
+            failure = FAILURES[self.provider.fail]()
+            raise failure
         if revision is not None or not file.exists():
             raise NotFound("no such document")
         content = json.loads(file.read_bytes())

@@ -1,0 +1,136 @@
+"""The tests that every provider should pass: subclass `ProviderContract` and run it with pytest.
+
+class TestMine(ProviderContract):
+    def provider(self, folder): return Mine(address=...)
+    def put(self, folder, values): ...; return "the/path"
+"""
+
+import dataclasses
+import os
+import threading
+import time
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from bridge.provider import Context, Document, NotFound, Provider, ProviderError, SecretValue
+
+CANARY: Final = "CANARY-contract-7f3a"
+VALUES: Final = {
+    "PLAIN": f"{CANARY}-plain",
+    "UNICODE": f"{CANARY}-é-\U0001f511",
+    "SPACES": f" {CANARY}  ",
+    "DOLLAR": "$5 ${X}",
+}
+
+
+class ProviderContract:
+    """What bridge relies on. `folder` is an empty folder of the test's own, and the context's base."""
+
+    absent = "absent"
+    """The path of a document that does not exist."""
+
+    def provider(self, folder: Path) -> Provider:
+        """Return the provider, built with the options that suit the test's store."""
+        raise NotImplementedError
+
+    def put(self, folder: Path, values: Mapping[str, str]) -> str:
+        """Store a document with these text fields and return its path."""
+        raise NotImplementedError
+
+    def context(self, folder: Path) -> Context:
+        """Return the context that sessions are opened in."""
+        return Context(folder, dict(os.environ), time.monotonic() + 60)
+
+    def read(self, folder: Path, path: str, revision: str | None = None) -> Document:
+        """Read one document in a session of its own."""
+        session = self.provider(folder).open(self.context(folder))
+        try:
+            return session.read(path, revision)
+        finally:
+            session.close()
+
+    def test_it_is_a_frozen_dataclass_that_says_how_many_threads_it_bears(self, tmp_path: Path) -> None:
+        """Its fields are its section of the environment's file, so they must be known and must not change."""
+        provider = self.provider(tmp_path)
+        assert isinstance(provider, Provider)
+        assert dataclasses.is_dataclass(provider)
+        assert type(provider).__dataclass_params__.frozen  # type: ignore[attr-defined]
+        assert type(provider).concurrency >= 1
+
+    def test_building_and_opening_do_no_io(self, tmp_path: Path) -> None:
+        """`bridge check` builds every provider without a network, in a folder where nothing is."""
+        nowhere = tmp_path / "nowhere"
+        self.provider(tmp_path).open(Context(nowhere, {}, time.monotonic() + 60)).close()
+
+    def test_fields_come_back_as_they_were_stored(self, tmp_path: Path) -> None:
+        """Every field is there, byte for byte."""
+        content = self.read(tmp_path, self.put(tmp_path, VALUES)).content
+        assert isinstance(content, tuple)
+        fields = {name: leaf.reveal().decode() for part in content for name, leaf in part.items() if _is_leaf(leaf)}
+        assert fields == VALUES
+
+    def test_a_document_has_a_revision(self, tmp_path: Path) -> None:
+        """An unchanged document has the same revision each time."""
+        path = self.put(tmp_path, VALUES)
+        first, second = self.read(tmp_path, path).revision, self.read(tmp_path, path).revision
+        assert first.id
+        assert first == second
+
+    def test_values_are_hidden_wherever_a_document_is_printed(self, tmp_path: Path) -> None:
+        """No repr of what a read returns shows a value."""
+        document = self.read(tmp_path, self.put(tmp_path, VALUES))
+        assert CANARY not in repr(document)
+        assert CANARY not in str(document.content)
+
+    def test_an_absent_document_is_not_found(self, tmp_path: Path) -> None:
+        """Absent is an error of its own: it is neither empty nor unavailable."""
+        self.put(tmp_path, VALUES)
+        with pytest.raises(NotFound) as caught:
+            self.read(tmp_path, self.absent)
+        assert caught.value.problems[0].what
+
+    def test_an_unknown_revision_is_an_error(self, tmp_path: Path) -> None:
+        """A revision that does not exist must not be answered with another one."""
+        path = self.put(tmp_path, VALUES)
+        with pytest.raises(ProviderError):
+            self.read(tmp_path, path, "no-such-revision")
+
+    def test_no_error_shows_a_value(self, tmp_path: Path) -> None:
+        """Neither the message, nor the context that Python keeps with an exception."""
+        path = self.put(tmp_path, VALUES)
+        for wrong in ((self.absent, None), (path, "no-such-revision")):
+            with pytest.raises(ProviderError) as caught:
+                self.read(tmp_path, *wrong)
+            assert CANARY not in "".join(traceback.format_exception(caught.value))
+
+    def test_a_session_reads_from_as_many_threads_as_it_says(self, tmp_path: Path) -> None:
+        """All threads of one session get the whole document."""
+        path = self.put(tmp_path, VALUES)
+        provider = self.provider(tmp_path)
+        session = provider.open(self.context(tmp_path))
+        answers: list[int] = []
+        threads = [
+            threading.Thread(target=lambda: answers.append(len(session.read(path).content)))  # type: ignore[arg-type]
+            for _ in range(type(provider).concurrency)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        session.close()
+        assert answers == [1] * len(threads)
+
+    def test_a_session_can_be_closed_after_a_failure(self, tmp_path: Path) -> None:
+        """Close is called on every way out."""
+        session = self.provider(tmp_path).open(self.context(tmp_path))
+        with pytest.raises(ProviderError):
+            session.read(self.absent)
+        session.close()
+
+
+def _is_leaf(node: object) -> bool:
+    return isinstance(node, SecretValue)
