@@ -31,7 +31,6 @@ METADATA: Final[Schema] = {
     "creationTimestamp": ANY,
     "deletionTimestamp": ANY,
     "deletionGracePeriodSeconds": NUMBER,
-    "generation": NUMBER,
     "labels": TEXTS,
     "annotations": TEXTS,
     "ownerReferences": ANY,
@@ -44,8 +43,6 @@ LEASE_SPEC: Final[Schema] = {
     "acquireTime": TIME,
     "renewTime": TIME,
     "leaseTransitions": NUMBER,
-    "strategy": TEXT,
-    "preferredHolder": TEXT,
 }
 MICRO_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[+-]\d\d:\d\d)", re.ASCII)
 
