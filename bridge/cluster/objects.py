@@ -80,7 +80,11 @@ class Objects:
             body=json.dumps(patch).encode(),
             content_type=JSON_PATCH,
         )
-        return parse(answer, live.id)
+        result = parse(answer, live.id)
+        if any(one.name != self.manager for item in fields for one in result.owners(item)):
+            # The API server drops managedFields that it cannot read, without a word.
+            raise Refusal(Problem(self.target(live.id), "the API server did not accept the change of ownership"))
+        return result
 
     def delete(self, live: Live, *, dry_run: bool) -> None:
         """Delete exactly the object that was read; Conflict where it is another one or has changed."""
