@@ -1,0 +1,81 @@
+"""The rows of the table: what is measured against what, and the aim."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from tests.bench.installation import ROOT
+from tests.bench.measure import Command, Contest
+from tests.bench.stage import Stage
+from tests.bench.writes import Five, Thousand, flat_yaml, values, watch
+
+READER: Final = Path(__file__).with_name("read_sops.py")
+
+
+def five_unchanged(stage: Stage) -> Contest:
+    """`bridge sync` where nothing is to be done, the everyday case."""
+    five = Five(stage)
+    check = watch(stage, five.namespaces, changes=False)
+    title = "sync, 5 objects, nothing to change, against `sops -d \\| kubectl apply --server-side`"
+    return Contest(title, five.ours, five.theirs, "0.8", check=check)
+
+
+def thousand_unchanged(stage: Stage) -> Contest:
+    """The same for a large environment."""
+    thousand = Thousand(stage, "thousand-unchanged")
+    check = watch(stage, thousand.namespaces, changes=False)
+    title = "sync, 1,000 Secrets of 5 keys, nothing to change, against the same"
+    return Contest(title, thousand.ours, thousand.theirs, "0.3, 150 MiB", check=check)
+
+
+def thousand_changed(stage: Stage) -> Contest:
+    """Every key changes: dry-run and write of every object, against the write alone."""
+    thousand = Thousand(stage, "thousand-changed")
+    check = watch(stage, thousand.namespaces, changes=True)
+    title = "sync, 1,000 Secrets of 5 keys, all changed, against the same"
+    return Contest(title, thousand.ours, thousand.theirs, "1.0, 150 MiB", thousand.change, check)
+
+
+def read_yaml(stage: Stage) -> Contest:
+    """A large SOPS file, read by bridge's provider and by sops."""
+    return _read(stage, "yaml", flat_yaml())
+
+
+def read_json(stage: Stage) -> Contest:
+    """The same in JSON."""
+    return _read(stage, "json", json.dumps(values(), indent=1))
+
+
+def _read(stage: Stage, form: str, content: str) -> Contest:
+    file = stage.encrypt(stage.folder / f"values.sops.{form}", content)
+    ours = Command([stage.installed.python, READER, file], stage.environ)
+    theirs = Command([stage.sops, "-d", file], stage.environ)
+    return Contest(f"read 5,000 values of a SOPS file, {form.upper()}, against `sops -d`", ours, theirs, "1.0")
+
+
+def version(stage: Stage) -> Contest:
+    """What starting costs."""
+    return _start(stage, "`bridge --version` over `python -c pass`", "+30 ms", "--version")
+
+
+def check(stage: Stage) -> Contest:
+    """`bridge check`, which asks no cluster."""
+    config = ROOT / "config"
+    return _start(stage, "`bridge check staging` over `python -c pass`", "-", "check", "staging", "--config", config)
+
+
+def _start(stage: Stage, title: str, aim: str, *arguments: str | Path) -> Contest:
+    nothing = Command([stage.installed.python, "-c", "pass"], stage.environ)
+    return Contest(title, stage.bridge(*arguments), nothing, aim, as_difference=True)
+
+
+ROWS: Final[Mapping[str, Callable[[Stage], Contest]]] = {
+    "five-unchanged": five_unchanged,
+    "thousand-unchanged": thousand_unchanged,
+    "thousand-changed": thousand_changed,
+    "read-yaml": read_yaml,
+    "read-json": read_json,
+    "version": version,
+    "check": check,
+}
