@@ -22,6 +22,15 @@ class Cause(NamedTuple):
     manager: str | None
 
 
+class Asked(NamedTuple):
+    """What was asked: the Kubernetes verb, the path, what messages call the object, and where the server comes from."""
+
+    verb: str
+    path: str
+    target: str
+    source: str
+
+
 class Unreachable(Unavailable):
     """No API server, or none that can answer now; nothing was written by this request."""
 

@@ -5,10 +5,9 @@ is matched out of it by patterns that admit names alone.
 """
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
-from bridge.cluster.answers import ApiError, Conflict, Forbidden, Invalid, NotFound, Status
+from bridge.cluster.answers import ApiError, Asked, Conflict, Forbidden, Invalid, NotFound, Status
 from bridge.errors import Problem
 
 _NAME: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,250}[A-Za-z0-9])?"
@@ -22,16 +21,6 @@ _PATH: Final = re.compile(
 )
 _CLASSES: Final = {401: ApiError, 403: Forbidden, 404: NotFound, 409: Conflict}
 _NO_STATUS: Final = Status("", "", (), frozenset(), "")
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What was asked: the Kubernetes verb, the path, what messages call the object, and where the server comes from."""
-
-    verb: str
-    path: str
-    target: str
-    source: str
 
 
 def refusal(code: int, status: Status | None, asked: Asked, retry_after: float | None) -> ApiError:

@@ -73,7 +73,7 @@ class Transport:
             connection.send_all(request)
             sent = True
             answer = connection.read_answer()
-            reusable = answer.status != 401  # a connection may be tied to the certificate that was refused
+            reusable = True
         except (OSError, http.client.HTTPException, ValueError) as error:
             return explain(error, sent=sent, limit=limit)
         else:

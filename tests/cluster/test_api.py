@@ -101,7 +101,10 @@ def test_eight_threads_work_side_by_side() -> None:
     assert {request.connection for request in server.requests} == set(range(1, 9))
 
 
-def test_a_write_on_a_connection_that_the_server_has_closed_meanwhile_takes_a_new_one() -> None:
+@pytest.mark.parametrize(("verb", "body"), [("patch", b"{}"), ("delete", None)])
+def test_a_write_on_a_connection_that_the_server_has_closed_meanwhile_takes_a_new_one(
+    verb: str, body: bytes | None
+) -> None:
     closed = threading.Event()
 
     def answer_and_close(sock: Any, stopped: threading.Event) -> bool:
@@ -114,7 +117,7 @@ def test_a_write_on_a_connection_that_the_server_has_closed_meanwhile_takes_a_ne
         client = api(server.url)
         client.request("get", PATH, target=TARGET)
         assert closed.wait(10)
-        client.request("patch", PATH, target=TARGET, body=b"{}")
+        client.request(verb, PATH, target=TARGET, body=body)
         client.close()
     assert [request.connection for request in server.requests] == [1, 2]
 

@@ -2,12 +2,14 @@
 
 import socket
 import ssl
+import threading
 import time
 
 import pytest
 
 from bridge.cluster import transport
 from bridge.cluster.api import LostAnswer, Unreachable
+from bridge.cluster.sockets import BoundedSocket
 from bridge.errors import BridgeError
 from tests.cluster.wire import (
     CANARY,
@@ -156,6 +158,15 @@ def test_a_server_that_does_not_read_what_is_sent_cannot_hold_a_call() -> None:
     assert "did not answer within 0.3 s" in str(caught.value)
 
 
+def test_the_time_for_sending_is_that_of_this_call_and_not_of_an_earlier_one() -> None:
+    ours, deaf = socket.socketpair()
+    with deaf, BoundedSocket(ours.family, ours.type, ours.proto, fileno=ours.detach()) as bounded:
+        bounded.settimeout(200)
+        bounded.deadline = time.monotonic() + 0.2
+        with pytest.raises(TimeoutError):
+            bounded.sendall(bytes(50_000_000))
+
+
 def test_the_deadline_of_the_run_ends_the_tries() -> None:
     with Wire(status(429, retry="30")) as server:
         client = api(server.url, seconds=5)
@@ -196,3 +207,23 @@ def test_a_name_that_is_not_known_is_temporary() -> None:
     client.close()
     what = "the API server at https://bridge-test.invalid:6443 has a name that cannot be resolved"
     assert str(caught.value) == f"{TARGET}: {what}"
+
+
+def test_a_name_server_that_hangs_cannot_hold_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+    real = socket.getaddrinfo
+
+    def slow(host: bytes, port: int, *, type: int, flags: int) -> object:  # noqa: A002 -- the real one's name
+        if not flags:
+            released.wait(30)
+        return real(host, port, type=type, flags=flags | socket.AI_NUMERICHOST)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    client = api("https://bridge-test.invalid:6443", ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), call=0.2)
+    start = time.monotonic()
+    with pytest.raises(Unreachable) as caught:
+        client.request("get", PATH, target=TARGET)
+    released.set()
+    client.close()
+    assert time.monotonic() - start < 20
+    assert str(caught.value).endswith("did not answer within 0.2 s")

@@ -280,7 +280,9 @@ def _ends(process: int) -> bool:
 
 def test_the_deadline_of_the_run_bounds_a_plugin(tmp_path: Path) -> None:
     plugin(tmp_path, "time.sleep(600)")
+    start = time.monotonic()
     assert type(refused(tmp_path, {}, seconds=0.2)) is Unavailable
+    assert time.monotonic() - start < exec_plugin.LIMIT - 5
 
 
 @pytest.mark.parametrize(
