@@ -1,5 +1,6 @@
 """An API server that refuses connections, hangs, is overloaded, breaks off or talks nonsense."""
 
+import errno
 import socket
 import ssl
 import threading
@@ -227,3 +228,24 @@ def test_a_name_server_that_hangs_cannot_hold_a_call(monkeypatch: pytest.MonkeyP
     client.close()
     assert time.monotonic() - start < 20
     assert str(caught.value).endswith("did not answer within 0.2 s")
+
+
+@pytest.mark.parametrize(
+    ("error", "what"),
+    [
+        (OSError(errno.ENETUNREACH, "Network is unreachable"), "cannot be reached: network is unreachable"),
+        (OSError(CANARY), "cannot be reached: network error"),
+        (ssl.SSLEOFError(8, CANARY), "dropped the connection"),
+        (ssl.SSLError(1, CANARY), "does not speak TLS with us (no reason)"),
+    ],
+)
+def test_errors_of_the_system_are_told_in_words_without_their_text(error: OSError, what: str) -> None:
+    assert transport.explain(error, sent=False, limit=1) == transport.Failed(what, sent=False)
+
+
+@pytest.mark.parametrize("code", [9, 10])  # not yet valid, expired
+def test_a_certificate_out_of_its_time_is_told_as_such(code: int) -> None:
+    error = ssl.SSLCertVerificationError(CANARY)
+    error.verify_code = code
+    what = "shows a certificate that is not valid at this time"
+    assert transport.explain(error, sent=False, limit=1) == transport.Failed(what, sent=False, untrusted=True)

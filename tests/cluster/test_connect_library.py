@@ -171,6 +171,14 @@ def test_impersonation_counts_beside_a_credential_of_the_package(tmp_path: Path)
     assert found.impersonation == (("Impersonate-User", "somebody"),)
 
 
+def test_a_credential_that_the_server_refuses_is_loaded_again(tmp_path: Path) -> None:
+    found = ours(write(tmp_path, {"username": "me", "password": "CANARY"}))
+    write(tmp_path, {"username": "me", "password": "new"})
+    assert found.headers() == {"Authorization": "Basic " + b64encode(b"me:CANARY").decode()}
+    found.renew()
+    assert found.headers() == {"Authorization": "Basic " + b64encode(b"me:new").decode()}
+
+
 @pytest.mark.parametrize(
     "provider", [{"name": "azure", "config": {"access-token": "CANARY"}}, {"name": "oidc"}, "CANARY"]
 )
@@ -179,10 +187,11 @@ def test_a_provider_from_which_the_package_gets_nothing_is_an_error(tmp_path: Pa
     assert error.exit_status in {1, 2}
 
 
+@pytest.mark.parametrize("config", [{"id-token": "CANARY"}, {"client-secret": "CANARY"}])
 def test_a_credential_that_cannot_be_had_is_told_without_the_packages_words(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], config: dict[str, str]
 ) -> None:
-    error = refused(write(tmp_path, {"auth-provider": {"name": "oidc", "config": {"id-token": "CANARY"}}}))
+    error = refused(write(tmp_path, {"auth-provider": {"name": "oidc", "config": config}}))
     assert type(error) is Refusal
     assert str(error) == f'{tmp_path}/config: user "test": the kubernetes package gets no credential out of it'
     assert error.problems[0].hint == "log in again with kubectl"
