@@ -348,8 +348,10 @@ def test_values_that_kubernetes_would_refuse_stop_the_run_before_any_write(desk:
         (
             "kubernetes.io/dockerconfigjson",
             ".dockerconfigjson: '{ ${OPENAI_API_KEY}'",
-            "Secret/typed key .dockerconfigjson: must be a JSON object, "
-            "as the type kubernetes.io/dockerconfigjson wants it",
+            (
+                "Secret/typed key .dockerconfigjson: must be a JSON object, "
+                "as the type kubernetes.io/dockerconfigjson wants it"
+            ),
         ),
     ],
 )

@@ -1,0 +1,184 @@
+"""`bridge check`: everything that is wrong with the files, offline and all at once."""
+
+import pytest
+
+from tests.runs.conftest import CONFIG_MAPS, SECRETS, VALUES, Desk
+
+
+@pytest.fixture
+def desk(offline_desk: Desk) -> Desk:
+    offline_desk.target.embedded.requests.clear()
+    return offline_desk
+
+
+def check(desk: Desk, *errors: str, status: int) -> None:
+    """Expect exactly these errors and no request to the cluster, from check and from sync."""
+    for verb in ("check", "sync"):
+        result = desk.run(verb, "staging")
+        assert [line for line in result.lines if line.startswith("bridge: error")] == [
+            f"bridge: error: {error}" for error in errors
+        ]
+        assert result.status == status
+    assert desk.target.embedded.requests == []
+
+
+def test_files_in_order(desk: Desk) -> None:
+    infrastructure = {"K8_ENV": "required", "CLUSTER_NAME": "required", "SCW_SECRET_KEY": "secret"}
+    desk.env_file(SCW_SECRET_KEY="CANARY-registry")
+    desk.canaries.add("CANARY-registry")
+    desk.environment(infrastructure=infrastructure, sources=[], secrets_from="any")
+    desk.write("base/secrets.yml", "")
+    desk.environment(infrastructure=infrastructure, sources=[], templates=["base/configmap.yml"])
+    result = desk.run("check", "staging")
+    assert result.out.splitlines() == [
+        "INFRASTRUCTURE VARIABLE  VALUE     FROM",
+        "K8_ENV                   staging   .env.k8s.staging",
+        "CLUSTER_NAME             demo      .env.k8s.staging",
+        "SCW_SECRET_KEY           ********  .env.k8s.staging",
+        "staging: the files are in order",
+    ]
+    assert (result.status, result.err) == (0, "")
+
+
+def test_what_cannot_be_known_without_reading_is_said(desk: Desk) -> None:
+    desk.environment(infrastructure={"SCW_SECRET_KEY": "secret"})
+    result = desk.run("check", "staging")
+    assert result.status == 0
+    assert result.out.splitlines()[1] == (
+        "SCW_SECRET_KEY           not known without reading it  perhaps plain:values.json"
+    )
+    assert result.lines[0] == "bridge: warning: plain:values.json: its fields are not known without reading it"
+
+
+def test_infrastructure_variables_that_are_missing_or_empty(desk: Desk) -> None:
+    desk.env_file(CLUSTER_NAME=None, REGISTRY_BASE="")
+    infrastructure = {"CLUSTER_NAME": "required", "REGISTRY_BASE": "required"}
+    desk.environment(infrastructure=infrastructure, sources=[], templates=["base/configmap.yml"])
+    result = desk.run("check", "staging")
+    assert result.lines == [
+        "bridge: error: staging.yaml: infrastructure.CLUSTER_NAME is not set",
+        "bridge: error: staging.yaml: infrastructure.REGISTRY_BASE is not set",
+        "bridge: hint: looked in .env.k8s.staging",
+    ]
+    assert result.status == 2
+
+
+def test_json_says_the_same(desk: Desk) -> None:
+    desk.environment(infrastructure={"CLUSTER_NAME": "required"}, sources=[], templates=["base/configmap.yml"])
+    data = desk.run("check", "staging", "--output", "json").data
+    assert data == {
+        "schema": "bridge/report/v1",
+        "environment": "staging",
+        "infrastructure": [{"name": "CLUSTER_NAME", "set": True, "place": ".env.k8s.staging", "value": "demo"}],
+        "warnings": [],
+        "errors": [],
+    }
+
+
+def test_every_file_is_checked_in_one_go(desk: Desk) -> None:
+    desk.write("base/secrets.yml", SECRETS.replace("${OPENAI_API_KEY}", "${OPENAI_API_KEY"))
+    desk.write("base/configmap.yml", CONFIG_MAPS.replace("NODE_ENV: production", "NODE_ENV: true"))
+    desk.write(".env.k8s.staging", "K8_ENV=prod\nCANARY CANARY CANARY\n")
+    desk.canaries.add("CANARY CANARY")
+    desk.environment(sources=["plain:values.json", "nobody:x"])
+    result = desk.run("check", "staging")
+    assert result.status == 2
+    assert len([line for line in result.lines if line.startswith("bridge: error")]) == 4
+
+
+def test_an_env_file_for_another_environment(desk: Desk) -> None:
+    desk.env_file(K8_ENV="prod")
+    check(desk, ".env.k8s.staging: K8_ENV names another environment than staging", status=2)
+
+
+def test_a_namespace_that_the_two_files_do_not_agree_on(desk: Desk) -> None:
+    desk.env_file(K8S_NAMESPACE="other")
+    check(
+        desk,
+        ".env.k8s.staging: K8S_NAMESPACE names another namespace than staging.yaml, which says voice",
+        status=2,
+    )
+
+
+def test_a_namespace_that_nobody_gives(desk: Desk) -> None:
+    desk.environment(namespace=None)
+    check(desk, "staging.yaml: no namespace is given, and K8S_NAMESPACE is not set either", status=2)
+    (desk.folder / ".env.k8s.staging").unlink()
+    check(desk, "staging.yaml: no namespace is given, and .env.k8s.staging does not exist", status=2)
+
+
+def test_a_namespace_from_the_env_file(desk: Desk) -> None:
+    desk.environment(namespace=None)
+    desk.env_file(K8S_NAMESPACE="voice")
+    assert desk.run("sync", "staging").status == 0
+    desk.env_file(K8S_NAMESPACE="CANARY-../x")
+    desk.canaries.add("CANARY-../x")
+    desk.target.embedded.requests.clear()
+    check(desk, ".env.k8s.staging: K8S_NAMESPACE is no valid namespace name", status=2)
+
+
+@pytest.mark.parametrize(
+    ("id_", "error"),
+    [(None, "config/staging.yaml: id is missing"), ("Voice_Agent", "config/staging.yaml id: ")],
+)
+def test_an_id_that_is_missing_or_no_dns_label(desk: Desk, id_: str | None, error: str) -> None:
+    desk.environment(id=id_)
+    result = desk.run("check", "staging")
+    assert result.status == 2
+    assert error in result.lines[0]
+
+
+def test_two_environments_that_meet_in_one_namespace_and_key(desk: Desk) -> None:
+    desk.environment("prod", id="voice-agent-prod", env_file=None)
+    errors = [
+        f"staging.yaml: the environment prod also writes {name} there"
+        for name in (
+            "Secret/shared-secrets key LIVEKIT_API_KEY",
+            "Secret/shared-secrets key LIVEKIT_API_SECRET",
+            "Secret/agent-secrets key CARTESIA_API_KEY",
+            "Secret/agent-secrets key OPENAI_API_KEY",
+            "Secret/agent-secrets key DEEPGRAM_API_KEY",
+            "ConfigMap/shared-config key LIVEKIT_URL",
+            "ConfigMap/shared-config key DOMAIN",
+            "ConfigMap/agent-config key ENV_MODE",
+            "ConfigMap/agent-config key LOG_LEVEL",
+            "ConfigMap/agent-config key METRICS_ENABLED",
+            "ConfigMap/front-config key NODE_ENV",
+            "ConfigMap/front-config key CACHE_ENABLED",
+        )
+    ]
+    check(desk, *errors, status=2)
+
+
+def test_two_environments_with_one_id_in_one_namespace(desk: Desk) -> None:
+    template = "apiVersion: v1\nkind: Secret\nmetadata: {name: other}\nstringData: {A: '${OPENAI_API_KEY}'}\n"
+    desk.write("base/other.yml", template)
+    desk.environment("prod", templates=["base/other.yml"], env_file=None)
+    check(desk, "staging.yaml: the environment prod has the same id in the same namespace", status=2)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"namespace": "voice-prod"},
+        {"cluster": {"kubeconfig": "kubeconfig", "context": "other"}},
+        {"templates": ["base/nothing-of-ours.yml"]},
+    ],
+)
+def test_two_environments_that_do_not_meet(desk: Desk, changes: dict) -> None:
+    desk.write("base/nothing-of-ours.yml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {A: b}\n")
+    desk.environment(cluster={"kubeconfig": "kubeconfig", "context": "bridge"})
+    desk.environment("prod", **({"id": "voice-agent-prod", "env_file": None} | changes))
+    assert desk.run("check", "staging").status == 0
+
+
+def test_a_neighbour_that_is_broken_does_not_stop_this_environment(desk: Desk) -> None:
+    desk.write("prod.yaml", "id: [")
+    assert desk.run("check", "staging").status == 0
+
+
+def test_a_value_that_is_secret_is_never_in_the_report(desk: Desk) -> None:
+    for verb in ("check", "plan", "sync", "status"):
+        for form in ("text", "json"):
+            out = desk.run(verb, "staging", "--output", form)
+            assert not any(value in out.out + out.err for value in VALUES.values())

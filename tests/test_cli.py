@@ -1,0 +1,115 @@
+"""The command line: what it accepts, its exit statuses, and what it says on the way out."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bridge import __version__, cli
+from bridge.errors import ConfigError, Problem
+
+
+def test_version(capfd: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--version"]) == 0
+    assert capfd.readouterr().out == f"bridge {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["nothing"], ["sync", "--unknown"], ["sync", "--time", "1"], ["plan", "--output", "xml"], ["sync", "a", "b"]],
+)
+def test_wrong_arguments_end_with_2_and_a_usage(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(arguments) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.startswith("usage: bridge")
+    assert "error:" in err
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "soon", "nan", "86400"])
+def test_a_time_limit_that_is_none(limit: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["sync", "staging", "--timeout", limit]) == 2
+    assert "argument --timeout: " in capfd.readouterr().err
+
+
+def test_no_environment_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("K8_ENV", raising=False)
+    (tmp_path / "staging.yaml").write_text("")
+    assert cli.main(["plan", "--config", str(tmp_path)]) == 2
+    assert capfd.readouterr().err == (
+        f"bridge: error: no environment is named\nbridge: hint: name one, or set K8_ENV; {tmp_path} has staging\n"
+    )
+
+
+def test_the_environment_comes_from_k8_env_where_none_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("K8_ENV", "stagign")
+    (tmp_path / "staging.yaml").write_text("")
+    assert cli.main(["plan", "--config", str(tmp_path)]) == 2
+    assert capfd.readouterr().err == (
+        f"bridge: error: {tmp_path}: no environment 'stagign'; there are staging\nbridge: hint: did you mean staging?\n"
+    )
+
+
+def test_a_bug_is_named_by_its_place_and_never_by_its_text(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def explode(*_: object) -> None:
+        raise RuntimeError("CANARY-bug")
+
+    monkeypatch.setattr("bridge.commands.plan.environment_of", explode)
+    assert cli.main(["plan", "staging"]) == 3
+    out, err = capfd.readouterr()
+    assert "CANARY" not in out + err
+    assert "Traceback" not in err
+    first, second = err.splitlines()
+    assert first == "bridge: error: a bug of bridge (RuntimeError)"
+    assert second.startswith("bridge: hint: please report it with these places: bridge.cli:")
+
+
+def test_an_interruption_ends_with_130(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bridge.commands.plan.environment_of", interrupt)
+    assert cli.main(["plan", "staging"]) == 130
+    assert capfd.readouterr().err == "bridge: interrupted\n"
+
+
+def test_problems_share_a_hint_and_cannot_steer_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise ConfigError(
+            Problem("a\x1b[31m", "x\ny", "do it"),
+            Problem("b", "z", "do it"),
+            Problem("b", "z", "do it"),
+            Problem("", "c"),
+        )
+
+    monkeypatch.setattr("bridge.commands.plan.environment_of", fail)
+    assert cli.main(["plan", "staging"]) == 2
+    assert capfd.readouterr().err == (
+        "bridge: error: a\\x1b[31m: x\\ny\nbridge: error: b: z\nbridge: hint: do it\nbridge: error: c\n"
+    )
+
+
+def test_an_error_is_json_too_where_json_is_asked_for(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["plan", "staging", "--output", "json", "--config", str(tmp_path)]) == 2
+    assert '"result": "failed"' in capfd.readouterr().out
+
+
+def test_the_module_runs_as_the_program() -> None:
+    command = [sys.executable, "-m", "bridge", "--version"]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == f"bridge {__version__}\n"
+
+
+def test_a_reader_that_goes_away_is_no_bug(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m bridge plan --help | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], check=False, capture_output=True, text=True)
+    assert "Traceback" not in done.stderr
+    assert done.returncode in (0, 1, 120)
