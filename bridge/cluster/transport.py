@@ -212,8 +212,9 @@ def _network(error: Exception) -> str:
         case ConnectionError() | http.client.IncompleteRead() | ssl.SSLEOFError() | ssl.SSLZeroReturnError():
             return "dropped the connection"
         case ssl.SSLError():
-            reason = error.reason if re.fullmatch(r"[A-Z0-9_]{1,80}", error.reason or "") else "no reason"
-            return f"does not speak TLS with us ({reason})"
+            reason = getattr(error, "reason", None) or ""  # what ssl.py itself raises has none
+            shown = reason if re.fullmatch(r"[A-Z0-9_]{1,80}", reason) else "no reason"
+            return f"does not speak TLS with us ({shown})"
         case OSError():
             return _other(error)
         case _:
