@@ -3,12 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test quick lint types rules unit lowest wheel bench lock clean
+.PHONY: demo test quick lint types rules unit lowest bench lock clean
 
 demo: $(VENV)/ready ## show the main job on an embedded cluster
 	$(BIN)/bridge demo
 
-test: lint types rules unit lowest wheel ## the whole suite, real servers included
+test: lint types rules unit lowest ## the whole suite, real servers included
 
 $(VENV)/ready: requirements-dev.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -36,11 +36,11 @@ unit: $(VENV)/ready ## every test, with branch coverage; what needs a real serve
 	$(BIN)/coverage report --fail-under=92 > .coverage-report.txt || { cat .coverage-report.txt; exit 1; }
 
 quick: $(VENV)/ready ## the tests that need no build
-	$(BIN)/pytest -m 'not real'
+	$(BIN)/pytest -m 'not real and not wheel'
 
 # The same tests with the oldest dependencies that pyproject.toml admits.
 lowest: $(VENV)-lowest/ready
-	$(VENV)-lowest/bin/pytest --quiet -m 'not real'
+	$(VENV)-lowest/bin/pytest --quiet -m 'not real and not wheel'
 
 $(VENV)-lowest/ready: requirements-dev.lock requirements-lowest.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)-lowest
@@ -48,9 +48,6 @@ $(VENV)-lowest/ready: requirements-dev.lock requirements-lowest.lock pyproject.t
 	$(VENV)-lowest/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-lowest.lock
 	$(VENV)-lowest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
-
-wheel: $(VENV)/ready ## build the wheel, install it elsewhere, run the demo from there
-	$(BIN)/python tests/wheel.py
 
 bench: $(VENV)/ready ## compare with sops and kubectl; prints ratios
 	$(BIN)/python tests/bench/run.py

@@ -59,7 +59,7 @@ class ProviderContract:
         assert isinstance(provider, Provider)
         assert dataclasses.is_dataclass(provider)
         with pytest.raises(dataclasses.FrozenInstanceError):
-            provider.concurrency = 1  # type: ignore[misc]
+            provider.concurrency = 1
         assert type(provider).concurrency >= 1
 
     def test_building_and_opening_do_no_io(self, tmp_path: Path) -> None:

@@ -1,0 +1,116 @@
+"""bridge as a process of its own: what others can see of it, and what is left when it is stopped or killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bridge.testing.apiserver import Fault
+from tests.runs.conftest import VALUES, Desk
+
+
+@pytest.fixture
+def desk(offline_desk: Desk) -> Desk:
+    return offline_desk
+
+
+@pytest.fixture
+def start(desk: Desk, tmp_path: Path, third_party: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start bridge as a shell would, with a folder of its own for temporary files."""
+    (tmp_path / "tmp").mkdir()
+    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "TMPDIR": str(tmp_path / "tmp")}
+    environ["PYTHONPATH"] = os.pathsep.join([str(third_party), *filter(None, [os.environ.get("PYTHONPATH")])])
+    started = []
+
+    def run(*arguments: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "bridge", *arguments, "--config", str(desk.folder)]
+        pipe = subprocess.PIPE
+        started.append(subprocess.Popen(command, env=environ, stdout=pipe, stderr=pipe, text=True))
+        return started[-1]
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+class Gate:
+    """Lets the cluster hang at the first request that matches, and tells when it came."""
+
+    def __init__(self, desk: Desk, matches: Callable[[str, str], bool]) -> None:
+        self.reached = threading.Event()
+        self.matches = matches
+        desk.target.embedded.intercept = self
+
+    def __call__(self, method: str, path: str) -> Fault | None:
+        if self.matches(method, path):
+            self.reached.set()
+            return "hang"
+        return None
+
+
+def write_of(name: str) -> Callable[[str, str], bool]:
+    return lambda method, path: method == "PATCH" and "dryRun" not in path and f"/{name}?" in path
+
+
+def visible(process: subprocess.Popen[str], tmp: Path) -> bytes:
+    """Return all that another process of the same machine can read: arguments, environment, files."""
+    proc = Path(f"/proc/{process.pid}")
+    found = (proc / "cmdline").read_bytes() + (proc / "environ").read_bytes()
+    for link in (proc / "fd").iterdir():
+        target = link.readlink()
+        if target.is_file() and tmp in target.parents:
+            found += target.read_bytes()
+    return found + b"".join(path.read_bytes() for path in (tmp / "tmp").rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("name", ["bridge-voice-agent-staging", "shared-secrets", "shared-config"])
+def test_a_terminated_run_says_what_is_written_and_the_next_one_repairs_it(
+    desk: Desk, start: Callable[..., subprocess.Popen[str]], name: str, tmp_path: Path
+) -> None:
+    gate = Gate(desk, write_of(name))
+    process = start("sync", "staging")
+    assert gate.reached.wait(60)
+    seen = visible(process, tmp_path)
+    assert not any(value.encode() in seen for value in VALUES.values())
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert err == "bridge: terminated\n"
+    assert out.splitlines()[-1] == "5 to create, 0 unchanged: interrupted"
+    assert ("Secret/agent-secrets  to create (written)" in out) == (name == "shared-config")
+    assert not any(value in out for value in VALUES.values())
+    repaired(desk)
+
+
+@pytest.mark.parametrize("name", ["bridge-voice-agent-staging", "shared-secrets", "agent-config", "front-config"])
+def test_a_killed_run_is_repaired_by_the_next_one(
+    desk: Desk, start: Callable[..., subprocess.Popen[str]], name: str
+) -> None:
+    gate = Gate(desk, write_of(name))
+    process = start("sync", "staging")
+    assert gate.reached.wait(60)
+    process.kill()
+    process.communicate()
+    repaired(desk)
+
+
+def test_an_interrupted_run_ends_with_130(desk: Desk, start: Callable[..., subprocess.Popen[str]]) -> None:
+    gate = Gate(desk, lambda method, _: method == "GET")
+    process = start("plan", "staging")
+    assert gate.reached.wait(60)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "", "bridge: interrupted\n")
+
+
+def repaired(desk: Desk) -> None:
+    desk.target.embedded.intercept = None
+    assert desk.run("sync", "staging").status == 0
+    assert desk.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
+    assert desk.run("plan", "staging", "--exit-code").status == 0

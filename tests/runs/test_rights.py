@@ -1,0 +1,100 @@
+"""The rights that a run needs, on a real API server with RBAC: exactly those of the README, and no fewer."""
+
+import pytest
+
+from tests.runs.conftest import Desk, Target
+from tests.servers.apiserver import RealCluster
+
+NAMES = {
+    "secrets": ["shared-secrets", "agent-secrets"],
+    "configmaps": ["shared-config", "agent-config", "front-config", "bridge-voice-agent-staging"],
+}
+USER = "limited-0"
+
+
+@pytest.fixture
+def target(real_target: Target) -> Target:
+    return real_target
+
+
+@pytest.fixture
+def limited(desk: Desk, real_cluster: RealCluster) -> Desk:
+    """A desk whose kubeconfig is a user's without any right yet."""
+    real_cluster.kubeconfig(desk.folder / "kubeconfig", token=real_cluster.token_user(USER))
+    return desk
+
+
+def allow(desk: Desk, *verbs: str) -> None:
+    """Give the user these verbs on the objects by their names, and nothing else."""
+    group = "rbac.authorization.k8s.io"
+    base = f"/apis/{group}/v1/namespaces/{desk.target.namespace}"
+    rules = [
+        {"apiGroups": [""], "resources": [resource], "resourceNames": names, "verbs": list(verbs)}
+        for resource, names in NAMES.items()
+    ]
+    head = {"apiVersion": f"{group}/v1", "metadata": {"name": "bridge"}}
+    desk.target.client.request("DELETE", f"{base}/roles/bridge")
+    reply = desk.target.client.request("POST", f"{base}/roles", head | {"kind": "Role", "rules": rules})
+    assert reply.status == 201, reply.body
+    binding = head | {
+        "kind": "RoleBinding",
+        "roleRef": {"apiGroup": group, "kind": "Role", "name": "bridge"},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": USER}],
+    }
+    assert desk.target.client.request("POST", f"{base}/rolebindings", binding).status in (201, 409)
+
+
+def test_get_patch_and_create_by_name_are_enough(limited: Desk) -> None:
+    allow(limited, "get", "patch", "create")
+    result = limited.run("sync", "staging")
+    assert (result.err, result.status) == ("", 0)
+    assert limited.run("plan", "staging", "--exit-code").status == 0
+
+
+@pytest.mark.parametrize(
+    ("verbs", "missing", "first"),
+    [
+        (("patch", "create"), "get", "ConfigMap/bridge-voice-agent-staging"),
+        (("get", "create"), "patch", "Secret/shared-secrets"),
+        (("get", "patch"), "create", "Secret/shared-secrets"),
+    ],
+)
+def test_each_right_that_is_missing_is_named_with_the_object(
+    limited: Desk, verbs: tuple[str, ...], missing: str, first: str
+) -> None:
+    allow(limited, *verbs)
+    before = limited.target.versions()
+    result = limited.run("sync", "staging")
+    assert result.status == 1
+    assert result.lines[0] == (
+        f"bridge: error: {first} in namespace {limited.target.namespace}: "
+        f'the API server forbids "{missing}" (user "{USER}")'
+    )
+    assert any(line.startswith("bridge: hint: ") for line in result.lines)
+    assert limited.target.versions() == before
+
+
+def test_pruning_needs_delete(limited: Desk) -> None:
+    allow(limited, "get", "patch", "create")
+    assert limited.run("sync", "staging").status == 0
+    limited.environment(templates=["base/secrets.yml"], sources=["plain:values.json"])
+    limited.target.versions()
+    result = limited.run("sync", "staging", "--allow-shrink", "--prune")
+    assert result.status == 1
+    assert 'the API server forbids "delete"' in result.lines[0]
+    allow(limited, "get", "patch", "create", "delete")
+    assert limited.run("sync", "staging", "--allow-shrink", "--prune").status == 0
+    assert limited.target.get("ConfigMap", "front-config") is None
+
+
+def test_a_namespace_that_is_being_deleted(desk: Desk) -> None:
+    desk.run("sync", "staging")
+    path = f"/api/v1/namespaces/{desk.target.namespace}"
+    desk.target.patch("Secret", "agent-secrets", {"metadata": {"finalizers": ["example.com/hold"]}})
+    assert desk.target.client.request("DELETE", path).status in (200, 202)
+    desk.target.delete("Secret", "shared-secrets")
+    result = desk.run("sync", "staging")
+    desk.target.patch("Secret", "agent-secrets", {"metadata": {"finalizers": None}})
+    assert result.status == 1
+    where = f"Secret/shared-secrets in namespace {desk.target.namespace}"
+    assert result.lines[0] == f"bridge: error: {where}: the namespace is being terminated"

@@ -1,0 +1,75 @@
+"""The README is held against the program."""
+
+import io
+import re
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import pytest
+
+from bridge.cli import build_parser
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def block(name: str) -> str:
+    """Return the text of a marked block of code."""
+    found = re.search(rf"<!-- {name} -->\n```\w*\n(.*?)```\n<!-- /{name} -->", README, re.DOTALL)
+    assert found
+    return found[1]
+
+
+def commands() -> dict[str, str]:
+    parser = build_parser()
+    choices = next(action for action in parser._actions if action.dest == "command")
+    return {name: sub.format_help() for name, sub in choices.choices.items()}
+
+
+def test_the_help_text_is_the_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    assert block("help") == build_parser().format_help()
+
+
+def test_the_example_is_the_demonstrations_own_file() -> None:
+    assert block("example") == (ROOT / "config" / "staging.yaml").read_text()
+
+
+@pytest.mark.parametrize("flag", sorted(set(re.findall(r"`?(--[a-z][a-z-]+)", README))))
+def test_every_flag_that_the_readme_names_exists(flag: str) -> None:
+    other_programs = {"--server-side", "--no-deps", "--age", "--editable"}
+    known = {
+        word for text in [build_parser().format_help(), *commands().values()] for word in re.findall(r"--[\w-]+", text)
+    }
+    assert flag in known | other_programs
+
+
+def test_every_command_and_flag_of_the_program_has_a_help_text() -> None:
+    parser = build_parser()
+    choices = next(action for action in parser._actions if action.dest == "command")
+    for name, sub in choices.choices.items():
+        for action in sub._actions:
+            assert action.help, f"{name} {action.option_strings}"
+        assert name in README
+
+
+def test_every_key_of_the_environments_file_is_explained() -> None:
+    from bridge.config.sections import KEYS  # noqa: PLC0415
+
+    for key in KEYS:
+        assert f"| `{key}` |" in README
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"`make ([a-z ]+)`", README))))
+def test_every_make_target_exists(target: str) -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for name in target.split():
+        assert re.search(rf"^{name}:", makefile, re.MULTILINE)
+
+
+def test_every_exit_status_is_in_the_help_and_in_the_readme() -> None:
+    with redirect_stdout(io.StringIO()):
+        text = build_parser().format_help()
+    for status in ("0", "1", "2", "3", "4", "5", "75", "130"):
+        assert re.search(rf"^  {status} +\w", text, re.MULTILINE)
+        assert re.search(rf"^\| {status}\b", README, re.MULTILINE)

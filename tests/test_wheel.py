@@ -1,0 +1,74 @@
+"""The wheel, installed where the source tree is not: it carries all that the main job needs."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+pytestmark = pytest.mark.wheel
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the wheel from what git knows, so that a forgotten file shows."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    source.mkdir()
+    files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True).stdout.decode()
+    for name in filter(None, files.split("\0")):
+        if (ROOT / name).exists():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            (source / name).write_bytes((ROOT / name).read_bytes())
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*command, "--wheel-dir", folder, source], check=True)
+    return next(folder.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install the wheel and its locked dependencies in a fresh environment; return its bin folder."""
+    folder = tmp_path_factory.mktemp("fresh")
+    subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
+    pip = [folder / "venv" / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "--require-hashes", "-r", ROOT / "requirements.lock"], check=True)
+    subprocess.run([*pip, "--no-deps", wheel], check=True)
+    return folder / "venv" / "bin"
+
+
+def run(installed: Path, tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    return subprocess.run(arguments, cwd=tmp_path, env=environ, check=False, capture_output=True, text=True)
+
+
+def test_the_wheel_installs_two_packages_and_nothing_named_providers(wheel: Path) -> None:
+    names = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+    assert {name for name in names if not name.endswith(".dist-info")} == {"bridge", "bridge_providers"}
+
+
+@pytest.mark.timeout(900)
+def test_the_demo_runs_from_the_wheel(installed: Path, tmp_path: Path) -> None:
+    done = run(installed, tmp_path, str(installed / "bridge"), "demo")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "5 to create, 0 unchanged: written" in done.stdout
+    assert "5 unchanged: nothing to do" in done.stdout
+    assert "drift, changed by kubectl-edit" in done.stdout
+    assert "key OPENAI_API_KEY does not decrypt" in done.stdout
+    assert "demo-openai-key" not in done.stdout + done.stderr
+    assert "edited-by-hand" not in done.stdout + done.stderr
+
+
+def test_the_provider_is_found_by_its_entry_point(installed: Path, tmp_path: Path) -> None:
+    code = "import bridge_providers.sops as p, bridge; print(p.__file__, bridge.__file__)"
+    done = run(installed, tmp_path, str(installed / "python"), "-c", code)
+    assert done.stdout.count(str(installed.parent)) == 2
+
+
+def test_the_types_travel_along(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "bridge/py.typed" in names
+    assert "bridge_providers/py.typed" in names
