@@ -133,9 +133,9 @@ def _boolean(block: dict[str, Tree], name: str) -> bool:
 def _mappings(block: dict[str, Tree], name: str) -> list[dict[str, Tree]]:
     """Read a list of mappings; a lone mapping counts as a list of one."""
     found = _get(block, name)
-    if found is None or found == {}:
+    if found is None:
         return []
-    items = [found] if isinstance(found, dict) else found
+    items = found if not isinstance(found, dict) else [found] if found else []
     if isinstance(items, SecretValue) or not all(isinstance(item, dict) for item in items):
         raise ProviderError(f"its `{name}` is not a list of keys")
     return [item for item in items if isinstance(item, dict)]

@@ -33,13 +33,28 @@ def selector(metadata: Metadata) -> Selector:
     if metadata.rule.endswith("_suffix"):
         suffix = metadata.pattern
         return Selector(start, lambda key: key.endswith(suffix))
-    from bridge_providers.sops import regex  # noqa: PLC0415 # most files have no regex
+    return Selector(start, _by_regex(metadata))
+
+
+def _by_regex(metadata: Metadata) -> Callable[[str], bool]:
+    """Return the test of a rule over a regex."""
+    from bridge_providers.sops.regex import Unsupported, compile_regex  # noqa: PLC0415 # most files have no regex
+
+    def refuse(error: Unsupported) -> ProviderError:
+        return ProviderError(f"its `{metadata.rule}` cannot be followed: {error}")
 
     try:
-        return Selector(start, regex.compile_regex(metadata.pattern))
-    except regex.Unsupported as error:
-        problem = f"its `{metadata.rule}` cannot be followed: {error}"
-    raise ProviderError(problem)
+        compiled = compile_regex(metadata.pattern)
+    except Unsupported as error:
+        raise refuse(error) from error
+
+    def matches(key: str) -> bool:
+        try:
+            return compiled(key)
+        except Unsupported as error:
+            raise refuse(error) from error
+
+    return matches
 
 
 def _by_look(metadata: Metadata) -> Selector:

@@ -7,8 +7,12 @@ from bridge_providers.sops import scalars
 from bridge_providers.sops.gotime import GoTime
 
 
-@pytest.mark.parametrize("text", ["yes", "on", "off", "n", "y", "12:30:45", "=", "<<", "1e400", ".5e400", "2024-02-30",
-                                  "1_000x", "_1", "0x", "+-1", "nULL", "2024-13-01", "0x1p4", "0xffffffffffffffffff"])  # fmt: skip
+TEXTS = (
+    "yes on off n y 12:30:45 = << 1e400 .5e400 2024-02-30 1_000x _1 0x +-1 nULL 2024-13-01 0x1p4 0xffffffffffffffffff"
+)
+
+
+@pytest.mark.parametrize("text", TEXTS.split())
 def test_what_go_yaml_takes_for_text_is_text(text):
     tag, leaf = scalars.resolve(text, None, plain=True)
     assert (tag, leaf.kind, leaf.reveal()) == ("!!str", Kind.TEXT, text.encode())

@@ -223,7 +223,7 @@ class TestSopsAcceptsButBridgeDoesNot:
 
     def test_a_duplicate_key_in_a_later_document(self, file):
         file.encrypt("a.yaml", "a: CANARY\n---\nb: CANARY-1\n")
-        line = [line for line in lines(file) if line.startswith("b:")][0]
+        line = next(line for line in lines(file) if line.startswith("b:"))
         file.edit("a.yaml", line, line + 'b: ""\n')
         assert re.fullmatch(r"line \d+: the key b stands twice", file.refusal("a.yaml"))
 

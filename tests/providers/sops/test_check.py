@@ -1,0 +1,83 @@
+"""What `bridge check` can tell without a key."""
+
+import pytest
+
+from bridge.provider import Checker, Provider
+from bridge_providers.sops import Sops
+
+PLAIN = "is not encrypted, and the file's rules say that it should be"
+
+
+def test_it_is_a_provider_that_checks():
+    assert isinstance(Sops(), Provider)
+    assert isinstance(Sops(), Checker)
+
+
+def test_a_sound_file_has_no_problem_and_needs_no_key(sops):
+    sops.encrypt("a.yaml", "a: CANARY\nb: ~\nc: ''\nd_unencrypted: 1\n")
+    sops.environ = {}
+    assert sops.problems("a.yaml") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("b.yaml", "", "no such file"),
+        ("a.yaml", "a: CANARY\n", "is not encrypted with sops (it has no `sops` metadata)"),
+        ("a.yaml", "a: 'CANARY\n", "line 2 is not valid YAML"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_one_problem(folder, name, content, message):
+    folder.write("a.yaml", content)
+    assert folder.problems(name) == [message]
+
+
+def test_all_that_is_wrong_is_told_at_once(sops):
+    sops.encrypt("a.yaml", "a: CANARY-1\nb: CANARY-2\nc: {d: CANARY-3}\n---\ne: CANARY-4\n", mac_only_encrypted=True)
+    sops.edit("a.yaml", sops.value("a.yaml", "a"), "CANARY-5")
+    sops.edit("a.yaml", sops.value("a.yaml", "b"), sops.value("a.yaml", "b") + "x")
+    sops.edit("a.yaml", sops.value("a.yaml", "d"), "5")
+    sops.edit("a.yaml", sops.line("a.yaml", "mac"), "    unused: x")
+    sops.edit("a.yaml", "    age:", "    ages:")
+    assert sops.problems("a.yaml") == [
+        "has no MAC (`mac` in its sops metadata), so it may have been changed",
+        "it has no keys in its sops metadata, so nobody can decrypt it",
+        "its MAC covers the encrypted values alone (`mac_only_encrypted`): the others can be changed unnoticed",
+        f"key a (document 1) {PLAIN}",
+        "key b (document 1) is damaged: it does not have the form of an encrypted value",
+        f"key c.d (document 1) {PLAIN}",
+    ]
+
+
+def test_a_rule_that_cannot_be_followed(sops):
+    sops.encrypt("a.yaml", "a: x\n", encrypted_regex="^a")
+    sops.edit("a.yaml", "encrypted_regex: ^a", "encrypted_regex: a**")
+    assert sops.problems("a.yaml") == ["its `encrypted_regex` cannot be followed: a repetition is repeated"]
+
+
+def test_a_key_with_a_colon(sops):
+    sops.encrypt("a.yaml", '"a:b": x\n')
+    assert sops.problems("a.yaml") == [
+        "key a:b holds a colon, and sops's encryption cannot tell such a key from a nested one"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "names"),
+    [
+        ("a.yaml", "A: x\n---\nB: y\n", {"A", "B"}),
+        ("a.json", '{"A": {"B": "x"}}', {"A"}),
+        ("a.env", "A=x\n#c\nB=y\n", {"A", "B"}),
+        ("a.yaml", "kind: Secret\nmetadata: {name: a}\nstringData: {A: x}\n", None),
+        ("a.yaml", "A: x\n---\nkind: Secret\nmetadata: {name: a}\n", None),
+        ("a.bin", "A=x\n", None),
+    ],
+)
+def test_the_names_of_a_flat_file_s_fields(sops, name, content, names):
+    sops.encrypt(name, content)
+    sops.environ = {}
+    assert Sops().names(name, sops.context()) == names
+
+
+def test_no_names_where_the_file_cannot_be_read(folder):
+    assert Sops().names("a.yaml", folder.context()) is None

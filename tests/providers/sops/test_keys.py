@@ -1,0 +1,212 @@
+"""Where identities are found, and what is said where none matches."""
+
+import os
+import threading
+
+import pytest
+from pyrage import x25519
+
+from bridge.provider import Denied, OptionError, ProviderError
+from bridge_providers.sops import Sops, age
+
+OTHER = x25519.Identity.generate()
+
+
+@pytest.fixture
+def file(sops):
+    sops.encrypt("a.yaml", "a: CANARY\n")
+    return sops
+
+
+def keys(name, folder, *lines):
+    return folder.write(name, "".join(f"{line}\n" for line in lines))
+
+
+def hint(folder, provider=None):
+    with pytest.raises(Denied) as caught:
+        folder.read("a.yaml", provider)
+    assert str(folder.key) not in repr(caught.value.problems)
+    return caught.value.problems[0].hint
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"SOPS_AGE_KEY": "{key}"},
+        {"SOPS_AGE_KEY": "# comment\n{other} {key}\n"},
+        {"SOPS_AGE_KEY_FILE": "{folder}/keys.txt"},
+        {"XDG_CONFIG_HOME": "{folder}/xdg"},
+        {"HOME": "{folder}/home"},
+        {"SOPS_AGE_KEY": "{other}", "SOPS_AGE_KEY_FILE": "{folder}/none", "HOME": "{folder}/home"},
+        {"SOPS_AGE_KEY": "broken", "HOME": "{folder}/home"},
+        {"SOPS_AGE_KEY": "", "HOME": "{folder}/home"},
+    ],
+)
+def test_the_places_where_sops_looks_are_merged(file, environ, monkeypatch):
+    monkeypatch.setattr(age.sys, "platform", "linux")
+    for name in ("keys.txt", "xdg/sops/age/keys.txt", "home/.config/sops/age/keys.txt"):
+        keys(name, file, "# created: today", "# public key: age1x", "", OTHER, file.key)
+    file.environ = {name: value.format(key=file.key, other=OTHER, folder=file.path) for name, value in environ.items()}
+    assert file.values("a.yaml") == [{"a": ("text", b"CANARY")}]
+
+
+def test_macos_has_its_own_folder(file, monkeypatch):
+    monkeypatch.setattr(age.sys, "platform", "darwin")
+    keys("home/Library/Application Support/sops/age/keys.txt", file, file.key)
+    file.environ = {"HOME": f"{file.path}/home"}
+    assert file.values("a.yaml") == [{"a": ("text", b"CANARY")}]
+
+
+def test_the_process_s_own_environment_does_not_count(file, monkeypatch):
+    monkeypatch.setenv("SOPS_AGE_KEY", str(file.key))
+    file.environ = {}
+    assert file.refusal("a.yaml", Denied) == f"no age key matched its recipients {file.recipient}"
+
+
+def test_the_section_may_name_one_more_file(file):
+    keys("more/keys.txt", file, file.key)
+    file.environ = {}
+    document = file.read("a.yaml", Sops(age_key_file="more/keys.txt"))
+    assert document.revision.order
+
+
+@pytest.mark.parametrize("value", ["", 5, ["x"]])
+def test_the_section_is_checked_when_it_is_built(value):
+    with pytest.raises(OptionError) as caught:
+        Sops(age_key_file=value)
+    assert (caught.value.field, caught.value.what) == ("age_key_file", "is not the name of a file")
+
+
+def test_no_key_lists_the_recipients_and_the_places(file):
+    file.environ = {"HOME": f"{file.path}/home", "SOPS_AGE_KEY": str(OTHER), "SOPS_AGE_KEY_CMD": "x"}
+    assert file.refusal("a.yaml", Denied) == f"no age key matched its recipients {file.recipient}"
+    assert hint(file, Sops(age_key_file="none.txt")) == (
+        f"looked for keys in age_key_file {file.path}/none.txt: no such file; SOPS_AGE_KEY: 1 key; "
+        f"SOPS_AGE_KEY_FILE: not set; {file.path}/home/.config/sops/age/keys.txt: no such file; "
+        "SOPS_AGE_KEY_CMD: this version does not use it"
+    )
+
+
+def test_a_broken_key_file_is_named_with_its_line_and_never_the_key(file):
+    typo = str(file.key)[:-1]
+    path = keys("keys.txt", file, "# x", typo, "CANARY", "", OTHER)
+    file.environ = {"SOPS_AGE_KEY_FILE": str(path)}
+    message = f"SOPS_AGE_KEY_FILE {path}: 1 key, line 2 is no age identity, line 3 is no age identity"
+    assert message in hint(file)
+    assert typo not in hint(file)
+    file.refusal("a.yaml", Denied)
+
+
+@pytest.mark.parametrize(
+    ("lines", "note"),
+    [
+        (["AGE-PLUGIN-YUBIKEY-1CANARY"], "0 keys, line 1 is a plugin's identity, not used"),
+        (["AGE-SECRET-KEY-PQ-1CANARY"], "0 keys, line 1 is a hybrid identity, not used"),
+        (["-----BEGIN AGE ENCRYPTED FILE-----", "CANARY"], "0 keys, line 1 is an encrypted identity file, not used"),
+        (["age-encryption.org/v1", "CANARY"], "0 keys, line 1 is an encrypted identity file, not used"),
+        (["-----BEGIN OPENSSH PRIVATE KEY-----", "CANARY"], "0 keys, line 1 is an ssh key, not used"),
+    ],
+)
+@pytest.mark.parametrize("place", ["SOPS_AGE_KEY", "SOPS_AGE_KEY_FILE"])
+def test_identities_of_other_kinds_are_named_and_skipped(file, lines, note, place):
+    path = keys("keys.txt", file, *lines)
+    file.environ = {place: path.read_text() if place == "SOPS_AGE_KEY" else str(path)}
+    assert f": {note};" in hint(file) + ";"
+    file.refusal("a.yaml", Denied)
+
+
+@pytest.mark.parametrize("kind", ["folder", "fifo"])
+def test_a_key_file_that_is_no_file(file, kind):
+    (file.path / "keys.txt").mkdir() if kind == "folder" else os.mkfifo(file.path / "keys.txt")
+    file.environ = {"SOPS_AGE_KEY_FILE": f"{file.path}/keys.txt"}
+    assert f"SOPS_AGE_KEY_FILE {file.path}/keys.txt: is not a regular file" in hint(file)
+
+
+def test_any_of_several_recipients_opens_the_file(sops):
+    others = [str(x25519.Identity.generate().to_public()) for _ in range(2)]
+    sops.encrypt("a.yaml", "a: CANARY\n", age=",".join([others[0], sops.recipient, others[1]]))
+    assert sops.values("a.yaml") == [{"a": ("text", b"CANARY")}]
+    sops.environ = {"SOPS_AGE_KEY": str(OTHER)}
+    assert sops.refusal("a.yaml", Denied) == (
+        f"no age key matched its recipients {others[0]}, {sops.recipient}, {others[1]}"
+    )
+
+
+def test_many_recipients_are_not_all_listed(sops):
+    others = [str(x25519.Identity.generate().to_public()) for _ in range(12)]
+    sops.encrypt("a.yaml", "a: CANARY\n", age=",".join(others))
+    assert sops.refusal("a.yaml", Denied) == f"no age key matched its recipients {', '.join(others[:10])} and 2 more"
+
+
+def test_keys_of_other_types_are_named(file):
+    file.edit(
+        "a.yaml",
+        "    age:",
+        "    kms:\n        - {arn: x, enc: x}\n    PGP: {fp: x, enc: x}\n    hc_vault: []\n    age:",
+    )
+    assert file.values("a.yaml") == [{"a": ("text", b"CANARY")}]
+    file.environ = {}
+    assert file.refusal("a.yaml", Denied) == (
+        f"no age key matched its recipients {file.recipient}; "
+        "the file also has kms, pgp keys, which this version cannot use"
+    )
+
+
+def test_a_file_without_age_recipients(file):
+    text = (file.path / "a.yaml").read_text()
+    begin, end = text.index("    age:"), text.index("    lastmodified")
+    file.write("a.yaml", text[:begin] + "    pgp: [{fp: x, enc: x}]\n" + text[end:])
+    assert file.refusal("a.yaml", Denied) == (
+        "it has no age recipient; the file also has pgp keys, which this version cannot use"
+    )
+
+
+def test_one_key_group_is_like_none_and_several_are_refused(sops):
+    other = str(OTHER.to_public())
+    sops.encrypt("a.yaml", "a: CANARY\n", key_groups=[{"age": [sops.recipient]}, {"age": [other]}], shamir_threshold=2)
+    assert sops.refusal("a.yaml") == "its data key is split over 2 key groups, which this version cannot join"
+    sops.encrypt("b.yaml", "a: CANARY\n", key_groups=[{"age": [sops.recipient]}])
+    assert sops.values("b.yaml") == [{"a": ("text", b"CANARY")}]
+    text = (sops.path / "b.yaml").read_text()
+    begin, end = text.index("    age:"), text.index("    lastmodified")
+    nested = "".join("        " + line for line in text[begin:end].splitlines(keepends=True))
+    sops.write("b.yaml", text[:begin] + "    key_groups:\n        -\n" + nested + text[end:])
+    assert sops.values("b.yaml") == [{"a": ("text", b"CANARY")}]
+
+
+def test_a_damaged_data_key_of_ours(file):
+    line = (file.path / "a.yaml").read_text().splitlines()[4].strip()
+    file.edit("a.yaml", line, line[::-1])
+    assert file.refusal("a.yaml") == f"the data key for {file.recipient} is damaged"
+
+
+def test_a_data_key_of_another_file(file):
+    file.encrypt("b.yaml", "a: CANARY\n")
+    texts = [(file.path / name).read_text() for name in ("a.yaml", "b.yaml")]
+    blocks = [text[text.index("        - enc:") : text.index("    lastmodified")] for text in texts]
+    file.edit("a.yaml", blocks[0], blocks[1])
+    assert file.refusal("a.yaml") == "key a does not decrypt: changed after encryption, or moved"
+
+
+def test_keys_are_read_once_whichever_thread_comes_first(file):
+    path = keys("keys.txt", file, file.key)
+    file.environ = {"SOPS_AGE_KEY_FILE": str(path)}
+    session = Sops().open(file.context())
+    assert session.read("a.yaml").revision.order
+    path.unlink()
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(session.read("a.yaml"))) for _ in range(Sops.concurrency)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(found) == len(threads)
+    session.close()
+    with pytest.raises(ProviderError):
+        session.read("a.yaml")
+
+
+def test_the_keyring_shows_no_key(folder):
+    keyring = age.load(folder.environ, None)
+    assert len(keyring.identities) == 1
+    assert str(folder.key) not in repr(keyring)
