@@ -1,6 +1,5 @@
 """The one form that every store is brought into, and how places in it are named in messages."""
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -64,5 +63,4 @@ def name(path: Sequence[str | int]) -> str:
 def _printable(key: str) -> str:
     """Keep a message on one line and readable, whatever a key holds."""
     short = key if len(key) <= 80 else key[:80] + "…"  # about the width of a line
-    plain = bool(short) and all(unicodedata.category(char)[0] not in "CZ" for char in short)
-    return short if plain else ascii(short)
+    return short if short and short.isprintable() else ascii(short)

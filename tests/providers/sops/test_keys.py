@@ -1,10 +1,11 @@
 """Where identities are found, and what is said where none matches."""
 
+import json
 import os
 import threading
 
 import pytest
-from pyrage import x25519
+from pyrage import encrypt, x25519
 
 from bridge.provider import Denied, OptionError, ProviderError
 from bridge_providers.sops import Sops, age
@@ -177,6 +178,14 @@ def test_one_key_group_is_like_none_and_several_are_refused(sops):
 def test_a_damaged_data_key_of_ours(file):
     line = (file.path / "a.yaml").read_text().splitlines()[4].strip()
     file.edit("a.yaml", line, line[::-1])
+    assert file.refusal("a.yaml") == f"the data key for {file.recipient} is damaged"
+
+
+def test_a_data_key_of_the_wrong_size(file):
+    text = (file.path / "a.yaml").read_text()
+    begin, end = text.index("enc: |"), text.index("          recipient:")
+    short = encrypt(b"k" * 16, [file.key.to_public()], armored=True).decode()
+    file.write("a.yaml", text[:begin] + f"enc: {json.dumps(short)}\n" + text[end:])
     assert file.refusal("a.yaml") == f"the data key for {file.recipient} is damaged"
 
 

@@ -6,7 +6,6 @@ from bridge.provider import Kind
 from bridge_providers.sops import scalars
 from bridge_providers.sops.gotime import GoTime
 
-
 TEXTS = (
     "yes on off n y 12:30:45 = << 1e400 .5e400 2024-02-30 1_000x _1 0x +-1 nULL 2024-13-01 0x1p4 0xffffffffffffffffff"
 )

@@ -57,12 +57,12 @@ def test_the_revision_is_the_time_of_the_last_change_and_the_file_s_digest(sops)
 SCALARS = (
     "yes on 0777 0o17 1_000 12:30:45 2024-01-01 2006-01-02T15:04:05+07:06 = 1e400 18446744073709551616 1e21 1e-7 1.0 "
     ".inf .nan 9007199254740993 << 08 9223372036854775807 .5_0 '0777' True"
-).split()
+)
 TAGGED = ["!!binary aGk=", "!!str 1", "!foo bar", "! 1"]
 BLOCKS = ["|-\n  a\n  b", "|+\n  a\n\n", ">\n  a\n  b\n"]
 
 
-@pytest.mark.parametrize("text", SCALARS + TAGGED + BLOCKS)
+@pytest.mark.parametrize("text", SCALARS.split() + TAGGED + BLOCKS)
 def test_an_unencrypted_value_reads_as_the_encrypted_one(sops, text):
     sops.encrypt("a.yaml", f"a_unencrypted: {text}\nb: {text}\n")
     (document,) = sops.values("a.yaml")

@@ -114,6 +114,21 @@ def test_metadata_that_cannot_be_followed(folder, old, new, message):
     assert folder.refusal("a.yaml") == message
 
 
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        (["data", "API_KEY"], "data.API_KEY"),
+        (["list", 0, 1, "x y"], "list[0][1].x y"),
+        (["a\nb"], "'a\\nb'"),
+        (["a\x1b[31m"], "'a\\x1b[31m'"),
+        ([""], "''"),
+        (["é" * 100], "é" * 80 + "…"),
+    ],
+)
+def test_a_place_is_named_on_one_line(path, name):
+    assert tree.name(path) == name
+
+
 class TestBounds:
     def test_a_file_that_is_too_large(self, folder):
         folder.write("a.yaml", b"#" * (files.LIMIT + 1))
