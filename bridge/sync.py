@@ -44,7 +44,7 @@ class Cluster:
 def open_cluster(wanted: Wanted, run: Run) -> Iterator[Cluster]:
     """Connect as the environment says; raises an error where it is another namespace than the one it means."""
     choice, id_ = wanted.environment.cluster, wanted.environment.id
-    endpoint = connect(choice.kubeconfig, choice.context, run.environ)
+    endpoint = connect(choice.kubeconfig, choice.context, run.environ, deadline=run.deadline)
     manager = f"bridge/{id_}"
     with closing(Api(endpoint, deadline=run.deadline)) as api:
         if choice.namespace_uid:

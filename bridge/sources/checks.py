@@ -1,0 +1,45 @@
+"""What speaks against a value where it is, or against a variable where it is used."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from bridge.config.placeholder import Placeholder
+from bridge.config.template import TemplateObject
+from bridge.errors import Problem
+from bridge.objects import Entry
+from bridge.sources.source import Source
+
+# The forms of sops (aes/cipher.go), vals (its README) and Vault's transit engine.
+ENCRYPTED: Final = re.compile(rb"\s*(?:ENC\[AES256_GCM|ref\+|vault:v\d+:)")
+
+
+def looks_encrypted(entry: Entry) -> bool:
+    """Say whether a value seems never to have been decrypted."""
+    return ENCRYPTED.match(entry.value.reveal()) is not None
+
+
+def unknown_manifest_keys(sources: Sequence[Source], templates: Sequence[TemplateObject]) -> Iterator[Problem]:
+    """Yield the keys that a manifest gives and no template has: a typing error, or a forgotten template."""
+    known = {(template.id, key) for template in templates for key in template.keys}
+    for source in sources:
+        for id_, keys in (source.manifests or {}).items():
+            for key in keys:
+                if (id_, key) not in known:
+                    what = f"{id_} key {key} is in no template"
+                    yield Problem(source.name, what, "add it to a template, or remove it here")
+
+
+def secrets_in_public(templates: Sequence[TemplateObject], infrastructure: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield each variable that fills a Secret's key, or is a secret by declaration, and a ConfigMap's key too."""
+    uses: dict[str, dict[str, str]] = {}
+    for template in templates:
+        for key, given in template.keys.items():
+            for part in given.parts:
+                if isinstance(part, Placeholder):
+                    uses.setdefault(part.name, {}).setdefault(template.id.kind, f"{template.id} key {key}")
+    for name, kinds in uses.items():
+        secret = kinds.get("Secret") or ("infrastructure" if infrastructure.get(name) == "secret" else None)
+        if secret and "ConfigMap" in kinds:
+            what = f"${{{name}}} is secret ({secret}) and would be public there"
+            yield Problem(kinds["ConfigMap"], what, "use two variables")

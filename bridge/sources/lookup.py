@@ -1,0 +1,96 @@
+"""Finds a variable, or a key that a manifest gives, in the layers: the first hit wins, and is remembered."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from bridge.config.environment import Environment
+from bridge.config.reference import Reference
+from bridge.errors import Problem
+from bridge.objects import Entry, Layer, ObjectId, Origin
+from bridge.provider import Document
+from bridge.secret import SecretValue
+from bridge.sources.env_layer import EnvLayer
+from bridge.sources.fields import FieldError, as_value, decoded, pick
+from bridge.sources.source import Source
+
+FIRST: Final = -1  # before any source: `variables:`
+LAST: Final = 1_000_000  # after any source: the env file
+
+WITHOUT: Final = SecretValue(b"-")
+"""Stands for a value that is there and unfit: the run is refused, and this keeps the search from going on."""
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A variable's value, and how early in the search it was found."""
+
+    entry: Entry
+    position: int
+
+
+class Lookup:
+    """The layers of one environment. What is found to be wrong on the way is added to `problems`."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        documents: Mapping[Reference, Document],
+        sources: Sequence[Source],
+        env_layer: EnvLayer,
+        problems: list[Problem],
+    ) -> None:
+        self.found: dict[str, Found | None] = {}
+        self._environment = environment
+        self._documents = documents
+        self._sources = sources
+        self._env_layer = env_layer
+        self._problems = problems
+
+    def variable(self, name: str) -> Found | None:
+        """Return a variable's value; None where only a template's own default could give it."""
+        if name not in self.found:
+            self.found[name] = self._exception(name) or self._in_sources(name) or self._in_env_file(name)
+        return self.found[name]
+
+    def manifest(self, id_: ObjectId, key: str, before: int) -> Entry | None:
+        """Return what a manifest gives for a key, unless its variables were found earlier than that."""
+        for source in self._sources:
+            if source.manifests is not None and source.position < before:
+                value = source.manifests.get(id_, {}).get(key)
+                if value is not None:
+                    return Entry(value, source.origin((), manifest=True))
+        return None
+
+    def _exception(self, name: str) -> Found | None:
+        """Look under `variables:`. A field named there must exist: falling through would hide its loss."""
+        variable = self._environment.variables.get(name)
+        if variable is None:
+            return None
+        document = self._documents[variable.reference.document]
+        try:
+            value = pick(document, variable.reference.field)
+            value = decoded(value) if variable.decode else value
+        except FieldError as error:
+            self._problems.append(Problem(str(variable.reference.document), f"{error} (for {name})"))
+            value = WITHOUT
+        origin = Origin(Layer.SOURCE, str(variable.reference), names=(name,), revision=document.revision.id)
+        return Found(Entry(value, origin), FIRST)
+
+    def _in_sources(self, name: str) -> Found | None:
+        for source in self._sources:
+            if name not in source.fields:
+                continue
+            try:
+                value = as_value(source.fields[name])
+            except FieldError as error:
+                self._problems.append(Problem(source.name, f"{name} {error}"))
+                value = WITHOUT
+            return Found(Entry(value, source.origin((name,))), source.position)
+        return None
+
+    def _in_env_file(self, name: str) -> Found | None:
+        value = (self._env_layer.values or {}).get(name)
+        if value is None:
+            return None
+        return Found(Entry(value, Origin(Layer.ENV_FILE, self._env_layer.shown, names=(name,))), LAST)
