@@ -9,7 +9,8 @@ parser's subset is refused, never guessed.
 from collections.abc import Callable
 from typing import Final
 
-from bridge_providers.sops.regex_syntax import ALNUM, MAX_SIZE, Assertion, Node, Op, Unsupported, parse
+from bridge_providers.sops.regex_nodes import ALNUM, MAX_SIZE, Assertion, Node, Op, Unsupported
+from bridge_providers.sops.regex_syntax import parse
 
 __all__ = ["Unsupported", "compile_regex"]
 

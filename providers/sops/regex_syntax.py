@@ -1,16 +1,10 @@
 """Parses the part of RE2's syntax (as of Go's regexp/syntax, flags Perl) that regexes over keys are made of."""
 
-import enum
 import string
-from dataclasses import dataclass, field, replace
-from typing import Final, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Final
 
-Ranges: TypeAlias = tuple[tuple[str, str], ...]
-
-ALNUM: Final = frozenset(string.ascii_letters + string.digits + "_")
-"""What `\\w` and `\\b` count as a word's characters."""
-MAX_SIZE: Final = 1000
-"""How many instructions a pattern may have; also the most that RE2 lets a repetition count."""
+from bridge_providers.sops.regex_nodes import MAX_SIZE, Assertion, Node, Op, Ranges, Unsupported
 
 _CLASSES: Final[dict[str, Ranges]] = {
     "d": (("0", "9"),),
@@ -28,31 +22,6 @@ _POSIX: Final[dict[str, Ranges]] = {
 _CONTROLS: Final = {"a": "\a", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
 
-class Unsupported(Exception):
-    """Why a pattern cannot be followed: it is wrong for RE2 too, or beyond this subset."""
-
-
-class Op(enum.Enum):
-    """What a node does."""
-
-    CAT = enum.auto()
-    ALT = enum.auto()
-    REPEAT = enum.auto()
-    SET = enum.auto()
-    ASSERT = enum.auto()
-
-
-class Assertion(enum.Enum):
-    """What has to hold at a position."""
-
-    TEXT_START = enum.auto()
-    TEXT_END = enum.auto()
-    LINE_START = enum.auto()
-    LINE_END = enum.auto()
-    WORD_EDGE = enum.auto()
-    NO_WORD_EDGE = enum.auto()
-
-
 _ANCHORS: Final = {  # by whether the flag `m` is on
     ("^", False): Assertion.TEXT_START,
     ("$", False): Assertion.TEXT_END,
@@ -62,30 +31,13 @@ _ANCHORS: Final = {  # by whether the flag `m` is on
 
 
 @dataclass(frozen=True)
-class Node:
-    """A part of a pattern."""
-
-    op: Op
-    parts: tuple["Node", ...] = ()
-    least: int = 0
-    most: int | None = None
-    ranges: Ranges = ()
-    negated: bool = False
-    assertion: Assertion | None = None
-
-    def contains(self, char: str) -> bool:
-        """Say whether a set has a character."""
-        return any(low <= char <= high for low, high in self.ranges) is not self.negated
-
-
-@dataclass(frozen=True)
 class _Flags:
     """What `(?…)` switches; `U` changes only what is matched, not whether."""
 
     i: bool = False
     m: bool = False
     s: bool = False
-    U: bool = field(default=False)
+    U: bool = False
 
 
 def parse(pattern: str) -> Node:
