@@ -1,0 +1,79 @@
+"""Reading managedFields, and moving single fields to our own entry."""
+
+from typing import Any
+
+from bridge.cluster.managed_fields import read_managers, reassigned
+from bridge.objects import Field
+
+OURS = "bridge/x"
+
+
+def entry(manager: str, fields: dict[str, Any], operation: str = "Update", **more: str) -> dict[str, Any]:
+    return {
+        "manager": manager,
+        "operation": operation,
+        "apiVersion": "v1",
+        "fieldsType": "FieldsV1",
+        "time": "then",
+        "fieldsV1": fields,
+    } | more
+
+
+def test_every_kind_of_field_is_read() -> None:
+    fields = {
+        "f:data": {".": {}, "f:A": {}},
+        "f:binaryData": {"f:B": {}},
+        "f:metadata": {"f:labels": {".": {}, "f:l": {}}, "f:annotations": {"f:a": {}}},
+        "f:type": {},
+        "f:immutable": {},
+    }
+    (manager,) = read_managers([entry("m", fields), entry("status", {}, subresource="status")])
+    assert (manager.name, manager.operation, manager.time) == ("m", "Update", "then")
+    assert manager.fields == {
+        Field("data", "A"),
+        Field("data", "B"),
+        Field("labels", "l"),
+        Field("annotations", "a"),
+        Field("type"),
+        Field("immutable"),
+    }
+
+
+def test_one_field_moves_and_the_rest_stays_with_its_managers() -> None:
+    before = [
+        entry(OURS, {"f:data": {"f:B": {}}}, "Apply"),
+        entry("kubectl-edit", {"f:data": {".": {}, "f:A": {}, "f:C": {}}, "f:type": {}}),
+    ]
+    after = reassigned(before, frozenset({Field("data", "A")}), OURS)
+    assert [one["fieldsV1"] for one in after] == [
+        {"f:data": {"f:B": {}, "f:A": {}}},
+        {"f:data": {".": {}, "f:C": {}}, "f:type": {}},
+    ]
+    assert before[0]["fieldsV1"] == {"f:data": {"f:B": {}}}
+
+
+def test_a_manager_that_owns_nothing_any_more_goes() -> None:
+    before = [entry("kubectl-edit", {"f:data": {".": {}, "f:A": {}}})]
+    after = reassigned(before, frozenset({Field("data", "A")}), OURS)
+    assert [(one["manager"], one["operation"], one["fieldsV1"]) for one in after] == [
+        (OURS, "Apply", {"f:data": {"f:A": {}}})
+    ]
+
+
+def test_labels_annotations_and_binary_data_keep_their_place() -> None:
+    before = [
+        entry("a", {"f:metadata": {"f:labels": {"f:l": {}}, "f:annotations": {"f:n": {}, "f:o": {}}}}),
+        entry("b", {"f:binaryData": {"f:B": {}}}),
+    ]
+    moved = frozenset({Field("labels", "l"), Field("annotations", "n"), Field("data", "B")})
+    after = reassigned(before, moved, OURS)
+    assert after[0]["fieldsV1"] == {"f:metadata": {"f:annotations": {"f:o": {}}}}
+    assert after[1]["fieldsV1"] == {
+        "f:metadata": {"f:labels": {"f:l": {}}, "f:annotations": {"f:n": {}}},
+        "f:binaryData": {"f:B": {}},
+    }
+
+
+def test_a_field_that_nobody_owns_becomes_ours() -> None:
+    (ours,) = reassigned([], frozenset({Field("data", "A")}), OURS)
+    assert ours["fieldsV1"] == {"f:data": {"f:A": {}}}

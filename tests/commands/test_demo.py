@@ -1,0 +1,34 @@
+"""`bridge demo` ends well and shows no value; the wheel's own test runs it as a process."""
+
+import base64
+from pathlib import Path
+
+import pytest
+
+from bridge.cli import main
+from bridge.commands.demo import example
+
+
+def test_the_demo_tells_its_story(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", "/nonexistent")  # the user's own cluster is out of reach
+    assert main(["demo"]) == 0
+    out, err = capfd.readouterr()
+    assert err == ""
+    assert out.count("$ bridge ") == 7
+    for value in ("demo-openai-key", "demo-livekit-secret", "edited-by-hand"):
+        assert value not in out
+        assert base64.b64encode(value.encode()).decode() not in out
+    assert "key OPENAI_API_KEY does not decrypt: changed after encryption, or moved" in out
+
+
+def test_a_step_that_ends_otherwise_than_it_should_is_an_error(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for file in example().rglob("*"):
+        if file.is_file() and file.name != "demo.agekey":
+            copy = tmp_path / file.relative_to(example())
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(file.read_bytes())
+    monkeypatch.setattr("bridge.commands.demo.example", lambda: tmp_path)
+    assert main(["demo"]) == 1
+    assert capfd.readouterr().err == "bridge: error: demo: bridge plan ended with 1 instead of 0\n"
