@@ -10,6 +10,7 @@ class Problem(NamedTuple):
     where: str  # the file, object, key or path; may be empty
     what: str
     hint: str = ""
+    warning: bool = False  # worth telling, and no reason to stop
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}" if self.where else self.what

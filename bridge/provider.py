@@ -52,10 +52,14 @@ class Revision:
 
 @dataclass(frozen=True, eq=False)
 class Document:
-    """What one read returns: mappings (several where a file has several), or one opaque value."""
+    """What one read returns: mappings (several where a file has several), or one opaque value.
+
+    `warnings` are told with every run that reads the document.
+    """
 
     content: tuple[Mapping[str, Node], ...] | SecretValue
     revision: Revision
+    warnings: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -142,7 +146,7 @@ class Checker(Protocol):
     """Optional, on a provider, for `bridge check`: what can be told without a key and without a network."""
 
     def check(self, path: str, context: Context) -> Iterable[Problem]:
-        """Yield what is wrong with the document; `where` is relative to the document, or empty."""
+        """Yield what is wrong with the document, or worth a `warning`; `where` is relative to it, or empty."""
         ...
 
     def names(self, path: str, context: Context) -> frozenset[str] | None:

@@ -6,10 +6,18 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
+from bridge.config.reference import Reference
+from bridge.errors import Problem
 from bridge.provider import Document, Node
 from bridge.secret import Kind, SecretValue
 
 MANIFEST_KEYS: Final = frozenset({"apiVersion", "kind", "metadata"})
+
+
+def located(reference: Reference, problem: Problem) -> Problem:
+    """Put a document's reference in front of a problem in it."""
+    where = f"{reference}: {problem.where}" if problem.where else str(reference)
+    return problem._replace(where=where)
 
 
 class FieldError(Exception):

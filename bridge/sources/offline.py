@@ -9,6 +9,7 @@ from bridge.config.template import TemplateObject
 from bridge.errors import Problem
 from bridge.provider import Checker, Context, Document, Node, Provider, Revision
 from bridge.secret import SecretValue
+from bridge.sources.fields import located
 
 STAND_IN = SecretValue(b"c3RhbmQtaW4=")  # valid base64, for variables that are decoded
 
@@ -18,8 +19,7 @@ def source_problems(environment: Environment, providers: Mapping[str, Provider],
     for reference in documents(environment):
         provider = providers[reference.provider]
         if isinstance(provider, Checker):
-            for one in provider.check(reference.path, context):
-                yield Problem(f"{reference}: {one.where}" if one.where else str(reference), one.what, one.hint)
+            yield from (located(reference, one) for one in provider.check(reference.path, context))
 
 
 def documents(environment: Environment) -> tuple[Reference, ...]:

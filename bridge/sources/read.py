@@ -9,9 +9,10 @@ from typing import Final
 
 from bridge import errors
 from bridge.config.reference import Reference
-from bridge.errors import BridgeError, Problem, combine
+from bridge.errors import BridgeError, combine
 from bridge.parallel import Batch, each
 from bridge.provider import Context, Document, Provider, ProviderError, Session, Unavailable
+from bridge.sources.fields import located
 
 RETRIES: Final = 2  # where a session does not carry its own
 FIRST_PAUSE: Final = 0.2  # seconds; doubled for each further try
@@ -81,9 +82,4 @@ def _close_one(session: Session) -> None:
 def _located(reference: Reference, error: BridgeError) -> BridgeError:
     """Put the reference in front of each of a provider's problems."""
     kind = errors.Unavailable if isinstance(error, errors.Unavailable) else errors.Refusal
-    return kind(
-        *(
-            Problem(f"{reference}: {one.where}" if one.where else str(reference), one.what, one.hint)
-            for one in error.problems
-        )
-    )
+    return kind(*(located(reference, one) for one in error.problems))

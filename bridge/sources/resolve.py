@@ -1,6 +1,6 @@
 """Gives every key of every template its value: sources over the env file over the template, with provenance."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from bridge.config.environment import Environment
@@ -13,6 +13,7 @@ from bridge.provider import Document, Revision
 from bridge.secret import SecretValue
 from bridge.sources.checks import looks_encrypted, secrets_in_public, unknown_manifest_keys
 from bridge.sources.env_layer import EnvLayer
+from bridge.sources.fields import located
 from bridge.sources.lookup import LAST, Found, Lookup
 from bridge.sources.source import Source, open_sources
 
@@ -50,8 +51,14 @@ def resolve(
         desired,
         {str(reference): document.revision for reference, document in documents.items()},
         {name: fields for name, fields in unused.items() if fields},
-        tuple(dict.fromkeys(filler.warnings)),
+        tuple(dict.fromkeys((*_told(documents), *filler.warnings))),
     )
+
+
+def _told(documents: Mapping[Reference, Document]) -> Iterator[Problem]:
+    """Yield the documents' own warnings, each with its reference."""
+    for reference, document in documents.items():
+        yield from (located(reference, problem) for problem in document.warnings)
 
 
 class _Filler:

@@ -29,12 +29,7 @@ def _of_metadata(block: Metadata) -> Iterator[Problem]:
         yield Problem("", mac.NO_MAC)
     if not block.groups:
         yield Problem("", "it has no keys in its sops metadata, so nobody can decrypt it")
-    if block.mac_only_encrypted:
-        yield Problem(
-            "",
-            "its MAC covers the encrypted values alone (`mac_only_encrypted`): the others can be changed unnoticed",
-            "take `mac_only_encrypted` out of .sops.yaml and encrypt the file anew",
-        )
+    yield from mac.warnings(block)
 
 
 def _of_leaves(stored: Stored, block: Metadata) -> Iterator[Problem]:

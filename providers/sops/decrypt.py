@@ -24,7 +24,8 @@ def decrypt(data: bytes, store: str, keyring: Keyring) -> Document:
     moment = block.last_modified
     digest = hashlib.sha256(data).hexdigest()[:8]
     revision = Revision(f"{moment.rfc3339()}/{digest}", moment.unix_nanoseconds())
-    return Document(_single(documents[0]) if store == stores.BINARY else documents, revision)
+    content = _single(documents[0]) if store == stores.BINARY else documents
+    return Document(content, revision, tuple(mac.warnings(block)))
 
 
 class _Opener:

@@ -6,10 +6,10 @@ with `mac_only_encrypted` the encrypted leaves alone. Nulls and comments never c
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
-from bridge.provider import Kind, ProviderError, SecretValue
+from bridge.provider import Kind, Problem, ProviderError, SecretValue
 from bridge_providers.sops.cipher import Cipher, Undecryptable
 from bridge_providers.sops.metadata import Metadata
 
@@ -51,3 +51,14 @@ def _decrypted(metadata: Metadata, cipher: Cipher) -> bytes | None:
     except Undecryptable:
         return None
     return opened.reveal()
+
+
+def warnings(metadata: Metadata) -> Iterator[Problem]:
+    """Yield what a MAC that holds does not tell."""
+    if metadata.mac_only_encrypted:
+        yield Problem(
+            "",
+            "its MAC covers the encrypted values alone (`mac_only_encrypted`): the others can be changed unnoticed",
+            "take `mac_only_encrypted` out of .sops.yaml and encrypt the file anew",
+            warning=True,
+        )

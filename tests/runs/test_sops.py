@@ -183,3 +183,15 @@ def test_an_empty_source(desk: Desk, sops: Sops) -> None:
     result = desk.run("sync", "staging")
     assert result.status == 1
     assert result.lines[0] == "bridge: error: sops:values.sops.json: is empty"
+
+
+def test_a_mac_that_covers_the_encrypted_values_alone_is_a_warning(desk: Desk, sops: Sops) -> None:
+    sops.encrypt("values.sops.yaml", flat("yaml"), "--mac-only-encrypted")
+    desk.environment(sources=["sops:values.sops.yaml"])
+    for verb in ("check", "plan", "sync"):
+        result = desk.run(verb, "staging")
+        assert result.status == 0
+        assert result.lines[0] == (
+            "bridge: warning: sops:values.sops.yaml: its MAC covers the encrypted values alone "
+            "(`mac_only_encrypted`): the others can be changed unnoticed"
+        )

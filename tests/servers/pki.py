@@ -51,7 +51,7 @@ class Authority:
     def _issue(
         self,
         file: str,
-        subject: list[x509.NameAttribute[str]],
+        subject: "list[x509.NameAttribute[str]]",  # quoted: older releases have no type parameter here
         names: x509.SubjectAlternativeName | None,
         *,
         client: bool = True,
