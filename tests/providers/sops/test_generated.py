@@ -4,7 +4,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, example, given, reject, settings
 from hypothesis import strategies as st
 
 MAC_MISMATCH = 51  # sops's exit status
@@ -116,6 +116,8 @@ def agree(folder, name):
         # Floats that sops writes as another number's text: -0.0 becomes -0, the integer.
         assert folder.refusal(name).startswith("its MAC does not match")
         return
+    if done.stderr.startswith(b"yaml: "):
+        reject()  # sops's YAML writer has written what its reader cannot read: "\n0" in a list, for one
     assert done.returncode == 0, done.stderr.decode()
     (document,) = folder.values(name)
     expected = printed(done.stdout)
