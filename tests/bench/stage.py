@@ -94,7 +94,7 @@ class Stage:
         """Write a SOPS file with the real sops, encrypted to the key that both sides have."""
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content)
-        command = [self.sops, "encrypt", "--in-place", "--age", self._recipient, *options, file]
+        command: list[str | Path] = [self.sops, "encrypt", "--in-place", "--age", self._recipient, *options, file]
         subprocess.run(command, env=self.environ, check=True, timeout=300)
         return file
 

@@ -64,12 +64,12 @@ class Thousand:
             _manifest("Secret", secret, "stringData", {f"KEY_{key}": f"${{{name}}}" for key, name in enumerate(keys)})
             for secret, keys in names.items()
         )
-        self._config.mkdir()
-        (self._config / "secrets.yaml").write_text("---\n".join(templates))
+        (self._config / "base").mkdir(parents=True)  # beside `staging.yaml` it would be an environment
+        (self._config / "base" / "secrets.yaml").write_text("---\n".join(templates))
         content = {
             "id": "bench",
             "namespace": self.namespaces[0],
-            "templates": ["secrets.yaml"],
+            "templates": ["base/secrets.yaml"],
             "sources": ["sops:values.sops.yaml"],
         }
         (self._config / "staging.yaml").write_text(json.dumps(content))

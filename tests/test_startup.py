@@ -1,0 +1,59 @@
+"""Which modules a run loads: starting is a large part of what a short run takes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bridge.testing.apiserver import EmbeddedCluster
+from tests.servers.client import Client
+
+CONFIG = Path(__file__).parent.parent / "config"
+SLOW = {"kubernetes", "hvac", "boto3", "requests", "urllib3", "asyncio", "concurrent"}
+MARK = "import time:"
+STAGING = ("staging", "--config", str(CONFIG))
+
+
+def loaded(*arguments: str, **environ: str) -> set[str]:
+    """Return the modules that a run of bridge loads, as Python itself tells them."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "bridge", *arguments],
+        env={"PATH": os.defpath, **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    told = [line for line in done.stderr.splitlines() if not line.startswith(MARK)]
+    assert (done.returncode, told) == (0, [])
+    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+
+
+def packages(modules: set[str]) -> set[str]:
+    return {name.partition(".")[0] for name in modules}
+
+
+def test_version_needs_the_command_line_alone() -> None:
+    modules = loaded("--version")
+    assert {name for name in modules if name.startswith("bridge.")} == {"bridge.cli", "bridge.errors"}
+    assert not packages(modules) & {*SLOW, "yaml", "ssl", "cryptography", "pyrage", "bridge_providers", "json"}
+
+
+def test_check_loads_no_client_of_a_server() -> None:
+    modules = loaded("check", *STAGING)
+    assert {"bridge.sources.offline", "bridge_providers.sops.check"} <= modules
+    assert not packages(modules) & {*SLOW, "ssl", "http", "pyrage"}
+    assert not {name for name in modules if name.startswith("bridge.cluster")}
+
+
+@pytest.mark.parametrize("command", ["plan", "sync"])
+def test_run_with_a_kubeconfig_loads_no_slow_package(command: str, tmp_path: Path) -> None:
+    with EmbeddedCluster() as cluster:
+        cluster.write_kubeconfig(tmp_path / "kubeconfig")
+        namespace = {"metadata": {"name": "voice-agent-staging"}}
+        assert Client(cluster.url, cluster.token).request("POST", "/api/v1/namespaces", namespace).status == 201
+        modules = loaded(command, *STAGING, KUBECONFIG=str(tmp_path / "kubeconfig"))
+    assert {"bridge.cluster.api", "bridge_providers.sops.decrypt"} <= modules
+    assert not packages(modules) & SLOW
