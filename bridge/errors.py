@@ -46,15 +46,17 @@ class Unavailable(BridgeError):
 
 
 class Stopped(BridgeError):
-    """The run failed after its first write: some objects are written, some are not."""
+    """The run failed after its first write, or it is not known whether that has happened."""
 
     exit_status = 5
 
 
 def combine(errors: Iterable[BridgeError]) -> BridgeError:
-    """Make one error of several: the first that is not temporary decides the kind, and so the exit status."""
+    """Make one error of several: a stop between writes decides the exit status, else the first that is lasting."""
     found = list(errors)
     problems = dict.fromkeys(problem for error in found for problem in error.problems)
+    if any(isinstance(error, Stopped) for error in found):
+        return Stopped(*problems)
     lasting = next((error for error in found if not isinstance(error, Unavailable)), None)
     if lasting is None:
         return Unavailable(*problems)

@@ -28,20 +28,38 @@ class Layer(enum.IntEnum):
     TEMPLATE = 3
 
 
+class Part(NamedTuple):
+    """A variable that took part in a value, and where it was found."""
+
+    name: str
+    layer: Layer
+    place: str
+
+
 @dataclass(frozen=True)
 class Origin:
     """Where a key's value comes from.
 
     `place` names the source's reference, the env file or the template. `manifest` is set where the
-    source gave the object's key itself and not a variable. `names` are the variables that the value
-    was made of, `revision` is the source's.
+    source gave the object's key itself and not a variable. `parts` are the variables that the value
+    was made of; of several, `layer` and `place` are those of the lowest. `revision` is the source's.
     """
 
     layer: Layer
     place: str
     manifest: bool = False
-    names: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
     revision: str | None = None
+
+    @property
+    def layers(self) -> frozenset[Layer]:
+        """Return every layer that took part."""
+        return frozenset({self.layer, *(part.layer for part in self.parts)})
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Return every place that took part, once."""
+        return tuple(dict.fromkeys(part.place for part in self.parts)) or (self.place,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +116,8 @@ class Live:
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict, repr=False)
     last_applied: bool = False
-    controller: str | None = None  # "ExternalSecret/x" where a controller owns the object
+    binary: frozenset[str] = frozenset()  # the keys of a ConfigMap that stand in `binaryData`
+    owner: str | None = None  # "ExternalSecret/x" where the object has an ownerReference
     terminating: bool = False
 
     def owners(self, item: Field) -> tuple[Manager, ...]:

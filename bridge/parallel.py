@@ -4,7 +4,9 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
+
+GRACE: Final = 2.0  # seconds
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -43,6 +45,11 @@ class Batch(Generic[Item, Result]):
                 break
         self._answers.put(None)
 
+    def stop(self) -> None:
+        """Start no further item, and wait a moment for those that are under way."""
+        self.stopped.set()
+        self.finish(time.monotonic() + GRACE)
+
     def finish(self, deadline: float) -> dict[Item, Result]:
         """Wait for the threads until `deadline` (a `time.monotonic()`); return what they have by then."""
         while self._running:
@@ -65,4 +72,8 @@ def each(
     """Return the result for every item that was done by the deadline, in no particular order."""
     batch = Batch(function, items)
     batch.start(threads)
-    return batch.finish(deadline)
+    try:
+        return batch.finish(deadline)
+    except BaseException:
+        batch.stop()
+        raise

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final, TypeVar
 
-from bridge.cluster.api import Api
+from bridge.cluster.api import Api, Forbidden
 from bridge.cluster.changes import carry_out, try_dry
 from bridge.cluster.connect import connect
 from bridge.cluster.memory import MemoryStore
@@ -17,7 +17,8 @@ from bridge.errors import BridgeError, Problem, Stopped, Unavailable, combine
 from bridge.gather import Run, Wanted
 from bridge.objects import Live, ObjectId
 from bridge.parallel import each
-from bridge.plan.build import Found, Target, build, remember
+from bridge.plan.baseline import Now
+from bridge.plan.build import Target, build, remember
 from bridge.plan.effect import after_dry_run
 from bridge.plan.memory import Memory, rebuilt
 from bridge.plan.model import Change, Plan
@@ -58,7 +59,13 @@ def open_cluster(wanted: Wanted, run: Run) -> Iterator[Cluster]:
 
 
 def prepare(wanted: Wanted, cluster: Cluster, run: Run) -> Plan:
-    """Read the live objects, plan, and try every change dry. Writes nothing.
+    """Compare, and try every change dry. Writes nothing."""
+    plan = compare(wanted, cluster, run)
+    return plan if plan.refusals else _try_dry(plan, cluster.objects, run)
+
+
+def compare(wanted: Wanted, cluster: Cluster, run: Run) -> Plan:
+    """Read the live objects and plan; nothing but reading is asked of the cluster.
 
     What speaks against the plan stands in its `refusals`; an error is raised where the cluster cannot be read.
     """
@@ -68,19 +75,22 @@ def prepare(wanted: Wanted, cluster: Cluster, run: Run) -> Plan:
     if memory is None or memory.lost:
         memory = _rebuild(memory, live, objects.manager, cluster.store.target)
     target = Target(wanted.environment.name, wanted.namespace, objects.manager)
-    plan = build(target, desired, wanted.resolution.sources, Found(live, memory), run.allowed)
-    plan = replace(plan, warnings=(*cluster.warnings, *wanted.resolution.warnings, *plan.warnings))
-    return plan if plan.refusals else _try_dry(plan, objects, run)
+    resolution = wanted.resolution
+    plan = build(target, Now(desired, resolution.manifests, live), resolution.sources, memory, run.allowed)
+    return replace(plan, warnings=(*cluster.warnings, *resolution.warnings, *plan.warnings))
 
 
 def _read_live(
     objects: Objects, ids: Sequence[ObjectId], memory: Memory | None, run: Run
 ) -> Mapping[ObjectId, Live | None]:
-    """Read every object that the plan needs; raises one error for all that cannot be read."""
-    if run.allowed.prune and memory:
-        ids = list(dict.fromkeys((*ids, *memory.objects)))
-    answers = _on_each(objects.get, ids, run)
-    errors = [one for one in answers.values() if isinstance(one, BridgeError)]
+    """Read every object that the plan needs; raises one error for all that cannot be read.
+
+    One that left the templates may have left our rights too: without --prune it is then left out.
+    """
+    left = [id_ for id_ in (memory.objects if memory else ()) if id_ not in set(ids)]
+    answers = _on_each(objects.get, [*ids, *left], run)
+    spared = set() if run.allowed.prune else {id_ for id_ in left if isinstance(answers[id_], Forbidden)}
+    errors = [one for id_, one in answers.items() if isinstance(one, BridgeError) and id_ not in spared]
     if errors:
         raise combine(errors)
     return {id_: one for id_, one in answers.items() if not isinstance(one, BridgeError)}
@@ -135,9 +145,10 @@ def _try_dry(plan: Plan, objects: Objects, run: Run) -> Plan:
 
 @dataclass(eq=False)
 class Outcome:
-    """What became of a plan. `written` grows with each object, so that it is right at any moment."""
+    """What became of a plan, right at any moment: `begun` holds what is being written, or may be."""
 
     written: list[ObjectId] = field(default_factory=list)
+    begun: set[ObjectId] = field(default_factory=set)
     error: BridgeError | None = None
 
 
@@ -155,7 +166,7 @@ def apply(plan: Plan, cluster: Cluster, run: Run, outcome: Outcome) -> None:
         uids = _write_all(cluster.objects, pending, run, outcome)
         cluster.store.write(remember(plan, uids, now))
     except BridgeError as error:
-        outcome.error = Stopped(*error.problems) if outcome.written else error
+        outcome.error = Stopped(*error.problems) if outcome.written or outcome.begun else error
 
 
 def _write_all(
@@ -168,17 +179,21 @@ def _write_all(
     def write(id_: ObjectId) -> None:
         if failures:
             return
+        outcome.begun.add(id_)
         try:
             live = carry_out(objects, pending[id_])
         except BridgeError as error:
             failures.append(error)
+            if not isinstance(error, Stopped):
+                outcome.begun.discard(id_)
             return
         outcome.written.append(id_)
+        outcome.begun.discard(id_)
         if live:
             uids[id_] = live.uid
 
     answers = _on_each(write, list(pending), run)
-    failures += [one for one in answers.values() if isinstance(one, BridgeError)]
+    failures += dict.fromkeys(one for one in answers.values() if isinstance(one, BridgeError))
     if failures:
         raise combine(failures)
     return uids

@@ -2,7 +2,7 @@
 
 from bridge.cluster.api import Conflict, LostAnswer
 from bridge.cluster.objects import Objects
-from bridge.errors import Problem, Refusal, Unavailable
+from bridge.errors import BridgeError, Problem, Refusal, Stopped, Unavailable
 from bridge.objects import Live
 from bridge.plan.diff import diff
 from bridge.plan.model import Action, Change
@@ -10,62 +10,96 @@ from bridge.plan.model import Action, Change
 
 def try_dry(objects: Objects, change: Change) -> Live | None:
     """Return what the API server would make of a change; raises what it would refuse it with."""
-    try:
-        return _send(objects, change, dry_run=True)
-    except Conflict as error:
-        conflict = error
-    raise _explained(objects, change, conflict)
+    if change.action is Action.DELETE:
+        _delete(objects, change, dry_run=True)
+        return None
+    result = None
+    if change.live and change.reclaimed:
+        result = objects.reclaim(change.live, change.reclaimed, dry_run=True)
+    return _apply(objects, change, change.live, dry_run=True) if change.applies else result
 
 
 def carry_out(objects: Objects, change: Change) -> Live | None:
-    """Write a change and return the object as it is then; None for one that was deleted."""
-    try:
-        return _send(objects, change, dry_run=False)
-    except Conflict as error:
-        failure: Conflict | LostAnswer = error
-    except LostAnswer as error:
-        failure = error
-    if isinstance(failure, Conflict):
-        raise _explained(objects, change, failure)
-    return _settle(objects, change, failure)
+    """Write a change and return the object as it is then; None for one that was deleted.
 
-
-def _send(objects: Objects, change: Change, *, dry_run: bool) -> Live | None:
-    live = change.live
+    Raises Stopped where the object is half written, or where it cannot be known whether it is written.
+    """
     if change.action is Action.DELETE:
-        assert live is not None
-        objects.delete(live, dry_run=dry_run)
+        _delete(objects, change, dry_run=False)
         return None
-    if live is not None and change.reclaimed:
-        reclaimed = objects.reclaim(live, change.reclaimed, dry_run=dry_run)
-        if not change.applies:
-            return reclaimed
-        live = live if dry_run else reclaimed
+    if not change.live or not change.reclaimed:
+        return _apply(objects, change, change.live, dry_run=False)
+    reclaimed = _reclaim(objects, change, change.live)
+    if not change.applies:
+        return reclaimed
+    try:
+        return _apply(objects, change, reclaimed, dry_run=False)
+    except BridgeError as error:
+        raise Stopped(*error.problems) from None
+
+
+def _delete(objects: Objects, change: Change, *, dry_run: bool) -> None:
+    assert change.live is not None
+    try:
+        objects.delete(change.live, dry_run=dry_run)
+    except Conflict:
+        raise _changed(objects, change) from None
+    except LostAnswer as lost:
+        if _read_again(objects, change, lost) is not None:
+            raise Stopped(*lost.problems) from None
+
+
+def _reclaim(objects: Objects, change: Change, live: Live) -> Live:
+    try:
+        return objects.reclaim(live, change.reclaimed, dry_run=False)
+    except Conflict:
+        raise _changed(objects, change) from None
+    except LostAnswer as lost:
+        now = _read_again(objects, change, lost)
+        if now is not None and all(objects.owns(now, item) for item in change.reclaimed):
+            return now
+        raise Stopped(*lost.problems) from None
+
+
+def _apply(objects: Objects, change: Change, live: Live | None, *, dry_run: bool) -> Live:
+    """Apply; a lost answer is settled by reading again, and by one more try where surely nothing has happened."""
     assert change.desired is not None
-    return objects.apply(change.desired, live, force=change.force, dry_run=dry_run)
+    tries = 2
+    while True:
+        tries -= 1
+        try:
+            return objects.apply(change.desired, live, force=change.force, dry_run=dry_run)
+        except Conflict as conflict:
+            raise _explained(objects, change, live, conflict) from None
+        except LostAnswer as lost:
+            now = _read_again(objects, change, lost)
+            if now is not None and diff(change.desired, now, None, objects.manager).action is Action.KEEP:
+                return now
+            if _version(now) != _version(live):
+                raise Stopped(*lost.problems) from None
+            if not tries:
+                raise  # twice no answer, and nothing has changed: it was not written
 
 
-def _settle(objects: Objects, change: Change, lost: LostAnswer) -> Live | None:
-    """Find out whether a write whose answer was lost has happened; send it once more only if it surely has not."""
-    now = objects.get(change.id)
-    if change.desired is None:
-        if now is not None:
-            raise lost
-        return None
-    if now is not None and diff(change.desired, now, None, objects.manager).action is Action.KEEP:
-        return now
-    if _version(now) != _version(change.live):
-        raise Unavailable(Problem(objects.target(change.id), "somebody changed it during the write", "run again"))
-    return _send(objects, change, dry_run=False)
+def _read_again(objects: Objects, change: Change, lost: LostAnswer) -> Live | None:
+    """Read the object after a lost answer; Stopped where that fails too, for then nothing is known."""
+    try:
+        return objects.get(change.id)
+    except BridgeError:
+        raise Stopped(*lost.problems) from None
 
 
-def _explained(objects: Objects, change: Change, conflict: Conflict) -> Refusal | Unavailable:
+def _explained(objects: Objects, change: Change, live: Live | None, conflict: Conflict) -> Refusal | Unavailable:
     """Tell a rival's fields (a refusal) from an object that changed since it was read (try again)."""
-    if _version(objects.get(change.id)) != _version(change.live):
-        return Unavailable(Problem(objects.target(change.id), "changed since it was read", "run again"))
+    if _version(objects.get(change.id)) != _version(live):
+        return _changed(objects, change)
     rivals = {cause.manager for cause in conflict.causes if cause.reason == "FieldManagerConflict" and cause.manager}
     what = f"some of its fields belong to {', '.join(sorted(rivals)) or 'somebody else'}"
     return Refusal(Problem(objects.target(change.id), what, "take them over with `bridge adopt`"))
+
+
+def _changed(objects: Objects, change: Change) -> Unavailable:
+    return Unavailable(Problem(objects.target(change.id), "changed since it was read", "run again"))
 
 
 def _version(live: Live | None) -> str | None:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
-from bridge.cluster.api import Api, Conflict, NotFound
+from bridge.cluster.api import Api, Conflict, LostAnswer, NotFound
+from bridge.cluster.objects import APPLY
 from bridge.errors import Problem, Refusal, Unavailable
 from bridge.plan.limits import MAX_BYTES
 from bridge.plan.memory import Memory, UnreadableMemoryError, decode, encode
@@ -70,11 +71,23 @@ class MemoryStore:
                 target=self.target,
                 query={"fieldManager": self.manager, "force": "true"},
                 body=json.dumps(self._body(text)).encode(),
-                content_type="application/apply-patch+yaml",
+                content_type=APPLY,
             )
         except Conflict:
             raise Unavailable(Problem(self.target, "another run wrote it meanwhile", "run again")) from None
+        except LostAnswer as lost:
+            raw = self._settle(text, lost)
         self._take(raw)
+
+    def _settle(self, text: str, lost: LostAnswer) -> dict[str, Any]:
+        """Find out whether a write whose answer was lost has happened."""
+        try:
+            raw = self.api.request("get", self._path, target=self.target)
+        except NotFound:
+            raw = {}
+        if (raw.get("data") or {}).get(KEY) != text:
+            raise lost
+        return raw
 
     def _take(self, raw: dict[str, Any]) -> None:
         self.resource_version = raw["metadata"]["resourceVersion"]

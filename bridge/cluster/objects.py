@@ -81,10 +81,14 @@ class Objects:
             content_type=JSON_PATCH,
         )
         result = parse(answer, live.id)
-        if any(one.name != self.manager for item in fields for one in result.owners(item)):
+        if not all(self.owns(result, item) for item in fields):
             # The API server drops managedFields that it cannot read, without a word.
             raise Refusal(Problem(self.target(live.id), "the API server did not accept the change of ownership"))
         return result
+
+    def owns(self, live: Live, item: Field) -> bool:
+        """Say whether we alone own a field."""
+        return [(one.name, one.operation) for one in live.owners(item)] == [(self.manager, "Apply")]
 
     def delete(self, live: Live, *, dry_run: bool) -> None:
         """Delete exactly the object that was read; Conflict where it is another one or has changed."""
@@ -153,7 +157,8 @@ def parse(raw: Mapping[str, Any], id_: ObjectId) -> Live:
         labels=dict(metadata.get("labels") or {}),
         annotations=annotations,
         last_applied=last_applied,
-        controller=_controller(metadata.get("ownerReferences") or ()),
+        binary=frozenset(raw.get("binaryData") or ()),
+        owner=_owner(metadata.get("ownerReferences") or ()),
         terminating="deletionTimestamp" in metadata,
     )
 
@@ -173,8 +178,5 @@ def _decoded(text: str, id_: ObjectId, key: str) -> SecretValue:
     raise Refusal(broken)
 
 
-def _controller(references: Iterable[Mapping[str, Any]]) -> str | None:
-    for reference in references:
-        if reference.get("controller"):
-            return f"{reference.get('kind')}/{reference.get('name')}"
-    return None
+def _owner(references: Iterable[Mapping[str, Any]]) -> str | None:
+    return next((f"{one.get('kind')}/{one.get('name')}" for one in references), None)

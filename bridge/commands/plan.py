@@ -20,7 +20,7 @@ def run(args: argparse.Namespace) -> int:
         plan = prepare(wanted, cluster, run_)
     result = "refused" if plan.refusals else "planned" if plan.pending else "unchanged"
     data = plan_data(plan, show_config=getattr(args, "show_config", False))
-    write_report(outcome_data(data, (), None, result), args.output)
+    write_report(outcome_data(data, result), args.output)
     say("warning", plan.warnings)
     say("error", plan.refusals)
     if plan.refusals:

@@ -8,7 +8,7 @@ from bridge.gather import gather
 from bridge.report.status import status_data, status_text
 from bridge.report.talk import printable, say
 from bridge.report.write import write_json
-from bridge.sync import open_cluster, prepare
+from bridge.sync import compare, open_cluster
 
 
 def run(args: argparse.Namespace) -> int:
@@ -16,7 +16,7 @@ def run(args: argparse.Namespace) -> int:
     run_ = run_of(args)
     wanted = gather(environment_of(args), run_)
     with open_cluster(wanted, run_) as cluster:
-        plan = prepare(wanted, cluster, run_)
+        plan = compare(wanted, cluster, run_)
     data = status_data(plan, dict(wanted.resolution.unused))
     if args.output == "json":
         write_json(data)

@@ -4,6 +4,7 @@ import argparse
 
 from bridge.commands import plan as plan_command
 from bridge.commands.arguments import environment_of, run_of
+from bridge.errors import Stopped
 from bridge.gather import gather
 from bridge.plan.model import Plan
 from bridge.report.data import outcome_data, plan_data
@@ -39,9 +40,10 @@ def _judge(plan: Plan, outcome: Outcome) -> tuple[int, str]:
     if plan.refusals:
         return 1, "refused"
     if outcome.error:
-        return outcome.error.exit_status, "stopped" if outcome.written else "failed"
+        return outcome.error.exit_status, "stopped" if isinstance(outcome.error, Stopped) else "failed"
     return 0, "written" if outcome.written else "unchanged"
 
 
 def _report(args: argparse.Namespace, plan: Plan, outcome: Outcome, result: str) -> None:
-    write_report(outcome_data(plan_data(plan), outcome.written, outcome.error, result), args.output)
+    data = outcome_data(plan_data(plan), result, outcome.written, outcome.begun, outcome.error)
+    write_report(data, args.output)

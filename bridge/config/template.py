@@ -47,6 +47,10 @@ def load_templates(environment: Environment, namespace: str | None) -> tuple[Tem
         shown = environment.shown(path)
         for manifest in _manifests(path, shown, namespace, findings.within(shown)):
             manifests.setdefault(manifest.id, []).append(manifest)
+    memory = manifests.get(ObjectId("ConfigMap", f"bridge-{environment.id}"), ())
+    for manifest in memory:
+        at = findings.within(f"{manifest.place} {manifest.id}")
+        at.note("is where bridge keeps its memory of this environment", "give the ConfigMap another name")
     if not manifests and not findings:
         findings.at("templates").note("there is no object in them")
     merged = tuple(_merged(id_, parts, findings) for id_, parts in manifests.items())

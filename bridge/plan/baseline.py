@@ -1,26 +1,45 @@
 """Compares a plan with what was written last: shrinking and falling back are never silent."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from bridge.errors import Problem
-from bridge.objects import Desired, Entry, Layer, Live, ObjectId, Origin
+from bridge.objects import Desired, Entry, Layer, Live, ObjectId, Origin, Part
 from bridge.plan.memory import KeyMemory, Memory
 
 SHRINK_HINT = "if it is meant so, run again with --allow-shrink"
 FALLBACK_HINT = "restore the field, or run again with --allow-fallback"
 
 
-def shrinking(desired: Sequence[Desired], live: Mapping[ObjectId, Live | None], memory: Memory) -> Iterator[Problem]:
+@dataclass(frozen=True, eq=False)
+class Now:
+    """What the sources and the cluster say now. `manifests` are the keys that each source of manifests gives."""
+
+    desired: Sequence[Desired]
+    manifests: Mapping[str, frozenset[tuple[ObjectId, str]]]
+    live: Mapping[ObjectId, Live | None]
+
+
+def shrinking(now: Now, memory: Memory) -> Iterator[Problem]:
     """Yield what would be lost in a way that needs --allow-shrink."""
-    yield from _lost_share(desired, memory)
-    for one in desired:
+    yield from _lost_share(now.desired, memory)
+    for one in now.desired:
         for key, entry in one.keys.items():
             known = _known(memory, one.id, key)
             where = f"{one.id} key {key}"
-            if known and known.origin and known.origin.manifest and entry.origin.layer is not Layer.SOURCE:
+            if known and known.origin and _manifest_lost(now, known.origin, one.id, key, entry):
                 yield Problem(where, f"{known.origin.place} gave it last time and gives it no more", SHRINK_HINT)
-            elif _would_be_emptied(live.get(one.id), key, entry, known):
+            elif _would_be_emptied(now.live.get(one.id), key, entry, known):
                 yield Problem(where, f"would become empty, as {entry.origin.place} now has it", SHRINK_HINT)
+
+
+def _manifest_lost(now: Now, before: Origin, id_: ObjectId, key: str, entry: Entry) -> bool:
+    """Say whether a source of manifests has lost a key; one that is listed no more has not, if another has the key."""
+    if not before.manifest:
+        return False
+    if before.place in now.manifests:
+        return (id_, key) not in now.manifests[before.place]
+    return entry.origin.layer is not Layer.SOURCE
 
 
 def _lost_share(desired: Sequence[Desired], memory: Memory) -> Iterator[Problem]:
@@ -51,13 +70,26 @@ def falling_back(desired: Sequence[Desired], memory: Memory) -> Iterator[Problem
             known = _known(memory, one.id, key)
             if known is None or known.origin is None or known.origin.manifest:
                 continue  # a manifest's loss is shrinking
-            if entry.origin.layer > known.origin.layer:
-                what = f"came from {_place(known.origin)}, and would now come from {_place(entry.origin)}"
+            for before, after in _lowered(known.origin, entry.origin):
+                what = f"came from {_place(before)}, and would now come from {_place(after)}"
                 yield Problem(f"{one.id} key {key}", what, FALLBACK_HINT)
 
 
-def _place(origin: Origin) -> str:
-    return {Layer.ENV_FILE: "the env file", Layer.TEMPLATE: "the template"}.get(origin.layer, origin.place)
+def _lowered(before: Origin, after: Origin) -> Iterator[tuple[Origin | Part, Origin | Part]]:
+    """Yield what stands lower than last time: of a composed value each variable by its name, else the value."""
+    if len(before.parts) < 2:
+        highest = min(after.layers)
+        if highest > before.layer:
+            yield before, after
+        return
+    now = {part.name: part for part in after.parts}
+    for part in before.parts:
+        if part.name in now and now[part.name].layer > part.layer:
+            yield part, now[part.name]
+
+
+def _place(given: Origin | Part) -> str:
+    return {Layer.ENV_FILE: "the env file", Layer.TEMPLATE: "the template"}.get(given.layer, given.place)
 
 
 def _known(memory: Memory, id_: ObjectId, key: str) -> KeyMemory | None:

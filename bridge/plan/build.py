@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.errors import Problem
-from bridge.objects import Desired, Field, Live, ObjectId
-from bridge.plan.baseline import falling_back, shrinking
+from bridge.objects import Field, ObjectId
+from bridge.plan.baseline import Now, falling_back, shrinking
 from bridge.plan.diff import diff, obstacles, overwritten_by_apply
 from bridge.plan.limits import over_limits
 from bridge.plan.memory import KeyMemory, Memory, ObjectMemory
 from bridge.plan.model import Action, Change, Plan, What
-from bridge.plan.ownership import others
+from bridge.plan.ownership import same_object
 from bridge.provider import Revision
 
 
@@ -32,65 +32,62 @@ class Target:
     manager: str
 
 
-@dataclass(frozen=True, eq=False)
-class Found:
-    """What is in the cluster: the live objects that were asked for, and the memory."""
-
-    live: Mapping[ObjectId, Live | None]
-    memory: Memory
-
-
-def build(
-    target: Target, desired: Sequence[Desired], sources: Mapping[str, Revision], found: Found, allowed: Allowed
-) -> Plan:
+def build(target: Target, now: Now, sources: Mapping[str, Revision], memory: Memory, allowed: Allowed) -> Plan:
     """Return the whole plan, with every reason against it at once."""
-    live, memory = found.live, found.memory
-    changes = [diff(one, live[one.id], memory.objects.get(one.id), target.manager) for one in desired]
-    refusals = [problem for one in desired for problem in over_limits(one)]
+    changes = [diff(one, now.live[one.id], memory.objects.get(one.id), target.manager) for one in now.desired]
+    left = list(_left(now, memory, target, allowed))
+    refusals = [problem for one in now.desired for problem in over_limits(one)]
     for change in changes:
         refusals += obstacles(change, memory.objects.get(change.id), target.manager)
+    for change in left:
+        refusals += _unprunable(change, target.manager)
     if not allowed.shrink:
-        refusals += shrinking(desired, live, memory)
+        refusals += shrinking(now, memory)
     if not allowed.fallback:
-        refusals += falling_back(desired, memory)
-    wanted = {one.id for one in desired}
-    gone = [id_ for id_ in memory.objects if id_ not in wanted]
-    left = [one for id_ in gone if (one := _left(id_, live.get(id_), memory.objects[id_], allowed))]
-    for one in left:
-        refusals += _unprunable(one, memory.objects[one.id], target.manager)
+        refusals += falling_back(now.desired, memory)
     return Plan(
         target.environment,
         target.namespace,
         target.manager,
         (*changes, *left),
         tuple(refusals),
-        tuple(_warnings(changes, live, memory)),
+        tuple(_warnings(changes, memory, target.manager)),
         memory,
         sources,
     )
 
 
-def _left(id_: ObjectId, live: Live | None, memory: ObjectMemory, allowed: Allowed) -> Change | None:
-    """Judge an object that left the templates; None where it is gone, or another object has its name now."""
-    if not allowed.prune:
-        return Change(id_, Action.LEAVE, None, None)
-    if live is None or memory.uid not in (None, live.uid):
-        return None
-    return Change(id_, Action.DELETE, None, live)
+def _left(now: Now, memory: Memory, target: Target, allowed: Allowed) -> Iterator[Change]:
+    """Yield the objects that left the templates, unless they are gone or others have their names now."""
+    wanted = {one.id for one in now.desired}
+    for id_, known in memory.objects.items():
+        if id_ in wanted:
+            continue
+        if id_ not in now.live:  # it could not be read: nothing is known of it
+            yield Change(id_, Action.LEAVE, None, None)
+            continue
+        live = now.live[id_]
+        if live is not None and same_object(live, target.manager, known):
+            yield Change(id_, Action.DELETE if allowed.prune else Action.LEAVE, None, live)
 
 
-def _unprunable(change: Change, memory: ObjectMemory, manager: str) -> Iterator[Problem]:
-    """Yield why an object that left the templates must not be deleted: not all of its data is ours."""
-    if change.action is not Action.DELETE or change.live is None:
-        return
+def _unprunable(change: Change, manager: str) -> Iterator[Problem]:
+    """Yield why an object that left the templates must not be deleted: not all of it is surely ours."""
     live = change.live
-    foreign = [key for key in sorted(live.data) if key not in memory.keys or others(live, Field("data", key), manager)]
-    if foreign:
-        what = f"cannot be pruned, somebody else wrote {', '.join(foreign)}"
-        yield Problem(str(change.id), what, "delete it yourself if nobody needs it")
+    if change.action is not Action.DELETE or live is None:
+        return
+    rivals = [one.name for one in live.managers if one.fields and (one.name, one.operation) != (manager, "Apply")]
+    unowned = [key for key in sorted(live.data) if not live.owners(Field("data", key))]
+    hint = "delete it yourself if nobody needs it"
+    if live.owner:
+        yield Problem(str(change.id), f"cannot be pruned, it is owned by {live.owner}", hint)
+    elif rivals:
+        yield Problem(str(change.id), f"cannot be pruned, {', '.join(dict.fromkeys(rivals))} wrote to it too", hint)
+    elif unowned:
+        yield Problem(str(change.id), f"cannot be pruned, nobody owns {', '.join(unowned)}", hint)
 
 
-def _warnings(changes: Sequence[Change], live: Mapping[ObjectId, Live | None], memory: Memory) -> Iterator[Problem]:
+def _warnings(changes: Sequence[Change], memory: Memory, manager: str) -> Iterator[Problem]:
     if memory.lost:
         what = (
             f"{memory.lost}; it is rebuilt from managedFields. Which layer each key came from, which keys others "
@@ -101,10 +98,22 @@ def _warnings(changes: Sequence[Change], live: Mapping[ObjectId, Live | None], m
         if overwritten_by_apply(change):
             what = "`kubectl apply` overwrites what bridge writes; your build still holds this object's keys"
             yield Problem(str(change.id), what, "take the object's data out of the build")
-        one = live.get(change.id)
-        if one and one.last_applied:
+        if change.live and change.live.last_applied:
             what = "its last-applied annotation may hold secret values in clear"
             yield Problem(str(change.id), what, "`bridge adopt` removes it")
+        yield from _abandoned(change, memory.objects.get(change.id), manager)
+
+
+def _abandoned(change: Change, memory: ObjectMemory | None, manager: str) -> Iterator[Problem]:
+    """Yield the keys that left the templates and stay, because somebody edited them since: they are not ours now."""
+    if change.live is None or change.desired is None or memory is None:
+        return
+    for key in memory.keys:
+        owners = change.live.owners(Field("data", key))
+        if key not in change.desired.keys and owners and all(one.name != manager for one in owners):
+            by = ", ".join(dict.fromkeys(one.name for one in owners))
+            what = f"no template names it any more; it stays, as {by} changed it since"
+            yield Problem(f"{change.id} key {key}", what, "remove it yourself if nobody needs it")
 
 
 def remember(plan: Plan, uids: Mapping[ObjectId, str], now: str) -> Memory:
@@ -128,7 +137,7 @@ def _remember(change: Change, memory: ObjectMemory | None, uid: str | None, now:
     }
     before = memory.keys if memory else {}
     return ObjectMemory(
-        uid=change.live.uid if change.live else uid,
+        uid=uid or (change.live.uid if change.live else None),
         keys={
             key: KeyMemory(entry.origin, before[key].changed if key in before and key not in written else now)
             for key, entry in change.desired.keys.items()

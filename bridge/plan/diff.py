@@ -6,7 +6,7 @@ from bridge.errors import Problem
 from bridge.objects import Desired, Field, Live, Manager, Origin
 from bridge.plan.memory import ObjectMemory
 from bridge.plan.model import Action, Change, FieldChange, What
-from bridge.plan.ownership import CLIENT_SIDE_APPLY, Claim, claim, others
+from bridge.plan.ownership import CLIENT_SIDE_APPLY, MANAGED_BY, Claim, claim, others
 
 
 def diff(desired: Desired, live: Live | None, memory: ObjectMemory | None, manager: str) -> Change:
@@ -37,7 +37,7 @@ def _kept_and_changed(desired: Desired, live: Live, memory: ObjectMemory | None,
 
 
 def _what(desired: Desired, live: Live, item: Field, memory: ObjectMemory | None, manager: str) -> What:
-    equal = _equal(desired, live, item)
+    equal = equals(desired, live, item)
     owners = live.owners(item)
     if equal is None:
         return What.RESTORE if memory and memory.wrote(item) else What.ADD
@@ -47,7 +47,7 @@ def _what(desired: Desired, live: Live, item: Field, memory: ObjectMemory | None
     return What.DRIFT if others(live, item, manager) else What.CHANGE
 
 
-def _equal(desired: Desired, live: Live, item: Field) -> bool | None:
+def equals(desired: Desired, live: Live, item: Field) -> bool | None:
     """Compare one field; None where the live object does not have it."""
     if item.section == "data":
         value = live.data.get(item.name)
@@ -71,8 +71,12 @@ def obstacles(change: Change, memory: ObjectMemory | None, manager: str) -> Iter
     if live is None or desired is None or change.action is Action.KEEP:
         return
     where = str(change.id)
-    if live.controller:
-        yield Problem(where, f"is controlled by {live.controller}", "let that controller go of it first")
+    if live.owner:
+        yield Problem(where, f"is owned by {live.owner}", "let that owner go of it first")
+        return
+    others_tool = live.labels.get(MANAGED_BY)
+    if others_tool and MANAGED_BY not in desired.labels and not (memory and memory.uid == live.uid):
+        yield Problem(where, f"is managed by {others_tool}, says its label", "take it over with `bridge adopt`")
         return
     if live.terminating:
         yield Problem(where, "is being deleted", "see which finalizer holds it, and run again when it is gone")
@@ -80,6 +84,7 @@ def obstacles(change: Change, memory: ObjectMemory | None, manager: str) -> Iter
     yield from _fixed(change, desired, live)
     for one in change.changed:
         yield from _claimed(one, live, memory, manager, where)
+        yield from _misplaced(one, desired, live, manager, where)
 
 
 def _fixed(change: Change, desired: Desired, live: Live) -> Iterator[Problem]:
@@ -103,6 +108,18 @@ def _claimed(one: FieldChange, live: Live, memory: ObjectMemory | None, manager:
         yield Problem(name, f"is written by another environment of bridge, {rival}", "let one of the two write it")
     elif verdict is Claim.FOREIGN:
         yield Problem(name, f"belongs to {_names(one.by)}", "take it over with `bridge adopt`")
+
+
+def _misplaced(one: FieldChange, desired: Desired, live: Live, manager: str, where: str) -> Iterator[Problem]:
+    """Yield a ConfigMap's key that somebody moved between data and binaryData: Kubernetes refuses it in both."""
+    entry = desired.keys.get(one.field.name)
+    if one.field.section != "data" or entry is None or desired.id.kind != "ConfigMap":
+        return
+    if one.field.name in live.data and others(live, one.field, manager):
+        here, there = ("data", "binaryData") if entry.value.is_text() else ("binaryData", "data")
+        if (one.field.name in live.binary) == (there == "binaryData"):
+            what = f"stands in {there} now, and belongs into {here}"
+            yield Problem(f"{where} {describe(one.field)}", what, f"remove it from {there}, then run again")
 
 
 def describe(item: Field) -> str:

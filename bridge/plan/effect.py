@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from bridge.errors import Problem
 from bridge.objects import Live
+from bridge.plan.diff import describe, equals, wanted
 from bridge.plan.model import Action, Change, FieldChange, What
 
 
@@ -24,11 +25,10 @@ def after_dry_run(change: Change, result: Live | None) -> tuple[Change, tuple[Pr
 
 def _rewritten(change: Change, result: Live) -> Iterator[Problem]:
     assert change.desired is not None
-    for key, entry in change.desired.keys.items():
-        value = result.data.get(key)
-        if value is None or not value.same_as(entry.value):
+    for item in wanted(change.desired):
+        if not equals(change.desired, result, item):
             what = "an admission rule of the cluster rewrites this value"
-            yield Problem(f"{change.id} key {key}", what, "ask who runs that rule; bridge does not fight it")
+            yield Problem(f"{change.id} {describe(item)}", what, "ask who runs that rule; bridge does not fight it")
 
 
 def _equal(live: Live, result: Live) -> bool:

@@ -4,22 +4,24 @@ Sources: pkg/apis/core/validation in the Kubernetes tree; the Secret and ConfigM
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from typing import Final
+from collections.abc import Collection, Iterator, Mapping
+from typing import Final, NoReturn
 
 from bridge.errors import Problem
-from bridge.objects import Desired
+from bridge.objects import Desired, ObjectId
 from bridge.secret import SecretValue
 
 MAX_BYTES: Final = 1_048_576  # MaxSecretSize: the sum of the decoded values
 MAX_ANNOTATIONS: Final = 262_144  # TotalAnnotationSizeLimitB: names and values
-REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
-    "kubernetes.io/tls": ("tls.crt", "tls.key"),
-    "kubernetes.io/dockercfg": (".dockercfg",),
-    "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
-    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
+REQUIRED: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
+    "kubernetes.io/tls": (("tls.crt",), ("tls.key",)),
+    "kubernetes.io/dockercfg": ((".dockercfg",),),
+    "kubernetes.io/dockerconfigjson": ((".dockerconfigjson",),),
+    "kubernetes.io/ssh-auth": (("ssh-privatekey",),),
+    "kubernetes.io/basic-auth": (("username", "password"),),
 }
-JSON_KEYS: Final = frozenset({".dockercfg", ".dockerconfigjson"})
+"""Of each group of keys, a Secret of the type needs one."""
+JSON_KEYS: Final = {"kubernetes.io/dockercfg": ".dockercfg", "kubernetes.io/dockerconfigjson": ".dockerconfigjson"}
 
 
 def over_limits(desired: Desired) -> Iterator[Problem]:
@@ -30,21 +32,26 @@ def over_limits(desired: Desired) -> Iterator[Problem]:
     size = sum(len(name.encode()) + len(text.encode()) for name, text in desired.annotations.items())
     if size > MAX_ANNOTATIONS:
         yield Problem(str(desired.id), f"its annotations are {size} bytes, Kubernetes takes {MAX_ANNOTATIONS}")
-    for key in REQUIRED.get(desired.type or "", ()):
-        yield from _required(desired, key)
+    yield from lacking_keys(desired.id, desired.type, desired.keys)
+    key = JSON_KEYS.get(desired.type or "", "")
+    if key in desired.keys and not _is_json_object(desired.keys[key].value):
+        yield Problem(f"{desired.id} key {key}", f"must be a JSON object, as the type {desired.type} wants it")
 
 
-def _required(desired: Desired, key: str) -> Iterator[Problem]:
-    entry = desired.keys.get(key)
-    where = f"{desired.id} key {key}"
-    if entry is None:
-        yield Problem(where, f"is required by the type {desired.type}")
-    elif key in JSON_KEYS and not _is_json_object(entry.value):
-        yield Problem(where, f"must be a JSON object, as the type {desired.type} wants it")
+def lacking_keys(id_: ObjectId, type_: str | None, keys: Collection[str]) -> Iterator[Problem]:
+    """Yield the keys that a Secret's type requires and that are not there."""
+    for group in REQUIRED.get(type_ or "", ()):
+        if not any(key in keys for key in group):
+            yield Problem(f"{id_} key {' or '.join(group)}", f"is required by the type {type_}")
 
 
 def _is_json_object(value: SecretValue) -> bool:
+    """Say whether Kubernetes, which is Go, would read an object: UTF-8 only, no byte order mark, no NaN."""
     try:
-        return isinstance(json.loads(value.reveal()), dict)
-    except ValueError:
+        return isinstance(json.loads(value.reveal().decode(), parse_constant=_refuse), dict)
+    except (ValueError, RecursionError):
         return False
+
+
+def _refuse(_name: str) -> NoReturn:
+    raise ValueError

@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from bridge.objects import Field, Layer, Live, ObjectId, Origin
+from bridge.objects import Field, Layer, Live, ObjectId, Origin, Part
 from bridge.provider import Revision
 
 VERSION: Final = 1
@@ -21,10 +21,15 @@ class UnreadableMemoryError(ValueError):
 
 @dataclass(frozen=True)
 class KeyMemory:
-    """A key as bridge wrote it last. `origin` is None where a lost memory was rebuilt."""
+    """A key as bridge wrote it last.
+
+    `origin` is None where a lost memory was rebuilt. `pending` marks a key whose first write was
+    begun and is not known to have happened.
+    """
 
     origin: Origin | None
     changed: str  # RFC 3339, in UTC, to the second
+    pending: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,9 +47,10 @@ class ObjectMemory:
     left: bool = False
 
     def wrote(self, item: Field) -> bool:
-        """Say whether bridge wrote this field last."""
-        names = {"data": self.keys, "labels": self.labels, "annotations": self.annotations}
-        return item.name in names.get(item.section, ())
+        """Say whether it is known that bridge has written this field."""
+        if item.section == "data":
+            return item.name in self.keys and not self.keys[item.name].pending
+        return item.name in (self.labels if item.section == "labels" else self.annotations)
 
 
 @dataclass(frozen=True)
@@ -59,19 +65,15 @@ class Memory:
         """Return what may be true while the newer state is being written: everything of both."""
         objects = dict(self.objects)
         for id_, theirs in newer.objects.items():
-            ours = objects.get(id_)
-            objects[id_] = theirs if ours is None else _merged(ours, theirs)
+            objects[id_] = _merged(objects.get(id_, ObjectMemory(None, {})), theirs)
         return Memory(objects, {**self.sources, **newer.sources})
 
 
 def _merged(older: ObjectMemory, newer: ObjectMemory) -> ObjectMemory:
-    return ObjectMemory(
-        uid=newer.uid or older.uid,
-        keys={**older.keys, **newer.keys},
-        labels=tuple(sorted({*older.labels, *newer.labels})),
-        annotations=tuple(sorted({*older.annotations, *newer.annotations})),
-        left=newer.left,
-    )
+    """Merge two states of an object. Only what the older one has is known to be written."""
+    pending = {key: replace(known, pending=True) for key, known in newer.keys.items()}
+    labels, annotations = older.labels, older.annotations
+    return ObjectMemory(newer.uid, {**pending, **older.keys}, labels, annotations, newer.left)
 
 
 def rebuilt(live: Iterable[Live], manager: str, reason: str) -> Memory:
@@ -103,7 +105,7 @@ def encode(memory: Memory) -> str:
         str(id_): {
             "uid": one.uid,
             "keys": {
-                key: [origins.setdefault(_durable(known.origin), len(origins)), known.changed]
+                key: [origins.setdefault(_durable(known.origin), len(origins)), known.changed, *[True] * known.pending]
                 for key, known in sorted(one.keys.items())
             },
             **({"labels": list(one.labels)} if one.labels else {}),
@@ -122,14 +124,23 @@ def encode(memory: Memory) -> str:
 
 
 def _durable(origin: Origin | None) -> Origin | None:
-    """Keep what is the same for every kind of run: an operator's paths of files are not."""
-    return origin and Origin(origin.layer, origin.place if origin.layer is Layer.SOURCE else "", origin.manifest)
+    """Keep what is the same for every kind of run (paths of files are not), and what the origin alone does not tell."""
+    if origin is None:
+        return None
+    parts = tuple(Part(part.name, part.layer, _durable_place(part)) for part in origin.parts)
+    return Origin(origin.layer, _durable_place(origin), origin.manifest, parts if len(parts) > 1 else ())
+
+
+def _durable_place(given: Origin | Part) -> str:
+    return given.place if given.layer is Layer.SOURCE else ""
 
 
 def _encode_origin(origin: Origin | None) -> dict[str, object] | None:
     if origin is None:
         return None
-    return {"layer": origin.layer.name, "place": origin.place, "manifest": origin.manifest}
+    parts = [[part.name, part.layer.name, part.place] for part in origin.parts]
+    written = {"layer": origin.layer.name, "place": origin.place, "manifest": origin.manifest}
+    return {**written, "parts": parts} if parts else written
 
 
 def decode(text: str) -> Memory:
@@ -138,7 +149,7 @@ def decode(text: str) -> Memory:
         document = json.loads(text)
         newer = document["version"] > VERSION
         memory = None if newer else _decode(document)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         newer, memory = False, None
     if memory is None:
         raise UnreadableMemoryError(newer=newer)
@@ -146,19 +157,38 @@ def decode(text: str) -> Memory:
 
 
 def _decode(document: dict[str, Any]) -> Memory:
-    origins = [
-        None if given is None else Origin(Layer[given["layer"]], given["place"], given["manifest"])
-        for given in document["origins"]
-    ]
-    objects = {
-        ObjectId(*name.split("/", 1)): ObjectMemory(
-            uid=one["uid"],
-            keys={key: KeyMemory(origins[index], changed) for key, (index, changed) in one["keys"].items()},
-            labels=tuple(one.get("labels", ())),
-            annotations=tuple(one.get("annotations", ())),
-            left=one.get("left", False),
-        )
-        for name, one in document["objects"].items()
-    }
-    sources = {name: Revision(given["revision"], given["order"]) for name, given in document["sources"].items()}
+    origins = [None if given is None else _decode_origin(given) for given in document["origins"]]
+    objects = {_decode_id(name): _decode_object(one, origins) for name, one in document["objects"].items()}
+    sources = {name: Revision(_text(one["revision"]), one["order"]) for name, one in document["sources"].items()}
     return Memory(objects, sources)
+
+
+def _decode_origin(given: dict[str, Any]) -> Origin:
+    parts = tuple(Part(_text(name), Layer[layer], _text(place)) for name, layer, place in given.get("parts", ()))
+    return Origin(Layer[given["layer"]], _text(given["place"]), bool(given["manifest"]), parts)
+
+
+def _decode_id(name: str) -> ObjectId:
+    kind, _, rest = name.partition("/")
+    if kind not in ("Secret", "ConfigMap") or not rest:
+        raise ValueError("not an object of ours")
+    return ObjectId(kind, rest)
+
+
+def _decode_object(one: dict[str, Any], origins: list[Origin | None]) -> ObjectMemory:
+    return ObjectMemory(
+        uid=None if one["uid"] is None else _text(one["uid"]),
+        keys={
+            key: KeyMemory(origins[index], _text(changed), pending=bool(pending))
+            for key, (index, changed, *pending) in one["keys"].items()
+        },
+        labels=tuple(map(_text, one.get("labels", ()))),
+        annotations=tuple(map(_text, one.get("annotations", ()))),
+        left=bool(one.get("left", False)),
+    )
+
+
+def _text(given: object) -> str:
+    if not isinstance(given, str):
+        raise TypeError("not a text")
+    return given

@@ -7,6 +7,7 @@ from bridge.plan.memory import ObjectMemory
 
 BRIDGE = "bridge/"
 CLIENT_SIDE_APPLY = "kubectl-client-side-apply"
+MANAGED_BY = "app.kubernetes.io/managed-by"  # https://kubernetes.io/docs/reference/labels-annotations-taints/
 
 
 class Claim(enum.Enum):
@@ -30,13 +31,13 @@ def claim(live: Live, item: Field, manager: str, memory: ObjectMemory | None) ->
         return Claim.FREE
     if any(one.name.startswith(BRIDGE) and one.name != manager for one in rivals):
         return Claim.OTHER_BRIDGE
-    wrote = memory is not None and memory.wrote(item) and _same_object(live, manager, memory)
+    wrote = memory is not None and memory.wrote(item) and same_object(live, manager, memory)
     if wrote and all(one.operation == "Update" for one in rivals):
         return Claim.TAKE_BACK
     return Claim.FOREIGN
 
 
-def _same_object(live: Live, manager: str, memory: ObjectMemory) -> bool:
+def same_object(live: Live, manager: str, memory: ObjectMemory) -> bool:
     """Say whether this is the object that the memory means, and not another of the same name."""
     if memory.uid is not None:
         return memory.uid == live.uid

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from bridge.errors import BridgeError, Problem
-from bridge.objects import Layer, Origin
+from bridge.objects import Layer, ObjectId, Origin
 from bridge.plan.model import Action, Change, FieldChange, Plan, What
 
 SCHEMA: Final = "bridge/report/v1"
@@ -27,12 +27,17 @@ def plan_data(plan: Plan, *, show_config: bool = False) -> dict[str, Any]:
 
 
 def outcome_data(
-    data: dict[str, Any], written: Iterable[object], error: BridgeError | None, result: str
+    data: dict[str, Any],
+    result: str,
+    written: Iterable[ObjectId] = (),
+    begun: Iterable[ObjectId] = (),
+    error: BridgeError | None = None,
 ) -> dict[str, Any]:
-    """Add to a plan's data what became of it."""
-    names = {str(id_) for id_ in written}
+    """Add to a plan's data what became of it: an object is written, not written, or perhaps (`begun`)."""
+    done, perhaps = {str(id_) for id_ in written}, {str(id_) for id_ in begun}
     for one in data["objects"]:
-        one["written"] = f"{one['kind']}/{one['name']}" in names
+        name = f"{one['kind']}/{one['name']}"
+        one["written"] = "yes" if name in done else "perhaps" if name in perhaps else "no"
     return {**data, "result": result, "errors": problems(error.problems) if error else []}
 
 
@@ -79,13 +84,14 @@ def origin_data(origin: Origin) -> dict[str, Any]:
         "layer": LAYERS[origin.layer],
         "place": origin.place,
         "revision": origin.revision,
-        "variables": list(origin.names),
+        "variables": [part.name for part in origin.parts],
+        "places": list(origin.places),
     }
 
 
 def _public(change: Change, one: FieldChange) -> bool:
     """Say whether a value may be shown: a ConfigMap's, and out of a plain file, not out of a store."""
-    stored = one.origin is None or one.origin.layer is Layer.SOURCE
+    stored = one.origin is None or Layer.SOURCE in one.origin.layers
     return change.id.kind == "ConfigMap" and one.field.section == "data" and not stored and one.what is not What.REMOVE
 
 

@@ -51,7 +51,7 @@ def _lines(data: dict[str, Any], style: Style) -> Iterator[str]:
 
 
 def _object(one: dict[str, Any], style: Style) -> Iterator[str]:
-    written = " (written)" if one.get("written") else ""
+    written = {"yes": " (written)", "perhaps": " (perhaps written)"}.get(one["written"], "")
     note = ", somebody deleted it" if one["restored"] else ""
     title = f"{MARKS[one['action']]} {one['kind']}/{one['name']}"
     yield style.by_mark(MARKS[one["action"]], f"{title}  {ACTIONS[one['action']]}{note}{written}")
@@ -81,7 +81,7 @@ def _story(field: dict[str, Any]) -> str:
     origin = field["origin"]
     parts = [what]
     if origin:
-        parts.append(f"from {origin['place']}")
+        parts.append(f"from {' and '.join(origin['places'])}")
     if "value" in field:
         parts.append(f"= {field['value']!r}")
     return "  ".join(parts)
@@ -93,6 +93,8 @@ def _manager(one: dict[str, Any]) -> str:
 
 def place(origin: dict[str, Any]) -> str:
     """Name where a value comes from, with its revision."""
+    if len(origin["places"]) > 1:
+        return " and ".join(origin["places"])
     return f"{origin['place']} @ {origin['revision']}" if origin["revision"] else str(origin["place"])
 
 

@@ -23,11 +23,9 @@ def unknown_manifest_keys(sources: Sequence[Source], templates: Sequence[Templat
     """Yield the keys that a manifest gives and no template has: a typing error, or a forgotten template."""
     known = {(template.id, key) for template in templates for key in template.keys}
     for source in sources:
-        for id_, keys in (source.manifests or {}).items():
-            for key in keys:
-                if (id_, key) not in known:
-                    what = f"{id_} key {key} is in no template"
-                    yield Problem(source.name, what, "add it to a template, or remove it here")
+        for id_, key in sorted(source.keys - known):
+            what = f"{id_} key {key} is in no template"
+            yield Problem(source.name, what, "add it to a template, or remove it here")
 
 
 def secrets_in_public(templates: Sequence[TemplateObject], infrastructure: Mapping[str, str]) -> Iterator[Problem]:

@@ -1,5 +1,6 @@
 """Finds a variable, or a key that a manifest gives, in the layers: the first hit wins, and is remembered."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -14,8 +15,8 @@ from bridge.sources.env_layer import EnvLayer
 from bridge.sources.fields import FieldError, as_value, decoded, pick
 from bridge.sources.source import Source
 
-FIRST: Final = -1  # before any source: `variables:`
-LAST: Final = 1_000_000  # after any source: the env file
+FIRST: Final = -1.0  # before any source: `variables:`
+LAST: Final = math.inf  # after any source: the env file
 
 WITHOUT: Final = SecretValue(b"-")
 """Stands for a value that is there and unfit: the run is refused, and this keeps the search from going on."""
@@ -26,7 +27,7 @@ class Found:
     """A variable's value, and how early in the search it was found."""
 
     entry: Entry
-    position: int
+    position: float
 
 
 class Lookup:
@@ -53,13 +54,13 @@ class Lookup:
             self.found[name] = self._exception(name) or self._in_sources(name) or self._in_env_file(name)
         return self.found[name]
 
-    def manifest(self, id_: ObjectId, key: str, before: int) -> Entry | None:
+    def manifest(self, id_: ObjectId, key: str, before: float) -> Entry | None:
         """Return what a manifest gives for a key, unless its variables were found earlier than that."""
         for source in self._sources:
             if source.manifests is not None and source.position < before:
                 value = source.manifests.get(id_, {}).get(key)
                 if value is not None:
-                    return Entry(value, source.origin((), manifest=True))
+                    return Entry(value, source.origin)
         return None
 
     def _exception(self, name: str) -> Found | None:
@@ -74,7 +75,7 @@ class Lookup:
         except FieldError as error:
             self._problems.append(Problem(str(variable.reference.document), f"{error} (for {name})"))
             value = WITHOUT
-        origin = Origin(Layer.SOURCE, str(variable.reference), names=(name,), revision=document.revision.id)
+        origin = Origin(Layer.SOURCE, str(variable.reference), revision=document.revision.id)
         return Found(Entry(value, origin), FIRST)
 
     def _in_sources(self, name: str) -> Found | None:
@@ -86,11 +87,11 @@ class Lookup:
             except FieldError as error:
                 self._problems.append(Problem(source.name, f"{name} {error}"))
                 value = WITHOUT
-            return Found(Entry(value, source.origin((name,))), source.position)
+            return Found(Entry(value, source.origin), source.position)
         return None
 
     def _in_env_file(self, name: str) -> Found | None:
         value = (self._env_layer.values or {}).get(name)
         if value is None:
             return None
-        return Found(Entry(value, Origin(Layer.ENV_FILE, self._env_layer.shown, names=(name,))), LAST)
+        return Found(Entry(value, Origin(Layer.ENV_FILE, self._env_layer.shown)), LAST)

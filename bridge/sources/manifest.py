@@ -30,7 +30,11 @@ def manifest_values(
         if isinstance(id_, str):
             problems.append(Problem(f"{where}: document {number}", id_))
         else:
-            problems += _collect(mapping, id_, values.setdefault(id_, {}), where)
+            given: dict[str, SecretValue] = {}
+            problems += _collect(mapping, id_, given, where)
+            twice = sorted(given.keys() & values.get(id_, {}).keys())
+            problems += [Problem(f"{where}: {id_} key {key}", "several of its documents give it") for key in twice]
+            values.setdefault(id_, {}).update(given)
     if problems:
         raise Refusal(*problems)
     return values

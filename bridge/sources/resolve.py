@@ -8,7 +8,7 @@ from bridge.config.placeholder import Placeholder
 from bridge.config.reference import Reference
 from bridge.config.template import TemplateKey, TemplateObject
 from bridge.errors import Problem, Refusal
-from bridge.objects import Desired, Entry, Layer, ObjectId, Origin
+from bridge.objects import Desired, Entry, Layer, ObjectId, Origin, Part
 from bridge.provider import Document, Revision
 from bridge.secret import SecretValue
 from bridge.sources.checks import looks_encrypted, secrets_in_public, unknown_manifest_keys
@@ -20,10 +20,15 @@ from bridge.sources.source import Source, open_sources
 
 @dataclass(frozen=True, eq=False)
 class Resolution:
-    """Every key's value, and what to tell about the sources. `unused` are fields, by source, that nothing asks for."""
+    """Every key's value, and what to tell about the sources.
+
+    `manifests` are the keys that each source of manifests gives, also those that an earlier layer
+    overrides. `unused` are the fields of each other source that nothing asks for.
+    """
 
     desired: tuple[Desired, ...]
     sources: Mapping[str, Revision]
+    manifests: Mapping[str, frozenset[tuple[ObjectId, str]]]
     unused: Mapping[str, tuple[str, ...]]
     warnings: tuple[Problem, ...]
 
@@ -50,6 +55,7 @@ def resolve(
     return Resolution(
         desired,
         {str(reference): document.revision for reference, document in documents.items()},
+        {source.name: source.keys for source in sources if source.manifests is not None},
         {name: fields for name, fields in unused.items() if fields},
         tuple(dict.fromkeys((*_told(documents), *filler.warnings))),
     )
@@ -87,34 +93,42 @@ class _Filler:
 
     def _key(self, id_: ObjectId, key: str, given: TemplateKey) -> Entry | None:
         where = f"{given.place} {id_} key {key}"
-        names = tuple(dict.fromkeys(part.name for part in given.parts if isinstance(part, Placeholder)))
+        names = dict.fromkeys(part.name for part in given.parts if isinstance(part, Placeholder))
         found = {name: self._lookup.variable(name) for name in names}
         earliest = min((one.position for one in found.values() if one), default=LAST)
-        entry = self._lookup.manifest(id_, key, earliest) or self._filled(given, found, where)
+        manifest = self._lookup.manifest(id_, key, earliest)
+        if manifest:
+            self._check_encrypted(manifest, where, literal=False)
+        entry = manifest or self._filled(given, found, where)
         if entry:
-            self._check(entry, id_, names, where)
+            self._check(entry, id_, where)
         return entry
 
     def _filled(self, given: TemplateKey, found: Mapping[str, Found | None], where: str) -> Entry | None:
-        """Put the variables into the template's text; the lowest layer that took part is the key's."""
+        """Put the variables into the template's text."""
         entries = [self._part(part, found, given.place, where) for part in given.parts]
         known = [entry for entry in entries if entry]
         if len(known) < len(entries):
             return None
-        variables = [
-            entry.origin for part, entry in zip(given.parts, known, strict=True) if isinstance(part, Placeholder)
-        ]
-        origin = max(variables, key=lambda one: one.layer, default=Origin(Layer.TEMPLATE, given.place))
         value = known[0].value if len(known) == 1 else SecretValue(b"".join(one.value.reveal() for one in known))
-        return Entry(value, Origin(origin.layer, origin.place, names=tuple(found), revision=origin.revision))
+        named = {
+            part.name: entry.origin
+            for part, entry in zip(given.parts, known, strict=True)
+            if isinstance(part, Placeholder)
+        }
+        return Entry(value, _composed(named) if named else Origin(Layer.TEMPLATE, given.place))
 
     def _part(
         self, part: SecretValue | Placeholder, found: Mapping[str, Found | None], place: str, where: str
     ) -> Entry | None:
         if isinstance(part, SecretValue):
-            return Entry(part, Origin(Layer.TEMPLATE, place))
+            literal = Entry(part, Origin(Layer.TEMPLATE, place))
+            self._check_encrypted(literal, where, literal=False)
+            return literal
         one = found[part.name]
         if one and not (part.empty_is_unset and one.entry.value.is_empty()):
+            variable = self._environment.variables.get(part.name)
+            self._check_encrypted(one.entry, where, literal=variable is not None and variable.literal)
             return one.entry
         if one is None and self._env_layer.values is None:
             self._problems.append(self._perhaps_in_env_file(part.name, where))
@@ -138,18 +152,24 @@ class _Filler:
         what = f"no source gives ${{{name}}}, and {self._env_layer.shown}, which may hold it, does not exist"
         return Problem(where, what, "put the file there, or give the variable in a source")
 
-    def _check(self, entry: Entry, id_: ObjectId, names: tuple[str, ...], where: str) -> None:
-        place = entry.origin.place
-        variables = self._environment.variables
-        literal = any(name in variables and variables[name].literal for name in names)
+    def _check_encrypted(self, entry: Entry, where: str, *, literal: bool) -> None:
         if looks_encrypted(entry) and not literal:
-            hint = "if it is meant so, set `literal: true` on the variable"
-            self._problems.append(Problem(where, f"the value from {place} looks still encrypted", hint))
+            what = f"the value from {entry.origin.place} looks still encrypted"
+            self._problems.append(Problem(where, what, "if it is meant so, set `literal: true` on the variable"))
+
+    def _check(self, entry: Entry, id_: ObjectId, where: str) -> None:
         if entry.value.is_empty():
-            self.warnings.append(Problem(where, f"the value from {place} is empty"))
-        if id_.kind == "Secret" and entry.origin.layer is Layer.ENV_FILE:
-            what = f"a Secret's key would be filled from {place}, a plaintext file"
+            self.warnings.append(Problem(where, f"the value from {' and '.join(entry.origin.places)} is empty"))
+        if id_.kind == "Secret" and Layer.ENV_FILE in entry.origin.layers:
+            what = f"a Secret's key would be filled from {self._env_layer.shown}, a plaintext file"
             if self._environment.secrets_from == "any":
                 self.warnings.append(Problem(where, what, "move the value into a source"))
             else:
                 self._problems.append(Problem(where, what, "move the value into a source, or set `secrets_from: any`"))
+
+
+def _composed(named: Mapping[str, Origin]) -> Origin:
+    """Return the origin of a value that is made of variables: the lowest layer of theirs, and each of them."""
+    lowest = max(named.values(), key=lambda one: one.layer)
+    parts = tuple(Part(name, one.layer, one.place) for name, one in named.items())
+    return Origin(lowest.layer, lowest.place, parts=parts, revision=lowest.revision)

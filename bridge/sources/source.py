@@ -23,9 +23,15 @@ class Source:
     manifests: Mapping[ObjectId, Mapping[str, SecretValue]] | None = None
     fields: Mapping[str, Node] = field(default_factory=dict)
 
-    def origin(self, names: tuple[str, ...], *, manifest: bool = False) -> Origin:
-        """Return the provenance of a value that this source gives."""
-        return Origin(Layer.SOURCE, self.name, manifest, names, self.revision.id)
+    @property
+    def keys(self) -> frozenset[tuple[ObjectId, str]]:
+        """The keys of objects that the manifests give."""
+        return frozenset((id_, key) for id_, values in (self.manifests or {}).items() for key in values)
+
+    @property
+    def origin(self) -> Origin:
+        """The provenance of a value that this source gives."""
+        return Origin(Layer.SOURCE, self.name, self.manifests is not None, revision=self.revision.id)
 
 
 def open_sources(

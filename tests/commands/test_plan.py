@@ -37,6 +37,7 @@ def test_json_has_a_schema_and_every_key(offline_desk: Desk) -> None:
             "place": "plain:values.json",
             "revision": "1",
             "variables": ["OPENAI_API_KEY"],
+            "places": ["plain:values.json"],
         },
         "by": [],
     }

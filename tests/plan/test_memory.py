@@ -1,12 +1,13 @@
 """The memory's text: what goes in comes out, and nothing else is taken for it."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.objects import Field, Layer, Live, Manager, ObjectId, Origin
+from bridge.objects import Field, Layer, Live, Manager, ObjectId, Origin, Part
 from bridge.plan.memory import KeyMemory, Memory, ObjectMemory, UnreadableMemoryError, decode, encode, rebuilt
 from bridge.provider import Revision
 from bridge.secret import SecretValue
@@ -15,7 +16,14 @@ OURS = "bridge/x"
 NAMES = st.text("abc-.", min_size=1, max_size=8)
 SOURCE = st.builds(Origin, st.just(Layer.SOURCE), NAMES, st.booleans())
 LOWER = st.builds(Origin, st.sampled_from([Layer.ENV_FILE, Layer.TEMPLATE]), st.just(""))
-KEYS = st.dictionaries(NAMES, st.builds(KeyMemory, st.none() | SOURCE | LOWER, NAMES), max_size=5)
+PARTS = st.lists(
+    st.builds(Part, NAMES, st.just(Layer.SOURCE), NAMES) | st.builds(Part, NAMES, st.just(Layer.TEMPLATE), st.just("")),
+    min_size=2,
+    max_size=3,
+).map(tuple)
+COMPOSED = st.builds(Origin, st.just(Layer.TEMPLATE), st.just(""), st.just(False), PARTS)
+ORIGINS = st.none() | SOURCE | LOWER | COMPOSED
+KEYS = st.dictionaries(NAMES, st.builds(KeyMemory, ORIGINS, NAMES, st.booleans()), max_size=5)
 LABELS = st.lists(NAMES, unique=True, max_size=3).map(lambda names: tuple(sorted(names)))
 OBJECTS = st.builds(ObjectMemory, st.none() | NAMES, KEYS, LABELS, LABELS, st.booleans())
 IDS = st.builds(ObjectId, st.sampled_from(["Secret", "ConfigMap"]), NAMES)
@@ -33,7 +41,8 @@ def test_a_memory_reads_back_as_it_was_written(memory: Memory) -> None:
 
 
 def test_paths_of_one_machines_files_are_not_remembered() -> None:
-    origin = Origin(Layer.TEMPLATE, "../apps/base/secrets.yml", names=("A",), revision="1")
+    parts = (Part("A", Layer.TEMPLATE, "../apps/base/secrets.yml"), Part("B", Layer.SOURCE, "vault:x"))
+    origin = Origin(Layer.TEMPLATE, "../apps/base/secrets.yml", parts=parts, revision="1")
     memory = Memory({ObjectId("Secret", "a"): ObjectMemory("1", {"A": KeyMemory(origin, "then")})})
     assert "secrets.yml" not in encode(memory)
 
@@ -71,9 +80,9 @@ def test_the_union_holds_what_may_be_true_while_the_newer_one_is_written() -> No
     new = Memory({a: ObjectMemory(None, {"X": new_key, "Z": new_key}), c: ObjectMemory(None, {"X": new_key})})
     union = old.union(new)
     assert union.objects == {
-        a: ObjectMemory("1", {"X": new_key, "Y": old_key, "Z": new_key}),
+        a: ObjectMemory(None, {"X": old_key, "Y": old_key, "Z": replace(new_key, pending=True)}),
         b: ObjectMemory("2", {"X": old_key}),
-        c: ObjectMemory(None, {"X": new_key}),
+        c: ObjectMemory(None, {"X": replace(new_key, pending=True)}),
     }
 
 

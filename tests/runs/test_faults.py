@@ -109,7 +109,7 @@ def test_a_write_that_fails_in_the_middle_stops_the_rest_and_says_what_is_writte
     result = desk.run("sync", "staging", "--output", "json")
     assert result.status == 5
     assert result.data["result"] == "stopped"
-    written = [one["name"] for one in result.data["objects"] if one["written"]]
+    written = [one["name"] for one in result.data["objects"] if one["written"] == "yes"]
     assert written == ["shared-secrets", "agent-secrets"]
     assert result.lines[0].startswith("bridge: error: ConfigMap/shared-config in namespace voice: ")
     heal(desk)
@@ -234,3 +234,84 @@ def test_the_threads_of_a_stuck_provider_do_not_keep_the_process(desk: Desk) -> 
     desk.environment(providers={"plain": {"fail": "hang"}})
     assert desk.run("sync", "staging", "--timeout", "0.2").status == 75
     assert all(thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread())
+
+
+def test_an_answer_that_is_lost_for_good_is_no_claim_that_nothing_was_written(desk: Desk) -> None:
+    lost = [False]
+
+    def intercept(method: str, path: str) -> Fault | None:
+        if is_write_of("shared-secrets")(method, path):
+            lost[0] = True
+            return "drop-after"
+        return "drop" if lost[0] else None
+
+    desk.target.embedded.intercept = intercept
+    result = desk.run("sync", "staging", "--timeout", "5")
+    assert result.status == 5
+    assert "+ Secret/shared-secrets  to create (perhaps written)" in result.out.splitlines()
+    assert result.out.splitlines()[-1] == "5 to create, 0 unchanged: stopped between writes; run again"
+    heal(desk)
+
+
+def test_a_memory_whose_last_write_lost_its_answer_is_read_again(desk: Desk) -> None:
+    fail_at(desk, lambda m, p: m == "PATCH" and "/bridge-" in p, "drop-after", times=1)
+    assert desk.run("sync", "staging").status == 0
+    assert desk.run("plan", "staging", "--exit-code").status == 0
+
+
+def test_ownership_taken_back_and_then_a_refused_apply_is_half_a_write(desk: Desk) -> None:
+    desk.run("sync", "staging")
+    desk.target.edit(SECRET, "agent-secrets", OPENAI_API_KEY="by-hand")
+    desk.target.edit(SECRET, "agent-secrets", OPENAI_API_KEY=VALUES["OPENAI_API_KEY"], DEEPGRAM_API_KEY="by-hand")
+
+    def is_apply(method: str, path: str) -> bool:
+        return is_write_of("agent-secrets")(method, path) and "force=" in path
+
+    fail_at(desk, is_apply, answer(403))
+    result = desk.run("sync", "staging")
+    assert result.status == 5
+    assert "~ Secret/agent-secrets  to update (perhaps written)" in result.out.splitlines()
+    heal(desk)
+
+
+def many(desk: Desk, count: int) -> None:
+    """Give the environment so many objects that they are written on several threads."""
+    documents = [
+        f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: many-{number:02}}}\ndata: {{A: b}}\n"
+        for number in range(count)
+    ]
+    desk.write("base/many.yml", "---\n".join(documents))
+    desk.environment(templates=["base/many.yml"], sources=[])
+
+
+def test_many_objects_are_written_and_left_alone(desk: Desk) -> None:
+    many(desk, 60)
+    assert desk.run("sync", "staging").status == 0
+    assert len(desk.target.versions()) == 61
+    desk.target.embedded.requests.clear()
+    assert desk.run("sync", "staging").out.splitlines()[-1] == "60 unchanged: nothing to do"
+    assert {method for method, _ in desk.target.embedded.requests} == {"GET"}
+
+
+def test_a_failure_among_many_stops_the_rest_and_every_written_object_is_named(desk: Desk) -> None:
+    many(desk, 60)
+    fail_at(desk, is_write_of("many-30"), answer(403))
+    result = desk.run("sync", "staging", "--output", "json")
+    assert result.status == 5
+    written = {f"ConfigMap/{one['name']}" for one in result.data["objects"] if one["written"] == "yes"}
+    desk.target.embedded.intercept = None
+    assert written == desk.target.versions().keys() - {"ConfigMap/bridge-voice-agent-staging"}
+    assert 0 < len(written) < 60
+    assert desk.run("sync", "staging").status == 0
+
+
+def test_a_time_limit_among_many_writes_is_no_claim_that_nothing_was_written(desk: Desk) -> None:
+    many(desk, 60)
+    fail_at(desk, lambda m, p: is_write(m, p) and "many-0" not in p, "hang")
+    result = desk.run("sync", "staging", "--timeout", "3", "--output", "json")
+    assert result.status == 5
+    states = {one["name"]: one["written"] for one in result.data["objects"]}
+    desk.target.embedded.intercept = None
+    there = {name.removeprefix("ConfigMap/") for name in desk.target.versions()}
+    assert there >= {name for name, state in states.items() if state == "yes"}
+    assert all(states[name] != "no" for name in there - {"bridge-voice-agent-staging"})

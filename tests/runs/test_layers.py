@@ -371,3 +371,42 @@ def test_unused_fields_of_a_source_are_shown_by_status(desk: Desk) -> None:
     desk.values(LEFT_OVER="CANARY-left-over")
     assert desk.run("status", "staging", "--output", "json").data["sources"][0]["unused"] == ["LEFT_OVER"]
     assert set(VALUES) & {"LEFT_OVER"} == set()
+
+
+def test_the_env_file_may_not_fill_a_part_of_a_secrets_key_either(desk: Desk) -> None:
+    desk.env_file(DB_PASSWORD="CANARY-plaintext")
+    desk.canaries.add("CANARY-plaintext")
+    desk.write("base/secrets.yml", SECRETS + '  DATABASE: "${DB_USER:-app}:${DB_PASSWORD}"\n')
+    fail(
+        desk,
+        "base/secrets.yml Secret/agent-secrets key DATABASE: "
+        "a Secret's key would be filled from .env.k8s.staging, a plaintext file",
+    )
+
+
+def test_a_part_that_looks_encrypted_is_refused_wherever_it_stands(desk: Desk) -> None:
+    desk.values(A="ENC[AES256_GCM,data:x]", B="vault:v1:abc")
+    desk.write("base/secrets.yml", SECRETS + '  BOTH: "pg://${A}${B}"\n')
+    desk.environment(variables={"B": {"from": "plain:values.json#B", "literal": True}})
+    fail(
+        desk,
+        "base/secrets.yml Secret/agent-secrets key BOTH: the value from plain:values.json looks still encrypted",
+    )
+
+
+def test_a_stored_value_is_not_shown_although_another_part_of_it_stands_in_a_plain_file(desk: Desk) -> None:
+    desk.values(STORED="CANARY-stored")
+    mixed = "NODE_ENV: production, MIXED: '${LOG_LEVEL:-info}-${STORED}'"
+    desk.write("base/configmap.yml", CONFIG_MAPS.replace("NODE_ENV: production", mixed))
+    desk.canaries.add("CANARY-stored")
+    assert "MIXED" in desk.run("plan", "staging", "--show-config").out
+
+
+def test_one_key_in_two_documents_of_a_manifest_source(desk: Desk) -> None:
+    manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "agent-secrets"}}
+    desk.write(
+        "patch.json", [manifest | {"stringData": {"OPENAI_API_KEY": value}} for value in ("CANARY-1", "CANARY-2")]
+    )
+    desk.canaries |= {"CANARY-1", "CANARY-2"}
+    desk.environment(sources=["plain:patch.json", "plain:values.json"])
+    fail(desk, "plain:patch.json: Secret/agent-secrets key OPENAI_API_KEY: several of its documents give it")

@@ -1,5 +1,6 @@
 """bridge as a process of its own: what others can see of it, and what is left when it is stopped or killed."""
 
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 from bridge.testing.apiserver import Fault
 from tests.runs.conftest import VALUES, Desk
+from tests.runs.test_faults import many
 
 
 @pytest.fixture
@@ -107,6 +109,25 @@ def test_an_interrupted_run_ends_with_130(desk: Desk, start: Callable[..., subpr
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (130, "", "bridge: interrupted\n")
+
+
+def test_a_terminated_run_of_many_objects_names_every_one_that_is_written(
+    desk: Desk, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    many(desk, 60)
+    gate = Gate(desk, write_of("many-30"))
+    process = start("sync", "staging", "--output", "json")
+    assert gate.reached.wait(60)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (143, "bridge: terminated\n")
+    states = {one["name"]: one["written"] for one in json.loads(out)["objects"]}
+    desk.target.embedded.intercept = None
+    there = {name.removeprefix("ConfigMap/") for name in desk.target.versions()} - {"bridge-voice-agent-staging"}
+    assert there >= {name for name, state in states.items() if state == "yes"}
+    assert all(states[name] != "no" for name in there)
+    assert states["many-30"] == "perhaps"
+    assert desk.run("sync", "staging").status == 0
 
 
 def repaired(desk: Desk) -> None:

@@ -1,6 +1,7 @@
 """What a run refuses in the cluster: nothing is written then, on the embedded cluster and on a real one."""
 
 import base64
+import json
 
 import pytest
 
@@ -78,10 +79,62 @@ def test_two_environments_may_write_different_keys_of_one_object(desk: Desk) -> 
     assert len(desk.target.data(SECRET, "agent-secrets")) == 4
 
 
-def test_an_object_that_a_controller_owns(desk: Desk) -> None:
-    owner = {"apiVersion": "example.com/v1", "kind": "ExternalSecret", "name": "x", "uid": "1-2-3", "controller": True}
+@pytest.mark.parametrize("more", [{"controller": True}, {}])
+def test_an_object_that_has_an_owner(desk: Desk, more: dict) -> None:
+    owner = {"apiVersion": "example.com/v1", "kind": "ExternalSecret", "name": "x", "uid": "1-2-3"} | more
     desk.target.create(SECRET, "agent-secrets", {"metadata": {"ownerReferences": [owner]}})
-    refuse(desk, "Secret/agent-secrets: is controlled by ExternalSecret/x")
+    refuse(desk, "Secret/agent-secrets: is owned by ExternalSecret/x")
+
+
+def test_an_object_that_another_tool_manages(desk: Desk) -> None:
+    metadata = {"labels": {"app.kubernetes.io/managed-by": "Helm"}}
+    desk.target.create(SECRET, "agent-secrets", {"metadata": metadata, "data": {"THEIRS": encoded("x")}}, "helm")
+    refuse(desk, "Secret/agent-secrets: is managed by Helm, says its label")
+
+
+def test_a_key_of_a_config_map_that_somebody_moved_to_binary_data(desk: Desk) -> None:
+    desk.run("sync", "staging")
+    moved = {"data": {"LOG_LEVEL": None}, "binaryData": {"LOG_LEVEL": encoded("AP8=")}}
+    desk.target.patch(CONFIG, "agent-config", moved)
+    refuse(desk, "ConfigMap/agent-config key LOG_LEVEL: stands in binaryData now, and belongs into data")
+
+
+def test_a_template_of_the_memorys_own_name(desk: Desk) -> None:
+    name = "bridge-voice-agent-staging"
+    template = f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{A: b}}\n"
+    desk.write("base/memory.yml", template)
+    desk.environment(templates=["base/secrets.yml", "base/configmap.yml", "base/memory.yml"])
+    result = desk.run("sync", "staging")
+    assert result.status == 2
+    assert result.lines[0] == (
+        f"bridge: error: base/memory.yml ConfigMap/{name}: is where bridge keeps its memory of this environment"
+    )
+    assert desk.target.versions() == {}
+
+
+def test_a_key_that_the_first_try_could_not_write_is_not_ours(desk: Desk) -> None:
+    """A first run was stopped before it wrote the object, and somebody else made it: it is theirs."""
+    desk.run("sync", "staging")
+    store = "bridge-voice-agent-staging"
+    memory = json.loads(desk.target.data(CONFIG, store)["memory.json"])
+    pending = {"uid": None, "keys": {"A": [0, "2026-01-01T00:00:00Z", True]}}
+    memory["objects"]["Secret/added"] = pending
+    desk.target.patch(CONFIG, store, {"data": {"memory.json": json.dumps(memory)}})
+    desk.target.create(SECRET, "added", {"data": {"A": encoded("theirs")}})
+    template = "---\napiVersion: v1\nkind: Secret\nmetadata: {name: added}\nstringData: {A: '${OPENAI_API_KEY}'}\n"
+    desk.write("base/secrets.yml", SECRETS + template)
+    refuse(desk, "Secret/added key A: belongs to kubectl-create (Update)")
+
+
+def test_an_edit_of_a_pending_key_is_not_overwritten(desk: Desk) -> None:
+    desk.run("sync", "staging")
+    store = "bridge-voice-agent-staging"
+    memory = json.loads(desk.target.data(CONFIG, store)["memory.json"])
+    memory["objects"]["Secret/agent-secrets"]["keys"]["ADDED"] = [0, "2026-01-01T00:00:00Z", True]
+    desk.target.patch(CONFIG, store, {"data": {"memory.json": json.dumps(memory)}})
+    desk.target.edit(SECRET, "agent-secrets", ADDED="theirs")
+    desk.write("base/secrets.yml", SECRETS + "  ADDED: ${OPENAI_API_KEY}\n")
+    refuse(desk, "Secret/agent-secrets key ADDED: belongs to kubectl-edit (Update)")
 
 
 def test_a_secret_of_another_type(desk: Desk) -> None:
@@ -211,6 +264,33 @@ def test_a_key_that_would_fall_to_a_lower_layer_needs_a_flag(desk: Desk) -> None
     assert desk.run("sync", "staging", "--allow-fallback").status == 0
     assert desk.target.data(CONFIG, "front-config")["CACHE_ENABLED"] == "true"
     assert desk.run("sync", "staging").status == 0
+
+
+def test_a_composed_value_may_not_lose_one_of_its_variables_to_a_default(desk: Desk) -> None:
+    desk.values(DB_PASSWORD="CANARY-db")
+    text = "${DB_USER:-app}:${DB_PASSWORD:-changeme}"
+    desk.write("base/secrets.yml", SECRETS + f'  DATABASE: "{text}"\n')
+    assert desk.run("sync", "staging").status == 0
+    assert desk.target.data(SECRET, "agent-secrets")["DATABASE"] == "app:CANARY-db"
+    desk.values()
+    refuse(
+        desk,
+        "Secret/agent-secrets key DATABASE: came from plain:values.json, and would now come from the template",
+    )
+    assert desk.run("sync", "staging", "--allow-fallback").status == 0
+
+
+def test_a_manifest_source_that_gives_less_needs_a_flag_even_where_another_source_has_the_key(desk: Desk) -> None:
+    manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "agent-secrets"}}
+    keys = {"OPENAI_API_KEY": "CANARY-patched", "CARTESIA_API_KEY": "CANARY-patched"}
+    desk.write("patch.json", manifest | {"stringData": keys})
+    desk.canaries.add("CANARY-patched")
+    desk.environment(sources=["plain:patch.json", "plain:values.json"])
+    assert desk.run("sync", "staging").status == 0
+    desk.write("patch.json", manifest | {"stringData": {"CARTESIA_API_KEY": "CANARY-patched"}})
+    refuse(desk, "Secret/agent-secrets key OPENAI_API_KEY: plain:patch.json gave it last time and gives it no more")
+    desk.environment(sources=["plain:values.json"])
+    assert desk.run("sync", "staging").status == 0, "a source that is listed no more has not lost anything"
 
 
 def test_a_value_that_would_become_empty_needs_a_flag(desk: Desk) -> None:

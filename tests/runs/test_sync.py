@@ -1,5 +1,7 @@
 """The main job, step by step, against the embedded cluster and a real one."""
 
+import json
+
 from tests.runs.conftest import SECRETS, VALUES, Desk
 
 SECRET, CONFIG = "Secret", "ConfigMap"
@@ -269,7 +271,7 @@ def test_pruning_spares_what_somebody_else_wrote_to_as_well(desk: Desk) -> None:
     desk.target.edit(SECRET, "shared-secrets", THEIRS="stays")
     result = desk.run("sync", "staging", "--prune")
     assert result.status == 1
-    assert result.lines[0] == "bridge: error: Secret/shared-secrets: cannot be pruned, somebody else wrote THEIRS"
+    assert result.lines[0] == "bridge: error: Secret/shared-secrets: cannot be pruned, kubectl-edit wrote to it too"
     assert desk.target.data(SECRET, "shared-secrets")["THEIRS"] == "stays"
 
 
@@ -280,3 +282,72 @@ def test_pruning_forgets_an_object_that_somebody_made_anew(desk: Desk) -> None:
     desk.target.create(SECRET, "shared-secrets", {"data": {}})
     assert desk.run("sync", "staging", "--prune").status == 0
     assert desk.target.get(SECRET, "shared-secrets")
+
+
+def test_pruning_spares_what_is_not_surely_ours(desk: Desk) -> None:
+    desk.run("sync", "staging")
+    desk.write("base/secrets.yml", SECRETS.split("---\n")[1])
+    target = desk.target
+    owner = {"apiVersion": "example.com/v1", "kind": "ExternalSecret", "name": "x", "uid": "1-2-3"}
+    target.patch(SECRET, "shared-secrets", {"metadata": {"ownerReferences": [owner]}})
+    result = desk.run("sync", "staging", "--prune")
+    assert result.lines[0] == (
+        "bridge: error: Secret/shared-secrets: cannot be pruned, it is owned by ExternalSecret/x"
+    )
+    target.patch(SECRET, "shared-secrets", {"metadata": {"ownerReferences": None, "managedFields": [{}]}})
+    result = desk.run("sync", "staging", "--prune")
+    assert result.status == 1
+    assert "cannot be pruned" in result.lines[0]
+    assert target.get(SECRET, "shared-secrets")
+
+
+def test_an_empty_object_that_somebody_made_under_a_name_that_left_is_theirs(desk: Desk) -> None:
+    desk.run("sync", "staging")
+    store = "bridge-voice-agent-staging"
+    memory = json.loads(desk.target.data(CONFIG, store)["memory.json"])
+    memory["objects"]["Secret/never-made"] = {"uid": None, "keys": {"A": [0, "2026-01-01T00:00:00Z", True]}}
+    desk.target.patch(CONFIG, store, {"data": {"memory.json": json.dumps(memory)}})
+    desk.target.create(SECRET, "never-made", {})
+    assert desk.run("sync", "staging", "--prune").status == 0
+    assert desk.target.get(SECRET, "never-made")
+
+
+def test_an_object_that_left_the_templates_and_then_the_cluster_is_forgotten(desk: Desk) -> None:
+    desk.run("sync", "staging")
+    desk.write("base/secrets.yml", SECRETS.split("---\n")[1])
+    desk.run("sync", "staging")
+    desk.target.delete(SECRET, "shared-secrets")
+    assert "shared-secrets" not in desk.run("plan", "staging").out
+    desk.run("sync", "staging")
+    assert "shared-secrets" not in desk.target.data(CONFIG, "bridge-voice-agent-staging")["memory.json"]
+
+
+def test_a_key_edited_by_hand_that_left_the_template_is_told_and_stays(desk: Desk) -> None:
+    desk.run("sync", "staging")
+    desk.target.edit(SECRET, "agent-secrets", CARTESIA_API_KEY="theirs-now")
+    desk.write("base/secrets.yml", SECRETS.replace("  CARTESIA_API_KEY: ${CARTESIA_API_KEY}\n", ""))
+    result = desk.run("sync", "staging")
+    assert result.status == 0
+    assert result.lines[0] == (
+        "bridge: warning: Secret/agent-secrets key CARTESIA_API_KEY: no template names it any more; "
+        "it stays, as kubectl-edit changed it since"
+    )
+    assert desk.target.data(SECRET, "agent-secrets")["CARTESIA_API_KEY"] == "theirs-now"
+    assert desk.run("sync", "staging").err == ""
+
+
+def test_an_object_made_anew_between_plan_and_write_is_healed_later(desk: Desk) -> None:
+    """The memory holds the uid of the object that was written, so that a later edit can be taken back."""
+    desk.run("sync", "staging")
+    desk.target.delete(SECRET, "agent-secrets")
+    assert desk.run("sync", "staging").status == 0
+    desk.target.edit(SECRET, "agent-secrets", OPENAI_API_KEY="by-hand")
+    assert desk.run("sync", "staging").status == 0
+    assert desk.target.data(SECRET, "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
+
+
+def test_a_value_made_of_several_variables_tells_all_its_places(desk: Desk) -> None:
+    desk.values(DB_PASSWORD="CANARY-db")
+    desk.write("base/secrets.yml", SECRETS + '  DATABASE: "${DB_USER:-app}:${DB_PASSWORD}"\n')
+    plan = desk.run("plan", "staging")
+    assert "    + DATABASE          new  from base/secrets.yml and plain:values.json" in plan.out.splitlines()
