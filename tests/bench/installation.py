@@ -5,7 +5,6 @@ copied from the environment that runs the benchmark, since an index would not sa
 """
 
 import shutil
-import subprocess
 import sys
 import venv
 from collections.abc import Iterator
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from packaging.requirements import Requirement
+
+from tests.bench.measure import call
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 MATERIAL: Final = ("pyproject.toml", "README.md", "LICENSE", "bridge", "providers", "config")
@@ -29,10 +30,10 @@ class Installation:
         self.python: Final = home / "bin" / "python"
         self.bridge: Final = home / "bin" / "bridge"
         wheel = _wheel(folder)
-        _call(*PIP, "--python", self.python, "install", "--no-deps", "--no-index", wheel)
+        call(*PIP, "--python", self.python, "install", "--no-deps", "--no-index", wheel)
         (site,) = home.glob("lib/python*/site-packages")
         _copy_dependencies(site)
-        _call(self.python, "-m", "compileall", "-q", site)
+        call(self.python, "-m", "compileall", "-q", site)
 
 
 def _wheel(folder: Path) -> Path:
@@ -44,7 +45,7 @@ def _wheel(folder: Path) -> Path:
             shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy2(ROOT / name, source)
-    _call(*PIP, "wheel", "--no-deps", "--no-index", "--no-build-isolation", "--wheel-dir", folder, source)
+    call(*PIP, "wheel", "--no-deps", "--no-index", "--no-build-isolation", "--wheel-dir", folder, source)
     (wheel,) = folder.glob("*.whl")
     return wheel
 
@@ -77,7 +78,3 @@ def _copy(found: Distribution, site: Path) -> None:
         target = site / file
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source, target)  # with its time, so that copied bytecode stays valid
-
-
-def _call(*command: str | Path) -> None:
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)

@@ -69,6 +69,13 @@ class Result:
         return _median(ours), _median(theirs)
 
 
+def call(*command: str | Path, environ: Mapping[str, str] | None = None) -> None:
+    """Run a program that is not measured; BenchmarkError where it fails, with what it says on stderr."""
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=LIMIT)
+    if done.returncode:
+        raise BenchmarkError(f"{' '.join(map(str, command))} ended with {done.returncode}:\n{done.stderr}")
+
+
 def hold(contest: Contest, rounds: int) -> Result:
     """Run both in turn, once to warm up and then `rounds` times; BenchmarkError where one of them fails."""
     pairs = []

@@ -21,6 +21,7 @@ if __name__ == "__main__":
 from tests.bench.measure import BenchmarkError, Result, Sample, hold
 from tests.bench.rows import ROWS
 from tests.bench.stage import Stage
+from tests.servers.build import BuildError
 
 HEAD: Final = """\
 | what | bridge | peer | compared (least to most) | aim | processor time | peak memory |
@@ -34,13 +35,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=9, help="pairs of runs for each row (default: 9)")
     parser.add_argument("--only", action="append", choices=ROWS, metavar="ROW", help=f"one of {', '.join(ROWS)}")
     args = parser.parse_args(arguments)
+    if args.rounds < 1:
+        parser.error("--rounds is at least 1")
     stage = Stage()
     try:
         sys.stdout.write(HEAD)
         for name in args.only or ROWS:
             sys.stdout.flush()
             sys.stdout.write(_line(hold(ROWS[name](stage), args.rounds)))
-    except BenchmarkError as error:
+    except (BenchmarkError, BuildError) as error:
         sys.stderr.write(f"bench: {error}\n")
         return 1
     finally:

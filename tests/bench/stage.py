@@ -4,7 +4,6 @@ import contextlib
 import os
 import shlex
 import shutil
-import subprocess
 import sysconfig
 import tempfile
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from typing import Any, Final
 from pyrage import x25519
 
 from tests.bench.installation import Installation
-from tests.bench.measure import BenchmarkError, Command
+from tests.bench.measure import BenchmarkError, Command, call
 from tests.servers import build
 from tests.servers.apiserver import RealCluster
 
@@ -94,8 +93,7 @@ class Stage:
         """Write a SOPS file with the real sops, encrypted to the key that both sides have."""
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content)
-        command: list[str | Path] = [self.sops, "encrypt", "--in-place", "--age", self._recipient, *options, file]
-        subprocess.run(command, env=self.environ, check=True, timeout=300)
+        call(self.sops, "encrypt", "--in-place", "--age", self._recipient, *options, file, environ=self.environ)
         return file
 
     def bridge(self, *arguments: str | Path) -> Command:
