@@ -4,15 +4,18 @@ import argparse
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from types import FrameType
 from typing import Final, NoReturn
 
 from bridge import __version__
 from bridge.errors import BridgeError, Problem
+from bridge.report.streams import guarded
 
 BUG: Final = 3
 TIMEOUT: Final = 120.0
+DAY: Final = 86_400
 
 EPILOG: Final = """\
 exit status:
@@ -74,9 +77,12 @@ def _command(
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 86_400:
-        raise ValueError
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0 < value < DAY:
+        raise argparse.ArgumentTypeError(f"must be a number of seconds, more than 0 and less than {DAY}")
     return value
 
 
@@ -93,23 +99,38 @@ def _allow(command: argparse.ArgumentParser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status. Nothing is raised, and no traceback is shown."""
+    with guarded() as out:
+        try:
+            status = _run(argv)
+        except (KeyboardInterrupt, _Terminated) as stop:
+            status = _stop(stop)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, its text may hold a value
+            status = _bug(error)
+    return _report_lost(out.error, status) if out and out.error else status
+
+
+def _run(argv: Sequence[str] | None) -> int:
     try:
         args = build_parser().parse_args(argv)
     except SystemExit as stop:
         return int(stop.code or 0)
-    signal.signal(signal.SIGTERM, _terminate)
-    return _run(args)
-
-
-def _run(args: argparse.Namespace) -> int:
+    with suppress(ValueError):  # not the main thread: whoever called us there has the signals
+        signal.signal(signal.SIGTERM, _terminate)
     try:
         return int(import_module(f"bridge.commands.{args.command}").run(args))
     except BridgeError as error:
         return _fail(args, error)
-    except (KeyboardInterrupt, _Terminated) as stop:
-        return _stop(stop)
-    except Exception as error:  # noqa: BLE001 - whatever it is, its text may hold a value
-        return _bug(error)
+
+
+def _report_lost(error: OSError, status: int) -> int:
+    """Keep a run's status where nobody reads its report any more; any other reason is a failure."""
+    if isinstance(error, ConnectionError):
+        return status
+    from bridge.report.talk import say  # noqa: PLC0415 - start-up
+
+    with guarded():
+        say("error", [Problem("", f"the report cannot be written: {(error.strerror or 'unknown reason').lower()}")])
+    return status or 1
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
@@ -135,7 +156,7 @@ def _stop(stop: BaseException) -> int:
     return 143 if terminated else 130
 
 
-def _bug(error: Exception) -> int:
+def _bug(error: BaseException) -> int:
     """Name the place of a bug: files and lines, never the exception's text nor its locals."""
     from bridge.report.talk import say  # noqa: PLC0415
 

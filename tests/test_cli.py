@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -27,10 +28,12 @@ def test_wrong_arguments_end_with_2_and_a_usage(arguments: list[str], capfd: pyt
     assert "error:" in err
 
 
-@pytest.mark.parametrize("limit", ["0", "-1", "soon", "nan", "86400"])
+@pytest.mark.parametrize("limit", ["0", "-1", "soon", "nan", "inf", "86400", ""])
 def test_a_time_limit_that_is_none(limit: str, capfd: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["sync", "staging", "--timeout", limit]) == 2
-    assert "argument --timeout: " in capfd.readouterr().err
+    assert cli.main(["sync", "staging", f"--timeout={limit}"]) == 2
+    assert capfd.readouterr().err.splitlines()[-1] == (
+        "bridge sync: error: argument --timeout: must be a number of seconds, more than 0 and less than 86400"
+    )
 
 
 def test_no_environment_named(
@@ -108,8 +111,36 @@ def test_the_module_runs_as_the_program() -> None:
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == f"bridge {__version__}\n"
 
 
-def test_a_reader_that_goes_away_is_no_bug(tmp_path: Path) -> None:
-    command = f"{sys.executable} -m bridge plan --help | true; exit ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", command], check=False, capture_output=True, text=True)
-    assert "Traceback" not in done.stderr
-    assert done.returncode in (0, 1, 120)
+def test_a_command_that_leaves_the_interpreter_has_not_succeeded(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("bridge.commands.plan.environment_of", lambda _args: sys.exit(0))
+    assert cli.main(["plan", "staging"]) == 3
+    assert capfd.readouterr().err.splitlines()[0] == "bridge: error: a bug of bridge (SystemExit)"
+
+
+def test_a_command_runs_in_another_thread(tmp_path: Path) -> None:
+    statuses = []
+    thread = threading.Thread(target=lambda: statuses.append(cli.main(["plan", "staging", "--config", str(tmp_path)])))
+    thread.start()
+    thread.join()
+    assert statuses == [2]
+
+
+def test_a_caller_gets_its_streams_back(capfd: pytest.CaptureFixture[str]) -> None:
+    before = sys.stdout, sys.stderr
+    sys.stdout.write("first ")
+    assert cli.main(["--version"]) == 0
+    sys.stdout.write("last\n")
+    assert (sys.stdout, sys.stderr) == before
+    assert capfd.readouterr().out == f"first bridge {__version__}\nlast\n"
+
+
+def test_streams_that_are_no_files(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"bridge {__version__}\n"
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    assert cli.main(["nothing"]) == 2
+    sys.stdout.close()
+    sys.stderr.close()

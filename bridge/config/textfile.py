@@ -37,6 +37,11 @@ def _read(path: Path, shown: str) -> bytes:
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
         raise ConfigError(Problem(shown, f"cannot be read: {reason}")) from None
+    except UnicodeEncodeError:
+        hint = "set LC_ALL=C.UTF-8, or PYTHONUTF8=1"
+        raise ConfigError(Problem(shown, "its name cannot be written in this locale's encoding", hint)) from None
+    except ValueError:
+        raise ConfigError(Problem(shown, "the path holds a zero byte")) from None
     if len(content) > LIMIT:
         raise ConfigError(Problem(shown, f"larger than {LIMIT // 1024 // 1024} MiB"))
     return content

@@ -8,6 +8,8 @@ from bridge.errors import Problem
 
 def printable(text: str) -> str:
     """Escape what could steer a terminal or break the line; names can come from the cluster or a document."""
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 

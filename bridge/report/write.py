@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 from bridge.report.style import style_of
+from bridge.report.talk import printable
 
 
 def write_report(data: dict[str, Any], form: str) -> None:
@@ -14,11 +15,11 @@ def write_report(data: dict[str, Any], form: str) -> None:
     elif form == "markdown":
         from bridge.report.markdown import plan_markdown  # noqa: PLC0415 - start-up: one form is used
 
-        sys.stdout.write(plan_markdown(data))
+        sys.stdout.write(plan_markdown(_printable(data)))
     else:
         from bridge.report.text import plan_text  # noqa: PLC0415
 
-        sys.stdout.write(plan_text(data, style_of(sys.stdout)))
+        sys.stdout.write(plan_text(_printable(data), style_of(sys.stdout)))
     sys.stdout.flush()
 
 
@@ -26,3 +27,17 @@ def write_json(data: dict[str, Any]) -> None:
     """Write data as JSON; every character outside ASCII is escaped, so no terminal is steered by a name."""
     sys.stdout.write(json.dumps(data, indent=2) + "\n")
     sys.stdout.flush()
+
+
+def _printable(data: Any) -> Any:  # noqa: ANN401 - plain data of any shape
+    """Escape the texts in the data, before they become lines with colours: names can come from anywhere.
+
+    Not a ConfigMap's `value`, which the report quotes; nor the keys, which are ours, or checked references.
+    """
+    if isinstance(data, str):
+        return printable(data)
+    if isinstance(data, dict):
+        return {key: value if key == "value" else _printable(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_printable(one) for one in data]
+    return data

@@ -1,4 +1,9 @@
+from pathlib import Path
+
+import pytest
+
 from bridge.config.textfile import LIMIT, read_text
+from bridge.errors import ConfigError
 
 
 def test_a_byte_order_mark_is_left_out_and_line_ends_stay(tmp_path):
@@ -16,3 +21,9 @@ def test_a_link_is_followed_as_kubernetes_mounts_files_by_links(tmp_path):
     (tmp_path / "..data" / "f").write_text("a")
     (tmp_path / "f").symlink_to("..data/f")
     assert read_text(tmp_path / "f", "f") == "a"
+
+
+def test_a_path_with_a_zero_byte():
+    with pytest.raises(ConfigError) as caught:
+        read_text(Path("a\0b"), "a")
+    assert str(caught.value) == "a: the path holds a zero byte"

@@ -31,6 +31,7 @@ class Plain:
 
     concurrency: ClassVar[int] = 2
     fail: str | None = None
+    revision: str = "1"
 
     def __post_init__(self) -> None:
         if self.fail is not None and self.fail not in (*FAILURES, "bug", "hang"):
@@ -60,9 +61,9 @@ class PlainSession:
             raise NotFound("no such document")
         content = json.loads(file.read_bytes())
         if isinstance(content, str):
-            return Document(SecretValue.of(content), Revision("1"))
+            return Document(SecretValue.of(content), Revision(self.provider.revision))
         documents = content if isinstance(content, list) else [content]
-        return Document(tuple(_mapping(one) for one in documents), Revision("1"))
+        return Document(tuple(_mapping(one) for one in documents), Revision(self.provider.revision))
 
     def close(self) -> None:
         pass
