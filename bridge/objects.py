@@ -2,12 +2,13 @@
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
 from bridge.secret import SecretValue
 
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class ObjectId(NamedTuple):
@@ -36,8 +37,7 @@ class Part(NamedTuple):
     place: str
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a key's value comes from.
 
     `place` names the source's reference, the env file or the template. `manifest` is set where the
@@ -62,24 +62,22 @@ class Origin:
         return tuple(dict.fromkeys(part.place for part in self.parts)) or (self.place,)
 
 
-@dataclass(frozen=True, eq=False)
-class Entry:
+class Entry(NamedTuple):
     """A key's value as bridge wants it."""
 
     value: SecretValue
     origin: Origin
 
 
-@dataclass(frozen=True, eq=False)
-class Desired:
+class Desired(NamedTuple):
     """An object as bridge wants it: its own keys, labels and annotations, nobody else's."""
 
     id: ObjectId
     keys: Mapping[str, Entry]
     type: str | None = None  # of a Secret; None for a ConfigMap
     immutable: bool | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = NOTHING
+    annotations: Mapping[str, str] = NOTHING
 
 
 class Field(NamedTuple):
@@ -92,8 +90,7 @@ class Field(NamedTuple):
     name: str = ""
 
 
-@dataclass(frozen=True)
-class Manager:
+class Manager(NamedTuple):
     """One entry of `metadata.managedFields`."""
 
     name: str
@@ -102,8 +99,7 @@ class Manager:
     fields: frozenset[Field]
 
 
-@dataclass(frozen=True, eq=False)
-class Live:
+class Live(NamedTuple):
     """An object as the cluster has it. The last-applied annotation is dropped, only `last_applied` tells of it."""
 
     id: ObjectId
@@ -113,12 +109,15 @@ class Live:
     managers: tuple[Manager, ...]
     type: str | None = None
     immutable: bool = False
-    labels: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict, repr=False)
+    labels: Mapping[str, str] = NOTHING
+    annotations: Mapping[str, str] = NOTHING
     last_applied: bool = False
     binary: frozenset[str] = frozenset()  # the keys of a ConfigMap that stand in `binaryData`
     owner: str | None = None  # "ExternalSecret/x" where the object has an ownerReference
     terminating: bool = False
+
+    def __repr__(self) -> str:
+        return f"Live({self.id})"  # others' annotations may hold anything
 
     def owners(self, item: Field) -> tuple[Manager, ...]:
         """Return the managers that own a field, in the server's order."""

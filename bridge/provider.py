@@ -8,9 +8,8 @@ provider should pass.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol, TypeAlias, runtime_checkable
+from typing import ClassVar, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from bridge.errors import Problem, Refusal
 from bridge.errors import Unavailable as _Unavailable
@@ -18,6 +17,7 @@ from bridge.secret import Kind, SecretValue
 
 __all__ = [
     "Checker",
+    "Conflict",
     "Context",
     "Denied",
     "Document",
@@ -32,14 +32,14 @@ __all__ = [
     "SecretValue",
     "Session",
     "Unavailable",
+    "Writer",
 ]
 
 Node: TypeAlias = SecretValue | Sequence["Node"] | Mapping[str, "Node"]
 """A tree as it stands in a document; every leaf is a SecretValue, also numbers, booleans and nulls."""
 
 
-@dataclass(frozen=True)
-class Revision:
+class Revision(NamedTuple):
     """Which state of a document was read.
 
     `id` is what the store calls it (a version number, a time). `order` grows with each newer
@@ -50,8 +50,7 @@ class Revision:
     order: int | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class Document:
+class Document(NamedTuple):
     """What one read returns: mappings (several where a file has several), or one opaque value.
 
     `warnings` are told with every run that reads the document.
@@ -62,8 +61,7 @@ class Document:
     warnings: tuple[Problem, ...] = ()
 
 
-@dataclass(frozen=True)
-class Context:
+class Context(NamedTuple):
     """What a provider may know of the run.
 
     `base` is the environment file's folder: relative paths start there, and links may not lead out
@@ -93,6 +91,10 @@ class NotFound(ProviderError):
 
 class Denied(ProviderError):
     """The store knows us and refuses, or does not accept who we say we are (401, 403, no key)."""
+
+
+class Conflict(ProviderError):
+    """The document is not at the revision that was expected; nothing was written."""
 
 
 class Unavailable(_Unavailable):
@@ -126,6 +128,19 @@ class Session(Protocol):
 
     def close(self) -> None:
         """Give back what the session holds: called once, also after a failure, while a read may be stuck."""
+        ...
+
+
+@runtime_checkable
+class Writer(Protocol):
+    """Optional, on a session, for commands that put values into a store."""
+
+    def write(self, path: str, document: Document, *, expect: Revision | None) -> Revision:
+        """Replace the whole document where `expect` is its latest revision (None: where there is none).
+
+        Returns the new revision once it reads back the same. Raises Conflict where the document is at
+        another revision, Denied, Unavailable or ProviderError.
+        """
         ...
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from bridge.cluster.api import Api, Forbidden
 from bridge.cluster.changes import carry_out, try_dry
@@ -31,8 +31,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, eq=False)
-class Cluster:
+class Cluster(NamedTuple):
     """The cluster as one environment sees it: its namespace, under its field manager."""
 
     api: Api
@@ -77,7 +76,7 @@ def compare(wanted: Wanted, cluster: Cluster, run: Run) -> Plan:
     target = Target(wanted.environment.name, wanted.namespace, objects.manager)
     resolution = wanted.resolution
     plan = build(target, Now(desired, resolution.manifests, live), resolution.sources, memory, run.allowed)
-    return replace(plan, warnings=(*cluster.warnings, *resolution.warnings, *plan.warnings))
+    return plan._replace(warnings=(*cluster.warnings, *resolution.warnings, *plan.warnings))
 
 
 def _read_live(
@@ -88,7 +87,8 @@ def _read_live(
     One that left the templates may have left our rights too: without --prune it is then left out.
     """
     left = [id_ for id_ in (memory.objects if memory else ()) if id_ not in set(ids)]
-    answers = _on_each(objects.get, [*ids, *left], run)
+    answers: dict[ObjectId, Live | None | BridgeError] = {**objects.listed(ids)}
+    answers.update(_on_each(objects.get, [id_ for id_ in (*ids, *left) if id_ not in answers], run))
     spared = set() if run.allowed.prune else {id_ for id_ in left if isinstance(answers[id_], Forbidden)}
     errors = [one for id_, one in answers.items() if isinstance(one, BridgeError) and id_ not in spared]
     if errors:
@@ -130,14 +130,13 @@ def _try_dry(plan: Plan, objects: Objects, run: Run) -> Plan:
         error = combine(errors)
         if isinstance(error, Unavailable):
             raise error
-        return replace(plan, refusals=error.problems)
+        return plan._replace(refusals=error.problems)
     judged = {
         id_: after_dry_run(pending[id_], answer)
         for id_, answer in answers.items()
         if not isinstance(answer, BridgeError)
     }
-    return replace(
-        plan,
+    return plan._replace(
         changes=tuple(judged[change.id][0] if change.id in judged else change for change in plan.changes),
         warnings=(*plan.warnings, *(warning for _, warnings in judged.values() for warning in warnings)),
     )

@@ -5,7 +5,7 @@ from binascii import a2b_base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import yaml
 
@@ -98,8 +98,7 @@ class Section:
             raise self.wrong(f"{name}: cannot read {path}: {reason_of(error)}") from None
 
 
-@dataclass(frozen=True, eq=False)
-class Selection:
+class Selection(NamedTuple):
     """A context, the files that it was looked for in, and what it leads to; a context may name no user."""
 
     files: tuple[Path, ...]

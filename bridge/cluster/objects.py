@@ -6,11 +6,11 @@ Server-side apply: https://kubernetes.io/docs/reference/using-api/server-side-ap
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
-from bridge.cluster.api import Api, NotFound
+from bridge.cluster.api import Api, ApiError, NotFound
 from bridge.cluster.managed_fields import read_managers, reassigned
 from bridge.errors import Problem, Refusal
 from bridge.objects import LAST_APPLIED, Desired, Field, Live, ObjectId
@@ -18,6 +18,9 @@ from bridge.secret import Kind, SecretValue
 
 APPLY: Final = "application/apply-patch+yaml"
 JSON_PATCH: Final = "application/json-patch+json"
+WORTH_LISTING: Final = 50  # objects of a kind
+PAGE: Final = 500  # as kubectl asks for them
+
 PLURALS: Final[Mapping[str, str]] = {"Secret": "secrets", "ConfigMap": "configmaps"}
 
 
@@ -42,6 +45,38 @@ class Objects:
             return parse(self._api.request("get", self._path(id_), target=self.target(id_)), id_)
         except NotFound:
             return None
+
+    def listed(self, ids: Sequence[ObjectId]) -> dict[ObjectId, Live | None]:
+        """Read many objects with few requests; what is not in the answer has to be read by itself.
+
+        Only for kinds of which many are wanted, and only as far as that pays: a namespace may hold
+        many more. Where listing is forbidden, the answer is empty.
+        """
+        found: dict[ObjectId, Live | None] = {}
+        for kind in PLURALS:
+            wanted = {id_.name for id_ in ids if id_.kind == kind}
+            if len(wanted) >= WORTH_LISTING:
+                found |= self._list(kind, wanted)
+        return found
+
+    def _list(self, kind: str, wanted: set[str]) -> dict[ObjectId, Live | None]:
+        found: dict[ObjectId, Live | None] = {}
+        query = {"limit": str(PAGE)}
+        for _ in range(2 * (len(wanted) // PAGE + 1)):
+            try:
+                target = f"{PLURALS[kind]} in namespace {self.namespace}"
+                path = f"/api/v1/namespaces/{quote(self.namespace)}/{PLURALS[kind]}"
+                page = self._api.request("list", path, target=target, query=query)
+            except ApiError:  # forbidden, or a page that has expired meanwhile
+                return found
+            for raw in page["items"]:
+                if raw["metadata"]["name"] in wanted:
+                    id_ = ObjectId(kind, raw["metadata"]["name"])
+                    found[id_] = parse(raw, id_)
+            query["continue"] = page["metadata"].get("continue", "")
+            if not query["continue"]:
+                return dict.fromkeys((ObjectId(kind, name) for name in wanted), None) | found
+        return found
 
     def apply(self, desired: Desired, live: Live | None, *, force: bool, dry_run: bool) -> Live:
         """Apply the full set of our fields; a conflict or a stale resourceVersion raises Conflict."""

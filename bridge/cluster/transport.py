@@ -12,7 +12,7 @@ import ssl
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from bridge.cluster.endpoint import Endpoint
@@ -44,8 +44,7 @@ class Answer:
     body: bytes = field(repr=False)
 
 
-@dataclass(frozen=True)
-class Failed:
+class Failed(NamedTuple):
     """No complete answer. `sent` says whether the whole request was handed over: then it may have been carried out."""
 
     what: str  # goes on from "the API server at URL"

@@ -1,8 +1,7 @@
 """One document of a template: a Secret or ConfigMap manifest, checked as Kubernetes and bridge want it."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from bridge.config.findings import Findings, as_mapping
 from bridge.config.labels import read_annotations, read_labels
@@ -25,8 +24,7 @@ _METADATA: Final = ("name", "namespace", "labels", "annotations")
 REFUSED_TYPES: Final = {"kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"}
 
 
-@dataclass(frozen=True, eq=False)
-class Manifest:
+class Manifest(NamedTuple):
     """What one document says; None where it says nothing. `place` is its file, `line` where it starts."""
 
     id: ObjectId

@@ -2,8 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from bridge.config.findings import Findings, as_mapping, as_text
 
@@ -19,8 +18,7 @@ _HINT: Final = (
 )
 
 
-@dataclass(frozen=True)
-class Reference:
+class Reference(NamedTuple):
     """A document of a provider, or one field of it. Without a revision it is the latest."""
 
     provider: str
@@ -31,7 +29,7 @@ class Reference:
     @property
     def document(self) -> "Reference":
         """The document alone, without the field."""
-        return replace(self, field=None)
+        return self._replace(field=None)
 
     def __str__(self) -> str:
         revision = "" if self.revision is None else f"@{_part(self.revision)}"

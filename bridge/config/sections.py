@@ -1,9 +1,8 @@
 """Reads the keys of an environment file, one by one."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from bridge.config.findings import Findings, as_list, as_mapping, as_text
 from bridge.config.names import is_dns_label, is_variable, quoted
@@ -24,8 +23,7 @@ KEYS: Final = (
 )
 
 
-@dataclass(frozen=True)
-class Variable:
+class Variable(NamedTuple):
     """An exception for one variable. `literal` admits a value that looks encrypted."""
 
     reference: Reference
@@ -33,8 +31,7 @@ class Variable:
     literal: bool = False
 
 
-@dataclass(frozen=True)
-class ClusterChoice:
+class ClusterChoice(NamedTuple):
     """Which cluster: kubeconfig and context outside a pod, the namespace's uid compared everywhere."""
 
     kubeconfig: Path | None = None

@@ -1,9 +1,8 @@
 """The templates of an environment: which objects bridge may write, and all their keys."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from bridge.config.environment import Environment
 from bridge.config.findings import Findings
@@ -19,8 +18,7 @@ DEFAULT_TYPE: Final = "Opaque"
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, eq=False)
-class TemplateObject:
+class TemplateObject(NamedTuple):
     """An object as all templates together say it, a later one's key, label or annotation over an earlier one's.
 
     `type` is a Secret's, with the default of Kubernetes where none is given; None for a ConfigMap.

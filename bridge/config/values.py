@@ -2,8 +2,7 @@
 
 import base64
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from bridge.config.findings import Findings
 from bridge.config.placeholder import HINT, Placeholder, PlaceholderError, parse_text
@@ -13,8 +12,7 @@ from bridge.secret import Kind, SecretValue
 _PADDING: Final = re.compile(r"[^=]*={0,2}")
 
 
-@dataclass(frozen=True, eq=False)
-class TemplateKey:
+class TemplateKey(NamedTuple):
     """What a template says for one key: the parts of its value in order, and the file that says it.
 
     Text is wrapped, for a literal in a Secret is a secret. An empty text has no parts.

@@ -1,7 +1,7 @@
 """Compares a plan with what was written last: shrinking and falling back are never silent."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bridge.errors import Problem
 from bridge.objects import Desired, Entry, Layer, Live, ObjectId, Origin, Part
@@ -11,8 +11,7 @@ SHRINK_HINT = "if it is meant so, run again with --allow-shrink"
 FALLBACK_HINT = "restore the field, or run again with --allow-fallback"
 
 
-@dataclass(frozen=True, eq=False)
-class Now:
+class Now(NamedTuple):
     """What the sources and the cluster say now. `manifests` are the keys that each source of manifests gives."""
 
     desired: Sequence[Desired]

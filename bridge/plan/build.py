@@ -1,7 +1,7 @@
 """Builds the plan of one environment from what is wanted, what is there and what was written last. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from bridge.errors import Problem
 from bridge.objects import Field, ObjectId
@@ -14,8 +14,7 @@ from bridge.plan.ownership import same_object
 from bridge.provider import Revision
 
 
-@dataclass(frozen=True)
-class Allowed:
+class Allowed(NamedTuple):
     """What the operator admits in this run."""
 
     shrink: bool = False
@@ -23,8 +22,7 @@ class Allowed:
     prune: bool = False
 
 
-@dataclass(frozen=True, eq=False)
-class Target:
+class Target(NamedTuple):
     """Whose plan it is, and where it would be carried out."""
 
     environment: str
@@ -119,7 +117,7 @@ def _abandoned(change: Change, memory: ObjectMemory | None, manager: str) -> Ite
 def remember(plan: Plan, uids: Mapping[ObjectId, str], now: str) -> Memory:
     """Return the memory as it is once the whole plan is carried out; `now` is RFC 3339."""
     objects = {
-        change.id: replace(plan.memory.objects[change.id], left=True)
+        change.id: plan.memory.objects[change.id]._replace(left=True)
         if change.desired is None
         else _remember(change, plan.memory.objects.get(change.id), uids.get(change.id), now)
         for change in plan.changes

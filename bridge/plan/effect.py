@@ -1,7 +1,6 @@
 """Judges what the API server's dry run made of a change: an admission rule may rewrite or undo it."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from bridge.errors import Problem
 from bridge.objects import Live
@@ -19,7 +18,7 @@ def after_dry_run(change: Change, result: Live | None) -> tuple[Change, tuple[Pr
     warnings = tuple(_rewritten(change, result))
     if change.live is not None and _equal(change.live, result):
         kept = tuple(FieldChange(one.field, What.KEEP, one.origin) for one in change.fields)
-        return replace(change, action=Action.KEEP, fields=kept), warnings
+        return change._replace(action=Action.KEEP, fields=kept), warnings
     return change, warnings
 
 

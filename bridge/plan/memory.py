@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from bridge.objects import Field, Layer, Live, ObjectId, Origin, Part
 from bridge.provider import Revision
@@ -19,8 +19,7 @@ class UnreadableMemoryError(ValueError):
         self.newer = newer
 
 
-@dataclass(frozen=True)
-class KeyMemory:
+class KeyMemory(NamedTuple):
     """A key as bridge wrote it last.
 
     `origin` is None where a lost memory was rebuilt. `pending` marks a key whose first write was
@@ -32,8 +31,7 @@ class KeyMemory:
     pending: bool = False
 
 
-@dataclass(frozen=True)
-class ObjectMemory:
+class ObjectMemory(NamedTuple):
     """An object as bridge wrote it last.
 
     `uid` is None until its creation is known to have happened. `left` marks one that left the
@@ -53,12 +51,11 @@ class ObjectMemory:
         return item.name in (self.labels if item.section == "labels" else self.annotations)
 
 
-@dataclass(frozen=True)
-class Memory:
+class Memory(NamedTuple):
     """One environment's memory. `lost` tells why it had to be rebuilt, where it had to be."""
 
-    objects: Mapping[ObjectId, ObjectMemory] = field(default_factory=dict)
-    sources: Mapping[str, Revision] = field(default_factory=dict)
+    objects: Mapping[ObjectId, ObjectMemory] = MappingProxyType({})
+    sources: Mapping[str, Revision] = MappingProxyType({})
     lost: str | None = None
 
     def union(self, newer: "Memory") -> "Memory":
@@ -71,7 +68,7 @@ class Memory:
 
 def _merged(older: ObjectMemory, newer: ObjectMemory) -> ObjectMemory:
     """Merge two states of an object. Only what the older one has is known to be written."""
-    pending = {key: replace(known, pending=True) for key, known in newer.keys.items()}
+    pending = {key: known._replace(pending=True) for key, known in newer.keys.items()}
     labels, annotations = older.labels, older.annotations
     return ObjectMemory(newer.uid, {**pending, **older.keys}, labels, annotations, newer.left)
 

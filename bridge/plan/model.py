@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bridge.errors import Problem
 from bridge.objects import Desired, Field, Live, Manager, ObjectId, Origin
@@ -38,8 +38,7 @@ class Action(enum.Enum):
     LEAVE = "leave"  # it left the templates, and stays in the cluster unless it is pruned
 
 
-@dataclass(frozen=True)
-class FieldChange:
+class FieldChange(NamedTuple):
     """What happens to one key, label or annotation. `by` are the managers that changed or share it."""
 
     field: Field
@@ -48,8 +47,7 @@ class FieldChange:
     by: tuple[Manager, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
-class Change:
+class Change(NamedTuple):
     """What happens to one object. `desired` is None for one that left the templates."""
 
     id: ObjectId
@@ -87,8 +85,7 @@ class Change:
         return self.action in (Action.CREATE, Action.UPDATE, Action.DELETE)
 
 
-@dataclass(frozen=True, eq=False)
-class Plan:
+class Plan(NamedTuple):
     """What a run would do. With any refusal nothing is written."""
 
     environment: str

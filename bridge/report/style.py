@@ -1,14 +1,12 @@
 """Colour on a terminal, plain text everywhere else (https://no-color.org)."""
 
 import os
-from dataclasses import dataclass
-from typing import Final, TextIO
+from typing import Final, NamedTuple, TextIO
 
 COLOURS: Final = {"+": "32", "~": "33", "!": "35", "-": "31", "?": "2"}
 
 
-@dataclass(frozen=True)
-class Style:
+class Style(NamedTuple):
     """How a stream wants its text."""
 
     colour: bool

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bridge.config.dotenv import load_env_file
 from bridge.config.environment import Environment
@@ -13,8 +13,7 @@ from bridge.secret import SecretValue
 NAMESPACE = "K8S_NAMESPACE"
 
 
-@dataclass(frozen=True, eq=False)
-class EnvLayer:
+class EnvLayer(NamedTuple):
     """The second layer. `values` is None where the env file is absent: what it might hold is then not known."""
 
     shown: str

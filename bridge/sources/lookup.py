@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference
@@ -22,8 +21,7 @@ WITHOUT: Final = SecretValue(b"-")
 """Stands for a value that is there and unfit: the run is refused, and this keeps the search from going on."""
 
 
-@dataclass(frozen=True, eq=False)
-class Found:
+class Found(NamedTuple):
     """A variable's value, and how early in the search it was found."""
 
     entry: Entry

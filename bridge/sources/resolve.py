@@ -1,7 +1,7 @@
 """Gives every key of every template its value: sources over the env file over the template, with provenance."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bridge.config.environment import Environment
 from bridge.config.placeholder import Placeholder
@@ -18,8 +18,7 @@ from bridge.sources.lookup import LAST, Found, Lookup
 from bridge.sources.source import Source, open_sources
 
 
-@dataclass(frozen=True, eq=False)
-class Resolution:
+class Resolution(NamedTuple):
     """Every key's value, and what to tell about the sources.
 
     `manifests` are the keys that each source of manifests gives, also those that an earlier layer

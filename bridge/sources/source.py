@@ -1,7 +1,8 @@
 """One listed document: either manifests, which give keys of objects, or fields, which give variables."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference
@@ -13,15 +14,14 @@ from bridge.sources.fields import FieldError, is_manifests, top_level
 from bridge.sources.manifest import manifest_values
 
 
-@dataclass(frozen=True, eq=False)
-class Source:
+class Source(NamedTuple):
     """A document in its place of the list; `manifests` is None where it has fields."""
 
     position: int
     name: str
     revision: Revision
     manifests: Mapping[ObjectId, Mapping[str, SecretValue]] | None = None
-    fields: Mapping[str, Node] = field(default_factory=dict)
+    fields: Mapping[str, Node] = MappingProxyType({})
 
     @property
     def keys(self) -> frozenset[tuple[ObjectId, str]]:

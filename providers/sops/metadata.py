@@ -5,7 +5,7 @@ case, and a number or boolean where a text is wanted.
 """
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from bridge.provider import Kind, ProviderError, SecretValue
 from bridge_providers.sops.gotime import GoTime
@@ -37,16 +37,14 @@ class AgeKey:
     enc: str = field(repr=False)
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(NamedTuple):
     """Keys each of which opens the whole data key, or its share where there are several groups."""
 
     age: tuple[AgeKey, ...]
     others: tuple[str, ...]  # the types, of those that this version cannot use
 
 
-@dataclass(frozen=True)
-class Metadata:
+class Metadata(NamedTuple):
     """The block, typed."""
 
     groups: tuple[Group, ...]

@@ -1,15 +1,14 @@
 """Which leaves of a file are encrypted (sops.go, shouldBeEncrypted): suffixes and regexes over each key of a path."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bridge.provider import ProviderError, SecretValue
 from bridge_providers.sops.cipher import looks_encrypted
 from bridge_providers.sops.metadata import Metadata
 
 
-@dataclass(frozen=True)
-class Selector:
+class Selector(NamedTuple):
     """A file's rule. `start` says what holds for a leaf none of whose keys match."""
 
     start: bool

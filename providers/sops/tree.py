@@ -1,8 +1,7 @@
 """The one form that every store is brought into, and how places in it are named in messages."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from bridge.provider import Kind, ProviderError, SecretValue
 
@@ -13,8 +12,7 @@ MAX_DEPTH: Final = 100
 MAX_VALUES: Final = 100_000
 
 
-@dataclass(frozen=True, eq=False)
-class Stored:
+class Stored(NamedTuple):
     """A file as its store reads it: the documents without their `sops` blocks, and the block that counts."""
 
     documents: list[dict[str, Tree]]

@@ -1,7 +1,6 @@
 """The memory's text: what goes in comes out, and nothing else is taken for it."""
 
 import json
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -14,14 +13,15 @@ from bridge.secret import SecretValue
 
 OURS = "bridge/x"
 NAMES = st.text("abc-.", min_size=1, max_size=8)
-SOURCE = st.builds(Origin, st.just(Layer.SOURCE), NAMES, st.booleans())
-LOWER = st.builds(Origin, st.sampled_from([Layer.ENV_FILE, Layer.TEMPLATE]), st.just(""))
+ALONE = st.just(()), st.none()  # no parts, no revision
+SOURCE = st.builds(Origin, st.just(Layer.SOURCE), NAMES, st.booleans(), *ALONE)
+LOWER = st.builds(Origin, st.sampled_from([Layer.ENV_FILE, Layer.TEMPLATE]), st.just(""), st.just(False), *ALONE)
 PARTS = st.lists(
     st.builds(Part, NAMES, st.just(Layer.SOURCE), NAMES) | st.builds(Part, NAMES, st.just(Layer.TEMPLATE), st.just("")),
     min_size=2,
     max_size=3,
 ).map(tuple)
-COMPOSED = st.builds(Origin, st.just(Layer.TEMPLATE), st.just(""), st.just(False), PARTS)
+COMPOSED = st.builds(Origin, st.just(Layer.TEMPLATE), st.just(""), st.just(False), PARTS, st.none())
 ORIGINS = st.none() | SOURCE | LOWER | COMPOSED
 KEYS = st.dictionaries(NAMES, st.builds(KeyMemory, ORIGINS, NAMES, st.booleans()), max_size=5)
 LABELS = st.lists(NAMES, unique=True, max_size=3).map(lambda names: tuple(sorted(names)))
@@ -31,6 +31,7 @@ MEMORIES = st.builds(
     Memory,
     st.dictionaries(IDS, OBJECTS, max_size=4),
     st.dictionaries(NAMES, st.builds(Revision, NAMES, st.none() | st.integers()), max_size=3),
+    st.none(),
 )
 
 
@@ -80,9 +81,9 @@ def test_the_union_holds_what_may_be_true_while_the_newer_one_is_written() -> No
     new = Memory({a: ObjectMemory(None, {"X": new_key, "Z": new_key}), c: ObjectMemory(None, {"X": new_key})})
     union = old.union(new)
     assert union.objects == {
-        a: ObjectMemory(None, {"X": old_key, "Y": old_key, "Z": replace(new_key, pending=True)}),
+        a: ObjectMemory(None, {"X": old_key, "Y": old_key, "Z": new_key._replace(pending=True)}),
         b: ObjectMemory("2", {"X": old_key}),
-        c: ObjectMemory(None, {"X": replace(new_key, pending=True)}),
+        c: ObjectMemory(None, {"X": new_key._replace(pending=True)}),
     }
 
 

@@ -315,3 +315,19 @@ def test_a_time_limit_among_many_writes_is_no_claim_that_nothing_was_written(des
     there = {name.removeprefix("ConfigMap/") for name in desk.target.versions()}
     assert there >= {name for name, state in states.items() if state == "yes"}
     assert all(states[name] != "no" for name in there - {"bridge-voice-agent-staging"})
+
+
+def test_many_objects_are_read_with_few_requests(desk: Desk) -> None:
+    many(desk, 60)
+    desk.run("sync", "staging")
+    desk.target.delete(CONFIG, "many-07")
+    desk.target.embedded.requests.clear()
+    assert desk.run("plan", "staging").out.splitlines()[-1] == "1 to create, 59 unchanged"
+    assert len([path for method, path in desk.target.embedded.requests if method == "GET"]) == 2
+
+
+def test_where_listing_fails_each_object_is_read_by_itself(desk: Desk) -> None:
+    many(desk, 60)
+    desk.run("sync", "staging")
+    fail_at(desk, lambda m, p: m == "GET" and "limit=" in p, answer(403))
+    assert desk.run("plan", "staging").out.splitlines()[-1] == "60 unchanged: nothing to do"

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.runs.conftest import Desk, Target
+from tests.runs.test_faults import many
 from tests.servers.apiserver import RealCluster
 
 NAMES = {
@@ -24,13 +25,13 @@ def limited(desk: Desk, real_cluster: RealCluster) -> Desk:
     return desk
 
 
-def allow(desk: Desk, *verbs: str) -> None:
+def allow(desk: Desk, *verbs: str, **names: list[str]) -> None:
     """Give the user these verbs on the objects by their names, and nothing else."""
     group = "rbac.authorization.k8s.io"
     base = f"/apis/{group}/v1/namespaces/{desk.target.namespace}"
     rules = [
-        {"apiGroups": [""], "resources": [resource], "resourceNames": names, "verbs": list(verbs)}
-        for resource, names in NAMES.items()
+        {"apiGroups": [""], "resources": [resource], "resourceNames": listed, "verbs": list(verbs)}
+        for resource, listed in (NAMES | names).items()
     ]
     head = {"apiVersion": f"{group}/v1", "metadata": {"name": "bridge"}}
     desk.target.client.request("DELETE", f"{base}/roles/bridge")
@@ -98,3 +99,15 @@ def test_a_namespace_that_is_being_deleted(desk: Desk) -> None:
     assert result.status == 1
     where = f"Secret/shared-secrets in namespace {desk.target.namespace}"
     assert result.lines[0] == f"bridge: error: {where}: the namespace is being terminated"
+
+
+def test_listing_is_used_for_many_objects_where_it_is_allowed_and_not_needed_where_it_is_not(
+    limited: Desk, real_cluster: RealCluster
+) -> None:
+    many(limited, 60)
+    names = [f"many-{number:02}" for number in range(60)]
+    allow(limited, "get", "patch", "create", configmaps=[*names, "bridge-voice-agent-staging"])
+    assert limited.run("sync", "staging").status == 0
+    assert limited.run("plan", "staging", "--exit-code").status == 0
+    real_cluster.kubeconfig(limited.folder / "kubeconfig")
+    assert limited.run("plan", "staging", "--exit-code").status == 0
