@@ -16,13 +16,14 @@ from hypothesis import settings
 
 from tests.servers import build
 from tests.servers.apiserver import RealCluster
+from tests.servers.vault import DevVault, SealedVault
 
 # In CI the same examples every time: a new one that fails is worth a look, not a failed landing.
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
 
-REAL: Final = {"sops_binary", "kubectl_binary", "real_cluster"}
+REAL: Final = {"sops_binary", "kubectl_binary", "real_cluster", "vault_binary"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -60,6 +61,26 @@ def real_cluster(request: pytest.FixtureRequest, kubectl_binary: Path) -> Iterat
     """A real kube-apiserver, one for the whole run."""
     with RealCluster(_tool(request, "etcd"), _tool(request, "kube-apiserver"), kubectl_binary) as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def vault_binary(request: pytest.FixtureRequest) -> Path:
+    """The real Vault."""
+    return _tool(request, "vault")
+
+
+@pytest.fixture(scope="session")
+def dev_vault(vault_binary: Path) -> Iterator[DevVault]:
+    """A real Vault in memory, one for the whole run."""
+    with DevVault(vault_binary) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def sealed_vault(vault_binary: Path) -> Iterator[SealedVault]:
+    """A real Vault with TLS and seals, one for the whole run; unsealed whenever a test begins."""
+    with SealedVault(vault_binary) as server:
+        yield server
 
 
 @pytest.fixture

@@ -35,6 +35,7 @@ class Tool(NamedTuple):
 TOOLS: Final[Mapping[str, Tool]] = {
     "sops": Tool("sops", "github.com/getsops/sops/v3/cmd/sops"),
     "etcd": Tool("etcd", "go.etcd.io/etcd/server/v3"),
+    "vault": Tool("vault", "github.com/hashicorp/vault"),
     "kube-apiserver": Tool("kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver"),
 }
 

@@ -68,6 +68,6 @@ def _encoded(body: object) -> bytes | None:
 
 
 def _decoded(content: bytes, headers: dict[str, str]) -> object:
-    if headers.get("content-type", "").startswith(JSON):
+    if content and headers.get("content-type", "").startswith(JSON):
         return json.loads(content)
     return content.decode(errors="replace")

@@ -1,0 +1,71 @@
+"""Reads documents of Vault's and OpenBao's KV engines (version 1 and 2), and writes those of version 2."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from bridge.provider import Context, OptionError, Problem, ProviderError
+from bridge_providers.vault import methods, paths
+
+if TYPE_CHECKING:
+    from bridge_providers.vault.session import VaultSession
+
+__all__ = ["Vault"]
+
+TEXTS = ("address", "mount", "namespace", "auth_namespace", "ca_cert", "client_cert", "client_key")
+
+
+@dataclass(frozen=True)
+class Vault:
+    """One server. Every field may be left out where the environment says it (VAULT_ADDR, or BAO_ADDR, …).
+
+    `mount` is where the KV engine is mounted; without it a reference's path begins with the mount.
+    `kv_version` spares the question which version the engine has. `auth` is a method or a list of
+    methods: the first whose credential is present logs in, and no other. Files are relative to the
+    environment's.
+    """
+
+    address: str | None = None
+    mount: str | None = None
+    kv_version: int | None = None
+    namespace: str | None = None
+    auth_namespace: str | None = None
+    auth: Mapping[str, object] | Sequence[Mapping[str, object]] = ({"method": "token"},)
+    ca_cert: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
+    concurrency: ClassVar[int] = 8
+
+    def __post_init__(self) -> None:
+        for name in TEXTS:
+            value = getattr(self, name)  # a section of a file may hold anything
+            if value is not None and not (isinstance(value, str) and value and value.isprintable()):
+                raise OptionError(name, "must be a text")
+        if self.address is not None and (problem := paths.problem_of_address(self.address)):
+            raise OptionError("address", problem, hint="write it as https://vault.example.com:8200")
+        for name in ("mount", "namespace", "auth_namespace"):
+            value = getattr(self, name)
+            if value is not None and (problem := paths.problem_of_path(value.strip("/"))):
+                raise OptionError(name, problem)
+        if self.kv_version not in (None, 1, 2) or isinstance(self.kv_version, bool):
+            raise OptionError("kv_version", "must be 1 or 2")
+        if self.client_key is not None and self.client_cert is None:
+            raise OptionError("client_key", "is a key without its certificate", hint="add client_cert")
+        methods.parse(self.auth)
+
+    def open(self, context: Context) -> "VaultSession":
+        """Start a session; the server is not asked yet."""
+        from bridge_providers.vault.session import VaultSession  # noqa: PLC0415 # `bridge check` does without
+
+        return VaultSession(self, context)
+
+    def check(self, path: str, context: Context) -> Iterable[Problem]:  # noqa: ARG002 - the contract's signature
+        """Yield what is wrong with a path."""
+        try:
+            paths.split(path, self.mount)
+        except ProviderError as error:
+            yield from error.problems
+
+    def names(self, path: str, context: Context) -> frozenset[str] | None:  # noqa: ARG002 - as above
+        """Return None: only the server knows."""
+        return None

@@ -1,0 +1,208 @@
+"""hvac, and all that it leaves open, closed in one place.
+
+- It follows redirects with the token (only Authorization is stripped): none is followed.
+- It resolves `..` in paths: refused before they get here, and once more here.
+- It loses `verify` when it is given a session, and lets REQUESTS_CA_BUNDLE override it: the TLS context is our own.
+- It takes VAULT_CACERT, VAULT_CLIENT_CERT and the token from the process's environment: all is given explicitly.
+- It sends an old token along with a login: a client has one identity for ever.
+- Its errors hold the body: every answer, whatever its status, comes back as a `Reply`.
+- Its timeout is for each packet: a request as a whole has a limit.
+- It parses numbers: ours keep their text.
+- requests would read ~/.netrc, keep cookies, and name headers with their values in errors: it may not.
+"""
+
+import http.cookiejar
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import hvac
+import hvac.adapters
+import requests
+import requests.adapters
+import requests.utils
+
+from bridge.provider import ProviderError, Unavailable
+from bridge_providers.vault import answers, jsontext, paths, tls
+from bridge_providers.vault.answers import Reply
+from bridge_providers.vault.settings import Settings
+
+LIMIT: Final = 32 * 2**20
+"""The longest answer, in bytes: as much as Vault takes in one request (max_request_size)."""
+
+Outcome = Reply | ProviderError | Unavailable
+
+
+class Connection:
+    """The way to one server. `client` gives hvac clients; their requests may run side by side.
+
+    Every request raises Unavailable or ProviderError where no whole answer comes, and returns a `Reply` otherwise.
+    """
+
+    def __init__(self, settings: Settings, deadline: float) -> None:
+        self._settings: Final = settings
+        self._deadline = deadline
+        self._forward = False
+        self._session: Final = _session(settings)
+
+    def client(self, token: str | None = None, namespace: str | None = None) -> hvac.Client:
+        """Return a client that sends this token, or none."""
+        return hvac.Client(
+            url=self._settings.address,
+            token=token or "",  # None would let hvac look for one itself
+            verify=True,  # None would let hvac look at VAULT_CACERT; what counts is our TLS context
+            namespace=namespace,
+            allow_redirects=False,
+            session=self._session,
+            adapter=partial(_Adapter, self),
+        )
+
+    def allow(self, seconds: float) -> None:
+        """Give the requests that follow so much time, whatever the run's deadline is: something is to be given back."""
+        self._deadline = time.monotonic() + seconds
+
+    def close(self) -> None:
+        """Drop the connections that are idle."""
+        self._session.close()
+
+    def bounded(self, send: Callable[..., requests.Response]) -> Reply:
+        """Send one request and read its answer, both within the limit of time."""
+        limit = min(self._settings.timeout, self._deadline - time.monotonic())
+        if limit <= 0:
+            raise Unavailable("no time is left for a request", hint="allow more with --timeout")
+        headers = {"X-Vault-Inconsistent": "forward-active-node"} if self._forward else {}
+        answer: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+        # A thread of its own: a timeout of requests is for each packet, so a server that dribbles would never hit it.
+        work = partial(self._send, send, answer, {"timeout": limit, "headers": headers, "stream": True})
+        threading.Thread(target=work, daemon=True).start()
+        try:
+            outcome = answer.get(timeout=limit)
+        except queue.Empty:
+            outcome = self._unavailable(f"gave no whole answer within {limit:.3g} s")
+        if not isinstance(outcome, Reply):
+            raise outcome
+        # A standby that lags behind can pass the next try on to the active node:
+        # https://developer.hashicorp.com/vault/docs/enterprise/consistency
+        self._forward = self._forward or outcome.status == 412
+        return outcome
+
+    def _send(
+        self, send: Callable[..., requests.Response], answer: "queue.SimpleQueue[Outcome]", options: Mapping[str, Any]
+    ) -> None:
+        try:
+            with send(**options) as response:
+                answer.put(_reply(response))
+        except Exception as error:  # noqa: BLE001 - urllib3's errors reach here too, and any of them may hold a header
+            answer.put(self._failure(error))
+
+    def _failure(self, error: Exception) -> ProviderError | Unavailable:
+        """Return what a failure of the transport means, without its text."""
+        found = tls.failure(error, self._settings.address)
+        if found is not None:
+            return found
+        if isinstance(error, requests.exceptions.ProxyError):
+            return self._unavailable("cannot be reached through the proxy")
+        if isinstance(error, requests.exceptions.Timeout):
+            return self._unavailable("did not answer in time")
+        if isinstance(error, requests.exceptions.ConnectionError):
+            return self._unavailable("cannot be reached")
+        if isinstance(error, (requests.exceptions.RequestException, OSError)):
+            return self._unavailable("broke the connection off")
+        return ProviderError(f"the request failed ({type(error).__name__})")
+
+    def _unavailable(self, what: str) -> Unavailable:
+        return Unavailable(f"{self._settings.address} {what}")
+
+
+class _Adapter(hvac.adapters.RawAdapter):  # type: ignore[misc] # hvac has no types
+    """Gives every method of hvac a `Reply`."""
+
+    def __init__(self, connection: Connection, **options: Any) -> None:  # noqa: ANN401 - hvac's own
+        super().__init__(**options)
+        self._connection = connection
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        raise_exception: bool = True,  # noqa: ARG002 - hvac's signature
+        **options: Any,  # noqa: ANN401 - as above
+    ) -> Reply:
+        """Send a request within the limits of the connection."""
+        problem = paths.problem_of_path(url.strip("/"))
+        if problem:
+            raise ProviderError(f"the path {problem}")
+        base = super().request
+
+        def send(**more: Any) -> requests.Response:  # noqa: ANN401 - as above
+            more["headers"] = {**(headers or {}), **more["headers"]}
+            response: requests.Response = base(method, url, raise_exception=False, **options, **more)
+            return response
+
+        return self._connection.bounded(send)
+
+
+class _Transport(requests.adapters.HTTPAdapter):
+    """Connections with our own TLS context, whatever requests would like to verify."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._tls: dict[str, Any] = {}
+        if settings.address.startswith("https:"):
+            self._tls["ssl_context"] = tls.context(settings)
+        if self._tls and settings.server_name:
+            self._tls["server_hostname"] = settings.server_name
+        super().__init__(pool_maxsize=16)
+
+    def build_connection_pool_key_attributes(
+        self,
+        request: requests.PreparedRequest,
+        verify: bool | str,
+        cert: str | tuple[str, str] | None = None,
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return where to connect, and with which TLS context."""
+        host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
+        return host, dict(self._tls)
+
+    def cert_verify(self, conn: object, url: str, verify: object, cert: object) -> None:
+        """Leave the connection as it is: requests would add its own bundle of authorities to the context."""
+
+
+def _session(settings: Settings) -> requests.Session:
+    """Return a session that threads may share: nothing in it changes, since it keeps no cookies."""
+    made = requests.Session()
+    made.trust_env = False
+    made.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
+    made.proxies = _proxies(settings)
+    transport = _Transport(settings)
+    made.mount("http://", transport)
+    made.mount("https://", transport)
+    return made
+
+
+def _proxies(settings: Settings) -> dict[str, str]:
+    if not settings.proxy or requests.utils.should_bypass_proxies(settings.address, settings.direct):
+        return {}
+    proxy = settings.proxy if "://" in settings.proxy else f"http://{settings.proxy}"
+    return {"http": proxy, "https": proxy}
+
+
+def _reply(response: requests.Response) -> Reply:
+    """Read an answer to its end, no further than the limit."""
+    content = b""
+    for piece in response.iter_content(2**16):
+        content += piece
+        if len(content) > LIMIT:
+            raise requests.exceptions.ContentDecodingError
+    location = urlsplit(response.headers.get("Location", "")[:300])
+    place = f"{location.scheme}://{location.netloc.rpartition('@')[2]}" if location.netloc else ""
+    return Reply(
+        response.status_code,
+        jsontext.parse(content),
+        answers.seconds(response.headers.get("Retry-After")),
+        place if place.isprintable() else "",
+    )

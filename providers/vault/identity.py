@@ -1,0 +1,175 @@
+"""Who we are to the server: one login for a run, one more after a refusal, and nothing left behind."""
+
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from bridge.provider import Denied, ProviderError, SecretValue, Unavailable
+from bridge_providers.vault import answers
+from bridge_providers.vault.credentials import Credentials
+from bridge_providers.vault.methods import AppRole, LoginMethod, Method, Secrets, Token
+
+if TYPE_CHECKING:
+    import hvac
+
+    from bridge_providers.vault.answers import Reply
+    from bridge_providers.vault.client import Connection
+
+PATIENCE: Final = 1.0  # seconds that closing waits for a login that is on its way
+
+
+class Identity:
+    """Gives clients that are logged in. Of the methods, the first whose credential is present is used, and no other."""
+
+    def __init__(
+        self,
+        connection: "Connection",
+        candidates: Sequence[Method],
+        credentials: Credentials,
+        *,
+        namespace: str | None,
+        auth_namespace: str | None,
+    ) -> None:
+        self._connection: Final = connection
+        self._candidates: Final = candidates
+        self._credentials: Final = credentials
+        self._namespace: Final = namespace
+        self._auth_namespace: Final = auth_namespace
+        self._lock: Final = threading.Lock()
+        self._method: Method | None = None
+        self._secrets: Secrets = ()
+        self._client: hvac.Client | None = None
+        self._issued: list[str] = []
+        self._attempts = 0
+        self._failed: ProviderError | Unavailable | None = None
+        self._renewed = False
+        self._closed = False
+
+    @property
+    def who(self) -> str:
+        """Say by what the server was told who we are."""
+        role = getattr(self._method, "role", None) or getattr(self._method, "username", None)
+        return f"{self._method.name if self._method else 'nobody'}{f' {role}' if role else ''}"
+
+    def client(self) -> "hvac.Client":
+        """Return a client that is logged in; raises Denied, Unavailable or ProviderError."""
+        attempts = self._attempts
+        with self._lock:
+            if self._client is None:
+                # A login that was refused, or failed while this thread waited for it, is not tried by each thread.
+                if self._failed is not None and (self._attempts != attempts or isinstance(self._failed, ProviderError)):
+                    raise self._failed
+                self._client = self._enter()
+            return self._client
+
+    def after_refusal(self, refused: "hvac.Client") -> "hvac.Client | None":
+        """Return another client for one whose token was refused: a token may end in the middle. None if there is none.
+
+        There is one new login in a session, whatever the number of refusals.
+        """
+        with self._lock:
+            if self._client is not refused:
+                return self._client
+            if self._renewed or isinstance(self._method, Token):
+                return None
+            self._renewed = True
+            self._client = self._enter()
+            return self._client
+
+    def close(self) -> None:
+        """Revoke the tokens that were issued to us, never one that the user gave."""
+        self._closed = True
+        held = self._lock.acquire(timeout=PATIENCE)
+        try:
+            while self._issued:
+                self._revoke(self._issued.pop())
+        finally:
+            if held:
+                self._lock.release()
+
+    def _enter(self) -> "hvac.Client":
+        self._attempts += 1
+        try:
+            token = self._token()
+        except (ProviderError, Unavailable) as error:
+            self._failed = error
+            raise
+        return self._connection.client(token, self._namespace)
+
+    def _token(self) -> str:
+        method, secrets = self._chosen()
+        if isinstance(method, Token):
+            return _header(secrets[0], method)
+        return self._login(method, secrets)
+
+    def _chosen(self) -> tuple[Method, Secrets]:
+        """Choose the method once: what it found (a wrapped secret id above all) serves a second login too."""
+        if self._method is None:
+            self._method, self._secrets = self._present()
+        return self._method, self._secrets
+
+    def _present(self) -> tuple[Method, Secrets]:
+        for method in self._candidates:
+            found = method.find(self._credentials)
+            if found is not None:
+                return method, self._unwrapped(method, found)
+        places = ", ".join(f"{method.name} ({method.places})" for method in self._candidates)
+        raise Denied(f"no credential is present: looked for {places}")
+
+    def _unwrapped(self, method: Method, found: Secrets) -> Secrets:
+        if not isinstance(method, AppRole) or not method.wrapped:
+            return found
+        role_id, wrapping = found
+        client = self._connection.client(_header(wrapping, method), self._auth_namespace)
+        return role_id, _unwrap(client, method)
+
+    def _login(self, method: LoginMethod, secrets: Secrets) -> str:
+        """Exchange a credential for a token, and remember to revoke it."""
+        reply = method.login(self._connection.client(None, self._auth_namespace), secrets)
+        if not reply.is_ok:
+            raise self._refused(method, reply)
+        token = answers.text(reply.body, "auth", "client_token")
+        if not token:
+            raise ProviderError(f"the login by {self.who} gave no token", hint="a second factor is not supported")
+        if answers.text(reply.body, "auth", "token_type") != "batch":  # those cannot be revoked
+            self._issued.append(token)
+            if self._closed:
+                self._revoke(self._issued.pop())
+        return token
+
+    def _refused(self, method: LoginMethod, reply: "Reply") -> ProviderError | Unavailable:
+        error = answers.failure(reply)
+        if isinstance(error, Unavailable) or not 400 <= reply.status < 500 or reply.body is None:
+            return error
+        reason = reply.reason or f"status {reply.status}"
+        others = "; no other method is tried" if len(self._candidates) > 1 else ""
+        what = f"the login by {self.who} at auth/{method.mount} is refused: {reason}{others}"
+        return Denied(what, hint=f"its credential is in {method.places}")
+
+    def _revoke(self, token: str) -> None:
+        self._connection.client(token, self._auth_namespace).auth.token.revoke_self()
+
+
+def _unwrap(client: "hvac.Client", method: AppRole) -> SecretValue:
+    """Open a response-wrapped secret id with its own token, which works once; raises Denied, Unavailable or others."""
+    reply: Reply = client.sys.unwrap()
+    if not reply.is_ok:
+        error = answers.failure(reply)
+        if reply.status not in {400, 403, 404}:
+            raise error
+        raise Denied(
+            f"the secret id cannot be unwrapped ({method.places}): its token is not valid, used already, or expired",
+            hint="issue a new one; if nobody of yours opened this one, somebody else did",
+        )
+    found = answers.part(reply.body, "data", "secret_id")
+    if isinstance(found, SecretValue):
+        return found
+    raise Denied(f"what is wrapped is not a secret id ({method.places})")
+
+
+def _header(secret: SecretValue, method: Method) -> str:
+    """Return a token as a header can carry it; Denied for another, since the library would quote it in its error."""
+    token = secret.reveal().decode()
+    if token.isascii() and " " not in token:
+        return token
+    raise Denied(f"what is in {method.places} is no token")

@@ -1,0 +1,220 @@
+"""The ways to log in: which fields each has, where its credential is, and how it becomes a token."""
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
+
+from bridge.provider import OptionError, SecretValue
+
+if TYPE_CHECKING:
+    import hvac
+
+    from bridge_providers.vault.answers import Reply
+    from bridge_providers.vault.credentials import Credentials
+
+SERVICE_ACCOUNT: Final = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+_NAME: Final = re.compile(r"[\w.@+-]+(?:/[\w.@+-]+)*", re.ASCII)
+
+Secrets: TypeAlias = tuple[SecretValue, ...]
+"""What a method logs in with."""
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token that the user has: VAULT_TOKEN, or what `vault login` left in ~/.vault-token. It is never revoked."""
+
+    name: ClassVar[str] = "token"
+
+    @property
+    def places(self) -> str:
+        """Say where the credential is looked for."""
+        return "VAULT_TOKEN, ~/.vault-token"
+
+    def find(self, credentials: "Credentials") -> Secrets | None:
+        """Return the credential, or None where it is not present."""
+        found = credentials.own("TOKEN")
+        if found is None:
+            found = credentials.home(".vault-token")
+        return None if found is None else (found,)
+
+
+@dataclass(frozen=True)
+class Kubernetes:
+    """A pod's service account: the projected token, read anew by each run since the kubelet renews it."""
+
+    role: str
+    mount: str = "kubernetes"
+    token_file: str = SERVICE_ACCOUNT
+    name: ClassVar[str] = "kubernetes"
+
+    @property
+    def places(self) -> str:
+        """Say where the credential is looked for."""
+        return self.token_file
+
+    def find(self, credentials: "Credentials") -> Secrets | None:
+        """Return the credential, or None where it is not present."""
+        found = credentials.file(self.token_file)
+        return None if found is None else (found,)
+
+    def login(self, client: "hvac.Client", secrets: Secrets) -> "Reply":
+        """Ask for a token."""
+        jwt = _text(secrets[0])
+        return client.auth.kubernetes.login(self.role, jwt, use_token=False, mount_point=self.mount)  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class Jwt:
+    """A signed token of somebody whom the server trusts: a pipeline's, or a cluster's by its OIDC keys."""
+
+    role: str | None = None
+    mount: str = "jwt"
+    token_file: str | None = None
+    token_variable: str = "VAULT_ID_TOKEN"  # noqa: S105 - the variable's name, as in GitLab's documentation
+    name: ClassVar[str] = "jwt"
+
+    @property
+    def places(self) -> str:
+        """Say where the credential is looked for."""
+        return self.token_file or self.token_variable
+
+    def find(self, credentials: "Credentials") -> Secrets | None:
+        """Return the credential, or None where it is not present."""
+        found = credentials.either(self.token_file, self.token_variable)
+        return None if found is None else (found,)
+
+    def login(self, client: "hvac.Client", secrets: Secrets) -> "Reply":
+        """Ask for a token."""
+        return client.auth.jwt.jwt_login(self.role, _text(secrets[0]), use_token=False, path=self.mount)  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class AppRole:
+    """A role id and a secret id; with `wrapped` the latter is a wrapping token, opened once."""
+
+    mount: str = "approle"
+    role_id_file: str | None = None
+    role_id_variable: str = "VAULT_ROLE_ID"
+    secret_id_file: str | None = None
+    secret_id_variable: str = "VAULT_SECRET_ID"  # noqa: S105 - the variable's name
+    wrapped: bool = False
+    name: ClassVar[str] = "approle"
+
+    @property
+    def places(self) -> str:
+        """Say where the credential is looked for."""
+        role = self.role_id_file or self.role_id_variable
+        return f"{role} and {self.secret_id_file or self.secret_id_variable}"
+
+    def find(self, credentials: "Credentials") -> Secrets | None:
+        """Return the credential, or None where it is not present."""
+        role_id = credentials.either(self.role_id_file, self.role_id_variable)
+        secret_id = credentials.either(self.secret_id_file, self.secret_id_variable)
+        return None if role_id is None or secret_id is None else (role_id, secret_id)
+
+    def login(self, client: "hvac.Client", secrets: Secrets) -> "Reply":
+        """Ask for a token."""
+        role_id, secret_id = map(_text, secrets)
+        return client.auth.approle.login(role_id, secret_id, use_token=False, mount_point=self.mount)  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class UserPass:
+    """A user name and a password."""
+
+    username: str
+    mount: str = "userpass"
+    password_file: str | None = None
+    password_variable: str = "VAULT_PASSWORD"  # noqa: S105 - the variable's name
+    name: ClassVar[str] = "userpass"
+
+    @property
+    def places(self) -> str:
+        """Say where the credential is looked for."""
+        return self.password_file or self.password_variable
+
+    def find(self, credentials: "Credentials") -> Secrets | None:
+        """Return the credential, or None where it is not present."""
+        found = credentials.either(self.password_file, self.password_variable)
+        return None if found is None else (found,)
+
+    def login(self, client: "hvac.Client", secrets: Secrets) -> "Reply":
+        """Ask for a token."""
+        password = _text(secrets[0])
+        return client.auth.userpass.login(self.username, password, use_token=False, mount_point=self.mount)  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class Cert:
+    """The TLS client certificate of the connection itself."""
+
+    role: str | None = None
+    mount: str = "cert"
+    name: ClassVar[str] = "cert"
+
+    @property
+    def places(self) -> str:
+        """Say where the credential is looked for."""
+        return "client_cert, VAULT_CLIENT_CERT"
+
+    def find(self, credentials: "Credentials") -> Secrets | None:
+        """Return nothing to send where there is a client certificate, else None."""
+        return () if credentials.has_certificate else None
+
+    def login(self, client: "hvac.Client", _secrets: Secrets) -> "Reply":
+        """Ask for a token."""
+        # Not hvac's own method: it insists on file names, and would change what is verified.
+        body = {"name": self.role} if self.role else {}
+        return client.adapter.post(f"/v1/auth/{self.mount}/login", json=body)  # type: ignore[no-any-return]
+
+
+LoginMethod: TypeAlias = Kubernetes | Jwt | AppRole | UserPass | Cert
+Method: TypeAlias = Token | LoginMethod
+_KINDS: Final[Mapping[str, type[Method]]] = {
+    kind.name: kind for kind in (Token, Kubernetes, Jwt, AppRole, UserPass, Cert)
+}
+
+
+def parse(given: object) -> tuple[Method, ...]:
+    """Check the field `auth` and return its methods; raises OptionError."""
+    items = [given] if isinstance(given, Mapping) else given
+    if not isinstance(items, Sequence) or isinstance(items, (str, bytes)) or not items:
+        raise OptionError("auth", "must be a method or a list of methods", hint="{method: kubernetes, role: NAME}")
+    return tuple(_method(item, f"auth[{number}]") for number, item in enumerate(items))
+
+
+def _method(given: object, where: str) -> Method:
+    if not isinstance(given, Mapping):
+        raise OptionError(where, "must be a mapping", hint="{method: kubernetes, role: NAME}")
+    options = dict(given)
+    kind = _KINDS.get(str(options.pop("method", "")))
+    if kind is None:
+        raise OptionError(f"{where}.method", f"must be one of {', '.join(_KINDS)}")
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    for name, value in options.items():
+        _check(fields, name, value, f"{where}.{name}")
+    for name, field in fields.items():
+        if name not in options and field.default is dataclasses.MISSING:
+            raise OptionError(f"{where}.{name}", "is required")
+    return kind(**options)
+
+
+def _check(fields: Mapping[str, "dataclasses.Field[Any]"], name: str, value: object, where: str) -> None:
+    """Check one field of a method: a text, fit for a URL where it becomes part of one."""
+    if name not in fields:
+        close = difflib.get_close_matches(str(name), fields, 1)
+        raise OptionError(where, "unknown key", hint=f"did you mean {close[0]}?" if close else "")
+    if name == "wrapped":
+        if not isinstance(value, bool):
+            raise OptionError(where, "must be true or false")
+    elif not isinstance(value, str) or not value or not value.isprintable():
+        raise OptionError(where, "must be a text")
+    elif name in {"mount", "username"} and (not _NAME.fullmatch(value) or ".." in value.split("/")):
+        raise OptionError(where, "must be made of letters, digits and _ . @ + -")
+
+
+def _text(secret: SecretValue) -> str:
+    return secret.reveal().decode()

@@ -1,0 +1,189 @@
+"""One run's work with a Vault server."""
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from bridge.provider import (
+    Conflict,
+    Context,
+    Denied,
+    Document,
+    Node,
+    NotFound,
+    Problem,
+    ProviderError,
+    Revision,
+)
+from bridge_providers.vault import answers, kv, methods, paths, settings
+from bridge_providers.vault.answers import Reply
+from bridge_providers.vault.credentials import Credentials
+from bridge_providers.vault.identity import Identity
+from bridge_providers.vault.kv import Engine
+from bridge_providers.vault.paths import Place
+
+if TYPE_CHECKING:
+    import hvac
+
+    from bridge_providers.vault import Vault
+    from bridge_providers.vault.client import Connection
+
+UNVERIFIED: Final = Problem(
+    "",
+    "VAULT_SKIP_VERIFY is set: whoever answers at the server's address gets the token and gives the values",
+    "unset it, and name the server's authority with ca_cert or VAULT_CACERT",
+    warning=True,
+)
+CLOSING: Final = 1.5  # seconds for the requests that revoke tokens
+
+
+class VaultSession:
+    """Reads and writes documents, logged in once. `retries` and `timeout` are what Vault's own variables say."""
+
+    def __init__(self, options: "Vault", context: Context) -> None:
+        self._options: Final = options
+        self._context: Final = context
+        self.retries: Final = settings.retries(context.environ)
+        self.timeout: Final = settings.timeout(context.environ)
+        self._lock: Final = threading.Lock()
+        self._connection: Connection | None = None
+        self._identity: Identity | None = None
+        self._warnings: tuple[Problem, ...] = ()
+        self._engines: dict[str, Engine] = {}
+
+    def read(self, path: str, revision: str | None = None) -> Document:
+        """Return a document: its latest version, or the one with this number."""
+        version = paths.version_of(revision)
+        place = paths.split(path, self._options.mount)
+        engine = self._engine(place)
+        place = _within(place, engine)
+        if engine.version == 1 and version is not None:
+            raise ProviderError("a KV engine of version 1 keeps no revisions", hint="leave the @ and the number out")
+        return self._get(engine, place, version)
+
+    def write(self, path: str, document: Document, *, expect: Revision | None) -> Revision:
+        """Replace a document where `expect` is its latest version (None: where it has none), and read it back."""
+        place = paths.split(path, self._options.mount)
+        engine = self._engine(place)
+        place = _within(place, engine)
+        if engine.version == 1:
+            raise ProviderError("a KV engine of version 1 is not written: it has no check-and-set")
+        content = _only_mapping(document)
+        reply = self._put(engine, place, content, expect)
+        if kv.is_conflict(reply):
+            raise Conflict("it was changed meanwhile", hint="read it again, then decide")
+        if not reply.is_ok:
+            raise self._named(answers.failure(reply))
+        written = kv.revision_of(answers.part(reply.body, "data"))
+        found = self._get(engine, place, int(written.id))
+        if not kv.same(_only_mapping(found), content):
+            raise ProviderError(f"version {written.id} was written, but reads differently", hint="look at it in Vault")
+        return written
+
+    def close(self) -> None:
+        """Revoke the tokens that this session was issued."""
+        # Without the lock: a read may hold it, stuck.
+        identity, connection = self._identity, self._connection
+        if identity is not None and connection is not None:
+            connection.allow(CLOSING)
+            identity.close()
+            connection.close()
+
+    def _get(self, engine: Engine, place: Place, version: int | None) -> Document:
+        reply = self._ask(lambda client: kv.get(client, engine, place.path, version))
+        lease = kv.lease_of(reply)
+        if lease:
+            self._ask(lambda client: client.sys.revoke_lease(lease))
+            what = "it is no document but a credential with a lease, which was revoked at once"
+            raise ProviderError(what, hint="only KV engines are read")
+        try:
+            return kv.document(reply, engine, version, self._warnings)
+        except Denied as error:
+            denied = error
+        raise self._named(denied)
+
+    def _put(self, engine: Engine, place: Place, content: Mapping[str, Node], expect: Revision | None) -> Reply:
+        def put(expected: int) -> Reply:
+            return self._ask(lambda client: kv.put(client, engine, place.path, content, expected))
+
+        if expect is not None:
+            return put(paths.version_of(expect.id) or 0)
+        reply = put(0)
+        if not kv.is_conflict(reply):
+            return reply
+        # A document whose latest version is deleted does not exist for its readers, but counts for check-and-set.
+        found = self._ask(lambda client: kv.get(client, engine, place.path, None))
+        latest = answers.text(found.body, "data", "metadata", "version")
+        return put(int(latest)) if found.status == 404 and latest else reply
+
+    def _named(self, error: Exception) -> Exception:
+        """Add to a refusal who was refused."""
+        if not isinstance(error, Denied) or self._identity is None:
+            return error
+        problem = error.problems[0]
+        return Denied(f"{problem.what}, as {self._identity.who}", hint=problem.hint)
+
+    def _ask(self, ask: "Callable[[hvac.Client], Reply]") -> Reply:
+        """Send a request, and once more after a new login where the token is refused."""
+        identity = self._start()
+        client = identity.client()
+        reply = ask(client)
+        if reply.status in {401, 403}:
+            other = identity.after_refusal(client)
+            return reply if other is None else ask(other)
+        return reply
+
+    def _start(self) -> Identity:
+        """Load hvac and the settings, when first needed."""
+        with self._lock:
+            if self._identity is None:
+                from bridge_providers.vault.client import Connection  # noqa: PLC0415 # hvac takes 0.2 s
+
+                found = settings.load(self._options, self._context)
+                self._connection = Connection(found, self._context.deadline)
+                self._warnings = () if found.verify else (UNVERIFIED,)
+                self._identity = Identity(
+                    self._connection,
+                    methods.parse(self._options.auth),
+                    Credentials(self._context, has_certificate=found.client_cert is not None),
+                    namespace=found.namespace,
+                    auth_namespace=found.auth_namespace,
+                )
+            return self._identity
+
+    def _engine(self, place: Place) -> Engine:
+        """Return the engine of a document: from the section where that is safe, else from the server, once for each."""
+        version = self._options.kv_version
+        # Below data/ no other kind of engine issues anything, so version 2 needs no look at the kind.
+        if place.mount and version == 2:
+            return Engine(place.mount, 2)
+        path = f"{place.mount}/" if place.mount else place.path
+        identity = self._start()
+        identity.client()
+        with self._lock:
+            known = next((one for mount, one in self._engines.items() if path.startswith(f"{mount}/")), None)
+            if known is None:
+                known = kv.engine_of(kv.ask_mount(identity.client(), path.rstrip("/")))
+                if known is not None:
+                    known = Engine(known.mount, version or known.version)
+                    self._engines[known.mount] = known
+        # A token that may not ask will be told by the read itself why.
+        return known or Engine(place.mount or place.path.partition("/")[0], version or 2)
+
+
+def _within(place: Place, engine: Engine) -> Place:
+    """Return where a document is within its engine."""
+    if place.mount != engine.mount:
+        whole = f"{place.mount}/{place.path}" if place.mount else place.path
+        place = Place(engine.mount, whole.removeprefix(f"{engine.mount}/"), in_full=True)
+    if engine.version == 2:
+        place = place._replace(path=paths.without_infix(place))
+    if not place.path:
+        raise NotFound("the path names a mount alone")
+    return place
+
+
+def _only_mapping(document: Document) -> Mapping[str, Node]:
+    if isinstance(document.content, tuple) and len(document.content) == 1:
+        return document.content[0]
+    raise ProviderError("only a document that is one mapping can be written")

@@ -1,0 +1,200 @@
+"""Documents of both engine versions on the real Vault: what is read, and what missing means."""
+
+from pathlib import Path
+
+import pytest
+
+from bridge.provider import Kind, NotFound, ProviderError, Revision
+from bridge.sources.fields import decoded, pick
+from tests.providers.vault.desk import Desk
+from tests.providers.vault.wire import Wire
+from tests.servers.vault import DevVault
+
+EXACT = b'{"big":12345678901234567890,"price":1.10,"power":1e5,"zero":-0.0,"yes":true,"none":null,"text":"CANARY<>&"}'
+
+
+def test_version_2_gives_the_fields_and_the_version(desk: Desk, dev_vault: DevVault, mount: str) -> None:
+    dev_vault.put("app", {"A": "CANARY-a", "B": ""}, mount)
+    document = desk.read("app")
+    assert desk.texts("app") == {"A": "CANARY-a", "B": ""}
+    assert document.revision.id == "1"
+    assert document.warnings == ()
+
+
+def test_version_1_gives_every_numbers_text_as_it_was_written(desk: Desk, dev_vault: DevVault, mount_1: str) -> None:
+    dev_vault.do("POST", f"{mount_1}/app", EXACT)
+    assert desk.values("app", mount=mount_1) == {
+        "big": ("number", b"12345678901234567890"),
+        "price": ("number", b"1.10"),
+        "power": ("number", b"1e5"),
+        "zero": ("number", b"-0.0"),
+        "yes": ("boolean", b"true"),
+        "none": ("null", b""),
+        "text": ("text", b"CANARY<>&"),
+    }
+    assert desk.read("app", mount=mount_1).revision == Revision("unversioned")
+
+
+def test_version_2_itself_rounds_numbers_and_bridge_says_so(desk: Desk, dev_vault: DevVault, mount: str) -> None:
+    dev_vault.put("app", b'{"data":{"big":12345678901234567890,"in":{"e":[1e5]},"ok":123456789012345}}', mount)
+    assert desk.values("app") == {
+        "big": ("number", b"12345678901234567000"),
+        "in": {"e": [("number", b"100000")]},
+        "ok": ("number", b"123456789012345"),
+    }
+    (warning,) = desk.read("app").warnings
+    assert warning.warning
+    assert str(warning) == (
+        "field big holds a number with more digits than Vault's KV version 2 keeps; it may be rounded"
+    )
+
+
+def test_fields_are_picked_whole_nested_and_literal(desk: Desk, dev_vault: DevVault, mount: str) -> None:
+    dev_vault.put("app", {"a.b": "literal", "a": {"b": "nested", "c": [1, "x<&>"]}, "bin": "AAH/"}, mount)
+    document = desk.read("app")
+    found = {field: pick(document, field).reveal() for field in ("a.b", "a.c", "a")}
+    assert found == {"a.b": b"literal", "a.c": b'[1,"x<&>"]', "a": b'{"b":"nested","c":[1,"x<&>"]}'}
+    assert decoded(pick(document, "bin")).reveal() == b"\0\x01\xff"
+    assert pick(document, None).kind is Kind.TEXT
+
+
+def test_a_revision_is_a_version_and_the_order_is_the_time(desk: Desk, dev_vault: DevVault, mount: str) -> None:
+    for text in ("first", "second"):
+        dev_vault.put("app", {"A": text}, mount)
+    assert desk.texts("app", "1") == {"A": "first"}
+    assert desk.texts("app") == {"A": "second"}
+    first, second = desk.read("app", "1").revision, desk.read("app").revision
+    assert (first.id, second.id) == ("1", "2")
+    assert first.order < second.order
+
+
+def test_a_document_that_begins_again_at_version_1_is_newer(desk: Desk, dev_vault: DevVault, mount: str) -> None:
+    for text in ("a", "b", "c"):
+        dev_vault.put("app", {"A": text}, mount)
+    before = desk.read("app").revision
+    dev_vault.do("DELETE", f"{mount}/metadata/app")
+    dev_vault.put("app", {"A": "again"}, mount)
+    after = desk.read("app").revision
+    assert (before.id, after.id) == ("3", "1")
+    assert after.order > before.order
+
+
+def test_an_empty_document_is_there_and_has_no_fields(desk: Desk, dev_vault: DevVault, mount: str) -> None:
+    dev_vault.put("app", {}, mount)
+    assert desk.values("app") == {}
+
+
+def test_what_is_not_there_is_not_found(desk: Desk, dev_vault: DevVault, mount: str, mount_1: str) -> None:
+    dev_vault.put("app", {"A": "CANARY"}, mount)
+    assert desk.refusal(NotFound, "absent") == "no such document"
+    assert desk.refusal(NotFound, "app", "7") == "there is no version 7 of it, or no such document at all"
+    assert desk.refusal(NotFound, "absent", mount=mount_1) == "no such document"
+
+
+def test_a_soft_deleted_version_is_missing_and_not_empty(desk: Desk, dev_vault: DevVault, mount: str) -> None:
+    dev_vault.put("app", {"A": "CANARY"}, mount)
+    dev_vault.put("app", {"A": "CANARY"}, mount)
+    dev_vault.do("DELETE", f"{mount}/data/app")
+    for revision in (None, "2"):
+        assert desk.refusal(NotFound, "app", revision).startswith("version 2 was deleted at 20")
+    assert desk.texts("app", "1") == {"A": "CANARY"}
+
+
+def test_a_destroyed_version_is_missing(desk: Desk, dev_vault: DevVault, mount: str) -> None:
+    dev_vault.put("app", {"A": "CANARY"}, mount)
+    dev_vault.do("PUT", f"{mount}/destroy/app", {"versions": [1]})
+    assert desk.refusal(NotFound) == "version 1 is destroyed"
+
+
+def test_a_version_that_will_be_deleted_later_is_still_there(desk: Desk, dev_vault: DevVault, mount: str) -> None:
+    dev_vault.do("POST", f"{mount}/metadata/app", {"delete_version_after": "3h"})
+    dev_vault.put("app", {"A": "CANARY"}, mount)
+    assert desk.texts("app") == {"A": "CANARY"}
+
+
+@pytest.mark.parametrize("revision", ["0", "-1", "latest", "1.0", "01", " 1", "9" * 19, "\u0661"])
+def test_a_revision_that_is_no_version_is_refused_before_any_request(desk: Desk, relay: Wire, revision: str) -> None:
+    assert desk.refusal(ProviderError, "app", revision) == "the revision is not a version number"
+    assert relay.requests == []
+
+
+def test_version_1_has_no_revisions(desk: Desk, mount_1: str) -> None:
+    message = "a KV engine of version 1 keeps no revisions"
+    assert desk.refusal(ProviderError, "app", "1", mount=mount_1) == message
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        ("../../sys/health", "the path has a part that is . or .."),
+        ("a/../b", "the path has a part that is . or .."),
+        ("a/./b", "the path has a part that is . or .."),
+        ("/a", "the path has an empty part: no slash at an end, no two in a row"),
+        ("a//b", "the path has an empty part: no slash at an end, no two in a row"),
+        ("a/", "the path has an empty part: no slash at an end, no two in a row"),
+        ("a\nb", "the path has a control character"),
+    ],
+)
+def test_a_path_that_would_lead_elsewhere_is_refused_before_any_request(
+    desk: Desk, relay: Wire, tmp_path: Path, path: str, problem: str
+) -> None:
+    assert desk.refusal(ProviderError, path) == problem
+    assert relay.requests == []
+
+
+@pytest.mark.parametrize("name", ["a b", "a?b", "a%2e%2e", "é", "a&b=c", "x+y", "...", "data/app", "a/data/b"])
+def test_any_other_path_is_that_very_document(desk: Desk, dev_vault: DevVault, mount: str, name: str) -> None:
+    with desk.session() as session:
+        from tests.providers.vault.test_writing import written  # noqa: PLC0415 - the writer quotes by itself
+
+        written(session, name, {"A": name})
+    assert desk.texts(name) == {"A": name}
+    listed = dev_vault.do("LIST", f"{mount}/metadata/")["data"]["keys"]
+    assert listed == [name if "/" not in name else f"{name.partition('/')[0]}/"]
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_mount_with_slashes_and_every_form_of_a_path(desk: Desk, dev_vault: DevVault, version: int) -> None:
+    mount = f"deep-{version}/kv/x"
+    dev_vault.mount(mount, version)
+    infix = "data/" if version == 2 else ""
+    body = {"A": "CANARY"}
+    dev_vault.do("POST", f"{mount}/{infix}test", {"data": body} if version == 2 else body)
+    forms = ["test", f"{mount}/test", *([f"{mount}/data/test"] if version == 2 else [])]
+    for form in forms:
+        assert desk.texts(form, mount=mount) == body
+        assert desk.texts(form, mount=mount, kv_version=version) == body
+    for form in forms[1:]:
+        assert desk.texts(form, mount=None) == body
+    dev_vault.do("DELETE", f"sys/mounts/{mount}")
+
+
+def test_a_section_without_mount_needs_one_in_the_path(desk: Desk) -> None:
+    assert desk.refusal(ProviderError, "app", mount=None) == "the path names a mount alone"
+
+
+def test_a_mount_that_is_not_there_is_not_found(desk: Desk) -> None:
+    assert desk.refusal(NotFound, mount="nowhere") == "no engine of that kind is mounted at nowhere"
+
+
+def test_the_wrong_version_in_the_section_is_told(desk: Desk, dev_vault: DevVault, mount: str) -> None:
+    dev_vault.put("app", {"A": "CANARY"}, mount)
+    with desk.session(kv_version=1) as session, pytest.raises(NotFound) as caught:
+        session.read("app")
+    assert str(caught.value) == "no such document"
+    assert caught.value.problems[0].hint.startswith(f"{mount} may be an engine of the other version")
+
+
+def test_each_path_is_one_request_and_the_engine_is_asked_once(
+    desk: Desk, relay: Wire, dev_vault: DevVault, mount: str
+) -> None:
+    for name in "abc":
+        dev_vault.put(name, {"A": name}, mount)
+    with desk.session() as session:
+        for name in "abc":
+            session.read(name)
+    assert relay.asked() == [f"GET sys/internal/ui/mounts/{mount}", *(f"GET {mount}/data/{name}" for name in "abc")]
+    relay.requests.clear()
+    with desk.session(kv_version=2) as session:
+        session.read("a")
+    assert relay.asked() == [f"GET {mount}/data/a"]

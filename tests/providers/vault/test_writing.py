@@ -1,0 +1,94 @@
+"""Writing whole documents with check-and-set."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from bridge.provider import Conflict, Denied, Document, Kind, ProviderError, Revision, SecretValue, Writer
+from bridge_providers.vault.session import VaultSession
+from tests.providers.vault.desk import Desk, told, tree
+from tests.providers.vault.wire import Answer, Wire, document, errors
+from tests.servers.vault import DevVault
+
+
+def written(session: VaultSession, path: str, values: Mapping[str, str], expect: Revision | None = None) -> Revision:
+    return session.write(path, Document((tree(values),), Revision("ignored")), expect=expect)
+
+
+def test_a_session_is_a_writer(desk: Desk) -> None:
+    with desk.session() as session:
+        assert isinstance(session, Writer)
+
+
+def test_a_new_document_then_a_next_version(desk: Desk) -> None:
+    with desk.session() as session:
+        first = written(session, "app", {"A": "CANARY-1", "B": "é<&>"})
+        second = written(session, "app", {"A": "CANARY-2"}, first)
+        assert session.read("app").revision == second
+    assert (first.id, second.id) == ("1", "2")
+    assert desk.texts("app") == {"A": "CANARY-2"}
+    assert desk.texts("app", "1") == {"A": "CANARY-1", "B": "é<&>"}
+
+
+def test_a_document_that_somebody_changed_meanwhile_is_a_conflict(desk: Desk, dev_vault: DevVault, mount: str) -> None:
+    with desk.session() as session:
+        first = written(session, "app", {"A": "CANARY"})
+        dev_vault.put("app", {"A": "theirs"}, mount)
+        assert told(Conflict, lambda: written(session, "app", {"A": "CANARY"}, first)) == "it was changed meanwhile"
+        assert told(Conflict, lambda: written(session, "app", {"A": "CANARY"})) == "it was changed meanwhile"
+    assert desk.texts("app") == {"A": "theirs"}
+
+
+@pytest.mark.parametrize("gone", ["delete", "destroy"])
+def test_a_document_whose_latest_version_is_gone_can_be_written(
+    desk: Desk, dev_vault: DevVault, mount: str, gone: str
+) -> None:
+    dev_vault.put("app", {"A": "old"}, mount)
+    dev_vault.do("POST", f"{mount}/{gone}/app", {"versions": [1]})
+    with desk.session() as session:
+        assert written(session, "app", {"A": "CANARY"}).id == "2"
+
+
+def test_numbers_keep_their_text_or_are_refused(desk: Desk, relay: Wire) -> None:
+    def number(text: str) -> Document:
+        return Document(({"N": [SecretValue(text.encode(), Kind.NUMBER)]},), Revision("x"))
+
+    with desk.session() as session:
+        session.write("app", number("1.5"), expect=None)
+        relay.requests.clear()
+        for text in ("12345678901234567890", "1.10", "1e5"):
+            message = "field N holds a number that Vault's KV version 2 would not keep as it is written"
+            assert told(ProviderError, lambda text=text: session.write("b", number(text), expect=None)) == message
+        assert relay.requests == []
+    assert desk.values("app") == {"N": [("number", b"1.5")]}
+
+
+def test_bytes_that_are_no_text_are_refused(desk: Desk) -> None:
+    content = Document(({"B": SecretValue(b"CANARY\xff", Kind.BYTES)},), Revision("x"))
+    with desk.session() as session:
+        message = told(ProviderError, lambda: session.write("app", content, expect=None))
+    assert message == "a value is not text, and Vault keeps only text"
+
+
+def test_version_1_is_not_written(desk: Desk, mount_1: str) -> None:
+    with desk.session(mount=mount_1) as session:
+        message = told(ProviderError, lambda: written(session, "app", {"A": "CANARY"}))
+    assert message == "a KV engine of version 1 is not written: it has no check-and-set"
+
+
+def test_what_reads_back_differently_is_told(fake: Wire, fake_desk: Desk) -> None:
+    fake.answer = lambda request: (
+        document({"A": "CANARY-other"}, 4)
+        if request.method == "GET"
+        else Answer(body={"data": {"version": 4, "created_time": "2026-11-23T10:00:00Z"}})
+    )
+    with fake_desk.session() as session:
+        message = told(ProviderError, lambda: written(session, "app", {"A": "CANARY"}))
+    assert message == "version 4 was written, but reads differently"
+
+
+def test_a_refused_write_says_who_was_refused(fake: Wire, fake_desk: Desk) -> None:
+    fake.answer = lambda _: errors(403, "1 error occurred:\n\t* permission denied\n\n")
+    with fake_desk.session() as session:
+        message = told(Denied, lambda: written(session, "app", {"A": "CANARY"}))
+    assert message == "the server refuses: permission denied, as token"
