@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from bridge.errors import Problem
-from bridge.objects import Field, ObjectId
+from bridge.objects import LAST_APPLIED, Field, ObjectId
 from bridge.plan.baseline import Now, falling_back, shrinking
 from bridge.plan.diff import diff, obstacles, overwritten_by_apply
 from bridge.plan.limits import over_limits
@@ -96,9 +96,9 @@ def _warnings(changes: Sequence[Change], memory: Memory, manager: str) -> Iterat
         if overwritten_by_apply(change):
             what = "`kubectl apply` overwrites what bridge writes; your build still holds this object's keys"
             yield Problem(str(change.id), what, "take the object's data out of the build")
-        if change.live and change.live.last_applied:
+        if change.id.kind == "Secret" and change.live and change.live.last_applied:
             what = "its last-applied annotation may hold secret values in clear"
-            yield Problem(str(change.id), what, "`bridge adopt` removes it")
+            yield Problem(str(change.id), what, f"remove the annotation {LAST_APPLIED}")
         yield from _abandoned(change, memory.objects.get(change.id), manager)
 
 

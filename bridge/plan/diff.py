@@ -6,7 +6,7 @@ from bridge.errors import Problem
 from bridge.objects import Desired, Field, Live, Manager, Origin
 from bridge.plan.memory import ObjectMemory
 from bridge.plan.model import Action, Change, FieldChange, What
-from bridge.plan.ownership import CLIENT_SIDE_APPLY, MANAGED_BY, Claim, claim, others
+from bridge.plan.ownership import CLIENT_SIDE_APPLY, MANAGED_BY, TAKE_OVER, Claim, claim, others
 
 
 def diff(desired: Desired, live: Live | None, memory: ObjectMemory | None, manager: str) -> Change:
@@ -76,7 +76,7 @@ def obstacles(change: Change, memory: ObjectMemory | None, manager: str) -> Iter
         return
     others_tool = live.labels.get(MANAGED_BY)
     if others_tool and MANAGED_BY not in desired.labels and not (memory and memory.uid == live.uid):
-        yield Problem(where, f"is managed by {others_tool}, says its label", "take it over with `bridge adopt`")
+        yield Problem(where, f"is managed by {others_tool}, says its label", TAKE_OVER)
         return
     if live.terminating:
         yield Problem(where, "is being deleted", "see which finalizer holds it, and run again when it is gone")
@@ -107,7 +107,7 @@ def _claimed(one: FieldChange, live: Live, memory: ObjectMemory | None, manager:
         rival = next(rival.name for rival in one.by if rival.name.startswith("bridge/"))
         yield Problem(name, f"is written by another environment of bridge, {rival}", "let one of the two write it")
     elif verdict is Claim.FOREIGN:
-        yield Problem(name, f"belongs to {_names(one.by)}", "take it over with `bridge adopt`")
+        yield Problem(name, f"belongs to {_names(one.by)}", TAKE_OVER)
 
 
 def _misplaced(one: FieldChange, desired: Desired, live: Live, manager: str, where: str) -> Iterator[Problem]:

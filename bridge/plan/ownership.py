@@ -10,6 +10,10 @@ CLIENT_SIDE_APPLY = "kubectl-client-side-apply"
 MANAGED_BY = "app.kubernetes.io/managed-by"  # https://kubernetes.io/docs/reference/labels-annotations-taints/
 
 
+# The command is still to come; a hint must not name what does not run.
+TAKE_OVER = "`bridge adopt` will take it over in a later version; until then, let its manager go of it"
+
+
 class Claim(enum.Enum):
     """How a field that bridge wants stands with the managers of the live object."""
 

@@ -86,7 +86,7 @@ def status_text(data: dict[str, Any]) -> str:
             row["reference"],
             row["revision"],
             row["written"] or "-",
-            "guarded" if row["ordered"] else "none: an older revision is not noticed",
+            "known" if row["ordered"] else "none",
             ", ".join(row["unused"]) or "-",
         )
         for row in data["sources"]

@@ -32,7 +32,7 @@ def test_the_table_of_variables(offline_desk: Desk) -> None:
         "CACHE_ENABLED  ConfigMap/front-config  CACHE_ENABLED  base/configmap.yml  in sync  THEN",
         "",
         "SOURCE  REVISION  WRITTEN LAST  ORDER  UNUSED FIELDS",
-        "plain:values.json  1  1  none: an older revision is not noticed  LEFT_OVER",
+        "plain:values.json  1  1  none  LEFT_OVER",
     ]
 
 

@@ -351,3 +351,19 @@ def test_a_value_made_of_several_variables_tells_all_its_places(desk: Desk) -> N
     desk.write("base/secrets.yml", SECRETS + '  DATABASE: "${DB_USER:-app}:${DB_PASSWORD}"\n')
     plan = desk.run("plan", "staging")
     assert "    + DATABASE          new  from base/secrets.yml and plain:values.json" in plan.out.splitlines()
+
+
+def test_what_kubectl_apply_overwrites_is_told_and_taken_back(desk: Desk) -> None:
+    desk.run("sync", "staging")
+    annotation = {"kubectl.kubernetes.io/last-applied-configuration": '{"stringData":{"OPENAI_API_KEY":"CANARY-old"}}'}
+    desk.canaries.add("CANARY-old")
+    desk.target.patch(SECRET, "agent-secrets", {"metadata": {"annotations": annotation}}, "kubectl-client-side-apply")
+    desk.target.edit(SECRET, "agent-secrets", "kubectl-client-side-apply", OPENAI_API_KEY="${OPENAI_API_KEY}")
+    result = desk.run("sync", "staging")
+    assert result.status == 0
+    assert [line for line in result.lines if "warning" in line] == [
+        "bridge: warning: Secret/agent-secrets: `kubectl apply` overwrites what bridge writes; "
+        "your build still holds this object's keys",
+        "bridge: warning: Secret/agent-secrets: its last-applied annotation may hold secret values in clear",
+    ]
+    assert desk.target.data(SECRET, "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
