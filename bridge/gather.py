@@ -29,28 +29,29 @@ class Run:
 
 @dataclass(frozen=True, eq=False)
 class Files:
-    """What an environment's own files say."""
+    """What an environment's own files say; None for what is wrong, and only the providers that could be built."""
 
-    layer: EnvLayer
-    namespace: str
-    templates: tuple[TemplateObject, ...]
+    layer: EnvLayer | None
+    namespace: str | None
+    templates: tuple[TemplateObject, ...] | None
     providers: Mapping[str, Provider]
 
 
-def load_files(environment: Environment, run: Run) -> Files:
-    """Read the env file and the templates, build the providers; raises one error with all that is wrong."""
-    errors: list[BridgeError] = []
-    layer = _attempt(lambda: load_env_layer(environment, run.environ), errors) or EnvLayer("", {})
-    _attempt(lambda: check_k8_env(environment, layer.values or {}, layer.shown), errors)
-    namespace = _attempt(lambda: namespace_of(environment, layer), errors)
-    templates = _attempt(lambda: load_templates(environment, namespace), errors) or ()
-    providers = _attempt(lambda: build_providers(environment, referenced(environment)), errors) or {}
-    if namespace and not errors:
+def read_files(environment: Environment, run: Run, errors: list[BridgeError]) -> Files:
+    """Read the env file and the templates, build the providers; all that is wrong is added to `errors`."""
+    layer = _attempt(lambda: load_env_layer(environment, run.environ), errors)
+    namespace = _namespace(environment, layer, errors) if layer else environment.namespace
+    templates = _attempt(lambda: load_templates(environment, namespace), errors)
+    providers = build_providers(environment, referenced(environment), errors)
+    if namespace and templates:
         meetings = tuple(meeting_environments(environment, namespace, templates, run.environ))
         errors += [ConfigError(*meetings)] if meetings else []
-    if errors or not namespace:
-        raise combine(errors)
     return Files(layer, namespace, templates, providers)
+
+
+def _namespace(environment: Environment, layer: EnvLayer, errors: list[BridgeError]) -> str | None:
+    _attempt(lambda: check_k8_env(environment, layer.values or {}, layer.shown), errors)
+    return _attempt(lambda: namespace_of(environment, layer), errors)
 
 
 def _attempt(step: Callable[[], Result], errors: list[BridgeError]) -> Result | None:
@@ -72,7 +73,14 @@ class Wanted:
 
 def gather(environment: Environment, run: Run) -> Wanted:
     """Read the files, then all sources; raises one error that holds everything that is wrong with them."""
-    files = load_files(environment, run)
+    errors: list[BridgeError] = []
+    files = read_files(environment, run, errors)
+    if errors:
+        raise combine(errors)
+    # What could be missing of them is among the errors.
+    assert files.layer is not None
+    assert files.namespace is not None
+    assert files.templates is not None
     context = Context(environment.base, run.environ, run.deadline)
     documents = read_documents(files.providers, environment.references, context)
     resolution = resolve(environment, files.namespace, files.templates, documents, files.layer)

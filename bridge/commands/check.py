@@ -3,34 +3,36 @@
 import argparse
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from bridge.commands.arguments import environment_of, run_of
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference
 from bridge.errors import BridgeError, Problem, Refusal, combine
-from bridge.gather import Files, load_files
+from bridge.gather import Files, read_files
+from bridge.plan.limits import lacking_keys
 from bridge.provider import Context
 from bridge.report.data import SCHEMA, problems
 from bridge.report.table import table
 from bridge.report.talk import printable, say
 from bridge.report.write import write_json
 from bridge.sources.infrastructure import Setting, infrastructure, missing
-from bridge.sources.offline import known_names, source_problems, stand_ins
+from bridge.sources.offline import secret_names, stand_in_layer, stand_ins, survey
 from bridge.sources.resolve import resolve
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the infrastructure variables; what is wrong goes to stderr, all at once."""
     environment, run_ = environment_of(args), run_of(args)
-    files = load_files(environment, run_)
-    context = Context(environment.base, run_.environ, run_.deadline)
-    told = tuple(source_problems(environment, files.providers, context))
-    broken = tuple(one for one in told if not one.warning)
-    names = {} if broken else known_names(environment, files.providers, context)
-    settings = [] if broken else list(infrastructure(environment, names, files.layer))
-    errors = [Refusal(*broken)] if broken else list(_errors(environment, files, names, settings))
+    errors: list[BridgeError] = []
+    files = read_files(environment, run_, errors)
+    names, told = survey(environment, files.providers, Context(environment.base, run_.environ, run_.deadline))
+    secrets = None if files.templates is None else secret_names(files.templates)
+    settings = list(infrastructure(environment, names, files.layer, secrets))
+    errors += [Refusal(one) for one in told if not one.warning]
+    errors += _errors(environment, files, names, settings)
     error = combine(errors) if errors else None
-    warnings = (*(one for one in told if one.warning), *_unknown(names))
+    warnings = tuple(one for one in told if one.warning)
     _report(args, environment, settings, warnings, error)
     say("warning", warnings)
     say("error", error.problems if error else ())
@@ -43,21 +45,22 @@ def _errors(
     names: Mapping[Reference, frozenset[str] | None],
     settings: list[Setting],
 ) -> Iterator[BridgeError]:
-    """Resolve the layers with stand-ins for the values: what is missing shows without them."""
+    """Find what is missing: stand-ins for the values show it, and for an env file that is wrong."""
     absent = missing(environment, settings, files.layer)
     if absent:
         yield absent
+    if files.templates is None:
+        return
+    layer = files.layer or stand_in_layer(files.templates)
+    judged = environment if files.layer else replace(environment, secrets_from="any")
     documents = stand_ins(environment, files.templates, names)
     try:
-        resolve(environment, files.namespace, files.templates, documents, files.layer)
+        resolve(judged, files.namespace or "", files.templates, documents, layer)
     except BridgeError as error:
         yield error
-
-
-def _unknown(names: Mapping[Reference, frozenset[str] | None]) -> Iterator[Problem]:
-    for reference, known in names.items():
-        if known is None:
-            yield Problem(str(reference), "its fields are not known without reading it", "`bridge plan` reads it")
+    lacking = [problem for one in files.templates for problem in lacking_keys(one.id, one.type, one.keys)]
+    if lacking:
+        yield Refusal(*lacking)
 
 
 def _report(

@@ -11,6 +11,8 @@ from bridge.errors import Problem
 from bridge.provider import Document, Node
 from bridge.secret import Kind, SecretValue
 
+DEPTH: Final = 256
+"""Levels of nesting that one value may have; far from what Python's recursion can bear."""
 MANIFEST_KEYS: Final = frozenset({"apiVersion", "kind", "metadata"})
 
 
@@ -78,21 +80,28 @@ def _find(node: Node, field: str) -> Node | None:
 
 
 def as_value(node: Node) -> SecretValue:
-    """Make one value of a node; FieldError for null."""
-    if not isinstance(node, SecretValue):
-        return SecretValue.of(_json(node))
-    if node.kind is Kind.NULL:
-        raise FieldError("is null")
-    return node
+    """Make one value of a node; FieldError for null, and for what cannot be written as JSON."""
+    if isinstance(node, SecretValue):
+        if node.kind is Kind.NULL:
+            raise FieldError("is null")
+        return node
+    text = _json(node, DEPTH)
+    try:
+        return SecretValue.of(text)
+    except ValueError:
+        pass  # raised below, although this one holds no text
+    raise FieldError("has a key that is not valid Unicode")
 
 
-def _json(node: Node) -> str:
+def _json(node: Node, depth: int) -> str:
     """Write compact JSON, numbers with their literal text, and keys in the document's order."""
     if isinstance(node, SecretValue):
         return _json_leaf(node)
+    if not depth:
+        raise FieldError(f"is nested deeper than {DEPTH} levels")
     if isinstance(node, Mapping):
-        return "{" + ",".join(f"{_quoted(key)}:{_json(child)}" for key, child in node.items()) + "}"
-    return "[" + ",".join(_json(child) for child in node) + "]"
+        return "{" + ",".join(f"{_quoted(key)}:{_json(child, depth - 1)}" for key, child in node.items()) + "}"
+    return "[" + ",".join(_json(child, depth - 1) for child in node) + "]"
 
 
 def _json_leaf(leaf: SecretValue) -> str:

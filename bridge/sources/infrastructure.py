@@ -1,6 +1,6 @@
 """Tells of each infrastructure variable that scripts need whether it is set, and where; without a network."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from bridge.config.environment import Environment
@@ -21,17 +21,25 @@ class Setting:
 
 
 def infrastructure(
-    environment: Environment, names: Mapping[Reference, frozenset[str] | None], layer: EnvLayer
+    environment: Environment,
+    names: Mapping[Reference, frozenset[str] | None],
+    layer: EnvLayer | None,
+    secrets: Collection[str] | None,
 ) -> Iterator[Setting]:
-    """Yield every variable that the environment requires."""
+    """Yield every variable that the environment requires.
+
+    `layer` is None where the env file is wrong. `secrets` are the names that are masked whatever the rule;
+    None masks all of them.
+    """
     for name, rule in environment.infrastructure.items():
-        yield _setting(environment, names, layer, name, masked=rule == "secret")
+        masked = rule == "secret" or secrets is None or name in secrets
+        yield _setting(environment, names, layer, name, masked=masked)
 
 
 def _setting(
     environment: Environment,
     names: Mapping[Reference, frozenset[str] | None],
-    layer: EnvLayer,
+    layer: EnvLayer | None,
     name: str,
     *,
     masked: bool,
@@ -41,19 +49,21 @@ def _setting(
     for reference in environment.sources:
         if name in (names[reference] or ()):
             return Setting(name, str(reference), MASK)
-    value = (layer.values or {}).get(name)
-    if value is not None and not value.is_empty():
+    value = (layer.values or {}).get(name) if layer else None
+    if layer and value is not None and not value.is_empty():
         return Setting(name, layer.shown, MASK if masked else value.reveal().decode(errors="replace"))
     unknown = [str(reference) for reference in environment.sources if names[reference] is None]
+    if layer is None:
+        unknown.append("the env file")
     if unknown:
         return Setting(name, f"perhaps {' or '.join(unknown)}", "not known without reading it")
     return Setting(name, None, "")
 
 
-def missing(environment: Environment, settings: list[Setting], layer: EnvLayer) -> ConfigError | None:
+def missing(environment: Environment, settings: list[Setting], layer: EnvLayer | None) -> ConfigError | None:
     """Return an error that names every variable that is set nowhere."""
     looked = [str(reference) for reference in environment.sources]
-    if layer.shown:
+    if layer and layer.shown:
         looked.append(layer.shown + (" (which does not exist)" if layer.values is None else ""))
     problems = [
         Problem(

@@ -1,25 +1,50 @@
 """Checks what can be known of the sources without a key and without a network."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from bridge.config.environment import Environment
 from bridge.config.placeholder import Placeholder
 from bridge.config.reference import Reference
 from bridge.config.template import TemplateObject
-from bridge.errors import Problem
+from bridge.errors import BridgeError, Problem
 from bridge.provider import Checker, Context, Document, Node, Provider, Revision
 from bridge.secret import SecretValue
+from bridge.sources.contract import failed
+from bridge.sources.env_layer import EnvLayer
 from bridge.sources.fields import located
 
 STAND_IN = SecretValue(b"c3RhbmQtaW4=")  # valid base64, for variables that are decoded
 
 
-def source_problems(environment: Environment, providers: Mapping[str, Provider], context: Context) -> Iterator[Problem]:
-    """Yield what the providers can tell of their documents without opening them."""
+def survey(
+    environment: Environment, providers: Mapping[str, Provider], context: Context
+) -> tuple[Mapping[Reference, frozenset[str] | None], tuple[Problem, ...]]:
+    """Ask the providers what they can tell of every document without opening it: its field names, what is wrong.
+
+    The names are None where they cannot be told; so they are for a provider that could not be built.
+    """
+    names: dict[Reference, frozenset[str] | None] = {}
+    problems: list[Problem] = []
     for reference in documents(environment):
-        provider = providers[reference.provider]
-        if isinstance(provider, Checker):
-            yield from (located(reference, one) for one in provider.check(reference.path, context))
+        provider = providers.get(reference.provider)
+        names[reference], found = _ask(provider, reference, context) if provider else (None, [])
+        if provider and names[reference] is None and all(one.warning for one in found):
+            what = "its fields are not known without reading it"
+            found.append(Problem(str(reference), what, "`bridge plan` reads it", warning=True))
+        problems += found
+    return names, tuple(dict.fromkeys(problems))
+
+
+def _ask(provider: Provider, reference: Reference, context: Context) -> tuple[frozenset[str] | None, list[Problem]]:
+    if not isinstance(provider, Checker):
+        return None, []
+    try:
+        found = [located(reference, one) for one in provider.check(reference.path, context)]
+        names = provider.names(reference.path, context)
+        return None if names is None else frozenset(names), found
+    except Exception as error:  # noqa: BLE001 - a provider's bug must not show what it had in hand
+        told = error if isinstance(error, BridgeError) else failed(error)
+    return None, [located(reference, one) for one in told.problems]
 
 
 def documents(environment: Environment) -> tuple[Reference, ...]:
@@ -27,15 +52,21 @@ def documents(environment: Environment) -> tuple[Reference, ...]:
     return tuple(dict.fromkeys(reference.document for reference in environment.references))
 
 
-def known_names(
-    environment: Environment, providers: Mapping[str, Provider], context: Context
-) -> Mapping[Reference, frozenset[str] | None]:
-    """Return the field names of each document, None where they cannot be told."""
-    names: dict[Reference, frozenset[str] | None] = {}
-    for reference in documents(environment):
-        provider = providers[reference.provider]
-        names[reference] = provider.names(reference.path, context) if isinstance(provider, Checker) else None
-    return names
+def asked_names(templates: Iterable[TemplateObject]) -> frozenset[str]:
+    """Return the variables that templates ask for."""
+    parts = [part for one in templates for key in one.keys.values() for part in key.parts]
+    return frozenset(part.name for part in parts if isinstance(part, Placeholder))
+
+
+def secret_names(templates: Iterable[TemplateObject]) -> frozenset[str]:
+    """Return the names that may stand for a secret: a Secret's keys, and the variables in them."""
+    secrets = [one for one in templates if one.id.kind == "Secret"]
+    return asked_names(secrets) | {key for one in secrets for key in one.keys}
+
+
+def stand_in_layer(templates: Iterable[TemplateObject]) -> EnvLayer:
+    """Return an env file that has every name: in place of one that is wrong, so that nothing is missed there."""
+    return EnvLayer("", dict.fromkeys(asked_names(templates), STAND_IN))
 
 
 def stand_ins(
@@ -47,8 +78,7 @@ def stand_ins(
 
     A document whose names are not known stands in with every name that is asked for: nothing is missed there.
     """
-    parts = [part for one in templates for key in one.keys.values() for part in key.parts]
-    asked = {part.name for part in parts if isinstance(part, Placeholder)}
+    asked = asked_names(templates)
     fields: dict[Reference, dict[str, Node]] = {
         reference: dict.fromkeys(asked if known is None else known, STAND_IN) for reference, known in names.items()
     }

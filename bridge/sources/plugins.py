@@ -1,32 +1,32 @@
 """Finds the providers that an environment refers to and builds them from their sections. No I/O, no network."""
 
 import dataclasses
-import difflib
-from collections.abc import Iterable, Mapping
-from importlib.metadata import EntryPoint, entry_points
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, cast
 
 from bridge.config.environment import Environment
-from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
+from bridge.config.names import did_you_mean
+from bridge.errors import BridgeError, ConfigError, Problem, Refusal
 from bridge.provider import OptionError, Provider
+from bridge.sources.contract import REPORT
+from bridge.sources.entry_points import EntryPoint, entry_points
 
 GROUP: Final = "bridge.providers"
 
 
-def build_providers(environment: Environment, names: Iterable[str]) -> Mapping[str, Provider]:
-    """Build the named providers; raises one error that holds every problem of every section."""
+def build_providers(
+    environment: Environment, names: Iterable[str], errors: list[BridgeError]
+) -> Mapping[str, Provider]:
+    """Build the named providers; what is wrong with one is added to `errors`, and it is left out."""
     found: dict[str, list[EntryPoint]] = {}
-    for point in entry_points(group=GROUP):
+    for point in entry_points(GROUP):
         found.setdefault(point.name, []).append(point)
     built: dict[str, Provider] = {}
-    errors: list[BridgeError] = []
     for name in dict.fromkeys(names):
         try:
             built[name] = _build(environment, name, found)
         except BridgeError as error:
             errors.append(error)
-    if errors:
-        raise combine(errors)
     return built
 
 
@@ -41,13 +41,12 @@ def _build(environment: Environment, name: str, found: Mapping[str, list[EntryPo
     kind = str(options.pop("provider", name))
     if kind not in found:
         raise ConfigError(_unknown(environment, name, kind, found))
-    return _construct(_load(found[kind]), options, where)
+    return _checked(kind, _construct(kind, _load(found[kind]), options, where))
 
 
-def _unknown(environment: Environment, name: str, kind: str, found: Iterable[str]) -> Problem:
+def _unknown(environment: Environment, name: str, kind: str, found: Collection[str]) -> Problem:
     where = environment.shown(environment.file)
-    close = difflib.get_close_matches(kind, found, 1)
-    hint = f"did you mean {close[0]}?" if close else f"installed are {', '.join(sorted(found)) or 'none'}"
+    hint = did_you_mean(kind, found) or f"installed are {', '.join(sorted(found)) or 'none'}"
     if kind != name:
         return Problem(f"{where}: providers.{name}.provider", "no such provider is installed", hint)
     return Problem(where, f"unknown provider {name}", hint)
@@ -55,19 +54,21 @@ def _unknown(environment: Environment, name: str, kind: str, found: Iterable[str
 
 def _load(points: list[EntryPoint]) -> type[Provider]:
     if len(points) > 1:
-        owners = ", ".join(sorted(point.dist.name if point.dist else "?" for point in points))
+        owners = ", ".join(sorted(point.package for point in points))
         raise Refusal(Problem(f"provider {points[0].name}", f"is claimed by several packages: {owners}", "remove one"))
     point = points[0]
     try:
-        return cast("type[Provider]", point.load())
+        loaded = point.load()
     except Exception as error:  # noqa: BLE001 - a third party's module may fail in any way when it is imported
-        owner = point.dist.name if point.dist else point.value
         what = f"cannot be loaded ({type(error).__name__})"
-        raise Refusal(Problem(f"provider {point.name}", what, f"reinstall the package {owner}")) from None
+        raise Refusal(Problem(f"provider {point.name}", what, f"reinstall the package {point.package}")) from None
+    if not isinstance(loaded, type) or not dataclasses.is_dataclass(loaded):
+        raise Refusal(Problem(f"provider {point.name}", "is no dataclass", REPORT))
+    return cast("type[Provider]", loaded)
 
 
-def _construct(kind: type[Provider], options: Mapping[str, object], where: str) -> Provider:
-    fields = {field.name: field for field in dataclasses.fields(cast("Any", kind)) if field.init}
+def _construct(kind: str, type_: type[Provider], options: Mapping[str, object], where: str) -> Provider:
+    fields = {field.name: field for field in dataclasses.fields(cast("Any", type_)) if field.init}
     problems = [_unknown_option(name, fields, where) for name in options if name not in fields]
     problems += [
         Problem(f"{where}.{name}", "is required")
@@ -77,11 +78,22 @@ def _construct(kind: type[Provider], options: Mapping[str, object], where: str) 
     if problems:
         raise ConfigError(*problems)
     try:
-        return kind(**options)
+        return type_(**options)
     except OptionError as error:
-        raise ConfigError(Problem(f"{where}.{error.field}", error.what, error.hint)) from None
+        problem = Problem(f"{where}.{error.field}", error.what, error.hint)
+    except Exception as error:  # noqa: BLE001 - a provider's bug; it had the section in hand
+        what = f"the provider {kind} cannot be built ({type(error).__name__})"
+        problem = Problem(where, what, f"look at the section again, or {REPORT}")
+    raise ConfigError(problem)
 
 
-def _unknown_option(name: str, fields: Iterable[str], where: str) -> Problem:
-    close = difflib.get_close_matches(name, fields, 1)
-    return Problem(f"{where}.{name}", "unknown key", f"did you mean {close[0]}?" if close else "")
+def _checked(kind: str, built: object) -> Provider:
+    """Refuse what does not have the contract's parts."""
+    threads: object = getattr(built, "concurrency", None)
+    if isinstance(built, Provider) and isinstance(threads, int) and threads > 0:
+        return built
+    raise Refusal(Problem(f"provider {kind}", "has no `open`, or no `concurrency` of 1 or more", REPORT))
+
+
+def _unknown_option(name: str, fields: Collection[str], where: str) -> Problem:
+    return Problem(f"{where}.{name}", "unknown key", did_you_mean(name, fields))

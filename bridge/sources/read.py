@@ -12,6 +12,7 @@ from bridge.config.reference import Reference
 from bridge.errors import BridgeError, combine
 from bridge.parallel import Batch, each
 from bridge.provider import Context, Document, Provider, ProviderError, Session, Unavailable
+from bridge.sources.contract import REPORT, breach, failed
 from bridge.sources.fields import located
 
 RETRIES: Final = 2  # where a session does not carry its own
@@ -29,13 +30,17 @@ def read_documents(
         wanted.setdefault(reference.provider, []).append(reference)
     sessions: list[Session] = []
     batches: list[Batch[Reference, Document | BridgeError]] = []
+    answers: list[tuple[Reference, Document | BridgeError]] = []
     try:
         for name, documents in wanted.items():
-            session = providers[name].open(context)
+            session = _open(providers[name], context)
+            if isinstance(session, BridgeError):
+                answers += [(one, session) for one in documents]
+                continue
             sessions.append(session)
             batches.append(Batch(partial(_read, session, context.deadline), documents))
             batches[-1].start(providers[name].concurrency)
-        answers = [(one, batch.finish(context.deadline).get(one, LATE)) for batch in batches for one in batch.items]
+        answers += [(one, batch.finish(context.deadline).get(one, LATE)) for batch in batches for one in batch.items]
     finally:
         _close(sessions)
     failures = [_located(reference, answer) for reference, answer in answers if isinstance(answer, BridgeError)]
@@ -44,13 +49,22 @@ def read_documents(
     return {reference: answer for reference, answer in answers if isinstance(answer, Document)}
 
 
+def _open(provider: Provider, context: Context) -> Session | BridgeError:
+    try:
+        return provider.open(context)
+    except BridgeError as error:
+        return error
+    except Exception as error:  # noqa: BLE001 - as in _read_once
+        return failed(error)
+
+
 def _read(session: Session, deadline: float, reference: Reference) -> Document | BridgeError:
     """Read one document, what is temporary several times."""
     retries = getattr(session, "retries", RETRIES)
     attempt = 0
     while True:
         answer = _read_once(session, reference)
-        if not isinstance(answer, Unavailable) or attempt == retries:
+        if not isinstance(answer, Unavailable) or attempt >= retries:
             return answer
         pause = answer.retry_after or FIRST_PAUSE * 2**attempt * random.uniform(1, 1.5)  # noqa: S311 - jitter
         if time.monotonic() + pause >= deadline:
@@ -61,12 +75,13 @@ def _read(session: Session, deadline: float, reference: Reference) -> Document |
 
 def _read_once(session: Session, reference: Reference) -> Document | BridgeError:
     try:
-        return session.read(reference.path, reference.revision)
+        answer = session.read(reference.path, reference.revision)
+        wrong = breach(answer)
     except BridgeError as error:
         return error
     except Exception as error:  # noqa: BLE001 - a provider's bug must not show what it had in hand
-        kind = type(error).__name__
-    return ProviderError(f"the provider failed ({kind})", hint="report it to the provider's author")
+        return failed(error)
+    return ProviderError(f"the provider {wrong}", hint=REPORT) if wrong else answer
 
 
 def _close(sessions: list[Session]) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.runs.conftest import CONFIG_MAPS, SECRETS, VALUES, Desk
+from tests.runs.conftest import CONFIG_MAPS, SECRETS, VALUES, Desk, Result
 
 
 @pytest.fixture
@@ -182,3 +182,152 @@ def test_a_value_that_is_secret_is_never_in_the_report(desk: Desk) -> None:
         for form in ("text", "json"):
             out = desk.run(verb, "staging", "--output", form)
             assert not any(value in out.out + out.err for value in VALUES.values())
+
+
+UNENCRYPTED = "sops:plain.yaml: is not encrypted with sops (it has no `sops` metadata)"
+LEAF = f"ENC[AES256_GCM,data:AA==,iv:{'A' * 43}=,tag:{'A' * 22}==,type:str]"
+HALF = "sops:half.yaml: key OPENAI_API_KEY is not encrypted, and the file's rules say that it should be"
+HALF_ENCRYPTED = f"""\
+OPENAI_API_KEY: CANARY-openai
+CARTESIA_API_KEY: {LEAF}
+sops:
+  age: [{{recipient: age1, enc: x}}]
+  lastmodified: "2026-01-01T00:00:00Z"
+  mac: {LEAF}
+  version: 3.9.0
+"""
+PUBLIC = (
+    "ConfigMap/y key A: ${DEEPGRAM_API_KEY} is secret (Secret/agent-secrets key DEEPGRAM_API_KEY) "
+    "and would be public there"
+)
+
+
+def errors(result: Result) -> list[str]:
+    return [line.removeprefix("bridge: error: ") for line in result.lines if line.startswith("bridge: error: ")]
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_what_a_secret_is_made_of_is_masked_whatever_the_rule(desk: Desk, form: str) -> None:
+    desk.canaries |= {"CANARY-in-env-file", "CANARY-key"}
+    desk.env_file(OPENAI_API_KEY="CANARY-in-env-file", PLAIN="CANARY-key")
+    desk.write("base/extra.yml", "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\ndata: {PLAIN: ''}\n")
+    desk.environment(
+        templates=["base/secrets.yml", "base/configmap.yml", "base/extra.yml"],
+        infrastructure={"OPENAI_API_KEY": "required", "PLAIN": "required", "CLUSTER_NAME": "required"},
+        sources=[],
+        secrets_from="any",
+    )
+    out = desk.run("check", "staging", "--output", form).out
+    if form == "text":
+        assert out.splitlines()[1:4] == [
+            "OPENAI_API_KEY           ********  .env.k8s.staging",
+            "PLAIN                    ********  .env.k8s.staging",
+            "CLUSTER_NAME             demo      .env.k8s.staging",
+        ]
+
+
+def test_without_the_templates_every_variable_is_masked(desk: Desk) -> None:
+    desk.environment(templates=["base/nowhere.yml"], infrastructure={"CLUSTER_NAME": "required"}, sources=[])
+    result = desk.run("check", "staging")
+    assert result.out.splitlines()[1:] == ["CLUSTER_NAME             ********  .env.k8s.staging"]
+    assert errors(result) == ["base/nowhere.yml: no such file"]
+
+
+def test_a_missing_template_hides_nothing_else(desk: Desk) -> None:
+    desk.write("half.yaml", HALF_ENCRYPTED)
+    desk.environment(
+        templates=["base/nowhere.yml"],
+        sources=["sops:half.yaml"],
+        infrastructure={"CLUSTER_NAME": "required", "BUCKET": "required"},
+    )
+    result = desk.run("check", "staging")
+    assert errors(result) == [
+        "base/nowhere.yml: no such file",
+        HALF,
+        "staging.yaml: infrastructure.BUCKET is not set",
+    ]
+    assert result.status == 2
+
+
+def test_a_source_that_is_wrong_hides_nothing_else(desk: Desk) -> None:
+    desk.write("half.yaml", HALF_ENCRYPTED)
+    desk.environment(sources=["sops:half.yaml"], infrastructure={"BUCKET": "required"})
+    desk.env_file(DOMAIN=None)
+    result = desk.run("check", "staging")
+    assert errors(result) == [
+        HALF,
+        "staging.yaml: infrastructure.BUCKET is not set",
+        *(
+            f"base/secrets.yml Secret/{name}: ${{{name.partition(' key ')[2]}}} has no value"
+            for name in (
+                "shared-secrets key LIVEKIT_API_KEY",
+                "shared-secrets key LIVEKIT_API_SECRET",
+                "agent-secrets key DEEPGRAM_API_KEY",
+            )
+        ),
+        "base/configmap.yml ConfigMap/shared-config key DOMAIN: ${DOMAIN} has no value",
+    ]
+    assert result.status == 1
+
+
+def test_an_unencrypted_source_hides_nothing_else(desk: Desk) -> None:
+    desk.write("plain.yaml", "OPENAI_API_KEY: CANARY-openai\n")
+    desk.write("base/tls.yml", TLS)
+    desk.environment(
+        sources=["sops:plain.yaml"],
+        templates=["base/tls.yml"],
+        infrastructure={"CLUSTER_NAME": "required", "BUCKET": "required"},
+    )
+    result = desk.run("check", "staging")
+    assert result.out.splitlines()[1:] == [
+        "CLUSTER_NAME             demo                          .env.k8s.staging",
+        "BUCKET                   not known without reading it  perhaps sops:plain.yaml",
+    ]
+    assert errors(result) == [UNENCRYPTED, LACKING]
+    assert [line for line in result.lines if "warning" in line] == []
+
+
+def test_an_env_file_that_is_wrong_hides_nothing_else(desk: Desk) -> None:
+    desk.write(".env.k8s.staging", "K8_ENV=staging\nno equals sign\n")
+    desk.write("public.yml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: y}\ndata: {A: '${DEEPGRAM_API_KEY}'}\n")
+    desk.environment(
+        templates=["base/secrets.yml", "public.yml"],
+        sources=["sops:nowhere.yaml"],
+        infrastructure={"CLUSTER_NAME": "required"},
+        providers={"sops": {"age_key_fil": "x"}, "plain": {"fail": "denied"}},
+        variables={"LIVEKIT_API_KEY": "plain:values.json#LIVEKIT_API_KEY"},
+    )
+    result = desk.run("check", "staging")
+    assert errors(result) == [
+        ".env.k8s.staging line 2: cannot be parsed",
+        "staging.yaml: providers.sops.age_key_fil: unknown key",
+        PUBLIC,
+    ]
+    assert "not known without reading it  perhaps sops:nowhere.yaml or the env file" in result.out
+    assert result.status == 2
+    assert desk.target.embedded.requests == []
+
+
+def test_a_namespace_that_may_be_in_a_wrong_env_file_is_not_called_missing(desk: Desk) -> None:
+    desk.write(".env.k8s.staging", "K8S_NAMESPACE=voice\nno equals sign\n")
+    desk.environment(namespace=None)
+    check(desk, ".env.k8s.staging line 2: cannot be parsed", status=2)
+
+
+@pytest.mark.parametrize("verb", ["check", "plan"])
+def test_a_type_without_its_keys(desk: Desk, verb: str) -> None:
+    desk.write("base/tls.yml", TLS)
+    desk.environment(templates=["base/tls.yml"])
+    result = desk.run(verb, "staging")
+    assert errors(result) == [LACKING]
+    assert result.status == 1
+
+
+LACKING = "Secret/tls key tls.key: is required by the type kubernetes.io/tls"
+TLS = """\
+apiVersion: v1
+kind: Secret
+metadata: {name: tls}
+type: kubernetes.io/tls
+stringData: {tls.crt: "${OPENAI_API_KEY}"}
+"""

@@ -39,7 +39,7 @@ def site(tmp_path: Path) -> Iterator[Path]:
 
 def install(site: Path, package: str, *points: str) -> None:
     """Put there what pip would: the metadata of a package with entry points."""
-    info = site / f"{package}-1.0.dist-info"
+    info = site / f"{package.replace('-', '_')}-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[bridge.providers]\n" + "\n".join(points) + "\n")
@@ -95,4 +95,117 @@ def test_a_provider_that_cannot_be_imported(offline_desk: Desk, site: Path) -> N
     assert error_of(offline_desk, 1) == [
         "bridge: error: provider broken: cannot be loaded (RuntimeError)",
         "bridge: hint: reinstall the package broken-package",
+    ]
+
+
+MODULE = """\
+from dataclasses import dataclass
+from typing import ClassVar
+from bridge.provider import Denied, Document, NotFound, Problem, Revision, SecretValue
+
+@dataclass(frozen=True)
+class Odd:
+    concurrency: ClassVar[object] = 1
+
+    def open(self, context): return self
+    def read(self, path, revision=None): return Document(({},), Revision("1"))
+    def close(self): pass
+"""
+
+
+def odd(desk: Desk, site: Path, *changes: str) -> None:
+    """Install a provider that is usual but for some lines, in a module of its own."""
+    name = f"odd_{site.parent.name}"
+    install(site, name, f"odd = {name}:Odd")
+    (site / f"{name}.py").write_text(MODULE + "".join(f"    {line}\n" for line in changes))
+    desk.canaries.add("CANARY-odd")
+    desk.environment(sources=["odd:x"])
+
+
+BROKEN = "raise RuntimeError('CANARY-odd')"
+AUTHOR = "report it to the provider's author"
+
+
+def told(error: str, hint: str = AUTHOR) -> list[str]:
+    return [f"bridge: error: {error}", *([f"bridge: hint: {hint}"] if hint else [])]
+
+
+@pytest.mark.parametrize(
+    ("change", "lines"),
+    [
+        (f"def open(self, context): {BROKEN}", told("odd:x: the provider failed (RuntimeError)")),
+        ("def open(self, _): raise Denied('who are you?', hint='log in')", told("odd:x: who are you?", "log in")),
+        ("def open(self, context): return None", told("odd:x: the provider failed (AttributeError)")),
+        (f"def read(self, *_): {BROKEN}", told("odd:x: the provider failed (RuntimeError)")),
+        ("def read(self, *_): return {'A': 'CANARY-odd'}", told("odd:x: the provider returned no Document")),
+        (
+            "def read(self, *_): return Document(({'A': 'CANARY-odd'},), Revision('1'))",
+            told("odd:x: the provider returned a value that is no SecretValue"),
+        ),
+    ],
+)
+def test_what_a_provider_does_wrong_is_told_with_the_reference(
+    offline_desk: Desk, site: Path, change: str, lines: list[str]
+) -> None:
+    odd(offline_desk, site, change)
+    result = offline_desk.run("sync", "staging")
+    assert (result.lines, result.status) == (lines, 1)
+
+
+def test_a_provider_that_cannot_be_opened_does_not_hide_what_the_others_say(offline_desk: Desk, site: Path) -> None:
+    odd(offline_desk, site, f"def open(self, context): {BROKEN}")
+    offline_desk.environment(sources=["odd:x", "odd:y", "plain:nothing.json"])
+    assert [line for line in offline_desk.run("sync", "staging").lines if "error" in line] == [
+        "bridge: error: odd:x: the provider failed (RuntimeError)",
+        "bridge: error: odd:y: the provider failed (RuntimeError)",
+        "bridge: error: plain:nothing.json: no such document",
+    ]
+
+
+NO_CONTRACT = "provider odd: has no `open`, or no `concurrency` of 1 or more"
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "lines"),
+    [
+        (
+            f"def __post_init__(self): {BROKEN}",
+            2,
+            told(
+                "staging.yaml: providers.odd: the provider odd cannot be built (RuntimeError)",
+                f"look at the section again, or {AUTHOR}",
+            ),
+        ),
+        ("concurrency = 0", 1, told(NO_CONTRACT)),
+        ("open = None", 1, told(NO_CONTRACT)),
+        (
+            f"def check(self, path, context): {BROKEN}\n    names = check",
+            1,
+            told("odd:x: the provider failed (RuntimeError)"),
+        ),
+        (
+            "def check(self, path, context): return ['CANARY-odd']\n    def names(self, *_): return None",
+            1,
+            told("odd:x: the provider failed (AttributeError)"),
+        ),
+        (
+            "def check(self, *_): raise NotFound('no such file')\n    def names(self, *_): return None",
+            1,
+            told("odd:x: no such file", ""),
+        ),
+    ],
+)
+def test_what_a_provider_does_wrong_before_it_is_opened(
+    offline_desk: Desk, site: Path, change: str, status: int, lines: list[str]
+) -> None:
+    odd(offline_desk, site, change)
+    assert error_of(offline_desk, status) == lines
+
+
+def test_a_provider_that_is_no_dataclass(offline_desk: Desk, site: Path) -> None:
+    install(site, "no_dataclass", "nothing = json:loads")
+    offline_desk.environment(sources=["nothing:x"])
+    assert error_of(offline_desk, 1) == [
+        "bridge: error: provider nothing: is no dataclass",
+        "bridge: hint: report it to the provider's author",
     ]

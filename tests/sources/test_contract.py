@@ -1,0 +1,60 @@
+"""What a provider may return, and how every other thing is refused without being shown."""
+
+from typing import Any
+
+import pytest
+
+from bridge.provider import Document, Problem, Revision, SecretValue
+from bridge.sources.contract import BAD_KEY, BAD_NODE, BAD_REVISION, BAD_WARNINGS, NO_DOCUMENT, breach
+
+ONE = Revision("1")
+LEAF = SecretValue(b"CANARY")
+LOOP: dict[str, Any] = {"a": LEAF}
+LOOP["b"] = [LOOP, LOOP]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        LEAF,
+        (),
+        ({},),
+        ({"a": LEAF}, {"b": {"c": [LEAF, [], {}, (LEAF,)]}}),
+        ({"\ud800": LEAF},),
+        (LOOP,),
+    ],
+)
+def test_good_documents(content):
+    assert breach(Document(content, ONE, (Problem("", "old"),))) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "what"),
+    [
+        (None, NO_DOCUMENT),
+        ({"a": "CANARY"}, NO_DOCUMENT),
+        (Document("CANARY", ONE), NO_DOCUMENT),
+        (Document({"a": LEAF}, ONE), NO_DOCUMENT),
+        (Document(({"a": LEAF}, "CANARY"), ONE), NO_DOCUMENT),
+        (Document(({1: LEAF},), ONE), BAD_KEY),
+        (Document(({"a": [{None: LEAF}]},), ONE), BAD_KEY),
+        (Document(({"a": "CANARY"},), ONE), BAD_NODE),
+        (Document(({"a": b"CANARY"},), ONE), BAD_NODE),
+        (Document(({"a": [LEAF, 1]},), ONE), BAD_NODE),
+        (Document(({"a": None},), ONE), BAD_NODE),
+        (Document(LEAF, "1"), BAD_REVISION),
+        (Document(LEAF, None), BAD_REVISION),
+        (Document(LEAF, Revision(3)), BAD_REVISION),
+        (Document(LEAF, ONE, ("CANARY",)), BAD_WARNINGS),
+        (Document(LEAF, ONE, None), BAD_WARNINGS),
+    ],
+)
+def test_bad_documents(answer, what):
+    assert breach(answer) == what
+
+
+def test_a_tree_deeper_than_the_interpreter_recurses():
+    node: Any = LEAF
+    for _ in range(5000):
+        node = [node]
+    assert breach(Document(({"a": node},), ONE)) is None

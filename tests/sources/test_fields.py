@@ -1,0 +1,49 @@
+import pytest
+
+from bridge.provider import Kind, Node, SecretValue
+from bridge.sources.fields import DEPTH, FieldError, as_value
+
+
+def nested(depth: int) -> Node:
+    node: Node = SecretValue(b"1", Kind.NUMBER)
+    for level in range(depth):
+        node = [node] if level % 2 else {"CANARY": node}
+    return node
+
+
+def failure(node: Node) -> FieldError:
+    with pytest.raises(FieldError) as caught:
+        as_value(node)
+    assert caught.value.__context__ is None or "CANARY" not in str(caught.value.__context__)
+    return caught.value
+
+
+def test_a_nested_value_is_compact_json_with_its_numbers_text():
+    node = {"a": [SecretValue(b"1.50", Kind.NUMBER), SecretValue(b"true", Kind.BOOLEAN), SecretValue(b"", Kind.NULL)]}
+    assert as_value(node).reveal() == b'{"a":[1.50,true,null]}'
+
+
+def test_a_value_as_deep_as_is_allowed():
+    assert as_value(nested(DEPTH)).reveal().count(b"[") == DEPTH // 2
+
+
+@pytest.mark.parametrize("depth", [DEPTH + 1, 450, 100_000])
+def test_a_value_that_is_nested_too_deep(depth):
+    node = nested(depth)
+    assert str(failure(node)) == "is nested deeper than 256 levels"
+    while not isinstance(node, SecretValue):  # freed from outside in: CPython frees deep structures by recursion
+        (node,) = node.values() if isinstance(node, dict) else node
+
+
+@pytest.mark.parametrize("node", [{"CANARY\ud800": SecretValue(b"x")}, [{"a": {"\udfffCANARY": SecretValue(b"x")}}]])
+def test_a_nested_key_that_is_no_unicode(node):
+    assert str(failure(node)) == "has a key that is not valid Unicode"
+
+
+def test_null_is_no_value():
+    assert str(failure(SecretValue(b"", Kind.NULL))) == "is null"
+
+
+def test_bytes_that_are_no_text_do_not_become_json():
+    problem = failure([SecretValue(b"CANARY\xff", Kind.BYTES)])
+    assert str(problem) == "holds bytes that are no text, so it cannot be written as JSON"
