@@ -1,0 +1,57 @@
+"""Reads documents of Scaleway's Secret Manager, with a few HTTP calls and the vendor's own settings."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from bridge.provider import Context, OptionError, Problem, ProviderError
+from bridge_providers.scaleway import paths
+
+if TYPE_CHECKING:
+    from bridge_providers.scaleway.session import ScalewaySession
+
+__all__ = ["Scaleway"]
+
+
+@dataclass(frozen=True)
+class Scaleway:
+    """The secrets of one project in one region, and all secrets of that region by their ids.
+
+    Every field may be left out where the environment (SCW_DEFAULT_REGION, SCW_DEFAULT_PROJECT_ID, SCW_PROFILE) or
+    the profile says it. `profile` is a profile of the vendor's configuration file. The secret key is no field: it
+    comes from SCW_SECRET_KEY or from the profile.
+    """
+
+    region: str | None = None
+    project_id: str | None = None
+    profile: str | None = None
+    concurrency: ClassVar[int] = 8
+
+    def __post_init__(self) -> None:
+        for name in ("region", "project_id", "profile"):
+            value: object = getattr(self, name)  # a section of a file may hold anything
+            if value is not None and not (isinstance(value, str) and value and value.isprintable()):
+                raise OptionError(name, "must be a text")
+        if self.region is not None and not paths.is_region(self.region):
+            zone = re.fullmatch(r"([a-z]{2}-[a-z]{3})-\d", self.region)
+            raise OptionError("region", paths.NO_REGION, hint=f"did you mean {zone[1]}?" if zone else "")
+        if self.project_id is not None and not paths.is_uuid(self.project_id):
+            raise OptionError("project_id", "is not a project's id (a UUID)")
+
+    def open(self, context: Context) -> "ScalewaySession":
+        """Start a session; no file is read and nothing is asked yet."""
+        from bridge_providers.scaleway.session import ScalewaySession  # noqa: PLC0415 - `bridge check` does without
+
+        return ScalewaySession(self, context)
+
+    def check(self, path: str, context: Context) -> Iterable[Problem]:  # noqa: ARG002 - the contract's signature
+        """Yield what is wrong with a path."""
+        try:
+            paths.parse(path)
+        except ProviderError as error:
+            yield from error.problems
+
+    def names(self, path: str, context: Context) -> frozenset[str] | None:  # noqa: ARG002 - as above
+        """Return None: only the store knows."""
+        return None

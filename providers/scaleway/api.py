@@ -1,0 +1,104 @@
+"""The few requests of Secret Manager that bridge needs (v1beta1): access, and what the metadata say."""
+
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from bridge.provider import ProviderError, Unavailable
+from bridge_providers.scaleway import answers
+from bridge_providers.scaleway.paths import Place
+from bridge_providers.scaleway.settings import Settings
+from bridge_providers.scaleway.transport import Failed, Transport
+
+TIMEOUT: Final = 30.0  # seconds, as in the vendor's Go client
+PAGE: Final = 50
+_PAGES: Final = 100  # a page more than any quota admits: a server that never ends is not followed
+
+
+class Api:
+    """One region's Secret Manager. Every method raises Denied, NotFound, ProviderError or Unavailable."""
+
+    def __init__(self, settings: Settings, deadline: float) -> None:
+        self._settings: Final = settings
+        self._deadline: Final = deadline
+        self._transport: Final = Transport(settings)
+        self._root: Final = f"/secret-manager/v1beta1/regions/{settings.region}"
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    def shown(self, place: Place) -> str:
+        """Say in messages where a secret is looked for."""
+        region = f"region {self._settings.region}"
+        return region if place.id else f"project {self._project()}, {region}"
+
+    def access(self, place: Place, revision: str) -> Mapping[str, Any]:
+        """Return a revision with its data: one request."""
+        if place.id:
+            return self._get(f"/secrets/{place.id}/versions/{revision}/access", {}, place, answers.ACCESS)
+        where = {"secret_path": place.folder, "secret_name": place.name, "project_id": self._project()}
+        return self._get(f"/secrets-by-path/versions/{revision}/access", where, place, answers.ACCESS)
+
+    def secret(self, place: Place) -> Mapping[str, Any]:
+        """Return the metadata of a secret by its id, also of one that is scheduled for deletion."""
+        return self._get(f"/secrets/{quote(place.id)}", {}, place, answers.METADATA)
+
+    def secrets(self, place: Place, *, leaving: bool) -> list[Mapping[str, Any]]:
+        """List the secrets of this folder and name: those that are scheduled for deletion, or the others."""
+        query = {
+            "project_id": self._project(),
+            "path": place.folder,
+            "name": place.name,
+            "order_by": "name_asc",
+            "scheduled_for_deletion": str(leaving).lower(),
+        }
+        found = self._pages("/secrets", query, "secrets", place)
+        # Filters that a server does not know it passes over.
+        return [one for one in found if one.get("name") == place.name and one.get("path") == place.folder]
+
+    def version(self, secret: str, revision: str, place: Place) -> Mapping[str, Any]:
+        """Return the metadata of one revision."""
+        return self._get(f"/secrets/{quote(secret)}/versions/{revision}", {}, place, answers.METADATA)
+
+    def versions(self, secret: str, place: Place) -> list[Mapping[str, Any]]:
+        """List the metadata of all revisions, the newest first."""
+        return self._pages(f"/secrets/{quote(secret)}/versions", {}, "versions", place)
+
+    def _project(self) -> str:
+        if self._settings.project_id is None:
+            hint = "set project_id in the provider's section, or SCW_DEFAULT_PROJECT_ID"
+            raise ProviderError("no project is known", hint=hint)
+        return self._settings.project_id
+
+    def _pages(self, path: str, query: Mapping[str, str], field: str, place: Place) -> list[Mapping[str, Any]]:
+        found: list[Mapping[str, Any]] = []
+        for number in range(1, _PAGES + 1):
+            page = self._get(path, {**query, "page": str(number), "page_size": str(PAGE)}, place, answers.METADATA)
+            items, total = page.get(field), page.get("total_count")
+            if not isinstance(items, list) or not isinstance(total, int):
+                raise ProviderError(f"the API's answer is no list of {field}")
+            found += [one for one in items if isinstance(one, dict)]
+            if not items or len(found) >= total:
+                break
+        return found
+
+    def _get(self, path: str, query: Mapping[str, str], place: Place, permission: str) -> Mapping[str, Any]:
+        limit = min(TIMEOUT, self._deadline - time.monotonic())
+        if limit <= 0:
+            raise Unavailable("no time is left for a request", hint="allow more with --timeout")
+        target = f"{self._root}{path}{'?' if query else ''}{urlencode(query)}"
+        answer = self._transport.get(target, limit)
+        if isinstance(answer, Failed):
+            raise self._failed(answer)
+        content = answers.body(answer) if answer.status == 200 else None
+        if content is None:
+            raise answers.failure(answer, answers.Asked(permission, self.shown(place), self._settings.key_place))
+        return content
+
+    def _failed(self, failed: Failed) -> ProviderError | Unavailable:
+        what = f"the API at {self._settings.url} {failed.what}"
+        if failed.lasting:
+            return ProviderError(what, hint="add its authority to the system's, or name it in SSL_CERT_FILE")
+        return Unavailable(what)

@@ -1,0 +1,79 @@
+"""What a reference may name: a secret by folder and name or by its id, and one of its revisions."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from bridge.provider import NotFound, ProviderError
+
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_REGION: Final = re.compile(r"[a-z]{2}-[a-z]{3}")
+_REVISION: Final = re.compile(r"([1-9][0-9]{0,9})(?:/([0-9a-f]{8}))?")
+_LONGEST: Final = 255  # characters of a folder's name
+_FORMS: Final = "write /folder/name, or id: and the secret's UUID"
+LATEST: Final = "latest"
+LATEST_ENABLED: Final = "latest_enabled"
+NO_REGION: Final = "is not a region such as fr-par"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a secret is: an id, or a folder (`/`, `/voice/staging`) and a name."""
+
+    folder: str = ""
+    name: str = ""
+    id: str = ""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which revision is asked for: what the API is asked, and how the secret's id has to begin."""
+
+    revision: str = LATEST_ENABLED
+    secret: str = ""
+
+
+def is_uuid(text: str) -> bool:
+    """Say whether a text has the form of Scaleway's ids and secret keys."""
+    return _UUID.fullmatch(text) is not None
+
+
+def is_region(text: str) -> bool:
+    """Say whether a text has the form of a region's name."""
+    return _REGION.fullmatch(text) is not None
+
+
+def parse(path: str) -> Place:
+    """Read a reference's path; ProviderError for anything but `/folder/name` and `id:UUID`."""
+    if path.startswith("id:"):
+        given = path.removeprefix("id:")
+        if not is_uuid(given):
+            raise ProviderError("what follows id: is not a UUID", hint=_FORMS)
+        return Place(id=given.lower())
+    if not path.startswith("/"):
+        raise ProviderError("the path does not begin with /", hint=_FORMS)
+    if not all(_is_name(part) for part in path[1:].split("/")):
+        raise ProviderError("a part of the path is no name of a folder or a secret", hint=_FORMS)
+    folder, _, name = path.rpartition("/")
+    return Place(folder=folder or "/", name=name)
+
+
+def _is_name(part: str) -> bool:
+    return 0 < len(part) <= _LONGEST and part.isprintable() and part not in {".", ".."}
+
+
+def parse_revision(text: str | None) -> Wanted:
+    """Read a reference's revision: a number, `latest`, `latest_enabled`, or what a Document's revision says."""
+    if text is None:
+        return Wanted()
+    if text in (LATEST, LATEST_ENABLED):
+        return Wanted(text)
+    match = _REVISION.fullmatch(text)
+    if match is None:
+        raise NotFound("there can be no such revision", hint="write a number, latest or latest_enabled")
+    return Wanted(match[1], match[2] or "")
+
+
+def shown_revision(number: int, secret: str) -> str:
+    """Name a revision: numbers begin with 1 again where a secret was deleted and made anew, so its id is a part."""
+    return f"{number}/{secret[:8]}"

@@ -1,0 +1,97 @@
+"""Reads a profile of the vendor's configuration file, which `scw init` writes.
+
+Format and order: https://github.com/scaleway/scaleway-sdk-go/blob/master/scw/README.md and scw/config.go there. The
+file's top level is the default profile; a named one lies on top of it.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from bridge.provider import Denied, ProviderError, SecretValue
+
+LIMIT: Final = 2**20
+"""The largest file that is read, in bytes."""
+_FIELDS: Final = ("api_url", "default_project_id", "default_region")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a profile says. `place` names the file and the profile in messages."""
+
+    place: str
+    texts: Mapping[str, str] = field(default_factory=dict)
+    secret_key: SecretValue | None = None
+    insecure: bool = False
+
+
+def load(environ: Mapping[str, str], name: str | None) -> Profile:
+    """Return the profile of that name, else the one that SCW_PROFILE or the file chooses; empty without a file."""
+    path = _path(environ)
+    content = _content(path, required=bool(environ.get("SCW_CONFIG_PATH"))) if path else None
+    chosen = name or environ.get("SCW_PROFILE")
+    if content is None:
+        if chosen:
+            raise ProviderError(f"profile {chosen} is not known: there is no file {path or 'of profiles'}")
+        return Profile(f"{path} (absent)" if path else "no configuration file")
+    return _profile(content, chosen or content.get("active_profile"), str(path))
+
+
+def _path(environ: Mapping[str, str]) -> Path | None:
+    if given := environ.get("SCW_CONFIG_PATH"):
+        return Path(given)
+    home = environ.get("HOME", "")
+    folder = environ.get("XDG_CONFIG_HOME") or (home and f"{home}/.config")
+    return Path(folder, "scw/config.yaml") if folder else None
+
+
+def _content(path: Path, *, required: bool) -> Mapping[str, Any] | None:
+    """Return the file's mapping; None where the file is not there and need not be."""
+    try:
+        # A FIFO without a writer would block in open() for ever, hence O_NONBLOCK.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # noqa: PTH123 - a descriptor
+            data = file.read(LIMIT + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        if required:
+            raise Denied(f"SCW_CONFIG_PATH {path}: no such file") from None
+        return None
+    except OSError as error:
+        raise Denied(f"{path} cannot be read: {(error.strerror or 'unknown reason').lower()}") from None
+    content = _parsed(data) if len(data) <= LIMIT else None
+    if not isinstance(content, dict):
+        raise ProviderError(f"{path} is not a configuration file of scw", hint="`scw config validate` may tell more")
+    return content
+
+
+def _parsed(data: bytes) -> object:
+    """Parse YAML; None for what is none. The parser's errors quote the file, so none of them goes further."""
+    import yaml  # noqa: PLC0415 - only where there is a file
+
+    try:
+        return yaml.load(data, Loader=yaml.CSafeLoader) or {}
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError):
+        return None
+
+
+def _profile(content: Mapping[str, Any], name: object, path: str) -> Profile:
+    profiles = content.get("profiles")
+    named: object = {}
+    if name is not None and not (name == "default" and (not isinstance(profiles, dict) or name not in profiles)):
+        named = profiles.get(name) if isinstance(profiles, dict) else None
+        if not isinstance(named, dict):
+            shown = name if isinstance(name, str) and name.isprintable() else "of that name"
+            raise ProviderError(f"{path} has no profile {shown}")
+    assert isinstance(named, dict)
+    return _merged({**content, **{key: value for key, value in named.items() if value is not None}}, path, name)
+
+
+def _merged(found: Mapping[str, Any], path: str, name: object) -> Profile:
+    key = found.get("secret_key")
+    return Profile(
+        f"{path}, profile {name}" if name else path,
+        {one: found[one] for one in _FIELDS if isinstance(found.get(one), str) and found[one]},
+        SecretValue.of(key) if isinstance(key, str) and key else None,
+        found.get("insecure") is True,
+    )

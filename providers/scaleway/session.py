@@ -1,0 +1,73 @@
+"""One run's reads: the check before the first access, the access, and the document."""
+
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from bridge.provider import Context, Denied, Document, NotFound, Problem, ProviderError, Revision, Unavailable
+from bridge_providers.scaleway import content, metadata, paths
+from bridge_providers.scaleway.api import Api
+from bridge_providers.scaleway.paths import Place, Wanted
+from bridge_providers.scaleway.settings import settings
+
+if TYPE_CHECKING:
+    from bridge_providers.scaleway import Scaleway
+
+
+class ScalewaySession:
+    """Reads secrets, from as many threads as there are. Settings are looked up once, when first needed."""
+
+    def __init__(self, options: "Scaleway", context: Context) -> None:
+        self._options: Final = options
+        self._context: Final = context
+        # What runs before this one have read and written: it has stood the check already.
+        self._known: Final[frozenset[str]] = getattr(context, "known", frozenset())
+        self._lock: Final = threading.Lock()
+        self._api: Api | None = None
+
+    def read(self, path: str, revision: str | None = None) -> Document:
+        """Return a secret's content: fields where it is a JSON object, else one value."""
+        place, wanted = paths.parse(path), paths.parse_revision(revision)
+        api = self._open()
+        warnings = () if path in self._known else tuple(metadata.guard(api, place, wanted.revision))
+        answer = _accessed(api, place, wanted)
+        if not isinstance(answer, Mapping):
+            raise answer
+        return _document(answer, place, wanted, warnings)
+
+    def close(self) -> None:
+        """Close the connections."""
+        api = self._api
+        if api is not None:
+            api.close()
+
+    def _open(self) -> Api:
+        with self._lock:
+            if self._api is None:
+                self._api = Api(settings(self._options, self._context), self._context.deadline)
+            return self._api
+
+
+def _accessed(api: Api, place: Place, wanted: Wanted) -> Mapping[str, Any] | ProviderError | Unavailable:
+    """Return what the access gives, or why it gives nothing."""
+    try:
+        return api.access(place, wanted.revision)
+    except Denied as error:
+        return error
+    except ProviderError as error:
+        found = error
+    return metadata.explained(api, place, wanted.revision, found)
+
+
+def _document(answer: Mapping[str, Any], place: Place, wanted: Wanted, warnings: tuple[Problem, ...]) -> Document:
+    secret, number, kind = answer.get("secret_id"), answer.get("revision"), answer.get("type")
+    if not (isinstance(secret, str) and paths.is_uuid(secret) and type(number) is int and number > 0):
+        raise ProviderError("the API's answer does not say which secret and revision it is")
+    if place.id not in {"", secret.lower()} or (wanted.revision.isdecimal() and int(wanted.revision) != number):
+        raise ProviderError("the API's answer is another secret or revision than the one asked for")
+    if not secret.startswith(wanted.secret):
+        hint = "it was deleted and made anew, and its revisions are counted from 1 again"
+        raise NotFound("this revision is of an earlier secret in the same place", hint=hint)
+    value = content.decode(answer.get("data"), answer.get("data_crc32"))
+    shape = content.read(value, kind if isinstance(kind, str) else "")
+    return Document(shape, Revision(paths.shown_revision(number, secret), number), warnings)

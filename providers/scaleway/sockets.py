@@ -1,0 +1,88 @@
+"""Sockets whose every wait ends at a deadline, also when the other side sends a byte now and then."""
+
+import socket
+import ssl
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer, WriteableBuffer
+
+
+class PlainSocket(socket.socket):
+    """A plain socket; `deadline` is a `time.monotonic()` in seconds."""
+
+    deadline: float
+
+    def recv_into(self, buffer: "WriteableBuffer", nbytes: int = 0, flags: int = 0) -> int:
+        """Read what is there, within the deadline."""
+        self.settimeout(left(self.deadline))
+        return super().recv_into(buffer, nbytes, flags)
+
+    def sendall(self, data: "ReadableBuffer", flags: int = 0) -> None:
+        """Send everything within the deadline."""
+        self.settimeout(left(self.deadline))
+        super().sendall(data, flags)
+
+
+class TlsSocket(ssl.SSLSocket):
+    """A TLS socket; its `sendall` is a loop around `send`."""
+
+    deadline: float
+
+    def recv_into(self, buffer: "WriteableBuffer", nbytes: int | None = None, flags: int = 0) -> int:
+        """Read what is there, within the deadline."""
+        self.settimeout(left(self.deadline))
+        return super().recv_into(buffer, nbytes, flags)
+
+    def send(self, data: "ReadableBuffer", flags: int = 0) -> int:
+        """Send a part, within the deadline."""
+        self.settimeout(left(self.deadline))
+        return super().send(data, flags)
+
+
+def left(deadline: float) -> float:
+    """Return the seconds until a `time.monotonic()`; TimeoutError when there are none."""
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
+        raise TimeoutError
+    return seconds
+
+
+def dial(host: str, port: int, deadline: float) -> PlainSocket:
+    """Connect to the first address of a host that answers; each gets its share of the time that is left."""
+    addresses = _resolve(host, port, deadline)
+    failure: OSError | None = None
+    for number, (family, kind, protocol, _, address) in enumerate(addresses):
+        found = PlainSocket(family, kind, protocol)
+        try:
+            found.deadline = deadline
+            found.settimeout(left(deadline) / (len(addresses) - number))
+            found.connect(address)
+        except OSError as error:
+            found.close()
+            failure = error
+        else:
+            return found
+    raise failure or socket.gaierror
+
+
+def _resolve(host: str, port: int, deadline: float) -> list[Any]:
+    """Look a host up. The system's call has no time limit, so it gets a thread that may be left behind."""
+    found: list[Any] = []
+    failed: list[OSError] = []
+
+    def look_up() -> None:
+        try:
+            # As bytes, the name needs no codec for international names, which is slow to import.
+            found.extend(socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM))
+        except OSError as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=look_up, daemon=True)
+    thread.start()
+    thread.join(left(deadline))
+    if not found:
+        raise failed[0] if failed else TimeoutError
+    return found

@@ -1,0 +1,218 @@
+"""What a read gives: by path and by id, by revision, by type."""
+
+import base64
+import json
+import zlib
+
+import pytest
+
+from bridge.provider import Kind, NotFound, ProviderError, Revision, SecretValue
+from tests.providers.scaleway.desk import PATH, VALUES, Reader, fields, whole
+from tests.servers.scaleway import PROJECT, SecretManager
+
+BINARY = b"\x00\xffCANARY"
+
+
+def test_one_access_reads_a_known_document_by_its_path(manager: SecretManager, reader: Reader) -> None:
+    id_ = manager.put(PATH, VALUES)
+    document = reader.read(known=True)
+    assert fields(document) == VALUES
+    assert (document.revision, document.warnings) == (Revision(f"1/{id_[:8]}", 1), ())
+    (request,) = manager.requests
+    assert str(request) == "GET fr-par/secrets-by-path/versions/latest_enabled/access"
+    assert request.query == {"secret_path": "/voice/staging", "secret_name": "app", "project_id": PROJECT}
+
+
+def test_a_document_that_is_new_costs_a_look_at_its_metadata_first(manager: SecretManager, reader: Reader) -> None:
+    manager.put(PATH, VALUES)
+    assert reader.read().warnings == ()
+    assert [str(one) for one in manager.requests] == [
+        "GET fr-par/secrets",
+        "GET fr-par/secrets-by-path/versions/latest_enabled/access",
+    ]
+
+
+def test_a_secret_in_the_root_folder(manager: SecretManager, reader: Reader) -> None:
+    manager.put("/app", VALUES)
+    assert fields(reader.read("/app")) == VALUES
+
+
+def test_a_secret_by_its_id(manager: SecretManager, reader: Reader) -> None:
+    id_ = manager.put(PATH, VALUES)
+    del reader.environ["SCW_DEFAULT_PROJECT_ID"]
+    assert fields(reader.read(f"id:{id_.upper()}")) == VALUES
+    assert [str(one) for one in manager.requests] == [
+        f"GET fr-par/secrets/{id_}",
+        f"GET fr-par/secrets/{id_}/versions/latest_enabled/access",
+    ]
+
+
+def test_names_are_sent_as_they_are_whatever_they_hold(manager: SecretManager, reader: Reader) -> None:
+    manager.put("/a b/é&x=1?#", VALUES)
+    assert fields(reader.read("/a b/é&x=1?#")) == VALUES
+
+
+def test_the_same_name_in_two_folders_is_two_secrets(manager: SecretManager, reader: Reader) -> None:
+    manager.put("/one/app", {"A": "CANARY-1"})
+    manager.put("/two/app", {"A": "CANARY-2"})
+    assert (fields(reader.read("/one/app")), fields(reader.read("/two/app"))) == ({"A": "CANARY-1"}, {"A": "CANARY-2"})
+
+
+def test_another_region_and_project_are_another_section(manager: SecretManager, reader: Reader) -> None:
+    manager.put(PATH, {"A": "CANARY-par"})
+    manager.put(PATH, {"A": "CANARY-ams"}, region="nl-ams")
+    assert fields(reader.read(region="nl-ams")) == {"A": "CANARY-ams"}
+
+
+@pytest.mark.parametrize(("revision", "number"), [("1", 1), ("2", 2), ("latest", 3), ("latest_enabled", 3), (None, 3)])
+def test_a_revision_by_number_or_the_latest(
+    manager: SecretManager, reader: Reader, revision: str | None, number: int
+) -> None:
+    manager.put(PATH, *({"N": str(one)} for one in (1, 2, 3)))
+    document = reader.read(revision=revision)
+    assert (fields(document), document.revision.order) == ({"N": str(number)}, number)
+
+
+def test_the_latest_enabled_revision_is_read_by_default(manager: SecretManager, reader: Reader) -> None:
+    id_ = manager.put(PATH, {"N": "1"}, {"N": "2"})
+    manager.store.secrets[id_].versions[1]["status"] = "disabled"
+    assert fields(reader.read()) == {"N": "1"}
+
+
+def test_what_a_revision_is_called_names_it_again(manager: SecretManager, reader: Reader) -> None:
+    manager.put(PATH, {"N": "1"})
+    first = reader.read().revision
+    manager.put(PATH, {"N": "2"})
+    assert fields(reader.read(revision=first.id)) == {"N": "1"}
+
+
+def test_a_revision_of_a_secret_that_was_made_anew_is_not_the_old_one(manager: SecretManager, reader: Reader) -> None:
+    id_ = manager.put(PATH, {"N": "old"})
+    first = reader.read().revision
+    manager.store.delete(manager.store.secrets[id_])
+    manager.put(PATH, {"N": "new"})
+    failure = reader.failure(revision=first.id)
+    assert (failure.kind, failure.what) == (
+        NotFound,
+        "this revision is of an earlier secret in the same place",
+    )
+
+
+@pytest.mark.parametrize("revision", ["0", "-1", "1.0", "v1", "latest ", "1/xyz", "..", "1/../../x"])
+def test_what_can_be_no_revision_is_refused_without_a_request(
+    manager: SecretManager, reader: Reader, revision: str
+) -> None:
+    failure = reader.failure(revision=revision)
+    assert (failure.kind, failure.what) == (NotFound, "there can be no such revision")
+    assert manager.requests == []
+
+
+TYPED = {
+    "key_value": {"A": "CANARY-a", "B": ""},
+    "basic_credentials": {"username": "u", "password": "CANARY-p"},
+    "database_credentials": {
+        "engine": "postgres",
+        "username": "u",
+        "password": "CANARY-p",
+        "host": "db.example.com",
+        "dbname": "d",
+        "port": "5432",
+    },
+    "ssh_key": {"ssh_private_key": "-----BEGIN CANARY-----\nx\n-----END CANARY-----\n"},
+}
+
+
+@pytest.mark.parametrize("kind", TYPED)
+def test_a_type_with_fields_gives_them(manager: SecretManager, reader: Reader, kind: str) -> None:
+    manager.put(PATH, TYPED[kind], type=kind)
+    assert fields(reader.read()) == TYPED[kind]
+
+
+@pytest.mark.parametrize("kind", TYPED)
+def test_a_type_with_fields_that_holds_none_is_refused(manager: SecretManager, reader: Reader, kind: str) -> None:
+    id_ = manager.put(PATH, b'["CANARY"]')
+    manager.store.secrets[id_].meta["type"] = kind
+    failure = reader.failure()
+    assert (failure.kind, failure.what) == (
+        ProviderError,
+        f"its type is {kind}, and its content is no JSON object",
+    )
+
+
+def test_an_opaque_object_keeps_the_text_of_its_numbers(manager: SecretManager, reader: Reader) -> None:
+    text = b'{"i": 12345678901234567890123, "f": 1.10, "e": -1E5, "t": true, "n": null, "l": [1, {"x": "CANARY"}]}'
+    manager.put(PATH, text)
+    assert fields(reader.read()) == {
+        "i": ("number", "12345678901234567890123"),
+        "f": ("number", "1.10"),
+        "e": ("number", "-1E5"),
+        "t": ("boolean", "true"),
+        "n": ("null", ""),
+        "l": [("number", "1"), {"x": "CANARY"}],
+    }
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"CANARY",
+        BINARY,
+        b"",
+        b'"CANARY"',
+        b"[1]",
+        b"12",
+        b"{broken",
+        b'{"a": NaN}',
+        b'{"a": "\\ud800"}',
+        b'{"\\ud800": "a"}',
+        b"[" * 100_000,
+        b'{"a":' * 50_000,
+    ],
+)
+def test_any_other_opaque_content_is_one_value_byte_for_byte(
+    manager: SecretManager, reader: Reader, content: bytes
+) -> None:
+    id_ = manager.put(PATH, b"")
+    manager.store.secrets[id_].contents[1] = (base64.b64encode(content).decode(), None)
+    document = reader.read()
+    assert whole(document) == content
+    assert isinstance(document.content, SecretValue)
+    assert document.content.kind is Kind.BYTES
+
+
+def test_a_certificate_is_one_value(manager: SecretManager, reader: Reader) -> None:
+    manager.put(PATH, b'{"CANARY": "no object"}', type="certificate")
+    assert whole(reader.read()) == b'{"CANARY": "no object"}'
+
+
+def test_a_key_that_stands_twice_is_refused(manager: SecretManager, reader: Reader) -> None:
+    manager.put(PATH, b'{"a": {"CANARY": "1", "CANARY": "2"}}')
+    failure = reader.failure()
+    assert (failure.kind, failure.what) == (ProviderError, "its JSON gives a key twice in one object")
+
+
+@pytest.mark.parametrize("encode", [bytes, base64.b64encode])
+def test_a_checksum_that_fits_is_accepted(manager: SecretManager, reader: Reader, encode: type[bytes]) -> None:
+    id_ = manager.put(PATH, VALUES)
+    content = json.dumps(VALUES).encode()
+    manager.store.secrets[id_].contents[1] = (base64.b64encode(content).decode(), zlib.crc32(encode(content)))
+    assert fields(reader.read()) == VALUES
+
+
+def test_a_checksum_that_does_not_fit_is_corrupt(manager: SecretManager, reader: Reader) -> None:
+    id_ = manager.put(PATH, VALUES)
+    secret = manager.store.secrets[id_]
+    secret.contents[1] = (secret.contents[1][0], 1)
+    failure = reader.failure()
+    assert (failure.kind, failure.what) == (
+        ProviderError,
+        "the data do not have the checksum that they were stored with",
+    )
+
+
+@pytest.mark.parametrize("data", ["CANARY=", "Q0FOQVJZ\n", "é", None, 3, "Q0FO*"])
+def test_data_that_are_not_base64_are_refused(manager: SecretManager, reader: Reader, data: object) -> None:
+    id_ = manager.put(PATH, VALUES)
+    manager.store.secrets[id_].contents[1] = (data, None)  # type: ignore[assignment]
+    failure = reader.failure()
+    assert (failure.kind, failure.what) == (ProviderError, "the API's answer has no data in base64")
