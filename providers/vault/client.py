@@ -15,9 +15,10 @@ import http.cookiejar
 import queue
 import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
 import hvac
@@ -34,7 +35,8 @@ from bridge_providers.vault.settings import Settings
 LIMIT: Final = 32 * 2**20
 """The longest answer, in bytes: as much as Vault takes in one request (max_request_size)."""
 
-Outcome = Reply | ProviderError | Unavailable
+Client: TypeAlias = hvac.Client
+Outcome: TypeAlias = Reply | ProviderError | Unavailable
 
 
 class Connection:
@@ -49,7 +51,7 @@ class Connection:
         self._forward = False
         self._session: Final = _session(settings)
 
-    def client(self, token: str | None = None, namespace: str | None = None) -> hvac.Client:
+    def client(self, token: str | None = None, namespace: str | None = None) -> Client:
         """Return a client that sends this token, or none."""
         return hvac.Client(
             url=self._settings.address,
@@ -77,7 +79,8 @@ class Connection:
         headers = {"X-Vault-Inconsistent": "forward-active-node"} if self._forward else {}
         answer: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
         # A thread of its own: a timeout of requests is for each packet, so a server that dribbles would never hit it.
-        work = partial(self._send, send, answer, {"timeout": limit, "headers": headers, "stream": True})
+        # Theirs comes later than ours and ends the thread.
+        work = partial(self._send, send, answer, {"timeout": limit + 1, "headers": headers, "stream": True})
         threading.Thread(target=work, daemon=True).start()
         try:
             outcome = answer.get(timeout=limit)
@@ -156,6 +159,9 @@ class _Transport(requests.adapters.HTTPAdapter):
             self._tls["ssl_context"] = tls.context(settings)
         if self._tls and settings.server_name:
             self._tls["server_hostname"] = settings.server_name
+        if not settings.verify:
+            # The session warns of it in the report; urllib3 would warn at each request, on stderr.
+            warnings.filterwarnings("ignore", message="Unverified HTTPS request")
         super().__init__(pool_maxsize=16)
 
     def build_connection_pool_key_attributes(
@@ -191,18 +197,18 @@ def _proxies(settings: Settings) -> dict[str, str]:
     return {"http": proxy, "https": proxy}
 
 
-def _reply(response: requests.Response) -> Reply:
+def _reply(response: requests.Response) -> Outcome:
     """Read an answer to its end, no further than the limit."""
-    content = b""
+    content = bytearray()
     for piece in response.iter_content(2**16):
         content += piece
         if len(content) > LIMIT:
-            raise requests.exceptions.ContentDecodingError
+            return ProviderError(f"the answer is longer than {LIMIT // 2**20} MiB")
     location = urlsplit(response.headers.get("Location", "")[:300])
     place = f"{location.scheme}://{location.netloc.rpartition('@')[2]}" if location.netloc else ""
     return Reply(
         response.status_code,
-        jsontext.parse(content),
+        jsontext.parse(bytes(content)),
         answers.seconds(response.headers.get("Retry-After")),
         place if place.isprintable() else "",
     )

@@ -10,11 +10,10 @@ from bridge_providers.vault.credentials import Credentials
 from bridge_providers.vault.methods import AppRole, LoginMethod, Method, Secrets, Token
 
 if TYPE_CHECKING:
-    import hvac
-
     from bridge_providers.vault.answers import Reply
-    from bridge_providers.vault.client import Connection
+    from bridge_providers.vault.client import Client, Connection
 
+CLOSED: Final = Unavailable("the run has ended")
 PATIENCE: Final = 1.0  # seconds that closing waits for a login that is on its way
 
 
@@ -38,7 +37,7 @@ class Identity:
         self._lock: Final = threading.Lock()
         self._method: Method | None = None
         self._secrets: Secrets = ()
-        self._client: hvac.Client | None = None
+        self._client: Client | None = None
         self._issued: list[str] = []
         self._attempts = 0
         self._failed: ProviderError | Unavailable | None = None
@@ -51,7 +50,7 @@ class Identity:
         role = getattr(self._method, "role", None) or getattr(self._method, "username", None)
         return f"{self._method.name if self._method else 'nobody'}{f' {role}' if role else ''}"
 
-    def client(self) -> "hvac.Client":
+    def client(self) -> "Client":
         """Return a client that is logged in; raises Denied, Unavailable or ProviderError."""
         attempts = self._attempts
         with self._lock:
@@ -62,7 +61,7 @@ class Identity:
                 self._client = self._enter()
             return self._client
 
-    def after_refusal(self, refused: "hvac.Client") -> "hvac.Client | None":
+    def after_refusal(self, refused: "Client") -> "Client | None":
         """Return another client for one whose token was refused: a token may end in the middle. None if there is none.
 
         There is one new login in a session, whatever the number of refusals.
@@ -87,7 +86,9 @@ class Identity:
             if held:
                 self._lock.release()
 
-    def _enter(self) -> "hvac.Client":
+    def _enter(self) -> "Client":
+        if self._closed:
+            raise CLOSED
         self._attempts += 1
         try:
             token = self._token()
@@ -135,6 +136,7 @@ class Identity:
             self._issued.append(token)
             if self._closed:
                 self._revoke(self._issued.pop())
+                raise CLOSED
         return token
 
     def _refused(self, method: LoginMethod, reply: "Reply") -> ProviderError | Unavailable:
@@ -150,7 +152,7 @@ class Identity:
         self._connection.client(token, self._auth_namespace).auth.token.revoke_self()
 
 
-def _unwrap(client: "hvac.Client", method: AppRole) -> SecretValue:
+def _unwrap(client: "Client", method: AppRole) -> SecretValue:
     """Open a response-wrapped secret id with its own token, which works once; raises Denied, Unavailable or others."""
     reply: Reply = client.sys.unwrap()
     if not reply.is_ok:

@@ -14,7 +14,7 @@ from bridge_providers.vault import answers, jsontext
 from bridge_providers.vault.answers import Reply, part, text
 
 if TYPE_CHECKING:
-    import hvac
+    from bridge_providers.vault.client import Client
 
 _TIME: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)")
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -33,7 +33,7 @@ class Engine(NamedTuple):
     version: int
 
 
-def ask_mount(client: "hvac.Client", path: str) -> Reply:
+def ask_mount(client: "Client", path: str) -> Reply:
     """Ask which engine a path belongs to, as `vault kv` does; every token that may read there may ask."""
     return client.adapter.get(f"/v1/sys/internal/ui/mounts/{quote(path)}")  # type: ignore[no-any-return]
 
@@ -49,7 +49,7 @@ def engine_of(reply: Reply) -> Engine | None:
     return Engine(mount, 2 if text(reply.body, "data", "options", "version") == "2" else 1)
 
 
-def get(client: "hvac.Client", engine: Engine, path: str, version: int | None) -> Reply:
+def get(client: "Client", engine: Engine, path: str, version: int | None) -> Reply:
     """Ask for a document."""
     if engine.version == 1:
         return client.secrets.kv.v1.read_secret(path, engine.mount)  # type: ignore[no-any-return]
@@ -154,7 +154,7 @@ def _gone(metadata: Node | None) -> NotFound | None:
     return NotFound(f"version {number} was deleted at {moment}", hint="`vault kv undelete` brings it back")
 
 
-def put(client: "hvac.Client", engine: Engine, path: str, content: Mapping[str, Node], expected: int) -> Reply:
+def put(client: "Client", engine: Engine, path: str, content: Mapping[str, Node], expected: int) -> Reply:
     """Write a version where the current one is `expected`, or (0) none is."""
     for name, child in content.items():
         if not all(map(_is_kept, _numbers(child))):

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 from bridge.provider import OptionError, SecretValue
 
 if TYPE_CHECKING:
-    import hvac
-
     from bridge_providers.vault.answers import Reply
+    from bridge_providers.vault.client import Client
     from bridge_providers.vault.credentials import Credentials
 
 SERVICE_ACCOUNT: Final = "/var/run/secrets/kubernetes.io/serviceaccount/token"
@@ -60,7 +59,7 @@ class Kubernetes:
         found = credentials.file(self.token_file)
         return None if found is None else (found,)
 
-    def login(self, client: "hvac.Client", secrets: Secrets) -> "Reply":
+    def login(self, client: "Client", secrets: Secrets) -> "Reply":
         """Ask for a token."""
         jwt = _text(secrets[0])
         return client.auth.kubernetes.login(self.role, jwt, use_token=False, mount_point=self.mount)  # type: ignore[no-any-return]
@@ -86,7 +85,7 @@ class Jwt:
         found = credentials.either(self.token_file, self.token_variable)
         return None if found is None else (found,)
 
-    def login(self, client: "hvac.Client", secrets: Secrets) -> "Reply":
+    def login(self, client: "Client", secrets: Secrets) -> "Reply":
         """Ask for a token."""
         return client.auth.jwt.jwt_login(self.role, _text(secrets[0]), use_token=False, path=self.mount)  # type: ignore[no-any-return]
 
@@ -115,7 +114,7 @@ class AppRole:
         secret_id = credentials.either(self.secret_id_file, self.secret_id_variable)
         return None if role_id is None or secret_id is None else (role_id, secret_id)
 
-    def login(self, client: "hvac.Client", secrets: Secrets) -> "Reply":
+    def login(self, client: "Client", secrets: Secrets) -> "Reply":
         """Ask for a token."""
         role_id, secret_id = map(_text, secrets)
         return client.auth.approle.login(role_id, secret_id, use_token=False, mount_point=self.mount)  # type: ignore[no-any-return]
@@ -141,7 +140,7 @@ class UserPass:
         found = credentials.either(self.password_file, self.password_variable)
         return None if found is None else (found,)
 
-    def login(self, client: "hvac.Client", secrets: Secrets) -> "Reply":
+    def login(self, client: "Client", secrets: Secrets) -> "Reply":
         """Ask for a token."""
         password = _text(secrets[0])
         return client.auth.userpass.login(self.username, password, use_token=False, mount_point=self.mount)  # type: ignore[no-any-return]
@@ -164,7 +163,7 @@ class Cert:
         """Return nothing to send where there is a client certificate, else None."""
         return () if credentials.has_certificate else None
 
-    def login(self, client: "hvac.Client", _secrets: Secrets) -> "Reply":
+    def login(self, client: "Client", _secrets: Secrets) -> "Reply":
         """Ask for a token."""
         # Not hvac's own method: it insists on file names, and would change what is verified.
         body = {"name": self.role} if self.role else {}

@@ -23,10 +23,8 @@ from bridge_providers.vault.kv import Engine
 from bridge_providers.vault.paths import Place
 
 if TYPE_CHECKING:
-    import hvac
-
     from bridge_providers.vault import Vault
-    from bridge_providers.vault.client import Connection
+    from bridge_providers.vault.client import Client, Connection
 
 UNVERIFIED: Final = Problem(
     "",
@@ -123,7 +121,7 @@ class VaultSession:
         problem = error.problems[0]
         return Denied(f"{problem.what}, as {self._identity.who}", hint=problem.hint)
 
-    def _ask(self, ask: "Callable[[hvac.Client], Reply]") -> Reply:
+    def _ask(self, ask: "Callable[[Client], Reply]") -> Reply:
         """Send a request, and once more after a new login where the token is refused."""
         identity = self._start()
         client = identity.client()

@@ -152,13 +152,17 @@ class DevVault(VaultServer):
 class SealedVault(VaultServer):
     """Vault with TLS and its data in files; `stop` and `start` keep them, and it is sealed after each start."""
 
-    def __init__(self, binary: Path) -> None:
+    def __init__(self, binary: Path, *, wants_certificate: bool = False) -> None:
         folder = Path(tempfile.mkdtemp(prefix="bridge-vault-pki-"))
         self.authority: Final = Authority(folder)
-        super().__init__(binary, "https", ssl.create_default_context(cafile=str(self.authority.file)))
+        context = ssl.create_default_context(cafile=str(self.authority.file))
+        own = self.authority.client("tests")
+        context.load_cert_chain(own.certificate, own.key)
+        super().__init__(binary, "https", context)
         self._key = ""
         self._pki = folder
         self._pair: Final = self.authority.server()
+        self._wants_certificate = wants_certificate
 
     def start(self) -> None:
         """Start the server, still sealed; the first time set it up and unseal it."""
@@ -199,6 +203,8 @@ class SealedVault(VaultServer):
             "address": f"127.0.0.1:{self.port}",
             "tls_cert_file": str(self._pair.certificate),
             "tls_key_file": str(self._pair.key),
+            "tls_client_ca_file": str(self.authority.file),
+            "tls_require_and_verify_client_cert": self._wants_certificate,
         }
         return {
             "storage": {"file": {"path": str(self.folder / "data")}},

@@ -1,0 +1,389 @@
+"""What hvac and requests leave open, closed: each hole has its test here."""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bridge.errors import BridgeError
+from bridge.provider import Denied, NotFound, ProviderError, Unavailable
+from bridge_providers.vault import Vault
+from bridge_providers.vault.client import Connection
+from tests.providers.vault.desk import Desk, told
+from tests.providers.vault.wire import Answer, Request, Wire, document, errors, wire
+from tests.servers.process import free_port
+
+VALUES: dict[str, object] = {"A": "CANARY-a"}
+HTML = b"<html><body>CANARY please log in</body></html>"
+
+
+def test_requests_carry_the_token_and_the_header_against_forged_ones(fake: Wire, fake_desk: Desk) -> None:
+    fake.answer = lambda _: document(VALUES)
+    assert fake_desk.texts("app") == VALUES
+    (request,) = fake.requests
+    assert request.headers["x-vault-token"] == "hvs.CANARY"
+    assert request.headers["x-vault-request"] == "true"
+    assert not request.headers.keys() & {"authorization", "cookie", "x-vault-namespace"}
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_no_redirect_is_followed(fake: Wire, fake_desk: Desk, status: int) -> None:
+    with wire() as other:
+        place = {"Location": f"http://user:CANARY@127.0.0.1:{other.port}/v1/x?CANARY"}
+        fake.answer = lambda _: Answer(status, b"", place)
+        assert fake_desk.refusal(ProviderError) == (
+            f"the server redirects to http://127.0.0.1:{other.port} ({status}), "
+            "and a redirect is not followed: it would take the token along"
+        )
+        assert other.requests == []
+    assert len(fake.requests) == 1
+
+
+def test_no_redirect_of_a_login_is_followed(fake: Wire, fake_desk: Desk) -> None:
+    with wire() as other:
+        fake.answer = lambda _: Answer(307, b"", {"Location": f"{other.address}/v1/x"})
+        fake_desk.environ = {"VAULT_PASSWORD": "CANARY"}
+        message = fake_desk.refusal(ProviderError, auth={"method": "userpass", "username": "ann"})
+        assert message.startswith(f"the server redirects to {other.address} (307)")
+        assert other.requests == []
+
+
+@pytest.mark.parametrize("path", ["/v1/a/../sys/health", "v1//sys", "/v1/./x"])
+def test_the_adapter_itself_refuses_what_the_library_would_resolve(fake: Wire, fake_desk: Desk, path: str) -> None:
+    from bridge_providers.vault import settings  # noqa: PLC0415
+
+    context = fake_desk.context()
+    found = settings.load(Vault(address=fake.address), context)
+    client = Connection(found, context.deadline).client("hvs.CANARY")
+    assert told(ProviderError, lambda: client.adapter.get(path)).startswith("the path has ")
+    assert fake.requests == []
+
+
+# Answers
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "message"),
+    [
+        (errors(503, "Vault is sealed"), Unavailable, "the server is sealed (503)"),
+        (errors(503, "CANARY"), Unavailable, "the server fails (503)"),
+        (errors(500, "internal error: CANARY"), Unavailable, "the server fails (500)"),
+        (errors(501, "CANARY"), Unavailable, "the server is not initialised (501)"),
+        (Answer(502, HTML), Unavailable, "the server fails (502)"),
+        (errors(429, "CANARY"), Unavailable, "the server asks to slow down (429)"),
+        (errors(412, "CANARY"), Unavailable, "the server has not caught up with the latest write (412)"),
+        (
+            errors(400, "Upgrading from non-versioned to versioned data. This backend will be unavailable."),
+            Unavailable,
+            "the engine is being upgraded to version 2",
+        ),
+        (errors(400, "CANARY"), ProviderError, "the server refuses the request (400)"),
+        (errors(405, "unsupported operation CANARY"), ProviderError, "the server refuses the request (405)"),
+        (errors(403, "CANARY"), Denied, "the server refuses (403), as token"),
+        (Answer(403, HTML), Denied, "the server refuses (403), as token"),
+        (Answer(401, HTML), Denied, "the server refuses (401), as token"),
+        (Answer(200, HTML), ProviderError, "something else than Vault answers at this address (status 200, not JSON)"),
+        (Answer(404, HTML), ProviderError, "something else than Vault answers at this address (status 404, not JSON)"),
+        (Answer(200, b"[]"), ProviderError, "something else than Vault answers at this address (status 200, not JSON)"),
+        (Answer(404, {"message": "CANARY"}), ProviderError, "something else than Vault answers at this address"),
+        (Answer(200, {"data": "CANARY"}), ProviderError, "something else than Vault answers at this address"),
+        (Answer(200, b'{"data": "CANARY'), ProviderError, "something else than Vault answers at this address"),
+        (Answer(200, b'{"a": "\\ud800CANARY"}'), ProviderError, "something else than Vault answers at this address"),
+        (Answer(200, b'{"a": NaN}'), ProviderError, "something else than Vault answers at this address"),
+        (Answer(200, b'{"a":' + b"[" * 100_000), ProviderError, "something else than Vault answers at this address"),
+        (Answer(204), ProviderError, "something else than Vault answers at this address"),
+        (Answer(200, {"data": {"data": None, "metadata": {"version": 1}}}), NotFound, "version 1 was deleted at "),
+        (
+            Answer(200, {"data": {"data": {"A": "CANARY"}, "metadata": {"version": 1, "created_time": "CANARY"}}}),
+            ProviderError,
+            "something else than Vault answers at this address",
+        ),
+    ],
+)
+def test_every_answer_has_its_meaning(
+    fake: Wire, fake_desk: Desk, answer: Answer, kind: type[BridgeError], message: str
+) -> None:
+    fake.answer = lambda _: answer
+    found = fake_desk.refusal(kind)
+    assert found.startswith(message.removesuffix(", not JSON)"))
+    assert len(fake.requests) == 1
+
+
+def test_errors_are_read_whatever_the_content_type_says(fake: Wire, fake_desk: Desk) -> None:
+    body = {"errors": ["Vault is sealed"]}
+    fake.answer = lambda _: Answer(503, body, {"Content-Type": "application/json; charset=utf-8"})
+    assert fake_desk.refusal(Unavailable) == "the server is sealed (503)"
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7.0), ("0", 0.0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0), ("soon", None), ("", None)],
+)
+def test_retry_after_is_handed_to_the_core(fake: Wire, fake_desk: Desk, header: str, seconds: float | None) -> None:
+    fake.answer = lambda _: errors(429, Retry_After=header)
+    with fake_desk.session() as session, pytest.raises(Unavailable) as caught:
+        session.read("app")
+    assert caught.value.retry_after == seconds
+
+
+def test_after_a_412_the_active_node_is_asked(fake: Wire, fake_desk: Desk) -> None:
+    answers = [errors(412), document(VALUES)]
+    fake.answer = lambda _: answers.pop(0)
+    with fake_desk.session() as session:
+        told(Unavailable, lambda: session.read("app"))
+        session.read("app")
+    found = [one.headers.get("x-vault-inconsistent") for one in fake.requests]
+    assert found == [None, "forward-active-node"]
+
+
+# A credential with a lease, pointed at by mistake
+
+
+def test_a_lease_is_given_back_at_once(fake: Wire, fake_desk: Desk) -> None:
+    lease = {"lease_id": "database/creds/app/CANARY", "data": {"username": "u", "password": "CANARY"}, "auth": None}
+
+    def answer(request: Request) -> Answer:
+        return (
+            Answer(204) if "revoke" in request.path else errors(403) if "/ui/" in request.path else Answer(body=lease)
+        )
+
+    fake.answer = answer
+    message = "it is no document but a credential with a lease, which was revoked at once"
+    assert fake_desk.refusal(ProviderError, "creds/app", mount="database", kv_version=1) == message
+    assert fake.asked()[1:] == ["GET database/creds/app", "PUT sys/leases/revoke"]
+    assert fake.requests[-1].json == {"lease_id": "database/creds/app/CANARY"}
+
+
+@pytest.mark.parametrize("kind", ["database", "pki", "aws", "transit", "cubbyhole"])
+def test_another_engine_is_refused_before_it_is_read(fake: Wire, fake_desk: Desk, kind: str) -> None:
+    fake.answer = lambda _: Answer(body={"data": {"path": "db/", "type": kind, "options": None}})
+    message = f"db is an engine of type {kind}, and only KV engines are read"
+    for mount, version in ((None, None), ("db", None), ("db", 1)):
+        assert fake_desk.refusal(ProviderError, "db/creds/app", mount=mount, kv_version=version) == message
+    assert {request.path.rpartition("/ui/")[0] for request in fake.requests} == {"/v1/sys/internal"}
+
+
+# Connections that fail
+
+
+def dribble(connection: socket.socket) -> None:
+    """Answer a byte at a time, for ever."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+    try:
+        while True:
+            connection.sendall(b" ")
+            time.sleep(0.02)
+    except OSError:
+        pass
+
+
+def dribble_headers(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+    dribble(connection)
+
+
+def silence(connection: socket.socket) -> None:
+    connection.recv(1)
+
+
+def cut(connection: socket.socket) -> None:
+    connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"data":{"data":{"A":"CANARY')
+
+
+def hang_up(connection: socket.socket) -> None:
+    connection.shutdown(socket.SHUT_RDWR)
+
+
+def nonsense(connection: socket.socket) -> None:
+    connection.sendall(b"CANARY\r\n\r\n")
+
+
+@pytest.mark.parametrize("script", [dribble, dribble_headers, silence])
+def test_a_request_as_a_whole_has_a_limit(fake: Wire, fake_desk: Desk, script: Callable[[socket.socket], None]) -> None:
+    fake.answer = lambda _: Answer(script=script)
+    fake_desk.environ["VAULT_CLIENT_TIMEOUT"] = "200ms"
+    assert fake_desk.refusal(Unavailable) == f"{fake.address} gave no whole answer within 0.2 s"
+
+
+@pytest.mark.parametrize(
+    ("script", "what"), [(cut, "broke the connection off"), (hang_up, "cannot be reached"), (nonsense, "")]
+)
+def test_a_connection_that_breaks_is_temporary(
+    fake: Wire, fake_desk: Desk, script: Callable[[socket.socket], None], what: str
+) -> None:
+    fake.answer = lambda _: Answer(script=script)
+    assert fake_desk.refusal(Unavailable).startswith(f"{fake.address} {what}")
+
+
+def test_a_server_that_is_not_there_is_temporary(fake_desk: Desk) -> None:
+    port = free_port()
+    message = fake_desk.refusal(Unavailable, address=f"http://127.0.0.1:{port}")
+    assert message == f"http://127.0.0.1:{port} cannot be reached"
+    assert fake_desk.refusal(Unavailable, address="http://nowhere.invalid").endswith("cannot be reached")
+
+
+def test_the_runs_deadline_bounds_a_request_too(fake: Wire, fake_desk: Desk) -> None:
+    fake.answer = lambda _: Answer(script=silence)
+    session = Vault(address=fake.address, mount="secret", kv_version=2).open(fake_desk.context(0.2))
+    assert "gave no whole answer" in told(Unavailable, lambda: session.read("app"))
+    assert told(Unavailable, lambda: session.read("app")) == "no time is left for a request"
+    assert len(fake.requests) == 1
+
+
+def test_own_tokens_are_revoked_although_the_deadline_is_over(fake: Wire, fake_desk: Desk) -> None:
+    def answer(request: Request) -> Answer:
+        if request.path.endswith("/login/ann"):
+            return Answer(body={"auth": {"client_token": "hvs.own", "token_type": "service"}})
+        return Answer(204) if "revoke" in request.path else Answer(script=silence)
+
+    fake.answer = answer
+    fake_desk.environ = {"VAULT_PASSWORD": "CANARY"}
+    auth = {"method": "userpass", "username": "ann"}
+    session = Vault(address=fake.address, mount="secret", kv_version=2, auth=auth).open(fake_desk.context(1))
+    told(Unavailable, lambda: session.read("app"))
+    session.close()
+    assert fake.asked()[-1] == "POST auth/token/revoke-self"
+
+
+def test_closing_does_not_wait_for_a_read_that_is_stuck(fake: Wire, fake_desk: Desk) -> None:
+    arrived, release = threading.Event(), threading.Event()
+
+    def stuck(connection: socket.socket) -> None:
+        arrived.set()
+        release.wait(60)
+
+    fake.answer = lambda _: Answer(script=stuck)
+    session = Vault(address=fake.address, mount="secret", kv_version=2).open(fake_desk.context(60))
+    reader = threading.Thread(target=lambda: told(Unavailable, lambda: session.read("app")))
+    reader.start()
+    assert arrived.wait(30)
+    session.close()
+    assert reader.is_alive()
+    release.set()
+    reader.join()
+
+
+def test_an_answer_without_end_is_not_kept(fake: Wire, fake_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge_providers.vault.client.LIMIT", 2**20)
+    fake.answer = lambda _: document({"A": "CANARY" * 2**18})
+    assert fake_desk.refusal(ProviderError) == "the answer is longer than 1 MiB"
+
+
+# The environment
+
+
+def test_no_cookie_is_kept(fake: Wire, fake_desk: Desk) -> None:
+    fake.answer = lambda _: Answer(200, document(VALUES).body, {"Set-Cookie": "a=CANARY; Path=/"})
+    with fake_desk.session() as session:
+        session.read("app")
+        session.read("app")
+    assert "cookie" not in fake.requests[1].headers
+
+
+def test_netrc_is_not_read(fake: Wire, fake_desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    netrc = tmp_path / ".netrc"
+    netrc.write_text("machine 127.0.0.1 login CANARY password CANARY\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    fake.answer = lambda _: document(VALUES)
+    fake_desk.read("app")
+    assert "authorization" not in fake.requests[0].headers
+
+
+def test_the_process_environment_counts_only_through_the_context(
+    fake: Wire, fake_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAULT_TOKEN", "hvs.CANARY-of-the-process")
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("VAULT_ADDR", "http://127.0.0.1:1")
+    fake.answer = lambda _: document(VALUES)
+    fake_desk.read("app")
+    assert fake.requests[0].headers["x-vault-token"] == "hvs.CANARY"
+    fake_desk.environ = {}
+    assert fake_desk.refusal(Denied).startswith("no credential is present")
+
+
+@pytest.mark.parametrize("prefix", ["VAULT", "BAO"])
+def test_the_variables_of_vault_and_openbao(fake: Wire, fake_desk: Desk, prefix: str) -> None:
+    fake.answer = lambda _: document(VALUES)
+    fake_desk.environ = {f"{prefix}_ADDR": fake.address, f"{prefix}_TOKEN": "hvs.CANARY", f"{prefix}_NAMESPACE": "ns"}
+    fake_desk.read("app", address=None)
+    headers = fake.requests[0].headers
+    assert (headers["x-vault-token"], headers["x-vault-namespace"]) == ("hvs.CANARY", "ns")
+
+
+def test_openbaos_variables_win_over_vaults(fake: Wire, fake_desk: Desk) -> None:
+    fake.answer = lambda _: document(VALUES)
+    fake_desk.environ = {"VAULT_TOKEN": "hvs.CANARY-old", "BAO_TOKEN": "CANARY-bao"}
+    fake_desk.read("app")
+    assert fake.requests[0].headers["x-vault-token"] == "CANARY-bao"
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        ({}, "no address is known"),
+        ({"VAULT_ADDR": "vault:8200"}, "VAULT_ADDR is not an http or https address"),
+        ({"VAULT_ADDR": "https://u:CANARY@vault"}, "VAULT_ADDR holds a credential"),
+        ({"VAULT_ADDR": "http://v", "VAULT_MAX_RETRIES": "many"}, "VAULT_MAX_RETRIES is not a number"),
+        ({"VAULT_ADDR": "http://v", "VAULT_CLIENT_TIMEOUT": "soon"}, "VAULT_CLIENT_TIMEOUT is not a duration"),
+        (
+            {"VAULT_ADDR": "http://v", "VAULT_CLIENT_KEY": "/k"},
+            "VAULT_CLIENT_CERT is not set, but its counterpart is",
+        ),
+        (
+            {"VAULT_ADDR": "http://v", "VAULT_CLIENT_CERT": "/c"},
+            "VAULT_CLIENT_KEY is not set, but its counterpart is",
+        ),
+    ],
+)
+def test_variables_that_cannot_be_right(fake_desk: Desk, environ: dict[str, str], message: str) -> None:
+    fake_desk.environ = environ
+    assert fake_desk.refusal(ProviderError, address=None) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90", 90.0), ("2s", 2.0), ("1m30s", 90.0), ("1.5h", 5400.0), ("250ms", 0.25), ("soon", 60.0), ("", 60.0)],
+)
+def test_the_session_tells_the_core_its_limits(fake_desk: Desk, text: str, seconds: float) -> None:
+    fake_desk.environ |= {"VAULT_CLIENT_TIMEOUT": text, "VAULT_MAX_RETRIES": "5"}
+    with fake_desk.session() as session:
+        assert (session.timeout, session.retries) == (seconds, 5)
+    fake_desk.environ = {}
+    with fake_desk.session() as session:
+        assert (session.timeout, session.retries) == (60.0, 2)
+
+
+# Proxies
+
+
+def test_the_proxy_of_the_environment_is_used_but_not_for_loopback(fake: Wire, fake_desk: Desk) -> None:
+    fake.answer = lambda _: document(VALUES)
+    with wire() as proxy:
+        proxy.answer = lambda _: document({"A": "through the proxy"})
+        fake_desk.environ |= {"http_proxy": proxy.address}
+        assert fake_desk.texts("app") == VALUES
+        assert fake_desk.texts("app", address="http://vault.test:8200") == {"A": "through the proxy"}
+        assert proxy.requests[0].path == "http://vault.test:8200/v1/secret/data/app"
+        fake_desk.environ |= {"NO_PROXY": "other,.test"}
+        assert "cannot be reached" in fake_desk.refusal(Unavailable, address="http://vault.test:8200")
+        fake_desk.environ |= {"VAULT_PROXY_ADDR": proxy.address}
+        assert fake_desk.texts("app") == {"A": "through the proxy"}
+
+
+def test_a_proxy_that_is_not_there_is_temporary(fake_desk: Desk) -> None:
+    fake_desk.environ |= {"VAULT_HTTP_PROXY": f"http://user:CANARY@127.0.0.1:{free_port()}"}
+    assert fake_desk.refusal(Unavailable) == f"{fake_desk.address} cannot be reached through the proxy"
+
+
+def test_asking_for_a_proxy_leaves_the_environment_alone(fake_desk: Desk, fake: Wire) -> None:
+    before = dict(os.environ)
+    fake.answer = lambda _: document(VALUES)
+    fake_desk.environ |= {"http_proxy": fake.address, "no_proxy": "x"}
+    fake_desk.read("app", address="http://vault.test")
+    assert dict(os.environ) == before

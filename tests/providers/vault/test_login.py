@@ -1,0 +1,423 @@
+"""Every way to log in, on the real Vault: with the right credential, a wrong one, an expired one, a missing role."""
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.provider import Denied, ProviderError, Unavailable
+from tests.providers.vault import jwts
+from tests.providers.vault.desk import Desk, told
+from tests.providers.vault.wire import Answer, Request, Wire, document
+from tests.servers.pki import key_pair
+from tests.servers.vault import DevVault
+
+VALUES = {"A": "CANARY-a"}
+
+
+class Role:
+    """A fresh engine with a document, a policy that may read it, and a desk without any credential."""
+
+    def __init__(self, desk: Desk, vault: DevVault, mount: str) -> None:
+        self.vault = vault
+        self.mount = mount
+        self.policy = f"read-{mount}"
+        vault.put("app", VALUES, mount)
+        vault.policy(self.policy, f'path "{mount}/data/app" {{ capabilities = ["read"] }}')
+        self.desk = replace(desk, environ={}, options={"mount": mount, "kv_version": 2})
+
+    def method(self, kind: str) -> str:
+        """Enable an auth method at a path of its own."""
+        path = f"{kind}-{self.mount}"
+        self.vault.do("POST", f"sys/auth/{path}", {"type": kind})
+        return path
+
+    def approle(self, **options: object) -> tuple[str, str]:
+        """Make a role `r` and return the mount and the role's id."""
+        path = self.method("approle")
+        self.vault.do("POST", f"auth/{path}/role/r", {"token_policies": [self.policy], **options})
+        return path, self.vault.do("GET", f"auth/{path}/role/r/role-id")["data"]["role_id"]
+
+    def secret_id(self, path: str, **headers: str) -> Any:
+        reply = self.vault.request("POST", f"auth/{path}/role/r/secret-id", {}, **headers)
+        return reply.body["wrap_info"]["token"] if headers else reply.body["data"]["secret_id"]
+
+
+@pytest.fixture
+def role(desk: Desk, dev_vault: DevVault, mount: str) -> Role:
+    return Role(desk, dev_vault, mount)
+
+
+@pytest.fixture
+def leftovers(dev_vault: DevVault) -> Iterator[None]:
+    """Make sure that a test leaves as many tokens as there were."""
+    before = dev_vault.tokens()
+    yield
+    assert dev_vault.tokens() == before
+
+
+# Tokens
+
+
+def test_a_token_of_the_environment_is_used_and_never_revoked(role: Role) -> None:
+    token = role.vault.token(role.policy)
+    role.desk.environ["VAULT_TOKEN"] = token
+    assert role.desk.texts("app") == VALUES
+    assert role.vault.is_alive(token)
+
+
+def test_a_token_of_vault_login_is_used_and_never_revoked(role: Role, tmp_path: Path) -> None:
+    token = role.vault.token(role.policy)
+    (tmp_path / ".vault-token").write_text(f"{token}\n")
+    assert role.desk.texts("app") == VALUES
+    assert role.vault.is_alive(token)
+
+
+@pytest.mark.parametrize("how", ["wrong", "revoked"])
+def test_a_token_that_is_not_valid_is_told_without_a_second_try(role: Role, relay: Wire, how: str) -> None:
+    token = role.vault.token(role.policy)
+    role.vault.request("POST", "auth/token/revoke-self", token=token)
+    role.desk.environ["VAULT_TOKEN"] = token if how == "revoked" else "hvs.CANARY"
+    message = "the server refuses: the token is not valid: expired or revoked, as token"
+    assert role.desk.refusal(Denied) == message
+    assert len(relay.requests) == 1
+
+
+def test_a_token_without_the_right_is_denied(role: Role) -> None:
+    role.desk.environ["VAULT_TOKEN"] = role.vault.token("default")
+    assert role.desk.refusal(Denied) == "the server refuses: permission denied, as token"
+    assert role.desk.refusal(Denied, kv_version=None) == "the server refuses: permission denied, as token"
+
+
+@pytest.mark.parametrize("text", ["hvs.CANARY\nX-Evil: 1", "hvs.CANARY é", "hvs. CANARY"])
+def test_a_token_that_no_header_can_carry_is_refused_unseen(role: Role, relay: Wire, text: str) -> None:
+    role.desk.environ["VAULT_TOKEN"] = text
+    assert "VAULT_TOKEN" in role.desk.refusal(Denied)
+    assert relay.requests == []
+
+
+def test_without_a_credential_every_place_is_named(role: Role, relay: Wire) -> None:
+    auth = [{"method": "kubernetes", "role": "r"}, {"method": "jwt"}, {"method": "approle"}, {"method": "token"}]
+    assert role.desk.refusal(Denied, auth=auth) == (
+        "no credential is present: looked for kubernetes (/var/run/secrets/kubernetes.io/serviceaccount/token), "
+        "jwt (VAULT_ID_TOKEN), approle (VAULT_ROLE_ID and VAULT_SECRET_ID), token (VAULT_TOKEN, ~/.vault-token)"
+    )
+    assert relay.requests == []
+
+
+# AppRole
+
+
+@pytest.mark.usefixtures("leftovers")
+def test_approle_from_the_environment(role: Role, relay: Wire) -> None:
+    path, role_id = role.approle()
+    role.desk.environ |= {"VAULT_ROLE_ID": f" {role_id}\n", "VAULT_SECRET_ID": role.secret_id(path)}
+    assert role.desk.texts("app", auth={"method": "approle", "mount": path}) == VALUES
+    assert relay.asked() == [
+        f"POST auth/{path}/login",
+        f"GET {role.mount}/data/app",
+        "POST auth/token/revoke-self",
+    ]
+    login = relay.requests[0]
+    assert "x-vault-token" not in login.headers
+
+
+@pytest.mark.usefixtures("leftovers")
+def test_approle_from_files(role: Role, tmp_path: Path) -> None:
+    path, role_id = role.approle()
+    (tmp_path / "role-id").write_text(f"{role_id}\n")
+    (tmp_path / "secret-id").write_text(f"{role.secret_id(path)}\n")
+    auth = {"method": "approle", "mount": path, "role_id_file": "role-id", "secret_id_file": "secret-id"}
+    assert role.desk.texts("app", auth=auth) == VALUES
+    (tmp_path / "secret-id").write_text("\n")
+    assert role.desk.refusal(Denied, auth=auth) == "the file secret-id holds no credential"
+
+
+@pytest.mark.usefixtures("leftovers")
+def test_approle_with_a_wrapped_secret_id_that_is_opened_once(role: Role, relay: Wire) -> None:
+    path, role_id = role.approle()
+    wrapped = role.secret_id(path, X_Vault_Wrap_TTL="60s")
+    role.desk.environ |= {"VAULT_ROLE_ID": role_id, "VAULT_SECRET_ID": wrapped}
+    auth = {"method": "approle", "mount": path, "wrapped": True}
+    assert role.desk.texts("app", auth=auth) == VALUES
+    assert [one for one in relay.asked() if "unwrap" in one] == ["POST sys/wrapping/unwrap"]
+    relay.requests.clear()
+    assert role.desk.refusal(Denied, auth=auth) == (
+        "the secret id cannot be unwrapped (VAULT_ROLE_ID and VAULT_SECRET_ID): "
+        "its token is not valid, used already, or expired"
+    )
+    assert relay.asked() == ["POST sys/wrapping/unwrap"]
+
+
+def test_a_wrapped_thing_that_is_no_secret_id_is_refused(role: Role) -> None:
+    path, role_id = role.approle()
+    wrapped = role.vault.request("POST", "sys/wrapping/wrap", {"a": "CANARY"}, X_Vault_Wrap_TTL="60s").body
+    role.desk.environ |= {"VAULT_ROLE_ID": role_id, "VAULT_SECRET_ID": wrapped["wrap_info"]["token"]}
+    message = role.desk.refusal(Denied, auth={"method": "approle", "mount": path, "wrapped": True})
+    assert message == "what is wrapped is not a secret id (VAULT_ROLE_ID and VAULT_SECRET_ID)"
+
+
+@pytest.mark.parametrize("wrong", ["role", "secret", "used"])
+def test_approle_with_a_credential_that_is_not_valid(role: Role, wrong: str) -> None:
+    path, role_id = role.approle(secret_id_num_uses=1)
+    secret_id = role.secret_id(path)
+    role.desk.environ |= {
+        "VAULT_ROLE_ID": "CANARY-role" if wrong == "role" else role_id,
+        "VAULT_SECRET_ID": "CANARY-secret" if wrong == "secret" else secret_id,
+    }
+    auth = {"method": "approle", "mount": path}
+    if wrong == "used":
+        assert role.desk.texts("app", auth=auth) == VALUES
+    message = f"the login by approle at auth/{path} is refused: the role id or the secret id is not valid"
+    assert role.desk.refusal(Denied, auth=auth) == message
+
+
+# UserPass
+
+
+@pytest.mark.usefixtures("leftovers")
+def test_userpass(role: Role) -> None:
+    path = role.method("userpass")
+    role.vault.do("POST", f"auth/{path}/users/ann", {"password": "CANARY pä$$", "token_policies": [role.policy]})
+    role.desk.environ["VAULT_PASSWORD"] = "CANARY pä$$"
+    auth = {"method": "userpass", "mount": path, "username": "ann"}
+    assert role.desk.texts("app", auth=auth) == VALUES
+    role.desk.environ["VAULT_PASSWORD"] = "CANARY"
+    for name in ("ann", "nobody"):
+        message = f"the login by userpass {name} at auth/{path} is refused: the user name or the password is not valid"
+        assert role.desk.refusal(Denied, auth={**auth, "username": name}) == message
+
+
+# JWT
+
+
+@pytest.fixture
+def pipeline(role: Role, tmp_path: Path) -> dict[str, Any]:
+    """A jwt method that trusts the key of a pipeline, and the method's section."""
+    pair = key_pair(tmp_path, "pipeline")
+    path = role.method("jwt")
+    role.vault.do("POST", f"auth/{path}/config", {"jwt_validation_pubkeys": [pair.certificate.read_text()]})
+    options = {"role_type": "jwt", "user_claim": "sub", "bound_audiences": ["vault"], "bound_subject": "project:deploy"}
+    role.vault.do("POST", f"auth/{path}/role/deploy", {**options, "token_policies": [role.policy]})
+    return {"method": "jwt", "mount": path, "role": "deploy"}
+
+
+CLAIMS = {"sub": "project:deploy", "aud": "vault"}
+
+
+@pytest.mark.usefixtures("leftovers")
+def test_jwt_of_a_pipeline(role: Role, pipeline: dict[str, Any], tmp_path: Path) -> None:
+    token = jwts.signed(tmp_path / "pipeline.key", CLAIMS)
+    role.desk.environ["VAULT_ID_TOKEN"] = token
+    assert role.desk.texts("app", auth=pipeline) == VALUES
+    del role.desk.environ["VAULT_ID_TOKEN"]
+    role.desk.environ["MY_TOKEN"] = token
+    assert role.desk.texts("app", auth={**pipeline, "token_variable": "MY_TOKEN"}) == VALUES
+    (tmp_path / "jwt").write_text(token)
+    assert role.desk.texts("app", auth={**pipeline, "token_file": "jwt"}) == VALUES
+
+
+@pytest.mark.parametrize(
+    ("claims", "lives", "name", "reason"),
+    [
+        (CLAIMS | {"aud": "other"}, 600, "deploy", "the token is for another audience"),
+        (CLAIMS | {"sub": "project:CANARY"}, 600, "deploy", "the role does not accept the token's claims"),
+        (CLAIMS, -600, "deploy", "the token has expired"),
+        (CLAIMS, 600, "nobody", "there is no such role"),
+    ],
+)
+def test_jwt_that_is_refused(
+    role: Role,
+    pipeline: dict[str, Any],
+    tmp_path: Path,
+    *,
+    claims: dict[str, Any],
+    lives: int,
+    name: str,
+    reason: str,
+) -> None:
+    role.desk.environ["VAULT_ID_TOKEN"] = jwts.signed(tmp_path / "pipeline.key", claims, lives=lives)
+    message = f"the login by jwt {name} at auth/{pipeline['mount']} is refused: {reason}"
+    assert role.desk.refusal(Denied, auth={**pipeline, "role": name}) == message
+
+
+def test_jwt_of_somebody_else_is_refused(role: Role, pipeline: dict[str, Any], tmp_path: Path) -> None:
+    key_pair(tmp_path, "other")
+    role.desk.environ["VAULT_ID_TOKEN"] = jwts.signed(tmp_path / "other.key", CLAIMS)
+    assert role.desk.refusal(Denied, auth=pipeline).endswith(
+        " is refused: the token is not signed by the issuer that the method knows"
+    )
+
+
+# The list of methods
+
+
+def test_the_first_method_whose_credential_is_present_is_used(role: Role, relay: Wire, tmp_path: Path) -> None:
+    path, role_id = role.approle()
+    auth = [{"method": "jwt", "role": "r"}, {"method": "approle", "mount": path}, {"method": "token"}]
+    role.desk.environ |= {"VAULT_TOKEN": role.vault.token(role.policy)}
+    assert role.desk.texts("app", auth=auth) == VALUES
+    assert relay.asked() == [f"GET {role.mount}/data/app"]
+    relay.requests.clear()
+    role.desk.environ |= {"VAULT_ROLE_ID": role_id, "VAULT_SECRET_ID": role.secret_id(path)}
+    assert role.desk.texts("app", auth=auth) == VALUES
+    assert relay.asked()[0] == f"POST auth/{path}/login"
+
+
+def test_if_the_method_is_refused_no_other_is_tried(role: Role, relay: Wire) -> None:
+    path, role_id = role.approle()
+    token = role.vault.token(role.policy)
+    role.desk.environ |= {"VAULT_ROLE_ID": role_id, "VAULT_SECRET_ID": "CANARY", "VAULT_TOKEN": token}
+    with role.desk.session(auth=[{"method": "approle", "mount": path}, {"method": "token"}]) as session:
+        for _ in range(2):
+            assert told(Denied, lambda: session.read("app")) == (
+                f"the login by approle at auth/{path} is refused: the role id or the secret id is not valid; "
+                "no other method is tried"
+            )
+    assert relay.asked() == [f"POST auth/{path}/login"]
+
+
+def test_a_method_that_is_not_mounted_is_told(role: Role) -> None:
+    role.desk.environ["VAULT_ID_TOKEN"] = "CANARY"
+    message = role.desk.refusal(Denied, auth={"method": "jwt", "role": "r", "mount": "nowhere"})
+    assert message == "the login by jwt r at auth/nowhere is refused: permission denied"
+
+
+# One login, one more after a refusal, nothing left behind
+
+
+@pytest.fixture
+def approle(role: Role) -> dict[str, Any]:
+    path, role_id = role.approle()
+    role.desk.environ |= {"VAULT_ROLE_ID": role_id, "VAULT_SECRET_ID": role.secret_id(path)}
+    return {"method": "approle", "mount": path}
+
+
+def sent(relay: Wire) -> str:
+    return relay.requests[-1].headers["x-vault-token"]
+
+
+@pytest.mark.usefixtures("leftovers")
+def test_a_token_that_ends_in_the_middle_is_replaced_once(role: Role, relay: Wire, approle: dict[str, Any]) -> None:
+    with role.desk.session(auth=approle) as session:
+        session.read("app")
+        role.vault.do("POST", "auth/token/revoke", {"token": sent(relay)})
+        relay.requests.clear()
+        assert session.read("app").revision.id == "1"
+        login, read = f"POST auth/{approle['mount']}/login", f"GET {role.mount}/data/app"
+        assert relay.asked() == [read, login, read]
+        role.vault.do("POST", "auth/token/revoke", {"token": sent(relay)})
+        relay.requests.clear()
+        message = "the server refuses: the token is not valid: expired or revoked, as approle"
+        assert told(Denied, lambda: session.read("app")) == message
+        assert relay.asked() == [read]
+
+
+@pytest.mark.usefixtures("leftovers")
+def test_a_right_that_is_missing_costs_one_login_more_and_both_tokens_are_revoked(
+    role: Role, relay: Wire, approle: dict[str, Any]
+) -> None:
+    with role.desk.session(auth=approle) as session:
+        for _ in range(3):
+            message = "the server refuses: permission denied, as approle"
+            assert told(Denied, lambda: session.read("other")) == message
+    assert len([one for one in relay.asked() if one.endswith("/login")]) == 2
+    assert len([one for one in relay.asked() if one.endswith("/revoke-self")]) == 2
+
+
+@pytest.mark.usefixtures("leftovers")
+def test_many_threads_share_one_login(role: Role, relay: Wire, approle: dict[str, Any]) -> None:
+    found: list[str] = []
+    with role.desk.session(auth=approle, kv_version=None) as session:
+        threads = [threading.Thread(target=lambda: found.append(session.read("app").revision.id)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert found == ["1"] * 8
+    assert len(relay.asked()) == 1 + 1 + 8 + 1
+
+
+def test_many_threads_share_one_refused_login(role: Role, relay: Wire, approle: dict[str, Any]) -> None:
+    role.desk.environ["VAULT_SECRET_ID"] = "CANARY"
+    refused: list[Denied] = []
+
+    def read() -> None:
+        with pytest.raises(Denied) as caught:
+            session.read("app")
+        refused.append(caught.value)
+
+    with role.desk.session(auth=approle) as session:
+        threads = [threading.Thread(target=read) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(refused) == 8
+    assert len(relay.requests) == 1
+
+
+def test_a_batch_token_is_not_revoked_since_it_cannot_be(role: Role, relay: Wire) -> None:
+    path, role_id = role.approle(token_type="batch")
+    role.desk.environ |= {"VAULT_ROLE_ID": role_id, "VAULT_SECRET_ID": role.secret_id(path)}
+    assert role.desk.texts("app", auth={"method": "approle", "mount": path}) == VALUES
+    assert not [one for one in relay.asked() if "revoke" in one]
+
+
+@pytest.mark.usefixtures("leftovers")
+def test_a_token_that_comes_after_the_session_was_closed_is_revoked(
+    role: Role, relay: Wire, approle: dict[str, Any]
+) -> None:
+    arrived, go_on = threading.Event(), threading.Event()
+    ended: list[str] = []
+
+    def hold(request: Request) -> None:
+        if request.path.endswith("/login"):
+            arrived.set()
+            assert go_on.wait(30)
+
+    relay.answer = hold
+    with role.desk.session(auth=approle) as session:
+        reader = threading.Thread(target=lambda: ended.append(told(Unavailable, lambda: session.read("app"))))
+        reader.start()
+        assert arrived.wait(30)
+        session.close()
+        go_on.set()
+        reader.join()
+    assert ended == ["the run has ended"]
+    assert relay.asked() == [f"POST auth/{approle['mount']}/login", "POST auth/token/revoke-self"]
+
+
+def test_a_login_that_wants_a_second_factor_is_told(fake: Wire, fake_desk: Desk) -> None:
+    fake.answer = lambda _: Answer(body={"auth": {"client_token": "", "mfa_requirement": {"x": "CANARY"}}})
+    fake_desk.environ = {"VAULT_PASSWORD": "CANARY"}
+    message = fake_desk.refusal(ProviderError, auth={"method": "userpass", "username": "ann"})
+    assert message == "the login by userpass ann gave no token"
+
+
+def test_namespaces_go_along_with_login_reads_and_revocation(fake: Wire, fake_desk: Desk) -> None:
+    def answer(request: Request) -> Answer:
+        if request.path.endswith("/login/ann"):
+            return Answer(body={"auth": {"client_token": "hvs.own", "token_type": "service"}})
+        return Answer(204) if "revoke" in request.path else document(VALUES)
+
+    def namespaces(**options: Any) -> list[tuple[str, str | None]]:
+        fake.requests.clear()
+        assert fake_desk.texts("app", auth={"method": "userpass", "username": "ann"}, **options) == VALUES
+        return [(one.path.rpartition("/")[2], one.headers.get("x-vault-namespace")) for one in fake.requests]
+
+    fake.answer = answer
+    fake_desk.environ = {"VAULT_PASSWORD": "CANARY"}
+    assert namespaces() == [("ann", None), ("app", None), ("revoke-self", None)]
+    assert namespaces(namespace="a/b/") == [("ann", "a/b"), ("app", "a/b"), ("revoke-self", "a/b")]
+    both = {"namespace": "a/b", "auth_namespace": "a"}
+    assert namespaces(**both) == [("ann", "a"), ("app", "a/b"), ("revoke-self", "a")]
+    fake_desk.environ["VAULT_NAMESPACE"] = "env"
+    assert namespaces() == [("ann", "env"), ("app", "env"), ("revoke-self", "env")]
+    fake_desk.environ["BAO_NAMESPACE"] = "bao"
+    assert namespaces(auth_namespace="a") == [("ann", "a"), ("app", "bao"), ("revoke-self", "a")]
+    assert json.loads(fake.requests[0].body) == {"password": "CANARY"}
