@@ -1,8 +1,7 @@
 """The first half of every run, before the cluster is asked: an environment's files and all its sources."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from bridge.config.environment import Environment, check_k8_env
 from bridge.config.template import TemplateObject, load_templates
@@ -18,17 +17,15 @@ from bridge.sources.resolve import Resolution, resolve
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(NamedTuple):
     """What every step of a run needs to know. `deadline` is a `time.monotonic()`."""
 
     environ: Mapping[str, str]
     deadline: float
-    allowed: Allowed = field(default_factory=Allowed)
+    allowed: Allowed = Allowed()
 
 
-@dataclass(frozen=True, eq=False)
-class Files:
+class Files(NamedTuple):
     """What an environment's own files say; None for what is wrong, and only the providers that could be built."""
 
     layer: EnvLayer | None
@@ -62,8 +59,7 @@ def _attempt(step: Callable[[], Result], errors: list[BridgeError]) -> Result | 
         return None
 
 
-@dataclass(frozen=True, eq=False)
-class Wanted:
+class Wanted(NamedTuple):
     """What an environment's files and sources say: everything before the cluster is asked."""
 
     environment: Environment

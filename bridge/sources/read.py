@@ -18,6 +18,7 @@ from bridge.sources.fields import located
 RETRIES: Final = 2  # where a session does not carry its own
 FIRST_PAUSE: Final = 0.2  # seconds; doubled for each further try
 CLOSE_WAIT: Final = 2.0  # seconds that a stuck `close` may cost
+ANYTHING: Final = (Exception, SystemExit)  # a provider's bug must not show what it had in hand, nor end the process
 LATE: Final = Unavailable("no answer in time", hint="try again, or allow more with --timeout")
 
 
@@ -54,11 +55,19 @@ def _open(provider: Provider, context: Context) -> Session | BridgeError:
         return provider.open(context)
     except BridgeError as error:
         return error
-    except Exception as error:  # noqa: BLE001 - as in _read_once
+    except ANYTHING as error:
         return failed(error)
 
 
 def _read(session: Session, deadline: float, reference: Reference) -> Document | BridgeError:
+    """Read one document; whatever goes wrong is an answer too."""
+    try:
+        return _retried(session, deadline, reference)
+    except ANYTHING as error:
+        return failed(error)
+
+
+def _retried(session: Session, deadline: float, reference: Reference) -> Document | BridgeError:
     """Read one document, what is temporary several times."""
     retries = getattr(session, "retries", RETRIES)
     attempt = 0
@@ -79,8 +88,6 @@ def _read_once(session: Session, reference: Reference) -> Document | BridgeError
         wrong = breach(answer)
     except BridgeError as error:
         return error
-    except Exception as error:  # noqa: BLE001 - a provider's bug must not show what it had in hand
-        return failed(error)
     return ProviderError(f"the provider {wrong}", hint=REPORT) if wrong else answer
 
 

@@ -362,8 +362,10 @@ def test_what_kubectl_apply_overwrites_is_told_and_taken_back(desk: Desk) -> Non
     result = desk.run("sync", "staging")
     assert result.status == 0
     assert [line for line in result.lines if "warning" in line] == [
-        "bridge: warning: Secret/agent-secrets: `kubectl apply` overwrites what bridge writes; "
-        "your build still holds this object's keys",
+        (
+            "bridge: warning: Secret/agent-secrets: `kubectl apply` overwrites what bridge writes; "
+            "your build still holds this object's keys"
+        ),
         "bridge: warning: Secret/agent-secrets: its last-applied annotation may hold secret values in clear",
     ]
     assert desk.target.data(SECRET, "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
