@@ -87,7 +87,7 @@ def _read_live(
     One that left the templates may have left our rights too: without --prune it is then left out.
     """
     left = [id_ for id_ in (memory.objects if memory else ()) if id_ not in set(ids)]
-    answers: dict[ObjectId, Live | None | BridgeError] = {**objects.listed(ids)}
+    answers: dict[ObjectId, Live | BridgeError | None] = {**objects.listed(ids)}
     answers.update(_on_each(objects.get, [id_ for id_ in (*ids, *left) if id_ not in answers], run))
     spared = set() if run.allowed.prune else {id_ for id_ in left if isinstance(answers[id_], Forbidden)}
     errors = [one for id_, one in answers.items() if isinstance(one, BridgeError) and id_ not in spared]
