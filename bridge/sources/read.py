@@ -1,7 +1,6 @@
 """Reads every document once: providers side by side, within one deadline, what is temporary tried again."""
 
 import contextlib
-import random
 import time
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -75,11 +74,18 @@ def _retried(session: Session, deadline: float, reference: Reference) -> Documen
         answer = _read_once(session, reference)
         if not isinstance(answer, Unavailable) or attempt >= retries:
             return answer
-        pause = answer.retry_after or FIRST_PAUSE * 2**attempt * random.uniform(1, 1.5)  # noqa: S311 - jitter
+        pause = answer.retry_after or _pause(attempt)
         if time.monotonic() + pause >= deadline:
             return answer
         time.sleep(pause)
         attempt += 1
+
+
+def _pause(attempt: int) -> float:
+    """Return seconds to wait; a part is random, so that many clients do not come back together."""
+    import random  # noqa: PLC0415 - start-up
+
+    return FIRST_PAUSE * 2.0**attempt * random.uniform(1, 1.5)  # noqa: S311
 
 
 def _read_once(session: Session, reference: Reference) -> Document | BridgeError:
@@ -97,7 +103,7 @@ def _close(sessions: list[Session]) -> None:
 
 
 def _close_one(session: Session) -> None:
-    with contextlib.suppress(Exception):  # what was read stays right, and the error may hold a token
+    with contextlib.suppress(*ANYTHING):  # what was read stays right, and the error may hold a token
         session.close()
 
 
