@@ -1,0 +1,189 @@
+"""Service accounts of a real cluster log in to a real Vault: by TokenReview, and by the cluster's OIDC keys."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.provider import Denied
+from tests.providers.vault import jwts
+from tests.providers.vault.desk import Desk
+from tests.providers.vault.wire import Wire
+from tests.servers.apiserver import RealCluster
+from tests.servers.process import free_port
+from tests.servers.vault import DevVault
+
+VALUES = {"A": "CANARY-k8s"}
+
+
+class Accounts:
+    """The service accounts of a namespace, and their projected tokens."""
+
+    def __init__(self, cluster: RealCluster, namespace: str) -> None:
+        self.cluster = cluster
+        self.namespace = namespace
+        for name in ("bridge", "other", "reviewer"):
+            body = {"metadata": {"name": name}}
+            assert cluster.request("POST", f"/api/v1/namespaces/{namespace}/serviceaccounts", body).status == 201
+        binding = f"--serviceaccount={namespace}:reviewer"
+        cluster.kubectl("create", "clusterrolebinding", namespace, "--clusterrole=system:auth-delegator", binding)
+
+    def token(self, name: str = "bridge", audience: str = "vault") -> str:
+        """Return a token as the kubelet projects it."""
+        path = f"/api/v1/namespaces/{self.namespace}/serviceaccounts/{name}/token"
+        reply = self.cluster.request("POST", path, {"spec": {"audiences": [audience], "expirationSeconds": 600}})
+        return str(reply.body["status"]["token"])
+
+    def expired(self) -> str:
+        """Return what such a token is after its time."""
+        token = self.token()
+        claims = {name: value for name, value in jwts.claims(token).items() if name not in {"iat", "nbf", "exp"}}
+        return jwts.signed(self.cluster.folder / "service-accounts.key", claims, lives=-600)
+
+
+@pytest.fixture
+def accounts(real_cluster: RealCluster, namespace: str) -> Accounts:
+    return Accounts(real_cluster, namespace)
+
+
+@pytest.fixture
+def pod(desk: Desk, dev_vault: DevVault, mount: str) -> Desk:
+    """A desk in a pod: no credential but the projected token's file."""
+    dev_vault.put("app", VALUES, mount)
+    dev_vault.policy(mount, f'path "{mount}/data/app" {{ capabilities = ["read"] }}')
+    return replace(desk, environ={}, options={"mount": mount, "kv_version": 2})
+
+
+@pytest.fixture
+def by_review(accounts: Accounts, dev_vault: DevVault, mount: str) -> dict[str, Any]:
+    """The kubernetes method: Vault asks the cluster's TokenReview."""
+    path = f"k8s-{mount}"
+    dev_vault.do("POST", f"sys/auth/{path}", {"type": "kubernetes"})
+    config = {
+        "kubernetes_host": accounts.cluster.url,
+        "kubernetes_ca_cert": accounts.cluster.ca_file.read_text(),
+        "token_reviewer_jwt": accounts.token("reviewer", "https://kubernetes.default.svc"),
+    }
+    dev_vault.do("POST", f"auth/{path}/config", config)
+    role = {
+        "bound_service_account_names": ["bridge"],
+        "bound_service_account_namespaces": [accounts.namespace],
+        "audience": "vault",
+        "token_policies": [mount],
+    }
+    dev_vault.do("POST", f"auth/{path}/role/app", role)
+    return {"method": "kubernetes", "mount": path, "role": "app", "token_file": "token"}
+
+
+@pytest.fixture
+def by_keys(accounts: Accounts, dev_vault: DevVault, mount: str) -> dict[str, Any]:
+    """The jwt method: Vault knows the cluster's public keys and asks nobody."""
+    path = f"oidc-{mount}"
+    reply = accounts.cluster.request("GET", "/openid/v1/jwks", headers={"Accept": "application/jwk-set+json"})
+    keys = [jwts.pem(key) for key in json.loads(reply.body)["keys"]]
+    dev_vault.do("POST", f"sys/auth/{path}", {"type": "jwt"})
+    dev_vault.do("POST", f"auth/{path}/config", {"jwt_validation_pubkeys": keys})
+    role = {
+        "role_type": "jwt",
+        "user_claim": "sub",
+        "bound_audiences": ["vault"],
+        "bound_subject": f"system:serviceaccount:{accounts.namespace}:bridge",
+        "token_policies": [mount],
+    }
+    dev_vault.do("POST", f"auth/{path}/role/app", role)
+    return {"method": "jwt", "mount": path, "role": "app", "token_file": "token"}
+
+
+@pytest.fixture(params=["by_review", "by_keys"])
+def method(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Both ways, one after the other."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Callable[[str], object]:
+    """Put a token where the kubelet would."""
+    return (tmp_path / "token").write_text
+
+
+def test_a_projected_token_logs_in_and_is_read_anew_by_each_run(
+    pod: Desk, dev_vault: DevVault, accounts: Accounts, method: dict[str, Any], project: Callable[[str], object]
+) -> None:
+    before = dev_vault.tokens()
+    for token in (accounts.token(), accounts.token()):
+        project(token)
+        assert pod.texts("app", auth=method) == VALUES
+    project(accounts.expired())
+    assert "the login by " in pod.refusal(Denied, auth=method)
+    assert dev_vault.tokens() == before
+
+
+def test_the_token_is_sent_and_nothing_else(
+    pod: Desk, relay: Wire, accounts: Accounts, method: dict[str, Any], project: Callable[[str], object]
+) -> None:
+    token = accounts.token()
+    project(f"{token}\n")
+    pod.read("app", auth=method)
+    login = relay.requests[0]
+    assert (login.path, login.json) == (f"/v1/auth/{method['mount']}/login", {"role": "app", "jwt": token})
+    assert "x-vault-token" not in login.headers
+
+
+def test_another_audience_is_refused(
+    pod: Desk, accounts: Accounts, method: dict[str, Any], project: Callable[[str], object]
+) -> None:
+    project(accounts.token(audience="elsewhere"))
+    message = f"the login by {method['method']} app at auth/{method['mount']} is refused: "
+    assert pod.refusal(Denied, auth=method) == f"{message}the token is for another audience"
+
+
+def test_another_service_account_is_refused(
+    pod: Desk, accounts: Accounts, method: dict[str, Any], project: Callable[[str], object]
+) -> None:
+    project(accounts.token("other"))
+    reasons = {
+        "kubernetes": "the role is not for this service account",
+        "jwt": "the role does not accept the token's claims",
+    }
+    message = f"the login by {method['method']} app at auth/{method['mount']} is refused: "
+    assert pod.refusal(Denied, auth=method) == f"{message}{reasons[method['method']]}"
+
+
+def test_a_missing_role_is_told(
+    pod: Desk, accounts: Accounts, method: dict[str, Any], project: Callable[[str], object]
+) -> None:
+    project(accounts.token())
+    message = f"the login by {method['method']} nobody at auth/{method['mount']} is refused: there is no such role"
+    assert pod.refusal(Denied, auth={**method, "role": "nobody"}) == message
+
+
+def test_an_expired_token_is_refused(
+    pod: Desk, accounts: Accounts, method: dict[str, Any], project: Callable[[str], object]
+) -> None:
+    project(accounts.expired())
+    message = f"the login by {method['method']} app at auth/{method['mount']} is refused: the token has expired"
+    assert pod.refusal(Denied, auth=method) == message
+
+
+def test_what_is_no_token_is_refused(
+    pod: Desk, accounts: Accounts, method: dict[str, Any], project: Callable[[str], object]
+) -> None:
+    project("CANARY")
+    assert pod.refusal(Denied, auth=method).startswith(f"the login by {method['method']} app at auth/")
+
+
+def test_a_cluster_that_vault_cannot_ask_looks_like_a_refusal_since_vault_says_no_more(
+    pod: Desk, dev_vault: DevVault, accounts: Accounts, by_review: dict[str, Any], project: Callable[[str], object]
+) -> None:
+    config = {"kubernetes_host": f"https://127.0.0.1:{free_port()}", "disable_local_ca_jwt": True}
+    dev_vault.do("POST", f"auth/{by_review['mount']}/config", config)
+    project(accounts.token())
+    message = f"the login by kubernetes app at auth/{by_review['mount']} is refused: permission denied"
+    assert pod.refusal(Denied, auth=by_review) == message
+
+
+def test_a_pod_without_its_token_names_the_file(pod: Desk, by_review: dict[str, Any]) -> None:
+    assert pod.refusal(Denied, auth=by_review) == "no credential is present: looked for kubernetes (token)"
