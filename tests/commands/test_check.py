@@ -331,3 +331,36 @@ metadata: {name: tls}
 type: kubernetes.io/tls
 stringData: {tls.crt: "${OPENAI_API_KEY}"}
 """
+
+
+def test_what_a_source_gives_is_masked_whatever_the_rule(desk: Desk) -> None:
+    desk.write("half.yaml", HALF_ENCRYPTED.replace("CANARY-openai", LEAF))
+    desk.env_file(CARTESIA_API_KEY="CANARY-left-over")
+    desk.canaries.add("CANARY-left-over")
+    desk.environment(
+        sources=["sops:half.yaml"],
+        templates=["base/configmap.yml"],
+        infrastructure={"CARTESIA_API_KEY": "required", "REGISTRY": "required"},
+        variables={"REGISTRY": "sops:half.yaml#OPENAI_API_KEY"},
+    )
+    result = desk.run("check", "staging")
+    assert result.out.splitlines()[1:3] == [
+        "CARTESIA_API_KEY         ********  sops:half.yaml",
+        "REGISTRY                 ********  sops:half.yaml#OPENAI_API_KEY",
+    ]
+    assert (result.status, result.err) == (0, "")
+
+
+def test_of_a_nested_field_only_the_first_name_can_be_told(desk: Desk) -> None:
+    desk.write("half.yaml", HALF_ENCRYPTED.replace("CANARY-openai", LEAF))
+    desk.write("base/tls.yml", TLS.replace("kubernetes.io/tls", "Opaque") + "data: {}\n")
+    desk.environment(
+        sources=[],
+        templates=["base/tls.yml"],
+        variables={"OPENAI_API_KEY": "sops:half.yaml#OPENAI_API_KEY.deep", "WHOLE": "sops:half.yaml"},
+    )
+    assert errors(desk.run("check", "staging")) == []
+    desk.environment(
+        sources=[], templates=["base/tls.yml"], variables={"OPENAI_API_KEY": "sops:half.yaml#NOWHERE.deep"}
+    )
+    assert errors(desk.run("check", "staging")) == ["sops:half.yaml: has no field NOWHERE.deep (for OPENAI_API_KEY)"]

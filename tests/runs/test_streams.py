@@ -31,6 +31,7 @@ def run(offline_desk: Desk, third_party: Path) -> Run:
     def run(arguments: str, *, stdout: int = subprocess.PIPE, **environ: str) -> subprocess.CompletedProcess[str]:
         command = f"{shlex.quote(sys.executable)} -m bridge {arguments}"
         home = {"PATH": os.defpath, "HOME": str(offline_desk.folder), "BRIDGE_CONFIG": str(offline_desk.folder)}
+        home |= {name: text for name, text in os.environ.items() if name.startswith("COVERAGE_")}
         return subprocess.run(
             ["sh", "-c", command],
             check=False,
