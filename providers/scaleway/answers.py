@@ -6,8 +6,7 @@ The bodies are those of scaleway-sdk-go's scw/errors.go and of the Terraform pro
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from bridge.provider import Denied, NotFound, ProviderError, Unavailable
 from bridge_providers.scaleway.transport import Answer
@@ -26,8 +25,7 @@ _UNKNOWN_KEY: Final = {
 _WORD: Final = re.compile(r"[a-z0-9_.\[\]]{1,60}")
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(NamedTuple):
     """What a request was for, in the words of messages: a permission set, the place, where the key is from."""
 
     permission: str

@@ -1,17 +1,19 @@
 """What only the metadata tell: whether a secret expires once it is read, and why one cannot be read."""
 
-import datetime as dt
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bridge.provider import Denied, NotFound, Problem, ProviderError, Unavailable
 from bridge_providers.scaleway import answers
 from bridge_providers.scaleway.api import Api
 from bridge_providers.scaleway.paths import LATEST, LATEST_ENABLED, Place, is_uuid
 
-KEPT: Final = dt.timedelta(days=7)
-"""How long the store keeps what is scheduled for deletion."""
+if TYPE_CHECKING:
+    import datetime as dt
+
+KEPT: Final = 7
+"""How many days the store keeps what is scheduled for deletion."""
 _UNCHECKED: Final = "whether it expires once it is read could not be checked before reading it"
 _BURNS: Final = "it expires once it is read, so it is not read"
 _BURNS_HINT: Final = "keep what is read again and again in a secret without expires_once_accessed"
@@ -142,17 +144,24 @@ def _since(found: Metadata) -> str:
 
 
 def _until(found: Metadata) -> str:
+    from datetime import timedelta  # noqa: PLC0415 - only for what cannot be read
+
     moment = _moment(found)
-    return f"it can be restored until {_shown(moment + KEPT)}" if moment else "it can be restored within seven days"
+    end = f"until {_shown(moment + timedelta(days=KEPT))}" if moment else f"for {KEPT} days"
+    return f"it can be restored {end}"
 
 
-def _moment(found: Metadata) -> dt.datetime | None:
+def _moment(found: Metadata) -> "dt.datetime | None":
+    from datetime import datetime  # noqa: PLC0415 - as above
+
     text = found.get("deletion_requested_at")
     try:
-        return dt.datetime.fromisoformat(text) if isinstance(text, str) and _DATE.fullmatch(text) else None
+        return datetime.fromisoformat(text) if isinstance(text, str) and _DATE.fullmatch(text) else None
     except ValueError:
         return None
 
 
-def _shown(moment: dt.datetime) -> str:
-    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _shown(moment: "dt.datetime") -> str:
+    from datetime import UTC  # noqa: PLC0415 - as above
+
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

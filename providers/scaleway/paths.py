@@ -1,8 +1,7 @@
 """What a reference may name: a secret by folder and name or by its id, and one of its revisions."""
 
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from bridge.provider import NotFound, ProviderError
 
@@ -16,8 +15,7 @@ LATEST_ENABLED: Final = "latest_enabled"
 NO_REGION: Final = "is not a region such as fr-par"
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where a secret is: an id, or a folder (`/`, `/voice/staging`) and a name."""
 
     folder: str = ""
@@ -25,8 +23,7 @@ class Place:
     id: str = ""
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(NamedTuple):
     """Which revision is asked for: what the API is asked, and how the secret's id has to begin."""
 
     revision: str = LATEST_ENABLED

@@ -6,9 +6,9 @@ file's top level is the default profile; a named one lies on top of it.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from bridge.provider import Denied, ProviderError, SecretValue
 
@@ -17,12 +17,11 @@ LIMIT: Final = 2**20
 _FIELDS: Final = ("api_url", "default_project_id", "default_region")
 
 
-@dataclass(frozen=True)
-class Profile:
+class Profile(NamedTuple):
     """What a profile says. `place` names the file and the profile in messages."""
 
     place: str
-    texts: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, str] = MappingProxyType({})
     secret_key: SecretValue | None = None
     insecure: bool = False
 

@@ -1,8 +1,7 @@
 """What a session goes by: the section's fields, then SCW_… of the environment, then the profile."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from bridge.provider import Context, Denied, ProviderError, SecretValue
@@ -17,8 +16,7 @@ _TRUE: Final = frozenset({"1", "t", "T", "true", "TRUE", "True"})  # as Go's str
 _URL_HINT: Final = "write it as https://api.scaleway.com; plain http is for loopback addresses only"
 
 
-@dataclass(frozen=True, eq=False)
-class Settings:
+class Settings(NamedTuple):
     """Where the API is and who we are. `key_place` says where the secret key comes from."""
 
     url: str

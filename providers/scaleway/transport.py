@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from bridge_providers.scaleway.settings import Settings
@@ -33,8 +33,7 @@ class Answer:
     body: bytes = field(repr=False)
 
 
-@dataclass(frozen=True)
-class Failed:
+class Failed(NamedTuple):
     """No complete answer. `what` goes on from "the API at URL"; `lasting` means that trying again will not help."""
 
     what: str

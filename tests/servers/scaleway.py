@@ -72,6 +72,9 @@ class SecretManager:
         self.requests: list[Request] = []
         self.faults: list[Canned | None] = []
         self.unreadable = 404
+        self.connections = 0
+        self.idle = 60.0  # seconds after which a quiet connection is closed, without a word
+        self.closed = threading.Event()
         self.before: Callable[[Request], object] = lambda _: None
         self.key = str(uuid.uuid4())
         self.grants = {self.key: Grant({ACCESS, READ, WRITE})}
@@ -228,7 +231,16 @@ def _handler(manager: SecretManager) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
-        timeout = 60
+
+        def setup(self) -> None:
+            manager.connections += 1
+            self.timeout = manager.idle
+            super().setup()
+
+        def finish(self) -> None:
+            super().finish()
+            self.connection.close()
+            manager.closed.set()
 
         def log_message(self, *_: object) -> None:
             pass

@@ -74,7 +74,7 @@ class Secret:
             "type": given.get("type") or "opaque",
             "protected": bool(given.get("protected")),
             "path": given.get("path") or "/",
-            "ephemeral_policy": given.get("ephemeral_policy"),
+            "ephemeral_policy": dict(given["ephemeral_policy"]) if given.get("ephemeral_policy") else None,
             "used_by": [],
             "deletion_requested_at": None,
             "key_id": given.get("key_id"),
