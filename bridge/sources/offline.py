@@ -78,7 +78,7 @@ def stand_ins(
 
     A document whose names are not known stands in with every name that is asked for: nothing is missed there.
     """
-    asked = asked_names(templates)
+    asked = {*asked_names(templates), ""}  # the empty name is nobody's: what is not known is not empty
     fields: dict[Reference, dict[str, Node]] = {
         reference: dict.fromkeys(asked if known is None else known, STAND_IN) for reference, known in names.items()
     }

@@ -364,3 +364,9 @@ def test_of_a_nested_field_only_the_first_name_can_be_told(desk: Desk) -> None:
         sources=[], templates=["base/tls.yml"], variables={"OPENAI_API_KEY": "sops:half.yaml#NOWHERE.deep"}
     )
     assert errors(desk.run("check", "staging")) == ["sops:half.yaml: has no field NOWHERE.deep (for OPENAI_API_KEY)"]
+
+
+def test_a_source_whose_names_are_not_known_is_not_called_empty(desk: Desk) -> None:
+    desk.write("base/plain.yml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {A: b}\n")
+    desk.environment(templates=["base/plain.yml"], sources=["sops:nowhere.yaml", "plain:values.json"])
+    assert errors(desk.run("check", "staging")) == ["sops:nowhere.yaml: no such file"]
