@@ -1,6 +1,7 @@
 """The first half of every run, before the cluster is asked: an environment's files and all its sources."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from bridge.config.environment import Environment, check_k8_env
@@ -67,8 +68,11 @@ class Wanted(NamedTuple):
     resolution: Resolution
 
 
-def gather(environment: Environment, run: Run) -> Wanted:
-    """Read the files, then all sources; raises one error that holds everything that is wrong with them."""
+def gather(environment: Environment, run: Run, remembered: Callable[[str], frozenset[str]]) -> Wanted:
+    """Read the files, then all sources; raises one error that holds everything that is wrong with them.
+
+    `remembered` returns the references that an earlier run has written from into a namespace.
+    """
     errors: list[BridgeError] = []
     files = read_files(environment, run, errors)
     if errors:
@@ -77,7 +81,8 @@ def gather(environment: Environment, run: Run) -> Wanted:
     assert files.layer is not None
     assert files.namespace is not None
     assert files.templates is not None
-    context = Context(environment.base, run.environ, run.deadline)
+    known = partial(remembered, files.namespace)
+    context = Context(environment.base, run.environ, run.deadline, known)
     documents = read_documents(files.providers, environment.references, context)
     resolution = resolve(environment, files.namespace, files.templates, documents, files.layer)
     return Wanted(environment, files.namespace, resolution)

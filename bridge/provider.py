@@ -7,7 +7,7 @@ side and puts the reference in front of every error. `bridge.testing.contract` h
 provider should pass.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
@@ -66,11 +66,14 @@ class Context(NamedTuple):
 
     `base` is the environment file's folder: relative paths start there, and links may not lead out
     of it. `environ` is the process's environment. `deadline` is a `time.monotonic()` in seconds.
+    `known` returns the paths that an earlier run has written from; asking costs a request to the
+    cluster, so ask only where it matters: before a read that cannot be taken back.
     """
 
     base: Path
     environ: Mapping[str, str]
     deadline: float
+    known: Callable[[], frozenset[str]] = frozenset
 
 
 class ProviderError(Refusal):

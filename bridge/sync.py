@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from typing import Final, NamedTuple, TypeVar
 
 from bridge.cluster.api import Api, Forbidden
@@ -13,8 +13,9 @@ from bridge.cluster.connect import connect
 from bridge.cluster.memory import MemoryStore
 from bridge.cluster.namespace import check_namespace
 from bridge.cluster.objects import Objects
+from bridge.config.environment import Environment
 from bridge.errors import BridgeError, Problem, Stopped, Unavailable, combine
-from bridge.gather import Run, Wanted
+from bridge.gather import Run, Wanted, gather
 from bridge.objects import Live, ObjectId
 from bridge.parallel import each
 from bridge.plan.baseline import Now
@@ -41,20 +42,35 @@ class Cluster(NamedTuple):
 
 
 @contextmanager
-def open_cluster(wanted: Wanted, run: Run) -> Iterator[Cluster]:
+def open_cluster(environment: Environment, namespace: str, run: Run) -> Iterator[Cluster]:
     """Connect as the environment says; raises an error where it is another namespace than the one it means."""
-    choice, id_ = wanted.environment.cluster, wanted.environment.id
+    choice, id_ = environment.cluster, environment.id
     endpoint = connect(choice.kubeconfig, choice.context, run.environ, deadline=run.deadline)
     manager = f"bridge/{id_}"
     with closing(Api(endpoint, deadline=run.deadline)) as api:
         if choice.namespace_uid:
-            check_namespace(api, wanted.namespace, choice.namespace_uid)
+            check_namespace(api, namespace, choice.namespace_uid)
         yield Cluster(
             api,
-            Objects(api, wanted.namespace, manager),
-            MemoryStore(api, wanted.namespace, id_, manager),
+            Objects(api, namespace, manager),
+            MemoryStore(api, namespace, id_, manager),
             tuple(Problem("the cluster", warning) for warning in endpoint.warnings),
         )
+
+
+def collect(environment: Environment, run: Run) -> Wanted:
+    """Gather what the files and sources say; a provider may ask which of its documents were written from before."""
+
+    @cache
+    def remembered(namespace: str) -> frozenset[str]:
+        try:
+            with open_cluster(environment, namespace, run) as cluster:
+                memory = cluster.store.read()
+        except BridgeError:
+            return frozenset()  # nothing is known then, and the run itself will meet the same error
+        return frozenset(memory.sources if memory else ())
+
+    return gather(environment, run, remembered)
 
 
 def prepare(wanted: Wanted, cluster: Cluster, run: Run) -> Plan:

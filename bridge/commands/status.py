@@ -4,18 +4,17 @@ import argparse
 import sys
 
 from bridge.commands.arguments import environment_of, run_of
-from bridge.gather import gather
 from bridge.report.status import status_data, status_text
 from bridge.report.talk import printable, say
 from bridge.report.write import write_json
-from bridge.sync import compare, open_cluster
+from bridge.sync import collect, compare, open_cluster
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the table; 1 where a sync would be refused."""
     run_ = run_of(args)
-    wanted = gather(environment_of(args), run_)
-    with open_cluster(wanted, run_) as cluster:
+    wanted = collect(environment_of(args), run_)
+    with open_cluster(wanted.environment, wanted.namespace, run_) as cluster:
         plan = compare(wanted, cluster, run_)
     data = status_data(plan, dict(wanted.resolution.unused))
     if args.output == "json":

@@ -5,12 +5,11 @@ import argparse
 from bridge.commands import plan as plan_command
 from bridge.commands.arguments import environment_of, run_of
 from bridge.errors import Stopped
-from bridge.gather import gather
 from bridge.plan.model import Plan
 from bridge.report.data import outcome_data, plan_data
 from bridge.report.talk import say
 from bridge.report.write import write_report
-from bridge.sync import Outcome, apply, open_cluster, prepare
+from bridge.sync import Outcome, apply, collect, open_cluster, prepare
 
 
 def run(args: argparse.Namespace) -> int:
@@ -18,9 +17,9 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         return plan_command.run(args)
     run_ = run_of(args)
-    wanted = gather(environment_of(args), run_)
+    wanted = collect(environment_of(args), run_)
     outcome = Outcome()
-    with open_cluster(wanted, run_) as cluster:
+    with open_cluster(wanted.environment, wanted.namespace, run_) as cluster:
         plan = prepare(wanted, cluster, run_)
         say("warning", plan.warnings)
         try:

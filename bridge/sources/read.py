@@ -33,7 +33,7 @@ def read_documents(
     answers: list[tuple[Reference, Document | BridgeError]] = []
     try:
         for name, documents in wanted.items():
-            session = _open(providers[name], context)
+            session = _open(providers[name], context._replace(known=partial(_known, context, documents)))
             if isinstance(session, BridgeError):
                 answers += [(one, session) for one in documents]
                 continue
@@ -47,6 +47,12 @@ def read_documents(
     if failures:
         raise combine(failures)
     return {reference: answer for reference, answer in answers if isinstance(answer, Document)}
+
+
+def _known(context: Context, documents: list[Reference]) -> frozenset[str]:
+    """Return the paths of one provider's documents that an earlier run has written from."""
+    known = context.known()
+    return frozenset(document.path for document in documents if str(document) in known)
 
 
 def _open(provider: Provider, context: Context) -> Session | BridgeError:

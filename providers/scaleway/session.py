@@ -20,15 +20,15 @@ class ScalewaySession:
     def __init__(self, options: "Scaleway", context: Context) -> None:
         self._options: Final = options
         self._context: Final = context
-        # What runs before this one have read and written: it has stood the check already.
-        self._known: Final[frozenset[str]] = getattr(context, "known", frozenset())
         self._lock: Final = threading.Lock()
         self._api: Api | None = None
+        self._known: frozenset[str] = frozenset()
 
     def read(self, path: str, revision: str | None = None) -> Document:
         """Return a secret's content: fields where it is a JSON object, else one value."""
         place, wanted = paths.parse(path), paths.parse_revision(revision)
         api = self._open()
+        # What an earlier run has written from has stood the check already.
         warnings = () if path in self._known else tuple(metadata.guard(api, place, wanted.revision))
         answer = _accessed(api, place, wanted)
         if not isinstance(answer, Mapping):
@@ -44,7 +44,9 @@ class ScalewaySession:
     def _open(self) -> Api:
         with self._lock:
             if self._api is None:
-                self._api = Api(settings(self._options, self._context), self._context.deadline)
+                api = Api(settings(self._options, self._context), self._context.deadline)
+                self._known = self._context.known()
+                self._api = api
             return self._api
 
 
