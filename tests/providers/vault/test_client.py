@@ -307,6 +307,18 @@ def test_the_process_environment_counts_only_through_the_context(
     assert fake_desk.refusal(Denied).startswith("no credential is present")
 
 
+def test_no_token_of_anywhere_goes_along_with_a_login(
+    fake: Wire, fake_desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAULT_TOKEN", "hvs.CANARY-of-the-process")
+    (tmp_path / ".vault-token").write_text("hvs.CANARY-of-the-home")
+    fake.answer = lambda request: errors(400) if "login" in request.path else document(VALUES)
+    fake_desk.environ = {"VAULT_PASSWORD": "CANARY", "VAULT_TOKEN": "hvs.CANARY"}
+    fake_desk.refusal(Denied, auth={"method": "userpass", "username": "ann"})
+    (login,) = fake.requests
+    assert "x-vault-token" not in login.headers
+
+
 @pytest.mark.parametrize("prefix", ["VAULT", "BAO"])
 def test_the_variables_of_vault_and_openbao(fake: Wire, fake_desk: Desk, prefix: str) -> None:
     fake.answer = lambda _: document(VALUES)
