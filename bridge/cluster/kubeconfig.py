@@ -178,6 +178,8 @@ def _load(path: Path) -> Section:
         content = path.read_bytes()
     except OSError as error:
         raise top.wrong(f"cannot read this kubeconfig: {reason_of(error)}") from None
+    except ValueError:  # a zero byte, or a letter that the locale has not
+        raise top.wrong("cannot read this kubeconfig: its name is not one of this system") from None
     parsed, line = _parse(content)
     if line is not None:
         raise top.wrong(f"not valid YAML{line}")

@@ -39,6 +39,8 @@ def read(path: Path) -> bytes:
         raise Denied("the file may not be read: permission denied") from error
     except OSError as error:
         raise ProviderError(f"the file cannot be opened: {error.strerror}") from error
+    except ValueError as error:  # a letter that the locale has not
+        raise ProviderError("the file cannot be opened: its name is not one of this system") from error
     try:
         return _read(descriptor)
     except OSError as error:
