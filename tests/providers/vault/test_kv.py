@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.provider import Kind, NotFound, ProviderError, Revision
+from bridge.provider import Kind, NotFound, ProviderError, Revision, Unavailable
 from bridge.sources.fields import decoded, pick
 from tests.providers.vault.desk import Desk
 from tests.providers.vault.wire import Wire
@@ -198,3 +198,39 @@ def test_each_path_is_one_request_and_the_engine_is_asked_once(
     with desk.session(kv_version=2) as session:
         session.read("a")
     assert relay.asked() == [f"GET {mount}/data/a"]
+
+
+@pytest.mark.parametrize("kind", ["pki", "database", "transit"])
+def test_an_engine_that_issues_credentials_is_refused_before_it_is_read(
+    desk: Desk, dev_vault: DevVault, relay: Wire, mount: str, kind: str
+) -> None:
+    engine = f"{kind}-{mount}"
+    dev_vault.do("POST", f"sys/mounts/{engine}", {"type": kind})
+    message = f"{engine} is an engine of type {kind}, and only KV engines are read"
+    for options in ({"mount": engine}, {"mount": engine, "kv_version": 1}):
+        assert desk.refusal(ProviderError, "creds/app", **options) == message
+    assert desk.refusal(ProviderError, f"{engine}/creds/app", mount=None) == message
+    assert {one.partition(" ")[2].rpartition("/mounts/")[0] for one in relay.asked()} == {"sys/internal/ui"}
+
+
+def test_a_quota_of_the_server_says_when_to_come_again(desk: Desk, dev_vault: DevVault, mount: str) -> None:
+    dev_vault.put("app", {"A": "CANARY"}, mount)
+    quota = {"rate": 0.01, "interval": "3s", "path": f"{mount}/"}
+    dev_vault.do("POST", f"sys/quotas/rate-limit/{mount}", quota)
+    dev_vault.do("POST", "sys/quotas/config", {"enable_rate_limit_response_headers": True})
+    with desk.session(kv_version=2) as session:
+        session.read("app")
+        with pytest.raises(Unavailable) as caught:
+            session.read("app")
+    dev_vault.do("DELETE", f"sys/quotas/rate-limit/{mount}")
+    assert str(caught.value) == "the server asks to slow down (429)"
+    assert caught.value.retry_after is not None
+    assert 0 <= caught.value.retry_after <= 3
+
+
+def test_connections_are_used_again(desk: Desk, dev_vault: DevVault, relay: Wire, mount: str) -> None:
+    dev_vault.put("app", {"A": "CANARY"}, mount)
+    with desk.session() as session:
+        for _ in range(5):
+            session.read("app")
+    assert len({one.peer for one in relay.requests}) == 1

@@ -21,6 +21,7 @@ class Request:
     path: str
     headers: dict[str, str]
     body: bytes
+    peer: int = 0  # the port that the connection comes from
 
     @property
     def json(self) -> Any:
@@ -62,7 +63,7 @@ class Wire:
             def serve(self) -> None:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 body = self.rfile.read(int(headers.get("content-length", 0)))
-                wire.handle(self, Request(self.command, self.path, headers, body))
+                wire.handle(self, Request(self.command, self.path, headers, body, self.client_address[1]))
 
             do_GET = do_POST = do_PUT = do_LIST = do_CONNECT = serve  # noqa: N815 - http.server's names
 
