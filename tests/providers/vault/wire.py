@@ -119,7 +119,7 @@ class Wire:
         response = connection.getresponse()
         content = response.read()
         connection.close()
-        return Answer(response.status, content, {"Content-Type": response.getheader("Content-Type", "")})
+        return Answer(response.status, content, {k: v for k, v in response.getheaders() if k.lower() not in drop})
 
 
 @contextmanager
