@@ -8,11 +8,13 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from bridge.provider import Denied, NotFound, ProviderError, Unavailable
+from bridge.provider import Conflict, Denied, NotFound, ProviderError, Unavailable
 from bridge_providers.scaleway.transport import Answer
 
 ACCESS: Final = "SecretManagerSecretAccess"
 METADATA: Final = "SecretManagerReadOnly"
+CREATE: Final = "SecretManagerSecretCreate"
+"""The permission sets that a request needs (https://www.scaleway.com/en/docs/iam/reference-content/permission-sets/)."""
 NOT_JSON: Final = "and not the API's JSON: something else answers there"
 LAGS: Final = "a right that was just granted may take two minutes to count"
 FRESH: Final = "a secret that was just made may take half a minute to show; see also region and project_id"
@@ -70,6 +72,8 @@ def _refused(
         return NotFound(f"not found in {asked.place} ({note}): absent, disabled or deleted", hint=FRESH)
     if status == 410 or kind in {"expired", "resource_expired"}:
         return NotFound(f"has expired ({note})")
+    if kind == "already_exists":
+        return Conflict(f"somebody has just made it ({note})")
     if kind == "transient_state":
         return Unavailable(f"the store is changing it just now ({note})")
     if kind == "locked":
@@ -86,7 +90,8 @@ def _unauthenticated(content: Mapping[str, Any], asked: Asked, note: str) -> Den
 
 def _forbidden(kind: str, content: Mapping[str, Any] | None, asked: Asked, note: str) -> ProviderError:
     if kind == "quotas_exceeded":
-        return ProviderError(f"a quota of the organization is used up ({note})")
+        hint = "a secret has 20 revisions at most, an organization 100 or 250 secrets: delete old ones"
+        return ProviderError(f"a quota is used up ({note})", hint=hint)
     who = "" if content is not None else f", {NOT_JSON}"
     what = f"the secret key of {asked.key_place} may not do this in {asked.place} ({note}{who})"
     return Denied(what, hint=f"it needs the permission set {asked.permission}; {LAGS}")

@@ -1,11 +1,13 @@
 """The few requests of Secret Manager that bridge needs (v1beta1): access, and what the metadata say."""
 
+import json
 import time
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from bridge.provider import ProviderError, Unavailable
+from bridge.provider import ProviderError, SecretValue, Unavailable
 from bridge_providers.scaleway import answers
 from bridge_providers.scaleway.paths import Place
 from bridge_providers.scaleway.settings import Settings
@@ -66,6 +68,17 @@ class Api:
         """List the metadata of all revisions, the newest first."""
         return self._pages(f"/secrets/{quote(secret)}/versions", {}, "versions", place)
 
+    def create(self, place: Place, kind: str) -> Mapping[str, Any]:
+        """Make a secret without a revision; Conflict where there is one of that name."""
+        given = {"project_id": self._project(), "path": place.folder, "name": place.name, "type": kind}
+        return self._request("/secrets", json.dumps(given).encode(), place, answers.CREATE)
+
+    def add(self, secret: str, data: SecretValue, place: Place) -> Mapping[str, Any]:
+        """Add a revision; the older ones stay as they are."""
+        # No checksum goes along: what exactly it is of is not documented, and a wrong one would be refused.
+        body = b'{"data":"%s"}' % b64encode(data.reveal())
+        return self._request(f"/secrets/{quote(secret)}/versions", body, place, answers.CREATE)
+
     def _project(self) -> str:
         if self._settings.project_id is None:
             hint = "set project_id in the provider's section, or SCW_DEFAULT_PROJECT_ID"
@@ -85,11 +98,13 @@ class Api:
         return found
 
     def _get(self, path: str, query: Mapping[str, str], place: Place, permission: str) -> Mapping[str, Any]:
+        return self._request(f"{path}{'?' if query else ''}{urlencode(query)}", None, place, permission)
+
+    def _request(self, target: str, body: bytes | None, place: Place, permission: str) -> Mapping[str, Any]:
         limit = min(TIMEOUT, self._deadline - time.monotonic())
         if limit <= 0:
             raise Unavailable("no time is left for a request", hint="allow more with --timeout")
-        target = f"{self._root}{path}{'?' if query else ''}{urlencode(query)}"
-        answer = self._transport.get(target, limit)
+        answer = self._transport.exchange(f"{self._root}{target}", body, limit)
         if isinstance(answer, Failed):
             raise self._failed(answer)
         content = answers.body(answer) if answer.status == 200 else None

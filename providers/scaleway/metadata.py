@@ -26,7 +26,7 @@ Metadata = Mapping[str, Any]
 def guard(api: Api, place: Place, revision: str) -> Iterator[Problem]:
     """Refuse a secret that would be used up by reading it; yield warnings about what could not be told."""
     try:
-        found = _secret(api, place)
+        found = secret(api, place)
         policies = list(_policies(api, place, found, revision)) if found else []
     except Denied:
         yield Problem("", _UNCHECKED, f"the permission set {answers.METADATA} allows it", warning=True)
@@ -46,7 +46,7 @@ def _policies(api: Api, place: Place, found: Metadata, revision: str) -> Iterato
         return
     yield policy if isinstance(policy, dict) else {}
     try:
-        own = api.version(_id(found), revision, place).get("ephemeral_properties")
+        own = api.version(id_of(found), revision, place).get("ephemeral_properties")
     except NotFound:
         return  # there is nothing to be used up
     if own is not None:
@@ -66,26 +66,26 @@ def explained(api: Api, place: Place, revision: str, error: ProviderError) -> Pr
 
 
 def _reason(api: Api, place: Place, revision: str) -> ProviderError | Unavailable | None:
-    found = _secret(api, place) or _leaving(api, place)
+    found = secret(api, place) or _leaving(api, place)
     if found is None:
         return NotFound(f"no such secret in {api.shown(place)}", hint=answers.FRESH)
     if found.get("deletion_requested_at") is not None:
         return NotFound(f"it is scheduled for deletion{_since(found)}", hint=_until(found))
     if found.get("status") == "locked":
         return ProviderError("it is locked", hint="see the secret in the console")
-    return _reason_of_revision(api.versions(_id(found), place), revision)
+    return _reason_of_revision(api.versions(id_of(found), place), revision)
 
 
 def _reason_of_revision(versions: list[Metadata], revision: str) -> NotFound | Unavailable:
     if not versions:
         return NotFound("it has no revision yet")
-    newest = max(versions, key=_number)
+    newest = max(versions, key=number)
     if revision == LATEST_ENABLED:
         return _all_unfit(versions, newest)
     asked = [one for one in versions if str(one.get("revision")) == revision]
     if asked or revision == LATEST:
         return _unfit(asked[0] if asked else newest)
-    return NotFound(f"it has no revision {revision}; its newest is {_number(newest)}")
+    return NotFound(f"it has no revision {revision}; its newest is {number(newest)}")
 
 
 def _all_unfit(versions: list[Metadata], newest: Metadata) -> NotFound | Unavailable:
@@ -97,7 +97,7 @@ def _all_unfit(versions: list[Metadata], newest: Metadata) -> NotFound | Unavail
 
 
 def _unfit(version: Metadata) -> NotFound | Unavailable:
-    name, status = f"revision {_number(version)}", version.get("status")
+    name, status = f"revision {number(version)}", version.get("status")
     if status == "disabled":
         return NotFound(f"{name} is disabled", hint="enable it, or ask for another one")
     if status == "scheduled_for_deletion":
@@ -111,7 +111,7 @@ def _late() -> Unavailable:
     return Unavailable("the store lists it, and does not hand it out yet", hint=answers.LAGS)
 
 
-def _secret(api: Api, place: Place) -> Metadata | None:
+def secret(api: Api, place: Place) -> Metadata | None:
     """Return the metadata of a secret; None where the store has none by that name or id."""
     if not place.id:
         return next(iter(api.secrets(place, leaving=False)), None)
@@ -126,14 +126,16 @@ def _leaving(api: Api, place: Place) -> Metadata | None:
     return None if place.id else next(iter(api.secrets(place, leaving=True)), None)
 
 
-def _id(found: Metadata) -> str:
+def id_of(found: Metadata) -> str:
+    """Return a secret's id; ProviderError where the answer has none."""
     id_ = found.get("id")
     if not isinstance(id_, str) or not is_uuid(id_):
         raise ProviderError("the API's answer has no secret's id")
     return id_
 
 
-def _number(version: Metadata) -> int:
+def number(version: Metadata) -> int:
+    """Return a revision's number, 0 where the answer has none."""
     found = version.get("revision")
     return found if isinstance(found, int) else 0
 

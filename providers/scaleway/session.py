@@ -35,6 +35,12 @@ class ScalewaySession:
             raise answer
         return _document(answer, place, wanted, warnings)
 
+    def write(self, path: str, document: Document, *, expect: Revision | None) -> Revision:
+        """Add a revision after `expect`, or make the secret where that is None; older revisions stay."""
+        from bridge_providers.scaleway.writing import write  # noqa: PLC0415 - most runs only read
+
+        return write(self._open(), paths.parse(path), document, expect)
+
     def close(self) -> None:
         """Close the connections."""
         api = self._api

@@ -50,12 +50,12 @@ class Transport:
         self._idle: Final[list[_Connection]] = []
         self._closed = False
 
-    def get(self, target: str, limit: float) -> Answer | Failed:
-        """Ask for what is below the API's URL and read the answer, all within `limit` seconds."""
+    def exchange(self, target: str, body: bytes | None, limit: float) -> Answer | Failed:
+        """Get what is below the API's URL, or post a body there, and read the answer: all within `limit` seconds."""
         connection = self._take(time.monotonic() + limit)
         reusable = False
         try:
-            connection.ask(target, self._settings.secret_key.reveal().decode())
+            connection.ask(target, body, self._settings.secret_key.reveal().decode())
             answer = connection.answer()
             reusable = answer.headers.get("connection", "").lower() != "close"
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -145,13 +145,16 @@ class _Connection(http.client.HTTPConnection):
         poller.register(self.sock, select.POLLIN)
         return not poller.poll(0)
 
-    def ask(self, target: str, key: str) -> None:
+    def ask(self, target: str, body: bytes | None, key: str) -> None:
         """Send a request."""
-        self.putrequest("GET", f"{self._prefix}{target}")
+        self.putrequest("GET" if body is None else "POST", f"{self._prefix}{target}")
+        if body is not None:
+            self.putheader("Content-Type", "application/json")
+            self.putheader("Content-Length", str(len(body)))
         self.putheader("Accept", "application/json")
         self.putheader("User-Agent", "bridge")
         self.putheader("X-Auth-Token", key)
-        self.endheaders()
+        self.endheaders(body)
 
     def answer(self) -> Answer:
         """Read an answer to its end; IncompleteRead where it ends early, ValueError where it is too long."""

@@ -143,7 +143,7 @@ def test_429_says_how_long_to_wait(
             403,
             {"type": "quotas_exceeded", "details": [{"resource": "secret", "quota": 1, "current": 1}]},
             ProviderError,
-            "a quota of the organization is used up (status 403, request 6f1c-42)",
+            "a quota is used up (status 403, request 6f1c-42)",
         ),
         (410, {"type": "resource_expired"}, NotFound, "has expired (status 410, request 6f1c-42)"),
         (
