@@ -65,6 +65,11 @@ class Reply:
         return 200 <= self.status < 300 and (self.body is not None or self.status == 204)
 
     @property
+    def refuses_us(self) -> bool:
+        """Say whether another login may help; not where only the question about a mount is refused."""
+        return self.status in {401, 403} and "preflight" not in self.errors
+
+    @property
     def errors(self) -> str:
         """Return the server's errors in lower case, to recognise them; not to be shown."""
         found = (self.body or {}).get("errors")

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 
-from bridge.provider import Document, Kind, Node, NotFound, Problem, ProviderError, Revision, SecretValue
+from bridge.provider import Denied, Document, Kind, Node, NotFound, Problem, ProviderError, Revision, SecretValue
 from bridge_providers.vault import answers, jsontext
 from bridge_providers.vault.answers import Reply, part, text
 
@@ -39,9 +39,15 @@ def ask_mount(client: "Client", path: str) -> Reply:
 
 
 def engine_of(reply: Reply) -> Engine | None:
-    """Return the engine that the server names, None where it does not say; ProviderError for another kind."""
+    """Return the engine that the server names, None where it will not say; ProviderError for another kind."""
     mount, kind = text(reply.body, "data", "path").strip("/"), text(reply.body, "data", "type")
-    if not reply.is_ok or not mount:
+    if not reply.is_ok:
+        error = answers.failure(reply)
+        if isinstance(error, (Denied, NotFound)):
+            return None
+        # Temporary, above all: a guess could turn that into a document that is not there.
+        raise error
+    if not mount:
         return None
     if kind not in {"kv", "generic"}:  # the latter is what version 1 was called before 0.8
         what = f"{mount} is an engine of type {kind}, and only KV engines are read"

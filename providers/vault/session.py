@@ -44,6 +44,8 @@ class VaultSession:
         self.retries: Final = settings.retries(context.environ)
         self.timeout: Final = settings.timeout(context.environ)
         self._lock: Final = threading.Lock()
+        self._asking: Final = threading.Lock()
+        self._closed = False
         self._connection: Connection | None = None
         self._identity: Identity | None = None
         self._warnings: tuple[Problem, ...] = ()
@@ -80,7 +82,8 @@ class VaultSession:
 
     def close(self) -> None:
         """Revoke the tokens that this session was issued."""
-        # Without the lock: a read may hold it, stuck.
+        # Without a lock: a read may hold it, stuck.
+        self._closed = True
         identity, connection = self._identity, self._connection
         if identity is not None and connection is not None:
             connection.allow(CLOSING)
@@ -91,8 +94,9 @@ class VaultSession:
         reply = self._ask(lambda client: kv.get(client, engine, place.path, version))
         lease = kv.lease_of(reply)
         if lease:
-            self._ask(lambda client: client.sys.revoke_lease(lease))
-            what = "it is no document but a credential with a lease, which was revoked at once"
+            done = self._start().client().sys.revoke_lease(lease).is_ok
+            fate = "was revoked at once" if done else "could not be revoked and ends by itself"
+            what = f"it is no document but a credential with a lease, which {fate}"
             raise ProviderError(what, hint="only KV engines are read")
         try:
             return kv.document(reply, engine, version, self._warnings)
@@ -126,7 +130,7 @@ class VaultSession:
         identity = self._start()
         client = identity.client()
         reply = ask(client)
-        if reply.status in {401, 403}:
+        if reply.refuses_us:
             other = identity.after_refusal(client)
             return reply if other is None else ask(other)
         return reply
@@ -140,13 +144,16 @@ class VaultSession:
                 found = settings.load(self._options, self._context)
                 self._connection = Connection(found, self._context.deadline)
                 self._warnings = () if found.verify else (UNVERIFIED,)
-                self._identity = Identity(
+                identity = Identity(
                     self._connection,
                     methods.parse(self._options.auth),
                     Credentials(self._context, has_certificate=found.client_cert is not None),
                     namespace=found.namespace,
                     auth_namespace=found.auth_namespace,
                 )
+                self._identity = identity
+                if self._closed:  # and `close` may have come too early to see it
+                    identity.close()
             return self._identity
 
     def _engine(self, place: Place) -> Engine:
@@ -156,12 +163,10 @@ class VaultSession:
         if place.mount and version == 2:
             return Engine(place.mount, 2)
         path = f"{place.mount}/" if place.mount else place.path
-        identity = self._start()
-        identity.client()
-        with self._lock:
+        with self._asking:
             known = next((one for mount, one in self._engines.items() if path.startswith(f"{mount}/")), None)
             if known is None:
-                known = kv.engine_of(kv.ask_mount(identity.client(), path.rstrip("/")))
+                known = kv.engine_of(self._ask(lambda client: kv.ask_mount(client, path.rstrip("/"))))
                 if known is not None:
                     known = Engine(known.mount, version or known.version)
                     self._engines[known.mount] = known

@@ -158,6 +158,43 @@ def test_a_lease_is_given_back_at_once(fake: Wire, fake_desk: Desk) -> None:
     assert fake.requests[-1].json == {"lease_id": "database/creds/app/CANARY"}
 
 
+def test_a_lease_that_may_not_be_given_back_is_told(fake: Wire, fake_desk: Desk) -> None:
+    lease = {"lease_id": "database/creds/app/CANARY", "data": {"password": "CANARY"}, "auth": None}
+    fake.answer = lambda request: Answer(body=lease) if "creds" in request.path else errors(403)
+    message = "it is no document but a credential with a lease, which could not be revoked and ends by itself"
+    assert fake_desk.refusal(ProviderError, "creds/app", mount="database", kv_version=1) == message
+
+
+@pytest.mark.parametrize("answer", [errors(503, "Vault is sealed"), errors(429), Answer(502, HTML)])
+def test_an_engine_that_cannot_be_asked_now_is_not_guessed(fake: Wire, fake_desk: Desk, answer: Answer) -> None:
+    fake.answer = lambda request: answer if "/ui/" in request.path else errors(404)
+    fake_desk.refusal(Unavailable, kv_version=None)
+    assert len(fake.requests) == 1
+
+
+def test_an_engine_that_the_token_may_not_ask_for_is_guessed_without_a_login(fake: Wire, fake_desk: Desk) -> None:
+    def answer(request: Request) -> Answer:
+        if request.path.endswith("/login/ann"):
+            return Answer(body={"auth": {"client_token": "hvs.own", "token_type": "batch"}})
+        if "/ui/" in request.path:
+            return errors(403, "preflight capability check returned 403, please ensure client's policies grant access")
+        return document(VALUES) if request.path == "/v1/kv/data/app" else errors(404)
+
+    fake.answer = answer
+    fake_desk.environ = {"VAULT_PASSWORD": "CANARY"}
+    options = {"auth": {"method": "userpass", "username": "ann"}, "kv_version": None}
+    assert fake_desk.texts("app", mount="kv", **options) == VALUES
+    assert fake_desk.texts("kv/app", mount=None, **options) == VALUES
+    assert sum("login" in one for one in fake.asked()) == 2
+
+
+def test_a_session_that_was_closed_before_its_first_request_sends_none(fake: Wire, fake_desk: Desk) -> None:
+    with fake_desk.session() as session:
+        session.close()
+        assert told(Unavailable, lambda: session.read("app")) == "the run has ended"
+    assert fake.requests == []
+
+
 @pytest.mark.parametrize("kind", ["database", "pki", "aws", "transit", "cubbyhole"])
 def test_another_engine_is_refused_before_it_is_read(fake: Wire, fake_desk: Desk, kind: str) -> None:
     fake.answer = lambda _: Answer(body={"data": {"path": "db/", "type": kind, "options": None}})
