@@ -13,7 +13,7 @@ from bridge_providers.scaleway.transport import Answer
 
 ACCESS: Final = "SecretManagerSecretAccess"
 METADATA: Final = "SecretManagerReadOnly"
-CREATE: Final = "SecretManagerSecretCreate"
+WRITE: Final = "SecretManagerSecretCreate and SecretManagerSecretWrite"
 """The permission sets that a request needs (https://www.scaleway.com/en/docs/iam/reference-content/permission-sets/)."""
 NOT_JSON: Final = "and not the API's JSON: something else answers there"
 LAGS: Final = "a right that was just granted may take two minutes to count"

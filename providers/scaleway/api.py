@@ -71,13 +71,13 @@ class Api:
     def create(self, place: Place, kind: str) -> Mapping[str, Any]:
         """Make a secret without a revision; Conflict where there is one of that name."""
         given = {"project_id": self._project(), "path": place.folder, "name": place.name, "type": kind}
-        return self._request("/secrets", json.dumps(given).encode(), place, answers.CREATE)
+        return self._request("/secrets", json.dumps(given).encode(), place, answers.WRITE)
 
     def add(self, secret: str, data: SecretValue, place: Place) -> Mapping[str, Any]:
         """Add a revision; the older ones stay as they are."""
         # No checksum goes along: what exactly it is of is not documented, and a wrong one would be refused.
         body = b'{"data":"%s"}' % b64encode(data.reveal())
-        return self._request(f"/secrets/{quote(secret)}/versions", body, place, answers.CREATE)
+        return self._request(f"/secrets/{quote(secret)}/versions", body, place, answers.WRITE)
 
     def _project(self) -> str:
         if self._settings.project_id is None:

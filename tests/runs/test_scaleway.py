@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.runs.conftest import VALUES, Desk
 from tests.servers.scaleway import ACCESS, PROJECT, READ, Canned, Grant, SecretManager
+from tests.test_readme import block
 
 APP = "/voice/staging/app"
 REFERENCE = f"scaleway:{APP}"
@@ -276,3 +278,25 @@ def test_verbose_reports_show_neither_value_nor_key(manager: SecretManager, desk
         name, *more = command
         assert desk.run(name, "staging", *more).status == 0
     assert desk.run("status", "staging", "--output", "json").status == 0
+
+
+def test_the_environment_of_the_readme_reads_what_its_commands_make(
+    manager: SecretManager, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SCW_DEFAULT_REGION", "SCW_DEFAULT_PROJECT_ID"):
+        monkeypatch.delenv(name)
+    manager.grants[manager.key] = Grant({ACCESS}, prefix="/voice/staging/")
+    manager.put(APP, VALUES, type="key_value")
+    desk.environment(**yaml.safe_load(block("scaleway-environment")))
+    assert desk.run("sync", "staging").status == 0
+    assert data(desk) == VALUES
+
+
+def test_a_document_that_only_a_variable_names_is_known_too(manager: SecretManager, desk: Desk) -> None:
+    manager.put(APP, {name: VALUES[name] for name in VALUES if name != "OPENAI_API_KEY"})
+    manager.put("/voice/openai", {"key": VALUES["OPENAI_API_KEY"]})
+    desk.environment(sources=[REFERENCE], variables={"OPENAI_API_KEY": "scaleway:/voice/openai#key"})
+    assert desk.run("sync", "staging").status == 0
+    manager.requests.clear()
+    assert desk.run("sync", "staging").status == 0
+    assert [str(one) for one in manager.requests] == [READ_APP, READ_APP]
