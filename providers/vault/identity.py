@@ -72,7 +72,11 @@ class Identity:
             if self._renewed or isinstance(self._method, Token):
                 return None
             self._renewed = True
-            self._client = self._enter()
+            try:
+                self._client = self._enter()
+            except Unavailable:
+                self._renewed = False  # the next try of the core may have it
+                raise
             return self._client
 
     def close(self) -> None:

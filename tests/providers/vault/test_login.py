@@ -12,7 +12,7 @@ import pytest
 from bridge.provider import Denied, ProviderError, Unavailable
 from tests.providers.vault import jwts
 from tests.providers.vault.desk import Desk, told
-from tests.providers.vault.wire import Answer, Request, Wire, document
+from tests.providers.vault.wire import Answer, Request, Wire, document, errors
 from tests.servers.pki import key_pair
 from tests.servers.vault import DevVault
 
@@ -315,6 +315,17 @@ def test_a_token_that_ends_in_the_middle_is_replaced_once(role: Role, relay: Wir
         message = "the server refuses: the token is not valid: expired or revoked, as approle"
         assert told(Denied, lambda: session.read("app")) == message
         assert relay.asked() == [read]
+
+
+@pytest.mark.usefixtures("leftovers")
+def test_a_new_login_that_fails_for_a_while_is_not_used_up(role: Role, relay: Wire, approle: dict[str, Any]) -> None:
+    with role.desk.session(auth=approle) as session:
+        session.read("app")
+        role.vault.do("POST", "auth/token/revoke", {"token": sent(relay)})
+        relay.answer = lambda request: errors(503, "Vault is sealed") if "login" in request.path else None
+        assert told(Unavailable, lambda: session.read("app")) == "the server is sealed (503)"
+        relay.answer = lambda _: None
+        assert session.read("app").revision.id == "1"
 
 
 @pytest.mark.usefixtures("leftovers")
