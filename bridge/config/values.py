@@ -10,6 +10,8 @@ from bridge.secret import Kind, SecretValue
 
 # With `validate`, Python still admits too much padding.
 _PADDING: Final = re.compile(r"[^=]*={0,2}")
+# The forms of sops (aes/cipher.go), vals (its README) and Vault's transit engine.
+_ENCRYPTED: Final = re.compile(rb"\s*(?:ENC\[AES256_GCM|ref\+|vault:v\d+:)")
 
 
 class TemplateKey(NamedTuple):
@@ -29,7 +31,18 @@ def text_key(text: str, place: str, at: Findings) -> TemplateKey | None:
     except PlaceholderError as error:
         at.note(str(error), HINT)
         return None
-    return TemplateKey(tuple(SecretValue.of(part) if isinstance(part, str) else part for part in parts), place)
+    wrapped = tuple(SecretValue.of(part) if isinstance(part, str) else part for part in parts)
+    if any(looks_encrypted(part) for part in wrapped if isinstance(part, SecretValue)):
+        at.note(
+            "looks encrypted, and a template is taken as it is", "put a placeholder here, the value in a source"
+        )
+        return None
+    return TemplateKey(wrapped, place)
+
+
+def looks_encrypted(value: SecretValue) -> bool:
+    """Say whether a value seems never to have been decrypted."""
+    return _ENCRYPTED.match(value.reveal()) is not None
 
 
 def secret_data_key(text: str, place: str, at: Findings) -> TemplateKey | None:

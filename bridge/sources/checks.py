@@ -1,22 +1,11 @@
 """What speaks against a value where it is, or against a variable where it is used."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
 
 from bridge.config.placeholder import Placeholder
 from bridge.config.template import TemplateObject
 from bridge.errors import Problem
-from bridge.objects import Entry
 from bridge.sources.source import Source
-
-# The forms of sops (aes/cipher.go), vals (its README) and Vault's transit engine.
-ENCRYPTED: Final = re.compile(rb"\s*(?:ENC\[AES256_GCM|ref\+|vault:v\d+:)")
-
-
-def looks_encrypted(entry: Entry) -> bool:
-    """Say whether a value seems never to have been decrypted."""
-    return ENCRYPTED.match(entry.value.reveal()) is not None
 
 
 def unknown_manifest_keys(sources: Sequence[Source], templates: Sequence[TemplateObject]) -> Iterator[Problem]:

@@ -7,11 +7,12 @@ from bridge.config.environment import Environment
 from bridge.config.placeholder import Placeholder
 from bridge.config.reference import Reference
 from bridge.config.template import TemplateKey, TemplateObject
+from bridge.config.values import looks_encrypted
 from bridge.errors import Problem, Refusal
 from bridge.objects import Desired, Entry, Layer, ObjectId, Origin, Part
 from bridge.provider import Document, Revision
 from bridge.secret import SecretValue
-from bridge.sources.checks import looks_encrypted, secrets_in_public, unknown_manifest_keys
+from bridge.sources.checks import secrets_in_public, unknown_manifest_keys
 from bridge.sources.env_layer import EnvLayer
 from bridge.sources.fields import located
 from bridge.sources.lookup import LAST, Found, Lookup
@@ -121,9 +122,7 @@ class _Filler:
         self, part: SecretValue | Placeholder, found: Mapping[str, Found | None], place: str, where: str
     ) -> Entry | None:
         if isinstance(part, SecretValue):
-            literal = Entry(part, Origin(Layer.TEMPLATE, place))
-            self._check_encrypted(literal, where, literal=False)
-            return literal
+            return Entry(part, Origin(Layer.TEMPLATE, place))
         one = found[part.name]
         if one and not (part.empty_is_unset and one.entry.value.is_empty()):
             variable = self._environment.variables.get(part.name)
@@ -152,7 +151,7 @@ class _Filler:
         return Problem(where, what, "put the file there, or give the variable in a source")
 
     def _check_encrypted(self, entry: Entry, where: str, *, literal: bool) -> None:
-        if looks_encrypted(entry) and not literal:
+        if looks_encrypted(entry.value) and not literal:
             what = f"the value from {entry.origin.place} looks still encrypted"
             self._problems.append(Problem(where, what, "if it is meant so, set `literal: true` on the variable"))
 

@@ -370,3 +370,14 @@ def test_a_source_whose_names_are_not_known_is_not_called_empty(desk: Desk) -> N
     desk.write("base/plain.yml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {A: b}\n")
     desk.environment(templates=["base/plain.yml"], sources=["sops:nowhere.yaml", "plain:values.json"])
     assert errors(desk.run("check", "staging")) == ["sops:nowhere.yaml: no such file"]
+
+
+def test_an_encrypted_value_in_a_template(desk: Desk) -> None:
+    encrypted = "ENC[AES256_GCM,data:x,iv:y,tag:z,type:str]"
+    desk.write("base/secrets.yml", SECRETS.replace("${OPENAI_API_KEY}", encrypted))
+    desk.canaries.add(encrypted)
+    check(
+        desk,
+        "base/secrets.yml Secret/agent-secrets key OPENAI_API_KEY: looks encrypted, and a template is taken as it is",
+        status=2,
+    )

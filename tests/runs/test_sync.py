@@ -369,3 +369,15 @@ def test_what_kubectl_apply_overwrites_is_told_and_taken_back(desk: Desk) -> Non
         "bridge: warning: Secret/agent-secrets: its last-applied annotation may hold secret values in clear",
     ]
     assert desk.target.data(SECRET, "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
+
+
+def test_the_longest_names_that_kubernetes_takes(desk: Desk) -> None:
+    name, key, id_ = "n" * 253, "K" * 253, "i" * 63
+    template = (
+        f"apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}}}\nstringData: {{{key}: '${{OPENAI_API_KEY}}'}}\n"
+    )
+    desk.write("base/long.yml", template)
+    desk.environment(id=id_, templates=["base/long.yml"], env_file=None)
+    assert desk.run("sync", "staging").status == 0
+    assert desk.target.data(SECRET, name) == {key: VALUES["OPENAI_API_KEY"]}
+    assert desk.run("plan", "staging", "--exit-code").status == 0
