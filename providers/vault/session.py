@@ -10,7 +10,6 @@ from bridge.provider import (
     Denied,
     Document,
     Node,
-    NotFound,
     Problem,
     ProviderError,
     Revision,
@@ -178,12 +177,10 @@ def _within(place: Place, engine: Engine) -> Place:
     """Return where a document is within its engine."""
     if place.mount != engine.mount:
         whole = f"{place.mount}/{place.path}" if place.mount else place.path
+        if whole == engine.mount:
+            raise ProviderError("the path names a mount alone")
         place = Place(engine.mount, whole.removeprefix(f"{engine.mount}/"), in_full=True)
-    if engine.version == 2:
-        place = place._replace(path=paths.without_infix(place))
-    if not place.path:
-        raise NotFound("the path names a mount alone")
-    return place
+    return place._replace(path=paths.without_infix(place)) if engine.version == 2 else place
 
 
 def _only_mapping(document: Document) -> Mapping[str, Node]:

@@ -8,6 +8,7 @@ from typing import Final
 from tests.bench.installation import ROOT
 from tests.bench.measure import Command, Contest
 from tests.bench.stage import Stage
+from tests.bench.vault import Paths, Twelve
 from tests.bench.writes import Five, Thousand, flat_yaml, values, watch
 
 READER: Final = Path(__file__).with_name("read_sops.py")
@@ -54,6 +55,20 @@ def _read(stage: Stage, form: str, content: str) -> Contest:
     return Contest(f"read 5,000 values of a SOPS file, {form.upper()}, against `sops -d`", ours, theirs, "1.0")
 
 
+def vault_unchanged(stage: Stage) -> Contest:
+    """The everyday case with Vault as the source."""
+    twelve = Twelve(stage)
+    check = watch(stage, twelve.namespaces, changes=False)
+    title = "sync, 12 keys of one Vault path into 5 objects, nothing to change, against `vals eval \\| kubectl apply`"
+    return Contest(title, twelve.ours, twelve.theirs, "1.5", check=check)
+
+
+def vault_paths(stage: Stage) -> Contest:
+    """Many documents; bridge asks at most two times more than there are."""
+    paths = Paths(stage)
+    return Contest("read 200 Vault paths of 5 keys, against `vals eval`", paths.ours, paths.theirs, "-")
+
+
 def version(stage: Stage) -> Contest:
     """What starting costs."""
     return _start(stage, "`bridge --version` over `python -c pass`", "+30 ms", "--version")
@@ -76,6 +91,8 @@ ROWS: Final[Mapping[str, Callable[[Stage], Contest]]] = {
     "thousand-changed": thousand_changed,
     "read-yaml": read_yaml,
     "read-json": read_json,
+    "vault-unchanged": vault_unchanged,
+    "vault-paths": vault_paths,
     "version": version,
     "check": check,
 }

@@ -6,7 +6,7 @@ import shlex
 import shutil
 import sysconfig
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,7 @@ from tests.bench.installation import Installation
 from tests.bench.measure import BenchmarkError, Command, call
 from tests.servers import build
 from tests.servers.apiserver import RealCluster
+from tests.servers.vault import DevVault
 
 KINDS: Final = ("secrets", "configmaps")
 
@@ -61,6 +62,18 @@ class Stage:
         return Path(found)
 
     @cached_property
+    def vals(self) -> Path:
+        """The real vals, which puts values from Vault into manifests."""
+        return build.build("vals")
+
+    @cached_property
+    def vault(self) -> DevVault:
+        """A real Vault in memory, with its address and a token where both sides look for them."""
+        server = self._resources.enter_context(DevVault(build.build("vault")))
+        self.environ |= {"VAULT_ADDR": server.address, "VAULT_TOKEN": server.root}
+        return server
+
+    @cached_property
     def cluster(self) -> RealCluster:
         """A real kube-apiserver, with a kubeconfig where both sides look for it."""
         cluster = RealCluster(build.build("etcd"), build.build("kube-apiserver"), self.kubectl)
@@ -102,6 +115,9 @@ class Stage:
 
     def pipeline(self, file: Path, namespace: str) -> Command:
         """Return the peer: sops and kubectl in a pipe."""
-        decrypt = shlex.join([str(self.sops), "-d", str(file)])
+        return self.applied([self.sops, "-d", file], namespace)
+
+    def applied(self, source: Sequence[str | Path], namespace: str) -> Command:
+        """Return a program that prints manifests, and kubectl, in a pipe."""
         apply = shlex.join([str(self.kubectl), "apply", "--server-side", "-n", namespace, "-f", "-"])
-        return Command(["/bin/sh", "-c", f"{decrypt} | {apply}"], self.environ)
+        return Command(["/bin/sh", "-c", f"{shlex.join(map(str, source))} | {apply}"], self.environ)

@@ -166,7 +166,14 @@ def test_a_mount_with_slashes_and_every_form_of_a_path(desk: Desk, dev_vault: De
         assert desk.texts(form, mount=mount, kv_version=version) == body
     for form in forms[1:]:
         assert desk.texts(form, mount=None) == body
+    assert desk.refusal(ProviderError, mount, mount=None) == "the path names a mount alone"
     dev_vault.do("DELETE", f"sys/mounts/{mount}")
+
+
+def test_a_mount_that_reaches_into_the_engine_is_understood(desk: Desk, dev_vault: DevVault, mount: str) -> None:
+    dev_vault.put("team/app", {"A": "CANARY"}, mount)
+    assert desk.texts("app", mount=f"{mount}/team") == {"A": "CANARY"}
+    assert desk.texts(f"{mount}/team/app", mount=f"{mount}/team") == {"A": "CANARY"}
 
 
 def test_a_section_without_mount_needs_one_in_the_path(desk: Desk) -> None:

@@ -432,3 +432,15 @@ def test_namespaces_go_along_with_login_reads_and_revocation(fake: Wire, fake_de
     fake_desk.environ["BAO_NAMESPACE"] = "bao"
     assert namespaces(auth_namespace="a") == [("ann", "a"), ("app", "bao"), ("revoke-self", "a")]
     assert json.loads(fake.requests[0].body) == {"password": "CANARY"}
+
+
+def test_a_credential_that_cannot_be_read_is_told_and_no_other_is_tried(role: Role, tmp_path: Path) -> None:
+    role.desk.environ["VAULT_TOKEN"] = "hvs.CANARY"
+    auth = [{"method": "jwt", "role": "r", "token_file": "jwt"}, {"method": "token"}]
+    (tmp_path / "jwt").write_bytes(b"CANARY\xff")
+    assert role.desk.refusal(Denied, auth=auth) == "the file jwt holds no credential"
+    (tmp_path / "jwt").write_bytes(b"CANARY\0")
+    assert role.desk.refusal(Denied, auth=auth).startswith("what is in the file jwt is no credential")
+    (tmp_path / "jwt").unlink()
+    (tmp_path / "jwt").mkdir()
+    assert role.desk.refusal(Denied, auth=auth) == "the file jwt cannot be read: Is a directory"

@@ -92,3 +92,21 @@ def test_a_refused_write_says_who_was_refused(fake: Wire, fake_desk: Desk) -> No
     with fake_desk.session() as session:
         message = told(Denied, lambda: written(session, "app", {"A": "CANARY"}))
     assert message == "the server refuses: permission denied, as token"
+
+
+def test_several_documents_at_once_are_not_written(desk: Desk, relay: Wire) -> None:
+    with desk.session(kv_version=2) as session:
+        content = Document((tree({"A": "CANARY"}), tree({"B": "CANARY"})), Revision("x"))
+        message = told(ProviderError, lambda: session.write("app", content, expect=None))
+    assert message == "only a document that is one mapping can be written"
+    assert relay.requests == []
+
+
+def test_a_list_that_lost_an_item_reads_differently(fake: Wire, fake_desk: Desk) -> None:
+    made = Answer(body={"data": {"version": 4, "created_time": "2026-11-23T10:00:00Z"}})
+    wanted = Document(({"A": [SecretValue.of("CANARY"), SecretValue.of("x")]},), Revision("x"))
+    for found in ({"A": ["CANARY"]}, {"A": {"0": "CANARY"}}, {"A": "CANARY"}, {"A": ["CANARY", "x"], "B": ""}):
+        fake.answer = lambda request, found=found: document(found, 4) if request.method == "GET" else made
+        with fake_desk.session() as session:
+            message = told(ProviderError, lambda session=session: session.write("app", wanted, expect=None))
+        assert message == "version 4 was written, but reads differently"
