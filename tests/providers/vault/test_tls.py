@@ -1,17 +1,22 @@
 """A real Vault with TLS: whose certificate is trusted, our own certificate, and seals."""
 
+import contextlib
 import shutil
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from bridge.provider import Denied, ProviderError, Unavailable
 from tests.providers.vault.desk import Desk, told
+from tests.providers.vault.wire import Answer, wire
 from tests.servers.pki import Authority
 from tests.servers.vault import SealedVault
 
@@ -224,3 +229,48 @@ def test_a_server_that_restarts_is_sealed_and_keeps_its_documents(tls: Desk, ser
     assert tls.refusal(Unavailable) == "the server is sealed (503)"
     server.unseal()
     assert tls.texts("app") == VALUES
+
+
+def tunnel(port: int) -> Callable[[socket.socket], None]:
+    """Pass bytes between the proxy's client and a port of this machine, both ways, until one side is done."""
+
+    def pump(source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+    def script(connection: socket.socket) -> None:
+        with socket.create_connection(("127.0.0.1", port)) as upstream:
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            back = threading.Thread(target=pump, args=(upstream, connection), daemon=True)
+            back.start()
+            pump(connection, upstream)
+            back.join()
+
+    return script
+
+
+def test_through_a_proxy_the_server_is_verified_and_the_proxy_sees_no_token(
+    tls: Desk, server: SealedVault, other_authority: Path
+) -> None:
+    with wire() as proxy:
+        proxy.answer = lambda _: Answer(script=tunnel(server.port))
+        tls.environ |= {"https_proxy": proxy.address, "VAULT_TLS_SERVER_NAME": "localhost"}
+        address = f"https://vault.test:{server.port}"
+        assert tls.texts("app", address=address) == VALUES
+        assert "is not trusted" in tls.refusal(ProviderError, address=address, ca_cert=str(other_authority))
+        assert {(one.method, one.path) for one in proxy.requests} == {("CONNECT", f"vault.test:{server.port}")}
+        assert not any(server.root in str(one) for one in proxy.requests)
+
+
+def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_password(
+    tls: Desk, server: SealedVault, tmp_path: Path
+) -> None:
+    ann = server.client_certificate("ann")
+    key = serialization.load_pem_private_key(ann.key.read_bytes(), None)
+    form = serialization.PrivateFormat.PKCS8
+    encryption = serialization.BestAvailableEncryption(b"CANARY")
+    (tmp_path / "key.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, form, encryption))
+    message = tls.refusal(ProviderError, client_cert=str(ann.certificate), client_key="key.pem")
+    assert message == f"the client certificate {ann.certificate} cannot be used"
