@@ -6,7 +6,7 @@ OpenBao's programs look for BAO_… before each VAULT_….
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -36,7 +36,7 @@ class Settings:
     client_key: Path | None
     server_name: str | None
     verify: bool
-    proxy: str | None
+    proxy: str | None = field(repr=False)  # its URL may hold a password
     direct: str  # which hosts are reached without the proxy, as NO_PROXY says it
     timeout: float
 

@@ -11,7 +11,7 @@ import pytest
 
 from bridge.errors import BridgeError
 from bridge.provider import Denied, NotFound, ProviderError, Unavailable
-from bridge_providers.vault import Vault
+from bridge_providers.vault import Vault, settings
 from bridge_providers.vault.client import Connection
 from tests.providers.vault.desk import Desk, told
 from tests.providers.vault.wire import Answer, Request, Wire, document, errors, wire
@@ -54,8 +54,6 @@ def test_no_redirect_of_a_login_is_followed(fake: Wire, fake_desk: Desk) -> None
 
 @pytest.mark.parametrize("path", ["/v1/a/../sys/health", "v1//sys", "/v1/./x"])
 def test_the_adapter_itself_refuses_what_the_library_would_resolve(fake: Wire, fake_desk: Desk, path: str) -> None:
-    from bridge_providers.vault import settings  # noqa: PLC0415
-
     context = fake_desk.context()
     found = settings.load(Vault(address=fake.address), context)
     client = Connection(found, context.deadline).client("hvs.CANARY")
@@ -428,6 +426,11 @@ def test_the_proxy_of_the_environment_is_used_but_not_for_loopback(fake: Wire, f
 def test_a_proxy_that_is_not_there_is_temporary(fake_desk: Desk) -> None:
     fake_desk.environ |= {"VAULT_HTTP_PROXY": f"http://user:CANARY@127.0.0.1:{free_port()}"}
     assert fake_desk.refusal(Unavailable) == f"{fake_desk.address} cannot be reached through the proxy"
+
+
+def test_a_proxys_password_is_not_shown(fake_desk: Desk) -> None:
+    fake_desk.environ |= {"VAULT_PROXY_ADDR": "http://user:CANARY@proxy"}
+    assert "CANARY" not in repr(settings.load(Vault(address=fake_desk.address), fake_desk.context()))
 
 
 def test_asking_for_a_proxy_leaves_the_environment_alone(fake_desk: Desk, fake: Wire) -> None:
