@@ -23,8 +23,8 @@ from bridge.cluster.answers import (
     read_status,
 )
 from bridge.cluster.endpoint import Endpoint
-from bridge.cluster.transport import Answer, Failed, Request, Transport
 from bridge.errors import BridgeError, Problem
+from bridge.http.transport import Address, Answer, Failed, Request, Transport
 
 __all__ = [
     "Api",
@@ -70,7 +70,7 @@ class Api:
         self._deadline: Final = deadline
         self._call_timeout: Final = call_timeout
         self._prefix: Final = urlsplit(endpoint.url).path.rstrip("/")
-        self._transport: Final = Transport(endpoint)
+        self._transport: Final = Transport(Address(endpoint.url, endpoint.tls, endpoint.server_name, endpoint.proxy))
         self._server: Final = _name_server(endpoint)
 
     def request(  # noqa: PLR0913 -- what HTTP has, by name

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
 from bridge.errors import ConfigError, Problem
+from bridge.http.proxies import is_loopback
 
 
 def _nothing() -> None:
@@ -62,15 +63,3 @@ def _split(url: str) -> SplitResult | None:
     except ValueError:
         return None
     return parts if usable and url.isascii() and not (parts.query or parts.fragment) else None
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether a host is this machine by its very name or address; nothing is looked up."""
-    if host == "localhost":
-        return True
-    from ipaddress import ip_address  # noqa: PLC0415 -- start-up: most runs never need it
-
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

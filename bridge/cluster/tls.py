@@ -7,16 +7,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bridge.errors import ConfigError, Problem
+from bridge.http.tls import trusting_the_system
 from bridge.secret import SecretValue
 
 
 def trusting(authority: bytes | None, where: str) -> ssl.SSLContext:
     """Make a context that trusts the given PEM certificates alone, or the system's where none are given."""
+    if authority is None:
+        return trusting_the_system()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.set_alpn_protocols(["http/1.1"])
-    if authority is None:
-        context.load_default_certs()
-    elif not _add_authority(context, authority):
+    if not _add_authority(context, authority):
         raise ConfigError(Problem(where, "certificate-authority holds no PEM certificate that can be read"))
     return context
 

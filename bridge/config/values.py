@@ -33,9 +33,7 @@ def text_key(text: str, place: str, at: Findings) -> TemplateKey | None:
         return None
     wrapped = tuple(SecretValue.of(part) if isinstance(part, str) else part for part in parts)
     if any(looks_encrypted(part) for part in wrapped if isinstance(part, SecretValue)):
-        at.note(
-            "looks encrypted, and a template is taken as it is", "put a placeholder here, the value in a source"
-        )
+        at.note("looks encrypted, and a template is taken as it is", "put a placeholder here, the value in a source")
         return None
     return TemplateKey(wrapped, place)
 

@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+from bridge.http.transport import Answer
 from bridge.provider import Conflict, Denied, NotFound, ProviderError, Unavailable
-from bridge_providers.scaleway.transport import Answer
 
 ACCESS: Final = "SecretManagerSecretAccess"
 METADATA: Final = "SecretManagerReadOnly"

@@ -5,17 +5,22 @@ import time
 from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
+from bridge.http.tls import trusting_the_system
+from bridge.http.transport import Address, Failed, Request, Transport
 from bridge.provider import ProviderError, SecretValue, Unavailable
 from bridge_providers.scaleway import answers
 from bridge_providers.scaleway.paths import Place
 from bridge_providers.scaleway.settings import Settings
-from bridge_providers.scaleway.transport import Failed, Transport
 
 TIMEOUT: Final = 30.0  # seconds, as in the vendor's Go client
 PAGE: Final = 50
 _PAGES: Final = 100  # a page more than any quota admits: a server that never ends is not followed
+
+
+LIMIT: Final = 8 << 20
+"""The longest answer, in bytes: a secret has up to 64 KiB, and a page up to 50 secrets' metadata."""
 
 
 class Api:
@@ -24,8 +29,8 @@ class Api:
     def __init__(self, settings: Settings, deadline: float) -> None:
         self._settings: Final = settings
         self._deadline: Final = deadline
-        self._transport: Final = Transport(settings)
-        self._root: Final = f"/secret-manager/v1beta1/regions/{settings.region}"
+        self._transport: Final = Transport(_address(settings))
+        self._root: Final = f"{urlsplit(settings.url).path}/secret-manager/v1beta1/regions/{settings.region}"
 
     def close(self) -> None:
         """Close the connections."""
@@ -104,7 +109,8 @@ class Api:
         limit = min(TIMEOUT, self._deadline - time.monotonic())
         if limit <= 0:
             raise Unavailable("no time is left for a request", hint="allow more with --timeout")
-        answer = self._transport.exchange(f"{self._root}{target}", body, limit)
+        method = "GET" if body is None else "POST"
+        answer = self._transport.exchange(Request(method, f"{self._root}{target}", self._headers(body), body), limit)
         if isinstance(answer, Failed):
             raise self._failed(answer)
         content = answers.body(answer) if answer.status == 200 else None
@@ -112,8 +118,20 @@ class Api:
             raise answers.failure(answer, answers.Asked(permission, self.shown(place), self._settings.key_place))
         return content
 
+    def _headers(self, body: bytes | None) -> list[tuple[str, str]]:
+        key = self._settings.secret_key.reveal().decode()
+        kind = [] if body is None else [("Content-Type", "application/json")]
+        return [("Accept", "application/json"), ("User-Agent", "bridge"), *kind, ("X-Auth-Token", key)]
+
     def _failed(self, failed: Failed) -> ProviderError | Unavailable:
         what = f"the API at {self._settings.url} {failed.what}"
-        if failed.lasting:
+        if failed.untrusted:
             return ProviderError(what, hint="add its authority to the system's, or name it in SSL_CERT_FILE")
         return Unavailable(what)
+
+
+def _address(settings: Settings) -> Address:
+    """Trust the system's authorities (or those of SSL_CERT_FILE and SSL_CERT_DIR, which OpenSSL itself reads)."""
+    tls = trusting_the_system() if settings.url.startswith("https:") else None
+    proxy = None if settings.proxy is None else settings.proxy.reveal().decode()
+    return Address(settings.url, tls, proxy=proxy, max_answer=LIMIT)

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
+from bridge.http.proxies import is_loopback, proxy_from
 from bridge.provider import Context, Denied, ProviderError, SecretValue
-from bridge_providers.scaleway import paths, proxies
+from bridge_providers.scaleway import paths
 from bridge_providers.scaleway.profile import Profile, load
 
 if TYPE_CHECKING:
@@ -42,8 +43,18 @@ def settings(options: "Scaleway", context: Context) -> Settings:
         project_id=_project(options, environ, profile),
         secret_key=key,
         key_place=place,
-        proxy=proxies.proxy(environ, url),
+        proxy=_proxy(environ, url),
     )
+
+
+def _proxy(environ: Mapping[str, str], url: str) -> SecretValue | None:
+    """Return the URL of the environment's proxy, which may hold a password."""
+    found = proxy_from(environ, url)
+    if found is None:
+        return None
+    if found.wrong:
+        raise ProviderError(f"{found.variable} is {found.wrong}", hint="write it as http://host:3128")
+    return SecretValue.of(found.url)
 
 
 def _given(environ: Mapping[str, str], variable: str, profile: Profile, name: str) -> tuple[str | None, str]:
@@ -64,7 +75,7 @@ def _url(environ: Mapping[str, str], profile: Profile) -> str:
         usable = False
     if not usable or not (text.isascii() and text.isprintable()) or parts.query or parts.fragment or " " in text:
         raise ProviderError(f"{place} is not the URL of an API", hint=_URL_HINT)
-    if parts.scheme == "http" and not proxies.is_loopback(parts.hostname or ""):
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise ProviderError(f"{place} is plain http, and the key would travel in clear", hint=_URL_HINT)
     return text.rstrip("/")
 

@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from bridge.cluster import transport
 from bridge.cluster.api import LostAnswer, Unreachable
-from bridge.cluster.sockets import BoundedSocket
 from bridge.errors import BridgeError
+from bridge.http import transport
+from bridge.http.sockets import BoundedSocket
 from tests.cluster.wire import (
     CANARY,
     FINE,
@@ -192,7 +192,7 @@ def test_after_the_deadline_nothing_is_sent() -> None:
     "head", [b"Content-Length: 5000", b"Connection: close", b"Transfer-Encoding: chunked\r\n\r\n1388"]
 )
 def test_an_answer_that_is_too_long_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch, head: bytes) -> None:
-    monkeypatch.setattr(transport, "MAX_ANSWER", 1000)
+    monkeypatch.setattr(transport.Address.__init__, "__defaults__", (None, None, 1000))
     monkeypatch.setattr(transport, "_PIECE", 100)
     with Wire(
         raw(b"HTTP/1.1 200 OK\r\n" + head + (b"\r\n" if b"chunked" in head else b"\r\n\r\n") + b"a" * 5000)

@@ -7,10 +7,10 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from bridge.provider import Denied, ProviderError, SecretValue, Unavailable
+from bridge.http.proxies import proxy_from
+from bridge.provider import Denied, ProviderError, Unavailable
 from bridge_providers.scaleway import Scaleway
-from bridge_providers.scaleway.proxies import proxy
-from bridge_providers.scaleway.transport import LIMIT
+from bridge_providers.scaleway.api import LIMIT
 from tests.providers.scaleway.desk import PATH, VALUES, Reader, context, fields
 from tests.providers.scaleway.wire import HEAD, Listener, Proxy, Step, dribbling, hanging, saying
 from tests.servers.pki import Authority
@@ -37,7 +37,7 @@ def test_a_server_that_never_ends_its_answer_takes_no_more_than_the_time_that_is
         failure = reader.failure(known=True, seconds=0.3)
     assert failure.kind is Unavailable
     said = (
-        f"the API at {server.url} gave no whole answer within 0.",
+        f"the API at {server.url} did not answer within 0.",
         f"the API at {server.url} does not answer in HTTP",
     )
     assert failure.what.startswith(said)
@@ -102,7 +102,7 @@ def test_tls_needs_an_authority_that_the_system_knows(
         failure = reader.failure()
         assert (failure.kind, failure.what, failure.hint) == (
             ProviderError,
-            f"the API at {manager.url} shows a certificate that is not trusted",
+            f"the API at {manager.url} shows a certificate that is not signed by the certificate authority",
             "add its authority to the system's, or name it in SSL_CERT_FILE",
         )
         assert manager.requests == []
@@ -137,7 +137,7 @@ def test_a_certificate_for_another_name_is_not_trusted(
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
     with SecretManager((pair.certificate, pair.key)) as manager:
         reader.environ = manager.environ()
-        assert reader.failure().what == f"the API at {manager.url} shows a certificate that is not trusted"
+        assert reader.failure().what == f"the API at {manager.url} shows a certificate for another name"
         assert manager.requests == []
 
 
@@ -148,10 +148,18 @@ def test_a_proxy_that_refuses(reader: Reader) -> None:
     assert failure.what == "the API at https://api.scaleway.example cannot be reached: the proxy answers 407"
 
 
-@pytest.mark.parametrize("value", ["https://proxy.example", "socks5://proxy.example", "http://", "http://CANARY:x"])
-def test_a_proxy_that_is_none(reader: Reader, value: str) -> None:
+@pytest.mark.parametrize(
+    ("value", "wrong"),
+    [
+        ("https://proxy.example", "an http:// proxy"),
+        ("socks5://proxy.example", "an http:// proxy"),
+        ("http://", "a URL such as http://host:3128"),
+        ("http://CANARY:x", "a URL such as http://host:3128"),
+    ],
+)
+def test_a_proxy_that_is_none(reader: Reader, value: str, wrong: str) -> None:
     reader.environ |= {"SCW_API_URL": "https://api.scaleway.example", "HTTPS_PROXY": value}
-    assert reader.failure().what == "HTTPS_PROXY is not the URL of an http:// proxy"
+    assert reader.failure().what == f"HTTPS_PROXY is not {wrong}"
 
 
 def test_a_loopback_address_takes_no_proxy(manager: SecretManager, reader: Reader) -> None:
@@ -177,15 +185,15 @@ def test_a_loopback_address_takes_no_proxy(manager: SecretManager, reader: Reade
     ],
 )
 def test_no_proxy_names_what_is_reached_directly(entries: str, direct: bool) -> None:
-    found = proxy({"https_proxy": "proxy:3128", "NO_PROXY": entries}, "https://api.scaleway.com")
+    found = proxy_from({"https_proxy": "proxy:3128", "NO_PROXY": entries}, "https://api.scaleway.com")
     assert (found is None) is direct
-    assert found is None or (isinstance(found, SecretValue) and found.reveal() == b"http://proxy:3128")
+    assert found is None or found.url == "http://proxy:3128"
 
 
 def test_no_proxy_names_networks() -> None:
     environ = {"HTTPS_PROXY": "proxy:3128", "NO_PROXY": "10.0.0.0/8"}
-    assert proxy(environ, "https://10.1.2.3:8443") is None
-    assert proxy(environ, "https://11.1.2.3:8443") is not None
+    assert proxy_from(environ, "https://10.1.2.3:8443") is None
+    assert proxy_from(environ, "https://11.1.2.3:8443") is not None
 
 
 def test_documents_are_read_side_by_side_within_the_bound(manager: SecretManager, reader: Reader) -> None:

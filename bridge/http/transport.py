@@ -1,4 +1,4 @@
-"""HTTP to the API server: kept connections, one exchange at a time, every wait bounded.
+"""HTTP to one server: kept connections, no redirects, every exchange bounded as a whole.
 
 Nothing here raises for what goes wrong on the way. A failure is returned, because an exception of
 `http.client` may hold what the server sent, and Python would keep it as the context of ours.
@@ -15,54 +15,74 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from bridge.cluster.endpoint import Endpoint
-from bridge.cluster.sockets import BoundedSocket, BoundedTlsSocket, dial, left
+from bridge.http.sockets import BoundedSocket, BoundedTlsSocket, dial, left
 
 MAX_ANSWER: Final = 64 << 20
-"""Bytes of the longest answer that is read."""
+"""Bytes of the longest answer that is read, where an address says nothing else."""
 _PIECE: Final = 1 << 20
 _WRONG_NAME: Final = frozenset({62, 64})  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
 _WRONG_TIME: Final = frozenset({9, 10})  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
 
 
 @dataclass(frozen=True, eq=False)
+class Address:
+    """Where a server is and how to get there. Without `tls` it is spoken to in clear, and never by a proxy.
+
+    `server_name` is what its certificate must show, where that is not the URL's host. `proxy` is an
+    http:// URL, which may hold a password.
+    """
+
+    url: str
+    tls: ssl.SSLContext | None
+    server_name: str | None = None
+    proxy: str | None = field(default=None, repr=False)
+    max_answer: int = MAX_ANSWER
+
+
+@dataclass(frozen=True, eq=False)
 class Request:
-    """What is sent: an HTTP method, a path below the endpoint's URL, headers in order, a body."""
+    """What is sent: an HTTP method, a path with its query, headers in order, a body."""
 
     method: str
     path: str
     headers: Sequence[tuple[str, str]] = field(repr=False)
-    body: bytes | None = field(repr=False)
+    body: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What came back, complete. `retry_after` is in seconds."""
+    """What came back, complete. `headers` has lower-case names."""
 
     status: int
-    retry_after: float | None
+    headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+
+    @property
+    def retry_after(self) -> float | None:
+        """The header of that name in seconds; a date counts as none."""
+        text = self.headers.get("retry-after", "")
+        return float(text) if re.fullmatch(r"[0-9]{1,6}", text) else None
 
 
 class Failed(NamedTuple):
     """No complete answer. `sent` says whether the whole request was handed over: then it may have been carried out."""
 
-    what: str  # goes on from "the API server at URL"
+    what: str  # goes on from a name of the server
     sent: bool
     timed_out: bool = False
     untrusted: bool = False
 
 
 class Transport:
-    """Connections to one endpoint, for any number of threads."""
+    """Connections to one server, for any number of threads."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        self._endpoint: Final = endpoint
+    def __init__(self, address: Address) -> None:
+        self._address: Final = address
         self._closed = False
         # Appending to a list and popping from it are atomic, so threads need no lock.
         self._idle: Final[list[_Connection]] = []
-        if endpoint.tls is not None:
-            endpoint.tls.sslsocket_class = BoundedTlsSocket
+        if address.tls is not None:
+            address.tls.sslsocket_class = BoundedTlsSocket
 
     def exchange(self, request: Request, limit: float) -> Answer | Failed:
         """Send a request and read its answer, all within `limit` seconds."""
@@ -97,7 +117,7 @@ class Transport:
                 connection.set_deadline(deadline)
                 return connection
             connection.close()
-        return _Connection(self._endpoint, deadline)
+        return _Connection(self._address, deadline)
 
     def _put(self, connection: "_Connection", *, reusable: bool) -> None:
         if reusable and connection.sock is not None and not self._closed:
@@ -109,13 +129,14 @@ class Transport:
 class _Connection(http.client.HTTPConnection):
     """A connection whose every wait ends at a deadline."""
 
-    def __init__(self, endpoint: Endpoint, deadline: float) -> None:
-        parts = urlsplit(endpoint.url)
+    def __init__(self, address: Address, deadline: float) -> None:
+        parts = urlsplit(address.url)
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-        self._tls: Final = endpoint.tls
-        self._name: Final = endpoint.server_name or host
+        self._tls: Final = address.tls
+        self._name: Final = address.server_name or host
+        self._max_answer: Final = address.max_answer
         self._deadline = deadline
-        proxy = urlsplit(endpoint.proxy or "") if endpoint.tls is not None else None
+        proxy = urlsplit(address.proxy or "") if address.tls is not None else None
         if proxy is None or proxy.hostname is None:
             super().__init__(host, port)
         else:
@@ -164,11 +185,12 @@ class _Connection(http.client.HTTPConnection):
         body = bytearray()
         while piece := response.read(_PIECE):
             body += piece
-            if len(body) > MAX_ANSWER:
+            if len(body) > self._max_answer:
                 raise ValueError
         if response.length:
             raise http.client.IncompleteRead(b"")
-        return Answer(response.status, _seconds(response.getheader("Retry-After")), bytes(body))
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, headers, bytes(body))
 
 
 def _proxy_headers(user: str | None, password: str | None) -> Mapping[str, str]:
@@ -178,11 +200,6 @@ def _proxy_headers(user: str | None, password: str | None) -> Mapping[str, str]:
 
     pair = f"{unquote(user)}:{unquote(password or '')}".encode()
     return {"Proxy-Authorization": f"Basic {b2a_base64(pair, newline=False).decode()}"}
-
-
-def _seconds(text: str | None) -> float | None:
-    """Read Retry-After in seconds; the API server sends no dates."""
-    return float(text) if text and re.fullmatch(r"[0-9]{1,6}", text) else None
 
 
 def explain(error: Exception, *, sent: bool, limit: float) -> Failed:
