@@ -41,7 +41,7 @@ quick: $(VENV)/ready ## the tests that need no build
 # The same tests with the oldest dependencies that pyproject.toml admits.
 lowest: $(VENV)-lowest/ready
 	$(VENV)-lowest/bin/pytest --quiet -m 'not real and not wheel'
-	$(VENV)-lowest/bin/pytest --quiet -m real tests/providers tests/runs/test_sops.py
+	$(VENV)-lowest/bin/pytest --quiet -m real tests/providers tests/runs/test_sops.py tests/runs/test_vault.py
 
 $(VENV)-lowest/ready: requirements-dev.lock requirements-lowest.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)-lowest

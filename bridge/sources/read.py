@@ -1,6 +1,7 @@
 """Reads every document once: providers side by side, within one deadline, what is temporary tried again."""
 
 import contextlib
+import math
 import time
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -73,15 +74,16 @@ def _read(session: Session, deadline: float, reference: Reference) -> Document |
 
 
 def _retried(session: Session, deadline: float, reference: Reference) -> Document | BridgeError:
-    """Read one document, what is temporary several times."""
+    """Read one document, what is temporary several times; a session's own limits hold for all tries together."""
     retries = getattr(session, "retries", RETRIES)
+    limit = min(deadline, time.monotonic() + getattr(session, "timeout", math.inf))
     attempt = 0
     while True:
         answer = _read_once(session, reference)
         if not isinstance(answer, Unavailable) or attempt >= retries:
             return answer
         pause = answer.retry_after or _pause(attempt)
-        if time.monotonic() + pause >= deadline:
+        if time.monotonic() + pause >= limit:
             return answer
         time.sleep(pause)
         attempt += 1

@@ -113,3 +113,12 @@ def test_only_temporary_failures_are_temporary_together():
         "a:x: asleep",
         "b:z: gone",
     ]
+
+
+def test_a_sessions_own_time_limit_holds_for_all_tries_together():
+    later = Unavailable("asleep", retry_after=0.01)
+    fake = Fake(later, later, later, GOOD, retries=5, timeout=0.0)
+    assert failure(NotNow, lambda: read({"a": fake}, "a:x")) == ["a:x: asleep"]
+    assert len(fake.answers) == 3
+    patient = Fake(later, GOOD, retries=5, timeout=30.0)
+    assert read({"a": patient}, "a:x") == {"a:x": GOOD}
