@@ -13,6 +13,7 @@ FOREIGN: Final = "something else than Vault answers at this address"
 # Parts of Vault's errors (sdk/logical, builtin/credential, vault-plugin-auth-*, 1.12 to 1.21) and what they mean.
 _REASONS: Final = (
     ("wrapping token is not valid", "the wrapping token is not valid: used already, or expired"),
+    ("certificate has expired", "the client certificate has expired, or is not valid yet"),
     ("no client certificate supplied", "no client certificate that the role accepts was shown"),
     ("failed to match all constraints", "no client certificate that the role accepts was shown"),
     ("invalid certificate", "no client certificate that the role accepts was shown"),
@@ -70,6 +71,11 @@ class Reply:
         return self.status in {401, 403} and "preflight" not in self.errors
 
     @property
+    def is_refusal(self) -> bool:
+        """Say whether the request is refused for good; Vault has 500 for a client certificate that has expired."""
+        return 400 <= self.status < 500 or "certificate has expired" in self.errors
+
+    @property
     def errors(self) -> str:
         """Return the server's errors in lower case, to recognise them; not to be shown."""
         found = (self.body or {}).get("errors")
@@ -105,7 +111,7 @@ def _temporary(reply: Reply) -> Unavailable | None:
         what, hint = "the server is sealed (503)", "unseal it, then run again"
     elif reply.status == 400 and "upgrading from non-versioned" in reply.errors:
         what = "the engine is being upgraded to version 2"
-    elif reply.status in _TEMPORARY or reply.status >= 500:
+    elif reply.status in _TEMPORARY or (reply.status >= 500 and not reply.is_refusal):
         what = f"{_TEMPORARY.get(reply.status, 'the server fails')} ({reply.status})"
     else:
         return None

@@ -145,7 +145,7 @@ class Identity:
 
     def _refused(self, method: LoginMethod, reply: "Reply") -> ProviderError | Unavailable:
         error = answers.failure(reply)
-        if isinstance(error, Unavailable) or not 400 <= reply.status < 500 or reply.body is None:
+        if isinstance(error, Unavailable) or not reply.is_refusal or reply.body is None:
             return error
         reason = reply.reason or f"status {reply.status}"
         others = "; no other method is tried" if len(self._candidates) > 1 else ""

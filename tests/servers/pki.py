@@ -30,7 +30,7 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         usage = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
-        builder = _builder(self._name, self._name, self._key).add_extension(usage, critical=True)
+        builder = _builder(self._name, self._name, self._key, DAY).add_extension(usage, critical=True)
         self._certificate = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True).sign(
             self._key, hashes.SHA256()
         )
@@ -43,10 +43,11 @@ class Authority:
         names = x509.SubjectAlternativeName([x509.DNSName("localhost"), address])
         return self._issue(name, [x509.NameAttribute(NameOID.COMMON_NAME, "localhost")], names, client=False)
 
-    def client(self, user: str, groups: tuple[str, ...] = ()) -> Pair:
-        """Issue a certificate that Kubernetes reads as this user in these groups."""
+    def client(self, user: str, groups: tuple[str, ...] = (), *, ends: dt.timedelta | None = None) -> Pair:
+        """Issue a certificate that Kubernetes reads as this user in these groups; it `ends` so long from now."""
         subject = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
-        return self._issue(f"client-{user}", [*subject, x509.NameAttribute(NameOID.COMMON_NAME, user)], None)
+        subject.append(x509.NameAttribute(NameOID.COMMON_NAME, user))
+        return self._issue(f"client-{user}", subject, None, ends=ends)
 
     def _issue(
         self,
@@ -55,10 +56,11 @@ class Authority:
         names: x509.SubjectAlternativeName | None,
         *,
         client: bool = True,
+        ends: dt.timedelta | None = None,
     ) -> Pair:
         key = ec.generate_private_key(ec.SECP256R1())
         usage = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
-        builder = _builder(x509.Name(subject), self._name, key)
+        builder = _builder(x509.Name(subject), self._name, key, ends or DAY)
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         if names is not None:
             builder = builder.add_extension(names, critical=False)
@@ -79,11 +81,13 @@ def key_pair(folder: Path, name: str) -> Pair:
     return pair
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, ends: dt.timedelta
+) -> x509.CertificateBuilder:
     now = dt.datetime.now(dt.UTC)
     builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key())
     builder = builder.serial_number(x509.random_serial_number())
-    return builder.not_valid_before(now - DAY).not_valid_after(now + DAY)
+    return builder.not_valid_before(now - DAY).not_valid_after(now + ends)
 
 
 def _write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -77,11 +78,16 @@ def test_a_token_of_vault_login_is_used_and_never_revoked(role: Role, tmp_path: 
     assert role.vault.is_alive(token)
 
 
-@pytest.mark.parametrize("how", ["wrong", "revoked"])
+@pytest.mark.parametrize("how", ["wrong", "revoked", "expired"])
 def test_a_token_that_is_not_valid_is_told_without_a_second_try(role: Role, relay: Wire, how: str) -> None:
-    token = role.vault.token(role.policy)
-    role.vault.request("POST", "auth/token/revoke-self", token=token)
-    role.desk.environ["VAULT_TOKEN"] = token if how == "revoked" else "hvs.CANARY"
+    token = role.vault.token(role.policy, ttl="1s")
+    if how == "revoked":
+        role.vault.request("POST", "auth/token/revoke-self", token=token)
+    deadline = time.monotonic() + 30
+    while role.vault.is_alive(token):  # until it has expired; a revoked one is gone at once
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    role.desk.environ["VAULT_TOKEN"] = "hvs.CANARY" if how == "wrong" else token
     message = "the server refuses: the token is not valid: expired or revoked, as token"
     assert role.desk.refusal(Denied) == message
     assert len(relay.requests) == 1

@@ -1,6 +1,7 @@
 """A real Vault with TLS: whose certificate is trusted, our own certificate, and seals."""
 
 import contextlib
+import datetime as dt
 import shutil
 import socket
 import subprocess
@@ -176,6 +177,12 @@ def test_a_client_certificate_logs_in(tls: Desk, server: SealedVault, certificat
     }
     assert tls.texts("app", auth=certificate["auth"]) == VALUES
     assert server.tokens() == before
+
+
+def test_a_client_certificate_that_has_expired(tls: Desk, server: SealedVault, certificate: dict[str, Any]) -> None:
+    server.authority.client("ann", ends=-dt.timedelta(hours=1))
+    reason = "the client certificate has expired, or is not valid yet"
+    assert tls.refusal(Denied, **certificate) == f"the login by cert people at auth/cert is refused: {reason}"
 
 
 def test_a_client_certificate_that_is_refused(tls: Desk, server: SealedVault, certificate: dict[str, Any]) -> None:
