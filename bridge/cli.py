@@ -1,4 +1,4 @@
-"""The command line: the parser, and the one place that catches."""
+"""The program: one run of a command, and the one place that catches."""
 
 import argparse
 import gc
@@ -10,92 +10,15 @@ from importlib import import_module
 from types import FrameType
 from typing import Final, NoReturn
 
-from bridge import __version__
 from bridge.errors import BridgeError, Problem
+from bridge.parser import build_parser
 from bridge.report.streams import guarded
 
 BUG: Final = 3
-TIMEOUT: Final = 120.0
-DAY: Final = 86_400
-
-EPILOG: Final = """\
-exit status:
-  0    done
-  1    refused or failed, nothing was written
-  2    the arguments, the environment file, a template or the env file are wrong
-  3    a bug of bridge
-  4    changes are pending (plan --exit-code)
-  5    stopped between writes, run again
-  75   only temporary failures, nothing was written, try again
-  130  interrupted (143: terminated)
-"""
 
 
 class _Terminated(BaseException):
     """SIGTERM: an exception, so that sessions are closed on the way out."""
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands."""
-    parser = argparse.ArgumentParser(
-        prog="bridge",
-        description="Fetches values from secret stores and writes them into Kubernetes Secrets and ConfigMaps.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"bridge {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    _sync(_command(commands, "sync", "make the cluster's objects equal to the sources", ("text", "json", "markdown")))
-    plan = _command(commands, "plan", "show what sync would do, without any value", ("text", "json", "markdown"))
-    _allow(plan)
-    plan.add_argument("--show-config", action="store_true", help="show ConfigMap values that stand in plain files")
-    plan.add_argument("--exit-code", action="store_true", help="exit with 4 when something would change")
-    _command(commands, "check", "find what is wrong with the files, without cluster, network or key", ("text", "json"))
-    _command(commands, "status", "show where each variable comes from and what the cluster has", ("text", "json"))
-    demo = commands.add_parser("demo", help="the whole story in seconds, on an embedded cluster", allow_abbrev=False)
-    demo.description = "Shows plan, sync, drift, healing and a refusal on an embedded cluster; needs no account."
-    return parser
-
-
-def _command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str, forms: tuple[str, ...]
-) -> argparse.ArgumentParser:
-    command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False)
-    command.add_argument("environment", nargs="?", metavar="ENV", help="name of the environment (default: $K8_ENV)")
-    command.add_argument(
-        "--config", metavar="DIR", help="folder of the environments (default: $BRIDGE_CONFIG or ./config)"
-    )
-    command.add_argument("--output", choices=forms, default="text", help="form of the report (default: text)")
-    command.add_argument(
-        "--timeout",
-        type=_seconds,
-        default=TIMEOUT,
-        metavar="SECONDS",
-        help=f"limit of the run (default: {TIMEOUT:.0f})",
-    )
-    return command
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0
-    if not 0 < value < DAY:
-        raise argparse.ArgumentTypeError(f"must be a number of seconds, more than 0 and less than {DAY}")
-    return value
-
-
-def _sync(sync: argparse.ArgumentParser) -> None:
-    _allow(sync)
-    sync.add_argument("--dry-run", action="store_true", help="write nothing; the same as plan")
-
-
-def _allow(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--allow-shrink", action="store_true", help="admit that keys or objects are lost")
-    command.add_argument("--allow-fallback", action="store_true", help="admit that a lower layer gives a key now")
-    command.add_argument("--prune", action="store_true", help="delete objects that left the templates")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
