@@ -10,6 +10,12 @@ from bridge.secret import SecretValue
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
+JSON_KEYS: Final[Mapping[str, str]] = {
+    "kubernetes.io/dockercfg": ".dockercfg",
+    "kubernetes.io/dockerconfigjson": ".dockerconfigjson",
+}
+"""The types of Secrets that hold a JSON object, and its key (https://kubernetes.io/docs/concepts/configuration/secret/)."""
+
 
 class ObjectId(NamedTuple):
     """A Secret or ConfigMap by kind and name; the namespace is the environment's."""

@@ -8,9 +8,11 @@ from dataclasses import replace
 from bridge.commands.arguments import environment_of, run_of
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference
+from bridge.config.template import TemplateObject
 from bridge.errors import BridgeError, Problem, Refusal, combine
 from bridge.gather import Files, read_files
-from bridge.plan.limits import lacking_keys
+from bridge.objects import JSON_KEYS, Desired
+from bridge.plan.limits import lacking_keys, malformed_json
 from bridge.provider import Context
 from bridge.report.data import SCHEMA, problems
 from bridge.report.table import table
@@ -54,13 +56,21 @@ def _errors(
     layer = files.layer or stand_in_layer(files.templates)
     judged = environment if files.layer else replace(environment, secrets_from="any")
     documents = stand_ins(environment, files.templates, names)
+    unfit = [problem for one in files.templates for problem in lacking_keys(one.id, one.type, one.keys)]
     try:
-        resolve(judged, files.namespace or "", files.templates, documents, layer)
+        desired = resolve(judged, files.namespace or "", files.templates, documents, layer).desired
     except BridgeError as error:
         yield error
-    lacking = [problem for one in files.templates for problem in lacking_keys(one.id, one.type, one.keys)]
-    if lacking:
-        yield Refusal(*lacking)
+    else:
+        unfit += [problem for one in desired if _is_composed(one, files.templates) for problem in malformed_json(one)]
+    if unfit:
+        yield Refusal(*unfit)
+
+
+def _is_composed(desired: Desired, templates: tuple[TemplateObject, ...]) -> bool:
+    """Say whether a template writes the JSON of a typed Secret; a lone placeholder's value is not known here."""
+    key = JSON_KEYS.get(desired.type or "", "")
+    return any(len(one.keys[key].parts) > 1 for one in templates if one.id == desired.id and key in one.keys)
 
 
 def _report(

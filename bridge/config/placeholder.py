@@ -1,12 +1,14 @@
-"""Placeholders in a template's text: ${NAME}, ${NAME:-default}, ${NAME-default} and ${NAME:?message}."""
+"""Placeholders in a template's text: ${NAME}, ${NAME:-default}, ${NAME-default}, ${NAME:?message}, ${NAME|json}."""
 
 import re
 from dataclasses import dataclass, field
 from typing import Final
 
 _START: Final = re.compile(r"(\$?)\$\{")
-_INSIDE: Final = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?:(?P<operator>:-|-|:\?)(?P<rest>[^{}]*))?\}")
-HINT: Final = "write ${NAME}, ${NAME:-default}, ${NAME-default} or ${NAME:?message}; $${ stands for ${ itself"
+_INSIDE: Final = re.compile(
+    r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<json>\|json)?(?:(?P<operator>:-|-|:\?)(?P<rest>[^{}]*))?\}"
+)
+HINT: Final = "write ${NAME}, ${NAME:-default}, ${NAME-default}, ${NAME:?message} or ${NAME|json}; $${ stands for ${"
 
 
 class PlaceholderError(ValueError):
@@ -22,13 +24,15 @@ class Placeholder:
     """A place in a template's text that a variable fills.
 
     Without a default it must be filled. `empty_is_unset` tells `:-` and `:?`, which treat an empty variable
-    as none, from `-` and the plain form. `message` is the author's word for when there is no value.
+    as none, from `-` and the plain form. `message` is the author's word for when there is no value. `json`
+    marks one that stands within the quotes of a JSON text: what fills it is escaped for that.
     """
 
     name: str
     default: str | None = field(default=None, repr=False)
     empty_is_unset: bool = False
     message: str | None = None
+    json: bool = False
 
 
 def parse_text(text: str) -> tuple[str | Placeholder, ...]:
@@ -55,8 +59,9 @@ def parse_text(text: str) -> tuple[str | Placeholder, ...]:
 
 def _placeholder(inside: re.Match[str]) -> Placeholder:
     name, operator, rest = inside.group("name", "operator", "rest")
+    json = inside["json"] is not None
     if operator == ":?":
         # It is shown later, on one line and perhaps on a terminal, however the template has it.
         message = "".join(char if char.isprintable() else " " for char in rest)
-        return Placeholder(name, empty_is_unset=True, message=" ".join(message.split()) or None)
-    return Placeholder(name, rest, empty_is_unset=operator == ":-")
+        return Placeholder(name, empty_is_unset=True, message=" ".join(message.split()) or None, json=json)
+    return Placeholder(name, rest, empty_is_unset=operator == ":-", json=json)

@@ -7,10 +7,11 @@ from typing import Final, NamedTuple, TypeVar
 from bridge.config.environment import Environment
 from bridge.config.findings import Findings
 from bridge.config.manifest import Manifest, read_manifest
+from bridge.config.placeholder import Placeholder
 from bridge.config.values import TemplateKey
 from bridge.config.yamlfile import load_yaml_documents
 from bridge.errors import ConfigError
-from bridge.objects import ObjectId
+from bridge.objects import JSON_KEYS, ObjectId
 
 __all__ = ["TemplateKey", "TemplateObject", "load_templates"]
 
@@ -83,7 +84,18 @@ def _merged(id_: ObjectId, manifests: list[Manifest], findings: Findings) -> Tem
     immutable = _agreed("clashing values of immutable", manifests, lambda manifest: manifest.immutable, findings)
     places = tuple(dict.fromkeys(manifest.place for manifest in manifests))
     default = DEFAULT_TYPE if id_.kind == "Secret" else None
+    _check_json(id_, type_, keys, findings)
     return TemplateObject(id_, keys, type_ or default, immutable, labels, annotations, places)
+
+
+def _check_json(id_: ObjectId, type_: str | None, keys: Mapping[str, TemplateKey], findings: Findings) -> None:
+    """Note the placeholders that would let a value break out of the JSON that the type wants."""
+    key = JSON_KEYS.get(type_ or "", "")
+    parts = keys[key].parts if key in keys else ()
+    for part in parts:
+        if isinstance(part, Placeholder) and not part.json and len(parts) > 1:
+            at = findings.within(f"{keys[key].place} {id_} key {key}")
+            at.note(f"a value of ${{{part.name}}} may break the JSON around it", f"write ${{{part.name}|json}}")
 
 
 def _agreed(what: str, manifests: list[Manifest], get: Callable[[Manifest], T | None], findings: Findings) -> T | None:

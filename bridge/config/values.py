@@ -52,7 +52,7 @@ def secret_data_key(text: str, place: str, at: Findings) -> TemplateKey | None:
     except PlaceholderError as error:
         at.note(str(error), HINT)
         return None
-    if len(parts) == 1 and isinstance(parts[0], Placeholder) and parts[0].default is None:
+    if len(parts) == 1 and isinstance(parts[0], Placeholder) and parts[0].default is None and not parts[0].json:
         return TemplateKey((parts[0],), place)
     at.note(
         "data takes base64, or one placeholder without a default and without text around it", "move it to stringData"

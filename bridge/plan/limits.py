@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Final, NoReturn
 
 from bridge.errors import Problem
-from bridge.objects import Desired, ObjectId
+from bridge.objects import JSON_KEYS, Desired, ObjectId
 from bridge.secret import SecretValue
 
 MAX_BYTES: Final = 1_048_576  # MaxSecretSize: the sum of the decoded values
@@ -21,7 +21,6 @@ REQUIRED: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     "kubernetes.io/basic-auth": (("username", "password"),),
 }
 """Of each group of keys, a Secret of the type needs one."""
-JSON_KEYS: Final = {"kubernetes.io/dockercfg": ".dockercfg", "kubernetes.io/dockerconfigjson": ".dockerconfigjson"}
 
 
 def over_limits(desired: Desired) -> Iterator[Problem]:
@@ -33,6 +32,11 @@ def over_limits(desired: Desired) -> Iterator[Problem]:
     if size > MAX_ANNOTATIONS:
         yield Problem(str(desired.id), f"its annotations are {size} bytes, Kubernetes takes {MAX_ANNOTATIONS}")
     yield from lacking_keys(desired.id, desired.type, desired.keys)
+    yield from malformed_json(desired)
+
+
+def malformed_json(desired: Desired) -> Iterator[Problem]:
+    """Yield the key that a Secret's type wants to be a JSON object, where it is none."""
     key = JSON_KEYS.get(desired.type or "", "")
     if key in desired.keys and not _is_json_object(desired.keys[key].value):
         yield Problem(f"{desired.id} key {key}", f"must be a JSON object, as the type {desired.type} wants it")

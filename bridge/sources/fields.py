@@ -113,6 +113,11 @@ def _json_leaf(leaf: SecretValue) -> str:
     return text if leaf.kind in (Kind.NUMBER, Kind.BOOLEAN) else _quoted(text)
 
 
+def json_escaped(value: SecretValue) -> SecretValue:
+    """Return a text as it stands within the quotes of a JSON text."""
+    return SecretValue.of(_quoted(value.reveal().decode())[1:-1])
+
+
 def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 

@@ -14,7 +14,7 @@ from bridge.provider import Document, Revision
 from bridge.secret import SecretValue
 from bridge.sources.checks import secrets_in_public, unknown_manifest_keys
 from bridge.sources.env_layer import EnvLayer
-from bridge.sources.fields import located
+from bridge.sources.fields import json_escaped, located
 from bridge.sources.lookup import LAST, Found, Lookup
 from bridge.sources.source import Source, open_sources
 
@@ -127,14 +127,23 @@ class _Filler:
         if one and not (part.empty_is_unset and one.entry.value.is_empty()):
             variable = self._environment.variables.get(part.name)
             self._check_encrypted(one.entry, where, literal=variable is not None and variable.literal)
-            return one.entry
+            return self._escaped(one.entry, where, part.name) if part.json else one.entry
         if one is None and self._env_layer.values is None:
             self._problems.append(self._perhaps_in_env_file(part.name, where))
             return None
         if part.default is not None:
-            return Entry(SecretValue.of(part.default), Origin(Layer.TEMPLATE, place))
+            default = Entry(SecretValue.of(part.default), Origin(Layer.TEMPLATE, place))
+            return self._escaped(default, where, part.name) if part.json else default
         self._problems.append(self._missing(part, where))
         return None
+
+    def _escaped(self, entry: Entry, where: str, name: str) -> Entry | None:
+        """Escape a value for the inside of a JSON text's quotes."""
+        if not entry.value.is_text():
+            what = f"the value of ${{{name}|json}} is no text, and JSON holds only text"
+            self._problems.append(Problem(where, what, "store it as base64"))
+            return None
+        return entry._replace(value=json_escaped(entry.value))
 
     def _missing(self, part: Placeholder, where: str) -> Problem:
         what = f"${{{part.name}}} has no value"
@@ -158,12 +167,16 @@ class _Filler:
     def _check(self, entry: Entry, id_: ObjectId, where: str) -> None:
         if entry.value.is_empty():
             self.warnings.append(Problem(where, f"the value from {' and '.join(entry.origin.places)} is empty"))
-        if id_.kind == "Secret" and Layer.ENV_FILE in entry.origin.layers:
+        if id_.kind == "Secret" and any(map(self._is_plain_secret, entry.origin.parts)):
             what = f"a Secret's key would be filled from {self._env_layer.shown}, a plaintext file"
             if self._environment.secrets_from == "any":
                 self.warnings.append(Problem(where, what, "move the value into a source"))
             else:
                 self._problems.append(Problem(where, what, "move the value into a source, or set `secrets_from: any`"))
+
+    def _is_plain_secret(self, part: Part) -> bool:
+        """Say whether the env file gives a variable that is not declared to be public."""
+        return part.layer is Layer.ENV_FILE and self._environment.infrastructure.get(part.name) != "required"
 
 
 def _composed(named: Mapping[str, Origin]) -> Origin:

@@ -27,6 +27,10 @@ from tests.config.canary import CANARY, assert_clean
         ("${A:?}", (Placeholder("A", empty_is_unset=True),)),
         ("${_a1}b${C}", (Placeholder("_a1"), "b", Placeholder("C"))),
         ("wss://${HOST}:${PORT:-7880}/", ("wss://", Placeholder("HOST"), ":", Placeholder("PORT", "7880", True), "/")),
+        ("${A|json}", (Placeholder("A", json=True),)),
+        ("${A|json:-x}", (Placeholder("A", "x", empty_is_unset=True, json=True),)),
+        ("${A|json-x}", (Placeholder("A", "x", json=True),)),
+        ("${A|json:?ask}", (Placeholder("A", empty_is_unset=True, message="ask", json=True),)),
         ("$${A}", ("${A}",)),
         ("a$${b}${C}$${", ("a${b}", Placeholder("C"), "${")),
         ("$$${A}", ("$${A}",)),
@@ -56,6 +60,10 @@ def test_a_dollar_without_a_brace_is_plain_text(text):
         ("${A:+x}", 0),
         ("${A?x}", 0),
         ("${A=x}", 0),
+        ("${A|}", 0),
+        ("${A|yaml}", 0),
+        ("${A | json}", 0),
+        ("${A|json|json}", 0),
         ("${A:-${B}}", 0),
         ("${A:-{}}", 0),
         ("${A:-$${B}}", 0),
@@ -79,7 +87,7 @@ def test_a_default_is_not_printed():
     assert CANARY not in repr(parse_text(f"${{A:-{CANARY}}}"))
 
 
-@given(st.text(alphabet="ab${}:-?A\n"))
+@given(st.text(alphabet="ab${}:-?A|json\n"))
 def test_every_text_is_refused_or_split_so_that_it_can_be_put_together_again(text):
     try:
         parts = parse_text(text)
@@ -95,4 +103,5 @@ def _written(part):
     if isinstance(part, str):
         return part.replace("${", "$${")
     operator = ":-" if part.empty_is_unset else "-"
-    return f"${{{part.name}{'' if part.default is None else operator + part.default}}}"
+    json = "|json" if part.json else ""
+    return f"${{{part.name}{json}{'' if part.default is None else operator + part.default}}}"

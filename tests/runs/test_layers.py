@@ -347,7 +347,7 @@ def test_values_that_kubernetes_would_refuse_stop_the_run_before_any_write(desk:
         ("kubernetes.io/tls", "tls.crt: x", "Secret/typed key tls.key: is required by the type kubernetes.io/tls"),
         (
             "kubernetes.io/dockerconfigjson",
-            ".dockerconfigjson: '{ ${OPENAI_API_KEY}'",
+            ".dockerconfigjson: '{ ${OPENAI_API_KEY|json}'",
             (
                 "Secret/typed key .dockerconfigjson: must be a JSON object, "
                 "as the type kubernetes.io/dockerconfigjson wants it"
