@@ -121,6 +121,7 @@ class Live(NamedTuple):
     binary: frozenset[str] = frozenset()  # the keys of a ConfigMap that stand in `binaryData`
     owner: str | None = None  # "ExternalSecret/x" where the object has an ownerReference
     terminating: bool = False
+    finalizers: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Live({self.id})"  # others' annotations may hold anything

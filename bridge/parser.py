@@ -100,3 +100,10 @@ def _allow(command: argparse.ArgumentParser) -> None:
     command.add_argument("--allow-shrink", action="store_true", help="admit that keys or objects are lost")
     command.add_argument("--allow-fallback", action="store_true", help="admit that a lower layer gives a key now")
     command.add_argument("--prune", action="store_true", help="delete objects that left the templates")
+    command.add_argument(
+        "--recreate",
+        action="append",
+        default=[],
+        metavar="KIND/NAME",
+        help="delete and create anew an object whose type must change, or that is immutable",
+    )

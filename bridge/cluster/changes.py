@@ -1,6 +1,8 @@
 """Sends one change of a plan: dry, or for good; after a lost answer it reads again before it decides."""
 
-from bridge.cluster.api import Conflict, LostAnswer
+from typing import Final
+
+from bridge.cluster.api import Conflict, Invalid, LostAnswer
 from bridge.cluster.objects import Objects
 from bridge.errors import BridgeError, Problem, Refusal, Stopped, Unavailable
 from bridge.objects import Live
@@ -13,6 +15,9 @@ def try_dry(objects: Objects, change: Change) -> Live | None:
     """Return what the API server would make of a change; raises what it would refuse it with."""
     if change.action is Action.DELETE:
         _delete(objects, change, dry_run=True)
+        return None
+    if change.action is Action.RECREATE:
+        _recreate_dry(objects, change)
         return None
     result = None
     if change.live and change.reclaimed:
@@ -28,6 +33,8 @@ def carry_out(objects: Objects, change: Change) -> Live | None:
     if change.action is Action.DELETE:
         _delete(objects, change, dry_run=False)
         return None
+    if change.action is Action.RECREATE:
+        return _recreate(objects, change)
     if not change.live or not change.reclaimed:
         return _apply(objects, change, change.live, dry_run=False)
     reclaimed = _reclaim(objects, change, change.live)
@@ -37,6 +44,29 @@ def carry_out(objects: Objects, change: Change) -> Live | None:
         return _apply(objects, change, reclaimed, dry_run=False)
     except BridgeError as error:
         raise Stopped(*error.problems) from None
+
+
+FIXED: Final = frozenset({"type", "immutable", "data", "stringData", "binaryData"})
+"""The fields that the API server names where something immutable would change (apimachinery's field paths)."""
+
+
+def _recreate_dry(objects: Objects, change: Change) -> None:
+    """Try the deletion, and let the API server say what else it has against the new object than that it is one."""
+    _delete(objects, change, dry_run=True)
+    try:
+        _apply(objects, change, change.live, dry_run=True)
+    except Invalid as invalid:
+        if not {cause.field for cause in invalid.causes} <= FIXED:
+            raise
+
+
+def _recreate(objects: Objects, change: Change) -> Live:
+    _delete(objects, change, dry_run=False)
+    try:
+        return _apply(objects, change, None, dry_run=False)
+    except BridgeError as error:
+        gone = Problem(objects.target(change.id), "is deleted, and could not be created again", "run again, at once")
+        raise Stopped(gone, *error.problems) from None
 
 
 def _delete(objects: Objects, change: Change, *, dry_run: bool) -> None:

@@ -195,6 +195,7 @@ def parse(raw: Mapping[str, Any], id_: ObjectId) -> Live:
         binary=frozenset(raw.get("binaryData") or ()),
         owner=_owner(metadata.get("ownerReferences") or ()),
         terminating="deletionTimestamp" in metadata,
+        finalizers=tuple(metadata.get("finalizers") or ()),
     )
 
 

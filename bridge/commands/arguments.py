@@ -7,6 +7,7 @@ import time
 from bridge.config.environment import Environment, config_folder, environment_names, load_environment
 from bridge.errors import ConfigError, Problem
 from bridge.gather import Run
+from bridge.objects import ObjectId
 from bridge.plan.build import Allowed
 
 
@@ -26,5 +27,13 @@ def run_of(args: argparse.Namespace) -> Run:
         shrink=getattr(args, "allow_shrink", False),
         fallback=getattr(args, "allow_fallback", False),
         prune=getattr(args, "prune", False),
+        recreate=frozenset(map(_object, getattr(args, "recreate", ()))),
     )
     return Run(os.environ, time.monotonic() + args.timeout, allowed)
+
+
+def _object(text: str) -> ObjectId:
+    kind, _, name = text.partition("/")
+    if kind not in {"Secret", "ConfigMap"} or not name:
+        raise ConfigError(Problem("--recreate", "must be KIND/NAME", "such as Secret/registry"))
+    return ObjectId(kind, name)

@@ -1,12 +1,12 @@
 """Builds the plan of one environment from what is wanted, what is there and what was written last. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from bridge.errors import Problem
-from bridge.objects import LAST_APPLIED, Field, ObjectId
+from bridge.objects import LAST_APPLIED, Desired, Field, Live, Manager, ObjectId
 from bridge.plan.baseline import Now, falling_back, shrinking
-from bridge.plan.diff import diff, obstacles, overwritten_by_apply
+from bridge.plan.diff import diff, is_fixed, obstacles, overwritten_by_apply
 from bridge.plan.limits import over_limits
 from bridge.plan.memory import KeyMemory, Memory, ObjectMemory
 from bridge.plan.model import Action, Change, Plan, What
@@ -20,6 +20,7 @@ class Allowed(NamedTuple):
     shrink: bool = False
     fallback: bool = False
     prune: bool = False
+    recreate: frozenset[ObjectId] = frozenset()
 
 
 class Target(NamedTuple):
@@ -32,13 +33,14 @@ class Target(NamedTuple):
 
 def build(target: Target, now: Now, sources: Mapping[str, Revision], memory: Memory, allowed: Allowed) -> Plan:
     """Return the whole plan, with every reason against it at once."""
-    changes = [diff(one, now.live[one.id], memory.objects.get(one.id), target.manager) for one in now.desired]
+    changes = [_change(one, now.live[one.id], memory, target.manager, allowed) for one in now.desired]
     left = list(_left(now, memory, target, allowed))
     refusals = [problem for one in now.desired for problem in over_limits(one)]
     for change in changes:
         refusals += obstacles(change, memory.objects.get(change.id), target.manager)
-    for change in left:
-        refusals += _unprunable(change, target.manager)
+    for change in (*changes, *left):
+        refusals += _indelible(change, target.manager)
+    refusals += _unknown(allowed.recreate, now.desired)
     if not allowed.shrink:
         refusals += shrinking(now, memory)
     if not allowed.fallback:
@@ -49,10 +51,31 @@ def build(target: Target, now: Now, sources: Mapping[str, Revision], memory: Mem
         target.manager,
         (*changes, *left),
         tuple(refusals),
-        tuple(_warnings(changes, memory, target.manager)),
+        (*_needless(changes, allowed.recreate), *_warnings(changes, memory, target.manager)),
         memory,
         sources,
     )
+
+
+def _has_part(manager: Manager, change: Change) -> bool:
+    """Say whether a manager would lose something; who merely made an object immutable loses nothing by a new one."""
+    return any(change.action is Action.DELETE or one.section not in {"type", "immutable"} for one in manager.fields)
+
+
+def _change(desired: Desired, live: Live | None, memory: Memory, manager: str, allowed: Allowed) -> Change:
+    change = diff(desired, live, memory.objects.get(desired.id), manager)
+    return change._replace(action=Action.RECREATE) if desired.id in allowed.recreate and is_fixed(change) else change
+
+
+def _unknown(recreate: Iterable[ObjectId], desired: Iterable[Desired]) -> Iterator[Problem]:
+    for id_ in sorted({*recreate} - {one.id for one in desired}):
+        yield Problem(f"--recreate {id_}", "no template names it", "take KIND/NAME from the plan")
+
+
+def _needless(changes: Iterable[Change], recreate: Iterable[ObjectId]) -> Iterator[Problem]:
+    for change in changes:
+        if change.id in recreate and change.action is not Action.RECREATE:
+            yield Problem(f"--recreate {change.id}", "is not needed: Kubernetes lets it be changed as it is")
 
 
 def _left(now: Now, memory: Memory, target: Target, allowed: Allowed) -> Iterator[Change]:
@@ -69,20 +92,26 @@ def _left(now: Now, memory: Memory, target: Target, allowed: Allowed) -> Iterato
             yield Change(id_, Action.DELETE if allowed.prune else Action.LEAVE, None, live)
 
 
-def _unprunable(change: Change, manager: str) -> Iterator[Problem]:
-    """Yield why an object that left the templates must not be deleted: not all of it is surely ours."""
+def _indelible(change: Change, manager: str) -> Iterator[Problem]:
+    """Yield why an object must not be deleted, for good or to be created again: not all of it is surely ours."""
     live = change.live
-    if change.action is not Action.DELETE or live is None:
+    if change.action not in (Action.DELETE, Action.RECREATE) or live is None:
         return
-    rivals = [one.name for one in live.managers if one.fields and (one.name, one.operation) != (manager, "Apply")]
+    what = "cannot be pruned" if change.action is Action.DELETE else "cannot be recreated"
+    rivals = [
+        one.name for one in live.managers if _has_part(one, change) and (one.name, one.operation) != (manager, "Apply")
+    ]
     unowned = [key for key in sorted(live.data) if not live.owners(Field("data", key))]
     hint = "delete it yourself if nobody needs it"
-    if live.owner:
-        yield Problem(str(change.id), f"cannot be pruned, it is owned by {live.owner}", hint)
+    if change.action is Action.RECREATE and live.finalizers:
+        held = f"{what}, {', '.join(live.finalizers)} would hold the old one (a finalizer)"
+        yield Problem(str(change.id), held, "remove the finalizer first")
+    elif live.owner:
+        yield Problem(str(change.id), f"{what}, it is owned by {live.owner}", hint)
     elif rivals:
-        yield Problem(str(change.id), f"cannot be pruned, {', '.join(dict.fromkeys(rivals))} wrote to it too", hint)
+        yield Problem(str(change.id), f"{what}, {', '.join(dict.fromkeys(rivals))} wrote to it too", hint)
     elif unowned:
-        yield Problem(str(change.id), f"cannot be pruned, nobody owns {', '.join(unowned)}", hint)
+        yield Problem(str(change.id), f"{what}, nobody owns {', '.join(unowned)}", hint)
 
 
 def _warnings(changes: Sequence[Change], memory: Memory, manager: str) -> Iterator[Problem]:

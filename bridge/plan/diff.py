@@ -81,21 +81,27 @@ def obstacles(change: Change, memory: ObjectMemory | None, manager: str) -> Iter
     if live.terminating:
         yield Problem(where, "is being deleted", "see which finalizer holds it, and run again when it is gone")
         return
-    yield from _fixed(change, desired, live)
+    if change.action is not Action.RECREATE:
+        yield from _fixed(change, desired, live)
     for one in change.changed:
         yield from _claimed(one, live, memory, manager, where)
         yield from _misplaced(one, desired, live, manager, where)
 
 
+def is_fixed(change: Change) -> bool:
+    """Say whether Kubernetes will not let anybody make this change: it takes another object of the same name."""
+    return change.live is not None and change.desired is not None and any(_fixed(change, change.desired, change.live))
+
+
 def _fixed(change: Change, desired: Desired, live: Live) -> Iterator[Problem]:
     """Yield what Kubernetes never lets anybody change."""
-    where = str(change.id)
+    where, hint = str(change.id), f"have it deleted and created again: `bridge sync --recreate {change.id}`"
     if desired.type != live.type:
         what = f"has the type {live.type}, the template wants {desired.type}; Kubernetes does not change a type"
-        yield Problem(where, what, "delete the object, or keep its type in the template")
+        yield Problem(where, what, f"keep its type in the template, or {hint}")
     touched = any(one.field.section == "data" and one.what is not What.RECLAIM for one in change.changed)
     if live.immutable and (touched or desired.immutable is False):
-        yield Problem(where, "is immutable and would have to change", "delete the object, then run again")
+        yield Problem(where, "is immutable and would have to change", hint)
 
 
 def _claimed(one: FieldChange, live: Live, memory: ObjectMemory | None, manager: str, where: str) -> Iterator[Problem]:

@@ -34,6 +34,7 @@ class Action(enum.Enum):
     CREATE = "create"
     UPDATE = "update"
     KEEP = "keep"
+    RECREATE = "recreate"  # deleted and created again: what has to change cannot be changed
     DELETE = "delete"
     LEAVE = "leave"  # it left the templates, and stays in the cluster unless it is pruned
 
@@ -75,6 +76,8 @@ class Change(NamedTuple):
     @property
     def applies(self) -> bool:
         """Say whether an apply is needed, or taking back ownership is all there is to do."""
+        if self.action is Action.RECREATE:
+            return True
         return self.action in (Action.CREATE, Action.UPDATE) and not (
             self.reclaimed and all(one.what is What.RECLAIM for one in self.changed)
         )
@@ -82,7 +85,7 @@ class Change(NamedTuple):
     @property
     def writes(self) -> bool:
         """Say whether this change is sent to the cluster."""
-        return self.action in (Action.CREATE, Action.UPDATE, Action.DELETE)
+        return self.action not in (Action.KEEP, Action.LEAVE)
 
 
 class Plan(NamedTuple):

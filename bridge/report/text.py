@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from bridge.report.style import Style
 
-MARKS: Final = {"create": "+", "update": "~", "keep": "=", "delete": "-", "leave": "?"}
+MARKS: Final = {"create": "+", "update": "~", "recreate": "~", "keep": "=", "delete": "-", "leave": "?"}
 KEY_MARKS: Final = {
     "add": "+",
     "change": "~",
@@ -19,6 +19,7 @@ ACTIONS: Final = {
     "create": "to create",
     "update": "to update",
     "keep": "unchanged",
+    "recreate": "to delete and create again",
     "delete": "to delete",
     "leave": "left the templates, stays in the cluster (--prune deletes it)",
 }
@@ -99,6 +100,12 @@ def place(origin: dict[str, Any]) -> str:
 
 
 def _summary(counts: dict[str, int]) -> str:
-    words = (("create", "to create"), ("update", "to update"), ("delete", "to delete"), ("leave", "left the templates"))
+    words = (
+        ("create", "to create"),
+        ("update", "to update"),
+        ("recreate", "to recreate"),
+        ("delete", "to delete"),
+        ("leave", "left the templates"),
+    )
     parts = [f"{counts[action]} {word}" for action, word in words if counts[action]]
     return ", ".join([*parts, f"{counts['keep']} unchanged"])
