@@ -19,11 +19,12 @@ Result = TypeVar("Result")
 
 
 class Run(NamedTuple):
-    """What every step of a run needs to know. `deadline` is a `time.monotonic()`."""
+    """What every step of a run needs to know. `deadline` is a `time.monotonic()`, `lock_wait` is in seconds."""
 
     environ: Mapping[str, str]
     deadline: float
     allowed: Allowed = Allowed()
+    lock_wait: float = 0.0
 
 
 class Files(NamedTuple):

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     _Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - it has no other name
 
 TIMEOUT: Final = 120.0
+LOCK_WAIT: Final = 30.0
 DAY: Final = 86_400
 
 EPILOG: Final = """\
@@ -74,6 +75,13 @@ def _sync(commands: "_Commands") -> None:
     sync = _command(commands, "sync", "make the cluster's objects equal to the sources", ("text", "json", "markdown"))
     _allow(sync)
     sync.add_argument("--dry-run", action="store_true", help="write nothing; the same as plan")
+    sync.add_argument(
+        "--lock-wait",
+        type=_seconds,
+        default=LOCK_WAIT,
+        metavar="SECONDS",
+        help=f"how long to wait for another run that writes (default: {LOCK_WAIT:.0f})",
+    )
 
 
 def _plan(commands: "_Commands") -> None:
@@ -99,6 +107,7 @@ def _demo(commands: "_Commands") -> None:
 def _allow(command: argparse.ArgumentParser) -> None:
     command.add_argument("--allow-shrink", action="store_true", help="admit that keys or objects are lost")
     command.add_argument("--allow-fallback", action="store_true", help="admit that a lower layer gives a key now")
+    command.add_argument("--allow-older", action="store_true", help="admit sources older than what was written last")
     command.add_argument("--prune", action="store_true", help="delete objects that left the templates")
     command.add_argument(
         "--recreate",

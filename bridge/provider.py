@@ -43,11 +43,13 @@ class Revision(NamedTuple):
     """Which state of a document was read.
 
     `id` is what the store calls it (a version number, a time). `order` grows with each newer
-    revision of the same document, or is None where the store has no order.
+    revision of the same document, or is None where the store has no order. Orders are compared within
+    one `series` only: where a store counts anew once a document was removed, that is another series.
     """
 
     id: str
     order: int | None = None
+    series: str = ""
 
 
 class Document(NamedTuple):

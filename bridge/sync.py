@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, TypeVar
 from bridge.cluster.api import Api, Forbidden
 from bridge.cluster.changes import carry_out, try_dry
 from bridge.cluster.connect import connect
+from bridge.cluster.lease import Lease
 from bridge.cluster.memory import MemoryStore
 from bridge.cluster.namespace import check_namespace
 from bridge.cluster.objects import Objects
@@ -26,6 +27,7 @@ from bridge.plan.model import Change, Plan
 
 MANY: Final = 16  # from here on threads are worth their connections
 THREADS: Final = 8
+RELEASE: Final = 3.0  # seconds
 LATE: Final = Unavailable(Problem("the cluster", "no answer in time", "try again, or allow more with --timeout"))
 
 Item = TypeVar("Item")
@@ -38,6 +40,7 @@ class Cluster(NamedTuple):
     api: Api
     objects: Objects
     store: MemoryStore
+    lease: Lease
     warnings: tuple[Problem, ...]
 
 
@@ -47,13 +50,16 @@ def open_cluster(environment: Environment, namespace: str, run: Run) -> Iterator
     choice, id_ = environment.cluster, environment.id
     endpoint = connect(choice.kubeconfig, choice.context, run.environ, deadline=run.deadline)
     manager = f"bridge/{id_}"
-    with closing(Api(endpoint, deadline=run.deadline)) as api:
+    # The Lease is given back also where the run's time is over.
+    last = Api(endpoint, deadline=run.deadline + RELEASE)
+    with closing(Api(endpoint, deadline=run.deadline)) as api, closing(last):
         if choice.namespace_uid:
             check_namespace(api, namespace, choice.namespace_uid)
         yield Cluster(
             api,
             Objects(api, namespace, manager),
             MemoryStore(api, namespace, id_, manager),
+            Lease(last, namespace, id_),
             tuple(Problem("the cluster", warning) for warning in endpoint.warnings),
         )
 
@@ -91,7 +97,8 @@ def compare(wanted: Wanted, cluster: Cluster, run: Run) -> Plan:
         memory = _rebuild(memory, live, objects.manager, cluster.store.target)
     target = Target(wanted.environment.name, wanted.namespace, objects.manager)
     resolution = wanted.resolution
-    plan = build(target, Now(desired, resolution.manifests, live), resolution.sources, memory, run.allowed)
+    allowed = run.allowed._replace(accepted=wanted.environment.accept_older)
+    plan = build(target, Now(desired, resolution.manifests, live), resolution.sources, memory, allowed)
     return plan._replace(warnings=(*cluster.warnings, *resolution.warnings, *plan.warnings))
 
 
@@ -167,6 +174,43 @@ class Outcome:
     error: BridgeError | None = None
 
 
+def settle(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run, outcome: Outcome) -> Plan:
+    """Carry out a plan, alone: wait for the Lease, read the cluster again, and write. Returns the plan as it was then.
+
+    Without anything to write no Lease is taken. Raises Unavailable where another run keeps the Lease, or changed
+    the cluster meanwhile so that the plan would be refused now.
+    """
+    if not _has_work(plan, cluster):
+        return plan
+    cluster.lease.acquire(run.lock_wait)
+    try:
+        plan = _again(plan, wanted, cluster, run)
+        apply(plan, cluster, run, outcome)
+    finally:
+        cluster.lease.release()
+    return plan
+
+
+def _has_work(plan: Plan, cluster: Cluster) -> bool:
+    return plan.pending or cluster.store.differs(remember(plan, {}, ""))
+
+
+def _again(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run) -> Plan:
+    """Read the cluster once more, now that no other run writes; try dry again only what is not as it was."""
+    fresh = compare(wanted, cluster, run)
+    if fresh.memory == plan.memory and _versions(fresh) == _versions(plan):
+        return plan
+    fresh = fresh if fresh.refusals else _try_dry(fresh, cluster.objects, run)
+    if fresh.refusals:
+        changed = Problem("the cluster", "was changed while this run waited for it", "run again")
+        raise Unavailable(changed, *fresh.refusals)
+    return fresh
+
+
+def _versions(plan: Plan) -> Mapping[ObjectId, str | None]:
+    return {change.id: change.live.resource_version if change.live else None for change in plan.changes}
+
+
 def apply(plan: Plan, cluster: Cluster, run: Run, outcome: Outcome) -> None:
     """Carry out a plan and record in `outcome` what was written; a failed write stops the rest.
 
@@ -178,25 +222,27 @@ def apply(plan: Plan, cluster: Cluster, run: Run, outcome: Outcome) -> None:
     try:
         if pending:
             cluster.store.write(plan.memory.union(remember(plan, {}, now)))
-        uids = _write_all(cluster.objects, pending, run, outcome)
+        uids = _write_all(cluster, pending, run, outcome)
+        cluster.lease.check()
         cluster.store.write(remember(plan, uids, now))
     except BridgeError as error:
         outcome.error = Stopped(*error.problems) if outcome.written or outcome.begun else error
 
 
 def _write_all(
-    objects: Objects, pending: Mapping[ObjectId, Change], run: Run, outcome: Outcome
+    cluster: Cluster, pending: Mapping[ObjectId, Change], run: Run, outcome: Outcome
 ) -> Mapping[ObjectId, str]:
-    """Write each change; raises what the first failed write was stopped by."""
+    """Write each change while the Lease is ours; raises what the first failed write was stopped by."""
     uids: dict[ObjectId, str] = {}
     failures: list[BridgeError] = []
 
     def write(id_: ObjectId) -> None:
         if failures:
             return
-        outcome.begun.add(id_)
         try:
-            live = carry_out(objects, pending[id_])
+            cluster.lease.check()
+            outcome.begun.add(id_)
+            live = carry_out(cluster.objects, pending[id_])
         except BridgeError as error:
             failures.append(error)
             if not isinstance(error, Stopped):

@@ -56,6 +56,10 @@ class MemoryStore:
             raise Refusal(Problem(self.target, "was written by a newer bridge", "update bridge"))
         return Memory(lost=f"{self.target} is damaged")
 
+    def differs(self, memory: Memory) -> bool:
+        """Say whether this memory is another than the one that was read last."""
+        return encode(memory) != self.text
+
     def write(self, memory: Memory) -> None:
         """Write the memory where it differs; raises Unavailable where another run wrote it since it was read."""
         text = encode(memory)

@@ -27,9 +27,10 @@ def run_of(args: argparse.Namespace) -> Run:
         shrink=getattr(args, "allow_shrink", False),
         fallback=getattr(args, "allow_fallback", False),
         prune=getattr(args, "prune", False),
+        older=getattr(args, "allow_older", False),
         recreate=frozenset(map(_object, getattr(args, "recreate", ()))),
     )
-    return Run(os.environ, time.monotonic() + args.timeout, allowed)
+    return Run(os.environ, time.monotonic() + args.timeout, allowed, getattr(args, "lock_wait", 0.0))
 
 
 def _object(text: str) -> ObjectId:

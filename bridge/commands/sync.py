@@ -4,12 +4,12 @@ import argparse
 
 from bridge.commands import plan as plan_command
 from bridge.commands.arguments import environment_of, run_of
-from bridge.errors import Stopped
+from bridge.errors import BridgeError, Stopped
 from bridge.plan.model import Plan
 from bridge.report.data import outcome_data, plan_data
 from bridge.report.talk import say
 from bridge.report.write import write_report
-from bridge.sync import Outcome, apply, collect, open_cluster, prepare
+from bridge.sync import Outcome, collect, open_cluster, prepare, settle
 
 
 def run(args: argparse.Namespace) -> int:
@@ -21,13 +21,15 @@ def run(args: argparse.Namespace) -> int:
     outcome = Outcome()
     with open_cluster(wanted.environment, wanted.namespace, run_) as cluster:
         plan = prepare(wanted, cluster, run_)
-        say("warning", plan.warnings)
         try:
             if not plan.refusals:
-                apply(plan, cluster, run_, outcome)
+                plan = settle(plan, wanted, cluster, run_, outcome)
+        except BridgeError as error:
+            outcome.error = error
         except BaseException:
             _report(args, plan, outcome, "interrupted")
             raise
+    say("warning", plan.warnings)
     status, result = _judge(plan, outcome)
     _report(args, plan, outcome, result)
     say("error", (*plan.refusals, *(outcome.error.problems if outcome.error else ())))

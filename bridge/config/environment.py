@@ -40,6 +40,7 @@ class Environment:
     infrastructure: Mapping[str, Literal["required", "secret"]]
     sources: tuple[Reference, ...]
     variables: Mapping[str, Variable]
+    accept_older: Mapping[str, str]
     # Not printed: somebody may write a credential there, although none belongs there.
     providers: Mapping[str, Mapping[str, object]] = field(repr=False)
     cluster: ClusterChoice
@@ -131,6 +132,7 @@ def _environment(name: str, file: Path, sections: Sections) -> Environment:
         infrastructure=sections.infrastructure(),
         sources=sections.sources(),
         variables=sections.variables(),
+        accept_older=sections.accept_older(),
         providers=sections.providers(),
         cluster=sections.cluster(),
     )

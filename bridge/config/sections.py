@@ -19,6 +19,7 @@ KEYS: Final = (
     "sources",
     "variables",
     "providers",
+    "accept_older",
     "cluster",
 )
 
@@ -113,6 +114,17 @@ class Sections:
         named = self._named("variables", is_variable, "a variable's name")
         found = {name: _variable(value, at) for name, value, at in named}
         return {name: variable for name, variable in found.items() if variable is not None}
+
+    def accept_older(self) -> Mapping[str, str]:
+        """Return the older revision that is admitted of a document, by the document's reference."""
+        at = self.findings.at("accept_older")
+        found: dict[str, str] = {}
+        for name, value in as_mapping(self.content.get("accept_older", {}), at).items():
+            reference = _reference(name, at)
+            revision = as_text(str(value) if type(value) is int else value, at.at(f".{name}"), "a revision")
+            if reference is not None and revision is not None:
+                found[str(reference.document)] = revision
+        return found
 
     def providers(self) -> Mapping[str, Mapping[str, object]]:
         """Return the providers' sections as they are; what is in them is each provider's own affair."""

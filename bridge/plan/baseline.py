@@ -6,8 +6,10 @@ from typing import NamedTuple
 from bridge.errors import Problem
 from bridge.objects import Desired, Entry, Layer, Live, ObjectId, Origin, Part
 from bridge.plan.memory import KeyMemory, Memory
+from bridge.provider import Revision
 
 SHRINK_HINT = "if it is meant so, run again with --allow-shrink"
+OLDER_HINT = "bring it up to date; where the older one is meant, name it under `accept_older`, or use --allow-older"
 FALLBACK_HINT = "restore the field, or run again with --allow-fallback"
 
 
@@ -60,6 +62,17 @@ def _would_be_emptied(live: Live | None, key: str, entry: Entry, known: KeyMemor
         return False
     before = live.data.get(key)
     return before is not None and not before.is_empty()
+
+
+def stepping_back(sources: Mapping[str, Revision], memory: Memory, accepted: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield the sources that are older than what was written from them last, unless that revision is accepted."""
+    for name, now in sources.items():
+        before = memory.sources.get(name)
+        if before is None or before.order is None or now.order is None or before.series != now.series:
+            continue
+        if now.order < before.order and accepted.get(name) != now.id:
+            what = f"is older than what was written last: {now.id} now, {before.id} then"
+            yield Problem(name, what, OLDER_HINT)
 
 
 def falling_back(desired: Sequence[Desired], memory: Memory) -> Iterator[Problem]:

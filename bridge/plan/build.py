@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from bridge.errors import Problem
-from bridge.objects import LAST_APPLIED, Desired, Field, Live, Manager, ObjectId
-from bridge.plan.baseline import Now, falling_back, shrinking
+from bridge.objects import LAST_APPLIED, NOTHING, Desired, Field, Live, Manager, ObjectId
+from bridge.plan.baseline import Now, falling_back, shrinking, stepping_back
 from bridge.plan.diff import diff, is_fixed, obstacles, overwritten_by_apply
 from bridge.plan.limits import over_limits
 from bridge.plan.memory import KeyMemory, Memory, ObjectMemory
@@ -21,6 +21,8 @@ class Allowed(NamedTuple):
     fallback: bool = False
     prune: bool = False
     recreate: frozenset[ObjectId] = frozenset()
+    older: bool = False
+    accepted: Mapping[str, str] = NOTHING  # the revisions that the environment's file admits although they are older
 
 
 class Target(NamedTuple):
@@ -43,6 +45,8 @@ def build(target: Target, now: Now, sources: Mapping[str, Revision], memory: Mem
     refusals += _unknown(allowed.recreate, now.desired)
     if not allowed.shrink:
         refusals += shrinking(now, memory)
+    if not allowed.older:
+        refusals += stepping_back(sources, memory, allowed.accepted)
     if not allowed.fallback:
         refusals += falling_back(now.desired, memory)
     return Plan(

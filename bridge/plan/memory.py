@@ -115,9 +115,14 @@ def encode(memory: Memory) -> str:
         "version": VERSION,
         "objects": objects,
         "origins": [_encode_origin(origin) for origin in origins],
-        "sources": {name: {"revision": r.id, "order": r.order} for name, r in sorted(memory.sources.items())},
+        "sources": {name: _encode_revision(revision) for name, revision in sorted(memory.sources.items())},
     }
     return json.dumps(document, separators=(",", ":"))
+
+
+def _encode_revision(revision: Revision) -> dict[str, object]:
+    series = {"series": revision.series} if revision.series else {}
+    return {"revision": revision.id, "order": revision.order, **series}
 
 
 def _durable(origin: Origin | None) -> Origin | None:
@@ -156,7 +161,10 @@ def decode(text: str) -> Memory:
 def _decode(document: dict[str, Any]) -> Memory:
     origins = [None if given is None else _decode_origin(given) for given in document["origins"]]
     objects = {_decode_id(name): _decode_object(one, origins) for name, one in document["objects"].items()}
-    sources = {name: Revision(_text(one["revision"]), one["order"]) for name, one in document["sources"].items()}
+    sources = {
+        name: Revision(_text(one["revision"]), one["order"], _text(one.get("series", "")))
+        for name, one in document["sources"].items()
+    }
     return Memory(objects, sources)
 
 

@@ -57,7 +57,7 @@ def write(api: Api, place: Place, document: Document, expect: Revision | None) -
     if number != secret.newest + 1:
         what = f"revision {number} is written, and somebody else wrote revision {number - 1} at the same moment"
         raise ProviderError(what, hint="compare the two; the newest one counts")
-    return Revision(shown_revision(number, secret.id), number)
+    return Revision(shown_revision(number, secret.id), number, secret.id)
 
 
 def _found(api: Api, place: Place) -> _Secret | None:

@@ -13,7 +13,10 @@ import pytest
 
 from bridge.testing.apiserver import Fault
 from tests.runs.conftest import VALUES, Desk
+from tests.runs.lease import hold, holder
 from tests.runs.test_faults import many
+
+Start = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture
@@ -22,7 +25,7 @@ def desk(offline_desk: Desk) -> Desk:
 
 
 @pytest.fixture
-def start(desk: Desk, tmp_path: Path, third_party: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def start(desk: Desk, tmp_path: Path, third_party: Path) -> Iterator[Start]:
     """Start bridge as a shell would, with a folder of its own for temporary files."""
     (tmp_path / "tmp").mkdir()
     environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "TMPDIR": str(tmp_path / "tmp")}
@@ -73,7 +76,7 @@ def visible(process: subprocess.Popen[str], tmp: Path) -> bytes:
 
 @pytest.mark.parametrize("name", ["bridge-voice-agent-staging", "shared-secrets", "shared-config"])
 def test_a_terminated_run_says_what_is_written_and_the_next_one_repairs_it(
-    desk: Desk, start: Callable[..., subprocess.Popen[str]], name: str, tmp_path: Path
+    desk: Desk, start: Start, name: str, tmp_path: Path
 ) -> None:
     gate = Gate(desk, write_of(name))
     process = start("sync", "staging")
@@ -91,9 +94,7 @@ def test_a_terminated_run_says_what_is_written_and_the_next_one_repairs_it(
 
 
 @pytest.mark.parametrize("name", ["bridge-voice-agent-staging", "shared-secrets", "agent-config", "front-config"])
-def test_a_killed_run_is_repaired_by_the_next_one(
-    desk: Desk, start: Callable[..., subprocess.Popen[str]], name: str
-) -> None:
+def test_a_killed_run_is_repaired_by_the_next_one(desk: Desk, start: Start, name: str) -> None:
     gate = Gate(desk, write_of(name))
     process = start("sync", "staging")
     assert gate.reached.wait(60)
@@ -102,7 +103,7 @@ def test_a_killed_run_is_repaired_by_the_next_one(
     repaired(desk)
 
 
-def test_an_interrupted_run_ends_with_130(desk: Desk, start: Callable[..., subprocess.Popen[str]]) -> None:
+def test_an_interrupted_run_ends_with_130(desk: Desk, start: Start) -> None:
     gate = Gate(desk, lambda method, _: method == "GET")
     process = start("plan", "staging")
     assert gate.reached.wait(60)
@@ -111,9 +112,7 @@ def test_an_interrupted_run_ends_with_130(desk: Desk, start: Callable[..., subpr
     assert (process.returncode, out, err) == (130, "", "bridge: interrupted\n")
 
 
-def test_a_terminated_run_of_many_objects_names_every_one_that_is_written(
-    desk: Desk, start: Callable[..., subprocess.Popen[str]]
-) -> None:
+def test_a_terminated_run_of_many_objects_names_every_one_that_is_written(desk: Desk, start: Start) -> None:
     many(desk, 60)
     gate = Gate(desk, write_of("many-30"))
     process = start("sync", "staging", "--output", "json")
@@ -132,6 +131,30 @@ def test_a_terminated_run_of_many_objects_names_every_one_that_is_written(
 
 def repaired(desk: Desk) -> None:
     desk.target.embedded.intercept = None
+    if holder(desk):
+        hold(desk, "the dead one", seconds=1)  # else the next run waits for twenty
     assert desk.run("sync", "staging").status == 0
     assert desk.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
     assert desk.run("plan", "staging", "--exit-code").status == 0
+
+
+def test_a_terminated_run_gives_its_lease_back(desk: Desk, start: Start) -> None:
+    gate = Gate(desk, write_of("agent-secrets"))
+    process = start("sync", "staging")
+    assert gate.reached.wait(30)
+    assert holder(desk)
+    process.terminate()
+    process.communicate(timeout=30)
+    assert (process.returncode, holder(desk)) == (143, "")
+
+
+def test_a_killed_run_is_followed_when_its_lease_has_expired(desk: Desk, start: Start) -> None:
+    gate = Gate(desk, write_of("agent-secrets"))
+    process = start("sync", "staging")
+    assert gate.reached.wait(30)
+    process.kill()
+    process.communicate()
+    desk.target.embedded.intercept = None
+    assert desk.run("sync", "staging", "--lock-wait", "0.2").status == 75
+    hold(desk, "the dead one", seconds=1)
+    assert desk.run("sync", "staging").status == 0

@@ -11,6 +11,7 @@ NAMES = {
     "configmaps": ["shared-config", "agent-config", "front-config", "bridge-voice-agent-staging"],
 }
 USER = "limited-0"
+LEASE = "bridge-voice-agent-staging"
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def limited(desk: Desk, real_cluster: RealCluster) -> Desk:
     return desk
 
 
-def allow(desk: Desk, *verbs: str, **names: list[str]) -> None:
+def allow(desk: Desk, *verbs: str, lease: tuple[str, ...] = ("get", "create", "update"), **names: list[str]) -> None:
     """Give the user these verbs on the objects by their names, and nothing else."""
     group = "rbac.authorization.k8s.io"
     base = f"/apis/{group}/v1/namespaces/{desk.target.namespace}"
@@ -33,6 +34,8 @@ def allow(desk: Desk, *verbs: str, **names: list[str]) -> None:
         {"apiGroups": [""], "resources": [resource], "resourceNames": listed, "verbs": list(verbs)}
         for resource, listed in (NAMES | names).items()
     ]
+    named = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "resourceNames": [LEASE]}
+    rules.append(named | {"verbs": list(lease)})
     head = {"apiVersion": f"{group}/v1", "metadata": {"name": "bridge"}}
     desk.target.client.request("DELETE", f"{base}/roles/bridge")
     reply = desk.target.client.request("POST", f"{base}/roles", head | {"kind": "Role", "rules": rules})
@@ -73,6 +76,19 @@ def test_each_right_that_is_missing_is_named_with_the_object(
     )
     assert any(line.startswith("bridge: hint: ") for line in result.lines)
     assert limited.target.versions() == before
+
+
+@pytest.mark.parametrize(
+    ("verbs", "missing"), [(("create", "update"), "get"), (("get", "update"), "create"), (("get", "create"), "update")]
+)
+def test_each_right_to_the_lease_that_is_missing_is_named(limited: Desk, verbs: tuple[str, ...], missing: str) -> None:
+    allow(limited, "get", "patch", "create", lease=verbs)
+    before = limited.target.versions()
+    result = limited.run("sync", "staging")
+    assert (result.status, limited.target.versions()) == (1, before)
+    assert result.lines[0].startswith(f"bridge: error: Lease/{LEASE} in namespace {limited.target.namespace}: ")
+    assert f'forbids "{missing}"' in result.lines[0]
+    assert 'apiGroups ["coordination.k8s.io"], resources ["leases"]' in result.lines[1]
 
 
 def test_pruning_needs_delete(limited: Desk) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pyrage
@@ -195,3 +196,20 @@ def test_a_mac_that_covers_the_encrypted_values_alone_is_a_warning(desk: Desk, s
             "bridge: warning: sops:values.sops.yaml: its MAC covers the encrypted values alone "
             "(`mac_only_encrypted`): the others can be changed unnoticed"
         )
+
+
+def test_an_older_state_of_the_file_is_refused_until_it_is_meant(desk: Desk, sops: Sops) -> None:
+    path = sops.encrypt("staging.sops.yaml", flat("yaml"))
+    desk.environment(sources=["sops:staging.sops.yaml"])
+    old = path.read_text()
+    time.sleep(1.1)  # lastmodified counts seconds
+    sops.set("staging.sops.yaml", "OPENAI_API_KEY", "CANARY-newer")
+    assert desk.run("sync", "staging").status == 0
+    path.write_text(old)  # as `git revert` does, or a checkout that was not pulled
+    result = desk.run("sync", "staging")
+    assert result.status == 1
+    assert result.lines[0].startswith("bridge: error: sops:staging.sops.yaml: is older than what was written last: ")
+    revision = desk.run("plan", "staging", "--output", "json").data["sources"]["sops:staging.sops.yaml"]
+    desk.environment(sources=["sops:staging.sops.yaml"], accept_older={"sops:staging.sops.yaml": revision})
+    assert desk.run("sync", "staging").status == 0
+    assert desk.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]

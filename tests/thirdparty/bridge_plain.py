@@ -32,6 +32,8 @@ class Plain:
     concurrency: ClassVar[int] = 2
     fail: str | None = None
     revision: str = "1"
+    order: int | None = None
+    series: str = ""
 
     def __post_init__(self) -> None:
         if self.fail is not None and self.fail not in (*FAILURES, "bug", "hang"):
@@ -60,10 +62,11 @@ class PlainSession:
         if revision is not None or not file.exists():
             raise NotFound("no such document")
         content = json.loads(file.read_bytes())
+        found = Revision(self.provider.revision, self.provider.order, self.provider.series)
         if isinstance(content, str):
-            return Document(SecretValue.of(content), Revision(self.provider.revision))
+            return Document(SecretValue.of(content), found)
         documents = content if isinstance(content, list) else [content]
-        return Document(tuple(_mapping(one) for one in documents), Revision(self.provider.revision))
+        return Document(tuple(_mapping(one) for one in documents), found)
 
     def close(self) -> None:
         pass

@@ -17,7 +17,7 @@ def test_one_access_reads_a_known_document_by_its_path(manager: SecretManager, r
     id_ = manager.put(PATH, VALUES)
     document = reader.read(known=True)
     assert fields(document) == VALUES
-    assert (document.revision, document.warnings) == (Revision(f"1/{id_[:8]}", 1), ())
+    assert (document.revision, document.warnings) == (Revision(f"1/{id_[:8]}", 1, id_), ())
     (request,) = manager.requests
     assert str(request) == "GET fr-par/secrets-by-path/versions/latest_enabled/access"
     assert request.query == {"secret_path": "/voice/staging", "secret_name": "app", "project_id": PROJECT}

@@ -217,7 +217,7 @@ def test_an_answer_that_is_lost_after_the_write_is_found_out(manager: SecretMana
             manager.faults.append(Canned(504))
 
     manager.before = written_and_lost
-    assert written(reader, tree(content), first) == Revision(f"2/{id_[:8]}", 2)
+    assert written(reader, tree(content), first) == Revision(f"2/{id_[:8]}", 2, id_)
 
 
 def test_an_answer_that_is_lost_while_somebody_else_writes_is_not_guessed(

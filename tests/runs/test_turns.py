@@ -1,0 +1,190 @@
+"""Runs that meet, and sources that are older than what was written last."""
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.testing.apiserver import Fault
+from tests.runs.conftest import SECRETS, VALUES, Desk
+from tests.runs.lease import LEASE, hold, holder, lease
+from tests.runs.test_processes import start, write_of
+
+__all__ = ["start"]  # a fixture
+
+
+def test_a_run_that_wrote_gives_its_lease_back(desk: Desk) -> None:
+    assert desk.run("sync", "staging").status == 0
+    assert holder(desk) == ""
+
+
+def test_a_run_with_nothing_to_write_takes_none(desk: Desk) -> None:
+    desk.run("plan", "staging")
+    assert holder(desk) is None
+    desk.run("sync", "staging")
+    before = lease(desk)
+    for command in ("sync", "plan", "status"):
+        assert desk.run(command, "staging").status == 0
+    assert lease(desk) == before
+
+
+def test_a_run_that_meets_another_writes_nothing_and_names_it(desk: Desk) -> None:
+    hold(desk, "cronjob-pod-1")
+    result = desk.run("sync", "staging", "--lock-wait", "0.3", "--output", "json")
+    assert (result.status, result.data["result"]) == (75, "failed")
+    assert result.lines == [
+        (
+            f"bridge: error: Lease/{LEASE} in namespace {desk.target.namespace}: "
+            "another run is writing: cronjob-pod-1 holds it"
+        ),
+        "bridge: hint: try again, or wait longer with --lock-wait",
+    ]
+    assert desk.target.versions() == {}
+
+
+def test_what_changed_while_a_run_waited_is_read_again(offline_desk: Desk) -> None:
+    desk = offline_desk
+    assert desk.run("sync", "staging").status == 0
+    desk.values(OPENAI_API_KEY="CANARY-new")
+    edited = threading.Event()
+
+    def edit(method: str, path: str) -> None:
+        if method == "PUT" and LEASE in path and not edited.is_set():
+            edited.set()
+            desk.target.edit("Secret", "agent-secrets", DEEPGRAM_API_KEY="edited-meanwhile")
+
+    desk.target.embedded.intercept = edit
+    result = desk.run("sync", "staging")
+    assert result.status == 0
+    assert "drift, changed by kubectl-edit" in result.out
+    assert desk.target.data("Secret", "agent-secrets")["DEEPGRAM_API_KEY"] == VALUES["DEEPGRAM_API_KEY"]
+
+
+def test_a_plan_that_would_be_refused_after_waiting_is_not_carried_out(offline_desk: Desk) -> None:
+    desk = offline_desk
+    assert desk.run("sync", "staging").status == 0
+    desk.values(OPENAI_API_KEY="CANARY-new")
+    taken = threading.Event()
+
+    def take(method: str, path: str) -> None:
+        if method == "PUT" and LEASE in path and not taken.is_set():
+            taken.set()
+            desk.target.apply("Secret", "agent-secrets", {"data": {"OPENAI_API_KEY": "dGhlaXJz"}}, "argocd")
+
+    desk.target.embedded.intercept = take
+    result = desk.run("sync", "staging")
+    assert result.status == 75
+    assert result.lines[0] == "bridge: error: the cluster: was changed while this run waited for it"
+    assert desk.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == "theirs"
+
+
+def test_a_holder_that_lost_its_lease_stops_before_its_next_write(
+    offline_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = offline_desk
+    monkeypatch.setattr("bridge.cluster.lease.RENEWAL", 0.0)
+    names: list[str] = []
+
+    def steal(method: str, path: str) -> Fault | None:
+        if write_of("shared-config")(method, path):
+            hold(desk, "another")
+        if method == "PATCH" and "dryRun" not in path:
+            names.append(path.rpartition("/")[2].partition("?")[0])
+        return None
+
+    desk.target.embedded.intercept = steal
+    result = desk.run("sync", "staging")
+    assert (result.status, names[-1]) == (5, "shared-config")
+    assert "this run lost it: another one may be writing" in result.lines[0]
+    assert holder(desk) == "another"
+
+
+def test_operator_pipeline_and_cronjob_at_once_all_end_well(desk: Desk, start: Any, tmp_path: Path) -> None:
+    for turn in range(3):
+        desk.values(OPENAI_API_KEY=f"CANARY-turn-{turn}")
+        runs = [start("sync", "staging") for _ in range(3)]
+        ends = [run.communicate(timeout=120) for run in runs]
+        assert [run.returncode for run in runs] == [0, 0, 0], [err for _, err in ends]
+        assert sum("1 to update" in out for out, _ in ends) >= 1 or turn == 0
+        assert desk.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == f"CANARY-turn-{turn}"
+
+
+def ordered(desk: Desk, revision: str, order: int | None, series: str = "", **changes: Any) -> None:
+    section = {"plain": {"revision": revision, "order": order, "series": series}}
+    desk.environment(providers=section, **changes)
+    desk.values(OPENAI_API_KEY=f"CANARY-{revision}")
+
+
+def test_a_source_that_is_older_than_what_was_written_last_is_refused(desk: Desk) -> None:
+    ordered(desk, "v5", 5)
+    assert desk.run("sync", "staging").status == 0
+    ordered(desk, "v4", 4)
+    before = desk.target.versions()
+    result = desk.run("sync", "staging")
+    assert (result.status, desk.target.versions()) == (1, before)
+    assert result.lines[0] == "bridge: error: plain:values.json: is older than what was written last: v4 now, v5 then"
+    assert "`accept_older`" in result.lines[1]
+    for flags in ([], ["--exit-code"]):
+        assert desk.run("plan", "staging", *flags).status == 1
+
+
+def test_an_older_source_is_admitted_by_the_operator_once(desk: Desk) -> None:
+    ordered(desk, "v5", 5)
+    desk.run("sync", "staging")
+    ordered(desk, "v4", 4)
+    assert desk.run("sync", "staging", "--allow-older").status == 0
+    assert desk.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == "CANARY-v4"
+    assert desk.run("sync", "staging").status == 0
+
+
+def test_an_older_source_is_admitted_by_the_environments_file_for_every_kind_of_run(desk: Desk) -> None:
+    ordered(desk, "v5", 5)
+    desk.run("sync", "staging")
+    ordered(desk, "v4", 4, accept_older={"plain:values.json": "v3"})
+    assert desk.run("sync", "staging").status == 1
+    ordered(desk, "v4", 4, accept_older={"plain:values.json": "v4"})
+    assert desk.run("sync", "staging").status == 0
+
+
+@pytest.mark.parametrize(
+    ("then", "now"),
+    [(("a", None, ""), ("b", 1, "")), (("a", 5, ""), ("b", None, "")), (("a", 5, "x"), ("b", 1, "y"))],
+)
+def test_without_an_order_there_is_no_guard(desk: Desk, then: tuple[Any, ...], now: tuple[Any, ...]) -> None:
+    ordered(desk, *then)
+    assert desk.run("sync", "staging").status == 0
+    ordered(desk, *now)
+    assert desk.run("sync", "staging").status == 0
+
+
+def test_a_run_that_read_before_another_wrote_a_newer_source_does_not_step_back(offline_desk: Desk) -> None:
+    desk = offline_desk
+    ordered(desk, "v4", 4)
+    desk.run("sync", "staging")
+    ordered(desk, "v5", 5)
+    newer = threading.Event()
+
+    def overtake(method: str, path: str) -> None:
+        if method == "PUT" and LEASE in path and not newer.is_set():
+            newer.set()
+            memory = json.loads(desk.target.data("ConfigMap", LEASE)["memory.json"])
+            memory["sources"]["plain:values.json"] = {"revision": "v6", "order": 6}
+            desk.target.patch("ConfigMap", LEASE, {"data": {"memory.json": json.dumps(memory)}})
+
+    desk.target.embedded.intercept = overtake
+    result = desk.run("sync", "staging")
+    assert result.status == 75
+    assert "is older than what was written last: v5 now, v6 then" in result.err
+    assert desk.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == "CANARY-v4"
+
+
+def test_accept_older_names_documents_and_revisions(offline_desk: Desk) -> None:
+    offline_desk.environment(accept_older={"nonsense": "v4", "plain:values.json": ["v4"]})
+    result = offline_desk.run("check", "staging")
+    assert result.status == 2
+    assert any("accept_older.nonsense" in line or "accept_older" in line for line in result.lines)
+    offline_desk.environment(accept_older={"plain:values.json#x": 4})
+    offline_desk.write("base/secrets.yml", SECRETS)
+    assert offline_desk.run("check", "staging").status == 0
