@@ -106,7 +106,7 @@ class Manager(NamedTuple):
 
 
 class Live(NamedTuple):
-    """An object as the cluster has it. The last-applied annotation is dropped, only `last_applied` tells of it."""
+    """An object as the cluster has it. The last-applied annotation is dropped, only two fields tell of it."""
 
     id: ObjectId
     uid: str
@@ -118,6 +118,7 @@ class Live(NamedTuple):
     labels: Mapping[str, str] = NOTHING
     annotations: Mapping[str, str] = NOTHING
     last_applied: bool = False
+    applied_keys: bool = False  # it names keys: holds their values, and makes `kubectl apply` delete them
     binary: frozenset[str] = frozenset()  # the keys of a ConfigMap that stand in `binaryData`
     owner: str | None = None  # "ExternalSecret/x" where the object has an ownerReference
     terminating: bool = False

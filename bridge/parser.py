@@ -40,6 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     _plan(commands)
     _check(commands)
     _status(commands)
+    _adopt(commands)
     _demo(commands)
     return parser
 
@@ -97,6 +98,13 @@ def _check(commands: "_Commands") -> None:
 
 def _status(commands: "_Commands") -> None:
     _command(commands, "status", "show where each variable comes from and what the cluster has", ("text", "json"))
+
+
+def _adopt(commands: "_Commands") -> None:
+    text = "take the templates' keys over from kubectl and others, without changing a value"
+    adopt = _command(commands, "adopt", text, ("text", "json"))
+    adopt.add_argument("--dry-run", action="store_true", help="only show what would change hands")
+    adopt.add_argument("--yes", action="store_true", help="do it without asking")
 
 
 def _demo(commands: "_Commands") -> None:

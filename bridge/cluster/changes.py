@@ -8,7 +8,7 @@ from bridge.errors import BridgeError, Problem, Refusal, Stopped, Unavailable
 from bridge.objects import Live
 from bridge.plan.diff import diff
 from bridge.plan.model import Action, Change
-from bridge.plan.ownership import TAKE_OVER
+from bridge.plan.ownership import take_over
 
 
 def try_dry(objects: Objects, change: Change) -> Live | None:
@@ -126,7 +126,7 @@ def _explained(objects: Objects, change: Change, live: Live | None, conflict: Co
         return _changed(objects, change)
     rivals = {cause.manager for cause in conflict.causes if cause.reason == "FieldManagerConflict" and cause.manager}
     what = f"some of its fields belong to {', '.join(sorted(rivals)) or 'somebody else'}"
-    return Refusal(Problem(objects.target(change.id), what, TAKE_OVER))
+    return Refusal(Problem(objects.target(change.id), what, take_over()))
 
 
 def _changed(objects: Objects, change: Change) -> Unavailable:

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from bridge.objects import Field, Manager
 
-SECTIONS: Final = {"f:data": "data", "f:binaryData": "data"}
+# An apply of `stringData` owns that, and not the `data` that the server makes of it (tried on 1.36).
+SECTIONS: Final = {"f:data": "data", "f:binaryData": "data", "f:stringData": "data"}
 NESTED: Final = {"f:labels": "labels", "f:annotations": "annotations"}
 
 
@@ -37,31 +38,45 @@ def _names(tree: Mapping[str, Any], section: str) -> Iterator[Field]:
             yield Field(section, name[2:])
 
 
-def reassigned(entries: list[dict[str, Any]], fields: frozenset[Field], manager: str) -> list[dict[str, Any]]:
-    """Return managedFields in which our Apply entry alone owns the fields."""
+def reassigned(
+    entries: list[dict[str, Any]], fields: frozenset[Field], manager: str, dropped: frozenset[Field] = frozenset()
+) -> list[dict[str, Any]]:
+    """Return managedFields in which our Apply entry alone owns the fields, and nobody the dropped ones.
+
+    An entry that has to be made carries the newest time of those that gave to it.
+    """
     kept = copy.deepcopy(entries)
     ours = next((one for one in kept if one.get("manager") == manager and one.get("operation") == "Apply"), None)
-    if ours is None:
+    given = [one for one in kept if one is not ours and one.get("fieldsV1")]
+    if ours is None and fields:
         ours = {"manager": manager, "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": {}}
+        times = [one["time"] for one in given if one.get("time") and fields & frozenset(_fields(one["fieldsV1"]))]
+        ours |= {"time": max(times)} if times else {}
         kept.append(ours)
     for item in fields:
-        moved = [_take(one["fieldsV1"], item) for one in kept if one is not ours and one.get("fieldsV1")]
-        path = next((path for path in moved if path), next(_paths(item)))
-        _put(ours["fieldsV1"], path)
+        moved = [path for one in given for path in _take(one["fieldsV1"], item)]
+        assert ours is not None
+        _put(ours["fieldsV1"], next((path for path in moved if path[0] != "f:stringData"), next(_paths(item))))
+    for item in dropped:
+        for one in given:
+            _take(one["fieldsV1"], item)
     return [one for one in kept if one.get("fieldsV1")]
 
 
-def _take(tree: dict[str, Any], item: Field) -> tuple[str, ...] | None:
+def _take(tree: dict[str, Any], item: Field) -> list[tuple[str, ...]]:
     """Remove a field from an entry's tree and drop what is empty then; return where it stood."""
-    for path in _paths(item):
-        node = tree
-        for name in path[:-1]:
-            node = node.get(name, {})
-        if path[-1] in node:
-            del node[path[-1]]
-            _drop_empty(tree, path[:-1])
-            return path
-    return None
+    return [path for path in _paths(item) if _taken(tree, path)]
+
+
+def _taken(tree: dict[str, Any], path: tuple[str, ...]) -> bool:
+    node = tree
+    for name in path[:-1]:
+        node = node.get(name, {})
+    if path[-1] not in node:
+        return False
+    del node[path[-1]]
+    _drop_empty(tree, path[:-1])
+    return True
 
 
 def _drop_empty(tree: dict[str, Any], path: tuple[str, ...]) -> None:
@@ -75,10 +90,12 @@ def _drop_empty(tree: dict[str, Any], path: tuple[str, ...]) -> None:
 
 def _paths(item: Field) -> Iterator[tuple[str, ...]]:
     if item.section == "data":
-        yield ("f:data", f"f:{item.name}")
-        yield ("f:binaryData", f"f:{item.name}")
-    else:
+        for name in SECTIONS:
+            yield (name, f"f:{item.name}")
+    elif item.name:
         yield ("f:metadata", f"f:{item.section}", f"f:{item.name}")
+    else:
+        yield (f"f:{item.section}",)
 
 
 def _put(tree: dict[str, Any], path: tuple[str, ...]) -> None:

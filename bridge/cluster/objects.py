@@ -95,18 +95,21 @@ class Objects:
             raise Refusal(Problem(where, "does not exist", hint)) from None
         return parse(answer, desired.id)
 
-    def reclaim(self, live: Live, fields: frozenset[Field], *, dry_run: bool) -> Live:
-        """Make us the only owner of fields whose value stays as it is.
+    def reclaim(self, live: Live, fields: frozenset[Field], *, dry_run: bool, strip: bool = False) -> Live:
+        """Make us the only owner of fields whose value stays as it is; `strip` removes the last-applied annotation.
 
         An apply cannot do that: it shares a field of equal value. So the entries of managedFields are
         rewritten, as client-go's csaupgrade does it.
         """
         raw = self._api.request("get", self._path(live.id), target=self.target(live.id))
-        entries = reassigned(raw["metadata"].get("managedFields", []), fields, self.manager)
-        patch = [
+        dropped = frozenset({Field("annotations", LAST_APPLIED)}) if strip else frozenset[Field]()
+        entries = reassigned(raw["metadata"].get("managedFields", []), fields, self.manager, dropped)
+        patch: list[dict[str, Any]] = [
             {"op": "replace", "path": "/metadata/managedFields", "value": entries},
             {"op": "replace", "path": "/metadata/resourceVersion", "value": live.resource_version},
         ]
+        if LAST_APPLIED in (raw["metadata"].get("annotations") or {}) and strip:
+            patch.append({"op": "remove", "path": f"/metadata/annotations/{LAST_APPLIED.replace('/', '~1')}"})
         answer = self._api.request(
             "patch",
             self._path(live.id),
@@ -180,7 +183,7 @@ def parse(raw: Mapping[str, Any], id_: ObjectId) -> Live:
     """Turn the API server's answer into a Live; its values are wrapped at once."""
     metadata = raw.get("metadata", {})
     annotations = dict(metadata.get("annotations") or {})
-    last_applied = annotations.pop(LAST_APPLIED, None) is not None
+    last_applied = annotations.pop(LAST_APPLIED, None)
     return Live(
         id=id_,
         uid=metadata.get("uid", ""),
@@ -191,12 +194,22 @@ def parse(raw: Mapping[str, Any], id_: ObjectId) -> Live:
         immutable=bool(raw.get("immutable")),
         labels=dict(metadata.get("labels") or {}),
         annotations=annotations,
-        last_applied=last_applied,
+        last_applied=last_applied is not None,
+        applied_keys=last_applied is not None and _names_keys(last_applied),
         binary=frozenset(raw.get("binaryData") or ()),
         owner=_owner(metadata.get("ownerReferences") or ()),
         terminating="deletionTimestamp" in metadata,
         finalizers=tuple(metadata.get("finalizers") or ()),
     )
+
+
+def _names_keys(last_applied: str) -> bool:
+    """Say whether `kubectl apply` was given keys; of an annotation that cannot be read the worse is assumed."""
+    try:
+        given = json.loads(last_applied)
+        return any(given.get(section) for section in ("data", "stringData", "binaryData"))
+    except (ValueError, AttributeError, RecursionError):
+        return True
 
 
 def _data(raw: Mapping[str, Any], id_: ObjectId) -> Iterator[tuple[str, SecretValue]]:

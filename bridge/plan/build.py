@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from bridge.errors import Problem
-from bridge.objects import LAST_APPLIED, NOTHING, Desired, Field, Live, Manager, ObjectId
+from bridge.objects import NOTHING, Desired, Field, Live, Manager, ObjectId
 from bridge.plan.baseline import Now, falling_back, shrinking, stepping_back
 from bridge.plan.diff import diff, is_fixed, obstacles, overwritten_by_apply
 from bridge.plan.limits import over_limits
 from bridge.plan.memory import KeyMemory, Memory, ObjectMemory
 from bridge.plan.model import Action, Change, Plan, What
-from bridge.plan.ownership import same_object
+from bridge.plan.ownership import same_object, take_over
 from bridge.provider import Revision
 
 
@@ -39,7 +39,7 @@ def build(target: Target, now: Now, sources: Mapping[str, Revision], memory: Mem
     left = list(_left(now, memory, target, allowed))
     refusals = [problem for one in now.desired for problem in over_limits(one)]
     for change in changes:
-        refusals += obstacles(change, memory.objects.get(change.id), target.manager)
+        refusals += obstacles(change, memory.objects.get(change.id), target.manager, target.environment)
     for change in (*changes, *left):
         refusals += _indelible(change, target.manager)
     refusals += _unknown(allowed.recreate, now.desired)
@@ -55,7 +55,7 @@ def build(target: Target, now: Now, sources: Mapping[str, Revision], memory: Mem
         target.manager,
         (*changes, *left),
         tuple(refusals),
-        (*_needless(changes, allowed.recreate), *_warnings(changes, memory, target.manager)),
+        (*lost(memory), *_needless(changes, allowed.recreate), *_warnings(changes, memory, target)),
         memory,
         sources,
     )
@@ -118,21 +118,26 @@ def _indelible(change: Change, manager: str) -> Iterator[Problem]:
         yield Problem(str(change.id), f"{what}, nobody owns {', '.join(unowned)}", hint)
 
 
-def _warnings(changes: Sequence[Change], memory: Memory, manager: str) -> Iterator[Problem]:
+def lost(memory: Memory) -> Iterator[Problem]:
+    """Yield what to tell of a memory that had to be rebuilt."""
     if memory.lost:
         what = (
             f"{memory.lost}; it is rebuilt from managedFields. Which layer each key came from, which keys others "
             "changed since, and which objects left the templates is not known"
         )
         yield Problem("the memory of bridge", what)
+
+
+def _warnings(changes: Sequence[Change], memory: Memory, target: Target) -> Iterator[Problem]:
     for change in changes:
         if overwritten_by_apply(change):
             what = "`kubectl apply` overwrites what bridge writes; your build still holds this object's keys"
             yield Problem(str(change.id), what, "take the object's data out of the build")
-        if change.id.kind == "Secret" and change.live and change.live.last_applied:
-            what = "its last-applied annotation may hold secret values in clear"
-            yield Problem(str(change.id), what, f"remove the annotation {LAST_APPLIED}")
-        yield from _abandoned(change, memory.objects.get(change.id), manager)
+        if change.live and change.live.applied_keys:
+            in_clear = "may hold secret values in clear"
+            what = in_clear if change.id.kind == "Secret" else "lets a later `kubectl apply` delete its keys"
+            yield Problem(str(change.id), f"its last-applied annotation {what}", take_over(target.environment))
+        yield from _abandoned(change, memory.objects.get(change.id), target.manager)
 
 
 def _abandoned(change: Change, memory: ObjectMemory | None, manager: str) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ from bridge.errors import Problem
 from bridge.objects import Desired, Field, Live, Manager, Origin
 from bridge.plan.memory import ObjectMemory
 from bridge.plan.model import Action, Change, FieldChange, What
-from bridge.plan.ownership import CLIENT_SIDE_APPLY, MANAGED_BY, TAKE_OVER, Claim, claim, others
+from bridge.plan.ownership import CLIENT_SIDE_APPLY, MANAGED_BY, Claim, claim, others, take_over
 
 
 def diff(desired: Desired, live: Live | None, memory: ObjectMemory | None, manager: str) -> Change:
@@ -65,7 +65,7 @@ def _left(desired: Desired, live: Live, manager: str) -> Iterator[FieldChange]:
             yield FieldChange(item, What.RELEASE if rivals else What.REMOVE, None, rivals)
 
 
-def obstacles(change: Change, memory: ObjectMemory | None, manager: str) -> Iterator[Problem]:
+def obstacles(change: Change, memory: ObjectMemory | None, manager: str, environment: str = "") -> Iterator[Problem]:
     """Yield the reasons why this change must not be made."""
     live, desired = change.live, change.desired
     if live is None or desired is None or change.action is Action.KEEP:
@@ -76,7 +76,7 @@ def obstacles(change: Change, memory: ObjectMemory | None, manager: str) -> Iter
         return
     others_tool = live.labels.get(MANAGED_BY)
     if others_tool and MANAGED_BY not in desired.labels and not (memory and memory.uid == live.uid):
-        yield Problem(where, f"is managed by {others_tool}, says its label", TAKE_OVER)
+        yield Problem(where, f"is managed by {others_tool}, says its label", take_over(environment))
         return
     if live.terminating:
         yield Problem(where, "is being deleted", "see which finalizer holds it, and run again when it is gone")
@@ -84,7 +84,8 @@ def obstacles(change: Change, memory: ObjectMemory | None, manager: str) -> Iter
     if change.action is not Action.RECREATE:
         yield from _fixed(change, desired, live)
     for one in change.changed:
-        yield from _claimed(one, live, memory, manager, where)
+        verdict = claim(live, one.field, manager, memory)
+        yield from _claimed(one, verdict, where, environment)
         yield from _misplaced(one, desired, live, manager, where)
 
 
@@ -104,16 +105,15 @@ def _fixed(change: Change, desired: Desired, live: Live) -> Iterator[Problem]:
         yield Problem(where, "is immutable and would have to change", hint)
 
 
-def _claimed(one: FieldChange, live: Live, memory: ObjectMemory | None, manager: str, where: str) -> Iterator[Problem]:
+def _claimed(one: FieldChange, verdict: Claim, where: str, environment: str) -> Iterator[Problem]:
     if one.what in (What.ADD, What.CHANGE, What.RESTORE, What.REMOVE, What.RELEASE):
         return
-    verdict = claim(live, one.field, manager, memory)
     name = f"{where} {describe(one.field)}"
     if verdict is Claim.OTHER_BRIDGE:
         rival = next(rival.name for rival in one.by if rival.name.startswith("bridge/"))
         yield Problem(name, f"is written by another environment of bridge, {rival}", "let one of the two write it")
     elif verdict is Claim.FOREIGN:
-        yield Problem(name, f"belongs to {_names(one.by)}", TAKE_OVER)
+        yield Problem(name, f"belongs to {_names(one.by)}", take_over(environment))
 
 
 def _misplaced(one: FieldChange, desired: Desired, live: Live, manager: str, where: str) -> Iterator[Problem]:

@@ -10,8 +10,9 @@ CLIENT_SIDE_APPLY = "kubectl-client-side-apply"
 MANAGED_BY = "app.kubernetes.io/managed-by"  # https://kubernetes.io/docs/reference/labels-annotations-taints/
 
 
-# The command is still to come; a hint must not name what does not run.
-TAKE_OVER = "`bridge adopt` will take it over in a later version; until then, let its manager go of it"
+def take_over(environment: str = "") -> str:
+    """Return the hint for what belongs to others: the command that takes it over."""
+    return f"take it over with `{f'bridge adopt {environment}'.strip()}`"
 
 
 class Claim(enum.Enum):

@@ -69,7 +69,7 @@ _SECTIONS: Final = (("", "keys"), ("label ", "labels"), ("annotation ", "annotat
 
 def _story(field: dict[str, Any]) -> str:
     """Say what happens to a key and why, and where its value comes from."""
-    by = " and ".join(dict.fromkeys(_manager(one) for one in field["by"]))
+    by = " and ".join(dict.fromkeys(manager_text(one) for one in field["by"]))
     what = {
         "add": "new",
         "change": "changed",
@@ -88,7 +88,8 @@ def _story(field: dict[str, Any]) -> str:
     return "  ".join(parts)
 
 
-def _manager(one: dict[str, Any]) -> str:
+def manager_text(one: dict[str, Any]) -> str:
+    """Name a manager with its operation and time."""
     return f"{one['manager']} ({one['operation']}{', ' + one['time'] if one['time'] else ''})"
 
 

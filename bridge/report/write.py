@@ -15,11 +15,11 @@ def write_report(data: dict[str, Any], form: str) -> None:
     elif form == "markdown":
         from bridge.report.markdown import plan_markdown  # noqa: PLC0415 - start-up: one form is used
 
-        sys.stdout.write(plan_markdown(_printable(data)))
+        sys.stdout.write(plan_markdown(printable_data(data)))
     else:
         from bridge.report.text import plan_text  # noqa: PLC0415
 
-        sys.stdout.write(plan_text(_printable(data), style_of(sys.stdout)))
+        sys.stdout.write(plan_text(printable_data(data), style_of(sys.stdout)))
     sys.stdout.flush()
 
 
@@ -29,7 +29,7 @@ def write_json(data: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def _printable(data: Any) -> Any:  # noqa: ANN401 - plain data of any shape
+def printable_data(data: Any) -> Any:  # noqa: ANN401 - plain data of any shape
     """Escape the texts in the data, before they become lines with colours: names can come from anywhere.
 
     Not a ConfigMap's `value`, which the report quotes; nor the keys, which are ours, or checked references.
@@ -37,7 +37,7 @@ def _printable(data: Any) -> Any:  # noqa: ANN401 - plain data of any shape
     if isinstance(data, str):
         return printable(data)
     if isinstance(data, dict):
-        return {key: value if key == "value" else _printable(value) for key, value in data.items()}
+        return {key: value if key == "value" else printable_data(value) for key, value in data.items()}
     if isinstance(data, list):
-        return [_printable(one) for one in data]
+        return [printable_data(one) for one in data]
     return data

@@ -1,0 +1,71 @@
+"""Takes one object over: dry, or for good. A writer in between and a lost answer are met by reading again."""
+
+from typing import Final
+
+from bridge.cluster.api import Conflict, LostAnswer, NotFound
+from bridge.cluster.objects import Objects
+from bridge.errors import BridgeError, Problem, Refusal, Stopped, Unavailable
+from bridge.objects import Live
+from bridge.plan.adoption import Adoption, adoption, mismatches
+
+TRIES: Final = 4
+
+
+def take_over(objects: Objects, one: Adoption, *, dry_run: bool) -> None:
+    """Move an object's fields to us and check the result against what it is to be.
+
+    Raises Unavailable where the object is now another one than was shown, Refusal where the API server
+    would make something else of it, and Stopped where it has, or where it is not known what it did.
+    """
+    current: Adoption | None = one
+    last: BridgeError | None = None
+    for _ in range(TRIES):
+        if current is None:
+            return  # somebody has done it meanwhile, another run or a try of ours whose answer was lost
+        try:
+            result = objects.reclaim(current.live, frozenset(current.moves), dry_run=dry_run, strip=True)
+        except (Conflict, NotFound):
+            last = _changed(objects, one)
+            current = _read_again(objects, one)
+        except LostAnswer as lost:
+            last = lost
+            current = _after_lost(objects, one, lost)
+        else:
+            _check(objects, current, result, dry_run=dry_run)
+            return
+    assert last is not None
+    raise last
+
+
+def _read_again(objects: Objects, one: Adoption) -> Adoption | None:
+    """Return the same adoption of the object as it is now, or None where nothing is left to do."""
+    live = objects.get(one.id)
+    if live is None:
+        raise _changed(objects, one)
+    again = adoption(one.desired, live, one.memory, one.manager)
+    if again is None or not again.writes:
+        return None
+    if again.gist != one.gist:
+        raise _changed(objects, one)
+    return again
+
+
+def _after_lost(objects: Objects, one: Adoption, lost: LostAnswer) -> Adoption | None:
+    try:
+        return _read_again(objects, one)
+    except BridgeError:
+        raise Stopped(*lost.problems) from None
+
+
+def _check(objects: Objects, one: Adoption, result: Live, *, dry_run: bool) -> None:
+    if not dry_run:
+        back = objects.get(one.id)
+        if back is not None and back.resource_version == result.resource_version:
+            result = back  # else somebody wrote since, and the answer is all there is of our own state
+    problems = [Problem(objects.target(one.id), what, "ask who runs that cluster") for what in mismatches(one, result)]
+    if problems:
+        raise Refusal(*problems) if dry_run else Stopped(*problems)
+
+
+def _changed(objects: Objects, one: Adoption) -> Unavailable:
+    return Unavailable(Problem(objects.target(one.id), "changed since it was shown", "run again"))

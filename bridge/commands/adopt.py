@@ -1,0 +1,134 @@
+"""`bridge adopt`: take the templates' keys over from whoever wrote them until now."""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import TextIO
+
+from bridge.cluster.adopting import take_over
+from bridge.commands.arguments import environment_of, run_of
+from bridge.commands.confirm import confirm
+from bridge.errors import BridgeError, Problem, Refusal, Stopped, Unavailable, combine
+from bridge.plan.adoption import Adoption, adoptions, next_change, refusals, remembering, warnings
+from bridge.plan.build import lost
+from bridge.plan.memory import Memory
+from bridge.plan.model import Plan
+from bridge.report.adoption import adoption_data, adoption_text, outcome_of, result_text
+from bridge.report.data import problems
+from bridge.report.style import style_of
+from bridge.report.talk import say
+from bridge.report.write import printable_data, write_json
+from bridge.sync import Cluster, Outcome, collect, compare, open_cluster
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show what changes hands, ask, then do it; with --dry-run only show."""
+    run_ = run_of(args)
+    wanted = collect(environment_of(args), run_)
+    outcome = Outcome()
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    with open_cluster(wanted.environment, wanted.namespace, run_) as cluster:
+        plan = compare(wanted, cluster, run_)
+        found = adoptions(plan)
+        refused = _refused(found, cluster, now)
+        told = (*cluster.warnings, *wanted.resolution.warnings, *lost(plan.memory), *warnings(found))
+        report = _Report(args, plan, found, now, told)
+        report.show()
+        say("warning", told)
+        if refused or not found or args.dry_run:
+            report.end("refused" if refused else "planned" if found else "unchanged", outcome, refused)
+            say("error", refused)
+            return 1 if refused else 0
+        confirm(f"Take over what is listed in namespace {plan.namespace}?", yes=args.yes)
+        try:
+            _carry_out(found, cluster, remembering(plan.memory, found, now), outcome)
+        except BaseException:
+            report.end("interrupted", outcome)
+            raise
+    error = outcome.error
+    result = "stopped" if isinstance(error, Stopped) else "failed" if error else "written"
+    report.end(result, outcome, error.problems if error else ())
+    say("error", error.problems if error else ())
+    return error.exit_status if error else 0
+
+
+def _refused(found: Sequence[Adoption], cluster: Cluster, now: str) -> tuple[Problem, ...]:
+    """Try everything dry and return all that speaks against it; raises what is only temporary."""
+    pure = tuple(refusals(found, now))
+    errors: list[BridgeError] = [Refusal(*pure)] if pure else []
+    for one in found:
+        try:
+            if one.writes:
+                take_over(cluster.objects, one, dry_run=True)
+        except BridgeError as error:
+            errors.append(error)
+    if not errors:
+        return ()
+    whole = combine(errors)
+    if isinstance(whole, Unavailable):
+        raise whole
+    return whole.problems
+
+
+def _carry_out(found: Sequence[Adoption], cluster: Cluster, memory: Memory, outcome: Outcome) -> None:
+    """Write the memory, then the objects one by one; `outcome` is right at any moment, and a failure stops the rest.
+
+    A run that dies after the memory has lost nothing: what the memory says is no right to a field.
+    """
+    try:
+        cluster.store.write(memory)
+        outcome.written += [one.id for one in found if not one.writes]
+        for one in found:
+            if one.writes:
+                outcome.begun.add(one.id)
+                take_over(cluster.objects, one, dry_run=False)
+                outcome.written.append(one.id)
+                outcome.begun.discard(one.id)
+    except BridgeError as error:
+        if not isinstance(error, Stopped):
+            outcome.begun.clear()
+        outcome.error = Stopped(*error.problems) if outcome.written or outcome.begun else error
+
+
+class _Report:
+    """What goes to stdout: as text first the list, then the result; as JSON one document at the end."""
+
+    def __init__(
+        self, args: argparse.Namespace, plan: Plan, found: Sequence[Adoption], now: str, told: Sequence[Problem]
+    ) -> None:
+        changes = [(one, next_change(one, now)) for one in found]
+        self._json = args.output == "json"
+        self._asks = bool(found) and not (args.yes or args.dry_run)
+        self._data = adoption_data(plan, changes, list(_next(plan)))
+        self._told = told
+
+    def show(self) -> None:
+        """Write the list; before a question it has to be seen in any case."""
+        if not self._json:
+            self._write(sys.stdout)
+        elif self._asks:
+            self._write(sys.stderr)
+
+    def _write(self, stream: TextIO) -> None:
+        stream.write(adoption_text(printable_data(self._data), style_of(stream)))
+        stream.flush()
+
+    def end(self, result: str, outcome: Outcome, errors: Sequence[Problem] = ()) -> None:
+        """Write what became of it."""
+        outcome_of(self._data, outcome.written, outcome.begun)
+        if self._json:
+            told = {"warnings": problems(self._told), "errors": problems(errors)}
+            write_json(self._data | {"result": result} | told)
+            return
+        sys.stdout.write(result_text(printable_data(self._data), result))
+        sys.stdout.flush()
+
+
+def _next(plan: Plan) -> Iterator[str]:
+    name = plan.environment
+    yield f"`bridge plan {name}` shows what the next `bridge sync {name}` changes"
+    yield (
+        "take these objects out of the build before the next `kubectl apply`; "
+        f"`kustomize build ... | bridge check {name} --manifests -` tells whether they are"
+    )
