@@ -108,7 +108,7 @@ def _is(one: Manager, manager: str) -> bool:
 
 
 def _shown(fields: frozenset[Field]) -> tuple[Field, ...]:
-    return tuple(sorted(item for item in fields if item.section in SHOWN))
+    return tuple(item for section in SHOWN for item in sorted(fields) if item.section == section)
 
 
 def next_change(one: Adoption, now: str) -> Change:
@@ -131,15 +131,12 @@ def warnings(found: Sequence[Adoption]) -> Iterator[Problem]:
     for one in found:
         for rival in sorted({by.name for owners in one.moves.values() for by in owners}):
             if rival.startswith(BRIDGE) and rival != one.manager:
-                lost = (item for item, by in one.moves.items() if any(owner.name == rival for owner in by))
-                what = f"is taken from another environment of bridge, {rival}: {_listed(lost)}"
+                lost = _shown(frozenset(item for item, by in one.moves.items() if any(o.name == rival for o in by)))
+                names = ", ".join(map(describe, lost)) or "what else it applied"
+                what = f"is taken from another environment of bridge, {rival}: {names}"
                 hint = "take that out of the other environment's templates, or its next sync is refused"
                 yield Problem(str(one.id), what, hint)
         yield from may_interfere(one.live)
-
-
-def _listed(fields: Iterator[Field]) -> str:
-    return ", ".join(describe(item) for item in sorted(fields))
 
 
 def mismatches(one: Adoption, result: Live) -> Iterator[str]:

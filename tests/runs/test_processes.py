@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from bridge.objects import LAST_APPLIED
+from bridge.plan.ownership import CLIENT_SIDE_APPLY
 from bridge.testing.apiserver import Fault
 from tests.runs.conftest import VALUES, Desk
 from tests.runs.lease import hold, holder
@@ -127,6 +129,68 @@ def test_a_terminated_run_of_many_objects_names_every_one_that_is_written(desk: 
     assert all(states[name] != "no" for name in there)
     assert states["many-30"] == "perhaps"
     assert desk.run("sync", "staging").status == 0
+
+
+OBJECTS = (("Secret", "agent-secrets"), ("ConfigMap", "agent-config"))
+ADOPTING = 17  # requests that adopting these two takes
+
+
+def kubectls(desk: Desk) -> list[dict[str, str]]:
+    """Let kubectl make two objects with a key of somebody's own in each; return what is in them."""
+    metadata = {"annotations": {LAST_APPLIED: '{"data":{"A":"CANARY-old"}}'}, "labels": {"team": "voice"}}
+    values = {"OPENAI_API_KEY": "dGhlaXJz", "THEIRS": "eA=="}, {"LOG_LEVEL": "debug", "THEIRS": "x"}
+    for (kind, name), data in zip(OBJECTS, values, strict=True):
+        desk.target.create(kind, name, {"metadata": dict(metadata), "data": data}, CLIENT_SIDE_APPLY)
+    return [desk.target.data(kind, name) for kind, name in OBJECTS]
+
+
+@pytest.mark.parametrize("last", range(1, ADOPTING + 1))
+def test_an_adoption_killed_at_any_request_has_lost_nothing_and_is_completed_by_the_next(
+    desk: Desk, start: Callable[..., subprocess.Popen[str]], last: int
+) -> None:
+    before = kubectls(desk)
+    left = iter(range(1, last))
+    gate = Gate(desk, lambda *_: next(left, None) is None)
+    process = start("adopt", "staging", "--yes")
+    assert gate.reached.wait(60)
+    process.kill()
+    process.communicate()
+    desk.target.embedded.intercept = None
+    assert [desk.target.data(*one) for one in OBJECTS] == before
+    unfinished = desk.run("sync", "staging")
+    assert unfinished.status in (0, 1)
+    if unfinished.status:
+        assert [desk.target.data(*one) for one in OBJECTS] == before
+        assert "bridge: hint: take it over with `bridge adopt staging`" in unfinished.lines
+    assert desk.run("adopt", "staging", "--yes").status == 0
+    repaired(desk)
+    for kind, name in OBJECTS:
+        found = desk.target.get(kind, name)
+        assert desk.target.data(kind, name)["THEIRS"] == "x"
+        assert (found["metadata"]["labels"], found["metadata"].get("annotations")) == ({"team": "voice"}, None)
+        assert desk.target.owners(kind, name, "THEIRS") == {(CLIENT_SIDE_APPLY, "Update")}
+
+
+def test_that_was_every_request_of_an_adoption(desk: Desk) -> None:
+    kubectls(desk)
+    desk.target.embedded.requests.clear()
+    assert desk.run("adopt", "staging", "--yes").status == 0
+    assert len(desk.target.embedded.requests) == ADOPTING
+
+
+def test_a_terminated_adoption_says_what_is_taken_over(desk: Desk, start: Callable[..., subprocess.Popen[str]]) -> None:
+    kubectls(desk)
+    gate = Gate(desk, write_of("agent-config"))
+    process = start("adopt", "staging", "--yes")
+    assert gate.reached.wait(60)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (143, "bridge: terminated\n")
+    assert out.splitlines()[-3:] == [
+        "Secret/agent-secrets  taken over",
+        "ConfigMap/agent-config  perhaps taken over",
+        "2 keys of 2 objects: interrupted",
+    ]
 
 
 def repaired(desk: Desk) -> None:

@@ -1,5 +1,8 @@
 """The rights that a run needs, on a real API server with RBAC: exactly those of the README, and no fewer."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
 from tests.runs.conftest import Desk, Target
@@ -26,8 +29,14 @@ def limited(desk: Desk, real_cluster: RealCluster) -> Desk:
     return desk
 
 
-def allow(desk: Desk, *verbs: str, lease: tuple[str, ...] = ("get", "create", "update"), **names: list[str]) -> None:
-    """Give the user these verbs on the objects by their names, and nothing else."""
+def allow(
+    desk: Desk,
+    *verbs: str,
+    lease: Sequence[str] = ("get", "create", "update"),
+    more: Sequence[dict[str, Any]] = (),
+    **names: list[str],
+) -> None:
+    """Give the user these verbs on the objects by their names, those on the Lease, `more` rules, and nothing else."""
     group = "rbac.authorization.k8s.io"
     base = f"/apis/{group}/v1/namespaces/{desk.target.namespace}"
     rules = [
@@ -35,7 +44,7 @@ def allow(desk: Desk, *verbs: str, lease: tuple[str, ...] = ("get", "create", "u
         for resource, listed in (NAMES | names).items()
     ]
     named = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "resourceNames": [LEASE]}
-    rules.append(named | {"verbs": list(lease)})
+    rules += [named | {"verbs": list(lease)}, *more]
     head = {"apiVersion": f"{group}/v1", "metadata": {"name": "bridge"}}
     desk.target.client.request("DELETE", f"{base}/roles/bridge")
     reply = desk.target.client.request("POST", f"{base}/roles", head | {"kind": "Role", "rules": rules})
@@ -102,6 +111,45 @@ def test_pruning_needs_delete(limited: Desk) -> None:
     allow(limited, "get", "patch", "create", "delete")
     assert limited.run("sync", "staging", "--allow-shrink", "--prune").status == 0
     assert limited.target.get("ConfigMap", "front-config") is None
+
+
+def adoptable(desk: Desk) -> None:
+    desk.target.create("Secret", "agent-secrets", {"data": {"OPENAI_API_KEY": "eA==", "THEIRS": "eA=="}})
+    desk.target.create("ConfigMap", "agent-config", {"data": {"LOG_LEVEL": "debug"}})
+
+
+def test_adopting_needs_get_and_patch_by_name_and_create_for_the_memory_alone(limited: Desk) -> None:
+    adoptable(limited)
+    memory = ["bridge-voice-agent-staging"]
+    rule = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": memory, "verbs": ["create"]}
+    allow(limited, "get", "patch", more=[rule])
+    result = limited.run("adopt", "staging", "--yes")
+    assert (result.err, result.status) == ("", 0)
+    assert "nothing to take over" in limited.run("adopt", "staging", "--yes").out
+
+
+@pytest.mark.parametrize(
+    ("verbs", "missing", "first"),
+    [
+        (("patch", "create"), "get", "ConfigMap/bridge-voice-agent-staging"),
+        (("get", "create"), "patch", "Secret/agent-secrets"),
+        (("get", "patch"), "create", "ConfigMap/bridge-voice-agent-staging"),
+    ],
+)
+def test_each_right_that_adopting_misses_is_named_and_nothing_is_written(
+    limited: Desk, verbs: tuple[str, ...], missing: str, first: str
+) -> None:
+    adoptable(limited)
+    allow(limited, *verbs)
+    before = limited.target.versions()
+    result = limited.run("adopt", "staging", "--yes")
+    assert result.status == 1
+    assert result.lines[0] == (
+        f"bridge: error: {first} in namespace {limited.target.namespace}: "
+        f'the API server forbids "{missing}" (user "{USER}")'
+    )
+    assert result.lines[-1].startswith("bridge: hint: a Role in namespace ")
+    assert limited.target.versions() == before
 
 
 def test_a_namespace_that_is_being_deleted(desk: Desk) -> None:
