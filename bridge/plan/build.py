@@ -10,7 +10,7 @@ from bridge.plan.diff import diff, is_fixed, obstacles, overwritten_by_apply
 from bridge.plan.limits import over_limits
 from bridge.plan.memory import KeyMemory, Memory, ObjectMemory
 from bridge.plan.model import Action, Change, Plan, What
-from bridge.plan.ownership import same_object, take_over
+from bridge.plan.ownership import same_object
 from bridge.provider import Revision
 
 
@@ -134,9 +134,10 @@ def _warnings(changes: Sequence[Change], memory: Memory, target: Target) -> Iter
             what = "`kubectl apply` overwrites what bridge writes; your build still holds this object's keys"
             yield Problem(str(change.id), what, "take the object's data out of the build")
         if change.live and change.live.applied_keys:
-            in_clear = "may hold secret values in clear"
-            what = in_clear if change.id.kind == "Secret" else "lets a later `kubectl apply` delete its keys"
-            yield Problem(str(change.id), f"its last-applied annotation {what}", take_over(target.environment))
+            secret = change.id.kind == "Secret"
+            what = "may hold secret values in clear" if secret else "lets a later `kubectl apply` delete its keys"
+            hint = f"remove it with `bridge adopt {target.environment}`"
+            yield Problem(str(change.id), f"its last-applied annotation {what}", hint)
         yield from _abandoned(change, memory.objects.get(change.id), target.manager)
 
 

@@ -111,7 +111,8 @@ def _claimed(one: FieldChange, verdict: Claim, where: str, environment: str) -> 
     name = f"{where} {describe(one.field)}"
     if verdict is Claim.OTHER_BRIDGE:
         rival = next(rival.name for rival in one.by if rival.name.startswith("bridge/"))
-        yield Problem(name, f"is written by another environment of bridge, {rival}", "let one of the two write it")
+        hint = f"let one of the two write it; {take_over(environment)} if it is this one"
+        yield Problem(name, f"is written by another environment of bridge, {rival}", hint)
     elif verdict is Claim.FOREIGN:
         yield Problem(name, f"belongs to {_names(one.by)}", take_over(environment))
 

@@ -77,3 +77,37 @@ def test_labels_annotations_and_binary_data_keep_their_place() -> None:
 def test_a_field_that_nobody_owns_becomes_ours() -> None:
     (ours,) = reassigned([], frozenset({Field("data", "A")}), OURS)
     assert ours["fieldsV1"] == {"f:data": {"f:A": {}}}
+
+
+def test_string_data_that_was_applied_is_read_as_data_and_becomes_data() -> None:
+    before = [entry("kubectl", {"f:stringData": {"f:A": {}, "f:B": {}}, "f:data": {"f:A": {}}}, "Apply")]
+    (manager,) = read_managers(before)
+    assert manager.fields == {Field("data", "A"), Field("data", "B")}
+    after = reassigned(before, frozenset({Field("data", "A")}), OURS)
+    assert [one["fieldsV1"] for one in after] == [{"f:stringData": {"f:B": {}}}, {"f:data": {"f:A": {}}}]
+    assert reassigned(before, frozenset({Field("data", "B")}), OURS)[1]["fieldsV1"] == {"f:data": {"f:B": {}}}
+
+
+def test_type_and_immutable_are_fields_of_the_object_itself() -> None:
+    before = [entry("a", {"f:data": {"f:A": {}}, "f:type": {}, "f:immutable": {}})]
+    after = reassigned(before, frozenset({Field("type"), Field("immutable")}), OURS)
+    assert [one["fieldsV1"] for one in after] == [{"f:data": {"f:A": {}}}, {"f:type": {}, "f:immutable": {}}]
+
+
+def test_a_new_entry_has_the_newest_time_of_those_that_gave_to_it() -> None:
+    before = [
+        entry("a", {"f:data": {"f:A": {}}}, time="2026-01-01T00:00:00Z"),
+        entry("b", {"f:data": {"f:B": {}}}, time="2026-01-02T00:00:00Z"),
+        entry("c", {"f:data": {"f:C": {}}}, time="2026-01-03T00:00:00Z"),
+    ]
+    after = reassigned(before, frozenset({Field("data", "A"), Field("data", "B")}), OURS)
+    assert [(one["manager"], one["time"]) for one in after] == [
+        ("c", "2026-01-03T00:00:00Z"),
+        (OURS, "2026-01-02T00:00:00Z"),
+    ]
+
+
+def test_what_is_dropped_is_nobodys_and_makes_no_entry_of_ours() -> None:
+    before = [entry("a", {"f:metadata": {"f:annotations": {".": {}, "f:n": {}}}, "f:data": {"f:A": {}}})]
+    after = reassigned(before, frozenset(), OURS, frozenset({Field("annotations", "n")}))
+    assert [(one["manager"], one["fieldsV1"]) for one in after] == [("a", {"f:data": {"f:A": {}}})]

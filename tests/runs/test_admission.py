@@ -70,7 +70,8 @@ def test_a_rule_that_denies_stops_the_run_before_the_first_write(desk: Desk) -> 
     assert desk.target.versions() == {}
 
 
-def test_a_rule_that_rewrites_a_value_is_told_and_not_fought(desk: Desk) -> None:
+def quieten(desk: Desk) -> None:
+    """Let a rule of the cluster rewrite LOG_LEVEL on every write."""
     expression = (
         "has(object.data) && 'LOG_LEVEL' in object.data ? "
         "[JSONPatch{op: 'replace', path: '/data/LOG_LEVEL', value: 'quiet'}] : []"
@@ -87,6 +88,10 @@ def test_a_rule_that_rewrites_a_value_is_told_and_not_fought(desk: Desk) -> None
         spec,
         lambda: probe(desk, {"LOG_LEVEL": "x"}).body["data"]["LOG_LEVEL"] == "quiet",
     )
+
+
+def test_a_rule_that_rewrites_a_value_is_told_and_not_fought(desk: Desk) -> None:
+    quieten(desk)
     first = desk.run("sync", "staging")
     warning = (
         "bridge: warning: ConfigMap/agent-config key LOG_LEVEL: an admission rule of the cluster rewrites this value"
@@ -97,4 +102,19 @@ def test_a_rule_that_rewrites_a_value_is_told_and_not_fought(desk: Desk) -> None
     again = desk.run("sync", "staging")
     assert (again.lines[0], again.status) == (warning, 0)
     assert again.out.splitlines()[-1] == "5 unchanged: nothing to do"
+    assert desk.target.versions() == before
+
+
+def test_a_rule_that_would_change_a_value_while_it_is_adopted_is_refused(desk: Desk) -> None:
+    desk.target.create("ConfigMap", "agent-config", {"data": {"LOG_LEVEL": "theirs"}})
+    quieten(desk)
+    before = desk.target.versions()
+    result = desk.run("adopt", "staging", "--yes")
+    assert (result.status, result.lines[0]) == (
+        1,
+        (
+            f"bridge: error: ConfigMap/agent-config in namespace {desk.target.namespace}: "
+            "a rule of the cluster changes its values on every write"
+        ),
+    )
     assert desk.target.versions() == before

@@ -170,7 +170,7 @@ def test_a_config_map_that_kubectl_applied_after_bridge_is_warned_about(team: Te
             "bridge: warning: ConfigMap/agent-config: "
             "its last-applied annotation lets a later `kubectl apply` delete its keys"
         ),
-        "bridge: hint: take it over with `bridge adopt staging`",
+        "bridge: hint: remove it with `bridge adopt staging`",
     ]
     assert team.desk.run("adopt", "staging", "--yes").status == 0
     team.apply(bare)

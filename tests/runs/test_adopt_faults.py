@@ -1,0 +1,142 @@
+"""Adopting from an API server that fails at every point, or makes something else of what it is sent."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bridge.testing.apiserver import Fault
+from tests.runs.conftest import Desk, Result
+from tests.runs.test_adopt import adopt, errors, made_by, synced
+from tests.runs.test_faults import answer, fail_at, is_dry_run, is_write_of
+
+SECRET, CONFIG = "Secret", "ConfigMap"
+OURS = {("bridge/voice-agent-staging", "Apply")}
+
+
+@pytest.fixture
+def desk(offline_desk: Desk) -> Desk:
+    """A desk with two objects that Helm made, in front of the embedded cluster."""
+    made_by(offline_desk, "helm")
+    offline_desk.target.create(CONFIG, "agent-config", {"data": {"LOG_LEVEL": "debug"}}, "helm")
+    return offline_desk
+
+
+def heal(desk: Desk) -> None:
+    desk.target.embedded.intercept = None
+    adopt(desk)
+    synced(desk)
+
+
+def refused(desk: Desk, matches: Callable[[str, str], bool], fault: Fault) -> Result:
+    """Adopt from a cluster that fails there, and expect that nothing was written."""
+    before = desk.target.versions()
+    fail_at(desk, matches, fault)
+    result = desk.run("adopt", "staging", "--yes")
+    desk.target.embedded.intercept = None
+    assert desk.target.versions() == before
+    return result
+
+
+def test_a_dry_run_that_fails_stops_it_before_the_first_write(desk: Desk) -> None:
+    result = refused(desk, lambda m, p: is_dry_run(m, p) and "agent-config" in p, answer(403))
+    assert result.status == 1
+    assert errors(result)[0].startswith("ConfigMap/agent-config in namespace voice: ")
+    result = refused(desk, is_dry_run, answer(503, **{"Retry-After": "0"}))
+    assert result.status == 75
+    heal(desk)
+
+
+def test_every_dry_run_that_is_refused_is_told(desk: Desk) -> None:
+    assert len(errors(refused(desk, is_dry_run, answer(403)))) == 2
+
+
+def test_a_memory_that_cannot_be_written_stops_it_before_the_first_object(desk: Desk) -> None:
+    result = refused(desk, lambda m, p: m == "PATCH" and "/bridge-" in p, answer(403))
+    assert result.status == 1
+    assert result.out.splitlines()[-1] == "3 keys of 2 objects: failed, nothing was written"
+    heal(desk)
+
+
+def test_a_write_that_fails_in_the_middle_stops_the_rest_and_says_what_is_done(desk: Desk) -> None:
+    fail_at(desk, is_write_of("agent-config"), answer(403))
+    result = desk.run("adopt", "staging", "--yes", "--output", "json")
+    assert (result.status, result.data["result"]) == (5, "stopped")
+    assert [one["written"] for one in result.data["objects"]] == ["yes", "no"]
+    heal(desk)
+
+
+@pytest.mark.parametrize("fault", ["drop", "drop-after"])
+def test_a_lost_answer_is_settled_by_reading_again(desk: Desk, fault: Fault) -> None:
+    fail_at(desk, is_write_of("agent-secrets"), fault, times=1)
+    assert desk.run("adopt", "staging", "--yes").status == 0
+    assert desk.target.owners(SECRET, "agent-secrets", "OPENAI_API_KEY") == OURS
+    synced(desk)
+
+
+def test_an_answer_that_is_lost_for_good_is_no_claim_that_nothing_was_written(desk: Desk) -> None:
+    lost = [False]
+
+    def intercept(method: str, path: str) -> Fault | None:
+        if is_write_of("agent-secrets")(method, path):
+            lost[0] = True
+            return "drop-after"
+        return "drop" if lost[0] else None
+
+    desk.target.embedded.intercept = intercept
+    result = desk.run("adopt", "staging", "--yes", "--timeout", "5")
+    assert result.status == 5
+    assert "Secret/agent-secrets  perhaps taken over" in result.out.splitlines()
+    assert "ConfigMap/agent-config  as it was" in result.out.splitlines()
+    heal(desk)
+
+
+def test_answers_that_are_always_lost_before_they_count_are_given_up(desk: Desk) -> None:
+    fail_at(desk, is_write_of("agent-secrets"), "drop")
+    result = desk.run("adopt", "staging", "--yes")
+    assert (result.status, result.out.splitlines()[-1]) == (75, "3 keys of 2 objects: failed, nothing was written")
+    assert desk.target.owners(SECRET, "agent-secrets", "OPENAI_API_KEY") == {("helm", "Update")}
+    heal(desk)
+
+
+def rewriting(desk: Desk, monkeypatch: pytest.MonkeyPatch, change: Callable[[dict[str, Any], bool], None]) -> None:
+    """Let the cluster make something else of our patches, as its admission rules can."""
+    from bridge.testing import api  # noqa: PLC0415
+
+    serve = api.answer
+
+    def rewritten(store: Any, request: Any) -> Any:
+        result = serve(store, request)
+        if request.method == "PATCH" and isinstance(result.body, dict) and result.body.get("kind") == SECRET:
+            body = json.loads(json.dumps(result.body))
+            change(body, "dryRun" in str(request.query))
+            return result._replace(body=body)
+        return result
+
+    monkeypatch.setattr(api, "answer", rewritten)
+
+
+def test_a_rule_that_changes_values_on_every_write_is_met_before_the_first(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rewriting(desk, monkeypatch, lambda body, dry: body["data"].update(THEIRS="eA=="))
+    before = desk.target.versions()
+    result = desk.run("adopt", "staging", "--yes")
+    assert (result.status, errors(result)) == (
+        1,
+        ["Secret/agent-secrets in namespace voice: a rule of the cluster changes its values on every write"],
+    )
+    assert desk.target.versions() == before
+
+
+def test_a_rule_that_lets_the_dry_run_pass_is_met_after_the_write(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def spoil(body: dict[str, Any], dry: bool) -> None:
+        if not dry:
+            body["data"].pop("THEIRS")
+            body["metadata"]["resourceVersion"] = "0"
+
+    rewriting(desk, monkeypatch, spoil)
+    result = desk.run("adopt", "staging", "--yes")
+    assert result.status == 5
+    assert "Secret/agent-secrets  perhaps taken over" in result.out.splitlines()
