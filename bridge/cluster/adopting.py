@@ -17,24 +17,26 @@ def take_over(objects: Objects, one: Adoption, *, dry_run: bool) -> None:
     Raises Unavailable where the object is now another one than was shown, Refusal where the API server
     would make something else of it, and Stopped where it has, or where it is not known what it did.
     """
-    current: Adoption | None = one
-    last: BridgeError | None = None
-    for _ in range(TRIES):
-        if current is None:
-            return  # somebody has done it meanwhile, another run or a try of ours whose answer was lost
+    current = one
+    tries = TRIES
+    while True:
+        tries -= 1
         try:
             result = objects.reclaim(current.live, frozenset(current.moves), dry_run=dry_run, strip=True)
         except (Conflict, NotFound):
-            last = _changed(objects, one)
-            current = _read_again(objects, one)
+            failed: BridgeError = _changed(objects, one)
+            again = _read_again(objects, one)
         except LostAnswer as lost:
-            last = lost
-            current = _after_lost(objects, one, lost)
+            failed = lost
+            again = _after_lost(objects, one, lost)
         else:
             _check(objects, current, result, dry_run=dry_run)
             return
-    assert last is not None
-    raise last
+        if again is None:
+            return  # somebody has done it meanwhile: another run, or a try of ours whose answer was lost
+        if not tries:
+            raise failed
+        current = again
 
 
 def _read_again(objects: Objects, one: Adoption) -> Adoption | None:
@@ -58,13 +60,19 @@ def _after_lost(objects: Objects, one: Adoption, lost: LostAnswer) -> Adoption |
 
 
 def _check(objects: Objects, one: Adoption, result: Live, *, dry_run: bool) -> None:
-    if not dry_run:
-        back = objects.get(one.id)
-        if back is not None and back.resource_version == result.resource_version:
-            result = back  # else somebody wrote since, and the answer is all there is of our own state
-    problems = [Problem(objects.target(one.id), what, "ask who runs that cluster") for what in mismatches(one, result)]
+    stored = result if dry_run else _read_back(objects, result)
+    problems = [Problem(objects.target(one.id), what, "ask who runs that cluster") for what in mismatches(one, stored)]
     if problems:
         raise Refusal(*problems) if dry_run else Stopped(*problems)
+
+
+def _read_back(objects: Objects, result: Live) -> Live:
+    """Return the object as it is stored; where that cannot be seen any more, the answer to our write has to do."""
+    try:
+        back = objects.get(result.id)
+    except BridgeError:
+        return result
+    return back if back is not None and back.resource_version == result.resource_version else result
 
 
 def _changed(objects: Objects, one: Adoption) -> Unavailable:

@@ -38,28 +38,22 @@ def _names(tree: Mapping[str, Any], section: str) -> Iterator[Field]:
             yield Field(section, name[2:])
 
 
-def reassigned(
-    entries: list[dict[str, Any]], fields: frozenset[Field], manager: str, dropped: frozenset[Field] = frozenset()
-) -> list[dict[str, Any]]:
-    """Return managedFields in which our Apply entry alone owns the fields, and nobody the dropped ones.
+def reassigned(entries: list[dict[str, Any]], fields: frozenset[Field], manager: str) -> list[dict[str, Any]]:
+    """Return managedFields in which our Apply entry alone owns the fields.
 
     An entry that has to be made carries the newest time of those that gave to it.
     """
     kept = copy.deepcopy(entries)
     ours = next((one for one in kept if one.get("manager") == manager and one.get("operation") == "Apply"), None)
     given = [one for one in kept if one is not ours and one.get("fieldsV1")]
-    if ours is None and fields:
+    if ours is None:
         ours = {"manager": manager, "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": {}}
         times = [one["time"] for one in given if one.get("time") and fields & frozenset(_fields(one["fieldsV1"]))]
         ours |= {"time": max(times)} if times else {}
         kept.append(ours)
     for item in fields:
         moved = [path for one in given for path in _take(one["fieldsV1"], item)]
-        assert ours is not None
         _put(ours["fieldsV1"], next((path for path in moved if path[0] != "f:stringData"), next(_paths(item))))
-    for item in dropped:
-        for one in given:
-            _take(one["fieldsV1"], item)
     return [one for one in kept if one.get("fieldsV1")]
 
 

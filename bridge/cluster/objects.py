@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from bridge.cluster.api import Api, ApiError, NotFound
 from bridge.cluster.managed_fields import read_managers, reassigned
-from bridge.errors import Problem, Refusal
+from bridge.errors import Problem, Refusal, Stopped
 from bridge.objects import LAST_APPLIED, Desired, Field, Live, ObjectId
 from bridge.secret import Kind, SecretValue
 
@@ -102,13 +102,13 @@ class Objects:
         rewritten, as client-go's csaupgrade does it.
         """
         raw = self._api.request("get", self._path(live.id), target=self.target(live.id))
-        dropped = frozenset({Field("annotations", LAST_APPLIED)}) if strip else frozenset[Field]()
-        entries = reassigned(raw["metadata"].get("managedFields", []), fields, self.manager, dropped)
+        entries = reassigned(raw["metadata"].get("managedFields", []), fields, self.manager)
         patch: list[dict[str, Any]] = [
             {"op": "replace", "path": "/metadata/managedFields", "value": entries},
             {"op": "replace", "path": "/metadata/resourceVersion", "value": live.resource_version},
         ]
-        if LAST_APPLIED in (raw["metadata"].get("annotations") or {}) and strip:
+        if strip and LAST_APPLIED in (raw["metadata"].get("annotations") or {}):
+            # The server takes it out of managedFields too.
             patch.append({"op": "remove", "path": f"/metadata/annotations/{LAST_APPLIED.replace('/', '~1')}"})
         answer = self._api.request(
             "patch",
@@ -121,7 +121,8 @@ class Objects:
         result = parse(answer, live.id)
         if not all(self.owns(result, item) for item in fields):
             # The API server drops managedFields that it cannot read, without a word.
-            raise Refusal(Problem(self.target(live.id), "the API server did not accept the change of ownership"))
+            problem = Problem(self.target(live.id), "the API server did not accept the change of ownership")
+            raise Refusal(problem) if dry_run else Stopped(problem)
         return result
 
     def owns(self, live: Live, item: Field) -> bool:

@@ -2,50 +2,59 @@
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TextIO
 
 from bridge.cluster.adopting import take_over
+from bridge.cluster.objects import Objects
 from bridge.commands.arguments import environment_of, run_of
 from bridge.commands.confirm import confirm
 from bridge.errors import BridgeError, Problem, Refusal, Stopped, Unavailable, combine
 from bridge.plan.adoption import Adoption, adoptions, next_change, refusals, remembering, warnings
 from bridge.plan.build import lost
-from bridge.plan.memory import Memory
 from bridge.plan.model import Plan
 from bridge.report.adoption import adoption_data, adoption_text, outcome_of, result_text
 from bridge.report.data import problems
 from bridge.report.style import style_of
 from bridge.report.talk import say
 from bridge.report.write import printable_data, write_json
-from bridge.sync import Cluster, Outcome, collect, compare, open_cluster
+from bridge.sync import Outcome, collect, compare, open_cluster
 
 
 def run(args: argparse.Namespace) -> int:
     """Show what changes hands, ask, then do it; with --dry-run only show."""
     run_ = run_of(args)
     wanted = collect(environment_of(args), run_)
-    outcome = Outcome()
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     with open_cluster(wanted.environment, wanted.namespace, run_) as cluster:
         plan = compare(wanted, cluster, run_)
         found = adoptions(plan)
-        refused = _refused(found, cluster, now)
-        told = (*cluster.warnings, *wanted.resolution.warnings, *lost(plan.memory), *warnings(found))
-        report = _Report(args, plan, found, now, told)
-        report.show()
-        say("warning", told)
-        if refused or not found or args.dry_run:
-            report.end("refused" if refused else "planned" if found else "unchanged", outcome, refused)
-            say("error", refused)
-            return 1 if refused else 0
-        confirm(f"Take over what is listed in namespace {plan.namespace}?", yes=args.yes)
-        try:
-            _carry_out(found, cluster, remembering(plan.memory, found, now), outcome)
-        except BaseException:
-            report.end("interrupted", outcome)
-            raise
+        refused = _refused(found, cluster.objects, now)
+    told = (*cluster.warnings, *wanted.resolution.warnings, *lost(plan.memory), *warnings(found))
+    report = _Report(args, plan, found, now, told)
+    report.show()
+    say("warning", told)
+    if refused or not found or args.dry_run:
+        report.end("refused" if refused else "planned" if found else "unchanged", Outcome(), refused)
+        say("error", refused)
+        return 1 if refused else 0
+    confirm(f"Take over what is listed in namespace {plan.namespace}?", yes=args.yes)
+    # A run of its own: the time that somebody took for the answer does not count.
+    with open_cluster(wanted.environment, wanted.namespace, run_of(args)) as again:
+        store = replace(cluster.store, api=again.api)
+        return _do(found, again.objects, lambda: store.write(remembering(plan.memory, found, now)), report)
+
+
+def _do(found: Sequence[Adoption], objects: Objects, remember: Callable[[], None], report: "_Report") -> int:
+    """Carry it out, report what became of it, and return the exit status."""
+    outcome = Outcome()
+    try:
+        _carry_out(found, objects, remember, outcome)
+    except BaseException:
+        report.end("interrupted", outcome)
+        raise
     error = outcome.error
     result = "stopped" if isinstance(error, Stopped) else "failed" if error else "written"
     report.end(result, outcome, error.problems if error else ())
@@ -53,14 +62,14 @@ def run(args: argparse.Namespace) -> int:
     return error.exit_status if error else 0
 
 
-def _refused(found: Sequence[Adoption], cluster: Cluster, now: str) -> tuple[Problem, ...]:
+def _refused(found: Sequence[Adoption], objects: Objects, now: str) -> tuple[Problem, ...]:
     """Try everything dry and return all that speaks against it; raises what is only temporary."""
     pure = tuple(refusals(found, now))
     errors: list[BridgeError] = [Refusal(*pure)] if pure else []
     for one in found:
         try:
             if one.writes:
-                take_over(cluster.objects, one, dry_run=True)
+                take_over(objects, one, dry_run=True)
         except BridgeError as error:
             errors.append(error)
     if not errors:
@@ -71,18 +80,18 @@ def _refused(found: Sequence[Adoption], cluster: Cluster, now: str) -> tuple[Pro
     return whole.problems
 
 
-def _carry_out(found: Sequence[Adoption], cluster: Cluster, memory: Memory, outcome: Outcome) -> None:
+def _carry_out(found: Sequence[Adoption], objects: Objects, remember: Callable[[], None], outcome: Outcome) -> None:
     """Write the memory, then the objects one by one; `outcome` is right at any moment, and a failure stops the rest.
 
     A run that dies after the memory has lost nothing: what the memory says is no right to a field.
     """
     try:
-        cluster.store.write(memory)
+        remember()
         outcome.written += [one.id for one in found if not one.writes]
         for one in found:
             if one.writes:
                 outcome.begun.add(one.id)
-                take_over(cluster.objects, one, dry_run=False)
+                take_over(objects, one, dry_run=False)
                 outcome.written.append(one.id)
                 outcome.begun.discard(one.id)
     except BridgeError as error:

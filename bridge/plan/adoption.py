@@ -72,8 +72,8 @@ def adoption(desired: Desired, live: Live, memory: ObjectMemory | None, manager:
         fixed = [Field("type")] if desired.type else []
         fixed += [Field("immutable")] if desired.immutable is not None and live.immutable else []
         moves |= {item: others(live, item, manager) for item in fixed if _is_foreign(live, item, manager)}
-    labelled = MANAGED_BY in live.labels and MANAGED_BY not in desired.labels
-    unknown = labelled and not (memory and memory.uid == live.uid)
+    labelled = live.labels.get(MANAGED_BY) and MANAGED_BY not in desired.labels
+    unknown = bool(labelled) and not (memory and memory.uid == live.uid)
     found = Adoption(desired, live, manager, moves, memory, unknown)
     return found if found.writes or unknown else None
 

@@ -107,7 +107,6 @@ def test_a_new_entry_has_the_newest_time_of_those_that_gave_to_it() -> None:
     ]
 
 
-def test_what_is_dropped_is_nobodys_and_makes_no_entry_of_ours() -> None:
-    before = [entry("a", {"f:metadata": {"f:annotations": {".": {}, "f:n": {}}}, "f:data": {"f:A": {}}})]
-    after = reassigned(before, frozenset(), OURS, frozenset({Field("annotations", "n")}))
-    assert [(one["manager"], one["fieldsV1"]) for one in after] == [("a", {"f:data": {"f:A": {}}})]
+def test_without_fields_there_is_no_entry_of_ours() -> None:
+    before = [entry("a", {"f:data": {"f:A": {}}})]
+    assert reassigned(before, frozenset(), OURS) == before

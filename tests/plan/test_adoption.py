@@ -201,6 +201,15 @@ def test_who_deploys_an_object_is_told(more: dict, what: str, hint: str) -> None
     assert hint in problem.hint
 
 
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [("helm", "Helm"), ("argocd-controller", "Argo CD"), ("kustomize-controller", "Flux"), ("helm-controller", "Flux")],
+)
+def test_who_deploys_an_object_is_known_by_the_manager_too(name: str, what: str) -> None:
+    (problem,) = warnings([taken(desired("A"), live(manager(name, *data("A"))))])
+    assert problem.what.startswith(f"{what} deploys it: ")
+
+
 def test_helm_that_keeps_the_object_is_no_danger_to_it() -> None:
     notes = {"meta.helm.sh/release-name": "r", "helm.sh/resource-policy": "keep"}
     (problem,) = warnings([taken(desired("A"), live(manager("helm", *data("A")), annotations=notes))])
@@ -232,7 +241,10 @@ def test_another_environment_of_bridge_is_named_with_what_it_loses() -> None:
         (lambda one: one._replace(managers=(*one.managers, manager("x", *data("A")))), "did not accept"),
         (
             lambda one: one._replace(
-                managers=(one.managers[0]._replace(fields=frozenset(data("AB"))), one.managers[1])
+                managers=(
+                    one.managers[0]._replace(fields=one.managers[0].fields | {Field("data", "B")}),
+                    one.managers[1],
+                )
             ),
             "did not accept",
         ),

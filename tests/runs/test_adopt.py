@@ -260,8 +260,10 @@ def test_the_label_of_another_tool_stands_in_nobodys_way_any_more(desk: Desk) ->
     desk.target.create(SECRET, "agent-secrets", content, "helm")
     refuse(desk, "Secret/agent-secrets: is managed by Helm, says its label")
     before = desk.target.get(SECRET, "agent-secrets")
-    result = adopt(desk)
-    assert "label app.kubernetes.io/managed-by  says Helm; it stays" in result.out
+    shown = desk.run("adopt", "staging", "--dry-run").out
+    assert "label app.kubernetes.io/managed-by  says Helm; it stays" in shown
+    result = adopt(desk, "--output", "json")
+    assert [(one["label"], one["written"]) for one in result.data["objects"]] == [("Helm", "yes")]
     assert warned(result)[0].startswith("Secret/agent-secrets: Helm deploys it: ")
     assert desk.target.get(SECRET, "agent-secrets") == before, "only the memory has to know"
     synced(desk)
@@ -452,7 +454,7 @@ def test_an_object_deleted_in_between_is_told(desk: Desk, monkeypatch: pytest.Mo
 
 
 def test_another_run_that_was_faster_is_no_failure(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    made_by(desk, "helm")
+    made_by(desk, "helm", labels={"app.kubernetes.io/managed-by": "Helm"})
     between(monkeypatch, lambda: adopt(desk))
     adopt(desk)
     synced(desk)

@@ -1,6 +1,8 @@
 """Adopting from an API server that fails at every point, or makes something else of what it is sent."""
 
+import io
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -100,17 +102,17 @@ def test_answers_that_are_always_lost_before_they_count_are_given_up(desk: Desk)
     heal(desk)
 
 
-def rewriting(desk: Desk, monkeypatch: pytest.MonkeyPatch, change: Callable[[dict[str, Any], bool], None]) -> None:
-    """Let the cluster make something else of our patches, as its admission rules can."""
+def rewriting(monkeypatch: pytest.MonkeyPatch, change: Callable[[dict[str, Any], str], None]) -> None:
+    """Let the cluster change what it answers: to a read, a dry patch ("try") or a patch."""
     from bridge.testing import api  # noqa: PLC0415
 
     serve = api.answer
 
     def rewritten(store: Any, request: Any) -> Any:
         result = serve(store, request)
-        if request.method == "PATCH" and isinstance(result.body, dict) and result.body.get("kind") == SECRET:
+        if isinstance(result.body, dict) and result.body.get("kind") == SECRET:
             body = json.loads(json.dumps(result.body))
-            change(body, "dryRun" in str(request.query))
+            change(body, "read" if request.method == "GET" else "try" if "dryRun" in request.query else "patch")
             return result._replace(body=body)
         return result
 
@@ -120,7 +122,7 @@ def rewriting(desk: Desk, monkeypatch: pytest.MonkeyPatch, change: Callable[[dic
 def test_a_rule_that_changes_values_on_every_write_is_met_before_the_first(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rewriting(desk, monkeypatch, lambda body, dry: body["data"].update(THEIRS="eA=="))
+    rewriting(monkeypatch, lambda body, step: body["data"].update({"THEIRS": "eA=="} if step == "try" else {}))
     before = desk.target.versions()
     result = desk.run("adopt", "staging", "--yes")
     assert (result.status, errors(result)) == (
@@ -131,12 +133,67 @@ def test_a_rule_that_changes_values_on_every_write_is_met_before_the_first(
 
 
 def test_a_rule_that_lets_the_dry_run_pass_is_met_after_the_write(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    def spoil(body: dict[str, Any], dry: bool) -> None:
-        if not dry:
+    def spoil(body: dict[str, Any], step: str) -> None:
+        if step == "patch":
             body["data"].pop("THEIRS")
-            body["metadata"]["resourceVersion"] = "0"
+            body["metadata"]["resourceVersion"] = "0"  # as if somebody had written since
 
-    rewriting(desk, monkeypatch, spoil)
+    rewriting(monkeypatch, spoil)
     result = desk.run("adopt", "staging", "--yes")
     assert result.status == 5
     assert "Secret/agent-secrets  perhaps taken over" in result.out.splitlines()
+
+
+def test_what_was_stored_is_read_back(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = []
+
+    def spoil(body: dict[str, Any], step: str) -> None:
+        if step == "read" and "patch" in steps:
+            body["data"].pop("THEIRS")
+        steps.append(step)
+
+    rewriting(monkeypatch, spoil)
+    result = desk.run("adopt", "staging", "--yes")
+    assert (result.status, errors(result)) == (
+        5,
+        ["Secret/agent-secrets in namespace voice: a rule of the cluster changes its values on every write"],
+    )
+
+
+def test_a_read_back_that_fails_does_not_undo_what_was_written(desk: Desk) -> None:
+    written = [False]
+
+    def intercept(method: str, path: str) -> Fault | None:
+        written[0] = written[0] or is_write_of("agent-config")(method, path)
+        return answer(403) if written[0] and method == "GET" else None
+
+    desk.target.embedded.intercept = intercept
+    assert desk.run("adopt", "staging", "--yes").status == 0
+    assert desk.target.embedded.intercept is intercept
+    heal(desk)
+
+
+def test_ownership_that_the_server_dropped_without_a_word_is_seen(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    rewriting(monkeypatch, lambda body, step: body["metadata"].pop("managedFields") if step == "patch" else None)
+    result = desk.run("adopt", "staging", "--yes")
+    assert (result.status, errors(result)) == (
+        5,
+        ["Secret/agent-secrets in namespace voice: the API server did not accept the change of ownership"],
+    )
+
+
+def test_the_time_that_an_answer_takes_does_not_count(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    passed, monotonic = [0.0], time.monotonic
+
+    class Thoughtful(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+        def readline(self, _size: int = -1) -> str:
+            passed[0] = 3600.0
+            return "y\n"
+
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + passed[0])
+    monkeypatch.setattr("sys.stdin", Thoughtful())
+    result = desk.run("adopt", "staging")
+    assert (result.status, errors(result)) == (0, [])
