@@ -2,6 +2,11 @@
 
 import base64
 import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -175,3 +180,41 @@ def test_a_config_map_that_kubectl_applied_after_bridge_is_warned_about(team: Te
     assert team.desk.run("adopt", "staging", "--yes").status == 0
     team.apply(bare)
     assert team.desk.run("plan", "staging", "--exit-code").status == 0
+
+
+KILLED = """
+import os, signal, sys
+from bridge.cli import main
+from bridge.cluster.api import Api
+
+left, request = [int(sys.argv[1])], Api.request
+
+def counted(self, *given, **named):
+    try:
+        return request(self, *given, **named)
+    finally:
+        left[0] -= 1
+        if not left[0]:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+Api.request = counted
+main(["adopt", "staging", "--yes", "--config", sys.argv[2]])
+"""
+
+
+@pytest.mark.parametrize("last", range(8, 14))
+def test_a_run_killed_after_any_answer_from_the_dry_run_on_is_completed_by_the_next(
+    team: Team, third_party: Path, last: int
+) -> None:
+    """One object: six reads, two requests for the dry run, the memory, two for the patch, one that reads back."""
+    team.apply(FULL)
+    team.put_beside()
+    before = team.desk.target.get(SECRET, "agent-secrets")["data"]
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join([str(third_party), *sys.path])}
+    command = [sys.executable, "-c", KILLED, str(last), str(team.desk.folder)]
+    done = subprocess.run(command, env=environ, capture_output=True, timeout=60, check=False)
+    assert done.returncode == (-signal.SIGKILL if last < 13 else 0)
+    assert team.desk.target.get(SECRET, "agent-secrets")["data"] == before
+    team.move_in()
+    team.apply(BARE)
+    team.all_is_there()
