@@ -111,6 +111,14 @@ def test_an_adopted_key_is_not_yet_written_by_bridge_and_did_not_change_now() ->
     assert not memory.wrote(Field("data", "A"))
 
 
+@pytest.mark.parametrize(
+    ("managers", "changed"), [((manager("x", time="2025-05-05T00:00:00Z"),), "2025-05-05T00:00:00Z"), ((), NOW)]
+)
+def test_a_key_of_nobodys_changed_when_anybody_wrote_last(managers: tuple[Manager, ...], changed: str) -> None:
+    memory = recorded(taken(desired("A"), live(*managers)), NOW)
+    assert memory.keys["A"].changed == changed
+
+
 def test_an_edit_between_adopt_and_the_first_sync_is_not_overwritten() -> None:
     found = taken(desired("A"), live(manager(KUBECTL, *data("A"))))
     edited = live(manager("kubectl-edit", *data("A")))
