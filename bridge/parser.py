@@ -76,13 +76,7 @@ def _sync(commands: "_Commands") -> None:
     sync = _command(commands, "sync", "make the cluster's objects equal to the sources", ("text", "json", "markdown"))
     _allow(sync)
     sync.add_argument("--dry-run", action="store_true", help="write nothing; the same as plan")
-    sync.add_argument(
-        "--lock-wait",
-        type=_seconds,
-        default=LOCK_WAIT,
-        metavar="SECONDS",
-        help=f"how long to wait for another run that writes (default: {LOCK_WAIT:.0f})",
-    )
+    _lock(sync)
 
 
 def _plan(commands: "_Commands") -> None:
@@ -105,11 +99,22 @@ def _adopt(commands: "_Commands") -> None:
     adopt = _command(commands, "adopt", text, ("text", "json"))
     adopt.add_argument("--dry-run", action="store_true", help="only show what would change hands")
     adopt.add_argument("--yes", action="store_true", help="do it without asking")
+    _lock(adopt)
 
 
 def _demo(commands: "_Commands") -> None:
     demo = commands.add_parser("demo", help="the whole story in seconds, on an embedded cluster", allow_abbrev=False)
     demo.description = "Shows plan, sync, drift, healing and a refusal on an embedded cluster; needs no account."
+
+
+def _lock(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--lock-wait",
+        type=_seconds,
+        default=LOCK_WAIT,
+        metavar="SECONDS",
+        help=f"how long to wait for another run that writes (default: {LOCK_WAIT:.0f})",
+    )
 
 
 def _allow(command: argparse.ArgumentParser) -> None:

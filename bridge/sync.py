@@ -182,12 +182,9 @@ def settle(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run, outcome: Outc
     """
     if not _has_work(plan, cluster):
         return plan
-    cluster.lease.acquire(run.lock_wait)
-    try:
+    with cluster.lease.held(run.lock_wait):
         plan = _again(plan, wanted, cluster, run)
         apply(plan, cluster, run, outcome)
-    finally:
-        cluster.lease.release()
     return plan
 
 

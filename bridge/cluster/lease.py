@@ -10,6 +10,8 @@ import secrets
 import socket
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
@@ -57,6 +59,15 @@ class Lease:
                 what = f"another run is writing: {_shown(_holder(found))} holds it"
                 raise Unavailable(Problem(self.target, what, "try again, or wait longer with --lock-wait"))
             time.sleep(min(PAUSE, max(0.01, end - now)))
+
+    @contextmanager
+    def held(self, wait: float) -> Iterator[None]:
+        """Hold the Lease for the length of a `with` block; raises what `acquire` does."""
+        self.acquire(wait)
+        try:
+            yield
+        finally:
+            self.release()
 
     def check(self) -> None:
         """Renew the Lease where that is due; Unavailable where it is not ours any more."""

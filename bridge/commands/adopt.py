@@ -20,7 +20,7 @@ from bridge.report.data import problems
 from bridge.report.style import style_of
 from bridge.report.talk import say
 from bridge.report.write import printable_data, write_json
-from bridge.sync import Outcome, collect, compare, open_cluster
+from bridge.sync import Cluster, Outcome, collect, compare, open_cluster
 
 
 def run(args: argparse.Namespace) -> int:
@@ -42,16 +42,22 @@ def run(args: argparse.Namespace) -> int:
         return 1 if refused else 0
     confirm(f"Take over what is listed in namespace {plan.namespace}?", yes=args.yes)
     # A run of its own: the time that somebody took for the answer does not count.
-    with open_cluster(wanted.environment, wanted.namespace, run_of(args)) as again:
+    run_ = run_of(args)
+    with open_cluster(wanted.environment, wanted.namespace, run_) as again:
         store = replace(cluster.store, api=again.api)
-        return _do(found, again.objects, lambda: store.write(remembering(plan.memory, found, now)), report)
+        return _do(found, again, run_.lock_wait, lambda: store.write(remembering(plan.memory, found, now)), report)
 
 
-def _do(found: Sequence[Adoption], objects: Objects, remember: Callable[[], None], report: "_Report") -> int:
+def _do(
+    found: Sequence[Adoption], cluster: Cluster, wait: float, remember: Callable[[], None], report: "_Report"
+) -> int:
     """Carry it out, report what became of it, and return the exit status."""
     outcome = Outcome()
     try:
-        _carry_out(found, objects, remember, outcome)
+        with cluster.lease.held(wait):
+            _carry_out(found, cluster, remember, outcome)
+    except BridgeError as refused:
+        outcome.error = refused
     except BaseException:
         report.end("interrupted", outcome)
         raise
@@ -80,7 +86,7 @@ def _refused(found: Sequence[Adoption], objects: Objects, now: str) -> tuple[Pro
     return whole.problems
 
 
-def _carry_out(found: Sequence[Adoption], objects: Objects, remember: Callable[[], None], outcome: Outcome) -> None:
+def _carry_out(found: Sequence[Adoption], cluster: Cluster, remember: Callable[[], None], outcome: Outcome) -> None:
     """Write the memory, then the objects one by one; `outcome` is right at any moment, and a failure stops the rest.
 
     A run that dies after the memory has lost nothing: what the memory says is no right to a field.
@@ -90,8 +96,9 @@ def _carry_out(found: Sequence[Adoption], objects: Objects, remember: Callable[[
         outcome.written += [one.id for one in found if not one.writes]
         for one in found:
             if one.writes:
+                cluster.lease.check()
                 outcome.begun.add(one.id)
-                take_over(objects, one, dry_run=False)
+                take_over(cluster.objects, one, dry_run=False)
                 outcome.written.append(one.id)
                 outcome.begun.discard(one.id)
     except BridgeError as error:

@@ -96,13 +96,13 @@ def is_fixed(change: Change) -> bool:
 
 def _fixed(change: Change, desired: Desired, live: Live) -> Iterator[Problem]:
     """Yield what Kubernetes never lets anybody change."""
-    where, hint = str(change.id), f"have it deleted and created again: `bridge sync --recreate {change.id}`"
+    where, cure = str(change.id), f"`bridge sync --recreate {change.id}` does it if nobody else wrote to it"
     if desired.type != live.type:
         what = f"has the type {live.type}, the template wants {desired.type}; Kubernetes does not change a type"
-        yield Problem(where, what, f"keep its type in the template, or {hint}")
+        yield Problem(where, what, f"keep its type in the template, or delete the object: {cure}")
     touched = any(one.field.section == "data" and one.what is not What.RECLAIM for one in change.changed)
     if live.immutable and (touched or desired.immutable is False):
-        yield Problem(where, "is immutable and would have to change", hint)
+        yield Problem(where, "is immutable and would have to change", f"delete the object: {cure}")
 
 
 def _claimed(one: FieldChange, verdict: Claim, where: str, environment: str) -> Iterator[Problem]:

@@ -23,5 +23,11 @@ def hold(desk: Desk, name: str, seconds: int = 20) -> None:
     assert desk.target.client.request("PUT", _path(desk), body).status in (200, 201)
 
 
+def expire(desk: Desk) -> None:
+    """Let the Lease of a run that was killed end after one second: the next run would wait for twenty."""
+    if holder(desk):
+        hold(desk, "the dead one", seconds=1)
+
+
 def _path(desk: Desk) -> str:
     return f"/apis/coordination.k8s.io/v1/namespaces/{desk.target.namespace}/leases/{LEASE}"

@@ -13,6 +13,7 @@ import pytest
 
 from bridge.objects import LAST_APPLIED
 from tests.runs.conftest import VALUES, Desk, Target
+from tests.runs.lease import expire
 from tests.servers.apiserver import RealCluster
 
 SECRET, CONFIG = "Secret", "ConfigMap"
@@ -202,19 +203,20 @@ main(["adopt", "staging", "--yes", "--config", sys.argv[2]])
 """
 
 
-@pytest.mark.parametrize("last", range(8, 14))
+@pytest.mark.parametrize("last", range(8, 17))
 def test_a_run_killed_after_any_answer_from_the_dry_run_on_is_completed_by_the_next(
     team: Team, third_party: Path, last: int
 ) -> None:
-    """One object: six reads, two requests for the dry run, the memory, two for the patch, one that reads back."""
+    """One object: six reads, two for the dry run, two for the Lease, the memory, three for the patch, the Lease."""
     team.apply(FULL)
     team.put_beside()
     before = team.desk.target.get(SECRET, "agent-secrets")["data"]
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join([str(third_party), *sys.path])}
     command = [sys.executable, "-c", KILLED, str(last), str(team.desk.folder)]
     done = subprocess.run(command, env=environ, capture_output=True, timeout=60, check=False)
-    assert done.returncode == (-signal.SIGKILL if last < 13 else 0)
+    assert done.returncode == (-signal.SIGKILL if last < 16 else 0)
     assert team.desk.target.get(SECRET, "agent-secrets")["data"] == before
+    expire(team.desk)
     team.move_in()
     team.apply(BARE)
     team.all_is_there()

@@ -15,7 +15,7 @@ from bridge.objects import LAST_APPLIED
 from bridge.plan.ownership import CLIENT_SIDE_APPLY
 from bridge.testing.apiserver import Fault
 from tests.runs.conftest import VALUES, Desk
-from tests.runs.lease import hold, holder
+from tests.runs.lease import expire, hold, holder
 from tests.runs.test_faults import many
 
 Start = Callable[..., subprocess.Popen[str]]
@@ -132,7 +132,7 @@ def test_a_terminated_run_of_many_objects_names_every_one_that_is_written(desk: 
 
 
 OBJECTS = (("Secret", "agent-secrets"), ("ConfigMap", "agent-config"))
-ADOPTING = 17  # requests that adopting these two takes
+ADOPTING = 20  # requests that adopting these two takes
 
 
 def kubectls(desk: Desk) -> list[dict[str, str]]:
@@ -156,6 +156,7 @@ def test_an_adoption_killed_at_any_request_has_lost_nothing_and_is_completed_by_
     process.kill()
     process.communicate()
     desk.target.embedded.intercept = None
+    expire(desk)
     assert [desk.target.data(*one) for one in OBJECTS] == before
     unfinished = desk.run("sync", "staging")
     assert unfinished.status in (0, 1)
@@ -195,8 +196,7 @@ def test_a_terminated_adoption_says_what_is_taken_over(desk: Desk, start: Callab
 
 def repaired(desk: Desk) -> None:
     desk.target.embedded.intercept = None
-    if holder(desk):
-        hold(desk, "the dead one", seconds=1)  # else the next run waits for twenty
+    expire(desk)
     assert desk.run("sync", "staging").status == 0
     assert desk.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
     assert desk.run("plan", "staging", "--exit-code").status == 0

@@ -25,8 +25,8 @@ def test_a_type_that_must_change_takes_a_word_of_the_operator(desk: Desk) -> Non
     result = desk.run("sync", "staging")
     assert (result.status, uid(desk)) == (1, before)
     assert result.lines[-1] == (
-        "bridge: hint: keep its type in the template, or have it deleted and created again: "
-        "`bridge sync --recreate Secret/shared-secrets`"
+        "bridge: hint: keep its type in the template, or delete the object: "
+        "`bridge sync --recreate Secret/shared-secrets` does it if nobody else wrote to it"
     )
 
 
