@@ -42,13 +42,14 @@ def load_yaml_documents(path: Path, shown: str) -> list[YamlDocument]:
     if text is None:
         findings.note("no such file")
     else:
-        documents = _documents(text, findings)
+        documents = parse_yaml_documents(text, findings)
     if findings:
         findings.fail()
     return documents
 
 
-def _documents(text: str, findings: Findings) -> list[YamlDocument]:
+def parse_yaml_documents(text: str, findings: Findings) -> list[YamlDocument]:
+    """Return the documents of a text, such as an inline patch; what is wrong is noted by its line."""
     loader = yaml.CSafeLoader(text)
     documents = []
     line, what = 0, "not valid YAML"

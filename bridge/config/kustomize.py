@@ -1,0 +1,209 @@
+"""Reads a kustomization: what it builds from, and what changes the objects on the way.
+
+Nothing is executed and nothing is fetched. The fields are those of
+https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/, the deprecated ones too.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+from bridge.config.findings import Findings, as_list, as_mapping, as_text
+from bridge.config.yamlfile import YamlDocument, load_yaml_documents, parse_yaml_documents
+from bridge.errors import ConfigError
+
+FILES: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+RESOURCES: Final = ("resources", "bases", "components")
+PATCHES: Final = ("patches", "patchesStrategicMerge", "patchesJson6902")
+GENERATORS: Final[Mapping[str, Literal["Secret", "ConfigMap"]]] = {
+    "secretGenerator": "Secret",
+    "configMapGenerator": "ConfigMap",
+}
+OPAQUE: Final = (
+    "generators", "transformers", "replacements", "vars", "helmCharts", "helmChartInflationGenerator",
+    "helmGlobals", "configurations", "openapi", "crds",
+)  # fmt: skip
+"""Fields that may make or change any object, in ways that only kustomize itself knows."""
+_SELECTORS: Final = ("group", "version", "kind", "name", "namespace", "labelSelector", "annotationSelector")
+# kustomize takes for remote what is no file and reads like a URL or a git host's path.
+_REMOTE: Final = re.compile(r"[a-z+]+::|[a-z][a-z+]*://|git@|(?:www\.)?[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}[:/]|.*\?ref=")
+
+
+class Target(NamedTuple):
+    """Which objects a patch is for: regular expressions over the whole text, by the selector's field."""
+
+    selectors: Mapping[str, str]
+
+    def matches(self, kind: str, name: str) -> bool:
+        """Say whether an object's kind and name fit; the other selectors are not looked at (`narrowed` tells)."""
+        return self._fits("kind", kind) and self._fits("name", name)
+
+    @property
+    def narrowed(self) -> bool:
+        """Say whether the patch is for fewer objects than `matches` tells."""
+        return bool(self.selectors.keys() & {"labelSelector", "annotationSelector"})
+
+    def _fits(self, selector: str, text: str) -> bool:
+        return selector not in self.selectors or re.fullmatch(self.selectors[selector], text) is not None
+
+
+@dataclass(frozen=True, eq=False)
+class Patch:
+    """One patch. `file` is None where it stands in the kustomization itself.
+
+    `documents` are a strategic merge patch's, `operations` those of a JSON patch (RFC 6902); never both.
+    They may hold secrets in clear, so they are not printed.
+    """
+
+    place: str
+    file: Path | None
+    target: Target | None
+    documents: tuple[Mapping[str, object], ...] = field(repr=False)
+    operations: tuple[Mapping[str, object], ...] = field(repr=False)
+
+
+class Generator(NamedTuple):
+    """An object that kustomize makes by itself, under a name with a hash."""
+
+    kind: Literal["Secret", "ConfigMap"]
+    name: str
+    place: str
+
+
+@dataclass(frozen=True, eq=False)
+class Kustomization:
+    """What one kustomization file says. `resources` are files and folders with a kustomization of their own.
+
+    `remote` are the places of resources that are not on this machine; `opaque` are the fields of `OPAQUE` it has.
+    """
+
+    file: Path
+    shown: str
+    namespace: str | None
+    prefix: str
+    suffix: str
+    resources: tuple[Path, ...]
+    remote: tuple[str, ...]
+    patches: tuple[Patch, ...]
+    generators: tuple[Generator, ...]
+    opaque: tuple[str, ...]
+
+
+def kustomization_file(folder: Path) -> Path | None:
+    """Return the kustomization of a folder, or None where it has none."""
+    return next((folder / name for name in FILES if (folder / name).is_file()), None)
+
+
+def load_kustomization(folder: Path) -> Kustomization:
+    """Read the kustomization of a folder and its patches; ConfigError with all that is wrong in them."""
+    file = kustomization_file(folder)
+    if file is None:
+        findings = Findings(str(folder))
+        findings.note("has no kustomization.yaml")
+        findings.fail()
+    shown = os.path.normpath(file)
+    findings = Findings(shown)
+    documents = [one.content for one in load_yaml_documents(file, shown) if one.content is not None]
+    content = as_mapping(documents[0] if len(documents) == 1 else None, findings)
+    resources, remote = _resources(content, folder, findings)
+    loaded = Kustomization(
+        file=file,
+        shown=shown,
+        namespace=_text(content, "namespace", findings),
+        prefix=_text(content, "namePrefix", findings) or "",
+        suffix=_text(content, "nameSuffix", findings) or "",
+        resources=resources,
+        remote=remote,
+        patches=tuple(_patches(content, folder, findings)),
+        generators=tuple(_generators(content, findings)),
+        opaque=tuple(key for key in OPAQUE if content.get(key)),
+    )
+    if findings:
+        findings.fail()
+    return loaded
+
+
+def _text(content: Mapping[str, object], key: str, findings: Findings) -> str | None:
+    return as_text(content[key], findings.at(key)) if content.get(key) is not None else None
+
+
+def _items(content: Mapping[str, object], key: str, findings: Findings) -> Iterator[tuple[object, Findings]]:
+    given = [] if content.get(key) is None else as_list(content[key], findings.at(key), "entries")
+    for number, item in enumerate(given):
+        yield item, findings.at(f"{key}[{number}]")
+
+
+def _resources(
+    content: Mapping[str, object], folder: Path, findings: Findings
+) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+    paths, remote = [], []
+    for key in RESOURCES:
+        for item, at in _items(content, key, findings):
+            text = as_text(item, at, "a path")
+            if text is None:
+                continue
+            if (folder / text).exists():
+                paths.append(folder / text)
+            elif _REMOTE.match(text):
+                remote.append(at.where)  # not the URL itself: it may hold a token
+            else:
+                at.note("no such file or folder")
+    return tuple(paths), tuple(remote)
+
+
+def _generators(content: Mapping[str, object], findings: Findings) -> Iterator[Generator]:
+    for key, kind in GENERATORS.items():
+        for item, at in _items(content, key, findings):
+            name = as_mapping(item, at).get("name")
+            yield Generator(kind, name if isinstance(name, str) else "", at.where)
+
+
+def _patches(content: Mapping[str, object], folder: Path, findings: Findings) -> Iterator[Patch]:
+    for key in PATCHES:
+        for item, at in _items(content, key, findings):
+            if isinstance(item, str):  # patchesStrategicMerge: a path, or the patch itself
+                given: Mapping[str, object] = {"patch" if "\n" in item else "path": item}
+            else:
+                given = as_mapping(item, at, ("path", "patch", "target", "options"))
+            file, documents = _content(given, folder, at)
+            yield _patch(at, file, _target(given.get("target"), at.at(".target")), documents)
+
+
+def _content(given: Mapping[str, object], folder: Path, at: Findings) -> tuple[Path | None, list[YamlDocument]]:
+    if given.get("patch") is not None:
+        text = given["patch"]
+        return None, parse_yaml_documents(text, at) if isinstance(text, str) else []
+    path = as_text(given.get("path"), at, "a patch, or the path of one")
+    if path is None:
+        return None, []
+    try:
+        return folder / path, load_yaml_documents(folder / path, os.path.normpath(folder / path))
+    except ConfigError as error:
+        at.take(error)
+        return folder / path, []
+
+
+def _patch(at: Findings, file: Path | None, target: Target | None, documents: list[YamlDocument]) -> Patch:
+    content = [one.content for one in documents]
+    operations = [one for part in content if isinstance(part, list) for one in part if isinstance(one, Mapping)]
+    merged = [one for one in content if isinstance(one, Mapping)]
+    return Patch(at.where, file, target, tuple(merged), tuple(operations))
+
+
+def _target(given: object, at: Findings) -> Target | None:
+    if given is None:
+        return None
+    selectors = {
+        key: text
+        for key, value in as_mapping(given, at, _SELECTORS).items()
+        if (text := as_text(value, at.at(f".{key}")))
+    }
+    for key in ("kind", "name"):
+        try:
+            re.compile(selectors.get(key, ""))
+        except re.error:
+            at.at(f".{key}").note("not a regular expression that bridge understands")
+    return Target(selectors)
