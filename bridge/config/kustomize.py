@@ -16,7 +16,7 @@ from bridge.config.yamlfile import YamlDocument, load_yaml_documents, parse_yaml
 from bridge.errors import ConfigError
 
 FILES: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
-RESOURCES: Final = ("resources", "bases", "components")
+RESOURCES: Final = ("resources", "bases")
 PATCHES: Final = ("patches", "patchesStrategicMerge", "patchesJson6902")
 GENERATORS: Final[Mapping[str, Literal["Secret", "ConfigMap"]]] = {
     "secretGenerator": "Secret",
@@ -77,7 +77,8 @@ class Generator(NamedTuple):
 class Kustomization:
     """What one kustomization file says. `resources` are files and folders with a kustomization of their own.
 
-    `remote` are the places of resources that are not on this machine; `opaque` are the fields of `OPAQUE` it has.
+    `components` are folders too; what they say is for the resources as well. `remote` are the places of what is
+    not on this machine, `opaque` the fields of `OPAQUE` that are there.
     """
 
     file: Path
@@ -86,6 +87,7 @@ class Kustomization:
     prefix: str
     suffix: str
     resources: tuple[Path, ...]
+    components: tuple[Path, ...]
     remote: tuple[str, ...]
     patches: tuple[Patch, ...]
     generators: tuple[Generator, ...]
@@ -108,15 +110,16 @@ def load_kustomization(folder: Path) -> Kustomization:
     findings = Findings(shown)
     documents = [one.content for one in load_yaml_documents(file, shown) if one.content is not None]
     content = as_mapping(documents[0] if len(documents) == 1 else None, findings)
-    resources, remote = _resources(content, folder, findings)
+    remote: list[str] = []
     loaded = Kustomization(
         file=file,
         shown=shown,
         namespace=_text(content, "namespace", findings),
         prefix=_text(content, "namePrefix", findings) or "",
         suffix=_text(content, "nameSuffix", findings) or "",
-        resources=resources,
-        remote=remote,
+        resources=tuple(_paths(content, RESOURCES, folder, remote, findings)),
+        components=tuple(_paths(content, ("components",), folder, remote, findings)),
+        remote=tuple(remote),
         patches=tuple(_patches(content, folder, findings)),
         generators=tuple(_generators(content, findings)),
         opaque=tuple(key for key in OPAQUE if content.get(key)),
@@ -136,22 +139,19 @@ def _items(content: Mapping[str, object], key: str, findings: Findings) -> Itera
         yield item, findings.at(f"{key}[{number}]")
 
 
-def _resources(
-    content: Mapping[str, object], folder: Path, findings: Findings
-) -> tuple[tuple[Path, ...], tuple[str, ...]]:
-    paths, remote = [], []
-    for key in RESOURCES:
+def _paths(
+    content: Mapping[str, object], keys: tuple[str, ...], folder: Path, remote: list[str], findings: Findings
+) -> Iterator[Path]:
+    """Yield what is on this machine; the place of what is not is added to `remote`."""
+    for key in keys:
         for item, at in _items(content, key, findings):
             text = as_text(item, at, "a path")
-            if text is None:
-                continue
-            if (folder / text).exists():
-                paths.append(folder / text)
-            elif _REMOTE.match(text):
+            if text is not None and (folder / text).exists():
+                yield folder / text
+            elif text is not None and _REMOTE.match(text):
                 remote.append(at.where)  # not the URL itself: it may hold a token
-            else:
+            elif text is not None:
                 at.note("no such file or folder")
-    return tuple(paths), tuple(remote)
 
 
 def _generators(content: Mapping[str, object], findings: Findings) -> Iterator[Generator]:

@@ -5,17 +5,17 @@ from collections.abc import Collection
 from typing import Final
 
 _PART: Final = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
-_DNS_LABEL: Final = re.compile(_PART)
+DNS_LABEL: Final = re.compile(_PART)
 _DNS_SUBDOMAIN: Final = re.compile(rf"{_PART}(?:\.{_PART})*")
 _QUALIFIED: Final = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _OBJECT_KEY: Final = re.compile(r"[-._a-zA-Z0-9]+")
-_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SHOWN: Final = 60
 
 
 def is_dns_label(name: str) -> bool:
     """Say whether a name is a DNS label (RFC 1123): a namespace, for one."""
-    return len(name) <= 63 and _DNS_LABEL.fullmatch(name) is not None
+    return len(name) <= 63 and DNS_LABEL.fullmatch(name) is not None
 
 
 def is_dns_subdomain(name: str) -> bool:
@@ -41,7 +41,7 @@ def is_label_value(value: str) -> bool:
 
 def is_variable(name: str) -> bool:
     """Say whether a name can stand in `${NAME}`."""
-    return _VARIABLE.fullmatch(name) is not None
+    return VARIABLE.fullmatch(name) is not None
 
 
 def shown(name: str) -> str:

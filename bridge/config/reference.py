@@ -6,12 +6,12 @@ from typing import Final, NamedTuple
 
 from bridge.config.findings import Findings, as_mapping, as_text
 
-_PROVIDER: Final = re.compile(r"[A-Za-z0-9][-A-Za-z0-9_.]*")
+PROVIDER: Final = re.compile(r"[A-Za-z0-9][-A-Za-z0-9_.]*")
 _PLAIN: Final = re.compile(r'[^@#"]+')
-_GRAMMAR: Final = re.compile(
-    rf"(?P<provider>{_PROVIDER.pattern}):(?P<path>[^@#]+)(?:@(?P<revision>[^@#]+))?(?:#(?P<field>[^@#.]+(?:\.[^@#.]+)*))?"
+GRAMMAR: Final = re.compile(
+    rf"(?P<provider>{PROVIDER.pattern}):(?P<path>[^@#]+)(?:@(?P<revision>[^@#]+))?(?:#(?P<field>[^@#.]+(?:\.[^@#.]+)*))?"
 )
-_KEYS: Final = ("provider", "path", "revision", "field")
+PARTS: Final = ("provider", "path", "revision", "field")
 _HINT: Final = (
     "write provider:path[@revision][#field[.field]], "
     "or a mapping with provider, path, revision and field where one of them holds @ or #"
@@ -39,7 +39,7 @@ class Reference(NamedTuple):
 
 def is_provider_name(name: str) -> bool:
     """Say whether a reference can name a provider so."""
-    return _PROVIDER.fullmatch(name) is not None
+    return PROVIDER.fullmatch(name) is not None
 
 
 def parse_reference(given: object, where: str) -> Reference:
@@ -54,7 +54,7 @@ def parse_reference(given: object, where: str) -> Reference:
 
 
 def _from_text(given: str) -> Reference | None:
-    match = _GRAMMAR.fullmatch(given)
+    match = GRAMMAR.fullmatch(given)
     if match is None or not all(_is_clean(part) for part in match.groups() if part is not None):
         return None
     return Reference(**match.groupdict())
@@ -63,11 +63,11 @@ def _from_text(given: str) -> Reference | None:
 def _from_mapping(given: object, at: Findings) -> Reference | None:
     if not isinstance(given, dict):
         return None
-    if len(given) == 1 and not given.keys() & {*_KEYS}:
+    if len(given) == 1 and not given.keys() & {*PARTS}:
         at.note("a mapping and not a reference", "write provider:path without a blank after the colon")
         return None
-    content = as_mapping(given, at, _KEYS)
-    parts = {key: _mapped(content[key], at.at(f".{key}")) for key in _KEYS if key in content}
+    content = as_mapping(given, at, PARTS)
+    parts = {key: _mapped(content[key], at.at(f".{key}")) for key in PARTS if key in content}
     for key in ("provider", "path"):
         if key not in parts:
             at.note(f"{key} is missing")

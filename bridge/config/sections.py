@@ -22,6 +22,8 @@ KEYS: Final = (
     "accept_older",
     "cluster",
 )
+REQUIRED: Final = ("id", "templates")
+VARIABLE_KEYS: Final = ("from", "decode", "literal")
 
 
 class Variable(NamedTuple):
@@ -134,7 +136,7 @@ class Sections:
     def cluster(self) -> ClusterChoice:
         """Return which cluster is meant."""
         at = self.findings.at("cluster")
-        given = as_mapping(self.content.get("cluster", {}), at, ("kubeconfig", "context", "namespace_uid"))
+        given = as_mapping(self.content.get("cluster", {}), at, ClusterChoice._fields)
         texts = {key: as_text(given[key], at.at(f".{key}")) for key in ("context", "namespace_uid") if key in given}
         kubeconfig = self._path(given["kubeconfig"], at.at(".kubeconfig")) if "kubeconfig" in given else None
         return ClusterChoice(kubeconfig, **texts)
@@ -176,7 +178,7 @@ def _variable(given: object, at: Findings) -> Variable | None:
     if not isinstance(given, Mapping) or "provider" in given:
         reference = _reference(given, at)
         return None if reference is None else Variable(reference)
-    content = as_mapping(given, at, ("from", "decode", "literal"))
+    content = as_mapping(given, at, VARIABLE_KEYS)
     if "from" not in content:
         at.note("from is missing", "write {from: REFERENCE, decode: base64} or the reference alone")
         return None

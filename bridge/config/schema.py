@@ -1,0 +1,147 @@
+"""Makes the JSON Schema of the environment file from what reads that file, so that the two cannot differ.
+
+It is for editors: what it accepts may still be refused by `bridge check`, which knows more.
+"""
+
+import dataclasses
+import re
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+from bridge.config.names import DNS_LABEL, VARIABLE
+from bridge.config.reference import GRAMMAR, PARTS, PROVIDER
+from bridge.config.sections import KEYS, REQUIRED, VARIABLE_KEYS, ClusterChoice
+
+FILE: Final = "bridge.schema.json"
+Schema: TypeAlias = dict[str, Any]
+
+
+def _whole(pattern: str) -> str:
+    """Return a pattern of Python over the whole text as ECMA 262 has it, which knows no `(?P<name>…)`."""
+    return f"^(?:{re.sub(r'[(][?]P<[a-z]+>', '(?:', pattern)})$"
+
+
+def _only(words: tuple[str, ...], text: str) -> Schema:
+    return {"enum": list(words), "description": text}
+
+
+_TEXT: Final[Schema] = {"type": "string", "pattern": r"^(?=.*\S)[^\u0000-\u001f\u007f]+$"}
+_LABEL: Final[Schema] = {"type": "string", "maxLength": 63, "pattern": _whole(DNS_LABEL.pattern)}
+_DOCUMENT: Final = re.sub(r"\(\?:#\(\?P<field>.*$", "", GRAMMAR.pattern)
+_PARTS: Final[Mapping[str, Schema]] = {
+    "provider": {"type": "string", "pattern": _whole(PROVIDER.pattern)},
+    "path": _TEXT,
+    "revision": {"anyOf": [_TEXT, {"type": "integer"}]},
+    "field": _TEXT,
+}
+
+
+def _reference(pattern: str, parts: tuple[str, ...]) -> Schema:
+    mapping = {
+        "type": "object",
+        "properties": {part: _PARTS[part] for part in parts},
+        "required": ["provider", "path"],
+        "additionalProperties": False,
+    }
+    return {"anyOf": [{"type": "string", "pattern": _whole(pattern)}, mapping]}
+
+
+def _named(pattern: str, value: Schema) -> Schema:
+    return {"type": "object", "propertyNames": {"pattern": _whole(pattern)}, "additionalProperties": value}
+
+
+_VARIABLE_KEYS: Final[Mapping[str, Schema]] = {
+    "from": {"$ref": "#/$defs/reference"},
+    "decode": _only(("base64",), "what is done with the value"),
+    "literal": {"type": "boolean", "description": "admits a value that looks encrypted"},
+}
+_VARIABLE: Final[Schema] = {
+    "anyOf": [
+        {"$ref": "#/$defs/reference"},
+        {
+            "type": "object",
+            "properties": {key: _VARIABLE_KEYS[key] for key in VARIABLE_KEYS},
+            "required": ["from"],
+            "additionalProperties": False,
+        },
+    ]
+}
+_PROPERTIES: Final[Mapping[str, Schema]] = {
+    "id": _LABEL | {"description": "who this environment is in the cluster, for ever"},
+    "namespace": _LABEL | {"description": "where the objects are; else K8S_NAMESPACE of the env file"},
+    "templates": {"type": "array", "items": _TEXT, "description": "the objects that bridge may write, all their keys"},
+    "env_file": _TEXT | {"description": "the second layer; `environment` is the process's environment"},
+    "secrets_from": _only(("sources", "any"), "which layers may fill a Secret's key"),
+    "infrastructure": _named(VARIABLE.pattern, {"enum": ["required", "secret"]})
+    | {"description": "the variables that your scripts need"},
+    "sources": {
+        "type": "array",
+        "items": _reference(_DOCUMENT, tuple(part for part in PARTS if part != "field")),
+        "uniqueItems": True,
+        "description": "the first layer, whole documents: provider:path[@revision]",
+    },
+    "variables": _named(VARIABLE.pattern, _VARIABLE)
+    | {"description": "exceptions, one variable each: provider:path[@revision][#field[.field]]"},
+    "providers": {"$ref": "#/$defs/providers"},
+    "accept_older": _named(GRAMMAR.pattern, _PARTS["revision"])
+    | {"description": "revisions that are admitted although newer ones were written last, by the source's reference"},
+    "cluster": {
+        "type": "object",
+        "properties": dict.fromkeys(ClusterChoice._fields, _TEXT),
+        "additionalProperties": False,
+        "description": "which cluster, outside a pod; the namespace's uid everywhere",
+    },
+}
+
+
+def environment_schema(providers: Mapping[str, type]) -> Schema:
+    """Return the schema (draft 2020-12), with the fields of these providers' dataclasses; other sections are open."""
+    section = {"type": "object", "allOf": [_if_type(name) for name in providers]} if providers else {"type": "object"}
+    unless = {"if": {"required": ["provider"]}}
+    own = {name: {**section, **unless, "else": {"$ref": f"#/$defs/provider-{name}"}} for name in providers}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "An environment of bridge",
+        "type": "object",
+        "properties": {key: _PROPERTIES[key] for key in KEYS},
+        "required": list(REQUIRED),
+        "additionalProperties": False,
+        "$defs": {
+            "reference": _reference(GRAMMAR.pattern, PARTS),
+            "providers": _named(PROVIDER.pattern, section)
+            | {"properties": own, "description": "what differs from the stores' own conventions"},
+            **{f"provider-{name}": _section(name, type_) for name, type_ in providers.items()},
+        },
+    }
+
+
+def _if_type(name: str) -> Schema:
+    """Return the rule for a section that says its type itself, because its own name is another."""
+    says = {"properties": {"provider": {"const": name}}, "required": ["provider"]}
+    return {"if": says, "then": {"$ref": f"#/$defs/provider-{name}"}}
+
+
+def _section(name: str, type_: type) -> Schema:
+    hints = typing.get_type_hints(type_)
+    fields = {one.name: _field(hints[one.name]) for one in dataclasses.fields(type_) if one.init}
+    return {
+        "type": "object",
+        "description": " ".join((type_.__doc__ or name).split()),
+        "properties": fields | {"provider": {"type": "string"}},
+        "additionalProperties": False,
+    }
+
+
+def _field(hint: object) -> Schema:
+    """Return what a field's type says; of a collection only that it is one, the provider checks the rest."""
+    kinds: Mapping[object, str] = {str: "string", int: "integer", bool: "boolean", type(None): "null"}
+    found = [kinds.get(one, _collection(one)) for one in typing.get_args(hint) or (hint,)]
+    return {"type": found} if all(found) else {}
+
+
+def _collection(hint: object) -> str:
+    origin = typing.get_origin(hint)
+    if not isinstance(origin, type):
+        return ""
+    return "object" if issubclass(origin, Mapping) else "array" if issubclass(origin, Sequence) else ""
