@@ -40,6 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     _plan(commands)
     _check(commands)
     _status(commands)
+    _init(commands)
     _adopt(commands)
     _demo(commands)
     return parser
@@ -92,6 +93,16 @@ def _check(commands: "_Commands") -> None:
 
 def _status(commands: "_Commands") -> None:
     _command(commands, "status", "show where each variable comes from and what the cluster has", ("text", "json"))
+
+
+def _init(commands: "_Commands") -> None:
+    text = "draft a new environment from a kustomize layout or like another"
+    init = _command(commands, "init", text, ("text", "json"))
+    source = init.add_mutually_exclusive_group()
+    source.add_argument(
+        "--from", dest="layout", metavar="DIR", help="folder of the layout (default: where the environments' folder is)"
+    )
+    source.add_argument("--like", metavar="ENV", help="another environment of the same folder")
 
 
 def _adopt(commands: "_Commands") -> None:

@@ -30,6 +30,12 @@ def build_providers(
     return built
 
 
+def bundled() -> Mapping[str, type[Provider]]:
+    """Return the providers that come with bridge, by type; Refusal where one cannot be loaded."""
+    ours = [point for point in entry_points(GROUP) if point.value.startswith("bridge_providers.")]
+    return {point.name: _load([point]) for point in sorted(ours)}
+
+
 def referenced(environment: Environment) -> tuple[str, ...]:
     """Return the provider names that the environment's references use."""
     return tuple(dict.fromkeys(reference.provider for reference in environment.references))

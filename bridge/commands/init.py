@@ -1,0 +1,86 @@
+"""`bridge init`: draft the files of a new environment, from a kustomize layout or like another environment."""
+
+import argparse
+import json
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bridge.config.environment import config_folder
+from bridge.config.schema import FILE, environment_schema
+from bridge.draft.environment import IGNORED
+from bridge.draft.files import Written, write_all
+from bridge.draft.from_layout import draft_from_layout
+from bridge.draft.like import draft_like
+from bridge.draft.model import Drafted, shown
+from bridge.draft.naming import check_new
+from bridge.errors import ConfigError, Problem
+from bridge.report.data import SCHEMA, problems
+from bridge.report.table import table
+from bridge.report.talk import printable, say
+from bridge.report.write import write_json
+from bridge.sources.plugins import bundled
+
+
+def run(args: argparse.Namespace) -> int:
+    """Draft everything, then write it; what is not understood or still to do is a warning."""
+    folder = config_folder(args.config, os.environ)
+    name = args.environment or os.environ.get("K8_ENV")
+    if not name:
+        raise ConfigError(Problem("", "no environment is named", "name the one that is to be made"))
+    check_new(folder, name)
+    if args.like:
+        drafted = draft_like(name, folder, args.like)
+    else:
+        drafted = draft_from_layout(name, folder, Path(args.layout) if args.layout else folder.resolve().parent)
+    schema = json.dumps(environment_schema(bundled()), indent=2) + "\n"
+    written = write_all(folder, {FILE: schema, **drafted.texts}, IGNORED)
+    data = _data(args, name, drafted, written)
+    if args.output == "json":
+        write_json(data)
+    else:
+        sys.stdout.write("\n".join(map(printable, _text(data).split("\n"))))
+        sys.stdout.flush()
+    say("warning", drafted.remarks)
+    return 0
+
+
+def _data(args: argparse.Namespace, name: str, drafted: Drafted, written: tuple[Written, ...]) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "environment": name,
+        "result": "drafted",
+        "files": [{"path": str(one.path), "state": one.state} for one in written],
+        "keys": [
+            {"kind": one.object.kind, "name": one.object.name, "key": one.key, "from": one.place}
+            for one in drafted.keys
+        ],
+        "others": list(drafted.others),
+        "next": list(_steps(args, name, drafted)),
+        "warnings": problems(drafted.remarks),
+        "errors": [],
+    }
+
+
+def _steps(args: argparse.Namespace, name: str, drafted: Drafted) -> Iterator[str]:
+    """Yield the commands that lead to the first sync, in order."""
+    config = f" --config {shlex.quote(args.config)}" if args.config else ""
+    target = f"sops:{name}.sops.yaml"
+    yield from (f"bridge import {name} {shlex.quote(shown(file))} --to {target}{config}" for file in drafted.imports)
+    yield f"bridge check {name}{config}"
+    yield f"bridge adopt {name}{config}"
+    if drafted.overlay:
+        yield f"kustomize build {shlex.quote(shown(drafted.overlay))} | bridge check {name} --manifests -{config}"
+    yield f"bridge sync {name}{config}"
+
+
+def _text(data: dict[str, Any]) -> str:
+    lines = [f"{one['state']:<9} {one['path']}" for one in data["files"]]
+    rows = [(f"{one['kind']}/{one['name']}", one["key"], one["from"]) for one in data["keys"]]
+    text = "\n".join(lines) + "\n\n" + table([("OBJECT", "KEY", "FROM"), *rows])
+    if data["others"]:
+        text += f"\nnot for bridge: {', '.join(data['others'])}\n"
+    return text + "\nnext, in this order:\n" + "".join(f"  {one}\n" for one in data["next"])

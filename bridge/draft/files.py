@@ -1,0 +1,104 @@
+"""Writes the drafted files: each one exclusively, and all of them or none."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from bridge.config.textfile import read_text
+from bridge.errors import ConfigError, Problem, Refusal
+
+IGNORE: Final = ".gitignore"
+
+
+class Written(NamedTuple):
+    """What became of one file: `created`, `kept` (it was there) or `extended`."""
+
+    path: Path
+    state: str
+
+
+def write_all(folder: Path, texts: Mapping[str, str], ignored: Iterable[str]) -> tuple[Written, ...]:
+    """Create the files that are not there yet, the environment's own file last, and make git ignore what it should.
+
+    The last of `texts` has to be new. Where anything fails, what this call made is removed again (Refusal).
+    """
+    names = list(texts)
+    with _undone() as made:
+        _make_folder(folder, made)
+        kept = [Written(folder / name, _create(folder / name, texts[name], made)) for name in names[:-1]]
+        if _create(folder / names[-1], texts[names[-1]], made) == "kept":
+            raise Refusal(Problem(str(folder / names[-1]), "exists already; nothing was written"))
+        added = _ignore(folder / IGNORE, list(ignored), made)
+    return (Written(folder / names[-1], "created"), *kept, *added)
+
+
+@contextmanager
+def _undone() -> Iterator[list[Path]]:
+    """Collect what is made; remove it in reverse order where the block fails, also when it is interrupted."""
+    made: list[Path] = []
+    problem = None
+    try:
+        yield made
+    except OSError as error:
+        _remove(made)
+        reason = (error.strerror or "unknown reason").lower()
+        problem = Problem(str(error.filename or ""), f"cannot be written: {reason}", "nothing was written")
+    except BaseException:
+        _remove(made)
+        raise
+    if problem:
+        raise Refusal(problem)
+
+
+def _remove(made: list[Path]) -> None:
+    for path in reversed(made):
+        with suppress(OSError):
+            path.rmdir() if path.is_dir() else path.unlink()
+
+
+def _make_folder(folder: Path, made: list[Path]) -> None:
+    for one in reversed([folder, *folder.parents]):
+        if not one.is_dir():
+            one.mkdir()
+            made.append(one)
+
+
+def _create(path: Path, text: str, made: list[Path]) -> str:
+    try:
+        file = path.open("x", encoding="utf-8")
+    except FileExistsError:
+        return "kept"
+    made.append(path)
+    try:
+        with file:
+            file.write(text)
+    except OSError as error:
+        error.filename = str(path)  # a full disk does not name the file
+        raise
+    return "created"
+
+
+def _ignore(path: Path, lines: list[str], made: list[Path]) -> Iterator[Written]:
+    """Add the missing lines to .gitignore; the file as it was is the start of the new one."""
+    try:
+        before = read_text(path, str(path))
+    except FileNotFoundError:
+        _create(path, "".join(f"{line}\n" for line in lines), made)
+        return iter([Written(path, "created")])
+    except ConfigError as error:
+        raise Refusal(*error.problems) from None
+    missing = [line for line in lines if line not in before.splitlines()]
+    if not missing:
+        return iter([Written(path, "kept")])
+    size = path.stat().st_size
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(("" if not before or before.endswith("\n") else "\n") + "".join(f"{one}\n" for one in missing))
+    except OSError as error:
+        error.filename = str(path)
+        with suppress(OSError):
+            os.truncate(path, size)
+        raise
+    return iter([Written(path, "extended")])

@@ -1,0 +1,73 @@
+"""Writes YAML for people: values are quoted by PyYAML, comments are ours."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
+
+import yaml
+
+_WIDE: Final = 2**31  # a line is never folded: a value stays what it is, and greppable
+
+
+class Commented(NamedTuple):
+    """A text or a mapping in one line, and what is said about it."""
+
+    value: object
+    comment: str = ""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as blocks, and indents lists below their key."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002 - theirs
+        super().increase_indent(flow, indentless=False)
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - PyYAML's signature
+        return True
+
+
+def _represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _represent)
+
+
+def dumped(data: object) -> str:
+    """Return data as YAML, mappings in their order."""
+    text = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDE)
+    return str(text).removesuffix("...\n")
+
+
+def inline(value: object) -> str:
+    """Return a value in one line of YAML, quoted where that is needed."""
+    text = yaml.dump(
+        value, Dumper=yaml.SafeDumper, default_flow_style=True, sort_keys=False, allow_unicode=True, width=_WIDE
+    )
+    return str(text).removesuffix("...\n").strip()
+
+
+def aligned(items: Iterable[tuple[str, str]]) -> str:
+    """Return lines with their comments in one column."""
+    lines = list(items)
+    width = max((len(line) for line, comment in lines if comment), default=0)
+    return "".join(f"{line:<{width}}   # {comment}\n" if comment else f"{line}\n" for line, comment in lines)
+
+
+def comments(text: str) -> str:
+    """Return a text as comment lines."""
+    return "".join(f"# {line}".rstrip() + "\n" for line in text.splitlines())
+
+
+def manifest(content: Mapping[str, object], mark: str = "") -> str:
+    """Return an object's manifest; `mark` is a comment above each of its values."""
+    head = {key: value for key, value in content.items() if key not in {"data", "stringData", "binaryData"}}
+    text = dumped(head)
+    for section in ("data", "stringData", "binaryData"):
+        values = content.get(section)
+        if not isinstance(values, Mapping):
+            continue
+        text += f"{section}:\n" if values else f"{section}: {{}}\n"
+        for key, value in values.items():
+            lines = dumped({key: value}).splitlines(keepends=True)
+            text += (f"  # {mark}\n" if mark else "") + "".join(f"  {line}" if line.strip() else line for line in lines)
+    return text

@@ -1,0 +1,402 @@
+"""`bridge init`, from the command line: what is written, what is said, and that no value is in either."""
+
+import base64
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bridge.cli import main
+from bridge.config.environment import load_environment
+from bridge.config.template import load_templates
+from tests.draft import team
+from tests.runs.conftest import Result
+
+ENVIRONMENT = """\
+# yaml-language-server: $schema=./bridge.schema.json
+# The environment staging, drafted by `bridge init` from k8/apps/overlays/staging.
+id: voice-agent-staging   # who this environment is in the cluster, for ever: never change it
+namespace: voice-agent-staging
+
+# The objects that bridge may write, and all their keys; a later file's key counts.
+templates:
+  - ../k8/apps/base/secrets.yml
+  - ../k8/apps/base/configmap.yml
+  - staging.public.yaml   # this environment's public values
+
+# The second layer: what no source gives. It is not in git.
+env_file: ../k8/config/.env.k8s.staging
+
+# What your scripts need, for `bridge check`; secret = required, and masked.
+infrastructure:
+  K8_ENV: required
+  SCW_SECRET_KEY: secret
+  CLUSTER_NAME: required
+  REGISTRY_BASE: required
+
+# The first layer: where the secrets are. The first that has a field wins.
+sources:
+  - sops:staging.sops.yaml   # encrypted, in git
+  # - vault:voice-agent-staging
+  # - scaleway:/voice-agent-staging/app
+"""
+NEW = [
+    ".env.k8s.staging.example",
+    ".gitignore",
+    "bridge.schema.json",
+    "staging.public.yaml",
+    "staging.sops.example.yaml",
+    "staging.yaml",
+]
+
+
+@dataclass
+class Place:
+    """A folder with the team's layout in `k8`, and the program run there."""
+
+    root: Path
+    run: Callable[..., Result]
+
+    @property
+    def config(self) -> Path:
+        return self.root / "config"
+
+    def write(self, name: str, text: str) -> None:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def data(self, name: str) -> dict[str, dict[str, str]]:
+        """Return a written template's values, by object."""
+        documents = yaml.safe_load_all((self.config / name).read_text())
+        return {one["metadata"]["name"]: one.get("data") or one.get("stringData") for one in documents if one}
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Place:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in ("BRIDGE_CONFIG", "K8_ENV", "SOPS_AGE_KEY", "SOPS_AGE_KEY_FILE", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    team.write_layout(tmp_path / "k8")
+
+    def run(*arguments: str) -> Result:
+        capfd.readouterr()
+        status = main(arguments)
+        out, err = capfd.readouterr()
+        written = "".join(path.read_text() for path in (tmp_path / "config").glob("*") if path.is_file())
+        assert "CANARY" not in out + err + written
+        for canary in team.CANARIES:
+            assert base64.b64encode(canary.encode()).decode() not in out + err + written
+        return Result(status, out, err)
+
+    return Place(tmp_path, run)
+
+
+def init(place: Place, *arguments: str, name: str = "staging") -> Result:
+    result = place.run("init", name, "--from", "k8", *arguments)
+    assert result.status == 0, result.err
+    return result
+
+
+def test_the_layout_becomes_an_environment_of_readable_files(place: Place) -> None:
+    result = init(place)
+    assert sorted(path.name for path in place.config.iterdir()) == NEW
+    assert (place.config / "staging.yaml").read_text() == ENVIRONMENT
+    assert place.data("staging.public.yaml") == {
+        "shared-config": {"LIVEKIT_URL": "wss://livekit.staging.example.com", "DOMAIN": "staging.example.com"},
+        "agent-config": {"ENV_MODE": "yes", "LOG_LEVEL": "0755", "NOTES": '# no comment\na: "1"  # and: {[ \' é\n'},
+        "front-config": {"CACHE_ENABLED": "false"},
+    }
+    assert (place.config / ".env.k8s.staging.example").read_text().splitlines()[1:] == [
+        "K8_ENV=", "SCW_SECRET_KEY=", "CLUSTER_NAME=", "REGISTRY_BASE=", "K8S_NAMESPACE=",
+    ]  # fmt: skip
+    assert yaml.safe_load((place.config / "staging.sops.example.yaml").read_text()) == dict.fromkeys(
+        ["LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "CARTESIA_API_KEY", "OPENAI_API_KEY", "DEEPGRAM_API_KEY"], ""
+    )
+    assert result.err == ""
+
+
+def test_it_says_where_each_value_comes_from_and_what_comes_next(place: Place) -> None:
+    lines = init(place).out.splitlines()
+    patch = "k8/apps/overlays/staging/patches/staging-secret-config-patch.yml"
+    rows = [line.split(maxsplit=2) for line in lines]
+    assert ["Secret/agent-secrets", "OPENAI_API_KEY", f"to be imported from {patch}"] in rows
+    assert ["ConfigMap/shared-config", "DOMAIN", f"staging.public.yaml (from {patch})"] in rows
+    assert ["ConfigMap/front-config", "NODE_ENV", "the template's own text or default"] in rows
+    assert "not for bridge: Deployment/agent" in lines
+    assert lines[lines.index("next, in this order:") + 1 :] == [
+        f"  bridge import staging {patch} --to sops:staging.sops.yaml",
+        "  bridge check staging",
+        "  bridge adopt staging",
+        "  kustomize build k8/apps/overlays/staging | bridge check staging --manifests -",
+        "  bridge sync staging",
+    ]
+
+
+def test_afterwards_check_runs_and_lacks_the_source_alone(place: Place) -> None:
+    init(place)
+    assert place.run("check", "staging").lines == ["bridge: error: sops:staging.sops.yaml: no such file"]
+
+
+def test_json_says_the_same(place: Place) -> None:
+    data = init(place, "--output", "json").data
+    assert (data["schema"], data["environment"], data["result"]) == ("bridge/report/v1", "staging", "drafted")
+    assert {Path(one["path"]).name for one in data["files"]} == set(NEW)
+    assert {one["state"] for one in data["files"]} == {"created"}
+    assert len(data["keys"]) == 13
+    assert (data["others"], data["warnings"], data["errors"]) == (["Deployment/agent"], [], [])
+    assert data["next"][-1] == "bridge sync staging"
+
+
+def test_a_patch_file_that_is_deployed_beside_the_build_is_understood(place: Place) -> None:
+    place.write("k8/config/.env.k8s.prod", "K8_ENV=prod\n")
+    result = init(place, "--config", "k8/config", name="prod")
+    assert "bridge import prod k8/config/prod-secret-config-patch.yml --to sops:prod.sops.yaml --config k8/config" in (
+        result.out
+    )
+    environment = load_environment(Path("k8/config"), "prod")
+    assert (environment.id, environment.namespace) == ("voice-agent-prod", "voice-agent-prod")
+    documents = yaml.safe_load_all(Path("k8/config/prod.public.yaml").read_text())
+    assert [one["data"] for one in documents if one and one["metadata"]["name"] == "shared-config"] == [
+        {"LIVEKIT_URL": "wss://livekit.prod.example.com", "DOMAIN": "prod.example.com"}
+    ]
+
+
+def test_the_layout_is_found_around_the_environments_folder(place: Place) -> None:
+    assert place.run("init", "staging", "--config", "k8/config").status == 0
+    assert "  - ../apps/base/secrets.yml\n" in Path("k8/config/staging.yaml").read_text()
+    assert "env_file: .env.k8s.staging\n" in Path("k8/config/staging.yaml").read_text()
+
+
+def test_the_command_in_the_example_makes_the_real_source(
+    place: Place, sops_binary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pyrage  # noqa: PLC0415
+
+    key = pyrage.x25519.Identity.generate()
+    monkeypatch.setenv("SOPS_AGE_KEY", str(key))
+    init(place)
+    example = (place.config / "staging.sops.example.yaml").read_text()
+    (line,) = [line for line in example.splitlines() if "EDITOR" in line]
+    command = line.removeprefix("#").partition("   # ")[0].replace("age1…", str(key.to_public()))
+    environ = os.environ | {"PATH": f"{sops_binary.parent}:{os.environ['PATH']}"}
+    subprocess.run(["sh", "-c", command], cwd=place.config, env=environ, check=True, capture_output=True)
+    assert "ENC[AES256_GCM" in (place.config / "staging.sops.yaml").read_text()
+    assert place.run("check", "staging").status == 0
+
+
+# Nothing is overwritten, and all of it or nothing
+
+
+@pytest.mark.parametrize("suffix", ["yaml", "yml"])
+def test_an_environment_that_exists_is_refused(place: Place, suffix: str) -> None:
+    place.write(f"config/staging.{suffix}", "id: mine\n")
+    result = place.run("init", "staging", "--from", "k8")
+    assert (result.status, result.lines[0]) == (
+        1,
+        f"bridge: error: config/staging.{suffix}: exists already; nothing was written",
+    )
+    assert [path.name for path in place.config.iterdir()] == [f"staging.{suffix}"]
+
+
+def test_other_files_are_kept_and_told(place: Place) -> None:
+    place.write("config/staging.public.yaml", "# mine\n")
+    place.write("config/.gitignore", "*.log\n.env.k8s.*")
+    out = init(place).out.splitlines()
+    assert "kept      config/staging.public.yaml" in out
+    assert "extended  config/.gitignore" in out
+    assert (place.config / "staging.public.yaml").read_text() == "# mine\n"
+    assert (place.config / ".gitignore").read_text().splitlines()[:3] == [
+        "*.log",
+        ".env.k8s.*",
+        "!.env.k8s.*.example",
+    ]
+    (place.config / "staging.yaml").unlink()
+    assert "kept      config/.gitignore" in init(place).out.splitlines()
+
+
+def test_a_failure_leaves_nothing_behind(place: Place) -> None:
+    (place.config / ".gitignore").mkdir(parents=True)
+    result = place.run("init", "staging", "--from", "k8")
+    assert (result.status, result.lines) == (1, ["bridge: error: config/.gitignore: cannot be read: is a directory"])
+    assert [path.name for path in place.config.iterdir()] == [".gitignore"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("nowhere", "--from", "k8"), "k8: has no overlay nowhere (overlays/nowhere, or one folder deeper)"),
+        (("staging", "--from", "k9"), "k9: has no overlay staging (overlays/staging, or one folder deeper)"),
+        (("a.b", "--from", "k8"), "'a.b' cannot be an environment's name"),
+        (("../x", "--from", "k8"), "'../x' cannot be an environment's name"),
+        (("staging", "--like", "prod"), "config: no such folder"),
+    ],
+)
+def test_what_cannot_be_drafted_is_told_and_nothing_is_written(
+    place: Place, arguments: tuple[str, ...], error: str
+) -> None:
+    result = place.run("init", *arguments)
+    assert (result.status, result.lines[0]) == (2, f"bridge: error: {error}")
+    assert not place.config.exists()
+
+
+def test_what_is_wrong_in_the_layout_is_told_without_a_value(place: Place) -> None:
+    place.write("k8/config/.env.k8s.staging", "SCW_SECRET_KEY=CANARY-registry\nCANARY CANARY\n")
+    result = place.run("init", "staging", "--from", "k8")
+    assert (result.status, result.lines[0]) == (2, "bridge: error: k8/config/.env.k8s.staging line 2: cannot be parsed")
+    place.write("k8/apps/overlays/staging/patches/staging-secret-config-patch.yml", "a: [CANARY\n")
+    assert "not valid YAML" in place.run("init", "staging", "--from", "k8").lines[0]
+    assert not place.config.exists()
+
+
+# Like another environment
+
+
+def test_a_second_environment_is_a_copy_with_what_differs_filled_in_or_told(place: Place) -> None:
+    init(place)
+    text = ENVIRONMENT.replace("sources:\n", "sources:\n  - vault:voice/staging@3\n  - vault:voice/shared\n") + (
+        "variables:\n  TLS: {from: 'scaleway:/staging/tls#cert', decode: base64}\n"
+        "providers:\n  vault: {address: 'https://v', auth: {method: token, role: bridge-staging, password: hunter2}}\n"
+        "cluster: {context: kapsule, namespace_uid: 3f6c}\n"
+    )
+    (place.config / "staging.yaml").write_text(text)
+    result = place.run("init", "preprod", "--like", "staging")
+    assert result.status == 0
+    content = yaml.safe_load((place.config / "preprod.yaml").read_text())
+    assert content == {
+        "id": "voice-agent-preprod",
+        "namespace": "voice-agent-preprod",
+        "templates": ["../k8/apps/base/secrets.yml", "../k8/apps/base/configmap.yml", "preprod.public.yaml"],
+        "env_file": "../k8/config/.env.k8s.preprod",
+        "infrastructure": yaml.safe_load(ENVIRONMENT)["infrastructure"],
+        "sources": ["vault:voice/preprod", "vault:voice/shared", "sops:preprod.sops.yaml"],
+        "variables": {"TLS": {"from": "scaleway:/preprod/tls#cert", "decode": "base64"}},
+        "providers": {"vault": {"address": "https://v", "auth": {"method": "token", "role": "bridge-preprod"}}},
+        "cluster": {"context": "kapsule"},
+    }
+    assert [line.removeprefix("bridge: warning: ") for line in result.lines if "warning" in line] == [
+        "k8/apps/overlays/preprod: does not exist yet",
+        "preprod.yaml: namespace: voice-agent-preprod is a guess from voice-agent-staging",
+        "../k8/config/.env.k8s.preprod: does not exist yet",
+        "preprod.public.yaml: has staging's values, each with a mark",
+        "preprod.yaml sources: vault:voice/preprod has to be made",
+        "preprod.yaml sources: vault:voice/shared is staging's as well",
+        "preprod.yaml sources: sops:preprod.sops.yaml has to be made",
+        "preprod.yaml variables.TLS: scaleway:/preprod/tls#cert has to be made",
+        "preprod.yaml providers.vault.auth.password: may be a credential, and was not copied",
+        "preprod.yaml cluster: is staging's, without namespace_uid",
+    ]
+    copy = (place.config / "preprod.public.yaml").read_text()
+    assert place.data("preprod.public.yaml") == place.data("staging.public.yaml")
+    assert copy.count("  # TO DO: still staging's\n") == 6
+    assert "hunter2" not in (place.config / "preprod.yaml").read_text() + result.out + result.err
+
+
+def test_check_runs_on_the_copy_too(place: Place) -> None:
+    init(place)
+    assert place.run("init", "preprod", "--like", "staging").status == 0
+    assert place.run("check", "preprod").lines == ["bridge: error: sops:preprod.sops.yaml: no such file"]
+
+
+def test_the_namespace_is_the_overlays_where_there_is_one(place: Place) -> None:
+    init(place)
+    assert place.run("init", "prod", "--like", "staging").status == 0
+    assert load_environment(place.config, "prod").namespace == "voice-agent-prod"
+
+
+def test_what_may_be_secret_is_not_copied_from_the_others_template(place: Place) -> None:
+    init(place)
+    place.write(
+        "config/staging.public.yaml",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: extra}\nstringData: {A: hunter2-literal, B: 'x${C}'}\n---\n"
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: extra}\ndata: {API_TOKEN: hunter2-literal, D: 'e'}\n",
+    )
+    result = place.run("init", "preprod", "--like", "staging")
+    copy = (place.config / "preprod.public.yaml").read_text()
+    assert "hunter2" not in copy + result.out + result.err
+    secret, config = [one for one in yaml.safe_load_all(copy) if one]
+    assert (secret["stringData"], config["data"]) == ({"A": "${A}", "B": "x${C}"}, {"D": "e"})
+    assert "ConfigMap/extra key API_TOKEN may be a secret, and was not copied" in result.err
+
+
+def test_an_id_is_never_given_twice(place: Place) -> None:
+    init(place)
+    overlay = "k8/apps/overlays/prod/kustomization.yaml"
+    place.write(overlay, "namespace: voice-agent-staging\nresources: [../../base]\n")
+    init(place, name="prod")
+    assert load_environment(place.config, "prod").id == "voice-agent-staging-prod"
+
+
+# Against the real kustomize
+
+
+def built(kubectl: Path, overlay: Path) -> dict[tuple[str, str], dict[str, str]]:
+    """Return what kustomize itself makes: the values of each Secret and ConfigMap, by its final name."""
+    done = subprocess.run([kubectl, "kustomize", overlay], check=True, capture_output=True, text=True)
+    found = {}
+    for one in yaml.safe_load_all(done.stdout):
+        if one["kind"] in ("Secret", "ConfigMap"):
+            found[one["kind"], one["metadata"]["name"]] = (one.get("data") or {}) | (one.get("stringData") or {})
+    return found
+
+
+def drafted(place: Place, name: str) -> dict[tuple[str, str], dict[str, str]]:
+    """Return what the drafted templates say, a ConfigMap's literals in clear."""
+    environment = load_environment(place.config, name)
+    found = {}
+    for one in load_templates(environment, environment.namespace):
+        texts = {
+            key: "".join(part.reveal().decode() if hasattr(part, "reveal") else "?" for part in value.parts)
+            for key, value in one.keys.items()
+        }
+        found[one.id.kind, one.id.name] = texts
+    return found
+
+
+COMPONENT = """\
+apiVersion: kustomize.config.k8s.io/v1alpha1
+kind: Component
+patches:
+  - patch: |-
+      apiVersion: v1
+      kind: ConfigMap
+      metadata: {name: agent-config}
+      data: {LOG_LEVEL: trace, NEW: from-a-component}
+"""
+BUILDS = {
+    "patches": team.OVERLAY,
+    "strategic": team.OVERLAY.partition("patches:")[0]
+    + "patchesStrategicMerge: [patches/staging-secret-config-patch.yml]\n",
+    "prefix and suffix": "namePrefix: eu-\nnameSuffix: -x\n" + team.OVERLAY,
+    "through a middle": team.OVERLAY.replace("../../base", "../middle"),
+    "component": team.OVERLAY.replace("patches:\n", "components: [../../component]\npatches:\n", 1),
+    "extra resource": team.OVERLAY.replace("[../../base]", "[../../base, extra.yml]"),
+}
+
+
+@pytest.mark.parametrize("build", BUILDS)
+def test_the_templates_name_what_kustomize_builds_with_its_public_values(
+    place: Place, kubectl_binary: Path, build: str
+) -> None:
+    place.write("k8/apps/overlays/staging/kustomization.yaml", BUILDS[build])
+    place.write("k8/apps/overlays/middle/kustomization.yaml", "namePrefix: m-\nresources: [../../base]\n")
+    place.write("k8/apps/component/kustomization.yaml", COMPONENT)
+    extra = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: extra}\ndata: {A: b}\n---\n"
+    place.write("k8/apps/overlays/staging/extra.yml", extra)
+    theirs = built(kubectl_binary, Path("k8/apps/overlays/staging"))
+    init(place)
+    ours = drafted(place, "staging")
+    assert ours.keys() == theirs.keys()
+    for (kind, name), values in theirs.items():
+        assert ours[kind, name].keys() == values.keys()
+        if kind == "ConfigMap":
+            literals = {key: value for key, value in values.items() if "${" not in value}
+            assert {key: ours[kind, name][key] for key in literals} == literals
+    assert place.run("check", "staging").lines[-1] == "bridge: error: sops:staging.sops.yaml: no such file"
+    assert json.loads((place.config / "bridge.schema.json").read_text())["title"] == "An environment of bridge"

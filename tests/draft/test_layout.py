@@ -1,0 +1,197 @@
+"""What of an overlay is understood, and what is told instead, always by name."""
+
+from pathlib import Path
+
+import pytest
+
+from bridge.draft.from_layout import draft_from_layout
+from bridge.draft.model import Drafted
+from tests.config.canary import CANARY, refusal
+from tests.draft import team
+
+OVERLAY = Path("k8/apps/overlays/staging")
+KUSTOMIZATION = f"{OVERLAY}/kustomization.yaml"
+PATCH = f"{OVERLAY}/p.yml"
+HEADER = "namespace: voice\nresources: [../../base]\n"
+HEAD = "apiVersion: v1\nkind: {}\nmetadata: {{name: {}}}\n"
+SECRET = HEAD.format("Secret", "agent-secrets")
+NOBODY = HEAD.format("Secret", "nobody")
+CONFIG = HEAD.format("ConfigMap", "agent-config")
+JSON_PATCH = """\
+patches:
+  - target: {kind: Secret, name: agent-.*}
+    patch: |-
+      - {op: add, path: /data/NEW, value: CANARY-5ecre7}
+"""
+INLINE_PATCH = """\
+patches:
+  - patch: |-
+      kind: Secret
+      metadata: {name: agent-secrets}
+      stringData: {OPENAI_API_KEY: CANARY-5ecre7}
+"""
+
+
+@pytest.fixture
+def draft(tmp_path, monkeypatch):
+    """Draft `staging` with an overlay's own fields, and a patch p.yml; no remark may hold the canary."""
+    monkeypatch.chdir(tmp_path)
+    team.write_layout(Path("k8"))
+    (OVERLAY / "patches" / "staging-secret-config-patch.yml").unlink()
+
+    def draft(fields: str = "", patch: str = "", base: str | None = None, head: str = HEADER) -> Drafted:
+        listed = "patches: [{path: p.yml}]\n" if patch else ""
+        Path(KUSTOMIZATION).write_text(head + listed + fields)
+        (OVERLAY / "p.yml").write_text(patch)
+        if base is not None:
+            Path("k8/apps/base/secrets.yml").write_text(base)
+        drafted = draft_from_layout("staging", Path("config"), Path("k8"))
+        assert CANARY not in str(drafted.remarks) + "".join(drafted.texts.values()) + str(drafted.keys)
+        return drafted
+
+    return draft
+
+
+def told(drafted: Drafted) -> list[tuple[str, str]]:
+    """Return the remarks but those of the env file, which the usual layout always has here."""
+    return [(one.where, one.what) for one in drafted.remarks if ".env.k8s" not in one.where]
+
+
+@pytest.mark.parametrize(
+    ("fields", "remark"),
+    [
+        (
+            "components: ['https://u:CANARY-5ecre7@example.com/x?ref=1']",
+            (f"{KUSTOMIZATION} components[0]", "is not on this machine, and was not fetched"),
+        ),
+        (
+            "secretGenerator: [{name: made, literals: [A=CANARY-5ecre7]}]",
+            (
+                f"{KUSTOMIZATION} secretGenerator[0]",
+                "makes Secret/made under a name with a hash, which bridge cannot take over",
+            ),
+        ),
+        (
+            "replacements: [{path: x}]",
+            (f"{KUSTOMIZATION} replacements", "may make or change objects; bridge does not follow it"),
+        ),
+        (
+            JSON_PATCH,
+            (
+                f"{KUSTOMIZATION} patches[0]",
+                "is a JSON patch of Secret/agent-secrets (/data/NEW); bridge does not follow it",
+            ),
+        ),
+        (
+            "patches:\n- target: {labelSelector: app=x}\n  patch: |-\n    data: {A: CANARY-5ecre7}",
+            (f"{KUSTOMIZATION} patches[0]", "selects by label or annotation; bridge does not follow it"),
+        ),
+        (
+            INLINE_PATCH,
+            (f"{KUSTOMIZATION} patches[0]", "has a Secret's values in the kustomization itself"),
+        ),
+    ],
+)
+def test_what_is_not_understood_in_a_kustomization(draft, fields, remark):
+    assert remark in told(draft(fields))
+
+
+@pytest.mark.parametrize(
+    ("patch", "what"),
+    [
+        (f"{NOBODY}stringData: {{A: {CANARY}}}", "patches Secret/nobody, which no resource declares"),
+        (f"{SECRET}stringData: {{NEW: {CANARY}}}", "gives S/a key NEW, which no template names"),
+        (f"{SECRET}$patch: delete", "deletes S/a from the build; bridge would write it all the same"),
+        (f"{SECRET}$patch: replace", "replaces S/a as a whole; its template still names all keys of the base"),
+        (f"{SECRET}type: other", "sets type of S/a to another than its template"),
+        (f"{SECRET}stringData: {{OPENAI_API_KEY: null}}", "removes S/a key OPENAI_API_KEY, which its template names"),
+        (f"{SECRET}stringData: null", "replaces or removes stringData of S/a as a whole; bridge does not follow it"),
+        (f"{CONFIG}data: {{LOG_LEVEL: 5}}", "C/a key LOG_LEVEL is no text"),
+        (f"{CONFIG}data: {{LOG_LEVEL: '${{LEVEL}}'}}", "C/a key LOG_LEVEL holds a placeholder; it was left out"),
+        (f"{CONFIG}data: {{API_TOKEN: {CANARY}}}", "C/a key API_TOKEN is named like a secret; it was left out"),
+        (f"{CONFIG}data: {{A: 'https://u:{CANARY}@x'}}", "C/a key A looks like a secret; it was left out"),
+        (
+            f"{SECRET}stringData: {{OPENAI_API_KEY: {CANARY}}}\n---\n{CONFIG}data: {{A: 'is {CANARY}'}}",
+            "C/a key A holds the value of a secret; it was left out",
+        ),
+        (f"{CONFIG}binaryData: {{A: AAEC}}", "C/a key A is in binaryData; it was left out"),
+    ],
+)
+def test_what_is_not_taken_over_from_a_patch(draft, patch, what):
+    what = what.replace("S/a", "Secret/agent-secrets").replace("C/a", "ConfigMap/agent-config")
+    assert (PATCH, what) in told(draft(patch=patch))
+
+
+def test_base64_in_a_secrets_data_is_compared_in_clear(draft):
+    patch = f"{SECRET}data: {{OPENAI_API_KEY: Q0FOQVJZLTVlY3JlNw==}}\n---\n{CONFIG}data: {{A: {CANARY}}}"
+    assert told(draft(patch=patch)) == [
+        (PATCH, "ConfigMap/agent-config key A holds the value of a secret; it was left out")
+    ]
+
+
+def test_a_new_key_of_a_config_map_is_a_public_value_like_others(draft):
+    drafted = draft(patch=f"{CONFIG}data: {{NEW: here}}")
+    assert told(drafted) == []
+    assert "  NEW: here\n" in drafted.texts["staging.public.yaml"]
+    assert [one.place for one in drafted.keys if one.key == "NEW"] == [f"staging.public.yaml (from {PATCH})"]
+
+
+def test_where_the_build_and_a_file_beside_it_differ_the_builds_value_is_taken(draft):
+    Path("k8/config/staging-secret-config-patch.yml").write_text(f"{CONFIG}data: {{LOG_LEVEL: debug, B: c}}")
+    drafted = draft(patch=f"{CONFIG}data: {{LOG_LEVEL: trace}}")
+    what = f"ConfigMap/agent-config key LOG_LEVEL has another value than {PATCH}, which the build deploys"
+    assert told(drafted) == [("k8/config/staging-secret-config-patch.yml", what)]
+    assert "  LOG_LEVEL: trace\n" in drafted.texts["staging.public.yaml"]
+    assert "  B: c\n" in drafted.texts["staging.public.yaml"]
+
+
+def test_a_literal_in_the_bases_secret_is_told_by_name(draft):
+    drafted = draft(base=f"{SECRET}stringData: {{OPENAI_API_KEY: {CANARY}}}")
+    assert told(drafted) == [("k8/apps/base/secrets.yml", "Secret/agent-secrets key OPENAI_API_KEY holds a literal")]
+    assert drafted.remarks[0].hint == "write ${OPENAI_API_KEY} there, and import the value"
+
+
+def test_objects_beside_others_are_written_out_without_a_secret(draft):
+    secret = f"{SECRET}type: Opaque\nstringData: {{OPENAI_API_KEY: {CANARY}, tls.key: {CANARY}, URL: 'x${{Y}}'}}"
+    drafted = draft(base=f"{secret}\n---\n{team.DEPLOYMENT}")
+    what = "has objects of other kinds, too, so it cannot be a template: "
+    what += "Secret/agent-secrets were written out in staging.objects.yaml"
+    assert told(drafted)[-1] == ("k8/apps/base/secrets.yml", what)
+    text = drafted.texts["staging.objects.yaml"]
+    assert "  OPENAI_API_KEY: ${OPENAI_API_KEY}\n  tls.key: ${tls_key}\n  URL: x${Y}\n" in text
+    assert "secrets.yml" not in drafted.texts["staging.yaml"]
+    assert 'tls_key: ""\nY: ""\n' in drafted.texts["staging.sops.example.yaml"]
+
+
+def test_what_the_env_file_gives_is_told(draft):
+    env = "K8_ENV=prod\nOPENAI_API_KEY=CANARY-5ecre7\nENV_MODE=x\nK8S_NAMESPACE=other\n"
+    Path("k8/config/.env.k8s.staging").write_text(env)
+    drafted = draft()
+    assert [one.what for one in drafted.remarks] == [
+        "K8_ENV names another environment than staging",
+        "K8S_NAMESPACE names another namespace than the overlay, which says voice",
+        "holds what Secrets ask for (OPENAI_API_KEY), and may not fill a Secret's key",
+        "gives ConfigMap/agent-config ENV_MODE; in a pod or on a runner there is no env file",
+    ]
+    assert drafted.imports == (Path("k8/config/.env.k8s.staging"),)
+    assert "infrastructure:\n  K8_ENV: required\n\n" in drafted.texts["staging.yaml"]
+
+
+def test_without_an_env_file_its_example_gives_the_names(draft):
+    Path("k8/config/.env.k8s.staging").rename("k8/config/.env.k8s.prod.example")
+    text = draft().texts["staging.yaml"]
+    assert "env_file: .env.k8s.staging   # TO DO: it does not exist yet\n" in text
+    assert "  SCW_SECRET_KEY: secret\n" in text
+
+
+def test_a_namespace_that_nobody_names_is_left_to_do(draft):
+    Path("k8/config/.env.k8s.staging").write_text("K8_ENV=staging\n")
+    drafted = draft(head="resources: [../../base]\n")
+    assert told(drafted) == [(str(OVERLAY), "names no namespace, and K8S_NAMESPACE does not either")]
+    assert "# namespace: voice-agent-staging   # TO DO" in drafted.texts["staging.yaml"]
+    assert "id: staging " in drafted.texts["staging.yaml"]
+
+
+def test_an_overlay_that_is_among_its_own_resources(draft):
+    Path("k8/apps/base/kustomization.yaml").write_text("resources: [../overlays/staging]")
+    assert refusal(draft) == [("k8/apps/overlays/staging", "is among its own resources")]
