@@ -38,6 +38,10 @@ def run(args: argparse.Namespace) -> int:
         drafted = draft_from_layout(name, folder, Path(args.layout) if args.layout else folder.resolve().parent)
     schema = json.dumps(environment_schema(bundled()), indent=2) + "\n"
     written = write_all(folder, {FILE: schema, **drafted.texts}, IGNORED)
+    if (folder / FILE).read_text(errors="replace") != schema:
+        what = "is not this version's, and was kept"
+        old = Problem(str(folder / FILE), what, "remove it, and the next `bridge init` writes it anew", warning=True)
+        drafted = drafted._replace(remarks=(*drafted.remarks, old))
     data = _data(args, name, drafted, written)
     if args.output == "json":
         write_json(data)

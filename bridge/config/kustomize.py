@@ -38,16 +38,14 @@ class Target(NamedTuple):
     selectors: Mapping[str, str]
 
     def matches(self, kind: str, name: str) -> bool:
-        """Say whether an object's kind and name fit; the other selectors are not looked at (`narrowed` tells)."""
-        return self._fits("kind", kind) and self._fits("name", name)
+        """Say whether a core object's kind and name fit; labels are not looked at (`narrowed` tells)."""
+        given = {"group": "", "version": "v1", "kind": kind, "name": name}
+        return all(re.fullmatch(self.selectors.get(key, ".*"), text) for key, text in given.items())
 
     @property
     def narrowed(self) -> bool:
         """Say whether the patch is for fewer objects than `matches` tells."""
         return bool(self.selectors.keys() & {"labelSelector", "annotationSelector"})
-
-    def _fits(self, selector: str, text: str) -> bool:
-        return selector not in self.selectors or re.fullmatch(self.selectors[selector], text) is not None
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +199,7 @@ def _target(given: object, at: Findings) -> Target | None:
         for key, value in as_mapping(given, at, _SELECTORS).items()
         if (text := as_text(value, at.at(f".{key}")))
     }
-    for key in ("kind", "name"):
+    for key in ("group", "version", "kind", "name"):
         try:
             re.compile(selectors.get(key, ""))
         except re.error:

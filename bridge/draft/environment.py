@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bridge.config.schema import FILE
-from bridge.draft.text import Commented, aligned, dumped, inline
+from bridge.draft.text import Commented, aligned, comments, dumped, inline
 
 IGNORED: Final = (
     ".env.k8s.*",
@@ -42,7 +42,8 @@ class EnvironmentDraft:
             (f"id: {inline(self.id)}", "who this environment is in the cluster, for ever: never change it"),
             (f"namespace: {inline(self.namespace)}", "") if self.namespace else _NO_NAMESPACE,
         ]
-        text = f"# yaml-language-server: $schema=./{FILE}\n# The environment {self.name}, {self.origin}.\n"
+        origin = self.origin if self.origin.isprintable() else ascii(self.origin)
+        text = comments(f"yaml-language-server: $schema=./{FILE}\nThe environment {self.name}, {origin}.")
         text += (
             aligned(head) + "\n# The objects that bridge may write, and all their keys; a later file's key counts.\n"
         )

@@ -89,7 +89,7 @@ def _ignore(path: Path, lines: list[str], made: list[Path]) -> Iterator[Written]
         return iter([Written(path, "created")])
     except ConfigError as error:
         raise Refusal(*error.problems) from None
-    missing = [line for line in lines if line not in before.splitlines()]
+    missing = _missing(lines, before.splitlines())
     if not missing:
         return iter([Written(path, "kept")])
     size = path.stat().st_size
@@ -102,3 +102,12 @@ def _ignore(path: Path, lines: list[str], made: list[Path]) -> Iterator[Written]
             os.truncate(path, size)
         raise
     return iter([Written(path, "extended")])
+
+
+def _missing(lines: list[str], there: list[str]) -> list[str]:
+    """Return the lines to add. Git goes by the last that fits, so an exception has to follow the rule before it."""
+    missing: list[str] = []
+    for previous, line in zip(["", *lines], lines, strict=False):
+        if line not in there or (line.startswith("!") and previous in missing):
+            missing.append(line)
+    return missing

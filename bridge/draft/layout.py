@@ -67,12 +67,18 @@ def _declared(file: Path, layout: Layout) -> Iterator[Declared]:
         metadata = content.get("metadata") if isinstance(content, Mapping) else None
         name = metadata.get("name") if isinstance(metadata, Mapping) else None
         if not isinstance(content, Mapping) or not isinstance(name, str):
-            layout.remark(f"{shown(file)} document {number}", "is no object with a name")
+            is_list = isinstance(content, Mapping) and content.get("kind") == "List"
+            what = "is a List, and bridge does not look into it" if is_list else "is no object with a name"
+            layout.remark(f"{shown(file)} document {number}", what)
             layout.others.setdefault(file.resolve(), []).append("an unknown document")
         elif content.get("apiVersion") == "v1" and content.get("kind") in SECTIONS:
             yield Declared(str(content["kind"]), [name], file, content)
         else:
-            layout.others.setdefault(file.resolve(), []).append(f"{content.get('kind')}/{name}")
+            kind = str(content.get("kind"))
+            layout.others.setdefault(file.resolve(), []).append(f"{kind}/{name}")
+            if "Secret" in kind:
+                what = f"has {kind}/{name}, whose controller makes a Secret that bridge cannot take over"
+                layout.remark(shown(file), what, "keep it out of bridge's templates, or give it up there first")
 
 
 def _remark(kustomization: Kustomization, layout: Layout) -> None:

@@ -139,6 +139,8 @@ class _Like:
         if content.get("providers"):
             left_out: list[str] = []
             more["providers"] = self.renaming.tree(content["providers"], "providers", left_out)
+            what = f"is {self.other.name}'s, with the new name in its texts"
+            self._to_do(f"{self.file} providers", what, "look at it")
             for place in left_out:
                 self._to_do(f"{self.file} {place}", "may be a credential, and was not copied")
         cluster = content.get("cluster")

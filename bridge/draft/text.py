@@ -25,11 +25,20 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
+class _InlineDumper(_Dumper):
+    """Writes everything in one line."""
+
+
 def _represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+    # The other line breaks of Unicode are read back as they were only where they are escaped.
+    plain = all(line.isprintable() for line in text.split("\n"))
+    block = "\n" in text and not isinstance(dumper, _InlineDumper)
+    style = None if plain and "\n" not in text else "|" if plain and block else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 _Dumper.add_representer(str, _represent)
+_InlineDumper.add_representer(str, _represent)
 
 
 def dumped(data: object) -> str:
@@ -41,7 +50,7 @@ def dumped(data: object) -> str:
 def inline(value: object) -> str:
     """Return a value in one line of YAML, quoted where that is needed."""
     text = yaml.dump(
-        value, Dumper=yaml.SafeDumper, default_flow_style=True, sort_keys=False, allow_unicode=True, width=_WIDE
+        value, Dumper=_InlineDumper, default_flow_style=True, sort_keys=False, allow_unicode=True, width=_WIDE
     )
     return str(text).removesuffix("...\n").strip()
 
@@ -50,12 +59,12 @@ def aligned(items: Iterable[tuple[str, str]]) -> str:
     """Return lines with their comments in one column."""
     lines = list(items)
     width = max((len(line) for line, comment in lines if comment), default=0)
-    return "".join(f"{line:<{width}}   # {comment}\n" if comment else f"{line}\n" for line, comment in lines)
+    return "".join(f"{line:<{width}}   {comments(comment)}" if comment else f"{line}\n" for line, comment in lines)
 
 
 def comments(text: str) -> str:
-    """Return a text as comment lines."""
-    return "".join(f"# {line}".rstrip() + "\n" for line in text.splitlines())
+    """Return a text as comment lines; a path within it may have any character, so it is escaped where it must be."""
+    return "".join(f"# {line if line.isprintable() else ascii(line)}\n" for line in text.split("\n"))
 
 
 def manifest(content: Mapping[str, object], mark: str = "") -> str:

@@ -14,8 +14,10 @@ import yaml
 from bridge.cli import main
 from bridge.config.environment import load_environment
 from bridge.config.template import load_templates
+from bridge.testing.apiserver import EmbeddedCluster
 from tests.draft import team
-from tests.runs.conftest import Result
+from tests.runs.conftest import Result, Target
+from tests.servers.client import Client
 
 ENVIRONMENT = """\
 # yaml-language-server: $schema=./bridge.schema.json
@@ -255,6 +257,17 @@ def test_what_is_wrong_in_the_layout_is_told_without_a_value(place: Place) -> No
     assert not place.config.exists()
 
 
+def test_git_ignores_what_is_in_clear_and_sees_the_examples(place: Place) -> None:
+    place.write("k8/config/staging-secret-config-patch.example.yml", "")
+    init(place, "--config", "k8/config")
+    place.write("k8/config/demo.agekey", "")
+    subprocess.run(["git", "init", "-q"], check=True)
+    seen = subprocess.run(
+        ["git", "ls-files", "--others", "--exclude-standard", "k8/config"], check=True, capture_output=True, text=True
+    )
+    assert {Path(name).name for name in seen.stdout.split()} == {*NEW, "staging-secret-config-patch.example.yml"}
+
+
 # Like another environment
 
 
@@ -289,6 +302,7 @@ def test_a_second_environment_is_a_copy_with_what_differs_filled_in_or_told(plac
         "preprod.yaml sources: vault:voice/shared is staging's as well",
         "preprod.yaml sources: sops:preprod.sops.yaml has to be made",
         "preprod.yaml variables.TLS: scaleway:/preprod/tls#cert has to be made",
+        "preprod.yaml providers: is staging's, with the new name in its texts",
         "preprod.yaml providers.vault.auth.password: may be a credential, and was not copied",
         "preprod.yaml cluster: is staging's, without namespace_uid",
     ]
@@ -357,6 +371,35 @@ def drafted(place: Place, name: str) -> dict[tuple[str, str], dict[str, str]]:
         }
         found[one.id.kind, one.id.name] = texts
     return found
+
+
+def test_a_sync_after_moving_in_gives_what_the_build_gave(
+    place: Place, kubectl_binary: Path, sops_binary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No value is lost: the drafted files, and the patch's secrets by way of the real sops, make the same objects."""
+    import pyrage  # noqa: PLC0415
+
+    theirs = built(kubectl_binary, Path("k8/apps/overlays/staging"))
+    assert theirs["ConfigMap", "agent-config"]["METRICS_ENABLED"] == "${METRICS_ENABLED:-true}"
+    theirs["ConfigMap", "agent-config"]["METRICS_ENABLED"] = "true"  # kustomize fills in no placeholder
+    init(place)
+    key = pyrage.x25519.Identity.generate()
+    monkeypatch.setenv("SOPS_AGE_KEY", str(key))
+    names = yaml.safe_load((place.config / "staging.sops.example.yaml").read_text())
+    secrets = {name: text for (kind, _), one in theirs.items() if kind == "Secret" for name, text in one.items()}
+    assert names.keys() == secrets.keys()
+    command = [sops_binary, "-e", "--age", str(key.to_public()), "--input-type", "yaml", "--output-type", "yaml"]
+    command += ["--filename-override", "staging.sops.yaml", "/dev/stdin"]
+    done = subprocess.run(command, input=json.dumps(secrets).encode(), check=True, capture_output=True)
+    (place.config / "staging.sops.yaml").write_bytes(done.stdout)
+    with EmbeddedCluster() as cluster:
+        cluster.write_kubeconfig(place.root / "kubeconfig")
+        monkeypatch.setenv("KUBECONFIG", str(place.root / "kubeconfig"))
+        client = Client(cluster.url, cluster.token)
+        client.request("POST", "/api/v1/namespaces", {"metadata": {"name": "voice-agent-staging"}})
+        assert place.run("sync", "staging").status == 0
+        target = Target("voice-agent-staging", client, cluster.write_kubeconfig)
+        assert {(kind, name): target.data(kind, name) for kind, name in theirs} == theirs
 
 
 COMPONENT = """\

@@ -87,6 +87,14 @@ def test_a_target_is_a_regular_expression_over_the_whole_name(load, name, fits):
     assert not patch.target.narrowed
 
 
+def test_a_target_of_another_group_or_version_is_for_no_secret(load):
+    for selector in ("group: apps", "version: v2", "group: '[^/]+'"):
+        (patch,) = load(f"patches: [{{target: {{{selector}}}, patch: 'a: b'}}]").patches
+        assert not patch.target.matches("Secret", "x")
+    (patch,) = load("patches: [{target: {version: v1, namespace: x}, patch: 'a: b'}]").patches
+    assert patch.target.matches("Secret", "x")
+
+
 def test_a_target_by_label_is_for_fewer_objects_than_its_kind_tells(load):
     (patch,) = load("patches: [{target: {labelSelector: app=x}, patch: 'a: b'}]").patches
     assert patch.target.narrowed

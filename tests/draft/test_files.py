@@ -65,3 +65,9 @@ def test_a_file_where_the_folder_should_be(tmp_path):
     (tmp_path / "a").touch()
     with pytest.raises(Refusal, match="cannot be written"):
         write_all(tmp_path / "a", {"b.yaml": "b"}, [])
+
+
+def test_an_exception_for_git_comes_after_the_rule_that_it_is_for(tmp_path):
+    (tmp_path / ".gitignore").write_text("!a.example\nb\n")
+    write_all(tmp_path, {"x.yaml": "x"}, ["a*", "!a.example", "b"])
+    assert (tmp_path / ".gitignore").read_text() == "!a.example\nb\na*\n!a.example\n"

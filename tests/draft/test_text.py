@@ -1,0 +1,62 @@
+"""Whatever a text holds, it is read back as it was written: by bridge's own reader."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.config.findings import Findings
+from bridge.config.yamlfile import parse_yaml_documents
+from bridge.draft.environment import EnvironmentDraft
+from bridge.draft.text import Commented, manifest
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40) | st.sampled_from(
+    [
+        "",
+        "yes",
+        "0755",
+        "1e3",
+        "null",
+        "~",
+        "a: b",
+        "- a",
+        "# a",
+        "a #b",
+        "'",
+        '"',
+        "{a",
+        "[a",
+        "a\n",
+        "\n a",
+        "a\n\n",
+        "=",
+        "<<",
+    ]
+)
+
+
+def read(text: str) -> object:
+    findings = Findings("text")
+    (document,) = parse_yaml_documents(text, findings)
+    assert not findings
+    return document.content
+
+
+@given(st.dictionaries(TEXTS.filter(bool), TEXTS, min_size=1), st.sampled_from(["", "TO DO"]))
+def test_a_manifests_values(values, mark):
+    content = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": values}
+    assert read(manifest(content, mark)) == content
+
+
+@given(st.lists(TEXTS, max_size=4), TEXTS, TEXTS)
+def test_an_environments_paths_and_what_is_said_about_them(paths, env_file, comment):
+    draft = EnvironmentDraft("staging", comment, "id", "no", env_file=env_file or "x")
+    draft.templates = [Commented(path, comment) for path in paths]
+    draft.sources = [Commented({"provider": "v", "path": path}) for path in paths]
+    draft.more = {"cluster": {"context": env_file}}
+    assert read(draft.text()) == {
+        "id": "id",
+        "namespace": "no",
+        "templates": paths,
+        "env_file": env_file or "x",
+        "sources": [{"provider": "v", "path": path} for path in paths],
+        "cluster": {"context": env_file},
+    }
