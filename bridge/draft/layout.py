@@ -6,7 +6,7 @@ from pathlib import Path
 from bridge.config.kustomize import Kustomization, load_kustomization
 from bridge.config.manifest import SECTIONS
 from bridge.config.yamlfile import load_yaml_documents
-from bridge.draft.model import Declared, Layout, shown
+from bridge.draft.model import Declared, Layout, identify, shown
 from bridge.draft.patched import apply_patch
 from bridge.errors import ConfigError, Problem
 
@@ -64,21 +64,17 @@ def _declared(file: Path, layout: Layout) -> Iterator[Declared]:
         content = document.content
         if content is None:
             continue
-        metadata = content.get("metadata") if isinstance(content, Mapping) else None
-        name = metadata.get("name") if isinstance(metadata, Mapping) else None
-        if not isinstance(content, Mapping) or not isinstance(name, str):
-            is_list = isinstance(content, Mapping) and content.get("kind") == "List"
-            what = "is a List, and bridge does not look into it" if is_list else "is no object with a name"
+        kind, name = identify(content)
+        if isinstance(content, Mapping) and name and kind in SECTIONS and content.get("apiVersion") == "v1":
+            yield Declared(kind, [name], file, content)
+            continue
+        layout.others.setdefault(file.resolve(), []).append(f"{kind or '?'}/{name or '?'}")
+        if not kind or not name:
+            what = "is a List, and bridge does not look into it" if kind == "List" else "is no object with a name"
             layout.remark(f"{shown(file)} document {number}", what)
-            layout.others.setdefault(file.resolve(), []).append("an unknown document")
-        elif content.get("apiVersion") == "v1" and content.get("kind") in SECTIONS:
-            yield Declared(str(content["kind"]), [name], file, content)
-        else:
-            kind = str(content.get("kind"))
-            layout.others.setdefault(file.resolve(), []).append(f"{kind}/{name}")
-            if "Secret" in kind:
-                what = f"has {kind}/{name}, whose controller makes a Secret that bridge cannot take over"
-                layout.remark(shown(file), what, "keep it out of bridge's templates, or give it up there first")
+        elif "Secret" in kind and kind != "Secret":
+            what = f"has {kind}/{name}, whose controller makes a Secret that bridge cannot take over"
+            layout.remark(shown(file), what, "keep it out of bridge's templates, or give it up there first")
 
 
 def _remark(kustomization: Kustomization, layout: Layout) -> None:

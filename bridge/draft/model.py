@@ -105,6 +105,14 @@ def as_value(kind: str, section: str, text: str) -> SecretValue:
     return SecretValue.of(text)
 
 
+def identify(document: object) -> ObjectId:
+    """Return what a manifest or a patch calls its object; a part that is no text is empty."""
+    content = document if isinstance(document, Mapping) else {}
+    metadata = content.get("metadata")
+    kind, name = content.get("kind"), metadata.get("name") if isinstance(metadata, Mapping) else None
+    return ObjectId(kind if isinstance(kind, str) else "", name if isinstance(name, str) else "")
+
+
 def shown(path: Path) -> str:
     """Return a path without the detours that relative resources make."""
     return os.path.normpath(path)

@@ -7,7 +7,7 @@ from bridge.config.kustomize import Patch
 from bridge.config.manifest import SECTIONS
 from bridge.config.names import shown as shown_name
 from bridge.config.yamlfile import load_yaml_documents
-from bridge.draft.model import Declared, Given, Layout, as_value, shown
+from bridge.draft.model import Declared, Given, Layout, as_value, identify, shown
 
 
 def apply_patch(patch: Patch, objects: Iterable[Declared], layout: Layout) -> None:
@@ -21,11 +21,11 @@ def apply_patch(patch: Patch, objects: Iterable[Declared], layout: Layout) -> No
         return
     for document in patch.documents:
         theirs = [one for one in found if _aimed(patch, one)] if patch.target else _named(document, found)
-        if not theirs and not patch.target and document.get("kind") in SECTIONS:
-            layout.remark(place, f"patches {_shown_id(document)}, which no resource declares")
+        if not theirs and not patch.target and identify(document).kind in SECTIONS:
+            layout.remark(place, f"patches {identify(document)}, which no resource declares")
         for one in theirs:
             _merge(document, one, place, layout)
-    has_secret = any(document.get("kind") == "Secret" for document in patch.documents)
+    has_secret = any(identify(document).kind == "Secret" for document in patch.documents)
     if patch.file:
         layout.patch_files[patch.file] = layout.patch_files.get(patch.file, False) or has_secret
     elif has_secret:
@@ -35,11 +35,11 @@ def apply_patch(patch: Patch, objects: Iterable[Declared], layout: Layout) -> No
 def apply_file(file: Path, layout: Layout) -> None:
     """Apply a file of manifests that is deployed beside the build; where both give a value, the build's counts."""
     contents = [one.content for one in load_yaml_documents(file, shown(file)) if isinstance(one.content, Mapping)]
-    layout.patch_files[file] = any(content.get("kind") == "Secret" for content in contents)
+    layout.patch_files[file] = any(identify(content).kind == "Secret" for content in contents)
     for content in contents:
         theirs = _named(content, layout.objects)
         if not theirs:
-            layout.remark(shown(file), f"gives {_shown_id(content)}, which no resource declares")
+            layout.remark(shown(file), f"gives {identify(content)}, which no resource declares")
         for one in theirs:
             before = dict(one.given)
             _merge(content, one, shown(file), layout)
@@ -55,15 +55,8 @@ def _aimed(patch: Patch, one: Declared) -> bool:
 
 
 def _named(document: Mapping[str, object], objects: Iterable[Declared]) -> list[Declared]:
-    metadata = document.get("metadata")
-    name = metadata.get("name") if isinstance(metadata, Mapping) else None
-    return [one for one in objects if document.get("kind") == one.kind and name in one.names]
-
-
-def _shown_id(document: Mapping[str, object]) -> str:
-    metadata = document.get("metadata")
-    name = metadata.get("name") if isinstance(metadata, Mapping) else None
-    return f"{shown_name(str(document.get('kind')))}/{name if isinstance(name, str) else '?'}"
+    kind, name = identify(document)
+    return [one for one in objects if kind == one.kind and name in one.names]
 
 
 def _remark_operations(patch: Patch, place: str, objects: Iterable[Declared], layout: Layout) -> None:

@@ -195,3 +195,25 @@ def test_a_namespace_that_nobody_names_is_left_to_do(draft):
 def test_an_overlay_that_is_among_its_own_resources(draft):
     Path("k8/apps/base/kustomization.yaml").write_text("resources: [../overlays/staging]")
     assert refusal(draft) == [("k8/apps/overlays/staging", "is among its own resources")]
+
+
+@pytest.mark.parametrize(
+    ("base", "remark"),
+    [
+        ("kind: List\nitems: []", ("document 1", "is a List, and bridge does not look into it")),
+        ("kind: [Secret]\nmetadata: {name: [x]}", ("document 1", "is no object with a name")),
+        ("- just text", ("document 1", "is no object with a name")),
+        (
+            "kind: ExternalSecret\nmetadata: {name: x}",
+            ("", "has ExternalSecret/x, whose controller makes a Secret that bridge cannot take over"),
+        ),
+    ],
+)
+def test_a_resource_that_is_nothing_for_bridge(draft, base, remark):
+    where, what = remark
+    assert (f"k8/apps/base/secrets.yml {where}".strip(), what) in told(draft(base=base))
+
+
+@pytest.mark.parametrize("patch", ["kind: [Secret]\nmetadata: {name: x}", "metadata: 5", "a: b", "- 5"])
+def test_a_patch_that_names_no_object_is_nobodys(draft, patch):
+    assert told(draft(patch=patch)) == []
