@@ -43,16 +43,20 @@ _InlineDumper.add_representer(str, _represent)
 
 def dumped(data: object) -> str:
     """Return data as YAML, mappings in their order."""
-    text = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDE)
-    return str(text).removesuffix("...\n")
+    return _dump(data, _Dumper, flow=False)
 
 
 def inline(value: object) -> str:
     """Return a value in one line of YAML, quoted where that is needed."""
-    text = yaml.dump(
-        value, Dumper=_InlineDumper, default_flow_style=True, sort_keys=False, allow_unicode=True, width=_WIDE
+    return _dump(value, _InlineDumper, flow=True).rstrip("\n")
+
+
+def _dump(data: object, dumper: type[_Dumper], *, flow: bool) -> str:
+    text: str = yaml.dump(
+        data, Dumper=dumper, default_flow_style=flow, sort_keys=False, allow_unicode=True, width=_WIDE
     )
-    return str(text).removesuffix("...\n").strip()
+    # PyYAML ends some documents with a line of dots; within a value they are indented, or in quotes.
+    return text.removesuffix("...\n") if text.endswith("\n...\n") else text
 
 
 def aligned(items: Iterable[tuple[str, str]]) -> str:

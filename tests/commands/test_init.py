@@ -223,6 +223,15 @@ def test_other_files_are_kept_and_told(place: Place) -> None:
     assert "kept      config/.gitignore" in init(place).out.splitlines()
 
 
+def test_another_versions_schema_is_kept_and_told(place: Place) -> None:
+    init(place)
+    assert place.run("init", "preprod", "--like", "staging").err.count("this version's") == 0
+    place.write("config/bridge.schema.json", "{}")
+    result = init(place, name="prod")
+    assert "config/bridge.schema.json: is not this version's, and was kept" in result.err
+    assert (place.config / "bridge.schema.json").read_text() == "{}"
+
+
 def test_a_failure_leaves_nothing_behind(place: Place) -> None:
     (place.config / ".gitignore").mkdir(parents=True)
     result = place.run("init", "staging", "--from", "k8")
@@ -275,7 +284,8 @@ def test_a_second_environment_is_a_copy_with_what_differs_filled_in_or_told(plac
     init(place)
     text = ENVIRONMENT.replace("sources:\n", "sources:\n  - vault:voice/staging@3\n  - vault:voice/shared\n") + (
         "variables:\n  TLS: {from: 'scaleway:/staging/tls#cert', decode: base64}\n"
-        "providers:\n  vault: {address: 'https://v', auth: {method: token, role: bridge-staging, password: hunter2}}\n"
+        "providers:\n  vault:\n    address: https://v\n"
+        "    auth: {method: token, role: bridge-staging, password: hunter2, x: sk-hunter2}\n"
         "cluster: {context: kapsule, namespace_uid: 3f6c}\n"
     )
     (place.config / "staging.yaml").write_text(text)
@@ -304,6 +314,7 @@ def test_a_second_environment_is_a_copy_with_what_differs_filled_in_or_told(plac
         "preprod.yaml variables.TLS: scaleway:/preprod/tls#cert has to be made",
         "preprod.yaml providers: is staging's, with the new name in its texts",
         "preprod.yaml providers.vault.auth.password: may be a credential, and was not copied",
+        "preprod.yaml providers.vault.auth.x: may be a credential, and was not copied",
         "preprod.yaml cluster: is staging's, without namespace_uid",
     ]
     copy = (place.config / "preprod.public.yaml").read_text()
@@ -328,13 +339,15 @@ def test_what_may_be_secret_is_not_copied_from_the_others_template(place: Place)
     init(place)
     place.write(
         "config/staging.public.yaml",
-        "apiVersion: v1\nkind: Secret\nmetadata: {name: extra}\nstringData: {A: hunter2-literal, B: 'x${C}'}\n---\n"
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: extra, namespace: voice-agent-staging}\n"
+        "stringData: {A: hunter2-literal, B: 'x${C}'}\n---\n"
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: extra}\ndata: {API_TOKEN: hunter2-literal, D: 'e'}\n",
     )
     result = place.run("init", "preprod", "--like", "staging")
     copy = (place.config / "preprod.public.yaml").read_text()
     assert "hunter2" not in copy + result.out + result.err
     secret, config = [one for one in yaml.safe_load_all(copy) if one]
+    assert secret["metadata"] == {"name": "extra"}
     assert (secret["stringData"], config["data"]) == ({"A": "${A}", "B": "x${C}"}, {"D": "e"})
     assert "ConfigMap/extra key API_TOKEN may be a secret, and was not copied" in result.err
 

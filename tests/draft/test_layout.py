@@ -217,3 +217,33 @@ def test_a_resource_that_is_nothing_for_bridge(draft, base, remark):
 @pytest.mark.parametrize("patch", ["kind: [Secret]\nmetadata: {name: x}", "metadata: 5", "a: b", "- 5"])
 def test_a_patch_that_names_no_object_is_nobodys(draft, patch):
     assert told(draft(patch=patch)) == []
+
+
+def test_a_config_map_that_a_patch_deletes_gives_no_public_value(draft):
+    patch = f"{CONFIG}data: {{LOG_LEVEL: trace}}\n---\n{CONFIG}$patch: delete\n"
+    assert "agent-config" not in draft(patch=patch).texts["staging.public.yaml"]
+
+
+def test_a_secrets_value_is_not_written_out_with_a_config_map(draft):
+    base = f"{SECRET}stringData: {{A: {CANARY}}}\n---\n{CONFIG}data: {{B: {CANARY}, C: d}}\n---\n{team.DEPLOYMENT}"
+    drafted = draft(base=base)
+    what = "ConfigMap/agent-config key B holds the value of a secret; it was left out"
+    assert ("k8/apps/base/secrets.yml", what) in told(drafted)
+    assert "  C: d\n" in drafted.texts["staging.objects.yaml"]
+
+
+def test_what_the_env_file_holds_in_secret_is_public_nowhere(draft):
+    Path("k8/config/.env.k8s.staging").write_text(f"SCW_SECRET_KEY={CANARY}\n")
+    what = "ConfigMap/agent-config key A holds the value of a secret; it was left out"
+    assert (PATCH, what) in told(draft(patch=f"{CONFIG}data: {{A: {CANARY}}}"))
+
+
+def test_a_patch_file_that_the_build_reaches_by_a_detour_is_read_once(draft):
+    Path("k8/config/staging-secret-config-patch.yml").write_text(team.PATCH)
+    drafted = draft("patches: [{path: ../../../config/staging-secret-config-patch.yml}]")
+    assert [path.resolve() for path in drafted.imports] == [Path("k8/config/staging-secret-config-patch.yml").resolve()]
+
+
+def test_the_overlays_namespace_counts_over_its_bases(draft):
+    Path("k8/apps/base/kustomization.yaml").write_text(f"namespace: other\n{team.BASE}")
+    assert "namespace: voice\n" in draft().texts["staging.yaml"]

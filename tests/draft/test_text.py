@@ -12,6 +12,10 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40) | st.samp
     [
         "",
         "yes",
+        "...",
+        "...\n",
+        "a\n...\n",
+        "a\n\n",
         "0755",
         "1e3",
         "null",
