@@ -18,6 +18,15 @@ from bridge.secret import SecretValue
 
 PATCHES: Final = ("secret-config-patch.yml", "secret-config-patch.yaml")
 
+_RENAMED: Final = (
+    "has its objects under other names than the build",
+    "keep the two in step, and give the objects of a patch that is imported these names, too",
+)
+_MIXED: Final = (
+    "has objects of other kinds, too",
+    "keep the two in step, or give the base a file for Secrets and ConfigMaps alone",
+)
+
 
 def draft_from_layout(name: str, folder: Path, root: Path) -> Drafted:
     """Read the layout below `root`, and draft the files of `folder`; ConfigError for what is wrong in the layout."""
@@ -104,13 +113,10 @@ def _templates(
         if public.is_template(file, objects, layout):
             draft.templates.append(Commented(relative(file, folder)))
             continue
-        renamed = theirs[0].id.name != theirs[0].names[0]
-        why = "has its objects under other names than the build" if renamed else "has objects of other kinds, too"
+        why, hint = _RENAMED if theirs[0].id.name != theirs[0].names[0] else _MIXED
         names = ", ".join(str(one.id) for one in theirs)
         what = f"{why}, so it cannot be a template: {names} were written out in {draft.name}.objects.yaml"
-        layout.remark(
-            shown(file), what, "keep the two in step, or give the base a file for Secrets and ConfigMaps alone"
-        )
+        layout.remark(shown(file), what, hint)
         written += [one for one in theirs if not one.deleted]
     if not written:
         return {}

@@ -11,9 +11,14 @@ from bridge.draft.patched import apply_patch
 from bridge.errors import ConfigError, Problem
 
 
+def overlay_folders(root: Path) -> list[Path]:
+    """Return the folders of overlays in a layout."""
+    return sorted({folder for pattern in ("overlays", "*/overlays") for folder in root.glob(pattern)})
+
+
 def find_overlay(root: Path, name: str) -> Path:
     """Return an environment's overlay below a folder; ConfigError where there is none, or there are several."""
-    folders = sorted({folder for pattern in ("overlays", "*/overlays") for folder in root.glob(pattern)})
+    folders = overlay_folders(root)
     found = [folder / name for folder in folders if (folder / name).is_dir()]
     if len(found) == 1:
         return found[0]

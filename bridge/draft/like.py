@@ -12,6 +12,7 @@ from bridge.config.yamlfile import load_yaml_documents
 from bridge.draft.copying import copied
 from bridge.draft.env_file import STEM
 from bridge.draft.environment import EnvironmentDraft, env_example, sops_example
+from bridge.draft.layout import overlay_folders
 from bridge.draft.model import Drafted, KeyOrigin, relative, shown
 from bridge.draft.naming import choose_id, ids_in
 from bridge.draft.renaming import Renaming, written
@@ -66,15 +67,17 @@ class _Like:
         self.remarks.append(Problem(where, what, hint, warning=True))
 
     def _overlay(self) -> Path | None:
-        """Return the overlay beside the other's, found by the templates' place; None where there is none yet."""
-        folders = dict.fromkeys(path.parent.parent / "overlays" for path in self.other.templates)
-        for folder in folders:
-            if (folder / self.other.name).is_dir():
-                if (folder / self.name).is_dir():
-                    return folder / self.name
-                self._to_do(
-                    shown(folder / self.name), "does not exist yet", f"make it like {shown(folder / self.other.name)}"
-                )
+        """Return the overlay beside the other's, found by the layout's files; None where there is none yet."""
+        files = [*self.other.templates, *([self.other.env_file] if isinstance(self.other.env_file, Path) else [])]
+        roots = dict.fromkeys(path.parent.parent for path in files)
+        folders = dict.fromkeys(folder for root in roots for folder in overlay_folders(root))
+        theirs = next((folder / self.other.name for folder in folders if (folder / self.other.name).is_dir()), None)
+        if theirs is None:
+            return None
+        ours = theirs.parent / self.name
+        if ours.is_dir():
+            return ours
+        self._to_do(shown(ours), "does not exist yet", f"make it like {shown(theirs)}")
         return None
 
     def _namespace(self, overlay: Path | None) -> str | None:
