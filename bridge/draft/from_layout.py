@@ -70,6 +70,8 @@ def _draft(name: str, folder: Path, layout: Layout, env: EnvFile) -> Drafted:
 
 def _environment(name: str, folder: Path, layout: Layout, env: EnvFile) -> EnvironmentDraft:
     namespace = choose_namespace(name, layout, env)
+    if not env.path.exists():
+        layout.remark(shown(env.path), "does not exist yet", f"fill in {STEM}{name}.example")
     id_ = choose_id(name, namespace, set(ids_in(folder)))
     return EnvironmentDraft(
         name=name,
@@ -77,7 +79,7 @@ def _environment(name: str, folder: Path, layout: Layout, env: EnvFile) -> Envir
         id=id_,
         namespace=namespace,
         env_file=relative(env.path, folder),
-        env_file_exists=bool(env.values),
+        env_file_exists=env.path.exists(),
         sources=[Commented(f"sops:{name}.sops.yaml", "encrypted, in git")],
         choices=(f"vault:{id_}", f"scaleway:/{id_}/app"),
     )

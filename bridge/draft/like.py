@@ -54,10 +54,10 @@ class _Like:
             sources=[self._source(reference) for reference in self.other.sources],
             more=self._more(),
         )
-        names = {"K8_ENV": None} | dict.fromkeys(self.other.infrastructure)
+        names = ("K8_ENV", *self.other.infrastructure, *_asked(objects, "ConfigMap"))
         self.texts[f"{STEM}{self.name}.example"] = env_example(env_file or f"{STEM}{self.name}", names)
         if any(reference.provider == "sops" for reference in self.other.sources):
-            self.texts[f"{self.name}.sops.example.yaml"] = sops_example(self.name, _secret_names(objects))
+            self.texts[f"{self.name}.sops.example.yaml"] = sops_example(self.name, _asked(objects, "Secret"))
         self.texts[self.file] = draft.text()
         keys = [(one.id, name, self.renaming.text(key.place)) for one in objects for name, key in one.keys.items()]
         origins = tuple(KeyOrigin(*key) for key in keys)
@@ -164,6 +164,6 @@ class _Like:
                 yield name, value
 
 
-def _secret_names(objects: Iterable[TemplateObject]) -> Mapping[str, None]:
-    keys = (key for one in objects if one.id.kind == "Secret" for key in one.keys.values())
+def _asked(objects: Iterable[TemplateObject], kind: str) -> Mapping[str, None]:
+    keys = (key for one in objects if one.id.kind == kind for key in one.keys.values())
     return dict.fromkeys(part.name for key in keys for part in key.parts if isinstance(part, Placeholder))

@@ -61,7 +61,8 @@ def _named(document: Mapping[str, object], objects: Iterable[Declared]) -> list[
 
 def _remark_operations(patch: Patch, place: str, objects: Iterable[Declared], layout: Layout) -> None:
     """Name the fields that a JSON patch changes; its values may be secret, and its order matters."""
-    paths = ", ".join(dict.fromkeys(str(one.get("path", "?")) for one in patch.operations))
+    given = (one.get("path") for one in patch.operations)
+    paths = ", ".join(dict.fromkeys(path if isinstance(path, str) else "?" for path in given))
     for one in objects:
         if _aimed(patch, one):
             what = f"is a JSON patch of {one.id} ({paths}); bridge does not follow it"

@@ -3,6 +3,7 @@
 It would rather hold back a public value, which is then told by name, than put a secret into git.
 """
 
+import base64
 import math
 import re
 from collections import Counter
@@ -38,11 +39,12 @@ def looks_secret(value: SecretValue) -> bool:
 
 
 def holds_secret(value: SecretValue, secrets: Iterable[SecretValue]) -> bool:
-    """Say whether a value is one of the secrets, or has one of them as a part."""
-    content = value.reveal()
+    """Say whether a value is one of the secrets, or has one of them as a part, in clear or in base64."""
+    content = value.reveal().strip()
     for secret in secrets:
-        known = secret.reveal()
-        if known and (known == content or (len(known) >= _PART and known in content)):
+        known = secret.reveal().strip()
+        encoded = base64.b64encode(known).rstrip(b"=")
+        if known and (known == content or (len(known) >= _PART and (known in content or encoded in content))):
             return True
     return False
 

@@ -317,6 +317,9 @@ def test_a_second_environment_is_a_copy_with_what_differs_filled_in_or_told(plac
         "preprod.yaml providers.vault.auth.x: may be a credential, and was not copied",
         "preprod.yaml cluster: is staging's, without namespace_uid",
     ]
+    example = (place.config / ".env.k8s.preprod.example").read_text()
+    assert "\nK8_ENV=\n" in example
+    assert "\nMETRICS_ENABLED=\n" in example
     copy = (place.config / "preprod.public.yaml").read_text()
     assert place.data("preprod.public.yaml") == place.data("staging.public.yaml")
     assert copy.count("  # TO DO: still staging's\n") == 6

@@ -60,7 +60,15 @@ def test_a_value_that_configuration_is_made_of(value):
 
 @pytest.mark.parametrize(
     ("value", "held"),
-    [("secret", True), ("my secret", False), ("a-longer-secret-x", True), ("other", False), ("", False)],
+    [
+        ("secret", True),
+        ("secret\n", True),
+        ("my secret", False),
+        ("a-longer-secret-x", True),
+        ("x:bG9uZ2VyLXNlY3JldA", True),
+        ("other", False),
+        ("", False),
+    ],
 )
 def test_a_short_secret_is_found_as_the_whole_a_longer_one_as_a_part_too(value, held):
     secrets = [SecretValue.of(one) for one in ("secret", "longer-secret", "")]
