@@ -247,6 +247,7 @@ def test_a_failure_leaves_nothing_behind(place: Place) -> None:
         (("a.b", "--from", "k8"), "'a.b' cannot be an environment's name"),
         (("../x", "--from", "k8"), "'../x' cannot be an environment's name"),
         (("staging", "--like", "prod"), "config: no such folder"),
+        ((), "no environment is named"),
     ],
 )
 def test_what_cannot_be_drafted_is_told_and_nothing_is_written(
@@ -255,6 +256,14 @@ def test_what_cannot_be_drafted_is_told_and_nothing_is_written(
     result = place.run("init", *arguments)
     assert (result.status, result.lines[0]) == (2, f"bridge: error: {error}")
     assert not place.config.exists()
+
+
+def test_two_overlays_of_one_name_are_told(place: Place) -> None:
+    place.write("k8/jobs/overlays/staging/kustomization.yaml", "")
+    assert place.run("init", "staging", "--from", "k8").lines == [
+        "bridge: error: k8: has several overlays staging: k8/apps/overlays/staging, k8/jobs/overlays/staging",
+        "bridge: hint: give one layout with --from",
+    ]
 
 
 def test_what_is_wrong_in_the_layout_is_told_without_a_value(place: Place) -> None:
@@ -353,6 +362,47 @@ def test_what_may_be_secret_is_not_copied_from_the_others_template(place: Place)
     assert secret["metadata"] == {"name": "extra"}
     assert (secret["stringData"], config["data"]) == ({"A": "${A}", "B": "x${C}"}, {"D": "e"})
     assert "ConfigMap/extra key API_TOKEN may be a secret, and was not copied" in result.err
+
+
+ODD = """\
+id: other
+namespace: voice
+templates: [base.yml, "own/staging/base.yml", staging.maps.yml]
+env_file: shared.env
+secrets_from: any
+sources: [{provider: vault, path: "a@staging"}, "vault:shared@3"]
+variables: {A: {from: {provider: vault, path: "x#staging"}, literal: true}}
+providers: {vault: {auth: [{method: token}], kv_version: 2}}
+"""
+
+
+def test_what_does_not_hold_the_others_name_is_kept_and_told(place: Place) -> None:
+    config_map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n"
+    for name in ("base.yml", "own/staging/base.yml", "prod.maps.yml", "staging.maps.yml"):
+        place.write(f"config/{name}", config_map)
+    place.write("config/staging.yaml", ODD)
+    result = place.run("init", "prod", "--like", "staging")
+    content = yaml.safe_load((place.config / "prod.yaml").read_text())
+    assert content == {
+        "id": "prod",
+        "templates": ["base.yml", "own/staging/base.yml", "prod.maps.yml"],
+        "env_file": ".env.k8s.prod",
+        "sources": [{"provider": "vault", "path": "a@prod"}, "vault:shared@3"],
+        "secrets_from": "any",
+        "variables": {"A": {"from": {"provider": "vault", "path": "x#prod"}, "literal": True}},
+        "providers": {"vault": {"auth": [{"method": "token"}], "kv_version": 2}},
+    }
+    assert "prod.yaml: namespace is left out, for it cannot be derived" in result.err
+    assert "own/prod/base.yml: does not exist yet; prod.yaml has own/staging/base.yml in its place" in result.err
+    assert not (place.config / "prod.sops.example.yaml").exists()
+
+
+def test_the_processs_environment_stays_the_env_layer(place: Place) -> None:
+    init(place)
+    path = place.config / "staging.yaml"
+    path.write_text(path.read_text().replace("env_file: ../k8/config/.env.k8s.staging", "env_file: environment"))
+    assert place.run("init", "preprod", "--like", "staging").status == 0
+    assert "env_file: environment\n" in (place.config / "preprod.yaml").read_text()
 
 
 def test_an_id_is_never_given_twice(place: Place) -> None:
