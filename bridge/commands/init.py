@@ -5,7 +5,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +37,9 @@ def run(args: argparse.Namespace) -> int:
     else:
         drafted = draft_from_layout(name, folder, Path(args.layout) if args.layout else folder.resolve().parent)
     schema = json.dumps(environment_schema(bundled()), indent=2) + "\n"
-    written = write_all(folder, {FILE: schema, **drafted.texts}, IGNORED)
-    if (folder / FILE).read_text(errors="replace") != schema:
-        what = "is not this version's, and was kept"
-        old = Problem(str(folder / FILE), what, "remove it, and the next `bridge init` writes it anew", warning=True)
-        drafted = drafted._replace(remarks=(*drafted.remarks, old))
+    texts = {FILE: schema, **drafted.texts}
+    written = write_all(folder, texts, IGNORED)
+    drafted = drafted._replace(remarks=(*drafted.remarks, *_kept(written, texts)))
     data = _data(args, name, drafted, written)
     if args.output == "json":
         write_json(data)
@@ -50,6 +48,23 @@ def run(args: argparse.Namespace) -> int:
         sys.stdout.flush()
     say("warning", drafted.remarks)
     return 0
+
+
+def _kept(written: tuple[Written, ...], texts: Mapping[str, str]) -> Iterator[Problem]:
+    """Warn of each file that was there and says another thing than the draft."""
+    for path, state in written:
+        if state == "kept" and path.name in texts and not _says(path, texts[path.name]):
+            is_schema = path.name == FILE
+            what = "is not this version's, and was kept" if is_schema else "was kept, and what was drafted is not in it"
+            hint = "remove it, and the next `bridge init` writes it anew" if is_schema else ""
+            yield Problem(str(path), what, hint, warning=True)
+
+
+def _says(path: Path, text: str) -> bool:
+    try:
+        return path.read_bytes() == text.encode()
+    except OSError:
+        return False
 
 
 def _data(args: argparse.Namespace, name: str, drafted: Drafted, written: tuple[Written, ...]) -> dict[str, Any]:

@@ -88,7 +88,10 @@ def _merge(document: Mapping[str, object], one: Declared, place: str, layout: La
 def _merge_section(section: str, values: object, one: Declared, place: str, layout: Layout) -> None:
     if not isinstance(values, Mapping) or "$patch" in values:
         layout.remark(place, f"replaces or removes {section} of {one.id} as a whole; bridge does not follow it")
+    texts = {key: text for _, key, text in one.texts()}
     for key, value in values.items() if isinstance(values, Mapping) else ():
+        if isinstance(value, str) and "${" in value and value == texts.get(key):
+            continue  # the template's own placeholder once more
         if value is None:
             one.removed[key] = place
             what = f"removes {one.id} key {shown_name(key)}, which its template names"

@@ -210,7 +210,9 @@ def test_an_environment_that_exists_is_refused(place: Place, suffix: str) -> Non
 def test_other_files_are_kept_and_told(place: Place) -> None:
     place.write("config/staging.public.yaml", "# mine\n")
     place.write("config/.gitignore", "*.log\n.env.k8s.*")
-    out = init(place).out.splitlines()
+    result = init(place)
+    out = result.out.splitlines()
+    assert result.lines == ["bridge: warning: config/staging.public.yaml: was kept, and what was drafted is not in it"]
     assert "kept      config/staging.public.yaml" in out
     assert "extended  config/.gitignore" in out
     assert (place.config / "staging.public.yaml").read_text() == "# mine\n"

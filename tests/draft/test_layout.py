@@ -122,6 +122,12 @@ def test_what_is_not_taken_over_from_a_patch(draft, patch, what):
     assert (PATCH, what) in told(draft(patch=patch))
 
 
+def test_a_patch_that_repeats_the_templates_placeholder_gives_no_value(draft):
+    drafted = draft(patch=f"{SECRET}stringData: {{OPENAI_API_KEY: '${{OPENAI_API_KEY}}', CARTESIA_API_KEY: '${{x'}}")
+    assert [one.place for one in drafted.keys if one.key.endswith("I_API_KEY")] == ["nowhere yet"]
+    assert [one.place for one in drafted.keys if one.key.startswith("CARTESIA")] == [f"to be imported from {PATCH}"]
+
+
 def test_base64_in_a_secrets_data_is_compared_in_clear(draft):
     patch = f"{SECRET}data: {{OPENAI_API_KEY: Q0FOQVJZLTVlY3JlNw==}}\n---\n{CONFIG}data: {{A: {CANARY}}}"
     assert told(draft(patch=patch)) == [
