@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Final, NoReturn
 
 from bridge.errors import BridgeError, Problem
-from bridge.parser import build_parser
+from bridge.parser import parse
 from bridge.report.streams import guarded
 
 BUG: Final = 3
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str] | None) -> int:
     try:
-        args = build_parser().parse_args(argv)
+        args = parse(argv)
     except SystemExit as stop:
         return int(stop.code or 0)
     with suppress(ValueError):  # not the main thread: whoever called us there has the signals

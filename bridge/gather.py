@@ -1,19 +1,21 @@
 """The first half of every run, before the cluster is asked: an environment's files and all its sources."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import NamedTuple, TypeVar
 
 from bridge.config.environment import Environment, check_k8_env
 from bridge.config.template import TemplateObject, load_templates
-from bridge.errors import BridgeError, ConfigError, combine
+from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
 from bridge.plan.build import Allowed
 from bridge.provider import Context, Provider
-from bridge.sources.env_layer import EnvLayer, load_env_layer, namespace_of
+from bridge.secret import SecretValue
+from bridge.sources.env_layer import NAMESPACE, EnvLayer, load_env_layer, namespace_of
 from bridge.sources.neighbours import meeting_environments
 from bridge.sources.plugins import build_providers, referenced
 from bridge.sources.read import read_documents
 from bridge.sources.resolve import Resolution, resolve
+from bridge.sources.variables import Variables, read_variables
 
 Result = TypeVar("Result")
 
@@ -87,3 +89,29 @@ def gather(environment: Environment, run: Run, remembered: Callable[[str], froze
     documents = read_documents(files.providers, environment.references, context)
     resolution = resolve(environment, files.namespace, files.templates, documents, files.layer)
     return Wanted(environment, files.namespace, resolution)
+
+
+def gather_variables(environment: Environment, run: Run, names: Iterable[str]) -> Variables:
+    """Give variables their values, without the templates; raises one error that holds everything that is wrong."""
+    errors: list[BridgeError] = []
+    layer = _attempt(lambda: load_env_layer(environment, run.environ), errors)
+    namespace = _namespace(environment, layer, errors) if layer else None
+    providers = build_providers(environment, referenced(environment), errors)
+    if errors:
+        raise combine(errors)
+    assert layer is not None
+    assert namespace is not None
+    context = Context(environment.base, run.environ, run.deadline)
+    found = read_variables(environment, layer, providers, names, context)
+    others = tuple(_of_others(environment.name, namespace, found))
+    if others:
+        raise Refusal(*others)
+    return found
+
+
+def _of_others(environment: str, namespace: str, found: Variables) -> Iterator[Problem]:
+    """Yield the variables that would send a script to another environment or namespace than this one."""
+    for name, what, ours in (("K8_ENV", "environment", environment), (NAMESPACE, "namespace", namespace)):
+        entry = found.entries.get(name)
+        if entry and not entry.value.same_as(SecretValue.of(ours)):
+            yield Problem(entry.origin.place, f"{name} names another {what} than {ours}", "make the two agree")

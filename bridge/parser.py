@@ -1,6 +1,8 @@
 """The command line's words: every command, its arguments and their help."""
 
 import argparse
+import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from bridge import __version__
@@ -25,6 +27,18 @@ exit status:
 """
 
 
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse a command line; what stands behind the first `--` of `exec` is a command of its own, and stays as it is."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    cut = words.index("--") if words[:1] == ["exec"] and "--" in words else len(words)
+    parser = build_parser()
+    args = parser.parse_args(words[:cut])
+    args.child = words[cut + 1 :]
+    if args.command == "exec" and not args.child:
+        parser.error("exec: write the command to run behind --")
+    return args
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     parser = argparse.ArgumentParser(
@@ -42,6 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     _status(commands)
     _init(commands)
     _adopt(commands)
+    _exec(commands)
     _demo(commands)
     return parser
 
@@ -52,7 +67,8 @@ def _command(commands: "_Commands", name: str, text: str, forms: tuple[str, ...]
     command.add_argument(
         "--config", metavar="DIR", help="folder of the environments (default: $BRIDGE_CONFIG or ./config)"
     )
-    command.add_argument("--output", choices=forms, default="text", help="form of the report (default: text)")
+    if forms:
+        command.add_argument("--output", choices=forms, default="text", help="form of the report (default: text)")
     command.add_argument(
         "--timeout",
         type=_seconds,
@@ -111,6 +127,26 @@ def _adopt(commands: "_Commands") -> None:
     adopt.add_argument("--dry-run", action="store_true", help="only show what would change hands")
     adopt.add_argument("--yes", action="store_true", help="do it without asking")
     _lock(adopt)
+
+
+def _exec(commands: "_Commands") -> None:
+    exec_ = _command(commands, "exec", "run a command with the infrastructure variables in its environment", ())
+    exec_.usage = "bridge exec [ENV] [--with NAME]... [--config DIR] [--timeout SECONDS] -- CMD [ARG]..."
+    exec_.add_argument(
+        "--with",
+        dest="names",
+        action="append",
+        type=_variable,
+        default=[],
+        metavar="NAME",
+        help="also this variable, a secret one too; repeatable",
+    )
+
+
+def _variable(text: str) -> str:
+    if not (text.isascii() and text.isidentifier()):
+        raise argparse.ArgumentTypeError("must be a variable's name")
+    return text
 
 
 def _demo(commands: "_Commands") -> None:

@@ -48,7 +48,7 @@ def _errors(
     settings: list[Setting],
 ) -> Iterator[BridgeError]:
     """Find what is missing: stand-ins for the values show it, and for an env file that is wrong."""
-    absent = missing(environment, settings, files.layer)
+    absent = missing(environment, [one.name for one in settings if one.place is None], files.layer)
     if absent:
         yield absent
     if files.templates is None:

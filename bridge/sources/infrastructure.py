@@ -1,12 +1,13 @@
 """Tells of each infrastructure variable that scripts need whether it is set, and where; without a network."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference
 from bridge.errors import ConfigError, Problem
 from bridge.sources.env_layer import EnvLayer
+from bridge.sources.offline import candidates
 
 MASK = "********"
 
@@ -46,13 +47,14 @@ def _setting(
 ) -> Setting:
     if name in environment.variables:
         return Setting(name, str(environment.variables[name].reference), MASK)
-    for reference in environment.sources:
-        if name in (names[reference] or ()):
-            return Setting(name, str(reference), MASK)
+    found = candidates(environment, names, name)
+    unknown = [str(reference) for reference in found if names[reference] is None]
+    if len(unknown) < len(found):
+        return Setting(name, _unless(str(found[-1]), unknown), MASK)
     value = (layer.values or {}).get(name) if layer else None
     if layer and value is not None and not value.is_empty():
-        return Setting(name, layer.shown, MASK if masked else value.reveal().decode(errors="replace"))
-    unknown = [str(reference) for reference in environment.sources if names[reference] is None]
+        shown = MASK if masked else value.reveal().decode(errors="replace")
+        return Setting(name, _unless(layer.shown, unknown), shown)
     if layer is None:
         unknown.append("the env file")
     if unknown:
@@ -60,18 +62,20 @@ def _setting(
     return Setting(name, None, "")
 
 
-def missing(environment: Environment, settings: list[Setting], layer: EnvLayer | None) -> ConfigError | None:
+def _unless(place: str, earlier: Sequence[str]) -> str:
+    """Name the place, and the sources that win over it if they have the variable, which only reading tells."""
+    return f"{place}, unless {' or '.join(earlier)} has it" if earlier else place
+
+
+def missing(environment: Environment, absent: Iterable[str], layer: EnvLayer | None) -> ConfigError | None:
     """Return an error that names every variable that is set nowhere."""
     looked = [str(reference) for reference in environment.sources]
     if layer and layer.shown:
         looked.append(layer.shown + (" (which does not exist)" if layer.values is None else ""))
+    hint = f"looked in {', '.join(looked)}" if looked else "the environment lists no source and no env file"
+    where = environment.shown(environment.file)
     problems = [
-        Problem(
-            environment.shown(environment.file),
-            f"infrastructure.{one.name} is not set",
-            f"looked in {', '.join(looked)}",
-        )
-        for one in settings
-        if one.place is None
+        Problem(where, f"{'infrastructure.' if name in environment.infrastructure else ''}{name} is not set", hint)
+        for name in absent
     ]
     return ConfigError(*problems) if problems else None

@@ -11,7 +11,7 @@ from bridge.provider import Checker, Context, Document, Node, Provider, Revision
 from bridge.secret import SecretValue
 from bridge.sources.contract import failed
 from bridge.sources.env_layer import EnvLayer
-from bridge.sources.fields import located
+from bridge.sources.fields import MANIFEST_KEYS, located
 
 STAND_IN = SecretValue(b"c3RhbmQtaW4=")  # valid base64, for variables that are decoded
 
@@ -28,7 +28,8 @@ def survey(
     for reference in documents(environment):
         provider = providers.get(reference.provider)
         names[reference], found = _ask(provider, reference, context) if provider else (None, [])
-        if provider and names[reference] is None and all(one.warning for one in found):
+        told = names[reference] is not None and not are_manifests(names[reference])
+        if provider and not told and all(one.warning for one in found):
             what = "its fields are not known without reading it"
             found.append(Problem(str(reference), what, "`bridge plan` reads it", warning=True))
         problems += found
@@ -45,6 +46,30 @@ def _ask(provider: Provider, reference: Reference, context: Context) -> tuple[fr
     except Exception as error:  # noqa: BLE001 - a provider's bug must not show what it had in hand
         told = error if isinstance(error, BridgeError) else failed(error)
     return None, [located(reference, one) for one in told.problems]
+
+
+def are_manifests(names: frozenset[str] | None) -> bool:
+    """Say whether a document's names are those of Kubernetes objects: what they give is known by reading only."""
+    return names is not None and names >= MANIFEST_KEYS
+
+
+def candidates(
+    environment: Environment, names: Mapping[Reference, frozenset[str] | None], name: str
+) -> tuple[Reference, ...]:
+    """Return the documents that may give a variable, in their order; manifests give none.
+
+    Up to the first that is known to have it: those after it cannot win.
+    """
+    if name in environment.variables:
+        return (environment.variables[name].reference.document,)
+    found: list[Reference] = []
+    for reference in environment.sources:
+        known = names[reference]
+        if known is None:
+            found.append(reference)
+        elif name in known and not are_manifests(known):
+            return (*found, reference)
+    return tuple(found)
 
 
 def documents(environment: Environment) -> tuple[Reference, ...]:
@@ -80,7 +105,8 @@ def stand_ins(
     """
     asked = {*asked_names(templates), ""}  # the empty name is nobody's: what is not known is not empty
     fields: dict[Reference, dict[str, Node]] = {
-        reference: dict.fromkeys(asked if known is None else known, STAND_IN) for reference, known in names.items()
+        reference: dict.fromkeys(asked if known is None or are_manifests(known) else known, STAND_IN)
+        for reference, known in names.items()
     }
     for variable in environment.variables.values():
         reference = variable.reference

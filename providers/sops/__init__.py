@@ -40,7 +40,7 @@ class Sops:
         return check.problems(path, context.base)
 
     def names(self, path: str, context: Context) -> frozenset[str] | None:
-        """Return the names of a flat file's fields; None for manifests and binary files."""
+        """Return the top-level names of all documents; None for a binary file."""
         from bridge_providers.sops import check  # noqa: PLC0415 # as above
 
         return check.names(path, context.base)

@@ -49,14 +49,12 @@ def _of_leaves(stored: Stored, block: Metadata) -> Iterator[Problem]:
 
 
 def names(path: str, base: Path) -> frozenset[str] | None:
-    """Return the top-level names of a flat file; None for manifests, binary files and those that cannot be read."""
+    """Return the top-level names of all documents; None for binary files and those that cannot be read."""
     store = stores.store_of(path)
     if store == stores.BINARY:
         return None
     try:
         documents = stores.load(files.read(files.locate(path, base)), store).documents
     except ProviderError:
-        return None
-    if any({"kind", "metadata"} <= document.keys() for document in documents):
         return None
     return frozenset(name for document in documents for name in document)

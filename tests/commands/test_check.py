@@ -280,7 +280,7 @@ def test_an_unencrypted_source_hides_nothing_else(desk: Desk) -> None:
     )
     result = desk.run("check", "staging")
     assert result.out.splitlines()[1:] == [
-        "CLUSTER_NAME             demo                          .env.k8s.staging",
+        "CLUSTER_NAME             demo                          .env.k8s.staging, unless sops:plain.yaml has it",
         "BUCKET                   not known without reading it  perhaps sops:plain.yaml",
     ]
     assert errors(result) == [UNENCRYPTED, LACKING]

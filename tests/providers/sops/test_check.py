@@ -68,12 +68,11 @@ def test_a_key_with_a_colon(sops):
         ("a.yaml", "A: x\n---\nB: y\n", {"A", "B"}),
         ("a.json", '{"A": {"B": "x"}}', {"A"}),
         ("a.env", "A=x\n#c\nB=y\n", {"A", "B"}),
-        ("a.yaml", "kind: Secret\nmetadata: {name: a}\nstringData: {A: x}\n", None),
-        ("a.yaml", "A: x\n---\nkind: Secret\nmetadata: {name: a}\n", None),
+        ("a.yaml", "kind: Secret\nmetadata: {name: a}\nstringData: {A: x}\n", {"kind", "metadata", "stringData"}),
         ("a.bin", "A=x\n", None),
     ],
 )
-def test_the_names_of_a_flat_file_s_fields(sops, name, content, names):
+def test_the_names_at_the_top_of_a_file(sops, name, content, names):
     sops.encrypt(name, content)
     sops.environ = {}
     assert Sops().names(name, sops.context()) == names
