@@ -5,12 +5,14 @@ from functools import partial
 from typing import NamedTuple, TypeVar
 
 from bridge.config.environment import Environment, check_k8_env
+from bridge.config.reference import Reference
 from bridge.config.template import TemplateObject, load_templates
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
 from bridge.plan.build import Allowed
-from bridge.provider import Context, Provider
+from bridge.provider import Context, Document, Provider
 from bridge.secret import SecretValue
 from bridge.sources.env_layer import NAMESPACE, EnvLayer, load_env_layer, namespace_of
+from bridge.sources.managed import Managed, managed
 from bridge.sources.neighbours import meeting_environments
 from bridge.sources.plugins import build_providers, referenced
 from bridge.sources.read import read_documents
@@ -76,6 +78,23 @@ def gather(environment: Environment, run: Run, remembered: Callable[[str], froze
 
     `remembered` returns the references that an earlier run has written from into a namespace.
     """
+    inputs = _read_all(environment, run, remembered)
+    return Wanted(environment, inputs.namespace, resolve(environment, *inputs))
+
+
+def gather_secrets(environment: Environment, run: Run) -> Managed:
+    """Read everything as `gather` does, and return what of it has to stay secret."""
+    return managed(environment, *_read_all(environment, run, lambda _: frozenset()))
+
+
+class _Inputs(NamedTuple):
+    namespace: str
+    templates: tuple[TemplateObject, ...]
+    documents: Mapping[Reference, Document]
+    layer: EnvLayer
+
+
+def _read_all(environment: Environment, run: Run, remembered: Callable[[str], frozenset[str]]) -> _Inputs:
     errors: list[BridgeError] = []
     files = read_files(environment, run, errors)
     if errors:
@@ -87,8 +106,7 @@ def gather(environment: Environment, run: Run, remembered: Callable[[str], froze
     known = partial(remembered, files.namespace)
     context = Context(environment.base, run.environ, run.deadline, known)
     documents = read_documents(files.providers, environment.references, context)
-    resolution = resolve(environment, files.namespace, files.templates, documents, files.layer)
-    return Wanted(environment, files.namespace, resolution)
+    return _Inputs(files.namespace, files.templates, documents, files.layer)
 
 
 def gather_variables(environment: Environment, run: Run, names: Iterable[str]) -> Variables:
@@ -103,15 +121,18 @@ def gather_variables(environment: Environment, run: Run, names: Iterable[str]) -
     assert namespace is not None
     context = Context(environment.base, run.environ, run.deadline)
     found = read_variables(environment, layer, providers, names, context)
-    others = tuple(_of_others(environment.name, namespace, found))
+    others = tuple(_of_others(environment.name, namespace, found, run.environ))
     if others:
         raise Refusal(*others)
     return found
 
 
-def _of_others(environment: str, namespace: str, found: Variables) -> Iterator[Problem]:
-    """Yield the variables that would send a script to another environment or namespace than this one."""
+def _of_others(environment: str, namespace: str, found: Variables, environ: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield the variables, also those that a command inherits, that would send it to another environment than this."""
     for name, what, ours in (("K8_ENV", "environment", environment), (NAMESPACE, "namespace", namespace)):
         entry = found.entries.get(name)
         if entry and not entry.value.same_as(SecretValue.of(ours)):
             yield Problem(entry.origin.place, f"{name} names another {what} than {ours}", "make the two agree")
+        elif not entry and environ.get(name, ours) != ours:
+            hint = f"unset {name}, or list it under `infrastructure`"
+            yield Problem("the process's environment", f"{name} names another {what} than {ours}", hint)

@@ -32,8 +32,13 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     words = list(sys.argv[1:] if argv is None else argv)
     cut = words.index("--") if words[:1] == ["exec"] and "--" in words else len(words)
     parser = build_parser()
-    args = parser.parse_args(words[:cut])
+    args, left = parser.parse_known_args(words[:cut])
     args.child = words[cut + 1 :]
+    if args.command == "scan":  # argparse takes positionals in one go, and an option may stand between them
+        args.paths += [word for word in left if not word.startswith("-")]
+        left = [word for word in left if word.startswith("-")]
+    if left:
+        parser.error(f"unrecognized arguments: {' '.join(left)}")
     if args.command == "exec" and not args.child:
         parser.error("exec: write the command to run behind --")
     return args
@@ -57,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     _init(commands)
     _adopt(commands)
     _exec(commands)
+    _scan(commands)
     _demo(commands)
     return parser
 
@@ -147,6 +153,12 @@ def _variable(text: str) -> str:
     if not (text.isascii() and text.isidentifier()):
         raise argparse.ArgumentTypeError("must be a variable's name")
     return text
+
+
+def _scan(commands: "_Commands") -> None:
+    scan = _command(commands, "scan", "look for secret values that lie about in clear", ("text", "json"))
+    scan.add_argument("paths", nargs="*", metavar="PATH", help="a file or a folder with all that is in it")
+    scan.add_argument("--git", action="store_true", help="the whole history of the repository of each PATH, or of this")
 
 
 def _demo(commands: "_Commands") -> None:

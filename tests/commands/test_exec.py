@@ -211,6 +211,17 @@ def test_a_value_that_is_unfit(desk, run, tmp_path, value, what):
     refused(run, tmp_path, f"plain:values.json: {what}", status=1, names=(name,))
 
 
+@pytest.mark.parametrize(("name", "what"), [("K8_ENV", "environment"), ("K8S_NAMESPACE", "namespace")])
+def test_a_command_does_not_inherit_what_leads_to_another_environment(desk, run, name, what):
+    status, out, err = run("staging", "--", "true", **{name: "CANARY-prod"})
+    assert (status, out) == (1, "")
+    assert err.startswith(f"bridge: error: the process's environment: {name} names another {what} than ")
+    assert "CANARY" not in err
+    desk.env_file(K8S_NAMESPACE="voice")
+    desk.environment(infrastructure={name: "required"})
+    assert child(run, "staging", **{name: "CANARY-prod"})[name] in {"staging", "voice"}
+
+
 def test_an_env_file_for_another_environment(desk, run, tmp_path):
     desk.env_file(K8_ENV="prod")
     refused(run, tmp_path, ".env.k8s.staging: K8_ENV names another environment than staging", status=2)

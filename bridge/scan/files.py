@@ -1,0 +1,60 @@
+"""Scans files and folders."""
+
+import io
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from bridge.errors import BridgeError, ConfigError, Problem, Refusal
+from bridge.scan.findings import Scan
+
+
+def check_path(path: Path) -> None:
+    """Raise ConfigError for what is neither a file nor a folder."""
+    if not path.is_file() and not path.is_dir():
+        what = "neither a file nor a folder" if path.exists() else "no such file or folder"
+        raise ConfigError(Problem(str(path), what))
+
+
+def scan_files(path: Path, scan: Scan) -> None:
+    """Search a file, or all files below a folder. What cannot be read is added to the scan's problems.
+
+    Links below the folder are not followed, `.git` is left out (its content is packed), and so is what
+    is no regular file: opening a pipe would wait for ever.
+    """
+    for file in _below(path, scan.problems) if path.is_dir() else [path]:
+        # A link that was named is followed; one that was put there since the folder was listed is not.
+        _scan_file(file, scan, 0 if file is path else os.O_NOFOLLOW)
+
+
+def _below(folder: Path, problems: list[BridgeError]) -> Iterator[Path]:
+    folders = [folder]
+    while folders:
+        current = folders.pop()
+        try:
+            with os.scandir(current) as listed:
+                entries = sorted(listed, key=lambda entry: entry.name)
+        except OSError as error:
+            problems.append(_unreadable(current, error))
+            continue
+        inner = [one for one in entries if one.is_dir(follow_symlinks=False) and one.name != ".git"]
+        folders += [Path(one.path) for one in reversed(inner)]
+        yield from (Path(one.path) for one in entries if one.is_file(follow_symlinks=False))
+
+
+def _scan_file(path: Path, scan: Scan, flags: int) -> None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags)
+        with io.FileIO(descriptor) as file:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                for hit in scan.hits(file):
+                    scan.add(str(path), hit)
+    except FileNotFoundError:
+        return  # removed since it was listed: nothing lies about there
+    except OSError as error:
+        scan.problems.append(_unreadable(path, error))
+
+
+def _unreadable(path: Path, error: OSError) -> Refusal:
+    return Refusal(Problem(str(path), f"cannot be read: {(error.strerror or 'unknown reason').lower()}"))

@@ -1,0 +1,112 @@
+"""Looks for many patterns in a stream at once, in bounded memory."""
+
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Final, NamedTuple, Protocol
+
+from bridge.scan.forms import Form
+
+CHUNK: Final = 1 << 20  # bytes
+PLACES: Final = 10
+"""Lines of one stream that are told for each value: more do not say more."""
+
+WORD: Final = 4  # bytes of the words that the filter compares
+FURTHEST: Final = 16  # words from one that is compared to the next; beyond, copying costs more than comparing
+WORDS: Final = 100_000  # that the filter may hold, some 20 MiB
+FIND: Final = 0.18
+COMPARE: Final = 10.0
+"""Seconds for 1 GiB, measured: `find` of one pattern, and comparing every word. Only their ratio counts."""
+
+
+class Stream(Protocol):
+    """What can be searched."""
+
+    def readinto(self, buffer: memoryview, /) -> int | None:
+        """Fill the buffer's beginning; 0 at the end."""
+        ...
+
+
+class Hit(NamedTuple):
+    """A line that holds a value."""
+
+    line: int
+    form: Form
+
+
+class Search:
+    """A search for fixed patterns; to be used for one stream at a time.
+
+    Most chunks hold nothing, and that is seen cheaply: wherever a long pattern stands, one of its own
+    4-byte words is at a position that is a multiple of `4 * step`. So every step-th word is compared
+    with a set, at the speed of C and in a time that does not depend on how many patterns there are.
+    `find` then looks for those patterns whose words were seen, and always for those that are too short.
+    """
+
+    def __init__(self, patterns: Mapping[bytes, Form]) -> None:
+        self._patterns: Final = patterns
+        self._overlap: Final = max(map(len, patterns), default=1) - 1
+        self._buffer: Final = bytearray(self._overlap + max(CHUNK, self._overlap))
+        self._step, shortest = _plan([len(pattern) for pattern in patterns])
+        self._always: Final = [pattern for pattern in patterns if len(pattern) < shortest]
+        self._by_word: Final[dict[int, list[bytes]]] = {}
+        for pattern in patterns:
+            if len(pattern) >= shortest:
+                for word in _words(pattern, self._step):
+                    self._by_word.setdefault(word, []).append(pattern)
+        self._words: Final = frozenset(self._by_word)
+
+    def hits(self, stream: Stream) -> Iterator[Hit]:
+        """Yield the lines that hold a value, each value once a line and on PLACES lines at most."""
+        told: dict[tuple[str, ...], set[int]] = {}
+        buffer, view = self._buffer, memoryview(self._buffer)
+        kept = lines = 0
+        while count := stream.readinto(view[kept:]):
+            end = kept + count
+            for offset, pattern in sorted(self._places(view, kept, end)):
+                form = self._patterns[pattern]
+                places = told.setdefault(form.names, set())
+                if len(places) < PLACES:
+                    line = lines + buffer.count(b"\n", 0, offset) + 1
+                    if line not in places:
+                        places.add(line)
+                        yield Hit(line, form)
+            kept = min(self._overlap, end)
+            lines += buffer.count(b"\n", 0, end - kept)
+            buffer[:kept] = buffer[end - kept : end]
+
+    def _places(self, view: memoryview, kept: int, end: int) -> Iterator[tuple[int, bytes]]:
+        """Yield the places of patterns in the buffer, without those that lie in the part that was kept."""
+        seen: Iterable[int] = ()
+        if self._words and end >= WORD:
+            seen = self._words.intersection(view[: end // WORD * WORD].cast("I")[:: self._step])
+        candidates = dict.fromkeys(pattern for word in seen for pattern in self._by_word[word])
+        for pattern in (*self._always, *candidates):
+            start = max(0, kept - len(pattern) + 1)
+            for _ in range(PLACES + 1):
+                offset = self._buffer.find(pattern, start, end)
+                if offset < 0:
+                    break
+                yield offset, pattern
+                newline = self._buffer.find(b"\n", offset, end)
+                start = newline if newline >= 0 else end
+
+
+def _plan(lengths: Collection[int]) -> tuple[int, int]:
+    """Return how many words to step, and how long a pattern must be for that: what costs least."""
+    most = max(1, min(FURTHEST, WORDS // (WORD * max(1, len(lengths)))))
+    choices = [(FIND * len(lengths), 1, sys.maxsize)]
+    for step in range(1, most + 1):
+        shortest = (step + 1) * WORD - 1
+        cost = COMPARE / step + FIND * sum(length < shortest for length in lengths)
+        choices.append((cost, step, shortest))
+    _, step, shortest = min(choices)
+    return step, shortest
+
+
+def _words(pattern: bytes, step: int) -> Iterator[int]:
+    """Yield the words of one stretch of a pattern, wherever it may stand: the stretch that looks least common."""
+    varied = [len(set(pattern[index : index + 2 * WORD])) for index in range(min(len(pattern) - WORD + 1, 256))]
+    count = step * WORD
+    start = max(range(len(varied) - count + 1), key=lambda index: min(varied[index : index + count]))
+    for index in range(start, start + count):
+        yield int.from_bytes(pattern[index : index + WORD], sys.byteorder)

@@ -1,0 +1,85 @@
+"""Which patterns stand for a value, and which values are not looked for."""
+
+import base64
+import json
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from bridge.scan.forms import choose
+from bridge.secret import SecretValue
+
+PEM = "-----BEGIN PRIVATE KEY-----\n" + "\n".join(char * 64 for char in "abcde") + "\n-----END PRIVATE KEY-----\n"
+
+
+def choice(*values: bytes | str, public=()):
+    secrets = [
+        (f"name {index}", SecretValue(one if isinstance(one, bytes) else one.encode()))
+        for index, one in enumerate(values)
+    ]
+    return choose(secrets, [SecretValue(one.encode()) for one in public])
+
+
+def is_found(value: bytes | str, content: bytes) -> bool:
+    return any(pattern in content for pattern in choice(value).patterns)
+
+
+@settings(deadline=None)
+@given(st.binary(min_size=8, max_size=60), st.binary(max_size=20), st.binary(max_size=20))
+def test_in_base64_wherever_it_stands(value, before, after):
+    assume(not choice(value).skipped)
+    encoded = base64.b64encode(before + value + after)
+    assert is_found(value, b"x" + encoded)
+    assert is_found(value, base64.urlsafe_b64encode(before + value + after))
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n"), min_size=8, max_size=60))
+def test_in_json(value):
+    assume(not choice(value).skipped)
+    for ascii_only in (True, False):
+        assert is_found(value, json.dumps({"a": f"x{value}"}, ensure_ascii=ascii_only).encode())
+
+
+def test_in_json_as_go_writes_it():
+    assert is_found("a<b>c&d-and-more", rb'{"a":"a\u003cb\u003ec\u0026d-and-more"}')
+
+
+def test_in_yaml_with_single_quotes():
+    assert is_found("it's a 'password'", b"a: 'it''s a ''password'''\n")
+
+
+def test_a_value_of_several_lines_is_found_where_they_are_indented():
+    assert is_found(PEM, b"a: |\n" + b"".join(b"    " + line + b"\n" for line in PEM.encode().splitlines()))
+    assert not is_found(PEM, b"-----BEGIN PRIVATE KEY-----\n" + b"a" * 64)
+
+
+def test_short_lines_do_not_stand_for_a_value():
+    assert is_found("first\nsecond\n", b"first\nsecond")
+    assert not is_found("first\nsecond\n", b"second")
+
+
+def test_a_line_feed_at_its_end_does_not_count():
+    assert is_found("CANARY-with-end\n", b'"CANARY-with-end"')
+
+
+@pytest.mark.parametrize("value", ["1234567", "", "  seven  ", "Password", "changeme", "localhost"])
+def test_what_would_be_found_everywhere_is_not_looked_for(value):
+    found = choice(value, "CANARY-other")
+    assert list(found.skipped) == ["name 0"]
+    assert {form.names for form in found.patterns.values()} == {("name 1",)}
+
+
+def test_what_is_public_too_is_not_looked_for():
+    assert choice("demo-cluster", public=["demo-cluster\n"]).skipped == {"name 0": "has the same value as a public one"}
+
+
+def test_one_value_of_several_names_has_them_all():
+    found = choice("CANARY-one", "CANARY-one\n")
+    assert {form.names for form in found.patterns.values()} == {("name 0", "name 1")}
+
+
+def test_the_patterns_are_not_shown():
+    found = choice("CANARY-one")
+    assert "CANARY" not in repr(found) + str(found) + f"{found}"

@@ -1,0 +1,107 @@
+"""The search finds what is there, wherever it stands, and in bounded memory."""
+
+import io
+import os
+import tracemalloc
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bridge.scan import search
+from bridge.scan.forms import Form
+from bridge.scan.search import PLACES, Search
+
+LONG, MIDDLE, SHORT = b"CANARY-0123456789abcdefghijklmnopqrstuvwxyz-ABCDEFGH", b"CANARY-middle-one", b"CANARY-s"
+ALL = {LONG: Form(("long",), "x"), MIDDLE: Form(("middle",), "x"), SHORT: Form(("short",), "x")}
+
+
+def found(content: bytes, patterns=ALL) -> list[tuple[int, str]]:
+    return sorted((hit.line, hit.form.names[0]) for hit in Search(patterns).hits(io.BytesIO(content)))
+
+
+def naive(content: bytes, patterns=ALL) -> list[tuple[int, str]]:
+    places = set()
+    for pattern, form in patterns.items():
+        start = content.find(pattern)
+        while start >= 0:
+            places.add((content.count(b"\n", 0, start) + 1, form.names[0]))
+            start = content.find(pattern, start + 1)
+    return sorted(places)
+
+
+@pytest.mark.parametrize("pattern", [LONG, MIDDLE, SHORT])
+def test_a_pattern_is_found_at_every_offset_of_a_chunks_edge(pattern, monkeypatch):
+    monkeypatch.setattr(search, "CHUNK", 256)
+    for offset in range(600):
+        content = b"\n" + b"." * offset + pattern + b"\n."
+        assert found(content) == [(2, ALL[pattern].names[0])], offset
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.sampled_from([LONG, MIDDLE, SHORT, LONG[:-1], LONG[1:], b"\n", b"CANARY", b".", b"\0" * 7]), max_size=60
+    )
+)
+def test_it_finds_what_a_plain_search_finds(parts):
+    content = b"".join(parts)
+    hits = found(content)
+    assert len(hits) == len(set(hits))
+    assert set(hits) <= set(naive(content))
+    for form in ALL.values():
+        (name,) = form.names
+        count = sum(one == name for _, one in naive(content))
+        assert sum(one == name for _, one in hits) == min(PLACES, count)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 40), st.integers(8, 120), st.integers(0, 5000), st.randoms(use_true_random=False))
+def test_whatever_the_number_and_the_length_of_the_patterns(number, length, offset, random):
+    patterns = {random.randbytes(length): Form((str(index),), "x") for index in range(number)}
+    wanted = random.choice(list(patterns))
+    content = random.randbytes(offset).replace(b"\n", b".") + wanted
+    assert (patterns[wanted].names[0]) in {name for _, name in found(content, patterns)}
+
+
+def test_a_pattern_longer_than_a_chunk(monkeypatch):
+    monkeypatch.setattr(search, "CHUNK", 64)
+    pattern = os.urandom(1000).replace(b"\n", b".")
+    assert found(b"\n\n" + b"." * 777 + pattern, {pattern: Form(("a",), "x")}) == [(3, "a")]
+
+
+def test_a_stream_that_gives_little_at_a_time():
+    class Slow(io.BytesIO):
+        def readinto(self, buffer):
+            return super().readinto(buffer[:3])
+
+    hits = Search(ALL).hits(Slow(b"a\nb\n" + LONG + b"\n" + SHORT))
+    assert [(hit.line, hit.form.names) for hit in hits] == [(3, ("long",)), (4, ("short",))]
+
+
+def test_a_search_serves_one_stream_after_the_other():
+    both = Search(ALL)
+    for _ in range(2):
+        assert [hit.line for hit in both.hits(io.BytesIO(b"\n" + MIDDLE))] == [2]
+        assert list(both.hits(io.BytesIO(MIDDLE[:-1]))) == []
+        assert list(both.hits(io.BytesIO(MIDDLE[-1:]))) == []
+
+
+def test_nothing_to_look_for_and_nothing_to_look_at():
+    assert found(b"x", {}) == []
+    assert found(b"") == []
+
+
+def test_the_memory_does_not_grow_with_the_stream():
+    class Endless:
+        left = 200
+
+        def readinto(self, buffer):
+            self.left -= 1
+            buffer[: len(SHORT)] = SHORT
+            return len(buffer) if self.left else 0
+
+    tracemalloc.start()
+    assert len(list(Search(ALL).hits(Endless()))) == 1  # there is no line feed, so it is one line
+    assert tracemalloc.get_traced_memory()[1] < 10 * 2**20
+    tracemalloc.stop()
