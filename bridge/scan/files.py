@@ -1,5 +1,6 @@
 """Scans files and folders."""
 
+import errno
 import io
 import os
 import stat
@@ -50,10 +51,10 @@ def _scan_file(path: Path, scan: Scan, flags: int) -> None:
             if stat.S_ISREG(os.fstat(descriptor).st_mode):
                 for hit in scan.hits(file):
                     scan.add(str(path), hit)
-    except FileNotFoundError:
-        return  # removed since it was listed: nothing lies about there
     except OSError as error:
-        scan.problems.append(_unreadable(path, error))
+        # Removed since it was listed, or a link now: nothing lies about there.
+        if error.errno not in (errno.ENOENT, errno.ELOOP):
+            scan.problems.append(_unreadable(path, error))
 
 
 def _unreadable(path: Path, error: OSError) -> Refusal:

@@ -62,7 +62,7 @@ class Search:
         kept = lines = 0
         while count := stream.readinto(view[kept:]):
             end = kept + count
-            for offset, pattern in sorted(self._places(view, kept, end)):
+            for offset, pattern in sorted(self._places(view, end)):
                 form = self._patterns[pattern]
                 places = told.setdefault(form.names, set())
                 if len(places) < PLACES:
@@ -74,14 +74,14 @@ class Search:
             lines += buffer.count(b"\n", 0, end - kept)
             buffer[:kept] = buffer[end - kept : end]
 
-    def _places(self, view: memoryview, kept: int, end: int) -> Iterator[tuple[int, bytes]]:
-        """Yield the places of patterns in the buffer, without those that lie in the part that was kept."""
+    def _places(self, view: memoryview, end: int) -> Iterator[tuple[int, bytes]]:
+        """Yield the places of patterns in the buffer: of each at least one more than are told, if there are."""
         seen: Iterable[int] = ()
         if self._words and end >= WORD:
             seen = self._words.intersection(view[: end // WORD * WORD].cast("I")[:: self._step])
         candidates = dict.fromkeys(pattern for word in seen for pattern in self._by_word[word])
         for pattern in (*self._always, *candidates):
-            start = max(0, kept - len(pattern) + 1)
+            start = 0
             for _ in range(PLACES + 1):
                 offset = self._buffer.find(pattern, start, end)
                 if offset < 0:

@@ -160,8 +160,8 @@ def test_links_pipes_and_git_folders_are_passed_over(desk, folder, tmp_path):
     assert scan(desk, "link") == [f"link:1: {OPENAI} (as it is)"]
 
 
-def test_a_file_that_becomes_a_pipe_or_goes_while_it_is_scanned(desk, folder, monkeypatch):
-    for name in ("a", "b", "c"):
+def test_a_file_that_goes_or_becomes_a_pipe_or_a_link_while_the_folder_is_scanned(desk, folder, monkeypatch):
+    for name in ("a", "b", "c", "d"):
         (folder / name).write_text("CANARY-openai")
     opened = os.open
 
@@ -170,10 +170,17 @@ def test_a_file_that_becomes_a_pipe_or_goes_while_it_is_scanned(desk, folder, mo
             Path("b").unlink()
             Path("c").unlink()
             os.mkfifo("c")
+            Path("d").unlink()
+            Path("d").symlink_to("a")
         return opened(path, *arguments, **more)
 
     monkeypatch.setattr("os.open", open_)
-    assert scan(desk, ".") == [f"a:1: {OPENAI} (as it is)"]
+    result = desk.run("scan", "staging", ".")
+    assert result.out.splitlines() == [
+        f"a:1: {OPENAI} (as it is)",
+        "staging: 6 values looked for in 1 files and objects: 1 places",
+    ]
+    assert "cannot be read" not in result.err
 
 
 def test_what_cannot_be_read_is_told_and_is_no_clean_bill(desk, folder, monkeypatch):

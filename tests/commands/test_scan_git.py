@@ -68,7 +68,8 @@ def test_what_was_removed_long_ago_is_found_with_the_commit_that_brought_it(desk
     repository.commit(a="nothing")
     guilty = repository.commit(a="nothing\nCANARY-openai\n")
     repository.commit(a="clean")
-    repository.commit(b="x")
+    repository.commit(a="nothing\nCANARY-openai\n")
+    repository.commit(a="x")
     assert scan(desk) == [f"commit {guilty} a:2: {OPENAI} (as it is)"]
 
 
