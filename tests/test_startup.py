@@ -49,6 +49,13 @@ def test_check_loads_no_client_of_a_server() -> None:
     assert not {name for name in modules if name.startswith("bridge.cluster")}
 
 
+def test_exec_of_public_variables_loads_neither_a_client_nor_a_key() -> None:
+    modules = loaded("exec", *STAGING, "--", "true")
+    assert "bridge.sources.variables" in modules
+    assert not packages(modules) & {*SLOW, "ssl", "http", "pyrage"}
+    assert not {name for name in modules if name.startswith(("bridge.cluster", "bridge.scan"))}
+
+
 @pytest.mark.parametrize("command", ["plan", "sync"])
 def test_run_with_a_kubeconfig_loads_no_slow_package(command: str, tmp_path: Path) -> None:
     with EmbeddedCluster() as cluster:

@@ -7,6 +7,7 @@ from typing import Final
 
 from tests.bench.installation import ROOT
 from tests.bench.measure import Command, Contest
+from tests.bench.scan import Gigabyte
 from tests.bench.stage import Stage
 from tests.bench.vault import Paths, Twelve
 from tests.bench.writes import Five, Thousand, flat_yaml, values, watch
@@ -69,6 +70,12 @@ def vault_paths(stage: Stage) -> Contest:
     return Contest("read 200 Vault paths of 5 keys, against `vals eval`", paths.ours, paths.theirs, "-")
 
 
+def scan_files(stage: Stage) -> Contest:
+    """Six values in all their forms, and nothing to be found."""
+    gigabyte = Gigabyte(stage)
+    return Contest("scan 1 GiB for 6 values in all forms, against `grep -rF -f`", gigabyte.ours, gigabyte.theirs, "1.5")
+
+
 def version(stage: Stage) -> Contest:
     """What starting costs."""
     return _start(stage, "`bridge --version` over `python -c pass`", "+30 ms", "--version")
@@ -93,6 +100,7 @@ ROWS: Final[Mapping[str, Callable[[Stage], Contest]]] = {
     "read-json": read_json,
     "vault-unchanged": vault_unchanged,
     "vault-paths": vault_paths,
+    "scan": scan_files,
     "version": version,
     "check": check,
 }
