@@ -116,6 +116,6 @@ def _report(args: argparse.Namespace, data: dict[str, Any]) -> None:
         line = f"{one['place']}:{one['line']}: {', '.join(one['names'])} ({one['form']})"
         sys.stdout.write(f"{printable(line)}\n")
     done = f"{data['looked_for']} values looked for in {data['looked_at']} files and objects"
-    found = f"{len(data['found'])} places" if data["found"] else "nothing found"
+    found = f"{len(data['found'])} found" if data["found"] else "nothing found"
     sys.stdout.write(f"{data['environment']}: {done}: {found}\n")
     sys.stdout.flush()

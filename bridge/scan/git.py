@@ -15,6 +15,9 @@ PASSED: Final = ("PATH", "HOME", "XDG_CONFIG_HOME", "GIT_CONFIG_GLOBAL", "GIT_CO
 """The rest of the environment may hold a value, and GIT_DIR would lead to another repository."""
 FIXED: Final = {"LC_ALL": "C", "GIT_NO_REPLACE_OBJECTS": "1", "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0"}
 
+HARMLESS: Final = ("-c", "core.fsmonitor=false", "-c", "protocol.allow=never")
+"""A repository's own configuration may start no program and fetch nothing (GIT_NO_LAZY_FETCH is not in older gits)."""
+
 
 class Repository(NamedTuple):
     """A repository by one of its folders; `store` is the folder that all its worktrees share."""
@@ -93,7 +96,7 @@ def _start(repository: Repository, command: tuple[str, ...], source: IO[bytes] |
 
 
 def _command(folder: Path, *words: str) -> list[str]:
-    return ["git", "--no-pager", "-C", str(folder), *words]
+    return ["git", "--no-pager", *HARMLESS, "-C", str(folder), *words]
 
 
 def _kill(started: list[subprocess.Popen[bytes]]) -> None:

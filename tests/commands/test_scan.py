@@ -61,7 +61,7 @@ def test_every_value_is_found_with_its_place_and_name(desk, folder):
         "patch.yml:4: variable SCW_SECRET_KEY (as it is)",
         "patch.yml:4: Secret/shared-secrets key LIVEKIT_API_KEY (as it is)",
         "deep/er/.hidden:1: Secret/agent-secrets key CARTESIA_API_KEY (base64)",
-        "staging: 6 values looked for in 2 files and objects: 4 places",
+        "staging: 6 values looked for in 2 files and objects: 4 found",
     ]
     assert result.lines[0] == "bridge: error: Secret/agent-secrets key CARTESIA_API_KEY: lies about in clear"
     assert result.lines[-1].startswith("bridge: hint: replace it at its source")
@@ -178,7 +178,7 @@ def test_a_file_that_goes_or_becomes_a_pipe_or_a_link_while_the_folder_is_scanne
     result = desk.run("scan", "staging", ".")
     assert result.out.splitlines() == [
         f"a:1: {OPENAI} (as it is)",
-        "staging: 6 values looked for in 1 files and objects: 1 places",
+        "staging: 6 values looked for in 1 files and objects: 1 found",
     ]
     assert "cannot be read" not in result.err
 
@@ -231,7 +231,7 @@ def test_a_flood_ends_the_scan(desk, folder, monkeypatch):
     for name in ("a", "b"):
         (folder / name).write_text("CANARY-openai\n" * 50)
     result = desk.run("scan", "staging", ".")
-    assert result.out.splitlines()[-1].endswith("15 places")
+    assert result.out.splitlines()[-1].endswith("15 found")
     assert "a:10:" in result.out
     assert "a:11:" not in result.out
     assert result.lines[0].startswith("bridge: warning: more than")

@@ -185,6 +185,23 @@ def test_a_broken_repository_is_no_clean_bill(desk, repository):
     assert "git fsck" in result.err
 
 
+def test_a_repositorys_own_configuration_starts_no_program(desk, repository, tmp_path):
+    repository.commit(a="CANARY-openai")
+    hook = tmp_path / "hook"
+    hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    hook.chmod(0o755)
+    for name in ("core.fsmonitor", "core.pager", "diff.external", "core.sshCommand"):
+        repository.git("config", name, str(hook))
+    repository.git("config", "remote.origin.promisor", "true")
+    repository.git("config", "core.repositoryformatversion", "1")
+    repository.git("config", "extensions.partialClone", "origin")
+    repository.git("config", "remote.origin.url", "ssh://nobody@localhost/x")
+    blob = repository.git("rev-parse", "HEAD:a")
+    (repository.folder / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+    assert desk.run("scan", "staging", "--git").status == 1
+    assert not (tmp_path / "ran").exists()
+
+
 def test_a_replaced_object_does_not_hide_what_is_there(desk, repository):
     guilty = repository.commit(a="CANARY-openai")
     (repository.folder / "a").write_text("clean")
