@@ -130,3 +130,7 @@ class Live(NamedTuple):
     def owners(self, item: Field) -> tuple[Manager, ...]:
         """Return the managers that own a field, in the server's order."""
         return tuple(manager for manager in self.managers if item in manager.fields)
+
+    def applied(self, manager: str) -> str:
+        """Return when a manager's apply last changed the object, by the server's clock; empty where it never did."""
+        return max((one.time for one in self.managers if (one.name, one.operation) == (manager, "Apply")), default="")

@@ -21,6 +21,7 @@ from bridge.objects import Live, ObjectId
 from bridge.parallel import each
 from bridge.plan.baseline import Now
 from bridge.plan.build import Target, build, remember
+from bridge.plan.clock import FORMAT
 from bridge.plan.effect import after_dry_run
 from bridge.plan.memory import Memory, rebuilt
 from bridge.plan.model import Change, Plan
@@ -215,22 +216,22 @@ def apply(plan: Plan, cluster: Cluster, run: Run, outcome: Outcome) -> None:
     that a run which dies in between is repaired by the next one.
     """
     pending = {change.id: change for change in plan.changes if change.writes}
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    now = datetime.now(UTC).strftime(FORMAT)
     try:
         if pending:
             cluster.store.write(plan.memory.union(remember(plan, {}, now)))
-        uids = _write_all(cluster, pending, run, outcome)
+        written = _write_all(cluster, pending, run, outcome)
         cluster.lease.check()
-        cluster.store.write(remember(plan, uids, now))
+        cluster.store.write(remember(plan, written, now))
     except BridgeError as error:
         outcome.error = Stopped(*error.problems) if outcome.written or outcome.begun else error
 
 
 def _write_all(
     cluster: Cluster, pending: Mapping[ObjectId, Change], run: Run, outcome: Outcome
-) -> Mapping[ObjectId, str]:
+) -> Mapping[ObjectId, Live]:
     """Write each change while the Lease is ours; raises what the first failed write was stopped by."""
-    uids: dict[ObjectId, str] = {}
+    written: dict[ObjectId, Live] = {}
     failures: list[BridgeError] = []
 
     def write(id_: ObjectId) -> None:
@@ -248,10 +249,10 @@ def _write_all(
         outcome.written.append(id_)
         outcome.begun.discard(id_)
         if live:
-            uids[id_] = live.uid
+            written[id_] = live
 
     answers = _on_each(write, list(pending), run)
     failures += dict.fromkeys(one for one in answers.values() if isinstance(one, BridgeError))
     if failures:
         raise combine(failures)
-    return uids
+    return written

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from bridge.errors import Problem
 from bridge.objects import NOTHING, Desired, Field, Live, Manager, ObjectId
 from bridge.plan.baseline import Now, falling_back, shrinking, stepping_back
+from bridge.plan.clock import Clock
 from bridge.plan.diff import diff, is_fixed, obstacles, overwritten_by_apply
 from bridge.plan.limits import over_limits
 from bridge.plan.memory import KeyMemory, Memory, ObjectMemory
@@ -153,32 +154,40 @@ def _abandoned(change: Change, memory: ObjectMemory | None, manager: str) -> Ite
             yield Problem(f"{change.id} key {key}", what, "remove it yourself if nobody needs it")
 
 
-def remember(plan: Plan, uids: Mapping[ObjectId, str], now: str) -> Memory:
-    """Return the memory as it is once the whole plan is carried out; `now` is RFC 3339."""
+def remember(plan: Plan, written: Mapping[ObjectId, Live], now: str) -> Memory:
+    """Return the memory as it is once the whole plan is carried out.
+
+    `written` are the objects as the server answered each write; it has the time of a change. `now`
+    (RFC 3339) stands in where there is no answer yet.
+    """
+    clock = Clock(plan.manager, now)
+    memory = clock.settled(plan.memory, {change.id: change.live for change in plan.changes})
     objects = {
-        change.id: plan.memory.objects[change.id]._replace(left=True)
+        change.id: memory.objects[change.id]._replace(left=True)
         if change.desired is None
-        else _remember(change, plan.memory.objects.get(change.id), uids.get(change.id), now)
+        else _remember(change, memory.objects.get(change.id), written.get(change.id), clock)
         for change in plan.changes
         if change.action is not Action.DELETE
     }
     return Memory(objects, plan.sources)
 
 
-def _remember(change: Change, memory: ObjectMemory | None, uid: str | None, now: str) -> ObjectMemory:
+def _remember(change: Change, memory: ObjectMemory | None, written: Live | None, clock: Clock) -> ObjectMemory:
     assert change.desired is not None
-    written = {
-        one.field.name
-        for one in change.fields
-        if one.field.section == "data" and one.what not in (What.KEEP, What.RECLAIM)
-    }
-    before = memory.keys if memory else {}
+    data = [one for one in change.fields if one.field.section == "data"]
+    changed = {one.field.name for one in data if one.what not in (What.KEEP, What.RECLAIM)}
+    known = memory.keys if memory else {}
+    first = change.action is Action.CREATE and not change.restored
+    removed = any(one.what is What.REMOVE for one in data)
+    live, now = written or change.live, clock.written(written)
     return ObjectMemory(
-        uid=uid or (change.live.uid if change.live else None),
+        uid=live.uid if live else None,
         keys={
-            key: KeyMemory(entry.origin, before[key].changed if key in before and key not in written else now)
+            key: KeyMemory(entry.origin, known[key].changed if key in known and key not in changed else now)
             for key, entry in change.desired.keys.items()
         },
         labels=tuple(sorted(change.desired.labels)),
         annotations=tuple(sorted(change.desired.annotations)),
+        created=now if first else memory.created if memory else "",
+        removed=now if removed else memory.removed if memory else "",
     )

@@ -35,7 +35,9 @@ class ObjectMemory(NamedTuple):
     """An object as bridge wrote it last.
 
     `uid` is None until its creation is known to have happened. `left` marks one that left the
-    templates and stayed in the cluster.
+    templates and stayed in the cluster. `created` is when bridge made the object for the first time,
+    `removed` when a key last left it; each is empty where that never happened, or is not known. `begun`
+    is the time of a write that is not known to have happened; what carries this time may have changed later.
     """
 
     uid: str | None
@@ -43,6 +45,14 @@ class ObjectMemory(NamedTuple):
     labels: tuple[str, ...] = ()
     annotations: tuple[str, ...] = ()
     left: bool = False
+    created: str = ""
+    removed: str = ""
+    begun: str = ""
+
+    @property
+    def times(self) -> frozenset[str]:
+        """Return when something of it changed."""
+        return frozenset({self.removed, *(known.changed for known in self.keys.values())}) - {""}
 
     def wrote(self, item: Field) -> bool:
         """Say whether it is known that bridge has written this field."""
@@ -60,17 +70,34 @@ class Memory(NamedTuple):
 
     def union(self, newer: "Memory") -> "Memory":
         """Return what may be true while the newer state is being written: everything of both."""
+        begun = newer.newest if newer.newest > self.newest else ""
         objects = dict(self.objects)
         for id_, theirs in newer.objects.items():
-            objects[id_] = _merged(objects.get(id_, ObjectMemory(None, {})), theirs)
+            objects[id_] = _merged(objects.get(id_, ObjectMemory(None, {})), theirs, begun)
         return Memory(objects, {**self.sources, **newer.sources})
 
+    @property
+    def begun(self) -> tuple[ObjectId, ...]:
+        """Return the objects of which it is not known whether they were written, or when."""
+        return tuple(id_ for id_, one in self.objects.items() if one.begun)
 
-def _merged(older: ObjectMemory, newer: ObjectMemory) -> ObjectMemory:
-    """Merge two states of an object. Only what the older one has is known to be written."""
-    pending = {key: known._replace(pending=True) for key, known in newer.keys.items()}
-    labels, annotations = older.labels, older.annotations
-    return ObjectMemory(newer.uid, {**pending, **older.keys}, labels, annotations, newer.left)
+    @property
+    def newest(self) -> str:
+        """Return the last time of a change; empty where there is none."""
+        return max((time for one in self.objects.values() for time in one.times), default="")
+
+
+def _merged(older: ObjectMemory, newer: ObjectMemory, begun: str) -> ObjectMemory:
+    """Merge two states of an object. Only what the older one has is known to be written, but any may have changed."""
+    keys = {key: known._replace(pending=True) for key, known in newer.keys.items()}
+    for key, known in older.keys.items():
+        keys[key] = known._replace(changed=newer.keys[key].changed) if key in newer.keys else known
+    return newer._replace(
+        keys=keys,
+        labels=older.labels,
+        annotations=older.annotations,
+        begun=begun if begun in newer.times else "",
+    )
 
 
 def rebuilt(live: Iterable[Live], manager: str, reason: str) -> Memory:
@@ -81,7 +108,7 @@ def rebuilt(live: Iterable[Live], manager: str, reason: str) -> Memory:
         fields = {item for entry in ours for item in entry.fields}
         if not fields:
             continue
-        changed = max(entry.time for entry in ours)
+        changed = one.applied(manager)
         names = {section: sorted(item.name for item in fields if item.section == section) for section in _SECTIONS}
         objects[one.id] = ObjectMemory(
             uid=one.uid,
@@ -93,6 +120,7 @@ def rebuilt(live: Iterable[Live], manager: str, reason: str) -> Memory:
 
 
 _SECTIONS: Final = ("data", "labels", "annotations")
+_TIMES: Final = ("created", "removed", "begun")
 
 
 def encode(memory: Memory) -> str:
@@ -108,6 +136,7 @@ def encode(memory: Memory) -> str:
             **({"labels": list(one.labels)} if one.labels else {}),
             **({"annotations": list(one.annotations)} if one.annotations else {}),
             **({"left": True} if one.left else {}),
+            **{name: getattr(one, name) for name in _TIMES if getattr(one, name)},
         }
         for id_, one in sorted(memory.objects.items())
     }
@@ -190,6 +219,7 @@ def _decode_object(one: dict[str, Any], origins: list[Origin | None]) -> ObjectM
         labels=tuple(map(_text, one.get("labels", ()))),
         annotations=tuple(map(_text, one.get("annotations", ()))),
         left=bool(one.get("left", False)),
+        **{name: _text(one.get(name, "")) for name in _TIMES},
     )
 
 

@@ -25,7 +25,8 @@ COMPOSED = st.builds(Origin, st.just(Layer.TEMPLATE), st.just(""), st.just(False
 ORIGINS = st.none() | SOURCE | LOWER | COMPOSED
 KEYS = st.dictionaries(NAMES, st.builds(KeyMemory, ORIGINS, NAMES, st.booleans()), max_size=5)
 LABELS = st.lists(NAMES, unique=True, max_size=3).map(lambda names: tuple(sorted(names)))
-OBJECTS = st.builds(ObjectMemory, st.none() | NAMES, KEYS, LABELS, LABELS, st.booleans())
+TIMES = st.just("") | NAMES
+OBJECTS = st.builds(ObjectMemory, st.none() | NAMES, KEYS, LABELS, LABELS, st.booleans(), TIMES, TIMES, TIMES)
 IDS = st.builds(ObjectId, st.sampled_from(["Secret", "ConfigMap"]), NAMES)
 MEMORIES = st.builds(
     Memory,
@@ -81,9 +82,13 @@ def test_the_union_holds_what_may_be_true_while_the_newer_one_is_written() -> No
     new = Memory({a: ObjectMemory(None, {"X": new_key, "Z": new_key}), c: ObjectMemory(None, {"X": new_key})})
     union = old.union(new)
     assert union.objects == {
-        a: ObjectMemory(None, {"X": old_key, "Y": old_key, "Z": new_key._replace(pending=True)}),
+        a: ObjectMemory(
+            None,
+            {"X": old_key._replace(changed="2"), "Y": old_key, "Z": new_key._replace(pending=True)},
+            begun="2",
+        ),
         b: ObjectMemory("2", {"X": old_key}),
-        c: ObjectMemory(None, {"X": new_key._replace(pending=True)}),
+        c: ObjectMemory(None, {"X": new_key._replace(pending=True)}, begun="2"),
     }
 
 

@@ -1,0 +1,106 @@
+"""When keys changed: what the server tells, always forward, and settled after a run that died."""
+
+import pytest
+
+from bridge.objects import Desired, Entry, Field, Layer, Live, Manager, ObjectId, Origin
+from bridge.plan.baseline import Now
+from bridge.plan.build import Allowed, Target, build, remember
+from bridge.plan.memory import KeyMemory, Memory, ObjectMemory
+from bridge.plan.model import Plan
+from bridge.secret import SecretValue
+
+OURS = "bridge/x"
+ID = ObjectId("Secret", "s")
+SOURCE = Origin(Layer.SOURCE, "plain:x")
+EARLY, NOW, LATE, LATER = (f"2026-11-25T10:00:{second:02}Z" for second in (5, 20, 40, 41))
+
+
+def live(time: str, **data: str) -> Live:
+    fields = frozenset({Field("data", key) for key in data})
+    values = {key: SecretValue.of(value) for key, value in data.items()}
+    return Live(ID, "uid", "1", values, (Manager(OURS, "Apply", time, fields),), type="Opaque")
+
+
+def plan(memory: Memory, present: Live | None, **data: str) -> Plan:
+    wanted = Desired(ID, {key: Entry(SecretValue.of(value), SOURCE) for key, value in data.items()}, "Opaque")
+    now = Now([wanted], {}, {ID: present})
+    return build(Target("staging", "ns", OURS), now, {}, memory, Allowed(shrink=True))
+
+
+def known(created: str = "", begun: str = "", removed: str = "", **changed: str) -> Memory:
+    keys = {key: KeyMemory(SOURCE, time) for key, time in changed.items()}
+    return Memory({ID: ObjectMemory("uid", keys, created=created, begun=begun, removed=removed)})
+
+
+def times(memory: Memory) -> dict[str, str]:
+    return {key: one.changed for key, one in memory.objects[ID].keys.items()}
+
+
+def test_a_change_has_the_servers_time_and_the_others_keep_theirs() -> None:
+    made = plan(known(A=EARLY, B=EARLY), live(EARLY, A="1", B="1"), A="2", B="1")
+    after = remember(made, {ID: live(LATE, A="2", B="1")}, NOW)
+    assert times(after) == {"A": LATE, "B": EARLY}
+
+
+def test_a_change_within_the_second_of_the_one_before_is_later_all_the_same() -> None:
+    made = plan(known(A=LATE), live(LATE, A="1"), A="2")
+    assert times(remember(made, {ID: live(LATE, A="2")}, NOW)) == {"A": LATER}
+
+
+def test_a_first_creation_is_known_as_such_and_a_second_one_is_not() -> None:
+    first = remember(plan(Memory(), None, A="1"), {ID: live(LATE, A="1")}, NOW)
+    assert (first.objects[ID].created, times(first)) == (LATE, {"A": LATE})
+    again = remember(plan(first, None, A="1"), {ID: live(LATER, A="1")}, NOW)
+    assert (again.objects[ID].created, times(again)) == (LATE, {"A": LATER})
+
+
+def test_a_key_that_leaves_is_remembered_by_its_time() -> None:
+    made = plan(known(A=EARLY, B=EARLY), live(EARLY, A="1", B="1"), A="1")
+    after = remember(made, {ID: live(LATE, A="1")}, NOW)
+    assert (after.objects[ID].removed, times(after)) == (LATE, {"A": EARLY})
+
+
+def test_metadata_alone_changes_no_time() -> None:
+    memory = known(A=EARLY, created=EARLY)
+    made = plan(memory, live(EARLY, A="1"), A="1")
+    labelled = made._replace(
+        changes=tuple(one._replace(desired=one.desired._replace(labels={"a": "b"})) for one in made.changes)
+    )
+    after = remember(labelled, {ID: live(LATE, A="1")}, NOW)
+    assert (times(after), after.objects[ID].removed) == ({"A": EARLY}, "")
+
+
+def test_while_it_is_written_the_memory_says_that_a_key_may_have_changed_and_that_this_is_not_sure() -> None:
+    memory = known(A=EARLY, B=EARLY)
+    made = plan(memory, live(EARLY, A="1", B="1"), A="2", B="1")
+    union = memory.union(remember(made, {}, NOW))
+    assert (times(union), union.objects[ID].begun, union.begun) == ({"A": NOW, "B": EARLY}, NOW, (ID,))
+    assert memory.union(remember(plan(memory, live(EARLY, A="1", B="1"), A="1", B="1"), {}, NOW)).begun == ()
+
+
+@pytest.mark.parametrize(("applied", "expected"), [(LATE, LATE), (EARLY, NOW)])
+def test_the_run_after_a_killed_one_takes_the_time_of_the_write_from_the_object(applied: str, expected: str) -> None:
+    union = known(A=NOW, B=EARLY, created=EARLY, begun=NOW)
+    made = plan(union, live(applied, A="2", B="1"), A="2", B="1")
+    after = remember(made, {}, LATER)
+    assert (times(after), after.begun, after.objects[ID].created) == ({"A": expected, "B": EARLY}, (), EARLY)
+
+
+def test_a_creation_by_a_killed_run_stays_a_first_creation() -> None:
+    union = Memory().union(remember(plan(Memory(), None, A="1"), {}, NOW))
+    after = remember(plan(union, live(LATE, A="1"), A="1"), {}, LATER)
+    assert (after.objects[ID].created, times(after)) == (LATE, {"A": LATE})
+    never_made = remember(plan(union, None, A="1"), {ID: live(LATE, A="1")}, LATER)
+    assert times(never_made) == {"A": never_made.objects[ID].created}
+
+
+def test_times_that_are_none_do_not_stop_a_run() -> None:
+    made = plan(known(A="then"), live(EARLY, A="1"), A="2")
+    assert times(remember(made, {ID: live(LATE, A="2")}, NOW)) == {"A": LATE}
+
+
+def test_what_left_the_templates_is_settled_too() -> None:
+    union = known(A=NOW, begun=NOW)
+    made = build(Target("staging", "ns", OURS), Now([], {}, {ID: live(LATE, A="1")}), {}, union, Allowed(shrink=True))
+    after = remember(made, {}, NOW)
+    assert (after.objects[ID].left, times(after), after.begun) == (True, {"A": LATE}, ())
