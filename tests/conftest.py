@@ -16,6 +16,8 @@ from hypothesis import settings
 
 from tests.servers import build
 from tests.servers.apiserver import RealCluster
+from tests.servers.controllers import Controllers
+from tests.servers.kwok import Kwok
 from tests.servers.vault import DevVault, SealedVault
 
 # In CI the same examples every time: a new one that fails is worth a look, not a failed landing.
@@ -23,7 +25,7 @@ settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
 
-REAL: Final = {"sops_binary", "kubectl_binary", "kustomize_binary", "real_cluster", "vault_binary"}
+REAL: Final = {"sops_binary", "kubectl_binary", "kustomize_binary", "real_cluster", "controllers", "vault_binary"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -67,6 +69,16 @@ def real_cluster(request: pytest.FixtureRequest, kubectl_binary: Path) -> Iterat
     """A real kube-apiserver, one for the whole run."""
     with RealCluster(_tool(request, "etcd"), _tool(request, "kube-apiserver"), kubectl_binary) as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="module")
+def controllers(request: pytest.FixtureRequest, real_cluster: RealCluster) -> Iterator[Kwok]:
+    """The real controllers of workloads, and the node that kwok plays; only while a module asks for them."""
+    manager = Controllers(_tool(request, "kube-controller-manager"), real_cluster)
+    with manager, Kwok(_tool(request, "kwok"), real_cluster) as node:
+        yield node
+        manager.fail_if_over()
+        node.fail_if_over()
 
 
 @pytest.fixture(scope="session")
