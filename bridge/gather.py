@@ -136,3 +136,14 @@ def _of_others(environment: str, namespace: str, found: Variables, environ: Mapp
         elif not entry and environ.get(name, ours) != ours:
             hint = f"unset {name}, or list it under `infrastructure`"
             yield Problem("the process's environment", f"{name} names another {what} than {ours}", hint)
+
+
+def find_namespace(environment: Environment, run: Run) -> str:
+    """Return the namespace without reading any source, for commands that need nothing else of the values."""
+    errors: list[BridgeError] = []
+    layer = _attempt(lambda: load_env_layer(environment, run.environ), errors)
+    namespace = _namespace(environment, layer, errors) if layer else None
+    if errors:
+        raise combine(errors)
+    assert namespace is not None
+    return namespace

@@ -1,6 +1,7 @@
 """The command line's words: every command, its arguments and their help."""
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -59,6 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
     _plan(commands)
     _check(commands)
     _status(commands)
+    _restart(commands)
     _init(commands)
     _adopt(commands)
     _exec(commands)
@@ -95,11 +97,28 @@ def _seconds(text: str) -> float:
     return value
 
 
+def _duration(text: str) -> float:
+    """Read 600, 600s, 10m or 1h30m."""
+    parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", text, re.ASCII)
+    hours, minutes, seconds = (int(part or 0) for part in parts.groups()) if parts else (0, 0, 0)
+    value = 3600 * hours + 60 * minutes + seconds
+    if not 0 < value < DAY:
+        raise argparse.ArgumentTypeError("must be a duration such as 600s, 10m or 1h30m, less than a day")
+    return float(value)
+
+
+def _wait(command: argparse.ArgumentParser) -> None:
+    text = "follow the rollouts for so long, for example 10m (default: do not wait)"
+    command.add_argument("--wait", type=_duration, metavar="DURATION", help=text)
+
+
 def _sync(commands: "_Commands") -> None:
     sync = _command(commands, "sync", "make the cluster's objects equal to the sources", ("text", "json", "markdown"))
     _allow(sync)
     sync.add_argument("--dry-run", action="store_true", help="write nothing; the same as plan")
     _lock(sync)
+    sync.add_argument("--restart", action="store_true", help="then restart the workloads that use a changed key")
+    _wait(sync)
 
 
 def _plan(commands: "_Commands") -> None:
@@ -115,6 +134,13 @@ def _check(commands: "_Commands") -> None:
 
 def _status(commands: "_Commands") -> None:
     _command(commands, "status", "show where each variable comes from and what the cluster has", ("text", "json"))
+
+
+def _restart(commands: "_Commands") -> None:
+    restart = _command(commands, "restart", "restart the workloads that use a changed key", ("text", "json"))
+    restart.add_argument("--dry-run", action="store_true", help="restart nothing; show which workloads are behind")
+    restart.add_argument("--all", action="store_true", help="restart all that use any object of the environment")
+    _wait(restart)
 
 
 def _init(commands: "_Commands") -> None:

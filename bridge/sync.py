@@ -178,14 +178,17 @@ class Outcome:
 def settle(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run, outcome: Outcome) -> Plan:
     """Carry out a plan, alone: wait for the Lease, read the cluster again, and write. Returns the plan as it was then.
 
-    Without anything to write no Lease is taken. Raises Unavailable where another run keeps the Lease, or changed
-    the cluster meanwhile so that the plan would be refused now.
+    Without anything to write no Lease is taken. The outcome's error is Unavailable where another run keeps the Lease,
+    or changed the cluster meanwhile so that the plan would be refused now.
     """
     if not _has_work(plan, cluster):
         return plan
-    with cluster.lease.held(run.lock_wait):
-        plan = _again(plan, wanted, cluster, run)
-        apply(plan, cluster, run, outcome)
+    try:
+        with cluster.lease.held(run.lock_wait):
+            plan = _again(plan, wanted, cluster, run)
+            apply(plan, cluster, run, outcome)
+    except BridgeError as error:
+        outcome.error = error
     return plan
 
 

@@ -1,12 +1,17 @@
 """`bridge plan`: what a sync would do."""
 
 import argparse
+from typing import TYPE_CHECKING, Any
 
 from bridge.commands.arguments import environment_of, run_of
+from bridge.plan.model import Plan
 from bridge.report.data import outcome_data, plan_data
 from bridge.report.talk import say
 from bridge.report.write import write_report
-from bridge.sync import collect, open_cluster, prepare
+from bridge.sync import Cluster, collect, open_cluster, prepare
+
+if TYPE_CHECKING:
+    from bridge.restart import Restart
 
 PENDING = 4
 
@@ -17,11 +22,28 @@ def run(args: argparse.Namespace) -> int:
     wanted = collect(environment_of(args), run_)
     with open_cluster(wanted.environment, wanted.namespace, run_) as cluster:
         plan = prepare(wanted, cluster, run_)
+        restart = _restart(plan, cluster) if getattr(args, "restart", False) and not plan.refusals else None
     result = "refused" if plan.refusals else "planned" if plan.pending else "unchanged"
-    data = plan_data(plan, show_config=getattr(args, "show_config", False))
-    write_report(outcome_data(data, result), args.output)
+    data = outcome_data(plan_data(plan, show_config=getattr(args, "show_config", False)), result)
+    write_report(with_workloads(data, restart), args.output)
     say("warning", plan.warnings)
     say("error", plan.refusals)
     if plan.refusals:
         return 1
     return PENDING if getattr(args, "exit_code", False) and plan.pending else 0
+
+
+def _restart(plan: Plan, cluster: Cluster) -> "Restart":
+    """Judge the workloads as if the plan were carried out now."""
+    from bridge.restart import Restart, afterwards, survey  # noqa: PLC0415 - start-up: most runs restart nothing
+
+    return Restart(survey(cluster, afterwards(plan)))
+
+
+def with_workloads(data: dict[str, Any], restart: "Restart | None") -> dict[str, Any]:
+    """Add what becomes of the workloads to a report's data, where they were asked for."""
+    if restart is None:
+        return data
+    from bridge.report.restart import workload_data  # noqa: PLC0415
+
+    return data | {"workloads": workload_data(restart.verdicts, restart.rolled, restart.begun, restart.states)}

@@ -1,50 +1,80 @@
 """`bridge sync`: make the cluster's objects equal to the sources."""
 
 import argparse
+from typing import TYPE_CHECKING
 
 from bridge.commands import plan as plan_command
 from bridge.commands.arguments import environment_of, run_of
-from bridge.errors import BridgeError, Stopped
+from bridge.errors import ConfigError, Problem, Stopped
+from bridge.gather import Run, Wanted
 from bridge.plan.model import Plan
 from bridge.report.data import outcome_data, plan_data
 from bridge.report.talk import say
 from bridge.report.write import write_report
-from bridge.sync import Outcome, collect, open_cluster, prepare, settle
+from bridge.sync import Cluster, Outcome, collect, open_cluster, prepare, settle
+
+if TYPE_CHECKING:
+    from bridge.restart import Restart
 
 
 def run(args: argparse.Namespace) -> int:
-    """Plan, then write; with --dry-run only plan."""
+    """Plan, then write, then restart if asked to; with --dry-run only plan."""
+    if args.wait and not args.restart:
+        raise ConfigError(Problem("", "--wait follows rollouts, so it needs --restart"))
     if args.dry_run:
         return plan_command.run(args)
     run_ = run_of(args)
     wanted = collect(environment_of(args), run_)
-    outcome = Outcome()
+    outcome, restart = Outcome(), _asked(args)
     with open_cluster(wanted.environment, wanted.namespace, run_) as cluster:
         plan = prepare(wanted, cluster, run_)
         try:
             if not plan.refusals:
                 plan = settle(plan, wanted, cluster, run_, outcome)
-        except BridgeError as error:
-            outcome.error = error
+            if restart and not plan.refusals and not outcome.error:
+                _restart(args, wanted, cluster, run_, restart)
         except BaseException:
-            _report(args, plan, outcome, "interrupted")
+            _report(args, plan, outcome, restart, "interrupted")
             raise
-    say("warning", plan.warnings)
-    status, result = _judge(plan, outcome)
-    _report(args, plan, outcome, result)
-    say("error", (*plan.refusals, *(outcome.error.problems if outcome.error else ())))
+    status, result = _judge(plan, outcome, restart)
+    _report(args, plan, outcome, restart, result)
+    say("warning", (*plan.warnings, *(restart.warnings if restart else ())))
+    say("error", (*plan.refusals, *_failure(outcome, restart)))
     return status
 
 
-def _judge(plan: Plan, outcome: Outcome) -> tuple[int, str]:
+def _asked(args: argparse.Namespace) -> "Restart | None":
+    if not args.restart:
+        return None
+    from bridge.restart import Restart  # noqa: PLC0415 - start-up: most runs restart nothing
+
+    return Restart()
+
+
+def _restart(args: argparse.Namespace, wanted: Wanted, cluster: Cluster, run_: Run, restart: "Restart") -> None:
+    from bridge.restart import follow, survey_and_roll  # noqa: PLC0415
+
+    survey_and_roll(cluster, restart)
+    follow(wanted.environment, run_, restart, wanted.namespace, args.wait or 0)
+
+
+def _failure(outcome: Outcome, restart: "Restart | None") -> tuple[Problem, ...]:
+    error = outcome.error or (restart.error if restart else None)
+    return error.problems if error else ()
+
+
+def _judge(plan: Plan, outcome: Outcome, restart: "Restart | None") -> tuple[int, str]:
     """Return the exit status and the report's word for what happened."""
     if plan.refusals:
         return 1, "refused"
     if outcome.error:
         return outcome.error.exit_status, "stopped" if isinstance(outcome.error, Stopped) else "failed"
-    return 0, "written" if outcome.written else "unchanged"
+    if restart and restart.error:
+        return Stopped.exit_status if outcome.written else restart.error.exit_status, "unfinished"
+    return 0, "written" if outcome.written else "restarted" if restart and restart.rolled else "unchanged"
 
 
-def _report(args: argparse.Namespace, plan: Plan, outcome: Outcome, result: str) -> None:
-    data = outcome_data(plan_data(plan), result, outcome.written, outcome.begun, outcome.error)
-    write_report(data, args.output)
+def _report(args: argparse.Namespace, plan: Plan, outcome: Outcome, restart: "Restart | None", result: str) -> None:
+    error = outcome.error or (restart.error if restart else None)
+    data = outcome_data(plan_data(plan), result, outcome.written, outcome.begun, error)
+    write_report(plan_command.with_workloads(data, restart), args.output)

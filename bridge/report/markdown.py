@@ -21,6 +21,13 @@ def _lines(data: dict[str, Any]) -> Iterator[str]:
         yield from rows
     else:
         yield "Nothing to do."
+    if data.get("workloads"):
+        yield ""
+        yield "| workload | | restarted |"
+        yield "|---|---|---|"
+        for one in data["workloads"]:
+            name = f"{one['kind']}/{one['name']}"
+            yield f"| {_code(name)} | {one['state']} | {one['restarted']} |"
     for title, key in (("Refused", "refusals"), ("Warnings", "warnings")):
         if data[key]:
             yield ""

@@ -21,3 +21,8 @@ def say(kind: str, problems: Iterable[Problem]) -> None:
         following = found[index + 1] if index + 1 < len(found) else None
         if problem.hint and (following is None or following.hint != problem.hint):
             print(f"bridge: hint: {printable(problem.hint)}", file=sys.stderr)  # noqa: T201
+
+
+def tell(text: str) -> None:
+    """Write how something gets on."""
+    print(f"bridge: {printable(text)}", file=sys.stderr, flush=True)  # noqa: T201

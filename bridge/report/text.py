@@ -30,6 +30,8 @@ RESULTS: Final = {
     "refused": "refused, nothing was written",
     "failed": "failed, nothing was written",
     "stopped": "stopped between writes; run again",
+    "restarted": "nothing to write, workloads restarted",
+    "unfinished": "not every workload has the keys of now",
     "interrupted": "interrupted",
 }
 
@@ -47,6 +49,11 @@ def _lines(data: dict[str, Any], style: Style) -> Iterator[str]:
         if one["action"] != "keep":
             yield ""
             yield from _object(one, style)
+    if data.get("workloads"):
+        from bridge.report.restart import workload_lines  # noqa: PLC0415 - start-up: only with --restart
+
+        yield ""
+        yield from workload_lines(data["workloads"], style)
     yield ""
     yield ": ".join(part for part in (_summary(data["summary"]), RESULTS[data["result"]]) if part)
 

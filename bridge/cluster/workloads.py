@@ -1,0 +1,120 @@
+"""Deployments, StatefulSets and DaemonSets in one namespace: read, and mark their pod templates so that they roll."""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final
+from urllib.parse import quote
+
+from bridge.cluster.api import Api, LostAnswer, NotFound
+from bridge.errors import BridgeError, combine
+from bridge.plan.rollout import KINDS, Workload, parse
+
+STRATEGIC_MERGE: Final = "application/strategic-merge-patch+json"
+PAGE: Final = 500  # as kubectl asks for them
+SETTLING: Final = 10.0  # seconds for the controllers to see what was deployed a moment ago
+PAUSE: Final = 0.5
+REVISION: Final = "deployment.kubernetes.io/revision"  # of a ReplicaSet, set by the Deployment's controller
+
+# What keeps a workload's earlier pod templates; the one with the highest revision has the present one.
+HISTORY: Final = {"Deployment": "replicasets", "StatefulSet": "controllerrevisions", "DaemonSet": "controllerrevisions"}
+
+
+class Workloads:
+    """The workloads of one namespace. The field manager is the name of the mark on a pod template as well."""
+
+    def __init__(self, api: Api, namespace: str, manager: str) -> None:
+        self._api = api
+        self.namespace = namespace
+        self.manager = manager
+
+    def target(self, workload: Workload) -> str:
+        """Name a workload for messages."""
+        return f"{workload} in namespace {self.namespace}"
+
+    def consumers(self, choose: Callable[[Iterable[Workload]], Sequence[Workload]]) -> Sequence[Workload]:
+        """Return the chosen workloads, once their controllers have seen their present pod templates.
+
+        Raises one error for all kinds that may not be listed.
+        """
+        end = time.monotonic() + SETTLING
+        while True:
+            found = choose(self._all())
+            if all(one.rollout.seen for one in found) or time.monotonic() > end:
+                return found
+            time.sleep(PAUSE)
+
+    def _all(self) -> list[Workload]:
+        found: list[Workload] = []
+        errors: list[BridgeError] = []
+        for kind, plural in KINDS.items():
+            try:
+                found += [parse(kind, raw, self.manager) for raw in self._list(plural)]
+            except BridgeError as error:
+                errors.append(error)
+        if errors:
+            raise combine(errors)
+        return found
+
+    def rolled_out(self, workloads: Iterable[Workload]) -> dict[str, str]:
+        """Return by uid when the pod template was first rolled out that the pods are made from now.
+
+        It is the API server's time (RFC 3339). A workload of which no pod was ever made is not in it.
+        """
+        latest: dict[str, tuple[int, str]] = {}
+        for plural in sorted({HISTORY[one.kind] for one in workloads}):
+            for raw in self._list(plural):
+                metadata = raw["metadata"]
+                number = int(raw.get("revision") or (metadata.get("annotations") or {}).get(REVISION) or 0)
+                for owner in metadata.get("ownerReferences") or ():
+                    found = (number, metadata["creationTimestamp"])
+                    latest[owner["uid"]] = max(latest.get(owner["uid"], (0, "")), found)
+        return {uid: created for uid, (_, created) in latest.items()}
+
+    def get(self, workload: Workload) -> Workload | None:
+        """Read a workload again; None where it is gone."""
+        try:
+            return parse(
+                workload.kind,
+                self._api.request("get", self._path(workload), target=self.target(workload)),
+                self.manager,
+            )
+        except NotFound:
+            return None
+
+    def mark(self, workload: Workload, text: str, *, dry_run: bool) -> Workload | None:
+        """Set our annotation on the pod template, and nothing else; None where the workload is gone.
+
+        The same text again changes nothing, so a lost answer is settled by sending it once more.
+        """
+        body = {"spec": {"template": {"metadata": {"annotations": {self.manager: text}}}}}
+        for last in (False, True):
+            try:
+                raw = self._api.request(
+                    "patch",
+                    self._path(workload),
+                    target=self.target(workload),
+                    query={"fieldManager": self.manager, **({"dryRun": "All"} if dry_run else {})},
+                    body=json.dumps(body).encode(),
+                    content_type=STRATEGIC_MERGE,
+                )
+                return parse(workload.kind, raw, self.manager)
+            except NotFound:
+                return None
+            except LostAnswer:
+                if last:
+                    raise
+        return None
+
+    def _list(self, plural: str) -> Iterator[dict[str, Any]]:
+        query = {"limit": str(PAGE)}
+        while True:
+            path = f"/apis/apps/v1/namespaces/{quote(self.namespace)}/{plural}"
+            page = self._api.request("list", path, target=f"{plural} in namespace {self.namespace}", query=query)
+            yield from page["items"]
+            query["continue"] = (page.get("metadata") or {}).get("continue", "")
+            if not query["continue"]:
+                return
+
+    def _path(self, workload: Workload) -> str:
+        return f"/apis/apps/v1/namespaces/{quote(self.namespace)}/{KINDS[workload.kind]}/{quote(workload.name)}"
