@@ -4,7 +4,6 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Final
 
 from bridge.cluster.api import LostAnswer
@@ -12,10 +11,7 @@ from bridge.cluster.workloads import Workloads
 from bridge.config.environment import Environment
 from bridge.errors import BridgeError, Problem, Refusal, Stopped, Unavailable, combine
 from bridge.gather import Run
-from bridge.plan.build import remember
-from bridge.plan.clock import FORMAT
 from bridge.plan.memory import Memory
-from bridge.plan.model import Plan
 from bridge.plan.restart import Step, Verdict, consumers, judge
 from bridge.plan.rollout import Workload
 from bridge.report.talk import tell
@@ -71,17 +67,11 @@ def known(cluster: Cluster) -> Memory:
     return memory
 
 
-def afterwards(plan: Plan) -> Memory:
-    """Return the memory as it would be if a plan were carried out now."""
-    return remember(plan, {}, datetime.now(UTC).strftime(FORMAT))
-
-
 def survey(cluster: Cluster, memory: Memory, *, everything: bool = False) -> tuple[Verdict, ...]:
     """Judge every workload of the namespace that consumes what bridge writes."""
     workloads = _workloads(cluster)
     found = workloads.consumers(lambda all_: consumers(all_, memory))
-    moment = datetime.now(UTC).strftime(FORMAT) if everything else ""
-    return judge(found, workloads.rolled_out(found), memory, everything=moment)
+    return judge(found, workloads.rolled_out(found), memory, everything=cluster.now() if everything else "")
 
 
 def survey_and_roll(cluster: Cluster, restart: Restart) -> None:

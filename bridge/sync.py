@@ -44,6 +44,10 @@ class Cluster(NamedTuple):
     lease: Lease
     warnings: tuple[Problem, ...]
 
+    def now(self) -> str:
+        """Return the time (RFC 3339) by the API server's clock: no earlier than any write that it has answered."""
+        return (self.api.server_time() or datetime.now(UTC)).strftime(FORMAT)
+
 
 @contextmanager
 def open_cluster(environment: Environment, namespace: str, run: Run) -> Iterator[Cluster]:
@@ -219,13 +223,12 @@ def apply(plan: Plan, cluster: Cluster, run: Run, outcome: Outcome) -> None:
     that a run which dies in between is repaired by the next one.
     """
     pending = {change.id: change for change in plan.changes if change.writes}
-    now = datetime.now(UTC).strftime(FORMAT)
     try:
         if pending:
-            cluster.store.write(plan.memory.union(remember(plan, {}, now)))
+            cluster.store.write(plan.memory.union(remember(plan, {}, cluster.now())))
         written = _write_all(cluster, pending, run, outcome)
         cluster.lease.check()
-        cluster.store.write(remember(plan, written, now))
+        cluster.store.write(remember(plan, written, cluster.now()))
     except BridgeError as error:
         outcome.error = Stopped(*error.problems) if outcome.written or outcome.begun else error
 

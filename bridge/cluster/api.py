@@ -3,7 +3,9 @@
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
@@ -72,6 +74,7 @@ class Api:
         self._prefix: Final = urlsplit(endpoint.url).path.rstrip("/")
         self._transport: Final = Transport(Address(endpoint.url, endpoint.tls, endpoint.server_name, endpoint.proxy))
         self._server: Final = _name_server(endpoint)
+        self._dates: Final[set[str]] = set()  # few, for they are whole seconds
 
     def request(  # noqa: PLR0913 -- what HTTP has, by name
         self,
@@ -100,6 +103,16 @@ class Api:
             raise result  # from here, where no local variable holds an answer's body
         return result
 
+    def server_time(self) -> datetime | None:
+        """Return the server's own time in its latest answer, to the second; None where no answer told it."""
+        from email.utils import parsedate_to_datetime  # noqa: PLC0415 -- start-up: only a run that writes asks
+
+        found = []
+        for date in self._dates:
+            with suppress(ValueError):
+                found.append(parsedate_to_datetime(date).astimezone(UTC))
+        return max(found, default=None)
+
     def close(self) -> None:
         """Close the connections."""
         self._transport.close()
@@ -127,7 +140,10 @@ class Api:
         limit = min(self._call_timeout, self._deadline - time.monotonic())
         if limit <= 0:
             return Failed("was not asked: the time of this run is over", sent=False, timed_out=True)
-        return self._transport.exchange(Request(call.method, call.path, headers, call.body), limit)
+        answer = self._transport.exchange(Request(call.method, call.path, headers, call.body), limit)
+        if isinstance(answer, Answer) and 200 <= answer.status < 300 and "date" in answer.headers:
+            self._dates.add(answer.headers["date"])
+        return answer
 
     def _judge(self, outcome: Answer | Failed, call: _Call) -> dict[str, Any] | BridgeError:
         if isinstance(outcome, Failed):

@@ -4,6 +4,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from bridge.commands.arguments import environment_of, run_of
+from bridge.plan.build import remember
 from bridge.plan.model import Plan
 from bridge.report.data import outcome_data, plan_data
 from bridge.report.talk import say
@@ -35,9 +36,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _restart(plan: Plan, cluster: Cluster) -> "Restart":
     """Judge the workloads as if the plan were carried out now."""
-    from bridge.restart import Restart, afterwards, survey  # noqa: PLC0415 - start-up: most runs restart nothing
+    from bridge.restart import Restart, survey  # noqa: PLC0415 - start-up: most runs restart nothing
 
-    return Restart(survey(cluster, afterwards(plan)))
+    return Restart(survey(cluster, remember(plan, {}, cluster.now())))
 
 
 def with_workloads(data: dict[str, Any], restart: "Restart | None") -> dict[str, Any]:

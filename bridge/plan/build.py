@@ -157,11 +157,11 @@ def _abandoned(change: Change, memory: ObjectMemory | None, manager: str) -> Ite
 def remember(plan: Plan, written: Mapping[ObjectId, Live], now: str) -> Memory:
     """Return the memory as it is once the whole plan is carried out.
 
-    `written` are the objects as the server answered each write; it has the time of a change. `now`
-    (RFC 3339) stands in where there is no answer yet.
+    `written` are the objects as the server answered each write, `now` is the server's time (RFC 3339)
+    after the last of these answers.
     """
     clock = Clock(plan.manager, now)
-    memory = clock.settled(plan.memory, {change.id: change.live for change in plan.changes})
+    memory = clock.settled(plan.memory)
     objects = {
         change.id: memory.objects[change.id]._replace(left=True)
         if change.desired is None

@@ -1,10 +1,9 @@
 """When keys changed: times of the API server that only ever go forward, so that none is taken for another."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from bridge.objects import Live, ObjectId
+from bridge.objects import Live
 from bridge.plan.memory import Memory, ObjectMemory
 
 FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
@@ -12,38 +11,37 @@ FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class Clock:
-    """The times of one run. `now` is this machine's; it counts only where the server has told none."""
+    """The times of one run. `now` is the server's: no earlier than any write that it has answered."""
 
     def __init__(self, manager: str, now: str) -> None:
         self._manager = manager
         self._now = now
         self._floor = ""
 
-    def settled(self, memory: Memory, live: Mapping[ObjectId, Live | None]) -> Memory:
-        """Return a memory without what was only begun: such a write may have come as late as the object tells.
+    def settled(self, memory: Memory) -> Memory:
+        """Return a memory without what was only begun: if such a write happened, then before now.
 
         Every time that this clock gives from then on is later than all that the memory holds.
         """
-        objects = {id_: self._settled(one, live.get(id_)) if one.begun else one for id_, one in memory.objects.items()}
+        objects = {id_: self._settled(one) if one.begun else one for id_, one in memory.objects.items()}
         known = memory._replace(objects=objects)
         self._floor = _next_second(known.newest)
         return known
 
-    def _settled(self, memory: ObjectMemory, live: Live | None) -> ObjectMemory:
-        latest = max(memory.begun, self._told(live))
-
+    def _settled(self, memory: ObjectMemory) -> ObjectMemory:
         def known(time: str) -> str:
-            return latest if time == memory.begun else time
+            return max(time, self._now) if time == memory.begun else time
 
         keys = {key: one._replace(changed=known(one.changed)) for key, one in memory.keys.items()}
         return memory._replace(keys=keys, created=known(memory.created), removed=known(memory.removed), begun="")
 
     def written(self, live: Live | None) -> str:
-        """Return when a write of this run happened, `live` being the server's answer to it."""
-        return max(self._told(live), self._floor)
+        """Return when a write of this run had happened, `live` being the server's answer to it.
 
-    def _told(self, live: Live | None) -> str:
-        return (live.applied(self._manager) if live else "") or self._now
+        The server notes the time in managedFields before its admission plugins have their say, so it is not
+        enough; it counts where whoever gave `now`, a proxy, has a clock that is behind.
+        """
+        return max(live.applied(self._manager) if live else "", self._now, self._floor)
 
 
 def _next_second(time: str) -> str:

@@ -4,14 +4,16 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing, suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from bridge import __version__
-from bridge.cluster.api import Api, LostAnswer
+from bridge.cluster.api import Api, Forbidden, LostAnswer
 from bridge.errors import ConfigError
-from tests.cluster.wire import FINE, PATH, TARGET, TOKEN, Wire, api, drop, endpoint, raw, reply
+from tests.cluster.wire import FINE, PATH, TARGET, TOKEN, Step, Wire, api, drop, endpoint, raw, reply
 
 
 @pytest.fixture
@@ -189,3 +191,16 @@ def test_a_closed_client_keeps_no_connection() -> None:
 def test_an_endpoint_never_shows_its_credentials() -> None:
     shown = repr(endpoint("http://127.0.0.1:1", proxy="http://user:CANARY-proxy@proxy:3128"))
     assert "CANARY" not in shown
+
+
+def test_the_servers_time_is_the_latest_that_a_good_answer_told() -> None:
+    def at(code: int, second: int) -> Step:
+        return reply(code, {"kind": "Status"}, {"Date": f"Wed, 25 Nov 2026 10:00:{second:02} GMT"})
+
+    steps = [at(200, 20), at(200, 10), at(403, 40), reply(200, {}, {"Date": "soon"}), FINE]
+    with Wire(*steps) as wire, closing(api(wire.url)) as client:
+        assert client.server_time() is None
+        for _ in steps:
+            with suppress(Forbidden):
+                client.request("get", PATH, target=TARGET)
+        assert client.server_time() == datetime(2026, 11, 25, 10, 0, 20, tzinfo=UTC)

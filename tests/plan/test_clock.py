@@ -1,7 +1,5 @@
 """When keys changed: what the server tells, always forward, and settled after a run that died."""
 
-import pytest
-
 from bridge.objects import Desired, Entry, Field, Layer, Live, Manager, ObjectId, Origin
 from bridge.plan.baseline import Now
 from bridge.plan.build import Allowed, Target, build, remember
@@ -42,6 +40,11 @@ def test_a_change_has_the_servers_time_and_the_others_keep_theirs() -> None:
     assert times(after) == {"A": LATE, "B": EARLY}
 
 
+def test_the_time_of_the_last_answer_counts_where_the_write_took_long_to_be_admitted() -> None:
+    made = plan(known(A=EARLY), live(EARLY, A="1"), A="2")
+    assert times(remember(made, {ID: live(NOW, A="2")}, LATE)) == {"A": LATE}
+
+
 def test_a_change_within_the_second_of_the_one_before_is_later_all_the_same() -> None:
     made = plan(known(A=LATE), live(LATE, A="1"), A="2")
     assert times(remember(made, {ID: live(LATE, A="2")}, NOW)) == {"A": LATER}
@@ -78,18 +81,17 @@ def test_while_it_is_written_the_memory_says_that_a_key_may_have_changed_and_tha
     assert memory.union(remember(plan(memory, live(EARLY, A="1", B="1"), A="1", B="1"), {}, NOW)).begun == ()
 
 
-@pytest.mark.parametrize(("applied", "expected"), [(LATE, LATE), (EARLY, NOW)])
-def test_the_run_after_a_killed_one_takes_the_time_of_the_write_from_the_object(applied: str, expected: str) -> None:
+def test_the_run_after_a_killed_one_takes_the_write_for_as_late_as_it_may_have_been() -> None:
     union = known(A=NOW, B=EARLY, created=EARLY, begun=NOW)
-    made = plan(union, live(applied, A="2", B="1"), A="2", B="1")
+    made = plan(union, live(NOW, A="2", B="1"), A="2", B="1")
     after = remember(made, {}, LATER)
-    assert (times(after), after.begun, after.objects[ID].created) == ({"A": expected, "B": EARLY}, (), EARLY)
+    assert (times(after), after.begun, after.objects[ID].created) == ({"A": LATER, "B": EARLY}, (), EARLY)
 
 
 def test_a_creation_by_a_killed_run_stays_a_first_creation() -> None:
     union = Memory().union(remember(plan(Memory(), None, A="1"), {}, NOW))
     after = remember(plan(union, live(LATE, A="1"), A="1"), {}, LATER)
-    assert (after.objects[ID].created, times(after)) == (LATE, {"A": LATE})
+    assert (after.objects[ID].created, times(after)) == (LATER, {"A": LATER})
     never_made = remember(plan(union, None, A="1"), {ID: live(LATE, A="1")}, LATER)
     assert times(never_made) == {"A": never_made.objects[ID].created}
 
@@ -102,5 +104,5 @@ def test_times_that_are_none_do_not_stop_a_run() -> None:
 def test_what_left_the_templates_is_settled_too() -> None:
     union = known(A=NOW, begun=NOW)
     made = build(Target("staging", "ns", OURS), Now([], {}, {ID: live(LATE, A="1")}), {}, union, Allowed(shrink=True))
-    after = remember(made, {}, NOW)
+    after = remember(made, {}, LATE)
     assert (after.objects[ID].left, times(after), after.begun) == (True, {"A": LATE}, ())

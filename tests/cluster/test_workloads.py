@@ -1,0 +1,102 @@
+"""What is asked of the API server about workloads, and what becomes of its answers."""
+
+import json
+from collections.abc import Iterable
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from bridge.cluster import workloads as module
+from bridge.cluster.api import LostAnswer
+from bridge.cluster.workloads import Workloads
+from bridge.plan.rollout import Workload, parse
+from tests.cluster.wire import Step, Wire, api, drop, reply, status
+
+BASE = "/apis/apps/v1/namespaces/voice"
+MANAGER = "bridge/staging"
+
+
+def raw(name: str = "agent", *, seen: bool = True) -> dict[str, Any]:
+    spec = {"template": {"spec": {"containers": [{"envFrom": [{"secretRef": {"name": "s"}}]}]}}}
+    head = {"name": name, "uid": f"uid-{name}", "generation": 2}
+    return {"metadata": head, "spec": spec, "status": {"observedGeneration": 2 if seen else 1}}
+
+
+def page(*items: dict[str, Any], following: str = "") -> Step:
+    return reply(200, {"items": list(items), "metadata": {"continue": following} if following else {}})
+
+
+def everything(found: Iterable[Workload]) -> list[Workload]:
+    return list(found)
+
+
+AGENT = parse("Deployment", raw(), MANAGER)
+
+
+def test_long_lists_are_read_to_their_end() -> None:
+    with Wire(page(raw("a"), following="next page"), page(raw("b")), page()) as wire, closing(api(wire.url)) as client:
+        found = Workloads(client, "voice", MANAGER).consumers(everything)
+    assert [str(one) for one in found] == ["Deployment/a", "Deployment/b"]
+    assert [one.line.split()[1] for one in wire.requests] == [
+        f"{BASE}/deployments?limit=500",
+        f"{BASE}/deployments?limit=500&continue=next+page",
+        f"{BASE}/statefulsets?limit=500",
+        f"{BASE}/daemonsets?limit=500",
+    ]
+
+
+def test_a_workload_is_looked_at_again_until_its_controller_has_seen_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PAUSE", 0.01)
+    steps = [page(raw(seen=False)), page(), page(), page(raw(seen=True)), page()]
+    with Wire(*steps) as wire, closing(api(wire.url)) as client:
+        (found,) = Workloads(client, "voice", MANAGER).consumers(everything)
+    assert (found.rollout.seen, len(wire.requests)) == (True, 6)
+
+
+def test_a_controller_that_does_not_look_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SETTLING", 0)
+    with Wire(page(raw(seen=False)), page()) as wire, closing(api(wire.url)) as client:
+        (found,) = Workloads(client, "voice", MANAGER).consumers(everything)
+    assert not found.rollout.seen
+
+
+def test_the_present_pod_template_is_the_one_with_the_highest_revision() -> None:
+    def replica_set(owner: str, revision: str, created: str) -> dict[str, Any]:
+        head = {"creationTimestamp": created, "annotations": {module.REVISION: revision}}
+        return {"metadata": head | {"ownerReferences": [{"uid": owner}]}}
+
+    listed = page(
+        replica_set("uid-agent", "9", "then"),
+        replica_set("uid-agent", "10", "of old, and again"),
+        replica_set("other", "11", "elsewhere"),
+        {"metadata": {"creationTimestamp": "nobody's"}},
+    )
+    with Wire(listed) as wire, closing(api(wire.url)) as client:
+        found = Workloads(client, "voice", MANAGER).rolled_out([AGENT, AGENT])
+    assert found == {"uid-agent": "of old, and again", "other": "elsewhere"}
+    assert [one.line.split()[1] for one in wire.requests] == [f"{BASE}/replicasets?limit=500"]
+
+
+def test_the_mark_is_a_strategic_merge_patch_of_one_annotation() -> None:
+    with Wire(reply(200, raw())) as wire, closing(api(wire.url)) as client:
+        assert Workloads(client, "voice", MANAGER).mark(AGENT, "then", dry_run=True)
+    request = wire.requests[0]
+    assert request.line == f"PATCH {BASE}/deployments/agent?fieldManager=bridge%2Fstaging&dryRun=All HTTP/1.1"
+    assert request.header("Content-Type") == ["application/strategic-merge-patch+json"]
+    assert json.loads(request.body) == {"spec": {"template": {"metadata": {"annotations": {MANAGER: "then"}}}}}
+
+
+def test_a_workload_that_is_gone_is_not_made() -> None:
+    with Wire(status(404, "NotFound")) as wire, closing(api(wire.url)) as client:
+        found = Workloads(client, "voice", MANAGER)
+        assert (found.mark(AGENT, "then", dry_run=False), found.get(AGENT)) == (None, None)
+
+
+def test_a_lost_answer_is_settled_by_the_same_patch_once_more() -> None:
+    with Wire(drop, reply(200, raw()), drop) as wire, closing(api(wire.url)) as client:
+        found = Workloads(client, "voice", MANAGER)
+        assert found.mark(AGENT, "then", dry_run=False)
+        with pytest.raises(LostAnswer):
+            found.mark(AGENT, "then", dry_run=False)
+    assert len(wire.requests) == 4
