@@ -53,14 +53,14 @@ class Restart:
         self.temporary = self.temporary and (temporary or not problems)
 
 
-def known(cluster: Cluster) -> Memory:
-    """Return the memory; raises Refusal where it does not tell when keys changed."""
+def known(cluster: Cluster, *, everything: bool = False) -> Memory:
+    """Return the memory; raises Refusal where it does not tell when keys changed, unless that does not matter."""
     memory, hint = cluster.store.read(), "run `bridge sync` first"
     if memory is None:
         raise Refusal(Problem(cluster.store.target, "does not exist, so nothing is known to be written here", hint))
     if memory.lost:
         raise Refusal(Problem("the memory of bridge", memory.lost, hint))
-    if memory.begun:
+    if memory.begun and not everything:
         names = ", ".join(sorted(map(str, memory.begun)))
         what = f"a sync stopped, or is at work, between its writes: {names}"
         raise Refusal(Problem("the memory of bridge", what, f"{hint}, so that pods start with all keys"))

@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> int:
     restart = Restart()
     with open_cluster(environment, namespace, run_) as cluster:
         say("warning", cluster.warnings)
-        restart.verdicts = survey(cluster, known(cluster), everything=args.all)
+        restart.verdicts = survey(cluster, known(cluster, everything=args.all), everything=args.all)
         head = (environment.name, namespace, cluster.objects.manager)
         try:
             if not args.dry_run:

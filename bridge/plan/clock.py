@@ -30,7 +30,7 @@ class Clock:
 
     def _settled(self, memory: ObjectMemory) -> ObjectMemory:
         def known(time: str) -> str:
-            return max(time, self._now) if time == memory.begun else time
+            return max(_next_second(time), self._now) if time == memory.begun else time
 
         keys = {key: one._replace(changed=known(one.changed)) for key, one in memory.keys.items()}
         return memory._replace(keys=keys, created=known(memory.created), removed=known(memory.removed), begun="")

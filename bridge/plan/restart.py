@@ -21,9 +21,9 @@ class Reason(NamedTuple):
 class Step(enum.Enum):
     """What restarting does with a workload."""
 
-    NONE = "up to date"
-    ROLL = "to restart"
-    HOLD = "behind, but paused"
+    NONE = "current"
+    ROLL = "restart"
+    HOLD = "paused"  # behind, and its controller replaces no pod
 
 
 class Verdict(NamedTuple):

@@ -23,7 +23,7 @@ def _lines(data: dict[str, Any]) -> Iterator[str]:
         yield "Nothing to do."
     if data.get("workloads"):
         yield ""
-        yield "| workload | | restarted |"
+        yield "| workload | state | restarted |"
         yield "|---|---|---|"
         for one in data["workloads"]:
             name = f"{one['kind']}/{one['name']}"

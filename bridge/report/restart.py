@@ -15,6 +15,8 @@ RESULTS: Final = {
     "interrupted": "interrupted",
 }
 
+STATES: Final = {Step.ROLL.value: ("~", "to restart"), Step.HOLD.value: ("!", "behind, but paused")}
+
 
 def workload_data(
     verdicts: Iterable[Verdict], rolled: Collection[str], begun: Collection[str], states: Mapping[str, Workload]
@@ -62,11 +64,11 @@ def restart_text(data: dict[str, Any], style: Style) -> str:
 def workload_lines(workloads: Iterable[dict[str, Any]], style: Style) -> Iterator[str]:
     """Yield a line for each workload that is behind or was rolled, and one for each object that is why."""
     for one in workloads:
-        if one["state"] == Step.NONE.value:
+        if one["state"] not in STATES:
             continue
-        mark = "!" if one["state"] == Step.HOLD.value else "~"
+        mark, text = STATES[one["state"]]
         note = {"yes": " (restarted)", "perhaps": " (perhaps restarted)"}.get(one["restarted"], "")
-        yield style.by_mark(mark, f"{mark} {one['kind']}/{one['name']}  {one['state']}{note}")
+        yield style.by_mark(mark, f"{mark} {one['kind']}/{one['name']}  {text}{note}")
         yield from (f"    {line}" for line in _because(one["because"]))
 
 

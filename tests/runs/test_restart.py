@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -33,6 +34,7 @@ class Team:
     def __init__(self, cluster: RealCluster, namespace: str) -> None:
         self.cluster = cluster
         self.namespace = namespace
+        self.manifest = ""  # as it was deployed last
 
     def kubectl(self, *arguments: str, text: str | None = None) -> str:
         return self.cluster.kubectl("-n", self.namespace, *arguments, text=text).stdout
@@ -45,7 +47,8 @@ class Team:
         usual = {"Deployment": {"replicas": 2}, "StatefulSet": {"replicas": 2, "serviceName": name}}.get(kind, {})
         body = {"selector": {"matchLabels": {"app": name}}, "template": template}
         content = {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name}, "spec": usual | body | spec}
-        self.kubectl("apply", "-f", "-", text=json.dumps(content))
+        self.manifest = json.dumps(content)
+        self.kubectl("apply", "-f", "-", text=self.manifest)
 
     def finished(self, kind: str = "Deployment", name: str = "agent") -> None:
         """Wait as kubectl does, whose word is independent of ours."""
@@ -108,6 +111,7 @@ def test_a_deployment_rolls_exactly_once_after_two_secrets_changed(running: Desk
     again = running.run("restart", "staging", *WAIT)
     assert (again.status, again.err, again.out.splitlines()[-1]) == (0, "", "1 up to date: nothing to restart")
     team.deploy()
+    team.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", text=team.manifest)
     team.finished()
     assert (team.templates(), bool(team.mark())) == (2, True)
 
@@ -324,6 +328,20 @@ def test_a_rollout_that_failed_is_told_by_every_run(desk: Desk, team: Team, dead
     )
 
 
+def test_a_terminated_wait_says_what_is_restarted(
+    running: Desk, team: Team, dead_node: Kwok, program: Callable[..., subprocess.Popen[str]]
+) -> None:
+    change(running)
+    dead_node.stop()
+    process = program("restart", "staging", "--wait", "60s")
+    assert "1 of 2 pods are new" in process.stderr.readline()
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err.splitlines()[-1]) == (143, "bridge: terminated")
+    assert "~ Deployment/agent  to restart (restarted)\n" in out
+    assert out.endswith("1 to restart, 0 up to date: interrupted\n")
+
+
 @pytest.fixture
 def program(desk: Desk, tmp_path: Path, third_party: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Start bridge in a process of its own, after some code of Python."""
@@ -383,7 +401,7 @@ def test_a_dry_run_shows_who_is_behind_and_writes_nothing(running: Desk, team: T
     result = running.run("restart", "staging", "--dry-run", "--output", "json")
     assert (result.status, result.err) == (0, "")
     assert [(one["name"], one["state"], one["restarted"]) for one in result.data["workloads"]] == [
-        ("agent", "to restart", "no")
+        ("agent", "restart", "no")
     ]
     assert [(one["object"], one["key"]) for one in result.data["workloads"][0]["because"]] == [
         ("Secret/agent-secrets", "OPENAI_API_KEY")
@@ -453,6 +471,9 @@ def test_the_rights_of_the_readme_are_enough_and_each_missing_one_is_named(
         assert f'forbids "{verb}" (user "{USER}")' in result.lines[0]
         assert f'apiGroups ["apps"], resources ["{resource}"]' in result.lines[1]
         assert (team.templates(), team.templates("StatefulSet", "store")) == (1, 1)
+    allow(team, ("deployments", "get"))
+    result = running.run("restart", "staging", *WAIT)
+    assert (result.status, 'forbids "get"' in result.err) == (5, True)
     allow(team)
     assert running.run("restart", "staging", *WAIT).status == 0
     assert (team.templates(), team.templates("StatefulSet", "store")) == (2, 2)
