@@ -67,8 +67,8 @@ def test_the_present_pod_template_is_the_one_with_the_highest_revision() -> None
         return {"metadata": head | {"ownerReferences": [{"uid": owner}]}}
 
     listed = page(
-        replica_set("uid-agent", "9", "then"),
         replica_set("uid-agent", "10", "of old, and again"),
+        replica_set("uid-agent", "9", "then"),
         replica_set("other", "11", "elsewhere"),
         {"metadata": {"creationTimestamp": "nobody's"}},
     )
