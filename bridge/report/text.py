@@ -52,8 +52,8 @@ def _lines(data: dict[str, Any], style: Style) -> Iterator[str]:
     if data.get("workloads"):
         from bridge.report.restart import workload_lines  # noqa: PLC0415 - start-up: only with --restart
 
-        yield ""
-        yield from workload_lines(data["workloads"], style)
+        lines = list(workload_lines(data["workloads"], style))
+        yield from (["", *lines] if lines else [])
     yield ""
     yield ": ".join(part for part in (_summary(data["summary"]), RESULTS[data["result"]]) if part)
 

@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -395,7 +396,19 @@ def test_a_run_killed_between_its_writes_and_the_restart_is_caught_up(
 def test_a_dry_run_shows_who_is_behind_and_writes_nothing(running: Desk, team: Team) -> None:
     running.values(OPENAI_API_KEY="CANARY-dry")
     planned = running.run("sync", "staging", "--dry-run", "--restart")
-    assert (planned.status, "~ Deployment/agent  to restart\n" in planned.out) == (0, True)
+    assert planned.status == 0
+    assert re.sub(r"20[-0-9]+T[:0-9]+Z", "THEN", planned.out).splitlines()[-8:] == [
+        "",
+        "~ Secret/agent-secrets  to update",
+        "    ~ OPENAI_API_KEY  changed  from plain:values.json",
+        "",
+        "~ Deployment/agent  to restart",
+        "    Secret/agent-secrets changed THEN: OPENAI_API_KEY",
+        "",
+        "1 to update, 4 unchanged",
+    ]
+    markdown = running.run("sync", "staging", "--dry-run", "--restart", "--output", "markdown").out
+    assert "| `Deployment/agent` | restart | no |\n" in markdown
     assert "to restart" not in running.run("restart", "staging", "--dry-run").out
     assert running.run("sync", "staging").status == 0
     result = running.run("restart", "staging", "--dry-run", "--output", "json")
