@@ -46,6 +46,6 @@ class Clock:
 
 def _next_second(time: str) -> str:
     try:
-        return (datetime.strptime(time, FORMAT).replace(tzinfo=UTC) + timedelta(seconds=1)).strftime(FORMAT)
+        return (datetime.fromisoformat(time).astimezone(UTC) + timedelta(seconds=1)).strftime(FORMAT)
     except (ValueError, OverflowError):
         return ""
