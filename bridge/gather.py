@@ -42,14 +42,19 @@ class Files(NamedTuple):
 
 def read_files(environment: Environment, run: Run, errors: list[BridgeError]) -> Files:
     """Read the env file and the templates, build the providers; all that is wrong is added to `errors`."""
-    layer = _attempt(lambda: load_env_layer(environment, run.environ), errors)
-    namespace = _namespace(environment, layer, errors) if layer else environment.namespace
+    layer, namespace = _layer(environment, run, errors)
     templates = _attempt(lambda: load_templates(environment, namespace), errors)
     providers = build_providers(environment, referenced(environment), errors)
     if namespace and templates:
         meetings = tuple(meeting_environments(environment, namespace, templates, run.environ))
         errors += [ConfigError(*meetings)] if meetings else []
     return Files(layer, namespace, templates, providers)
+
+
+def _layer(environment: Environment, run: Run, errors: list[BridgeError]) -> tuple[EnvLayer | None, str | None]:
+    """Read the env file, and find the namespace, which it may name."""
+    layer = _attempt(lambda: load_env_layer(environment, run.environ), errors)
+    return layer, _namespace(environment, layer, errors) if layer else environment.namespace
 
 
 def _namespace(environment: Environment, layer: EnvLayer, errors: list[BridgeError]) -> str | None:
@@ -112,8 +117,7 @@ def _read_all(environment: Environment, run: Run, remembered: Callable[[str], fr
 def gather_variables(environment: Environment, run: Run, names: Iterable[str]) -> Variables:
     """Give variables their values, without the templates; raises one error that holds everything that is wrong."""
     errors: list[BridgeError] = []
-    layer = _attempt(lambda: load_env_layer(environment, run.environ), errors)
-    namespace = _namespace(environment, layer, errors) if layer else None
+    layer, namespace = _layer(environment, run, errors)
     providers = build_providers(environment, referenced(environment), errors)
     if errors:
         raise combine(errors)
@@ -141,8 +145,7 @@ def _of_others(environment: str, namespace: str, found: Variables, environ: Mapp
 def find_namespace(environment: Environment, run: Run) -> str:
     """Return the namespace without reading any source, for commands that need nothing else of the values."""
     errors: list[BridgeError] = []
-    layer = _attempt(lambda: load_env_layer(environment, run.environ), errors)
-    namespace = _namespace(environment, layer, errors) if layer else None
+    _, namespace = _layer(environment, run, errors)
     if errors:
         raise combine(errors)
     assert namespace is not None
