@@ -9,7 +9,7 @@ import shutil
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import pytest
 from hypothesis import settings
@@ -19,6 +19,9 @@ from tests.servers.apiserver import RealCluster
 from tests.servers.controllers import Controllers
 from tests.servers.kwok import Kwok
 from tests.servers.vault import DevVault, SealedVault
+
+if TYPE_CHECKING:
+    from tests.servers.s3 import ObjectStorage
 
 # In CI the same examples every time: a new one that fails is worth a look, not a failed landing.
 settings.register_profile("ci", derandomize=True)
@@ -99,6 +102,27 @@ def sealed_vault(vault_binary: Path) -> Iterator[SealedVault]:
     """A real Vault with TLS and seals, one for the whole run; unsealed whenever a test begins."""
     with SealedVault(vault_binary) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def moto() -> "Iterator[ObjectStorage]":
+    """An object storage, one for the whole run."""
+    from tests.servers.s3 import ObjectStorage  # noqa: PLC0415 - boto3 is slow to import, and few tests need it
+
+    with ObjectStorage() as server:
+        yield server
+
+
+@pytest.fixture
+def storage(moto: "ObjectStorage", monkeypatch: pytest.MonkeyPatch) -> "ObjectStorage":
+    """An empty object storage that accepts any keys; nothing of the real user's is seen."""
+    for name in [name for name in os.environ if name.startswith(("AWS_", "SCW_"))]:
+        monkeypatch.delenv(name)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    moto.reset()
+    return moto
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from bridge.provider import Denied, ProviderError, SecretValue
 
 LIMIT: Final = 2**20
 """The largest file that is read, in bytes."""
-_FIELDS: Final = ("api_url", "default_project_id", "default_region")
+_FIELDS: Final = ("access_key", "api_url", "default_project_id", "default_region")
 
 
 class Profile(NamedTuple):

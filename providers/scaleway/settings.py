@@ -39,7 +39,7 @@ def settings(options: "Scaleway", context: Context) -> Settings:
     key, place = _key(environ, profile)
     return Settings(
         url=url,
-        region=_region(options, environ, profile),
+        region=region_of(options.region, "region", environ, profile),
         project_id=_project(options, environ, profile),
         secret_key=key,
         key_place=place,
@@ -92,12 +92,13 @@ def _key(environ: Mapping[str, str], profile: Profile) -> tuple[SecretValue, str
     return key, place
 
 
-def _region(options: "Scaleway", environ: Mapping[str, str], profile: Profile) -> str:
+def region_of(option: str | None, field: str, environ: Mapping[str, str], profile: Profile) -> str:
+    """Return the region of the section's field of that name, else of the environment or the profile."""
     text, place = _given(environ, "SCW_DEFAULT_REGION", profile, "default_region")
-    if options.region is not None:
-        return options.region
+    if option is not None:
+        return option
     if text is None:
-        raise ProviderError("no region is known", hint="set region in the provider's section, or SCW_DEFAULT_REGION")
+        raise ProviderError("no region is known", hint=f"set {field} in the provider's section, or SCW_DEFAULT_REGION")
     if not paths.is_region(text):
         raise ProviderError(f"{place} {paths.NO_REGION}")
     return text

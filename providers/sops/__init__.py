@@ -1,4 +1,7 @@
-"""Reads SOPS-encrypted files without the `sops` program: YAML, JSON, dotenv and binary ones, encrypted to age."""
+"""Reads SOPS-encrypted files without the `sops` program: YAML, JSON, dotenv and binary ones, encrypted to age.
+
+They are below the environment's folder, or in object storage.
+"""
 
 import threading
 from collections.abc import Iterable
@@ -6,28 +9,41 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from bridge.provider import Context, Document, OptionError, Problem, ProviderError
+from bridge_providers.sops import s3_path
 
 if TYPE_CHECKING:
     from bridge_providers.sops.age import Keyring
+    from bridge_providers.sops.s3_client import Objects
 
 __all__ = ["Sops"]
 
 
 @dataclass(frozen=True)
 class Sops:
-    """SOPS files below the environment's folder.
+    """SOPS files below the environment's folder, or in the one object storage that `s3` names.
 
     The age keys are found where `sops` finds them (SOPS_AGE_KEY, SOPS_AGE_KEY_FILE, sops/age/keys.txt in
     the user's configuration folder); `age_key_file` names one more file, relative to the environment's.
+
+    `s3` is `scaleway` (keys and region are those of SCW_… or of the vendor's profile), `aws` (they are those that AWS's
+    own programs find, and so is the endpoint), or the URL of another store (with AWS's keys). `s3_region` and
+    `s3_profile` go before what environment and profile say.
     """
 
     age_key_file: str | None = None
+    s3: str | None = None
+    s3_region: str | None = None
+    s3_profile: str | None = None
     concurrency: ClassVar[int] = 4
 
     def __post_init__(self) -> None:
         value: object = self.age_key_file  # a section of a file may hold anything
         if value is not None and not (isinstance(value, str) and value):
             raise OptionError("age_key_file", "is not the name of a file")
+        if (self.s3, self.s3_region, self.s3_profile) != (None, None, None):
+            from bridge_providers.sops import s3_store  # noqa: PLC0415 # most environments have no such field
+
+            s3_store.check(self)
 
     def open(self, context: Context) -> "SopsSession":
         """Start a session; nothing is read yet."""
@@ -37,13 +53,15 @@ class Sops:
         """Yield what is wrong with a file as far as it shows without a key."""
         from bridge_providers.sops import check  # noqa: PLC0415 # the imports cost time that `bridge --version` has not
 
+        if s3_path.is_object(path):
+            return check.problems_of_object(path, known=self.s3 is not None)
         return check.problems(path, context.base)
 
     def names(self, path: str, context: Context) -> frozenset[str] | None:
-        """Return the top-level names of all documents; None for a binary file."""
+        """Return the top-level names of all documents; None for a binary file and for an object."""
         from bridge_providers.sops import check  # noqa: PLC0415 # as above
 
-        return check.names(path, context.base)
+        return None if s3_path.is_object(path) else check.names(path, context.base)
 
 
 class SopsSession:
@@ -54,15 +72,34 @@ class SopsSession:
         self._context: Final = context
         self._lock: Final = threading.Lock()
         self._keys: Keyring | None = None
+        self._objects: Objects | None = None
 
     def read(self, path: str, revision: str | None = None) -> Document:
-        """Return a decrypted file whose MAC holds; a path is relative to the environment's folder, or absolute."""
+        """Return a decrypted file whose MAC holds; a path is relative to the environment's folder, or absolute.
+
+        In object storage (`s3://bucket/key`) a revision is an object's version; the Document's is SOPS's own.
+        """
         from bridge_providers.sops import decrypt, files, stores  # noqa: PLC0415 # as above
 
-        if revision is not None:
+        if s3_path.is_object(path):
+            place = s3_path.parse(path)
+            data = self._storage().read(place, revision)
+        elif revision is not None:
             raise ProviderError("a SOPS file has no revisions", hint="take the earlier state of the file from git")
-        data = files.read(files.locate(path, self._context.base))
+        else:
+            data = files.read(files.locate(path, self._context.base))
         return decrypt.decrypt(data, stores.store_of(path), self._keyring())
+
+    def _storage(self) -> "Objects":
+        """Return the way to object storage, made by whichever thread comes first."""
+        from bridge_providers.sops import s3_client, s3_store  # noqa: PLC0415 # boto3 alone takes half a second
+
+        with self._lock:
+            if self._objects is None:
+                context = self._context
+                store = s3_store.find(self._options, context.environ)
+                self._objects = s3_client.Objects(store, context.environ, context.deadline)
+            return self._objects
 
     def _keyring(self) -> "Keyring":
         """Return the keys, found by whichever thread comes first."""
@@ -75,5 +112,8 @@ class SopsSession:
             return self._keys
 
     def close(self) -> None:
-        """Forget the keys."""
+        """Forget the keys, and close connections."""
         self._keys = None
+        objects = self._objects
+        if objects is not None:
+            objects.close()

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bridge.provider import Problem, ProviderError, SecretValue
-from bridge_providers.sops import cipher, files, mac, metadata, stores
+from bridge_providers.sops import cipher, files, mac, metadata, s3_path, stores
 from bridge_providers.sops.metadata import Metadata
 from bridge_providers.sops.selectors import selector
 from bridge_providers.sops.tree import Stored
@@ -21,6 +21,16 @@ def problems(path: str, base: Path) -> Iterator[Problem]:
         return
     yield from _of_metadata(block)
     yield from _of_leaves(stored, block)
+
+
+def problems_of_object(path: str, *, known: bool) -> Iterator[Problem]:
+    """Yield what is wrong with the path of an object, and whether the store is not `known`; nothing is asked."""
+    try:
+        s3_path.parse(path)
+    except ProviderError as error:
+        yield from error.problems
+    if not known:
+        yield Problem("", s3_path.NO_STORE, s3_path.NO_STORE_HINT)
 
 
 def _of_metadata(block: Metadata) -> Iterator[Problem]:

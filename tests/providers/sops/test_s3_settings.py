@@ -1,0 +1,181 @@
+"""What a path into object storage may be, which store is meant, and whose keys."""
+
+from pathlib import Path
+
+import pytest
+
+from bridge.provider import Context, Denied, OptionError, Problem, ProviderError
+from bridge_providers.sops import Sops
+from bridge_providers.sops.s3_store import Store, find
+from tests.providers.sops.bucket import ACCESS_KEY, CONFIG, KEYS, SECRET_KEY, Reader
+
+APP = "s3://voice/staging.sops.yaml"
+FORM = "write s3://bucket/key"
+NOWHERE = Context(Path("/nowhere"), {}, 0)
+NO_BUCKET = "what follows s3:// is not the name of a bucket"
+NO_KEY = "what follows the bucket is not a key of 1 to 1024 bytes"
+DOTS = "the key has a part that is `.` or `..`"
+
+
+@pytest.mark.parametrize(
+    ("path", "what", "hint"),
+    [
+        ("s3://", NO_BUCKET, FORM),
+        ("s3:///a.yaml", NO_BUCKET, FORM),
+        ("s3://UPPER/a.yaml", NO_BUCKET, FORM),
+        ("s3://ab/a.yaml", NO_BUCKET, FORM),
+        ("s3://user:CANARY/a.yaml", NO_BUCKET, FORM),
+        ("s3://arn:aws:s3:::voice/a.yaml", NO_BUCKET, FORM),
+        ("s3://voice", NO_KEY, FORM),
+        ("s3://voice/", NO_KEY, FORM),
+        (f"s3://voice/{'é' * 513}", NO_KEY, FORM),
+        ("s3://voice/a\n.yaml", NO_KEY, FORM),
+        ("s3://voice/../other/a.yaml", DOTS, FORM),
+        ("s3://voice/a/./b.yaml", DOTS, FORM),
+        (
+            "s3://voice/a.yaml?versionId=3",
+            "a version does not belong into the key",
+            "write it behind the key: @VERSION",
+        ),
+    ],
+)
+def test_a_path_that_is_none_is_told_by_check_and_never_asked_for(path: str, what: str, hint: str) -> None:
+    provider = Sops(s3="https://127.0.0.1:1")
+    assert list(provider.check(path, NOWHERE)) == [Problem("", what, hint)]
+    failure = Reader(KEYS).failure(path)
+    assert (failure.kind, failure.what, failure.hint) == (ProviderError, what, hint)
+
+
+def test_check_asks_nobody_and_needs_no_key() -> None:
+    provider = Sops(s3="scaleway")
+    assert list(provider.check(APP, NOWHERE)) == []
+    assert provider.names(APP, NOWHERE) is None
+
+
+def test_a_section_that_names_no_store() -> None:
+    problem = Problem(
+        "",
+        "the provider's section does not say which object storage it is in",
+        "set s3 there: scaleway, aws, or the URL of another store",
+    )
+    assert list(Sops().check(APP, NOWHERE)) == [problem]
+    failure = Reader(KEYS).failure(APP, s3=None)
+    assert (failure.kind, failure.what, failure.hint) == (ProviderError, problem.what, problem.hint)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "what"),
+    [
+        ("s3", "", "must be a text"),
+        ("s3", 7, "must be a text"),
+        ("s3", "minio", "is neither scaleway nor aws, and not the URL of a store"),
+        ("s3", "https://CANARY@host", "is neither scaleway nor aws, and not the URL of a store"),
+        ("s3", "https://host/?CANARY", "is neither scaleway nor aws, and not the URL of a store"),
+        ("s3", "https://host:99999", "is neither scaleway nor aws, and not the URL of a store"),
+        (
+            "s3",
+            "http://10.0.0.1:9000",
+            "is neither scaleway nor aws, and plain http, in which the document would travel unprotected",
+        ),
+        ("s3_region", "fr par", "is not a region such as fr-par or eu-west-3"),
+        ("s3_region", "fr-par.CANARY.example.com/", "is not a region such as fr-par or eu-west-3"),
+        ("s3_profile", ["x"], "must be a text"),
+    ],
+)
+def test_a_field_that_cannot_be_right(field: str, value: object, what: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        Sops(**{field: value})  # type: ignore[arg-type]
+    assert (caught.value.field, caught.value.what) == (field, what)
+
+
+def test_scaleway_s_endpoint_is_that_of_the_region() -> None:
+    store = find(Sops(s3="scaleway"), KEYS)
+    assert store.endpoint == "https://s3.fr-par.scw.cloud"
+    assert find(Sops(s3="scaleway", s3_region="nl-ams"), KEYS).endpoint == "https://s3.nl-ams.scw.cloud"
+    assert store.keys
+    assert SECRET_KEY not in repr(store)
+    assert ACCESS_KEY not in repr(store)
+
+
+def test_another_store_has_aws_s_keys_whatever_scaleway_s_are() -> None:
+    assert find(Sops(s3="https://minio.example.com", s3_region="eu"), KEYS) == Store("https://minio.example.com", "eu")
+    assert find(Sops(s3="aws", s3_profile="p"), KEYS) == Store(None, None, "p")
+
+
+@pytest.mark.parametrize(
+    ("environ", "kind", "what"),
+    [
+        (
+            {"SCW_ACCESS_KEY": None},
+            Denied,
+            "SCW_ACCESS_KEY is not set, and Object Storage needs it beside the other key",
+        ),
+        (
+            {"SCW_SECRET_KEY": None},
+            Denied,
+            "SCW_SECRET_KEY is not set, and Object Storage needs it beside the other key",
+        ),
+        ({"SCW_ACCESS_KEY": None, "SCW_SECRET_KEY": None}, Denied, "no access key and secret key are known"),
+        (
+            {"SCW_SECRET_KEY": "CANARY"},
+            Denied,
+            "the keys of SCW_ACCESS_KEY and SCW_SECRET_KEY do not have the form of an access key and a secret key",
+        ),
+        (
+            {"SCW_ACCESS_KEY": "CANARY\nX: y"},
+            Denied,
+            "the keys of SCW_ACCESS_KEY and SCW_SECRET_KEY do not have the form of an access key and a secret key",
+        ),
+        ({"SCW_DEFAULT_REGION": None}, ProviderError, "no region is known"),
+        (
+            {"SCW_S3_ENDPOINT": "http://CANARY.example.com"},
+            ProviderError,
+            "SCW_S3_ENDPOINT is plain http, in which the document would travel unprotected",
+        ),
+    ],
+)
+def test_what_the_environment_lacks(environ: dict[str, str | None], kind: type, what: str) -> None:
+    given = {name: value for name, value in {**KEYS, **environ}.items() if value is not None}
+    failure = Reader({"HOME": "/nowhere", "XDG_CONFIG_HOME": "", **given}).failure(APP)
+    assert (failure.kind, failure.what) == (kind, what)
+
+
+class TestAws:
+    """AWS's own configuration, which botocore reads."""
+
+    @pytest.fixture(autouse=True)
+    def _alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL_S3"):
+            monkeypatch.delenv(name, raising=False)
+        for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+            monkeypatch.setenv(name, "/nowhere/aws")
+        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+    def test_no_keys(self) -> None:
+        failure = Reader({}, CONFIG).failure(APP, s3="aws")
+        hint = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or s3_profile in the provider's section"
+        assert (failure.kind, failure.what, failure.hint) == (
+            Denied,
+            "no keys are known, or only one of the two",
+            hint,
+        )
+
+    def test_half_of_a_pair(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "CANARY")
+        failure = Reader({}).failure(APP, s3="aws")
+        assert (failure.kind, failure.what) == (Denied, "no keys are known, or only one of the two")
+
+    def test_keys_that_cannot_be_fetched(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        (tmp_path / "aws").write_text("[default]\ncredential_process = sh -c 'echo CANARY >&2; exit 1'\n")
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "aws"))
+        failure = Reader({}).failure(APP, s3="aws")
+        what = "the keys of AWS's configuration cannot be had (CredentialRetrievalError)"
+        assert (failure.kind, failure.what) == (Denied, what)
+
+    def test_an_endpoint_that_is_plain_http(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, "CANARY")
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://CANARY.example.com")
+        failure = Reader({}).failure(APP, s3="aws")
+        what = "the endpoint of AWS's configuration is plain http, in which the document would travel unprotected"
+        assert (failure.kind, failure.what, failure.hint) == (ProviderError, what, "see AWS_ENDPOINT_URL_S3")
