@@ -68,8 +68,9 @@ class Context(NamedTuple):
 
     `base` is the environment file's folder: relative paths start there, and links may not lead out
     of it. `environ` is the process's environment. `deadline` is a `time.monotonic()` in seconds.
-    `known` returns the paths that an earlier run has written from; asking costs a request to the
-    cluster, so ask only where it matters: before a read that cannot be taken back.
+    `known` returns the paths that an earlier run has written from, in each revision that this one asks
+    for; asking costs a request to the cluster, so ask only where it matters: before a read that cannot be
+    taken back.
     """
 
     base: Path

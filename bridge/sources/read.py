@@ -51,9 +51,10 @@ def read_documents(
 
 
 def _known(context: Context, documents: list[Reference]) -> frozenset[str]:
-    """Return the paths of one provider's documents that an earlier run has written from."""
+    """Return the paths of one provider's documents that an earlier run has written from, in each revision asked for."""
     known = context.known()
-    return frozenset(document.path for document in documents if str(document) in known)
+    new = {document.path for document in documents if str(document) not in known}
+    return frozenset(document.path for document in documents) - new
 
 
 def _open(provider: Provider, context: Context) -> Session | BridgeError:

@@ -99,8 +99,8 @@ class Api:
                 raise ProviderError(f"the API's answer is no list of {field}")
             found += [one for one in items if isinstance(one, dict)]
             if not items or len(found) >= total:
-                break
-        return found
+                return found
+        raise ProviderError(f"the API's list of {field} does not end")
 
     def _get(self, path: str, query: Mapping[str, str], place: Place, permission: str) -> Mapping[str, Any]:
         return self._request(f"{path}{'?' if query else ''}{urlencode(query)}", None, place, permission)

@@ -40,29 +40,28 @@ def guard(api: Api, place: Place, revision: str) -> Iterator[Problem]:
 
 
 def _policies(api: Api, place: Place, found: Metadata, revision: str) -> Iterator[Metadata]:
-    """Yield the policies of an ephemeral secret and of the revision; a revision may have one of its own."""
-    policy = found.get("ephemeral_policy")
-    if policy is None:
-        return
-    yield policy if isinstance(policy, dict) else {}
+    """Yield the policies of a secret and of the revision, which may have one although the secret has none."""
     try:
         own = api.version(id_of(found), revision, place).get("ephemeral_properties")
     except NotFound:
-        return  # there is nothing to be used up
-    if own is not None:
-        yield own if isinstance(own, dict) else {}
+        own = None  # there is nothing to be used up
+    for policy in (found.get("ephemeral_policy"), own):
+        if policy is not None:
+            yield policy if isinstance(policy, dict) else {}
 
 
 def explained(api: Api, place: Place, revision: str, error: ProviderError) -> ProviderError | Unavailable:
     """Return a better error than that of an access, or the same one where the metadata tell no more."""
     try:
-        return _reason(api, place, revision) or error
+        found = _reason(api, place, revision)
     except Denied:
         problem = error.problems[0]
         hint = f"{problem.hint}; with the permission set {answers.METADATA} bridge could tell more".removeprefix("; ")
         return type(error)(problem.what, hint=hint)
     except (ProviderError, Unavailable):
         return error
+    # Only what was not found may be late: of any other refusal the store's own word is the reason.
+    return error if found is None or (isinstance(found, Unavailable) and not isinstance(error, NotFound)) else found
 
 
 def _reason(api: Api, place: Place, revision: str) -> ProviderError | Unavailable | None:

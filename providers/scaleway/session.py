@@ -22,14 +22,14 @@ class ScalewaySession:
         self._context: Final = context
         self._lock: Final = threading.Lock()
         self._api: Api | None = None
-        self._known: frozenset[str] = frozenset()
+        self._known: frozenset[str] | None = None
 
     def read(self, path: str, revision: str | None = None) -> Document:
         """Return a secret's content: fields where it is a JSON object, else one value."""
         place, wanted = paths.parse(path), paths.parse_revision(revision)
         api = self._open()
         # What an earlier run has written from has stood the check already.
-        warnings = () if path in self._known else tuple(metadata.guard(api, place, wanted.revision))
+        warnings = () if self._is_known(path) else tuple(metadata.guard(api, place, wanted.revision))
         answer = _accessed(api, place, wanted)
         if not isinstance(answer, Mapping):
             raise answer
@@ -50,10 +50,14 @@ class ScalewaySession:
     def _open(self) -> Api:
         with self._lock:
             if self._api is None:
-                api = Api(settings(self._options, self._context), self._context.deadline)
-                self._known = self._context.known()
-                self._api = api
+                self._api = Api(settings(self._options, self._context), self._context.deadline)
             return self._api
+
+    def _is_known(self, path: str) -> bool:
+        with self._lock:
+            if self._known is None:
+                self._known = self._context.known()
+            return path in self._known
 
 
 def _accessed(api: Api, place: Place, wanted: Wanted) -> Mapping[str, Any] | ProviderError | Unavailable:

@@ -38,6 +38,11 @@ def data(desk: Desk) -> dict[str, str]:
     return desk.target.data("Secret", "shared-secrets") | desk.target.data("Secret", "agent-secrets")
 
 
+def look(id_: str) -> list[str]:
+    """Return the requests that look at a secret's metadata before its first read."""
+    return ["GET fr-par/secrets", f"GET fr-par/secrets/{id_}/versions/latest_enabled"]
+
+
 def refused(desk: Desk, status: int) -> list[str]:
     """Return what a refused run says; it has written nothing."""
     before = desk.target.versions()
@@ -61,9 +66,9 @@ def test_a_run_writes_what_the_store_has_and_the_next_one_nothing(manager: Secre
 
 
 def test_a_document_that_was_written_from_before_takes_one_request(manager: SecretManager, desk: Desk) -> None:
-    manager.put(APP, VALUES)
+    id_ = manager.put(APP, VALUES)
     assert desk.run("sync", "staging").status == 0
-    assert [str(one) for one in manager.requests] == ["GET fr-par/secrets", READ_APP]
+    assert [str(one) for one in manager.requests] == [*look(id_), READ_APP]
     for command in ("sync", "plan", "status"):
         manager.requests.clear()
         assert desk.run(command, "staging").status == 0
@@ -265,11 +270,11 @@ def test_the_profile_of_scw_is_enough(manager: SecretManager, desk: Desk, monkey
     file = desk.folder.parent / "home/.config/scw/config.yaml"
     file.parent.mkdir(parents=True)
     file.write_text("\n".join([*lines, f"default_project_id: {PROJECT}", ""]))
-    manager.put(APP, VALUES)
+    id_ = manager.put(APP, VALUES)
     result = desk.run("sync", "staging")
     assert (result.status, result.err) == (0, "")
     assert data(desk) == VALUES
-    assert {str(one) for one in manager.requests} == {"GET fr-par/secrets", READ_APP}
+    assert [str(one) for one in manager.requests] == [*look(id_), READ_APP]
 
 
 def test_verbose_reports_show_neither_value_nor_key(manager: SecretManager, desk: Desk) -> None:
@@ -300,3 +305,14 @@ def test_a_document_that_only_a_variable_names_is_known_too(manager: SecretManag
     manager.requests.clear()
     assert desk.run("sync", "staging").status == 0
     assert [str(one) for one in manager.requests] == [READ_APP, READ_APP]
+
+
+def test_another_revision_of_a_known_document_is_looked_at_first(manager: SecretManager, desk: Desk) -> None:
+    policy = {"time_to_live": "1800s", "expires_once_accessed": False, "action": "disable"}
+    id_ = manager.put(APP, VALUES, VALUES, ephemeral_policy=policy)
+    first = manager.store.secrets[id_].versions[0]
+    first["ephemeral_properties"]["expires_once_accessed"] = True
+    assert desk.run("sync", "staging").status == 0
+    desk.environment(sources=[REFERENCE], variables={"OPENAI_API_KEY": f"{REFERENCE}@1#OPENAI_API_KEY"})
+    assert "expires once it is read" in refused(desk, 1)[0]
+    assert first["status"] == "enabled"

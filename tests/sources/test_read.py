@@ -122,3 +122,17 @@ def test_a_sessions_own_time_limit_holds_for_all_tries_together():
     assert len(fake.answers) == 3
     patient = Fake(later, GOOD, retries=5, timeout=30.0)
     assert read({"a": patient}, "a:x") == {"a:x": GOOD}
+
+
+def test_a_path_is_known_only_where_every_revision_that_is_asked_for_is():
+    known = {}
+
+    class Asking(Fake):
+        def open(self, context: Context) -> Fake:
+            known["paths"] = context.known()
+            return self
+
+    wanted = [Reference("a", "x"), Reference("a", "x", "3"), Reference("a", "y"), Reference("a", "z")]
+    context = Context(Path(), {}, time.monotonic() + 20, lambda: frozenset({"a:x", "a:y", "b:z"}))
+    read_documents({"a": Asking(GOOD, GOOD, GOOD, GOOD)}, wanted, context)
+    assert known == {"paths": frozenset({"y"})}

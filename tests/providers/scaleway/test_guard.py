@@ -102,6 +102,26 @@ def test_a_server_that_passes_over_filters_gives_no_other_secrets_policy(
     assert [one.hint for one in reader.read().warnings] == ["the store does not list it"]
 
 
+def test_a_revision_may_expire_once_read_although_its_secret_has_no_policy(
+    manager: SecretManager, reader: Reader
+) -> None:
+    id_ = manager.put(PATH, VALUES)
+    version = manager.store.secrets[id_].versions[0]
+    version["ephemeral_properties"] = {"expires_at": None, "expires_once_accessed": True, "action": "delete"}
+    assert reader.failure().what == "it expires once it is read, so it is not read"
+    assert enabled(manager, id_)
+
+
+def test_a_listing_that_never_ends_is_no_listing(manager: SecretManager, reader: Reader) -> None:
+    manager.put(PATH, VALUES)
+    page = Canned(200, {"secrets": [{"name": "x", "path": "/"}], "total_count": 1_000_000})
+    manager.faults += [page] * 1000
+    failure = reader.failure()
+    assert (failure.kind, failure.what) == (ProviderError, "the API's list of secrets does not end")
+    assert len(manager.requests) == 100
+    assert not [one for one in manager.requests if one.path.endswith("/access")]
+
+
 def test_the_listing_is_followed_over_its_pages(manager: SecretManager, reader: Reader) -> None:
     once = manager.put(PATH, VALUES, ephemeral_policy=ONCE)
     others = [{"name": f"x{one}", "path": "/"} for one in range(50)]

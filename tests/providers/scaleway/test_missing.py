@@ -152,3 +152,22 @@ def test_metadata_that_fail_leave_the_access_s_own_answer(
     for canned in (Canned(503), Canned(200, {"secrets": [{"name": "app", "path": "/voice/staging", "id": "CANARY"}]})):
         manager.faults += [Canned(404, {"type": "not_found"}), canned]
         assert told(reader)[1].endswith("): absent, disabled or deleted")
+
+
+@pytest.mark.parametrize("by_id", [False, True])
+def test_what_the_access_says_of_a_revision_that_nothing_speaks_against_is_not_made_temporary(
+    manager: SecretManager, reader: Reader, by_id: bool, unreadable: int
+) -> None:
+    id_ = manager.put(PATH, VALUES)
+    manager.faults.append(Canned(412, {"type": "precondition_failed", "precondition": "key_disabled"}))
+    kind, what, _ = told(reader, f"id:{id_}" if by_id else PATH)
+    assert kind is ProviderError
+    assert what.startswith("the API refuses the request: key_disabled (status 412")
+
+
+def test_html_in_place_of_an_access_is_told_as_it_is(manager: SecretManager, reader: Reader, unreadable: int) -> None:
+    manager.put(PATH, VALUES)
+    manager.faults.append(Canned(200, b"<html>CANARY</html>", kind="text/html"))
+    kind, what, hint = told(reader)
+    assert (kind, hint) == (ProviderError, "check SCW_API_URL and HTTPS_PROXY")
+    assert "not the API's JSON" in what

@@ -24,10 +24,11 @@ def test_one_access_reads_a_known_document_by_its_path(manager: SecretManager, r
 
 
 def test_a_document_that_is_new_costs_a_look_at_its_metadata_first(manager: SecretManager, reader: Reader) -> None:
-    manager.put(PATH, VALUES)
+    id_ = manager.put(PATH, VALUES)
     assert reader.read().warnings == ()
     assert [str(one) for one in manager.requests] == [
         "GET fr-par/secrets",
+        f"GET fr-par/secrets/{id_}/versions/latest_enabled",
         "GET fr-par/secrets-by-path/versions/latest_enabled/access",
     ]
 
@@ -43,6 +44,7 @@ def test_a_secret_by_its_id(manager: SecretManager, reader: Reader) -> None:
     assert fields(reader.read(f"id:{id_.upper()}")) == VALUES
     assert [str(one) for one in manager.requests] == [
         f"GET fr-par/secrets/{id_}",
+        f"GET fr-par/secrets/{id_}/versions/latest_enabled",
         f"GET fr-par/secrets/{id_}/versions/latest_enabled/access",
     ]
 

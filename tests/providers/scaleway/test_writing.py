@@ -325,3 +325,12 @@ def test_the_quota_of_revisions_is_told_and_nothing_is_pruned(manager: SecretMan
 
 def test_a_path_that_is_none(reader: Reader) -> None:
     assert failure(reader, tree(VALUES), None, "voice/app").kind is ProviderError
+
+
+def test_a_write_does_not_ask_the_cluster_what_is_known(reader: Reader) -> None:
+    def unreachable() -> frozenset[str]:
+        raise Unavailable("the cluster does not answer")
+
+    session = Scaleway().open(context(reader.base, reader.environ)._replace(known=unreachable))
+    assert session.write(PATH, one(b"CANARY"), expect=None).order == 1
+    session.close()
