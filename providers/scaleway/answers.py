@@ -37,7 +37,7 @@ class Asked(NamedTuple):
 
 def body(answer: Answer) -> Mapping[str, Any] | None:
     """Return an answer's JSON object; None where it has none. The parser's error would hold the whole text."""
-    if answer.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+    if not _is_json(answer):
         return None
     try:
         found: object = json.loads(answer.body)
@@ -46,15 +46,21 @@ def body(answer: Answer) -> Mapping[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
+def _is_json(answer: Answer) -> bool:
+    return answer.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
+
+
 def failure(answer: Answer, asked: Asked) -> ProviderError | Unavailable:
-    """Return the error that an answer other than 200 stands for."""
+    """Return the error that an answer stands for which is not 200 with a JSON object."""
     content = body(answer)
     status, note = answer.status, f"status {answer.status}{_request(answer)}"
     kind = _word((content or {}).get("type"))
     if status == 429 or kind == "too_many_requests":
         return Unavailable(f"the API asks to slow down ({note})", retry_after=_wait(answer, content or {}))
-    if status >= 500:
-        return Unavailable(f"the API fails ({note})", retry_after=_seconds(answer.headers.get("retry-after")))
+    ends_early = status == 200 and _is_json(answer) and answer.body.startswith(b"{")
+    if status >= 500 or ends_early:
+        what = "the API's answer ends early" if ends_early else "the API fails"
+        return Unavailable(f"{what} ({note})", retry_after=_seconds(answer.headers.get("retry-after")))
     if status == 401 or kind == "denied_authentication":
         return _unauthenticated(content or {}, asked, note)
     if status == 403:

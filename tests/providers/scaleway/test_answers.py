@@ -85,11 +85,19 @@ def test_html_is_neither_a_document_nor_an_absent_one(reader: Reader, status: in
     assert not [one for one in reader.manager.requests if "CANARY" in one.path]
 
 
-@pytest.mark.parametrize("body", [b"", b"CANARY", b'["CANARY"]', b'{"CANARY"', b"[" * 100_000, b"\xff"])
+@pytest.mark.parametrize("body", [b"", b"CANARY", b'["CANARY"]', b"[" * 100_000, b"\xff"])
 def test_json_that_is_none_is_no_document(reader: Reader, body: bytes) -> None:
     assert told(reader, Canned(200, body))[:2] == (
         ProviderError,
         "the answer has status 200, request 6f1c-42, and not the API's JSON: something else answers there",
+    )
+
+
+def test_an_object_that_ends_early_is_temporary_although_no_length_told_of_it(reader: Reader) -> None:
+    assert told(reader, Canned(200, b'{"data": "CANARY')) == (
+        Unavailable,
+        "the API's answer ends early (status 200, request 6f1c-42)",
+        "",
     )
 
 
