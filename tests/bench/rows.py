@@ -8,6 +8,7 @@ from typing import Final
 from tests.bench.installation import ROOT
 from tests.bench.measure import Command, Contest
 from tests.bench.scan import Gigabyte
+from tests.bench.scaleway import DOCUMENTS, LATENCY, Documents, Known
 from tests.bench.stage import Stage
 from tests.bench.vault import Paths, Twelve
 from tests.bench.writes import Five, Thousand, flat_yaml, values, watch
@@ -76,6 +77,27 @@ def scan_files(stage: Stage) -> Contest:
     return Contest("scan 1 GiB for 6 values in all forms, against `grep -rF -f`", gigabyte.ours, gigabyte.theirs, "1.5")
 
 
+def scaleway_known(stage: Stage) -> Contest:
+    """The everyday case with Secret Manager, 30 ms away: one request for each document."""
+    known = Known(stage)
+    title = (
+        f"sync, 12 keys of 5 Scaleway documents at {1000 * LATENCY:.0f} ms, nothing to change, "
+        f"{known.later:.2f} requests for each (aim 1; the first time {known.first:.2f}), "
+        "against `sops -d \\| kubectl apply --server-side`"
+    )
+    return Contest(title, known.ours, known.theirs, "-", check=known.check())
+
+
+def scaleway_documents(stage: Stage) -> Contest:
+    """Many documents of one provider, side by side within its bound, against a loop of the same requests."""
+    documents = Documents(stage)
+    title = (
+        f"read {DOCUMENTS} Scaleway documents at {1000 * LATENCY:.0f} ms, {documents.at_once} at once, "
+        "against a serial loop of the same requests"
+    )
+    return Contest(title, documents.ours, documents.theirs, "0.3")
+
+
 def version(stage: Stage) -> Contest:
     """What starting costs."""
     return _start(stage, "`bridge --version` over `python -c pass`", "+30 ms", "--version")
@@ -101,6 +123,8 @@ ROWS: Final[Mapping[str, Callable[[Stage], Contest]]] = {
     "vault-unchanged": vault_unchanged,
     "vault-paths": vault_paths,
     "scan": scan_files,
+    "scaleway-known": scaleway_known,
+    "scaleway-documents": scaleway_documents,
     "version": version,
     "check": check,
 }

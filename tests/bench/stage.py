@@ -17,6 +17,7 @@ from tests.bench.installation import Installation
 from tests.bench.measure import BenchmarkError, Command, call
 from tests.servers import build
 from tests.servers.apiserver import RealCluster
+from tests.servers.scaleway import SecretManager
 from tests.servers.vault import DevVault
 
 KINDS: Final = ("secrets", "configmaps")
@@ -71,6 +72,13 @@ class Stage:
         """A real Vault in memory, with its address and a token where both sides look for them."""
         server = self._resources.enter_context(DevVault(build.build("vault")))
         self.environ |= {"VAULT_ADDR": server.address, "VAULT_TOKEN": server.root}
+        return server
+
+    @cached_property
+    def manager(self) -> SecretManager:
+        """The fake of Secret Manager, with the variables that lead there."""
+        server = self._resources.enter_context(SecretManager())
+        self.environ |= server.environ()
         return server
 
     @cached_property

@@ -30,7 +30,7 @@ class Twelve:
         stage.vault.put("twelve", {name: f"{FILLER}-{name}" for name in names})
         config = stage.folder / "twelve"
         (config / "base").mkdir(parents=True)
-        (config / "base" / "objects.yaml").write_text(_manifests("${{{}}}"))
+        (config / "base" / "objects.yaml").write_text(manifests("${{{}}}"))
         content = {
             "id": "twelve",
             "namespace": self.namespaces[0],
@@ -40,14 +40,14 @@ class Twelve:
         }
         (config / "staging.yaml").write_text(json.dumps(content))
         peer = stage.folder / "twelve-peer.yaml"
-        peer.write_text(_manifests("ref+vault://secret/twelve#/{}"))
+        peer.write_text(manifests("ref+vault://secret/twelve#/{}"))
         self.ours: Final = stage.bridge("sync", "staging", "--config", config)
         self.theirs: Final = stage.applied([stage.vals, "eval", "-f", peer], self.namespaces[1])
         run(self.ours)
         run(self.theirs)
 
 
-def _manifests(form: str) -> str:
+def manifests(form: str) -> str:
     found = []
     for (kind, name), keys in OBJECTS.items():
         section = "stringData" if kind == "Secret" else "data"
