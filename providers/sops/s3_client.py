@@ -15,6 +15,7 @@ import botocore.session
 from boto3.session import Session
 from botocore import exceptions
 from botocore.config import Config
+from urllib3.exceptions import HTTPError
 
 from bridge.http.proxies import proxy_from
 from bridge.provider import Denied, ProviderError, Unavailable
@@ -35,7 +36,12 @@ _TEMPORARY: Final = (
     ((exceptions.ConnectTimeoutError, exceptions.ReadTimeoutError), "did not answer in time"),
     ((exceptions.ProxyConnectionError,), "cannot be reached through the proxy"),
     (
-        (exceptions.IncompleteReadError, exceptions.ResponseStreamingError, exceptions.ConnectionClosedError),
+        (
+            exceptions.IncompleteReadError,
+            exceptions.ResponseStreamingError,
+            exceptions.ConnectionClosedError,
+            HTTPError,
+        ),
         "dropped the connection",
     ),
     ((exceptions.ConnectionError, exceptions.HTTPClientError, OSError), "cannot be reached"),
@@ -92,7 +98,7 @@ class Objects:
                 return self._content(body, answer.get("ContentLength", 0))
         except exceptions.ClientError as error:
             return _refused(error, Asked(self._place, self._keys, revision))
-        except (exceptions.BotoCoreError, OSError) as error:
+        except (exceptions.BotoCoreError, HTTPError, OSError) as error:
             return _failed(error, self._place)
 
     def _content(self, body: _Body, length: int) -> bytes | ProviderError | Unavailable:
@@ -111,9 +117,24 @@ class Objects:
 
 def _made(store: Store, environ: Mapping[str, str], left: float) -> Any:  # noqa: ANN401 - boto3 has no types
     """Make a client; no request is sent to the store, but AWS's chain may ask for keys somewhere."""
-    proxies = _proxies(store, environ)
-    if isinstance(proxies, ProviderError):
-        return proxies
+    try:
+        session = _session(store)
+    except exceptions.BotoCoreError as error:
+        return _failed(error, _AWS_KEYS)
+    client = _client(session, store, left, {})
+    if isinstance(client, (ProviderError, Unavailable)):
+        return client
+    # Only the client knows the endpoint of AWS's configuration, and with it whether a proxy leads there.
+    proxy = proxy_from(environ, client.meta.endpoint_url)
+    if proxy is None:
+        return client
+    client.close()
+    if proxy.wrong:
+        return ProviderError(f"{proxy.variable} is {proxy.wrong}", hint="write it as http://host:3128")
+    return _client(session, store, left, {"https": proxy.url})
+
+
+def _client(session: Session, store: Store, left: float, proxies: Mapping[str, str]) -> Any:  # noqa: ANN401 - as above
     config = Config(
         signature_version="s3v4",
         connect_timeout=min(CONNECT_TIMEOUT, left),
@@ -124,7 +145,6 @@ def _made(store: Store, environ: Mapping[str, str], left: float) -> Any:  # noqa
     keys = store.keys
     given = {"aws_access_key_id": keys.access, "aws_secret_access_key": keys.secret.reveal().decode()} if keys else {}
     try:
-        session = Session(botocore_session=_session(store))
         client = session.client("s3", region_name=store.region, endpoint_url=store.endpoint, config=config, **given)
     except exceptions.ClientError as error:
         return _refused(error, Asked(_AWS_KEYS, _AWS_KEYS, None))
@@ -134,23 +154,13 @@ def _made(store: Store, environ: Mapping[str, str], left: float) -> Any:  # noqa
     return client
 
 
-def _session(store: Store) -> botocore.session.Session:
+def _session(store: Store) -> Session:
     """Start a session; with keys of our own, AWS's files and profiles have no say."""
     if store.keys is None:
-        return botocore.session.Session(profile=store.profile)
+        return Session(botocore_session=botocore.session.Session(profile=store.profile))
     nowhere = dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
-    return botocore.session.Session(session_vars={"profile": (None, None, None, None), **nowhere})
-
-
-def _proxies(store: Store, environ: Mapping[str, str]) -> dict[str, str] | ProviderError:
-    """Return the proxy as the rest of bridge finds it."""
-    endpoint = store.endpoint or environ.get("AWS_ENDPOINT_URL_S3") or f"https://s3.{store.region}.amazonaws.com"
-    found = proxy_from(environ, endpoint)
-    if found is None:
-        return {}
-    if found.wrong:
-        return ProviderError(f"{found.variable} is {found.wrong}", hint="write it as http://host:3128")
-    return {"https": found.url}
+    core = botocore.session.Session(session_vars={"profile": (None, None, None, None), **nowhere})
+    return Session(botocore_session=core)
 
 
 def _stay(context: dict[str, Any], **_: object) -> None:

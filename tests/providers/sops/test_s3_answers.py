@@ -199,6 +199,12 @@ def test_an_answer_that_is_cut_or_too_long(content: bytes, kind: type, what: str
     assert (failure.kind, failure.what) == (kind, what)
 
 
+def test_a_checksum_that_does_not_fit_is_told_before_anything_is_decrypted() -> None:
+    failure = refused(saying(answer(200, CONTENT, "X-Amz-Checksum-Crc32: AAAAAA==\r\n")))
+    what = "the object does not have the checksum that it was stored with"
+    assert (failure.kind, failure.what) == (ProviderError, what)
+
+
 def test_an_answer_that_does_not_say_its_length_is_read_no_further_than_the_limit() -> None:
     piece = b"10000\r\n" + b"#" * 65536 + b"\r\n"
     content = b"HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n" + piece * (files.LIMIT // 65536 + 2)
@@ -211,7 +217,7 @@ def test_an_answer_that_does_not_say_its_length_is_read_no_further_than_the_limi
     [hanging, dribbling(b"HTTP/1.1 200 X\r\nContent-Length: 9000000\r\n\r\n", b"#" * 9000)],
 )
 def test_a_server_that_never_ends_takes_no_more_than_the_time_that_is_left(serve: Step) -> None:
-    failure = refused(serve, seconds=0.5)
+    failure = refused(serve, seconds=2.5)
     assert (failure.kind, failure.what) == (Unavailable, "the store at URL did not answer in time")
 
 
@@ -291,6 +297,20 @@ def test_a_proxy_leads_to_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         (head,) = way.heads
     assert head.startswith(b"CONNECT s3.example.com:443 HTTP/1.")
     assert b"AWS4" not in head
+
+
+@pytest.mark.parametrize(("entries", "direct"), [("", False), ("store.invalid", True), ("amazonaws.com", False)])
+def test_no_proxy_counts_for_the_endpoint_that_aws_s_configuration_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entries: str, direct: bool
+) -> None:
+    keys = "aws_access_key_id = CANARY-1\naws_secret_access_key = CANARY-2\n"
+    (tmp_path / "aws").write_text(f"[default]\nendpoint_url = https://store.invalid\n{keys}")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "aws"))
+    with Proxy(1, b"HTTP/1.1 407 CANARY\r\n\r\n") as way:
+        asking = Reader({"HTTPS_PROXY": f"127.0.0.1:{way.port}", "NO_PROXY": entries})
+        failure = asking.failure(APP, s3="aws")
+    assert failure.kind is Unavailable
+    assert [head.split()[1] for head in way.heads] == ([] if direct else [b"store.invalid:443"])
 
 
 def test_a_proxy_that_refuses_or_is_none() -> None:
