@@ -49,6 +49,7 @@ _TEMPORARY: Final = (
 _NO_ENTRY: Final = (exceptions.CredentialRetrievalError, exceptions.TokenRetrievalError, exceptions.SSOError)
 _LASTING: Final = {
     exceptions.ProfileNotFound: "AWS's configuration has no such profile: see s3_profile and AWS_PROFILE",
+    exceptions.NoRegionError: "no region is known: set s3_region in the provider's section, or AWS_DEFAULT_REGION",
     exceptions.FlexibleChecksumError: "the object does not have the checksum that it was stored with",
 }
 

@@ -137,3 +137,11 @@ def test_an_absent_secret_is_not_found_whatever_could_be_checked(manager: Secret
     for grant in (Grant({ACCESS, READ}), Grant({ACCESS})):
         manager.grants[manager.key] = grant
         assert reader.failure().kind is NotFound
+
+
+def test_a_revision_that_is_not_there_can_be_looked_at_without_harm(manager: SecretManager, reader: Reader) -> None:
+    manager.put(PATH)
+    failure = reader.failure()
+    assert (failure.kind, failure.what) == (NotFound, "it has no revision yet")
+    manager.put(PATH, VALUES)
+    assert reader.failure(revision="2").what == "it has no revision 2; its newest is 1"

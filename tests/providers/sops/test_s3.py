@@ -158,6 +158,26 @@ class TestStores:
         what = "AWS's configuration has no such profile: see s3_profile and AWS_PROFILE"
         assert (failure.kind, failure.what) == (ProviderError, what)
 
+    def test_a_role_of_aws_s_that_may_not_be_taken_and_one_that_may(
+        self, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        bucket.put(KEY, "A: CANARY\n")
+        keys = f"aws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n"
+        role = "source_profile = us\nrole_arn = arn:aws:iam::123456789012:role/bridge\n"
+        (tmp_path / "aws").write_text(f"[profile us]\n{keys}[profile role]\n{role}")
+        for name, value in {
+            "AWS_CONFIG_FILE": str(tmp_path / "aws"),
+            "AWS_PROFILE": "role",
+            "AWS_ENDPOINT_URL": bucket.storage.url,
+        }.items():
+            monkeypatch.setenv(name, value)
+        assert bucket.failure(APP, s3="aws").what.startswith("no region is known")
+        assert bucket.read(APP, s3="aws", s3_region="eu-west-3")
+        bucket.storage.demand_keys()
+        failure = bucket.failure(APP, s3="aws", s3_region="eu-west-3")
+        what = "the keys of AWS's configuration cannot be had: AssumeRole is refused"
+        assert (failure.kind, failure.what) == (Denied, what)
+
     def test_scw_s_profile(self, bucket: Bucket, tmp_path: Path) -> None:
         bucket.put(KEY, "A: CANARY\n")
         file = tmp_path / "scw.yaml"

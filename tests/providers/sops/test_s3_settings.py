@@ -1,5 +1,7 @@
 """What a path into object storage may be, which store is meant, and whose keys."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,19 @@ def test_check_asks_nobody_and_needs_no_key() -> None:
     provider = Sops(s3="scaleway")
     assert list(provider.check(APP, NOWHERE)) == []
     assert provider.names(APP, NOWHERE) is None
+
+
+def test_check_of_an_object_loads_no_client() -> None:
+    code = """\
+import sys
+from pathlib import Path
+from bridge.provider import Context
+from bridge_providers.sops import Sops
+assert not list(Sops(s3="scaleway").check("s3://voice/a.yaml", Context(Path(), {}, 0)))
+print({"boto3", "botocore", "ssl", "http", "urllib3"} & set(sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "set()\n"
 
 
 def test_a_section_that_names_no_store() -> None:
