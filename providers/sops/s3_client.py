@@ -9,7 +9,7 @@ import ssl
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from typing import Any, Final, Protocol
+from typing import Any, BinaryIO, Final
 
 import botocore.session
 from boto3.session import Session
@@ -52,10 +52,6 @@ _LASTING: Final = {
     exceptions.NoRegionError: "no region is known: set s3_region in the provider's section, or AWS_DEFAULT_REGION",
     exceptions.FlexibleChecksumError: "the object does not have the checksum that it was stored with",
 }
-
-
-class _Body(Protocol):
-    def read(self, amount: int, /) -> bytes: ...
 
 
 class Objects:
@@ -102,7 +98,7 @@ class Objects:
         except (exceptions.BotoCoreError, HTTPError, OSError) as error:
             return _failed(error, self._place)
 
-    def _content(self, body: _Body, length: int) -> bytes | ProviderError | Unavailable:
+    def _content(self, body: BinaryIO, length: int) -> bytes | ProviderError | Unavailable:
         """Read an answer to its end, no further than the limit, whatever length it claims."""
         if length > LIMIT:
             return ProviderError(_TOO_LARGE)
