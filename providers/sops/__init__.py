@@ -1,6 +1,6 @@
-"""Reads SOPS-encrypted files without the `sops` program: YAML, JSON, dotenv and binary ones, encrypted to age.
+"""Reads and writes SOPS-encrypted files without the `sops` program: YAML, JSON, dotenv and binary ones, for age keys.
 
-They are below the environment's folder, or in object storage.
+They are below the environment's folder, or, for reading alone, in object storage.
 """
 
 import threading
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from bridge.provider import Context, Document, OptionError, Problem, ProviderError
+from bridge.provider import Context, Document, OptionError, Problem, ProviderError, Revision
 from bridge_providers.sops import s3_path
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Sops:
 
 
 class SopsSession:
-    """Reads files with the keys of one environment, which are looked up once, when first needed."""
+    """Reads and writes files with the keys of one environment, which are looked up once, when first needed."""
 
     def __init__(self, options: Sops, context: Context) -> None:
         self._options: Final = options
@@ -89,6 +89,14 @@ class SopsSession:
         else:
             data = files.read(files.locate(path, self._context.base))
         return decrypt.decrypt(data, stores.store_of(path), self._keyring())
+
+    def write(self, path: str, document: Document, *, expect: Revision | None) -> Revision:
+        """Change a file, or make it as `.sops.yaml` says; only ciphertext reaches the disk."""
+        from bridge_providers.sops import writing  # noqa: PLC0415 # most runs only read
+
+        if s3_path.is_object(path):
+            raise ProviderError("a file in object storage is not written", hint="change it with sops and upload it")
+        return writing.write(path, document, expect, self._context, self._keyring())
 
     def _storage(self) -> "Objects":
         """Return the way to object storage, made by whichever thread comes first."""

@@ -128,6 +128,22 @@ def data_key(metadata: Metadata, keyring: Keyring) -> bytes:
     raise _denied(group.age, group.others, keyring)
 
 
+def wrap(data_key: bytes, recipient: str) -> str:
+    """Encrypt a data key to a recipient, as an armored age file; ProviderError for another kind of recipient."""
+    from pyrage import RecipientError, encrypt, x25519  # noqa: PLC0415 # only with keys
+
+    try:
+        found = x25519.Recipient.from_str(recipient)
+    except RecipientError:
+        found = None
+    if found is None:
+        raise ProviderError(
+            f"the recipient {recipient[:70]} is no age X25519 key (age1…), and this version encrypts to no other kind",
+            hint="make the file with `sops -e`; bridge changes it afterwards",
+        )
+    return bytes(encrypt(data_key, [found], armored=True)).decode()
+
+
 def _unwrap(key: AgeKey, keyring: Keyring) -> bytes | None:
     """Open the data key of one recipient; None where no identity is its."""
     from pyrage import DecryptError, decrypt  # noqa: PLC0415 # only with keys

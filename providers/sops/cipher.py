@@ -1,4 +1,4 @@
-"""Opens the values that sops encrypted: `ENC[AES256_GCM,data:…,iv:…,tag:…,type:…]` (sops aes/cipher.go).
+"""Opens and makes the values that sops encrypts: `ENC[AES256_GCM,data:…,iv:…,tag:…,type:…]` (sops aes/cipher.go).
 
 Stricter than sops, which ignores what follows the closing bracket, line ends inside base64 and bits
 after its end: none of that is authenticated, and sops writes none of it.
@@ -6,6 +6,7 @@ after its end: none of that is authenticated, and sops writes none of it.
 
 import binascii
 import re
+import secrets
 from collections.abc import Callable
 from typing import Final
 
@@ -18,6 +19,7 @@ from bridge_providers.sops import scalars, tree
 KEY_BYTES: Final = 32
 _TAG_BYTES: Final = 16
 _NONCE_BYTES: Final = range(8, 129)  # what AESGCM takes; sops writes 32
+_NEW_NONCE_BYTES: Final = 32
 _BEGIN: Final = b"ENC["
 _BASE64: Final = rb"([0-9A-Za-z+/]+={0,2})"
 _FORM: Final = re.compile(rb"ENC\[AES256_GCM,data:%b,iv:%b,tag:%b,type:([a-z]+)\]" % (_BASE64, _BASE64, _BASE64))
@@ -32,6 +34,7 @@ _READERS: Final[dict[bytes, Callable[[bytes], SecretValue | None]]] = {
 MOVED: Final = "does not decrypt: changed after encryption, or moved"
 PLAIN: Final = "is not encrypted, and the file's rules say that it should be"
 _DAMAGED: Final = "is damaged: it does not have the form of an encrypted value"
+_BOOLEANS: Final = {b"true": b"True", b"false": b"False"}
 
 
 class Undecryptable(Exception):
@@ -58,7 +61,9 @@ class Cipher:
 
     def __init__(self, key: bytes, *, old: bool = False) -> None:
         """Take a key of 32 bytes; `old` admits the type `bytes`, which nothing writes since sops 3.0."""
-        self._open: Final = AESGCM(key).decrypt
+        aead = AESGCM(key)
+        self._open: Final = aead.decrypt
+        self._seal: Final = aead.encrypt
         self._old: Final = old
 
     def decrypt(self, leaf: SecretValue, place: bytes) -> SecretValue:
@@ -70,6 +75,24 @@ class Cipher:
             return leaf
         data, nonce, tag, kind = match.groups()
         return self._typed(self._plaintext(_bytes(data) + _tag(tag), _bytes(nonce), place), kind)
+
+    def encrypt(self, leaf: SecretValue, place: bytes) -> SecretValue | None:
+        """Encrypt a leaf for its place; None for a number that sops would change. Nulls and empty texts stay."""
+        value = leaf.reveal()
+        if leaf.kind is Kind.NULL or not value:
+            return leaf
+        kind = b"str"
+        if leaf.kind is Kind.BOOLEAN:
+            kind, value = b"bool", _BOOLEANS[value]
+        elif leaf.kind is Kind.NUMBER:
+            found = next((name for name in (b"int", b"float") if _reads_as(value, name)), None)
+            if found is None:
+                return None
+            kind = found
+        nonce = secrets.token_bytes(_NEW_NONCE_BYTES)
+        sealed = self._seal(nonce, value, place)
+        parts = map(_base64, (sealed[:-_TAG_BYTES], nonce, sealed[-_TAG_BYTES:]))
+        return SecretValue(b"ENC[AES256_GCM,data:%b,iv:%b,tag:%b,type:%b]" % (*parts, kind))
 
     def _plaintext(self, sealed: bytes, nonce: bytes, place: bytes) -> bytes:
         """Open and authenticate."""
@@ -92,6 +115,17 @@ class Cipher:
         if leaf is None:
             raise Undecryptable(f"does not hold what its type `{kind.decode()}` says")
         return leaf
+
+
+def _reads_as(text: bytes, kind: bytes) -> bool:
+    """Say whether a number's text is what a reader of this type gives."""
+    found = _READERS[kind](text)
+    return found is not None and found.reveal() == text
+
+
+def _base64(data: bytes) -> bytes:
+    """Encode as Go's StdEncoding."""
+    return binascii.b2a_base64(data, newline=False)
 
 
 def _bytes(base64: bytes) -> bytes:

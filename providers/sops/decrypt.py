@@ -2,18 +2,37 @@
 
 import hashlib
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from bridge.provider import Document, Kind, Node, ProviderError, Revision, SecretValue
 from bridge_providers.sops import age, mac, metadata, stores
 from bridge_providers.sops.age import Keyring
 from bridge_providers.sops.cipher import Cipher, Undecryptable
+from bridge_providers.sops.metadata import Metadata
 from bridge_providers.sops.selectors import selector
+from bridge_providers.sops.tree import Stored
 from bridge_providers.sops.walk import Walk
+
+
+class Opened(NamedTuple):
+    """A file whose MAC holds: as it is stored, its metadata, its data key, and its documents in clear."""
+
+    stored: Stored
+    block: Metadata
+    cipher: Cipher
+    documents: tuple[Mapping[str, Node], ...]
+    revision: Revision
 
 
 def decrypt(data: bytes, store: str, keyring: Keyring) -> Document:
     """Return the document of a file's bytes; Denied without a key for it, ProviderError where it is not sound."""
+    opened = open_file(data, store, keyring)
+    content = _single(opened.documents[0]) if store == stores.BINARY else opened.documents
+    return Document(content, opened.revision, tuple(mac.warnings(opened.block)))
+
+
+def open_file(data: bytes, store: str, keyring: Keyring) -> Opened:
+    """Open a file's bytes; raises as `decrypt`."""
     stored = stores.load(data, store)
     block = metadata.read(stored.metadata)
     rule = selector(block)
@@ -24,8 +43,7 @@ def decrypt(data: bytes, store: str, keyring: Keyring) -> Document:
     moment = block.last_modified
     digest = hashlib.sha256(data).hexdigest()[:8]
     revision = Revision(f"{moment.rfc3339()}/{digest}", moment.unix_nanoseconds())
-    content = _single(documents[0]) if store == stores.BINARY else documents
-    return Document(content, revision, tuple(mac.warnings(block)))
+    return Opened(stored, block, cipher, documents, revision)
 
 
 class _Opener:

@@ -58,6 +58,12 @@ class GoTime(NamedTuple):
         nanosecond = int((fraction or "")[:9].ljust(9, "0"))
         return cls(year, month, day, hour, minute, second, nanosecond, offset)
 
+    @classmethod
+    def from_unix(cls, seconds: int) -> Self:
+        """Make a time in UTC of the seconds since 1970."""
+        moment = dt.datetime.fromtimestamp(seconds, dt.UTC)
+        return cls(moment.year, moment.month, moment.day, moment.hour, moment.minute, moment.second, 0, 0)
+
     def rfc3339(self) -> str:
         """Print to the second, as sops prints `lastmodified`."""
         date = f"{self.year:04}-{self.month:02}-{self.day:02}T{self.hour:02}:{self.minute:02}:{self.second:02}"

@@ -27,6 +27,13 @@ def bytes_of(leaf: SecretValue) -> bytes:
     return _BOOLEANS[value] if leaf.kind is Kind.BOOLEAN else value
 
 
+def digest(hashed: Iterable[bytes], *, mac_only_encrypted: bool) -> bytes:
+    """Return the MAC before its encryption."""
+    total = hashlib.sha512(_ONLY_ENCRYPTED if mac_only_encrypted else b"")
+    total.update(b"".join(hashed))
+    return total.hexdigest().upper().encode()
+
+
 def verify(metadata: Metadata, cipher: Cipher, hashed: Iterable[bytes]) -> None:
     """Compare the file's MAC with its leaves; ProviderError where they differ, or there is none."""
     if not metadata.mac:
@@ -36,9 +43,7 @@ def verify(metadata: Metadata, cipher: Cipher, hashed: Iterable[bytes]) -> None:
         raise ProviderError(
             "its MAC does not decrypt: `mac` or `lastmodified` was changed after encryption", hint=_RESTORE
         )
-    digest = hashlib.sha512(_ONLY_ENCRYPTED if metadata.mac_only_encrypted else b"")
-    digest.update(b"".join(hashed))
-    if not hmac.compare_digest(expected, digest.hexdigest().upper().encode()):
+    if not hmac.compare_digest(expected, digest(hashed, mac_only_encrypted=metadata.mac_only_encrypted)):
         raise ProviderError(
             "its MAC does not match: a value was changed, moved, added or removed after encryption", hint=_RESTORE
         )

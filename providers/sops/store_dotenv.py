@@ -7,7 +7,7 @@ from bridge.provider import ProviderError, SecretValue
 from bridge_providers.sops import metadata, tree
 from bridge_providers.sops.tree import Stored, Tree
 
-_PREFIX: Final = "sops_"
+PREFIX: Final = "sops_"
 _STEP: Final = re.compile(r"(__map_|__list_)")
 _ENCRYPTED: Final = re.compile(rb"ENC\[[^]]*\]\r")
 
@@ -21,11 +21,11 @@ def load(data: bytes) -> Stored:
     flat: dict[str, SecretValue] = {}
     for number, line in enumerate(data.split(b"\n"), 1):
         if line and not line.startswith(b"#"):
-            key, leaf = _entry(line, number)
-            if key in entries or key.removeprefix(_PREFIX) in flat:
+            key, leaf = entry(line, number)
+            if key in entries or key.removeprefix(PREFIX) in flat:
                 raise ProviderError(f"line {number}: the name stands twice")
-            if key.startswith(_PREFIX):
-                flat[key.removeprefix(_PREFIX)] = leaf
+            if key.startswith(PREFIX):
+                flat[key.removeprefix(PREFIX)] = leaf
             else:
                 entries[key] = leaf
     if len(entries) > tree.MAX_VALUES:
@@ -35,7 +35,7 @@ def load(data: bytes) -> Stored:
     return Stored([entries], _metadata(flat))
 
 
-def _entry(line: bytes, number: int) -> tuple[str, SecretValue]:
+def entry(line: bytes, number: int) -> tuple[str, SecretValue]:
     """Split a line at its first `=`; nothing is trimmed, and no message shows the line."""
     name, equals, value = line.partition(b"=")
     if not equals:
@@ -56,7 +56,7 @@ def _metadata(flat: dict[str, SecretValue]) -> dict[str, Tree]:
     block = _convert(root)
     assert isinstance(block, dict)
     if unknown := sorted(set(block) - metadata.NAMES):
-        raise ProviderError(f"the name {tree.name([_PREFIX + unknown[0]])} begins with `{_PREFIX}`, which is reserved")
+        raise ProviderError(f"the name {tree.name([PREFIX + unknown[0]])} begins with `{PREFIX}`, which is reserved")
     return block
 
 
@@ -89,4 +89,4 @@ def _convert(node: _Node) -> Tree:
 
 def _scrambled() -> ProviderError:
     """Return the error for metadata names that contradict each other or leave holes."""
-    return ProviderError(f"its `{_PREFIX}` lines do not fit together")
+    return ProviderError(f"its `{PREFIX}` lines do not fit together")

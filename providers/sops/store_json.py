@@ -7,6 +7,8 @@ from bridge.provider import Kind, ProviderError, SecretValue
 from bridge_providers.sops import scalars, tree
 from bridge_providers.sops.tree import Stored, Tree
 
+_WORDS: Final = {None: (b"", Kind.NULL), True: (b"true", Kind.BOOLEAN), False: (b"false", Kind.BOOLEAN)}
+
 
 def load(data: bytes) -> Stored:
     """Read an encrypted JSON file."""
@@ -25,13 +27,7 @@ def _parse(data: bytes) -> object:
     """Parse the text without changing a number or losing a duplicate key."""
     problem = ""
     try:
-        return json.loads(
-            data.decode(),
-            object_pairs_hook=_Pairs,
-            parse_int=_whole,
-            parse_float=_fraction,
-            parse_constant=_constant,
-        )
+        return decoder().decode(data.decode())
     except json.JSONDecodeError as error:
         problem = f"line {error.lineno} is not valid JSON"
     except UnicodeDecodeError:
@@ -42,6 +38,20 @@ def _parse(data: bytes) -> object:
         problem = str(error)
     # Raised here and not in a handler: the parser's error holds the whole file.
     raise ProviderError(problem)
+
+
+def decoder() -> json.JSONDecoder:
+    """Return a parser that changes no number and loses no duplicate key."""
+    return json.JSONDecoder(object_pairs_hook=_Pairs, parse_int=_whole, parse_float=_fraction, parse_constant=_constant)
+
+
+def is_exact(number: SecretValue) -> bool:
+    """Say whether a number in clear is read back with the text that it has."""
+    try:
+        found = decoder().decode(number.reveal().decode())
+    except (ValueError, _Broken):
+        return False
+    return isinstance(found, SecretValue) and found.same_as(number)
 
 
 def _whole(text: str) -> SecretValue:
@@ -65,10 +75,18 @@ def _constant(_: str) -> NoReturn:
     raise _Broken("is not valid JSON: it holds NaN or Infinity")
 
 
+def leaf(value: object) -> SecretValue:
+    """Wrap what the parser gives for anything but an object or a list."""
+    if isinstance(value, str):
+        return SecretValue(_encode(value))
+    if isinstance(value, SecretValue):
+        return value
+    assert value is None or isinstance(value, bool)
+    return SecretValue(*_WORDS[value])
+
+
 class _Builder:
     """Makes a tree of what the parser gives, within bounds."""
-
-    _words: Final = {None: (b"", Kind.NULL), True: (b"true", Kind.BOOLEAN), False: (b"false", Kind.BOOLEAN)}
 
     def __init__(self) -> None:
         self._values = 0
@@ -84,18 +102,13 @@ class _Builder:
         self._values += 1
         if self._values > tree.MAX_VALUES:
             raise tree.too_many()
-        if isinstance(value, str):
-            return SecretValue(_encode(value))
-        if isinstance(value, SecretValue):
-            return value
+        if not isinstance(value, list):
+            return leaf(value)
         if depth >= tree.MAX_DEPTH:
             raise tree.too_deep()
         if isinstance(value, _Pairs):
             return self._object(value, depth)
-        if isinstance(value, list):
-            return [self._node(item, depth + 1) for item in value]
-        assert value is None or isinstance(value, bool)
-        return SecretValue(*self._words[value])
+        return [self._node(item, depth + 1) for item in value]
 
     def _object(self, pairs: _Pairs, depth: int) -> dict[str, Tree]:
         """Build an object."""

@@ -28,10 +28,10 @@ from bridge_providers.sops.tree import Stored, Tree
 
 def load(data: bytes) -> Stored:
     """Read an encrypted YAML file of one or more documents."""
-    return tree.take_metadata(_documents(data))
+    return tree.take_metadata(documents(data))
 
 
-def _documents(data: bytes) -> list[dict[str, Tree]]:
+def documents(data: bytes) -> list[dict[str, Tree]]:
     """Read all documents; an empty one is an empty mapping."""
     problem = ""
     try:

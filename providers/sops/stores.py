@@ -1,13 +1,33 @@
 """Picks the store of a file by its suffix, as sops does (cmd/sops/formats); each is imported by its first file."""
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
-from bridge.provider import ProviderError
-from bridge_providers.sops.tree import Stored
+from bridge.provider import ProviderError, SecretValue
+from bridge_providers.sops.tree import Stored, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+class Writing(Protocol):
+    """What each edit_*.py has."""
+
+    @staticmethod
+    def fresh(documents: list[dict[str, Tree]], block: dict[str, Tree]) -> bytes:
+        """Return a new file of encrypted documents and their metadata."""
+        ...
+
+    @staticmethod
+    def change(data: bytes, documents: list[dict[str, Tree]], stamps: dict[str, SecretValue]) -> bytes:
+        """Return a file with other documents, and other values for the metadata in `stamps`."""
+        ...
+
+    @staticmethod
+    def problem(leaf: SecretValue, *, encrypted: bool) -> str | None:
+        """Say why a value cannot be written, so that it continues "key NAME holds "; None where it can."""
+        ...
+
 
 YAML: Final = "yaml"
 BINARY: Final = "binary"
@@ -17,6 +37,15 @@ _SUFFIXES: Final = {".yaml": YAML, ".yml": YAML, ".json": "json", ".env": "doten
 def store_of(path: str) -> str:
     """Name the store of a file; what has no known suffix is binary."""
     return next((store for suffix, store in _SUFFIXES.items() if path.endswith(suffix)), BINARY)
+
+
+def writer_of(store: str) -> Writing:
+    """Return what writes a store; ProviderError for one that cannot be written."""
+    if store == "ini":
+        raise ProviderError("is an ini file, which this version cannot write", hint="use YAML, JSON or dotenv")
+    name = "json" if store == BINARY else store
+    module: Writing = import_module(f"bridge_providers.sops.edit_{name}")  # type: ignore[assignment] # a module of this shape
+    return module
 
 
 def load(data: bytes, store: str) -> Stored:

@@ -11,6 +11,8 @@ Tree: TypeAlias = "SecretValue | list[Tree] | dict[str, Tree]"
 MAX_DEPTH: Final = 100
 MAX_VALUES: Final = 100_000
 
+NUMBER_CHANGES: Final = "a number that sops would not keep as it is written"
+
 
 class Stored(NamedTuple):
     """A file as its store reads it: the documents without their `sops` blocks, and the block that counts."""

@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 from pyrage import x25519
 
-from bridge.provider import Context, Document, Node, ProviderError, SecretValue
+from bridge.errors import BridgeError
+from bridge.provider import Context, Document, Kind, Node, ProviderError, Revision, SecretValue
 from bridge_providers.sops import Sops
+
+UNUSED = Revision("unused")
 
 
 class Folder:
@@ -74,6 +77,41 @@ class Folder:
         finally:
             session.close()
 
+    def store(self, name: str, content: Any, expect: Revision | None = None, provider: Sops | None = None) -> Revision:
+        """Let bridge write a file: bytes as one value, else a list of documents in Python's types."""
+        document = Document(sealed(content) if isinstance(content, bytes) else tuple(map(sealed, content)), UNUSED)
+        session = (provider or Sops()).open(self.context())
+        try:
+            return session.write(name, document, expect=expect)
+        finally:
+            session.close()
+
+    def unwritable(
+        self, name: str, content: Any, expect: Revision | None = None, kind: type[BridgeError] = ProviderError
+    ) -> str:
+        """Return the message with which bridge refuses to write, and make sure that nothing changed or was told."""
+        before = self.files()
+        with pytest.raises(kind) as caught:
+            self.store(name, content, expect)
+        assert type(caught.value) is kind
+        told = everything_told_by(caught.value)
+        assert "CANARY" not in told
+        assert str(self.key) not in told
+        assert self.files() == before
+        message = str(caught.value)
+        assert "\n" not in message
+        return message
+
+    def files(self) -> dict[Path, bytes]:
+        """Return all files of the folder with their content."""
+        return {path: path.read_bytes() for path in self.path.rglob("*") if path.is_file()}
+
+    def decrypted(self, name: str) -> str:
+        """Return what the real sops reads."""
+        done = self.sops("decrypt", name)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout.decode()
+
     def values(self, name: str) -> Any:
         """Return what bridge reads, with each leaf as its kind and bytes."""
         content = self.read(name).content
@@ -93,6 +131,21 @@ class Folder:
 
     def problems(self, name: str) -> list[str]:
         return [str(problem) for problem in Sops().check(name, self.context())]
+
+
+def sealed(value: Any) -> Any:
+    """Return a tree of Python's values as a provider's; a Decimal or float is a number by its text."""
+    if isinstance(value, dict):
+        return {key: sealed(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [sealed(child) for child in value]
+    if value is None or isinstance(value, bool):
+        return SecretValue(
+            *{None: (b"", Kind.NULL), True: (b"true", Kind.BOOLEAN), False: (b"false", Kind.BOOLEAN)}[value]
+        )
+    if isinstance(value, bytes):
+        return SecretValue(value, Kind.BYTES)
+    return SecretValue(value.encode()) if isinstance(value, str) else SecretValue(str(value).encode(), Kind.NUMBER)
 
 
 def opened(node: Node) -> Any:

@@ -173,7 +173,7 @@ class TestBounds:
 
     def test_an_alias_counts_for_what_it_stands_for(self, folder):
         folder.write("a.yaml", "a: &a {x: [1, 2]}\nb: [*a, *a]\n")
-        (document,) = store_yaml._documents((folder.path / "a.yaml").read_bytes())
+        (document,) = store_yaml.documents((folder.path / "a.yaml").read_bytes())
         assert document["b"] == [document["a"], document["a"]]
 
 

@@ -1,0 +1,119 @@
+"""Finds the rule of `.sops.yaml` that a new file is encrypted by (sops config/config.go)."""
+
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from bridge.provider import Kind, NotFound, ProviderError, SecretValue
+from bridge_providers.sops import files, metadata, store_yaml
+from bridge_providers.sops.regex import Unsupported, compile_regex
+from bridge_providers.sops.tree import Tree
+
+CONFIG: Final = ".sops.yaml"
+_MAX_DEPTH: Final = 100  # folders that sops looks in
+_OTHER_KEYS: Final = ("kms", "pgp", "gcp_kms", "hckms", "azure_keyvault", "hc_vault_transit_uri", "key_groups")
+_EXAMPLE: Final = "write there: creation_rules: [{path_regex: '…', age: age1…}]"
+
+
+class Rule(NamedTuple):
+    """How a new file is encrypted."""
+
+    recipients: tuple[str, ...]
+    selector: tuple[str, str] | None  # one of metadata.RULES, and its pattern
+    mac_only_encrypted: bool
+
+
+def rule_for(path: Path) -> Rule:
+    """Return the rule of a file; ProviderError where none says how to encrypt it, or not for age alone."""
+    config = _find(path)
+    where = str(config)
+    rules = _rules(config)
+    for number, rule in enumerate(rules, 1):
+        if _matches(rule, path, config.parent, f"{where}: rule {number}"):
+            return _read(rule, f"{where}: rule {number}")
+    relative = path.relative_to(config.parent)
+    raise ProviderError(f"no rule of {where} is for {relative}, so nobody says for whom to encrypt it", hint=_EXAMPLE)
+
+
+def _find(path: Path) -> Path:
+    """Find the configuration: in the file's folder, or the nearest above that has one."""
+    for folder in list(path.parents)[:_MAX_DEPTH]:
+        if (folder / CONFIG).exists():
+            return folder / CONFIG
+    raise ProviderError(
+        f"the file is new, and no {CONFIG} in its folder or above says for whom to encrypt it", hint=_EXAMPLE
+    )
+
+
+def _rules(config: Path) -> list[dict[str, Tree]]:
+    try:
+        documents = store_yaml.documents(files.read(config))
+    except NotFound:
+        raise
+    except ProviderError as error:
+        problem = error.problems[0]
+    else:
+        found = documents[0].get("creation_rules") if documents else None
+        if isinstance(found, list) and found and all(isinstance(rule, dict) for rule in found):
+            return [rule for rule in found if isinstance(rule, dict)]
+        raise ProviderError(f"{config} has no list of `creation_rules`", hint=_EXAMPLE)
+    raise ProviderError(f"{config}: {problem.what}", hint=problem.hint)
+
+
+def _matches(rule: dict[str, Tree], path: Path, folder: Path, where: str) -> bool:
+    """Say whether a rule is for a file; one without `path_regex` is for all."""
+    if "<<" in rule:
+        raise ProviderError(f"{where} has a merge key (`<<`), which this version does not follow")
+    pattern = _text(rule, "path_regex", where)
+    try:
+        return not pattern or compile_regex(pattern)(str(path.relative_to(folder)))
+    except Unsupported as error:
+        raise ProviderError(f"{where}: its `path_regex` cannot be followed: {error}") from error
+
+
+def _read(rule: dict[str, Tree], where: str) -> Rule:
+    others = [name for name in _OTHER_KEYS if not _is_empty(rule.get(name))]
+    if others:
+        raise ProviderError(
+            f"{where} has {', '.join(others)}: this version encrypts new files for age recipients alone",
+            hint="make the file with `sops -e`; bridge changes it afterwards",
+        )
+    recipients = tuple(dict.fromkeys(_recipients(rule, where)))
+    if not recipients:
+        raise ProviderError(f"{where} names no age recipient", hint=_EXAMPLE)
+    selectors = [(name, pattern) for name in metadata.RULES if (pattern := _text(rule, name, where))]
+    if len(selectors) > 1:
+        raise ProviderError(f"{where} has several rules for what is encrypted: {', '.join(dict(selectors))}")
+    return Rule(recipients, selectors[0] if selectors else None, _boolean(rule, "mac_only_encrypted", where))
+
+
+def _recipients(rule: dict[str, Tree], where: str) -> list[str]:
+    """Read `age`: a text with commas, or a list whose items may have commas too."""
+    found = rule.get("age")
+    if _is_empty(found):
+        return []
+    items = found if isinstance(found, list) else [found]
+    if not all(isinstance(item, SecretValue) and item.kind is Kind.TEXT for item in items):
+        raise ProviderError(f"{where}: its `age` is neither a text nor a list of texts")
+    texts = [item.reveal().decode() for item in items if isinstance(item, SecretValue)]
+    return [part.strip() for text in texts for part in text.split(",") if part.strip()]
+
+
+def _is_empty(node: "Tree | None") -> bool:
+    """Say whether an entry says nothing: absent, null, or without content."""
+    return node is None or (node.is_empty() if isinstance(node, SecretValue) else not node)
+
+
+def _text(rule: dict[str, Tree], name: str, where: str) -> str:
+    found = rule.get(name)
+    if _is_empty(found):
+        return ""
+    if not isinstance(found, SecretValue) or not found.is_text():
+        raise ProviderError(f"{where}: its `{name}` is not a text")
+    return found.reveal().decode()
+
+
+def _boolean(rule: dict[str, Tree], name: str, where: str) -> bool:
+    text = _text(rule, name, where)
+    if text not in {"", "true", "false"}:
+        raise ProviderError(f"{where}: its `{name}` is not true or false")
+    return text == "true"

@@ -1,0 +1,76 @@
+"""Writes the dotenv store: a new file as sops lays it out, or changes in single lines of one that is there."""
+
+from bridge.provider import Kind, ProviderError, SecretValue
+from bridge_providers.sops import store_dotenv, tree
+from bridge_providers.sops.spans import Unplaceable, identical
+from bridge_providers.sops.store_dotenv import PREFIX
+from bridge_providers.sops.tree import Tree
+
+
+def fresh(documents: list[dict[str, Tree]], block: dict[str, Tree]) -> bytes:
+    """Return a new file."""
+    (document,) = documents
+    flat = _flat(PREFIX.removesuffix("_"), "_", block)
+    return b"".join(line + b"\n" for line in [*_lines(document), *flat])
+
+
+def problem(leaf: SecretValue, *, encrypted: bool) -> str | None:
+    """Say why a value cannot be written; None where it can."""
+    value = leaf.reveal()
+    if leaf.kind not in (Kind.TEXT, Kind.BYTES):
+        return f"a {leaf.kind.value}, and a dotenv file has texts alone"
+    if b"\0" in value:
+        return "a zero byte, which a dotenv file cannot have"
+    # sops writes a line end so, and knows no other way to write these two characters.
+    if rb"\n" in value:
+        return r"the characters `\n`, which a dotenv file has for a line end"
+    # What an editor adds to an encrypted value is dropped by the reader; a value in clear would lose its own.
+    return "what looks encrypted" if not encrypted and value.startswith(b"ENC[") else None
+
+
+def change(data: bytes, documents: list[dict[str, Tree]], stamps: dict[str, SecretValue]) -> bytes:
+    """Return a file's text with a new document and stamps."""
+    (document,) = documents
+    wanted = {**document, **{PREFIX + name: value for name, value in stamps.items()}}
+    lines: list[bytes] = []
+    metadata = None
+    for number, line in enumerate(data.split(b"\n"), 1):
+        if not line or line.startswith(b"#"):
+            lines.append(line)
+            continue
+        key, leaf = store_dotenv.entry(line, number)
+        if key.startswith(PREFIX) and metadata is None:
+            metadata = len(lines)
+        if key in wanted:
+            new = wanted.pop(key)
+            lines.append(line if identical(leaf, new) else _raw(key, new))
+        elif key.startswith(PREFIX):
+            lines.append(line)
+    if metadata is None or any(key.startswith(PREFIX) for key in wanted):
+        raise Unplaceable
+    return b"\n".join([*lines[:metadata], *_lines(wanted), *lines[metadata:]])
+
+
+def _lines(document: dict[str, Tree]) -> list[bytes]:
+    return [_line(key, node) for key, node in document.items()]
+
+
+def _line(key: str, node: Tree) -> bytes:
+    if key.startswith((PREFIX, "#")) or set(key) & set("=\n\r\0"):
+        raise ProviderError(f"the key {tree.name([key])} cannot stand in a dotenv file")
+    return _raw(key, node)
+
+
+def _raw(key: str, node: Tree) -> bytes:
+    if not isinstance(node, SecretValue):
+        raise ProviderError(f"the key {tree.name([key])} holds several values, and a dotenv file has texts alone")
+    return key.encode() + b"=" + node.reveal().replace(b"\n", rb"\n")
+
+
+def _flat(name: str, separator: str, node: Tree) -> list[bytes]:
+    """Return the lines of metadata: `age__list_0__map_enc` is entry `enc` of item 0 of `age`."""
+    if isinstance(node, SecretValue):
+        return [_raw(name, node)]
+    if isinstance(node, dict):
+        return [line for key, child in node.items() for line in _flat(f"{name}{separator}{key}", "__map_", child)]
+    return [line for index, child in enumerate(node) for line in _flat(f"{name}__list_{index}", "__map_", child)]

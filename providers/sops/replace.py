@@ -1,0 +1,123 @@
+"""Puts a new file in the place of an old one: whole or not at all, one writer at a time in a folder."""
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from bridge.provider import Conflict, Denied, NotFound, ProviderError, Unavailable
+from bridge_providers.sops import files
+
+TEMPORARY: Final = ".bridge-unfinished"
+"""The name under which a file is written. A killed run leaves it, the next one in the folder clears it away."""
+_PRIVATE: Final = 0o600
+_PAUSE: Final = 0.05  # seconds
+_PATIENCE: Final = 10.0  # seconds; a write takes a fraction of one
+
+
+@contextlib.contextmanager
+def locked(folder: Path, deadline: float) -> Iterator[None]:
+    """Hold a folder against other runs of bridge; Unavailable where another holds it for long."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise ProviderError(f"the folder {folder} is not there", hint="make it first") from error
+    except PermissionError as error:
+        raise Denied(f"the folder {folder} may not be read: permission denied") from error
+    except OSError as error:
+        raise ProviderError(f"the folder {folder} cannot be opened: {error.strerror}") from error
+    try:
+        _lock(descriptor, min(deadline, time.monotonic() + _PATIENCE))
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, end: float) -> None:
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            busy = True
+        except OSError as error:
+            raise ProviderError(f"its folder cannot be locked: {error.strerror}") from error
+        else:
+            return
+        if busy and time.monotonic() > end:
+            raise Unavailable("another run of bridge is writing in the same folder")
+        time.sleep(_PAUSE)
+
+
+def current(path: Path) -> bytes | None:
+    """Return what a file holds now; None where there is none."""
+    try:
+        return files.read(path)
+    except NotFound:
+        return None
+
+
+def replace(path: Path, old: bytes | None, new: bytes) -> None:
+    """Write a file where it still holds `old` (None: where there is none); Conflict where it does not."""
+    if old is not None and not os.access(path, os.W_OK):
+        raise Denied("the file may not be written: permission denied")
+    temporary = path.parent / TEMPORARY
+    try:
+        temporary.unlink(missing_ok=True)
+        _write(temporary, new, path if old is not None else None)
+        if current(path) != old:
+            raise Conflict("it was changed meanwhile", hint="read it again, then decide")
+        _move(temporary, path, is_new=old is None)
+        _sync(path.parent)
+    except PermissionError as error:
+        raise Denied(f"the folder {path.parent} may not be written: permission denied") from error
+    except OSError as error:
+        raise ProviderError(f"the file cannot be written: {error.strerror}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _write(temporary: Path, new: bytes, model: Path | None) -> None:
+    """Write a file that is there for good before it gets its name; with the rights of the one it replaces."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(temporary, flags, _PRIVATE)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(new)
+        file.flush()
+        if model is not None:
+            _adopt(descriptor, model.stat())
+        os.fsync(descriptor)
+
+
+def _adopt(descriptor: int, model: os.stat_result) -> None:
+    """Take over owner and mode. A user who may not give files away keeps what is theirs."""
+    mine = os.fstat(descriptor)
+    if (mine.st_uid, mine.st_gid) != (model.st_uid, model.st_gid):
+        with contextlib.suppress(PermissionError):
+            os.fchown(descriptor, model.st_uid, model.st_gid)
+    os.fchmod(descriptor, model.st_mode & 0o777)
+
+
+def _move(temporary: Path, path: Path, *, is_new: bool) -> None:
+    """Give the file its name; a new one never over another."""
+    if not is_new:
+        temporary.replace(path)
+        return
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError as error:
+        raise Conflict("it was made meanwhile", hint="read it, then decide") from error
+    except OSError:  # a file system without hard links
+        temporary.replace(path)
+
+
+def _sync(folder: Path) -> None:
+    """Make the new name last."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,129 @@
+"""Writes a file: encrypts what changed, edits the text, and trusts neither before it has read the result."""
+
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from bridge.provider import Conflict, Context, Document, Kind, Node, ProviderError, Revision, SecretValue
+from bridge_providers.sops import age, creation, decrypt, files, metadata, replace, seal, stores
+from bridge_providers.sops.age import Keyring
+from bridge_providers.sops.cipher import KEY_BYTES, Cipher
+from bridge_providers.sops.decrypt import Opened
+from bridge_providers.sops.gotime import GoTime
+from bridge_providers.sops.spans import Unplaceable
+from bridge_providers.sops.store_binary import FIELD
+from bridge_providers.sops.tree import Tree
+
+VERSION: Final = "3.13.2"
+"""The release of sops whose layout a new file has."""
+_CHANGED: Final = "it was changed meanwhile"
+_LAYOUT: Final = "the file is written in a way that cannot be changed in place (aliases, comments inside brackets, …)"
+_EDIT: Final = "bring it into sops's own layout with `sops edit FILE`, then try again"
+_READ_AGAIN: Final = "read it again, then decide"
+
+
+def write(path: str, document: Document, expect: Revision | None, context: Context, keyring: Keyring) -> Revision:
+    """Replace a document; see `bridge.provider.Writer`."""
+    target = Path(os.path.realpath(files.locate(path, context.base)))
+    store = stores.store_of(path)
+    content = _documents(document, store)
+    with replace.locked(target.parent, context.deadline):
+        old = replace.current(target)
+        if old is None:
+            if expect is not None:
+                raise Conflict("it is not there any more", hint=_READ_AGAIN)
+            new = _made(target, store, content)
+            _check(new, store, content, keyring)
+        else:
+            if expect is None:
+                raise Conflict("it is there already", hint=_READ_AGAIN)
+            opened = decrypt.open_file(old, store, keyring)
+            if opened.revision.id != expect.id:
+                raise Conflict(_CHANGED, hint=_READ_AGAIN)
+            new = _changed(old, store, content, opened, keyring)
+        replace.replace(target, old, new)
+        return _check(files.read(target), store, content, keyring)
+
+
+def _documents(document: Document, store: str) -> tuple[Mapping[str, Node], ...]:
+    """Return what a store is to hold; a binary file is an envelope around one value."""
+    content = document.content
+    if store == stores.BINARY:
+        if not isinstance(content, SecretValue) or content.kind not in (Kind.TEXT, Kind.BYTES):
+            raise ProviderError("a file with this suffix holds one value", hint="name it .yaml, .json or .env")
+        return ({FIELD: content},)
+    if isinstance(content, SecretValue):
+        raise ProviderError("a file with this suffix holds fields, not one value")
+    if store != stores.YAML and len(content) != 1:
+        raise ProviderError("only a YAML file holds several documents")
+    if not content:
+        raise ProviderError("there is no document to write")
+    if any("sops" in one for one in content):
+        raise ProviderError("the key sops is reserved for the file's metadata", hint="give the field another name")
+    return content
+
+
+def _made(target: Path, store: str, content: tuple[Mapping[str, Node], ...]) -> bytes:
+    """Return a new file by the rule that `.sops.yaml` has for it."""
+    rule = creation.rule_for(target)
+    key = secrets.token_bytes(KEY_BYTES)
+    block: dict[str, Tree] = {
+        "age": [{"enc": _text(age.wrap(key, one)), "recipient": _text(one)} for one in rule.recipients],
+        "version": _text(VERSION),
+    }
+    if rule.mac_only_encrypted:
+        block["mac_only_encrypted"] = SecretValue(b"true", Kind.BOOLEAN)
+    if store != stores.BINARY:  # which is encrypted as a whole
+        name, pattern = rule.selector or ("unencrypted_suffix", "_unencrypted")
+        block[name] = _text(pattern)
+    stamp = GoTime.from_unix(int(time.time()))
+    block["lastmodified"] = _text(stamp.rfc3339())
+    writing = stores.writer_of(store)
+    sealer = seal.Sealer(Cipher(key), metadata.read(block), writing)
+    sealed = sealer.seal([_arranged(one, None) for one in content])
+    block["mac"] = sealer.mac(stamp.rfc3339())
+    return writing.fresh(sealed, dict(sorted(block.items())))
+
+
+def _changed(
+    old: bytes, store: str, content: tuple[Mapping[str, Node], ...], opened: Opened, keyring: Keyring
+) -> bytes:
+    """Return an existing file's text with what differs."""
+    before = opened.stored.documents
+    if len(before) != len(content):
+        raise ProviderError(f"the file has {len(before)} documents, and {len(content)} cannot take their place")
+    stamp = GoTime.from_unix(max(int(time.time()), -(-opened.block.last_modified.unix_nanoseconds() // 10**9)))
+    writing = stores.writer_of(store)
+    sealer = seal.Sealer(opened.cipher, opened.block, writing)
+    pairs = zip(content, before, opened.documents, strict=True)
+    sealed = sealer.seal([_arranged(one, (stored, clear)) for one, stored, clear in pairs])
+    stamps = {"lastmodified": _text(stamp.rfc3339()), "mac": sealer.mac(stamp.rfc3339())}
+    try:
+        new = writing.change(old, sealed, stamps)
+        _check(new, store, content, keyring)
+    except (Unplaceable, ProviderError):
+        new = b""
+    if not new:
+        raise ProviderError(_LAYOUT, hint=_EDIT)
+    return new
+
+
+def _arranged(new: Mapping[str, Node], old: seal.Old | None) -> dict[str, Tree]:
+    arranged = seal.arrange(new, old)
+    assert isinstance(arranged, dict)
+    return arranged
+
+
+def _check(data: bytes, store: str, content: tuple[Mapping[str, Node], ...], keyring: Keyring) -> Revision:
+    """Read what is to be written, or was, and compare every value."""
+    opened = decrypt.open_file(data, store, keyring)
+    if not seal.equal(opened.documents, content):
+        raise ProviderError("the file reads differently from what was to be written", hint="sops edit FILE")
+    return opened.revision
+
+
+def _text(text: str) -> SecretValue:
+    return SecretValue(text.encode())
