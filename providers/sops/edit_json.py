@@ -6,9 +6,10 @@ from typing import Final
 
 from bridge.provider import Kind, SecretValue
 from bridge_providers.sops import spans_json, store_json, tree
-from bridge_providers.sops.spans import Edits, Entry, Parts, Span, Unplaceable, identical, plain, stamped
+from bridge_providers.sops.spans import Edits, Entry, Parts, Span, Unplaceable, decoded, identical, plain, stamped
 from bridge_providers.sops.tree import Tree
 
+_BLANK: Final = re.compile(r"[ \t]*")
 _INDENT: Final = re.compile(r"[{\[]\r?\n([ \t]+)")
 
 
@@ -30,7 +31,7 @@ def problem(leaf: SecretValue, *, encrypted: bool) -> str | None:
 def change(data: bytes, documents: list[dict[str, Tree]], stamps: dict[str, SecretValue]) -> bytes:
     """Return a file's text with a new document and stamps."""
     (document,) = documents
-    editor = _Editor(data.decode())
+    editor = _Editor(decoded(data))
     root = spans_json.root(editor.text)
     if not isinstance(root.node, dict):
         raise Unplaceable
@@ -119,5 +120,6 @@ class _Editor:
         start = self.text.rfind("\n", 0, index) + 1
         if not start or not self._step:
             return ""
-        blank = self.text[start : len(self.text) - len(self.text[start:].lstrip(" \t"))]
-        return ("\r\n" if self.text[start - 2 : start] == "\r\n" else "\n") + blank
+        blank = _BLANK.match(self.text, start)
+        newline = "\r\n" if self.text[start - 2 : start] == "\r\n" else "\n"
+        return newline + (blank[0] if blank else "")

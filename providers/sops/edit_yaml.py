@@ -5,7 +5,7 @@ from typing import Final
 
 from bridge.provider import Kind, SecretValue
 from bridge_providers.sops import spans_yaml, text_yaml, tree
-from bridge_providers.sops.spans import Edits, Entry, Parts, Span, Unplaceable, identical, plain, stamped
+from bridge_providers.sops.spans import Edits, Entry, Parts, Span, Unplaceable, decoded, identical, plain, stamped
 from bridge_providers.sops.tree import Tree
 
 _BOM: Final = "\ufeff"
@@ -28,19 +28,21 @@ def problem(leaf: SecretValue, *, encrypted: bool) -> str | None:
 
 def change(data: bytes, documents: list[dict[str, Tree]], stamps: dict[str, SecretValue]) -> bytes:
     """Return a file's text with new documents and stamps; Unplaceable where its layout does not allow that."""
-    text = data.decode()
+    text = decoded(data)
     begin = _BOM if text.startswith(_BOM) else ""
     editor = _Editor(text.removeprefix(_BOM))
     roots = spans_yaml.documents(editor.text)
-    if len(roots) != len(documents):
-        raise Unplaceable
-    for root, document in zip(roots, documents, strict=True):
+    for root, document in zip(roots, documents, strict=False):
         if isinstance(root.node, dict) and "sops" in root.node:
             editor.node(root, {**document, "sops": stamped(plain(root.node["sops"].value), stamps)}, 0)
         elif isinstance(root.node, dict) and (root.node.keys() & document.keys() or identical(plain(root), document)):
             editor.node(root, document, 0)
         elif document:
             raise Unplaceable  # a document that was empty has no place for a key
+    assert isinstance(roots[0].node, dict)  # the metadata was found there
+    block = stamped(plain(roots[0].node["sops"].value), stamps)
+    for document in documents[len(roots) :]:
+        editor.append(["---", *text_yaml.block({**document, "sops": block}, 0)])
     return (begin + editor.edits.apply()).encode()
 
 
@@ -61,9 +63,14 @@ class _Editor:
         if isinstance(span.node, dict) and isinstance(target, dict) and target.keys() & span.node.keys():
             self._mapping(span, span.node, target)
         elif isinstance(span.node, list) and isinstance(target, list) and target and span.node:
-            self._sequence(span, span.node, target)
+            if not self._sequence(span, span.node, target):
+                self._whole(span, target, column, entry)
         else:
             self._whole(span, target, column, entry)
+
+    def append(self, lines: list[str]) -> None:
+        """Add lines at the end of the text."""
+        self._insert(len(self.text), lines)
 
     def _whole(self, span: Span, target: Tree, column: int, entry: Entry | None) -> None:
         """Replace a node by another one."""
@@ -71,8 +78,7 @@ class _Editor:
         if "#" in self.text[span.start : end] and span.style in {"", "{", "["} and not _is_leaf(span):
             raise Unplaceable  # a comment would go
         if isinstance(target, SecretValue) and (_is_leaf(span) or span.style):
-            blank = " " if self.text[span.start - 1] == ":" else ""
-            self.edits.replace(span.start, end, blank + text_yaml.scalar(target, flow=span.style in {"{", "["}))
+            self.edits.replace(span.start, end, self._blank(span) + text_yaml.scalar(target, flow=False))
         elif entry is not None:
             # The value may go to lines of its own, or come from there, so what is between it and its key goes too.
             colon = _COLON.match(self.text, entry.key_end)
@@ -80,21 +86,23 @@ class _Editor:
                 raise Unplaceable
             self.edits.replace(colon.end(), end, self._newline.join(text_yaml.value(target, column)))
         else:
-            lines = text_yaml.block([target], column)
-            if span.start - self._line_start(span.start) != column + 2 and len(lines) > 1:
-                raise Unplaceable  # blanks follow the dash, and further lines would not stand below the first
-            self.edits.replace(span.start, end, self._newline.join(lines)[column + 2 :])
+            self.edits.replace(span.start, end, self._blank(span) + self._item(target, span))
+
+    def _item(self, target: Tree, span: Span) -> str:
+        """Return a list item's text for the place of an earlier one."""
+        if isinstance(target, SecretValue) or not target:
+            return (
+                text_yaml.flow(target) if not isinstance(target, SecretValue) else text_yaml.scalar(target, flow=False)
+            )
+        column = span.start - self._line_start(span.start)
+        return self._newline.join(text_yaml.block(target, column))[column:]
 
     def _mapping(self, span: Span, parts: Parts, target: dict[str, Tree]) -> None:
         """Edit, remove and add entries; at least one stays."""
         removed = [key for key in parts if key not in target]
         added = {key: child for key, child in target.items() if key not in parts}
         if span.style == "{":
-            if removed or added:
-                self._flow(span, target)
-                return
-            for key, entry in parts.items():
-                self._in_flow(entry.value, target[key])
+            self._in_flow(span, target)
             return
         for key, entry in parts.items():
             if key in target:
@@ -121,47 +129,37 @@ class _Editor:
             return
         self.edits.replace(start, self._line_after(entry.value), "")
 
-    def _sequence(self, span: Span, items: list[Span], target: list[Tree]) -> None:
-        """Edit a list's items in place, add at its end, or remove a run of them."""
+    def _sequence(self, span: Span, items: list[Span], target: list[Tree]) -> bool:
+        """Edit a list's items in place, add at its end, or remove a run of them; say whether that was possible."""
         if span.style == "[":
-            if len(items) != len(target):
-                self._flow(span, target)
-                return
-            for item, new in zip(items, target, strict=True):
-                self._in_flow(item, new)
-            return
-        if len(target) < len(items):
-            items = self._shortened(span, items, target)
+            self._in_flow(span, target)
+            return True
+        head = 0
+        while head < min(len(items), len(target)) and identical(plain(items[head]), target[head]):
+            head += 1
+        gone = range(head, head + max(len(items) - len(target), 0))
+        lines = [self._item_lines(span, items, index) for index in gone]
+        if None in lines:
+            return False
+        for removed in filter(None, lines):
+            self.edits.replace(*removed, "")
+        items = items[: gone.start] + items[gone.stop :]
         for item, new in zip(items, target, strict=False):
             self.node(item, new, span.column)
         if len(target) > len(items):
             self._insert(self._line_after(items[-1]), text_yaml.block(target[len(items) :], span.column))
+        return True
 
-    def _shortened(self, span: Span, items: list[Span], target: list[Tree]) -> list[Span]:
-        """Remove the items that went, and return those that stay."""
-        head = 0
-        while head < len(target) and identical(plain(items[head]), target[head]):
-            head += 1
-        gone = range(head, head + len(items) - len(target))
-        for index in gone:
-            dash = self._dash(span, items, index)
-            start = self._line_start(dash)
-            if self.text[start:dash].strip(" "):
-                raise Unplaceable
-            self.edits.replace(start, self._line_after(items[index]), "")
-        return items[:head] + items[gone.stop :]
-
-    def _dash(self, span: Span, items: list[Span], index: int) -> int:
-        """Return where an item's dash stands: at the list's column, before the item."""
-        if not index:
-            return span.start
-        at = items[index].start
-        start = self._line_start(at)
-        while start + span.column >= at or self.text[start + span.column] != "-":
-            if start <= items[index - 1].end:
-                raise Unplaceable
+    def _item_lines(self, span: Span, items: list[Span], index: int) -> tuple[int, int] | None:
+        """Return where the lines of an item begin and end; None where another dash stands before its own."""
+        start = self._line_start(items[index].start)
+        first = span.start if not index else items[index - 1].end
+        # The dash stands at the list's column, in the item's line or above.
+        while self.text[start : start + span.column + 1] != " " * span.column + "-":
+            if start <= first:
+                return None
             start = self._line_start(start - 1)
-        return start + span.column
+        return start, self._line_after(items[index])
 
     def _in_flow(self, span: Span, target: Tree) -> None:
         """Edit a node inside a flow collection."""
@@ -181,10 +179,13 @@ class _Editor:
     def _flow(self, span: Span, target: Tree) -> None:
         """Replace a node inside a flow collection, or such a collection, by one line in flow style."""
         old = self.text[span.start : span.end]
-        if not _is_leaf(span) and "#" in old:
-            raise Unplaceable
-        blank = " " if self.text[span.start - 1] == ":" else ""
-        self.edits.replace(span.start, span.end, blank + text_yaml.flow(target))
+        if not _is_leaf(span) and ("#" in old or "\n" in old):
+            raise Unplaceable  # a comment or the lines would go
+        self.edits.replace(span.start, span.end, self._blank(span) + text_yaml.flow(target))
+
+    def _blank(self, span: Span) -> str:
+        """Return what has to part a node from a colon or dash right before it."""
+        return " " if self.text[span.start - 1 : span.start] in {":", "-", "?"} else ""
 
     def _insert(self, position: int, lines: list[str]) -> None:
         """Insert whole lines."""

@@ -33,6 +33,16 @@ class Entry(NamedTuple):
 Parts: TypeAlias = "dict[str, Entry]"
 
 
+def decoded(data: bytes) -> str:
+    """Return a file's text; Unplaceable where it is in another encoding than UTF-8."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        pass
+    # Raised here and not in the handler: the codec's error holds the file.
+    raise Unplaceable
+
+
 class Edits:
     """Replacements in one text, applied all at once."""
 

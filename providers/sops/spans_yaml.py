@@ -3,7 +3,6 @@
 The file has been read by the store before, so it is sound and within its bounds.
 """
 
-import re
 from typing import Final
 
 from yaml import (
@@ -21,8 +20,6 @@ from yaml._yaml import CParser
 
 from bridge_providers.sops import scalars
 from bridge_providers.sops.spans import Entry, Span, Unplaceable
-
-_BLANK: Final = re.compile(r"[ \t]*")
 
 
 def documents(text: str) -> list[Span]:
@@ -105,8 +102,10 @@ class _Finder:
 
     def _question_mark(self, key: int) -> int:
         """Return where the entry of a key begins: at the key, or at the `?` before it."""
-        before = self._text[:key].rstrip(" ")
-        return len(before) - 1 if before.endswith("?") and len(before) < key else key
+        before = key
+        while before and self._text[before - 1] == " ":
+            before -= 1
+        return before - 1 if before < key and before and self._text[before - 1] == "?" else key
 
 
 def _start(event: Event) -> int:

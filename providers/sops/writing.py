@@ -5,7 +5,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from bridge.provider import Conflict, Context, Document, Kind, Node, ProviderError, Revision, SecretValue
 from bridge_providers.sops import age, creation, decrypt, files, metadata, replace, seal, stores
@@ -17,11 +17,14 @@ from bridge_providers.sops.spans import Unplaceable
 from bridge_providers.sops.store_binary import FIELD
 from bridge_providers.sops.tree import Tree
 
+Documents: TypeAlias = tuple[Mapping[str, Node], ...]
+
 VERSION: Final = "3.13.2"
 """The release of sops whose layout a new file has."""
 _CHANGED: Final = "it was changed meanwhile"
 _LAYOUT: Final = "the file is written in a way that cannot be changed in place (aliases, comments inside brackets, …)"
 _EDIT: Final = "bring it into sops's own layout with `sops edit FILE`, then try again"
+_LAST: Final = 253_402_300_799  # the end of the year 9999, behind which there is no time in RFC 3339
 _READ_AGAIN: Final = "read it again, then decide"
 
 
@@ -44,11 +47,13 @@ def write(path: str, document: Document, expect: Revision | None, context: Conte
             if opened.revision.id != expect.id:
                 raise Conflict(_CHANGED, hint=_READ_AGAIN)
             new = _changed(old, store, content, opened, keyring)
+        if len(new) > files.LIMIT:
+            raise ProviderError(f"the file would be larger than {files.LIMIT // 2**20} MiB")
         replace.replace(target, old, new)
         return _check(files.read(target), store, content, keyring)
 
 
-def _documents(document: Document, store: str) -> tuple[Mapping[str, Node], ...]:
+def _documents(document: Document, store: str) -> Documents:
     """Return what a store is to hold; a binary file is an envelope around one value."""
     content = document.content
     if store == stores.BINARY:
@@ -66,7 +71,7 @@ def _documents(document: Document, store: str) -> tuple[Mapping[str, Node], ...]
     return content
 
 
-def _made(target: Path, store: str, content: tuple[Mapping[str, Node], ...]) -> bytes:
+def _made(target: Path, store: str, content: Documents) -> bytes:
     """Return a new file by the rule that `.sops.yaml` has for it."""
     rule = creation.rule_for(target)
     key = secrets.token_bytes(KEY_BYTES)
@@ -88,27 +93,35 @@ def _made(target: Path, store: str, content: tuple[Mapping[str, Node], ...]) -> 
     return writing.fresh(sealed, dict(sorted(block.items())))
 
 
-def _changed(
-    old: bytes, store: str, content: tuple[Mapping[str, Node], ...], opened: Opened, keyring: Keyring
-) -> bytes:
+def _changed(data: bytes, store: str, content: Documents, opened: Opened, keyring: Keyring) -> bytes:
     """Return an existing file's text with what differs."""
     before = opened.stored.documents
-    if len(before) != len(content):
-        raise ProviderError(f"the file has {len(before)} documents, and {len(content)} cannot take their place")
-    stamp = GoTime.from_unix(max(int(time.time()), -(-opened.block.last_modified.unix_nanoseconds() // 10**9)))
+    if len(before) > len(content):
+        what = f"the file has {len(before)} documents, and this version takes none away to leave {len(content)}"
+        raise ProviderError(what, hint="sops edit FILE")
+    earlier = -(-opened.block.last_modified.unix_nanoseconds() // 10**9)  # rounded up
+    stamp = GoTime.from_unix(min(max(int(time.time()), earlier), _LAST))
     writing = stores.writer_of(store)
     sealer = seal.Sealer(opened.cipher, opened.block, writing)
-    pairs = zip(content, before, opened.documents, strict=True)
-    sealed = sealer.seal([_arranged(one, (stored, clear)) for one, stored, clear in pairs])
+    pairs: list[seal.Old | None] = [*zip(before, opened.documents, strict=True)]
+    pairs += [None] * (len(content) - len(before))
+    sealed = sealer.seal([_arranged(new, old) for new, old in zip(content, pairs, strict=True)])
     stamps = {"lastmodified": _text(stamp.rfc3339()), "mac": sealer.mac(stamp.rfc3339())}
     try:
-        new = writing.change(old, sealed, stamps)
-        _check(new, store, content, keyring)
-    except (Unplaceable, ProviderError):
+        new = writing.change(data, sealed, stamps)
+    except Unplaceable:
         new = b""
-    if not new:
+    if not new or not _reads_back(new, store, content, keyring):
         raise ProviderError(_LAYOUT, hint=_EDIT)
     return new
+
+
+def _reads_back(data: bytes, store: str, content: Documents, keyring: Keyring) -> bool:
+    try:
+        _check(data, store, content, keyring)
+    except ProviderError:
+        return False
+    return True
 
 
 def _arranged(new: Mapping[str, Node], old: seal.Old | None) -> dict[str, Tree]:
@@ -117,7 +130,7 @@ def _arranged(new: Mapping[str, Node], old: seal.Old | None) -> dict[str, Tree]:
     return arranged
 
 
-def _check(data: bytes, store: str, content: tuple[Mapping[str, Node], ...], keyring: Keyring) -> Revision:
+def _check(data: bytes, store: str, content: Documents, keyring: Keyring) -> Revision:
     """Read what is to be written, or was, and compare every value."""
     opened = decrypt.open_file(data, store, keyring)
     if not seal.equal(opened.documents, content):
