@@ -77,7 +77,7 @@ def _read(rule: dict[str, Tree], where: str) -> Rule:
             f"{where} has {', '.join(others)}: this version encrypts new files for age recipients alone",
             hint="make the file with `sops -e`; bridge changes it afterwards",
         )
-    recipients = tuple(dict.fromkeys(_recipients(rule, where)))
+    recipients = tuple(_recipients(rule, where))
     if not recipients:
         raise ProviderError(f"{where} names no age recipient", hint=_EXAMPLE)
     selectors = [(name, pattern) for name in metadata.RULES if (pattern := _text(rule, name, where))]

@@ -1,0 +1,130 @@
+"""For whom a new file is encrypted, and which of its values: as the real sops chooses by the same `.sops.yaml`."""
+
+import json
+import re
+
+import pytest
+import yaml
+from pyrage import x25519
+
+from bridge.provider import Denied
+from bridge_providers.sops import creation
+
+OTHER = str(x25519.Identity.generate().to_public())
+THIRD = str(x25519.Identity.generate().to_public())
+TREE = {"data": {"PASSWORD": "x", "note": "y"}, "secret_plain": "z", "list": [{"key_enc": "v"}]}
+EXAMPLE = "write there: creation_rules: [{path_regex: '…', age: age1…}]"
+
+
+def chosen(path):
+    """Return all that a rule decides of a file: recipients, metadata and which values are encrypted."""
+    tree = yaml.safe_load(path.read_text())
+    block = tree.pop("sops")
+    looks = json.loads(re.sub(r'"ENC\[[^"]*"', '"ENC"', json.dumps(tree)))
+    kept = {name: value for name, value in block.items() if name not in {"age", "lastmodified", "mac"}}
+    return [key["recipient"] for key in block["age"]], kept, looks
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        [{"age": "ME"}],
+        [{"age": f"{OTHER},ME, {THIRD}"}],
+        [{"age": [OTHER, "ME"]}],
+        [{"age": [f"{OTHER},ME"]}],
+        [{"age": f"ME,{OTHER},ME"}],
+        [{"age": f"{OTHER},\n  ME"}],
+        [{"path_regex": "no match", "age": OTHER}, {"path_regex": r"^sub/a\.yaml$", "age": "ME"}],
+        [{"path_regex": r"\.yaml$", "age": "ME"}, {"age": OTHER}],
+        [{"path_regex": "(?i)SUB/", "age": "ME"}],
+        [{"path_regex": "", "age": "ME"}],
+        [{"age": "ME", "unencrypted_suffix": "_plain"}],
+        [{"age": "ME", "encrypted_suffix": "_enc"}],
+        [{"age": "ME", "encrypted_regex": "^(data|stringData)$"}],
+        [{"age": "ME", "unencrypted_regex": "(?i)^DATA$"}],
+        [{"age": "ME", "encrypted_regex": "^data$", "mac_only_encrypted": True}],
+        [{"age": "ME", "mac_only_encrypted": False, "kms": "", "pgp": None}],
+    ],
+)
+def test_a_rule_is_followed_as_sops_follows_it(sops, rules):
+    text = yaml.safe_dump({"creation_rules": rules}).replace("ME", sops.recipient)
+    sops.write(".sops.yaml", text)
+    sops.write("sub/theirs/sub/a.yaml", yaml.safe_dump(TREE, sort_keys=False))
+    (sops.path / "sub/theirs/.sops.yaml").write_text(text)
+    there = sops.path / "sub/theirs/sub/a.yaml"
+    done = sops.sops("--config", str(sops.path / "sub/theirs/.sops.yaml"), "encrypt", "--in-place", str(there))
+    assert done.returncode == 0, done.stderr.decode()
+    sops.store("sub/a.yaml", [TREE])
+    assert chosen(sops.path / "sub/a.yaml") == chosen(there)
+    assert yaml.safe_load(sops.decrypted("sub/a.yaml")) == TREE
+
+
+def test_the_nearest_configuration_counts(sops):
+    sops.write(".sops.yaml", json.dumps({"creation_rules": [{"age": OTHER}]}))
+    sops.write("deep/.sops.yaml", json.dumps({"creation_rules": [{"age": f"{sops.recipient},{THIRD}"}]}))
+    sops.write("deep/er/x", "")
+    sops.store("deep/er/a.yaml", [TREE])
+    assert chosen(sops.path / "deep/er/a.yaml")[0] == [sops.recipient, THIRD]
+
+
+def test_a_binary_file_is_encrypted_as_a_whole_whatever_the_rule_says(sops):
+    sops.write(".sops.yaml", json.dumps({"creation_rules": [{"age": sops.recipient, "unencrypted_suffix": "data"}]}))
+    sops.store("a.bin", b"CANARY")
+    assert "CANARY" not in (sops.path / "a.bin").read_text()
+    assert sops.sops("decrypt", "a.bin").stdout == b"CANARY"
+
+
+@pytest.mark.parametrize(
+    ("rules", "problem"),
+    [
+        ([{"path_regex": "^b", "age": "ME"}], "no rule of HERE is for a.yaml, so nobody says for whom to encrypt it"),
+        ([], "HERE has no list of `creation_rules`"),
+        ("x", "HERE has no list of `creation_rules`"),
+        ([{}], "HERE: rule 1 names no age recipient"),
+        (
+            [{"age": "ME", "pgp": "FB"}],
+            "HERE: rule 1 has pgp: this version encrypts new files for age recipients alone",
+        ),
+        (
+            [{"path_regex": "b"}, {"key_groups": [{"age": ["ME"]}], "kms": "arn:x"}],
+            "HERE: rule 2 has kms, key_groups: this version encrypts new files for age recipients alone",
+        ),
+        (
+            [{"age": "ME", "encrypted_regex": "a", "unencrypted_suffix": "b"}],
+            "HERE: rule 1 has several rules for what is encrypted: unencrypted_suffix, encrypted_regex",
+        ),
+        ([{"age": 5}], "HERE: rule 1: its `age` is neither a text nor a list of texts"),
+        ([{"age": "ME", "path_regex": "(?P<x>a)(?=b)"}], "HERE: rule 1: its `path_regex` cannot be followed: "),
+        (
+            [{"age": "ME", "mac_only_encrypted": "perhaps"}],
+            "HERE: rule 1: its `mac_only_encrypted` is not true or false",
+        ),
+        ([{"age": "ME", "<<": {}}], "HERE: rule 1 has a merge key (`<<`), which this version does not follow"),
+        (
+            [{"age": "ME,ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINoXmCFV"}],
+            "the recipient ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINoXmCFV is no age X25519 key (age1…), and this version",
+        ),
+        ([{"age": "age1pq1xyz"}], "the recipient age1pq1xyz is no age X25519 key (age1…), and this version"),
+    ],
+)
+def test_a_rule_that_cannot_be_followed_is_refused(folder, rules, problem):
+    text = json.dumps({"creation_rules": rules}).replace("ME", folder.recipient)
+    path = folder.write(".sops.yaml", text)
+    assert folder.unwritable("a.yaml", [{"a": "CANARY"}]).startswith(problem.replace("HERE", str(path)))
+
+
+def test_a_configuration_that_is_no_yaml_is_named(folder):
+    path = folder.write(".sops.yaml", "creation_rules: [\n")
+    assert folder.unwritable("a.yaml", [{"a": "CANARY"}]) == f"{path}: line 2 is not valid YAML"
+
+
+def test_without_a_configuration_the_refusal_says_what_to_write(folder, monkeypatch):
+    monkeypatch.setattr(creation, "_MAX_DEPTH", 1)  # whatever stands above the tests' folder
+    message = folder.unwritable("a.yaml", [{"a": "CANARY"}])
+    assert message == "the file is new, and no .sops.yaml in its folder or above says for whom to encrypt it"
+
+
+def test_what_we_could_not_read_back_is_not_written(folder):
+    folder.write(".sops.yaml", json.dumps({"creation_rules": [{"age": OTHER}]}))
+    message = folder.unwritable("a.yaml", [{"a": "CANARY"}], kind=Denied)
+    assert message == f"no age key matched its recipients {OTHER}"
