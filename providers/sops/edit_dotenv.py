@@ -1,5 +1,7 @@
 """Writes the dotenv store: a new file as sops lays it out, or changes in single lines of one that is there."""
 
+import itertools
+
 from bridge.provider import Kind, ProviderError, SecretValue
 from bridge_providers.sops import store_dotenv, tree
 from bridge_providers.sops.spans import Unplaceable, identical
@@ -11,7 +13,8 @@ def fresh(documents: list[dict[str, Tree]], block: dict[str, Tree]) -> bytes:
     """Return a new file."""
     (document,) = documents
     flat = _flat(PREFIX.removesuffix("_"), "_", block)
-    return b"".join(line + b"\n" for line in [*_lines(document), *flat])
+    _check(document)
+    return b"".join(line + b"\n" for line in [*itertools.starmap(_line, document.items()), *flat])
 
 
 def problem(leaf: SecretValue, *, encrypted: bool) -> str | None:
@@ -31,6 +34,7 @@ def problem(leaf: SecretValue, *, encrypted: bool) -> str | None:
 def change(data: bytes, documents: list[dict[str, Tree]], stamps: dict[str, SecretValue]) -> bytes:
     """Return a file's text with a new document and stamps."""
     (document,) = documents
+    _check(document)
     wanted = {**document, **{PREFIX + name: value for name, value in stamps.items()}}
     lines: list[bytes] = []
     metadata = None
@@ -43,25 +47,22 @@ def change(data: bytes, documents: list[dict[str, Tree]], stamps: dict[str, Secr
             metadata = len(lines)
         if key in wanted:
             new = wanted.pop(key)
-            lines.append(line if identical(leaf, new) else _raw(key, new))
+            lines.append(line if identical(leaf, new) else _line(key, new))
         elif key.startswith(PREFIX):
             lines.append(line)
     if metadata is None or any(key.startswith(PREFIX) for key in wanted):
         raise Unplaceable
-    return b"\n".join([*lines[:metadata], *_lines(wanted), *lines[metadata:]])
+    return b"\n".join([*lines[:metadata], *itertools.starmap(_line, wanted.items()), *lines[metadata:]])
 
 
-def _lines(document: dict[str, Tree]) -> list[bytes]:
-    return [_line(key, node) for key, node in document.items()]
+def _check(document: dict[str, Tree]) -> None:
+    """Refuse names that would read differently, or as metadata."""
+    for key in document:
+        if key.startswith((PREFIX, "#")) or set(key) & set("=\n\r\0"):
+            raise ProviderError(f"the key {tree.name([key])} cannot stand in a dotenv file")
 
 
 def _line(key: str, node: Tree) -> bytes:
-    if key.startswith((PREFIX, "#")) or set(key) & set("=\n\r\0"):
-        raise ProviderError(f"the key {tree.name([key])} cannot stand in a dotenv file")
-    return _raw(key, node)
-
-
-def _raw(key: str, node: Tree) -> bytes:
     if not isinstance(node, SecretValue):
         raise ProviderError(f"the key {tree.name([key])} holds several values, and a dotenv file has texts alone")
     return key.encode() + b"=" + node.reveal().replace(b"\n", rb"\n")
@@ -70,7 +71,7 @@ def _raw(key: str, node: Tree) -> bytes:
 def _flat(name: str, separator: str, node: Tree) -> list[bytes]:
     """Return the lines of metadata: `age__list_0__map_enc` is entry `enc` of item 0 of `age`."""
     if isinstance(node, SecretValue):
-        return [_raw(name, node)]
+        return [_line(name, node)]
     if isinstance(node, dict):
         return [line for key, child in node.items() for line in _flat(f"{name}{separator}{key}", "__map_", child)]
     return [line for index, child in enumerate(node) for line in _flat(f"{name}__list_{index}", "__map_", child)]

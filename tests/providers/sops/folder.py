@@ -18,6 +18,12 @@ from bridge_providers.sops import Sops
 UNUSED = Revision("unused")
 
 
+class Raw(str):
+    """A number's text, or a YAML scalar as it stands, without quotes."""
+
+    __slots__ = ()
+
+
 class Folder:
     """Where the files of one test lie. Without the binary nothing can be encrypted."""
 
@@ -134,7 +140,7 @@ class Folder:
 
 
 def sealed(value: Any) -> Any:
-    """Return a tree of Python's values as a provider's; a Decimal or float is a number by its text."""
+    """Return a tree of Python's values as a provider's; a Raw text is a number."""
     if isinstance(value, dict):
         return {key: sealed(child) for key, child in value.items()}
     if isinstance(value, list):
@@ -145,7 +151,8 @@ def sealed(value: Any) -> Any:
         )
     if isinstance(value, bytes):
         return SecretValue(value, Kind.BYTES)
-    return SecretValue(value.encode()) if isinstance(value, str) else SecretValue(str(value).encode(), Kind.NUMBER)
+    text = isinstance(value, str) and not isinstance(value, Raw)
+    return SecretValue(str(value).encode(), Kind.TEXT if text else Kind.NUMBER)
 
 
 def opened(node: Node) -> Any:

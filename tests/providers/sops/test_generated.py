@@ -7,6 +7,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, reject, settings
 from hypothesis import strategies as st
 
+from tests.providers.sops.folder import Raw
+
 MAC_MISMATCH = 51  # sops's exit status
 
 bounded = settings(
@@ -35,12 +37,6 @@ keys = st.one_of(
 )
 floats = st.floats(allow_nan=False, allow_infinity=False)
 integers = st.integers(-(2**63), 2**63 - 1)
-
-
-class Raw(str):
-    """A YAML scalar as it stands, without quotes."""
-
-    __slots__ = ()
 
 
 WORDS = (

@@ -1,12 +1,16 @@
 """Files that bridge makes or changes, read by the real sops."""
 
+import base64
 import difflib
 import json
+import re
+import time
 
 import pytest
 
-from bridge.provider import Conflict, Revision, Writer
+from bridge.provider import Conflict, Denied, Revision, Writer
 from bridge_providers.sops import Sops
+from tests.providers.sops.folder import Raw, opened, sealed
 
 TREE = {
     "text": "CANARY-1",
@@ -107,3 +111,181 @@ def test_another_revision_is_a_conflict(desk):
     assert desk.unwritable("a.yaml", [{"a": "CANARY-3"}], None, Conflict) == "it is there already"
     assert desk.unwritable("b.yaml", [{"a": "CANARY-3"}], second, Conflict) == "it is not there any more"
     assert desk.unwritable("a.yaml", [{"a": "CANARY-3"}], Revision("x"), Conflict) == "it was changed meanwhile"
+
+
+STORES = [
+    ("a.yaml", [{"a": "x", "b": "y"}], [{"a": "x", "b": "changed"}]),
+    ("a.json", [{"a": "x", "b": "y"}], [{"a": "x", "b": "changed"}]),
+    ("a.env", [{"a": "x", "b": "y"}], [{"a": "x", "b": "changed"}]),
+]
+
+
+@pytest.mark.parametrize(("name", "old", "new"), STORES)
+def test_sops_goes_on_with_a_file_of_ours_and_bridge_with_one_of_theirs(desk, name, old, new):
+    desk.store(name, old)
+    assert desk.sops("set", name, '["b"]', '"by sops"').returncode == 0
+    assert desk.values(name) == [{"a": ("text", b"x"), "b": ("text", b"by sops")}]
+    desk.store(name, new, desk.read(name).revision)
+    editor = desk.write("editor", '#!/bin/sh\nsed -i s/changed/edited/ "$1"\n')
+    editor.chmod(0o755)
+    desk.environ["EDITOR"] = str(editor)
+    done = desk.sops("edit", name)
+    assert done.returncode == 0, done.stderr
+    assert desk.values(name) == [{"a": ("text", b"x"), "b": ("text", b"edited")}]
+
+
+@pytest.mark.parametrize(("name", "old", "new"), STORES)
+def test_a_value_that_did_not_change_keeps_its_bytes_and_a_new_one_has_its_own_nonce(desk, name, old, new):
+    revision = desk.store(name, old)
+    before = desk.value(name, "a"), desk.value(name, "b")
+    revision = desk.store(name, new, revision)
+    assert desk.value(name, "a") == before[0]
+    desk.store(name, old, revision)
+    assert desk.value(name, "b") != before[1]
+    nonces = [re.search("iv:([^,]*)", text)[1] for text in (*before, desk.value(name, "b"))]
+    assert len(set(nonces)) == 3
+    assert {len(base64.b64decode(nonce)) for nonce in nonces} == {32}
+
+
+def test_what_a_file_says_of_itself_stays(desk):
+    """Whoever it is for, also by keys that bridge cannot use, and which release wrote it."""
+    desk.encrypt("a.yaml", "a: x\n", encrypted_regex="^a$", mac_only_encrypted=True)
+    pgp = '    pgp:\n        - created_at: "2026-01-01T00:00:00Z"\n          enc: unreadable\n          fp: FBC7\n'
+    desk.edit("a.yaml", "    lastmodified:", pgp + "    lastmodified:")
+    desk.edit("a.yaml", "version: 3.13.2", "version: 3.9.0")
+    before = (desk.path / "a.yaml").read_text()
+    desk.store("a.yaml", [{"a": "CANARY", "clear": "y"}], desk.read("a.yaml").revision)
+    after = (desk.path / "a.yaml").read_text()
+    assert {line.split(":")[0] for line in changed_lines(before, after)} <= {
+        *("- a", "+ a", "+ clear", "- mac", "+ mac", "    mac", "- lastmodified", "+ lastmodified")
+    }
+    assert desk.decrypted("a.yaml") == 'a: CANARY\nclear: "y"\n'
+
+
+def test_the_time_of_change_is_now_and_never_before_the_file_s(desk, monkeypatch):
+    began = int(time.time())
+    first = desk.store("a.yaml", [{"a": "1"}])
+    assert began <= first.order // 10**9 <= time.time()
+    monkeypatch.setattr(time, "time", lambda: began - 3600.5)
+    second = desk.store("a.yaml", [{"a": "2"}], first)
+    assert second.order == first.order
+    assert second.id != first.id
+    monkeypatch.setattr(time, "time", lambda: began + 3600.5)
+    assert desk.store("a.yaml", [{"a": "3"}], second).order == (began + 3600) * 10**9
+    assert desk.decrypted("a.yaml") == 'a: "3"\n'
+
+
+def test_each_new_file_has_its_own_data_key(desk):
+    desk.store("a.yaml", [{"a": "x"}])
+    desk.store("b.yaml", [{"a": "x"}])
+    desk.edit("b.yaml", desk.value("b.yaml", "a"), desk.value("a.yaml", "a"))
+    assert desk.refusal("b.yaml") == "key a does not decrypt: changed after encryption, or moved"
+
+
+KINDS = {
+    "int": 5,
+    "big": Raw("9223372036854775807"),
+    "more": Raw("1000000000000000000000"),
+    "frac": Raw("0.1"),
+    "no": False,
+}
+
+
+@pytest.mark.parametrize("name", ["a.yaml", "a.json"])
+@pytest.mark.parametrize("suffix", ["", "_unencrypted"])
+def test_every_kind_is_kept_with_its_text(desk, name, suffix):
+    tree = {key + suffix: value for key, value in {**KINDS, "none": None, "e": "", "t": "true"}.items()}
+    if name == "a.yaml":
+        tree |= {"bytes" + suffix: b"\xff\0", "inf" + suffix: Raw("-Inf"), "nan" + suffix: Raw("NaN")}
+    desk.store(name, [tree])
+    assert desk.values(name) == [opened(sealed(tree))]
+    assert desk.sops("decrypt", name).returncode == 0
+    types = re.findall("type:([a-z]+)]", (desk.path / name).read_text())
+    expected = [] if suffix else ["int", "int", "float", "float", "bool", "str"]
+    if name == "a.yaml" and not suffix:
+        expected += ["str", "float", "float"]
+    assert types == [*expected, "str"]  # the last is the MAC's
+
+
+def test_bytes_that_are_a_text_are_written_as_one(desk):
+    desk.store("a.yaml", [{"a": b"text", "b": b"", "c_unencrypted": b"text"}])
+    assert desk.values("a.yaml") == [{"a": ("text", b"text"), "b": ("text", b""), "c_unencrypted": ("text", b"text")}]
+
+
+NUMBER = "a number that sops would not keep as it is written"
+
+
+@pytest.mark.parametrize(
+    ("name", "tree", "problem"),
+    [
+        ("a.yaml", {"a": Raw("1.10")}, f"key a holds {NUMBER}"),
+        ("a.yaml", {"a": {"b": [Raw("1e5")]}}, f"key a.b[0] holds {NUMBER}"),
+        ("a.json", {"a_unencrypted": Raw("NaN")}, f"key a_unencrypted holds {NUMBER}"),
+        ("a.json", {"a_unencrypted": Raw("-0")}, f"key a_unencrypted holds {NUMBER}"),
+        ("a.yaml", {"a_unencrypted": Raw("-0")}, f"key a_unencrypted holds {NUMBER}"),
+        ("a.yaml", {"a_unencrypted": Raw("9223372036854775808")}, f"key a_unencrypted holds {NUMBER}"),
+        ("a.json", {"a_unencrypted": b"\xff"}, "key a_unencrypted holds bytes that are no text"),
+        ("a.env", {"A": 5}, "key A holds a number, and a dotenv file has texts alone"),
+        ("a.env", {"A": True}, "key A holds a boolean, and a dotenv file has texts alone"),
+        ("a.env", {"A": None}, "key A holds a null, and a dotenv file has texts alone"),
+        ("a.env", {"A": "CANARY\0"}, "key A holds a zero byte, which a dotenv file cannot have"),
+        ("a.env", {"A": "CANARY\\n"}, "key A holds the characters `\\n`, which a dotenv file has for a line end"),
+        ("a.env", {"A_unencrypted": "ENC[CANARY"}, "key A_unencrypted holds what looks encrypted"),
+        ("a.env", {"A": {"B": "CANARY"}}, "the key A holds several values, and a dotenv file has texts alone"),
+        ("a.env", {"A=B": "CANARY"}, "the key A=B cannot stand in a dotenv file"),
+        ("a.env", {"#A": "CANARY"}, "the key #A cannot stand in a dotenv file"),
+        ("a.env", {"sops_mac": "CANARY"}, "the key sops_mac cannot stand in a dotenv file"),
+        ("a.yaml", {"sops": "CANARY"}, "the key sops is reserved for the file's metadata"),
+        ("a.yaml", {"a": {"b:c": "CANARY"}}, "key a.b:c holds a colon, and sops's encryption cannot tell such a key"),
+        ("a.ini", {"a": "CANARY"}, "is an ini file, which this version cannot write"),
+        ("a.bin", {"a": "CANARY"}, "a file with this suffix holds one value"),
+    ],
+)
+def test_what_a_store_cannot_hold_is_refused(desk, name, tree, problem):
+    assert desk.unwritable(name, [tree]).startswith(problem)
+    if name not in {"a.bin", "a.ini"}:
+        revision = desk.store(name, [{"z": "x"}])
+        assert desk.unwritable(name, [{"z": "x", **tree}], revision).startswith(problem)
+
+
+def test_one_value_where_fields_are_wanted_and_several_documents_where_one_is_are_refused(desk):
+    assert desk.unwritable("a.yaml", b"CANARY") == "a file with this suffix holds fields, not one value"
+    assert desk.unwritable("a.json", [{"a": "CANARY"}, {}]) == "only a YAML file holds several documents"
+    assert desk.unwritable("a.yaml", []) == "there is no document to write"
+
+
+def test_a_file_that_would_be_too_large_to_read_is_not_written(desk):
+    assert desk.unwritable("a.bin", b"CANARY" * 1_500_000) == "the file would be larger than 10 MiB"
+
+
+def test_a_file_without_a_key_of_ours_or_changed_by_hand_is_not_written(desk):
+    revision = desk.store("a.yaml", [{"a": "CANARY-1"}])
+    key, desk.environ = desk.environ, {}
+    assert desk.unwritable("a.yaml", [{"a": "CANARY-2"}], revision, Denied).startswith("no age key matched")
+    desk.environ = key
+    desk.edit("a.yaml", "a: ENC", "b: ENC")
+    message = desk.unwritable("a.yaml", [{"a": "CANARY-2"}], revision)
+    assert message == "key b does not decrypt: changed after encryption, or moved"
+
+
+def test_of_several_key_groups_nothing_is_written(desk):
+    groups = [{"age": [desk.recipient]}, {"age": [desk.recipient]}]
+    desk.encrypt("a.yaml", "a: x\n", key_groups=groups, shamir_threshold=2)
+    message = desk.unwritable("a.yaml", [{"a": "CANARY"}], Revision("x"))
+    assert message == "its data key is split over 2 key groups, which this version cannot join"
+
+
+COMMENTED = "# sops:enc\na: CANARY-1\nb: clear\ne: ''\n"
+
+
+def test_where_comments_choose_a_value_stays_encrypted_or_in_clear(desk):
+    desk.encrypt("a.yaml", COMMENTED, encrypted_comment_regex="sops:enc")
+    revision = desk.store("a.yaml", [{"a": "CANARY-2", "b": "still", "e": ""}], desk.read("a.yaml").revision)
+    assert desk.value("a.yaml", "a").startswith("ENC[")
+    assert desk.line("a.yaml", "b") == "b: still"
+    assert desk.decrypted("a.yaml") == '# sops:enc\na: CANARY-2\nb: still\ne: ""\n'
+    for new in ({"e": "CANARY-3"}, {"n": "CANARY-3"}):
+        (name,) = new
+        assert desk.unwritable("a.yaml", [{"a": "CANARY-2", "b": "still", "e": "", **new}], revision) == (
+            f"comments say what this file encrypts, so key {name} cannot be given a value by this version"
+        )

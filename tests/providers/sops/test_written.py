@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, example, given, reject, settings
 from hypothesis import strategies as st
 
 from bridge.provider import ProviderError
-from tests.providers.sops.folder import opened, sealed
+from tests.providers.sops.folder import Raw, opened, sealed
 from tests.providers.sops.test_generated import as_text, bounded, integers, keys, line_keys, printed, texts
 
 LAYOUT = "the file is written in a way that cannot be changed in place"
@@ -16,22 +16,10 @@ LAYOUT = "the file is written in a way that cannot be changed in place"
 quick = settings(bounded, max_examples=60, suppress_health_check=list(HealthCheck))
 
 
-class Raw:
-    """A number's text."""
-
-    def __init__(self, text):
-        self.text = text.rstrip("0").rstrip(".") if "." in text else text
-
-    def __str__(self):
-        return self.text
-
-    def __repr__(self):
-        return self.text
-
-
 def decimal(value):
     """Return a float as sops prints it; sops itself cannot keep a negative zero in clear."""
-    return Raw(format(Decimal(repr(value or 0.0)), "f"))
+    text = format(Decimal(repr(value or 0.0)), "f")
+    return Raw(text.rstrip("0").rstrip(".") if "." in text else text)
 
 
 floats = st.floats(allow_nan=False, allow_infinity=False).map(decimal)
