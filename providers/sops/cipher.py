@@ -5,8 +5,8 @@ after its end: none of that is authenticated, and sops writes none of it.
 """
 
 import binascii
+import os
 import re
-import secrets
 from collections.abc import Callable
 from typing import Final
 
@@ -89,7 +89,7 @@ class Cipher:
             if found is None:
                 return None
             kind = found
-        nonce = secrets.token_bytes(_NEW_NONCE_BYTES)
+        nonce = os.urandom(_NEW_NONCE_BYTES)
         sealed = self._seal(nonce, value, place)
         parts = map(_base64, (sealed[:-_TAG_BYTES], nonce, sealed[-_TAG_BYTES:]))
         return SecretValue(b"ENC[AES256_GCM,data:%b,iv:%b,tag:%b,type:%b]" % (*parts, kind))

@@ -41,12 +41,12 @@ def _lock(descriptor: int, end: float) -> None:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            busy = True
+            pass
         except OSError as error:
             raise ProviderError(f"its folder cannot be locked: {error.strerror}") from error
         else:
             return
-        if busy and time.monotonic() > end:
+        if time.monotonic() > end:
             raise Unavailable("another run of bridge is writing in the same folder")
         time.sleep(_PAUSE)
 

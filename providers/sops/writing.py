@@ -1,7 +1,6 @@
 """Writes a file: encrypts what changed, edits the text, and trusts neither before it has read the result."""
 
 import os
-import secrets
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -74,7 +73,7 @@ def _documents(document: Document, store: str) -> Documents:
 def _made(target: Path, store: str, content: Documents) -> bytes:
     """Return a new file by the rule that `.sops.yaml` has for it."""
     rule = creation.rule_for(target)
-    key = secrets.token_bytes(KEY_BYTES)
+    key = os.urandom(KEY_BYTES)
     block: dict[str, Tree] = {
         "age": [{"enc": _text(age.wrap(key, one)), "recipient": _text(one)} for one in rule.recipients],
         "version": _text(VERSION),
