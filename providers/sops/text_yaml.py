@@ -34,7 +34,7 @@ def block(node: Tree, column: int) -> list[str]:
             lines += more
         return lines
     assert isinstance(node, list)
-    return [line for item in node for line in _item(item, column)]
+    return [line for child in node for line in _item(child, column)]
 
 
 def entry(key: str, child: Tree, column: int) -> list[str]:
@@ -70,12 +70,19 @@ def _below(column: int) -> int:
     return (column // _STEP + 1) * _STEP
 
 
-def _item(item: Tree, column: int) -> list[str]:
-    pad = " " * column
-    if isinstance(item, SecretValue) or not item:
-        return [f"{pad}- {flow(item) if not isinstance(item, SecretValue) else scalar(item, flow=False)}"]
-    first, *more = block(item, column + 2)
-    return [f"{pad}- {first.lstrip(' ')}", *more]
+def item(child: Tree, column: int) -> list[str]:
+    """Return what stands at `column` behind a list's dash: the rest of its line, and further lines."""
+    if isinstance(child, SecretValue):
+        return [scalar(child, flow=False)]
+    if not child:
+        return [flow(child)]
+    first, *more = block(child, column)
+    return [first[column:], *more]
+
+
+def _item(child: Tree, column: int) -> list[str]:
+    first, *more = item(child, column + 2)
+    return [f"{' ' * column}- {first}", *more]
 
 
 def flow(node: Tree) -> str:

@@ -87,6 +87,11 @@ YAML = {
         ({"a": [{"b": "x", "c": "y"}, {"d": "z"}]}, {"a": [{"c": "y"}, {"d": "z", "e": "w"}]}),
         "a:\n- c: y\n- d: z\n  e: w\n",
     ),
+    "the first keys of a list's item, one with a sign that could be a comment's": (
+        'a:\n- b: x\n  c: "#"\n  d: z\nSOPS',
+        ({"a": [{"b": "x", "c": "#", "d": "z"}]}, {"a": [{"d": "z"}]}),
+        "a:\n- d: z\n",
+    ),
     "items of a list": (
         "a:\n  - one # 1\n  # 2\n  - two\n  -\n    k: three\n  - four\nb: x\nSOPS",
         ({"a": ["one", "two", {"k": "three"}, "four"], "b": "x"}, {"a": ["one", "two", "four"], "b": "x"}),
@@ -174,6 +179,7 @@ def test_a_further_document_follows_the_others(desk):
         ("a: {b: c,\n  d: e}\nSOPS", {"a": {"b": "c", "d": "e"}}, {"a": {"b": "CANARY"}}),
         ("a: # c\n  b: x\nSOPS", {"a": {"b": "x"}}, {"a": "CANARY"}),
         ("a:\n  b: x # c\n  d: y\nSOPS", {"a": {"b": "x", "d": "y"}}, {"a": ["CANARY"]}),
+        ("a: | # c\n  x\nSOPS", {"a": "x\n"}, {"a": "CANARY"}),
         ("a:\n- b: x\n  # c\n  d: y\nSOPS", {"a": [{"b": "x", "d": "y"}]}, {"a": [{"d": "y"}]}),
     ],
 )

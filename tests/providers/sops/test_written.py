@@ -1,16 +1,19 @@
 """Any tree that bridge writes, over any earlier one, reads back the same, for bridge and for the real sops."""
 
+import difflib
 import json
 from decimal import Decimal
 
+import pytest
 import yaml
 from hypothesis import HealthCheck, example, given, reject, settings
 from hypothesis import strategies as st
 
 from bridge.provider import ProviderError
 from tests.providers.sops.folder import Raw, opened, sealed
-from tests.providers.sops.test_generated import as_text, bounded, integers, keys, line_keys, printed, texts
+from tests.providers.sops.test_generated import as_text, bounded, integers, keys, line_keys, printed, texts, yaml_of
 
+STAMPS = {"mac", "lastmodified"}
 LAYOUT = "the file is written in a way that cannot be changed in place"
 
 quick = settings(bounded, max_examples=60, suppress_health_check=list(HealthCheck))
@@ -91,6 +94,8 @@ def rewritten(shared, suffix, pair):
 @given(pair=pairs(leaves))
 @example(pair=({"a": {"b": "x"}}, {}))
 @example(pair=({}, {"": ""}))
+@example(pair=({"a": {"#": None}}, {"a": "#"}))
+@example(pair=({"a": [{"b": 1, "c": 2, "d": 3}]}, {"a": [{"d": 3}]}))
 @example(pair=({"a": [[["x"]], ["y"]]}, {"a": [["y"]]}))
 def test_yaml(shared, pair):
     rule(shared)
@@ -104,6 +109,39 @@ def test_yaml(shared, pair):
 def test_json(shared, pair):
     rule(shared)
     rewritten(shared, "json", pair)
+
+
+@st.composite
+def with_other_leaves(draw, node):
+    """Draw a tree of the same shape, and say how many leaves differ."""
+    if isinstance(node, dict):
+        parts = {key: draw(with_other_leaves(child)) for key, child in node.items()}
+        return {key: child for key, (child, _) in parts.items()}, sum(count for _, count in parts.values())
+    if isinstance(node, list):
+        items = [draw(with_other_leaves(item)) for item in node]
+        return [item for item, _ in items], sum(count for _, count in items)
+    return (f"{node}!", 1) if draw(st.booleans()) else (node, 0)
+
+
+short = texts.filter(lambda text: not set(text) & set("\n\r\x85\u2028\u2029"))  # one line each, also in clear
+
+
+@pytest.mark.parametrize("suffix", ["yaml", "json"])
+@settings(bounded, max_examples=25)
+@given(pair=trees(short).flatmap(lambda tree: st.tuples(st.just(tree), with_other_leaves(tree))))
+def test_a_diff_has_the_changed_leaves_and_two_lines_of_metadata(shared, suffix, pair):
+    old, (new, count) = pair
+    content = yaml_of(old) if suffix == "yaml" else json.dumps(old)
+    path = shared.encrypt(f"diff.{suffix}", content)
+    before = path.read_text().split("\n")
+    revision = shared.read(path.name).revision
+    shared.store(path.name, [new], revision)
+    diff = list(difflib.unified_diff(before, path.read_text().split("\n"), n=0))[2:]
+    gone, come = ([line[1:] for line in diff if line.startswith(sign)] for sign in "-+")
+    stamps = [line.split(":")[0].strip(' \t"') for line in gone if line.split(":")[0].strip(' \t"') in STAMPS]
+    assert len(gone) == len(come) == count + len(stamps)
+    assert set(stamps) <= STAMPS
+    assert "mac" in stamps
 
 
 line_texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
