@@ -1,5 +1,6 @@
 """Finds the rule of `.sops.yaml` that a new file is encrypted by (sops config/config.go)."""
 
+import os
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -37,7 +38,7 @@ def rule_for(path: Path) -> Rule:
 def _find(path: Path) -> Path:
     """Find the configuration: in the file's folder, or the nearest above that has one."""
     for folder in list(path.parents)[:_MAX_DEPTH]:
-        if (folder / CONFIG).exists():
+        if os.path.exists(folder / CONFIG):  # noqa: PTH110 - Path.exists raises where a folder is not ours to read
             return folder / CONFIG
     raise ProviderError(
         f"the file is new, and no {CONFIG} in its folder or above says for whom to encrypt it", hint=_EXAMPLE

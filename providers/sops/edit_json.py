@@ -1,4 +1,4 @@
-"""Writes the JSON store, and with it the binary one: a new file as sops lays it out, or changes in its text."""
+"""Writes the JSON store, which the binary one is made of: a new file as sops lays it out, or changes in its text."""
 
 import json
 import re
@@ -21,11 +21,10 @@ def fresh(documents: list[dict[str, Tree]], block: dict[str, Tree]) -> bytes:
 
 def problem(leaf: SecretValue, *, encrypted: bool) -> str | None:
     """Say why a value cannot be written; None where it can."""
-    if encrypted:
-        return None
     if leaf.kind is Kind.BYTES:
-        return "bytes that are no text"
-    return None if leaf.kind is not Kind.NUMBER or store_json.is_exact(leaf) else tree.NUMBER_CHANGES
+        return "bytes that are no text, which JSON cannot have"
+    exact = encrypted or leaf.kind is not Kind.NUMBER or store_json.is_exact(leaf)
+    return None if exact else tree.NUMBER_CHANGES
 
 
 def change(data: bytes, documents: list[dict[str, Tree]], stamps: dict[str, SecretValue]) -> bytes:

@@ -115,9 +115,10 @@ def _move(temporary: Path, path: Path, *, is_new: bool) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """Make the new name last."""
+    """Make the new name last, where the file system can."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)
+        with contextlib.suppress(OSError):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -121,7 +121,8 @@ class Sealer:
         problem = self._problem(leaf, encrypted=encrypted)
         sealed = self._cipher.encrypt(leaf, place) if encrypted else SecretValue(leaf.reveal(), leaf.kind)
         if problem or sealed is None:
-            raise ProviderError(f"key {walk.where} holds {problem or tree.NUMBER_CHANGES}", hint="write it as a text")
+            hint = "write it as a text" if leaf.kind in (Kind.NUMBER, Kind.BOOLEAN) else ""
+            raise ProviderError(f"key {walk.where} holds {problem or tree.NUMBER_CHANGES}", hint=hint)
         return sealed
 
 

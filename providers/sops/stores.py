@@ -43,8 +43,7 @@ def writer_of(store: str) -> Writing:
     """Return what writes a store; ProviderError for one that cannot be written."""
     if store == "ini":
         raise ProviderError("is an ini file, which this version cannot write", hint="use YAML, JSON or dotenv")
-    name = "json" if store == BINARY else store
-    module: Writing = import_module(f"bridge_providers.sops.edit_{name}")  # type: ignore[assignment] # a module of this shape
+    module: Writing = import_module(f"bridge_providers.sops.edit_{store}")  # type: ignore[assignment] # a module of this shape
     return module
 
 

@@ -224,6 +224,7 @@ NUMBER = "a number that sops would not keep as it is written"
         ("a.json", {"a_unencrypted": Raw("-0")}, f"key a_unencrypted holds {NUMBER}"),
         ("a.yaml", {"a_unencrypted": Raw("-0")}, f"key a_unencrypted holds {NUMBER}"),
         ("a.yaml", {"a_unencrypted": Raw("9223372036854775808")}, f"key a_unencrypted holds {NUMBER}"),
+        ("a.json", {"a": b"\xff"}, "key a holds bytes that are no text, which JSON cannot have"),
         ("a.json", {"a_unencrypted": b"\xff"}, "key a_unencrypted holds bytes that are no text"),
         ("a.env", {"A": 5}, "key A holds a number, and a dotenv file has texts alone"),
         ("a.env", {"A": True}, "key A holds a boolean, and a dotenv file has texts alone"),
@@ -289,3 +290,11 @@ def test_where_comments_choose_a_value_stays_encrypted_or_in_clear(desk):
         assert desk.unwritable("a.yaml", [{"a": "CANARY-2", "b": "still", "e": "", **new}], revision) == (
             f"comments say what this file encrypts, so key {name} cannot be given a value by this version"
         )
+
+
+def test_a_binary_file_whose_rule_leaves_it_in_clear_is_not_written(desk):
+    """As releases of sops before 3.11 could write it."""
+    desk.encrypt("a.json", json.dumps({"data": "clear"}), encrypted_regex="^-$")
+    (desk.path / "a.json").rename(desk.path / "a.bin")
+    message = desk.unwritable("a.bin", b"CANARY", desk.read("a.bin").revision)
+    assert message == "key data holds what the file's rules leave in clear"
