@@ -35,7 +35,7 @@ def change(data: bytes, documents: list[dict[str, Tree]], stamps: dict[str, Secr
     if not isinstance(root.node, dict):
         raise Unplaceable
     target: dict[str, Tree] = {**document, "sops": stamped(plain(root.node["sops"].value), stamps)}
-    editor.node(root, target)
+    editor.node(root, target, metadata="sops")
     return editor.edits.apply().encode()
 
 
@@ -71,19 +71,19 @@ class _Editor:
         indent = _INDENT.search(text)
         self._step: Final = indent[1] if indent else ""
 
-    def node(self, span: Span, target: Tree) -> None:
-        """Edit a node."""
+    def node(self, span: Span, target: Tree, metadata: str | None = None) -> None:
+        """Edit a node; new entries go before the one named `metadata`."""
         if identical(plain(span), target):
             return
         if isinstance(span.node, dict) and isinstance(target, dict) and span.node.keys() & target.keys():
-            self._object(span.node, target)
+            self._object(span.node, target, metadata)
         elif isinstance(span.node, list) and isinstance(target, list) and len(span.node) == len(target):
             for item, new in zip(span.node, target, strict=True):
                 self.node(item, new)
         else:
             self.edits.replace(span.start, span.end, self._rendered(target, span.start))
 
-    def _object(self, parts: Parts, target: dict[str, Tree]) -> None:
+    def _object(self, parts: Parts, target: dict[str, Tree], metadata: str | None) -> None:
         """Edit, remove and add entries; at least one stays."""
         entries = list(parts.items())
         kept = [index for index, (key, _) in enumerate(entries) if key in target]
@@ -95,7 +95,7 @@ class _Editor:
             else:
                 self.edits.replace(entries[index - 1][1].value.end, entry.value.end, "")
         added = {key: child for key, child in target.items() if key not in parts}
-        before = [entry for key, entry in entries if key != "sops" and key in target]
+        before = [entry for key, entry in entries if key != metadata and key in target]
         for key, child in added.items():
             self._add(before[-1] if before else None, entries[kept[0]][1], f"{_quoted(key)}: ", child)
 

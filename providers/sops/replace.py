@@ -20,7 +20,7 @@ _PATIENCE: Final = 10.0  # seconds; a write takes a fraction of one
 
 @contextlib.contextmanager
 def locked(folder: Path, deadline: float) -> Iterator[None]:
-    """Hold a folder against other runs of bridge; Unavailable where another holds it for long."""
+    """Hold a folder, cleared of what a killed run left, against other runs; Unavailable where another holds it."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except FileNotFoundError as error:
@@ -31,6 +31,8 @@ def locked(folder: Path, deadline: float) -> Iterator[None]:
         raise ProviderError(f"the folder {folder} cannot be opened: {error.strerror}") from error
     try:
         _lock(descriptor, min(deadline, time.monotonic() + _PATIENCE))
+        with contextlib.suppress(OSError):
+            (folder / TEMPORARY).unlink()
         yield
     finally:
         os.close(descriptor)
@@ -65,7 +67,6 @@ def replace(path: Path, old: bytes | None, new: bytes) -> None:
         raise Denied("the file may not be written: permission denied")
     temporary = path.parent / TEMPORARY
     try:
-        temporary.unlink(missing_ok=True)
         _write(temporary, new, path if old is not None else None)
         if current(path) != old:
             raise Conflict("it was changed meanwhile", hint="read it again, then decide")

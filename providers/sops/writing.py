@@ -45,6 +45,8 @@ def write(path: str, document: Document, expect: Revision | None, context: Conte
             opened = decrypt.open_file(old, store, keyring)
             if opened.revision.id != expect.id:
                 raise Conflict(_CHANGED, hint=_READ_AGAIN)
+            if seal.equal(opened.documents, content):
+                return opened.revision
             new = _changed(old, store, content, opened, keyring)
         if len(new) > files.LIMIT:
             raise ProviderError(f"the file would be larger than {files.LIMIT // 2**20} MiB")

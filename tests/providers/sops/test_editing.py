@@ -25,7 +25,7 @@ def laid_out(desk, name, text, tree):
     if name.endswith(".yaml"):
         metadata = "sops:\n" + stored.partition("\nsops:\n")[2]
     else:
-        metadata = '"sops"' + stored.partition('"sops"')[2].removesuffix("\n}\n")
+        metadata = '"sops"' + stored.rpartition('"sops"')[2].removesuffix("\n}\n")
     desk.write(name, text.replace("SOPS", metadata))
     assert desk.values(name) == [opened(sealed(one)) for one in tree]
     return (desk.path / name).read_text()
@@ -40,7 +40,7 @@ def edited(desk, name, text, old, new):
     printed = json.loads(desk.sops("decrypt", "--output-type", "json", name).stdout)
     assert printed == new
     marks = ('"lastmodified"', '"mac"') if name.endswith(".json") else ("lastmodified:", "mac:")
-    metadata = before[before.index("sops") :].splitlines()
+    metadata = before[before.rindex('"sops"' if name.endswith(".json") else "sops:\n") :].splitlines()
     assert all(line in after or line.strip().startswith(marks) for line in metadata)
     return after
 
@@ -124,6 +124,11 @@ YAML = {
         "a: x\nSOPS",
         ({"a": "x"}, {"a": "x", "yes": "no", "1": "1", "~": "~", "": "", "- b": "# c", "d": ": ", "e": "2024-01-01"}),
         'a: x\n"yes": "no"\n"1": "1"\n"~": "~"\n"": ""\n"- b": "# c"\nd: ": "\ne: "2024-01-01"\n',
+    ),
+    "a new key beside one with the metadata's name": (
+        "a:\n  sops: x\nSOPS",
+        ({"a": {"sops": "x"}}, {"a": {"sops": "x", "b": "z"}}),
+        "a:\n  sops: x\n  b: z\n",
     ),
     "metadata in the first place": (
         "SOPS# after\na: x\n",
@@ -217,6 +222,11 @@ JSON = {
         ({"a": {"b": "x"}, "c": {}}, {"a": {"b": "x", "d": ["y", {}]}, "c": {"k": None}}),
         '{\n  "a": {\n    "b": "x",\n    "d": [\n      "y",\n      {}\n    ]\n  },\n  "c": {\n    "k": null\n  },\n  ',
     ),
+    "a new key beside one with the metadata's name": (
+        '{"a": {"sops": 1}, SOPS}',
+        ({"a": {"sops": 1}}, {"a": {"sops": 1, "b": 2}}),
+        '{"a": {"sops": 1, "b": 2}, ',
+    ),
     "removed keys": (
         '{"a": 1, "b": 2, "c": {"d": 3, "e": 4}, SOPS}',
         ({"a": 1, "b": 2, "c": {"d": 3, "e": 4}}, {"c": {"d": 3}}),
@@ -230,7 +240,7 @@ JSON = {
 def test_json(desk, case):
     text, (old, new), expected = JSON[case]
     after = edited(desk, "a.json", text, old, new)
-    assert expected is None or after.partition('"sops"')[0] == expected
+    assert expected is None or after.rpartition('"sops"')[0] == expected
 
 
 def test_dotenv_keeps_comments_blank_lines_and_order(desk):

@@ -298,3 +298,11 @@ def test_a_binary_file_whose_rule_leaves_it_in_clear_is_not_written(desk):
     (desk.path / "a.json").rename(desk.path / "a.bin")
     message = desk.unwritable("a.bin", b"CANARY", desk.read("a.bin").revision)
     assert message == "key data holds what the file's rules leave in clear"
+
+
+def test_a_document_that_the_file_holds_already_is_not_written_again(desk):
+    tree = {"a": "x", "b": {"c": 1, "d": [None, b"\xff"]}}
+    revision = desk.store("a.yaml", [tree])
+    before = desk.files()
+    assert desk.store("a.yaml", [{"b": {"d": [None, b"\xff"], "c": 1}, "a": b"x"}], revision) == revision
+    assert desk.files() == before
