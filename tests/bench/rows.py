@@ -7,8 +7,8 @@ from typing import Final
 
 from tests.bench.installation import ROOT
 from tests.bench.measure import Command, Contest
-from tests.bench.scan import Gigabyte
 from tests.bench.scaleway import DOCUMENTS, LATENCY, Documents, Known
+from tests.bench.scan import Gigabyte
 from tests.bench.stage import Stage
 from tests.bench.vault import Paths, Twelve
 from tests.bench.writes import Five, Thousand, flat_yaml, values, watch

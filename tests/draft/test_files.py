@@ -1,3 +1,4 @@
+import contextlib
 import resource
 
 import pytest
@@ -6,28 +7,29 @@ from bridge.draft.files import write_all
 from bridge.errors import Refusal
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def small_disk():
-    """Let no file grow over 1000 bytes, as a full disk would."""
+    """Let no file grow over 1000 bytes, as a full disk would; the test's own report too."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("large", ["first", "last"])
-def test_a_disk_that_is_full_leaves_no_file_and_no_folder(tmp_path, small_disk, large):
+def test_a_disk_that_is_full_leaves_no_file_and_no_folder(tmp_path, large):
     texts = {"first": "x", "middle": "x", "last": "x"} | {large: "x" * 2000}
-    small_disk()
-    with pytest.raises(Refusal) as caught:
+    with small_disk(), pytest.raises(Refusal) as caught:
         write_all(tmp_path / "a" / "b", texts, [])
     assert str(caught.value) == f"{tmp_path}/a/b/{large}: cannot be written: file too large"
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_leaves_gitignore_as_it_was(tmp_path, small_disk):
+def test_a_full_disk_leaves_gitignore_as_it_was(tmp_path):
     (tmp_path / ".gitignore").write_text("a" * 900)
-    small_disk()
-    with pytest.raises(Refusal):
+    with small_disk(), pytest.raises(Refusal):
         write_all(tmp_path, {"x.yaml": "x"}, ["b" * 300])
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {".gitignore": "a" * 900}
 
