@@ -26,7 +26,7 @@ def manifest_values(
     for number, mapping in enumerate(document.content, start=1):
         if not mapping:
             continue
-        id_ = _identify(mapping, namespace)
+        id_ = identify(mapping, namespace)
         if isinstance(id_, str):
             problems.append(Problem(f"{where}: document {number}", id_))
         else:
@@ -40,7 +40,7 @@ def manifest_values(
     return values
 
 
-def _identify(mapping: Mapping[str, Node], namespace: str | None) -> ObjectId | str:
+def identify(mapping: Mapping[str, Node], namespace: str | None) -> ObjectId | str:
     """Return whose manifest this is, or what is wrong with it."""
     metadata = mapping.get("metadata")
     if not mapping.keys() >= MANIFEST_KEYS or not isinstance(metadata, Mapping):

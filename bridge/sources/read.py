@@ -3,7 +3,7 @@
 import contextlib
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -11,7 +11,7 @@ from bridge import errors
 from bridge.config.reference import Reference
 from bridge.errors import BridgeError, combine
 from bridge.parallel import Batch, each
-from bridge.provider import Context, Document, Provider, ProviderError, Session, Unavailable
+from bridge.provider import Context, Document, NotFound, Provider, ProviderError, Session, Unavailable
 from bridge.sources.contract import REPORT, breach, failed
 from bridge.sources.fields import located
 
@@ -26,6 +26,23 @@ def read_documents(
     providers: Mapping[str, Provider], references: Iterable[Reference], context: Context
 ) -> Mapping[Reference, Document]:
     """Read each document once; raises one error that names every document that cannot be had."""
+    answers = _answers(providers, references, context)
+    _raise_failures(answers)
+    return {reference: answer for reference, answer in answers if isinstance(answer, Document)}
+
+
+def read_present(
+    providers: Mapping[str, Provider], references: Iterable[Reference], context: Context
+) -> Mapping[Reference, Document | None]:
+    """Read each document once; None for one that does not exist, which is yet to be written perhaps."""
+    answers = _answers(providers, references, context)
+    _raise_failures([(reference, answer) for reference, answer in answers if not isinstance(answer, NotFound)])
+    return {reference: answer if isinstance(answer, Document) else None for reference, answer in answers}
+
+
+def _answers(
+    providers: Mapping[str, Provider], references: Iterable[Reference], context: Context
+) -> list[tuple[Reference, Document | BridgeError]]:
     wanted: dict[str, list[Reference]] = {}
     for reference in dict.fromkeys(reference.document for reference in references):
         wanted.setdefault(reference.provider, []).append(reference)
@@ -34,20 +51,23 @@ def read_documents(
     answers: list[tuple[Reference, Document | BridgeError]] = []
     try:
         for name, documents in wanted.items():
-            session = _open(providers[name], context._replace(known=partial(_known, context, documents)))
+            session = open_session(providers[name], context._replace(known=partial(_known, context, documents)))
             if isinstance(session, BridgeError):
                 answers += [(one, session) for one in documents]
                 continue
             sessions.append(session)
-            batches.append(Batch(partial(_read, session, context.deadline), documents))
+            batches.append(Batch(partial(read_document, session, context.deadline), documents))
             batches[-1].start(providers[name].concurrency)
         answers += [(one, batch.finish(context.deadline).get(one, LATE)) for batch in batches for one in batch.items]
     finally:
-        _close(sessions)
-    failures = [_located(reference, answer) for reference, answer in answers if isinstance(answer, BridgeError)]
+        close_sessions(sessions)
+    return answers
+
+
+def _raise_failures(answers: Iterable[tuple[Reference, Document | BridgeError]]) -> None:
+    failures = [at_reference(reference, answer) for reference, answer in answers if isinstance(answer, BridgeError)]
     if failures:
         raise combine(failures)
-    return {reference: answer for reference, answer in answers if isinstance(answer, Document)}
 
 
 def _known(context: Context, documents: list[Reference]) -> frozenset[str]:
@@ -57,7 +77,8 @@ def _known(context: Context, documents: list[Reference]) -> frozenset[str]:
     return frozenset(document.path for document in documents) - new
 
 
-def _open(provider: Provider, context: Context) -> Session | BridgeError:
+def open_session(provider: Provider, context: Context) -> Session | BridgeError:
+    """Open a session; whatever goes wrong is an answer too."""
     try:
         return provider.open(context)
     except BridgeError as error:
@@ -66,7 +87,7 @@ def _open(provider: Provider, context: Context) -> Session | BridgeError:
         return failed(error)
 
 
-def _read(session: Session, deadline: float, reference: Reference) -> Document | BridgeError:
+def read_document(session: Session, deadline: float, reference: Reference) -> Document | BridgeError:
     """Read one document; whatever goes wrong is an answer too."""
     try:
         return _retried(session, deadline, reference)
@@ -106,7 +127,8 @@ def _read_once(session: Session, reference: Reference) -> Document | BridgeError
     return ProviderError(f"the provider {wrong}", hint=REPORT) if wrong else answer
 
 
-def _close(sessions: list[Session]) -> None:
+def close_sessions(sessions: Sequence[Session]) -> None:
+    """Close sessions side by side; a stuck one is left behind."""
     limit = time.monotonic() + CLOSE_WAIT
     each(lambda index: _close_one(sessions[index]), range(len(sessions)), threads=len(sessions), deadline=limit)
 
@@ -116,7 +138,7 @@ def _close_one(session: Session) -> None:
         session.close()
 
 
-def _located(reference: Reference, error: BridgeError) -> BridgeError:
+def at_reference(reference: Reference, error: BridgeError) -> BridgeError:
     """Put the reference in front of each of a provider's problems."""
     kind = errors.Unavailable if isinstance(error, errors.Unavailable) else errors.Refusal
     return kind(*(located(reference, one) for one in error.problems))

@@ -1,0 +1,161 @@
+"""The environment's own template: which one it is, and how public values are written into it."""
+
+import os
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from bridge.config.environment import Environment, environment_names, load_environment
+from bridge.config.textfile import read_text
+from bridge.config.yamlfile import load_yaml_documents
+from bridge.errors import ConfigError, Problem, Refusal
+from bridge.objects import ObjectId
+
+if TYPE_CHECKING:
+    from ruamel.yaml import YAML
+
+_INDENT: Final = re.compile(r"^( +)[^\s#-]", re.MULTILINE)
+_WIDE: Final = 1 << 20  # characters: no line is folded
+
+Values = Mapping[ObjectId, Mapping[str, str]]
+
+
+def own_template(environment: Environment) -> Path | None:
+    """Return the last template in the environment's folder itself that no other environment there lists."""
+    others = {path for one in _others(environment) for path in one.templates}
+    ours = [path for path in environment.templates if path.parent == environment.base and path not in others]
+    return ours[-1] if ours else None
+
+
+def _others(environment: Environment) -> list[Environment]:
+    found = []
+    for name in environment_names(environment.base):
+        try:
+            found.append(load_environment(environment.base, name))
+        except ConfigError:
+            continue  # left to its own check
+    return [one for one in found if one.name != environment.name]
+
+
+def write_values(path: Path, shown: str, values: Values) -> None:
+    """Put texts into the ConfigMaps of a template, which is made where it is missing.
+
+    Everything else in it stays, comments too. The file is replaced in one step. ConfigError or Refusal where that
+    cannot be done; the file is as it was then.
+    """
+    before = _present(path, shown)
+    escaped = {
+        id_: {key: text.replace("${", "$${") for key, text in keys.items()} for id_, keys in values.items() if keys
+    }
+    after = _edited(before, escaped)
+    target = path.resolve()  # a link stays a link
+    # Always the same name: what a killed run leaves behind, the next one replaces.
+    temporary = target.with_name(f".{target.name}.bridge-new")
+    try:
+        temporary.write_text(after or "", encoding="utf-8")
+        if target.exists():
+            shutil.copymode(target, temporary)
+        if after is None or not _is_as_wanted(path if before else None, temporary, shown, escaped):
+            raise Refusal(Problem(shown, "cannot be edited without changing more than that", _by_hand(values)))
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        if _present(path, shown) != before:
+            raise Refusal(Problem(shown, "was changed meanwhile", "run it again"))
+        temporary.replace(target)
+    except OSError as error:
+        reason = (error.strerror or "unknown reason").lower()
+        raise Refusal(Problem(shown, f"cannot be written: {reason}", _by_hand(values))) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _by_hand(values: Values) -> str:
+    names = ", ".join(f"{id_} key {key}" for id_, keys in values.items() for key in keys)
+    return f"write by hand: {names}"
+
+
+def _present(path: Path, shown: str) -> str:
+    try:
+        return read_text(path, shown)
+    except FileNotFoundError:
+        return ""
+
+
+def _edited(text: str, values: Values) -> str | None:
+    """Return the text with the values in it: objects that it has are edited, others come at the end."""
+    yaml = _round_trip(text)
+    try:
+        documents = list(yaml.load_all(text))
+    except Exception:  # noqa: BLE001 - our own reader has taken the file, and this one has its own mind
+        return None
+    is_edited = False
+    new = []
+    for id_, keys in values.items():
+        document = _find(documents, id_, keys)
+        if document is None:
+            new.append({"apiVersion": "v1", "kind": id_.kind, "metadata": {"name": id_.name}, "data": _quoted(keys)})
+        else:
+            is_edited = True
+            document["data"] = document.get("data") or {}
+            document["data"].update(_quoted(keys))
+    text = _dumped(yaml, documents) if is_edited else text
+    for document in new:
+        text = f"{text.rstrip()}\n---\n" if any(documents) or document is not new[0] else _with_line_end(text)
+        text += _dumped(yaml, [document]).removeprefix("---\n")
+    return text
+
+
+def _round_trip(text: str) -> "YAML":
+    from ruamel.yaml import YAML  # noqa: PLC0415 - slow, and only this needs it
+
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = _WIDE
+    yaml.explicit_start = text.startswith("---")
+    indent = _INDENT.search(text)
+    yaml.map_indent = len(indent[1]) if indent else 2
+    return yaml
+
+
+def _dumped(yaml: "YAML", documents: Sequence[object]) -> str:
+    out = StringIO()
+    yaml.dump_all(documents, out)
+    return out.getvalue()
+
+
+def _with_line_end(text: str) -> str:
+    return f"{text.rstrip()}\n" if text.strip() else ""
+
+
+def _quoted(keys: Mapping[str, str]) -> dict[str, str]:
+    from ruamel.yaml.scalarstring import DoubleQuotedScalarString  # noqa: PLC0415 - slow, and only this needs it
+
+    return {key: DoubleQuotedScalarString(text) for key, text in keys.items()}
+
+
+def _find(documents: Sequence[Any], id_: ObjectId, keys: Mapping[str, str]) -> Any:  # noqa: ANN401 - ruamel's mapping
+    """Return the last document of an object that has one of the keys, else its last one: the last to speak counts."""
+    ours = [
+        one
+        for one in documents
+        if isinstance(one, dict) and one.get("kind") == id_.kind and (one.get("metadata") or {}).get("name") == id_.name
+    ]
+    holding = [one for one in ours if keys.keys() & (one.get("data") or {}).keys()]
+    found = holding or ours
+    return found[-1] if found else None
+
+
+def _is_as_wanted(before: Path | None, after: Path, shown: str, values: Values) -> bool:
+    """Read both as bridge does: nothing but the values may have changed."""
+    wanted: list[Any] = [one.content for one in load_yaml_documents(before, shown) if one.content] if before else []
+    found = [one.content for one in load_yaml_documents(after, shown) if one.content]
+    for id_, keys in values.items():
+        document = _find(wanted, id_, keys)
+        if document is None:
+            document = {"apiVersion": "v1", "kind": id_.kind, "metadata": {"name": id_.name}}
+            wanted.append(document)
+        document["data"] = {**(document.get("data") or {}), **keys}
+    return wanted == found

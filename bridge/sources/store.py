@@ -1,0 +1,77 @@
+"""Puts values into a document of a store: everything else in it stays, nobody's change is lost, and it is read back."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+from bridge.config.reference import Reference
+from bridge.errors import BridgeError, Problem, Refusal, Stopped
+from bridge.parallel import each
+from bridge.provider import Context, Document, Provider, ProviderError, Writer
+from bridge.sources.fields import FieldError, located
+from bridge.sources.read import LATE, at_reference, close_sessions, open_session
+from bridge.sources.writing import AGAIN, Edit, Store, Write, Written
+
+__all__ = ["Edit", "Written", "look", "put"]
+
+Result = TypeVar("Result")
+
+
+def look(provider: Provider, reference: Reference, context: Context) -> Document | None:
+    """Return the document as it is now, None where there is none.
+
+    Refusal where it cannot be written at all: the store only reads, or the reference is pinned to a revision.
+    """
+    with _opened(provider, reference, context) as session:
+        write = Write(session, reference, (), context.deadline)
+        return _bounded(write.present, write, reference, context)
+
+
+def put(provider: Provider, reference: Reference, edits: Sequence[Edit], context: Context) -> Written:
+    """Put the values into the document, and read them back.
+
+    Refusal where a place does not hold any more what was seen there, or has no room for the value; Unavailable and
+    other refusals of the store: nothing was written then. Stopped where something was, or may have been.
+    """
+    with _opened(provider, reference, context) as session:
+        write = Write(session, reference, edits, context.deadline)
+        return _bounded(write.run, write, reference, context)
+
+
+@contextmanager
+def _opened(provider: Provider, reference: Reference, context: Context) -> Iterator[Store]:
+    if reference.revision is not None:
+        what = f"is pinned to revision {reference.revision}, which never changes"
+        raise Refusal(Problem(str(reference), what, "take the @ and the revision out of the reference first"))
+    session = open_session(provider, context)
+    if isinstance(session, BridgeError):
+        raise at_reference(reference, session)
+    try:
+        if not isinstance(session, Writer):
+            hint = "put the value there with the store's own program"
+            raise Refusal(Problem(str(reference), f"the provider {reference.provider} reads, and cannot write", hint))
+        yield session
+    finally:
+        close_sessions([session])
+
+
+def _bounded(work: Callable[[], Result], write: Write, reference: Reference, context: Context) -> Result:
+    """Work on a thread of its own: a store that hangs never keeps the run."""
+    done = each(lambda _: _caught(work), [reference], threads=1, deadline=context.deadline)
+    answer = done.get(reference, LATE)
+    if answer is LATE and write.begun:
+        answer = Stopped(Problem("", "no answer in time; it is not known whether it was written", AGAIN))
+    if isinstance(answer, Stopped):
+        raise Stopped(*(located(reference, one) for one in answer.problems))
+    if isinstance(answer, BridgeError):
+        raise at_reference(reference, answer)
+    return answer
+
+
+def _caught(work: Callable[[], Result]) -> Result | BridgeError:
+    try:
+        return work()
+    except BridgeError as error:
+        return error
+    except FieldError as error:
+        return ProviderError(str(error))

@@ -1,0 +1,154 @@
+"""The environment's own template: which file it is, and what an edit leaves alone."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bridge.config import public
+from bridge.config.environment import load_environment
+from bridge.config.public import own_template, write_values
+from bridge.errors import ConfigError, Refusal
+from bridge.objects import ObjectId
+
+SHARED = ObjectId("ConfigMap", "shared-config")
+AGENT = ObjectId("ConfigMap", "agent-config")
+BEFORE = """\
+# The public values of staging.
+apiVersion: v1
+kind: ConfigMap
+metadata:
+    name: shared-config
+data:
+    # asked for by the front end
+    LIVEKIT_URL: 'wss://old'   # trailing
+    DOMAIN: >-
+        folded
+        text
+---
+# the agent
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: agent-config}
+data: {LOG_LEVEL: debug, METRICS_ENABLED: "true"}
+# the end
+"""
+
+
+def environment(folder: Path, *templates: str, name: str = "staging") -> Path:
+    lines = "".join(f"  - {one}\n" for one in templates)
+    (folder / f"{name}.yaml").write_text(f"id: {name}\ntemplates:\n{lines}")
+    return folder
+
+
+def own(folder: Path) -> str | None:
+    found = load_environment(folder, "staging")
+    path = own_template(found)
+    return None if path is None else found.shown(path)
+
+
+def written(path: Path) -> list[dict]:
+    return list(yaml.safe_load_all(path.read_text()))
+
+
+def test_the_last_template_in_the_environments_folder_is_its_own(tmp_path: Path) -> None:
+    folder = environment(tmp_path, "../apps/base.yml", "first.yaml", "staging.public.yaml", "apps/other.yaml")
+    assert own(folder) == "staging.public.yaml"
+
+
+def test_a_template_of_two_environments_is_nobodys_own(tmp_path: Path) -> None:
+    environment(tmp_path, "shared.yaml", name="prod")
+    assert own(environment(tmp_path, "staging.yaml.d/x.yaml", "shared.yaml")) is None
+    (tmp_path / "prod.yaml").write_text("id: [")  # and one that cannot be read is left to its own check
+    assert own(tmp_path) == "shared.yaml"
+
+
+def test_only_the_lines_of_the_values_change(tmp_path: Path) -> None:
+    path = tmp_path / "staging.public.yaml"
+    path.write_text(BEFORE)
+    path.chmod(0o640)
+    write_values(path, path.name, {SHARED: {"LIVEKIT_URL": "wss://new"}, AGENT: {"METRICS_ENABLED": "false"}})
+    after = path.read_text()
+    assert after == BEFORE.replace("'wss://old'", '"wss://new"').replace('"true"', '"false"')
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    "text", ["yes", "007", "1.10", "", "~", " x ", "a\nb\n", 'q"\\', "é\U0001f511", "#x", "k: v", "\t", "${A}", "$$${"]
+)
+def test_a_value_stays_the_text_that_it_is(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "staging.public.yaml"
+    path.write_text(BEFORE)
+    write_values(
+        path, path.name, {AGENT: {"LOG_LEVEL": text, "NEW": text}, ObjectId("ConfigMap", "third"): {"A": text}}
+    )
+    escaped = text.replace("${", "$${")
+    assert written(path)[1]["data"] == {"LOG_LEVEL": escaped, "NEW": escaped, "METRICS_ENABLED": "true"}
+    assert written(path)[2]["data"] == {"A": escaped}
+
+
+@pytest.mark.parametrize("before", [None, "", "# public values of staging\n", "---\n# nothing yet\n"])
+def test_a_file_without_objects_gets_them_and_keeps_its_comments(tmp_path: Path, before: str | None) -> None:
+    path = tmp_path / "staging.public.yaml"
+    if before is not None:
+        path.write_text(before)
+    write_values(path, path.name, {SHARED: {"DOMAIN": "example.com"}, AGENT: {"LOG_LEVEL": "info"}})
+    assert path.read_text().startswith(before or "")
+    found = [one for one in written(path) if one]
+    assert [(one["metadata"]["name"], one["data"]) for one in found] == [
+        ("shared-config", {"DOMAIN": "example.com"}),
+        ("agent-config", {"LOG_LEVEL": "info"}),
+    ]
+
+
+@pytest.mark.parametrize("data", ["data:", "data: {}", ""])
+def test_an_object_without_data_gets_some(tmp_path: Path, data: str) -> None:
+    path = tmp_path / "staging.public.yaml"
+    path.write_text(f"---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: shared-config}}\n{data}\n")
+    write_values(path, path.name, {SHARED: {"DOMAIN": "example.com"}})
+    assert written(path)[0]["data"] == {"DOMAIN": "example.com"}
+    assert path.read_text().startswith("---\n")
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real.yaml").write_text(BEFORE)
+    path = tmp_path / "staging.public.yaml"
+    path.symlink_to("real.yaml")
+    write_values(path, path.name, {AGENT: {"LOG_LEVEL": "info"}})
+    assert path.is_symlink()
+    assert 'LOG_LEVEL: "info"' in (tmp_path / "real.yaml").read_text()
+
+
+def test_what_a_killed_run_left_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "staging.public.yaml"
+    (tmp_path / ".staging.public.yaml.bridge-new").write_text("half")
+    write_values(path, path.name, {AGENT: {"LOG_LEVEL": "info"}})
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("dumped", ["", "a: b\n", BEFORE, "{"])
+def test_an_edit_that_changes_more_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dumped: str) -> None:
+    path = tmp_path / "staging.public.yaml"
+    path.write_text(BEFORE)
+    monkeypatch.setattr(public, "_dumped", lambda *_: dumped)
+    with pytest.raises((Refusal, ConfigError)):
+        write_values(path, path.name, {AGENT: {"LOG_LEVEL": "info"}})
+    assert path.read_text() == BEFORE
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
+def test_somebody_elses_edit_in_between_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "staging.public.yaml"
+    path.write_text(BEFORE)
+    monkeypatch.setattr(public, "_is_as_wanted", lambda *_: path.write_text("# theirs\n"))
+    with pytest.raises(Refusal, match="was changed meanwhile"):
+        write_values(path, path.name, {AGENT: {"LOG_LEVEL": "info"}})
+    assert path.read_text() == "# theirs\n"
+
+
+def test_a_folder_that_cannot_be_written_is_a_refusal(tmp_path: Path) -> None:
+    with pytest.raises(Refusal) as caught:
+        write_values(tmp_path / "nowhere" / "a.yaml", "a.yaml", {AGENT: {"LOG_LEVEL": "info"}})
+    assert str(caught.value) == "a.yaml: cannot be written: no such file or directory"
+    assert caught.value.problems[0].hint == "write by hand: ConfigMap/agent-config key LOG_LEVEL"
