@@ -41,7 +41,8 @@ def _run(argv: Sequence[str] | None) -> int:
     with suppress(ValueError):  # not the main thread: whoever called us there has the signals
         signal.signal(signal.SIGTERM, _terminate)
     try:
-        return int(import_module(f"bridge.commands.{args.command}").run(args))
+        module = getattr(args, "module", args.command)
+        return int(import_module(f"bridge.commands.{module}").run(args))
     except BridgeError as error:
         return _fail(args, error)
 

@@ -60,8 +60,10 @@ def build_parser() -> argparse.ArgumentParser:
     _plan(commands)
     _check(commands)
     _status(commands)
+    _set(commands)
     _restart(commands)
     _init(commands)
+    _import(commands)
     _adopt(commands)
     _exec(commands)
     _scan(commands)
@@ -136,6 +138,16 @@ def _status(commands: "_Commands") -> None:
     _command(commands, "status", "show where each variable comes from and what the cluster has", ("text", "json"))
 
 
+def _set(commands: "_Commands") -> None:
+    command = _command(commands, "set", "put one value into the source that gives it", ("text", "json"))
+    command.description = (
+        "Puts one value into the source that gives it now. The value is asked for without an echo, or read from stdin "
+        "where that is no terminal: all bytes, without one line feed at the end."
+    )
+    command.add_argument("name", metavar="NAME", help="the variable")
+    command.add_argument("--yes", action="store_true", help="do not ask")
+
+
 def _restart(commands: "_Commands") -> None:
     restart = _command(commands, "restart", "restart the workloads that use a changed key", ("text", "json"))
     restart.add_argument("--dry-run", action="store_true", help="restart nothing; show which workloads are behind")
@@ -151,6 +163,19 @@ def _init(commands: "_Commands") -> None:
         "--from", dest="layout", metavar="DIR", help="folder of the layout (default: where the environments' folder is)"
     )
     source.add_argument("--like", metavar="ENV", help="another environment of the same folder")
+
+
+def _import(commands: "_Commands") -> None:
+    command = _command(commands, "import", "move the values of a plaintext file into a store", ("text", "json"))
+    command.set_defaults(module="importing")  # `import` can be no module's name
+    command.add_argument(
+        "file", nargs="?", metavar="FILE", help="manifests or patches (.yaml, .yml, .json), or else a dotenv file"
+    )
+    command.add_argument("--to", required=True, metavar="REF", help="the store's document, such as vault:app/staging")
+    command.add_argument("--from-cluster", action="store_true", help="take the live Secrets in place of FILE")
+    command.add_argument("--replace", action="store_true", help="overwrite values that differ")
+    command.add_argument("--dry-run", action="store_true", help="write nothing")
+    command.add_argument("--yes", action="store_true", help="do not ask")
 
 
 def _adopt(commands: "_Commands") -> None:

@@ -11,7 +11,7 @@ from bridge.config.yamlfile import load_yaml_documents
 from bridge.errors import ConfigError, Problem
 from bridge.objects import ObjectId
 from bridge.provider import Document, Node, Revision
-from bridge.secret import Kind, SecretValue
+from bridge.secret import SecretValue
 from bridge.sources.manifest import SECTIONS, manifest_values
 
 YAML: Final = frozenset({".yaml", ".yml", ".json"})
@@ -116,6 +116,6 @@ def _texts(given: object, id_: ObjectId, at: Findings, left: list[Left]) -> Iter
             at.note(f"key {key} must be a string; quote it")
 
 
-def opened(value: SecretValue) -> str | None:
-    """Return a value as text, to look at its form; None where it is no text."""
-    return value.reveal().decode() if value.kind is not Kind.NULL and value.is_text() else None
+def text_of(value: SecretValue) -> str | None:
+    """Return a value as text: to look at its form, or to write it where it is public. None where it is no text."""
+    return value.reveal().decode() if value.is_text() else None

@@ -12,9 +12,15 @@ from bridge.sources.fields import FieldError, located
 from bridge.sources.read import LATE, at_reference, close_sessions, open_session
 from bridge.sources.writing import AGAIN, Edit, Store, Write, Written
 
-__all__ = ["Edit", "Written", "look", "put"]
+__all__ = ["Edit", "Written", "check_writable", "look", "put"]
 
 Result = TypeVar("Result")
+
+
+def check_writable(provider: Provider, reference: Reference, context: Context) -> None:
+    """Return where the document may be written as far as that can be told without asking the store; else Refusal."""
+    with _opened(provider, reference, context):
+        pass
 
 
 def look(provider: Provider, reference: Reference, context: Context) -> Document | None:

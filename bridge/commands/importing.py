@@ -1,0 +1,128 @@
+"""`bridge import`: move the values of a plaintext file into a store, and the public ones into the template."""
+
+import argparse
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bridge.commands.arguments import environment_of, run_of
+from bridge.commands.confirm import confirm
+from bridge.commands.history import seen_by_git
+from bridge.commands.intake import Import, prepare
+from bridge.config.public import write_values
+from bridge.errors import BridgeError, ConfigError, Problem, Stopped
+from bridge.report.data import SCHEMA, problems
+from bridge.report.intake import intake_text, outcome_text
+from bridge.report.talk import printable, say
+from bridge.report.write import write_json
+from bridge.sources.moving import State
+from bridge.sources.plain import Given
+from bridge.sources.store import Written, put
+
+
+@dataclass(eq=False)
+class _Outcome:
+    """What became of an import, right at any moment."""
+
+    result: str
+    document: Written | None = None
+    template: str | None = None
+    error: BridgeError | None = None
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show what goes where, ask, write, read back, and tell what may be deleted."""
+    _shift(args)
+    environment, run_ = environment_of(args), run_of(args)
+    file = Path(args.file) if args.file else None
+    found = prepare(environment, run_, file, args.to, replace=args.replace)
+    outcome = _Outcome("refused" if found.intake.problems else "planned" if found.pending else "unchanged")
+    if args.output == "text":
+        _print(intake_text(_data(found, outcome, args.file)))
+    say("warning", found.warnings)
+    if outcome.result == "planned" and not args.dry_run:
+        confirm(found.question, yes=args.yes)
+        _write(args, found, outcome)
+    return _end(args, found, outcome)
+
+
+def _shift(args: argparse.Namespace) -> None:
+    """Take a lone argument for the file where $K8_ENV names the environment."""
+    if args.file is None and not args.from_cluster and os.environ.get("K8_ENV"):
+        args.environment, args.file = None, args.environment
+    if args.from_cluster and args.file is not None:
+        raise ConfigError(Problem("", "both a file and --from-cluster are given", "leave one of them out"))
+    if not args.from_cluster and args.file is None:
+        raise ConfigError(Problem("", "no file is named", "bridge import ENV FILE --to REF, or --from-cluster"))
+
+
+def _write(args: argparse.Namespace, found: Import, outcome: _Outcome) -> None:
+    """Write the store first: a run that dies in between has put no secret anywhere else, and the next goes on."""
+    run_ = run_of(args)  # its time begins now: a person was asked
+    context = found.context(run_)
+    try:
+        if found.intake.edits:
+            outcome.document = put(found.provider, found.scene.to, found.intake.edits, context)
+        if found.intake.public and found.own:
+            write_values(found.own, found.scene.environment.shown(found.own), found.intake.public)
+            outcome.template = found.scene.own
+    except BridgeError as error:
+        is_partial = outcome.document or isinstance(error, Stopped)
+        outcome.error = Stopped(*error.problems) if is_partial else error
+        outcome.result = "stopped" if is_partial else "failed"
+    else:
+        outcome.result = "written"
+
+
+def _end(args: argparse.Namespace, found: Import, outcome: _Outcome) -> int:
+    is_done = args.file and outcome.result in {"written", "unchanged"}
+    data = _data(found, outcome, args.file)
+    data |= {
+        "deletable": bool(is_done and found.is_safe_elsewhere),
+        "seen_by_git": seen_by_git(Path(args.file)) if is_done else None,
+    }
+    errors = outcome.error.problems if outcome.error else found.intake.problems
+    if args.output == "json":
+        write_json({**data, "warnings": problems(found.warnings), "errors": problems(errors)})
+    else:
+        _print(outcome_text(data))
+    if data["seen_by_git"]:
+        what = "git has seen this file: whoever has a copy of the repository has these values"
+        hint = f"rotate them; `bridge scan {found.scene.environment.name} --git .` shows where else they are"
+        say("warning", [Problem(args.file, what, hint)])
+    say("error", errors)
+    if outcome.error:
+        return outcome.error.exit_status
+    return 1 if found.intake.problems else 0
+
+
+def _print(text: str) -> None:
+    sys.stdout.write("\n".join(map(printable, text.split("\n"))))
+    sys.stdout.flush()
+
+
+def _data(found: Import, outcome: _Outcome, file: str | None) -> dict[str, Any]:
+    document = outcome.document
+    return {
+        "schema": SCHEMA,
+        "environment": found.scene.environment.name,
+        "file": file,
+        "to": str(found.scene.to),
+        "result": outcome.result,
+        "values": [
+            {
+                "value": str(one.given) if isinstance(one.given, Given) else one.given.what,
+                "variable": one.variable,
+                "place": "" if one.state is State.LEFT else one.place,
+                "state": one.state.value,
+                "reason": one.place if one.state is State.LEFT else "",
+            }
+            for one in found.intake.items
+        ],
+        "document": {"before": document.before and document.before.id, "after": document.after.id}
+        if document
+        else None,
+        "template": outcome.template,
+    }

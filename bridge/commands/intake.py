@@ -1,0 +1,157 @@
+"""Gathers what an import needs: the plaintext values, the templates, and what the stores have."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from bridge.config.environment import Environment
+from bridge.config.public import own_template
+from bridge.config.reference import Reference, parse_reference
+from bridge.config.template import TemplateObject
+from bridge.errors import BridgeError, ConfigError, Problem, combine
+from bridge.gather import Files, Run, read_files
+from bridge.objects import ObjectId
+from bridge.provider import Context, Document, Provider
+from bridge.sources.checks import secrets_in_public
+from bridge.sources.env_layer import EnvLayer
+from bridge.sources.fields import located
+from bridge.sources.intake import Intake, take_in
+from bridge.sources.moving import Scene, asked
+from bridge.sources.plain import Given, Left, Plain, read_plain
+from bridge.sources.plugins import build_providers
+from bridge.sources.read import read_present
+from bridge.sources.store import look
+
+
+class Import(NamedTuple):
+    """Everything that is decided before something is written."""
+
+    scene: Scene
+    intake: Intake
+    provider: Provider
+    own: Path | None
+    warnings: tuple[Problem, ...]
+
+    @property
+    def pending(self) -> bool:
+        """Say whether something is to be written."""
+        return bool(self.intake.edits or self.intake.public)
+
+    @property
+    def is_safe_elsewhere(self) -> bool:
+        """Say whether nothing of the file is in the file alone, once all this is written."""
+        return self.intake.is_safe_elsewhere and is_listed(self.scene.environment, self.scene.to)
+
+    @property
+    def question(self) -> str:
+        """What the operator is asked."""
+        public = sum(map(len, self.intake.public.values()))
+        counts = [(len(self.intake.edits), str(self.scene.to)), (public, self.scene.own)]
+        return f"Write {' and '.join(f'{count} values into {place}' for count, place in counts if count)}?"
+
+    def context(self, run: Run) -> Context:
+        """Return what a provider may know."""
+        return Context(self.scene.environment.base, run.environ, run.deadline)
+
+
+def prepare(environment: Environment, run: Run, file: Path | None, to: str, *, replace: bool) -> Import:
+    """Read all there is, and decide. Raises one error with everything that is wrong with the files."""
+    reference = _document(to)
+    own = own_template(environment)
+    files, provider = _files(_without_missing(environment, own), reference, run)
+    assert files.layer is not None
+    assert files.templates is not None
+    templates = {one.id: one for one in files.templates}
+    plain = _plain(environment, file, files.namespace, templates, run)
+    context = Context(environment.base, run.environ, run.deadline)
+    documents: dict[Reference, Document | None] = {reference: look(provider, reference, context)}
+    others = _others(environment, reference, asked(plain.given, templates))
+    documents |= read_present(files.providers, others, context)
+    shown = tuple(environment.shown(path) for path in environment.templates)
+    place = environment.shown(own) if own else None
+    scene = Scene(
+        environment,
+        templates,
+        documents,
+        reference,
+        place,
+        frozenset(shown[shown.index(place) + 1 :] if place else ()),
+        _layer_without(files.layer, environment, file),
+    )
+    warnings = [located(one, told) for one, found in documents.items() if found for told in found.warnings]
+    return Import(scene, take_in(plain, scene, replace=replace), provider, own, (*_unlisted(scene), *warnings))
+
+
+def is_listed(environment: Environment, reference: Reference) -> bool:
+    """Say whether the environment reads this document."""
+    return reference in {one.document for one in environment.references}
+
+
+def _document(given: str) -> Reference:
+    reference = parse_reference(given, "--to")
+    if reference.field is not None:
+        raise ConfigError(Problem("--to", "names a field", "name the document alone; each value gets its own field"))
+    return reference
+
+
+def _without_missing(environment: Environment, own: Path | None) -> Environment:
+    """Leave the environment's own template out while it does not exist: it is made by this command."""
+    if own is None or own.exists():
+        return environment
+    return replace(environment, templates=tuple(path for path in environment.templates if path != own))
+
+
+def _files(environment: Environment, to: Reference, run: Run) -> tuple[Files, Provider]:
+    errors: list[BridgeError] = []
+    files = read_files(environment, run, errors)
+    built = files.providers if to.provider in files.providers else build_providers(environment, [to.provider], errors)
+    public = tuple(secrets_in_public(files.templates or (), environment.infrastructure))
+    errors += [ConfigError(*public)] if public else []
+    if errors:
+        raise combine(errors)
+    return files, built[to.provider]
+
+
+def _plain(
+    environment: Environment,
+    file: Path | None,
+    namespace: str | None,
+    templates: Mapping[ObjectId, TemplateObject],
+    run: Run,
+) -> Plain:
+    if file is not None:
+        return read_plain(file, namespace)
+    from bridge.sync import open_cluster  # noqa: PLC0415 - only this form needs the cluster
+
+    given: list[Given] = []
+    left: list[Left] = []
+    with open_cluster(environment, namespace or "", run) as cluster:
+        for id_, template in templates.items():
+            live = cluster.objects.get(id_) if id_.kind == "Secret" else None
+            if live:
+                given += [Given(id_, key, value) for key, value in live.data.items() if key in template.keys]
+            elif id_.kind == "Secret":
+                left.append(Left(str(id_), "is not in the cluster"))
+    return Plain(tuple(given), tuple(left))
+
+
+def _others(environment: Environment, to: Reference, names: Iterable[str]) -> list[Reference]:
+    """Return the other documents that give values: the sources, and what `variables` says about these names."""
+    exceptions = [environment.variables[name].reference.document for name in names if name in environment.variables]
+    return [one for one in dict.fromkeys((*environment.sources, *exceptions)) if one != to]
+
+
+def _layer_without(layer: EnvLayer, environment: Environment, file: Path | None) -> EnvLayer:
+    """Leave the env file out where it is the very file that is imported."""
+    if file is None or not isinstance(environment.env_file, Path) or not environment.env_file.exists():
+        return layer
+    return EnvLayer(layer.shown, {}) if file.samefile(environment.env_file) else layer
+
+
+def _unlisted(scene: Scene) -> list[Problem]:
+    environment = scene.environment
+    if is_listed(environment, scene.to):
+        return []
+    what = f"`sources` does not list {scene.to}, so nothing reads it yet"
+    return [Problem(environment.shown(environment.file), what, f"add the line `  - {scene.to}`", warning=True)]

@@ -1,0 +1,105 @@
+"""`bridge set`: one value, into the source that gives it now."""
+
+import argparse
+import sys
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from bridge.commands.arguments import environment_of, run_of
+from bridge.commands.confirm import confirm
+from bridge.commands.typed import take_value
+from bridge.config.environment import Environment
+from bridge.config.reference import Reference
+from bridge.config.values import looks_encrypted
+from bridge.errors import BridgeError, Problem, Refusal, combine
+from bridge.gather import Run, read_files
+from bridge.provider import Context, Document, Provider
+from bridge.report.data import SCHEMA
+from bridge.report.talk import printable
+from bridge.report.write import write_json
+from bridge.secret import SecretValue
+from bridge.sources.giver import Giver, find_giver
+from bridge.sources.read import read_present
+from bridge.sources.store import Edit, Written, check_writable, put
+
+
+def run(args: argparse.Namespace) -> int:
+    """Find the place, take the value, ask, write and read back."""
+    environment, run_ = environment_of(args), run_of(args)
+    errors: list[BridgeError] = []
+    files = read_files(environment, run_, errors)
+    if errors:
+        raise combine(errors)
+    templates = {one.id: one for one in files.templates or ()}
+    read = partial(_read, files.providers, environment, run_)
+    giver = find_giver(args.name, environment, templates, read)
+    provider = files.providers[giver.reference.provider]
+    check_writable(provider, giver.reference, _context(environment, run_))
+    value = take_value(f"the new value of {args.name} (not shown)")
+    _check(args.name, value, environment)
+    edits = _edits(giver, value)
+    written = None
+    if edits:
+        confirm(_question(args.name, giver), yes=args.yes)
+        written = put(provider, giver.reference, edits, _context(environment, run_of(args)))
+    _report(args, environment, giver, written)
+    return 0
+
+
+def _read(
+    providers: Mapping[str, Provider], environment: Environment, run: Run, reference: Reference
+) -> Document | None:
+    return read_present(providers, [reference], _context(environment, run))[reference]
+
+
+def _context(environment: Environment, run: Run) -> Context:
+    return Context(environment.base, run.environ, run.deadline)
+
+
+def _check(name: str, value: SecretValue, environment: Environment) -> None:
+    variable = environment.variables.get(name)
+    if looks_encrypted(value) and not (variable and variable.literal):
+        what = "the value looks encrypted; nothing was written"
+        raise Refusal(Problem(name, what, "if it is meant so, set `literal: true` on the variable"))
+
+
+def _edits(giver: Giver, value: SecretValue) -> list[Edit]:
+    """Leave out the places that have this value already."""
+    pairs = zip(giver.slots, giver.seen, strict=True)
+    return [Edit(slot, value, seen) for slot, seen in pairs if seen is None or not seen.same_as(value)]
+
+
+def _question(name: str, giver: Giver) -> str:
+    places = " and ".join(slot.within(giver.reference) for slot in giver.slots)
+    if giver.document is None:
+        return f"Put {name} into {places}, a document that does not exist yet?"
+    now = f"now at revision {giver.document.revision.id}"
+    if giver.is_new:
+        return f"Put {name}, which no source gives yet, into {places}, {now}?"
+    return f"Replace {name} in {places}, {now}?"
+
+
+def _report(args: argparse.Namespace, environment: Environment, giver: Giver, written: Written | None) -> None:
+    places = [slot.within(giver.reference) for slot in giver.slots]
+    before = giver.document.revision.id if giver.document else None
+    if written:
+        before = written.before.id if written.before else None
+    data: dict[str, Any] = {
+        "schema": SCHEMA,
+        "environment": environment.name,
+        "name": args.name,
+        "places": places,
+        "result": "written" if written else "unchanged",
+        "before": before,
+        "after": written.after.id if written else before,
+    }
+    if args.output == "json":
+        write_json(data)
+        return
+    lines = [f"{place}: unchanged, it has this value already" for place in places]
+    if written:
+        lines = [f"{place}: written, revision {before or 'none'} -> {data['after']}" for place in places]
+        lines.append(f"next: bridge sync {environment.name}")
+    sys.stdout.write("".join(f"{printable(line)}\n" for line in lines))
+    sys.stdout.flush()

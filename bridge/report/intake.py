@@ -1,0 +1,40 @@
+"""What an import does, for people: one line a value, then what was written and what may be deleted."""
+
+from collections import Counter
+from typing import Any
+
+from bridge.report.table import table
+
+
+def intake_text(data: dict[str, Any]) -> str:
+    """Return the table of all values."""
+    rows = [("VALUE", "VARIABLE", "PLACE", "STATE")]
+    rows += [
+        (one["value"], one["variable"] or "-", one["place"] or "-", _state(one["state"], one["reason"]))
+        for one in data["values"]
+    ]
+    counts = Counter(one["state"] for one in data["values"])
+    summary = ", ".join(f"{counts[state]} {state}" for state in ("new", "different", "same", "left") if counts[state])
+    head = f"{data['environment']}: from {data['file'] or 'the cluster'} into {data['to']}\n\n"
+    return f"{head}{table(rows)}\n{summary or 'no value'}\n"
+
+
+def _state(state: str, reason: str) -> str:
+    return f"{state}: it {reason}" if reason else state
+
+
+def outcome_text(data: dict[str, Any]) -> str:
+    """Return what became of it."""
+    lines = []
+    document, template = data["document"], data["template"]
+    if document:
+        lines.append(f"{data['to']}: written, revision {document['before'] or 'none'} -> {document['after']}")
+    if template:
+        lines.append(f"{template}: written")
+    if data["result"] == "unchanged":
+        lines.append("nothing to do")
+    if data["deletable"]:
+        lines.append(f"{data['file']} holds nothing any more that is not elsewhere: it may be deleted")
+    elif data["file"] and data["result"] in {"written", "unchanged"}:
+        lines.append(f"{data['file']} stays: not all that it holds is read from elsewhere")
+    return "".join(f"{line}\n" for line in lines)
