@@ -8,7 +8,7 @@ from typing import NamedTuple
 from bridge.config.environment import Environment
 from bridge.config.public import own_template
 from bridge.config.reference import Reference, parse_reference
-from bridge.config.template import TemplateObject
+from bridge.config.template import TemplateObject, load_templates
 from bridge.errors import BridgeError, ConfigError, Problem, combine
 from bridge.gather import Files, Run, read_files
 from bridge.objects import ObjectId
@@ -73,6 +73,7 @@ def prepare(environment: Environment, run: Run, file: Path | None, to: str, *, r
     scene = Scene(
         environment,
         templates,
+        _shared(environment, own, templates),
         documents,
         reference,
         place,
@@ -100,6 +101,16 @@ def _without_missing(environment: Environment, own: Path | None) -> Environment:
     if own is None or own.exists():
         return environment
     return replace(environment, templates=tuple(path for path in environment.templates if path != own))
+
+
+def _shared(
+    environment: Environment, own: Path | None, templates: Mapping[ObjectId, TemplateObject]
+) -> Mapping[ObjectId, TemplateObject]:
+    """Return the templates without the environment's own; all of them where there would be none."""
+    others = tuple(path for path in environment.templates if path != own)
+    if len(others) in {0, len(environment.templates)}:
+        return templates
+    return {one.id: one for one in load_templates(replace(environment, templates=others), None)}
 
 
 def _files(environment: Environment, to: Reference, run: Run) -> tuple[Files, Provider]:

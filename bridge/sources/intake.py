@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from bridge.errors import Problem
 from bridge.objects import ObjectId
 from bridge.sources.env_layer import NAMESPACE
-from bridge.sources.moving import Item, Scene, State, Use, all_uses, unknown, use_of, uses_of
+from bridge.sources.moving import Item, Scene, State, Use, all_uses, settled, unknown, use_of, uses_of
 from bridge.sources.moving_public import Public
 from bridge.sources.moving_secrets import Secrets, stands
 from bridge.sources.plain import Given, Plain, text_of
@@ -84,12 +84,13 @@ class _Intake:
 
     def _variable(self, given: Given) -> Iterator[Item]:
         uses = uses_of(given.name, self._scene.templates)
+        public = [use for use in settled(given.name, self._scene) if use.object.kind == "ConfigMap"]
         rule = self._scene.environment.infrastructure.get(given.name)
         if self._is_secret(given.name):
             yield from self._secret_variable(given, uses)
-        elif uses:
-            for use in uses:
-                if use.variable:
+        elif uses or public:
+            for use in (*uses, *public):
+                if use.variable or not use.names:
                     yield from self._key(given, use)
                 else:
                     yield Item(given, State.LEFT, f"stands inside the text of {use.object} key {use.key}")

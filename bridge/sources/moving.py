@@ -30,12 +30,15 @@ class State(enum.Enum):
 class Scene(NamedTuple):
     """All that a decision looks at. `documents` has the environment's sources and `to`, None for what is not there.
 
-    `own` is the environment's own template as it is shown, None where it has none, and `later` the templates that
-    come after it. `env_layer` does not count the file that is imported.
+    `templates` are all together; `shared` are those without the environment's own, which still say what variable a
+    key takes where an earlier import has put a text. `own` is the environment's own template as it is shown, None
+    where it has none, and `later` the templates that come after it. `env_layer` does not count the file that is
+    imported.
     """
 
     environment: Environment
     templates: Mapping[ObjectId, TemplateObject]
+    shared: Mapping[ObjectId, TemplateObject]
     documents: Mapping[Reference, Document | None]
     to: Reference
     own: str | None
@@ -102,6 +105,12 @@ def use_of(id_: ObjectId, key: str, templates: Mapping[ObjectId, TemplateObject]
 def uses_of(variable: str, templates: Mapping[ObjectId, TemplateObject]) -> list[Use]:
     """Return the templates' keys that have the variable in their text."""
     return [use for use in all_uses(templates) if variable in use.names]
+
+
+def settled(variable: str, scene: Scene) -> list[Use]:
+    """Return the keys that would take the variable alone, and have a text of the environment's own template instead."""
+    found = [use_of(use.object, use.key, scene.templates) for use in uses_of(variable, scene.shared) if use.variable]
+    return [use for use in found if use and not use.names]
 
 
 def all_uses(templates: Mapping[ObjectId, TemplateObject]) -> list[Use]:

@@ -1,0 +1,569 @@
+"""Moving plaintext values into a store: what goes where, what is refused, and what is left after a death."""
+
+import base64
+import io
+import json
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.runs.conftest import VALUES, Desk
+from tests.runs.moving import PATCH, PUBLIC, SHELF, environ, moving_in, shelf, start, states
+
+
+@pytest.fixture
+def desk(offline_desk: Desk) -> Desk:
+    return offline_desk
+
+
+@pytest.fixture
+def patch(desk: Desk) -> Path:
+    return moving_in(desk)
+
+
+def config_map(desk: Desk, name: str) -> dict[str, str]:
+    documents = yaml.safe_load_all((desk.folder / "staging.public.yaml").read_text())
+    return next((one["data"] for one in documents if one["metadata"]["name"] == name), {})
+
+
+def test_secrets_go_to_the_store_and_what_is_public_to_the_template(desk: Desk, patch: Path) -> None:
+    result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes")
+    assert (result.err, result.status) == ("", 0)
+    assert shelf(desk) == VALUES
+    assert (desk.folder / "staging.public.yaml").read_text() == PUBLIC + (
+        '---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: agent-config\ndata:\n  LOG_LEVEL: "debug"\n'
+    )
+    assert patch.read_text() == PATCH
+    assert result.out.splitlines()[-3:] == [
+        f"{SHELF}: written, revision none -> {result.out.split('-> ')[1].split()[0]}",
+        "staging.public.yaml: written",
+        f"{patch} holds nothing any more that is not elsewhere: it may be deleted",
+    ]
+    patch.unlink()
+    assert desk.run("sync", "staging").status == 0
+    assert desk.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
+    assert desk.target.data("ConfigMap", "agent-config")["LOG_LEVEL"] == "debug"
+
+
+def test_a_second_run_has_nothing_to_do(desk: Desk, patch: Path) -> None:
+    desk.run("import", "staging", str(patch), "--to", SHELF, "--yes")
+    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in desk.folder.iterdir() if path.is_file()}
+    again = desk.run("import", "staging", str(patch), "--to", SHELF)
+    assert (again.err, again.status) == ("", 0)
+    assert again.out.splitlines()[-2:] == [
+        "nothing to do",
+        f"{patch} holds nothing any more that is not elsewhere: it may be deleted",
+    ]
+    after = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in desk.folder.iterdir() if path.is_file()}
+    assert after == before
+
+
+def test_the_table_names_places_and_states_and_nothing_is_written_dry(desk: Desk, patch: Path) -> None:
+    desk.write("shelf.json", {"OPENAI_API_KEY": VALUES["OPENAI_API_KEY"], "OTHER": "CANARY-other"})
+    result = desk.run("import", "staging", str(patch), "--to", SHELF, "--dry-run")
+    assert (result.err, result.status) == ("", 0)
+    lines = [line.split() for line in result.out.splitlines()]
+    assert [
+        "Secret/agent-secrets",
+        "key",
+        "OPENAI_API_KEY",
+        "OPENAI_API_KEY",
+        f"{SHELF}#OPENAI_API_KEY",
+        "same",
+    ] in lines
+    assert [
+        "Secret/agent-secrets",
+        "key",
+        "DEEPGRAM_API_KEY",
+        "DEEPGRAM_API_KEY",
+        f"{SHELF}#DEEPGRAM_API_KEY",
+        "new",
+    ] in lines
+    assert ["ConfigMap/agent-config", "key", "LOG_LEVEL", "LOG_LEVEL", "staging.public.yaml", "new"] in lines
+    assert ["ConfigMap/agent-config", "key", "METRICS_ENABLED", "-", "base/configmap.yml", "same"] in lines
+    assert result.out.splitlines()[-1] == "5 new, 2 same"
+    assert shelf(desk) == {"OPENAI_API_KEY": VALUES["OPENAI_API_KEY"], "OTHER": "CANARY-other"}
+    assert (desk.folder / "staging.public.yaml").read_text() == PUBLIC
+
+
+def test_siblings_in_the_store_stay(desk: Desk, patch: Path) -> None:
+    desk.write("shelf.json", {"OTHER": "CANARY-other", "deep": {"n": 1}})
+    assert desk.run("import", "staging", str(patch), "--to", SHELF, "--yes").status == 0
+    assert shelf(desk) == {"OTHER": "CANARY-other", "deep": {"n": 1}} | VALUES
+
+
+def test_a_different_value_needs_a_word(desk: Desk, patch: Path) -> None:
+    desk.write("shelf.json", {"OPENAI_API_KEY": "CANARY-theirs"})
+    desk.canaries.add("CANARY-theirs")
+    result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes")
+    assert result.status == 1
+    assert result.lines == [
+        f"bridge: error: Secret/agent-secrets key OPENAI_API_KEY: {SHELF}#OPENAI_API_KEY has another value",
+        "bridge: hint: overwrite it with --replace",
+    ]
+    assert shelf(desk) == {"OPENAI_API_KEY": "CANARY-theirs"}
+    assert (desk.folder / "staging.public.yaml").read_text() == PUBLIC
+    assert desk.run("import", "staging", str(patch), "--to", SHELF, "--yes", "--replace").status == 0
+    assert shelf(desk) == VALUES
+
+
+def test_a_public_value_of_the_environments_own_template_needs_a_word_too(desk: Desk, patch: Path) -> None:
+    patch.write_text(
+        PATCH.replace("agent-config", "shared-config").replace(
+            'LOG_LEVEL: debug, METRICS_ENABLED: "true"', "DOMAIN: x.example"
+        )
+    )
+    result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes")
+    assert result.lines[0] == (
+        "bridge: error: ConfigMap/shared-config key DOMAIN: staging.public.yaml has another value"
+    )
+    assert desk.run("import", "staging", str(patch), "--to", SHELF, "--yes", "--replace").status == 0
+    text = (desk.folder / "staging.public.yaml").read_text()
+    assert 'DOMAIN: "x.example" ' in text
+    assert text.endswith("# the front end's\n")
+
+
+def test_nobody_at_a_terminal_has_to_agree_before(desk: Desk, patch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    result = desk.run("import", "staging", str(patch), "--to", SHELF)
+    assert result.status == 1
+    assert result.lines[0] == "bridge: error: nobody is at a terminal to be asked; nothing was done"
+    assert shelf(desk) is None
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_question_counts_what_goes_where(desk: Desk, patch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    result = desk.run("import", "staging", str(patch), "--to", SHELF)
+    assert result.err.startswith(f"Write 5 values into {SHELF} and 1 values into staging.public.yaml? [y/N] ")
+    assert (result.status, shelf(desk)) == (1, None)
+
+
+def test_the_environments_own_template_is_made_where_it_is_missing(desk: Desk, patch: Path) -> None:
+    (desk.folder / "staging.public.yaml").unlink()
+    assert desk.run("import", "staging", str(patch), "--to", SHELF, "--yes").status == 0
+    assert config_map(desk, "agent-config") == {"LOG_LEVEL": "debug"}
+    assert desk.run("import", "staging", str(patch), "--to", SHELF).status == 0
+
+
+def test_a_source_that_is_not_listed_yet_is_told_with_the_line_to_add(desk: Desk) -> None:
+    patch = moving_in(desk, sources=[])
+    result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes", "--output", "json")
+    assert result.status == 0
+    assert result.lines == [
+        f"bridge: warning: staging.yaml: `sources` does not list {SHELF}, so nothing reads it yet",
+        f"bridge: hint: add the line `  - {SHELF}`",
+    ]
+    assert result.data["deletable"] is False
+    assert shelf(desk) == VALUES
+
+
+def test_json_has_every_value_by_name_and_what_became_of_it(desk: Desk, patch: Path) -> None:
+    data = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes", "--output", "json").data
+    assert states(data) == dict.fromkeys([*VALUES, "LOG_LEVEL"], "new") | {"METRICS_ENABLED": "same"}
+    assert (data["result"], data["deletable"], data["document"]["before"]) == ("written", True, None)
+    again = desk.run("import", "staging", str(patch), "--to", SHELF, "--output", "json").data
+    assert (again["result"], again["document"], set(states(again).values())) == ("unchanged", None, {"same"})
+
+
+# What is refused
+
+
+def refused(desk: Desk, patch: Path, *more: str) -> list[str]:
+    result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes", "--replace", *more)
+    assert result.status in (1, 2)
+    assert shelf(desk) is None
+    assert (desk.folder / "staging.public.yaml").read_text() == PUBLIC
+    return [line.removeprefix("bridge: ") for line in result.lines]
+
+
+def test_a_key_that_no_template_names(desk: Desk, patch: Path) -> None:
+    patch.write_text(PATCH.replace("  OPENAI_API_KEY", "  OPENAI_API_KEZ"))
+    assert refused(desk, patch) == [
+        "error: Secret/agent-secrets key OPENAI_API_KEZ: no template names it",
+        "hint: did you mean OPENAI_API_KEY?",
+    ]
+
+
+def test_two_keys_of_one_variable_that_disagree(desk: Desk, patch: Path) -> None:
+    desk.write(
+        "base/secrets.yml",
+        (desk.folder / "base/secrets.yml").read_text().replace("${OPENAI_API_KEY}", "${CARTESIA_API_KEY}"),
+    )
+    assert refused(desk, patch) == [
+        (
+            "error: Secret/agent-secrets key OPENAI_API_KEY: has another value than Secret/agent-secrets key "
+            "CARTESIA_API_KEY, and one variable (CARTESIA_API_KEY) gives both"
+        ),
+        "hint: use two variables in the templates",
+    ]
+    patch.write_text(PATCH.replace(VALUES["OPENAI_API_KEY"], VALUES["CARTESIA_API_KEY"]))
+    assert desk.run("import", "staging", str(patch), "--to", SHELF, "--yes").status == 0
+    assert "OPENAI_API_KEY" not in shelf(desk)
+
+
+def test_a_template_whose_value_is_more_than_a_placeholder(desk: Desk, patch: Path) -> None:
+    desk.write(
+        "base/secrets.yml",
+        (desk.folder / "base/secrets.yml").read_text().replace("${OPENAI_API_KEY}", "key-${OPENAI_API_KEY}"),
+    )
+    assert refused(desk, patch) == [
+        (
+            "error: Secret/agent-secrets key OPENAI_API_KEY: its value in the template is not one placeholder, "
+            "so nothing names the variable"
+        ),
+        "hint: write OPENAI_API_KEY: ${NAME} in the template",
+    ]
+
+
+def test_a_public_value_that_equals_a_secret(desk: Desk, patch: Path) -> None:
+    patch.write_text(PATCH.replace("LOG_LEVEL: debug", f"LOG_LEVEL: {VALUES['LIVEKIT_API_KEY']}"))
+    assert refused(desk, patch) == [
+        (
+            "error: ConfigMap/agent-config key LOG_LEVEL: has the value of Secret/shared-secrets key LIVEKIT_API_KEY, "
+            "and would be public"
+        ),
+        "hint: use a Secret for it",
+    ]
+
+
+def test_a_public_value_that_equals_a_secret_of_the_store(desk: Desk, patch: Path) -> None:
+    desk.write("shelf.json", {"OPENAI_API_KEY": "CANARY-stored"})
+    desk.canaries.add("CANARY-stored")
+    patch.write_text(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: agent-config}\ndata: {LOG_LEVEL: CANARY-stored}\n"
+    )
+    result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes")
+    assert "has the value of Secret/agent-secrets key OPENAI_API_KEY, and would be public" in result.lines[0]
+
+
+def test_a_value_that_looks_encrypted(desk: Desk, patch: Path) -> None:
+    patch.write_text(PATCH.replace(VALUES["OPENAI_API_KEY"], "vault:v1:CANARY"))
+    assert refused(desk, patch)[0] == "error: Secret/agent-secrets key OPENAI_API_KEY: looks encrypted"
+
+
+def test_a_file_that_sops_has_encrypted(desk: Desk, patch: Path) -> None:
+    patch.write_text(PATCH.replace("kind: ConfigMap", "kind: ConfigMap\nsops: {mac: x}"))
+    assert refused(desk, patch) == [
+        f"error: {patch} line 17: is encrypted by sops",
+        "hint: list the file under `sources` as it is",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        ("data: {OPENAI_API_KEY: CANARY-livekit-key}", "key OPENAI_API_KEY: is not valid base64"),
+        ("stringData: {OPENAI_API_KEY: 5}", "key OPENAI_API_KEY must be a string; quote it"),
+        ("stringData: [CANARY-livekit-key]", "stringData: must be a mapping"),
+    ],
+)
+def test_a_manifest_that_is_wrong(desk: Desk, patch: Path, content: str, what: str) -> None:
+    patch.write_text(f"apiVersion: v1\nkind: Secret\nmetadata: {{name: agent-secrets}}\n{content}\n")
+    assert refused(desk, patch)[0].endswith(what)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "what"),
+    [
+        ("flat.yaml", "OPENAI_API_KEY: CANARY-openai\n", "line 1: not a manifest: it has no kind and metadata.name"),
+        ("list.yaml", "- CANARY-openai\n", "line 1: not a manifest"),
+        ("broken.yaml", "a: [CANARY-openai\n", "line 2: not valid YAML"),
+        (".env", "CANARY-openai\n", "line 1: does not begin with a variable's name"),
+        (".env", "OPENAI_API_KEZ=CANARY-openai\n", "OPENAI_API_KEZ: no template and no infrastructure names it"),
+    ],
+)
+def test_a_file_that_is_none_of_ours(desk: Desk, patch: Path, name: str, text: str, what: str) -> None:
+    assert what in refused(desk, desk.write(f"../{name}", text))[0]
+
+
+def test_a_file_that_is_not_there(desk: Desk, patch: Path) -> None:
+    for name in ("nowhere.yml", "nowhere.env"):
+        assert refused(desk, Path(name)) == [f"error: {name}: no such file"]
+
+
+def test_a_store_that_only_reads(desk: Desk, patch: Path) -> None:
+    result = desk.run("import", "staging", str(patch), "--to", "plain:values.json", "--yes")
+    assert (result.status, result.lines[0]) == (
+        1,
+        "bridge: error: plain:values.json: the provider plain reads, and cannot write",
+    )
+
+
+@pytest.mark.parametrize(
+    ("to", "what"),
+    [
+        ("shelf:shelf.json#A", "--to: names a field"),
+        ("shelf:shelf.json@1", "shelf:shelf.json@1: is pinned to revision 1, which never changes"),
+        ("shelf", "--to: not a reference"),
+        ("shlf:shelf.json", "staging.yaml: unknown provider shlf"),
+    ],
+)
+def test_a_document_that_cannot_be_meant(desk: Desk, patch: Path, to: str, what: str) -> None:
+    result = desk.run("import", "staging", str(patch), "--to", to, "--yes")
+    assert result.lines[0] == f"bridge: error: {what}"
+    assert result.status in (1, 2)
+
+
+def test_an_environment_without_a_template_of_its_own(desk: Desk) -> None:
+    patch = moving_in(desk, templates=["base/secrets.yml", "base/configmap.yml"])
+    assert refused(desk, patch) == [
+        "error: staging.yaml: the environment has no template of its own for public values",
+        "hint: add `- staging.public.yaml` to `templates`; it is made when it is missing",
+    ]
+
+
+def test_an_own_template_that_a_later_one_overrides(desk: Desk) -> None:
+    patch = moving_in(desk, templates=["base/secrets.yml", "staging.public.yaml", "base/configmap.yml"])
+    assert refused(desk, patch)[0] == (
+        "error: ConfigMap/agent-config key LOG_LEVEL: base/configmap.yml comes after staging.public.yaml in "
+        "`templates`, so its value would win"
+    )
+
+
+def test_an_earlier_source_with_another_value(desk: Desk) -> None:
+    patch = moving_in(desk, sources=["plain:values.json", SHELF])
+    desk.values(OPENAI_API_KEY="CANARY-earlier")
+    assert refused(desk, patch) == [
+        f"error: Secret/agent-secrets key OPENAI_API_KEY: plain:values.json comes before {SHELF} and has another value",
+        "hint: `bridge set` writes there, or take it out there",
+    ]
+    desk.values()
+    data = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes", "--output", "json").data
+    assert {one["place"] for one in data["values"] if one["state"] == "same"} == {
+        "plain:values.json",
+        "base/configmap.yml",
+    }
+
+
+def test_a_variable_of_its_own_document(desk: Desk) -> None:
+    patch = moving_in(desk, variables={"OPENAI_API_KEY": "shelf:other.json#keys.openai"})
+    desk.write("other.json", {"keys": {"openai": "CANARY-other"}})
+    assert refused(desk, patch)[0] == (
+        "error: Secret/agent-secrets key OPENAI_API_KEY: `variables` takes OPENAI_API_KEY from "
+        "shelf:other.json#keys.openai, which has another"
+    )
+    desk.write("other.json", {"keys": {"openai": VALUES["OPENAI_API_KEY"]}})
+    assert desk.run("import", "staging", str(patch), "--to", SHELF, "--yes").status == 0
+    assert "OPENAI_API_KEY" not in shelf(desk)
+
+
+# What stays where it is
+
+
+def test_what_is_no_value_yet_is_told_and_left(desk: Desk, patch: Path) -> None:
+    text = PATCH.replace(VALUES["OPENAI_API_KEY"], "${OPENAI_API_KEY}").replace(VALUES["CARTESIA_API_KEY"], "changeme")
+    text = text.replace(VALUES["DEEPGRAM_API_KEY"], '""').replace("LOG_LEVEL: debug", "LOG_LEVEL: null")
+    patch.write_text(text + "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: agent}\n")
+    result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes", "--output", "json")
+    assert result.status == 0
+    left = {one["value"]: one["reason"] for one in result.data["values"] if one["state"] == "left"}
+    assert left == {
+        "Secret/agent-secrets key OPENAI_API_KEY": "is a placeholder still",
+        "Secret/agent-secrets key CARTESIA_API_KEY": "looks like a stand-in for a value",
+        "Secret/agent-secrets key DEEPGRAM_API_KEY": "is empty",
+        "ConfigMap/agent-config key LOG_LEVEL": "is null: it takes the key away",
+        "Deployment agent": "is no Secret or ConfigMap",
+    }
+    assert shelf(desk) == {key: VALUES[key] for key in ("LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")}
+    assert result.data["deletable"] is False
+
+
+def test_a_password_may_hold_what_begins_a_placeholder(desk: Desk, patch: Path) -> None:
+    desk.canaries.add("CANARY-${x")
+    patch.write_text(
+        PATCH.replace(VALUES["OPENAI_API_KEY"], "'CANARY-${x'").replace("LOG_LEVEL: debug", "LOG_LEVEL: 'a${b'")
+    )
+    assert desk.run("import", "staging", str(patch), "--to", SHELF, "--yes").status == 0
+    assert shelf(desk)["OPENAI_API_KEY"] == "CANARY-${x"
+    assert config_map(desk, "agent-config") == {"LOG_LEVEL": "a$${b"}
+    assert desk.run("sync", "staging").status == 0
+    assert desk.target.data("ConfigMap", "agent-config")["LOG_LEVEL"] == "a${b"
+
+
+def test_bytes_need_a_variable_that_is_decoded(desk: Desk, patch: Path) -> None:
+    patch.write_text("apiVersion: v1\nkind: Secret\nmetadata: {name: agent-secrets}\ndata: {OPENAI_API_KEY: AP8=}\n")
+    assert refused(desk, patch) == [
+        "error: Secret/agent-secrets key OPENAI_API_KEY: is no text, and the store's document holds texts",
+        f'hint: add under `variables`: OPENAI_API_KEY: {{from: "{SHELF}#OPENAI_API_KEY", decode: base64}}',
+    ]
+    moving_in(desk, variables={"OPENAI_API_KEY": {"from": f"{SHELF}#OPENAI_API_KEY", "decode": "base64"}})
+    patch.write_text("apiVersion: v1\nkind: Secret\nmetadata: {name: agent-secrets}\ndata: {OPENAI_API_KEY: AP8=}\n")
+    assert desk.run("import", "staging", str(patch), "--to", SHELF, "--yes").status == 0
+    assert shelf(desk) == {"OPENAI_API_KEY": "AP8="}
+
+
+def test_a_document_of_manifests_keeps_its_form(desk: Desk, patch: Path) -> None:
+    theirs = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "shared-secrets"}}
+    desk.write("shelf.json", [theirs | {"data": {"LIVEKIT_API_KEY": base64.b64encode(b"CANARY-livekit-key").decode()}}])
+    assert desk.run("import", "staging", str(patch), "--to", SHELF, "--yes").status == 0
+    first, second = shelf(desk)
+    assert {key: base64.b64decode(text).decode() for key, text in first["data"].items()} == {
+        key: VALUES[key] for key in ("LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
+    }
+    assert second["metadata"] == {"name": "agent-secrets"}
+    assert second["stringData"]["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
+    assert config_map(desk, "agent-config") == {"LOG_LEVEL": "debug"}
+    assert desk.run("sync", "staging").status == 0
+    assert desk.run("import", "staging", str(patch), "--to", SHELF).out.count("nothing to do") == 1
+
+
+# Other sources of values
+
+
+DOTENV = "".join(f"{name}={value}\n" for name, value in VALUES.items())
+
+
+def test_a_dotenv_file(desk: Desk, patch: Path) -> None:
+    desk.canaries.add("CANARY-scw")
+    moving_in(desk, infrastructure={"SCW_SECRET_KEY": "secret", "CLUSTER_NAME": "required"})
+    text = f"{DOTENV}SCW_SECRET_KEY=CANARY-scw\nCLUSTER_NAME=demo\nLOG_LEVEL=info\nDOMAIN=x.example\n"
+    file = desk.write("../.env.old", text)
+    result = desk.run("import", "staging", str(file), "--to", SHELF, "--yes", "--replace", "--output", "json")
+    assert result.status == 0
+    assert shelf(desk) == VALUES | {"SCW_SECRET_KEY": "CANARY-scw"}
+    assert config_map(desk, "shared-config") == {"DOMAIN": "x.example"}
+    found = {one["value"]: (one["state"], one["reason"]) for one in result.data["values"]}
+    assert found["CLUSTER_NAME"] == ("left", "is public, and for scripts: it stays here")
+    assert found["LOG_LEVEL"] == ("same", "")  # what the template's default gives
+    assert result.data["deletable"] is False
+    again = desk.run("import", "staging", str(file), "--to", SHELF, "--output", "json")
+    assert (again.status, again.data["result"]) == (0, "unchanged")
+
+
+def test_the_environments_own_env_file(desk: Desk, patch: Path) -> None:
+    desk.env_file(LOG_LEVEL="warn", K8_ENV="staging", **VALUES, CLUSTER_NAME=None, REGISTRY_BASE=None)
+    result = desk.run(
+        "import",
+        "staging",
+        str(desk.folder / ".env.k8s.staging"),
+        "--to",
+        SHELF,
+        "--yes",
+        "--replace",
+        "--output",
+        "json",
+    )
+    assert result.status == 0, result.err
+    assert shelf(desk) == VALUES
+    assert config_map(desk, "agent-config") == {"ENV_MODE": "staging", "LOG_LEVEL": "warn"}
+    desk.env_file(LOG_LEVEL="warn")
+    assert desk.run("sync", "staging").status == 0
+
+
+def test_what_the_cluster_runs_today(desk: Desk, patch: Path) -> None:
+    patch.unlink()
+    encoded = {key: base64.b64encode(value.encode()).decode() for key, value in VALUES.items()}
+    mine = {key: encoded[key] for key in ("OPENAI_API_KEY", "CARTESIA_API_KEY")}
+    desk.target.create("Secret", "agent-secrets", {"data": mine | {"THEIRS": "eA==", "DEEPGRAM_API_KEY": ""}})
+    result = desk.run("import", "staging", "--from-cluster", "--to", SHELF, "--yes", "--output", "json")
+    assert (result.status, result.err) == (0, "")
+    assert shelf(desk) == {key: VALUES[key] for key in mine}
+    left = {one["value"]: one["reason"] for one in result.data["values"] if one["state"] == "left"}
+    assert left == {
+        "Secret/agent-secrets key DEEPGRAM_API_KEY": "is empty",
+        "Secret/shared-secrets": "is not in the cluster",
+    }
+    assert (result.data["file"], result.data["deletable"], result.data["seen_by_git"]) == (None, False, None)
+
+
+def test_one_of_file_and_cluster_is_named(desk: Desk, patch: Path) -> None:
+    assert desk.run("import", "staging", "--to", SHELF).lines[0] == "bridge: error: no file is named"
+    result = desk.run("import", "staging", str(patch), "--from-cluster", "--to", SHELF)
+    assert (result.status, result.lines[0]) == (2, "bridge: error: both a file and --from-cluster are given")
+
+
+def test_the_environment_may_come_from_the_variable(desk: Desk, patch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("K8_ENV", "staging")
+    assert desk.run("import", str(patch), "--to", SHELF, "--yes").status == 0
+    assert shelf(desk) == VALUES
+
+
+# git
+
+
+def git(folder: Path, *arguments: str) -> None:
+    identity = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
+    subprocess.run(["git", "-C", str(folder), *identity, *arguments], check=True, capture_output=True)
+
+
+def test_a_file_that_git_has_seen_means_new_keys(desk: Desk, patch: Path) -> None:
+    git(patch.parent, "init", "-q")
+    git(patch.parent, "add", "config/staging.yaml")
+    git(patch.parent, "commit", "-qm", "config")
+    result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes", "--output", "json")
+    assert (result.err, result.data["seen_by_git"]) == ("", False)
+    git(patch.parent, "checkout", "-qb", "other")
+    git(patch.parent, "add", patch.name)
+    git(patch.parent, "commit", "-qm", "oops")
+    git(patch.parent, "rm", "-q", "--cached", patch.name)
+    git(patch.parent, "commit", "-qm", "never mind")
+    git(patch.parent, "checkout", "-q", "-")
+    patch.write_text(PATCH)
+    result = desk.run("import", "staging", str(patch), "--to", SHELF)
+    assert result.lines == [
+        f"bridge: warning: {patch}: git has seen this file: whoever has a copy of the repository has these values",
+        "bridge: hint: rotate them; `bridge scan staging --git .` shows where else they are",
+    ]
+    git(patch.parent.parent, "clone", "-q", "--depth", "1", f"file://{patch.parent}", f"{patch.parent}/shallow")
+    copy = patch.parent / "shallow" / patch.name
+    copy.write_text(PATCH)
+    result = desk.run("import", "staging", str(copy), "--to", SHELF, "--output", "json")
+    assert result.data["seen_by_git"] is None
+
+
+# Processes
+
+
+@pytest.mark.parametrize("step", ["before", "after"])
+def test_a_killed_run_leaves_nothing_or_what_the_next_one_completes(
+    desk: Desk, patch: Path, third_party: Path, tmp_path: Path, step: str
+) -> None:
+    moving_in(desk, providers={"shelf": {"slow": "slow"}})
+    desk.write("slow", step)
+    process = start(desk, environ(tmp_path, third_party), "import", "staging", str(patch), "--to", SHELF, "--yes")
+    deadline = time.monotonic() + 60
+    while not (desk.folder / "slow.reached").exists():
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.01)
+    seen = b"".join(Path(f"/proc/{process.pid}/{name}").read_bytes() for name in ("cmdline", "environ"))
+    seen += b"".join(path.read_bytes() for path in (tmp_path / "tmp").rglob("*") if path.is_file())
+    process.kill()
+    out, err = process.communicate()
+    assert not any(value in (out + err) or value.encode() in seen for value in VALUES.values())
+    assert shelf(desk) == (VALUES if step == "after" else None)
+    assert (desk.folder / "staging.public.yaml").read_text() == PUBLIC
+    assert patch.read_text() == PATCH
+    (desk.folder / "slow").unlink()
+    result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes")
+    assert (result.status, shelf(desk), config_map(desk, "agent-config")) == (0, VALUES, {"LOG_LEVEL": "debug"})
+
+
+def test_a_template_that_cannot_be_written_stops_after_the_store(
+    desk: Desk, patch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes", "--output", "json")
+    assert (result.status, result.data["result"], result.data["template"]) == (5, "stopped", None)
+    assert result.lines[0] == "bridge: error: staging.public.yaml: cannot be written: no space left on device"
+    assert (shelf(desk), result.data["deletable"]) == (VALUES, False)
+    monkeypatch.undo()
+
+
+def test_a_store_that_says_no_has_written_nothing(desk: Desk, patch: Path) -> None:
+    desk.write("shelf.json", "[]")
+    result = desk.run("import", "staging", str(patch), "--to", "shelf:nowhere/shelf.json", "--yes", "--output", "json")
+    assert (result.status, result.data["result"]) == (1, "failed")
+    assert (desk.folder / "staging.public.yaml").read_text() == PUBLIC
+    assert json.loads((desk.folder / "shelf.json").read_text()) == []

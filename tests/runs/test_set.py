@@ -1,0 +1,280 @@
+"""One value, into the source that gives it: where it goes, what is refused, and who wins a race."""
+
+import getpass
+import io
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.runs.conftest import VALUES, Desk, Result
+from tests.runs.moving import SHELF, environ, shelf, start
+
+NEW = "CANARY-new"
+
+
+@pytest.fixture
+def desk(offline_desk: Desk) -> Desk:
+    offline_desk.canaries.add(NEW)
+    offline_desk.environment(sources=["shelf:first.json", SHELF])
+    offline_desk.write("first.json", {"LIVEKIT_API_KEY": VALUES["LIVEKIT_API_KEY"]})
+    offline_desk.write("shelf.json", VALUES)
+    return offline_desk
+
+
+class Piped:
+    """A stdin that is no terminal."""
+
+    def __init__(self, content: bytes) -> None:
+        self.buffer = io.BytesIO(content)
+
+    def isatty(self) -> bool:
+        return False
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def put(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Run `set` with a value from a pipe."""
+
+    def run(name: str, value: bytes = f"{NEW}\n".encode(), *more: str) -> Result:
+        monkeypatch.setattr("sys.stdin", Piped(value))
+        return desk.run("set", "staging", name, "--yes", *more)
+
+    return run
+
+
+def test_the_value_goes_to_the_source_that_gives_it_now(desk: Desk, put: Callable[..., Result]) -> None:
+    result = put("OPENAI_API_KEY")
+    assert (result.err, result.status) == ("", 0)
+    before, after = result.out.split("revision ")[1].split()[0:3:2]
+    assert result.out.splitlines() == [
+        f"{SHELF}#OPENAI_API_KEY: written, revision {before} -> {after}",
+        "next: bridge sync staging",
+    ]
+    assert before != after
+    assert shelf(desk) == VALUES | {"OPENAI_API_KEY": NEW}
+    assert put("LIVEKIT_API_KEY").status == 0
+    assert shelf(desk, "first.json") == {"LIVEKIT_API_KEY": NEW}
+    assert shelf(desk)["LIVEKIT_API_KEY"] == VALUES["LIVEKIT_API_KEY"]
+    assert desk.run("sync", "staging").status == 0
+    assert desk.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == NEW
+
+
+def test_a_variable_that_no_source_gives_goes_to_the_first(desk: Desk, put: Callable[..., Result]) -> None:
+    desk.environment(sources=["shelf:new.json", SHELF], infrastructure={"SCW_SECRET_KEY": "secret"})
+    assert put("SCW_SECRET_KEY", b"CANARY-new", "--output", "json").data["before"] is None
+    assert shelf(desk, "new.json") == {"SCW_SECRET_KEY": NEW}
+
+
+def test_an_exception_is_followed(desk: Desk, put: Callable[..., Result]) -> None:
+    variables: dict[str, Any] = {"OPENAI_API_KEY": {"from": "shelf:other.json#keys.openai", "decode": "base64"}}
+    desk.environment(sources=[SHELF], variables=variables)
+    desk.write("other.json", {"keys": {"openai": "b2xk", "theirs": "x"}})
+    data = put("OPENAI_API_KEY", b"CANARY-new", "--output", "json").data
+    assert (data["places"], data["result"]) == (["shelf:other.json#keys.openai"], "written")
+    assert shelf(desk, "other.json") == {"keys": {"openai": "Q0FOQVJZLW5ldw==", "theirs": "x"}}
+
+
+def test_manifests_get_it_by_the_objects_key(desk: Desk, put: Callable[..., Result]) -> None:
+    objects = {"Secret": {"stringData": {"OPENAI_API_KEY": "CANARY-old"}}, "ConfigMap": {"data": {"NODE_ENV": "x"}}}
+    names = {"Secret": "agent-secrets", "ConfigMap": "front-config"}
+    head = {"apiVersion": "v1"}
+    made = [head | {"kind": kind, "metadata": {"name": names[kind]}} | one for kind, one in objects.items()]
+    desk.write("first.json", made)
+    result = put("OPENAI_API_KEY")
+    assert result.out.startswith("shelf:first.json Secret/agent-secrets key OPENAI_API_KEY: written")
+    assert put("NODE_ENV", b"test").status == 0  # no variable: the manifest gives the key itself
+    first = shelf(desk, "first.json")
+    assert (first[0]["stringData"], first[1]["data"]) == ({"OPENAI_API_KEY": NEW}, {"NODE_ENV": "test"})
+    assert shelf(desk) == VALUES
+
+
+def test_one_line_feed_goes_and_everything_else_stays(desk: Desk, put: Callable[..., Result]) -> None:
+    for given, stored in ((b"a\n\n", "a\n"), (b" \xc3\xa9\r\n", " é\r"), (b"x", "x")):
+        assert put("OPENAI_API_KEY", given).status == 0
+        assert shelf(desk)["OPENAI_API_KEY"] == stored
+
+
+def test_the_same_value_is_not_written_again(desk: Desk, put: Callable[..., Result]) -> None:
+    before = (desk.folder / "shelf.json").stat()
+    result = put("OPENAI_API_KEY", VALUES["OPENAI_API_KEY"].encode())
+    assert result.out == f"{SHELF}#OPENAI_API_KEY: unchanged, it has this value already\n"
+    assert (desk.folder / "shelf.json").stat() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "status", "lines"),
+    [
+        ("OPENAI_API_KEY", b"\n", 1, ["the value is empty; nothing was written"]),
+        ("OPENAI_API_KEY", b"x" * 1048577, 1, ["stdin: has more than 1024 KiB, more than a Secret holds"]),
+        (
+            "OPENAI_API_KEY",
+            b"ENC[AES256_GCM,data:CANARY-new",
+            1,
+            [
+                "OPENAI_API_KEY: the value looks encrypted; nothing was written",
+                "if it is meant so, set `literal: true`",
+            ],
+        ),
+        (
+            "OPENAI_KEY",
+            b"CANARY-new",
+            2,
+            ["OPENAI_KEY: no template and no infrastructure uses it", "did you mean OPENAI_API_KEY?"],
+        ),
+    ],
+)
+def test_what_is_refused(  # noqa: PLR0917 - two fixtures and four parameters
+    desk: Desk, put: Callable[..., Result], name: str, value: bytes, status: int, lines: list[str]
+) -> None:
+    result = put(name, value)
+    assert result.status == status
+    assert all(wanted in line for wanted, line in zip(lines, result.lines, strict=True))
+    assert shelf(desk) == VALUES
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"sources": ["plain:values.json"]}, "plain:values.json: the provider plain reads, and cannot write"),
+        ({"sources": []}, "staging.yaml: lists no source to put a value into"),
+    ],
+)
+def test_an_environment_without_a_store_that_can_be_written(
+    desk: Desk, put: Callable[..., Result], changes: dict[str, Any], what: str
+) -> None:
+    desk.environment(**changes)
+    assert put("OPENAI_API_KEY").lines[0] == f"bridge: error: {what}"
+
+
+def test_a_source_that_cannot_be_read_is_not_passed_over(desk: Desk, put: Callable[..., Result]) -> None:
+    desk.environment(sources=["plain:values.json", SHELF], providers={"plain": {"fail": "denied"}})
+    result = put("OPENAI_API_KEY")
+    assert (result.status, result.lines[0]) == (1, "bridge: error: plain:values.json: the store does not know you")
+    assert shelf(desk) == VALUES
+
+
+# The terminal
+
+
+@pytest.fixture
+def typed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Run `set` at a terminal, with these answers to the hidden prompts and one to the question."""
+
+    def run(name: str, *answers: str | Exception, agreed: str = "y\n") -> Result:
+        waiting = list(answers)
+
+        def ask(prompt: str, stream: Any) -> str:
+            print(prompt, end="", file=stream)
+            answer = waiting.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        monkeypatch.setattr(getpass, "getpass", ask)
+        monkeypatch.setattr("sys.stdin", Terminal(agreed))
+        return desk.run("set", "staging", name)
+
+    return run
+
+
+def test_a_typed_value_is_asked_for_twice_and_confirmed(desk: Desk, typed: Callable[..., Result]) -> None:
+    result = typed("OPENAI_API_KEY", NEW, NEW)
+    revision = result.out.split("revision ")[1].split()[0]
+    assert result.err == (
+        "the new value of OPENAI_API_KEY (not shown): the same again: "
+        f"Replace OPENAI_API_KEY in {SHELF}#OPENAI_API_KEY, now at revision {revision}? [y/N] "
+    )
+    assert shelf(desk)["OPENAI_API_KEY"] == NEW
+
+
+def test_the_question_says_what_is_new(desk: Desk, typed: Callable[..., Result]) -> None:
+    desk.environment(sources=["shelf:first.json"], infrastructure={"SCW_SECRET_KEY": "secret"})
+    result = typed("SCW_SECRET_KEY", NEW, NEW)
+    assert "Put SCW_SECRET_KEY, which no source gives yet, into shelf:first.json#SCW_SECRET_KEY, now at" in result.err
+    desk.environment(sources=["shelf:new.json"], infrastructure={"SCW_SECRET_KEY": "secret"})
+    result = typed("SCW_SECRET_KEY", NEW, NEW)
+    assert "Put SCW_SECRET_KEY into shelf:new.json#SCW_SECRET_KEY, a document that does not exist yet? " in result.err
+
+
+@pytest.mark.parametrize(
+    ("answers", "what"),
+    [
+        ((NEW, "CANARY-typo"), "the two are not the same; nothing was written"),
+        (("", ""), "the value is empty; nothing was written"),
+        ((EOFError(), NEW), "no value was typed; nothing was written"),
+        ((getpass.GetPassWarning(), NEW), "no value was typed; nothing was written"),
+    ],
+)
+def test_a_value_that_was_not_typed_well(
+    desk: Desk, typed: Callable[..., Result], answers: tuple[Any, ...], what: str
+) -> None:
+    result = typed("OPENAI_API_KEY", *answers)
+    assert (result.status, result.lines[-1].rpartition("bridge: error: ")[2]) == (1, what)
+    assert shelf(desk) == VALUES
+
+
+def test_who_does_not_agree_changes_nothing(desk: Desk, typed: Callable[..., Result]) -> None:
+    assert typed("OPENAI_API_KEY", NEW, NEW, agreed="n\n").status == 1
+    assert shelf(desk) == VALUES
+
+
+def test_a_pipe_has_to_agree_before(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", Piped(NEW.encode()))
+    assert "nobody is at a terminal" in desk.run("set", "staging", "OPENAI_API_KEY").lines[0]
+    assert shelf(desk) == VALUES
+
+
+# Processes
+
+
+def reached(desk: Desk, process: Any) -> None:
+    deadline = time.monotonic() + 60
+    while not (desk.folder / "slow.reached").exists():
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.01)
+
+
+def test_a_running_set_shows_its_value_nowhere_and_may_be_killed(
+    desk: Desk, third_party: Path, tmp_path: Path, put: Callable[..., Result]
+) -> None:
+    desk.environment(sources=[SHELF], providers={"shelf": {"slow": "slow"}})
+    desk.write("slow", "before")
+    process = start(desk, environ(tmp_path, third_party), "set", "staging", "OPENAI_API_KEY", "--yes")
+    assert process.stdin is not None
+    process.stdin.write(f"{NEW}\n")
+    process.stdin.close()
+    process.stdin = None
+    reached(desk, process)
+    seen = b"".join(Path(f"/proc/{process.pid}/{name}").read_bytes() for name in ("cmdline", "environ"))
+    seen += b"".join(path.read_bytes() for path in (tmp_path / "tmp").rglob("*") if path.is_file())
+    process.kill()
+    out, err = process.communicate()
+    assert NEW.encode() not in seen + out.encode() + err.encode()
+    assert shelf(desk) == VALUES
+    (desk.folder / "slow").unlink()
+    assert put("OPENAI_API_KEY").status == 0
+    assert shelf(desk) == VALUES | {"OPENAI_API_KEY": NEW}
+
+
+def test_a_store_that_hangs_is_bounded_and_not_guessed(
+    desk: Desk, third_party: Path, tmp_path: Path, put: Callable[..., Result]
+) -> None:
+    desk.environment(sources=[SHELF], providers={"shelf": {"slow": "slow"}})
+    desk.write("slow", "after")
+    result = put("OPENAI_API_KEY", NEW.encode(), "--timeout", "1")
+    (desk.folder / "slow").unlink()
+    assert result.status == 5
+    assert result.lines == [
+        f"bridge: error: {SHELF}: no answer in time; it is not known whether it was written",
+        "bridge: hint: run it again: it sees what is there",
+    ]
+    assert put("OPENAI_API_KEY").out == f"{SHELF}#OPENAI_API_KEY: unchanged, it has this value already\n"
