@@ -355,13 +355,62 @@ def test_a_variable_of_its_own_document(desk: Desk) -> None:
     assert "OPENAI_API_KEY" not in shelf(desk)
 
 
+CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: agent-config}\ndata: {LOG_LEVEL: %s}\n"
+
+
+def decided(desk: Desk, patch: Path) -> tuple[str, str]:
+    """Return the state and the place of the one value in the file."""
+    (one,) = desk.run("import", "staging", str(patch), "--to", SHELF, "--dry-run", "--output", "json").data["values"]
+    return one["state"], one["place"]
+
+
+def test_a_default_counts_only_where_no_env_file_comes_before_it(desk: Desk, patch: Path) -> None:
+    patch.write_text(CONFIG % "info")
+    assert decided(desk, patch) == ("same", "base/configmap.yml")
+    desk.env_file(LOG_LEVEL="info")
+    assert decided(desk, patch) == ("new", "staging.public.yaml")
+    (desk.folder / ".env.k8s.staging").unlink()  # it may say anything where it is
+    assert decided(desk, patch) == ("new", "staging.public.yaml")
+
+
+def test_a_public_value_that_a_source_gives_stays_there(desk: Desk, patch: Path) -> None:
+    patch.write_text(CONFIG % "debug")
+    desk.write("shelf.json", {"LOG_LEVEL": "debug"})
+    assert decided(desk, patch) == ("same", SHELF)
+    desk.write("shelf.json", {"LOG_LEVEL": "warn"})  # the template's text replaces the placeholder
+    assert decided(desk, patch) == ("new", "staging.public.yaml")
+    moving_in(desk, variables={"LOG_LEVEL": "shelf:other.json#level"})
+    patch.write_text(CONFIG % "debug")
+    desk.write("other.json", {"level": "debug"})
+    assert decided(desk, patch) == ("same", "shelf:other.json#level")
+
+
+def test_a_source_of_manifests_wins_over_the_template(desk: Desk) -> None:
+    patch = moving_in(desk, sources=[SHELF, "plain:values.json"])
+    patch.write_text(CONFIG % "debug")
+    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "agent-config"}}
+    desk.write("values.json", [manifest | {"data": {"LOG_LEVEL": "warn"}}])
+    assert refused(desk, patch) == [
+        (
+            "error: ConfigMap/agent-config key LOG_LEVEL: plain:values.json gives this key too, with another value, "
+            "and wins over templates"
+        ),
+        "hint: take it out there, or change it there",
+    ]
+    desk.write("values.json", [manifest | {"data": {"LOG_LEVEL": "debug"}}])
+    assert decided(desk, patch) == ("same", "plain:values.json")
+
+
 # What stays where it is
 
 
 def test_what_is_no_value_yet_is_told_and_left(desk: Desk, patch: Path) -> None:
     text = PATCH.replace(VALUES["OPENAI_API_KEY"], "${OPENAI_API_KEY}").replace(VALUES["CARTESIA_API_KEY"], "changeme")
     text = text.replace(VALUES["DEEPGRAM_API_KEY"], '""').replace("LOG_LEVEL: debug", "LOG_LEVEL: null")
-    patch.write_text(text + "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: agent}\n")
+    text += "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: agent}\n"
+    text += "---\napiVersion: v1\nkind: Secret\nmetadata: {name: old-secrets}\n$patch: delete\n"
+    text += "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: shared-config}\ndata: {DOMAIN: 'a.${ZONE}'}\n"
+    patch.write_text(text)
     result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes", "--output", "json")
     assert result.status == 0
     left = {one["value"]: one["reason"] for one in result.data["values"] if one["state"] == "left"}
@@ -371,18 +420,23 @@ def test_what_is_no_value_yet_is_told_and_left(desk: Desk, patch: Path) -> None:
         "Secret/agent-secrets key DEEPGRAM_API_KEY": "is empty",
         "ConfigMap/agent-config key LOG_LEVEL": "is null: it takes the key away",
         "Deployment agent": "is no Secret or ConfigMap",
+        "Secret/old-secrets": "is patched by a directive ($patch), not by values",
+        "ConfigMap/shared-config key DOMAIN": "is a placeholder still",
     }
     assert shelf(desk) == {key: VALUES[key] for key in ("LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")}
     assert result.data["deletable"] is False
 
 
 def test_a_password_may_hold_what_begins_a_placeholder(desk: Desk, patch: Path) -> None:
-    desk.canaries.add("CANARY-${x")
+    desk.canaries |= {"CANARY-${x", "CANARY-${NAME}-x"}
     patch.write_text(
-        PATCH.replace(VALUES["OPENAI_API_KEY"], "'CANARY-${x'").replace("LOG_LEVEL: debug", "LOG_LEVEL: 'a${b'")
+        PATCH.replace(VALUES["OPENAI_API_KEY"], "'CANARY-${x'")
+        .replace(VALUES["CARTESIA_API_KEY"], "'CANARY-${NAME}-x'")
+        .replace("LOG_LEVEL: debug", "LOG_LEVEL: 'a${b'")
     )
     assert desk.run("import", "staging", str(patch), "--to", SHELF, "--yes").status == 0
     assert shelf(desk)["OPENAI_API_KEY"] == "CANARY-${x"
+    assert shelf(desk)["CARTESIA_API_KEY"] == "CANARY-${NAME}-x"
     assert config_map(desk, "agent-config") == {"LOG_LEVEL": "a$${b"}
     assert desk.run("sync", "staging").status == 0
     assert desk.target.data("ConfigMap", "agent-config")["LOG_LEVEL"] == "a${b"
@@ -439,7 +493,7 @@ def test_a_dotenv_file(desk: Desk, patch: Path) -> None:
 
 
 def test_the_environments_own_env_file(desk: Desk, patch: Path) -> None:
-    desk.env_file(LOG_LEVEL="warn", K8_ENV="staging", **VALUES, CLUSTER_NAME=None, REGISTRY_BASE=None)
+    desk.env_file(LOG_LEVEL="info", K8_ENV="staging", **VALUES, CLUSTER_NAME=None, REGISTRY_BASE=None)
     result = desk.run(
         "import",
         "staging",
@@ -453,8 +507,8 @@ def test_the_environments_own_env_file(desk: Desk, patch: Path) -> None:
     )
     assert result.status == 0, result.err
     assert shelf(desk) == VALUES
-    assert config_map(desk, "agent-config") == {"ENV_MODE": "staging", "LOG_LEVEL": "warn"}
-    desk.env_file(LOG_LEVEL="warn")
+    assert config_map(desk, "agent-config") == {"ENV_MODE": "staging"}  # LOG_LEVEL is the template's default
+    desk.env_file()
     assert desk.run("sync", "staging").status == 0
 
 
@@ -494,7 +548,9 @@ def git(folder: Path, *arguments: str) -> None:
     subprocess.run(["git", "-C", str(folder), *identity, *arguments], check=True, capture_output=True)
 
 
-def test_a_file_that_git_has_seen_means_new_keys(desk: Desk, patch: Path) -> None:
+def test_a_file_that_git_has_seen_means_new_keys(
+    desk: Desk, patch: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     git(patch.parent, "init", "-q")
     git(patch.parent, "add", "config/staging.yaml")
     git(patch.parent, "commit", "-qm", "config")
@@ -507,7 +563,9 @@ def test_a_file_that_git_has_seen_means_new_keys(desk: Desk, patch: Path) -> Non
     git(patch.parent, "commit", "-qm", "never mind")
     git(patch.parent, "checkout", "-q", "-")
     patch.write_text(PATCH)
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "nowhere"))  # as within a hook of another repository
     result = desk.run("import", "staging", str(patch), "--to", SHELF)
+    monkeypatch.delenv("GIT_DIR")
     assert result.lines == [
         f"bridge: warning: {patch}: git has seen this file: whoever has a copy of the repository has these values",
         "bridge: hint: rotate them; `bridge scan staging --git .` shows where else they are",

@@ -117,6 +117,23 @@ def test_a_second_import_into_vault_writes_no_version(desk: Desk, store: Store) 
     assert store.version == 1
 
 
+def test_a_pinned_version_never_changes(desk: Desk, store: Store, put: Callable[..., Result]) -> None:
+    store.server.put("app", VALUES, store.mount)
+    section = {"address": store.relay.address, "mount": store.mount, "kv_version": 2}
+    desk.environment(sources=["vault:app@1"], providers={"vault": section})
+    assert put("OPENAI_API_KEY").lines == [
+        "bridge: error: vault:app@1: is pinned to revision 1, which never changes",
+        "bridge: hint: take the @ and the revision out of the reference first",
+    ]
+    assert store.version == 1
+
+
+def test_what_a_document_warns_of_is_told(desk: Desk, store: Store) -> None:
+    store.server.put("app", b'{"data": {"n": 12345678901234567890}}', store.mount)
+    result = imported(desk, desk.folder.parent / "staging-patch.yml", "vault:app", "--dry-run")
+    assert result.lines[0].startswith("bridge: warning: vault:app: field n holds a number with more digits than")
+
+
 def test_one_value_into_vault(desk: Desk, store: Store, put: Callable[..., Result]) -> None:
     store.server.put("app", VALUES, store.mount)
     result = put("OPENAI_API_KEY")

@@ -96,6 +96,27 @@ def test_manifests_get_it_by_the_objects_key(desk: Desk, put: Callable[..., Resu
     assert shelf(desk) == VALUES
 
 
+def test_a_manifest_that_has_one_of_a_variables_keys_gets_that_one(desk: Desk, put: Callable[..., Result]) -> None:
+    text = (desk.folder / "base/secrets.yml").read_text()
+    desk.write("base/secrets.yml", text.replace("${CARTESIA_API_KEY}", "${OPENAI_API_KEY}"))
+    manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "agent-secrets"}}
+    desk.environment(sources=["shelf:first.json"])
+    desk.write("first.json", [manifest | {"stringData": {"CARTESIA_API_KEY": "CANARY-old"}}])
+    assert put("OPENAI_API_KEY").status == 0
+    assert shelf(desk, "first.json")["stringData"] == {"CARTESIA_API_KEY": NEW}
+
+
+def test_a_manifest_has_no_place_for_a_variable_of_scripts(desk: Desk, put: Callable[..., Result]) -> None:
+    manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "agent-secrets"}, "stringData": {"A": "a"}}
+    desk.write("first.json", [manifest])
+    desk.environment(sources=["shelf:first.json"], infrastructure={"SCW_SECRET_KEY": "secret"})
+    result = put("SCW_SECRET_KEY")
+    assert result.lines == [
+        "bridge: error: shelf:first.json: consists of manifests and has no key for SCW_SECRET_KEY alone",
+        "bridge: hint: give it under `variables`, as SCW_SECRET_KEY: REFERENCE",
+    ]
+
+
 def test_one_line_feed_goes_and_everything_else_stays(desk: Desk, put: Callable[..., Result]) -> None:
     for given, stored in ((b"a\n\n", "a\n"), (b" \xc3\xa9\r\n", " é\r"), (b"x", "x")):
         assert put("OPENAI_API_KEY", given).status == 0
@@ -219,6 +240,13 @@ def test_a_value_that_was_not_typed_well(
     result = typed("OPENAI_API_KEY", *answers)
     assert (result.status, result.lines[-1].rpartition("bridge: error: ")[2]) == (1, what)
     assert shelf(desk) == VALUES
+
+
+def test_nothing_is_typed_for_a_store_that_cannot_be_written(desk: Desk, typed: Callable[..., Result]) -> None:
+    for source, what in (("plain:values.json", "cannot write"), ("shelf:shelf.json@3", "is pinned to revision 3")):
+        desk.environment(sources=[source])
+        result = typed("OPENAI_API_KEY")  # a prompt would fail: there is no answer for it
+        assert what in result.lines[0]
 
 
 def test_who_does_not_agree_changes_nothing(desk: Desk, typed: Callable[..., Result]) -> None:

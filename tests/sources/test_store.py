@@ -321,6 +321,20 @@ def test_a_read_that_never_answers_has_written_nothing() -> None:
     go_on.set()
 
 
+def test_a_store_that_hangs_after_a_conflict_has_written_nothing() -> None:
+    shelf = Shelf({"A": "a"})
+    go_on = threading.Event()
+
+    def theirs() -> None:
+        shelf.put({"A": "a", "THEIRS": "theirs"})
+        shelf.read = lambda *_: go_on.wait(60)
+
+    shelf.before = theirs
+    shelf.failure = Conflict("it was changed meanwhile")
+    assert failure(NotNow, shelf, edit("B"), seconds=0.5) == "shelf:app: no answer in time"
+    go_on.set()
+
+
 def test_a_provider_that_only_reads_is_refused_before_anything_is_asked() -> None:
     class Session:
         closed = 0
