@@ -20,6 +20,7 @@ __all__ = [
     "Conflict",
     "Context",
     "Denied",
+    "Discloser",
     "Document",
     "Kind",
     "Node",
@@ -146,6 +147,18 @@ class Writer(Protocol):
 
         Returns the new revision once it reads back the same. Raises Conflict where the document is at
         another revision, Denied, Unavailable or ProviderError.
+        """
+        ...
+
+
+@runtime_checkable
+class Discloser(Protocol):
+    """Optional, on a session that writes, for a store whose documents may show some of their values to everybody."""
+
+    def in_clear(self, path: str, document: Document) -> Iterable[tuple[int, tuple[str, ...]]]:
+        """Yield the place of each value that would stand in clear if this document were written.
+
+        A place is the index of the mapping and the keys that lead to the value, or to the list that holds it.
         """
         ...
 

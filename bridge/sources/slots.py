@@ -81,6 +81,15 @@ def _mappings(document: Document | None) -> tuple[Mapping[str, Node], ...]:
     return document.content
 
 
+def node_at(document: Document | None, index: int, keys: Sequence[str]) -> Node | None:
+    """Return what stands at a place of a document, followed key by key; None where nothing does."""
+    mappings = _mappings(document)
+    node: Node | None = mappings[index] if index < len(mappings) else None
+    for key in keys:
+        node = node.get(key) if isinstance(node, Mapping) else None
+    return node
+
+
 # Fields
 
 

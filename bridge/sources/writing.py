@@ -19,6 +19,7 @@ from bridge.provider import (
 )
 from bridge.secret import SecretValue
 from bridge.sources.contract import REPORT, failed
+from bridge.sources.disclosure import check_hidden
 from bridge.sources.read import ANYTHING, read_document
 from bridge.sources.slots import Slot, value_at, with_value
 
@@ -67,6 +68,7 @@ class Write:
             self._check_unchanged(present)
             before = present.revision if present else None
             wanted = merged(present, self._edits)
+            check_hidden(self._session, self._reference.path, present, wanted)
             self.begun = True
             answer = self._write(wanted, before)
             if isinstance(answer, Conflict) and not is_last:

@@ -98,6 +98,12 @@ class SopsSession:
             raise ProviderError("a file in object storage is not written", hint="change it with sops and upload it")
         return writing.write(path, document, expect, self._context, self._keyring())
 
+    def in_clear(self, path: str, document: Document) -> Iterable[tuple[int, tuple[str, ...]]]:
+        """Tell which values the file's rule, or that of `.sops.yaml` for a new file, leaves in clear."""
+        from bridge_providers.sops import clear  # noqa: PLC0415 # as above
+
+        return clear.in_clear(path, document, self._context)
+
     def _storage(self) -> "Objects":
         """Return the way to object storage, made by whichever thread comes first."""
         from bridge_providers.sops import s3_client, s3_store  # noqa: PLC0415 # boto3 alone takes half a second

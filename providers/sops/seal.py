@@ -17,8 +17,6 @@ from bridge_providers.sops.walk import Walk
 
 Old: TypeAlias = tuple[Tree, Node]
 """A node as the file holds it, and opened."""
-_OF_THE_OBJECT: Final = frozenset({b"apiVersion", b"kind", b"metadata", b"type", b"immutable"})
-"""What a manifest says beside its values: a rule for manifests leaves it in clear."""
 
 
 class _Was(SecretValue):
@@ -120,9 +118,6 @@ class Sealer:
             self._hashed.append(mac.bytes_of(leaf))
         if isinstance(leaf, _Was) and leaf.same:
             return leaf.stored
-        if not (encrypted or self._selector.start or place.partition(b":")[0] in _OF_THE_OBJECT):
-            what = f"key {walk.where} would stand in clear, because the file's rule does not encrypt it"
-            raise ProviderError(what, hint="give the file a rule of its own in .sops.yaml, or name another document")
         problem = self._problem(leaf, encrypted=encrypted)
         sealed = self._cipher.encrypt(leaf, place) if encrypted else SecretValue(leaf.reveal(), leaf.kind)
         if problem or sealed is None:

@@ -304,7 +304,8 @@ def test_a_rule_that_would_leave_the_values_in_clear_is_refused(desk: Desk, sops
     patch = desk.folder.parent / "staging-patch.yml"
     result = imported(desk, patch, "sops:staging.sops.yaml")
     assert (result.status, result.data["result"]) == (1, "failed")
-    assert "would stand in clear, because the file's rule does not encrypt it" in result.lines[0]
+    assert "would stand there in clear: the document's rule does not encrypt it" in result.lines[0]
+    assert not (desk.folder / "staging.sops.yaml").exists()
     assert plaintext(desk.folder.parent, patch) == set()
 
 

@@ -321,6 +321,55 @@ def test_a_read_that_never_answers_has_written_nothing() -> None:
     go_on.set()
 
 
+class Shop(Shelf):
+    """A store with a window: what is named there stands in clear."""
+
+    def __init__(self, content: Any, *window: tuple[int, tuple[str, ...]] | Exception) -> None:
+        super().__init__(content)
+        self.window = window
+
+    def in_clear(self, _path: str, _document: Document) -> Any:
+        for place in self.window:
+            if isinstance(place, Exception):
+                raise place
+            yield place
+
+
+def test_a_value_that_would_stand_in_clear_is_not_written() -> None:
+    shop = Shop({"A": "a", "b": {"c": "x"}}, (0, ("A",)), (0, ("b", "c")), (0, ("NEW",)))
+    assert failure(Refusal, shop, edit("NEW"), edit("b.c", seen="x")) == (
+        "shelf:app: b.c, NEW would stand there in clear: the document's rule does not encrypt it"
+    )
+    assert shop.number == 1
+
+
+def test_what_is_in_clear_already_may_stay() -> None:
+    shop = Shop({"A": "a", "b": {"c": ["x"]}, "d": {"e": "y"}}, (0, ("A",)), (0, ("b", "c")), (0, ("nowhere", "x")))
+    assert put(shop, APP, [edit("NEW"), edit("d.e", seen="y")], context()).after == Revision("2", 2)
+
+
+def test_what_a_manifest_says_of_its_object_is_no_value() -> None:
+    window = [(0, ("apiVersion",)), (0, ("kind",)), (0, ("metadata", "name"))]
+    shop = Shop([manifest("other", stringData={"A": "a"})], *[(1, keys) for _, keys in window])
+    assert put(shop, APP, [edit(Slot("K", AGENT))], context()).after == Revision("2", 2)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "what"),
+    [
+        (ProviderError("no rule is for it"), Refusal, "no rule is for it"),
+        (Unavailable("asleep"), NotNow, "asleep"),
+        (RuntimeError("CANARY-5ecre7"), Refusal, "the provider failed (RuntimeError)"),
+    ],
+)
+def test_a_store_that_cannot_tell_what_it_shows_gets_nothing(
+    error: Exception, kind: type[BridgeError], what: str
+) -> None:
+    shop = Shop({"A": "a"}, error)
+    assert failure(kind, shop, edit("B")) == f"shelf:app: {what}"
+    assert shop.number == 1
+
+
 def test_a_store_that_hangs_after_a_conflict_has_written_nothing() -> None:
     shelf = Shelf({"A": "a"})
     go_on = threading.Event()

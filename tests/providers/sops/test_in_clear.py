@@ -1,42 +1,63 @@
-"""A rule that encrypts some keys only must not put a value into the file in clear."""
+"""Which values a rule leaves in clear is told before a file is written, made or changed."""
 
 import json
 
 import pytest
 
-from bridge.provider import ProviderError
+from bridge.provider import Discloser, Document, ProviderError, Revision, SecretValue
+from bridge_providers.sops import Sops
+from tests.providers.sops.folder import sealed
 
 MANIFEST = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}, "stringData": {"A": "CANARY-1"}}
+TREE = {"A": "CANARY-1", "data": {"B": "CANARY-2"}, "c_unencrypted": ["CANARY-3", {"d": "x"}], "": {"e": "y"}}
 
 
 @pytest.fixture
-def desk(sops):
-    rule = {"age": sops.recipient, "encrypted_regex": "^(data|stringData)$"}
-    sops.write(".sops.yaml", json.dumps({"creation_rules": [rule]}))
-    return sops
+def rule(sops):
+    def write(**more):
+        sops.write(".sops.yaml", json.dumps({"creation_rules": [{"age": sops.recipient} | more]}))
+
+    write()
+    return write
 
 
-def test_a_value_that_the_rule_leaves_out_is_refused(desk):
-    with pytest.raises(ProviderError, match="key A would stand in clear, because the file's rule does not encrypt it"):
-        desk.store("a.yaml", [{"A": "CANARY-1"}])
-    assert not (desk.path / "a.yaml").exists()
+def told(sops, *trees, path="a.yaml"):
+    session = Sops().open(sops.context())
+    assert isinstance(session, Discloser)
+    return list(session.in_clear(path, Document(tuple(map(sealed, trees)), Revision(""))))
 
 
-def test_a_manifest_stands_as_the_rule_wants_it(desk):
-    desk.store("a.yaml", [MANIFEST])
-    text = (desk.path / "a.yaml").read_text()
-    assert "kind: Secret" in text
-    assert "CANARY" not in text
-    assert json.loads(desk.sops("decrypt", "--output-type", "json", "a.yaml").stdout) == MANIFEST
+def test_a_new_file_follows_the_rule_for_new_files(sops, rule):
+    assert told(sops, TREE) == [(0, ("c_unencrypted",)), (0, ("c_unencrypted", "d"))]
+    rule(encrypted_regex="^(data|stringData)$")
+    assert told(sops, MANIFEST, {"B": "b"}) == [
+        (0, ("apiVersion",)),
+        (0, ("kind",)),
+        (0, ("metadata", "name")),
+        (1, ("B",)),
+    ]
+    assert told(sops, TREE)[-1] == (0, ("", "e"))
 
 
-def test_what_is_in_clear_stays_there_and_is_not_changed(desk):
-    desk.write("a.yaml", "note: CANARY-old\ndata: {A: a}\n")
-    desk.sops("encrypt", "--in-place", "a.yaml")
-    before = desk.read("a.yaml")
-    desk.store("a.yaml", [{"note": "CANARY-old", "data": {"A": "b"}}], before.revision)
-    after = (desk.path / "a.yaml").read_text()
-    assert "note: CANARY-old" in after
-    with pytest.raises(ProviderError, match="key note would stand in clear"):
-        desk.store("a.yaml", [{"note": "CANARY-new", "data": {"A": "b"}}], desk.read("a.yaml").revision)
-    assert (desk.path / "a.yaml").read_text() == after
+def test_a_file_that_is_there_follows_its_own_rule(sops, rule):
+    rule(encrypted_suffix="_secret")
+    sops.store("a.yaml", [{"A": "CANARY-1", "b_secret": "CANARY-2"}])
+    rule()
+    assert told(sops, {"A": "a", "b_secret": "b", "new": "c"}) == [(0, ("A",)), (0, ("new",))]
+
+
+def test_a_rule_over_comments_shows_in_what_is_there(sops, rule):
+    rule(encrypted_comment_regex="hide")
+    sops.write("a.yaml", "A: CANARY-1\n# hide\nB: CANARY-2\n")
+    assert sops.sops("encrypt", "--in-place", "a.yaml").returncode == 0
+    assert told(sops, {"A": "a", "B": "b"}) == [(0, ("A",))]
+
+
+def test_a_binary_file_shows_nothing(sops):
+    content = Document(SecretValue(b"CANARY"), Revision(""))
+    assert list(Sops().open(sops.context()).in_clear("a.bin", content)) == []
+
+
+def test_a_file_that_no_rule_is_for(sops):
+    with pytest.raises(ProviderError, match="says for whom to encrypt it"):
+        told(sops, TREE)
