@@ -41,14 +41,15 @@ class Import(NamedTuple):
     @property
     def is_safe_elsewhere(self) -> bool:
         """Say whether nothing of the file is in the file alone, once all this is written."""
-        return self.intake.is_safe_elsewhere and is_listed(self.scene.environment, self.scene.to)
+        return self.intake.is_safe_elsewhere and not _unread(self.scene, self.intake)
 
     @property
     def question(self) -> str:
         """What the operator is asked."""
         public = sum(map(len, self.intake.public.values()))
         counts = [(len(self.intake.edits), str(self.scene.to)), (public, self.scene.own)]
-        return f"Write {' and '.join(f'{count} values into {place}' for count, place in counts if count)}?"
+        parts = [f"{count} value{'s' if count > 1 else ''} into {place}" for count, place in counts if count]
+        return f"Write {' and '.join(parts)}?"
 
     def context(self, run: Run) -> Context:
         """Return what a provider may know."""
@@ -81,12 +82,8 @@ def prepare(environment: Environment, run: Run, file: Path | None, to: str, *, r
         _layer_without(files.layer, environment, file),
     )
     warnings = [located(one, told) for one, found in documents.items() if found for told in found.warnings]
-    return Import(scene, take_in(plain, scene, replace=replace), provider, own, (*_unlisted(scene), *warnings))
-
-
-def is_listed(environment: Environment, reference: Reference) -> bool:
-    """Say whether the environment reads this document."""
-    return reference in {one.document for one in environment.references}
+    intake = take_in(plain, scene, replace=replace)
+    return Import(scene, intake, provider, own, (*_unread(scene, intake), *warnings))
 
 
 def _document(given: str) -> Reference:
@@ -160,9 +157,11 @@ def _layer_without(layer: EnvLayer, environment: Environment, file: Path | None)
     return EnvLayer(layer.shown, {}) if file.samefile(environment.env_file) else layer
 
 
-def _unlisted(scene: Scene) -> list[Problem]:
-    environment = scene.environment
-    if is_listed(environment, scene.to):
+def _unread(scene: Scene, intake: Intake) -> list[Problem]:
+    """Warn of a document that is no source: only the fields that `variables` names are read from it."""
+    environment, to = scene.environment, scene.to
+    there = [one for one in intake.items if one.slot or one.place.startswith(str(to))]
+    if to in environment.sources or all(one.variable in environment.variables for one in there):
         return []
-    what = f"`sources` does not list {scene.to}, so nothing reads it yet"
-    return [Problem(environment.shown(environment.file), what, f"add the line `  - {scene.to}`", warning=True)]
+    what = f"`sources` does not list {to}, so nothing reads it yet"
+    return [Problem(environment.shown(environment.file), what, f"add the line `  - {to}`", warning=True)]

@@ -142,7 +142,7 @@ class Terminal(io.StringIO):
 def test_the_question_counts_what_goes_where(desk: Desk, patch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", Terminal("n\n"))
     result = desk.run("import", "staging", str(patch), "--to", SHELF)
-    assert result.err.startswith(f"Write 5 values into {SHELF} and 1 values into staging.public.yaml? [y/N] ")
+    assert result.err.startswith(f"Write 5 values into {SHELF} and 1 value into staging.public.yaml? [y/N] ")
     assert (result.status, shelf(desk)) == (1, None)
 
 
@@ -163,6 +163,20 @@ def test_a_source_that_is_not_listed_yet_is_told_with_the_line_to_add(desk: Desk
     ]
     assert result.data["deletable"] is False
     assert shelf(desk) == VALUES
+
+
+def test_a_document_that_variables_alone_read(desk: Desk) -> None:
+    variables = {name: f"{SHELF}#{name}" for name in VALUES}
+    patch = moving_in(desk, sources=[], variables=variables)
+    result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes", "--output", "json")
+    assert (result.err, result.data["deletable"]) == ("", True)
+    del variables["OPENAI_API_KEY"]
+    moving_in(desk, sources=[], variables=variables)
+    again = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes", "--output", "json")
+    assert (again.lines[0].partition(SHELF)[0], again.data["deletable"]) == (
+        "bridge: warning: staging.yaml: `sources` does not list ",
+        False,
+    )
 
 
 def test_json_has_every_value_by_name_and_what_became_of_it(desk: Desk, patch: Path) -> None:
@@ -510,22 +524,6 @@ def test_the_environments_own_env_file(desk: Desk, patch: Path) -> None:
     assert config_map(desk, "agent-config") == {"ENV_MODE": "staging"}  # LOG_LEVEL is the template's default
     desk.env_file()
     assert desk.run("sync", "staging").status == 0
-
-
-def test_what_the_cluster_runs_today(desk: Desk, patch: Path) -> None:
-    patch.unlink()
-    encoded = {key: base64.b64encode(value.encode()).decode() for key, value in VALUES.items()}
-    mine = {key: encoded[key] for key in ("OPENAI_API_KEY", "CARTESIA_API_KEY")}
-    desk.target.create("Secret", "agent-secrets", {"data": mine | {"THEIRS": "eA==", "DEEPGRAM_API_KEY": ""}})
-    result = desk.run("import", "staging", "--from-cluster", "--to", SHELF, "--yes", "--output", "json")
-    assert (result.status, result.err) == (0, "")
-    assert shelf(desk) == {key: VALUES[key] for key in mine}
-    left = {one["value"]: one["reason"] for one in result.data["values"] if one["state"] == "left"}
-    assert left == {
-        "Secret/agent-secrets key DEEPGRAM_API_KEY": "is empty",
-        "Secret/shared-secrets": "is not in the cluster",
-    }
-    assert (result.data["file"], result.data["deletable"], result.data["seen_by_git"]) == (None, False, None)
 
 
 def test_one_of_file_and_cluster_is_named(desk: Desk, patch: Path) -> None:
