@@ -369,6 +369,18 @@ def test_a_variable_of_its_own_document(desk: Desk) -> None:
     assert "OPENAI_API_KEY" not in shelf(desk)
 
 
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        ("data: {LOG_LEVEL: 'vault:v1:CANARY'}", "looks encrypted"),
+        ("binaryData: {LOG_LEVEL: AP8=}", "is no text"),
+    ],
+)
+def test_a_public_value_that_no_template_can_hold(desk: Desk, patch: Path, content: str, what: str) -> None:
+    patch.write_text(f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: agent-config}}\n{content}\n")
+    assert refused(desk, patch)[0] == f"error: ConfigMap/agent-config key LOG_LEVEL: {what}"
+
+
 CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: agent-config}\ndata: {LOG_LEVEL: %s}\n"
 
 
@@ -439,6 +451,16 @@ def test_what_is_no_value_yet_is_told_and_left(desk: Desk, patch: Path) -> None:
     }
     assert shelf(desk) == {key: VALUES[key] for key in ("LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")}
     assert result.data["deletable"] is False
+
+
+def test_a_blank_is_no_value(desk: Desk, patch: Path) -> None:
+    patch.write_text(CONFIG % "' '")
+    assert decided(desk, patch) == ("left", "")
+    result = desk.run("import", "staging", str(patch), "--to", SHELF)
+    assert result.out.splitlines()[-2:] == [
+        "nothing to do",
+        f"{patch} stays: not all that it holds is read from elsewhere",
+    ]
 
 
 def test_a_password_may_hold_what_begins_a_placeholder(desk: Desk, patch: Path) -> None:
@@ -526,6 +548,33 @@ def test_the_environments_own_env_file(desk: Desk, patch: Path) -> None:
     assert desk.run("sync", "staging").status == 0
 
 
+def test_a_dotenv_file_into_a_document_of_manifests(desk: Desk, patch: Path) -> None:
+    desk.canaries.add("CANARY-scw")
+    moving_in(desk, infrastructure={"SCW_SECRET_KEY": "secret"})
+    desk.write("shelf.json", [{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "shared-secrets"}}])
+    file = desk.write("../.env.old", f"{DOTENV}SCW_SECRET_KEY=CANARY-scw\n")
+    result = desk.run("import", "staging", str(file), "--to", SHELF, "--yes", "--output", "json")
+    assert result.status == 0
+    given = {one["metadata"]["name"]: one["stringData"] for one in shelf(desk)}
+    assert given["shared-secrets"] | given["agent-secrets"] == VALUES
+    assert [(one["value"], one["reason"]) for one in result.data["values"] if one["state"] == "left"] == [
+        ("SCW_SECRET_KEY", f"{SHELF} consists of manifests and has no place for a variable")
+    ]
+
+
+def test_a_variable_inside_a_text_stays_in_the_env_file(desk: Desk, patch: Path) -> None:
+    text = (desk.folder / "base/configmap.yml").read_text()
+    desk.write("base/configmap.yml", text.replace('"${LIVEKIT_URL}"', '"wss://${LIVEKIT_HOST}"'))
+    file = desk.write("../.env.old", "LIVEKIT_HOST=x.example\n")
+    result = desk.run("import", "staging", str(file), "--to", SHELF, "--output", "json")
+    (one,) = result.data["values"]
+    assert (one["state"], one["reason"]) == (
+        "left",
+        "stands inside the text of ConfigMap/shared-config key LIVEKIT_URL",
+    )
+    assert (result.data["result"], result.data["deletable"]) == ("unchanged", False)
+
+
 def test_one_of_file_and_cluster_is_named(desk: Desk, patch: Path) -> None:
     assert desk.run("import", "staging", "--to", SHELF).lines[0] == "bridge: error: no file is named"
     result = desk.run("import", "staging", str(patch), "--from-cluster", "--to", SHELF)
@@ -573,6 +622,12 @@ def test_a_file_that_git_has_seen_means_new_keys(
     copy.write_text(PATCH)
     result = desk.run("import", "staging", str(copy), "--to", SHELF, "--output", "json")
     assert result.data["seen_by_git"] is None
+
+
+def test_a_machine_without_git_cannot_tell(desk: Desk, patch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes", "--output", "json")
+    assert (result.status, result.data["seen_by_git"]) == (0, None)
 
 
 # Processes

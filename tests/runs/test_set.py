@@ -175,6 +175,11 @@ def test_an_environment_without_a_store_that_can_be_written(
     assert put("OPENAI_API_KEY").lines[0] == f"bridge: error: {what}"
 
 
+def test_templates_that_are_wrong_come_first(desk: Desk, put: Callable[..., Result]) -> None:
+    (desk.folder / "base/secrets.yml").unlink()
+    assert put("OPENAI_API_KEY").lines == ["bridge: error: base/secrets.yml: no such file"]
+
+
 def test_a_source_that_cannot_be_read_is_not_passed_over(desk: Desk, put: Callable[..., Result]) -> None:
     desk.environment(sources=["plain:values.json", SHELF], providers={"plain": {"fail": "denied"}})
     result = put("OPENAI_API_KEY")
