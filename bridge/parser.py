@@ -131,7 +131,12 @@ def _plan(commands: "_Commands") -> None:
 
 
 def _check(commands: "_Commands") -> None:
-    _command(commands, "check", "find what is wrong with the files, without cluster, network or key", ("text", "json"))
+    text = "find what is wrong with the files, without cluster, network or key"
+    check = _command(commands, "check", text, ("text", "json"))
+    check.add_argument(
+        "--manifests", metavar="FILE", help="what `kustomize build` makes (-: stdin): would it undo what bridge writes?"
+    )
+    check.add_argument("--live", action="store_true", help="read the sources and the cluster too; writes nothing")
 
 
 def _status(commands: "_Commands") -> None:

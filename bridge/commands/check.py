@@ -1,26 +1,35 @@
-"""`bridge check`: everything that is wrong with the files, without a cluster, a network or a key."""
+"""`bridge check`: everything that is wrong with the files, without a cluster, a network or a key.
+
+`--manifests` judges a kustomize build too, and `--live` the sources and the cluster.
+"""
 
 import argparse
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from bridge.commands.arguments import environment_of, run_of
+from bridge.commands.check_build import Judged, judge, owned_by
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference
 from bridge.config.template import TemplateObject
 from bridge.errors import BridgeError, Problem, Refusal, combine
-from bridge.gather import Files, read_files
+from bridge.gather import Files, Run, read_files
 from bridge.objects import JSON_KEYS, Desired
 from bridge.plan.limits import lacking_keys, malformed_json
 from bridge.provider import Context
-from bridge.report.data import SCHEMA, problems
+from bridge.report.data import SCHEMA, plan_data, problems
+from bridge.report.guard import guard_text
 from bridge.report.table import table
 from bridge.report.talk import printable, say
 from bridge.report.write import write_json
 from bridge.sources.infrastructure import Setting, infrastructure, missing
 from bridge.sources.offline import secret_names, stand_in_layer, stand_ins, survey
 from bridge.sources.resolve import resolve
+
+if TYPE_CHECKING:
+    from bridge.commands.check_live import Looked
 
 
 def run(args: argparse.Namespace) -> int:
@@ -33,12 +42,45 @@ def run(args: argparse.Namespace) -> int:
     settings = list(infrastructure(environment, names, files.layer, secrets))
     errors += [Refusal(one) for one in told if not one.warning]
     errors += _errors(environment, files, names, settings)
+    judged = _judge(args.manifests, environment, files, run_, errors)
+    looked = _look(environment, run_, judged, errors) if args.live and not errors else None
+    judged = looked.judged if looked else judged
+    found = tuple(judged.problems) if judged else ()
+    errors += [Refusal(one) for one in found if not one.warning]
     error = combine(errors) if errors else None
-    warnings = tuple(one for one in told if one.warning)
-    _report(args, environment, settings, warnings, error)
+    warnings = (*(one for one in (*told, *found) if one.warning), *(looked.warnings if looked else ()))
+    data = _data(environment, settings, warnings, error)
+    data |= {"manifests": judged.data} if judged else {}
+    data |= {"live": plan_data(looked.plan)["summary"]} if looked else {}
+    _report(args, data)
     say("warning", warnings)
     say("error", error.problems if error else ())
     return error.exit_status if error else 0
+
+
+def _judge(
+    manifests: str | None, environment: Environment, files: Files, run_: Run, errors: list[BridgeError]
+) -> Judged | None:
+    """Judge the build that is given; it needs to be known what bridge owns, and where."""
+    if manifests is None or files.templates is None or files.namespace is None:
+        return None
+    try:
+        return judge(manifests, owned_by(environment, files.namespace, files.templates), run_)
+    except BridgeError as error:
+        errors.append(error)
+        return None
+
+
+def _look(environment: Environment, run_: Run, judged: Judged | None, errors: list[BridgeError]) -> "Looked | None":
+    from bridge.commands.check_live import look  # noqa: PLC0415 - an offline check loads nothing of a cluster
+
+    try:
+        looked = look(environment, run_, judged)
+    except BridgeError as error:
+        errors.append(error)
+        return None
+    errors += [Refusal(*looked.plan.refusals)] if looked.plan.refusals else []
+    return looked
 
 
 def _errors(
@@ -73,31 +115,37 @@ def _is_composed(desired: Desired, templates: tuple[TemplateObject, ...]) -> boo
     return any(len(one.keys[key].parts) > 1 for one in templates if one.id == desired.id and key in one.keys)
 
 
-def _report(
-    args: argparse.Namespace,
-    environment: Environment,
-    settings: list[Setting],
-    warnings: tuple[Problem, ...],
-    error: BridgeError | None,
-) -> None:
+def _data(
+    environment: Environment, settings: list[Setting], warnings: tuple[Problem, ...], error: BridgeError | None
+) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "environment": environment.name,
+        "infrastructure": [
+            {"name": one.name, "set": one.place is not None, "place": one.place, "value": one.value} for one in settings
+        ],
+        "warnings": problems(warnings),
+        "errors": problems(error.problems if error else ()),
+    }
+
+
+def _report(args: argparse.Namespace, data: dict[str, Any]) -> None:
     if args.output == "json":
-        write_json(
-            {
-                "schema": SCHEMA,
-                "environment": environment.name,
-                "infrastructure": [
-                    {"name": one.name, "set": one.place is not None, "place": one.place, "value": one.value}
-                    for one in settings
-                ],
-                "warnings": problems(warnings),
-                "errors": problems(error.problems if error else ()),
-            }
-        )
+        write_json(data)
         return
-    if settings:
-        rows = [(one.name, one.value or "-", one.place or "NOT SET") for one in settings]
-        text = table([("INFRASTRUCTURE VARIABLE", "VALUE", "FROM"), *rows])
-        sys.stdout.write("\n".join(map(printable, text.split("\n"))))
-    if error is None:
-        sys.stdout.write(f"{environment.name}: the files are in order\n")
+    lines = "".join(_lines(data)).split("\n")
+    sys.stdout.write("\n".join(map(printable, lines)))
     sys.stdout.flush()
+
+
+def _lines(data: dict[str, Any]) -> Iterator[str]:
+    if data["infrastructure"]:
+        rows = [(one["name"], one["value"] or "-", one["place"] or "NOT SET") for one in data["infrastructure"]]
+        yield table([("INFRASTRUCTURE VARIABLE", "VALUE", "FROM"), *rows])
+    if "manifests" in data:
+        yield guard_text(data["manifests"])
+    if "live" in data:
+        pending = sum(data["live"][action] for action in ("create", "update", "delete"))
+        yield f"{data['environment']}: {pending} objects would change in the cluster, `bridge plan` shows how\n"
+    if not data["errors"]:
+        yield f"{data['environment']}: the files are in order\n"

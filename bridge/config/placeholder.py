@@ -57,6 +57,11 @@ def parse_text(text: str) -> tuple[str | Placeholder, ...]:
     return (*parts, plain) if plain else tuple(parts)
 
 
+def has_placeholder(text: str) -> bool:
+    """Say whether a text has a placeholder; what is not well-formed is none, for other languages know `${` too."""
+    return any(not start[1] and _INSIDE.match(text, start.end()) for start in _START.finditer(text))
+
+
 def _placeholder(inside: re.Match[str]) -> Placeholder:
     name, operator, rest = inside.group("name", "operator", "rest")
     json = inside["json"] is not None

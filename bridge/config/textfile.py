@@ -1,7 +1,9 @@
-"""Reads one of the operator's files as text: regular, not too large, UTF-8."""
+"""Reads one of the operator's files, or what they pipe in, as text: not endless, not too large, UTF-8."""
 
 import os
+import select
 import stat
+import time
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +19,26 @@ def read_text(path: Path, shown: str) -> str:
     A file that is not there is FileNotFoundError. One that cannot be read, that is no regular file (opening a
     pipe would wait for ever), that is too large or no UTF-8 is ConfigError.
     """
-    content = _read(path, shown)
+    return _decoded(_read(path, shown), shown)
+
+
+def read_text_stream(descriptor: int, shown: str, deadline: float) -> str:
+    """Return the text that comes out of a pipe or a redirected file; ConfigError for the same reasons.
+
+    `deadline` is a `time.monotonic()`: who writes into the pipe may never end.
+    """
+    content = b""
+    while len(content) <= LIMIT:
+        if not select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            raise ConfigError(Problem(shown, "did not end in time", "allow more with --timeout"))
+        chunk = os.read(descriptor, 1024 * 1024)
+        if not chunk:
+            return _decoded(content, shown)
+        content += chunk
+    raise _too_large(shown)
+
+
+def _decoded(content: bytes, shown: str) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -43,5 +64,9 @@ def _read(path: Path, shown: str) -> bytes:
     except ValueError:
         raise ConfigError(Problem(shown, "the path holds a zero byte")) from None
     if len(content) > LIMIT:
-        raise ConfigError(Problem(shown, f"larger than {LIMIT // 1024 // 1024} MiB"))
+        raise _too_large(shown)
     return content
+
+
+def _too_large(shown: str) -> ConfigError:
+    return ConfigError(Problem(shown, f"larger than {LIMIT // 1024 // 1024} MiB"))

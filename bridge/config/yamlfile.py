@@ -48,15 +48,18 @@ def load_yaml_documents(path: Path, shown: str) -> list[YamlDocument]:
     return documents
 
 
-def parse_yaml_documents(text: str, findings: Findings) -> list[YamlDocument]:
-    """Return the documents of a text, such as an inline patch; what is wrong is noted by its line."""
+def parse_yaml_documents(text: str, findings: Findings, *, depth: int = DEPTH) -> list[YamlDocument]:
+    """Return the documents of a text, such as an inline patch; what is wrong is noted by its line.
+
+    More than 128 levels of `depth` would be too many for Python's own stack.
+    """
     loader = yaml.CSafeLoader(text)
     documents = []
     line, what = 0, "not valid YAML"
     try:
         while loader.check_event():
             if isinstance(loader.get_event(), yaml.DocumentStartEvent):
-                documents.append(_Builder(loader, findings).document())
+                documents.append(_Builder(loader, findings, depth).document())
     except yaml.YAMLError as error:
         line = _line(error, text)
     except _TooDeepError as error:
@@ -93,9 +96,10 @@ class _Builder:
     process. What an alias stands for is built once, so aliases cannot multiply it.
     """
 
-    def __init__(self, loader: yaml.CSafeLoader, findings: Findings) -> None:
+    def __init__(self, loader: yaml.CSafeLoader, findings: Findings, depth: int) -> None:
         self.loader = loader
         self.findings = findings
+        self.depth = depth
         self.anchors: dict[str, object] = {}
 
     def document(self) -> YamlDocument:
@@ -129,7 +133,7 @@ class _Builder:
         return self.anchors[event.anchor]
 
     def _collection(self, start: yaml.CollectionStartEvent, depth: int) -> object:
-        if depth > DEPTH:
+        if depth > self.depth:
             raise _TooDeepError(_first_line(start))
         is_mapping = isinstance(start, yaml.MappingStartEvent)
         if start.tag not in {None, "!", f"{_TAG}map" if is_mapping else f"{_TAG}seq"}:

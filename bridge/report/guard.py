@@ -1,0 +1,41 @@
+"""What the guard tells of a build: data for machines, and the cure to paste."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from bridge.plan.guard import Finding
+
+
+def guard_data(shown: str, count: int, findings: Iterable[Finding], cure: str) -> dict[str, Any]:
+    """Return what was found in a build as data; no value is in it."""
+    return {
+        "source": shown,
+        "objects": count,
+        "findings": [
+            {
+                "verdict": one.verdict.value,
+                "severity": "warning" if one.warning else "error",
+                "place": one.place,
+                "object": one.object,
+                "keys": list(one.keys),
+                "what": one.what,
+                "hint": one.hint,
+            }
+            for one in findings
+        ],
+        "cure": cure or None,
+    }
+
+
+def guard_text(data: dict[str, Any]) -> str:
+    """Return the text for stdout: the cure, or that there is nothing to cure."""
+    summary = f"{data['source']}: {data['objects']} objects"
+    if not data["findings"]:
+        return f"{summary}, none of which undoes what bridge writes\n"
+    if not data["cure"]:
+        return f"{summary}, {len(data['findings'])} findings\n"
+    return (
+        f"{summary}, {len(data['findings'])} findings\n"
+        "# For the overlay's kustomization.yaml, in place of the patches that give these objects their values:\n"
+        f"{data['cure']}"
+    )

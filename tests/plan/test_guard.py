@@ -1,0 +1,194 @@
+"""What an apply of a build would do to bridge's keys, told from the build alone."""
+
+import pytest
+
+from bridge.config.manifests import parse_build
+from bridge.objects import ObjectId
+from bridge.plan.cure import Cure, cures, paste
+from bridge.plan.guard import Finding, Owned, Verdict, overwriting
+from bridge.plan.loose_ends import loose_ends
+
+SECRET, CONFIG = ObjectId("Secret", "agent-secrets"), ObjectId("ConfigMap", "agent-config")
+OWNED = Owned("voice", "bridge/voice-staging", {SECRET: ("OPENAI", "DEEPGRAM"), CONFIG: ("LEVEL",)})
+METADATA = "apiVersion: v1\nkind: Secret\nmetadata: {name: agent-secrets}\n"
+
+
+def judge(text: str, namespace: str = "voice") -> list[Finding]:
+    build = parse_build(text, "stdin")
+    findings = [*overwriting(build, OWNED._replace(namespace=namespace)), *loose_ends(build, OWNED)]
+    assert "CANARY" not in repr(findings)
+    return findings
+
+
+def verdicts(text: str) -> list[tuple[Verdict, tuple[str, ...], bool]]:
+    return [(one.verdict, one.keys, one.warning) for one in judge(text)]
+
+
+def pod(spec: str) -> str:
+    return f"---\napiVersion: v1\nkind: Pod\nmetadata: {{name: p, namespace: voice}}\nspec:\n  containers: [{spec}]\n"
+
+
+def test_keys_in_the_build_are_overwritten() -> None:
+    (one,) = judge(METADATA + "data: {OPENAI: JHtPUEVOQUl9, DEEPGRAM: Q0FOQVJZ, OTHER: eA==}\n")
+    assert one.problem("stdin").where == "stdin document 1 line 1 Secret/agent-secrets"
+    assert one.problem("stdin").what == (
+        "keys OPENAI, DEEPGRAM: the next `kubectl apply` overwrites what bridge wrote, silently and with status 0 "
+        "(a placeholder: OPENAI; a value in clear: DEEPGRAM); `kubectl apply --server-side` meets a conflict with "
+        '"bridge/voice-staging", and --force-conflicts overwrites'
+    )
+
+
+@pytest.mark.parametrize(
+    ("section", "note"),
+    [
+        ("stringData: {OPENAI: '', DEEPGRAM: '${X}'}", "(empty: OPENAI; a placeholder: DEEPGRAM)"),
+        ("data: {OPENAI: '${X}', DEEPGRAM: CANARY!}", "no base64, which the API server refuses: DEEPGRAM"),
+    ],
+)
+def test_what_the_build_has_is_told_by_its_kind(section: str, note: str) -> None:
+    (one,) = judge(METADATA + section)
+    assert note in one.what
+
+
+def test_string_data_overwrites_server_side_too() -> None:
+    (one,) = judge(METADATA + "stringData: {OPENAI: x, DEEPGRAM: x}")
+    assert "`kubectl apply --server-side` does the same, for stringData meets no conflict" in one.what
+
+
+def test_an_object_without_data_takes_every_key_away() -> None:
+    assert verdicts(METADATA) == [(Verdict.EMPTIED, ("OPENAI", "DEEPGRAM"), False)]
+    assert "if what `kubectl apply` applied last had any" in judge(METADATA)[0].what
+    (one,) = judge(METADATA + "data:\n")
+    assert "every `kubectl apply` deletes every key" in one.what
+    assert verdicts(METADATA + "data:\nstringData: {OPENAI: x}") == [
+        (Verdict.OVERWRITTEN, ("OPENAI",), False),
+        (Verdict.EMPTIED, ("DEEPGRAM",), False),
+    ]
+
+
+def test_keys_that_an_earlier_build_may_have_had_are_a_warning() -> None:
+    assert verdicts(METADATA + "data: {OTHER: eA==}") == [(Verdict.SHRUNK, ("OPENAI", "DEEPGRAM"), True)]
+    assert verdicts(METADATA + "data: {}") == [(Verdict.SHRUNK, ("OPENAI", "DEEPGRAM"), True)]
+
+
+def test_an_object_of_another_namespace_is_another_object() -> None:
+    text = METADATA.replace("agent-secrets", "agent-secrets, namespace: other")
+    assert judge(text) == []
+    assert len(judge(text, namespace="other")) == 1
+    assert judge(METADATA.replace("apiVersion: v1", "apiVersion: example.com/v1")) == []
+
+
+def test_the_cure_deletes_the_object_and_spares_keys_that_are_not_ours() -> None:
+    text = METADATA + "stringData: {OPENAI: x}\n---\n"
+    text += "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: agent-config}\ndata: {LEVEL: x, 'y': z}\n"
+    found = cures(parse_build(text, "stdin"), OWNED)
+    assert found == (Cure(SECRET), Cure(CONFIG, (("data", ("LEVEL",)),)))
+    assert paste(found) == (
+        "patches:\n"
+        "  - target: {kind: Secret, name: agent-secrets}\n"
+        "    patch: |-\n"
+        "      $patch: delete\n"
+        "      apiVersion: v1\n"
+        "      kind: Secret\n"
+        "      metadata:\n"
+        "        name: agent-secrets\n"
+        "  - target: {kind: ConfigMap, name: agent-config}\n"
+        "    patch: |-\n"
+        "      apiVersion: v1\n"
+        "      kind: ConfigMap\n"
+        "      metadata:\n"
+        "        name: agent-config\n"
+        "      data:\n"
+        "        LEVEL: null\n"
+    )
+    assert cures(parse_build(METADATA + "data: {OTHER: eA==}", "stdin"), OWNED) == ()
+    assert paste(()) == ""
+
+
+def test_names_in_the_cure_are_quoted_where_yaml_would_take_them_for_something_else() -> None:
+    text = paste([Cure(ObjectId("Secret", "a.b"), (("data", ("on", "1", ".x", "A-b_c")),))])
+    assert r'name: "a\\.b"' in text
+    assert '        "on": null\n        "1": null\n        ".x": null\n        A-b_c: null\n' in text
+
+
+def test_pods_that_ask_for_what_nobody_writes() -> None:
+    env = "{name: V, valueFrom: {secretKeyRef: {name: agent-secrets, key: OPENAY}}}"
+    found = judge(pod(f"{{name: c, env: [{env}], envFrom: [{{configMapRef: {{name: agent-confg}}}}]}}"))
+    assert [(one.verdict, one.object, one.what, one.hint) for one in found] == [
+        (
+            Verdict.DANGLING,
+            "Pod/p",
+            "container c env V: Secret/agent-secrets has no key OPENAY, neither here nor in the templates",
+            "did you mean OPENAI?",
+        ),
+        (
+            Verdict.DANGLING,
+            "Pod/p",
+            "container c envFrom: neither this build nor bridge writes ConfigMap/agent-confg",
+            "did you mean agent-config?",
+        ),
+    ]
+    assert [one.needs for one in found] == [(SECRET, "OPENAY"), (ObjectId("ConfigMap", "agent-confg"), None)]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "secretRef: {name: agent-secrets}",
+        "configMapRef: {name: agent-config}",
+        "configMapRef: {name: absent, optional: true}",
+        "configMapRef: {name: kube-root-ca.crt}",
+        "configMapRef: {name: other}",
+    ],
+)
+def test_what_somebody_writes_or_may_be_missing(source: str) -> None:
+    other = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: other, namespace: voice}\ndata: {A: b}\n"
+    assert judge(pod(f"{{name: c, envFrom: [{{{source}}}]}}") + other) == []
+
+
+def test_an_object_that_a_controller_may_make_is_a_warning() -> None:
+    custom = "---\napiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {name: sealed, namespace: voice}\n"
+    text = pod("{name: c, envFrom: [{secretRef: {name: sealed}}]}")
+    assert [one.warning for one in judge(text)] == [False]
+    assert [one.warning for one in judge(text + custom)] == [True]
+
+
+def test_workloads_of_another_namespace_are_not_looked_into() -> None:
+    assert judge(pod("{name: c, envFrom: [{secretRef: {name: x}}]}").replace("voice", "other")) == []
+
+
+def test_generated_copies_under_a_hashed_name() -> None:
+    copy = METADATA.replace("agent-secrets", "agent-secrets-8857md5h4d") + "data: {OPENAI: eA==}\n"
+    reader = pod("{name: c, envFrom: [{secretRef: {name: agent-secrets-8857md5h4d}}]}")
+    (one,) = judge(copy + reader)
+    assert (one.verdict, one.warning) == (Verdict.GENERATED, False)
+    assert one.what == (
+        "a generator makes this copy of Secret/agent-secrets, and Pod/p reads it instead of what bridge writes"
+    )
+    assert [one.warning for one in judge(copy)] == [True]
+    assert judge(copy.replace("8857md5h4d", "production")) == []  # not a hash's letters
+
+
+def test_placeholders_in_other_objects() -> None:
+    text = (
+        "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: i, labels: {a: '${A}'}}\n"
+        "spec: {rules: [{host: '${DOMAIN:-x}'}]}\n---\n"
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: other}\n"
+        "data: {A: JHtCfQ==}\nstringData: {B: '$${X}', C: '$X'}\n"
+    )
+    found = judge(text)
+    assert [(one.object, one.what, one.warning) for one in found] == [
+        (
+            "Ingress/i",
+            "metadata.labels.a, spec.rules[0].host: a placeholder that nothing fills, so it is taken literally",
+            False,
+        ),
+        ("Secret/other", "data.A: a placeholder that nothing fills, so it is taken literally", False),
+    ]
+
+
+def test_what_a_shell_may_fill_is_a_warning() -> None:
+    script = '---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {run.sh: "cd\\necho ${HOME}\\n"}\n'
+    found = judge(pod("{name: c, command: [sh, -c, 'echo ${HOME}']}") + script)
+    assert [(one.object, one.warning) for one in found] == [("Pod/p", True), ("ConfigMap/x", True)]
+    assert "spec.containers[0].command[2]: a placeholder that neither bridge nor kubelet fills" in found[0].what
