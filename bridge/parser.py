@@ -168,6 +168,13 @@ def _init(commands: "_Commands") -> None:
         "--from", dest="layout", metavar="DIR", help="folder of the layout (default: where the environments' folder is)"
     )
     source.add_argument("--like", metavar="ENV", help="another environment of the same folder")
+    source.add_argument(
+        "--fix-kustomize",
+        nargs="?",
+        const="",
+        metavar="OVERLAY",
+        help="take what bridge writes out of an overlay's build (default: overlays/ENV beside the templates' base)",
+    )
 
 
 def _import(commands: "_Commands") -> None:

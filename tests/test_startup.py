@@ -44,6 +44,7 @@ def test_version_needs_the_command_line_alone() -> None:
 
 def test_check_loads_no_client_of_a_server() -> None:
     modules = loaded("check", *STAGING)
+    assert "bridge.plan.loose_ends" not in modules
     assert {"bridge.sources.offline", "bridge_providers.sops.check"} <= modules
     assert not packages(modules) & {*SLOW, "ssl", "http", "pyrage"}
     assert not {name for name in modules if name.startswith("bridge.cluster")}
@@ -54,6 +55,15 @@ def test_exec_of_public_variables_loads_neither_a_client_nor_a_key() -> None:
     assert "bridge.sources.variables" in modules
     assert not packages(modules) & {*SLOW, "ssl", "http", "pyrage"}
     assert not {name for name in modules if name.startswith(("bridge.cluster", "bridge.scan"))}
+
+
+def test_the_guard_loads_no_client_of_a_server_either(tmp_path: Path) -> None:
+    build = tmp_path / "build.yaml"
+    build.write_text("apiVersion: v1\nkind: Service\nmetadata: {name: agent}\n")
+    modules = loaded("check", *STAGING, "--manifests", str(build))
+    assert "bridge.plan.guard" in modules
+    assert not packages(modules) & {*SLOW, "ssl", "http", "pyrage", "subprocess"}
+    assert not {name for name in modules if name.startswith("bridge.cluster")}
 
 
 @pytest.mark.parametrize("command", ["plan", "sync"])

@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bridge.commands.arguments import environment_of, run_of
-from bridge.commands.check_build import Judged, judge, owned_by
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference
 from bridge.config.template import TemplateObject
@@ -20,7 +19,6 @@ from bridge.objects import JSON_KEYS, Desired
 from bridge.plan.limits import lacking_keys, malformed_json
 from bridge.provider import Context
 from bridge.report.data import SCHEMA, plan_data, problems
-from bridge.report.guard import guard_text
 from bridge.report.table import table
 from bridge.report.talk import printable, say
 from bridge.report.write import write_json
@@ -29,6 +27,7 @@ from bridge.sources.offline import secret_names, stand_in_layer, stand_ins, surv
 from bridge.sources.resolve import resolve
 
 if TYPE_CHECKING:
+    from bridge.commands.check_build import Judged
     from bridge.commands.check_live import Looked
 
 
@@ -60,10 +59,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _judge(
     manifests: str | None, environment: Environment, files: Files, run_: Run, errors: list[BridgeError]
-) -> Judged | None:
+) -> "Judged | None":
     """Judge the build that is given; it needs to be known what bridge owns, and where."""
     if manifests is None or files.templates is None or files.namespace is None:
         return None
+    from bridge.commands.check_build import judge, owned_by  # noqa: PLC0415 - start-up: only where a build is given
+
     try:
         return judge(manifests, owned_by(environment, files.namespace, files.templates), run_)
     except BridgeError as error:
@@ -71,7 +72,7 @@ def _judge(
         return None
 
 
-def _look(environment: Environment, run_: Run, judged: Judged | None, errors: list[BridgeError]) -> "Looked | None":
+def _look(environment: Environment, run_: Run, judged: "Judged | None", errors: list[BridgeError]) -> "Looked | None":
     from bridge.commands.check_live import look  # noqa: PLC0415 - an offline check loads nothing of a cluster
 
     try:
@@ -143,6 +144,8 @@ def _lines(data: dict[str, Any]) -> Iterator[str]:
         rows = [(one["name"], one["value"] or "-", one["place"] or "NOT SET") for one in data["infrastructure"]]
         yield table([("INFRASTRUCTURE VARIABLE", "VALUE", "FROM"), *rows])
     if "manifests" in data:
+        from bridge.report.guard import guard_text  # noqa: PLC0415 - start-up
+
         yield guard_text(data["manifests"])
     if "live" in data:
         pending = sum(data["live"][action] for action in ("create", "update", "delete"))

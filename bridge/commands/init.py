@@ -27,6 +27,10 @@ from bridge.sources.plugins import bundled
 
 def run(args: argparse.Namespace) -> int:
     """Draft everything, then write it; what is not understood or still to do is a warning."""
+    if args.fix_kustomize is not None:
+        from bridge.commands import fix_kustomize  # noqa: PLC0415 - another step, with imports of its own
+
+        return fix_kustomize.run(args)
     folder = config_folder(args.config, os.environ)
     name = args.environment or os.environ.get("K8_ENV")
     if not name:

@@ -1,9 +1,7 @@
 """Reads one of the operator's files, or what they pipe in, as text: not endless, not too large, UTF-8."""
 
 import os
-import select
 import stat
-import time
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +25,9 @@ def read_text_stream(descriptor: int, shown: str, deadline: float) -> str:
 
     `deadline` is a `time.monotonic()`: who writes into the pipe may never end.
     """
+    import select  # noqa: PLC0415 - start-up: most runs read files only
+    import time  # noqa: PLC0415
+
     content = b""
     while len(content) <= LIMIT:
         if not select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))[0]:

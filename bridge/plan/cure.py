@@ -2,10 +2,11 @@
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
-from bridge.config.manifests import BuiltObject
+from bridge.config.kustomize import Patch
+from bridge.config.manifests import SECTIONS, BuiltObject
 from bridge.objects import ObjectId
 from bridge.plan.guard import Owned, shared
 
@@ -52,17 +53,56 @@ def _cure(one: BuiltObject, id_: ObjectId, ours: Collection[str]) -> Cure | None
     return Cure(id_, sections) if sections else None
 
 
-def paste(found: Collection[Cure]) -> str:
-    """Return the lines for a kustomization, ready to be pasted; nothing where there is nothing to cure."""
-    if not found:
-        return ""
-    lines = ["patches:"]
+def items(found: Iterable[Cure]) -> list[str]:
+    """Return the lines of the patches, each an item of a list."""
+    lines = []
     for one in found:
         target = ", ".join(f"{name}: {_scalar(text)}" for name, text in one.target.items())
-        lines += [f"  - target: {{{target}}}", "    patch: |-"]
-        lines += [f"      {line}" for line in one.patch.split("\n")]
-    return "\n".join(lines) + "\n"
+        lines += [f"- target: {{{target}}}", "  patch: |-", *(f"    {line}" for line in one.patch.split("\n"))]
+    return lines
+
+
+def paste(found: Collection[Cure]) -> str:
+    """Return the lines for a kustomization, ready to be pasted; nothing where there is nothing to cure."""
+    return "".join(f"{line}\n" for line in ("patches:", *(f"  {line}" for line in items(found)))) if found else ""
 
 
 def _scalar(text: str) -> str:
     return text if _PLAIN.fullmatch(text) and text.lower() not in _WORDS else json.dumps(text)
+
+
+def superseded(patches: Iterable[Patch], owned: Owned, kept: Collection[ObjectId]) -> Iterator[tuple[Patch, bool]]:
+    """Yield the patches that give bridge's objects their values, each with whether it does nothing else.
+
+    `kept` are the objects that stay in the build with keys of their own: of them only bridge's keys count.
+    """
+    for patch in patches:
+        judged = [_is_ours(patch, one, owned, kept) for one in patch.documents]
+        judged += [_is_meant(patch, owned.keys.keys() - set(kept))] * bool(patch.operations)
+        if any(judged):
+            yield patch, all(judged)
+
+
+def _is_meant(patch: Patch, ids: Collection[ObjectId]) -> bool:
+    """Say whether a JSON patch is for exactly one of these objects."""
+    selectors = patch.target.selectors if patch.target else {}
+    return any({"kind": id_.kind, "name": id_.name}.items() <= selectors.items() for id_ in ids)
+
+
+def _is_ours(patch: Patch, one: Mapping[str, object], owned: Owned, kept: Collection[ObjectId]) -> bool:
+    """Say whether a document of a strategic merge patch is for nothing but what bridge writes."""
+    metadata = one.get("metadata")
+    kind, name = one.get("kind"), metadata.get("name") if isinstance(metadata, Mapping) else None
+    id_ = ObjectId(f"{kind}", f"{name}")
+    if id_ not in owned.keys or one.get("$patch") == "delete" or not _targets(patch, id_):
+        return False
+    keys = {key for section in SECTIONS[id_.kind] for key in _mapping(one.get(section))}
+    return id_ not in kept or keys <= set(owned.keys[id_])
+
+
+def _targets(patch: Patch, id_: ObjectId) -> bool:
+    return patch.target is None or (patch.target.matches(id_.kind, id_.name) and not patch.target.narrowed)
+
+
+def _mapping(given: object) -> Mapping[str, object]:
+    return given if isinstance(given, Mapping) else {}

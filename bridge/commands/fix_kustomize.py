@@ -1,0 +1,192 @@
+"""`bridge init --fix-kustomize`: takes what bridge writes out of one overlay's build, and nothing else.
+
+Every overlay beside it is built before and after. Whatever is not as it should be, the file gets its old bytes back.
+"""
+
+import argparse
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from bridge.commands.arguments import environment_of, run_of
+from bridge.commands.check_build import owned_by
+from bridge.config.environment import Environment
+from bridge.config.kustomization import Item, change_patches
+from bridge.config.kustomize import Kustomization, Patch, kustomization_file, load_kustomization
+from bridge.config.textfile import read_text
+from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
+from bridge.gather import Run, read_files
+from bridge.kustomize import Kustomize
+from bridge.plan.cure import Cure, cures, items, superseded
+from bridge.plan.guard import Owned, here
+from bridge.plan.proof import Document, documents, spoiled
+from bridge.report.fixed import fixed_data, write_fixed
+from bridge.report.talk import say
+from bridge.secret import SecretValue
+
+Builds = Mapping[Path, SecretValue | None]
+
+
+class Change(NamedTuple):
+    """What is to be done to a kustomization: patches that lose their reference, and patches that come."""
+
+    removed: tuple[Patch, ...]
+    cures: tuple[Cure, ...]
+
+
+def run(args: argparse.Namespace) -> int:
+    """Change the overlay's kustomization, or say that there is nothing to change."""
+    environment, run_ = environment_of(args), run_of(args)
+    owned = _owned(environment, run_)
+    overlay = _overlay(args.fix_kustomize, environment)
+    kustomize = Kustomize(run_.environ, run_.deadline)
+    folders = sorted(one for one in overlay.parent.iterdir() if one.is_dir() and kustomization_file(one))
+    before: Builds = {folder: kustomize.build(folder) for folder in folders}
+    kustomization, built = load_kustomization(overlay), _documents(overlay, before)
+    _check_namespace(overlay, built, owned)
+    change = _change(kustomization, built, owned)
+    after = before
+    if change.removed or change.cures:
+        after = _carry_out(kustomization, change, before, kustomize)
+    warnings = (*_left_in_clear(kustomization, change, owned), *_unbuilt(before))
+    data = fixed_data(environment.name, str(overlay), change.removed, change.cures, _holding(after, owned))
+    write_fixed(data, warnings, args.output)
+    say("warning", warnings)
+    return 0
+
+
+def _owned(environment: Environment, run_: Run) -> Owned:
+    errors: list[BridgeError] = []
+    files = read_files(environment, run_, errors)
+    if files.namespace is None or files.templates is None:
+        raise combine(errors)
+    return owned_by(environment, files.namespace, files.templates)
+
+
+def _overlay(given: str, environment: Environment) -> Path:
+    """Return the overlay's folder: the one that is named, else the one of the environment's name beside the base."""
+    if given:
+        folders = [Path(given)]
+    else:
+        bases = dict.fromkeys(path.parent for path in environment.templates)
+        folders = [Path(os.path.normpath(base.parent / "overlays" / environment.name)) for base in bases]
+    found = [folder for folder in folders if kustomization_file(folder)]
+    if len(found) != 1:
+        places = ", ".join(map(str, found or folders))
+        what = "several overlays could be meant" if found else "there is no overlay with a kustomization.yaml"
+        raise ConfigError(Problem(places, what, "name it: --fix-kustomize OVERLAY"))
+    return found[0]
+
+
+def _documents(folder: Path, builds: Builds) -> Mapping[tuple[str, str | None], Document]:
+    build = builds[folder]
+    if build is None:
+        raise Refusal(Problem(str(folder), "does not build", f"`kustomize build {folder}` tells why"))
+    return documents(build, str(folder))
+
+
+def _check_namespace(overlay: Path, built: Mapping[tuple[str, str | None], Document], owned: Owned) -> None:
+    """Refuse an overlay that puts bridge's objects into another namespace: they are another environment's."""
+    objects = [document.built for document in built.values() if document.built.id in owned.keys]
+    elsewhere = sorted(
+        {one.namespace or "" for one in objects} - {one.namespace or "" for one in here(objects, owned.namespace)}
+    )
+    if elsewhere:
+        what = f"builds for namespace {', '.join(elsewhere)}, and the environment's is {owned.namespace}"
+        raise Refusal(Problem(str(overlay), what, "is it another environment's overlay?"))
+
+
+def _change(kustomization: Kustomization, built: Mapping[tuple[str, str | None], Document], owned: Owned) -> Change:
+    found = cures([document.built for document in built.values()], owned)
+    kept = {one.id for one in found if one.keys}
+    ours = superseded(kustomization.patches, owned, kept)
+    # A patch that stands in the kustomization itself stays: its values may be nowhere else.
+    return Change(tuple(patch for patch, alone in ours if alone and patch.file), found)
+
+
+def _carry_out(kustomization: Kustomization, change: Change, before: Builds, kustomize: Kustomize) -> Builds:
+    """Change the file and build everything again; Refusal, with the file as it was, where the builds are not right."""
+    file = kustomization.file.resolve()
+    original = file.read_bytes()
+    removed = {_item(patch) for patch in change.removed}
+    text = change_patches(read_text(file, kustomization.shown), kustomization.shown, removed, items(change.cures))
+    mark = b"\xef\xbb\xbf" if original.startswith(b"\xef\xbb\xbf") else b""
+    done = False
+    try:
+        _write(file, mark + text.encode())
+        after = {folder: kustomize.build(folder) for folder in before}
+        wrong = tuple(_wrong(kustomization.file.parent, change, before, after))
+        done = not wrong
+    finally:
+        if not done:
+            _write(file, original)
+    if wrong:
+        raise Refusal(*wrong)
+    return after
+
+
+def _write(file: Path, content: bytes) -> None:
+    """Replace a file at once, so that it is never half written."""
+    from shutil import copymode  # noqa: PLC0415 - start-up: one command needs them
+    from tempfile import mkstemp  # noqa: PLC0415
+
+    try:
+        descriptor, name = mkstemp(prefix=f".{file.name}.", dir=file.parent)
+        with os.fdopen(descriptor, "wb") as new:
+            new.write(content)
+        copymode(file, name)
+        Path(name).replace(file)
+    except OSError as error:
+        reason = (error.strerror or "unknown reason").lower()
+        raise Refusal(Problem(str(file), f"cannot be written: {reason}")) from None
+
+
+def _item(patch: Patch) -> Item:
+    found = re.search(r"(\w+)\[(\d+)\]$", patch.place)
+    assert found
+    return Item(found[1], int(found[2]))
+
+
+def _wrong(overlay: Path, change: Change, before: Builds, after: Builds) -> Iterator[Problem]:
+    hint = "the kustomization is as it was; change it by hand"
+    for folder, old in before.items():
+        new = after[folder]
+        if folder != overlay:
+            same = old is new is None or (old is not None and new is not None and old.same_as(new))
+            if not same:
+                yield Problem(str(folder), f"its build would change too: it uses {overlay}", hint)
+        elif old is None or new is None:
+            yield Problem(str(folder), "would not build any more", hint)
+        else:
+            told = spoiled(documents(old, str(folder)), documents(new, str(folder)), change.cures)
+            yield from (Problem(str(folder), one, hint) for one in told)
+
+
+def _left_in_clear(kustomization: Kustomization, change: Change, owned: Owned) -> Iterator[Problem]:
+    """Yield the patches that stay although they give bridge's objects values."""
+    kept = {one.id for one in change.cures if one.keys}
+    for patch, _ in superseded(kustomization.patches, owned, kept):
+        if patch not in change.removed:
+            what = "still has values for what bridge writes, perhaps in clear"
+            hint = "take them out by hand, once they are imported"
+            yield Problem(str(patch.file or patch.place), what, hint, warning=True)
+
+
+def _unbuilt(before: Builds) -> Iterator[Problem]:
+    for folder, build in before.items():
+        if build is None:
+            yield Problem(str(folder), "does not build here, before as after", warning=True)
+
+
+def _holding(builds: Builds, owned: Owned) -> Sequence[str]:
+    """Return the overlays that build objects of bridge still, or whose build is not known."""
+    return [str(folder) for folder, build in builds.items() if build is None or _holds(folder, build, owned)]
+
+
+def _holds(folder: Path, build: SecretValue, owned: Owned) -> bool:
+    try:
+        return any(one.built.id in owned.keys for one in documents(build, str(folder)).values())
+    except ConfigError:
+        return True

@@ -1,0 +1,63 @@
+"""Runs kustomize, or the one in kubectl. What it prints may hold secrets, and is never shown."""
+
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from bridge.errors import Problem, Refusal
+from bridge.secret import SecretValue
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LIMIT: Final = 60.0
+"""Seconds that one build may take."""
+
+
+class Kustomize:
+    """The program, found once, so that every build of a run is made by the same one."""
+
+    def __init__(self, environ: "Mapping[str, str]", deadline: float) -> None:
+        """Look for the program; Refusal where there is none. `deadline` is a `time.monotonic()`."""
+        from shutil import which  # noqa: PLC0415 - start-up: one command needs it
+
+        path = environ.get("PATH", os.defpath)
+        kustomize, kubectl = which("kustomize", path=path), which("kubectl", path=path)
+        if kustomize:
+            self._command = [str(Path(kustomize).absolute()), "build"]
+        elif kubectl:
+            self._command = [str(Path(kubectl).absolute()), "kustomize"]
+        else:
+            hint = "install one of them; the builds before and after have to be compared"
+            raise Refusal(Problem("PATH", "neither kustomize nor kubectl is there", hint))
+        self._environ: Final = environ
+        self._deadline: Final = deadline
+
+    def build(self, folder: Path) -> SecretValue | None:
+        """Return what a kustomization builds; None where it does not build. Refusal where that takes too long."""
+        from subprocess import DEVNULL, PIPE, Popen, TimeoutExpired  # noqa: PLC0415 - start-up: one command needs it
+
+        limit = max(0.0, min(LIMIT, self._deadline - time.monotonic()))
+        process = Popen(  # noqa: S603 - the operator's own program, on their own files
+            [*self._command, str(folder.absolute())],
+            env=dict(self._environ),
+            stdin=DEVNULL,
+            stdout=PIPE,
+            stderr=DEVNULL,
+            start_new_session=True,  # so that what it starts (git, for a remote base) ends with it
+        )
+        output: bytes | None = None
+        try:
+            output = process.communicate(timeout=limit)[0]
+        except TimeoutExpired:
+            pass  # it holds what was printed so far
+        finally:
+            if output is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, 9)
+                process.communicate()
+        if output is None:
+            raise Refusal(Problem(str(folder), f"was not built in {limit:.3g} s", "allow more with --timeout"))
+        return None if process.returncode else SecretValue(output)

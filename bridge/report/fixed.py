@@ -1,0 +1,57 @@
+"""What `bridge init --fix-kustomize` has done, for people and for machines."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from bridge.config.kustomize import Patch
+from bridge.errors import Problem
+from bridge.plan.cure import Cure
+from bridge.report.data import SCHEMA, problems
+from bridge.report.talk import printable
+from bridge.report.write import write_json
+
+
+def fixed_data(
+    environment: str, overlay: str, removed: Sequence[Patch], cures: Sequence[Cure], holding: Sequence[str]
+) -> dict[str, Any]:
+    """Return what was changed as data; `holding` are the overlays that build objects of bridge still."""
+    return {
+        "schema": SCHEMA,
+        "environment": environment,
+        "overlay": overlay,
+        "result": "written" if removed or cures else "unchanged",
+        "removed": [str(patch.file) for patch in removed],
+        "patches": [{"object": str(one.id), "keys": [key for _, keys in one.keys for key in keys]} for one in cures],
+        "holding": list(holding),
+    }
+
+
+def write_fixed(data: dict[str, Any], warnings: Iterable[Problem], form: str) -> None:
+    """Write the report to stdout."""
+    if form == "json":
+        write_json(data | {"warnings": problems(warnings)})
+    else:
+        sys.stdout.write("".join(f"{printable(line)}\n" for line in _lines(data)))
+        sys.stdout.flush()
+
+
+def _lines(data: dict[str, Any]) -> list[str]:
+    if data["result"] == "unchanged":
+        lines = [f"{data['overlay']}: builds nothing that bridge writes; unchanged"]
+    else:
+        lines = [f"{data['overlay']}: changed, and builds the same as before without what bridge writes"]
+        lines += [f"  {one['object']}  {_gone(one['keys'])}" for one in data["patches"]]
+        lines += [f"  {file}  no longer used; delete it once its values are imported" for file in data["removed"]]
+    if data["holding"]:
+        lines.append(f"the base stays as it is: {', '.join(data['holding'])} still needs these objects in it")
+    else:
+        lines.append(
+            "no overlay builds these objects any more: the base's kustomization may let its templates go, "
+            "then the overlays their `$patch: delete`"
+        )
+    return lines
+
+
+def _gone(keys: Sequence[str]) -> str:
+    return f"no longer built: {', '.join(keys)}" if keys else "no longer built"

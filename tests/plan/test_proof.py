@@ -1,0 +1,40 @@
+"""What must not happen to a build: losing, gaining or changing anything but what the cure is for."""
+
+from bridge.objects import ObjectId
+from bridge.plan.cure import Cure
+from bridge.plan.proof import documents, spoiled
+from bridge.secret import SecretValue
+
+SECRET = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: s\nstringData:\n  A: CANARY-a\n  B: CANARY-b\n"
+SERVICE = "apiVersion: v1\nkind: Service\nmetadata:\n  name: s\nspec:\n  port: 80\n"
+WHOLE = Cure(ObjectId("Secret", "s"))
+PART = Cure(ObjectId("Secret", "s"), (("stringData", ("A",)),))
+
+
+def told(before: list[str], after: list[str], cure: Cure = WHOLE) -> list[str]:
+    builds = [documents(SecretValue.of("---\n".join(one)), "overlay") for one in (before, after)]
+    assert "CANARY" not in repr(builds)
+    return sorted(spoiled(builds[0], builds[1], [cure]))
+
+
+def test_the_object_may_go_and_only_that() -> None:
+    assert told([SECRET, SERVICE], [SERVICE]) == []
+    assert told([SECRET], []) == []
+    assert told([SECRET, SERVICE], [SECRET, SERVICE]) == ["Secret/s would stay in the build"]
+    assert told([SECRET, SERVICE], []) == ["Service/s would leave the build"]
+    assert told([SECRET], [SERVICE]) == ["Service/s would come into the build"]
+    assert told([SECRET, SERVICE], [SERVICE.replace("80", "81")]) == ["Service/s would change"]
+
+
+def test_an_object_of_another_namespace_is_another_one() -> None:
+    moved = SERVICE.replace("name: s", "name: s\n  namespace: x")
+    assert told([SERVICE], [moved]) == ["Service/s would come into the build", "Service/s would leave the build"]
+
+
+def test_keys_may_go_and_only_those() -> None:
+    without = SECRET.replace("  A: CANARY-a\n", "")
+    assert told([SECRET], [without], PART) == []
+    assert told([SECRET], [SECRET], PART) == ["Secret/s would change"]
+    assert told([SECRET], [without.replace("CANARY-b", "CANARY-c")], PART) == ["Secret/s would change"]
+    assert told([SECRET], [without.replace("  B: CANARY-b\n", "  {}\n")], PART) == ["Secret/s would change"]
+    assert told([SECRET], [], PART) == ["Secret/s would leave the build"]
