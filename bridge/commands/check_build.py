@@ -1,7 +1,6 @@
 """`bridge check --manifests`: the guard, as far as it needs no cluster."""
 
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -59,11 +58,15 @@ def judge(given: str, owned: Owned, run: Run) -> Judged:
 
 
 def _text(given: str, shown: str, deadline: float) -> str:
+    path = Path(given)
+    if given != STDIN and path.is_fifo():  # a shell's <(kustomize build …)
+        with path.open("rb", buffering=0) as pipe:
+            return read_text_stream(pipe.fileno(), shown, deadline)
     if given != STDIN:
         try:
-            return read_text(Path(given), shown)
+            return read_text(path, shown)
         except FileNotFoundError:
             raise ConfigError(Problem(shown, "no such file")) from None
     if sys.stdin is None or sys.stdin.isatty():
         raise ConfigError(Problem(shown, "nothing is piped in", "kustomize build overlays/staging | bridge check …"))
-    return read_text_stream(sys.stdin.fileno(), shown, max(deadline, time.monotonic()))
+    return read_text_stream(sys.stdin.fileno(), shown, deadline)

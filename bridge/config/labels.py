@@ -9,6 +9,8 @@ from bridge.objects import LAST_APPLIED
 
 ANNOTATIONS_LIMIT: Final = 256 * 1024
 """In bytes, names and values together (apimachinery's TotalAnnotationSizeLimitB)."""
+TRACKING: Final = ("argocd.argoproj.io/tracking-id", "argocd.argoproj.io/instance")
+"""Argo CD's marks of what it deploys: https://argo-cd.readthedocs.io/en/stable/user-guide/resource_tracking/."""
 
 
 def read_labels(given: object, at: Findings) -> Mapping[str, str]:
@@ -40,6 +42,10 @@ def _texts(given: object, at: Findings, is_name: Callable[[str], bool]) -> dict[
             at.at(name).note("must be a string; quote it")
         elif "${" in value:
             at.at(name).note("placeholders work in values only")
+        elif name in TRACKING:
+            at.at(name).note(
+                "Argo CD would take the object for its own, and delete it when git has it not", "remove it"
+            )
         else:
             texts[name] = value
     return texts

@@ -87,6 +87,15 @@ def test_a_build_on_stdin(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     assert errors(result)[0].startswith("bridge: error: stdin document 1 line 1 Secret/shared-secrets: keys ")
 
 
+def test_a_build_by_a_shells_substitution(desk: Desk) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, HARMLESS.encode())
+    os.close(writing)
+    with os.fdopen(reading):
+        result = desk.run("check", "staging", "--manifests", f"/dev/fd/{reading}")
+    assert (result.status, errors(result)) == (0, [])
+
+
 def test_an_empty_stdin_is_not_all_is_well(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     result = piped(desk, monkeypatch, b"")
     assert result.status == 2

@@ -273,6 +273,16 @@ def test_templates_without_any_object_are_refused(load):
             "kubectl's copy of the object is refused",
         ),
         (
+            SECRET.replace("}", f", annotations: {{argocd.argoproj.io/tracking-id: '{CANARY}'}}}}"),
+            " metadata.annotations argocd.argoproj.io/tracking-id",
+            "Argo CD would take the object for its own, and delete it when git has it not",
+        ),
+        (
+            SECRET.replace("}", ", labels: {argocd.argoproj.io/instance: voice}}"),
+            " metadata.labels argocd.argoproj.io/instance",
+            "Argo CD would take the object for its own, and delete it when git has it not",
+        ),
+        (
             SECRET.replace("}", f", annotations: {{a: {'x' * 262144}}}}}"),
             " metadata.annotations",
             "more than 256 KiB in all",
