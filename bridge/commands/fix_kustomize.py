@@ -134,10 +134,14 @@ def _write(file: Path, content: bytes) -> None:
 
     try:
         descriptor, name = mkstemp(prefix=f".{file.name}.", dir=file.parent)
-        with os.fdopen(descriptor, "wb") as new:
-            new.write(content)
-        copymode(file, name)
-        Path(name).replace(file)
+        try:
+            with os.fdopen(descriptor, "wb") as new:
+                new.write(content)
+            copymode(file, name)
+            Path(name).replace(file)
+        except BaseException:
+            Path(name).unlink()
+            raise
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
         raise Refusal(Problem(str(file), f"cannot be written: {reason}")) from None

@@ -15,10 +15,12 @@ from bridge.secret import SecretValue
 # kustomize's suffix of a generated name: ten hexadecimal digits in letters that make no words (api/hasher).
 _HASHED: Final = re.compile(r"(.+)-[bcdfghkmt2456789]{10}")
 _GENERATORS: Final = {"Secret": "secretGenerator", "ConfigMap": "configMapGenerator"}
-# A program in the container may well know `${`: a shell, or what reads a whole file.
-_PROGRAM: Final = re.compile(r"\.(?:command|args)\[\d+\]$")
+# A program in the container may well know `${`: a shell, or what reads a whole file. A description tells of it.
+_PROGRAM: Final = re.compile(r"\.(?:(?:command|args)\[\d+\]|description)$")
 ANYWHERE: Final = frozenset({ObjectId("ConfigMap", "kube-root-ca.crt")})
 """What Kubernetes itself writes into every namespace."""
+FILLED: Final = {"kubernetes.io/service-account-token": ("token", "ca.crt", "namespace")}
+"""The keys that it writes into Secrets of a type (https://kubernetes.io/docs/concepts/configuration/secret/)."""
 
 
 def loose_ends(build: Sequence[BuiltObject], owned: Owned) -> Iterator[Finding]:
@@ -81,8 +83,9 @@ def _known(build: Iterable[BuiltObject], owned: Owned) -> Mapping[ObjectId, froz
     known: dict[ObjectId, frozenset[str]] = {id_: frozenset(keys) for id_, keys in owned.keys.items()}
     for one in build:
         if one.id is not None:
-            written = frozenset(key for keys in one.sections.values() for key in keys or ())
-            known[one.id] = known.get(one.id, frozenset()) | written
+            written = {key for keys in one.sections.values() for key in keys or ()}
+            filled = FILLED.get(f"{one.content.get('type')}", ())
+            known[one.id] = known.get(one.id, frozenset()) | written | {*filled}
     return known
 
 

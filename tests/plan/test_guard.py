@@ -139,11 +139,14 @@ def test_pods_that_ask_for_what_nobody_writes() -> None:
         "configMapRef: {name: absent, optional: true}",
         "configMapRef: {name: kube-root-ca.crt}",
         "configMapRef: {name: other}",
+        "secretRef: {name: account}",
     ],
 )
 def test_what_somebody_writes_or_may_be_missing(source: str) -> None:
     other = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: other, namespace: voice}\ndata: {A: b}\n"
-    assert judge(pod(f"{{name: c, envFrom: [{{{source}}}]}}") + other) == []
+    other += "---\napiVersion: v1\nkind: Secret\nmetadata: {name: account}\ntype: kubernetes.io/service-account-token\n"
+    token = "{name: T, valueFrom: {secretKeyRef: {name: account, key: token}}}"
+    assert judge(pod(f"{{name: c, env: [{token}], envFrom: [{{{source}}}]}}") + other) == []
 
 
 def test_an_object_that_a_controller_may_make_is_a_warning() -> None:
@@ -185,6 +188,11 @@ def test_placeholders_in_other_objects() -> None:
         ),
         ("Secret/other", "data.A: a placeholder that nothing fills, so it is taken literally", False),
     ]
+
+
+def test_a_description_may_speak_of_placeholders() -> None:
+    text = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: x}\n"
+    assert [one.warning for one in judge(text + "spec: {description: 'such as ${NAME}'}\n")] == [True]
 
 
 def test_what_a_shell_may_fill_is_a_warning() -> None:
