@@ -29,8 +29,8 @@ class Today(NamedTuple):
     overwritten: tuple[str, ...] = ()
 
 
-def rehearse(api: Api, namespace: str, one: BuiltObject, ours: Collection[str], manager: str) -> Today:
-    """Try what applying one object of a build would do to the keys that `manager` owns.
+def rehearse(api: Api, namespace: str, one: BuiltObject, ours: Collection[str]) -> Today:
+    """Try what applying one object of a build would do to the keys that are ours.
 
     Raises what the API server refuses the reading or the dry run with, unless it is a conflict.
     """
@@ -49,7 +49,7 @@ def rehearse(api: Api, namespace: str, one: BuiltObject, ours: Collection[str], 
     try:
         result = parse(api.request("patch", path, target=target, query=query, body=body, content_type=APPLY), one.id)
     except Conflict as conflict:
-        fields = {cause.field for cause in conflict.causes if cause.manager == manager}
+        fields = {cause.field for cause in conflict.causes}
         refused = tuple(key for key in ours if fields & {f".data.{key}", f".binaryData.{key}"})
         return Today(True, endangered, effect, refused)
     silent = tuple(key for key in ours if key in live.data and _differ(result.data.get(key), live.data[key]))

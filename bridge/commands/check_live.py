@@ -45,7 +45,7 @@ def _today(api: Api, judged: Judged, untold: list[tuple[str, Problem]]) -> Itera
     harmless: set[str] = set()
     for one, id_ in shared(judged.build, owned):
         try:
-            today = rehearse(api, owned.namespace, one, owned.keys[id_], owned.manager)
+            today = rehearse(api, owned.namespace, one, owned.keys[id_])
         except BridgeError as error:
             untold += (("what an apply would do to it today", problem) for problem in error.problems)
             continue

@@ -1,5 +1,6 @@
 """`bridge init --fix-kustomize`: one overlay is cured, the others and the base keep every byte of their builds."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -245,6 +246,18 @@ def test_an_interruption_gives_the_file_back(desk: Desk, app: Application, monke
     monkeypatch.setattr(Kustomize, "build", interrupted)
     before = app.files()
     assert fix(desk).status == 130
+    assert app.files() == before
+
+
+def test_a_disk_that_is_full_changes_nothing(desk: Desk, app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Path, target: Path) -> Path:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "replace", full)
+    before = app.files()
+    result = fix(desk)
+    assert (result.status, len(result.lines)) == (1, 1)
+    assert result.lines[0].endswith("kustomization.yaml: cannot be written: no space left on device")
     assert app.files() == before
 
 

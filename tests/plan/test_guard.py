@@ -78,6 +78,11 @@ def test_an_object_of_another_namespace_is_another_object() -> None:
     assert judge(METADATA.replace("apiVersion: v1", "apiVersion: example.com/v1")) == []
 
 
+def test_a_namespace_that_is_still_to_be_filled_may_be_ours() -> None:
+    text = METADATA.replace("agent-secrets", "agent-secrets, namespace: '${K8S_NAMESPACE}'")
+    assert [one.verdict for one in judge(text)] == [Verdict.EMPTIED, Verdict.PLACEHOLDER]
+
+
 def test_the_cure_deletes_the_object_and_spares_keys_that_are_not_ours() -> None:
     text = METADATA + "stringData: {OPENAI: x}\n---\n"
     text += "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: agent-config}\ndata: {LEVEL: x, 'y': z}\n"
