@@ -67,8 +67,10 @@ def _applied(raw: Mapping[str, Any]) -> Applied:
         content = json.loads(text) if isinstance(text, str) else {}
     except (ValueError, RecursionError):
         content = {}
-    names = [name for names in SECTIONS.values() for name in names]
-    return {name: frozenset(content[name] or ()) for name in dict.fromkeys(names) if name in content}
+    if not isinstance(content, dict):
+        return {}
+    names = {name for names in SECTIONS.values() for name in names}
+    return {name: frozenset(content[name] or ()) for name in names & content.keys()}
 
 
 def _body(one: BuiltObject) -> dict[str, object]:

@@ -149,6 +149,8 @@ def _lines(data: dict[str, Any]) -> Iterator[str]:
         yield guard_text(data["manifests"])
     if "live" in data:
         pending = sum(data["live"][action] for action in ("create", "update", "delete"))
-        yield f"{data['environment']}: {pending} objects would change in the cluster, `bridge plan` shows how\n"
+        how = f"{pending} object{'s' * (pending > 1)}" if pending else "no object"
+        show = ", `bridge plan` shows how" if pending else ""
+        yield f"{data['environment']}: {how} to change in the cluster{show}\n"
     if not data["errors"]:
         yield f"{data['environment']}: the files are in order\n"

@@ -133,7 +133,7 @@ def _warnings(changes: Sequence[Change], memory: Memory, target: Target) -> Iter
     for change in changes:
         if overwritten_by_apply(change):
             what = "`kubectl apply` overwrites what bridge writes; your build still holds this object's keys"
-            yield Problem(str(change.id), what, "take the object's data out of the build")
+            yield Problem(str(change.id), what, f"`bridge init {target.environment} --fix-kustomize` takes it out")
         if change.live and change.live.applied_keys:
             secret = change.id.kind == "Secret"
             what = "may hold secret values in clear" if secret else "lets a later `kubectl apply` delete its keys"

@@ -15,7 +15,9 @@ from bridge.errors import Problem
 from bridge.objects import ObjectId
 from bridge.secret import SecretValue
 
-CURE: Final = "take what bridge writes out of this overlay's build; stdout has the patch"
+CURE: Final = (
+    "take it out of this overlay's build: stdout has the patches, `bridge init ENV --fix-kustomize` writes them"
+)
 ASK_LIVE: Final = "--live tells what it applied last"
 
 

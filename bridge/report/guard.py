@@ -29,13 +29,15 @@ def guard_data(shown: str, count: int, findings: Iterable[Finding], cure: str) -
 
 def guard_text(data: dict[str, Any]) -> str:
     """Return the text for stdout: the cure, or that there is nothing to cure."""
-    summary = f"{data['source']}: {data['objects']} objects"
+    count, found = data["objects"], len(data["findings"])
+    summary = f"{data['source']}: {count} object{'s' * (count != 1)}"
     if not data["findings"]:
-        return f"{summary}, none of which undoes what bridge writes\n"
+        return f"{summary}, nothing undoes what bridge writes\n"
+    summary = f"{summary}, {found} finding{'s' * (found != 1)}\n"
     if not data["cure"]:
-        return f"{summary}, {len(data['findings'])} findings\n"
+        return summary
     return (
-        f"{summary}, {len(data['findings'])} findings\n"
+        f"{summary}"
         "# For the overlay's kustomization.yaml, in place of the patches that give these objects their values:\n"
         f"{data['cure']}"
     )

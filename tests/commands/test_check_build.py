@@ -32,7 +32,7 @@ def errors(result: Result) -> list[str]:
 def test_a_build_that_undoes_nothing(desk: Desk) -> None:
     result = check(desk, HARMLESS)
     assert (result.status, errors(result)) == (0, [])
-    assert result.out.splitlines()[0].endswith("build.yaml: 1 objects, none of which undoes what bridge writes")
+    assert result.out.splitlines()[0].endswith("build.yaml: 1 object, nothing undoes what bridge writes")
 
 
 def test_every_object_is_named_and_the_cure_is_printed(desk: Desk) -> None:
@@ -147,6 +147,15 @@ def test_files_that_are_wrong_come_first_and_decide_the_status(desk: Desk) -> No
     assert len(errors(result)) == 6
     desk.write("base/secrets.yml", "a: [")  # what bridge owns is not known then
     assert len(errors(check(desk, BUILD))) == 2
+
+
+def test_a_stdin_that_is_too_large(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "large"
+    file.write_bytes(b"#" * (16 * 1024 * 1024 + 1))
+    with file.open() as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        result = desk.run("check", "staging", "--manifests", "-")
+    assert (result.status, errors(result)) == (2, ["bridge: error: stdin: larger than 16 MiB"])
 
 
 def test_a_larger_pipe_than_its_buffer(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bridge.objects import LAST_APPLIED
 from tests.commands.overlays import application
 from tests.runs.conftest import VALUES, Desk, Result, Target, _desk
 from tests.servers.apiserver import RealCluster
@@ -44,9 +45,10 @@ def test_without_a_build_the_sources_and_the_cluster_are_compared(offline_desk: 
     before = desk.target.versions()
     result = desk.run("check", "staging", "--live")
     assert result.status == 0
-    assert "staging: 5 objects would change in the cluster, `bridge plan` shows how\n" in result.out
+    assert "staging: 5 objects to change in the cluster, `bridge plan` shows how\n" in result.out
     assert desk.target.versions() == before
     desk.run("sync", "staging")
+    assert "staging: no object to change in the cluster\n" in desk.run("check", "staging", "--live").out
     assert desk.run("check", "staging", "--live", "--output", "json").data["live"]["keep"] == 5
     desk.values(OPENAI_API_KEY=None)
     result = desk.run("check", "staging", "--live")
@@ -170,6 +172,15 @@ def test_an_object_that_is_not_there_yet(offline_desk: Desk) -> None:
     assert today(result) == [
         "ConfigMap/agent-config: today: it is not in the cluster, and an apply would create it with what the build has"
     ]
+
+
+@pytest.mark.parametrize("annotation", ["{CANARY", '"data CANARY"', "null"])
+def test_an_annotation_that_is_damaged_tells_nothing(offline_desk: Desk, annotation: str) -> None:
+    desk = offline_desk
+    desk.run("sync", "staging")
+    desk.canaries.add("CANARY")
+    desk.target.patch("ConfigMap", "agent-config", {"metadata": {"annotations": {LAST_APPLIED: annotation}}})
+    assert check(desk, manifest("ConfigMap", "agent-config")).status == 0
 
 
 def test_what_a_pod_asks_for_may_be_in_the_cluster(offline_desk: Desk) -> None:
