@@ -75,6 +75,21 @@ def test_a_document_that_was_written_from_before_takes_one_request(manager: Secr
         assert [str(one) for one in manager.requests] == [READ_APP]
 
 
+def test_check_live_looks_before_it_reads_also_what_was_written_from_before(manager: SecretManager, desk: Desk) -> None:
+    manager.put(APP, VALUES)
+    assert desk.run("sync", "staging").status == 0
+    manager.requests.clear()
+    assert desk.run("check", "staging", "--live").status == 0
+    assert [str(one) for one in manager.requests] == ["GET fr-par/secrets", READ_APP]
+    policy = {"time_to_live": None, "expires_once_accessed": True, "action": "delete"}
+    id_ = manager.put("/voice/staging/next", VALUES, ephemeral_policy=policy)
+    desk.environment(sources=["scaleway:/voice/staging/next"])
+    result = desk.run("check", "staging", "--live")
+    assert result.status == 1
+    assert any("it expires once it is read, so it is not read" in line for line in result.lines)
+    assert manager.store.secrets[id_].versions[0]["status"] == "enabled"
+
+
 def test_a_document_that_replaces_one_which_is_known_is_looked_at_first(manager: SecretManager, desk: Desk) -> None:
     manager.put(APP, VALUES)
     assert desk.run("sync", "staging").status == 0
