@@ -23,7 +23,7 @@ from bridge.report.table import table
 from bridge.report.talk import printable, say
 from bridge.report.write import write_json
 from bridge.sources.infrastructure import Setting, infrastructure, missing
-from bridge.sources.offline import secret_names, stand_in_layer, stand_ins, survey
+from bridge.sources.offline import UNREAD, secret_names, stand_in_layer, stand_ins, survey
 from bridge.sources.resolve import resolve
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
     judged = _judge(args.manifests, environment, files, run_, errors)
     looked = _look(environment, run_, judged, errors) if args.live and not errors else None
     judged = looked.judged if looked else judged
+    told = tuple(one for one in told if not (looked and one.what == UNREAD))
     found = tuple(judged.problems) if judged else ()
     errors += [Refusal(one) for one in found if not one.warning]
     error = combine(errors) if errors else None

@@ -11,6 +11,7 @@ from bridge.config.manifests import BuiltObject
 from bridge.errors import BridgeError, Problem
 from bridge.gather import Run, gather
 from bridge.objects import ObjectId
+from bridge.plan.controllers import may_interfere
 from bridge.plan.guard import CURE, Finding, Verdict, shared
 from bridge.plan.model import Plan
 from bridge.sync import compare, open_cluster
@@ -36,7 +37,8 @@ def look(environment: Environment, run: Run, judged: Judged | None) -> Looked:
         if judged:
             findings = tuple(_today(cluster.api, judged, untold))
             judged = judged._replace(findings=findings)
-    return Looked(plan, judged, (*plan.warnings, *_grouped(untold)))
+    deployers = (problem for change in plan.changes if change.live for problem in may_interfere(change.live))
+    return Looked(plan, judged, (*plan.warnings, *deployers, *_grouped(untold)))
 
 
 def _today(api: Api, judged: Judged, untold: list[tuple[str, Problem]]) -> Iterator[Finding]:

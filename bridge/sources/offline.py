@@ -13,6 +13,7 @@ from bridge.sources.contract import failed
 from bridge.sources.env_layer import EnvLayer
 from bridge.sources.fields import MANIFEST_KEYS, located
 
+UNREAD = "its fields are not known without reading it"
 STAND_IN = SecretValue(b"c3RhbmQtaW4=")  # valid base64, for variables that are decoded
 
 
@@ -30,8 +31,7 @@ def survey(
         names[reference], found = _ask(provider, reference, context) if provider else (None, [])
         told = names[reference] is not None and not are_manifests(names[reference])
         if provider and not told and all(one.warning for one in found):
-            what = "its fields are not known without reading it"
-            found.append(Problem(str(reference), what, "`bridge plan` reads it", warning=True))
+            found.append(Problem(str(reference), UNREAD, "`bridge plan` reads it", warning=True))
         problems += found
     return names, tuple(dict.fromkeys(problems))
 

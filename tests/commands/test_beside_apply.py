@@ -82,3 +82,24 @@ def test_nothing_is_left_in_clear_where_the_build_never_had_it(
     assert LAST_APPLIED not in found["metadata"].get("annotations", {})
     assert deploy(real_cluster, app).split() == ["deployment.apps/agent", "unchanged"]
     assert in_cluster(desk) == VALUES
+
+
+def test_from_plaintext_patches_to_peace(desk: Desk, app: Application, real_cluster: RealCluster) -> None:
+    """The whole move: what kubectl made is taken over, left out of the build, and never touched by it again."""
+    deploy(real_cluster, app)
+    assert set(in_cluster(desk).values()) == {PLAINTEXT["staging"]}
+    assert desk.run("adopt", "staging", "--yes").status == 0
+    assert desk.run("sync", "staging").status == 0
+    assert in_cluster(desk) == VALUES
+    build = desk.write("../build.yaml", app.build("staging"))
+    assert desk.run("check", "staging", "--live", "--manifests", str(build)).status == 1
+    assert desk.run("init", "staging", "--fix-kustomize").status == 0
+    build.write_text(app.build("staging"))
+    result = desk.run("check", "staging", "--live", "--manifests", str(build))
+    assert (result.status, result.lines) == (0, [])
+    before = desk.target.versions()
+    assert deploy(real_cluster, app).split() == ["deployment.apps/agent", "unchanged"]
+    assert desk.target.versions() == before
+    found = desk.target.client.request("GET", f"/api/v1/namespaces/{desk.target.namespace}/secrets").body
+    assert PLAINTEXT["staging"] not in str(found)
+    assert LAST_APPLIED not in str(found)

@@ -183,6 +183,17 @@ def test_an_annotation_that_is_damaged_tells_nothing(offline_desk: Desk, annotat
     assert check(desk, manifest("ConfigMap", "agent-config")).status == 0
 
 
+def test_who_deploys_an_object_and_may_delete_it_is_told(offline_desk: Desk) -> None:
+    desk = offline_desk
+    desk.run("sync", "staging")
+    desk.target.patch("Secret", "agent-secrets", {"metadata": {"labels": {"argocd.argoproj.io/instance": "voice"}}})
+    result = desk.run("check", "staging", "--live")
+    assert result.status == 0
+    (warning, hint) = result.lines
+    assert warning.startswith("bridge: warning: Secret/agent-secrets: Argo CD deploys it: ")
+    assert "Prune=false" in hint
+
+
 def test_what_a_pod_asks_for_may_be_in_the_cluster(offline_desk: Desk) -> None:
     desk = offline_desk
     spec = {"containers": [{"name": "c", "envFrom": [{"secretRef": {"name": "theirs"}}]}]}
