@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     after = before
     if change.removed or change.cures:
         after = _carry_out(kustomization, change, before, kustomize)
-    warnings = (*_left_in_clear(kustomization, change, owned), *_unbuilt(before))
+    warnings = (*_left_in_clear(kustomization, change, owned), *_shrunk(change, environment), *_unbuilt(before))
     data = fixed_data(environment.name, str(overlay), change.removed, change.cures, _holding(after, owned))
     write_fixed(data, warnings, args.output)
     say("warning", warnings)
@@ -176,6 +176,15 @@ def _left_in_clear(kustomization: Kustomization, change: Change, owned: Owned) -
             what = "still has values for what bridge writes, perhaps in clear"
             hint = "take them out by hand, once they are imported"
             yield Problem(str(patch.file or patch.place), what, hint, warning=True)
+
+
+def _shrunk(change: Change, environment: Environment) -> Iterator[Problem]:
+    """Yield the objects that stay in the build without bridge's keys: kubectl deletes what it once applied of them."""
+    for one in change.cures:
+        if one.keys:
+            what = "stays in the build for its other keys: the next `kubectl apply` deletes bridge's if it applied them"
+            hint = f"run `bridge adopt {environment.name}` before; `bridge check --live --manifests` tells"
+            yield Problem(str(one.id), what, hint, warning=True)
 
 
 def _unbuilt(before: Builds) -> Iterator[Problem]:
