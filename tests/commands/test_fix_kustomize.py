@@ -277,6 +277,7 @@ def test_a_file_that_cannot_be_changed_safely(desk: Desk, app: Application) -> N
     assert app.files() == before
 
 
-def test_init_without_a_flag_says_what_there_is(desk: Desk) -> None:
-    result = desk.run("init", "staging")
-    assert (result.status, result.lines[0]) == (2, "bridge: error: nothing is asked for")
+def test_curing_a_layout_is_not_drafting_one(desk: Desk, app: Application) -> None:
+    before = app.files()
+    assert fix(desk, str(app.overlay("staging")), "--like", "prod").status == 2
+    assert app.files() == before
