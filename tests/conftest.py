@@ -6,6 +6,7 @@ A program that is not there makes a test fail where the environment says CI or B
 
 import os
 import shutil
+import signal
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,9 @@ from tests.servers.vault import DevVault, SealedVault
 
 if TYPE_CHECKING:
     from tests.servers.s3 import ObjectStorage
+
+# A shell's background job ignores interrupts, and so would all programs that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # In CI the same examples every time: a new one that fails is worth a look, not a failed landing.
 settings.register_profile("ci", derandomize=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bridge.cluster.lease import Lease
 from bridge.cluster.memory import MemoryStore
 from bridge.cluster.objects import Objects
 from bridge.errors import Problem, Refusal, Stopped, Unavailable
@@ -30,7 +31,7 @@ def verdicts(*names: str, step: Step = Step.ROLL, **rollout: Any) -> tuple[Verdi
 def cluster(*answers: Answer) -> Iterator[tuple[Cluster, Wire]]:
     with Wire(*answers) as wire, closing(api(wire.url)) as client:
         store = MemoryStore(client, "voice", "x", "bridge/x")
-        yield Cluster(client, Objects(client, "voice", "bridge/x"), store, ()), wire
+        yield Cluster(client, Objects(client, "voice", "bridge/x"), store, Lease(client, "voice", "x"), ()), wire
 
 
 def test_all_are_tried_dry_before_the_first_is_restarted() -> None:
