@@ -145,6 +145,6 @@ def _next(plan: Plan) -> Iterator[str]:
     name = plan.environment
     yield f"`bridge plan {name}` shows what the next `bridge sync {name}` changes"
     yield (
-        "take these objects out of the build before the next `kubectl apply`; "
-        f"`kustomize build ... | bridge check {name} --manifests -` tells whether they are"
+        f"then `bridge init {name} --fix-kustomize` takes these objects out of the build, before the next "
+        f"`kubectl apply`; `kustomize build ... | bridge check {name} --manifests -` tells whether they are"
     )

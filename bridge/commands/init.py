@@ -89,15 +89,17 @@ def _data(args: argparse.Namespace, name: str, drafted: Drafted, written: tuple[
 
 
 def _steps(args: argparse.Namespace, name: str, drafted: Drafted) -> Iterator[str]:
-    """Yield the commands that lead to the first sync, in order."""
+    """Yield the commands of the way in, in order (README, "Moving in")."""
     config = f" --config {shlex.quote(args.config)}" if args.config else ""
     target = f"sops:{name}.sops.yaml"
     yield from (f"bridge import {name} {shlex.quote(shown(file))} --to {target}{config}" for file in drafted.imports)
     yield f"bridge check {name}{config}"
     yield f"bridge adopt {name}{config}"
-    if drafted.overlay:
-        yield f"kustomize build {shlex.quote(shown(drafted.overlay))} | bridge check {name} --manifests -{config}"
     yield f"bridge sync {name}{config}"
+    if drafted.overlay:
+        overlay = shlex.quote(shown(drafted.overlay))
+        yield f"bridge init {name} --fix-kustomize {overlay}{config}"
+        yield f"kustomize build {overlay} | bridge check {name} --manifests -{config}"
 
 
 def _text(data: dict[str, Any]) -> str:

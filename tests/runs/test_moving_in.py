@@ -1,0 +1,211 @@
+"""The README's way from plaintext patches to bridge, line by line, on a real API server with real controllers."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyrage
+import pytest
+
+from tests.servers.apiserver import RealCluster
+from tests.servers.kwok import NODE, Kwok
+from tests.test_readme import block
+
+SECRETS = {
+    "shared-secrets": {"LIVEKIT_API_KEY": "CANARY-livekit", "LIVEKIT_API_SECRET": "CANARY-secret $5 \"'"},
+    "agent-secrets": {"CARTESIA_API_KEY": "CANARY-cartesia", "OPENAI_API_KEY": "CANARY-openai"},
+}
+CONFIG_MAPS = {
+    "shared-config": {"LIVEKIT_URL": "wss://livekit.staging.example.com", "DOMAIN": "staging.example.com"},
+    "agent-config": {"LOG_LEVEL": "debug", "METRICS_ENABLED": "true"},
+}
+OVERLAYS = {"staging": "", "prod": "-prod"}
+
+
+def manifest(kind: str, name: str, data: dict[str, str]) -> str:
+    field = "stringData" if kind == "Secret" else "data"
+    return json.dumps({"apiVersion": "v1", "kind": kind, "metadata": {"name": name}, field: data}) + "\n"
+
+
+def documents(suffix: str | None) -> dict[str, str]:
+    """Return the base's files, with placeholders, or a patch's documents with the values of an overlay."""
+    found = {}
+    for kind, objects in (("Secret", SECRETS), ("ConfigMap", CONFIG_MAPS)):
+        texts = [
+            manifest(
+                kind, name, {key: f"${{{key}}}" if suffix is None else value + suffix for key, value in data.items()}
+            )
+            for name, data in objects.items()
+        ]
+        found[kind] = "---\n".join(texts)
+    return found
+
+
+def deployment() -> str:
+    refs = [{"secretRef": {"name": name}} for name in SECRETS] + [
+        {"configMapRef": {"name": name}} for name in CONFIG_MAPS
+    ]
+    pod = {
+        "nodeName": NODE,
+        "containers": [{"name": "agent", "image": "registry.example.com/agent:1", "envFrom": refs}],
+    }
+    labels = {"app": "agent"}
+    template = {"metadata": {"labels": labels}, "spec": pod}
+    spec = {"replicas": 2, "selector": {"matchLabels": labels}, "template": template}
+    return json.dumps({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "agent"}, "spec": spec})
+
+
+class Team:
+    """A team's repository as it is before it moves in, deployed with `kubectl apply -k`."""
+
+    def __init__(self, folder: Path, cluster: RealCluster, namespaces: dict[str, str], path: str) -> None:
+        self.folder = folder
+        self.cluster = cluster
+        self.namespaces = namespaces
+        self.environ = {
+            "PATH": path,
+            "HOME": str(folder.parent / "home"),
+            "KUBECONFIG": str(folder.parent / "kubeconfig"),
+        }
+        cluster.kubeconfig(Path(self.environ["KUBECONFIG"]))
+        base = documents(None)
+        self.write("apps/base/secrets.yml", base["Secret"])
+        self.write("apps/base/configmap.yml", base["ConfigMap"])
+        self.write("apps/base/deployment.yml", deployment())
+        self.write(
+            "apps/base/kustomization.yaml", "resources:\n  - secrets.yml\n  - configmap.yml\n  - deployment.yml\n"
+        )
+        for name, suffix in OVERLAYS.items():
+            self._overlay(name, suffix)
+
+    def _overlay(self, name: str, suffix: str) -> None:
+        patch = f"patches/{name}-secret-config-patch.yml"
+        values = documents(suffix)
+        text = (
+            f"# {name}\nnamespace: {self.namespaces[name]}\nresources:\n  - ../../base\npatches:\n  - path: {patch}\n"
+        )
+        self.write(f"apps/overlays/{name}/kustomization.yaml", text)
+        self.write(f"apps/overlays/{name}/{patch}", f"{values['Secret']}---\n{values['ConfigMap']}")
+        env = {"K8_ENV": name, "CLUSTER_NAME": "kapsule", "K8S_NAMESPACE": self.namespaces[name]}
+        self.write(f"config/.env.k8s.{name}", "".join(f"{key}={value}\n" for key, value in env.items()))
+
+    def write(self, name: str, text: str) -> None:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def run(self, line: str) -> str:
+        """Run a line of a shell in the repository's folder; it has to succeed, and to show no value."""
+        command = ["bash", "-o", "pipefail", "-c", line]
+        place = {"cwd": self.folder, "env": self.environ}
+        done = subprocess.run(command, **place, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+        assert "CANARY" not in done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def get(self, kind: str, name: str) -> dict[str, Any]:
+        group = "/apis/apps/v1" if kind == "Deployment" else "/api/v1"
+        reply = self.cluster.request("GET", f"{group}/namespaces/{self.namespaces['staging']}/{kind.lower()}s/{name}")
+        assert reply.status == 200
+        return reply.body
+
+    def values(self) -> dict[str, dict[str, str]]:
+        found = {name: self.get("ConfigMap", name)["data"] for name in CONFIG_MAPS}
+        for name in SECRETS:
+            data = self.get("Secret", name)["data"]
+            found[name] = {key: base64.b64decode(text).decode() for key, text in data.items()}
+        return found
+
+    def versions(self) -> dict[str, str]:
+        names = {"Secret": SECRETS, "ConfigMap": CONFIG_MAPS, "Deployment": ["agent"]}
+        return {
+            f"{kind}/{name}": self.get(kind, name)["metadata"]["resourceVersion"]
+            for kind, listed in names.items()
+            for name in listed
+        }
+
+    def pods(self) -> set[str]:
+        text = self.cluster.kubectl("-n", self.namespaces["staging"], "get", "pods", "-o", "json").stdout
+        return {one["metadata"]["uid"] for one in json.loads(text)["items"]}
+
+    def plaintext(self) -> set[str]:
+        """Return the files that hold a value in clear, as it is or in base64."""
+        forms = [b"CANARY", base64.b64encode(b"CANARY")[:6]]
+        files = [path for path in self.folder.rglob("*") if path.is_file()]
+        return {
+            str(path.relative_to(self.folder)) for path in files if any(form in path.read_bytes() for form in forms)
+        }
+
+
+@pytest.fixture
+def team(
+    real_cluster: RealCluster, controllers: Kwok, kustomize_binary: Path, kubectl_binary: Path, tmp_path: Path
+) -> Iterator[Team]:
+    """A repository with two overlays, deployed in clear, and an age key with its rule in `.sops.yaml`."""
+    folders = [Path(sys.executable).parent, kustomize_binary.parent, kubectl_binary.parent]
+    path = os.pathsep.join([*map(str, folders), "/usr/bin", "/bin"])
+    namespaces = {name: real_cluster.namespace() for name in OVERLAYS}
+    team = Team(tmp_path / "repository", real_cluster, namespaces, path)
+    identity = pyrage.x25519.Identity.generate()
+    keys = tmp_path / "home" / ".config" / "sops" / "age" / "keys.txt"
+    keys.parent.mkdir(parents=True)
+    keys.write_text(f"{identity}\n")
+    team.write("config/.sops.yaml", f"creation_rules:\n  - age: {identity.to_public()}\n")
+    for name in OVERLAYS:
+        team.run(f"kubectl apply -k apps/overlays/{name}")
+    team.run(f"kubectl -n {namespaces['staging']} rollout status deployment/agent --timeout=60s")
+    yield team
+    for name in OVERLAYS:
+        real_cluster.kubectl("-n", namespaces[name], "delete", "deployment", "agent")
+
+
+def lines() -> list[str]:
+    """Return the README's commands; who would be asked agrees beforehand here."""
+    commands = [line.partition("  #")[0].rstrip() for line in block("moving-in").splitlines()]
+    asks = ("bridge import", "bridge adopt")
+    return [f"{line} --yes" if line.startswith(asks) else line for line in commands if line]
+
+
+def test_the_way_in_loses_nothing_restarts_nothing_and_leaves_nothing_in_clear(team: Team) -> None:
+    before, pods = team.values(), team.pods()
+    assert before == {**SECRETS, **CONFIG_MAPS}
+    prod = {name for name in team.plaintext() if "/prod/" in name}
+    assert len(pods) == 2
+    for line in lines():
+        team.run(line)
+        assert team.values() == before, line
+    assert team.pods() == pods
+    assert team.plaintext() == prod
+    for name in SECRETS:
+        found = team.get("Secret", name)
+        kept = json.dumps([found["metadata"].get("annotations"), found["metadata"]["managedFields"]])
+        assert "CANARY" not in kept
+        assert "last-applied" not in kept
+    settled = team.versions()
+    assert " configured" not in team.run("kubectl apply -k apps/overlays/staging")
+    assert "nothing to do" in team.run("bridge sync staging")
+    assert team.versions() == settled
+
+
+def test_every_line_can_be_repeated(team: Team) -> None:
+    """But for the first, which never writes over a file, and `import` of a file that is gone."""
+    before = team.values()
+    for line in lines():
+        team.run(line)
+        if not line.startswith(("bridge init staging --from", "rm ")):
+            team.run(line)
+        assert team.values() == before, line
+
+
+def test_without_the_way_in_each_trap_is_sprung(team: Team) -> None:
+    """The same repository, with its values taken out of the build by hand: a deploy destroys what runs."""
+    overlay = team.folder / "apps" / "overlays" / "staging"
+    text = (overlay / "kustomization.yaml").read_text()
+    (overlay / "kustomization.yaml").write_text(text.partition("patches:")[0])
+    team.run("kubectl apply -k apps/overlays/staging")
+    assert team.values()["agent-secrets"]["OPENAI_API_KEY"] == "${OPENAI_API_KEY}"
