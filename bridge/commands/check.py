@@ -4,7 +4,6 @@
 """
 
 import argparse
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -20,8 +19,8 @@ from bridge.plan.limits import lacking_keys, malformed_json
 from bridge.provider import Context
 from bridge.report.data import SCHEMA, plan_data, problems
 from bridge.report.table import table
-from bridge.report.talk import printable, say
-from bridge.report.write import write_json
+from bridge.report.talk import say
+from bridge.report.write import write_json, write_lines
 from bridge.sources.infrastructure import Setting, infrastructure, missing
 from bridge.sources.offline import UNREAD, secret_names, stand_in_layer, stand_ins, survey
 from bridge.sources.resolve import resolve
@@ -135,9 +134,7 @@ def _report(args: argparse.Namespace, data: dict[str, Any]) -> None:
     if args.output == "json":
         write_json(data)
         return
-    lines = "".join(_lines(data)).split("\n")
-    sys.stdout.write("\n".join(map(printable, lines)))
-    sys.stdout.flush()
+    write_lines("".join(_lines(data)))
 
 
 def _lines(data: dict[str, Any]) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,8 @@ from bridge.config.public import write_values
 from bridge.errors import BridgeError, ConfigError, Problem, Stopped
 from bridge.report.data import SCHEMA, problems
 from bridge.report.intake import intake_text, outcome_text
-from bridge.report.talk import printable, say
-from bridge.report.write import write_json
+from bridge.report.talk import say
+from bridge.report.write import write_json, write_lines
 from bridge.sources.moving import State
 from bridge.sources.plain import Given
 from bridge.sources.store import Written, put
@@ -40,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     found = prepare(environment, run_, file, args.to, replace=args.replace)
     outcome = _Outcome("refused" if found.intake.problems else "planned" if found.pending else "unchanged")
     if args.output == "text":
-        _print(intake_text(_data(found, outcome, args.file)))
+        write_lines(intake_text(_data(found, outcome, args.file)))
     say("warning", found.warnings)
     if outcome.result == "planned" and not args.dry_run:
         confirm(found.question, yes=args.yes)
@@ -87,7 +86,7 @@ def _end(args: argparse.Namespace, found: Import, outcome: _Outcome) -> int:
     if args.output == "json":
         write_json({**data, "warnings": problems(found.warnings), "errors": problems(errors)})
     else:
-        _print(outcome_text(data))
+        write_lines(outcome_text(data))
     if data["seen_by_git"]:
         what = "git has seen this file: whoever has a copy of the repository has these values"
         hint = f"rotate them; `bridge scan {found.scene.environment.name} --git .` shows where else they are"
@@ -96,11 +95,6 @@ def _end(args: argparse.Namespace, found: Import, outcome: _Outcome) -> int:
     if outcome.error:
         return outcome.error.exit_status
     return 1 if found.intake.problems else 0
-
-
-def _print(text: str) -> None:
-    sys.stdout.write("\n".join(map(printable, text.split("\n"))))
-    sys.stdout.flush()
 
 
 def _data(found: Import, outcome: _Outcome, file: str | None) -> dict[str, Any]:

@@ -4,7 +4,6 @@ import argparse
 import json
 import os
 import shlex
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,8 @@ from bridge.draft.naming import check_new
 from bridge.errors import ConfigError, Problem
 from bridge.report.data import SCHEMA, problems
 from bridge.report.table import table
-from bridge.report.talk import printable, say
-from bridge.report.write import write_json
+from bridge.report.talk import say
+from bridge.report.write import write_json, write_lines
 from bridge.sources.plugins import bundled
 
 
@@ -48,8 +47,7 @@ def run(args: argparse.Namespace) -> int:
     if args.output == "json":
         write_json(data)
     else:
-        sys.stdout.write("\n".join(map(printable, _text(data).split("\n"))))
-        sys.stdout.flush()
+        write_lines(_text(data))
     say("warning", drafted.remarks)
     return 0
 

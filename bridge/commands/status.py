@@ -1,12 +1,11 @@
 """`bridge status`: which variables are used, where each comes from, whether the cluster has it."""
 
 import argparse
-import sys
 
 from bridge.commands.arguments import environment_of, run_of
 from bridge.report.status import status_data, status_text
-from bridge.report.talk import printable, say
-from bridge.report.write import write_json
+from bridge.report.talk import say
+from bridge.report.write import write_json, write_lines
 from bridge.sync import collect, compare, open_cluster
 
 
@@ -20,8 +19,7 @@ def run(args: argparse.Namespace) -> int:
     if args.output == "json":
         write_json(data)
     else:
-        sys.stdout.write("\n".join(map(printable, status_text(data).split("\n"))))
-        sys.stdout.flush()
+        write_lines(status_text(data))
     say("warning", plan.warnings)
     say("error", plan.refusals)
     return 1 if plan.refusals else 0

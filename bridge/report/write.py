@@ -23,6 +23,12 @@ def write_report(data: dict[str, Any], form: str) -> None:
     sys.stdout.flush()
 
 
+def write_lines(text: str) -> None:
+    """Write a text of ready lines; what could steer a terminal is escaped, names can come from anywhere."""
+    sys.stdout.write("\n".join(map(printable, text.split("\n"))))
+    sys.stdout.flush()
+
+
 def write_json(data: dict[str, Any]) -> None:
     """Write data as JSON; every character outside ASCII is escaped, so no terminal is steered by a name."""
     sys.stdout.write(json.dumps(data, indent=2) + "\n")
