@@ -9,7 +9,7 @@ _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNOR
 _REGION: Final = re.compile(r"[a-z]{2}-[a-z]{3}")
 _REVISION: Final = re.compile(r"([1-9][0-9]{0,9})(?:/([0-9a-f]{8}))?")
 _LONGEST: Final = 255  # characters of a folder's name
-_FORMS: Final = "write /folder/name, or id: and the secret's UUID"
+_FORMS: Final = "write /folder/name or id:UUID, perhaps behind REGION: or PROJECT:"
 LATEST: Final = "latest"
 LATEST_ENABLED: Final = "latest_enabled"
 NO_REGION: Final = "is not a region such as fr-par"
@@ -21,6 +21,13 @@ class Place(NamedTuple):
     folder: str = ""
     name: str = ""
     id: str = ""
+
+
+class Scope(NamedTuple):
+    """Where a reference looks, if it says so itself: a region and a project's id."""
+
+    region: str | None = None
+    project_id: str | None = None
 
 
 class Wanted(NamedTuple):
@@ -40,8 +47,24 @@ def is_region(text: str) -> bool:
     return _REGION.fullmatch(text) is not None
 
 
-def parse(path: str) -> Place:
-    """Read a reference's path; ProviderError for anything but `/folder/name` and `id:UUID`."""
+def parse(path: str) -> tuple[Scope, Place]:
+    """Read a reference's path, `[REGION:][PROJECT:]/folder/name` or `…id:UUID`; ProviderError for anything else."""
+    scope, rest = Scope(), path
+    while ":" in rest and not rest.startswith(("/", "id:")):
+        head, _, rest = rest.partition(":")
+        scope = _narrowed(scope, head)
+    return scope, _place(rest)
+
+
+def _narrowed(scope: Scope, head: str) -> Scope:
+    if is_region(head) and scope == Scope():
+        return Scope(head)
+    if is_uuid(head) and scope.project_id is None:
+        return scope._replace(project_id=head)
+    raise ProviderError("what stands before the path is neither a region nor a project's id", hint=_FORMS)
+
+
+def _place(path: str) -> Place:
     if path.startswith("id:"):
         given = path.removeprefix("id:")
         if not is_uuid(given):

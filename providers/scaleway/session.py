@@ -1,5 +1,6 @@
 """One run's reads: the check before the first access, the access, and the document."""
 
+import dataclasses
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bridge.provider import Context, Denied, Document, NotFound, Problem, ProviderError, Revision, Unavailable
 from bridge_providers.scaleway import content, metadata, paths
 from bridge_providers.scaleway.api import Api
-from bridge_providers.scaleway.paths import Place, Wanted
+from bridge_providers.scaleway.paths import Place, Scope, Wanted
 from bridge_providers.scaleway.settings import settings
 
 if TYPE_CHECKING:
@@ -21,13 +22,13 @@ class ScalewaySession:
         self._options: Final = options
         self._context: Final = context
         self._lock: Final = threading.Lock()
-        self._api: Api | None = None
+        self._apis: Final[dict[Scope, Api]] = {}
         self._known: frozenset[str] | None = None
 
     def read(self, path: str, revision: str | None = None) -> Document:
         """Return a secret's content: fields where it is a JSON object, else one value."""
-        place, wanted = paths.parse(path), paths.parse_revision(revision)
-        api = self._open()
+        (scope, place), wanted = paths.parse(path), paths.parse_revision(revision)
+        api = self._open(scope)
         # What an earlier run has written from has stood the check already.
         warnings = () if self._is_known(path) else tuple(metadata.guard(api, place, wanted.revision))
         answer = _accessed(api, place, wanted)
@@ -39,19 +40,21 @@ class ScalewaySession:
         """Add a revision after `expect`, or make the secret where that is None; older revisions stay."""
         from bridge_providers.scaleway.writing import write  # noqa: PLC0415 - most runs only read
 
-        return write(self._open(), paths.parse(path), document, expect)
+        scope, place = paths.parse(path)
+        return write(self._open(scope), place, document, expect)
 
     def close(self) -> None:
         """Close the connections."""
-        api = self._api
-        if api is not None:
+        for api in list(self._apis.values()):
             api.close()
 
-    def _open(self) -> Api:
+    def _open(self, scope: Scope) -> Api:
         with self._lock:
-            if self._api is None:
-                self._api = Api(settings(self._options, self._context), self._context.deadline)
-            return self._api
+            if scope not in self._apis:
+                said = {name: text for name, text in scope._asdict().items() if text}
+                options = dataclasses.replace(self._options, **said)
+                self._apis[scope] = Api(settings(options, self._context), self._context.deadline)
+            return self._apis[scope]
 
     def _is_known(self, path: str) -> bool:
         with self._lock:

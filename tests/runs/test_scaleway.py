@@ -264,7 +264,7 @@ def test_check_needs_no_network_and_no_key(manager: SecretManager, desk: Desk, m
     desk.environment(sources=["scaleway:voice/staging/app"])
     assert desk.run("check", "staging").lines == [
         "bridge: error: scaleway:voice/staging/app: the path does not begin with /",
-        "bridge: hint: write /folder/name, or id: and the secret's UUID",
+        "bridge: hint: write /folder/name or id:UUID, perhaps behind REGION: or PROJECT:",
     ]
 
 

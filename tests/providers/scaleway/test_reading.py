@@ -7,8 +7,9 @@ import zlib
 import pytest
 
 from bridge.provider import Kind, NotFound, ProviderError, Revision, SecretValue
-from tests.providers.scaleway.desk import PATH, VALUES, Reader, fields, whole
-from tests.servers.scaleway import PROJECT, SecretManager
+from bridge_providers.scaleway import Scaleway
+from tests.providers.scaleway.desk import PATH, VALUES, Reader, context, fields, whole
+from tests.servers.scaleway import ACCESS, PROJECT, READ, Grant, SecretManager
 
 BINARY = b"\x00\xffCANARY"
 
@@ -31,6 +32,28 @@ def test_a_document_that_is_new_costs_a_look_at_its_metadata_first(manager: Secr
         f"GET fr-par/secrets/{id_}/versions/latest_enabled",
         "GET fr-par/secrets-by-path/versions/latest_enabled/access",
     ]
+
+
+OTHER = "99999999-0000-4000-8000-000000000000"
+
+
+def test_a_reference_may_say_the_region_and_the_project_itself(manager: SecretManager, reader: Reader) -> None:
+    manager.put(PATH, VALUES)
+    there = manager.put(PATH, {"A": "CANARY-there"}, region="nl-ams", project_id=OTHER)
+    assert fields(reader.read(f"{PROJECT}:{PATH}", project_id=OTHER)) == VALUES
+    assert "region nl-ams" in reader.failure(f"nl-ams:{PATH}").what
+    manager.grants[manager.key] = Grant({ACCESS, READ}, project=OTHER)
+    assert fields(reader.read(f"nl-ams:{OTHER}:{PATH}", region="fr-par")) == {"A": "CANARY-there"}
+    assert fields(reader.read(f"nl-ams:id:{there}", region="fr-par")) == {"A": "CANARY-there"}
+
+
+def test_one_session_reads_from_several_regions(manager: SecretManager, reader: Reader) -> None:
+    manager.put(PATH, VALUES)
+    manager.put(PATH, {"A": "CANARY-there"}, region="nl-ams")
+    session = Scaleway().open(context(reader.base, reader.environ))
+    found = [fields(session.read(path)) for path in (PATH, f"nl-ams:{PATH}", PATH)]
+    session.close()
+    assert found == [VALUES, {"A": "CANARY-there"}, VALUES]
 
 
 def test_a_secret_in_the_root_folder(manager: SecretManager, reader: Reader) -> None:

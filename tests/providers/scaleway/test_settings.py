@@ -227,7 +227,12 @@ def test_a_section_is_checked_when_it_is_built(options: dict[str, Any], field: s
     ("path", "what"),
     [
         ("voice/app", "the path does not begin with /"),
-        ("path:/voice/app", "the path does not begin with /"),
+        ("path:/voice/app", "what stands before the path is neither a region nor a project's id"),
+        ("fr-par:voice/app", "the path does not begin with /"),
+        ("fr-par:nl-ams:/app", "what stands before the path is neither a region nor a project's id"),
+        (f"{PROJECT}:fr-par:/app", "what stands before the path is neither a region nor a project's id"),
+        (f"{PROJECT}:{PROJECT}:/app", "what stands before the path is neither a region nor a project's id"),
+        ("fr-par-1:/app", "what stands before the path is neither a region nor a project's id"),
         ("", "the path does not begin with /"),
         ("/", "a part of the path is no name of a folder or a secret"),
         ("/voice/", "a part of the path is no name of a folder or a secret"),
@@ -240,12 +245,25 @@ def test_a_section_is_checked_when_it_is_built(options: dict[str, Any], field: s
 )
 def test_a_path_is_checked_without_a_network(path: str, what: str) -> None:
     problems = list(Scaleway().check(path, Context(Path("/nowhere"), {}, 0)))
-    assert problems == [Problem("", what, "write /folder/name, or id: and the secret's UUID")]
+    assert problems == [
+        Problem(
+            "",
+            what,
+            "write /folder/name or id:UUID, perhaps behind REGION: or PROJECT:",
+        )
+    ]
 
 
 def test_a_good_path_has_no_problem_and_no_names_are_known() -> None:
     context = Context(Path("/nowhere"), {}, 0)
-    for path in ("/app", "/voice/staging/app", f"id:{PROJECT}"):
+    for path in (
+        "/app",
+        "/a:b/app",
+        f"id:{PROJECT}",
+        "fr-par:/app",
+        f"{PROJECT}:/app",
+        f"nl-ams:{PROJECT}:id:{PROJECT}",
+    ):
         assert list(Scaleway().check(path, context)) == []
         assert Scaleway().names(path, context) is None
 
