@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import NamedTuple, TypeVar
+from types import MappingProxyType
+from typing import Final, NamedTuple, TypeVar
 
 from bridge.config.environment import Environment, check_k8_env
 from bridge.config.reference import Reference
@@ -18,6 +19,8 @@ from bridge.sources.plugins import build_providers, referenced
 from bridge.sources.read import read_documents
 from bridge.sources.resolve import Resolution, resolve
 from bridge.sources.variables import Variables, read_variables
+
+NONE_GIVEN: Final[Mapping[Reference, Document]] = MappingProxyType({})
 
 Result = TypeVar("Result")
 
@@ -78,12 +81,18 @@ class Wanted(NamedTuple):
     resolution: Resolution
 
 
-def gather(environment: Environment, run: Run, remembered: Callable[[str], frozenset[str]]) -> Wanted:
+def gather(
+    environment: Environment,
+    run: Run,
+    remembered: Callable[[str], frozenset[str]],
+    given: Mapping[Reference, Document] = NONE_GIVEN,
+) -> Wanted:
     """Read the files, then all sources; raises one error that holds everything that is wrong with them.
 
-    `remembered` returns the references that an earlier run has written from into a namespace.
+    `remembered` returns the references that an earlier run has written from into a namespace. A document that is
+    `given` is not read: it stands for what the store would have.
     """
-    inputs = _read_all(environment, run, remembered)
+    inputs = _read_all(environment, run, remembered, given)
     return Wanted(environment, inputs.namespace, resolve(environment, *inputs))
 
 
@@ -99,7 +108,12 @@ class _Inputs(NamedTuple):
     layer: EnvLayer
 
 
-def _read_all(environment: Environment, run: Run, remembered: Callable[[str], frozenset[str]]) -> _Inputs:
+def _read_all(
+    environment: Environment,
+    run: Run,
+    remembered: Callable[[str], frozenset[str]],
+    given: Mapping[Reference, Document] = NONE_GIVEN,
+) -> _Inputs:
     errors: list[BridgeError] = []
     files = read_files(environment, run, errors)
     if errors:
@@ -110,7 +124,9 @@ def _read_all(environment: Environment, run: Run, remembered: Callable[[str], fr
     assert files.templates is not None
     known = partial(remembered, files.namespace)
     context = Context(environment.base, run.environ, run.deadline, known)
-    documents = read_documents(files.providers, environment.references, context)
+    wanted = dict.fromkeys(one.document for one in environment.references)
+    read = read_documents(files.providers, [one for one in wanted if one not in given], context)
+    documents = {one: given[one] if one in given else read[one] for one in wanted}
     return _Inputs(files.namespace, files.templates, documents, files.layer)
 
 

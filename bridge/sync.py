@@ -15,8 +15,9 @@ from bridge.cluster.memory import MemoryStore
 from bridge.cluster.namespace import check_namespace
 from bridge.cluster.objects import Objects
 from bridge.config.environment import Environment
+from bridge.config.reference import Reference
 from bridge.errors import BridgeError, Problem, Stopped, Unavailable, combine
-from bridge.gather import Run, Wanted, gather
+from bridge.gather import NONE_GIVEN, Run, Wanted, gather
 from bridge.objects import Live, ObjectId
 from bridge.parallel import each
 from bridge.plan.baseline import Now
@@ -25,6 +26,7 @@ from bridge.plan.clock import FORMAT
 from bridge.plan.effect import after_dry_run
 from bridge.plan.memory import Memory, rebuilt
 from bridge.plan.model import Change, Plan
+from bridge.provider import Document
 
 MANY: Final = 16  # from here on threads are worth their connections
 THREADS: Final = 8
@@ -69,8 +71,11 @@ def open_cluster(environment: Environment, namespace: str, run: Run) -> Iterator
         )
 
 
-def collect(environment: Environment, run: Run) -> Wanted:
-    """Gather what the files and sources say; a provider may ask which of its documents were written from before."""
+def collect(environment: Environment, run: Run, given: Mapping[Reference, Document] = NONE_GIVEN) -> Wanted:
+    """Gather what the files and sources say; a provider may ask which of its documents were written from before.
+
+    A document that is `given` is not read: the plan is then what a sync would do if the store had it.
+    """
 
     @cache
     def remembered(namespace: str) -> frozenset[str]:
@@ -81,7 +86,7 @@ def collect(environment: Environment, run: Run) -> Wanted:
             return frozenset()  # nothing is known then, and the run itself will meet the same error
         return frozenset(memory.sources if memory else ())
 
-    return gather(environment, run, remembered)
+    return gather(environment, run, remembered, given)
 
 
 def prepare(wanted: Wanted, cluster: Cluster, run: Run) -> Plan:

@@ -8,11 +8,13 @@ from bridge.config.reference import Reference
 from bridge.errors import BridgeError, Problem, Refusal, Stopped
 from bridge.parallel import each
 from bridge.provider import Context, Document, Provider, ProviderError, Writer
+from bridge.sources.disclosure import check_hidden
 from bridge.sources.fields import FieldError, located
-from bridge.sources.read import LATE, at_reference, close_sessions, open_session
-from bridge.sources.writing import AGAIN, Edit, Store, Write, Written
+from bridge.sources.read import LATE, at_reference, close_sessions, open_session, read_document
+from bridge.sources.whole import Whole, grafted
+from bridge.sources.writing import AGAIN, Change, Edit, Edits, Store, Write, Written
 
-__all__ = ["Edit", "Written", "check_writable", "look", "put"]
+__all__ = ["Edit", "Written", "check_writable", "look", "look_back", "put", "put_back"]
 
 Result = TypeVar("Result")
 
@@ -29,8 +31,30 @@ def look(provider: Provider, reference: Reference, context: Context) -> Document
     Refusal where it cannot be written at all: the store only reads, or the reference is pinned to a revision.
     """
     with _opened(provider, reference, context) as session:
-        write = Write(session, reference, (), context.deadline)
+        write = Write(session, reference, Edits(()), context.deadline)
         return _bounded(write.present, write, reference, context)
+
+
+def look_back(provider: Provider, reference: Reference, revision: str, context: Context) -> Whole:
+    """Return an earlier revision's document, to be put in the place of what is there now.
+
+    Refusal where there is no such revision, where the store cannot be written, and where a value that it hides now
+    would be shown.
+    """
+    pinned = reference._replace(revision=revision)
+    with _opened(provider, reference, context) as session:
+        write = Write(session, reference, Edits(()), context.deadline)
+
+        def work() -> Whole:
+            present, earlier = write.present(), read_document(session, context.deadline, pinned)
+            if not isinstance(earlier, Document):
+                raise earlier
+            whole = Whole(earlier, present)
+            if whole.is_needed:
+                check_hidden(session, reference.path, present, grafted(earlier, present))
+            return whole
+
+        return _bounded(work, write, pinned, context)
 
 
 def put(provider: Provider, reference: Reference, edits: Sequence[Edit], context: Context) -> Written:
@@ -39,8 +63,17 @@ def put(provider: Provider, reference: Reference, edits: Sequence[Edit], context
     Refusal where a place does not hold any more what was seen there, or has no room for the value; Unavailable and
     other refusals of the store: nothing was written then. Stopped where something was, or may have been.
     """
+    return _put(provider, reference, Edits(edits), context)
+
+
+def put_back(provider: Provider, reference: Reference, whole: Whole, context: Context) -> Written:
+    """Write the earlier document as the newest one, and read it back; raises as `put`."""
+    return _put(provider, reference, whole, context)
+
+
+def _put(provider: Provider, reference: Reference, change: Change, context: Context) -> Written:
     with _opened(provider, reference, context) as session:
-        write = Write(session, reference, edits, context.deadline)
+        write = Write(session, reference, change, context.deadline)
         return _bounded(write.run, write, reference, context)
 
 

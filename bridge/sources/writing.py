@@ -1,4 +1,4 @@
-"""One write of one document in an open session: merge, check and set, read back, and tell what is not known."""
+"""One write of one document in an open session: change, check and set, read back, and tell what is not known."""
 
 import time
 from collections.abc import Sequence
@@ -37,6 +37,39 @@ class Edit(NamedTuple):
     seen: SecretValue | None
 
 
+class Change(Protocol):
+    """What is to become of a document."""
+
+    def made(self, present: Document | None) -> Document:
+        """Return the document as it is to be.
+
+        ProviderError where `present` is not what this was decided about, FieldError where it has no room for it.
+        """
+        ...
+
+    def holds(self, document: Document) -> bool:
+        """Say whether a document is so already."""
+        ...
+
+
+class Edits(NamedTuple):
+    """Some values for their places; everything else in the document stays."""
+
+    edits: Sequence[Edit]
+
+    def made(self, present: Document | None) -> Document:
+        """Return the document with all the values in their places."""
+        changed = [edit.slot for edit in self.edits if not _same(value_at(present, edit.slot), edit.seen)]
+        if changed:
+            names = ", ".join(slot.field or "it" for slot in changed)
+            raise ProviderError(f"{names} was changed meanwhile by somebody else; nothing was written", hint=AGAIN)
+        return merged(present, self.edits)
+
+    def holds(self, document: Document) -> bool:
+        """Say whether all the values are in their places."""
+        return all(_same(value_at(document, one.slot), one.value) for one in self.edits)
+
+
 class Written(NamedTuple):
     """A document's revision before (None: there was none) and after."""
 
@@ -49,13 +82,13 @@ class Store(Session, Writer, Protocol):
 
 
 class Write:
-    """Values on their way into a document. `begun` is set while a write's outcome is not known."""
+    """A change on its way into a document. `begun` is set while a write's outcome is not known."""
 
-    def __init__(self, session: Store, reference: Reference, edits: Sequence[Edit], deadline: float) -> None:
+    def __init__(self, session: Store, reference: Reference, change: Change, deadline: float) -> None:
         self.begun = False
         self._session = session
         self._reference = reference
-        self._edits = edits
+        self._change = change
         self._deadline = deadline
 
     def run(self) -> Written:
@@ -65,9 +98,8 @@ class Write:
         """
         for is_last in (False, True):
             present = self.present()
-            self._check_unchanged(present)
             before = present.revision if present else None
-            wanted = merged(present, self._edits)
+            wanted = self._change.made(present)
             check_hidden(self._session, self._reference.path, present, wanted)
             self.begun = True
             answer = self._write(wanted, before)
@@ -91,12 +123,6 @@ class Write:
 
     def _read(self) -> Document | BridgeError:
         return read_document(self._session, self._deadline, self._reference)
-
-    def _check_unchanged(self, present: Document | None) -> None:
-        changed = [edit.slot for edit in self._edits if not _same(value_at(present, edit.slot), edit.seen)]
-        if changed:
-            names = ", ".join(slot.field or "it" for slot in changed)
-            raise ProviderError(f"{names} was changed meanwhile by somebody else; nothing was written", hint=AGAIN)
 
     def _write(self, wanted: Document, expect: Revision | None) -> Revision | BridgeError:
         try:
@@ -122,7 +148,7 @@ class Write:
         raise Stopped(*(one._replace(hint=one.hint or "look at the document in the store") for one in error.problems))
 
     def _holds(self, now: Document | BridgeError) -> bool:
-        return isinstance(now, Document) and all(_same(value_at(now, one.slot), one.value) for one in self._edits)
+        return isinstance(now, Document) and self._change.holds(now)
 
     def _read_back(self, written: Revision) -> None:
         """Compare what a reader gets now; Stopped where it is not what was written, or cannot be had."""
