@@ -77,31 +77,37 @@ class SopsSession:
     def read(self, path: str, revision: str | None = None) -> Document:
         """Return a decrypted file whose MAC holds; a path is relative to the environment's folder, or absolute.
 
-        In object storage (`s3://bucket/key`) a revision is an object's version; the Document's is SOPS's own.
+        A revision is one of the git repository that holds the file, or, in object storage (`s3://bucket/key`), an
+        object's version; the Document's is SOPS's own.
         """
         from bridge_providers.sops import decrypt, files, stores  # noqa: PLC0415 # as above
 
+        told: tuple[Problem, ...] = ()
         if s3_path.is_object(path):
             place = s3_path.parse(path)
             data = self._storage().read(place, revision)
         elif revision is not None:
-            raise ProviderError("a SOPS file has no revisions", hint="take the earlier state of the file from git")
+            from bridge_providers.sops import git  # noqa: PLC0415 # subprocess takes time, and few ask for a revision
+
+            file = files.locate(path, self._context.base)
+            data, told = git.read(file, revision, self._context), git.warnings(file, self._context)
         else:
             data = files.read(files.locate(path, self._context.base))
-        return decrypt.decrypt(data, stores.store_of(path), self._keyring())
+        document = decrypt.decrypt(data, stores.store_of(path), self._keyring())
+        return document._replace(warnings=(*document.warnings, *told))
 
     def write(self, path: str, document: Document, *, expect: Revision | None) -> Revision:
         """Change a file, or make it as `.sops.yaml` says; only ciphertext reaches the disk."""
         from bridge_providers.sops import writing  # noqa: PLC0415 # most runs only read
 
-        if s3_path.is_object(path):
-            raise ProviderError("a file in object storage is not written", hint="change it with sops and upload it")
+        _check_is_file(path)
         return writing.write(path, document, expect, self._context, self._keyring())
 
     def in_clear(self, path: str, document: Document) -> Iterable[tuple[int, tuple[str, ...]]]:
         """Tell which values the file's rule, or that of `.sops.yaml` for a new file, leaves in clear."""
         from bridge_providers.sops import clear  # noqa: PLC0415 # as above
 
+        _check_is_file(path)
         return clear.in_clear(path, document, self._context)
 
     def _storage(self) -> "Objects":
@@ -131,3 +137,9 @@ class SopsSession:
         objects = self._objects
         if objects is not None:
             objects.close()
+
+
+def _check_is_file(path: str) -> None:
+    if s3_path.is_object(path):
+        hint = "fetch it, or an earlier version, change it with sops (`sops rotate` moves its time on), and upload it"
+        raise ProviderError("a file in object storage is not written", hint=hint)

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from bridge.provider import Denied, NotFound, ProviderError
-from bridge_providers.sops import Sops, files, store_yaml, tree
+from bridge_providers.sops import files, store_yaml, tree
 
 NOT_ENCRYPTED = "is not encrypted with sops (it has no `sops` metadata)"
 META = """\
@@ -244,12 +244,3 @@ class TestPaths:
         link.symlink_to("outside/a.yaml")
         folder.path = folder.path / "base"
         assert folder.refusal(str(link)) == NOT_ENCRYPTED
-
-    def test_a_revision(self, folder):
-        with pytest.raises(ProviderError) as caught:
-            Sops().open(folder.context()).read("a.yaml", "3")
-        (problem,) = caught.value.problems
-        assert (problem.what, problem.hint) == (
-            "a SOPS file has no revisions",
-            "take the earlier state of the file from git",
-        )
