@@ -62,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     _status(commands)
     _set(commands)
     _restart(commands)
+    _rollback(commands)
     _init(commands)
     _import(commands)
     _adopt(commands)
@@ -160,6 +161,21 @@ def _restart(commands: "_Commands") -> None:
     _wait(restart)
 
 
+def _rollback(commands: "_Commands") -> None:
+    text = "copy an earlier revision of a source forward as the newest, and sync"
+    rollback = _command(commands, "rollback", text, ("text", "json"))
+    rollback.add_argument(
+        "--source", required=True, metavar="REF", help="a document of the environment, such as vault:app/staging"
+    )
+    rollback.add_argument(
+        "--to", required=True, metavar="REVISION", help="what the store calls it; for a SOPS file, what git does"
+    )
+    _allow_loss(rollback)
+    rollback.add_argument("--dry-run", action="store_true", help="write nothing, neither store nor cluster")
+    rollback.add_argument("--yes", action="store_true", help="do not ask")
+    _lock(rollback)
+
+
 def _init(commands: "_Commands") -> None:
     text = "draft a new environment from a kustomize layout or like another"
     init = _command(commands, "init", text, ("text", "json"))
@@ -239,9 +255,13 @@ def _lock(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _allow(command: argparse.ArgumentParser) -> None:
+def _allow_loss(command: argparse.ArgumentParser) -> None:
     command.add_argument("--allow-shrink", action="store_true", help="admit that keys or objects are lost")
     command.add_argument("--allow-fallback", action="store_true", help="admit that a lower layer gives a key now")
+
+
+def _allow(command: argparse.ArgumentParser) -> None:
+    _allow_loss(command)
     command.add_argument("--allow-older", action="store_true", help="admit sources older than what was written last")
     command.add_argument("--prune", action="store_true", help="delete objects that left the templates")
     command.add_argument(

@@ -1,0 +1,173 @@
+"""`bridge rollback`: an earlier revision of a source becomes its newest one, and the cluster follows."""
+
+import argparse
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+from bridge.commands.arguments import environment_of, run_of
+from bridge.commands.confirm import confirm
+from bridge.config.environment import Environment
+from bridge.config.reference import Reference, parse_reference
+from bridge.errors import BridgeError, ConfigError, Problem, Refusal, Stopped, combine
+from bridge.gather import Run
+from bridge.plan.model import Plan
+from bridge.provider import Context, Provider, Revision
+from bridge.report.data import outcome_data, plan_data
+from bridge.report.rollback import rollback_text
+from bridge.report.style import style_of
+from bridge.report.talk import say
+from bridge.report.write import printable_data, write_json
+from bridge.sources.plugins import build_providers
+from bridge.sources.store import Written, look_back, put_back
+from bridge.sources.whole import Whole
+from bridge.sync import Outcome, collect, open_cluster, prepare, settle
+
+
+@dataclass(eq=False)
+class _Rollback:
+    """What is to become of the store and of the cluster, and what became of them: right at any moment."""
+
+    source: Reference
+    to: str
+    whole: Whole
+    plan: Plan
+    result: str = "unchanged"
+    written: Written | None = None
+    outcome: Outcome = field(default_factory=Outcome)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show what would change in the store and in the cluster, ask, write the store, read back, and sync."""
+    environment, run_ = environment_of(args), run_of(args)
+    rollback = _prepare(args, environment, run_)
+    if rollback.plan.refusals or args.dry_run:
+        return _end(args, rollback)
+    if rollback.result == "planned":
+        if args.output == "text":
+            _print(rollback)
+        say("warning", rollback.plan.warnings)
+        confirm(_question(rollback), yes=args.yes)
+    run_ = run_of(args)  # its time begins now: a person was asked
+    if rollback.whole.is_needed:
+        provider, context = _provider(environment, rollback.source), _context(environment, run_)
+        rollback.written = put_back(provider, rollback.source, rollback.whole, context)
+    try:
+        _sync(environment, run_, rollback)
+    except BaseException:
+        rollback.result = "interrupted"
+        _end(args, rollback)
+        raise
+    return _end(args, rollback)
+
+
+def _prepare(args: argparse.Namespace, environment: Environment, run: Run) -> _Rollback:
+    """Read everything, and plan as if the store had the earlier document; nothing is written."""
+    source = _document(args.source, environment)
+    whole = look_back(_provider(environment, source), source, args.to, _context(environment, run))
+    # Without an order no guard holds it for older than what was written last: in the store it will be the newest.
+    given = {source: whole.wanted._replace(revision=Revision(whole.wanted.revision.id))} if whole.is_needed else {}
+    wanted = collect(environment, run, given)
+    with open_cluster(environment, wanted.namespace, run) as cluster:
+        rollback = _Rollback(source, args.to, whole, prepare(wanted, cluster, run))
+    if rollback.plan.refusals:
+        rollback.result = "refused"
+    elif whole.is_needed or rollback.plan.pending:
+        rollback.result = "planned"
+    return rollback
+
+
+def _document(given: str, environment: Environment) -> Reference:
+    """Return which of the environment's documents is meant."""
+    reference, file = parse_reference(given, "--source"), environment.shown(environment.file)
+    documents = dict.fromkeys(one.document for one in environment.references)
+    plain = reference._replace(revision=None, field=None)
+    if reference in documents and reference.revision is None:
+        return reference
+    if plain in documents:
+        what, hint = "names more than a document", f"write {plain}; the revision is what --to names"
+        raise ConfigError(Problem("--source", what, hint))
+    pinned = next((one for one in documents if one._replace(revision=None) == plain), None)
+    if pinned:
+        what = f"is pinned to revision {pinned.revision} in {file}, and that decides, whatever the store has"
+        raise Refusal(Problem(str(pinned), what, "change the revision there, then run `bridge sync`"))
+    listed = ", ".join(map(str, documents)) or "none"
+    raise ConfigError(Problem("--source", f"{plain} is no document of {file}", f"those are {listed}"))
+
+
+def _provider(environment: Environment, reference: Reference) -> Provider:
+    errors: list[BridgeError] = []
+    built = build_providers(environment, [reference.provider], errors)
+    if errors:
+        raise combine(errors)
+    return built[reference.provider]
+
+
+def _context(environment: Environment, run: Run) -> Context:
+    return Context(environment.base, run.environ, run.deadline)
+
+
+def _question(rollback: _Rollback) -> str:
+    if not rollback.whole.is_needed:
+        return f"{rollback.source} holds this already. Sync?"
+    return f"Write revision {rollback.to} into {rollback.source} as the newest one, and sync?"
+
+
+def _sync(environment: Environment, run: Run, rollback: _Rollback) -> None:
+    """Sync as `bridge sync` does, from what the store has now."""
+    outcome = rollback.outcome
+    try:
+        wanted = collect(environment, run)
+        with open_cluster(environment, wanted.namespace, run) as cluster:
+            rollback.plan = prepare(wanted, cluster, run)
+            if not rollback.plan.refusals:
+                rollback.plan = settle(rollback.plan, wanted, cluster, run, outcome)
+    except BridgeError as error:
+        outcome.error = error
+    if rollback.plan.refusals:
+        outcome.error = Refusal(*rollback.plan.refusals)
+    if outcome.error and rollback.written:
+        outcome.error = Stopped(*outcome.error.problems, _unfinished(rollback, rollback.written))
+    if outcome.error:
+        rollback.result = "stopped" if isinstance(outcome.error, Stopped) else "failed"
+    else:
+        rollback.result = "written" if rollback.written or outcome.written else "unchanged"
+
+
+def _unfinished(rollback: _Rollback, written: Written) -> Problem:
+    what = f"revision {written.after.id} is written, and the cluster does not follow it yet"
+    hint = f"the next `bridge sync {rollback.plan.environment}` completes it, and so does the same command again"
+    return Problem(str(rollback.source), what, hint)
+
+
+def _end(args: argparse.Namespace, rollback: _Rollback) -> int:
+    """Report, and return the exit status."""
+    error = rollback.outcome.error or (Refusal(*rollback.plan.refusals) if rollback.plan.refusals else None)
+    if args.output == "json":
+        write_json(_data(rollback))
+    else:
+        _print(rollback)
+    say("warning", rollback.plan.warnings)
+    say("error", error.problems if error else ())
+    if rollback.written and rollback.result == "interrupted":
+        say("error", [_unfinished(rollback, rollback.written)])
+    return error.exit_status if error else 0
+
+
+def _print(rollback: _Rollback) -> None:
+    sys.stdout.write(rollback_text(printable_data(_data(rollback)), style_of(sys.stdout)))
+    sys.stdout.flush()
+
+
+def _data(rollback: _Rollback) -> dict[str, Any]:
+    whole, written, outcome = rollback.whole, rollback.written, rollback.outcome
+    store = {
+        "source": str(rollback.source),
+        "to": rollback.to,
+        "needed": whole.is_needed,
+        "before": whole.seen.revision.id if whole.seen else None,
+        "after": written.after.id if written else None,
+        **whole.difference._asdict(),
+    }
+    data = outcome_data(plan_data(rollback.plan), rollback.result, outcome.written, outcome.begun, outcome.error)
+    return {"rollback": store, **data}
