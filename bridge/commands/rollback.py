@@ -9,7 +9,7 @@ from bridge.commands.arguments import environment_of, run_of
 from bridge.commands.confirm import confirm
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference, parse_reference
-from bridge.errors import BridgeError, ConfigError, Problem, Refusal, Stopped, combine
+from bridge.errors import BridgeError, ConfigError, Problem, Refusal, Stopped, Unavailable, combine
 from bridge.gather import Run
 from bridge.plan.model import Plan
 from bridge.provider import Context, Provider, Revision
@@ -118,6 +118,7 @@ def _sync(environment: Environment, run: Run, rollback: _Rollback) -> None:
     outcome = rollback.outcome
     try:
         wanted = collect(environment, run)
+        _check_shown(rollback, wanted.resolution.sources[str(rollback.source)])
         with open_cluster(environment, wanted.namespace, run) as cluster:
             rollback.plan = prepare(wanted, cluster, run)
             if not rollback.plan.refusals:
@@ -132,6 +133,13 @@ def _sync(environment: Environment, run: Run, rollback: _Rollback) -> None:
         rollback.result = "stopped" if isinstance(outcome.error, Stopped) else "failed"
     else:
         rollback.result = "written" if rollback.written or outcome.written else "unchanged"
+
+
+def _check_shown(rollback: _Rollback, now: Revision) -> None:
+    """Raise Unavailable where the store shows an older revision than it has shown before, as Secret Manager may."""
+    after = rollback.written.after if rollback.written else now
+    if after.series == now.series and (after.order or 0) > (now.order or 0):
+        raise Unavailable(Problem(str(rollback.source), f"the store shows revision {now.id} again, for a while"))
 
 
 def _unfinished(rollback: _Rollback, written: Written) -> Problem:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.providers.vault.wire import Request, errors
+from tests.providers.vault.wire import Request, document, errors
 from tests.runs.conftest import VALUES, Desk, Result
 from tests.runs.moving import environ, start
 from tests.runs.test_moving_stores import Store, manager, store, stored  # noqa: F401 - two are fixtures
@@ -178,6 +178,20 @@ def test_a_sync_that_fails_after_the_store_was_written_is_completed_by_the_next(
     again = back(desk, "1", "--allow-fallback", "--output", "json")
     assert (again.status, again.data["result"], synced.version) == (0, "written", 3)
     assert openai(desk) == VALUES["OPENAI_API_KEY"]
+
+
+def test_a_store_that_shows_the_older_revision_once_more_is_not_believed(desk: Desk, synced: Store) -> None:
+    def answer(request: Request) -> Any:
+        posts = [index for index, one in enumerate(synced.relay.requests) if one.method == "POST"]
+        later = synced.relay.requests[posts[-1] :] if posts else []
+        return document(NEWER, version=2) if sum(one.path.endswith("/data/app") for one in later) > 2 else None
+
+    synced.relay.requests.clear()
+    synced.relay.answer = answer
+    result = back(desk, "1", "--allow-fallback", "--output", "json")
+    assert (result.status, result.data["result"]) == (5, "stopped"), result.err
+    assert result.lines[0] == "bridge: error: vault:app: the store shows revision 2 again, for a while"
+    assert openai(desk) == "CANARY-bad"
 
 
 def test_a_run_that_is_killed_after_the_store_was_written_is_completed_by_a_sync(

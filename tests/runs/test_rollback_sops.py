@@ -144,7 +144,7 @@ def test_a_value_that_todays_rule_leaves_in_clear_is_not_brought_back(desk: Desk
     sops.encrypt(FILE, text, "--encrypted-regex", everything_else)
     commit(desk)
     content = (desk.folder / FILE).read_bytes()
-    result = back(desk, first)
+    result = back(desk, first, "--dry-run")  # told before anybody is asked
     assert result.status == 1
     assert "OPENAI_API_KEY would stand there in clear" in result.lines[0]
     assert (desk.folder / FILE).read_bytes() == content
@@ -179,7 +179,7 @@ def test_a_file_in_a_bucket_is_shown_and_not_written(
         body = sops.encrypt(FILE, text).read_bytes()
         versions.append(client.put_object(Bucket="voice", Key=FILE, Body=body)["VersionId"])
     assert desk.run("sync", "staging").status == 0
-    result = back(desk, versions[0], source=source)
+    result = back(desk, versions[0], "--dry-run", source=source)
     assert (result.status, result.lines[0].rpartition(": ")[2]) == (1, "a file in object storage is not written")
     assert "`sops rotate` moves its time on" in result.lines[1]
     assert openai(desk) == "CANARY-bad"
