@@ -35,6 +35,7 @@ class _Rollback:
     result: str = "unchanged"
     written: Written | None = None
     outcome: Outcome = field(default_factory=Outcome)
+    told: tuple[Problem, ...] = ()  # warnings that stand above the question
 
 
 def run(args: argparse.Namespace) -> int:
@@ -46,7 +47,8 @@ def run(args: argparse.Namespace) -> int:
     if rollback.result == "planned":
         if args.output == "text":
             _print(rollback)
-        say("warning", rollback.plan.warnings)
+        rollback.told = rollback.plan.warnings
+        say("warning", rollback.told)
         confirm(_question(rollback), yes=args.yes)
     run_ = run_of(args)  # its time begins now: a person was asked
     if rollback.whole.is_needed:
@@ -155,7 +157,7 @@ def _end(args: argparse.Namespace, rollback: _Rollback) -> int:
         write_json(_data(rollback))
     else:
         _print(rollback)
-    say("warning", rollback.plan.warnings)
+    say("warning", [one for one in rollback.plan.warnings if one not in rollback.told])
     say("error", error.problems if error else ())
     if rollback.written and rollback.result == "interrupted":
         say("error", [_unfinished(rollback, rollback.written)])

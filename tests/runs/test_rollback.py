@@ -103,6 +103,13 @@ def test_a_dry_run_and_a_no_write_nothing(desk: Desk, synced: Store) -> None:
     assert (synced.version, desk.target.versions()) == (2, before)
 
 
+def test_a_warning_stands_above_the_question_and_nowhere_else(desk: Desk, synced: Store) -> None:
+    synced.server.put("app", NEWER | {"CARTESIA_API_KEY": ""}, synced.mount)
+    synced.server.put("app", NEWER, synced.mount)
+    result = back(desk, "3", "--allow-shrink")
+    assert (result.status, result.err.count("is empty")) == (0, 1), result.err
+
+
 def test_what_a_sync_would_refuse_is_refused_before_the_store_is_written(desk: Desk, synced: Store) -> None:
     before = desk.target.versions()
     result = back(desk)
