@@ -138,6 +138,12 @@ def _check(commands: "_Commands") -> None:
         "--manifests", metavar="FILE", help="what `kustomize build` makes (-: stdin): would it undo what bridge writes?"
     )
     check.add_argument("--live", action="store_true", help="read the sources and the cluster too; writes nothing")
+    check.add_argument(
+        "--files",
+        nargs="+",
+        metavar=("PROVIDER", "FILE"),
+        help="check documents of a provider, without any environment: --files sops FILE...",
+    )
 
 
 def _status(commands: "_Commands") -> None:

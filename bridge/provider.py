@@ -20,6 +20,7 @@ __all__ = [
     "Conflict",
     "Context",
     "Denied",
+    "Describer",
     "Discloser",
     "Document",
     "Kind",
@@ -185,4 +186,13 @@ class Checker(Protocol):
 
     def names(self, path: str, context: Context) -> frozenset[str] | None:
         """Return the names of the document's fields, or None where they cannot be told."""
+        ...
+
+
+@runtime_checkable
+class Describer(Protocol):
+    """Optional, on a provider that is a Checker, for `bridge check --files`."""
+
+    def describe(self, path: str, context: Context) -> str:
+        """Say in a few words what a document is, without a key or a network; raises ProviderError."""
         ...

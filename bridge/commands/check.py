@@ -1,6 +1,6 @@
 """`bridge check`: everything that is wrong with the files, without a cluster, a network or a key.
 
-`--manifests` judges a kustomize build too, and `--live` the sources and the cluster.
+`--manifests` judges a kustomize build too, and `--live` the sources and the cluster. `--files` has no environment.
 """
 
 import argparse
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 def run(args: argparse.Namespace) -> int:
     """Print the infrastructure variables; what is wrong goes to stderr, all at once."""
+    if args.files:
+        from bridge.commands.check_files import check_files  # noqa: PLC0415 - start-up: a form of its own
+
+        return check_files(args)
     environment, run_ = environment_of(args), run_of(args)
     errors: list[BridgeError] = []
     files = read_files(environment, run_, errors)

@@ -7,7 +7,7 @@ from bridge.config.placeholder import Placeholder
 from bridge.config.reference import Reference
 from bridge.config.template import TemplateObject
 from bridge.errors import BridgeError, Problem
-from bridge.provider import Checker, Context, Document, Node, Provider, Revision
+from bridge.provider import Checker, Context, Describer, Document, Node, Provider, Revision
 from bridge.secret import SecretValue
 from bridge.sources.contract import failed
 from bridge.sources.env_layer import EnvLayer
@@ -28,7 +28,7 @@ def survey(
     problems: list[Problem] = []
     for reference in documents(environment):
         provider = providers.get(reference.provider)
-        names[reference], found = _ask(provider, reference, context) if provider else (None, [])
+        names[reference], found = _names(provider, reference, context) if provider else (None, [])
         told = names[reference] is not None and not are_manifests(names[reference])
         if provider and not told and all(one.warning for one in found):
             found.append(Problem(str(reference), UNREAD, "`bridge plan` reads it", warning=True))
@@ -36,7 +36,19 @@ def survey(
     return names, tuple(dict.fromkeys(problems))
 
 
-def _ask(provider: Provider, reference: Reference, context: Context) -> tuple[frozenset[str] | None, list[Problem]]:
+def about(provider: Checker, reference: Reference, context: Context) -> tuple[str, list[Problem]]:
+    """Return in a few words what a document is, where its provider says that, and what is wrong with it."""
+    try:
+        found = [located(reference, one) for one in provider.check(reference.path, context)]
+        if not isinstance(provider, Describer) or any(not one.warning for one in found):
+            return "", found
+        return str(provider.describe(reference.path, context)), found
+    except Exception as error:  # noqa: BLE001 - a provider's bug must not show what it had in hand
+        told = error if isinstance(error, BridgeError) else failed(error)
+    return "", [located(reference, one) for one in told.problems]
+
+
+def _names(provider: Provider, reference: Reference, context: Context) -> tuple[frozenset[str] | None, list[Problem]]:
     if not isinstance(provider, Checker):
         return None, []
     try:

@@ -18,9 +18,7 @@ def build_providers(
     environment: Environment, names: Iterable[str], errors: list[BridgeError]
 ) -> Mapping[str, Provider]:
     """Build the named providers; what is wrong with one is added to `errors`, and it is left out."""
-    found: dict[str, list[EntryPoint]] = {}
-    for point in entry_points(GROUP):
-        found.setdefault(point.name, []).append(point)
+    found = _installed()
     built: dict[str, Provider] = {}
     for name in dict.fromkeys(names):
         try:
@@ -28,6 +26,15 @@ def build_providers(
         except BridgeError as error:
             errors.append(error)
     return built
+
+
+def build_plain(kind: str) -> Provider:
+    """Build a provider without a section; ConfigError or Refusal where that cannot be."""
+    found = _installed()
+    if kind not in found:
+        hint = did_you_mean(kind, found) or _list(found)
+        raise ConfigError(Problem("", "no such provider is installed", hint))
+    return _checked(kind, _construct(kind, _load(found[kind]), {}, f"provider {kind}"))
 
 
 def bundled() -> Mapping[str, type[Provider]]:
@@ -41,6 +48,17 @@ def referenced(environment: Environment) -> tuple[str, ...]:
     return tuple(dict.fromkeys(reference.provider for reference in environment.references))
 
 
+def _installed() -> Mapping[str, list[EntryPoint]]:
+    found: dict[str, list[EntryPoint]] = {}
+    for point in entry_points(GROUP):
+        found.setdefault(point.name, []).append(point)
+    return found
+
+
+def _list(found: Collection[str]) -> str:
+    return f"installed are {', '.join(sorted(found)) or 'none'}"
+
+
 def _build(environment: Environment, name: str, found: Mapping[str, list[EntryPoint]]) -> Provider:
     options = dict(environment.providers.get(name, {}))
     where = f"{environment.shown(environment.file)}: providers.{name}"
@@ -52,7 +70,7 @@ def _build(environment: Environment, name: str, found: Mapping[str, list[EntryPo
 
 def _unknown(environment: Environment, name: str, kind: str, found: Collection[str]) -> Problem:
     where = environment.shown(environment.file)
-    hint = did_you_mean(kind, found) or f"installed are {', '.join(sorted(found)) or 'none'}"
+    hint = did_you_mean(kind, found) or _list(found)
     if kind != name:
         return Problem(f"{where}: providers.{name}.provider", "no such provider is installed", hint)
     return Problem(where, f"unknown provider {name}", hint)

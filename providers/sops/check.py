@@ -1,10 +1,11 @@
 """What can be told of a file without a key: `bridge check`."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from bridge.provider import Problem, ProviderError, SecretValue
-from bridge_providers.sops import cipher, files, mac, metadata, s3_path, stores
+from bridge_providers.sops import check_keys, check_rule, cipher, files, mac, metadata, s3_path, stores
 from bridge_providers.sops.metadata import Metadata
 from bridge_providers.sops.selectors import selector
 from bridge_providers.sops.tree import Stored
@@ -14,13 +15,24 @@ from bridge_providers.sops.walk import Walk
 def problems(path: str, base: Path) -> Iterator[Problem]:
     """Yield all that is wrong with a file, as far as it shows without a key."""
     try:
-        stored = stores.load(files.read(files.locate(path, base)), stores.store_of(path))
+        target = files.locate(path, base)
+        stored = stores.load(files.read(target), stores.store_of(path))
         block = metadata.read(stored.metadata)
     except ProviderError as error:
         yield from error.problems
         return
     yield from _of_metadata(block)
+    yield from check_keys.problems(block)
     yield from _of_leaves(stored, block)
+    yield from check_rule.problems(stored, block, Path(os.path.realpath(target)))
+
+
+def describe(path: str, base: Path) -> str:
+    """Say which sops wrote a file, and for how many keys; ProviderError where it cannot be read."""
+    stored = stores.load(files.read(files.locate(path, base)), stores.store_of(path))
+    block = metadata.read(stored.metadata)
+    count = sum(map(check_keys.count, block.groups))
+    return f"written by {check_keys.author(block)}, for {count or 'no'} key{'s' * (count != 1)}"
 
 
 def problems_of_object(path: str, *, known: bool) -> Iterator[Problem]:

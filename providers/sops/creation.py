@@ -12,6 +12,8 @@ from bridge_providers.sops.tree import Tree
 CONFIG: Final = ".sops.yaml"
 _MAX_DEPTH: Final = 100  # folders that sops looks in
 _OTHER_KEYS: Final = ("kms", "pgp", "gcp_kms", "hckms", "azure_keyvault", "hc_vault_transit_uri", "key_groups")
+_TYPES: Final = {"azure_keyvault": "azure_kv", "hc_vault_transit_uri": "hc_vault"}
+"""The types of keys whose name in a rule is another than in a file's metadata."""
 _EXAMPLE: Final = "write there: creation_rules: [{path_regex: '…', age: age1…}]"
 
 
@@ -23,26 +25,60 @@ class Rule(NamedTuple):
     mac_only_encrypted: bool
 
 
+class Holders(NamedTuple):
+    """What a rule says of a file that is there: who is to be able to open it, and what is to be encrypted."""
+
+    where: str
+    age: tuple[str, ...]
+    others: tuple[str, ...]  # the types of other keys, as the metadata names them
+    selector: tuple[str, str] | None
+
+
 def rule_for(path: Path) -> Rule:
     """Return the rule of a file; ProviderError where none says how to encrypt it, or not for age alone."""
     config = _find(path)
-    where = str(config)
-    rules = _rules(config)
-    for number, rule in enumerate(rules, 1):
-        if _matches(rule, path, config.parent, f"{where}: rule {number}"):
-            return _read(rule, f"{where}: rule {number}")
+    if config is None:
+        raise ProviderError(
+            f"the file is new, and no {CONFIG} in its folder or above says for whom to encrypt it", hint=_EXAMPLE
+        )
+    return _read(*_match(config, path))
+
+
+def holders_for(path: Path) -> Holders | None:
+    """Return what the rule of a file says; None without a configuration, ProviderError where that does not say it."""
+    config = _find(path)
+    if config is None:
+        return None
+    rule, where = _match(config, path)
+    groups = rule.get("key_groups")
+    parts = [rule] if _is_empty(groups) else groups if isinstance(groups, list) else [groups]
+    age: list[str] = []
+    others: list[str] = []
+    for part in parts:
+        if not isinstance(part, dict) or not _is_empty(part.get("merge")):
+            raise ProviderError(f"{where} has `key_groups` that this version cannot follow")
+        age += _recipients(part, where)
+        names = {_TYPES.get(name, name) for name in part if not _is_empty(part[name])}
+        others += sorted(names & {*metadata.KEY_TYPES} - {"age"})
+    return Holders(where, tuple(age), tuple(dict.fromkeys(others)), _selector(rule, where))
+
+
+def _match(config: Path, path: Path) -> tuple[dict[str, Tree], str]:
+    """Return the first rule that is for a file, and its place."""
+    for number, rule in enumerate(_rules(config), 1):
+        where = f"{config}: rule {number}"
+        if _matches(rule, path, config.parent, where):
+            return rule, where
     relative = path.relative_to(config.parent)
-    raise ProviderError(f"no rule of {where} is for {relative}, so nobody says for whom to encrypt it", hint=_EXAMPLE)
+    raise ProviderError(f"no rule of {config} is for {relative}, so nobody says for whom to encrypt it", hint=_EXAMPLE)
 
 
-def _find(path: Path) -> Path:
+def _find(path: Path) -> Path | None:
     """Find the configuration: in the file's folder, or the nearest above that has one."""
     for folder in list(path.parents)[:_MAX_DEPTH]:
         if os.path.exists(folder / CONFIG):  # noqa: PTH110 - Path.exists raises where a folder is not ours to read
             return folder / CONFIG
-    raise ProviderError(
-        f"the file is new, and no {CONFIG} in its folder or above says for whom to encrypt it", hint=_EXAMPLE
-    )
+    return None
 
 
 def _rules(config: Path) -> list[dict[str, Tree]]:
@@ -81,10 +117,14 @@ def _read(rule: dict[str, Tree], where: str) -> Rule:
     recipients = tuple(_recipients(rule, where))
     if not recipients:
         raise ProviderError(f"{where} names no age recipient", hint=_EXAMPLE)
+    return Rule(recipients, _selector(rule, where), _boolean(rule, "mac_only_encrypted", where))
+
+
+def _selector(rule: dict[str, Tree], where: str) -> tuple[str, str] | None:
     selectors = [(name, pattern) for name in metadata.RULES if (pattern := _text(rule, name, where))]
     if len(selectors) > 1:
         raise ProviderError(f"{where} has several rules for what is encrypted: {', '.join(dict(selectors))}")
-    return Rule(recipients, selectors[0] if selectors else None, _boolean(rule, "mac_only_encrypted", where))
+    return selectors[0] if selectors else None
 
 
 def _recipients(rule: dict[str, Tree], where: str) -> list[str]:

@@ -191,7 +191,7 @@ HALF_ENCRYPTED = f"""\
 OPENAI_API_KEY: CANARY-openai
 CARTESIA_API_KEY: {LEAF}
 sops:
-  age: [{{recipient: age1, enc: x}}]
+  age: [{{recipient: age1, enc: x}}, {{recipient: age1b, enc: x}}]
   lastmodified: "2026-01-01T00:00:00Z"
   mac: {LEAF}
   version: 3.9.0

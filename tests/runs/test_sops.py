@@ -173,6 +173,8 @@ def test_a_file_that_lost_a_field_is_refused_by_check_without_any_key(
     result = desk.run("check", "staging")
     assert result.status == 1
     assert result.lines == [
+        "bridge: warning: sops:values.sops.yaml: a single age key opens it: with that one the values are lost",
+        "bridge: hint: add a second key, such as one kept for emergencies: `sops updatekeys`",
         "bridge: error: base/secrets.yml Secret/agent-secrets key OPENAI_API_KEY: ${OPENAI_API_KEY} has no value",
         "bridge: hint: looked in sops:values.sops.yaml, .env.k8s.staging",
     ]

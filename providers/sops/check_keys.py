@@ -1,0 +1,56 @@
+"""What can be told of a file's keys without one: how many open it, how safe they are, and which sops wrote it."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from bridge.provider import Problem
+from bridge_providers.sops.metadata import Group, Metadata
+
+POST_QUANTUM: Final = "age1pq1"
+"""How a hybrid recipient begins (age v1.3, ML-KEM-768 with X25519)."""
+ALONE: Final = "a single age key opens it: with that one the values are lost"
+_OLDEST: Final = (3, 7)  # the oldest sops whose files are tried
+_NEWEST_MAJOR: Final = 3
+_VERSION: Final = re.compile(r"(\d{1,6})\.(\d{1,6})[\w.+-]{0,40}", re.ASCII)
+
+
+def problems(block: Metadata) -> Iterator[Problem]:
+    """Yield what is worth a warning."""
+    groups = block.groups
+    if len(groups) == 1 and len(groups[0].age) == 1 and not groups[0].others:
+        hint = "add a second key, such as one kept for emergencies: `sops updatekeys`"
+        yield Problem("", ALONE, hint, warning=True)
+    for group in block.groups:
+        weaker = [key.recipient for key in group.age if not key.recipient.startswith(POST_QUANTUM)]
+        if group.age and weaker and len(weaker) < len(group.age):
+            what = f"its post-quantum recipients protect nothing while {_short(weaker)} can open it too"
+            yield Problem("", what, f"replace that one by a recipient that begins with {POST_QUANTUM}", warning=True)
+    if problem := _of_version(block.version):
+        yield Problem("", problem, "`sops updatekeys`, or any change by a newer sops, writes it anew", warning=True)
+
+
+def count(group: Group) -> int:
+    """Return how many keys a group has; other types than age count as one each."""
+    return len(group.age) + len(group.others)
+
+
+def author(block: Metadata) -> str:
+    """Name the sops that wrote a file."""
+    return f"sops {block.version}" if _VERSION.fullmatch(block.version) else "an unknown sops"
+
+
+def _of_version(version: str) -> str | None:
+    found = _VERSION.fullmatch(version)
+    if found is None:
+        return "it does not say which sops wrote it"
+    numbers = tuple(map(int, found.groups()))
+    if numbers < _OLDEST:
+        return f"sops {version} wrote it, which is older than {_OLDEST[0]}.{_OLDEST[1]}"
+    if numbers[0] > _NEWEST_MAJOR:
+        return f"sops {version} wrote it, which this version of bridge does not know"
+    return None
+
+
+def _short(recipients: list[str]) -> str:
+    return ", ".join(one[:12] + "…" if one.isprintable() else "another" for one in recipients)
