@@ -1,54 +1,90 @@
-"""A plan for a pipeline's summary page."""
+"""A plan or its outcome for a pipeline's summary page: what speaks against it first, then one table."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
-from bridge.report.text import ACTIONS, place
+from bridge.report.text import ACTIONS, KEY_MARKS, MARKS, RESULTS, SECTIONS, place, reason, summary
+
+LIMIT: Final = 256 * 1024
+"""Bytes; GitHub takes 1 MiB for a step's summary, and several environments may share one."""
+_SPECIAL: Final = str.maketrans({char: f"\\{char}" for char in "\\`*_[]|<>~#!&@$"})
 
 
 def plan_markdown(data: dict[str, Any]) -> str:
-    """Return the report as Markdown: one table of the objects and keys that do not stay as they are."""
-    return "\n".join(_lines(data)) + "\n"
+    """Return the report as Markdown: no value is in it, nor does a name or a message in it act as markup."""
+    lines: list[str] = []
+    size = 0
+    everything = list(_lines(data))
+    for line in everything:
+        size += len(line.encode()) + 1
+        if size > LIMIT:
+            lines += ["", f"*{len(everything) - len(lines)} more lines: see `bridge plan`.*"]
+            break
+        lines.append(line)
+    return "\n".join(lines) + "\n"
 
 
 def _lines(data: dict[str, Any]) -> Iterator[str]:
     yield f"### bridge: {_code(data['environment'])} in namespace {_code(data['namespace'])}"
     yield ""
-    rows = [row for one in data["objects"] if one["action"] != "keep" for row in _rows(one)]
-    if rows:
-        yield "| object | | key | | from |"
-        yield "|---|---|---|---|---|"
-        yield from rows
-    else:
-        yield "Nothing to do."
-    if data.get("workloads"):
-        yield ""
-        yield "| workload | state | restarted |"
-        yield "|---|---|---|"
-        for one in data["workloads"]:
-            name = f"{one['kind']}/{one['name']}"
-            yield f"| {_code(name)} | {one['state']} | {one['restarted']} |"
-    for title, key in (("Refused", "refusals"), ("Warnings", "warnings")):
+    yield f"**{': '.join(part for part in (summary(data['summary']), RESULTS[data['result']]) if part)}**"
+    for title, key in (("Refused", "refusals"), ("Errors", "errors"), ("Warnings", "warnings")):
         if data[key]:
-            yield ""
-            yield f"**{title}**"
-            yield ""
-            yield from (f"- {_code(one['where'])}: {_plain(one['what'])}" for one in data[key])
+            yield from ("", f"**{title}**", "")
+            yield from map(_problem, data[key])
+    objects = [one for one in data["objects"] if one["action"] != "keep"]
+    if objects:
+        yield from ("", "| | object | key | what | from |", "|---|---|---|---|---|")
+        yield from (row for one in objects for row in _rows(one))
+    if data.get("workloads"):
+        yield from ("", "| workload | state | restarted |", "|---|---|---|")
+        for one in data["workloads"]:
+            yield f"| {_cell(one['kind'] + '/' + one['name'])} | {one['state']} | {one['restarted']} |"
+    yield from _sources(data["sources"])
+
+
+def _sources(sources: Mapping[str, str]) -> Iterator[str]:
+    """Tell which revision of each source was read, whether or not a key of it changes."""
+    if sources:
+        yield ""
+        yield f"Read: {', '.join(_code(f'{name} @ {revision}') for name, revision in sources.items())}"
+
+
+def _problem(one: Mapping[str, str]) -> str:
+    where = f"{_code(one['where'])}: " if one["where"] else ""
+    hint = f" ({_plain(one['hint'])})" if one["hint"] else ""
+    return f"- {where}{_plain(one['what'])}{hint}"
 
 
 def _rows(one: dict[str, Any]) -> Iterator[str]:
-    name = _code(f"{one['kind']}/{one['name']}")
-    fields = [field for field in one["keys"] if field["what"] != "keep"]
-    if not fields:
-        yield f"| {name} | {ACTIONS[one['action']]} | | | |"
-    for field in fields:
-        origin = _plain(place(field["origin"])) if field["origin"] else ""
-        yield f"| {name} | {one['action']} | {_code(field['name'])} | {field['what']} | {origin} |"
+    """Yield a row for an object, and one for each key, label and annotation that does not stay."""
+    notes = [ACTIONS[one["action"]]]
+    notes += ["somebody deleted it"] if one["restored"] else []
+    notes += [{"yes": "written", "perhaps": "perhaps written"}[one["written"]]] if one["written"] != "no" else []
+    name = _cell(f"{one['kind']}/{one['name']}")
+    yield f"| {_cell(MARKS[one['action']])} | {name} | | {_plain(', '.join(notes))} | |"
+    for label, section in SECTIONS:
+        for field in one[section]:
+            if field["what"] != "keep":
+                key, origin = _cell(field["name"]), _cell(place(field["origin"])) if field["origin"] else ""
+                mark = _cell(KEY_MARKS[field["what"]])
+                yield f"| {mark} | | {label}{key} | {_plain(reason(field))} | {origin} |"
+
+
+def _cell(text: str) -> str:
+    """Quote a name in a table, where a code span gives the backslash before a bar up again."""
+    return _code(text).replace("|", "\\|")
 
 
 def _code(text: str) -> str:
-    return f"`{text.replace('`', '')}`".replace("|", "\\|")
+    """Quote a name, whatever it holds."""
+    ticks = "`"
+    while ticks in text:
+        ticks += "`"
+    pad = " " if len(ticks) > 1 else ""
+    return f"{ticks}{pad}{text}{pad}{ticks}"
 
 
 def _plain(text: str) -> str:
-    return text.replace("|", "\\|").replace("<", "&lt;")
+    """Escape a text so that nothing in it formats, embeds or hides."""
+    return text.translate(_SPECIAL)

@@ -55,7 +55,7 @@ def _lines(data: dict[str, Any], style: Style) -> Iterator[str]:
         lines = list(workload_lines(data["workloads"], style))
         yield from (["", *lines] if lines else [])
     yield ""
-    yield ": ".join(part for part in (_summary(data["summary"]), RESULTS[data["result"]]) if part)
+    yield ": ".join(part for part in (summary(data["summary"]), RESULTS[data["result"]]) if part)
 
 
 def _object(one: dict[str, Any], style: Style) -> Iterator[str]:
@@ -63,7 +63,7 @@ def _object(one: dict[str, Any], style: Style) -> Iterator[str]:
     note = ", somebody deleted it" if one["restored"] else ""
     title = f"{MARKS[one['action']]} {one['kind']}/{one['name']}"
     yield style.by_mark(MARKS[one["action"]], f"{title}  {ACTIONS[one['action']]}{note}{written}")
-    fields = [(label, field) for label, name in _SECTIONS for field in one[name] if field["what"] != "keep"]
+    fields = [(label, field) for label, name in SECTIONS for field in one[name] if field["what"] != "keep"]
     width = max((len(label + field["name"]) for label, field in fields), default=0)
     for label, field in fields:
         mark = KEY_MARKS[field["what"]]
@@ -71,13 +71,13 @@ def _object(one: dict[str, Any], style: Style) -> Iterator[str]:
         yield style.by_mark(mark, f"    {mark} {name:<{width}}  {_story(field)}".rstrip())
 
 
-_SECTIONS: Final = (("", "keys"), ("label ", "labels"), ("annotation ", "annotations"))
+SECTIONS: Final = (("", "keys"), ("label ", "labels"), ("annotation ", "annotations"))
 
 
-def _story(field: dict[str, Any]) -> str:
-    """Say what happens to a key and why, and where its value comes from."""
+def reason(field: dict[str, Any]) -> str:
+    """Say what happens to a key and why."""
     by = " and ".join(dict.fromkeys(manager_text(one) for one in field["by"]))
-    what = {
+    told: dict[str, str] = {
         "add": "new",
         "change": "changed",
         "drift": f"drift, changed by {by}",
@@ -85,9 +85,14 @@ def _story(field: dict[str, Any]) -> str:
         "reclaim": f"value is right, but owned by {by}" if by else "value is right, but not owned by bridge",
         "remove": "no template names it any more",
         "release": f"no template names it any more; it stays, as {by} owns it too",
-    }[field["what"]]
+    }
+    return told[field["what"]]
+
+
+def _story(field: dict[str, Any]) -> str:
+    """Say what happens to a key and why, and where its value comes from."""
     origin = field["origin"]
-    parts = [what]
+    parts = [reason(field)]
     if origin:
         parts.append(f"from {' and '.join(origin['places'])}")
     if "value" in field:
@@ -107,7 +112,8 @@ def place(origin: dict[str, Any]) -> str:
     return f"{origin['place']} @ {origin['revision']}" if origin["revision"] else str(origin["place"])
 
 
-def _summary(counts: dict[str, int]) -> str:
+def summary(counts: dict[str, int]) -> str:
+    """Count the objects by what happens to them."""
     words = (
         ("create", "to create"),
         ("update", "to update"),

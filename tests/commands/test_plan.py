@@ -9,11 +9,34 @@ def test_markdown_for_a_pipelines_summary(offline_desk: Desk) -> None:
     desk.values(OPENAI_API_KEY="CANARY-new")
     assert desk.run("plan", "staging", "--output", "markdown").out == (
         "### bridge: `staging` in namespace `voice`\n\n"
-        "| object | | key | | from |\n|---|---|---|---|---|\n"
-        "| `Secret/agent-secrets` | update | `OPENAI_API_KEY` | change | plain:values.json @ 1 |\n"
+        "**1 to update, 4 unchanged**\n\n"
+        "| | object | key | what | from |\n|---|---|---|---|---|\n"
+        "| `~` | `Secret/agent-secrets` | | to update | |\n"
+        "| `~` | | `OPENAI_API_KEY` | changed | `plain:values.json @ 1` |\n\n"
+        "Read: `plain:values.json @ 1`\n"
     )
+    assert "(written)" not in desk.run("sync", "staging", "--output", "markdown").out
+    assert "**5 unchanged: nothing to do**" in desk.run("plan", "staging", "--output", "markdown").out
+
+
+def test_markdown_names_who_changed_a_key_and_what_a_sync_has_written(offline_desk: Desk) -> None:
+    desk = offline_desk
     desk.run("sync", "staging")
-    assert "Nothing to do." in desk.run("plan", "staging", "--output", "markdown").out
+    desk.target.edit("Secret", "agent-secrets", OPENAI_API_KEY="CANARY-by-hand")
+    desk.canaries.add("CANARY-by-hand")
+    out = desk.run("sync", "staging", "--output", "markdown").out
+    assert "\n**1 to update, 4 unchanged: written**\n" in out
+    assert (
+        "| `~` | `Secret/agent-secrets` | | to update, written | |\n| `!` | | `OPENAI_API_KEY` | drift, changed by "
+        in out
+    )
+    assert "| drift, changed by kubectl-edit (Update, " in out
+
+
+def test_markdown_shows_no_public_literal_even_where_it_is_asked_for(offline_desk: Desk) -> None:
+    desk = offline_desk
+    assert "production" in desk.run("plan", "staging", "--show-config").out
+    assert "production" not in desk.run("plan", "staging", "--show-config", "--output", "markdown").out
 
 
 def test_markdown_tells_refusals_and_warnings(offline_desk: Desk) -> None:
