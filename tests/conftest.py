@@ -32,7 +32,15 @@ settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
 
-REAL: Final = {"sops_binary", "kubectl_binary", "kustomize_binary", "real_cluster", "controllers", "vault_binary"}
+REAL: Final = {
+    "actionlint_binary",
+    "sops_binary",
+    "kubectl_binary",
+    "kustomize_binary",
+    "real_cluster",
+    "controllers",
+    "vault_binary",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -69,6 +77,12 @@ def kubectl_binary() -> Path:
 def kustomize_binary(request: pytest.FixtureRequest) -> Path:
     """The real kustomize."""
     return _tool(request, "kustomize")
+
+
+@pytest.fixture(scope="session")
+def actionlint_binary(request: pytest.FixtureRequest) -> Path:
+    """The linter of GitHub's workflows."""
+    return _tool(request, "actionlint")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,177 @@
+"""The scripts of config/pipelines, run by bash with the installed programs against a real API server."""
+
+import os
+import subprocess
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import yaml
+
+from tests.commands.overlays import PLAINTEXT, Application, application
+from tests.runs.conftest import VALUES, Desk, Target, _desk
+
+FOLDER = Path(__file__).parents[2] / "config" / "pipelines"
+ID_TOKEN = "CANARY-id-token"
+REQUEST_TOKEN = "CANARY-request-token"
+
+# Stand-ins for what a runner has: curl is asked for the token with the header on its stdin, and never in an argument.
+CURL = f"""#!/bin/sh
+case "$*" in *{REQUEST_TOKEN}*) exit 9;; esac
+read -r header || [ "$header" = "Authorization: bearer {REQUEST_TOKEN}" ] || exit 8
+case "$*" in *"-H @- http://runner/token?api=1&audience=vault") echo '{{"value": "{ID_TOKEN}"}}';; *) exit 7;; esac
+"""
+JQ = "#!/bin/sh\nsed -E 's/.*: \"(.*)\".*/\\1/'\n"
+
+
+class Step(NamedTuple):
+    """What a script has done."""
+
+    status: int
+    log: str  # what the pipeline's log shows
+    report: str  # the summary page, or the artifact
+
+
+class Pipeline(NamedTuple):
+    """One pipeline's script, for a branch that is deployed or only proposed."""
+
+    name: str
+    run: Callable[[str, bool], Step]
+    app: Application
+    desk: Desk
+
+    def deploy(self) -> Step:
+        return self.run(self.name, True)
+
+    def propose(self) -> Step:
+        return self.run(self.name, False)
+
+    @property
+    def deployed(self) -> bool:
+        path = f"/apis/apps/v1/namespaces/{self.desk.target.namespace}/deployments/agent"
+        return self.desk.target.client.request("GET", path).status == 200
+
+
+def script(name: str, *, push: bool) -> str:
+    if name == "github":
+        workflow = yaml.safe_load((FOLDER / "github" / "deploy.yml").read_text())
+        text = next(step["run"] for step in workflow["jobs"]["staging"]["steps"] if "run" in step)
+    else:
+        jobs = yaml.safe_load((FOLDER / "gitlab-ci.yml").read_text())
+        text = "\n".join(jobs["deploy" if push else "plan"]["script"])
+    return text.replace(" --wait 10m", "")  # no controller rolls anything out here
+
+
+@pytest.fixture(params=["github", "gitlab"])
+def pipeline(  # noqa: PLR0917 - fixtures
+    request: pytest.FixtureRequest,
+    real_target: Target,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    third_party: Path,
+    kustomize_binary: Path,
+) -> Pipeline:
+    monkeypatch.setenv("PATH", f"{kustomize_binary.parent}{os.pathsep}/usr/bin:/bin")
+    desk = _desk(real_target, tmp_path, monkeypatch, capfd)
+    app = application(desk, kustomize_binary)
+    desk.environment(templates=["../apps/base/secrets.yml", "../apps/base/configmap.yml"], cluster=None)
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, text in (("curl", CURL), ("jq", JQ)):
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    kubeconfig = desk.folder / "kubeconfig"
+
+    def run(name: str, push: bool) -> Step:
+        summary = tmp_path / ("summary.md" if name == "github" else "plan.md")
+        summary.write_text("")
+        environ = {
+            "PATH": os.pathsep.join([str(programs), sysconfig.get_path("scripts"), "/usr/bin", "/bin"]),
+            "PYTHONPATH": str(third_party),
+            "HOME": str(tmp_path / "home"),
+            "BRIDGE_CONFIG": str(desk.folder),
+            "K8_ENV": "staging",
+            "OVERLAY": "apps/overlays/staging",
+        }
+        github = {
+            "GITHUB_EVENT_NAME": "push" if push else "pull_request",
+            "GITHUB_STEP_SUMMARY": str(summary),
+            "RUNNER_TEMP": str(tmp_path),
+            "KUBECONFIG_TEXT": kubeconfig.read_text(),
+            "ACTIONS_ID_TOKEN_REQUEST_TOKEN": REQUEST_TOKEN,
+            "ACTIONS_ID_TOKEN_REQUEST_URL": "http://runner/token?api=1",
+        }
+        environ |= github if name == "github" else {"KUBECONFIG": str(kubeconfig), "VAULT_ID_TOKEN": ID_TOKEN}
+        command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script(name, push=push)]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False, timeout=120
+        )
+        log, report = done.stdout + done.stderr, summary.read_text()
+        masked = log.replace(f"::add-mask::{ID_TOKEN}\n", "", 1) if name == "github" else log
+        for canary in {*VALUES.values(), *PLAINTEXT.values(), "CANARY-id", "CANARY-request"}:
+            assert canary not in masked + report
+        assert not (tmp_path / "kubeconfig").exists()
+        return Step(done.returncode, log, report)
+
+    return Pipeline(request.param, run, app, desk)
+
+
+def test_a_build_that_would_undo_bridge_is_not_deployed(pipeline: Pipeline) -> None:
+    before = pipeline.desk.target.versions()
+    for step in (pipeline.propose(), pipeline.deploy()):
+        assert step.status == 1
+        assert "bridge: error: stdin" in step.log
+    assert pipeline.desk.target.versions() == before == {}
+    assert not pipeline.deployed
+
+
+def test_a_plan_that_is_refused_is_reported_and_stops_the_deploy(pipeline: Pipeline) -> None:
+    desk = pipeline.desk
+    assert desk.run("init", "staging", "--fix-kustomize").status == 0
+    desk.target.create("Secret", "agent-secrets", {"stringData": {"OPENAI_API_KEY": "CANARY-theirs"}})
+    desk.canaries.add("CANARY-theirs")
+    before = desk.target.versions()
+    proposed = pipeline.propose()
+    assert proposed.status == 1
+    assert "**Refused**\n\n- `Secret/agent-secrets" in proposed.report
+    deployed = pipeline.deploy()
+    assert deployed.status == 1
+    assert "bridge: error: Secret/agent-secrets" in deployed.log
+    assert desk.target.versions() == before
+    assert not pipeline.deployed
+
+
+def test_a_store_that_does_not_answer_stops_the_deploy(pipeline: Pipeline) -> None:
+    desk = pipeline.desk
+    assert desk.run("init", "staging", "--fix-kustomize").status == 0
+    (desk.folder / "values.json").unlink()
+    assert pipeline.deploy().status == 1
+    assert not pipeline.deployed
+
+
+def test_a_proposal_shows_the_plan_and_the_main_branch_is_synced_and_then_deployed(pipeline: Pipeline) -> None:
+    desk = pipeline.desk
+    assert desk.run("init", "staging", "--fix-kustomize").status == 0
+    proposed = pipeline.propose()
+    assert (proposed.status, pipeline.deployed, desk.target.versions()) == (0, False, {})
+    assert "**5 to create, 0 unchanged**" in proposed.report
+    deployed = pipeline.deploy()
+    assert (deployed.status, pipeline.deployed) == (0, True)
+    assert "deployment.apps/agent created" in deployed.log
+    assert "5 to create, 0 unchanged: written" in deployed.report + deployed.log
+    assert desk.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
+    again = pipeline.deploy()
+    assert (again.status, "nothing to do" in again.report + again.log) == (0, True)
+
+
+@pytest.mark.parametrize("pipeline", ["github"], indirect=True)
+def test_a_kubeconfig_on_the_runners_disk_is_for_its_user_alone(pipeline: Pipeline) -> None:
+    probe = pipeline.app.folder.parent / "bin" / "kubectl"
+    probe.write_text('#!/bin/sh\nstat -c "mode %a" "$KUBECONFIG" >&2\nexit 1\n')
+    probe.chmod(0o755)
+    step = pipeline.deploy()  # `run` holds it to be gone afterwards
+    assert step.status != 0
+    assert "mode 600" in step.log.splitlines()
