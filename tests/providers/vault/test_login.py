@@ -227,6 +227,24 @@ def test_jwt_of_a_pipeline(role: Role, pipeline: dict[str, Any], tmp_path: Path)
     assert role.desk.texts("app", auth={**pipeline, "token_file": "jwt"}) == VALUES
 
 
+@pytest.mark.usefixtures("leftovers")
+def test_one_role_is_for_the_two_environments_of_a_pipeline(
+    role: Role, pipeline: dict[str, Any], tmp_path: Path
+) -> None:
+    """As config/pipelines says that Vault is set up."""
+    claims = {"project_path": "voice/agent", "environment": ["staging", "staging-plan"]}
+    options = {"role_type": "jwt", "user_claim": "sub", "bound_audiences": ["vault"], "bound_claims": claims}
+    path = f"auth/{pipeline['mount']}/role/deploy"
+    role.vault.do("POST", path, {**options, "bound_subject": "", "token_policies": [role.policy]})
+    for environment, is_admitted in (("staging", True), ("staging-plan", True), ("prod", False)):
+        given = CLAIMS | {"project_path": "voice/agent", "environment": environment}
+        role.desk.environ["VAULT_ID_TOKEN"] = jwts.signed(tmp_path / "pipeline.key", given)
+        if is_admitted:
+            assert role.desk.texts("app", auth=pipeline) == VALUES
+        else:
+            assert "claims" in told(role.desk, "app", auth=pipeline)
+
+
 @pytest.mark.parametrize(
     ("claims", "lives", "name", "reason"),
     [
