@@ -37,13 +37,17 @@ def test_sound_files_are_described(sops, capfd):
 
 def test_what_is_wrong_with_any_is_told_at_once(sops, capfd):
     sops.write("plain.sops.yaml", "a: CANARY\n")
-    status, out, err = run(capfd, "--files", "sops", "plain.sops.yaml", "config/a.sops.yaml", "gone.sops.yaml")
+    sops.encrypt("b.sops.yaml", "a: CANARY\n", age=f"{sops.recipient},{OTHER}")
+    sops.edit("b.sops.yaml", sops.value("b.sops.yaml", "a"), "CANARY")
+    names = ("plain.sops.yaml", "config/a.sops.yaml", "gone.sops.yaml", "b.sops.yaml")
+    status, out, err = run(capfd, "--files", "sops", *names)
     assert status == 1
     assert out == ["config/a.sops.yaml: written by sops 3.13.2, for 2 keys"]
     assert err == [
         "bridge: error: sops:plain.sops.yaml: is not encrypted with sops (it has no `sops` metadata)",
         "bridge: hint: sops -e -i FILE",
         "bridge: error: sops:gone.sops.yaml: no such file",
+        "bridge: error: sops:b.sops.yaml: key a is not encrypted, and the file's rules say that it should be",
     ]
 
 
