@@ -2,6 +2,7 @@
 
 import argparse
 import gc
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from typing import Final, NoReturn
 
 from bridge.errors import BridgeError, Problem
 from bridge.parser import parse
+from bridge.report.record import CURRENT, Record
 from bridge.report.streams import guarded
 
 BUG: Final = 3
@@ -23,9 +25,18 @@ class _Terminated(BaseException):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status. Nothing is raised, and no traceback is shown."""
+    record = Record()
+    kept = CURRENT.set(record)
+    try:
+        return _finish(record, _guarded(argv, record))
+    finally:
+        CURRENT.reset(kept)
+
+
+def _guarded(argv: Sequence[str] | None, record: Record) -> int:
     with guarded() as out:
         try:
-            status = _run(argv)
+            status = _run(argv, record)
         except (KeyboardInterrupt, _Terminated) as stop:
             status = _stop(stop)
         except BaseException as error:  # noqa: BLE001 - whatever it is, its text may hold a value
@@ -33,18 +44,39 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _report_lost(out.error, status) if out and out.error else status
 
 
-def _run(argv: Sequence[str] | None) -> int:
+def _run(argv: Sequence[str] | None, record: Record) -> int:
     try:
         args = parse(argv)
     except SystemExit as stop:
         return int(stop.code or 0)
     with suppress(ValueError):  # not the main thread: whoever called us there has the signals
         signal.signal(signal.SIGTERM, _terminate)
+    record.environment = getattr(args, "environment", None) or os.environ.get("K8_ENV", "")
+    record.as_json = getattr(args, "log_format", "text") == "json"
+    record.metrics = getattr(args, "metrics", None)
     try:
         module = getattr(args, "module", args.command)
         return int(import_module(f"bridge.commands.{module}").run(args))
     except BridgeError as error:
         return _fail(args, error)
+
+
+def _finish(record: Record, status: int) -> int:
+    """Tell those who watch how the run has ended; what goes wrong with that never changes its status."""
+    if not record.metrics and not record.as_json:
+        return status
+    from bridge.report.talk import say, tell_end  # noqa: PLC0415 - start-up
+
+    with guarded():
+        try:
+            if record.metrics:
+                from bridge.report.publish import publish  # noqa: PLC0415
+
+                say("warning", publish(record, status))
+        except BaseException as error:  # noqa: BLE001 - also a signal: the run itself is over
+            say("warning", [Problem("the metrics", f"were not written ({type(error).__name__})")])
+        tell_end(status)
+    return status
 
 
 def _report_lost(error: OSError, status: int) -> int:
@@ -76,8 +108,10 @@ def _fail(args: argparse.Namespace, error: BridgeError) -> int:
 
 
 def _stop(stop: BaseException) -> int:
+    from bridge.report.talk import tell  # noqa: PLC0415 - start-up
+
     terminated = isinstance(stop, _Terminated)
-    print("bridge: terminated" if terminated else "bridge: interrupted", file=sys.stderr)  # noqa: T201
+    tell("terminated" if terminated else "interrupted", "error")
     return 143 if terminated else 130
 
 

@@ -26,12 +26,16 @@ Result = TypeVar("Result")
 
 
 class Run(NamedTuple):
-    """What every step of a run needs to know. `deadline` is a `time.monotonic()`, `lock_wait` is in seconds."""
+    """What every step of a run needs to know. `deadline` is a `time.monotonic()`, `lock_wait` is in seconds.
+
+    What is read from the sources is added to `reads`, where somebody wants to know.
+    """
 
     environ: Mapping[str, str]
     deadline: float
     allowed: Allowed = Allowed()
     lock_wait: float = 0.0
+    reads: list[tuple[str, str, float]] | None = None
 
 
 class Files(NamedTuple):
@@ -125,7 +129,7 @@ def _read_all(
     known = partial(remembered, files.namespace)
     context = Context(environment.base, run.environ, run.deadline, known)
     wanted = dict.fromkeys(one.document for one in environment.references)
-    read = read_documents(files.providers, [one for one in wanted if one not in given], context)
+    read = read_documents(files.providers, [one for one in wanted if one not in given], context, run.reads)
     documents = {one: given[one] if one in given else read[one] for one in wanted}
     return _Inputs(files.namespace, files.templates, documents, files.layer)
 

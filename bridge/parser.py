@@ -40,6 +40,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         left = [word for word in left if word.startswith("-")]
     if left:
         parser.error(f"unrecognized arguments: {' '.join(left)}")
+    if getattr(args, "metrics", None) and args.dry_run:
+        parser.error("sync: --metrics tells of runs that write, so it does not go with --dry-run")
     if args.command == "exec" and not args.child:
         parser.error("exec: write the command to run behind --")
     return args
@@ -80,6 +82,8 @@ def _command(commands: "_Commands", name: str, text: str, forms: tuple[str, ...]
     )
     if forms:
         command.add_argument("--output", choices=forms, default="text", help="form of the report (default: text)")
+        text = "form of the lines on stderr (default: text)"
+        command.add_argument("--log-format", choices=("text", "json"), default="text", help=text)
     command.add_argument(
         "--timeout",
         type=_seconds,
@@ -122,6 +126,16 @@ def _sync(commands: "_Commands") -> None:
     _lock(sync)
     sync.add_argument("--restart", action="store_true", help="then restart the workloads that use a changed key")
     _wait(sync)
+    text = "write metrics of this run to a file (Prometheus's text format) or a Pushgateway's URL, however it ends"
+    sync.add_argument("--metrics", type=_metrics, metavar="TARGET", help=text)
+
+
+def _metrics(text: str) -> str:
+    from bridge.report.publish import wrong_target  # noqa: PLC0415 - start-up
+
+    if wrong := wrong_target(text):
+        raise argparse.ArgumentTypeError(wrong)
+    return text
 
 
 def _plan(commands: "_Commands") -> None:

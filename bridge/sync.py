@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, TypeVar
 from bridge.cluster.api import Api, Forbidden
 from bridge.cluster.changes import carry_out, try_dry
 from bridge.cluster.connect import connect
+from bridge.cluster.endpoint import Endpoint
 from bridge.cluster.lease import Lease
 from bridge.cluster.memory import MemoryStore
 from bridge.cluster.namespace import check_namespace
@@ -40,6 +41,7 @@ Result = TypeVar("Result")
 class Cluster(NamedTuple):
     """The cluster as one environment sees it: its namespace, under its field manager."""
 
+    endpoint: Endpoint
     api: Api
     objects: Objects
     store: MemoryStore
@@ -63,6 +65,7 @@ def open_cluster(environment: Environment, namespace: str, run: Run) -> Iterator
         if choice.namespace_uid:
             check_namespace(api, namespace, choice.namespace_uid)
         yield Cluster(
+            endpoint,
             api,
             Objects(api, namespace, manager),
             MemoryStore(api, namespace, id_, manager),
@@ -177,9 +180,13 @@ def _try_dry(plan: Plan, objects: Objects, run: Run) -> Plan:
 
 @dataclass(eq=False)
 class Outcome:
-    """What became of a plan, right at any moment: `begun` holds what is being written, or may be."""
+    """What became of a plan, right at any moment: `begun` holds what is being written, or may be.
+
+    `uids` are those of the objects that are there now because they were written.
+    """
 
     written: list[ObjectId] = field(default_factory=list)
+    uids: dict[ObjectId, str] = field(default_factory=dict)
     begun: set[ObjectId] = field(default_factory=set)
     error: BridgeError | None = None
 
@@ -199,6 +206,21 @@ def settle(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run, outcome: Outc
     except BridgeError as error:
         outcome.error = error
     return plan
+
+
+def note_on_objects(plan: Plan, cluster: Cluster, outcome: Outcome) -> tuple[Problem, ...]:
+    """Write Events on what was changed or refused; returns warnings. With neither, nothing is asked of the cluster."""
+    if not plan.refusals and not outcome.error and not outcome.written:
+        return ()
+    from bridge.cluster.events import Events  # noqa: PLC0415 - start-up: most runs have nothing to tell
+    from bridge.plan.notes import notes  # noqa: PLC0415
+
+    gone = {change.id: change.live.uid for change in plan.changes if change.live}
+    written = {id_: outcome.uids.get(id_, gone.get(id_, "")) for id_ in outcome.written}
+    failures = outcome.error.problems if outcome.error else ()
+    id_ = cluster.objects.manager.removeprefix("bridge/")
+    found = list(notes(plan, written, failures, ObjectId("ConfigMap", f"bridge-{id_}")))
+    return Events(cluster.endpoint, cluster.objects.namespace, id_).write(found, cluster.now()) if found else ()
 
 
 def _has_work(plan: Plan, cluster: Cluster) -> bool:
@@ -260,7 +282,7 @@ def _write_all(
         outcome.written.append(id_)
         outcome.begun.discard(id_)
         if live:
-            written[id_] = live
+            written[id_], outcome.uids[id_] = live, live.uid
 
     answers = _on_each(write, list(pending), run)
     failures += dict.fromkeys(one for one in answers.values() if isinstance(one, BridgeError))

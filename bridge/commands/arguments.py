@@ -9,6 +9,7 @@ from bridge.errors import ConfigError, Problem
 from bridge.gather import Run
 from bridge.objects import ObjectId
 from bridge.plan.build import Allowed
+from bridge.report.record import current
 
 
 def environment_of(args: argparse.Namespace) -> Environment:
@@ -30,7 +31,8 @@ def run_of(args: argparse.Namespace) -> Run:
         older=getattr(args, "allow_older", False),
         recreate=frozenset(map(_object, getattr(args, "recreate", ()))),
     )
-    return Run(os.environ, time.monotonic() + args.timeout, allowed, getattr(args, "lock_wait", 0.0))
+    deadline, wait = time.monotonic() + args.timeout, getattr(args, "lock_wait", 0.0)
+    return Run(os.environ, deadline, allowed, wait, current().reads)
 
 
 def _object(text: str) -> ObjectId:

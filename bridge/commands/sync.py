@@ -9,9 +9,10 @@ from bridge.errors import ConfigError, Problem, Stopped
 from bridge.gather import Run, Wanted
 from bridge.plan.model import Plan
 from bridge.report.data import outcome_data, plan_data
+from bridge.report.record import current
 from bridge.report.talk import say
 from bridge.report.write import write_report
-from bridge.sync import Cluster, Outcome, collect, open_cluster, prepare, settle
+from bridge.sync import Cluster, Outcome, collect, note_on_objects, open_cluster, prepare, settle
 
 if TYPE_CHECKING:
     from bridge.restart import Restart
@@ -25,12 +26,14 @@ def run(args: argparse.Namespace) -> int:
         return plan_command.run(args)
     run_ = run_of(args)
     wanted = collect(environment_of(args), run_)
-    outcome, restart = Outcome(), _asked(args)
+    outcome, restart, record = Outcome(), _asked(args), current()
+    record.written, record.begun = outcome.written, outcome.begun
     with open_cluster(wanted.environment, wanted.namespace, run_) as cluster:
-        plan = prepare(wanted, cluster, run_)
+        plan = record.plan = prepare(wanted, cluster, run_)
         try:
             if not plan.refusals:
-                plan = settle(plan, wanted, cluster, run_, outcome)
+                plan = record.plan = settle(plan, wanted, cluster, run_, outcome)
+            plan = plan._replace(warnings=(*plan.warnings, *note_on_objects(plan, cluster, outcome)))
             if restart and not plan.refusals and not outcome.error:
                 _restart(args, wanted, cluster, run_, restart)
         except BaseException:

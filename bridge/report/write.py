@@ -4,6 +4,7 @@ import json
 import sys
 from typing import Any
 
+from bridge.report.record import current
 from bridge.report.style import style_of
 from bridge.report.talk import printable
 
@@ -30,8 +31,8 @@ def write_lines(text: str) -> None:
 
 
 def write_json(data: dict[str, Any]) -> None:
-    """Write data as JSON; every character outside ASCII is escaped, so no terminal is steered by a name."""
-    sys.stdout.write(json.dumps(data, indent=2) + "\n")
+    """Write data as JSON, with the run's id; every character outside ASCII is escaped: no name steers a terminal."""
+    sys.stdout.write(json.dumps({**data, "run": current().id}, indent=2) + "\n")
     sys.stdout.flush()
 
 

@@ -5,13 +5,13 @@ import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from bridge import errors
 from bridge.config.reference import Reference
 from bridge.errors import BridgeError, combine
 from bridge.parallel import Batch, each
-from bridge.provider import Context, Document, NotFound, Provider, ProviderError, Session, Unavailable
+from bridge.provider import Context, Denied, Document, NotFound, Provider, ProviderError, Session, Unavailable
 from bridge.sources.contract import REPORT, breach, failed
 from bridge.sources.fields import located
 
@@ -22,11 +22,25 @@ ANYTHING: Final = (Exception, SystemExit)  # a provider's bug must not show what
 LATE: Final = Unavailable("no answer in time", hint="try again, or allow more with --timeout")
 
 
+class Read(NamedTuple):
+    """How one read went: "ok" or the kind of error, and the seconds that it took with all its tries."""
+
+    provider: str
+    result: str
+    seconds: float
+
+
 def read_documents(
-    providers: Mapping[str, Provider], references: Iterable[Reference], context: Context
+    providers: Mapping[str, Provider],
+    references: Iterable[Reference],
+    context: Context,
+    reads: list[tuple[str, str, float]] | None = None,
 ) -> Mapping[Reference, Document]:
-    """Read each document once; raises one error that names every document that cannot be had."""
-    answers = _answers(providers, references, context)
+    """Read each document once; raises one error that names every document that cannot be had.
+
+    A `Read` of each is added to `reads`, also where there is an error.
+    """
+    answers = _answers(providers, references, context, reads)
     _raise_failures(answers)
     return {reference: answer for reference, answer in answers if isinstance(answer, Document)}
 
@@ -41,27 +55,55 @@ def read_present(
 
 
 def _answers(
-    providers: Mapping[str, Provider], references: Iterable[Reference], context: Context
+    providers: Mapping[str, Provider],
+    references: Iterable[Reference],
+    context: Context,
+    reads: list[tuple[str, str, float]] | None = None,
 ) -> list[tuple[Reference, Document | BridgeError]]:
+    """Read all side by side. The threads only take the time of each read; what is made of it is made here."""
     wanted: dict[str, list[Reference]] = {}
     for reference in dict.fromkeys(reference.document for reference in references):
         wanted.setdefault(reference.provider, []).append(reference)
     sessions: list[Session] = []
-    batches: list[Batch[Reference, Document | BridgeError]] = []
-    answers: list[tuple[Reference, Document | BridgeError]] = []
+    batches: list[Batch[Reference, tuple[Document | BridgeError, float]]] = []
+    timed: list[tuple[Reference, tuple[Document | BridgeError, float]]] = []
+    began = time.monotonic()
     try:
         for name, documents in wanted.items():
             session = open_session(providers[name], context._replace(known=partial(_known, context, documents)))
             if isinstance(session, BridgeError):
-                answers += [(one, session) for one in documents]
+                timed += [(one, (session, time.monotonic() - began)) for one in documents]
                 continue
             sessions.append(session)
-            batches.append(Batch(partial(read_document, session, context.deadline), documents))
+            batches.append(Batch(partial(_timed, session, context.deadline), documents))
             batches[-1].start(providers[name].concurrency)
-        answers += [(one, batch.finish(context.deadline).get(one, LATE)) for batch in batches for one in batch.items]
+        for batch in batches:
+            done = batch.finish(context.deadline)
+            timed += [(one, done.get(one) or (LATE, time.monotonic() - began)) for one in batch.items]
     finally:
         close_sessions(sessions)
-    return answers
+    if reads is not None:
+        reads += [Read(one.provider, _kind(answer), seconds) for one, (answer, seconds) in timed]
+    return [(one, answer) for one, (answer, _) in timed]
+
+
+def _timed(session: Session, deadline: float, reference: Reference) -> tuple[Document | BridgeError, float]:
+    began = time.monotonic()
+    return read_document(session, deadline, reference), time.monotonic() - began
+
+
+def _kind(answer: Document | BridgeError) -> str:
+    match answer:
+        case Document():
+            return "ok"
+        case NotFound():
+            return "not_found"
+        case Denied():
+            return "denied"
+        case errors.Unavailable():
+            return "unavailable"
+        case _:
+            return "other"
 
 
 def _raise_failures(answers: Iterable[tuple[Reference, Document | BridgeError]]) -> None:

@@ -1,6 +1,6 @@
 """The embedded cluster: a small Kubernetes API on loopback, in memory, for the demo and for tests.
 
-It serves what bridge uses of Namespaces, Secrets, ConfigMaps and Leases, with the answers of
+It serves what bridge uses of Namespaces, Secrets, ConfigMaps, Leases and Events, with the answers of
 kube-apiserver 1.36; one suite of tests holds both to the same behaviour.
 """
 

@@ -52,7 +52,7 @@ def check_identity(place: Place, config: Object) -> None:
 
 def check_names_version(place: Place, new: Object) -> None:
     """Refuse an update without a resourceVersion where the kind wants one: 422."""
-    if place.kind.create_by_put and not new["metadata"].get("resourceVersion"):
+    if place.kind.versioned and not new["metadata"].get("resourceVersion"):
         message = "Invalid value: 0: must be specified for an update"
         resource = place.kind.resource
         named_by_plural = resource._replace(kind=resource.plural)

@@ -44,6 +44,16 @@ LEASE_SPEC: Final[Schema] = {
     "renewTime": TIME,
     "leaseTransitions": NUMBER,
 }
+EVENT: Final[Schema] = {
+    "involvedObject": ANY,
+    "reason": TEXT,
+    "message": TEXT,
+    "type": TEXT,
+    "count": NUMBER,
+    "firstTimestamp": TEXT,
+    "lastTimestamp": TEXT,
+    "source": ANY,
+}
 MICRO_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -55,7 +65,8 @@ class Kind:
     version: str  # its apiVersion
     fields: Schema
     namespaced: bool = True
-    create_by_put: bool = False  # and its updates must name a resourceVersion
+    create_by_put: bool = False
+    versioned: bool = False  # an update must name a resourceVersion
 
 
 KINDS: Final[Mapping[str, Kind]] = {
@@ -78,7 +89,9 @@ KINDS: Final[Mapping[str, Kind]] = {
         "coordination.k8s.io/v1",
         {"spec": LEASE_SPEC},
         create_by_put=True,
+        versioned=True,
     ),
+    "events": Kind(Resource("", "events", "Event"), "v1", EVENT, create_by_put=True),
 }
 
 

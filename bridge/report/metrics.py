@@ -1,0 +1,130 @@
+"""A run's metrics in Prometheus's text format: https://prometheus.io/docs/instrumenting/exposition_formats/.
+
+Labels hold names out of the environment's file and words of ours, never a key, a path or a value.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, NamedTuple
+
+from bridge.plan.model import Action, Plan, What
+from bridge.report.record import Record
+
+RESULTS: Final = ("ok", "not_found", "denied", "unavailable", "other")
+KINDS: Final = ("Secret", "ConfigMap")
+OBJECTS: Final = ("unchanged", "written", "perhaps_written", "not_written", "left")
+KEYS: Final[Mapping[What, str]] = {
+    What.KEEP: "unchanged",
+    What.ADD: "missing",
+    What.CHANGE: "changed",
+    What.DRIFT: "drifted",
+    What.RESTORE: "drifted",
+    What.RECLAIM: "drifted",
+    What.REMOVE: "removed",
+    What.RELEASE: "removed",
+}
+HELP: Final[Mapping[str, str]] = {
+    "bridge_last_attempt_timestamp_seconds": "When the latest run ended, however it did.",
+    "bridge_last_success_timestamp_seconds": "When the latest run that ended with status 0 did.",
+    "bridge_last_change_timestamp_seconds": "When the latest run that wrote an object ended.",
+    "bridge_exit_status": "The exit status of the latest run.",
+    "bridge_run_seconds": "How long the latest run took.",
+    "bridge_objects": "Objects by what the latest run that came to a plan did with them.",
+    "bridge_keys": "Keys of the objects by how the latest run that came to a plan found them.",
+    "bridge_source_reads": "Documents by what came of reading them, in the latest run that read any.",
+    "bridge_source_read_seconds": "The slowest read of a document with all its tries, in the latest run that read any.",
+}
+"""Every metric, all of them gauges: a run lives too shortly to count."""
+_SAMPLE: Final = re.compile(r'(bridge_[a-z_]+)(\{(?:[a-z]+="(?:[^"\\\n]|\\["\\n])*",?)*\} [0-9.e+-]+)', re.ASCII)
+
+
+class Sample(NamedTuple):
+    """One line: a metric's name, its labels and its value as text."""
+
+    name: str
+    rest: str
+
+
+def samples(record: Record, status: int, now: float) -> Iterator[Sample]:
+    """Yield what this run knows; a metric that it cannot know is left out, and keeps what an earlier run has said.
+
+    `now` is a `time.time()`.
+    """
+    base = {"environment": record.environment}
+    yield _sample("bridge_last_attempt_timestamp_seconds", base, round(now, 3))
+    if status == 0:
+        yield _sample("bridge_last_success_timestamp_seconds", base, round(now, 3))
+    if record.written:
+        yield _sample("bridge_last_change_timestamp_seconds", base, round(now, 3))
+    yield _sample("bridge_exit_status", base, status)
+    yield _sample("bridge_run_seconds", base, round(record.seconds, 3))
+    if record.plan:
+        yield from _objects(record, record.plan, base)
+        yield from _keys(record.plan, base)
+    yield from _reads(record.reads, base)
+
+
+def _objects(record: Record, plan: Plan, base: Mapping[str, str]) -> Iterator[Sample]:
+    def result(change_id: object, action: Action) -> str:
+        if action is Action.KEEP:
+            return "unchanged"
+        if action is Action.LEAVE:
+            return "left"
+        if change_id in record.written:
+            return "written"
+        return "perhaps_written" if change_id in record.begun else "not_written"
+
+    found = Counter((change.id.kind, result(change.id, change.action)) for change in plan.changes)
+    for kind in KINDS:
+        for word in OBJECTS:
+            yield _sample("bridge_objects", {**base, "kind": kind, "result": word}, found[kind, word])
+
+
+def _keys(plan: Plan, base: Mapping[str, str]) -> Iterator[Sample]:
+    fields = (one for change in plan.changes for one in change.fields if one.field.section == "data")
+    found = Counter(KEYS[one.what] for one in fields)
+    for state in dict.fromkeys(KEYS.values()):
+        yield _sample("bridge_keys", {**base, "state": state}, found[state])
+
+
+def _reads(reads: Iterable[tuple[str, str, float]], base: Mapping[str, str]) -> Iterator[Sample]:
+    listed = list(reads)
+    found = Counter((provider, result) for provider, result, _ in listed)
+    providers = list(dict.fromkeys(provider for provider, _, _ in listed))
+    for provider in providers:
+        for result in RESULTS:
+            labels = {**base, "provider": provider, "result": result}
+            yield _sample("bridge_source_reads", labels, found[provider, result])
+    for provider in providers:
+        slowest = max(seconds for name, _, seconds in listed if name == provider)
+        yield _sample("bridge_source_read_seconds", {**base, "provider": provider}, round(slowest, 6))
+
+
+def _sample(name: str, labels: Mapping[str, str], value: float) -> Sample:
+    shown = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
+    return Sample(name, f"{{{shown}}} {value}")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def parse(text: str, environment: str) -> Iterator[Sample]:
+    """Yield the samples of an environment out of an earlier run's text; whatever else is in it is passed over."""
+    start = f'{{environment="{_escaped(environment)}"'
+    for line in text.splitlines():
+        found = _SAMPLE.fullmatch(line)
+        if found and found[1] in HELP and found[2].startswith((f"{start},", f"{start}}}")):
+            yield Sample(found[1], found[2])
+
+
+def render(found: Iterable[Sample]) -> str:
+    """Return the text: each metric with its HELP and TYPE, its samples together."""
+    listed = list(found)
+    lines = []
+    for name, text in HELP.items():
+        mine = [f"{one.name}{one.rest}" for one in listed if one.name == name]
+        if mine:
+            lines += [f"# HELP {name} {text}", f"# TYPE {name} gauge", *mine]
+    return "".join(f"{line}\n" for line in lines)

@@ -1,0 +1,45 @@
+"""What one run is and what became of it so far, for all who watch it: the log, the report, the metrics."""
+
+import os
+import time
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from bridge.objects import ObjectId
+    from bridge.plan.model import Plan
+
+
+@dataclass(eq=False)
+class Record:
+    """One run, right at any moment. No value is in it that the plan does not hide.
+
+    `id` tells this run's lines in a log from all others', `began` is a `time.monotonic()`. `reads` are the reads of
+    documents: the provider's name, "ok" or the kind of error, and the seconds that it took with all its tries.
+    """
+
+    id: str = field(default_factory=lambda: os.urandom(8).hex())
+    began: float = field(default_factory=time.monotonic)
+    environment: str = ""
+    as_json: bool = False  # the lines on stderr
+    metrics: str | None = None  # a file or a Pushgateway's URL
+    reads: list[tuple[str, str, float]] = field(default_factory=list)
+    plan: "Plan | None" = None
+    written: "Collection[ObjectId]" = ()
+    begun: "Collection[ObjectId]" = ()
+
+    @property
+    def seconds(self) -> float:
+        """Return how long the run has taken so far."""
+        return time.monotonic() - self.began
+
+
+CURRENT: Final[ContextVar[Record]] = ContextVar("record")
+
+
+def current() -> Record:
+    """Return the record of this run; an empty one where nobody keeps any."""
+    return CURRENT.get(None) or Record()
