@@ -40,6 +40,7 @@ REAL: Final = {
     "real_cluster",
     "controllers",
     "vault_binary",
+    "pushgateway_binary",
 }
 
 
@@ -120,6 +121,12 @@ def sealed_vault(vault_binary: Path) -> Iterator[SealedVault]:
     """A real Vault with TLS and seals, one for the whole run; unsealed whenever a test begins."""
     with SealedVault(vault_binary) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def pushgateway_binary(request: pytest.FixtureRequest) -> Path:
+    """The real Pushgateway."""
+    return _tool(request, "pushgateway")
 
 
 @pytest.fixture(scope="session")

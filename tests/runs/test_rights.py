@@ -33,10 +33,14 @@ def allow(
     desk: Desk,
     *verbs: str,
     lease: Sequence[str] = ("get", "create", "update"),
+    events: Sequence[str] = ("get", "create", "update"),
     more: Sequence[dict[str, Any]] = (),
     **names: list[str],
 ) -> None:
-    """Give the user these verbs on the objects by their names, those on the Lease, `more` rules, and nothing else."""
+    """Give the user these verbs on the objects by their names, those on the Lease and on Events, and nothing else.
+
+    But for `more` rules.
+    """
     group = "rbac.authorization.k8s.io"
     base = f"/apis/{group}/v1/namespaces/{desk.target.namespace}"
     rules = [
@@ -45,6 +49,7 @@ def allow(
     ]
     named = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "resourceNames": [LEASE]}
     rules += [named | {"verbs": list(lease)}, *more]
+    rules += [{"apiGroups": [""], "resources": ["events"], "verbs": list(events)}] if events else []
     head = {"apiVersion": f"{group}/v1", "metadata": {"name": "bridge"}}
     desk.target.client.request("DELETE", f"{base}/roles/bridge")
     reply = desk.target.client.request("POST", f"{base}/roles", head | {"kind": "Role", "rules": rules})
@@ -98,6 +103,32 @@ def test_each_right_to_the_lease_that_is_missing_is_named(limited: Desk, verbs: 
     assert result.lines[0].startswith(f"bridge: error: Lease/{LEASE} in namespace {limited.target.namespace}: ")
     assert f'forbids "{missing}"' in result.lines[0]
     assert 'apiGroups ["coordination.k8s.io"], resources ["leases"]' in result.lines[1]
+
+
+@pytest.mark.parametrize(
+    ("verbs", "missing"),
+    [((), "get"), (("create", "update"), "get"), (("get", "update"), "create"), (("get",), "update")],
+)
+def test_without_the_right_to_events_there_is_one_warning_and_nothing_else_changes(
+    limited: Desk, verbs: tuple[str, ...], missing: str
+) -> None:
+    allow(limited, "get", "patch", "create", events=verbs)
+    result = limited.run("sync", "staging")
+    assert (result.status, len(result.lines)) == (0, 2)
+    assert result.lines[0] == (
+        "bridge: warning: the Events of this run: are not all written: "
+        f'the API server forbids "{missing}" (user "{USER}")'
+    )
+    assert 'resources ["events"], verbs ["get", "create", "update"]' in result.lines[1]
+    assert limited.run("plan", "staging", "--exit-code").status == 0
+
+
+def test_the_right_to_events_may_be_given_by_name(limited: Desk) -> None:
+    names = [f"bridge-{LEASE.removeprefix('bridge-')}.secret.{name}.synced" for name in NAMES["secrets"]]
+    rule = {"apiGroups": [""], "resources": ["events"], "resourceNames": names, "verbs": ["get", "create", "update"]}
+    limited.environment(templates=["base/secrets.yml"])
+    allow(limited, "get", "patch", "create", events=(), more=[rule])
+    assert limited.run("sync", "staging").err == ""
 
 
 def test_pruning_needs_delete(limited: Desk) -> None:
@@ -162,7 +193,7 @@ def test_a_namespace_that_is_being_deleted(desk: Desk) -> None:
     desk.target.patch("Secret", "agent-secrets", {"metadata": {"finalizers": None}})
     assert result.status == 1
     where = f"Secret/shared-secrets in namespace {desk.target.namespace}"
-    assert result.lines[0] == f"bridge: error: {where}: the namespace is being terminated"
+    assert f"bridge: error: {where}: the namespace is being terminated" in result.lines
 
 
 def test_listing_is_used_for_many_objects_where_it_is_allowed_and_not_needed_where_it_is_not(

@@ -42,6 +42,7 @@ TOOLS: Final[Mapping[str, Tool]] = {
     "kustomize": Tool("kustomize", "sigs.k8s.io/kustomize/kustomize/v5"),
     "actionlint": Tool("actionlint", "github.com/rhysd/actionlint/cmd/actionlint"),
     "kwok": Tool("kwok", "sigs.k8s.io/kwok/cmd/kwok"),  # plays nodes, on which pods become ready
+    "pushgateway": Tool("pushgateway", "github.com/prometheus/pushgateway"),
 }
 
 GO_OLDEST: Final = (1, 26)  # what the go.mod files ask for
