@@ -41,6 +41,7 @@ REAL: Final = {
     "controllers",
     "vault_binary",
     "pushgateway_binary",
+    "promtool_binary",
 }
 
 
@@ -127,6 +128,12 @@ def sealed_vault(vault_binary: Path) -> Iterator[SealedVault]:
 def pushgateway_binary(request: pytest.FixtureRequest) -> Path:
     """The real Pushgateway."""
     return _tool(request, "pushgateway")
+
+
+@pytest.fixture(scope="session")
+def promtool_binary(request: pytest.FixtureRequest) -> Path:
+    """The real promtool."""
+    return _tool(request, "promtool")
 
 
 @pytest.fixture(scope="session")

@@ -39,7 +39,7 @@ class Events:
                 for note in notes[:MANY]:
                     self._write_one(api, note, now)
             except BridgeError as error:
-                warnings.append(self._warning(error))
+                warnings += [] if _is_homeless(error) else [self._warning(error)]
         if not warnings and len(notes) > MANY:
             what = f"only {MANY} of {len(notes)} objects got one; the report has them all"
             warnings.append(Problem("the Events of this run", what))
@@ -86,6 +86,12 @@ class Events:
             "lastTimestamp": now,
             "source": {"component": f"bridge/{self._id}"},
         }
+
+
+def _is_homeless(error: BridgeError) -> bool:
+    """Say whether there is no namespace, or soon none: the run has told that, and there is nowhere to repeat it."""
+    ending = isinstance(error, Forbidden) and any(one.reason == "NamespaceTerminating" for one in error.causes)
+    return isinstance(error, NotFound) or ending
 
 
 def event_name(id_: str, note: Note) -> str:

@@ -1,5 +1,6 @@
 """The table of variables: who uses each, where it comes from, whether the cluster has it."""
 
+from collections import Counter
 from typing import Any, Final
 
 from bridge.objects import ObjectId
@@ -19,12 +20,20 @@ STATES: Final = {
 
 
 def status_data(plan: Plan, unused: dict[str, tuple[str, ...]]) -> dict[str, Any]:
-    """Return one row for every key of every object, and what the sources hold beyond them."""
+    """Return one row for every key of every object, and what the sources hold beyond them.
+
+    `in_sync` says that a sync would be admitted, and would write nothing.
+    """
+    keys = [row for change in plan.changes if change.desired for row in _rows(change, plan)]
+    states = Counter(row["state"] for row in keys)
     return {
         "schema": SCHEMA,
         "environment": plan.environment,
         "namespace": plan.namespace,
-        "keys": [row for change in plan.changes if change.desired for row in _rows(change, plan)],
+        "manager": plan.manager,
+        "in_sync": not plan.pending and not plan.refusals,
+        "summary": {state: states[state] for state in STATES.values()},
+        "keys": keys,
         "left": [str(change.id) for change in plan.changes if change.desired is None],
         "sources": [
             {

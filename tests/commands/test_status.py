@@ -1,8 +1,13 @@
 """`bridge status`: which variables are used, where each comes from, what the cluster has."""
 
 import re
+from pathlib import Path
+from typing import Any
 
 from tests.runs.conftest import SECRETS, Desk
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+SECTION = README.partition("### Status for scripts")[2].partition("\n## ")[0]
 
 
 def test_the_table_of_variables(offline_desk: Desk) -> None:
@@ -44,3 +49,62 @@ def test_an_object_that_left_the_templates_is_named(offline_desk: Desk) -> None:
     result = desk.run("status", "staging")
     assert result.out.splitlines()[-1] == "Secret/shared-secrets left the templates and is still in the cluster"
     assert desk.run("status", "staging", "--output", "json").data["left"] == ["Secret/shared-secrets"]
+
+
+def test_json_has_every_field_that_the_readme_documents(offline_desk: Desk) -> None:
+    desk = offline_desk
+    desk.run("sync", "staging")
+    assert desk.run("status", "staging", "--output", "json").data["in_sync"]
+    desk.target.edit("Secret", "agent-secrets", OPENAI_API_KEY="CANARY-by-hand", DEEPGRAM_API_KEY=None)
+    desk.canaries.add("CANARY-by-hand")
+    desk.values(CARTESIA_API_KEY="CANARY-new", LEFT_OVER="CANARY-left-over")
+    desk.write("base/configmap.yml", (desk.folder / "base/configmap.yml").read_text().rsplit("---\n", 1)[0])
+    found = desk.run("status", "staging", "--output", "json").data
+    documented = re.findall(r"^\| `([a-z_.\[\]]+)` \|", SECTION, re.MULTILINE)
+    assert sorted(documented) == sorted(fields(found))
+    assert {name: found[name] for name in ("schema", "environment", "namespace", "manager", "in_sync", "left")} == {
+        "schema": "bridge/report/v1",
+        "environment": "staging",
+        "namespace": "voice",
+        "manager": "bridge/voice-agent-staging",
+        "in_sync": False,
+        "left": ["ConfigMap/front-config"],
+    }
+    assert found["summary"] == {
+        "in sync": 7,
+        "missing": 0,
+        "outdated": 1,
+        "drifted": 1,
+        "removed by hand": 1,
+        "not ours alone": 0,
+    }
+    row = next(row for row in found["keys"] if row["key"] == "OPENAI_API_KEY")
+    changed = row.pop("changed")
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", changed)
+    place = "plain:values.json"
+    origin = {"layer": "source", "place": place, "revision": "1", "variables": ["OPENAI_API_KEY"], "places": [place]}
+    assert row == {"object": "Secret/agent-secrets", "key": "OPENAI_API_KEY", "origin": origin, "state": "drifted"}
+    assert found["sources"] == [
+        {"reference": place, "revision": "1", "written": "1", "ordered": False, "unused": ["LEFT_OVER"]}
+    ]
+
+
+def test_json_of_a_status_whose_sync_would_be_refused_says_why(offline_desk: Desk) -> None:
+    desk = offline_desk
+    desk.run("sync", "staging")
+    desk.target.apply("Secret", "agent-secrets", {"data": {"OPENAI_API_KEY": "dGhlaXJz"}}, "argocd")
+    result = desk.run("status", "staging", "--output", "json")
+    assert (result.status, result.data["in_sync"]) == (1, False)
+    assert set(result.data["refusals"][0]) == {"where", "what", "hint"}
+
+
+def fields(data: dict[str, Any]) -> set[str]:
+    """Return the names of the fields, those of a list's items and of mappings of ours as paths."""
+    found = set()
+    for name, value in data.items():
+        found.add(name)
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            found |= {f"{name}[].{inner}" for inner in fields(value[0])}
+        elif name == "origin":
+            found |= {f"{name}.{inner}" for inner in value}
+    return found

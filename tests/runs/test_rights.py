@@ -193,7 +193,7 @@ def test_a_namespace_that_is_being_deleted(desk: Desk) -> None:
     desk.target.patch("Secret", "agent-secrets", {"metadata": {"finalizers": None}})
     assert result.status == 1
     where = f"Secret/shared-secrets in namespace {desk.target.namespace}"
-    assert f"bridge: error: {where}: the namespace is being terminated" in result.lines
+    assert result.lines[0] == f"bridge: error: {where}: the namespace is being terminated"
 
 
 def test_listing_is_used_for_many_objects_where_it_is_allowed_and_not_needed_where_it_is_not(
