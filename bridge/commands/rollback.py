@@ -21,7 +21,7 @@ from bridge.report.write import printable_data, write_json
 from bridge.sources.plugins import build_providers
 from bridge.sources.store import Written, look_back, put_back
 from bridge.sources.whole import Whole
-from bridge.sync import Outcome, collect, open_cluster, prepare, settle
+from bridge.sync import Outcome, collect, note_on_objects, open_cluster, prepare, settle
 
 
 @dataclass(eq=False)
@@ -125,6 +125,8 @@ def _sync(environment: Environment, run: Run, rollback: _Rollback) -> None:
             rollback.plan = prepare(wanted, cluster, run)
             if not rollback.plan.refusals:
                 rollback.plan = settle(rollback.plan, wanted, cluster, run, outcome)
+            warned = note_on_objects(rollback.plan, cluster, outcome)
+            rollback.plan = rollback.plan._replace(warnings=(*rollback.plan.warnings, *warned))
     except BridgeError as error:
         outcome.error = error
     if rollback.plan.refusals:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
-from bridge.plan.model import Action, Plan, What
+from bridge.plan.model import Action, Change, Plan, What
 from bridge.report.record import Record
 
 RESULTS: Final = ("ok", "not_found", "denied", "unavailable", "other")
@@ -66,16 +66,16 @@ def samples(record: Record, status: int, now: float) -> Iterator[Sample]:
 
 
 def _objects(record: Record, plan: Plan, base: Mapping[str, str]) -> Iterator[Sample]:
-    def result(change_id: object, action: Action) -> str:
-        if action is Action.KEEP:
-            return "unchanged"
-        if action is Action.LEAVE:
-            return "left"
-        if change_id in record.written:
-            return "written"
-        return "perhaps_written" if change_id in record.begun else "not_written"
+    written, begun = set(record.written), set(record.begun)
 
-    found = Counter((change.id.kind, result(change.id, change.action)) for change in plan.changes)
+    def result(change: Change) -> str:
+        if not change.writes:
+            return "left" if change.action is Action.LEAVE else "unchanged"
+        if change.id in written:
+            return "written"
+        return "perhaps_written" if change.id in begun else "not_written"
+
+    found = Counter((change.id.kind, result(change)) for change in plan.changes)
     for kind in KINDS:
         for word in OBJECTS:
             yield _sample("bridge_objects", {**base, "kind": kind, "result": word}, found[kind, word])

@@ -136,3 +136,38 @@ def test_a_path_is_known_only_where_every_revision_that_is_asked_for_is():
     context = Context(Path(), {}, time.monotonic() + 20, lambda: frozenset({"a:x", "a:y", "b:z"}))
     read_documents({"a": Asking(GOOD, GOOD, GOOD, GOOD)}, wanted, context)
     assert known == {"paths": frozenset({"y"})}
+
+
+def test_each_read_is_told_by_what_came_of_it_and_how_long_it_took() -> None:
+    class Slow(Fake):
+        def read(self, path: str, revision: str | None) -> Any:
+            time.sleep(0.05)
+            return super().read(path, revision)
+
+    providers = {
+        "good": Slow(GOOD),
+        "absent": Fake(NotFound("no")),
+        "denied": Fake(Denied("no")),
+        "asleep": Fake(*[Unavailable("no", retry_after=0.01)] * 3),
+        "again": Fake(Unavailable("no", retry_after=0.05), GOOD),
+        "broken": Fake(RuntimeError("CANARY")),
+        "stuck": Fake(GOOD),
+    }
+    providers["stuck"].read = lambda *_: time.sleep(3)
+    reads: list[tuple[str, str, float]] = []
+    context = Context(Path(), {}, time.monotonic() + 1)
+    with pytest.raises(BridgeError):
+        read_documents(providers, [Reference(name, "x") for name in providers], context, reads)
+    assert {name: result for name, result, _ in reads} == {
+        "good": "ok",
+        "absent": "not_found",
+        "denied": "denied",
+        "asleep": "unavailable",
+        "again": "ok",
+        "broken": "other",
+        "stuck": "unavailable",
+    }
+    seconds = {name: taken for name, _, taken in reads}
+    assert seconds["good"] >= 0.05
+    assert seconds["again"] >= 0.05
+    assert seconds["stuck"] >= 0.9

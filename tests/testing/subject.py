@@ -53,7 +53,7 @@ class Subject:
 
 
 def plural(body: dict[str, Any]) -> str:
-    return {"Secret": "secrets", "ConfigMap": "configmaps", "Lease": "leases"}[body["kind"]]
+    return {"Secret": "secrets", "ConfigMap": "configmaps", "Lease": "leases", "Event": "events"}[body["kind"]]
 
 
 def b64(text: str) -> str:
