@@ -59,6 +59,13 @@ def test_an_earlier_version_becomes_the_newest_and_the_cluster_follows(desk: Des
     assert lines[-1].endswith(": written")
 
 
+def test_the_objects_tell_of_it(desk: Desk, synced: Store) -> None:
+    assert back(desk, "1", "--allow-fallback").status == 0
+    name = "bridge-voice-agent-staging.secret.agent-secrets.synced"
+    event = desk.target.client.request("GET", f"/api/v1/namespaces/{desk.target.namespace}/events/{name}").body
+    assert (event["count"], event["message"]) == (2, "bridge updated it: changed at the source: OPENAI_API_KEY")
+
+
 def test_the_next_run_of_anybody_agrees(desk: Desk, synced: Store) -> None:
     assert back(desk, "1", "--allow-fallback").status == 0
     before = desk.target.versions()

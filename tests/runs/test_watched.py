@@ -11,6 +11,8 @@ import pytest
 from tests.runs.conftest import VALUES, Desk, Result
 from tests.runs.lease import hold
 from tests.runs.test_processes import Gate, Start, start, write_of
+from tests.servers.client import Client
+from tests.servers.pushgateway import Pushgateway
 
 __all__ = ["start"]  # a fixture
 
@@ -163,6 +165,33 @@ def test_a_target_with_credentials_and_a_dry_run_are_wrong_arguments(desk: Desk,
     )
     assert desk.run("sync", "staging", "--metrics", str(file), "--dry-run").status == 2
     assert not file.exists()
+
+
+def test_a_real_pushgateway_gets_no_value_either(desk: Desk, pushgateway_binary: Path) -> None:
+    with Pushgateway(pushgateway_binary) as gateway:
+        for fail in (None, "bug", "denied"):
+            desk.environment(providers={"plain": {"fail": fail}} if fail else None)
+            assert "the metrics" not in desk.run("sync", "staging", "--metrics", gateway.url).err
+        text = Client(gateway.url).request("GET", "/metrics").body
+    assert not any(canary in text for canary in desk.canaries)
+    labels = 'environment="staging",instance="",job="bridge"'
+    assert f"bridge_exit_status{{{labels}}} 1" in text
+    assert f"bridge_last_success_timestamp_seconds{{{labels}}}" in text
+
+
+@pytest.mark.parametrize("output", ["text", "json", "markdown"])
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_no_form_of_report_and_log_shows_a_value(desk: Desk, output: str, form: str) -> None:
+    forms = ("--output", output, "--log-format", form)
+    assert desk.run("sync", "staging", *forms).status == 0
+    desk.target.edit("Secret", "agent-secrets", OPENAI_API_KEY="CANARY-by-hand")
+    desk.canaries.add("CANARY-by-hand")
+    assert desk.run("sync", "staging", *forms).status == 0
+    desk.target.apply("Secret", "agent-secrets", {"data": {"OPENAI_API_KEY": "Q0FOQVJZLXRoZWlycw=="}}, "argocd")
+    desk.canaries.add("CANARY-theirs")
+    assert desk.run("sync", "staging", *forms).status == 1
+    desk.environment(providers={"plain": {"fail": "bug"}})
+    assert desk.run("sync", "staging", *forms).status == 1
 
 
 def log(result: Result) -> list[dict[str, Any]]:
