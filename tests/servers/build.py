@@ -44,7 +44,7 @@ TOOLS: Final[Mapping[str, Tool]] = {
     "actionlint": Tool("actionlint", "github.com/rhysd/actionlint/cmd/actionlint"),
     "kwok": Tool("kwok", "sigs.k8s.io/kwok/cmd/kwok"),  # plays nodes, on which pods become ready
     "pushgateway": Tool("pushgateway", "github.com/prometheus/pushgateway"),
-    # Without the clients of all clouds, which take ten times as long to compile as the rest.
+    # Without service discovery: the clients of all clouds take gigabytes of memory to compile.
     "promtool": Tool("prometheus", "github.com/prometheus/prometheus/cmd/promtool", "remove_all_sd"),
 }
 
