@@ -1,5 +1,7 @@
 """`bridge check`: everything that is wrong with the files, offline and all at once."""
 
+import re
+
 import pytest
 
 from tests.runs.conftest import CONFIG_MAPS, SECRETS, VALUES, Desk, Result
@@ -66,6 +68,7 @@ def test_infrastructure_variables_that_are_missing_or_empty(desk: Desk) -> None:
 def test_json_says_the_same(desk: Desk) -> None:
     desk.environment(infrastructure={"CLUSTER_NAME": "required"}, sources=[], templates=["base/configmap.yml"])
     data = desk.run("check", "staging", "--output", "json").data
+    assert re.fullmatch("[0-9a-f]{16}", data.pop("run"))
     assert data == {
         "schema": "bridge/report/v1",
         "environment": "staging",
