@@ -12,7 +12,7 @@ from bridge.provider import Context, Document, OptionError, Problem, ProviderErr
 from bridge_providers.sops import s3_path
 
 if TYPE_CHECKING:
-    from bridge_providers.sops.age import Keyring
+    from bridge_providers.sops.keys import Keyring
     from bridge_providers.sops.s3_client import Objects
 
 __all__ = ["Sops"]
@@ -129,17 +129,18 @@ class SopsSession:
 
     def _keyring(self) -> "Keyring":
         """Return the keys, found by whichever thread comes first."""
-        from bridge_providers.sops import age  # noqa: PLC0415 # as above
+        from bridge_providers.sops import keys  # noqa: PLC0415 # as above
 
         with self._lock:
             if self._keys is None:
-                extra = self._options.age_key_file
-                self._keys = age.load(self._context.environ, self._context.base / extra if extra else None)
+                self._keys = keys.Keyring(self._options, self._context)
             return self._keys
 
     def close(self) -> None:
         """Forget the keys, and close connections."""
-        self._keys = None
+        keyring, self._keys = self._keys, None
+        if keyring is not None:
+            keyring.close()
         objects = self._objects
         if objects is not None:
             objects.close()

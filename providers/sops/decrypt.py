@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from bridge.provider import Document, Kind, Node, ProviderError, Revision, SecretValue
-from bridge_providers.sops import age, mac, metadata, stores
-from bridge_providers.sops.age import Keyring
+from bridge_providers.sops import mac, metadata, stores
 from bridge_providers.sops.cipher import Cipher, Undecryptable
+from bridge_providers.sops.keys import Keyring
 from bridge_providers.sops.metadata import Metadata
 from bridge_providers.sops.selectors import selector
 from bridge_providers.sops.tree import Stored
@@ -36,7 +36,7 @@ def open_file(data: bytes, store: str, keyring: Keyring) -> Opened:
     stored = stores.load(data, store)
     block = metadata.read(stored.metadata)
     rule = selector(block)
-    cipher = Cipher(age.data_key(block, keyring), old=block.is_old)
+    cipher = Cipher(keyring.data_key(block), old=block.is_old)
     opener = _Opener(cipher, hash_all=not block.mac_only_encrypted)
     documents = Walk(stored.documents, rule, opener.visit).run()
     mac.verify(block, cipher, opener.hashed)

@@ -49,6 +49,11 @@ def verify(metadata: Metadata, cipher: Cipher, hashed: Iterable[bytes]) -> None:
         )
 
 
+def opens(metadata: Metadata, cipher: Cipher) -> bool:
+    """Say whether a data key is the one that the file's MAC is encrypted with."""
+    return _decrypted(metadata, cipher) is not None
+
+
 def _decrypted(metadata: Metadata, cipher: Cipher) -> bytes | None:
     """Open the file's MAC, which is bound to the time of the last change."""
     try:

@@ -4,11 +4,11 @@ Layout and leniency are those of sops's stores/stores.go, which decodes with map
 case, and a number or boolean where a text is wanted.
 """
 
-from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from bridge.provider import Kind, ProviderError, SecretValue
 from bridge_providers.sops.gotime import GoTime
+from bridge_providers.sops.key_types import AgeKey, Group
 from bridge_providers.sops.tree import Tree
 
 RULES: Final = (
@@ -29,21 +29,6 @@ _TRUE: Final = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 _FALSE: Final = frozenset(("", "0", "f", "F", "FALSE", "false", "False"))
 
 
-@dataclass(frozen=True)
-class AgeKey:
-    """The data key encrypted to one age recipient; `enc` is an armored age file."""
-
-    recipient: str
-    enc: str = field(repr=False)
-
-
-class Group(NamedTuple):
-    """Keys each of which opens the whole data key, or its share where there are several groups."""
-
-    age: tuple[AgeKey, ...]
-    others: tuple[str, ...]  # the types, of those that this version cannot use
-
-
 class Metadata(NamedTuple):
     """The block, typed."""
 
@@ -54,6 +39,7 @@ class Metadata(NamedTuple):
     pattern: str  # what the rule tests keys or comments with
     mac_only_encrypted: bool
     version: str
+    threshold: int = 0  # how many groups' shares make the data key; 0 is all of them
 
     @property
     def is_old(self) -> bool:
@@ -76,6 +62,7 @@ def read(block: dict[str, Tree]) -> Metadata:
         pattern=pattern,
         mac_only_encrypted=_boolean(block, "mac_only_encrypted"),
         version=_text(block, "version"),
+        threshold=_threshold(block),
     )
 
 
@@ -93,6 +80,13 @@ def _groups(block: dict[str, Tree]) -> tuple[Group, ...]:
     if top.age or top.others:
         return (top,)
     return tuple(_group(group) for group in _mappings(block, "key_groups"))
+
+
+def _threshold(block: dict[str, Tree]) -> int:
+    text = _text(block, "shamir_threshold") or "0"
+    if not (text.isascii() and text.isdecimal()) or len(text) > 3:
+        raise ProviderError("its `shamir_threshold` is not a number of key groups")
+    return int(text)
 
 
 def _group(block: dict[str, Tree]) -> Group:

@@ -8,10 +8,10 @@ from typing import Final, TypeAlias
 
 from bridge.provider import Conflict, Context, Document, Kind, Node, ProviderError, Revision, SecretValue
 from bridge_providers.sops import age, creation, decrypt, files, metadata, replace, seal, stores
-from bridge_providers.sops.age import Keyring
 from bridge_providers.sops.cipher import KEY_BYTES, Cipher
 from bridge_providers.sops.decrypt import Opened
 from bridge_providers.sops.gotime import GoTime
+from bridge_providers.sops.keys import Keyring
 from bridge_providers.sops.spans import Unplaceable
 from bridge_providers.sops.store_binary import FIELD
 from bridge_providers.sops.tree import Tree

@@ -35,6 +35,8 @@ class Tool(NamedTuple):
 
 TOOLS: Final[Mapping[str, Tool]] = {
     "sops": Tool("sops", "github.com/getsops/sops/v3/cmd/sops"),
+    "age": Tool("age", "filippo.io/age/cmd/age"),
+    "age-keygen": Tool("age", "filippo.io/age/cmd/age-keygen"),
     "etcd": Tool("etcd", "go.etcd.io/etcd/server/v3"),
     "vault": Tool("vault", "github.com/hashicorp/vault"),
     "vals": Tool("vals", "github.com/helmfile/vals/cmd/vals"),  # a peer in the benchmarks

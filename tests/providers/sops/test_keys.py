@@ -8,7 +8,7 @@ import pytest
 from pyrage import encrypt, x25519
 
 from bridge.provider import Denied, OptionError, ProviderError
-from bridge_providers.sops import Sops, age
+from bridge_providers.sops import Sops, identities
 
 OTHER = x25519.Identity.generate()
 
@@ -44,7 +44,7 @@ def hint(folder, provider=None):
     ],
 )
 def test_the_places_where_sops_looks_are_merged(file, environ, monkeypatch):
-    monkeypatch.setattr(age.sys, "platform", "linux")
+    monkeypatch.setattr(identities.sys, "platform", "linux")
     for name in ("keys.txt", "xdg/sops/age/keys.txt", "home/.config/sops/age/keys.txt"):
         keys(name, file, "# created: today", "# public key: age1x", "", OTHER, file.key)
     file.environ = {name: value.format(key=file.key, other=OTHER, folder=file.path) for name, value in environ.items()}
@@ -52,7 +52,7 @@ def test_the_places_where_sops_looks_are_merged(file, environ, monkeypatch):
 
 
 def test_macos_has_its_own_folder(file, monkeypatch):
-    monkeypatch.setattr(age.sys, "platform", "darwin")
+    monkeypatch.setattr(identities.sys, "platform", "darwin")
     keys("home/Library/Application Support/sops/age/keys.txt", file, file.key)
     file.environ = {"HOME": f"{file.path}/home"}
     assert file.values("a.yaml") == [{"a": ("text", b"CANARY")}]
@@ -162,10 +162,7 @@ def test_a_file_without_age_recipients(file):
     )
 
 
-def test_one_key_group_is_like_none_and_several_are_refused(sops):
-    other = str(OTHER.to_public())
-    sops.encrypt("a.yaml", "a: CANARY\n", key_groups=[{"age": [sops.recipient]}, {"age": [other]}], shamir_threshold=2)
-    assert sops.refusal("a.yaml") == "its data key is split over 2 key groups, which this version cannot join"
+def test_one_key_group_is_like_none(sops):
     sops.encrypt("b.yaml", "a: CANARY\n", key_groups=[{"age": [sops.recipient]}])
     assert sops.values("b.yaml") == [{"a": ("text", b"CANARY")}]
     text = (sops.path / "b.yaml").read_text()
@@ -186,7 +183,7 @@ def test_a_data_key_of_the_wrong_size(file):
     begin, end = text.index("enc: |"), text.index("          recipient:")
     short = encrypt(b"k" * 16, [file.key.to_public()], armored=True).decode()
     file.write("a.yaml", text[:begin] + f"enc: {json.dumps(short)}\n" + text[end:])
-    assert file.refusal("a.yaml") == f"the data key for {file.recipient} is damaged"
+    assert file.refusal("a.yaml") == "what its age key holds has 16 bytes, and 32 are expected"
 
 
 def test_a_data_key_of_another_file(file):
@@ -216,6 +213,6 @@ def test_keys_are_read_once_whichever_thread_comes_first(file):
 
 
 def test_the_keyring_shows_no_key(folder):
-    keyring = age.load(folder.environ, None)
+    keyring = identities.load(folder.environ, None)
     assert len(keyring.identities) == 1
     assert str(folder.key) not in repr(keyring)

@@ -269,13 +269,6 @@ def test_a_file_without_a_key_of_ours_or_changed_by_hand_is_not_written(desk):
     assert message == "key b does not decrypt: changed after encryption, or moved"
 
 
-def test_of_several_key_groups_nothing_is_written(desk):
-    groups = [{"age": [desk.recipient]}, {"age": [desk.recipient]}]
-    desk.encrypt("a.yaml", "a: x\n", key_groups=groups, shamir_threshold=2)
-    message = desk.unwritable("a.yaml", [{"a": "CANARY"}], Revision("x"))
-    assert message == "its data key is split over 2 key groups, which this version cannot join"
-
-
 COMMENTED = "# sops:enc\na: CANARY-1\nb: clear\ne: ''\n"
 
 

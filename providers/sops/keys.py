@@ -1,0 +1,152 @@
+"""From a file's metadata to its data key: local keys first, and no network where they are enough."""
+
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, Protocol
+
+from bridge.provider import Context, Denied, ProviderError, Unavailable
+from bridge_providers.sops import mac, shamir
+from bridge_providers.sops.cipher import KEY_BYTES, Cipher
+from bridge_providers.sops.key_types import Group
+from bridge_providers.sops.metadata import Metadata
+
+if TYPE_CHECKING:
+    from bridge_providers.sops import Sops
+
+LOCAL: Final = ("age",)
+REMOTE: Final[tuple[str, ...]] = ()
+"""The types of keys that are used, each in the order in which sops tries them."""
+
+
+class Way(Protocol):
+    """How one type of keys is opened; made once, for any number of threads."""
+
+    def open(self, group: Group) -> bytes:
+        """Return what a key of this type holds; raises Denied, ProviderError or Unavailable where none opens."""
+        ...
+
+    def close(self) -> None:
+        """Forget the keys, and close connections."""
+        ...
+
+
+class Keyring:
+    """The ways to keys of one environment. Each is made when first needed, and no data key is opened twice."""
+
+    def __init__(self, options: "Sops", context: Context) -> None:
+        self._options: Final = options
+        self._context: Final = context
+        self._lock: Final = threading.Lock()
+        self._ways: Final[dict[str, Way]] = {}
+        self._turns: Final[dict[object, threading.Lock]] = {}
+        self._opened: Final[dict[object, bytes]] = {}
+
+    def data_key(self, block: Metadata) -> bytes:
+        """Return the data key of a file; Denied where no key of ours opens it, else as `Way.open`."""
+        if not block.groups:
+            raise ProviderError("it has no keys in its sops metadata, so nobody can decrypt it")
+        wrapped = (block.groups, block.threshold)
+        with self._lock:
+            turn = self._turns.setdefault(wrapped, threading.Lock())
+        with turn:
+            if wrapped not in self._opened:
+                self._opened[wrapped] = self._open(block)
+            return self._opened[wrapped]
+
+    def close(self) -> None:
+        """Forget all keys, and close connections."""
+        # Without a lock: a read may hold it, stuck.
+        self._opened.clear()
+        for way in list(self._ways.values()):
+            way.close()
+        self._ways.clear()
+
+    def _open(self, block: Metadata) -> bytes:
+        wanted = len(block.groups[1:]) and _threshold(block)
+        shares, errors = self._shares(block.groups, wanted or 1, KEY_BYTES + bool(wanted))
+        if len(shares) < (wanted or 1):
+            raise _failure(block, len(shares), errors)
+        return _joined(shares, block) if wanted else shares[0]
+
+    def _shares(self, groups: Sequence[Group], wanted: int, size: int) -> tuple[list[bytes], list[Exception]]:
+        """Open as many groups as are wanted: all that local keys open first, then the others."""
+        shares: list[bytes] = []
+        errors: list[Exception] = []
+        closed = groups
+        for kinds in (LOCAL, REMOTE):
+            left = []
+            for group in closed:
+                share = self._share(group, kinds, size, errors) if len(shares) < wanted else None
+                if share is None:
+                    left.append(group)
+                else:
+                    shares.append(share)
+            closed = left
+        return shares, errors
+
+    def _share(self, group: Group, kinds: Sequence[str], size: int, errors: list[Exception]) -> bytes | None:
+        """Open one group with the first of its keys that does; None, and why in `errors`, where none does."""
+        for kind in kinds:
+            if not getattr(group, kind):
+                continue
+            try:
+                found = self._way(kind).open(group)
+            except (ProviderError, Unavailable) as error:
+                errors.append(error)
+                continue
+            if len(found) == size:
+                return found
+            errors.append(ProviderError(f"what its {kind} key holds has {len(found)} bytes, and {size} are expected"))
+        return None
+
+    def _way(self, kind: str) -> Way:
+        with self._lock:
+            if kind not in self._ways:
+                self._ways[kind] = _made(kind, self._options, self._context)
+            return self._ways[kind]
+
+
+def _made(kind: str, options: "Sops", context: Context) -> Way:
+    """Make a way; only what a file needs is imported."""
+    from bridge_providers.sops import age  # noqa: PLC0415
+
+    assert kind == "age"
+    return age.Age(options, context)
+
+
+def _threshold(block: Metadata) -> int:
+    count = len(block.groups)
+    threshold = block.threshold or count
+    if not 2 <= threshold <= count:
+        raise ProviderError(f"its `shamir_threshold` is {threshold}, which {count} key groups cannot have")
+    return threshold
+
+
+def _joined(shares: Sequence[bytes], block: Metadata) -> bytes:
+    """Join shares, and see by the MAC whether they belong together."""
+    key = shamir.join(shares)
+    if block.mac and not mac.opens(block, Cipher(key)):
+        raise ProviderError(
+            "the shares of its key groups do not give its data key: one of them is damaged or of another file, "
+            "or `mac` or `lastmodified` were changed"
+        )
+    return key
+
+
+def _failure(block: Metadata, opened: int, errors: Sequence[Exception]) -> ProviderError | Unavailable:
+    """Say for whom the file is, what went wrong with each kind of key, and where keys were looked for."""
+    problems = [error.problems[0] for error in errors if isinstance(error, (ProviderError, Unavailable))]
+    whats = [problem.what for problem in problems]
+    others = dict.fromkeys(kind for group in block.groups for kind in group.others)
+    if not any(group.age for group in block.groups):
+        whats.insert(0, "it has no age recipient")
+    if others:
+        whats.append(f"the file also has {', '.join(others)} keys, which this version cannot use")
+    if len(block.groups) > 1:
+        whats.insert(0, f"{opened} of its {len(block.groups)} key groups opened, and {_threshold(block)} are needed")
+    what = "; ".join(dict.fromkeys(whats))
+    hint = "; ".join(dict.fromkeys(problem.hint for problem in problems if problem.hint))
+    for kind in (Unavailable, ProviderError):
+        if any(type(error) is kind for error in errors):
+            return kind(what, hint=hint)
+    return Denied(what, hint=hint)
