@@ -34,6 +34,7 @@ if os.environ.get("CI"):
 
 REAL: Final = {
     "actionlint_binary",
+    "age_binaries",
     "sops_binary",
     "kubectl_binary",
     "kustomize_binary",
@@ -64,6 +65,12 @@ def _is_real(item: pytest.Item) -> bool:
 def sops_binary(request: pytest.FixtureRequest) -> Path:
     """The real sops."""
     return _tool(request, "sops")
+
+
+@pytest.fixture(scope="session")
+def age_binaries(request: pytest.FixtureRequest) -> tuple[Path, Path]:
+    """The real age and age-keygen."""
+    return _tool(request, "age"), _tool(request, "age-keygen")
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,8 @@ class Sops:
     """SOPS files below the environment's folder, or in the one object storage that `s3` names.
 
     The age keys are found where `sops` finds them (SOPS_AGE_KEY, SOPS_AGE_KEY_FILE, sops/age/keys.txt in
-    the user's configuration folder); `age_key_file` names one more file, relative to the environment's.
+    the user's configuration folder); `age_key_file` names one more file, relative to the environment's. The
+    passphrase of encrypted ones and of ssh keys is in `age_passphrase_file`, or comes from `age_passphrase_fd`.
 
     `s3` is `scaleway` (keys and region are those of SCW_… or of the vendor's profile), `aws` (they are those that AWS's
     own programs find, and so is the endpoint), or the URL of another store (with AWS's keys). `s3_region` and
@@ -34,12 +35,20 @@ class Sops:
     s3: str | None = None
     s3_region: str | None = None
     s3_profile: str | None = None
+    age_passphrase_file: str | None = None
+    age_passphrase_fd: int | None = None
     concurrency: ClassVar[int] = 4
 
     def __post_init__(self) -> None:
-        value: object = self.age_key_file  # a section of a file may hold anything
-        if value is not None and not (isinstance(value, str) and value):
-            raise OptionError("age_key_file", "is not the name of a file")
+        for name in ("age_key_file", "age_passphrase_file"):
+            value: object = getattr(self, name)  # a section of a file may hold anything
+            if value is not None and not (isinstance(value, str) and value):
+                raise OptionError(name, "is not the name of a file")
+        number: object = self.age_passphrase_fd
+        if number is not None and (not isinstance(number, int) or isinstance(number, bool) or number < 0):
+            raise OptionError("age_passphrase_fd", "is not the number of a descriptor")
+        if number is not None and self.age_passphrase_file is not None:
+            raise OptionError("age_passphrase_fd", "is given beside age_passphrase_file", hint="keep one of them")
         if (self.s3, self.s3_region, self.s3_profile) != (None, None, None):
             from bridge_providers.sops import s3_store  # noqa: PLC0415 # most environments have no such field
 

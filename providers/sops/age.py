@@ -1,66 +1,131 @@
 """Opens what is encrypted to age recipients, and encrypts to them (sops age/keysource.go)."""
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from bridge.provider import Context, Denied, ProviderError
 from bridge_providers.sops import identities
+from bridge_providers.sops.identities import Found
 from bridge_providers.sops.key_types import AgeKey, Group
+from bridge_providers.sops.passphrase import Passphrase
 
 if TYPE_CHECKING:
+    from pyrage import ssh, x25519
+
     from bridge_providers.sops import Sops
 
 _SHOWN: Final = 10
+_SSH: Final = "ssh-"
+_HYBRID: Final = "age1pq1"
 
 
 class Age:
-    """The age identities of one environment."""
+    """The age identities of one environment; what costs more (ssh keys, a passphrase) is looked at last, and once."""
 
     def __init__(self, options: "Sops", context: Context) -> None:
         extra = options.age_key_file
+        self._context: Final = context
+        self._passphrase: Final = Passphrase(options, context)
         self._found = identities.load(context.environ, context.base / extra if extra else None)
+        self._lock: Final = threading.Lock()
+        self._ssh: Found | None = None
+        self._unlocked: Found | None = None
 
     def open(self, group: Group) -> bytes:
         """Open with the first identity that matches; Denied where none does."""
-        for key in group.age:
-            opened = self._unwrap(key)
-            if opened is not None:
-                return opened
+        places: list[str] = []
+        for found in self._stages(group.age):
+            places += found.places
+            for key in group.age:
+                opened = _opened(key, found)
+                if opened is not None:
+                    return opened
         raise Denied(
-            f"no age key matched its recipients {_listed(group.age)}",
-            hint=f"looked for keys in {'; '.join(self._found.places)}",
+            f"no age key matched its recipients {_listed(group.age)}", hint=f"looked for keys in {'; '.join(places)}"
         )
 
     def close(self) -> None:
         """Forget the identities."""
-        self._found = identities.Found((), ())
+        self._found = Found()
+        self._ssh = self._unlocked = None
 
-    def _unwrap(self, key: AgeKey) -> bytes | None:
-        """Open the data key of one recipient; None where no identity is its."""
-        from pyrage import DecryptError, decrypt  # noqa: PLC0415 # only with keys
+    def _stages(self, keys: Sequence[AgeKey]) -> Iterator[Found]:
+        yield self._found
+        if any(key.recipient.startswith(_SSH) for key in keys):
+            yield self._ssh_keys()
+        if self._found.locked:
+            yield self._unlocked_files()
 
-        if not self._found.identities:
-            return None
-        try:
-            return bytes(decrypt(key.enc.encode(), list(self._found.identities)))
-        except DecryptError:
-            pass
-        if key.recipient in {str(identity.to_public()) for identity in self._found.identities}:
-            raise ProviderError(f"the data key for {key.recipient} is damaged")
+    def _ssh_keys(self) -> Found:
+        from bridge_providers.sops import ssh_keys  # noqa: PLC0415 # few files have such recipients
+
+        with self._lock:
+            if self._ssh is None:
+                found, places = ssh_keys.load(self._context, self._passphrase)
+                self._ssh = Found(tuple(found), places=tuple(places))
+            return self._ssh
+
+    def _unlocked_files(self) -> Found:
+        with self._lock:
+            if self._unlocked is None:
+                self._unlocked = identities.opened(self._found.locked, self._passphrase)
+            return self._unlocked
+
+
+def _opened(key: AgeKey, found: Found) -> bytes | None:
+    """Open the data key of one recipient; None where no identity is its. A header may have stanzas of several kinds."""
+    opened = _decrypted(key.enc, found.native)
+    if opened is None:
+        opened = next((opened for one in found.hybrid if (opened := one.open(key.enc)) is not None), None)
+    if opened is None and key.recipient in _recipients(found, hybrid=key.recipient.startswith(_HYBRID)):
+        raise ProviderError(f"the data key for {key.recipient[:70]} is damaged")
+    return opened
+
+
+def _recipients(found: Found, *, hybrid: bool) -> set[str]:
+    """Return the public keys of the identities; those of ssh keys cannot be told."""
+    if hybrid:
+        return {one.recipient() for one in found.hybrid}
+    return {str(one.to_public()) for one in found.native if _is_x25519(one)}
+
+
+def _is_x25519(identity: object) -> bool:
+    from pyrage import x25519  # noqa: PLC0415 # only with keys
+
+    return isinstance(identity, x25519.Identity)
+
+
+def _decrypted(enc: str, native: "Sequence[x25519.Identity | ssh.Identity]") -> bytes | None:
+    from pyrage import DecryptError, decrypt  # noqa: PLC0415 # only with keys
+
+    if not native:
+        return None
+    try:
+        return bytes(decrypt(enc.encode(), list(native)))
+    except DecryptError:
         return None
 
 
 def wrap(data_key: bytes, recipient: str) -> str:
-    """Encrypt a data key to a recipient, as an armored age file; ProviderError for another kind of recipient."""
-    from pyrage import RecipientError, encrypt, x25519  # noqa: PLC0415 # only with keys
+    """Encrypt a data key to a recipient, as an armored age file; ProviderError for what is no age recipient."""
+    from pyrage import RecipientError, encrypt, ssh, x25519  # noqa: PLC0415 # only with keys
 
+    if recipient.startswith(_HYBRID):
+        from bridge_providers.sops import hybrid  # noqa: PLC0415 # few have such recipients
+
+        sealed = hybrid.wrap(data_key, recipient)
+        if sealed is not None:
+            return sealed
+    kind = ssh.Recipient if recipient.startswith(_SSH) else x25519.Recipient
     try:
-        found = x25519.Recipient.from_str(recipient)
+        found = kind.from_str(recipient)
     except RecipientError:
         found = None
     if found is None:
         raise ProviderError(
-            f"the recipient {recipient[:70]} is no age X25519 key (age1…), and this version encrypts to no other kind",
+            f"the recipient {recipient[:70]} is no age key (age1…, age1pq1…, ssh-ed25519 or ssh-rsa), "
+            "and bridge encrypts to no other kind",
             hint="make the file with `sops -e`; bridge changes it afterwards",
         )
     return bytes(encrypt(data_key, [found], armored=True)).decode()

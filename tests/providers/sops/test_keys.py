@@ -102,9 +102,9 @@ def test_a_broken_key_file_is_named_with_its_line_and_never_the_key(file):
     ("lines", "note"),
     [
         (["AGE-PLUGIN-YUBIKEY-1CANARY"], "0 keys, line 1 is a plugin's identity, not used"),
-        (["AGE-SECRET-KEY-PQ-1CANARY"], "0 keys, line 1 is a hybrid identity, not used"),
-        (["-----BEGIN AGE ENCRYPTED FILE-----", "CANARY"], "0 keys, line 1 is an encrypted identity file, not used"),
-        (["age-encryption.org/v1", "CANARY"], "0 keys, line 1 is an encrypted identity file, not used"),
+        (["AGE-SECRET-KEY-PQ-1CANARY"], "0 keys, line 1 is no age identity"),
+        (["-----BEGIN AGE ENCRYPTED FILE-----", "CANARY"], "is encrypted, but not to a passphrase"),
+        (["age-encryption.org/v1", "CANARY"], "is encrypted, but not to a passphrase"),
         (["-----BEGIN OPENSSH PRIVATE KEY-----", "CANARY"], "0 keys, line 1 is an ssh key, not used"),
     ],
 )
@@ -214,5 +214,5 @@ def test_keys_are_read_once_whichever_thread_comes_first(file):
 
 def test_the_keyring_shows_no_key(folder):
     keyring = identities.load(folder.environ, None)
-    assert len(keyring.identities) == 1
+    assert len(keyring.native) == 1
     assert str(folder.key) not in repr(keyring)

@@ -1,0 +1,135 @@
+"""The format of age files (https://age-encryption.org/v1), as far as a data key needs it.
+
+A header of stanzas, each with the file key wrapped in some way, and a payload of one chunk: 64 KiB at most.
+"""
+
+import binascii
+import os
+from typing import Final, NamedTuple
+
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+FILE_KEY_BYTES: Final = 16
+BEGIN: Final = b"-----BEGIN AGE ENCRYPTED FILE-----"
+END: Final = b"-----END AGE ENCRYPTED FILE-----"
+VERSION: Final = b"age-encryption.org/v1"
+_COLUMNS: Final = 64
+_NONCE_BYTES: Final = 16
+_ONLY_CHUNK: Final = bytes(11) + b"\1"  # the counter, and the mark of the last chunk
+
+
+class Malformed(Exception):
+    """It is not an age file."""
+
+
+class Stanza(NamedTuple):
+    """One wrapping of the file key."""
+
+    kind: str
+    arguments: tuple[str, ...]
+    body: bytes
+
+
+class AgeFile(NamedTuple):
+    """A file in its parts."""
+
+    stanzas: tuple[Stanza, ...]
+    signed: bytes  # what the header's MAC covers
+    mac: bytes
+    payload: bytes
+
+    def __repr__(self) -> str:
+        return "AgeFile"
+
+
+def parse(data: bytes) -> AgeFile:
+    """Take a file apart, armored or not; Malformed where it is none."""
+    if data.lstrip().startswith(BEGIN):
+        data = _bare(data)
+    header, mark, rest = data.partition(b"\n--- ")
+    lines = header.split(b"\n")
+    mac, end, payload = rest.partition(b"\n")
+    if lines[0] != VERSION or not mark or not end:
+        raise Malformed
+    return AgeFile(tuple(_stanzas(lines[1:])), header + b"\n---", decoded(mac), payload)
+
+
+def unseal(file: AgeFile, file_key: bytes) -> bytes | None:
+    """Return the content under the file key; None where the key is another, or the file was changed."""
+    mac = _mac(file_key)
+    mac.update(file.signed)
+    nonce, sealed = file.payload[:_NONCE_BYTES], file.payload[_NONCE_BYTES:]
+    try:
+        mac.verify(file.mac)
+        return ChaCha20Poly1305(_derived(file_key, nonce, b"payload")).decrypt(_ONLY_CHUNK, sealed, None)
+    except (InvalidSignature, InvalidTag):
+        return None
+
+
+def seal(content: bytes, file_key: bytes, stanza: Stanza) -> str:
+    """Return an armored file with one stanza; the content has 64 KiB at most."""
+    body = encoded(stanza.body)
+    words = " ".join((stanza.kind, *stanza.arguments))
+    # The last line of a body is a short one, so it is empty where the body ends with a full line.
+    folded = "\n".join(body[start : start + _COLUMNS] for start in range(0, len(body) + 1, _COLUMNS))
+    signed = f"{VERSION.decode()}\n-> {words}\n{folded}\n---".encode()
+    mac = _mac(file_key)
+    mac.update(signed)
+    nonce = os.urandom(_NONCE_BYTES)
+    sealed = ChaCha20Poly1305(_derived(file_key, nonce, b"payload")).encrypt(_ONLY_CHUNK, content, None)
+    whole = binascii.b2a_base64(signed + f" {encoded(mac.finalize())}\n".encode() + nonce + sealed, newline=False)
+    lines = [whole[start : start + _COLUMNS] for start in range(0, len(whole), _COLUMNS)]
+    return b"\n".join([BEGIN, *lines, END, b""]).decode()
+
+
+def _bare(data: bytes) -> bytes:
+    """Take the armor off."""
+    lines = [line.rstrip(b"\r") for line in data.strip().split(b"\n")]
+    if lines[0] != BEGIN or lines[-1] != END:
+        raise Malformed
+    try:
+        return binascii.a2b_base64(b"".join(lines[1:-1]), strict_mode=True)
+    except ValueError:
+        raise Malformed from None
+
+
+def _stanzas(lines: list[bytes]) -> list[Stanza]:
+    found = []
+    while lines:
+        if not lines[0].startswith(b"-> "):
+            raise Malformed
+        end = next((index for index, line in enumerate(lines) if index and len(line) < _COLUMNS), None)
+        if end is None:
+            raise Malformed
+        try:
+            kind, *arguments = lines[0].decode("ascii").split(" ")[1:]
+        except UnicodeDecodeError:
+            raise Malformed from None
+        found.append(Stanza(kind, tuple(arguments), decoded(b"".join(lines[1 : end + 1]))))
+        lines = lines[end + 1 :]
+    return found
+
+
+def encoded(data: bytes) -> str:
+    """Write base64 without padding."""
+    return binascii.b2a_base64(data, newline=False).rstrip(b"=").decode()
+
+
+def decoded(text: bytes) -> bytes:
+    """Read base64 without padding; Malformed where it is none."""
+    try:
+        return binascii.a2b_base64(text + b"=" * (-len(text) % 4), strict_mode=True)
+    except ValueError:
+        raise Malformed from None
+
+
+def _derived(file_key: bytes, salt: bytes, info: bytes) -> bytes:
+    return HKDF(SHA256(), 32, salt, info).derive(file_key)
+
+
+def _mac(file_key: bytes) -> HMAC:
+    return HMAC(_derived(file_key, b"", b"header"), SHA256())

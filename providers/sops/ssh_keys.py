@@ -1,0 +1,110 @@
+"""ssh keys as age identities (ssh-ed25519 and ssh-rsa), where sops looks for them; for files with such recipients."""
+
+import binascii
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from bridge.provider import Context, ProviderError
+from bridge_providers.sops import files
+from bridge_providers.sops.passphrase import Passphrase
+
+if TYPE_CHECKING:
+    from pyrage import ssh
+
+VARIABLE: Final = "SOPS_AGE_SSH_PRIVATE_KEY_FILE"
+_OPENSSH: Final = b"-----BEGIN OPENSSH PRIVATE KEY-----"
+_RSA: Final = b"-----BEGIN RSA PRIVATE KEY-----"
+_MAGIC: Final = b"openssh-key-v1\0"
+_USED: Final = ("ssh-ed25519", "ssh-rsa")
+
+
+def load(context: Context, passphrase: Passphrase) -> "tuple[list[ssh.Identity], list[str]]":
+    """Gather the ssh keys, and say of each place what is there."""
+    found = []
+    places = []
+    for place, path in _places(context):
+        problem = ""
+        try:
+            found.append(_identity(files.read(path), passphrase))
+        except ProviderError as error:
+            problem = error.problems[0].what
+        places.append(f"{place}: {problem or '1 key'}")
+    return found, places
+
+
+def _places(context: Context) -> Iterator[tuple[str, Path]]:
+    environ = context.environ
+    if environ.get(VARIABLE):
+        yield f"{VARIABLE} {environ[VARIABLE]}", Path(environ[VARIABLE])
+    if environ.get("HOME"):
+        for name in ("id_ed25519", "id_rsa"):
+            path = Path(environ["HOME"], ".ssh", name)
+            yield str(path), path
+
+
+def _identity(data: bytes, passphrase: Passphrase) -> "ssh.Identity":
+    """Read one key; ProviderError for one that is of no use, with no part of it."""
+    from pyrage import IdentityError, ssh  # noqa: PLC0415 # only with such recipients
+
+    kind, encrypted = _nature(data)
+    if kind not in _USED:
+        raise ProviderError(f"an ssh key of the type {kind}, and age takes {' and '.join(_USED)} alone")
+    if encrypted:
+        data = _unlocked(data, passphrase)
+    try:
+        return ssh.Identity.from_buffer(data)
+    except IdentityError:
+        pass
+    raise ProviderError("not an ssh key that can be read")
+
+
+def _nature(data: bytes) -> tuple[str, bool]:
+    """Tell a key's type, and whether it is encrypted."""
+    text = data.strip()
+    if text.startswith(_RSA):
+        return "ssh-rsa", b"ENCRYPTED" in text
+    if not text.startswith(_OPENSSH):
+        raise ProviderError("no ssh private key of OpenSSH")
+    try:
+        blob = binascii.a2b_base64(b"".join(text.split(b"\n")[1:-1]))
+    except ValueError:
+        blob = b""
+    # https://github.com/openssh/openssh-portable/blob/master/PROTOCOL.key
+    cipher, rest = _string(blob.removeprefix(_MAGIC))
+    for _ in ("kdfname", "kdfoptions"):
+        _, rest = _string(rest)
+    public, _ = _string(rest[4:])
+    kind, _ = _string(public)
+    shown = kind.decode("ascii", "replace")
+    if not blob.startswith(_MAGIC) or not shown or len(shown) > 64 or not shown.isprintable():
+        raise ProviderError("a damaged ssh key")
+    return shown, cipher != b"none"
+
+
+def _string(data: bytes) -> tuple[bytes, bytes]:
+    """Split a string with its length off."""
+    length = int.from_bytes(data[:4])
+    return data[4 : 4 + length], data[4 + length :]
+
+
+def _unlocked(data: bytes, passphrase: Passphrase) -> bytes:
+    """Decrypt a key in memory."""
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 # few keys need it
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 # as above
+
+    if not passphrase.is_known:
+        raise ProviderError("is encrypted, and neither age_passphrase_file nor age_passphrase_fd is configured")
+    secret = passphrase.find().reveal()
+    is_pem = data.strip().startswith(_RSA)
+    load = serialization.load_pem_private_key if is_pem else serialization.load_ssh_private_key
+    try:
+        key = load(data, secret)
+        return key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+        )
+    except UnsupportedAlgorithm:
+        problem = "is encrypted, and to open it takes the Python package bcrypt, which is not installed"
+    except (ValueError, TypeError):
+        problem = f"is encrypted, and not with the passphrase of {passphrase.place}"
+    raise ProviderError(problem)
