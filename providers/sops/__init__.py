@@ -25,6 +25,7 @@ class Sops:
     The age keys are found where `sops` finds them (SOPS_AGE_KEY, SOPS_AGE_KEY_FILE, sops/age/keys.txt in
     the user's configuration folder); `age_key_file` names one more file, relative to the environment's. The
     passphrase of encrypted ones and of ssh keys is in `age_passphrase_file`, or comes from `age_passphrase_fd`.
+    `gpg` is the absolute path of the program that opens PGP keys.
 
     `s3` is `scaleway` (keys and region are those of SCW_… or of the vendor's profile), `aws` (they are those that AWS's
     own programs find, and so is the endpoint), or the URL of another store (with AWS's keys). `s3_region` and
@@ -37,6 +38,7 @@ class Sops:
     s3_profile: str | None = None
     age_passphrase_file: str | None = None
     age_passphrase_fd: int | None = None
+    gpg: str | None = None
     concurrency: ClassVar[int] = 4
 
     def __post_init__(self) -> None:
@@ -44,6 +46,9 @@ class Sops:
             value: object = getattr(self, name)  # a section of a file may hold anything
             if value is not None and not (isinstance(value, str) and value):
                 raise OptionError(name, "is not the name of a file")
+        program: object = self.gpg
+        if program is not None and not (isinstance(program, str) and program.startswith("/")):
+            raise OptionError("gpg", "is not an absolute path", hint="gpg: /usr/bin/gpg")
         number: object = self.age_passphrase_fd
         if number is not None and (not isinstance(number, int) or isinstance(number, bool) or number < 0):
             raise OptionError("age_passphrase_fd", "is not the number of a descriptor")

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from bridge.provider import Problem
-from bridge_providers.sops.metadata import Group, Metadata
+from bridge_providers.sops.key_types import Group
+from bridge_providers.sops.metadata import Metadata
 
 POST_QUANTUM: Final = "age1pq1"
 """How a hybrid recipient begins (age v1.3, ML-KEM-768 with X25519)."""
@@ -18,7 +19,7 @@ _VERSION: Final = re.compile(r"(\d{1,6})\.(\d{1,6})[\w.+-]{0,40}", re.ASCII)
 def problems(block: Metadata) -> Iterator[Problem]:
     """Yield what is worth a warning."""
     groups = block.groups
-    if len(groups) == 1 and len(groups[0].age) == 1 and not groups[0].others:
+    if len(groups) == 1 and len(groups[0].age) == 1 and not groups[0].beside_age:
         hint = "add a second key, such as one kept for emergencies: `sops updatekeys`"
         yield Problem("", ALONE, hint, warning=True)
     for group in block.groups:
@@ -32,7 +33,7 @@ def problems(block: Metadata) -> Iterator[Problem]:
 
 def count(group: Group) -> int:
     """Return how many keys a group has; other types than age count as one each."""
-    return len(group.age) + len(group.others)
+    return len(group.age) + len(group.beside_age)
 
 
 def author(block: Metadata) -> str:

@@ -32,7 +32,7 @@ def _of_keys(block: Metadata, rule: Holders) -> Iterator[Problem]:
         return  # a problem already
     have = {_identity(key.recipient) for group in block.groups for key in group.age}
     want = {_identity(recipient) for recipient in rule.age}
-    have |= {f"a key of type {name}" for group in block.groups for name in group.others}
+    have |= {f"a key of type {name}" for group in block.groups for name in group.beside_age}
     want |= {f"a key of type {name}" for name in rule.others}
     for one in sorted(want - have):
         yield Problem("", f"is not encrypted to {_printable(one)}, which {rule.where} names", _UPDATE)

@@ -12,8 +12,46 @@ class AgeKey:
     enc: str = field(repr=False)
 
 
+@dataclass(frozen=True)
+class PgpKey:
+    """The data key encrypted to one PGP key; `enc` is an armored message."""
+
+    fingerprint: str
+    enc: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class KmsKey:
+    """The data key encrypted by AWS KMS; `enc` is a ciphertext in base64."""
+
+    arn: str
+    role: str
+    profile: str
+    context: tuple[tuple[str, str], ...]
+    enc: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class TransitKey:
+    """The data key encrypted by Vault's transit engine; `enc` is `vault:v1:…`."""
+
+    address: str
+    engine: str
+    name: str
+    enc: str = field(repr=False)
+
+
 class Group(NamedTuple):
     """Keys each of which opens the whole data key, or its share where there are several groups."""
 
     age: tuple[AgeKey, ...]
     others: tuple[str, ...]  # the types, of those that this version cannot use
+    pgp: tuple[PgpKey, ...] = ()
+    kms: tuple[KmsKey, ...] = ()
+    hc_vault: tuple[TransitKey, ...] = ()
+
+    @property
+    def beside_age(self) -> tuple[str, ...]:
+        """Return the types of its other keys, as the metadata names them."""
+        used = tuple(kind for kind in ("kms", "hc_vault", "pgp") if getattr(self, kind))
+        return used + self.others

@@ -13,7 +13,7 @@ from bridge_providers.sops.metadata import Metadata
 if TYPE_CHECKING:
     from bridge_providers.sops import Sops
 
-LOCAL: Final = ("age",)
+LOCAL: Final = ("age", "pgp")
 REMOTE: Final[tuple[str, ...]] = ()
 """The types of keys that are used, each in the order in which sops tries them."""
 
@@ -108,10 +108,13 @@ class Keyring:
 
 def _made(kind: str, options: "Sops", context: Context) -> Way:
     """Make a way; only what a file needs is imported."""
-    from bridge_providers.sops import age  # noqa: PLC0415
+    if kind == "age":
+        from bridge_providers.sops import age  # noqa: PLC0415 # as every import here
 
-    assert kind == "age"
-    return age.Age(options, context)
+        return age.Age(options, context)
+    from bridge_providers.sops import gpg  # noqa: PLC0415
+
+    return gpg.Gpg(options, context)
 
 
 def _threshold(block: Metadata) -> int:
@@ -138,10 +141,9 @@ def _failure(block: Metadata, opened: int, errors: Sequence[Exception]) -> Provi
     problems = [error.problems[0] for error in errors if isinstance(error, (ProviderError, Unavailable))]
     whats = [problem.what for problem in problems]
     others = dict.fromkeys(kind for group in block.groups for kind in group.others)
-    if not any(group.age for group in block.groups):
-        whats.insert(0, "it has no age recipient")
     if others:
-        whats.append(f"the file also has {', '.join(others)} keys, which this version cannot use")
+        also = "also has" if whats else "has only"
+        whats.append(f"the file {also} {', '.join(others)} keys, which this version cannot use")
     if len(block.groups) > 1:
         whats.insert(0, f"{opened} of its {len(block.groups)} key groups opened, and {_threshold(block)} are needed")
     what = "; ".join(dict.fromkeys(whats))

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from bridge.provider import Kind, ProviderError, SecretValue
 from bridge_providers.sops.gotime import GoTime
-from bridge_providers.sops.key_types import AgeKey, Group
+from bridge_providers.sops.key_types import AgeKey, Group, KmsKey, PgpKey, TransitKey
 from bridge_providers.sops.tree import Tree
 
 RULES: Final = (
@@ -77,7 +77,7 @@ def _rule(block: dict[str, Tree]) -> tuple[str, str]:
 def _groups(block: dict[str, Tree]) -> tuple[Group, ...]:
     """Return the key groups; lists at the top count alone, as one group."""
     top = _group(block)
-    if top.age or top.others:
+    if any(top):
         return (top,)
     return tuple(_group(group) for group in _mappings(block, "key_groups"))
 
@@ -91,8 +91,27 @@ def _threshold(block: dict[str, Tree]) -> int:
 
 def _group(block: dict[str, Tree]) -> Group:
     """Read one group's lists of keys."""
-    age = tuple(AgeKey(_text(key, "recipient"), _text(key, "enc")) for key in _mappings(block, "age"))
-    return Group(age, tuple(kind for kind in KEY_TYPES if kind != "age" and _mappings(block, kind)))
+    return Group(
+        age=tuple(AgeKey(_text(key, "recipient"), _text(key, "enc")) for key in _mappings(block, "age")),
+        others=tuple(kind for kind in KEY_TYPES if kind not in Group._fields and _mappings(block, kind)),
+        pgp=tuple(PgpKey(_text(key, "fp"), _text(key, "enc")) for key in _mappings(block, "pgp")),
+        kms=tuple(_kms(key) for key in _mappings(block, "kms")),
+        hc_vault=tuple(_transit(key) for key in _mappings(block, "hc_vault")),
+    )
+
+
+def _kms(key: dict[str, Tree]) -> KmsKey:
+    context = _get(key, "context") or {}
+    if not isinstance(context, dict):
+        raise ProviderError("its `context` of a kms key is not a mapping")
+    pairs = tuple((name, _text(context, name)) for name in context)
+    return KmsKey(_text(key, "arn"), _text(key, "role"), _text(key, "aws_profile"), pairs, _text(key, "enc"))
+
+
+def _transit(key: dict[str, Tree]) -> TransitKey:
+    names = ("vault_address", "engine_path", "key_name", "enc")
+    address, engine, name, enc = (_text(key, one) for one in names)
+    return TransitKey(address, engine, name, enc)
 
 
 def _get(block: dict[str, Tree], name: str) -> "Tree | None":

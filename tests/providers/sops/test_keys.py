@@ -143,23 +143,21 @@ def test_keys_of_other_types_are_named(file):
     file.edit(
         "a.yaml",
         "    age:",
-        "    kms:\n        - {arn: x, enc: x}\n    PGP: {fp: x, enc: x}\n    hc_vault: []\n    age:",
+        "    gcp_kms:\n        - {arn: x, enc: x}\n    AZURE_kv: {name: x, enc: x}\n    hckms: []\n    age:",
     )
     assert file.values("a.yaml") == [{"a": ("text", b"CANARY")}]
     file.environ = {}
     assert file.refusal("a.yaml", Denied) == (
         f"no age key matched its recipients {file.recipient}; "
-        "the file also has kms, pgp keys, which this version cannot use"
+        "the file also has gcp_kms, azure_kv keys, which this version cannot use"
     )
 
 
-def test_a_file_without_age_recipients(file):
+def test_a_file_without_keys_that_are_used(file):
     text = (file.path / "a.yaml").read_text()
     begin, end = text.index("    age:"), text.index("    lastmodified")
-    file.write("a.yaml", text[:begin] + "    pgp: [{fp: x, enc: x}]\n" + text[end:])
-    assert file.refusal("a.yaml", Denied) == (
-        "it has no age recipient; the file also has pgp keys, which this version cannot use"
-    )
+    file.write("a.yaml", text[:begin] + "    hckms: [{key_id: x, enc: x}]\n" + text[end:])
+    assert file.refusal("a.yaml", Denied) == ("the file has only hckms keys, which this version cannot use")
 
 
 def test_one_key_group_is_like_none(sops):

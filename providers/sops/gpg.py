@@ -1,0 +1,103 @@
+"""Opens what is encrypted to PGP keys, with a `gpg` whose absolute path is configured (sops pgp/keysource.go).
+
+gpg gets the message on its stdin and gives the data key on its stdout: nothing is written, and nobody is asked.
+"""
+
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from bridge.provider import Context, Denied, ProviderError, Unavailable
+from bridge_providers.sops.key_types import Group, PgpKey
+
+if TYPE_CHECKING:
+    from bridge_providers.sops import Sops
+
+VARIABLE: Final = "SOPS_GPG_EXEC"
+_LIMIT: Final = 30.0  # seconds for one message; a smart card takes one
+_OPTIONS: Final = (
+    *("--batch", "--no-tty", "--pinentry-mode", "error"),  # an agent that has no passphrase may not ask
+    "--disable-dirmngr",  # nor fetch anything
+    *("--max-output", "4096"),
+    *("--status-fd", "2", "--decrypt"),
+)
+_STATUS: Final = "[GNUPG:] "
+_PASSED_ON: Final = ("HOME", "GNUPGHOME", "PATH", "XDG_RUNTIME_DIR")
+_SHOWN: Final = 10
+
+
+class Gpg:
+    """The program, and the environment in which it finds its keys."""
+
+    def __init__(self, options: "Sops", context: Context) -> None:
+        self._program: Final = _program(options.gpg, context.environ)
+        self._environ: Final = {name: context.environ[name] for name in _PASSED_ON if name in context.environ}
+        self._folder: Final = Path(self._environ.get("GNUPGHOME") or f"{self._environ.get('HOME', '')}/.gnupg")
+        self._deadline: Final = context.deadline
+
+    def open(self, group: Group) -> bytes:
+        """Open with the first key that gpg has; Denied where it has none."""
+        names = ", ".join(key.fingerprint[:40] for key in group.pgp[:_SHOWN])
+        if self._program is None:
+            raise Denied(
+                f"its PGP keys {names} are used only where the path of gpg is configured",
+                hint="gpg: /usr/bin/gpg in the provider's section, or an absolute path in SOPS_GPG_EXEC",
+            )
+        if not self._folder.is_dir():  # gpg would make it
+            raise Denied(f"its PGP keys {names} cannot be used: {self._folder} is not there", hint="see GNUPGHOME")
+        reasons = []
+        for key in group.pgp:
+            opened = self._decrypt(key)
+            if isinstance(opened, bytes):
+                return opened
+            reasons.append(opened)
+        reason = next(filter(None, reasons), "")
+        what = f"gpg has the secret key of none of its PGP keys {names}"
+        raise Denied(
+            f"gpg cannot open it: {reason}" if reason else what,
+            hint=f"looked for PGP keys with {self._program} in {self._folder}",
+        )
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _decrypt(self, key: PgpKey) -> bytes | str:
+        """Return what the message holds, or why it does not open; that is empty where the key is not ours."""
+        assert self._program is not None
+        limit = min(_LIMIT, self._deadline - time.monotonic())
+        problem: ProviderError | Unavailable | None = None
+        try:
+            done = subprocess.run(  # noqa: S603 # an absolute path of the configuration, and fixed arguments
+                [self._program, *_OPTIONS],
+                input=key.enc.encode(),
+                capture_output=True,
+                check=False,
+                env=self._environ,
+                timeout=max(limit, 0.01),
+            )
+        except subprocess.TimeoutExpired:
+            problem = Unavailable(f"{self._program} did not end within {max(limit, 0):.3g} s")
+        except OSError as error:
+            problem = ProviderError(f"{self._program} cannot be started: {error.strerror}")
+        if problem is not None:
+            raise problem
+        return done.stdout if done.returncode == 0 and done.stdout else _reason(done.stderr)
+
+
+def _program(option: str | None, environ: Mapping[str, str]) -> str | None:
+    """Return the path of gpg; a name that would be looked for in PATH does not count."""
+    found = option or environ.get(VARIABLE, "")
+    return found if found.startswith("/") else None
+
+
+def _reason(stderr: bytes) -> str:
+    """Read gpg's status lines (doc/DETAILS); its words are for people, and not shown."""
+    lines = [line.removeprefix(_STATUS) for line in stderr.decode(errors="replace").splitlines()]
+    words = {line.split(" ")[0] for line in lines if line}
+    if "NO_SECKEY" in words:
+        return ""
+    if words & {"NODATA", "BADARMOR", "BADMDC"}:
+        return "the message is damaged"
+    return "its key is there and did not decrypt (does it want a passphrase that gpg-agent does not hold?)"

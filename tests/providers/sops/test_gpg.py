@@ -1,0 +1,146 @@
+"""PGP keys, with the real gpg and the real sops."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from bridge.provider import Context, Denied, OptionError, ProviderError, Unavailable
+from bridge_providers.sops import Sops
+
+PROGRAM = shutil.which("gpg") or ""
+
+
+class Gpg(NamedTuple):
+    """A folder of gpg's with two keys, of which the second wants a passphrase."""
+
+    home: Path
+    keys: tuple[str, str]
+
+    def run(self, *arguments):
+        environ = {"GNUPGHOME": str(self.home), "PATH": os.environ["PATH"]}
+        done = subprocess.run(
+            [PROGRAM, "--batch", *arguments], env=environ, capture_output=True, text=True, check=True, timeout=120
+        )
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def gpg():
+    if not PROGRAM:
+        pytest.skip("gpg is not installed: apt-get install gnupg")
+    with tempfile.TemporaryDirectory(prefix="bridge-gpg-", ignore_cleanup_errors=True) as folder:
+        made = Gpg(Path(folder), ("", ""))
+        for name, passphrase in (("one", ""), ("two", "CANARY-passphrase")):
+            made.run("--passphrase", passphrase, "--quick-gen-key", f"{name}@example.org", "future-default", "default")
+        lines = made.run("--list-secret-keys", "--with-colons").splitlines()
+        after = [lines[index + 1] for index, line in enumerate(lines) if line.startswith("sec:")]
+        try:
+            yield made._replace(keys=tuple(line.split(":")[9] for line in after))
+        finally:
+            environ = {"GNUPGHOME": folder, "PATH": os.environ["PATH"]}
+            subprocess.run(["gpgconf", "--kill", "all"], env=environ, check=False, timeout=60)
+
+
+@pytest.fixture
+def file(sops, gpg):
+    """A file for the first key alone; the environment has gpg's folder, and no age key."""
+    sops.environ = {"HOME": str(sops.path), "GNUPGHOME": str(gpg.home)}
+    sops.encrypt("a.yaml", "a: CANARY\n", pgp=gpg.keys[0], age="")
+    return sops
+
+
+def refused(folder, provider, kind=Denied):
+    with pytest.raises(kind) as caught:
+        folder.read("a.yaml", provider)
+    assert type(caught.value) is kind
+    assert "CANARY" not in repr(caught.value.problems)
+    return caught.value.problems[0]
+
+
+def test_a_file_for_a_pgp_key_is_read_and_changed(file):
+    provider = Sops(gpg=PROGRAM)
+    revision = file.read("a.yaml", provider).revision
+    file.store("a.yaml", [{"a": "CANARY-2"}], revision, provider)
+    assert file.decrypted("a.yaml") == "a: CANARY-2\n"
+
+
+def test_the_path_of_gpg_may_come_from_sops_s_variable_if_it_is_absolute(file):
+    file.environ["SOPS_GPG_EXEC"] = PROGRAM
+    assert file.values("a.yaml") == [{"a": ("text", b"CANARY")}]
+    file.environ["SOPS_GPG_EXEC"] = "gpg"
+    problem = refused(file, None)
+    assert problem.what.endswith("are used only where the path of gpg is configured")
+    assert problem.hint.startswith("gpg: /usr/bin/gpg in the provider's section")
+
+
+def test_gpg_is_not_started_where_an_age_key_opens(sops, gpg):
+    key = sops.environ["SOPS_AGE_KEY"]
+    sops.environ["GNUPGHOME"] = str(gpg.home)
+    sops.encrypt("a.yaml", "a: CANARY\n", pgp=gpg.keys[0])
+    assert sops.read("a.yaml", Sops(gpg="/none")).revision.order
+    sops.environ.pop("SOPS_AGE_KEY")
+    problem = refused(sops, Sops(gpg="/none"), ProviderError)
+    assert problem.what.startswith(f"no age key matched its recipients {sops.recipient}; /none cannot be started")
+    assert key not in problem.what
+    assert sops.read("a.yaml", Sops(gpg=PROGRAM)).revision.order
+
+
+def test_one_data_key_is_opened_once(file, tmp_path):
+    log = tmp_path / "log"
+    program = file.write("gpg.sh", f'#!/bin/sh\necho >> {log}\nexec {PROGRAM} "$@"\n')
+    program.chmod(0o755)
+    session = Sops(gpg=str(program)).open(file.context())
+    for _ in range(3):
+        assert session.read("a.yaml").revision.order
+    session.close()
+    assert log.read_text() == "\n"
+
+
+def test_a_key_that_gpg_has_not(file, gpg):
+    with tempfile.TemporaryDirectory(prefix="bridge-gpg-") as folder:
+        file.environ["GNUPGHOME"] = folder
+        problem = refused(file, Sops(gpg=PROGRAM))
+    assert problem.what == f"gpg has the secret key of none of its PGP keys {gpg.keys[0]}"
+    assert problem.hint == f"looked for PGP keys with {PROGRAM} in {folder}"
+    file.environ.pop("GNUPGHOME")
+    assert f"{file.path}/.gnupg is not there" in refused(file, Sops(gpg=PROGRAM)).what
+    assert not (file.path / ".gnupg").exists()
+
+
+def test_a_key_behind_a_passphrase_asks_nobody(sops, gpg):
+    sops.environ = {"HOME": str(sops.path), "GNUPGHOME": str(gpg.home)}
+    sops.encrypt("a.yaml", "a: CANARY\n", pgp=gpg.keys[1], age="")
+    subprocess.run(
+        ["gpgconf", "--kill", "gpg-agent"], env={**os.environ, "GNUPGHOME": str(gpg.home)}, check=True, timeout=60
+    )
+    assert "does it want a passphrase that gpg-agent does not hold" in refused(sops, Sops(gpg=PROGRAM)).what
+
+
+def test_a_damaged_message(file):
+    text = (file.path / "a.yaml").read_text()
+    begin = text.index("-----BEGIN PGP")
+    end = text.index("-----END PGP")
+    file.write("a.yaml", text[: begin + 40] + "\n\n" + text[end - 12 :])
+    assert refused(file, Sops(gpg=PROGRAM)).what == "gpg cannot open it: the message is damaged"
+
+
+def test_a_gpg_that_hangs_is_ended(file):
+    program = file.write("gpg.sh", "#!/bin/sh\nexec sleep 100\n")
+    program.chmod(0o755)
+    session = Sops(gpg=str(program)).open(Context(file.path, file.environ, time.monotonic() + 1))
+    with pytest.raises(Unavailable) as caught:
+        session.read("a.yaml")
+    assert "did not end within" in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["gpg", "", 5, "bin/gpg"])
+def test_the_section_is_checked_when_it_is_built(value):
+    with pytest.raises(OptionError) as caught:
+        Sops(gpg=value)
+    assert (caught.value.field, caught.value.what) == ("gpg", "is not an absolute path")
