@@ -4,12 +4,12 @@ They are below the environment's folder, or, for reading alone, in object storag
 """
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from bridge.provider import Context, Document, OptionError, Problem, ProviderError, Revision
-from bridge_providers.sops import s3_path
+from bridge.provider import Context, Document, Problem, ProviderError, Revision
+from bridge_providers.sops import s3_path, sections
 
 if TYPE_CHECKING:
     from bridge_providers.sops.keys import Keyring
@@ -25,7 +25,8 @@ class Sops:
     The age keys are found where `sops` finds them (SOPS_AGE_KEY, SOPS_AGE_KEY_FILE, sops/age/keys.txt in
     the user's configuration folder); `age_key_file` names one more file, relative to the environment's. The
     passphrase of encrypted ones and of ssh keys is in `age_passphrase_file`, or comes from `age_passphrase_fd`.
-    `gpg` is the absolute path of the program that opens PGP keys.
+    `gpg` is the absolute path of the program that opens PGP keys; `kms` and `hc_vault` name the keys of AWS KMS and
+    the addresses of Vault that may be asked.
 
     `s3` is `scaleway` (keys and region are those of SCW_… or of the vendor's profile), `aws` (they are those that AWS's
     own programs find, and so is the endpoint), or the URL of another store (with AWS's keys). `s3_region` and
@@ -39,21 +40,12 @@ class Sops:
     age_passphrase_file: str | None = None
     age_passphrase_fd: int | None = None
     gpg: str | None = None
+    kms: Mapping[str, object] | None = None
+    hc_vault: Mapping[str, object] | Sequence[Mapping[str, object]] | None = None
     concurrency: ClassVar[int] = 4
 
     def __post_init__(self) -> None:
-        for name in ("age_key_file", "age_passphrase_file"):
-            value: object = getattr(self, name)  # a section of a file may hold anything
-            if value is not None and not (isinstance(value, str) and value):
-                raise OptionError(name, "is not the name of a file")
-        program: object = self.gpg
-        if program is not None and not (isinstance(program, str) and program.startswith("/")):
-            raise OptionError("gpg", "is not an absolute path", hint="gpg: /usr/bin/gpg")
-        number: object = self.age_passphrase_fd
-        if number is not None and (not isinstance(number, int) or isinstance(number, bool) or number < 0):
-            raise OptionError("age_passphrase_fd", "is not the number of a descriptor")
-        if number is not None and self.age_passphrase_file is not None:
-            raise OptionError("age_passphrase_fd", "is given beside age_passphrase_file", hint="keep one of them")
+        sections.check(self)
         if (self.s3, self.s3_region, self.s3_profile) != (None, None, None):
             from bridge_providers.sops import s3_store  # noqa: PLC0415 # most environments have no such field
 

@@ -4,9 +4,10 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
-from bridge.provider import Context, Denied, ProviderError, Unavailable
-from bridge_providers.sops import mac, shamir
+from bridge.provider import Context, ProviderError, Unavailable
+from bridge_providers.sops import failures, mac, shamir
 from bridge_providers.sops.cipher import KEY_BYTES, Cipher
+from bridge_providers.sops.failures import Failure
 from bridge_providers.sops.key_types import Group
 from bridge_providers.sops.metadata import Metadata
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from bridge_providers.sops import Sops
 
 LOCAL: Final = ("age", "pgp")
-REMOTE: Final[tuple[str, ...]] = ()
+REMOTE: Final = ("kms", "hc_vault")
 """The types of keys that are used, each in the order in which sops tries them."""
 
 
@@ -68,10 +69,10 @@ class Keyring:
             raise _failure(block, len(shares), errors)
         return _joined(shares, block) if wanted else shares[0]
 
-    def _shares(self, groups: Sequence[Group], wanted: int, size: int) -> tuple[list[bytes], list[Exception]]:
+    def _shares(self, groups: Sequence[Group], wanted: int, size: int) -> tuple[list[bytes], list[Failure]]:
         """Open as many groups as are wanted: all that local keys open first, then the others."""
         shares: list[bytes] = []
-        errors: list[Exception] = []
+        errors: list[Failure] = []
         closed = groups
         for kinds in (LOCAL, REMOTE):
             left = []
@@ -84,7 +85,7 @@ class Keyring:
             closed = left
         return shares, errors
 
-    def _share(self, group: Group, kinds: Sequence[str], size: int, errors: list[Exception]) -> bytes | None:
+    def _share(self, group: Group, kinds: Sequence[str], size: int, errors: list[Failure]) -> bytes | None:
         """Open one group with the first of its keys that does; None, and why in `errors`, where none does."""
         for kind in kinds:
             if not getattr(group, kind):
@@ -112,9 +113,17 @@ def _made(kind: str, options: "Sops", context: Context) -> Way:
         from bridge_providers.sops import age  # noqa: PLC0415 # as every import here
 
         return age.Age(options, context)
-    from bridge_providers.sops import gpg  # noqa: PLC0415
+    if kind == "pgp":
+        from bridge_providers.sops import gpg  # noqa: PLC0415
 
-    return gpg.Gpg(options, context)
+        return gpg.Gpg(options, context)
+    if kind == "kms":
+        from bridge_providers.sops import kms  # noqa: PLC0415
+
+        return kms.Kms(options, context)
+    from bridge_providers.sops import transit  # noqa: PLC0415
+
+    return transit.Transit(options, context)
 
 
 def _threshold(block: Metadata) -> int:
@@ -136,19 +145,12 @@ def _joined(shares: Sequence[bytes], block: Metadata) -> bytes:
     return key
 
 
-def _failure(block: Metadata, opened: int, errors: Sequence[Exception]) -> ProviderError | Unavailable:
+def _failure(block: Metadata, opened: int, errors: Sequence[Failure]) -> Failure:
     """Say for whom the file is, what went wrong with each kind of key, and where keys were looked for."""
-    problems = [error.problems[0] for error in errors if isinstance(error, (ProviderError, Unavailable))]
-    whats = [problem.what for problem in problems]
-    others = dict.fromkeys(kind for group in block.groups for kind in group.others)
-    if others:
-        also = "also has" if whats else "has only"
-        whats.append(f"the file {also} {', '.join(others)} keys, which this version cannot use")
+    others = ", ".join(dict.fromkeys(kind for group in block.groups for kind in group.others))
+    before = after = ""
     if len(block.groups) > 1:
-        whats.insert(0, f"{opened} of its {len(block.groups)} key groups opened, and {_threshold(block)} are needed")
-    what = "; ".join(dict.fromkeys(whats))
-    hint = "; ".join(dict.fromkeys(problem.hint for problem in problems if problem.hint))
-    for kind in (Unavailable, ProviderError):
-        if any(type(error) is kind for error in errors):
-            return kind(what, hint=hint)
-    return Denied(what, hint=hint)
+        before = f"{opened} of its {len(block.groups)} key groups opened, and {_threshold(block)} are needed"
+    if others:
+        after = f"the file {'also has' if errors else 'has only'} {others} keys, which this version cannot use"
+    return failures.joined(errors, before=before, after=after)

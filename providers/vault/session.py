@@ -90,7 +90,7 @@ class VaultSession:
             connection.close()
 
     def _get(self, engine: Engine, place: Place, version: int | None) -> Document:
-        reply = self._ask(lambda client: kv.get(client, engine, place.path, version))
+        reply = self.ask(lambda client: kv.get(client, engine, place.path, version))
         lease = kv.lease_of(reply)
         if lease:
             done = self._start().client().sys.revoke_lease(lease).is_ok
@@ -105,7 +105,7 @@ class VaultSession:
 
     def _put(self, engine: Engine, place: Place, content: Mapping[str, Node], expect: Revision | None) -> Reply:
         def put(expected: int) -> Reply:
-            return self._ask(lambda client: kv.put(client, engine, place.path, content, expected))
+            return self.ask(lambda client: kv.put(client, engine, place.path, content, expected))
 
         if expect is not None:
             return put(paths.version_of(expect.id) or 0)
@@ -113,7 +113,7 @@ class VaultSession:
         if not kv.is_conflict(reply):
             return reply
         # A document whose latest version is deleted does not exist for its readers, but counts for check-and-set.
-        found = self._ask(lambda client: kv.get(client, engine, place.path, None))
+        found = self.ask(lambda client: kv.get(client, engine, place.path, None))
         latest = answers.text(found.body, "data", "metadata", "version")
         return put(int(latest)) if found.status == 404 and latest else reply
 
@@ -124,7 +124,7 @@ class VaultSession:
         problem = error.problems[0]
         return Denied(f"{problem.what}, as {self._identity.who}", hint=problem.hint)
 
-    def _ask(self, ask: "Callable[[Client], Reply]") -> Reply:
+    def ask(self, ask: "Callable[[Client], Reply]") -> Reply:
         """Send a request, and once more after a new login where the token is refused."""
         identity = self._start()
         client = identity.client()
@@ -165,7 +165,7 @@ class VaultSession:
         with self._asking:
             known = next((one for mount, one in self._engines.items() if path.startswith(f"{mount}/")), None)
             if known is None:
-                known = kv.engine_of(self._ask(lambda client: kv.ask_mount(client, path.rstrip("/"))))
+                known = kv.engine_of(self.ask(lambda client: kv.ask_mount(client, path.rstrip("/"))))
                 if known is not None:
                     known = Engine(known.mount, version or known.version)
                     self._engines[known.mount] = known

@@ -1,0 +1,194 @@
+"""Opens what AWS KMS encrypted, through boto3: only with keys and roles that the configuration allows (sops kms).
+
+Region, profile, role and encryption context are those of the file's key. One try each, bounded in time; the core tries
+again what is temporary. No exception of botocore is raised or kept: it may hold the request or the answer.
+"""
+
+import binascii
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import botocore.session
+from boto3.session import Session
+from botocore import exceptions
+from botocore.config import Config
+
+from bridge.http.proxies import proxy_from
+from bridge.provider import Context, Denied, ProviderError, Unavailable
+from bridge_providers.sops import failures
+from bridge_providers.sops.failures import Failure
+from bridge_providers.sops.key_types import Group, KmsKey
+
+if TYPE_CHECKING:
+    from bridge_providers.sops import Sops
+
+_ARN: Final = re.compile(r"arn:aws[a-z-]*:kms:([a-z0-9-]{1,32}):[0-9]{1,20}:(?:key|alias)/[\w/-]{1,256}", re.ASCII)
+_CONNECT_TIMEOUT: Final = 10.0  # seconds
+_READ_TIMEOUT: Final = 30.0
+_SESSION_NAME: Final = re.compile(r"[^\w+=,.@-]+", re.ASCII)
+_ALLOW: Final = "allow it there, if it is yours: kms: {allow: [arn:…]} in the provider's section"
+
+# https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html#API_Decrypt_Errors, and the common errors
+_REASONS: Final = {
+    "AccessDeniedException": (Denied, "its use is refused"),
+    "AccessDenied": (Denied, "its role is refused"),
+    "UnrecognizedClientException": (Denied, "the keys of AWS's configuration are not known"),
+    "InvalidClientTokenId": (Denied, "the keys of AWS's configuration are not known"),
+    "InvalidSignatureException": (Denied, "the keys of AWS's configuration do not fit together"),
+    "ExpiredTokenException": (Denied, "the keys of AWS's configuration have expired"),
+    "NotFoundException": (ProviderError, "there is no such key"),
+    "DisabledException": (ProviderError, "the key is disabled"),
+    "KMSInvalidStateException": (ProviderError, "the key is to be deleted, or is not usable now"),
+    "IncorrectKeyException": (ProviderError, "the data key was not encrypted with it"),
+    "InvalidCiphertextException": (ProviderError, "the data key or its encryption context was changed"),
+}
+_TEMPORARY: Final = frozenset(
+    {
+        "ThrottlingException",
+        "Throttling",
+        "DependencyTimeoutException",
+        "KMSInternalException",
+        "LimitExceededException",
+    }
+)
+_KEYS: Final = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile or role of AWS's own"
+_NO_KEYS: Final = (
+    exceptions.NoCredentialsError,
+    exceptions.PartialCredentialsError,
+    exceptions.CredentialRetrievalError,
+    exceptions.TokenRetrievalError,
+    exceptions.SSOError,
+)
+
+
+class Kms:
+    """The clients that are in use, one for each region, profile and role."""
+
+    def __init__(self, options: "Sops", context: Context) -> None:
+        section = options.kms or {}
+        allow = section.get("allow")
+        self._allow: Final[tuple[str, ...]] = tuple(allow) if isinstance(allow, list) else ()
+        self._endpoint: Final = section.get("endpoint")
+        self._context: Final = context
+        self._lock: Final = threading.Lock()
+        self._clients: Final[dict[tuple[str, str, str], Any]] = {}
+
+    def open(self, group: Group) -> bytes:
+        """Open with the first key that is allowed and usable."""
+        errors: list[Failure] = []
+        for key in group.kms:
+            found = self._forbidden(key) or self._tried(key)
+            if isinstance(found, bytes):
+                return found
+            errors.append(found)
+        raise failures.joined(errors)
+
+    def close(self) -> None:
+        """Close connections."""
+        for client in list(self._clients.values()):
+            client.close()
+        self._clients.clear()
+
+    def _forbidden(self, key: KmsKey) -> Failure | None:
+        if not _ARN.fullmatch(key.arn):
+            return ProviderError("one of its kms keys has an ARN that is none")
+        for arn in filter(None, (key.arn, key.role)):
+            if arn not in self._allow:
+                shown = arn if arn.isprintable() and len(arn) < 300 else "an ARN"
+                return Denied(f"{shown} is not among what the configuration allows, so AWS is not asked", hint=_ALLOW)
+        return None
+
+    def _tried(self, key: KmsKey) -> bytes | Failure:
+        try:
+            blob = binascii.a2b_base64(key.enc, strict_mode=True)
+        except ValueError:
+            return ProviderError(f"the data key for {key.arn} is damaged")
+
+        def decrypt() -> bytes:
+            answer = self._client(key).decrypt(CiphertextBlob=blob, KeyId=key.arn, EncryptionContext=dict(key.context))
+            return bytes(answer["Plaintext"])
+
+        found = _guarded(decrypt, key.arn)
+        assert isinstance(found, (bytes, ProviderError, Unavailable))
+        return found
+
+    def _client(self, key: KmsKey) -> Any:  # noqa: ANN401 - boto3 has no types
+        """Return a client for a key; botocore's errors pass."""
+        match = _ARN.fullmatch(key.arn)
+        assert match
+        which = (match[1], key.profile, key.role)
+        with self._lock:
+            if which not in self._clients:
+                self._clients[which] = self._made(*which)
+            return self._clients[which]
+
+    def _made(self, region: str, profile: str, role: str) -> Any:  # noqa: ANN401 - as above
+        session = Session(botocore_session=botocore.session.Session(profile=profile or None))
+        if role:
+            sts = self._reached(session, "sts", region)
+            try:
+                host = _SESSION_NAME.sub("", socket.gethostname())
+                given = sts.assume_role(RoleArn=role, RoleSessionName=f"sops@{host}"[:64])["Credentials"]
+            finally:
+                sts.close()
+            session = Session(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+        return self._reached(session, "kms", region)
+
+    def _reached(self, session: Session, service: str, region: str) -> Any:  # noqa: ANN401 - as above
+        """Return a client whose endpoint is AWS's or the configuration's, through the environment's proxy."""
+        left = self._context.deadline - time.monotonic()
+        if left <= 0:
+            raise exceptions.ReadTimeoutError(endpoint_url="")
+        config = Config(
+            connect_timeout=min(_CONNECT_TIMEOUT, left),
+            read_timeout=min(_READ_TIMEOUT, left),
+            retries={"total_max_attempts": 1},
+            ignore_configured_endpoint_urls=True,
+            proxies={},
+        )
+        client = session.client(service, region_name=region, endpoint_url=self._endpoint, config=config)
+        proxy = proxy_from(self._context.environ, client.meta.endpoint_url)
+        if proxy is None:
+            return client
+        client.close()
+        if proxy.wrong:
+            raise exceptions.InvalidProxiesConfigError
+        config = config.merge(Config(proxies={"https": proxy.url}))
+        return session.client(service, region_name=region, endpoint_url=self._endpoint, config=config)
+
+
+def _guarded(ask: Callable[[], bytes], arn: str) -> bytes | Failure:
+    """Return what a request gives, or the error that its failure stands for."""
+    try:
+        return ask()
+    except exceptions.ClientError as error:
+        return _refused(error, arn)
+    except (exceptions.BotoCoreError, OSError, ValueError) as error:
+        return _failed(error, arn)
+
+
+def _failed(error: Exception, arn: str) -> Failure:
+    """Say what went wrong without an answer, in words of ours."""
+    what = f"AWS KMS cannot be asked for {arn}"
+    if isinstance(error, exceptions.SSLError):
+        return ProviderError(f"{what}: its certificate is not trusted")
+    if isinstance(error, (exceptions.HTTPClientError, exceptions.ConnectionError, OSError)):
+        return Unavailable(f"AWS KMS cannot be reached, or does not answer in time, for {arn}")
+    if isinstance(error, _NO_KEYS):
+        return Denied(f"{what}: no keys of AWS's can be had", hint=_KEYS)
+    if isinstance(error, exceptions.ProfileNotFound):
+        return Denied(f"{what}: AWS's configuration lacks the profile that the file names")
+    return ProviderError(f"{what} ({type(error).__name__})")
+
+
+def _refused(error: exceptions.ClientError, arn: str) -> Failure:
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in _TEMPORARY or status >= 500 or status == 429:
+        return Unavailable(f"AWS KMS fails now for {arn} ({code[:40] if code.isalnum() else status})")
+    kind, reason = _REASONS.get(code, (ProviderError, f"AWS refuses ({code[:40] if code.isalnum() else status})"))
+    return kind(f"AWS KMS does not open it with {arn}: {reason}")

@@ -1,0 +1,79 @@
+"""Checks what a section of the environment's file says about keys, before anything is read."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from bridge.provider import OptionError
+
+if TYPE_CHECKING:
+    from bridge_providers.sops import Sops
+    from bridge_providers.vault import Vault
+
+_ARN: Final = "arn:"
+_KMS_FIELDS: Final = frozenset({"allow", "endpoint"})
+_KMS_EXAMPLE: Final = "kms: {allow: [arn:aws:kms:eu-west-3:111122223333:key/…]}"
+_VAULT_FIELDS: Final = frozenset(
+    {"address", "namespace", "auth_namespace", "auth", "ca_cert", "client_cert", "client_key"}
+)
+
+
+def check(options: "Sops") -> None:
+    """Check the fields; OptionError for the first that is wrong."""
+    for name in ("age_key_file", "age_passphrase_file"):
+        value: object = getattr(options, name)  # a section of a file may hold anything
+        if value is not None and not (isinstance(value, str) and value):
+            raise OptionError(name, "is not the name of a file")
+    program: object = options.gpg
+    if program is not None and not (isinstance(program, str) and program.startswith("/")):
+        raise OptionError("gpg", "is not an absolute path", hint="gpg: /usr/bin/gpg")
+    number: object = options.age_passphrase_fd
+    if number is not None and (not isinstance(number, int) or isinstance(number, bool) or number < 0):
+        raise OptionError("age_passphrase_fd", "is not the number of a descriptor")
+    if number is not None and options.age_passphrase_file is not None:
+        raise OptionError("age_passphrase_fd", "is given beside age_passphrase_file", hint="keep one of them")
+    if options.kms is not None:
+        _kms(options.kms)
+    vaults(options)
+
+
+def _kms(section: object) -> None:
+    if not isinstance(section, Mapping) or not section.keys() <= _KMS_FIELDS:
+        raise OptionError("kms", "is not a section with `allow` and `endpoint`", hint=_KMS_EXAMPLE)
+    allow = section.get("allow")
+    if not isinstance(allow, list) or not allow or not all(isinstance(arn, str) and arn[:4] == _ARN for arn in allow):
+        raise OptionError("kms", "has no list `allow` of ARNs", hint=_KMS_EXAMPLE)
+    endpoint = section.get("endpoint")
+    if endpoint is not None:
+        from bridge_providers.sops import s3_store  # noqa: PLC0415 # few sections have it
+
+        if not isinstance(endpoint, str) or s3_store.unusable(endpoint):
+            raise OptionError("kms", "has an `endpoint` that is no URL with https", hint="plain http is for loopback")
+
+
+def vaults(options: "Sops") -> "list[Vault]":
+    """Return the servers that may be asked; OptionError where one of the sections is wrong."""
+    if options.hc_vault is None:
+        return []
+    from bridge_providers.vault import Vault  # noqa: PLC0415 # few sections have it
+
+    section: object = options.hc_vault
+    found = []
+    for one in section if isinstance(section, list) else [section]:
+        if not isinstance(one, Mapping) or not all(isinstance(name, str) for name in one):
+            raise OptionError("hc_vault", "is neither a section as that of the provider vault nor a list of such")
+        if unknown := sorted(one.keys() - _VAULT_FIELDS):
+            raise OptionError("hc_vault", f"has fields that are not known: {', '.join(unknown)}")
+        if not one.get("address"):
+            raise OptionError(
+                "hc_vault", "has no address", hint="an address that a file names is not asked unless here"
+            )
+        found.append(_vault(Vault, one))
+    return found
+
+
+def _vault(kind: "type[Vault]", section: Mapping[str, object]) -> "Vault":
+    try:
+        return kind(**section)  # type: ignore[arg-type] # the fields are checked there
+    except OptionError as error:
+        wrong = error
+    raise OptionError("hc_vault", f"{wrong.field} {wrong.what}", hint=wrong.hint)

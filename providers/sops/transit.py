@@ -1,0 +1,98 @@
+"""Opens what Vault's transit engine encrypted, at addresses that the configuration names alone (sops hcvault).
+
+The way to log in is the Vault provider's.
+"""
+
+import binascii
+import threading
+from typing import TYPE_CHECKING, Final
+
+from bridge.provider import Context, Denied, ProviderError, SecretValue, Unavailable
+from bridge_providers.sops import failures, sections
+from bridge_providers.sops.key_types import Group, TransitKey
+from bridge_providers.vault import answers, paths
+
+if TYPE_CHECKING:
+    from bridge_providers.sops import Sops
+    from bridge_providers.sops.failures import Failure
+    from bridge_providers.vault.session import VaultSession
+
+_NAME: Final = "the address is the file's, and whoever answers there would get a token: hc_vault: {address: …}"
+
+
+class Transit:
+    """The sessions of the servers that the configuration names."""
+
+    def __init__(self, options: "Sops", context: Context) -> None:
+        self._servers: Final = {_normal(one.address or ""): one for one in sections.vaults(options)}
+        self._context: Final = context
+        self._lock: Final = threading.Lock()
+        self._sessions: Final[dict[str, VaultSession]] = {}
+
+    def open(self, group: Group) -> bytes:
+        """Open with the first key whose server is configured and opens it."""
+        errors: list[Failure] = []
+        for key in group.hc_vault:
+            error: Failure
+            try:
+                return self._decrypt(key)
+            except (ProviderError, Unavailable) as caught:
+                error = caught
+            errors.append(error)
+        raise failures.joined(errors)
+
+    def close(self) -> None:
+        """Revoke the tokens that were issued."""
+        for session in list(self._sessions.values()):
+            session.close()
+        self._sessions.clear()
+
+    def _decrypt(self, key: TransitKey) -> bytes:
+        engine, name = key.engine.strip("/"), key.name
+        for part in (engine, name):
+            if not part or set("%?#") & set(part) or paths.problem_of_path(part):
+                raise ProviderError("one of its hc_vault keys has a path that is none")
+        where = f"{_shown(key.address)}: transit key {engine}/{name}"
+        problem: Failure
+        try:
+            session = self._session(key.address)
+            reply = session.ask(
+                lambda client: client.adapter.post(f"/v1/{engine}/decrypt/{name}", json={"ciphertext": key.enc})
+            )
+            if reply.is_ok:
+                return _opened(answers.part(reply.body, "data", "plaintext"))
+            problem = answers.failure(reply)
+        except (ProviderError, Unavailable) as caught:
+            problem = caught
+        told = problem.problems[0]
+        what = told.what if told.what.startswith(_shown(key.address)) else f"{where}: {told.what}"
+        if isinstance(problem, Unavailable):
+            raise Unavailable(what, hint=told.hint)
+        raise type(problem)(what, hint=told.hint)
+
+    def _session(self, address: str) -> "VaultSession":
+        normal = _normal(address)
+        server = self._servers.get(normal)
+        if server is None:
+            raise Denied("it is not an address that the configuration names, so it is not asked", hint=_NAME)
+        with self._lock:
+            if normal not in self._sessions:
+                self._sessions[normal] = server.open(self._context)
+            return self._sessions[normal]
+
+
+def _opened(plaintext: object) -> bytes:
+    if isinstance(plaintext, SecretValue):
+        try:
+            return binascii.a2b_base64(plaintext.reveal(), strict_mode=True)
+        except ValueError:
+            pass
+    raise ProviderError(answers.FOREIGN)
+
+
+def _normal(address: str) -> str:
+    return address.rstrip("/")
+
+
+def _shown(address: str) -> str:
+    return _normal(address) if address.isprintable() and len(address) < 200 and "@" not in address else "its Vault"

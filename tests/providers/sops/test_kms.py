@@ -1,0 +1,213 @@
+"""Keys of AWS KMS: moto's server, and files that the real sops wrote against it."""
+
+import pytest
+
+from bridge.provider import Denied, OptionError, ProviderError, Unavailable
+from bridge_providers.sops import Sops
+from tests.providers.sops.folder import everything_told_by
+from tests.servers.process import free_port
+
+ROLE = "arn:aws:iam::123456789012:role/reader"
+
+
+class Kms:
+    """A key of moto's, a folder whose sops uses it, and the section that allows it."""
+
+    def __init__(self, folder, storage):
+        self.folder = folder
+        self.url = storage.url
+        self.client = storage.client("kms")
+        self.arn = self.client.create_key()["KeyMetadata"]["Arn"]
+        self.age_key = folder.environ["SOPS_AGE_KEY"]
+        folder.environ = {
+            "AWS_ACCESS_KEY_ID": "CANARYACCESS",
+            "AWS_SECRET_ACCESS_KEY": "CANARY-secret",
+            "AWS_ENDPOINT_URL": storage.url,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def encrypt(self, **rule):
+        self.folder.encrypt("a.yaml", "a: CANARY\n", **{"kms": self.arn, "age": "", **rule})
+
+    def provider(self, *allow, endpoint=None):
+        return Sops(kms={"allow": list(allow) or [self.arn], "endpoint": endpoint or self.url})
+
+    def read(self, *allow):
+        return self.folder.read("a.yaml", self.provider(*allow))
+
+    def refused(self, provider, kind):
+        with pytest.raises(kind) as caught:
+            self.folder.read("a.yaml", provider)
+        assert type(caught.value) is kind
+        assert "CANARY" not in everything_told_by(caught.value)
+        return str(caught.value)
+
+
+@pytest.fixture
+def kms(sops, storage, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "CANARYACCESS")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "CANARY-secret")
+    return Kms(sops, storage)
+
+
+def test_a_file_for_a_kms_key_is_read_and_changed(kms):
+    kms.encrypt()
+    revision = kms.read().revision
+    kms.folder.store("a.yaml", [{"a": "CANARY-2"}], revision, kms.provider())
+    assert kms.folder.decrypted("a.yaml") == "a: CANARY-2\n"
+
+
+def test_region_context_and_role_are_those_of_the_file(kms, monkeypatch):
+    from bridge_providers.sops import kms as module  # noqa: PLC0415
+
+    arn = kms.arn
+    kms.encrypt(kms=f"{arn}+{ROLE}")
+    text = (kms.folder.path / "a.yaml").read_text()
+    assert f"role: {ROLE}" in text
+    asked = []
+    real = module.Session.client
+
+    def client(self, service, **options):
+        made = real(self, service, **options)
+
+        def note(params, **_):
+            body = params["body"] if isinstance(params["body"], dict) else params["body"].decode()
+            asked.append((service, options["region_name"], self.get_credentials().access_key, body))
+
+        made.meta.events.register("before-call.*.*", note)
+        return made
+
+    monkeypatch.setattr(module.Session, "client", client)
+    assert kms.read(arn, ROLE).revision.order
+    (sts, region, access, body), (kms_, _, other, decrypt) = asked
+    assert (sts, kms_, region) == ("sts", "kms", "us-east-1")
+    assert access == "CANARYACCESS"
+    assert other != access
+    assert body["RoleArn"] == ROLE
+    assert body["RoleSessionName"].startswith("sops@")
+    assert f'"KeyId": "{arn}"' in decrypt
+
+
+def test_the_encryption_context_counts(kms):
+    kms.folder.write("a.yaml", "a: CANARY\n")
+    done = kms.folder.sops("encrypt", "-i", "--kms", kms.arn, "--encryption-context", "app:x,env:y", "a.yaml")
+    assert done.returncode == 0, done.stderr
+    assert kms.read().revision.order
+    kms.folder.edit("a.yaml", "app: x", "app: z")
+    assert kms.refused(kms.provider(), ProviderError) == (
+        f"AWS KMS does not open it with {kms.arn}: the data key or its encryption context was changed"
+    )
+
+
+def test_without_permission_of_the_configuration_nobody_is_asked(kms):
+    kms.encrypt()
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    other = kms.arn.replace("us-east-1", "eu-west-3")
+    for provider in (Sops(), kms.provider(other, endpoint=nowhere)):
+        assert kms.refused(provider, Denied) == (
+            f"{kms.arn} is not among what the configuration allows, so AWS is not asked"
+        )
+    kms.encrypt(kms=f"{kms.arn}+{ROLE}")
+    assert kms.refused(kms.provider(), Denied).startswith(f"{ROLE} is not among what the configuration allows")
+
+
+def test_the_environment_does_not_choose_the_endpoint(kms, monkeypatch):
+    kms.encrypt()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_KMS", f"http://127.0.0.1:{free_port()}")
+    assert kms.read().revision.order
+
+
+def test_kms_is_not_asked_where_an_age_key_opens(kms):
+    kms.encrypt(age=kms.folder.recipient)
+    kms.folder.environ["SOPS_AGE_KEY"] = kms.age_key
+    nowhere = kms.provider(endpoint=f"http://127.0.0.1:{free_port()}")
+    assert kms.folder.read("a.yaml", nowhere).revision.order
+    kms.folder.environ.pop("SOPS_AGE_KEY")
+    message = kms.refused(nowhere, Unavailable)
+    assert message.startswith(f"no age key matched its recipients {kms.folder.recipient}; AWS KMS cannot be reached")
+    assert kms.read().revision.order
+
+
+def test_of_several_groups_the_local_ones_are_enough(kms):
+    groups = [{"age": [kms.folder.recipient]}, {"kms": [{"arn": kms.arn}]}, {"kms": [{"arn": kms.arn}]}]
+    kms.folder.encrypt("a.yaml", "a: CANARY\n", key_groups=groups, shamir_threshold=2)
+    kms.folder.environ["SOPS_AGE_KEY"] = kms.age_key
+    assert kms.read().revision.order
+    kms.folder.environ.pop("SOPS_AGE_KEY")
+    assert kms.read().revision.order
+    assert kms.refused(Sops(), Denied).startswith("0 of its 3 key groups opened, and 2 are needed")
+
+
+def test_a_key_that_is_gone(kms):
+    kms.encrypt()
+    text = (kms.folder.path / "a.yaml").read_text()
+    gone = kms.arn[:-4] + "0000"
+    kms.folder.write("a.yaml", text.replace(kms.arn, gone))
+    assert kms.refused(kms.provider(gone), ProviderError).startswith(f"AWS KMS does not open it with {gone}: ")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind", "what"),
+    [
+        (400, "AccessDeniedException", Denied, "AWS KMS does not open it with ARN: its use is refused"),
+        (403, "AccessDenied", Denied, "AWS KMS does not open it with ARN: its role is refused"),
+        (400, "DisabledException", ProviderError, "AWS KMS does not open it with ARN: the key is disabled"),
+        (400, "ThrottlingException", Unavailable, "AWS KMS fails now for ARN (ThrottlingException)"),
+        (500, "CANARY <html>", Unavailable, "AWS KMS fails now for ARN (500)"),
+        (400, "CANARY <html>", ProviderError, "AWS KMS does not open it with ARN: AWS refuses (400)"),
+    ],
+)
+def test_what_the_answers_of_aws_mean(status, code, kind, what):
+    from botocore.exceptions import ClientError  # noqa: PLC0415
+
+    from bridge_providers.sops import kms as module  # noqa: PLC0415
+
+    answer = {"Error": {"Code": code, "Message": "CANARY"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    found = module._refused(ClientError(answer, "Decrypt"), "ARN")
+    assert (type(found), str(found)) == (kind, what)
+
+
+def test_without_keys_of_aws(kms, monkeypatch):
+    kms.encrypt()
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("HOME", str(kms.folder.path))
+    assert kms.refused(kms.provider(), Denied) == f"AWS KMS cannot be asked for {kms.arn}: no keys of AWS's can be had"
+
+
+def test_a_profile_that_is_not_there(kms):
+    kms.encrypt()
+    kms.folder.edit("a.yaml", 'aws_profile: ""', "aws_profile: other")
+    assert kms.refused(kms.provider(), Denied).endswith("AWS's configuration lacks the profile that the file names")
+
+
+@pytest.mark.parametrize("arn", ["x", "arn:aws:kms:us-east-1:1:key/../x y", "arn:aws:s3:::bucket"])
+def test_an_arn_that_is_none(kms, arn):
+    kms.encrypt()
+    kms.folder.edit("a.yaml", f"arn: {kms.arn}", f"arn: '{arn}'")
+    assert kms.refused(kms.provider(), ProviderError) == "one of its kms keys has an ARN that is none"
+
+
+@pytest.mark.parametrize("arn", ["arn:aws-us-gov:kms:us-gov-west-1:1:key/x-1", "arn:aws:kms:eu-west-3:1:alias/a/b"])
+def test_arns_of_aliases_and_other_partitions(arn):
+    from bridge_providers.sops import kms as module  # noqa: PLC0415
+
+    assert module._ARN.fullmatch(arn)
+
+
+@pytest.mark.parametrize(
+    ("section", "what"),
+    [
+        (5, "is not a section with `allow` and `endpoint`"),
+        ({"allow": ["arn:x"], "region": "x"}, "is not a section with `allow` and `endpoint`"),
+        ({}, "has no list `allow` of ARNs"),
+        ({"allow": "arn:x"}, "has no list `allow` of ARNs"),
+        ({"allow": ["*"]}, "has no list `allow` of ARNs"),
+        ({"allow": ["arn:x"], "endpoint": "http://kms.internal"}, "has an `endpoint` that is no URL with https"),
+    ],
+)
+def test_the_section_is_checked_when_it_is_built(section, what):
+    with pytest.raises(OptionError) as caught:
+        Sops(kms=section)
+    assert (caught.value.field, caught.value.what) == ("kms", what)

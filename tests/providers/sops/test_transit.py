@@ -1,0 +1,156 @@
+"""Keys of Vault's transit engine: a real Vault, and files that the real sops wrote against it."""
+
+import pytest
+
+from bridge.provider import Denied, NotFound, OptionError, ProviderError, Unavailable
+from bridge_providers.sops import Sops
+from tests.providers.sops.folder import everything_told_by
+from tests.servers.process import free_port
+
+
+class Transit:
+    """An engine with a key, and a folder whose sops uses it; nothing else of the folder's environment leads there."""
+
+    def __init__(self, folder, vault):
+        self.folder = folder
+        self.vault = vault
+        self.age_key = folder.environ.pop("SOPS_AGE_KEY")
+        folder.environ |= {"VAULT_ADDR": vault.address, "VAULT_TOKEN": vault.root}
+        if vault.request("GET", "sys/mounts/transit/tune").status != 200:
+            vault.do("POST", "sys/mounts/transit", {"type": "transit"})
+            vault.do("POST", "transit/keys/sops", {})
+            vault.policy("transit", 'path "transit/decrypt/sops" { capabilities = ["update"] }')
+
+    def encrypt(self, **rule):
+        uri = f"{self.vault.address}/v1/transit/keys/sops"
+        self.folder.encrypt("a.yaml", "a: CANARY\n", **{"hc_vault_transit_uri": uri, "age": "", **rule})
+        self.folder.environ.pop("VAULT_ADDR")
+        self.folder.environ["VAULT_TOKEN"] = self.token = self.vault.token("transit")
+        self.vault.forget()
+
+    def provider(self, **more):
+        return Sops(hc_vault={"address": self.vault.address, **more})
+
+    def refused(self, provider, kind):
+        with pytest.raises(kind) as caught:
+            self.folder.read("a.yaml", provider)
+        assert type(caught.value) is kind
+        told = everything_told_by(caught.value)
+        assert "CANARY" not in told
+        assert self.token not in told
+        return str(caught.value)
+
+
+@pytest.fixture
+def transit(sops, dev_vault):
+    return Transit(sops, dev_vault)
+
+
+def test_a_file_for_a_transit_key_is_read_and_changed(transit):
+    transit.encrypt()
+    revision = transit.folder.read("a.yaml", transit.provider()).revision
+    assert ("update", "transit/decrypt/sops") in transit.vault.asked()
+    transit.folder.store("a.yaml", [{"a": "CANARY-2"}], revision, transit.provider())
+    transit.folder.environ |= {"VAULT_ADDR": transit.vault.address}
+    assert transit.folder.decrypted("a.yaml") == "a: CANARY-2\n"
+
+
+def test_one_data_key_is_opened_once_in_a_session(transit):
+    transit.encrypt()
+    session = transit.provider().open(transit.folder.context())
+    for _ in range(3):
+        assert session.read("a.yaml").revision.order
+    session.close()
+    assert transit.vault.asked().count(("update", "transit/decrypt/sops")) == 1
+
+
+def test_the_login_is_that_of_the_vault_provider_and_is_given_back(transit):
+    transit.encrypt()
+    vault = transit.vault
+    if vault.request("GET", "sys/auth/approle/tune").status != 200:
+        vault.do("POST", "sys/auth/approle", {"type": "approle"})
+    vault.do("POST", "auth/approle/role/sops", {"token_policies": ["transit"]})
+    transit.folder.environ["ROLE_ID"] = vault.do("GET", "auth/approle/role/sops/role-id")["data"]["role_id"]
+    transit.folder.environ["VAULT_ROLE_ID"] = transit.folder.environ["ROLE_ID"]
+    secret = vault.do("POST", "auth/approle/role/sops/secret-id", {})["data"]["secret_id"]
+    transit.folder.write("secret_id", secret)
+    transit.folder.write("role_id", transit.folder.environ["ROLE_ID"])
+    auth = [{"method": "approle", "role_id_file": "role_id", "secret_id_file": "secret_id"}]
+    before = vault.tokens()
+    assert transit.folder.read("a.yaml", transit.provider(auth=auth)).revision.order
+    assert vault.tokens() == before
+
+
+@pytest.mark.parametrize("section", [None, {"address": "https://vault.internal:8200"}])
+def test_an_address_that_is_not_configured_is_refused_before_any_connection(transit, section):
+    transit.encrypt()
+    provider = Sops(hc_vault=section) if section else Sops()
+    message = transit.refused(provider, Denied)
+    assert message == (
+        f"{transit.vault.address}: transit key transit/sops: "
+        "it is not an address that the configuration names, so it is not asked"
+    )
+    assert transit.vault.asked() == []
+
+
+def test_the_variable_of_vault_does_not_allow_an_address(transit):
+    transit.encrypt()
+    transit.folder.environ["VAULT_ADDR"] = transit.vault.address
+    assert "is not an address that the configuration names" in transit.refused(Sops(), Denied)
+
+
+def test_several_servers_may_be_named(transit):
+    transit.encrypt()
+    sections = [{"address": "https://vault.internal:8200"}, {"address": f"{transit.vault.address}/"}]
+    assert transit.folder.read("a.yaml", Sops(hc_vault=sections)).revision.order
+
+
+def test_vault_is_not_asked_where_an_age_key_opens(transit):
+    transit.encrypt(age=transit.folder.recipient)
+    transit.folder.environ["SOPS_AGE_KEY"] = transit.age_key
+    assert transit.folder.read("a.yaml", transit.provider()).revision.order
+    assert transit.vault.asked() == []
+
+
+def test_a_token_without_the_right_and_a_key_that_is_gone(transit):
+    transit.encrypt()
+    transit.folder.environ["VAULT_TOKEN"] = transit.token = transit.vault.token("default")
+    message = transit.refused(transit.provider(), Denied)
+    assert message.endswith("transit key transit/sops: the server refuses: permission denied")
+    transit.folder.environ["VAULT_TOKEN"] = transit.token = transit.vault.root
+    transit.folder.edit("a.yaml", "key_name: sops", "key_name: gone")
+    with pytest.raises((ProviderError, NotFound)) as caught:
+        transit.folder.read("a.yaml", transit.provider())
+    assert "transit key transit/gone: " in str(caught.value)
+
+
+def test_a_vault_that_does_not_answer_is_temporary(transit):
+    transit.encrypt()
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    transit.folder.edit("a.yaml", transit.vault.address, nowhere)
+    assert transit.refused(Sops(hc_vault={"address": nowhere}), Unavailable) == f"{nowhere} cannot be reached"
+
+
+@pytest.mark.parametrize("name", ["../sys/raw", "a?b", "a%2e", "''", "a#b"])
+def test_a_path_that_leads_elsewhere_is_not_asked(transit, name):
+    transit.encrypt()
+    transit.folder.edit("a.yaml", "key_name: sops", f"key_name: {name}")
+    assert transit.refused(transit.provider(), ProviderError) == "one of its hc_vault keys has a path that is none"
+    assert transit.vault.asked() == []
+
+
+@pytest.mark.parametrize(
+    ("section", "what"),
+    [
+        (5, "is neither a section as that of the provider vault nor a list of such"),
+        ({}, "has no address"),
+        ([{"address": "https://x", "mount": "kv"}], "has fields that are not known: mount"),
+        ({"address": "x"}, "address "),
+        ({"address": "https://x", "auth": [{"method": "magic"}]}, "auth[0].method "),
+    ],
+)
+def test_the_section_is_checked_when_it_is_built(section, what):
+    with pytest.raises(OptionError) as caught:
+        Sops(hc_vault=section)
+    assert caught.value.field == "hc_vault"
+    assert caught.value.what.startswith(what)
