@@ -1,0 +1,53 @@
+"""What the README says of keys, held against the code."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bridge_providers.sops import Sops, creation, keys, metadata
+
+README = (Path(__file__).parents[3] / "README.md").read_text()
+
+
+def block(name):
+    found = re.search(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", README, re.DOTALL)
+    assert found
+    return found[1]
+
+
+def rows():
+    """Return the table's rows: the types of keys in the first cell, the rest of it, and the other cells."""
+    for line in block("sops-keys").splitlines()[2:]:
+        first, *others = (cell.strip() for cell in line.strip("|").split("|"))
+        kinds = [kind for kind in re.findall(r"`([a-z_]+)`", first) if kind in metadata.KEY_TYPES]
+        assert kinds, line
+        yield kinds, first, others
+
+
+def test_every_type_of_key_has_its_row():
+    assert {kind for kinds, *_ in rows() for kind in kinds} == set(metadata.KEY_TYPES)
+
+
+@pytest.mark.parametrize(("kinds", "first", "cells"), list(rows()))
+def test_a_row_says_what_the_code_does(kinds, first, cells):
+    read, new, tried = cells
+    for kind in kinds:
+        used = kind in (*keys.LOCAL, *keys.REMOTE) and "plugin" not in first
+        assert (read != "no") == used
+        assert (new != "no") == (used and kind == "age")
+        assert bool(tried) == used
+
+
+def test_rules_with_other_keys_than_those_that_the_table_creates_for_are_refused():
+    assert set(metadata.KEY_TYPES) - {"age"} <= {
+        {"azure_keyvault": "azure_kv", "hc_vault_transit_uri": "hc_vault"}.get(name, name)
+        for name in creation._OTHER_KEYS
+    }
+
+
+def test_the_example_is_a_section_that_builds():
+    text = block("sops-keys-environment").split("```yaml\n")[1].split("```")[0]
+    section = yaml.safe_load(text)["providers"]["sops"]
+    assert Sops(**section).gpg == "/usr/bin/gpg"
