@@ -45,6 +45,10 @@ class Age:
             f"no age key matched its recipients {_listed(group.age)}", hint=f"looked for keys in {'; '.join(places)}"
         )
 
+    def wrap(self, key: AgeKey, content: bytes) -> str:
+        """Encrypt to a recipient; see `wrap`."""
+        return wrap(content, key.recipient)
+
     def close(self) -> None:
         """Forget the identities."""
         self._found = Found()

@@ -4,14 +4,14 @@ import os
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from bridge.provider import Kind, NotFound, ProviderError, SecretValue
-from bridge_providers.sops import files, metadata, store_yaml
+from bridge.provider import NotFound, ProviderError, SecretValue
+from bridge_providers.sops import files, metadata, recipients, store_yaml
+from bridge_providers.sops.key_types import Group
 from bridge_providers.sops.regex import Unsupported, compile_regex
 from bridge_providers.sops.tree import Tree
 
 CONFIG: Final = ".sops.yaml"
 _MAX_DEPTH: Final = 100  # folders that sops looks in
-_OTHER_KEYS: Final = ("kms", "pgp", "gcp_kms", "hckms", "azure_keyvault", "hc_vault_transit_uri", "key_groups")
 _TYPES: Final = {"azure_keyvault": "azure_kv", "hc_vault_transit_uri": "hc_vault"}
 """The types of keys whose name in a rule is another than in a file's metadata."""
 _EXAMPLE: Final = "write there: creation_rules: [{path_regex: '…', age: age1…}]"
@@ -20,7 +20,8 @@ _EXAMPLE: Final = "write there: creation_rules: [{path_regex: '…', age: age1�
 class Rule(NamedTuple):
     """How a new file is encrypted."""
 
-    recipients: tuple[str, ...]
+    groups: tuple[Group, ...]  # of keys that hold nothing yet
+    threshold: int  # how many groups it takes
     selector: tuple[str, str] | None  # one of metadata.RULES, and its pattern
     mac_only_encrypted: bool
 
@@ -35,7 +36,7 @@ class Holders(NamedTuple):
 
 
 def rule_for(path: Path) -> Rule:
-    """Return the rule of a file; ProviderError where none says how to encrypt it, or not for age alone."""
+    """Return the rule of a file; ProviderError where none says how to encrypt it, or none that can be followed."""
     config = _find(path)
     if config is None:
         raise ProviderError(
@@ -51,14 +52,14 @@ def holders_for(path: Path) -> Holders | None:
         return None
     rule, where = _match(config, path)
     groups = rule.get("key_groups")
-    parts = [rule] if _is_empty(groups) else groups if isinstance(groups, list) else [groups]
+    parts = [rule] if recipients.is_empty(groups) else groups if isinstance(groups, list) else [groups]
     age: list[str] = []
     others: list[str] = []
     for part in parts:
-        if not isinstance(part, dict) or not _is_empty(part.get("merge")):
+        if not isinstance(part, dict) or not recipients.is_empty(part.get("merge")):
             raise ProviderError(f"{where} has `key_groups` that this version cannot follow")
-        age += _recipients(part, where)
-        names = {_TYPES.get(name, name) for name in part if not _is_empty(part[name])}
+        age += recipients.texts(part, "age", where)
+        names = {_TYPES.get(name, name) for name in part if not recipients.is_empty(part[name])}
         others += sorted(names & {*metadata.KEY_TYPES} - {"age"})
     return Holders(where, tuple(age), tuple(dict.fromkeys(others)), _selector(rule, where))
 
@@ -108,16 +109,11 @@ def _matches(rule: dict[str, Tree], path: Path, folder: Path, where: str) -> boo
 
 
 def _read(rule: dict[str, Tree], where: str) -> Rule:
-    others = [name for name in _OTHER_KEYS if not _is_empty(rule.get(name))]
-    if others:
-        raise ProviderError(
-            f"{where} has {', '.join(others)}: this version encrypts new files for age recipients alone",
-            hint="make the file with `sops -e`; bridge changes it afterwards",
-        )
-    recipients = tuple(_recipients(rule, where))
-    if not recipients:
-        raise ProviderError(f"{where} names no age recipient", hint=_EXAMPLE)
-    return Rule(recipients, _selector(rule, where), _boolean(rule, "mac_only_encrypted", where))
+    groups = recipients.groups(rule, where)
+    if not groups:
+        raise ProviderError(f"{where} names no recipient, or a key group without one", hint=_EXAMPLE)
+    threshold = _threshold(rule, len(groups), where)
+    return Rule(groups, threshold, _selector(rule, where), _boolean(rule, "mac_only_encrypted", where))
 
 
 def _selector(rule: dict[str, Tree], where: str) -> tuple[str, str] | None:
@@ -127,26 +123,17 @@ def _selector(rule: dict[str, Tree], where: str) -> tuple[str, str] | None:
     return selectors[0] if selectors else None
 
 
-def _recipients(rule: dict[str, Tree], where: str) -> list[str]:
-    """Read `age`: a text with commas, or a list whose items may have commas too."""
-    found = rule.get("age")
-    if _is_empty(found):
-        return []
-    items = found if isinstance(found, list) else [found]
-    if not all(isinstance(item, SecretValue) and item.kind is Kind.TEXT for item in items):
-        raise ProviderError(f"{where}: its `age` is neither a text nor a list of texts")
-    texts = [item.reveal().decode() for item in items if isinstance(item, SecretValue)]
-    return [part.strip() for text in texts for part in text.split(",") if part.strip()]
-
-
-def _is_empty(node: "Tree | None") -> bool:
-    """Say whether an entry says nothing: absent, null, or without content."""
-    return node is None or (node.is_empty() if isinstance(node, SecretValue) else not node)
+def _threshold(rule: dict[str, Tree], count: int, where: str) -> int:
+    text = _text(rule, "shamir_threshold", where) or "0"
+    threshold = (int(text) if text.isdecimal() and len(text) < 4 else -1) or count
+    if count > 1 and not 2 <= threshold <= count:
+        raise ProviderError(f"{where}: its `shamir_threshold` is not a number from 2 to {count}, that of its groups")
+    return threshold
 
 
 def _text(rule: dict[str, Tree], name: str, where: str) -> str:
     found = rule.get(name)
-    if _is_empty(found):
+    if recipients.is_empty(found):
         return ""
     if not isinstance(found, SecretValue) or not found.is_text():
         raise ProviderError(f"{where}: its `{name}` is not a text")

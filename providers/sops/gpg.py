@@ -20,9 +20,10 @@ _LIMIT: Final = 30.0  # seconds for one message; a smart card takes one
 _OPTIONS: Final = (
     *("--batch", "--no-tty", "--pinentry-mode", "error"),  # an agent that has no passphrase may not ask
     "--disable-dirmngr",  # nor fetch anything
-    *("--max-output", "4096"),
-    *("--status-fd", "2", "--decrypt"),
+    *("--status-fd", "2"),
 )
+_OPEN: Final = ("--max-output", "4096", "--decrypt")
+_WRAP: Final = ("--armor", "--no-default-recipient", "--no-encrypt-to", "--trust-model", "always", "--encrypt")
 _STATUS: Final = "[GNUPG:] "
 _PASSED_ON: Final = ("HOME", "GNUPGHOME", "PATH", "XDG_RUNTIME_DIR")
 _SHOWN: Final = 10
@@ -40,19 +41,13 @@ class Gpg:
     def open(self, group: Group) -> bytes:
         """Open with the first key that gpg has; Denied where it has none."""
         names = ", ".join(key.fingerprint[:40] for key in group.pgp[:_SHOWN])
-        if self._program is None:
-            raise Denied(
-                f"its PGP keys {names} are used only where the path of gpg is configured",
-                hint="gpg: /usr/bin/gpg in the provider's section, or an absolute path in SOPS_GPG_EXEC",
-            )
-        if not self._folder.is_dir():  # gpg would make it
-            raise Denied(f"its PGP keys {names} cannot be used: {self._folder} is not there", hint="see GNUPGHOME")
+        self._check(names)
         reasons = []
         for key in group.pgp:
-            opened = self._decrypt(key)
-            if isinstance(opened, bytes):
-                return opened
-            reasons.append(opened)
+            done = self._run(_OPEN, key.enc.encode())
+            if done.returncode == 0 and done.stdout:
+                return done.stdout
+            reasons.append(_reason(done.stderr))
         reason = next(filter(None, reasons), "")
         what = f"gpg has the secret key of none of its PGP keys {names}"
         raise Denied(
@@ -60,30 +55,48 @@ class Gpg:
             hint=f"looked for PGP keys with {self._program} in {self._folder}",
         )
 
+    def wrap(self, key: PgpKey, content: bytes) -> str:
+        """Encrypt to a key that gpg has, whatever it thinks of its owner; the file says whom it trusts."""
+        self._check(key.fingerprint)
+        done = self._run((*_WRAP, "--recipient", key.fingerprint), content)
+        if done.returncode != 0 or not done.stdout:
+            raise ProviderError(
+                f"gpg cannot encrypt to the PGP key {key.fingerprint}",
+                hint=f"is its public key in {self._folder}, and has it not expired?",
+            )
+        return done.stdout.decode()
+
     def close(self) -> None:
         """Nothing is held."""
 
-    def _decrypt(self, key: PgpKey) -> bytes | str:
-        """Return what the message holds, or why it does not open; that is empty where the key is not ours."""
+    def _check(self, names: str) -> None:
+        """Refuse to start what is not configured, or would make its own folder."""
+        if self._program is None:
+            raise Denied(
+                f"its PGP keys {names} are used only where the path of gpg is configured",
+                hint="gpg: /usr/bin/gpg in the provider's section, or an absolute path in SOPS_GPG_EXEC",
+            )
+        if not self._folder.is_dir():
+            raise Denied(f"its PGP keys {names} cannot be used: {self._folder} is not there", hint="see GNUPGHOME")
+
+    def _run(self, command: tuple[str, ...], content: bytes) -> "subprocess.CompletedProcess[bytes]":
         assert self._program is not None
-        limit = min(_LIMIT, self._deadline - time.monotonic())
-        problem: ProviderError | Unavailable | None = None
+        limit = max(min(_LIMIT, self._deadline - time.monotonic()), 0.01)
+        problem: ProviderError | Unavailable
         try:
-            done = subprocess.run(  # noqa: S603 # an absolute path of the configuration, and fixed arguments
-                [self._program, *_OPTIONS],
-                input=key.enc.encode(),
+            return subprocess.run(  # noqa: S603 # an absolute path of the configuration, and arguments of ours
+                [self._program, *_OPTIONS, *command],
+                input=content,
                 capture_output=True,
                 check=False,
                 env=self._environ,
-                timeout=max(limit, 0.01),
+                timeout=limit,
             )
         except subprocess.TimeoutExpired:
-            problem = Unavailable(f"{self._program} did not end within {max(limit, 0):.3g} s")
+            problem = Unavailable(f"{self._program} did not end within {limit:.3g} s")
         except OSError as error:
             problem = ProviderError(f"{self._program} cannot be started: {error.strerror}")
-        if problem is not None:
-            raise problem
-        return done.stdout if done.returncode == 0 and done.stdout else _reason(done.stderr)
+        raise problem
 
 
 def _program(option: str | None, environ: Mapping[str, str]) -> str | None:

@@ -2,7 +2,8 @@
 
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from bridge.provider import Context, ProviderError, Unavailable
 from bridge_providers.sops import failures, mac, shamir
@@ -24,6 +25,10 @@ class Way(Protocol):
 
     def open(self, group: Group) -> bytes:
         """Return what a key of this type holds; raises Denied, ProviderError or Unavailable where none opens."""
+        ...
+
+    def wrap(self, key: Any, content: bytes) -> str:  # noqa: ANN401 - a key of the way's own type
+        """Return what a key of this type is to hold; raises as `open`."""
         ...
 
     def close(self) -> None:
@@ -53,6 +58,11 @@ class Keyring:
             if wrapped not in self._opened:
                 self._opened[wrapped] = self._open(block)
             return self._opened[wrapped]
+
+    def wrapped(self, data_key: bytes, groups: Sequence[Group], threshold: int) -> list[Group]:
+        """Return the groups of a new file with the data key in them, or each with its share; raises as `Way.open`."""
+        shares = [data_key] if len(groups) == 1 else shamir.split(data_key, len(groups), threshold)
+        return [self._filled(group, share) for group, share in zip(groups, shares, strict=True)]
 
     def close(self) -> None:
         """Forget all keys, and close connections."""
@@ -99,6 +109,13 @@ class Keyring:
                 return found
             errors.append(ProviderError(f"what its {kind} key holds has {len(found)} bytes, and {size} are expected"))
         return None
+
+    def _filled(self, group: Group, content: bytes) -> Group:
+        filled = {
+            kind: tuple(replace(key, enc=self._way(kind).wrap(key, content)) for key in getattr(group, kind))
+            for kind in (*LOCAL, *REMOTE)
+        }
+        return group._replace(**filled)
 
     def _way(self, kind: str) -> Way:
         with self._lock:

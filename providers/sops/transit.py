@@ -41,6 +41,12 @@ class Transit:
             errors.append(error)
         raise failures.joined(errors)
 
+    def wrap(self, key: TransitKey, content: bytes) -> str:
+        """Encrypt with a key of a server that is configured."""
+        plaintext = binascii.b2a_base64(content, newline=False).decode()
+        found = self._asked(key, "encrypt", {"plaintext": plaintext}, "ciphertext")
+        return found.reveal().decode()
+
     def close(self) -> None:
         """Revoke the tokens that were issued."""
         for session in list(self._sessions.values()):
@@ -48,24 +54,32 @@ class Transit:
         self._sessions.clear()
 
     def _decrypt(self, key: TransitKey) -> bytes:
+        found = self._asked(key, "decrypt", {"ciphertext": key.enc}, "plaintext")
+        try:
+            return binascii.a2b_base64(found.reveal(), strict_mode=True)
+        except ValueError:
+            pass
+        raise ProviderError(answers.FOREIGN)
+
+    def _asked(self, key: TransitKey, verb: str, body: dict[str, str], wanted: str) -> SecretValue:
+        """Send a request to the key's server, and return one text of the answer."""
         engine, name = key.engine.strip("/"), key.name
         for part in (engine, name):
             if not part or set("%?#") & set(part) or paths.problem_of_path(part):
                 raise ProviderError("one of its hc_vault keys has a path that is none")
-        where = f"{_shown(key.address)}: transit key {engine}/{name}"
         problem: Failure
         try:
             session = self._session(key.address)
-            reply = session.ask(
-                lambda client: client.adapter.post(f"/v1/{engine}/decrypt/{name}", json={"ciphertext": key.enc})
-            )
-            if reply.is_ok:
-                return _opened(answers.part(reply.body, "data", "plaintext"))
-            problem = answers.failure(reply)
+            reply = session.ask(lambda client: client.adapter.post(f"/v1/{engine}/{verb}/{name}", json=body))
+            found = answers.part(reply.body, "data", wanted)
+            if reply.is_ok and isinstance(found, SecretValue):
+                return found
+            problem = ProviderError(answers.FOREIGN) if reply.is_ok else answers.failure(reply)
         except (ProviderError, Unavailable) as caught:
             problem = caught
         told = problem.problems[0]
-        what = told.what if told.what.startswith(_shown(key.address)) else f"{where}: {told.what}"
+        address = _shown(key.address)
+        what = told.what if told.what.startswith(address) else f"{address}: transit key {engine}/{name}: {told.what}"
         if isinstance(problem, Unavailable):
             raise Unavailable(what, hint=told.hint)
         raise type(problem)(what, hint=told.hint)
@@ -79,15 +93,6 @@ class Transit:
             if normal not in self._sessions:
                 self._sessions[normal] = server.open(self._context)
             return self._sessions[normal]
-
-
-def _opened(plaintext: object) -> bytes:
-    if isinstance(plaintext, SecretValue):
-        try:
-            return binascii.a2b_base64(plaintext.reveal(), strict_mode=True)
-        except ValueError:
-            pass
-    raise ProviderError(answers.FOREIGN)
 
 
 def _normal(address: str) -> str:

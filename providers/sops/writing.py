@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from bridge.provider import Conflict, Context, Document, Kind, Node, ProviderError, Revision, SecretValue
-from bridge_providers.sops import age, creation, decrypt, files, metadata, replace, seal, stores
+from bridge_providers.sops import creation, decrypt, files, key_block, metadata, replace, seal, stores
 from bridge_providers.sops.cipher import KEY_BYTES, Cipher
 from bridge_providers.sops.decrypt import Opened
 from bridge_providers.sops.gotime import GoTime
@@ -37,7 +37,7 @@ def write(path: str, document: Document, expect: Revision | None, context: Conte
         if old is None:
             if expect is not None:
                 raise Conflict("it is not there any more", hint=_READ_AGAIN)
-            new = _made(target, store, content)
+            new = _made(target, store, content, keyring)
             _check(new, store, content, keyring)
         else:
             if expect is None:
@@ -72,20 +72,18 @@ def _documents(document: Document, store: str) -> Documents:
     return content
 
 
-def _made(target: Path, store: str, content: Documents) -> bytes:
+def _made(target: Path, store: str, content: Documents, keyring: Keyring) -> bytes:
     """Return a new file by the rule that `.sops.yaml` has for it."""
     rule = creation.rule_for(target)
     key = os.urandom(KEY_BYTES)
-    block: dict[str, Tree] = {
-        "age": [{"enc": _text(age.wrap(key, one)), "recipient": _text(one)} for one in rule.recipients],
-        "version": _text(VERSION),
-    }
+    stamp = GoTime.from_unix(int(time.time()))
+    groups = keyring.wrapped(key, rule.groups, rule.threshold)
+    block = key_block.lists(groups, rule.threshold, stamp.rfc3339()) | {"version": _text(VERSION)}
     if rule.mac_only_encrypted:
         block["mac_only_encrypted"] = SecretValue(b"true", Kind.BOOLEAN)
     if store != stores.BINARY:  # which is encrypted as a whole
         name, pattern = rule.selector or ("unencrypted_suffix", "_unencrypted")
         block[name] = _text(pattern)
-    stamp = GoTime.from_unix(int(time.time()))
     block["lastmodified"] = _text(stamp.rfc3339())
     writing = stores.writer_of(store)
     sealer = seal.Sealer(Cipher(key), metadata.read(block), writing)

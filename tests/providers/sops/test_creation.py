@@ -80,14 +80,23 @@ def test_a_binary_file_is_encrypted_as_a_whole_whatever_the_rule_says(sops):
         ([{"path_regex": "^b", "age": "ME"}], "no rule of HERE is for a.yaml, so nobody says for whom to encrypt it"),
         ([], "HERE has no list of `creation_rules`"),
         ("x", "HERE has no list of `creation_rules`"),
-        ([{}], "HERE: rule 1 names no age recipient"),
+        ([{}], "HERE: rule 1 names no recipient, or a key group without one"),
+        ([{"key_groups": [{"age": ["ME"]}, {}]}], "HERE: rule 1 names no recipient, or a key group without one"),
+        ([{"key_groups": "x"}], "HERE: rule 1: its `key_groups` is not a list of groups"),
+        ([{"pgp": "--output x"}], "HERE: rule 1: its `pgp` holds something that is no fingerprint"),
+        ([{"hc_vault_transit_uri": "https://vault/x"}], "HERE: rule 1: a key of Vault is not written as https://HOST"),
+        ([{"kms": [{"arn": "x"}, "y"]}], "HERE: rule 1: its `kms` is neither a list of ARNs nor one of mappings"),
         (
-            [{"age": "ME", "pgp": "FB"}],
-            "HERE: rule 1 has pgp: this version encrypts new files for age recipients alone",
+            [{"key_groups": [{"age": ["ME"]}, {"age": ["ME"]}], "shamir_threshold": 1}],
+            "HERE: rule 1: its `shamir_threshold` is not a number from 2 to 2, that of its groups",
+        ),
+        (
+            [{"age": "ME", "gcp_kms": "FB"}],
+            "HERE: rule 1 has gcp_kms: this version makes no file for such keys",
         ),
         (
             [{"path_regex": "b"}, {"key_groups": [{"age": ["ME"]}], "kms": "arn:x"}],
-            "HERE: rule 2 has kms, key_groups: this version encrypts new files for age recipients alone",
+            "HERE: rule 2 has kms beside key_groups, and sops would not look at it",
         ),
         (
             [{"age": "ME", "encrypted_regex": "a", "unencrypted_suffix": "b"}],

@@ -1,5 +1,6 @@
 """PGP keys, with the real gpg and the real sops."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -144,3 +145,15 @@ def test_the_section_is_checked_when_it_is_built(value):
     with pytest.raises(OptionError) as caught:
         Sops(gpg=value)
     assert (caught.value.field, caught.value.what) == ("gpg", "is not an absolute path")
+
+
+def test_a_new_file_for_pgp_keys_is_read_by_sops(sops, gpg):
+    sops.environ = {"HOME": str(sops.path), "GNUPGHOME": str(gpg.home)}
+    sops.write(".sops.yaml", json.dumps({"creation_rules": [{"pgp": ",".join(gpg.keys)}]}))
+    sops.store("a.yaml", [{"a": "CANARY"}], provider=Sops(gpg=PROGRAM))
+    assert sops.decrypted("a.yaml") == "a: CANARY\n"
+    sops.write(".sops.yaml", json.dumps({"creation_rules": [{"pgp": "A" * 40}]}))
+    with pytest.raises(ProviderError) as caught:
+        sops.store("b.yaml", [{"a": "CANARY"}], provider=Sops(gpg=PROGRAM))
+    assert str(caught.value) == f"gpg cannot encrypt to the PGP key {'A' * 40}"
+    assert not (sops.path / "b.yaml").exists()

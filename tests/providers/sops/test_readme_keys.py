@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bridge_providers.sops import Sops, creation, keys, metadata
+from bridge_providers.sops import Sops, keys, metadata, recipients
 
 README = (Path(__file__).parents[3] / "README.md").read_text()
 
@@ -36,15 +36,13 @@ def test_a_row_says_what_the_code_does(kinds, first, cells):
     for kind in kinds:
         used = kind in (*keys.LOCAL, *keys.REMOTE) and "plugin" not in first
         assert (read != "no") == used
-        assert (new != "no") == (used and kind == "age")
+        assert (new != "no") == used
         assert bool(tried) == used
 
 
-def test_rules_with_other_keys_than_those_that_the_table_creates_for_are_refused():
-    assert set(metadata.KEY_TYPES) - {"age"} <= {
-        {"azure_keyvault": "azure_kv", "hc_vault_transit_uri": "hc_vault"}.get(name, name)
-        for name in creation._OTHER_KEYS
-    }
+def test_a_rule_with_a_key_that_the_table_does_not_create_for_is_refused():
+    unused = set(metadata.KEY_TYPES) - {*keys.LOCAL, *keys.REMOTE}
+    assert unused == {"azure_kv" if name == "azure_keyvault" else name for name in recipients.OTHERS if name != "merge"}
 
 
 def test_the_example_is_a_section_that_builds():
