@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
     PublicFormat,
+    load_ssh_private_key,
 )
 from pyrage import encrypt, x25519
 
@@ -238,6 +239,19 @@ def test_an_encrypted_ssh_key_without_bcrypt_is_said(sops, monkeypatch):
     sops.environ = {"SOPS_AGE_SSH_PRIVATE_KEY_FILE": str(path)}
     hint = denied(sops, Sops(age_passphrase_file="passphrase"))[1]
     assert "is encrypted, and to open it takes the Python package bcrypt, which is not installed" in hint
+
+
+def test_an_encrypted_ssh_key_with_bcrypt(sops):
+    pytest.importorskip("bcrypt", reason="bridge does not bring bcrypt along")
+    key = load_ssh_private_key(LOCKED_SSH.encode(), SECRET.encode())
+    sops.encrypt("a.yaml", "a: CANARY\n", age=ssh_pair(key)[1])
+    path = sops.write("key", LOCKED_SSH)
+    sops.write("passphrase", SECRET)
+    sops.environ = {"SOPS_AGE_SSH_PRIVATE_KEY_FILE": str(path)}
+    assert sops.read("a.yaml", Sops(age_passphrase_file="passphrase")).revision.order
+    sops.write("passphrase", "CANARY-wrong")
+    hint = denied(sops, Sops(age_passphrase_file="passphrase"))[1]
+    assert "is encrypted, and not with the passphrase of age_passphrase_file passphrase" in hint
 
 
 def test_ssh_keys_of_other_types_and_what_is_no_key_are_named(sops):
