@@ -1,4 +1,4 @@
-"""Reads and writes SOPS-encrypted files without the `sops` program: YAML, JSON, dotenv and binary ones, for age keys.
+"""Reads and writes SOPS-encrypted files without the `sops` program: YAML, JSON, dotenv, ini and binary, for age keys.
 
 They are below the environment's folder, or, for reading alone, in object storage.
 """

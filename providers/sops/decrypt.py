@@ -27,7 +27,13 @@ class Opened(NamedTuple):
 def decrypt(data: bytes, store: str, keyring: Keyring) -> Document:
     """Return the document of a file's bytes; Denied without a key for it, ProviderError where it is not sound."""
     opened = open_file(data, store, keyring)
-    content = _single(opened.documents[0]) if store == stores.BINARY else opened.documents
+    content: SecretValue | tuple[Mapping[str, Node], ...] = opened.documents
+    if store == stores.BINARY:
+        content = _single(opened.documents[0])
+    elif store == stores.INI:
+        from bridge_providers.sops import store_ini  # noqa: PLC0415 # few files are of this kind
+
+        content = (store_ini.merged(opened.documents),)
     return Document(content, opened.revision, tuple(mac.warnings(opened.block)))
 
 

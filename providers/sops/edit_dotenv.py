@@ -3,7 +3,7 @@
 import itertools
 
 from bridge.provider import Kind, ProviderError, SecretValue
-from bridge_providers.sops import store_dotenv, tree
+from bridge_providers.sops import flat, store_dotenv, tree
 from bridge_providers.sops.spans import Unplaceable, identical
 from bridge_providers.sops.store_dotenv import PREFIX
 from bridge_providers.sops.tree import Tree
@@ -12,9 +12,9 @@ from bridge_providers.sops.tree import Tree
 def fresh(documents: list[dict[str, Tree]], block: dict[str, Tree]) -> bytes:
     """Return a new file."""
     (document,) = documents
-    flat = _flat(PREFIX.removesuffix("_"), "_", block)
+    metadata = flat.flattened(PREFIX.removesuffix("_"), "_", block)
     _check(document)
-    return b"".join(line + b"\n" for line in [*itertools.starmap(_line, document.items()), *flat])
+    return b"".join(line + b"\n" for line in itertools.starmap(_line, [*document.items(), *metadata]))
 
 
 def problem(leaf: SecretValue, *, encrypted: bool) -> str | None:
@@ -66,12 +66,3 @@ def _line(key: str, node: Tree) -> bytes:
     if not isinstance(node, SecretValue):
         raise ProviderError(f"the key {tree.name([key])} holds several values, and a dotenv file has texts alone")
     return key.encode() + b"=" + node.reveal().replace(b"\n", rb"\n")
-
-
-def _flat(name: str, separator: str, node: Tree) -> list[bytes]:
-    """Return the lines of metadata: `age__list_0__map_enc` is entry `enc` of item 0 of `age`."""
-    if isinstance(node, SecretValue):
-        return [_line(name, node)]
-    if isinstance(node, dict):
-        return [line for key, child in node.items() for line in _flat(f"{name}{separator}{key}", "__map_", child)]
-    return [line for index, child in enumerate(node) for line in _flat(f"{name}__list_{index}", "__map_", child)]

@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, Protocol
 
-from bridge.provider import ProviderError, SecretValue
+from bridge.provider import SecretValue
 from bridge_providers.sops.tree import Stored, Tree
 
 if TYPE_CHECKING:
@@ -30,8 +30,9 @@ class Writing(Protocol):
 
 
 YAML: Final = "yaml"
+INI: Final = "ini"
 BINARY: Final = "binary"
-_SUFFIXES: Final = {".yaml": YAML, ".yml": YAML, ".json": "json", ".env": "dotenv", ".ini": "ini"}
+_SUFFIXES: Final = {".yaml": YAML, ".yml": YAML, ".json": "json", ".env": "dotenv", ".ini": INI}
 
 
 def store_of(path: str) -> str:
@@ -40,16 +41,12 @@ def store_of(path: str) -> str:
 
 
 def writer_of(store: str) -> Writing:
-    """Return what writes a store; ProviderError for one that cannot be written."""
-    if store == "ini":
-        raise ProviderError("is an ini file, which this version cannot write", hint="use YAML, JSON or dotenv")
+    """Return what writes a store."""
     module: Writing = import_module(f"bridge_providers.sops.edit_{store}")  # type: ignore[assignment] # a module of this shape
     return module
 
 
 def load(data: bytes, store: str) -> Stored:
     """Read a file without opening its values; ProviderError where it is not what its suffix says."""
-    if store == "ini":
-        raise ProviderError("is an ini file, which this version cannot read", hint="use YAML, JSON or dotenv")
     reader: Callable[[bytes], Stored] = import_module(f"bridge_providers.sops.store_{store}").load
     return reader(data)

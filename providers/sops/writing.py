@@ -59,7 +59,7 @@ def _documents(document: Document, store: str) -> Documents:
     content = document.content
     if store == stores.BINARY:
         if not isinstance(content, SecretValue) or content.kind not in (Kind.TEXT, Kind.BYTES):
-            raise ProviderError("a file with this suffix holds one value", hint="name it .yaml, .json or .env")
+            raise ProviderError("a file with this suffix holds one value", hint="name it .yaml, .json, .env or .ini")
         return ({FIELD: content},)
     if isinstance(content, SecretValue):
         raise ProviderError("a file with this suffix holds fields, not one value")
@@ -95,6 +95,8 @@ def _made(target: Path, store: str, content: Documents, keyring: Keyring) -> byt
 def _changed(data: bytes, store: str, content: Documents, opened: Opened, keyring: Keyring) -> bytes:
     """Return an existing file's text with what differs."""
     before = opened.stored.documents
+    if len(before) > 1 and store == stores.INI:
+        raise ProviderError("a section stands twice, and this version changes no such file", hint=_EDIT)
     if len(before) > len(content):
         what = f"the file has {len(before)} documents, and this version takes none away to leave {len(content)}"
         raise ProviderError(what, hint="sops edit FILE")

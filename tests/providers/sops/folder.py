@@ -65,9 +65,10 @@ class Folder:
         (self.path / name).write_bytes(text.replace(old, new, count).encode())
 
     def line(self, name: str, key: str) -> str:
-        """Return the line of an encrypted YAML or dotenv file that has a key's value."""
+        """Return the line of an encrypted file that has a key's value."""
         text = (self.path / name).read_text()
-        return next(line for line in text.splitlines() if line.strip().startswith((f"{key}:", f"{key}=", f'"{key}":')))
+        begins = (f"{key}:", f"{key}=", f'"{key}":', f"{key} ")
+        return next(line for line in text.splitlines() if line.strip().startswith(begins))
 
     def value(self, name: str, key: str) -> str:
         """Return a key's encrypted value."""

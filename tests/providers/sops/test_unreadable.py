@@ -83,7 +83,6 @@ def test_a_file_that_is_not_encrypted(folder, name, content):
         ("a.env", "sops_mac=x\nsops_mac__map_x=CANARY\n", "its `sops_` lines do not fit together"),
         ("a.env", "sops_age__list_1__map_enc=CANARY\n", "its `sops_` lines do not fit together"),
         ("a.env", "sops_age__list_0=x\nsops_age__map_x=CANARY\n", "its `sops_` lines do not fit together"),
-        ("a.ini", "[s]\na = CANARY\n", "is an ini file, which this version cannot read"),
         ("a.bin", "CANARY", "line 1 is not valid JSON"),
     ],
 )  # fmt: skip

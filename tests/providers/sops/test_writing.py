@@ -238,15 +238,23 @@ NUMBER = "a number that sops would not keep as it is written"
         ("a.env", {"sops_mac": "CANARY"}, "the key sops_mac cannot stand in a dotenv file"),
         ("a.yaml", {"sops": "CANARY"}, "the key sops is reserved for the file's metadata"),
         ("a.yaml", {"a": {"b:c": "CANARY"}}, "key a.b:c holds a colon, and sops's encryption cannot tell such a key"),
-        ("a.ini", {"a": "CANARY"}, "is an ini file, which this version cannot write"),
+        ("a.ini", {"a": "CANARY"}, "the key a is no mapping, and an ini file has sections of texts"),
+        ("a.ini", {"s": {"a": ["CANARY"]}}, "the key s.a holds several values, and an ini file has sections of texts"),
+        ("a.ini", {"s": {"a": 5}}, "key s.a holds a number, and an ini file has texts alone"),
+        ("a.ini", {"s": {"a": "CANARY\\"}}, "key s.a holds a text that sops does not keep in ini files"),
+        ("a.ini", {"s": {"a": '"CANARY"'}}, "key s.a holds a text that sops does not keep in ini files"),
+        ("a.ini", {"s": {"a_unencrypted": "ENC[CANARY"}}, "key s.a_unencrypted holds what looks encrypted"),
+        ("a.ini", {"s": {"#a": "CANARY"}}, "the key s.#a cannot stand in an ini file"),
+        ("a.ini", {"a]b\n": {"a": "CANARY"}}, "the key 'a]b\\n' cannot be the name of a section of an ini file"),
         ("a.bin", {"a": "CANARY"}, "a file with this suffix holds one value"),
     ],
 )
 def test_what_a_store_cannot_hold_is_refused(desk, name, tree, problem):
     assert desk.unwritable(name, [tree]).startswith(problem)
-    if name not in {"a.bin", "a.ini"}:
-        revision = desk.store(name, [{"z": "x"}])
-        assert desk.unwritable(name, [{"z": "x", **tree}], revision).startswith(problem)
+    if name != "a.bin":
+        there = {"z": {"y": "x"} if name == "a.ini" else "x"}
+        revision = desk.store(name, [there])
+        assert desk.unwritable(name, [{**there, **tree}], revision).startswith(problem)
 
 
 def test_one_value_where_fields_are_wanted_and_several_documents_where_one_is_are_refused(desk):

@@ -1,0 +1,71 @@
+"""Metadata as flat names, for the stores that have no nesting: `age__list_0__map_enc` (sops stores/flatten.go)."""
+
+import re
+from collections.abc import Iterator
+from typing import Final, TypeAlias
+
+from bridge.provider import ProviderError, SecretValue
+from bridge_providers.sops.tree import Tree
+
+_STEP: Final = re.compile(r"(__map_|__list_)")
+_MOST_STEPS: Final = 2 * 16  # with the separators; `key_groups__list_0__map_age__list_0__map_enc` has 9
+
+_Node: TypeAlias = "SecretValue | dict[str | int, _Node]"
+"""Flat names put back into a tree; lists still by their numbers."""
+
+
+def nested(flat: dict[str, SecretValue], where: str) -> dict[str, Tree]:
+    """Rebuild the metadata; ProviderError for names that contradict each other or leave holes in `where`."""
+    root: _Node = {}
+    block = None
+    if all(_placed(root, _STEP.split(key), leaf) for key, leaf in flat.items()):
+        block = _converted(root)
+    if not isinstance(block, dict):
+        raise ProviderError(f"its {where} do not fit together")
+    return block
+
+
+def flattened(name: str, separator: str, node: Tree) -> Iterator[tuple[str, SecretValue]]:
+    """Yield the flat names of metadata and their values; `separator` stands behind the first name."""
+    if isinstance(node, SecretValue):
+        yield name, node
+    elif isinstance(node, dict):
+        for key, child in node.items():
+            yield from flattened(f"{name}{separator}{key}", "__map_", child)
+    else:
+        for index, child in enumerate(node):
+            yield from flattened(f"{name}__list_{index}", "__map_", child)
+
+
+def _placed(root: _Node, steps: list[str], leaf: SecretValue) -> bool:
+    """Put a leaf where its flat name says; False where something else is there, or for more steps than metadata has."""
+    if len(steps) > _MOST_STEPS:
+        return False
+    path: list[str | int] = [steps[0]]
+    for separator, step in zip(steps[1::2], steps[2::2], strict=True):
+        path.append(int(step) if separator == "__list_" and re.fullmatch("[0-9]{1,6}", step) else step)
+    node = root
+    for part in path[:-1]:
+        if isinstance(node, SecretValue):
+            return False
+        node = node.setdefault(part, {})
+    if isinstance(node, SecretValue) or path[-1] in node:
+        return False
+    node[path[-1]] = leaf
+    return True
+
+
+def _converted(node: _Node) -> "Tree | None":
+    """Turn numbered entries into lists; None where they leave holes."""
+    if isinstance(node, SecretValue):
+        return node
+    names = [key for key in node if isinstance(key, str)]
+    if names and len(names) != len(node):
+        return None
+    if not names and set(node) != set(range(len(node))):
+        return None
+    children = [_converted(node[key]) for key in (names or range(len(node)))]
+    if any(child is None for child in children):
+        return None
+    found = [child for child in children if child is not None]
+    return dict(zip(names, found, strict=True)) if names else found

@@ -1,0 +1,185 @@
+"""Finds sections, names and values in an ini text, as gopkg.in/ini.v1 1.67.3 does with sops's options (its parser.go).
+
+Where that library drops text without a word (behind a closing quote or a section's `]`), or reads differently from
+one release to the next, the line is refused.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+SPACE: Final = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+"""What Go's unicode.IsSpace says of; str.strip() alone knows four characters more."""
+_DELIMITER: Final = re.compile("[=:]")
+_QUOTED: Final = re.compile(r"[\t ]*[=:]")
+_COMMENT: Final = re.compile("[#;]")
+_TRIPLE: Final = '"""'
+_SHORTEST_TRIPLE_NAME: Final = 6  # bytes, as in readKeyName
+
+
+class Broken(Exception):
+    """A text that ini.v1 refuses, or that would lose something; says where and why, without the text."""
+
+
+class Entry(NamedTuple):
+    """A name and its value; `[start:end]` are all its lines with the comments above, `[begin:stop]` is the value."""
+
+    name: str
+    value: str
+    line: int
+    start: int
+    end: int
+    begin: int
+    stop: int
+
+
+class Section(NamedTuple):
+    """A section, `[start:end]` with the comments above its header; `body` is the end of the header's line."""
+
+    name: str
+    line: int
+    start: int
+    body: int
+    entries: list[Entry]
+
+    @property
+    def end(self) -> int:
+        """Return where its last entry ends."""
+        return self.entries[-1].end if self.entries else self.body
+
+
+def sections(text: str) -> Iterator[Section]:
+    """Yield the sections in order; what stands before the first header is in one named DEFAULT."""
+    lines = _Lines(text)
+    section = Section("DEFAULT", 0, lines.at, lines.at, [])
+    start = lines.at
+    while line := lines.take():
+        line = line.lstrip(SPACE)
+        if not line or line[0] in "#;":
+            continue
+        if line[0] == "[":
+            yield section
+            section = Section(_header(line, lines), lines.number, start, lines.at, [])
+        else:
+            section.entries.append(_entry(line, start, lines))
+        start = lines.at
+    yield section
+
+
+class _Lines:
+    """The lines of a text, taken one by one."""
+
+    def __init__(self, text: str) -> None:
+        self.text: Final = text
+        self.at = 1 if text.startswith("\ufeff") else 0
+        self.number = 0
+
+    def take(self) -> str:
+        """Return the next line with its end; empty behind the last."""
+        start = self.at
+        self.at = self.text.find("\n", start) + 1 or len(self.text)
+        self.number += 1
+        return self.text[start : self.at]
+
+    def broken(self, what: str) -> Broken:
+        """Return the error for the line that was taken last."""
+        return Broken(f"line {self.number} {what}")
+
+
+def _header(line: str, lines: _Lines) -> str:
+    """Read a section's name, which ends at the last bracket of its line."""
+    end = line.rfind("]")
+    if end <= 1:
+        raise lines.broken("is not the name of a section in brackets")
+    if rest := line[end + 1 :].strip(SPACE):
+        _check_rest(rest, lines)
+    return line[1:end]
+
+
+def _check_rest(rest: str, lines: _Lines) -> None:
+    # A backslash behind a quote means one thing to ini.v1 1.67.0, and another to 1.67.3.
+    if rest[0] not in "#;" or rest[-1] == "\\":
+        raise lines.broken("has text behind its end, which sops would drop")
+
+
+def _entry(line: str, start: int, lines: _Lines) -> Entry:
+    number = lines.number
+    name, offset = _name(line, lines)
+    value, begin, stop = _value(line[offset:], lines)
+    return Entry(name, value, number, start, lines.at, begin, stop)
+
+
+def _name(line: str, lines: _Lines) -> tuple[str, int]:
+    """Read a name, and return it with the end of its delimiter."""
+    quote = _quote_of_name(line)
+    if quote:
+        end = line.find(quote, len(quote))
+        delimiter = _QUOTED.match(line, end + len(quote)) if end >= 0 else None
+        name = line[len(quote) : end]
+    else:
+        delimiter = _DELIMITER.search(line)
+        name = line[: delimiter.start()] if delimiter else ""
+    name = name.strip(SPACE)
+    if delimiter is None or not name:
+        raise lines.broken("has no name before a `=`")
+    if name == "-":
+        raise lines.broken("has the name `-`, which sops counts and then loses")
+    return name, delimiter.end()
+
+
+def _quote_of_name(line: str) -> str:
+    if line[0] != '"':
+        return "`" if line[0] == "`" else ""
+    triple = line.startswith(_TRIPLE) and len(line.encode(errors="surrogateescape")) > _SHORTEST_TRIPLE_NAME
+    return _TRIPLE if triple else '"'
+
+
+def _value(rest: str, lines: _Lines) -> tuple[str, int, int]:
+    """Read a value, which may go on in further lines, and return it with its place in the text."""
+    line = rest.lstrip(SPACE)
+    begin = lines.at - len(line)
+    if not line:
+        begin = lines.at - len(rest) + rest.startswith(" ")
+        return "", begin, begin
+    quote = _TRIPLE if line.startswith(_TRIPLE) and len(line) > len(_TRIPLE) else "`" if line[0] == "`" else ""
+    if quote:
+        value, stop = _quoted(line, quote, lines)
+        return value, begin, stop
+    line = line.rstrip(SPACE)
+    if line[-1] == "\\":
+        value, stop = _continued(line[:-1], begin + len(line), lines)
+        return value, begin, stop
+    if comment := _COMMENT.search(line):
+        line = line[: comment.start()].rstrip(SPACE)
+    stop = begin + len(line)
+    is_quoted = len(line) > 1 and line[0] in "\"'" and line.find(line[0], 1) == len(line) - 1
+    return line[1:-1] if is_quoted else line, begin, stop
+
+
+def _quoted(line: str, quote: str, lines: _Lines) -> tuple[str, int]:
+    """Read up to the last closing quote of the first line that has one."""
+    first = lines.number
+    end = line.rfind(quote, len(quote))
+    parts = [line[len(quote) : end]]
+    if end < 0:
+        parts = [line[len(quote) :]]
+        while (end := (line := lines.take()).rfind(quote)) < 0:
+            if not line:
+                raise Broken(f"line {first} begins a quoted value without an end")
+            parts.append(line)
+        parts.append(line[:end])
+    end += len(quote)
+    if rest := line[end:].strip(SPACE):
+        _check_rest(rest, lines)
+    return "".join(parts), lines.at - len(line) + end
+
+
+def _continued(value: str, stop: int, lines: _Lines) -> tuple[str, int]:
+    r"""Read on behind a `\`; further lines lose their blanks, and have neither comments nor quotes."""
+    parts = [value]
+    while more := (line := lines.take()).strip(SPACE):
+        stop = lines.at - len(line) + len(line.rstrip(SPACE))
+        if more[-1] != "\\":
+            return "".join([*parts, more]), stop
+        parts.append(more[:-1])
+    return "".join(parts), stop

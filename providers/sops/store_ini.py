@@ -1,0 +1,88 @@
+"""Reads the ini store: sections of texts, and metadata as flat names in the section `sops`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from bridge.provider import Node, ProviderError, SecretValue
+from bridge_providers.sops import flat, lines_ini, tree
+from bridge_providers.sops.lines_ini import Section
+from bridge_providers.sops.tree import Stored, Tree
+
+METADATA: Final = "sops"
+
+
+def load(data: bytes) -> Stored:
+    """Read an encrypted ini file. A section that comes again begins a new document, as order counts for the MAC."""
+    documents: list[dict[str, Tree]] = [{}]
+    seen: dict[str, set[str]] = {}
+    values: dict[str, SecretValue] | None = None
+    for section in parse(data):
+        if section.name == METADATA and values is not None:
+            raise ProviderError(f"line {section.line}: the section {METADATA} stands twice")
+        entries = _entries(section, seen.setdefault(section.name, set()))
+        if section.name == METADATA:
+            values = entries
+        elif entries or section.line:
+            if section.name in documents[-1]:
+                documents.append({})
+            documents[-1][section.name] = {**entries}
+    if values is None:
+        raise tree.not_encrypted()
+    return Stored(documents, flat.nested({key: _unescaped(leaf) for key, leaf in values.items()}, "names in `[sops]`"))
+
+
+def parse(data: bytes) -> list[Section]:
+    """Return the sections, within bounds; ProviderError where sops refuses the file too, or would lose something."""
+    problem = ""
+    found: list[Section] = []
+    count = 0
+    try:
+        # Values need not be text, and neither do comments.
+        for section in lines_ini.sections(data.decode(errors="surrogateescape")):
+            found.append(section)
+            count += 1 + len(section.entries)
+            if count > tree.MAX_VALUES:
+                raise tree.too_many()
+    except lines_ini.Broken as error:
+        problem = str(error)
+    if problem:
+        raise ProviderError(problem)
+    return found
+
+
+def leaf(value: str) -> SecretValue:
+    """Wrap a value of the parsed text."""
+    return tree.text_leaf(value.encode(errors="surrogateescape"))
+
+
+def merged(documents: Sequence[Mapping[str, Node]]) -> Mapping[str, Node]:
+    """Put sections that came several times together; no name is in two of them."""
+    whole: dict[str, Node] = {}
+    for document in documents:
+        for name, section in document.items():
+            before = whole.get(name)
+            both = isinstance(before, Mapping) and isinstance(section, Mapping)
+            whole[name] = {**before, **section} if both else section  # type: ignore[dict-item] # both are mappings
+    return whole
+
+
+def _entries(section: Section, seen: set[str]) -> dict[str, SecretValue]:
+    """Return a section's values; `seen` are the names of all sections that are called so."""
+    entries: dict[str, SecretValue] = {}
+    for entry in section.entries:
+        if not _is_text(section.name) or not _is_text(entry.name):
+            raise ProviderError(f"line {entry.line}: a name is not valid UTF-8")
+        if entry.name in seen:
+            raise ProviderError(f"line {entry.line}: the name stands twice in its section")
+        seen.add(entry.name)
+        entries[entry.name] = leaf(entry.value)
+    return entries
+
+
+def _is_text(name: str) -> bool:
+    return SecretValue(name.encode(errors="surrogateescape")).is_text()
+
+
+def _unescaped(value: SecretValue) -> SecretValue:
+    r"""Undo sops's `\n` for the line ends of metadata; 3.13.0 and 3.13.1 wrote them as they are."""
+    return SecretValue(value.reveal().replace(rb"\n", b"\n"))

@@ -1,0 +1,245 @@
+"""Ini files: what gopkg.in/ini.v1 makes of a text, and what bridge makes of it or refuses."""
+
+import json
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from bridge.provider import ProviderError
+from bridge_providers.sops import store_ini
+from tests.providers.sops.folder import opened, sealed
+from tests.providers.sops.test_generated import bounded
+
+CONTENT = """\
+top = level
+; c1
+[a b]
+x = 1
+# c2
+y = "quoted"   ; inline
+z = `back # tick`
+long = \"\"\"line1
+line2\"\"\"
+cont = foo \\
+   bar
+e =
+[DEFAULT]
+q: 5
+[a.b]
+k_unencrypted = clear # c
+[a b]
+again = x
+"""
+METADATA = "\n[sops]\nlastmodified = 2024-01-01T00:00:00Z\nmac = x\nversion = 3.13.2\nage__list_0__map_enc = x\n"
+
+
+def test_a_file_is_sections_of_texts_and_default_is_what_stands_before_them(sops):
+    sops.encrypt("a.ini", CONTENT)
+    assert sops.values("a.ini") == [
+        {
+            "DEFAULT": {"top": ("text", b"level"), "q": ("text", b"5")},
+            "a b": {
+                "x": ("text", b"1"),
+                "y": ("text", b"quoted"),
+                "z": ("text", b"back # tick"),
+                "long": ("text", b"line1\nline2"),
+                "cont": ("text", b"foo bar"),
+                "e": ("text", b""),
+                "again": ("text", b"x"),
+            },
+            "a.b": {"k_unencrypted": ("text", b"clear")},
+        }
+    ]
+
+
+def test_metadata_with_line_ends_as_two_releases_wrote_them(sops):
+    path = sops.encrypt("a.ini", "[s]\nk = CANARY\n")
+    line = sops.line("a.ini", "age__list_0__map_enc")
+    name, _, value = line.partition(" = ")
+    raw = value.replace("\\n", "\n")
+    sops.edit("a.ini", line, f'{name} = """{raw}"""')
+    assert sops.sops("decrypt", "a.ini").returncode == 0
+    assert "\\n" not in path.read_text()
+    assert sops.values("a.ini") == [{"s": {"k": ("text", b"CANARY")}}]
+
+
+def test_values_need_not_be_text_and_a_file_may_have_a_bom_and_crlf(sops):
+    path = sops.encrypt("a.ini", b"[s]\nk = \xff\nl = x\nm_unencrypted = \xe9\n")
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert sops.sops("decrypt", "a.ini").returncode == 0
+    assert sops.values("a.ini") == [
+        {"s": {"k": ("bytes", b"\xff"), "l": ("text", b"x"), "m_unencrypted": ("bytes", b"\xe9")}}
+    ]
+
+
+def test_the_rules_see_the_section_s_name_too(sops):
+    for rule in (
+        {"encrypted_regex": "^DEFAULT$|^k$"},
+        {"unencrypted_suffix": "FAULT"},
+        {"unencrypted_comment_regex": "plain"},
+    ):
+        sops.encrypt("a.ini", "a = CANARY-1\n[s]\n# plain\nk = CANARY-2\nl = CANARY-3\n", **rule)
+        assert sops.values("a.ini") == [
+            {"DEFAULT": {"a": ("text", b"CANARY-1")}, "s": {"k": ("text", b"CANARY-2"), "l": ("text", b"CANARY-3")}}
+        ]
+
+
+pieces = st.sampled_from(
+    [
+        *["a", "b", "=", " = ", ":", "#", ";", "`", '"', "'", '"""', "\\", "\\\n", "\n", "\n", "\r\n", "[", "]", "-"],
+        *[" ", "\t", "\x1c", "\x85", "\xa0", "é", "\u2028", "\nk = ", "\nk=`", '\nk = """', "\n- = x", "%(a)s"],
+        *["[s]\n", "\n[t]\n", "\ufeff"],
+    ]
+)  # fmt: skip
+
+
+def by_sops(shared, text, metadata):
+    """Return the sections that sops finds in a text, or None where it refuses it."""
+    shared.write("layout.ini", text + metadata)
+    done = shared.sops("decrypt", "--ignore-mac", "--output-type", "json", "layout.ini")
+    if done.returncode:
+        return None
+    pairs = json.loads(done.stdout, object_pairs_hook=list)
+    return [(name, dict(section)) for name, section in pairs if section or name != "DEFAULT"]
+
+
+def by_bridge(text):
+    """Return the same of bridge."""
+    try:
+        stored = store_ini.load((text + METADATA).encode())
+    except ProviderError:
+        return None
+    return [
+        (name, {key: leaf.reveal().decode() for key, leaf in section.items()})
+        for document in stored.documents
+        for name, section in document.items()
+        if section or name != "DEFAULT"
+    ]
+
+
+@pytest.fixture(scope="module")
+def metadata(shared):
+    """The metadata of a file in which nothing is encrypted."""
+    shared.encrypt("empty.ini", "", encrypted_regex="^-$")
+    return "\n[sops]\n" + (shared.path / "empty.ini").read_text().partition("[sops]\n")[2]
+
+
+@settings(bounded, max_examples=150)
+@given(text=st.lists(pieces, max_size=30).map("".join))
+@example(text='k = """a\n"b"""\n')
+@example(text='k = """a""""\n')
+@example(text='k = `a` ; it\'s `b`\nl = "a" "\n')
+@example(text='k = "a\\\n  b" # c\\\n\n')
+@example(text='"""é=\n"""a""" = x\n"a b":x\n`a=b` = y\n')
+@example(text="[a] ; x]\n[ b ]\nk = 'x'\nl = ''\nm = '\n")
+@example(text="k = a\\\n\nl = b\\")
+def test_any_text_reads_as_sops_reads_it_or_is_refused(shared, metadata, text):
+    ours = by_bridge(text)
+    assert ours is None or ours == by_sops(shared, text, metadata)
+
+
+def test_plain_texts_are_not_refused(shared, metadata):
+    for text in ("", "a=b", "[s]\na: b\n\n[s]\n`b c` = `d`\n", CONTENT.replace("again", "once")):
+        assert by_bridge(text) == by_sops(shared, text, metadata) is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("k = x\nk = CANARY\n", "line 2: the name stands twice in its section"),
+        ("[s]\nk = x\n[t]\n[s]\nk = CANARY\n", "line 5: the name stands twice in its section"),
+        ("[sops]\nmac = CANARY\n", "line 4: the section sops stands twice"),
+        ("CANARY\n", "line 1 has no name before a `=`"),
+        ("= CANARY\n", "line 1 has no name before a `=`"),
+        ("`CANARY\n", "line 1 has no name before a `=`"),
+        ('"" = CANARY\n', "line 1 has no name before a `=`"),
+        ("- = CANARY\n", "line 1 has the name `-`, which sops counts and then loses"),
+        ("k = `CANARY` CANARY\n", "line 1 has text behind its end, which sops would drop"),
+        ("k = `\nCANARY` # \\\n", "line 2 has text behind its end, which sops would drop"),
+        ("[s] CANARY\n", "line 1 has text behind its end, which sops would drop"),
+        ("`k` CANARY = x\n", "line 1 has no name before a `=`"),
+        ("[]\n", "line 1 is not the name of a section in brackets"),
+        ("[CANARY\n", "line 1 is not the name of a section in brackets"),
+        ("k = `CANARY\n", "line 1 begins a quoted value without an end"),
+        (b"\xff = CANARY\n", "line 1: a name is not valid UTF-8"),
+        (b"[\xff]\nk = CANARY\n", "line 2: a name is not valid UTF-8"),
+    ],
+)
+def test_what_would_be_lost_or_read_otherwise_is_refused_by_line(folder, text, message):
+    content = text if isinstance(text, bytes) else text.encode()
+    folder.write("a.ini", content + METADATA.encode())
+    assert folder.refusal("a.ini") == message
+
+
+def test_metadata_that_does_not_fit_together(folder):
+    folder.write("a.ini", "[s]\nk = x\n" + METADATA.replace("list_0", "list_1"))
+    assert folder.refusal("a.ini") == "its names in `[sops]` do not fit together"
+    folder.write("a.ini", "[s]\nk = x\n")
+    assert folder.refusal("a.ini") == "is not encrypted with sops (it has no `sops` metadata)"
+
+
+names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=":"), min_size=1, max_size=8)
+values = st.text(st.sampled_from("ab \n\r\t\"'`#;\\=[]%é\0"), max_size=10)
+documents = st.dictionaries(
+    st.sampled_from(["DEFAULT", "s", "t u", "v_unencrypted"]) | names.filter(lambda name: name != "sops"),
+    st.dictionaries(st.sampled_from(["a", "b_unencrypted", "C"]) | names, values, max_size=4),
+    max_size=4,
+)
+
+
+@settings(bounded, max_examples=60)
+@given(pair=st.tuples(documents, documents))
+def test_what_bridge_writes_reads_back_for_both_or_is_refused(shared, pair):
+    shared.write(".sops.yaml", json.dumps({"creation_rules": [{"age": shared.recipient}]}))
+    (shared.path / "written.ini").unlink(missing_ok=True)
+    revision = None
+    for tree in pair:
+        try:
+            revision = shared.store("written.ini", [tree], revision)
+        except ProviderError:
+            continue
+        assert shared.values("written.ini") == [opened(sealed(tree))]
+        done = shared.sops("decrypt", "--output-type", "json", "written.ini")
+        assert done.returncode == 0, done.stderr.decode()
+        found = dict(json.loads(done.stdout, object_pairs_hook=list))
+        assert {name: dict(section) for name, section in found.items()} == {"DEFAULT": {}, **tree}
+
+
+class TestEditing:
+    TEXT = "a = x\n\n# one\n[s]\n; two\nk  = CANARY-1\nl  = CANARY-2 ; three\n; four\nm = CANARY-3\n\n[t]\nn = x\n"
+
+    def test_what_did_not_change_keeps_its_bytes(self, sops):
+        path = sops.encrypt("a.ini", self.TEXT)
+        before = path.read_text().split("\n")
+        tree = {"DEFAULT": {"a": "x"}, "s": {"k": "CANARY-1", "l": "CANARY-9", "m": "CANARY-3"}, "t": {"n": "x"}}
+        sops.store("a.ini", [tree], sops.read("a.ini").revision)
+        after = path.read_text().split("\n")
+        changed = [one.split(" ")[0] for one, other in zip(before, after, strict=True) if one != other]
+        assert set(changed) - {"lastmodified"} == {"l", "mac"}
+        assert "CANARY-9" in sops.decrypted("a.ini")
+
+    def test_names_and_sections_come_and_go(self, sops):
+        path = sops.encrypt("a.ini", self.TEXT)
+        tree = {"DEFAULT": {"a": "x"}, "s": {"k": "CANARY-1", "new": "CANARY-4"}, "u": {"v w": "CANARY-5"}}
+        sops.store("a.ini", [tree], sops.read("a.ini").revision)
+        found = sops.decrypted("a.ini")
+        assert found == ("a = x\n\n; one\n[s]\n; two\nk   = CANARY-1\nnew = CANARY-4\n\n[u]\nv w = CANARY-5\n")
+        assert "[t]" not in path.read_text()
+        assert sops.sops("set", "a.ini", '["u"]["v w"]', '"CANARY-6"').returncode == 0
+        assert sops.values("a.ini")[0]["u"] == {"v w": ("text", b"CANARY-6")}
+
+    def test_line_ends_and_layout_stay(self, sops):
+        path = sops.encrypt("a.ini", "[s]\nk = CANARY-1\n")
+        text = path.read_bytes().replace(b"k = ENC", b"  'k\" =ENC").replace(b"\n", b"\r\n").replace(b"'k\"", b"`k`  ")
+        path.write_bytes(text)
+        sops.store("a.ini", [{"s": {"k": "CANARY-2", "l": "CANARY-3"}}], sops.read("a.ini").revision)
+        lines = path.read_bytes().split(b"\n")
+        assert all(line.endswith(b"\r") for line in lines[:-1])
+        assert lines[1].startswith(b"  `k`   =ENC[")
+        assert sops.values("a.ini") == [{"s": {"k": ("text", b"CANARY-2"), "l": ("text", b"CANARY-3")}}]
+
+    def test_a_section_that_stands_twice_is_not_changed(self, sops):
+        sops.encrypt("a.ini", "[s]\na = CANARY-1\n[s]\nb = CANARY-2\n")
+        message = sops.unwritable("a.ini", [{"s": {"a": "CANARY-3", "b": "x"}}], sops.read("a.ini").revision)
+        assert message == "a section stands twice, and this version changes no such file"
