@@ -36,6 +36,7 @@ REAL: Final = {
     "actionlint_binary",
     "age_binaries",
     "sops_binary",
+    "old_sops_binary",
     "kubectl_binary",
     "kustomize_binary",
     "real_cluster",
@@ -71,6 +72,12 @@ def sops_binary(request: pytest.FixtureRequest) -> Path:
 def age_binaries(request: pytest.FixtureRequest) -> tuple[Path, Path]:
     """The real age and age-keygen."""
     return _tool(request, "age"), _tool(request, "age-keygen")
+
+
+@pytest.fixture(scope="session")
+def old_sops_binary(request: pytest.FixtureRequest) -> Path:
+    """A sops that is years old."""
+    return _tool(request, "sops-3.8")
 
 
 @pytest.fixture(scope="session")

@@ -37,6 +37,7 @@ TOOLS: Final[Mapping[str, Tool]] = {
     "sops": Tool("sops", "github.com/getsops/sops/v3/cmd/sops"),
     "age": Tool("age", "filippo.io/age/cmd/age"),
     "age-keygen": Tool("age", "filippo.io/age/cmd/age-keygen"),
+    "sops-3.8": Tool("sops-3.8", "github.com/getsops/sops/v3/cmd/sops"),  # which wrote empty lists into its metadata
     "etcd": Tool("etcd", "go.etcd.io/etcd/server/v3"),
     "vault": Tool("vault", "github.com/hashicorp/vault"),
     "vals": Tool("vals", "github.com/helmfile/vals/cmd/vals"),  # a peer in the benchmarks

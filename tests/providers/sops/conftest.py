@@ -16,6 +16,11 @@ def sops(tmp_path: Path, sops_binary: Path) -> Folder:
     return Folder(tmp_path, sops_binary)
 
 
+@pytest.fixture
+def old(tmp_path: Path, old_sops_binary: Path) -> Folder:
+    return Folder(tmp_path, old_sops_binary, by_options=True)
+
+
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory, sops_binary: Path) -> Folder:
     """One folder for many generated files."""

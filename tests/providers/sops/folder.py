@@ -28,12 +28,14 @@ class Raw(str):
 class Folder:
     """Where the files of one test lie. Without the binary nothing can be encrypted."""
 
-    def __init__(self, path: Path, binary: Path | None = None) -> None:
+    def __init__(self, path: Path, binary: Path | None = None, *, by_options: bool = False) -> None:
+        """`by_options` is for releases before 3.9, which have no commands: `--decrypt` for `decrypt`."""
         self.path = path
         self.key = x25519.Identity.generate()
         self.recipient = str(self.key.to_public())
         self.environ = {"HOME": str(path / "home"), "SOPS_AGE_KEY": str(self.key)}
         self._binary = binary
+        self._by_options = by_options
 
     def write(self, name: str, content: str | bytes) -> Path:
         path = self.path / name
@@ -54,6 +56,8 @@ class Folder:
     def sops(self, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
         assert self._binary is not None
         environ = {"PATH": os.environ["PATH"], **self.environ}
+        if self._by_options:
+            arguments = (f"--{arguments[0]}", *arguments[1:])
         return subprocess.run(
             [self._binary, *arguments], cwd=self.path, env=environ, capture_output=True, check=False, timeout=60
         )
