@@ -14,6 +14,7 @@ from tests.bench.vault import Paths, Twelve
 from tests.bench.writes import Five, Thousand, flat_yaml, values, watch
 
 READER: Final = Path(__file__).with_name("read_sops.py")
+READER_OF_MANY: Final = Path(__file__).with_name("read_many_sops.py")
 
 
 def five_unchanged(stage: Stage) -> Contest:
@@ -50,11 +51,27 @@ def read_json(stage: Stage) -> Contest:
     return _read(stage, "json", json.dumps(values(), indent=1))
 
 
-def _read(stage: Stage, form: str, content: str) -> Contest:
-    file = stage.encrypt(stage.folder / f"values.sops.{form}", content)
+def _read(stage: Stage, form: str, content: str, count: str = "5,000") -> Contest:
+    file = stage.encrypt(stage.folder / f"values-{count}.sops.{form}", content)
     ours = Command([stage.installed.python, READER, file], stage.environ)
     theirs = Command([stage.sops, "-d", file], stage.environ)
-    return Contest(f"read 5,000 values of a SOPS file, {form.upper()}, against `sops -d`", ours, theirs, "1.0")
+    return Contest(f"read {count} values of a SOPS file, {form.upper()}, against `sops -d`", ours, theirs, "1.0")
+
+
+def read_many(stage: Stage) -> Contest:
+    """Many small files, each of which `sops` has to be started for."""
+    files = [
+        stage.encrypt(stage.folder / f"many-{number}.sops.yaml", f"key: value-{number}\n") for number in range(200)
+    ]
+    ours = Command([stage.installed.python, READER_OF_MANY, *files], stage.environ)
+    loop = 'sops=$1; shift; for file; do "$sops" -d "$file" > /dev/null || exit; done'
+    theirs = Command(["/bin/sh", "-c", loop, "sh", stage.sops, *files], stage.environ)
+    return Contest("read 200 SOPS files of one key, against a loop of `sops -d`", ours, theirs, "0.1")
+
+
+def read_largest(stage: Stage) -> Contest:
+    """A file near the largest size, for the memory that it takes."""
+    return _read(stage, "json", json.dumps({f"key{number}": "x" * 100 for number in range(30_000)}), "30,000")
 
 
 def vault_unchanged(stage: Stage) -> Contest:
@@ -120,6 +137,8 @@ ROWS: Final[Mapping[str, Callable[[Stage], Contest]]] = {
     "thousand-changed": thousand_changed,
     "read-yaml": read_yaml,
     "read-json": read_json,
+    "read-many": read_many,
+    "read-largest": read_largest,
     "vault-unchanged": vault_unchanged,
     "vault-paths": vault_paths,
     "scan": scan_files,
