@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test quick lint types rules unit lowest bench lock clean
+.PHONY: demo test quick lint types rules unit lowest bench fuzz lock clean
 
 demo: $(VENV)/ready ## show the main job on an embedded cluster
 	$(BIN)/bridge demo
@@ -53,10 +53,23 @@ $(VENV)-lowest/ready: requirements-dev.lock requirements-lowest.lock pyproject.t
 bench: $(VENV)/ready ## compare with sops and kubectl; prints ratios
 	$(BIN)/python tests/bench/run.py
 
+FUZZ_SECONDS ?= 60
+FUZZED := yaml json dotenv ini binary
+
+fuzz: $(VENV)-fuzz/ready ## fuzz each parser of SOPS files for FUZZ_SECONDS
+	for store in $(FUZZED); do $(VENV)-fuzz/bin/python tests/fuzz/run.py $$store -max_total_time=$(FUZZ_SECONDS) || exit; done
+
+$(VENV)-fuzz/ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)-fuzz
+	$(VENV)-fuzz/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(VENV)-fuzz/bin/python -m pip install --quiet --disable-pip-version-check 'atheris>=3,<4'
+	$(VENV)-fuzz/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
 lock: ## pin the dependencies anew (needs uv)
 	uv pip compile pyproject.toml --universal --generate-hashes --no-header --python-version 3.11 --upgrade -o requirements.lock
 	uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-header --python-version 3.11 --upgrade -c requirements.lock -o requirements-dev.lock
 	uv pip compile pyproject.toml --universal --generate-hashes --no-header --python-version 3.11 --resolution lowest-direct --upgrade -o requirements-lowest.lock
 
 clean:
-	rm -rf $(VENV) $(VENV)-lowest build dist *.egg-info .coverage*
+	rm -rf $(VENV) $(VENV)-lowest $(VENV)-fuzz build dist *.egg-info .coverage*

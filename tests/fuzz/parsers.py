@@ -1,0 +1,65 @@
+"""What is fuzzed: every parser of the SOPS provider, on any bytes. A ProviderError is an answer; all else is a bug.
+
+What a parser has read, its writer lays out anew, and the parser reads that again.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from bridge.provider import ProviderError, SecretValue
+from bridge_providers.sops import metadata, stores
+from bridge_providers.sops.spans import identical
+from bridge_providers.sops.tree import Tree
+
+STORES: Final = ("yaml", "json", "dotenv", "ini", "binary")
+
+_TIME: Final = b"2024-01-01T00:00:00Z"
+SEEDS: Final[Mapping[str, tuple[bytes, ...]]] = {
+    "yaml": (
+        b'a: &x {p: [1, 2.5, ~]}\nb: *x\nc: |+\n  l\n\n---\nd: !!binary aGk=\nsops: {mac: x, lastmodified: "t"}\n',
+        b"# c\nb: !!binary /w==\nsops:\n    age:\n        - enc: |\n            y\n    lastmodified: '%b'\n" % _TIME,
+    ),
+    "json": (
+        b'{"a": [1, 2.5e3, null, true, "\\u00e9"], "sops": {"age": [{"enc": "y"}], "lastmodified": "%b"}}' % _TIME,
+    ),
+    "dotenv": (b"A=x\\ny\n#c\nsops_mac=x\nsops_age__list_0__map_enc=y\nsops_lastmodified=%b\n" % _TIME,),
+    "ini": (
+        b'top = x\n; c\n[s]\nk = `a # b`\nl = """m\nn"""\no = p \\\n q\n[sops]\nmac = x\nage__list_0__map_enc = y\n'
+        b"lastmodified = %b\n" % _TIME,
+    ),
+    "binary": (b'{"data": "ENC[x]", "sops": {"mac": "x", "lastmodified": "%b"}}' % _TIME,),
+}
+
+
+def check(store: str, data: bytes) -> bool:
+    """Read bytes as a store, and say whether they were a file of it; AssertionError where writing changes them."""
+    try:
+        stored = stores.load(data, store)
+        metadata.read(stored.metadata)
+        new = (
+            stores.writer_of(store).fresh(stored.documents, stored.metadata)
+            if _is_fit(store, stored.documents)
+            else b""
+        )
+    except ProviderError:
+        return False
+    if new:
+        again = stores.load(new, store).documents
+        assert all(identical(*pair) for pair in zip(again, stored.documents, strict=True))
+    return True
+
+
+def _is_fit(store: str, documents: list[dict[str, Tree]]) -> bool:
+    """Say whether a file may be written with these values: the writers leave that judgement to their caller."""
+    problem, encrypted = stores.writer_of(store).problem, store == stores.BINARY
+    if store != stores.YAML and len(documents) > 1:
+        return False
+    return all(problem(leaf, encrypted=encrypted) is None for document in documents for leaf in _leaves(document))
+
+
+def _leaves(node: Tree) -> Iterator[SecretValue]:
+    if isinstance(node, SecretValue):
+        yield node
+    else:
+        for child in node.values() if isinstance(node, dict) else node:
+            yield from _leaves(child)
