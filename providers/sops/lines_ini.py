@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from bridge_providers.sops import tree
+
 SPACE: Final = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 """What Go's unicode.IsSpace says of; str.strip() alone knows four characters more."""
 _DELIMITER: Final = re.compile("[=:]")
@@ -62,6 +64,8 @@ def sections(text: str) -> Iterator[Section]:
             section = Section(_header(line, lines), lines.number, start, lines.at, [])
         else:
             section.entries.append(_entry(line, start, lines))
+            if len(section.entries) > tree.MAX_VALUES:
+                raise tree.too_many()
         start = lines.at
     yield section
 
