@@ -211,6 +211,13 @@ def _init(commands: "_Commands") -> None:
         metavar="OVERLAY",
         help="take what bridge writes out of an overlay's build (default: overlays/ENV beside the templates' base)",
     )
+    source.add_argument(
+        "--deploy",
+        nargs="?",
+        const="",
+        metavar="DIR",
+        help="render the CronJob that runs ENV in the cluster (default: deploy/ENV beside the environments' folder)",
+    )
 
 
 def _import(commands: "_Commands") -> None:

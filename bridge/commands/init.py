@@ -30,6 +30,10 @@ def run(args: argparse.Namespace) -> int:
         from bridge.commands import fix_kustomize  # noqa: PLC0415 - another step, with imports of its own
 
         return fix_kustomize.run(args)
+    if args.deploy is not None:
+        from bridge.commands import deploy  # noqa: PLC0415 - as above
+
+        return deploy.run(args)
     folder = config_folder(args.config, os.environ)
     name = args.environment or os.environ.get("K8_ENV")
     if not name:

@@ -34,6 +34,17 @@ def write_all(folder: Path, texts: Mapping[str, str], ignored: Iterable[str]) ->
     return (Written(folder / names[-1], "created"), *kept, *added)
 
 
+def create_all(folder: Path, texts: Mapping[str, str]) -> tuple[Written, ...]:
+    """Create the files that are not there yet, in folders of their own; whatever fails, nothing is left (Refusal)."""
+    with _undone() as made:
+        return tuple(_created(folder / name, text, made) for name, text in texts.items())
+
+
+def _created(path: Path, text: str, made: list[Path]) -> Written:
+    _make_folder(path.parent, made)
+    return Written(path, _create(path, text, made))
+
+
 @contextmanager
 def _undone() -> Iterator[list[Path]]:
     """Collect what is made; remove it in reverse order where the block fails, also when it is interrupted."""
