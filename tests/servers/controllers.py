@@ -1,4 +1,4 @@
-"""A real kube-controller-manager beside a RealCluster, for rollouts: https://kubernetes.io/docs/reference/command-line-tools-reference/kube-controller-manager/."""
+"""A real kube-controller-manager beside a RealCluster, for rollouts and jobs: https://kubernetes.io/docs/reference/command-line-tools-reference/kube-controller-manager/."""
 
 from pathlib import Path
 from typing import Final, Self
@@ -6,8 +6,11 @@ from typing import Final, Self
 from tests.servers.apiserver import RealCluster
 from tests.servers.process import Server, free_port
 
-# Those that roll workloads, and no other: elsewhere in the tests nothing acts by itself.
-CONTROLLERS: Final = "deployment-controller,replicaset-controller,statefulset-controller,daemonset-controller"
+# Those that roll workloads and run jobs, and no other: elsewhere in the tests nothing acts by itself.
+CONTROLLERS: Final = (
+    "deployment-controller,replicaset-controller,statefulset-controller,daemonset-controller,"
+    "cronjob-controller,job-controller"
+)
 
 
 class Controllers:

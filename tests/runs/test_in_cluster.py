@@ -1,0 +1,255 @@
+"""What `bridge init --deploy` renders, on a real API server: accepted as it is, enough to run, and no more."""
+
+import base64
+import subprocess
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.cli import main
+from bridge.cluster import connect as connecting
+from tests.runs.conftest import Result, Target
+from tests.runs.pod import ID, Pod, deployed, example, role, take_away
+from tests.servers.apiserver import RealCluster
+from tests.servers.client import MERGE
+from tests.test_readme import block
+
+CANARY = "demo-openai-key"  # a value of the demonstration's SOPS file
+OBJECTS = {"shared-secrets", "agent-secrets", "shared-config", "agent-config", "front-config", ID}
+
+
+def workloads(target: Target) -> None:
+    """Make a Deployment and a StatefulSet whose pods use a Secret of ours."""
+    container = {"name": "agent", "image": "agent", "envFrom": [{"secretRef": {"name": "agent-secrets"}}]}
+    spec = {
+        "selector": {"matchLabels": {"app": "agent"}},
+        "template": {"metadata": {"labels": {"app": "agent"}}, "spec": {"containers": [container]}},
+    }
+    for plural, kind in (("deployments", "Deployment"), ("statefulsets", "StatefulSet")):
+        body = {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": "agent"}, "spec": spec}
+        path = f"/apis/apps/v1/namespaces/{target.namespace}/{plural}"
+        assert target.client.request("POST", path, body).status == 201
+
+
+@pytest.fixture
+def target(real_target: Target) -> Target:
+    """The namespace, where only what is `restricted` may run."""
+    levels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")}
+    path = f"/api/v1/namespaces/{real_target.namespace}"
+    assert real_target.client.request("PATCH", path, {"metadata": {"labels": levels}}, MERGE).status == 200
+    return real_target
+
+
+@pytest.fixture
+def deploy(tmp_path: Path, target: Target, real_cluster: RealCluster) -> Callable[..., Pod]:
+    """Render, apply and mount; `options` are components beside the stores', `changes` those of the environment."""
+
+    def deploy(*options: str, **changes: str) -> Pod:
+        return deployed(tmp_path, real_cluster, target.namespace, options, **changes)
+
+    return deploy
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+    """Run a command as the pod does: its credentials, variables and files."""
+
+    def run(pod: Pod, *command: str) -> Result:
+        account = pod.path("/var/run/secrets/kubernetes.io/serviceaccount")
+        monkeypatch.setitem(connecting.connect.__kwdefaults__, "pod", account)
+        for name in ("KUBECONFIG", "BRIDGE_CONFIG", "K8_ENV", "SOPS_AGE_KEY"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("HOME", "/nonexistent")
+        for name, value in pod.environ().items():
+            monkeypatch.setenv(name, str(pod.path(value)) if value.startswith("/") else value)
+        arguments = pod.arguments()
+        place = arguments.index("--config") + 1
+        config = str(pod.path(arguments[place]))
+        given = [*command, "staging", "--config", config] if command else [*arguments[:place], config]
+        given += [] if command else arguments[place + 1 :]
+        capfd.readouterr()
+        status = main(given)
+        out, err = capfd.readouterr()
+        assert CANARY not in out + err
+        return Result(status, out, err)
+
+    return run
+
+
+def test_the_api_server_takes_it_under_restricted_and_its_rights_and_files_are_enough(
+    deploy: Callable[..., Pod], run: Callable[..., Result], target: Target
+) -> None:
+    pod = deploy()
+    result = run(pod)
+    assert (result.err, result.status) == ("", 0)
+    assert target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == CANARY
+    assert target.data("ConfigMap", "agent-config")["ENV_MODE"] == "staging"
+    assert "nothing to do" in run(pod).out
+    for command in (["plan", "--exit-code"], ["status"], ["adopt", "--yes"]):
+        result = run(pod, *command)
+        assert (result.err, result.status) == ("", 0)
+
+
+def test_the_role_names_every_object_and_gives_nothing_without_a_name(deploy: Callable[..., Pod]) -> None:
+    rules = role(deploy())["rules"]
+    assert all(rule["resourceNames"] for rule in rules)
+    assert {name for rule in rules for name in rule["resourceNames"]} == OBJECTS
+    assert {verb for rule in rules for verb in rule["verbs"]} == {"get", "patch", "create", "update"}
+
+
+SYNC = [
+    ("secrets", "get"),
+    ("secrets", "patch"),
+    ("secrets", "create"),
+    ("configmaps", "get"),
+    ("configmaps", "patch"),
+    ("configmaps", "create"),
+    ("leases", "get"),
+    ("leases", "create"),
+    ("leases", "update"),
+]
+
+
+@pytest.mark.parametrize(("resource", "verb"), SYNC)
+def test_no_right_of_the_role_can_be_spared_and_the_missing_one_is_named(
+    deploy: Callable[..., Pod], run: Callable[..., Result], target: Target, resource: str, verb: str
+) -> None:
+    pod = deploy()
+    take_away(pod, resource, verb)
+    before = target.versions()
+    result = run(pod)
+    assert (result.status, target.versions()) == (1, before)
+    assert f'the API server forbids "{verb}"' in result.lines[0]
+    assert f"system:serviceaccount:{target.namespace}:{ID}" in result.lines[0]
+    kind = {"secrets": "Secret/", "configmaps": "ConfigMap/", "leases": "Lease/"}[resource]
+    assert result.lines[0].startswith(f"bridge: error: {kind}")
+    assert result.lines[1].startswith("bridge: hint: ")
+
+
+@pytest.mark.parametrize("command", ["plan", "status", "adopt"])
+@pytest.mark.parametrize("resource", ["secrets", "configmaps"])
+def test_the_commands_that_look_need_get(
+    deploy: Callable[..., Pod], run: Callable[..., Result], command: str, resource: str
+) -> None:
+    pod = deploy()
+    take_away(pod, resource, "get")
+    result = run(pod, command, *(["--yes"] if command == "adopt" else []))
+    assert result.status == 1
+    assert 'the API server forbids "get"' in result.lines[0]
+
+
+def test_without_the_lease_looking_works(deploy: Callable[..., Pod], run: Callable[..., Result]) -> None:
+    pod = deploy()
+    for verb in ("get", "create", "update"):
+        take_away(pod, "leases", verb)
+    assert run(pod, "plan").status == 0
+    assert run(pod, "status").status == 0
+
+
+def test_the_namespaces_uid_is_compared_with_a_right_to_this_one_namespace(
+    deploy: Callable[..., Pod], run: Callable[..., Result], target: Target
+) -> None:
+    uid = target.client.request("GET", f"/api/v1/namespaces/{target.namespace}").body["metadata"]["uid"]
+    pod = deploy(**{"providers:": f"cluster: {{namespace_uid: {uid}}}\nproviders:"})
+    result = run(pod)
+    assert (result.err, result.status) == ("", 0)
+    take_away(pod, "namespaces", "get")
+    result = run(pod)
+    assert result.status == 1
+    assert f'namespace {target.namespace}: the API server forbids "get"' in result.lines[0]
+
+
+def test_the_component_for_restarts_gives_what_a_restart_needs(
+    deploy: Callable[..., Pod], run: Callable[..., Result], target: Target
+) -> None:
+    pod = deploy("restart")
+    workloads(target)
+    assert pod.arguments()[-1] == "--restart"
+    result = run(pod)
+    assert (result.err, result.status) == ("", 0)
+    result = run(pod, "restart", "--all")
+    assert (result.err, result.status, "agent" in result.out) == ("", 0, True)
+
+
+@pytest.mark.parametrize(
+    ("resource", "verb"),
+    [
+        ("deployments", "list"),
+        ("statefulsets", "list"),
+        ("daemonsets", "list"),
+        ("deployments", "patch"),
+        ("replicasets", "list"),
+        ("controllerrevisions", "list"),
+    ],
+)
+def test_a_right_that_a_restart_misses_is_named(
+    deploy: Callable[..., Pod], run: Callable[..., Result], target: Target, resource: str, verb: str
+) -> None:
+    pod = deploy("restart")
+    workloads(target)
+    assert run(pod, "sync").status == 0
+    take_away(pod, resource, verb)
+    result = run(pod, "restart", "--all")
+    assert result.status == 1
+    assert f'forbids "{verb}"' in result.out + result.err
+
+
+def test_the_component_for_pruning_gives_delete_and_nothing_else_does(
+    deploy: Callable[..., Pod], run: Callable[..., Result], target: Target
+) -> None:
+    pod = deploy("prune")
+    assert run(pod, "sync").status == 0
+    file = pod.path(pod.arguments()[3]) / "staging.yaml"
+    lines = file.read_text().splitlines(keepends=True)
+    left = [line for line in lines if "configmap.yml" not in line and "- staging.public.yaml" not in line]
+    file.resolve().write_text("".join(left))
+    assert run(pod, "sync", "--allow-shrink", "--prune").status == 0
+    assert target.get("ConfigMap", "front-config") is None
+    file.resolve().write_text("".join(lines))
+    assert run(pod, "sync").status == 0
+    file.resolve().write_text("".join(left))
+    take_away(pod, "configmaps", "delete")
+    result = run(pod, "sync", "--allow-shrink", "--prune")
+    assert result.status == 1
+    assert 'the API server forbids "delete"' in result.lines[0]
+
+
+def test_the_readmes_commands(tmp_path: Path, real_cluster: RealCluster) -> None:
+    namespace = {"metadata": {"name": "voice-agent-staging"}}
+    assert real_cluster.request("POST", "/api/v1/namespaces", namespace).status in (201, 409)
+    example(tmp_path / "config", "voice-agent-staging")
+    environ = {
+        "PATH": f"{sysconfig.get_path('scripts')}:/usr/bin:/bin",
+        "HOME": str(tmp_path),
+        "KUBECONFIG": str(real_cluster.kubeconfig(tmp_path / "kubeconfig")),
+        "AGE_KEYS": str(tmp_path / "demo.agekey"),
+        "SCW_SECRET_KEY": "CANARY-scw",
+    }
+    for name in ("in-the-cluster", "key-into-a-secret"):
+        command = ["bash", "-euc", block(name)]
+        done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "CANARY" not in done.stdout + done.stderr
+    base = "/api/v1/namespaces/voice-agent-staging/secrets"
+    age, scaleway = (real_cluster.request("GET", f"{base}/{ID}.{one}").body for one in ("age", "scaleway"))
+    assert base64.b64decode(age["data"]["keys.txt"]).decode() == (tmp_path / "demo.agekey").read_text()
+    assert base64.b64decode(scaleway["data"]["SCW_SECRET_KEY"]) == b"CANARY-scw"
+    job = real_cluster.request("GET", "/apis/batch/v1/namespaces/voice-agent-staging/jobs/first").body
+    assert job["spec"]["template"]["spec"]["serviceAccountName"] == ID
+
+
+def test_a_stranger_of_the_namespace_has_none_of_these_rights(
+    deploy: Callable[..., Pod], run: Callable[..., Result], target: Target, real_cluster: RealCluster
+) -> None:
+    deploy()
+    body: dict[str, Any] = {"metadata": {"name": "stranger"}}
+    path = f"/api/v1/namespaces/{target.namespace}/serviceaccounts"
+    assert real_cluster.request("POST", path, body).status == 201
+    name = f"system:serviceaccount:{target.namespace}:stranger"
+    done = real_cluster.kubectl(
+        "auth", "can-i", "get", "secrets/agent-secrets", f"--as={name}", "-n", target.namespace, check=False
+    )
+    assert done.stdout.strip() == "no"
