@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test quick lint types rules unit lowest bench fuzz lock clean
+.PHONY: demo test quick lint types rules unit lowest bench fuzz lock image clean
 
 demo: $(VENV)/ready ## show the main job on an embedded cluster
 	$(BIN)/bridge demo
@@ -70,6 +70,9 @@ lock: ## pin the dependencies anew (needs uv)
 	uv pip compile pyproject.toml --universal --generate-hashes --no-header --python-version 3.11 --upgrade -o requirements.lock
 	uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-header --python-version 3.11 --upgrade -c requirements.lock -o requirements-dev.lock
 	uv pip compile pyproject.toml --universal --generate-hashes --no-header --python-version 3.11 --resolution lowest-direct --upgrade -o requirements-lowest.lock
+
+image: ## needs a container engine
+	docker build --tag bridge .
 
 clean:
 	rm -rf $(VENV) $(VENV)-lowest $(VENV)-fuzz build dist *.egg-info .coverage*
