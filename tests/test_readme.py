@@ -37,7 +37,16 @@ def test_the_example_is_the_demonstrations_own_file() -> None:
 
 @pytest.mark.parametrize("flag", sorted(set(re.findall(r"`?(--[a-z][a-z-]+)", README))))
 def test_every_flag_that_the_readme_names_exists(flag: str) -> None:
-    other_programs = {"--server-side", "--no-deps", "--age", "--cascade", "--editable", "--password-stdin", "--for"}
+    other_programs = {
+        "--server-side",
+        "--no-deps",
+        "--age",
+        "--cascade",
+        "--editable",
+        "--password-stdin",
+        "--from-file",
+        "--for",
+    }
     known = {
         word for text in [build_parser().format_help(), *commands().values()] for word in re.findall(r"--[\w-]+", text)
     }

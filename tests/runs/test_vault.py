@@ -359,8 +359,9 @@ def test_the_readmes_cronjob(
         path = f"/api/v1/namespaces/voice-agent-staging/serviceaccounts/{account}/token"
         return str(real_cluster.request("POST", path, {"spec": {"audiences": [audience]}}).body["status"]["token"])
 
+    account = "bridge-voice-agent-staging"
     create("Namespace", "voice-agent-staging", "/api/v1/namespaces")
-    for name in ("bridge", "vault"):
+    for name in (account, "vault"):
         create("ServiceAccount", name, "/api/v1/namespaces/voice-agent-staging/serviceaccounts")
     binding = "--serviceaccount=voice-agent-staging:vault"
     real_cluster.kubectl("create", "clusterrolebinding", "vault", "--clusterrole=system:auth-delegator", binding)
@@ -368,7 +369,7 @@ def test_the_readmes_cronjob(
     shutil.copy(real_cluster.ca_file, shell.folder / "ca.crt")
     shell("vault-cronjob", CLUSTER=real_cluster.url)
     before = dev_vault.tokens()
-    desk.write("pod/token", token("bridge", "vault"))
+    desk.write("pod/token", token(account, "vault"))
     assert desk.run("sync", "staging").status == 0
     assert data(desk) == VALUES
     assert [one for one in documented.asked() if "login" in one] == ["POST auth/kubernetes/login"]
