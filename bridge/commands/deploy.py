@@ -5,7 +5,6 @@ import difflib
 import os
 import re
 import shlex
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,8 +22,8 @@ from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
 from bridge.gather import Files, Run, read_files
 from bridge.provider import Context
 from bridge.report.data import SCHEMA, problems
-from bridge.report.talk import printable, say
-from bridge.report.write import write_json
+from bridge.report.talk import say
+from bridge.report.write import write_json, write_lines
 from bridge.sources.env_layer import EnvLayer
 from bridge.sources.offline import stand_ins, survey
 from bridge.sources.resolve import resolve
@@ -53,8 +52,7 @@ def run(args: argparse.Namespace) -> int:
     if args.output == "json":
         write_json(data)
     else:
-        sys.stdout.write("\n".join(map(printable, _text(data).split("\n"))))
-        sys.stdout.flush()
+        write_lines(_text(data))
     say("warning", remarks)
     return 0
 

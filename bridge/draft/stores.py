@@ -1,5 +1,6 @@
 """What each store needs of a pod: files, tokens, variables, and ports to reach it."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Final, NamedTuple
@@ -12,6 +13,7 @@ TOKEN: Final = PurePosixPath("/var/run/secrets/vault/token")
 """Where a token for Vault's ears is put, unless the environment's file names another place."""
 KNOWN: Final = ("vault", "scaleway", "sops")
 _VAULT_PORT: Final = 8200
+_SCOPE: Final = {"region": re.compile(r"^[a-z]{2}-[a-z]{3}:"), "project_id": re.compile(r"[0-9a-f]{8}-", re.IGNORECASE)}
 _CREDENTIALS: Final = ("client_key", "role_id_file", "secret_id_file", "password_file")
 
 
@@ -118,7 +120,8 @@ def _other_remarks(
             what = "is a provider that bridge does not bring along: what it needs of a pod is not rendered"
             yield Problem(where, what, "add it to cronjob.yaml", warning=True)
         if type_ == "scaleway":
-            absent = [field for field in ("region", "project_id") if field not in options]
+            scope = path.partition("/")[0]  # a reference may say both itself, and an id needs no project
+            absent = [field for field, form in _SCOPE.items() if field not in options and not form.search(scope)]
             if absent:
                 what = f"has no {' and no '.join(absent)}, and the pod has no profile of scw"
                 yield Problem(where, what, "add what is missing", warning=True)

@@ -211,6 +211,13 @@ def test_identifiers_are_no_secrets(desk: Desk) -> None:
     assert (result.status, "may be a secret" in result.err) == (0, False)
 
 
+def test_a_reference_that_says_region_and_project_itself_lacks_neither(desk: Desk) -> None:
+    desk.environment(sources=["scaleway:fr-par:22222222-0000-4000-8000-000000000000:/voice/app"])
+    assert "profile of scw" not in desk.run().err
+    desk.environment(sources=["scaleway:fr-par:/voice/app"])
+    assert "has no project_id, and the pod has no profile of scw" in desk.run().err
+
+
 def test_a_path_that_a_link_leads_elsewhere_is_refused(desk: Desk) -> None:
     desk.write("elsewhere/deep/secrets.yml", SECRETS)
     (desk.root / "config" / "link").symlink_to(desk.root / "elsewhere" / "deep")
