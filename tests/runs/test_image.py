@@ -2,8 +2,10 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -105,6 +107,43 @@ def test_nothing_can_be_written_no_shell_be_started_and_nobody_else_be(installed
     who = sandbox.run([installed / "bin" / "python", "-c", code], folders, environ)
     three = (sandbox.USER,) * 3
     assert who.stdout == f"{three} {three} []\n"
+
+
+def test_a_pod_that_is_told_to_end_ends_at_once_although_it_is_process_1(
+    tmp_path: Path, installed: Path, real_cluster: RealCluster, namespace: str
+) -> None:
+    if reason := sandbox.impossible():
+        pytest.skip(f"the confinement {reason}")
+    pod = deployed(tmp_path, real_cluster, namespace)
+    lease = {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": ID},
+        "spec": {"holderIdentity": "somebody", "leaseDurationSeconds": 3600},
+    }
+    base = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+    assert real_cluster.request("POST", base, lease).status == 201
+    command = [installed / "bin" / "bridge", *pod.arguments(), "--lock-wait", "100"]
+    process = sandbox.start(command, mounted(pod, installed), pod.environ())
+    deadline = time.monotonic() + 60
+    while not _handles(process):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    os.kill(sandbox.first_process(process), signal.SIGTERM)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert "Traceback" not in err
+    assert real_cluster.request("GET", f"{base}/{ID}").body["spec"]["holderIdentity"] == "somebody"
+
+
+def _handles(process: subprocess.Popen[str]) -> bool:
+    """Say whether the program has its handler for SIGTERM by now: to process 1 no other signal comes."""
+    try:
+        status = Path(f"/proc/{sandbox.first_process(process)}/status").read_text()
+    except (OSError, IndexError):
+        return False
+    caught = next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt"))
+    return "Name:\tbash" not in status and bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
 
 
 def test_a_pods_token_for_vault_logs_in_there(

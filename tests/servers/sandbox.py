@@ -30,14 +30,25 @@ def impossible() -> str:
     if not all(map(shutil.which, ("unshare", "setpriv", "mount", "chroot", "bash"))):
         return "needs unshare, setpriv, mount and chroot"
     probe = f"mount -t tmpfs tmpfs {_ROOT}"
-    done = subprocess.run(["unshare", "--mount", "bash", "-c", probe], capture_output=True, check=False)
+    done = subprocess.run(
+        ["unshare", "--mount", "--pid", "--fork", "bash", "-c", probe], capture_output=True, check=False
+    )
     return "" if done.returncode == 0 else "may not mount here"
 
 
 def run(
     command: Sequence[str | Path], folders: Mapping[str, Path], environ: Mapping[str, str]
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command where nothing can be written; `folders` are mounted at the places that are their keys."""
+    """Run a command to its end; see `start`."""
+    process = start(command, folders, environ)
+    out, err = process.communicate(timeout=120)
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+def start(
+    command: Sequence[str | Path], folders: Mapping[str, Path], environ: Mapping[str, str]
+) -> subprocess.Popen[str]:
+    """Start a command where nothing can be written, as process 1; `folders` are mounted where their keys say."""
     wanted = dict.fromkeys([sys.base_prefix, *_SYSTEM])
     binds = {place: place for place in wanted if Path(place).is_dir() and not Path(place).is_symlink()}
     binds |= {place: str(folder) for place, folder in folders.items()}
@@ -52,6 +63,11 @@ def run(
     lines += [f"mount --bind /dev/null {_ROOT}/usr/bin/{one}" for one in _SHELLS if Path("/usr/bin", one).is_file()]
     lines += [f"mount -o remount,ro {_ROOT}"]
     lines += [f"exec chroot {_ROOT} {shlex.join([*_CONFINED, *map(str, command)])}"]
-    done = ["unshare", "--mount", "bash", "-c", "\n".join(lines)]
+    confined = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "bash", "-c", "\n".join(lines)]
     given = {"PATH": "/usr/bin:/usr/sbin:/bin:/sbin", **environ}
-    return subprocess.run(done, env=given, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.Popen(confined, env=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def first_process(process: subprocess.Popen[str]) -> int:
+    """Return the number that process 1 of the confinement has outside; it is unshare's only child."""
+    return int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0])
