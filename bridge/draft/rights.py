@@ -20,6 +20,7 @@ def rights(names: Names, objects: Iterable[ObjectId], *, own_namespace: bool) ->
         *rules_for("secrets", [one.name for one in found if one.kind == "Secret"]),
         *rules_for("configmaps", [*(one.name for one in found if one.kind == "ConfigMap"), memory]),
         _rule("coordination.k8s.io", ["leases"], ["get", "create", "update"], [memory]),
+        _rule("", ["events"], ["get", "create", "update"]),
         *([_rule("", ["namespaces"], ["get"], [names.namespace])] if own_namespace else []),
     ]
     metadata = {"name": names.object, "labels": dict(names.labels)}
@@ -41,7 +42,7 @@ def rights(names: Names, objects: Iterable[ObjectId], *, own_namespace: bool) ->
     return (
         "# All that a run needs, each object by its name. `create` works by name because bridge writes by apply.\n"
         f"{dumped(account)}---\n"
-        f"# {memory} is the memory (a ConfigMap) and the Lease.\n"
+        f"# {memory} is the memory (a ConfigMap) and the Lease. Without the right to Events a run only warns.\n"
         f"{dumped(role)}rules:\n{lines}---\n{dumped(binding)}"
     )
 

@@ -93,8 +93,8 @@ def test_the_api_server_takes_it_under_restricted_and_its_rights_and_files_are_e
         assert (result.err, result.status) == ("", 0)
 
 
-def test_the_role_names_every_object_and_gives_nothing_without_a_name(deploy: Callable[..., Pod]) -> None:
-    rules = role(deploy())["rules"]
+def test_the_role_names_every_object_and_gives_nothing_but_events_without_a_name(deploy: Callable[..., Pod]) -> None:
+    rules = [rule for rule in role(deploy())["rules"] if rule["resources"] != ["events"]]
     assert all(rule["resourceNames"] for rule in rules)
     assert {name for rule in rules for name in rule["resourceNames"]} == OBJECTS
     assert {verb for rule in rules for verb in rule["verbs"]} == {"get", "patch", "create", "update"}
