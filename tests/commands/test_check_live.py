@@ -72,9 +72,9 @@ def test_sources_are_read_as_if_no_run_had_read_them_before(
 
     read = gather.read_documents
 
-    def spy(providers: Any, references: Any, context: Any) -> Any:
+    def spy(providers: Any, references: Any, context: Any, *more: Any) -> Any:
         known.append(context.known())
-        return read(providers, references, context)
+        return read(providers, references, context, *more)
 
     monkeypatch.setattr(gather, "read_documents", spy)
     offline_desk.run("plan", "staging")

@@ -1,6 +1,5 @@
 """Any tree that bridge writes, over any earlier one, reads back the same, for bridge and for the real sops."""
 
-import difflib
 import json
 from decimal import Decimal
 
@@ -136,10 +135,10 @@ def test_a_diff_has_the_changed_leaves_and_two_lines_of_metadata(shared, suffix,
     before = path.read_text().split("\n")
     revision = shared.read(path.name).revision
     shared.store(path.name, [new], revision)
-    diff = list(difflib.unified_diff(before, path.read_text().split("\n"), n=0))[2:]
-    gone, come = ([line[1:] for line in diff if line.startswith(sign)] for sign in "-+")
+    # Line by line: among equal lines, difflib does not always find the shortest difference.
+    gone = [line for line, now in zip(before, path.read_text().split("\n"), strict=True) if line != now]
     stamps = [line.split(":")[0].strip(' \t"') for line in gone if line.split(":")[0].strip(' \t"') in STAMPS]
-    assert len(gone) == len(come) == count + len(stamps)
+    assert len(gone) == count + len(stamps)
     assert set(stamps) <= STAMPS
     assert ("mac" in stamps) is (count > 0)
 
