@@ -71,10 +71,8 @@ def test_a_new_file_is_laid_out_as_sops_does(desk):
     desk.store("a.yaml", [TREE])
     ours = (desk.path / "a.yaml").read_text()
     assert desk.sops("set", "a.yaml", '["text"]', '"changed"').returncode == 0
-    assert set(changed_lines(ours, (desk.path / "a.yaml").read_text())) <= {
-        *("- text:", "+ text:", "- mac:", "+ mac:"),
-        *(f"{sign} lastmodified: {ours.split('lastmodified: ')[1][:22]}" for sign in "-+"),
-    }
+    changed = {line.partition(":")[0] for line in changed_lines(ours, (desk.path / "a.yaml").read_text())}
+    assert changed <= {*("- text", "+ text", "- mac", "+ mac"), *("- lastmodified", "+ lastmodified")}
 
 
 def test_only_changed_values_change_in_the_text(desk):
