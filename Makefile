@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test quick lint types rules unit lowest bench fuzz lock image clean
+.PHONY: demo test quick lint types rules unit lowest bench soak fuzz lock image clean
 
 demo: $(VENV)/ready ## show the main job on an embedded cluster
 	$(BIN)/bridge demo
@@ -52,6 +52,9 @@ $(VENV)-lowest/ready: requirements-dev.lock requirements-lowest.lock pyproject.t
 
 bench: $(VENV)/ready ## compare with sops and kubectl; prints ratios
 	$(BIN)/python tests/bench/run.py
+
+soak: $(VENV)/ready ## 200 syncs in one process, against servers that come and go
+	$(BIN)/python tests/bench/soak.py
 
 FUZZ_SECONDS ?= 60
 FUZZED := yaml json dotenv ini binary
