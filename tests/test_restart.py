@@ -15,7 +15,7 @@ from bridge.plan.rollout import Rollout, Workload
 from bridge.restart import Restart, follow, roll
 from bridge.sync import Cluster
 from tests.cluster.wire import Step as Answer
-from tests.cluster.wire import Wire, api, drop, reply, status
+from tests.cluster.wire import Wire, api, drop, endpoint, reply, status
 
 
 def raw(name: str) -> dict[str, Any]:
@@ -30,8 +30,8 @@ def verdicts(*names: str, step: Step = Step.ROLL, **rollout: Any) -> tuple[Verdi
 @contextmanager
 def cluster(*answers: Answer) -> Iterator[tuple[Cluster, Wire]]:
     with Wire(*answers) as wire, closing(api(wire.url)) as client:
-        store = MemoryStore(client, "voice", "x", "bridge/x")
-        yield Cluster(client, Objects(client, "voice", "bridge/x"), store, Lease(client, "voice", "x"), ()), wire
+        objects, store = Objects(client, "voice", "bridge/x"), MemoryStore(client, "voice", "x", "bridge/x")
+        yield Cluster(endpoint(wire.url, None), client, objects, store, Lease(client, "voice", "x"), ()), wire
 
 
 def test_all_are_tried_dry_before_the_first_is_restarted() -> None:
