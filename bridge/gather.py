@@ -14,9 +14,9 @@ from bridge.provider import Context, Document, Provider
 from bridge.secret import SecretValue
 from bridge.sources.env_layer import NAMESPACE, EnvLayer, load_env_layer, namespace_of
 from bridge.sources.managed import Managed, managed
-from bridge.sources.neighbours import meeting_environments
+from bridge.sources.neighbours import Neighbours, meeting_environments, neighbours
 from bridge.sources.plugins import build_providers, referenced
-from bridge.sources.read import read_documents
+from bridge.sources.read import Reader, read_documents
 from bridge.sources.resolve import Resolution, resolve
 from bridge.sources.variables import Variables, read_variables
 
@@ -28,6 +28,7 @@ Result = TypeVar("Result")
 class Run(NamedTuple):
     """What every step of a run needs to know. `deadline` is a `time.monotonic()`, `lock_wait` is in seconds.
 
+    `read` and `neighbours` are how documents and other environments are read: of one run alone, or shared by many.
     What is read from the sources is added to `reads`, where somebody wants to know.
     """
 
@@ -36,6 +37,8 @@ class Run(NamedTuple):
     allowed: Allowed = Allowed()
     lock_wait: float = 0.0
     reads: list[tuple[str, str, float]] | None = None
+    read: Reader = read_documents
+    neighbours: Neighbours = neighbours
 
 
 class Files(NamedTuple):
@@ -53,7 +56,8 @@ def read_files(environment: Environment, run: Run, errors: list[BridgeError]) ->
     templates = _attempt(lambda: load_templates(environment, namespace), errors)
     providers = build_providers(environment, referenced(environment), errors)
     if namespace and templates:
-        meetings = tuple(meeting_environments(environment, namespace, templates, run.environ))
+        others = run.neighbours(environment, namespace, run.environ)
+        meetings = tuple(meeting_environments(environment, namespace, templates, others))
         errors += [ConfigError(*meetings)] if meetings else []
     return Files(layer, namespace, templates, providers)
 
@@ -129,7 +133,7 @@ def _read_all(
     known = partial(remembered, files.namespace)
     context = Context(environment.base, run.environ, run.deadline, known)
     wanted = dict.fromkeys(one.document for one in environment.references)
-    read = read_documents(files.providers, [one for one in wanted if one not in given], context, run.reads)
+    read = run.read(files.providers, [one for one in wanted if one not in given], context, run.reads)
     documents = {one: given[one] if one in given else read[one] for one in wanted}
     return _Inputs(files.namespace, files.templates, documents, files.layer)
 

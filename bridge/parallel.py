@@ -1,4 +1,4 @@
-"""Runs a function over many items on a few daemon threads: a stuck one never keeps the process."""
+"""Runs a function over many items on a few daemon threads, which never keep the process; makes things once for all."""
 
 import queue
 import threading
@@ -77,3 +77,35 @@ def each(
     except BaseException:
         batch.stop()
         raise
+
+
+class Once(Generic[Item, Result]):
+    """Things that are made once, by the thread that wants them first; the others wait for it."""
+
+    def __init__(self) -> None:
+        self._lock: Final = threading.Lock()
+        self._locks: Final[dict[Item, threading.Lock]] = {}
+        self._made: Final[dict[Item, Result]] = {}
+
+    def get(self, item: Item, make: Callable[[], Result]) -> Result:
+        """Return what was made for an item, or make it. What `make` raises is raised, and the next one tries again."""
+        with self._lock:
+            lock = self._locks.setdefault(item, threading.Lock())
+        with lock:
+            try:
+                return self._made[item]
+            except KeyError:
+                pass
+            made = make()  # outside the handler: what it raises is nobody's context
+            self._made[item] = made
+            return made
+
+    def forget(self, item: Item) -> None:
+        """Let go of what was made for an item."""
+        with self._lock:
+            self._locks.pop(item, None)
+            self._made.pop(item, None)
+
+    def made(self) -> list[Result]:
+        """Return all that is there."""
+        return list(self._made.values())

@@ -71,8 +71,8 @@ class Context(NamedTuple):
     `base` is the environment file's folder: relative paths start there, and links may not lead out
     of it. `environ` is the process's environment. `deadline` is a `time.monotonic()` in seconds.
     `known` returns the paths that an earlier run has written from, in each revision that this one asks
-    for; asking costs a request to the cluster, so ask only where it matters: before a read that cannot be
-    taken back.
+    for; asking may cost a request to the cluster, so ask only where it matters: before a read that cannot be
+    taken back. A session may serve several environments, so ask anew for each document.
     """
 
     base: Path
@@ -124,7 +124,7 @@ class OptionError(Exception):
 
 
 class Session(Protocol):
-    """One run's work with a store.
+    """One run's work with a store, for one environment or for several whose sections of the file are equal.
 
     Where the store's own conventions set them, a session may carry `retries: int` and `timeout: float`
     (seconds); bridge obeys them within the run's deadline.

@@ -1,11 +1,11 @@
 """The one path of every run: read the cluster, plan, try it dry, and only then write."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, partial
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 from bridge.cluster.api import Api, Forbidden
 from bridge.cluster.changes import carry_out, try_dry
@@ -15,7 +15,7 @@ from bridge.cluster.lease import Lease
 from bridge.cluster.memory import MemoryStore
 from bridge.cluster.namespace import check_namespace
 from bridge.cluster.objects import Objects
-from bridge.config.environment import Environment
+from bridge.config.environment import ClusterChoice, Environment
 from bridge.config.reference import Reference
 from bridge.errors import BridgeError, Problem, Stopped, Unavailable, combine
 from bridge.gather import NONE_GIVEN, Run, Wanted, gather
@@ -53,28 +53,47 @@ class Cluster(NamedTuple):
         return (self.api.server_time() or datetime.now(UTC)).strftime(FORMAT)
 
 
+class Line(NamedTuple):
+    """A way to an API server. `last` is for the Lease, which is given back also where the run's time is over."""
+
+    endpoint: Endpoint
+    api: Api
+    last: Api
+
+
+Dial: TypeAlias = Callable[[ClusterChoice, Run], AbstractContextManager[Line]]
+
+
 @contextmanager
-def open_cluster(environment: Environment, namespace: str, run: Run) -> Iterator[Cluster]:
-    """Connect as the environment says; raises an error where it is another namespace than the one it means."""
-    choice, id_ = environment.cluster, environment.id
+def dial(choice: ClusterChoice, run: Run) -> Iterator[Line]:
+    """Find the cluster and our credentials, and close the connections in the end."""
     endpoint = connect(choice.kubeconfig, choice.context, run.environ, deadline=run.deadline)
-    manager = f"bridge/{id_}"
-    # The Lease is given back also where the run's time is over.
     last = Api(endpoint, deadline=run.deadline + RELEASE)
     with closing(Api(endpoint, deadline=run.deadline)) as api, closing(last):
+        yield Line(endpoint, api, last)
+
+
+@contextmanager
+def open_cluster(environment: Environment, namespace: str, run: Run, line_to: Dial = dial) -> Iterator[Cluster]:
+    """Connect as the environment says; raises an error where it is another namespace than the one it means."""
+    choice, id_ = environment.cluster, environment.id
+    manager = f"bridge/{id_}"
+    with line_to(choice, run) as line:
         if choice.namespace_uid:
-            check_namespace(api, namespace, choice.namespace_uid)
+            check_namespace(line.api, namespace, choice.namespace_uid)
         yield Cluster(
-            endpoint,
-            api,
-            Objects(api, namespace, manager),
-            MemoryStore(api, namespace, id_, manager),
-            Lease(last, namespace, id_),
-            tuple(Problem("the cluster", warning) for warning in endpoint.warnings),
+            line.endpoint,
+            line.api,
+            Objects(line.api, namespace, manager),
+            MemoryStore(line.api, namespace, id_, manager),
+            Lease(line.last, namespace, id_),
+            tuple(Problem("the cluster", warning) for warning in line.endpoint.warnings),
         )
 
 
-def collect(environment: Environment, run: Run, given: Mapping[Reference, Document] = NONE_GIVEN) -> Wanted:
+def collect(
+    environment: Environment, run: Run, given: Mapping[Reference, Document] = NONE_GIVEN, *, line_to: Dial = dial
+) -> Wanted:
     """Gather what the files and sources say; a provider may ask which of its documents were written from before.
 
     A document that is `given` is not read: the plan is then what a sync would do if the store had it.
@@ -83,7 +102,7 @@ def collect(environment: Environment, run: Run, given: Mapping[Reference, Docume
     @cache
     def remembered(namespace: str) -> frozenset[str]:
         try:
-            with open_cluster(environment, namespace, run) as cluster:
+            with open_cluster(environment, namespace, run, line_to) as cluster:
                 memory = cluster.store.read()
         except BridgeError:
             return frozenset()  # nothing is known then, and the run itself will meet the same error

@@ -1,5 +1,6 @@
 """Calls of the Kubernetes API: what is tried again, and what a failure means for the caller."""
 
+import math
 import os
 import time
 from collections.abc import Mapping
@@ -69,7 +70,7 @@ class Api:
 
     def __init__(self, endpoint: Endpoint, *, deadline: float, call_timeout: float = 10.0) -> None:
         self._endpoint: Final = endpoint
-        self._deadline: Final = deadline
+        self._deadline = deadline
         self._call_timeout: Final = call_timeout
         self._prefix: Final = urlsplit(endpoint.url).path.rstrip("/")
         self._transport: Final = Transport(Address(endpoint.url, endpoint.tls, endpoint.server_name, endpoint.proxy))
@@ -112,6 +113,10 @@ class Api:
             with suppress(ValueError):
                 found.append(parsedate_to_datetime(date).astimezone(UTC))
         return max(found, default=None)
+
+    def end(self) -> None:
+        """Send nothing any more, whichever thread asks: as if the deadline had come."""
+        self._deadline = -math.inf
 
     def close(self) -> None:
         """Close the connections."""

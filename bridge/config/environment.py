@@ -75,7 +75,22 @@ def environment_names(folder: Path) -> tuple[str, ...]:
 
 def load_environment(folder: Path, name: str) -> Environment:
     """Read the file of an environment; ConfigError with all that is wrong in it."""
-    file = _find(folder, name)
+    return _load(name, _find(folder, name, _files(folder)))
+
+
+def load_all(folder: Path) -> Mapping[str, Environment | ConfigError]:
+    """Read the files of all environments, by name; what is wrong with one stands in its place."""
+    files = _files(folder)
+    loaded: dict[str, Environment | ConfigError] = {}
+    for name in files:
+        try:
+            loaded[name] = _load(name, _find(folder, name, files))
+        except ConfigError as error:
+            loaded[name] = error
+    return loaded
+
+
+def _load(name: str, file: Path) -> Environment:
     findings = Findings(str(file))
     documents = [one.content for one in load_yaml_documents(file, str(file))] or [None]
     if len(documents) > 1:
@@ -108,8 +123,7 @@ def _files(folder: Path) -> Mapping[str, list[Path]]:
     return dict(sorted(files.items()))
 
 
-def _find(folder: Path, name: str) -> Path:
-    files = _files(folder)
+def _find(folder: Path, name: str, files: Mapping[str, list[Path]]) -> Path:
     if name not in files:
         listed = f"there are {', '.join(files)}" if files else "there is none"
         hint = "an environment's name has no dot" if "." in name else did_you_mean(name, files)

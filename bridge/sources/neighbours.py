@@ -1,32 +1,48 @@
 """Finds environments of the same folder that would write the same key of the same object in the same cluster."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 from bridge.config.environment import Environment, environment_names, load_environment
 from bridge.config.template import TemplateObject, load_templates
 from bridge.errors import ConfigError, Problem
 from bridge.sources.env_layer import load_env_layer, namespace_of
 
+Neighbours: TypeAlias = Callable[[Environment, str, Mapping[str, str]], Iterable[Environment]]
+"""Returns the environments of a folder that have a namespace, the one that asks among them or not."""
 
-def meeting_environments(
-    environment: Environment, namespace: str, templates: Sequence[TemplateObject], environ: Mapping[str, str]
-) -> Iterator[Problem]:
-    """Yield where this environment meets another. One whose own files are wrong is left to its own check."""
+
+def neighbours(environment: Environment, namespace: str, environ: Mapping[str, str]) -> Iterator[Environment]:
+    """Read the other environments of the folder. One whose own files are wrong is left to its own check."""
     for name in environment_names(environment.base):
         if name == environment.name:
             continue
         try:
             other = load_environment(environment.base, name)
-            if not _may_share_cluster(environment, other) or _namespace(other, environ) != namespace:
-                continue
+            there = namespace_in(other, environ)
+        except ConfigError:
+            continue
+        if there == namespace:
+            yield other
+
+
+def namespace_in(environment: Environment, environ: Mapping[str, str]) -> str:
+    """Return the namespace of an environment; ConfigError where its env file is wrong, or none is named."""
+    return namespace_of(environment, load_env_layer(environment, environ))
+
+
+def meeting_environments(
+    environment: Environment, namespace: str, templates: Sequence[TemplateObject], others: Iterable[Environment]
+) -> Iterator[Problem]:
+    """Yield where this environment meets another of its namespace."""
+    for other in others:
+        if other.name == environment.name or not _may_share_cluster(environment, other):
+            continue
+        try:
             theirs = load_templates(other, namespace)
         except ConfigError:
             continue
         yield from _meetings(environment, other, templates, theirs)
-
-
-def _namespace(other: Environment, environ: Mapping[str, str]) -> str:
-    return namespace_of(other, load_env_layer(other, environ))
 
 
 def _may_share_cluster(one: Environment, other: Environment) -> bool:

@@ -1,7 +1,9 @@
 """Finds the providers that an environment refers to and builds them from their sections. No I/O, no network."""
 
 import dataclasses
+import sys
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Final, cast
 
 from bridge.config.environment import Environment
@@ -18,7 +20,7 @@ def build_providers(
     environment: Environment, names: Iterable[str], errors: list[BridgeError]
 ) -> Mapping[str, Provider]:
     """Build the named providers; what is wrong with one is added to `errors`, and it is left out."""
-    found = _installed()
+    found = _installed(tuple(sys.path))
     built: dict[str, Provider] = {}
     for name in dict.fromkeys(names):
         try:
@@ -30,7 +32,7 @@ def build_providers(
 
 def build_plain(kind: str) -> Provider:
     """Build a provider without a section; ConfigError or Refusal where that cannot be."""
-    found = _installed()
+    found = _installed(tuple(sys.path))
     if kind not in found:
         hint = did_you_mean(kind, found) or _list(found)
         raise ConfigError(Problem("", "no such provider is installed", hint))
@@ -48,7 +50,9 @@ def referenced(environment: Environment) -> tuple[str, ...]:
     return tuple(dict.fromkeys(reference.provider for reference in environment.references))
 
 
-def _installed() -> Mapping[str, list[EntryPoint]]:
+@lru_cache(1)
+def _installed(_path: tuple[str, ...]) -> Mapping[str, list[EntryPoint]]:
+    """Find the installed types once for many environments; anew where the path has changed."""
     found: dict[str, list[EntryPoint]] = {}
     for point in entry_points(GROUP):
         found.setdefault(point.name, []).append(point)

@@ -1,25 +1,41 @@
-"""Reads every document once: providers side by side, within one deadline, what is temporary tried again."""
+"""Reads every document once: providers side by side, within one deadline, for one environment or for many."""
 
-import contextlib
-import math
+import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from functools import partial
-from typing import Final, NamedTuple
+from pathlib import Path
+from typing import Final, NamedTuple, TypeAlias
 
 from bridge import errors
 from bridge.config.reference import Reference
 from bridge.errors import BridgeError, combine
-from bridge.parallel import Batch, each
-from bridge.provider import Context, Denied, Document, NotFound, Provider, ProviderError, Session, Unavailable
-from bridge.sources.contract import REPORT, breach, failed
+from bridge.parallel import Batch, Once
+from bridge.provider import Context, Denied, Document, NotFound, Provider, Session, Unavailable
 from bridge.sources.fields import located
+from bridge.sources.session import ANYTHING, LATE, close_sessions, open_session, read_document
 
-RETRIES: Final = 2  # where a session does not carry its own
-FIRST_PAUSE: Final = 0.2  # seconds; doubled for each further try
-CLOSE_WAIT: Final = 2.0  # seconds that a stuck `close` may cost
-ANYTHING: Final = (Exception, SystemExit)  # a provider's bug must not show what it had in hand, nor end the process
-LATE: Final = Unavailable("no answer in time", hint="try again, or allow more with --timeout")
+__all__ = [
+    "ANYTHING",
+    "LATE",
+    "Read",
+    "Reader",
+    "Sessions",
+    "at_reference",
+    "close_sessions",
+    "open_session",
+    "read_document",
+    "read_documents",
+    "read_present",
+]
+
+Reads: TypeAlias = list[tuple[str, str, float]]  # a `Read` of each
+Reader: TypeAlias = Callable[
+    [Mapping[str, Provider], Iterable[Reference], Context, Reads | None], Mapping[Reference, Document]
+]
+_Key: TypeAlias = tuple[str, str | None]  # a document's path and revision
 
 
 class Read(NamedTuple):
@@ -31,65 +47,151 @@ class Read(NamedTuple):
 
 
 def read_documents(
-    providers: Mapping[str, Provider],
-    references: Iterable[Reference],
-    context: Context,
-    reads: list[tuple[str, str, float]] | None = None,
+    providers: Mapping[str, Provider], references: Iterable[Reference], context: Context, reads: Reads | None = None
 ) -> Mapping[Reference, Document]:
     """Read each document once; raises one error that names every document that cannot be had.
 
     A `Read` of each is added to `reads`, also where there is an error.
     """
-    answers = _answers(providers, references, context, reads)
-    _raise_failures(answers)
-    return {reference: answer for reference, answer in answers if isinstance(answer, Document)}
+    with closing(Sessions()) as sessions:
+        return sessions.read(providers, references, context, reads)
 
 
 def read_present(
     providers: Mapping[str, Provider], references: Iterable[Reference], context: Context
 ) -> Mapping[Reference, Document | None]:
     """Read each document once; None for one that does not exist, which is yet to be written perhaps."""
-    answers = _answers(providers, references, context)
+    with closing(Sessions()) as sessions:
+        answers = sessions.answers(providers, references, context)
     _raise_failures([(reference, answer) for reference, answer in answers if not isinstance(answer, NotFound)])
     return {reference: answer if isinstance(answer, Document) else None for reference, answer in answers}
 
 
-def _answers(
-    providers: Mapping[str, Provider],
-    references: Iterable[Reference],
-    context: Context,
-    reads: list[tuple[str, str, float]] | None = None,
-) -> list[tuple[Reference, Document | BridgeError]]:
-    """Read all side by side. The threads only take the time of each read; what is made of it is made here."""
-    wanted: dict[str, list[Reference]] = {}
-    for reference in dict.fromkeys(reference.document for reference in references):
-        wanted.setdefault(reference.provider, []).append(reference)
-    sessions: list[Session] = []
-    batches: list[Batch[Reference, tuple[Document | BridgeError, float]]] = []
-    timed: list[tuple[Reference, tuple[Document | BridgeError, float]]] = []
-    began = time.monotonic()
-    try:
-        for name, documents in wanted.items():
-            session = open_session(providers[name], context._replace(known=partial(_known, context, documents)))
-            if isinstance(session, BridgeError):
-                timed += [(one, (session, time.monotonic() - began)) for one in documents]
-                continue
-            sessions.append(session)
-            batches.append(Batch(partial(_timed, session, context.deadline), documents))
+class Sessions:
+    """Sessions that last until `close`, one for all equal providers of a folder. For any number of threads.
+
+    A document is kept only as long as environments that were announced have not read it yet.
+    """
+
+    def __init__(self) -> None:
+        self._lock: Final = threading.Lock()
+        self._stores: Final[list[_Store]] = []
+
+    def announce(self, providers: Mapping[str, Provider], references: Iterable[Reference], base: Path) -> None:
+        """Say that an environment is going to read these documents."""
+        for name, documents in _by_provider(references).items():
+            if name in providers:
+                self._store(providers[name], base).announce(documents)
+
+    def read(
+        self,
+        providers: Mapping[str, Provider],
+        references: Iterable[Reference],
+        context: Context,
+        reads: Reads | None = None,
+    ) -> Mapping[Reference, Document]:
+        """Read each document, unless it is here; raises one error that names every document that cannot be had."""
+        answers = self.answers(providers, references, context, reads)
+        _raise_failures(answers)
+        return {reference: answer for reference, answer in answers if isinstance(answer, Document)}
+
+    def answers(
+        self,
+        providers: Mapping[str, Provider],
+        references: Iterable[Reference],
+        context: Context,
+        reads: Reads | None = None,
+    ) -> list[tuple[Reference, Document | BridgeError]]:
+        """Return each document, or why it cannot be had. The threads only take the time of each read."""
+        batches: list[Batch[Reference, tuple[Document | BridgeError, float]]] = []
+        began = time.monotonic()
+        for name, documents in _by_provider(references).items():
+            store = self._store(providers[name], context.base)
+            store.known.add(partial(_known, context, documents))
+            batches.append(Batch(partial(_timed, store, context), documents))
             batches[-1].start(providers[name].concurrency)
+        timed: list[tuple[Reference, tuple[Document | BridgeError, float]]] = []
         for batch in batches:
             done = batch.finish(context.deadline)
             timed += [(one, done.get(one) or (LATE, time.monotonic() - began)) for one in batch.items]
-    finally:
-        close_sessions(sessions)
-    if reads is not None:
-        reads += [Read(one.provider, _kind(answer), seconds) for one, (answer, seconds) in timed]
-    return [(one, answer) for one, (answer, _) in timed]
+        if reads is not None:
+            reads += [Read(one.provider, _kind(answer), seconds) for one, (answer, seconds) in timed]
+        return [(one, answer) for one, (answer, _) in timed]
+
+    def close(self) -> None:
+        """Close every session; what is stuck is left behind."""
+        close_sessions([session for store in self._stores for session in store.close()])
+
+    def _store(self, provider: Provider, base: Path) -> "_Store":
+        with self._lock:
+            for store in self._stores:
+                if store.base == base and type(store.provider) is type(provider) and store.provider == provider:
+                    return store
+            self._stores.append(_Store(provider, base))
+            return self._stores[-1]
 
 
-def _timed(session: Session, deadline: float, reference: Reference) -> tuple[Document | BridgeError, float]:
+class _Store:
+    """One provider's session and the documents that are read in it."""
+
+    def __init__(self, provider: Provider, base: Path) -> None:
+        self.provider: Final = provider
+        self.base: Final = base
+        self.known: Final = _Known()
+        self._opened: Session | None = None
+        self._closed = False
+        self._session: Final[Once[None, Session | BridgeError]] = Once()
+        self._documents: Final[Once[_Key, Document | BridgeError]] = Once()
+        self._lock: Final = threading.Lock()
+        self._readers: Final[Counter[_Key]] = Counter()
+        self._room: Final = threading.BoundedSemaphore(provider.concurrency)
+        self._down = False
+
+    def announce(self, documents: Iterable[Reference]) -> None:
+        with self._lock:
+            self._readers.update((one.path, one.revision) for one in documents)
+
+    def document(self, context: Context, reference: Reference) -> Document | BridgeError:
+        """Return a document, read by whoever comes first, and forget it after its last reader."""
+        session = self._session.get(None, lambda: self._open(context))
+        if isinstance(session, BridgeError):
+            return session
+        key = (reference.path, reference.revision)
+        answer = self._documents.get(key, lambda: self._read(session, context.deadline, reference))
+        with self._lock:
+            self._readers[key] -= 1
+            if self._readers[key] <= 0:
+                self._documents.forget(key)
+        return answer
+
+    def close(self) -> list[Session]:
+        """Open nothing any more; return what is to be closed."""
+        with self._lock:
+            self._closed = True
+            return [] if self._opened is None else [self._opened]
+
+    def _open(self, context: Context) -> Session | BridgeError:
+        session = open_session(self.provider, context._replace(known=self.known))
+        if isinstance(session, BridgeError):
+            return session
+        with self._lock:
+            if not self._closed:
+                self._opened = session
+                return session
+        close_sessions([session])
+        return LATE
+
+    def _read(self, session: Session, deadline: float, reference: Reference) -> Document | BridgeError:
+        with self._room:
+            # Where a store was just down after all its tries, the next document need not prove it as long.
+            answer = read_document(session, deadline, reference, again=not self._down)
+            self._down = isinstance(answer, Unavailable)
+        return answer
+
+
+def _timed(store: _Store, context: Context, reference: Reference) -> tuple[Document | BridgeError, float]:
     began = time.monotonic()
-    return read_document(session, deadline, reference), time.monotonic() - began
+    return store.document(context, reference), time.monotonic() - began
 
 
 def _kind(answer: Document | BridgeError) -> str:
@@ -106,78 +208,49 @@ def _kind(answer: Document | BridgeError) -> str:
             return "other"
 
 
+class _Known:
+    """The paths that earlier runs of all environments which read in a session have written from."""
+
+    def __init__(self) -> None:
+        self._lock: Final = threading.Lock()
+        self._asks: Final[list[Callable[[], tuple[frozenset[str], frozenset[str]]]]] = []
+        self._known: frozenset[str] = frozenset()
+        self._new: frozenset[str] = frozenset()
+
+    def add(self, ask: Callable[[], tuple[frozenset[str], frozenset[str]]]) -> None:
+        """Add an environment, which is asked when a provider wants to know."""
+        with self._lock:
+            self._asks.append(ask)
+
+    def __call__(self) -> frozenset[str]:
+        with self._lock:
+            while self._asks:
+                known, new = self._asks.pop()()
+                self._known, self._new = self._known | known, self._new | new
+            return self._known - self._new
+
+
+def _by_provider(references: Iterable[Reference]) -> Mapping[str, list[Reference]]:
+    found: dict[str, list[Reference]] = {}
+    for reference in dict.fromkeys(reference.document for reference in references):
+        found.setdefault(reference.provider, []).append(reference)
+    return found
+
+
+def _known(context: Context, documents: list[Reference]) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the paths of one environment's documents that an earlier run has written from, and those that are new.
+
+    A path is known where every revision of it that is asked for is.
+    """
+    known = context.known()
+    new = frozenset(document.path for document in documents if str(document) not in known)
+    return frozenset(document.path for document in documents) - new, new
+
+
 def _raise_failures(answers: Iterable[tuple[Reference, Document | BridgeError]]) -> None:
     failures = [at_reference(reference, answer) for reference, answer in answers if isinstance(answer, BridgeError)]
     if failures:
         raise combine(failures)
-
-
-def _known(context: Context, documents: list[Reference]) -> frozenset[str]:
-    """Return the paths of one provider's documents that an earlier run has written from, in each revision asked for."""
-    known = context.known()
-    new = {document.path for document in documents if str(document) not in known}
-    return frozenset(document.path for document in documents) - new
-
-
-def open_session(provider: Provider, context: Context) -> Session | BridgeError:
-    """Open a session; whatever goes wrong is an answer too."""
-    try:
-        return provider.open(context)
-    except BridgeError as error:
-        return error
-    except ANYTHING as error:
-        return failed(error)
-
-
-def read_document(session: Session, deadline: float, reference: Reference) -> Document | BridgeError:
-    """Read one document; whatever goes wrong is an answer too."""
-    try:
-        return _retried(session, deadline, reference)
-    except ANYTHING as error:
-        return failed(error)
-
-
-def _retried(session: Session, deadline: float, reference: Reference) -> Document | BridgeError:
-    """Read one document, what is temporary several times; a session's own limits hold for all tries together."""
-    retries = getattr(session, "retries", RETRIES)
-    limit = min(deadline, time.monotonic() + getattr(session, "timeout", math.inf))
-    attempt = 0
-    while True:
-        answer = _read_once(session, reference)
-        if not isinstance(answer, Unavailable) or attempt >= retries:
-            return answer
-        pause = answer.retry_after or _pause(attempt)
-        if time.monotonic() + pause >= limit:
-            return answer
-        time.sleep(pause)
-        attempt += 1
-
-
-def _pause(attempt: int) -> float:
-    """Return seconds to wait; a part is random, so that many clients do not come back together."""
-    import random  # noqa: PLC0415 - start-up
-
-    return FIRST_PAUSE * 2.0**attempt * random.uniform(1, 1.5)  # noqa: S311
-
-
-def _read_once(session: Session, reference: Reference) -> Document | BridgeError:
-    try:
-        answer = session.read(reference.path, reference.revision)
-        wrong = breach(answer)
-    except BridgeError as error:
-        return error
-    return ProviderError(f"the provider {wrong}", hint=REPORT) if wrong else answer
-
-
-def close_sessions(sessions: Sequence[Session]) -> None:
-    """Close sessions side by side; a stuck one is left behind."""
-    limit = time.monotonic() + CLOSE_WAIT
-    each(lambda index: _close_one(sessions[index]), range(len(sessions)), threads=len(sessions), deadline=limit)
-
-
-def _close_one(session: Session) -> None:
-    with contextlib.suppress(*ANYTHING):  # what was read stays right, and the error may hold a token
-        session.close()
 
 
 def at_reference(reference: Reference, error: BridgeError) -> BridgeError:

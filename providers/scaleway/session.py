@@ -23,7 +23,6 @@ class ScalewaySession:
         self._context: Final = context
         self._lock: Final = threading.Lock()
         self._apis: Final[dict[Scope, Api]] = {}
-        self._known: frozenset[str] | None = None
 
     def read(self, path: str, revision: str | None = None) -> Document:
         """Return a secret's content: fields where it is a JSON object, else one value."""
@@ -58,9 +57,7 @@ class ScalewaySession:
 
     def _is_known(self, path: str) -> bool:
         with self._lock:
-            if self._known is None:
-                self._known = self._context.known()
-            return path in self._known
+            return path in self._context.known()
 
 
 def _accessed(api: Api, place: Place, wanted: Wanted) -> Mapping[str, Any] | ProviderError | Unavailable:

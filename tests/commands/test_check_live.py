@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bridge.objects import LAST_APPLIED
+from bridge.sources.read import Sessions
 from tests.commands.overlays import application
 from tests.runs.conftest import VALUES, Desk, Result, Target, _desk
 from tests.servers.apiserver import RealCluster
@@ -68,15 +69,13 @@ def test_sources_are_read_as_if_no_run_had_read_them_before(
 ) -> None:
     offline_desk.run("sync", "staging")
     known: list[frozenset[str]] = []
-    from bridge import gather  # noqa: PLC0415
+    read = Sessions.read
 
-    read = gather.read_documents
-
-    def spy(providers: Any, references: Any, context: Any, *more: Any) -> Any:
+    def spy(sessions: Sessions, providers: Any, references: Any, context: Any, *more: Any) -> Any:
         known.append(context.known())
-        return read(providers, references, context, *more)
+        return read(sessions, providers, references, context, *more)
 
-    monkeypatch.setattr(gather, "read_documents", spy)
+    monkeypatch.setattr(Sessions, "read", spy)
     offline_desk.run("plan", "staging")
     offline_desk.run("check", "staging", "--live")
     assert known == [frozenset({"plain:values.json"}), frozenset()]
