@@ -9,14 +9,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 from types import FrameType
-from typing import Final, NoReturn
+from typing import NoReturn
 
-from bridge.errors import BridgeError, Problem
+from bridge.errors import BUG, BridgeError, Problem, bug
 from bridge.parser import parse
 from bridge.report.record import CURRENT, Record
 from bridge.report.streams import guarded
-
-BUG: Final = 3
 
 
 class _Terminated(BaseException):
@@ -116,18 +114,9 @@ def _stop(stop: BaseException) -> int:
 
 
 def _bug(error: BaseException) -> int:
-    """Name the place of a bug: files and lines, never the exception's text nor its locals."""
     from bridge.report.talk import say  # noqa: PLC0415
 
-    places = []
-    trace = error.__traceback__
-    while trace:
-        name = trace.tb_frame.f_globals.get("__name__", "?")
-        if not name.startswith("importlib"):
-            places.append(f"{name}:{trace.tb_lineno}")
-        trace = trace.tb_next
-    hint = f"please report it with these places: {' > '.join(places)}"
-    say("error", [Problem("", f"a bug of bridge ({type(error).__name__})", hint)])
+    say("error", [bug(error)])
     return BUG
 
 

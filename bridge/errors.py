@@ -1,7 +1,10 @@
 """What can go wrong, and the exit status of each (README, "Exit statuses")."""
 
 from collections.abc import Iterable
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Final, NamedTuple
+
+BUG: Final = 3
+"""The exit status of a bug of ours."""
 
 
 class Problem(NamedTuple):
@@ -49,6 +52,19 @@ class Stopped(BridgeError):
     """The run failed after its first write, or it is not known whether that has happened."""
 
     exit_status = 5
+
+
+def bug(error: BaseException) -> Problem:
+    """Name the place of a bug: files and lines, never the exception's text nor its locals, which may hold values."""
+    places = []
+    trace = error.__traceback__
+    while trace:
+        name = trace.tb_frame.f_globals.get("__name__", "?")
+        if not name.startswith("importlib"):
+            places.append(f"{name}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    hint = f"please report it with these places: {' > '.join(places)}"
+    return Problem("", f"a bug of bridge ({type(error).__name__})", hint)
 
 
 def combine(errors: Iterable[BridgeError]) -> BridgeError:

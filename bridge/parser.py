@@ -119,8 +119,15 @@ def _wait(command: argparse.ArgumentParser) -> None:
     command.add_argument("--wait", type=_duration, metavar="DURATION", help=text)
 
 
+def _many(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--all", action="store_true", help="every environment of the folder, each for itself")
+    text = "with --all: only this run's part of them, such as 0/8; auto/8 takes $JOB_COMPLETION_INDEX"
+    command.add_argument("--shard", metavar="INDEX/COUNT", help=text)
+
+
 def _sync(commands: "_Commands") -> None:
     sync = _command(commands, "sync", "make the cluster's objects equal to the sources", ("text", "json", "markdown"))
+    _many(sync)
     _allow(sync)
     sync.add_argument("--dry-run", action="store_true", help="write nothing; the same as plan")
     _lock(sync)
@@ -140,6 +147,7 @@ def _metrics(text: str) -> str:
 
 def _plan(commands: "_Commands") -> None:
     plan = _command(commands, "plan", "show what sync would do, without any value", ("text", "json", "markdown"))
+    _many(plan)
     _allow(plan)
     plan.add_argument("--show-config", action="store_true", help="show ConfigMap values that stand in plain files")
     plan.add_argument("--exit-code", action="store_true", help="exit with 4 when something would change")

@@ -28,7 +28,7 @@ PAUSE: Final = 0.5
 
 
 class Lease:
-    """One environment's Lease. `check` may be called from several threads, the rest from one."""
+    """One environment's Lease. `check` and `release` may be called from several threads, the rest from one."""
 
     def __init__(self, api: Api, namespace: str, id_: str) -> None:
         self._api: Final = api
@@ -72,7 +72,7 @@ class Lease:
     def check(self) -> None:
         """Renew the Lease where that is due; Unavailable where it is not ours any more."""
         with self._lock:
-            if time.monotonic() - self._renewed < RENEWAL:
+            if self._held is not None and time.monotonic() - self._renewed < RENEWAL:
                 return
             if self._held is None or not self._put(self._held, acquired=False):
                 self._held = None

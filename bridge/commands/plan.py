@@ -19,19 +19,28 @@ PENDING = 4
 
 def run(args: argparse.Namespace) -> int:
     """Print the plan; 1 where something speaks against it, 4 with --exit-code where something would change."""
+    if args.all or args.shard:
+        from bridge.commands import fleet  # noqa: PLC0415 - start-up: most runs are of one environment
+
+        return fleet.run(args)
     run_ = run_of(args)
     wanted = collect(environment_of(args), run_)
     with open_cluster(wanted.environment, wanted.namespace, run_) as cluster:
         plan = prepare(wanted, cluster, run_)
         restart = _restart(plan, cluster) if getattr(args, "restart", False) and not plan.refusals else None
-    result = "refused" if plan.refusals else "planned" if plan.pending else "unchanged"
+    status, result = judge(plan, exit_code=getattr(args, "exit_code", False))
     data = outcome_data(plan_data(plan, show_config=getattr(args, "show_config", False)), result)
     write_report(with_workloads(data, restart), args.output)
     say("warning", plan.warnings)
     say("error", plan.refusals)
+    return status
+
+
+def judge(plan: Plan, *, exit_code: bool) -> tuple[int, str]:
+    """Return the exit status and the report's word for a plan."""
     if plan.refusals:
-        return 1
-    return PENDING if getattr(args, "exit_code", False) and plan.pending else 0
+        return 1, "refused"
+    return (PENDING if exit_code else 0, "planned") if plan.pending else (0, "unchanged")
 
 
 def _restart(plan: Plan, cluster: Cluster) -> "Restart":

@@ -19,9 +19,13 @@ if TYPE_CHECKING:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Plan, then write, then restart if asked to; with --dry-run only plan."""
+    """Plan, then write, then restart if asked to; with --dry-run only plan, with --all every environment."""
     if args.wait and not args.restart:
         raise ConfigError(Problem("", "--wait follows rollouts, so it needs --restart"))
+    if args.all or args.shard:
+        from bridge.commands import fleet  # noqa: PLC0415 - start-up: most runs are of one environment
+
+        return fleet.run(args)
     if args.dry_run:
         return plan_command.run(args)
     run_ = run_of(args)
@@ -39,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         except BaseException:
             _report(args, plan, outcome, restart, "interrupted")
             raise
-    status, result = _judge(plan, outcome, restart)
+    status, result = judge(plan, outcome, restart)
     _report(args, plan, outcome, restart, result)
     say("warning", (*plan.warnings, *(restart.warnings if restart else ())))
     say("error", (*plan.refusals, *_failure(outcome, restart)))
@@ -66,7 +70,7 @@ def _failure(outcome: Outcome, restart: "Restart | None") -> tuple[Problem, ...]
     return error.problems if error else ()
 
 
-def _judge(plan: Plan, outcome: Outcome, restart: "Restart | None") -> tuple[int, str]:
+def judge(plan: Plan, outcome: Outcome, restart: "Restart | None") -> tuple[int, str]:
     """Return the exit status and the report's word for what happened."""
     if plan.refusals:
         return 1, "refused"

@@ -1,6 +1,6 @@
 """A plan or its outcome for a pipeline's summary page: what speaks against it first, then one table."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from bridge.report.text import ACTIONS, KEY_MARKS, MARKS, RESULTS, SECTIONS, place, reason, summary
@@ -12,9 +12,13 @@ _SPECIAL: Final = str.maketrans({char: f"\\{char}" for char in "\\`*_[]|<>~#!&@$
 
 def plan_markdown(data: dict[str, Any]) -> str:
     """Return the report as Markdown: no value is in it, nor does a name or a message in it act as markup."""
+    return bounded(list(_lines(data)))
+
+
+def bounded(everything: Sequence[str]) -> str:
+    """Join lines, and say how many are left out where they are more than a page takes."""
     lines: list[str] = []
     size = 0
-    everything = list(_lines(data))
     for line in everything:
         size += len(line.encode()) + 1
         if size > LIMIT:
@@ -39,7 +43,7 @@ def _lines(data: dict[str, Any]) -> Iterator[str]:
     if data.get("workloads"):
         yield from ("", "| workload | state | restarted |", "|---|---|---|")
         for one in data["workloads"]:
-            yield f"| {_cell(one['kind'] + '/' + one['name'])} | {one['state']} | {one['restarted']} |"
+            yield f"| {cell(one['kind'] + '/' + one['name'])} | {one['state']} | {one['restarted']} |"
     yield from _sources(data["sources"])
 
 
@@ -52,8 +56,8 @@ def _sources(sources: Mapping[str, str]) -> Iterator[str]:
 
 def _problem(one: Mapping[str, str]) -> str:
     where = f"{_code(one['where'])}: " if one["where"] else ""
-    hint = f" ({_plain(one['hint'])})" if one["hint"] else ""
-    return f"- {where}{_plain(one['what'])}{hint}"
+    hint = f" ({plain(one['hint'])})" if one["hint"] else ""
+    return f"- {where}{plain(one['what'])}{hint}"
 
 
 def _rows(one: dict[str, Any]) -> Iterator[str]:
@@ -61,17 +65,17 @@ def _rows(one: dict[str, Any]) -> Iterator[str]:
     notes = [ACTIONS[one["action"]]]
     notes += ["somebody deleted it"] if one["restored"] else []
     notes += [{"yes": "written", "perhaps": "perhaps written"}[one["written"]]] if one["written"] != "no" else []
-    name = _cell(f"{one['kind']}/{one['name']}")
-    yield f"| {_cell(MARKS[one['action']])} | {name} | | {_plain(', '.join(notes))} | |"
+    name = cell(f"{one['kind']}/{one['name']}")
+    yield f"| {cell(MARKS[one['action']])} | {name} | | {plain(', '.join(notes))} | |"
     for label, section in SECTIONS:
         for field in one[section]:
             if field["what"] != "keep":
-                key, origin = _cell(field["name"]), _cell(place(field["origin"])) if field["origin"] else ""
-                mark = _cell(KEY_MARKS[field["what"]])
-                yield f"| {mark} | | {label}{key} | {_plain(reason(field))} | {origin} |"
+                key, origin = cell(field["name"]), cell(place(field["origin"])) if field["origin"] else ""
+                mark = cell(KEY_MARKS[field["what"]])
+                yield f"| {mark} | | {label}{key} | {plain(reason(field))} | {origin} |"
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Quote a name in a table, where a code span gives the backslash before a bar up again."""
     return _code(text).replace("|", "\\|")
 
@@ -85,6 +89,6 @@ def _code(text: str) -> str:
     return f"{ticks}{pad}{text}{pad}{ticks}"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Escape a text so that nothing in it formats, embeds or hides."""
     return text.translate(_SPECIAL)

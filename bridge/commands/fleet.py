@@ -1,0 +1,155 @@
+"""`bridge sync --all` and `plan --all`: every environment of the folder, or a shard of them, in one report."""
+
+import argparse
+import gc
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from bridge.commands import plan as plan_command
+from bridge.commands import sync as sync_command
+from bridge.commands.arguments import run_of
+from bridge.config.environment import config_folder, load_all
+from bridge.config.shard import Shard, parse_shard
+from bridge.errors import BUG, BridgeError, ConfigError, Problem, Refusal, Stopped, Unavailable
+from bridge.fleet import Fleet, Member
+from bridge.report.data import outcome_data, plan_data, problems
+from bridge.report.fleet import fleet_data, write_fleet
+from bridge.report.talk import say
+
+URGENCY: Final = (
+    Stopped.exit_status,
+    BUG,
+    ConfigError.exit_status,
+    Refusal.exit_status,
+    Unavailable.exit_status,
+    plan_command.PENDING,
+    0,
+)
+"""Exit statuses, the one that a caller should act on first: what is half done, then what needs somebody."""
+NAMED: Final = 3  # environments that a message names
+
+
+def run(args: argparse.Namespace) -> int:
+    """Plan or sync each environment for itself; what is wrong with one stops no other."""
+    _check(args)
+    run_ = run_of(args)
+    shard = parse_shard(args.shard, os.environ) if args.shard else None
+    folder = config_folder(args.config, os.environ)
+    # Its cycles hold documents: a run of one environment ends before that matters.
+    gc.enable()
+    environments = load_all(folder)
+    if not environments:
+        raise ConfigError(Problem(str(folder), "there is no environment", "make one with `bridge init`"))
+    names = shard.members(environments) if shard else tuple(environments)
+    logbook = _Logbook(args)
+    try:
+        with Fleet(environments, run_) as fleet:
+            if logbook.writes:
+                fleet.sync(names, logbook.finished, restart=args.restart)
+            else:
+                fleet.plan(names, logbook.finished)
+    except BaseException:
+        logbook.cut_short(names, fleet.under_way())
+        _report(args, names, shard, logbook)
+        raise
+    logbook.cut_short(names, fleet.under_way())
+    status = _report(args, names, shard, logbook)
+    for kind in ("warning", "error"):
+        say(kind, _told(logbook.problems[kind]))
+    return status
+
+
+def _check(args: argparse.Namespace) -> None:
+    if not args.all:
+        raise ConfigError(Problem("", "--shard is a part of all environments, so it needs --all"))
+    if args.environment:
+        raise ConfigError(Problem("", f"--all and {args.environment}: which of the two?", "leave one out"))
+    if args.command == "sync" and args.restart and args.dry_run:
+        what = "--dry-run with --restart shows the workloads of one environment"
+        raise ConfigError(Problem("", what, "leave --restart or --all out"))
+    if getattr(args, "wait", None):
+        what = "--wait follows the rollouts of one environment"
+        raise ConfigError(Problem("", what, "leave --all out, or follow with `bridge restart ENV --wait`"))
+
+
+class _Logbook:
+    """What is kept of each environment once it is finished: its part of the report, and no value."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self._args: Final = args
+        self.writes: Final = args.command == "sync" and not args.dry_run
+        self.entries: Final[dict[str, dict[str, Any]]] = {}
+        self.problems: Final[dict[str, list[tuple[str, Problem]]]] = {"warning": [], "error": []}
+
+    def finished(self, member: Member) -> None:
+        """Enter a member as it is now."""
+        status, result = self._judge(member)
+        self._enter(member, status, result)
+
+    def cut_short(self, names: Iterable[str], under_way: Iterable[Member]) -> None:
+        """Enter what the end of the run has left: members under way, and those that were never begun."""
+        for member in under_way:
+            if member.name not in self.entries:
+                touched = member.outcome.written or member.outcome.begun
+                self._enter(member, Stopped.exit_status if touched else Unavailable.exit_status, "interrupted")
+        for name in names:
+            if name not in self.entries:
+                late = Problem("", "not reached in this run", "run again, or allow more with --timeout")
+                self._enter(Member(name, error=Unavailable(late)), Unavailable.exit_status, "not reached")
+
+    def _judge(self, member: Member) -> tuple[int, str]:
+        if member.bug:
+            return BUG, "failed"
+        if member.error:
+            return member.error.exit_status, "failed"
+        assert member.plan is not None
+        if self.writes:
+            return sync_command.judge(member.plan, member.outcome, member.restart)
+        return plan_command.judge(member.plan, exit_code=getattr(self._args, "exit_code", False))
+
+    def _enter(self, member: Member, status: int, result: str) -> None:
+        error = member.error or member.outcome.error or (member.restart.error if member.restart else None)
+        if member.plan:
+            data = plan_data(member.plan, show_config=getattr(self._args, "show_config", False))
+            done = member.outcome
+            data = outcome_data(data, result, tuple(done.written), tuple(done.begun), error)
+            data["objects"] = [one for one in data["objects"] if one["action"] != "keep"]
+            data = plan_command.with_workloads(data, member.restart)
+        else:
+            found = (member.bug,) if member.bug else error.problems if error else ()
+            data = {"environment": member.name, "result": result, "errors": problems(found)}
+        self.entries[member.name] = data | {"status": status}
+        self._remember(member, error)
+
+    def _remember(self, member: Member, error: BridgeError | None) -> None:
+        found: dict[str, list[Problem]] = {"warning": [], "error": [member.bug] if member.bug else []}
+        if member.plan:
+            found["warning"] += member.plan.warnings
+            found["error"] += member.plan.refusals
+        found["warning"] += member.restart.warnings if member.restart else ()
+        found["error"] += error.problems if error else ()
+        for kind, several in found.items():
+            self.problems[kind] += [(member.name, one) for one in several]
+
+
+def _report(args: argparse.Namespace, names: Sequence[str], shard: Shard | None, logbook: _Logbook) -> int:
+    """Write the report; return the exit status that it asks for."""
+    entries = [logbook.entries[name] for name in names]
+    found = {entry["status"] for entry in entries}
+    status = next((one for one in URGENCY if one in found), 0)
+    write_fleet(fleet_data(entries, status, str(shard) if shard else None), args.output)
+    return status
+
+
+def _told(found: Iterable[tuple[str, Problem]]) -> list[Problem]:
+    """Put the environments in front of each problem, once where several have the same."""
+    names: dict[Problem, list[str]] = {}
+    for name, problem in sorted(found, key=lambda one: one[0]):
+        names.setdefault(problem, []).append(name)
+    return [problem._replace(where=_where(at, problem.where)) for problem, at in names.items()]
+
+
+def _where(names: Sequence[str], where: str) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}{': ' if where else ''}{where}"

@@ -1,0 +1,196 @@
+"""Many environments in one run: side by side, each with its own promises, over shared sessions and connections."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Final, Self
+
+from bridge.cluster.lease import Lease
+from bridge.config.environment import ClusterChoice, Environment
+from bridge.errors import BridgeError, ConfigError, Problem, bug, combine
+from bridge.gather import Run
+from bridge.parallel import Batch, Once
+from bridge.plan.model import Plan
+from bridge.sources.neighbours import namespace_in
+from bridge.sources.plugins import build_providers, referenced
+from bridge.sources.read import Sessions
+from bridge.sync import RELEASE, Line, Outcome, collect, dial, open_cluster, prepare, settle
+
+if TYPE_CHECKING:
+    from bridge.restart import Restart
+
+THREADS: Final = 8
+"""Environments at once: that bounds what is held in memory, and the connections to a cluster."""
+
+
+@dataclass(eq=False)
+class Member:
+    """What became of one environment, right at any moment."""
+
+    name: str
+    plan: Plan | None = None
+    outcome: Outcome = field(default_factory=Outcome)
+    restart: "Restart | None" = None
+    error: BridgeError | None = None
+    bug: Problem | None = None
+    lease: Lease | None = None
+
+
+class Fleet:
+    """The environments of a folder, those that could not be loaded as their error, and what their runs share.
+
+    To be used in a `with` block, which closes sessions and connections, and gives every Lease back.
+    """
+
+    def __init__(self, folder: Mapping[str, Environment | ConfigError], run: Run) -> None:
+        self._folder: Final = folder
+        self._sessions: Final = Sessions()
+        self._lines: Final = _Lines()
+        self._spaces: Final = _Namespaces(folder)
+        self._run: Final = run._replace(read=self._sessions.read, neighbours=self._spaces.neighbours)
+        self._under_way: Final[dict[str, Member]] = {}
+        self._batch: Batch[str, None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let nothing be sent any more but what gives back; wait a moment for what is under way."""
+        self._lines.end()
+        if self._batch:
+            self._batch.stop()
+        for member in self.under_way():
+            if member.lease:
+                member.lease.release()
+        self._sessions.close()
+        self._lines.close()
+
+    def under_way(self) -> list[Member]:
+        """Return those that are begun and not finished."""
+        return list(self._under_way.values())
+
+    def plan(self, names: Sequence[str], done: Callable[[Member], None]) -> None:
+        """Plan environments; `done` is called with each as it is finished, by any thread, and keeps what is needed."""
+        self._each(names, self._plan, done)
+
+    def sync(self, names: Sequence[str], done: Callable[[Member], None], *, restart: bool = False) -> None:
+        """Plan environments and write what differs, each for itself, then restart if asked to; `done` as above."""
+        self._each(names, partial(self._sync, restart=restart), done)
+
+    def _each(
+        self, names: Sequence[str], work: Callable[[Member, Environment], None], done: Callable[[Member], None]
+    ) -> None:
+        self._announce(names)
+        self._batch = Batch(lambda name: self._one(Member(name), work, done), names)
+        self._batch.start(THREADS)
+        self._batch.finish(self._run.deadline + RELEASE)
+
+    def _announce(self, names: Iterable[str]) -> None:
+        for name in names:
+            environment = self._folder[name]
+            if isinstance(environment, Environment):
+                errors: list[BridgeError] = []  # its own run will meet them
+                providers = build_providers(environment, referenced(environment), errors)
+                self._sessions.announce(providers, environment.references, environment.base)
+
+    def _one(self, member: Member, work: Callable[[Member, Environment], None], done: Callable[[Member], None]) -> None:
+        if time.monotonic() >= self._run.deadline:
+            return
+        self._under_way[member.name] = member
+        environment = self._folder[member.name]
+        try:
+            if isinstance(environment, Environment):
+                work(member, environment)
+            else:
+                member.error = environment
+        except BridgeError as error:
+            member.error = error
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
+            member.bug = bug(error)
+        done(member)
+        self._under_way.pop(member.name, None)
+
+    def _plan(self, member: Member, environment: Environment) -> None:
+        wanted = collect(environment, self._run, line_to=self._lines.dial)
+        with open_cluster(environment, wanted.namespace, self._run, self._lines.dial) as cluster:
+            member.plan = prepare(wanted, cluster, self._run)
+
+    def _sync(self, member: Member, environment: Environment, *, restart: bool) -> None:
+        wanted = collect(environment, self._run, line_to=self._lines.dial)
+        with open_cluster(environment, wanted.namespace, self._run, self._lines.dial) as cluster:
+            member.lease = cluster.lease
+            member.plan = prepare(wanted, cluster, self._run)
+            if not member.plan.refusals:
+                member.plan = settle(member.plan, wanted, cluster, self._run, member.outcome)
+            if restart and not member.plan.refusals and not member.outcome.error:
+                from bridge.restart import Restart, survey_and_roll  # noqa: PLC0415 - most runs restart nothing
+
+                member.restart = Restart()
+                survey_and_roll(cluster, member.restart)
+
+
+class _Lines:
+    """One way to each cluster, for all environments that choose it."""
+
+    def __init__(self) -> None:
+        self._stack: Final = ExitStack()
+        self._lock: Final = threading.Lock()
+        self._lines: Final[Once[ClusterChoice, Line | BridgeError]] = Once()
+        self._ended = False
+
+    @contextmanager
+    def dial(self, choice: ClusterChoice, run: Run) -> Iterator[Line]:
+        """Do as `sync.dial`, only that the connections stay for the next one."""
+        choice = choice._replace(namespace_uid=None)
+        line = self._lines.get(choice, lambda: self._open(dial(choice, run)))
+        if isinstance(line, BridgeError):
+            raise combine([line])  # an error of its own for each thread
+        yield line
+
+    def _open(self, opening: AbstractContextManager[Line]) -> Line | BridgeError:
+        try:
+            with ExitStack() as stack:
+                line = stack.enter_context(opening)
+                with self._lock:
+                    self._stack.push(stack.pop_all())
+        except BridgeError as error:
+            return error
+        if self._ended:
+            line.api.end()
+        return line
+
+    def end(self) -> None:
+        """Let nothing be sent any more, except for the Leases."""
+        self._ended = True
+        for line in self._lines.made():
+            if isinstance(line, Line):
+                line.api.end()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._stack.close()
+
+
+class _Namespaces:
+    """The environments of a folder by their namespaces, looked up once."""
+
+    def __init__(self, folder: Mapping[str, Environment | ConfigError]) -> None:
+        self._folder: Final = folder
+        self._found: Final[Once[None, Mapping[str, list[Environment]]]] = Once()
+
+    def neighbours(self, _environment: Environment, namespace: str, environ: Mapping[str, str]) -> list[Environment]:
+        """Return the environments of a namespace."""
+        return self._found.get(None, lambda: self._read(environ)).get(namespace, [])
+
+    def _read(self, environ: Mapping[str, str]) -> Mapping[str, list[Environment]]:
+        found: dict[str, list[Environment]] = {}
+        for environment in self._folder.values():
+            try:
+                if isinstance(environment, Environment):
+                    found.setdefault(namespace_in(environment, environ), []).append(environment)
+            except ConfigError:  # left to its own check
+                continue
+        return found

@@ -1,0 +1,383 @@
+"""`sync --all` and `plan --all`: many environments in one run, each with its own promises."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.parser import parse
+from tests.runs.conftest import REAL, Desk, Result
+
+TEMPLATE = """\
+apiVersion: v1
+kind: Secret
+metadata: {name: %s-keys}
+stringData: {TOKEN: "${TOKEN}", PASSWORD: "${PASSWORD}"}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: %s-config}
+data: {LEVEL: "${LEVEL:-info}"}
+"""
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+def fleet(desk: Desk, count: int = 4, **changes: Any) -> list[str]:
+    """Put environments in place of the desk's, each with objects and values of its own, in one namespace."""
+    (desk.folder / "staging.yaml").unlink(missing_ok=True)
+    names = [f"env-{number:02}" for number in range(count)]
+    for name in names:
+        desk.write(f"base/{name}.yml", TEMPLATE % (name, name))
+        member(desk, name, **changes)
+        give(desk, name)
+    return names
+
+
+def member(desk: Desk, name: str, **changes: Any) -> None:
+    usual = {"id": name, "templates": [f"base/{name}.yml"], "env_file": None, "sources": [f"plain:{name}.json"]}
+    desk.environment(name, **(usual | changes))
+
+
+def give(desk: Desk, name: str, generation: str = "1") -> None:
+    """Give an environment new values, which must never be shown."""
+    values = {key: f"CANARY-{name}-{key}-{generation}" for key in ("TOKEN", "PASSWORD")}
+    desk.canaries |= set(values.values())
+    desk.write(f"{name}.json", values)
+
+
+def token(desk: Desk, name: str) -> str | None:
+    return desk.target.data("Secret", f"{name}-keys").get("TOKEN")
+
+
+def results(result: Result) -> dict[str, str]:
+    return {one["environment"]: one["result"] for one in result.data["environments"]}
+
+
+def holders(desk: Desk) -> list[str]:
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{desk.target.namespace}/leases"
+    return [one["spec"].get("holderIdentity") or "" for one in desk.target.client.request("GET", path).body["items"]]
+
+
+def hold(desk: Desk, name: str) -> None:
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{desk.target.namespace}/leases/bridge-{name}"
+    body = desk.target.client.request("GET", path).body
+    body["spec"] = {"holderIdentity": "somebody-else", "leaseDurationSeconds": 60}
+    assert desk.target.client.request("PUT", path, body).status in (200, 201)
+
+
+def test_every_environment_is_written_and_the_second_run_has_nothing_to_do(desk: Desk) -> None:
+    names = fleet(desk)
+    result = desk.run("sync", "--all")
+    assert (result.status, result.err) == (0, "")
+    assert [token(desk, name) for name in names] == [f"CANARY-{name}-TOKEN-1" for name in names]
+    assert "4 environments, 4 written" in result.out
+    versions = desk.target.versions()
+    again = desk.run("sync", "--all", "--output", "json")
+    assert (again.status, set(results(again).values())) == (0, {"unchanged"})
+    assert all(one["objects"] == [] for one in again.data["environments"])
+    assert desk.target.versions() == versions
+    assert set(holders(desk)) == {""}
+
+
+def test_a_plan_of_all_tells_what_each_would_do_and_writes_nothing(desk: Desk) -> None:
+    fleet(desk, 2)
+    desk.run("sync", "--all")
+    give(desk, "env-01", "2")
+    versions = desk.target.versions()
+    result = desk.run("plan", "--all", "--exit-code")
+    assert result.status == 4
+    assert "    ~ TOKEN     changed  from plain:env-01.json" in result.out.splitlines()
+    assert result.out.splitlines()[-5:] == [
+        "environment  result",
+        "env-00       unchanged  2 unchanged",
+        "env-01       planned    1 to update, 1 unchanged",
+        "",
+        "2 environments, 1 planned, 1 unchanged",
+    ]
+    assert desk.run("plan", "--all").status == 0
+    dry = desk.run("sync", "--all", "--dry-run", "--output", "json")
+    assert results(dry) == {"env-00": "unchanged", "env-01": "planned"}
+    assert desk.target.versions() == versions
+
+
+def test_what_is_wrong_with_one_stops_no_other_and_changes_nothing_of_its_own(desk: Desk) -> None:
+    names = fleet(desk, 6)
+    desk.run("sync", "--all")
+    for name in names:
+        give(desk, name, "2")
+    member(desk, "env-01", sources=["plain:nowhere.json"])
+    member(desk, "env-02", providers={"plain": {"fail": "unavailable"}})
+    desk.write("env-03.yaml", "id: [")
+    hold(desk, "env-04")
+    desk.write("env-05.json", {"TOKEN": "CANARY-only"})
+    result = desk.run("sync", "--all", "--lock-wait", "0.2", "--output", "json")
+    assert results(result) == {"env-00": "written"} | dict.fromkeys(names[1:], "failed")
+    assert {one["environment"]: one["status"] for one in result.data["environments"]} == {
+        "env-00": 0, "env-01": 1, "env-02": 75, "env-03": 2, "env-04": 75, "env-05": 1,
+    }  # fmt: skip
+    assert result.status == result.data["status"] == 2
+    assert [token(desk, name) for name in names] == [
+        f"CANARY-{name}-TOKEN-{2 if name == 'env-00' else 1}" for name in names
+    ]
+    assert any(
+        line.startswith("bridge: error: env-02: plain:env-02.json: the store is asleep") for line in result.lines
+    )
+    assert any("env-04: Lease/bridge-env-04" in line and "somebody-else" in line for line in result.lines)
+
+
+def test_the_same_problem_of_many_is_told_once(desk: Desk) -> None:
+    fleet(desk, 5, sources=["plain:nowhere.json"])
+    result = desk.run("sync", "--all")
+    assert result.status == 1
+    assert result.lines == ["bridge: error: env-00, env-01, env-02 and 2 more: plain:nowhere.json: no such document"]
+
+
+def test_a_bug_in_one_is_told_without_a_value_and_stops_no_other(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bridge import fleet as module  # noqa: PLC0415
+
+    names = fleet(desk, 3)
+    prepare = module.prepare
+
+    def broken(wanted: Any, *rest: Any) -> Any:
+        if wanted.environment.name == "env-01":
+            raise RuntimeError(wanted.resolution.desired[0].keys["TOKEN"].value.reveal().decode())
+        return prepare(wanted, *rest)
+
+    monkeypatch.setattr(module, "prepare", broken)
+    result = desk.run("sync", "--all", "--output", "json")
+    assert result.status == 3
+    assert results(result) == {"env-00": "written", "env-01": "failed", "env-02": "written"}
+    assert result.lines[0] == "bridge: error: env-01: a bug of bridge (RuntimeError)"
+    assert [token(desk, name) for name in names][1] is None
+
+
+def test_a_write_that_fails_between_two_is_the_status_to_act_on_first(offline_desk: Desk) -> None:
+    desk = offline_desk
+    fleet(desk, 3)
+    member(desk, "env-02", sources=["plain:nowhere.json"])
+    desk.target.embedded.intercept = lambda method, path: (
+        403 if method == "PATCH" and "env-01-config?" in path and "dryRun" not in path else None
+    )
+    result = desk.run("sync", "--all", "--output", "json")
+    assert results(result) == {"env-00": "written", "env-01": "stopped", "env-02": "failed"}
+    assert result.status == 5
+    stopped = result.data["environments"][1]
+    assert {one["name"]: one["written"] for one in stopped["objects"]} == {"env-01-keys": "yes", "env-01-config": "no"}
+
+
+def test_two_environments_that_meet_are_both_refused(desk: Desk) -> None:
+    fleet(desk, 3)
+    member(desk, "env-01", templates=["base/env-00.yml"])
+    result = desk.run("sync", "--all", "--output", "json")
+    assert results(result) == {"env-00": "failed", "env-01": "failed", "env-02": "written"}
+    assert result.status == 2
+
+
+def test_markdown_has_a_row_for_each_and_a_table_for_what_changes(desk: Desk) -> None:
+    fleet(desk, 2)
+    member(desk, "env-01", sources=["plain:nowhere.json"])
+    out = desk.run("plan", "--all", "--output", "markdown").out.splitlines()
+    assert out[0] == "## bridge: 2 environments, 1 failed, 1 planned"
+    assert out[4:6] == [
+        "| `env-00` | planned | 2 to create, 0 unchanged |",
+        "| `env-01` | failed | plain:nowhere.json: no such document |",
+    ]
+    assert "| `Secret/env-00-keys` | create | `TOKEN` | add | plain:env-00.json @ 1 |" in out
+
+
+def test_fifty_canaries_of_all_environments_are_nowhere(desk: Desk) -> None:
+    names = fleet(desk, 25)
+    assert len({one for one in desk.canaries if "env-" in one}) == 50
+    member(desk, "env-07", providers={"plain": {"fail": "bug"}})
+    for form in ("text", "json", "markdown"):
+        for command in ("plan", "sync"):
+            assert desk.run(command, "--all", "--output", form).status == 1  # `run` looks for the canaries
+        for name in names:
+            give(desk, name, form)
+
+
+def test_what_does_not_go_together_is_said(offline_desk: Desk) -> None:
+    fleet(offline_desk, 1)
+    for arguments, what in {
+        ("sync", "env-00", "--all"): "--all and env-00: which of the two?",
+        ("plan", "--shard", "0/2"): "--shard is a part of all environments, so it needs --all",
+        ("sync", "--all", "--shard", "2/2"): "--shard: 2 is not less than COUNT, which is 2",
+        ("sync", "--all", "--shard", "auto/2"): "--shard: JOB_COMPLETION_INDEX is not set",
+        ("sync", "--all", "--restart", "--wait", "1m"): "--wait follows the rollouts of one environment",
+        ("sync", "--all", "--restart", "--dry-run"): "--dry-run with --restart shows the workloads of one environment",
+    }.items():
+        result = offline_desk.run(*arguments)
+        assert (result.status, result.lines[0]) == (2, f"bridge: error: {what}")
+    (offline_desk.folder / "env-00.yaml").unlink()
+    assert "there is no environment" in offline_desk.run("sync", "--all").lines[0]
+
+
+def test_connections_and_documents_are_shared(offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet(offline_desk, 12)
+    offline_desk.write("shared.json", {"TOKEN": "CANARY-shared", "PASSWORD": "CANARY-shared"})
+    offline_desk.canaries.add("CANARY-shared")
+    for number in range(6):
+        member(offline_desk, f"env-{number:02}", sources=["plain:shared.json"])
+    from bridge_plain import PlainSession  # noqa: PLC0415
+
+    from bridge import sync  # noqa: PLC0415
+
+    read, connect, paths, endpoints = PlainSession.read, sync.connect, [], []
+    monkeypatch.setattr(PlainSession, "read", lambda self, path, *rest: paths.append(path) or read(self, path, *rest))
+    monkeypatch.setattr(sync, "connect", lambda *args, **more: endpoints.append(args) or connect(*args, **more))
+    assert offline_desk.run("sync", "--all").status == 0
+    assert sorted(paths) == [*(f"env-{number:02}.json" for number in range(6, 12)), "shared.json"]
+    assert len(endpoints) == 1
+
+
+@pytest.mark.parametrize("target", [REAL], indirect=True)
+def test_restart_looks_at_the_workloads_of_each(desk: Desk) -> None:
+    fleet(desk, 2)
+    desk.run("sync", "--all")
+    result = desk.run("sync", "--all", "--restart", "--output", "json")
+    assert (result.status, [one["workloads"] for one in result.data["environments"]]) == (0, [[], []])
+
+
+# Shards
+
+
+def test_two_processes_with_two_shards_write_everything_once(desk: Desk, start: Start) -> None:
+    names = fleet(desk, 12)
+    runs = [start("sync", "--all", "--shard", f"{index}/2", "--output", "json") for index in range(2)]
+    told = []
+    for index, run in enumerate(runs):
+        out, err = run.communicate(timeout=120)
+        assert (run.returncode, err) == (0, "")
+        assert json.loads(out)["shard"] == f"{index}/2"
+        told += [one["environment"] for one in json.loads(out)["environments"]]
+    assert sorted(told) == names
+    assert all(token(desk, name) for name in names)
+
+
+def test_the_index_comes_from_kubernetes(offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet(offline_desk, 8)
+    monkeypatch.setenv("JOB_COMPLETION_INDEX", "1")
+    automatic = results(offline_desk.run("plan", "--all", "--shard", "auto/3", "--output", "json"))
+    assert automatic == results(offline_desk.run("plan", "--all", "--shard", "1/3", "--output", "json"))
+    assert 0 < len(automatic) < 8
+
+
+# Stopped on the way
+
+
+@pytest.fixture
+def start(desk: Desk, tmp_path: Path, third_party: Path) -> Iterator[Start]:
+    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    environ["PYTHONPATH"] = os.pathsep.join([str(third_party), *filter(None, [os.environ.get("PYTHONPATH")])])
+    started = []
+
+    def run(*arguments: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "bridge", *arguments, "--config", str(desk.folder)]
+        pipe = subprocess.PIPE
+        started.append(subprocess.Popen(command, env=environ, stdout=pipe, stderr=pipe, text=True))
+        return started[-1]
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("target", ["embedded_target"], indirect=True)
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_terminated_run_gives_all_leases_back_and_says_how_far_it_came(
+    desk: Desk, start: Start, number: signal.Signals, status: int
+) -> None:
+    names = fleet(desk, 20)
+    reached = threading.Event()
+
+    def hang(method: str, path: str) -> Any:
+        if method == "PATCH" and "env-03-config?" in path and "dryRun" not in path:
+            reached.set()
+            return "hang"
+        return None
+
+    desk.target.embedded.intercept = hang
+    process = start("sync", "--all", "--output", "json")
+    assert reached.wait(60)
+    assert any(holders(desk))
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == status
+    assert "CANARY" not in out + err
+    told = {one["environment"]: one for one in json.loads(out)["environments"]}
+    assert list(told) == names
+    assert told["env-03"]["result"] == "interrupted"
+    assert {one["name"]: one["written"] for one in told["env-03"]["objects"]}["env-03-keys"] == "yes"
+    for name in names:
+        if told[name]["result"] == "written":
+            assert token(desk, name)
+        elif told[name]["result"] == "not reached":
+            assert token(desk, name) is None
+    assert set(holders(desk)) == {""}
+    desk.target.embedded.intercept = None
+    assert desk.run("sync", "--all").status == 0
+    assert all(token(desk, name) for name in names)
+
+
+def test_the_whole_run_is_bounded_and_says_what_it_did_not_reach(offline_desk: Desk) -> None:
+    fleet(offline_desk, 20, providers={"plain": {"fail": "hang"}})
+    member(offline_desk, "env-00")
+    result = offline_desk.run("sync", "--all", "--timeout", "2", "--output", "json")
+    assert result.status == 75
+    found = results(result)
+    assert found["env-00"] == "written"
+    assert set(found.values()) == {"written", "failed", "not reached"}
+    assert any(line.endswith(": not reached in this run") for line in result.lines)
+
+
+def test_a_lease_that_was_given_back_stops_its_holder_before_the_next_write(offline_desk: Desk) -> None:
+    fleet(offline_desk, 1)
+    from bridge.cluster.lease import Lease  # noqa: PLC0415
+
+    check = Lease.check
+
+    def given_back(lease: Lease) -> None:
+        lease.release()
+        check(lease)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Lease, "check", given_back)
+        assert offline_desk.run("sync", "--all").status == 75
+    assert token(offline_desk, "env-00") is None
+
+
+def test_all_is_no_abbreviation_of_a_permission() -> None:
+    args = parse(["sync", "--all"])
+    assert (args.all, args.allow_shrink, args.allow_fallback, args.allow_older) == (True, False, False, False)
+
+
+def test_values_of_finished_environments_are_let_go(offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    import gc  # noqa: PLC0415
+    import weakref  # noqa: PLC0415
+
+    from bridge import fleet as module  # noqa: PLC0415
+
+    fleet(offline_desk, 40)
+    made: list[weakref.ref[Any]] = []
+    most = [0]
+
+    class Watched(module.Member):
+        def __init__(self, name: str) -> None:
+            gc.collect()
+            most[0] = max(most[0], sum(one() is not None for one in made))
+            super().__init__(name)
+            made.append(weakref.ref(self))
+
+    monkeypatch.setattr(module, "Member", Watched)
+    assert offline_desk.run("sync", "--all").status == 0
+    assert len(made) == 40
+    assert most[0] <= 2 * module.THREADS
