@@ -48,6 +48,8 @@ class Contest:
     prepare: Callable[[], None] = _nothing
     check: Callable[[], None] = _nothing
     as_difference: bool = False  # where the second does nothing, a ratio says nothing
+    part: int = 1  # where the second does only this part of the work, its times count so many times
+    most: int | None = None  # rounds at most, where one takes minutes
 
 
 @dataclass(frozen=True)
@@ -79,11 +81,15 @@ def call(*command: str | Path, environ: Mapping[str, str] | None = None) -> None
 def hold(contest: Contest, rounds: int) -> Result:
     """Run both in turn, once to warm up and then `rounds` times; BenchmarkError where one of them fails."""
     pairs = []
-    for _ in range(rounds + 1):
+    for _ in range(min(rounds, contest.most or rounds) + 1):
         contest.prepare()
-        pairs.append((run(contest.ours), run(contest.theirs)))
+        pairs.append((run(contest.ours), _whole(run(contest.theirs), contest.part)))
         contest.check()
     return Result(contest, pairs[1:])
+
+
+def _whole(sample: Sample, part: int) -> Sample:
+    return Sample(sample.wall * part, sample.processor * part, sample.peak)
 
 
 def run(command: Command) -> Sample:

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from tests.bench.fleet import OBJECTS, fleet_of
 from tests.bench.installation import ROOT
 from tests.bench.measure import Command, Contest
 from tests.bench.scaleway import DOCUMENTS, LATENCY, Documents, Known
@@ -115,6 +117,25 @@ def scaleway_documents(stage: Stage) -> Contest:
     return Contest(title, documents.ours, documents.theirs, "0.3")
 
 
+def fleet(count: int, *, changed: bool) -> Callable[[Stage], Contest]:
+    """Return the row of so many environments."""
+
+    def row(stage: Stage) -> Contest:
+        several = fleet_of(stage, count)
+        what = "all changed" if changed else "nothing to change"
+        loop = "one run for each" + (f" (of every {several.part}th, times {several.part})" if several.part > 1 else "")
+        title = (
+            f"sync --all, {count:,} environments of {OBJECTS} objects, {what}, against {loop}; "
+            f"with nothing to change {several.first} against {several.peer}"
+        )
+        contest = Contest(
+            title, several.ours, several.theirs, "-", part=several.part, most=1 if several.part > 1 else 3
+        )
+        return replace(contest, prepare=several.change) if changed else contest
+
+    return row
+
+
 def version(stage: Stage) -> Contest:
     """What starting costs."""
     return _start(stage, "`bridge --version` over `python -c pass`", "+30 ms", "--version")
@@ -144,6 +165,11 @@ ROWS: Final[Mapping[str, Callable[[Stage], Contest]]] = {
     "scan": scan_files,
     "scaleway-known": scaleway_known,
     "scaleway-documents": scaleway_documents,
+    **{
+        f"fleet-{count}-{'changed' if changed else 'unchanged'}": fleet(count, changed=changed)
+        for count in (10, 100, 1_000)
+        for changed in (False, True)
+    },
     "version": version,
     "check": check,
 }
