@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bridge.parser import parse
-from tests.runs.conftest import REAL, Desk, Result
+from tests.runs.conftest import Desk, Result
 
 TEMPLATE = """\
 apiVersion: v1
@@ -236,14 +236,6 @@ def test_connections_and_documents_are_shared(offline_desk: Desk, monkeypatch: p
     assert offline_desk.run("sync", "--all").status == 0
     assert sorted(paths) == [*(f"env-{number:02}.json" for number in range(6, 12)), "shared.json"]
     assert len(endpoints) == 1
-
-
-@pytest.mark.parametrize("target", [REAL], indirect=True)
-def test_restart_looks_at_the_workloads_of_each(desk: Desk) -> None:
-    fleet(desk, 2)
-    desk.run("sync", "--all")
-    result = desk.run("sync", "--all", "--restart", "--output", "json")
-    assert (result.status, [one["workloads"] for one in result.data["environments"]]) == (0, [[], []])
 
 
 # Shards

@@ -15,6 +15,7 @@ import pytest
 
 from tests.runs.conftest import Desk, Target
 from tests.runs.test_fleet import fleet, give, member, token
+from tests.runs.test_restart import Team
 from tests.servers.apiserver import RealCluster
 from tests.servers.client import MERGE
 from tests.servers.kwok import Kwok
@@ -142,3 +143,19 @@ def test_what_a_human_must_mend_fails_its_index_alone_and_what_passes_is_tried_a
     )
     assert all(token(desk, name) for name in names if name != refused)
     assert token(desk, refused) is None
+
+
+def test_restart_rolls_in_each_environment_what_uses_its_changed_keys(desk: Desk, real_cluster: RealCluster) -> None:
+    fleet(desk, 2)
+    assert desk.run("sync", "--all").status == 0
+    team = Team(real_cluster, desk.target.namespace)
+    for name in ("env-00", "env-01"):
+        team.deploy(name=name, pod={"container": {"envFrom": [{"secretRef": {"name": f"{name}-keys"}}]}})
+        team.finished(name=name)
+    time.sleep(1.1)  # a key changes by whole seconds
+    give(desk, "env-01", "2")
+    result = desk.run("sync", "--all", "--restart", "--output", "json")
+    assert (result.status, result.err) == (0, "")
+    assert [
+        [(one["name"], one["restarted"]) for one in found["workloads"]] for found in result.data["environments"]
+    ] == [[("env-00", "no")], [("env-01", "yes")]]
