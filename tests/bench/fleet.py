@@ -13,8 +13,8 @@ from tests.bench.stage import Stage
 
 OBJECTS: Final = 10
 FILLER: Final = "0123456789abcdef" * 2
-SLOW: Final = 1_000
-"""From so many environments on the peer does a tenth of them, and its times count tenfold."""
+PEERS: Final = 20
+"""So many environments the peer does at most, spread over all of them, and its times count as many times more."""
 LIMIT: Final = "900"  # seconds
 KEYS: Final = "ABCDE"
 
@@ -32,7 +32,7 @@ class Fleet:
         self._stage: Final = stage
         self._count: Final = count
         self._generations: Final = itertools.count()
-        self.part: Final = 10 if count >= SLOW else 1
+        self.part: Final = max(1, count // PEERS)
         self._login()
         self.change()
         self.ours: Final = stage.bridge("sync", "--all", "--timeout", LIMIT, "--config", self._folder("ours"))

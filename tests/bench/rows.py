@@ -128,9 +128,7 @@ def fleet(count: int, *, changed: bool) -> Callable[[Stage], Contest]:
             f"sync --all, {count:,} environments of {OBJECTS} objects, {what}, against {loop}; "
             f"with nothing to change {several.first} against {several.peer}"
         )
-        contest = Contest(
-            title, several.ours, several.theirs, "-", part=several.part, most=1 if several.part > 1 else 3
-        )
+        contest = Contest(title, several.ours, several.theirs, "-", part=several.part, once=count > 10)
         return replace(contest, prepare=several.change) if changed else contest
 
     return row

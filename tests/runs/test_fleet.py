@@ -159,15 +159,26 @@ def test_a_bug_in_one_is_told_without_a_value_and_stops_no_other(desk: Desk, mon
     assert [token(desk, name) for name in names][1] is None
 
 
-def test_a_write_that_fails_between_two_is_the_status_to_act_on_first(offline_desk: Desk) -> None:
+def test_a_write_that_fails_between_two_is_the_status_to_act_on_first(
+    offline_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bridge import fleet as module  # noqa: PLC0415
+
+    def broken(wanted: Any, *rest: Any) -> Any:
+        assert wanted.environment.name != "env-03"
+        return prepare(wanted, *rest)
+
+    prepare = module.prepare
+    monkeypatch.setattr(module, "prepare", broken)
     desk = offline_desk
-    fleet(desk, 3)
+    fleet(desk, 4)
     member(desk, "env-02", sources=["plain:nowhere.json"])
     desk.target.embedded.intercept = lambda method, path: (
         403 if method == "PATCH" and "env-01-config?" in path and "dryRun" not in path else None
     )
     result = desk.run("sync", "--all", "--output", "json")
-    assert results(result) == {"env-00": "written", "env-01": "stopped", "env-02": "failed"}
+    assert results(result) == {"env-00": "written", "env-01": "stopped", "env-02": "failed", "env-03": "failed"}
+    assert [one["status"] for one in result.data["environments"]] == [0, 5, 1, 3]
     assert result.status == 5
     stopped = result.data["environments"][1]
     assert {one["name"]: one["written"] for one in stopped["objects"]} == {"env-01-keys": "yes", "env-01-config": "no"}
