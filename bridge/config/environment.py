@@ -78,11 +78,11 @@ def load_environment(folder: Path, name: str) -> Environment:
     return _load(name, _find(folder, name, _files(folder)))
 
 
-def load_all(folder: Path) -> Mapping[str, Environment | ConfigError]:
-    """Read the files of all environments, by name; what is wrong with one stands in its place."""
+def load_all(folder: Path, *, but: str = "") -> Mapping[str, Environment | ConfigError]:
+    """Read the files of all environments `but` one, by name; what is wrong with one stands in its place."""
     files = _files(folder)
     loaded: dict[str, Environment | ConfigError] = {}
-    for name in files:
+    for name in [name for name in files if name != but]:
         try:
             loaded[name] = _load(name, _find(folder, name, files))
         except ConfigError as error:

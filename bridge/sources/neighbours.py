@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
-from bridge.config.environment import Environment, environment_names, load_environment
+from bridge.config.environment import Environment, load_all
 from bridge.config.template import TemplateObject, load_templates
 from bridge.errors import ConfigError, Problem
 from bridge.sources.env_layer import load_env_layer, namespace_of
@@ -14,16 +14,12 @@ Neighbours: TypeAlias = Callable[[Environment, str, Mapping[str, str]], Iterable
 
 def neighbours(environment: Environment, namespace: str, environ: Mapping[str, str]) -> Iterator[Environment]:
     """Read the other environments of the folder. One whose own files are wrong is left to its own check."""
-    for name in environment_names(environment.base):
-        if name == environment.name:
-            continue
+    for other in load_all(environment.base, but=environment.name).values():
         try:
-            other = load_environment(environment.base, name)
-            there = namespace_in(other, environ)
+            if isinstance(other, Environment) and namespace_in(other, environ) == namespace:
+                yield other
         except ConfigError:
             continue
-        if there == namespace:
-            yield other
 
 
 def namespace_in(environment: Environment, environ: Mapping[str, str]) -> str:

@@ -201,7 +201,7 @@ def test_markdown_has_a_row_for_each_and_a_table_for_what_changes(desk: Desk) ->
         "| `env-00` | planned | 2 to create, 0 unchanged |",
         "| `env-01` | failed | plain:nowhere.json: no such document |",
     ]
-    assert "| `Secret/env-00-keys` | create | `TOKEN` | add | plain:env-00.json @ 1 |" in out
+    assert "| `+` | | `TOKEN` | new | `plain:env-00.json @ 1` |" in out  # as in the plan of one environment
 
 
 def test_fifty_canaries_of_all_environments_are_nowhere(desk: Desk) -> None:
