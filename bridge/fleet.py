@@ -12,7 +12,7 @@ from bridge.cluster.lease import Lease
 from bridge.config.environment import ClusterChoice, Environment
 from bridge.errors import BridgeError, ConfigError, Problem, bug, combine
 from bridge.gather import Run
-from bridge.parallel import Batch, Once
+from bridge.parallel import Batch, Once, each
 from bridge.plan.model import Plan
 from bridge.sources.neighbours import namespace_in
 from bridge.sources.plugins import build_providers, referenced
@@ -62,9 +62,8 @@ class Fleet:
         self._lines.end()
         if self._batch:
             self._batch.stop()
-        for member in self.under_way():
-            if member.lease:
-                member.lease.release()
+        held = [member.lease for member in self.under_way() if member.lease]
+        each(Lease.release, held, threads=len(held), deadline=time.monotonic() + RELEASE)
         self._sessions.close()
         self._lines.close()
 
