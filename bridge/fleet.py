@@ -17,7 +17,7 @@ from bridge.plan.model import Plan
 from bridge.sources.neighbours import namespace_in
 from bridge.sources.plugins import build_providers, referenced
 from bridge.sources.read import Sessions
-from bridge.sync import RELEASE, Line, Outcome, collect, dial, open_cluster, prepare, settle
+from bridge.sync import RELEASE, Line, Outcome, collect, dial, note_on_objects, open_cluster, prepare, settle
 
 if TYPE_CHECKING:
     from bridge.restart import Restart
@@ -124,6 +124,9 @@ class Fleet:
             member.plan = prepare(wanted, cluster, self._run)
             if not member.plan.refusals:
                 member.plan = settle(member.plan, wanted, cluster, self._run, member.outcome)
+            if not self._lines.ended:  # an Event gives nothing back
+                told = note_on_objects(member.plan, cluster, member.outcome)
+                member.plan = member.plan._replace(warnings=(*member.plan.warnings, *told))
             if restart and not member.plan.refusals and not member.outcome.error:
                 from bridge.restart import Restart, survey_and_roll  # noqa: PLC0415 - most runs restart nothing
 
@@ -138,7 +141,7 @@ class _Lines:
         self._stack: Final = ExitStack()
         self._lock: Final = threading.Lock()
         self._lines: Final[Once[ClusterChoice, Line | BridgeError]] = Once()
-        self._ended = False
+        self.ended = False
 
     @contextmanager
     def dial(self, choice: ClusterChoice, run: Run) -> Iterator[Line]:
@@ -157,13 +160,13 @@ class _Lines:
                     self._stack.push(stack.pop_all())
         except BridgeError as error:
             return error
-        if self._ended:
+        if self.ended:
             line.api.end()
         return line
 
     def end(self) -> None:
         """Let nothing be sent any more, except for the Leases."""
-        self._ended = True
+        self.ended = True
         for line in self._lines.made():
             if isinstance(line, Line):
                 line.api.end()

@@ -15,6 +15,7 @@ from bridge.errors import BUG, BridgeError, ConfigError, Problem, Refusal, Stopp
 from bridge.fleet import Fleet, Member
 from bridge.report.data import outcome_data, plan_data, problems
 from bridge.report.fleet import fleet_data, write_fleet
+from bridge.report.record import current
 from bridge.report.talk import say
 
 URGENCY: Final = (
@@ -32,6 +33,7 @@ NAMED: Final = 3  # environments that a message names
 
 def run(args: argparse.Namespace) -> int:
     """Plan or sync each environment for itself; what is wrong with one stops no other."""
+    current().environment = ""  # $K8_ENV may name one, but the log tells of all
     _check(args)
     run_ = run_of(args)
     shard = parse_shard(args.shard, os.environ) if args.shard else None
@@ -68,6 +70,9 @@ def _check(args: argparse.Namespace) -> None:
     if args.command == "sync" and args.restart and args.dry_run:
         what = "--dry-run with --restart shows the workloads of one environment"
         raise ConfigError(Problem("", what, "leave --restart or --all out"))
+    if getattr(args, "metrics", None):
+        what = "--metrics tells of the run of one environment"
+        raise ConfigError(Problem("", what, "leave --all out, or watch the exit status of this run and its report"))
     if getattr(args, "wait", None):
         what = "--wait follows the rollouts of one environment"
         raise ConfigError(Problem("", what, "leave --all out, or follow with `bridge restart ENV --wait`"))

@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from bridge.fleet import Fleet
 from bridge.parser import parse
 from tests.runs.conftest import Desk, Result
+from tests.runs.test_events import events
 
 TEMPLATE = """\
 apiVersion: v1
@@ -222,6 +224,7 @@ def test_what_does_not_go_together_is_said(offline_desk: Desk) -> None:
         ("plan", "--shard", "0/2"): "--shard is a part of all environments, so it needs --all",
         ("sync", "--all", "--shard", "2/2"): "--shard: 2 is not less than COUNT, which is 2",
         ("sync", "--all", "--shard", "auto/2"): "--shard: JOB_COMPLETION_INDEX is not set",
+        ("sync", "--all", "--metrics", "metrics.prom"): "--metrics tells of the run of one environment",
         ("sync", "--all", "--restart", "--wait", "1m"): "--wait follows the rollouts of one environment",
         ("sync", "--all", "--restart", "--dry-run"): "--dry-run with --restart shows the workloads of one environment",
     }.items():
@@ -229,6 +232,70 @@ def test_what_does_not_go_together_is_said(offline_desk: Desk) -> None:
         assert (result.status, result.lines[0]) == (2, f"bridge: error: {what}")
     (offline_desk.folder / "env-00.yaml").unlink()
     assert "there is no environment" in offline_desk.run("sync", "--all").lines[0]
+
+
+def test_metrics_are_refused_for_all_and_no_file_tells_of_the_refusal(
+    offline_desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet(offline_desk, 1)
+    monkeypatch.setenv("K8_ENV", "env-00")
+    result = offline_desk.run("sync", "--all", "--metrics", str(tmp_path / "metrics.prom"))
+    assert (result.status, len(result.lines)) == (2, 2)
+    assert result.lines[1] == "bridge: hint: leave --all out, or watch the exit status of this run and its report"
+    assert not (tmp_path / "metrics.prom").exists()
+    assert token(offline_desk, "env-00") is None
+
+
+def test_the_log_of_all_names_no_environment_as_its_own(offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet(offline_desk, 1)
+    member(offline_desk, "env-00", providers={"plain": {"fail": "denied"}})
+    monkeypatch.setenv("K8_ENV", "env-00")
+    lines = [json.loads(line) for line in offline_desk.run("sync", "--all", "--log-format", "json").lines]
+    assert {one["environment"] for one in lines} == {""}
+    assert [one["where"].split(":")[0] for one in lines if "where" in one] == ["env-00"]
+
+
+def test_each_environment_leaves_events_on_what_it_writes_and_on_what_is_refused(desk: Desk) -> None:
+    names = fleet(desk, 3)
+    assert desk.run("sync", "--all").err == ""
+    assert {f"bridge-{name}.secret.{name}-keys.synced" for name in names} <= events(desk).keys()
+    desk.target.apply("Secret", "env-01-keys", {"data": {"TOKEN": "dGhlaXJz"}}, "argocd")
+    give(desk, "env-02", "2")
+    before = events(desk)
+    assert desk.run("sync", "--all").status == 1
+    found = events(desk)
+    assert found.keys() - before.keys() == {"bridge-env-01.secret.env-01-keys.refused"}
+    assert found["bridge-env-02.secret.env-02-keys.synced"]["count"] == 2
+    assert found["bridge-env-00.secret.env-00-keys.synced"]["count"] == 1
+
+
+def test_events_that_cannot_be_written_are_a_warning_of_their_environment(offline_desk: Desk) -> None:
+    fleet(offline_desk, 2)
+
+    def refuse(_: str, path: str) -> Any:
+        forbidden = ("status", 403, {}, b'{"kind":"Status","reason":"Forbidden","message":"no"}')
+        return forbidden if "/events/bridge-env-01" in path else None
+
+    offline_desk.target.embedded.intercept = refuse
+    result = offline_desk.run("sync", "--all", "--output", "json")
+    assert (result.status, set(results(result).values())) == (0, {"written"})
+    assert result.lines[0].startswith("bridge: warning: env-01: the Events of this run: are not all written: ")
+    assert [len(one["warnings"]) for one in result.data["environments"]] == [0, 1]
+
+
+def test_no_events_are_left_after_the_end(offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet(offline_desk, 1)
+    enter, fleets = Fleet.__enter__, []
+    monkeypatch.setattr(Fleet, "__enter__", lambda self: fleets.append(self) or enter(self))
+
+    def end(method: str, path: str) -> None:
+        if method == "PATCH" and "env-00-keys?" in path and "dryRun" not in path:
+            fleets[0]._lines.end()
+
+    embedded = offline_desk.target.embedded
+    embedded.intercept = end
+    assert offline_desk.run("sync", "--all").status == 5
+    assert not [path for _, path in embedded.requests if "/events/" in path]
 
 
 def test_connections_and_documents_are_shared(offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
