@@ -87,7 +87,8 @@ def test_what_the_repository_has_is_what_the_program_renders(desk: Desk) -> None
     assert (result.err, result.status) == ("", 0)
     rendered, kept = desk.root / "config" / "deploy", ROOT / "config" / "deploy"
     files = [path.relative_to(rendered) for path in rendered.rglob("*") if path.is_file()]
-    assert sorted(files) == sorted(path.relative_to(kept) for path in kept.rglob("*") if path.is_file())
+    found = [path.relative_to(kept) for path in kept.rglob("*") if path.is_file()]
+    assert sorted(files) == sorted(path for path in found if path.parts[0] != "fleet")  # of many environments
     for file in files:
         assert (rendered / file).read_text() == (kept / file).read_text()
 
