@@ -62,6 +62,15 @@ def read_files(environment: Environment, run: Run, errors: list[BridgeError]) ->
     return Files(layer, namespace, templates, providers)
 
 
+def sound_files(environment: Environment, run: Run) -> Files:
+    """Read them as `read_files` does; raises one error that holds everything that is wrong."""
+    errors: list[BridgeError] = []
+    files = read_files(environment, run, errors)
+    if errors:
+        raise combine(errors)
+    return files
+
+
 def _layer(environment: Environment, run: Run, errors: list[BridgeError]) -> tuple[EnvLayer | None, str | None]:
     """Read the env file, and find the namespace, which it may name."""
     layer = _attempt(lambda: load_env_layer(environment, run.environ), errors)
@@ -122,10 +131,7 @@ def _read_all(
     remembered: Callable[[str], frozenset[str]],
     given: Mapping[Reference, Document] = NONE_GIVEN,
 ) -> _Inputs:
-    errors: list[BridgeError] = []
-    files = read_files(environment, run, errors)
-    if errors:
-        raise combine(errors)
+    files = sound_files(environment, run)
     # What could be missing of them is among the errors.
     assert files.layer is not None
     assert files.namespace is not None

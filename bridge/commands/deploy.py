@@ -18,8 +18,8 @@ from bridge.draft.deployment import CONFIGURATION, Deployment, names_of, render
 from bridge.draft.files import Written, create_all
 from bridge.draft.packing import Packed, differing, pack
 from bridge.draft.stores import needs
-from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
-from bridge.gather import Files, Run, read_files
+from bridge.errors import ConfigError, Problem, Refusal
+from bridge.gather import Files, Run, sound_files
 from bridge.provider import Context
 from bridge.report.data import SCHEMA, problems
 from bridge.report.talk import say
@@ -41,10 +41,7 @@ class Rendered(NamedTuple):
 def run(args: argparse.Namespace) -> int:
     """Render everything, then write what is not there; what differs is kept and told."""
     environment, run_ = environment_of(args), run_of(args)
-    errors: list[BridgeError] = []
-    files = read_files(environment, run_, errors)
-    if errors:
-        raise combine(errors)
+    files = sound_files(environment, run_)
     told = _survey(environment, files, run_)
     rendered = _render(args, environment, files)
     remarks = (*told, *rendered.deployment.needs.remarks, *_differences(rendered))

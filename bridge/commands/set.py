@@ -12,8 +12,8 @@ from bridge.commands.typed import take_value
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference
 from bridge.config.values import looks_encrypted
-from bridge.errors import BridgeError, Problem, Refusal, combine
-from bridge.gather import Run, read_files
+from bridge.errors import Problem, Refusal
+from bridge.gather import Run, sound_files
 from bridge.provider import Context, Document, Provider
 from bridge.report.data import SCHEMA
 from bridge.report.talk import printable
@@ -27,10 +27,7 @@ from bridge.sources.store import Edit, Written, check_writable, put
 def run(args: argparse.Namespace) -> int:
     """Find the place, take the value, ask, write and read back."""
     environment, run_ = environment_of(args), run_of(args)
-    errors: list[BridgeError] = []
-    files = read_files(environment, run_, errors)
-    if errors:
-        raise combine(errors)
+    files = sound_files(environment, run_)
     templates = {one.id: one for one in files.templates or ()}
     read = partial(_read, files.providers, environment, run_)
     giver = find_giver(args.name, environment, templates, read)
