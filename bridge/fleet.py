@@ -12,12 +12,14 @@ from bridge.cluster.lease import Lease
 from bridge.config.environment import ClusterChoice, Environment
 from bridge.errors import BridgeError, ConfigError, Problem, bug, combine
 from bridge.gather import Run
+from bridge.opening import RELEASE, Line, dial, open_cluster
 from bridge.parallel import Batch, Once, each
 from bridge.plan.model import Plan
+from bridge.prepare import collect, prepare
 from bridge.sources.neighbours import namespace_in
 from bridge.sources.plugins import build_providers, referenced
 from bridge.sources.read import Sessions
-from bridge.sync import RELEASE, Line, Outcome, collect, dial, note_on_objects, open_cluster, prepare, settle
+from bridge.sync import Outcome, note_on_objects, settle
 
 if TYPE_CHECKING:
     from bridge.restart import Restart
@@ -145,7 +147,7 @@ class _Lines:
 
     @contextmanager
     def dial(self, choice: ClusterChoice, run: Run) -> Iterator[Line]:
-        """Do as `sync.dial`, only that the connections stay for the next one."""
+        """Do as `opening.dial`, only that the connections stay for the next one."""
         choice = choice._replace(namespace_uid=None)
         line = self._lines.get(choice, lambda: self._open(dial(choice, run)))
         if isinstance(line, BridgeError):

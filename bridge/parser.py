@@ -1,19 +1,17 @@
 """The command line's words: every command, its arguments and their help."""
 
 import argparse
-import re
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from bridge import __version__
+from bridge.arguments import allow, allow_loss, lock, many, metrics_target, seconds, variable, wait
 
 if TYPE_CHECKING:
     _Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - it has no other name
 
 TIMEOUT: Final = 120.0
-LOCK_WAIT: Final = 30.0
-DAY: Final = 86_400
 
 EPILOG: Final = """\
 exit status:
@@ -86,7 +84,7 @@ def _command(commands: "_Commands", name: str, text: str, forms: tuple[str, ...]
         command.add_argument("--log-format", choices=("text", "json"), default="text", help=text)
     command.add_argument(
         "--timeout",
-        type=_seconds,
+        type=seconds,
         default=TIMEOUT,
         metavar="SECONDS",
         help=f"limit of the run (default: {TIMEOUT:.0f})",
@@ -94,61 +92,22 @@ def _command(commands: "_Commands", name: str, text: str, forms: tuple[str, ...]
     return command
 
 
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0
-    if not 0 < value < DAY:
-        raise argparse.ArgumentTypeError(f"must be a number of seconds, more than 0 and less than {DAY}")
-    return value
-
-
-def _duration(text: str) -> float:
-    """Read 600, 600s, 10m or 1h30m."""
-    parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", text, re.ASCII)
-    hours, minutes, seconds = (int(part or 0) for part in parts.groups()) if parts else (0, 0, 0)
-    value = 3600 * hours + 60 * minutes + seconds
-    if not 0 < value < DAY:
-        raise argparse.ArgumentTypeError("must be a duration such as 600s, 10m or 1h30m, less than a day")
-    return float(value)
-
-
-def _wait(command: argparse.ArgumentParser) -> None:
-    text = "follow the rollouts for so long, for example 10m (default: do not wait)"
-    command.add_argument("--wait", type=_duration, metavar="DURATION", help=text)
-
-
-def _many(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--all", action="store_true", help="every environment of the folder, each for itself")
-    text = "with --all: only this run's part of them, such as 0/8; auto/8 takes $JOB_COMPLETION_INDEX"
-    command.add_argument("--shard", metavar="INDEX/COUNT", help=text)
-
-
 def _sync(commands: "_Commands") -> None:
     sync = _command(commands, "sync", "make the cluster's objects equal to the sources", ("text", "json", "markdown"))
-    _many(sync)
-    _allow(sync)
+    many(sync)
+    allow(sync)
     sync.add_argument("--dry-run", action="store_true", help="write nothing; the same as plan")
-    _lock(sync)
+    lock(sync)
     sync.add_argument("--restart", action="store_true", help="then restart the workloads that use a changed key")
-    _wait(sync)
+    wait(sync)
     text = "write metrics of this run to a file (Prometheus's text format) or a Pushgateway's URL, however it ends"
-    sync.add_argument("--metrics", type=_metrics, metavar="TARGET", help=text)
-
-
-def _metrics(text: str) -> str:
-    from bridge.report.publish import wrong_target  # noqa: PLC0415 - start-up
-
-    if wrong := wrong_target(text):
-        raise argparse.ArgumentTypeError(wrong)
-    return text
+    sync.add_argument("--metrics", type=metrics_target, metavar="TARGET", help=text)
 
 
 def _plan(commands: "_Commands") -> None:
     plan = _command(commands, "plan", "show what sync would do, without any value", ("text", "json", "markdown"))
-    _many(plan)
-    _allow(plan)
+    many(plan)
+    allow(plan)
     plan.add_argument("--show-config", action="store_true", help="show ConfigMap values that stand in plain files")
     plan.add_argument("--exit-code", action="store_true", help="exit with 4 when something would change")
 
@@ -186,7 +145,7 @@ def _restart(commands: "_Commands") -> None:
     restart = _command(commands, "restart", "restart the workloads that use a changed key", ("text", "json"))
     restart.add_argument("--dry-run", action="store_true", help="restart nothing; show which workloads are behind")
     restart.add_argument("--all", action="store_true", help="restart all that use any object of the environment")
-    _wait(restart)
+    wait(restart)
 
 
 def _rollback(commands: "_Commands") -> None:
@@ -198,10 +157,10 @@ def _rollback(commands: "_Commands") -> None:
     rollback.add_argument(
         "--to", required=True, metavar="REVISION", help="what the store calls it; for a SOPS file, what git does"
     )
-    _allow_loss(rollback)
+    allow_loss(rollback)
     rollback.add_argument("--dry-run", action="store_true", help="write nothing, neither store nor cluster")
     rollback.add_argument("--yes", action="store_true", help="do not ask")
-    _lock(rollback)
+    lock(rollback)
 
 
 def _init(commands: "_Commands") -> None:
@@ -246,7 +205,7 @@ def _adopt(commands: "_Commands") -> None:
     adopt = _command(commands, "adopt", text, ("text", "json"))
     adopt.add_argument("--dry-run", action="store_true", help="only show what would change hands")
     adopt.add_argument("--yes", action="store_true", help="do it without asking")
-    _lock(adopt)
+    lock(adopt)
 
 
 def _exec(commands: "_Commands") -> None:
@@ -256,17 +215,11 @@ def _exec(commands: "_Commands") -> None:
         "--with",
         dest="names",
         action="append",
-        type=_variable,
+        type=variable,
         default=[],
         metavar="NAME",
         help="also this variable, a secret one too; repeatable",
     )
-
-
-def _variable(text: str) -> str:
-    if not (text.isascii() and text.isidentifier()):
-        raise argparse.ArgumentTypeError("must be a variable's name")
-    return text
 
 
 def _scan(commands: "_Commands") -> None:
@@ -278,31 +231,3 @@ def _scan(commands: "_Commands") -> None:
 def _demo(commands: "_Commands") -> None:
     demo = commands.add_parser("demo", help="the whole story in seconds, on an embedded cluster", allow_abbrev=False)
     demo.description = "Shows plan, sync, drift, healing and a refusal on an embedded cluster; needs no account."
-
-
-def _lock(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--lock-wait",
-        type=_seconds,
-        default=LOCK_WAIT,
-        metavar="SECONDS",
-        help=f"how long to wait for another run that writes (default: {LOCK_WAIT:.0f})",
-    )
-
-
-def _allow_loss(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--allow-shrink", action="store_true", help="admit that keys or objects are lost")
-    command.add_argument("--allow-fallback", action="store_true", help="admit that a lower layer gives a key now")
-
-
-def _allow(command: argparse.ArgumentParser) -> None:
-    _allow_loss(command)
-    command.add_argument("--allow-older", action="store_true", help="admit sources older than what was written last")
-    command.add_argument("--prune", action="store_true", help="delete objects that left the templates")
-    command.add_argument(
-        "--recreate",
-        action="append",
-        default=[],
-        metavar="KIND/NAME",
-        help="delete and create anew an object whose type must change, or that is immutable",
-    )

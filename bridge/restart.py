@@ -11,11 +11,11 @@ from bridge.cluster.workloads import Workloads
 from bridge.config.environment import Environment
 from bridge.errors import BridgeError, Problem, Refusal, Stopped, Unavailable, combine
 from bridge.gather import Run
+from bridge.opening import Cluster, open_cluster
 from bridge.plan.memory import Memory
 from bridge.plan.restart import Step, Verdict, consumers, judge
 from bridge.plan.rollout import Workload
 from bridge.report.talk import tell
-from bridge.sync import Cluster, open_cluster
 
 POLL: Final = 1.0  # seconds
 

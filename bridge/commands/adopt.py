@@ -12,15 +12,17 @@ from bridge.cluster.objects import Objects
 from bridge.commands.arguments import environment_of, run_of
 from bridge.commands.confirm import confirm
 from bridge.errors import BridgeError, Problem, Refusal, Stopped, Unavailable, combine
+from bridge.opening import Cluster, open_cluster
 from bridge.plan.adoption import Adoption, adoptions, next_change, refusals, remembering, warnings
 from bridge.plan.build import lost
 from bridge.plan.model import Plan
+from bridge.prepare import collect, compare
 from bridge.report.adoption import adoption_data, adoption_text, outcome_of, result_text
 from bridge.report.data import problems
 from bridge.report.style import style_of
 from bridge.report.talk import say
 from bridge.report.write import printable_data, write_json
-from bridge.sync import Cluster, Outcome, collect, compare, open_cluster
+from bridge.sync import Outcome
 
 
 def run(args: argparse.Namespace) -> int:

@@ -11,10 +11,11 @@ from bridge.config.manifests import BuiltObject
 from bridge.errors import BridgeError, Problem
 from bridge.gather import Run, gather
 from bridge.objects import ObjectId
+from bridge.opening import open_cluster
 from bridge.plan.controllers import may_interfere
 from bridge.plan.guard import CURE, Finding, Verdict, shared
 from bridge.plan.model import Plan
-from bridge.sync import compare, open_cluster
+from bridge.prepare import compare
 
 
 class Looked(NamedTuple):

@@ -130,7 +130,7 @@ def _plain(
 ) -> Plain:
     if file is not None:
         return read_plain(file, namespace)
-    from bridge.sync import open_cluster  # noqa: PLC0415 - only this form needs the cluster
+    from bridge.opening import open_cluster  # noqa: PLC0415 - only this form needs the cluster
 
     given: list[Given] = []
     left: list[Left] = []

@@ -4,12 +4,13 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from bridge.commands.arguments import environment_of, run_of
+from bridge.opening import Cluster, open_cluster
 from bridge.plan.build import remember
 from bridge.plan.model import Plan
+from bridge.prepare import collect, prepare
 from bridge.report.data import outcome_data, plan_data
 from bridge.report.talk import say
 from bridge.report.write import write_report
-from bridge.sync import Cluster, collect, open_cluster, prepare
 
 if TYPE_CHECKING:
     from bridge.restart import Restart

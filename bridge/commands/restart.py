@@ -5,13 +5,13 @@ import sys
 
 from bridge.commands.arguments import environment_of, run_of
 from bridge.gather import find_namespace
+from bridge.opening import open_cluster
 from bridge.report.data import SCHEMA, problems
 from bridge.report.restart import restart_text, workload_data
 from bridge.report.style import style_of
 from bridge.report.talk import say
 from bridge.report.write import printable_data, write_json
 from bridge.restart import Restart, follow, known, roll, survey
-from bridge.sync import open_cluster
 
 
 def run(args: argparse.Namespace) -> int:

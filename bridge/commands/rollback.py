@@ -11,7 +11,9 @@ from bridge.config.environment import Environment
 from bridge.config.reference import Reference, parse_reference
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, Stopped, Unavailable, combine
 from bridge.gather import Run
+from bridge.opening import open_cluster
 from bridge.plan.model import Plan
+from bridge.prepare import collect, prepare
 from bridge.provider import Context, Provider, Revision
 from bridge.report.data import outcome_data, plan_data
 from bridge.report.rollback import rollback_text
@@ -21,7 +23,7 @@ from bridge.report.write import printable_data, write_json
 from bridge.sources.plugins import build_providers
 from bridge.sources.store import Written, look_back, put_back
 from bridge.sources.whole import Whole
-from bridge.sync import Outcome, collect, note_on_objects, open_cluster, prepare, settle
+from bridge.sync import Outcome, note_on_objects, settle
 
 
 @dataclass(eq=False)

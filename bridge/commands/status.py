@@ -3,10 +3,11 @@
 import argparse
 
 from bridge.commands.arguments import environment_of, run_of
+from bridge.opening import open_cluster
+from bridge.prepare import collect, compare
 from bridge.report.status import status_data, status_text
 from bridge.report.talk import say
 from bridge.report.write import write_json, write_lines
-from bridge.sync import collect, compare, open_cluster
 
 
 def run(args: argparse.Namespace) -> int:

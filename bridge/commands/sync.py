@@ -7,12 +7,14 @@ from bridge.commands import plan as plan_command
 from bridge.commands.arguments import environment_of, run_of
 from bridge.errors import ConfigError, Problem, Stopped
 from bridge.gather import Run, Wanted
+from bridge.opening import Cluster, open_cluster
 from bridge.plan.model import Plan
+from bridge.prepare import collect, prepare
 from bridge.report.data import outcome_data, plan_data
 from bridge.report.record import current
 from bridge.report.talk import say
 from bridge.report.write import write_report
-from bridge.sync import Cluster, Outcome, collect, note_on_objects, open_cluster, prepare, settle
+from bridge.sync import Outcome, note_on_objects, settle
 
 if TYPE_CHECKING:
     from bridge.restart import Restart

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from functools import partial
@@ -12,30 +11,16 @@ from typing import Final, NamedTuple, TypeAlias
 from bridge import errors
 from bridge.config.reference import Reference
 from bridge.errors import BridgeError, combine
-from bridge.parallel import Batch, Once
-from bridge.provider import Context, Denied, Document, NotFound, Provider, Session, Unavailable
+from bridge.parallel import Batch
+from bridge.provider import Context, Denied, Document, NotFound, Provider
 from bridge.sources.fields import located
-from bridge.sources.session import ANYTHING, LATE, close_sessions, open_session, read_document
-
-__all__ = [
-    "ANYTHING",
-    "LATE",
-    "Read",
-    "Reader",
-    "Sessions",
-    "at_reference",
-    "close_sessions",
-    "open_session",
-    "read_document",
-    "read_documents",
-    "read_present",
-]
+from bridge.sources.session import LATE, close_sessions
+from bridge.sources.shared import SharedStore
 
 Reads: TypeAlias = list[tuple[str, str, float]]  # a `Read` of each
 Reader: TypeAlias = Callable[
     [Mapping[str, Provider], Iterable[Reference], Context, Reads | None], Mapping[Reference, Document]
 ]
-_Key: TypeAlias = tuple[str, str | None]  # a document's path and revision
 
 
 class Read(NamedTuple):
@@ -75,7 +60,7 @@ class Sessions:
 
     def __init__(self) -> None:
         self._lock: Final = threading.Lock()
-        self._stores: Final[list[_Store]] = []
+        self._stores: Final[list[SharedStore]] = []
 
     def announce(self, providers: Mapping[str, Provider], references: Iterable[Reference], base: Path) -> None:
         """Say that an environment is going to read these documents."""
@@ -122,74 +107,16 @@ class Sessions:
         """Close every session; what is stuck is left behind."""
         close_sessions([session for store in self._stores for session in store.close()])
 
-    def _store(self, provider: Provider, base: Path) -> "_Store":
+    def _store(self, provider: Provider, base: Path) -> "SharedStore":
         with self._lock:
             for store in self._stores:
                 if store.base == base and type(store.provider) is type(provider) and store.provider == provider:
                     return store
-            self._stores.append(_Store(provider, base))
+            self._stores.append(SharedStore(provider, base))
             return self._stores[-1]
 
 
-class _Store:
-    """One provider's session and the documents that are read in it."""
-
-    def __init__(self, provider: Provider, base: Path) -> None:
-        self.provider: Final = provider
-        self.base: Final = base
-        self.known: Final = _Known()
-        self._opened: Session | None = None
-        self._closed = False
-        self._session: Final[Once[None, Session | BridgeError]] = Once()
-        self._documents: Final[Once[_Key, Document | BridgeError]] = Once()
-        self._lock: Final = threading.Lock()
-        self._readers: Final[Counter[_Key]] = Counter()
-        self._room: Final = threading.BoundedSemaphore(provider.concurrency)
-        self._down = False
-
-    def announce(self, documents: Iterable[Reference]) -> None:
-        with self._lock:
-            self._readers.update((one.path, one.revision) for one in documents)
-
-    def document(self, context: Context, reference: Reference) -> Document | BridgeError:
-        """Return a document, read by whoever comes first, and forget it after its last reader."""
-        session = self._session.get(None, lambda: self._open(context))
-        if isinstance(session, BridgeError):
-            return session
-        key = (reference.path, reference.revision)
-        answer = self._documents.get(key, lambda: self._read(session, context.deadline, reference))
-        with self._lock:
-            self._readers[key] -= 1
-            if self._readers[key] <= 0:
-                self._documents.forget(key)
-        return answer
-
-    def close(self) -> list[Session]:
-        """Open nothing any more; return what is to be closed."""
-        with self._lock:
-            self._closed = True
-            return [] if self._opened is None else [self._opened]
-
-    def _open(self, context: Context) -> Session | BridgeError:
-        session = open_session(self.provider, context._replace(known=self.known))
-        if isinstance(session, BridgeError):
-            return session
-        with self._lock:
-            if not self._closed:
-                self._opened = session
-                return session
-        close_sessions([session])
-        return LATE
-
-    def _read(self, session: Session, deadline: float, reference: Reference) -> Document | BridgeError:
-        with self._room:
-            # Where a store was just down after all its tries, the next document need not prove it as long.
-            answer = read_document(session, deadline, reference, again=not self._down)
-            self._down = isinstance(answer, Unavailable)
-        return answer
-
-
-def _timed(store: _Store, context: Context, reference: Reference) -> tuple[Document | BridgeError, float]:
+def _timed(store: SharedStore, context: Context, reference: Reference) -> tuple[Document | BridgeError, float]:
     began = time.monotonic()
     return store.document(context, reference), time.monotonic() - began
 
@@ -206,28 +133,6 @@ def _kind(answer: Document | BridgeError) -> str:
             return "unavailable"
         case _:
             return "other"
-
-
-class _Known:
-    """The paths that earlier runs of all environments which read in a session have written from."""
-
-    def __init__(self) -> None:
-        self._lock: Final = threading.Lock()
-        self._asks: Final[list[Callable[[], tuple[frozenset[str], frozenset[str]]]]] = []
-        self._known: frozenset[str] = frozenset()
-        self._new: frozenset[str] = frozenset()
-
-    def add(self, ask: Callable[[], tuple[frozenset[str], frozenset[str]]]) -> None:
-        """Add an environment, which is asked when a provider wants to know."""
-        with self._lock:
-            self._asks.append(ask)
-
-    def __call__(self) -> frozenset[str]:
-        with self._lock:
-            while self._asks:
-                known, new = self._asks.pop()()
-                self._known, self._new = self._known | known, self._new | new
-            return self._known - self._new
 
 
 def _by_provider(references: Iterable[Reference]) -> Mapping[str, list[Reference]]:

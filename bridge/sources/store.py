@@ -10,7 +10,8 @@ from bridge.parallel import each
 from bridge.provider import Context, Document, Provider, ProviderError, Writer
 from bridge.sources.disclosure import check_hidden
 from bridge.sources.fields import FieldError, located
-from bridge.sources.read import LATE, at_reference, close_sessions, open_session, read_document
+from bridge.sources.read import at_reference
+from bridge.sources.session import LATE, close_sessions, open_session, read_document
 from bridge.sources.whole import Whole, grafted
 from bridge.sources.writing import AGAIN, Change, Edit, Edits, Store, Write, Written
 

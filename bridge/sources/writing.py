@@ -20,7 +20,7 @@ from bridge.provider import (
 from bridge.secret import SecretValue
 from bridge.sources.contract import REPORT, failed
 from bridge.sources.disclosure import check_hidden
-from bridge.sources.read import ANYTHING, read_document
+from bridge.sources.session import ANYTHING, read_document
 from bridge.sources.slots import Slot, value_at, with_value
 
 PATIENCE: Final = 30.0

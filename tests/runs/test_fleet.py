@@ -306,11 +306,11 @@ def test_connections_and_documents_are_shared(offline_desk: Desk, monkeypatch: p
         member(offline_desk, f"env-{number:02}", sources=["plain:shared.json"])
     from bridge_plain import PlainSession  # noqa: PLC0415
 
-    from bridge import sync  # noqa: PLC0415
+    from bridge import opening  # noqa: PLC0415
 
-    read, connect, paths, endpoints = PlainSession.read, sync.connect, [], []
+    read, connect, paths, endpoints = PlainSession.read, opening.connect, [], []
     monkeypatch.setattr(PlainSession, "read", lambda self, path, *rest: paths.append(path) or read(self, path, *rest))
-    monkeypatch.setattr(sync, "connect", lambda *args, **more: endpoints.append(args) or connect(*args, **more))
+    monkeypatch.setattr(opening, "connect", lambda *args, **more: endpoints.append(args) or connect(*args, **more))
     assert offline_desk.run("sync", "--all").status == 0
     assert sorted(paths) == [*(f"env-{number:02}.json" for number in range(6, 12)), "shared.json"]
     assert len(endpoints) == 1

@@ -1,0 +1,133 @@
+"""The half of every run that writes nothing: gather what is wanted, read the cluster, plan, try the changes dry."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
+from typing import Final, TypeVar
+
+from bridge.cluster.api import Forbidden
+from bridge.cluster.changes import try_dry
+from bridge.cluster.objects import Objects
+from bridge.config.environment import Environment
+from bridge.config.reference import Reference
+from bridge.errors import BridgeError, Problem, Unavailable, combine
+from bridge.gather import NONE_GIVEN, Run, Wanted, gather
+from bridge.objects import Live, ObjectId
+from bridge.opening import Cluster, Dial, dial, open_cluster
+from bridge.parallel import each
+from bridge.plan.baseline import Now
+from bridge.plan.build import Target, build
+from bridge.plan.effect import after_dry_run
+from bridge.plan.memory import Memory, rebuilt
+from bridge.plan.model import Plan
+from bridge.provider import Document
+
+MANY: Final = 16  # from here on threads are worth their connections
+THREADS: Final = 8
+LATE: Final = Unavailable(Problem("the cluster", "no answer in time", "try again, or allow more with --timeout"))
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def collect(
+    environment: Environment, run: Run, given: Mapping[Reference, Document] = NONE_GIVEN, *, line_to: Dial = dial
+) -> Wanted:
+    """Gather what the files and sources say; a provider may ask which of its documents were written from before.
+
+    A document that is `given` is not read: the plan is then what a sync would do if the store had it.
+    """
+
+    @cache
+    def remembered(namespace: str) -> frozenset[str]:
+        try:
+            with open_cluster(environment, namespace, run, line_to) as cluster:
+                memory = cluster.store.read()
+        except BridgeError:
+            return frozenset()  # nothing is known then, and the run itself will meet the same error
+        return frozenset(memory.sources if memory else ())
+
+    return gather(environment, run, remembered, given)
+
+
+def prepare(wanted: Wanted, cluster: Cluster, run: Run) -> Plan:
+    """Compare, and try every change dry. Writes nothing."""
+    plan = compare(wanted, cluster, run)
+    return plan if plan.refusals else tried_dry(plan, cluster.objects, run)
+
+
+def compare(wanted: Wanted, cluster: Cluster, run: Run) -> Plan:
+    """Read the live objects and plan; nothing but reading is asked of the cluster.
+
+    What speaks against the plan stands in its `refusals`; an error is raised where the cluster cannot be read.
+    """
+    objects, desired = cluster.objects, wanted.resolution.desired
+    memory = cluster.store.read()
+    live = _read_live(objects, [one.id for one in desired], memory, run)
+    if memory is None or memory.lost:
+        memory = _rebuild(memory, live, objects.manager, cluster.store.target)
+    target = Target(wanted.environment.name, wanted.namespace, objects.manager)
+    resolution = wanted.resolution
+    allowed = run.allowed._replace(accepted=wanted.environment.accept_older)
+    plan = build(target, Now(desired, resolution.manifests, live), resolution.sources, memory, allowed)
+    return plan._replace(warnings=(*cluster.warnings, *resolution.warnings, *plan.warnings))
+
+
+def _read_live(
+    objects: Objects, ids: Sequence[ObjectId], memory: Memory | None, run: Run
+) -> Mapping[ObjectId, Live | None]:
+    """Read every object that the plan needs; raises one error for all that cannot be read.
+
+    One that left the templates may have left our rights too: without --prune it is then left out.
+    """
+    left = [id_ for id_ in (memory.objects if memory else ()) if id_ not in set(ids)]
+    answers: dict[ObjectId, Live | BridgeError | None] = {**objects.listed(ids)}
+    answers.update(on_each(objects.get, [id_ for id_ in (*ids, *left) if id_ not in answers], run))
+    spared = set() if run.allowed.prune else {id_ for id_ in left if isinstance(answers[id_], Forbidden)}
+    errors = [one for id_, one in answers.items() if isinstance(one, BridgeError) and id_ not in spared]
+    if errors:
+        raise combine(errors)
+    return {id_: one for id_, one in answers.items() if not isinstance(one, BridgeError)}
+
+
+def on_each(function: Callable[[Item], Result], items: Sequence[Item], run: Run) -> Mapping[Item, Result | BridgeError]:
+    """Call the function on each item, on threads where there are many; an error stands in the result's place."""
+    caught = partial(_caught, function)
+    if len(items) < MANY:
+        return {item: caught(item) for item in items}
+    done = each(caught, items, threads=THREADS, deadline=run.deadline)
+    return {item: done.get(item, LATE) for item in items}
+
+
+def _caught(function: Callable[[Item], Result], item: Item) -> Result | BridgeError:
+    try:
+        return function(item)
+    except BridgeError as error:
+        return error
+
+
+def _rebuild(damaged: Memory | None, live: Mapping[ObjectId, Live | None], manager: str, target: str) -> Memory:
+    """Rebuild a lost memory. Where nothing is there that we wrote, this is simply the first run."""
+    reason = damaged.lost if damaged and damaged.lost else f"{target} is gone"
+    memory = rebuilt([one for one in live.values() if one], manager, reason)
+    return memory if damaged or memory.objects else Memory()
+
+
+def tried_dry(plan: Plan, objects: Objects, run: Run) -> Plan:
+    """Try every change on the API server without writing it; what it refuses becomes the plan's refusals."""
+    pending = {change.id: change for change in plan.changes if change.writes}
+    answers = on_each(lambda id_: try_dry(objects, pending[id_]), list(pending), run)
+    errors = [one for one in answers.values() if isinstance(one, BridgeError)]
+    if errors:
+        error = combine(errors)
+        if isinstance(error, Unavailable):
+            raise error
+        return plan._replace(refusals=error.problems)
+    judged = {
+        id_: after_dry_run(pending[id_], answer)
+        for id_, answer in answers.items()
+        if not isinstance(answer, BridgeError)
+    }
+    return plan._replace(
+        changes=tuple(judged[change.id][0] if change.id in judged else change for change in plan.changes),
+        warnings=(*plan.warnings, *(warning for _, warnings in judged.values() for warning in warnings)),
+    )
