@@ -28,20 +28,25 @@ types: $(VENV)/ready
 rules: $(VENV)/ready ## who may import whom
 	$(BIN)/lint-imports --no-cache
 
-unit: $(VENV)/ready ## every test, with branch coverage; what needs a real server comes last
+# A file's tests stay together, for the servers that it starts.
+SPREAD ?= -n 2 --dist loadfile
+
+unit: $(VENV)/ready ## every test, with branch coverage; what needs a real program comes last
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest $(SPREAD) -m 'not real'
+	$(BIN)/python tests/servers/build.py || test -z "$$CI" # elsewhere than in CI their tests are skipped
+	$(BIN)/coverage run -m pytest $(SPREAD) -m real
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --format=total
 	$(BIN)/coverage report --fail-under=95 > .coverage-report.txt || { cat .coverage-report.txt; exit 1; }
 
 quick: $(VENV)/ready ## the tests that need no build
-	$(BIN)/pytest -m 'not real and not wheel'
+	$(BIN)/pytest $(SPREAD) -m 'not real and not wheel'
 
 # The same tests with the oldest dependencies that pyproject.toml admits.
 lowest: $(VENV)-lowest/ready
-	$(VENV)-lowest/bin/pytest --quiet -m 'not real and not wheel'
-	$(VENV)-lowest/bin/pytest --quiet -m real tests/providers tests/runs/test_sops.py tests/runs/test_vault.py
+	$(VENV)-lowest/bin/pytest --quiet $(SPREAD) -m 'not real and not wheel'
+	$(VENV)-lowest/bin/pytest --quiet $(SPREAD) -m real tests/providers tests/runs/test_sops.py tests/runs/test_vault.py
 
 $(VENV)-lowest/ready: requirements-dev.lock requirements-lowest.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)-lowest

@@ -10,6 +10,7 @@ import pytest
 
 from bridge.testing.apiserver import Fault
 from tests.runs.conftest import Desk, Result
+from tests.runs.lease import expire
 from tests.runs.test_adopt import adopt, errors, made_by, synced
 from tests.runs.test_faults import answer, fail_at, is_dry_run, is_write_of
 
@@ -27,6 +28,7 @@ def desk(offline_desk: Desk) -> Desk:
 
 def heal(desk: Desk) -> None:
     desk.target.embedded.intercept = None
+    expire(desk)
     adopt(desk)
     synced(desk)
 

