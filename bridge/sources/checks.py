@@ -5,6 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from bridge.config.placeholder import Placeholder
 from bridge.config.template import TemplateObject
 from bridge.errors import Problem
+from bridge.secret import SecretValue
+from bridge.sources.env_layer import K8_ENV, NAMESPACE
+from bridge.sources.offline import STAND_IN
 from bridge.sources.source import Source
 
 
@@ -30,3 +33,14 @@ def secrets_in_public(templates: Sequence[TemplateObject], infrastructure: Mappi
         if secret and "ConfigMap" in kinds:
             what = f"${{{name}}} is secret ({secret}) and would be public there"
             yield Problem(kinds["ConfigMap"], what, "use two variables")
+
+
+def of_others(sources: Sequence[Source], environment: str, namespace: str) -> Iterator[Problem]:
+    """Yield the sources that call themselves another environment's, as the env file may: a wrong path, or a copy."""
+    for name, what, ours in ((K8_ENV, "environment", environment), (NAMESPACE, "namespace", namespace)):
+        for source in sources:
+            found = source.fields.get(name)
+            if found is STAND_IN or not isinstance(found, SecretValue):
+                continue
+            if not found.same_as(SecretValue.of(ours)):
+                yield Problem(source.name, f"{name} names another {what} than {ours}", "is it the right document?")

@@ -11,6 +11,7 @@ from bridge.errors import ConfigError, Problem
 from bridge.secret import SecretValue
 
 NAMESPACE = "K8S_NAMESPACE"
+K8_ENV = "K8_ENV"
 
 
 class EnvLayer(NamedTuple):

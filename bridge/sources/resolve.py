@@ -12,7 +12,7 @@ from bridge.errors import Problem, Refusal
 from bridge.objects import Desired, Entry, Layer, ObjectId, Origin, Part
 from bridge.provider import Document, Revision
 from bridge.secret import SecretValue
-from bridge.sources.checks import secrets_in_public, unknown_manifest_keys
+from bridge.sources.checks import of_others, secrets_in_public, unknown_manifest_keys
 from bridge.sources.env_layer import EnvLayer
 from bridge.sources.fields import json_escaped, located
 from bridge.sources.lookup import LAST, Found, Lookup
@@ -46,6 +46,7 @@ def resolve(
     lookup = Lookup(environment, documents, sources, env_layer, problems)
     filler = _Filler(environment, sources, env_layer, lookup, problems)
     desired = tuple(filler.fill(template) for template in templates)
+    problems += of_others(sources, environment.name, namespace)
     problems += unknown_manifest_keys(sources, templates)
     problems += secrets_in_public(templates, environment.infrastructure)
     if problems:

@@ -141,6 +141,21 @@ def test_the_process_environment_in_place_of_the_env_file(desk: Desk, monkeypatc
     fail(desk, "the process's environment: K8_ENV names another environment than staging", status=2)
 
 
+@pytest.mark.parametrize(
+    ("name", "what", "ours"), [("K8_ENV", "environment", "staging"), ("K8S_NAMESPACE", "namespace", "voice")]
+)
+def test_a_source_that_calls_itself_another_environments_is_refused(
+    desk: Desk, name: str, what: str, ours: str
+) -> None:
+    """Also one that gives nothing else that counts: what falls through to it tomorrow is the other one's."""
+    desk.environment(sources=["plain:values.json", "plain:other.json"])
+    desk.write("other.json", {name: "prod", "LOG_LEVEL": "info"})
+    ours = desk.target.namespace if name == "K8S_NAMESPACE" else ours
+    fail(desk, f"plain:other.json: {name} names another {what} than {ours}")
+    desk.write("other.json", {name: ours, "LOG_LEVEL": "info"})
+    assert desk.run("sync", "staging").status == 0
+
+
 def test_every_missing_variable_is_listed_at_once(desk: Desk) -> None:
     desk.values(OPENAI_API_KEY=None, CARTESIA_API_KEY=None)
     desk.env_file(DOMAIN=None)
