@@ -39,6 +39,8 @@ class Member:
     error: BridgeError | None = None
     bug: Problem | None = None
     lease: Lease | None = None
+    began: float = field(default_factory=time.monotonic)
+    reads: list[tuple[str, str, float]] = field(default_factory=list)
 
 
 class Fleet:
@@ -120,7 +122,7 @@ class Fleet:
             member.plan = prepare(wanted, cluster, self._run)
 
     def _sync(self, member: Member, environment: Environment, *, restart: bool) -> None:
-        wanted = collect(environment, self._run, line_to=self._lines.dial)
+        wanted = collect(environment, self._run._replace(reads=member.reads), line_to=self._lines.dial)
         with open_cluster(environment, wanted.namespace, self._run, self._lines.dial) as cluster:
             member.lease = cluster.lease
             member.plan = prepare(wanted, cluster, self._run)

@@ -3,6 +3,7 @@
 import argparse
 import gc
 import os
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from bridge.errors import BUG, BridgeError, ConfigError, Problem, Refusal, Stopp
 from bridge.fleet import Fleet, Member
 from bridge.report.data import outcome_data, plan_data, problems
 from bridge.report.fleet import fleet_data, write_fleet
-from bridge.report.record import current
+from bridge.report.record import Record, current
 from bridge.report.talk import say
 
 URGENCY: Final = (
@@ -70,9 +71,6 @@ def _check(args: argparse.Namespace) -> None:
     if args.command == "sync" and args.restart and args.dry_run:
         what = "--dry-run with --restart shows the workloads of one environment"
         raise ConfigError(Problem("", what, "leave --restart or --all out"))
-    if getattr(args, "metrics", None):
-        what = "--metrics tells of the run of one environment"
-        raise ConfigError(Problem("", what, "leave --all out, or watch the exit status of this run and its report"))
     if getattr(args, "wait", None):
         what = "--wait follows the rollouts of one environment"
         raise ConfigError(Problem("", what, "leave --all out, or follow with `bridge restart ENV --wait`"))
@@ -83,6 +81,7 @@ class _Logbook:
 
     def __init__(self, args: argparse.Namespace) -> None:
         self._args: Final = args
+        self._samples: Final = current().samples  # here: the threads that finish members have no record
         self.writes: Final = args.command == "sync" and not args.dry_run
         self.entries: Final[dict[str, dict[str, Any]]] = {}
         self.problems: Final[dict[str, list[tuple[str, Problem]]]] = {"warning": [], "error": []}
@@ -91,13 +90,16 @@ class _Logbook:
         """Enter a member as it is now."""
         status, result = self._judge(member)
         self._enter(member, status, result)
+        self._measure(member, status)
 
     def cut_short(self, names: Iterable[str], under_way: Iterable[Member]) -> None:
         """Enter what the end of the run has left: members under way, and those that were never begun."""
         for member in under_way:
             if member.name not in self.entries:
                 touched = member.outcome.written or member.outcome.begun
-                self._enter(member, Stopped.exit_status if touched else Unavailable.exit_status, "interrupted")
+                status = Stopped.exit_status if touched else Unavailable.exit_status
+                self._enter(member, status, "interrupted")
+                self._measure(member, status)
         for name in names:
             if name not in self.entries:
                 late = Problem("", "not reached in this run", "run again, or allow more with --timeout")
@@ -126,6 +128,21 @@ class _Logbook:
             data = {"environment": member.name, "result": result, "errors": problems(found)}
         self.entries[member.name] = data | {"status": status}
         self._remember(member, error)
+
+    def _measure(self, member: Member, status: int) -> None:
+        """Keep the metrics of a member that was begun, and nothing else of its plan."""
+        if getattr(self._args, "metrics", None):
+            from bridge.report.metrics import samples  # noqa: PLC0415 - start-up: most runs have none
+
+            record = Record(
+                environment=member.name,
+                began=member.began,
+                reads=member.reads,
+                plan=member.plan,
+                written=member.outcome.written,
+                begun=member.outcome.begun,
+            )
+            self._samples[member.name] = list(samples(record, status, time.time()))
 
     def _remember(self, member: Member, error: BridgeError | None) -> None:
         found: dict[str, list[Problem]] = {"warning": [], "error": [member.bug] if member.bug else []}

@@ -36,14 +36,16 @@ HELP: Final[Mapping[str, str]] = {
     "bridge_source_read_seconds": "The slowest read of a document with all its tries, in the latest run that read any.",
 }
 """Every metric, all of them gauges: a run lives too shortly to count."""
-_SAMPLE: Final = re.compile(r'(bridge_[a-z_]+)(\{(?:[a-z]+="(?:[^"\\\n]|\\["\\n])*",?)*\} [0-9.e+-]+)', re.ASCII)
+_TEXT: Final = r'"(?:[^"\\\n]|\\["\\n])*"'
+_SAMPLE: Final = re.compile(rf"(bridge_[a-z_]+)(\{{environment=({_TEXT})(?:,[a-z]+={_TEXT})*\}} [0-9.e+-]+)", re.ASCII)
 
 
 class Sample(NamedTuple):
-    """One line: a metric's name, its labels and its value as text."""
+    """One line: a metric's name, its labels and its value as text; and the environment, as its label has it."""
 
     name: str
     rest: str
+    environment: str
 
 
 def samples(record: Record, status: int, now: float) -> Iterator[Sample]:
@@ -102,21 +104,22 @@ def _reads(reads: Iterable[tuple[str, str, float]], base: Mapping[str, str]) -> 
 
 
 def _sample(name: str, labels: Mapping[str, str], value: float) -> Sample:
-    shown = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
-    return Sample(name, f"{{{shown}}} {value}")
+    shown = ",".join(f"{label}={_quoted(text)}" for label, text in labels.items())
+    return Sample(name, f"{{{shown}}} {value}", _quoted(labels["environment"]))
 
 
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
 
 
-def parse(text: str, environment: str) -> Iterator[Sample]:
-    """Yield the samples of an environment out of an earlier run's text; whatever else is in it is passed over."""
-    start = f'{{environment="{_escaped(environment)}"'
+def parse(text: str, environments: Iterable[str]) -> Iterator[Sample]:
+    """Yield the samples of these environments out of an earlier run's text; whatever else is in it is passed over."""
+    wanted = set(map(_quoted, environments))
     for line in text.splitlines():
         found = _SAMPLE.fullmatch(line)
-        if found and found[1] in HELP and found[2].startswith((f"{start},", f"{start}}}")):
-            yield Sample(found[1], found[2])
+        if found and found[1] in HELP and found[3] in wanted:
+            yield Sample(found[1], found[2], found[3])
 
 
 def render(found: Iterable[Sample]) -> str:

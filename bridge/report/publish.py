@@ -8,8 +8,8 @@ import os
 import stat
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -20,9 +20,9 @@ from bridge.report.metrics import Sample, parse, render, samples
 from bridge.report.record import Record
 
 LIMIT: Final = 5.0
-"""Seconds that a push may take."""
-LONGEST: Final = 1 << 20
-"""Bytes of an earlier file that are read; ours are much shorter."""
+"""Seconds that a push may take, and 50 ms more for each further environment."""
+LONGEST: Final = 1 << 24
+"""Bytes of an earlier file that are read; a thousand environments have 3 MiB."""
 
 
 def wrong_target(target: str) -> str | None:
@@ -44,26 +44,28 @@ def wrong_target(target: str) -> str | None:
 def publish(record: Record, status: int) -> Iterable[Problem]:
     """Write the metrics of a run that ended with `status`; returns a warning where that fails.
 
-    A run that names no environment has none.
+    A run of many environments has those of each, and one that names no environment has none.
     """
-    target = record.metrics
-    if not target or not record.environment:
+    target, found = record.metrics, record.samples
+    if record.environment:
+        found = {record.environment: list(samples(record, status, time.time()))}
+    if not target or not found:
         return []
-    found = list(samples(record, status, time.time()))
-    wrong = _push(target, record.environment, found) if "://" in target else _write(Path(target), record, found)
+    wrong = _push(target, found) if "://" in target else _write(Path(target), record.id, found)
     return [Problem("the metrics", wrong)] if wrong else []
 
 
-def _write(path: Path, record: Record, found: list[Sample]) -> str | None:
+def _write(path: Path, run: str, found: Mapping[str, Sequence[Sample]]) -> str | None:
     """Write the file whole; what this run cannot know is taken over from the file that is there."""
     path = Path(os.path.realpath(path))  # a link stays one
-    fresh = path.with_name(f".{path.name}.{record.id}")  # no *.prom, which a collector would read
-    known = {one.name for one in found}
+    fresh = path.with_name(f".{path.name}.{run}")  # no *.prom, which a collector would read
+    told = [one for several in found.values() for one in several]
+    known = {(one.name, one.environment) for one in told}
     try:
-        kept = [one for one in parse(_earlier(path), record.environment) if one.name not in known]
+        kept = [one for one in parse(_earlier(path), found) if (one.name, one.environment) not in known]
         with fresh.open("xb") as file:
             os.fchmod(file.fileno(), 0o644)  # whatever the umask is: the collector is somebody else
-            file.write(render([*found, *kept]).encode())
+            file.write(render([*told, *kept]).encode())
         fresh.replace(path)
     except OSError as error:
         return f"{path} cannot be written: {(error.strerror or 'unknown reason').lower()}"
@@ -85,8 +87,8 @@ def _earlier(path: Path) -> str:
         return file.read(LONGEST).decode(errors="replace")
 
 
-def _push(target: str, environment: str, found: list[Sample]) -> str | None:
-    """Push by POST, which keeps the metrics of the group that this run cannot know."""
+def _push(target: str, found: Mapping[str, Sequence[Sample]]) -> str | None:
+    """Push each environment to its group by POST, which keeps the metrics that this run cannot know."""
     from bridge.http.proxies import proxy_from  # noqa: PLC0415 - start-up: ssl is slow to import
     from bridge.http.tls import trusting_the_system  # noqa: PLC0415
     from bridge.http.transport import Address, Answer, Request, Transport  # noqa: PLC0415
@@ -98,15 +100,17 @@ def _push(target: str, environment: str, found: list[Sample]) -> str | None:
     if proxy and proxy.wrong:
         return f"the variable {proxy.variable} is {proxy.wrong}"
     headers = [("Content-Type", "text/plain; version=0.0.4; charset=utf-8"), ("User-Agent", f"bridge/{__version__}")]
-    path = f"{parts.path.rstrip('/')}/metrics/job/bridge/{_grouping(environment)}"
-    transport = Transport(Address(base, tls, proxy=proxy.url if proxy else None, max_answer=LONGEST))
-    try:
-        answer = transport.exchange(Request("POST", path, headers, render(found).encode()), LIMIT)
-    finally:
-        transport.close()
-    if not isinstance(answer, Answer):
-        return f"the Pushgateway at {base} {answer.what}"
-    return None if answer.status in {200, 202} else f"the Pushgateway at {base} answers {answer.status}"
+    path = f"{parts.path.rstrip('/')}/metrics/job/bridge"
+    end = time.monotonic() + LIMIT + 0.05 * (len(found) - 1)
+    with closing(Transport(Address(base, tls, proxy=proxy.url if proxy else None, max_answer=LONGEST))) as transport:
+        for environment, told in found.items():
+            request = Request("POST", f"{path}/{_grouping(environment)}", headers, render(told).encode())
+            answer = transport.exchange(request, max(0.01, end - time.monotonic()))
+            if not isinstance(answer, Answer):
+                return f"the Pushgateway at {base} {answer.what}"
+            if answer.status not in {200, 202}:
+                return f"the Pushgateway at {base} answers {answer.status}"
+    return None
 
 
 def _grouping(environment: str) -> str:

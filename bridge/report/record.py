@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from bridge.objects import ObjectId
     from bridge.plan.model import Plan
+    from bridge.report.metrics import Sample
 
 
 @dataclass(eq=False)
@@ -19,6 +20,7 @@ class Record:
 
     `id` tells this run's lines in a log from all others', `began` is a `time.monotonic()`. `reads` are the reads of
     documents: the provider's name, "ok" or the kind of error, and the seconds that it took with all its tries.
+    `samples` are the metrics of each environment that is finished, in a run of many.
     """
 
     id: str = field(default_factory=lambda: os.urandom(8).hex())
@@ -30,6 +32,7 @@ class Record:
     plan: "Plan | None" = None
     written: "Collection[ObjectId]" = ()
     begun: "Collection[ObjectId]" = ()
+    samples: "dict[str, list[Sample]]" = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:

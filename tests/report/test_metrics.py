@@ -52,7 +52,7 @@ def test_a_label_is_escaped_and_read_back_the_same() -> None:
     odd = 'sta"ging\\with\nline'
     found = render(samples(Record(environment=odd), 0, NOW))
     assert r'{environment="sta\"ging\\with\nline"}' in found
-    assert render(parse(found, odd)) == found
+    assert render(parse(found, [odd])) == found
 
 
 def test_of_an_earlier_text_only_our_own_lines_about_this_environment_are_taken() -> None:
@@ -66,7 +66,7 @@ def test_of_an_earlier_text_only_our_own_lines_about_this_environment_are_taken(
         'bridge_exit_status{environment="staging"} 1 1700000000000',
         "CANARY-line",
     ]
-    kept = list(parse("\n".join([*foreign, mine]), "staging"))
+    kept = list(parse("\n".join([*foreign, mine]), ["staging"]))
     assert [f"{one.name}{one.rest}" for one in kept] == [mine]
 
 

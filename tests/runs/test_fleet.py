@@ -16,6 +16,8 @@ from bridge.fleet import Fleet
 from bridge.parser import parse
 from tests.runs.conftest import Desk, Result
 from tests.runs.test_events import events
+from tests.servers.client import Client
+from tests.servers.pushgateway import Pushgateway
 
 TEMPLATE = """\
 apiVersion: v1
@@ -224,7 +226,6 @@ def test_what_does_not_go_together_is_said(offline_desk: Desk) -> None:
         ("plan", "--shard", "0/2"): "--shard is a part of all environments, so it needs --all",
         ("sync", "--all", "--shard", "2/2"): "--shard: 2 is not less than COUNT, which is 2",
         ("sync", "--all", "--shard", "auto/2"): "--shard: JOB_COMPLETION_INDEX is not set",
-        ("sync", "--all", "--metrics", "metrics.prom"): "--metrics tells of the run of one environment",
         ("sync", "--all", "--restart", "--wait", "1m"): "--wait follows the rollouts of one environment",
         ("sync", "--all", "--restart", "--dry-run"): "--dry-run with --restart shows the workloads of one environment",
     }.items():
@@ -234,16 +235,71 @@ def test_what_does_not_go_together_is_said(offline_desk: Desk) -> None:
     assert "there is no environment" in offline_desk.run("sync", "--all").lines[0]
 
 
-def test_metrics_are_refused_for_all_and_no_file_tells_of_the_refusal(
-    offline_desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def series(text: str, name: str) -> dict[str, float]:
+    """Return the metrics of one environment by name and labels, without the environment's."""
+    label = f'environment="{name}"'
+    mine = [line.rsplit(" ", 1) for line in text.splitlines() if label in line]
+    return {metric.replace(f"{label},", "").replace(f"{{{label}}}", ""): float(value) for metric, value in mine}
+
+
+def test_metrics_of_all_are_those_of_their_own_runs_in_one_file(offline_desk: Desk, tmp_path: Path) -> None:
+    names, file = fleet(offline_desk, 3), tmp_path / "bridge.prom"
+    assert offline_desk.run("sync", "--all", "--metrics", str(file)).status == 0
+    before = {name: series(file.read_text(), name) for name in names}
+    for name in names:
+        assert before[name]['bridge_objects{kind="Secret",result="written"}'] == 1
+        assert before[name]['bridge_source_reads{provider="plain",result="ok"}'] == 1
+        assert offline_desk.run("sync", name, "--metrics", str(tmp_path / name)).status == 0
+        assert series((tmp_path / name).read_text(), name).keys() <= before[name].keys()
+    member(offline_desk, "env-01", providers={"plain": {"fail": "denied"}})
+    assert offline_desk.run("sync", "--all", "--metrics", str(file)).status == 1
+    text = file.read_text()
+    assert not any(canary in text for canary in offline_desk.canaries)
+    assert text.count("# TYPE bridge_exit_status gauge") == 1
+    statuses = [series(text, name)["bridge_exit_status"] for name in names]
+    assert statuses == [0, 1, 0]
+    success = "bridge_last_success_timestamp_seconds"
+    assert series(text, "env-01")[success] == before["env-01"][success]
+    assert series(text, "env-02")[success] > before["env-02"][success]
+
+
+@pytest.mark.parametrize("target", ["embedded_target"], indirect=True)
+def test_metrics_of_all_end_with_the_run_and_leave_out_what_was_not_begun(
+    desk: Desk, start: Start, tmp_path: Path
 ) -> None:
-    fleet(offline_desk, 1)
-    monkeypatch.setenv("K8_ENV", "env-00")
-    result = offline_desk.run("sync", "--all", "--metrics", str(tmp_path / "metrics.prom"))
-    assert (result.status, len(result.lines)) == (2, 2)
-    assert result.lines[1] == "bridge: hint: leave --all out, or watch the exit status of this run and its report"
-    assert not (tmp_path / "metrics.prom").exists()
-    assert token(offline_desk, "env-00") is None
+    names, file, reached = fleet(desk, 20), tmp_path / "bridge.prom", threading.Event()
+
+    def hang(method: str, path: str) -> Any:
+        if method == "PATCH" and "env-03-config?" in path and "dryRun" not in path:
+            reached.set()
+            return "hang"
+        return None
+
+    desk.target.embedded.intercept = hang
+    process = start("sync", "--all", "--output", "json", "--metrics", str(file))
+    assert reached.wait(60)
+    process.terminate()
+    out, _ = process.communicate(timeout=60)
+    told = {one["environment"]: one for one in json.loads(out)["environments"]}
+    text = file.read_text()
+    for name in names:
+        begun = told[name]["result"] != "not reached"
+        assert series(text, name).get("bridge_exit_status") == (told[name]["status"] if begun else None)
+    assert series(text, "env-03")["bridge_exit_status"] == 5
+
+
+def test_metrics_of_all_go_to_a_group_of_the_pushgateway_for_each(offline_desk: Desk, pushgateway_binary: Path) -> None:
+    names = fleet(offline_desk, 3)
+    with Pushgateway(pushgateway_binary) as gateway:
+        result = offline_desk.run("sync", "--all", "--metrics", gateway.url)
+        assert (result.status, result.err) == (0, "")
+        text = Client(gateway.url).request("GET", "/metrics").body
+    assert not any(canary in text for canary in offline_desk.canaries)
+    for name in names:
+        assert f'bridge_exit_status{{environment="{name}",instance="",job="bridge"}} 0' in text
+    result = offline_desk.run("sync", "--all", "--metrics", gateway.url)
+    assert (result.status, len(result.lines)) == (0, 1)
+    assert result.lines[0].startswith(f"bridge: warning: the metrics: the Pushgateway at {gateway.url} ")
 
 
 def test_the_log_of_all_names_no_environment_as_its_own(offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
