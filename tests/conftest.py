@@ -35,6 +35,7 @@ if os.environ.get("CI"):
 REAL: Final = {
     "actionlint_binary",
     "age_binaries",
+    "age_plugins",
     "sops_binary",
     "old_sops_binary",
     "kubectl_binary",
@@ -72,6 +73,12 @@ def sops_binary(request: pytest.FixtureRequest) -> Path:
 def age_binaries(request: pytest.FixtureRequest) -> tuple[Path, Path]:
     """The real age and age-keygen."""
     return _tool(request, "age"), _tool(request, "age-keygen")
+
+
+@pytest.fixture(scope="session")
+def age_plugins(request: pytest.FixtureRequest) -> dict[str, Path]:
+    """Real plugins of age, by their names: age's own, and one of ours that it has no key type for."""
+    return {name: _tool(request, f"age-plugin-{name}") for name in ("pq", "bridgetest")}
 
 
 @pytest.fixture(scope="session")

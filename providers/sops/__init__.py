@@ -25,6 +25,8 @@ class Sops:
     The age keys are found where `sops` finds them (SOPS_AGE_KEY, SOPS_AGE_KEY_FILE, sops/age/keys.txt in
     the user's configuration folder); `age_key_file` names one more file, relative to the environment's. The
     passphrase of encrypted ones and of ssh keys is in `age_passphrase_file`, or comes from `age_passphrase_fd`.
+    `age_plugins` gives the absolute path of each age plugin that may be started, by the plugin's name; `age_commands`
+    lists which of SOPS_AGE_KEY_CMD and SOPS_AGE_SSH_PRIVATE_KEY_CMD may be run.
     `gpg` is the absolute path of the program that opens PGP keys; `kms` and `hc_vault` name the keys of AWS KMS and
     the addresses of Vault that may be asked.
 
@@ -39,6 +41,8 @@ class Sops:
     s3_profile: str | None = None
     age_passphrase_file: str | None = None
     age_passphrase_fd: int | None = None
+    age_plugins: Mapping[str, str] | None = None
+    age_commands: Sequence[str] | None = None
     gpg: str | None = None
     kms: Mapping[str, object] | None = None
     hc_vault: Mapping[str, object] | Sequence[Mapping[str, object]] | None = None

@@ -1,80 +1,96 @@
 """Opens what is encrypted to age recipients, and encrypts to them (sops age/keysource.go)."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from bridge.provider import Context, Denied, ProviderError
-from bridge_providers.sops import identities
+from bridge.provider import Context, Denied, ProviderError, Unavailable
+from bridge_providers.sops import failures
+from bridge_providers.sops.age_sources import SSH, Sources
+from bridge_providers.sops.failures import Failure
 from bridge_providers.sops.identities import Found
 from bridge_providers.sops.key_types import AgeKey, Group
-from bridge_providers.sops.passphrase import Passphrase
+from bridge_providers.sops.programs import Programs
 
 if TYPE_CHECKING:
     from pyrage import ssh, x25519
 
     from bridge_providers.sops import Sops
+    from bridge_providers.sops.age_plugin import Identity, Plugins
 
 _SHOWN: Final = 10
-_SSH: Final = "ssh-"
 _HYBRID: Final = "age1pq1"
 
 
 class Age:
-    """The age identities of one environment; what costs more (ssh keys, a passphrase) is looked at last, and once."""
+    """The age identities of one environment."""
+
+    warnings: Final = ()
 
     def __init__(self, options: "Sops", context: Context) -> None:
-        extra = options.age_key_file
+        self._options: Final = options
         self._context: Final = context
-        self._passphrase: Final = Passphrase(options, context)
-        self._found = identities.load(context.environ, context.base / extra if extra else None)
+        self._programs: Final = Programs(context.deadline)
+        self._sources: Final = Sources(options, context, self._programs)
         self._lock: Final = threading.Lock()
-        self._ssh: Found | None = None
-        self._unlocked: Found | None = None
+        self._plugins: Plugins | None = None
 
     def open(self, group: Group) -> bytes:
-        """Open with the first identity that matches; Denied where none does."""
+        """Open with the first identity that matches, those of plugins last; Denied where none does."""
         places: list[str] = []
-        for found in self._stages(group.age):
+        plugins: list[Identity] = []
+        errors: list[Failure] = []
+        for found in self._sources.of(group.age, errors):
             places += found.places
+            plugins += found.plugins
             for key in group.age:
                 opened = _opened(key, found)
                 if opened is not None:
                     return opened
-        raise Denied(
-            f"no age key matched its recipients {_listed(group.age)}", hint=f"looked for keys in {'; '.join(places)}"
-        )
+        opened = self._opened_by_plugin(plugins, group.age, errors) if plugins else None
+        if opened is not None:
+            return opened
+        what = f"no age key matched its recipients {_listed(group.age)}"
+        raise failures.joined([Denied(what, hint=f"looked for keys in {'; '.join(places)}"), *errors])
 
     def wrap(self, key: AgeKey, content: bytes) -> str:
-        """Encrypt to a recipient; see `wrap`."""
-        return wrap(content, key.recipient)
+        """Encrypt to a recipient; see `wrap`, and for those of plugins `Plugins.wrap`."""
+        sealed = None
+        if key.recipient.count("1") > 1 and not key.recipient.startswith((_HYBRID, SSH)):  # as sops tells them apart
+            sealed = self._asked_plugins().wrap(key.recipient, content)
+        return wrap(content, key.recipient) if sealed is None else sealed
 
     def close(self) -> None:
-        """Forget the identities."""
-        self._found = Found()
-        self._ssh = self._unlocked = None
+        """Forget the identities, and kill the programs that were started for some."""
+        self._programs.close()
+        self._sources.forget()
 
-    def _stages(self, keys: Sequence[AgeKey]) -> Iterator[Found]:
-        yield self._found
-        if any(key.recipient.startswith(_SSH) for key in keys):
-            yield self._ssh_keys()
-        if self._found.locked:
-            yield self._unlocked_files()
+    def _opened_by_plugin(
+        self, identities: "Sequence[Identity]", keys: Sequence[AgeKey], errors: list[Failure]
+    ) -> bytes | None:
+        """Open with the first plugin's identity that does; why others fail is in `errors`."""
+        plugins = self._asked_plugins()
+        for identity in identities:
+            for key in keys:
+                try:
+                    opened = plugins.open(identity, key.enc)
+                except ProviderError as error:
+                    errors.append(error)
+                except Unavailable as error:
+                    errors.append(error)
+                    break  # which it would be for the next key too
+                else:
+                    if opened is not None:
+                        return opened
+        return None
 
-    def _ssh_keys(self) -> Found:
-        from bridge_providers.sops import ssh_keys  # noqa: PLC0415 # few files have such recipients
+    def _asked_plugins(self) -> "Plugins":
+        from bridge_providers.sops import age_plugin  # noqa: PLC0415 # few files have such recipients
 
         with self._lock:
-            if self._ssh is None:
-                found, places = ssh_keys.load(self._context, self._passphrase)
-                self._ssh = Found(tuple(found), places=tuple(places))
-            return self._ssh
-
-    def _unlocked_files(self) -> Found:
-        with self._lock:
-            if self._unlocked is None:
-                self._unlocked = identities.opened(self._found.locked, self._passphrase)
-            return self._unlocked
+            if self._plugins is None:
+                self._plugins = age_plugin.Plugins(self._options, self._context, self._programs)
+            return self._plugins
 
 
 def _opened(key: AgeKey, found: Found) -> bytes | None:
@@ -121,14 +137,14 @@ def wrap(data_key: bytes, recipient: str) -> str:
         sealed = hybrid.wrap(data_key, recipient)
         if sealed is not None:
             return sealed
-    kind = ssh.Recipient if recipient.startswith(_SSH) else x25519.Recipient
+    kind = ssh.Recipient if recipient.startswith(SSH) else x25519.Recipient
     try:
         found = kind.from_str(recipient)
     except RecipientError:
         found = None
     if found is None:
         raise ProviderError(
-            f"the recipient {recipient[:70]} is no age key (age1…, age1pq1…, ssh-ed25519 or ssh-rsa), "
+            f"the recipient {recipient[:70]} is no age key (age1…, age1pq1…, age1PLUGIN1…, ssh-ed25519 or ssh-rsa), "
             "and bridge encrypts to no other kind",
             hint="make the file with `sops -e`; bridge changes it afterwards",
         )

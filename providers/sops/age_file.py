@@ -5,6 +5,8 @@ A header of stanzas, each with the file key wrapped in some way, and a payload o
 
 import binascii
 import os
+import re
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
@@ -18,6 +20,7 @@ BEGIN: Final = b"-----BEGIN AGE ENCRYPTED FILE-----"
 END: Final = b"-----END AGE ENCRYPTED FILE-----"
 VERSION: Final = b"age-encryption.org/v1"
 _COLUMNS: Final = 64
+_WORD: Final = re.compile(rb"[!-~]+")
 _NONCE_BYTES: Final = 16
 _ONLY_CHUNK: Final = bytes(11) + b"\1"  # the counter, and the mark of the last chunk
 
@@ -55,7 +58,7 @@ def parse(data: bytes) -> AgeFile:
     mac, end, payload = rest.partition(b"\n")
     if lines[0] != VERSION or not mark or not end:
         raise Malformed
-    return AgeFile(tuple(_stanzas(lines[1:])), header + b"\n---", decoded(mac), payload)
+    return AgeFile(tuple(stanzas(lines[1:])), header + b"\n---", decoded(mac), payload)
 
 
 def unseal(file: AgeFile, file_key: bytes) -> bytes | None:
@@ -72,11 +75,7 @@ def unseal(file: AgeFile, file_key: bytes) -> bytes | None:
 
 def seal(content: bytes, file_key: bytes, stanza: Stanza) -> str:
     """Return an armored file with one stanza; the content has 64 KiB at most."""
-    body = encoded(stanza.body)
-    words = " ".join((stanza.kind, *stanza.arguments))
-    # The last line of a body is a short one, so it is empty where the body ends with a full line.
-    folded = "\n".join(body[start : start + _COLUMNS] for start in range(0, len(body) + 1, _COLUMNS))
-    signed = f"{VERSION.decode()}\n-> {words}\n{folded}\n---".encode()
+    signed = f"{VERSION.decode()}\n{text(stanza)}---".encode()
     mac = _mac(file_key)
     mac.update(signed)
     nonce = os.urandom(_NONCE_BYTES)
@@ -97,21 +96,32 @@ def _bare(data: bytes) -> bytes:
         raise Malformed from None
 
 
-def _stanzas(lines: list[bytes]) -> list[Stanza]:
-    found = []
-    while lines:
-        if not lines[0].startswith(b"-> "):
-            raise Malformed
-        end = next((index for index, line in enumerate(lines) if index and len(line) < _COLUMNS), None)
-        if end is None:
-            raise Malformed
-        try:
-            kind, *arguments = lines[0].decode("ascii").split(" ")[1:]
-        except UnicodeDecodeError:
-            raise Malformed from None
-        found.append(Stanza(kind, tuple(arguments), decoded(b"".join(lines[1 : end + 1]))))
-        lines = lines[end + 1 :]
-    return found
+def stanzas(lines: Iterable[bytes]) -> Iterator[Stanza]:
+    """Read stanzas as their lines come in; Malformed where one is none, or does not end."""
+    pending: list[bytes] = []
+    for line in lines:
+        pending.append(line)
+        if len(pending) > 1 and len(line) < _COLUMNS:
+            yield _stanza(*pending)
+            pending.clear()
+    if pending:
+        raise Malformed
+
+
+def _stanza(first: bytes, *body: bytes) -> Stanza:
+    arrow, *words = first.split(b" ")
+    if arrow != b"->" or not words or not all(map(_WORD.fullmatch, words)) or any(line[_COLUMNS:] for line in body):
+        raise Malformed
+    kind, *arguments = (word.decode() for word in words)
+    return Stanza(kind, tuple(arguments), decoded(b"".join(body)))
+
+
+def text(stanza: Stanza) -> str:
+    """Write a stanza."""
+    body = encoded(stanza.body)
+    # The last line of a body is a short one, so it is empty where the body ends with a full line.
+    folded = (body[start : start + _COLUMNS] for start in range(0, len(body) + 1, _COLUMNS))
+    return "\n".join((f"-> {' '.join((stanza.kind, *stanza.arguments))}", *folded, ""))
 
 
 def encoded(data: bytes) -> str:

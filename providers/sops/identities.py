@@ -13,18 +13,19 @@ from bridge_providers.sops.passphrase import Passphrase, unlock
 if TYPE_CHECKING:
     from pyrage import ssh, x25519
 
-    from bridge_providers.sops import hybrid
+    from bridge_providers.sops import age_plugin, hybrid
 
+SSH_COMMAND: Final = "SOPS_AGE_SSH_PRIVATE_KEY_CMD"
+COMMANDS: Final = ("SOPS_AGE_KEY_CMD", SSH_COMMAND)
+"""Variables that hold a command; `age_commands` of the section says which of them may be run."""
+_PLUGIN: Final = "AGE-PLUGIN-"
+_WORDS: Final = "SOPS_AGE_KEY"
+"""The one place where a line may have several identities."""
 _X25519: Final = "AGE-SECRET-KEY-1"
 _HYBRID: Final = "AGE-SECRET-KEY-PQ-1"
 _LOCKED: Final = (b"age-encryption.org/", b"-----BEGIN AGE ENCRYPTED FILE-----")
-_UNUSED: Final = {
-    "AGE-PLUGIN-": "a plugin's identity",
-    "-----BEGIN OPENSSH": "an ssh key",
-    "-----BEGIN RSA": "an ssh key",
-}
-"""What age takes too, and no place of these."""
-_UNUSED_VARIABLES: Final = ("SOPS_AGE_KEY_CMD", "SOPS_AGE_SSH_PRIVATE_KEY_CMD")
+_SSH: Final = ("-----BEGIN OPENSSH", "-----BEGIN RSA")
+"""What age takes too, and sops in no place of these."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,59 +34,56 @@ class Found:
 
     native: "tuple[x25519.Identity | ssh.Identity, ...]" = field(default=(), repr=False)
     hybrid: "tuple[hybrid.Identity, ...]" = field(default=(), repr=False)
+    plugins: "tuple[age_plugin.Identity, ...]" = ()
     locked: tuple[tuple[str, bytes], ...] = field(default=(), repr=False)  # encrypted files, with their places
     places: tuple[str, ...] = ()
 
 
 def load(environ: Mapping[str, str], extra: Path | None) -> Found:
     """Gather the identities of all places, as sops does: a place that is broken hides no other."""
-    found = Found()
-    for place, content in _places(environ, extra):
-        if isinstance(content, str):
-            found = _joined(found, Found(places=(f"{place}: {content}",)))
-        elif content.lstrip().startswith(_LOCKED):
-            found = _joined(found, Found(locked=((place, content),)))
-        else:
-            found = _joined(found, _parsed(place, content, words=place == "SOPS_AGE_KEY"))
-    unused = tuple(f"{name}: this version does not use it" for name in _UNUSED_VARIABLES if environ.get(name))
-    return _joined(found, Found(places=unused))
+    return joined(parsed(place, content) for place, content in _places(environ, extra))
 
 
 def opened(locked: Iterable[tuple[str, bytes]], passphrase: Passphrase) -> Found:
     """Gather the identities of encrypted files; a file that does not open is a place with its reason."""
-    found = Found()
+    found = []
     for place, content in locked:
-        problem = ""
+        inside: bytes | str
         try:
-            found = _joined(found, _parsed(f"{place} (encrypted)", unlock(content, passphrase), words=False))
+            inside = unlock(content, passphrase)
         except ProviderError as error:
-            problem = error.problems[0].what
-        if problem:
-            found = _joined(found, Found(places=(f"{place}: {problem}",)))
-    return found
+            inside = error.problems[0].what
+        found.append(parsed(place if isinstance(inside, str) else f"{place} (encrypted)", inside))
+    return joined(found)
 
 
-def _joined(one: Found, other: Found) -> Found:
+def joined(parts: Iterable[Found]) -> Found:
+    """Put together what several places have."""
+    found = list(parts)
     return Found(
-        one.native + other.native, one.hybrid + other.hybrid, one.locked + other.locked, one.places + other.places
+        native=tuple(key for one in found for key in one.native),
+        hybrid=tuple(key for one in found for key in one.hybrid),
+        plugins=tuple(key for one in found for key in one.plugins),
+        locked=tuple(file for one in found for file in one.locked),
+        places=tuple(place for one in found for place in one.places),
     )
 
 
 def _places(environ: Mapping[str, str], extra: Path | None) -> Iterator[tuple[str, bytes | str]]:
     """Yield each place's name with its content, or with what is wrong with it."""
     if extra is not None:
-        yield f"age_key_file {extra}", _content(extra)
+        yield f"age_key_file {extra}", at(extra)
     if "SOPS_AGE_KEY" in environ:
         yield "SOPS_AGE_KEY", environ["SOPS_AGE_KEY"].encode(errors="replace")
     else:
         yield "SOPS_AGE_KEY", "not set"
     if "SOPS_AGE_KEY_FILE" in environ:
         path = Path(environ["SOPS_AGE_KEY_FILE"])
-        yield f"SOPS_AGE_KEY_FILE {path}", _content(path)
+        yield f"SOPS_AGE_KEY_FILE {path}", at(path)
     else:
         yield "SOPS_AGE_KEY_FILE", "not set"
     if default := _default(environ):
-        yield str(default), _content(default)
+        yield str(default), at(default)
 
 
 def _default(environ: Mapping[str, str]) -> Path | None:
@@ -96,38 +94,58 @@ def _default(environ: Mapping[str, str]) -> Path | None:
     return Path(folder, "sops/age/keys.txt") if folder else None
 
 
-def _content(path: Path) -> bytes | str:
-    """Read a key file, or say what is wrong with it."""
+def at(path: Path) -> bytes | str:
+    """Return what a key file has, or say what is wrong with it."""
     try:
         return files.read(path)
     except ProviderError as error:
         return error.problems[0].what
 
 
-def _parsed(place: str, content: bytes, *, words: bool) -> Found:
-    """Read the identities, one a line or one a word; a bad line is named by its number alone."""
-    native = []
-    hybrids = []
+def parsed(place: str, content: bytes | str) -> Found:
+    """Read the identities, one a line or one a word; a bad line is named by its number alone.
+
+    A text instead of the content says why there is none.
+    """
+    if isinstance(content, str):
+        return Found(places=(f"{place}: {content}",))
+    if content.lstrip().startswith(_LOCKED):
+        return Found(locked=((place, content),))
+    found = []
     notes = []
     for number, line in enumerate(content.decode(errors="replace").splitlines(), 1):
         if not line or line.startswith("#"):
             continue
-        unused = next((what for begin, what in _UNUSED.items() if line.startswith(begin)), None)
-        if unused:
-            notes.append(f"line {number} is {unused}, not used")
-            if line.startswith("-----"):
-                break
-            continue
-        for word in line.split() if words else [line]:
-            if (identity := _native(word)) is not None:
-                native.append(identity)
-            elif (hybrid := _hybrid(word)) is not None and not isinstance(hybrid, str):
-                hybrids.append(hybrid)
+        if line.startswith(_SSH):
+            notes.append(f"line {number} is an ssh key, not used")
+            break
+        for word in line.split() if place == _WORDS else [line]:
+            identity = _identity(word)
+            if isinstance(identity, str):
+                notes.append(f"line {number} is {identity}")
             else:
-                notes.append(f"line {number} is {hybrid or 'no age identity'}")
-    count = len(native) + len(hybrids)
-    note = ", ".join([f"{count} key{'' if count == 1 else 's'}", *notes])
-    return Found(tuple(native), tuple(hybrids), places=(f"{place}: {note}",))
+                found.append(identity)
+    note = ", ".join([f"{len(found)} key{'' if len(found) == 1 else 's'}", *notes])
+    return joined([*found, Found(places=(f"{place}: {note}",))])
+
+
+def _identity(line: str) -> Found | str:
+    """Read one identity, or say what is there instead."""
+    if (native := _native(line)) is not None:
+        return Found(native=(native,))
+    if (plugin := _plugin(line)) is not None:
+        return Found(plugins=(plugin,))
+    hybrid = _hybrid(line)
+    return hybrid or "no age identity" if hybrid is None or isinstance(hybrid, str) else Found(hybrid=(hybrid,))
+
+
+def _plugin(line: str) -> "age_plugin.Identity | None":
+    """Read one identity of a plugin."""
+    if not line.startswith(_PLUGIN):
+        return None
+    from bridge_providers.sops import age_plugin  # noqa: PLC0415 # few have such a key
+
+    return age_plugin.identity(line)
 
 
 def _native(line: str) -> "x25519.Identity | None":

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from bridge_providers.vault import Vault
 
 _ARN: Final = "arn:"
+_PLUGINS_EXAMPLE: Final = "age_plugins: {yubikey: /usr/local/bin/age-plugin-yubikey}"
 _KMS_FIELDS: Final = frozenset({"allow", "endpoint"})
 _KMS_EXAMPLE: Final = "kms: {allow: [arn:aws:kms:eu-west-3:111122223333:key/…]}"
 _VAULT_FIELDS: Final = frozenset(
@@ -31,9 +32,35 @@ def check(options: "Sops") -> None:
         raise OptionError("age_passphrase_fd", "is not the number of a descriptor")
     if number is not None and options.age_passphrase_file is not None:
         raise OptionError("age_passphrase_fd", "is given beside age_passphrase_file", hint="keep one of them")
+    if options.age_plugins is not None:
+        _age_plugins(options.age_plugins)
+    if options.age_commands is not None:
+        _age_commands(options.age_commands)
     if options.kms is not None:
         _kms(options.kms)
     vaults(options)
+
+
+def _age_plugins(section: object) -> None:
+    from bridge_providers.sops import age_plugin  # noqa: PLC0415 # few sections have it
+
+    if not isinstance(section, Mapping) or not section:
+        raise OptionError("age_plugins", "does not map names to absolute paths", hint=_PLUGINS_EXAMPLE)
+    for name, path in section.items():
+        if not isinstance(name, str) or not age_plugin.is_name(name):
+            what = "has a name that no plugin can have: it consists of a-z, 0-9 and + . _ -"
+            raise OptionError("age_plugins", what, hint=_PLUGINS_EXAMPLE)
+        if not isinstance(path, str) or not path.startswith("/"):
+            raise OptionError("age_plugins", f"{name} is not given an absolute path", hint=_PLUGINS_EXAMPLE)
+
+
+def _age_commands(section: object) -> None:
+    from bridge_providers.sops import identities  # noqa: PLC0415 # as above
+
+    known = identities.COMMANDS
+    if not isinstance(section, list) or not section or not all(name in known for name in section):
+        hint = f"age_commands: [{known[0]}]"
+        raise OptionError("age_commands", f"is not a list of names among {' and '.join(known)}", hint=hint)
 
 
 def _kms(section: object) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bridge.provider import Context, ProviderError
-from bridge_providers.sops import files
+from bridge_providers.sops.identities import Found, at, joined
 from bridge_providers.sops.passphrase import Passphrase
 
 if TYPE_CHECKING:
@@ -19,18 +19,19 @@ _MAGIC: Final = b"openssh-key-v1\0"
 _USED: Final = ("ssh-ed25519", "ssh-rsa")
 
 
-def load(context: Context, passphrase: Passphrase) -> "tuple[list[ssh.Identity], list[str]]":
+def load(context: Context, passphrase: Passphrase) -> Found:
     """Gather the ssh keys, and say of each place what is there."""
-    found = []
-    places = []
-    for place, path in _places(context):
-        problem = ""
-        try:
-            found.append(_identity(files.read(path), passphrase))
-        except ProviderError as error:
-            problem = error.problems[0].what
-        places.append(f"{place}: {problem or '1 key'}")
-    return found, places
+    return joined(parsed(place, at(path), passphrase) for place, path in _places(context))
+
+
+def parsed(place: str, content: bytes | str, passphrase: Passphrase) -> Found:
+    """Read one key; a text instead of the content says why there is none."""
+    if isinstance(content, str):
+        return Found(places=(f"{place}: {content}",))
+    try:
+        return Found((_identity(content, passphrase),), places=(f"{place}: 1 key",))
+    except ProviderError as error:
+        return Found(places=(f"{place}: {error.problems[0].what}",))
 
 
 def _places(context: Context) -> Iterator[tuple[str, Path]]:
@@ -104,7 +105,7 @@ def _unlocked(data: bytes, passphrase: Passphrase) -> bytes:
             serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
         )
     except UnsupportedAlgorithm:
-        problem = "is encrypted, and to open it takes the Python package bcrypt, which is not installed"
+        problem = "is encrypted with a cipher that is not read (`ssh-keygen -p` writes it anew with the usual one)"
     except (ValueError, TypeError):
         problem = f"is encrypted, and not with the passphrase of {passphrase.place}"
     raise ProviderError(problem)

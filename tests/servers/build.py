@@ -3,7 +3,8 @@
     python tests/servers/build.py [TOOL...]
 
 builds what is missing of the tools named, or of all that the tests need. Each comes from the Go module proxy by the
-go.mod and go.sum in its folder under `go/`, so its cached binary is found by the digest of these two files.
+go.mod and go.sum in its folder under `go/`, so its cached binary is found by the digest of these, and of our own source
+where there is some.
 """
 
 import argparse
@@ -37,6 +38,8 @@ TOOLS: Final[Mapping[str, Tool]] = {
     "sops": Tool("sops", "github.com/getsops/sops/v3/cmd/sops"),
     "age": Tool("age", "filippo.io/age/cmd/age"),
     "age-keygen": Tool("age", "filippo.io/age/cmd/age-keygen"),
+    "age-plugin-pq": Tool("age", "filippo.io/age/extra/age-plugin-pq"),
+    "age-plugin-bridgetest": Tool("age-plugin", "."),  # ours, with age's framework for plugins
     "sops-3.8": Tool("sops-3.8", "github.com/getsops/sops/v3/cmd/sops"),  # which wrote empty lists into its metadata
     "etcd": Tool("etcd", "go.etcd.io/etcd/server/v3"),
     "vault": Tool("vault", "github.com/hashicorp/vault"),
@@ -62,7 +65,7 @@ class BuildError(Exception):
 
 
 def find(name: str) -> Path | None:
-    """Return a tool's cached binary, or None where it was never built from these go.mod and go.sum."""
+    """Return a tool's cached binary, or None where it was never built from these files."""
     path = _place(name)
     return path if path.is_file() else None
 
@@ -96,8 +99,9 @@ def _place(name: str) -> Path:
 
 def _digest(tool: Tool) -> str:
     total = hashlib.sha256(f"{tool.package}{tool.tags}".encode())
-    for name in ("go.mod", "go.sum"):
-        total.update((HERE / "go" / tool.module / name).read_bytes())
+    folder = HERE / "go" / tool.module
+    for path in sorted([*folder.glob("go.*"), *folder.glob("*.go")]):
+        total.update(path.read_bytes())
     return total.hexdigest()[:16]
 
 

@@ -50,7 +50,7 @@ def test_a_tool_is_built_once(tmp_path: Path, module: Path, monkeypatch: pytest.
     assert (module / "calls").read_text() == f"local -mod=readonly -buildvcs=false {module}\n"
 
 
-@pytest.mark.parametrize("name", ["go.mod", "go.sum"])
+@pytest.mark.parametrize("name", ["go.mod", "go.sum", "main.go"])
 @pytest.mark.usefixtures("cache")
 def test_a_changed_module_is_another_binary(
     tmp_path: Path, module: Path, monkeypatch: pytest.MonkeyPatch, name: str

@@ -84,7 +84,7 @@ def test_no_key_lists_the_recipients_and_the_places(file):
     assert hint(file, Sops(age_key_file="none.txt")) == (
         f"looked for keys in age_key_file {file.path}/none.txt: no such file; SOPS_AGE_KEY: 1 key; "
         f"SOPS_AGE_KEY_FILE: not set; {file.path}/home/.config/sops/age/keys.txt: no such file; "
-        "SOPS_AGE_KEY_CMD: this version does not use it"
+        "SOPS_AGE_KEY_CMD: not run, because age_commands does not name it"
     )
 
 
@@ -101,7 +101,7 @@ def test_a_broken_key_file_is_named_with_its_line_and_never_the_key(file):
 @pytest.mark.parametrize(
     ("lines", "note"),
     [
-        (["AGE-PLUGIN-YUBIKEY-1CANARY"], "0 keys, line 1 is a plugin's identity, not used"),
+        (["AGE-PLUGIN-YUBIKEY-1CANARY"], "0 keys, line 1 is no age identity"),
         (["AGE-SECRET-KEY-PQ-1CANARY"], "0 keys, line 1 is no age identity"),
         (["-----BEGIN AGE ENCRYPTED FILE-----", "CANARY"], "is encrypted, but not to a passphrase"),
         (["age-encryption.org/v1", "CANARY"], "is encrypted, but not to a passphrase"),

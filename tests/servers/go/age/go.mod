@@ -5,6 +5,7 @@ go 1.26.0
 tool (
 	filippo.io/age/cmd/age
 	filippo.io/age/cmd/age-keygen
+	filippo.io/age/extra/age-plugin-pq
 )
 
 require (

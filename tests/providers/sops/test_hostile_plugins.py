@@ -1,0 +1,173 @@
+"""What plugins say and do: scripts in the place of real ones, most of them hostile."""
+
+import time
+
+import pytest
+
+from bridge.provider import ProviderError, Unavailable
+from bridge_providers.sops import Sops, age_file, age_plugin, bech32, programs
+from tests.providers.sops.ended import gone
+from tests.providers.sops.folder import everything_told_by
+
+NAME = "scripted"
+IDENTITY = bech32.encode(f"age-plugin-{NAME}-", b"CANARY-identity").upper()
+RECIPIENT = bech32.encode(f"age1{NAME}", b"a public key")
+FILE_KEY = b"k" * 16
+FILE = age_file.seal(b"CANARY-data-key", FILE_KEY, age_file.Stanza("x", ("y",), b"wrapped"))
+ANSWERS = 'while read -r line; do [ "$line" = "-> done" ] && break; done; read -r line\n'
+"""What a script begins with that waits until it was asked."""
+
+
+def says(*stanzas, log="/dev/null"):
+    """Return lines of a script that say stanzas, and wait for the reply to each but the last."""
+    lines = [f"cat <<'END'\n{age_file.text(age_file.Stanza(*stanza))}END\n" for stanza in stanzas]
+    return f'read -r line; echo "$line" >> {log}; read -r line\n'.join(lines)
+
+
+DONE = ("done", (), b"")
+KEY = ("file-key", ("0",), FILE_KEY)
+STANZA = ("recipient-stanza", ("0", "x", "y"), b"wrapped")
+
+
+@pytest.fixture
+def plugin(folder):
+    """Runs one script as the plugin, by itself."""
+
+    def run(script, ask=lambda plugins: plugins.open(age_plugin.identity(IDENTITY), FILE)):
+        path = folder.write("plugin", f"#!/bin/sh\n{script}")
+        path.chmod(0o755)
+        context = folder.context()
+        started = programs.Programs(context.deadline)
+        try:
+            return ask(age_plugin.Plugins(Sops(age_plugins={NAME: str(path)}), context, started))
+        finally:
+            assert not started._running
+
+    return run
+
+
+def wraps(plugins):
+    return plugins.wrap(RECIPIENT, b"CANARY-data-key")
+
+
+@pytest.mark.parametrize(
+    ("script", "kind", "what"),
+    [
+        ("sleep 600", Unavailable, "did not end within 2 s"),
+        ("exec sleep 600 >&- <&-", ProviderError, "ended without an answer"),
+        ("cat > /dev/null; sleep 600", Unavailable, "did not end within 2 s"),
+        ("(sleep 600) & exit 0", Unavailable, "did not end within 2 s"),
+        ("while :; do echo; sleep 0.01; done", ProviderError, "does not speak as a plugin does"),
+        ("yes CANARY", ProviderError, "does not speak as a plugin does"),
+        ("yes CANARY | tr -d '\\n'", ProviderError, "says more than 64 KiB"),
+        (f"{ANSWERS}yes -- '-> x\n'", Unavailable, "did not end within 2 s"),
+        (f"{ANSWERS}yes -- '-> msg\n' & cat > /dev/null", ProviderError, "says more than 64 KiB"),
+        ("echo CANARY >&2; exit 3", ProviderError, "ended without an answer"),
+        ("kill -9 $$", ProviderError, "ended without an answer"),
+        (ANSWERS + says(("error", ("internal",), b"CANARY")), ProviderError, "fails"),
+        (ANSWERS + says(KEY, KEY, DONE), ProviderError, "does not speak as a plugin does"),
+        (ANSWERS + says(("file-key", ("1",), FILE_KEY), DONE), ProviderError, "does not speak as a plugin does"),
+        (ANSWERS + says(("file-key", ("0",), b"w" * 16), DONE), ProviderError, "gives another key than the file's"),
+        (ANSWERS + says(("file-key", ("0",), b"CANARY" * 99), DONE), ProviderError, "gives another key than the"),
+        (ANSWERS + says(("file-key", ("0",), b""), DONE), ProviderError, "gives another key than the file's"),
+        (ANSWERS + "printf -- '-> file-key 0\\n!!\\n'", ProviderError, "does not speak as a plugin does"),
+        (ANSWERS + "printf -- '-> file-key 0\\n'", ProviderError, "does not speak as a plugin does"),
+        (ANSWERS + "printf -- '-> file-key'", ProviderError, "ended without an answer"),
+        ("exec /none", ProviderError, "ended without an answer"),
+    ],
+)
+def test_a_hostile_plugin_is_an_error_that_tells_nothing_and_leaves_nothing(plugin, monkeypatch, script, kind, what):
+    monkeypatch.setattr(programs, "LIMIT", 2.0)
+    with pytest.raises((ProviderError, Unavailable)) as caught:
+        plugin(script)
+    assert type(caught.value) is kind
+    assert caught.value.problems[0].what.startswith(f"the age plugin {NAME} {what}")
+    told = everything_told_by(caught.value)
+    assert "CANARY" not in told
+    assert IDENTITY not in told
+
+
+def test_a_plugin_that_hangs_is_killed_with_all_that_it_started(plugin, monkeypatch, tmp_path):
+    monkeypatch.setattr(programs, "LIMIT", 2.0)
+    pids = tmp_path / "pids"
+    script = f"trap '' TERM INT HUP\nsleep 600 & echo $! >> {pids}; echo $$ >> {pids}; wait\n"
+    with pytest.raises(Unavailable):
+        plugin(script)
+    assert gone(*map(int, pids.read_text().split()))
+
+
+def test_whatever_a_plugin_asks_is_answered_with_no(plugin, tmp_path):
+    replies = tmp_path / "replies"
+    asks = [
+        ("msg", (), b"CANARY"),
+        ("confirm", ("eWVz",), b"CANARY"),
+        ("request-secret", (), b"CANARY"),
+        ("request-public", (), b"CANARY"),
+        ("grease-1", ("x",), b"CANARY"),
+        KEY,
+        DONE,
+    ]
+    assert plugin(ANSWERS + says(*asks, log=replies)) == b"CANARY-data-key"
+    assert replies.read_text().splitlines() == ["-> fail"] * 4 + ["-> unsupported", "-> ok"]
+
+
+def test_a_plugin_is_told_the_identity_and_all_stanzas(plugin, tmp_path):
+    asked = tmp_path / "asked"
+    script = f'while read -r line; do echo "$line" >> {asked}; [ "$line" = "-> done" ] && break; done; read -r line\n'
+    assert plugin(script + says(DONE)) is None
+    wrapped = age_file.encoded(b"wrapped")
+    assert asked.read_text().splitlines() == [
+        f"-> add-identity {IDENTITY}",
+        "",
+        "-> recipient-stanza 0 x y",
+        wrapped,
+        "-> done",
+    ]
+
+
+def test_what_is_no_age_file_is_not_given_to_a_plugin(plugin):
+    assert plugin("exit 1", lambda plugins: plugins.open(age_plugin.identity(IDENTITY), "CANARY")) is None
+
+
+def test_what_a_plugin_wraps_is_put_into_the_header(plugin):
+    file = age_file.parse(plugin(ANSWERS + says(STANZA, DONE), wraps).encode())
+    assert file.stanzas == (age_file.Stanza("x", ("y",), b"wrapped"),)
+
+
+@pytest.mark.parametrize(
+    ("script", "what"),
+    [
+        (says(("error", ("recipient", "0"), b"CANARY")), "fails"),
+        (says(DONE), "gives nothing to put into the file"),
+        (says(("recipient-stanza", ("0",), b"x"), DONE), "gives nothing to put into the file"),
+        (says(STANZA, STANZA, DONE), "does not speak as a plugin does"),
+        ("printf -- '-> recipient-stanza 0 x\\ty\\n\\n'", "does not speak as a plugin does"),
+        ("printf -- '-> recipient-stanza 0 x \\n\\n'", "does not speak as a plugin does"),
+    ],
+)
+def test_a_plugin_that_cannot_wrap(plugin, script, what):
+    with pytest.raises(ProviderError) as caught:
+        plugin(ANSWERS + script, wraps)
+    assert caught.value.problems[0].what == f"the age plugin {NAME} {what}"
+    assert "CANARY" not in everything_told_by(caught.value)
+
+
+@pytest.mark.parametrize("content", ["CANARY", None])
+def test_a_plugin_that_cannot_be_started(folder, content):
+    path = folder.path / "plugin"
+    if content:
+        path.write_text(content)
+        path.chmod(0o755)
+    context = folder.context()
+    plugins = age_plugin.Plugins(Sops(age_plugins={NAME: str(path)}), context, programs.Programs(context.deadline))
+    with pytest.raises(ProviderError) as caught:
+        plugins.wrap(RECIPIENT, b"x")
+    reason = "Exec format error" if content else "No such file or directory"
+    assert str(caught.value) == f"the age plugin {NAME} cannot be started: {reason}"
+
+
+def test_no_program_is_started_once_the_session_is_closed():
+    closed = programs.Programs(time.monotonic() + 60)
+    closed.close()
+    with pytest.raises(ProviderError, match="x is not started: the run is over"), closed.started("x", ["/bin/sh"], {}):
+        pass
