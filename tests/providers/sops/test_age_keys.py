@@ -1,10 +1,10 @@
 """The other age keys: post-quantum, ssh, and those behind a passphrase, with the real sops and the real age."""
 
 import base64
-import importlib.util
 import json
 import os
 import pty
+import shutil
 import subprocess
 import time
 
@@ -18,7 +18,6 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
     PublicFormat,
-    load_ssh_private_key,
 )
 from pyrage import encrypt, x25519
 
@@ -28,19 +27,8 @@ from bridge_providers.sops.passphrase import MAX_WORK_FACTOR
 from tests.providers.sops.folder import everything_told_by
 
 SECRET = "CANARY-passphrase"
+KEYGEN = shutil.which("ssh-keygen") or ""
 needs_hybrid = pytest.mark.skipif(not hybrid.is_supported(), reason=hybrid.TOO_OLD)
-
-# Of a throw-away key, `ssh-keygen -t ed25519 -N CANARY-passphrase`.
-LOCKED_SSH = """\
------BEGIN OPENSSH PRIVATE KEY-----
-b3BlbnNzaC1rZXktdjEAAAAACmFlczI1Ni1jdHIAAAAGYmNyeXB0AAAAGAAAABDkfkGDCo
-wxa4yC5bKghpFOAAAAEAAAAAEAAAAzAAAAC3NzaC1lZDI1NTE5AAAAIASnoMotuXQnJWS+
-ukT9VW8zRzUjBCG2nWaW3TlBRjqjAAAAkC80uL3KlSvyTTVMFN75mRJ/6wikNendlXkHjg
-X2Gq8t51RLQlfnToRXD/4R6o+wzk2S1TcTstuV9yOeHQLEvyTxZP0PeoEbEQQWKn6Dh7p5
-n+SyQC0XM1SuhNwI2g+FucRDe2q3zFWgg3ME8DfxjYleAQ7Ov3sBB2AaP9P4GWhLGhYbEv
-dfL7FlF8wAudTnCQ==
------END OPENSSH PRIVATE KEY-----
-"""
 
 
 @pytest.fixture
@@ -232,28 +220,41 @@ def test_an_encrypted_ssh_key_of_the_older_format(sops, right):
         )
 
 
-def test_an_encrypted_ssh_key_without_bcrypt_is_said(sops):
-    if importlib.util.find_spec("bcrypt"):
-        pytest.skip("bcrypt is installed here, and cryptography has found it")
-    sops.encrypt("a.yaml", "a: CANARY\n", age=ssh_pair(SSH["ed25519"])[1])
-    path = sops.write("key", LOCKED_SSH)
-    sops.write("passphrase", SECRET)
-    sops.environ = {"SOPS_AGE_SSH_PRIVATE_KEY_FILE": str(path)}
-    hint = denied(sops, Sops(age_passphrase_file="passphrase"))[1]
-    assert "is encrypted, and to open it takes the Python package bcrypt, which is not installed" in hint
+def encrypted_by_ssh_keygen(folder, private, *options):
+    """Let ssh-keygen encrypt a private key in OpenSSH's own format."""
+    if not KEYGEN:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("ssh-keygen is missing: apt-get install openssh-client")
+    path = folder.write("locked", private)
+    path.chmod(0o600)
+    subprocess.run([KEYGEN, "-p", "-q", "-P", "", "-N", SECRET, *options, "-f", path], check=True, timeout=60)
+    return path
 
 
-def test_an_encrypted_ssh_key_with_bcrypt(sops):
-    pytest.importorskip("bcrypt", reason="bridge does not bring bcrypt along")
-    key = load_ssh_private_key(LOCKED_SSH.encode(), SECRET.encode())
-    sops.encrypt("a.yaml", "a: CANARY\n", age=ssh_pair(key)[1])
-    path = sops.write("key", LOCKED_SSH)
-    sops.write("passphrase", SECRET)
+@pytest.mark.parametrize("name", SSH)
+def test_a_key_that_ssh_keygen_encrypted(sops, name):
+    private, public = ssh_pair(SSH[name])
+    path = encrypted_by_ssh_keygen(sops, private)
+    assert path.read_bytes() != private
+    sops.encrypt("a.yaml", "a: CANARY\n", age=public)
     sops.environ = {"SOPS_AGE_SSH_PRIVATE_KEY_FILE": str(path)}
-    assert sops.read("a.yaml", Sops(age_passphrase_file="passphrase")).revision.order
+    assert "is encrypted, and neither age_passphrase_file nor age_passphrase_fd is configured" in denied(sops)[1]
+    provider = Sops(age_passphrase_file="passphrase")
     sops.write("passphrase", "CANARY-wrong")
-    hint = denied(sops, Sops(age_passphrase_file="passphrase"))[1]
-    assert "is encrypted, and not with the passphrase of age_passphrase_file passphrase" in hint
+    hint = denied(sops, provider)[1]
+    assert f"{path}: is encrypted, and not with the passphrase of age_passphrase_file passphrase" in hint
+    sops.write("passphrase", SECRET)
+    sops.store("a.yaml", [{"a": "CANARY-2"}], sops.read("a.yaml", provider).revision, provider)
+    sops.environ["SOPS_AGE_SSH_PRIVATE_KEY_FILE"] = str(sops.write("key", private))  # sops would ask for the passphrase
+    assert sops.decrypted("a.yaml") == "a: CANARY-2\n"
+
+
+def test_a_key_under_a_cipher_that_is_not_read_is_said(sops):
+    private, public = ssh_pair(SSH["ed25519"])
+    path = encrypted_by_ssh_keygen(sops, private, "-Z", "chacha20-poly1305@openssh.com")
+    sops.encrypt("a.yaml", "a: CANARY\n", age=public)
+    sops.write("passphrase", SECRET)
+    sops.environ = {"SOPS_AGE_SSH_PRIVATE_KEY_FILE": str(path)}
+    assert "is encrypted with a cipher that is not read" in denied(sops, Sops(age_passphrase_file="passphrase"))[1]
 
 
 def test_ssh_keys_of_other_types_and_what_is_no_key_are_named(sops):
