@@ -34,7 +34,7 @@ def decrypt(data: bytes, store: str, keyring: Keyring) -> Document:
         from bridge_providers.sops import store_ini  # noqa: PLC0415 # few files are of this kind
 
         content = (store_ini.merged(opened.documents),)
-    return Document(content, opened.revision, tuple(mac.warnings(opened.block)))
+    return Document(content, opened.revision, (*mac.warnings(opened.block), *keyring.warnings(opened.block)))
 
 
 def open_file(data: bytes, store: str, keyring: Keyring) -> Opened:

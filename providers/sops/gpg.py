@@ -32,6 +32,8 @@ _SHOWN: Final = 10
 class Gpg:
     """The program, and the environment in which it finds its keys."""
 
+    warnings: Final = ()
+
     def __init__(self, options: "Sops", context: Context) -> None:
         self._program: Final = _program(options.gpg, context.environ)
         self._environ: Final = {name: context.environ[name] for name in _PASSED_ON if name in context.environ}

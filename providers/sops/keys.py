@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from bridge.provider import Context, ProviderError, Unavailable
+from bridge.provider import Context, Problem, ProviderError, Unavailable
 from bridge_providers.sops import failures, mac, shamir
 from bridge_providers.sops.cipher import KEY_BYTES, Cipher
 from bridge_providers.sops.failures import Failure
@@ -35,6 +35,11 @@ class Way(Protocol):
         """Forget the keys, and close connections."""
         ...
 
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """What is told with every file that was opened in this way."""
+        ...
+
 
 class Keyring:
     """The ways to keys of one environment. Each is made when first needed, and no data key is opened twice."""
@@ -46,6 +51,7 @@ class Keyring:
         self._ways: Final[dict[str, Way]] = {}
         self._turns: Final[dict[object, threading.Lock]] = {}
         self._opened: Final[dict[object, bytes]] = {}
+        self._told: Final[dict[Group, tuple[Problem, ...]]] = {}
 
     def data_key(self, block: Metadata) -> bytes:
         """Return the data key of a file; Denied where no key of ours opens it, else as `Way.open`."""
@@ -58,6 +64,10 @@ class Keyring:
             if wrapped not in self._opened:
                 self._opened[wrapped] = self._open(block)
             return self._opened[wrapped]
+
+    def warnings(self, block: Metadata) -> tuple[Problem, ...]:
+        """Return what to tell of the ways in which a file's data key was opened."""
+        return tuple(dict.fromkeys(one for group in block.groups for one in self._told.get(group, ())))
 
     def wrapped(self, data_key: bytes, groups: Sequence[Group], threshold: int) -> list[Group]:
         """Return the groups of a new file with the data key in them, or each with its share; raises as `Way.open`."""
@@ -101,11 +111,13 @@ class Keyring:
             if not getattr(group, kind):
                 continue
             try:
-                found = self._way(kind).open(group)
+                way = self._way(kind)
+                found = way.open(group)
             except (ProviderError, Unavailable) as error:
                 errors.append(error)
                 continue
             if len(found) == size:
+                self._told[group] = way.warnings
                 return found
             errors.append(ProviderError(f"what its {kind} key holds has {len(found)} bytes, and {size} are expected"))
         return None

@@ -68,6 +68,8 @@ _NO_KEYS: Final = (
 class Kms:
     """The clients that are in use, one for each region, profile and role."""
 
+    warnings: Final = ()
+
     def __init__(self, options: "Sops", context: Context) -> None:
         section = options.kms or {}
         allow = section.get("allow")

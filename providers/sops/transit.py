@@ -7,7 +7,7 @@ import binascii
 import threading
 from typing import TYPE_CHECKING, Final
 
-from bridge.provider import Context, Denied, ProviderError, SecretValue, Unavailable
+from bridge.provider import Context, Denied, Problem, ProviderError, SecretValue, Unavailable
 from bridge_providers.sops import failures, sections
 from bridge_providers.sops.key_types import Group, TransitKey
 from bridge_providers.vault import answers, paths
@@ -46,6 +46,11 @@ class Transit:
         plaintext = binascii.b2a_base64(content, newline=False).decode()
         found = self._asked(key, "encrypt", {"plaintext": plaintext}, "ciphertext")
         return found.reveal().decode()
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """Return what the Vault provider would tell of the servers that were asked."""
+        return tuple(dict.fromkeys(warning for one in list(self._sessions.values()) for warning in one.warnings))
 
     def close(self) -> None:
         """Revoke the tokens that were issued."""

@@ -35,7 +35,10 @@ CLOSING: Final = 1.5  # seconds for the requests that revoke tokens
 
 
 class VaultSession:
-    """Reads and writes documents, logged in once. `retries` and `timeout` are what Vault's own variables say."""
+    """Reads and writes documents, logged in once. `retries` and `timeout` are what Vault's own variables say.
+
+    `warnings` are what every reader should know of the connection, once there is one.
+    """
 
     def __init__(self, options: "Vault", context: Context) -> None:
         self._options: Final = options
@@ -47,7 +50,7 @@ class VaultSession:
         self._closed = False
         self._connection: Connection | None = None
         self._identity: Identity | None = None
-        self._warnings: tuple[Problem, ...] = ()
+        self.warnings: tuple[Problem, ...] = ()
         self._engines: dict[str, Engine] = {}
 
     def read(self, path: str, revision: str | None = None) -> Document:
@@ -98,7 +101,7 @@ class VaultSession:
             what = f"it is no document but a credential with a lease, which {fate}"
             raise ProviderError(what, hint="only KV engines are read")
         try:
-            return kv.document(reply, engine, version, self._warnings)
+            return kv.document(reply, engine, version, self.warnings)
         except Denied as error:
             denied = error
         raise self._named(denied)
@@ -142,7 +145,7 @@ class VaultSession:
 
                 found = settings.load(self._options, self._context)
                 self._connection = Connection(found, self._context.deadline)
-                self._warnings = () if found.verify else (UNVERIFIED,)
+                self.warnings = () if found.verify else (UNVERIFIED,)
                 identity = Identity(
                     self._connection,
                     methods.parse(self._options.auth),

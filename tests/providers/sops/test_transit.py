@@ -126,6 +126,26 @@ def test_vault_is_not_asked_where_an_age_key_opens(transit):
     assert transit.vault.asked() == []
 
 
+def test_an_unverified_server_is_told_with_the_documents_that_it_opened(transit):
+    transit.encrypt()
+    folder = transit.folder
+    by_vault = (folder.path / "a.yaml").read_bytes()
+    folder.encrypt("b.yaml", "b: CANARY\n")
+    folder.write("a.yaml", by_vault)
+    folder.environ |= {"SOPS_AGE_KEY": transit.age_key, "VAULT_SKIP_VERIFY": "true"}
+    session = transit.provider().open(folder.context())
+    for _ in range(2):
+        (warning,) = session.read("a.yaml").warnings
+        assert warning.warning
+        assert str(warning).startswith(
+            "VAULT_SKIP_VERIFY is set: whoever answers at the server's address gets the token"
+        )
+        assert session.read("b.yaml").warnings == ()
+    session.close()
+    folder.environ["VAULT_SKIP_VERIFY"] = "false"
+    assert folder.read("a.yaml", transit.provider()).warnings == ()
+
+
 def test_a_token_without_the_right_and_a_key_that_is_gone(transit):
     transit.encrypt()
     transit.folder.environ["VAULT_TOKEN"] = transit.token = transit.vault.token("default")
