@@ -87,6 +87,7 @@ class SopsSession:
         self._options: Final = options
         self._context: Final = context
         self._lock: Final = threading.Lock()
+        self._closed = False
         self._keys: Keyring | None = None
         self._objects: Objects | None = None
 
@@ -144,10 +145,13 @@ class SopsSession:
         with self._lock:
             if self._keys is None:
                 self._keys = keys.Keyring(self._options, self._context)
+                if self._closed:  # and `close` may have come too early to see it
+                    self._keys.close()
             return self._keys
 
     def close(self) -> None:
         """Forget the keys, and close connections."""
+        self._closed = True  # without a lock: a read may hold it, stuck
         keyring, self._keys = self._keys, None
         if keyring is not None:
             keyring.close()

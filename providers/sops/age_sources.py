@@ -77,6 +77,8 @@ class Sources:
                         yield said
                     else:
                         errors.append(said)
+                        if isinstance(said, Unavailable):
+                            break  # which it would be for the next recipient too
 
     def _run(self, variable: str, recipient: str) -> Found | Failure:
         """Run a command once for a recipient, whatever comes of it."""

@@ -48,6 +48,7 @@ class Keyring:
         self._options: Final = options
         self._context: Final = context
         self._lock: Final = threading.Lock()
+        self._closed = False
         self._ways: Final[dict[str, Way]] = {}
         self._turns: Final[dict[object, threading.Lock]] = {}
         self._opened: Final[dict[object, bytes]] = {}
@@ -77,6 +78,7 @@ class Keyring:
     def close(self) -> None:
         """Forget all keys, and close connections."""
         # Without a lock: a read may hold it, stuck.
+        self._closed = True
         self._opened.clear()
         for way in list(self._ways.values()):
             way.close()
@@ -133,6 +135,8 @@ class Keyring:
         with self._lock:
             if kind not in self._ways:
                 self._ways[kind] = _made(kind, self._options, self._context)
+                if self._closed:  # and `close` may have come too early to see it
+                    self._ways[kind].close()
             return self._ways[kind]
 
 

@@ -171,6 +171,10 @@ def test_closing_the_session_ends_a_plugin_that_hangs(plugged):
     thread.join(30)
     assert len(failed) == 1
     assert gone(int(pids.read_text()))
+    pids.unlink()
+    with pytest.raises(Denied):
+        session.read("a.yaml")
+    assert not pids.exists()
 
 
 @pytest.mark.parametrize("name", ["../x", "x/y", ".", "..", "", "x y", "X", "ä", "x\0"])
