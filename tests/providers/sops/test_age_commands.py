@@ -55,6 +55,12 @@ class Commanded:
 
 
 @pytest.fixture
+def soon(monkeypatch):
+    """No command has longer than this."""
+    monkeypatch.setattr(programs, "LIMIT", 2.0)
+
+
+@pytest.fixture
 def commanded(sops):
     sops.encrypt("a.yaml", "a: CANARY\n")
     made = Commanded(sops)
@@ -171,6 +177,7 @@ def test_a_failed_command_is_not_tried_again_and_other_keys_of_the_group_are(com
     assert commanded.runs() == [OTHER, commanded.folder.recipient]
 
 
+@pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize(
     ("script", "kind", "what"),
     [
@@ -181,12 +188,20 @@ def test_a_failed_command_is_not_tried_again_and_other_keys_of_the_group_are(com
         ("yes CANARY", ProviderError, "says more than 64 KiB"),
     ],
 )
-def test_a_command_that_fails_tells_nothing_and_leaves_nothing(commanded, monkeypatch, script, kind, what):
-    monkeypatch.setattr(programs, "LIMIT", 2.0)
+def test_a_command_that_fails_tells_nothing_and_leaves_nothing(commanded, capfd, script, kind, what):
     pid = commanded.folder.path / "pid"
     commanded.gives("CANARY", script=f"echo $$ > {pid}; {script}")
     assert commanded.refused(kind).what.endswith(f"; the command of {AGE} {what}")
     assert gone(int(pid.read_text()))
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_command_that_does_not_end_is_run_for_one_recipient_alone(commanded):
+    commanded.folder.encrypt("a.yaml", "a: CANARY\n", age=f"{OTHER},{commanded.folder.recipient}")
+    commanded.gives("", script="sleep 600")
+    commanded.refused(Unavailable)
+    assert commanded.runs() == [OTHER]
 
 
 def test_what_a_command_says_is_read_as_a_key_file_is(commanded):

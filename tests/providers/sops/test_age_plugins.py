@@ -9,7 +9,7 @@ import time
 import pytest
 
 from bridge.provider import Denied, OptionError, ProviderError
-from bridge_providers.sops import Sops, age_plugin, bech32
+from bridge_providers.sops import Sops, age_plugin, bech32, programs
 from tests.providers.sops.ended import gone
 from tests.providers.sops.folder import everything_told_by
 from tests.providers.sops.test_age_keys import SECRET, locked
@@ -114,14 +114,18 @@ def test_a_plugin_is_the_last_to_be_asked(plugged):
     assert plugged.starts() == []
 
 
-def test_another_plugin_of_the_group_is_asked_where_one_fails(plugged):
-    broken = plugged.folder.write("broken", "#!/bin/sh\nexit 1\n")
+@pytest.mark.parametrize("script", ["exit 1", "sleep 600"])
+def test_another_plugin_of_the_group_is_asked_where_one_fails(plugged, monkeypatch, script):
+    monkeypatch.setattr(programs, "LIMIT", 2.0)
+    broken = plugged.folder.write("broken", f"#!/bin/sh\necho >> {plugged.path}/tried\n{script}\n")
     broken.chmod(0o755)
     other = bech32.encode("age-plugin-other-", b"x").upper()
     plugged.folder.environ["SOPS_AGE_KEY"] = f"{other} {plugged.identity}"
     plugged.folder.encrypt("a.yaml", "a: CANARY\n", age=f"{plugged.folder.recipient},{plugged.recipient}")
     provider = Sops(age_plugins={"other": str(broken), NAME: str(plugged.script)})
     assert plugged.folder.read("a.yaml", provider).revision.order
+    # One that does not end in time would not for the second recipient either.
+    assert (plugged.path / "tried").read_text() == ("\n\n" if script == "exit 1" else "\n")
 
 
 def test_an_identity_of_a_plugin_that_has_not_the_key(plugged, age_plugins):
@@ -138,16 +142,41 @@ def test_an_identity_of_a_plugin_behind_a_passphrase_is_used_too(plugged):
     assert plugged.folder.read("a.yaml", provider).revision.order
 
 
-def test_a_plugin_gets_a_bare_environment_and_no_terminal(plugged):
+def test_a_plugin_gets_a_bare_environment_and_a_session_without_a_terminal(plugged):
     told = plugged.path / "told"
-    plugged.write(f"env > {told}; ( : < /dev/tty ) 2>> {told} && echo TERMINAL >> {told}; exit 1\n")
+    plugged.write(f"env > {told}; echo $$ $(cut -d' ' -f6 /proc/$$/stat) >> {told}; exit 1\n")
     plugged.folder.encrypt("a.yaml", "a: CANARY\n")
     plugged.folder.environ |= {"VAULT_TOKEN": "CANARY", "LD_PRELOAD": "CANARY", "XDG_RUNTIME_DIR": "/run/x"}
     plugged.refused(ProviderError)
-    lines = told.read_text().splitlines()
-    names = {line.partition("=")[0] for line in lines if "=" in line} - {"PWD", "OLDPWD", "SHLVL", "_"}
+    *lines, numbers = told.read_text().splitlines()
+    names = {line.partition("=")[0] for line in lines} - {"PWD", "OLDPWD", "SHLVL", "_"}
     assert names == {"HOME", "PATH", "XDG_RUNTIME_DIR"}
-    assert "TERMINAL" not in lines
+    process, session = numbers.split()
+    assert process == session
+
+
+def test_a_plugin_runs_once_at_a_time(plugged):
+    plugged.write(f"echo begins >> {plugged.log}; sleep 0.2; echo ends >> {plugged.log}; exit 1\n")
+    names = [f"{name}.yaml" for name in "abc"]
+    for name in names:
+        plugged.folder.encrypt(name, "a: CANARY\n")
+    session = plugged.provider().open(plugged.folder.context())
+    failed = []
+
+    def read(name):
+        try:
+            session.read(name)
+        except ProviderError as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=read, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    session.close()
+    assert len(failed) == len(names)
+    assert plugged.starts() == ["begins", "ends"] * len(names)
 
 
 def test_closing_the_session_ends_a_plugin_that_hangs(plugged):

@@ -30,6 +30,12 @@ STANZA = ("recipient-stanza", ("0", "x", "y"), b"wrapped")
 
 
 @pytest.fixture
+def soon(monkeypatch):
+    """No program has longer than this."""
+    monkeypatch.setattr(programs, "LIMIT", 2.0)
+
+
+@pytest.fixture
 def plugin(folder):
     """Runs one script as the plugin, by itself."""
 
@@ -50,6 +56,7 @@ def wraps(plugins):
     return plugins.wrap(RECIPIENT, b"CANARY-data-key")
 
 
+@pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize(
     ("script", "kind", "what"),
     [
@@ -76,8 +83,7 @@ def wraps(plugins):
         ("exec /none", ProviderError, "ended without an answer"),
     ],
 )
-def test_a_hostile_plugin_is_an_error_that_tells_nothing_and_leaves_nothing(plugin, monkeypatch, script, kind, what):
-    monkeypatch.setattr(programs, "LIMIT", 2.0)
+def test_a_hostile_plugin_is_an_error_that_tells_nothing(plugin, capfd, script, kind, what):
     with pytest.raises((ProviderError, Unavailable)) as caught:
         plugin(script)
     assert type(caught.value) is kind
@@ -85,15 +91,22 @@ def test_a_hostile_plugin_is_an_error_that_tells_nothing_and_leaves_nothing(plug
     told = everything_told_by(caught.value)
     assert "CANARY" not in told
     assert IDENTITY not in told
+    assert capfd.readouterr() == ("", "")
 
 
-def test_a_plugin_that_hangs_is_killed_with_all_that_it_started(plugin, monkeypatch, tmp_path):
-    monkeypatch.setattr(programs, "LIMIT", 2.0)
+@pytest.mark.usefixtures("soon")
+def test_a_plugin_that_hangs_is_killed_with_all_that_it_started(plugin, tmp_path):
     pids = tmp_path / "pids"
     script = f"trap '' TERM INT HUP\nsleep 600 & echo $! >> {pids}; echo $$ >> {pids}; wait\n"
     with pytest.raises(Unavailable):
         plugin(script)
     assert gone(*map(int, pids.read_text().split()))
+
+
+def test_a_plugin_may_tidy_up(plugin, monkeypatch, tmp_path):
+    monkeypatch.setattr(programs, "_GRACE", 60.0)
+    assert plugin(f"{ANSWERS}{says(KEY, DONE)}cat > /dev/null; echo tidy > {tmp_path}/tidy") == b"CANARY-data-key"
+    assert (tmp_path / "tidy").read_text() == "tidy\n"
 
 
 def test_whatever_a_plugin_asks_is_answered_with_no(plugin, tmp_path):
@@ -152,18 +165,41 @@ def test_a_plugin_that_cannot_wrap(plugin, script, what):
     assert "CANARY" not in everything_told_by(caught.value)
 
 
-@pytest.mark.parametrize("content", ["CANARY", None])
-def test_a_plugin_that_cannot_be_started(folder, content):
-    path = folder.path / "plugin"
-    if content:
-        path.write_text(content)
-        path.chmod(0o755)
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("text", "Exec format error"),
+        ("none", "No such file or directory"),
+        ("plain", "Permission denied"),
+        ("x\0y", "a zero byte is in its path or its arguments"),
+    ],
+)
+def test_a_plugin_that_cannot_be_started(folder, name, reason):
+    folder.write("text", "CANARY").chmod(0o755)
+    folder.write("plain", "CANARY").chmod(0o644)
     context = folder.context()
-    plugins = age_plugin.Plugins(Sops(age_plugins={NAME: str(path)}), context, programs.Programs(context.deadline))
+    section = Sops(age_plugins={NAME: f"{folder.path}/{name}"})
+    plugins = age_plugin.Plugins(section, context, programs.Programs(context.deadline))
     with pytest.raises(ProviderError) as caught:
         plugins.wrap(RECIPIENT, b"x")
-    reason = "Exec format error" if content else "No such file or directory"
     assert str(caught.value) == f"the age plugin {NAME} cannot be started: {reason}"
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_program_that_never_ceases_to_speak_is_stopped_in_time(monkeypatch):
+    monkeypatch.setattr(programs, "MOST", 2**60)
+    started = programs.Programs(time.monotonic() + 60).started("x", ["/bin/sh", "-c", "yes"], {})
+    with started as program, pytest.raises(Unavailable, match="x did not end within 2 s"):
+        all(iter(program.receive, b""))
+
+
+def test_a_program_that_is_started_while_the_session_closes_is_killed(monkeypatch):
+    closing = programs.Programs(time.monotonic() + 60)
+    start = programs._start
+    monkeypatch.setattr(programs, "_start", lambda *given: (start(*given), closing.close())[0])
+    with closing.started("x", ["/bin/sleep", "600"], {}) as program:
+        assert program.receive() == b""
+        assert program.status() < 0
 
 
 def test_no_program_is_started_once_the_session_is_closed():
