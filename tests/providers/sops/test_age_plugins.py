@@ -142,6 +142,14 @@ def test_an_identity_of_a_plugin_behind_a_passphrase_is_used_too(plugged):
     assert plugged.folder.read("a.yaml", provider).revision.order
 
 
+def test_an_identity_of_a_plugin_that_a_command_gives_is_used_too(plugged):
+    plugged.folder.encrypt("a.yaml", "a: CANARY\n", age=plugged.recipient)
+    plugged.folder.environ["SOPS_AGE_KEY_CMD"] = f"/bin/echo {plugged.folder.environ.pop('SOPS_AGE_KEY')}"
+    provider = Sops(age_plugins={NAME: str(plugged.script)}, age_commands=["SOPS_AGE_KEY_CMD"])
+    assert plugged.folder.read("a.yaml", provider).revision.order
+    assert plugged.folder.decrypted("a.yaml") == "a: CANARY\n"
+
+
 def test_a_plugin_gets_a_bare_environment_and_a_session_without_a_terminal(plugged):
     told = plugged.path / "told"
     plugged.write(f"env > {told}; echo $$ $(cut -d' ' -f6 /proc/$$/stat) >> {told}; exit 1\n")
