@@ -7,7 +7,7 @@ from pathlib import Path
 from bridge.provider import Problem, ProviderError, SecretValue
 from bridge_providers.sops import check_keys, check_rule, cipher, files, mac, metadata, s3_path, stores
 from bridge_providers.sops.metadata import Metadata
-from bridge_providers.sops.selectors import selector
+from bridge_providers.sops.selectors import STRAY, selector
 from bridge_providers.sops.tree import Stored
 from bridge_providers.sops.walk import Walk
 
@@ -58,13 +58,16 @@ def _of_leaves(stored: Stored, block: Metadata) -> Iterator[Problem]:
     """Check every leaf's form."""
     found: list[Problem] = []
 
-    def visit(leaf: SecretValue, _: bytes, encrypted: bool, walk: Walk) -> SecretValue:
-        if encrypted and (problem := cipher.problem_of_form(leaf)):
-            found.append(Problem("", f"key {walk.where} {problem}"))
-        return leaf
-
     try:
-        Walk(stored.documents, selector(block), visit).run()
+        rule = selector(block, stored.comments)
+
+        def visit(leaf: SecretValue, _: bytes, encrypted: bool, walk: Walk) -> SecretValue:
+            problem = cipher.problem_of_form(leaf) if encrypted else STRAY if rule.is_stray(leaf) else None
+            if problem:
+                found.append(Problem("", f"key {walk.where} {problem}"))
+            return leaf
+
+        Walk(stored.documents, rule, visit).run()
     except ProviderError as error:
         found += error.problems
     yield from found

@@ -49,12 +49,16 @@ def _identity(recipient: str) -> str:
 def _in_clear(stored: Stored, block: Metadata, rule: Holders) -> Iterator[Problem]:
     """Find what stands in clear by the file's own rule, and would not by this one."""
     name, pattern = rule.selector or ("unencrypted_suffix", "_unencrypted")
-    if name.endswith("_comment_regex") or (name, pattern) == (block.rule, block.pattern):
+    if (name, pattern) == (block.rule, block.pattern):
         return
     try:
         told = set(_plain(stored, block))
     except ProviderError:
         return  # its own rule cannot be followed, a problem already; as is what stands in clear by it
+    if name.endswith("_comment_regex") and _has_encrypted_comments(stored):
+        what = f"was not held against {rule.where}: that is over comments, and the file's are encrypted"
+        yield Problem("", what, warning=True)
+        return
     for place in _plain(stored, block._replace(rule=name, pattern=pattern)):
         if place not in told:
             what = f"key {place} is in clear, and {rule.where} wants it encrypted"
@@ -69,8 +73,16 @@ def _plain(stored: Stored, block: Metadata) -> list[str]:
             found.append(walk.where)
         return leaf
 
-    Walk(stored.documents, selector(block), visit).run()
+    Walk(stored.documents, selector(block, stored.comments), visit).run()
     return found
+
+
+def _has_encrypted_comments(stored: Stored) -> bool:
+    return any(
+        cipher.looks_encrypted(line.encode(errors="surrogateescape"))
+        for lines in stored.comments().values()
+        for line in lines
+    )
 
 
 def _printable(text: str) -> str:

@@ -8,7 +8,7 @@ from bridge.provider import Context, Document, SecretValue
 from bridge_providers.sops import creation, files, metadata, replace, seal, stores
 from bridge_providers.sops.gotime import GoTime
 from bridge_providers.sops.metadata import Metadata
-from bridge_providers.sops.selectors import selector
+from bridge_providers.sops.selectors import Selector, selector
 from bridge_providers.sops.tree import Tree
 from bridge_providers.sops.walk import Walk
 
@@ -18,15 +18,13 @@ def in_clear(path: str, document: Document, context: Context) -> Iterator[tuple[
     if isinstance(document.content, SecretValue):
         return  # a binary file is encrypted as a whole
     target = Path(os.path.realpath(files.locate(path, context.base)))
+    content = [_tree(one) for one in document.content]
     old = replace.current(target)
     if old is None:
-        yield from _by_rule([_tree(one) for one in document.content], _of_new(target))
+        yield from _by_rule(content, selector(_of_new(target)))
         return
     stored = stores.load(old, stores.store_of(path))
-    block = metadata.read(stored.metadata)
-    # A rule over comments shows in what is there; a value that such a file does not have yet is never written.
-    is_by_look = selector(block).by_look
-    yield from _by_rule(stored.documents if is_by_look else [_tree(one) for one in document.content], block)
+    yield from _by_rule(content, selector(metadata.read(stored.metadata), stored.comments))
 
 
 def _tree(given: object) -> dict[str, Tree]:
@@ -40,20 +38,13 @@ def _of_new(target: Path) -> Metadata:
     return Metadata((), GoTime.from_unix(0), "", name, pattern, mac_only_encrypted=False, version="")
 
 
-def _by_rule(documents: list[dict[str, Tree]], block: Metadata) -> Iterator[tuple[int, tuple[str, ...]]]:
-    for index, one in enumerate(documents):
-        places: dict[tuple[str, ...], None] = {}
+def _by_rule(documents: list[dict[str, Tree]], rule: Selector) -> Iterator[tuple[int, tuple[str, ...]]]:
+    places: dict[tuple[int, tuple[str, ...]], None] = {}
 
-        def visit(
-            leaf: SecretValue,
-            place: bytes,
-            encrypted: bool,
-            _: Walk,
-            places: dict[tuple[str, ...], None] = places,
-        ) -> SecretValue:
-            if not encrypted:
-                places[tuple(place.decode().split(":")[:-1])] = None
-            return leaf
+    def visit(leaf: SecretValue, place: bytes, encrypted: bool, walk: Walk) -> SecretValue:
+        if not encrypted:
+            places[walk.document, tuple(place.decode().split(":")[:-1])] = None
+        return leaf
 
-        Walk([one], selector(block), visit).run()
-        yield from ((index, place) for place in places)
+    Walk(documents, rule, visit).run()
+    yield from places

@@ -37,7 +37,7 @@ def change(data: bytes, documents: list[dict[str, Tree]], stamps: dict[str, Secr
     _check(document)
     wanted = {**document, **{PREFIX + name: value for name, value in stamps.items()}}
     lines: list[bytes] = []
-    metadata = None
+    end = metadata = None
     for number, line in enumerate(data.split(b"\n"), 1):
         if not line or line.startswith(b"#"):
             lines.append(line)
@@ -48,11 +48,14 @@ def change(data: bytes, documents: list[dict[str, Tree]], stamps: dict[str, Secr
         if key in wanted:
             new = wanted.pop(key)
             lines.append(line if identical(leaf, new) else _line(key, new))
+            end = end if key.startswith(PREFIX) else len(lines)
         elif key.startswith(PREFIX):
             lines.append(line)
     if metadata is None or any(key.startswith(PREFIX) for key in wanted):
         raise Unplaceable
-    return b"\n".join([*lines[:metadata], *itertools.starmap(_line, wanted.items()), *lines[metadata:]])
+    # A comment behind the last name would count for the first new one.
+    place = metadata if end is None else end
+    return b"\n".join([*lines[:place], *itertools.starmap(_line, wanted.items()), *lines[place:]])
 
 
 def _check(document: dict[str, Tree]) -> None:

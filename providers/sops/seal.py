@@ -8,9 +8,9 @@ from typing import Final, TypeAlias
 
 from bridge.provider import Kind, Node, ProviderError, SecretValue
 from bridge_providers.sops import mac, tree
-from bridge_providers.sops.cipher import Cipher, looks_encrypted
+from bridge_providers.sops.cipher import Cipher
 from bridge_providers.sops.metadata import Metadata
-from bridge_providers.sops.selectors import selector
+from bridge_providers.sops.selectors import Selector
 from bridge_providers.sops.stores import Writing
 from bridge_providers.sops.tree import Tree
 from bridge_providers.sops.walk import Walk
@@ -92,10 +92,10 @@ def equal(one: Node, other: Node) -> bool:
 class Sealer:
     """Encrypts leaves by the file's rule, and keeps what they add to the MAC."""
 
-    def __init__(self, cipher: Cipher, block: Metadata, writing: Writing) -> None:
+    def __init__(self, cipher: Cipher, block: Metadata, writing: Writing, rule: Selector) -> None:
         self._cipher: Final = cipher
         self._problem: Final = writing.problem
-        self._selector: Final = selector(block)
+        self._selector: Final = rule
         self._mac_only_encrypted: Final = block.mac_only_encrypted
         self._hashed: Final[list[bytes]] = []
 
@@ -112,8 +112,6 @@ class Sealer:
         return sealed
 
     def _visit(self, leaf: SecretValue, place: bytes, encrypted: bool, walk: Walk) -> SecretValue:
-        if self._selector.by_look:
-            encrypted = _by_look(leaf, walk)
         if encrypted or not self._mac_only_encrypted:
             self._hashed.append(mac.bytes_of(leaf))
         if isinstance(leaf, _Was) and leaf.same:
@@ -124,15 +122,3 @@ class Sealer:
             hint = "write it as a text" if leaf.kind in (Kind.NUMBER, Kind.BOOLEAN) else ""
             raise ProviderError(f"key {walk.where} holds {problem or tree.NUMBER_CHANGES}", hint=hint)
         return sealed
-
-
-def _by_look(leaf: SecretValue, walk: Walk) -> bool:
-    """Keep a value of a file whose comments say what is encrypted as it was: in clear or not."""
-    if isinstance(leaf, _Was) and leaf.stored.kind is not Kind.NULL and not leaf.stored.is_empty():
-        return looks_encrypted(leaf.stored.reveal())
-    if isinstance(leaf, _Was) and leaf.same:
-        return False
-    raise ProviderError(
-        f"comments say what this file encrypts, so key {walk.where} cannot be given a value by this version",
-        hint="sops edit FILE",
-    )

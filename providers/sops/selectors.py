@@ -1,11 +1,16 @@
-"""Which leaves of a file are encrypted (sops.go, shouldBeEncrypted): suffixes and regexes over each key of a path."""
+"""Which leaves of a file are encrypted (sops.go, shouldBeEncrypted): suffixes and regexes over keys or comments."""
 
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-from bridge.provider import ProviderError, SecretValue
+from bridge.provider import Kind, ProviderError, SecretValue
+from bridge_providers.sops import tree
 from bridge_providers.sops.cipher import looks_encrypted
 from bridge_providers.sops.metadata import Metadata
+from bridge_providers.sops.tree import Comments, Place
+
+STRAY = "is encrypted, and the file's comments say that it should not be"
 
 
 class Selector(NamedTuple):
@@ -13,26 +18,34 @@ class Selector(NamedTuple):
 
     start: bool
     matches: Callable[[str], bool]
-    by_look: bool = False
+    commented: AbstractSet[Place] | None = None
+    """The nodes below a comment that matches, where the rule is over comments. They count for all that is in them."""
 
     def below(self, key: str, *, encrypted: bool) -> bool:
         """Say what holds below `key`; once a key has matched, all below it is decided."""
         return encrypted if encrypted is not self.start else self.matches(key) is not self.start
 
-    def wants(self, leaf: SecretValue, *, encrypted: bool) -> bool:
-        """Say whether a leaf is to be encrypted."""
-        return looks_encrypted(leaf.reveal()) if self.by_look else encrypted
+    def is_stray(self, leaf: SecretValue) -> bool:
+        """Say whether a leaf that is not to be encrypted looks so, which a comment that went leaves behind.
+
+        sops takes such a value as it is, which the MAC does not show where it covers the encrypted values alone.
+        """
+        return self.commented is not None and leaf.kind is Kind.TEXT and looks_encrypted(leaf.reveal())
 
 
-def selector(metadata: Metadata) -> Selector:
-    """Return the rule of a file; ProviderError for one that cannot be followed to the letter."""
+def selector(metadata: Metadata, comments: Callable[[], Comments] = tree.no_comments) -> Selector:
+    """Return the rule of a file, which may want the file's comments.
+
+    Raises ProviderError for a rule, or for comments, that cannot be followed to the letter.
+    """
     start = metadata.rule.startswith("unencrypted")
-    if metadata.rule.endswith("_comment_regex"):
-        return _by_look(metadata)
     if metadata.rule.endswith("_suffix"):
         suffix = metadata.pattern
         return Selector(start, lambda key: key.endswith(suffix))
-    return Selector(start, _by_regex(metadata))
+    matches = _by_regex(metadata)
+    if metadata.rule.endswith("_comment_regex"):
+        return Selector(start, lambda _: False, _commented(matches, comments()))
+    return Selector(start, matches)
 
 
 def _by_regex(metadata: Metadata) -> Callable[[str], bool]:
@@ -56,13 +69,9 @@ def _by_regex(metadata: Metadata) -> Callable[[str], bool]:
     return matches
 
 
-def _by_look(metadata: Metadata) -> Selector:
-    """Follow a rule over comments without the comments: what looks encrypted is.
-
-    The MAC makes up for it, as it covers every leaf, in clear or not; unless it covers the encrypted alone.
-    """
-    if metadata.mac_only_encrypted:
-        raise ProviderError(
-            f"its `{metadata.rule}` together with `mac_only_encrypted` cannot be checked by this version"
-        )
-    return Selector(start=False, matches=lambda _: False, by_look=True)
+def _commented(matches: Callable[[str], bool], comments: Comments) -> AbstractSet[Place]:
+    """Return the places whose comments match: as the file has them, so an encrypted comment is its ciphertext."""
+    for place, lines in comments.items():
+        if not all(SecretValue(line.encode(errors="surrogateescape")).is_text() for line in lines):
+            raise ProviderError(f"a comment at key {tree.name(place[1:])} is not valid UTF-8")
+    return {place for place, lines in comments.items() if any(map(matches, lines))}

@@ -1,10 +1,11 @@
 """Picks the store of a file by its suffix, as sops does (cmd/sops/formats); each is imported by its first file."""
 
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, Protocol
 
 from bridge.provider import SecretValue
-from bridge_providers.sops.tree import Stored, Tree
+from bridge_providers.sops.tree import Comments, Stored, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +34,7 @@ YAML: Final = "yaml"
 INI: Final = "ini"
 BINARY: Final = "binary"
 _SUFFIXES: Final = {".yaml": YAML, ".yml": YAML, ".json": "json", ".env": "dotenv", ".ini": INI}
+_COMMENTED: Final = frozenset({YAML, "dotenv", INI})
 
 
 def store_of(path: str) -> str:
@@ -49,4 +51,10 @@ def writer_of(store: str) -> Writing:
 def load(data: bytes, store: str) -> Stored:
     """Read a file without opening its values; ProviderError where it is not what its suffix says."""
     reader: Callable[[bytes], Stored] = import_module(f"bridge_providers.sops.store_{store}").load
+    stored = reader(data)
+    return stored._replace(comments=partial(_comments, data, store)) if store in _COMMENTED else stored
+
+
+def _comments(data: bytes, store: str) -> Comments:
+    reader: Callable[[bytes], Comments] = import_module(f"bridge_providers.sops.comments_{store}").comments
     return reader(data)

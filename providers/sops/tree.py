@@ -1,6 +1,6 @@
 """The one form that every store is brought into, and how places in it are named in messages."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 from bridge.provider import Kind, ProviderError, SecretValue
@@ -14,11 +14,24 @@ MAX_VALUES: Final = 100_000
 NUMBER_CHANGES: Final = "a number that sops would not keep as it is written"
 
 
+Place: TypeAlias = "tuple[int | str, ...]"
+"""A node's place in a file: the number of its document from 0, then keys, and places in lists."""
+Comments: TypeAlias = Mapping[Place, tuple[str, ...]]
+"""The comments that stand right before a node, among its siblings; without their first character."""
+
+
+def no_comments() -> Comments:
+    """Return the comments of a file whose store has none."""
+    return {}
+
+
 class Stored(NamedTuple):
     """A file as its store reads it: the documents without their `sops` blocks, and the block that counts."""
 
     documents: list[dict[str, Tree]]
     metadata: dict[str, Tree]
+    comments: Callable[[], Comments] = no_comments
+    """Reads them, which few rules need; ProviderError where they cannot be followed."""
 
 
 def not_encrypted() -> ProviderError:

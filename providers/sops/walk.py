@@ -18,15 +18,17 @@ class Walk:
     def __init__(self, documents: list[dict[str, Tree]], selector: Selector, visit: Visit) -> None:
         self._documents: Final = documents
         self._selector: Final = selector
+        self._commented: Final = selector.commented
         self._visit: Final = visit
         self._path: Final[list[str | int]] = []
-        self._document = 0
+        self.document = 0
+        """The number of the document being visited, from 0."""
 
     def run(self) -> tuple[dict[str, Tree], ...]:
         """Visit all leaves and return the new documents."""
         found = []
-        for number, document in enumerate(self._documents, 1):
-            self._document = number
+        for number, document in enumerate(self._documents):
+            self.document = number
             found.append(self._mapping(document, b"", self._selector.start))
         return tuple(found)
 
@@ -34,7 +36,7 @@ class Walk:
     def where(self) -> str:
         """Name the place of the leaf being visited."""
         place = tree.name(self._path)
-        return place if len(self._documents) == 1 else f"{place} (document {self._document})"
+        return place if len(self._documents) == 1 else f"{place} (document {self.document + 1})"
 
     def _mapping(self, node: dict[str, Tree], place: bytes, encrypted: bool) -> dict[str, Tree]:
         """Visit a mapping's entries."""
@@ -52,8 +54,10 @@ class Walk:
 
     def _node(self, node: Tree, place: bytes, encrypted: bool) -> Tree:
         """Visit any node. A list's items stand at the list's own place."""
+        if self._commented and (self.document, *self._path) in self._commented:
+            encrypted = not self._selector.start
         if isinstance(node, SecretValue):
-            return self._visit(node, place, self._selector.wants(node, encrypted=encrypted), self)
+            return self._visit(node, place, encrypted, self)
         if isinstance(node, dict):
             return self._mapping(node, place, encrypted)
         items = []

@@ -12,6 +12,7 @@ from bridge_providers.sops.cipher import KEY_BYTES, Cipher
 from bridge_providers.sops.decrypt import Opened
 from bridge_providers.sops.gotime import GoTime
 from bridge_providers.sops.keys import Keyring
+from bridge_providers.sops.selectors import selector
 from bridge_providers.sops.spans import Unplaceable
 from bridge_providers.sops.store_binary import FIELD
 from bridge_providers.sops.tree import Tree
@@ -22,6 +23,7 @@ VERSION: Final = "3.13.2"
 """The release of sops whose layout a new file has."""
 _CHANGED: Final = "it was changed meanwhile"
 _LAYOUT: Final = "the file is written in a way that cannot be changed in place (aliases, comments inside brackets, …)"
+_COMMENTS: Final = "the change would let the file's comments count for other values"
 _EDIT: Final = "bring it into sops's own layout with `sops edit FILE`, then try again"
 _LAST: Final = 253_402_300_799  # the end of the year 9999, behind which there is no time in RFC 3339
 _READ_AGAIN: Final = "read it again, then decide"
@@ -86,7 +88,8 @@ def _made(target: Path, store: str, content: Documents, keyring: Keyring) -> byt
         block[name] = _text(pattern)
     block["lastmodified"] = _text(stamp.rfc3339())
     writing = stores.writer_of(store)
-    sealer = seal.Sealer(Cipher(key), metadata.read(block), writing)
+    made = metadata.read(block)
+    sealer = seal.Sealer(Cipher(key), made, writing, selector(made))
     sealed = sealer.seal([_arranged(one, None) for one in content])
     block["mac"] = sealer.mac(stamp.rfc3339())
     return writing.fresh(sealed, dict(sorted(block.items())))
@@ -103,7 +106,8 @@ def _changed(data: bytes, store: str, content: Documents, opened: Opened, keyrin
     earlier = -(-opened.block.last_modified.unix_nanoseconds() // 10**9)  # rounded up
     stamp = GoTime.from_unix(min(max(int(time.time()), earlier), _LAST))
     writing = stores.writer_of(store)
-    sealer = seal.Sealer(opened.cipher, opened.block, writing)
+    rule = selector(opened.block, opened.stored.comments)
+    sealer = seal.Sealer(opened.cipher, opened.block, writing, rule)
     pairs: list[seal.Old | None] = [*zip(before, opened.documents, strict=True)]
     pairs += [None] * (len(content) - len(before))
     sealed = sealer.seal([_arranged(new, old) for new, old in zip(content, pairs, strict=True)])
@@ -111,18 +115,16 @@ def _changed(data: bytes, store: str, content: Documents, opened: Opened, keyrin
     try:
         new = writing.change(data, sealed, stamps)
     except Unplaceable:
-        new = b""
-    if not new or not _reads_back(new, store, content, keyring):
-        raise ProviderError(_LAYOUT, hint=_EDIT)
-    return new
-
-
-def _reads_back(data: bytes, store: str, content: Documents, keyring: Keyring) -> bool:
+        raise ProviderError(_LAYOUT, hint=_EDIT) from None
+    problem = _LAYOUT
     try:
-        _check(data, store, content, keyring)
-    except ProviderError:
-        return False
-    return True
+        _check(new, store, content, keyring)
+    except ProviderError as error:
+        if rule.commented is not None:
+            problem = f"{_COMMENTS}: {error.problems[0].what}"
+    else:
+        return new
+    raise ProviderError(problem, hint=_EDIT)
 
 
 def _arranged(new: Mapping[str, Node], old: seal.Old | None) -> dict[str, Tree]:

@@ -300,16 +300,3 @@ def test_a_binary_file_in_clear_is_refused_by_its_rule(sops):
     value = sops.value("a.bin", "data")
     sops.edit("a.bin", value, "CANARY")
     assert sops.refusal("a.bin") == f"key data {PLAIN}"
-
-
-def test_a_rule_over_comments_needs_the_whole_mac(sops):
-    sops.encrypt("a.yaml", "a: CANARY\n", unencrypted_comment_regex="x", mac_only_encrypted=True)
-    assert sops.refusal("a.yaml") == (
-        "its `unencrypted_comment_regex` together with `mac_only_encrypted` cannot be checked by this version"
-    )
-
-
-def test_a_rule_over_comments_does_not_let_a_plaintext_in(sops):
-    sops.encrypt("a.yaml", "a: CANARY\n", unencrypted_comment_regex="x")
-    sops.edit("a.yaml", sops.value("a.yaml", "a"), "planted")
-    assert sops.refusal("a.yaml") == MISMATCH

@@ -275,22 +275,6 @@ def test_a_file_without_a_key_of_ours_or_changed_by_hand_is_not_written(desk):
     assert message == "key b does not decrypt: changed after encryption, or moved"
 
 
-COMMENTED = "# sops:enc\na: CANARY-1\nb: clear\ne: ''\n"
-
-
-def test_where_comments_choose_a_value_stays_encrypted_or_in_clear(desk):
-    desk.encrypt("a.yaml", COMMENTED, encrypted_comment_regex="sops:enc")
-    revision = desk.store("a.yaml", [{"a": "CANARY-2", "b": "still", "e": ""}], desk.read("a.yaml").revision)
-    assert desk.value("a.yaml", "a").startswith("ENC[")
-    assert desk.line("a.yaml", "b") == "b: still"
-    assert desk.decrypted("a.yaml") == '# sops:enc\na: CANARY-2\nb: still\ne: ""\n'
-    for new in ({"e": "CANARY-3"}, {"n": "CANARY-3"}):
-        (name,) = new
-        assert desk.unwritable("a.yaml", [{"a": "CANARY-2", "b": "still", "e": "", **new}], revision) == (
-            f"comments say what this file encrypts, so key {name} cannot be given a value by this version"
-        )
-
-
 def test_a_binary_file_whose_rule_leaves_it_in_clear_is_not_written(desk):
     """As releases of sops before 3.11 could write it."""
     desk.encrypt("a.json", json.dumps({"data": "clear"}), encrypted_regex="^-$")
