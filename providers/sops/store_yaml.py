@@ -50,8 +50,9 @@ class _Builder:
     def __init__(self, data: bytes) -> None:
         self._next: Final = CParser(data).get_event
         self._values = 0
-        # A finished node and how many values it counts for; None while it is being built.
-        self._anchors: dict[str, tuple[Tree, int] | None] = {}
+        self._deepest = 0
+        # A finished node, how many values it counts for, and its levels; None while it is being built.
+        self._anchors: dict[str, tuple[Tree, int, int] | None] = {}
 
     def documents(self) -> list[dict[str, Tree]]:
         """Build all documents of the stream."""
@@ -80,21 +81,28 @@ class _Builder:
     def _node(self, event: Event, depth: int) -> Tree:
         """Build the node that begins with `event`."""
         if isinstance(event, AliasEvent):
-            return self._alias(event)
+            return self._alias(event, depth)
         assert isinstance(event, NodeEvent)
-        start = self._values
+        start, deepest = self._values, self._deepest
         self._count(1)
         if event.anchor:
             self._anchors[event.anchor] = None
+            self._deepest = depth
         if isinstance(event, ScalarEvent):
             node: Tree = self._scalar(event)[1]
-        elif depth >= tree.MAX_DEPTH:
-            raise tree.too_deep()
         else:
+            self._descend(depth + 1)
             node = self._mapping(depth) if isinstance(event, MappingStartEvent) else self._sequence(depth)
         if event.anchor:
-            self._anchors[event.anchor] = node, self._values - start
+            self._anchors[event.anchor] = node, self._values - start, self._deepest - depth
+            self._deepest = max(self._deepest, deepest)
         return node
+
+    def _descend(self, depth: int) -> None:
+        """Go down to a level, in the text or by an alias."""
+        self._deepest = max(self._deepest, depth)
+        if depth > tree.MAX_DEPTH:
+            raise tree.too_deep()
 
     def _count(self, values: int) -> None:
         """Count values, those that aliases repeat too."""
@@ -102,13 +110,14 @@ class _Builder:
         if self._values > tree.MAX_VALUES:
             raise tree.too_many()
 
-    def _alias(self, event: AliasEvent) -> Tree:
+    def _alias(self, event: AliasEvent, depth: int) -> Tree:
         """Repeat an anchor's node."""
         anchored = self._anchors.get(event.anchor or "")
         if anchored is None:
             raise ProviderError(f"line {_line(event)}: an alias has no anchor before it, or stands inside its own")
-        node, values = anchored
+        node, values, levels = anchored
         self._count(values)
+        self._descend(depth + levels)
         return node
 
     def _sequence(self, depth: int) -> list[Tree]:
