@@ -32,7 +32,7 @@ class Gap:
         self._line, self._column = text.line(at), text.column(at)
         self._is_close = text.newlines(at) <= 1
         self._scan, self._token = before.at, before.token
-        self._lines = ""
+        self._lines: list[str] = []
         self._start, self._start_line, self._start_column = at, self._line, 0
 
     def comments(self) -> Iterator[Comment]:
@@ -73,25 +73,23 @@ class Gap:
                     self._token = self._start
                 yield self._foot()
         elif self._lines and not last:
-            self._lines += "\n"
+            self._lines.append("")
 
     def _foot(self) -> Comment:
         found = self._comment("foot", self._token, self._at)
         self._scan = self._token = self._at
-        self._lines = ""
+        self._lines = []
         return found
 
     def _comment(self, kind: str, token: int, end: int) -> Comment:
-        return Comment(kind, self._lines, token, self._scan, self._start, self._start_column, end)
+        return Comment(kind, "\n".join(self._lines), token, self._scan, self._start, self._start_column, end)
 
     def _take(self) -> None:
         """Take the rest of the line. The line break behind it is passed over without being counted."""
-        if self._lines:
-            self._lines += "\n"
-        else:
+        if not self._lines:
             self._start, self._start_line, self._start_column = self._at, self._line, self._column
         end = self._text.line_end(self._at)
-        self._lines += self._text.text[self._at : end]
+        self._lines.append(self._text.text[self._at : end])
         self._at, self._line, self._column = end + 1, self._text.line(end), 0
 
 

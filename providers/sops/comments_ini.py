@@ -37,25 +37,28 @@ def _of_section(text: str, section: Section) -> str:
     """Return the lines above a section's header, and what follows it on its line."""
     if not section.line:
         return ""  # it has no header
-    above, header = _split(text[section.start : section.body])
-    return _cleaned(above + header.rpartition("]")[2].lstrip(SPACE))
+    above, at = _above(text, section.start)
+    return _cleaned(above + text[at : section.body].rpartition("]")[2].lstrip(SPACE))
 
 
 def _of_entry(text: str, entry: Entry) -> str:
     """Return the lines above a name, and what follows its value; behind a quoted line ini.v1 drops that."""
-    above, _ = _split(text[entry.start : entry.end])
+    above, _ = _above(text, entry.start)
     value = text[entry.begin : entry.stop]
     is_dropped = value.startswith(("`", '"""')) and "\n" not in value
     return _cleaned(above + ("" if is_dropped else text[entry.stop : entry.end].lstrip(SPACE)))
 
 
-def _split(lines: str) -> tuple[str, str]:
-    """Split off the comments that a text begins with; empty lines between them are nothing."""
-    above = ""
-    while (line := lines.lstrip(SPACE)).startswith(_MARKS):
-        comment, end, lines = line.partition("\n")
-        above += comment + end
-    return above, line
+def _above(text: str, at: int) -> tuple[str, int]:
+    """Return the comments that a part of the text begins with, and where they end; empty lines are nothing."""
+    found: list[str] = []
+    while True:
+        end = text.find("\n", at) + 1 or len(text)
+        line = text[at:end].lstrip(SPACE)
+        if line and not line.startswith(_MARKS):
+            return "".join(found), at
+        found.append(line)
+        at = end
 
 
 def _cleaned(comment: str) -> str:

@@ -28,21 +28,17 @@ class Queue:
         self._comments: Final = scan.comments
         self._token = 0
         self._comment = 0
-        self._head = self._line = self._foot = self._stem = ""
+        self._waiting: dict[str, list[str]] = {"head": [], "line": [], "foot": []}
+        self._stem = ""
 
     def peek(self) -> Token:
         """Return the next token, and let the comments come that do not belong to a later one."""
         token, start = self._tokens[self._token]
         while self._comment < len(self._comments) and start >= self._comments[self._comment].token:
             comment = self._comments[self._comment]
-            if comment.kind == "head":
-                if isinstance(token, BlockEndToken):
-                    break
-                self._head = _joined(self._head, comment.text)
-            elif comment.kind == "line":
-                self._line = _joined(self._line, comment.text)
-            else:
-                self._foot = _joined(self._foot, comment.text)
+            if comment.kind == "head" and isinstance(token, BlockEndToken):
+                break
+            self._waiting[comment.kind].append(comment.text)
             self._comment += 1
         return token
 
@@ -57,10 +53,12 @@ class Queue:
 
     def next_behind_dash(self) -> Token:
         """Go behind the dash of a list's item. What stood above it is the head of a block that begins there."""
-        above = self._head
+        above = self._waiting["head"]
+        count = len(above)
         token = self.next()
-        if above and isinstance(token, (BlockSequenceStartToken, BlockMappingStartToken)):
-            self._stem, self._head = above, self._head[len(above) + 1 :]
+        if count and isinstance(token, (BlockSequenceStartToken, BlockMappingStartToken)):
+            self._stem = "\n".join(above[:count])
+            del above[:count]
         return token
 
     def take_stem(self, node: Node) -> None:
@@ -69,8 +67,9 @@ class Queue:
 
     def take(self, node: Node) -> None:
         """Give a node all that has come."""
-        node.head, node.line, node.foot = self._head, self._line, self._foot
-        self._head = self._line = self._foot = self._stem = ""
+        node.head, node.line, node.foot = map("\n".join, self._waiting.values())
+        self._waiting = {"head": [], "line": [], "foot": []}
+        self._stem = ""
 
     def take_end(self, node: Node) -> None:
         """Give a node what has come at its end, but keep its head."""
@@ -80,12 +79,9 @@ class Queue:
 
     def take_title(self, node: Node) -> None:
         """Give a document what is above the last empty line."""
-        above, separator, below = self._head.rpartition("\n\n")
-        if self._head.endswith("\n") and len(self._head) > 1:
-            node.head, self._head = self._head[:-1], ""
-        elif separator and above:
-            node.head, self._head = above, below
-
-
-def _joined(first: str, second: str) -> str:
-    return f"{first}\n{second}" if first else second
+        head = "\n".join(self._waiting["head"])
+        above, separator, below = head.rpartition("\n\n")
+        if head.endswith("\n"):
+            node.head, self._waiting["head"] = head[:-1], []
+        elif separator:
+            node.head, self._waiting["head"] = above, [below]

@@ -31,7 +31,11 @@ from yaml._yaml import CParser
 
 from bridge_providers.sops.comments_gap import Before, Gap
 from bridge_providers.sops.comments_text import Comment, Text
+from bridge_providers.sops.tree import MAX_VALUES
 
+TOO_MANY: Final = f"it has more than {MAX_VALUES} of them"
+_ODD: Final = re.compile("[\x85\u2028\u2029\ufeff]")
+"""Line breaks and a mark of order that go-yaml looks into the midst of, as it looks ahead by bytes."""
 _TOO_LONG: Final = re.compile(r"\s{500}")
 """go-yaml looks 512 bytes ahead for a comment, and forgets what it knew behind them."""
 _NO_INDENT: Final = (DocumentStartToken, DocumentEndToken, StreamStartToken, StreamEndToken)
@@ -63,7 +67,7 @@ class Scan:
         self._text: Final = Text(text)
         self._indents: Final = [-1]
         self._flow = 0
-        self._at = 0
+        self._at = self._behind = 0  # where scanning goes on, and where the last token ends
         self._run()
 
     def _run(self) -> None:
@@ -83,6 +87,8 @@ class Scan:
         if isinstance(token, DirectiveToken):
             raise Unfollowable("it has a directive (`%`)")
         start, blocks = _start(token), len(self._indents)
+        if _ODD.search(self._text.text, self._behind, start):
+            raise Unfollowable("it has a line break other than LF and CRLF, or a mark of byte order within")
         self._gap(start)
         if not self._flow:
             self._unroll(self._text.column(start), self._at)
@@ -105,7 +111,8 @@ class Scan:
         if isinstance(last.token, FlowEntryToken):
             last = self.tokens[-2]
         before = Before(self._at, last.start, isinstance(last.token, ValueToken), self._indents[-1], self._flow > 0)
-        self.comments.extend(Gap(self._text, at, before).comments())
+        for comment in Gap(self._text, at, before).comments():
+            self._add(comment)
 
     def _unroll(self, column: int, scanned: int) -> None:
         """End the blocks that are indented further than a token; before comments that are in line with the block."""
@@ -125,7 +132,7 @@ class Scan:
         """Go behind a token, and take the comment that stands there on the same line."""
         belongs_before = isinstance(token, FlowEntryToken if self._flow else ValueToken)
         self._flow += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
-        self._at = _end(token)
+        self._at = self._behind = _end(token)
         if isinstance(token, ScalarToken):
             self._behind_scalar(token)
         if isinstance(token, (*_NO_INDENT, BlockEntryToken)) or self._text.newlines(self._at):
@@ -145,7 +152,12 @@ class Scan:
                 self._line_comment(at, start)
 
     def _line_comment(self, at: int, token: int) -> None:
-        self.comments.append(Comment("line", self._text.text[at : self._text.line_end(at)], token))
+        self._add(Comment("line", self._text.text[at : self._text.line_end(at)], token))
+
+    def _add(self, comment: Comment) -> None:
+        if len(self.comments) >= MAX_VALUES:
+            raise Unfollowable(TOO_MANY)
+        self.comments.append(comment)
 
 
 def _tokens(text: str) -> Iterator[Token]:

@@ -203,6 +203,7 @@ def test_a_planted_ciphertext_is_refused_although_sops_takes_it(sops):
     [
         ("%YAML 1.1\n---\n", "it has a directive (`%`)"),
         ("\n" * 501, "it has hundreds of blanks in a row"),
+        ("# \x85", "it has a line break other than LF and CRLF, or a mark of byte order within"),
     ],
 )
 def test_what_cannot_be_followed_is_refused_where_comments_count_and_there_alone(sops, text, reason):
