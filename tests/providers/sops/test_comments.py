@@ -131,6 +131,13 @@ def test_other_lines_of_an_ini_file_s_comment_keep_their_mark(sops):
     assert chosen(sops, "a.ini") == {"B"}
 
 
+def test_a_comment_above_the_metadata_counts_for_what_is_behind_them(sops):
+    path = sops.encrypt("a.yaml", "z: z\n# x\na: A\nb: B\n", **{ENCRYPTED: "x"})
+    body, _, block = path.read_text().partition("sops:\n")
+    path.write_text(body.replace("# x\n", f"# x\nsops:\n{block}"))
+    assert chosen(sops, "a.yaml") == {"A"}
+
+
 def test_an_encrypted_comment_is_matched_as_it_stands_there(sops):
     """In the file, the second comment is a ciphertext."""
     sops.encrypt("a.yaml", "# x\n# y\na: A\n", **{ENCRYPTED: "[xy]$"})
