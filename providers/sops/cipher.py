@@ -66,15 +66,19 @@ class Cipher:
         self._seal: Final = aead.encrypt
         self._old: Final = old
 
-    def decrypt(self, leaf: SecretValue, place: bytes) -> SecretValue:
-        """Open a leaf that stands at `place` (the additional data); Undecryptable if that fails."""
+    def decrypt(self, leaf: SecretValue, place: bytes, *, in_list: bool = False) -> SecretValue:
+        """Open a leaf that stands at `place` (the additional data); Undecryptable if that fails.
+
+        What stands in a list may be a tree.Comment.
+        """
         match = _FORM.fullmatch(leaf.reveal())
         if match is None or leaf.kind is not Kind.TEXT:
             if problem := problem_of_form(leaf):
                 raise Undecryptable(problem)
             return leaf
         data, nonce, tag, kind = match.groups()
-        return self._typed(self._plaintext(_bytes(data) + _tag(tag), _bytes(nonce), place), kind)
+        plaintext = self._plaintext(_bytes(data) + _tag(tag), _bytes(nonce), place)
+        return tree.Comment(plaintext) if in_list and kind == b"comment" else self._typed(plaintext, kind)
 
     def encrypt(self, leaf: SecretValue, place: bytes) -> SecretValue | None:
         """Encrypt a leaf for its place; None for a number that sops would change. Nulls and empty texts stay."""

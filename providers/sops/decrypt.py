@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from bridge.provider import Document, Kind, Node, ProviderError, Revision, SecretValue
-from bridge_providers.sops import mac, metadata, stores
+from bridge_providers.sops import mac, metadata, stores, tree
 from bridge_providers.sops.cipher import Cipher, Undecryptable
 from bridge_providers.sops.keys import Keyring
 from bridge_providers.sops.metadata import Metadata
 from bridge_providers.sops.selectors import STRAY, Selector, selector
-from bridge_providers.sops.tree import Stored
+from bridge_providers.sops.tree import Comment, Stored, Tree
 from bridge_providers.sops.walk import Walk
 
 
@@ -22,6 +22,7 @@ class Opened(NamedTuple):
     cipher: Cipher
     documents: tuple[Mapping[str, Node], ...]
     revision: Revision
+    trees: tuple[dict[str, Tree], ...]  # the documents item by item as they are stored: with the comments in lists
 
 
 def decrypt(data: bytes, store: str, keyring: Keyring) -> Document:
@@ -44,12 +45,13 @@ def open_file(data: bytes, store: str, keyring: Keyring) -> Opened:
     rule = selector(block, stored.comments)
     cipher = Cipher(keyring.data_key(block), old=block.is_old)
     opener = _Opener(cipher, rule, hash_all=not block.mac_only_encrypted)
-    documents = Walk(stored.documents, rule, opener.visit).run()
+    trees = Walk(stored.documents, rule, opener.visit).run()
     mac.verify(block, cipher, opener.hashed)
     moment = block.last_modified
     digest = hashlib.sha256(data).hexdigest()[:8]
     revision = Revision(f"{moment.rfc3339()}/{digest}", moment.unix_nanoseconds())
-    return Opened(stored, block, cipher, documents, revision)
+    documents = tuple(map(tree.without_comments, trees)) if opener.has_comments else trees
+    return Opened(stored, block, cipher, documents, revision, trees)
 
 
 class _Opener:
@@ -60,20 +62,24 @@ class _Opener:
         self._rule: Final = rule
         self._hash_all: Final = hash_all
         self.hashed: Final[list[bytes]] = []
+        self.has_comments = False
 
     def visit(self, leaf: SecretValue, place: bytes, encrypted: bool, walk: Walk) -> SecretValue:
         """Open one leaf."""
         problem = ""
         if encrypted:
             try:
-                leaf = self._cipher.decrypt(leaf, place)
+                leaf = self._cipher.decrypt(leaf, place, in_list=walk.in_list)
             except Undecryptable as error:
                 problem = str(error)
         elif self._rule.is_stray(leaf):
             problem = STRAY
         if problem:
             raise ProviderError(f"key {walk.where} {problem}")
-        if encrypted or self._hash_all:
+        # Not counted, as when it was encrypted: so a value made a comment is missed. (sops 3.13.2 counts it.)
+        if isinstance(leaf, Comment):
+            self.has_comments = True
+        elif encrypted or self._hash_all:
             self.hashed.append(mac.bytes_of(leaf))
         return leaf
 

@@ -85,7 +85,8 @@ def _groups(block: dict[str, Tree]) -> tuple[Group, ...]:
 def _threshold(block: dict[str, Tree]) -> int:
     text = _text(block, "shamir_threshold") or "0"
     if not (text.isascii() and text.isdecimal()) or len(text) > 3:
-        raise ProviderError("its `shamir_threshold` is not a number of key groups")
+        hint = "sops before 3.11 damages it in an ini file, and cannot read that either: make the file anew"
+        raise ProviderError("its `shamir_threshold` is not a number of key groups", hint=hint)
     return int(text)
 
 

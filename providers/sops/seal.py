@@ -12,7 +12,7 @@ from bridge_providers.sops.cipher import Cipher
 from bridge_providers.sops.metadata import Metadata
 from bridge_providers.sops.selectors import Selector
 from bridge_providers.sops.stores import Writing
-from bridge_providers.sops.tree import Tree
+from bridge_providers.sops.tree import Comment, Tree
 from bridge_providers.sops.walk import Walk
 
 Old: TypeAlias = tuple[Tree, Node]
@@ -51,8 +51,26 @@ def arrange(new: Node, old: Old | None) -> Tree:
         return _mapping(new, old)
     below: list[Old | None] = [None] * len(new)
     if isinstance(stored, list) and isinstance(opened, Sequence):
-        below = _aligned(new, list(zip(stored, opened, strict=True)))
+        items = list(zip(stored, opened, strict=True))
+        below = _aligned(new, [one for one in items if not isinstance(one[1], Comment)])
+        arranged = [arrange(item, before) for item, before in zip(new, below, strict=True)]
+        return _with_comments(arranged, items)
     return [arrange(item, before) for item, before in zip(new, below, strict=True)]
+
+
+def _with_comments(new: list[Tree], old: list[Old]) -> list[Tree]:
+    """Put the comments of a list back to where they stood; ProviderError where that is not known any more."""
+    comments = {index: stored for index, (stored, opened) in enumerate(old) if isinstance(opened, Comment)}
+    if comments and len(new) + len(comments) != len(old):
+        what = "a list that has comments gets another length, and this version does not know where they go then"
+        raise ProviderError(what, hint="sops edit FILE")
+    rest = iter(new)
+    return [_kept(comments[index]) if index in comments else next(rest) for index in range(len(new) + len(comments))]
+
+
+def _kept(stored: Tree) -> Comment:
+    assert isinstance(stored, SecretValue)  # it was opened as a leaf
+    return Comment(stored.reveal())
 
 
 def _mapping(new: Mapping[str, Node], old: Old | None) -> dict[str, Tree]:
@@ -112,6 +130,8 @@ class Sealer:
         return sealed
 
     def _visit(self, leaf: SecretValue, place: bytes, encrypted: bool, walk: Walk) -> SecretValue:
+        if isinstance(leaf, Comment):
+            return leaf
         if encrypted or not self._mac_only_encrypted:
             self._hashed.append(mac.bytes_of(leaf))
         if isinstance(leaf, _Was) and leaf.same:

@@ -25,6 +25,10 @@ def no_comments() -> Comments:
     return {}
 
 
+class Comment(SecretValue):
+    """An item of a list that is none: where sops encrypts a comment inside a YAML list, it leaves it as an item."""
+
+
 class Stored(NamedTuple):
     """A file as its store reads it: the documents without their `sops` blocks, and the block that counts."""
 
@@ -65,6 +69,19 @@ def take_metadata(documents: list[dict[str, Tree]]) -> Stored:
     for document in documents[1:]:
         document.pop("sops", None)
     return Stored(documents, block)
+
+
+def without_comments(document: dict[str, Tree]) -> dict[str, Tree]:
+    """Return a document without the comments among the items of its lists."""
+    return {key: _without_comments(child) for key, child in document.items()}
+
+
+def _without_comments(node: Tree) -> Tree:
+    if isinstance(node, SecretValue):
+        return node
+    if isinstance(node, dict):
+        return without_comments(node)
+    return [_without_comments(child) for child in node if not isinstance(child, Comment)]
 
 
 def name(path: Sequence[str | int]) -> str:

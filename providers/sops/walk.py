@@ -38,6 +38,11 @@ class Walk:
         place = tree.name(self._path)
         return place if len(self._documents) == 1 else f"{place} (document {self.document + 1})"
 
+    @property
+    def in_list(self) -> bool:
+        """Say whether the leaf being visited is a list's item."""
+        return isinstance(self._path[-1], int)
+
     def _mapping(self, node: dict[str, Tree], place: bytes, encrypted: bool) -> dict[str, Tree]:
         """Visit a mapping's entries."""
         entries = {}

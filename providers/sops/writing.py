@@ -108,7 +108,7 @@ def _changed(data: bytes, store: str, content: Documents, opened: Opened, keyrin
     writing = stores.writer_of(store)
     rule = selector(opened.block, opened.stored.comments)
     sealer = seal.Sealer(opened.cipher, opened.block, writing, rule)
-    pairs: list[seal.Old | None] = [*zip(before, opened.documents, strict=True)]
+    pairs: list[seal.Old | None] = [*zip(before, opened.trees, strict=True)]
     pairs += [None] * (len(content) - len(before))
     sealed = sealer.seal([_arranged(new, old) for new, old in zip(content, pairs, strict=True)])
     stamps = {"lastmodified": _text(stamp.rfc3339()), "mac": sealer.mac(stamp.rfc3339())}

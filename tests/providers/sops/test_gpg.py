@@ -2,50 +2,14 @@
 
 import json
 import os
-import shutil
 import subprocess
 import tempfile
 import time
-from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from bridge.provider import Context, Denied, OptionError, ProviderError, Unavailable
 from bridge_providers.sops import Sops
-
-PROGRAM = shutil.which("gpg") or ""
-
-
-class Gpg(NamedTuple):
-    """A folder of gpg's with two keys, of which the second wants a passphrase."""
-
-    home: Path
-    keys: tuple[str, str]
-
-    def run(self, *arguments):
-        environ = {"GNUPGHOME": str(self.home), "PATH": os.environ["PATH"]}
-        done = subprocess.run(
-            [PROGRAM, "--batch", *arguments], env=environ, capture_output=True, text=True, check=True, timeout=120
-        )
-        return done.stdout
-
-
-@pytest.fixture(scope="module")
-def gpg():
-    if not PROGRAM:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("gpg is not installed: apt-get install gnupg")
-    with tempfile.TemporaryDirectory(prefix="bridge-gpg-", ignore_cleanup_errors=True) as folder:
-        made = Gpg(Path(folder), ("", ""))
-        for name, passphrase in (("one", ""), ("two", "CANARY-passphrase")):
-            made.run("--passphrase", passphrase, "--quick-gen-key", f"{name}@example.org", "future-default", "default")
-        lines = made.run("--list-secret-keys", "--with-colons").splitlines()
-        after = [lines[index + 1] for index, line in enumerate(lines) if line.startswith("sec:")]
-        try:
-            yield made._replace(keys=tuple(line.split(":")[9] for line in after))
-        finally:
-            environ = {"GNUPGHOME": folder, "PATH": os.environ["PATH"]}
-            subprocess.run(["gpgconf", "--kill", "all"], env=environ, check=False, timeout=60)
 
 
 @pytest.fixture
@@ -64,15 +28,15 @@ def refused(folder, provider, kind=Denied):
     return caught.value.problems[0]
 
 
-def test_a_file_for_a_pgp_key_is_read_and_changed(file):
-    provider = Sops(gpg=PROGRAM)
+def test_a_file_for_a_pgp_key_is_read_and_changed(file, gpg):
+    provider = Sops(gpg=gpg.program)
     revision = file.read("a.yaml", provider).revision
     file.store("a.yaml", [{"a": "CANARY-2"}], revision, provider)
     assert file.decrypted("a.yaml") == "a: CANARY-2\n"
 
 
-def test_the_path_of_gpg_may_come_from_sops_s_variable_if_it_is_absolute(file):
-    file.environ["SOPS_GPG_EXEC"] = PROGRAM
+def test_the_path_of_gpg_may_come_from_sops_s_variable_if_it_is_absolute(file, gpg):
+    file.environ["SOPS_GPG_EXEC"] = gpg.program
     assert file.values("a.yaml") == [{"a": ("text", b"CANARY")}]
     file.environ["SOPS_GPG_EXEC"] = "gpg"
     problem = refused(file, None)
@@ -89,12 +53,12 @@ def test_gpg_is_not_started_where_an_age_key_opens(sops, gpg):
     problem = refused(sops, Sops(gpg="/none"), ProviderError)
     assert problem.what.startswith(f"no age key matched its recipients {sops.recipient}; /none cannot be started")
     assert key not in problem.what
-    assert sops.read("a.yaml", Sops(gpg=PROGRAM)).revision.order
+    assert sops.read("a.yaml", Sops(gpg=gpg.program)).revision.order
 
 
-def test_one_data_key_is_opened_once(file, tmp_path):
+def test_one_data_key_is_opened_once(file, gpg, tmp_path):
     log = tmp_path / "log"
-    program = file.write("gpg.sh", f'#!/bin/sh\necho >> {log}\nexec {PROGRAM} "$@"\n')
+    program = file.write("gpg.sh", f'#!/bin/sh\necho >> {log}\nexec {gpg.program} "$@"\n')
     program.chmod(0o755)
     session = Sops(gpg=str(program)).open(file.context())
     for _ in range(3):
@@ -106,11 +70,11 @@ def test_one_data_key_is_opened_once(file, tmp_path):
 def test_a_key_that_gpg_has_not(file, gpg):
     with tempfile.TemporaryDirectory(prefix="bridge-gpg-") as folder:
         file.environ["GNUPGHOME"] = folder
-        problem = refused(file, Sops(gpg=PROGRAM))
+        problem = refused(file, Sops(gpg=gpg.program))
     assert problem.what == f"gpg has the secret key of none of its PGP keys {gpg.keys[0]}"
-    assert problem.hint == f"looked for PGP keys with {PROGRAM} in {folder}"
+    assert problem.hint == f"looked for PGP keys with {gpg.program} in {folder}"
     file.environ.pop("GNUPGHOME")
-    assert f"{file.path}/.gnupg is not there" in refused(file, Sops(gpg=PROGRAM)).what
+    assert f"{file.path}/.gnupg is not there" in refused(file, Sops(gpg=gpg.program)).what
     assert not (file.path / ".gnupg").exists()
 
 
@@ -120,18 +84,18 @@ def test_a_key_behind_a_passphrase_asks_nobody(sops, gpg):
     subprocess.run(
         ["gpgconf", "--kill", "gpg-agent"], env={**os.environ, "GNUPGHOME": str(gpg.home)}, check=True, timeout=60
     )
-    assert "does it want a passphrase that gpg-agent does not hold" in refused(sops, Sops(gpg=PROGRAM)).what
+    assert "does it want a passphrase that gpg-agent does not hold" in refused(sops, Sops(gpg=gpg.program)).what
 
 
-def test_a_damaged_message(file):
+def test_a_damaged_message(file, gpg):
     text = (file.path / "a.yaml").read_text()
     begin = text.index("-----BEGIN PGP")
     end = text.index("-----END PGP")
     file.write("a.yaml", text[: begin + 40] + "\n\n" + text[end - 12 :])
-    assert refused(file, Sops(gpg=PROGRAM)).what == "gpg cannot open it: the message is damaged"
+    assert refused(file, Sops(gpg=gpg.program)).what == "gpg cannot open it: the message is damaged"
 
 
-def test_a_gpg_that_hangs_is_ended(file):
+def test_a_gpg_that_hangs_is_ended(file, gpg):
     program = file.write("gpg.sh", "#!/bin/sh\nexec sleep 100\n")
     program.chmod(0o755)
     session = Sops(gpg=str(program)).open(Context(file.path, file.environ, time.monotonic() + 1))
@@ -150,10 +114,10 @@ def test_the_section_is_checked_when_it_is_built(value):
 def test_a_new_file_for_pgp_keys_is_read_by_sops(sops, gpg):
     sops.environ = {"HOME": str(sops.path), "GNUPGHOME": str(gpg.home)}
     sops.write(".sops.yaml", json.dumps({"creation_rules": [{"pgp": ",".join(gpg.keys)}]}))
-    sops.store("a.yaml", [{"a": "CANARY"}], provider=Sops(gpg=PROGRAM))
+    sops.store("a.yaml", [{"a": "CANARY"}], provider=Sops(gpg=gpg.program))
     assert sops.decrypted("a.yaml") == "a: CANARY\n"
     sops.write(".sops.yaml", json.dumps({"creation_rules": [{"pgp": "A" * 40}]}))
     with pytest.raises(ProviderError) as caught:
-        sops.store("b.yaml", [{"a": "CANARY"}], provider=Sops(gpg=PROGRAM))
+        sops.store("b.yaml", [{"a": "CANARY"}], provider=Sops(gpg=gpg.program))
     assert str(caught.value) == f"gpg cannot encrypt to the PGP key {'A' * 40}"
     assert not (sops.path / "b.yaml").exists()

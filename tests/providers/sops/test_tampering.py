@@ -214,7 +214,13 @@ class TestSopsAcceptsButBridgeDoesNot:
     def test_a_list_item_made_a_comment(self, file):
         value = next(line.strip("- \n") for line in lines(file) if line.strip().startswith("- ENC["))
         file.edit("a.yaml", value, value.replace("type:str", "type:comment"))
-        assert file.refusal("a.yaml") == ("key list[0] has the type `comment`, which sops does not write for a value")
+        assert file.refusal("a.yaml").startswith("its MAC does not match: a value was changed")
+        assert file.sops("decrypt", "--output-type", "json", "a.yaml").returncode == 0  # without the item
+
+    def test_a_value_made_a_comment(self, file):
+        value = file.value("a.yaml", "first")
+        file.edit("a.yaml", value, value.replace("type:str", "type:comment"))
+        assert file.refusal("a.yaml") == "key first has the type `comment`, which sops does not write for a value"
 
     def test_a_flipped_type_is_what_no_mac_shows(self, file):
         value = file.value("a.yaml", "port")
