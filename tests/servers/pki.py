@@ -39,10 +39,10 @@ class Authority:
         self.file = folder / "ca.crt"
         self.file.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
 
-    def server(self, name: str = "server") -> Pair:
-        """Issue a certificate for a server on loopback."""
+    def server(self, name: str = "server", host: str = "localhost") -> Pair:
+        """Issue a certificate for a server on loopback, or for one that takes itself for another."""
         address = x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))
-        names = x509.SubjectAlternativeName([x509.DNSName("localhost"), address])
+        names = x509.SubjectAlternativeName([x509.DNSName(host), address])
         return self._issue(name, [x509.NameAttribute(NameOID.COMMON_NAME, "localhost")], names, client=False)
 
     def client(self, user: str, groups: tuple[str, ...] = (), *, ends: dt.timedelta | None = None) -> Pair:

@@ -16,6 +16,7 @@ class Transit:
     def __init__(self, folder, vault):
         self.folder = folder
         self.vault = vault
+        self.uri = f"{vault.address}/v1/transit/keys/sops"
         self.age_key = folder.environ.pop("SOPS_AGE_KEY")
         folder.environ |= {"VAULT_ADDR": vault.address, "VAULT_TOKEN": vault.root}
         if vault.request("GET", "sys/mounts/transit/tune").status != 200:
@@ -24,8 +25,7 @@ class Transit:
             vault.policy("transit", 'path "transit/decrypt/sops" { capabilities = ["update"] }')
 
     def encrypt(self, **rule):
-        uri = f"{self.vault.address}/v1/transit/keys/sops"
-        self.folder.encrypt("a.yaml", "a: CANARY\n", **{"hc_vault_transit_uri": uri, "age": "", **rule})
+        self.folder.encrypt("a.yaml", "a: CANARY\n", **{"hc_vault_transit_uri": self.uri, "age": "", **rule})
         self.folder.environ.pop("VAULT_ADDR")
         self.folder.environ["VAULT_TOKEN"] = self.token = self.vault.token("transit")
         self.vault.forget()
@@ -59,7 +59,7 @@ def test_a_file_for_a_transit_key_is_read_and_changed(transit):
 
 @pytest.mark.parametrize("grouped", [True, False])
 def test_a_new_file_for_a_transit_key_is_read_by_sops(transit, grouped):
-    uri = f"{transit.vault.address}/v1/transit/keys/sops"
+    uri = transit.uri
     rule = {"key_groups": [{"hc_vault": [uri]}, {"hc_vault": [uri]}]} if grouped else {"hc_vault_transit_uri": uri}
     transit.folder.write(".sops.yaml", json.dumps({"creation_rules": [rule]}))
     transit.folder.store("a.yaml", [{"a": "CANARY"}], provider=transit.provider())
