@@ -34,7 +34,7 @@ class Folder:
         self.key = x25519.Identity.generate()
         self.recipient = str(self.key.to_public())
         self.environ = {"HOME": str(path / "home"), "SOPS_AGE_KEY": str(self.key)}
-        self._binary = binary
+        self.binary = binary
         self._by_options = by_options
 
     def write(self, name: str, content: str | bytes) -> Path:
@@ -54,12 +54,12 @@ class Folder:
         return path
 
     def sops(self, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
-        assert self._binary is not None
+        assert self.binary is not None
         environ = {"PATH": os.environ["PATH"], **self.environ}
         if self._by_options:
             arguments = (f"--{arguments[0]}", *arguments[1:])
         return subprocess.run(
-            [self._binary, *arguments], cwd=self.path, env=environ, capture_output=True, check=False, timeout=60
+            [self.binary, *arguments], cwd=self.path, env=environ, capture_output=True, check=False, timeout=60
         )
 
     def edit(self, name: str, old: str, new: str, *, count: int = 1) -> None:

@@ -1,4 +1,4 @@
-"""What the README says of keys, held against the code."""
+"""What the README says of keys, held against the code and against what the tests try."""
 
 import re
 from pathlib import Path
@@ -7,6 +7,10 @@ import pytest
 import yaml
 
 from bridge_providers.sops import Sops, age_plugin, identities, keys, metadata, programs, recipients
+from tests.providers.sops import table
+from tests.providers.sops.matrix import CELLS, KINDS, RELEASES
+from tests.providers.sops.test_written_by import RELEASES as RECORDED
+from tests.servers import build
 
 README = (Path(__file__).parents[3] / "README.md").read_text()
 
@@ -17,8 +21,8 @@ def block(name):
     return found[1]
 
 
-def rows():
-    """Return the table's rows: the types of keys in the first cell, and the other cells."""
+def used():
+    """Return the table's rows: the types of keys in the first cell, the whole of it, and the other cells."""
     for line in block("sops-keys").splitlines()[2:]:
         first, *others = (cell.strip() for cell in line.strip("|").split("|"))
         kinds = [kind for kind in re.findall(r"`([a-z_]+)`", first) if kind in metadata.KEY_TYPES]
@@ -26,18 +30,53 @@ def rows():
         yield kinds, others
 
 
+def test_the_table_of_what_was_tried_is_that_of_the_tests():
+    head, _, *rows = block("sops-tried").strip().splitlines()
+    assert [cell.strip() for cell in head.strip("|").split("|")] == ["key", *table.SUFFIXES]
+    assert rows == [table.row(name) for name in table.ROWS]
+
+
+def test_the_legend_has_the_releases_with_all_their_numbers():
+    legend = " ".join(block("sops-legend").split())
+    assert f"`sops` {table.legend(RELEASES)} write" in legend
+    assert f"Others: {table.legend(RECORDED)} wrote" in legend
+
+
+def test_the_table_has_all_that_is_tried():
+    assert {cell.kind for cell in CELLS} == set(table.ROWS.values()) == set(KINDS)
+    assert {cell.suffix for cell in CELLS} == set(table.SUFFIXES.values())
+
+
+def test_the_releases_are_those_that_are_built_and_that_of_the_wheel():
+    versions = []
+    for name in ("sops-3.8", "sops"):
+        found = re.search(
+            r"getsops/sops/v3 v([0-9.]+)", (build.HERE / "go" / build.TOOLS[name].module / "go.mod").read_text()
+        )
+        assert found
+        versions.append(found[1])
+    assert set(RELEASES) == {*versions, "3.11.0"}
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_program_is_the_release_that_it_is_taken_for(folder_of, release):
+    folder = folder_of(release)
+    folder.encrypt("a.yaml", "a: CANARY\n")
+    assert folder.line("a.yaml", "version").split() == ["version:", release]
+
+
 def test_every_type_of_key_has_its_row():
-    assert {kind for kinds, _ in rows() for kind in kinds} == set(metadata.KEY_TYPES)
+    assert {kind for kinds, *_ in used() for kind in kinds} == set(metadata.KEY_TYPES)
 
 
-@pytest.mark.parametrize(("kinds", "cells"), list(rows()))
+@pytest.mark.parametrize(("kinds", "cells"), [(kinds, cells) for kinds, _, cells in used()])
 def test_a_row_says_what_the_code_does(kinds, cells):
-    read, new, tried = cells
+    read, new = cells
+    tried = {kind for name in table.ROWS for kind in re.findall(r"`([a-z_]+)`", name)}
     for kind in kinds:
-        used = kind in (*keys.LOCAL, *keys.REMOTE)
-        assert (read != "no") == used
-        assert (new != "no") == used
-        assert bool(tried) == used
+        is_used = kind in (*keys.LOCAL, *keys.REMOTE)
+        assert (read != "no") == (new != "no") == is_used
+        assert kind in tried or not is_used
 
 
 def test_a_rule_with_a_key_that_the_table_does_not_create_for_is_refused():

@@ -1,88 +1,73 @@
-"""Files of an older release of sops, and files for it: other metadata, other numbers in JSON, the same values."""
+"""What differs from one release of sops to the next: other metadata, other numbers in JSON, the same values."""
 
 import json
 
 import pytest
 
-from bridge.provider import SecretValue
+from bridge.provider import ProviderError, SecretValue
+from bridge_providers.sops import Sops, store_yaml
+from tests.providers.sops import cases, record
+from tests.providers.sops.cases import RULES, VALUES
 from tests.providers.sops.folder import Raw, opened, sealed
+from tests.providers.sops.matrix import RELEASES
+from tests.providers.sops.test_written_by import agrees
 
-YAML = """\
-# comment
-a: &x {p: CANARY-1, q: [1, 2.5, true, null, '', [], {}]} # inline
-b: *x
-c_unencrypted: [0777, 0o17, 1_000, yes, 12:30:45, '2024-01-01']
-text: |
-  l1
-  l2
-big: 9223372036854775807
-exact: 9007199254740993
-small: 0.0000001
----
-second: CANARY-2
-"""
+COMMENTED = {("3.13.2", "odd.yaml"), ("3.13.2", "comments.json")}
+"""What a release cannot read itself: it counts comments in lists for the MAC when it reads (test_comments.py)."""
 
 
-def test_yaml(old):
-    path = old.encrypt("a.yaml", YAML)
-    assert "kms: []" in path.read_text()  # releases before 3.10 wrote lists without content
-    first, second = old.values("a.yaml")
-    branch = {"p": ("text", b"CANARY-1")}
-    branch["q"] = [("number", b"1"), ("number", b"2.5"), ("boolean", b"true"), ("null", b""), ("text", b""), [], {}]
-    assert first.pop("c_unencrypted") == [
-        *[("number", b"511"), ("number", b"15"), ("number", b"1000")],
-        *[("text", b"yes"), ("text", b"12:30:45"), ("text", b"2024-01-01")],
+@pytest.fixture(params=RELEASES)
+def each(request, folder_of):
+    return folder_of(request.param)
+
+
+ALL = [
+    pytest.param(release, case, id=f"{release}-{case.name}")
+    for release in RELEASES
+    for case in (*VALUES, *RULES)
+    if record.parsed(release) >= case.since
+]
+
+
+@pytest.mark.parametrize(("release", "case"), ALL)
+def test_what_a_release_writes_is_read_as_it_reads_it(folder_of, release, case):
+    folder = folder_of(release)
+    written = record.Release(folder.binary, folder.path).write(case, "age")
+    if written is None:
+        assert (release, case.name) == ("3.8.1", "times.yaml")  # no times before 3.10
+    elif (release, case.name) in COMMENTED:
+        assert written.plain is written.json is None
+        folder.environ = record.environment(folder.path, "age")
+        found = [opened(one) for one in folder.read(case.name).content]
+        assert found == [opened(one) for one in store_yaml.documents(case.content)]
+    else:
+        agrees(folder, release, written, Sops())
+
+
+def test_lists_of_keys_without_content_are_none(folder_of):
+    for release, empty in {"3.8.1": True, "3.11.0": False}.items():
+        folder = folder_of(release)
+        path = folder.encrypt("a.yaml", "a: CANARY\n")
+        assert ("kms: []" in path.read_text()) is empty
+        assert folder.values("a.yaml") == [{"a": ("text", b"CANARY")}]
+
+
+def test_whole_numbers_of_json_were_floats_until_the_newest(each, request):
+    path = each.encrypt("a.json", '{"a": 9007199254740993, "b": 7, "e_unencrypted": 3}')
+    newest = request.node.callspec.params["each"] == "3.13.2"
+    assert ("type:int" in path.read_text()) is newest
+    # As that release read it, and wrote it.
+    exact = b"9007199254740993" if newest else b"9007199254740992"
+    assert each.values("a.json") == [{"a": ("number", exact), "b": ("number", b"7"), "e_unencrypted": ("number", b"3")}]
+
+
+def test_a_time_is_a_text_in_rfc_3339(folder_of):
+    folder = folder_of("3.11.0")
+    path = folder.encrypt("a.yaml", "a: 2024-01-01\nb: 2006-01-02T15:04:05+07:06\n")
+    assert path.read_text().count("type:time") == 2
+    assert folder.values("a.yaml") == [
+        {"a": ("text", b"2024-01-01T00:00:00Z"), "b": ("text", b"2006-01-02T15:04:05+07:06")}
     ]
-    assert first == {
-        "a": branch,
-        "b": branch,
-        "text": ("text", b"l1\nl2\n"),
-        "big": ("number", b"9223372036854775807"),
-        "exact": ("number", b"9007199254740993"),
-        "small": ("number", b"0.0000001"),
-    }
-    assert second == {"second": ("text", b"CANARY-2")}
-
-
-def test_json_whose_numbers_were_all_floats(old):
-    old.encrypt("a.json", '{"a": 9007199254740993, "b": 1.5, "c": {"d": ["CANARY", 7]}, "e_unencrypted": 3}')
-    assert old.values("a.json") == [
-        {
-            "a": ("number", b"9007199254740992"),  # as that release read it, and wrote it
-            "b": ("number", b"1.5"),
-            "c": {"d": [("text", b"CANARY"), ("number", b"7")]},
-            "e_unencrypted": ("number", b"3"),
-        }
-    ]
-
-
-def test_dotenv_ini_and_binary(old):
-    old.encrypt("a.env", "# c\nA=CANARY-1\nB=l1\\nl2\nC_unencrypted=x\n")
-    assert old.values("a.env") == [
-        {"A": ("text", b"CANARY-1"), "B": ("text", b"l1\nl2"), "C_unencrypted": ("text", b"x")}
-    ]
-    old.encrypt("a.ini", "top = CANARY-2\n; c\n[s]\nk = `a # b`\nl_unencrypted = x\n")
-    assert old.values("a.ini") == [
-        {"DEFAULT": {"top": ("text", b"CANARY-2")}, "s": {"k": ("text", b"a # b"), "l_unencrypted": ("text", b"x")}}
-    ]
-    old.encrypt("a.bin", b"\0\xffCANARY-3")
-    assert old.values("a.bin") == ("bytes", b"\0\xffCANARY-3")
-
-
-@pytest.mark.parametrize(
-    "rule",
-    [
-        {"encrypted_regex": "^(data|stringData)$"},
-        {"unencrypted_regex": "^kind$"},
-        {"encrypted_suffix": "WORD"},
-        {"unencrypted_suffix": "_plain"},
-    ],
-)
-def test_rules(old, rule):
-    content = "kind: Secret\ndata: {PASSWORD: CANARY, n_plain: 5}\n"
-    old.encrypt("a.yaml", content, **rule)
-    expected = {"kind": ("text", b"Secret"), "data": {"PASSWORD": ("text", b"CANARY"), "n_plain": ("number", b"5")}}
-    assert old.values("a.yaml") == [expected]
 
 
 def test_a_binary_file_that_its_rule_left_in_clear_is_read(old):
@@ -94,6 +79,32 @@ def test_a_binary_file_that_its_rule_left_in_clear_is_read(old):
     assert value.reveal() == b"CANARY"
 
 
+def test_key_groups_in_an_ini_file_of_a_release_that_damages_them_are_refused_with_the_reason(old):
+    old.encrypt("a.ini", "[s]\na = CANARY\n", key_groups=[{"age": [old.recipient]}] * 2, shamir_threshold=2)
+    assert old.sops("decrypt", "a.ini").returncode != 0
+    with pytest.raises(ProviderError) as caught:
+        old.read("a.ini")
+    assert caught.value.problems[0].hint == (
+        "sops before 3.11 damages it in an ini file, and cannot read that either: make the file anew"
+    )
+
+
+def test_line_ends_in_the_metadata_of_an_ini_file_are_escaped(each):
+    each.encrypt("a.ini", "[s]\na = CANARY\n")
+    assert r"-----BEGIN AGE ENCRYPTED FILE-----\n" in each.line("a.ini", "age__list_0__map_enc")
+    assert each.values("a.ini") == [{"s": {"a": ("text", b"CANARY")}}]
+
+
+@pytest.mark.parametrize("release", ["3.11.0", "3.13.2"])
+@pytest.mark.parametrize("suffix", ["yaml", "json", "env", "ini"])
+def test_a_mac_over_encrypted_values_alone(folder_of, release, suffix):
+    folder = folder_of(release)
+    name = f"a.{suffix}"
+    folder.encrypt(name, cases.SMALL[suffix], mac_only_encrypted=True)
+    (warning,) = folder.read(name).warnings
+    assert warning.what.startswith("its MAC covers the encrypted values alone")
+
+
 TREES = {
     "a.yaml": [{"a": {"b": ["x", Raw("5"), Raw("1.5"), True, None, ""]}, "c_unencrypted": "l1\nl2\n"}, {"d": "x"}],
     "a.json": [{"a": {"b": ["x", Raw("5"), True, None, ""]}, "c_unencrypted": "l1\nl2\n"}],
@@ -103,27 +114,27 @@ TREES = {
 
 
 @pytest.mark.parametrize("name", TREES)
-def test_what_bridge_writes_anew_or_changes_is_read_by_that_release(old, name):
-    old.write(".sops.yaml", json.dumps({"creation_rules": [{"age": old.recipient}]}))
+def test_what_bridge_writes_anew_or_changes_is_read_by_that_release(each, name):
+    each.write(".sops.yaml", json.dumps({"creation_rules": [{"age": each.recipient}]}))
     tree = TREES[name]
-    revision = old.store(name, tree)
-    assert "CANARY" not in old.decrypted(name)
+    revision = each.store(name, tree)
+    assert "CANARY" not in each.decrypted(name)
     key = next(iter(tree[0]))
     there = tree[0][key]
     new = [{**tree[0], key: {**there, "z": "CANARY"} if isinstance(there, dict) else "CANARY"}, *tree[1:]]
-    old.store(name, new, revision)
-    assert "CANARY" in old.decrypted(name)
+    each.store(name, new, revision)
+    assert "CANARY" in each.decrypted(name)
 
 
 @pytest.mark.parametrize("name", TREES)
-def test_a_file_of_that_release_is_changed_in_place(old, name):
-    old.write(".sops.yaml", json.dumps({"creation_rules": [{"age": old.recipient}]}))
-    old.store(name, TREES[name])
-    plain = old.decrypted(name)
-    old.encrypt(name, plain)
-    revision = old.read(name).revision
+def test_a_file_of_that_release_is_changed_in_place(each, name):
+    each.write(".sops.yaml", json.dumps({"creation_rules": [{"age": each.recipient}]}))
+    each.store(name, TREES[name])
+    plain = each.decrypted(name)
+    each.encrypt(name, plain)
+    revision = each.read(name).revision
     (key, there), *others = TREES[name][0].items()
     new = [{key: {**there, "z": "CANARY"} if isinstance(there, dict) else "CANARY", **dict(others)}, *TREES[name][1:]]
-    old.store(name, new, revision)
-    assert "CANARY" in old.decrypted(name)
-    assert old.values(name) == [opened(sealed(one)) for one in new]
+    each.store(name, new, revision)
+    assert "CANARY" in each.decrypted(name)
+    assert each.values(name) == [opened(sealed(one)) for one in new]
