@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from bridge.provider import Context, Denied, ProviderError, Unavailable
-from bridge_providers.sops import failures
+from bridge_providers.sops import failures, tree
 from bridge_providers.sops.age_sources import SSH, Sources
 from bridge_providers.sops.failures import Failure
 from bridge_providers.sops.identities import Found
@@ -99,7 +99,7 @@ def _opened(key: AgeKey, found: Found) -> bytes | None:
     if opened is None:
         opened = next((opened for one in found.hybrid if (opened := one.open(key.enc)) is not None), None)
     if opened is None and key.recipient in _recipients(found, hybrid=key.recipient.startswith(_HYBRID)):
-        raise ProviderError(f"the data key for {key.recipient[:70]} is damaged")
+        raise ProviderError(f"the data key for {tree.shown(key.recipient[:70])} is damaged")
     return opened
 
 
@@ -144,7 +144,8 @@ def wrap(data_key: bytes, recipient: str) -> str:
         found = None
     if found is None:
         raise ProviderError(
-            f"the recipient {recipient[:70]} is no age key (age1…, age1pq1…, age1PLUGIN1…, ssh-ed25519 or ssh-rsa), "
+            f"the recipient {tree.shown(recipient[:70])} is no age key "
+            "(age1…, age1pq1…, age1PLUGIN1…, ssh-ed25519 or ssh-rsa), "
             "and bridge encrypts to no other kind",
             hint="make the file with `sops -e`; bridge changes it afterwards",
         )
@@ -152,5 +153,5 @@ def wrap(data_key: bytes, recipient: str) -> str:
 
 
 def _listed(keys: Sequence[AgeKey]) -> str:
-    recipients = [key.recipient[:70] for key in keys]
+    recipients = [tree.shown(key.recipient[:70]) for key in keys]
     return ", ".join(recipients[:_SHOWN]) + (f" and {len(recipients) - _SHOWN} more" if recipients[_SHOWN:] else "")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bridge.provider import Context, Denied, ProviderError, Unavailable
+from bridge_providers.sops import tree
 from bridge_providers.sops.key_types import Group, PgpKey
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Gpg:
 
     def open(self, group: Group) -> bytes:
         """Open with the first key that gpg has; Denied where it has none."""
-        names = ", ".join(key.fingerprint[:40] for key in group.pgp[:_SHOWN])
+        names = ", ".join(tree.shown(key.fingerprint[:40]) for key in group.pgp[:_SHOWN])
         self._check(names)
         reasons = []
         for key in group.pgp:

@@ -102,7 +102,8 @@ def _group(block: dict[str, Tree]) -> Group:
 
 
 def _kms(key: dict[str, Tree]) -> KmsKey:
-    context = _get(key, "context") or {}
+    found = _get(key, "context")
+    context = {} if found is None else found
     if not isinstance(context, dict):
         raise ProviderError("its `context` of a kms key is not a mapping")
     pairs = tuple((name, _text(context, name)) for name in context)

@@ -91,7 +91,10 @@ def _kms(block: dict[str, Tree], profile: str, where: str) -> list[KmsKey]:
 
 
 def _transit(text: str, where: str) -> TransitKey:
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # brackets that hold no address
+        parts = urlsplit("")
     match = _TRANSIT.fullmatch(parts.path)
     if match is None or not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc:
         raise ProviderError(f"{where}: a key of Vault is not written as https://HOST/v1/ENGINE/keys/NAME")

@@ -86,11 +86,11 @@ def _without_comments(node: Tree) -> Tree:
 
 def name(path: Sequence[str | int]) -> str:
     """Name a place for a message: `data.API_KEY`, `list[0]`; keys are in clear in every sops file."""
-    parts = [f"[{part}]" if isinstance(part, int) else f".{_printable(part)}" for part in path]
+    parts = [f"[{part}]" if isinstance(part, int) else f".{shown(part)}" for part in path]
     return "".join(parts).removeprefix(".")
 
 
-def _printable(key: str) -> str:
-    """Keep a message on one line and readable, whatever a key holds."""
-    short = key if len(key) <= 80 else key[:80] + "…"  # about the width of a line
+def shown(text: str) -> str:
+    """Keep a message on one line and readable, whatever a file has for a key or a recipient."""
+    short = text if len(text) <= 80 else text[:80] + "…"  # about the width of a line
     return short if short and short.isprintable() else ascii(short)

@@ -85,6 +85,7 @@ def test_a_binary_file_is_encrypted_as_a_whole_whatever_the_rule_says(sops):
         ([{"key_groups": "x"}], "HERE: rule 1: its `key_groups` is not a list of groups"),
         ([{"pgp": "--output x"}], "HERE: rule 1: its `pgp` holds something that is no fingerprint"),
         ([{"hc_vault_transit_uri": "https://vault/x"}], "HERE: rule 1: a key of Vault is not written as https://HOST"),
+        ([{"hc_vault_transit_uri": "https://[x]/v1/a/keys/b"}], "HERE: rule 1: a key of Vault is not written as https"),
         ([{"kms": [{"arn": "x"}, "y"]}], "HERE: rule 1: its `kms` is neither a list of ARNs nor one of mappings"),
         (
             [{"key_groups": [{"age": ["ME"]}, {"age": ["ME"]}], "shamir_threshold": 1}],
@@ -114,6 +115,7 @@ def test_a_binary_file_is_encrypted_as_a_whole_whatever_the_rule_says(sops):
             "the recipient ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINoXmCFV is no age key (age1…, age1pq1…, age1PLUGIN1…,",
         ),
         ([{"age": "age1pq1xyz"}], "the recipient age1pq1xyz is no age key (age1…, age1pq1…, age1PLUGIN1…,"),
+        ([{"age": "a\x1bb"}], "the recipient 'a\\x1bb' is no age key (age1…, age1pq1…, age1PLUGIN1…,"),
     ],
 )
 def test_a_rule_that_cannot_be_followed_is_refused(folder, rules, problem):
