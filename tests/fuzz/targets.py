@@ -1,0 +1,234 @@
+"""What is fuzzed beside the stores: whatever else reads bytes that somebody else may have written.
+
+Each target says whether bytes are what it reads. An error of its own is an answer; all else is a bug.
+"""
+
+import functools
+import json
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from pyrage import x25519
+
+from bridge.config import dotenv, manifest, placeholder, reference, yamlfile
+from bridge.config.findings import Findings
+from bridge.errors import BridgeError
+from bridge.provider import Context, SecretValue
+from bridge_providers.sops import (
+    Sops,
+    age,
+    age_file,
+    bech32,
+    check,
+    creation,
+    flat,
+    hybrid,
+    keys,
+    metadata,
+    regex,
+    s3_path,
+    ssh_keys,
+    store_json,
+)
+from tests.fuzz import parsers
+
+
+class Target(NamedTuple):
+    """A parser: says whether bytes are what it reads, which the last of its seeds is. It is run for so many seconds."""
+
+    check: Callable[[bytes], bool]
+    seeds: tuple[bytes, ...]
+    seconds: int = 3
+
+
+def _by_text(check: Callable[[str], object], *errors: type[Exception]) -> Callable[[bytes], bool]:
+    """Make a target of what reads a text, and refuses one with these errors or by None."""
+
+    def run(data: bytes) -> bool:
+        try:
+            return check(data.decode()) is not None
+        except (UnicodeDecodeError, *errors):
+            return False
+        except BridgeError as error:
+            return parsers.refused(error)
+
+    return run
+
+
+@functools.cache
+def _folder() -> Path:
+    return Path(tempfile.mkdtemp(prefix="fuzz-"))
+
+
+def _age(data: bytes) -> bool:
+    try:
+        parts = age_file.parse(data)
+    except age_file.Malformed:
+        return False
+    assert age_file.unseal(parts, bytes(16)) is None
+    return True
+
+
+_IDENTITY: Final = x25519.Identity.from_str(bech32.encode("age-secret-key-", bytes(range(32))).upper())
+_RECIPIENT: Final = str(_IDENTITY.to_public()).encode()
+_ENC: Final = age.wrap(bytes(32), _RECIPIENT.decode()).encode()
+
+
+def _data_key(text: str) -> bool:
+    """Open a data key as a file has it, with a native identity and a post-quantum one."""
+    opened = age._decrypted(text, [_IDENTITY])
+    if hybrid.is_supported():
+        opened = opened or hybrid.identity(bech32.encode(hybrid.IDENTITY, bytes(32)).upper()).open(text)
+    return True if opened is None else len(opened) < 2**16
+
+
+def _keys(data: bytes) -> bool:
+    """Look for a key of a file's metadata, with none but one age identity, and nobody to ask."""
+    environ = {"SOPS_AGE_KEY": str(_IDENTITY)}
+    try:
+        keyring = keys.Keyring(Sops(), Context(_folder(), environ, time.monotonic() + 60))
+        return len(keyring.data_key(metadata.read(store_json.load(data).metadata))) > 0
+    except BridgeError as error:
+        return parsers.refused(error)
+
+
+def _checked(data: bytes) -> bool:
+    """Check a file without a key, beside a `.sops.yaml` that asks for other ones."""
+    (_folder() / "a.yaml").write_bytes(data)
+    (_folder() / ".sops.yaml").write_bytes(b"creation_rules: [{age: x, encrypted_regex: ^a}]")
+    found = [*check.problems("a.yaml", _folder())]
+    parsers.refused(BridgeError(*found))
+    return any(one.warning for one in found)
+
+
+def _bech32(text: str) -> bool:
+    data = bech32.decode(text, "age")
+    assert data is None or bech32.encode("age", data) == text.lower()
+    return data is not None
+
+
+def _flat(text: str) -> int:
+    """Rebuild metadata, and take it apart again."""
+    pairs = dict(line.partition("=")[::2] for line in text.split("\n"))
+    block = flat.nested({name: SecretValue(value.encode()) for name, value in pairs.items()}, "names")
+    assert sum(1 for name, node in block.items() for _ in flat.flattened(name, "__map_", node)) == len(pairs)
+    return len(block)
+
+
+def _regex(text: str) -> bool:
+    pattern, _, key = text.partition("\n")
+    return regex.compile_regex(pattern)(key) in {True, False}
+
+
+def _rule(data: bytes) -> bool:
+    path = _folder() / ".sops.yaml"
+    path.write_bytes(data)
+    found = 0
+    for read in (creation.rule_for, creation.holders_for):
+        try:
+            found += read(path.parent / "a.yaml") is not None
+        except BridgeError as error:
+            parsers.refused(error)
+    return found > 0
+
+
+def _env_file(data: bytes) -> bool:
+    path = _folder() / "env"
+    path.write_bytes(data)
+    try:
+        return len(dotenv.load_env_file(path, "env")) >= 0
+    except BridgeError as error:
+        return parsers.refused(error)
+
+
+def _manifest(text: str) -> bool:
+    findings = Findings("file")
+    for document in yamlfile.parse_yaml_documents(text, findings):
+        manifest.read_manifest(document, None, findings)
+    if findings:
+        findings.fail()
+    return True
+
+
+def _placeholders(text: str) -> bool:
+    parts = placeholder.parse_text(text)
+    assert placeholder.has_placeholder(text) == any(not isinstance(part, str) for part in parts)
+    return True
+
+
+def _reference(text: str) -> bool:
+    found = reference.parse_reference(text, "file")
+    assert '"' in str(found) or reference.parse_reference(str(found), "file") == found
+    return True
+
+
+_RULES: Final = b"""\
+creation_rules:
+  - path_regex: \\.env$
+    age: >-
+      age1lwh4vpyjdgvzhgwhy8all4f80vwnmuuxth9cpy4mu6eutxlc7vtse4htj4
+    encrypted_regex: ^(data|stringData)$
+  - key_groups:
+      - {age: [x], pgp: [AAAAAAAAAAAAAAAA], kms: [{arn: x, role: y, context: {a: b}}]}
+      - {hc_vault: ["https://vault/v1/transit/keys/k"]}
+    shamir_threshold: 2
+stores: {yaml: {indent: 2}, json: {indent: 2}}
+"""
+_FILE: Final = b"""\
+{"sops": {"lastmodified": "2024-01-01T00:00:00Z", "mac": "x", "version": "3.9.0", "shamir_threshold": 2, "key_groups": [
+{"age": [{"recipient": "age1x", "enc": "y"}], "pgp": [{"fp": "AA", "enc": "y"}], "azure_kv": [{"name": "x"}]},
+{"kms": [{"arn": "arn:aws:kms:eu-west-3:1:key/x", "context": {"a": "b"}, "enc": "eQ=="}]},
+{"hc_vault": [{"vault_address": "https://x", "engine_path": "a", "key_name": "b", "enc": "vault:v1:x"}]}]}}
+"""
+_OPENED: Final = (
+    b'{"sops": {"lastmodified": "2024-01-01T00:00:00Z", "age": [{"enc": %b}]}}' % json.dumps(_ENC.decode()).encode()
+)
+_SSH: Final = b"""\
+-----BEGIN OPENSSH PRIVATE KEY-----
+b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW
+QyNTUxOQAAACAEp6DKLbl0JyVkvrpE/VVvM0c1IwQhtp1mlt05QUY6owAAAAA=
+-----END OPENSSH PRIVATE KEY-----
+"""
+_MANIFEST: Final = b"""\
+apiVersion: v1
+kind: Secret
+metadata: {name: a, labels: {x: y}}
+type: Opaque
+data: {B: aGk=}
+stringData: {A: "${A:-x}"}
+"""
+
+TARGETS: Final[Mapping[str, Target]] = {
+    **{
+        store: Target(functools.partial(parsers.check, store), parsers.SEEDS[store], seconds=10)
+        for store in parsers.STORES
+    },
+    "rule": Target(_rule, (_RULES,), seconds=10),
+    "age": Target(_age, (_ENC, b"age-encryption.org/v1\n-> X25519 a b\nAAAA\n--- AAAA\nx")),
+    "data-key": Target(_by_text(_data_key), (_ENC,)),
+    "keys": Target(_keys, (_FILE, _OPENED)),
+    "check": Target(
+        _checked,
+        (
+            b"# c\na: ENC[x]\n" + _FILE,
+            b"b: x\nsops: {age: [{recipient: x}], mac: x, lastmodified: 2024-01-01T00:00:00Z}\n",
+        ),
+    ),
+    "recipient": Target(
+        _by_text(functools.partial(age.wrap, bytes(32))),
+        (b"age1pq1x", b"ssh-rsa AAAA x", _RECIPIENT),
+    ),
+    "bech32": Target(_by_text(_bech32), (_RECIPIENT,)),
+    "flat": Target(_by_text(_flat), (b"age__list_0__map_enc=x\nkey_groups__list_1__map_age__list_0=y", b"a__map_b=c")),
+    "regex": Target(_by_text(_regex, regex.Unsupported), (rb"(?i)^a[^[:alpha:]\d-f]{2,3}?\b|\x{41}$" + b"\nkey",)),
+    "ssh": Target(_by_text(lambda text: ssh_keys._nature(text.encode())), (b"-----BEGIN RSA PRIVATE KEY-----\n", _SSH)),
+    "s3": Target(_by_text(s3_path.parse), (b"s3://bucket/a/b",)),
+    "env-file": Target(_env_file, (b"A=x\nexport B='y z'\n# c\nC=\"l\\n\"\n",)),
+    "manifest": Target(_by_text(_manifest), (b"a: &x [1]\nb: *x\n---\n", _MANIFEST)),
+    "placeholder": Target(_by_text(_placeholders, placeholder.PlaceholderError), (b"$${A} ${A:-b} ${B|json} ${C:?d}",)),
+    "reference": Target(_by_text(_reference), (b'sops:a.yaml@"x"#a.b', b"vault:a/b@3#c.d")),
+}
+"""By the name that run.py takes."""
