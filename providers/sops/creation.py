@@ -52,12 +52,16 @@ def holders_for(path: Path) -> Holders | None:
         return None
     rule, where = _match(config, path)
     groups = rule.get("key_groups")
-    parts = [rule] if recipients.is_empty(groups) else groups if isinstance(groups, list) else [groups]
+    parts = [rule]
+    if groups is not None and not recipients.is_empty(groups):
+        parts = [
+            one
+            for group in (groups if isinstance(groups, list) else [groups])
+            for one in recipients.merged(group, where)
+        ]
     age: list[str] = []
     others: list[str] = []
     for part in parts:
-        if not isinstance(part, dict) or not recipients.is_empty(part.get("merge")):
-            raise ProviderError(f"{where} has `key_groups` that this version cannot follow")
         age += recipients.texts(part, "age", where)
         names = {_TYPES.get(name, name) for name in part if not recipients.is_empty(part[name])}
         others += sorted(names & {*metadata.KEY_TYPES} - {"age"})

@@ -8,8 +8,9 @@ from bridge.provider import Kind, ProviderError, SecretValue
 from bridge_providers.sops.key_types import AgeKey, Group, KmsKey, PgpKey, TransitKey
 from bridge_providers.sops.tree import Tree
 
-OTHERS: Final = ("gcp_kms", "hckms", "azure_keyvault", "merge")
+OTHERS: Final = ("gcp_kms", "hckms", "azure_keyvault")
 """What a rule or a group of it may also have, and no file is made for."""
+MERGE: Final = "merge"
 _USED: Final = ("age", "pgp", "kms", "hc_vault_transit_uri")
 _MAX_GROUPS: Final = 255  # as many shares as the field has numbers beside 0
 _FINGERPRINT: Final = re.compile(r"[0-9A-F]{16,40}")
@@ -20,15 +21,17 @@ _MAKE: Final = "make the file with `sops -e`; bridge changes it afterwards"
 def groups(rule: dict[str, Tree], where: str) -> tuple[Group, ...]:
     """Return the groups of a rule; ProviderError where it has keys that no file is made for, or none at all."""
     found = rule.get("key_groups")
+    if not is_empty(rule.get(MERGE)):
+        raise ProviderError(f"{where} has `{MERGE}` outside of key_groups, and sops would not look at it")
     if is_empty(found):
-        made = [_group(rule, where, "hc_vault_transit_uri")]
+        made = [_keys(rule, where, "hc_vault_transit_uri")]
     else:
         beside = [name for name in (*_USED, *OTHERS) if not is_empty(rule.get(name))]
         if beside:
             raise ProviderError(f"{where} has {', '.join(beside)} beside key_groups, and sops would not look at it")
         if not isinstance(found, list) or not all(isinstance(group, dict) for group in found):
             raise ProviderError(f"{where}: its `key_groups` is not a list of groups")
-        made = [_group(group, where, "hc_vault") for group in found if isinstance(group, dict)]
+        made = [_group(group, where) for group in found if isinstance(group, dict)]
     if not all(any(group) for group in made) or len(made) > _MAX_GROUPS:
         return ()
     return tuple(made)
@@ -39,7 +42,23 @@ def is_empty(node: "Tree | None") -> bool:
     return node is None or (node.is_empty() if isinstance(node, SecretValue) else not node)
 
 
-def _group(block: dict[str, Tree], where: str, transit: str) -> Group:
+def merged(group: "Tree", where: str) -> list[dict[str, Tree]]:
+    """Return a group of a rule as sops puts it together: what it merges, in turn, and then itself."""
+    parts = group.get(MERGE) if isinstance(group, dict) else None
+    if not isinstance(group, dict) or not (is_empty(parts) or isinstance(parts, list)):
+        raise ProviderError(f"{where} has a key group, or a `{MERGE}` in one, that is none")
+    inner = parts if isinstance(parts, list) else []
+    return [*(one for part in inner for one in merged(part, where)), group]
+
+
+def _group(group: dict[str, Tree], where: str) -> Group:
+    """Read a group, each key once."""
+    parts = [_keys(part, where, "hc_vault") for part in merged(group, where)]
+    kinds = (dict.fromkeys(key for part in parts for key in getattr(part, kind)) for kind in Group._fields)
+    return Group(*map(tuple, kinds))
+
+
+def _keys(block: dict[str, Tree], where: str, transit: str) -> Group:
     others = [name for name in OTHERS if not is_empty(block.get(name))]
     if others:
         raise ProviderError(f"{where} has {', '.join(others)}: this version makes no file for such keys", hint=_MAKE)

@@ -173,7 +173,7 @@ creation_rules:
     encrypted_regex: ^(data|stringData)$
   - key_groups:
       - {age: [x], pgp: [AAAAAAAAAAAAAAAA], kms: [{arn: x, role: y, context: {a: b}}]}
-      - {hc_vault: ["https://vault/v1/transit/keys/k"]}
+      - {hc_vault: ["https://vault/v1/transit/keys/k"], merge: [{age: [y]}]}
     shamir_threshold: 2
 stores: {yaml: {indent: 2}, json: {indent: 2}}
 """

@@ -8,7 +8,6 @@ from pyrage import x25519
 from bridge_providers.sops import Sops
 
 A, B, C = (str(x25519.Identity.generate().to_public()) for _ in range(3))
-UNFOLLOWED = "RULES: rule 1 has `key_groups` that this version cannot follow"
 
 
 def rules(folder, *rules):
@@ -51,6 +50,14 @@ def test_key_groups_of_the_rule_count_as_sops_writes_them(sops):
     ]
 
 
+def test_what_a_group_merges_counts_as_sops_writes_it(sops):
+    groups = [{"merge": [{"age": [A], "merge": [{"age": [B, A]}]}, {"age": [B]}], "age": [A]}]
+    sops.encrypt("a.yaml", "a: CANARY\n", key_groups=groups)
+    assert told(sops) == ([], [])
+    rules(sops, {"key_groups": [{"merge": [{"merge": [{"age": [C]}]}], "age": [A, B]}]})
+    assert told(sops)[0] == [f"is not encrypted to {C}, which RULES: rule 1 names"]
+
+
 @pytest.mark.parametrize(
     ("given", "name"), [("azure_keyvault", "azure_kv"), ("hc_vault_transit_uri", "hc_vault"), ("pgp", "pgp")]
 )
@@ -83,11 +90,9 @@ def test_an_encrypted_value_that_somebody_put_back_in_clear(sops):
     [
         ({"path_regex": "other"}, "no rule of RULES is for a.yaml, so nobody says for whom to encrypt it"),
         ({"age": 5}, "RULES: rule 1: its `age` is neither a text nor a list of texts"),
-        (
-            {"key_groups": [{"merge": [{"age": ["x"]}]}]},
-            "RULES: rule 1 has `key_groups` that this version cannot follow",
-        ),
-        ({"key_groups": "x"}, "RULES: rule 1 has `key_groups` that this version cannot follow"),
+        ({"key_groups": [{"merge": "x"}]}, "RULES: rule 1 has a key group, or a `merge` in one, that is none"),
+        ({"key_groups": [{"merge": ["x"]}]}, "RULES: rule 1 has a key group, or a `merge` in one, that is none"),
+        ({"key_groups": "x"}, "RULES: rule 1 has a key group, or a `merge` in one, that is none"),
     ],
 )
 def test_a_rule_that_does_not_tell_is_a_warning(sops, rule, message):

@@ -59,6 +59,29 @@ def test_a_rule_is_followed_as_sops_follows_it(sops, rules):
     assert yaml.safe_load(sops.decrypted("sub/a.yaml")) == TREE
 
 
+@pytest.mark.parametrize(
+    "groups",
+    [
+        [{"merge": [{"age": [OTHER]}, {"age": [THIRD, OTHER]}], "age": ["ME", THIRD]}],
+        [{"merge": [{"merge": [{"age": [OTHER]}], "age": [THIRD]}, {"age": ["ME"]}]}],
+        [{"merge": [], "age": ["ME", OTHER, "ME"]}],
+        [{"age": ["ME"]}, {"merge": [{"age": ["ME"]}, {"age": [OTHER]}]}],
+        [{"age": [f"ME,{OTHER}"], "unknown": "x"}],
+    ],
+)
+def test_what_groups_merge_is_put_together_as_sops_does(sops, groups):
+    rule = json.loads(json.dumps({"key_groups": groups}).replace("ME", sops.recipient))
+    sops.encrypt("theirs.yaml", "a: CANARY\n", **rule)
+    sops.store("ours.yaml", [{"a": "CANARY"}])
+    theirs, ours = (yaml.safe_load((sops.path / f"{name}.yaml").read_text())["sops"] for name in ("theirs", "ours"))
+
+    def recipients(block):
+        return [[key["recipient"] for key in one["age"]] for one in block.get("key_groups", [block])]
+
+    assert recipients(ours) == recipients(theirs)
+    assert ours.get("shamir_threshold") == theirs.get("shamir_threshold")
+
+
 def test_the_nearest_configuration_counts(sops):
     sops.write(".sops.yaml", json.dumps({"creation_rules": [{"age": OTHER}]}))
     sops.write("deep/.sops.yaml", json.dumps({"creation_rules": [{"age": f"{sops.recipient},{THIRD}"}]}))
@@ -83,6 +106,8 @@ def test_a_binary_file_is_encrypted_as_a_whole_whatever_the_rule_says(sops):
         ([{}], "HERE: rule 1 names no recipient, or a key group without one"),
         ([{"key_groups": [{"age": ["ME"]}, {}]}], "HERE: rule 1 names no recipient, or a key group without one"),
         ([{"key_groups": "x"}], "HERE: rule 1: its `key_groups` is not a list of groups"),
+        ([{"key_groups": [{"merge": [5]}]}], "HERE: rule 1 has a key group, or a `merge` in one, that is none"),
+        ([{"merge": [{"age": "ME"}]}], "HERE: rule 1 has `merge` outside of key_groups, and sops would not look at it"),
         ([{"pgp": "--output x"}], "HERE: rule 1: its `pgp` holds something that is no fingerprint"),
         ([{"hc_vault_transit_uri": "https://vault/x"}], "HERE: rule 1: a key of Vault is not written as https://HOST"),
         ([{"hc_vault_transit_uri": "https://[x]/v1/a/keys/b"}], "HERE: rule 1: a key of Vault is not written as https"),

@@ -81,7 +81,7 @@ def test_a_row_says_what_the_code_does(kinds, cells):
 
 def test_a_rule_with_a_key_that_the_table_does_not_create_for_is_refused():
     unused = set(metadata.KEY_TYPES) - {*keys.LOCAL, *keys.REMOTE}
-    assert unused == {"azure_kv" if name == "azure_keyvault" else name for name in recipients.OTHERS if name != "merge"}
+    assert unused == {"azure_kv" if name == "azure_keyvault" else name for name in recipients.OTHERS}
 
 
 def test_the_example_is_a_section_that_builds():
