@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from bridge.provider import NotFound, ProviderError, SecretValue
-from bridge_providers.sops import files, metadata, recipients, store_yaml
+from bridge.provider import Kind, NotFound, ProviderError, SecretValue
+from bridge_providers.sops import files, metadata, recipients, store_yaml, stores
 from bridge_providers.sops.key_types import Group
 from bridge_providers.sops.regex import Unsupported, compile_regex
 from bridge_providers.sops.tree import Tree
@@ -14,6 +14,10 @@ CONFIG: Final = ".sops.yaml"
 _MAX_DEPTH: Final = 100  # folders that sops looks in
 _TYPES: Final = {"azure_keyvault": "azure_kv", "hc_vault_transit_uri": "hc_vault"}
 """The types of keys whose name in a rule is another than in a file's metadata."""
+_LAYOUTS: Final = {stores.BINARY: "json_binary"}
+"""The stores whose name in a configuration is another."""
+_MOST_COLUMNS: Final = 100
+_YAML_COLUMNS: Final = range(2, 10)
 _EXAMPLE: Final = "write there: creation_rules: [{path_regex: '…', age: age1…}]"
 
 
@@ -24,6 +28,7 @@ class Rule(NamedTuple):
     threshold: int  # how many groups it takes
     selector: tuple[str, str] | None  # one of metadata.RULES, and its pattern
     mac_only_encrypted: bool
+    indent: int | None  # the columns of a level; None where sops's own number counts
 
 
 class Holders(NamedTuple):
@@ -42,7 +47,9 @@ def rule_for(path: Path) -> Rule:
         raise ProviderError(
             f"the file is new, and no {CONFIG} in its folder or above says for whom to encrypt it", hint=_EXAMPLE
         )
-    return _read(*_match(config, path))
+    rules, layouts = _content(config)
+    rule, where = _match(rules, config, path)
+    return _read(rule, where, _indent(layouts, config, stores.store_of(path.name)))
 
 
 def holders_for(path: Path) -> Holders | None:
@@ -50,7 +57,7 @@ def holders_for(path: Path) -> Holders | None:
     config = _find(path)
     if config is None:
         return None
-    rule, where = _match(config, path)
+    rule, where = _match(_content(config)[0], config, path)
     groups = rule.get("key_groups")
     parts = [rule]
     if groups is not None and not recipients.is_empty(groups):
@@ -68,9 +75,9 @@ def holders_for(path: Path) -> Holders | None:
     return Holders(where, tuple(age), tuple(dict.fromkeys(others)), _selector(rule, where))
 
 
-def _match(config: Path, path: Path) -> tuple[dict[str, Tree], str]:
+def _match(rules: list[dict[str, Tree]], config: Path, path: Path) -> tuple[dict[str, Tree], str]:
     """Return the first rule that is for a file, and its place."""
-    for number, rule in enumerate(_rules(config), 1):
+    for number, rule in enumerate(rules, 1):
         where = f"{config}: rule {number}"
         if _matches(rule, path, config.parent, where):
             return rule, where
@@ -86,7 +93,8 @@ def _find(path: Path) -> Path | None:
     return None
 
 
-def _rules(config: Path) -> list[dict[str, Tree]]:
+def _content(config: Path) -> tuple[list[dict[str, Tree]], "Tree | None"]:
+    """Return the rules of a configuration, and what it says of stores."""
     try:
         documents = store_yaml.documents(files.read(config))
     except NotFound:
@@ -96,9 +104,31 @@ def _rules(config: Path) -> list[dict[str, Tree]]:
     else:
         found = documents[0].get("creation_rules") if documents else None
         if isinstance(found, list) and found and all(isinstance(rule, dict) for rule in found):
-            return [rule for rule in found if isinstance(rule, dict)]
+            return [rule for rule in found if isinstance(rule, dict)], documents[0].get("stores")
         raise ProviderError(f"{config} has no list of `creation_rules`", hint=_EXAMPLE)
     raise ProviderError(f"{config}: {problem.what}", hint=problem.hint)
+
+
+def _indent(layouts: "Tree | None", config: Path, store: str) -> int | None:
+    """Return what `stores` says for one of them (sops stores/yaml and stores/json, which differ on 0)."""
+    node = layouts
+    for name in (_LAYOUTS.get(store, store), "indent"):
+        if node is None or recipients.is_empty(node):
+            return None
+        if not isinstance(node, dict):
+            raise ProviderError(f"{config}: its `stores` is not a mapping of mappings")
+        node = node.get(name)
+    if node is None or recipients.is_empty(node):
+        return None
+    text = node.reveal().decode() if isinstance(node, SecretValue) and node.kind is Kind.NUMBER else ""
+    if text == "-1" and store != stores.YAML:
+        return None
+    if not text.isdecimal() or int(text) > _MOST_COLUMNS:
+        raise ProviderError(f"{config}: `indent` of `stores` is not a number of columns for {store}")
+    if store == stores.YAML:
+        # As go-yaml, which indents by 2 where it cannot as it is told.
+        return None if text == "0" else int(text) if int(text) in _YAML_COLUMNS else 2
+    return int(text)
 
 
 def _matches(rule: dict[str, Tree], path: Path, folder: Path, where: str) -> bool:
@@ -112,12 +142,12 @@ def _matches(rule: dict[str, Tree], path: Path, folder: Path, where: str) -> boo
         raise ProviderError(f"{where}: its `path_regex` cannot be followed: {error}") from error
 
 
-def _read(rule: dict[str, Tree], where: str) -> Rule:
+def _read(rule: dict[str, Tree], where: str, indent: int | None) -> Rule:
     groups = recipients.groups(rule, where)
     if not groups:
         raise ProviderError(f"{where} names no recipient, or a key group without one", hint=_EXAMPLE)
     threshold = _threshold(rule, len(groups), where)
-    return Rule(groups, threshold, _selector(rule, where), _boolean(rule, "mac_only_encrypted", where))
+    return Rule(groups, threshold, _selector(rule, where), _boolean(rule, "mac_only_encrypted", where), indent)
 
 
 def _selector(rule: dict[str, Tree], where: str) -> tuple[str, str] | None:

@@ -9,7 +9,7 @@ from bridge_providers.sops.store_dotenv import PREFIX
 from bridge_providers.sops.tree import Tree
 
 
-def fresh(documents: list[dict[str, Tree]], block: dict[str, Tree]) -> bytes:
+def fresh(documents: list[dict[str, Tree]], block: dict[str, Tree], indent: int | None) -> bytes:  # noqa: ARG001 - the same for every store
     """Return a new file."""
     (document,) = documents
     metadata = flat.flattened(PREFIX.removesuffix("_"), "_", block)

@@ -13,7 +13,7 @@ from bridge_providers.sops.tree import Tree
 _DEFAULT: Final = "DEFAULT"
 
 
-def fresh(documents: list[dict[str, Tree]], block: dict[str, Tree]) -> bytes:
+def fresh(documents: list[dict[str, Tree]], block: dict[str, Tree], indent: int | None) -> bytes:  # noqa: ARG001 - the same for every store
     """Return a new file."""
     (document,) = documents
     metadata = itertools.chain.from_iterable(flat.flattened(name, "__map_", child) for name, child in block.items())

@@ -13,10 +13,11 @@ _BLANK: Final = re.compile(r"[ \t]*")
 _INDENT: Final = re.compile(r"[{\[]\r?\n([ \t]+)")
 
 
-def fresh(documents: list[dict[str, Tree]], block: dict[str, Tree]) -> bytes:
+def fresh(documents: list[dict[str, Tree]], block: dict[str, Tree], indent: int | None) -> bytes:
     """Return a new file."""
     (document,) = documents
-    return (_text({**document, "sops": block}, "\n", "\t") + "\n").encode()
+    step = "\t" if indent is None else " " * indent
+    return (_text({**document, "sops": block}, "\n", step) + "\n").encode()
 
 
 def problem(leaf: SecretValue, *, encrypted: bool) -> str | None:

@@ -11,9 +11,10 @@ from bridge_providers.sops.tree import Tree
 _BOM: Final = "\ufeff"
 
 
-def fresh(documents: list[dict[str, Tree]], block: dict[str, Tree]) -> bytes:
+def fresh(documents: list[dict[str, Tree]], block: dict[str, Tree], indent: int | None) -> bytes:
     """Return a new file; each document has the whole `sops` block, as sops writes it."""
-    return "---\n".join(text_yaml.document({**document, "sops": block}) for document in documents).encode()
+    step = indent or text_yaml.STEP
+    return "---\n".join(text_yaml.document({**document, "sops": block}, step) for document in documents).encode()
 
 
 def problem(leaf: SecretValue, *, encrypted: bool) -> str | None:
@@ -27,8 +28,11 @@ def change(data: bytes, documents: list[dict[str, Tree]], stamps: dict[str, Secr
     """Return a file's text with new documents and stamps; Unplaceable where its layout does not allow that."""
     text = decoded(data)
     begin = _BOM if text.startswith(_BOM) else ""
-    editor = _Editor(text.removeprefix(_BOM))
-    roots = spans_yaml.documents(editor.text)
+    text = text.removeprefix(_BOM)
+    roots = spans_yaml.documents(text)
+    assert isinstance(roots[0].node, dict)  # the metadata was found there
+    metadata = roots[0].node["sops"].value
+    editor = _Editor(text, metadata.column or text_yaml.STEP)
     for root, document in zip(roots, documents, strict=False):
         if isinstance(root.node, dict) and "sops" in root.node:
             editor.node(root, {**document, "sops": stamped(plain(root.node["sops"].value), stamps)}, 0)
@@ -36,18 +40,18 @@ def change(data: bytes, documents: list[dict[str, Tree]], stamps: dict[str, Secr
             editor.node(root, document, 0)
         elif document:
             raise Unplaceable  # a document that was empty has no place for a key
-    assert isinstance(roots[0].node, dict)  # the metadata was found there
-    block = stamped(plain(roots[0].node["sops"].value), stamps)
+    block = stamped(plain(metadata), stamps)
     for document in documents[len(roots) :]:
-        editor.append(["---", *text_yaml.block({**document, "sops": block}, 0)])
+        editor.append(["---", *text_yaml.block({**document, "sops": block}, 0, editor.step)])
     return (begin + editor.edits.apply()).encode()
 
 
 class _Editor:
     """Turns the differences between a text and the trees it should hold into edits."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, step: int) -> None:
         self.text: Final = text
+        self.step: Final = step  # columns of a level, as those of the metadata are
         self.edits: Final = Edits(text)
         self._lines: Final = Lines(text)
         self._newline: Final = "\r\n" if "\r\n" in text else "\n"
@@ -78,10 +82,11 @@ class _Editor:
             self.edits.replace(span.start, end, self._lines.blank_before(span) + text_yaml.scalar(target, flow=False))
         elif entry is not None:
             # The value may go to lines of its own, or come from there, so what is between it and its key goes too.
-            new = self._newline.join(text_yaml.value(target, column))
+            new = self._newline.join(text_yaml.value(target, column, self.step))
             self.edits.replace(self._lines.after_colon(entry), end, new)
         else:
-            new = self._newline.join(text_yaml.item(target, span.start - self._lines.start(span.start)))
+            column = span.start - self._lines.start(span.start)
+            new = self._newline.join(text_yaml.item(target, column, self.step))
             self.edits.replace(span.start, end, self._lines.blank_before(span) + new)
 
     def _mapping(self, span: Span, parts: Parts, target: dict[str, Tree]) -> None:
@@ -97,7 +102,8 @@ class _Editor:
         if added:
             before = [entry for key, entry in parts.items() if key != "sops" or span.column]
             place = self._lines.after(before[-1].value) if before else parts["sops"].start
-            self._insert(place, [line for item in added.items() for line in text_yaml.entry(*item, span.column)])
+            lines = (text_yaml.entry(*item, span.column, self.step) for item in added.items())
+            self._insert(place, [line for one in lines for line in one])
 
     def _remove(self, parts: Parts, target: dict[str, Tree]) -> None:
         """Remove the lines of entries that went."""
@@ -132,7 +138,7 @@ class _Editor:
         for item, new in zip(stay, target, strict=False):
             self.node(item, new, span.column)
         if len(target) > len(stay):
-            self._insert(self._lines.after(items[-1]), text_yaml.block(target[len(stay) :], span.column))
+            self._insert(self._lines.after(items[-1]), text_yaml.block(target[len(stay) :], span.column, self.step))
 
     def _in_flow(self, span: Span, target: Tree) -> None:
         """Edit a flow collection, or a node inside one."""

@@ -15,8 +15,8 @@ class Writing(Protocol):
     """What each edit_*.py has."""
 
     @staticmethod
-    def fresh(documents: list[dict[str, Tree]], block: dict[str, Tree]) -> bytes:
-        """Return a new file of encrypted documents and their metadata."""
+    def fresh(documents: list[dict[str, Tree]], block: dict[str, Tree], indent: int | None) -> bytes:
+        """Return a new file of encrypted documents and their metadata; None indents as sops does by itself."""
         ...
 
     @staticmethod

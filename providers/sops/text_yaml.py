@@ -1,4 +1,4 @@
-"""Writes YAML as sops lays it out: block style, four columns a level, every doubtful text in double quotes."""
+"""Writes YAML as sops lays it out: block style, `step` columns a level, every doubtful text in double quotes."""
 
 import binascii
 import re
@@ -8,7 +8,8 @@ from bridge.provider import Kind, SecretValue
 from bridge_providers.sops import scalars
 from bridge_providers.sops.tree import Tree
 
-_STEP: Final = 4
+STEP: Final = 4
+"""Columns of a level where nothing says another number."""
 _LONGEST_KEY: Final = 120  # a key beyond 128 characters gets its own `?`, as in go-yaml
 _ENCRYPTED: Final = re.compile(r"ENC\[[A-Za-z0-9_,:+/= ]+\]")
 _SIMPLE: Final = re.compile(r"(?:[^\W\d]|[./^(])[\w./$()|*+=-]*|[0-9]+\.[0-9]+\.[0-9]+")
@@ -18,33 +19,33 @@ _ESCAPES: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\
 _SPECIAL: Final = {b"NaN": ".nan", b"+Inf": ".inf", b"-Inf": "-.inf"}
 
 
-def document(root: dict[str, Tree]) -> str:
+def document(root: dict[str, Tree], step: int) -> str:
     """Return one document's text."""
-    return "".join(line + "\n" for line in block(root, 0)) if root else "{}\n"
+    return "".join(line + "\n" for line in block(root, 0, step)) if root else "{}\n"
 
 
-def block(node: Tree, column: int) -> list[str]:
+def block(node: Tree, column: int, step: int) -> list[str]:
     """Return the lines of a mapping or list that is not empty, its keys or dashes at `column`."""
     pad = " " * column
     if isinstance(node, dict):
         lines = []
         for key, child in node.items():
             lines += [pad + line for line in _key(key)]
-            lines[-1], more = _continued(lines[-1], child, column)
+            lines[-1], more = _continued(lines[-1], child, column, step)
             lines += more
         return lines
     assert isinstance(node, list)
-    return [line for child in node for line in _item(child, column)]
+    return [line for child in node for line in _item(child, column, step)]
 
 
-def entry(key: str, child: Tree, column: int) -> list[str]:
+def entry(key: str, child: Tree, column: int, step: int) -> list[str]:
     """Return the lines of one entry of a mapping."""
-    return block({key: child}, column)
+    return block({key: child}, column, step)
 
 
-def value(child: Tree, column: int) -> list[str]:
+def value(child: Tree, column: int, step: int) -> list[str]:
     """Return what stands behind the colon of a key at `column`: the rest of its line, and further lines."""
-    first, more = _continued("", child, column)
+    first, more = _continued("", child, column, step)
     return [first, *more]
 
 
@@ -53,35 +54,35 @@ def _key(key: str) -> list[str]:
     return [f"{text}:"] if len(text) <= _LONGEST_KEY else [f"? {text}", ":"]
 
 
-def _continued(line: str, child: Tree, column: int) -> tuple[str, list[str]]:
+def _continued(line: str, child: Tree, column: int, step: int) -> tuple[str, list[str]]:
     """Put a value behind its key."""
     if isinstance(child, SecretValue):
         if child.kind is Kind.TEXT and (lines := _literal(child.reveal())):
-            pad = " " * _below(column)
+            pad = " " * _below(column, step)
             return f"{line} |", [pad + one for one in lines]
         return f"{line} {scalar(child, flow=False)}", []
     if not child:
         return f"{line} {'{}' if isinstance(child, dict) else '[]'}", []
-    return line, block(child, _below(column))
+    return line, block(child, _below(column, step), step)
 
 
-def _below(column: int) -> int:
-    """Return the column of what stands a level below: the next multiple of four, as in go-yaml."""
-    return (column // _STEP + 1) * _STEP
+def _below(column: int, step: int) -> int:
+    """Return the column of what stands a level below: the next multiple of the step, as in go-yaml."""
+    return (column // step + 1) * step
 
 
-def item(child: Tree, column: int) -> list[str]:
+def item(child: Tree, column: int, step: int) -> list[str]:
     """Return what stands at `column` behind a list's dash: the rest of its line, and further lines."""
     if isinstance(child, SecretValue):
         return [scalar(child, flow=False)]
     if not child:
         return [flow(child)]
-    first, *more = block(child, column)
+    first, *more = block(child, column, step)
     return [first[column:], *more]
 
 
-def _item(child: Tree, column: int) -> list[str]:
-    first, *more = item(child, column + 2)
+def _item(child: Tree, column: int, step: int) -> list[str]:
+    first, *more = item(child, column + 2, step)
     return [f"{' ' * column}- {first}", *more]
 
 

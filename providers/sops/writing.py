@@ -92,7 +92,7 @@ def _made(target: Path, store: str, content: Documents, keyring: Keyring) -> byt
     sealer = seal.Sealer(Cipher(key), made, writing, selector(made))
     sealed = sealer.seal([_arranged(one, None) for one in content])
     block["mac"] = sealer.mac(stamp.rfc3339())
-    return writing.fresh(sealed, dict(sorted(block.items())))
+    return writing.fresh(sealed, dict(sorted(block.items())), rule.indent)
 
 
 def _changed(data: bytes, store: str, content: Documents, opened: Opened, keyring: Keyring) -> bytes:

@@ -38,7 +38,7 @@ def check(store: str, data: bytes) -> bool:
         stored = stores.load(data, store)
         metadata.read(stored.metadata)
         new = (
-            stores.writer_of(store).fresh(stored.documents, stored.metadata)
+            stores.writer_of(store).fresh(stored.documents, stored.metadata, None)
             if _is_fit(store, stored.documents)
             else b""
         )
