@@ -17,6 +17,7 @@ def load(data: bytes) -> Stored:
     seen: dict[str, set[str]] = {}
     values: dict[str, SecretValue] | None = None
     for section in parse(data):
+        _check_is_text(section.name, section.line)
         if section.name == METADATA and values is not None:
             raise ProviderError(f"line {section.line}: the section {METADATA} stands twice")
         entries = _entries(section, seen.setdefault(section.name, set()))
@@ -70,8 +71,7 @@ def _entries(section: Section, seen: set[str]) -> dict[str, SecretValue]:
     """Return a section's values; `seen` are the names of all sections that are called so."""
     entries: dict[str, SecretValue] = {}
     for entry in section.entries:
-        if not _is_text(section.name) or not _is_text(entry.name):
-            raise ProviderError(f"line {entry.line}: a name is not valid UTF-8")
+        _check_is_text(entry.name, entry.line)
         if entry.name in seen:
             raise ProviderError(f"line {entry.line}: the name stands twice in its section")
         seen.add(entry.name)
@@ -79,8 +79,9 @@ def _entries(section: Section, seen: set[str]) -> dict[str, SecretValue]:
     return entries
 
 
-def _is_text(name: str) -> bool:
-    return SecretValue(name.encode(errors="surrogateescape")).is_text()
+def _check_is_text(name: str, line: int) -> None:
+    if not SecretValue(name.encode(errors="surrogateescape")).is_text():
+        raise ProviderError(f"line {line}: a name is not valid UTF-8")
 
 
 def _unescaped(value: SecretValue) -> SecretValue:

@@ -163,7 +163,8 @@ def test_plain_texts_are_not_refused(shared, metadata):
         ("[CANARY\n", "line 1 is not the name of a section in brackets"),
         ("k = `CANARY\n", "line 1 begins a quoted value without an end"),
         (b"\xff = CANARY\n", "line 1: a name is not valid UTF-8"),
-        (b"[\xff]\nk = CANARY\n", "line 2: a name is not valid UTF-8"),
+        (b"[\xff]\nk = CANARY\n", "line 1: a name is not valid UTF-8"),
+        (b"[\xff]\n", "line 1: a name is not valid UTF-8"),
     ],
 )
 def test_what_would_be_lost_or_read_otherwise_is_refused_by_line(folder, text, message):
