@@ -114,6 +114,12 @@ class TestYaml:
         yaml.edit("a.yaml", "first:", f"added: {added}\nfirst:")
         assert yaml.values("a.yaml")[0]["added"] == node
 
+    def test_an_empty_value_taken_away_or_renamed_is_what_no_mac_shows(self, yaml):
+        yaml.encrypt("a.yaml", "first: CANARY-1\ngone: ''\nold: ''\n")
+        yaml.edit("a.yaml", 'gone: ""\n', "")
+        yaml.edit("a.yaml", "old:", "new:")
+        assert yaml.values("a.yaml") == [{"first": ("text", b"CANARY-1"), "new": ("text", b"")}]
+
     def test_a_value_put_into_a_list_is_what_no_mac_shows(self, yaml):
         value = yaml.value("a.yaml", "first")
         yaml.edit("a.yaml", value, f"[[ '{value}' ]]")
