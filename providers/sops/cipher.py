@@ -34,7 +34,8 @@ _READERS: Final[dict[bytes, Callable[[bytes], SecretValue | None]]] = {
 MOVED: Final = "does not decrypt: changed after encryption, or moved"
 PLAIN: Final = "is not encrypted, and the file's rules say that it should be"
 _DAMAGED: Final = "is damaged: it does not have the form of an encrypted value"
-_BOOLEANS: Final = {b"true": b"True", b"false": b"False"}
+BOOLEANS: Final = {b"true": b"True", b"false": b"False"}
+"""How sops spells booleans, encrypted and for the MAC."""
 
 
 class Undecryptable(Exception):
@@ -87,7 +88,7 @@ class Cipher:
             return leaf
         kind = b"str"
         if leaf.kind is Kind.BOOLEAN:
-            kind, value = b"bool", _BOOLEANS[value]
+            kind, value = b"bool", BOOLEANS[value]
         elif leaf.kind is Kind.NUMBER:
             found = next((name for name in (b"int", b"float") if _reads_as(value, name)), None)
             if found is None:

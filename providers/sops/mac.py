@@ -10,12 +10,11 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from bridge.provider import Kind, Problem, ProviderError, SecretValue
-from bridge_providers.sops.cipher import Cipher, Undecryptable
+from bridge_providers.sops.cipher import BOOLEANS, Cipher, Undecryptable
 from bridge_providers.sops.metadata import Metadata
 
 # sops.go, MACOnlyEncryptedInitialization: so that the option cannot be dropped from a file.
 _ONLY_ENCRYPTED: Final = hashlib.sha256(b"sops").digest()
-_BOOLEANS: Final = {b"true": b"True", b"false": b"False"}
 
 NO_MAC: Final = "has no MAC (`mac` in its sops metadata), so it may have been changed"
 _RESTORE: Final = "take the file from git again, and change it with `sops edit` only"
@@ -24,7 +23,7 @@ _RESTORE: Final = "take the file from git again, and change it with `sops edit` 
 def bytes_of(leaf: SecretValue) -> bytes:
     """Return what a leaf adds to the MAC; sops spells booleans in title case."""
     value = leaf.reveal()
-    return _BOOLEANS[value] if leaf.kind is Kind.BOOLEAN else value
+    return BOOLEANS[value] if leaf.kind is Kind.BOOLEAN else value
 
 
 def digest(hashed: Iterable[bytes], *, mac_only_encrypted: bool) -> bytes:
