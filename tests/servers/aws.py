@@ -2,6 +2,7 @@
 
 import contextlib
 import http.server
+import select
 import shutil
 import socket
 import ssl
@@ -37,12 +38,7 @@ class AwsProxy:
                     tls.wrap_socket(self.connection, server_side=True) as client,
                     socket.create_connection(target, timeout=60) as server,
                 ):
-                    back = threading.Thread(target=_pump, args=(server, client), daemon=True)
-                    back.start()
-                    _pump(client, server)
-                    with contextlib.suppress(OSError):  # the server was first
-                        server.shutdown(socket.SHUT_RDWR)
-                    back.join(60)
+                    _hand_on(client, server)
 
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
@@ -63,8 +59,16 @@ class AwsProxy:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _pump(source: socket.socket, target: socket.socket) -> None:
-    """Hand on what comes until it ends."""
+def _hand_on(client: ssl.SSLSocket, server: socket.socket) -> None:
+    """Hand on what comes from either, until one of them ends. In one thread: a TLS connection bears no two."""
     with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            target.sendall(data)
+        while True:
+            ready = [client] if client.pending() else select.select([client, server], [], [], 60)[0]
+            if not ready:
+                return
+            for source, target in ((client, server), (server, client)):
+                if source in ready:
+                    data = source.recv(65536)
+                    if not data:
+                        return
+                    target.sendall(data)

