@@ -27,6 +27,7 @@ __all__ = [
     "Node",
     "NotFound",
     "OptionError",
+    "PinnedChecker",
     "Problem",
     "Provider",
     "ProviderError",
@@ -186,6 +187,22 @@ class Checker(Protocol):
 
     def names(self, path: str, context: Context) -> frozenset[str] | None:
         """Return the names of the document's fields, or None where they cannot be told."""
+        ...
+
+
+@runtime_checkable
+class PinnedChecker(Protocol):
+    """Optional, on a Checker that looks into documents: the same for a reference with a revision.
+
+    Without it, the names of such a document count as not known.
+    """
+
+    def check_at(self, path: str, revision: str, context: Context) -> Iterable[Problem]:
+        """Yield what is wrong with the document as it is in that revision; raises ProviderError."""
+        ...
+
+    def names_at(self, path: str, revision: str, context: Context) -> frozenset[str] | None:
+        """Return the names of its fields in that revision, or None where they cannot be told."""
         ...
 
 

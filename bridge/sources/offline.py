@@ -7,7 +7,7 @@ from bridge.config.placeholder import Placeholder
 from bridge.config.reference import Reference
 from bridge.config.template import TemplateObject
 from bridge.errors import BridgeError, Problem
-from bridge.provider import Checker, Context, Describer, Document, Node, Provider, Revision
+from bridge.provider import Checker, Context, Describer, Document, Node, PinnedChecker, Provider, Revision
 from bridge.secret import SecretValue
 from bridge.sources.contract import failed
 from bridge.sources.env_layer import EnvLayer
@@ -52,9 +52,15 @@ def _names(provider: Provider, reference: Reference, context: Context) -> tuple[
     if not isinstance(provider, Checker):
         return None, []
     try:
-        found = [located(reference, one) for one in provider.check(reference.path, context)]
-        names = provider.names(reference.path, context)
-        return None if names is None else frozenset(names), found
+        if reference.revision is None:
+            found, names = provider.check(reference.path, context), provider.names(reference.path, context)
+        elif isinstance(provider, PinnedChecker):
+            found = provider.check_at(reference.path, reference.revision, context)
+            names = provider.names_at(reference.path, reference.revision, context)
+        else:
+            found, names = provider.check(reference.path, context), None  # the names of today need not be those of then
+        problems = [located(reference, one) for one in found]
+        return None if names is None else frozenset(names), problems
     except Exception as error:  # noqa: BLE001 - a provider's bug must not show what it had in hand
         told = error if isinstance(error, BridgeError) else failed(error)
     return None, [located(reference, one) for one in told.problems]

@@ -65,19 +65,33 @@ class Sops:
 
         if s3_path.is_object(path):
             return check.problems_of_object(path, known=self.s3 is not None)
-        return check.problems(path, context.base)
+        return check.problems(path, context)
+
+    def check_at(self, path: str, revision: str, context: Context) -> Iterable[Problem]:
+        """Yield what is wrong with a file as it was in a commit; an object's versions are not looked at."""
+        from bridge_providers.sops import check  # noqa: PLC0415 # as above
+
+        if s3_path.is_object(path):
+            return check.problems_of_object(path, known=self.s3 is not None)
+        return check.problems(path, context, revision)
 
     def describe(self, path: str, context: Context) -> str:
         """Say which sops wrote a file, and for how many keys."""
         from bridge_providers.sops import check  # noqa: PLC0415 # as above
 
-        return "" if s3_path.is_object(path) else check.describe(path, context.base)
+        return "" if s3_path.is_object(path) else check.describe(path, context)
 
     def names(self, path: str, context: Context) -> frozenset[str] | None:
         """Return the top-level names of all documents; None for a binary file and for an object."""
         from bridge_providers.sops import check  # noqa: PLC0415 # as above
 
-        return None if s3_path.is_object(path) else check.names(path, context.base)
+        return None if s3_path.is_object(path) else check.names(path, context)
+
+    def names_at(self, path: str, revision: str, context: Context) -> frozenset[str] | None:
+        """Return the names of a commit's file, as `names`."""
+        from bridge_providers.sops import check  # noqa: PLC0415 # as above
+
+        return None if s3_path.is_object(path) else check.names(path, context, revision)
 
 
 class SopsSession:

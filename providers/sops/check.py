@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from bridge.provider import Problem, ProviderError, SecretValue
+from bridge.provider import Context, Problem, ProviderError, SecretValue
 from bridge_providers.sops import check_keys, check_rule, cipher, files, mac, metadata, s3_path, stores
 from bridge_providers.sops.metadata import Metadata
 from bridge_providers.sops.selectors import STRAY, selector
@@ -12,11 +12,10 @@ from bridge_providers.sops.tree import Stored
 from bridge_providers.sops.walk import Walk
 
 
-def problems(path: str, base: Path) -> Iterator[Problem]:
-    """Yield all that is wrong with a file, as far as it shows without a key."""
+def problems(path: str, context: Context, revision: str | None = None) -> Iterator[Problem]:
+    """Yield all that is wrong with a file, as it is or as it was in a revision, as far as it shows without a key."""
     try:
-        target = files.locate(path, base)
-        stored = stores.load(files.read(target), stores.store_of(path))
+        stored = stores.load(_data(path, context, revision), stores.store_of(path))
         block = metadata.read(stored.metadata)
     except ProviderError as error:
         yield from error.problems
@@ -24,12 +23,22 @@ def problems(path: str, base: Path) -> Iterator[Problem]:
     yield from _of_metadata(block)
     yield from check_keys.problems(block)
     yield from _of_leaves(stored, block)
-    yield from check_rule.problems(stored, block, Path(os.path.realpath(target)))
+    if revision is None:  # the rule of today is none for what is history
+        yield from check_rule.problems(stored, block, Path(os.path.realpath(files.locate(path, context.base))))
 
 
-def describe(path: str, base: Path) -> str:
+def _data(path: str, context: Context, revision: str | None) -> bytes:
+    target = files.locate(path, context.base)
+    if revision is None:
+        return files.read(target)
+    from bridge_providers.sops import git  # noqa: PLC0415 # few ask for a revision
+
+    return git.read(target, revision, context)
+
+
+def describe(path: str, context: Context) -> str:
     """Say which sops wrote a file, and for how many keys; ProviderError where it cannot be read."""
-    stored = stores.load(files.read(files.locate(path, base)), stores.store_of(path))
+    stored = stores.load(_data(path, context, None), stores.store_of(path))
     block = metadata.read(stored.metadata)
     count = sum(map(check_keys.count, block.groups))
     return f"written by {check_keys.author(block)}, for {count or 'no'} key{'s' * (count != 1)}"
@@ -73,13 +82,13 @@ def _of_leaves(stored: Stored, block: Metadata) -> Iterator[Problem]:
     yield from found
 
 
-def names(path: str, base: Path) -> frozenset[str] | None:
+def names(path: str, context: Context, revision: str | None = None) -> frozenset[str] | None:
     """Return the top-level names of all documents; None for binary files and those that cannot be read."""
     store = stores.store_of(path)
     if store == stores.BINARY:
         return None
     try:
-        documents = stores.load(files.read(files.locate(path, base)), store).documents
+        documents = stores.load(_data(path, context, revision), store).documents
     except ProviderError:
         return None
     return frozenset(name for document in documents for name in document)

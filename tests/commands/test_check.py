@@ -1,9 +1,18 @@
 """`bridge check`: everything that is wrong with the files, offline and all at once."""
 
+import os
 import re
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
+from bridge.config.reference import Reference
+from bridge.provider import Context, Problem, Session
+from bridge.sources import offline
 from tests.runs.conftest import CONFIG_MAPS, SECRETS, VALUES, Desk, Result
 
 
@@ -250,6 +259,45 @@ def test_a_missing_template_hides_nothing_else(desk: Desk) -> None:
         "staging.yaml: infrastructure.BUCKET is not set",
     ]
     assert result.status == 2
+
+
+def test_a_reference_to_a_commit_is_checked_as_the_file_is_there(desk: Desk) -> None:
+    """What is wrong with the file of today is not asked for, and neither are the names that it has."""
+    who = {f"GIT_{who}_{what}": "a@b.c" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    desk.write("half.yaml", HALF_ENCRYPTED.replace("CANARY-openai", LEAF))
+    for words in (["init", "--quiet"], ["add", "half.yaml"], ["commit", "--quiet", "--message", "x"], ["tag", "v1"]):
+        environ = os.environ | who | {"GIT_CONFIG_GLOBAL": os.devnull}
+        subprocess.run(["git", "-C", desk.folder, *words], env=environ, check=True)
+    desk.write("half.yaml", HALF_ENCRYPTED)
+    names = {"CARTESIA_API_KEY": "secret"}
+    desk.environment(sources=["sops:half.yaml@v1"], infrastructure=names, templates=["base/configmap.yml"])
+    result = desk.run("check", "staging")
+    assert (errors(result), result.status) == ([], 0)
+    assert "CARTESIA_API_KEY         ********  sops:half.yaml@v1" in result.out
+    desk.environment(sources=["sops:half.yaml@v2"])
+    assert errors(desk.run("check", "staging")) == ["sops:half.yaml@v2: git knows no commit v2"]
+
+
+def test_the_names_of_today_are_not_those_of_a_revision_that_a_provider_cannot_look_at(tmp_path: Path) -> None:
+    @dataclass(frozen=True)
+    class Today:
+        """A third party's, which knows of no revisions."""
+
+        concurrency: ClassVar[int] = 1
+
+        def open(self, context: Context) -> Session:
+            raise NotImplementedError
+
+        def check(self, path: str, context: Context) -> Iterable[Problem]:
+            return [Problem("", f"{path} is odd", warning=True)]
+
+        def names(self, path: str, context: Context) -> frozenset[str] | None:
+            return frozenset({"A"})
+
+    context = Context(tmp_path, {}, 0)
+    for reference, names in ((Reference("x", "a"), {"A"}), (Reference("x", "a", "3"), None)):
+        found, (problem,) = offline._names(Today(), reference, context)
+        assert (found, problem.what) == (names, "a is odd")
 
 
 def test_a_source_that_is_wrong_hides_nothing_else(desk: Desk) -> None:

@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
+from pyrage import x25519
 
-from bridge.provider import Context, Document, NotFound, ProviderError, Unavailable
+from bridge.provider import Context, Document, NotFound, PinnedChecker, ProviderError, Unavailable
 from bridge_providers.sops import Sops, files
 from tests.providers.sops.folder import Folder, everything_told_by, opened
 
@@ -69,6 +70,26 @@ def test_whatever_git_takes_for_a_commit_is_a_revision(sops: Folder) -> None:
         ]  # type: ignore[index, union-attr]
         assert document.warnings == ()
     assert read(sops, "main").revision == sops.read(NAME).revision != read(sops, "v1").revision
+
+
+def test_a_check_looks_at_the_file_of_the_commit(sops: Folder) -> None:
+    provider: PinnedChecker = Sops()
+    assert isinstance(provider, PinnedChecker)
+    context = Context(sops.path, {"PATH": os.environ["PATH"]}, time.monotonic() + 60)
+    sops.encrypt(NAME, "a: CANARY-1\n")
+    git(sops, "init", "--quiet", "--initial-branch=main")
+    first = commit(sops)
+    sops.write(NAME, "b: CANARY-2\n")
+    second = commit(sops)
+    sops.encrypt(NAME, "c: CANARY-3\n", age=str(x25519.Identity.generate().to_public()))
+    assert provider.names_at(NAME, first, context) == {"a"}
+    # Another rule than today's is none of its business.
+    assert [one for one in provider.check_at(NAME, first, context) if not one.warning] == []
+    (problem,) = provider.check_at(NAME, second, context)
+    assert problem.what == "is not encrypted with sops (it has no `sops` metadata)"
+    (problem,) = provider.check_at(NAME, "v9", context)
+    assert problem.what == "git knows no commit v9"
+    assert Sops().names(NAME, context) == {"c"}
 
 
 def test_what_would_be_lost_is_told(sops: Folder) -> None:
