@@ -12,7 +12,7 @@ from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
 from bridge.plan.build import Allowed
 from bridge.provider import Context, Document, Provider
 from bridge.secret import SecretValue
-from bridge.sources.env_layer import NAMESPACE, EnvLayer, load_env_layer, namespace_of
+from bridge.sources.env_layer import EnvLayer, claims, load_env_layer, namespace_of
 from bridge.sources.managed import Managed, managed
 from bridge.sources.neighbours import Neighbours, meeting_environments, neighbours
 from bridge.sources.plugins import build_providers, referenced
@@ -163,7 +163,7 @@ def gather_variables(environment: Environment, run: Run, names: Iterable[str]) -
 
 def _of_others(environment: str, namespace: str, found: Variables, environ: Mapping[str, str]) -> Iterator[Problem]:
     """Yield the variables, also those that a command inherits, that would send it to another environment than this."""
-    for name, what, ours in (("K8_ENV", "environment", environment), (NAMESPACE, "namespace", namespace)):
+    for name, what, ours in claims(environment, namespace):
         entry = found.entries.get(name)
         if entry and not entry.value.same_as(SecretValue.of(ours)):
             yield Problem(entry.origin.place, f"{name} names another {what} than {ours}", "make the two agree")

@@ -6,7 +6,7 @@ from bridge.config.placeholder import Placeholder
 from bridge.config.template import TemplateObject
 from bridge.errors import Problem
 from bridge.secret import SecretValue
-from bridge.sources.env_layer import K8_ENV, NAMESPACE
+from bridge.sources.env_layer import claims
 from bridge.sources.offline import STAND_IN
 from bridge.sources.source import Source
 
@@ -37,7 +37,7 @@ def secrets_in_public(templates: Sequence[TemplateObject], infrastructure: Mappi
 
 def of_others(sources: Sequence[Source], environment: str, namespace: str) -> Iterator[Problem]:
     """Yield the sources that call themselves another environment's, as the env file may: a wrong path, or a copy."""
-    for name, what, ours in ((K8_ENV, "environment", environment), (NAMESPACE, "namespace", namespace)):
+    for name, what, ours in claims(environment, namespace):
         for source in sources:
             found = source.fields.get(name)
             if found is STAND_IN or not isinstance(found, SecretValue):

@@ -14,6 +14,19 @@ NAMESPACE = "K8S_NAMESPACE"
 K8_ENV = "K8_ENV"
 
 
+class Claim(NamedTuple):
+    """A variable that says whose its surroundings are: what it names, and what that is for us."""
+
+    name: str
+    what: str
+    ours: str
+
+
+def claims(environment: str, namespace: str) -> tuple[Claim, Claim]:
+    """Return what a document, or a process, must say if it says whose it is."""
+    return Claim(K8_ENV, "environment", environment), Claim(NAMESPACE, "namespace", namespace)
+
+
 class EnvLayer(NamedTuple):
     """The second layer. `values` is None where the env file is absent: what it might hold is then not known."""
 

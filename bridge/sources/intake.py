@@ -5,14 +5,14 @@ from typing import Final, NamedTuple
 
 from bridge.errors import Problem
 from bridge.objects import ObjectId
-from bridge.sources.env_layer import NAMESPACE
+from bridge.sources.env_layer import K8_ENV, NAMESPACE
 from bridge.sources.moving import Item, Scene, State, Use, all_uses, settled, unknown, use_of, uses_of
 from bridge.sources.moving_public import Public
 from bridge.sources.moving_secrets import Secrets, stands
 from bridge.sources.plain import Given, Plain, text_of
 from bridge.sources.writing import Edit
 
-OF_THE_ENV_FILE: Final = frozenset({NAMESPACE, "K8_ENV"})
+OF_THE_ENV_FILE: Final = frozenset({NAMESPACE, K8_ENV})
 """Variables that bridge itself reads there."""
 
 
