@@ -61,15 +61,14 @@ class Sops:
 
     def check(self, path: str, context: Context) -> Iterable[Problem]:
         """Yield what is wrong with a file as far as it shows without a key."""
-        from bridge_providers.sops import check  # noqa: PLC0415 # the imports cost time that `bridge --version` has not
-
-        if s3_path.is_object(path):
-            return check.problems_of_object(path, known=self.s3 is not None)
-        return check.problems(path, context)
+        return self._check(path, None, context)
 
     def check_at(self, path: str, revision: str, context: Context) -> Iterable[Problem]:
         """Yield what is wrong with a file as it was in a commit; an object's versions are not looked at."""
-        from bridge_providers.sops import check  # noqa: PLC0415 # as above
+        return self._check(path, revision, context)
+
+    def _check(self, path: str, revision: str | None, context: Context) -> Iterable[Problem]:
+        from bridge_providers.sops import check  # noqa: PLC0415 # the imports cost time that `bridge --version` has not
 
         if s3_path.is_object(path):
             return check.problems_of_object(path, known=self.s3 is not None)
@@ -83,12 +82,13 @@ class Sops:
 
     def names(self, path: str, context: Context) -> frozenset[str] | None:
         """Return the top-level names of all documents; None for a binary file and for an object."""
-        from bridge_providers.sops import check  # noqa: PLC0415 # as above
-
-        return None if s3_path.is_object(path) else check.names(path, context)
+        return self._names(path, None, context)
 
     def names_at(self, path: str, revision: str, context: Context) -> frozenset[str] | None:
         """Return the names of a commit's file, as `names`."""
+        return self._names(path, revision, context)
+
+    def _names(self, path: str, revision: str | None, context: Context) -> frozenset[str] | None:
         from bridge_providers.sops import check  # noqa: PLC0415 # as above
 
         return None if s3_path.is_object(path) else check.names(path, context, revision)

@@ -15,7 +15,8 @@ from bridge_providers.sops.walk import Walk
 def problems(path: str, context: Context, revision: str | None = None) -> Iterator[Problem]:
     """Yield all that is wrong with a file, as it is or as it was in a revision, as far as it shows without a key."""
     try:
-        stored = stores.load(_data(path, context, revision), stores.store_of(path))
+        target = files.locate(path, context.base)
+        stored = stores.load(_data(target, context, revision), stores.store_of(path))
         block = metadata.read(stored.metadata)
     except ProviderError as error:
         yield from error.problems
@@ -24,11 +25,10 @@ def problems(path: str, context: Context, revision: str | None = None) -> Iterat
     yield from check_keys.problems(block)
     yield from _of_leaves(stored, block)
     if revision is None:  # the rule of today is none for what is history
-        yield from check_rule.problems(stored, block, Path(os.path.realpath(files.locate(path, context.base))))
+        yield from check_rule.problems(stored, block, Path(os.path.realpath(target)))
 
 
-def _data(path: str, context: Context, revision: str | None) -> bytes:
-    target = files.locate(path, context.base)
+def _data(target: Path, context: Context, revision: str | None) -> bytes:
     if revision is None:
         return files.read(target)
     from bridge_providers.sops import git  # noqa: PLC0415 # few ask for a revision
@@ -38,7 +38,7 @@ def _data(path: str, context: Context, revision: str | None) -> bytes:
 
 def describe(path: str, context: Context) -> str:
     """Say which sops wrote a file, and for how many keys; ProviderError where it cannot be read."""
-    stored = stores.load(_data(path, context, None), stores.store_of(path))
+    stored = stores.load(files.read(files.locate(path, context.base)), stores.store_of(path))
     block = metadata.read(stored.metadata)
     count = sum(map(check_keys.count, block.groups))
     return f"written by {check_keys.author(block)}, for {count or 'no'} key{'s' * (count != 1)}"
@@ -88,7 +88,8 @@ def names(path: str, context: Context, revision: str | None = None) -> frozenset
     if store == stores.BINARY:
         return None
     try:
-        documents = stores.load(_data(path, context, revision), store).documents
+        target = files.locate(path, context.base)
+        documents = stores.load(_data(target, context, revision), store).documents
     except ProviderError:
         return None
     return frozenset(name for document in documents for name in document)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bridge.provider import Problem, ProviderError, SecretValue
-from bridge_providers.sops import cipher, creation
+from bridge_providers.sops import cipher, creation, tree
 from bridge_providers.sops.creation import Holders
 from bridge_providers.sops.metadata import Metadata
 from bridge_providers.sops.selectors import selector
@@ -35,9 +35,9 @@ def _of_keys(block: Metadata, rule: Holders) -> Iterator[Problem]:
     have |= {f"a key of type {name}" for group in block.groups for name in group.beside_age}
     want |= {f"a key of type {name}" for name in rule.others}
     for one in sorted(want - have):
-        yield Problem("", f"is not encrypted to {_printable(one)}, which {rule.where} names", _UPDATE)
+        yield Problem("", f"is not encrypted to {tree.printable(one)}, which {rule.where} names", _UPDATE)
     for one in sorted(have - want):
-        what = f"is encrypted to {_printable(one)} too, which {rule.where} does not name"
+        what = f"is encrypted to {tree.printable(one)} too, which {rule.where} does not name"
         yield Problem("", what, f"{_UPDATE}; who had that key still knows the values")
 
 
@@ -83,8 +83,3 @@ def _has_encrypted_comments(stored: Stored) -> bool:
         for lines in stored.comments().values()
         for line in lines
     )
-
-
-def _printable(text: str) -> str:
-    """Keep a message on one line, whatever a file has for a recipient."""
-    return text if text.isprintable() else ascii(text)

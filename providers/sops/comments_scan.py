@@ -31,6 +31,7 @@ from yaml._yaml import CParser
 
 from bridge_providers.sops.comments_gap import Before, Gap
 from bridge_providers.sops.comments_text import Comment, Text
+from bridge_providers.sops.spans_yaml import end_of, start_of
 from bridge_providers.sops.tree import MAX_VALUES
 
 TOO_MANY: Final = f"it has more than {MAX_VALUES} of them"
@@ -76,7 +77,7 @@ class Scan:
         for token in _tokens(self._text.text):
             if isinstance(token, BlockEndToken):
                 ends += 1
-            elif isinstance(token, (*_BLOCKS, KeyToken)) and _start(token) == _end(token):
+            elif isinstance(token, (*_BLOCKS, KeyToken)) and start_of(token) == end_of(token):
                 waiting.append(token)
             else:
                 self._take(token, waiting, ends)
@@ -86,7 +87,7 @@ class Scan:
         """Scan up to a token, and what follows it on its line."""
         if isinstance(token, DirectiveToken):
             raise Unfollowable("it has a directive (`%`)")
-        start, blocks = _start(token), len(self._indents)
+        start, blocks = start_of(token), len(self._indents)
         if _ODD.search(self._text.text, self._behind, start):
             raise Unfollowable("it has a line break other than LF and CRLF, or a mark of byte order within")
         self._gap(start)
@@ -98,9 +99,9 @@ class Scan:
             raise Unfollowable("its blocks do not end where they seem to")
         previous = self.tokens[-1].start if self.tokens else start
         for one in [*waiting, token]:
-            self.tokens.append(Placed(one, _start(one)))
+            self.tokens.append(Placed(one, start_of(one)))
             if isinstance(one, _BLOCKS):
-                self._indents.append(self._text.column(_start(one)))
+                self._indents.append(self._text.column(start_of(one)))
         self._follow(token, previous)
 
     def _gap(self, end: int) -> None:
@@ -132,21 +133,21 @@ class Scan:
         """Go behind a token, and take the comment that stands there on the same line."""
         belongs_before = isinstance(token, FlowEntryToken if self._flow else ValueToken)
         self._flow += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
-        self._at = self._behind = _end(token)
+        self._at = self._behind = end_of(token)
         if isinstance(token, ScalarToken):
             self._behind_scalar(token)
         if isinstance(token, (*_NO_INDENT, BlockEntryToken)) or self._text.newlines(self._at):
             return
         at = self._text.comment_after(self._at)
         if at is not None:
-            self._line_comment(at, previous if belongs_before else _start(token))
+            self._line_comment(at, previous if belongs_before else start_of(token))
             self._at = self._text.line_end(at)
 
     def _behind_scalar(self, scalar: ScalarToken) -> None:
         if scalar.plain:
             self._at = self._text.after_space(self._at)  # as far as the scanner looks for more of its text
         elif scalar.style in {"|", ">"}:
-            start = _start(scalar)
+            start = start_of(scalar)
             at = self._text.text.find("#", start, self._text.line_end(start))
             if at >= 0:
                 self._line_comment(at, start)
@@ -165,13 +166,3 @@ def _tokens(text: str) -> Iterator[Token]:
     parser = CParser(text.encode())
     while (token := parser.get_token()) is not None:
         yield token
-
-
-def _start(token: Token) -> int:
-    assert token.start_mark is not None  # the parser sets it
-    return int(token.start_mark.index)
-
-
-def _end(token: Token) -> int:
-    assert token.end_mark is not None  # the parser sets it
-    return int(token.end_mark.index)

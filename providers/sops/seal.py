@@ -50,12 +50,11 @@ def arrange(new: Node, old: Old | None) -> Tree:
     if isinstance(new, Mapping):
         return _mapping(new, old)
     below: list[Old | None] = [None] * len(new)
+    items: list[Old] = []
     if isinstance(stored, list) and isinstance(opened, Sequence):
         items = list(zip(stored, opened, strict=True))
         below = _aligned(new, [one for one in items if not isinstance(one[1], Comment)])
-        arranged = [arrange(item, before) for item, before in zip(new, below, strict=True)]
-        return _with_comments(arranged, items)
-    return [arrange(item, before) for item, before in zip(new, below, strict=True)]
+    return _with_comments([arrange(item, before) for item, before in zip(new, below, strict=True)], items)
 
 
 def _with_comments(new: list[Tree], old: list[Old]) -> list[Tree]:

@@ -15,6 +15,7 @@ from yaml import (
     SequenceEndEvent,
     SequenceStartEvent,
     StreamEndEvent,
+    Token,
 )
 from yaml._yaml import CParser
 
@@ -52,10 +53,10 @@ class _Finder:
         """Find the node that begins with `event`."""
         if isinstance(event, AliasEvent):
             anchored = self._anchors[event.anchor or ""]
-            return Span(anchored.node, _start(event), _end(event), 0, "*")
+            return Span(anchored.node, start_of(event), end_of(event), 0, "*")
         if isinstance(event, ScalarEvent):
             _, leaf = scalars.resolve(event.value, event.tag, plain=not event.style)
-            found = Span(leaf, _start(event), _end(event), 0, event.style or "")
+            found = Span(leaf, start_of(event), end_of(event), 0, event.style or "")
         elif isinstance(event, MappingStartEvent):
             found = self._mapping(event)
         else:
@@ -66,31 +67,31 @@ class _Finder:
         return found
 
     def _sequence(self, event: SequenceStartEvent) -> Span:
-        start = _start(event)
+        start = start_of(event)
         items = []
         while not isinstance(inner := self._event(), SequenceEndEvent):
             items.append(self._node(inner))
         if event.flow_style:
-            return Span(items, start, _end(inner), 0, "[")
+            return Span(items, start, end_of(inner), 0, "[")
         # With an anchor or a tag, the event begins there and not at the first dash.
         if self._text[start] != "-":
             raise Unplaceable
         return Span(items, start, self._last(items), self._column(start), "")
 
     def _mapping(self, event: MappingStartEvent) -> Span:
-        start = _start(event)
+        start = start_of(event)
         entries: dict[str, Entry] = {}
         column = 0
         while not isinstance(inner := self._event(), MappingEndEvent):
             assert isinstance(inner, ScalarEvent)  # the store takes no other key
             key = scalars.resolve(inner.value, inner.tag, plain=not inner.style)[1].reveal().decode()
-            begin = _start(inner)
+            begin = start_of(inner)
             if not event.flow_style:
                 begin = self._question_mark(begin)
                 column = column if entries else self._column(begin)
-            entries[key] = Entry(begin, _end(inner), self._node(self._event()))
+            entries[key] = Entry(begin, end_of(inner), self._node(self._event()))
         if event.flow_style:
-            return Span(entries, start, _end(inner), 0, "{")
+            return Span(entries, start, end_of(inner), 0, "{")
         return Span(entries, start, self._last([entry.value for entry in entries.values()]), column, "")
 
     def _last(self, children: list[Span]) -> int:
@@ -108,11 +109,13 @@ class _Finder:
         return before - 1 if before < key and before and self._text[before - 1] == "?" else key
 
 
-def _start(event: Event) -> int:
-    assert event.start_mark is not None  # the parser sets it
-    return int(event.start_mark.index)
+def start_of(part: Event | Token) -> int:
+    """Return where the parser has a part of a text begin."""
+    assert part.start_mark is not None  # the parser sets it
+    return int(part.start_mark.index)
 
 
-def _end(event: Event) -> int:
-    assert event.end_mark is not None  # the parser sets it
-    return int(event.end_mark.index)
+def end_of(part: Event | Token) -> int:
+    """Return where the parser has a part of a text end."""
+    assert part.end_mark is not None  # the parser sets it
+    return int(part.end_mark.index)

@@ -93,4 +93,9 @@ def name(path: Sequence[str | int]) -> str:
 def shown(text: str) -> str:
     """Keep a message on one line and readable, whatever a file has for a key or a recipient."""
     short = text if len(text) <= 80 else text[:80] + "…"  # about the width of a line
-    return short if short and short.isprintable() else ascii(short)
+    return printable(short) or ascii(short)
+
+
+def printable(text: str) -> str:
+    """Keep a message on one line, and what it names whole."""
+    return text if text.isprintable() else ascii(text)
