@@ -235,6 +235,20 @@ def test_what_does_not_go_together_is_said(offline_desk: Desk) -> None:
     assert "there is no environment" in offline_desk.run("sync", "--all").lines[0]
 
 
+def hang(desk: Desk) -> threading.Event:
+    """Let the second write of env-03 hang; the event tells when it does."""
+    reached = threading.Event()
+
+    def intercept(method: str, path: str) -> Any:
+        if method == "PATCH" and "env-03-config?" in path and "dryRun" not in path:
+            reached.set()
+            return "hang"
+        return None
+
+    desk.target.embedded.intercept = intercept
+    return reached
+
+
 def series(text: str, name: str) -> dict[str, float]:
     """Return the metrics of one environment by name and labels, without the environment's."""
     label = f'environment="{name}"'
@@ -267,15 +281,7 @@ def test_metrics_of_all_are_those_of_their_own_runs_in_one_file(offline_desk: De
 def test_metrics_of_all_end_with_the_run_and_leave_out_what_was_not_begun(
     desk: Desk, start: Start, tmp_path: Path
 ) -> None:
-    names, file, reached = fleet(desk, 20), tmp_path / "bridge.prom", threading.Event()
-
-    def hang(method: str, path: str) -> Any:
-        if method == "PATCH" and "env-03-config?" in path and "dryRun" not in path:
-            reached.set()
-            return "hang"
-        return None
-
-    desk.target.embedded.intercept = hang
+    names, file, reached = fleet(desk, 20), tmp_path / "bridge.prom", hang(desk)
     process = start("sync", "--all", "--output", "json", "--metrics", str(file))
     assert reached.wait(60)
     process.terminate()
@@ -422,16 +428,7 @@ def start(desk: Desk, tmp_path: Path, third_party: Path) -> Iterator[Start]:
 def test_a_terminated_run_gives_all_leases_back_and_says_how_far_it_came(
     desk: Desk, start: Start, number: signal.Signals, status: int
 ) -> None:
-    names = fleet(desk, 20)
-    reached = threading.Event()
-
-    def hang(method: str, path: str) -> Any:
-        if method == "PATCH" and "env-03-config?" in path and "dryRun" not in path:
-            reached.set()
-            return "hang"
-        return None
-
-    desk.target.embedded.intercept = hang
+    names, reached = fleet(desk, 20), hang(desk)
     process = start("sync", "--all", "--output", "json")
     assert reached.wait(60)
     assert any(holders(desk))

@@ -9,9 +9,9 @@ import pytest
 from pyrage import x25519
 
 from bridge.provider import Denied, OptionError, ProviderError, Unavailable
-from bridge_providers.sops import Sops, age_commands, programs
+from bridge_providers.sops import Sops, age_commands
 from tests.providers.sops.ended import gone
-from tests.providers.sops.folder import everything_told_by
+from tests.providers.sops.logged import Logged
 from tests.providers.sops.test_age_keys import SECRET, SSH, locked, ssh_pair
 
 AGE = "SOPS_AGE_KEY_CMD"
@@ -20,15 +20,13 @@ BOTH = Sops(age_commands=[AGE, SSH_KEY])
 OTHER = str(x25519.Identity.generate().to_public())
 
 
-class Commanded:
+class Commanded(Logged):
     """A folder whose keys a script gives, and the log of its runs."""
 
     def __init__(self, folder):
-        self.folder = folder
-        self.key = folder.environ.pop("SOPS_AGE_KEY")
-        self.log = folder.path / "log"
+        super().__init__(folder, folder.environ.pop("SOPS_AGE_KEY"))
         self.script = folder.path / "give.sh"
-        self.gives(self.key)
+        self.gives(self.secret)
 
     def gives(self, text, script=""):
         self.folder.write("given", text)
@@ -38,26 +36,8 @@ class Commanded:
         )
         self.script.chmod(0o755)
 
-    def runs(self):
-        """Return the recipients of the runs since the last time."""
-        lines = self.log.read_text().splitlines() if self.log.exists() else []
-        self.log.unlink(missing_ok=True)
-        return lines
-
     def refused(self, kind, provider=BOTH):
-        with pytest.raises((ProviderError, Unavailable)) as caught:
-            self.folder.read("a.yaml", provider)
-        assert type(caught.value) is kind
-        told = everything_told_by(caught.value)
-        assert "CANARY" not in told
-        assert self.key not in told
-        return caught.value.problems[0]
-
-
-@pytest.fixture
-def soon(monkeypatch):
-    """No command has longer than this."""
-    monkeypatch.setattr(programs, "LIMIT", 2.0)
+        return super().refused(kind, provider)
 
 
 @pytest.fixture
@@ -70,9 +50,9 @@ def commanded(sops):
 
 def test_the_command_is_run_for_the_recipient_as_sops_runs_it(commanded):
     assert commanded.folder.read("a.yaml", BOTH).revision.order
-    ours = commanded.runs()
+    ours = commanded.starts()
     assert commanded.folder.decrypted("a.yaml") == "a: CANARY\n"
-    assert ours == commanded.runs() == [commanded.folder.recipient]
+    assert ours == commanded.starts() == [commanded.folder.recipient]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +74,7 @@ def test_a_command_is_split_as_sops_splits_it(commanded, arguments):
     writer = commanded.folder.write(
         "write.py",
         f"#!{sys.executable} -IS\nimport sys\nopen({str(words)!r}, 'ab').write(repr(sys.argv[1:]).encode() + b'\\n')\n"
-        f"print({commanded.key!r})\n",
+        f"print({commanded.secret!r})\n",
     )
     writer.chmod(0o755)
     commanded.folder.environ |= {AGE: f" {writer} {arguments}", "PYTHONIOENCODING": "utf-8", "LC_ALL": "C.UTF-8"}
@@ -122,22 +102,22 @@ def test_a_command_without_an_absolute_path_is_not_run(commanded, command, what)
     commanded.folder.environ |= {AGE: command, "PATH": f"{commanded.folder.path}:/usr/bin:/bin"}
     problem = commanded.refused(Denied)
     assert problem.what.endswith(f"; the command of {AGE} {what}")
-    assert commanded.runs() == []
+    assert commanded.starts() == []
 
 
 @pytest.mark.parametrize("provider", [Sops(), Sops(age_commands=[SSH_KEY])])
 def test_a_command_that_the_section_does_not_name_is_not_run(commanded, provider):
     problem = commanded.refused(Denied, provider)
     assert problem.hint.endswith(f"{AGE}: not run, because age_commands does not name it")
-    assert commanded.runs() == []
+    assert commanded.starts() == []
 
 
 def test_a_command_is_not_run_where_another_key_opens(commanded):
-    commanded.folder.environ["SOPS_AGE_KEY"] = locked(commanded.key.encode())
+    commanded.folder.environ["SOPS_AGE_KEY"] = locked(commanded.secret.encode())
     commanded.folder.write("passphrase", SECRET)
     provider = Sops(age_commands=[AGE], age_passphrase_file="passphrase")
     assert commanded.folder.read("a.yaml", provider).revision.order
-    assert commanded.runs() == []
+    assert commanded.starts() == []
 
 
 def test_a_command_is_run_once_for_each_recipient_by_all_threads_together(commanded):
@@ -162,19 +142,19 @@ def test_a_command_is_run_once_for_each_recipient_by_all_threads_together(comman
     session.close()
     assert len(told) == len(names)
     assert all(hint.endswith(f"{AGE}: 0 keys; {AGE}: 0 keys") for hint in told)
-    assert commanded.runs() == [OTHER, commanded.folder.recipient]
+    assert commanded.starts() == [OTHER, commanded.folder.recipient]
 
 
 def test_a_failed_command_is_not_tried_again_and_other_keys_of_the_group_are(commanded):
     commanded.folder.encrypt("a.yaml", "a: CANARY\n", age=f"{OTHER},{commanded.folder.recipient}")
-    commanded.gives(commanded.key, script=f'[ "$SOPS_AGE_RECIPIENT" = {OTHER} ] && exit 7')
+    commanded.gives(commanded.secret, script=f'[ "$SOPS_AGE_RECIPIENT" = {OTHER} ] && exit 7')
     session = BOTH.open(commanded.folder.context())
     assert session.read("a.yaml").revision.order
     commanded.folder.encrypt("a.yaml", "a: CANARY\n", age=OTHER)
     with pytest.raises(ProviderError, match=f"; the command of {AGE} ended with status 7$"):
         session.read("a.yaml")
     session.close()
-    assert commanded.runs() == [OTHER, commanded.folder.recipient]
+    assert commanded.starts() == [OTHER, commanded.folder.recipient]
 
 
 @pytest.mark.usefixtures("soon")
@@ -201,16 +181,16 @@ def test_a_command_that_does_not_end_is_run_for_one_recipient_alone(commanded):
     commanded.folder.encrypt("a.yaml", "a: CANARY\n", age=f"{OTHER},{commanded.folder.recipient}")
     commanded.gives("", script="sleep 600")
     commanded.refused(Unavailable)
-    assert commanded.runs() == [OTHER]
+    assert commanded.starts() == [OTHER]
 
 
 def test_what_a_command_says_is_read_as_a_key_file_is(commanded):
-    commanded.gives(f"CANARY\nAGE-SECRET-KEY-1CANARY\n{commanded.key} {commanded.key}\n")
+    commanded.gives(f"CANARY\nAGE-SECRET-KEY-1CANARY\n{commanded.secret} {commanded.secret}\n")
     hint = commanded.refused(Denied).hint
     assert hint.endswith(
         f"{AGE}: 0 keys, line 1 is no age identity, line 2 is no age identity, line 3 is no age identity"
     )
-    commanded.gives(locked(commanded.key.encode()))
+    commanded.gives(locked(commanded.secret.encode()))
     commanded.folder.write("passphrase", SECRET)
     assert commanded.folder.read("a.yaml", Sops(age_commands=[AGE], age_passphrase_file="passphrase")).revision.order
     assert f"{AGE}: is encrypted, and neither age_passphrase_file" in commanded.refused(Denied).hint
@@ -218,7 +198,7 @@ def test_what_a_command_says_is_read_as_a_key_file_is(commanded):
 
 def test_a_command_reads_nothing_and_has_the_environment(commanded):
     told = commanded.folder.path / "told"
-    commanded.gives(commanded.key, script=f'{{ cat; echo "$OP_TOKEN"; }} > {told}')
+    commanded.gives(commanded.secret, script=f'{{ cat; echo "$OP_TOKEN"; }} > {told}')
     commanded.folder.environ["OP_TOKEN"] = "CANARY-token"
     assert commanded.folder.read("a.yaml", BOTH).revision.order
     assert told.read_text() == "CANARY-token\n"
@@ -231,15 +211,15 @@ def test_a_command_gives_an_ssh_key(commanded, name):
     sops.encrypt("a.yaml", "a: CANARY\n", age=public)
     commanded.gives(private.decode())
     sops.environ[SSH_KEY] = sops.environ.pop(AGE)
-    commanded.runs()
+    commanded.starts()
     revision = sops.read("a.yaml", BOTH).revision
-    assert commanded.runs() == [public]
+    assert commanded.starts() == [public]
     sops.store("a.yaml", [{"a": "CANARY-2"}], revision, BOTH)
     assert sops.decrypted("a.yaml") == "a: CANARY-2\n"
     sops.write(".sops.yaml", json.dumps({"creation_rules": [{"age": public}]}))
     sops.store("b.yaml", [{"a": "CANARY-3"}], provider=BOTH)
     assert sops.decrypted("b.yaml") == "a: CANARY-3\n"
-    commanded.runs()
+    commanded.starts()
     assert commanded.refused(Denied, Sops()).hint.endswith(f"{SSH_KEY}: not run, because age_commands does not name it")
     commanded.gives("CANARY")
     assert commanded.refused(Denied).hint.endswith(f"{SSH_KEY}: no ssh private key of OpenSSH")
@@ -249,9 +229,9 @@ def test_each_command_is_run_for_its_own_kind_of_recipient(commanded):
     commanded.folder.environ[SSH_KEY] = commanded.folder.environ[AGE]
     commanded.gives("")
     commanded.folder.encrypt("a.yaml", "a: CANARY\n", age=f"{ssh_pair(SSH['ed25519'])[1]},{OTHER}")
-    commanded.runs()
+    commanded.starts()
     commanded.refused(Denied)
-    assert commanded.runs() == [OTHER, ssh_pair(SSH["ed25519"])[1]]
+    assert commanded.starts() == [OTHER, ssh_pair(SSH["ed25519"])[1]]
 
 
 @pytest.mark.parametrize("recipient", ["age1\\0CANARY", "age1\\nCANARY", "age1ä"])
@@ -260,7 +240,7 @@ def test_a_recipient_that_is_none_does_not_reach_a_command(commanded, recipient)
     commanded.folder.environ["SOPS_AGE_KEY"] = str(x25519.Identity.generate())
     with pytest.raises(ProviderError):
         commanded.folder.read("a.yaml", BOTH)
-    assert commanded.runs() == []
+    assert commanded.starts() == []
 
 
 @pytest.mark.parametrize(

@@ -11,22 +11,20 @@ import pytest
 from bridge.provider import Denied, OptionError, ProviderError
 from bridge_providers.sops import Sops, age_plugin, bech32, programs
 from tests.providers.sops.ended import gone
-from tests.providers.sops.folder import everything_told_by
+from tests.providers.sops.logged import Logged
 from tests.providers.sops.test_age_keys import SECRET, locked
 
 NAME = "bridgetest"
 
 
-class Plugged:
+class Plugged(Logged):
     """A folder, a real plugin with a key of its own, and the log of its starts."""
 
     def __init__(self, folder, program):
-        self.folder = folder
+        made = subprocess.run([program, "-new"], capture_output=True, text=True, check=True).stdout.split()
+        self.identity, self.recipient = made
+        super().__init__(folder, self.identity)
         self.path = folder.path
-        self.log = folder.path / "log"
-        self.identity, self.recipient = subprocess.run(
-            [program, "-new"], capture_output=True, text=True, check=True
-        ).stdout.split()
         self.script = self.write(f'echo "$@" >> {self.log}\nexec {program} "$@"\n')
         # Only sops looks there.
         folder.environ["PATH"] = f"{self.script.parent}:{os.environ['PATH']}"
@@ -41,20 +39,8 @@ class Plugged:
     def provider(self):
         return Sops(age_plugins={NAME: str(self.script)})
 
-    def starts(self):
-        """Return the starts since the last time, of which sops's own are to be asked for as well."""
-        lines = self.log.read_text().splitlines() if self.log.exists() else []
-        self.log.unlink(missing_ok=True)
-        return lines
-
     def refused(self, kind, provider=None):
-        with pytest.raises(kind) as caught:
-            self.folder.read("a.yaml", provider or self.provider())
-        assert type(caught.value) is kind
-        told = everything_told_by(caught.value)
-        assert "CANARY" not in told
-        assert self.identity not in told
-        return caught.value.problems[0]
+        return super().refused(kind, provider or self.provider())
 
 
 @pytest.fixture

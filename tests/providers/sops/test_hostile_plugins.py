@@ -30,12 +30,6 @@ STANZA = ("recipient-stanza", ("0", "x", "y"), b"wrapped")
 
 
 @pytest.fixture
-def soon(monkeypatch):
-    """No program has longer than this."""
-    monkeypatch.setattr(programs, "LIMIT", 2.0)
-
-
-@pytest.fixture
 def plugin(folder):
     """Runs one script as the plugin, by itself."""
 
