@@ -5,7 +5,7 @@ from functools import cache, partial
 from typing import Final, TypeVar
 
 from bridge.cluster.api import Forbidden
-from bridge.cluster.changes import try_dry
+from bridge.cluster.changes import Changed, try_dry
 from bridge.cluster.objects import Objects
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference
@@ -23,6 +23,7 @@ from bridge.provider import Document
 
 MANY: Final = 16  # from here on threads are worth their connections
 THREADS: Final = 8
+AGAIN: Final = 3  # times: whoever writes meanwhile is soon done
 LATE: Final = Unavailable(Problem("the cluster", "no answer in time", "try again, or allow more with --timeout"))
 
 Item = TypeVar("Item")
@@ -50,7 +51,16 @@ def collect(
 
 
 def prepare(wanted: Wanted, cluster: Cluster, run: Run) -> Plan:
-    """Compare, and try every change dry. Writes nothing."""
+    """Compare, and try every change dry. Writes nothing. What somebody changes meanwhile is read again."""
+    for _ in range(AGAIN):
+        try:
+            return _prepared(wanted, cluster, run)
+        except Changed:
+            continue
+    return _prepared(wanted, cluster, run)
+
+
+def _prepared(wanted: Wanted, cluster: Cluster, run: Run) -> Plan:
     plan = compare(wanted, cluster, run)
     return plan if plan.refusals else tried_dry(plan, cluster.objects, run)
 
@@ -120,7 +130,7 @@ def tried_dry(plan: Plan, objects: Objects, run: Run) -> Plan:
     if errors:
         error = combine(errors)
         if isinstance(error, Unavailable):
-            raise error
+            raise Changed(*error.problems) if any(isinstance(one, Changed) for one in errors) else error
         return plan._replace(refusals=error.problems)
     judged = {
         id_: after_dry_run(pending[id_], answer)

@@ -11,6 +11,10 @@ from bridge.plan.model import Action, Change
 from bridge.plan.ownership import take_over
 
 
+class Changed(Unavailable):
+    """An object is not as it was read any more."""
+
+
 def try_dry(objects: Objects, change: Change) -> Live | None:
     """Return what the API server would make of a change; raises what it would refuse it with."""
     if change.action is Action.DELETE:
@@ -120,7 +124,7 @@ def _read_again(objects: Objects, change: Change, lost: LostAnswer) -> Live | No
         raise Stopped(*lost.problems) from None
 
 
-def _explained(objects: Objects, change: Change, live: Live | None, conflict: Conflict) -> Refusal | Unavailable:
+def _explained(objects: Objects, change: Change, live: Live | None, conflict: Conflict) -> Refusal | Changed:
     """Tell a rival's fields (a refusal) from an object that changed since it was read (try again)."""
     if _version(objects.get(change.id)) != _version(live):
         return _changed(objects, change)
@@ -129,8 +133,8 @@ def _explained(objects: Objects, change: Change, live: Live | None, conflict: Co
     return Refusal(Problem(objects.target(change.id), what, take_over()))
 
 
-def _changed(objects: Objects, change: Change) -> Unavailable:
-    return Unavailable(Problem(objects.target(change.id), "changed since it was read", "run again"))
+def _changed(objects: Objects, change: Change) -> Changed:
+    return Changed(Problem(objects.target(change.id), "changed since it was read", "run again"))
 
 
 def _version(live: Live | None) -> str | None:

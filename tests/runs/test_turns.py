@@ -111,6 +111,42 @@ def test_operator_pipeline_and_cronjob_at_once_all_end_well(desk: Desk, start: A
         assert desk.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == f"CANARY-turn-{turn}"
 
 
+def edited_at_dry_runs(desk: Desk, times: int) -> list[str]:
+    """Let somebody write to an object between its being read and its dry-run; returns the dry-runs as they come."""
+    seen: list[str] = []
+
+    def intercept(method: str, path: str) -> None:
+        if method == "PATCH" and "/agent-secrets?" in path and "dryRun" in path:
+            seen.append(path)
+            if len(seen) <= times:
+                desk.target.edit("Secret", "agent-secrets", THEIRS=str(len(seen)))
+
+    desk.target.embedded.intercept = intercept
+    return seen
+
+
+def test_an_object_that_another_run_writes_before_the_dry_run_is_read_again(offline_desk: Desk) -> None:
+    desk = offline_desk
+    assert desk.run("sync", "staging").status == 0
+    desk.values(OPENAI_API_KEY="CANARY-new")
+    seen = edited_at_dry_runs(desk, times=1)
+    result = desk.run("sync", "staging")
+    assert (result.status, result.err, len(seen)) == (0, "", 2)
+    assert desk.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == "CANARY-new"
+    assert desk.target.data("Secret", "agent-secrets")["THEIRS"] == "1"
+
+
+def test_an_object_that_never_stays_as_it_was_read_is_given_up_and_nothing_is_written(offline_desk: Desk) -> None:
+    desk = offline_desk
+    assert desk.run("sync", "staging").status == 0
+    desk.values(OPENAI_API_KEY="CANARY-new")
+    seen = edited_at_dry_runs(desk, times=100)
+    result = desk.run("sync", "staging")
+    assert (result.status, len(seen)) == (75, 4)
+    assert result.lines[0] == "bridge: error: Secret/agent-secrets in namespace voice: changed since it was read"
+    assert desk.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
+
+
 def ordered(desk: Desk, revision: str, order: int | None, series: str = "", **changes: Any) -> None:
     section = {"plain": {"revision": revision, "order": order, "series": series}}
     desk.environment(providers=section, **changes)
