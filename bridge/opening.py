@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from bridge.cluster.api import Api
 from bridge.cluster.connect import connect
@@ -16,6 +16,7 @@ from bridge.config.environment import ClusterChoice, Environment
 from bridge.errors import Problem
 from bridge.gather import Run
 from bridge.plan.clock import FORMAT
+from bridge.plan.model import ClusterName
 
 RELEASE: Final = 3.0  # seconds
 
@@ -28,6 +29,7 @@ class Cluster(NamedTuple):
     objects: Objects
     store: MemoryStore
     lease: Lease
+    name: ClusterName
     warnings: tuple[Problem, ...]
 
     def now(self) -> str:
@@ -69,5 +71,11 @@ def open_cluster(environment: Environment, namespace: str, run: Run, line_to: Di
             Objects(line.api, namespace, manager),
             MemoryStore(line.api, namespace, id_, manager),
             Lease(line.last, namespace, id_),
+            _name(line.endpoint, choice),
             tuple(Problem("the cluster", warning) for warning in line.endpoint.warnings),
         )
+
+
+def _name(endpoint: Endpoint, choice: ClusterChoice) -> ClusterName:
+    binding: Literal["namespace_uid"] | None = "namespace_uid" if choice.namespace_uid else None
+    return ClusterName(endpoint.url, endpoint.context, endpoint.source, binding)

@@ -75,7 +75,7 @@ def compare(wanted: Wanted, cluster: Cluster, run: Run) -> Plan:
     live = _read_live(objects, [one.id for one in desired], memory, run)
     if memory is None or memory.lost:
         memory = _rebuild(memory, live, objects.manager, cluster.store.target)
-    target = Target(wanted.environment.name, wanted.namespace, objects.manager)
+    target = Target(wanted.environment.name, wanted.namespace, objects.manager, cluster.name)
     resolution = wanted.resolution
     allowed = run.allowed._replace(accepted=wanted.environment.accept_older)
     plan = build(target, Now(desired, resolution.manifests, live), resolution.sources, memory, allowed)

@@ -95,6 +95,7 @@ def _outside(selection: Selection, environ: Mapping[str, str], deadline: float) 
         warnings=server.warnings(),
         impersonation=impersonation(selection.user) if selection.user else (),
         renew=credentials.renew,
+        context=selection.context,
     )
 
 

@@ -23,7 +23,7 @@ class Endpoint:
     it no more. `proxy` is an http:// URL and may hold the proxy's password. `server_name` is the
     name that the server's certificate must carry, where it is not the URL's host. `source` says in
     messages where all this comes from. `impersonation` are headers for each request, some of them
-    repeated.
+    repeated. `context` is the name of the kubeconfig's context, None for a pod's own account.
     """
 
     url: str
@@ -35,6 +35,7 @@ class Endpoint:
     warnings: tuple[str, ...]
     impersonation: tuple[tuple[str, str], ...] = ()
     renew: Callable[[], None] = field(default=_nothing, repr=False)
+    context: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse a URL over which the credentials would travel in clear."""

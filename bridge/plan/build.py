@@ -10,7 +10,7 @@ from bridge.plan.clock import Clock
 from bridge.plan.diff import diff, is_fixed, obstacles, overwritten_by_apply
 from bridge.plan.limits import over_limits
 from bridge.plan.memory import KeyMemory, Memory, ObjectMemory
-from bridge.plan.model import Action, Change, Plan, What
+from bridge.plan.model import Action, Change, ClusterName, Plan, What
 from bridge.plan.ownership import same_object
 from bridge.provider import Revision
 
@@ -32,6 +32,7 @@ class Target(NamedTuple):
     environment: str
     namespace: str
     manager: str
+    cluster: ClusterName
 
 
 def build(target: Target, now: Now, sources: Mapping[str, Revision], memory: Memory, allowed: Allowed) -> Plan:
@@ -59,6 +60,7 @@ def build(target: Target, now: Now, sources: Mapping[str, Revision], memory: Mem
         (*lost(memory), *_needless(changes, allowed.recreate), *_warnings(changes, memory, target)),
         memory,
         sources,
+        target.cluster,
     )
 
 

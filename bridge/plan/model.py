@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from bridge.errors import Problem
 from bridge.objects import Desired, Field, Live, Manager, ObjectId, Origin
@@ -88,6 +88,19 @@ class Change(NamedTuple):
         return self.action not in (Action.KEEP, Action.LEAVE)
 
 
+class ClusterName(NamedTuple):
+    """Which cluster a report is about.
+
+    `server` is the API server's URL, `context` the kubeconfig's context (None for a pod's own account), `source`
+    names where both come from. `binding` says how the environment is bound to this cluster; None if it is not.
+    """
+
+    server: str
+    context: str | None
+    source: str
+    binding: Literal["namespace_uid", "server", "pod"] | None = None
+
+
 class Plan(NamedTuple):
     """What a run would do. With any refusal nothing is written."""
 
@@ -99,6 +112,7 @@ class Plan(NamedTuple):
     warnings: tuple[Problem, ...]
     memory: Memory  # as it was read, or rebuilt
     sources: Mapping[str, Revision]
+    cluster: ClusterName
 
     @property
     def pending(self) -> bool:

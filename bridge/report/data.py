@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from bridge.errors import BridgeError, Problem
 from bridge.objects import Layer, ObjectId, Origin
-from bridge.plan.model import Action, Change, FieldChange, Plan, What
+from bridge.plan.model import Action, Change, ClusterName, FieldChange, Plan, What
 
 SCHEMA: Final = "bridge/report/v1"
 LAYERS: Final = {Layer.SOURCE: "source", Layer.ENV_FILE: "env file", Layer.TEMPLATE: "template"}
@@ -18,12 +18,18 @@ def plan_data(plan: Plan, *, show_config: bool = False) -> dict[str, Any]:
         "environment": plan.environment,
         "namespace": plan.namespace,
         "manager": plan.manager,
+        "cluster": cluster_data(plan.cluster),
         "objects": [_change(change, show_config=show_config) for change in plan.changes],
         "summary": _summary(plan.changes),
         "sources": {name: revision.id for name, revision in plan.sources.items()},
         "refusals": problems(plan.refusals),
         "warnings": problems(plan.warnings),
     }
+
+
+def cluster_data(cluster: ClusterName) -> dict[str, str | None]:
+    """Return which cluster a report is about, as data."""
+    return cluster._asdict()
 
 
 def outcome_data(

@@ -12,7 +12,7 @@ import yaml
 
 from bridge.objects import Desired, ObjectId
 from bridge.plan.memory import Memory
-from bridge.plan.model import Action, Change, Plan
+from bridge.plan.model import Action, Change, ClusterName, Plan
 from bridge.report.metrics import HELP, render, samples
 from bridge.report.record import Record
 
@@ -26,7 +26,17 @@ def whole() -> str:
     """Return the text of a run that knows everything."""
     id_ = ObjectId("Secret", "agent-secrets")
     change = Change(id_, Action.CREATE, Desired(id_, {}), None)
-    plan = Plan("staging", "voice", "bridge/x", (change,), (), (), Memory(), {})
+    plan = Plan(
+        "staging",
+        "voice",
+        "bridge/x",
+        (change,),
+        (),
+        (),
+        Memory(),
+        {},
+        ClusterName("https://10.0.0.1:6443", "kapsule", "the kubeconfig"),
+    )
     record = Record(environment="staging", reads=[("vault", "ok", 0.5)], plan=plan, written=[id_])
     return render(samples(record, 0, 1_800_000_000.5))
 

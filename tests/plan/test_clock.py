@@ -4,10 +4,11 @@ from bridge.objects import Desired, Entry, Field, Layer, Live, Manager, ObjectId
 from bridge.plan.baseline import Now
 from bridge.plan.build import Allowed, Target, build, remember
 from bridge.plan.memory import KeyMemory, Memory, ObjectMemory
-from bridge.plan.model import Plan
+from bridge.plan.model import ClusterName, Plan
 from bridge.secret import SecretValue
 
 OURS = "bridge/x"
+CLUSTER = ClusterName("https://10.0.0.1:6443", "kapsule", "the kubeconfig")
 ID = ObjectId("Secret", "s")
 SOURCE = Origin(Layer.SOURCE, "plain:x")
 EARLY, NOW, LATE, LATER = (f"2026-11-25T10:00:{second:02}Z" for second in (5, 20, 40, 41))
@@ -22,7 +23,7 @@ def live(time: str, **data: str) -> Live:
 def plan(memory: Memory, present: Live | None, **data: str) -> Plan:
     wanted = Desired(ID, {key: Entry(SecretValue.of(value), SOURCE) for key, value in data.items()}, "Opaque")
     now = Now([wanted], {}, {ID: present})
-    return build(Target("staging", "ns", OURS), now, {}, memory, Allowed(shrink=True))
+    return build(Target("staging", "ns", OURS, CLUSTER), now, {}, memory, Allowed(shrink=True))
 
 
 def known(created: str = "", begun: str = "", removed: str = "", **changed: str) -> Memory:
@@ -103,6 +104,8 @@ def test_times_that_are_none_do_not_stop_a_run() -> None:
 
 def test_what_left_the_templates_is_settled_too() -> None:
     union = known(A=NOW, begun=NOW)
-    made = build(Target("staging", "ns", OURS), Now([], {}, {ID: live(LATE, A="1")}), {}, union, Allowed(shrink=True))
+    made = build(
+        Target("staging", "ns", OURS, CLUSTER), Now([], {}, {ID: live(LATE, A="1")}), {}, union, Allowed(shrink=True)
+    )
     after = remember(made, {}, LATE)
     assert (after.objects[ID].left, times(after), after.begun) == (True, {"A": LATE}, ())
