@@ -15,9 +15,10 @@ from bridge.cluster.proxy import checked_proxy, proxy_from
 from bridge.cluster.server import Server, read_server
 from bridge.cluster.tls import show_certificate, trusting
 from bridge.errors import ConfigError, Problem, Refusal, Unavailable
+from bridge.plan.model import ClusterName
 from bridge.secret import SecretValue
 
-__all__ = ["Endpoint", "connect"]
+__all__ = ["Endpoint", "connect", "selected"]
 
 POD: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where a pod finds its service account's token and the cluster's certificate authority."""
@@ -43,6 +44,17 @@ def connect(
     if environ.get("KUBERNETES_SERVICE_HOST") and (pod / "token").is_file():
         return _in_pod(pod, environ)
     return _outside(select(_files(kubeconfig, environ), context), environ, deadline)
+
+
+def selected(
+    kubeconfig: Path | None, context: str | None, environ: Mapping[str, str], *, pod: Path = POD
+) -> ClusterName:
+    """Name the cluster that `connect` would choose. Only files are read: no plugin runs, and no server is asked."""
+    if environ.get("KUBERNETES_SERVICE_HOST") and (pod / "token").is_file():
+        endpoint = _in_pod(pod, environ)
+        return ClusterName(endpoint.url, None, endpoint.source)
+    selection = select(_files(kubeconfig, environ), context)
+    return ClusterName(read_server(selection.cluster).url, selection.context, selection.source)
 
 
 def _in_pod(pod: Path, environ: Mapping[str, str]) -> Endpoint:

@@ -18,6 +18,7 @@ from bridge.plan.build import lost
 from bridge.plan.model import Plan
 from bridge.prepare import collect, compare
 from bridge.report.adoption import adoption_data, adoption_text, outcome_of, result_text
+from bridge.report.cluster import namespace_in
 from bridge.report.data import problems
 from bridge.report.style import style_of
 from bridge.report.talk import say
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         report.end("refused" if refused else "planned" if found else "unchanged", Outcome(), refused)
         say("error", refused)
         return 1 if refused else 0
-    confirm(f"Take over what is listed in namespace {plan.namespace}?", yes=args.yes)
+    confirm(f"Take over what is listed in {namespace_in(plan.namespace, plan.cluster)}?", yes=args.yes)
     # A run of its own: the time that somebody took for the answer does not count.
     run_ = run_of(args)
     with open_cluster(wanted.environment, wanted.namespace, run_) as again:

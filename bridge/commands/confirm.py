@@ -3,6 +3,7 @@
 import sys
 
 from bridge.errors import Problem, Refusal
+from bridge.report.talk import printable
 
 
 def confirm(question: str, *, yes: bool) -> None:
@@ -14,6 +15,6 @@ def confirm(question: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise Refusal(Problem("", "nobody is at a terminal to be asked; nothing was done", "agree with --yes"))
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201 - stdout is the report
+    print(f"{printable(question)} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201 - stdout is the report
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
         raise Refusal(Problem("", "not confirmed; nothing was done"))

@@ -15,6 +15,7 @@ from bridge.opening import open_cluster
 from bridge.plan.model import Plan
 from bridge.prepare import collect, prepare
 from bridge.provider import Context, Provider, Revision
+from bridge.report.cluster import namespace_in
 from bridge.report.data import outcome_data, plan_data
 from bridge.report.rollback import rollback_text
 from bridge.report.style import style_of
@@ -112,9 +113,10 @@ def _context(environment: Environment, run: Run) -> Context:
 
 
 def _question(rollback: _Rollback) -> str:
+    where = namespace_in(rollback.plan.namespace, rollback.plan.cluster)
     if not rollback.whole.is_needed:
-        return f"{rollback.source} holds this already. Sync?"
-    return f"Write revision {rollback.to} into {rollback.source} as the newest one, and sync?"
+        return f"{rollback.source} holds this already. Sync {where}?"
+    return f"Write revision {rollback.to} into {rollback.source} as the newest one, and sync {where}?"
 
 
 def _sync(environment: Environment, run: Run, rollback: _Rollback) -> None:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from bridge.cluster import credentials
-from bridge.cluster.connect import Endpoint, connect
+from bridge.cluster.connect import Endpoint, connect, selected
 from bridge.errors import BridgeError, ConfigError
 from tests.cluster.wire import assert_clean
 from tests.servers.pki import Authority
@@ -52,6 +52,24 @@ def pod(folder: Path, authority: Authority, token: str = TOKEN) -> Path:
     (folder / "pod" / "token").write_text(token + "\n")
     (folder / "pod" / "ca.crt").write_bytes(authority.file.read_bytes())
     return folder / "pod"
+
+
+def test_what_is_selected_is_what_is_connected_to(tmp_path: Path, authority: Authority) -> None:
+    environ = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
+    name = selected(None, None, environ, pod=pod(tmp_path, authority))
+    assert name == ("https://10.0.0.1:443", None, "the pod's service account", None)
+    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "/nonexistent", "interactiveMode": "Never"}
+    file = write(tmp_path / "config", {"exec": plugin})
+    name = selected(None, None, {"KUBECONFIG": str(file)}, pod=NOWHERE)
+    assert name == ("https://cluster.example:6443", "kapsule", f"context kapsule of {file}", None)
+
+
+@pytest.mark.parametrize("server", ["https://bob:CANARY@cluster.example", "https://cluster.example/?token=CANARY"])
+def test_a_server_with_a_credential_in_its_url_is_not_named(tmp_path: Path, server: str) -> None:
+    file = write(tmp_path / "config", cluster={"server": server})
+    with pytest.raises(ConfigError) as caught:
+        selected(file, None, {}, pod=NOWHERE)
+    assert_clean(caught.value, "CANARY", frames=False)
 
 
 def test_in_a_pod_its_service_account_counts_and_no_kubeconfig(tmp_path: Path, authority: Authority) -> None:
