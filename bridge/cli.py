@@ -56,7 +56,7 @@ def _run(argv: Sequence[str] | None, record: Record) -> int:
         module = getattr(args, "module", args.command)
         return int(import_module(f"bridge.commands.{module}").run(args))
     except BridgeError as error:
-        return _fail(args, error)
+        return _fail(args, error, record)
 
 
 def _finish(record: Record, status: int) -> int:
@@ -92,15 +92,17 @@ def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
     raise _Terminated
 
 
-def _fail(args: argparse.Namespace, error: BridgeError) -> int:
+def _fail(args: argparse.Namespace, error: BridgeError, record: Record) -> int:
     """Report an error of a command that has not printed its report yet."""
     from bridge.report.talk import say  # noqa: PLC0415 - start-up
 
     if getattr(args, "output", "text") == "json":
+        from bridge.report.cluster import cluster_field  # noqa: PLC0415
         from bridge.report.data import SCHEMA, problems  # noqa: PLC0415
         from bridge.report.write import write_json  # noqa: PLC0415
 
-        write_json({"schema": SCHEMA, "result": "failed", "errors": problems(error.problems)})
+        head = {"schema": SCHEMA, "result": "failed"} | cluster_field(record.cluster)
+        write_json(head | {"errors": problems(error.problems)})
     say("error", error.problems)
     return error.exit_status
 

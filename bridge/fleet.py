@@ -14,8 +14,9 @@ from bridge.errors import BridgeError, ConfigError, Problem, bug, combine
 from bridge.gather import Run
 from bridge.opening import RELEASE, Line, dial, open_cluster
 from bridge.parallel import Batch, Once, each
-from bridge.plan.model import Plan
+from bridge.plan.model import ClusterName, Plan
 from bridge.prepare import collect, prepare
+from bridge.report.record import CURRENT, Record
 from bridge.sources.neighbours import namespace_in
 from bridge.sources.plugins import build_providers, referenced
 from bridge.sources.read import Sessions
@@ -30,7 +31,7 @@ THREADS: Final = 8
 
 @dataclass(eq=False)
 class Member:
-    """What became of one environment, right at any moment."""
+    """What became of one environment, right at any moment. `record` is what its own thread notes of the run."""
 
     name: str
     plan: Plan | None = None
@@ -41,6 +42,12 @@ class Member:
     lease: Lease | None = None
     began: float = field(default_factory=time.monotonic)
     reads: list[tuple[str, str, float]] = field(default_factory=list)
+    record: Record = field(default_factory=Record)
+
+    @property
+    def cluster(self) -> ClusterName | None:
+        """Return the environment's cluster; None until it is opened."""
+        return self.record.cluster
 
 
 class Fleet:
@@ -104,6 +111,7 @@ class Fleet:
             return
         self._under_way[member.name] = member
         environment = self._folder[member.name]
+        CURRENT.set(member.record)
         try:
             if isinstance(environment, Environment):
                 work(member, environment)

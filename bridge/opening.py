@@ -17,6 +17,7 @@ from bridge.errors import Problem
 from bridge.gather import Run
 from bridge.plan.clock import FORMAT
 from bridge.plan.model import ClusterName
+from bridge.report.record import current
 
 RELEASE: Final = 3.0  # seconds
 
@@ -63,6 +64,7 @@ def open_cluster(environment: Environment, namespace: str, run: Run, line_to: Di
     choice, id_ = environment.cluster, environment.id
     manager = f"bridge/{id_}"
     with line_to(choice, run) as line:
+        name = current().cluster = _name(line.endpoint, choice)
         if choice.namespace_uid:
             check_namespace(line.api, namespace, choice.namespace_uid)
         yield Cluster(
@@ -71,7 +73,7 @@ def open_cluster(environment: Environment, namespace: str, run: Run, line_to: Di
             Objects(line.api, namespace, manager),
             MemoryStore(line.api, namespace, id_, manager),
             Lease(line.last, namespace, id_),
-            _name(line.endpoint, choice),
+            name,
             tuple(Problem("the cluster", warning) for warning in line.endpoint.warnings),
         )
 

@@ -4,7 +4,7 @@ import argparse
 import gc
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from bridge.commands import plan as plan_command
@@ -14,6 +14,8 @@ from bridge.config.environment import config_folder, load_all
 from bridge.config.shard import Shard, parse_shard
 from bridge.errors import BUG, BridgeError, ConfigError, Problem, Refusal, Stopped, Unavailable
 from bridge.fleet import Fleet, Member
+from bridge.plan.model import ClusterName
+from bridge.report.cluster import cluster_field
 from bridge.report.data import outcome_data, plan_data, problems
 from bridge.report.fleet import fleet_data, write_fleet
 from bridge.report.record import Record, current
@@ -59,7 +61,8 @@ def run(args: argparse.Namespace) -> int:
     logbook.cut_short(names, fleet.under_way())
     status = _report(args, names, shard, logbook)
     for kind in ("warning", "error"):
-        say(kind, _told(logbook.problems[kind]))
+        told = _told(logbook.problems[kind], logbook.clusters)
+        say(kind, told, told)
     return status
 
 
@@ -84,6 +87,7 @@ class _Logbook:
         self._samples: Final = current().samples  # here: the threads that finish members have no record
         self.writes: Final = args.command == "sync" and not args.dry_run
         self.entries: Final[dict[str, dict[str, Any]]] = {}
+        self.clusters: Final[dict[str, ClusterName | None]] = {}
         self.problems: Final[dict[str, list[tuple[str, Problem]]]] = {"warning": [], "error": []}
 
     def finished(self, member: Member) -> None:
@@ -104,6 +108,11 @@ class _Logbook:
             if name not in self.entries:
                 late = Problem("", "not reached in this run", "run again, or allow more with --timeout")
                 self._enter(Member(name, error=Unavailable(late)), Unavailable.exit_status, "not reached")
+
+    @property
+    def cluster(self) -> ClusterName | None:
+        """Return the cluster of all environments; None if they have several."""
+        return _shared(self.clusters.values())
 
     def _judge(self, member: Member) -> tuple[int, str]:
         if member.bug:
@@ -126,7 +135,9 @@ class _Logbook:
         else:
             found = (member.bug,) if member.bug else error.problems if error else ()
             data = {"environment": member.name, "result": result, "errors": problems(found)}
+            data |= cluster_field(member.cluster)
         self.entries[member.name] = data | {"status": status}
+        self.clusters[member.name] = member.cluster
         self._remember(member, error)
 
     def _measure(self, member: Member, status: int) -> None:
@@ -138,6 +149,7 @@ class _Logbook:
                 environment=member.name,
                 began=member.began,
                 reads=member.reads,
+                cluster=member.cluster,
                 plan=member.plan,
                 written=member.outcome.written,
                 begun=member.outcome.begun,
@@ -160,16 +172,28 @@ def _report(args: argparse.Namespace, names: Sequence[str], shard: Shard | None,
     entries = [logbook.entries[name] for name in names]
     found = {entry["status"] for entry in entries}
     status = next((one for one in URGENCY if one in found), 0)
+    current().cluster = logbook.cluster
     write_fleet(fleet_data(entries, status, str(shard) if shard else None), args.output)
     return status
 
 
-def _told(found: Iterable[tuple[str, Problem]]) -> list[Problem]:
-    """Put the environments in front of each problem, once where several have the same."""
+def _told(
+    found: Iterable[tuple[str, Problem]], clusters: Mapping[str, ClusterName | None]
+) -> dict[Problem, ClusterName | None]:
+    """Put the environments in front of each problem, once where several have the same; add the cluster they share."""
     names: dict[Problem, list[str]] = {}
     for name, problem in sorted(found, key=lambda one: one[0]):
         names.setdefault(problem, []).append(name)
-    return [problem._replace(where=_where(at, problem.where)) for problem, at in names.items()]
+    return {
+        problem._replace(where=_where(at, problem.where)): _shared([clusters[name] for name in at])
+        for problem, at in names.items()
+    }
+
+
+def _shared(clusters: Iterable[ClusterName | None]) -> ClusterName | None:
+    """Return the only cluster among those that are known, if there is exactly one."""
+    found = {(one.server, one.context): one for one in clusters if one}
+    return next(iter(found.values())) if len(found) == 1 else None
 
 
 def _where(names: Sequence[str], where: str) -> str:

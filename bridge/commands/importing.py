@@ -12,8 +12,10 @@ from bridge.commands.history import seen_by_git
 from bridge.commands.intake import Import, prepare
 from bridge.config.public import write_values
 from bridge.errors import BridgeError, ConfigError, Problem, Stopped
+from bridge.report.cluster import cluster_field
 from bridge.report.data import SCHEMA, problems
 from bridge.report.intake import intake_text, outcome_text
+from bridge.report.record import current
 from bridge.report.talk import say
 from bridge.report.write import write_json, write_lines
 from bridge.sources.moving import State
@@ -102,6 +104,7 @@ def _data(found: Import, outcome: _Outcome, file: str | None) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "environment": found.scene.environment.name,
+        **cluster_field(current().cluster),  # with --from-cluster
         "file": file,
         "to": str(found.scene.to),
         "result": outcome.result,

@@ -2,10 +2,12 @@
 
 import argparse
 import sys
+from typing import Any
 
 from bridge.commands.arguments import environment_of, run_of
 from bridge.gather import find_namespace
 from bridge.opening import open_cluster
+from bridge.report.cluster import cluster_data
 from bridge.report.data import SCHEMA, problems
 from bridge.report.restart import restart_text, workload_data
 from bridge.report.style import style_of
@@ -22,7 +24,13 @@ def run(args: argparse.Namespace) -> int:
     with open_cluster(environment, namespace, run_) as cluster:
         say("warning", cluster.warnings)
         restart.verdicts = survey(cluster, known(cluster, everything=args.all), everything=args.all)
-        head = (environment.name, namespace, cluster.objects.manager)
+        head = {
+            "schema": SCHEMA,
+            "environment": environment.name,
+            "namespace": namespace,
+            "manager": cluster.objects.manager,
+            "cluster": cluster_data(cluster.name),
+        }
         try:
             if not args.dry_run:
                 roll(cluster, restart)
@@ -43,13 +51,8 @@ def result_of(restart: Restart) -> str:
     return "restarted" if restart.rolled else "unchanged"
 
 
-def _report(args: argparse.Namespace, head: tuple[str, str, str], restart: Restart, result: str) -> None:
-    environment, namespace, manager = head
-    data = {
-        "schema": SCHEMA,
-        "environment": environment,
-        "namespace": namespace,
-        "manager": manager,
+def _report(args: argparse.Namespace, head: dict[str, Any], restart: Restart, result: str) -> None:
+    data = head | {
         "workloads": workload_data(restart.verdicts, restart.rolled, restart.begun, restart.states),
         "result": result,
         "warnings": problems(restart.warnings),

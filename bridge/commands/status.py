@@ -1,13 +1,15 @@
 """`bridge status`: which variables are used, where each comes from, whether the cluster has it."""
 
 import argparse
+import sys
 
 from bridge.commands.arguments import environment_of, run_of
 from bridge.opening import open_cluster
 from bridge.prepare import collect, compare
 from bridge.report.status import status_data, status_text
+from bridge.report.style import style_of
 from bridge.report.talk import say
-from bridge.report.write import write_json, write_lines
+from bridge.report.write import printable_data, write_json
 
 
 def run(args: argparse.Namespace) -> int:
@@ -20,7 +22,8 @@ def run(args: argparse.Namespace) -> int:
     if args.output == "json":
         write_json(data)
     else:
-        write_lines(status_text(data))
+        sys.stdout.write(status_text(printable_data(data), style_of(sys.stdout)))
+        sys.stdout.flush()
     say("warning", plan.warnings)
     say("error", plan.refusals)
     return 1 if plan.refusals else 0

@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from bridge.errors import BridgeError, Problem
 from bridge.objects import Layer, ObjectId, Origin
-from bridge.plan.model import Action, Change, ClusterName, FieldChange, Plan, What
+from bridge.plan.model import Action, Change, FieldChange, Plan, What
+from bridge.report.cluster import cluster_data
 
 SCHEMA: Final = "bridge/report/v1"
 LAYERS: Final = {Layer.SOURCE: "source", Layer.ENV_FILE: "env file", Layer.TEMPLATE: "template"}
@@ -25,11 +26,6 @@ def plan_data(plan: Plan, *, show_config: bool = False) -> dict[str, Any]:
         "refusals": problems(plan.refusals),
         "warnings": problems(plan.warnings),
     }
-
-
-def cluster_data(cluster: ClusterName) -> dict[str, str | None]:
-    """Return which cluster a report is about, as data."""
-    return cluster._asdict()
 
 
 def outcome_data(

@@ -5,9 +5,11 @@ from typing import Any, Final
 
 from bridge.objects import ObjectId
 from bridge.plan.model import Change, FieldChange, Plan, What
+from bridge.report.cluster import cluster_data
 from bridge.report.data import SCHEMA, origin_data, problems
+from bridge.report.style import Style
 from bridge.report.table import table
-from bridge.report.text import place
+from bridge.report.text import heading, place
 
 STATES: Final = {
     What.KEEP: "in sync",
@@ -31,6 +33,7 @@ def status_data(plan: Plan, unused: dict[str, tuple[str, ...]]) -> dict[str, Any
         "environment": plan.environment,
         "namespace": plan.namespace,
         "manager": plan.manager,
+        "cluster": cluster_data(plan.cluster),
         "in_sync": not plan.pending and not plan.refusals,
         "summary": {state: states[state] for state in STATES.values()},
         "keys": keys,
@@ -75,7 +78,7 @@ def _changed(plan: Plan, id_: ObjectId, one: FieldChange) -> str | None:
     return known.changed if known else None
 
 
-def status_text(data: dict[str, Any]) -> str:
+def status_text(data: dict[str, Any], style: Style) -> str:
     """Return the tables as text."""
     keys = [("VARIABLE", "OBJECT", "KEY", "FROM", "STATE", "LAST CHANGE")]
     keys += [
@@ -101,4 +104,5 @@ def status_text(data: dict[str, Any]) -> str:
         for row in data["sources"]
     ]
     left = "".join(f"{name} left the templates and is still in the cluster\n" for name in data["left"])
-    return table(keys) + "\n" + table(sources) + left
+    head = "".join(f"{line}\n" for line in heading(data, style))
+    return "\n".join((head, table(keys), table(sources))) + left

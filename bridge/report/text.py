@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
+from bridge.report.cluster import cluster_text
 from bridge.report.style import Style
 
 MARKS: Final = {"create": "+", "update": "~", "recreate": "~", "keep": "=", "delete": "-", "leave": "?"}
@@ -41,8 +42,14 @@ def plan_text(data: dict[str, Any], style: Style) -> str:
     return "\n".join(_lines(data, style)) + "\n"
 
 
-def _lines(data: dict[str, Any], style: Style) -> Iterator[str]:
+def heading(data: dict[str, Any], style: Style) -> Iterator[str]:
+    """Yield the first lines of a report: which environment it is about, and which cluster."""
     yield style.bold(f"{data['environment']}: namespace {data['namespace']}, as {data['manager']}")
+    yield f"  cluster: {cluster_text(data['cluster'])}"
+
+
+def _lines(data: dict[str, Any], style: Style) -> Iterator[str]:
+    yield from heading(data, style)
     for source, revision in data["sources"].items():
         yield f"  {source} @ {revision}"
     for one in data["objects"]:

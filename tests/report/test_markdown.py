@@ -2,6 +2,7 @@
 
 from bridge.report.markdown import LIMIT, plan_markdown
 
+CLUSTER = {"server": "https://10.0.0.1:6443", "context": "kapsule", "source": "the kubeconfig", "binding": None}
 COUNTS = dict.fromkeys(("create", "update", "recreate", "delete", "leave", "keep"), 0)
 
 
@@ -15,6 +16,7 @@ def report(*keys, **changes):
     data = {
         "environment": "staging",
         "namespace": "voice",
+        "cluster": CLUSTER,
         "summary": COUNTS | {"create": 1},
         "result": "planned",
         "sources": {},

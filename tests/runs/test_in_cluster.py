@@ -87,6 +87,7 @@ def test_the_api_server_takes_it_under_restricted_and_its_rights_and_files_are_e
     assert (result.err, result.status) == ("", 0)
     assert target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == CANARY
     assert target.data("ConfigMap", "agent-config")["ENV_MODE"] == "staging"
+    assert result.out.splitlines()[1] == f"  cluster: this pod's service account, {pod.cluster.url}"
     assert "nothing to do" in run(pod).out
     for command in (["plan", "--exit-code"], ["status"], ["adopt", "--yes"]):
         result = run(pod, *command)
