@@ -1,6 +1,7 @@
 """Which cluster? Every report, error, log line and metric of a run names it, and in the same words."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -161,6 +162,23 @@ def test_usual_names_fit_a_terminal() -> None:
     assert len(f"  cluster: {cluster_text(usual)}") <= 80
 
 
+def test_the_metrics_name_the_cluster(offline_desk: Desk, tmp_path: Path) -> None:
+    desk, file = offline_desk, tmp_path / "bridge.prom"
+    rename(desk, 'a"\x1b\\b\n')
+    desk.run("sync", "staging", "--metrics", str(file))
+    server = desk.cluster["server"]
+    labels = f'environment="staging",server="{server}",context="a\\"\\\\x1b\\\\b\\\\n"'
+    assert f"bridge_cluster_info{{{labels}}} 1" in file.read_text().splitlines()
+    desk.values(OPENAI_API_KEY=None)
+    assert desk.run("sync", "staging", "--metrics", str(file)).status == 1
+    assert f"bridge_cluster_info{{{labels}}} 1" in file.read_text().splitlines()  # this run knew none
+    desk.values()
+    rename(desk, "other")
+    desk.run("sync", "staging", "--metrics", str(file))
+    found = [line for line in file.read_text().splitlines() if line.startswith("bridge_cluster_info")]
+    assert found == [f'bridge_cluster_info{{environment="staging",server="{server}",context="other"}} 1']
+
+
 # Many environments
 
 
@@ -250,3 +268,14 @@ def test_the_log_of_all_names_the_cluster_of_each_line(two: Desk) -> None:
 
 def all_with_log(desk: Desk) -> Result:
     return desk.run("sync", "--all", "--log-format", "json")
+
+
+def test_the_metrics_of_all_name_each_cluster(two: Desk, tmp_path: Path) -> None:
+    elsewhere(two, "env-01")
+    two.run("sync", "--all", "--metrics", str(tmp_path / "all.prom"))
+    found = (tmp_path / "all.prom").read_text().splitlines()
+    server = two.cluster["server"]
+    assert sorted(line for line in found if line.startswith("bridge_cluster_info")) == [
+        f'bridge_cluster_info{{environment="env-00",server="{server}",context="embedded"}} 1',
+        f'bridge_cluster_info{{environment="env-01",server="{server}",context="other"}} 1',
+    ]
