@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bridge.cluster.changes import carry_out
-from bridge.errors import BridgeError, Problem, Stopped, Unavailable, combine
+from bridge.errors import ANYTHING, BridgeError, Problem, Stopped, Unavailable, combine, ending
 from bridge.gather import Run, Wanted
 from bridge.objects import Live, ObjectId
 from bridge.opening import Cluster
@@ -25,6 +25,16 @@ class Outcome:
     begun: set[ObjectId] = field(default_factory=set)
     error: BridgeError | None = None
 
+    @property
+    def touched(self) -> bool:
+        """Say whether anything is written, or may be."""
+        return bool(self.written or self.begun)
+
+    def fail(self, error: BaseException) -> None:
+        """Enter what ends the run: a Stopped if anything is written, or may be."""
+        found = ending(error, touched=self.touched)
+        self.error = combine([self.error, found]) if self.error else found
+
 
 def settle(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run, outcome: Outcome) -> Plan:
     """Carry out a plan, alone: wait for the Lease, read the cluster again, and write. Returns the plan as it was then.
@@ -38,8 +48,8 @@ def settle(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run, outcome: Outc
         with cluster.lease.held(run.lock_wait):
             plan = _again(plan, wanted, cluster, run)
             apply(plan, cluster, run, outcome)
-    except BridgeError as error:
-        outcome.error = error
+    except ANYTHING as error:
+        outcome.fail(error)
     return plan
 
 
@@ -91,8 +101,8 @@ def apply(plan: Plan, cluster: Cluster, run: Run, outcome: Outcome) -> None:
         written = _write_all(cluster, pending, run, outcome)
         cluster.lease.check()
         cluster.store.write(remember(plan, written, cluster.now()))
-    except BridgeError as error:
-        outcome.error = Stopped(*error.problems) if outcome.written or outcome.begun else error
+    except ANYTHING as error:
+        outcome.fail(error)
 
 
 def _write_all(
@@ -113,6 +123,9 @@ def _write_all(
             failures.append(error)
             if not isinstance(error, Stopped):
                 outcome.begun.discard(id_)
+            return
+        except ANYTHING as error:  # it stays among what is begun: nobody knows how far the write came
+            failures.append(ending(error, touched=id_ in outcome.begun))
             return
         outcome.written.append(id_)
         outcome.begun.discard(id_)

@@ -12,7 +12,7 @@ from bridge.commands import sync as sync_command
 from bridge.commands.arguments import run_of
 from bridge.config.environment import config_folder, load_all
 from bridge.config.shard import Shard, parse_shard
-from bridge.errors import BUG, BridgeError, ConfigError, Problem, Refusal, Stopped, Unavailable
+from bridge.errors import BUG, BridgeError, ConfigError, Problem, Refusal, Stopped, Unavailable, combine
 from bridge.fleet import Fleet, Member
 from bridge.report.data import outcome_data, plan_data, problems
 from bridge.report.fleet import fleet_data, write_fleet
@@ -82,12 +82,15 @@ class _Logbook:
     def __init__(self, args: argparse.Namespace) -> None:
         self._args: Final = args
         self._samples: Final = current().samples  # here: the threads that finish members have no record
+        self._touched: Final[list[str]] = []
+        current().touched.append(self._touched)
         self.writes: Final = args.command == "sync" and not args.dry_run
         self.entries: Final[dict[str, dict[str, Any]]] = {}
         self.problems: Final[dict[str, list[tuple[str, Problem]]]] = {"warning": [], "error": []}
 
     def finished(self, member: Member) -> None:
         """Enter a member as it is now."""
+        self._touch(member)
         status, result = self._judge(member)
         self._enter(member, status, result)
         self._measure(member, status)
@@ -96,8 +99,8 @@ class _Logbook:
         """Enter what the end of the run has left: members under way, and those that were never begun."""
         for member in under_way:
             if member.name not in self.entries:
-                touched = member.outcome.written or member.outcome.begun
-                status = Stopped.exit_status if touched else Unavailable.exit_status
+                self._touch(member)
+                status = Stopped.exit_status if member.touched else Unavailable.exit_status
                 self._enter(member, status, "interrupted")
                 self._measure(member, status)
         for name in names:
@@ -105,18 +108,20 @@ class _Logbook:
                 late = Problem("", "not reached in this run", "run again, or allow more with --timeout")
                 self._enter(Member(name, error=Unavailable(late)), Unavailable.exit_status, "not reached")
 
+    def _touch(self, member: Member) -> None:
+        if member.touched:
+            self._touched.append(member.name)
+
     def _judge(self, member: Member) -> tuple[int, str]:
-        if member.bug:
-            return BUG, "failed"
         if member.error:
-            return member.error.exit_status, "failed"
+            return member.error.exit_status, "stopped" if isinstance(member.error, Stopped) else "failed"
         assert member.plan is not None
         if self.writes:
             return sync_command.judge(member.plan, member.outcome, member.restart)
         return plan_command.judge(member.plan, exit_code=getattr(self._args, "exit_code", False))
 
     def _enter(self, member: Member, status: int, result: str) -> None:
-        error = member.error or member.outcome.error or (member.restart.error if member.restart else None)
+        error = combine(member.errors) if member.errors else None
         if member.plan:
             data = plan_data(member.plan, show_config=getattr(self._args, "show_config", False))
             done = member.outcome
@@ -124,8 +129,8 @@ class _Logbook:
             data["objects"] = [one for one in data["objects"] if one["action"] != "keep"]
             data = plan_command.with_workloads(data, member.restart)
         else:
-            found = (member.bug,) if member.bug else error.problems if error else ()
-            data = {"environment": member.name, "result": result, "errors": problems(found)}
+            found = problems(error.problems if error else ())
+            data = {"environment": member.name, "result": result, "errors": found}
         self.entries[member.name] = data | {"status": status}
         self._remember(member, error)
 
@@ -145,7 +150,7 @@ class _Logbook:
             self._samples[member.name] = list(samples(record, status, time.time()))
 
     def _remember(self, member: Member, error: BridgeError | None) -> None:
-        found: dict[str, list[Problem]] = {"warning": [], "error": [member.bug] if member.bug else []}
+        found: dict[str, list[Problem]] = {"warning": [], "error": []}
         if member.plan:
             found["warning"] += member.plan.warnings
             found["error"] += member.plan.refusals

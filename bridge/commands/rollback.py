@@ -9,13 +9,14 @@ from bridge.commands.arguments import environment_of, run_of
 from bridge.commands.confirm import confirm
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference, parse_reference
-from bridge.errors import BridgeError, ConfigError, Problem, Refusal, Stopped, Unavailable, combine
+from bridge.errors import ANYTHING, BridgeError, ConfigError, Problem, Refusal, Stopped, Unavailable, combine
 from bridge.gather import Run
 from bridge.opening import open_cluster
 from bridge.plan.model import Plan
 from bridge.prepare import collect, prepare
 from bridge.provider import Context, Provider, Revision
 from bridge.report.data import outcome_data, plan_data
+from bridge.report.record import current
 from bridge.report.rollback import rollback_text
 from bridge.report.style import style_of
 from bridge.report.talk import say
@@ -52,10 +53,13 @@ def run(args: argparse.Namespace) -> int:
         rollback.told = rollback.plan.warnings
         say("warning", rollback.told)
         confirm(_question(rollback), yes=args.yes)
+    record, outcome = current(), rollback.outcome
+    record.touched += [outcome.written, outcome.begun]
     run_ = run_of(args)  # its time begins now: a person was asked
     if rollback.whole.is_needed:
         provider, context = _provider(environment, rollback.source), _context(environment, run_)
         rollback.written = put_back(provider, rollback.source, rollback.whole, context)
+        record.touched.append([rollback.source])
     try:
         _sync(environment, run_, rollback)
     except BaseException:
@@ -129,8 +133,8 @@ def _sync(environment: Environment, run: Run, rollback: _Rollback) -> None:
                 rollback.plan = settle(rollback.plan, wanted, cluster, run, outcome)
             warned = note_on_objects(rollback.plan, cluster, outcome)
             rollback.plan = rollback.plan._replace(warnings=(*rollback.plan.warnings, *warned))
-    except BridgeError as error:
-        outcome.error = error
+    except ANYTHING as error:
+        outcome.fail(error)
     if rollback.plan.refusals:
         outcome.error = Refusal(*rollback.plan.refusals)
     if outcome.error and rollback.written:

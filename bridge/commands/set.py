@@ -16,6 +16,7 @@ from bridge.errors import Problem, Refusal
 from bridge.gather import Run, sound_files
 from bridge.provider import Context, Document, Provider
 from bridge.report.data import SCHEMA
+from bridge.report.record import current
 from bridge.report.talk import printable
 from bridge.report.write import write_json
 from bridge.secret import SecretValue
@@ -40,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
     if edits:
         confirm(_question(args.name, giver), yes=args.yes)
         written = put(provider, giver.reference, edits, _context(environment, run_of(args)))
+        current().touched.append([giver.reference])
     _report(args, environment, giver, written)
     return 0
 

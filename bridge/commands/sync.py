@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from bridge.commands import plan as plan_command
 from bridge.commands.arguments import environment_of, run_of
-from bridge.errors import ConfigError, Problem, Stopped
+from bridge.errors import ANYTHING, ConfigError, Problem, Stopped
 from bridge.gather import Run, Wanted
 from bridge.opening import Cluster, open_cluster
 from bridge.plan.model import Plan
@@ -40,8 +40,10 @@ def run(args: argparse.Namespace) -> int:
             if not plan.refusals:
                 plan = record.plan = settle(plan, wanted, cluster, run_, outcome)
             plan = plan._replace(warnings=(*plan.warnings, *note_on_objects(plan, cluster, outcome)))
-            if restart and not plan.refusals and not outcome.error:
+            if restart and not (plan.refusals or outcome.error):
                 _restart(args, wanted, cluster, run_, restart)
+        except ANYTHING as error:
+            outcome.fail(error)
         except BaseException:
             _report(args, plan, outcome, restart, "interrupted")
             raise
