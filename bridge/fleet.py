@@ -14,6 +14,7 @@ from bridge.errors import ANYTHING, BridgeError, ConfigError, combine, ending
 from bridge.gather import Run
 from bridge.opening import RELEASE, Line, dial, open_cluster
 from bridge.parallel import Batch, Once, each
+from bridge.plan.effect import dropped
 from bridge.plan.model import Plan
 from bridge.prepare import collect, prepare
 from bridge.sources.neighbours import namespace_in
@@ -139,7 +140,7 @@ class Fleet:
             if not self._lines.ended:  # an Event gives nothing back
                 told = note_on_objects(member.plan, cluster, member.outcome)
                 member.plan = member.plan._replace(warnings=(*member.plan.warnings, *told))
-            if restart and not (member.plan.refusals or member.outcome.error):
+            if restart and not (member.plan.refusals or member.outcome.error or dropped(member.plan)):
                 from bridge.restart import Restart, survey_and_roll  # noqa: PLC0415 - most runs restart nothing
 
                 member.restart = Restart()

@@ -9,6 +9,7 @@ from bridge.gather import Run, Wanted
 from bridge.objects import Live, ObjectId
 from bridge.opening import Cluster
 from bridge.plan.build import remember
+from bridge.plan.effect import after_write
 from bridge.plan.model import Change, Plan
 from bridge.prepare import compare, on_each, tried_dry
 
@@ -17,12 +18,14 @@ from bridge.prepare import compare, on_each, tried_dry
 class Outcome:
     """What became of a plan, right at any moment: `begun` holds what is being written, or may be.
 
-    `uids` are those of the objects that are there now because they were written.
+    `uids` are those of the objects that are there now because they were written, `answered` the changes as the
+    API server's answer to each write shows them.
     """
 
     written: list[ObjectId] = field(default_factory=list)
     uids: dict[ObjectId, str] = field(default_factory=dict)
     begun: set[ObjectId] = field(default_factory=set)
+    answered: dict[ObjectId, Change] = field(default_factory=dict)
     error: BridgeError | None = None
 
     @property
@@ -34,6 +37,10 @@ class Outcome:
         """Enter what ends the run: a Stopped if anything is written, or may be."""
         found = ending(error, touched=self.touched)
         self.error = combine([self.error, found]) if self.error else found
+
+    def seen(self, plan: Plan) -> Plan:
+        """Return the plan with each change as the API server has answered it: a dry run may have promised more."""
+        return plan._replace(changes=tuple(self.answered.get(change.id, change) for change in plan.changes))
 
 
 def settle(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run, outcome: Outcome) -> Plan:
@@ -50,7 +57,7 @@ def settle(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run, outcome: Outc
             apply(plan, cluster, run, outcome)
     except ANYTHING as error:
         outcome.fail(error)
-    return plan
+    return outcome.seen(plan)
 
 
 def note_on_objects(plan: Plan, cluster: Cluster, outcome: Outcome) -> tuple[Problem, ...]:
@@ -100,7 +107,7 @@ def apply(plan: Plan, cluster: Cluster, run: Run, outcome: Outcome) -> None:
             cluster.store.write(plan.memory.union(remember(plan, {}, cluster.now())))
         written = _write_all(cluster, pending, run, outcome)
         cluster.lease.check()
-        cluster.store.write(remember(plan, written, cluster.now()))
+        cluster.store.write(remember(outcome.seen(plan), written, cluster.now()))
     except ANYTHING as error:
         outcome.fail(error)
 
@@ -131,6 +138,7 @@ def _write_all(
         outcome.begun.discard(id_)
         if live:
             written[id_], outcome.uids[id_] = live, live.uid
+            outcome.answered[id_] = after_write(pending[id_], live)
 
     answers = on_each(write, list(pending), run)
     failures += dict.fromkeys(one for one in answers.values() if isinstance(one, BridgeError))

@@ -14,7 +14,8 @@ from bridge.config.environment import config_folder, load_all
 from bridge.config.shard import Shard, parse_shard
 from bridge.errors import BUG, BridgeError, ConfigError, Problem, Refusal, Stopped, Unavailable, combine
 from bridge.fleet import Fleet, Member
-from bridge.report.data import outcome_data, plan_data, problems
+from bridge.plan.effect import dropped, rewritten
+from bridge.report.data import is_shown, outcome_data, plan_data, problems
 from bridge.report.fleet import fleet_data, write_fleet
 from bridge.report.record import Record, current
 from bridge.report.talk import say
@@ -126,7 +127,7 @@ class _Logbook:
             data = plan_data(member.plan, show_config=getattr(self._args, "show_config", False))
             done = member.outcome
             data = outcome_data(data, result, tuple(done.written), tuple(done.begun), error)
-            data["objects"] = [one for one in data["objects"] if one["action"] != "keep"]
+            data["objects"] = [one for one in data["objects"] if is_shown(one)]
             data = plan_command.with_workloads(data, member.restart)
         else:
             found = problems(error.problems if error else ())
@@ -152,10 +153,11 @@ class _Logbook:
     def _remember(self, member: Member, error: BridgeError | None) -> None:
         found: dict[str, list[Problem]] = {"warning": [], "error": []}
         if member.plan:
-            found["warning"] += member.plan.warnings
+            found["warning"] += (*member.plan.warnings, *rewritten(member.plan))
             found["error"] += member.plan.refusals
         found["warning"] += member.restart.warnings if member.restart else ()
         found["error"] += error.problems if error else ()
+        found["error"] += dropped(member.plan) if member.plan else ()
         for kind, several in found.items():
             self.problems[kind] += [(member.name, one) for one in several]
 

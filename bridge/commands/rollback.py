@@ -12,6 +12,7 @@ from bridge.config.reference import Reference, parse_reference
 from bridge.errors import ANYTHING, BridgeError, ConfigError, Problem, Refusal, Stopped, Unavailable, combine
 from bridge.gather import Run
 from bridge.opening import open_cluster
+from bridge.plan.effect import dropped, rewritten
 from bridge.plan.model import Plan
 from bridge.prepare import collect, prepare
 from bridge.provider import Context, Provider, Revision
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     if rollback.result == "planned":
         if args.output == "text":
             _print(rollback)
-        rollback.told = rollback.plan.warnings
+        rollback.told = (*rollback.plan.warnings, *rewritten(rollback.plan))
         say("warning", rollback.told)
         confirm(_question(rollback), yes=args.yes)
     record, outcome = current(), rollback.outcome
@@ -141,6 +142,8 @@ def _sync(environment: Environment, run: Run, rollback: _Rollback) -> None:
         outcome.error = Stopped(*outcome.error.problems, _unfinished(rollback, rollback.written))
     if outcome.error:
         rollback.result = "stopped" if isinstance(outcome.error, Stopped) else "failed"
+    elif dropped(rollback.plan):
+        rollback.result = "altered"
     else:
         rollback.result = "written" if rollback.written or outcome.written else "unchanged"
 
@@ -165,11 +168,12 @@ def _end(args: argparse.Namespace, rollback: _Rollback) -> int:
         write_json(_data(rollback))
     else:
         _print(rollback)
-    say("warning", [one for one in rollback.plan.warnings if one not in rollback.told])
-    say("error", error.problems if error else ())
+    warnings, missing = (*rollback.plan.warnings, *rewritten(rollback.plan)), dropped(rollback.plan)
+    say("warning", [one for one in warnings if one not in rollback.told])
+    say("error", (*(error.problems if error else ()), *missing))
     if rollback.written and rollback.result == "interrupted":
         say("error", [_unfinished(rollback, rollback.written)])
-    return error.exit_status if error else 0
+    return error.exit_status if error else 1 if missing else 0
 
 
 def _print(rollback: _Rollback) -> None:

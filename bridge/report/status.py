@@ -4,8 +4,9 @@ from collections import Counter
 from typing import Any, Final
 
 from bridge.objects import ObjectId
+from bridge.plan.effect import dropped, rewritten
 from bridge.plan.model import Change, FieldChange, Plan, What
-from bridge.report.data import SCHEMA, origin_data, problems
+from bridge.report.data import ALTERED, SCHEMA, origin_data, problems
 from bridge.report.table import table
 from bridge.report.text import place
 
@@ -22,7 +23,7 @@ STATES: Final = {
 def status_data(plan: Plan, unused: dict[str, tuple[str, ...]]) -> dict[str, Any]:
     """Return one row for every key of every object, and what the sources hold beyond them.
 
-    `in_sync` says that a sync would be admitted, and would write nothing.
+    `in_sync` says that a sync would be admitted and would write nothing, and that the cluster has what was sent.
     """
     keys = [row for change in plan.changes if change.desired for row in _rows(change, plan)]
     states = Counter(row["state"] for row in keys)
@@ -31,8 +32,8 @@ def status_data(plan: Plan, unused: dict[str, tuple[str, ...]]) -> dict[str, Any
         "environment": plan.environment,
         "namespace": plan.namespace,
         "manager": plan.manager,
-        "in_sync": not plan.pending and not plan.refusals,
-        "summary": {state: states[state] for state in STATES.values()},
+        "in_sync": not (plan.pending or plan.refusals or any(change.altered for change in plan.changes)),
+        "summary": {state: states[state] for state in (*STATES.values(), ALTERED)},
         "keys": keys,
         "left": [str(change.id) for change in plan.changes if change.desired is None],
         "sources": [
@@ -46,7 +47,8 @@ def status_data(plan: Plan, unused: dict[str, tuple[str, ...]]) -> dict[str, Any
             for name, revision in plan.sources.items()
         ],
         "refusals": problems(plan.refusals),
-        "warnings": problems(plan.warnings),
+        "warnings": problems((*plan.warnings, *rewritten(plan))),
+        "errors": problems(dropped(plan)),
     }
 
 
@@ -61,7 +63,7 @@ def _rows(change: Change, plan: Plan) -> list[dict[str, Any]]:
             "object": str(change.id),
             "key": one.field.name,
             "origin": origin_data(one.origin),
-            "state": STATES[one.what],
+            "state": ALTERED if one.altered else STATES[one.what],
             "changed": _changed(plan, change.id, one),
         }
         for one in change.fields
