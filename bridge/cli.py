@@ -11,7 +11,7 @@ from importlib import import_module
 from types import FrameType
 from typing import NoReturn
 
-from bridge.errors import BUG, BridgeError, Problem, bug
+from bridge.errors import BUG, BridgeError, Problem, Stopped, bug
 from bridge.parser import parse
 from bridge.report.record import CURRENT, Record
 from bridge.report.streams import guarded
@@ -38,7 +38,7 @@ def _guarded(argv: Sequence[str] | None, record: Record) -> int:
         except (KeyboardInterrupt, _Terminated) as stop:
             status = _stop(stop)
         except BaseException as error:  # noqa: BLE001 - whatever it is, its text may hold a value
-            status = _bug(error)
+            status = _bug(error, record)
     return _report_lost(out.error, status) if out and out.error else status
 
 
@@ -115,11 +115,16 @@ def _stop(stop: BaseException) -> int:
     return 143 if terminated else 130
 
 
-def _bug(error: BaseException) -> int:
+def _bug(error: BaseException, record: Record) -> int:
+    """Name a bug that no command has met itself, as in the writing of its report; and what the run has written."""
     from bridge.report.talk import say  # noqa: PLC0415
 
     say("error", [bug(error)])
-    return BUG
+    if not record.changed:
+        return BUG
+    what = f"written before that, or perhaps written: {', '.join(record.changed)}"
+    say("error", [Problem("", what, "run the same command again: it sees what is there")])
+    return Stopped.exit_status
 
 
 def run() -> NoReturn:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Final, Self
 
 from bridge.cluster.lease import Lease
 from bridge.config.environment import ClusterChoice, Environment
-from bridge.errors import BridgeError, ConfigError, Problem, bug, combine
+from bridge.errors import ANYTHING, BridgeError, ConfigError, combine, ending
 from bridge.gather import Run
 from bridge.opening import RELEASE, Line, dial, open_cluster
 from bridge.parallel import Batch, Once, each
+from bridge.plan.effect import dropped
 from bridge.plan.model import ClusterName, Plan
 from bridge.prepare import collect, prepare
 from bridge.report.record import CURRENT, Record
@@ -38,7 +39,6 @@ class Member:
     outcome: Outcome = field(default_factory=Outcome)
     restart: "Restart | None" = None
     error: BridgeError | None = None
-    bug: Problem | None = None
     lease: Lease | None = None
     began: float = field(default_factory=time.monotonic)
     reads: list[tuple[str, str, float]] = field(default_factory=list)
@@ -48,6 +48,17 @@ class Member:
     def cluster(self) -> ClusterName | None:
         """Return the environment's cluster; None until it is opened."""
         return self.record.cluster
+
+    @property
+    def touched(self) -> bool:
+        """Say whether anything of it is written or restarted, or may be."""
+        return self.outcome.touched or bool(self.restart and (self.restart.rolled or self.restart.begun))
+
+    @property
+    def errors(self) -> Sequence[BridgeError]:
+        """Return what went wrong with it."""
+        found = (self.error, self.outcome.error, self.restart.error if self.restart else None)
+        return [one for one in found if one]
 
 
 class Fleet:
@@ -117,10 +128,8 @@ class Fleet:
                 work(member, environment)
             else:
                 member.error = environment
-        except BridgeError as error:
-            member.error = error
-        except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
-            member.bug = bug(error)
+        except ANYTHING as error:  # whatever it is, the others go on
+            member.error = ending(error, touched=member.touched)
         done(member)
         self._under_way.pop(member.name, None)
 
@@ -139,7 +148,7 @@ class Fleet:
             if not self._lines.ended:  # an Event gives nothing back
                 told = note_on_objects(member.plan, cluster, member.outcome)
                 member.plan = member.plan._replace(warnings=(*member.plan.warnings, *told))
-            if restart and not member.plan.refusals and not member.outcome.error:
+            if restart and not (member.plan.refusals or member.outcome.error or dropped(member.plan)):
                 from bridge.restart import Restart, survey_and_roll  # noqa: PLC0415 - most runs restart nothing
 
                 member.restart = Restart()

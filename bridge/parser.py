@@ -16,7 +16,7 @@ TIMEOUT: Final = 120.0
 EPILOG: Final = """\
 exit status:
   0    done
-  1    refused or failed, nothing was written
+  1    refused or failed, nothing was written; or an admission rule drops a key
   2    the arguments, the environment file, a template or the env file are wrong
   3    a bug of bridge
   4    changes are pending (plan --exit-code)

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bridge.cluster.changes import carry_out
-from bridge.errors import BridgeError, Problem, Stopped, Unavailable, combine
+from bridge.errors import ANYTHING, BridgeError, Problem, Stopped, Unavailable, combine, ending
 from bridge.gather import Run, Wanted
 from bridge.objects import Live, ObjectId
 from bridge.opening import Cluster
 from bridge.plan.build import remember
+from bridge.plan.effect import after_write
 from bridge.plan.model import Change, Plan
 from bridge.prepare import compare, on_each, tried_dry
 
@@ -17,13 +18,29 @@ from bridge.prepare import compare, on_each, tried_dry
 class Outcome:
     """What became of a plan, right at any moment: `begun` holds what is being written, or may be.
 
-    `uids` are those of the objects that are there now because they were written.
+    `uids` are those of the objects that are there now because they were written, `answered` the changes as the
+    API server's answer to each write shows them.
     """
 
     written: list[ObjectId] = field(default_factory=list)
     uids: dict[ObjectId, str] = field(default_factory=dict)
     begun: set[ObjectId] = field(default_factory=set)
+    answered: dict[ObjectId, Change] = field(default_factory=dict)
     error: BridgeError | None = None
+
+    @property
+    def touched(self) -> bool:
+        """Say whether anything is written, or may be."""
+        return bool(self.written or self.begun)
+
+    def fail(self, error: BaseException) -> None:
+        """Enter what ends the run: a Stopped if anything is written, or may be."""
+        found = ending(error, touched=self.touched)
+        self.error = combine([self.error, found]) if self.error else found
+
+    def seen(self, plan: Plan) -> Plan:
+        """Return the plan with each change as the API server has answered it: a dry run may have promised more."""
+        return plan._replace(changes=tuple(self.answered.get(change.id, change) for change in plan.changes))
 
 
 def settle(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run, outcome: Outcome) -> Plan:
@@ -38,9 +55,9 @@ def settle(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run, outcome: Outc
         with cluster.lease.held(run.lock_wait):
             plan = _again(plan, wanted, cluster, run)
             apply(plan, cluster, run, outcome)
-    except BridgeError as error:
-        outcome.error = error
-    return plan
+    except ANYTHING as error:
+        outcome.fail(error)
+    return outcome.seen(plan)
 
 
 def note_on_objects(plan: Plan, cluster: Cluster, outcome: Outcome) -> tuple[Problem, ...]:
@@ -90,9 +107,9 @@ def apply(plan: Plan, cluster: Cluster, run: Run, outcome: Outcome) -> None:
             cluster.store.write(plan.memory.union(remember(plan, {}, cluster.now())))
         written = _write_all(cluster, pending, run, outcome)
         cluster.lease.check()
-        cluster.store.write(remember(plan, written, cluster.now()))
-    except BridgeError as error:
-        outcome.error = Stopped(*error.problems) if outcome.written or outcome.begun else error
+        cluster.store.write(remember(outcome.seen(plan), written, cluster.now()))
+    except ANYTHING as error:
+        outcome.fail(error)
 
 
 def _write_all(
@@ -114,10 +131,14 @@ def _write_all(
             if not isinstance(error, Stopped):
                 outcome.begun.discard(id_)
             return
+        except ANYTHING as error:  # it stays among what is begun: nobody knows how far the write came
+            failures.append(ending(error, touched=id_ in outcome.begun))
+            return
         outcome.written.append(id_)
         outcome.begun.discard(id_)
         if live:
             written[id_], outcome.uids[id_] = live, live.uid
+            outcome.answered[id_] = after_write(pending[id_], live)
 
     answers = on_each(write, list(pending), run)
     failures += dict.fromkeys(one for one in answers.values() if isinstance(one, BridgeError))

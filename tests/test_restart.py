@@ -11,11 +11,14 @@ from bridge.cluster.memory import MemoryStore
 from bridge.cluster.objects import Objects
 from bridge.errors import Problem, Refusal, Stopped, Unavailable
 from bridge.opening import Cluster
+from bridge.plan.model import ClusterName
 from bridge.plan.restart import Step, Verdict
 from bridge.plan.rollout import Rollout, Workload
 from bridge.restart import Restart, follow, roll
 from tests.cluster.wire import Step as Answer
 from tests.cluster.wire import Wire, api, drop, endpoint, reply, status
+
+NAME = ClusterName("https://10.0.0.1:6443", "kapsule", "the kubeconfig")
 
 
 def raw(name: str) -> dict[str, Any]:
@@ -31,7 +34,7 @@ def verdicts(*names: str, step: Step = Step.ROLL, **rollout: Any) -> tuple[Verdi
 def cluster(*answers: Answer) -> Iterator[tuple[Cluster, Wire]]:
     with Wire(*answers) as wire, closing(api(wire.url)) as client:
         objects, store = Objects(client, "voice", "bridge/x"), MemoryStore(client, "voice", "x", "bridge/x")
-        yield Cluster(endpoint(wire.url, None), client, objects, store, Lease(client, "voice", "x"), ()), wire
+        yield Cluster(endpoint(wire.url, None), client, objects, store, Lease(client, "voice", "x"), NAME, ()), wire
 
 
 def test_all_are_tried_dry_before_the_first_is_restarted() -> None:

@@ -11,7 +11,7 @@ from bridge.cluster.adopting import take_over
 from bridge.cluster.objects import Objects
 from bridge.commands.arguments import environment_of, run_of
 from bridge.commands.confirm import confirm
-from bridge.errors import BridgeError, Problem, Refusal, Stopped, Unavailable, combine
+from bridge.errors import ANYTHING, BridgeError, Problem, Refusal, Stopped, Unavailable, combine
 from bridge.opening import Cluster, open_cluster
 from bridge.plan.adoption import Adoption, adoptions, next_change, refusals, remembering, warnings
 from bridge.plan.build import lost
@@ -20,6 +20,7 @@ from bridge.prepare import collect, compare
 from bridge.report.adoption import adoption_data, adoption_text, outcome_of, result_text
 from bridge.report.cluster import namespace_in
 from bridge.report.data import problems
+from bridge.report.record import current
 from bridge.report.style import style_of
 from bridge.report.talk import say
 from bridge.report.write import printable_data, write_json
@@ -56,19 +57,20 @@ def _do(
 ) -> int:
     """Carry it out, report what became of it, and return the exit status."""
     outcome = Outcome()
+    current().touched += [outcome.written, outcome.begun]
     try:
         with cluster.lease.held(wait):
             _carry_out(found, cluster, remember, outcome)
-    except BridgeError as refused:
-        outcome.error = refused
+    except ANYTHING as error:
+        outcome.fail(error)
     except BaseException:
         report.end("interrupted", outcome)
         raise
-    error = outcome.error
-    result = "stopped" if isinstance(error, Stopped) else "failed" if error else "written"
-    report.end(result, outcome, error.problems if error else ())
-    say("error", error.problems if error else ())
-    return error.exit_status if error else 0
+    failed = outcome.error
+    result = "stopped" if isinstance(failed, Stopped) else "failed" if failed else "written"
+    report.end(result, outcome, failed.problems if failed else ())
+    say("error", failed.problems if failed else ())
+    return failed.exit_status if failed else 0
 
 
 def _refused(found: Sequence[Adoption], objects: Objects, now: str) -> tuple[Problem, ...]:
@@ -104,10 +106,10 @@ def _carry_out(found: Sequence[Adoption], cluster: Cluster, remember: Callable[[
                 take_over(cluster.objects, one, dry_run=False)
                 outcome.written.append(one.id)
                 outcome.begun.discard(one.id)
-    except BridgeError as error:
-        if not isinstance(error, Stopped):
+    except ANYTHING as error:
+        if isinstance(error, BridgeError) and not isinstance(error, Stopped):
             outcome.begun.clear()
-        outcome.error = Stopped(*error.problems) if outcome.written or outcome.begun else error
+        outcome.fail(error)
 
 
 class _Report:

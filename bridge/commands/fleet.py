@@ -12,11 +12,12 @@ from bridge.commands import sync as sync_command
 from bridge.commands.arguments import run_of
 from bridge.config.environment import config_folder, load_all
 from bridge.config.shard import Shard, parse_shard
-from bridge.errors import BUG, BridgeError, ConfigError, Problem, Refusal, Stopped, Unavailable
+from bridge.errors import BUG, BridgeError, ConfigError, Problem, Refusal, Stopped, Unavailable, combine
 from bridge.fleet import Fleet, Member
+from bridge.plan.effect import dropped, rewritten
 from bridge.plan.model import ClusterName
 from bridge.report.cluster import cluster_field
-from bridge.report.data import outcome_data, plan_data, problems
+from bridge.report.data import is_shown, outcome_data, plan_data, problems
 from bridge.report.fleet import fleet_data, write_fleet
 from bridge.report.record import Record, current
 from bridge.report.talk import say
@@ -85,6 +86,8 @@ class _Logbook:
     def __init__(self, args: argparse.Namespace) -> None:
         self._args: Final = args
         self._samples: Final = current().samples  # here: the threads that finish members have no record
+        self._touched: Final[list[str]] = []
+        current().touched.append(self._touched)
         self.writes: Final = args.command == "sync" and not args.dry_run
         self.entries: Final[dict[str, dict[str, Any]]] = {}
         self.clusters: Final[dict[str, ClusterName | None]] = {}
@@ -92,6 +95,7 @@ class _Logbook:
 
     def finished(self, member: Member) -> None:
         """Enter a member as it is now."""
+        self._touch(member)
         status, result = self._judge(member)
         self._enter(member, status, result)
         self._measure(member, status)
@@ -100,8 +104,8 @@ class _Logbook:
         """Enter what the end of the run has left: members under way, and those that were never begun."""
         for member in under_way:
             if member.name not in self.entries:
-                touched = member.outcome.written or member.outcome.begun
-                status = Stopped.exit_status if touched else Unavailable.exit_status
+                self._touch(member)
+                status = Stopped.exit_status if member.touched else Unavailable.exit_status
                 self._enter(member, status, "interrupted")
                 self._measure(member, status)
         for name in names:
@@ -114,28 +118,29 @@ class _Logbook:
         """Return the cluster of all environments; None if they have several."""
         return _shared(self.clusters.values())
 
+    def _touch(self, member: Member) -> None:
+        if member.touched:
+            self._touched.append(member.name)
+
     def _judge(self, member: Member) -> tuple[int, str]:
-        if member.bug:
-            return BUG, "failed"
         if member.error:
-            return member.error.exit_status, "failed"
+            return member.error.exit_status, "stopped" if isinstance(member.error, Stopped) else "failed"
         assert member.plan is not None
         if self.writes:
             return sync_command.judge(member.plan, member.outcome, member.restart)
         return plan_command.judge(member.plan, exit_code=getattr(self._args, "exit_code", False))
 
     def _enter(self, member: Member, status: int, result: str) -> None:
-        error = member.error or member.outcome.error or (member.restart.error if member.restart else None)
+        error = combine(member.errors) if member.errors else None
         if member.plan:
             data = plan_data(member.plan, show_config=getattr(self._args, "show_config", False))
             done = member.outcome
             data = outcome_data(data, result, tuple(done.written), tuple(done.begun), error)
-            data["objects"] = [one for one in data["objects"] if one["action"] != "keep"]
+            data["objects"] = [one for one in data["objects"] if is_shown(one)]
             data = plan_command.with_workloads(data, member.restart)
         else:
-            found = (member.bug,) if member.bug else error.problems if error else ()
-            data = {"environment": member.name, "result": result, "errors": problems(found)}
-            data |= cluster_field(member.cluster)
+            found = problems(error.problems if error else ())
+            data = {"environment": member.name, "result": result, "errors": found} | cluster_field(member.cluster)
         self.entries[member.name] = data | {"status": status}
         self.clusters[member.name] = member.cluster
         self._remember(member, error)
@@ -157,12 +162,13 @@ class _Logbook:
             self._samples[member.name] = list(samples(record, status, time.time()))
 
     def _remember(self, member: Member, error: BridgeError | None) -> None:
-        found: dict[str, list[Problem]] = {"warning": [], "error": [member.bug] if member.bug else []}
+        found: dict[str, list[Problem]] = {"warning": [], "error": []}
         if member.plan:
-            found["warning"] += member.plan.warnings
+            found["warning"] += (*member.plan.warnings, *rewritten(member.plan))
             found["error"] += member.plan.refusals
         found["warning"] += member.restart.warnings if member.restart else ()
         found["error"] += error.problems if error else ()
+        found["error"] += dropped(member.plan) if member.plan else ()
         for kind, several in found.items():
             self.problems[kind] += [(member.name, one) for one in several]
 

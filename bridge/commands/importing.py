@@ -11,7 +11,7 @@ from bridge.commands.confirm import confirm
 from bridge.commands.history import seen_by_git
 from bridge.commands.intake import Import, prepare
 from bridge.config.public import write_values
-from bridge.errors import BridgeError, ConfigError, Problem, Stopped
+from bridge.errors import ANYTHING, BridgeError, ConfigError, Problem, Stopped, ending
 from bridge.report.cluster import cluster_field
 from bridge.report.data import SCHEMA, problems
 from bridge.report.intake import intake_text, outcome_text
@@ -63,16 +63,19 @@ def _write(args: argparse.Namespace, found: Import, outcome: _Outcome) -> None:
     """Write the store first: a run that dies in between has put no secret anywhere else, and the next goes on."""
     run_ = run_of(args)  # its time begins now: a person was asked
     context = found.context(run_)
+    touched: list[str] = []
+    current().touched.append(touched)
     try:
         if found.intake.edits:
             outcome.document = put(found.provider, found.scene.to, found.intake.edits, context)
+            touched.append(str(found.scene.to))
         if found.intake.public and found.own:
             write_values(found.own, found.scene.environment.shown(found.own), found.intake.public)
             outcome.template = found.scene.own
-    except BridgeError as error:
-        is_partial = outcome.document or isinstance(error, Stopped)
-        outcome.error = Stopped(*error.problems) if is_partial else error
-        outcome.result = "stopped" if is_partial else "failed"
+            touched.append(str(found.scene.own))
+    except ANYTHING as error:
+        outcome.error = ending(error, touched=bool(touched) or isinstance(error, Stopped))
+        outcome.result = "stopped" if isinstance(outcome.error, Stopped) else "failed"
     else:
         outcome.result = "written"
 

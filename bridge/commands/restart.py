@@ -5,10 +5,12 @@ import sys
 from typing import Any
 
 from bridge.commands.arguments import environment_of, run_of
+from bridge.errors import ANYTHING
 from bridge.gather import find_namespace
 from bridge.opening import open_cluster
 from bridge.report.cluster import cluster_data
 from bridge.report.data import SCHEMA, problems
+from bridge.report.record import current
 from bridge.report.restart import restart_text, workload_data
 from bridge.report.style import style_of
 from bridge.report.talk import say
@@ -21,6 +23,7 @@ def run(args: argparse.Namespace) -> int:
     environment, run_ = environment_of(args), run_of(args)
     namespace = find_namespace(environment, run_)
     restart = Restart()
+    current().touched += [restart.rolled, restart.begun]
     with open_cluster(environment, namespace, run_) as cluster:
         say("warning", cluster.warnings)
         restart.verdicts = survey(cluster, known(cluster, everything=args.all), everything=args.all)
@@ -35,6 +38,8 @@ def run(args: argparse.Namespace) -> int:
             if not args.dry_run:
                 roll(cluster, restart)
                 follow(environment, run_, restart, namespace, args.wait or 0)
+        except ANYTHING as error:
+            restart.fail(error)
         except BaseException:
             _report(args, head, restart, "interrupted")
             raise

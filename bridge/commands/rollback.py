@@ -9,14 +9,16 @@ from bridge.commands.arguments import environment_of, run_of
 from bridge.commands.confirm import confirm
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference, parse_reference
-from bridge.errors import BridgeError, ConfigError, Problem, Refusal, Stopped, Unavailable, combine
+from bridge.errors import ANYTHING, BridgeError, ConfigError, Problem, Refusal, Stopped, Unavailable, combine
 from bridge.gather import Run
 from bridge.opening import open_cluster
+from bridge.plan.effect import dropped, rewritten
 from bridge.plan.model import Plan
 from bridge.prepare import collect, prepare
 from bridge.provider import Context, Provider, Revision
 from bridge.report.cluster import namespace_in
 from bridge.report.data import outcome_data, plan_data
+from bridge.report.record import current
 from bridge.report.rollback import rollback_text
 from bridge.report.style import style_of
 from bridge.report.talk import say
@@ -50,13 +52,16 @@ def run(args: argparse.Namespace) -> int:
     if rollback.result == "planned":
         if args.output == "text":
             _print(rollback)
-        rollback.told = rollback.plan.warnings
+        rollback.told = (*rollback.plan.warnings, *rewritten(rollback.plan))
         say("warning", rollback.told)
         confirm(_question(rollback), yes=args.yes)
+    record, outcome = current(), rollback.outcome
+    record.touched += [outcome.written, outcome.begun]
     run_ = run_of(args)  # its time begins now: a person was asked
     if rollback.whole.is_needed:
         provider, context = _provider(environment, rollback.source), _context(environment, run_)
         rollback.written = put_back(provider, rollback.source, rollback.whole, context)
+        record.touched.append([rollback.source])
     try:
         _sync(environment, run_, rollback)
     except BaseException:
@@ -131,14 +136,16 @@ def _sync(environment: Environment, run: Run, rollback: _Rollback) -> None:
                 rollback.plan = settle(rollback.plan, wanted, cluster, run, outcome)
             warned = note_on_objects(rollback.plan, cluster, outcome)
             rollback.plan = rollback.plan._replace(warnings=(*rollback.plan.warnings, *warned))
-    except BridgeError as error:
-        outcome.error = error
+    except ANYTHING as error:
+        outcome.fail(error)
     if rollback.plan.refusals:
         outcome.error = Refusal(*rollback.plan.refusals)
     if outcome.error and rollback.written:
         outcome.error = Stopped(*outcome.error.problems, _unfinished(rollback, rollback.written))
     if outcome.error:
         rollback.result = "stopped" if isinstance(outcome.error, Stopped) else "failed"
+    elif dropped(rollback.plan):
+        rollback.result = "altered"
     else:
         rollback.result = "written" if rollback.written or outcome.written else "unchanged"
 
@@ -163,11 +170,12 @@ def _end(args: argparse.Namespace, rollback: _Rollback) -> int:
         write_json(_data(rollback))
     else:
         _print(rollback)
-    say("warning", [one for one in rollback.plan.warnings if one not in rollback.told])
-    say("error", error.problems if error else ())
+    warnings, missing = (*rollback.plan.warnings, *rewritten(rollback.plan)), dropped(rollback.plan)
+    say("warning", [one for one in warnings if one not in rollback.told])
+    say("error", (*(error.problems if error else ()), *missing))
     if rollback.written and rollback.result == "interrupted":
         say("error", [_unfinished(rollback, rollback.written)])
-    return error.exit_status if error else 0
+    return error.exit_status if error else 1 if missing else 0
 
 
 def _print(rollback: _Rollback) -> None:

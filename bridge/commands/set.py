@@ -17,6 +17,7 @@ from bridge.gather import Run, sound_files
 from bridge.provider import Context, Document, Provider
 from bridge.report.cluster import namespace_in
 from bridge.report.data import SCHEMA
+from bridge.report.record import current
 from bridge.report.talk import printable
 from bridge.report.write import write_json
 from bridge.secret import SecretValue
@@ -42,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
         target = "" if args.yes else _target(environment, files.namespace or "", run_)
         confirm(f"{_question(args.name, giver)}, for {target}?", yes=args.yes)
         written = put(provider, giver.reference, edits, _context(environment, run_of(args)))
+        current().touched.append([giver.reference])
     _report(args, environment, giver, written)
     return 0
 

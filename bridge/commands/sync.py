@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 from bridge.commands import plan as plan_command
 from bridge.commands.arguments import environment_of, run_of
-from bridge.errors import ConfigError, Problem, Stopped
+from bridge.errors import ANYTHING, ConfigError, Problem, Stopped
 from bridge.gather import Run, Wanted
 from bridge.opening import Cluster, open_cluster
+from bridge.plan.effect import dropped, rewritten
 from bridge.plan.model import Plan
 from bridge.prepare import collect, prepare
 from bridge.report.data import outcome_data, plan_data
@@ -40,15 +41,17 @@ def run(args: argparse.Namespace) -> int:
             if not plan.refusals:
                 plan = record.plan = settle(plan, wanted, cluster, run_, outcome)
             plan = plan._replace(warnings=(*plan.warnings, *note_on_objects(plan, cluster, outcome)))
-            if restart and not plan.refusals and not outcome.error:
+            if restart and not (plan.refusals or outcome.error or dropped(plan)):
                 _restart(args, wanted, cluster, run_, restart)
+        except ANYTHING as error:
+            outcome.fail(error)
         except BaseException:
             _report(args, plan, outcome, restart, "interrupted")
             raise
     status, result = judge(plan, outcome, restart)
     _report(args, plan, outcome, restart, result)
-    say("warning", (*plan.warnings, *(restart.warnings if restart else ())))
-    say("error", (*plan.refusals, *_failure(outcome, restart)))
+    say("warning", (*plan.warnings, *rewritten(plan), *(restart.warnings if restart else ())))
+    say("error", (*plan.refusals, *_failure(outcome, restart), *dropped(plan)))
     return status
 
 
@@ -80,6 +83,8 @@ def judge(plan: Plan, outcome: Outcome, restart: "Restart | None") -> tuple[int,
         return outcome.error.exit_status, "stopped" if isinstance(outcome.error, Stopped) else "failed"
     if restart and restart.error:
         return Stopped.exit_status if outcome.written else restart.error.exit_status, "unfinished"
+    if dropped(plan):  # pods that start now would lack a key
+        return 1, "altered"
     return 0, "written" if outcome.written else "restarted" if restart and restart.rolled else "unchanged"
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from bridge.report.cluster import cluster_text
+from bridge.report.data import is_shown
 from bridge.report.text import ACTIONS, KEY_MARKS, MARKS, RESULTS, SECTIONS, place, reason, summary
 
 LIMIT: Final = 256 * 1024
@@ -39,7 +40,7 @@ def _lines(data: dict[str, Any]) -> Iterator[str]:
         if data[key]:
             yield from ("", f"**{title}**", "")
             yield from map(_problem, data[key])
-    objects = [one for one in data["objects"] if one["action"] != "keep"]
+    objects = [one for one in data["objects"] if is_shown(one)]
     if objects:
         yield from ("", "| | object | key | what | from |", "|---|---|---|---|---|")
         yield from (row for one in objects for row in _rows(one))

@@ -15,7 +15,8 @@ from bridge.report.talk import printable
 
 RESULTS: Final = ("ok", "not_found", "denied", "unavailable", "other")
 KINDS: Final = ("Secret", "ConfigMap")
-OBJECTS: Final = ("unchanged", "written", "perhaps_written", "not_written", "left")
+OBJECTS: Final = ("unchanged", "altered", "written", "perhaps_written", "not_written", "left")
+ALTERED: Final = "altered"
 KEYS: Final[Mapping[What, str]] = {
     What.KEEP: "unchanged",
     What.ADD: "missing",
@@ -78,7 +79,7 @@ def _objects(record: Record, plan: Plan, base: Mapping[str, str]) -> Iterator[Sa
 
     def result(change: Change) -> str:
         if not change.writes:
-            return "left" if change.action is Action.LEAVE else "unchanged"
+            return "left" if change.action is Action.LEAVE else ALTERED if change.altered else "unchanged"
         if change.id in written:
             return "written"
         return "perhaps_written" if change.id in begun else "not_written"
@@ -91,8 +92,8 @@ def _objects(record: Record, plan: Plan, base: Mapping[str, str]) -> Iterator[Sa
 
 def _keys(plan: Plan, base: Mapping[str, str]) -> Iterator[Sample]:
     fields = (one for change in plan.changes for one in change.fields if one.field.section == "data")
-    found = Counter(KEYS[one.what] for one in fields)
-    for state in dict.fromkeys(KEYS.values()):
+    found = Counter(ALTERED if one.altered else KEYS[one.what] for one in fields)
+    for state in dict.fromkeys((*KEYS.values(), ALTERED)):
         yield _sample("bridge_keys", {**base, "state": state}, found[state])
 
 

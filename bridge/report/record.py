@@ -20,6 +20,8 @@ class Record:
 
     `id` tells this run's lines in a log from all others', `began` is a `time.monotonic()`. `reads` are the reads of
     documents: the provider's name, "ok" or the kind of error, and the seconds that it took with all its tries.
+    `written` and `begun` are the objects of the plan that are written, or may be; `touched` collects all else, by any
+    names: a document of a store, a file, a workload.
     `samples` are the metrics of each environment that is finished, in a run of many. `cluster` is None until the run
     knows which cluster it talks to.
     """
@@ -34,7 +36,14 @@ class Record:
     plan: "Plan | None" = None
     written: "Collection[ObjectId]" = ()
     begun: "Collection[ObjectId]" = ()
+    touched: "list[Collection[object]]" = field(default_factory=list)
     samples: "dict[str, list[Sample]]" = field(default_factory=dict)
+
+    @property
+    def changed(self) -> list[str]:
+        """Return the names of everything that the run has written, or may have."""
+        several = (self.written, self.begun, *self.touched)
+        return list(dict.fromkeys(str(one) for names in several for one in names))
 
     @property
     def seconds(self) -> float:
