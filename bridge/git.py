@@ -164,9 +164,9 @@ class Git:
         return done
 
 
-def has_repository(folder: Path) -> bool:
-    """Return whether a folder lies in a work tree, without starting git."""
-    return any(_is_repository(one / ".git") for one in _upwards(folder))
+def work_tree(folder: Path) -> Path | None:
+    """Return the top folder of the work tree that a folder lies in, or None; git is not started."""
+    return next((one for one in _upwards(folder) if _is_repository(one / ".git")), None)
 
 
 def is_bare(folder: Path) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.git import Git, GitError, GitLate, end, has_repository, is_bare
+from bridge.git import Git, GitError, GitLate, end, is_bare, work_tree
 
 ROOT = Path(__file__).parent.parent
 WHO = {f"GIT_{who}_{what}": "a@b.c" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
@@ -149,6 +149,14 @@ def test_a_pathspec_is_a_name(repository: Path) -> None:
         assert (name, commits) == (name, count)
 
 
+def test_grafts_and_replaced_objects_hide_no_history(repository: Path) -> None:
+    plain(repository, "commit", "--quiet", "--allow-empty", "--message", "y")
+    head = Git(repository, os.environ).run("rev-parse", "HEAD", deadline=soon()).text
+    (repository / ".git" / "info" / "grafts").write_text(f"{head}\n")
+    plain(repository, "replace", "--graft", head)
+    assert Git(repository, os.environ).run("rev-list", "HEAD", deadline=soon()).output.count(b"\n") == 2
+
+
 def test_a_folder_is_told_from_a_bare_repository(repository: Path, tmp_path: Path) -> None:
     bare = tmp_path / "bare"
     plain(repository, "clone", "--quiet", "--bare", str(repository), str(bare))
@@ -159,9 +167,10 @@ def test_a_folder_is_told_from_a_bare_repository(repository: Path, tmp_path: Pat
         assert is_bare(folder)
         with pytest.raises(GitError, match="its folder is in a bare repository"):
             Git(folder, os.environ)
-        assert not has_repository(folder)
+        assert work_tree(folder) is None
     for folder in (repository, repository / "sub", tmp_path / "tree", repository / ".git"):
-        assert (is_bare(folder), has_repository(folder)) == (False, True)
+        top = tmp_path / "tree" if folder.name == "tree" else repository
+        assert (is_bare(folder), work_tree(folder)) == (False, top)
     for folder in (repository, repository / "sub", tmp_path / "tree"):
         assert Git(folder, os.environ).run("rev-parse", "HEAD", deadline=soon()).status == 0
     # A work tree inside of a bare repository's folder is a repository of its own.

@@ -9,54 +9,60 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from bridge.git import Done, Git, GitError, has_repository
+from bridge.git import Done, Git, GitError, work_tree
 from bridge.provider import Context, Problem, ProviderError
 from bridge_providers.sops import files, stores
 from bridge_providers.sops.check_keys import RENEW
 from bridge_providers.sops.lineage import Removed, Step, Version, removed, version_of
 from bridge_providers.sops.tree import printable
 
-SECONDS: Final = 3.0  # for one file
+SECONDS: Final = 10.0  # for all files of one work tree; one takes a few hundredths of a second
 COMMITS: Final = 2000  # that changed it, the newest
 BYTES: Final = 2**24  # of all its versions together
 _RENAMES: Final = 20  # that are looked for
 _NAME_SHOWN: Final = 70  # an age recipient has 62
 _TODAY: Final = ""  # the id of what lies in the work tree
-_late: Final[set[str]] = set()
-"""Folders whose history took too long in this run; the other files in them are not tried."""
+_spent: Final[dict[Path, float]] = {}
+"""Seconds that each work tree has taken in this run."""
 
 
 def problems(path: str, context: Context) -> Iterator[Problem]:
     """Warn of each recipient who was removed, and for whom the data key has stayed the same."""
     try:
         target = Path(os.path.realpath(files.locate(path, context.base)))
-        if "\n" in str(target) or str(target.parent) in _late or not has_repository(target.parent):
+        tree = work_tree(target.parent)
+        if tree is None or "\n" in str(target) or _spent.get(tree, 0.0) >= SECONDS:
             return
         now = _version(files.read(target), target.name)
-        texts = [_told(one, now) for one in _found(target, now, context)] if now else []
+        texts = [_told(one, now) for one in _found(target, now, context, tree)] if now else []
     except (GitError, ProviderError):
         return
     for text in texts:
         yield Problem("", text, RENEW, warning=True)
 
 
-def _found(target: Path, now: Version, context: Context) -> list[Removed]:
-    deadline = min(context.deadline, time.monotonic() + SECONDS)
-    history = _History(Git(target.parent, context.environ), deadline)
+def _found(target: Path, now: Version, context: Context, tree: Path) -> list[Removed]:
+    begin, spent = time.monotonic(), _spent.get(tree, 0.0)
+    # Half of what is left for the run: the check itself needs the rest.
+    history = _History(
+        Git(target.parent, context.environ), begin + min(SECONDS - spent, (context.deadline - begin) / 2)
+    )
     try:
         history.follow(target.name)
         versions = history.versions()
-    except GitError:
-        if time.monotonic() > deadline:
-            _late.add(str(target.parent))
-        raise
+    finally:
+        _spent[tree] = spent + time.monotonic() - begin
     return removed(_TODAY, history.steps, {_TODAY: now, **versions})
 
 
 def _told(one: Removed, now: Version) -> str:
     when = f"in commit {one.commit[:10]}" if one.commit else "since the last commit"
     count = f"{now.values} value{'s' * (now.values != 1)}"
-    still = f"its share of the data key still counts for {count}" if now.shared else f"its data key still opens {count}"
+    still = (
+        f"its share of the data key still counts for {count}"
+        if now.shared
+        else f"the data key it had still opens {count}"
+    )
     return f"{_short(one.recipient)} was removed {when}, but {still}"
 
 
