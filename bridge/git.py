@@ -137,8 +137,10 @@ class Git:
         assert words[0] in COMMANDS, words[0]
         options = [word for name, text in _SETTINGS.items() for word in ("-c", f"{name}={text}")]
         words = (words[0], *_EXTRA.get(words[0], ()), *words[1:])
+        # In two steps: a signal may come once the program runs, and before there is anything to end it by.
+        process = Popen.__new__(Popen)
         try:
-            return Popen(  # noqa: S603 - no shell, and the program is the user's own git
+            process.__init__(  # type: ignore[misc]
                 [self._program, "--no-pager", *options, "-C", str(self.folder), *words],
                 env=self._environ,
                 stdin=DEVNULL if stdin is None else stdin,
@@ -150,6 +152,12 @@ class Git:
             reason = (error.strerror or "unknown reason").lower()
         except ValueError:
             reason = "an argument holds a zero byte"
+        except BaseException:
+            if getattr(process, "pid", None):
+                end(process)
+            raise
+        else:
+            return process
         raise GitError(f"git cannot be started: {reason}")
 
     def run(self, *words: str, deadline: float, feed: bytes = b"", most: int = MOST) -> Done:
@@ -182,8 +190,9 @@ def is_bare(folder: Path) -> bool:
 def end(process: "Popen[bytes]") -> None:
     """Kill a git, if it still runs, and all that it has started."""
     if process.returncode is None:
-        with suppress(ProcessLookupError, PermissionError):  # macOS refuses if it is dead
-            os.killpg(process.pid, signal.SIGKILL)
+        for kill in (os.killpg, os.kill):  # the second for one that has no group yet
+            with suppress(ProcessLookupError, PermissionError):  # macOS refuses if it is dead
+                kill(process.pid, signal.SIGKILL)
         process.wait()
     for pipe in (process.stdin, process.stdout, process.stderr):
         if pipe:

@@ -96,6 +96,26 @@ def test_a_git_that_hangs_is_ended_with_what_it_started(repository: Path, tmp_pa
         assert time.monotonic() < until
 
 
+def test_a_signal_while_git_is_started_leaves_none_behind(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pids = []
+    execute = subprocess.Popen._execute_child
+
+    def interrupted(process: "subprocess.Popen[bytes]", *arguments: object) -> None:
+        execute(process, *arguments)
+        pids.append(process.pid)
+        raise KeyboardInterrupt
+
+    git = Git(repository, program(tmp_path / "bin", "exec sleep 1000"))
+    monkeypatch.setattr(subprocess.Popen, "_execute_child", interrupted)
+    for ask in (lambda: git.start("rev-list", "HEAD"), lambda: git.run("rev-parse", "HEAD", deadline=soon())):
+        with pytest.raises(KeyboardInterrupt):
+            ask()
+    assert len(pids) == 2
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
 def test_a_git_that_never_stops_talking_is_ended(repository: Path, tmp_path: Path) -> None:
     environ = program(tmp_path / "bin", "exec cat /dev/zero")
     with pytest.raises(GitError, match="git says more than 1 KiB"):
