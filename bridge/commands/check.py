@@ -41,7 +41,8 @@ def run(args: argparse.Namespace) -> int:
     environment, run_ = environment_of(args), run_of(args)
     errors: list[BridgeError] = []
     files = read_files(environment, run_, errors)
-    names, told = survey(environment, files.providers, Context(environment.base, run_.environ, run_.deadline))
+    context = Context(environment.base, run_.environ, run_.deadline)
+    names, told = survey(environment, files.providers, context, history=True)
     secrets = None if files.templates is None else secret_names(files.templates)
     settings = list(infrastructure(environment, names, files.layer, secrets))
     errors += [Refusal(one) for one in told if not one.warning]
