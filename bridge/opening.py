@@ -51,7 +51,7 @@ Dial: TypeAlias = Callable[[ClusterChoice, Run], AbstractContextManager[Line]]
 @contextmanager
 def dial(choice: ClusterChoice, run: Run) -> Iterator[Line]:
     """Find the cluster and our credentials, and close the connections in the end."""
-    endpoint = connect(choice.kubeconfig, choice.context, run.environ, deadline=run.deadline)
+    endpoint = connect(choice.kubeconfig, choice.context, run.environ, flags=run.cluster, deadline=run.deadline)
     last = Api(endpoint, deadline=run.deadline + RELEASE)
     with closing(Api(endpoint, deadline=run.deadline)) as api, closing(last):
         yield Line(endpoint, api, last)

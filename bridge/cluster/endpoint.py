@@ -23,7 +23,8 @@ class Endpoint:
     it no more. `proxy` is an http:// URL and may hold the proxy's password. `server_name` is the
     name that the server's certificate must carry, where it is not the URL's host. `source` says in
     messages where all this comes from. `impersonation` are headers for each request, some of them
-    repeated. `context` is the name of the kubeconfig's context, None for a pod's own account.
+    repeated. `context` is the name of the kubeconfig's context, None for a pod's own account;
+    `pod_namespace` is the namespace of that pod, None for a kubeconfig's context.
     """
 
     url: str
@@ -36,6 +37,7 @@ class Endpoint:
     impersonation: tuple[tuple[str, str], ...] = ()
     renew: Callable[[], None] = field(default=_nothing, repr=False)
     context: str | None = None
+    pod_namespace: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse a URL over which the credentials would travel in clear."""
@@ -55,6 +57,16 @@ def split_url(url: str, where: str, name: str) -> SplitResult:
         what = f"{name} is plain http and not a loopback address"
         raise ConfigError(Problem(where, what, "use https: secrets would travel in clear"))
     return parts
+
+
+def same_server(one: str, other: str) -> bool:
+    """Return whether two valid URLs name the same API server."""
+    return _place(urlsplit(one)) == _place(urlsplit(other))
+
+
+def _place(parts: SplitResult) -> tuple[str, str, int, str]:
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return parts.scheme, (parts.hostname or "").rstrip("."), port, parts.path.rstrip("/")
 
 
 def _split(url: str) -> SplitResult | None:

@@ -42,6 +42,14 @@ class ClusterChoice(NamedTuple):
     namespace_uid: str | None = None
 
 
+class ClusterFlags(NamedTuple):
+    """The cluster that the command line names: it counts more than an environment's file and KUBECONFIG."""
+
+    kubeconfig: Path | None = None
+    context: str | None = None
+    in_cluster: bool = False  # the pod's own service account, whatever else is named
+
+
 class Sections:
     """The keys of one environment file. What is wrong is noted, and something harmless stands in for it."""
 
