@@ -3,8 +3,9 @@
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult
 
+from bridge.config.server_url import split
 from bridge.errors import ConfigError, Problem
 from bridge.http.proxies import is_loopback
 
@@ -48,7 +49,7 @@ class Endpoint:
 
 def split_url(url: str, where: str, name: str) -> SplitResult:
     """Take apart the URL of an API server; ConfigError about the field `name` of `where`."""
-    parts = _split(url)
+    parts = split(url)
     if parts is None:
         raise ConfigError(Problem(where, f"{name} is not a URL such as https://host:6443"))
     if "@" in parts.netloc:
@@ -57,22 +58,3 @@ def split_url(url: str, where: str, name: str) -> SplitResult:
         what = f"{name} is plain http and not a loopback address"
         raise ConfigError(Problem(where, what, "use https: secrets would travel in clear"))
     return parts
-
-
-def same_server(one: str, other: str) -> bool:
-    """Return whether two valid URLs name the same API server."""
-    return _place(urlsplit(one)) == _place(urlsplit(other))
-
-
-def _place(parts: SplitResult) -> tuple[str, str, int, str]:
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    return parts.scheme, (parts.hostname or "").rstrip("."), port, parts.path.rstrip("/")
-
-
-def _split(url: str) -> SplitResult | None:
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in {"https", "http"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return None
-    return parts if usable and url.isascii() and not (parts.query or parts.fragment) else None

@@ -8,10 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NoReturn
 
-from bridge.cluster.endpoint import same_server
 from bridge.cluster.kubeconfig import Selection, select
 from bridge.cluster.server import server_url
 from bridge.config.sections import ClusterFlags
+from bridge.config.server_url import same_server
 from bridge.errors import ConfigError, Problem, Refusal
 
 ACCOUNT: Final = "the pod's service account"
