@@ -71,6 +71,12 @@ def cluster(command: argparse.ArgumentParser) -> None:
     group.add_argument("--in-cluster", action="store_true", help=text)
 
 
+def first(command: argparse.ArgumentParser) -> None:
+    """Add --first."""
+    text = "write although the environment was never written to this cluster, and nothing binds it to the cluster"
+    command.add_argument("--first", action="store_true", help=text)
+
+
 def wait(command: argparse.ArgumentParser) -> None:
     """Add --wait."""
     text = "follow the rollouts for so long, for example 10m (default: do not wait)"

@@ -30,7 +30,7 @@ class Run(NamedTuple):
 
     `read` and `neighbours` are how documents and other environments are read: of one run alone, or shared by many.
     What is read from the sources is added to `reads`, where somebody wants to know. `cluster` is the cluster that
-    the command line names.
+    the command line names, `first` allows to write where an environment was never written.
     """
 
     environ: Mapping[str, str]
@@ -41,6 +41,7 @@ class Run(NamedTuple):
     read: Reader = read_documents
     neighbours: Neighbours = neighbours
     cluster: ClusterFlags = ClusterFlags()
+    first: bool = False
 
 
 class Files(NamedTuple):

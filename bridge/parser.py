@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from bridge import __version__
-from bridge.arguments import allow, allow_loss, cluster, lock, many, metrics_target, seconds, variable, wait
+from bridge.arguments import allow, allow_loss, cluster, first, lock, many, metrics_target, seconds, variable, wait
 
 if TYPE_CHECKING:
     _Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - it has no other name
@@ -97,6 +97,7 @@ def _command(commands: "_Commands", name: str, text: str, forms: tuple[str, ...]
 def _sync(commands: "_Commands") -> None:
     sync = _command(commands, "sync", "make the cluster's objects equal to the sources", ("text", "json", "markdown"))
     cluster(sync)
+    first(sync)
     many(sync)
     allow(sync)
     sync.add_argument("--dry-run", action="store_true", help="write nothing; the same as plan")
@@ -159,6 +160,7 @@ def _rollback(commands: "_Commands") -> None:
     text = "copy an earlier revision of a source forward as the newest, and sync"
     rollback = _command(commands, "rollback", text, ("text", "json"))
     cluster(rollback)
+    first(rollback)
     rollback.add_argument(
         "--source", required=True, metavar="REF", help="a document of the environment, such as vault:app/staging"
     )
@@ -213,8 +215,14 @@ def _adopt(commands: "_Commands") -> None:
     text = "take the templates' keys over from kubectl and others, without changing a value"
     adopt = _command(commands, "adopt", text, ("text", "json"))
     cluster(adopt)
+    first(adopt)
     adopt.add_argument("--dry-run", action="store_true", help="only show what would change hands")
     adopt.add_argument("--yes", action="store_true", help="do it without asking")
+    text = (
+        "bind the environment to the namespace as it is now: write its uid into the environment's file, in place of "
+        "the old one. A restored backup of etcd has the same uids, so they do not tell it from the original"
+    )
+    adopt.add_argument("--rebind", action="store_true", help=text)
     lock(adopt)
 
 

@@ -38,7 +38,8 @@ def run_of(args: argparse.Namespace) -> Run:
         recreate=frozenset(map(_object, getattr(args, "recreate", ()))),
     )
     deadline, wait = time.monotonic() + args.timeout, getattr(args, "lock_wait", 0.0)
-    return Run(os.environ, deadline, allowed, wait, current().reads, cluster=_cluster(args))
+    first = getattr(args, "first", False)
+    return Run(os.environ, deadline, allowed, wait, current().reads, cluster=_cluster(args), first=first)
 
 
 def _cluster(args: argparse.Namespace) -> ClusterFlags:

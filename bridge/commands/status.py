@@ -4,7 +4,7 @@ import argparse
 
 from bridge.commands.arguments import environment_of, run_of
 from bridge.opening import open_cluster
-from bridge.prepare import collect, compare
+from bridge.prepare import collect, inspect
 from bridge.report.status import status_data, status_text
 from bridge.report.talk import say
 from bridge.report.write import write_json, write_lines
@@ -15,7 +15,7 @@ def run(args: argparse.Namespace) -> int:
     run_ = run_of(args)
     wanted = collect(environment_of(args), run_)
     with open_cluster(wanted.environment, wanted.namespace, run_) as cluster:
-        plan = compare(wanted, cluster, run_)
+        plan = inspect(wanted, cluster, run_)
     data = status_data(plan, dict(wanted.resolution.unused))
     if args.output == "json":
         write_json(data)

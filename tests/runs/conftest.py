@@ -180,7 +180,7 @@ class Desk:
             "templates": ["base/secrets.yml", "base/configmap.yml"],
             "env_file": ".env.k8s.staging",
             "sources": ["plain:values.json"],
-            "cluster": {"kubeconfig": "kubeconfig"},
+            "cluster": {"kubeconfig": "kubeconfig", "server": self.target.client.url},  # bound: nobody is asked
         } | changes
         self.write(f"{name}.yaml", {key: value for key, value in content.items() if value is not None})
 
