@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from bridge.commands import plan as plan_command
 from bridge.commands.arguments import environment_of, run_of
-from bridge.commands.binding import agree
 from bridge.errors import ConfigError, Problem, Stopped
 from bridge.gather import Run, Wanted
 from bridge.opening import Cluster, open_cluster
@@ -34,6 +33,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         return _sync(args)
     except FirstWrite as first:
+        from bridge.commands.binding import agree  # noqa: PLC0415 - start-up: most environments were written before
+
         agree(first, environment_of(args))
     args.first = True
     return _sync(args)  # everything anew: somebody took their time to answer

@@ -28,7 +28,7 @@ def rewrite(  # noqa: PLR0913 - the file, its old and new text, and what may go 
     # Always the same name: what a killed run leaves behind, the next one replaces.
     temporary = target.with_name(f".{target.name}.bridge-new")
     try:
-        temporary.write_text(after or "", encoding="utf-8", newline="")
+        temporary.write_text(after or "", encoding="utf-8")
         if target.exists():
             shutil.copymode(target, temporary)
         if after is None or not is_wanted(temporary):

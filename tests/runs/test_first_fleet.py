@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.fleet import Fleet, Member
 from bridge.testing.apiserver import EmbeddedCluster
 from tests.runs.conftest import Desk
 from tests.runs.terminal import answer
@@ -115,6 +116,23 @@ def test_interrupt_at_the_question_reports_what_was_done(offline_desk: Desk, mon
     result = offline_desk.run("sync", "--all", "--output", "json")
     assert result.status == 130
     assert results(result) == {"env-00": "written", "env-01": "not reached"}
+
+
+def test_member_that_did_not_end_before_the_question_is_reported_as_interrupted(
+    offline_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stuck(self: Fleet, member: Member, *rest: object) -> None:
+        if member.name == "env-00":
+            self._under_way[member.name] = member
+        else:
+            one(self, member, *rest)
+
+    one = Fleet._one
+    monkeypatch.setattr(Fleet, "_one", stuck)
+    fleet(offline_desk, 2, cluster=KUBECONFIG)
+    answer(monkeypatch, "y")
+    result = offline_desk.run("sync", "--all", "--output", "json")
+    assert (result.status, results(result)) == (75, {"env-00": "interrupted", "env-01": "written"})
 
 
 @pytest.mark.parametrize("bound", [False, True])

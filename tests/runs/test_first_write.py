@@ -310,34 +310,37 @@ def test_adopt_offers_to_bind_an_environment_that_is_known_but_unbound(
 
 
 def test_rollback_is_refused_before_the_store_is_written(
-    offline: Desk,
+    unbound: Desk,
     manager: SecretManager,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     id_ = manager.put("/voice/staging/app", VALUES)
     manager.put("/voice/staging/app", VALUES | {"OPENAI_API_KEY": "CANARY-bad"})
-    offline.canaries.add("CANARY-bad")
-    content = json.loads((offline.folder / "staging.yaml").read_text())
-    offline.environment(**content | {"cluster": KUBECONFIG})
+    unbound.canaries.add("CANARY-bad")
+    content = json.loads((unbound.folder / "staging.yaml").read_text())
+    unbound.environment(**content | {"cluster": KUBECONFIG})
     command = ["rollback", "staging", "--source", APP, "--to", "1", "--allow-fallback"]
-    result = offline.run(*command, "--yes")
-    assert (result.status, f"{where(offline)}: staging was never written to it" in result.err) == (1, True)
-    assert (writes(offline), len(manager.store.secrets[id_].versions)) == ([], 2)
+    result = unbound.run(*command, "--yes")
+    assert (result.status, f"{where(unbound)}: staging was never written to it" in result.err) == (1, True)
+    assert (unbound.target.versions(), len(manager.store.secrets[id_].versions)) == ({}, 2)
+    terminal = answer(monkeypatch, "y", "y", "y")
+    assert unbound.run(*command, "--yes").err == result.err  # --yes agrees to what is done, and not to where
+    assert terminal.tell() == 0
     answer(monkeypatch, "y", "y", "y")
-    result = offline.run(*command)
+    result = unbound.run(*command)
     assert (result.status, len(manager.store.secrets[id_].versions)) == (0, 3)
-    assert question(offline) + offered(offline) in result.err
-    assert bound(offline) == (uid_of(offline),)
-    assert offline.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
-    offline.environment(**content | {"cluster": KUBECONFIG})
-    assert offline.run(*command[:-2], "2", "--allow-fallback", "--yes").status == 0  # known by now
+    assert question(unbound) + offered(unbound) in result.err
+    assert bound(unbound) == (uid_of(unbound),)
+    assert unbound.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
+    unbound.environment(**content | {"cluster": KUBECONFIG})
+    assert unbound.run(*command[:-2], "2", "--allow-fallback", "--yes").status == 0  # known by now
 
 
-def test_rollback_takes_the_flag(offline: Desk, manager: SecretManager) -> None:  # noqa: F811
+def test_rollback_takes_the_flag(unbound: Desk, manager: SecretManager) -> None:  # noqa: F811
     manager.put("/voice/staging/app", VALUES)
     manager.put("/voice/staging/app", VALUES | {"OPENAI_API_KEY": "CANARY-bad"})
-    offline.canaries.add("CANARY-bad")
-    content = json.loads((offline.folder / "staging.yaml").read_text())
-    offline.environment(**content | {"cluster": KUBECONFIG})
+    unbound.canaries.add("CANARY-bad")
+    content = json.loads((unbound.folder / "staging.yaml").read_text())
+    unbound.environment(**content | {"cluster": KUBECONFIG})
     command = ["rollback", "staging", "--source", APP, "--to", "1", "--allow-fallback", "--yes"]
-    assert offline.run(*command, "--first").status == 0
+    assert unbound.run(*command, "--first").status == 0
