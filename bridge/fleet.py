@@ -167,7 +167,8 @@ class _Lines:
     @contextmanager
     def dial(self, choice: ClusterChoice, run: Run) -> Iterator[Line]:
         """Do as `opening.dial`, only that the connections stay for the next one."""
-        choice = choice._replace(namespace_uid=None)
+        # What binds an environment is compared for each, and keeps none from sharing; nor does what is not used.
+        choice = ClusterChoice() if run.cluster.in_cluster else choice._replace(namespace_uid=(), server=())
         line = self._lines.get(choice, lambda: self._open(dial(choice, run)))
         if isinstance(line, BridgeError):
             raise combine([line])  # an error of its own for each thread

@@ -5,7 +5,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeVar
 
-from bridge.config.environment import Environment, check_k8_env
+from bridge.config.environment import ClusterFlags, Environment, check_k8_env
 from bridge.config.reference import Reference
 from bridge.config.template import TemplateObject, load_templates
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
@@ -29,7 +29,8 @@ class Run(NamedTuple):
     """What every step of a run needs to know. `deadline` is a `time.monotonic()`, `lock_wait` is in seconds.
 
     `read` and `neighbours` are how documents and other environments are read: of one run alone, or shared by many.
-    What is read from the sources is added to `reads`, where somebody wants to know.
+    What is read from the sources is added to `reads`, where somebody wants to know. `cluster` is the cluster that
+    the command line names, `first` allows to write where an environment was never written.
     """
 
     environ: Mapping[str, str]
@@ -39,6 +40,8 @@ class Run(NamedTuple):
     reads: list[tuple[str, str, float]] | None = None
     read: Reader = read_documents
     neighbours: Neighbours = neighbours
+    cluster: ClusterFlags = ClusterFlags()
+    first: bool = False
 
 
 class Files(NamedTuple):

@@ -6,6 +6,7 @@ from typing import Final, TypeVar
 
 from bridge.cluster.api import Forbidden
 from bridge.cluster.changes import Changed, try_dry
+from bridge.cluster.identity import check_exists
 from bridge.cluster.objects import Objects
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference
@@ -80,6 +81,15 @@ def compare(wanted: Wanted, cluster: Cluster, run: Run) -> Plan:
     allowed = run.allowed._replace(accepted=wanted.environment.accept_older)
     plan = build(target, Now(desired, resolution.manifests, live), resolution.sources, memory, allowed)
     return plan._replace(warnings=(*cluster.warnings, *resolution.warnings, *plan.warnings))
+
+
+def inspect(wanted: Wanted, cluster: Cluster, run: Run) -> Plan:
+    """Compare as `compare` does; Refusal if the namespace does not exist, which no object that is missing can tell."""
+    plan = compare(wanted, cluster, run)
+    found = cluster.store.resource_version or any(change.live for change in plan.changes)
+    if not found and plan.cluster.binding != "namespace_uid":
+        check_exists(cluster.api, plan.namespace)
+    return plan
 
 
 def _read_live(

@@ -2,16 +2,34 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from bridge.cluster.changes import carry_out
-from bridge.errors import ANYTHING, BridgeError, Problem, Stopped, Unavailable, combine, ending
+from bridge.cluster.identity import readable_uid
+from bridge.config.environment import Environment
+from bridge.errors import ANYTHING, BridgeError, Problem, Refusal, Stopped, Unavailable, combine, ending
 from bridge.gather import Run, Wanted
 from bridge.objects import Live, ObjectId
 from bridge.opening import Cluster
 from bridge.plan.build import remember
 from bridge.plan.effect import after_write
+from bridge.plan.first import is_first, place
 from bridge.plan.model import Change, Plan
 from bridge.prepare import compare, on_each, tried_dry
+
+
+class FirstWrite(Refusal):
+    """Nothing binds an environment to a cluster that it was never written to; a person may say that it is right.
+
+    `uid` is that of the namespace, None if it may not be read.
+    """
+
+    def __init__(self, problem: Problem, plan: Plan, uid: str | None) -> None:
+        super().__init__(problem)
+        self.environment: Final = plan.environment
+        self.namespace: Final = plan.namespace
+        self.cluster: Final = plan.cluster
+        self.uid: Final = uid
 
 
 @dataclass(eq=False)
@@ -47,10 +65,12 @@ def settle(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run, outcome: Outc
     """Carry out a plan, alone: wait for the Lease, read the cluster again, and write. Returns the plan as it was then.
 
     Without anything to write no Lease is taken. The outcome's error is Unavailable where another run keeps the Lease,
-    or changed the cluster meanwhile so that the plan would be refused now.
+    or changed the cluster meanwhile so that the plan would be refused now. Raises FirstWrite, before anything is sent.
     """
     if not _has_work(plan, cluster):
         return plan
+    if first := first_write(plan, wanted.environment, cluster, run):
+        raise first
     try:
         with cluster.lease.held(run.lock_wait):
             plan = _again(plan, wanted, cluster, run)
@@ -58,6 +78,17 @@ def settle(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run, outcome: Outc
     except ANYTHING as error:
         outcome.fail(error)
     return outcome.seen(plan)
+
+
+def first_write(plan: Plan, environment: Environment, cluster: Cluster, run: Run) -> FirstWrite | None:
+    """Return what speaks against carrying out a plan if it is a first write that nobody has allowed."""
+    if run.first or plan.cluster.binding or not is_first(plan):
+        return None
+    uid, file = readable_uid(cluster.api, plan.namespace), environment.shown(environment.file)
+    setting = f"cluster.namespace_uid: {uid}" if uid else f"cluster.server: {plan.cluster.server}"
+    what = f"{plan.environment} was never written to it"
+    hint = f"if this is the right cluster, set `{setting}` in {file}, or pass --first"
+    return FirstWrite(Problem(place(plan.namespace, plan.cluster), what, hint), plan, uid)
 
 
 def note_on_objects(plan: Plan, cluster: Cluster, outcome: Outcome) -> tuple[Problem, ...]:

@@ -69,12 +69,12 @@ def test_the_guard_loads_no_client_of_a_server_either(tmp_path: Path) -> None:
     assert not {name for name in modules if name.startswith("bridge.cluster")}
 
 
-@pytest.mark.parametrize("command", ["plan", "sync"])
-def test_run_with_a_kubeconfig_loads_no_slow_package(command: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", [("plan",), ("sync", "--first")])
+def test_run_with_a_kubeconfig_loads_no_slow_package(command: tuple[str, ...], tmp_path: Path) -> None:
     with EmbeddedCluster() as cluster:
         cluster.write_kubeconfig(tmp_path / "kubeconfig")
         namespace = {"metadata": {"name": "voice-agent-staging"}}
         assert Client(cluster.url, cluster.token).request("POST", "/api/v1/namespaces", namespace).status == 201
-        modules = loaded(command, *STAGING, KUBECONFIG=str(tmp_path / "kubeconfig"))
+        modules = loaded(*command, *STAGING, KUBECONFIG=str(tmp_path / "kubeconfig"))
     assert {"bridge.cluster.api", "bridge_providers.sops.decrypt"} <= modules
     assert not packages(modules) & SLOW

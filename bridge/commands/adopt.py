@@ -8,15 +8,17 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from bridge.cluster.adopting import take_over
+from bridge.cluster.identity import readable_uid
 from bridge.cluster.objects import Objects
 from bridge.commands.arguments import environment_of, run_of
-from bridge.commands.confirm import confirm
+from bridge.commands.binding import agree, offer, rebind
+from bridge.commands.confirm import can_ask, confirm
 from bridge.errors import ANYTHING, BridgeError, Problem, Refusal, Stopped, Unavailable, combine
 from bridge.opening import Cluster, open_cluster
 from bridge.plan.adoption import Adoption, adoptions, next_change, refusals, remembering, warnings
 from bridge.plan.build import lost
 from bridge.plan.model import Plan
-from bridge.prepare import collect, compare
+from bridge.prepare import collect, inspect
 from bridge.report.adoption import adoption_data, adoption_text, outcome_of, result_text
 from bridge.report.cluster import namespace_in
 from bridge.report.data import problems
@@ -24,18 +26,26 @@ from bridge.report.record import current
 from bridge.report.style import style_of
 from bridge.report.talk import say
 from bridge.report.write import printable_data, write_json
-from bridge.sync import Outcome
+from bridge.sync import Outcome, first_write
 
 
 def run(args: argparse.Namespace) -> int:
     """Show what changes hands, ask, then do it; with --dry-run only show."""
-    run_ = run_of(args)
-    wanted = collect(environment_of(args), run_)
+    run_, environment = run_of(args), environment_of(args)
+    if args.rebind:
+        environment = rebind(args, environment, run_)
+        run_ = run_of(args)  # its time begins now: a person was asked
+    wanted = collect(environment, run_)
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     with open_cluster(wanted.environment, wanted.namespace, run_) as cluster:
-        plan = compare(wanted, cluster, run_)
+        plan = inspect(wanted, cluster, run_)
         found = adoptions(plan)
         refused = _refused(found, cluster.objects, now)
+        first = first_write(plan, environment, cluster, run_) if found and not args.dry_run else None
+        asks = can_ask() and not (args.yes or args.dry_run)
+        uid = readable_uid(cluster.api, plan.namespace) if asks and not plan.cluster.binding else None
+    if first and not asks:
+        refused = (*refused, *first.problems)
     told = (*cluster.warnings, *wanted.resolution.warnings, *lost(plan.memory), *warnings(found))
     report = _Report(args, plan, found, now, told)
     report.show()
@@ -43,7 +53,13 @@ def run(args: argparse.Namespace) -> int:
     if refused or not found or args.dry_run:
         report.end("refused" if refused else "planned" if found else "unchanged", Outcome(), refused)
         say("error", refused)
+        if not refused:
+            offer(environment, uid)
         return 1 if refused else 0
+    if first:
+        agree(first, environment)
+    else:
+        offer(environment, uid)
     confirm(f"Take over what is listed in {namespace_in(plan.namespace, plan.cluster)}?", yes=args.yes)
     # A run of its own: the time that somebody took for the answer does not count.
     run_ = run_of(args)

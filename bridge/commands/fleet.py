@@ -4,12 +4,13 @@ import argparse
 import gc
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from bridge.commands import plan as plan_command
 from bridge.commands import sync as sync_command
 from bridge.commands.arguments import run_of
+from bridge.commands.confirm import ask, can_ask, not_confirmed
 from bridge.config.environment import config_folder, load_all
 from bridge.config.shard import Shard, parse_shard
 from bridge.errors import BUG, BridgeError, ConfigError, Problem, Refusal, Stopped, Unavailable, combine
@@ -21,6 +22,7 @@ from bridge.report.data import is_shown, outcome_data, plan_data, problems
 from bridge.report.fleet import fleet_data, write_fleet
 from bridge.report.record import Record, current
 from bridge.report.talk import say
+from bridge.sync import FirstWrite
 
 URGENCY: Final = (
     Stopped.exit_status,
@@ -49,12 +51,13 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(Problem(str(folder), "there is no environment", "make one with `bridge init`"))
     names = shard.members(environments) if shard else tuple(environments)
     logbook = _Logbook(args)
+    fleet = Fleet(environments, run_)
     try:
-        with Fleet(environments, run_) as fleet:
-            if logbook.writes:
-                fleet.sync(names, logbook.finished, restart=args.restart)
-            else:
-                fleet.plan(names, logbook.finished)
+        _carry_out(fleet, names, logbook)
+        logbook.cut_short((), fleet.under_way())
+        if agreed := list(_agreed(logbook)):
+            fleet = Fleet(environments, run_of(args)._replace(first=True))  # its time begins now: a person was asked
+            _carry_out(fleet, agreed, logbook)
     except BaseException:
         logbook.cut_short(names, fleet.under_way())
         _report(args, names, shard, logbook)
@@ -65,6 +68,29 @@ def run(args: argparse.Namespace) -> int:
         told = _told(logbook.problems[kind], logbook.clusters)
         say(kind, told, told)
     return status
+
+
+def _carry_out(fleet: Fleet, names: Sequence[str], logbook: "_Logbook") -> None:
+    with fleet:
+        if logbook.writes:
+            fleet.sync(names, logbook.finished, restart=logbook.restarts)
+        else:
+            fleet.plan(names, logbook.finished)
+
+
+def _agreed(logbook: "_Logbook") -> Iterator[str]:
+    """Ask once for each server whether it is the right one, and yield the environments that may be written to it."""
+    servers: dict[str, list[str]] = {}
+    for name, first in sorted(logbook.waiting.items()):
+        servers.setdefault(first.cluster.server, []).append(name)
+    for server, names in servers.items():
+        count = f"{len(names)} environments" if len(names) > 1 else "1 environment"
+        source = logbook.waiting[names[0]].cluster.source
+        if ask(f"First write of {count} ({_listed(names)}) to {server} ({source}). Is this the right cluster?"):
+            yield from names
+        else:
+            for name in names:
+                logbook.finished(Member(name, error=not_confirmed()))
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -89,12 +115,17 @@ class _Logbook:
         self._touched: Final[list[str]] = []
         current().touched.append(self._touched)
         self.writes: Final = args.command == "sync" and not args.dry_run
+        self.restarts: Final = self.writes and args.restart
+        self.waiting: Final[dict[str, FirstWrite]] = {}  # for somebody's word that it is the right cluster
         self.entries: Final[dict[str, dict[str, Any]]] = {}
         self.clusters: Final[dict[str, ClusterName | None]] = {}
         self.problems: Final[dict[str, list[tuple[str, Problem]]]] = {"warning": [], "error": []}
 
     def finished(self, member: Member) -> None:
-        """Enter a member as it is now."""
+        """Enter a member as it is now; the first write of one waits for an answer, if somebody can be asked."""
+        if isinstance(member.error, FirstWrite) and can_ask():
+            self.waiting[member.name] = member.error
+            return
         self._touch(member)
         status, result = self._judge(member)
         self._enter(member, status, result)
@@ -203,5 +234,9 @@ def _shared(clusters: Iterable[ClusterName | None]) -> ClusterName | None:
 
 
 def _where(names: Sequence[str], where: str) -> str:
+    return f"{_listed(names)}{': ' if where else ''}{where}"
+
+
+def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"{', '.join(names[:NAMED])}{more}{': ' if where else ''}{where}"
+    return f"{', '.join(names[:NAMED])}{more}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.commands.arguments import environment_of, run_of
+from bridge.commands.binding import agree
 from bridge.commands.confirm import confirm
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference, parse_reference
@@ -26,7 +27,7 @@ from bridge.report.write import printable_data, write_json
 from bridge.sources.plugins import build_providers
 from bridge.sources.store import Written, look_back, put_back
 from bridge.sources.whole import Whole
-from bridge.sync import Outcome, note_on_objects, settle
+from bridge.sync import FirstWrite, Outcome, first_write, note_on_objects, settle
 
 
 @dataclass(eq=False)
@@ -39,6 +40,7 @@ class _Rollback:
     plan: Plan
     result: str = "unchanged"
     written: Written | None = None
+    first: FirstWrite | None = None
     outcome: Outcome = field(default_factory=Outcome)
     told: tuple[Problem, ...] = ()  # warnings that stand above the question
 
@@ -54,10 +56,13 @@ def run(args: argparse.Namespace) -> int:
             _print(rollback)
         rollback.told = (*rollback.plan.warnings, *rewritten(rollback.plan))
         say("warning", rollback.told)
+        if rollback.first:
+            agree(rollback.first, environment, yes=args.yes)
         confirm(_question(rollback), yes=args.yes)
     record, outcome = current(), rollback.outcome
     record.touched += [outcome.written, outcome.begun]
-    run_ = run_of(args)  # its time begins now: a person was asked
+    # Its time begins now: a person was asked.
+    run_ = run_of(args)._replace(first=args.first or rollback.first is not None)
     if rollback.whole.is_needed:
         provider, context = _provider(environment, rollback.source), _context(environment, run_)
         rollback.written = put_back(provider, rollback.source, rollback.whole, context)
@@ -80,6 +85,8 @@ def _prepare(args: argparse.Namespace, environment: Environment, run: Run) -> _R
     wanted = collect(environment, run, given)
     with open_cluster(environment, wanted.namespace, run) as cluster:
         rollback = _Rollback(source, args.to, whole, prepare(wanted, cluster, run))
+        if not rollback.plan.refusals and not args.dry_run:
+            rollback.first = first_write(rollback.plan, environment, cluster, run)
     if rollback.plan.refusals:
         rollback.result = "refused"
     elif whole.is_needed or rollback.plan.pending:

@@ -76,7 +76,7 @@ def _target(environment: Environment, namespace: str, run: Run) -> str:
     from bridge.cluster.connect import selected  # noqa: PLC0415 - start-up: only a question names the cluster
 
     try:
-        cluster = selected(environment.cluster.kubeconfig, environment.cluster.context, run.environ)
+        cluster = selected(environment.cluster.kubeconfig, environment.cluster.context, run.environ, flags=run.cluster)
     except (BridgeError, OSError):
         return f"namespace {namespace}"
     return namespace_in(namespace, cluster)

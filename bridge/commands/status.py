@@ -6,7 +6,7 @@ import sys
 from bridge.commands.arguments import environment_of, run_of
 from bridge.opening import open_cluster
 from bridge.plan.effect import dropped, rewritten
-from bridge.prepare import collect, compare, with_admission
+from bridge.prepare import collect, inspect, with_admission
 from bridge.report.status import status_data, status_text
 from bridge.report.style import style_of
 from bridge.report.talk import say
@@ -18,7 +18,7 @@ def run(args: argparse.Namespace) -> int:
     run_ = run_of(args)
     wanted = collect(environment_of(args), run_)
     with open_cluster(wanted.environment, wanted.namespace, run_) as cluster:
-        plan = with_admission(compare(wanted, cluster, run_), cluster.objects, run_)
+        plan = with_admission(inspect(wanted, cluster, run_), cluster.objects, run_)
     data = status_data(plan, dict(wanted.resolution.unused))
     if args.output == "json":
         write_json(data)

@@ -15,7 +15,7 @@ from bridge.report.data import outcome_data, plan_data
 from bridge.report.record import current
 from bridge.report.talk import say
 from bridge.report.write import write_report
-from bridge.sync import Outcome, note_on_objects, settle
+from bridge.sync import FirstWrite, Outcome, note_on_objects, settle
 
 if TYPE_CHECKING:
     from bridge.restart import Restart
@@ -31,6 +31,17 @@ def run(args: argparse.Namespace) -> int:
         return fleet.run(args)
     if args.dry_run:
         return plan_command.run(args)
+    try:
+        return _sync(args)
+    except FirstWrite as first:
+        from bridge.commands.binding import agree  # noqa: PLC0415 - start-up: most environments were written before
+
+        agree(first, environment_of(args))
+    args.first = True
+    return _sync(args)  # everything anew: somebody took their time to answer
+
+
+def _sync(args: argparse.Namespace) -> int:
     run_ = run_of(args)
     wanted = collect(environment_of(args), run_)
     outcome, restart, record = Outcome(), _asked(args), current()
@@ -43,6 +54,8 @@ def run(args: argparse.Namespace) -> int:
             plan = plan._replace(warnings=(*plan.warnings, *note_on_objects(plan, cluster, outcome)))
             if restart and not (plan.refusals or outcome.error or dropped(plan)):
                 _restart(args, wanted, cluster, run_, restart)
+        except FirstWrite:
+            raise
         except ANYTHING as error:
             outcome.fail(error)
         except BaseException:

@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from bridge.errors import Problem
 from bridge.objects import Desired, Field, Live, Manager, ObjectId, Origin
@@ -114,6 +114,9 @@ class Change(NamedTuple):
         return self.action not in (Action.KEEP, Action.LEAVE)
 
 
+Binding: TypeAlias = Literal["namespace_uid", "server", "pod"]
+
+
 class ClusterName(NamedTuple):
     """Which cluster a report is about.
 
@@ -124,7 +127,7 @@ class ClusterName(NamedTuple):
     server: str
     context: str | None
     source: str
-    binding: Literal["namespace_uid", "server", "pod"] | None = None
+    binding: Binding | None = None
 
 
 class Plan(NamedTuple):

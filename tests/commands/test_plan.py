@@ -9,7 +9,7 @@ def test_markdown_for_a_pipelines_summary(offline_desk: Desk) -> None:
     desk.values(OPENAI_API_KEY="CANARY-new")
     assert desk.run("plan", "staging", "--output", "markdown").out == (
         "### bridge: `staging` in namespace `voice`\n\n"
-        f"Cluster: context `embedded` (not bound), `{desk.cluster['server']}`\n\n"
+        f"Cluster: context `embedded`, `{desk.cluster['server']}`\n\n"
         "**1 to update, 4 unchanged**\n\n"
         "| | object | key | what | from |\n|---|---|---|---|---|\n"
         "| `~` | `Secret/agent-secrets` | | to update | |\n"

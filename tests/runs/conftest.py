@@ -179,7 +179,7 @@ class Desk:
     @property
     def cluster_line(self) -> str:
         """The second line of every report."""
-        return f"  cluster: context {self.cluster['context']} (not bound), {self.cluster['server']}"
+        return f"  cluster: context {self.cluster['context']}, {self.cluster['server']}"
 
     def write(self, name: str, content: str | Mapping[str, Any] | list[Any]) -> Path:
         """Write a file of the configuration; what is no text becomes JSON, which is YAML too."""
@@ -196,7 +196,7 @@ class Desk:
             "templates": ["base/secrets.yml", "base/configmap.yml"],
             "env_file": ".env.k8s.staging",
             "sources": ["plain:values.json"],
-            "cluster": {"kubeconfig": "kubeconfig"},
+            "cluster": {"kubeconfig": "kubeconfig", "server": self.target.client.url},  # bound: nobody is asked
         } | changes
         self.write(f"{name}.yaml", {key: value for key, value in content.items() if value is not None})
 

@@ -26,6 +26,7 @@ def closed_port() -> int:
 
 def test_a_server_that_refuses_connections_is_temporary(offline_desk: Desk) -> None:
     port = closed_port()
+    offline_desk.environment(cluster={"kubeconfig": "kubeconfig"})
     rewrite(offline_desk, server=f"http://127.0.0.1:{port}")
     result = offline_desk.run("plan", "staging")
     assert result.status == 75

@@ -203,7 +203,8 @@ def test_the_component_for_pruning_gives_delete_and_nothing_else_does(
 ) -> None:
     pod = deploy("prune")
     assert run(pod, "sync").status == 0
-    file = pod.path(pod.arguments()[3]) / "staging.yaml"
+    arguments = pod.arguments()
+    file = pod.path(arguments[arguments.index("--config") + 1]) / "staging.yaml"
     lines = file.read_text().splitlines(keepends=True)
     left = [line for line in lines if "configmap.yml" not in line and "- staging.public.yaml" not in line]
     file.resolve().write_text("".join(left))

@@ -47,7 +47,7 @@ def rename(desk: Desk, context: str) -> None:
     desk.kubeconfig.write_text(json.dumps(content))
 
 
-def expected(desk: Desk, binding: str | None = None) -> dict[str, str | None]:
+def expected(desk: Desk, binding: str | None = "server") -> dict[str, str | None]:
     """Return what a report in JSON says about the cluster."""
     source = f"context {desk.cluster['context']} of {desk.kubeconfig}"
     return desk.cluster | {"source": source, "binding": binding}
@@ -68,6 +68,16 @@ def test_every_report_names_context_and_server(desk: Desk, command: tuple[str, .
     text, data = desk.run(*command), desk.run(*command, "--output", "json").data
     assert desk.cluster_line.strip() in map(str.strip, text.out.splitlines())
     assert data["cluster"] == expected(desk)
+
+
+@pytest.mark.parametrize("command", REPORTS, ids=" ".join)
+def test_an_environment_that_is_not_bound_has_a_note(offline_desk: Desk, command: tuple[str, ...]) -> None:
+    desk = offline_desk
+    desk.environment(cluster={"kubeconfig": "kubeconfig"})
+    assert desk.run("sync", "staging", "--first").status == 0
+    line = f"cluster: context embedded (not bound), {desk.cluster['server']}"
+    assert line in map(str.strip, desk.run(*command).out.splitlines())
+    assert desk.run(*command, "--output", "json").data["cluster"] == expected(desk, None)
 
 
 @pytest.mark.parametrize("command", REPORTS, ids=" ".join)
@@ -100,7 +110,7 @@ def test_an_offline_check_names_no_cluster(offline_desk: Desk) -> None:
 def test_an_error_names_the_cluster_once_it_is_known(desk: Desk, command: str) -> None:
     desk.environment(cluster={"kubeconfig": "kubeconfig", "namespace_uid": "1-2-3"})
     result = desk.run(command, "staging", "--output", "json")
-    assert (result.data["result"], result.data["cluster"]) == ("failed", expected(desk, "namespace_uid"))
+    assert (result.data["result"], result.data["cluster"]) == ("failed", expected(desk, None))
     desk.kubeconfig.unlink()
     result = desk.run(command, "staging", "--output", "json")
     assert (result.data["result"], "cluster" in result.data) == ("failed", False)
@@ -108,7 +118,7 @@ def test_an_error_names_the_cluster_once_it_is_known(desk: Desk, command: str) -
 
 def test_a_live_check_that_fails_names_the_cluster_too(desk: Desk) -> None:
     desk.environment(cluster={"kubeconfig": "kubeconfig", "namespace_uid": "1-2-3"})
-    assert desk.run("check", "staging", "--live", "--output", "json").data["cluster"] == expected(desk, "namespace_uid")
+    assert desk.run("check", "staging", "--live", "--output", "json").data["cluster"] == expected(desk, None)
 
 
 @pytest.mark.parametrize("command", REPORTS, ids=" ".join)
@@ -141,14 +151,14 @@ def test_a_contexts_name_steers_no_terminal(offline_desk: Desk, command: tuple[s
     if form == "json":
         assert result.data["cluster"]["context"] == HOSTILE
     else:
-        assert f"cluster: context {SHOWN} (not bound), {desk.cluster['server']}" in result.out
+        assert f"cluster: context {SHOWN}, {desk.cluster['server']}" in result.out
 
 
 def test_a_contexts_name_is_no_markup(offline_desk: Desk) -> None:
     rename(offline_desk, HOSTILE)
     out = offline_desk.run("plan", "staging", "--output", "markdown").out
     server = offline_desk.cluster["server"]
-    assert out.splitlines()[2] == f"Cluster: context `` {SHOWN} `` (not bound), `{server}`"
+    assert out.splitlines()[2] == f"Cluster: context `` {SHOWN} ``, `{server}`"
 
 
 def test_a_pod_is_named_as_itself() -> None:
@@ -214,7 +224,7 @@ def test_environments_of_one_cluster_share_a_line_above_the_table(two: Desk, com
 
 
 def test_some_of_them_may_be_bound(two: Desk) -> None:
-    member(two, "env-00", cluster={"kubeconfig": "kubeconfig", "namespace_uid": uid(two)})
+    member(two, "env-00", cluster={"kubeconfig": "kubeconfig"})
     line = f"cluster: context embedded (1 of 2 environments not bound), {two.cluster['server']}"
     assert line in two.run("plan", "--all").out.splitlines()
 
@@ -233,7 +243,7 @@ def test_environments_of_several_clusters_have_a_column(two: Desk) -> None:
     ]
     out = two.run("plan", "--all", "--output", "markdown").out.splitlines()
     assert out[2:10] == [
-        f"Cluster: context `embedded` (not bound), `{two.cluster['server']}`",
+        f"Cluster: context `embedded`, `{two.cluster['server']}`",
         "",
         f"Cluster: context `other` (not bound), `{two.cluster['server']}`",
         "",
@@ -254,7 +264,7 @@ def test_contexts_of_the_same_name_are_told_apart_by_their_servers(two: Desk) ->
 
 def test_an_environment_that_fails_names_its_cluster_once_it_is_known(two: Desk) -> None:
     member(two, "env-01", cluster={"kubeconfig": "kubeconfig", "namespace_uid": "1-2-3"})
-    assert entries(two, "sync")["env-01"] == expected(two, "namespace_uid")
+    assert entries(two, "sync")["env-01"] == expected(two, None)
 
 
 def test_the_log_of_all_names_the_cluster_of_each_line(two: Desk) -> None:
