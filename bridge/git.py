@@ -187,13 +187,18 @@ def is_bare(folder: Path) -> bool:
     return False
 
 
-def end(process: "Popen[bytes]") -> None:
-    """Kill a git, if it still runs, and all that it has started."""
+def kill(process: "Popen[bytes]") -> None:
+    """Kill a git, if it still runs, and all that it has started; for any thread."""
     if process.returncode is None:
-        for kill in (os.killpg, os.kill):  # the second for one that has no group yet
+        for send in (os.killpg, os.kill):  # the second for one that has no group yet
             with suppress(ProcessLookupError, PermissionError):  # macOS refuses if it is dead
-                kill(process.pid, signal.SIGKILL)
-        process.wait()
+                send(process.pid, signal.SIGKILL)
+
+
+def end(process: "Popen[bytes]") -> None:
+    """Kill a git, and close what leads to it; for the thread that reads from it."""
+    kill(process)
+    process.wait()
     for pipe in (process.stdin, process.stdout, process.stderr):
         if pipe:
             with suppress(BrokenPipeError):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.git import Git, GitError, GitLate, end, is_bare, work_tree
+from bridge.git import Git, GitError, GitLate, end, is_bare, kill, work_tree
 
 ROOT = Path(__file__).parent.parent
 WHO = {f"GIT_{who}_{what}": "a@b.c" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
@@ -198,10 +198,11 @@ def test_a_folder_is_told_from_a_bare_repository(repository: Path, tmp_path: Pat
     assert not is_bare(bare / "inner" / "sub")
 
 
-def test_ending_twice_and_from_another_thread(repository: Path, tmp_path: Path) -> None:
+def test_a_git_that_another_thread_kills_is_read_to_its_end(repository: Path, tmp_path: Path) -> None:
     environ = program(tmp_path / "bin", "exec sleep 1000")
     process = Git(repository, environ).start("rev-list", "HEAD")
-    threading.Timer(0, end, (process,)).start()
+    threading.Timer(0, kill, (process,)).start()
     assert process.stdout.read() == b""
+    end(process)
     end(process)
     assert process.returncode == -9

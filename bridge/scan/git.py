@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from bridge.errors import Problem, Refusal
-from bridge.git import Git, GitError, GitLate, end
+from bridge.git import Git, GitError, GitLate, end, kill
 from bridge.scan.findings import late
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ def pipeline(repository: Repository, deadline: float, *commands: tuple[str, ...]
         failed = [command[0] for command, one in zip(commands, started, strict=True) if one.wait()]
     finally:
         watch.cancel()
-        _kill(started)
+        for process in started:
+            end(process)
     if time.monotonic() > deadline:
         raise late()
     if failed:
@@ -81,4 +82,4 @@ def _start(git: Git, command: tuple[str, ...], source: IO[bytes] | None) -> "Pop
 
 def _kill(started: "list[Popen[bytes]]") -> None:
     for process in started:
-        end(process)
+        kill(process)
