@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.cluster.api import Unreachable, Untrusted
+from bridge.cluster.api import ApiError, Unreachable, Untrusted
 from bridge.cluster.tls import show_certificate, trusting, trusting_anybody
 from bridge.errors import Refusal
 from bridge.secret import SecretValue
@@ -58,7 +58,7 @@ def test_another_authority_is_refused_and_nothing_is_sent(server: Wire, tmp_path
         client.request(verb, PATH, target=TARGET)
     client.close()
     what = "shows a certificate that is not signed by the certificate authority"
-    assert str(caught.value) == f"{TARGET}: the API server at {server.url} {what}"
+    assert str(caught.value) == f"the API server at {server.url}: {what}"
     assert caught.value.problems[0].hint == HINT
     assert isinstance(caught.value, Refusal)
     assert caught.value.exit_status == 1
@@ -106,11 +106,45 @@ def test_a_client_certificate_is_shown(serving: ssl.SSLContext, authority: Autho
         client = api(server.url, context)
         assert client.request("get", PATH, target=TARGET)["kind"] == "Secret"
         client.close()
-        stranger = api(server.url, trust(authority))
-        with pytest.raises(Unreachable) as caught:
-            stranger.request("get", PATH, target=TARGET)
-        stranger.close()
-    assert f"{TARGET}: the API server at {server.url} " in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [2, 1_000_000])  # the second is still being sent when the server looks at us
+@pytest.mark.parametrize(
+    ("version", "shown", "what"),
+    [
+        (ssl.TLSVersion.TLSv1_3, None, "wants a client certificate"),
+        (ssl.TLSVersion.TLSv1_2, None, "ends the handshake, as servers do that want another client certificate"),
+        (ssl.TLSVersion.TLSv1_3, "stranger", "does not know the authority of the client certificate"),
+        (ssl.TLSVersion.TLSv1_2, "stranger", "does not know the authority of the client certificate"),
+    ],
+)
+def test_a_client_certificate_that_is_refused_is_a_credential_problem(
+    serving: ssl.SSLContext,
+    authority: Authority,
+    tmp_path: Path,
+    version: ssl.TLSVersion,
+    shown: str | None,
+    what: str,
+    size: int,
+) -> None:
+    serving.load_verify_locations(authority.file)
+    serving.verify_mode = ssl.CERT_REQUIRED
+    context, renewed = trust(authority), []
+    context.maximum_version = version
+    if shown:
+        (tmp_path / "other").mkdir()
+        pair = Authority(tmp_path / "other", "another authority").client(shown)
+        show_certificate(context, pair.certificate.read_bytes(), SecretValue(pair.key.read_bytes()), "test")
+    with Wire(FINE, tls=serving) as server:
+        client = api(server.url, context, renew=lambda: renewed.append(True))
+        with pytest.raises(ApiError) as caught:
+            client.request("patch", PATH, target=TARGET, body=bytes(size))
+        client.close()
+    assert str(caught.value) == f"the credentials of context test of config: the API server at {server.url} {what}"
+    assert caught.value.problems[0].hint == "renew the client certificate of context test of config"
+    assert caught.value.exit_status == 1
+    assert renewed == [True]  # a plugin may have a new one
+    assert not server.requests
 
 
 def test_a_server_without_tls_gets_no_request(authority: Authority) -> None:
@@ -181,7 +215,7 @@ def proxying(target: int, answer: str, seen: list[bytes]) -> Iterator[int]:
             with client:
                 seen.append(client.recv(65536))
                 client.sendall(f"HTTP/1.1 {answer}\r\n\r\n".encode())
-                if answer.startswith("200"):
+                if "200" in answer:
                     through(client)
 
     with listening(serve) as port:
@@ -190,7 +224,7 @@ def proxying(target: int, answer: str, seen: list[bytes]) -> Iterator[int]:
 
 def test_a_proxy_leads_to_the_server_and_gets_its_own_password_only(server: Wire, authority: Authority) -> None:
     seen: list[bytes] = []
-    with proxying(server.port, "200 fine", seen) as port:
+    with proxying(server.port, "103 Early Hints\r\n\r\nHTTP/1.1 200 fine", seen) as port:
         client = api("https://localhost:6443", trust(authority), proxy=f"http://user:p%40ss@127.0.0.1:{port}")
         assert client.request("get", PATH, target=TARGET)["kind"] == "Secret"
         client.close()
@@ -209,7 +243,7 @@ def test_a_proxy_that_refuses_is_named_without_its_password(authority: Authority
             client.request("get", PATH, target=TARGET)
         client.close()
     server = f"the API server at https://localhost:6443 (proxy 127.0.0.1:{port})"
-    assert str(caught.value) == f"{TARGET}: {server} cannot be reached: the proxy answers 407"
+    assert str(caught.value) == f"{server}: cannot be reached: the proxy answers 407"
     assert_clean(caught.value, "CANARY-password", "CANARY-from-the-proxy")
 
 
