@@ -155,21 +155,17 @@ def _is_object(found: Mapping[str, Any], resource: Resource, *, stored: bool) ->
 
 def _fits(value: object, shape: _Shape) -> bool:
     """Whether a value has a shape. A mapping or a list may be null, as Go writes one that is empty."""
-    match shape:
-        case str():
-            return _is_scalar(value, shape)
-        case _Each(of):
-            if isinstance(value, dict):
-                return all(_fits(one, of) for one in value.values())
-            return value is None
-        case _Items(of):
-            if isinstance(value, list):
-                return all(one is not None and _fits(one, of) for one in value)
-            return value is None
-        case _:
-            if isinstance(value, dict):
-                return all(_fits(value[name], of) for name, of in shape.items() if name in value)
-            return value is None
+    if isinstance(shape, str):
+        return _is_scalar(value, shape)
+    if value is None:
+        return True
+    if isinstance(shape, _Items):
+        return isinstance(value, list) and all(one is not None and _fits(one, shape.of) for one in value)
+    if not isinstance(value, dict):
+        return False
+    if isinstance(shape, _Each):
+        return all(_fits(one, shape.of) for one in value.values())
+    return all(_fits(value[name], of) for name, of in shape.items() if name in value)
 
 
 def _is_scalar(value: object, word: str) -> bool:

@@ -25,13 +25,13 @@ def http_date(text: str) -> datetime | None:
 def retry_after(text: str, date: str = "") -> float | None:
     """Read a Retry-After in seconds; a date counts from the server's own `Date`, so that no two clocks are compared.
 
-    None where it says nothing: a date in the past, a fraction, a negative number, other signs.
+    None where it says nothing: a fraction, a negative number, other signs, a date without the server's own.
     """
     text = text.strip()
     if re.fullmatch(r"[0-9]+", text):
         digits = text.lstrip("0")
         return LONGEST if len(digits) > 6 else float(digits or 0)
     until, now = http_date(text), http_date(date)
-    if until is None or now is None or until < now:
+    if until is None or now is None:
         return None
-    return min(LONGEST, (until - now).total_seconds())
+    return max(0.0, min(LONGEST, (until - now).total_seconds()))

@@ -108,34 +108,50 @@ def test_a_client_certificate_is_shown(serving: ssl.SSLContext, authority: Autho
         client.close()
 
 
+@pytest.fixture
+def demanding(serving: ssl.SSLContext, authority: Authority) -> ssl.SSLContext:
+    """A server that wants to see a certificate of its own authority."""
+    serving.load_verify_locations(authority.file)
+    serving.verify_mode = ssl.CERT_REQUIRED
+    return serving
+
+
+@pytest.fixture
+def showing(authority: Authority, tmp_path: Path) -> Callable[[str], ssl.SSLContext]:
+    """A client with the certificate of a user of another authority; without a user, with none."""
+
+    def made(user: str) -> ssl.SSLContext:
+        context = trust(authority)
+        if user:
+            (tmp_path / "other").mkdir()
+            pair = Authority(tmp_path / "other", "another authority").client(user)
+            show_certificate(context, pair.certificate.read_bytes(), SecretValue(pair.key.read_bytes()), "test")
+        return context
+
+    return made
+
+
 @pytest.mark.parametrize("size", [2, 1_000_000])  # the second is still being sent when the server looks at us
 @pytest.mark.parametrize(
-    ("version", "shown", "what"),
+    "case",
     [
-        (ssl.TLSVersion.TLSv1_3, None, "wants a client certificate"),
-        (ssl.TLSVersion.TLSv1_2, None, "ends the handshake, as servers do that want another client certificate"),
+        (ssl.TLSVersion.TLSv1_3, "", "wants a client certificate"),
+        (ssl.TLSVersion.TLSv1_2, "", "ends the handshake, as servers do that want another client certificate"),
         (ssl.TLSVersion.TLSv1_3, "stranger", "does not know the authority of the client certificate"),
         (ssl.TLSVersion.TLSv1_2, "stranger", "does not know the authority of the client certificate"),
     ],
 )
 def test_a_client_certificate_that_is_refused_is_a_credential_problem(
-    serving: ssl.SSLContext,
-    authority: Authority,
-    tmp_path: Path,
-    version: ssl.TLSVersion,
-    shown: str | None,
-    what: str,
+    demanding: ssl.SSLContext,
+    showing: Callable[[str], ssl.SSLContext],
+    case: tuple[ssl.TLSVersion, str, str],
     size: int,
 ) -> None:
-    serving.load_verify_locations(authority.file)
-    serving.verify_mode = ssl.CERT_REQUIRED
-    context, renewed = trust(authority), []
+    version, user, what = case
+    renewed: list[bool] = []
+    context = showing(user)
     context.maximum_version = version
-    if shown:
-        (tmp_path / "other").mkdir()
-        pair = Authority(tmp_path / "other", "another authority").client(shown)
-        show_certificate(context, pair.certificate.read_bytes(), SecretValue(pair.key.read_bytes()), "test")
-    with Wire(FINE, tls=serving) as server:
+    with Wire(FINE, tls=demanding) as server:
         client = api(server.url, context, renew=lambda: renewed.append(True))
         with pytest.raises(ApiError) as caught:
             client.request("patch", PATH, target=TARGET, body=bytes(size))
