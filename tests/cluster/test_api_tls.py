@@ -11,7 +11,7 @@ import pytest
 
 from bridge.cluster.api import ApiError, Unreachable, Untrusted
 from bridge.cluster.tls import show_certificate, trusting, trusting_anybody
-from bridge.errors import Refusal
+from bridge.errors import ConfigError, Refusal
 from bridge.secret import SecretValue
 from tests.cluster.wire import FINE, PATH, TARGET, Wire, api, assert_clean
 from tests.servers.pki import Authority
@@ -63,6 +63,47 @@ def test_another_authority_is_refused_and_nothing_is_sent(server: Wire, tmp_path
     assert isinstance(caught.value, Refusal)
     assert caught.value.exit_status == 1
     assert not server.requests
+
+
+COMMENTS = "# Autorité racine ☃\n  -----BEGIN CERTIFICATE----- is how it begins\n".encode() + b"\xff\xfe\n"
+KEY = b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
+BROKEN = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+
+
+@pytest.mark.parametrize(
+    "bundle",
+    [
+        (COMMENTS, b"AUTHORITY", COMMENTS),
+        (KEY, b"AUTHORITY"),
+        (b"OTHER", COMMENTS, b"AUTHORITY"),
+        (b"AUTHORITY", b"AUTHORITY"),
+    ],
+)
+def test_of_a_bundle_the_certificates_count_whatever_is_around_them(
+    server: Wire, authority: Authority, tmp_path: Path, bundle: tuple[bytes, ...]
+) -> None:
+    (tmp_path / "other").mkdir()
+    other = Authority(tmp_path / "other", "another authority")
+    parts = {b"AUTHORITY": authority.file.read_bytes(), b"OTHER": other.file.read_bytes()}
+    client = api(server.url, trusting(b"".join(parts.get(part, part) for part in bundle), "test"))
+    assert client.request("get", PATH, target=TARGET)["kind"] == "Secret"
+    client.close()
+
+
+@pytest.mark.parametrize(
+    ("bundle", "what"),
+    [
+        (b"", " holds no PEM certificate that can be read"),
+        (COMMENTS + KEY, " holds no PEM certificate that can be read"),
+        (b"AUTHORITY" + BROKEN, ": number 2 of its 2 certificates cannot be read"),
+        (BROKEN + b"AUTHORITY" + BROKEN, ": number 1, 3 of its 3 certificates cannot be read"),
+    ],
+)
+def test_a_bundle_that_cannot_be_read_says_which_certificate(authority: Authority, bundle: bytes, what: str) -> None:
+    content = bundle.replace(b"AUTHORITY", authority.file.read_bytes())
+    with pytest.raises(ConfigError) as caught:
+        trusting(content, "test")
+    assert str(caught.value) == f"test: certificate-authority{what}"
 
 
 def test_no_authority_means_the_systems_and_not_anybody(server: Wire) -> None:

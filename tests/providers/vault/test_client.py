@@ -11,11 +11,12 @@ import pytest
 
 from bridge.errors import BridgeError
 from bridge.http.headers import LONGEST
-from bridge.provider import Denied, NotFound, ProviderError, Unavailable
-from bridge_providers.vault import Vault, settings
+from bridge.provider import Context, Denied, NotFound, ProviderError, Unavailable
+from bridge_providers.vault import Vault, settings, tls
 from bridge_providers.vault.client import Connection
 from tests.providers.vault.desk import Desk, told
 from tests.providers.vault.wire import Answer, Request, Wire, document, errors, wire
+from tests.servers.pki import Authority
 from tests.servers.process import free_port
 
 VALUES: dict[str, object] = {"A": "CANARY-a"}
@@ -470,3 +471,12 @@ def test_asking_for_a_proxy_leaves_the_environment_alone(fake_desk: Desk, fake: 
     fake_desk.environ |= {"http_proxy": fake.address, "no_proxy": "x"}
     fake_desk.read("app", address="http://vault.test")
     assert dict(os.environ) == before
+
+
+def test_comments_in_a_bundle_of_authorities_may_be_in_any_encoding(tmp_path: Path) -> None:
+    certificate = Authority(tmp_path).file.read_bytes()
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_bytes("# Autorité racine ☃\n".encode() + b"\xff\n" + certificate + b"\xe9\n")
+    options = Vault(address="https://vault.example", mount="secret", ca_cert=str(bundle))
+    found = settings.load(options, Context(tmp_path, {}, time.monotonic() + 30))
+    assert len(tls.context(found).get_ca_certs()) == 1
