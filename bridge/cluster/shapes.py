@@ -47,6 +47,11 @@ _META: Final[_Shape] = {
 _MANAGED: Final[_Shape] = _Items(
     {"manager": "text", "operation": "text", "time": "time", "subresource": "text", "fieldsV1": "tree"}
 )
+_DATA: Final[dict[str, _Shape]] = {
+    "metadata": {"managedFields": _MANAGED},
+    "binaryData": _Each("base64"),
+    "immutable": "flag",
+}
 _POD_TEMPLATE: Final[_Shape] = {"metadata": {"annotations": _TEXTS}}
 _WORKLOAD: Final[Mapping[str, _Shape]] = {
     "spec": {
@@ -73,19 +78,8 @@ _WORKLOAD: Final[Mapping[str, _Shape]] = {
     },
 }
 _KINDS: Final[Mapping[str, tuple[str, Mapping[str, _Shape]]]] = {
-    "secrets": (
-        "Secret",
-        {"metadata": {"managedFields": _MANAGED}, "data": _Each("base64"), "type": "text", "immutable": "flag"},
-    ),
-    "configmaps": (
-        "ConfigMap",
-        {
-            "metadata": {"managedFields": _MANAGED},
-            "data": _TEXTS,
-            "binaryData": _Each("base64"),
-            "immutable": "flag",
-        },
-    ),
+    "secrets": ("Secret", _DATA | {"data": _Each("base64"), "type": "text"}),
+    "configmaps": ("ConfigMap", _DATA | {"data": _TEXTS}),
     "namespaces": ("Namespace", {}),
     "leases": (
         "Lease",
