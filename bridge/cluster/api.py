@@ -180,7 +180,7 @@ class Api:
             hint = f"compare it with the certificate authority of {asked.source}"
             return Untrusted(Problem(self._server, failed.what, hint))
         if failed.refused:
-            hint = f"renew the client certificate of {asked.source}"
+            hint = f"put a valid client certificate into {asked.source}"
             return ApiError(Problem(f"the credentials of {asked.source}", f"{self._server} {failed.what}", hint))
         return unclear(failed.what, asked) if failed.sent else unreachable(failed.what, asked)
 

@@ -198,7 +198,7 @@ def test_a_client_certificate_that_is_refused_is_a_credential_problem(
             client.request("patch", PATH, target=TARGET, body=bytes(size))
         client.close()
     assert str(caught.value) == f"the credentials of context test of config: the API server at {server.url} {what}"
-    assert caught.value.problems[0].hint == "renew the client certificate of context test of config"
+    assert caught.value.problems[0].hint == "put a valid client certificate into context test of config"
     assert caught.value.exit_status == 1
     assert renewed == [True]  # a plugin may have a new one
     assert not server.requests
