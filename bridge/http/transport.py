@@ -257,7 +257,8 @@ def explain(error: Exception, *, sent: bool, limit: float) -> Failed:
     if isinstance(error, ssl.SSLCertVerificationError):
         return Failed(_certificate(error.verify_code), sent, untrusted=True)
     if isinstance(error, TimeoutError):
-        return Failed(f"did not answer within {limit:.3g} s", sent, timed_out=True)
+        # In whole seconds, so that calls which end together with a run say the same.
+        return Failed(f"did not answer within {limit:.{0 if limit >= 1 else 1}f} s", sent, timed_out=True)
     if refusal := refused_certificate(error):
         return Failed(refusal, sent=False, refused=True)  # what was sent stays unread
     return Failed(_network(error), sent)

@@ -249,11 +249,19 @@ def _reply(response: requests.Response) -> Outcome:
         content += piece
         if len(content) > LIMIT:
             return ProviderError(f"the answer is longer than {LIMIT // 2**20} MiB")
-    location = urlsplit(response.headers.get("Location", "")[:300])
-    place = f"{location.scheme}://{location.netloc.rpartition('@')[2]}" if location.netloc else ""
     return Reply(
         response.status_code,
         jsontext.parse(bytes(content)),
         answers.seconds(response.headers.get("Retry-After"), response.headers.get("Date")),
-        place if place.isprintable() else "",
+        _place(response.headers.get("Location", "")),
     )
+
+
+def _place(location: str) -> str:
+    """Return the server that a redirect names; empty where it names none that can be shown."""
+    try:
+        parts = urlsplit(location[:300])
+    except ValueError:
+        return ""
+    place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else ""
+    return place if place.isprintable() else ""

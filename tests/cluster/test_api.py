@@ -196,7 +196,8 @@ def test_the_servers_time_is_the_latest_that_a_good_answer_told() -> None:
     def at(code: int, second: int, date: str = "Wed, 25 Nov 2026 10:00:{:02} GMT") -> Step:
         return reply(code, SECRET if code == 200 else {"kind": "Status"}, {"Date": date.format(second)})
 
-    steps = [at(200, 20), at(200, 10), at(403, 40), at(200, 0, "soon"), FINE]
+    odd = [at(200, 0, date) for date in ("soon", "Fri, 31 Dec 9999 23:59:59 -2359", "Fri, 99 Dec 2099 23:59:59 GMT")]
+    steps = [at(200, 20), at(200, 10), at(403, 40), *odd, FINE]
     with Wire(*steps) as wire, closing(api(wire.url)) as client:
         assert client.server_time() is None
         for _ in steps:

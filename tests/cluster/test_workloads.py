@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from bridge.cluster import workloads as module
-from bridge.cluster.api import LostAnswer
+from bridge.cluster.api import Foreign, LostAnswer
 from bridge.cluster.workloads import Workloads
-from bridge.plan.rollout import Workload, parse
+from bridge.errors import BridgeError
+from bridge.plan.rollout import KINDS, Workload, parse
 from tests.cluster.wire import METADATA, Step, Wire, api, drop, reply, status
 
 BASE = "/apis/apps/v1/namespaces/voice"
@@ -109,3 +110,66 @@ def test_a_lost_answer_is_settled_by_the_same_patch_once_more() -> None:
         with pytest.raises(LostAnswer):
             found.mark(AGENT, "then", dry_run=False)
     assert len(wire.requests) == 4
+
+
+ODD: list[Any] = [
+    {},
+    {"kind": "Status", "status": "Success", "metadata": {}},
+    raw() | {"kind": "StatefulSet"},
+    raw("other"),
+    raw() | {"metadata": METADATA | {"name": "agent", "namespace": "other"}},
+    raw() | {"metadata": METADATA | {"name": "agent", "generation": "2"}},
+    raw() | {"spec": ["a"]},
+    raw() | {"spec": {"replicas": "two"}},
+    raw() | {"spec": {"template": {"metadata": {"annotations": {MANAGER: 7}}}}},
+    raw() | {"spec": {"updateStrategy": {"rollingUpdate": {"partition": "1"}}}},
+    raw() | {"status": {"observedGeneration": "2"}},
+    raw() | {"status": {"conditions": ["a"]}},
+]
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_an_answer_that_is_not_the_workload_is_none(odd: object) -> None:
+    with Wire(reply(200, odd)) as wire, closing(api(wire.url)) as client:
+        found = Workloads(client, "voice", MANAGER)
+        with pytest.raises(Foreign):
+            found.get(AGENT)
+        with pytest.raises(Foreign):
+            found.mark(AGENT, "then", dry_run=True)
+        with pytest.raises(LostAnswer):
+            found.mark(AGENT, "then", dry_run=False)
+        with pytest.raises(BridgeError):
+            found.consumers(everything)
+    assert len(wire.requests) == 1 + 1 + 2 + len(KINDS)
+
+
+@pytest.mark.parametrize("missing", ["spec", "status"])
+def test_a_workload_may_lack_what_the_server_leaves_out(missing: str) -> None:
+    with Wire(reply(200, raw() | {missing: None})) as wire, closing(api(wire.url)) as client:
+        found = Workloads(client, "voice", MANAGER).get(AGENT)
+    assert found
+    assert found.mark == ""
+
+
+def test_a_workload_without_a_version_is_only_what_a_dry_run_gives() -> None:
+    answer = raw() | {"metadata": {"name": "agent", "namespace": "voice"}}
+    with Wire(reply(200, answer)) as wire, closing(api(wire.url)) as client:
+        found = Workloads(client, "voice", MANAGER)
+        assert found.mark(AGENT, "then", dry_run=True)
+        with pytest.raises(Foreign):
+            found.get(AGENT)
+
+
+@pytest.mark.parametrize(
+    ("kind", "history", "odd"),
+    [
+        ("Deployment", "ReplicaSet", {"metadata": METADATA | {"ownerReferences": ["a"]}}),
+        ("Deployment", "ReplicaSet", {"metadata": METADATA | {"ownerReferences": [{"uid": 7}]}}),
+        ("Deployment", "ReplicaSet", {"metadata": METADATA | {"annotations": {module.REVISION: 7}}}),
+        ("StatefulSet", "ControllerRevision", {"metadata": METADATA | {"creationTimestamp": 7}}),
+        ("StatefulSet", "ControllerRevision", {"metadata": METADATA, "revision": "7"}),
+    ],
+)
+def test_a_history_that_is_none_is_not_read(kind: str, history: str, odd: dict[str, Any]) -> None:
+    with Wire(page(odd, kind=history)) as wire, closing(api(wire.url)) as client, pytest.raises(Foreign):
+        Workloads(client, "voice", MANAGER).rolled_out([AGENT._replace(kind=kind)])

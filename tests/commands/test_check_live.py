@@ -173,7 +173,7 @@ def test_an_object_that_is_not_there_yet(offline_desk: Desk) -> None:
     ]
 
 
-@pytest.mark.parametrize("annotation", ["{CANARY", '"data CANARY"', "null"])
+@pytest.mark.parametrize("annotation", ["{CANARY", '"data CANARY"', "null", '{"data": 7}', '{"data": "CANARY"}'])
 def test_an_annotation_that_is_damaged_tells_nothing(offline_desk: Desk, annotation: str) -> None:
     desk = offline_desk
     desk.run("sync", "staging")

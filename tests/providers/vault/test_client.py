@@ -126,6 +126,7 @@ def test_errors_are_read_whatever_the_content_type_says(fake: Wire, fake_desk: D
         (b"HTTP/1.1 102 Processing\r\n\r\n" * 3, b""),
         (b"", b"".join(b"X-%d: y\r\n" % number for number in range(120))),
         (b"", b"X: " + b"x" * 100_000 + b"\r\n"),
+        (b"", b"Location: http://[\r\nDate: Fri, 31 Dec 9999 23:59:59 -2359\r\nRetry-After: -1\r\n"),
     ],
 )
 def test_an_answer_is_read_after_interim_ones_and_with_any_headers(
