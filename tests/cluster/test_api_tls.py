@@ -1,5 +1,6 @@
 """TLS: whom we trust, under which name, and what we show; and proxies in front of it."""
 
+import select
 import socket
 import ssl
 import threading
@@ -12,6 +13,7 @@ import pytest
 from bridge.cluster.api import ApiError, Unreachable, Untrusted
 from bridge.cluster.tls import show_certificate, trusting, trusting_anybody
 from bridge.errors import ConfigError, Refusal
+from bridge.http import transport
 from bridge.secret import SecretValue
 from tests.cluster.wire import FINE, PATH, TARGET, Wire, api, assert_clean
 from tests.servers.pki import Authority
@@ -202,6 +204,27 @@ def test_a_client_certificate_that_is_refused_is_a_credential_problem(
     assert caught.value.exit_status == 1
     assert renewed == [True]  # a plugin may have a new one
     assert not server.requests
+
+
+def test_an_alert_is_heard_also_where_sending_fails(
+    demanding: ssl.SSLContext, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = transport._Connection.connect
+
+    def late(connection: transport._Connection) -> None:
+        """Let the server hang up before the first byte of the request is sent."""
+        connect(connection)
+        poller = select.poll()
+        poller.register(connection.sock, select.POLLRDHUP)
+        assert poller.poll(10_000)
+
+    monkeypatch.setattr(transport._Connection, "connect", late)
+    context = trust(authority)
+    with Wire(FINE, tls=demanding) as server:
+        outcome = transport.Transport(transport.Address(server.url, context)).exchange(
+            transport.Request("PATCH", "/", (), b"{}"), 10
+        )
+    assert outcome == transport.Failed("wants a client certificate", sent=False, refused=True)
 
 
 def test_a_server_without_tls_gets_no_request(authority: Authority) -> None:
