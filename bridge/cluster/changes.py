@@ -113,7 +113,7 @@ def _apply(objects: Objects, change: Change, live: Live | None, *, dry_run: bool
             if _version(now) != _version(live):
                 raise Stopped(*lost.problems) from None
             if not tries:
-                raise  # twice no answer, and nothing has changed: it was not written
+                raise lost.settled from None  # twice no answer, and nothing has changed: it was not written
 
 
 def _read_again(objects: Objects, change: Change, lost: LostAnswer) -> Live | None:

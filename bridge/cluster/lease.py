@@ -83,7 +83,7 @@ class Lease:
         """Let the next run begin at once. What fails here ends by itself when the Lease expires."""
         if self._held is None:
             return
-        body = self._held | {"spec": {**self._held["spec"], "holderIdentity": ""}}
+        body = self._held | {"spec": {**(self._held.get("spec") or {}), "holderIdentity": ""}}
         self._held = None
         try:
             self._api.request("update", self._path, target=self.target, body=json.dumps(body).encode())
@@ -108,10 +108,10 @@ class Lease:
             if found is not None:
                 raise
             return False  # it was not there when we read, and now it is: a PUT has to name its version then
-        except LostAnswer:
+        except LostAnswer as lost:
             now = self._read()
             if _holder(now) != self.holder:
-                raise
+                raise lost.settled from None
             self._held = now
         self._renewed = began
         return True

@@ -90,7 +90,7 @@ class MemoryStore:
         except NotFound:
             raw = {}
         if (raw.get("data") or {}).get(KEY) != text:
-            raise lost
+            raise lost.settled
         return raw
 
     def _take(self, raw: dict[str, Any]) -> None:

@@ -4,7 +4,6 @@ Server-side apply: https://kubernetes.io/docs/reference/using-api/server-side-ap
 """
 
 import base64
-import binascii
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -73,14 +72,14 @@ class Objects:
                 if raw["metadata"]["name"] in wanted:
                     id_ = ObjectId(kind, raw["metadata"]["name"])
                     found[id_] = parse(raw, id_)
-            query["continue"] = page["metadata"].get("continue", "")
+            query["continue"] = (page.get("metadata") or {}).get("continue", "")
             if not query["continue"]:
                 return dict.fromkeys((ObjectId(kind, name) for name in wanted), None) | found
         return found
 
     def apply(self, desired: Desired, live: Live | None, *, force: bool, dry_run: bool) -> Live:
         """Apply the full set of our fields; a conflict or a stale resourceVersion raises Conflict."""
-        query = {"fieldManager": self.manager, "force": "true" if force else "false", **_dry(dry_run)}
+        query = {"fieldManager": self.manager, "force": "true" if force else "false"}
         try:
             answer = self._api.request(
                 "patch",
@@ -89,6 +88,7 @@ class Objects:
                 query=query,
                 body=json.dumps(_body(desired, live)).encode(),
                 content_type=APPLY,
+                dry_run=dry_run,
             )
         except NotFound:  # an apply creates what is not there, so it is the namespace that is missing
             where, hint = f"namespace {self.namespace}", "create it, or correct `namespace:`"
@@ -102,7 +102,7 @@ class Objects:
         rewritten, as client-go's csaupgrade does it.
         """
         raw = self._api.request("get", self._path(live.id), target=self.target(live.id))
-        entries = reassigned(raw["metadata"].get("managedFields", []), fields, self.manager)
+        entries = reassigned(raw["metadata"].get("managedFields") or [], fields, self.manager)
         patch: list[dict[str, Any]] = [
             {"op": "replace", "path": "/metadata/managedFields", "value": entries},
             {"op": "replace", "path": "/metadata/resourceVersion", "value": live.resource_version},
@@ -114,9 +114,10 @@ class Objects:
             "patch",
             self._path(live.id),
             target=self.target(live.id),
-            query={"fieldManager": self.manager, **_dry(dry_run)},
+            query={"fieldManager": self.manager},
             body=json.dumps(patch).encode(),
             content_type=JSON_PATCH,
+            dry_run=dry_run,
         )
         result = parse(answer, live.id)
         if not all(self.owns(result, item) for item in fields):
@@ -143,11 +144,8 @@ class Objects:
             self._path(live.id),
             target=self.target(live.id),
             body=json.dumps(options).encode(),
+            dry_run=dry_run,
         )
-
-
-def _dry(dry_run: bool) -> dict[str, str]:
-    return {"dryRun": "All"} if dry_run else {}
 
 
 def _body(desired: Desired, live: Live | None) -> dict[str, object]:
@@ -223,7 +221,7 @@ def _data(raw: Mapping[str, Any], id_: ObjectId) -> Iterator[tuple[str, SecretVa
 def _decoded(text: str, id_: ObjectId, key: str) -> SecretValue:
     try:
         return SecretValue(base64.b64decode(text), Kind.BYTES)
-    except (binascii.Error, TypeError):
+    except (ValueError, TypeError):
         broken = Problem(f"{id_} key {key}", "the API server's answer is not base64")
     raise Refusal(broken)
 
