@@ -75,11 +75,14 @@ class Transit:
         problem: Failure
         try:
             session = self._session(key.address)
-            reply = session.ask(lambda client: client.adapter.post(f"/v1/{engine}/{verb}/{name}", json=body))
+            step = answers.Step(
+                f"{verb}ing with transit key {engine}/{name}", answers.grant(f"{engine}/{verb}/{name}", "update")
+            )
+            reply = session.ask(lambda client: client.adapter.post(f"/v1/{engine}/{verb}/{name}", json=body), step)
             found = answers.part(reply.body, "data", wanted)
             if reply.is_ok and isinstance(found, SecretValue):
                 return found
-            problem = ProviderError(answers.FOREIGN) if reply.is_ok else answers.failure(reply)
+            problem = answers.foreign(reply) if reply.is_ok else answers.failure(reply)
         except (ProviderError, Unavailable) as caught:
             problem = caught
         told = problem.problems[0]

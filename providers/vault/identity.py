@@ -2,10 +2,12 @@
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from bridge.provider import Denied, ProviderError, SecretValue, Unavailable
 from bridge_providers.vault import answers
+from bridge_providers.vault.answers import Step
 from bridge_providers.vault.credentials import Credentials
 from bridge_providers.vault.methods import AppRole, LoginMethod, Method, Secrets, Token
 
@@ -29,6 +31,7 @@ class Identity:
         namespace: str | None,
         auth_namespace: str | None,
     ) -> None:
+        self.address: Final = connection.address
         self._connection: Final = connection
         self._candidates: Final = candidates
         self._credentials: Final = credentials
@@ -126,16 +129,17 @@ class Identity:
             return found
         role_id, wrapping = found
         client = self._connection.client(_header(wrapping, method), self._auth_namespace)
-        return role_id, _unwrap(client, method)
+        return role_id, _unwrap(client, method, self.address)
 
     def _login(self, method: LoginMethod, secrets: Secrets) -> str:
         """Exchange a credential for a token, and remember to revoke it."""
-        reply = method.login(self._connection.client(None, self._auth_namespace), secrets)
+        step = Step(f"{self.address}: the login by {self.who} at auth/{method.mount}", f"check {method.places}")
+        reply = replace(method.login(self._connection.client(None, self._auth_namespace), secrets), step=step)
         if not reply.is_ok:
             raise self._refused(method, reply)
         token = answers.text(reply.body, "auth", "client_token")
         if not token:
-            raise ProviderError(f"the login by {self.who} gave no token", hint="a second factor is not supported")
+            raise ProviderError(f"{step.what} gave no token", hint="a second factor is not supported")
         if answers.text(reply.body, "auth", "token_type") != "batch":  # those cannot be revoked
             self._issued.append(token)
             if self._closed:
@@ -147,24 +151,25 @@ class Identity:
         error = answers.failure(reply)
         if isinstance(error, Unavailable) or not reply.is_refusal or reply.body is None:
             return error
-        reason = reply.reason or f"status {reply.status}"
         others = "; no other method is tried" if len(self._candidates) > 1 else ""
-        what = f"the login by {self.who} at auth/{method.mount} is refused: {reason}{others}"
-        return Denied(what, hint=f"its credential is in {method.places}")
+        enabled = f", and that auth/{method.mount} is enabled: vault auth list" if reply.is_ambiguous else ""
+        return Denied(f"{answers.refused(reply)}{others}", hint=f"{reply.hint}{enabled}")
 
     def _revoke(self, token: str) -> None:
         self._connection.client(token, self._auth_namespace).auth.token.revoke_self()
 
 
-def _unwrap(client: "Client", method: AppRole) -> SecretValue:
+def _unwrap(client: "Client", method: AppRole, address: str) -> SecretValue:
     """Open a response-wrapped secret id with its own token, which works once; raises Denied, Unavailable or others."""
-    reply: Reply = client.sys.unwrap()
+    step = Step(f"{address}: unwrapping the secret id", f"check {method.places}")
+    reply: Reply = replace(client.sys.unwrap(), step=step)
     if not reply.is_ok:
         error = answers.failure(reply)
         if reply.status not in {400, 403, 404}:
             raise error
         raise Denied(
-            f"the secret id cannot be unwrapped ({method.places}): its token is not valid, used already, or expired",
+            f"{address}: the secret id cannot be unwrapped ({method.places}): "
+            "its token is not valid, used already, or expired",
             hint="issue a new one; if nobody of yours opened this one, somebody else did",
         )
     found = answers.part(reply.body, "data", "secret_id")

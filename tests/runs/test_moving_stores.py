@@ -210,7 +210,8 @@ def test_a_token_that_may_only_read_writes_nothing(desk: Desk, store: Store, put
     result = put("OPENAI_API_KEY")
     assert (result.status, result.lines[0]) == (
         1,
-        "bridge: error: vault:app: the server refuses: permission denied, as token",
+        f"bridge: error: vault:app: {store.relay.address}: "
+        f"writing {store.mount}/data/app as token is refused: permission denied",
     )
     assert store.version == 1
 

@@ -149,8 +149,9 @@ def test_a_run_that_fails_revokes_too(desk: Desk, store: Store) -> None:
     result = desk.run("sync", "staging")
     assert result.status == 1
     assert result.lines == [
-        "bridge: error: vault:other: the server refuses: permission denied, as approle",
-        "bridge: hint: see the policy of the token or of the role",
+        f"bridge: error: vault:other: {store.relay.address}: "
+        f"reading {store.mount}/data/other as approle is refused: permission denied",
+        f'bridge: hint: add to the policy: path "{store.mount}/data/other" {{ capabilities = ["read"] }}',
     ]
     asked = store.relay.asked()
     logins, revocations = (sum(one.endswith(end) for one in asked) for end in ("/login", "/revoke-self"))
@@ -176,7 +177,8 @@ def test_a_sealed_server_is_temporary_after_as_many_tries_as_vaults_variable_say
     store.relay.answer = lambda request: errors(503, "Vault is sealed") if "data/" in request.path else None
     result = desk.run("sync", "staging")
     assert result.status == 75
-    assert result.lines[0] == "bridge: error: vault:app: the server is sealed (503)"
+    what = f"reading {store.mount}/data/app as approle failed: the server is sealed (503)"
+    assert result.lines[0] == f"bridge: error: vault:app: {store.relay.address}: {what}"
     assert sum("data/" in one for one in store.relay.asked()) == count
     assert desk.target.versions() == {}
     store.relay.answer = lambda _: None
@@ -344,8 +346,9 @@ def test_the_readmes_pipeline(
     result = desk.run("sync", "staging")
     assert result.status == 1
     assert result.lines[0] == (
-        "bridge: error: vault:voice-agent/staging: the login by jwt bridge-staging at auth/jwt is refused: "
-        "the role does not accept the token's claims; no other method is tried"
+        f"bridge: error: vault:voice-agent/staging: {documented.address}: "
+        "the login by jwt bridge-staging at auth/jwt is refused: "
+        "the token's subject (sub) is not the one that the role accepts; no other method is tried"
     )
 
 

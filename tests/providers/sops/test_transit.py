@@ -150,12 +150,13 @@ def test_a_token_without_the_right_and_a_key_that_is_gone(transit):
     transit.encrypt()
     transit.folder.environ["VAULT_TOKEN"] = transit.token = transit.vault.token("default")
     message = transit.refused(transit.provider(), Denied)
-    assert message.endswith("transit key transit/sops: the server refuses: permission denied")
+    what = "decrypting with transit key transit/sops as token is refused: permission denied"
+    assert message == f"{transit.vault.address}: {what}"
     transit.folder.environ["VAULT_TOKEN"] = transit.token = transit.vault.root
     transit.folder.edit("a.yaml", "key_name: sops", "key_name: gone")
     with pytest.raises((ProviderError, NotFound)) as caught:
         transit.folder.read("a.yaml", transit.provider())
-    assert "transit key transit/gone: " in str(caught.value)
+    assert "decrypting with transit key transit/gone as token " in str(caught.value)
 
 
 def test_a_vault_that_does_not_answer_is_temporary(transit):

@@ -36,8 +36,8 @@ def test_no_redirect_is_followed(fake: Wire, fake_desk: Desk, status: int) -> No
         place = {"Location": f"http://user:CANARY@127.0.0.1:{other.port}/v1/x?CANARY"}
         fake.answer = lambda _: Answer(status, b"", place)
         assert fake_desk.refusal(ProviderError) == (
-            f"the server redirects to http://127.0.0.1:{other.port} ({status}), "
-            "and a redirect is not followed: it would take the token along"
+            fake_desk.reading(f"failed: the server redirects to http://127.0.0.1:{other.port} ({status}), ")
+            + "and a redirect is not followed: it would take the token along"
         )
         assert other.requests == []
     assert len(fake.requests) == 1
@@ -48,7 +48,8 @@ def test_no_redirect_of_a_login_is_followed(fake: Wire, fake_desk: Desk) -> None
         fake.answer = lambda _: Answer(307, b"", {"Location": f"{other.address}/v1/x"})
         fake_desk.environ = {"VAULT_PASSWORD": "CANARY"}
         message = fake_desk.refusal(ProviderError, auth={"method": "userpass", "username": "ann"})
-        assert message.startswith(f"the server redirects to {other.address} (307)")
+        outcome = f"failed: the server redirects to {other.address} (307)"
+        assert message.startswith(fake_desk.login("userpass ann", "userpass", outcome))
         assert other.requests == []
 
 
@@ -67,38 +68,62 @@ def test_the_adapter_itself_refuses_what_the_library_would_resolve(fake: Wire, f
 @pytest.mark.parametrize(
     ("answer", "kind", "message"),
     [
-        (errors(503, "Vault is sealed"), Unavailable, "the server is sealed (503)"),
-        (errors(503, "CANARY"), Unavailable, "the server fails (503)"),
-        (errors(500, "internal error: CANARY"), Unavailable, "the server fails (500)"),
-        (errors(501, "CANARY"), Unavailable, "the server is not initialised (501)"),
-        (Answer(502, HTML), Unavailable, "the server fails (502)"),
-        (errors(429, "CANARY"), Unavailable, "the server asks to slow down (429)"),
-        (errors(412, "CANARY"), Unavailable, "the server has not caught up with the latest write (412)"),
+        (errors(503, "Vault is sealed"), Unavailable, "failed: the server is sealed (503)"),
+        (errors(503, "CANARY"), Unavailable, "failed: the server fails (503)"),
+        (errors(500, "internal error: CANARY"), Unavailable, "failed: the server fails (500)"),
+        (errors(501, "CANARY"), Unavailable, "failed: the server is not initialised (501)"),
+        (Answer(502, HTML), Unavailable, "failed: the server fails (502)"),
+        (errors(429, "CANARY"), Unavailable, "failed: the server asks to slow down (429)"),
+        (errors(412, "CANARY"), Unavailable, "failed: the server has not caught up with the latest write (412)"),
         (
             errors(400, "Upgrading from non-versioned to versioned data. This backend will be unavailable."),
             Unavailable,
-            "the engine is being upgraded to version 2",
+            "failed: the engine is being upgraded to version 2",
         ),
-        (errors(400, "CANARY"), ProviderError, "the server refuses the request (400)"),
-        (errors(405, "unsupported operation CANARY"), ProviderError, "the server refuses the request (405)"),
-        (errors(403, "CANARY"), Denied, "the server refuses (403), as token"),
-        (Answer(403, HTML), Denied, "the server refuses (403), as token"),
-        (Answer(401, HTML), Denied, "the server refuses (401), as token"),
-        (Answer(200, HTML), ProviderError, "something else than Vault answers at this address (status 200, not JSON)"),
-        (Answer(404, HTML), ProviderError, "something else than Vault answers at this address (status 404, not JSON)"),
-        (Answer(200, b"[]"), ProviderError, "something else than Vault answers at this address (status 200, not JSON)"),
-        (Answer(404, {"message": "CANARY"}), ProviderError, "something else than Vault answers at this address"),
-        (Answer(200, {"data": "CANARY"}), ProviderError, "something else than Vault answers at this address"),
-        (Answer(200, b'{"data": "CANARY'), ProviderError, "something else than Vault answers at this address"),
-        (Answer(200, b'{"a": "\\ud800CANARY"}'), ProviderError, "something else than Vault answers at this address"),
-        (Answer(200, b'{"a": NaN}'), ProviderError, "something else than Vault answers at this address"),
-        (Answer(200, b'{"a":' + b"[" * 100_000), ProviderError, "something else than Vault answers at this address"),
-        (Answer(204), ProviderError, "something else than Vault answers at this address"),
+        (errors(400, "CANARY"), ProviderError, "is refused: status 400"),
+        (errors(405, "unsupported operation CANARY"), ProviderError, "is refused: status 405"),
+        (errors(403, "CANARY"), Denied, "is refused: status 403"),
+        (Answer(403, HTML), Denied, "is refused: status 403"),
+        (Answer(401, HTML), Denied, "is refused: status 401"),
+        (
+            Answer(200, HTML),
+            ProviderError,
+            "failed: something else than Vault answers at this address (status 200, not JSON)",
+        ),
+        (
+            Answer(404, HTML),
+            ProviderError,
+            "failed: something else than Vault answers at this address (status 404, not JSON)",
+        ),
+        (
+            Answer(200, b"[]"),
+            ProviderError,
+            "failed: something else than Vault answers at this address (status 200, not JSON)",
+        ),
+        (
+            Answer(404, {"message": "CANARY"}),
+            ProviderError,
+            "failed: something else than Vault answers at this address",
+        ),
+        (Answer(200, {"data": "CANARY"}), ProviderError, "failed: something else than Vault answers at this address"),
+        (Answer(200, b'{"data": "CANARY'), ProviderError, "failed: something else than Vault answers at this address"),
+        (
+            Answer(200, b'{"a": "\\ud800CANARY"}'),
+            ProviderError,
+            "failed: something else than Vault answers at this address",
+        ),
+        (Answer(200, b'{"a": NaN}'), ProviderError, "failed: something else than Vault answers at this address"),
+        (
+            Answer(200, b'{"a":' + b"[" * 100_000),
+            ProviderError,
+            "failed: something else than Vault answers at this address",
+        ),
+        (Answer(204), ProviderError, "failed: something else than Vault answers at this address"),
         (Answer(200, {"data": {"data": None, "metadata": {"version": 1}}}), NotFound, "version 1 was deleted at "),
         (
             Answer(200, {"data": {"data": {"A": "CANARY"}, "metadata": {"version": 1, "created_time": "CANARY"}}}),
             ProviderError,
-            "something else than Vault answers at this address",
+            "failed: something else than Vault answers at this address",
         ),
     ],
 )
@@ -107,14 +132,15 @@ def test_every_answer_has_its_meaning(
 ) -> None:
     fake.answer = lambda _: answer
     found = fake_desk.refusal(kind)
-    assert found.startswith(message.removesuffix(", not JSON)"))
+    start = message.removesuffix(", not JSON)")
+    assert found.startswith(start if kind is NotFound else fake_desk.reading(start))
     assert len(fake.requests) == 1
 
 
 def test_errors_are_read_whatever_the_content_type_says(fake: Wire, fake_desk: Desk) -> None:
     body = {"errors": ["Vault is sealed"]}
     fake.answer = lambda _: Answer(503, body, {"Content-Type": "application/json; charset=utf-8"})
-    assert fake_desk.refusal(Unavailable) == "the server is sealed (503)"
+    assert fake_desk.refusal(Unavailable) == fake_desk.reading("failed: the server is sealed (503)")
 
 
 @pytest.mark.parametrize(
