@@ -128,7 +128,8 @@ class Session(Protocol):
     """One run's work with a store, for one environment or for several whose sections of the file are equal.
 
     Where the store's own conventions set them, a session may carry `retries: int` and `timeout: float`
-    (seconds); bridge obeys them within the run's deadline.
+    (seconds); bridge obeys them within the run's deadline. Once it is closed, it may carry
+    `warnings: tuple[Problem, ...]`: what it could not give back, such as a token that it may not revoke.
     """
 
     def read(self, path: str, revision: str | None = None) -> Document:

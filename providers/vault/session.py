@@ -39,7 +39,8 @@ CLOSING: Final = 1.5  # seconds for the requests that revoke tokens
 class VaultSession:
     """Reads and writes documents, logged in once. `retries` and `timeout` are what Vault's own variables say.
 
-    `warnings` are what every reader should know of the connection, once there is one.
+    `notes` are what every reader should know of the connection, once there is one, and `warnings`, once the session is
+    closed, what it could not give back.
     """
 
     def __init__(self, options: "Vault", context: Context) -> None:
@@ -52,6 +53,7 @@ class VaultSession:
         self._closed = False
         self._connection: Connection | None = None
         self._identity: Identity | None = None
+        self.notes: tuple[Problem, ...] = ()
         self.warnings: tuple[Problem, ...] = ()
         self._engines: dict[str, Engine] = {}
 
@@ -93,6 +95,7 @@ class VaultSession:
             connection.allow(CLOSING)
             identity.close()
             connection.close()
+            self.warnings = tuple(dict.fromkeys(identity.left))
 
     def _get(self, engine: Engine, place: Place, version: int | None) -> Document:
         reply = self.ask(lambda client: kv.get(client, engine, place.path, version), kv.reading(engine, place.path))
@@ -102,7 +105,7 @@ class VaultSession:
             fate = "was revoked at once" if done else "could not be revoked and ends by itself"
             what = f"it is no document but a credential with a lease, which {fate}"
             raise ProviderError(what, hint="only KV engines are read")
-        return kv.document(reply, engine, version, self.warnings)
+        return kv.document(reply, engine, version, self.notes)
 
     def _put(self, engine: Engine, place: Place, content: Mapping[str, Node], expect: Revision | None) -> Reply:
         def put(expected: int) -> Reply:
@@ -146,7 +149,8 @@ class VaultSession:
 
                 found = settings.load(self._options, self._context)
                 self._connection = Connection(found, self._context.deadline)
-                self.warnings = () if found.verify else (UNVERIFIED,)
+                unverified = None if found.verify else UNVERIFIED
+                self.notes = tuple(one for one in (unverified, paths.in_clear(found.address)) if one)
                 identity = Identity(
                     self._connection,
                     methods.parse(self._options.auth),

@@ -180,7 +180,9 @@ def test_what_is_no_token_is_refused(
 def test_a_cluster_that_vault_cannot_ask_looks_like_a_refusal_since_vault_says_no_more(
     pod: Desk, dev_vault: DevVault, accounts: Accounts, by_review: dict[str, Any], project: Callable[[str], object]
 ) -> None:
-    config = {"kubernetes_host": f"https://127.0.0.1:{free_port()}", "disable_local_ca_jwt": True}
+    authority = accounts.cluster.ca_file.read_text()
+    config = {"kubernetes_host": f"https://127.0.0.1:{free_port()}", "kubernetes_ca_cert": authority}
+    config["disable_local_ca_jwt"] = True
     dev_vault.do("POST", f"auth/{by_review['mount']}/config", config)
     project(accounts.token())
     message = pod.login("kubernetes app", by_review["mount"], "is refused: permission denied")
