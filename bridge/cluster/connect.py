@@ -10,10 +10,11 @@ from typing import Any, Final
 
 from bridge.cluster.credentials import Credentials, Fixed, TokenFile, checked_token, impersonation
 from bridge.cluster.endpoint import Endpoint
-from bridge.cluster.kubeconfig import Section, Selection, reason_of, select
+from bridge.cluster.kubeconfig import MOST, Section, Selection, reason_of, select
 from bridge.cluster.proxy import checked_proxy, proxy_from
 from bridge.cluster.server import Server, read_server
 from bridge.cluster.tls import show_certificate, trusting
+from bridge.config.textfile import read_bounded
 from bridge.errors import ConfigError, Problem, Refusal, Unavailable
 from bridge.secret import SecretValue
 
@@ -41,21 +42,22 @@ def connect(
     also end in Refusal or Unavailable. `deadline` is a `time.monotonic()` in seconds for such a plugin.
     """
     if environ.get("KUBERNETES_SERVICE_HOST") and (pod / "token").is_file():
-        return _in_pod(pod, environ)
-    return _outside(select(_files(kubeconfig, environ), context), environ, deadline)
+        return _in_pod(pod, environ, deadline)
+    return _outside(select(_files(kubeconfig, environ), context, deadline), environ, deadline)
 
 
-def _in_pod(pod: Path, environ: Mapping[str, str]) -> Endpoint:
+def _in_pod(pod: Path, environ: Mapping[str, str], deadline: float) -> Endpoint:
     source = "the pod's service account"
     host, port = environ["KUBERNETES_SERVICE_HOST"], environ.get("KUBERNETES_SERVICE_PORT")
     if not port:
         raise ConfigError(Problem(source, "KUBERNETES_SERVICE_PORT is not set"))
+    host = host.removeprefix("[").removesuffix("]")
     url = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
     try:
-        authority = (pod / "ca.crt").read_bytes()
+        authority = read_bounded(pod / "ca.crt", deadline, MOST)
     except OSError as error:
         raise ConfigError(Problem(source, f"cannot read {pod / 'ca.crt'}: {reason_of(error)}")) from None
-    credentials = TokenFile(pod / "token", source, "token")
+    credentials = TokenFile(pod / "token", source, "token", deadline)
     return Endpoint(
         url=url,
         tls=trusting(authority, f"{source}: {pod / 'ca.crt'}"),
@@ -107,7 +109,7 @@ def _credentials(selection: Selection, server: Server, environ: Mapping[str, str
     _refuse_two(user)
     certified = _show_certificate(user, server.tls)
     if path := user.text("tokenFile"):
-        return TokenFile(user.path(path), user.where, "tokenFile")
+        return TokenFile(user.path(path), user.where, "tokenFile", deadline)
     if token := user.text("token"):
         return Fixed(checked_token(token, user.where, "token"))
     if (plugin := user.section("exec")) is not None:

@@ -158,7 +158,10 @@ class Identity:
 
     def _login(self, method: LoginMethod, secrets: Secrets) -> str:
         """Exchange a credential for a token, and remember to revoke it."""
-        step = Step(f"{self.address}: the login by {self.who} at auth/{method.mount}", f"check {method.places}")
+        step = Step(
+            f"{self.address}: the login by {self.who} at auth/{method.mount}",
+            f"check the credential in {method.places}",
+        )
         reply = replace(method.login(self._connection.client(None, self._auth_namespace), secrets), step=step)
         if not reply.is_ok:
             raise self._refused(method, reply)
@@ -206,7 +209,7 @@ def _end(duration: str) -> float:
 
 def _unwrap(client: "Client", method: AppRole, address: str) -> SecretValue:
     """Open a response-wrapped secret id with its own token, which works once; raises Denied, Unavailable or others."""
-    step = Step(f"{address}: unwrapping the secret id", f"check {method.places}")
+    step = Step(f"{address}: unwrapping the secret id", f"check the credential in {method.places}")
     reply: Reply = replace(client.sys.unwrap(), step=step)
     if not reply.is_ok:
         error = answers.failure(reply)
@@ -228,4 +231,5 @@ def _header(secret: SecretValue, method: Method) -> str:
     token = secret.reveal().decode()
     if token.isascii() and " " not in token:
         return token
-    raise Denied(f"what is in {method.places} is no token")
+    wrong = "has a blank inside" if " " in token else "has a character that no token has"
+    raise Denied(f"the token in {method.places} {wrong}", hint="write the token alone, on one line")

@@ -111,11 +111,29 @@ def test_a_token_without_the_right_is_denied(role: Role) -> None:
     assert role.desk.refusal(Denied, kv_version=None) == denied
 
 
-@pytest.mark.parametrize("text", ["hvs.CANARY\nX-Evil: 1", "hvs.CANARY é", "hvs. CANARY"])
-def test_a_token_that_no_header_can_carry_is_refused_unseen(role: Role, relay: Wire, text: str) -> None:
-    role.desk.environ["VAULT_TOKEN"] = text
-    assert "VAULT_TOKEN" in role.desk.refusal(Denied)
-    assert relay.requests == []
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("hvs.CANARY\nX-Evil: 1", "what is in VAULT_TOKEN is no credential: it has control characters"),
+        ("hvs.CANARYé", "the token in VAULT_TOKEN, ~/.vault-token has a character that no token has"),
+        ("hvs. CANARY", "the token in VAULT_TOKEN, ~/.vault-token has a blank inside"),
+    ],
+)
+def test_a_token_that_no_header_can_carry_is_refused_unseen(fake_desk: Desk, fake: Wire, text: str, wrong: str) -> None:
+    fake_desk.environ["VAULT_TOKEN"] = text
+    assert fake_desk.refusal(Denied) == wrong
+    assert fake.requests == []
+
+
+@pytest.mark.parametrize("text", ["hvs.CANARY\n", "hvs.CANARY ", " hvs.CANARY\r\n"])
+def test_white_space_around_a_token_is_left_out(fake_desk: Desk, fake: Wire, tmp_path: Path, text: str) -> None:
+    fake.answer = lambda _: document({"A": "CANARY-a"})
+    fake_desk.environ["VAULT_TOKEN"] = text
+    fake_desk.read("app")
+    del fake_desk.environ["VAULT_TOKEN"]
+    (tmp_path / ".vault-token").write_text(text)
+    fake_desk.read("app")
+    assert [one.headers["x-vault-token"] for one in fake.requests] == ["hvs.CANARY"] * 2
 
 
 def test_a_token_that_is_bound_to_other_addresses_is_told(role: Role) -> None:

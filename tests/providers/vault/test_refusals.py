@@ -170,8 +170,10 @@ def test_a_hint_says_what_to_do(fake: Wire, credentials: Desk) -> None:
         return caught.value.problems[0].hint
 
     jwt = {"auth": {"method": "jwt", "role": "app", "token_file": "jwt"}}
-    assert hint("permission denied", **jwt) == "check jwt, and that auth/jwt is enabled: vault auth list"
-    assert hint("invalid audience (aud) claim", **jwt) == "check jwt"
+    assert (
+        hint("permission denied", **jwt) == "check the credential in jwt, and that auth/jwt is enabled: vault auth list"
+    )
+    assert hint("invalid audience (aud) claim", **jwt) == "check the credential in jwt"
     assert "a proxy or NAT in between may change it" in hint("unauthorized by CIDR restrictions", **jwt)
     credentials.environ["VAULT_TOKEN"] = "hvs.CANARY"
     missing = "1 error occurred:\n\t* permission denied\n\n"
