@@ -58,12 +58,14 @@ class Revision(NamedTuple):
 class Document(NamedTuple):
     """What one read returns: mappings (several where a file has several), or one opaque value.
 
-    `warnings` are told with every run that reads the document.
+    `warnings` are told with every run that reads the document. `whole` is a mapping's text as the store keeps it: who
+    takes the document as one value gets this, byte for byte, and a Writer that is given it writes it.
     """
 
     content: tuple[Mapping[str, Node], ...] | SecretValue
     revision: Revision
     warnings: tuple[Problem, ...] = ()
+    whole: SecretValue | None = None
 
 
 class Context(NamedTuple):
