@@ -33,7 +33,7 @@ def values(documents):
     return [document.content for document in documents]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(TREES, max_size=3), st.booleans(), st.sampled_from([None, '"', "'", "|"]))
 def test_what_pyyaml_writes_is_read_back(load, trees, flow, style):
     text = yaml.safe_dump_all(trees, default_flow_style=flow, allow_unicode=True, sort_keys=False)
