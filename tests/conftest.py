@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from packaging.requirements import Requirement
 
 from tests.servers import build
@@ -30,10 +30,13 @@ if TYPE_CHECKING:
 # A shell's background job ignores interrupts, and so would all programs that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# In CI the same examples every time: a new one that fails is worth a look, not a failed landing.
-settings.register_profile("ci", derandomize=True)
-if os.environ.get("CI"):
-    settings.load_profile("ci")
+# The same examples every time, without a deadline and without a folder of earlier ones, so that neither chance nor the
+# machine decides. BRIDGE_RANDOM=1 looks for new examples.
+settings.register_profile(
+    "same", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("random", settings.get_profile("same"), derandomize=False, print_blob=True)
+settings.load_profile("random" if os.environ.get("BRIDGE_RANDOM") else "same")
 
 REAL: Final = {
     "actionlint_binary",

@@ -217,7 +217,9 @@ class _Library:
                         self._files, self._context, client_configuration=found, temp_file_path=folder
                     )
                 self._configuration = found
-            answers.append(self._configuration.get_api_key_with_prefix("BearerToken"))
+            # By its second name before 36.0.1.
+            names = ("BearerToken", "authorization")
+            answers.append(next(filter(None, map(self._configuration.get_api_key_with_prefix, names)), None))
         except Exception:  # noqa: BLE001 -- whatever it is, there is no credential
             return
 
