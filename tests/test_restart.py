@@ -11,6 +11,7 @@ from bridge.cluster.memory import MemoryStore
 from bridge.cluster.objects import Objects
 from bridge.errors import Problem, Refusal, Stopped, Unavailable
 from bridge.opening import Cluster
+from bridge.plan.model import ClusterName
 from bridge.plan.restart import Step, Verdict
 from bridge.plan.rollout import Rollout, Workload
 from bridge.restart import Restart, follow, roll
@@ -31,7 +32,8 @@ def verdicts(*names: str, step: Step = Step.ROLL, **rollout: Any) -> tuple[Verdi
 def cluster(*answers: Answer) -> Iterator[tuple[Cluster, Wire]]:
     with Wire(*answers) as wire, closing(api(wire.url)) as client:
         objects, store = Objects(client, "voice", "bridge/x"), MemoryStore(client, "voice", "x", "bridge/x")
-        yield Cluster(endpoint(wire.url, None), client, objects, store, Lease(client, "voice", "x"), ()), wire
+        name = ClusterName(wire.url, None, "the test")
+        yield Cluster(endpoint(wire.url, None), client, objects, store, Lease(client, "voice", "x"), name, ()), wire
 
 
 def test_all_are_tried_dry_before_the_first_is_restarted() -> None:
