@@ -8,14 +8,14 @@ WORKDIR /srv/source
 COPY . .
 RUN awk '/^[a-z0-9]/ {keep = /^setuptools==/} keep' requirements-dev.lock > /srv/build.lock
 RUN python -m venv /srv/build
-RUN /srv/build/bin/pip install --quiet --no-cache-dir --require-hashes -r /srv/build.lock
+RUN /srv/build/bin/pip install --quiet --no-cache-dir --only-binary :all: --require-hashes -r /srv/build.lock
 RUN /srv/build/bin/pip wheel --quiet --no-deps --no-index --no-build-isolation --wheel-dir /srv/wheels .
 
 # Then what it needs, each file with its hash, and the wheel.
 FROM ${PYTHON} AS installed
 COPY requirements.lock /srv/requirements.lock
 RUN python -m venv /opt/bridge
-RUN /opt/bridge/bin/pip install --quiet --no-cache-dir --require-hashes -r /srv/requirements.lock
+RUN /opt/bridge/bin/pip install --quiet --no-cache-dir --only-binary :all: --require-hashes -r /srv/requirements.lock
 COPY --from=wheel /srv/wheels /srv/wheels
 RUN /opt/bridge/bin/pip install --quiet --no-cache-dir --no-deps --no-index /srv/wheels/*.whl
 RUN /opt/bridge/bin/pip uninstall --quiet --yes pip setuptools

@@ -2,6 +2,7 @@
 
 import argparse
 import re
+from pathlib import Path
 from typing import Final
 
 LOCK_WAIT: Final = 30.0
@@ -43,6 +44,37 @@ def variable(text: str) -> str:
     if not (text.isascii() and text.isidentifier()):
         raise argparse.ArgumentTypeError("must be a variable's name")
     return text
+
+
+def _given(text: str) -> str:
+    """Read a name; an empty one comes from a variable that is not set, and must not mean the default."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("must not be empty")
+    return text
+
+
+def _file(text: str) -> Path:
+    """Read a file's path."""
+    return Path(_given(text))
+
+
+def cluster(command: argparse.ArgumentParser) -> None:
+    """Add what selects the cluster."""
+    group = command.add_argument_group(
+        "which cluster",
+        "Else `cluster:` of the environment's file, $KUBECONFIG, ~/.kube/config, and in a pod without any of these "
+        "its own service account.",
+    )
+    group.add_argument("--kubeconfig", type=_file, metavar="FILE", help="the kubeconfig")
+    group.add_argument("--context", type=_given, metavar="NAME", help="the kubeconfig's context")
+    text = "the pod's own service account; nothing else counts, and nothing is asked"
+    group.add_argument("--in-cluster", action="store_true", help=text)
+
+
+def first(command: argparse.ArgumentParser) -> None:
+    """Add --first."""
+    text = "write although the environment was never written to this cluster, and nothing binds it to the cluster"
+    command.add_argument("--first", action="store_true", help=text)
 
 
 def wait(command: argparse.ArgumentParser) -> None:

@@ -11,7 +11,7 @@ from importlib import import_module
 from types import FrameType
 from typing import NoReturn
 
-from bridge.errors import BUG, BridgeError, Problem, bug
+from bridge.errors import BUG, BridgeError, Problem, Stopped, bug
 from bridge.parser import parse
 from bridge.report.record import CURRENT, Record
 from bridge.report.streams import guarded
@@ -38,7 +38,7 @@ def _guarded(argv: Sequence[str] | None, record: Record) -> int:
         except (KeyboardInterrupt, _Terminated) as stop:
             status = _stop(stop)
         except BaseException as error:  # noqa: BLE001 - whatever it is, its text may hold a value
-            status = _bug(error)
+            status = _bug(error, record)
     return _report_lost(out.error, status) if out and out.error else status
 
 
@@ -56,7 +56,7 @@ def _run(argv: Sequence[str] | None, record: Record) -> int:
         module = getattr(args, "module", args.command)
         return int(import_module(f"bridge.commands.{module}").run(args))
     except BridgeError as error:
-        return _fail(args, error)
+        return _fail(args, error, record)
 
 
 def _finish(record: Record, status: int) -> int:
@@ -92,15 +92,17 @@ def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
     raise _Terminated
 
 
-def _fail(args: argparse.Namespace, error: BridgeError) -> int:
+def _fail(args: argparse.Namespace, error: BridgeError, record: Record) -> int:
     """Report an error of a command that has not printed its report yet."""
     from bridge.report.talk import say  # noqa: PLC0415 - start-up
 
     if getattr(args, "output", "text") == "json":
+        from bridge.report.cluster import cluster_field  # noqa: PLC0415
         from bridge.report.data import SCHEMA, problems  # noqa: PLC0415
         from bridge.report.write import write_json  # noqa: PLC0415
 
-        write_json({"schema": SCHEMA, "result": "failed", "errors": problems(error.problems)})
+        head = {"schema": SCHEMA, "result": "failed"} | cluster_field(record.cluster)
+        write_json(head | {"errors": problems(error.problems)})
     say("error", error.problems)
     return error.exit_status
 
@@ -113,11 +115,16 @@ def _stop(stop: BaseException) -> int:
     return 143 if terminated else 130
 
 
-def _bug(error: BaseException) -> int:
+def _bug(error: BaseException, record: Record) -> int:
+    """Name a bug that no command has met itself, as in the writing of its report; and what the run has written."""
     from bridge.report.talk import say  # noqa: PLC0415
 
     say("error", [bug(error)])
-    return BUG
+    if not record.changed:
+        return BUG
+    what = f"written before that, or perhaps written: {', '.join(record.changed)}"
+    say("error", [Problem("", what, "run the same command again: it sees what is there")])
+    return Stopped.exit_status
 
 
 def run() -> NoReturn:

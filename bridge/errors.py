@@ -5,6 +5,8 @@ from typing import ClassVar, Final, NamedTuple
 
 BUG: Final = 3
 """The exit status of a bug of ours."""
+ANYTHING: Final = (Exception, SystemExit)
+"""What may be raised by code that is wrong: ours, or a provider's. Interrupts of the run are not among it."""
 
 
 class Problem(NamedTuple):
@@ -54,6 +56,19 @@ class Stopped(BridgeError):
     exit_status = 5
 
 
+class Bug(BridgeError):
+    """A bug of ours before the first write."""
+
+    exit_status = BUG
+
+
+def ending(error: BaseException, *, touched: bool) -> BridgeError:
+    """Return an error as the end of a run: a Stopped if the run has `touched` anything, that is written or may be."""
+    if isinstance(error, BridgeError):
+        return Stopped(*error.problems) if touched else error
+    return Stopped(bug(error)) if touched else Bug(bug(error))
+
+
 def bug(error: BaseException) -> Problem:
     """Name the place of a bug: files and lines, never the exception's text nor its locals, which may hold values."""
     places = []
@@ -68,11 +83,13 @@ def bug(error: BaseException) -> Problem:
 
 
 def combine(errors: Iterable[BridgeError]) -> BridgeError:
-    """Make one error of several: a stop between writes decides the exit status, else the first that is lasting."""
+    """Make one error of several: a stop between writes decides the exit status, a bug, or the first that is lasting."""
     found = list(errors)
     problems = dict.fromkeys(problem for error in found for problem in error.problems)
     if any(isinstance(error, Stopped) for error in found):
         return Stopped(*problems)
+    if any(isinstance(error, Bug) for error in found):
+        return Bug(*problems)
     lasting = next((error for error in found if not isinstance(error, Unavailable)), None)
     if lasting is None:
         return Unavailable(*problems)

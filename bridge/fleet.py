@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Final, Self
 
 from bridge.cluster.lease import Lease
 from bridge.config.environment import ClusterChoice, Environment
-from bridge.errors import BridgeError, ConfigError, Problem, bug, combine
+from bridge.errors import ANYTHING, BridgeError, ConfigError, combine, ending
 from bridge.gather import Run
 from bridge.opening import RELEASE, Line, dial, open_cluster
 from bridge.parallel import Batch, Once, each
-from bridge.plan.model import Plan
+from bridge.plan.effect import dropped
+from bridge.plan.model import ClusterName, Plan
 from bridge.prepare import begin, collect, prepare
+from bridge.report.record import CURRENT, Record
 from bridge.sources.neighbours import namespace_in
 from bridge.sources.plugins import build_providers, referenced
 from bridge.sources.read import Sessions
@@ -31,17 +33,33 @@ THREADS: Final = 8
 
 @dataclass(eq=False)
 class Member:
-    """What became of one environment, right at any moment."""
+    """What became of one environment, right at any moment. `record` is what its own thread notes of the run."""
 
     name: str
     plan: Plan | None = None
     outcome: Outcome = field(default_factory=Outcome)
     restart: "Restart | None" = None
     error: BridgeError | None = None
-    bug: Problem | None = None
     lease: Lease | None = None
     began: float = field(default_factory=time.monotonic)
     reads: list[tuple[str, str, float]] = field(default_factory=list)
+    record: Record = field(default_factory=Record)
+
+    @property
+    def cluster(self) -> ClusterName | None:
+        """Return the environment's cluster; None until it is opened."""
+        return self.record.cluster
+
+    @property
+    def touched(self) -> bool:
+        """Say whether anything of it is written or restarted, or may be."""
+        return self.outcome.touched or bool(self.restart and (self.restart.rolled or self.restart.begun))
+
+    @property
+    def errors(self) -> Sequence[BridgeError]:
+        """Return what went wrong with it."""
+        found = (self.error, self.outcome.error, self.restart.error if self.restart else None)
+        return [one for one in found if one]
 
 
 class Fleet:
@@ -109,15 +127,14 @@ class Fleet:
             return
         self._under_way[member.name] = member
         environment = self._folder[member.name]
+        CURRENT.set(member.record)
         try:
             if isinstance(environment, Environment):
                 work(member, environment)
             else:
                 member.error = environment
-        except BridgeError as error:
-            member.error = error
-        except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
-            member.bug = bug(error)
+        except ANYTHING as error:  # whatever it is, the others go on
+            member.error = ending(error, touched=member.touched)
         done(member)
         self._under_way.pop(member.name, None)
 
@@ -136,7 +153,7 @@ class Fleet:
             if not self._lines.ended:  # an Event gives nothing back
                 told = note_on_objects(member.plan, cluster, member.outcome)
                 member.plan = member.plan._replace(warnings=(*member.plan.warnings, *told))
-            if restart and not member.plan.refusals and not member.outcome.error:
+            if restart and not (member.plan.refusals or member.outcome.error or dropped(member.plan)):
                 from bridge.restart import Restart, survey_and_roll  # noqa: PLC0415 - most runs restart nothing
 
                 member.restart = Restart()
@@ -160,7 +177,8 @@ class _Lines:
     @contextmanager
     def dial(self, choice: ClusterChoice, run: Run) -> Iterator[Line]:
         """Do as `opening.dial`, only that the connections stay for the next one."""
-        choice = choice._replace(namespace_uid=None)
+        # What binds an environment is compared for each, and keeps none from sharing; nor does what is not used.
+        choice = ClusterChoice() if run.cluster.in_cluster else choice._replace(namespace_uid=(), server=())
         line = self._lines.get(choice, lambda: self._open(dial(choice, run)))
         if isinstance(line, BridgeError):
             raise combine([line])  # an error of its own for each thread

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple, TypeVar
 
 from bridge.cluster.memory import Seen
-from bridge.config.environment import Environment, check_k8_env
+from bridge.config.environment import ClusterFlags, Environment, check_k8_env
 from bridge.config.reference import Reference
 from bridge.config.template import TemplateObject, load_templates
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
@@ -31,7 +31,8 @@ class Run(NamedTuple):
 
     `read` and `neighbours` are how documents and other environments are read: of one run alone, or shared by many.
     `read_again` reads documents from their stores, whatever was read before.
-    What is read from the sources is added to `reads`, where somebody wants to know.
+    What is read from the sources is added to `reads`, where somebody wants to know. `cluster` is the cluster that
+    the command line names, `first` allows to write where an environment was never written.
     """
 
     environ: Mapping[str, str]
@@ -42,6 +43,8 @@ class Run(NamedTuple):
     read: Reader = read_documents
     read_again: Reader = read_documents
     neighbours: Neighbours = neighbours
+    cluster: ClusterFlags = ClusterFlags()
+    first: bool = False
 
 
 class Files(NamedTuple):

@@ -3,20 +3,21 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from bridge.cluster.api import Api
 from bridge.cluster.connect import connect
 from bridge.cluster.endpoint import Endpoint
+from bridge.cluster.identity import check_namespace, check_server
 from bridge.cluster.lease import Lease
 from bridge.cluster.memory import MemoryStore, Seen
-from bridge.cluster.namespace import check_namespace
 from bridge.cluster.objects import Objects
 from bridge.config.environment import ClusterChoice, Environment
 from bridge.errors import Problem
 from bridge.gather import Run
 from bridge.plan.clock import FORMAT
-from bridge.plan.model import ClusterName
+from bridge.plan.model import Binding, ClusterName
+from bridge.report.record import current
 
 RELEASE: Final = 3.0  # seconds
 
@@ -61,7 +62,7 @@ Dial: TypeAlias = Callable[[ClusterChoice, Run], AbstractContextManager[Line]]
 @contextmanager
 def dial(choice: ClusterChoice, run: Run) -> Iterator[Line]:
     """Find the cluster and our credentials, and close the connections in the end."""
-    endpoint = connect(choice.kubeconfig, choice.context, run.environ, deadline=run.deadline)
+    endpoint = connect(choice.kubeconfig, choice.context, run.environ, flags=run.cluster, deadline=run.deadline)
     last = Api(endpoint, deadline=run.deadline + RELEASE)
     with closing(Api(endpoint, deadline=run.deadline)) as api, closing(last):
         yield Line(endpoint, api, last)
@@ -69,12 +70,11 @@ def dial(choice: ClusterChoice, run: Run) -> Iterator[Line]:
 
 @contextmanager
 def open_cluster(environment: Environment, namespace: str, run: Run, line_to: Dial = dial) -> Iterator[Cluster]:
-    """Connect as the environment says; raises an error where it is another namespace than the one it means."""
-    choice, id_ = environment.cluster, environment.id
+    """Connect as the environment says; Refusal if it is bound to another server or namespace."""
+    id_ = environment.id
     manager = f"bridge/{id_}"
-    with line_to(choice, run) as line:
-        if choice.namespace_uid:
-            check_namespace(line.api, namespace, choice.namespace_uid)
+    with line_to(environment.cluster, run) as line:
+        name = _identified(line, environment.cluster, namespace, run)
         lease = Lease(line.last, namespace, id_)
         yield Cluster(
             line.endpoint,
@@ -82,11 +82,27 @@ def open_cluster(environment: Environment, namespace: str, run: Run, line_to: Di
             Objects(line.api, namespace, manager, lease.check),
             MemoryStore(line.api, namespace, id_, manager, lease.check),
             lease,
-            _name(line.endpoint, choice),
+            name,
             tuple(Problem("the cluster", warning) for warning in line.endpoint.warnings),
         )
 
 
-def _name(endpoint: Endpoint, choice: ClusterChoice) -> ClusterName:
-    binding: Literal["namespace_uid"] | None = "namespace_uid" if choice.namespace_uid else None
-    return ClusterName(endpoint.url, endpoint.context, endpoint.source, binding)
+def _identified(line: Line, choice: ClusterChoice, namespace: str, run: Run) -> ClusterName:
+    """Compare the cluster with what the environment is bound to, and name it with what binds them."""
+    endpoint, binding = line.endpoint, _pod_binding(line.endpoint, namespace, run)
+    record = current()
+    # Before the checks, so that a refusal names the cluster too.
+    record.cluster = ClusterName(endpoint.url, endpoint.context, endpoint.source, binding)
+    if choice.server and endpoint.pod_namespace is None:
+        check_server(endpoint, choice.server)
+        binding = "server"
+    if choice.namespace_uid:
+        check_namespace(line.api, namespace, choice.namespace_uid)
+        binding = "namespace_uid"
+    record.cluster = record.cluster._replace(binding=binding)
+    return record.cluster
+
+
+def _pod_binding(endpoint: Endpoint, namespace: str, run: Run) -> Binding | None:
+    """Return whether a pod's own account binds: it was asked for, or the pod is in the environment's namespace."""
+    return "pod" if run.cluster.in_cluster or endpoint.pod_namespace == namespace else None

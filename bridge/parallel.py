@@ -21,7 +21,7 @@ class Batch(Generic[Item, Result]):
         self.stopped = threading.Event()
         self._function = function
         self._waiting: queue.SimpleQueue[Item] = queue.SimpleQueue()
-        self._answers: queue.SimpleQueue[tuple[Item, Result] | Exception | None] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[tuple[Item, Result] | BaseException | None] = queue.SimpleQueue()
         self._running = 0
         for item in self.items:
             self._waiting.put(item)
@@ -40,7 +40,7 @@ class Batch(Generic[Item, Result]):
                 break
             try:
                 self._answers.put((item, self._function(item)))
-            except Exception as error:  # noqa: BLE001 - a bug: `finish` raises it in the caller's thread
+            except BaseException as error:  # noqa: BLE001 - a bug: `finish` raises it in the caller's thread
                 self._answers.put(error)
                 break
         self._answers.put(None)
@@ -57,7 +57,7 @@ class Batch(Generic[Item, Result]):
                 answer = self._answers.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
                 break
-            if isinstance(answer, Exception):
+            if isinstance(answer, BaseException):
                 raise answer
             if answer is None:
                 self._running -= 1

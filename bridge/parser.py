@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from bridge import __version__
-from bridge.arguments import allow, allow_loss, lock, many, metrics_target, seconds, variable, wait
+from bridge.arguments import allow, allow_loss, cluster, first, lock, many, metrics_target, seconds, variable, wait
 
 if TYPE_CHECKING:
     _Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - it has no other name
@@ -16,7 +16,7 @@ TIMEOUT: Final = 120.0
 EPILOG: Final = """\
 exit status:
   0    done
-  1    refused or failed, nothing was written
+  1    refused or failed, nothing was written; or an admission rule drops a key
   2    the arguments, the environment file, a template or the env file are wrong
   3    a bug of bridge
   4    changes are pending (plan --exit-code)
@@ -40,6 +40,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f"unrecognized arguments: {' '.join(left)}")
     if getattr(args, "metrics", None) and args.dry_run:
         parser.error("sync: --metrics tells of runs that write, so it does not go with --dry-run")
+    if getattr(args, "in_cluster", False) and (args.kubeconfig or args.context):
+        parser.error(f"{args.command}: --in-cluster cannot be combined with --kubeconfig or --context")
     if args.command == "exec" and not args.child:
         parser.error("exec: write the command to run behind --")
     return args
@@ -94,6 +96,8 @@ def _command(commands: "_Commands", name: str, text: str, forms: tuple[str, ...]
 
 def _sync(commands: "_Commands") -> None:
     sync = _command(commands, "sync", "make the cluster's objects equal to the sources", ("text", "json", "markdown"))
+    cluster(sync)
+    first(sync)
     many(sync)
     allow(sync)
     sync.add_argument("--dry-run", action="store_true", help="write nothing; the same as plan")
@@ -106,6 +110,7 @@ def _sync(commands: "_Commands") -> None:
 
 def _plan(commands: "_Commands") -> None:
     plan = _command(commands, "plan", "show what sync would do, without any value", ("text", "json", "markdown"))
+    cluster(plan)
     many(plan)
     allow(plan)
     plan.add_argument("--show-config", action="store_true", help="show ConfigMap values that stand in plain files")
@@ -115,6 +120,7 @@ def _plan(commands: "_Commands") -> None:
 def _check(commands: "_Commands") -> None:
     text = "find what is wrong with the files, without cluster, network or key"
     check = _command(commands, "check", text, ("text", "json"))
+    cluster(check)
     check.add_argument(
         "--manifests", metavar="FILE", help="what `kustomize build` makes (-: stdin): would it undo what bridge writes?"
     )
@@ -128,7 +134,8 @@ def _check(commands: "_Commands") -> None:
 
 
 def _status(commands: "_Commands") -> None:
-    _command(commands, "status", "show where each variable comes from and what the cluster has", ("text", "json"))
+    text = "show where each variable comes from and what the cluster has"
+    cluster(_command(commands, "status", text, ("text", "json")))
 
 
 def _set(commands: "_Commands") -> None:
@@ -143,6 +150,7 @@ def _set(commands: "_Commands") -> None:
 
 def _restart(commands: "_Commands") -> None:
     restart = _command(commands, "restart", "restart the workloads that use a changed key", ("text", "json"))
+    cluster(restart)
     restart.add_argument("--dry-run", action="store_true", help="restart nothing; show which workloads are behind")
     restart.add_argument("--all", action="store_true", help="restart all that use any object of the environment")
     wait(restart)
@@ -151,6 +159,8 @@ def _restart(commands: "_Commands") -> None:
 def _rollback(commands: "_Commands") -> None:
     text = "copy an earlier revision of a source forward as the newest, and sync"
     rollback = _command(commands, "rollback", text, ("text", "json"))
+    cluster(rollback)
+    first(rollback)
     rollback.add_argument(
         "--source", required=True, metavar="REF", help="a document of the environment, such as vault:app/staging"
     )
@@ -189,6 +199,7 @@ def _init(commands: "_Commands") -> None:
 
 def _import(commands: "_Commands") -> None:
     command = _command(commands, "import", "move the values of a plaintext file into a store", ("text", "json"))
+    cluster(command)
     command.set_defaults(module="importing")  # `import` can be no module's name
     command.add_argument(
         "file", nargs="?", metavar="FILE", help="manifests or patches (.yaml, .yml, .json), or else a dotenv file"
@@ -203,8 +214,15 @@ def _import(commands: "_Commands") -> None:
 def _adopt(commands: "_Commands") -> None:
     text = "take the templates' keys over from kubectl and others, without changing a value"
     adopt = _command(commands, "adopt", text, ("text", "json"))
+    cluster(adopt)
+    first(adopt)
     adopt.add_argument("--dry-run", action="store_true", help="only show what would change hands")
     adopt.add_argument("--yes", action="store_true", help="do it without asking")
+    text = (
+        "bind the environment to the namespace as it is now: write its uid into the environment's file, in place of "
+        "the old one. A restored backup of etcd has the same uids, so they do not tell it from the original"
+    )
+    adopt.add_argument("--rebind", action="store_true", help=text)
     lock(adopt)
 
 

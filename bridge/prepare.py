@@ -7,6 +7,7 @@ from typing import Final, TypeVar
 
 from bridge.cluster.api import Forbidden
 from bridge.cluster.changes import Changed, try_dry
+from bridge.cluster.identity import check_exists
 from bridge.cluster.memory import Seen
 from bridge.cluster.objects import Objects
 from bridge.config.environment import Environment
@@ -18,7 +19,7 @@ from bridge.opening import Cluster, Dial, dial, open_cluster
 from bridge.parallel import each
 from bridge.plan.baseline import Now
 from bridge.plan.build import Target, build
-from bridge.plan.effect import after_dry_run
+from bridge.plan.effect import after_dry_run, may_be_altered, untried
 from bridge.plan.memory import Memory, rebuilt
 from bridge.plan.model import Plan
 from bridge.provider import Document
@@ -111,6 +112,15 @@ def compare(wanted: Wanted, cluster: Cluster, run: Run, seen: Seen | None = None
     return plan._replace(warnings=(*cluster.warnings, *resolution.warnings, *plan.warnings))
 
 
+def inspect(wanted: Wanted, cluster: Cluster, run: Run) -> Plan:
+    """Compare as `compare` does; Refusal if the namespace does not exist, which no object that is missing can tell."""
+    plan = compare(wanted, cluster, run)
+    found = cluster.store.resource_version or any(change.live for change in plan.changes)
+    if not found and plan.cluster.binding != "namespace_uid":
+        check_exists(cluster.api, plan.namespace)
+    return plan
+
+
 def _read_live(
     objects: Objects, ids: Sequence[ObjectId], memory: Memory | None, run: Run
 ) -> Mapping[ObjectId, Live | None]:
@@ -166,7 +176,21 @@ def tried_dry(plan: Plan, objects: Objects, run: Run) -> Plan:
         for id_, answer in answers.items()
         if not isinstance(answer, BridgeError)
     }
-    return plan._replace(
-        changes=tuple(judged[change.id][0] if change.id in judged else change for change in plan.changes),
-        warnings=(*plan.warnings, *(warning for _, warnings in judged.values() for warning in warnings)),
-    )
+    return plan._replace(changes=tuple(judged.get(change.id, change) for change in plan.changes))
+
+
+def with_admission(plan: Plan, objects: Objects, run: Run) -> Plan:
+    """Tell what an admission rule alters from what differs for another reason, for a plan that is only compared.
+
+    Only objects that bridge has written, and that are not as it wrote them, are tried dry. For one that cannot be
+    (that takes the right to patch it), only what the object itself shows is told.
+    """
+    differing = {change.id: change for change in plan.changes if may_be_altered(change, plan.memory)}
+    answers = on_each(lambda id_: try_dry(objects, differing[id_]), list(differing), run)
+    judged = {
+        id_: untried(differing[id_], objects.manager)
+        if isinstance(answer, BridgeError)
+        else after_dry_run(differing[id_], answer)
+        for id_, answer in answers.items()
+    }
+    return plan._replace(changes=tuple(judged.get(change.id, change) for change in plan.changes))

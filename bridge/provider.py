@@ -23,6 +23,7 @@ __all__ = [
     "Describer",
     "Discloser",
     "Document",
+    "HistoryChecker",
     "Kind",
     "Node",
     "NotFound",
@@ -203,6 +204,18 @@ class PinnedChecker(Protocol):
 
     def names_at(self, path: str, revision: str, context: Context) -> frozenset[str] | None:
         """Return the names of its fields in that revision, or None where they cannot be told."""
+        ...
+
+
+@runtime_checkable
+class HistoryChecker(Protocol):
+    """Optional, on a Checker whose documents are files in git, for `bridge check` and `check --files` alone.
+
+    Reading a history takes time, so commands that only ask a Checker for names do not pay for it.
+    """
+
+    def check_history(self, path: str, context: Context) -> Iterable[Problem]:
+        """Yield what earlier states of the document prove to be wrong today; nothing if they cannot be read."""
         ...
 
 

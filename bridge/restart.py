@@ -9,7 +9,7 @@ from typing import Final
 from bridge.cluster.api import LostAnswer
 from bridge.cluster.workloads import Workloads
 from bridge.config.environment import Environment
-from bridge.errors import BridgeError, Problem, Refusal, Stopped, Unavailable, combine
+from bridge.errors import ANYTHING, BridgeError, Bug, Problem, Refusal, Stopped, Unavailable, combine, ending
 from bridge.gather import Run
 from bridge.opening import Cluster, open_cluster
 from bridge.plan.memory import Memory
@@ -33,13 +33,16 @@ class Restart:
     states: dict[str, Workload] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     temporary: bool = True  # while all problems are
+    is_broken: bool = False  # one of them is a bug of ours
 
     @property
     def error(self) -> BridgeError | None:
         """Return why not every workload has the keys of now; a Stopped where some are restarted."""
         if not self.problems:
             return None
-        kind = Stopped if self.rolled or self.begun else Unavailable if self.temporary else Refusal
+        if self.rolled or self.begun:
+            return Stopped(*self.problems)
+        kind = Bug if self.is_broken else Unavailable if self.temporary else Refusal
         return kind(*self.problems)
 
     @property
@@ -51,6 +54,12 @@ class Restart:
         """Add what went wrong."""
         self.problems += problems
         self.temporary = self.temporary and (temporary or not problems)
+
+    def fail(self, error: BaseException) -> None:
+        """Add an error that ended the restart, or a bug."""
+        found = ending(error, touched=False)
+        self.is_broken = self.is_broken or isinstance(found, Bug)
+        self.add(*found.problems, temporary=isinstance(found, Unavailable))
 
 
 def known(cluster: Cluster, *, everything: bool = False) -> Memory:
@@ -78,8 +87,8 @@ def survey_and_roll(cluster: Cluster, restart: Restart) -> None:
     """Do both after a sync; that a survey fails is a problem as any other then, for objects may be written."""
     try:
         restart.verdicts = survey(cluster, known(cluster))
-    except BridgeError as error:
-        restart.add(*error.problems, temporary=isinstance(error, Unavailable))
+    except ANYTHING as error:
+        restart.fail(error)
     else:
         roll(cluster, restart)
 
@@ -93,8 +102,8 @@ def roll(cluster: Cluster, restart: Restart) -> None:
         _try_dry(workloads, chosen)
         for one in chosen:
             _mark(workloads, one, restart)
-    except BridgeError as error:
-        restart.add(*error.problems, temporary=isinstance(error, Unavailable))
+    except ANYTHING as error:
+        restart.fail(error)
     for one in restart.verdicts:
         restart.add(*_in_the_way(workloads, one))
 
@@ -150,8 +159,8 @@ def follow(environment: Environment, run: Run, restart: Restart, namespace: str,
     try:
         with open_cluster(environment, namespace, run._replace(deadline=end)) as cluster:
             pending = _follow(_workloads(cluster), pending, restart, end)
-    except BridgeError as error:
-        restart.add(*error.problems, temporary=isinstance(error, Unavailable))
+    except ANYTHING as error:
+        restart.fail(error)
         return
     for one in pending:
         what = f"its rollout has not finished in {seconds:g} s: {restart.states[str(one)].rollout}"

@@ -22,12 +22,16 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bridge.cluster.changes import carry_out
+from bridge.cluster.identity import readable_uid
 from bridge.cluster.memory import Seen
-from bridge.errors import BridgeError, Problem, Stopped, Unavailable, combine
+from bridge.config.environment import Environment
+from bridge.errors import ANYTHING, BridgeError, Problem, Refusal, Stopped, Unavailable, combine, ending
 from bridge.gather import Run, Wanted
 from bridge.objects import Live, ObjectId
 from bridge.opening import Cluster
 from bridge.plan.build import remember
+from bridge.plan.effect import after_write
+from bridge.plan.first import is_first, place
 from bridge.plan.model import Change, Plan
 from bridge.prepare import compare, gather_again, on_each, prepare, tried_dry
 from bridge.provider import Revision
@@ -36,17 +40,47 @@ TURNS: Final = 3
 """How often a run tries to write, if another one writes each time while it reads the sources."""
 
 
+class FirstWrite(Refusal):
+    """Nothing binds an environment to a cluster that it was never written to; a person may say that it is right.
+
+    `uid` is that of the namespace, None if it may not be read.
+    """
+
+    def __init__(self, problem: Problem, plan: Plan, uid: str | None) -> None:
+        super().__init__(problem)
+        self.environment: Final = plan.environment
+        self.namespace: Final = plan.namespace
+        self.cluster: Final = plan.cluster
+        self.uid: Final = uid
+
+
 @dataclass(eq=False)
 class Outcome:
     """What became of a plan, right at any moment: `begun` holds what is being written, or may be.
 
-    `uids` are those of the objects that are there now because they were written.
+    `uids` are those of the objects that are there now because they were written, `answered` the changes as the
+    API server's answer to each write shows them.
     """
 
     written: list[ObjectId] = field(default_factory=list)
     uids: dict[ObjectId, str] = field(default_factory=dict)
     begun: set[ObjectId] = field(default_factory=set)
+    answered: dict[ObjectId, Change] = field(default_factory=dict)
     error: BridgeError | None = None
+
+    @property
+    def touched(self) -> bool:
+        """Say whether anything is written, or may be."""
+        return bool(self.written or self.begun)
+
+    def fail(self, error: BaseException) -> None:
+        """Enter what ends the run: a Stopped if anything is written, or may be."""
+        found = ending(error, touched=self.touched)
+        self.error = combine([self.error, found]) if self.error else found
+
+    def seen(self, plan: Plan) -> Plan:
+        """Return the plan with each change as the API server has answered it: a dry run may have promised more."""
+        return plan._replace(changes=tuple(self.answered.get(change.id, change) for change in plan.changes))
 
 
 def settle(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run, outcome: Outcome) -> Plan:
@@ -55,20 +89,33 @@ def settle(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run, outcome: Outc
     If another run has begun to write since before the sources were read, they are read and planned anew.
     Returns the plan as it was in the end; one with refusals is not carried out, and without anything to write no Lease
     is taken. The outcome's error is Unavailable if another run keeps the Lease, or if the cluster was changed meanwhile
-    so that the plan would be refused now.
+    so that the plan would be refused now. Raises FirstWrite, before anything is sent.
     """
     try:
         for _ in range(TURNS):
             done = _take_turn(plan, wanted, cluster, run, outcome)
             if done is not None:
-                return done
+                return outcome.seen(done)
             wanted = gather_again(wanted, cluster, run)
             plan = prepare(wanted, cluster, run)
         what = f"other runs wrote {TURNS} times while this one read the sources"
-        outcome.error = Unavailable(Problem("the cluster", what, "run again"))
-    except BridgeError as error:
-        outcome.error = error
-    return plan
+        outcome.fail(Unavailable(Problem("the cluster", what, "run again")))
+    except FirstWrite:
+        raise
+    except ANYTHING as error:
+        outcome.fail(error)
+    return outcome.seen(plan)
+
+
+def first_write(plan: Plan, environment: Environment, cluster: Cluster, run: Run) -> FirstWrite | None:
+    """Return what speaks against carrying out a plan if it is a first write that nobody has allowed."""
+    if run.first or plan.cluster.binding or not is_first(plan):
+        return None
+    uid, file = readable_uid(cluster.api, plan.namespace), environment.shown(environment.file)
+    setting = f"cluster.namespace_uid: {uid}" if uid else f"cluster.server: {plan.cluster.server}"
+    what = f"{plan.environment} was never written to it"
+    hint = f"if this is the right cluster, set `{setting}` in {file}, or pass --first"
+    return FirstWrite(Problem(place(plan.namespace, plan.cluster), what, hint), plan, uid)
 
 
 def _take_turn(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run, outcome: Outcome) -> Plan | None:
@@ -79,6 +126,8 @@ def _take_turn(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run, outcome: 
         return plan if cluster.look().mark == before.mark else None
     if not _has_work(plan, cluster):
         return plan
+    if first := first_write(plan, wanted.environment, cluster, run):
+        raise first
     if not all(_is_no_older(wanted.resolution.sources[name], before, name) for name in wanted.shared):
         return None
     with cluster.lease.held(run.lock_wait):
@@ -148,9 +197,9 @@ def apply(plan: Plan, cluster: Cluster, run: Run, outcome: Outcome) -> None:
         if pending:
             cluster.store.begin(plan.memory.union(remember(plan, {}, cluster.now())))
         written = _write_all(cluster, pending, run, outcome)
-        cluster.store.write(remember(plan, written, cluster.now()))
-    except BridgeError as error:
-        outcome.error = Stopped(*error.problems) if outcome.written or outcome.begun else error
+        cluster.store.write(remember(outcome.seen(plan), written, cluster.now()))
+    except ANYTHING as error:
+        outcome.fail(error)
 
 
 def _write_all(
@@ -171,10 +220,14 @@ def _write_all(
             if not isinstance(error, Stopped):
                 outcome.begun.discard(id_)
             return
+        except ANYTHING as error:  # it stays among what is begun: nobody knows how far the write came
+            failures.append(ending(error, touched=id_ in outcome.begun))
+            return
         outcome.written.append(id_)
         outcome.begun.discard(id_)
         if live:
             written[id_], outcome.uids[id_] = live, live.uid
+            outcome.answered[id_] = after_write(pending[id_], live)
 
     answers = on_each(write, list(pending), run)
     failures += dict.fromkeys(one for one in answers.values() if isinstance(one, BridgeError))

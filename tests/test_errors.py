@@ -3,7 +3,7 @@
 import pytest
 
 from bridge import errors, provider
-from bridge.errors import BridgeError, ConfigError, Problem, Refusal, Stopped, Unavailable, combine
+from bridge.errors import BridgeError, Bug, ConfigError, Problem, Refusal, Stopped, Unavailable, combine
 
 ONE, TWO = Problem("a", "x"), Problem("b", "y", "z")
 
@@ -17,6 +17,8 @@ ONE, TWO = Problem("a", "x"), Problem("b", "y", "z")
         ([provider.Unavailable("x")], Unavailable),
         ([ConfigError(ONE), Refusal(TWO)], ConfigError),
         ([Refusal(ONE), ConfigError(TWO)], Refusal),
+        ([Refusal(ONE), Bug(TWO)], Bug),
+        ([Bug(ONE), Stopped(TWO)], Stopped),
     ],
 )
 def test_the_first_lasting_error_decides(found: list[BridgeError], kind: type[BridgeError]) -> None:
@@ -28,8 +30,21 @@ def test_every_problem_is_kept_once_and_in_order() -> None:
 
 
 def test_statuses() -> None:
-    kinds = (BridgeError, Refusal, ConfigError, Unavailable, Stopped, provider.NotFound, provider.Unavailable)
-    assert [kind.exit_status for kind in kinds] == [1, 1, 2, 75, 5, 1, 75]
+    kinds = (BridgeError, Refusal, ConfigError, Unavailable, Stopped, Bug, provider.NotFound)
+    assert [kind.exit_status for kind in kinds] == [1, 1, 2, 75, 5, 3, 1]
+    assert provider.Unavailable.exit_status == 75
+
+
+@pytest.mark.parametrize(
+    ("error", "before", "after"),
+    [(Unavailable(ONE), Unavailable, Stopped), (Refusal(ONE), Refusal, Stopped), (KeyError("CANARY"), Bug, Stopped)],
+)
+def test_what_is_written_decides_how_an_error_ends_the_run(
+    error: Exception, before: type[BridgeError], after: type[BridgeError]
+) -> None:
+    found = [errors.ending(error, touched=touched) for touched in (False, True)]
+    assert [type(one) for one in found] == [before, after]
+    assert "CANARY" not in str(found)
 
 
 def test_a_problem_reads_as_one_line() -> None:

@@ -21,7 +21,10 @@ def test_after_the_end_nothing_is_sent_but_what_gives_back(tmp_path: Path) -> No
         run = Run({}, time.monotonic() + 60)
         choice = ClusterChoice(tmp_path / "kubeconfig")
         fleet = Fleet({}, run)
-        with fleet._lines.dial(choice, run) as line, fleet._lines.dial(choice._replace(namespace_uid="x"), run) as same:
+        with (
+            fleet._lines.dial(choice, run) as line,
+            fleet._lines.dial(choice._replace(namespace_uid=("x",), server=("https://a",)), run) as same,
+        ):
             assert line is same
             line.api.request("list", SECRETS, target="secrets")
             cluster.requests.clear()

@@ -41,9 +41,15 @@ def test_what_is_not_done_by_the_deadline_is_not_waited_for() -> None:
     stuck.set()
 
 
-def test_a_bug_in_the_function_is_raised_where_the_results_are_wanted() -> None:
-    with pytest.raises(ZeroDivisionError):
-        each(lambda item: 1 // item, [1, 0], threads=1, deadline=soon())
+@pytest.mark.parametrize("kind", [ZeroDivisionError, SystemExit])
+def test_a_bug_in_the_function_is_raised_where_the_results_are_wanted(kind: type[BaseException]) -> None:
+    def work(item: int) -> int:
+        if item == 0:
+            raise kind
+        return item
+
+    with pytest.raises(kind):
+        each(work, [1, 0], threads=1, deadline=soon())
 
 
 def test_a_stopped_batch_starts_no_further_item() -> None:

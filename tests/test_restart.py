@@ -15,12 +15,13 @@ from bridge.plan.model import ClusterName
 from bridge.plan.restart import Step, Verdict
 from bridge.plan.rollout import Rollout, Workload
 from bridge.restart import Restart, follow, roll
+from tests.cluster.wire import METADATA, Wire, api, drop, endpoint, reply, status
 from tests.cluster.wire import Step as Answer
-from tests.cluster.wire import Wire, api, drop, endpoint, reply, status
 
 
 def raw(name: str) -> dict[str, Any]:
-    return {"metadata": {"name": name, "generation": 2}, "spec": {"replicas": 2}, "status": {"observedGeneration": 1}}
+    metadata = METADATA | {"name": name, "generation": 2}
+    return {"kind": "Deployment", "metadata": metadata, "spec": {"replicas": 2}, "status": {"observedGeneration": 1}}
 
 
 def verdicts(*names: str, step: Step = Step.ROLL, **rollout: Any) -> tuple[Verdict, ...]:
@@ -45,9 +46,9 @@ def test_all_are_tried_dry_before_the_first_is_restarted() -> None:
 
 
 def test_what_fails_in_between_says_what_is_restarted_and_what_perhaps() -> None:
-    fine = reply(200, raw("a"))
+    fine = [reply(200, raw(name)) for name in ("a", "b", "c", "a")]
     restart = Restart(verdicts("a", "b", "c"))
-    with cluster(fine, fine, fine, fine, drop, drop) as (found, _):
+    with cluster(*fine, drop, drop) as (found, _):
         roll(found, restart)
     assert (restart.rolled, restart.begun, type(restart.error)) == (["Deployment/a"], {"Deployment/b"}, Stopped)
 

@@ -1,6 +1,7 @@
 """Which modules a run loads: starting is a large part of what a short run takes."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +54,7 @@ def test_check_loads_no_client_of_a_server() -> None:
 def test_exec_of_public_variables_loads_neither_a_client_nor_a_key() -> None:
     modules = loaded("exec", *STAGING, "--", "true")
     assert "bridge.sources.variables" in modules
+    assert "bridge.git" not in modules
     assert not packages(modules) & {*SLOW, "ssl", "http", "pyrage"}
     assert not {name for name in modules if name.startswith(("bridge.cluster", "bridge.scan"))}
 
@@ -60,18 +62,19 @@ def test_exec_of_public_variables_loads_neither_a_client_nor_a_key() -> None:
 def test_the_guard_loads_no_client_of_a_server_either(tmp_path: Path) -> None:
     build = tmp_path / "build.yaml"
     build.write_text("apiVersion: v1\nkind: Service\nmetadata: {name: agent}\n")
-    modules = loaded("check", *STAGING, "--manifests", str(build))
+    shutil.copytree(CONFIG, tmp_path / "config")  # in no repository, so git is not started either
+    modules = loaded("check", "staging", "--config", str(tmp_path / "config"), "--manifests", str(build))
     assert "bridge.plan.guard" in modules
     assert not packages(modules) & {*SLOW, "ssl", "http", "pyrage", "subprocess"}
     assert not {name for name in modules if name.startswith("bridge.cluster")}
 
 
-@pytest.mark.parametrize("command", ["plan", "sync"])
-def test_run_with_a_kubeconfig_loads_no_slow_package(command: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", [("plan",), ("sync", "--first")])
+def test_run_with_a_kubeconfig_loads_no_slow_package(command: tuple[str, ...], tmp_path: Path) -> None:
     with EmbeddedCluster() as cluster:
         cluster.write_kubeconfig(tmp_path / "kubeconfig")
         namespace = {"metadata": {"name": "voice-agent-staging"}}
         assert Client(cluster.url, cluster.token).request("POST", "/api/v1/namespaces", namespace).status == 201
-        modules = loaded(command, *STAGING, KUBECONFIG=str(tmp_path / "kubeconfig"))
+        modules = loaded(*command, *STAGING, KUBECONFIG=str(tmp_path / "kubeconfig"))
     assert {"bridge.cluster.api", "bridge_providers.sops.decrypt"} <= modules
     assert not packages(modules) & SLOW

@@ -27,7 +27,7 @@ def take_over(objects: Objects, one: Adoption, *, dry_run: bool) -> None:
             failed: BridgeError = _changed(objects, one)
             again = _read_again(objects, one)
         except LostAnswer as lost:
-            failed = lost
+            failed = lost.settled
             again = _after_lost(objects, current, lost)
         else:
             _check(objects, current, result, dry_run=dry_run)

@@ -4,8 +4,9 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
+from urllib.parse import unquote
 
-from bridge.errors import Problem, Refusal, Unavailable
+from bridge.errors import BridgeError, Problem, Refusal, Unavailable
 
 _MANAGER: Final = re.compile(
     r'conflict with "([^"\\\x00-\x1f\x7f]{1,128})"'
@@ -22,13 +23,43 @@ class Cause(NamedTuple):
     manager: str | None
 
 
+_PATH: Final = re.compile(
+    r"/(?:api|apis/(?P<group>[^/]+))/[^/]+/(?:namespaces/(?P<namespace>[^/]+)/)?(?P<plural>[^/]+)(?:/(?P<name>[^/]+))?"
+)
+
+
+class Resource(NamedTuple):
+    """What a path of the API names; empty where it does not."""
+
+    group: str
+    namespace: str
+    plural: str
+    name: str
+
+
 class Asked(NamedTuple):
-    """What was asked: the Kubernetes verb, the path, what messages call the object, and where the server comes from."""
+    """What was asked: the Kubernetes verb, the path, and whether it is only a dry run.
+
+    In messages `target` is the object, `server` the API server, and `source` where that comes from.
+    """
 
     verb: str
     path: str
     target: str
+    server: str
     source: str
+    dry_run: bool = False
+
+    @property
+    def writes(self) -> bool:
+        """Whether the server is to change something, so that sending it twice may do harm."""
+        return self.verb not in {"get", "list"} and not self.dry_run
+
+    @property
+    def resource(self) -> Resource | None:
+        """What the path names; None for a path outside the resources."""
+        found = _PATH.fullmatch(self.path)
+        return Resource(*(unquote(text or "") for text in found.groups())) if found else None
 
 
 class Unreachable(Unavailable):
@@ -36,7 +67,14 @@ class Unreachable(Unavailable):
 
 
 class LostAnswer(Unavailable):
-    """A write was sent and no clear answer came (none, half of one, or a 5xx): it may have been carried out."""
+    """A write was sent and no clear answer came (none, half of one, a 5xx, another object): it may have been made.
+
+    `settled` is the error for a caller that has found out since that it was not made.
+    """
+
+    def __init__(self, problem: Problem, settled: BridgeError | None = None) -> None:
+        super().__init__(problem)
+        self.settled: Final = settled or Unreachable(problem)
 
 
 class Untrusted(Refusal):
@@ -61,6 +99,10 @@ class ApiError(Refusal):
         self.retry_after = retry_after
 
 
+class Foreign(ApiError):
+    """What answers is not the API server of a Kubernetes cluster, or something in front of it does."""
+
+
 class NotFound(ApiError):
     """The object, or with `missing_namespace` its namespace, does not exist (404)."""
 
@@ -79,6 +121,23 @@ class Invalid(ApiError):
     """The API server takes the request itself for wrong (any other 4xx)."""
 
 
+def unreachable(what: str, asked: Asked) -> Unreachable:
+    """Make the error for a server that cannot answer now; it has changed nothing."""
+    return Unreachable(Problem(asked.server, what, f"check the network and the server in {asked.source}"))
+
+
+def unclear(what: str, asked: Asked) -> BridgeError:
+    """Make the error for a request that was sent and got no clear answer."""
+    return lost(f"{asked.server} {what}", asked, unreachable(what, asked))
+
+
+def lost(what: str, asked: Asked, settled: BridgeError) -> BridgeError:
+    """Make the error for a request that may have been carried out if it was a write; `settled` is for all others."""
+    if not asked.writes:
+        return settled
+    return LostAnswer(Problem(asked.target, f"{what}: the change may have been made or not"), settled)
+
+
 class Status(NamedTuple):
     """What is used of a Kubernetes Status. `message` may quote values: it is for matching, never for showing."""
 
@@ -90,9 +149,11 @@ class Status(NamedTuple):
 
 
 def parse_object(body: bytes) -> dict[str, Any] | None:
-    """Return the JSON object that a body is, or None."""
+    """Return the JSON object that a body is, or None. Every text in it can be encoded."""
     try:
         parsed = json.loads(body)
+        if b"\\ud" in body or b"\\uD" in body:  # half a character, maybe
+            json.dumps(parsed, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
     return parsed if isinstance(parsed, dict) else None

@@ -4,9 +4,8 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
@@ -17,16 +16,22 @@ from bridge.cluster.answers import (
     Cause,
     Conflict,
     Forbidden,
+    Foreign,
     Invalid,
     LostAnswer,
     NotFound,
     Unreachable,
     Untrusted,
+    lost,
     parse_object,
     read_status,
+    unclear,
+    unreachable,
 )
 from bridge.cluster.endpoint import Endpoint
+from bridge.cluster.shapes import is_answer
 from bridge.errors import BridgeError, Problem
+from bridge.http.headers import http_date
 from bridge.http.transport import Address, Answer, Failed, Request, Transport
 
 __all__ = [
@@ -35,6 +40,7 @@ __all__ = [
     "Cause",
     "Conflict",
     "Forbidden",
+    "Foreign",
     "Invalid",
     "LostAnswer",
     "NotFound",
@@ -53,14 +59,13 @@ _METHODS: Final = {"get": "GET", "list": "GET", "create": "POST", "update": "PUT
 
 @dataclass(frozen=True, eq=False)
 class _Call:
-    """One call of `Api.request`. `writes` is false where sending it twice can do no harm."""
+    """One call of `Api.request`."""
 
     asked: Asked
     method: str
     path: str
     body: bytes | None = field(repr=False)
     content_type: str
-    writes: bool
     until: float
     turn: Callable[[], float] | None
 
@@ -90,39 +95,39 @@ class Api:
         query: Mapping[str, str] | None = None,
         body: bytes | None = None,
         content_type: str = "application/json",
+        dry_run: bool = False,
         until: float = math.inf,
         turn: Callable[[], float] | None = None,
     ) -> dict[str, Any]:
-        """Make one call and return the JSON object that the server answers.
+        """Make one call and return the object that the server answers: the one that was asked for, and no other.
 
         `verb` is Kubernetes's (get, list, create, update, patch, delete), `target` what messages call
-        the object. Raises ApiError where the server refuses, Untrusted for a wrong certificate,
-        Unreachable for what is temporary, LostAnswer where a write may have been carried out.
+        the object. Raises ApiError where the server refuses, Foreign where something else answers,
+        Untrusted for a wrong certificate, Unreachable for what is temporary, LostAnswer where a write
+        may have been carried out.
 
-        Reads and dry-runs are tried again after what may be temporary, writes after a 429 only or
+        With `dry_run` the server is to change nothing. The query says so to it, only not for a deletion
+        with options in its body: there the body has to say it.
+
+        Reads and dry runs are tried again after what may be temporary, writes after a 429 only or
         where they cannot have been sent whole.
 
         The call ends at `until`, a `time.monotonic()`. `turn` is called before each try and while waiting
         for one: it returns when that try has to be over, and raises what the call is to fail with if nothing
         may be sent now.
         """
-        full = f"{self._prefix}{path}{f'?{urlencode(query)}' if query else ''}"
-        writes = verb not in {"get", "list"} and (query or {}).get("dryRun") != "All"
-        asked = Asked(verb, path, target, self._endpoint.source)
-        result = self._settle(_Call(asked, _METHODS[verb], full, body, content_type, writes, until, turn))
+        asked = Asked(verb, path, target, self._server, self._endpoint.source, dry_run)
+        told = {"dryRun": "All"} if dry_run and verb != "delete" else {}
+        parameters = urlencode({**(query or {}), **told})
+        full = f"{self._prefix}{path}{'?' if parameters else ''}{parameters}"
+        result = self._settle(_Call(asked, _METHODS[verb], full, body, content_type, until, turn))
         if isinstance(result, BridgeError):
             raise result  # from here, where no local variable holds an answer's body
         return result
 
     def server_time(self) -> datetime | None:
         """Return the server's own time in its latest answer, to the second; None where no answer told it."""
-        from email.utils import parsedate_to_datetime  # noqa: PLC0415 -- start-up: only a run that writes asks
-
-        found = []
-        for date in self._dates:
-            with suppress(ValueError):
-                found.append(parsedate_to_datetime(date).astimezone(UTC))
-        return max(found, default=None)
+        return max(filter(None, map(http_date, self._dates)), default=None)
 
     def end(self) -> None:
         """Send nothing any more, whichever thread asks: as if the deadline had come."""
@@ -138,7 +143,7 @@ class Api:
             outcome = self._try(call)
             if isinstance(outcome, BridgeError):
                 return outcome
-            if isinstance(outcome, Answer) and outcome.status == 401 and not renewed:
+            if _refuses_us(outcome) and not renewed:
                 renewed = True
                 self._endpoint.renew()
                 self._transport.forget()
@@ -172,35 +177,32 @@ class Api:
 
     def _judge(self, outcome: Answer | Failed, call: _Call) -> dict[str, Any] | BridgeError:
         if isinstance(outcome, Failed):
-            return self._failure(outcome, call)
+            return self._failure(outcome, call.asked)
         if 200 <= outcome.status < 300:
-            found = parse_object(outcome.body)
-            return self._unclear("answers with something that is not JSON", call) if found is None else found
-        if outcome.status >= 500:
-            return self._unclear(f"answers {outcome.status}", call)
-        if outcome.status == 429:
-            return self._unreachable("has too much to do (429)", call)
-        if outcome.status < 400:
-            return self._unreachable(f"answers with a redirect ({outcome.status}), which is not followed", call)
+            return self._received(outcome, call.asked)
         from bridge.cluster.refusals import refusal  # noqa: PLC0415 -- start-up: its patterns cost 2 ms
 
         return refusal(outcome.status, read_status(outcome.body), call.asked, outcome.retry_after)
 
-    def _failure(self, failed: Failed, call: _Call) -> BridgeError:
+    def _received(self, answer: Answer, asked: Asked) -> dict[str, Any] | BridgeError:
+        """Return the object that was asked for. A write that is answered with anything else may have been made."""
+        found = parse_object(answer.body)
+        if found is not None and is_answer(found, asked):
+            return found
+        if found is None and answer.body.startswith(b"{"):
+            return unclear("breaks its answer off", asked)
+        what = f"what answers ({answer.status}) is not the API server of a Kubernetes cluster"
+        foreign = Foreign(Problem(self._server, what, f"check the server in {asked.source}"))
+        return lost(f"{self._server} answers with something other than this object", asked, foreign)
+
+    def _failure(self, failed: Failed, asked: Asked) -> BridgeError:
         if failed.untrusted:
-            hint = f"compare it with the certificate authority of {self._endpoint.source}"
-            return Untrusted(Problem(call.asked.target, f"{self._server} {failed.what}", hint))
-        return self._unclear(failed.what, call) if failed.sent else self._unreachable(failed.what, call)
-
-    def _unclear(self, what: str, call: _Call) -> BridgeError:
-        """Make the error for a request that was sent and got no clear answer."""
-        if not call.writes:
-            return self._unreachable(what, call)
-        return LostAnswer(Problem(call.asked.target, f"{self._server} {what}: the change may have been made or not"))
-
-    def _unreachable(self, what: str, call: _Call) -> BridgeError:
-        hint = f"check the network and the server in {self._endpoint.source}"
-        return Unreachable(Problem(call.asked.target, f"{self._server} {what}", hint))
+            hint = f"compare it with the certificate authority of {asked.source}"
+            return Untrusted(Problem(self._server, failed.what, hint))
+        if failed.refused:
+            hint = f"put a valid client certificate into {asked.source}"
+            return ApiError(Problem(f"the credentials of {asked.source}", f"{self._server} {failed.what}", hint))
+        return unclear(failed.what, asked) if failed.sent else unreachable(failed.what, asked)
 
 
 def _name_server(endpoint: Endpoint) -> str:
@@ -209,6 +211,10 @@ def _name_server(endpoint: Endpoint) -> str:
         return f"the API server at {endpoint.url}"
     proxy = urlsplit(endpoint.proxy)
     return f"the API server at {endpoint.url} (proxy {proxy.hostname}:{proxy.port or 80})"
+
+
+def _refuses_us(outcome: Answer | Failed) -> bool:
+    return outcome.refused if isinstance(outcome, Failed) else outcome.status == 401
 
 
 def _delay(outcome: Answer | Failed, call: _Call, tries: int) -> float | None:
@@ -241,10 +247,10 @@ def _ask(turn: Callable[[], float]) -> float | BridgeError:
 
 def _is_temporary(outcome: Answer | Failed, call: _Call) -> bool:
     if isinstance(outcome, Failed):
-        return not outcome.untrusted and not (outcome.sent and call.writes)
+        return not outcome.untrusted and not outcome.refused and not (outcome.sent and call.asked.writes)
     if outcome.status == 500:  # of an apply it may also mean content that is wrong for ever
         return call.method == "GET"
-    return outcome.status == 429 or (outcome.status > 500 and not call.writes)
+    return outcome.status == 429 or (outcome.status > 500 and not call.asked.writes)
 
 
 def _backoff(tries: int) -> float:

@@ -122,7 +122,7 @@ def _apply(objects: Objects, change: Change, live: Live | None, *, dry_run: bool
         raise Stopped(*lost.problems, *refused.problems) from None
     if written:
         return written
-    raise failed if isinstance(failed, LostAnswer) else Stopped(*lost.problems)  # twice lost: it was not written
+    raise failed.settled if isinstance(failed, LostAnswer) else Stopped(*lost.problems)  # twice lost: not written
 
 
 def _written(objects: Objects, change: Change, live: Live | None, lost: LostAnswer) -> Live | None:

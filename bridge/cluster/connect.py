@@ -10,43 +10,63 @@ from typing import Any, Final
 
 from bridge.cluster.credentials import Credentials, Fixed, TokenFile, checked_token, impersonation
 from bridge.cluster.endpoint import Endpoint
-from bridge.cluster.kubeconfig import Section, Selection, reason_of, select
+from bridge.cluster.kubeconfig import Section, Selection, reason_of
 from bridge.cluster.proxy import checked_proxy, proxy_from
-from bridge.cluster.server import Server, read_server
+from bridge.cluster.selecting import ACCOUNT, choose
+from bridge.cluster.server import Server, read_server, server_url
 from bridge.cluster.tls import show_certificate, trusting
+from bridge.config.sections import ClusterFlags
 from bridge.errors import ConfigError, Problem, Refusal, Unavailable
+from bridge.plan.model import ClusterName
 from bridge.secret import SecretValue
 
-__all__ = ["Endpoint", "connect"]
+__all__ = ["Endpoint", "connect", "selected"]
 
 POD: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where a pod finds its service account's token and the cluster's certificate authority."""
+NO_FLAGS: Final = ClusterFlags()
 LIBRARY_LIMIT: Final = 30.0
 """Seconds that `kubernetes.config` may take, which may ask an identity provider."""
 
 
-def connect(
+def connect(  # noqa: PLR0913 - all that can say which cluster it is
     kubeconfig: Path | None,
     context: str | None,
     environ: Mapping[str, str],
     *,
+    flags: ClusterFlags = NO_FLAGS,
     deadline: float = math.inf,
     pod: Path = POD,
 ) -> Endpoint:
     """Find the API server and our credentials for it.
 
-    In a pod its service account counts, and neither the kubeconfig nor the context. Elsewhere it is
-    the kubeconfig given, else $KUBECONFIG, else ~/.kube/config, with the context given or the current
-    one. ConfigError where a file is missing or wrong, or gives no credential; a credential plugin may
-    also end in Refusal or Unavailable. `deadline` is a `time.monotonic()` in seconds for such a plugin.
+    The flags count before the kubeconfig and the context of the environment's file, then come $KUBECONFIG,
+    ~/.kube/config, and only then the service account of a pod. ConfigError if a file is missing or wrong, or gives no
+    credential; Refusal if the environment's file and $KUBECONFIG disagree. A credential plugin may also end in Refusal
+    or Unavailable. `deadline` is a `time.monotonic()` in seconds for such a plugin.
     """
-    if environ.get("KUBERNETES_SERVICE_HOST") and (pod / "token").is_file():
-        return _in_pod(pod, environ)
-    return _outside(select(_files(kubeconfig, environ), context), environ, deadline)
+    selection = choose(kubeconfig, context, environ, flags, pod)
+    return _in_pod(pod, environ) if selection is None else _outside(selection, environ, deadline)
+
+
+def selected(
+    kubeconfig: Path | None,
+    context: str | None,
+    environ: Mapping[str, str],
+    *,
+    flags: ClusterFlags = NO_FLAGS,
+    pod: Path = POD,
+) -> ClusterName:
+    """Name the cluster that `connect` would choose. Only files are read: no plugin runs, and no server is asked."""
+    selection = choose(kubeconfig, context, environ, flags, pod)
+    if selection is None:
+        endpoint = _in_pod(pod, environ)
+        return ClusterName(endpoint.url, None, endpoint.source)
+    return ClusterName(server_url(selection.cluster), selection.context, selection.source)
 
 
 def _in_pod(pod: Path, environ: Mapping[str, str]) -> Endpoint:
-    source = "the pod's service account"
+    source = ACCOUNT
     host, port = environ["KUBERNETES_SERVICE_HOST"], environ.get("KUBERNETES_SERVICE_PORT")
     if not port:
         raise ConfigError(Problem(source, "KUBERNETES_SERVICE_PORT is not set"))
@@ -65,20 +85,16 @@ def _in_pod(pod: Path, environ: Mapping[str, str]) -> Endpoint:
         source=source,
         warnings=(),
         renew=credentials.renew,
+        pod_namespace=_namespace(pod),
     )
 
 
-def _files(kubeconfig: Path | None, environ: Mapping[str, str]) -> list[Path]:
-    if kubeconfig is not None:
-        return [kubeconfig]
-    listed = [Path(name) for name in environ.get("KUBECONFIG", "").split(":") if name]
-    if listed:
-        return listed
-    default = Path(environ.get("HOME") or "~", ".kube", "config").expanduser()
-    if not default.exists():
-        hint = "name one with cluster.kubeconfig in the environment's file, or with KUBECONFIG"
-        raise ConfigError(Problem(str(default), "there is no kubeconfig", hint))
-    return [default]
+def _namespace(pod: Path) -> str:
+    """Return the namespace of this pod; empty if it cannot be told, which is no environment's."""
+    try:
+        return (pod / "namespace").read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
 
 
 def _outside(selection: Selection, environ: Mapping[str, str], deadline: float) -> Endpoint:

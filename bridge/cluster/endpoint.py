@@ -3,8 +3,9 @@
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult
 
+from bridge.config.server_url import split
 from bridge.errors import ConfigError, Problem
 from bridge.http.proxies import is_loopback
 
@@ -23,7 +24,8 @@ class Endpoint:
     it no more. `proxy` is an http:// URL and may hold the proxy's password. `server_name` is the
     name that the server's certificate must carry, where it is not the URL's host. `source` says in
     messages where all this comes from. `impersonation` are headers for each request, some of them
-    repeated. `context` is the name of the kubeconfig's context, None for a pod's own account.
+    repeated. `context` is the name of the kubeconfig's context, None for a pod's own account;
+    `pod_namespace` is the namespace of that pod, None for a kubeconfig's context.
     """
 
     url: str
@@ -36,6 +38,7 @@ class Endpoint:
     impersonation: tuple[tuple[str, str], ...] = ()
     renew: Callable[[], None] = field(default=_nothing, repr=False)
     context: str | None = None
+    pod_namespace: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse a URL over which the credentials would travel in clear."""
@@ -46,7 +49,7 @@ class Endpoint:
 
 def split_url(url: str, where: str, name: str) -> SplitResult:
     """Take apart the URL of an API server; ConfigError about the field `name` of `where`."""
-    parts = _split(url)
+    parts = split(url)
     if parts is None:
         raise ConfigError(Problem(where, f"{name} is not a URL such as https://host:6443"))
     if "@" in parts.netloc:
@@ -55,12 +58,3 @@ def split_url(url: str, where: str, name: str) -> SplitResult:
         what = f"{name} is plain http and not a loopback address"
         raise ConfigError(Problem(where, what, "use https: secrets would travel in clear"))
     return parts
-
-
-def _split(url: str) -> SplitResult | None:
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in {"https", "http"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return None
-    return parts if usable and url.isascii() and not (parts.query or parts.fragment) else None

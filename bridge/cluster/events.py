@@ -46,7 +46,8 @@ class Events:
         return tuple(warnings)
 
     def _warning(self, error: BridgeError) -> Problem:
-        what, hint = error.problems[0].what, ""
+        first = error.problems[0]
+        what, hint = first.what if first.where.startswith("Event/") else str(first), ""
         if isinstance(error, Forbidden):
             verbs = 'apiGroups [""], resources ["events"], verbs ["get", "create", "update"]'
             hint = f"a Role in namespace {self._namespace} may admit it: {verbs}"

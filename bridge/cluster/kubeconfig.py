@@ -117,9 +117,9 @@ def select(files: Sequence[Path], context: str | None) -> Selection:
     """Find a context, or the current one, in one kubeconfig or in several that count as one.
 
     Several merge as kubectl merges them: the first file that has an entry, or a current-context,
-    gives it; those that are missing do not count as long as one is there.
+    gives it; those that are missing do not count as long as one is there, and an empty file has no entries.
     """
-    documents = [_load(path) for path in files if len(files) == 1 or path.exists()]
+    documents = [_load(path) for path in files if len(files) == 1 or not _is_missing(path)]
     if not documents:
         raise ConfigError(Problem(":".join(map(str, files)), "none of these kubeconfig files is there"))
     where = ":".join(document.where for document in documents)
@@ -141,6 +141,13 @@ def _resolve(documents: Sequence[Section], found: Section, name: str) -> Selecti
         raise found.wrong("its user is not in the file")
     files = tuple(document.file.absolute() for document in documents)
     return Selection(files, name, f"context {name} of {found.file}", clusters[cluster], users[user] if user else None)
+
+
+def _is_missing(path: Path) -> bool:
+    try:
+        return not path.exists()
+    except (OSError, ValueError):
+        return False  # reading it says why
 
 
 def _choice(contexts: Iterable[str]) -> str:
@@ -183,7 +190,7 @@ def _load(path: Path) -> Section:
     parsed, line = _parse(content)
     if line is not None:
         raise top.wrong(f"not valid YAML{line}")
-    return Section(top.where, path, top.mapping(parsed, "a kubeconfig"))
+    return Section(top.where, path, top.mapping({} if parsed is None else parsed, "a kubeconfig"))
 
 
 def _parse(content: bytes) -> tuple[object, str | None]:

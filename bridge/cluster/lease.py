@@ -116,7 +116,7 @@ class Lease:
         """Let the next run begin at once. What fails here ends by itself when the Lease expires."""
         if self._held is None:
             return
-        body = self._held | {"spec": {**self._held["spec"], "holderIdentity": ""}}
+        body = self._held | {"spec": {**(self._held.get("spec") or {}), "holderIdentity": ""}}
         self._held = None
         try:
             self._api.request("update", self._path, target=self.target, body=json.dumps(body).encode())
@@ -142,10 +142,10 @@ class Lease:
             if found is not None:
                 raise
             return False  # it was not there when we read, and now it is: a PUT has to name its version then
-        except LostAnswer:
+        except LostAnswer as lost:
             now = self._read(until)
             if _holder(now) != self.holder or _version(now) == _version(found):
-                raise
+                raise lost.settled from None
             self._held = now
         self._renewed, self._due = began, began + min(RENEWAL, DURATION * ENOUGH)
         return True

@@ -125,7 +125,7 @@ class MemoryStore:
             raw = {}
         data = raw.get("data") or {}
         if (data.get(KEY), data.get(RUN)) != (text, self.run):
-            raise lost
+            raise lost.settled
         return raw
 
     def _take(self, raw: dict[str, Any]) -> None:

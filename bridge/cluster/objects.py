@@ -4,7 +4,6 @@ Server-side apply: https://kubernetes.io/docs/reference/using-api/server-side-ap
 """
 
 import base64
-import binascii
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -86,7 +85,7 @@ class Objects:
                 if raw["metadata"]["name"] in wanted:
                     id_ = ObjectId(kind, raw["metadata"]["name"])
                     found[id_] = parse(raw, id_)
-            query["continue"] = page["metadata"].get("continue", "")
+            query["continue"] = (page.get("metadata") or {}).get("continue", "")
             if not query["continue"]:
                 return dict.fromkeys((ObjectId(kind, name) for name in wanted), None) | found
         return found
@@ -96,7 +95,7 @@ class Objects:
 
         Raises Conflict if another manager owns a field, or if the object is not as it was read.
         """
-        query = {"fieldManager": self.manager, "force": "true" if force else "false", **_dry(dry_run)}
+        query = {"fieldManager": self.manager, "force": "true" if force else "false"}
         try:
             answer = self._api.request(
                 "patch",
@@ -105,6 +104,7 @@ class Objects:
                 query=query,
                 body=json.dumps(_body(desired, live)).encode(),
                 content_type=APPLY,
+                dry_run=dry_run,
                 turn=None if dry_run else self._turn,
             )
         except NotFound:  # an apply creates what is not there, so it is the namespace that is missing
@@ -123,7 +123,7 @@ class Objects:
         raw = self._api.request("get", self._path(live.id), target=self.target(live.id))
         if (now := parse(raw, live.id)).uid != live.uid or now.resource_version != live.resource_version:
             raise self._changed(live.id)
-        entries = reassigned(raw["metadata"].get("managedFields", []), fields, self.manager)
+        entries = reassigned(raw["metadata"].get("managedFields") or [], fields, self.manager)
         patch: list[dict[str, Any]] = [
             {"op": "test", "path": "/metadata/uid", "value": live.uid},
             {"op": "replace", "path": "/metadata/managedFields", "value": entries},
@@ -138,9 +138,10 @@ class Objects:
                 "patch",
                 self._path(live.id),
                 target=self.target(live.id),
-                query={"fieldManager": self.manager, **_dry(dry_run)},
+                query={"fieldManager": self.manager},
                 body=json.dumps(patch).encode(),
                 content_type=JSON_PATCH,
+                dry_run=dry_run,
                 turn=None if dry_run else self._turn,
             )
         except Invalid as invalid:  # without a cause: a test failed, or what is to be removed has gone
@@ -173,6 +174,7 @@ class Objects:
             self._path(live.id),
             target=self.target(live.id),
             body=json.dumps(options).encode(),
+            dry_run=dry_run,
             turn=None if dry_run else self._turn,
         )
 
@@ -180,10 +182,6 @@ class Objects:
 def is_changed(error: ApiError) -> bool:
     """Return True if a write was refused because the object is another one now, or has another version."""
     return isinstance(error, Conflict) or any(cause.field == "metadata.uid" for cause in error.causes)
-
-
-def _dry(dry_run: bool) -> dict[str, str]:
-    return {"dryRun": "All"} if dry_run else {}
 
 
 def _body(desired: Desired, live: Live | None) -> dict[str, object]:
@@ -265,7 +263,7 @@ def _data(raw: Mapping[str, Any], id_: ObjectId) -> Iterator[tuple[str, SecretVa
 def _decoded(text: str, id_: ObjectId, key: str) -> SecretValue:
     try:
         return SecretValue(base64.b64decode(text), Kind.BYTES)
-    except (binascii.Error, TypeError):
+    except (ValueError, TypeError):
         broken = Problem(f"{id_} key {key}", "the API server's answer is not base64")
     raise Refusal(broken)
 

@@ -44,10 +44,11 @@ def rehearse(api: Api, namespace: str, one: BuiltObject, ours: Collection[str]) 
     live = parse(raw, one.id)
     applied = _applied(raw)
     effect, endangered = client_side(one, live, applied, ours), endangers(one, applied, ours)
-    query = {"fieldManager": KUBECTL, "force": "false", "dryRun": "All"}
+    query = {"fieldManager": KUBECTL, "force": "false"}
     body = json.dumps(_body(one)).encode()
     try:
-        result = parse(api.request("patch", path, target=target, query=query, body=body, content_type=APPLY), one.id)
+        answer = api.request("patch", path, target=target, query=query, body=body, content_type=APPLY, dry_run=True)
+        result = parse(answer, one.id)
     except Conflict as conflict:
         fields = {cause.field for cause in conflict.causes}
         refused = tuple(key for key in ours if fields & {f".data.{key}", f".binaryData.{key}"})
@@ -70,7 +71,8 @@ def _applied(raw: Mapping[str, Any]) -> Applied:
     if not isinstance(content, dict):
         return {}
     names = {name for names in SECTIONS.values() for name in names}
-    return {name: frozenset(content[name] or ()) for name in names & content.keys()}
+    given = {name: content[name] for name in names & content.keys()}
+    return {name: frozenset(keys if isinstance(keys, dict) else ()) for name, keys in given.items()}
 
 
 def _body(one: BuiltObject) -> dict[str, object]:

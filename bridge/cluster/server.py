@@ -27,12 +27,19 @@ class Server:
 
 def read_server(cluster: Section) -> Server:
     """Check a cluster section; ConfigError about its field."""
+    url = server_url(cluster)
+    secure = url.startswith("https:")
+    authority = cluster.content("certificate-authority")
+    return Server(cluster, url, authority, _tls(cluster, authority) if secure else None)
+
+
+def server_url(cluster: Section) -> str:
+    """Return the URL of the API server; ConfigError if there is none that can be used."""
     url = cluster.text("server")
     if url is None:
         raise cluster.wrong("has no server")
-    secure = split_url(url, cluster.where, "server").scheme == "https"
-    authority = cluster.content("certificate-authority")
-    return Server(cluster, url.rstrip("/"), authority, _tls(cluster, authority) if secure else None)
+    split_url(url, cluster.where, "server")
+    return url.rstrip("/")
 
 
 def _tls(cluster: Section, authority: bytes | None) -> ssl.SSLContext:

@@ -1,14 +1,21 @@
 """TLS contexts: whom we trust, and the client certificate that we show."""
 
 import os
+import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from bridge.errors import ConfigError, Problem
 from bridge.http.tls import trusting_the_system
 from bridge.secret import SecretValue
+
+_CERTIFICATE: Final = re.compile(
+    rb"^-----BEGIN CERTIFICATE-----.*?^-----END CERTIFICATE-----", re.DOTALL | re.MULTILINE
+)
+"""What counts of a bundle, as for kubectl: comments around it may be in any encoding."""
 
 
 def trusting(authority: bytes | None, where: str) -> ssl.SSLContext:
@@ -17,14 +24,19 @@ def trusting(authority: bytes | None, where: str) -> ssl.SSLContext:
         return trusting_the_system()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.set_alpn_protocols(["http/1.1"])
-    if not _add_authority(context, authority):
+    found = [one.decode("ascii", "replace") for one in _CERTIFICATE.findall(authority)]
+    if not found:
         raise ConfigError(Problem(where, "certificate-authority holds no PEM certificate that can be read"))
+    wrong = [str(number) for number, one in enumerate(found, 1) if not _add_authority(context, one)]
+    if wrong:
+        what = f"certificate-authority: number {', '.join(wrong)} of its {len(found)} certificates cannot be read"
+        raise ConfigError(Problem(where, what, "take it out, or get it again"))
     return context
 
 
-def _add_authority(context: ssl.SSLContext, authority: bytes) -> bool:
+def _add_authority(context: ssl.SSLContext, certificate: str) -> bool:
     try:
-        context.load_verify_locations(cadata=authority.decode("ascii"))
+        context.load_verify_locations(cadata=certificate)
     except (ssl.SSLError, ValueError):
         return False
     return True

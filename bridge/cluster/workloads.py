@@ -1,6 +1,7 @@
 """Deployments, StatefulSets and DaemonSets in one namespace: read, and mark their pod templates so that they roll."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
@@ -67,10 +68,10 @@ class Workloads:
         for plural in sorted({HISTORY[one.kind] for one in workloads}):
             for raw in self._list(plural):
                 metadata = raw["metadata"]
-                number = int(raw.get("revision") or (metadata.get("annotations") or {}).get(REVISION) or 0)
-                for owner in metadata.get("ownerReferences") or ():
-                    found = (number, metadata["creationTimestamp"])
-                    latest[owner["uid"]] = max(latest.get(owner["uid"], (0, "")), found)
+                number = raw.get("revision") or _number((metadata.get("annotations") or {}).get(REVISION, ""))
+                found = (number, metadata.get("creationTimestamp") or "")
+                for uid in (owner.get("uid", "") for owner in metadata.get("ownerReferences") or ()):
+                    latest[uid] = max(latest.get(uid, (0, "")), found)
         return {uid: created for uid, (_, created) in latest.items()}
 
     def get(self, workload: Workload) -> Workload | None:
@@ -119,9 +120,10 @@ class Workloads:
             "patch",
             self._path(workload),
             target=self.target(workload),
-            query={"fieldManager": self.manager, **({"dryRun": "All"} if dry_run else {})},
+            query={"fieldManager": self.manager},
             body=json.dumps(body).encode(),
             content_type=STRATEGIC_MERGE,
+            dry_run=dry_run,
         )
         return parse(workload.kind, raw, self.manager)
 
@@ -137,3 +139,8 @@ class Workloads:
 
     def _path(self, workload: Workload) -> str:
         return f"/apis/apps/v1/namespaces/{quote(self.namespace)}/{KINDS[workload.kind]}/{quote(workload.name)}"
+
+
+def _number(text: str) -> int:
+    """Read a revision as a controller writes it; anybody may write anything else into an annotation."""
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else 0

@@ -8,32 +8,44 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from bridge.cluster.adopting import take_over
+from bridge.cluster.identity import readable_uid
 from bridge.cluster.objects import Objects
 from bridge.commands.arguments import environment_of, run_of
-from bridge.commands.confirm import confirm
-from bridge.errors import BridgeError, Problem, Refusal, Stopped, Unavailable, combine
+from bridge.commands.binding import agree, offer, rebind
+from bridge.commands.confirm import can_ask, confirm
+from bridge.errors import ANYTHING, BridgeError, Problem, Refusal, Stopped, Unavailable, combine
 from bridge.opening import Cluster, open_cluster
 from bridge.plan.adoption import Adoption, adoptions, next_change, refusals, remembering, warnings
 from bridge.plan.build import lost
 from bridge.plan.model import Plan
-from bridge.prepare import collect, compare
+from bridge.prepare import collect, inspect
 from bridge.report.adoption import adoption_data, adoption_text, outcome_of, result_text
+from bridge.report.cluster import namespace_in
 from bridge.report.data import problems
+from bridge.report.record import current
 from bridge.report.style import style_of
 from bridge.report.talk import say
 from bridge.report.write import printable_data, write_json
-from bridge.sync import Outcome
+from bridge.sync import Outcome, first_write
 
 
 def run(args: argparse.Namespace) -> int:
     """Show what changes hands, ask, then do it; with --dry-run only show."""
-    run_ = run_of(args)
-    wanted = collect(environment_of(args), run_)
+    run_, environment = run_of(args), environment_of(args)
+    if args.rebind:
+        environment = rebind(args, environment, run_)
+        run_ = run_of(args)  # its time begins now: a person was asked
+    wanted = collect(environment, run_)
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     with open_cluster(wanted.environment, wanted.namespace, run_) as cluster:
-        plan = compare(wanted, cluster, run_)
+        plan = inspect(wanted, cluster, run_)
         found = adoptions(plan)
         refused = _refused(found, cluster.objects, now)
+        first = first_write(plan, environment, cluster, run_) if found and not args.dry_run else None
+        asks = can_ask() and not (args.yes or args.dry_run)
+        uid = readable_uid(cluster.api, plan.namespace) if asks and not plan.cluster.binding else None
+    if first and not asks:
+        refused = (*refused, *first.problems)
     told = (*cluster.warnings, *wanted.resolution.warnings, *lost(plan.memory), *warnings(found))
     report = _Report(args, plan, found, now, told)
     report.show()
@@ -41,8 +53,14 @@ def run(args: argparse.Namespace) -> int:
     if refused or not found or args.dry_run:
         report.end("refused" if refused else "planned" if found else "unchanged", Outcome(), refused)
         say("error", refused)
+        if not refused:
+            offer(environment, uid)
         return 1 if refused else 0
-    confirm(f"Take over what is listed in namespace {plan.namespace}?", yes=args.yes)
+    if first:
+        agree(first, environment)
+    else:
+        offer(environment, uid)
+    confirm(f"Take over what is listed in {namespace_in(plan.namespace, plan.cluster)}?", yes=args.yes)
     # A run of its own: the time that somebody took for the answer does not count.
     run_ = run_of(args)
     with open_cluster(wanted.environment, wanted.namespace, run_) as again:
@@ -55,19 +73,20 @@ def _do(
 ) -> int:
     """Carry it out, report what became of it, and return the exit status."""
     outcome = Outcome()
+    current().touched += [outcome.written, outcome.begun]
     try:
         with cluster.lease.held(wait):
             _carry_out(found, cluster, remember, outcome)
-    except BridgeError as refused:
-        outcome.error = refused
+    except ANYTHING as error:
+        outcome.fail(error)
     except BaseException:
         report.end("interrupted", outcome)
         raise
-    error = outcome.error
-    result = "stopped" if isinstance(error, Stopped) else "failed" if error else "written"
-    report.end(result, outcome, error.problems if error else ())
-    say("error", error.problems if error else ())
-    return error.exit_status if error else 0
+    failed = outcome.error
+    result = "stopped" if isinstance(failed, Stopped) else "failed" if failed else "written"
+    report.end(result, outcome, failed.problems if failed else ())
+    say("error", failed.problems if failed else ())
+    return failed.exit_status if failed else 0
 
 
 def _refused(found: Sequence[Adoption], objects: Objects, now: str) -> tuple[Problem, ...]:
@@ -102,10 +121,10 @@ def _carry_out(found: Sequence[Adoption], cluster: Cluster, remember: Callable[[
                 take_over(cluster.objects, one, dry_run=False)
                 outcome.written.append(one.id)
                 outcome.begun.discard(one.id)
-    except BridgeError as error:
-        if not isinstance(error, Stopped):
+    except ANYTHING as error:
+        if isinstance(error, BridgeError) and not isinstance(error, Stopped):
             outcome.begun.clear()
-        outcome.error = Stopped(*error.problems) if outcome.written or outcome.begun else error
+        outcome.fail(error)
 
 
 class _Report:

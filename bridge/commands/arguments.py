@@ -4,7 +4,13 @@ import argparse
 import os
 import time
 
-from bridge.config.environment import Environment, config_folder, environment_names, load_environment
+from bridge.config.environment import (
+    ClusterFlags,
+    Environment,
+    config_folder,
+    environment_names,
+    load_environment,
+)
 from bridge.errors import ConfigError, Problem
 from bridge.gather import Run
 from bridge.objects import ObjectId
@@ -32,7 +38,14 @@ def run_of(args: argparse.Namespace) -> Run:
         recreate=frozenset(map(_object, getattr(args, "recreate", ()))),
     )
     deadline, wait = time.monotonic() + args.timeout, getattr(args, "lock_wait", 0.0)
-    return Run(os.environ, deadline, allowed, wait, current().reads)
+    first = getattr(args, "first", False)
+    return Run(os.environ, deadline, allowed, wait, current().reads, cluster=_cluster(args), first=first)
+
+
+def _cluster(args: argparse.Namespace) -> ClusterFlags:
+    return ClusterFlags(
+        getattr(args, "kubeconfig", None), getattr(args, "context", None), getattr(args, "in_cluster", False)
+    )
 
 
 def _object(text: str) -> ObjectId:

@@ -17,7 +17,9 @@ from bridge.gather import Files, Run, read_files
 from bridge.objects import JSON_KEYS, Desired
 from bridge.plan.limits import lacking_keys, malformed_json
 from bridge.provider import Context
+from bridge.report.cluster import cluster_field, cluster_text
 from bridge.report.data import SCHEMA, plan_data, problems
+from bridge.report.record import current
 from bridge.report.table import table
 from bridge.report.talk import say
 from bridge.report.write import write_json, write_lines
@@ -39,7 +41,8 @@ def run(args: argparse.Namespace) -> int:
     environment, run_ = environment_of(args), run_of(args)
     errors: list[BridgeError] = []
     files = read_files(environment, run_, errors)
-    names, told = survey(environment, files.providers, Context(environment.base, run_.environ, run_.deadline))
+    context = Context(environment.base, run_.environ, run_.deadline)
+    names, told = survey(environment, files.providers, context, history=True)
     secrets = None if files.templates is None else secret_names(files.templates)
     settings = list(infrastructure(environment, names, files.layer, secrets))
     errors += [Refusal(one) for one in told if not one.warning]
@@ -54,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
     warnings = (*(one for one in (*told, *found) if one.warning), *(looked.warnings if looked else ()))
     data = _data(environment, settings, warnings, error)
     data |= {"manifests": judged.data} if judged else {}
+    data |= cluster_field(current().cluster)
     data |= {"live": plan_data(looked.plan)["summary"]} if looked else {}
     _report(args, data)
     say("warning", warnings)
@@ -149,6 +153,8 @@ def _lines(data: dict[str, Any]) -> Iterator[str]:
         from bridge.report.guard import guard_text  # noqa: PLC0415 - start-up
 
         yield guard_text(data["manifests"])
+    if "cluster" in data:
+        yield f"cluster: {cluster_text(data['cluster'])}\n"
     if "live" in data:
         pending = sum(data["live"][action] for action in ("create", "update", "delete"))
         how = f"{pending} object{'s' * (pending > 1)}" if pending else "no object"

@@ -15,7 +15,7 @@ from bridge.opening import open_cluster
 from bridge.plan.controllers import may_interfere
 from bridge.plan.guard import CURE, Finding, Verdict, shared
 from bridge.plan.model import Plan
-from bridge.prepare import compare
+from bridge.prepare import inspect
 
 
 class Looked(NamedTuple):
@@ -34,7 +34,7 @@ def look(environment: Environment, run: Run, judged: Judged | None) -> Looked:
     wanted = gather(environment, run, lambda _: frozenset())
     untold: list[tuple[str, Problem]] = []
     with open_cluster(environment, wanted.namespace, run) as cluster:
-        plan = compare(wanted, cluster, run)
+        plan = inspect(wanted, cluster, run)
         if judged:
             findings = tuple(_today(cluster.api, judged, untold))
             judged = judged._replace(findings=findings)

@@ -3,6 +3,7 @@
 import sys
 
 from bridge.errors import Problem, Refusal
+from bridge.report.talk import printable
 
 
 def confirm(question: str, *, yes: bool) -> None:
@@ -12,8 +13,23 @@ def confirm(question: str, *, yes: bool) -> None:
     """
     if yes:
         return
-    if not sys.stdin.isatty():
+    if not can_ask():
         raise Refusal(Problem("", "nobody is at a terminal to be asked; nothing was done", "agree with --yes"))
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201 - stdout is the report
-    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
-        raise Refusal(Problem("", "not confirmed; nothing was done"))
+    if not ask(question):
+        raise not_confirmed()
+
+
+def can_ask() -> bool:
+    """Return whether somebody is at a terminal."""
+    return sys.stdin.isatty()
+
+
+def ask(question: str) -> bool:
+    """Ask at the terminal, and return whether the answer is yes."""
+    print(f"{printable(question)} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201 - stdout is the report
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def not_confirmed() -> Refusal:
+    """Return the error for a question that was not answered with yes."""
+    return Refusal(Problem("", "not confirmed; nothing was done"))

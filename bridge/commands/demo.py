@@ -38,6 +38,8 @@ class _Story:
         self.cluster = cluster
         self.config = folder / "config"
         shutil.copytree(example(), self.config)
+        with (self.config / "staging.yaml").open("a") as file:  # so that nobody is asked whether this is the cluster
+            file.write(f"cluster: {{server: {cluster.url}}}\n")
         cluster.write_kubeconfig(folder / "kubeconfig")
         # Nothing of the user's own: no other cluster is within reach, and no key but the demonstration's.
         self.environ = {

@@ -97,7 +97,7 @@ def _render(args: argparse.Namespace, environment: Environment, files: Files) ->
         pack(environment, found.encrypted, found.certificates),
         found,
         tuple(one.id for one in files.templates),
-        own_namespace=environment.cluster.namespace_uid is not None,
+        own_namespace=bool(environment.cluster.namespace_uid),
     )
     texts = render(deployment, _command(args, environment))
     return Rendered(folder, deployment, texts, create_all(folder, texts))

@@ -4,20 +4,25 @@ import argparse
 import gc
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from bridge.commands import plan as plan_command
 from bridge.commands import sync as sync_command
 from bridge.commands.arguments import run_of
+from bridge.commands.confirm import ask, can_ask, not_confirmed
 from bridge.config.environment import config_folder, load_all
 from bridge.config.shard import Shard, parse_shard
-from bridge.errors import BUG, BridgeError, ConfigError, Problem, Refusal, Stopped, Unavailable
+from bridge.errors import BUG, BridgeError, ConfigError, Problem, Refusal, Stopped, Unavailable, combine
 from bridge.fleet import Fleet, Member
-from bridge.report.data import outcome_data, plan_data, problems
+from bridge.plan.effect import dropped, rewritten
+from bridge.plan.model import ClusterName
+from bridge.report.cluster import cluster_field
+from bridge.report.data import is_shown, outcome_data, plan_data, problems
 from bridge.report.fleet import fleet_data, write_fleet
 from bridge.report.record import Record, current
 from bridge.report.talk import say
+from bridge.sync import FirstWrite
 
 URGENCY: Final = (
     Stopped.exit_status,
@@ -46,12 +51,13 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(Problem(str(folder), "there is no environment", "make one with `bridge init`"))
     names = shard.members(environments) if shard else tuple(environments)
     logbook = _Logbook(args)
+    fleet = Fleet(environments, run_)
     try:
-        with Fleet(environments, run_) as fleet:
-            if logbook.writes:
-                fleet.sync(names, logbook.finished, restart=args.restart)
-            else:
-                fleet.plan(names, logbook.finished)
+        _carry_out(fleet, names, logbook)
+        logbook.cut_short((), fleet.under_way())
+        if agreed := list(_agreed(logbook)):
+            fleet = Fleet(environments, run_of(args)._replace(first=True))  # its time begins now: a person was asked
+            _carry_out(fleet, agreed, logbook)
     except BaseException:
         logbook.cut_short(names, fleet.under_way())
         _report(args, names, shard, logbook)
@@ -59,8 +65,32 @@ def run(args: argparse.Namespace) -> int:
     logbook.cut_short(names, fleet.under_way())
     status = _report(args, names, shard, logbook)
     for kind in ("warning", "error"):
-        say(kind, _told(logbook.problems[kind]))
+        told = _told(logbook.problems[kind], logbook.clusters)
+        say(kind, told, told)
     return status
+
+
+def _carry_out(fleet: Fleet, names: Sequence[str], logbook: "_Logbook") -> None:
+    with fleet:
+        if logbook.writes:
+            fleet.sync(names, logbook.finished, restart=logbook.restarts)
+        else:
+            fleet.plan(names, logbook.finished)
+
+
+def _agreed(logbook: "_Logbook") -> Iterator[str]:
+    """Ask once for each server whether it is the right one, and yield the environments that may be written to it."""
+    servers: dict[str, list[str]] = {}
+    for name, first in sorted(logbook.waiting.items()):
+        servers.setdefault(first.cluster.server, []).append(name)
+    for server, names in servers.items():
+        count = f"{len(names)} environments" if len(names) > 1 else "1 environment"
+        source = logbook.waiting[names[0]].cluster.source
+        if ask(f"First write of {count} ({_listed(names)}) to {server} ({source}). Is this the right cluster?"):
+            yield from names
+        else:
+            for name in names:
+                logbook.finished(Member(name, error=not_confirmed()))
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -82,12 +112,21 @@ class _Logbook:
     def __init__(self, args: argparse.Namespace) -> None:
         self._args: Final = args
         self._samples: Final = current().samples  # here: the threads that finish members have no record
+        self._touched: Final[list[str]] = []
+        current().touched.append(self._touched)
         self.writes: Final = args.command == "sync" and not args.dry_run
+        self.restarts: Final = self.writes and args.restart
+        self.waiting: Final[dict[str, FirstWrite]] = {}  # for somebody's word that it is the right cluster
         self.entries: Final[dict[str, dict[str, Any]]] = {}
+        self.clusters: Final[dict[str, ClusterName | None]] = {}
         self.problems: Final[dict[str, list[tuple[str, Problem]]]] = {"warning": [], "error": []}
 
     def finished(self, member: Member) -> None:
-        """Enter a member as it is now."""
+        """Enter a member as it is now; the first write of one waits for an answer, if somebody can be asked."""
+        if isinstance(member.error, FirstWrite) and can_ask():
+            self.waiting[member.name] = member.error
+            return
+        self._touch(member)
         status, result = self._judge(member)
         self._enter(member, status, result)
         self._measure(member, status)
@@ -96,8 +135,8 @@ class _Logbook:
         """Enter what the end of the run has left: members under way, and those that were never begun."""
         for member in under_way:
             if member.name not in self.entries:
-                touched = member.outcome.written or member.outcome.begun
-                status = Stopped.exit_status if touched else Unavailable.exit_status
+                self._touch(member)
+                status = Stopped.exit_status if member.touched else Unavailable.exit_status
                 self._enter(member, status, "interrupted")
                 self._measure(member, status)
         for name in names:
@@ -105,28 +144,36 @@ class _Logbook:
                 late = Problem("", "not reached in this run", "run again, or allow more with --timeout")
                 self._enter(Member(name, error=Unavailable(late)), Unavailable.exit_status, "not reached")
 
+    @property
+    def cluster(self) -> ClusterName | None:
+        """Return the cluster of all environments; None if they have several."""
+        return _shared(self.clusters.values())
+
+    def _touch(self, member: Member) -> None:
+        if member.touched:
+            self._touched.append(member.name)
+
     def _judge(self, member: Member) -> tuple[int, str]:
-        if member.bug:
-            return BUG, "failed"
         if member.error:
-            return member.error.exit_status, "failed"
+            return member.error.exit_status, "stopped" if isinstance(member.error, Stopped) else "failed"
         assert member.plan is not None
         if self.writes:
             return sync_command.judge(member.plan, member.outcome, member.restart)
         return plan_command.judge(member.plan, exit_code=getattr(self._args, "exit_code", False))
 
     def _enter(self, member: Member, status: int, result: str) -> None:
-        error = member.error or member.outcome.error or (member.restart.error if member.restart else None)
+        error = combine(member.errors) if member.errors else None
         if member.plan:
             data = plan_data(member.plan, show_config=getattr(self._args, "show_config", False))
             done = member.outcome
             data = outcome_data(data, result, tuple(done.written), tuple(done.begun), error)
-            data["objects"] = [one for one in data["objects"] if one["action"] != "keep"]
+            data["objects"] = [one for one in data["objects"] if is_shown(one)]
             data = plan_command.with_workloads(data, member.restart)
         else:
-            found = (member.bug,) if member.bug else error.problems if error else ()
-            data = {"environment": member.name, "result": result, "errors": problems(found)}
+            found = problems(error.problems if error else ())
+            data = {"environment": member.name, "result": result, "errors": found} | cluster_field(member.cluster)
         self.entries[member.name] = data | {"status": status}
+        self.clusters[member.name] = member.cluster
         self._remember(member, error)
 
     def _measure(self, member: Member, status: int) -> None:
@@ -138,6 +185,7 @@ class _Logbook:
                 environment=member.name,
                 began=member.began,
                 reads=member.reads,
+                cluster=member.cluster,
                 plan=member.plan,
                 written=member.outcome.written,
                 begun=member.outcome.begun,
@@ -145,12 +193,13 @@ class _Logbook:
             self._samples[member.name] = list(samples(record, status, time.time()))
 
     def _remember(self, member: Member, error: BridgeError | None) -> None:
-        found: dict[str, list[Problem]] = {"warning": [], "error": [member.bug] if member.bug else []}
+        found: dict[str, list[Problem]] = {"warning": [], "error": []}
         if member.plan:
-            found["warning"] += member.plan.warnings
+            found["warning"] += (*member.plan.warnings, *rewritten(member.plan))
             found["error"] += member.plan.refusals
         found["warning"] += member.restart.warnings if member.restart else ()
         found["error"] += error.problems if error else ()
+        found["error"] += dropped(member.plan) if member.plan else ()
         for kind, several in found.items():
             self.problems[kind] += [(member.name, one) for one in several]
 
@@ -160,18 +209,34 @@ def _report(args: argparse.Namespace, names: Sequence[str], shard: Shard | None,
     entries = [logbook.entries[name] for name in names]
     found = {entry["status"] for entry in entries}
     status = next((one for one in URGENCY if one in found), 0)
+    current().cluster = logbook.cluster
     write_fleet(fleet_data(entries, status, str(shard) if shard else None), args.output)
     return status
 
 
-def _told(found: Iterable[tuple[str, Problem]]) -> list[Problem]:
-    """Put the environments in front of each problem, once where several have the same."""
+def _told(
+    found: Iterable[tuple[str, Problem]], clusters: Mapping[str, ClusterName | None]
+) -> dict[Problem, ClusterName | None]:
+    """Put the environments in front of each problem, once where several have the same; add the cluster they share."""
     names: dict[Problem, list[str]] = {}
     for name, problem in sorted(found, key=lambda one: one[0]):
         names.setdefault(problem, []).append(name)
-    return [problem._replace(where=_where(at, problem.where)) for problem, at in names.items()]
+    return {
+        problem._replace(where=_where(at, problem.where)): _shared([clusters[name] for name in at])
+        for problem, at in names.items()
+    }
+
+
+def _shared(clusters: Iterable[ClusterName | None]) -> ClusterName | None:
+    """Return the only cluster among those that are known, if there is exactly one."""
+    found = {(one.server, one.context): one for one in clusters if one}
+    return next(iter(found.values())) if len(found) == 1 else None
 
 
 def _where(names: Sequence[str], where: str) -> str:
+    return f"{_listed(names)}{': ' if where else ''}{where}"
+
+
+def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"{', '.join(names[:NAMED])}{more}{': ' if where else ''}{where}"
+    return f"{', '.join(names[:NAMED])}{more}"

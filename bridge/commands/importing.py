@@ -11,9 +11,11 @@ from bridge.commands.confirm import confirm
 from bridge.commands.history import seen_by_git
 from bridge.commands.intake import Import, prepare
 from bridge.config.public import write_values
-from bridge.errors import BridgeError, ConfigError, Problem, Stopped
+from bridge.errors import ANYTHING, BridgeError, ConfigError, Problem, Stopped, ending
+from bridge.report.cluster import cluster_field
 from bridge.report.data import SCHEMA, problems
 from bridge.report.intake import intake_text, outcome_text
+from bridge.report.record import current
 from bridge.report.talk import say
 from bridge.report.write import write_json, write_lines
 from bridge.sources.moving import State
@@ -61,16 +63,19 @@ def _write(args: argparse.Namespace, found: Import, outcome: _Outcome) -> None:
     """Write the store first: a run that dies in between has put no secret anywhere else, and the next goes on."""
     run_ = run_of(args)  # its time begins now: a person was asked
     context = found.context(run_)
+    touched: list[str] = []
+    current().touched.append(touched)
     try:
         if found.intake.edits:
             outcome.document = put(found.provider, found.scene.to, found.intake.edits, context)
+            touched.append(str(found.scene.to))
         if found.intake.public and found.own:
             write_values(found.own, found.scene.environment.shown(found.own), found.intake.public)
             outcome.template = found.scene.own
-    except BridgeError as error:
-        is_partial = outcome.document or isinstance(error, Stopped)
-        outcome.error = Stopped(*error.problems) if is_partial else error
-        outcome.result = "stopped" if is_partial else "failed"
+            touched.append(str(found.scene.own))
+    except ANYTHING as error:
+        outcome.error = ending(error, touched=bool(touched) or isinstance(error, Stopped))
+        outcome.result = "stopped" if isinstance(outcome.error, Stopped) else "failed"
     else:
         outcome.result = "written"
 
@@ -102,6 +107,7 @@ def _data(found: Import, outcome: _Outcome, file: str | None) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "environment": found.scene.environment.name,
+        **cluster_field(current().cluster),  # with --from-cluster
         "file": file,
         "to": str(found.scene.to),
         "result": outcome.result,

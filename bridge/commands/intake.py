@@ -130,6 +130,7 @@ def _plain(
 ) -> Plain:
     if file is not None:
         return read_plain(file, namespace)
+    from bridge.cluster.identity import check_exists  # noqa: PLC0415 - only this form needs the cluster
     from bridge.opening import open_cluster  # noqa: PLC0415 - only this form needs the cluster
 
     given: list[Given] = []
@@ -141,6 +142,8 @@ def _plain(
                 given += [Given(id_, key, value) for key, value in live.data.items() if key in template.keys]
             elif id_.kind == "Secret":
                 left.append(Left(str(id_), "is not in the cluster"))
+        if not given:
+            check_exists(cluster.api, namespace or "")
     return Plain(tuple(given), tuple(left))
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from bridge.commands.arguments import environment_of, run_of
 from bridge.opening import Cluster, open_cluster
 from bridge.plan.build import remember
+from bridge.plan.effect import dropped, rewritten
 from bridge.plan.model import Plan
 from bridge.prepare import collect, prepare
 from bridge.report.data import outcome_data, plan_data
@@ -19,7 +20,7 @@ PENDING = 4
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the plan; 1 where something speaks against it, 4 with --exit-code where something would change."""
+    """Print the plan; 1 if something speaks against it or a key would be missing, 4 with --exit-code for any change."""
     if args.all or args.shard:
         from bridge.commands import fleet  # noqa: PLC0415 - start-up: most runs are of one environment
 
@@ -32,8 +33,8 @@ def run(args: argparse.Namespace) -> int:
     status, result = judge(plan, exit_code=getattr(args, "exit_code", False))
     data = outcome_data(plan_data(plan, show_config=getattr(args, "show_config", False)), result)
     write_report(with_workloads(data, restart), args.output)
-    say("warning", plan.warnings)
-    say("error", plan.refusals)
+    say("warning", (*plan.warnings, *rewritten(plan)))
+    say("error", (*plan.refusals, *dropped(plan)))
     return status
 
 
@@ -41,6 +42,8 @@ def judge(plan: Plan, *, exit_code: bool) -> tuple[int, str]:
     """Return the exit status and the report's word for a plan."""
     if plan.refusals:
         return 1, "refused"
+    if dropped(plan):
+        return 1, "altered"
     return (PENDING if exit_code else 0, "planned") if plan.pending else (0, "unchanged")
 
 

@@ -2,11 +2,15 @@
 
 import argparse
 import sys
+from typing import Any
 
 from bridge.commands.arguments import environment_of, run_of
+from bridge.errors import ANYTHING
 from bridge.gather import find_namespace
 from bridge.opening import open_cluster
+from bridge.report.cluster import cluster_data
 from bridge.report.data import SCHEMA, problems
+from bridge.report.record import current
 from bridge.report.restart import restart_text, workload_data
 from bridge.report.style import style_of
 from bridge.report.talk import say
@@ -19,14 +23,23 @@ def run(args: argparse.Namespace) -> int:
     environment, run_ = environment_of(args), run_of(args)
     namespace = find_namespace(environment, run_)
     restart = Restart()
+    current().touched += [restart.rolled, restart.begun]
     with open_cluster(environment, namespace, run_) as cluster:
         say("warning", cluster.warnings)
         restart.verdicts = survey(cluster, known(cluster, everything=args.all), everything=args.all)
-        head = (environment.name, namespace, cluster.objects.manager)
+        head = {
+            "schema": SCHEMA,
+            "environment": environment.name,
+            "namespace": namespace,
+            "manager": cluster.objects.manager,
+            "cluster": cluster_data(cluster.name),
+        }
         try:
             if not args.dry_run:
                 roll(cluster, restart)
                 follow(environment, run_, restart, namespace, args.wait or 0)
+        except ANYTHING as error:
+            restart.fail(error)
         except BaseException:
             _report(args, head, restart, "interrupted")
             raise
@@ -43,13 +56,8 @@ def result_of(restart: Restart) -> str:
     return "restarted" if restart.rolled else "unchanged"
 
 
-def _report(args: argparse.Namespace, head: tuple[str, str, str], restart: Restart, result: str) -> None:
-    environment, namespace, manager = head
-    data = {
-        "schema": SCHEMA,
-        "environment": environment,
-        "namespace": namespace,
-        "manager": manager,
+def _report(args: argparse.Namespace, head: dict[str, Any], restart: Restart, result: str) -> None:
+    data = head | {
         "workloads": workload_data(restart.verdicts, restart.rolled, restart.begun, restart.states),
         "result": result,
         "warnings": problems(restart.warnings),

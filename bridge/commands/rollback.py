@@ -8,16 +8,20 @@ from functools import partial
 from typing import Any
 
 from bridge.commands.arguments import environment_of, run_of
+from bridge.commands.binding import agree
 from bridge.commands.confirm import confirm
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference, parse_reference
-from bridge.errors import BridgeError, ConfigError, Problem, Refusal, Stopped, Unavailable, combine
+from bridge.errors import ANYTHING, BridgeError, ConfigError, Problem, Refusal, Stopped, Unavailable, combine
 from bridge.gather import Run
 from bridge.opening import open_cluster
+from bridge.plan.effect import dropped, rewritten
 from bridge.plan.model import Plan
 from bridge.prepare import begin, collect, prepare
 from bridge.provider import Context, Document, Provider, Revision
+from bridge.report.cluster import namespace_in
 from bridge.report.data import outcome_data, plan_data
+from bridge.report.record import current
 from bridge.report.rollback import rollback_text
 from bridge.report.style import style_of
 from bridge.report.talk import say
@@ -26,7 +30,7 @@ from bridge.sources.plugins import build_providers
 from bridge.sources.read import Reads, read_documents
 from bridge.sources.store import Written, look_back, put_back
 from bridge.sources.whole import Whole
-from bridge.sync import Outcome, note_on_objects, settle
+from bridge.sync import FirstWrite, Outcome, first_write, note_on_objects, settle
 
 
 @dataclass(eq=False)
@@ -39,6 +43,7 @@ class _Rollback:
     plan: Plan
     result: str = "unchanged"
     written: Written | None = None
+    first: FirstWrite | None = None
     outcome: Outcome = field(default_factory=Outcome)
     told: tuple[Problem, ...] = ()  # warnings that stand above the question
 
@@ -52,13 +57,19 @@ def run(args: argparse.Namespace) -> int:
     if rollback.result == "planned":
         if args.output == "text":
             _print(rollback)
-        rollback.told = rollback.plan.warnings
+        rollback.told = (*rollback.plan.warnings, *rewritten(rollback.plan))
         say("warning", rollback.told)
+        if rollback.first:
+            agree(rollback.first, environment, yes=args.yes)
         confirm(_question(rollback), yes=args.yes)
-    run_ = run_of(args)  # its time begins now: a person was asked
+    record, outcome = current(), rollback.outcome
+    record.touched += [outcome.written, outcome.begun]
+    # Its time begins now: a person was asked.
+    run_ = run_of(args)._replace(first=args.first or rollback.first is not None)
     if rollback.whole.is_needed:
         provider, context = _provider(environment, rollback.source), _context(environment, run_)
         rollback.written = put_back(provider, rollback.source, rollback.whole, context)
+        record.touched.append([rollback.source])
     try:
         _sync(environment, run_, rollback)
     except BaseException:
@@ -77,6 +88,8 @@ def _prepare(args: argparse.Namespace, environment: Environment, run: Run) -> _R
     wanted = collect(environment, run, given)
     with open_cluster(environment, wanted.namespace, run) as cluster:
         rollback = _Rollback(source, args.to, whole, prepare(wanted, cluster, run))
+        if not rollback.plan.refusals and not args.dry_run:
+            rollback.first = first_write(rollback.plan, environment, cluster, run)
     if rollback.plan.refusals:
         rollback.result = "refused"
     elif whole.is_needed or rollback.plan.pending:
@@ -115,9 +128,10 @@ def _context(environment: Environment, run: Run) -> Context:
 
 
 def _question(rollback: _Rollback) -> str:
+    where = namespace_in(rollback.plan.namespace, rollback.plan.cluster)
     if not rollback.whole.is_needed:
-        return f"{rollback.source} holds this already. Sync?"
-    return f"Write revision {rollback.to} into {rollback.source} as the newest one, and sync?"
+        return f"{rollback.source} holds this already. Sync {where}?"
+    return f"Write revision {rollback.to} into {rollback.source} as the newest one, and sync {where}?"
 
 
 def _sync(environment: Environment, run: Run, rollback: _Rollback) -> None:
@@ -131,14 +145,16 @@ def _sync(environment: Environment, run: Run, rollback: _Rollback) -> None:
             rollback.plan = settle(rollback.plan, wanted, cluster, run, outcome)
             warned = note_on_objects(rollback.plan, cluster, outcome)
             rollback.plan = rollback.plan._replace(warnings=(*rollback.plan.warnings, *warned))
-    except BridgeError as error:
-        outcome.error = error
+    except ANYTHING as error:
+        outcome.fail(error)
     if rollback.plan.refusals:
         outcome.error = Refusal(*rollback.plan.refusals)
     if outcome.error and rollback.written:
         outcome.error = Stopped(*outcome.error.problems, _unfinished(rollback, rollback.written))
     if outcome.error:
         rollback.result = "stopped" if isinstance(outcome.error, Stopped) else "failed"
+    elif dropped(rollback.plan):
+        rollback.result = "altered"
     else:
         rollback.result = "written" if rollback.written or outcome.written else "unchanged"
 
@@ -176,11 +192,12 @@ def _end(args: argparse.Namespace, rollback: _Rollback) -> int:
         write_json(_data(rollback))
     else:
         _print(rollback)
-    say("warning", [one for one in rollback.plan.warnings if one not in rollback.told])
-    say("error", error.problems if error else ())
+    warnings, missing = (*rollback.plan.warnings, *rewritten(rollback.plan)), dropped(rollback.plan)
+    say("warning", [one for one in warnings if one not in rollback.told])
+    say("error", (*(error.problems if error else ()), *missing))
     if rollback.written and rollback.result == "interrupted":
         say("error", [_unfinished(rollback, rollback.written)])
-    return error.exit_status if error else 0
+    return error.exit_status if error else 1 if missing else 0
 
 
 def _print(rollback: _Rollback) -> None:

@@ -12,10 +12,12 @@ from bridge.commands.typed import take_value
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference
 from bridge.config.values import looks_encrypted
-from bridge.errors import Problem, Refusal
+from bridge.errors import BridgeError, Problem, Refusal
 from bridge.gather import Run, sound_files
 from bridge.provider import Context, Document, Provider
+from bridge.report.cluster import namespace_in
 from bridge.report.data import SCHEMA
+from bridge.report.record import current
 from bridge.report.talk import printable
 from bridge.report.write import write_json
 from bridge.secret import SecretValue
@@ -38,8 +40,10 @@ def run(args: argparse.Namespace) -> int:
     edits = _edits(giver, value)
     written = None
     if edits:
-        confirm(_question(args.name, giver), yes=args.yes)
+        target = "" if args.yes else _target(environment, files.namespace or "", run_)
+        confirm(f"{_question(args.name, giver)}, for {target}?", yes=args.yes)
         written = put(provider, giver.reference, edits, _context(environment, run_of(args)))
+        current().touched.append([giver.reference])
     _report(args, environment, giver, written)
     return 0
 
@@ -67,14 +71,25 @@ def _edits(giver: Giver, value: SecretValue) -> list[Edit]:
     return [Edit(slot, value, seen) for slot, seen in pairs if seen is None or not seen.same_as(value)]
 
 
+def _target(environment: Environment, namespace: str, run: Run) -> str:
+    """Name the environment's namespace, and its cluster if the kubeconfig can be read: nothing else needs that here."""
+    from bridge.cluster.connect import selected  # noqa: PLC0415 - start-up: only a question names the cluster
+
+    try:
+        cluster = selected(environment.cluster.kubeconfig, environment.cluster.context, run.environ, flags=run.cluster)
+    except (BridgeError, OSError):
+        return f"namespace {namespace}"
+    return namespace_in(namespace, cluster)
+
+
 def _question(name: str, giver: Giver) -> str:
     places = " and ".join(slot.within(giver.reference) for slot in giver.slots)
     if giver.document is None:
-        return f"Put {name} into {places}, a document that does not exist yet?"
+        return f"Put {name} into {places}, a document that does not exist yet"
     now = f"now at revision {giver.document.revision.id}"
     if giver.is_new:
-        return f"Put {name}, which no source gives yet, into {places}, {now}?"
-    return f"Replace {name} in {places}, {now}?"
+        return f"Put {name}, which no source gives yet, into {places}, {now}"
+    return f"Replace {name} in {places}, {now}"
 
 
 def _report(args: argparse.Namespace, environment: Environment, giver: Giver, written: Written | None) -> None:

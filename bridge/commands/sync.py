@@ -5,16 +5,17 @@ from typing import TYPE_CHECKING
 
 from bridge.commands import plan as plan_command
 from bridge.commands.arguments import environment_of, run_of
-from bridge.errors import ConfigError, Problem, Stopped
+from bridge.errors import ANYTHING, ConfigError, Problem, Stopped
 from bridge.gather import Run, Wanted
 from bridge.opening import Cluster
+from bridge.plan.effect import dropped, rewritten
 from bridge.plan.model import Plan
 from bridge.prepare import begin, prepare
 from bridge.report.data import outcome_data, plan_data
 from bridge.report.record import current
 from bridge.report.talk import say
 from bridge.report.write import write_report
-from bridge.sync import Outcome, note_on_objects, settle
+from bridge.sync import FirstWrite, Outcome, note_on_objects, settle
 
 if TYPE_CHECKING:
     from bridge.restart import Restart
@@ -30,6 +31,17 @@ def run(args: argparse.Namespace) -> int:
         return fleet.run(args)
     if args.dry_run:
         return plan_command.run(args)
+    try:
+        return _sync(args)
+    except FirstWrite as first:
+        from bridge.commands.binding import agree  # noqa: PLC0415 - start-up: most environments were written before
+
+        agree(first, environment_of(args))
+    args.first = True
+    return _sync(args)  # everything anew: somebody took their time to answer
+
+
+def _sync(args: argparse.Namespace) -> int:
     run_ = run_of(args)
     outcome, restart, record = Outcome(), _asked(args), current()
     record.written, record.begun = outcome.written, outcome.begun
@@ -38,15 +50,19 @@ def run(args: argparse.Namespace) -> int:
         try:
             plan = record.plan = settle(plan, wanted, cluster, run_, outcome)
             plan = plan._replace(warnings=(*plan.warnings, *note_on_objects(plan, cluster, outcome)))
-            if restart and not plan.refusals and not outcome.error:
+            if restart and not (plan.refusals or outcome.error or dropped(plan)):
                 _restart(args, wanted, cluster, run_, restart)
+        except FirstWrite:
+            raise
+        except ANYTHING as error:
+            outcome.fail(error)
         except BaseException:
             _report(args, plan, outcome, restart, "interrupted")
             raise
     status, result = judge(plan, outcome, restart)
     _report(args, plan, outcome, restart, result)
-    say("warning", (*plan.warnings, *(restart.warnings if restart else ())))
-    say("error", (*plan.refusals, *_failure(outcome, restart)))
+    say("warning", (*plan.warnings, *rewritten(plan), *(restart.warnings if restart else ())))
+    say("error", (*plan.refusals, *_failure(outcome, restart), *dropped(plan)))
     return status
 
 
@@ -78,6 +94,8 @@ def judge(plan: Plan, outcome: Outcome, restart: "Restart | None") -> tuple[int,
         return outcome.error.exit_status, "stopped" if isinstance(outcome.error, Stopped) else "failed"
     if restart and restart.error:
         return Stopped.exit_status if outcome.written else restart.error.exit_status, "unfinished"
+    if dropped(plan):  # pods that start now would lack a key
+        return 1, "altered"
     return 0, "written" if outcome.written else "restarted" if restart and restart.rolled else "unchanged"
 
 

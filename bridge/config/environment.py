@@ -8,13 +8,14 @@ from typing import Final, Literal
 from bridge.config.findings import Findings, as_mapping
 from bridge.config.names import did_you_mean, quoted
 from bridge.config.reference import Reference
-from bridge.config.sections import KEYS, ClusterChoice, Sections, Variable
+from bridge.config.sections import KEYS, ClusterChoice, ClusterFlags, Sections, Variable
 from bridge.config.yamlfile import load_yaml_documents
 from bridge.errors import ConfigError, Problem
 from bridge.secret import SecretValue
 
 __all__ = [
     "ClusterChoice",
+    "ClusterFlags",
     "Environment",
     "Variable",
     "check_k8_env",

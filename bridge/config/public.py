@@ -1,17 +1,15 @@
 """The environment's own template: which one it is, and how public values are written into it."""
 
-import os
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.config.environment import Environment, environment_names, load_environment
-from bridge.config.textfile import read_text
+from bridge.config.rewriting import present, rewrite
 from bridge.config.yamlfile import load_yaml_documents
-from bridge.errors import ConfigError, Problem, Refusal
+from bridge.errors import ConfigError
 from bridge.objects import ObjectId
 
 if TYPE_CHECKING:
@@ -46,42 +44,21 @@ def write_values(path: Path, shown: str, values: Values) -> None:
     Everything else in it stays, comments too. The file is replaced in one step. ConfigError or Refusal where that
     cannot be done; the file is as it was then.
     """
-    before = _present(path, shown)
+    before = present(path, shown)
     escaped = {
         id_: {key: text.replace("${", "$${") for key, text in keys.items()} for id_, keys in values.items() if keys
     }
+
+    def is_wanted(after: Path) -> bool:
+        return _is_as_wanted(path if before else None, after, shown, escaped)
+
     after = _edited(before, escaped)
-    target = path.resolve()  # a link stays a link
-    # Always the same name: what a killed run leaves behind, the next one replaces.
-    temporary = target.with_name(f".{target.name}.bridge-new")
-    try:
-        temporary.write_text(after or "", encoding="utf-8")
-        if target.exists():
-            shutil.copymode(target, temporary)
-        if after is None or not _is_as_wanted(path if before else None, temporary, shown, escaped):
-            raise Refusal(Problem(shown, "cannot be edited without changing more than that", _by_hand(values)))
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        if _present(path, shown) != before:
-            raise Refusal(Problem(shown, "was changed meanwhile", "run it again"))
-        temporary.replace(target)
-    except OSError as error:
-        reason = (error.strerror or "unknown reason").lower()
-        raise Refusal(Problem(shown, f"cannot be written: {reason}", _by_hand(values))) from None
-    finally:
-        temporary.unlink(missing_ok=True)
+    rewrite(path, shown, before=before, after=after, is_wanted=is_wanted, by_hand=_by_hand(values))
 
 
 def _by_hand(values: Values) -> str:
     names = ", ".join(f"{id_} key {key}" for id_, keys in values.items() for key in keys)
     return f"write by hand: {names}"
-
-
-def _present(path: Path, shown: str) -> str:
-    try:
-        return read_text(path, shown)
-    except FileNotFoundError:
-        return ""
 
 
 def _edited(text: str, values: Values) -> str | None:

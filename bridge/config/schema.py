@@ -27,6 +27,7 @@ def _only(words: tuple[str, ...], text: str) -> Schema:
 
 
 _TEXT: Final[Schema] = {"type": "string", "pattern": r"^(?=.*\S)[^\u0000-\u001f\u007f]+$"}
+_URL: Final[Schema] = {"type": "string", "pattern": r"^https?://[^\s/?#@]+(/[^\s?#]*)?$"}
 _LABEL: Final[Schema] = {"type": "string", "maxLength": 63, "pattern": _whole(DNS_LABEL.pattern)}
 _DOCUMENT: Final = re.sub(r"\(\?:#\(\?P<field>.*$", "", GRAMMAR.pattern)
 _PARTS: Final[Mapping[str, Schema]] = {
@@ -45,6 +46,10 @@ def _reference(pattern: str, parts: tuple[str, ...]) -> Schema:
         "additionalProperties": False,
     }
     return {"anyOf": [{"type": "string", "pattern": _whole(pattern)}, mapping]}
+
+
+def _some(item: Schema) -> Schema:
+    return {"anyOf": [item, {"type": "array", "items": item, "minItems": 1}]}
 
 
 def _named(pattern: str, value: Schema) -> Schema:
@@ -67,6 +72,12 @@ _VARIABLE: Final[Schema] = {
         },
     ]
 }
+_CLUSTER: Final[Mapping[str, Schema]] = {
+    "kubeconfig": _TEXT,
+    "context": _TEXT,
+    "namespace_uid": _some(_TEXT),
+    "server": _some(_URL),
+}
 _PROPERTIES: Final[Mapping[str, Schema]] = {
     "id": _LABEL | {"description": "who this environment is in the cluster, for ever"},
     "namespace": _LABEL | {"description": "where the objects are; else K8S_NAMESPACE of the env file"},
@@ -88,9 +99,9 @@ _PROPERTIES: Final[Mapping[str, Schema]] = {
     | {"description": "revisions that are admitted although newer ones were written last, by the source's reference"},
     "cluster": {
         "type": "object",
-        "properties": dict.fromkeys(ClusterChoice._fields, _TEXT),
+        "properties": {key: _CLUSTER[key] for key in ClusterChoice._fields},
         "additionalProperties": False,
-        "description": "which cluster, outside a pod; the namespace's uid everywhere",
+        "description": "kubeconfig and context select the cluster; namespace_uid and server bind the environment to it",
     },
 }
 

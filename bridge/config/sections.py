@@ -7,6 +7,7 @@ from typing import Final, Literal, NamedTuple
 from bridge.config.findings import Findings, as_list, as_mapping, as_text
 from bridge.config.names import is_dns_label, is_variable, quoted
 from bridge.config.reference import Reference, is_provider_name, parse_reference
+from bridge.config.server_url import split
 from bridge.errors import ConfigError
 
 KEYS: Final = (
@@ -23,6 +24,7 @@ KEYS: Final = (
     "cluster",
 )
 REQUIRED: Final = ("id", "templates")
+BINDINGS: Final = ("namespace_uid", "server")
 VARIABLE_KEYS: Final = ("from", "decode", "literal")
 
 
@@ -35,11 +37,23 @@ class Variable(NamedTuple):
 
 
 class ClusterChoice(NamedTuple):
-    """Which cluster: kubeconfig and context outside a pod, the namespace's uid compared everywhere."""
+    """Which cluster: `kubeconfig` and `context` select it, the others bind the environment to it.
+
+    The namespace has one of the uids; outside pods the API server has one of the URLs in `server`.
+    """
 
     kubeconfig: Path | None = None
     context: str | None = None
-    namespace_uid: str | None = None
+    namespace_uid: tuple[str, ...] = ()
+    server: tuple[str, ...] = ()
+
+
+class ClusterFlags(NamedTuple):
+    """The cluster that the command line names: it counts more than an environment's file and KUBECONFIG."""
+
+    kubeconfig: Path | None = None
+    context: str | None = None
+    in_cluster: bool = False  # the pod's own service account, whatever else is named
 
 
 class Sections:
@@ -137,9 +151,14 @@ class Sections:
         """Return which cluster is meant."""
         at = self.findings.at("cluster")
         given = as_mapping(self.content.get("cluster", {}), at, ClusterChoice._fields)
-        texts = {key: as_text(given[key], at.at(f".{key}")) for key in ("context", "namespace_uid") if key in given}
         kubeconfig = self._path(given["kubeconfig"], at.at(".kubeconfig")) if "kubeconfig" in given else None
-        return ClusterChoice(kubeconfig, **texts)
+        context = as_text(given["context"], at.at(".context")) if "context" in given else None
+        uids, servers = (_texts(given[key], at.at(f".{key}")) if key in given else () for key in BINDINGS)
+        for url in servers:
+            parts = split(url)
+            if parts is None or "@" in parts.netloc:
+                at.at(".server").note("must be a URL such as https://host:6443, without a user or a password")
+        return ClusterChoice(kubeconfig, context, uids, servers)
 
     def _label(self, key: str, hint: str) -> str | None:
         if key not in self.content:
@@ -164,6 +183,15 @@ class Sections:
                 yield name, value, self.findings.at(f"{key}.{name}")
             else:
                 self.findings.at(key).note(f"{quoted(name)} is not {expected}")
+
+
+def _texts(given: object, at: Findings) -> tuple[str, ...]:
+    """Return one text, or a list of them that is not empty."""
+    if not isinstance(given, list) or not given:
+        text = as_text(given, at, "a text, or a list of texts")
+        return () if text is None else (text,)
+    texts = (as_text(one, at.at(f"[{number}]")) for number, one in enumerate(given))
+    return tuple(text for text in texts if text is not None)
 
 
 def _reference(given: object, at: Findings) -> Reference | None:

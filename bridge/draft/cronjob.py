@@ -74,7 +74,7 @@ spec:
           containers:
             - name: bridge
               image: {IMAGE}          # kustomization.yaml says which
-              args: {inline(["sync", names.environment, "--config", str(folder)])}
+              args: {inline(["sync", names.environment, "--in-cluster", "--config", str(folder)])}
               resources:
                 requests: {{cpu: 50m, memory: 64Mi}}
                 limits: {{memory: 256Mi}}

@@ -13,8 +13,11 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
+from bridge.http.alerts import refused_certificate
+from bridge.http.headers import retry_after
+from bridge.http.response import Response, read_head
 from bridge.http.sockets import BoundedSocket, BoundedTlsSocket, dial, left
 
 MAX_ANSWER: Final = 64 << 20
@@ -59,18 +62,26 @@ class Answer:
 
     @property
     def retry_after(self) -> float | None:
-        """The header of that name in seconds; a date counts as none."""
-        text = self.headers.get("retry-after", "")
-        return float(text) if re.fullmatch(r"[0-9]{1,6}", text) else None
+        """The header of that name in seconds; None where it says nothing."""
+        return retry_after(self.headers.get("retry-after", ""), self.headers.get("date", ""))
+
+    @property
+    def is_html(self) -> bool:
+        """Whether this is a page for people, as gateways, proxies and login pages have it."""
+        return "html" in self.headers.get("content-type", "").lower() or self.body.lstrip()[:1] == b"<"
 
 
 class Failed(NamedTuple):
-    """No complete answer. `sent` says whether the whole request was handed over: then it may have been carried out."""
+    """No complete answer. `sent` says whether the whole request was handed over: then it may have been carried out.
+
+    `untrusted` is for the server's certificate, `refused` for ours.
+    """
 
     what: str  # goes on from a name of the server
     sent: bool
     timed_out: bool = False
     untrusted: bool = False
+    refused: bool = False
 
 
 class Transport:
@@ -126,8 +137,18 @@ class Transport:
             connection.close()
 
 
+class _ProxyRefusedError(OSError):
+    """The proxy answers our CONNECT, and not with success."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__()
+        self.status = status
+
+
 class _Connection(http.client.HTTPConnection):
     """A connection whose every wait ends at a deadline."""
+
+    response_class = Response
 
     def __init__(self, address: Address, deadline: float) -> None:
         parts = urlsplit(address.url)
@@ -137,11 +158,8 @@ class _Connection(http.client.HTTPConnection):
         self._max_answer: Final = address.max_answer
         self._deadline = deadline
         proxy = urlsplit(address.proxy or "") if address.tls is not None else None
-        if proxy is None or proxy.hostname is None:
-            super().__init__(host, port)
-        else:
-            super().__init__(proxy.hostname, proxy.port or 80)
-            self.set_tunnel(host, port, _proxy_headers(proxy.username, proxy.password))
+        self._proxy: Final = proxy if proxy and proxy.hostname else None
+        super().__init__(host, port)
         self._create_connection = self._dial  # what http.client connects with
 
     def set_deadline(self, deadline: float) -> None:
@@ -153,6 +171,8 @@ class _Connection(http.client.HTTPConnection):
     def connect(self) -> None:
         """Connect, through the proxy if there is one, and shake hands."""
         super().connect()
+        if self._proxy is not None:
+            self._ask_proxy(self._proxy)
         if self._tls is not None:
             self.sock.settimeout(left(self._deadline))
             # As bytes, the name needs no codec for international names, which is slow to import.
@@ -160,7 +180,19 @@ class _Connection(http.client.HTTPConnection):
             self.set_deadline(self._deadline)
 
     def _dial(self, address: tuple[str, int], *_: object) -> BoundedSocket:
+        if self._proxy is not None:
+            address = (self._proxy.hostname or "", self._proxy.port or 80)
         return dial(*address, self._deadline)
+
+    def _ask_proxy(self, proxy: SplitResult) -> None:
+        """Let the proxy lead to the server. Not http.client's tunnel, which takes an interim answer for a refusal."""
+        place = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        lines = [f"CONNECT {place} HTTP/1.1", f"Host: {place}", *_authorization(proxy), "", ""]
+        self.sock.sendall("\r\n".join(lines).encode("ascii"))
+        with self.sock.makefile("rb", buffering=0) as stream:  # not a byte of what comes after the head is the proxy's
+            status = read_head(stream).status
+        if not 200 <= status < 300:
+            raise _ProxyRefusedError(status)
 
     def is_quiet(self) -> bool:
         """Say whether a kept connection is still good: whatever can be read from it now is its end."""
@@ -177,29 +209,47 @@ class _Connection(http.client.HTTPConnection):
             self.putheader(name, value)
         if request.body is not None:
             self.putheader("Content-Length", str(len(request.body)))
-        self.endheaders(request.body)
+        try:
+            self.endheaders(request.body)
+        except OSError as error:
+            raise self._alert() or error from None
+
+    def _alert(self) -> ssl.SSLError | None:
+        """Return why the server ended the connection while we were sending, if it said so.
+
+        In TLS 1.3 it looks at our certificate only when we believe the handshake to be over.
+        """
+        if not isinstance(self.sock, BoundedTlsSocket):
+            return None
+        try:
+            self.sock.recv_into(bytearray(1))
+        except ssl.SSLError as alert:
+            return alert if refused_certificate(alert) else None
+        except (OSError, ValueError):
+            pass
+        return None
 
     def read_answer(self) -> Answer:
         """Read an answer to its end; IncompleteRead where it ends early, ValueError where it is too long."""
-        response = self.getresponse()
         body = bytearray()
-        while piece := response.read(_PIECE):
-            body += piece
-            if len(body) > self._max_answer:
-                raise ValueError
-        if response.length:
-            raise http.client.IncompleteRead(b"")
-        headers = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, headers, bytes(body))
+        with self.getresponse() as response:
+            assert isinstance(response, Response)
+            while piece := response.read(_PIECE):
+                body += piece
+                if len(body) > self._max_answer:
+                    raise ValueError
+            if response.length:
+                raise http.client.IncompleteRead(b"")
+            return Answer(response.status, response.head.fields, bytes(body))
 
 
-def _proxy_headers(user: str | None, password: str | None) -> Mapping[str, str]:
-    if user is None:
-        return {}
+def _authorization(proxy: SplitResult) -> Sequence[str]:
+    if proxy.username is None:
+        return []
     from binascii import b2a_base64  # noqa: PLC0415 -- beside its only use
 
-    pair = f"{unquote(user)}:{unquote(password or '')}".encode()
-    return {"Proxy-Authorization": f"Basic {b2a_base64(pair, newline=False).decode()}"}
+    pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}".encode()
+    return [f"Proxy-Authorization: Basic {b2a_base64(pair, newline=False).decode()}"]
 
 
 def explain(error: Exception, *, sent: bool, limit: float) -> Failed:
@@ -207,7 +257,10 @@ def explain(error: Exception, *, sent: bool, limit: float) -> Failed:
     if isinstance(error, ssl.SSLCertVerificationError):
         return Failed(_certificate(error.verify_code), sent, untrusted=True)
     if isinstance(error, TimeoutError):
-        return Failed(f"did not answer within {limit:.3g} s", sent, timed_out=True)
+        # In whole seconds, so that calls which end together with a run say the same.
+        return Failed(f"did not answer within {limit:.{0 if limit >= 1 else 1}f} s", sent, timed_out=True)
+    if refusal := refused_certificate(error):
+        return Failed(refusal, sent=False, refused=True)  # what was sent stays unread
     return Failed(_network(error), sent)
 
 
@@ -232,13 +285,12 @@ def _network(error: Exception) -> str:
             shown = reason if re.fullmatch(r"[A-Z0-9_]{1,80}", reason) else "no reason"
             return f"does not speak TLS with us ({shown})"
         case OSError():
-            return _other(error)
+            return f"cannot be reached: {_reason(error)}"
         case _:
             return "does not answer in HTTP as it should"
 
 
-def _other(error: OSError) -> str:
-    tunnel = re.match(r"Tunnel connection failed: (\d{3})\b", str(error))
-    if tunnel:
-        return f"cannot be reached: the proxy answers {tunnel[1]}"
-    return f"cannot be reached: {(error.strerror or 'network error').lower()}"
+def _reason(error: OSError) -> str:
+    if isinstance(error, _ProxyRefusedError):
+        return f"the proxy answers {error.status}"
+    return (error.strerror or "network error").lower()

@@ -177,7 +177,7 @@ def remember(plan: Plan, written: Mapping[ObjectId, Live], now: str) -> Memory:
 def _remember(change: Change, memory: ObjectMemory | None, written: Live | None, clock: Clock) -> ObjectMemory:
     assert change.desired is not None
     data = [one for one in change.fields if one.field.section == "data"]
-    changed = {one.field.name for one in data if one.what not in (What.KEEP, What.RECLAIM)}
+    changed = {one.field.name for one in data if one.moves}
     known = memory.keys if memory else {}
     first = change.action is Action.CREATE and not change.restored
     removed = any(one.what is What.REMOVE for one in data)

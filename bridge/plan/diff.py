@@ -38,13 +38,24 @@ def _kept_and_changed(desired: Desired, live: Live, memory: ObjectMemory | None,
 
 def _what(desired: Desired, live: Live, item: Field, memory: ObjectMemory | None, manager: str) -> What:
     equal = equals(desired, live, item)
-    owners = live.owners(item)
     if equal is None:
-        return What.RESTORE if memory and memory.wrote(item) else What.ADD
+        removed = memory and memory.wrote(item) and not is_lost(live, item, manager)
+        return What.RESTORE if removed else What.ADD
     if equal:
+        owners = live.owners(item)
         ours = len(owners) == 1 and owners[0].name == manager and owners[0].operation == "Apply"
         return What.KEEP if ours else What.RECLAIM
     return What.DRIFT if others(live, item, manager) else What.CHANGE
+
+
+def is_lost(live: Live, item: Field, manager: str) -> bool:
+    """Say whether an object lacks a field that our apply owns, because an admission rule dropped it.
+
+    The API server notes who owns what before its admission plugins change the object; whoever removes a field
+    takes it from its owner too.
+    """
+    ours = any((one.name, one.operation) == (manager, "Apply") for one in live.owners(item))
+    return ours and item.name not in {"data": live.data, "labels": live.labels}.get(item.section, live.annotations)
 
 
 def equals(desired: Desired, live: Live, item: Field) -> bool | None:
@@ -130,8 +141,9 @@ def _misplaced(one: FieldChange, desired: Desired, live: Live, manager: str, whe
 
 
 def describe(item: Field) -> str:
-    """Name a field for a message: `key A`, `label B`, `annotation C`."""
-    return f"{ {'data': 'key', 'labels': 'label', 'annotations': 'annotation'}[item.section] } {item.name}".strip()
+    """Name a field for a message: `key A`, `label B`, `annotation C`, `type`."""
+    nouns = {"data": "key", "labels": "label", "annotations": "annotation"}
+    return f"{nouns.get(item.section, item.section)} {item.name}".strip()
 
 
 def _names(managers: tuple[Manager, ...]) -> str:

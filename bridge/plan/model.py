@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from bridge.errors import Problem
 from bridge.objects import Desired, Field, Live, Manager, ObjectId, Origin
@@ -39,13 +39,34 @@ class Action(enum.Enum):
     LEAVE = "leave"  # it left the templates, and stays in the cluster unless it is pruned
 
 
+class Alteration(NamedTuple):
+    """What an admission rule of the cluster makes of a field that bridge writes.
+
+    `dropped` means that the field is missing after the write; otherwise it has another value than the one sent.
+    `moves` means that the write changes this field of the object all the same.
+    """
+
+    dropped: bool
+    moves: bool
+
+
 class FieldChange(NamedTuple):
-    """What happens to one key, label or annotation. `by` are the managers that changed or share it."""
+    """What happens to one key, label or annotation. `by` are the managers that changed or share it.
+
+    `what` is what bridge sends, `altered` what admission makes of it. The type of an object and whether it is
+    immutable appear here only if they are altered.
+    """
 
     field: Field
     what: What
     origin: Origin | None = None
     by: tuple[Manager, ...] = ()
+    altered: Alteration | None = None
+
+    @property
+    def moves(self) -> bool:
+        """Say whether the write changes the value, as far as that is known."""
+        return self.altered.moves if self.altered else self.what not in (What.KEEP, What.RECLAIM)
 
 
 class Change(NamedTuple):
@@ -62,6 +83,11 @@ class Change(NamedTuple):
     def changed(self) -> tuple[FieldChange, ...]:
         """Return the fields that do not stay as they are."""
         return tuple(one for one in self.fields if one.what is not What.KEEP)
+
+    @property
+    def altered(self) -> tuple[FieldChange, ...]:
+        """Return the fields that an admission rule alters."""
+        return tuple(one for one in self.fields if one.altered)
 
     @property
     def force(self) -> bool:
@@ -88,6 +114,9 @@ class Change(NamedTuple):
         return self.action not in (Action.KEEP, Action.LEAVE)
 
 
+Binding: TypeAlias = Literal["namespace_uid", "server", "pod"]
+
+
 class ClusterName(NamedTuple):
     """Which cluster a report is about.
 
@@ -98,7 +127,7 @@ class ClusterName(NamedTuple):
     server: str
     context: str | None
     source: str
-    binding: Literal["namespace_uid", "server", "pod"] | None = None
+    binding: Binding | None = None
 
 
 class Plan(NamedTuple):

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from bridge.errors import Problem
 from bridge.objects import ObjectId
-from bridge.plan.model import Action, Change, Plan, What
+from bridge.plan.model import Action, Change, FieldChange, Plan, What
 
 DRIFTS: Final = {What.DRIFT, What.RESTORE, What.RECLAIM}
 LONGEST: Final = 1000
@@ -17,7 +17,7 @@ class Note(NamedTuple):
 
     id: ObjectId
     uid: str  # empty where the object is not there
-    reason: str  # Synced, Drifted, Pruned, Refused or Failed
+    reason: str  # Synced, Drifted, Altered, Pruned, Refused or Failed
     message: str
     warning: bool
 
@@ -39,12 +39,13 @@ def notes(plan: Plan, written: Mapping[ObjectId, str], failures: Iterable[Proble
 def _written(change: Change, uid: str) -> Note:
     if change.action is Action.DELETE:
         return Note(change.id, uid, "Pruned", "bridge deleted it: it left the templates", warning=False)
-    drifted = change.restored or any(one.what in DRIFTS for one in change.changed)
+    drifted = change.restored or any(one.what in DRIFTS and not one.altered for one in change.changed)
+    altered = bool(change.altered)
     done = {Action.CREATE: "created", Action.RECREATE: "deleted and created again"}.get(change.action, "updated")
     story = "; ".join(_stories(change)) or "its type or whether it is immutable"
     again = " after somebody deleted it" if change.restored else ""
-    reason = "Drifted" if drifted else "Synced"
-    return Note(change.id, uid, reason, _bounded(f"bridge {done} it{again}: {story}"), warning=drifted)
+    reason = "Drifted" if drifted else "Altered" if altered else "Synced"
+    return Note(change.id, uid, reason, _bounded(f"bridge {done} it{again}: {story}"), warning=altered or drifted)
 
 
 def _stories(change: Change) -> Iterator[str]:
@@ -59,11 +60,16 @@ def _stories(change: Change) -> Iterator[str]:
         What.RELEASE: "given up",
     }
     for what, text in words.items():
-        fields = [one for one in change.changed if one.what is what]
+        fields = [one for one in change.changed if one.what is what and not one.altered]
         if fields:
             by = sorted({manager.name for one in fields for manager in one.by}) if what is What.DRIFT else []
-            names = ", ".join(one.field.name or one.field.section for one in fields)
-            yield f"{' '.join([text, ' and '.join(by)]).rstrip()}: {names}"
+            yield f"{' '.join([text, ' and '.join(by)]).rstrip()}: {_names(fields)}"
+    if change.altered:
+        yield f"altered by an admission rule of the cluster: {_names(change.altered)}"
+
+
+def _names(fields: Iterable[FieldChange]) -> str:
+    return ", ".join(one.field.name or one.field.section for one in fields)
 
 
 def _told(

@@ -68,14 +68,15 @@ class Workload(NamedTuple):
 
 def parse(kind: str, raw: Mapping[str, Any], annotation: str) -> Workload:
     """Read a workload as the API server gives it; nothing of its pods' environment is kept but the references."""
-    spec, metadata = raw["spec"], raw["metadata"]
+    spec, metadata = raw.get("spec") or {}, raw["metadata"]
+    template = spec.get("template") or {}
     strategy = spec.get("updateStrategy") or {}
     return Workload(
         kind,
         metadata["name"],
         metadata.get("uid", ""),
         uses(pod_spec(kind, raw) or {}),
-        ((spec.get("template", {}).get("metadata") or {}).get("annotations") or {}).get(annotation, ""),
+        ((template.get("metadata") or {}).get("annotations") or {}).get(annotation, ""),
         _rollout(kind, raw),
         paused=bool(spec.get("paused")),
         by_hand=strategy.get("type") == "OnDelete",
@@ -90,10 +91,11 @@ def _rollout(kind: str, raw: Mapping[str, Any]) -> Rollout:
         wanted, updated = status.get("desiredNumberScheduled", 0), status.get("updatedNumberScheduled", 0)
         old = max(0, status.get("currentNumberScheduled", 0) - updated)
         return Rollout(seen, wanted, updated, status.get("numberAvailable", 0), old)
-    replicas = raw["spec"].get("replicas")
+    spec = raw.get("spec") or {}
+    replicas = spec.get("replicas")
     wanted, updated = 1 if replicas is None else replicas, status.get("updatedReplicas", 0)
     old = max(0, status.get("replicas", 0) - updated)
-    partition = ((raw["spec"].get("updateStrategy") or {}).get("rollingUpdate") or {}).get("partition") or 0
+    partition = ((spec.get("updateStrategy") or {}).get("rollingUpdate") or {}).get("partition") or 0
     draining = status.get("terminatingReplicas") or 0
     failed = any(one.get("reason") == "ProgressDeadlineExceeded" for one in status.get("conditions") or ())
     ready = status.get("availableReplicas", 0)

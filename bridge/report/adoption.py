@@ -7,9 +7,10 @@ from bridge.objects import LAST_APPLIED, Field, Manager, ObjectId
 from bridge.plan.adoption import Adoption
 from bridge.plan.model import Change, Plan, What
 from bridge.plan.ownership import MANAGED_BY
+from bridge.report.cluster import cluster_data
 from bridge.report.data import SCHEMA
 from bridge.report.style import Style
-from bridge.report.text import manager_text
+from bridge.report.text import heading, manager_text
 
 RESULTS: Final = {
     "planned": "to take over",
@@ -31,6 +32,7 @@ def adoption_data(plan: Plan, changes: Iterable[tuple[Adoption, Change]], next_:
         "environment": plan.environment,
         "namespace": plan.namespace,
         "manager": plan.manager,
+        "cluster": cluster_data(plan.cluster),
         "objects": [_object(one, change) for one, change in changes],
         "next": next_,
     }
@@ -71,7 +73,7 @@ def _manager(by: Manager) -> dict[str, str]:
 
 def adoption_text(data: dict[str, Any], style: Style) -> str:
     """Return what is to be taken over, one block an object, one line a field."""
-    lines = [style.bold(f"{data['environment']}: namespace {data['namespace']}, as {data['manager']}"), ""]
+    lines = [*heading(data, style), ""]
     for one in data["objects"]:
         lines += [style.by_mark("~", f"~ {one['kind']}/{one['name']}"), *_lines(one, style), ""]
     return "\n".join(lines) + "\n"

@@ -5,9 +5,13 @@ from typing import Any, Final
 
 from bridge.errors import BridgeError, Problem
 from bridge.objects import Layer, ObjectId, Origin
-from bridge.plan.model import Action, Change, ClusterName, FieldChange, Plan, What
+from bridge.plan.effect import dropped, rewritten
+from bridge.plan.model import Action, Change, FieldChange, Plan, What
+from bridge.report.cluster import cluster_data
 
 SCHEMA: Final = "bridge/report/v1"
+ALTERED: Final = "altered"
+"""What is said of a field that an admission rule drops or rewrites, whatever was sent."""
 LAYERS: Final = {Layer.SOURCE: "source", Layer.ENV_FILE: "env file", Layer.TEMPLATE: "template"}
 
 
@@ -23,13 +27,9 @@ def plan_data(plan: Plan, *, show_config: bool = False) -> dict[str, Any]:
         "summary": _summary(plan.changes),
         "sources": {name: revision.id for name, revision in plan.sources.items()},
         "refusals": problems(plan.refusals),
-        "warnings": problems(plan.warnings),
+        "warnings": problems((*plan.warnings, *rewritten(plan))),
+        "errors": problems(dropped(plan)),
     }
-
-
-def cluster_data(cluster: ClusterName) -> dict[str, str | None]:
-    """Return which cluster a report is about, as data."""
-    return cluster._asdict()
 
 
 def outcome_data(
@@ -44,7 +44,12 @@ def outcome_data(
     for one in data["objects"]:
         name = f"{one['kind']}/{one['name']}"
         one["written"] = "yes" if name in done else "perhaps" if name in perhaps else "no"
-    return {**data, "result": result, "errors": problems(error.problems) if error else []}
+    return {**data, "result": result, "errors": [*problems(error.problems if error else ()), *data["errors"]]}
+
+
+def is_shown(one: dict[str, Any]) -> bool:
+    """Say whether a report names an object: not one that stays, unless an admission rule alters it."""
+    return bool(one["action"] != "keep" or one["altered"])
 
 
 def problems(found: Iterable[Problem]) -> list[dict[str, str]]:
@@ -53,32 +58,38 @@ def problems(found: Iterable[Problem]) -> list[dict[str, str]]:
 
 
 def _summary(changes: Iterable[Change]) -> dict[str, int]:
-    counts = {action.value: 0 for action in Action}
+    """Count the objects by what happens to them. One that stays is `altered` or `keep`, any other may be both."""
+    counts = {action.value: 0 for action in Action} | {ALTERED: 0}
     for change in changes:
-        counts[change.action.value] += 1
+        counts[ALTERED] += bool(change.altered)
+        counts[change.action.value] += not (change.altered and change.action is Action.KEEP)
     return counts
 
 
 def _change(change: Change, *, show_config: bool) -> dict[str, Any]:
-    sections: dict[str, list[dict[str, Any]]] = {"data": [], "labels": [], "annotations": []}
+    sections: dict[str, list[dict[str, Any]]] = {"data": [], "labels": [], "annotations": [], "fields": []}
     for one in change.fields:
         shown = show_config and _public(change, one)
-        sections[one.field.section].append(_field(one) | (_value(change, one) if shown else {}))
+        section = one.field.section if one.field.section in sections else "fields"
+        sections[section].append(_field(one) | (_value(change, one) if shown else {}))
     return {
         "kind": change.id.kind,
         "name": change.id.name,
         "action": change.action.value,
         "restored": change.restored,
+        "altered": bool(change.altered),
         "keys": sections["data"],
         "labels": sections["labels"],
         "annotations": sections["annotations"],
+        "fields": sections["fields"],
     }
 
 
 def _field(one: FieldChange) -> dict[str, Any]:
     return {
-        "name": one.field.name,
-        "what": one.what.value,
+        "name": one.field.name or one.field.section,
+        "what": ALTERED if one.altered else one.what.value,
+        "altered": ("dropped" if one.altered.dropped else "rewritten") if one.altered else None,
         "origin": origin_data(one.origin) if one.origin else None,
         "by": [{"manager": by.name, "operation": by.operation, "time": by.time} for by in one.by],
     }

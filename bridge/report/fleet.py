@@ -2,9 +2,10 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
+from bridge.report.cluster import POD, Quote, binding_note, cluster_text
 from bridge.report.style import Style, style_of
 from bridge.report.table import table
 from bridge.report.text import plan_text, summary
@@ -37,21 +38,58 @@ def write_fleet(data: dict[str, Any], form: str) -> None:
 
 def _text(data: dict[str, Any], style: Style) -> str:
     blocks = [plan_text(entry, style) for entry in data["environments"] if _has_details(entry)]
-    rows = [(entry["environment"], entry["result"], _note(entry)) for entry in data["environments"]]
-    blocks.append(table([("environment", "result", ""), *rows]))
+    clusters = "".join(f"cluster: {text}\n" for text in _cluster_texts(data["environments"]))
+    blocks += [clusters] if clusters else []
+    blocks.append(table(list(_rows(data["environments"]))))
     return "\n".join([*blocks, f"{_count(data)}\n"])
 
 
 def _markdown(data: dict[str, Any]) -> str:
-    from bridge.report.markdown import bounded, cell, plain, plan_markdown  # noqa: PLC0415 - start-up: one form is used
+    from bridge.report.markdown import bounded, cell, code, plain, plan_markdown  # noqa: PLC0415 - start-up
 
-    lines = [f"## bridge: {_count(data)}", "", "| environment | result | |", "|---|---|---|"]
-    rows = ((cell(one["environment"]), one["result"], plain(_note(one))) for one in data["environments"])
-    lines += [f"| {' | '.join(row)} |" for row in rows]
+    lines = [f"## bridge: {_count(data)}", ""]
+    for text in _cluster_texts(data["environments"], code):
+        lines += [f"Cluster: {text}", ""]
+    head, *rows = _rows(data["environments"])
+    lines += [f"| {' | '.join(filter(None, head))} | |", "|---" * len(head) + "|"]
+    for environment, result, *cluster, note in rows:
+        lines.append(f"| {' | '.join((cell(environment), result, *map(cell, cluster), plain(note)))} |")
     for entry in data["environments"]:
         if _has_details(entry):
             lines += ["", *plan_markdown(entry).splitlines()]
     return bounded(lines)
+
+
+def _clusters(entries: Iterable[dict[str, Any]]) -> dict[tuple[str, str | None], list[dict[str, Any]]]:
+    """Return the clusters by server and context, each as its environments have it; some may not have come so far."""
+    found: dict[tuple[str, str | None], list[dict[str, Any]]] = {}
+    for one in entries:
+        if "cluster" in one:
+            found.setdefault(_key(one["cluster"]), []).append(one["cluster"])
+    return found
+
+
+def _key(cluster: dict[str, Any]) -> tuple[str, str | None]:
+    return cluster["server"], cluster["context"]
+
+
+def _cluster_texts(entries: Iterable[dict[str, Any]], quote: Quote = str) -> Iterator[str]:
+    """Yield what names each cluster."""
+    for several in _clusters(entries).values():
+        yield cluster_text(several[0], note=binding_note(*several), quote=quote)
+
+
+def _rows(entries: Sequence[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
+    """Yield the heading, and a row for each environment; with its cluster only if there are several."""
+    found = list(_clusters(entries))
+    contexts = [context or POD for _, context in found]
+    names = contexts if len(set(contexts)) == len(found) else [server for server, _ in found]
+    short = dict(zip(found, names, strict=True))
+    several = len(found) > 1
+    yield ("environment", "result", *(["cluster"] if several else []), "")
+    for one in entries:
+        cluster = short[_key(one["cluster"])] if "cluster" in one else "-"
+        yield (one["environment"], one["result"], *([cluster] if several else []), _note(one))
 
 
 def _has_details(entry: dict[str, Any]) -> bool:

@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Any
 
+from bridge.report.cluster import cluster_text
 from bridge.report.table import table
 
 
@@ -15,8 +16,9 @@ def intake_text(data: dict[str, Any]) -> str:
     ]
     counts = Counter(one["state"] for one in data["values"])
     summary = ", ".join(f"{counts[state]} {state}" for state in ("new", "different", "same", "left") if counts[state])
-    head = f"{data['environment']}: from {data['file'] or 'the cluster'} into {data['to']}\n\n"
-    return f"{head}{table(rows)}\n{summary or 'no value'}\n"
+    head = f"{data['environment']}: from {data['file'] or 'the cluster'} into {data['to']}\n"
+    head += f"  cluster: {cluster_text(data['cluster'])}\n" if "cluster" in data else ""
+    return f"{head}\n{table(rows)}\n{summary or 'no value'}\n"
 
 
 def _state(state: str, reason: str) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from bridge.report.cluster import cluster_text
+from bridge.report.data import is_shown
 from bridge.report.text import ACTIONS, KEY_MARKS, MARKS, RESULTS, SECTIONS, place, reason, summary
 
 LIMIT: Final = 256 * 1024
@@ -29,14 +31,16 @@ def bounded(everything: Sequence[str]) -> str:
 
 
 def _lines(data: dict[str, Any]) -> Iterator[str]:
-    yield f"### bridge: {_code(data['environment'])} in namespace {_code(data['namespace'])}"
+    yield f"### bridge: {code(data['environment'])} in namespace {code(data['namespace'])}"
+    yield ""
+    yield f"Cluster: {cluster_text(data['cluster'], quote=code)}"
     yield ""
     yield f"**{': '.join(part for part in (summary(data['summary']), RESULTS[data['result']]) if part)}**"
     for title, key in (("Refused", "refusals"), ("Errors", "errors"), ("Warnings", "warnings")):
         if data[key]:
             yield from ("", f"**{title}**", "")
             yield from map(_problem, data[key])
-    objects = [one for one in data["objects"] if one["action"] != "keep"]
+    objects = [one for one in data["objects"] if is_shown(one)]
     if objects:
         yield from ("", "| | object | key | what | from |", "|---|---|---|---|---|")
         yield from (row for one in objects for row in _rows(one))
@@ -51,11 +55,11 @@ def _sources(sources: Mapping[str, str]) -> Iterator[str]:
     """Tell which revision of each source was read, whether or not a key of it changes."""
     if sources:
         yield ""
-        yield f"Read: {', '.join(_code(f'{name} @ {revision}') for name, revision in sources.items())}"
+        yield f"Read: {', '.join(code(f'{name} @ {revision}') for name, revision in sources.items())}"
 
 
 def _problem(one: Mapping[str, str]) -> str:
-    where = f"{_code(one['where'])}: " if one["where"] else ""
+    where = f"{code(one['where'])}: " if one["where"] else ""
     hint = f" ({plain(one['hint'])})" if one["hint"] else ""
     return f"- {where}{plain(one['what'])}{hint}"
 
@@ -77,10 +81,10 @@ def _rows(one: dict[str, Any]) -> Iterator[str]:
 
 def cell(text: str) -> str:
     """Quote a name in a table, where a code span gives the backslash before a bar up again."""
-    return _code(text).replace("|", "\\|")
+    return code(text).replace("|", "\\|")
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
     """Quote a name, whatever it holds."""
     ticks = "`"
     while ticks in text:

@@ -1,6 +1,7 @@
 """A run's metrics in Prometheus's text format: https://prometheus.io/docs/instrumenting/exposition_formats/.
 
-Labels hold names out of the environment's file and words of ours, never a key, a path or a value.
+Labels hold names out of the environment's file, a cluster's server and context, and words of ours; never a key, a
+path or a value.
 """
 
 import re
@@ -10,10 +11,12 @@ from typing import Final, NamedTuple
 
 from bridge.plan.model import Action, Change, Plan, What
 from bridge.report.record import Record
+from bridge.report.talk import printable
 
 RESULTS: Final = ("ok", "not_found", "denied", "unavailable", "other")
 KINDS: Final = ("Secret", "ConfigMap")
-OBJECTS: Final = ("unchanged", "written", "perhaps_written", "not_written", "left")
+OBJECTS: Final = ("unchanged", "altered", "written", "perhaps_written", "not_written", "left")
+ALTERED: Final = "altered"
 KEYS: Final[Mapping[What, str]] = {
     What.KEEP: "unchanged",
     What.ADD: "missing",
@@ -30,6 +33,7 @@ HELP: Final[Mapping[str, str]] = {
     "bridge_last_change_timestamp_seconds": "When the latest run that wrote an object ended.",
     "bridge_exit_status": "The exit status of the latest run.",
     "bridge_run_seconds": "How long the latest run took.",
+    "bridge_cluster_info": "The cluster of the latest run that knew it; always 1.",
     "bridge_objects": "Objects by what the latest run that came to a plan did with them.",
     "bridge_keys": "Keys of the objects by how the latest run that came to a plan found them.",
     "bridge_source_reads": "Documents by what came of reading them, in the latest run that read any.",
@@ -61,6 +65,9 @@ def samples(record: Record, status: int, now: float) -> Iterator[Sample]:
         yield _sample("bridge_last_change_timestamp_seconds", base, round(now, 3))
     yield _sample("bridge_exit_status", base, status)
     yield _sample("bridge_run_seconds", base, round(record.seconds, 3))
+    if record.cluster:
+        cluster = {"server": printable(record.cluster.server), "context": printable(record.cluster.context or "")}
+        yield _sample("bridge_cluster_info", base | cluster, 1)
     if record.plan:
         yield from _objects(record, record.plan, base)
         yield from _keys(record.plan, base)
@@ -72,7 +79,7 @@ def _objects(record: Record, plan: Plan, base: Mapping[str, str]) -> Iterator[Sa
 
     def result(change: Change) -> str:
         if not change.writes:
-            return "left" if change.action is Action.LEAVE else "unchanged"
+            return "left" if change.action is Action.LEAVE else ALTERED if change.altered else "unchanged"
         if change.id in written:
             return "written"
         return "perhaps_written" if change.id in begun else "not_written"
@@ -85,8 +92,8 @@ def _objects(record: Record, plan: Plan, base: Mapping[str, str]) -> Iterator[Sa
 
 def _keys(plan: Plan, base: Mapping[str, str]) -> Iterator[Sample]:
     fields = (one for change in plan.changes for one in change.fields if one.field.section == "data")
-    found = Counter(KEYS[one.what] for one in fields)
-    for state in dict.fromkeys(KEYS.values()):
+    found = Counter(ALTERED if one.altered else KEYS[one.what] for one in fields)
+    for state in dict.fromkeys((*KEYS.values(), ALTERED)):
         yield _sample("bridge_keys", {**base, "state": state}, found[state])
 
 

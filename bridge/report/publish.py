@@ -108,6 +108,10 @@ def _push(target: str, found: Mapping[str, Sequence[Sample]]) -> str | None:
             answer = transport.exchange(request, max(0.01, end - time.monotonic()))
             if not isinstance(answer, Answer):
                 return f"the Pushgateway at {base} {answer.what}"
+            if 300 <= answer.status < 400:
+                return f"the Pushgateway at {base} answers with a redirect ({answer.status}), which is not followed"
+            if answer.is_html:
+                return f"what answers at {base} ({answer.status}) is not a Pushgateway"
             if answer.status not in {200, 202}:
                 return f"the Pushgateway at {base} answers {answer.status}"
     return None

@@ -6,6 +6,7 @@ from typing import Any, Final
 from bridge.plan.restart import Reason, Step, Verdict
 from bridge.plan.rollout import Rollout, Workload
 from bridge.report.style import Style
+from bridge.report.text import heading
 
 RESULTS: Final = {
     "planned": "",
@@ -55,10 +56,9 @@ def _rollout(one: Rollout) -> dict[str, Any]:
 
 def restart_text(data: dict[str, Any], style: Style) -> str:
     """Return the report of a restart as text."""
-    head = style.bold(f"{data['environment']}: namespace {data['namespace']}, as {data['manager']}")
     lines = list(workload_lines(data["workloads"], style))
     end = ": ".join(part for part in (summary(data["workloads"]), RESULTS[data["result"]]) if part)
-    return "\n".join([head, *([""] if lines else []), *lines, "", end]) + "\n"
+    return "\n".join([*heading(data, style), *([""] if lines else []), *lines, "", end]) + "\n"
 
 
 def workload_lines(workloads: Iterable[dict[str, Any]], style: Style) -> Iterator[str]:

@@ -4,10 +4,13 @@ from collections import Counter
 from typing import Any, Final
 
 from bridge.objects import ObjectId
+from bridge.plan.effect import dropped, rewritten
 from bridge.plan.model import Change, FieldChange, Plan, What
-from bridge.report.data import SCHEMA, origin_data, problems
+from bridge.report.cluster import cluster_data
+from bridge.report.data import ALTERED, SCHEMA, origin_data, problems
+from bridge.report.style import Style
 from bridge.report.table import table
-from bridge.report.text import place
+from bridge.report.text import heading, place
 
 STATES: Final = {
     What.KEEP: "in sync",
@@ -22,7 +25,7 @@ STATES: Final = {
 def status_data(plan: Plan, unused: dict[str, tuple[str, ...]]) -> dict[str, Any]:
     """Return one row for every key of every object, and what the sources hold beyond them.
 
-    `in_sync` says that a sync would be admitted, and would write nothing.
+    `in_sync` says that a sync would be admitted and would write nothing, and that the cluster has what was sent.
     """
     keys = [row for change in plan.changes if change.desired for row in _rows(change, plan)]
     states = Counter(row["state"] for row in keys)
@@ -31,8 +34,9 @@ def status_data(plan: Plan, unused: dict[str, tuple[str, ...]]) -> dict[str, Any
         "environment": plan.environment,
         "namespace": plan.namespace,
         "manager": plan.manager,
-        "in_sync": not plan.pending and not plan.refusals,
-        "summary": {state: states[state] for state in STATES.values()},
+        "cluster": cluster_data(plan.cluster),
+        "in_sync": not (plan.pending or plan.refusals or any(change.altered for change in plan.changes)),
+        "summary": {state: states[state] for state in (*STATES.values(), ALTERED)},
         "keys": keys,
         "left": [str(change.id) for change in plan.changes if change.desired is None],
         "sources": [
@@ -46,7 +50,8 @@ def status_data(plan: Plan, unused: dict[str, tuple[str, ...]]) -> dict[str, Any
             for name, revision in plan.sources.items()
         ],
         "refusals": problems(plan.refusals),
-        "warnings": problems(plan.warnings),
+        "warnings": problems((*plan.warnings, *rewritten(plan))),
+        "errors": problems(dropped(plan)),
     }
 
 
@@ -61,7 +66,7 @@ def _rows(change: Change, plan: Plan) -> list[dict[str, Any]]:
             "object": str(change.id),
             "key": one.field.name,
             "origin": origin_data(one.origin),
-            "state": STATES[one.what],
+            "state": ALTERED if one.altered else STATES[one.what],
             "changed": _changed(plan, change.id, one),
         }
         for one in change.fields
@@ -75,7 +80,7 @@ def _changed(plan: Plan, id_: ObjectId, one: FieldChange) -> str | None:
     return known.changed if known else None
 
 
-def status_text(data: dict[str, Any]) -> str:
+def status_text(data: dict[str, Any], style: Style) -> str:
     """Return the tables as text."""
     keys = [("VARIABLE", "OBJECT", "KEY", "FROM", "STATE", "LAST CHANGE")]
     keys += [
@@ -101,4 +106,5 @@ def status_text(data: dict[str, Any]) -> str:
         for row in data["sources"]
     ]
     left = "".join(f"{name} left the templates and is still in the cluster\n" for name in data["left"])
-    return table(keys) + "\n" + table(sources) + left
+    head = "".join(f"{line}\n" for line in heading(data, style))
+    return "\n".join((head, table(keys), table(sources))) + left

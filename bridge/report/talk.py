@@ -1,10 +1,14 @@
 """What goes to stderr: errors, warnings, hints and steps, one line each, as text or as JSON."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from bridge.errors import Problem
 from bridge.report.record import Record, current
+
+if TYPE_CHECKING:
+    from bridge.plan.model import ClusterName
 
 
 def printable(text: str) -> str:
@@ -14,12 +18,16 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
-def say(kind: str, problems: Iterable[Problem]) -> None:
-    """Write each problem once, and a hint after the last of the problems that share it; as JSON with each of them."""
+def say(kind: str, problems: Iterable[Problem], clusters: "Mapping[Problem, ClusterName | None] | None" = None) -> None:
+    """Write each problem once, and a hint after the last of the problems that share it; as JSON with each of them.
+
+    `clusters` says which cluster a problem is about, if that is not the run's own for all of them.
+    """
     found, record = list(dict.fromkeys(problems)), current()
     for index, problem in enumerate(found):
         if record.as_json:
-            _write_json(record, kind, where=problem.where, message=problem.what, hint=problem.hint)
+            cluster = record.cluster if clusters is None else clusters.get(problem)
+            _write_json(record, kind, cluster, where=problem.where, message=problem.what, hint=problem.hint)
             continue
         print(f"bridge: {kind}: {printable(str(problem))}", file=sys.stderr)  # noqa: T201
         following = found[index + 1] if index + 1 < len(found) else None
@@ -31,7 +39,7 @@ def tell(text: str, level: str = "info") -> None:
     """Write how something gets on; the level is for JSON alone."""
     record = current()
     if record.as_json:
-        _write_json(record, level, message=text)
+        _write_json(record, level, record.cluster, message=text)
     else:
         print(f"bridge: {printable(text)}", file=sys.stderr, flush=True)  # noqa: T201
 
@@ -41,13 +49,15 @@ def tell_end(status: int) -> None:
     record = current()
     if record.as_json:
         level = "error" if status else "info"
-        _write_json(record, level, message="ended", status=status, seconds=round(record.seconds, 3))
+        seconds = round(record.seconds, 3)
+        _write_json(record, level, record.cluster, message="ended", status=status, seconds=seconds)
 
 
-def _write_json(record: Record, level: str, **fields: object) -> None:
+def _write_json(record: Record, level: str, cluster: "ClusterName | None", **fields: object) -> None:
     import json  # noqa: PLC0415 - start-up: most runs talk in text, if at all
     from datetime import UTC, datetime  # noqa: PLC0415
 
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    line = {"time": now, "level": level, "run": record.id, "environment": record.environment, **fields}
-    print(json.dumps(line), file=sys.stderr, flush=True)  # noqa: T201
+    line = {"time": now, "level": level, "run": record.id, "environment": record.environment}
+    where = {"cluster": {"server": cluster.server, "context": cluster.context}} if cluster else {}
+    print(json.dumps({**line, **where, **fields}), file=sys.stderr, flush=True)  # noqa: T201

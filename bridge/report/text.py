@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
+from bridge.report.cluster import cluster_text
+from bridge.report.data import is_shown
 from bridge.report.style import Style
 
-MARKS: Final = {"create": "+", "update": "~", "recreate": "~", "keep": "=", "delete": "-", "leave": "?"}
+MARKS: Final = {"create": "+", "update": "~", "recreate": "~", "keep": "!", "delete": "-", "leave": "?"}
 KEY_MARKS: Final = {
     "add": "+",
     "change": "~",
@@ -14,11 +16,12 @@ KEY_MARKS: Final = {
     "reclaim": "!",
     "remove": "-",
     "release": "-",
+    "altered": "!",
 }
 ACTIONS: Final = {
     "create": "to create",
     "update": "to update",
-    "keep": "unchanged",
+    "keep": "stays as an admission rule of the cluster has it",
     "recreate": "to delete and create again",
     "delete": "to delete",
     "leave": "left the templates, stays in the cluster (--prune deletes it)",
@@ -33,6 +36,7 @@ RESULTS: Final = {
     "restarted": "nothing to write, workloads restarted",
     "unfinished": "not every workload has the keys of now",
     "interrupted": "interrupted",
+    "altered": "a key is missing in the cluster",
 }
 
 
@@ -41,12 +45,18 @@ def plan_text(data: dict[str, Any], style: Style) -> str:
     return "\n".join(_lines(data, style)) + "\n"
 
 
-def _lines(data: dict[str, Any], style: Style) -> Iterator[str]:
+def heading(data: dict[str, Any], style: Style) -> Iterator[str]:
+    """Yield the first lines of a report: which environment it is about, and which cluster."""
     yield style.bold(f"{data['environment']}: namespace {data['namespace']}, as {data['manager']}")
+    yield f"  cluster: {cluster_text(data['cluster'])}"
+
+
+def _lines(data: dict[str, Any], style: Style) -> Iterator[str]:
+    yield from heading(data, style)
     for source, revision in data["sources"].items():
         yield f"  {source} @ {revision}"
     for one in data["objects"]:
-        if one["action"] != "keep":
+        if is_shown(one):
             yield ""
             yield from _object(one, style)
     if data.get("workloads"):
@@ -71,7 +81,8 @@ def _object(one: dict[str, Any], style: Style) -> Iterator[str]:
         yield style.by_mark(mark, f"    {mark} {name:<{width}}  {_story(field)}".rstrip())
 
 
-SECTIONS: Final = (("", "keys"), ("label ", "labels"), ("annotation ", "annotations"))
+SECTIONS: Final = (("", "keys"), ("label ", "labels"), ("annotation ", "annotations"), ("", "fields"))
+ALTERATIONS: Final = {"dropped": "drops", "rewritten": "rewrites"}
 
 
 def reason(field: dict[str, Any]) -> str:
@@ -85,6 +96,7 @@ def reason(field: dict[str, Any]) -> str:
         "reclaim": f"value is right, but owned by {by}" if by else "value is right, but not owned by bridge",
         "remove": "no template names it any more",
         "release": f"no template names it any more; it stays, as {by} owns it too",
+        "altered": f"altered: an admission rule of the cluster {ALTERATIONS.get(field['altered'], '')} it",
     }
     return told[field["what"]]
 
@@ -122,4 +134,5 @@ def summary(counts: dict[str, int]) -> str:
         ("leave", "left the templates"),
     )
     parts = [f"{counts[action]} {word}" for action, word in words if counts[action]]
-    return ", ".join([*parts, f"{counts['keep']} unchanged"])
+    altered = [f"{counts['altered']} altered"] if counts["altered"] else []
+    return ", ".join([*parts, f"{counts['keep']} unchanged", *altered])

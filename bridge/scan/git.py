@@ -1,22 +1,19 @@
-"""Runs git: what it is asked, in an environment that holds nothing of ours."""
+"""Streams what git says of a repository's history."""
 
-import subprocess
+import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Final, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from bridge.errors import Problem, Refusal
+from bridge.git import Git, GitError, GitLate, end, kill
 from bridge.scan.findings import late
 
-PASSED: Final = ("PATH", "HOME", "XDG_CONFIG_HOME", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
-"""The rest of the environment may hold a value, and GIT_DIR would lead to another repository."""
-FIXED: Final = {"LC_ALL": "C", "GIT_NO_REPLACE_OBJECTS": "1", "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0"}
-
-HARMLESS: Final = ("-c", "core.fsmonitor=false", "-c", "protocol.allow=never")
-"""A repository's own configuration may start no program and fetch nothing (GIT_NO_LAZY_FETCH is not in older gits)."""
+if TYPE_CHECKING:
+    from subprocess import Popen
 
 
 class Repository(NamedTuple):
@@ -25,33 +22,23 @@ class Repository(NamedTuple):
     folder: Path
     store: str
     shallow: bool
-    environ: Mapping[str, str]
+    git: Git
 
 
 def repository_of(path: Path, environ: Mapping[str, str], deadline: float) -> Repository:
-    """Return the repository that holds a path; Refusal where there is none, or no git."""
+    """Return the repository that holds a path; Refusal if there is none, or no git."""
     folder = path if path.is_dir() else path.parent
-    ours = {name: environ[name] for name in PASSED if name in environ} | FIXED
-    asked = ("rev-parse", "--path-format=absolute", "--git-common-dir", "--is-shallow-repository")
     try:
-        done = subprocess.run(  # noqa: S603 - no shell
-            _command(folder, *asked),
-            env=ours,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=max(1.0, deadline - time.monotonic()),
-            check=False,
-        )
-    except OSError as error:
-        reason = (error.strerror or "unknown reason").lower()
-        raise Refusal(Problem("git", f"cannot be run: {reason}", "--git needs it")) from None
-    except subprocess.TimeoutExpired:
-        raise Refusal(Problem("git", "no answer in time")) from None
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").partition("\n")[0]
-        raise Refusal(Problem(str(path), f"its history cannot be read; git says: {said}"))
-    store, shallow = done.stdout.decode(errors="surrogateescape").splitlines()
-    return Repository(folder, store, shallow == "true", ours)
+        git = Git(folder, environ)
+        done = git.run("rev-parse", "--git-common-dir", "--is-shallow-repository", deadline=deadline)
+    except GitLate:
+        raise Refusal(Problem("git", "gave no answer in time", "allow more with --timeout")) from None
+    except GitError as error:
+        raise Refusal(Problem(str(path), f"its history cannot be read: {error}")) from None
+    if done.status:
+        raise Refusal(Problem(str(path), f"its history cannot be read: {done.reason}"))
+    store, _, shallow = done.text.rpartition("\n")
+    return Repository(folder, os.path.realpath(folder / store), shallow == "true", git)
 
 
 @contextmanager
@@ -60,12 +47,12 @@ def pipeline(repository: Repository, deadline: float, *commands: tuple[str, ...]
 
     They are killed at the deadline, and where the caller leaves before the end.
     """
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[Popen[bytes]] = []
     watch = threading.Timer(max(0.0, deadline - time.monotonic()), _kill, (started,))
     watch.daemon = True
     try:
         for command in commands:
-            started.append(_start(repository, command, started[-1].stdout if started else None))
+            started.append(_start(repository.git, command, started[-1].stdout if started else None))
         watch.start()
         output = started[-1].stdout
         assert output
@@ -74,7 +61,8 @@ def pipeline(repository: Repository, deadline: float, *commands: tuple[str, ...]
         failed = [command[0] for command, one in zip(commands, started, strict=True) if one.wait()]
     finally:
         watch.cancel()
-        _kill(started)
+        for process in started:
+            end(process)
     if time.monotonic() > deadline:
         raise late()
     if failed:
@@ -82,24 +70,16 @@ def pipeline(repository: Repository, deadline: float, *commands: tuple[str, ...]
         raise Refusal(Problem(str(repository.folder), f"its history cannot be read: git {failed[0]} failed", hint))
 
 
-def _start(repository: Repository, command: tuple[str, ...], source: IO[bytes] | None) -> subprocess.Popen[bytes]:
-    started = subprocess.Popen(  # noqa: S603 - no shell
-        _command(repository.folder, *command),
-        env=repository.environ,
-        stdin=source or subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    if source:
-        source.close()  # it is the new one's now
-    return started
+def _start(git: Git, command: tuple[str, ...], source: IO[bytes] | None) -> "Popen[bytes]":
+    try:
+        return git.start(*command, stdin=source)
+    except GitError as error:
+        raise Refusal(Problem("git", str(error))) from None
+    finally:
+        if source:
+            source.close()  # the new process has it now
 
 
-def _command(folder: Path, *words: str) -> list[str]:
-    return ["git", "--no-pager", *HARMLESS, "-C", str(folder), *words]
-
-
-def _kill(started: list[subprocess.Popen[bytes]]) -> None:
-    for one in started:
-        one.kill()
-        one.wait()
+def _kill(started: "list[Popen[bytes]]") -> None:
+    for process in started:
+        kill(process)

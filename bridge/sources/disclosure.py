@@ -2,10 +2,10 @@
 
 from typing import Final
 
+from bridge.errors import ANYTHING
 from bridge.provider import Discloser, Document, ProviderError, Session, Unavailable
 from bridge.sources.contract import failed
 from bridge.sources.fields import MANIFEST_KEYS
-from bridge.sources.session import ANYTHING
 from bridge.sources.slots import node_at
 
 HINT: Final = "give the document a rule of its own (.sops.yaml), or name another one"

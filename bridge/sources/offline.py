@@ -7,7 +7,17 @@ from bridge.config.placeholder import Placeholder
 from bridge.config.reference import Reference
 from bridge.config.template import TemplateObject
 from bridge.errors import BridgeError, Problem
-from bridge.provider import Checker, Context, Describer, Document, Node, PinnedChecker, Provider, Revision
+from bridge.provider import (
+    Checker,
+    Context,
+    Describer,
+    Document,
+    HistoryChecker,
+    Node,
+    PinnedChecker,
+    Provider,
+    Revision,
+)
 from bridge.secret import SecretValue
 from bridge.sources.contract import failed
 from bridge.sources.env_layer import EnvLayer
@@ -18,11 +28,12 @@ STAND_IN = SecretValue(b"c3RhbmQtaW4=")  # valid base64, for variables that are 
 
 
 def survey(
-    environment: Environment, providers: Mapping[str, Provider], context: Context
+    environment: Environment, providers: Mapping[str, Provider], context: Context, *, history: bool = False
 ) -> tuple[Mapping[Reference, frozenset[str] | None], tuple[Problem, ...]]:
     """Ask the providers what they can tell of every document without opening it: its field names, what is wrong.
 
-    The names are None where they cannot be told; so they are for a provider that could not be built.
+    The names are None where they cannot be told; so they are for a provider that could not be built. With `history`,
+    earlier states of today's documents count too.
     """
     names: dict[Reference, frozenset[str] | None] = {}
     problems: list[Problem] = []
@@ -33,6 +44,8 @@ def survey(
         if provider and not told and all(one.warning for one in found):
             found.append(Problem(str(reference), UNREAD, "`bridge plan` reads it", warning=True))
         problems += found
+        if history and provider and reference.revision is None:
+            problems += _of_history(provider, reference, context)
     return names, tuple(dict.fromkeys(problems))
 
 
@@ -40,6 +53,7 @@ def about(provider: Checker, reference: Reference, context: Context) -> tuple[st
     """Return in a few words what a document is, where its provider says that, and what is wrong with it."""
     try:
         found = [located(reference, one) for one in provider.check(reference.path, context)]
+        found += _of_history(provider, reference, context)
         if not isinstance(provider, Describer) or any(not one.warning for one in found):
             return "", found
         return str(provider.describe(reference.path, context)), found
@@ -64,6 +78,16 @@ def _names(provider: Provider, reference: Reference, context: Context) -> tuple[
     except Exception as error:  # noqa: BLE001 - a provider's bug must not show what it had in hand
         told = error if isinstance(error, BridgeError) else failed(error)
     return None, [located(reference, one) for one in told.problems]
+
+
+def _of_history(provider: object, reference: Reference, context: Context) -> list[Problem]:
+    if not isinstance(provider, HistoryChecker):
+        return []
+    try:
+        return [located(reference, one) for one in provider.check_history(reference.path, context)]
+    except Exception as error:  # noqa: BLE001 - as above
+        told = error if isinstance(error, BridgeError) else failed(error)
+    return [located(reference, one) for one in told.problems]
 
 
 def are_manifests(names: frozenset[str] | None) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from bridge.config.reference import Reference
-from bridge.errors import BridgeError
+from bridge.errors import ANYTHING, BridgeError
 from bridge.parallel import each
 from bridge.provider import Context, Document, Provider, ProviderError, Session, Unavailable
 from bridge.sources.contract import REPORT, breach, failed
@@ -15,7 +15,6 @@ from bridge.sources.contract import REPORT, breach, failed
 RETRIES: Final = 2  # where a session does not carry its own
 FIRST_PAUSE: Final = 0.2  # seconds; doubled for each further try
 CLOSE_WAIT: Final = 2.0  # seconds that a stuck `close` may cost
-ANYTHING: Final = (Exception, SystemExit)  # a provider's bug must not show what it had in hand, nor end the process
 LATE: Final = Unavailable("no answer in time", hint="try again, or allow more with --timeout")
 
 

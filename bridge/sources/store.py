@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from bridge.config.reference import Reference
-from bridge.errors import BridgeError, Problem, Refusal, Stopped
+from bridge.errors import ANYTHING, BridgeError, Problem, Refusal, Stopped, bug
 from bridge.parallel import each
 from bridge.provider import Context, Document, Provider, ProviderError, Writer
 from bridge.sources.disclosure import check_hidden
@@ -97,7 +97,12 @@ def _opened(provider: Provider, reference: Reference, context: Context) -> Itera
 
 def _bounded(work: Callable[[], Result], write: Write, reference: Reference, context: Context) -> Result:
     """Work on a thread of its own: a store that hangs never keeps the run."""
-    done = each(lambda _: _caught(work), [reference], threads=1, deadline=context.deadline)
+    try:
+        done = each(lambda _: _caught(work), [reference], threads=1, deadline=context.deadline)
+    except ANYTHING as error:
+        if not write.begun:
+            raise
+        done = {reference: Stopped(bug(error), Problem("", "it is not known whether it was written", AGAIN))}
     answer = done.get(reference, LATE)
     if answer is LATE and write.begun:
         answer = Stopped(Problem("", "no answer in time; it is not known whether it was written", AGAIN))

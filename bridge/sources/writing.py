@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple, Protocol
 
 from bridge.config.reference import Reference
-from bridge.errors import BridgeError, Problem, Stopped
+from bridge.errors import ANYTHING, BridgeError, Problem, Stopped
 from bridge.provider import (
     Conflict,
     Denied,
@@ -20,7 +20,7 @@ from bridge.provider import (
 from bridge.secret import SecretValue
 from bridge.sources.contract import REPORT, failed
 from bridge.sources.disclosure import check_hidden
-from bridge.sources.session import ANYTHING, read_document
+from bridge.sources.session import read_document
 from bridge.sources.slots import Slot, value_at, with_value
 
 PATIENCE: Final = 30.0

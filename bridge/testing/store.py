@@ -4,7 +4,7 @@ import copy
 import threading
 import uuid
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from bridge.testing import managers, patches, validation
 from bridge.testing.checks import (
@@ -30,6 +30,9 @@ from bridge.testing.status import ApiError
 
 FIRST_VERSION: Final = 100  # of the whole store; an object's resourceVersion is the store's when it was written
 
+Admission: TypeAlias = Callable[[dict[str, Any], bool], None]
+"""Changes the object of a request before it is validated and stored; the flag says that it is only tried."""
+
 
 class Write(NamedTuple):
     """How a write is asked for: the manager, whether it is only tried, and whether conflicts are overridden."""
@@ -40,9 +43,13 @@ class Write(NamedTuple):
 
 
 class Store:
-    """All objects of the cluster. Every method is atomic; what is returned is the caller's own copy."""
+    """All objects of the cluster. Every method is atomic; what is returned is the caller's own copy.
+
+    `admission` may be set at any time: an admission rule that changes the object of a create or an update.
+    """
 
     def __init__(self) -> None:
+        self.admission: Admission | None = None
         self._lock = threading.RLock()
         self._objects: dict[Place, Object] = {}
         self._version = FIRST_VERSION
@@ -158,6 +165,7 @@ class Store:
 
     def _add(self, place: Place, new: Object, owned: Managers, dry_run: bool) -> Object:
         self._check_namespace(place)
+        self._admit(new, dry_run=dry_run)
         causes = validation.created(place.kind, new)
         if causes:
             raise place.kind.resource.invalid(place.name, causes)
@@ -188,6 +196,7 @@ class Store:
         _keep_system_fields(old, new)
         check_version(place, old, new)
         new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
+        self._admit(new, dry_run=write.dry_run)
         causes = validation.updated(place.kind, old, new)
         if causes:
             raise place.kind.resource.invalid(place.name, causes)
@@ -200,6 +209,11 @@ class Store:
             del self._objects[place]
             return new
         return self._put(place, new)
+
+    def _admit(self, new: Object, *, dry_run: bool) -> None:
+        """Let the rule change an object; as in kube-apiserver, managedFields stay those of the request."""
+        if self.admission:
+            self.admission(new, dry_run)
 
     def _begin_deletion(self, place: Place, live: Object) -> Object:
         ending = copy.deepcopy(live)

@@ -60,14 +60,14 @@ def failure(answer: Answer, asked: Asked) -> ProviderError | Unavailable:
     ends_early = status == 200 and _is_json(answer) and answer.body.startswith(b"{")
     if status >= 500 or ends_early:
         what = "the API's answer ends early" if ends_early else "the API fails"
-        return Unavailable(f"{what} ({note})", retry_after=_seconds(answer.headers.get("retry-after")))
-    if status == 401 or kind == "denied_authentication":
-        return _unauthenticated(content or {}, asked, note)
-    if status == 403:
-        return _forbidden(kind, content, asked, note)
+        return Unavailable(f"{what} ({note})", retry_after=answer.retry_after)
     if content is None:
         hint = "check SCW_API_URL and HTTPS_PROXY"
         return ProviderError(f"the answer has {note}, {NOT_JSON}", hint=hint)
+    if status == 401 or kind == "denied_authentication":
+        return _unauthenticated(content, asked, note)
+    if status == 403:
+        return _forbidden(kind, asked, note)
     return _refused(status, kind, content, asked, note)
 
 
@@ -94,12 +94,11 @@ def _unauthenticated(content: Mapping[str, Any], asked: Asked, note: str) -> Den
     return Denied(f"the secret key of {asked.key_place} {words} ({note})", hint="keys expire: see IAM, API keys")
 
 
-def _forbidden(kind: str, content: Mapping[str, Any] | None, asked: Asked, note: str) -> ProviderError:
+def _forbidden(kind: str, asked: Asked, note: str) -> ProviderError:
     if kind == "quotas_exceeded":
         hint = "a secret has 20 revisions at most, an organization 100 or 250 secrets: delete old ones"
         return ProviderError(f"a quota is used up ({note})", hint=hint)
-    who = "" if content is not None else f", {NOT_JSON}"
-    what = f"the secret key of {asked.key_place} may not do this in {asked.place} ({note}{who})"
+    what = f"the secret key of {asked.key_place} may not do this in {asked.place} ({note})"
     return Denied(what, hint=f"it needs the permission set {asked.permission}; {LAGS}")
 
 
@@ -126,12 +125,8 @@ def _request(answer: Answer) -> str:
 
 def _wait(answer: Answer, content: Mapping[str, Any]) -> float | None:
     """Return how long to wait: the header's word first, then the body's."""
-    header, reset = _seconds(answer.headers.get("retry-after")), content.get("reset_seconds")
+    header, reset = answer.retry_after, content.get("reset_seconds")
     if header is not None:
         return header
     known = isinstance(reset, (int, float)) and not isinstance(reset, bool) and 0 <= reset <= 86400
     return float(reset) if known and isinstance(reset, (int, float)) else None
-
-
-def _seconds(text: str | None) -> float | None:
-    return float(text) if text and re.fullmatch(r"[0-9]{1,5}", text) else None

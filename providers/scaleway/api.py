@@ -127,6 +127,8 @@ class Api:
         what = f"the API at {self._settings.url} {failed.what}"
         if failed.untrusted:
             return ProviderError(what, hint="add its authority to the system's, or name it in SSL_CERT_FILE")
+        if failed.refused:
+            return ProviderError(what, hint="the API asks for none: check SCW_API_URL and HTTPS_PROXY")
         return Unavailable(what)
 
 

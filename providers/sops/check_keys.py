@@ -11,6 +11,8 @@ from bridge_providers.sops.metadata import Metadata
 POST_QUANTUM: Final = "age1pq1"
 """How a hybrid recipient begins (age v1.3, ML-KEM-768 with X25519)."""
 ALONE: Final = "a single age key opens it: with that one the values are lost"
+RENEW: Final = "run `sops updatekeys FILE` and `sops rotate -i FILE`, then set new values"
+"""How to shut a key out: `updatekeys` alone keeps the data key, which every old version of the file holds for it."""
 _OLDEST: Final = (3, 7)  # the oldest sops whose files are tried
 _NEWEST_MAJOR: Final = 3
 _VERSION: Final = re.compile(r"(\d{1,6})\.(\d{1,6})[\w.+-]{0,40}", re.ASCII)
@@ -26,7 +28,8 @@ def problems(block: Metadata) -> Iterator[Problem]:
         weaker = [key.recipient for key in group.age if not key.recipient.startswith(POST_QUANTUM)]
         if group.age and weaker and len(weaker) < len(group.age):
             what = f"its post-quantum recipients protect nothing while {_short(weaker)} can open it too"
-            yield Problem("", what, f"replace that one by a recipient that begins with {POST_QUANTUM}", warning=True)
+            hint = f"replace that one in .sops.yaml by a recipient that begins with {POST_QUANTUM}, {RENEW}"
+            yield Problem("", what, hint, warning=True)
     if problem := _of_version(block.version):
         yield Problem("", problem, "`sops updatekeys`, or any change by a newer sops, writes it anew", warning=True)
 

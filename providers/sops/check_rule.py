@@ -5,13 +5,14 @@ from pathlib import Path
 
 from bridge.provider import Problem, ProviderError, SecretValue
 from bridge_providers.sops import cipher, creation, tree
+from bridge_providers.sops.check_keys import RENEW
 from bridge_providers.sops.creation import Holders
 from bridge_providers.sops.metadata import Metadata
 from bridge_providers.sops.selectors import selector
 from bridge_providers.sops.tree import Stored
 from bridge_providers.sops.walk import Walk
 
-_UPDATE = "`sops updatekeys FILE` encrypts it to the rule's keys"
+_UPDATE = "`sops updatekeys FILE` encrypts it to the rule's keys; if that removes one, `sops rotate -i FILE` too"
 
 
 def problems(stored: Stored, block: Metadata, path: Path) -> Iterator[Problem]:
@@ -38,7 +39,7 @@ def _of_keys(block: Metadata, rule: Holders) -> Iterator[Problem]:
         yield Problem("", f"is not encrypted to {tree.printable(one)}, which {rule.where} names", _UPDATE)
     for one in sorted(have - want):
         what = f"is encrypted to {tree.printable(one)} too, which {rule.where} does not name"
-        yield Problem("", what, f"{_UPDATE}; who had that key still knows the values")
+        yield Problem("", what, f"{RENEW}: whoever had that key knows these")
 
 
 def _identity(recipient: str) -> str:

@@ -1,19 +1,15 @@
 """Reads a file as it was in a revision of the git repository that holds it."""
 
-import subprocess
-import time
 from pathlib import Path
 from typing import Final
 
+from bridge.git import Done, Git, GitError, GitLate
 from bridge.provider import Context, NotFound, Problem, ProviderError, Unavailable
 from bridge_providers.sops.files import LIMIT
 
-_PASSED: Final = ("PATH", "HOME", "XDG_CONFIG_HOME", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
-"""The rest of the environment may hold a value, and GIT_DIR would lead to another repository."""
-_FIXED: Final = {"LC_ALL": "C", "GIT_NO_REPLACE_OBJECTS": "1", "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0"}
-_HARMLESS: Final = ("-c", "core.fsmonitor=false", "-c", "protocol.allow=never")
-"""A repository's own configuration may start no program and fetch nothing."""
 _UNKNOWN: Final = 1  # the status of `git rev-parse --verify --quiet` for what does not exist; 128 is any other failure
+_UNREADABLE: Final = "its earlier states cannot be read from git"
+_REPOSITORY: Final = "the file has to be in a git repository that you may read"
 _FETCH: Final = "`git log -- FILE` shows them; of a shallow or partial clone the rest has to be fetched first"
 
 
@@ -32,12 +28,12 @@ def read(path: Path, revision: str, context: Context) -> bytes:
     if blob is None:
         raise NotFound(f"the file is not in commit {commit[:10]}", hint=_FETCH)
     size = _git(path, context, "cat-file", "-s", blob)
-    if size.returncode == 0 and int(size.stdout) > LIMIT:
+    if size.status == 0 and int(size.output) > LIMIT:
         raise ProviderError(f"is larger than {LIMIT // 2**20} MiB in commit {commit[:10]}")
     content = _git(path, context, "cat-file", "blob", blob)
-    if content.returncode:
-        raise ProviderError(f"git cannot give it from commit {commit[:10]}: {_said(content)}", hint=_FETCH)
-    return content.stdout
+    if content.status:
+        raise ProviderError(f"git cannot give it from commit {commit[:10]}: {content.reason}", hint=_FETCH)
+    return content.output
 
 
 def warnings(path: Path, context: Context) -> tuple[Problem, ...]:
@@ -45,7 +41,7 @@ def warnings(path: Path, context: Context) -> tuple[Problem, ...]:
     if not path.is_file():
         return ()
     now = _git(path, context, "hash-object", "--no-filters", "--", path.name)
-    if now.returncode == 0 and now.stdout.decode().strip() == _resolved(path, f"HEAD:./{path.name}", context):
+    if now.status == 0 and now.text == _resolved(path, f"HEAD:./{path.name}", context):
         return ()
     what = "what the file holds now is not in git's last commit, and would be lost where it is replaced"
     return (Problem("", what, "commit it first", warning=True),)
@@ -54,31 +50,17 @@ def warnings(path: Path, context: Context) -> tuple[Problem, ...]:
 def _resolved(path: Path, name: str, context: Context) -> str | None:
     """Return the id of an object; None where there is none of that name."""
     done = _git(path, context, "rev-parse", "--verify", "--quiet", name)
-    if done.returncode == _UNKNOWN:
+    if done.status == _UNKNOWN:
         return None
-    if done.returncode:
-        hint = "the file has to be in a git repository that you may read"
-        raise ProviderError(f"its earlier states cannot be read from git: {_said(done)}", hint=hint)
-    return done.stdout.decode().strip()
+    if done.status:
+        raise ProviderError(f"{_UNREADABLE}: {done.reason}", hint=_REPOSITORY)
+    return done.text
 
 
-def _git(path: Path, context: Context, *words: str) -> "subprocess.CompletedProcess[bytes]":
+def _git(path: Path, context: Context, *words: str) -> Done:
     try:
-        return subprocess.run(  # noqa: S603 - no shell
-            ["git", "--no-pager", *_HARMLESS, "-C", str(path.parent), *words],  # noqa: S607 - the user's own git
-            env={name: context.environ[name] for name in _PASSED if name in context.environ} | _FIXED,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=max(0.1, context.deadline - time.monotonic()),
-            check=False,
-        )
-    except OSError as error:
-        reason = (error.strerror or "unknown reason").lower()
-    except subprocess.TimeoutExpired:
+        return Git(path.parent, context.environ).run(*words, deadline=context.deadline)
+    except GitLate:
         raise Unavailable("git gave no answer in time", hint="try again, or allow more with --timeout") from None
-    raise ProviderError(f"git cannot be run: {reason}", hint="a SOPS file's earlier states are read from git")
-
-
-def _said(done: "subprocess.CompletedProcess[bytes]") -> str:
-    """Return the first line of what git complains of: names, never a file's content."""
-    return done.stderr.decode(errors="replace").partition("\n")[0].removeprefix("fatal: ") or "it does not say why"
+    except GitError as error:
+        raise ProviderError(f"{_UNREADABLE}: {error}", hint=_REPOSITORY) from None

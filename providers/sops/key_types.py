@@ -41,6 +41,13 @@ class TransitKey:
     enc: str = field(repr=False)
 
 
+class Stanza(NamedTuple):
+    """A key of any type: for whom, and the wrapped data key (or a share of it) as the file has it."""
+
+    recipient: str
+    enc: str
+
+
 class Group(NamedTuple):
     """Keys each of which opens the whole data key, or its share where there are several groups."""
 

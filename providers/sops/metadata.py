@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from bridge.provider import Kind, ProviderError, SecretValue
 from bridge_providers.sops.gotime import GoTime
-from bridge_providers.sops.key_types import AgeKey, Group, KmsKey, PgpKey, TransitKey
+from bridge_providers.sops.key_types import AgeKey, Group, KmsKey, PgpKey, Stanza, TransitKey
 from bridge_providers.sops.tree import Tree
 
 RULES: Final = (
@@ -21,6 +21,16 @@ RULES: Final = (
 )
 KEY_TYPES: Final = ("kms", "gcp_kms", "hckms", "azure_kv", "hc_vault", "age", "pgp")
 """The lists of keys, in the order in which sops tries them."""
+_NAMED_BY: Final = {
+    "kms": ("arn",),
+    "gcp_kms": ("resource_id",),
+    "hckms": ("key_id",),
+    "azure_kv": ("vault_url", "name", "version"),
+    "hc_vault": ("vault_address", "engine_path", "key_name"),
+    "age": ("recipient",),
+    "pgp": ("fp",),
+}
+"""What names a key of each type."""
 NAMES: Final = frozenset(
     {*RULES, *KEY_TYPES, "key_groups", "shamir_threshold", "lastmodified", "mac", "mac_only_encrypted", "version"}
 )
@@ -80,6 +90,23 @@ def _groups(block: dict[str, Tree]) -> tuple[Group, ...]:
     if any(top):
         return (top,)
     return tuple(_group(group) for group in _mappings(block, "key_groups"))
+
+
+def stanzas(block: dict[str, Tree]) -> tuple[Stanza, ...]:
+    """Return every key of every group, also of the types that this version cannot use."""
+    groups = [block] if any(_mappings(block, kind) for kind in KEY_TYPES) else _mappings(block, "key_groups")
+    return tuple(
+        Stanza(_recipient(kind, key), _text(key, "enc").strip())
+        for group in groups
+        for kind in KEY_TYPES
+        for key in _mappings(group, kind)
+    )
+
+
+def _recipient(kind: str, key: dict[str, Tree]) -> str:
+    """Name a key: the same one always the same, so without an ssh key's comment."""
+    name = "/".join(_text(key, field) for field in _NAMED_BY[kind])
+    return {"age": " ".join(name.split()[:2]), "pgp": name.replace(" ", "").upper()}.get(kind, name)
 
 
 def _threshold(block: dict[str, Tree]) -> int:

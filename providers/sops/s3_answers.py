@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from bridge.http.headers import retry_after
 from bridge.provider import Denied, NotFound, ProviderError, Unavailable
 
 _BAD_KEYS: Final = {
@@ -51,6 +52,9 @@ def failure(refused: Refused, asked: Asked) -> ProviderError | Unavailable:
         return Unavailable(f"the store fails or asks to slow down ({note})", retry_after=_wait(refused.headers))
     if code in _ELSEWHERE or 300 <= status < 400:
         return _elsewhere(refused, asked, note)
+    if "html" in refused.headers.get("content-type", "").lower():
+        hint = "check the endpoint and HTTPS_PROXY"
+        return ProviderError(f"what answers at {asked.place} is not a store, but has a web page ({note})", hint=hint)
     found = _absent(refused, code, asked, note) or _denied(status, code, asked, note)
     return found or ProviderError(f"the store at {asked.place} refuses the request ({note})")
 
@@ -96,5 +100,4 @@ def _elsewhere(refused: Refused, asked: Asked, note: str) -> ProviderError:
 
 
 def _wait(headers: Mapping[str, str]) -> float | None:
-    text = headers.get("retry-after", "")
-    return float(text) if re.fullmatch(r"[0-9]{1,5}", text) else None
+    return retry_after(headers.get("retry-after", ""), headers.get("date", ""))

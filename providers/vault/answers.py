@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Final
 
+from bridge.http.headers import retry_after
 from bridge.provider import Denied, Node, NotFound, ProviderError, SecretValue, Unavailable
 
 FOREIGN: Final = "something else than Vault answers at this address"
@@ -95,10 +94,10 @@ def failure(reply: Reply) -> ProviderError | Unavailable:
     temporary = _temporary(reply)
     if temporary is not None:
         return temporary
-    if reply.status in {401, 403}:
-        return Denied(_with("the server refuses", reply), hint="see the policy of the token or of the role")
     if reply.body is None or not reply.body.keys() & {"errors", "data"}:
         return ProviderError(f"{FOREIGN} (status {reply.status}, not Vault's JSON)", hint="check the address")
+    if reply.status in {401, 403}:
+        return Denied(_with("the server refuses", reply), hint="see the policy of the token or of the role")
     if reply.status == 404:
         return NotFound(_with("not found", reply))
     return ProviderError(_with("the server refuses the request", reply))
@@ -130,17 +129,9 @@ def _with(what: str, reply: Reply) -> str:
     return f"{what}: {reply.reason}" if reply.reason else f"{what} ({reply.status})"
 
 
-def seconds(header: str | None) -> float | None:
-    """Read a Retry-After: seconds, or a date. None where there is none that can be read."""
-    if header is None:
-        return None
-    if header.strip().isdecimal():
-        return float(header)
-    try:
-        moment = parsedate_to_datetime(header)
-    except ValueError:
-        return None
-    return max(0.0, (moment.astimezone(UTC) - datetime.now(UTC)).total_seconds())
+def seconds(header: str | None, date: str | None = None) -> float | None:
+    """Read a Retry-After: seconds, or a date after the server's own. None where there is none that can be read."""
+    return retry_after(header or "", date or "")
 
 
 def part(node: Node | None, *names: str) -> Node | None:

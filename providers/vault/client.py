@@ -8,9 +8,11 @@
 - Its errors hold the body: every answer, whatever its status, comes back as a `Reply`.
 - Its timeout is for each packet: a request as a whole has a limit.
 - It parses numbers: ours keep their text.
+- http.client takes an interim answer for the final one, and gives up after 100 headers: `Response` does not.
 - requests would read ~/.netrc, keep cookies, and name headers with their values in errors: it may not.
 """
 
+import http.client
 import http.cookiejar
 import queue
 import threading
@@ -26,7 +28,10 @@ import hvac.adapters
 import requests
 import requests.adapters
 import requests.utils
+import urllib3
+import urllib3.connection
 
+from bridge.http.response import Response
 from bridge.provider import ProviderError, Unavailable
 from bridge_providers.vault import answers, jsontext, paths, tls
 from bridge_providers.vault.answers import Reply
@@ -150,6 +155,35 @@ class _Adapter(hvac.adapters.RawAdapter):  # type: ignore[misc] # hvac has no ty
         return self._connection.bounded(send)
 
 
+class _Response(Response):
+    """An answer whose interim ones are skipped, with all its headers where urllib3 looks for them."""
+
+    def begin(self, **more: object) -> None:
+        super().begin(**more)
+        self.headers = self.msg = http.client.HTTPMessage()
+        for name, value in self.head.fields.items():
+            self.headers[name] = value
+
+
+class _Plain(urllib3.connection.HTTPConnection):
+    response_class = _Response
+
+
+class _Secure(urllib3.connection.HTTPSConnection):
+    response_class = _Response
+
+
+class _PlainPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Plain
+
+
+class _SecurePool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _Secure
+
+
+_POOLS: Final = {"http": _PlainPool, "https": _SecurePool}
+
+
 class _Transport(requests.adapters.HTTPAdapter):
     """Connections with our own TLS context, whatever requests would like to verify."""
 
@@ -163,6 +197,17 @@ class _Transport(requests.adapters.HTTPAdapter):
             # The session warns of it in the report; urllib3 would warn at each request, on stderr.
             warnings.filterwarnings("ignore", message="Unverified HTTPS request")
         super().__init__(pool_maxsize=16)
+
+    def init_poolmanager(self, *sizes: Any, **options: Any) -> None:  # noqa: ANN401 - requests' own
+        """Let connections read their answers as all of bridge does."""
+        super().init_poolmanager(*sizes, **options)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> urllib3.ProxyManager:  # noqa: ANN401 - as above
+        """Do the same behind a proxy."""
+        made: urllib3.ProxyManager = super().proxy_manager_for(proxy, **options)
+        made.pool_classes_by_scheme = _POOLS
+        return made
 
     def build_connection_pool_key_attributes(
         self,
@@ -204,11 +249,19 @@ def _reply(response: requests.Response) -> Outcome:
         content += piece
         if len(content) > LIMIT:
             return ProviderError(f"the answer is longer than {LIMIT // 2**20} MiB")
-    location = urlsplit(response.headers.get("Location", "")[:300])
-    place = f"{location.scheme}://{location.netloc.rpartition('@')[2]}" if location.netloc else ""
     return Reply(
         response.status_code,
         jsontext.parse(bytes(content)),
-        answers.seconds(response.headers.get("Retry-After")),
-        place if place.isprintable() else "",
+        answers.seconds(response.headers.get("Retry-After"), response.headers.get("Date")),
+        _place(response.headers.get("Location", "")),
     )
+
+
+def _place(location: str) -> str:
+    """Return the server that a redirect names; empty where it names none that can be shown."""
+    try:
+        parts = urlsplit(location[:300])
+    except ValueError:
+        return ""
+    place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else ""
+    return place if place.isprintable() else ""

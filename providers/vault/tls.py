@@ -4,10 +4,9 @@ import os
 import ssl
 from pathlib import Path
 
+from bridge.http.alerts import refused_certificate
 from bridge.provider import Denied, ProviderError
 from bridge_providers.vault.settings import Settings
-
-_ALERTS = ("CERTIFICATE_REQUIRED", "BAD_CERTIFICATE", "UNKNOWN_CA", "CERTIFICATE_EXPIRED", "HANDSHAKE_FAILURE")
 
 
 def context(settings: Settings) -> ssl.SSLContext:
@@ -60,11 +59,11 @@ def failure(error: BaseException, address: str) -> ProviderError | None:
     if isinstance(found, ssl.SSLCertVerificationError):
         hint = "name the authority with ca_cert or VAULT_CACERT; VAULT_TLS_SERVER_NAME if only the name differs"
         return ProviderError(f"the certificate of {address} is not trusted: {found.verify_message}", hint=hint)
-    reason = (found.reason or "") if found else ""
-    if any(alert in reason for alert in _ALERTS):
-        what = f"{address} does not accept the connection without a client certificate of its own authority"
-        return Denied(what, hint="set client_cert and client_key, or VAULT_CLIENT_CERT and VAULT_CLIENT_KEY")
-    if reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST"}:
+    refusal = refused_certificate(found) if found else None
+    if refusal:
+        hint = "set client_cert and client_key, or VAULT_CLIENT_CERT and VAULT_CLIENT_KEY, to a valid pair"
+        return Denied(f"{address} {refusal}", hint=hint)
+    if found and found.reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST"}:
         return ProviderError(f"{address} does not speak TLS", hint="write the address with http://")
     return None
 

@@ -35,7 +35,9 @@ class Fleet:
         self.part: Final = max(1, count // PEERS)
         self._login()
         self.change()
-        self.ours: Final = stage.bridge("sync", "--all", "--timeout", LIMIT, "--config", self._folder("ours"))
+        self.ours: Final = stage.bridge(
+            "sync", "--all", "--first", "--timeout", LIMIT, "--config", self._folder("ours")
+        )
         self.theirs: Final = self._loop(self._folder("theirs"))
         self.first: Final = self._counted(self.ours)
         self.peer: Final = self._counted(self.theirs)
@@ -67,7 +69,7 @@ class Fleet:
 
     def _loop(self, folder: str) -> Command:
         names = " ".join(self._names()[:: self.part])
-        program = shlex.join([str(self._stage.installed.bridge), "sync", "--config", folder])
+        program = shlex.join([str(self._stage.installed.bridge), "sync", "--first", "--config", folder])
         return Command(["/bin/sh", "-c", f"set -e; for name in {names}; do {program} $name; done"], self._stage.environ)
 
     def _names(self) -> list[str]:

@@ -84,7 +84,7 @@ class Known:
         }
         (config / "staging.yaml").write_text(json.dumps(content))
         peer = stage.encrypt(stage.folder / "known-peer.yaml", manifests(f"{FILLER}-{{}}"), *LIKE_MANIFESTS)
-        self.ours: Final = stage.bridge("sync", "staging", "--config", config)
+        self.ours: Final = stage.bridge("sync", "staging", "--first", "--config", config)
         self.theirs: Final = stage.pipeline(peer, self.namespaces[1])
         distance = Distance(stage.manager)
         self.first: Final = distance.requests(self.ours) / len(sources)

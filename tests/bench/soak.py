@@ -76,7 +76,7 @@ class Soak:
         """Run bridge in this process; RuntimeError where it ends otherwise than it should."""
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            status = bridge(["sync", "staging", "--config", str(self.config), *flags])
+            status = bridge(["sync", "staging", "--first", "--config", str(self.config), *flags])
         if status != expected:
             raise RuntimeError(f"status {status} instead of {expected}: {err.getvalue()}")
 

@@ -41,7 +41,7 @@ class Twelve:
         (config / "staging.yaml").write_text(json.dumps(content))
         peer = stage.folder / "twelve-peer.yaml"
         peer.write_text(manifests("ref+vault://secret/twelve#/{}"))
-        self.ours: Final = stage.bridge("sync", "staging", "--config", config)
+        self.ours: Final = stage.bridge("sync", "staging", "--first", "--config", config)
         self.theirs: Final = stage.applied([stage.vals, "eval", "-f", peer], self.namespaces[1])
         run(self.ours)
         run(self.theirs)

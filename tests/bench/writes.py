@@ -24,7 +24,7 @@ class Five:
         config = stage.folder / "five"
         shutil.copytree(ROOT / "config", config)
         self.namespaces: Final = (stage.namespace("voice-agent-staging"), stage.namespace("five-peer"))
-        self.ours: Final = stage.bridge("sync", "staging", "--config", config)
+        self.ours: Final = stage.bridge("sync", "staging", "--first", "--config", config)
         run(self.ours)
         manifests = "---\n".join(_manifests(stage, self.namespaces[0]))
         self.theirs: Final = stage.pipeline(
@@ -51,7 +51,7 @@ class Thousand:
         self._peer: Final = stage.folder / f"{name}-peer.yaml"
         self._generations: Final = itertools.count()
         self.namespaces: Final = (stage.namespace(name), stage.namespace(f"{name}-peer"))
-        self.ours: Final = stage.bridge("sync", "staging", "--config", self._config)
+        self.ours: Final = stage.bridge("sync", "staging", "--first", "--config", self._config)
         self.theirs: Final = stage.pipeline(self._peer, self.namespaces[1])
         self._write_environment()
         self.change()

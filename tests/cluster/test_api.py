@@ -13,7 +13,7 @@ import pytest
 from bridge import __version__
 from bridge.cluster.api import Api, Forbidden, LostAnswer
 from bridge.errors import ConfigError
-from tests.cluster.wire import FINE, PATH, TARGET, TOKEN, Step, Wire, api, drop, endpoint, raw, reply
+from tests.cluster.wire import FINE, LISTED, PATH, SECRET, TARGET, TOKEN, Step, Wire, api, drop, endpoint, raw, reply
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def server() -> Iterator[Wire]:
 
 def test_an_answer_is_the_json_object_that_was_sent(server: Wire) -> None:
     client = api(server.url)
-    assert client.request("get", PATH, target=TARGET) == {"kind": "Secret", "metadata": {"name": "agent-secrets"}}
+    assert client.request("get", PATH, target=TARGET) == SECRET
     client.close()
     assert server.requests[0].line == f"GET {PATH} HTTP/1.1"
 
@@ -47,10 +47,9 @@ def test_each_request_shows_who_we_are(server: Wire) -> None:
     ("verb", "method"),
     [("get", "GET"), ("list", "GET"), ("create", "POST"), ("update", "PUT"), ("patch", "PATCH"), ("delete", "DELETE")],
 )
-def test_a_verb_becomes_its_http_method(server: Wire, verb: str, method: str) -> None:
-    client = api(server.url)
-    client.request(verb, PATH, target=TARGET)
-    client.close()
+def test_a_verb_becomes_its_http_method(verb: str, method: str) -> None:
+    with Wire(LISTED if verb == "list" else FINE) as server, closing(api(server.url)) as client:
+        client.request(verb, PATH, target=TARGET)
     assert server.requests[0].line == f"{method} {PATH} HTTP/1.1"
 
 
@@ -135,20 +134,20 @@ def test_a_write_whose_kept_connection_breaks_after_it_was_sent_is_not_sent_agai
 
 
 def test_a_server_that_closes_after_each_answer_is_served() -> None:
-    with Wire(reply(200, {"kind": "Secret"}, {"Connection": "close"}, keep=False)) as server:
+    with Wire(reply(200, SECRET, {"Connection": "close"}, keep=False)) as server:
         client = api(server.url)
         for _ in range(2):
-            assert client.request("get", PATH, target=TARGET) == {"kind": "Secret"}
+            assert client.request("get", PATH, target=TARGET) == SECRET
         client.close()
     assert [request.connection for request in server.requests] == [1, 2]
 
 
 def test_a_chunked_answer_is_read_to_its_end() -> None:
-    body = json.dumps({"kind": "Secret"}).encode()
+    body = json.dumps(SECRET).encode()
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in (body[:5], body[5:])) + b"0\r\n\r\n"
     with Wire(raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks)) as server:
         client = api(server.url)
-        assert client.request("get", PATH, target=TARGET) == {"kind": "Secret"}
+        assert client.request("get", PATH, target=TARGET) == SECRET
         client.close()
 
 
@@ -194,10 +193,11 @@ def test_an_endpoint_never_shows_its_credentials() -> None:
 
 
 def test_the_servers_time_is_the_latest_that_a_good_answer_told() -> None:
-    def at(code: int, second: int) -> Step:
-        return reply(code, {"kind": "Status"}, {"Date": f"Wed, 25 Nov 2026 10:00:{second:02} GMT"})
+    def at(code: int, second: int, date: str = "Wed, 25 Nov 2026 10:00:{:02} GMT") -> Step:
+        return reply(code, SECRET if code == 200 else {"kind": "Status"}, {"Date": date.format(second)})
 
-    steps = [at(200, 20), at(200, 10), at(403, 40), reply(200, {}, {"Date": "soon"}), FINE]
+    odd = [at(200, 0, date) for date in ("soon", "Fri, 31 Dec 9999 23:59:59 -2359", "Fri, 99 Dec 2099 23:59:59 GMT")]
+    steps = [at(200, 20), at(200, 10), at(403, 40), *odd, FINE]
     with Wire(*steps) as wire, closing(api(wire.url)) as client:
         assert client.server_time() is None
         for _ in steps:

@@ -1,11 +1,14 @@
 """What an API server's refusals become: class, attributes, exact words, and nothing of the server's text."""
 
+import re
+
 import pytest
 
-from bridge.cluster.api import ApiError, Cause, Conflict, Forbidden, Invalid, NotFound
-from bridge.errors import Problem, Refusal
+from bridge.cluster.api import ApiError, Cause, Conflict, Forbidden, Foreign, Invalid, LostAnswer, NotFound, Unreachable
+from bridge.errors import BridgeError, Problem, Refusal
 from tests.cluster.wire import CANARY, FINE, PATH, TARGET, TOKEN, Step, Wire, api, assert_clean, reply, status
 
+SERVER = "the API server at URL"
 RULE = (
     'a Role in namespace voice must admit it: apiGroups [""], resources ["secrets"], '
     'resourceNames ["agent-secrets"], verbs ["{}"]'
@@ -22,6 +25,11 @@ def refused(step: Step, verb: str = "patch", path: str = PATH) -> ApiError:
     assert isinstance(caught.value, Refusal)
     assert caught.value.exit_status == 1
     return caught.value
+
+
+def shown(error: ApiError) -> str:
+    """Return the message, with the server's address as in `SERVER`."""
+    return re.sub(r"http://127\.0\.0\.1:[0-9]+", "URL", str(error))
 
 
 def forbidden(message: str) -> Step:
@@ -129,8 +137,8 @@ def test_a_missing_namespace_is_told_as_such() -> None:
 @pytest.mark.parametrize("body", [b"404 page not found CANARY", b"<html>CANARY", b'{"error": "CANARY"}', b"[]"])
 def test_a_404_that_is_not_from_kubernetes_does_not_mean_that_the_object_is_missing(body: bytes) -> None:
     error = refused(reply(404, body), "get")
-    assert type(error) is ApiError
-    assert str(error) == f"{TARGET}: what answers (404) is not the API server of a Kubernetes cluster"
+    assert type(error) is Foreign
+    assert shown(error) == f"{SERVER}: what answers (404) is not the API server of a Kubernetes cluster"
     assert error.problems[0].hint == "check the server in context test of config"
     assert_clean(error, "CANARY")
 
@@ -191,11 +199,88 @@ def test_refused_credentials_are_tried_once_more_and_then_told() -> None:
         with pytest.raises(ApiError) as caught:
             client.request("patch", PATH, target=TARGET, body=b"{}")
         client.close()
-    assert str(caught.value) == f"{TARGET}: the API server does not accept our credentials"
+    assert shown(caught.value) == f"the credentials of context test of config: not accepted by {SERVER}"
     assert caught.value.problems[0].hint == "renew the credentials of context test of config"
     assert caught.value.status == 401
     assert len(server.requests) == 2
     assert_clean(caught.value, CANARY, TOKEN)
+
+
+@pytest.mark.parametrize("code", [401, 403])
+@pytest.mark.parametrize("body", [b"<html>CANARY", b"", b'{"type": "error", "status": "403", "message": "CANARY"}'])
+def test_a_refusal_without_a_status_is_a_gateways_and_says_nothing_of_our_rights(code: int, body: bytes) -> None:
+    error = refused(reply(code, body), "get")
+    assert type(error) is Foreign
+    assert shown(error) == f"{SERVER}: something in front of it answers {code}, such as a gateway or a proxy"
+    assert "Role" not in error.problems[0].hint
+    assert_clean(error, "CANARY")
+
+
+def test_a_webhook_without_dry_runs_is_named_with_the_remedy() -> None:
+    message = 'admission webhook "guard.example.com" does not support dry run'
+    error = refused(status(400, "BadRequest", message))
+    assert str(error) == f'{TARGET}: the admission webhook "guard.example.com" does not support dry runs'
+    assert "`sideEffects: None`" in error.problems[0].hint
+
+
+def outage(message: str, verb: str, code: int = 500) -> BridgeError:
+    with Wire(status(code, "InternalError", message)) as server:
+        client = api(server.url, seconds=5)
+        with pytest.raises(BridgeError) as caught:
+            client.request(verb, PATH, target=TARGET, body=b"{}")
+        client.close()
+    assert_clean(caught.value, CANARY, TOKEN)
+    return caught.value
+
+
+WEBHOOK = (
+    'Internal error occurred: failed calling webhook "guard.example.com": failed to call webhook: '
+    'Post "https://guard.voice.svc:443/?timeout=10s": dial tcp 10.0.0.1:443: connect: connection refused'
+)
+TRANSFORM = 'Internal error occurred: unable to transform key "/registry/secrets/voice/agent-secrets": rpc error'
+
+
+@pytest.mark.parametrize(
+    ("message", "verb", "what"),
+    [
+        (WEBHOOK, "patch", f'{TARGET}: the admission webhook "guard.example.com" cannot be reached'),
+        (
+            TRANSFORM,
+            "get",
+            f"{TARGET}: cannot be encrypted or decrypted by the API server (encryption at rest)",
+        ),
+        ("etcdserver: mvcc: database space exceeded", "patch", f"{SERVER}: its database (etcd) is full"),
+        ("etcdserver: no leader", "get", f"{SERVER}: its database (etcd) has no leader"),
+        ("etcdserver: request timed out", "get", f"{SERVER}: its database (etcd) does not answer in time"),
+    ],
+)
+def test_a_5xx_says_what_is_down_and_passes(message: str, verb: str, what: str) -> None:
+    error = outage(message, verb)
+    assert type(error) is Unreachable
+    assert re.sub(r"http://127\.0\.0\.1:[0-9]+", "URL", str(error)) == what
+    assert "network" not in error.problems[0].hint
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "etcdserver: request is too large",
+        "rpc error: code = ResourceExhausted desc = trying to send message larger than max (3000000 vs. 2097152)",
+    ],
+)
+def test_an_object_that_is_too_large_never_passes(message: str) -> None:
+    error = outage(message, "patch")
+    assert type(error) is ApiError
+    assert (str(error), error.exit_status) == (f"{TARGET}: is too large for the cluster's database (etcd)", 1)
+
+
+@pytest.mark.parametrize(("message", "what"), [(TRANSFORM, "cannot be encrypted"), ("etcdserver: no leader", "etcd")])
+def test_a_write_that_an_outage_may_have_let_through_is_looked_for(message: str, what: str) -> None:
+    error = outage(message, "patch")
+    assert isinstance(error, LostAnswer)
+    assert what in str(error)
+    assert str(error).endswith(": the change may have been made or not")
+    assert "may have been" not in str(error.settled)
 
 
 @pytest.mark.parametrize(

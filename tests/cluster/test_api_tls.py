@@ -1,5 +1,6 @@
 """TLS: whom we trust, under which name, and what we show; and proxies in front of it."""
 
+import select
 import socket
 import ssl
 import threading
@@ -9,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from bridge.cluster.api import Unreachable, Untrusted
+from bridge.cluster.api import ApiError, Unreachable, Untrusted
 from bridge.cluster.tls import show_certificate, trusting, trusting_anybody
-from bridge.errors import Refusal
+from bridge.errors import ConfigError, Refusal
+from bridge.http import transport
 from bridge.secret import SecretValue
 from tests.cluster.wire import FINE, PATH, TARGET, Wire, api, assert_clean
 from tests.servers.pki import Authority
@@ -58,11 +60,52 @@ def test_another_authority_is_refused_and_nothing_is_sent(server: Wire, tmp_path
         client.request(verb, PATH, target=TARGET)
     client.close()
     what = "shows a certificate that is not signed by the certificate authority"
-    assert str(caught.value) == f"{TARGET}: the API server at {server.url} {what}"
+    assert str(caught.value) == f"the API server at {server.url}: {what}"
     assert caught.value.problems[0].hint == HINT
     assert isinstance(caught.value, Refusal)
     assert caught.value.exit_status == 1
     assert not server.requests
+
+
+COMMENTS = "# Autorité racine ☃\n  -----BEGIN CERTIFICATE----- is how it begins\n".encode() + b"\xff\xfe\n"
+KEY = b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
+BROKEN = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+
+
+@pytest.mark.parametrize(
+    "bundle",
+    [
+        (COMMENTS, b"AUTHORITY", COMMENTS),
+        (KEY, b"AUTHORITY"),
+        (b"OTHER", COMMENTS, b"AUTHORITY"),
+        (b"AUTHORITY", b"AUTHORITY"),
+    ],
+)
+def test_of_a_bundle_the_certificates_count_whatever_is_around_them(
+    server: Wire, authority: Authority, tmp_path: Path, bundle: tuple[bytes, ...]
+) -> None:
+    (tmp_path / "other").mkdir()
+    other = Authority(tmp_path / "other", "another authority")
+    parts = {b"AUTHORITY": authority.file.read_bytes(), b"OTHER": other.file.read_bytes()}
+    client = api(server.url, trusting(b"".join(parts.get(part, part) for part in bundle), "test"))
+    assert client.request("get", PATH, target=TARGET)["kind"] == "Secret"
+    client.close()
+
+
+@pytest.mark.parametrize(
+    ("bundle", "what"),
+    [
+        (b"", " holds no PEM certificate that can be read"),
+        (COMMENTS + KEY, " holds no PEM certificate that can be read"),
+        (b"AUTHORITY" + BROKEN, ": number 2 of its 2 certificates cannot be read"),
+        (BROKEN + b"AUTHORITY" + BROKEN, ": number 1, 3 of its 3 certificates cannot be read"),
+    ],
+)
+def test_a_bundle_that_cannot_be_read_says_which_certificate(authority: Authority, bundle: bytes, what: str) -> None:
+    content = bundle.replace(b"AUTHORITY", authority.file.read_bytes())
+    with pytest.raises(ConfigError) as caught:
+        trusting(content, "test")
+    assert str(caught.value) == f"test: certificate-authority{what}"
 
 
 def test_no_authority_means_the_systems_and_not_anybody(server: Wire) -> None:
@@ -106,11 +149,82 @@ def test_a_client_certificate_is_shown(serving: ssl.SSLContext, authority: Autho
         client = api(server.url, context)
         assert client.request("get", PATH, target=TARGET)["kind"] == "Secret"
         client.close()
-        stranger = api(server.url, trust(authority))
-        with pytest.raises(Unreachable) as caught:
-            stranger.request("get", PATH, target=TARGET)
-        stranger.close()
-    assert f"{TARGET}: the API server at {server.url} " in str(caught.value)
+
+
+@pytest.fixture
+def demanding(serving: ssl.SSLContext, authority: Authority) -> ssl.SSLContext:
+    """A server that wants to see a certificate of its own authority."""
+    serving.load_verify_locations(authority.file)
+    serving.verify_mode = ssl.CERT_REQUIRED
+    return serving
+
+
+@pytest.fixture
+def showing(authority: Authority, tmp_path: Path) -> Callable[[str], ssl.SSLContext]:
+    """A client with the certificate of a user of another authority; without a user, with none."""
+
+    def made(user: str) -> ssl.SSLContext:
+        context = trust(authority)
+        if user:
+            (tmp_path / "other").mkdir()
+            pair = Authority(tmp_path / "other", "another authority").client(user)
+            show_certificate(context, pair.certificate.read_bytes(), SecretValue(pair.key.read_bytes()), "test")
+        return context
+
+    return made
+
+
+@pytest.mark.parametrize("size", [2, 1_000_000])  # the second is still being sent when the server looks at us
+@pytest.mark.parametrize(
+    "case",
+    [
+        (ssl.TLSVersion.TLSv1_3, "", "wants a client certificate"),
+        (ssl.TLSVersion.TLSv1_2, "", "ends the handshake, as servers do that want another client certificate"),
+        (ssl.TLSVersion.TLSv1_3, "stranger", "does not know the authority of the client certificate"),
+        (ssl.TLSVersion.TLSv1_2, "stranger", "does not know the authority of the client certificate"),
+    ],
+)
+def test_a_client_certificate_that_is_refused_is_a_credential_problem(
+    demanding: ssl.SSLContext,
+    showing: Callable[[str], ssl.SSLContext],
+    case: tuple[ssl.TLSVersion, str, str],
+    size: int,
+) -> None:
+    version, user, what = case
+    renewed: list[bool] = []
+    context = showing(user)
+    context.maximum_version = version
+    with Wire(FINE, tls=demanding) as server:
+        client = api(server.url, context, renew=lambda: renewed.append(True))
+        with pytest.raises(ApiError) as caught:
+            client.request("patch", PATH, target=TARGET, body=bytes(size))
+        client.close()
+    assert str(caught.value) == f"the credentials of context test of config: the API server at {server.url} {what}"
+    assert caught.value.problems[0].hint == "put a valid client certificate into context test of config"
+    assert caught.value.exit_status == 1
+    assert renewed == [True]  # a plugin may have a new one
+    assert not server.requests
+
+
+def test_an_alert_is_heard_also_where_sending_fails(
+    demanding: ssl.SSLContext, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = transport._Connection.connect
+
+    def late(connection: transport._Connection) -> None:
+        """Let the server hang up before the first byte of the request is sent."""
+        connect(connection)
+        poller = select.poll()
+        poller.register(connection.sock, select.POLLRDHUP)
+        assert poller.poll(10_000)
+
+    monkeypatch.setattr(transport._Connection, "connect", late)
+    context = trust(authority)
+    with Wire(FINE, tls=demanding) as server:
+        outcome = transport.Transport(transport.Address(server.url, context)).exchange(
+            transport.Request("PATCH", "/", (), b"{}"), 10
+        )
+    assert outcome == transport.Failed("wants a client certificate", sent=False, refused=True)
 
 
 def test_a_server_without_tls_gets_no_request(authority: Authority) -> None:
@@ -181,7 +295,7 @@ def proxying(target: int, answer: str, seen: list[bytes]) -> Iterator[int]:
             with client:
                 seen.append(client.recv(65536))
                 client.sendall(f"HTTP/1.1 {answer}\r\n\r\n".encode())
-                if answer.startswith("200"):
+                if "200" in answer:
                     through(client)
 
     with listening(serve) as port:
@@ -190,7 +304,7 @@ def proxying(target: int, answer: str, seen: list[bytes]) -> Iterator[int]:
 
 def test_a_proxy_leads_to_the_server_and_gets_its_own_password_only(server: Wire, authority: Authority) -> None:
     seen: list[bytes] = []
-    with proxying(server.port, "200 fine", seen) as port:
+    with proxying(server.port, "103 Early Hints\r\n\r\nHTTP/1.1 200 fine", seen) as port:
         client = api("https://localhost:6443", trust(authority), proxy=f"http://user:p%40ss@127.0.0.1:{port}")
         assert client.request("get", PATH, target=TARGET)["kind"] == "Secret"
         client.close()
@@ -209,7 +323,7 @@ def test_a_proxy_that_refuses_is_named_without_its_password(authority: Authority
             client.request("get", PATH, target=TARGET)
         client.close()
     server = f"the API server at https://localhost:6443 (proxy 127.0.0.1:{port})"
-    assert str(caught.value) == f"{TARGET}: {server} cannot be reached: the proxy answers 407"
+    assert str(caught.value) == f"{server}: cannot be reached: the proxy answers 407"
     assert_clean(caught.value, "CANARY-password", "CANARY-from-the-proxy")
 
 

@@ -13,7 +13,7 @@ from bridge.plan.diff import diff
 from bridge.plan.memory import KeyMemory, ObjectMemory
 from bridge.plan.model import Action, Change
 from bridge.secret import SecretValue
-from tests.cluster.wire import Step, Wire, api, drop, reply, status
+from tests.cluster.wire import METADATA, Step, Wire, api, drop, reply, status
 
 ID = ObjectId("ConfigMap", "c")
 MANAGER = "bridge/x"
@@ -24,7 +24,7 @@ OTHER_UID = status(422, "Invalid", details={"causes": [{"reason": "FieldValueInv
 def raw(version: str, owner: tuple[str, str] = (MANAGER, "Apply"), **data: str) -> dict[str, Any]:
     fields = {"f:data": {f"f:{key}": {} for key in data}}
     entry = {"manager": owner[0], "operation": owner[1], "fieldsV1": fields, "time": "2026-01-01T00:00:00Z"}
-    head = {"name": "c", "uid": "u", "resourceVersion": version, "managedFields": [entry]}
+    head = METADATA | {"name": "c", "uid": "u", "resourceVersion": version, "managedFields": [entry]}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": head, "data": data}
 
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from bridge.cluster import credentials
-from bridge.cluster.connect import Endpoint, connect
+from bridge.cluster.connect import Endpoint, connect, selected
 from bridge.errors import BridgeError, ConfigError
 from tests.cluster.wire import assert_clean
 from tests.servers.pki import Authority
@@ -54,10 +54,29 @@ def pod(folder: Path, authority: Authority, token: str = TOKEN) -> Path:
     return folder / "pod"
 
 
-def test_in_a_pod_its_service_account_counts_and_no_kubeconfig(tmp_path: Path, authority: Authority) -> None:
-    environ = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443", "KUBECONFIG": "/elsewhere"}
-    found = connect(tmp_path / "missing", "nothing", environ, pod=pod(tmp_path, authority))
+def test_what_is_selected_is_what_is_connected_to(tmp_path: Path, authority: Authority) -> None:
+    environ = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443", "HOME": str(tmp_path)}
+    name = selected(None, None, environ, pod=pod(tmp_path, authority))
+    assert name == ("https://10.0.0.1:443", None, "the pod's service account", None)
+    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "/nonexistent", "interactiveMode": "Never"}
+    file = write(tmp_path / "config", {"exec": plugin})
+    name = selected(None, None, {"KUBECONFIG": str(file)}, pod=NOWHERE)
+    assert name == ("https://cluster.example:6443", "kapsule", f"context kapsule of {file}", None)
+
+
+@pytest.mark.parametrize("server", ["https://bob:CANARY@cluster.example", "https://cluster.example/?token=CANARY"])
+def test_a_server_with_a_credential_in_its_url_is_not_named(tmp_path: Path, server: str) -> None:
+    file = write(tmp_path / "config", cluster={"server": server})
+    with pytest.raises(ConfigError) as caught:
+        selected(file, None, {}, pod=NOWHERE)
+    assert_clean(caught.value, "CANARY", frames=False)
+
+
+def test_pod_in_which_nothing_is_named_uses_its_service_account(tmp_path: Path, authority: Authority) -> None:
+    environ = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443", "HOME": str(tmp_path)}
+    found = connect(None, None, environ, pod=pod(tmp_path, authority))
     assert found.url == "https://10.0.0.1:443"
+    assert (found.context, found.pod_namespace) == (None, "")
     assert found.headers() == {"Authorization": f"Bearer {TOKEN}"}
     assert found.source == "the pod's service account"
     assert found.tls is not None
@@ -136,7 +155,9 @@ def test_a_kubeconfig_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_no_kubeconfig_at_all_says_how_to_name_one(tmp_path: Path) -> None:
     error = refused(None, HOME=str(tmp_path))
     assert str(error) == f"{tmp_path}/.kube/config: there is no kubeconfig"
-    assert error.problems[0].hint == "name one with cluster.kubeconfig in the environment's file, or with KUBECONFIG"
+    assert error.problems[0].hint == (
+        "name one with --kubeconfig FILE, cluster.kubeconfig in the environment's file, or KUBECONFIG"
+    )
 
 
 def test_the_context_that_is_asked_for_goes_before_the_current_one(tmp_path: Path) -> None:
@@ -194,7 +215,7 @@ def test_a_kubeconfig_of_another_shape_is_told_by_file_and_field(
         ("a: 2024-99-99", "not valid YAML"),
         ("[" * 5000, "not valid YAML"),
         ("- CANARY", "a kubeconfig must be a mapping"),
-        ("", "a kubeconfig must be a mapping"),
+        ("", "has no current-context"),
         ("a: !!python/object:os.system CANARY", "not valid YAML at line 1"),
     ],
 )

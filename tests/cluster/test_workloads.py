@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from bridge.cluster import workloads as module
-from bridge.cluster.api import LostAnswer
+from bridge.cluster.api import Foreign, LostAnswer
 from bridge.cluster.workloads import Workloads
-from bridge.errors import Unavailable
-from bridge.plan.rollout import Workload, parse
-from tests.cluster.wire import Step, Wire, api, drop, reply, status
+from bridge.errors import BridgeError, Unavailable
+from bridge.plan.rollout import KINDS, Workload, parse
+from tests.cluster.wire import METADATA, Step, Wire, api, drop, reply, status
 
 BASE = "/apis/apps/v1/namespaces/voice"
 MANAGER = "bridge/staging"
@@ -20,12 +20,16 @@ MANAGER = "bridge/staging"
 
 def raw(name: str = "agent", *, seen: bool = True) -> dict[str, Any]:
     spec = {"template": {"spec": {"containers": [{"envFrom": [{"secretRef": {"name": "s"}}]}]}}}
-    head = {"name": name, "uid": f"uid-{name}", "resourceVersion": "7", "generation": 2}
-    return {"metadata": head, "spec": spec, "status": {"observedGeneration": 2 if seen else 1}}
+    head = METADATA | {"name": name, "uid": f"uid-{name}", "resourceVersion": "7", "generation": 2}
+    return {"kind": "Deployment", "metadata": head, "spec": spec, "status": {"observedGeneration": 2 if seen else 1}}
 
 
-def page(*items: dict[str, Any], following: str = "") -> Step:
-    return reply(200, {"items": list(items), "metadata": {"continue": following} if following else {}})
+def page(*items: dict[str, Any], following: str = "", kind: str = "Deployment") -> Step:
+    metadata = {"continue": following} if following else {}
+    return reply(200, {"kind": f"{kind}List", "items": list(items), "metadata": metadata})
+
+
+NO_MORE = (page(kind="StatefulSet"), page(kind="DaemonSet"))
 
 
 def everything(found: Iterable[Workload]) -> list[Workload]:
@@ -36,7 +40,10 @@ AGENT = parse("Deployment", raw(), MANAGER)
 
 
 def test_long_lists_are_read_to_their_end() -> None:
-    with Wire(page(raw("a"), following="next page"), page(raw("b")), page()) as wire, closing(api(wire.url)) as client:
+    with (
+        Wire(page(raw("a"), following="next page"), page(raw("b")), *NO_MORE) as wire,
+        closing(api(wire.url)) as client,
+    ):
         found = Workloads(client, "voice", MANAGER).consumers(everything)
     assert [str(one) for one in found] == ["Deployment/a", "Deployment/b"]
     assert [one.line.split()[1] for one in wire.requests] == [
@@ -49,7 +56,7 @@ def test_long_lists_are_read_to_their_end() -> None:
 
 def test_a_workload_is_looked_at_again_until_its_controller_has_seen_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PAUSE", 0.01)
-    steps = [page(raw(seen=False)), page(), page(), page(raw(seen=True)), page()]
+    steps = [page(raw(seen=False)), *NO_MORE, page(raw(seen=True)), *NO_MORE]
     with Wire(*steps) as wire, closing(api(wire.url)) as client:
         (found,) = Workloads(client, "voice", MANAGER).consumers(everything)
     assert (found.rollout.seen, len(wire.requests)) == (True, 6)
@@ -57,21 +64,23 @@ def test_a_workload_is_looked_at_again_until_its_controller_has_seen_it(monkeypa
 
 def test_a_controller_that_does_not_look_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SETTLING", 0)
-    with Wire(page(raw(seen=False)), page()) as wire, closing(api(wire.url)) as client:
+    with Wire(page(raw(seen=False)), *NO_MORE) as wire, closing(api(wire.url)) as client:
         (found,) = Workloads(client, "voice", MANAGER).consumers(everything)
     assert not found.rollout.seen
 
 
 def test_the_present_pod_template_is_the_one_with_the_highest_revision() -> None:
     def replica_set(owner: str, revision: str, created: str) -> dict[str, Any]:
-        head = {"creationTimestamp": created, "annotations": {module.REVISION: revision}}
+        head = METADATA | {"creationTimestamp": created, "annotations": {module.REVISION: revision}}
         return {"metadata": head | {"ownerReferences": [{"uid": owner}]}}
 
     listed = page(
         replica_set("uid-agent", "10", "of old, and again"),
         replica_set("uid-agent", "9", "then"),
         replica_set("other", "11", "elsewhere"),
-        {"metadata": {"creationTimestamp": "nobody's"}},
+        replica_set("uid-agent", "written by hand", "never"),
+        {"metadata": METADATA | {"creationTimestamp": "nobody's"}},
+        kind="ReplicaSet",
     )
     with Wire(listed) as wire, closing(api(wire.url)) as client:
         found = Workloads(client, "voice", MANAGER).rolled_out([AGENT, AGENT])
@@ -149,3 +158,66 @@ def test_a_workload_that_changes_each_time_is_given_up() -> None:
     with Wire(*steps) as wire, closing(api(wire.url)) as client, pytest.raises(Unavailable, match="changed each time"):
         Workloads(client, "voice", MANAGER).mark(AGENT, "then", dry_run=False)
     assert len(wire.requests) == 2 * module.TRIES
+
+
+ODD: list[Any] = [
+    {},
+    {"kind": "Status", "status": "Success", "metadata": {}},
+    raw() | {"kind": "StatefulSet"},
+    raw("other"),
+    raw() | {"metadata": METADATA | {"name": "agent", "namespace": "other"}},
+    raw() | {"metadata": METADATA | {"name": "agent", "generation": "2"}},
+    raw() | {"spec": ["a"]},
+    raw() | {"spec": {"replicas": "two"}},
+    raw() | {"spec": {"template": {"metadata": {"annotations": {MANAGER: 7}}}}},
+    raw() | {"spec": {"updateStrategy": {"rollingUpdate": {"partition": "1"}}}},
+    raw() | {"status": {"observedGeneration": "2"}},
+    raw() | {"status": {"conditions": ["a"]}},
+]
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_an_answer_that_is_not_the_workload_is_none(odd: object) -> None:
+    with Wire(reply(200, odd)) as wire, closing(api(wire.url)) as client:
+        found = Workloads(client, "voice", MANAGER)
+        with pytest.raises(Foreign):
+            found.get(AGENT)
+        with pytest.raises(Foreign):
+            found.mark(AGENT, "then", dry_run=True)
+        with pytest.raises(LostAnswer):
+            found.mark(AGENT, "then", dry_run=False)
+        with pytest.raises(BridgeError):
+            found.consumers(everything)
+    assert len(wire.requests) == 1 + 1 + 2 + len(KINDS)
+
+
+@pytest.mark.parametrize("missing", ["spec", "status"])
+def test_a_workload_may_lack_what_the_server_leaves_out(missing: str) -> None:
+    with Wire(reply(200, raw() | {missing: None})) as wire, closing(api(wire.url)) as client:
+        found = Workloads(client, "voice", MANAGER).get(AGENT)
+    assert found
+    assert found.mark == ""
+
+
+def test_a_workload_without_a_version_is_only_what_a_dry_run_gives() -> None:
+    answer = raw() | {"metadata": {"name": "agent", "namespace": "voice"}}
+    with Wire(reply(200, answer)) as wire, closing(api(wire.url)) as client:
+        found = Workloads(client, "voice", MANAGER)
+        assert found.mark(AGENT, "then", dry_run=True)
+        with pytest.raises(Foreign):
+            found.get(AGENT)
+
+
+@pytest.mark.parametrize(
+    ("kind", "history", "odd"),
+    [
+        ("Deployment", "ReplicaSet", {"metadata": METADATA | {"ownerReferences": ["a"]}}),
+        ("Deployment", "ReplicaSet", {"metadata": METADATA | {"ownerReferences": [{"uid": 7}]}}),
+        ("Deployment", "ReplicaSet", {"metadata": METADATA | {"annotations": {module.REVISION: 7}}}),
+        ("StatefulSet", "ControllerRevision", {"metadata": METADATA | {"creationTimestamp": 7}}),
+        ("StatefulSet", "ControllerRevision", {"metadata": METADATA, "revision": "7"}),
+    ],
+)
+def test_a_history_that_is_none_is_not_read(kind: str, history: str, odd: dict[str, Any]) -> None:
+    with Wire(page(odd, kind=history)) as wire, closing(api(wire.url)) as client, pytest.raises(Foreign):
+        Workloads(client, "voice", MANAGER).rolled_out([AGENT._replace(kind=kind)])

@@ -150,7 +150,10 @@ def hang(_: socket.socket, stopped: threading.Event) -> bool:
 
 drop = raw(b"")
 half = raw(b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"kind": "' + CANARY.encode())
-FINE = reply(200, {"kind": "Secret", "metadata": {"name": "agent-secrets"}})
+METADATA: Final = {"name": "agent-secrets", "namespace": "voice", "uid": "uid-1", "resourceVersion": "7"}
+SECRET: Final = {"apiVersion": "v1", "kind": "Secret", "metadata": METADATA}
+FINE = reply(200, SECRET)
+LISTED = reply(200, {"apiVersion": "v1", "kind": "SecretList", "metadata": {}, "items": []})
 
 
 def status(

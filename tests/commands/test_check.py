@@ -278,6 +278,45 @@ def test_a_reference_to_a_commit_is_checked_as_the_file_is_there(desk: Desk) -> 
     assert errors(desk.run("check", "staging")) == ["sops:half.yaml@v2: git knows no commit v2"]
 
 
+def commit(desk: Desk) -> str:
+    who = {f"GIT_{who}_{what}": "a@b.c" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    environ = os.environ | who | {"GIT_CONFIG_GLOBAL": os.devnull}
+    for words in (["init", "--quiet"], ["add", "half.yaml"], ["commit", "--quiet", "--message", "x"]):
+        subprocess.run(["git", "-C", desk.folder, *words], env=environ, check=True)
+    head = subprocess.run(["git", "-C", desk.folder, "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+    return head.stdout[:10]
+
+
+def test_a_recipient_who_was_removed_and_can_still_read_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By `check` alone, and only of the file of today."""
+    encrypted = HALF_ENCRYPTED.replace("CANARY-openai", LEAF)
+    desk.write("half.yaml", encrypted)
+    commit(desk)
+    desk.write("half.yaml", encrypted.replace("recipient: age1b", "recipient: age1c"))
+    removal = commit(desk)
+    desk.environment(sources=["sops:half.yaml"], templates=["base/configmap.yml"])
+    warning = f"sops:half.yaml: age1b was removed in commit {removal}, but the data key it had still opens 2 values"
+    hint = "run `sops updatekeys FILE` and `sops rotate -i FILE`, then set new values"
+    result = desk.run("check", "staging")
+    assert (result.status, result.lines) == (0, [f"bridge: warning: {warning}", f"bridge: hint: {hint}"])
+    told = desk.run("check", "staging", "--output", "json").data["warnings"]
+    assert [(one["where"], one["hint"]) for one in told] == [("sops:half.yaml", hint)]
+    monkeypatch.chdir(desk.folder)
+    assert f"bridge: warning: {warning}" in desk.run("check", "--files", "sops", "half.yaml").lines
+    desk.environment(sources=["sops:half.yaml@HEAD"], templates=["base/configmap.yml"])
+    assert "age1b" not in desk.run("check", "staging").err
+
+
+def test_a_bug_in_a_providers_look_at_history_shows_nothing(tmp_path: Path) -> None:
+    class Broken:
+        def check_history(self, path: str, context: Context) -> Iterable[Problem]:
+            raise ValueError("CANARY")
+
+    (problem,) = offline._of_history(Broken(), Reference("x", "a"), Context(tmp_path, {}, 0))
+    assert "CANARY" not in repr(problem)
+    assert offline._of_history(object(), Reference("x", "a"), Context(tmp_path, {}, 0)) == []
+
+
 def test_the_names_of_today_are_not_those_of_a_revision_that_a_provider_cannot_look_at(tmp_path: Path) -> None:
     @dataclass(frozen=True)
     class Today:

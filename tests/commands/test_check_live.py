@@ -182,6 +182,17 @@ def test_an_annotation_that_is_damaged_tells_nothing(offline_desk: Desk, annotat
     assert check(desk, manifest("ConfigMap", "agent-config")).status == 0
 
 
+@pytest.mark.parametrize("annotation", ['{"data": 7}', '{"data": "CANARY"}', '{"data": ["CANARY"]}'])
+def test_an_annotation_of_another_form_names_no_key_and_is_no_bug(offline_desk: Desk, annotation: str) -> None:
+    desk = offline_desk
+    desk.run("sync", "staging")
+    desk.canaries.add("CANARY")
+    desk.target.patch("ConfigMap", "agent-config", {"metadata": {"annotations": {LAST_APPLIED: annotation}}})
+    result = check(desk, manifest("ConfigMap", "agent-config"))
+    assert result.status == 1  # the section was applied, so `kubectl apply` of a build without it deletes all of it
+    assert "`kubectl apply` would delete" in today(result)[0]
+
+
 def test_who_deploys_an_object_and_may_delete_it_is_told(offline_desk: Desk) -> None:
     desk = offline_desk
     desk.run("sync", "staging")

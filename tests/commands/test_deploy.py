@@ -97,7 +97,7 @@ def test_the_folders_between_the_files_are_the_same_in_the_pod(desk: Desk) -> No
     result = desk.run()
     assert (result.err, result.status) == ("", 0)
     spec = desk.objects("cronjob.yaml")[0]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
-    assert spec["containers"][0]["args"] == ["sync", "staging", "--config", "/etc/bridge/config"]
+    assert spec["containers"][0]["args"] == ["sync", "staging", "--in-cluster", "--config", "/etc/bridge/config"]
     data = desk.objects("configuration.yaml")[0]["data"]
     mounted = {one["path"]: data[one["key"]] for one in spec["volumes"][0]["configMap"]["items"]}
     names = ["apps/base/secrets.yml", "config/staging.public.yaml", "config/staging.sops.yaml", "config/staging.yaml"]

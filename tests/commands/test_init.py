@@ -466,7 +466,7 @@ def test_a_sync_after_moving_in_gives_what_the_build_gave(
         monkeypatch.setenv("KUBECONFIG", str(place.root / "kubeconfig"))
         client = Client(cluster.url, cluster.token)
         client.request("POST", "/api/v1/namespaces", {"metadata": {"name": "voice-agent-staging"}})
-        assert place.run("sync", "staging").status == 0
+        assert place.run("sync", "staging", "--first").status == 0
         target = Target("voice-agent-staging", client, cluster.write_kubeconfig)
         assert {(kind, name): target.data(kind, name) for kind, name in theirs} == theirs
 

@@ -9,6 +9,7 @@ def test_markdown_for_a_pipelines_summary(offline_desk: Desk) -> None:
     desk.values(OPENAI_API_KEY="CANARY-new")
     assert desk.run("plan", "staging", "--output", "markdown").out == (
         "### bridge: `staging` in namespace `voice`\n\n"
+        f"Cluster: context `embedded`, `{desk.cluster['server']}`\n\n"
         "**1 to update, 4 unchanged**\n\n"
         "| | object | key | what | from |\n|---|---|---|---|---|\n"
         "| `~` | `Secret/agent-secrets` | | to update | |\n"
@@ -50,11 +51,20 @@ def test_json_has_a_schema_and_every_key(offline_desk: Desk) -> None:
     data = offline_desk.run("plan", "staging", "--output", "json").data
     assert data["schema"] == "bridge/report/v1"
     assert data["result"] == "planned"
-    assert data["summary"] == {"create": 5, "update": 0, "keep": 0, "delete": 0, "recreate": 0, "leave": 0}
+    assert data["summary"] == {
+        "create": 5,
+        "update": 0,
+        "keep": 0,
+        "delete": 0,
+        "recreate": 0,
+        "leave": 0,
+        "altered": 0,
+    }
     key = data["objects"][1]["keys"][1]
     assert key == {
         "name": "OPENAI_API_KEY",
         "what": "add",
+        "altered": None,
         "origin": {
             "layer": "source",
             "place": "plain:values.json",

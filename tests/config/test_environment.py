@@ -83,7 +83,7 @@ def test_the_whole_file_is_read_as_typed_things(load, folder):
         "vault": {"address": "https://vault.internal:8200", "kv": 2, "auth": [{"method": "token"}]},
         "other-vault": {"provider": "vault"},
     }
-    assert environment.cluster == ClusterChoice(folder / "../kube/config", "kapsule", "3f6c")
+    assert environment.cluster == ClusterChoice(folder / "../kube/config", "kapsule", ("3f6c",))
 
 
 def test_a_path_is_shown_as_it_stands_in_the_file(load):
@@ -156,7 +156,13 @@ MISTAKES = [
     (f"{SMALL}providers: {{'va:ult': {{}}}}", " providers", "'va:ult' is not a provider's name"),
     (f"{SMALL}cluster: {CANARY}", " cluster", "must be a mapping"),
     (f"{SMALL}cluster: {{context: [{CANARY}]}}", " cluster.context", "must be a text"),
-    (f"{SMALL}cluster: {{namespace_uid: null}}", " cluster.namespace_uid", "must be a text"),
+    (f"{SMALL}cluster: {{namespace_uid: null}}", " cluster.namespace_uid", "must be a text, or a list of texts"),
+    (f"{SMALL}cluster: {{namespace_uid: []}}", " cluster.namespace_uid", "must be a text, or a list of texts"),
+    (f"{SMALL}cluster: {{namespace_uid: [a, {{{CANARY}: b}}]}}", " cluster.namespace_uid[1]", "must be a text"),
+    (f"{SMALL}cluster: {{server: [https://a, '']}}", " cluster.server[1]", "must be a text"),
+    (f"{SMALL}cluster: {{server: {CANARY}}}", " cluster.server", "SERVER"),
+    (f"{SMALL}cluster: {{server: 'https://me:{CANARY}@a'}}", " cluster.server", "SERVER"),
+    (f"{SMALL}cluster: {{server: [https://a, 'ftp://a']}}", " cluster.server", "SERVER"),
     (f"{SMALL}cluster: {{kubeconfig: ' '}}", " cluster.kubeconfig", "must be a path"),
     (f"{SMALL}cluster: {{ctx: a}}", " cluster", "unknown key ctx"),
     (f"id: a\ntemplates: {CANARY}", " templates", "must be a list of paths"),
@@ -169,6 +175,7 @@ def test_a_mistake_is_told_by_the_path_of_its_key_and_what_is_expected(load, tex
     words = {
         "LABEL": "must be a DNS label: at most 63 of a to z, 0 to 9 and -, no - at an end",
         "BOOLEAN": "must be true or false",
+        "SERVER": "must be a URL such as https://host:6443, without a user or a password",
     }
     assert (f"config/staging.yaml{place}", words.get(what, what)) in refusal(lambda: load(text))
 

@@ -26,18 +26,10 @@ def whole() -> str:
     """Return the text of a run that knows everything."""
     id_ = ObjectId("Secret", "agent-secrets")
     change = Change(id_, Action.CREATE, Desired(id_, {}), None)
-    plan = Plan(
-        "staging",
-        "voice",
-        "bridge/x",
-        (change,),
-        (),
-        (),
-        Memory(),
-        {},
-        ClusterName("https://10.0.0.1:6443", "kapsule", "the kubeconfig"),
-    )
-    record = Record(environment="staging", reads=[("vault", "ok", 0.5)], plan=plan, written=[id_])
+    cluster = ClusterName("https://10.0.0.1:6443", "kapsule", "the kubeconfig")
+    plan = Plan("staging", "voice", "bridge/x", (change,), (), (), Memory(), {}, cluster)
+    reads = [("vault", "ok", 0.5)]
+    record = Record(environment="staging", reads=reads, cluster=cluster, plan=plan, written=[id_])
     return render(samples(record, 0, 1_800_000_000.5))
 
 

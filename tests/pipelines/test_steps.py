@@ -77,7 +77,8 @@ def pipeline(  # noqa: PLR0917 - fixtures
     monkeypatch.setenv("PATH", f"{kustomize_binary.parent}{os.pathsep}/usr/bin:/bin")
     desk = _desk(real_target, tmp_path, monkeypatch, capfd)
     app = application(desk, kustomize_binary)
-    desk.environment(templates=["../apps/base/secrets.yml", "../apps/base/configmap.yml"], cluster=None)
+    templates = ["../apps/base/secrets.yml", "../apps/base/configmap.yml"]
+    desk.environment(templates=templates, cluster={"server": real_target.client.url})
     programs = tmp_path / "bin"
     programs.mkdir()
     for name, text in (("curl", CURL), ("jq", JQ)):

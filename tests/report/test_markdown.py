@@ -2,19 +2,22 @@
 
 from bridge.report.markdown import LIMIT, plan_markdown
 
-COUNTS = dict.fromkeys(("create", "update", "recreate", "delete", "leave", "keep"), 0)
+CLUSTER = {"server": "https://10.0.0.1:6443", "context": "kapsule", "source": "the kubeconfig", "binding": None}
+COUNTS = dict.fromkeys(("create", "update", "recreate", "delete", "leave", "keep", "altered"), 0)
 
 
 def field(name, what="add", place="a"):
     origin = {"place": place, "places": [place], "revision": "1"}
-    return {"name": name, "what": what, "origin": origin, "by": [], "value": "CANARY"}
+    return {"name": name, "what": what, "altered": None, "origin": origin, "by": [], "value": "CANARY"}
 
 
 def report(*keys, **changes):
     one = {"kind": "Secret", "name": "s", "action": "create", "restored": False, "written": "no", "keys": list(keys)}
+    one |= {"altered": False, "fields": []}
     data = {
         "environment": "staging",
         "namespace": "voice",
+        "cluster": CLUSTER,
         "summary": COUNTS | {"create": 1},
         "result": "planned",
         "sources": {},

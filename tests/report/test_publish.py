@@ -11,6 +11,7 @@ import pytest
 from bridge.report import publish as module
 from bridge.report.publish import publish, wrong_target
 from bridge.report.record import Record
+from tests.cluster.wire import Wire, reply
 from tests.servers.client import Client
 from tests.servers.process import free_port
 from tests.servers.pushgateway import Pushgateway
@@ -156,3 +157,19 @@ def test_a_pushgateway_that_hangs_does_not_keep_the_run(monkeypatch: pytest.Monk
 def test_a_server_that_is_no_pushgateway_is_told_by_its_answer(gateway: Pushgateway) -> None:
     (warning,) = publish(record(f"{gateway.url}/nowhere"), 0)
     assert warning.what.startswith(f"the Pushgateway at {gateway.url} answers 4")
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "what"),
+    [
+        (302, "text/html", "the Pushgateway at {} answers with a redirect (302), which is not followed"),
+        (200, "text/html; charset=utf-8", "what answers at {} (200) is not a Pushgateway"),
+        (403, "text/plain", "what answers at {} (403) is not a Pushgateway"),
+        (403, "application/json", "the Pushgateway at {} answers 403"),
+    ],
+)
+def test_a_page_for_people_is_no_success(status: int, kind: str, what: str) -> None:
+    body = b"{}" if "json" in kind else b" <!doctype html>CANARY"
+    with Wire(reply(status, body, {"Content-Type": kind, "Location": "http://CANARY.example/"})) as server:
+        (warning,) = publish(record(server.url), 0)
+    assert warning.what == what.format(server.url)

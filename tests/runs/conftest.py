@@ -165,6 +165,22 @@ class Desk:
     run: Callable[..., Result]
     canaries: set[str] = field(default_factory=lambda: set(VALUES.values()))
 
+    @property
+    def kubeconfig(self) -> Path:
+        """The file that the usual environment selects."""
+        return self.folder / "kubeconfig"
+
+    @property
+    def cluster(self) -> dict[str, str]:
+        """Server and context, as the kubeconfig has them."""
+        content = json.loads(self.kubeconfig.read_text())
+        return {"server": content["clusters"][0]["cluster"]["server"], "context": content["current-context"]}
+
+    @property
+    def cluster_line(self) -> str:
+        """The second line of every report."""
+        return f"  cluster: context {self.cluster['context']}, {self.cluster['server']}"
+
     def write(self, name: str, content: str | Mapping[str, Any] | list[Any]) -> Path:
         """Write a file of the configuration; what is no text becomes JSON, which is YAML too."""
         path = self.folder / name
@@ -180,7 +196,7 @@ class Desk:
             "templates": ["base/secrets.yml", "base/configmap.yml"],
             "env_file": ".env.k8s.staging",
             "sources": ["plain:values.json"],
-            "cluster": {"kubeconfig": "kubeconfig"},
+            "cluster": {"kubeconfig": "kubeconfig", "server": self.target.client.url},  # bound: nobody is asked
         } | changes
         self.write(f"{name}.yaml", {key: value for key, value in content.items() if value is not None})
 
@@ -281,7 +297,7 @@ def _desk(target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd
     desk = Desk(tmp_path / "config", target, run)
     desk.write("base/secrets.yml", SECRETS)
     desk.write("base/configmap.yml", CONFIG_MAPS)
-    target.write_kubeconfig(desk.folder / "kubeconfig")
+    target.write_kubeconfig(desk.kubeconfig)
     desk.environment()
     desk.values()
     desk.env_file()

@@ -163,7 +163,7 @@ class World:
         """Sync as the command does."""
         self._whose = name
         outcome = self.outcomes[name] = Outcome()
-        run = Run({}, self.clock.now + 3000, self.allowed, 90.0, None, self._read, self._read)
+        run = Run({}, self.clock.now + 3000, self.allowed, 90.0, None, self._read, self._read, first=True)
         try:
             with begin(self._environment, run) as (wanted, cluster):
                 plan = settle(prepare(wanted, cluster, run), wanted, cluster, run, outcome)

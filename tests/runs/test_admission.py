@@ -18,12 +18,14 @@ def target(real_target: Target) -> Target:
     return real_target
 
 
-def admit(desk: Desk, kind: str, plural: str, spec: dict[str, Any], works: Callable[[], bool]) -> None:
+def admit(
+    desk: Desk, kind: str, plural: str, spec: dict[str, Any], works: Callable[[], bool], *, resource: str = "configmaps"
+) -> None:
     """Set up a policy for the desk's namespace, and wait until the server follows it."""
     name = f"policy-{next(NUMBERS)}"
     version = "admissionregistration.k8s.io/v1"
     namespace = {"matchLabels": {"kubernetes.io/metadata.name": desk.target.namespace}}
-    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["configmaps"]}
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": [resource]}
     match = {"resourceRules": [rule], "namespaceSelector": namespace}
     policy = {
         "apiVersion": version,
@@ -70,24 +72,23 @@ def test_a_rule_that_denies_stops_the_run_before_the_first_write(desk: Desk) -> 
     assert desk.target.versions() == {}
 
 
+def mutate(desk: Desk, expression: str, works: Callable[[], bool], resource: str = "configmaps") -> None:
+    """Let a rule of the cluster change objects on every write."""
+    spec = {
+        "failurePolicy": "Fail",
+        "reinvocationPolicy": "Never",
+        "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": expression}}],
+    }
+    admit(desk, "MutatingAdmissionPolicy", "mutatingadmissionpolicies", spec, works, resource=resource)
+
+
 def quieten(desk: Desk) -> None:
     """Let a rule of the cluster rewrite LOG_LEVEL on every write."""
     expression = (
         "has(object.data) && 'LOG_LEVEL' in object.data ? "
         "[JSONPatch{op: 'replace', path: '/data/LOG_LEVEL', value: 'quiet'}] : []"
     )
-    spec = {
-        "failurePolicy": "Fail",
-        "reinvocationPolicy": "Never",
-        "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": expression}}],
-    }
-    admit(
-        desk,
-        "MutatingAdmissionPolicy",
-        "mutatingadmissionpolicies",
-        spec,
-        lambda: probe(desk, {"LOG_LEVEL": "x"}).body["data"]["LOG_LEVEL"] == "quiet",
-    )
+    mutate(desk, expression, lambda: probe(desk, {"LOG_LEVEL": "x"}).body["data"]["LOG_LEVEL"] == "quiet")
 
 
 def test_a_rule_that_rewrites_a_value_is_told_and_not_fought(desk: Desk) -> None:
@@ -101,7 +102,7 @@ def test_a_rule_that_rewrites_a_value_is_told_and_not_fought(desk: Desk) -> None
     before = desk.target.versions()
     again = desk.run("sync", "staging")
     assert (again.lines[0], again.status) == (warning, 0)
-    assert again.out.splitlines()[-1] == "5 unchanged: nothing to do"
+    assert again.out.splitlines()[-1] == "4 unchanged, 1 altered: nothing to do"
     assert desk.target.versions() == before
 
 

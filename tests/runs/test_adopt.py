@@ -65,7 +65,8 @@ def test_only_the_named_keys_move_and_the_sync_that_was_refused_runs(desk: Desk)
     result = adopt(desk)
     lines = result.out.splitlines()
     who = f"kubectl-client-side-apply (Update, {before['metadata']['managedFields'][0]['time']})"
-    assert lines[2:8] == [
+    assert lines[1] == desk.cluster_line
+    assert lines[3:9] == [
         "~ Secret/agent-secrets",
         f"    ~ CARTESIA_API_KEY  from {who}; its value stays",
         f"    ~ OPENAI_API_KEY    from {who}; the next sync changes its value",
@@ -73,10 +74,10 @@ def test_only_the_named_keys_move_and_the_sync_that_was_refused_runs(desk: Desk)
         f"    - annotation {LAST_APPLIED}  goes",
         "    + DEEPGRAM_API_KEY  not there: the next sync adds it",
     ]
-    assert lines[8] == f"    = THEIRS, label team, annotation note  with {who}, as before"
-    assert lines[10] == "2 keys of 1 object: taken over"
-    assert lines[11].startswith("next: `bridge plan staging`")
-    assert "bridge check staging --manifests -" in lines[12]
+    assert lines[9] == f"    = THEIRS, label team, annotation note  with {who}, as before"
+    assert lines[11] == "2 keys of 1 object: taken over"
+    assert lines[12].startswith("next: `bridge plan staging`")
+    assert "bridge check staging --manifests -" in lines[13]
 
     after = desk.target.get(SECRET, "agent-secrets")
     assert (after["data"], after["type"]) == (before["data"], before["type"])
@@ -246,7 +247,8 @@ def test_a_dry_run_and_a_no_write_nothing(desk: Desk, monkeypatch: pytest.Monkey
     monkeypatch.setattr("sys.stdin", Terminal("n\n"))
     asked = desk.run("adopt", "staging", "--output", "json")
     assert (asked.status, asked.data["result"]) == (1, "failed")
-    assert asked.err.index("~ OPENAI_API_KEY") < asked.err.index("Take over what is listed in namespace ")
+    where = f"namespace {desk.target.namespace} of context {desk.cluster['context']} ({desk.cluster['server']})"
+    assert asked.err.index("~ OPENAI_API_KEY") < asked.err.index(f"Take over what is listed in {where}? [y/N] ")
     assert desk.target.versions() == before
     monkeypatch.setattr("sys.stdin", Terminal("y\n"))
     assert desk.run("adopt", "staging").status == 0

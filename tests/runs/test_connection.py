@@ -26,13 +26,11 @@ def closed_port() -> int:
 
 def test_a_server_that_refuses_connections_is_temporary(offline_desk: Desk) -> None:
     port = closed_port()
+    offline_desk.environment(cluster={"kubeconfig": "kubeconfig"})
     rewrite(offline_desk, server=f"http://127.0.0.1:{port}")
     result = offline_desk.run("plan", "staging")
     assert result.status == 75
-    assert result.lines[0] == (
-        "bridge: error: ConfigMap/bridge-voice-agent-staging in namespace voice: "
-        f"the API server at http://127.0.0.1:{port} refuses connections"
-    )
+    assert result.lines[0] == f"bridge: error: the API server at http://127.0.0.1:{port}: refuses connections"
 
 
 def test_the_files_are_judged_although_no_cluster_can_be_reached(offline_desk: Desk) -> None:
@@ -71,7 +69,8 @@ def test_another_certificate_authority_is_no_temporary_failure(desk: Desk, tmp_p
     path.write_text(yaml.safe_dump(content))
     result = desk.run("sync", "staging")
     assert result.status == 1
-    assert "shows a certificate that is not signed by the certificate authority" in result.lines[0]
+    assert result.lines[0].startswith("bridge: error: the API server at https://")
+    assert result.lines[0].endswith(": shows a certificate that is not signed by the certificate authority")
     assert desk.target.versions() == {}
 
 
@@ -83,5 +82,7 @@ def test_a_token_that_the_server_does_not_know(desk: Desk) -> None:
     path.write_text(yaml.safe_dump(content))
     result = desk.run("sync", "staging")
     assert result.status == 1
-    assert any(line.startswith("bridge: hint: ") for line in result.lines)
+    assert result.lines[0].startswith("bridge: error: the credentials of context ")
+    assert ": not accepted by the API server at https://" in result.lines[0]
+    assert result.lines[1].startswith("bridge: hint: renew the credentials of context ")
     assert desk.target.versions() == {}

@@ -131,7 +131,8 @@ def test_a_cluster_that_hangs_at_events_costs_one_warning_and_little_time(
     offline_desk.target.embedded.intercept = lambda _, path: "hang" if "/events/" in path else None
     result = offline_desk.run("sync", "staging")
     assert (result.status, len(result.lines)) == (0, 1)
-    assert result.lines[0].startswith("bridge: warning: the Events of this run: are not all written: ")
+    server = f"the API server at {offline_desk.target.embedded.url}"
+    assert result.lines[0].startswith(f"bridge: warning: the Events of this run: are not all written: {server}: ")
 
 
 def test_many_objects_get_so_many_and_one_warning(offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

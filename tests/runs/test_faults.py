@@ -70,7 +70,9 @@ def test_a_server_that_stays_unable_is_temporary_and_nothing_is_written(desk: De
     fail_at(desk, is_get, answer(status, **{"Retry-After": "0"}))
     result = desk.run("sync", "staging", "--timeout", "20")
     assert result.status == 75
-    assert result.lines[0].startswith("bridge: error: ConfigMap/bridge-voice-agent-staging in namespace voice: ")
+    server = f"the API server at {desk.target.embedded.url}"
+    assert result.lines[0].startswith(f"bridge: error: {server}: ")
+    assert len([line for line in result.lines if "error" in line]) == 1
     desk.target.embedded.intercept = None
     assert desk.target.versions() == {}
     heal(desk)

@@ -201,7 +201,8 @@ def test_markdown_has_a_row_for_each_and_a_table_for_what_changes(desk: Desk) ->
     member(desk, "env-01", sources=["plain:nowhere.json"])
     out = desk.run("plan", "--all", "--output", "markdown").out.splitlines()
     assert out[0] == "## bridge: 2 environments, 1 failed, 1 planned"
-    assert out[4:6] == [
+    assert out[2] == f"Cluster: context `{desk.cluster['context']}`, `{desk.cluster['server']}`"
+    assert out[6:8] == [
         "| `env-00` | planned | 2 to create, 0 unchanged |",
         "| `env-01` | failed | plain:nowhere.json: no such document |",
     ]

@@ -69,7 +69,9 @@ class Job:
     def _run(self, pod: dict[str, Any]) -> None:
         container = pod["spec"]["containers"][0]
         environ = {one["name"]: self._value(pod, one) for one in container["env"]}
-        arguments = [str(self._desk.folder) if one == "/etc/bridge" else one for one in container["args"]]
+        # No kubelet gives this process the account of its pod: a kubeconfig leads to the same cluster.
+        given = [one for one in container["args"] if one != "--in-cluster"]
+        arguments = [str(self._desk.folder) if one == "/etc/bridge" else one for one in given]
         command = [sys.executable, "-m", "bridge", *arguments]
         done = subprocess.run(
             command, env=self._environ | environ, capture_output=True, text=True, timeout=60, check=False

@@ -12,7 +12,7 @@ import pytest
 from bridge.cli import main
 from bridge.cluster import connect as connecting
 from tests.runs.conftest import Result, Target
-from tests.runs.pod import ID, Pod, deployed, example, role, take_away
+from tests.runs.pod import ID, ROOT, Pod, deployed, example, role, take_away
 from tests.servers.apiserver import RealCluster
 from tests.servers.client import MERGE
 from tests.test_readme import block
@@ -87,6 +87,7 @@ def test_the_api_server_takes_it_under_restricted_and_its_rights_and_files_are_e
     assert (result.err, result.status) == ("", 0)
     assert target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == CANARY
     assert target.data("ConfigMap", "agent-config")["ENV_MODE"] == "staging"
+    assert result.out.splitlines()[1] == f"  cluster: this pod's service account, {pod.cluster.url}"
     assert "nothing to do" in run(pod).out
     for command in (["plan", "--exit-code"], ["status"], ["adopt", "--yes"]):
         result = run(pod, *command)
@@ -202,7 +203,8 @@ def test_the_component_for_pruning_gives_delete_and_nothing_else_does(
 ) -> None:
     pod = deploy("prune")
     assert run(pod, "sync").status == 0
-    file = pod.path(pod.arguments()[3]) / "staging.yaml"
+    arguments = pod.arguments()
+    file = pod.path(arguments[arguments.index("--config") + 1]) / "staging.yaml"
     lines = file.read_text().splitlines(keepends=True)
     left = [line for line in lines if "configmap.yml" not in line and "- staging.public.yaml" not in line]
     file.resolve().write_text("".join(left))
@@ -239,6 +241,107 @@ def test_the_readmes_commands(tmp_path: Path, real_cluster: RealCluster) -> None
     assert base64.b64decode(scaleway["data"]["SCW_SECRET_KEY"]) == b"CANARY-scw"
     job = real_cluster.request("GET", "/apis/batch/v1/namespaces/voice-agent-staging/jobs/first").body
     assert job["spec"]["template"]["spec"]["serviceAccountName"] == ID
+
+
+class Terminal:
+    """Where an operator pastes blocks of the README, for a namespace of this test."""
+
+    def __init__(self, folder: Path, namespace: str, cluster: RealCluster, *programs: Path) -> None:
+        self.folder = folder
+        self.namespace = namespace
+        bins = [sysconfig.get_path("scripts"), *(str(one.parent) for one in programs), "/usr/bin", "/bin"]
+        self.environ = {
+            "PATH": ":".join(bins),
+            "HOME": str(folder),
+            "KUBECONFIG": str(cluster.kubeconfig(folder / "kubeconfig")),
+            "AGE_KEYS": str(folder / "demo.agekey"),
+        }
+
+    def paste(self, name: str) -> str:
+        text = block(name).replace(" -n voice-agent-staging", f" -n {self.namespace}")
+        return self.run("bash", "-euo", "pipefail", "-c", text)
+
+    def run(self, *words: str) -> str:
+        done = subprocess.run(
+            words, cwd=self.folder, env=self.environ, capture_output=True, text=True, check=False, timeout=120
+        )
+        assert done.returncode == 0, done.stderr
+        assert CANARY not in done.stdout + done.stderr
+        return done.stdout
+
+
+@pytest.fixture
+def terminal(
+    tmp_path: Path, target: Target, real_cluster: RealCluster, sops_binary: Path, age_binaries: tuple[Path, Path]
+) -> Terminal:
+    """An environment that runs in the cluster; the demonstration's key opens its file, and `second.agekey` does."""
+    made = Terminal(tmp_path, target.namespace, real_cluster, sops_binary, *age_binaries)
+    config = example(tmp_path / "config", target.namespace)
+    text = (ROOT / "config" / ".env.k8s.staging").read_text()
+    (config / ".env.k8s.staging").write_text(text.replace("voice-agent-staging", target.namespace))
+    made.run("age-keygen", "-o", "second.agekey")
+    keys = ["demo.agekey", "second.agekey"]
+    made.environ |= {
+        "LOST": made.run("age-keygen", "-y", keys[0]).strip(),
+        "SOPS_AGE_KEY_FILE": str(tmp_path / keys[0]),
+    }
+    recipients = ",".join(made.run("age-keygen", "-y", one).strip() for one in keys)
+    (tmp_path / ".sops.yaml").write_text(f"creation_rules: [{{age: '{recipients}'}}]\n")
+    made.run("sops", "updatekeys", "--yes", "config/staging.sops.yaml")
+    file = config / "staging.yaml"
+    file.write_text(file.read_text().replace("sops: {age_key_file: demo.agekey}", "sops: {}"))
+    made.paste("in-the-cluster")
+    return made
+
+
+def pods_plan(terminal: Terminal, cluster: RealCluster, root: Path) -> str:
+    """Plan with the pod's own files and the key that the cluster has for it; return the plan."""
+    path = f"/api/v1/namespaces/{terminal.namespace}/secrets/{ID}.age"
+    root.mkdir()
+    key = base64.b64decode(cluster.request("GET", path).body["data"]["keys.txt"])
+    (root / "demo.agekey").write_bytes(key)  # where the pod's volume takes it from
+    pod = Pod(cluster, terminal.namespace, root)
+    pod.mount()
+    terminal.environ["SOPS_AGE_KEY_FILE"] = str(pod.path(pod.environ()["SOPS_AGE_KEY_FILE"]))
+    return terminal.run("bridge", "plan", "staging", "--config", str(pod.path(pod.arguments()[3])))
+
+
+def test_a_pause_outlasts_an_apply_and_ends(terminal: Terminal, target: Target) -> None:
+    path = f"/apis/batch/v1/namespaces/{target.namespace}/cronjobs/{ID}"
+    for name, suspended in (("pause", True), ("pause", True), ("resume", False)):
+        terminal.paste(name)
+        terminal.run("kubectl", "apply", "-k", "deploy/staging")
+        assert target.client.request("GET", path).body["spec"]["suspend"] is suspended
+
+
+def test_a_lost_age_key_is_replaced_by_another_recipient(
+    terminal: Terminal, tmp_path: Path, real_cluster: RealCluster
+) -> None:
+    terminal.environ["SOPS_AGE_KEY_FILE"] = str(tmp_path / "second.agekey")
+    before = (tmp_path / "config" / "staging.sops.yaml").read_text()
+    assert terminal.paste("lost-age-key").splitlines()[-1] == "staging: the files are in order"
+    after = (tmp_path / "config" / "staging.sops.yaml").read_text()
+    assert terminal.environ["LOST"] in before
+    assert terminal.environ["LOST"] not in after
+    assert not set(after.splitlines()) & {line for line in before.splitlines() if "ENC[" in line}
+    terminal.paste("new-age-key-in-the-cluster")
+    del terminal.environ["SOPS_AGE_KEY_FILE"]
+    assert "5 to create" in pods_plan(terminal, real_cluster, tmp_path / "root")
+
+
+def test_values_come_from_the_cluster_if_no_age_key_is_left(
+    terminal: Terminal, tmp_path: Path, real_cluster: RealCluster
+) -> None:
+    terminal.run("bridge", "sync", "staging")
+    del terminal.environ["SOPS_AGE_KEY_FILE"]
+    terminal.run("age-keygen", "-o", "new.agekey")
+    recipient = terminal.run("age-keygen", "-y", "new.agekey").strip()
+    (tmp_path / ".sops.yaml").write_text(f"creation_rules: [{{age: {recipient}}}]\n")
+    terminal.environ["SOPS_AGE_KEY_FILE"] = str(tmp_path / "new.agekey")
+    terminal.paste("no-age-key-left")
+    terminal.paste("new-age-key-in-the-cluster")
+    del terminal.environ["SOPS_AGE_KEY_FILE"]
+    assert "5 unchanged" in pods_plan(terminal, real_cluster, tmp_path / "root")
 
 
 def test_a_stranger_of_the_namespace_has_none_of_these_rights(

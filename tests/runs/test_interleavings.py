@@ -55,6 +55,7 @@ def meet(world: Open, state: str, event: Happens, at: int, until: int = 0) -> Wo
     found = world(state)
     found.event, found.at, found.until = event, at, until
     found.meet()
+    assert found.asked["A"] >= at
     return found
 
 

@@ -165,10 +165,10 @@ def team(
 
 
 def lines() -> list[str]:
-    """Return the README's commands; who would be asked agrees beforehand here."""
+    """Return the README's commands; who would be asked agrees beforehand here, to the binding too."""
     commands = [line.partition("  #")[0].rstrip() for line in block("moving-in").splitlines()]
-    asks = ("bridge import", "bridge adopt")
-    return [f"{line} --yes" if line.startswith(asks) else line for line in commands if line]
+    agreed = {"bridge import": " --yes", "bridge adopt": " --yes --rebind"}
+    return [line + agreed.get(" ".join(line.split()[:2]), "") for line in commands if line]
 
 
 def test_the_way_in_loses_nothing_restarts_nothing_and_leaves_nothing_in_clear(team: Team) -> None:

@@ -11,6 +11,7 @@ import pytest
 from tests.providers.vault.wire import Request, document, errors
 from tests.runs.conftest import VALUES, Desk, Result
 from tests.runs.moving import environ, start
+from tests.runs.test_import import Terminal
 from tests.runs.test_moving_stores import Store, manager, store, stored  # noqa: F401 - two are fixtures
 from tests.servers.scaleway import SecretManager
 
@@ -292,6 +293,27 @@ def test_a_store_that_only_reads_or_keeps_no_revisions_is_refused(desk: Desk) ->
 
 
 # Scaleway
+
+
+def test_the_question_names_the_store_and_the_cluster(
+    desk: Desk,
+    manager: SecretManager,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    manager.put("/voice/staging/app", VALUES)
+    manager.put("/voice/staging/app", NEWER)
+    assert desk.run("sync", "staging").status == 0
+    where = f"namespace voice of context embedded ({desk.cluster['server']})"
+    asked = ("rollback", "staging", "--source", APP, "--allow-fallback", "--to")
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    assert f"Write revision 1 into {APP} as the newest one, and sync {where}? [y/N] " in desk.run(*asked, "1").err
+    desk.target.edit("Secret", "agent-secrets", OPENAI_API_KEY="CANARY-theirs")
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    result = desk.run(*asked, "2")
+    assert f"{APP} holds this already. Sync {where}? [y/N] " in result.err
+    shown = desk.run(*asked, "1", "--dry-run", "--output", "json").data["cluster"]
+    assert {name: shown[name] for name in ("server", "context")} == desk.cluster
+    assert desk.cluster_line in result.out.splitlines()
 
 
 def test_an_earlier_revision_of_secret_manager_in_both_forms(desk: Desk, manager: SecretManager) -> None:  # noqa: F811

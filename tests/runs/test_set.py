@@ -2,6 +2,7 @@
 
 import getpass
 import io
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -211,14 +212,44 @@ def typed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     return run
 
 
+def where(desk: Desk) -> str:
+    """Return the words of a question for what the environment selects."""
+    return f"namespace {desk.target.namespace} of context {desk.cluster['context']} ({desk.cluster['server']})"
+
+
 def test_a_typed_value_is_asked_for_twice_and_confirmed(desk: Desk, typed: Callable[..., Result]) -> None:
     result = typed("OPENAI_API_KEY", NEW, NEW)
     revision = result.out.split("revision ")[1].split()[0]
     assert result.err == (
         "the new value of OPENAI_API_KEY (not shown): the same again: "
-        f"Replace OPENAI_API_KEY in {SHELF}#OPENAI_API_KEY, now at revision {revision}? [y/N] "
+        f"Replace OPENAI_API_KEY in {SHELF}#OPENAI_API_KEY, now at revision {revision}, for {where(desk)}? [y/N] "
     )
     assert shelf(desk)["OPENAI_API_KEY"] == NEW
+
+
+def test_the_question_names_what_the_kubeconfig_selects_without_asking_anybody(
+    desk: Desk, typed: Callable[..., Result]
+) -> None:
+    content = json.loads(desk.kubeconfig.read_text())
+    content["clusters"][0]["cluster"]["server"] = "http://127.0.0.1:1"
+    content["contexts"][0]["name"] = content["current-context"] = "kap\x1bsule"
+    touched = desk.folder / "touched"
+    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "touch", "args": [str(touched)]}
+    content["users"][0]["user"] = {"exec": plugin | {"interactiveMode": "Never"}}
+    desk.kubeconfig.write_text(json.dumps(content))
+    result = typed("OPENAI_API_KEY", NEW, NEW)
+    assert f", for namespace {desk.target.namespace} of context kap\\x1bsule (http://127.0.0.1:1)? [y/N]" in result.err
+    assert (result.status, touched.exists()) == (0, False)
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"current-context": "gone"}', "[]"])
+def test_without_a_usable_kubeconfig_the_question_names_the_namespace(
+    desk: Desk, typed: Callable[..., Result], content: str | None
+) -> None:
+    desk.kubeconfig.unlink() if content is None else desk.kubeconfig.write_text(content)
+    result = typed("OPENAI_API_KEY", NEW, NEW)
+    assert (result.status, shelf(desk)["OPENAI_API_KEY"]) == (0, NEW)
+    assert f", for namespace {desk.target.namespace}? [y/N] " in result.err
 
 
 def test_the_question_says_what_is_new(desk: Desk, typed: Callable[..., Result]) -> None:
@@ -227,7 +258,9 @@ def test_the_question_says_what_is_new(desk: Desk, typed: Callable[..., Result])
     assert "Put SCW_SECRET_KEY, which no source gives yet, into shelf:first.json#SCW_SECRET_KEY, now at" in result.err
     desk.environment(sources=["shelf:new.json"], infrastructure={"SCW_SECRET_KEY": "secret"})
     result = typed("SCW_SECRET_KEY", NEW, NEW)
-    assert "Put SCW_SECRET_KEY into shelf:new.json#SCW_SECRET_KEY, a document that does not exist yet? " in result.err
+    assert (
+        "Put SCW_SECRET_KEY into shelf:new.json#SCW_SECRET_KEY, a document that does not exist yet, for " in result.err
+    )
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ def test_plan_shows_every_key_and_its_origin_and_writes_nothing(desk: Desk) -> N
     assert (result.err, result.status) == ("", 0)
     assert result.out.splitlines() == [
         f"staging: namespace {desk.target.namespace}, as bridge/voice-agent-staging",
+        desk.cluster_line,
         "  plain:values.json @ 1",
         "",
         "+ Secret/shared-secrets  to create",
@@ -87,7 +88,7 @@ def test_a_changed_value_changes_only_its_key(desk: Desk) -> None:
     desk.values(OPENAI_API_KEY="CANARY-new-openai")
     plan = desk.run("plan", "staging", "--exit-code")
     assert plan.status == 4
-    assert plan.out.splitlines()[3:6] == [
+    assert plan.out.splitlines()[4:7] == [
         "~ Secret/agent-secrets  to update",
         "    ~ OPENAI_API_KEY  changed  from plain:values.json",
         "",
@@ -106,7 +107,7 @@ def test_an_edit_by_hand_is_shown_with_its_author_and_healed(desk: Desk) -> None
     desk.canaries.add("CANARY-by-hand")
     plan = desk.run("plan", "staging")
     assert plan.status == 0
-    assert plan.out.splitlines()[4].startswith("    ! OPENAI_API_KEY  drift, changed by kubectl-edit (Update, 20")
+    assert plan.out.splitlines()[5].startswith("    ! OPENAI_API_KEY  drift, changed by kubectl-edit (Update, 20")
     assert desk.run("sync", "staging").status == 0
     assert desk.target.data(SECRET, "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
     assert desk.target.owners(SECRET, "agent-secrets", "OPENAI_API_KEY") == {OURS}
@@ -116,7 +117,7 @@ def test_a_key_removed_by_hand_is_restored(desk: Desk) -> None:
     desk.run("sync", "staging")
     desk.target.edit(SECRET, "agent-secrets", OPENAI_API_KEY=None)
     plan = desk.run("plan", "staging")
-    assert plan.out.splitlines()[4] == ("    ! OPENAI_API_KEY  drift, somebody removed it  from plain:values.json")
+    assert plan.out.splitlines()[5] == ("    ! OPENAI_API_KEY  drift, somebody removed it  from plain:values.json")
     assert desk.run("sync", "staging").status == 0
     assert desk.target.data(SECRET, "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
 
@@ -127,7 +128,7 @@ def test_ownership_is_taken_back_when_a_hand_wrote_the_same_value_again(desk: De
     desk.target.edit(SECRET, "agent-secrets", OPENAI_API_KEY=VALUES["OPENAI_API_KEY"])
     plan = desk.run("plan", "staging", "--exit-code")
     assert plan.status == 4
-    assert plan.out.splitlines()[4].startswith(
+    assert plan.out.splitlines()[5].startswith(
         "    ! OPENAI_API_KEY  value is right, but owned by kubectl-edit (Update, 20"
     )
     assert desk.run("sync", "staging").status == 0
@@ -166,7 +167,7 @@ def test_a_key_that_left_the_template_leaves_the_object_and_nothing_else_does(de
     desk.target.edit(SECRET, "agent-secrets", THEIRS="stays")
     desk.write("base/secrets.yml", SECRETS.replace("  CARTESIA_API_KEY: ${CARTESIA_API_KEY}\n", ""))
     plan = desk.run("plan", "staging")
-    assert plan.out.splitlines()[3:5] == [
+    assert plan.out.splitlines()[4:6] == [
         "~ Secret/agent-secrets  to update",
         "    - CARTESIA_API_KEY  no template names it any more",
     ]
@@ -182,7 +183,7 @@ def test_a_key_that_left_the_template_stays_where_another_applier_owns_it_too(de
     desk.target.apply(SECRET, "agent-secrets", {"data": {"CARTESIA_API_KEY": shared}}, "argocd-controller")
     desk.write("base/secrets.yml", SECRETS.replace("  CARTESIA_API_KEY: ${CARTESIA_API_KEY}\n", ""))
     plan = desk.run("plan", "staging")
-    assert plan.out.splitlines()[4].startswith(
+    assert plan.out.splitlines()[5].startswith(
         "    - CARTESIA_API_KEY  no template names it any more; it stays, as argocd-controller (Apply"
     )
     assert desk.run("sync", "staging").status == 0
@@ -194,7 +195,7 @@ def test_an_object_deleted_by_hand_is_written_again(desk: Desk) -> None:
     desk.run("sync", "staging")
     desk.target.delete(SECRET, "agent-secrets")
     plan = desk.run("plan", "staging")
-    assert plan.out.splitlines()[3] == "+ Secret/agent-secrets  to create, somebody deleted it"
+    assert plan.out.splitlines()[4] == "+ Secret/agent-secrets  to create, somebody deleted it"
     assert desk.run("sync", "staging").status == 0
     assert desk.target.data(SECRET, "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
 
@@ -227,7 +228,7 @@ def test_a_label_changed_by_hand_is_healed(desk: Desk) -> None:
     desk.run("sync", "staging")
     desk.target.patch(SECRET, "agent-secrets", {"metadata": {"labels": {"app": "other"}}})
     plan = desk.run("plan", "staging")
-    assert plan.out.splitlines()[4].startswith("    ! label app  drift, changed by kubectl-edit (Update, 20")
+    assert plan.out.splitlines()[5].startswith("    ! label app  drift, changed by kubectl-edit (Update, 20")
     assert desk.run("sync", "staging").status == 0
     live = desk.target.get(SECRET, "agent-secrets")
     assert live

@@ -33,6 +33,7 @@ class RealCluster:
         self._servers: dict[str, Server] = {}
         self._numbers = itertools.count(1)
         self.url: Final = f"https://127.0.0.1:{self._ports['kube-apiserver']}"
+        self.etcd_url: Final = f"http://127.0.0.1:{self._ports['etcd']}"
         self.ca_file: Final = self._authority.file
         self._tokens: Final = {
             "admin": secrets.token_hex(16),

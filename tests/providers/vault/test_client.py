@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import BridgeError
-from bridge.provider import Denied, NotFound, ProviderError, Unavailable
-from bridge_providers.vault import Vault, settings
+from bridge.http.headers import LONGEST
+from bridge.provider import Context, Denied, NotFound, ProviderError, Unavailable
+from bridge_providers.vault import Vault, settings, tls
 from bridge_providers.vault.client import Connection
 from tests.providers.vault.desk import Desk, told
 from tests.providers.vault.wire import Answer, Request, Wire, document, errors, wire
+from tests.servers.pki import Authority
 from tests.servers.process import free_port
 
 VALUES: dict[str, object] = {"A": "CANARY-a"}
@@ -82,8 +84,8 @@ def test_the_adapter_itself_refuses_what_the_library_would_resolve(fake: Wire, f
         (errors(400, "CANARY"), ProviderError, "the server refuses the request (400)"),
         (errors(405, "unsupported operation CANARY"), ProviderError, "the server refuses the request (405)"),
         (errors(403, "CANARY"), Denied, "the server refuses (403), as token"),
-        (Answer(403, HTML), Denied, "the server refuses (403), as token"),
-        (Answer(401, HTML), Denied, "the server refuses (401), as token"),
+        (Answer(403, HTML), ProviderError, "something else than Vault answers at this address (status 403, not JSON)"),
+        (Answer(401, HTML), ProviderError, "something else than Vault answers at this address (status 401, not JSON)"),
         (Answer(200, HTML), ProviderError, "something else than Vault answers at this address (status 200, not JSON)"),
         (Answer(404, HTML), ProviderError, "something else than Vault answers at this address (status 404, not JSON)"),
         (Answer(200, b"[]"), ProviderError, "something else than Vault answers at this address (status 200, not JSON)"),
@@ -118,11 +120,42 @@ def test_errors_are_read_whatever_the_content_type_says(fake: Wire, fake_desk: D
 
 
 @pytest.mark.parametrize(
+    ("interim", "headers"),
+    [
+        (b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", b""),
+        (b"HTTP/1.1 102 Processing\r\n\r\n" * 3, b""),
+        (b"", b"".join(b"X-%d: y\r\n" % number for number in range(120))),
+        (b"", b"X: " + b"x" * 100_000 + b"\r\n"),
+        (b"", b"Location: http://[\r\nDate: Fri, 31 Dec 9999 23:59:59 -2359\r\nRetry-After: -1\r\n"),
+    ],
+)
+def test_an_answer_is_read_after_interim_ones_and_with_any_headers(
+    fake: Wire, fake_desk: Desk, interim: bytes, headers: bytes
+) -> None:
+    content = document(VALUES).content
+    head = b"HTTP/1.1 200 OK\r\n" + headers + b"Content-Length: %d\r\n\r\n" % len(content)
+    fake.answer = lambda _: Answer(script=lambda sock: sock.sendall(interim + head + content))
+    assert fake_desk.texts("app") == VALUES
+    assert len(fake.requests) == 1
+
+
+@pytest.mark.parametrize(
     ("header", "seconds"),
-    [("7", 7.0), ("0", 0.0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0), ("soon", None), ("", None)],
+    [
+        ("7", 7.0),
+        ("0", 0.0),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+        ("soon", None),
+        ("", None),
+        ("-1", None),
+        ("1.5", None),
+        ("9" * 400, LONGEST),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", None),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", LONGEST),
+    ],
 )
 def test_retry_after_is_handed_to_the_core(fake: Wire, fake_desk: Desk, header: str, seconds: float | None) -> None:
-    fake.answer = lambda _: errors(429, Retry_After=header)
+    fake.answer = lambda _: errors(429, Retry_After=header, Date="Wed, 25 Nov 2026 10:00:00 GMT")
     with fake_desk.session() as session, pytest.raises(Unavailable) as caught:
         session.read("app")
     assert caught.value.retry_after == seconds
@@ -439,3 +472,12 @@ def test_asking_for_a_proxy_leaves_the_environment_alone(fake_desk: Desk, fake: 
     fake_desk.environ |= {"http_proxy": fake.address, "no_proxy": "x"}
     fake_desk.read("app", address="http://vault.test")
     assert dict(os.environ) == before
+
+
+def test_comments_in_a_bundle_of_authorities_may_be_in_any_encoding(tmp_path: Path) -> None:
+    certificate = Authority(tmp_path).file.read_bytes()
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_bytes("# Autorité racine ☃\n".encode() + b"\xff\n" + certificate + b"\xe9\n")
+    options = Vault(address="https://vault.example", mount="secret", ca_cert=str(bundle))
+    found = settings.load(options, Context(tmp_path, {}, time.monotonic() + 30))
+    assert len(tls.context(found).get_ca_certs()) == 1

@@ -1,0 +1,58 @@
+"""Makes sure that a cluster and a namespace are those that the environment is bound to."""
+
+import re
+from collections.abc import Collection
+from contextlib import suppress
+from typing import Final
+from urllib.parse import quote
+
+from bridge.cluster.api import Api, Forbidden, NotFound
+from bridge.cluster.endpoint import Endpoint
+from bridge.config.server_url import same_server
+from bridge.errors import Problem, Refusal
+
+_UID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
+
+
+def check_server(endpoint: Endpoint, servers: Collection[str]) -> None:
+    """Raise Refusal if the API server is not one of these URLs. No request is sent."""
+    if not any(same_server(endpoint.url, one) for one in servers):
+        what = f"leads to {endpoint.url}, which `cluster.server` does not list"
+        hint = "choose the right cluster with --kubeconfig FILE or --context NAME, or correct `cluster.server`"
+        raise Refusal(Problem(endpoint.source, what, hint))
+
+
+def check_namespace(api: Api, name: str, uids: Collection[str]) -> None:
+    """Raise Refusal if the namespace does not exist, or has none of these uids."""
+    if namespace_uid(api, name) not in uids:
+        hint = "is this the right cluster? if the namespace was made anew: `bridge adopt ENV --rebind`"
+        raise Refusal(Problem(f"namespace {name}", "is not the one that cluster.namespace_uid names", hint))
+
+
+def check_exists(api: Api, name: str) -> None:
+    """Raise Refusal if the namespace does not exist; without the right to read it, this is not known."""
+    with suppress(Forbidden):
+        namespace_uid(api, name)
+
+
+def readable_uid(api: Api, name: str) -> str | None:
+    """Return the namespace's uid, or None without the right to read it."""
+    with suppress(Forbidden):
+        return namespace_uid(api, name)
+    return None
+
+
+def namespace_uid(api: Api, name: str) -> str:
+    """Return the namespace's uid; Refusal if it does not exist.
+
+    A restored backup of etcd has the same uids: they do not tell it from the original.
+    """
+    where = f"namespace {name}"
+    try:
+        raw = api.request("get", f"/api/v1/namespaces/{quote(name)}", target=where)
+    except NotFound:
+        raise Refusal(Problem(where, "does not exist", "is this the right cluster?")) from None
+    uid = raw.get("metadata", {}).get("uid")
+    if not isinstance(uid, str) or not _UID.fullmatch(uid):
+        raise Refusal(Problem(where, "the API server gives it no uid", "is this a Kubernetes API server?"))
+    return uid

@@ -1,0 +1,107 @@
+"""Which cluster a run means: the command line, the environment's file, KUBECONFIG, ~/.kube/config, or the pod's own.
+
+No credential plugin is started and no request is sent here.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, NoReturn
+
+from bridge.cluster.kubeconfig import Selection, select
+from bridge.cluster.server import server_url
+from bridge.config.sections import ClusterFlags
+from bridge.config.server_url import same_server
+from bridge.errors import ConfigError, Problem, Refusal
+
+ACCOUNT: Final = "the pod's service account"
+
+
+def choose(
+    kubeconfig: Path | None, context: str | None, environ: Mapping[str, str], flags: ClusterFlags, pod: Path
+) -> Selection | None:
+    """Return the context that is meant, or None for the service account of the pod that this process runs in.
+
+    `kubeconfig` and `context` are those of the environment's file, `pod` is the folder of the service account.
+    Whatever is named and missing is a ConfigError. It is a Refusal if the environment's file and KUBECONFIG lead to
+    different servers, and no flag decides.
+    """
+    if flags.in_cluster:
+        _check_pod(environ, pod)
+        return None
+    listed = [Path(name) for name in environ.get("KUBECONFIG", "").split(":") if name]
+    default = _default(environ)
+    named = flags.kubeconfig or kubeconfig
+    files = [named] if named else listed or ([default] if _exists(default) else [])
+    wanted = flags.context or context
+    if not files and not wanted and environ.get("KUBERNETES_SERVICE_HOST"):
+        _check_token(pod, "name a kubeconfig with --kubeconfig FILE")
+        return None
+    try:
+        selection = select(files, wanted) if files else _missing(default)
+    except ConfigError as error:
+        raise _with_hint(error, environ, pod) from None
+    if kubeconfig and not flags.kubeconfig and listed:
+        _check_agreement(selection, listed, flags.context, context)
+    return selection
+
+
+def _default(environ: Mapping[str, str]) -> Path:
+    home = Path(environ.get("HOME") or "~")
+    with suppress(RuntimeError):  # a pod's user may have no home
+        home = home.expanduser()
+    return home / ".kube" / "config"
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # the home of another user, as in an image that is run as a user of its own
+        return False
+
+
+def _missing(default: Path) -> NoReturn:
+    hint = "name one with --kubeconfig FILE, cluster.kubeconfig in the environment's file, or KUBECONFIG"
+    raise ConfigError(Problem(str(default), "there is no kubeconfig", hint))
+
+
+def _check_pod(environ: Mapping[str, str], pod: Path) -> None:
+    if not environ.get("KUBERNETES_SERVICE_HOST"):
+        what = "this is not a pod: KUBERNETES_SERVICE_HOST is not set"
+        raise ConfigError(Problem("--in-cluster", what, "select a cluster with --kubeconfig FILE or --context NAME"))
+    _check_token(pod, "leave --in-cluster out to use a kubeconfig")
+
+
+def _check_token(pod: Path, otherwise: str) -> None:
+    if not (pod / "token").is_file():
+        hint = f"set automountServiceAccountToken: true in the pod's spec, or {otherwise}"
+        raise ConfigError(Problem(ACCOUNT, "this pod has no service account token", hint))
+
+
+def _with_hint(error: ConfigError, environ: Mapping[str, str], pod: Path) -> ConfigError:
+    """Say in a pod how to use its own account: a kubeconfig that is named there may have been meant for elsewhere."""
+    if not (environ.get("KUBERNETES_SERVICE_HOST") and (pod / "token").is_file()):
+        return error
+    hint = "to use the service account of this pod, pass --in-cluster"
+    return ConfigError(*(one._replace(hint=f"{one.hint}; {hint}" if one.hint else hint) for one in error.problems))
+
+
+def _check_agreement(ours: Selection, listed: Sequence[Path], flag: str | None, context: str | None) -> None:
+    """Raise Refusal if KUBECONFIG, which kubectl would follow, leads to another server than the environment's file.
+
+    A context of the same name is compared, else the current one; if a flag names a context that KUBECONFIG does not
+    have, the flag has decided.
+    """
+    theirs = _server(listed, flag or context) or (None if flag else _server(listed, None))
+    url = server_url(ours.cluster)
+    if theirs is not None and not same_server(url, theirs):
+        what = f"leads to {url}, but KUBECONFIG leads to {theirs}"
+        raise Refusal(Problem(ours.source, what, "choose with --kubeconfig FILE, or unset KUBECONFIG"))
+
+
+def _server(files: Sequence[Path], context: str | None) -> str | None:
+    """Return the server that a context leads to, or None if it leads to no server."""
+    try:
+        return server_url(select(files, context).cluster)
+    except ConfigError:
+        return None

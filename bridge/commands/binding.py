@@ -1,0 +1,58 @@
+"""Asks whether a cluster is the right one, and binds an environment to it."""
+
+import argparse
+from dataclasses import replace
+
+from bridge.cluster.identity import namespace_uid
+from bridge.commands.arguments import environment_of
+from bridge.commands.confirm import ask, can_ask, confirm
+from bridge.config.binding import bind
+from bridge.config.environment import Environment
+from bridge.gather import Run, find_namespace
+from bridge.opening import open_cluster
+from bridge.plan.first import place
+from bridge.report.talk import tell
+from bridge.sync import FirstWrite
+
+
+def agree(first: FirstWrite, environment: Environment, *, yes: bool = False) -> None:
+    """Ask whether this is the right cluster for a first write, and offer to bind the environment to it.
+
+    Raises `first` if nobody can be asked, and Refusal if the answer is no. `yes` agrees to what a command does, and
+    not to where it does it.
+    """
+    if yes or not can_ask():
+        raise first
+    where = place(first.namespace, first.cluster)
+    confirm(f"First write of {first.environment} to {where}. Is this the right cluster?", yes=False)
+    offer(environment, first.uid)
+
+
+def offer(environment: Environment, uid: str | None) -> None:
+    """Offer to write the namespace's uid, if it is known, into the environment's file."""
+    file = environment.shown(environment.file)
+    if uid and ask(f"Bind {environment.name} to this namespace: write `cluster.namespace_uid: {uid}` into {file}?"):
+        _bind(environment, uid)
+
+
+def rebind(args: argparse.Namespace, environment: Environment, run: Run) -> Environment:
+    """Bind an environment to its namespace as it is now, and return it; with --dry-run only tell."""
+    namespace, choice = find_namespace(environment, run), environment.cluster
+    unbound = replace(environment, cluster=choice._replace(namespace_uid=()))
+    with open_cluster(unbound, namespace, run) as cluster:
+        uid = namespace_uid(cluster.api, namespace)
+    if uid in choice.namespace_uid:
+        return environment
+    now = f"namespace_uid {uid} of {place(namespace, cluster.name)}"
+    if args.dry_run:
+        tell(f"{environment.shown(environment.file)}: would be bound to {now}")
+        return unbound
+    before = f", in place of {choice.namespace_uid[0]}" if len(choice.namespace_uid) == 1 else ""
+    confirm(f"Bind {environment.name} to {now}{before}?", yes=args.yes)
+    _bind(environment, uid)
+    return environment_of(args)
+
+
+def _bind(environment: Environment, uid: str) -> None:
+    bind(environment, uid)
+    tell(f"{environment.shown(environment.file)}: cluster.namespace_uid is {uid} now")

@@ -1,0 +1,45 @@
+"""Replaces an operator's file in one step, once it was read again and says what it should."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from bridge.config.textfile import read_text
+from bridge.errors import Problem, Refusal
+
+
+def present(path: Path, shown: str) -> str:
+    """Return the text of a file; empty if there is none."""
+    try:
+        return read_text(path, shown)
+    except FileNotFoundError:
+        return ""
+
+
+def rewrite(  # noqa: PLR0913 - the file, its old and new text, and what may go wrong
+    path: Path, shown: str, *, before: str, after: str | None, is_wanted: Callable[[Path], bool], by_hand: str
+) -> None:
+    """Replace the text `before` by `after`; `is_wanted` judges the file with the new text before it takes the place.
+
+    ConfigError or Refusal if that cannot be done, with `by_hand` as the hint; the file is as it was then.
+    """
+    target = path.resolve()  # a link stays a link
+    # Always the same name: what a killed run leaves behind, the next one replaces.
+    temporary = target.with_name(f".{target.name}.bridge-new")
+    try:
+        temporary.write_text(after or "", encoding="utf-8")
+        if target.exists():
+            shutil.copymode(target, temporary)
+        if after is None or not is_wanted(temporary):
+            raise Refusal(Problem(shown, "cannot be edited without changing more than that", by_hand))
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        if present(path, shown) != before:
+            raise Refusal(Problem(shown, "was changed meanwhile", "run it again"))
+        temporary.replace(target)
+    except OSError as error:
+        reason = (error.strerror or "unknown reason").lower()
+        raise Refusal(Problem(shown, f"cannot be written: {reason}", by_hand)) from None
+    finally:
+        temporary.unlink(missing_ok=True)

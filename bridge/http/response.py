@@ -1,0 +1,117 @@
+"""The head of an HTTP answer, read so that no header can raise and no interim answer is taken for the final one.
+
+`http.client` skips the interim answer 100 only, gives up after 100 headers, and guesses where a length is not a
+number. So the head is read here, and `http.client` gets to see only what says how long the body is.
+"""
+
+import http.client
+import io
+import re
+from collections.abc import Mapping
+from typing import Final, NamedTuple, Protocol
+
+INTERIM: Final = 20
+"""How many interim answers (1xx) may come before the final one."""
+HEAD: Final = 1 << 20
+"""Bytes of all heads of one answer together, as many as Go's servers and clients take for granted."""
+_STATUS: Final = re.compile(rb"(HTTP/1\.[0-9])\s+([1-9][0-9]{2})(?:\s.*)?", re.DOTALL)
+_LENGTH: Final = re.compile(r"[0-9]{1,18}")
+_SWITCHING: Final = 101  # to another protocol, for which nobody has asked
+
+
+class Lines(Protocol):
+    """What a head is read from."""
+
+    def readline(self, limit: int, /) -> bytes:
+        """Return the next line, or as much of it as the limit admits; nothing at the end."""
+        ...
+
+
+class Head(NamedTuple):
+    """A status line and headers. `fields` has lower-case names; what was sent twice is joined by a comma."""
+
+    version: str
+    status: int
+    fields: Mapping[str, str]
+
+
+def read_head(stream: Lines) -> Head:
+    """Read up to the end of the final answer's headers.
+
+    Raises ConnectionError or IncompleteRead where the head ends early, another HTTPException where it is not HTTP.
+    """
+    left = HEAD
+    for _ in range(INTERIM + 1):
+        lines, left = _lines(stream, left)
+        head = _head(lines)
+        if head.status >= 200:
+            return head
+        if head.status == _SWITCHING:
+            break
+    raise http.client.HTTPException
+
+
+class Response(http.client.HTTPResponse):
+    """An answer whose head is in `head` once it has begun."""
+
+    head: Head
+
+    def begin(self, **more: object) -> None:
+        """Read the final answer's head, and let http.client find out how its body ends."""
+        stream = self.fp
+        self.head = read_head(stream)
+        self.fp = io.BufferedReader(io.BytesIO(_framing(self.head)))
+        try:
+            super().begin(**more)
+        finally:
+            self.fp = stream
+
+
+def _lines(stream: Lines, left: int) -> tuple[list[bytes], int]:
+    """Return the lines of one head, and how many bytes the next ones may have."""
+    lines: list[bytes] = []
+    while line := stream.readline(left + 1):
+        left -= len(line)
+        if left < 0:
+            raise http.client.HTTPException
+        if not line.endswith(b"\n"):
+            break
+        if line in {b"\r\n", b"\n"}:
+            return lines, left
+        lines.append(line.rstrip(b"\r\n"))
+    if not lines and not line:
+        raise http.client.RemoteDisconnected("")
+    raise http.client.IncompleteRead(b"")
+
+
+def _head(lines: list[bytes]) -> Head:
+    found = _STATUS.fullmatch(lines[0]) if lines else None
+    if found is None:
+        raise http.client.HTTPException
+    fields: dict[str, str] = {}
+    name = ""
+    for line in lines[1:]:
+        text = line.decode("latin-1")
+        if text[:1] in {" ", "\t"}:  # it continues the line before
+            fields[name] = f"{fields.get(name, '')} {text.strip()}"
+            continue
+        name, _, value = text.partition(":")
+        name, value = name.strip().lower(), value.strip()
+        fields[name] = f"{fields[name]}, {value}" if name in fields else value
+    return Head(found[1].decode(), int(found[2]), fields)
+
+
+def _framing(head: Head) -> bytes:
+    """Return the head as far as it says how the body ends; HTTPException where that is not clear."""
+    names = ("connection", "proxy-connection", "keep-alive", "transfer-encoding")
+    lines = [f"{head.version} {head.status} -"]
+    lines += [f"{name}: {head.fields[name]}" for name in names if name in head.fields]
+    coding = head.fields.get("transfer-encoding", "").lower()
+    if coding not in {"", "chunked"}:
+        raise http.client.HTTPException
+    lengths = {one.strip() for one in head.fields.get("content-length", "").split(",")} - {""}
+    if not coding and lengths:
+        if len(lengths) > 1 or not _LENGTH.fullmatch(min(lengths)):
+            raise http.client.HTTPException
+        lines.append(f"content-length: {min(lengths)}")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")

@@ -1,0 +1,142 @@
+"""Proves which versions of a file share a data key, by what is equal in their ciphertext; no key is needed.
+
+A value, a MAC and a wrapped data key are each made with fresh randomness, so none repeats by chance. `sops set` and
+`sops edit` keep the wrapped keys and every other value, `sops updatekeys` wraps the same data key anew and keeps the
+values, and `sops rotate` changes everything. So a version has its predecessor's data key if any of these is equal. That
+nothing is equal proves nothing.
+
+Only neighbours are compared like that. What is equal in versions far apart may have been pasted; there it takes all the
+wrapped keys. A merge may mix two data keys (such a file cannot be opened), so it is compared by its wrapped keys first,
+then by its MAC, and by its values only if they are those of one parent. A wrapped key that a version with another data
+key has too does not count for its recipient: somebody has copied it.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from bridge.provider import SecretValue
+from bridge_providers.sops import cipher, metadata
+from bridge_providers.sops.key_types import Stanza
+from bridge_providers.sops.tree import Stored, Tree
+
+
+class Version(NamedTuple):
+    """One content of a file, as far as it shows without a key."""
+
+    stanzas: frozenset[Stanza]
+    mac: frozenset[bytes]
+    leaves: frozenset[bytes]
+    values: int = 0  # that are encrypted
+    shared: bool = False  # whether its keys hold shares of the data key
+
+    @property
+    def recipients(self) -> frozenset[str]:
+        """Return whom the file is encrypted to."""
+        return frozenset(one.recipient for one in self.stanzas)
+
+    @property
+    def wrapped(self) -> frozenset[str]:
+        """Return the wrapped data keys, or shares."""
+        return frozenset(one.enc for one in self.stanzas if one.enc)
+
+
+class Step(NamedTuple):
+    """A change of the file: the id of the version that it made, of those before, and the commit (None: in none yet)."""
+
+    child: str
+    parents: tuple[str, ...]
+    commit: str | None
+
+
+class Removed(NamedTuple):
+    """A recipient of today's data key who is not one of today's file."""
+
+    recipient: str
+    commit: str | None  # the newest that removed it; None if that is in no commit yet
+
+
+def version_of(stored: Stored) -> Version:
+    """Return what shows of a file; ProviderError if its metadata cannot be read."""
+    leaves = [value for document in stored.documents for value in _encrypted(document)]
+    block = metadata.read(stored.metadata)
+    return Version(
+        frozenset(metadata.stanzas(stored.metadata)),
+        frozenset({block.mac.encode()} if block.mac else ()),
+        frozenset(leaves),
+        len(leaves),
+        len(block.groups) > 1,
+    )
+
+
+def removed(today: str, steps: Sequence[Step], versions: Mapping[str, Version]) -> list[Removed]:
+    """Return who has left today's recipients and can open today's data key, newest first. Steps are newest first."""
+    kin = _kin(today, steps, versions)
+    strange = {one.enc for name in versions.keys() - kin for one in versions[name].stanzas}
+    former = {one.recipient for name in kin for one in versions[name].stanzas if one.enc and one.enc not in strange}
+    found: list[tuple[int, str]] = []
+    for recipient in former - versions[today].recipients:
+        number = _last_step_without(recipient, steps, versions)
+        if number is not None:
+            found.append((number, recipient))
+    return [Removed(recipient, steps[number].commit) for number, recipient in sorted(found)]
+
+
+def _last_step_without(recipient: str, steps: Sequence[Step], versions: Mapping[str, Version]) -> int | None:
+    """Return the newest step that removed a recipient.
+
+    A merge with a branch where the recipient is still there has not removed it, if another step has. Nor has a
+    version that cannot be read.
+    """
+    for readable, quorum in ((True, all), (True, any), (False, any)):
+        for number, step in enumerate(steps):
+            before = [recipient in versions[one].recipients for one in step.parents if one in versions]
+            child = versions.get(step.child)
+            gone = not readable if child is None else recipient not in child.recipients
+            if gone and before and quorum(before):
+                return number
+    return None
+
+
+def _kin(today: str, steps: Iterable[Step], versions: Mapping[str, Version]) -> set[str]:
+    """Return the versions that are proven to have today's data key."""
+    joined: defaultdict[str, set[str]] = defaultdict(set)
+    for one, other in (*_neighbours(steps, versions), *_alike(versions)):
+        joined[one].add(other)
+        joined[other].add(one)
+    found, left = {today}, [today]
+    while left:
+        new = joined[left.pop()] - found
+        found |= new
+        left += new
+    return found
+
+
+def _neighbours(steps: Iterable[Step], versions: Mapping[str, Version]) -> Iterator[tuple[str, str]]:
+    for step in steps:
+        child = versions.get(step.child)
+        parents = [one for one in step.parents if one in versions]
+        if child is None or not parents:
+            continue
+        by_key = [one for one in parents if versions[one].wrapped & child.wrapped]
+        by_mac = [one for one in parents if versions[one].mac & child.mac]
+        by_leaf = [one for one in parents if versions[one].leaves & child.leaves]
+        for parent in by_key or by_mac or (by_leaf if len(by_leaf) == 1 else []):
+            yield step.child, parent
+
+
+def _alike(versions: Mapping[str, Version]) -> Iterator[tuple[str, str]]:
+    """Yield versions that have all their wrapped keys in common, such as a later return to an old state."""
+    first: dict[frozenset[str], str] = {}
+    for name, version in versions.items():
+        if version.wrapped:
+            yield first.setdefault(version.wrapped, name), name
+
+
+def _encrypted(node: Tree) -> Iterator[bytes]:
+    if isinstance(node, SecretValue):
+        if cipher.looks_encrypted(node.reveal()) and cipher.problem_of_form(node) is None:
+            yield node.reveal()
+        return
+    for child in node.values() if isinstance(node, dict) else node:
+        yield from _encrypted(child)

@@ -1,0 +1,159 @@
+"""`sync --all` in a cluster that knows nothing of some environments: those wait for one answer, all others go on."""
+
+from pathlib import Path
+
+import pytest
+
+from bridge.fleet import Fleet, Member
+from bridge.testing.apiserver import EmbeddedCluster
+from tests.runs.conftest import Desk
+from tests.runs.terminal import answer
+from tests.runs.test_first_write import KUBECONFIG, requests, uid_of
+from tests.runs.test_fleet import fleet, give, member, results, token
+from tests.runs.test_which_cluster import elsewhere  # noqa: F401 - a fixture
+
+
+def known(desk: Desk, *names: str) -> None:
+    """Let environments be written, and then be bound to nothing."""
+    for name in names:
+        member(desk, name)
+        assert desk.run("sync", name).status == 0
+        member(desk, name, cluster=KUBECONFIG)
+        give(desk, name, "2")
+
+
+def source(desk: Desk) -> str:
+    return f"context embedded of {desk.folder / 'kubeconfig'}"
+
+
+def question(desk: Desk, what: str) -> str:
+    return f"First write of {what} to {desk.target.client.url} ({source(desk)}). Is this the right cluster? [y/N] "
+
+
+def test_without_a_terminal_those_are_refused_and_all_others_go_on(offline_desk: Desk) -> None:
+    names = fleet(offline_desk, 4, cluster=KUBECONFIG)
+    known(offline_desk, names[1])
+    member(offline_desk, names[3], cluster=KUBECONFIG | {"namespace_uid": uid_of(offline_desk)})
+    result = offline_desk.run("sync", "--all", "--output", "json")
+    assert result.status == 1
+    assert results(result) == dict(zip(names, ["failed", "written", "failed", "written"], strict=True))
+    assert [token(offline_desk, name) is None for name in names] == [True, False, True, False]
+    where = f"namespace voice on {offline_desk.target.client.url} ({source(offline_desk)})"
+    assert f"bridge: error: env-00: {where}: env-00 was never written to it" in result.lines
+    assert offline_desk.run("sync", "--all", "--first").status == 0
+    assert all(token(offline_desk, name) for name in names)
+
+
+def test_terminal_is_asked_once_for_all_of_a_server_and_never_for_what_is_known(
+    offline_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = fleet(offline_desk, 6, cluster=KUBECONFIG)
+    known(offline_desk, names[1])
+    terminal = answer(monkeypatch, "y", "never asked")
+    result = offline_desk.run("sync", "--all", "--output", "json")
+    assert (result.status, set(results(result).values())) == (0, {"written"})
+    assert result.err == question(offline_desk, "5 environments (env-00, env-02, env-03 and 2 more)")
+    assert terminal.unread == "never asked\n"
+    assert [token(offline_desk, name) for name in names] == [
+        f"CANARY-{name}-TOKEN-{2 if name == names[1] else 1}" for name in names
+    ]
+    assert len(result.data["environments"]) == 6
+
+
+def test_nothing_of_those_is_written_before_the_answer(offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = fleet(offline_desk, 3, cluster=KUBECONFIG)
+    known(offline_desk, names[0])
+    assert offline_desk.target.embedded
+    requests(offline_desk).clear()
+    terminal = answer(monkeypatch, "n")
+    seen: list[tuple[str, str]] = []
+    monkeypatch.setattr(terminal, "readline", lambda: seen.extend(requests(offline_desk)) or "n\n")
+    result = offline_desk.run("sync", "--all", "--output", "json")
+    for sent in (seen, requests(offline_desk)):
+        changing = [path for method, path in sent if method != "GET" and "dryRun=All" not in path]
+        assert changing
+        assert not [path for path in changing if "env-01" in path or "env-02" in path]
+    assert result.status == 1
+    assert results(result) == {"env-00": "written", "env-01": "failed", "env-02": "failed"}
+    assert "bridge: error: env-01, env-02: not confirmed; nothing was done\n" in result.err
+
+
+def test_each_server_has_its_own_question(
+    offline_desk: Desk,
+    elsewhere: EmbeddedCluster,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = fleet(offline_desk, 3, cluster=KUBECONFIG)
+    member(offline_desk, names[2], cluster={"kubeconfig": "../elsewhere"})
+    answers = {offline_desk.target.client.url: "n\n", elsewhere.url: "y\n"}
+    terminal = answer(monkeypatch)
+    asked: list[str] = []
+    monkeypatch.setattr("bridge.commands.fleet.ask", lambda text: asked.append(text) or _yes(text, answers))
+    result = offline_desk.run("sync", "--all", "--output", "json")
+    assert len(asked) == 2
+    assert results(result) == {"env-00": "failed", "env-01": "failed", "env-02": "written"}
+    assert (token(offline_desk, names[0]), terminal.tell()) == (None, 0)
+
+
+def _yes(text: str, answers: dict[str, str]) -> bool:
+    return next(given for url, given in answers.items() if url in text) == "y\n"
+
+
+def test_one_environment_is_counted_as_one(offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet(offline_desk, 1, cluster=KUBECONFIG)
+    answer(monkeypatch, "y")
+    assert offline_desk.run("sync", "--all").err == question(offline_desk, "1 environment (env-00)")
+
+
+def test_interrupt_at_the_question_reports_what_was_done(offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> str:
+        raise KeyboardInterrupt
+
+    names = fleet(offline_desk, 2, cluster=KUBECONFIG)
+    known(offline_desk, names[0])
+    monkeypatch.setattr(answer(monkeypatch), "readline", interrupted)
+    result = offline_desk.run("sync", "--all", "--output", "json")
+    assert result.status == 130
+    assert results(result) == {"env-00": "written", "env-01": "not reached"}
+
+
+def test_member_that_did_not_end_before_the_question_is_reported_as_interrupted(
+    offline_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stuck(self: Fleet, member: Member, *rest: object) -> None:
+        if member.name == "env-00":
+            self._under_way[member.name] = member
+        else:
+            one(self, member, *rest)
+
+    one = Fleet._one
+    monkeypatch.setattr(Fleet, "_one", stuck)
+    fleet(offline_desk, 2, cluster=KUBECONFIG)
+    answer(monkeypatch, "y")
+    result = offline_desk.run("sync", "--all", "--output", "json")
+    assert (result.status, results(result)) == (75, {"env-00": "interrupted", "env-01": "written"})
+
+
+@pytest.mark.parametrize("bound", [False, True])
+def test_known_or_bound_environments_pay_nothing(offline_desk: Desk, *, bound: bool) -> None:
+    names = fleet(offline_desk, 3)
+    assert offline_desk.run("sync", "--all").status == 0
+    for name in names:
+        give(offline_desk, name, "2")
+    requests(offline_desk).clear()
+    assert offline_desk.run("sync", "--all").status == 0
+    usual = sorted(requests(offline_desk))
+    for name in names:
+        give(offline_desk, name, "3")
+        member(offline_desk, name, **({} if bound else {"cluster": KUBECONFIG}))
+    requests(offline_desk).clear()
+    assert offline_desk.run("sync", "--all").status == 0
+    assert sorted(requests(offline_desk)) == usual
+
+
+def test_plan_of_all_asks_nothing(offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet(offline_desk, 2, cluster=KUBECONFIG)
+    terminal = answer(monkeypatch, "never asked")
+    assert (offline_desk.run("plan", "--all").status, terminal.tell()) == (0, 0)
+    assert (offline_desk.run("sync", "--all", "--dry-run").status, terminal.tell()) == (0, 0)

@@ -1,0 +1,346 @@
+"""The first write of an environment into a cluster: bound, allowed by a flag or a person, or refused."""
+
+import json
+import os
+import pty
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.config.environment import load_environment
+from tests.runs.conftest import VALUES, Desk, Result
+from tests.runs.moving import environ
+from tests.runs.terminal import answer
+from tests.runs.test_moving_stores import manager  # noqa: F401 - a fixture
+from tests.servers.scaleway import SecretManager
+
+KUBECONFIG = {"kubeconfig": "kubeconfig"}
+APP = "scaleway:/voice/staging/app"
+STORE = "bridge-voice-agent-staging"
+
+
+def uid_of(desk: Desk) -> str:
+    path = f"/api/v1/namespaces/{desk.target.namespace}"
+    return str(desk.target.client.request("GET", path).body["metadata"]["uid"])
+
+
+def where(desk: Desk) -> str:
+    source = f"context {context(desk)} of {desk.folder / 'kubeconfig'}"
+    return f"namespace {desk.target.namespace} on {desk.target.client.url} ({source})"
+
+
+def context(desk: Desk) -> str:
+    return str(json.loads((desk.folder / "kubeconfig").read_text())["current-context"])
+
+
+def requests(desk: Desk) -> list[tuple[str, str]]:
+    assert desk.target.embedded
+    return desk.target.embedded.requests
+
+
+def writes(desk: Desk) -> list[tuple[str, str]]:
+    """Return what was sent to the embedded cluster that may change something."""
+    return [one for one in requests(desk) if one[0] != "GET" and "dryRun=All" not in one[1]]
+
+
+def question(desk: Desk) -> str:
+    return f"First write of staging to {where(desk)}. Is this the right cluster? [y/N] "
+
+
+def offered(desk: Desk) -> str:
+    uid = uid_of(desk)
+    return f"Bind staging to this namespace: write `cluster.namespace_uid: {uid}` into staging.yaml? [y/N] "
+
+
+def bound(desk: Desk) -> tuple[str, ...]:
+    return load_environment(desk.folder, "staging").cluster.namespace_uid
+
+
+def refused(desk: Desk, result: Result) -> None:
+    """Expect the refusal of a first write, before anything was sent that changes something."""
+    assert result.status == 1
+    assert f"bridge: error: {where(desk)}: staging was never written to it" in result.lines
+    setting = f"`cluster.namespace_uid: {uid_of(desk)}` in staging.yaml"
+    assert f"bridge: hint: if this is the right cluster, set {setting}, or pass --first" in result.lines
+    assert desk.target.versions() == {}
+
+
+@pytest.fixture
+def unbound(desk: Desk) -> Desk:
+    desk.environment(cluster=KUBECONFIG)
+    return desk
+
+
+@pytest.fixture
+def offline(offline_desk: Desk) -> Desk:
+    offline_desk.environment(cluster=KUBECONFIG)
+    requests(offline_desk).clear()
+    return offline_desk
+
+
+def test_first_write_that_nobody_can_be_asked_about_is_refused(unbound: Desk) -> None:
+    refused(unbound, unbound.run("sync", "staging"))
+    told = unbound.run("sync", "staging", "--output", "json")
+    assert (told.data["result"], len(told.data["errors"])) == ("failed", 1)
+    assert unbound.run("plan", "staging").status == 0
+
+
+def test_refused_first_write_has_sent_nothing_that_changes_something(offline: Desk) -> None:
+    assert offline.run("sync", "staging").status == 1
+    assert writes(offline) == []
+
+
+def test_flag_allows_it_and_the_next_run_is_no_first_one(unbound: Desk) -> None:
+    result = unbound.run("sync", "staging", "--first", "--output", "json")
+    assert (result.status, result.err, result.data["result"]) == (0, "", "written")
+    assert result.data["cluster"]["binding"] is None
+    unbound.values(OPENAI_API_KEY="CANARY-new")
+    again = unbound.run("sync", "staging")
+    assert (again.status, again.err) == (0, "")
+    assert unbound.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == "CANARY-new"
+
+
+@pytest.mark.parametrize("as_list", [False, True])
+@pytest.mark.parametrize("key", ["namespace_uid", "server"])
+def test_binding_allows_it_and_is_reported(desk: Desk, key: str, *, as_list: bool) -> None:
+    value: Any = {"namespace_uid": uid_of(desk), "server": f"{desk.target.client.url}/"}[key]
+    other = {"namespace_uid": "3f6c", "server": "https://blue.example"}[key]
+    desk.environment(cluster=KUBECONFIG | {key: [other, value] if as_list else value})
+    result = desk.run("sync", "staging", "--output", "json")
+    assert (result.status, result.err) == (0, "")
+    assert result.data["cluster"]["binding"] == key
+
+
+def test_flag_costs_no_request(offline: Desk) -> None:
+    assert offline.run("sync", "staging", "--first").status == 0
+    asked = [method for method, _ in requests(offline)]
+    for kind, name in (("Secret", "shared-secrets"), ("Secret", "agent-secrets"), ("ConfigMap", STORE)):
+        offline.target.delete(kind, name)
+    for name in ("shared-config", "agent-config", "front-config"):
+        offline.target.delete("ConfigMap", name)
+    requests(offline).clear()
+    offline.environment()  # bound to the server
+    assert offline.run("sync", "staging").status == 0
+    # The Lease is there by now, and Events are updated.
+    assert sorted(method for method, _ in requests(offline)) == sorted(asked)
+
+
+def test_unchanged_run_asks_for_nothing_more(offline: Desk) -> None:
+    offline.run("sync", "staging", "--first")
+    requests(offline).clear()
+    assert "nothing to do" in offline.run("sync", "staging").out
+    assert len(requests(offline)) == 6  # the state, and five objects
+
+
+def test_terminal_is_asked_and_may_bind(unbound: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = answer(monkeypatch, "y", "y")
+    before = (unbound.folder / "staging.yaml").read_text()
+    result = unbound.run("sync", "staging", "--output", "json")
+    uid = uid_of(unbound)
+    assert (
+        result.err
+        == question(unbound) + offered(unbound) + f"bridge: staging.yaml: cluster.namespace_uid is {uid} now\n"
+    )
+    assert (result.status, result.data["result"], result.data["cluster"]["binding"]) == (0, "written", "namespace_uid")
+    assert (bound(unbound), terminal.unread) == ((uid,), "")
+    assert (unbound.folder / "staging.yaml").read_text() == before.replace(
+        '"kubeconfig": "kubeconfig"', f'"kubeconfig": "kubeconfig", "namespace_uid": "{uid}"'
+    )
+
+
+def test_terminal_that_does_not_bind_still_writes_and_is_not_asked_again(
+    unbound: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (unbound.folder / "staging.yaml").read_text()
+    answer(monkeypatch, "yes", "")
+    result = unbound.run("sync", "staging")
+    assert (result.status, result.err) == (0, question(unbound) + offered(unbound))
+    assert (unbound.folder / "staging.yaml").read_text() == before
+    unbound.values(OPENAI_API_KEY="CANARY-new")
+    terminal = answer(monkeypatch, "never asked")
+    assert (unbound.run("sync", "staging").err, terminal.tell()) == ("", 0)
+
+
+def test_terminal_that_says_no_stops_the_run(offline: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = answer(monkeypatch, "n", "never asked")
+    result = offline.run("sync", "staging")
+    assert (result.status, result.out) == (1, "")
+    assert result.err == f"{question(offline)}bridge: error: not confirmed; nothing was done\n"
+    assert (writes(offline), terminal.unread) == ([], "never asked\n")
+
+
+def test_file_that_cannot_be_edited_stops_the_run(offline: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = json.loads((offline.folder / "staging.yaml").read_text())
+    del content["cluster"]
+    text = "".join(f"{key}: {json.dumps(value)}\n" for key, value in content.items())
+    offline.write("staging.yaml", f"{text}...\n")  # what comes behind the end would be another document
+    answer(monkeypatch, "y", "y")
+    result = offline.run("sync", "staging", "--kubeconfig", str(offline.folder / "kubeconfig"))
+    assert result.status == 1
+    assert "staging.yaml: cannot be edited without changing more than that" in result.err
+    assert f"write by hand: namespace_uid: {uid_of(offline)} under `cluster:`" in result.err
+    assert writes(offline) == []
+
+
+def test_plan_that_is_refused_asks_nothing(offline: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    offline.target.create("Secret", "agent-secrets", {"stringData": {"OPENAI_API_KEY": "CANARY-theirs"}})
+    offline.canaries.add("CANARY-theirs")
+    terminal = answer(monkeypatch, "y")
+    result = offline.run("sync", "staging")
+    assert (result.status, "take it over with `bridge adopt staging`" in result.err) == (1, True)
+    assert terminal.tell() == 0
+
+
+def test_pty_shows_the_questions_and_takes_the_answers(offline: Desk, tmp_path: Path, third_party: Path) -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        ["python", "-m", "bridge", "sync", "staging", "--config", str(offline.folder)],
+        env=environ(tmp_path, third_party, PATH=f"{Path(os.sys.executable).parent}{os.pathsep}{os.defpath}"),
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(theirs)
+    os.write(ours, b"y\ny\n")
+    out, err = process.communicate(timeout=60)
+    os.close(ours)
+    assert (process.returncode, err.startswith(question(offline) + offered(offline))) == (0, True), err
+    assert "5 to create, 0 unchanged: written" in out
+    assert bound(offline) == (uid_of(offline),)
+
+
+# What shows an earlier write
+
+
+def test_environment_that_was_written_before_needs_no_binding(desk: Desk) -> None:
+    assert desk.run("sync", "staging").status == 0
+    desk.environment(cluster=KUBECONFIG)
+    desk.values(OPENAI_API_KEY="CANARY-new")
+    assert desk.run("sync", "staging").status == 0
+    desk.target.delete("ConfigMap", STORE)
+    desk.values(OPENAI_API_KEY="CANARY-newer")
+    assert desk.run("sync", "staging").status == 0
+
+
+def test_copy_of_the_state_from_another_cluster_shows_nothing(desk: Desk) -> None:
+    assert desk.run("sync", "staging").status == 0
+    for kind, name in [one.split("/") for one in desk.target.versions()]:
+        if name != STORE:
+            desk.target.delete(kind, name)
+    desk.environment(cluster=KUBECONFIG)
+    result = desk.run("sync", "staging")
+    assert (result.status, f"{where(desk)}: staging was never written to it" in result.err) == (1, True)
+    assert set(desk.target.versions()) == {f"ConfigMap/{STORE}"}
+    assert desk.run("sync", "staging", "--first").status == 0
+
+
+def test_uid_that_may_not_be_read_leaves_the_server_to_bind_to(offline: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert offline.target.embedded
+    body = json.dumps({"kind": "Status", "status": "Failure", "reason": "Forbidden", "code": 403}).encode()
+    path = f"/api/v1/namespaces/{offline.target.namespace}"
+    forbidden = ("answer", 403, {"Content-Type": "application/json"}, body)
+    offline.target.embedded.intercept = lambda _, asked: forbidden if asked == path else None
+    url = offline.target.client.url
+    result = offline.run("sync", "staging")
+    hint = f"bridge: hint: if this is the right cluster, set `cluster.server: {url}` in staging.yaml, or pass --first"
+    assert (result.status, result.lines[-1]) == (1, hint)
+    terminal = answer(monkeypatch, "y", "never asked")
+    assert offline.run("sync", "staging").status == 0
+    assert terminal.unread == "never asked\n"
+
+
+# The other commands that write
+
+
+def test_adopt_is_a_first_write_too(unbound: Desk) -> None:
+    theirs(unbound)
+    before = unbound.target.versions()
+    for flags in (["--yes"], ["--yes", "--output", "json"]):
+        result = unbound.run("adopt", "staging", *flags)
+        assert result.status == 1
+        assert f"bridge: error: {where(unbound)}: staging was never written to it" in result.lines
+    assert result.data["result"] == "refused"
+    assert unbound.target.versions() == before
+    assert unbound.run("adopt", "staging", "--dry-run").status == 0
+    assert unbound.run("adopt", "staging", "--yes", "--first").status == 0
+    assert unbound.target.owners("Secret", "agent-secrets", "OPENAI_API_KEY") == {(f"bridge/{STORE[7:]}", "Apply")}
+    assert unbound.run("sync", "staging").status == 0  # known by now
+
+
+def theirs(desk: Desk) -> None:
+    data = {"stringData": {"OPENAI_API_KEY": VALUES["OPENAI_API_KEY"]}}
+    desk.target.create("Secret", "agent-secrets", data, "kubectl-create")
+
+
+def test_adopt_asks_at_a_terminal_whether_it_is_the_right_cluster(
+    unbound: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs(unbound)
+    terminal = answer(monkeypatch, "y", "y", "y")
+    result = unbound.run("adopt", "staging")
+    assert (result.status, terminal.unread) == (0, "")
+    assert result.err.startswith(question(unbound) + offered(unbound))
+    assert bound(unbound) == (uid_of(unbound),)
+    assert "taken over" in result.out
+
+
+def test_adopt_does_nothing_in_a_cluster_that_is_not_the_right_one(
+    unbound: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs(unbound)
+    before = unbound.target.versions()
+    answer(monkeypatch, "n", "y", "y")
+    assert unbound.run("adopt", "staging").status == 1
+    assert (unbound.target.versions(), bound(unbound)) == (before, ())
+
+
+def test_adopt_offers_to_bind_an_environment_that_is_known_but_unbound(
+    offline: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offline.run("sync", "staging", "--first")
+    answer(monkeypatch, "y")
+    result = offline.run("adopt", "staging")
+    assert (result.status, result.err.startswith(offered(offline))) == (0, True)
+    assert bound(offline) == (uid_of(offline),)
+    terminal = answer(monkeypatch, "never asked")
+    assert (offline.run("adopt", "staging").err, terminal.tell()) == ("", 0)
+
+
+def test_rollback_is_refused_before_the_store_is_written(
+    unbound: Desk,
+    manager: SecretManager,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    id_ = manager.put("/voice/staging/app", VALUES)
+    manager.put("/voice/staging/app", VALUES | {"OPENAI_API_KEY": "CANARY-bad"})
+    unbound.canaries.add("CANARY-bad")
+    content = json.loads((unbound.folder / "staging.yaml").read_text())
+    unbound.environment(**content | {"cluster": KUBECONFIG})
+    command = ["rollback", "staging", "--source", APP, "--to", "1", "--allow-fallback"]
+    result = unbound.run(*command, "--yes")
+    assert (result.status, f"{where(unbound)}: staging was never written to it" in result.err) == (1, True)
+    assert (unbound.target.versions(), len(manager.store.secrets[id_].versions)) == ({}, 2)
+    terminal = answer(monkeypatch, "y", "y", "y")
+    assert unbound.run(*command, "--yes").err == result.err  # --yes agrees to what is done, and not to where
+    assert terminal.tell() == 0
+    answer(monkeypatch, "y", "y", "y")
+    result = unbound.run(*command)
+    assert (result.status, len(manager.store.secrets[id_].versions)) == (0, 3)
+    assert question(unbound) + offered(unbound) in result.err
+    assert bound(unbound) == (uid_of(unbound),)
+    assert unbound.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
+    unbound.environment(**content | {"cluster": KUBECONFIG})
+    assert unbound.run(*command[:-2], "2", "--allow-fallback", "--yes").status == 0  # known by now
+
+
+def test_rollback_takes_the_flag(unbound: Desk, manager: SecretManager) -> None:  # noqa: F811
+    manager.put("/voice/staging/app", VALUES)
+    manager.put("/voice/staging/app", VALUES | {"OPENAI_API_KEY": "CANARY-bad"})
+    unbound.canaries.add("CANARY-bad")
+    content = json.loads((unbound.folder / "staging.yaml").read_text())
+    unbound.environment(**content | {"cluster": KUBECONFIG})
+    command = ["rollback", "staging", "--source", APP, "--to", "1", "--allow-fallback", "--yes"]
+    assert unbound.run(*command, "--first").status == 0
