@@ -1,5 +1,6 @@
 """One change of a plan, sent to an API server that loses answers or has moved on."""
 
+import json
 from contextlib import closing
 from typing import Any
 
@@ -122,6 +123,14 @@ def test_ownership_alone_that_was_taken_back_without_an_answer_is_done() -> None
     result, methods = send(planned, reply(200, EDITED), drop, reply(200, raw("8", A="1")))
     assert isinstance(result, Live)
     assert methods == ["GET", "PATCH", "GET"]
+
+
+def test_ownership_is_taken_back_from_the_very_object_that_was_read() -> None:
+    with Wire(reply(200, EDITED), reply(200, raw("8", A="1"))) as wire, closing(api(wire.url)) as client:
+        assert carry_out(Objects(client, "voice", MANAGER), change(EDITED, A="1"))
+    found = {one["path"]: (one["op"], one["value"]) for one in json.loads(wire.requests[1].body)}
+    assert found["/metadata/uid"] == ("test", "u")
+    assert found["/metadata/resourceVersion"] == ("replace", "7")
 
 
 def test_ownership_of_an_object_that_has_changed_is_not_even_asked_for() -> None:

@@ -102,13 +102,13 @@ def test_a_holder_that_lost_its_lease_stops_before_its_next_write(
     assert holder(desk) == "another"
 
 
-def stolen_between_two_tries(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def stolen_between_two_tries(desk: Desk, monkeypatch: pytest.MonkeyPatch, name: str = "agent-secrets") -> list[str]:
     """Let another run take the Lease while the API server has no time for a write; returns the tries of that write."""
     monkeypatch.setattr("bridge.cluster.lease.RENEWAL", 0.0)
     seen: list[str] = []
 
     def steal(method: str, path: str) -> Fault | None:
-        if not write_of("agent-secrets")(method, path):
+        if not write_of(name)(method, path):
             return None
         seen.append(path)
         hold(desk, "another")
@@ -118,13 +118,14 @@ def stolen_between_two_tries(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> lis
     return seen
 
 
+@pytest.mark.parametrize("name", ["agent-secrets", LEASE])
 def test_a_write_is_not_tried_again_once_another_run_has_the_lease(
-    offline_desk: Desk, monkeypatch: pytest.MonkeyPatch
+    offline_desk: Desk, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     desk = offline_desk
     assert desk.run("sync", "staging").status == 0
     desk.values(OPENAI_API_KEY="CANARY-new")
-    seen = stolen_between_two_tries(desk, monkeypatch)
+    seen = stolen_between_two_tries(desk, monkeypatch, name)
     result = desk.run("sync", "staging")
     assert (result.status, len(seen), holder(desk)) == (75, 1, "another")
     assert "this run lost it: another one may be writing" in result.lines[0]
@@ -355,6 +356,22 @@ def test_a_refusal_that_compared_with_what_another_run_replaced_meanwhile_is_jud
     assert desk.run("sync", "staging").status == 0
     assert moved.is_set()
     assert desk.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == "CANARY-v4"
+
+
+def test_even_a_run_that_changes_no_key_tells_the_others_before_it_writes(offline_desk: Desk) -> None:
+    desk = offline_desk
+    assert desk.run("sync", "staging").status == 0
+    before = desk.target.data("ConfigMap", LEASE)
+    desk.write("base/secrets.yml", SECRETS.replace("{name: agent-secrets}", "{name: agent-secrets, labels: {team: a}}"))
+    seen: list[bool] = []
+
+    def note(method: str, path: str) -> None:
+        if write_of("agent-secrets")(method, path):
+            seen.append(desk.target.data("ConfigMap", LEASE)["run"] != before["run"])
+
+    desk.target.embedded.intercept = note
+    assert desk.run("sync", "staging").status == 0
+    assert seen == [True]
 
 
 def test_nobody_pays_for_it_in_an_ordinary_run(offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
