@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from bridge.opening import RELEASE, Line, dial, open_cluster
 from bridge.parallel import Batch, Once, each
 from bridge.plan.effect import dropped
 from bridge.plan.model import ClusterName, Plan
-from bridge.prepare import collect, prepare
+from bridge.prepare import begin, collect, prepare
 from bridge.report.record import CURRENT, Record
 from bridge.sources.neighbours import namespace_in
 from bridge.sources.plugins import build_providers, referenced
@@ -72,7 +73,10 @@ class Fleet:
         self._sessions: Final = Sessions()
         self._lines: Final = _Lines()
         self._spaces: Final = _Namespaces(folder)
-        self._run: Final = run._replace(read=self._sessions.read, neighbours=self._spaces.neighbours)
+        self._run: Final = run._replace(
+            read=self._sessions.read, read_again=self._sessions.read_again, neighbours=self._spaces.neighbours
+        )
+        self._named: Final[Counter[tuple[str, str | None]]] = Counter()  # documents, by how many environments
         self._under_way: Final[dict[str, Member]] = {}
         self._batch: Batch[str, None] | None = None
 
@@ -116,6 +120,7 @@ class Fleet:
                 errors: list[BridgeError] = []  # its own run will meet them
                 providers = build_providers(environment, referenced(environment), errors)
                 self._sessions.announce(providers, environment.references, environment.base)
+                self._named.update({(one.path, one.revision) for one in environment.references})
 
     def _one(self, member: Member, work: Callable[[Member, Environment], None], done: Callable[[Member], None]) -> None:
         if time.monotonic() >= self._run.deadline:
@@ -139,12 +144,12 @@ class Fleet:
             member.plan = prepare(wanted, cluster, self._run)
 
     def _sync(self, member: Member, environment: Environment, *, restart: bool) -> None:
-        wanted = collect(environment, self._run._replace(reads=member.reads), line_to=self._lines.dial)
-        with open_cluster(environment, wanted.namespace, self._run, self._lines.dial) as cluster:
+        run = self._run._replace(reads=member.reads)
+        with begin(environment, run, self._lines.dial) as (wanted, cluster):
             member.lease = cluster.lease
-            member.plan = prepare(wanted, cluster, self._run)
-            if not member.plan.refusals:
-                member.plan = settle(member.plan, wanted, cluster, self._run, member.outcome)
+            member.plan = prepare(wanted, cluster, run)
+            shared = self._shared(environment)
+            member.plan = settle(member.plan, wanted._replace(shared=shared), cluster, run, member.outcome)
             if not self._lines.ended:  # an Event gives nothing back
                 told = note_on_objects(member.plan, cluster, member.outcome)
                 member.plan = member.plan._replace(warnings=(*member.plan.warnings, *told))
@@ -153,6 +158,11 @@ class Fleet:
 
                 member.restart = Restart()
                 survey_and_roll(cluster, member.restart)
+
+    def _shared(self, environment: Environment) -> frozenset[str]:
+        """Return the documents that may have been read for another environment, whatever their provider is called."""
+        documents = {one.document for one in environment.references}
+        return frozenset(str(one) for one in documents if self._named[one.path, one.revision] > 1)
 
 
 class _Lines:

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple, TypeVar
 
 from bridge import late_warnings
+from bridge.cluster.memory import Seen
 from bridge.config.environment import ClusterFlags, Environment, check_k8_env
 from bridge.config.reference import Reference
 from bridge.config.template import TemplateObject, load_templates
@@ -30,6 +31,7 @@ class Run(NamedTuple):
     """What every step of a run needs to know. `deadline` is a `time.monotonic()`, `lock_wait` is in seconds.
 
     `read` and `neighbours` are how documents and other environments are read: of one run alone, or shared by many.
+    `read_again` reads documents from their stores, whatever was read before.
     What is read from the sources is added to `reads`, where somebody wants to know. `cluster` is the cluster that
     the command line names, `first` allows to write where an environment was never written.
     """
@@ -40,6 +42,7 @@ class Run(NamedTuple):
     lock_wait: float = 0.0
     reads: list[tuple[str, str, float]] | None = None
     read: Reader = read_documents
+    read_again: Reader = read_documents
     neighbours: Neighbours = neighbours
     cluster: ClusterFlags = ClusterFlags()
     first: bool = False
@@ -95,11 +98,17 @@ def _attempt(step: Callable[[], Result], errors: list[BridgeError]) -> Result | 
 
 
 class Wanted(NamedTuple):
-    """What an environment's files and sources say: everything before the cluster is asked."""
+    """What an environment's files and sources say.
+
+    `seen` is what the cluster knew before the sources were read; None in a run that writes nothing. `shared` are the
+    sources that may have been read even earlier, for another environment.
+    """
 
     environment: Environment
     namespace: str
     resolution: Resolution
+    seen: Seen | None = None
+    shared: frozenset[str] = frozenset()
 
 
 def gather(
@@ -113,7 +122,18 @@ def gather(
     `remembered` returns the references that an earlier run has written from into a namespace. A document that is
     `given` is not read: it stands for what the store would have.
     """
-    inputs = _read_all(environment, run, remembered, given)
+    return gather_sources(environment, sound_files(environment, run), run, remembered, given)
+
+
+def gather_sources(
+    environment: Environment,
+    files: Files,
+    run: Run,
+    remembered: Callable[[str], frozenset[str]],
+    given: Mapping[Reference, Document] = NONE_GIVEN,
+) -> Wanted:
+    """Do as `gather` does, with files that are read already and sound."""
+    inputs = _read_all(environment, files, run, remembered, given)
     resolution = resolve(environment, *inputs)
     warnings = (*resolution.warnings, *late_warnings.take())
     return Wanted(environment, inputs.namespace, resolution._replace(warnings=warnings))
@@ -121,7 +141,7 @@ def gather(
 
 def gather_secrets(environment: Environment, run: Run) -> Managed:
     """Read everything as `gather` does, and return what of it has to stay secret."""
-    return managed(environment, *_read_all(environment, run, lambda _: frozenset()))
+    return managed(environment, *_read_all(environment, sound_files(environment, run), run, lambda _: frozenset()))
 
 
 class _Inputs(NamedTuple):
@@ -133,11 +153,11 @@ class _Inputs(NamedTuple):
 
 def _read_all(
     environment: Environment,
+    files: Files,
     run: Run,
     remembered: Callable[[str], frozenset[str]],
     given: Mapping[Reference, Document] = NONE_GIVEN,
 ) -> _Inputs:
-    files = sound_files(environment, run)
     # What could be missing of them is among the errors.
     assert files.layer is not None
     assert files.namespace is not None

@@ -10,7 +10,7 @@ from bridge.cluster.connect import connect
 from bridge.cluster.endpoint import Endpoint
 from bridge.cluster.identity import check_namespace, check_server
 from bridge.cluster.lease import Lease
-from bridge.cluster.memory import MemoryStore
+from bridge.cluster.memory import MemoryStore, Seen
 from bridge.cluster.objects import Objects
 from bridge.config.environment import ClusterChoice, Environment
 from bridge.errors import Problem
@@ -23,7 +23,7 @@ RELEASE: Final = 3.0  # seconds
 
 
 class Cluster(NamedTuple):
-    """The cluster as one environment sees it: its namespace, under its field manager."""
+    """The cluster as one environment sees it: its namespace, under its field manager; writable with the Lease only."""
 
     endpoint: Endpoint
     api: Api
@@ -32,6 +32,16 @@ class Cluster(NamedTuple):
     lease: Lease
     name: ClusterName
     warnings: tuple[Problem, ...]
+
+    def look(self, *, held: bool = False) -> Seen:
+        """Read the memory, with the mark that tells later whether another run has begun to write since.
+
+        While there is no memory, the Lease is the mark: as it was before it was taken if it is `held`, else as it is.
+        """
+        memory = self.store.read()
+        if self.store.mark:
+            return Seen(self.store.mark, memory)
+        return Seen(f"Lease {self.lease.found if held else self.lease.version()}", memory)
 
     def now(self) -> str:
         """Return the time (RFC 3339) by the API server's clock: no earlier than any write that it has answered."""
@@ -65,12 +75,13 @@ def open_cluster(environment: Environment, namespace: str, run: Run, line_to: Di
     manager = f"bridge/{id_}"
     with line_to(environment.cluster, run) as line:
         name = _identified(line, environment.cluster, namespace, run)
+        lease = Lease(line.last, namespace, id_)
         yield Cluster(
             line.endpoint,
             line.api,
-            Objects(line.api, namespace, manager),
-            MemoryStore(line.api, namespace, id_, manager),
-            Lease(line.last, namespace, id_),
+            Objects(line.api, namespace, manager, lease.check),
+            MemoryStore(line.api, namespace, id_, manager, lease.check),
+            lease,
             name,
             tuple(Problem("the cluster", warning) for warning in line.endpoint.warnings),
         )

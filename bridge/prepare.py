@@ -1,17 +1,19 @@
 """The half of every run that writes nothing: gather what is wanted, read the cluster, plan, try the changes dry."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache, partial
 from typing import Final, TypeVar
 
 from bridge.cluster.api import Forbidden
 from bridge.cluster.changes import Changed, try_dry
 from bridge.cluster.identity import check_exists
+from bridge.cluster.memory import Seen
 from bridge.cluster.objects import Objects
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference
 from bridge.errors import BridgeError, Problem, Unavailable, combine
-from bridge.gather import NONE_GIVEN, Run, Wanted, gather
+from bridge.gather import NONE_GIVEN, Files, Run, Wanted, gather, gather_sources, sound_files
 from bridge.objects import Live, ObjectId
 from bridge.opening import Cluster, Dial, dial, open_cluster
 from bridge.parallel import each
@@ -51,28 +53,55 @@ def collect(
     return gather(environment, run, remembered, given)
 
 
+@contextmanager
+def begin(environment: Environment, run: Run, line_to: Dial = dial) -> Iterator[tuple[Wanted, Cluster]]:
+    """Gather what the files and sources say, for a run that may write: the cluster's memory is read before the sources.
+
+    That costs no request, because the memory is needed anyway, and tells later whether the sources are new enough.
+    """
+    files = sound_files(environment, run)
+    assert files.namespace is not None
+    with open_cluster(environment, files.namespace, run, line_to) as cluster:
+        yield _gathered(environment, files, cluster, run), cluster
+
+
+def gather_again(wanted: Wanted, cluster: Cluster, run: Run) -> Wanted:
+    """Read the files, the memory and the sources once more, in this order; nothing of what was read before is used."""
+    files = sound_files(wanted.environment, run)
+    if files.namespace != wanted.namespace:
+        raise Unavailable(Problem("the namespace", "is another one than when this run began", "run again"))
+    return _gathered(wanted.environment, files, cluster, run._replace(read=run.read_again))
+
+
+def _gathered(environment: Environment, files: Files, cluster: Cluster, run: Run) -> Wanted:
+    seen = cluster.look()
+    known = frozenset(seen.memory.sources if seen.memory else ())
+    return gather_sources(environment, files, run, lambda _: known)._replace(seen=seen)
+
+
 def prepare(wanted: Wanted, cluster: Cluster, run: Run) -> Plan:
     """Compare, and try every change dry. Writes nothing. What somebody changes meanwhile is read again."""
+    seen = wanted.seen
     for _ in range(AGAIN):
         try:
-            return _prepared(wanted, cluster, run)
+            return _prepared(wanted, cluster, run, seen)
         except Changed:
-            continue
+            seen = None
     return _prepared(wanted, cluster, run)
 
 
-def _prepared(wanted: Wanted, cluster: Cluster, run: Run) -> Plan:
-    plan = compare(wanted, cluster, run)
+def _prepared(wanted: Wanted, cluster: Cluster, run: Run, seen: Seen | None = None) -> Plan:
+    plan = compare(wanted, cluster, run, seen)
     return plan if plan.refusals else tried_dry(plan, cluster.objects, run)
 
 
-def compare(wanted: Wanted, cluster: Cluster, run: Run) -> Plan:
-    """Read the live objects and plan; nothing but reading is asked of the cluster.
+def compare(wanted: Wanted, cluster: Cluster, run: Run, seen: Seen | None = None) -> Plan:
+    """Read the live objects, and the memory unless it was `seen`, and plan; nothing else is asked of the cluster.
 
     What speaks against the plan stands in its `refusals`; an error is raised where the cluster cannot be read.
     """
     objects, desired = cluster.objects, wanted.resolution.desired
-    memory = cluster.store.read()
+    memory = seen.memory if seen else cluster.store.read()
     live = _read_live(objects, [one.id for one in desired], memory, run)
     if memory is None or memory.lost:
         memory = _rebuild(memory, live, objects.manager, cluster.store.target)

@@ -1,4 +1,21 @@
-"""The half of a run that writes: alone under the Lease, the memory before the first object and after the last."""
+"""The half of a run that writes: in its turn, the memory before the first object and after the last.
+
+The newest values win, and no clock decides which they are. Two rules see to it:
+
+- **No value is older than what it replaces.** A run reads the memory (a ConfigMap) before it reads the sources, and
+  again once it holds the Lease. Each run that is going to write objects first writes the memory, under a name of its
+  own. If the name is the same both times, no other run has begun to write since before the sources were read, so all
+  that is in the cluster was read from the sources earlier than this. If it is another name, the Lease is given back,
+  and everything is read again, planned again and tried again, under the same limits.
+- **Nobody writes to what they have not read.** Every write names the uid and the resourceVersion that were read under
+  the Lease, or that there was no object; the memory's first write in a run does so too. A run that was frozen, or
+  waited for an answer, until another one took its turn gets a conflict, however late its write arrives.
+
+The Lease only keeps runs apart, so that such conflicts are rare. It is not what is compared: a run with nothing to
+write would have to read it as well, which costs a request, while the memory is needed anyway and is only read earlier.
+For the same reason a run with nothing to write leaves no mark: if a value changes and changes back, a run that read it
+in between may still write it after another has found everything as it should be, and the next run repairs that.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,6 +23,7 @@ from typing import Final
 
 from bridge.cluster.changes import carry_out
 from bridge.cluster.identity import readable_uid
+from bridge.cluster.memory import Seen
 from bridge.config.environment import Environment
 from bridge.errors import ANYTHING, BridgeError, Problem, Refusal, Stopped, Unavailable, combine, ending
 from bridge.gather import Run, Wanted
@@ -15,7 +33,11 @@ from bridge.plan.build import remember
 from bridge.plan.effect import after_write
 from bridge.plan.first import is_first, place
 from bridge.plan.model import Change, Plan
-from bridge.prepare import compare, on_each, tried_dry
+from bridge.prepare import compare, gather_again, on_each, prepare, tried_dry
+from bridge.provider import Revision
+
+TURNS: Final = 3
+"""How often a run tries to write, if another one writes each time while it reads the sources."""
 
 
 class FirstWrite(Refusal):
@@ -62,19 +84,24 @@ class Outcome:
 
 
 def settle(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run, outcome: Outcome) -> Plan:
-    """Carry out a plan, alone: wait for the Lease, read the cluster again, and write. Returns the plan as it was then.
+    """Carry out a plan, in this run's turn: wait for the Lease, read the cluster again, and write.
 
-    Without anything to write no Lease is taken. The outcome's error is Unavailable where another run keeps the Lease,
-    or changed the cluster meanwhile so that the plan would be refused now. Raises FirstWrite, before anything is sent.
+    If another run has begun to write since before the sources were read, they are read and planned anew.
+    Returns the plan as it was in the end; one with refusals is not carried out, and without anything to write no Lease
+    is taken. The outcome's error is Unavailable if another run keeps the Lease, or if the cluster was changed meanwhile
+    so that the plan would be refused now. Raises FirstWrite, before anything is sent.
     """
-    if not _has_work(plan, cluster):
-        return plan
-    if first := first_write(plan, wanted.environment, cluster, run):
-        raise first
     try:
-        with cluster.lease.held(run.lock_wait):
-            plan = _again(plan, wanted, cluster, run)
-            apply(plan, cluster, run, outcome)
+        for _ in range(TURNS):
+            done = _take_turn(plan, wanted, cluster, run, outcome)
+            if done is not None:
+                return outcome.seen(done)
+            wanted = gather_again(wanted, cluster, run)
+            plan = prepare(wanted, cluster, run)
+        what = f"other runs wrote {TURNS} times while this one read the sources"
+        outcome.fail(Unavailable(Problem("the cluster", what, "run again")))
+    except FirstWrite:
+        raise
     except ANYTHING as error:
         outcome.fail(error)
     return outcome.seen(plan)
@@ -89,6 +116,39 @@ def first_write(plan: Plan, environment: Environment, cluster: Cluster, run: Run
     what = f"{plan.environment} was never written to it"
     hint = f"if this is the right cluster, set `{setting}` in {file}, or pass --first"
     return FirstWrite(Problem(place(plan.namespace, plan.cluster), what, hint), plan, uid)
+
+
+def _take_turn(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run, outcome: Outcome) -> Plan | None:
+    """Return the plan once it is carried out, or needs nothing; None if its sources may be too old for that."""
+    before = wanted.seen
+    assert before is not None
+    if plan.refusals:  # right or not, depending on whether they compare what belongs together
+        return plan if cluster.look().mark == before.mark else None
+    if not _has_work(plan, cluster):
+        return plan
+    if first := first_write(plan, wanted.environment, cluster, run):
+        raise first
+    if not all(_is_no_older(wanted.resolution.sources[name], before, name) for name in wanted.shared):
+        return None
+    with cluster.lease.held(run.lock_wait):
+        seen = cluster.look(held=True)
+        if seen.mark != before.mark:
+            return None
+        plan = _again(plan, wanted, cluster, run, seen)
+        apply(plan, cluster, run, outcome)
+    return plan
+
+
+def _is_no_older(now: Revision, before: Seen, name: str) -> bool:
+    """Return True if a source, read before the memory, is known to be as new as what was written from it last."""
+    if before.memory is None:
+        return True
+    written = before.memory.sources.get(name)
+    if written is None:
+        return before.memory.lost is None
+    if None in (now.order, written.order) or now.series != written.series:
+        return False
+    return now == written or (now.order or 0) > (written.order or 0)
 
 
 def note_on_objects(plan: Plan, cluster: Cluster, outcome: Outcome) -> tuple[Problem, ...]:
@@ -110,9 +170,9 @@ def _has_work(plan: Plan, cluster: Cluster) -> bool:
     return plan.pending or cluster.store.differs(remember(plan, {}, ""))
 
 
-def _again(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run) -> Plan:
+def _again(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run, seen: Seen) -> Plan:
     """Read the cluster once more, now that no other run writes; try dry again only what is not as it was."""
-    fresh = compare(wanted, cluster, run)
+    fresh = compare(wanted, cluster, run, seen)
     if fresh.memory == plan.memory and _versions(fresh) == _versions(plan):
         return plan
     fresh = fresh if fresh.refusals else tried_dry(fresh, cluster.objects, run)
@@ -135,9 +195,8 @@ def apply(plan: Plan, cluster: Cluster, run: Run, outcome: Outcome) -> None:
     pending = {change.id: change for change in plan.changes if change.writes}
     try:
         if pending:
-            cluster.store.write(plan.memory.union(remember(plan, {}, cluster.now())))
+            cluster.store.begin(plan.memory.union(remember(plan, {}, cluster.now())))
         written = _write_all(cluster, pending, run, outcome)
-        cluster.lease.check()
         cluster.store.write(remember(outcome.seen(plan), written, cluster.now()))
     except ANYTHING as error:
         outcome.fail(error)
@@ -154,7 +213,6 @@ def _write_all(
         if failures:
             return
         try:
-            cluster.lease.check()
             outcome.begun.add(id_)
             live = carry_out(cluster.objects, pending[id_])
         except BridgeError as error:

@@ -28,7 +28,7 @@ def take_over(objects: Objects, one: Adoption, *, dry_run: bool) -> None:
             again = _read_again(objects, one)
         except LostAnswer as lost:
             failed = lost.settled
-            again = _after_lost(objects, one, lost)
+            again = _after_lost(objects, current, lost)
         else:
             _check(objects, current, result, dry_run=dry_run)
             return
@@ -52,11 +52,15 @@ def _read_again(objects: Objects, one: Adoption) -> Adoption | None:
     return again
 
 
-def _after_lost(objects: Objects, one: Adoption, lost: LostAnswer) -> Adoption | None:
+def _after_lost(objects: Objects, current: Adoption, lost: LostAnswer) -> Adoption | None:
+    """Return the adoption once more if the object is as it was; None if nothing is left to do."""
     try:
-        return _read_again(objects, one)
+        again = _read_again(objects, current)
     except BridgeError:
         raise Stopped(*lost.problems) from None
+    if again is not None and again.live.resource_version != current.live.resource_version:
+        raise Stopped(*lost.problems)  # it is not known whether that was our write, and somebody has changed it since
+    return again
 
 
 def _check(objects: Objects, one: Adoption, result: Live, *, dry_run: bool) -> None:

@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -52,6 +52,8 @@ TRIES: Final = 4
 """How often a request is sent at most, the first time included; one that got no answer in time, twice."""
 BACKOFF: Final = 0.2
 """Seconds before the second try where the server names none; doubled for each further one."""
+STEP: Final = 1.0
+"""Seconds of a wait after which it is asked again whether the request may still be sent."""
 _METHODS: Final = {"get": "GET", "list": "GET", "create": "POST", "update": "PUT", "patch": "PATCH", "delete": "DELETE"}
 
 
@@ -64,6 +66,8 @@ class _Call:
     path: str
     body: bytes | None = field(repr=False)
     content_type: str
+    until: float
+    turn: Callable[[], float] | None
 
 
 class Api:
@@ -92,6 +96,8 @@ class Api:
         body: bytes | None = None,
         content_type: str = "application/json",
         dry_run: bool = False,
+        until: float = math.inf,
+        turn: Callable[[], float] | None = None,
     ) -> dict[str, Any]:
         """Make one call and return the object that the server answers: the one that was asked for, and no other.
 
@@ -105,12 +111,16 @@ class Api:
 
         Reads and dry runs are tried again after what may be temporary, writes after a 429 only or
         where they cannot have been sent whole.
+
+        The call ends at `until`, a `time.monotonic()`. `turn` is called before each try and while waiting
+        for one: it returns when that try has to be over, and raises what the call is to fail with if nothing
+        may be sent now.
         """
         asked = Asked(verb, path, target, self._server, self._endpoint.source, dry_run)
         told = {"dryRun": "All"} if dry_run and verb != "delete" else {}
         parameters = urlencode({**(query or {}), **told})
         full = f"{self._prefix}{path}{'?' if parameters else ''}{parameters}"
-        result = self._settle(_Call(asked, _METHODS[verb], full, body, content_type))
+        result = self._settle(_Call(asked, _METHODS[verb], full, body, content_type, until, turn))
         if isinstance(result, BridgeError):
             raise result  # from here, where no local variable holds an answer's body
         return result
@@ -131,23 +141,33 @@ class Api:
         tries, renewed = 1, False
         while True:
             outcome = self._try(call)
+            if isinstance(outcome, BridgeError):
+                return outcome
             if _refuses_us(outcome) and not renewed:
                 renewed = True
                 self._endpoint.renew()
                 self._transport.forget()
                 continue
             delay = _delay(outcome, call, tries)
-            if delay is None or time.monotonic() + delay >= self._deadline:
+            if delay is None or time.monotonic() + delay >= min(self._deadline, call.until):
                 return self._judge(outcome, call)
-            time.sleep(delay)
+            over = _wait(delay, call.turn)
+            if over:
+                return over
             tries += 1
 
-    def _try(self, call: _Call) -> Answer | Failed:
+    def _try(self, call: _Call) -> Answer | Failed | BridgeError:
         headers = [("User-Agent", f"bridge/{__version__}"), ("Accept", "application/json")]
         headers += [*self._endpoint.headers().items(), *self._endpoint.impersonation]
         if call.body is not None:
             headers.append(("Content-Type", call.content_type))
-        limit = min(self._call_timeout, self._deadline - time.monotonic())
+        until = min(self._deadline, call.until)
+        if call.turn and time.monotonic() < until:
+            over = _ask(call.turn)
+            if isinstance(over, BridgeError):
+                return over
+            until = min(until, over)
+        limit = min(self._call_timeout, until - time.monotonic())
         if limit <= 0:
             return Failed("was not asked: the time of this run is over", sent=False, timed_out=True)
         answer = self._transport.exchange(Request(call.method, call.path, headers, call.body), limit)
@@ -204,6 +224,25 @@ def _delay(outcome: Answer | Failed, call: _Call, tries: int) -> float | None:
     if isinstance(outcome, Failed):
         return None if outcome.timed_out and tries > 1 else _backoff(tries)
     return outcome.retry_after if outcome.retry_after is not None else _backoff(tries)
+
+
+def _wait(delay: float, turn: Callable[[], float] | None) -> BridgeError | None:
+    """Wait until the next try; return why there must be none if `turn` says so meanwhile."""
+    end = time.monotonic() + delay
+    while (left := end - time.monotonic()) > 0:
+        time.sleep(min(left, STEP) if turn else left)
+        over = _ask(turn) if turn else None
+        if isinstance(over, BridgeError):
+            return over
+    return None
+
+
+def _ask(turn: Callable[[], float]) -> float | BridgeError:
+    """Ask until when a try may last; here, where no local variable holds a header or a body for an error to keep."""
+    try:
+        return turn()
+    except BridgeError as error:
+        return error
 
 
 def _is_temporary(outcome: Answer | Failed, call: _Call) -> bool:

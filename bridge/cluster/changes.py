@@ -1,8 +1,13 @@
-"""Sends one change of a plan: dry, or for good; after a lost answer it reads again before it decides."""
+"""Sends one change of a plan: dry, or for good.
+
+Each write admits only the object that was read when the plan was made. After a lost answer the object is read again
+and compared: it is as it was, or as it is wanted, or it is not known who has changed it. What was read then is never
+taken for what to write to, for it may be newer than all that this run knows.
+"""
 
 from typing import Final
 
-from bridge.cluster.api import Conflict, Invalid, LostAnswer
+from bridge.cluster.api import Conflict, Invalid, LostAnswer, NotFound
 from bridge.cluster.objects import Objects
 from bridge.errors import BridgeError, Problem, Refusal, Stopped, Unavailable
 from bridge.objects import Live
@@ -77,7 +82,7 @@ def _delete(objects: Objects, change: Change, *, dry_run: bool) -> None:
     assert change.live is not None
     try:
         objects.delete(change.live, dry_run=dry_run)
-    except Conflict:
+    except (Conflict, NotFound):
         raise _changed(objects, change) from None
     except LostAnswer as lost:
         if _read_again(objects, change, lost) is not None:
@@ -87,33 +92,48 @@ def _delete(objects: Objects, change: Change, *, dry_run: bool) -> None:
 def _reclaim(objects: Objects, change: Change, live: Live) -> Live:
     try:
         return objects.reclaim(live, change.reclaimed, dry_run=False)
-    except Conflict:
+    except (Conflict, NotFound):
         raise _changed(objects, change) from None
     except LostAnswer as lost:
         now = _read_again(objects, change, lost)
-        if now is not None and all(objects.owns(now, item) for item in change.reclaimed):
-            return now
-        raise Stopped(*lost.problems) from None
+        done = now is not None and all(objects.owns(now, item) for item in change.reclaimed)
+        if now is None or not done or change.applies:
+            raise Stopped(*lost.problems) from None
+        return now
 
 
 def _apply(objects: Objects, change: Change, live: Live | None, *, dry_run: bool) -> Live:
-    """Apply; a lost answer is settled by reading again, and by one more try where surely nothing has happened."""
+    """Apply; after a lost answer once more, if the object is as it was: only one of the two can count."""
     assert change.desired is not None
-    tries = 2
-    while True:
-        tries -= 1
-        try:
-            return objects.apply(change.desired, live, force=change.force, dry_run=dry_run)
-        except Conflict as conflict:
-            raise _explained(objects, change, live, conflict) from None
-        except LostAnswer as lost:
-            now = _read_again(objects, change, lost)
-            if now is not None and diff(change.desired, now, None, objects.manager).action is Action.KEEP:
-                return now
-            if _version(now) != _version(live):
-                raise Stopped(*lost.problems) from None
-            if not tries:
-                raise lost.settled from None  # twice no answer, and nothing has changed: it was not written
+    try:
+        return objects.apply(change.desired, live, force=change.force, dry_run=dry_run)
+    except Conflict as conflict:
+        raise _explained(objects, change, live, conflict) from None
+    except LostAnswer as first:
+        lost = first
+    written = _written(objects, change, live, lost)
+    if written:
+        return written
+    try:
+        return objects.apply(change.desired, live, force=change.force, dry_run=dry_run)
+    except (Conflict, LostAnswer) as again:
+        written, failed = _written(objects, change, live, lost), again
+    except BridgeError as refused:  # it may have come to the server before the first one did
+        raise Stopped(*lost.problems, *refused.problems) from None
+    if written:
+        return written
+    raise failed.settled if isinstance(failed, LostAnswer) else Stopped(*lost.problems)  # twice lost: not written
+
+
+def _written(objects: Objects, change: Change, live: Live | None, lost: LostAnswer) -> Live | None:
+    """Return the object if it is as it is wanted, None if it is as it was before the write whose answer was lost."""
+    assert change.desired is not None
+    now = _read_again(objects, change, lost)
+    if now is not None and diff(change.desired, now, None, objects.manager).action is Action.KEEP:
+        return now
+    if _version(now) != _version(live):
+        raise Stopped(*lost.problems)
+    return None
 
 
 def _read_again(objects: Objects, change: Change, lost: LostAnswer) -> Live | None:
@@ -126,9 +146,10 @@ def _read_again(objects: Objects, change: Change, lost: LostAnswer) -> Live | No
 
 def _explained(objects: Objects, change: Change, live: Live | None, conflict: Conflict) -> Refusal | Changed:
     """Tell a rival's fields (a refusal) from an object that changed since it was read (try again)."""
-    if _version(objects.get(change.id)) != _version(live):
+    fields = [cause for cause in conflict.causes if cause.reason == "FieldManagerConflict"]
+    if not fields or _version(objects.get(change.id)) != _version(live):
         return _changed(objects, change)
-    rivals = {cause.manager for cause in conflict.causes if cause.reason == "FieldManagerConflict" and cause.manager}
+    rivals = {cause.manager for cause in fields if cause.manager}
     what = f"some of its fields belong to {', '.join(sorted(rivals)) or 'somebody else'}"
     return Refusal(Problem(objects.target(change.id), what, take_over()))
 
@@ -137,5 +158,5 @@ def _changed(objects: Objects, change: Change) -> Changed:
     return Changed(Problem(objects.target(change.id), "changed since it was read", "run again"))
 
 
-def _version(live: Live | None) -> str | None:
-    return live.resource_version if live else None
+def _version(live: Live | None) -> tuple[str, str] | None:
+    return (live.uid, live.resource_version) if live else None

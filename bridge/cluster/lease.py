@@ -2,9 +2,13 @@
 
 Acquired by PUT, which creates a Lease that is not there and, with the resourceVersion that was read, admits one of
 several: https://kubernetes.io/docs/concepts/architecture/leases/ (a POST could not be limited by resourceNames).
+
+It keeps runs out of each other's way, and no more than that: a holder may be frozen for as long as it pleases and go on
+afterwards. That no newer value is lost then is up to the writes themselves (see `bridge.sync`).
 """
 
 import json
+import math
 import os
 import secrets
 import socket
@@ -20,9 +24,13 @@ from bridge.cluster.api import Api, Conflict, Invalid, LostAnswer, NotFound
 from bridge.errors import BridgeError, Problem, Unavailable
 
 DURATION: Final = 20
-"""Whole seconds that a holder may stay silent: more than one write with all its tries takes."""
+"""Whole seconds that a holder may stay silent."""
+LONGEST: Final = 60.0
+"""Seconds of silence after which a holder is gone, whatever its Lease says."""
 RENEWAL: Final = 5.0
-"""Seconds after which a holder that goes on writing says so."""
+"""Seconds after which a holder that goes on writing, or waits to, says so."""
+ENOUGH: Final = 0.25
+"""The part of the duration that must be left for a write to begin while the Lease cannot be renewed."""
 PAUSE: Final = 0.5
 """Seconds between two looks at a Lease that somebody else holds."""
 
@@ -39,6 +47,8 @@ class Lease:
         self._lock: Final = threading.Lock()
         self._held: dict[str, Any] | None = None
         self._renewed = 0.0
+        self._due = 0.0
+        self.found = ""  # the version that it had when it was taken; empty if it did not exist
 
     def acquire(self, wait: float) -> None:
         """Become the holder; Unavailable with the holder's name where somebody else stays it for `wait` seconds.
@@ -54,6 +64,7 @@ class Lease:
             if _version(found) != seen:
                 seen, since = _version(found), now
             if (not _holder(found) or now - since >= _duration(found)) and self._put(found, acquired=True):
+                self.found = _version(found)
                 return
             if now >= end:
                 what = f"another run is writing: {_shown(_holder(found))} holds it"
@@ -69,15 +80,37 @@ class Lease:
         finally:
             self.release()
 
-    def check(self) -> None:
-        """Renew the Lease where that is due; Unavailable where it is not ours any more."""
+    def version(self) -> str:
+        """Return the version that the Lease has now; empty if it does not exist."""
+        return _version(self._read())
+
+    def check(self) -> float:
+        """Return the `time.monotonic()` at which a write that begins now has to be over; renew the Lease if it is due.
+
+        Raises Unavailable if the Lease is no longer ours, or cannot be renewed and is about to expire.
+        """
         with self._lock:
-            if self._held is not None and time.monotonic() - self._renewed < RENEWAL:
-                return
-            if self._held is None or not self._put(self._held, acquired=False):
-                self._held = None
+            if self._held is not None and time.monotonic() >= self._due:
+                self._renew(self._held)
+            if self._held is None:
                 what = "this run lost it: another one may be writing"
                 raise Unavailable(Problem(self.target, what, "run again"))
+            return self._renewed + DURATION
+
+    def _renew(self, held: dict[str, Any]) -> None:
+        """Say that we still hold it. What is only temporary may fail as long as enough of the Lease is left."""
+        try:
+            if not self._put(held, acquired=False):
+                # It may still be ours: a renewal whose answer was lost has counted, or it was labelled.
+                now = self._read(time.monotonic() + DURATION / 2)
+                self._held = now if _holder(now) == self.holder else None
+                if self._held is not None and not self._put(self._held, acquired=False):
+                    self._held = None
+        except Unavailable as failed:
+            tried = time.monotonic()
+            if tried >= self._renewed + DURATION * (1 - ENOUGH):
+                raise Unavailable(*failed.problems) from None  # never as the lost answer of what is to be written
+            self._due = tried + PAUSE
 
     def release(self) -> None:
         """Let the next run begin at once. What fails here ends by itself when the Lease expires."""
@@ -90,18 +123,19 @@ class Lease:
         except BridgeError:
             return
 
-    def _read(self) -> dict[str, Any] | None:
+    def _read(self, until: float = math.inf) -> dict[str, Any] | None:
         try:
-            return self._api.request("get", self._path, target=self.target)
+            return self._api.request("get", self._path, target=self.target, until=until)
         except NotFound:
             return None
 
     def _put(self, found: dict[str, Any] | None, *, acquired: bool) -> bool:
-        """Say that we hold it; False where somebody else was faster."""
-        body = self._body(found, acquired=acquired)
+        """Say that we hold it; False where somebody else was faster. Its waits are no longer than it is of use."""
+        body = json.dumps(self._body(found, acquired=acquired)).encode()
         began = time.monotonic()
+        until = began + DURATION / 2
         try:
-            self._held = self._api.request("update", self._path, target=self.target, body=json.dumps(body).encode())
+            self._held = self._api.request("update", self._path, target=self.target, body=body, until=until)
         except Conflict:
             return False
         except Invalid:
@@ -109,11 +143,11 @@ class Lease:
                 raise
             return False  # it was not there when we read, and now it is: a PUT has to name its version then
         except LostAnswer as lost:
-            now = self._read()
-            if _holder(now) != self.holder:
+            now = self._read(until)
+            if _holder(now) != self.holder or _version(now) == _version(found):
                 raise lost.settled from None
             self._held = now
-        self._renewed = began
+        self._renewed, self._due = began, began + min(RENEWAL, DURATION * ENOUGH)
         return True
 
     def _body(self, found: dict[str, Any] | None, *, acquired: bool) -> dict[str, Any]:
@@ -126,7 +160,9 @@ class Lease:
             "renewTime": now,
             "leaseTransitions": before.get("leaseTransitions", 0) + (1 if acquired and found else 0),
         }
-        metadata = {"name": self._name} | ({"resourceVersion": _version(found)} if found else {})
+        metadata = {"name": self._name}
+        if found:  # the uid too: with a version alone, a Lease that was deleted meanwhile would be made again
+            metadata |= {"uid": found["metadata"]["uid"], "resourceVersion": _version(found)}
         return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
 
 
@@ -139,7 +175,7 @@ def _holder(found: dict[str, Any] | None) -> str:
 
 
 def _duration(found: dict[str, Any] | None) -> float:
-    return float(((found or {}).get("spec") or {}).get("leaseDurationSeconds") or DURATION)
+    return min(LONGEST, float(((found or {}).get("spec") or {}).get("leaseDurationSeconds") or DURATION))
 
 
 def _shown(holder: str) -> str:

@@ -5,11 +5,11 @@ Server-side apply: https://kubernetes.io/docs/reference/using-api/server-side-ap
 
 import base64
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
-from bridge.cluster.api import Api, ApiError, NotFound
+from bridge.cluster.api import Api, ApiError, Conflict, Invalid, NotFound
 from bridge.cluster.managed_fields import read_managers, reassigned
 from bridge.errors import Problem, Refusal, Stopped
 from bridge.objects import LAST_APPLIED, Desired, Field, Live, ObjectId
@@ -20,16 +20,29 @@ JSON_PATCH: Final = "application/json-patch+json"
 WORTH_LISTING: Final = 50  # objects of a kind
 PAGE: Final = 500  # as kubectl asks for them
 
+ABSENT: Final = "1"
+"""The resourceVersion of an apply that may only create.
+
+No object ever has it, so an apply to one that exists is a conflict, also with force and as a dry run. If there is no
+object, the version is ignored. An empty version, or "0", would overwrite. Kubernetes does not document this: tests
+hold it on a real API server. (A POST would say it too, but cannot be limited by resourceNames.)
+"""
+
 PLURALS: Final[Mapping[str, str]] = {"Secret": "secrets", "ConfigMap": "configmaps"}
 
 
 class Objects:
-    """The objects of one namespace, written under one field manager. Safe to share between threads."""
+    """The objects of one namespace, written under one field manager. Safe to share between threads.
 
-    def __init__(self, api: Api, namespace: str, manager: str) -> None:
+    Every write depends on the object that was read: its uid and resourceVersion, or that it did not exist.
+    `turn` is asked before each try of a write (see `Api.request`).
+    """
+
+    def __init__(self, api: Api, namespace: str, manager: str, turn: Callable[[], float] | None = None) -> None:
         self._api = api
         self.namespace = namespace
         self.manager = manager
+        self._turn = turn
 
     def target(self, id_: ObjectId) -> str:
         """Name an object for messages."""
@@ -78,7 +91,10 @@ class Objects:
         return found
 
     def apply(self, desired: Desired, live: Live | None, *, force: bool, dry_run: bool) -> Live:
-        """Apply the full set of our fields; a conflict or a stale resourceVersion raises Conflict."""
+        """Apply the full set of our fields to exactly the object that was read, or create it if there was none.
+
+        Raises Conflict if another manager owns a field, or if the object is not as it was read.
+        """
         query = {"fieldManager": self.manager, "force": "true" if force else "false"}
         try:
             answer = self._api.request(
@@ -89,42 +105,56 @@ class Objects:
                 body=json.dumps(_body(desired, live)).encode(),
                 content_type=APPLY,
                 dry_run=dry_run,
+                turn=None if dry_run else self._turn,
             )
         except NotFound:  # an apply creates what is not there, so it is the namespace that is missing
             where, hint = f"namespace {self.namespace}", "create it, or correct `namespace:`"
             raise Refusal(Problem(where, "does not exist", hint)) from None
+        except Invalid as invalid:
+            raise self._changed(desired.id) if is_changed(invalid) else invalid from None
         return parse(answer, desired.id)
 
     def reclaim(self, live: Live, fields: frozenset[Field], *, dry_run: bool, strip: bool = False) -> Live:
         """Make us the only owner of fields whose value stays as it is; `strip` removes the last-applied annotation.
 
         An apply cannot do that: it shares a field of equal value. So the entries of managedFields are
-        rewritten, as client-go's csaupgrade does it.
+        rewritten, as client-go's csaupgrade does it. Raises Conflict if the object is not as it was read.
         """
         raw = self._api.request("get", self._path(live.id), target=self.target(live.id))
+        if (now := parse(raw, live.id)).uid != live.uid or now.resource_version != live.resource_version:
+            raise self._changed(live.id)
         entries = reassigned(raw["metadata"].get("managedFields") or [], fields, self.manager)
         patch: list[dict[str, Any]] = [
+            {"op": "test", "path": "/metadata/uid", "value": live.uid},
             {"op": "replace", "path": "/metadata/managedFields", "value": entries},
+            # Better than a test, which would be a 422 that names nothing: another version is a conflict.
             {"op": "replace", "path": "/metadata/resourceVersion", "value": live.resource_version},
         ]
         if strip and LAST_APPLIED in (raw["metadata"].get("annotations") or {}):
             # The server takes it out of managedFields too.
             patch.append({"op": "remove", "path": f"/metadata/annotations/{LAST_APPLIED.replace('/', '~1')}"})
-        answer = self._api.request(
-            "patch",
-            self._path(live.id),
-            target=self.target(live.id),
-            query={"fieldManager": self.manager},
-            body=json.dumps(patch).encode(),
-            content_type=JSON_PATCH,
-            dry_run=dry_run,
-        )
+        try:
+            answer = self._api.request(
+                "patch",
+                self._path(live.id),
+                target=self.target(live.id),
+                query={"fieldManager": self.manager},
+                body=json.dumps(patch).encode(),
+                content_type=JSON_PATCH,
+                dry_run=dry_run,
+                turn=None if dry_run else self._turn,
+            )
+        except Invalid as invalid:  # without a cause: a test failed, or what is to be removed has gone
+            raise invalid if invalid.causes else self._changed(live.id) from None
         result = parse(answer, live.id)
         if not all(self.owns(result, item) for item in fields):
             # The API server drops managedFields that it cannot read, without a word.
             problem = Problem(self.target(live.id), "the API server did not accept the change of ownership")
             raise Refusal(problem) if dry_run else Stopped(problem)
         return result
+
+    def _changed(self, id_: ObjectId) -> Conflict:
+        return Conflict(Problem(self.target(id_), "has changed since it was read"), status=409)
 
     def owns(self, live: Live, item: Field) -> bool:
         """Say whether we alone own a field."""
@@ -145,18 +175,22 @@ class Objects:
             target=self.target(live.id),
             body=json.dumps(options).encode(),
             dry_run=dry_run,
+            turn=None if dry_run else self._turn,
         )
+
+
+def is_changed(error: ApiError) -> bool:
+    """Return True if a write was refused because the object is another one now, or has another version."""
+    return isinstance(error, Conflict) or any(cause.field == "metadata.uid" for cause in error.causes)
 
 
 def _body(desired: Desired, live: Live | None) -> dict[str, object]:
     """Build what an apply sends. Here, and in no other place of the hot path, values are opened."""
-    metadata: dict[str, object] = {"name": desired.id.name}
+    metadata: dict[str, object] = {"name": desired.id.name, **precondition(live)}
     if desired.labels:
         metadata["labels"] = dict(desired.labels)
     if desired.annotations:
         metadata["annotations"] = dict(desired.annotations)
-    if live:
-        metadata["resourceVersion"] = live.resource_version
     body: dict[str, object] = {"apiVersion": "v1", "kind": desired.id.kind, "metadata": metadata}
     if desired.type:
         body["type"] = desired.type
@@ -168,6 +202,14 @@ def _body(desired: Desired, live: Live | None) -> dict[str, object]:
         assert isinstance(values, dict)
         values[key] = text
     return body
+
+
+def precondition(live: Live | None) -> dict[str, object]:
+    """Return the metadata that admits a write to this very object as it was read, or the creation of one.
+
+    The version alone would not do: it is ignored if the object has been deleted, and the apply makes it again.
+    """
+    return {"uid": live.uid, "resourceVersion": live.resource_version} if live else {"resourceVersion": ABSENT}
 
 
 def _encoded(kind: str, value: SecretValue) -> tuple[str, str]:

@@ -7,14 +7,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
-from bridge.cluster.api import Api, LostAnswer, NotFound
-from bridge.errors import BridgeError, combine
+from bridge.cluster.api import Api, Conflict, Invalid, LostAnswer, NotFound
+from bridge.cluster.objects import is_changed
+from bridge.errors import BridgeError, Problem, Unavailable, combine
 from bridge.plan.rollout import KINDS, Workload, parse
 
 STRATEGIC_MERGE: Final = "application/strategic-merge-patch+json"
 PAGE: Final = 500  # as kubectl asks for them
 SETTLING: Final = 10.0  # seconds for the controllers to see what was deployed a moment ago
 PAUSE: Final = 0.5
+TRIES: Final = 8  # times: controllers write a workload's status at any moment
 REVISION: Final = "deployment.kubernetes.io/revision"  # of a ReplicaSet, set by the Deployment's controller
 
 # What keeps a workload's earlier pod templates; the one with the highest revision has the present one.
@@ -84,29 +86,46 @@ class Workloads:
             return None
 
     def mark(self, workload: Workload, text: str, *, dry_run: bool) -> Workload | None:
-        """Set our annotation on the pod template, and nothing else; None where the workload is gone.
+        """Set our annotation on the pod template, and nothing else; None if the workload is gone.
 
-        The same text again changes nothing, so a lost answer is settled by sending it once more.
+        Only what was judged is marked. If it has changed since, it is read again: what another run has marked
+        meanwhile stays. A lost answer is settled by the same request once more, for only one of the two can count.
         """
-        body = {"spec": {"template": {"metadata": {"annotations": {self.manager: text}}}}}
-        for last in (False, True):
+        current, lost = workload, False
+        for _ in range(TRIES):
             try:
-                raw = self._api.request(
-                    "patch",
-                    self._path(workload),
-                    target=self.target(workload),
-                    query={"fieldManager": self.manager},
-                    body=json.dumps(body).encode(),
-                    content_type=STRATEGIC_MERGE,
-                    dry_run=dry_run,
-                )
-                return parse(workload.kind, raw, self.manager)
+                return self._mark(current, text, dry_run=dry_run)
             except NotFound:
                 return None
-            except LostAnswer:
-                if last:
+            except (Conflict, Invalid) as refused:
+                if not is_changed(refused):
                     raise
-        return None
+            except LostAnswer:
+                if lost:
+                    raise
+                lost = True
+                continue
+            now = self.get(workload)
+            if now is None or now.uid != workload.uid:
+                return None
+            if now.mark != workload.mark:
+                return now
+            current = now
+        raise Unavailable(Problem(self.target(workload), "changed each time before it could be marked", "run again"))
+
+    def _mark(self, workload: Workload, text: str, *, dry_run: bool) -> Workload:
+        metadata = {"uid": workload.uid, "resourceVersion": workload.version}
+        body = {"metadata": metadata, "spec": {"template": {"metadata": {"annotations": {self.manager: text}}}}}
+        raw = self._api.request(
+            "patch",
+            self._path(workload),
+            target=self.target(workload),
+            query={"fieldManager": self.manager},
+            body=json.dumps(body).encode(),
+            content_type=STRATEGIC_MERGE,
+            dry_run=dry_run,
+        )
+        return parse(workload.kind, raw, self.manager)
 
     def _list(self, plural: str) -> Iterator[dict[str, Any]]:
         query = {"limit": str(PAGE)}

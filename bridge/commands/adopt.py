@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     # A run of its own: the time that somebody took for the answer does not count.
     run_ = run_of(args)
     with open_cluster(wanted.environment, wanted.namespace, run_) as again:
-        store = replace(cluster.store, api=again.api)
+        store = replace(cluster.store, api=again.api, turn=again.lease.check)
         return _do(found, again, run_.lock_wait, lambda: store.write(remembering(plan.memory, found, now)), report)
 
 
@@ -117,7 +117,6 @@ def _carry_out(found: Sequence[Adoption], cluster: Cluster, remember: Callable[[
         outcome.written += [one.id for one in found if not one.writes]
         for one in found:
             if one.writes:
-                cluster.lease.check()
                 outcome.begun.add(one.id)
                 take_over(cluster.objects, one, dry_run=False)
                 outcome.written.append(one.id)

@@ -2,7 +2,9 @@
 
 import argparse
 import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from bridge.commands.arguments import environment_of, run_of
@@ -15,8 +17,8 @@ from bridge.gather import Run
 from bridge.opening import open_cluster
 from bridge.plan.effect import dropped, rewritten
 from bridge.plan.model import Plan
-from bridge.prepare import collect, prepare
-from bridge.provider import Context, Provider, Revision
+from bridge.prepare import begin, collect, prepare
+from bridge.provider import Context, Document, Provider, Revision
 from bridge.report.cluster import namespace_in
 from bridge.report.data import outcome_data, plan_data
 from bridge.report.record import current
@@ -25,6 +27,7 @@ from bridge.report.style import style_of
 from bridge.report.talk import say
 from bridge.report.write import printable_data, write_json
 from bridge.sources.plugins import build_providers
+from bridge.sources.read import Reads, read_documents
 from bridge.sources.store import Written, look_back, put_back
 from bridge.sources.whole import Whole
 from bridge.sync import FirstWrite, Outcome, first_write, note_on_objects, settle
@@ -135,12 +138,11 @@ def _sync(environment: Environment, run: Run, rollback: _Rollback) -> None:
     """Sync as `bridge sync` does, from what the store has now."""
     outcome = rollback.outcome
     try:
-        wanted = collect(environment, run)
-        _check_shown(rollback, wanted.resolution.sources[str(rollback.source)])
-        with open_cluster(environment, wanted.namespace, run) as cluster:
+        read = partial(_read, rollback)
+        run = run._replace(read=read, read_again=read)
+        with begin(environment, run) as (wanted, cluster):
             rollback.plan = prepare(wanted, cluster, run)
-            if not rollback.plan.refusals:
-                rollback.plan = settle(rollback.plan, wanted, cluster, run, outcome)
+            rollback.plan = settle(rollback.plan, wanted, cluster, run, outcome)
             warned = note_on_objects(rollback.plan, cluster, outcome)
             rollback.plan = rollback.plan._replace(warnings=(*rollback.plan.warnings, *warned))
     except ANYTHING as error:
@@ -155,6 +157,19 @@ def _sync(environment: Environment, run: Run, rollback: _Rollback) -> None:
         rollback.result = "altered"
     else:
         rollback.result = "written" if rollback.written or outcome.written else "unchanged"
+
+
+def _read(
+    rollback: _Rollback,
+    providers: Mapping[str, Provider],
+    references: Iterable[Reference],
+    context: Context,
+    reads: Reads | None = None,
+) -> Mapping[Reference, Document]:
+    """Read the documents as any run does; Unavailable if the store shows an older one than it has shown before."""
+    documents = read_documents(providers, references, context, reads)
+    _check_shown(rollback, documents[rollback.source].revision)
+    return documents
 
 
 def _check_shown(rollback: _Rollback, now: Revision) -> None:

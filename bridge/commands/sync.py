@@ -7,10 +7,10 @@ from bridge.commands import plan as plan_command
 from bridge.commands.arguments import environment_of, run_of
 from bridge.errors import ANYTHING, ConfigError, Problem, Stopped
 from bridge.gather import Run, Wanted
-from bridge.opening import Cluster, open_cluster
+from bridge.opening import Cluster
 from bridge.plan.effect import dropped, rewritten
 from bridge.plan.model import Plan
-from bridge.prepare import collect, prepare
+from bridge.prepare import begin, prepare
 from bridge.report.data import outcome_data, plan_data
 from bridge.report.record import current
 from bridge.report.talk import say
@@ -43,14 +43,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _sync(args: argparse.Namespace) -> int:
     run_ = run_of(args)
-    wanted = collect(environment_of(args), run_)
     outcome, restart, record = Outcome(), _asked(args), current()
     record.written, record.begun = outcome.written, outcome.begun
-    with open_cluster(wanted.environment, wanted.namespace, run_) as cluster:
+    with begin(environment_of(args), run_) as (wanted, cluster):
         plan = record.plan = prepare(wanted, cluster, run_)
         try:
-            if not plan.refusals:
-                plan = record.plan = settle(plan, wanted, cluster, run_, outcome)
+            plan = record.plan = settle(plan, wanted, cluster, run_, outcome)
             plan = plan._replace(warnings=(*plan.warnings, *note_on_objects(plan, cluster, outcome)))
             if restart and not (plan.refusals or outcome.error or dropped(plan)):
                 _restart(args, wanted, cluster, run_, restart)

@@ -49,7 +49,7 @@ class Workload(NamedTuple):
     """A Deployment, StatefulSet or DaemonSet.
 
     `mark` is our own annotation on its pod template. `paused` and `by_hand` say that its controller
-    replaces no pod now, or only those that somebody deletes.
+    replaces no pod now, or only those that somebody deletes. `version` is its resourceVersion.
     """
 
     kind: str
@@ -60,6 +60,7 @@ class Workload(NamedTuple):
     rollout: Rollout
     paused: bool = False
     by_hand: bool = False
+    version: str = ""
 
     def __str__(self) -> str:
         return f"{self.kind}/{self.name}"
@@ -79,6 +80,7 @@ def parse(kind: str, raw: Mapping[str, Any], annotation: str) -> Workload:
         _rollout(kind, raw),
         paused=bool(spec.get("paused")),
         by_hand=strategy.get("type") == "OnDelete",
+        version=metadata.get("resourceVersion", ""),
     )
 
 

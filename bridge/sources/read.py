@@ -80,12 +80,26 @@ class Sessions:
         _raise_failures(answers)
         return {reference: answer for reference, answer in answers if isinstance(answer, Document)}
 
+    def read_again(
+        self,
+        providers: Mapping[str, Provider],
+        references: Iterable[Reference],
+        context: Context,
+        reads: Reads | None = None,
+    ) -> Mapping[Reference, Document]:
+        """Read each document from its store, also if it is here; raises as `read`."""
+        answers = self.answers(providers, references, context, reads, again=True)
+        _raise_failures(answers)
+        return {reference: answer for reference, answer in answers if isinstance(answer, Document)}
+
     def answers(
         self,
         providers: Mapping[str, Provider],
         references: Iterable[Reference],
         context: Context,
         reads: Reads | None = None,
+        *,
+        again: bool = False,
     ) -> list[tuple[Reference, Document | BridgeError]]:
         """Return each document, or why it cannot be had. The threads only take the time of each read."""
         batches: list[Batch[Reference, tuple[Document | BridgeError, float]]] = []
@@ -93,7 +107,7 @@ class Sessions:
         for name, documents in _by_provider(references).items():
             store = self._store(providers[name], context.base)
             store.known.add(partial(_known, context, documents))
-            batches.append(Batch(partial(_timed, store, context), documents))
+            batches.append(Batch(partial(_timed, store, context, again=again), documents))
             batches[-1].start(providers[name].concurrency)
         timed: list[tuple[Reference, tuple[Document | BridgeError, float]]] = []
         for batch in batches:
@@ -116,9 +130,12 @@ class Sessions:
             return self._stores[-1]
 
 
-def _timed(store: SharedStore, context: Context, reference: Reference) -> tuple[Document | BridgeError, float]:
+def _timed(
+    store: SharedStore, context: Context, reference: Reference, *, again: bool
+) -> tuple[Document | BridgeError, float]:
     began = time.monotonic()
-    return store.document(context, reference), time.monotonic() - began
+    answer = store.document_again(context, reference) if again else store.document(context, reference)
+    return answer, time.monotonic() - began
 
 
 def _kind(answer: Document | BridgeError) -> str:

@@ -49,6 +49,11 @@ class SharedStore:
                 self._documents.forget(key)
         return answer
 
+    def document_again(self, context: Context, reference: Reference) -> Document | BridgeError:
+        """Return a document as the store has it now; one that is here stays for its other readers."""
+        session = self._session.get(None, lambda: self._open(context))
+        return session if isinstance(session, BridgeError) else self._read(session, context.deadline, reference)
+
     def close(self) -> list[Session]:
         """Open nothing any more; return what is to be closed."""
         with self._lock:

@@ -13,6 +13,7 @@ from bridge.cluster.api import Api, LostAnswer
 from bridge.cluster.connect import connect
 from bridge.cluster.lease import Lease
 from bridge.errors import Problem, Unavailable
+from tests.runs.clock import Clock
 from tests.runs.conftest import Target, embedded_target, real_target, target
 
 __all__ = ["embedded_target", "real_target", "target"]  # fixtures
@@ -184,4 +185,142 @@ def test_an_answer_that_was_lost_is_looked_for(lease_of: Open, target: Target, m
     monkeypatch.setattr(one._api, "request", lose)
     one.acquire(0)
     one.check()
+    assert spec(target)["holderIdentity"] == one.holder
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
+    monkeypatch.setattr(module, "time", found)
+    return found
+
+
+def test_a_lease_is_believed_for_a_minute_at_most(lease_of: Open, target: Target, clock: Clock) -> None:
+    one, two = lease_of(), lease_of()
+    one.acquire(0)
+    overwrite(target, leaseDurationSeconds=10**9)
+    began = clock.now
+    with pytest.raises(Unavailable):
+        two.acquire(module.LONGEST - 1)
+    two.acquire(module.LONGEST + 1)
+    assert clock.now - began < 2 * module.LONGEST + 2
+    assert spec(target)["holderIdentity"] == two.holder
+
+
+def test_a_check_says_how_long_a_write_may_last_and_renews_when_that_is_due(
+    lease_of: Open, target: Target, clock: Clock
+) -> None:
+    one = lease_of()
+    one.acquire(0)
+    assert one.check() == clock.now + module.DURATION
+    renewed = spec(target)["renewTime"]
+    clock.now += module.RENEWAL - 1
+    assert one.check() == clock.now + module.DURATION - module.RENEWAL + 1
+    assert spec(target)["renewTime"] == renewed
+    clock.now += 1
+    assert one.check() == clock.now + module.DURATION
+    assert spec(target)["renewTime"] != renewed
+
+
+def test_a_holder_that_slept_past_its_lease_goes_on_only_if_nobody_took_it(lease_of: Open, clock: Clock) -> None:
+    one, two = lease_of(), lease_of()
+    one.acquire(0)
+    clock.now += 3600
+    assert one.check() == clock.now + module.DURATION
+    two.acquire(60)
+    with pytest.raises(Unavailable, match="this run lost it"):
+        one.check()
+
+
+def test_a_lease_that_was_deleted_is_not_made_again_by_its_holder(lease_of: Open, target: Target, clock: Clock) -> None:
+    one = lease_of()
+    one.acquire(0)
+    assert target.client.request("DELETE", path(target)).status == 200
+    clock.now += module.RENEWAL
+    with pytest.raises(Unavailable, match="this run lost it"):
+        one.check()
+    one.release()
+    assert target.client.request("GET", path(target)).status == 404
+
+
+def test_how_a_lease_was_found_is_kept(lease_of: Open) -> None:
+    one, two = lease_of(), lease_of()
+    assert one.version() == ""
+    one.acquire(0)
+    one.release()
+    before = two.version()
+    two.acquire(0)
+    assert (one.found, two.found) == ("", before)
+
+
+def test_a_renewal_that_fails_for_a_while_stops_nothing_as_long_as_enough_is_left(
+    lease_of: Open, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = lease_of()
+    one.acquire(0)
+    until = clock.now + module.DURATION
+
+    def fail(*_: Any, **__: Any) -> dict[str, Any]:
+        raise LostAnswer(Problem("x", "no answer"))
+
+    monkeypatch.setattr(one._api, "request", fail)
+    clock.now = until - module.DURATION * module.ENOUGH - 1
+    assert one.check() == until
+    clock.now += 1
+    with pytest.raises(Unavailable, match="no answer") as caught:
+        one.check()
+    assert not isinstance(caught.value, LostAnswer)  # it is not the write whose answer was lost
+
+
+def test_waits_of_a_renewal_end_before_the_lease(lease_of: Open, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = lease_of()
+    one.acquire(0)
+    ends: list[float] = []
+    request = one._api.request
+
+    def note(*arguments: Any, until: float, **named: Any) -> dict[str, Any]:
+        ends.append(until)
+        return request(*arguments, **named)
+
+    monkeypatch.setattr(one._api, "request", note)
+    clock.now += module.RENEWAL
+    one.check()
+    assert ends == [clock.now + module.DURATION / 2]
+
+
+@pytest.mark.parametrize("counts", [True, False])
+def test_a_renewal_whose_answer_was_lost_counts_only_if_it_was_carried_out(
+    lease_of: Open, target: Target, clock: Clock, monkeypatch: pytest.MonkeyPatch, counts: bool
+) -> None:
+    one = lease_of()
+    one.acquire(0)
+    request, until = one._api.request, one.check()
+
+    def lose(verb: str, *arguments: Any, **named: Any) -> dict[str, Any]:
+        if verb == "update":
+            if counts:
+                request(verb, *arguments, **named)
+            raise LostAnswer(Problem("x", "no answer"))
+        return request(verb, *arguments, **named)
+
+    monkeypatch.setattr(one._api, "request", lose)
+    clock.now += module.RENEWAL
+    assert one.check() == (until + module.RENEWAL if counts else until)
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize("changed", ["renewed", "labelled"])
+def test_a_lease_that_is_ours_in_another_version_is_still_ours(
+    lease_of: Open, target: Target, clock: Clock, changed: str
+) -> None:
+    one = lease_of()
+    one.acquire(0)
+    if changed == "renewed":  # by a request of ours whose answer, and the look after it, were lost
+        overwrite(target, renewTime="2026-01-01T00:00:00.000000Z")
+    else:
+        body = target.client.request("GET", path(target)).body
+        body["metadata"]["labels"] = {"team": "voice"}
+        assert target.client.request("PUT", path(target), body).status == 200
+    clock.now += module.RENEWAL
+    assert one.check() == clock.now + module.DURATION
     assert spec(target)["holderIdentity"] == one.holder

@@ -10,7 +10,7 @@ import pytest
 from bridge.cluster import workloads as module
 from bridge.cluster.api import Foreign, LostAnswer
 from bridge.cluster.workloads import Workloads
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, Unavailable
 from bridge.plan.rollout import KINDS, Workload, parse
 from tests.cluster.wire import METADATA, Step, Wire, api, drop, reply, status
 
@@ -20,7 +20,7 @@ MANAGER = "bridge/staging"
 
 def raw(name: str = "agent", *, seen: bool = True) -> dict[str, Any]:
     spec = {"template": {"spec": {"containers": [{"envFrom": [{"secretRef": {"name": "s"}}]}]}}}
-    head = METADATA | {"name": name, "uid": f"uid-{name}", "generation": 2}
+    head = METADATA | {"name": name, "uid": f"uid-{name}", "resourceVersion": "7", "generation": 2}
     return {"kind": "Deployment", "metadata": head, "spec": spec, "status": {"observedGeneration": 2 if seen else 1}}
 
 
@@ -88,13 +88,16 @@ def test_the_present_pod_template_is_the_one_with_the_highest_revision() -> None
     assert [one.line.split()[1] for one in wire.requests] == [f"{BASE}/replicasets?limit=500"]
 
 
-def test_the_mark_is_a_strategic_merge_patch_of_one_annotation() -> None:
+def test_the_mark_is_a_strategic_merge_patch_of_one_annotation_on_what_was_judged() -> None:
     with Wire(reply(200, raw())) as wire, closing(api(wire.url)) as client:
         assert Workloads(client, "voice", MANAGER).mark(AGENT, "then", dry_run=True)
     request = wire.requests[0]
     assert request.line == f"PATCH {BASE}/deployments/agent?fieldManager=bridge%2Fstaging&dryRun=All HTTP/1.1"
     assert request.header("Content-Type") == ["application/strategic-merge-patch+json"]
-    assert json.loads(request.body) == {"spec": {"template": {"metadata": {"annotations": {MANAGER: "then"}}}}}
+    assert json.loads(request.body) == {
+        "metadata": {"uid": "uid-agent", "resourceVersion": "7"},
+        "spec": {"template": {"metadata": {"annotations": {MANAGER: "then"}}}},
+    }
 
 
 def test_a_workload_that_is_gone_is_not_made() -> None:
@@ -110,6 +113,51 @@ def test_a_lost_answer_is_settled_by_the_same_patch_once_more() -> None:
         with pytest.raises(LostAnswer):
             found.mark(AGENT, "then", dry_run=False)
     assert len(wire.requests) == 4
+
+
+def marked(text: str, **head: str) -> dict[str, Any]:
+    found = raw()
+    found["metadata"] |= head
+    found["spec"]["template"]["metadata"] = {"annotations": {MANAGER: text}}
+    return found
+
+
+STALE = status(409, "Conflict")
+
+
+def test_a_workload_whose_status_was_written_meanwhile_is_read_again_and_marked() -> None:
+    newer = reply(200, marked("", resourceVersion="8"))
+    with Wire(STALE, newer, reply(200, marked("then"))) as wire, closing(api(wire.url)) as client:
+        assert Workloads(client, "voice", MANAGER).mark(AGENT, "then", dry_run=False)
+    assert [json.loads(one.body)["metadata"]["resourceVersion"] for one in wire.requests if one.body] == ["7", "8"]
+
+
+def test_a_mark_that_another_run_has_set_meanwhile_stays() -> None:
+    with Wire(STALE, reply(200, marked("later"))) as wire, closing(api(wire.url)) as client:
+        found = Workloads(client, "voice", MANAGER).mark(AGENT, "then", dry_run=False)
+    assert found
+    assert (found.mark, len(wire.requests)) == ("later", 2)
+
+
+def test_a_mark_whose_answer_was_lost_is_found_when_the_second_one_is_refused() -> None:
+    with Wire(drop, STALE, reply(200, marked("then"))) as wire, closing(api(wire.url)) as client:
+        assert Workloads(client, "voice", MANAGER).mark(AGENT, "then", dry_run=False)
+    assert len(wire.requests) == 3
+
+
+def test_another_workload_of_the_same_name_is_not_marked() -> None:
+    causes = {"causes": [{"reason": "FieldValueInvalid", "field": "metadata.uid"}]}
+    for refusal in (STALE, status(422, "Invalid", details=causes)):
+        with Wire(refusal, reply(200, marked("", uid="other"))) as wire, closing(api(wire.url)) as client:
+            assert Workloads(client, "voice", MANAGER).mark(AGENT, "then", dry_run=False) is None
+        assert len(wire.requests) == 2
+
+
+def test_a_workload_that_changes_each_time_is_given_up() -> None:
+    steps = [STALE, reply(200, marked(""))] * module.TRIES
+    with Wire(*steps) as wire, closing(api(wire.url)) as client, pytest.raises(Unavailable, match="changed each time"):
+        Workloads(client, "voice", MANAGER).mark(AGENT, "then", dry_run=False)
+    assert len(wire.requests) == 2 * module.TRIES
 
 
 ODD: list[Any] = [

@@ -96,6 +96,26 @@ def test_an_answer_that_is_lost_for_good_is_no_claim_that_nothing_was_written(de
     heal(desk)
 
 
+@pytest.mark.parametrize("fault", ["drop", "drop-after"])
+def test_after_a_lost_answer_nothing_is_done_to_what_somebody_has_changed_since(desk: Desk, fault: Fault) -> None:
+    lost: list[str] = []
+
+    def intercept(method: str, path: str) -> Fault | None:
+        if is_write_of("agent-secrets")(method, path):
+            lost.append(path)
+            return fault
+        if lost and method == "GET":
+            desk.target.embedded.intercept = None
+            desk.target.edit(SECRET, "agent-secrets", "helm", OPENAI_API_KEY="CANARY-newer")
+        return None
+
+    desk.target.embedded.intercept = intercept
+    assert desk.run("adopt", "staging", "--yes").status == 5
+    assert len(lost) == 1
+    assert desk.target.owners(SECRET, "agent-secrets", "OPENAI_API_KEY") == {("helm", "Update")}
+    heal(desk)
+
+
 def test_answers_that_are_always_lost_before_they_count_are_given_up(desk: Desk) -> None:
     fail_at(desk, is_write_of("agent-secrets"), "drop")
     result = desk.run("adopt", "staging", "--yes")

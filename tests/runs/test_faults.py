@@ -166,7 +166,7 @@ def test_a_change_between_plan_and_write_is_not_overwritten(desk: Desk) -> None:
     assert desk.target.data(SECRET, "agent-secrets")["OPENAI_API_KEY"] == "theirs"
 
 
-def test_an_object_deleted_between_plan_and_write_is_created(desk: Desk) -> None:
+def test_an_object_deleted_between_plan_and_write_is_not_created_before_it_is_planned(desk: Desk) -> None:
     desk.run("sync", "staging")
     desk.values(OPENAI_API_KEY="CANARY-new")
 
@@ -177,6 +177,9 @@ def test_an_object_deleted_between_plan_and_write_is_created(desk: Desk) -> None
         return None
 
     desk.target.embedded.intercept = intercept
+    result = desk.run("sync", "staging")
+    assert (result.status, desk.target.get(SECRET, "agent-secrets")) == (75, None)
+    assert result.lines[0] == "bridge: error: Secret/agent-secrets in namespace voice: changed since it was read"
     assert desk.run("sync", "staging").status == 0
     assert len(desk.target.data(SECRET, "agent-secrets")) == 3
 

@@ -379,6 +379,74 @@ def test_connections_and_documents_are_shared(offline_desk: Desk, monkeypatch: p
     assert len(endpoints) == 1
 
 
+def sharing(desk: Desk, monkeypatch: pytest.MonkeyPatch, provider: str) -> list[str]:
+    """Let five environments share a document, one after the other; returns what is read from stores, as it comes."""
+    fleet(desk, 5)
+    for number in range(5):
+        member(desk, f"env-{number:02}", sources=[f"{provider}:shared.json"])
+    monkeypatch.setattr("bridge.fleet.THREADS", 1)
+    from bridge_plain import PlainSession  # noqa: PLC0415
+
+    read, paths = PlainSession.read, []
+    monkeypatch.setattr(PlainSession, "read", lambda self, path, *rest: paths.append(path) or read(self, path, *rest))
+    return paths
+
+
+def share(desk: Desk, generation: str, order: int | None = None) -> None:
+    desk.canaries.add(f"CANARY-{generation}")
+    desk.write("shared.json", {"TOKEN": f"CANARY-{generation}", "PASSWORD": f"CANARY-{generation}"})
+    for number in range(5):
+        section = {"plain": {"revision": generation, "order": order}}
+        member(desk, f"env-{number:02}", sources=["plain:shared.json"], providers=section)
+
+
+def test_a_shared_document_that_was_read_before_another_run_wrote_from_it_is_read_again(
+    offline_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = offline_desk
+    paths = sharing(desk, monkeypatch, "plain")
+    share(desk, "first")
+    assert desk.run("sync", "--all").status == 0
+    share(desk, "old")
+    came = threading.Event()
+
+    def another(method: str, path: str) -> None:
+        """Come while the first environment is written, which has read the document for both."""
+        if method == "PATCH" and "/secrets/env-00-keys?" in path and "dryRun" not in path and not came.is_set():
+            came.set()
+            desk.canaries.add("CANARY-newest")
+            desk.write("shared.json", {"TOKEN": "CANARY-newest", "PASSWORD": "CANARY-newest"})
+            memory = json.loads(desk.target.data("ConfigMap", "bridge-env-01")["memory.json"])
+            memory["sources"]["plain:shared.json"] = {"revision": "newest", "order": None}
+            data = {"memory.json": json.dumps(memory), "run": "another"}
+            desk.target.patch("ConfigMap", "bridge-env-01", {"data": data})
+
+    desk.target.embedded.intercept = another
+    paths.clear()
+    assert desk.run("sync", "--all").status == 0
+    assert came.is_set()
+    assert token(desk, "env-01") == "CANARY-newest"
+
+
+@pytest.mark.parametrize(("order", "reads"), [((1, 2), 1), ((None, None), 6), ((2, None), 6)])
+def test_an_order_tells_that_a_shared_document_is_new_enough_and_saves_a_read(
+    offline_desk: Desk, monkeypatch: pytest.MonkeyPatch, order: tuple[int, int | None], reads: int
+) -> None:
+    desk = offline_desk
+    paths = sharing(desk, monkeypatch, "plain")
+    share(desk, "first", order[0])
+    assert desk.run("sync", "--all").status == 0
+    assert len(paths) == 1  # nothing had been written from it
+    paths.clear()
+    share(desk, "second", order[1])
+    assert desk.run("sync", "--all").status == 0
+    assert [token(desk, f"env-{number:02}") for number in range(5)] == ["CANARY-second"] * 5
+    assert len(paths) == reads
+    paths.clear()
+    assert desk.run("sync", "--all").status == 0
+    assert len(paths) == 1  # nothing to write
+
+
 # Shards
 
 
@@ -469,9 +537,9 @@ def test_a_lease_that_was_given_back_stops_its_holder_before_the_next_write(offl
 
     check = Lease.check
 
-    def given_back(lease: Lease) -> None:
+    def given_back(lease: Lease) -> float:
         lease.release()
-        check(lease)
+        return check(lease)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Lease, "check", given_back)

@@ -96,7 +96,7 @@ def test_each_bad_way_out_is_told_and_keeps_the_last_success(
             desk.values(OPENAI_API_KEY="CANARY-new")
             hold(desk, "somebody")
         case _:
-            monkeypatch.setattr("bridge.commands.sync.collect", explode)
+            monkeypatch.setattr("bridge.commands.sync.begin", explode)
     desk.canaries.add("CANARY-bug")
     result, found = sync(desk, file, "--lock-wait", "0.1")
     assert result.status == found["bridge_exit_status"] == status
@@ -240,7 +240,7 @@ def test_warnings_and_a_bug_are_lines_too(desk: Desk, monkeypatch: pytest.Monkey
     def explode(*_: object) -> None:
         raise RuntimeError(VALUES["OPENAI_API_KEY"])
 
-    monkeypatch.setattr("bridge.commands.sync.collect", explode)
+    monkeypatch.setattr("bridge.commands.sync.begin", explode)
     result, lines = json_run(desk)
     assert (result.status, lines[0]["message"]) == (3, "a bug of bridge (RuntimeError)")
 

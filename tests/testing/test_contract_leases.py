@@ -31,6 +31,16 @@ def test_version_of_a_lease_that_is_gone_is_ignored(subject: Subject) -> None:
     assert subject.put(lease(version=read, holderIdentity="you")).status == 201
 
 
+def test_uid_of_a_lease_that_is_gone_makes_none(subject: Subject) -> None:
+    meta = subject.put(lease(holderIdentity="me")).body["metadata"]
+    body = lease(version=meta["resourceVersion"], holderIdentity="you")
+    body["metadata"]["uid"] = meta["uid"]
+    assert subject.put(body).status == 200
+    subject.delete("l", "leases")
+    assert refusal(subject.put(body))[:2] == (409, "Conflict")
+    assert subject.get("l", "leases").status == 404
+
+
 def test_empty_holder_is_kept(subject: Subject) -> None:
     assert subject.put(lease(holderIdentity="")).body["spec"] == {"holderIdentity": ""}
 

@@ -1,8 +1,22 @@
 """Versions, uids and dry-runs: asserted of the embedded cluster and of a real kube-apiserver."""
 
+import threading
+from typing import Any
+
 import pytest
 
-from tests.testing.subject import STALE, Subject, conflicts, copy, refusal, secret, values, version
+from tests.testing.subject import (
+    STALE,
+    Subject,
+    config_map,
+    conflicts,
+    copy,
+    plural,
+    refusal,
+    secret,
+    values,
+    version,
+)
 
 OTHER_UID = "7d8a0d15-7a1d-4b19-9f2f-000000000001"
 
@@ -59,6 +73,79 @@ def test_uid_of_an_object_that_is_gone_is_a_conflict(subject: Subject) -> None:
     why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
     assert refusal(reply) == (409, "Conflict", f'Operation cannot be fulfilled on secrets "s": {why}')
     assert subject.get("s").status == 404
+
+
+@pytest.mark.parametrize("version_too", [False, True])
+@pytest.mark.parametrize("query", ["", "&dryRun=All", "&force=true"])
+def test_uid_and_version_of_an_object_that_is_gone_create_nothing(
+    subject: Subject, query: str, version_too: bool
+) -> None:
+    meta = subject.apply(secret(A="1")).body["metadata"]
+    subject.delete("s")
+    named = {"uid": meta["uid"]} | ({"resourceVersion": meta["resourceVersion"]} if version_too else {})
+    assert refusal(subject.apply(secret(A="2", meta=named), query=query))[:2] == (409, "Conflict")
+    assert subject.get("s").status == 404
+
+
+@pytest.mark.parametrize("query", ["", "&dryRun=All", "&force=true"])
+def test_uid_and_version_of_an_object_that_was_made_anew_are_a_conflict(subject: Subject, query: str) -> None:
+    meta = subject.apply(secret(A="1")).body["metadata"]
+    subject.delete("s")
+    after = subject.apply(secret(A="1"))
+    named = {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
+    assert refusal(subject.apply(secret(A="2", meta=named), query=query))[:2] == (409, "Conflict")
+    assert subject.get("s").body == after.body
+
+
+@pytest.mark.parametrize("body", [secret(A="1"), config_map(A="1")])
+@pytest.mark.parametrize("query", ["", "&force=true"])
+def test_version_one_creates_what_does_not_exist_and_nothing_else(subject: Subject, body: dict, query: str) -> None:
+    new = copy(body)
+    new["metadata"]["resourceVersion"] = "1"
+    dry = subject.apply(new, query=f"{query}&dryRun=All")
+    assert dry.status == 201
+    created = subject.apply(new, query=query)
+    assert (created.status, created.body["data"]) == (201, body["data"])
+    for options in (query, f"{query}&dryRun=All"):
+        reply = subject.apply(new, query=options)
+        assert refusal(reply)[:2] == (409, "Conflict")
+        assert "causes" not in reply.body["details"]
+    assert subject.get(body["metadata"]["name"], plural(body)).body == created.body
+
+
+def test_of_many_that_create_at_once_exactly_one_does(subject: Subject) -> None:
+    for turn in range(5):
+        name, start = f"race-{turn}", threading.Barrier(12)
+        replies: list[Any] = []
+
+        def create(number: int, name: str = name, start: threading.Barrier = start) -> None:
+            body = config_map(name, meta={"resourceVersion": "1"}, WRITER=str(number))
+            start.wait(60)
+            replies.append(subject.apply(body, query="&force=true"))  # noqa: B023 - joined before the next turn
+
+        threads = [threading.Thread(target=create, args=(number,)) for number in range(12)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(reply.status for reply in replies) == [201] + [409] * 11
+        (winner,) = (reply for reply in replies if reply.status == 201)
+        assert subject.get(name, "configmaps").body == winner.body
+
+
+def test_json_patch_tests_the_uid_before_it_changes_anything(subject: Subject) -> None:
+    before = subject.apply(secret(A="1"))
+    operations = [
+        {"op": "test", "path": "/metadata/uid", "value": OTHER_UID},
+        {"op": "replace", "path": "/metadata/resourceVersion", "value": version(before)},
+        {"op": "replace", "path": "/data/A", "value": "Mg=="},
+    ]
+    reply = subject.json_patch("s", operations)
+    assert refusal(reply)[:2] == (422, "Invalid")
+    assert "causes" not in (reply.body.get("details") or {})
+    assert subject.get("s").body == before.body
+    operations[0]["value"] = before.body["metadata"]["uid"]
+    assert values(subject.json_patch("s", operations)) == {"A": "2"}
 
 
 def test_other_uid_is_invalid(subject: Subject) -> None:
