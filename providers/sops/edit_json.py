@@ -56,6 +56,8 @@ def _scalar(leaf: SecretValue) -> str:
     if leaf.kind is Kind.NULL:
         return "null"
     text = leaf.reveal().decode()
+    if leaf.kind is Kind.NUMBER and not store_json.is_exact(leaf):
+        return text + ".0"  # a float that a file had as `-0.0`, which `-0` is not read as
     return _quoted(text) if leaf.kind is Kind.TEXT else text
 
 

@@ -28,15 +28,17 @@ class Programs:
     def __init__(self, deadline: float) -> None:
         self._deadline: Final = deadline
         self._running: Final[set[Program]] = set()
+        self._starting: Final = threading.RLock()
         self._closed = False
 
     @contextlib.contextmanager
     def started(self, what: str, command: Sequence[str], environ: Mapping[str, str]) -> "Iterator[Program]":
         """Start a program, which errors call `what`; ProviderError where that fails, or once the session is closed."""
-        if self._closed:
-            raise ProviderError(f"{what} is not started: the run is over")
-        program = Program(what, command, environ, self._deadline)
-        self._running.add(program)
+        with self._starting:
+            if self._closed:
+                raise ProviderError(f"{what} is not started: the run is over")
+            program = Program(what, command, environ, self._deadline)
+            self._running.add(program)
         try:
             if self._closed:  # and `close` may have come too early to see it
                 program.kill()
@@ -48,10 +50,14 @@ class Programs:
 
     def close(self) -> None:
         """Kill what runs; whoever waits for it sees its end."""
-        # Without a lock: a read may hold it, stuck.
         self._closed = True
+        # A program that is being started runs before it can be killed, and the process may end in between. The wait is
+        # bounded, because the start itself may be stuck.
+        is_known = self._starting.acquire(timeout=_GRACE)
         for program in list(self._running):
             program.kill()
+        if is_known:
+            self._starting.release()
 
 
 class Program:

@@ -1,6 +1,6 @@
 """Reads the binary store: a JSON envelope around one value."""
 
-from bridge.provider import ProviderError
+from bridge.provider import Kind, ProviderError, SecretValue
 from bridge_providers.sops import store_json
 from bridge_providers.sops.tree import Stored
 
@@ -13,4 +13,7 @@ def load(data: bytes) -> Stored:
     stored = store_json.load(data)
     if list(stored.documents[0]) != [FIELD]:
         raise ProviderError(f"is not what sops writes for a binary file: it has to hold `{FIELD}` and `sops` alone")
+    value = stored.documents[0][FIELD]
+    if not isinstance(value, SecretValue) or value.kind is not Kind.TEXT:
+        raise ProviderError(f"is not a valid sops binary file: `{FIELD}` is not text")
     return stored

@@ -104,16 +104,23 @@ def scalar(leaf: SecretValue, *, flow: bool) -> str:
         return "!!binary " + binascii.b2a_base64(data, newline=False).decode()
     if leaf.kind is Kind.TEXT:
         return _text(data.decode(), flow=flow)
-    return _SPECIAL.get(data) or data.decode()
+    if leaf.kind is Kind.NUMBER and not is_exact(leaf):
+        # A float that a file had as `-0.0` or `1e19`: without the fraction it would be read as a whole number.
+        return data.decode() + ".0"
+    return _plain(data)
 
 
 def is_exact(number: SecretValue) -> bool:
-    """Say whether a number in clear is read back with the text that it has."""
+    """Return whether a number in clear is read back with the text that it has."""
     try:
-        _, found = scalars.resolve(scalar(number, flow=False), None, plain=True)
+        _, found = scalars.resolve(_plain(number.reveal()), None, plain=True)
     except scalars.ScalarError:
         return False
     return found.kind is Kind.NUMBER and found.same_as(number)
+
+
+def _plain(data: bytes) -> str:
+    return _SPECIAL.get(data) or data.decode()
 
 
 def _text(text: str, *, flow: bool) -> str:

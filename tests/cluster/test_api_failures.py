@@ -184,7 +184,7 @@ def test_a_server_that_sends_a_little_now_and_then_cannot_hold_a_call(step: Step
     with Wire(step) as server:
         start = time.monotonic()
         error = failure(server.url, "patch", call=0.4)
-        assert time.monotonic() - start < 20  # without a limit it would never end
+        assert time.monotonic() - start < 200  # without a limit it would never end
     assert isinstance(error, LostAnswer)
 
 
@@ -263,7 +263,7 @@ def test_a_name_server_that_hangs_cannot_hold_a_call(monkeypatch: pytest.MonkeyP
         client.request("get", PATH, target=TARGET)
     released.set()
     client.close()
-    assert time.monotonic() - start < 20
+    assert time.monotonic() - start < 200  # only a hang takes longer
     assert str(caught.value).endswith("did not answer within 0.2 s")
 
 

@@ -138,9 +138,11 @@ def test_both_ways_of_loading_mean_the_same(
     path = shape(name, tmp_path, authority)
     we, they = ours(path), theirs(path)
     assert we.url == they.host
-    assert we.headers().get("Authorization") == they.get_api_key_with_prefix("BearerToken")
+    # By its second name before 36.0.1.
+    named = they.get_api_key_with_prefix("BearerToken") or they.get_api_key_with_prefix("authorization")
+    assert we.headers().get("Authorization") == named
     assert we.server_name == they.tls_server_name
-    assert we.proxy == they.proxy
+    assert they.proxy in {we.proxy, None}  # which it does not read before 37
     assert we.tls is not None
     assert (we.tls.verify_mode is ssl.CERT_REQUIRED) == they.verify_ssl
     authorities = ssl.create_default_context(cafile=they.ssl_ca_cert).get_ca_certs() if they.ssl_ca_cert else None
@@ -180,7 +182,7 @@ def test_a_credential_that_the_server_refuses_is_loaded_again(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "provider", [{"name": "azure", "config": {"access-token": "CANARY"}}, {"name": "oidc"}, "CANARY"]
+    "provider", [{"name": "unknown", "config": {"access-token": "CANARY"}}, {"name": "oidc"}, "CANARY"]
 )
 def test_a_provider_from_which_the_package_gets_nothing_is_an_error(tmp_path: Path, provider: object) -> None:
     error = refused(write(tmp_path, {"auth-provider": provider}))

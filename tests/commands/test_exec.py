@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 from bridge.cli import main
 from tests.commands.test_check import HALF_ENCRYPTED, LEAF
 from tests.runs.conftest import Desk
+from tests.waiting import until
 
 NASTY = {
     "SPACES": "  two  words ",
@@ -98,16 +98,13 @@ def test_the_parents_environment_is_passed_on_and_ours_replaces(desk, run):
 
 
 def test_the_process_becomes_the_command_and_nobody_else_has_the_values(desk, start):
-    process = start("staging", "--with", "SCW_SECRET_KEY", "--", "sh", "-c", "echo started; exec sleep 60")
+    process = start("staging", "--with", "SCW_SECRET_KEY", "--", "sh", "-c", "echo started; exec sleep 600")
     assert process.stdout.readline() == "started\n"
     proc = Path(f"/proc/{process.pid}")
-    while (proc / "cmdline").read_bytes() != b"sleep\x0060\0":  # the shell becomes it
-        time.sleep(0.01)
+    until(lambda: (proc / "cmdline").read_bytes() == b"sleep\x00600\0")  # the shell becomes it
     assert b"SCW_SECRET_KEY=CANARY-registry\0" in (proc / "environ").read_bytes()
-    end = time.monotonic() + 30
-    while {int(one.name) for one in (proc / "fd").iterdir()} != {0, 1, 2}:  # the loader opens its libraries first
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    # The loader opens its libraries first.
+    until(lambda: {int(one.name) for one in (proc / "fd").iterdir()} == {0, 1, 2})
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == -signal.SIGTERM
 
@@ -297,8 +294,8 @@ def test_a_termination_while_a_source_hangs(desk, start, tmp_path):
     desk.environment(infrastructure={"CLUSTER_NAME": "required"}, providers={"plain": {"fail": "hang"}})
     process = start("staging", "--", "touch", str(tmp_path / "ran"))
     status = Path(f"/proc/{process.pid}/status")
-    while "Threads:\t1\n" in status.read_text():  # the thread that reads is not there yet
-        time.sleep(0.01)
+    # Until the thread that reads is there.
+    until(lambda: "Threads:\t1\n" not in status.read_text(), process=process)
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (143, "", "bridge: terminated\n")

@@ -5,13 +5,14 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.commands.test_scan import OPENAI
 from tests.runs.conftest import VALUES, Desk
+from tests.servers.process import is_over
+from tests.waiting import until, with_enough_time
 
 WHO = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.com"}
 WHO |= {"GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@example.com", "GIT_CONFIG_GLOBAL": os.devnull}
@@ -258,7 +259,9 @@ def test_git_never_gets_a_value(desk, repository, spy, monkeypatch):
 def test_a_git_that_hangs_has_its_time(desk, repository, spy):
     repository.commit(a="CANARY-openai")
     (spy / "sleep").touch()
-    result = desk.run("scan", "staging", "--git", "--timeout", "1")
+    result = with_enough_time(
+        lambda limit: desk.run("scan", "staging", "--git", "--timeout", str(limit)), (spy / "asleep").exists
+    )
     assert (result.status, result.lines[0]) == (75, "bridge: error: the scan was not finished in time")
 
 
@@ -269,12 +272,10 @@ def test_a_terminated_scan_leaves_no_git_behind(desk, repository, spy, third_par
     command = [sys.executable, "-m", "bridge", "scan", "staging", "--git", "--config", str(desk.folder)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, env=environ, stdout=pipe, stderr=pipe, text=True) as process:
-        while not (spy / "asleep").exists():
-            assert process.poll() is None
-            time.sleep(0.01)
+        until((spy / "asleep").exists, process=process)
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         process.send_signal(signal.SIGTERM)
         assert process.communicate(timeout=60) == ("", "bridge: terminated\n")
     assert process.returncode == 143
     assert children
-    assert not any(Path(f"/proc/{child}").exists() for child in children)
+    assert all(is_over(int(child)) for child in children)

@@ -33,7 +33,7 @@ def values(documents):
     return [document.content for document in documents]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(TREES, max_size=3), st.booleans(), st.sampled_from([None, '"', "'", "|"]))
 def test_what_pyyaml_writes_is_read_back(load, trees, flow, style):
     text = yaml.safe_dump_all(trees, default_flow_style=flow, allow_unicode=True, sort_keys=False)
@@ -94,13 +94,20 @@ def test_aliases_cannot_multiply_what_is_held(load):
         (f"a: {CANARY}\nb: é\nc: \x07{CANARY}", 3, "not valid YAML"),
         (f"%YAML 9.9\n---\n{CANARY}", 1, "not valid YAML"),
         (f'a: "{CANARY}\\ud800"', 1, "not valid YAML"),
-        ("[" * 1_000_000, 1, "nested too deep"),
+        ("[" * 500, 1, "nested too deep"),
         ("- " * (DEPTH + 1), 1, "nested too deep"),
         ("{a: " * (DEPTH + 1), 1, "nested too deep"),
     ],
 )
 def test_what_is_wrong_is_told_by_its_line_alone(load, text, line, what):
     assert refusal(lambda: load(text)) == [(f"f.yaml line {line}", what)]
+
+
+@pytest.mark.parametrize("text", ["[" * 1_000_000, "{a: " * 1_000_000, "- " * 1_000_000])
+def test_any_nesting_is_refused(load, text):
+    # From libyaml 0.2.6 on the parser itself may be the one that refuses, and says so before we see the levels.
+    (problem,) = refusal(lambda: load(text))
+    assert problem in {("f.yaml line 1", "nested too deep"), ("f.yaml line 1", "not valid YAML")}
 
 
 def test_nesting_up_to_the_bound_is_read(load):

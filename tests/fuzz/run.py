@@ -1,6 +1,6 @@
-"""Fuzzes one parser for a bounded time, guided by coverage (atheris, https://github.com/google/atheris).
+"""Fuzzes one parser, guided by coverage (atheris, https://github.com/google/atheris).
 
-    python tests/fuzz/run.py TARGET [libFuzzer's options, such as -max_total_time=60]
+    python tests/fuzz/run.py TARGET [libFuzzer's options, such as -max_total_time=60, or -runs=1000 -seed=1]
 
 What fails is printed with the bytes that make it fail; they are in a file too (libFuzzer's -artifact_prefix).
 """
@@ -30,7 +30,7 @@ def main() -> None:
         def test(data: bytes) -> None:
             TARGETS[name].check(data)
 
-        atheris.Setup([sys.argv[0], "-timeout=30", "-rss_limit_mb=2048", *options, folder], test)
+        atheris.Setup([sys.argv[0], "-timeout=120", "-rss_limit_mb=2048", *options, folder], test)
         atheris.Fuzz()
 
 

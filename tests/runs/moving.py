@@ -55,6 +55,12 @@ def moving_in(desk: Desk, **changes: Any) -> Path:
     return desk.write("../staging-patch.yml", PATCH)
 
 
+def state(path: Path) -> tuple[object, ...]:
+    """Return all of a file that a write changes; reading changes the time of the last access only."""
+    found = path.stat()
+    return found.st_ino, found.st_mode, found.st_mtime_ns, path.read_bytes()
+
+
 def shelf(desk: Desk, name: str = "shelf.json") -> Any:
     """Return what the store holds; None where it holds nothing."""
     path = desk.folder / name

@@ -1,13 +1,13 @@
 """Admission rules of a real cluster: one that denies, one that rewrites."""
 
 import itertools
-import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.runs.conftest import Desk, Target
+from tests.waiting import until
 
 GROUP = "/apis/admissionregistration.k8s.io/v1"
 NUMBERS = itertools.count()
@@ -42,10 +42,7 @@ def admit(
     for path, body in ((plural, policy), (plural.removesuffix("ies") + "ybindings", binding)):
         reply = desk.target.client.request("POST", f"{GROUP}/{path}", body)
         assert reply.status == 201, reply.body
-    deadline = time.monotonic() + 60
-    while not works():
-        assert time.monotonic() < deadline, "the policy never came into force"
-        time.sleep(0.2)
+    until(works, "the policy never came into force")
 
 
 def probe(desk: Desk, data: dict[str, str]) -> Any:

@@ -12,8 +12,7 @@ from tests.runs.pod import ID, example
 from tests.servers.apiserver import RealCluster
 from tests.servers.client import MERGE
 from tests.servers.kwok import Kwok
-
-LIMIT = 150.0  # a schedule of every minute, and two cores for everything
+from tests.waiting import until
 
 
 class Batch:
@@ -25,11 +24,7 @@ class Batch:
         self.base = f"/apis/batch/v1/namespaces/{namespace}"
 
     def wait(self, look: Callable[[], Any]) -> Any:
-        deadline = time.monotonic() + LIMIT
-        while not (found := look()):
-            assert time.monotonic() < deadline, "it did not come to that in time"
-            time.sleep(0.2)
-        return found
+        return until(look)
 
     def jobs(self) -> list[dict[str, Any]]:
         return self.cluster.request("GET", f"{self.base}/jobs").body["items"]

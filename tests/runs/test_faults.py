@@ -146,7 +146,7 @@ def test_a_server_that_hangs_costs_no_more_than_the_time_limit(desk: Desk) -> No
     started = time.monotonic()
     result = desk.run("sync", "staging", "--timeout", "1")
     assert result.status == 75
-    assert time.monotonic() - started < 30  # against the five minutes of a test that hangs
+    assert time.monotonic() - started < 200  # only a hang takes longer
 
 
 def test_a_change_between_plan_and_write_is_not_overwritten(desk: Desk) -> None:

@@ -19,6 +19,7 @@ from tests.runs.test_restart import Team
 from tests.servers.apiserver import RealCluster
 from tests.servers.client import MERGE
 from tests.servers.kwok import Kwok
+from tests.waiting import until
 
 FOLDER = Path(__file__).parents[2] / "config" / "deploy" / "fleet"
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/warn": "restricted"}
@@ -54,12 +55,16 @@ class Job:
 
     def play(self, done: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Run whatever pod is waiting, until the Job's status is as it should be."""
-        end = time.monotonic() + 120
-        while not done(status := self.status):
-            assert time.monotonic() < end, status
+
+        def played() -> dict[str, Any] | None:
+            if done(status := self.status):
+                return status
             for pod in self._waiting():
                 self._run(pod)
-            time.sleep(0.1)
+            return None
+
+        status = until(played)
+        assert status is not None
         return status
 
     def _waiting(self) -> list[dict[str, Any]]:

@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from tests.runs.pod import ID, ROOT, Pod, deployed
 from tests.servers import sandbox
 from tests.servers.apiserver import RealCluster
 from tests.servers.vault import DevVault
+from tests.waiting import until
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 CANARY = "demo-openai-key"
@@ -125,10 +125,7 @@ def test_a_pod_that_is_told_to_end_ends_at_once_although_it_is_process_1(
     assert real_cluster.request("POST", base, lease).status == 201
     command = [installed / "bin" / "bridge", *pod.arguments(), "--lock-wait", "100"]
     process = sandbox.start(command, mounted(pod, installed), pod.environ())
-    deadline = time.monotonic() + 60
-    while not _handles(process):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until(lambda: _handles(process), process=process)
     os.kill(sandbox.first_process(process), signal.SIGTERM)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 143

@@ -4,14 +4,14 @@ import base64
 import io
 import json
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.runs.conftest import VALUES, Desk
-from tests.runs.moving import PATCH, PUBLIC, SHELF, environ, moving_in, shelf, start, states
+from tests.runs.moving import PATCH, PUBLIC, SHELF, environ, moving_in, shelf, start, state, states
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -50,14 +50,14 @@ def test_secrets_go_to_the_store_and_what_is_public_to_the_template(desk: Desk, 
 
 def test_a_second_run_has_nothing_to_do(desk: Desk, patch: Path) -> None:
     desk.run("import", "staging", str(patch), "--to", SHELF, "--yes")
-    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in desk.folder.iterdir() if path.is_file()}
+    before = {path: state(path) for path in desk.folder.iterdir() if path.is_file()}
     again = desk.run("import", "staging", str(patch), "--to", SHELF)
     assert (again.err, again.status) == ("", 0)
     assert again.out.splitlines()[-2:] == [
         "nothing to do",
         f"{patch} holds nothing any more that is not elsewhere: it may be deleted",
     ]
-    after = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in desk.folder.iterdir() if path.is_file()}
+    after = {path: state(path) for path in desk.folder.iterdir() if path.is_file()}
     assert after == before
 
 
@@ -640,11 +640,7 @@ def test_a_killed_run_leaves_nothing_or_what_the_next_one_completes(
     moving_in(desk, providers={"shelf": {"slow": "slow"}})
     desk.write("slow", step)
     process = start(desk, environ(tmp_path, third_party), "import", "staging", str(patch), "--to", SHELF, "--yes")
-    deadline = time.monotonic() + 60
-    while not (desk.folder / "slow.reached").exists():
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.01)
+    until((desk.folder / "slow.reached").exists, process=process)
     seen = b"".join(Path(f"/proc/{process.pid}/{name}").read_bytes() for name in ("cmdline", "environ"))
     seen += b"".join(path.read_bytes() for path in (tmp_path / "tmp").rglob("*") if path.is_file())
     process.kill()

@@ -17,6 +17,7 @@ import pytest
 from tests.runs.conftest import SECRETS, Desk, Result, Target
 from tests.servers.apiserver import RealCluster
 from tests.servers.kwok import NODE, Kwok
+from tests.waiting import until
 
 MARK = "bridge/voice-agent-staging"
 PLURALS = {"Deployment": "deployments", "StatefulSet": "statefulsets", "DaemonSet": "daemonsets"}
@@ -270,10 +271,7 @@ def test_without_pods_there_is_nothing_to_restart_and_later_pods_are_not_restart
 def test_on_delete_is_left_to_its_operator(desk: Desk, team: Team) -> None:
     desk.run("sync", "staging")
     team.deploy("StatefulSet", updateStrategy={"type": "OnDelete"})
-    for _ in range(100):
-        if team.get("StatefulSet")["status"].get("availableReplicas") == 2:
-            break
-        time.sleep(0.2)
+    until(lambda: team.get("StatefulSet")["status"].get("availableReplicas") == 2)
     before = team.pods()
     change(desk)
     what = "its strategy is OnDelete: each pod keeps its keys until somebody deletes it"
@@ -282,10 +280,7 @@ def test_on_delete_is_left_to_its_operator(desk: Desk, team: Team) -> None:
     assert (first.status, first.lines, team.pods()) == (0, told, before)
     assert desk.run("restart", "staging").lines == told
     team.kubectl("delete", "pods", "--all")
-    for _ in range(100):
-        if team.get("StatefulSet")["status"].get("updatedReplicas") == 2:
-            break
-        time.sleep(0.2)
+    until(lambda: team.get("StatefulSet")["status"].get("updatedReplicas") == 2)
     assert desk.run("restart", "staging").err == ""
 
 
@@ -461,10 +456,7 @@ def allow(team: Team, without: tuple[str, str] | None = None) -> None:
     for content in ({"kind": "Role", "rules": rules}, binding):
         team.kubectl("apply", "-f", "-", text=json.dumps(head | content))
     wanted = {(resource, verb): (resource, verb) != without for resource, verbs in RULES.items() for verb in verbs}
-    deadline = time.monotonic() + 30
-    while {one: may(team, *one) for one in wanted} != wanted:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until(lambda: {one: may(team, *one) for one in wanted} == wanted)
 
 
 def may(team: Team, resource: str, verb: str) -> bool:

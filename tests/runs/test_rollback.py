@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from tests.runs.moving import environ, start
 from tests.runs.test_import import Terminal
 from tests.runs.test_moving_stores import Store, manager, store, stored  # noqa: F401 - two are fixtures
 from tests.servers.scaleway import SecretManager
+from tests.waiting import until
 
 NEWER = VALUES | {"OPENAI_API_KEY": "CANARY-bad", "LOG_LEVEL": "debug"}
 APP = "scaleway:/voice/staging/app"
@@ -230,9 +230,7 @@ def test_a_run_that_is_killed_after_the_store_was_written_is_completed_by_a_sync
     out, err = process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
     assert b"CANARY" not in b"".join(seen) + out.encode() + err.encode()
-    deadline = time.monotonic() + 10
-    while synced.version < 3:
-        assert time.monotonic() < deadline
+    until(lambda: synced.version >= 3)
     assert openai(desk) == "CANARY-bad"
     assert desk.run("sync", "staging", "--allow-fallback").status == 0
     assert openai(desk) == VALUES["OPENAI_API_KEY"]

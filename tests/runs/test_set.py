@@ -3,7 +3,6 @@
 import getpass
 import io
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.runs.conftest import VALUES, Desk, Result
-from tests.runs.moving import SHELF, environ, shelf, start
+from tests.runs.moving import SHELF, environ, shelf, start, state
+from tests.waiting import until, with_enough_time
 
 NEW = "CANARY-new"
 
@@ -125,10 +125,10 @@ def test_one_line_feed_goes_and_everything_else_stays(desk: Desk, put: Callable[
 
 
 def test_the_same_value_is_not_written_again(desk: Desk, put: Callable[..., Result]) -> None:
-    before = (desk.folder / "shelf.json").stat()
+    before = state(desk.folder / "shelf.json")
     result = put("OPENAI_API_KEY", VALUES["OPENAI_API_KEY"].encode())
     assert result.out == f"{SHELF}#OPENAI_API_KEY: unchanged, it has this value already\n"
-    assert (desk.folder / "shelf.json").stat() == before
+    assert state(desk.folder / "shelf.json") == before
 
 
 @pytest.mark.parametrize(
@@ -301,14 +301,6 @@ def test_a_pipe_has_to_agree_before(desk: Desk, monkeypatch: pytest.MonkeyPatch)
 # Processes
 
 
-def reached(desk: Desk, process: Any) -> None:
-    deadline = time.monotonic() + 60
-    while not (desk.folder / "slow.reached").exists():
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.01)
-
-
 def test_a_running_set_shows_its_value_nowhere_and_may_be_killed(
     desk: Desk, third_party: Path, tmp_path: Path, put: Callable[..., Result]
 ) -> None:
@@ -319,7 +311,7 @@ def test_a_running_set_shows_its_value_nowhere_and_may_be_killed(
     process.stdin.write(f"{NEW}\n")
     process.stdin.close()
     process.stdin = None
-    reached(desk, process)
+    until((desk.folder / "slow.reached").exists, process=process)
     seen = b"".join(Path(f"/proc/{process.pid}/{name}").read_bytes() for name in ("cmdline", "environ"))
     seen += b"".join(path.read_bytes() for path in (tmp_path / "tmp").rglob("*") if path.is_file())
     process.kill()
@@ -336,7 +328,11 @@ def test_a_store_that_hangs_is_bounded_and_not_guessed(
 ) -> None:
     desk.environment(sources=[SHELF], providers={"shelf": {"slow": "slow"}})
     desk.write("slow", "after")
-    result = put("OPENAI_API_KEY", NEW.encode(), "--timeout", "1")
+
+    def attempt(limit: float) -> Result:
+        return put("OPENAI_API_KEY", NEW.encode(), "--timeout", str(limit))
+
+    result = with_enough_time(attempt, (desk.folder / "slow.reached").exists)
     (desk.folder / "slow").unlink()
     assert result.status == 5
     assert result.lines == [

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pyrage
@@ -13,6 +12,7 @@ import pytest
 from bridge_providers.sops import bech32
 from tests.providers.sops.ended import gone
 from tests.runs.conftest import VALUES, Desk
+from tests.waiting import until, with_enough_time
 
 IDENTITY = bech32.encode("age-plugin-hangs-", b"CANARY-identity").upper()
 
@@ -89,7 +89,7 @@ def hanging(desk: Desk, sops_binary: Path, monkeypatch: pytest.MonkeyPatch) -> P
 
 
 def test_a_plugin_that_hangs_is_temporary(desk: Desk, hanging: Path) -> None:
-    result = desk.run("plan", "staging", "--timeout", "4")
+    result = with_enough_time(lambda limit: desk.run("plan", "staging", "--timeout", str(limit)), hanging.exists)
     assert result.status == 75
     assert gone(int(hanging.read_text()))
 
@@ -98,9 +98,7 @@ def test_a_plugin_that_hangs_is_temporary(desk: Desk, hanging: Path) -> None:
 def test_a_run_that_is_stopped_leaves_no_plugin(desk: Desk, hanging: Path, number: int) -> None:
     command = [sys.executable, "-m", "bridge", "plan", "staging", "--config", str(desk.folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        until = time.monotonic() + 60
-        while not hanging.exists() and time.monotonic() < until:
-            time.sleep(0.02)
+        until(hanging.exists, process=process)
         process.send_signal(number)
         process.communicate(timeout=60)
     assert process.returncode == 128 + number

@@ -4,7 +4,7 @@ import base64
 import json
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bridge.scan.forms import choose
@@ -25,7 +25,6 @@ def is_found(value: bytes | str, content: bytes) -> bool:
     return any(pattern in content for pattern in choice(value).patterns)
 
 
-@settings(deadline=None)
 @given(st.binary(min_size=8, max_size=60), st.binary(max_size=20), st.binary(max_size=20))
 def test_in_base64_wherever_it_stands(value, before, after):
     assume(not choice(value).skipped)
@@ -34,7 +33,6 @@ def test_in_base64_wherever_it_stands(value, before, after):
     assert is_found(value, base64.urlsafe_b64encode(before + value + after))
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n"), min_size=8, max_size=60))
 def test_in_json(value):
     assume(not choice(value).skipped)

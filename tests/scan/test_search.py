@@ -5,7 +5,7 @@ import os
 import tracemalloc
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.scan import search
@@ -38,7 +38,6 @@ def test_a_pattern_is_found_at_every_offset_of_a_chunks_edge(pattern, monkeypatc
         assert found(content) == [(2, ALL[pattern].names[0])], offset
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.sampled_from([LONG, MIDDLE, SHORT, LONG[:-1], LONG[1:], b"\n", b"CANARY", b".", b"\0" * 7]), max_size=60
@@ -55,7 +54,6 @@ def test_it_finds_what_a_plain_search_finds(parts):
         assert sum(one == name for _, one in hits) == min(PLACES, count)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 40), st.integers(8, 120), st.integers(0, 5000), st.randoms(use_true_random=False))
 def test_whatever_the_number_and_the_length_of_the_patterns(number, length, offset, random):
     patterns = {random.randbytes(length): Form((str(index),), "x") for index in range(number)}

@@ -59,9 +59,27 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def is_over(pid: int) -> bool:
+    """Return whether a process has ended, also if its parent has not asked for its status yet."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):  # the latter if it ends between open and read
+        return True
+    return state.rpartition(")")[2].split()[0] in {"Z", "X"}
+
+
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """Return a port of 127.0.0.1 where nothing listens, and that nobody but a server of ours gets before the tests end.
+
+    It stays bound. Linux gives it to no other socket by itself, neither to one that asks for any port nor to a
+    connection, and refuses it to whoever asks for it by number without SO_REUSEADDR, which servers set.
+    """
+    probe = socket.socket()
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    probe.bind(("127.0.0.1", 0))
+    port: int = probe.getsockname()[1]
+    if sys.platform == "linux":
+        probe.detach()  # the descriptor stays open, which children do not inherit
+    else:
+        probe.close()  # elsewhere a server could not bind it then
     return port

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.testing.apiserver import EmbeddedCluster
@@ -126,7 +126,7 @@ class Transcript:
         return reply.status, body
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(steps=st.lists(STEPS, min_size=2, max_size=12))
 def test_both_clusters_answer_alike(real_cluster: RealCluster, steps: list[Step]) -> None:
     with EmbeddedCluster() as cluster:

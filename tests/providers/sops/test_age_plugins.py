@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import threading
-import time
 
 import pytest
 
@@ -13,6 +12,7 @@ from bridge_providers.sops import Sops, age_plugin, bech32, programs
 from tests.providers.sops.ended import gone
 from tests.providers.sops.logged import Logged
 from tests.providers.sops.test_age_keys import SECRET, locked
+from tests.waiting import until
 
 NAME = "bridgetest"
 
@@ -188,8 +188,7 @@ def test_closing_the_session_ends_a_plugin_that_hangs(plugged):
 
     thread = threading.Thread(target=read)
     thread.start()
-    while not pids.exists():
-        time.sleep(0.01)
+    until(pids.exists)
     session.close()
     thread.join(30)
     assert len(failed) == 1

@@ -66,7 +66,7 @@ FILES = {
     "steps.ini": (INI + "a" + "__map_x" * 1_000_000 + " = x\n", "its names in `[sops]` do not fit together"),
     "steps.env": (ENV + "sops_a" + "__map_x" * 1_000_000 + "=x\n", "its `sops_` lines do not fit together"),
     "list.env": (ENV + "sops_age__list_999999__map_enc=x\n", "its `sops_` lines do not fit together"),
-    "deep.yaml": ("a: " + "[" * 10_000 + "]" * 10_000 + "\n", DEEP),
+    "deep.yaml": ("a: " + "[" * 500 + "]" * 500 + "\n", DEEP),
     "deep.json": ('{"a":' + "[" * 10_000 + "]" * 10_000 + "}", DEEP),
     "bomb.yaml": (bomb(), MANY),
     "ladder.yaml": (ladder(), DEEP),

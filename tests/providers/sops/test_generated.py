@@ -13,8 +13,6 @@ MAC_MISMATCH = 51  # sops's exit status
 
 bounded = settings(
     max_examples=40,
-    deadline=None,
-    database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

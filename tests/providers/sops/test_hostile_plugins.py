@@ -1,5 +1,7 @@
 """What plugins say and do: scripts in the place of real ones, most of them hostile."""
 
+import signal
+import threading
 import time
 
 import pytest
@@ -8,6 +10,7 @@ from bridge.provider import ProviderError, Unavailable
 from bridge_providers.sops import Sops, age_file, age_plugin, bech32, programs
 from tests.providers.sops.ended import gone
 from tests.providers.sops.folder import everything_told_by
+from tests.waiting import LIMIT
 
 NAME = "scripted"
 IDENTITY = bech32.encode(f"age-plugin-{NAME}-", b"CANARY-identity").upper()
@@ -194,6 +197,28 @@ def test_a_program_that_is_started_while_the_session_closes_is_killed(monkeypatc
     with closing.started("x", ["/bin/sleep", "600"], {}) as program:
         assert program.receive() == b""
         assert program.status() < 0
+
+
+def test_closing_waits_for_a_program_that_is_being_started(monkeypatch):
+    """Otherwise the process might end before the program can be killed."""
+    monkeypatch.setattr(programs, "_GRACE", LIMIT)
+    closing = programs.Programs(time.monotonic() + 60)
+    order = []
+    closer = threading.Thread(target=lambda: (closing.close(), order.append("closed")))
+    start, kill = programs._start, programs.Program.kill
+
+    def slowly(*given):
+        process = start(*given)
+        closer.start()
+        closer.join(0.5)  # which it outlasts
+        return process
+
+    monkeypatch.setattr(programs, "_start", slowly)
+    monkeypatch.setattr(programs.Program, "kill", lambda program: (order.append("killed"), kill(program)))
+    with closing.started("x", ["/bin/sleep", "600"], {}) as program:
+        closer.join(LIMIT)
+        assert program.status() == -signal.SIGKILL
+    assert order.index("killed") < order.index("closed")
 
 
 def test_no_program_is_started_once_the_session_is_closed():

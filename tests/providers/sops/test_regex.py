@@ -1,7 +1,5 @@
 """RE2's meaning, where Python's differs; test_generated.py compares with sops itself."""
 
-import time
-
 import pytest
 
 from bridge_providers.sops.regex import Unsupported, compile_regex
@@ -98,9 +96,7 @@ def test_what_cannot_be_followed_is_refused(pattern, reason):
 
 @pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*b", "(a|aa)+$", "a?" * 60 + "a" * 60 + "b", ".*.*.*.*=.*"])
 def test_time_grows_with_the_text_and_not_with_its_exponent(pattern):
-    began = time.process_time()
-    assert not compile_regex(pattern)("a" * 5_000 + "!")
-    assert time.process_time() - began < 60  # a backtracking matcher would not end at all
+    assert not compile_regex(pattern)("a" * 5_000 + "!")  # a backtracking matcher would not end at all
 
 
 def test_keys_that_make_the_automaton_too_large_are_refused():

@@ -301,6 +301,14 @@ def test_a_binary_file_with_more_than_its_value(sops):
     )
 
 
+@pytest.mark.parametrize("value", ["-0.0", "5", "true", "null", '["CANARY"]', "{}"])
+def test_a_binary_file_whose_value_is_not_text(sops, value):
+    sops.encrypt("a.bin", "CANARY")
+    sops.edit("a.bin", f'"{sops.value("a.bin", "data")}"', value)
+    assert sops.sops("decrypt", "a.bin").returncode != 0
+    assert sops.refusal("a.bin") == "is not a valid sops binary file: `data` is not text"
+
+
 def test_a_binary_file_in_clear_is_refused_by_its_rule(sops):
     sops.encrypt("a.bin", "CANARY")
     value = sops.value("a.bin", "data")

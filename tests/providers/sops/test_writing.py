@@ -255,6 +255,33 @@ def test_what_a_store_cannot_hold_is_refused(desk, name, tree, problem):
         assert desk.unwritable(name, [{**there, **tree}], revision).startswith(problem)
 
 
+def test_unknown_numbers_in_the_metadata_survive_in_a_copy_of_it(desk):
+    desk.store("a.yaml", [{"a": "x"}])
+    desk.edit("a.yaml", "sops:\n", "sops:\n    more: [1e19, -0.0, .nan]\n")
+    desk.store("a.yaml", [{"a": "x"}, {"b": "y"}], desk.read("a.yaml").revision)
+    assert desk.values("a.yaml") == [opened(sealed({"a": "x"})), opened(sealed({"b": "y"}))]
+    copy = [line.strip() for line in (desk.path / "a.yaml").read_text().split("---\nb:")[1].splitlines()]
+    assert copy[copy.index("more:") + 1 :][:3] == ["- 10000000000000000000.0", "- -0.0", "- .nan"]
+    assert desk.sops("decrypt", "a.yaml").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "edit", "number"),
+    [
+        ("a.yaml", "a_unencrypted: [1e19]\n", ("\n    - 1e+19\n", " [1e19]\n"), Raw("10000000000000000000")),
+        ("a.yaml", "a_unencrypted: [-0.0]\n", ("\n    - -0\n", " [-0.0]\n"), Raw("-0")),
+        ("a.json", '{"a_unencrypted": [-0.0]}', ("-0", "-0.0"), Raw("-0")),
+    ],
+)
+def test_numbers_that_a_list_has_already_survive_when_it_grows(desk, name, text, edit, number):
+    desk.encrypt(name, text)
+    desk.edit(name, *edit)
+    tree = {"a_unencrypted": [number, "x"]}
+    desk.store(name, [tree], desk.read(name).revision)
+    assert desk.values(name) == [opened(sealed(tree))]
+    assert desk.sops("decrypt", name).returncode == 0
+
+
 def test_one_value_where_fields_are_wanted_and_several_documents_where_one_is_are_refused(desk):
     assert desk.unwritable("a.yaml", b"CANARY") == "a file with this suffix holds fields, not one value"
     assert desk.unwritable("a.json", [{"a": "CANARY"}, {}]) == "only a YAML file holds several documents"
