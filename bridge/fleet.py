@@ -74,7 +74,9 @@ class Fleet:
         self._lines: Final = _Lines()
         self._spaces: Final = _Namespaces(folder)
         self._run: Final = run._replace(
-            read=self._sessions.read, read_again=self._sessions.read_again, neighbours=self._spaces.neighbours
+            read=self._sessions.read,
+            read_again=partial(self._sessions.read, again=True),
+            neighbours=self._spaces.neighbours,
         )
         self._named: Final[Counter[tuple[str, str | None]]] = Counter()  # documents, by how many environments
         self._under_way: Final[dict[str, Member]] = {}

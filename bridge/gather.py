@@ -6,12 +6,12 @@ from types import MappingProxyType
 from typing import Final, NamedTuple, TypeVar
 
 from bridge import late_warnings
-from bridge.cluster.memory import Seen
 from bridge.config.environment import ClusterFlags, Environment, check_k8_env
 from bridge.config.reference import Reference
 from bridge.config.template import TemplateObject, load_templates
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
 from bridge.plan.build import Allowed
+from bridge.plan.memory import Memory
 from bridge.provider import Context, Document, Provider
 from bridge.secret import SecretValue
 from bridge.sources.env_layer import EnvLayer, claims, load_env_layer, namespace_of
@@ -95,6 +95,13 @@ def _attempt(step: Callable[[], Result], errors: list[BridgeError]) -> Result | 
     except BridgeError as error:
         errors.append(error)
         return None
+
+
+class Seen(NamedTuple):
+    """The memory as it was read, and a mark that every run changes before it writes its first object."""
+
+    mark: str
+    memory: Memory | None
 
 
 class Wanted(NamedTuple):

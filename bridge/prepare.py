@@ -8,12 +8,11 @@ from typing import Final, TypeVar
 from bridge.cluster.api import Forbidden
 from bridge.cluster.changes import Changed, try_dry
 from bridge.cluster.identity import check_exists
-from bridge.cluster.memory import Seen
 from bridge.cluster.objects import Objects
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference
 from bridge.errors import BridgeError, Problem, Unavailable, combine
-from bridge.gather import NONE_GIVEN, Files, Run, Wanted, gather, gather_sources, sound_files
+from bridge.gather import NONE_GIVEN, Files, Run, Seen, Wanted, gather, gather_sources, sound_files
 from bridge.objects import Live, ObjectId
 from bridge.opening import Cluster, Dial, dial, open_cluster
 from bridge.parallel import each

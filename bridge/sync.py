@@ -23,10 +23,9 @@ from typing import Final
 
 from bridge.cluster.changes import carry_out
 from bridge.cluster.identity import readable_uid
-from bridge.cluster.memory import Seen
 from bridge.config.environment import Environment
 from bridge.errors import ANYTHING, BridgeError, Problem, Refusal, Stopped, Unavailable, combine, ending
-from bridge.gather import Run, Wanted
+from bridge.gather import Run, Seen, Wanted
 from bridge.objects import Live, ObjectId
 from bridge.opening import Cluster
 from bridge.plan.build import remember

@@ -9,7 +9,7 @@ import json
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import quote
 
 from bridge.cluster.api import Api, Conflict, Invalid, LostAnswer, NotFound
@@ -20,13 +20,6 @@ from bridge.plan.memory import Memory, UnreadableMemoryError, decode, encode
 
 KEY: Final = "memory.json"
 RUN: Final = "run"
-
-
-class Seen(NamedTuple):
-    """The memory as it was read, and a mark that every run changes before it writes its first object."""
-
-    mark: str
-    memory: Memory | None
 
 
 @dataclass(eq=False)

@@ -74,21 +74,14 @@ class Sessions:
         references: Iterable[Reference],
         context: Context,
         reads: Reads | None = None,
+        *,
+        again: bool = False,
     ) -> Mapping[Reference, Document]:
-        """Read each document, unless it is here; raises one error that names every document that cannot be had."""
-        answers = self.answers(providers, references, context, reads)
-        _raise_failures(answers)
-        return {reference: answer for reference, answer in answers if isinstance(answer, Document)}
+        """Read each document, unless it is here; raises one error that names every document that cannot be had.
 
-    def read_again(
-        self,
-        providers: Mapping[str, Provider],
-        references: Iterable[Reference],
-        context: Context,
-        reads: Reads | None = None,
-    ) -> Mapping[Reference, Document]:
-        """Read each document from its store, also if it is here; raises as `read`."""
-        answers = self.answers(providers, references, context, reads, again=True)
+        If it is to be read `again`, what is here does not count.
+        """
+        answers = self.answers(providers, references, context, reads, again=again)
         _raise_failures(answers)
         return {reference: answer for reference, answer in answers if isinstance(answer, Document)}
 

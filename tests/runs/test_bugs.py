@@ -142,13 +142,7 @@ def test_a_bug_before_the_first_write_is_a_bug(desk: Desk, bugs: pytest.MonkeyPa
 def test_a_bug_once_all_is_written_is_told_with_all_that_is(
     desk: Desk, bugs: pytest.MonkeyPatch, owner: Any, name: str
 ) -> None:
-    begun = []
-
-    def late(*_: Any, **__: Any) -> bool:
-        begun.append(name)
-        return name != "write" or owner is Events or len(begun) > 1
-
-    break_after(bugs, owner, name, on=late)
+    break_after(bugs, owner, name)
     result = desk.run("sync", "staging", "--output", "json")
     assert (result.status, result.data["result"]) == (5, "stopped")
     assert set(written(result).values()) == {"yes"}
@@ -249,20 +243,19 @@ def test_a_rollback_whose_store_may_be_written_says_so(desk: Desk, bugs: pytest.
     healed(desk, bugs)
 
 
-@pytest.mark.parametrize("where", ["collect", "settle", "apply"])
+@pytest.mark.parametrize("where", ["begin", "settle", "apply"])
 def test_a_rollback_whose_store_is_written_says_so(desk: Desk, bugs: pytest.MonkeyPatch, where: str) -> None:
     prepared(desk, bugs)
-    calls = []
     if where == "apply":
         break_after(bugs, Objects, "apply", on=write_of("agent-secrets"))
     else:
-        break_after(bugs, rollback, where, on=lambda *_: where == "settle" or calls.append(1) or len(calls) > 1)
+        break_after(bugs, rollback, where)
     result = back(desk, "--output", "json")
     assert (result.status, result.data["result"], shelf(desk)) == (5, "stopped", VALUES)
     assert result.data["rollback"]["after"] is not None
     assert result.lines[0] == BUG
     assert any("is written, and the cluster does not follow it yet" in line for line in result.lines)
-    expected = {"collect": "no", "settle": "yes", "apply": "perhaps"}[where]
+    expected = {"begin": "no", "settle": "yes", "apply": "perhaps"}[where]
     assert written(result)["agent-secrets"] == expected
     healed(desk, bugs)
 
