@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 Result = TypeVar("Result")
 
-LIMIT: Final = 40.0  # seconds
+LIMIT: Final = 240.0  # seconds
 _PAUSE: Final = 0.01
 _LIMITS: Final = (1.0, 8.0, 64.0)
 
