@@ -64,7 +64,7 @@ def test_a_final_answer_that_comes_late_is_not_left_to_the_next_request() -> Non
         return True
 
     def second(sock: object, _: threading.Event) -> bool:
-        assert answered.wait(10)
+        assert answered.wait(120)
         sock.sendall(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")  # type: ignore[attr-defined]
         return True
 

@@ -198,7 +198,7 @@ def test_closing_the_session_ends_a_plugin_that_hangs(plugged):
     thread.start()
     until(pids.exists)
     session.close()
-    thread.join(30)
+    thread.join(120)
     assert len(failed) == 1
     assert gone(int(pids.read_text()))
     pids.unlink()
