@@ -31,6 +31,7 @@ from tests.cluster.wire import (
     reply,
     status,
 )
+from tests.servers.process import free_port
 from tests.waiting import LIMIT
 
 BUSY = status(429, "TooManyRequests", retry="0")
@@ -57,8 +58,7 @@ def failure(url: str, verb: str, *, call: float = 10, dry_run: bool = False) -> 
 
 @pytest.mark.parametrize("verb", ["get", "patch"])
 def test_refused_connections_are_temporary(verb: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     error = failure(f"http://127.0.0.1:{port}", verb)
     assert isinstance(error, Unreachable)
     assert str(error) == f"the API server at http://127.0.0.1:{port}: refuses connections"
