@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test quick lint types rules unit lowest bench soak fuzz lock image clean
+.PHONY: demo test quick busy lint types rules unit lowest bench soak fuzz lock image clean
 
 demo: $(VENV)/ready ## show the main job on an embedded cluster
 	$(BIN)/bridge demo
@@ -43,6 +43,11 @@ unit: $(VENV)/ready ## every test, with branch coverage; what needs a real progr
 quick: $(VENV)/ready ## the tests that need no build
 	$(BIN)/pytest $(SPREAD) -m 'not real and not wheel'
 
+TIMES ?= 3
+
+busy: $(VENV)/ready ## every test TIMES times beside two busy loops, in another order each time
+	$(BIN)/python tests/busy.py --times $(TIMES) -- $(SPREAD)
+
 # The same tests with the oldest dependencies that pyproject.toml admits.
 lowest: $(VENV)-lowest/ready
 	$(VENV)-lowest/bin/pytest --quiet $(SPREAD) -m 'not real and not wheel'
@@ -63,7 +68,7 @@ soak: $(VENV)/ready ## 200 syncs in one process, against servers that come and g
 
 FUZZ_SECONDS ?= 60
 
-fuzz: $(VENV)/ready ## fuzz each parser for FUZZ_SECONDS; the suite does it for a few
+fuzz: $(VENV)/ready ## fuzz each parser for FUZZ_SECONDS; the suite tries the same inputs each time
 	BRIDGE_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest --timeout=0 -v tests/fuzz/test_run.py
 
 lock: ## pin the dependencies anew (needs uv)

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from packaging.requirements import Requirement
 
+from tests import order
 from tests.servers import build
 from tests.servers.apiserver import RealCluster
 from tests.servers.controllers import Controllers
@@ -59,8 +60,17 @@ REAL: Final = {
 }
 
 
+def pytest_report_header() -> str | None:
+    """Say in which order the tests run, if it is not that of their files."""
+    seed = order.chosen()
+    return None if seed is None else f"order: {order.VARIABLE}={seed}"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that need a real program, and run them last."""
+    seed = order.chosen()
+    if seed is not None:
+        items[:] = order.shuffled(items, seed)
     for item in items:
         if REAL & set(getattr(item, "fixturenames", ())):
             item.add_marker("real")

@@ -11,9 +11,9 @@ from typing import Any, Final, TypeVar
 
 Result = TypeVar("Result")
 
-LIMIT: Final = 40.0  # seconds
+LIMIT: Final = 240.0  # seconds
 _PAUSE: Final = 0.01
-_LIMITS: Final = (1.0, 8.0, 64.0)
+_MORE: Final = (1, 8, 64)
 
 
 def until(
@@ -28,10 +28,10 @@ def until(
     return result
 
 
-def with_enough_time(attempt: Callable[[float], Result], reached: Callable[[], object]) -> Result:
+def with_enough_time(attempt: Callable[[float], Result], reached: Callable[[], object], first: float = 1.0) -> Result:
     """Attempt what hangs with a short limit; on a slow machine with longer ones, until it has reached its hang."""
-    for limit in _LIMITS:
-        result = attempt(limit)
+    for more in _MORE:
+        result = attempt(first * more)
         if reached():
             return result
-    raise AssertionError(f"it never came to its hang within {_LIMITS[-1]:.0f} s")
+    raise AssertionError(f"it never came to its hang within {first * _MORE[-1]:.0f} s")

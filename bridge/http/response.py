@@ -8,7 +8,7 @@ import http.client
 import io
 import re
 from collections.abc import Mapping
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 INTERIM: Final = 20
 """How many interim answers (1xx) may come before the final one."""
@@ -55,6 +55,7 @@ class Response(http.client.HTTPResponse):
     """An answer whose head is in `head` once it has begun."""
 
     head: Head
+    fp: Any = None  # its finalizer looks for it, also if an interruption comes before `__init__` has set it
 
     def begin(self, **more: object) -> None:
         """Read the final answer's head, and let http.client find out how its body ends."""

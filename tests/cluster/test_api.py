@@ -80,7 +80,7 @@ def test_a_connection_is_kept_for_the_next_request(server: Wire) -> None:
 
 
 def test_eight_threads_work_side_by_side() -> None:
-    barrier = threading.Barrier(8, timeout=30)
+    barrier = threading.Barrier(8, timeout=120)
 
     def together(sock: Any, stopped: threading.Event) -> bool:
         barrier.wait()
@@ -117,7 +117,7 @@ def test_a_write_on_a_connection_that_the_server_has_closed_meanwhile_takes_a_ne
     with Wire(answer_and_close, FINE) as server:
         client = api(server.url)
         client.request("get", PATH, target=TARGET)
-        assert closed.wait(10)
+        assert closed.wait(120)
         client.request(verb, PATH, target=TARGET, body=body)
         client.close()
     assert [request.connection for request in server.requests] == [1, 2]

@@ -31,6 +31,8 @@ from tests.cluster.wire import (
     reply,
     status,
 )
+from tests.servers.process import free_port
+from tests.waiting import LIMIT
 
 BUSY = status(429, "TooManyRequests", retry="0")
 BROKEN = status(500, "InternalError")
@@ -56,8 +58,7 @@ def failure(url: str, verb: str, *, call: float = 10, dry_run: bool = False) -> 
 
 @pytest.mark.parametrize("verb", ["get", "patch"])
 def test_refused_connections_are_temporary(verb: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     error = failure(f"http://127.0.0.1:{port}", verb)
     assert isinstance(error, Unreachable)
     assert str(error) == f"the API server at http://127.0.0.1:{port}: refuses connections"
@@ -163,9 +164,9 @@ def test_a_dry_run_is_said_in_the_query_and_for_a_deletion_in_its_body(verb: str
 @pytest.mark.parametrize(("verb", "kind", "tries"), [("get", Unreachable, 2), ("patch", LostAnswer, 1)])
 def test_a_server_that_hangs_is_left_after_the_time_of_a_call(verb: str, kind: type[BridgeError], tries: int) -> None:
     with Wire(hang) as server:
-        error = failure(server.url, verb, call=0.3)
+        error = failure(server.url, verb, call=1)
     assert type(error) is kind
-    assert "did not answer within 0.3 s" in str(error)
+    assert "did not answer within 1 s" in str(error)
     assert len(server.requests) == tries
 
 
@@ -182,9 +183,7 @@ def test_a_server_that_hangs_is_left_after_the_time_of_a_call(verb: str, kind: t
 )
 def test_a_server_that_sends_a_little_now_and_then_cannot_hold_a_call(step: Step) -> None:
     with Wire(step) as server:
-        start = time.monotonic()
-        error = failure(server.url, "patch", call=0.4)
-        assert time.monotonic() - start < 200  # without a limit it would never end
+        error = failure(server.url, "patch", call=1)  # without a limit it would never end
     assert isinstance(error, LostAnswer)
 
 
@@ -253,17 +252,16 @@ def test_a_name_server_that_hangs_cannot_hold_a_call(monkeypatch: pytest.MonkeyP
 
     def slow(host: bytes, port: int, *, type: int, flags: int) -> object:  # noqa: A002 -- the real one's name
         if not flags:
-            released.wait(30)
+            released.wait(LIMIT)
         return real(host, port, type=type, flags=flags | socket.AI_NUMERICHOST)
 
     monkeypatch.setattr(socket, "getaddrinfo", slow)
     client = api("https://bridge-test.invalid:6443", ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), call=0.2)
-    start = time.monotonic()
     with pytest.raises(Unreachable) as caught:
         client.request("get", PATH, target=TARGET)
     released.set()
     client.close()
-    assert time.monotonic() - start < 200  # only a hang takes longer
+    # Whoever waited for the name would be told that it is not known.
     assert str(caught.value).endswith("did not answer within 0.2 s")
 
 

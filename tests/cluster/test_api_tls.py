@@ -266,7 +266,7 @@ def listening(serve: Callable[[socket.socket], None]) -> Iterator[int]:
         thread.start()
         yield listener.getsockname()[1]
         listener.shutdown(socket.SHUT_RDWR)
-        thread.join(10)
+        thread.join(120)
 
 
 @contextmanager
@@ -284,7 +284,7 @@ def proxying(target: int, answer: str, seen: list[bytes]) -> Iterator[int]:
             back = threading.Thread(target=copy, args=(upstream, client), daemon=True)
             back.start()
             copy(client, upstream)
-            back.join(10)
+            back.join(120)
 
     def serve(listener: socket.socket) -> None:
         while True:

@@ -57,7 +57,7 @@ class Wire:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for thread in self._threads:
-            thread.join(10)
+            thread.join(120)
 
     def _start(self, target: Callable[..., None], *args: object) -> None:
         thread = threading.Thread(target=target, args=args, daemon=True)
@@ -77,7 +77,7 @@ class Wire:
 
     def _serve(self, plain: socket.socket, number: int) -> None:
         with plain:
-            plain.settimeout(10)
+            plain.settimeout(60)
             try:
                 secure = self._tls.wrap_socket(plain, server_side=True) if self._tls else plain
                 with secure:

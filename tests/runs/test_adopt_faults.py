@@ -13,6 +13,7 @@ from tests.runs.conftest import Desk, Result
 from tests.runs.lease import expire
 from tests.runs.test_adopt import adopt, errors, made_by, synced
 from tests.runs.test_faults import answer, fail_at, is_dry_run, is_write_of
+from tests.waiting import with_enough_time
 
 SECRET, CONFIG = "Secret", "ConfigMap"
 OURS = {("bridge/voice-agent-staging", "Apply")}
@@ -89,7 +90,9 @@ def test_an_answer_that_is_lost_for_good_is_no_claim_that_nothing_was_written(de
         return "drop" if lost[0] else None
 
     desk.target.embedded.intercept = intercept
-    result = desk.run("adopt", "staging", "--yes", "--timeout", "5")
+    result = with_enough_time(
+        lambda limit: desk.run("adopt", "staging", "--yes", "--timeout", str(limit)), lambda: lost[0], first=5
+    )
     assert result.status == 5
     assert "Secret/agent-secrets  perhaps taken over" in result.out.splitlines()
     assert "ConfigMap/agent-config  as it was" in result.out.splitlines()

@@ -1,6 +1,5 @@
 """A cluster that cannot be reached, or is not the one that is meant: told in one line, and nothing is tried."""
 
-import socket
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,7 @@ import yaml
 
 from tests.runs.conftest import Desk, Target
 from tests.servers.pki import Authority
+from tests.servers.process import free_port
 
 
 def rewrite(desk: Desk, **changes: str) -> None:
@@ -18,14 +18,8 @@ def rewrite(desk: Desk, **changes: str) -> None:
     path.write_text(yaml.safe_dump(content))
 
 
-def closed_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
 def test_a_server_that_refuses_connections_is_temporary(offline_desk: Desk) -> None:
-    port = closed_port()
+    port = free_port()
     offline_desk.environment(cluster={"kubeconfig": "kubeconfig"})
     rewrite(offline_desk, server=f"http://127.0.0.1:{port}")
     result = offline_desk.run("plan", "staging")
@@ -34,7 +28,7 @@ def test_a_server_that_refuses_connections_is_temporary(offline_desk: Desk) -> N
 
 
 def test_the_files_are_judged_although_no_cluster_can_be_reached(offline_desk: Desk) -> None:
-    rewrite(offline_desk, server=f"http://127.0.0.1:{closed_port()}")
+    rewrite(offline_desk, server=f"http://127.0.0.1:{free_port()}")
     offline_desk.values(OPENAI_API_KEY=None)
     result = offline_desk.run("plan", "staging")
     assert result.status == 1

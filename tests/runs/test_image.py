@@ -127,7 +127,7 @@ def test_a_pod_that_is_told_to_end_ends_at_once_although_it_is_process_1(
     process = sandbox.start(command, mounted(pod, installed), pod.environ())
     until(lambda: _handles(process), process=process)
     os.kill(sandbox.first_process(process), signal.SIGTERM)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 143
     assert "Traceback" not in err
     assert real_cluster.request("GET", f"{base}/{ID}").body["spec"]["holderIdentity"] == "somebody"

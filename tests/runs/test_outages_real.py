@@ -70,7 +70,7 @@ def old_webhook(desk: Desk, real_cluster: RealCluster) -> Iterator[None]:
     key = f"/registry/validatingwebhookconfigurations/{name}"
     body = {"key": encoded(key.encode()), "value": encoded(json.dumps(content).encode())}
     request = urllib.request.Request(f"{real_cluster.etcd_url}/v3/kv/put", json.dumps(body).encode(), method="POST")
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=120) as answer:
         assert answer.status == 200
     wait(desk)
     yield

@@ -205,17 +205,17 @@ def repaired(desk: Desk) -> None:
 def test_a_terminated_run_gives_its_lease_back(desk: Desk, start: Start) -> None:
     gate = Gate(desk, write_of("agent-secrets"))
     process = start("sync", "staging")
-    assert gate.reached.wait(30)
+    assert gate.reached.wait(120)
     assert holder(desk)
     process.terminate()
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert (process.returncode, holder(desk)) == (143, "")
 
 
 def test_a_killed_run_is_followed_when_its_lease_has_expired(desk: Desk, start: Start) -> None:
     gate = Gate(desk, write_of("agent-secrets"))
     process = start("sync", "staging")
-    assert gate.reached.wait(30)
+    assert gate.reached.wait(120)
     process.kill()
     process.communicate()
     desk.target.embedded.intercept = None

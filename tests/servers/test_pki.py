@@ -22,4 +22,4 @@ def test_a_strict_client_trusts_what_the_authority_issues(tmp_path: Path) -> Non
         answer.start()
         with trusting.wrap_socket(ours, server_hostname="localhost") as connection:
             assert connection.getpeercert()
-        answer.join(10)
+        answer.join(120)

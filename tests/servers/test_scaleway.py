@@ -24,7 +24,7 @@ class Client:
         self.headers: dict[str, str] = {}
 
     def __call__(self, method: str, path: str, body: object = None, *, region: str = REGION) -> tuple[int, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.manager.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.manager.port, timeout=120)
         headers = {"X-Auth-Token": self.token} if self.token else {}
         connection.request(method, region + path, None if body is None else json.dumps(body), headers)
         response = connection.getresponse()
@@ -317,7 +317,7 @@ def test_metadata_and_data_are_two_permissions(client: Client) -> None:
 
 def test_faults_come_once_and_in_order(client: Client) -> None:
     client.manager.faults += [Canned(503, b"down"), None]
-    connection = http.client.HTTPConnection("127.0.0.1", client.manager.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", client.manager.port, timeout=120)
     connection.request("GET", f"{REGION}/secrets?project_id={PROJECT}", headers={"X-Auth-Token": client.manager.key})
     assert connection.getresponse().status == 503
     connection.close()

@@ -308,7 +308,7 @@ def test_a_write_that_never_answers_is_bounded() -> None:
     shelf = Shelf({"A": "a"})
     go_on = threading.Event()
     shelf.before = lambda: go_on.wait(60)
-    told = failure(Stopped, shelf, edit("B"), seconds=0.3)
+    told = failure(Stopped, shelf, edit("B"), seconds=2)
     go_on.set()
     assert told == "shelf:app: no answer in time; it is not known whether it was written"
 
@@ -317,7 +317,7 @@ def test_a_read_that_never_answers_has_written_nothing() -> None:
     shelf = Shelf({"A": "a"})
     go_on = threading.Event()
     shelf.read = lambda *_: go_on.wait(60)
-    assert failure(NotNow, shelf, edit("B"), seconds=0.3) == "shelf:app: no answer in time"
+    assert failure(NotNow, shelf, edit("B"), seconds=2) == "shelf:app: no answer in time"
     go_on.set()
 
 
@@ -380,7 +380,7 @@ def test_a_store_that_hangs_after_a_conflict_has_written_nothing() -> None:
 
     shelf.before = theirs
     shelf.failure = Conflict("it was changed meanwhile")
-    assert failure(NotNow, shelf, edit("B"), seconds=0.5) == "shelf:app: no answer in time"
+    assert failure(NotNow, shelf, edit("B"), seconds=2) == "shelf:app: no answer in time"
     go_on.set()
 
 

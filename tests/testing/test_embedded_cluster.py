@@ -40,7 +40,7 @@ def test_requests_are_listed_with_their_query(cluster: EmbeddedCluster) -> None:
 
 
 def test_one_connection_serves_many_requests(cluster: EmbeddedCluster) -> None:
-    connection = http.client.HTTPConnection(cluster.url.removeprefix("http://"), timeout=30)
+    connection = http.client.HTTPConnection(cluster.url.removeprefix("http://"), timeout=120)
     for _ in range(3):
         connection.request("GET", "/version")
         assert json.load(connection.getresponse())["minor"] == "36"
@@ -88,15 +88,15 @@ def test_hanging_request_ends_with_the_cluster() -> None:
         cluster.intercept = hang
         waiting = threading.Thread(target=ask)
         waiting.start()
-        assert arrived.wait(30)
+        assert arrived.wait(120)
         assert not ends
-    waiting.join(30)
+    waiting.join(120)
     assert ends in ([http.client.RemoteDisconnected], [ConnectionResetError])
 
 
 def test_closing_does_not_wait_for_idle_connections() -> None:
     with EmbeddedCluster() as cluster:
-        connection = http.client.HTTPConnection(cluster.url.removeprefix("http://"), timeout=30)
+        connection = http.client.HTTPConnection(cluster.url.removeprefix("http://"), timeout=120)
         connection.request("GET", "/readyz")
         connection.getresponse().read()
     assert connection.sock is not None

@@ -59,6 +59,7 @@ class PlainSession:
         if self.provider.fail == "hang":
             import threading  # noqa: PLC0415
 
+            (self.base / "hangs").touch()
             threading.Event().wait()
         if self.provider.fail:
             failure = FAILURES[self.provider.fail]()

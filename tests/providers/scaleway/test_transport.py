@@ -203,7 +203,7 @@ def test_documents_are_read_side_by_side_within_the_bound(manager: SecretManager
         manager.put(path, {"PATH": path})
     together = threading.Barrier(bound)
     # The first eight requests are answered only once all of them are there.
-    manager.before = lambda _: together.wait(10) if len(manager.requests) <= bound else None
+    manager.before = lambda _: together.wait(120) if len(manager.requests) <= bound else None
     session = Scaleway().open(context(reader.base, reader.environ, frozenset(paths)))
     waiting, found = list(paths), {}
 
@@ -216,7 +216,7 @@ def test_documents_are_read_side_by_side_within_the_bound(manager: SecretManager
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
     session.close()
     assert found == {path: {"PATH": path} for path in paths}
     assert len(manager.requests) == 50
@@ -230,7 +230,7 @@ def test_connections_are_kept_and_closed_with_the_session(manager: SecretManager
         session.read(PATH)
     assert manager.connections == 1
     session.close()
-    assert manager.closed.wait(10)
+    assert manager.closed.wait(120)
 
 
 def test_a_kept_connection_that_the_server_has_closed_is_not_used_again(manager: SecretManager, reader: Reader) -> None:
@@ -238,7 +238,7 @@ def test_a_kept_connection_that_the_server_has_closed_is_not_used_again(manager:
     manager.idle = 0.05
     session = Scaleway().open(context(reader.base, reader.environ, frozenset({PATH})))
     session.read(PATH)
-    assert manager.closed.wait(10)
+    assert manager.closed.wait(120)
     session.read(PATH)
     session.close()
     assert manager.connections == 2

@@ -31,7 +31,7 @@ class Listener:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for thread in self._threads:
-            thread.join(10)
+            thread.join(120)
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -43,7 +43,7 @@ class Listener:
 
     def _one(self, accepted: socket.socket) -> None:
         with accepted, contextlib.suppress(OSError):
-            accepted.settimeout(10)
+            accepted.settimeout(60)
             self._serve(accepted, self._stopped)
 
 
@@ -82,7 +82,7 @@ def dribbling(start: bytes, piece: bytes) -> Step:
 
 def hanging(_: socket.socket, stopped: threading.Event) -> None:
     """Say nothing."""
-    stopped.wait(30)
+    stopped.wait(120)
 
 
 class Proxy(Listener):
@@ -103,7 +103,7 @@ class Proxy(Listener):
             back = threading.Thread(target=_pump, args=(onward, sock), daemon=True)
             back.start()
             _pump(sock, onward)
-            back.join(10)
+            back.join(120)
 
 
 def _pump(source: Any, sink: Any) -> None:

@@ -9,10 +9,11 @@ import pytest
 from pyrage import x25519
 
 from bridge.provider import Denied, OptionError, ProviderError, Unavailable
-from bridge_providers.sops import Sops, age_commands
+from bridge_providers.sops import Sops, age_commands, programs
 from tests.providers.sops.ended import gone
 from tests.providers.sops.logged import Logged
 from tests.providers.sops.test_age_keys import SECRET, SSH, locked, ssh_pair
+from tests.waiting import LIMIT, with_enough_time
 
 AGE = "SOPS_AGE_KEY_CMD"
 SSH_KEY = "SOPS_AGE_SSH_PRIVATE_KEY_CMD"
@@ -157,31 +158,44 @@ def test_a_failed_command_is_not_tried_again_and_other_keys_of_the_group_are(com
     assert commanded.starts() == [OTHER, commanded.folder.recipient]
 
 
-@pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize(
     ("script", "kind", "what"),
     [
         ("echo CANARY; echo CANARY >&2; exit 3", ProviderError, "ended with status 3"),
         ("kill -9 $$", ProviderError, "ended with status -9"),
-        ("sleep 600", Unavailable, "did not end within 2 s"),
-        ("echo CANARY; exec >&-; sleep 600", Unavailable, "did not end within 2 s"),
+        ("sleep 600", Unavailable, "did not end within {limit:.3g} s"),
+        ("echo CANARY; exec >&-; sleep 600", Unavailable, "did not end within {limit:.3g} s"),
         ("yes CANARY", ProviderError, "says more than 64 KiB"),
     ],
 )
-def test_a_command_that_fails_tells_nothing_and_leaves_nothing(commanded, capfd, script, kind, what):
+def test_a_command_that_fails_tells_nothing_and_leaves_nothing(commanded, capfd, monkeypatch, *, script, kind, what):
     pid = commanded.folder.path / "pid"
-    commanded.gives("CANARY", script=f"echo $$ > {pid}; {script}")
-    assert commanded.refused(kind).what.endswith(f"; the command of {AGE} {what}")
+    commanded.gives("CANARY", script=f"echo $$ > {pid}.new; mv {pid}.new {pid}; {script}")
+
+    def attempt(limit):
+        monkeypatch.setattr(programs, "LIMIT", limit)
+        assert commanded.refused(kind).what.endswith(f"; the command of {AGE} {what.format(limit=limit)}")
+
+    if kind is Unavailable:
+        with_enough_time(attempt, pid.exists)
+    else:
+        attempt(LIMIT)
     assert gone(int(pid.read_text()))
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.usefixtures("soon")
-def test_a_command_that_does_not_end_is_run_for_one_recipient_alone(commanded):
+def test_a_command_that_does_not_end_is_run_for_one_recipient_alone(commanded, monkeypatch):
     commanded.folder.encrypt("a.yaml", "a: CANARY\n", age=f"{OTHER},{commanded.folder.recipient}")
     commanded.gives("", script="sleep 600")
-    commanded.refused(Unavailable)
-    assert commanded.starts() == [OTHER]
+    started = []
+
+    def attempt(limit):
+        monkeypatch.setattr(programs, "LIMIT", limit)
+        commanded.refused(Unavailable)
+        started[:] = commanded.starts()
+
+    with_enough_time(attempt, lambda: started)
+    assert started == [OTHER]
 
 
 def test_what_a_command_says_is_read_as_a_key_file_is(commanded):

@@ -4,9 +4,9 @@ import base64
 import json
 import os
 import pty
+import select
 import shutil
 import subprocess
-import time
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -25,6 +25,7 @@ from bridge.provider import Denied, OptionError
 from bridge_providers.sops import Sops, age_file, bech32, hybrid
 from bridge_providers.sops.passphrase import MAX_WORK_FACTOR
 from tests.providers.sops.folder import everything_told_by
+from tests.waiting import LIMIT
 
 SECRET = "CANARY-passphrase"
 KEYGEN = shutil.which("ssh-keygen") or ""
@@ -301,7 +302,10 @@ def test_an_identity_file_that_age_itself_encrypted(sops, age_binaries):
     command = [age_binaries[0], "-p", "-o", sealed, plain]
     with subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True) as program:
         for _ in range(2):
-            time.sleep(0.5)
+            said = b""
+            while not said.endswith(b": "):  # the prompt
+                assert select.select([ours], [], [], LIMIT)[0]
+                said += os.read(ours, 1024)
             os.write(ours, f"{SECRET}\n".encode())
         assert program.wait(60) == 0
     os.close(terminal)

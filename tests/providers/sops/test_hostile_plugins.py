@@ -10,7 +10,7 @@ from bridge.provider import ProviderError, Unavailable
 from bridge_providers.sops import Sops, age_file, age_plugin, bech32, programs
 from tests.providers.sops.ended import gone
 from tests.providers.sops.folder import everything_told_by
-from tests.waiting import LIMIT
+from tests.waiting import LIMIT, with_enough_time
 
 NAME = "scripted"
 IDENTITY = bech32.encode(f"age-plugin-{NAME}-", b"CANARY-identity").upper()
@@ -80,7 +80,9 @@ def wraps(plugins):
         ("exec /none", ProviderError, "ended without an answer"),
     ],
 )
-def test_a_hostile_plugin_is_an_error_that_tells_nothing(plugin, capfd, script, kind, what):
+def test_a_hostile_plugin_is_an_error_that_tells_nothing(plugin, capfd, monkeypatch, *, script, kind, what):
+    if kind is not Unavailable:
+        monkeypatch.setattr(programs, "LIMIT", LIMIT)
     with pytest.raises((ProviderError, Unavailable)) as caught:
         plugin(script)
     assert type(caught.value) is kind
@@ -91,12 +93,16 @@ def test_a_hostile_plugin_is_an_error_that_tells_nothing(plugin, capfd, script, 
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.usefixtures("soon")
-def test_a_plugin_that_hangs_is_killed_with_all_that_it_started(plugin, tmp_path):
+def test_a_plugin_that_hangs_is_killed_with_all_that_it_started(plugin, monkeypatch, tmp_path):
     pids = tmp_path / "pids"
-    script = f"trap '' TERM INT HUP\nsleep 600 & echo $! >> {pids}; echo $$ >> {pids}; wait\n"
-    with pytest.raises(Unavailable):
-        plugin(script)
+    script = f"trap '' TERM INT HUP\nsleep 600 & echo $! $$ > {pids}.new; mv {pids}.new {pids}; wait\n"
+
+    def attempt(limit):
+        monkeypatch.setattr(programs, "LIMIT", limit)
+        with pytest.raises(Unavailable):
+            plugin(script)
+
+    with_enough_time(attempt, pids.exists)
     assert gone(*map(int, pids.read_text().split()))
 
 

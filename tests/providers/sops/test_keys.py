@@ -203,7 +203,7 @@ def test_keys_are_read_once_whichever_thread_comes_first(file):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
     assert len(found) == len(threads)
     session.close()
     with pytest.raises(ProviderError):

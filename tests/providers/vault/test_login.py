@@ -471,13 +471,13 @@ def test_a_token_that_comes_after_the_session_was_closed_is_revoked(
     def hold(request: Request) -> None:
         if request.path.endswith("/login"):
             arrived.set()
-            assert go_on.wait(30)
+            assert go_on.wait(120)
 
     relay.answer = hold
     with role.desk.session(auth=approle) as session:
         reader = threading.Thread(target=lambda: ended.append(told(Unavailable, lambda: session.read("app"))))
         reader.start()
-        assert arrived.wait(30)
+        assert arrived.wait(120)
         session.close()
         go_on.set()
         reader.join()

@@ -111,7 +111,7 @@ class Wire:
         # A proxy gets the whole URL, a server the path alone.
         target = urlsplit(request.path if request.path.startswith("http") else self._upstream + request.path)
         upstream = urlsplit(self._upstream)
-        connection = http.client.HTTPConnection(upstream.netloc, timeout=30)
+        connection = http.client.HTTPConnection(upstream.netloc, timeout=120)
         drop = {"host", "content-length", "connection"}
         headers = {name: value for name, value in request.headers.items() if name not in drop}
         path = target.path + (f"?{target.query}" if target.query else "")
