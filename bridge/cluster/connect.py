@@ -16,7 +16,7 @@ from bridge.cluster.selecting import ACCOUNT, choose
 from bridge.cluster.server import Server, read_server, server_url
 from bridge.cluster.tls import show_certificate, trusting
 from bridge.config.sections import ClusterFlags
-from bridge.errors import ConfigError, Problem, Refusal, Unavailable
+from bridge.errors import BridgeError, ConfigError, Problem, Refusal, Unavailable, shortage
 from bridge.plan.model import ClusterName
 from bridge.secret import SecretValue
 
@@ -192,6 +192,8 @@ class _Library:
         if thread.is_alive():
             raise Unavailable(Problem(self._where, "the identity provider gives no answer in time"))
         header = answers[0] if answers else None
+        if isinstance(header, BridgeError):
+            raise header
         if not isinstance(header, str) or not header.isascii() or not header.isprintable():
             raise Refusal(
                 Problem(self._where, "the kubernetes package gets no credential out of it", "log in again with kubectl")
@@ -200,12 +202,12 @@ class _Library:
 
     def _load(self, answers: list[Any]) -> None:
         """Append the header. A failure appends nothing: its text may hold anything of the kubeconfig."""
-        from tempfile import TemporaryDirectory  # noqa: PLC0415 -- start-up: few runs need it
-
-        from kubernetes.client import Configuration  # noqa: PLC0415 -- start-up: half a second
-        from kubernetes.config import load_kube_config  # noqa: PLC0415 -- start-up: half a second
-
         try:
+            from tempfile import TemporaryDirectory  # noqa: PLC0415 -- start-up: few runs need it
+
+            from kubernetes.client import Configuration  # noqa: PLC0415 -- start-up: half a second
+            from kubernetes.config import load_kube_config  # noqa: PLC0415 -- start-up: half a second
+
             if self._configuration is None:
                 found = Configuration()
                 # The package writes keys to files; these go at once, and nobody else can read them.
@@ -215,8 +217,9 @@ class _Library:
                     )
                 self._configuration = found
             answers.append(self._configuration.get_api_key_with_prefix("BearerToken"))
-        except Exception:  # noqa: BLE001 -- whatever it is, there is no credential
-            return
+        except BaseException as error:  # noqa: BLE001 -- whatever it is, there is no credential
+            if short := shortage(error):
+                answers.append(Unavailable(short))
 
 
 def _refuse_blind_renewal(user: Section) -> None:

@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from bridge.errors import ConfigError, Problem
+from bridge.errors import ConfigError, Problem, Unavailable, shortage
 
 LIMIT: Final = 16 * 1024 * 1024
 """In bytes. An object holds 1 MiB at most, and a file of 1,000 usual objects is about 0.3 MiB."""
@@ -15,7 +15,8 @@ def read_text(path: Path, shown: str, limit: int = LIMIT) -> str:
     """Return the text of a file of at most `limit` bytes, without a byte order mark.
 
     A file that is not there is FileNotFoundError. One that cannot be read, that is no regular file (opening a
-    pipe would wait for ever), that is too large or no UTF-8 is ConfigError.
+    pipe would wait for ever), that is too large or no UTF-8 is ConfigError. Unavailable if the system is short of
+    open files or memory.
     """
     return _decoded(_read(path, shown, limit), shown)
 
@@ -58,6 +59,8 @@ def _read(path: Path, shown: str, limit: int) -> bytes:
         raise
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
+        if shortage(error):  # told now: whoever collects what is wrong with files would lose that it is temporary
+            raise Unavailable(Problem(shown, f"cannot be read: {reason}")) from None
         raise ConfigError(Problem(shown, f"cannot be read: {reason}")) from None
     except UnicodeEncodeError:
         hint = "set LC_ALL=C.UTF-8, or PYTHONUTF8=1"
