@@ -46,6 +46,8 @@ def _sync(args: argparse.Namespace) -> int:
     wanted = collect(environment_of(args), run_)
     outcome, restart, record = Outcome(), _asked(args), current()
     record.written, record.begun = outcome.written, outcome.begun
+    if restart:
+        record.touched += [restart.rolled, restart.begun]
     with open_cluster(wanted.environment, wanted.namespace, run_) as cluster:
         plan = record.plan = prepare(wanted, cluster, run_)
         try:
