@@ -1,5 +1,5 @@
 """`python -m bridge`."""
 
-from bridge.cli import run
+from bridge.start import run
 
 run()

@@ -3,23 +3,17 @@
 import argparse
 import gc
 import os
-import signal
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
-from types import FrameType
 from typing import NoReturn
 
-from bridge import late_warnings
-from bridge.errors import BUG, BridgeError, Problem, Stopped, bug
+from bridge import late_warnings, process
+from bridge.errors import ANYTHING, BridgeError, Problem, Stopped, ending, shortage
 from bridge.parser import parse
 from bridge.report.record import CURRENT, Record
 from bridge.report.streams import guarded
-
-
-class _Terminated(BaseException):
-    """SIGTERM: an exception, so that sessions are closed on the way out."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,21 +21,37 @@ def main(argv: Sequence[str] | None = None) -> int:
     record = Record()
     kept, late = CURRENT.set(record), late_warnings.COLLECTED.set([])
     try:
-        return _finish(record, _guarded(argv, record))
+        with process.own():
+            return _finish(record, _guarded(argv, record))
+    except (KeyboardInterrupt, process.Terminated) as stop:  # after all has been told
+        return process.status_of(stop)
     finally:
         CURRENT.reset(kept)
         late_warnings.COLLECTED.reset(late)
 
 
 def _guarded(argv: Sequence[str] | None, record: Record) -> int:
-    with guarded() as out:
+    with _spare_files() as give_up, guarded() as out:
         try:
+            process.listen()
             status = _run(argv, record)
-        except (KeyboardInterrupt, _Terminated) as stop:
+        except (KeyboardInterrupt, process.Terminated) as stop:
             status = _stop(stop)
         except BaseException as error:  # noqa: BLE001 - whatever it is, its text may hold a value
+            give_up()
             status = _bug(error, record)
-    return _report_lost(out.error, status) if out and out.error else status
+    return _report_lost(out.error, status, record) if out and out.error else status
+
+
+@contextmanager
+def _spare_files() -> Iterator[Callable[[], None]]:
+    """Keep two files open for a run that can open no more; yields what closes them, so that it can say so."""
+    files = ExitStack()
+    with suppress(OSError):
+        for _ in range(2):
+            files.callback(os.close, os.open(os.devnull, os.O_RDONLY))
+    with files:
+        yield files.close
 
 
 def _run(argv: Sequence[str] | None, record: Record) -> int:
@@ -49,16 +59,16 @@ def _run(argv: Sequence[str] | None, record: Record) -> int:
         args = parse(argv)
     except SystemExit as stop:
         return int(stop.code or 0)
-    with suppress(ValueError):  # not the main thread: whoever called us there has the signals
-        signal.signal(signal.SIGTERM, _terminate)
     record.environment = getattr(args, "environment", None) or os.environ.get("K8_ENV", "")
     record.as_json = getattr(args, "log_format", "text") == "json"
     record.metrics = getattr(args, "metrics", None)
     try:
         module = getattr(args, "module", args.command)
         return int(import_module(f"bridge.commands.{module}").run(args))
-    except BridgeError as error:
-        return _fail(args, error, record)
+    except ANYTHING as error:
+        if not isinstance(error, BridgeError) and (record.changed or not shortage(error)):
+            raise
+        return _fail(args, ending(error, touched=False), record)
 
 
 def _finish(record: Record, status: int) -> int:
@@ -82,19 +92,21 @@ def _finish(record: Record, status: int) -> int:
     return status
 
 
-def _report_lost(error: OSError, status: int) -> int:
-    """Keep a run's status where nobody reads its report any more; any other reason is a failure."""
+def _report_lost(error: OSError, status: int, record: Record) -> int:
+    """Keep a run's status where nobody reads its report any more; any other reason is a failure.
+
+    A run that has written something then ends as one that stopped after it: the next one tells what is there.
+    """
     if isinstance(error, ConnectionError):
         return status
     from bridge.report.talk import say  # noqa: PLC0415 - start-up
 
+    what, hint = f"the report cannot be written: {(error.strerror or 'unknown reason').lower()}", ""
+    if status in {0, 1} and record.changed:
+        status, hint = Stopped.exit_status, "run the same command again: it sees what is there"
     with guarded():
-        say("error", [Problem("", f"the report cannot be written: {(error.strerror or 'unknown reason').lower()}")])
+        say("error", [Problem("", what, hint)])
     return status or 1
-
-
-def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise _Terminated
 
 
 def _fail(args: argparse.Namespace, error: BridgeError, record: Record) -> int:
@@ -115,18 +127,18 @@ def _fail(args: argparse.Namespace, error: BridgeError, record: Record) -> int:
 def _stop(stop: BaseException) -> int:
     from bridge.report.talk import tell  # noqa: PLC0415 - start-up
 
-    terminated = isinstance(stop, _Terminated)
-    tell("terminated" if terminated else "interrupted", "error")
-    return 143 if terminated else 130
+    tell("terminated" if isinstance(stop, process.Terminated) else "interrupted", "error")
+    return process.status_of(stop)
 
 
 def _bug(error: BaseException, record: Record) -> int:
     """Name a bug that no command has met itself, as in the writing of its report; and what the run has written."""
     from bridge.report.talk import say  # noqa: PLC0415
 
-    say("error", [bug(error)])
+    found = ending(error, touched=bool(record.changed))
+    say("error", found.problems)
     if not record.changed:
-        return BUG
+        return found.exit_status
     what = f"written before that, or perhaps written: {', '.join(record.changed)}"
     say("error", [Problem("", what, "run the same command again: it sees what is there")])
     return Stopped.exit_status

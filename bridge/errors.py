@@ -1,6 +1,7 @@
 """What can go wrong, and the exit status of each (README, "Exit statuses")."""
 
-from collections.abc import Iterable
+import errno
+from collections.abc import Iterable, Iterator
 from typing import ClassVar, Final, NamedTuple
 
 BUG: Final = 3
@@ -62,11 +63,64 @@ class Bug(BridgeError):
     exit_status = BUG
 
 
+_FILES: Final = Problem("", "too many files are open", "allow more with `ulimit -n`, or run fewer programs at a time")
+_STARTS: Final = Problem(
+    "", "no thread or process can be started", "raise the limit of the user (`ulimit -u`) or the pod"
+)
+_MEMORY: Final = Problem("", "the memory is used up", "give this run more of it")
+_SHORTAGES: Final = {
+    errno.EMFILE: _FILES,
+    errno.ENFILE: _FILES,
+    errno.EAGAIN: _STARTS,  # fork and clone; a socket of ours never gives it
+    errno.ENOMEM: _MEMORY,
+    errno.ENOBUFS: _MEMORY,
+}
+
+
+def shortage(error: BaseException) -> Problem | None:
+    """Say what the system has no more of, if that is why an error was raised, or what it was raised from."""
+    return next((found for one in _chain(error) if (found := _shortage(one))), None)
+
+
+def _shortage(error: BaseException) -> Problem | None:
+    if isinstance(error, MemoryError):
+        return _MEMORY
+    if isinstance(error, RuntimeError):  # Python has no type of its own for it
+        return _STARTS if str(error).startswith("can't start new thread") else None
+    if isinstance(error, ImportError):  # a library that cannot be loaded has no errno
+        return _FILES if any(str(error).endswith(text) for text in _UNLOADABLE) else None
+    return _SHORTAGES.get(error.errno or 0) if isinstance(error, OSError) else None
+
+
+_UNLOADABLE: Final = ("Too many open files", "Too many open files in system")
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
 def ending(error: BaseException, *, touched: bool) -> BridgeError:
-    """Return an error as the end of a run: a Stopped if the run has `touched` anything, that is written or may be."""
+    """Return an error as the end of a run: a Stopped if the run has `touched` anything, that is written or may be.
+
+    What the system is short of for now is no bug: the same run may succeed later.
+    """
     if isinstance(error, BridgeError):
-        return Stopped(*error.problems) if touched else error
+        return Stopped(*error.problems) if touched else _lasting(error)
+    short = shortage(error)
+    if short:
+        return Stopped(short) if touched else Unavailable(short)
     return Stopped(bug(error)) if touched else Bug(bug(error))
+
+
+def _lasting(error: BridgeError) -> BridgeError:
+    """Return an error as it is, unless it was raised for what the system is short of."""
+    if isinstance(error, (Stopped, Unavailable)) or not shortage(error):
+        return error
+    return Unavailable(*error.problems)
 
 
 def bug(error: BaseException) -> Problem:
@@ -84,7 +138,7 @@ def bug(error: BaseException) -> Problem:
 
 def combine(errors: Iterable[BridgeError]) -> BridgeError:
     """Make one error of several: a stop between writes decides the exit status, a bug, or the first that is lasting."""
-    found = list(errors)
+    found = [_lasting(error) for error in errors]
     problems = dict.fromkeys(problem for error in found for problem in error.problems)
     if any(isinstance(error, Stopped) for error in found):
         return Stopped(*problems)

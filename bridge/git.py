@@ -148,17 +148,15 @@ class Git:
                 stderr=DEVNULL if stderr is None else stderr,
                 start_new_session=True,  # so that what it starts ends with it, and none reaches the terminal
             )
-        except OSError as error:
-            reason = (error.strerror or "unknown reason").lower()
+        except OSError as error:  # raised from it, so that it can be told whether it is temporary
+            raise GitError(f"git cannot be started: {(error.strerror or 'unknown reason').lower()}") from error
         except ValueError:
-            reason = "an argument holds a zero byte"
+            raise GitError("git cannot be started: an argument holds a zero byte") from None
         except BaseException:
             if getattr(process, "pid", None):
                 end(process)
             raise
-        else:
-            return process
-        raise GitError(f"git cannot be started: {reason}")
+        return process
 
     def run(self, *words: str, deadline: float, feed: bytes = b"", most: int = MOST) -> Done:
         """Run a command to its end, by `deadline` (a `time.monotonic()`); GitError if it is late or says too much."""

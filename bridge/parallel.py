@@ -1,9 +1,11 @@
 """Runs a function over many items on a few daemon threads, which never keep the process; makes things once for all."""
 
+import math
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextvars import copy_context
 from typing import Final, Generic, TypeVar
 
 GRACE: Final = 2.0  # seconds
@@ -23,17 +25,25 @@ class Batch(Generic[Item, Result]):
         self._waiting: queue.SimpleQueue[Item] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[tuple[Item, Result] | BaseException | None] = queue.SimpleQueue()
         self._running = 0
+        self._alone = False
         for item in self.items:
             self._waiting.put(item)
 
     def start(self, threads: int) -> None:
-        """Start the threads; each ends when nothing waits any more."""
-        self._running = min(threads, len(self.items))
-        for _ in range(self._running):
-            threading.Thread(target=self._work, daemon=True).start()
+        """Start the threads; each ends when nothing waits any more.
 
-    def _work(self) -> None:
-        while not self.stopped.is_set():
+        Where the system has no more of them, fewer do the work; without any, `finish` does it itself.
+        """
+        for _ in range(min(threads, len(self.items))):
+            try:
+                threading.Thread(target=self._work, daemon=True).start()
+            except (RuntimeError, MemoryError):  # "can't start new thread"
+                self._alone = not self._running
+                break
+            self._running += 1
+
+    def _work(self, deadline: float = math.inf) -> None:
+        while not self.stopped.is_set() and time.monotonic() < deadline:
             try:
                 item = self._waiting.get_nowait()
             except queue.Empty:
@@ -52,6 +62,9 @@ class Batch(Generic[Item, Result]):
 
     def finish(self, deadline: float) -> dict[Item, Result]:
         """Wait for the threads until `deadline` (a `time.monotonic()`); return what they have by then."""
+        if self._alone:
+            self._alone, self._running = False, 1
+            copy_context().run(self._work, deadline)  # a thread would have variables of its own
         while self._running:
             try:
                 answer = self._answers.get(timeout=max(0.0, deadline - time.monotonic()))

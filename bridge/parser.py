@@ -22,7 +22,7 @@ exit status:
   4    changes are pending (plan --exit-code)
   5    stopped between writes, run again
   75   only temporary failures, nothing was written, try again
-  130  interrupted (143: terminated)
+  130  interrupted (143: terminated, 129: its terminal was closed)
 """
 
 

@@ -39,8 +39,9 @@ def packages(modules: set[str]) -> set[str]:
 def test_version_needs_the_command_line_alone() -> None:
     modules = loaded("--version")
     ours = {name.split(".")[1] for name in modules if name.startswith("bridge.")}
-    assert ours <= {"arguments", "cli", "errors", "late_warnings", "parser", "report"}
+    assert ours <= {"arguments", "cli", "errors", "late_warnings", "parser", "process", "report", "start"}
     assert not packages(modules) & {*SLOW, "yaml", "ssl", "cryptography", "pyrage", "bridge_providers", "json"}
+    assert not modules & {"logging", "threading", "ctypes"}
 
 
 def test_check_loads_no_client_of_a_server() -> None:

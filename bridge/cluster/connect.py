@@ -17,7 +17,7 @@ from bridge.cluster.server import Server, read_server, server_url
 from bridge.cluster.tls import show_certificate, trusting
 from bridge.config.sections import ClusterFlags
 from bridge.config.textfile import read_bounded
-from bridge.errors import ConfigError, Problem, Refusal, Unavailable
+from bridge.errors import BridgeError, ConfigError, Problem, Refusal, Unavailable, shortage
 from bridge.plan.model import ClusterName
 from bridge.secret import SecretValue
 
@@ -195,6 +195,8 @@ class _Library:
         if thread.is_alive():
             raise Unavailable(Problem(self._where, "the identity provider gives no answer in time"))
         header = answers[0] if answers else None
+        if isinstance(header, BridgeError):
+            raise header
         if not isinstance(header, str) or not header.isascii() or not header.isprintable():
             raise Refusal(
                 Problem(self._where, "the kubernetes package gets no credential out of it", "log in again with kubectl")
@@ -203,12 +205,12 @@ class _Library:
 
     def _load(self, answers: list[Any]) -> None:
         """Append the header. A failure appends nothing: its text may hold anything of the kubeconfig."""
-        from tempfile import TemporaryDirectory  # noqa: PLC0415 -- start-up: few runs need it
-
-        from kubernetes.client import Configuration  # noqa: PLC0415 -- start-up: half a second
-        from kubernetes.config import load_kube_config  # noqa: PLC0415 -- start-up: half a second
-
         try:
+            from tempfile import TemporaryDirectory  # noqa: PLC0415 -- start-up: few runs need it
+
+            from kubernetes.client import Configuration  # noqa: PLC0415 -- start-up: half a second
+            from kubernetes.config import load_kube_config  # noqa: PLC0415 -- start-up: half a second
+
             if self._configuration is None:
                 found = Configuration()
                 # The package writes keys to files; these go at once, and nobody else can read them.
@@ -220,8 +222,9 @@ class _Library:
             # By its second name before 36.0.1.
             names = ("BearerToken", "authorization")
             answers.append(next(filter(None, map(self._configuration.get_api_key_with_prefix, names)), None))
-        except Exception:  # noqa: BLE001 -- whatever it is, there is no credential
-            return
+        except BaseException as error:  # noqa: BLE001 -- whatever it is, there is no credential
+            if short := shortage(error):
+                answers.append(Unavailable(short))
 
 
 def _refuse_blind_renewal(user: Section) -> None:

@@ -21,8 +21,8 @@ from bridge.report.cluster import cluster_field, cluster_text
 from bridge.report.data import SCHEMA, plan_data, problems
 from bridge.report.record import current
 from bridge.report.table import table
-from bridge.report.talk import say
-from bridge.report.write import write_json, write_lines
+from bridge.report.talk import printable, say
+from bridge.report.write import printable_data, write_json, write_lines
 from bridge.sources.infrastructure import Setting, infrastructure, missing
 from bridge.sources.offline import UNREAD, secret_names, stand_in_layer, stand_ins, survey
 from bridge.sources.resolve import resolve
@@ -142,12 +142,14 @@ def _report(args: argparse.Namespace, data: dict[str, Any]) -> None:
     if args.output == "json":
         write_json(data)
         return
-    write_lines("".join(_lines(data)))
+    write_lines("".join(_lines(printable_data(data))))
 
 
 def _lines(data: dict[str, Any]) -> Iterator[str]:
     if data["infrastructure"]:
-        rows = [(one["name"], one["value"] or "-", one["place"] or "NOT SET") for one in data["infrastructure"]]
+        rows = [
+            (one["name"], printable(one["value"] or "-"), one["place"] or "NOT SET") for one in data["infrastructure"]
+        ]
         yield table([("INFRASTRUCTURE VARIABLE", "VALUE", "FROM"), *rows])
     if "manifests" in data:
         from bridge.report.guard import guard_text  # noqa: PLC0415 - start-up

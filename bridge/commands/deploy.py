@@ -22,6 +22,7 @@ from bridge.errors import ConfigError, Problem, Refusal
 from bridge.gather import Files, Run, sound_files
 from bridge.provider import Context
 from bridge.report.data import SCHEMA, problems
+from bridge.report.record import current
 from bridge.report.talk import say
 from bridge.report.write import write_json, write_lines
 from bridge.sources.env_layer import EnvLayer
@@ -44,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
     files = sound_files(environment, run_)
     told = _survey(environment, files, run_)
     rendered = _render(args, environment, files)
+    current().touched.append([path for path, state in rendered.written if state != "kept"])
     remarks = (*told, *rendered.deployment.needs.remarks, *_differences(rendered))
     data = _data(environment, rendered, remarks)
     if args.output == "json":

@@ -12,10 +12,11 @@ from bridge.commands.arguments import environment_of, run_of
 from bridge.errors import BridgeError, Problem, Refusal
 from bridge.gather import gather_variables
 from bridge.objects import Entry
+from bridge.process import SIGNALS, usual_core
 from bridge.report.talk import say
 
-OWN_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)
-"""Those that Python or `cli` treat in their own way."""
+OWN_SIGNALS: Final = (*SIGNALS, signal.SIGPIPE)
+"""Those that Python or a run treats in its own way."""
 
 
 class NotExecutable(BridgeError):
@@ -55,7 +56,7 @@ def _ours(entries: Mapping[str, Entry]) -> Mapping[bytes, bytes]:
 def _become(command: list[str], environ: Mapping[bytes, bytes]) -> NoReturn:
     """Replace this process; sessions are closed by now, and no open file of ours is inherited."""
     try:
-        with _default_signals():
+        with _default_signals(), usual_core():
             os.execvpe(command[0], command, environ)  # noqa: S606 - no shell: that is the point
     except OSError as error:
         code, reason = error.errno, (error.strerror or "unknown reason").lower()

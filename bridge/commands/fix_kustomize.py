@@ -23,6 +23,7 @@ from bridge.plan.cure import Cure, cures, items, superseded
 from bridge.plan.guard import Owned, here
 from bridge.plan.proof import Document, documents, spoiled
 from bridge.report.fixed import fixed_data, write_fixed
+from bridge.report.record import current
 from bridge.report.talk import say
 from bridge.secret import SecretValue
 
@@ -50,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
     after = before
     if change.removed or change.cures:
         after = _carry_out(kustomization, change, before, kustomize)
+        current().touched.append([kustomization.file])
     warnings = (*_left_in_clear(kustomization, change, owned), *_shrunk(change, environment), *_unbuilt(before))
     data = fixed_data(environment.name, str(overlay), change.removed, change.cures, _holding(after, owned))
     write_fixed(data, warnings, args.output)

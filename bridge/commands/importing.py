@@ -17,7 +17,7 @@ from bridge.report.data import SCHEMA, problems
 from bridge.report.intake import intake_text, outcome_text
 from bridge.report.record import current
 from bridge.report.talk import say
-from bridge.report.write import write_json, write_lines
+from bridge.report.write import printable_data, write_json, write_lines
 from bridge.sources.moving import State
 from bridge.sources.plain import Given
 from bridge.sources.store import Written, put
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     found = prepare(environment, run_, file, args.to, replace=args.replace)
     outcome = _Outcome("refused" if found.intake.problems else "planned" if found.pending else "unchanged")
     if args.output == "text":
-        write_lines(intake_text(_data(found, outcome, args.file)))
+        write_lines(intake_text(printable_data(_data(found, outcome, args.file))))
     say("warning", found.warnings)
     if outcome.result == "planned" and not args.dry_run:
         confirm(found.question, yes=args.yes)
@@ -91,7 +91,7 @@ def _end(args: argparse.Namespace, found: Import, outcome: _Outcome) -> int:
     if args.output == "json":
         write_json({**data, "warnings": problems(found.warnings), "errors": problems(errors)})
     else:
-        write_lines(outcome_text(data))
+        write_lines(outcome_text(printable_data(data)))
     if data["seen_by_git"]:
         what = "git has seen this file: whoever has a copy of the repository has these values"
         hint = f"rotate them; `bridge scan {found.scene.environment.name} --git .` shows where else they are"

@@ -18,6 +18,7 @@ from bridge.draft.model import Drafted, shown
 from bridge.draft.naming import check_new
 from bridge.errors import ConfigError, Problem
 from bridge.report.data import SCHEMA, problems
+from bridge.report.record import current
 from bridge.report.table import table
 from bridge.report.talk import say
 from bridge.report.write import write_json, write_lines
@@ -46,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
     schema = json.dumps(environment_schema(bundled()), indent=2) + "\n"
     texts = {FILE: schema, **drafted.texts}
     written = write_all(folder, texts, IGNORED)
+    current().touched.append([path for path, state in written if state != "kept"])
     drafted = drafted._replace(remarks=(*drafted.remarks, *_kept(written, texts)))
     data = _data(args, name, drafted, written)
     if args.output == "json":

@@ -45,6 +45,8 @@ def _sync(args: argparse.Namespace) -> int:
     run_ = run_of(args)
     outcome, restart, record = Outcome(), _asked(args), current()
     record.written, record.begun = outcome.written, outcome.begun
+    if restart:
+        record.touched += [restart.rolled, restart.begun]
     with begin(environment_of(args), run_) as (wanted, cluster):
         plan = record.plan = prepare(wanted, cluster, run_)
         try:

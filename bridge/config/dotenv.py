@@ -1,9 +1,10 @@
 """Reads an env file: python-dotenv's syntax, nothing expanded, and every line must parse."""
 
 import io
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bridge.config.findings import Findings
 from bridge.config.names import is_variable
@@ -13,14 +14,25 @@ from bridge.secret import SecretValue
 if TYPE_CHECKING:
     from dotenv.parser import Binding
 
+MOST_BYTES: Final = 1024 * 1024
+"""As much as an object holds; a process has 2 MiB for its whole environment."""
+MOST_LINES: Final = 20_000
+"""python-dotenv takes 30 microseconds for each, and nothing can end it earlier."""
+MOST_BLANKS: Final = 256
+"""In a row: python-dotenv looks for a comment behind each of them, which takes the square of their number."""
+_BLANKS: Final = re.compile(r"[^\S\r\n]+")
+
 
 def load_env_file(path: Path, shown: str) -> Mapping[str, SecretValue]:
     """Return the variables of an env file; ConfigError with the numbers of all wrong lines, never their text.
 
+    Its size is bounded so that reading it takes a second or two at most.
+
     FileNotFoundError where the file does not exist: only the caller knows whether it is needed.
     """
-    text = read_text(path, shown)
+    text = read_text(path, shown, MOST_BYTES)
     findings = Findings(shown)
+    _bound(text, findings)
     values: dict[str, SecretValue] = {}
     first: dict[str, int] = {}
     for line, name, value in _bindings(text, findings):
@@ -30,6 +42,18 @@ def load_env_file(path: Path, shown: str) -> Mapping[str, SecretValue]:
     if findings:
         findings.fail()
     return values
+
+
+def _bound(text: str, findings: Findings) -> None:
+    """Raise ConfigError for a text that python-dotenv would take too long for."""
+    if text.count("\n") > MOST_LINES or text.count("\r") > MOST_LINES:
+        findings.note(f"more than {MOST_LINES:,} lines")
+    longest = max(_BLANKS.finditer(text), key=lambda run: run.end() - run.start(), default=None)
+    if longest and longest.end() - longest.start() > MOST_BLANKS:
+        line = text.count("\n", 0, longest.start()) + 1
+        findings.at(f"line {line}").note(f"more than {MOST_BLANKS} blanks in a row")
+    if findings:
+        findings.fail()
 
 
 def _bindings(text: str, findings: Findings) -> Iterator[tuple[int, str, SecretValue]]:

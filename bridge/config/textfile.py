@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from bridge.errors import ConfigError, Problem
+from bridge.errors import ConfigError, Problem, Unavailable, shortage
 
 LIMIT: Final = 16 * 1024 * 1024
 """In bytes. An object holds 1 MiB at most, and a file of 1,000 usual objects is about 0.3 MiB."""
@@ -14,13 +14,14 @@ LIMIT: Final = 16 * 1024 * 1024
 LONGEST_WAIT: Final = 3600.0  # seconds for the next piece of a pipe, where no deadline ends it
 
 
-def read_text(path: Path, shown: str) -> str:
-    """Return the text of a file, without a byte order mark.
+def read_text(path: Path, shown: str, limit: int = LIMIT) -> str:
+    """Return the text of a file of at most `limit` bytes, without a byte order mark.
 
     A file that is not there is FileNotFoundError. One that cannot be read, that is no regular file (opening a
-    pipe would wait for ever), that is too large or no UTF-8 is ConfigError.
+    pipe would wait for ever), that is too large or no UTF-8 is ConfigError. Unavailable if the system is short of
+    open files or memory.
     """
-    return _decoded(_read(path, shown), shown)
+    return _decoded(_read(path, shown, limit), shown)
 
 
 def read_text_stream(descriptor: int, shown: str, deadline: float) -> str:
@@ -39,7 +40,7 @@ def read_text_stream(descriptor: int, shown: str, deadline: float) -> str:
         if not chunk:
             return _decoded(content, shown)
         content += chunk
-    raise _too_large(shown)
+    raise _too_large(shown, LIMIT)
 
 
 def read_bounded(path: Path, deadline: float, most: int = LIMIT) -> bytes:
@@ -91,26 +92,28 @@ def _decoded(content: bytes, shown: str) -> str:
     raise ConfigError(Problem(f"{shown} line {line}", "not valid UTF-8"))
 
 
-def _read(path: Path, shown: str) -> bytes:
+def _read(path: Path, shown: str, limit: int) -> bytes:
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise ConfigError(Problem(shown, "not a regular file"))
-            content = file.read(LIMIT + 1)
+            content = file.read(limit + 1)
     except FileNotFoundError:
         raise
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
+        if shortage(error):  # told now: whoever collects what is wrong with files would lose that it is temporary
+            raise Unavailable(Problem(shown, f"cannot be read: {reason}")) from None
         raise ConfigError(Problem(shown, f"cannot be read: {reason}")) from None
     except UnicodeEncodeError:
         hint = "set LC_ALL=C.UTF-8, or PYTHONUTF8=1"
         raise ConfigError(Problem(shown, "its name cannot be written in this locale's encoding", hint)) from None
     except ValueError:
         raise ConfigError(Problem(shown, "the path holds a zero byte")) from None
-    if len(content) > LIMIT:
-        raise _too_large(shown)
+    if len(content) > limit:
+        raise _too_large(shown, limit)
     return content
 
 
-def _too_large(shown: str) -> ConfigError:
-    return ConfigError(Problem(shown, f"larger than {LIMIT // 1024 // 1024} MiB"))
+def _too_large(shown: str, limit: int) -> ConfigError:
+    return ConfigError(Problem(shown, f"larger than {limit // 1024 // 1024} MiB"))

@@ -1,5 +1,6 @@
 """Sockets whose every wait ends at a deadline, also when the other side sends a byte now and then."""
 
+import errno
 import socket
 import ssl
 import time
@@ -71,20 +72,23 @@ def dial(host: str, port: int, deadline: float) -> BoundedSocket:
 def _resolve(host: str, port: int, deadline: float) -> list[Any]:
     """Look a host up. The system's call has no time limit, so it gets a thread that may be left behind."""
     found: list[Any] = []
-    failed: list[OSError] = []
+    failed: list[BaseException] = []
 
     def look_up(flags: int) -> None:
         try:
             # As bytes, the name needs no codec for international names, which is slow to import.
             found.extend(socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM, flags=flags))
-        except OSError as error:
+        except BaseException as error:  # noqa: BLE001 - a thread's error is raised where it is waited for
             failed.append(error)
 
     look_up(socket.AI_NUMERICHOST)
     if not found:
         failed.clear()
         thread = Thread(target=look_up, args=(0,), daemon=True)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:
+            raise OSError(errno.EAGAIN, "no thread can be started to look its name up") from None
         thread.join(left(deadline))
     if not found:
         raise failed[0] if failed else TimeoutError

@@ -5,13 +5,14 @@ from typing import Any
 
 from bridge.report.cluster import cluster_text
 from bridge.report.table import table
+from bridge.report.talk import printable
 
 
 def intake_text(data: dict[str, Any]) -> str:
     """Return the table of all values."""
     rows = [("VALUE", "VARIABLE", "PLACE", "STATE")]
     rows += [
-        (one["value"], one["variable"] or "-", one["place"] or "-", _state(one["state"], one["reason"]))
+        (printable(one["value"]), one["variable"] or "-", one["place"] or "-", _state(one["state"], one["reason"]))
         for one in data["values"]
     ]
     counts = Counter(one["state"] for one in data["values"])

@@ -57,8 +57,8 @@ def publish(record: Record, status: int) -> Iterable[Problem]:
 
 def _write(path: Path, run: str, found: Mapping[str, Sequence[Sample]]) -> str | None:
     """Write the file whole; what this run cannot know is taken over from the file that is there."""
-    path = Path(os.path.realpath(path))  # a link stays one
-    fresh = path.with_name(f".{path.name}.{run}")  # no *.prom, which a collector would read
+    # Folders may be links, the file may not: whoever can write to its folder would choose what is overwritten.
+    fresh = path.with_name(f".{path.name}.{run}.{os.urandom(8).hex()}")  # no *.prom, which a collector would read
     told = [one for several in found.values() for one in several]
     known = {(one.name, one.environment) for one in told}
     try:
@@ -81,9 +81,11 @@ def _earlier(path: Path) -> str:
         mode = path.lstat().st_mode
     except FileNotFoundError:
         return ""
+    if stat.S_ISLNK(mode):
+        raise OSError(0, "is a link, which is not followed")
     if not stat.S_ISREG(mode):
         raise OSError(0, "is not a file")
-    with path.open("rb") as file:
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         return file.read(LONGEST).decode(errors="replace")
 
 

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from bridge.errors import BridgeError, ConfigError, Problem, Refusal
+from bridge.errors import BridgeError, ConfigError, Problem, Refusal, Unavailable, shortage
 from bridge.scan.findings import Scan
 
 
@@ -57,5 +57,6 @@ def _scan_file(path: Path, scan: Scan, flags: int) -> None:
             scan.problems.append(_unreadable(path, error))
 
 
-def _unreadable(path: Path, error: OSError) -> Refusal:
-    return Refusal(Problem(str(path), f"cannot be read: {(error.strerror or 'unknown reason').lower()}"))
+def _unreadable(path: Path, error: OSError) -> BridgeError:
+    problem = Problem(str(path), f"cannot be read: {(error.strerror or 'unknown reason').lower()}")
+    return Unavailable(problem) if shortage(error) else Refusal(problem)

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from bridge.errors import Problem
-from bridge.provider import Document, ProviderError, Revision
+from bridge.errors import Problem, shortage
+from bridge.provider import Document, ProviderError, Revision, Unavailable
 from bridge.secret import SecretValue
 
 REPORT: Final = "report it to the provider's author"
@@ -15,8 +15,10 @@ BAD_KEY: Final = "returned a mapping with a key that is no text"
 BAD_NODE: Final = "returned a value that is no SecretValue"
 
 
-def failed(error: BaseException) -> ProviderError:
+def failed(error: BaseException) -> ProviderError | Unavailable:
     """Make an error of a provider's unforeseen exception; its text is left out, as it may hold a value."""
+    if short := shortage(error):
+        return Unavailable(short.what, hint=short.hint)
     return ProviderError(f"the provider failed ({type(error).__name__})", hint=REPORT)
 
 

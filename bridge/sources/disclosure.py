@@ -15,14 +15,14 @@ def check_hidden(session: Session, path: str, present: Document | None, wanted: 
     """Raise ProviderError where a value that is new in the document would stand there in clear."""
     if not isinstance(session, Discloser):
         return
-    found: list[str] | ProviderError
+    found: list[str] | ProviderError | Unavailable
     try:
         found = _shown(session, path, present, wanted)
     except (ProviderError, Unavailable):
         raise
     except ANYTHING as error:
         found = failed(error)
-    if isinstance(found, ProviderError):
+    if not isinstance(found, list):
         raise found
     if found:
         what = f"{', '.join(found)} would stand there in clear: the document's rule does not encrypt it"

@@ -12,6 +12,8 @@ from functools import reduce
 from importlib import import_module
 from typing import NamedTuple
 
+from bridge.errors import shortage
+
 _SUFFIXES = (".dist-info", ".egg-info")
 
 
@@ -65,7 +67,9 @@ def _children(folder: str) -> list[str]:
         return os.listdir(folder or ".")  # noqa: PTH208 - start-up
     except NotADirectoryError:
         raise _NotAFolderError from None
-    except OSError:
+    except OSError as error:
+        if shortage(error):
+            raise
         return []
 
 
@@ -78,7 +82,9 @@ def _read(info: str, group: str, package: str) -> Iterator[EntryPoint]:
     try:
         with open(os.path.join(info, "entry_points.txt"), encoding="utf-8", errors="replace") as file:  # noqa: PTH118, PTH123 - start-up
             text = file.read()
-    except OSError:
+    except OSError as error:
+        if shortage(error):
+            raise
         return
     section = None
     for line in map(str.strip, text.splitlines()):

@@ -13,13 +13,19 @@ from bridge.secret import Kind, SecretValue
 
 DEPTH: Final = 256
 """Levels of nesting that one value may have; far from what Python's recursion can bear."""
+LONGEST: Final = 500
+"""Characters of each text in a provider's problem; ours have a fifth of that."""
 MANIFEST_KEYS: Final = frozenset({"apiVersion", "kind", "metadata"})
 
 
 def located(reference: Reference, problem: Problem) -> Problem:
-    """Put a document's reference in front of a problem in it."""
-    where = f"{reference}: {problem.where}" if problem.where else str(reference)
-    return problem._replace(where=where)
+    """Put a document's reference in front of a problem in it; a provider's text is cut if it is endless."""
+    place, what, hint = (_cut(text) for text in (problem.where, problem.what, problem.hint))
+    return problem._replace(where=f"{reference}: {place}" if place else str(reference), what=what, hint=hint)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 class FieldError(Exception):

@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 from bridge.config.environment import Environment
 from bridge.config.names import did_you_mean
-from bridge.errors import BridgeError, ConfigError, Problem, Refusal
+from bridge.errors import BridgeError, ConfigError, Problem, Refusal, shortage
 from bridge.provider import OptionError, Provider
 from bridge.sources.contract import REPORT
 from bridge.sources.entry_points import EntryPoint, entry_points
@@ -109,7 +109,10 @@ def _construct(kind: str, type_: type[Provider], options: Mapping[str, object], 
         return type_(**options)
     except OptionError as error:
         problem = Problem(f"{where}.{error.field}", error.what, error.hint)
-    except Exception as error:  # noqa: BLE001 - a provider's bug; it had the section in hand
+    except Exception as error:
+        if shortage(error):
+            raise
+        # A provider's bug; it had the section in hand.
         what = f"the provider {kind} cannot be built ({type(error).__name__})"
         problem = Problem(where, what, f"look at the section again, or {REPORT}")
     raise ConfigError(problem)

@@ -170,5 +170,5 @@ def _raise_failures(answers: Iterable[tuple[Reference, Document | BridgeError]])
 
 def at_reference(reference: Reference, error: BridgeError) -> BridgeError:
     """Put the reference in front of each of a provider's problems."""
-    kind = errors.Unavailable if isinstance(error, errors.Unavailable) else errors.Refusal
+    kind = errors.Unavailable if isinstance(error, errors.Unavailable) or errors.shortage(error) else errors.Refusal
     return kind(*(located(reference, one) for one in error.problems))

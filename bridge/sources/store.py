@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from bridge.config.reference import Reference
-from bridge.errors import ANYTHING, BridgeError, Problem, Refusal, Stopped, bug
+from bridge.errors import ANYTHING, BridgeError, Problem, Refusal, Stopped, ending
 from bridge.parallel import each
 from bridge.provider import Context, Document, Provider, ProviderError, Writer
 from bridge.sources.disclosure import check_hidden
@@ -102,7 +102,8 @@ def _bounded(work: Callable[[], Result], write: Write, reference: Reference, con
     except ANYTHING as error:
         if not write.begun:
             raise
-        done = {reference: Stopped(bug(error), Problem("", "it is not known whether it was written", AGAIN))}
+        what = ending(error, touched=True).problems
+        done = {reference: Stopped(*what, Problem("", "it is not known whether it was written", AGAIN))}
     answer = done.get(reference, LATE)
     if answer is LATE and write.begun:
         answer = Stopped(Problem("", "no answer in time; it is not known whether it was written", AGAIN))

@@ -86,7 +86,6 @@ class Gpg:
     def _run(self, command: tuple[str, ...], content: bytes) -> "subprocess.CompletedProcess[bytes]":
         assert self._program is not None
         limit = max(min(_LIMIT, self._deadline - time.monotonic()), 0.01)
-        problem: ProviderError | Unavailable
         try:
             return subprocess.run(  # noqa: S603 # an absolute path of the configuration, and arguments of ours
                 [self._program, *_OPTIONS, *command],
@@ -98,8 +97,8 @@ class Gpg:
             )
         except subprocess.TimeoutExpired:
             problem = Unavailable(f"{self._program} did not end within {limit:.3g} s")
-        except OSError as error:
-            problem = ProviderError(f"{self._program} cannot be started: {error.strerror}")
+        except OSError as error:  # raised from it, so that bridge can tell whether it is temporary
+            raise ProviderError(f"{self._program} cannot be started: {error.strerror}") from error
         raise problem
 
 

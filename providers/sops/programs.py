@@ -154,11 +154,11 @@ def _start(what: str, command: Sequence[str], environ: Mapping[str, str]) -> "su
             bufsize=0,
             start_new_session=True,
         )
-    except OSError as error:
+    except OSError as error:  # raised from it, so that bridge can tell whether it is temporary
         reason = error.strerror or "for no reason that the system gives"
+        raise ProviderError(f"{what} cannot be started: {reason}") from error
     except ValueError:
-        reason = "a zero byte is in its path or its arguments"
-    raise ProviderError(f"{what} cannot be started: {reason}")
+        raise ProviderError(f"{what} cannot be started: a zero byte is in its path or its arguments") from None
 
 
 def _number(pipe: IO[bytes] | None) -> int:

@@ -3,7 +3,7 @@ from dotenv import dotenv_values
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.config.dotenv import load_env_file
+from bridge.config.dotenv import MOST_BLANKS, MOST_LINES, load_env_file
 from bridge.errors import ConfigError
 from tests.config.canary import CANARY, refusal
 
@@ -150,3 +150,20 @@ def test_the_values_cannot_be_printed(tmp_path):
 def test_a_logged_or_printed_word_is_not_made_of_a_wrong_line(load, caplog, capsys):
     refusal(lambda: load(f"B='{CANARY}\n"))
     assert caplog.text + "".join(capsys.readouterr()) == ""
+
+
+@pytest.mark.parametrize("line", ["A=1\n", "A\n", "# c\n", "?\r", "\n"])
+def test_a_file_of_a_million_lines_is_refused_before_it_is_parsed(load, line, monkeypatch):
+    monkeypatch.setattr("dotenv.parser.parse_stream", lambda _: pytest.fail("it is parsed"))
+    what = "larger than 1 MiB" if len(line) > 1 else f"more than {MOST_LINES:,} lines"
+    assert refusal(lambda: load(line * 1_000_000)) == [(".env.k8s.staging", what)]
+
+
+def test_blanks_that_would_take_the_square_of_their_number_are_refused(load):
+    text = f"A=1\nB={CANARY}{' ' * 500_000}x\n"
+    assert refusal(lambda: load(text)) == [(".env.k8s.staging line 2", "more than 256 blanks in a row")]
+
+
+def test_a_file_at_the_bounds_is_read(load):
+    blanks = " " * MOST_BLANKS
+    assert load(f"A=1{blanks}2\n" + "\n" * (MOST_LINES - 1)) == {"A": f"1{blanks}2"}

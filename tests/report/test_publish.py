@@ -67,11 +67,35 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     assert file.read_text() != whole
 
 
-def test_a_link_stays_a_link(tmp_path: Path) -> None:
-    (tmp_path / "link.prom").symlink_to(tmp_path / "real.prom")
-    assert not publish(record(tmp_path / "link.prom"), 0)
+@pytest.mark.parametrize("target", ["real.prom", "absent.prom"])
+def test_a_link_is_not_followed(tmp_path: Path, target: str) -> None:
+    (tmp_path / "real.prom").write_text("of somebody else\n")
+    (tmp_path / "link.prom").symlink_to(tmp_path / target)
+    (warning,) = publish(record(tmp_path / "link.prom"), 0)
+    assert warning.what == f"{tmp_path}/link.prom cannot be written: is a link, which is not followed"
     assert (tmp_path / "link.prom").is_symlink()
-    assert SUCCESS in (tmp_path / "real.prom").read_text()
+    assert (tmp_path / "real.prom").read_text() == "of somebody else\n"
+    assert {path.name for path in tmp_path.iterdir()} == {"link.prom", "real.prom"}
+
+
+def test_a_folder_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "collected").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "collected")
+    assert not publish(record(tmp_path / "link" / "bridge.prom"), 0)
+    assert SUCCESS in (tmp_path / "collected" / "bridge.prom").read_text()
+
+
+def test_nobody_can_foretell_the_name_of_the_file_that_is_written_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run's id stands in the log while the run goes on."""
+    this, names = record(tmp_path / "bridge.prom"), []
+    monkeypatch.setattr(Path, "replace", lambda path, _: names.append(path.name))
+    assert not publish(this, 0)
+    (tmp_path / f".bridge.prom.{this.id}").symlink_to(tmp_path / "victim")
+    assert not publish(this, 0)
+    assert len(set(names)) == 2
+    assert not (tmp_path / "victim").exists()
 
 
 def test_what_is_no_file_is_left_alone_and_told(tmp_path: Path) -> None:

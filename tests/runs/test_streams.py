@@ -10,9 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.runs.conftest import Desk
+from bridge.provider import ProviderError
+from tests.runs.conftest import VALUES, Desk
+from tests.runs.moving import SHELF
+from tests.runs.test_adopt import made_by
 
 FULL = "bridge: error: the report cannot be written: no space left on device\n"
+AGAIN = "bridge: hint: run the same command again: it sees what is there\n"
 WRITTEN = {
     "Secret/shared-secrets",
     "Secret/agent-secrets",
@@ -76,10 +80,50 @@ def test_errors_are_told_without_a_reader_too(offline_desk: Desk, run: Run, nobo
     assert done.stderr.startswith("bridge: error: base/secrets.yml Secret/agent-secrets key OPENAI_API_KEY: ")
 
 
-def test_a_report_that_has_no_room_is_a_failure_after_the_run(offline_desk: Desk, run: Run) -> None:
-    done = run("sync staging > /dev/full")
-    assert (done.returncode, done.stderr) == (1, FULL)
+@pytest.mark.parametrize("arguments", ["sync staging", "sync staging --output json", "sync --all"])
+def test_what_is_written_and_cannot_be_reported_ends_with_5(arguments: str, offline_desk: Desk, run: Run) -> None:
+    done = run(f"{arguments} > /dev/full")
+    assert (done.returncode, done.stderr) == (5, FULL + AGAIN)
     assert written(offline_desk) == WRITTEN
+    done = run(f"{arguments} > /dev/full")
+    assert (done.returncode, done.stderr) == (1, FULL)  # nothing was left to write
+
+
+def test_what_is_written_into_a_store_and_cannot_be_reported_ends_with_5(offline_desk: Desk, run: Run) -> None:
+    offline_desk.environment(sources=[SHELF])
+    offline_desk.write("shelf.json", VALUES)
+    done = run(f"set staging OPENAI_API_KEY --yes < {offline_desk.write('new', 'CANARY-new')} > /dev/full")
+    assert (done.returncode, done.stderr) == (5, FULL + AGAIN)
+    assert json.loads((offline_desk.folder / "shelf.json").read_text())["OPENAI_API_KEY"] == "CANARY-new"
+    moved = offline_desk.write("moved.env", "OPENAI_API_KEY=CANARY-moved\n")
+    done = run(f"import staging {moved} --to {SHELF} --replace --yes > /dev/full")
+    assert (done.returncode, done.stderr.endswith(FULL + AGAIN)) == (5, True)
+    assert json.loads((offline_desk.folder / "shelf.json").read_text())["OPENAI_API_KEY"] == "CANARY-moved"
+    done = run(f"import staging {moved} --to {SHELF} --replace --yes --dry-run > /dev/full")
+    assert done.returncode == 1
+
+
+def test_files_that_are_drafted_and_cannot_be_reported_end_with_5(offline_desk: Desk, run: Run) -> None:
+    done = run("init other --like staging > /dev/full")
+    assert done.returncode == 5
+    assert FULL + AGAIN in done.stderr
+    assert (offline_desk.folder / "other.yaml").exists()
+
+
+def test_a_takeover_that_cannot_be_reported_ends_with_5(offline_desk: Desk, run: Run) -> None:
+    made_by(offline_desk, "kubectl-create")
+    done = run("adopt staging --yes --first > /dev/full")
+    assert done.returncode == 5
+    assert FULL + AGAIN in done.stderr
+
+
+def test_a_command_that_no_one_reads_keeps_its_status_after_a_write_too(
+    offline_desk: Desk, run: Run, nobody: int
+) -> None:
+    offline_desk.environment(sources=[SHELF])
+    offline_desk.write("shelf.json", VALUES)
+    new = offline_desk.write("new", "CANARY-new")
+    assert run(f"set staging OPENAI_API_KEY --yes < {new}", stdout=nobody).returncode == 0
 
 
 def test_a_failed_run_keeps_its_status_where_the_report_has_no_room(offline_desk: Desk, run: Run) -> None:
@@ -148,3 +192,36 @@ def test_a_revision_cannot_steer_the_terminal_nor_forge_a_line(offline_desk: Des
         assert all(line.isprintable() for line in out.split("\n"))
         assert "5 unchanged: written" not in out.splitlines()
     assert "  plain:values.json @ \\x1b[31m1\\n5 unchanged: written\\u202e" in run("plan staging").stdout.splitlines()
+
+
+def test_neither_a_value_nor_a_file_name_starts_a_line_of_a_report(offline_desk: Desk, run: Run) -> None:
+    offline_desk.env_file(CLUSTER_NAME='"demo\nstaging: all is well"')
+    offline_desk.environment(infrastructure={"CLUSTER_NAME": "required"}, sources=[SHELF])
+    offline_desk.write("shelf.json", VALUES)
+    out = run("check staging").stdout
+    assert "demo\\nstaging: all is well" in out
+    assert "staging: all is well" not in out.splitlines()
+    file = offline_desk.write("moved\nall: written.env", "OPENAI_API_KEY=CANARY-moved\n")
+    out = run(f"import staging {shlex.quote(str(file))} --to {SHELF} --replace --yes").stdout
+    assert "moved\\nall: written.env" in out
+    assert not [line for line in out.splitlines() if line.startswith("all: written")]
+
+
+def test_a_providers_endless_text_is_cut_and_cannot_forge_a_line(
+    offline_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import bridge_plain  # noqa: PLC0415
+
+    def read(*_: object) -> None:
+        raise ProviderError(
+            "says\nbridge: warning: all is well" + "x" * 1_000_000, hint="look\x1b[2J" + "y" * 1_000_000
+        )
+
+    monkeypatch.setattr(bridge_plain.PlainSession, "read", read)
+    result = offline_desk.run("plan", "staging")
+    assert [line[:70] for line in result.lines] == [
+        "bridge: error: plain:values.json: says\\nbridge: warning: all is wellxx"[:70],
+        ("bridge: hint: look\\x1b[2J" + "y" * 100)[:70],
+    ]
+    assert len(result.err) < 1200
+    assert len(offline_desk.run("plan", "staging", "--output", "json").out) < 2000

@@ -1,0 +1,192 @@
+"""What a run makes of its process, and gives back after it: signals, libraries that print nothing, no core dump."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from importlib.machinery import ModuleSpec, PathFinder
+from types import FrameType, ModuleType
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Those that end a run in an orderly way."""
+CORE: Final = 1 if sys.platform == "linux" else 0
+"""The limit of a core dump in bytes: 1 is Linux's own word for none, also where a program collects them (core(5))."""
+
+AGAIN: Final = 0.05
+"""Seconds after which a signal is sent again that a destructor has swallowed."""
+
+
+class Terminated(BaseException):
+    """SIGTERM, or SIGHUP: an exception, so that sessions are closed on the way out."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def status_of(stop: BaseException) -> int:
+    """Return the exit status of a run that a signal has ended: a shell's, 128 and the signal's number."""
+    return 128 + (stop.number if isinstance(stop, Terminated) else signal.SIGINT)
+
+
+@contextmanager
+def own() -> Iterator[None]:
+    """Let libraries print nothing and the system dump no core; in the end all is as it was, the signals too."""
+    with ExitStack() as undo:
+        _keep_signals(undo)
+        _silence(undo)
+        undo.enter_context(_no_core())
+        yield
+
+
+def listen() -> None:
+    """Let the signals end the run by an exception; to be called where it is caught."""
+    with suppress(ValueError):  # not the main thread: whoever called us there has the signals
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, _terminate)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(signal.SIGHUP, _terminate)
+
+
+def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
+    raise Terminated(number)
+
+
+def _keep_signals(undo: ExitStack) -> None:
+    def put_back(number: int, handler: Any) -> None:  # noqa: ANN401 - as the signal module has it
+        with suppress(ValueError):  # not the main thread
+            signal.signal(number, handler)
+
+    for number in SIGNALS:
+        handler = signal.getsignal(number)
+        if handler is not None:  # what is not Python's own cannot be put back
+            undo.callback(put_back, number, handler)
+
+
+@contextmanager
+def _no_core() -> Iterator[None]:
+    """Dump no core: it would hold every value."""
+    try:
+        import resource  # noqa: PLC0415 - not every system has it
+    except ImportError:
+        yield
+        return
+    kept = resource.getrlimit(resource.RLIMIT_CORE)
+    most = CORE if kept[1] == resource.RLIM_INFINITY else min(CORE, kept[1])
+    _cores.append(kept)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (most, kept[1]))  # the hard limit stays, to be able to give it back
+    try:
+        yield
+    finally:
+        _cores.remove(kept)
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_CORE, kept)
+
+
+_cores: Final[list[tuple[int, int]]] = []
+
+
+@contextmanager
+def usual_core() -> Iterator[None]:
+    """Let a command that takes this process's place have the limit of core dumps that we were started with."""
+    if not _cores:
+        yield
+        return
+    import resource  # noqa: PLC0415 - it is there, for a limit is kept
+
+    ours = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, _cores[-1])
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, ours)
+
+
+def _silence(undo: ExitStack) -> None:
+    """Let nobody but us write to stderr: what a library would say there may hold a value.
+
+    Hooks that a caller has set already stay. What is not loaded yet is silenced once it is: it costs time.
+    """
+    if sys.unraisablehook is sys.__unraisablehook__:
+        undo.callback(setattr, sys, "unraisablehook", sys.unraisablehook)
+        sys.unraisablehook = _unraisable
+    later = _Later(undo)
+    for name, silence in _LIBRARIES.items():
+        if name in sys.modules:
+            silence(sys.modules[name], undo)
+    sys.meta_path.insert(0, later)
+    undo.callback(sys.meta_path.remove, later)
+
+
+def _unraisable(args: "UnraisableHookArgs") -> None:
+    """Pass over what a destructor raises; only a signal that arrived in one is sent again, after it."""
+    error = args.exc_value
+    if not isinstance(error, (KeyboardInterrupt, Terminated)):
+        return
+    from threading import Timer  # noqa: PLC0415 - start-up
+
+    again = Timer(AGAIN, os.kill, (os.getpid(), error.number if isinstance(error, Terminated) else signal.SIGINT))
+    again.daemon = True
+    with suppress(RuntimeError, MemoryError):  # no more threads
+        again.start()
+
+
+def _nothing(*_: object, **__: object) -> None:
+    """Say nothing."""
+
+
+def _silence_threading(module: Any, undo: ExitStack) -> None:  # noqa: ANN401 - a module
+    if module.excepthook is module.__excepthook__:
+        undo.callback(setattr, module, "excepthook", module.excepthook)
+        module.excepthook = _nothing
+
+
+def _silence_logging(module: Any, undo: ExitStack) -> None:  # noqa: ANN401 - a module
+    handler = module.NullHandler()  # else the last resort is stderr
+    module.root.addHandler(handler)
+    undo.callback(module.root.removeHandler, handler)
+    undo.callback(setattr, module, "raiseExceptions", module.raiseExceptions)
+    module.raiseExceptions = False  # a handler that fails would show what it was to write
+
+
+def _silence_warnings(module: Any, undo: ExitStack) -> None:  # noqa: ANN401 - a module
+    undo.callback(setattr, module, "showwarning", module.showwarning)
+    module.showwarning = _nothing  # not a filter: one that makes errors of warnings stays
+
+
+_LIBRARIES: Final[dict[str, Callable[[ModuleType, ExitStack], None]]] = {
+    "threading": _silence_threading,
+    "logging": _silence_logging,
+    "warnings": _silence_warnings,
+}
+
+
+class _Later:
+    """Silences those of the modules that are loaded while a run goes on."""
+
+    def __init__(self, undo: ExitStack) -> None:
+        self._undo: Final = undo
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Find one of the modules as Python itself would; None for any other."""
+        silence = _LIBRARIES.get(fullname)
+        spec = PathFinder.find_spec(fullname, path, target) if silence else None
+        if spec is None or spec.loader is None or silence is None:
+            return None
+        load = spec.loader.exec_module
+
+        def load_and_silence(module: ModuleType) -> None:
+            load(module)
+            silence(module, self._undo)
+
+        spec.loader.exec_module = load_and_silence  # type: ignore[method-assign]
+        return spec
