@@ -142,10 +142,11 @@ def _report(args: argparse.Namespace, data: dict[str, Any]) -> None:
     if args.output == "json":
         write_json(data)
         return
-    write_lines("".join(_lines(printable_data(data))))
+    cure = (data.get("manifests") or {}).get("cure") or ""  # YAML of several lines, as it is
+    write_lines("".join(_lines(printable_data(data), cure)))
 
 
-def _lines(data: dict[str, Any]) -> Iterator[str]:
+def _lines(data: dict[str, Any], cure: str) -> Iterator[str]:
     if data["infrastructure"]:
         rows = [
             (one["name"], printable(one["value"] or "-"), one["place"] or "NOT SET") for one in data["infrastructure"]
@@ -154,7 +155,7 @@ def _lines(data: dict[str, Any]) -> Iterator[str]:
     if "manifests" in data:
         from bridge.report.guard import guard_text  # noqa: PLC0415 - start-up
 
-        yield guard_text(data["manifests"])
+        yield guard_text(data["manifests"], cure)
     if "cluster" in data:
         yield f"cluster: {cluster_text(data['cluster'])}\n"
     if "live" in data:

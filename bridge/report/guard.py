@@ -27,17 +27,17 @@ def guard_data(shown: str, count: int, findings: Iterable[Finding], cure: str) -
     }
 
 
-def guard_text(data: dict[str, Any]) -> str:
+def guard_text(data: dict[str, Any], cure: str) -> str:
     """Return the text for stdout: the cure, or that there is nothing to cure."""
     count, found = data["objects"], len(data["findings"])
     summary = f"{data['source']}: {count} object{'s' * (count != 1)}"
     if not data["findings"]:
         return f"{summary}, nothing undoes what bridge writes\n"
     summary = f"{summary}, {found} finding{'s' * (found != 1)}\n"
-    if not data["cure"]:
+    if not cure:
         return summary
     return (
         f"{summary}"
         "# For the overlay's kustomization.yaml, in place of the patches that give these objects their values:\n"
-        f"{data['cure']}"
+        f"{cure}"
     )
