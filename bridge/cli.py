@@ -11,6 +11,7 @@ from importlib import import_module
 from types import FrameType
 from typing import NoReturn
 
+from bridge import late_warnings
 from bridge.errors import BUG, BridgeError, Problem, Stopped, bug
 from bridge.parser import parse
 from bridge.report.record import CURRENT, Record
@@ -24,11 +25,12 @@ class _Terminated(BaseException):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status. Nothing is raised, and no traceback is shown."""
     record = Record()
-    kept = CURRENT.set(record)
+    kept, late = CURRENT.set(record), late_warnings.COLLECTED.set([])
     try:
         return _finish(record, _guarded(argv, record))
     finally:
         CURRENT.reset(kept)
+        late_warnings.COLLECTED.reset(late)
 
 
 def _guarded(argv: Sequence[str] | None, record: Record) -> int:
@@ -60,19 +62,22 @@ def _run(argv: Sequence[str] | None, record: Record) -> int:
 
 
 def _finish(record: Record, status: int) -> int:
-    """Tell those who watch how the run has ended; what goes wrong with that never changes its status."""
-    if not record.metrics and not record.as_json:
+    """Tell what no report has told, and those who watch how the run has ended; its status stays as it is."""
+    late = late_warnings.take()
+    if not late and not record.metrics and not record.as_json:
         return status
     from bridge.report.talk import say, tell_end  # noqa: PLC0415 - start-up
 
     with guarded():
         try:
+            say("warning", late)
             if record.metrics:
                 from bridge.report.publish import publish  # noqa: PLC0415
 
                 say("warning", publish(record, status))
         except BaseException as error:  # noqa: BLE001 - also a signal: the run itself is over
-            say("warning", [Problem("the metrics", f"were not written ({type(error).__name__})")])
+            what = "the metrics" if record.metrics else "the warnings"
+            say("warning", [Problem(what, f"were not written ({type(error).__name__})")])
         tell_end(status)
     return status
 

@@ -5,6 +5,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeVar
 
+from bridge import late_warnings
 from bridge.config.environment import ClusterFlags, Environment, check_k8_env
 from bridge.config.reference import Reference
 from bridge.config.template import TemplateObject, load_templates
@@ -113,7 +114,9 @@ def gather(
     `given` is not read: it stands for what the store would have.
     """
     inputs = _read_all(environment, run, remembered, given)
-    return Wanted(environment, inputs.namespace, resolve(environment, *inputs))
+    resolution = resolve(environment, *inputs)
+    warnings = (*resolution.warnings, *late_warnings.take())
+    return Wanted(environment, inputs.namespace, resolution._replace(warnings=warnings))
 
 
 def gather_secrets(environment: Environment, run: Run) -> Managed:
@@ -161,7 +164,7 @@ def gather_variables(environment: Environment, run: Run, names: Iterable[str]) -
     others = tuple(_of_others(environment.name, namespace, found, run.environ))
     if others:
         raise Refusal(*others)
-    return found
+    return found._replace(warnings=(*found.warnings, *late_warnings.take()))
 
 
 def _of_others(environment: str, namespace: str, found: Variables, environ: Mapping[str, str]) -> Iterator[Problem]:

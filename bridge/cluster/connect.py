@@ -10,12 +10,13 @@ from typing import Any, Final
 
 from bridge.cluster.credentials import Credentials, Fixed, TokenFile, checked_token, impersonation
 from bridge.cluster.endpoint import Endpoint
-from bridge.cluster.kubeconfig import Section, Selection, reason_of
+from bridge.cluster.kubeconfig import MOST, Section, Selection, reason_of
 from bridge.cluster.proxy import checked_proxy, proxy_from
 from bridge.cluster.selecting import ACCOUNT, choose
 from bridge.cluster.server import Server, read_server, server_url
 from bridge.cluster.tls import show_certificate, trusting
 from bridge.config.sections import ClusterFlags
+from bridge.config.textfile import read_bounded
 from bridge.errors import ConfigError, Problem, Refusal, Unavailable
 from bridge.plan.model import ClusterName
 from bridge.secret import SecretValue
@@ -45,37 +46,39 @@ def connect(  # noqa: PLR0913 - all that can say which cluster it is
     credential; Refusal if the environment's file and $KUBECONFIG disagree. A credential plugin may also end in Refusal
     or Unavailable. `deadline` is a `time.monotonic()` in seconds for such a plugin.
     """
-    selection = choose(kubeconfig, context, environ, flags, pod)
-    return _in_pod(pod, environ) if selection is None else _outside(selection, environ, deadline)
+    selection = choose(kubeconfig, context, environ, flags, pod, deadline=deadline)
+    return _in_pod(pod, environ, deadline) if selection is None else _outside(selection, environ, deadline)
 
 
-def selected(
+def selected(  # noqa: PLR0913 - as `connect`
     kubeconfig: Path | None,
     context: str | None,
     environ: Mapping[str, str],
     *,
     flags: ClusterFlags = NO_FLAGS,
+    deadline: float = math.inf,
     pod: Path = POD,
 ) -> ClusterName:
     """Name the cluster that `connect` would choose. Only files are read: no plugin runs, and no server is asked."""
-    selection = choose(kubeconfig, context, environ, flags, pod)
+    selection = choose(kubeconfig, context, environ, flags, pod, deadline=deadline)
     if selection is None:
-        endpoint = _in_pod(pod, environ)
+        endpoint = _in_pod(pod, environ, deadline)
         return ClusterName(endpoint.url, None, endpoint.source)
     return ClusterName(server_url(selection.cluster), selection.context, selection.source)
 
 
-def _in_pod(pod: Path, environ: Mapping[str, str]) -> Endpoint:
+def _in_pod(pod: Path, environ: Mapping[str, str], deadline: float) -> Endpoint:
     source = ACCOUNT
     host, port = environ["KUBERNETES_SERVICE_HOST"], environ.get("KUBERNETES_SERVICE_PORT")
     if not port:
         raise ConfigError(Problem(source, "KUBERNETES_SERVICE_PORT is not set"))
+    host = host.removeprefix("[").removesuffix("]")
     url = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
     try:
-        authority = (pod / "ca.crt").read_bytes()
+        authority = read_bounded(pod / "ca.crt", deadline, MOST)
     except OSError as error:
         raise ConfigError(Problem(source, f"cannot read {pod / 'ca.crt'}: {reason_of(error)}")) from None
-    credentials = TokenFile(pod / "token", source, "token")
+    credentials = TokenFile(pod / "token", source, "token", deadline)
     return Endpoint(
         url=url,
         tls=trusting(authority, f"{source}: {pod / 'ca.crt'}"),
@@ -123,7 +126,7 @@ def _credentials(selection: Selection, server: Server, environ: Mapping[str, str
     _refuse_two(user)
     certified = _show_certificate(user, server.tls)
     if path := user.text("tokenFile"):
-        return TokenFile(user.path(path), user.where, "tokenFile")
+        return TokenFile(user.path(path), user.where, "tokenFile", deadline)
     if token := user.text("token"):
         return Fixed(checked_token(token, user.where, "token"))
     if (plugin := user.section("exec")) is not None:

@@ -1,5 +1,6 @@
 """Who we are: credentials that stay or come from a file, and whom we impersonate."""
 
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +8,8 @@ from threading import Lock
 from typing import Final, Protocol
 from urllib.parse import quote
 
-from bridge.cluster.kubeconfig import Section, is_token, reason_of
+from bridge.cluster.kubeconfig import MOST, Section, problem_of_token, reason_of
+from bridge.config.textfile import read_bounded
 from bridge.errors import ConfigError, Problem
 from bridge.secret import SecretValue
 
@@ -33,10 +35,11 @@ def bearer(token: SecretValue | None) -> Mapping[str, str]:
 
 
 def checked_token(text: str, where: str, name: str) -> SecretValue:
-    """Wrap a token if a header can hold it; ConfigError, without the token, if not."""
-    if not is_token(text):
-        raise ConfigError(Problem(where, f"{name} holds no token, or more than one line"))
-    return SecretValue.of(text)
+    """Wrap a token, without one line feed at its end, if a header can hold it; ConfigError, without it, if not."""
+    token = text.removesuffix("\n").removesuffix("\r")
+    if problem := problem_of_token(token):
+        raise ConfigError(Problem(where, f"{name} {problem}", "write the token alone, on one line"))
+    return SecretValue.of(token)
 
 
 class Fixed:
@@ -56,10 +59,12 @@ class Fixed:
 class TokenFile:
     """A token in a file that somebody renews, such as a pod's; read again after `KEPT` seconds."""
 
-    def __init__(self, path: Path, where: str, name: str) -> None:
+    def __init__(self, path: Path, where: str, name: str, deadline: float = math.inf) -> None:
+        """Read the file at `path`; `deadline` is a `time.monotonic()`, in case that it is a pipe."""
         self._path: Final = path
         self._where: Final = where
         self._name: Final = name
+        self._deadline: Final = deadline
         self._lock: Final = Lock()
         self._read_at = time.monotonic()
         self._token: SecretValue | None = self._read()
@@ -79,10 +84,12 @@ class TokenFile:
 
     def _read(self) -> SecretValue:
         try:
-            text = self._path.read_bytes().decode("ascii", "replace").strip()
+            text = read_bounded(self._path, self._deadline, MOST).decode("ascii", "replace").strip()
         except OSError as error:
             what = f"{self._name}: cannot read {self._path}: {reason_of(error)}"
             raise ConfigError(Problem(self._where, what)) from None
+        except ValueError:  # a zero byte, or a letter that the locale has not
+            raise ConfigError(Problem(self._where, f"{self._name}: its path is not one of this system")) from None
         return checked_token(text, self._where, f"{self._name} {self._path}".strip())
 
 

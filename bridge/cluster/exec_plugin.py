@@ -2,13 +2,14 @@
 
 import json
 import os
+import re
+import shlex
 import time
 from binascii import b2a_base64
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from bridge.cluster.credentials import bearer, checked_token
 from bridge.cluster.kubeconfig import Section
@@ -17,19 +18,20 @@ from bridge.cluster.tls import show_certificate
 from bridge.errors import Problem, Refusal, Unavailable
 from bridge.secret import SecretValue
 
-if TYPE_CHECKING:
-    from subprocess import Popen
-
 LIMIT: Final = 30.0
 """Seconds that a plugin may take."""
 _GROUP: Final = "client.authentication.k8s.io"
 _VERSIONS: Final = (f"{_GROUP}/v1", f"{_GROUP}/v1beta1")
+_ANY_VERSION: Final = re.compile(rf"{re.escape(_GROUP)}/v[a-z0-9]{{1,16}}")
+_MODES: Final = ("Never", "IfAvailable", "Always")
+PATIENCE: Final = 300.0
+"""Seconds that a plugin may take that asks somebody at a terminal."""
 
 
 class ExecPlugin:
     """Runs the program at once, and again when its credential has expired or is refused.
 
-    What the program prints is never shown: it may hold tokens. It gets no terminal.
+    What the program prints on stdout is never shown: it holds tokens. On a terminal it may ask, as with kubectl.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class ExecPlugin:
         self._tls: Final = server.tls
         self._deadline: Final = deadline
         self._version: Final = _checked_version(section)
+        self._asks: Final = _may_ask(section)
         self._arguments: Final = [_program(section, environ), *section.texts("args")]
         self._environ: Final = {**environ, **_variables(section), "KUBERNETES_EXEC_INFO": self._info(server)}
         self._lock: Final = Lock()
@@ -65,49 +68,68 @@ class ExecPlugin:
             self._current = False
 
     def _info(self, server: Server) -> str:
-        spec: dict[str, Any] = {"interactive": False}
+        spec: dict[str, Any] = {"interactive": self._asks}
         if self._section.flag("provideClusterInfo"):
             spec["cluster"] = _describe(server)
         return json.dumps({"apiVersion": self._version, "kind": "ExecCredential", "spec": spec})
 
     def _run(self) -> bytes:
-        from subprocess import DEVNULL, PIPE, Popen, TimeoutExpired  # noqa: PLC0415 -- start-up: few runs need it
+        from bridge.cluster import plugin_process  # noqa: PLC0415 -- start-up: few runs need subprocess
 
-        limit = max(0.0, min(LIMIT, self._deadline - time.monotonic()))
+        limit = max(0.0, min(PATIENCE if self._asks else LIMIT, self._deadline - time.monotonic()))
         try:
-            # A group of its own, so that what the program started ends with it.
-            process = Popen(  # noqa: S603 -- the kubeconfig's owner chose the program, as for kubectl
-                self._arguments, env=self._environ, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL, start_new_session=True
-            )
+            status, output = plugin_process.run(self._arguments, self._environ, limit, asks=self._asks)
         except (OSError, ValueError):
             raise self._section.wrong("the credential plugin cannot be started", self._hint()) from None
-        output: bytes | None = None
-        try:
-            output = process.communicate(timeout=limit)[0]
-        except TimeoutExpired:
-            pass  # it holds what was printed so far; what follows from it comes after
-        finally:
-            if output is None:
-                _end(process)
-        if output is None:
-            raise Unavailable(Problem(self._section.where, f"the credential plugin gave no answer in {limit:.3g} s"))
-        if process.returncode:
-            what = f"the credential plugin failed with exit status {process.returncode}"
-            raise Refusal(Problem(self._section.where, what, self._hint()))
+        except plugin_process.PrintsTooMuch:
+            what = f"the credential plugin prints more than {plugin_process.MOST // 2**20} MiB"
+            raise self._refused(what, self._hint()) from None
+        except plugin_process.TakesTooLong:
+            what = f"the credential plugin gave no answer in {limit:.3g} s"
+            raise Unavailable(Problem(self._section.where, what)) from None
+        if status:
+            raise self._refused(f"the credential plugin failed with exit status {status}", self._hint())
         return output
 
     def _take(self, output: bytes) -> None:
-        status = _status(output, self._version)
+        status = self._status(output)
         token, certificate, key = (_text(status, name) for name in ("token", "clientCertificateData", "clientKeyData"))
         if not token and not (certificate and key):
-            what = f"the credential plugin gave neither a token nor a certificate and its key ({self._version})"
-            raise Refusal(Problem(self._section.where, what))
+            raise self._refused(
+                f"the credential plugin gave neither a token nor a certificate and its key ({self._version})"
+            )
         if certificate and key and self._tls is not None:
             where = f"{self._section.where}: the credential plugin's answer"
             show_certificate(self._tls, certificate.encode(), SecretValue.of(key), where)
         self._token = checked_token(token, self._section.where, "the credential plugin's answer") if token else None
         self._expires = _moment(_text(status, "expirationTimestamp"))
         self._current = True
+
+    def _status(self, output: bytes) -> Mapping[str, Any]:
+        """Return the credential's status; Refusal if the output is no such credential."""
+        try:
+            answer = json.loads(output)
+        except (ValueError, RecursionError):
+            answer = None
+        if answer is None:
+            what = "printed something that is not JSON" if output.strip() else "printed nothing"
+            raise self._refused(f"the credential plugin {what}", self._hint())
+        if not isinstance(answer, dict) or answer.get("kind") != "ExecCredential":
+            raise self._refused("the credential plugin's answer is not an ExecCredential", self._hint())
+        version = answer.get("apiVersion")
+        if version != self._version:
+            named = version if isinstance(version, str) and _ANY_VERSION.fullmatch(version) else ""
+            other = named or "another version"
+            what = f"the kubeconfig asks the credential plugin for {self._version}, and it answers {other}"
+            known = (
+                f"write apiVersion: {named} into the exec section, or update the plugin" if named in _VERSIONS else ""
+            )
+            raise self._refused(what, known or "update the plugin")
+        status = answer.get("status")
+        return status if isinstance(status, dict) else {}
+
+    def _refused(self, what: str, hint: str = "") -> Refusal:
+        return Refusal(Problem(self._section.where, what, hint))
 
     def _hint(self) -> str:
         hint = " ".join((self._section.text("installHint") or "").split())
@@ -134,9 +156,19 @@ def _checked_version(section: Section) -> str:
     version = section.text("apiVersion")
     if version not in _VERSIONS:
         raise section.wrong(f"apiVersion must be {' or '.join(_VERSIONS)}")
-    if section.text("interactiveMode") == "Always":
-        raise section.wrong("interactiveMode is Always, and bridge gives a credential plugin no terminal")
     return version
+
+
+def _may_ask(section: Section) -> bool:
+    """Return whether the plugin has our terminal; ConfigError if it must have one, and stdin is none."""
+    from bridge.cluster.plugin_process import on_terminal  # noqa: PLC0415 -- start-up: few runs need subprocess
+
+    mode = section.text("interactiveMode") or "IfAvailable"
+    if mode not in _MODES:
+        raise section.wrong(f"interactiveMode must be {', '.join(_MODES[:-1])} or {_MODES[-1]}")
+    if mode == "Always" and not on_terminal():
+        raise section.wrong("interactiveMode is Always, and stdin is not a terminal", "run bridge from a terminal")
+    return mode != "Never" and on_terminal()
 
 
 def _program(section: Section, environ: Mapping[str, str]) -> str:
@@ -145,9 +177,15 @@ def _program(section: Section, environ: Mapping[str, str]) -> str:
     command = section.text("command")
     if command is None:
         raise section.wrong("has no command")
+    if not command.isprintable():
+        raise section.wrong("command has control characters")
     # With a slash it is a path from the kubeconfig's folder, without one a program of PATH.
-    found = str(section.path(command)) if "/" in command else which(command, path=environ.get("PATH", os.defpath))
+    search = environ.get("PATH", os.defpath)
+    found = str(section.path(command)) if "/" in command else which(command, path=search)
     if found is None or not os.access(found, os.X_OK):
+        file = found if "/" in command else which(command, os.F_OK, search)
+        if file is not None and os.path.exists(file):  # noqa: PTH110 -- pathlib would raise for a zero byte
+            raise section.wrong(f'the credential plugin "{command}" is not executable', f"chmod +x {shlex.quote(file)}")
         hint = " ".join((section.text("installHint") or "").split())
         raise section.wrong(f'the credential plugin "{command}" is not installed', hint)
     return found
@@ -159,28 +197,6 @@ def _variables(section: Section) -> dict[str, str]:
         raise section.wrong("env must be a list")
     entries = [Section(f"{section.where}: env", section.file, section.mapping(item, "env")) for item in items]
     return {entry.text("name") or "": entry.text("value") or "" for entry in entries if entry.has("name")}
-
-
-def _end(process: "Popen[bytes]") -> None:
-    import signal  # noqa: PLC0415 -- subprocess has it already
-
-    with suppress(ProcessLookupError):  # it may have just ended
-        os.killpg(process.pid, signal.SIGKILL)
-    if process.stdout is not None:
-        process.stdout.close()
-    process.wait()
-
-
-def _status(output: bytes, version: str) -> Mapping[str, Any]:
-    """Return the credential's status, or nothing where the output is no such credential."""
-    try:
-        answer = json.loads(output)
-    except (ValueError, RecursionError):
-        return {}
-    if not isinstance(answer, dict) or (answer.get("kind"), answer.get("apiVersion")) != ("ExecCredential", version):
-        return {}
-    status = answer.get("status")
-    return status if isinstance(status, dict) else {}
 
 
 def _text(status: Mapping[str, Any], name: str) -> str:

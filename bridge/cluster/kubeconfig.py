@@ -1,16 +1,20 @@
 """Reading kubeconfig files: which cluster and which user a context means."""
 
+import math
 import re
 from binascii import a2b_base64
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import yaml
 
+from bridge.config.textfile import read_bounded
 from bridge.errors import ConfigError, Problem
 
+MOST: Final = 2**20
+"""The largest file that a kubeconfig may name, in bytes: certificates and tokens have a few thousand."""
 _Loader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _KINDS: Final = {"clusters": "cluster", "contexts": "context", "users": "user"}
 
@@ -25,6 +29,7 @@ class Section:
     where: str
     file: Path
     fields: Mapping[str, object] = field(repr=False)
+    deadline: float = math.inf  # a `time.monotonic()`, for files that turn out to be pipes
 
     def wrong(self, what: str, hint: str = "") -> ConfigError:
         """Make an error about this section."""
@@ -62,7 +67,7 @@ class Section:
         value = self.fields.get(name)
         if value is None:
             return None
-        return Section(f"{self.where}: {name}", self.file, self.mapping(value, name))
+        return replace(self, where=f"{self.where}: {name}", fields=self.mapping(value, name))
 
     def mapping(self, value: object, name: str) -> Mapping[str, object]:
         """Check that a value is a mapping whose keys are texts."""
@@ -93,9 +98,11 @@ class Section:
     def read(self, path: Path, name: str) -> bytes:
         """Return what the file of a field holds."""
         try:
-            return path.read_bytes()
+            return read_bounded(path, self.deadline, MOST)
         except OSError as error:
             raise self.wrong(f"{name}: cannot read {path}: {reason_of(error)}") from None
+        except ValueError:  # a zero byte, or a letter that the locale has not
+            raise self.wrong(f"{name}: its path is not one of this system") from None
 
 
 class Selection(NamedTuple):
@@ -110,16 +117,17 @@ class Selection(NamedTuple):
 
 def reason_of(error: OSError) -> str:
     """Return the system's words for an error, in the way of our messages."""
-    return (error.strerror or "the file cannot be read").lower()
+    reason = error.strerror or "the file cannot be read"
+    return reason[:1].lower() + reason[1:]
 
 
-def select(files: Sequence[Path], context: str | None) -> Selection:
+def select(files: Sequence[Path], context: str | None, deadline: float = math.inf) -> Selection:
     """Find a context, or the current one, in one kubeconfig or in several that count as one.
 
     Several merge as kubectl merges them: the first file that has an entry, or a current-context,
     gives it; those that are missing do not count as long as one is there, and an empty file has no entries.
     """
-    documents = [_load(path) for path in files if len(files) == 1 or not _is_missing(path)]
+    documents = [_load(path, deadline) for path in files if len(files) == 1 or not _is_missing(path)]
     if not documents:
         raise ConfigError(Problem(":".join(map(str, files)), "none of these kubeconfig files is there"))
     where = ":".join(document.where for document in documents)
@@ -169,41 +177,52 @@ def _named(document: Section, kind: str) -> dict[str, Section]:
     found: dict[str, Section] = {}
     for number, item in enumerate(items):
         label = f"{kind}[{number}]"
-        entry = Section(f"{document.where}: {label}", document.file, document.mapping(item, label))
+        entry = replace(document, where=f"{document.where}: {label}", fields=document.mapping(item, label))
         name = entry.text("name")
         if name is None or name in found:
             raise entry.wrong("has no name" if name is None else "has the name of an earlier one")
         singular = _KINDS[kind]
         fields = entry.mapping(entry.fields.get(singular) or {}, singular)
-        found[name] = Section(f'{document.where}: {singular} "{name}"', document.file, fields)
+        found[name] = replace(document, where=f'{document.where}: {singular} "{name}"', fields=fields)
     return found
 
 
-def _load(path: Path) -> Section:
-    top = Section(str(path), path, {})
+def _load(path: Path, deadline: float) -> Section:
+    top = Section(str(path), path, {}, deadline)
     try:
-        content = path.read_bytes()
+        content = read_bounded(path, deadline)
     except OSError as error:
         raise top.wrong(f"cannot read this kubeconfig: {reason_of(error)}") from None
     except ValueError:  # a zero byte, or a letter that the locale has not
         raise top.wrong("cannot read this kubeconfig: its name is not one of this system") from None
-    parsed, line = _parse(content)
-    if line is not None:
-        raise top.wrong(f"not valid YAML{line}")
-    return Section(top.where, path, top.mapping({} if parsed is None else parsed, "a kubeconfig"))
+    parsed, problem = _parse(content)
+    if problem:
+        raise top.wrong(problem)
+    return replace(top, fields=top.mapping({} if parsed is None else parsed, "a kubeconfig"))
 
 
-def _parse(content: bytes) -> tuple[object, str | None]:
-    """Return the document and None, or None and where the parser gave up: its own text quotes the file."""
+def _parse(content: bytes) -> tuple[object, str]:
+    """Return the document, and what is wrong with the YAML or nothing: the parser's own text quotes the file."""
     try:
-        return yaml.load(content, Loader=_Loader), None  # noqa: S506 -- the loader is one of the two safe ones
+        return yaml.load(content, Loader=_Loader), ""  # noqa: S506 -- the loader is one of the two safe ones
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
-        return None, f" at line {mark.line + 1}" if mark else ""
+        line = f" at line {mark.line + 1}" if mark else ""
+        if isinstance(error, yaml.composer.ComposerError) and "single document" in (error.context or ""):
+            return None, f"has a second YAML document{line}; a kubeconfig is one"
+        return None, f"not valid YAML{line}"
     except (yaml.YAMLError, ValueError, RecursionError):
-        return None, ""
+        return None, "not valid YAML"
 
 
-def is_token(text: str) -> bool:
-    """Say whether text can stand in a header as a token: visible ASCII only."""
-    return re.fullmatch(r"[!-~]+", text) is not None
+def problem_of_token(text: str) -> str:
+    """Return why text cannot be a token in a header, without any of it; nothing if it can: it is visible ASCII."""
+    if re.fullmatch(r"[!-~]+", text):
+        return ""
+    if not text.strip():
+        return "holds no token"
+    if len(text.splitlines()) > 1:
+        return "holds more than one line"
+    if text != text.strip():
+        return "has a blank before or after the token"
+    return "has a blank inside the token" if " " in text or "\t" in text else "has a character that no token has"

@@ -3,6 +3,7 @@
 No credential plugin is started and no request is sent here.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -17,14 +18,20 @@ from bridge.errors import ConfigError, Problem, Refusal
 ACCOUNT: Final = "the pod's service account"
 
 
-def choose(
-    kubeconfig: Path | None, context: str | None, environ: Mapping[str, str], flags: ClusterFlags, pod: Path
+def choose(  # noqa: PLR0913 - all that can say which cluster it is
+    kubeconfig: Path | None,
+    context: str | None,
+    environ: Mapping[str, str],
+    flags: ClusterFlags,
+    pod: Path,
+    *,
+    deadline: float = math.inf,
 ) -> Selection | None:
     """Return the context that is meant, or None for the service account of the pod that this process runs in.
 
     `kubeconfig` and `context` are those of the environment's file, `pod` is the folder of the service account.
     Whatever is named and missing is a ConfigError. It is a Refusal if the environment's file and KUBECONFIG lead to
-    different servers, and no flag decides.
+    different servers, and no flag decides. `deadline` is a `time.monotonic()`, for files that turn out to be pipes.
     """
     if flags.in_cluster:
         _check_pod(environ, pod)
@@ -38,11 +45,11 @@ def choose(
         _check_token(pod, "name a kubeconfig with --kubeconfig FILE")
         return None
     try:
-        selection = select(files, wanted) if files else _missing(default)
+        selection = select(files, wanted, deadline) if files else _missing(default)
     except ConfigError as error:
         raise _with_hint(error, environ, pod) from None
     if kubeconfig and not flags.kubeconfig and listed:
-        _check_agreement(selection, listed, flags.context, context)
+        _check_agreement(selection, listed, flags.context, context, deadline)
     return selection
 
 
@@ -86,22 +93,24 @@ def _with_hint(error: ConfigError, environ: Mapping[str, str], pod: Path) -> Con
     return ConfigError(*(one._replace(hint=f"{one.hint}; {hint}" if one.hint else hint) for one in error.problems))
 
 
-def _check_agreement(ours: Selection, listed: Sequence[Path], flag: str | None, context: str | None) -> None:
+def _check_agreement(
+    ours: Selection, listed: Sequence[Path], flag: str | None, context: str | None, deadline: float
+) -> None:
     """Raise Refusal if KUBECONFIG, which kubectl would follow, leads to another server than the environment's file.
 
     A context of the same name is compared, else the current one; if a flag names a context that KUBECONFIG does not
     have, the flag has decided.
     """
-    theirs = _server(listed, flag or context) or (None if flag else _server(listed, None))
+    theirs = _server(listed, flag or context, deadline) or (None if flag else _server(listed, None, deadline))
     url = server_url(ours.cluster)
     if theirs is not None and not same_server(url, theirs):
         what = f"leads to {url}, but KUBECONFIG leads to {theirs}"
         raise Refusal(Problem(ours.source, what, "choose with --kubeconfig FILE, or unset KUBECONFIG"))
 
 
-def _server(files: Sequence[Path], context: str | None) -> str | None:
+def _server(files: Sequence[Path], context: str | None, deadline: float) -> str | None:
     """Return the server that a context leads to, or None if it leads to no server."""
     try:
-        return server_url(select(files, context).cluster)
+        return server_url(select(files, context, deadline).cluster)
     except ConfigError:
         return None

@@ -1,5 +1,6 @@
 """Reads one of the operator's files, or what they pipe in, as text: not endless, not too large, UTF-8."""
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -9,6 +10,8 @@ from bridge.errors import ConfigError, Problem
 
 LIMIT: Final = 16 * 1024 * 1024
 """In bytes. An object holds 1 MiB at most, and a file of 1,000 usual objects is about 0.3 MiB."""
+
+LONGEST_WAIT: Final = 3600.0  # seconds for the next piece of a pipe, where no deadline ends it
 
 
 def read_text(path: Path, shown: str) -> str:
@@ -37,6 +40,46 @@ def read_text_stream(descriptor: int, shown: str, deadline: float) -> str:
             return _decoded(content, shown)
         content += chunk
     raise _too_large(shown)
+
+
+def read_bounded(path: Path, deadline: float, most: int = LIMIT) -> bytes:
+    """Return what a file, or a pipe such as a shell's `<(command)`, holds.
+
+    OSError, with a reason in `strerror`, if it cannot be read, is neither, holds more than `most` bytes, or is a pipe
+    that nobody has ended by the deadline, a `time.monotonic()`.
+    """
+    # A pipe without a writer would block in open() for ever, hence O_NONBLOCK.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        found = os.fstat(descriptor)
+        mode = found.st_mode
+        if os.path.samestat(found, os.stat(os.devnull)):  # noqa: PTH116 - no path of ours; whoever names it means nothing
+            return b""
+        if not stat.S_ISREG(mode) and not stat.S_ISFIFO(mode):
+            raise OSError(errno.EINVAL, "neither a regular file nor a pipe")
+        content = bytearray()
+        while len(content) <= most:
+            if stat.S_ISFIFO(mode):
+                _wait(descriptor, deadline)
+            chunk = os.read(descriptor, 2**16)
+            if not chunk:
+                return bytes(content)
+            content += chunk
+        raise OSError(errno.EFBIG, f"larger than {most // 2**20} MiB")
+    finally:
+        os.close(descriptor)
+
+
+def _wait(descriptor: int, deadline: float) -> None:
+    """Wait until a pipe has something to read, or its end: before its first writer comes it has neither."""
+    import select  # noqa: PLC0415 - start-up: most runs read files only
+    import time  # noqa: PLC0415
+
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    left = min(max(0.0, deadline - time.monotonic()), LONGEST_WAIT)
+    if not poll.poll(left * 1000):
+        raise OSError(errno.ETIMEDOUT, "nothing came out of the pipe in time")
 
 
 def _decoded(content: bytes, shown: str) -> str:

@@ -29,6 +29,8 @@ def breach(answer: object) -> str | None:
         return BAD_REVISION
     if not _is(tuple, answer.warnings) or not all(_is(Problem, one) for one in answer.warnings):
         return BAD_WARNINGS
+    if answer.whole is not None and not _is(SecretValue, answer.whole):
+        return BAD_NODE
     return _content(answer.content)
 
 

@@ -49,9 +49,12 @@ def is_manifests(document: Document) -> bool:
 def pick(document: Document, field: str | None) -> SecretValue:
     """Return the value of a field (`a`, or `a.b` where no field has that very name), or the whole document.
 
-    What is chosen as a whole and has parts becomes compact JSON. FieldError where it is absent or null.
+    What is chosen as a whole and has parts becomes compact JSON, except for a document whose store keeps its text.
+    FieldError where it is absent or null.
     """
     if field is None:
+        if document.whole is not None:
+            return document.whole
         if isinstance(document.content, SecretValue):
             return document.content
         if len(document.content) == 1:

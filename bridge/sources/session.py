@@ -6,8 +6,9 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
+from bridge import late_warnings
 from bridge.config.reference import Reference
-from bridge.errors import ANYTHING, BridgeError
+from bridge.errors import ANYTHING, BridgeError, Problem
 from bridge.parallel import each
 from bridge.provider import Context, Document, Provider, ProviderError, Session, Unavailable
 from bridge.sources.contract import REPORT, breach, failed
@@ -71,9 +72,18 @@ def _read_once(session: Session, reference: Reference) -> Document | BridgeError
 
 
 def close_sessions(sessions: Sequence[Session]) -> None:
-    """Close sessions side by side; a stuck one is left behind."""
+    """Close sessions side by side; a stuck one is left behind. What they could not give back is told later."""
     limit = time.monotonic() + CLOSE_WAIT
     each(lambda index: _close_one(sessions[index]), range(len(sessions)), threads=len(sessions), deadline=limit)
+    late_warnings.add(warning for one in sessions for warning in _left_by(one))
+
+
+def _left_by(session: Session) -> Sequence[Problem]:
+    """Return a closed session's warnings; what is none of the contract's is no reason to fail."""
+    with contextlib.suppress(*ANYTHING):
+        given = getattr(session, "warnings", ())
+        return [one for one in given if isinstance(one, Problem)] if isinstance(given, tuple) else []
+    return []
 
 
 def _close_one(session: Session) -> None:

@@ -49,6 +49,8 @@ class Whole(NamedTuple):
         one, other = document.content, self.wanted.content
         if isinstance(one, SecretValue) or isinstance(other, SecretValue):
             return isinstance(one, SecretValue) and isinstance(other, SecretValue) and _same(one, other)
+        if document.whole is not None and self.wanted.whole is not None:
+            return document.whole.same_as(self.wanted.whole)
         return _same(one, other)
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from bridge.provider import Kind, Node, ProviderError, SecretValue
 
 # Types whose content is a JSON object (the documentation's "secret types JSON format"). The others are one value,
-# except that an opaque secret with an object inside is read as one.
+# except that an opaque secret with an object inside has its fields too.
 STRUCTURED: Final = frozenset({"key_value", "basic_credentials", "database_credentials", "ssh_key"})
 _WORDS: Final = {None: (b"", Kind.NULL), True: (b"true", Kind.BOOLEAN), False: (b"false", Kind.BOOLEAN)}
 _HINT: Final = "write it anew; the store keeps it as it was written"

@@ -82,4 +82,5 @@ def _document(answer: Mapping[str, Any], place: Place, wanted: Wanted, warnings:
         raise NotFound("this revision is of an earlier secret in the same place", hint=hint)
     value = content.decode(answer.get("data"), answer.get("data_crc32"))
     shape = content.read(value, kind if isinstance(kind, str) else "")
-    return Document(shape, Revision(paths.shown_revision(number, secret), number, secret.lower()), warnings)
+    revision = Revision(paths.shown_revision(number, secret), number, secret.lower())
+    return Document(shape, revision, warnings, value if kind == "opaque" and shape is not value else None)

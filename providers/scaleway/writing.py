@@ -49,7 +49,7 @@ def write(api: Api, place: Place, document: Document, expect: Revision | None) -
     if secret is None:
         if expect is not None or place.id:
             raise Conflict("it is not there any more" if expect else "a secret gets its id from the store")
-        made = api.create(place, "key_value" if is_flat else "opaque")
+        made = api.create(place, "key_value" if is_flat and document.whole is None else "opaque")
         secret = _Secret(metadata.id_of(made), "", 0, 0)
     else:
         _check(secret, document, expect, is_flat=is_flat)
@@ -91,7 +91,7 @@ def _data(document: Document) -> tuple[SecretValue, bool]:
         if len(given) != 1:
             raise ProviderError("one secret holds one document")
         is_flat = all(isinstance(one, SecretValue) and one.kind is Kind.TEXT for one in given[0].values())
-        given = SecretValue(_json(given[0]))
+        given = SecretValue(_json(given[0])) if document.whole is None else document.whole
     if len(given.reveal()) > LONGEST:
         raise ProviderError(f"the document is larger than {LONGEST // 1024} KiB", hint="split it over several secrets")
     return given, is_flat

@@ -101,7 +101,10 @@ class Sops:
 
 
 class SopsSession:
-    """Reads and writes files with the keys of one environment, which are looked up once, when first needed."""
+    """Reads and writes files with the keys of one environment, which are looked up once, when first needed.
+
+    `warnings` are, once the session is closed, what it could not give back.
+    """
 
     def __init__(self, options: Sops, context: Context) -> None:
         self._options: Final = options
@@ -110,6 +113,7 @@ class SopsSession:
         self._closed = False
         self._keys: Keyring | None = None
         self._objects: Objects | None = None
+        self.warnings: tuple[Problem, ...] = ()
 
     def read(self, path: str, revision: str | None = None) -> Document:
         """Return a decrypted file whose MAC holds; a path is relative to the environment's folder, or absolute.
@@ -175,6 +179,7 @@ class SopsSession:
         keyring, self._keys = self._keys, None
         if keyring is not None:
             keyring.close()
+            self.warnings = keyring.left
         objects = self._objects
         if objects is not None:
             objects.close()

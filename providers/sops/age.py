@@ -26,6 +26,7 @@ class Age:
     """The age identities of one environment."""
 
     warnings: Final = ()
+    left: Final = ()
 
     def __init__(self, options: "Sops", context: Context) -> None:
         self._options: Final = options

@@ -7,6 +7,7 @@ from typing import Final
 from bridge.provider import Problem
 from bridge_providers.sops.key_types import Group
 from bridge_providers.sops.metadata import Metadata
+from bridge_providers.vault import paths
 
 POST_QUANTUM: Final = "age1pq1"
 """How a hybrid recipient begins (age v1.3, ML-KEM-768 with X25519)."""
@@ -30,8 +31,17 @@ def problems(block: Metadata) -> Iterator[Problem]:
             what = f"its post-quantum recipients protect nothing while {_short(weaker)} can open it too"
             hint = f"replace that one in .sops.yaml by a recipient that begins with {POST_QUANTUM}, {RENEW}"
             yield Problem("", what, hint, warning=True)
+    yield from _in_clear(block)
     if problem := _of_version(block.version):
         yield Problem("", problem, "`sops updatekeys`, or any change by a newer sops, writes it anew", warning=True)
+
+
+def _in_clear(block: Metadata) -> Iterator[Problem]:
+    """Warn of Vaults that are reached in clear."""
+    addresses = {key.address for group in block.groups for key in group.hc_vault}
+    for address in sorted(one for one in addresses if not paths.problem_of_address(one)):
+        if warning := paths.in_clear(address):
+            yield warning
 
 
 def count(group: Group) -> int:

@@ -34,6 +34,7 @@ class Gpg:
     """The program, and the environment in which it finds its keys."""
 
     warnings: Final = ()
+    left: Final = ()
 
     def __init__(self, options: "Sops", context: Context) -> None:
         self._program: Final = _program(options.gpg, context.environ)

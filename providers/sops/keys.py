@@ -40,6 +40,11 @@ class Way(Protocol):
         """What is told with every file that was opened in this way."""
         ...
 
+    @property
+    def left(self) -> tuple[Problem, ...]:
+        """What `close` could not give back."""
+        ...
+
 
 class Keyring:
     """The ways to keys of one environment. Each is made when first needed, and no data key is opened twice."""
@@ -53,6 +58,7 @@ class Keyring:
         self._turns: Final[dict[object, threading.Lock]] = {}
         self._opened: Final[dict[object, bytes]] = {}
         self._told: Final[dict[Group, tuple[Problem, ...]]] = {}
+        self.left: tuple[Problem, ...] = ()
 
     def data_key(self, block: Metadata) -> bytes:
         """Return the data key of a file; Denied where no key of ours opens it, else as `Way.open`."""
@@ -76,12 +82,13 @@ class Keyring:
         return [self._filled(group, share) for group, share in zip(groups, shares, strict=True)]
 
     def close(self) -> None:
-        """Forget all keys, and close connections."""
+        """Forget all keys, and close connections; `left` says what could not be given back."""
         # Without a lock: a read may hold it, stuck.
         self._closed = True
         self._opened.clear()
         for way in list(self._ways.values()):
             way.close()
+            self.left += way.left
         self._ways.clear()
 
     def _open(self, block: Metadata) -> bytes:

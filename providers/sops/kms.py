@@ -69,6 +69,7 @@ class Kms:
     """The clients that are in use, one for each region, profile and role."""
 
     warnings: Final = ()
+    left: Final = ()
 
     def __init__(self, options: "Sops", context: Context) -> None:
         section = options.kms or {}

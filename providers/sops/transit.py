@@ -28,6 +28,7 @@ class Transit:
         self._context: Final = context
         self._lock: Final = threading.Lock()
         self._sessions: Final[dict[str, VaultSession]] = {}
+        self.left: tuple[Problem, ...] = ()
 
     def open(self, group: Group) -> bytes:
         """Open with the first key whose server is configured and opens it."""
@@ -50,12 +51,13 @@ class Transit:
     @property
     def warnings(self) -> tuple[Problem, ...]:
         """Return what the Vault provider would tell of the servers that were asked."""
-        return tuple(dict.fromkeys(warning for one in list(self._sessions.values()) for warning in one.warnings))
+        return tuple(dict.fromkeys(warning for one in list(self._sessions.values()) for warning in one.notes))
 
     def close(self) -> None:
         """Revoke the tokens that were issued."""
         for session in list(self._sessions.values()):
             session.close()
+            self.left += session.warnings
         self._sessions.clear()
 
     def _decrypt(self, key: TransitKey) -> bytes:
@@ -75,11 +77,14 @@ class Transit:
         problem: Failure
         try:
             session = self._session(key.address)
-            reply = session.ask(lambda client: client.adapter.post(f"/v1/{engine}/{verb}/{name}", json=body))
+            step = answers.Step(
+                f"{verb}ing with transit key {engine}/{name}", answers.grant(f"{engine}/{verb}/{name}", "update")
+            )
+            reply = session.ask(lambda client: client.adapter.post(f"/v1/{engine}/{verb}/{name}", json=body), step)
             found = answers.part(reply.body, "data", wanted)
             if reply.is_ok and isinstance(found, SecretValue):
                 return found
-            problem = ProviderError(answers.FOREIGN) if reply.is_ok else answers.failure(reply)
+            problem = answers.foreign(reply) if reply.is_ok else answers.failure(reply)
         except (ProviderError, Unavailable) as caught:
             problem = caught
         told = problem.problems[0]

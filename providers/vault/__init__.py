@@ -59,12 +59,17 @@ class Vault:
 
         return VaultSession(self, context)
 
-    def check(self, path: str, context: Context) -> Iterable[Problem]:  # noqa: ARG002 - the contract's signature
-        """Yield what is wrong with a path."""
+    def check(self, path: str, context: Context) -> Iterable[Problem]:
+        """Yield what is wrong with a path, and a warning where the server is reached in clear."""
+        from bridge_providers.vault import settings  # noqa: PLC0415 # most commands do without
+
         try:
             paths.split(path, self.mount)
         except ProviderError as error:
             yield from error.problems
+        address = self.address or settings.variable(context.environ, "ADDR") or ""
+        if not paths.problem_of_address(address) and (warning := paths.in_clear(address)):
+            yield warning
 
     def names(self, path: str, context: Context) -> frozenset[str] | None:  # noqa: ARG002 - as above
         """Return None: only the server knows."""

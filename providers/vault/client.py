@@ -51,6 +51,7 @@ class Connection:
     """
 
     def __init__(self, settings: Settings, deadline: float) -> None:
+        self.address: Final = settings.address
         self._settings: Final = settings
         self._deadline = deadline
         self._forward = False

@@ -19,8 +19,8 @@ class Credentials:
         self.has_certificate: Final = has_certificate
 
     def own(self, name: str) -> SecretValue | None:
-        """Return the value of BAO_NAME or VAULT_NAME."""
-        return _checked(settings.variable(self._environ, name), f"VAULT_{name}")
+        """Return the value of BAO_NAME or VAULT_NAME, whichever counts."""
+        return _checked(settings.variable(self._environ, name), settings.variable_name(self._environ, name))
 
     def home(self, name: str) -> SecretValue | None:
         """Return the content of a file in the user's home folder."""

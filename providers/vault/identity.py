@@ -1,11 +1,15 @@
 """Who we are to the server: one login for a run, one more after a refusal, and nothing left behind."""
 
+import math
 import threading
+import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from bridge.provider import Denied, ProviderError, SecretValue, Unavailable
+from bridge.provider import Denied, Problem, ProviderError, SecretValue, Unavailable
 from bridge_providers.vault import answers
+from bridge_providers.vault.answers import Step
 from bridge_providers.vault.credentials import Credentials
 from bridge_providers.vault.methods import AppRole, LoginMethod, Method, Secrets, Token
 
@@ -14,7 +18,29 @@ if TYPE_CHECKING:
     from bridge_providers.vault.client import Client, Connection
 
 CLOSED: Final = Unavailable("the run has ended")
+REVOKE: Final = "auth/token/revoke-self"
+UNITS: Final = (("days", 86400), ("h", 3600), ("min", 60))
 PATIENCE: Final = 1.0  # seconds that closing waits for a login that is on its way
+
+
+class _Issued(NamedTuple):
+    """A token that is ours to revoke, by which login, and when it ends by itself (a `time.monotonic()`)."""
+
+    token: str
+    who: str
+    ends: float
+
+    def __repr__(self) -> str:
+        return f"_Issued({self.who})"
+
+    @property
+    def fate(self) -> str:
+        """Say how long the token lives if nobody revokes it."""
+        if math.isinf(self.ends):
+            return "never expires"
+        seconds = max(0.0, self.ends - time.monotonic())
+        unit, size = next((one for one in UNITS if seconds >= 2 * one[1]), ("s", 1))
+        return f"lives for {round(seconds / size)} {unit} more"
 
 
 class Identity:
@@ -29,6 +55,7 @@ class Identity:
         namespace: str | None,
         auth_namespace: str | None,
     ) -> None:
+        self.address: Final = connection.address
         self._connection: Final = connection
         self._candidates: Final = candidates
         self._credentials: Final = credentials
@@ -38,7 +65,8 @@ class Identity:
         self._method: Method | None = None
         self._secrets: Secrets = ()
         self._client: Client | None = None
-        self._issued: list[str] = []
+        self._issued: list[_Issued] = []
+        self.left: list[Problem] = []
         self._attempts = 0
         self._failed: ProviderError | Unavailable | None = None
         self._renewed = False
@@ -80,7 +108,7 @@ class Identity:
             return self._client
 
     def close(self) -> None:
-        """Revoke the tokens that were issued to us, never one that the user gave."""
+        """Revoke the tokens that were issued to us, never one that the user gave; `left` says which could not be."""
         self._closed = True
         held = self._lock.acquire(timeout=PATIENCE)
         try:
@@ -126,18 +154,22 @@ class Identity:
             return found
         role_id, wrapping = found
         client = self._connection.client(_header(wrapping, method), self._auth_namespace)
-        return role_id, _unwrap(client, method)
+        return role_id, _unwrap(client, method, self.address)
 
     def _login(self, method: LoginMethod, secrets: Secrets) -> str:
         """Exchange a credential for a token, and remember to revoke it."""
-        reply = method.login(self._connection.client(None, self._auth_namespace), secrets)
+        step = Step(
+            f"{self.address}: the login by {self.who} at auth/{method.mount}",
+            f"check the credential in {method.places}",
+        )
+        reply = replace(method.login(self._connection.client(None, self._auth_namespace), secrets), step=step)
         if not reply.is_ok:
             raise self._refused(method, reply)
         token = answers.text(reply.body, "auth", "client_token")
         if not token:
-            raise ProviderError(f"the login by {self.who} gave no token", hint="a second factor is not supported")
+            raise ProviderError(f"{step.what} gave no token", hint="a second factor is not supported")
         if answers.text(reply.body, "auth", "token_type") != "batch":  # those cannot be revoked
-            self._issued.append(token)
+            self._issued.append(_Issued(token, self.who, _end(answers.text(reply.body, "auth", "lease_duration"))))
             if self._closed:
                 self._revoke(self._issued.pop())
                 raise CLOSED
@@ -147,24 +179,45 @@ class Identity:
         error = answers.failure(reply)
         if isinstance(error, Unavailable) or not reply.is_refusal or reply.body is None:
             return error
-        reason = reply.reason or f"status {reply.status}"
         others = "; no other method is tried" if len(self._candidates) > 1 else ""
-        what = f"the login by {self.who} at auth/{method.mount} is refused: {reason}{others}"
-        return Denied(what, hint=f"its credential is in {method.places}")
+        enabled = f", and that auth/{method.mount} is enabled: vault auth list" if reply.is_ambiguous else ""
+        return Denied(f"{answers.refused(reply)}{others}", hint=f"{reply.hint}{enabled}")
 
-    def _revoke(self, token: str) -> None:
-        self._connection.client(token, self._auth_namespace).auth.token.revoke_self()
+    def _revoke(self, issued: _Issued) -> None:
+        """Revoke a token, or keep in `left` why it stays."""
+        try:
+            client = self._connection.client(issued.token, self._auth_namespace)
+            reply: Reply = client.auth.token.revoke_self()
+        except (ProviderError, Unavailable) as error:
+            self._keep(issued, error.problems[0].what.removeprefix(f"{self.address} "))
+            return
+        # A token that the server does not know any more is not left.
+        if not reply.is_ok and not reply.is_ambiguous and reply.reason != answers.NOT_VALID:
+            hint = answers.grant(REVOKE, "update") if reply.status == 403 else ""
+            self._keep(issued, reply.reason or f"status {reply.status}", hint)
+
+    def _keep(self, issued: _Issued, why: str, hint: str = "") -> None:
+        what = f"the token of the login by {issued.who} could not be revoked ({why}), and {issued.fate}"
+        self.left.append(Problem("", f"{self.address}: {what}", hint, warning=True))
 
 
-def _unwrap(client: "Client", method: AppRole) -> SecretValue:
+def _end(duration: str) -> float:
+    """Return when a token ends, by its lease in seconds; 0 is a token that never expires."""
+    seconds = float(duration) if duration.isascii() and duration.isdecimal() else 0.0
+    return time.monotonic() + seconds if seconds else math.inf
+
+
+def _unwrap(client: "Client", method: AppRole, address: str) -> SecretValue:
     """Open a response-wrapped secret id with its own token, which works once; raises Denied, Unavailable or others."""
-    reply: Reply = client.sys.unwrap()
+    step = Step(f"{address}: unwrapping the secret id", f"check the credential in {method.places}")
+    reply: Reply = replace(client.sys.unwrap(), step=step)
     if not reply.is_ok:
         error = answers.failure(reply)
         if reply.status not in {400, 403, 404}:
             raise error
         raise Denied(
-            f"the secret id cannot be unwrapped ({method.places}): its token is not valid, used already, or expired",
+            f"{address}: the secret id cannot be unwrapped ({method.places}): "
+            "its token is not valid, used already, or expired",
             hint="issue a new one; if nobody of yours opened this one, somebody else did",
         )
     found = answers.part(reply.body, "data", "secret_id")
@@ -178,4 +231,5 @@ def _header(secret: SecretValue, method: Method) -> str:
     token = secret.reveal().decode()
     if token.isascii() and " " not in token:
         return token
-    raise Denied(f"what is in {method.places} is no token")
+    wrong = "has a blank inside" if " " in token else "has a character that no token has"
+    raise Denied(f"the token in {method.places} {wrong}", hint="write the token alone, on one line")

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from bridge.provider import Denied, Document, Kind, Node, NotFound, Problem, ProviderError, Revision, SecretValue
 from bridge_providers.vault import answers, jsontext
-from bridge_providers.vault.answers import Reply, part, text
+from bridge_providers.vault.answers import Reply, Step, part, text
 
 if TYPE_CHECKING:
     from bridge_providers.vault.client import Client
@@ -55,6 +55,24 @@ def engine_of(reply: Reply) -> Engine | None:
     return Engine(mount, 2 if text(reply.body, "data", "options", "version") == "2" else 1)
 
 
+def reading(engine: Engine, path: str) -> Step:
+    """Return the step of reading a document, and what a policy needs for it."""
+    return _step("reading", _place(engine, path), "read")
+
+
+def writing(engine: Engine, path: str) -> Step:
+    """Return the step of writing a document, and what a policy needs for it."""
+    return _step("writing", _place(engine, path), "create", "update")
+
+
+def _place(engine: Engine, path: str) -> str:
+    return f"{engine.mount}/data/{path}" if engine.version == 2 else f"{engine.mount}/{path}"
+
+
+def _step(verb: str, place: str, *capabilities: str) -> Step:
+    return Step(f"{verb} {place}", answers.grant(place, *capabilities))
+
+
 def get(client: "Client", engine: Engine, path: str, version: int | None) -> Reply:
     """Ask for a document."""
     if engine.version == 1:
@@ -73,10 +91,10 @@ def document(reply: Reply, engine: Engine, version: int | None, warnings: tuple[
     metadata = part(reply.body, "data", "metadata") if engine.version == 2 else None
     content = part(reply.body, "data", "data") if engine.version == 2 else part(reply.body, "data")
     if not isinstance(content, Mapping):
-        raise _gone(metadata) or ProviderError(answers.FOREIGN, hint="check the address and kv_version")
+        raise _gone(metadata) or answers.foreign(reply, hint="check the address and kv_version")
     if engine.version == 1:
         return Document((content,), UNVERSIONED, warnings)
-    return Document((content,), revision_of(metadata), (*warnings, *_rounded(content)))
+    return Document((content,), revision_of(reply, metadata), (*warnings, *_rounded(content)))
 
 
 def _rounded(content: Mapping[str, Node]) -> Iterator[Problem]:
@@ -114,11 +132,11 @@ def lease_of(reply: Reply) -> str:
     return text(reply.body, "lease_id")
 
 
-def revision_of(metadata: Node | None) -> Revision:
+def revision_of(reply: Reply, metadata: Node | None) -> Revision:
     """Return a version's number, ordered by when it was made: numbers begin again once a document was removed."""
     number, made = text(metadata, "version"), nanoseconds(text(metadata, "created_time"))
     if not number or made is None:
-        raise ProviderError(f"{answers.FOREIGN} (a version without number or time)", hint="check the address")
+        raise answers.foreign(reply, " (a version without number or time)")
     return Revision(number, made)
 
 

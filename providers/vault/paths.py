@@ -4,7 +4,8 @@ import re
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from bridge.provider import ProviderError
+from bridge.http.proxies import is_loopback
+from bridge.provider import Problem, ProviderError
 
 _REVISION: Final = re.compile(r"[1-9][0-9]{0,17}")
 
@@ -60,6 +61,15 @@ def problem_of_address(address: str) -> str:
     if parts.query or parts.fragment or ".." in parts.path.split("/"):
         return "has more than host, port and path"
     return ""
+
+
+def in_clear(address: str) -> Problem | None:
+    """Return a warning of an address that tokens and values travel to in clear; None for any other."""
+    parts = urlsplit(address)
+    if parts.scheme != "http" or is_loopback(parts.hostname or ""):
+        return None
+    what = f"{address} is plain http: the token and the values travel in clear"
+    return Problem("", what, "give an https address", warning=True)
 
 
 def version_of(revision: str | None) -> int | None:

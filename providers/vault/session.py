@@ -2,12 +2,12 @@
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from bridge.provider import (
     Conflict,
     Context,
-    Denied,
     Document,
     Node,
     Problem,
@@ -15,7 +15,7 @@ from bridge.provider import (
     Revision,
 )
 from bridge_providers.vault import answers, kv, methods, paths, settings
-from bridge_providers.vault.answers import Reply
+from bridge_providers.vault.answers import Reply, Step
 from bridge_providers.vault.credentials import Credentials
 from bridge_providers.vault.identity import Identity
 from bridge_providers.vault.kv import Engine
@@ -31,13 +31,16 @@ UNVERIFIED: Final = Problem(
     "unset it, and name the server's authority with ca_cert or VAULT_CACERT",
     warning=True,
 )
+OWN: Final = "cubbyhole"
+"""An engine that every token has."""
 CLOSING: Final = 1.5  # seconds for the requests that revoke tokens
 
 
 class VaultSession:
     """Reads and writes documents, logged in once. `retries` and `timeout` are what Vault's own variables say.
 
-    `warnings` are what every reader should know of the connection, once there is one.
+    `notes` are what every reader should know of the connection, once there is one, and `warnings`, once the session is
+    closed, what it could not give back.
     """
 
     def __init__(self, options: "Vault", context: Context) -> None:
@@ -50,6 +53,7 @@ class VaultSession:
         self._closed = False
         self._connection: Connection | None = None
         self._identity: Identity | None = None
+        self.notes: tuple[Problem, ...] = ()
         self.warnings: tuple[Problem, ...] = ()
         self._engines: dict[str, Engine] = {}
 
@@ -75,8 +79,8 @@ class VaultSession:
         if kv.is_conflict(reply):
             raise Conflict("it was changed meanwhile", hint="read it again, then decide")
         if not reply.is_ok:
-            raise self._named(answers.failure(reply))
-        written = kv.revision_of(answers.part(reply.body, "data"))
+            raise answers.failure(reply)
+        written = kv.revision_of(reply, answers.part(reply.body, "data"))
         found = self._get(engine, place, int(written.id))
         if not kv.same(_only_mapping(found), content):
             raise ProviderError(f"version {written.id} was written, but reads differently", hint="look at it in Vault")
@@ -91,24 +95,22 @@ class VaultSession:
             connection.allow(CLOSING)
             identity.close()
             connection.close()
+            self.warnings = tuple(dict.fromkeys(identity.left))
 
     def _get(self, engine: Engine, place: Place, version: int | None) -> Document:
-        reply = self.ask(lambda client: kv.get(client, engine, place.path, version))
+        reply = self.ask(lambda client: kv.get(client, engine, place.path, version), kv.reading(engine, place.path))
         lease = kv.lease_of(reply)
         if lease:
             done = self._start().client().sys.revoke_lease(lease).is_ok
             fate = "was revoked at once" if done else "could not be revoked and ends by itself"
             what = f"it is no document but a credential with a lease, which {fate}"
             raise ProviderError(what, hint="only KV engines are read")
-        try:
-            return kv.document(reply, engine, version, self.warnings)
-        except Denied as error:
-            denied = error
-        raise self._named(denied)
+        return kv.document(reply, engine, version, self.notes)
 
     def _put(self, engine: Engine, place: Place, content: Mapping[str, Node], expect: Revision | None) -> Reply:
         def put(expected: int) -> Reply:
-            return self.ask(lambda client: kv.put(client, engine, place.path, content, expected))
+            step = kv.writing(engine, place.path)
+            return self.ask(lambda client: kv.put(client, engine, place.path, content, expected), step)
 
         if expect is not None:
             return put(paths.version_of(expect.id) or 0)
@@ -116,26 +118,28 @@ class VaultSession:
         if not kv.is_conflict(reply):
             return reply
         # A document whose latest version is deleted does not exist for its readers, but counts for check-and-set.
-        found = self.ask(lambda client: kv.get(client, engine, place.path, None))
+        found = self.ask(lambda client: kv.get(client, engine, place.path, None), kv.reading(engine, place.path))
         latest = answers.text(found.body, "data", "metadata", "version")
         return put(int(latest)) if found.status == 404 and latest else reply
 
-    def _named(self, error: Exception) -> Exception:
-        """Add to a refusal who was refused."""
-        if not isinstance(error, Denied) or self._identity is None:
-            return error
-        problem = error.problems[0]
-        return Denied(f"{problem.what}, as {self._identity.who}", hint=problem.hint)
-
-    def ask(self, ask: "Callable[[Client], Reply]") -> Reply:
+    def ask(self, ask: "Callable[[Client], Reply]", step: Step) -> Reply:
         """Send a request, and once more after a new login where the token is refused."""
+        client, reply = self._asked(ask, step)
+        if reply.is_ambiguous:
+            # The question about a mount is for every token that is valid, whatever its policies are.
+            whose = kv.ask_mount(client, OWN)
+            return replace(reply, is_of_nobody=whose.is_ambiguous)
+        return reply
+
+    def _asked(self, ask: "Callable[[Client], Reply]", step: Step) -> "tuple[Client, Reply]":
         identity = self._start()
         client = identity.client()
         reply = ask(client)
-        if reply.refuses_us:
-            other = identity.after_refusal(client)
-            return reply if other is None else ask(other)
-        return reply
+        other = identity.after_refusal(client) if reply.refuses_us else None
+        if other is not None:
+            client, reply = other, ask(other)
+        what = f"{identity.address}: {step.what} as {identity.who}"
+        return client, replace(reply, step=step._replace(what=what))
 
     def _start(self) -> Identity:
         """Load hvac and the settings, when first needed."""
@@ -145,7 +149,8 @@ class VaultSession:
 
                 found = settings.load(self._options, self._context)
                 self._connection = Connection(found, self._context.deadline)
-                self.warnings = () if found.verify else (UNVERIFIED,)
+                unverified = None if found.verify else UNVERIFIED
+                self.notes = tuple(one for one in (unverified, paths.in_clear(found.address)) if one)
                 identity = Identity(
                     self._connection,
                     methods.parse(self._options.auth),
@@ -168,7 +173,10 @@ class VaultSession:
         with self._asking:
             known = next((one for mount, one in self._engines.items() if path.startswith(f"{mount}/")), None)
             if known is None:
-                known = kv.engine_of(self.ask(lambda client: kv.ask_mount(client, path.rstrip("/"))))
+                _, reply = self._asked(
+                    lambda client: kv.ask_mount(client, path.rstrip("/")), Step(f"finding the engine of {path}")
+                )
+                known = kv.engine_of(reply)
                 if known is not None:
                     known = Engine(known.mount, version or known.version)
                     self._engines[known.mount] = known

@@ -1,7 +1,7 @@
 """What a session goes by: the section's fields first, then the variables of Vault's own programs.
 
 The variables are those of https://developer.hashicorp.com/vault/docs/commands#environment-variables;
-OpenBao's programs look for BAO_… before each VAULT_….
+OpenBao's programs look for BAO_… before each VAULT_…, and one that is set and empty counts (tried with 2.7).
 """
 
 import re
@@ -42,8 +42,13 @@ class Settings:
 
 
 def variable(environ: Mapping[str, str], name: str) -> str | None:
-    """Return BAO_NAME or VAULT_NAME, whichever is set first; None for an empty one."""
-    return environ.get(f"BAO_{name}") or environ.get(f"VAULT_{name}") or None
+    """Return BAO_NAME, or VAULT_NAME if the other is not set; None for an empty one."""
+    return environ.get(variable_name(environ, name)) or None
+
+
+def variable_name(environ: Mapping[str, str], name: str) -> str:
+    """Return BAO_NAME if it is set, else VAULT_NAME: which of the two counts."""
+    return f"BAO_{name}" if f"BAO_{name}" in environ else f"VAULT_{name}"
 
 
 def retries(environ: Mapping[str, str]) -> int:
@@ -83,10 +88,10 @@ def load(options: "Vault", context: Context) -> Settings:
 def _check(environ: Mapping[str, str]) -> None:
     text = variable(environ, "MAX_RETRIES")
     if text and not text.isdecimal():
-        raise ProviderError("VAULT_MAX_RETRIES is not a number")
+        raise ProviderError(f"{variable_name(environ, 'MAX_RETRIES')} is not a number")
     text = variable(environ, "CLIENT_TIMEOUT")
     if text and not _seconds(text):
-        raise ProviderError("VAULT_CLIENT_TIMEOUT is not a duration", hint="write 30s, or 30")
+        raise ProviderError(f"{variable_name(environ, 'CLIENT_TIMEOUT')} is not a duration", hint="write 30s, or 30")
 
 
 def _address(environ: Mapping[str, str]) -> str:
@@ -96,7 +101,9 @@ def _address(environ: Mapping[str, str]) -> str:
         raise ProviderError("no address is known", hint="set VAULT_ADDR, or address in the provider's section")
     problem = paths.problem_of_address(address)
     if problem:
-        raise ProviderError(f"VAULT_ADDR {problem}", hint="write it as https://vault.example.com:8200")
+        raise ProviderError(
+            f"{variable_name(environ, 'ADDR')} {problem}", hint="write it as https://vault.example.com:8200"
+        )
     return address
 
 

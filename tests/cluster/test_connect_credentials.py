@@ -49,6 +49,11 @@ def test_a_token_is_shown_as_a_bearers(tmp_path: Path) -> None:
     assert "CANARY" not in repr(found)
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_line_feed_at_a_tokens_end_is_left_out(tmp_path: Path, end: str) -> None:
+    assert load(tmp_path, {"token": TOKEN + end}).headers() == {"Authorization": f"Bearer {TOKEN}"}
+
+
 def test_a_token_file_goes_before_a_token(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("from-file\n")
     assert load(tmp_path, {"token": TOKEN, "tokenFile": "token"}).headers() == {"Authorization": "Bearer from-file"}
@@ -76,8 +81,12 @@ def test_a_context_without_a_user_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("user", "what"),
     [
-        ({"token": "CANARY\nX-Other: CANARY"}, "token holds no token, or more than one line"),
-        ({"token": "CANARY-\u00e9"}, "token holds no token, or more than one line"),
+        ({"token": "CANARY\nX-Other: CANARY"}, "token holds more than one line"),
+        ({"token": "CANARY-\u00e9"}, "token has a character that no token has"),
+        ({"token": "CANARY "}, "token has a blank before or after the token"),
+        ({"token": "CANARY\n\n"}, "token has a blank before or after the token"),
+        ({"token": "CANARY CANARY"}, "token has a blank inside the token"),
+        ({"token": " "}, "token holds no token"),
         ({"token": ["CANARY"]}, "token must be text"),
         ({"tokenFile": "no"}, "tokenFile: cannot read {}/no: no such file or directory"),
         ({"client-certificate-data": "Q0FOQVJZ"}, "has no client-key"),

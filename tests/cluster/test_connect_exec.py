@@ -2,8 +2,10 @@
 
 import json
 import os
+import pty
 import ssl
 import stat
+import subprocess
 import sys
 import time
 from base64 import b64decode
@@ -208,17 +210,11 @@ def test_a_failing_plugins_output_does_not_reach_the_terminal(
 @pytest.mark.parametrize(
     "code",
     [
-        "print('CANARY')",
-        "print('[\"CANARY\"]')",
-        "print('[' * 100000)",
-        "sys.stdout.buffer.write(b'CANARY\\xff')",
         says({}),
         says({"token": ""}),
         says({"token": ["CANARY"]}),
         says({"clientCertificateData": "CANARY"}),
         says({"clientKeyData": "CANARY"}),
-        says({"token": "CANARY"}, V1BETA1),
-        says({"token": "CANARY"}, kind="Other"),
         says("CANARY"),
     ],
 )
@@ -230,9 +226,64 @@ def test_an_answer_that_is_no_credential_is_never_taken_for_anonymous(tmp_path: 
 
 
 @pytest.mark.parametrize(
+    ("code", "what"),
+    [
+        ("print('a newer release is there: CANARY')", "the credential plugin printed something that is not JSON"),
+        ("print('[' * 100000)", "the credential plugin printed something that is not JSON"),
+        ("sys.stdout.buffer.write(b'CANARY\\xff')", "the credential plugin printed something that is not JSON"),
+        ("", "the credential plugin printed nothing"),
+        ("print('[\"CANARY\"]')", "the credential plugin's answer is not an ExecCredential"),
+        (says({"token": "CANARY"}, kind="Other"), "the credential plugin's answer is not an ExecCredential"),
+    ],
+)
+def test_an_output_that_is_no_answer_is_told_as_what_it_is(tmp_path: Path, code: str, what: str) -> None:
+    plugin(tmp_path, code)
+    error = refused(tmp_path, {})
+    assert type(error) is Refusal
+    assert error.problems[0].what == what
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered", "shown", "hint"),
+    [
+        (V1BETA1, V1, V1, f"write apiVersion: {V1} into the exec section, or update the plugin"),
+        (V1, V1BETA1, V1BETA1, f"write apiVersion: {V1BETA1} into the exec section, or update the plugin"),
+        (V1, "client.authentication.k8s.io/v1alpha1", "client.authentication.k8s.io/v1alpha1", "update the plugin"),
+        (V1, "CANARY/v1", "another version", "update the plugin"),
+    ],
+)
+def test_a_plugin_of_another_version_is_told_with_both(
+    tmp_path: Path, asked: str, answered: str, shown: str, hint: str
+) -> None:
+    plugin(tmp_path, says({"token": "CANARY"}, answered))
+    problem = refused(tmp_path, {"apiVersion": asked}).problems[0]
+    assert problem.what == f"the kubeconfig asks the credential plugin for {asked}, and it answers {shown}"
+    assert problem.hint == hint
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_plugin_that_prints_without_end_is_ended(tmp_path: Path, stream: str) -> None:
+    code = f"""
+open(sys.argv[1], 'w').write(str(os.getpid()))
+for _ in range(64):
+    sys.{stream}.write('CANARY' * 100000)
+""" + says({"token": "t"})
+    plugin(tmp_path, code)
+    section = {"args": [str(tmp_path / "child")]}
+    if stream == "stdout":
+        error = refused(tmp_path, section)
+        assert type(error) is Refusal
+        assert error.problems[0].what == "the credential plugin prints more than 1 MiB"
+    else:
+        assert load(tmp_path, section).headers() == {"Authorization": "Bearer t"}
+    assert _ends(int((tmp_path / "child").read_text()))
+
+
+@pytest.mark.parametrize(
     ("status", "what"),
     [
-        ({"token": "CANARY\nX: y"}, "the credential plugin's answer holds no token, or more than one line"),
+        ({"token": "CANARY\nX: y"}, "the credential plugin's answer holds more than one line"),
+        ({"token": "CANARY "}, "the credential plugin's answer has a blank before or after the token"),
         (
             {"token": "CANARY \ud800"},
             f"the credential plugin gave neither a token nor a certificate and its key ({V1})",
@@ -291,9 +342,11 @@ def test_the_deadline_of_the_run_bounds_a_plugin(tmp_path: Path) -> None:
         ({"apiVersion": "client.authentication.k8s.io/v1alpha1"}, f"apiVersion must be {V1} or {V1BETA1}"),
         (
             {"interactiveMode": "Always"},
-            "interactiveMode is Always, and bridge gives a credential plugin no terminal",
+            "interactiveMode is Always, and stdin is not a terminal",
         ),
+        ({"interactiveMode": "CANARY"}, "interactiveMode must be Never, IfAvailable or Always"),
         ({"command": ""}, "has no command"),
+        ({"command": "./a\0b"}, "command has control characters"),
         ({"command": "./missing"}, 'the credential plugin "./missing" is not installed'),
         ({"args": "CANARY"}, "args must be a list of texts"),
         ({"env": {"A": "CANARY"}}, "env must be a list"),
@@ -309,3 +362,73 @@ def test_a_wrong_section_is_told_by_its_field(tmp_path: Path, section: dict[str,
 def test_a_file_that_is_no_program_is_told(tmp_path: Path) -> None:
     plugin(tmp_path, "").write_bytes(b"\x00CANARY")
     assert refused(tmp_path, {}).problems[0].what == "the credential plugin cannot be started"
+
+
+@pytest.mark.parametrize("command", ["./plug in", "plug in"])
+def test_a_plugin_that_is_not_executable_is_told_with_the_command_that_makes_it_so(
+    tmp_path: Path, command: str
+) -> None:
+    path = plugin(tmp_path, "", "plug in")
+    path.chmod(0o644)
+    problem = refused(tmp_path, {"command": command}, environ={"PATH": str(tmp_path)}).problems[0]
+    assert problem.what == f'the credential plugin "{command}" is not executable'
+    subprocess.run(problem.hint, shell=True, check=True)
+    assert os.access(path, os.X_OK)
+
+
+# On a terminal
+
+
+ASKS = """
+print("Password: ", end="", file=sys.stderr, flush=True)
+told = os.isatty(0) and json.loads(os.environ["KUBERNETES_EXEC_INFO"])["spec"]["interactive"]
+typed = input() if told else "nothing"
+status = {"token": "got-" + typed}
+print(json.dumps({"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": status}))
+"""
+SCRIPT = """
+import sys, time
+from pathlib import Path
+from bridge.cluster.connect import connect
+folder = Path(sys.argv[1])
+print(connect(folder / "config", None, {}, deadline=time.monotonic() + 60, pod=folder / "nowhere").headers())
+"""
+
+
+def on_terminal(folder: Path, section: dict[str, Any]) -> tuple[str, str]:
+    """Connect in a process that has a terminal; type when it asks. Return its stdout, and what the terminal shows."""
+    plugin(folder, ASKS)
+    load(folder, section)
+    ours, terminal = pty.openpty()
+    command = [sys.executable, "-c", SCRIPT, str(folder)]
+    with subprocess.Popen(
+        command, stdin=terminal, stdout=subprocess.PIPE, stderr=terminal, start_new_session=True, text=True
+    ) as process:
+        os.close(terminal)
+        shown = b""
+        while b"Password: " not in shown:
+            shown += os.read(ours, 4096)
+        os.write(ours, b"typed\n")
+        assert process.stdout is not None
+        out = process.stdout.read()
+        assert process.wait(60) == 0
+    os.close(ours)
+    return out.strip(), shown.decode()
+
+
+@pytest.mark.parametrize("mode", [{}, {"interactiveMode": "IfAvailable"}])
+def test_on_a_terminal_a_plugin_may_ask(tmp_path: Path, mode: dict[str, str]) -> None:
+    out, shown = on_terminal(tmp_path, mode)
+    assert out == str({"Authorization": "Bearer got-typed"})
+    assert shown.startswith("Password: ")
+
+
+def test_on_a_terminal_a_plugin_that_must_not_ask_gets_no_stdin_and_may_talk(tmp_path: Path) -> None:
+    out, shown = on_terminal(tmp_path, {"interactiveMode": "Never"})
+    assert out == str({"Authorization": "Bearer got-nothing"})
+    assert shown.startswith("Password: ")
+
+
+def test_without_a_terminal_a_plugin_gets_no_stdin(tmp_path: Path) -> None:
+    plugin(tmp_path, ASKS)
+    assert load(tmp_path, {"interactiveMode": "IfAvailable"}).headers() == {"Authorization": "Bearer got-nothing"}

@@ -1,9 +1,14 @@
+import math
 from pathlib import Path
 
 import pytest
 
-from bridge.config.textfile import LIMIT, read_text
+from bridge.config.textfile import LIMIT, read_bounded, read_text
 from bridge.errors import ConfigError
+
+
+def test_the_null_device_is_an_empty_file() -> None:
+    assert read_bounded(Path("/dev/null"), math.inf) == b""
 
 
 def test_a_byte_order_mark_is_left_out_and_line_ends_stay(tmp_path):

@@ -100,6 +100,17 @@ def test_a_document_that_replaces_one_which_is_known_is_looked_at_first(manager:
     assert manager.store.secrets[id_].versions[0]["status"] == "enabled"
 
 
+def test_a_variable_gets_an_object_that_is_taken_whole_byte_for_byte(manager: SecretManager, desk: Desk) -> None:
+    manager.put(APP, VALUES)
+    text = '{ "type" : "CANARY-account",\n  "id":1.0 }\n'
+    manager.put("/voice/staging/account", text.encode())
+    desk.canaries.add("CANARY-account")
+    variables = {"OPENAI_API_KEY": {"from": "scaleway:/voice/staging/account"}}
+    desk.environment(sources=[f"scaleway:{APP}"], variables=variables)
+    assert desk.run("sync", "staging").status == 0
+    assert data(desk)["OPENAI_API_KEY"] == text
+
+
 def test_a_new_revision_changes_its_keys_alone(manager: SecretManager, desk: Desk) -> None:
     manager.put(APP, VALUES)
     assert desk.run("sync", "staging").status == 0

@@ -148,9 +148,10 @@ def test_a_run_that_fails_revokes_too(desk: Desk, store: Store) -> None:
     desk.environment(sources=["vault:app", "vault:other"], providers={"vault": store.section})
     result = desk.run("sync", "staging")
     assert result.status == 1
+    what = f"reading {store.mount}/data/other as approle is refused: permission denied"
     assert result.lines == [
-        "bridge: error: vault:other: the server refuses: permission denied, as approle",
-        "bridge: hint: see the policy of the token or of the role",
+        f"bridge: error: vault:other: {store.relay.address}: {what}",
+        f'bridge: hint: add to the policy: path "{store.mount}/data/other" {{ capabilities = ["read"] }}',
     ]
     asked = store.relay.asked()
     logins, revocations = (sum(one.endswith(end) for one in asked) for end in ("/login", "/revoke-self"))
@@ -176,7 +177,8 @@ def test_a_sealed_server_is_temporary_after_as_many_tries_as_vaults_variable_say
     store.relay.answer = lambda request: errors(503, "Vault is sealed") if "data/" in request.path else None
     result = desk.run("sync", "staging")
     assert result.status == 75
-    assert result.lines[0] == "bridge: error: vault:app: the server is sealed (503)"
+    what = f"reading {store.mount}/data/app as approle failed: the server is sealed (503)"
+    assert result.lines[0] == f"bridge: error: vault:app: {store.relay.address}: {what}"
     assert sum("data/" in one for one in store.relay.asked()) == count
     assert desk.target.versions() == {}
     store.relay.answer = lambda _: None
@@ -190,7 +192,8 @@ def test_a_page_of_a_proxy_is_no_document(desk: Desk, store: Store) -> None:
     store.relay.answer = lambda request: page if "data/" in request.path else None
     result = desk.run("sync", "staging")
     assert result.status == 1
-    assert result.lines[0].startswith("bridge: error: vault:app: something else than Vault answers at this address")
+    what = f"reading {store.mount}/data/app as approle failed: something else than Vault answers at this address"
+    assert result.lines[0].startswith(f"bridge: error: vault:app: {store.relay.address}: {what}")
 
 
 def test_an_unverified_server_is_told_with_every_run(desk: Desk, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,8 +257,10 @@ def shell(dev_vault: DevVault, tmp_path: Path) -> Any:
     """Run a block of the README as an administrator of Vault, and return what it leaves in VAULT_TOKEN."""
     folder = tmp_path / "administrator"
     folder.mkdir()
+    (folder / "bin").mkdir()
+    (folder / "bin" / "vault").symlink_to(dev_vault.binary)  # OpenBao's program takes the same commands and variables
     environ = {
-        "PATH": f"{dev_vault.binary.parent}:/usr/bin:/bin",
+        "PATH": f"{folder / 'bin'}:/usr/bin:/bin",
         "HOME": str(folder),
         "VAULT_ADDR": dev_vault.address,
         "VAULT_TOKEN": dev_vault.root,
@@ -344,8 +349,9 @@ def test_the_readmes_pipeline(
     result = desk.run("sync", "staging")
     assert result.status == 1
     assert result.lines[0] == (
-        "bridge: error: vault:voice-agent/staging: the login by jwt bridge-staging at auth/jwt is refused: "
-        "the role does not accept the token's claims; no other method is tried"
+        f"bridge: error: vault:voice-agent/staging: {documented.address}: "
+        "the login by jwt bridge-staging at auth/jwt is refused: "
+        "the token's subject (sub) is not the one that the role accepts; no other method is tried"
     )
 
 
@@ -364,7 +370,9 @@ def test_the_readmes_cronjob(
     for name in (account, "vault"):
         create("ServiceAccount", name, "/api/v1/namespaces/voice-agent-staging/serviceaccounts")
     binding = "--serviceaccount=voice-agent-staging:vault"
-    real_cluster.kubectl("create", "clusterrolebinding", "vault", "--clusterrole=system:auth-delegator", binding)
+    real_cluster.kubectl(
+        "create", "clusterrolebinding", dev_vault.binary.name, "--clusterrole=system:auth-delegator", binding
+    )
     (shell.folder / "reviewer.jwt").write_text(token("vault", "https://kubernetes.default.svc"))
     shutil.copy(real_cluster.ca_file, shell.folder / "ca.crt")
     shell("vault-cronjob", CLUSTER=real_cluster.url)

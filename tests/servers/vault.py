@@ -1,4 +1,4 @@
-"""Real Vault servers on loopback: one in memory for speed, one with TLS that starts sealed."""
+"""Real Vault and OpenBao servers on loopback: one in memory for speed, one with TLS that starts sealed."""
 
 import contextlib
 import json
@@ -16,6 +16,8 @@ from tests.servers.pki import Authority, Pair
 from tests.servers.process import Server, free_port
 
 START_LIMIT: Final = 60.0  # seconds; one where nothing else runs
+API_AUDIT: Final = {"unsafe_allow_api_audit_creation": True}
+"""OpenBao enables no audit device over its API without this: https://openbao.org/docs/configuration/#parameters."""
 
 
 class VaultServer:
@@ -23,6 +25,7 @@ class VaultServer:
 
     def __init__(self, binary: Path, scheme: str, tls: ssl.SSLContext | None = None) -> None:
         self.binary: Final = binary
+        self.is_openbao: Final = binary.name == "bao"
         self.folder: Final = Path(tempfile.mkdtemp(prefix="bridge-vault-"))
         self.port: Final = free_port()
         self.address: Final = f"{scheme}://127.0.0.1:{self.port}"
@@ -126,7 +129,7 @@ class VaultServer:
                     return
             assert self._server is not None
             if self._server.exited() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"vault is not ready:\n{self._server.tail()}")
+                raise RuntimeError(f"{self.binary.name} is not ready:\n{self._server.tail()}")
             time.sleep(pause)
 
     def _launch(self, *arguments: str) -> None:
@@ -143,8 +146,12 @@ class DevVault(VaultServer):
 
     def start(self) -> None:
         """Start the server and make it ready for requests."""
-        listen = f"-dev-listen-address=127.0.0.1:{self.port}"
-        self._launch("-dev", "-dev-no-store-token", f"-dev-root-token-id={self.root}", listen)
+        arguments = ["-dev", "-dev-no-store-token", f"-dev-root-token-id={self.root}"]
+        if self.is_openbao:
+            config = self.folder / "audit.json"
+            config.write_text(json.dumps(API_AUDIT))
+            arguments.append(f"-config={config}")
+        self._launch(*arguments, f"-dev-listen-address=127.0.0.1:{self.port}")
         self._wait(200)
         self._audited()
 
@@ -163,6 +170,7 @@ class SealedVault(VaultServer):
         self._pki = folder
         self._pair: Final = self.authority.server()
         self._wants_certificate = wants_certificate
+        self._cluster_port: Final = free_port()
 
     def start(self) -> None:
         """Start the server, still sealed; the first time set it up and unseal it."""
@@ -206,12 +214,15 @@ class SealedVault(VaultServer):
             "tls_client_ca_file": str(self.authority.file),
             "tls_require_and_verify_client_cert": self._wants_certificate,
         }
-        return {
-            "storage": {"file": {"path": str(self.folder / "data")}},
-            "listener": {"tcp": listener},
-            "api_addr": self.address,
-            "disable_mlock": True,
-        }
+        common = {"listener": {"tcp": listener}, "api_addr": self.address, "disable_mlock": True}
+        data = self.folder / "data"
+        data.mkdir(exist_ok=True)
+        if not self.is_openbao:
+            return common | {"storage": {"file": {"path": str(data)}}}
+        raft = {"path": str(data), "node_id": "tests"}  # OpenBao has no storage in files
+        listener["cluster_address"] = f"127.0.0.1:{self._cluster_port}"
+        cluster = f"https://{listener['cluster_address']}"
+        return common | API_AUDIT | {"storage": {"raft": raft}, "cluster_addr": cluster}
 
 
 def _pauses() -> Iterator[float]:

@@ -42,6 +42,7 @@ def test_good_documents(content):
         (Document(({"a": b"CANARY"},), ONE), BAD_NODE),
         (Document(({"a": [LEAF, 1]},), ONE), BAD_NODE),
         (Document(({"a": None},), ONE), BAD_NODE),
+        (Document(({"a": LEAF},), ONE, (), "CANARY"), BAD_NODE),
         (Document(LEAF, "1"), BAD_REVISION),
         (Document(LEAF, None), BAD_REVISION),
         (Document(LEAF, Revision(3)), BAD_REVISION),

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 
 import pytest
 
+from bridge import late_warnings
 from bridge.config.reference import Reference
-from bridge.errors import BridgeError, Unavailable
+from bridge.errors import BridgeError, Problem, Unavailable
 from bridge.provider import Context, Document, Revision, SecretValue
 from bridge.provider import Unavailable as NotNow
 from bridge.sources.read import Sessions
@@ -156,6 +157,21 @@ def test_a_session_that_opens_too_late_is_closed_at_once():
     with pytest.raises(BridgeError):
         sessions.read({"a": store}, wanted("x"), context())
     assert (store.opened, store.closed, store.asked) == (1, 1, [])
+
+
+@pytest.mark.parametrize("given", [(Problem("", "a token stays", warning=True), "CANARY"), "CANARY", None, 5])
+def test_what_a_session_could_not_give_back_is_told_once_it_is_closed(given: Any):
+    sessions, store = Sessions(), Store()
+    sessions.read({"a": store}, wanted("x"), context())
+    store.warnings = given
+    kept = late_warnings.COLLECTED.set([])
+    try:
+        sessions.close()
+        told = late_warnings.take()
+        assert [one.what for one in told] == (["a token stays"] if isinstance(given, tuple) else [])
+        assert late_warnings.take() == ()
+    finally:
+        late_warnings.COLLECTED.reset(kept)
 
 
 def test_a_path_is_known_where_it_is_to_every_environment_that_has_read_so_far():

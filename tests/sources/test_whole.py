@@ -54,6 +54,13 @@ def test_the_same_content_needs_no_write(old: Document, new: Document) -> None:
     assert tuple(Whole(new, old).difference) == ((), (), ())
 
 
+@pytest.mark.parametrize(("text", "is_needed"), [(b'{"a":"1"}', False), (b'{ "a":"1" }', True), (None, False)])
+def test_a_text_that_a_store_keeps_counts_where_both_have_it(text: bytes | None, *, is_needed: bool) -> None:
+    new = document({"a": "1"})._replace(whole=SecretValue(b'{"a":"1"}'))
+    old = document({"a": "1"})._replace(whole=None if text is None else SecretValue(text))
+    assert Whole(new, old).is_needed is is_needed
+
+
 def test_a_document_more_or_less_is_a_difference() -> None:
     assert Whole(document({"a": "1"}), document({"a": "1"}, {"a": "1"})).is_needed
     assert Whole(document({"a": ["1"]}), document({"a": ["1", "1"]})).is_needed

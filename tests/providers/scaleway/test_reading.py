@@ -7,6 +7,7 @@ import zlib
 import pytest
 
 from bridge.provider import Kind, NotFound, ProviderError, Revision, SecretValue
+from bridge.sources.fields import pick
 from bridge_providers.scaleway import Scaleway
 from tests.providers.scaleway.desk import PATH, VALUES, Reader, context, fields, whole
 from tests.servers.scaleway import ACCESS, PROJECT, READ, Grant, SecretManager
@@ -175,6 +176,22 @@ def test_an_opaque_object_keeps_the_text_of_its_numbers(manager: SecretManager, 
         "n": ("null", ""),
         "l": [("number", "1"), {"x": "CANARY"}],
     }
+
+
+@pytest.mark.parametrize("text", [b'{ "a" : "CANARY",\n\t"b":1.0 }\n', b'{"a":"\\u00e9CANARY\\/"}', b"{}"])
+def test_an_opaque_object_that_is_taken_whole_stays_byte_for_byte(
+    manager: SecretManager, reader: Reader, text: bytes
+) -> None:
+    manager.put(PATH, text)
+    document = reader.read()
+    assert pick(document, None).reveal() == text
+    assert isinstance(document.content, tuple)
+    assert "CANARY" not in repr(document)
+
+
+def test_a_key_value_that_is_taken_whole_is_compact_json(manager: SecretManager, reader: Reader) -> None:
+    manager.put(PATH, b'{ "a" : "CANARY" }', type="key_value")
+    assert pick(reader.read(), None).reveal() == b'{"a":"CANARY"}'
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from bridge.provider import (
     Unavailable,
     Writer,
 )
+from bridge.sources.fields import pick
 from bridge_providers.scaleway import Scaleway
 from tests.providers.scaleway.desk import PATH, VALUES, Failure, Reader, context, fields, whole
 from tests.servers.scaleway import ACCESS, PROJECT, READ, WRITE, Canned, Grant, Request, SecretManager
@@ -98,6 +99,17 @@ def test_a_tree_comes_back_with_the_text_of_its_numbers(reader: Reader) -> None:
         "n": ("null", ""),
         "s": "CANARY",
     }
+
+
+def test_an_object_with_its_text_is_written_byte_for_byte(manager: SecretManager, reader: Reader) -> None:
+    text = b'{ "a" : "CANARY",\n"b":1.0 }'
+    manager.put(PATH, text)
+    earlier = reader.read()
+    second = written(reader, tree(VALUES), earlier.revision)
+    third = written(reader, earlier, second)
+    assert pick(reader.read(revision=str(third.order)), None).reveal() == text
+    written(reader, earlier, None, "/voice/staging/new")
+    assert pick(reader.read("/voice/staging/new"), None).reveal() == text
 
 
 def test_one_value_comes_back_byte_for_byte(reader: Reader) -> None:

@@ -7,6 +7,7 @@ import pytest
 from bridge.provider import Denied, NotFound, OptionError, ProviderError, Unavailable
 from bridge_providers.sops import Sops
 from tests.providers.sops.folder import everything_told_by
+from tests.providers.vault.wire import wire
 from tests.servers.process import free_port
 
 
@@ -95,6 +96,39 @@ def test_the_login_is_that_of_the_vault_provider_and_is_given_back(transit):
     assert vault.tokens() == before
 
 
+def test_a_token_that_may_not_revoke_itself_is_told_once_the_session_is_closed(transit):
+    transit.encrypt()
+    vault = transit.vault
+    if vault.request("GET", "sys/auth/hardened/tune").status != 200:
+        vault.do("POST", "sys/auth/hardened", {"type": "approle"})
+    role = {"token_policies": ["transit"], "token_no_default_policy": True, "token_ttl": "30m"}
+    vault.do("POST", "auth/hardened/role/sops", role)
+    environ = transit.folder.environ
+    environ["VAULT_ROLE_ID"] = vault.do("GET", "auth/hardened/role/sops/role-id")["data"]["role_id"]
+    environ["VAULT_SECRET_ID"] = vault.do("POST", "auth/hardened/role/sops/secret-id", {})["data"]["secret_id"]
+    session = transit.provider(auth={"method": "approle", "mount": "hardened"}).open(transit.folder.context())
+    assert session.read("a.yaml").warnings == ()
+    session.close()
+    (warning,) = session.warnings
+    assert str(warning) == (
+        f"{vault.address}: the token of the login by approle could not be revoked (permission denied), "
+        "and lives for 30 min more"
+    )
+    assert warning.hint == 'add to the policy: path "auth/token/revoke-self" { capabilities = ["update"] }'
+
+
+def test_a_vault_that_is_reached_in_clear_is_told_by_a_check_and_by_a_run(transit):
+    transit.encrypt()
+    address = f"http://vault.test:{transit.vault.port}"
+    transit.folder.edit("a.yaml", transit.vault.address, address)
+    what = f"{address} is plain http: the token and the values travel in clear"
+    provider = Sops(hc_vault={"address": address})
+    assert what in [one.what for one in provider.check("a.yaml", transit.folder.context()) if one.warning]
+    with wire(transit.vault.address) as proxy:
+        transit.folder.environ["VAULT_PROXY_ADDR"] = proxy.address
+        assert [str(one) for one in transit.folder.read("a.yaml", provider).warnings] == [what]
+
+
 @pytest.mark.parametrize("section", [None, {"address": "https://vault.internal:8200"}])
 def test_an_address_that_is_not_configured_is_refused_before_any_connection(transit, section):
     transit.encrypt()
@@ -150,12 +184,13 @@ def test_a_token_without_the_right_and_a_key_that_is_gone(transit):
     transit.encrypt()
     transit.folder.environ["VAULT_TOKEN"] = transit.token = transit.vault.token("default")
     message = transit.refused(transit.provider(), Denied)
-    assert message.endswith("transit key transit/sops: the server refuses: permission denied")
+    what = "decrypting with transit key transit/sops as token is refused: permission denied"
+    assert message == f"{transit.vault.address}: {what}"
     transit.folder.environ["VAULT_TOKEN"] = transit.token = transit.vault.root
     transit.folder.edit("a.yaml", "key_name: sops", "key_name: gone")
     with pytest.raises((ProviderError, NotFound)) as caught:
         transit.folder.read("a.yaml", transit.provider())
-    assert "transit key transit/gone: " in str(caught.value)
+    assert "decrypting with transit key transit/gone as token " in str(caught.value)
 
 
 def test_a_vault_that_does_not_answer_is_temporary(transit):

@@ -57,6 +57,14 @@ class Desk:
         with self.session(**options) as session:
             return told(kind, lambda: session.read(path, revision))
 
+    def reading(self, outcome: str, place: str = "secret/data/app", who: str = "token") -> str:
+        """Return the message of a read that the server does not answer with a document."""
+        return f"{self.address}: reading {place} as {who} {outcome}"
+
+    def login(self, who: str, mount: str, outcome: str) -> str:
+        """Return the message of a login that gives no token."""
+        return f"{self.address}: the login by {who} at auth/{mount} {outcome}"
+
 
 def told(kind: type[BridgeError], act: Any) -> str:
     """Return the message of the error that something raises: one line, without a value, a token or a context."""

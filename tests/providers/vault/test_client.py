@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from tests.providers.vault.desk import Desk, told
 from tests.providers.vault.wire import Answer, Request, Wire, document, errors, wire
 from tests.servers.pki import Authority
 from tests.servers.process import free_port
+from tests.servers.vault import DevVault
 
 VALUES: dict[str, object] = {"A": "CANARY-a"}
 HTML = b"<html><body>CANARY please log in</body></html>"
@@ -38,8 +40,8 @@ def test_no_redirect_is_followed(fake: Wire, fake_desk: Desk, status: int) -> No
         place = {"Location": f"http://user:CANARY@127.0.0.1:{other.port}/v1/x?CANARY"}
         fake.answer = lambda _: Answer(status, b"", place)
         assert fake_desk.refusal(ProviderError) == (
-            f"the server redirects to http://127.0.0.1:{other.port} ({status}), "
-            "and a redirect is not followed: it would take the token along"
+            fake_desk.reading(f"failed: the server redirects to http://127.0.0.1:{other.port} ({status}), ")
+            + "and a redirect is not followed: it would take the token along"
         )
         assert other.requests == []
     assert len(fake.requests) == 1
@@ -50,7 +52,8 @@ def test_no_redirect_of_a_login_is_followed(fake: Wire, fake_desk: Desk) -> None
         fake.answer = lambda _: Answer(307, b"", {"Location": f"{other.address}/v1/x"})
         fake_desk.environ = {"VAULT_PASSWORD": "CANARY"}
         message = fake_desk.refusal(ProviderError, auth={"method": "userpass", "username": "ann"})
-        assert message.startswith(f"the server redirects to {other.address} (307)")
+        outcome = f"failed: the server redirects to {other.address} (307)"
+        assert message.startswith(fake_desk.login("userpass ann", "userpass", outcome))
         assert other.requests == []
 
 
@@ -69,38 +72,70 @@ def test_the_adapter_itself_refuses_what_the_library_would_resolve(fake: Wire, f
 @pytest.mark.parametrize(
     ("answer", "kind", "message"),
     [
-        (errors(503, "Vault is sealed"), Unavailable, "the server is sealed (503)"),
-        (errors(503, "CANARY"), Unavailable, "the server fails (503)"),
-        (errors(500, "internal error: CANARY"), Unavailable, "the server fails (500)"),
-        (errors(501, "CANARY"), Unavailable, "the server is not initialised (501)"),
-        (Answer(502, HTML), Unavailable, "the server fails (502)"),
-        (errors(429, "CANARY"), Unavailable, "the server asks to slow down (429)"),
-        (errors(412, "CANARY"), Unavailable, "the server has not caught up with the latest write (412)"),
+        (errors(503, "Vault is sealed"), Unavailable, "failed: the server is sealed (503)"),
+        (errors(503, "CANARY"), Unavailable, "failed: the server fails (503)"),
+        (errors(500, "internal error: CANARY"), Unavailable, "failed: the server fails (500)"),
+        (errors(501, "CANARY"), Unavailable, "failed: the server is not initialised (501)"),
+        (Answer(502, HTML), Unavailable, "failed: the server fails (502)"),
+        (errors(429, "CANARY"), Unavailable, "failed: the server asks to slow down (429)"),
+        (errors(412, "CANARY"), Unavailable, "failed: the server has not caught up with the latest write (412)"),
         (
             errors(400, "Upgrading from non-versioned to versioned data. This backend will be unavailable."),
             Unavailable,
-            "the engine is being upgraded to version 2",
+            "failed: the engine is being upgraded to version 2",
         ),
-        (errors(400, "CANARY"), ProviderError, "the server refuses the request (400)"),
-        (errors(405, "unsupported operation CANARY"), ProviderError, "the server refuses the request (405)"),
-        (errors(403, "CANARY"), Denied, "the server refuses (403), as token"),
-        (Answer(403, HTML), ProviderError, "something else than Vault answers at this address (status 403, not JSON)"),
-        (Answer(401, HTML), ProviderError, "something else than Vault answers at this address (status 401, not JSON)"),
-        (Answer(200, HTML), ProviderError, "something else than Vault answers at this address (status 200, not JSON)"),
-        (Answer(404, HTML), ProviderError, "something else than Vault answers at this address (status 404, not JSON)"),
-        (Answer(200, b"[]"), ProviderError, "something else than Vault answers at this address (status 200, not JSON)"),
-        (Answer(404, {"message": "CANARY"}), ProviderError, "something else than Vault answers at this address"),
-        (Answer(200, {"data": "CANARY"}), ProviderError, "something else than Vault answers at this address"),
-        (Answer(200, b'{"data": "CANARY'), ProviderError, "something else than Vault answers at this address"),
-        (Answer(200, b'{"a": "\\ud800CANARY"}'), ProviderError, "something else than Vault answers at this address"),
-        (Answer(200, b'{"a": NaN}'), ProviderError, "something else than Vault answers at this address"),
-        (Answer(200, b'{"a":' + b"[" * 100_000), ProviderError, "something else than Vault answers at this address"),
-        (Answer(204), ProviderError, "something else than Vault answers at this address"),
+        (errors(400, "CANARY"), ProviderError, "is refused: status 400"),
+        (errors(405, "unsupported operation CANARY"), ProviderError, "is refused: status 405"),
+        (errors(403, "CANARY"), Denied, "is refused: status 403"),
+        (
+            Answer(403, HTML),
+            ProviderError,
+            "failed: something else than Vault answers at this address (status 403, not JSON)",
+        ),
+        (
+            Answer(401, HTML),
+            ProviderError,
+            "failed: something else than Vault answers at this address (status 401, not JSON)",
+        ),
+        (
+            Answer(200, HTML),
+            ProviderError,
+            "failed: something else than Vault answers at this address (status 200, not JSON)",
+        ),
+        (
+            Answer(404, HTML),
+            ProviderError,
+            "failed: something else than Vault answers at this address (status 404, not JSON)",
+        ),
+        (
+            Answer(200, b"[]"),
+            ProviderError,
+            "failed: something else than Vault answers at this address (status 200, not JSON)",
+        ),
+        (
+            Answer(404, {"message": "CANARY"}),
+            ProviderError,
+            "failed: something else than Vault answers at this address",
+        ),
+        (Answer(200, {"data": "CANARY"}), ProviderError, "failed: something else than Vault answers at this address"),
+        (Answer(200, b'{"data": "CANARY'), ProviderError, "failed: something else than Vault answers at this address"),
+        (
+            Answer(200, b'{"a": "\\ud800CANARY"}'),
+            ProviderError,
+            "failed: something else than Vault answers at this address",
+        ),
+        (Answer(200, b'{"a": NaN}'), ProviderError, "failed: something else than Vault answers at this address"),
+        (
+            Answer(200, b'{"a":' + b"[" * 100_000),
+            ProviderError,
+            "failed: something else than Vault answers at this address",
+        ),
+        (Answer(204), ProviderError, "failed: something else than Vault answers at this address"),
         (Answer(200, {"data": {"data": None, "metadata": {"version": 1}}}), NotFound, "version 1 was deleted at "),
         (
             Answer(200, {"data": {"data": {"A": "CANARY"}, "metadata": {"version": 1, "created_time": "CANARY"}}}),
             ProviderError,
-            "something else than Vault answers at this address",
+            "failed: something else than Vault answers at this address",
         ),
     ],
 )
@@ -109,14 +144,15 @@ def test_every_answer_has_its_meaning(
 ) -> None:
     fake.answer = lambda _: answer
     found = fake_desk.refusal(kind)
-    assert found.startswith(message.removesuffix(", not JSON)"))
+    start = message.removesuffix(", not JSON)")
+    assert found.startswith(start if kind is NotFound else fake_desk.reading(start))
     assert len(fake.requests) == 1
 
 
 def test_errors_are_read_whatever_the_content_type_says(fake: Wire, fake_desk: Desk) -> None:
     body = {"errors": ["Vault is sealed"]}
     fake.answer = lambda _: Answer(503, body, {"Content-Type": "application/json; charset=utf-8"})
-    assert fake_desk.refusal(Unavailable) == "the server is sealed (503)"
+    assert fake_desk.refusal(Unavailable) == fake_desk.reading("failed: the server is sealed (503)")
 
 
 @pytest.mark.parametrize(
@@ -403,10 +439,42 @@ def test_openbaos_variables_win_over_vaults(fake: Wire, fake_desk: Desk) -> None
     assert fake.requests[0].headers["x-vault-token"] == "CANARY-bao"
 
 
+def test_a_variable_of_openbao_that_is_set_and_empty_counts_as_in_its_program(fake: Wire, fake_desk: Desk) -> None:
+    fake.answer = lambda _: document(VALUES)
+    fake_desk.environ = {"VAULT_TOKEN": "hvs.CANARY", "BAO_TOKEN": ""}
+    assert fake_desk.refusal(Denied).startswith("no credential is present")
+    (fake_desk.folder / ".vault-token").write_text("hvs.CANARY-home")
+    fake_desk.read("app")
+    assert fake.requests[0].headers["x-vault-token"] == "hvs.CANARY-home"
+    fake_desk.environ = {"VAULT_ADDR": fake.address, "BAO_ADDR": ""}
+    assert fake_desk.refusal(ProviderError, address=None) == "no address is known"
+
+
+@pytest.mark.parametrize(
+    "addresses", [{"BAO_ADDR": "GOOD", "VAULT_ADDR": "http://127.0.0.1:1"}, {"VAULT_ADDR": "GOOD"}]
+)
+def test_bridge_and_the_program_of_openbao_choose_the_same_server(
+    dev_vault: DevVault, mount: str, tmp_path: Path, addresses: dict[str, str]
+) -> None:
+    if not dev_vault.is_openbao:
+        pytest.skip("Vault's program knows no BAO_…")
+    dev_vault.put("app", {"A": "CANARY"}, mount)
+    environ = {name: text.replace("GOOD", dev_vault.address) for name, text in addresses.items()}
+    environ |= {"BAO_TOKEN": dev_vault.root, "VAULT_TOKEN": "hvs.wrong", "BAO_MAX_RETRIES": "0"}
+    assert Desk(tmp_path, "", environ).texts("app", address=None, mount=mount) == {"A": "CANARY"}
+    command = [dev_vault.binary, "kv", "get", f"-mount={mount}", "-field=A", "app"]
+    environ |= {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "CANARY"
+
+
 @pytest.mark.parametrize(
     ("environ", "message"),
     [
         ({}, "no address is known"),
+        ({"BAO_ADDR": "vault:8200"}, "BAO_ADDR is not an http or https address"),
+        ({"VAULT_ADDR": "http://v", "BAO_MAX_RETRIES": "many"}, "BAO_MAX_RETRIES is not a number"),
+        ({"VAULT_ADDR": "http://v", "BAO_CLIENT_TIMEOUT": "soon"}, "BAO_CLIENT_TIMEOUT is not a duration"),
         ({"VAULT_ADDR": "vault:8200"}, "VAULT_ADDR is not an http or https address"),
         ({"VAULT_ADDR": "https://u:CANARY@vault"}, "VAULT_ADDR holds a credential"),
         ({"VAULT_ADDR": "http://v", "VAULT_MAX_RETRIES": "many"}, "VAULT_MAX_RETRIES is not a number"),

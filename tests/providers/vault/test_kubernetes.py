@@ -136,7 +136,7 @@ def test_another_audience_is_refused(
     pod: Desk, accounts: Accounts, method: dict[str, Any], project: Callable[[str], object]
 ) -> None:
     project(accounts.token(audience="elsewhere"))
-    message = f"the login by {method['method']} app at auth/{method['mount']} is refused: "
+    message = pod.login(f"{method['method']} app", method["mount"], "is refused: ")
     assert pod.refusal(Denied, auth=method) == f"{message}the token is for another audience"
 
 
@@ -146,9 +146,9 @@ def test_another_service_account_is_refused(
     project(accounts.token("other"))
     reasons = {
         "kubernetes": "the role is not for this service account",
-        "jwt": "the role does not accept the token's claims",
+        "jwt": "the token's subject (sub) is not the one that the role accepts",
     }
-    message = f"the login by {method['method']} app at auth/{method['mount']} is refused: "
+    message = pod.login(f"{method['method']} app", method["mount"], "is refused: ")
     assert pod.refusal(Denied, auth=method) == f"{message}{reasons[method['method']]}"
 
 
@@ -156,7 +156,7 @@ def test_a_missing_role_is_told(
     pod: Desk, accounts: Accounts, method: dict[str, Any], project: Callable[[str], object]
 ) -> None:
     project(accounts.token())
-    message = f"the login by {method['method']} nobody at auth/{method['mount']} is refused: there is no such role"
+    message = pod.login(f"{method['method']} nobody", method["mount"], "is refused: there is no such role")
     assert pod.refusal(Denied, auth={**method, "role": "nobody"}) == message
 
 
@@ -164,7 +164,7 @@ def test_an_expired_token_is_refused(
     pod: Desk, accounts: Accounts, method: dict[str, Any], project: Callable[[str], object]
 ) -> None:
     project(accounts.expired())
-    message = f"the login by {method['method']} app at auth/{method['mount']} is refused: the token has expired"
+    message = pod.login(f"{method['method']} app", method["mount"], "is refused: the token has expired")
     assert pod.refusal(Denied, auth=method) == message
 
 
@@ -172,16 +172,20 @@ def test_what_is_no_token_is_refused(
     pod: Desk, accounts: Accounts, method: dict[str, Any], project: Callable[[str], object]
 ) -> None:
     project("CANARY")
-    assert pod.refusal(Denied, auth=method).startswith(f"the login by {method['method']} app at auth/")
+    assert pod.refusal(Denied, auth=method).startswith(
+        pod.login(f"{method['method']} app", method["mount"], "is refused: ")
+    )
 
 
 def test_a_cluster_that_vault_cannot_ask_looks_like_a_refusal_since_vault_says_no_more(
     pod: Desk, dev_vault: DevVault, accounts: Accounts, by_review: dict[str, Any], project: Callable[[str], object]
 ) -> None:
-    config = {"kubernetes_host": f"https://127.0.0.1:{free_port()}", "disable_local_ca_jwt": True}
+    authority = accounts.cluster.ca_file.read_text()
+    config = {"kubernetes_host": f"https://127.0.0.1:{free_port()}", "kubernetes_ca_cert": authority}
+    config["disable_local_ca_jwt"] = True
     dev_vault.do("POST", f"auth/{by_review['mount']}/config", config)
     project(accounts.token())
-    message = f"the login by kubernetes app at auth/{by_review['mount']} is refused: permission denied"
+    message = pod.login("kubernetes app", by_review["mount"], "is refused: permission denied")
     assert pod.refusal(Denied, auth=by_review) == message
 
 

@@ -230,7 +230,7 @@ def test_a_quota_of_the_server_says_when_to_come_again(desk: Desk, dev_vault: De
         with pytest.raises(Unavailable) as caught:
             session.read("app")
     dev_vault.do("DELETE", f"sys/quotas/rate-limit/{mount}")
-    assert str(caught.value) == "the server asks to slow down (429)"
+    assert str(caught.value) == desk.reading("failed: the server asks to slow down (429)", f"{mount}/data/app")
     assert caught.value.retry_after is not None
     assert 0 <= caught.value.retry_after <= 3
 

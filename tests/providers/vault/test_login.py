@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bridge.provider import Denied, ProviderError, Unavailable
+from bridge_providers.vault.answers import NOT_VALID, UNKNOWN
 from tests.providers.vault import jwts
 from tests.providers.vault.desk import Desk, told
 from tests.providers.vault.wire import Answer, Request, Wire, document, errors
@@ -18,6 +19,7 @@ from tests.servers.pki import key_pair
 from tests.servers.vault import DevVault
 
 VALUES = {"A": "CANARY-a"}
+MOUNTS = "GET sys/internal/ui/mounts/cubbyhole"
 
 
 class Role:
@@ -31,6 +33,11 @@ class Role:
         vault.policy(self.policy, f'path "{mount}/data/app" {{ capabilities = ["read"] }}')
         self.desk = replace(desk, environ={}, options={"mount": mount, "kv_version": 2})
 
+    @property
+    def not_valid(self) -> str:
+        """Return what is told of a token that the server does not know; OpenBao tells less than Vault."""
+        return UNKNOWN if self.vault.is_openbao else NOT_VALID
+
     def method(self, kind: str) -> str:
         """Enable an auth method at a path of its own."""
         path = f"{kind}-{self.mount}"
@@ -43,9 +50,13 @@ class Role:
         self.vault.do("POST", f"auth/{path}/role/r", {"token_policies": [self.policy], **options})
         return path, self.vault.do("GET", f"auth/{path}/role/r/role-id")["data"]["role_id"]
 
-    def secret_id(self, path: str, **headers: str) -> Any:
-        reply = self.vault.request("POST", f"auth/{path}/role/r/secret-id", {}, **headers)
-        return reply.body["wrap_info"]["token"] if headers else reply.body["data"]["secret_id"]
+    def secret_id(self, path: str, **options: str) -> Any:
+        return self.vault.do("POST", f"auth/{path}/role/r/secret-id", options)["data"]["secret_id"]
+
+    def wrapped(self, path: str) -> Any:
+        """Return a token that opens a secret id, once."""
+        reply = self.vault.request("POST", f"auth/{path}/role/r/secret-id", {}, X_Vault_Wrap_TTL="60s")
+        return reply.body["wrap_info"]["token"]
 
 
 @pytest.fixture
@@ -88,22 +99,49 @@ def test_a_token_that_is_not_valid_is_told_without_a_second_try(role: Role, rela
         assert time.monotonic() < deadline
         time.sleep(0.1)
     role.desk.environ["VAULT_TOKEN"] = "hvs.CANARY" if how == "wrong" else token
-    message = "the server refuses: the token is not valid: expired or revoked, as token"
+    message = role.desk.reading(f"is refused: {role.not_valid}", f"{role.mount}/data/app")
     assert role.desk.refusal(Denied) == message
-    assert len(relay.requests) == 1
+    assert len(relay.requests) == (2 if role.vault.is_openbao else 1)
 
 
 def test_a_token_without_the_right_is_denied(role: Role) -> None:
     role.desk.environ["VAULT_TOKEN"] = role.vault.token("default")
-    assert role.desk.refusal(Denied) == "the server refuses: permission denied, as token"
-    assert role.desk.refusal(Denied, kv_version=None) == "the server refuses: permission denied, as token"
+    denied = role.desk.reading("is refused: permission denied", f"{role.mount}/data/app")
+    assert role.desk.refusal(Denied) == denied
+    assert role.desk.refusal(Denied, kv_version=None) == denied
 
 
-@pytest.mark.parametrize("text", ["hvs.CANARY\nX-Evil: 1", "hvs.CANARY é", "hvs. CANARY"])
-def test_a_token_that_no_header_can_carry_is_refused_unseen(role: Role, relay: Wire, text: str) -> None:
-    role.desk.environ["VAULT_TOKEN"] = text
-    assert "VAULT_TOKEN" in role.desk.refusal(Denied)
-    assert relay.requests == []
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("hvs.CANARY\nX-Evil: 1", "what is in VAULT_TOKEN is no credential: it has control characters"),
+        ("hvs.CANARYé", "the token in VAULT_TOKEN, ~/.vault-token has a character that no token has"),
+        ("hvs. CANARY", "the token in VAULT_TOKEN, ~/.vault-token has a blank inside"),
+    ],
+)
+def test_a_token_that_no_header_can_carry_is_refused_unseen(fake_desk: Desk, fake: Wire, text: str, wrong: str) -> None:
+    fake_desk.environ["VAULT_TOKEN"] = text
+    assert fake_desk.refusal(Denied) == wrong
+    assert fake.requests == []
+
+
+@pytest.mark.parametrize("text", ["hvs.CANARY\n", "hvs.CANARY ", " hvs.CANARY\r\n"])
+def test_white_space_around_a_token_is_left_out(fake_desk: Desk, fake: Wire, tmp_path: Path, text: str) -> None:
+    fake.answer = lambda _: document({"A": "CANARY-a"})
+    fake_desk.environ["VAULT_TOKEN"] = text
+    fake_desk.read("app")
+    del fake_desk.environ["VAULT_TOKEN"]
+    (tmp_path / ".vault-token").write_text(text)
+    fake_desk.read("app")
+    assert [one.headers["x-vault-token"] for one in fake.requests] == ["hvs.CANARY"] * 2
+
+
+def test_a_token_that_is_bound_to_other_addresses_is_told(role: Role) -> None:
+    role.vault.do("POST", f"auth/token/roles/{role.mount}", {"token_bound_cidrs": ["192.0.2.0/24"]})
+    made = role.vault.do("POST", f"auth/token/create/{role.mount}", {"policies": [role.policy]})
+    role.desk.environ["VAULT_TOKEN"] = made["auth"]["client_token"]
+    message = role.desk.reading(f"is refused: {UNKNOWN}", f"{role.mount}/data/app")
+    assert role.desk.refusal(Denied) == message
 
 
 def test_without_a_credential_every_place_is_named(role: Role, relay: Wire) -> None:
@@ -146,14 +184,14 @@ def test_approle_from_files(role: Role, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("leftovers")
 def test_approle_with_a_wrapped_secret_id_that_is_opened_once(role: Role, relay: Wire) -> None:
     path, role_id = role.approle()
-    wrapped = role.secret_id(path, X_Vault_Wrap_TTL="60s")
+    wrapped = role.wrapped(path)
     role.desk.environ |= {"VAULT_ROLE_ID": role_id, "VAULT_SECRET_ID": wrapped}
     auth = {"method": "approle", "mount": path, "wrapped": True}
     assert role.desk.texts("app", auth=auth) == VALUES
     assert [one for one in relay.asked() if "unwrap" in one] == ["POST sys/wrapping/unwrap"]
     relay.requests.clear()
     assert role.desk.refusal(Denied, auth=auth) == (
-        "the secret id cannot be unwrapped (VAULT_ROLE_ID and VAULT_SECRET_ID): "
+        f"{role.desk.address}: the secret id cannot be unwrapped (VAULT_ROLE_ID and VAULT_SECRET_ID): "
         "its token is not valid, used already, or expired"
     )
     assert relay.asked() == ["POST sys/wrapping/unwrap"]
@@ -167,6 +205,15 @@ def test_a_wrapped_thing_that_is_no_secret_id_is_refused(role: Role) -> None:
     assert message == "what is wrapped is not a secret id (VAULT_ROLE_ID and VAULT_SECRET_ID)"
 
 
+@pytest.mark.parametrize("bound", ["role", "secret"])
+def test_approle_from_an_address_that_it_is_not_bound_to(role: Role, bound: str) -> None:
+    path, role_id = role.approle(**({"secret_id_bound_cidrs": ["192.0.2.0/24"]} if bound == "role" else {}))
+    secret_id = role.secret_id(path, **({"cidr_list": "192.0.2.0/24"} if bound == "secret" else {}))
+    role.desk.environ |= {"VAULT_ROLE_ID": role_id, "VAULT_SECRET_ID": secret_id}
+    message = role.desk.login("approle", path, "is refused: not from this address (CIDR)")
+    assert role.desk.refusal(Denied, auth={"method": "approle", "mount": path}) == message
+
+
 @pytest.mark.parametrize("wrong", ["role", "secret", "used"])
 def test_approle_with_a_credential_that_is_not_valid(role: Role, wrong: str) -> None:
     path, role_id = role.approle(secret_id_num_uses=1)
@@ -178,7 +225,7 @@ def test_approle_with_a_credential_that_is_not_valid(role: Role, wrong: str) -> 
     auth = {"method": "approle", "mount": path}
     if wrong == "used":
         assert role.desk.texts("app", auth=auth) == VALUES
-    message = f"the login by approle at auth/{path} is refused: the role id or the secret id is not valid"
+    message = role.desk.login("approle", path, "is refused: the role id or the secret id is not valid")
     assert role.desk.refusal(Denied, auth=auth) == message
 
 
@@ -194,7 +241,7 @@ def test_userpass(role: Role) -> None:
     assert role.desk.texts("app", auth=auth) == VALUES
     role.desk.environ["VAULT_PASSWORD"] = "CANARY"
     for name in ("ann", "nobody"):
-        message = f"the login by userpass {name} at auth/{path} is refused: the user name or the password is not valid"
+        message = role.desk.login(f"userpass {name}", path, "is refused: the user name or the password is not valid")
         assert role.desk.refusal(Denied, auth={**auth, "username": name}) == message
 
 
@@ -206,13 +253,15 @@ def pipeline(role: Role, tmp_path: Path) -> dict[str, Any]:
     """A jwt method that trusts the key of a pipeline, and the method's section."""
     pair = key_pair(tmp_path, "pipeline")
     path = role.method("jwt")
-    role.vault.do("POST", f"auth/{path}/config", {"jwt_validation_pubkeys": [pair.certificate.read_text()]})
+    config = {"jwt_validation_pubkeys": [pair.certificate.read_text()], "bound_issuer": CLAIMS["iss"]}
+    role.vault.do("POST", f"auth/{path}/config", config)
     options = {"role_type": "jwt", "user_claim": "sub", "bound_audiences": ["vault"], "bound_subject": "project:deploy"}
+    options |= {"bound_claims": {"ref": "main"}}
     role.vault.do("POST", f"auth/{path}/role/deploy", {**options, "token_policies": [role.policy]})
     return {"method": "jwt", "mount": path, "role": "deploy"}
 
 
-CLAIMS = {"sub": "project:deploy", "aud": "vault"}
+CLAIMS = {"iss": "https://ci.example", "sub": "project:deploy", "aud": "vault", "ref": "main"}
 
 
 @pytest.mark.usefixtures("leftovers")
@@ -242,14 +291,24 @@ def test_one_role_is_for_the_two_environments_of_a_pipeline(
         if is_admitted:
             assert role.desk.texts("app", auth=pipeline) == VALUES
         else:
-            assert "the role does not accept the token's claims" in role.desk.refusal(Denied, auth=pipeline)
+            assert "the role does not accept the token's claim environment" in role.desk.refusal(Denied, auth=pipeline)
 
 
 @pytest.mark.parametrize(
     ("claims", "lives", "name", "reason"),
     [
         (CLAIMS | {"aud": "other"}, 600, "deploy", "the token is for another audience"),
-        (CLAIMS | {"sub": "project:CANARY"}, 600, "deploy", "the role does not accept the token's claims"),
+        (CLAIMS | {"iss": "CANARY"}, 600, "deploy", "the token's issuer (iss) is not the one that the method accepts"),
+        (CLAIMS | {"sub": "CANARY"}, 600, "deploy", "the token's subject (sub) is not the one that the role accepts"),
+        (CLAIMS | {"ref": "CANARY"}, 600, "deploy", "the role does not accept the token's claim ref"),
+        (
+            {name: claim for name, claim in CLAIMS.items() if name != "ref"},
+            600,
+            "deploy",
+            "the token has no claim ref, which the role asks for",
+        ),
+        (CLAIMS | {"nbf": int(time.time()) + 900}, 600, "deploy", "the token is not valid yet: compare the clocks"),
+        (CLAIMS | {"iat": int(time.time()) + 900}, 600, "deploy", "the token is not valid yet: compare the clocks"),
         (CLAIMS, -600, "deploy", "the token has expired"),
         (CLAIMS, 600, "nobody", "there is no such role"),
     ],
@@ -265,7 +324,7 @@ def test_jwt_that_is_refused(
     reason: str,
 ) -> None:
     role.desk.environ["VAULT_ID_TOKEN"] = jwts.signed(tmp_path / "pipeline.key", claims, lives=lives)
-    message = f"the login by jwt {name} at auth/{pipeline['mount']} is refused: {reason}"
+    message = role.desk.login(f"jwt {name}", pipeline["mount"], f"is refused: {reason}")
     assert role.desk.refusal(Denied, auth={**pipeline, "role": name}) == message
 
 
@@ -299,8 +358,8 @@ def test_if_the_method_is_refused_no_other_is_tried(role: Role, relay: Wire) -> 
     with role.desk.session(auth=[{"method": "approle", "mount": path}, {"method": "token"}]) as session:
         for _ in range(2):
             assert told(Denied, lambda: session.read("app")) == (
-                f"the login by approle at auth/{path} is refused: the role id or the secret id is not valid; "
-                "no other method is tried"
+                role.desk.login("approle", path, "is refused: the role id or the secret id is not valid; ")
+                + "no other method is tried"
             )
     assert relay.asked() == [f"POST auth/{path}/login"]
 
@@ -308,7 +367,7 @@ def test_if_the_method_is_refused_no_other_is_tried(role: Role, relay: Wire) -> 
 def test_a_method_that_is_not_mounted_is_told(role: Role) -> None:
     role.desk.environ["VAULT_ID_TOKEN"] = "CANARY"
     message = role.desk.refusal(Denied, auth={"method": "jwt", "role": "r", "mount": "nowhere"})
-    assert message == "the login by jwt r at auth/nowhere is refused: permission denied"
+    assert message == role.desk.login("jwt r", "nowhere", "is refused: permission denied")
 
 
 # One login, one more after a refusal, nothing left behind
@@ -336,9 +395,9 @@ def test_a_token_that_ends_in_the_middle_is_replaced_once(role: Role, relay: Wir
         assert relay.asked() == [read, login, read]
         role.vault.do("POST", "auth/token/revoke", {"token": sent(relay)})
         relay.requests.clear()
-        message = "the server refuses: the token is not valid: expired or revoked, as approle"
+        message = role.desk.reading(f"is refused: {role.not_valid}", f"{role.mount}/data/app", "approle")
         assert told(Denied, lambda: session.read("app")) == message
-        assert relay.asked() == [read]
+        assert relay.asked() == [read, *(one for one in [MOUNTS] if role.vault.is_openbao)]
 
 
 @pytest.mark.usefixtures("leftovers")
@@ -347,7 +406,8 @@ def test_a_new_login_that_fails_for_a_while_is_not_used_up(role: Role, relay: Wi
         session.read("app")
         role.vault.do("POST", "auth/token/revoke", {"token": sent(relay)})
         relay.answer = lambda request: errors(503, "Vault is sealed") if "login" in request.path else None
-        assert told(Unavailable, lambda: session.read("app")) == "the server is sealed (503)"
+        message = role.desk.login("approle", approle["mount"], "failed: the server is sealed (503)")
+        assert told(Unavailable, lambda: session.read("app")) == message
         relay.answer = lambda _: None
         assert session.read("app").revision.id == "1"
 
@@ -358,7 +418,7 @@ def test_a_right_that_is_missing_costs_one_login_more_and_both_tokens_are_revoke
 ) -> None:
     with role.desk.session(auth=approle) as session:
         for _ in range(3):
-            message = "the server refuses: permission denied, as approle"
+            message = role.desk.reading("is refused: permission denied", f"{role.mount}/data/other", "approle")
             assert told(Denied, lambda: session.read("other")) == message
     assert len([one for one in relay.asked() if one.endswith("/login")]) == 2
     assert len([one for one in relay.asked() if one.endswith("/revoke-self")]) == 2
@@ -431,7 +491,7 @@ def test_a_login_that_wants_a_second_factor_is_told(fake: Wire, fake_desk: Desk)
     fake.answer = lambda _: Answer(body={"auth": {"client_token": "", "mfa_requirement": {"x": "CANARY"}}})
     fake_desk.environ = {"VAULT_PASSWORD": "CANARY"}
     message = fake_desk.refusal(ProviderError, auth={"method": "userpass", "username": "ann"})
-    assert message == "the login by userpass ann gave no token"
+    assert message == fake_desk.login("userpass ann", "userpass", "gave no token")
 
 
 def test_namespaces_go_along_with_login_reads_and_revocation(fake: Wire, fake_desk: Desk) -> None:

@@ -140,9 +140,8 @@ def test_files_that_are_missing_or_no_certificates(tls: Desk, tmp_path: Path) ->
 
 def test_plain_http_at_a_tls_port_and_the_other_way_round(tls: Desk, server: SealedVault, fake_desk: Desk) -> None:
     plain = f"http://127.0.0.1:{server.port}"
-    assert tls.refusal(ProviderError, address=plain) == (
-        "something else than Vault answers at this address (status 400, not Vault's JSON)"
-    )
+    outcome = "failed: something else than Vault answers at this address (status 400, not Vault's JSON)"
+    assert tls.refusal(ProviderError, address=plain) == replace(tls, address=plain).reading(outcome)
     address = fake_desk.address.replace("http:", "https:")
     assert fake_desk.refusal(ProviderError, address=address) == f"{address} does not speak TLS"
 
@@ -182,16 +181,16 @@ def test_a_client_certificate_logs_in(tls: Desk, server: SealedVault, certificat
 def test_a_client_certificate_that_has_expired(tls: Desk, server: SealedVault, certificate: dict[str, Any]) -> None:
     server.authority.client("ann", ends=-dt.timedelta(hours=1))
     reason = "the client certificate has expired, or is not valid yet"
-    assert tls.refusal(Denied, **certificate) == f"the login by cert people at auth/cert is refused: {reason}"
+    assert tls.refusal(Denied, **certificate) == tls.login("cert people", "cert", f"is refused: {reason}")
 
 
 def test_a_client_certificate_that_is_refused(tls: Desk, server: SealedVault, certificate: dict[str, Any]) -> None:
     bob = server.client_certificate("bob")
     wrong = {**certificate, "client_cert": str(bob.certificate), "client_key": str(bob.key)}
     reason = "no client certificate that the role accepts was shown"
-    assert tls.refusal(Denied, **wrong) == f"the login by cert people at auth/cert is refused: {reason}"
+    assert tls.refusal(Denied, **wrong) == tls.login("cert people", "cert", f"is refused: {reason}")
     missing = {**certificate, "auth": {"method": "cert", "role": "nobody"}}
-    assert tls.refusal(Denied, **missing) == f"the login by cert nobody at auth/cert is refused: {reason}"
+    assert tls.refusal(Denied, **missing) == tls.login("cert nobody", "cert", f"is refused: {reason}")
     assert tls.refusal(Denied, auth=certificate["auth"]) == (
         "no credential is present: looked for cert (client_cert, VAULT_CLIENT_CERT)"
     )
@@ -214,7 +213,7 @@ def test_sealed_says_sealed_and_after_unsealing_the_same_session_reads(tls: Desk
     with tls.session() as session:
         assert session.read("app").revision.id
         server.seal()
-        assert told(Unavailable, lambda: session.read("app")) == "the server is sealed (503)"
+        assert told(Unavailable, lambda: session.read("app")) == tls.reading("failed: the server is sealed (503)")
         server.unseal()
         assert session.read("app").revision.id
 
@@ -224,14 +223,15 @@ def test_a_sealed_server_refuses_no_login_for_good(tls: Desk, server: SealedVaul
     desk = replace(tls, environ={"VAULT_ID_TOKEN": "CANARY"})
     with desk.session(auth={"method": "jwt", "role": "r"}, kv_version=None) as session:
         for _ in range(2):
-            assert told(Unavailable, lambda: session.read("app")) == "the server is sealed (503)"
+            message = desk.login("jwt r", "jwt", "failed: the server is sealed (503)")
+            assert told(Unavailable, lambda: session.read("app")) == message
 
 
 def test_a_server_that_restarts_is_sealed_and_keeps_its_documents(tls: Desk, server: SealedVault) -> None:
     server.stop()
     assert tls.refusal(Unavailable) == f"{server.address} cannot be reached"
     server.start()
-    assert tls.refusal(Unavailable) == "the server is sealed (503)"
+    assert tls.refusal(Unavailable) == tls.reading("failed: the server is sealed (503)")
     server.unseal()
     assert tls.texts("app") == VALUES
 

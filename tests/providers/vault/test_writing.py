@@ -91,7 +91,7 @@ def test_a_refused_write_says_who_was_refused(fake: Wire, fake_desk: Desk) -> No
     fake.answer = lambda _: errors(403, "1 error occurred:\n\t* permission denied\n\n")
     with fake_desk.session() as session:
         message = told(Denied, lambda: written(session, "app", {"A": "CANARY"}))
-    assert message == "the server refuses: permission denied, as token"
+    assert message == f"{fake.address}: writing secret/data/app as token is refused: permission denied"
 
 
 def test_several_documents_at_once_are_not_written(desk: Desk, relay: Wire) -> None:
