@@ -4,6 +4,7 @@ No credential plugin is started and no request is sent here.
 """
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -48,9 +49,17 @@ def choose(  # noqa: PLR0913 - all that can say which cluster it is
         selection = select(files, wanted, deadline) if files else _missing(default)
     except ConfigError as error:
         raise _with_hint(error, environ, pod) from None
-    if kubeconfig and not flags.kubeconfig and listed:
+    if not kubeconfig or flags.kubeconfig:
+        return selection
+    if listed:
         _check_agreement(selection, listed, flags.context, context, deadline)
-    return selection
+    return selection._replace(by_environment=not _is_among(kubeconfig, [*listed, default]))
+
+
+def _is_among(file: Path, others: Sequence[Path]) -> bool:
+    """Return whether a file is one of those that the machine's owner chose, under whatever name."""
+    real = os.path.realpath(file)
+    return any(os.path.realpath(one) == real for one in others)
 
 
 def _default(environ: Mapping[str, str]) -> Path:
