@@ -68,11 +68,13 @@ class Sops:
         return self._check(path, revision, context)
 
     def _check(self, path: str, revision: str | None, context: Context) -> Iterable[Problem]:
-        from bridge_providers.sops import check  # noqa: PLC0415 # the imports cost time that `bridge --version` has not
+        from bridge_providers.sops import check, origin  # noqa: PLC0415 # imports cost time that `--version` has not
 
+        yield from origin.problems(self, context)
         if s3_path.is_object(path):
-            return check.problems_of_object(path, known=self.s3 is not None)
-        return check.problems(path, context, revision)
+            yield from check.problems_of_object(path, known=self.s3 is not None)
+        else:
+            yield from check.problems(path, context, revision)
 
     def check_history(self, path: str, context: Context) -> Iterable[Problem]:
         """Warn of recipients who were removed and can still open the data key, as git proves it."""
