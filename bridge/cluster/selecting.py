@@ -13,8 +13,8 @@ from typing import Final, NoReturn
 from bridge.cluster.kubeconfig import Selection, select
 from bridge.cluster.server import server_url
 from bridge.config.sections import ClusterFlags
-from bridge.config.server_url import same_server
 from bridge.errors import ConfigError, Problem, Refusal
+from bridge.http.servers import same_server
 
 ACCOUNT: Final = "the pod's service account"
 

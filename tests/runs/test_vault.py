@@ -293,7 +293,7 @@ def documented(dev_vault: DevVault, desk: Desk, shell: Any, monkeypatch: pytest.
     with wire(dev_vault.address) as relay:
         section["address"] = relay.address
         assert section["auth"][1]["token_file"] == "/var/run/secrets/vault/token"
-        section["auth"][1]["token_file"] = str(desk.folder / "pod" / "token")
+        section["auth"][1]["token_file"] = str(desk.folder / "pod" / "vault-token")
         desk.environment(sources=content["sources"], providers=content["providers"])
         yield relay
     dev_vault.do("DELETE", "sys/mounts/kv")
@@ -377,7 +377,7 @@ def test_the_readmes_cronjob(
     shutil.copy(real_cluster.ca_file, shell.folder / "ca.crt")
     shell("vault-cronjob", CLUSTER=real_cluster.url)
     before = dev_vault.tokens()
-    desk.write("pod/token", token(account, "vault"))
+    desk.write("pod/vault-token", token(account, "vault"))
     assert desk.run("sync", "staging").status == 0
     assert data(desk) == VALUES
     assert [one for one in documented.asked() if "login" in one] == ["POST auth/kubernetes/login"]
