@@ -1,11 +1,15 @@
-"""Which programs the environment's file may name: not those that come with the same branch as the file."""
+"""Which programs and endpoints the environment's file may name: a branch may have brought the file.
+
+A program is not one of the same checkout, and an endpoint is the one that AWS's variables name, if they name one.
+"""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bridge.git import checkout
+from bridge.http.servers import same_server
 from bridge.provider import Context, Denied, Problem
 
 if TYPE_CHECKING:
@@ -27,6 +31,23 @@ def problems(options: "Sops", context: Context) -> Iterator[Problem]:
     for field, path in named:
         if path and (problem := _problem(field, path, context)):
             yield problem
+
+
+def check_endpoint(field: str, url: str, service: str, environ: Mapping[str, str]) -> None:
+    """Refuse an endpoint other than that of AWS's variables: it would get requests with AWS's keys. Denied."""
+    for name in (f"AWS_ENDPOINT_URL_{service}", "AWS_ENDPOINT_URL"):
+        if given := environ.get(name):
+            if not _is_same(url, given):
+                hint = f"correct {name}, or unset it if this server may have your requests"
+                raise Denied(f"{field} {url} is not the server that {name} names", hint=hint)
+            return
+
+
+def _is_same(url: str, given: str) -> bool:
+    try:
+        return same_server(url, given)
+    except ValueError:  # what is in the variable is not a URL
+        return False
 
 
 def _problem(field: str, path: str, context: Context) -> Problem | None:

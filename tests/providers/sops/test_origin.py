@@ -9,7 +9,9 @@ import pytest
 from bridge.provider import Context, Denied
 from bridge_providers.sops import Sops
 from bridge_providers.sops.gpg import Gpg
+from bridge_providers.sops.kms import Kms
 from bridge_providers.sops.origin import check_program
+from bridge_providers.sops.s3_store import find
 from tests.providers.sops.folder import Folder
 
 TOLD = "is a program in the checkout, which anyone who may push a branch can change"
@@ -82,3 +84,20 @@ def test_check_tells_of_the_programs_of_a_branch(tmp_path: Path) -> None:
     told = [one.what for one in provider.check("a.yaml", folder.context())]
     assert told[:2] == [f"gpg {TOLD}", f"age_plugins evil {TOLD}"]
     assert not any("fine" in one for one in told)
+
+
+@pytest.mark.parametrize("general", [True, False])
+def test_endpoint_of_the_file_is_the_one_that_the_variable_names(tmp_path: Path, general: bool) -> None:
+    ours, evil = "https://store.example", "https://evil.example"
+
+    def ask(url: str, service: str) -> None:
+        environ = {"AWS_ENDPOINT_URL" if general else f"AWS_ENDPOINT_URL_{service}": f"{ours}:443/"}
+        if service == "S3":
+            find(Sops(s3=url), environ)
+        else:
+            Kms(Sops(kms={"allow": ["arn:x"], "endpoint": url}), Context(tmp_path, environ, 0))
+
+    for service in ("S3", "KMS"):
+        ask(ours, service)
+        with pytest.raises(Denied, match=f"{evil} is not the server that AWS_ENDPOINT_URL"):
+            ask(evil, service)
