@@ -11,8 +11,10 @@ from bridge.config.reference import Reference
 from bridge.config.template import TemplateObject, load_templates
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
 from bridge.plan.build import Allowed
+from bridge.plan.model import NO_STORES
 from bridge.provider import Context, Document, Provider
 from bridge.secret import SecretValue
+from bridge.sources.addresses import addresses
 from bridge.sources.env_layer import EnvLayer, claims, load_env_layer, namespace_of
 from bridge.sources.managed import Managed, managed
 from bridge.sources.neighbours import Neighbours, meeting_environments, neighbours
@@ -100,6 +102,7 @@ class Wanted(NamedTuple):
     environment: Environment
     namespace: str
     resolution: Resolution
+    stores: Mapping[str, tuple[str, ...]] = NO_STORES
 
 
 def gather(
@@ -113,15 +116,17 @@ def gather(
     `remembered` returns the references that an earlier run has written from into a namespace. A document that is
     `given` is not read: it stands for what the store would have.
     """
-    inputs = _read_all(environment, run, remembered, given)
+    files = sound_files(environment, run)
+    inputs = _read_all(environment, files, run, remembered, given)
     resolution = resolve(environment, *inputs)
     warnings = (*resolution.warnings, *late_warnings.take())
-    return Wanted(environment, inputs.namespace, resolution._replace(warnings=warnings))
+    stores = addresses(files.providers, Context(environment.base, run.environ, run.deadline))
+    return Wanted(environment, inputs.namespace, resolution._replace(warnings=warnings), stores)
 
 
 def gather_secrets(environment: Environment, run: Run) -> Managed:
     """Read everything as `gather` does, and return what of it has to stay secret."""
-    return managed(environment, *_read_all(environment, run, lambda _: frozenset()))
+    return managed(environment, *_read_all(environment, sound_files(environment, run), run, lambda _: frozenset()))
 
 
 class _Inputs(NamedTuple):
@@ -133,11 +138,11 @@ class _Inputs(NamedTuple):
 
 def _read_all(
     environment: Environment,
+    files: Files,
     run: Run,
     remembered: Callable[[str], frozenset[str]],
     given: Mapping[Reference, Document] = NONE_GIVEN,
 ) -> _Inputs:
-    files = sound_files(environment, run)
     # What could be missing of them is among the errors.
     assert files.layer is not None
     assert files.namespace is not None

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bridge.git import checkout
 from bridge.http.servers import same_server
 from bridge.provider import Context, Denied, Problem
 
@@ -54,6 +53,8 @@ def _problem(field: str, path: str, context: Context) -> Problem | None:
     """Look at the path as it is written and with its links followed: either may lead into the checkout."""
     if "\0" in path:
         return None  # the system refuses to start it
+    from bridge.git import checkout  # noqa: PLC0415 # start-up: few sections name a program
+
     top = checkout(context.base)
     if any(Path(one).is_relative_to(top) for one in (os.path.realpath(path), _parent_followed(path))):
         return Problem(

@@ -60,6 +60,12 @@ class Vault:
 
         return VaultSession(self, context)
 
+    def addresses(self, context: Context) -> Iterable[str]:
+        """Yield the server's address: nobody runs Vault for everybody."""
+        from bridge_providers.vault import settings  # noqa: PLC0415 # most commands do without
+
+        yield self.address or settings.variable(context.environ, "ADDR") or ""
+
     def check(self, path: str, context: Context) -> Iterable[Problem]:
         """Yield what is wrong with a path, and a warning where the server is reached in clear."""
         from bridge_providers.vault import settings  # noqa: PLC0415 # most commands do without

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from bridge.git import checkout
 from bridge.provider import Context
 
 SERVICE_ACCOUNT: Final = "/var/run/secrets/kubernetes.io/serviceaccount/token"
@@ -51,6 +50,8 @@ def is_file(name: str, context: Context) -> bool:
 
 
 def _places(context: Context) -> Iterator[Path]:
+    from bridge.git import checkout  # noqa: PLC0415 # start-up: few sections name a file
+
     yield checkout(context.base)
     home = context.environ.get("HOME")
     yield from (Path(os.path.realpath(one)) for one in (*_PLACES, *([home] if home else [])))

@@ -106,6 +106,15 @@ def test_a_new_version_changes_its_keys_only(desk: Desk, store: Store) -> None:
     assert data(desk)["OPENAI_API_KEY"] == "CANARY-new"
 
 
+def test_reports_name_the_servers_address(desk: Desk, store: Store) -> None:
+    store.put()
+    address = store.relay.address
+    for command in ("plan", "status"):
+        assert f"  vault: {address}" in desk.run(command, "staging").out.splitlines()
+        assert desk.run(command, "staging", "--output", "json").data["stores"] == {"vault": [address]}
+    assert f"`vault`: `{address}`" in desk.run("plan", "staging", "--output", "markdown").out
+
+
 def test_a_variable_takes_a_nested_field_and_its_bytes(desk: Desk, store: Store) -> None:
     store.put(nested={"key": "Q0FOQVJZAP8="})
     variable = {"from": "vault:app#nested.key", "decode": "base64"}
