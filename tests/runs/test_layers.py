@@ -177,6 +177,12 @@ def test_check_finds_that_without_the_variables_too(pipeline: Desk, monkeypatch:
     fail(pipeline, f"ConfigMap/front-config key NODE_ENV: ${{VAULT_TOKEN}} {LOGS_IN}", command="check")
 
 
+def test_check_masks_what_the_process_logs_in_with(pipeline: Desk) -> None:
+    pipeline.environment(env_file="environment", infrastructure={"VAULT_TOKEN": "required", "DOMAIN": "required"})
+    (token, domain) = pipeline.run("check", "staging", "--output", "json").data["infrastructure"]
+    assert (token["value"], domain["value"]) == ("********", "x")
+
+
 def test_secret_gets_it_only_if_it_is_listed_as_secret(pipeline: Desk) -> None:
     pipeline.values(OPENAI_API_KEY=None)
     pipeline.write("base/secrets.yml", SECRETS.replace("${OPENAI_API_KEY}", "${VAULT_TOKEN}"))
