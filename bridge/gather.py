@@ -12,8 +12,10 @@ from bridge.config.template import TemplateObject, load_templates
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
 from bridge.plan.build import Allowed
 from bridge.plan.memory import Memory
+from bridge.plan.model import NO_STORES
 from bridge.provider import Context, Document, Provider
 from bridge.secret import SecretValue
+from bridge.sources.addresses import addresses
 from bridge.sources.env_layer import EnvLayer, claims, load_env_layer, namespace_of
 from bridge.sources.managed import Managed, managed
 from bridge.sources.neighbours import Neighbours, meeting_environments, neighbours
@@ -108,7 +110,8 @@ class Wanted(NamedTuple):
     """What an environment's files and sources say.
 
     `seen` is what the cluster knew before the sources were read; None in a run that writes nothing. `shared` are the
-    sources that may have been read even earlier, for another environment.
+    sources that may have been read even earlier, for another environment. `stores` are the addresses that each
+    provider talks to, except its vendor's own.
     """
 
     environment: Environment
@@ -116,6 +119,7 @@ class Wanted(NamedTuple):
     resolution: Resolution
     seen: Seen | None = None
     shared: frozenset[str] = frozenset()
+    stores: Mapping[str, tuple[str, ...]] = NO_STORES
 
 
 def gather(
@@ -143,7 +147,8 @@ def gather_sources(
     inputs = _read_all(environment, files, run, remembered, given)
     resolution = resolve(environment, *inputs)
     warnings = (*resolution.warnings, *late_warnings.take())
-    return Wanted(environment, inputs.namespace, resolution._replace(warnings=warnings))
+    stores = addresses(files.providers, Context(environment.base, run.environ, run.deadline))
+    return Wanted(environment, inputs.namespace, resolution._replace(warnings=warnings), stores=stores)
 
 
 def gather_secrets(environment: Environment, run: Run) -> Managed:

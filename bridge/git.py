@@ -175,6 +175,15 @@ def work_tree(folder: Path) -> Path | None:
     return next((one for one in _upwards(folder) if _is_repository(one / ".git")), None)
 
 
+def checkout(folder: Path) -> Path:
+    """Return the folder that whoever may push a branch fills: the outermost work tree, or `folder` outside of git.
+
+    The outermost, because a submodule's superproject is filled by a branch too.
+    """
+    found = folder.resolve()
+    return next((one for one in reversed([*_upwards(found)]) if _is_repository(one / ".git")), found)
+
+
 def is_bare(folder: Path) -> bool:
     """Return whether git would take the folder, or one above it, for a repository without a work tree."""
     for one in _upwards(folder):

@@ -108,7 +108,8 @@ def compare(wanted: Wanted, cluster: Cluster, run: Run, seen: Seen | None = None
     resolution = wanted.resolution
     allowed = run.allowed._replace(accepted=wanted.environment.accept_older)
     plan = build(target, Now(desired, resolution.manifests, live), resolution.sources, memory, allowed)
-    return plan._replace(warnings=(*cluster.warnings, *resolution.warnings, *plan.warnings))
+    warnings = (*cluster.warnings, *resolution.warnings, *plan.warnings)
+    return plan._replace(warnings=warnings, stores=wanted.stores)
 
 
 def inspect(wanted: Wanted, cluster: Cluster, run: Run) -> Plan:

@@ -16,6 +16,7 @@ from bridge.errors import Unavailable as _Unavailable
 from bridge.secret import Kind, SecretValue
 
 __all__ = [
+    "Addressed",
     "Checker",
     "Conflict",
     "Context",
@@ -178,6 +179,15 @@ class Provider(Protocol):
 
     def open(self, context: Context) -> Session:
         """Start a session."""
+        ...
+
+
+@runtime_checkable
+class Addressed(Protocol):
+    """Optional, on a provider, for the head of each report: who might get the credentials and give the values."""
+
+    def addresses(self, context: Context) -> Iterable[str]:
+        """Yield the URL of each server that is not the vendor's own; no request is sent."""
         ...
 
 

@@ -179,9 +179,12 @@ def _program(section: Section, environ: Mapping[str, str]) -> str:
         raise section.wrong("has no command")
     if not command.isprintable():
         raise section.wrong("command has control characters")
-    # With a slash it is a path from the kubeconfig's folder, without one a program of PATH.
-    search = environ.get("PATH", os.defpath)
-    found = str(section.path(command)) if "/" in command else which(command, path=search)
+    if "/" in command and not command.startswith("/"):
+        # kubectl would start it from the kubeconfig's folder, which may be anyone's.
+        raise section.wrong("command is a relative path", "write its absolute path, or a name to look for in PATH")
+    # An entry that is not absolute would be a folder below whatever folder bridge was started in.
+    search = ":".join(one for one in environ.get("PATH", os.defpath).split(":") if one.startswith("/"))
+    found = command if "/" in command else which(command, path=search)
     if found is None or not os.access(found, os.X_OK):
         file = found if "/" in command else which(command, os.F_OK, search)
         if file is not None and os.path.exists(file):  # noqa: PTH110 -- pathlib would raise for a zero byte

@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 from bridge.cluster.api import Api, Forbidden, NotFound
 from bridge.cluster.endpoint import Endpoint
-from bridge.config.server_url import same_server
 from bridge.errors import Problem, Refusal
+from bridge.http.servers import same_server
 
 _UID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
 

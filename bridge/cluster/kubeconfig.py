@@ -106,13 +106,17 @@ class Section:
 
 
 class Selection(NamedTuple):
-    """A context, the files that it was looked for in, and what it leads to; a context may name no user."""
+    """A context, the files that it was looked for in, and what it leads to; a context may name no user.
+
+    `by_environment` is whether the environment's file names the kubeconfig: then a branch may have chosen it.
+    """
 
     files: tuple[Path, ...]
     context: str
     source: str
     cluster: Section
     user: Section | None
+    by_environment: bool = False
 
 
 def reason_of(error: OSError) -> str:

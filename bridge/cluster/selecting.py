@@ -3,6 +3,7 @@
 No credential plugin is started and no request is sent here.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -11,8 +12,8 @@ from typing import Final, NoReturn
 from bridge.cluster.kubeconfig import Selection, select
 from bridge.cluster.server import server_url
 from bridge.config.sections import ClusterFlags
-from bridge.config.server_url import same_server
 from bridge.errors import ConfigError, Problem, Refusal
+from bridge.http.servers import same_server
 
 ACCOUNT: Final = "the pod's service account"
 
@@ -29,9 +30,8 @@ def choose(  # noqa: PLR0913 - all that can say which cluster it is
     """Return the context that is meant, or None for the service account of the pod that this process runs in.
 
     `kubeconfig` and `context` are those of the environment's file, `pod` is the folder of the service account.
-    `deadline` is a `time.monotonic()` in seconds for the reading of kubeconfigs.
     Whatever is named and missing is a ConfigError. It is a Refusal if the environment's file and KUBECONFIG lead to
-    different servers, and no flag decides.
+    different servers, and no flag decides. `deadline` is a `time.monotonic()`, for files that turn out to be pipes.
     """
     if flags.in_cluster:
         _check_pod(environ, pod)
@@ -48,9 +48,17 @@ def choose(  # noqa: PLR0913 - all that can say which cluster it is
         selection = select(files, wanted, deadline) if files else _missing(default)
     except ConfigError as error:
         raise _with_hint(error, environ, pod) from None
-    if kubeconfig and not flags.kubeconfig and listed:
+    if not kubeconfig or flags.kubeconfig:
+        return selection
+    if listed:
         _check_agreement(selection, listed, flags.context, context, deadline)
-    return selection
+    return selection._replace(by_environment=not _is_among(kubeconfig, [*listed, default]))
+
+
+def _is_among(file: Path, others: Sequence[Path]) -> bool:
+    """Return whether a file is one of those that the machine's owner chose, under whatever name."""
+    real = os.path.realpath(file)
+    return any(os.path.realpath(one) == real for one in others)
 
 
 def _default(environ: Mapping[str, str]) -> Path:

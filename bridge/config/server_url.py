@@ -1,4 +1,4 @@
-"""The URL of an API server: whether it is valid, and whether two of them mean the same server."""
+"""The URL of an API server: whether it is valid."""
 
 from urllib.parse import SplitResult, urlsplit
 
@@ -11,13 +11,3 @@ def split(url: str) -> SplitResult | None:
     except ValueError:
         return None
     return parts if usable and url.isascii() and not (parts.query or parts.fragment) else None
-
-
-def same_server(one: str, other: str) -> bool:
-    """Return whether two valid URLs name the same API server."""
-    return _place(urlsplit(one)) == _place(urlsplit(other))
-
-
-def _place(parts: SplitResult) -> tuple[str, str, int, str]:
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    return parts.scheme, (parts.hostname or "").rstrip("."), port, parts.path.rstrip("/")

@@ -2,7 +2,8 @@
 
 import enum
 from collections.abc import Mapping
-from typing import Literal, NamedTuple, TypeAlias
+from types import MappingProxyType
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from bridge.errors import Problem
 from bridge.objects import Desired, Field, Live, Manager, ObjectId, Origin
@@ -130,6 +131,9 @@ class ClusterName(NamedTuple):
     binding: Binding | None = None
 
 
+NO_STORES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
+
+
 class Plan(NamedTuple):
     """What a run would do. With any refusal nothing is written."""
 
@@ -142,6 +146,7 @@ class Plan(NamedTuple):
     memory: Memory  # as it was read, or rebuilt
     sources: Mapping[str, Revision]
     cluster: ClusterName
+    stores: Mapping[str, tuple[str, ...]] = NO_STORES  # their addresses, unless they are the vendor's
 
     @property
     def pending(self) -> bool:

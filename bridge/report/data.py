@@ -23,6 +23,7 @@ def plan_data(plan: Plan, *, show_config: bool = False) -> dict[str, Any]:
         "namespace": plan.namespace,
         "manager": plan.manager,
         "cluster": cluster_data(plan.cluster),
+        "stores": {name: list(urls) for name, urls in plan.stores.items()},
         "objects": [_change(change, show_config=show_config) for change in plan.changes],
         "summary": _summary(plan.changes),
         "sources": {name: revision.id for name, revision in plan.sources.items()},

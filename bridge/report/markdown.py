@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from bridge.report.cluster import cluster_text
 from bridge.report.data import is_shown
+from bridge.report.talk import printable
 from bridge.report.text import ACTIONS, KEY_MARKS, MARKS, RESULTS, SECTIONS, place, reason, summary
 
 LIMIT: Final = 256 * 1024
@@ -34,6 +35,8 @@ def _lines(data: dict[str, Any]) -> Iterator[str]:
     yield f"### bridge: {code(data['environment'])} in namespace {code(data['namespace'])}"
     yield ""
     yield f"Cluster: {cluster_text(data['cluster'], quote=code)}"
+    for name, urls in data.get("stores", {}).items():
+        yield from ("", f"{code(name)}: {', '.join(code(printable(url)) for url in urls)}")
     yield ""
     yield f"**{': '.join(part for part in (summary(data['summary']), RESULTS[data['result']]) if part)}**"
     for title, key in (("Refused", "refusals"), ("Errors", "errors"), ("Warnings", "warnings")):

@@ -35,6 +35,7 @@ def status_data(plan: Plan, unused: dict[str, tuple[str, ...]]) -> dict[str, Any
         "namespace": plan.namespace,
         "manager": plan.manager,
         "cluster": cluster_data(plan.cluster),
+        "stores": {name: list(urls) for name, urls in plan.stores.items()},
         "in_sync": not (plan.pending or plan.refusals or any(change.altered for change in plan.changes)),
         "summary": {state: states[state] for state in (*STATES.values(), ALTERED)},
         "keys": keys,

@@ -6,6 +6,7 @@ from typing import Any, Final
 from bridge.report.cluster import cluster_text
 from bridge.report.data import is_shown
 from bridge.report.style import Style
+from bridge.report.talk import printable
 
 MARKS: Final = {"create": "+", "update": "~", "recreate": "~", "keep": "!", "delete": "-", "leave": "?"}
 KEY_MARKS: Final = {
@@ -46,9 +47,11 @@ def plan_text(data: dict[str, Any], style: Style) -> str:
 
 
 def heading(data: dict[str, Any], style: Style) -> Iterator[str]:
-    """Yield the first lines of a report: which environment it is about, and which cluster."""
+    """Yield the first lines of a report: which environment it is about, which cluster, and which servers of stores."""
     yield style.bold(f"{data['environment']}: namespace {data['namespace']}, as {data['manager']}")
     yield f"  cluster: {cluster_text(data['cluster'])}"
+    for name, urls in data.get("stores", {}).items():
+        yield f"  {name}: {', '.join(map(printable, urls))}"
 
 
 def _lines(data: dict[str, Any], style: Style) -> Iterator[str]:

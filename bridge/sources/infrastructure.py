@@ -7,6 +7,7 @@ from bridge.config.environment import Environment
 from bridge.config.reference import Reference
 from bridge.errors import ConfigError, Problem
 from bridge.sources.env_layer import EnvLayer
+from bridge.sources.logins import is_login
 from bridge.sources.offline import candidates
 
 MASK = "********"
@@ -33,7 +34,7 @@ def infrastructure(
     None masks all of them.
     """
     for name, rule in environment.infrastructure.items():
-        masked = rule == "secret" or secrets is None or name in secrets
+        masked = rule == "secret" or secrets is None or name in secrets or is_login(name)
         yield _setting(environment, names, layer, name, masked=masked)
 
 

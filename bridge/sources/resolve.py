@@ -15,6 +15,7 @@ from bridge.secret import SecretValue
 from bridge.sources.checks import of_others, secrets_in_public, unknown_manifest_keys
 from bridge.sources.env_layer import EnvLayer
 from bridge.sources.fields import json_escaped, located
+from bridge.sources.logins import logins_in_objects
 from bridge.sources.lookup import LAST, Found, Lookup
 from bridge.sources.source import Source, open_sources
 
@@ -49,6 +50,7 @@ def resolve(
     problems += of_others(sources, environment.name, namespace)
     problems += unknown_manifest_keys(sources, templates)
     problems += secrets_in_public(templates, environment.infrastructure)
+    problems += logins_in_objects(environment, templates, lookup.found)
     if problems:
         raise Refusal(*dict.fromkeys(problems))
     asked = {*lookup.found, *environment.infrastructure}

@@ -45,6 +45,14 @@ class Scaleway:
 
         return ScalewaySession(self, context)
 
+    def addresses(self, context: Context) -> Iterable[str]:
+        """Yield the API's address if it is not the vendor's."""
+        from bridge_providers.scaleway import profile, settings  # noqa: PLC0415 - `bridge check` does without
+
+        url = settings.url_of(context.environ, profile.load(context.environ, self.profile))
+        if url != settings.API:
+            yield url
+
     def check(self, path: str, context: Context) -> Iterable[Problem]:  # noqa: ARG002 - the contract's signature
         """Yield what is wrong with a path."""
         try:

@@ -35,7 +35,7 @@ def settings(options: "Scaleway", context: Context) -> Settings:
     if profile.insecure or environ.get("SCW_INSECURE") in _TRUE:
         where = f"insecure in {profile.place}" if profile.insecure else "SCW_INSECURE"
         raise ProviderError(f"{where} is set, and bridge never skips the check of a certificate")
-    url = _url(environ, profile)
+    url = url_of(environ, profile)
     key, place = _key(environ, profile)
     return Settings(
         url=url,
@@ -64,7 +64,8 @@ def _given(environ: Mapping[str, str], variable: str, profile: Profile, name: st
     return profile.texts.get(name), f"{name} in {profile.place}"
 
 
-def _url(environ: Mapping[str, str], profile: Profile) -> str:
+def url_of(environ: Mapping[str, str], profile: Profile) -> str:
+    """Return the API's address: the environment's, else the profile's, else the vendor's; ProviderError if unusable."""
     text, place = _given(environ, "SCW_API_URL", profile, "api_url")
     if text is None:
         return API

@@ -59,6 +59,21 @@ class Sops:
         """Start a session; nothing is read yet."""
         return SopsSession(self, context)
 
+    def addresses(self, context: Context) -> Iterable[str]:
+        """Yield the servers that the section or a variable names in place of the vendors' own."""
+        from bridge_providers.sops import s3_store  # noqa: PLC0415 # most sections name none
+
+        store = self.s3 or ""
+        if store == s3_store.SCALEWAY:
+            store = context.environ.get("SCW_S3_ENDPOINT", "")
+        elif store == s3_store.AWS:
+            names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+            store = next(filter(None, map(context.environ.get, names)), "") or ""
+        endpoint = str((self.kms or {}).get("endpoint") or "")
+        # One that cannot be used is refused when it is, and may hold a password.
+        yield from (one for one in (store, endpoint) if not s3_store.unusable(one))
+        yield from (one.address or "" for one in sections.vaults(self))
+
     def check(self, path: str, context: Context) -> Iterable[Problem]:
         """Yield what is wrong with a file as far as it shows without a key."""
         return self._check(path, None, context)
@@ -68,11 +83,13 @@ class Sops:
         return self._check(path, revision, context)
 
     def _check(self, path: str, revision: str | None, context: Context) -> Iterable[Problem]:
-        from bridge_providers.sops import check  # noqa: PLC0415 # the imports cost time that `bridge --version` has not
+        from bridge_providers.sops import check, origin  # noqa: PLC0415 # imports cost time that `--version` has not
 
+        yield from origin.problems(self, context)
         if s3_path.is_object(path):
-            return check.problems_of_object(path, known=self.s3 is not None)
-        return check.problems(path, context, revision)
+            yield from check.problems_of_object(path, known=self.s3 is not None)
+        else:
+            yield from check.problems(path, context, revision)
 
     def check_history(self, path: str, context: Context) -> Iterable[Problem]:
         """Warn of recipients who were removed and can still open the data key, as git proves it."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from bridge.provider import Context, Denied, ProviderError
-from bridge_providers.sops import age_file, bech32
+from bridge_providers.sops import age_file, bech32, origin
 from bridge_providers.sops.age_file import Stanza
 from bridge_providers.sops.programs import Program, Programs
 
@@ -63,6 +63,7 @@ class Plugins:
 
     def __init__(self, options: "Sops", context: Context, programs: Programs) -> None:
         self._paths: Final = dict(options.age_plugins or {})
+        self._context: Final = context
         self._environ: Final = {name: context.environ[name] for name in PASSED_ON if name in context.environ}
         self._programs: Final = programs
         self._lock: Final = threading.Lock()
@@ -106,6 +107,7 @@ class Plugins:
         if path is None:
             hint = f"age_plugins: {{{name}: /usr/local/bin/age-plugin-{name}}} in the provider's section"
             raise Denied(f"{what} is not started, because age_plugins does not name it", hint=hint)
+        origin.check_program(f"age_plugins {name}", path, self._context)
         command = (path, f"--age-plugin={machine}")
         with self._lock, self._programs.started(what, command, self._environ) as program:
             try:

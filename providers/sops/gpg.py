@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bridge.provider import Context, Denied, ProviderError, Unavailable
-from bridge_providers.sops import tree
+from bridge_providers.sops import origin, tree
 from bridge_providers.sops.key_types import Group, PgpKey
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ class Gpg:
     left: Final = ()
 
     def __init__(self, options: "Sops", context: Context) -> None:
+        if options.gpg:
+            origin.check_program("gpg", options.gpg, context)
         self._program: Final = _program(options.gpg, context.environ)
         self._environ: Final = {name: context.environ[name] for name in _PASSED_ON if name in context.environ}
         self._folder: Final = Path(self._environ.get("GNUPGHOME") or f"{self._environ.get('HOME', '')}/.gnupg")

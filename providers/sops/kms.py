@@ -19,7 +19,7 @@ from botocore.config import Config
 
 from bridge.http.proxies import proxy_from
 from bridge.provider import Context, Denied, ProviderError, Unavailable
-from bridge_providers.sops import failures
+from bridge_providers.sops import failures, origin
 from bridge_providers.sops.failures import Failure
 from bridge_providers.sops.key_types import Group, KmsKey
 
@@ -76,6 +76,8 @@ class Kms:
         allow = section.get("allow")
         self._allow: Final[tuple[str, ...]] = tuple(allow) if isinstance(allow, list) else ()
         self._endpoint: Final = section.get("endpoint")
+        if isinstance(self._endpoint, str):
+            origin.check_endpoint("the endpoint of kms", self._endpoint, "KMS", context.environ)
         self._context: Final = context
         self._lock: Final = threading.Lock()
         self._clients: Final[dict[tuple[str, str, str], Any]] = {}

@@ -10,6 +10,7 @@ from bridge.provider import Denied, OptionError, ProviderError, SecretValue
 from bridge_providers.scaleway import paths
 from bridge_providers.scaleway.profile import Profile, load
 from bridge_providers.scaleway.settings import region_of
+from bridge_providers.sops import origin
 from bridge_providers.sops.s3_path import NO_STORE, NO_STORE_HINT
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def find(options: "Sops", environ: Mapping[str, str]) -> Store:
     if options.s3 == AWS:
         return Store(None, options.s3_region, options.s3_profile)
     if options.s3 != SCALEWAY:
+        origin.check_endpoint("s3", options.s3, "S3", environ)
         return Store(options.s3, options.s3_region, options.s3_profile)
     profile = load(environ, options.s3_profile)
     region = region_of(options.s3_region, "s3_region", environ, profile)

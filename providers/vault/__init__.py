@@ -1,11 +1,12 @@
 """Reads documents of Vault's and OpenBao's KV engines (version 1 and 2), and writes those of version 2."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from bridge.provider import Context, OptionError, Problem, ProviderError
-from bridge_providers.vault import methods, paths
+from bridge_providers.vault import methods, origin, paths
 
 if TYPE_CHECKING:
     from bridge_providers.vault.session import VaultSession
@@ -59,6 +60,12 @@ class Vault:
 
         return VaultSession(self, context)
 
+    def addresses(self, context: Context) -> Iterable[str]:
+        """Yield the server's address: nobody runs Vault for everybody."""
+        from bridge_providers.vault import settings  # noqa: PLC0415 # most commands do without
+
+        yield self.address or settings.variable(context.environ, "ADDR") or ""
+
     def check(self, path: str, context: Context) -> Iterable[Problem]:
         """Yield what is wrong with a path, and a warning where the server is reached in clear."""
         from bridge_providers.vault import settings  # noqa: PLC0415 # most commands do without
@@ -67,6 +74,14 @@ class Vault:
             paths.split(path, self.mount)
         except ProviderError as error:
             yield from error.problems
+        for one in methods.parse(self.auth):
+            for field in dataclasses.fields(one):
+                name = getattr(one, field.name)
+                if field.name.endswith("_file") and name and not origin.is_file(name, context):
+                    hint = origin.HINT.format(context.base / name)
+                    yield Problem("", f"{field.name} {name} {origin.NO_FILE}", hint)
+        if problem := settings.other_server(self.address, context.environ):
+            yield problem
         address = self.address or settings.variable(context.environ, "ADDR") or ""
         if not paths.problem_of_address(address) and (warning := paths.in_clear(address)):
             yield warning

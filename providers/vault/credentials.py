@@ -4,7 +4,7 @@ import contextlib
 from typing import Final
 
 from bridge.provider import Context, Denied, SecretValue
-from bridge_providers.vault import settings
+from bridge_providers.vault import origin, settings
 
 LIMIT: Final = 2**16
 """The longest credential, in bytes."""
@@ -16,6 +16,7 @@ class Credentials:
     def __init__(self, context: Context, *, has_certificate: bool) -> None:
         self._environ: Final = context.environ
         self._base: Final = context.base
+        self._context: Final = context
         self.has_certificate: Final = has_certificate
 
     def own(self, name: str) -> SecretValue | None:
@@ -32,7 +33,9 @@ class Credentials:
         return self.file(file) if file else _checked(self._environ.get(variable), variable)
 
     def file(self, name: str) -> SecretValue | None:
-        """Return the content of a file without the white space around it."""
+        """Return the content of a file without the white space around it; Denied if it is not a place of Vault's."""
+        if not origin.is_file(name, self._context):
+            raise Denied(f"the file {name} {origin.NO_FILE}", hint=origin.HINT.format(self._base / name))
         content: bytes | None = None
         problem = ""
         try:

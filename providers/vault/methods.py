@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 from bridge.provider import OptionError, SecretValue
+from bridge_providers.vault import origin
+from bridge_providers.vault.origin import SERVICE_ACCOUNT
 
 if TYPE_CHECKING:
     from bridge_providers.vault.answers import Reply
     from bridge_providers.vault.client import Client
     from bridge_providers.vault.credentials import Credentials
 
-SERVICE_ACCOUNT: Final = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 _NAME: Final = re.compile(r"[\w.@+-]+(?:/[\w.@+-]+)*", re.ASCII)
 
 Secrets: TypeAlias = tuple[SecretValue, ...]
@@ -211,6 +212,8 @@ def _check(fields: Mapping[str, "dataclasses.Field[Any]"], name: str, value: obj
             raise OptionError(where, "must be true or false")
     elif not isinstance(value, str) or not value or not value.isprintable():
         raise OptionError(where, "must be a text")
+    elif name.endswith("_variable") and not origin.is_variable(value):
+        raise OptionError(where, origin.NO_VARIABLE, hint="rename the variable, for instance to VAULT_ID_TOKEN")
     elif name in {"mount", "username"} and (not _NAME.fullmatch(value) or ".." in value.split("/")):
         raise OptionError(where, "must be made of letters, digits and _ . @ + -")
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from bridge.provider import Context, ProviderError
+from bridge.http.servers import same_server
+from bridge.provider import Context, Problem, ProviderError
 from bridge_providers.vault import paths
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ def load(options: "Vault", context: Context) -> Settings:
     """Put the section and the environment together; raises ProviderError for what cannot be right."""
     environ = context.environ
     _check(environ)
+    if problem := other_server(options.address, environ):
+        raise ProviderError(problem.what, hint=problem.hint)
     address = options.address or _address(environ)
     cert, key = _pair(options, context)
     folder = variable(environ, "CAPATH")
@@ -83,6 +86,19 @@ def load(options: "Vault", context: Context) -> Settings:
         direct="" if _own_proxy(environ) else environ.get("no_proxy") or environ.get("NO_PROXY") or "",
         timeout=timeout(environ),
     )
+
+
+def other_server(address: str | None, environ: Mapping[str, str]) -> Problem | None:
+    """Return what is wrong if the section names another server than the environment's variable.
+
+    Whoever may push a branch can change the section: the operator's variable says where the credentials may go.
+    """
+    given = variable(environ, "ADDR")
+    if not address or not given or (not paths.problem_of_address(given) and same_server(address, given)):
+        return None
+    name = variable_name(environ, "ADDR")
+    what = f"address {address} is not the server that {name} names"
+    return Problem("", what, f"correct {name}, or unset it if this server may have your credentials")
 
 
 def _check(environ: Mapping[str, str]) -> None:

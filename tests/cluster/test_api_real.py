@@ -32,7 +32,7 @@ def open_api(real_cluster: RealCluster, tmp_path: Path) -> Iterator[Connect]:
         if user is not None:
             content["users"][0]["user"] = user
         path.write_text(json.dumps(content))
-        endpoint = connect(path, None, {"PATH": "/usr/bin:/bin"}, pod=tmp_path / "nowhere")
+        endpoint = connect(None, None, {"PATH": "/usr/bin:/bin", "KUBECONFIG": str(path)}, pod=tmp_path / "nowhere")
         opened.append(Api(endpoint, deadline=time.monotonic() + 60))
         return opened[-1]
 
@@ -111,7 +111,7 @@ def test_a_credential_plugin_is_who_it_says(
     program = tmp_path / "plugin"
     program.write_text(f"#!{sys.executable} -I\nprint({answer!r})\n")
     program.chmod(0o700)
-    section = {"apiVersion": version, "command": "./plugin", "interactiveMode": "Never"}
+    section = {"apiVersion": version, "command": str(program), "interactiveMode": "Never"}
     assert who_am_i(open_api({"exec": section})) == ("limited-2" if kind == "token" else "plugged")
 
 

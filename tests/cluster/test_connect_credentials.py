@@ -33,7 +33,7 @@ def load(folder: Path, user: object, url: str = "https://cluster.example", autho
         "users": [{"name": "test", "user": user}],
     }
     (folder / "config").write_text(yaml.safe_dump(content))
-    return connect(folder / "config", None, {}, pod=folder / "nowhere")
+    return connect(None, None, {"KUBECONFIG": str(folder / "config")}, pod=folder / "nowhere")
 
 
 def refused(folder: Path, user: object) -> str:

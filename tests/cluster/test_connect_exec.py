@@ -19,6 +19,7 @@ import yaml
 from bridge.cluster import exec_plugin
 from bridge.cluster.api import Api
 from bridge.cluster.connect import Endpoint, connect
+from bridge.config.sections import ClusterFlags
 from bridge.errors import BridgeError, ConfigError, Refusal, Unavailable
 from tests.cluster.wire import FINE, PATH, TARGET, Wire, assert_clean
 from tests.servers.pki import Authority
@@ -55,11 +56,12 @@ def load(
         "current-context": "test",
         "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
         "clusters": [{"name": "test", "cluster": server}],
-        "users": [{"name": "test", "user": {"exec": {"apiVersion": V1, "command": "./plugin", **section}}}],
+        "users": [{"name": "test", "user": {"exec": {"apiVersion": V1, "command": str(folder / "plugin"), **section}}}],
     }
     (folder / "config").write_text(yaml.safe_dump(content))
     deadline = time.monotonic() + seconds
-    return connect(folder / "config", None, environ or {}, deadline=deadline, pod=folder / "nowhere")
+    flags = ClusterFlags(folder / "config")
+    return connect(None, None, environ or {}, flags=flags, deadline=deadline, pod=folder / "nowhere")
 
 
 def refused(folder: Path, section: dict[str, Any], **more: Any) -> BridgeError:
@@ -141,13 +143,27 @@ def test_a_command_without_a_slash_comes_from_path_only(tmp_path: Path, monkeypa
     assert error.problems[0].hint == "see https://example.org"
 
 
-def test_a_command_with_a_slash_starts_at_the_kubeconfigs_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("command", ["./plugin", "bin/plugin", "../bin/plugin"])
+def test_relative_path_of_a_plugin_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    for folder in (tmp_path / "kube", tmp_path / "kube" / "bin", tmp_path / "bin"):
+        folder.mkdir(exist_ok=True)
+        plugin(folder, says({"token": "there"}))
+    monkeypatch.chdir(tmp_path / "kube")
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path / "kube", {"command": command})
+    assert caught.value.problems[0].what == "command is a relative path"
+    assert not list(tmp_path.rglob("runs"))
+
+
+@pytest.mark.parametrize("entry", ["", ".", "bin"])
+def test_relative_entries_of_path_are_not_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: str) -> None:
     (tmp_path / "bin").mkdir()
-    plugin(tmp_path / "bin", says({"token": "there"}))
-    monkeypatch.chdir("/")
-    assert load(tmp_path, {"command": "bin/plugin"}).headers() == {"Authorization": "Bearer there"}
+    for folder in (tmp_path, tmp_path / "bin"):
+        plugin(folder, says({"token": "there"}), "get-token")
+    monkeypatch.chdir(tmp_path)
+    error = refused(tmp_path, {"command": "get-token"}, environ={"PATH": f"{entry}:/none:{entry}"})
+    assert error.problems[0].what == 'the credential plugin "get-token" is not installed'
+    assert not list(tmp_path.rglob("runs"))
 
 
 def test_a_credential_is_renewed_when_it_has_expired(tmp_path: Path) -> None:
@@ -346,8 +362,8 @@ def test_the_deadline_of_the_run_bounds_a_plugin(tmp_path: Path) -> None:
         ),
         ({"interactiveMode": "CANARY"}, "interactiveMode must be Never, IfAvailable or Always"),
         ({"command": ""}, "has no command"),
-        ({"command": "./a\0b"}, "command has control characters"),
-        ({"command": "./missing"}, 'the credential plugin "./missing" is not installed'),
+        ({"command": "/a\0b"}, "command has control characters"),
+        ({"command": "/missing"}, 'the credential plugin "/missing" is not installed'),
         ({"args": "CANARY"}, "args must be a list of texts"),
         ({"env": {"A": "CANARY"}}, "env must be a list"),
     ],
@@ -364,11 +380,12 @@ def test_a_file_that_is_no_program_is_told(tmp_path: Path) -> None:
     assert refused(tmp_path, {}).problems[0].what == "the credential plugin cannot be started"
 
 
-@pytest.mark.parametrize("command", ["./plug in", "plug in"])
+@pytest.mark.parametrize("command", ["/{}/plug in", "plug in"])
 def test_a_plugin_that_is_not_executable_is_told_with_the_command_that_makes_it_so(
     tmp_path: Path, command: str
 ) -> None:
     path = plugin(tmp_path, "", "plug in")
+    command = command.replace("/{}", str(tmp_path))
     path.chmod(0o644)
     problem = refused(tmp_path, {"command": command}, environ={"PATH": str(tmp_path)}).problems[0]
     assert problem.what == f'the credential plugin "{command}" is not executable'
@@ -391,7 +408,8 @@ import sys, time
 from pathlib import Path
 from bridge.cluster.connect import connect
 folder = Path(sys.argv[1])
-print(connect(folder / "config", None, {}, deadline=time.monotonic() + 60, pod=folder / "nowhere").headers())
+environ = {"KUBECONFIG": str(folder / "config")}
+print(connect(None, None, environ, deadline=time.monotonic() + 60, pod=folder / "nowhere").headers())
 """
 
 

@@ -38,7 +38,8 @@ def content(field: str, path: str) -> str:
 
 def load(folder: Path, text: str, seconds: float = 60) -> Endpoint:
     (folder / "config").write_text(text)
-    return connect(folder / "config", None, {}, deadline=time.monotonic() + seconds, pod=folder / "nowhere")
+    environ = {"KUBECONFIG": str(folder / "config")}
+    return connect(None, None, environ, deadline=time.monotonic() + seconds, pod=folder / "nowhere")
 
 
 def refused(act: Callable[[], object]) -> str:

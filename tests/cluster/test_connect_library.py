@@ -40,7 +40,7 @@ def write(folder: Path, user: object, **cluster: object) -> Path:
 
 
 def ours(path: Path) -> Endpoint:
-    return connect(path, None, {}, pod=path.parent / "nowhere")
+    return connect(None, None, {"KUBECONFIG": str(path)}, pod=path.parent / "nowhere")
 
 
 def refused(path: Path) -> BridgeError:

@@ -143,6 +143,65 @@ def test_the_process_environment_in_place_of_the_env_file(desk: Desk, monkeypatc
     fail(desk, "the process's environment: K8_ENV names another environment than staging", status=2)
 
 
+LOGS_IN = "is what bridge or a pipeline logs in with, in the process's environment"
+
+
+@pytest.fixture
+def pipeline(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """A process with credentials of its own, from whose variables the environment is filled."""
+    desk.environment(env_file="environment")
+    for name, value in (("K8_ENV", "staging"), ("LIVEKIT_URL", "wss://x"), ("DOMAIN", "x")):
+        monkeypatch.setenv(name, value)
+    for name in ("VAULT_TOKEN", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, f"CANARY-{name}")
+        desk.canaries.add(f"CANARY-{name}")
+    return desk
+
+
+@pytest.mark.parametrize("command", ["sync", "check"])
+@pytest.mark.parametrize("rule", ["required", None])
+def test_config_map_never_gets_what_the_process_logs_in_with(pipeline: Desk, command: str, rule: str | None) -> None:
+    given = "NODE_ENV: production"
+    text = CONFIG_MAPS.replace(given, 'NODE_ENV: "${VAULT_TOKEN} ${AWS_SECRET_ACCESS_KEY:-x}"')
+    pipeline.write("base/configmap.yml", text)
+    names = {"VAULT_TOKEN": rule, "AWS_SECRET_ACCESS_KEY": rule} if rule else None
+    pipeline.environment(env_file="environment", infrastructure=names)
+    key = "ConfigMap/front-config key NODE_ENV"
+    fail(
+        pipeline, *(f"{key}: ${{{one}}} {LOGS_IN}" for one in ("VAULT_TOKEN", "AWS_SECRET_ACCESS_KEY")), command=command
+    )
+
+
+def test_check_finds_that_without_the_variables_too(pipeline: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VAULT_TOKEN")
+    text = CONFIG_MAPS.replace("NODE_ENV: production", 'NODE_ENV: "${VAULT_TOKEN:-x}"')
+    pipeline.write("base/configmap.yml", text)
+    fail(pipeline, f"ConfigMap/front-config key NODE_ENV: ${{VAULT_TOKEN}} {LOGS_IN}", command="check")
+
+
+def test_check_masks_what_the_process_logs_in_with(pipeline: Desk) -> None:
+    pipeline.environment(env_file="environment", infrastructure={"VAULT_TOKEN": "required", "DOMAIN": "required"})
+    (token, domain) = pipeline.run("check", "staging", "--output", "json").data["infrastructure"]
+    assert (token["value"], domain["value"]) == ("********", "x")
+
+
+def test_secret_gets_it_only_if_it_is_listed_as_secret(pipeline: Desk) -> None:
+    pipeline.values(OPENAI_API_KEY=None)
+    pipeline.write("base/secrets.yml", SECRETS.replace("${OPENAI_API_KEY}", "${VAULT_TOKEN}"))
+    pipeline.environment(env_file="environment", secrets_from="any")
+    fail(pipeline, f"Secret/agent-secrets key OPENAI_API_KEY: ${{VAULT_TOKEN}} {LOGS_IN}")
+    pipeline.environment(env_file="environment", secrets_from="any", infrastructure={"VAULT_TOKEN": "secret"})
+    assert pipeline.run("sync", "staging").status == 0
+    assert pipeline.target.data(SECRET, "agent-secrets")["OPENAI_API_KEY"] == "CANARY-VAULT_TOKEN"
+
+
+def test_secret_gets_a_sources_value_of_that_name(pipeline: Desk) -> None:
+    pipeline.values(OPENAI_API_KEY=None, VAULT_TOKEN="CANARY-of-the-application")
+    pipeline.write("base/secrets.yml", SECRETS.replace("${OPENAI_API_KEY}", "${VAULT_TOKEN}"))
+    assert pipeline.run("sync", "staging").status == 0
+    assert pipeline.target.data(SECRET, "agent-secrets")["OPENAI_API_KEY"] == "CANARY-of-the-application"
+
+
 @pytest.mark.parametrize(
     ("name", "what", "ours"), [("K8_ENV", "environment", "staging"), ("K8S_NAMESPACE", "namespace", "voice")]
 )

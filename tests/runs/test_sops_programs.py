@@ -79,7 +79,8 @@ def test_a_wrong_section_is_told_offline(desk: Desk, field: str) -> None:
 def hanging(desk: Desk, sops_binary: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where a plugin that never answers writes its number."""
     pid = desk.folder / "pid"
-    script = desk.write("hangs", f"#!/bin/sh\necho $$ > {pid}.new; mv {pid}.new {pid}; sleep 600\n")
+    script = desk.folder.parent / "hangs"
+    script.write_text(f"#!/bin/sh\necho $$ > {pid}.new; mv {pid}.new {pid}; sleep 600\n")
     script.chmod(0o755)
     encrypted(desk, sops_binary, str(pyrage.x25519.Identity.generate().to_public()))
     desk.environment(sources=["sops:values.sops.yaml"], providers={"sops": {"age_plugins": {"hangs": str(script)}}})

@@ -106,6 +106,15 @@ def test_a_new_version_changes_its_keys_only(desk: Desk, store: Store) -> None:
     assert data(desk)["OPENAI_API_KEY"] == "CANARY-new"
 
 
+def test_reports_name_the_servers_address(desk: Desk, store: Store) -> None:
+    store.put()
+    address = store.relay.address
+    for command in ("plan", "status"):
+        assert f"  vault: {address}" in desk.run(command, "staging").out.splitlines()
+        assert desk.run(command, "staging", "--output", "json").data["stores"] == {"vault": [address]}
+    assert f"`vault`: `{address}`" in desk.run("plan", "staging", "--output", "markdown").out
+
+
 def test_a_variable_takes_a_nested_field_and_its_bytes(desk: Desk, store: Store) -> None:
     store.put(nested={"key": "Q0FOQVJZAP8="})
     variable = {"from": "vault:app#nested.key", "decode": "base64"}
@@ -293,7 +302,7 @@ def documented(dev_vault: DevVault, desk: Desk, shell: Any, monkeypatch: pytest.
     with wire(dev_vault.address) as relay:
         section["address"] = relay.address
         assert section["auth"][1]["token_file"] == "/var/run/secrets/vault/token"
-        section["auth"][1]["token_file"] = str(desk.folder / "pod" / "token")
+        section["auth"][1]["token_file"] = str(desk.folder / "pod" / "vault-token")
         desk.environment(sources=content["sources"], providers=content["providers"])
         yield relay
     dev_vault.do("DELETE", "sys/mounts/kv")
@@ -377,7 +386,7 @@ def test_the_readmes_cronjob(
     shutil.copy(real_cluster.ca_file, shell.folder / "ca.crt")
     shell("vault-cronjob", CLUSTER=real_cluster.url)
     before = dev_vault.tokens()
-    desk.write("pod/token", token(account, "vault"))
+    desk.write("pod/vault-token", token(account, "vault"))
     assert desk.run("sync", "staging").status == 0
     assert data(desk) == VALUES
     assert [one for one in documented.asked() if "login" in one] == ["POST auth/kubernetes/login"]

@@ -43,6 +43,14 @@ class Folder:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return path
 
+    def program(self, name: str, script: str) -> Path:
+        """Write a program beside the folder: one that is in it is not started."""
+        path = self.path.with_name(f"{self.path.name}-programs") / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(script)
+        path.chmod(0o755)
+        return path
+
     def encrypt(self, name: str, content: str | bytes, **rule: object) -> Path:
         """Encrypt a file under a creation rule; to this folder's key unless the rule names keys."""
         path = self.write(name, content)

@@ -33,9 +33,7 @@ class Plugged(Logged):
         folder.environ["SOPS_AGE_KEY"] = self.identity
 
     def write(self, script):
-        path = self.folder.write(f"bin/age-plugin-{NAME}", f"#!/bin/sh\n{script}")
-        path.chmod(0o755)
-        return path
+        return self.folder.program(f"age-plugin-{NAME}", f"#!/bin/sh\n{script}")
 
     def provider(self):
         return Sops(age_plugins={NAME: str(self.script)})
@@ -103,8 +101,7 @@ def test_a_plugin_is_the_last_to_be_asked(plugged):
 
 @pytest.mark.parametrize("script", ["exit 1", "sleep 600"])
 def test_another_plugin_of_the_group_is_asked_where_one_fails(plugged, monkeypatch, script):
-    broken = plugged.folder.write("broken", f"#!/bin/sh\necho >> {plugged.path}/tried\n{script}\n")
-    broken.chmod(0o755)
+    broken = plugged.folder.program("broken", f"#!/bin/sh\necho >> {plugged.path}/tried\n{script}\n")
     other = bech32.encode("age-plugin-other-", b"x").upper()
     plugged.folder.environ["SOPS_AGE_KEY"] = f"{other} {plugged.identity}"
     plugged.folder.encrypt("a.yaml", "a: CANARY\n", age=f"{plugged.folder.recipient},{plugged.recipient}")

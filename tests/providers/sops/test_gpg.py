@@ -58,8 +58,7 @@ def test_gpg_is_not_started_where_an_age_key_opens(sops, gpg):
 
 def test_one_data_key_is_opened_once(file, gpg, tmp_path):
     log = tmp_path / "log"
-    program = file.write("gpg.sh", f'#!/bin/sh\necho >> {log}\nexec {gpg.program} "$@"\n')
-    program.chmod(0o755)
+    program = file.program("gpg.sh", f'#!/bin/sh\necho >> {log}\nexec {gpg.program} "$@"\n')
     session = Sops(gpg=str(program)).open(file.context())
     for _ in range(3):
         assert session.read("a.yaml").revision.order
@@ -96,8 +95,7 @@ def test_a_damaged_message(file, gpg):
 
 
 def test_a_gpg_that_hangs_is_ended(file, gpg):
-    program = file.write("gpg.sh", "#!/bin/sh\nexec sleep 100\n")
-    program.chmod(0o755)
+    program = file.program("gpg.sh", "#!/bin/sh\nexec sleep 100\n")
     session = Sops(gpg=str(program)).open(Context(file.path, file.environ, time.monotonic() + 1))
     with pytest.raises(Unavailable) as caught:
         session.read("a.yaml")

@@ -37,8 +37,7 @@ def plugin(folder):
     """Runs one script as the plugin, by itself."""
 
     def run(script, ask=lambda plugins: plugins.open(age_plugin.identity(IDENTITY), FILE)):
-        path = folder.write("plugin", f"#!/bin/sh\n{script}")
-        path.chmod(0o755)
+        path = folder.program("plugin", f"#!/bin/sh\n{script}")
         context = folder.context()
         started = programs.Programs(context.deadline)
         try:
@@ -178,10 +177,10 @@ def test_a_plugin_that_cannot_wrap(plugin, script, what):
     ],
 )
 def test_a_plugin_that_cannot_be_started(folder, name, reason):
-    folder.write("text", "CANARY").chmod(0o755)
-    folder.write("plain", "CANARY").chmod(0o644)
+    there = folder.program("text", "CANARY").parent
+    folder.program("plain", "CANARY").chmod(0o644)
     context = folder.context()
-    section = Sops(age_plugins={NAME: f"{folder.path}/{name}"})
+    section = Sops(age_plugins={NAME: f"{there}/{name}"})
     plugins = age_plugin.Plugins(section, context, programs.Programs(context.deadline))
     with pytest.raises(ProviderError) as caught:
         plugins.wrap(RECIPIENT, b"x")

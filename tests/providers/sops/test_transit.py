@@ -88,9 +88,9 @@ def test_the_login_is_that_of_the_vault_provider_and_is_given_back(transit):
     transit.folder.environ["ROLE_ID"] = vault.do("GET", "auth/approle/role/sops/role-id")["data"]["role_id"]
     transit.folder.environ["VAULT_ROLE_ID"] = transit.folder.environ["ROLE_ID"]
     secret = vault.do("POST", "auth/approle/role/sops/secret-id", {})["data"]["secret_id"]
-    transit.folder.write("secret_id", secret)
-    transit.folder.write("role_id", transit.folder.environ["ROLE_ID"])
-    auth = [{"method": "approle", "role_id_file": "role_id", "secret_id_file": "secret_id"}]
+    transit.folder.write("vault/secret_id", secret)
+    transit.folder.write("vault/role_id", transit.folder.environ["ROLE_ID"])
+    auth = [{"method": "approle", "role_id_file": "vault/role_id", "secret_id_file": "vault/secret_id"}]
     before = vault.tokens()
     assert transit.folder.read("a.yaml", transit.provider(auth=auth)).revision.order
     assert vault.tokens() == before

@@ -91,12 +91,12 @@ def test_the_adapter_itself_refuses_what_the_library_would_resolve(fake: Wire, f
         (
             Answer(403, HTML),
             ProviderError,
-            "failed: something else than Vault answers at this address (status 403, not",
+            "failed: something else than Vault answers at this address (status 403, not JSON)",
         ),
         (
             Answer(401, HTML),
             ProviderError,
-            "failed: something else than Vault answers at this address (status 401, not",
+            "failed: something else than Vault answers at this address (status 401, not JSON)",
         ),
         (
             Answer(200, HTML),

@@ -75,7 +75,7 @@ def by_review(accounts: Accounts, dev_vault: DevVault, mount: str) -> dict[str, 
         "token_policies": [mount],
     }
     dev_vault.do("POST", f"auth/{path}/role/app", role)
-    return {"method": "kubernetes", "mount": path, "role": "app", "token_file": "token"}
+    return {"method": "kubernetes", "mount": path, "role": "app", "token_file": "vault-token"}
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def by_keys(accounts: Accounts, dev_vault: DevVault, mount: str) -> dict[str, An
         "token_policies": [mount],
     }
     dev_vault.do("POST", f"auth/{path}/role/app", role)
-    return {"method": "jwt", "mount": path, "role": "app", "token_file": "token"}
+    return {"method": "jwt", "mount": path, "role": "app", "token_file": "vault-token"}
 
 
 @pytest.fixture(params=["by_review", "by_keys"])
@@ -106,7 +106,7 @@ def method(request: pytest.FixtureRequest) -> dict[str, Any]:
 @pytest.fixture
 def project(tmp_path: Path) -> Callable[[str], object]:
     """Put a token where the kubelet would."""
-    return (tmp_path / "token").write_text
+    return (tmp_path / "vault-token").write_text
 
 
 def test_a_projected_token_logs_in_and_is_read_anew_by_each_run(
@@ -190,4 +190,4 @@ def test_a_cluster_that_vault_cannot_ask_looks_like_a_refusal_since_vault_says_n
 
 
 def test_a_pod_without_its_token_names_the_file(pod: Desk, by_review: dict[str, Any]) -> None:
-    assert pod.refusal(Denied, auth=by_review) == "no credential is present: looked for kubernetes (token)"
+    assert pod.refusal(Denied, auth=by_review) == "no credential is present: looked for kubernetes (vault-token)"

@@ -171,12 +171,12 @@ def test_approle_from_the_environment(role: Role, relay: Wire) -> None:
 @pytest.mark.usefixtures("leftovers")
 def test_approle_from_files(role: Role, tmp_path: Path) -> None:
     path, role_id = role.approle()
-    (tmp_path / "role-id").write_text(f"{role_id}\n")
-    (tmp_path / "secret-id").write_text(f"{role.secret_id(path)}\n")
-    auth = {"method": "approle", "mount": path, "role_id_file": "role-id", "secret_id_file": "secret-id"}
+    (tmp_path / "vault-role-id").write_text(f"{role_id}\n")
+    (tmp_path / "vault-secret-id").write_text(f"{role.secret_id(path)}\n")
+    auth = {"method": "approle", "mount": path, "role_id_file": "vault-role-id", "secret_id_file": "vault-secret-id"}
     assert role.desk.texts("app", auth=auth) == VALUES
-    (tmp_path / "secret-id").write_text("\n")
-    assert role.desk.refusal(Denied, auth=auth) == "the file secret-id holds no credential"
+    (tmp_path / "vault-secret-id").write_text("\n")
+    assert role.desk.refusal(Denied, auth=auth) == "the file vault-secret-id holds no credential"
 
 
 @pytest.mark.usefixtures("leftovers")
@@ -268,10 +268,10 @@ def test_jwt_of_a_pipeline(role: Role, pipeline: dict[str, Any], tmp_path: Path)
     role.desk.environ["VAULT_ID_TOKEN"] = token
     assert role.desk.texts("app", auth=pipeline) == VALUES
     del role.desk.environ["VAULT_ID_TOKEN"]
-    role.desk.environ["MY_TOKEN"] = token
-    assert role.desk.texts("app", auth={**pipeline, "token_variable": "MY_TOKEN"}) == VALUES
-    (tmp_path / "jwt").write_text(token)
-    assert role.desk.texts("app", auth={**pipeline, "token_file": "jwt"}) == VALUES
+    role.desk.environ["VAULT_MY_TOKEN"] = token
+    assert role.desk.texts("app", auth={**pipeline, "token_variable": "VAULT_MY_TOKEN"}) == VALUES
+    (tmp_path / "vault-jwt").write_text(token)
+    assert role.desk.texts("app", auth={**pipeline, "token_file": "vault-jwt"}) == VALUES
 
 
 @pytest.mark.usefixtures("leftovers")
@@ -518,11 +518,11 @@ def test_namespaces_go_along_with_login_reads_and_revocation(fake: Wire, fake_de
 
 def test_a_credential_that_cannot_be_read_is_told_and_no_other_is_tried(role: Role, tmp_path: Path) -> None:
     role.desk.environ["VAULT_TOKEN"] = "hvs.CANARY"
-    auth = [{"method": "jwt", "role": "r", "token_file": "jwt"}, {"method": "token"}]
-    (tmp_path / "jwt").write_bytes(b"CANARY\xff")
-    assert role.desk.refusal(Denied, auth=auth) == "the file jwt holds no credential"
-    (tmp_path / "jwt").write_bytes(b"CANARY\0")
-    assert role.desk.refusal(Denied, auth=auth).startswith("what is in the file jwt is no credential")
-    (tmp_path / "jwt").unlink()
-    (tmp_path / "jwt").mkdir()
-    assert role.desk.refusal(Denied, auth=auth) == "the file jwt cannot be read: Is a directory"
+    auth = [{"method": "jwt", "role": "r", "token_file": "vault-jwt"}, {"method": "token"}]
+    (tmp_path / "vault-jwt").write_bytes(b"CANARY\xff")
+    assert role.desk.refusal(Denied, auth=auth) == "the file vault-jwt holds no credential"
+    (tmp_path / "vault-jwt").write_bytes(b"CANARY\0")
+    assert role.desk.refusal(Denied, auth=auth).startswith("what is in the file vault-jwt is no credential")
+    (tmp_path / "vault-jwt").unlink()
+    (tmp_path / "vault-jwt").mkdir()
+    assert role.desk.refusal(Denied, auth=auth) == "the file vault-jwt cannot be read: Is a directory"

@@ -11,8 +11,8 @@ from tests.providers.vault.desk import Desk
 from tests.providers.vault.wire import Answer, Request, Wire, errors
 
 METHODS: dict[str, tuple[dict[str, Any], str]] = {
-    "kubernetes": ({"role": "app", "token_file": "jwt"}, "kubernetes app"),
-    "jwt": ({"role": "app", "token_file": "jwt", "mount": "gitlab"}, "jwt app"),
+    "kubernetes": ({"role": "app", "token_file": "vault-jwt"}, "kubernetes app"),
+    "jwt": ({"role": "app", "token_file": "vault-jwt", "mount": "gitlab"}, "jwt app"),
     "approle": ({"mount": "ci/approle"}, "approle"),
     "userpass": ({"username": "ann"}, "userpass ann"),
 }
@@ -37,7 +37,7 @@ REVIEW = 'Post "https://10.0.0.1:443/apis/authentication.k8s.io/v1/tokenreviews"
 @pytest.fixture
 def credentials(fake_desk: Desk) -> Desk:
     """The fake's desk with a credential for every method that sends one."""
-    (fake_desk.folder / "jwt").write_text("CANARY.b.c")
+    (fake_desk.folder / "vault-jwt").write_text("CANARY.b.c")
     fake_desk.environ = dict.fromkeys(("VAULT_ROLE_ID", "VAULT_SECRET_ID", "VAULT_PASSWORD"), "CANARY")
     return fake_desk
 
@@ -118,7 +118,7 @@ def test_a_reason_is_told_whatever_the_status_of_a_login(
     fake: Wire, credentials: Desk, status: int, text: str, reason: str
 ) -> None:
     fake.answer = lambda _: errors(status, text)
-    message = credentials.refusal(Denied, auth={"method": "kubernetes", "role": "app", "token_file": "jwt"})
+    message = credentials.refusal(Denied, auth={"method": "kubernetes", "role": "app", "token_file": "vault-jwt"})
     assert message.startswith(credentials.login("kubernetes app", "kubernetes", f"is refused: {reason}"))
 
 
@@ -138,7 +138,7 @@ def test_what_vault_itself_cannot_reach_is_temporary(
     fake: Wire, credentials: Desk, status: int, text: str, reason: str
 ) -> None:
     fake.answer = lambda _: errors(status, text)
-    message = credentials.refusal(Unavailable, auth={"method": "kubernetes", "role": "app", "token_file": "jwt"})
+    message = credentials.refusal(Unavailable, auth={"method": "kubernetes", "role": "app", "token_file": "vault-jwt"})
     assert message.startswith(credentials.login("kubernetes app", "kubernetes", f"failed: {reason}"))
 
 
@@ -147,14 +147,14 @@ def test_what_vault_itself_cannot_reach_is_temporary(
 )
 def test_words_that_many_failures_have_make_none_of_them_lasting(fake: Wire, credentials: Desk, text: str) -> None:
     fake.answer = lambda _: errors(500, text)
-    message = credentials.refusal(Unavailable, auth={"method": "jwt", "role": "app", "token_file": "jwt"})
+    message = credentials.refusal(Unavailable, auth={"method": "jwt", "role": "app", "token_file": "vault-jwt"})
     assert message == credentials.login("jwt app", "jwt", "failed: the server fails (500)")
 
 
 @pytest.mark.parametrize("name", ["re f", "CANARY value", 'x" is missing "', "", "a" * 65])
 def test_only_what_can_be_the_name_of_a_claim_is_shown(fake: Wire, credentials: Desk, name: str) -> None:
     fake.answer = lambda _: errors(400, f'error validating claims: claim "{name}" does not match')
-    message = credentials.refusal(Denied, auth={"method": "jwt", "role": "app", "token_file": "jwt"})
+    message = credentials.refusal(Denied, auth={"method": "jwt", "role": "app", "token_file": "vault-jwt"})
     generic = credentials.login("jwt app", "jwt", "is refused: the role does not accept the token's claims")
     assert message in (
         generic,
@@ -169,11 +169,12 @@ def test_a_hint_says_what_to_do(fake: Wire, credentials: Desk) -> None:
             session.read("app")
         return caught.value.problems[0].hint
 
-    jwt = {"auth": {"method": "jwt", "role": "app", "token_file": "jwt"}}
+    jwt = {"auth": {"method": "jwt", "role": "app", "token_file": "vault-jwt"}}
     assert (
-        hint("permission denied", **jwt) == "check the credential in jwt, and that auth/jwt is enabled: vault auth list"
+        hint("permission denied", **jwt)
+        == "check the credential in vault-jwt, and that auth/jwt is enabled: vault auth list"
     )
-    assert hint("invalid audience (aud) claim", **jwt) == "check the credential in jwt"
+    assert hint("invalid audience (aud) claim", **jwt) == "check the credential in vault-jwt"
     assert "a proxy or NAT in between may change it" in hint("unauthorized by CIDR restrictions", **jwt)
     credentials.environ["VAULT_TOKEN"] = "hvs.CANARY"
     missing = "1 error occurred:\n\t* permission denied\n\n"

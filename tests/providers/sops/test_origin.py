@@ -1,0 +1,103 @@
+"""Programs that the environment's file names: none of the same checkout is started."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bridge.provider import Context, Denied
+from bridge_providers.sops import Sops
+from bridge_providers.sops.gpg import Gpg
+from bridge_providers.sops.kms import Kms
+from bridge_providers.sops.origin import check_program
+from bridge_providers.sops.s3_store import find
+from tests.providers.sops.folder import Folder
+
+TOLD = "is a program in the checkout, which anyone who may push a branch can change"
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Context:
+    """An environment's folder three below the top of a git work tree."""
+    base = tmp_path / "checkout" / "deploy" / "config"
+    base.mkdir(parents=True)
+    subprocess.run(["git", "init", "--quiet", str(tmp_path / "checkout")], check=True)
+    (tmp_path / "outside").write_text("")
+    return Context(base, {}, 0)
+
+
+def link(place: Path, target: Path) -> Path:
+    place.symlink_to(target)
+    return place
+
+
+PLACES: dict[str, Callable[[Path, Path], Path]] = {
+    "beside the file": lambda base, _: base / "gpg",
+    "at the top": lambda _, top: top / "gpg",
+    "with dots": lambda _, top: top.parent / "x" / ".." / top.name / "gpg",
+    "a link out of it": lambda base, top: link(base / "gpg", top.parent / "outside"),
+    "a link into it": lambda base, top: link(top.parent / "gpg", base / "evil"),
+    "through a folder's link": lambda base, top: link(top.parent / "bin", base) / "gpg",
+    "through this process": lambda base, _: Path(f"/proc/self/root{base}/gpg"),
+}
+
+
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+def test_program_in_the_checkout_is_refused(context: Context, place: Callable[[Path, Path], Path]) -> None:
+    path = place(context.base, context.base.parents[1])
+    with pytest.raises(Denied) as caught:
+        check_program("gpg", str(path), context)
+    assert caught.value.problems[0].what == f"gpg {TOLD}"
+
+
+def test_program_outside_the_checkout_is_taken(context: Context) -> None:
+    for path in (context.base.parents[2] / "outside", context.base.parents[2] / "checkout-2" / "gpg", "/usr/bin/gpg"):
+        check_program("gpg", str(path), context)
+
+
+def test_submodules_superproject_is_the_same_checkout(context: Context) -> None:
+    (context.base / ".git").write_text("gitdir: ../../.git/modules/config\n")
+    with pytest.raises(Denied):
+        check_program("gpg", str(context.base.parents[1] / "gpg"), context)
+
+
+def test_without_git_the_environments_folder_is_the_checkout(tmp_path: Path) -> None:
+    with pytest.raises(Denied):
+        check_program("gpg", str(tmp_path / "config" / "gpg"), Context(tmp_path / "config", {}, 0))
+    check_program("gpg", str(tmp_path / "gpg"), Context(tmp_path / "config", {}, 0))
+
+
+def test_gpg_of_a_branch_is_not_started_but_that_of_the_variable_is(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "config")
+    path = str(folder.write("gpg", "#!/bin/sh\n"))
+    with pytest.raises(Denied, match=TOLD):
+        Gpg(Sops(gpg=path), folder.context())
+    folder.environ["SOPS_GPG_EXEC"] = path
+    Gpg(Sops(), folder.context())
+
+
+def test_check_tells_of_the_programs_of_a_branch(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "config")
+    program = str(folder.path / "program")
+    provider = Sops(gpg=program, age_plugins={"evil": program, "fine": "/usr/bin/age-plugin-fine"})
+    told = [one.what for one in provider.check("a.yaml", folder.context())]
+    assert told[:2] == [f"gpg {TOLD}", f"age_plugins evil {TOLD}"]
+    assert not any("fine" in one for one in told)
+
+
+@pytest.mark.parametrize("general", [True, False])
+def test_endpoint_of_the_file_is_the_one_that_the_variable_names(tmp_path: Path, general: bool) -> None:
+    ours, evil = "https://store.example", "https://evil.example"
+
+    def ask(url: str, service: str) -> None:
+        environ = {"AWS_ENDPOINT_URL" if general else f"AWS_ENDPOINT_URL_{service}": f"{ours}:443/"}
+        if service == "S3":
+            find(Sops(s3=url), environ)
+        else:
+            Kms(Sops(kms={"allow": ["arn:x"], "endpoint": url}), Context(tmp_path, environ, 0))
+
+    for service in ("S3", "KMS"):
+        ask(ours, service)
+        with pytest.raises(Denied, match=f"{evil} is not the server that AWS_ENDPOINT_URL"):
+            ask(evil, service)
