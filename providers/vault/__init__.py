@@ -78,7 +78,7 @@ class Vault:
             for field in dataclasses.fields(one):
                 name = getattr(one, field.name)
                 if field.name.endswith("_file") and name and not origin.is_file(name, context):
-                    hint = origin.HINT.format(context.base / name)
+                    hint = origin.HINT.format((context.base / name).absolute())
                     yield Problem("", f"{field.name} {name} {origin.NO_FILE}", hint)
         if problem := settings.other_server(self.address, context.environ):
             yield problem

@@ -35,7 +35,7 @@ class Credentials:
     def file(self, name: str) -> SecretValue | None:
         """Return the content of a file without the white space around it; Denied if it is not a place of Vault's."""
         if not origin.is_file(name, self._context):
-            raise Denied(f"the file {name} {origin.NO_FILE}", hint=origin.HINT.format(self._base / name))
+            raise Denied(f"the file {name} {origin.NO_FILE}", hint=origin.HINT.format((self._base / name).absolute()))
         content: bytes | None = None
         problem = ""
         try:

@@ -32,7 +32,7 @@ def is_variable(name: str) -> bool:
 
 def is_file(name: str, context: Context) -> bool:
     """Return whether a file holds a credential of Vault's, by where it is once links are followed."""
-    path = context.base / name
+    path = (context.base / name).absolute()
     if "\0" in name or str(path) == SERVICE_ACCOUNT:
         return "\0" not in name
     if any(text == str(path) for variable, text in context.environ.items() if is_variable(variable)):

@@ -310,8 +310,8 @@ def test_what_the_pod_would_miss_to_reach_a_store_is_told(desk: Desk) -> None:
 
 
 def test_a_credentials_file_is_not_packed_but_told(desk: Desk) -> None:
-    desk.write("config/secret-id", CANARY)
-    method = {"method": "approle", "role_id_file": "secret-id", "secret_id_file": "secret-id"}
+    desk.write("config/vault-id", CANARY)
+    method = {"method": "approle", "role_id_file": "vault-id", "secret_id_file": "vault-id"}
     desk.environment(sources=["vault:voice/app"], providers={"vault": VAULT | {"auth": [method]}})
     result = desk.run()
     assert "secret_id_file is a credential, and is not in the ConfigMap" in result.err
