@@ -167,6 +167,17 @@ def test_what_goes_through_the_package_leaves_nothing_on_the_disk(
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
+def test_the_header_is_found_under_the_name_of_older_packages_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def before_36_0_1(*_: object, client_configuration: Any, **__: object) -> None:
+        client_configuration.api_key["authorization"] = "Basic CANARY"
+
+    monkeypatch.setattr("kubernetes.config.load_kube_config", before_36_0_1)
+    found = ours(write(tmp_path, {"username": "me", "password": "CANARY"}))
+    assert found.headers() == {"Authorization": "Basic CANARY"}
+
+
 def test_impersonation_counts_beside_a_credential_of_the_package(tmp_path: Path) -> None:
     found = ours(write(tmp_path, {"username": "me", "password": "CANARY", "as": "somebody"}))
     assert found.headers() == {"Authorization": "Basic " + b64encode(b"me:CANARY").decode()}
