@@ -303,7 +303,8 @@ def pods_plan(terminal: Terminal, cluster: RealCluster, root: Path) -> str:
     pod = Pod(cluster, terminal.namespace, root)
     pod.mount()
     terminal.environ["SOPS_AGE_KEY_FILE"] = str(pod.path(pod.environ()["SOPS_AGE_KEY_FILE"]))
-    return terminal.run("bridge", "plan", "staging", "--config", str(pod.path(pod.arguments()[3])))
+    _, config = pod.arguments()[pod.arguments().index("--config") :][:2]
+    return terminal.run("bridge", "plan", "staging", "--config", str(pod.path(config)))
 
 
 def test_a_pause_outlasts_an_apply_and_ends(terminal: Terminal, target: Target) -> None:
@@ -332,7 +333,7 @@ def test_a_lost_age_key_is_replaced_by_another_recipient(
 def test_values_come_from_the_cluster_if_no_age_key_is_left(
     terminal: Terminal, tmp_path: Path, real_cluster: RealCluster
 ) -> None:
-    terminal.run("bridge", "sync", "staging")
+    terminal.run("bridge", "sync", "staging", "--first")
     del terminal.environ["SOPS_AGE_KEY_FILE"]
     terminal.run("age-keygen", "-o", "new.agekey")
     recipient = terminal.run("age-keygen", "-y", "new.agekey").strip()
