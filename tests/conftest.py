@@ -28,8 +28,9 @@ from tests.servers.vault import DevVault, SealedVault
 if TYPE_CHECKING:
     from tests.servers.s3 import ObjectStorage
 
-# A shell's background job ignores interrupts, and so would all programs that the tests start.
+# A shell's background job ignores interrupts, one under nohup hang-ups; so would all programs that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # The same examples every time, without a deadline and without a folder of earlier ones, so that neither chance nor the
 # machine decides. BRIDGE_RANDOM=1 looks for new examples.

@@ -186,6 +186,7 @@ def test_a_credential_plugin_that_cannot_be_started_for_now_is_temporary(
     plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "/bin/true", "interactiveMode": "Never"}
     content["users"][0]["user"] = {"exec": plugin}
     offline_desk.write("kubeconfig", content)
+    monkeypatch.setenv("KUBECONFIG", str(offline_desk.kubeconfig))  # the operator's choice, so it may start programs
 
     def start(*_: object, **__: object) -> None:
         raise BlockingIOError(11, "CANARY-bug")
