@@ -73,7 +73,7 @@ def cluster(command: argparse.ArgumentParser) -> None:
 
 def first(command: argparse.ArgumentParser) -> None:
     """Add --first."""
-    text = "write although the environment was never written to this cluster, and nothing binds it to the cluster"
+    text = "write although nothing binds the environment to this cluster, or shows that it was written to it before"
     command.add_argument("--first", action="store_true", help=text)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 from bridge import late_warnings
 from bridge.config.environment import ClusterFlags, Environment, check_k8_env
@@ -28,6 +28,9 @@ NONE_GIVEN: Final[Mapping[Reference, Document]] = MappingProxyType({})
 
 Result = TypeVar("Result")
 
+Agreed: TypeAlias = frozenset[tuple[str, str, str | None]]
+"""Where a person has agreed to a first write: the server, the namespace, and its uid if it was known then."""
+
 
 class Run(NamedTuple):
     """What every step of a run needs to know. `deadline` is a `time.monotonic()`, `lock_wait` is in seconds.
@@ -35,7 +38,7 @@ class Run(NamedTuple):
     `read` and `neighbours` are how documents and other environments are read: of one run alone, or shared by many.
     `read_again` reads documents from their stores, whatever was read before.
     What is read from the sources is added to `reads`, where somebody wants to know. `cluster` is the cluster that
-    the command line names, `first` allows to write where an environment was never written.
+    the command line names, `first` allows a first write into any cluster, `agreed` into these alone.
     """
 
     environ: Mapping[str, str]
@@ -48,6 +51,7 @@ class Run(NamedTuple):
     neighbours: Neighbours = neighbours
     cluster: ClusterFlags = ClusterFlags()
     first: bool = False
+    agreed: Agreed = frozenset()
 
 
 class Files(NamedTuple):

@@ -74,7 +74,7 @@ def open_cluster(environment: Environment, namespace: str, run: Run, line_to: Di
     id_ = environment.id
     manager = f"bridge/{id_}"
     with line_to(environment.cluster, run) as line:
-        name = _identified(line, environment.cluster, namespace, run)
+        name = _identified(line, environment, namespace, run)
         lease = Lease(line.last, namespace, id_)
         yield Cluster(
             line.endpoint,
@@ -87,9 +87,9 @@ def open_cluster(environment: Environment, namespace: str, run: Run, line_to: Di
         )
 
 
-def _identified(line: Line, choice: ClusterChoice, namespace: str, run: Run) -> ClusterName:
+def _identified(line: Line, environment: Environment, namespace: str, run: Run) -> ClusterName:
     """Compare the cluster with what the environment is bound to, and name it with what binds them."""
-    endpoint, binding = line.endpoint, _pod_binding(line.endpoint, namespace, run)
+    choice, endpoint, binding = environment.cluster, line.endpoint, _pod_binding(line.endpoint, namespace, run)
     record = current()
     # Before the checks, so that a refusal names the cluster too.
     record.cluster = ClusterName(endpoint.url, endpoint.context, endpoint.source, binding)
@@ -97,7 +97,7 @@ def _identified(line: Line, choice: ClusterChoice, namespace: str, run: Run) -> 
         check_server(endpoint, choice.server)
         binding = "server"
     if choice.namespace_uid:
-        check_namespace(line.api, namespace, choice.namespace_uid)
+        check_namespace(line.api, namespace, choice.namespace_uid, environment.name)
         binding = "namespace_uid"
     record.cluster = record.cluster._replace(binding=binding)
     return record.cluster

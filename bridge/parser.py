@@ -220,7 +220,8 @@ def _adopt(commands: "_Commands") -> None:
     adopt.add_argument("--yes", action="store_true", help="do it without asking")
     text = (
         "bind the environment to the namespace as it is now: write its uid into the environment's file, in place of "
-        "the old one. A restored backup of etcd has the same uids, so they do not tell it from the original"
+        "the old one; with --yes without asking. A restored backup of etcd has the same uids, so they do not tell it "
+        "from the original"
     )
     adopt.add_argument("--rebind", action="store_true", help=text)
     lock(adopt)

@@ -25,7 +25,7 @@ from bridge.cluster.changes import carry_out
 from bridge.cluster.identity import readable_uid
 from bridge.config.environment import Environment
 from bridge.errors import ANYTHING, BridgeError, Problem, Refusal, Stopped, Unavailable, combine, ending
-from bridge.gather import Run, Seen, Wanted
+from bridge.gather import Agreed, Run, Seen, Wanted
 from bridge.objects import Live, ObjectId
 from bridge.opening import Cluster
 from bridge.plan.build import remember
@@ -40,7 +40,7 @@ TURNS: Final = 3
 
 
 class FirstWrite(Refusal):
-    """Nothing binds an environment to a cluster that it was never written to; a person may say that it is right.
+    """Nothing binds an environment to a cluster, nor shows that it was written to it before; a person may allow it.
 
     `uid` is that of the namespace, None if it may not be read.
     """
@@ -51,6 +51,11 @@ class FirstWrite(Refusal):
         self.namespace: Final = plan.namespace
         self.cluster: Final = plan.cluster
         self.uid: Final = uid
+
+    @property
+    def agreed(self) -> Agreed:
+        """Return what a run is allowed once a person has said that this is the right cluster."""
+        return frozenset({(self.cluster.server, self.namespace, self.uid)})
 
 
 @dataclass(eq=False)
@@ -110,9 +115,13 @@ def first_write(plan: Plan, environment: Environment, cluster: Cluster, run: Run
     """Return what speaks against carrying out a plan if it is a first write that nobody has allowed."""
     if run.first or plan.cluster.binding or not is_first(plan):
         return None
-    uid, file = readable_uid(cluster.api, plan.namespace), environment.shown(environment.file)
-    setting = f"cluster.namespace_uid: {uid}" if uid else f"cluster.server: {plan.cluster.server}"
-    what = f"{plan.environment} was never written to it"
+    server, uid = plan.cluster.server, readable_uid(cluster.api, plan.namespace)
+    # Found anew since the answer: the kubeconfig may lead elsewhere now.
+    if not run.agreed.isdisjoint({(server, plan.namespace, uid), (server, plan.namespace, None)}):
+        return None
+    file = environment.shown(environment.file)
+    setting = f"cluster.namespace_uid: {uid}" if uid else f"cluster.server: {server}"
+    what = f"nothing shows that {plan.environment} was written to it before"
     hint = f"if this is the right cluster, set `{setting}` in {file}, or pass --first"
     return FirstWrite(Problem(place(plan.namespace, plan.cluster), what, hint), plan, uid)
 

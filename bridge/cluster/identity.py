@@ -22,10 +22,10 @@ def check_server(endpoint: Endpoint, servers: Collection[str]) -> None:
         raise Refusal(Problem(endpoint.source, what, hint))
 
 
-def check_namespace(api: Api, name: str, uids: Collection[str]) -> None:
-    """Raise Refusal if the namespace does not exist, or has none of these uids."""
+def check_namespace(api: Api, name: str, uids: Collection[str], environment: str) -> None:
+    """Raise Refusal if the namespace does not exist, or has none of the uids that the environment names."""
     if namespace_uid(api, name) not in uids:
-        hint = "is this the right cluster? if the namespace was made anew: `bridge adopt ENV --rebind`"
+        hint = f"is this the right cluster? if the namespace was made anew: `bridge adopt {environment} --rebind`"
         raise Refusal(Problem(f"namespace {name}", "is not the one that cluster.namespace_uid names", hint))
 
 

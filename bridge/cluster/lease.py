@@ -51,7 +51,7 @@ class Lease:
         self.found = ""  # the version that it had when it was taken; empty if it did not exist
 
     def acquire(self, wait: float) -> None:
-        """Become the holder; Unavailable with the holder's name where somebody else stays it for `wait` seconds.
+        """Become the holder; Unavailable with the holder's name if another run stays it for `wait` seconds.
 
         A holder that is silent for as long as its Lease says is gone. That time is measured here, from when its
         last sign was seen, so no two clocks are compared.
@@ -67,7 +67,7 @@ class Lease:
                 self.found = _version(found)
                 return
             if now >= end:
-                what = f"another run is writing: {_shown(_holder(found))} holds it"
+                what = f"another run is writing{_named(_holder(found))}"
                 raise Unavailable(Problem(self.target, what, "try again, or wait longer with --lock-wait"))
             time.sleep(min(PAUSE, max(0.01, end - now)))
 
@@ -178,6 +178,6 @@ def _duration(found: dict[str, Any] | None) -> float:
     return min(LONGEST, float(((found or {}).get("spec") or {}).get("leaseDurationSeconds") or DURATION))
 
 
-def _shown(holder: str) -> str:
-    """Name a holder as it named itself, bounded: anybody may write a Lease."""
-    return holder[:100] or "somebody"
+def _named(holder: str) -> str:
+    """Name a holder as it named itself, bounded: anybody may write a Lease. Empty if another run was faster."""
+    return f": {holder[:100]} holds it" if holder else ""

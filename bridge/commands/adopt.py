@@ -64,8 +64,17 @@ def run(args: argparse.Namespace) -> int:
     # A run of its own: the time that somebody took for the answer does not count.
     run_ = run_of(args)
     with open_cluster(wanted.environment, wanted.namespace, run_) as again:
+        _check_same(cluster, again, plan.namespace, first.uid if first else uid)
         store = replace(cluster.store, api=again.api, turn=again.lease.check)
         return _do(found, again, run_.lock_wait, lambda: store.write(remembering(plan.memory, found, now)), report)
+
+
+def _check_same(shown: Cluster, now: Cluster, namespace: str, uid: str | None) -> None:
+    """Raise Unavailable if this is another cluster than was shown; `uid` is the namespace's, if it is known."""
+    same = (now.name.server, now.name.context) == (shown.name.server, shown.name.context)
+    if not same or (uid and readable_uid(now.api, namespace) != uid):
+        what = f"leads to another cluster than was shown: {now.name.server}"
+        raise Unavailable(Problem(now.name.source, what, "nothing was done; run again, and look where it leads"))
 
 
 def _do(

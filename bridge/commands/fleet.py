@@ -55,9 +55,10 @@ def run(args: argparse.Namespace) -> int:
     try:
         _carry_out(fleet, names, logbook)
         logbook.cut_short((), fleet.under_way())
-        if agreed := list(_agreed(logbook)):
-            fleet = Fleet(environments, run_of(args)._replace(first=True))  # its time begins now: a person was asked
-            _carry_out(fleet, agreed, logbook)
+        if firsts := dict(_agreed(logbook)):
+            agreed = frozenset().union(*(first.agreed for first in firsts.values()))
+            fleet = Fleet(environments, run_of(args)._replace(agreed=agreed))  # its time begins now: a person was asked
+            _carry_out(fleet, list(firsts), logbook)
     except BaseException:
         logbook.cut_short(names, fleet.under_way())
         _report(args, names, shard, logbook)
@@ -78,19 +79,23 @@ def _carry_out(fleet: Fleet, names: Sequence[str], logbook: "_Logbook") -> None:
             fleet.plan(names, logbook.finished)
 
 
-def _agreed(logbook: "_Logbook") -> Iterator[str]:
+def _agreed(logbook: "_Logbook") -> Iterator[tuple[str, FirstWrite]]:
     """Ask once for each server whether it is the right one, and yield the environments that may be written to it."""
-    servers: dict[str, list[str]] = {}
-    for name, first in sorted(logbook.waiting.items()):
-        servers.setdefault(first.cluster.server, []).append(name)
-    for server, names in servers.items():
+    servers: dict[str, dict[str, FirstWrite]] = {}
+    waiting, logbook.may_wait = logbook.waiting, False
+    for name, (_, first) in sorted(waiting.items()):
+        servers.setdefault(first.cluster.server, {})[name] = first
+    for server, firsts in servers.items():
+        names = list(firsts)
         count = f"{len(names)} environments" if len(names) > 1 else "1 environment"
-        source = logbook.waiting[names[0]].cluster.source
+        source = firsts[names[0]].cluster.source
         if ask(f"First write of {count} ({_listed(names)}) to {server} ({source}). Is this the right cluster?"):
-            yield from names
+            yield from firsts.items()
         else:
             for name in names:
-                logbook.finished(Member(name, error=not_confirmed()))
+                member, _ = waiting[name]
+                member.error = not_confirmed()
+                logbook.finished(member)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -116,15 +121,18 @@ class _Logbook:
         current().touched.append(self._touched)
         self.writes: Final = args.command == "sync" and not args.dry_run
         self.restarts: Final = self.writes and args.restart
-        self.waiting: Final[dict[str, FirstWrite]] = {}  # for somebody's word that it is the right cluster
+        # For a person's word that it is the right cluster; nobody is asked twice.
+        self.waiting: Final[dict[str, tuple[Member, FirstWrite]]] = {}
+        self.may_wait = True
         self.entries: Final[dict[str, dict[str, Any]]] = {}
         self.clusters: Final[dict[str, ClusterName | None]] = {}
         self.problems: Final[dict[str, list[tuple[str, Problem]]]] = {"warning": [], "error": []}
 
     def finished(self, member: Member) -> None:
         """Enter a member as it is now; the first write of one waits for an answer, if somebody can be asked."""
-        if isinstance(member.error, FirstWrite) and can_ask():
-            self.waiting[member.name] = member.error
+        if isinstance(member.error, FirstWrite) and self.may_wait and can_ask():
+            member.plan = None  # it holds values
+            self.waiting[member.name] = member, member.error
             return
         self._touch(member)
         status, result = self._judge(member)

@@ -13,7 +13,7 @@ from bridge.commands.confirm import confirm
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference, parse_reference
 from bridge.errors import ANYTHING, BridgeError, ConfigError, Problem, Refusal, Stopped, Unavailable, combine
-from bridge.gather import Run
+from bridge.gather import Agreed, Run
 from bridge.opening import open_cluster
 from bridge.plan.effect import dropped, rewritten
 from bridge.plan.model import Plan
@@ -52,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
     """Show what would change in the store and in the cluster, ask, write the store, read back, and sync."""
     environment, run_ = environment_of(args), run_of(args)
     rollback = _prepare(args, environment, run_)
+    agreed: Agreed = frozenset()
     if rollback.plan.refusals or args.dry_run:
         return _end(args, rollback)
     if rollback.result == "planned":
@@ -61,11 +62,12 @@ def run(args: argparse.Namespace) -> int:
         say("warning", rollback.told)
         if rollback.first:
             agree(rollback.first, environment, yes=args.yes)
+            agreed = rollback.first.agreed
         confirm(_question(rollback), yes=args.yes)
     record, outcome = current(), rollback.outcome
     record.touched += [outcome.written, outcome.begun]
     # Its time begins now: a person was asked.
-    run_ = run_of(args)._replace(first=args.first or rollback.first is not None)
+    run_ = run_of(args)._replace(agreed=agreed)
     if rollback.whole.is_needed:
         provider, context = _provider(environment, rollback.source), _context(environment, run_)
         rollback.written = put_back(provider, rollback.source, rollback.whole, context)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from bridge.commands import plan as plan_command
 from bridge.commands.arguments import environment_of, run_of
 from bridge.errors import ANYTHING, ConfigError, Problem, Stopped
-from bridge.gather import Run, Wanted
+from bridge.gather import Agreed, Run, Wanted
 from bridge.opening import Cluster
 from bridge.plan.effect import dropped, rewritten
 from bridge.plan.model import Plan
@@ -37,12 +37,12 @@ def run(args: argparse.Namespace) -> int:
         from bridge.commands.binding import agree  # noqa: PLC0415 - start-up: most environments were written before
 
         agree(first, environment_of(args))
-    args.first = True
-    return _sync(args)  # everything anew: somebody took their time to answer
+        agreed = first.agreed
+    return _sync(args, agreed)  # everything anew: somebody took their time to answer
 
 
-def _sync(args: argparse.Namespace) -> int:
-    run_ = run_of(args)
+def _sync(args: argparse.Namespace, agreed: Agreed = frozenset()) -> int:
+    run_ = run_of(args)._replace(agreed=agreed)
     outcome, restart, record = Outcome(), _asked(args), current()
     record.written, record.begun = outcome.written, outcome.begun
     if restart:

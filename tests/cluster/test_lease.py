@@ -324,3 +324,12 @@ def test_a_lease_that_is_ours_in_another_version_is_still_ours(
     clock.now += module.RENEWAL
     assert one.check() == clock.now + module.DURATION
     assert spec(target)["holderIdentity"] == one.holder
+
+
+def test_one_that_was_faster_is_not_named(lease_of: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = lease_of(), lease_of()
+    one.acquire(0)
+    monkeypatch.setattr(two, "_read", lambda: None)  # as it was before the other run made it
+    with pytest.raises(Unavailable) as caught:
+        two.acquire(0)
+    assert caught.value.problems[0].what == "another run is writing"

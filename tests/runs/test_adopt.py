@@ -8,8 +8,11 @@ import pytest
 
 from bridge.cluster.objects import Objects
 from bridge.objects import LAST_APPLIED
+from bridge.testing.apiserver import EmbeddedCluster
 from tests.runs.conftest import SECRETS, VALUES, Desk, Result
+from tests.runs.test_first_write import KUBECONFIG, changing, made_anew_after_the_answer, switched, writes
 from tests.runs.test_refusals import encoded, refuse
+from tests.runs.test_which_cluster import elsewhere  # noqa: F401 - a fixture
 
 SECRET, CONFIG = "Secret", "ConfigMap"
 STORE = "bridge-voice-agent-staging"
@@ -461,6 +464,34 @@ def test_another_run_that_was_faster_is_no_failure(desk: Desk, monkeypatch: pyte
     between(monkeypatch, lambda: adopt(desk))
     adopt(desk)
     synced(desk)
+
+
+def test_cluster_that_is_another_one_after_the_answer_is_left_alone(
+    offline_desk: Desk,
+    elsewhere: EmbeddedCluster,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made_by(offline_desk, "helm")
+    offline_desk.environment(cluster=KUBECONFIG)
+    before = offline_desk.target.versions()
+    switched(offline_desk, elsewhere, monkeypatch, "y", "n", "y")
+    result = offline_desk.run("adopt", "staging")
+    assert result.status == 75
+    assert f": leads to another cluster than was shown: {elsewhere.url}\n" in result.err
+    assert (changing(elsewhere), offline_desk.target.versions()) == ([], before)
+
+
+def test_namespace_that_is_another_one_after_the_answer_is_left_alone(
+    offline_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_by(offline_desk, "helm")
+    offline_desk.environment(cluster=KUBECONFIG)
+    assert offline_desk.target.embedded
+    offline_desk.target.embedded.requests.clear()
+    made_anew_after_the_answer(offline_desk, monkeypatch, "y", "n", "y")
+    result = offline_desk.run("adopt", "staging")
+    assert (result.status, ": leads to another cluster than was shown: " in result.err) == (75, True)
+    assert writes(offline_desk) == []
 
 
 def test_many_objects(desk: Desk) -> None:

@@ -8,7 +8,7 @@ from bridge.fleet import Fleet, Member
 from bridge.testing.apiserver import EmbeddedCluster
 from tests.runs.conftest import Desk
 from tests.runs.terminal import answer
-from tests.runs.test_first_write import KUBECONFIG, requests, uid_of
+from tests.runs.test_first_write import KUBECONFIG, changing, requests, switched, uid_of
 from tests.runs.test_fleet import fleet, give, member, results, token
 from tests.runs.test_which_cluster import elsewhere  # noqa: F401 - a fixture
 
@@ -39,7 +39,7 @@ def test_without_a_terminal_those_are_refused_and_all_others_go_on(offline_desk:
     assert results(result) == dict(zip(names, ["failed", "written", "failed", "written"], strict=True))
     assert [token(offline_desk, name) is None for name in names] == [True, False, True, False]
     where = f"namespace voice on {offline_desk.target.client.url} ({source(offline_desk)})"
-    assert f"bridge: error: env-00: {where}: env-00 was never written to it" in result.lines
+    assert f"bridge: error: env-00: {where}: nothing shows that env-00 was written to it before" in result.lines
     assert offline_desk.run("sync", "--all", "--first").status == 0
     assert all(token(offline_desk, name) for name in names)
 
@@ -76,6 +76,8 @@ def test_nothing_of_those_is_written_before_the_answer(offline_desk: Desk, monke
     assert result.status == 1
     assert results(result) == {"env-00": "written", "env-01": "failed", "env-02": "failed"}
     assert "bridge: error: env-01, env-02: not confirmed; nothing was done\n" in result.err
+    servers = {one["cluster"]["server"] for one in result.data["environments"]}
+    assert servers == {offline_desk.target.client.url}
 
 
 def test_each_server_has_its_own_question(
@@ -94,6 +96,20 @@ def test_each_server_has_its_own_question(
     assert len(asked) == 2
     assert results(result) == {"env-00": "failed", "env-01": "failed", "env-02": "written"}
     assert (token(offline_desk, names[0]), terminal.tell()) == (None, 0)
+
+
+def test_yes_is_for_the_cluster_that_was_named(
+    offline_desk: Desk,
+    elsewhere: EmbeddedCluster,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = fleet(offline_desk, 2, cluster=KUBECONFIG)
+    terminal = switched(offline_desk, elsewhere, monkeypatch, "y", "never asked")
+    result = offline_desk.run("sync", "--all", "--output", "json")
+    assert (result.status, results(result)) == (1, dict.fromkeys(names, "failed"))
+    assert f"namespace voice on {elsewhere.url} " in result.err
+    assert (changing(elsewhere), terminal.unread) == ([], "never asked\n")
+    assert [token(offline_desk, name) for name in names] == [None, None]
 
 
 def _yes(text: str, answers: dict[str, str]) -> bool:

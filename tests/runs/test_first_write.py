@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from bridge.config.environment import load_environment
+from bridge.testing.apiserver import EmbeddedCluster
 from tests.runs.conftest import VALUES, Desk, Result
 from tests.runs.moving import environ
-from tests.runs.terminal import answer
+from tests.runs.terminal import Terminal, answer
 from tests.runs.test_moving_stores import manager  # noqa: F401 - a fixture
+from tests.runs.test_which_cluster import elsewhere  # noqa: F401 - a fixture
 from tests.servers.scaleway import SecretManager
 
 KUBECONFIG = {"kubeconfig": "kubeconfig"}
@@ -58,10 +60,14 @@ def bound(desk: Desk) -> tuple[str, ...]:
     return load_environment(desk.folder, "staging").cluster.namespace_uid
 
 
+def unknown(desk: Desk) -> str:
+    return f"{where(desk)}: nothing shows that staging was written to it before"
+
+
 def refused(desk: Desk, result: Result) -> None:
     """Expect the refusal of a first write, before anything was sent that changes something."""
     assert result.status == 1
-    assert f"bridge: error: {where(desk)}: staging was never written to it" in result.lines
+    assert f"bridge: error: {unknown(desk)}" in result.lines
     setting = f"`cluster.namespace_uid: {uid_of(desk)}` in staging.yaml"
     assert f"bridge: hint: if this is the right cluster, set {setting}, or pass --first" in result.lines
     assert desk.target.versions() == {}
@@ -212,6 +218,78 @@ def test_pty_shows_the_questions_and_takes_the_answers(offline: Desk, tmp_path: 
     assert bound(offline) == (uid_of(offline),)
 
 
+# A cluster that is another one after the answer
+
+
+def switched(desk: Desk, cluster: EmbeddedCluster, monkeypatch: pytest.MonkeyPatch, *answers: str) -> Terminal:
+    """Let the kubeconfig lead to another cluster from when the first question is answered."""
+    terminal = answer(monkeypatch, *answers)
+    given = terminal.readline
+
+    def readline() -> str:
+        cluster.write_kubeconfig(desk.kubeconfig)
+        return given()
+
+    monkeypatch.setattr(terminal, "readline", readline)
+    return terminal
+
+
+def changing(cluster: EmbeddedCluster) -> list[tuple[str, str]]:
+    return [one for one in cluster.requests if one[0] != "GET" and "dryRun=All" not in one[1]]
+
+
+def test_yes_is_for_the_cluster_that_was_named(
+    offline: Desk,
+    elsewhere: EmbeddedCluster,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = question(offline) + offered(offline)
+    switched(offline, elsewhere, monkeypatch, "y", "n")
+    result = offline.run("sync", "staging")
+    assert (result.status, result.err.startswith(asked)) == (1, True)
+    assert f"bridge: error: namespace voice on {elsewhere.url} " in result.err
+    assert (changing(elsewhere), writes(offline)) == ([], [])
+
+
+def made_anew_after_the_answer(desk: Desk, monkeypatch: pytest.MonkeyPatch, *answers: str) -> None:
+    """Let the namespace be another one from when the first question is answered."""
+    terminal = answer(monkeypatch, *answers)
+    given, path = terminal.readline, f"/api/v1/namespaces/{desk.target.namespace}"
+    metadata = {"name": desk.target.namespace, "uid": "made-anew", "resourceVersion": "1"}
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+    made_anew = ("answer", 200, {"Content-Type": "application/json"}, json.dumps(body).encode())
+
+    def readline() -> str:
+        assert desk.target.embedded
+        desk.target.embedded.intercept = lambda _, asked: made_anew if asked == path else None
+        return given()
+
+    monkeypatch.setattr(terminal, "readline", readline)
+
+
+def test_yes_is_for_the_namespace_as_it_was(offline: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    made_anew_after_the_answer(offline, monkeypatch, "y", "n")
+    result = offline.run("sync", "staging")
+    assert (result.status, unknown(offline) in result.err, writes(offline)) == (1, True, [])
+
+
+def test_rollback_writes_only_to_the_cluster_that_was_named(
+    offline: Desk,
+    elsewhere: EmbeddedCluster,  # noqa: F811
+    manager: SecretManager,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    manager.put("/voice/staging/app", VALUES)
+    manager.put("/voice/staging/app", VALUES | {"OPENAI_API_KEY": "CANARY-bad"})
+    offline.canaries.add("CANARY-bad")
+    content = json.loads((offline.folder / "staging.yaml").read_text())
+    offline.environment(**content | {"cluster": KUBECONFIG})
+    switched(offline, elsewhere, monkeypatch, "y", "n", "y")
+    result = offline.run("rollback", "staging", "--source", APP, "--to", "1", "--allow-fallback")
+    assert (result.status, f"bridge: error: namespace voice on {elsewhere.url} " in result.err) == (5, True)
+    assert (changing(elsewhere), writes(offline)) == ([], [])
+
+
 # What shows an earlier write
 
 
@@ -232,7 +310,7 @@ def test_copy_of_the_state_from_another_cluster_shows_nothing(desk: Desk) -> Non
             desk.target.delete(kind, name)
     desk.environment(cluster=KUBECONFIG)
     result = desk.run("sync", "staging")
-    assert (result.status, f"{where(desk)}: staging was never written to it" in result.err) == (1, True)
+    assert (result.status, unknown(desk) in result.err) == (1, True)
     assert set(desk.target.versions()) == {f"ConfigMap/{STORE}"}
     assert desk.run("sync", "staging", "--first").status == 0
 
@@ -261,7 +339,7 @@ def test_adopt_is_a_first_write_too(unbound: Desk) -> None:
     for flags in (["--yes"], ["--yes", "--output", "json"]):
         result = unbound.run("adopt", "staging", *flags)
         assert result.status == 1
-        assert f"bridge: error: {where(unbound)}: staging was never written to it" in result.lines
+        assert f"bridge: error: {unknown(unbound)}" in result.lines
     assert result.data["result"] == "refused"
     assert unbound.target.versions() == before
     assert unbound.run("adopt", "staging", "--dry-run").status == 0
@@ -321,7 +399,7 @@ def test_rollback_is_refused_before_the_store_is_written(
     unbound.environment(**content | {"cluster": KUBECONFIG})
     command = ["rollback", "staging", "--source", APP, "--to", "1", "--allow-fallback"]
     result = unbound.run(*command, "--yes")
-    assert (result.status, f"{where(unbound)}: staging was never written to it" in result.err) == (1, True)
+    assert (result.status, unknown(unbound) in result.err) == (1, True)
     assert (unbound.target.versions(), len(manager.store.secrets[id_].versions)) == ({}, 2)
     terminal = answer(monkeypatch, "y", "y", "y")
     assert unbound.run(*command, "--yes").err == result.err  # --yes agrees to what is done, and not to where

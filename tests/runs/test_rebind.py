@@ -25,6 +25,7 @@ def question(desk: Desk, more: str = "") -> str:
 
 def test_namespace_that_was_made_anew_is_refused_with_the_command_that_binds_it(desk: Desk) -> None:
     bind(desk, OLD)
+    hint = "is this the right cluster? if the namespace was made anew: `bridge adopt staging --rebind`"
     for command in ("plan", "sync", "status", "adopt", "restart"):
         result = desk.run(command, "staging")
         name = desk.target.namespace
@@ -32,7 +33,7 @@ def test_namespace_that_was_made_anew_is_refused_with_the_command_that_binds_it(
             1,
             [
                 f"bridge: error: namespace {name}: is not the one that cluster.namespace_uid names",
-                "bridge: hint: is this the right cluster? if the namespace was made anew: `bridge adopt ENV --rebind`",
+                f"bridge: hint: {hint}",
             ],
         )
     assert desk.target.versions() == {}
