@@ -343,6 +343,37 @@ def test_pods_are_not_restarted_into_a_missing_key(offline_desk: Desk) -> None:
     assert not [path for _, path in desk.target.embedded.requests if path.startswith("/apis/apps/")]
 
 
+def test_a_plan_restarts_no_pods_into_a_missing_key_either(offline_desk: Desk) -> None:
+    desk = offline_desk
+    drop(desk)
+    desk.target.embedded.requests.clear()
+    result = desk.run("sync", "staging", "--dry-run", "--restart", "--output", "json")
+    assert (result.status, "workloads" in result.data) == (1, False)
+    assert not [path for _, path in desk.target.embedded.requests if path.startswith("/apis/apps/")]
+
+
+def test_a_live_check_fails_over_a_dropped_key_and_has_nothing_to_change(desk: Desk) -> None:
+    drop(desk)
+    desk.run("sync", "staging")
+    before = desk.target.versions()
+    result = desk.run("check", "staging", "--live")
+    assert (result.status, result.lines[-2:]) == (1, [DROPPED, FIND])
+    assert "staging: no object to change in the cluster" in result.out.splitlines()
+    data = desk.run("check", "staging", "--live", "--output", "json").data
+    assert (data["live"]["altered"], data["live"]["update"]) == (1, 0)
+    assert [error["what"] for error in data["errors"]] == ["an admission rule of the cluster drops this key"]
+    assert desk.target.versions() == before
+
+
+def test_a_live_check_warns_of_a_rewritten_value(offline_desk: Desk) -> None:
+    desk = offline_desk
+    rule(desk, lambda new: new["data"].__setitem__(LOST, "eA=="))
+    desk.run("sync", "staging")
+    result = desk.run("check", "staging", "--live")
+    rewritten = DROPPED.replace("error", "warning").replace("drops this key", "rewrites this value")
+    assert (result.status, rewritten in result.lines) == (0, True)
+
+
 def test_of_many_environments_it_is_the_one_that_fails(offline_desk: Desk) -> None:
     desk = offline_desk
     drop(desk)
