@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from bridge import late_warnings, process
-from bridge.errors import ANYTHING, BridgeError, Problem, Stopped, ending, shortage
+from bridge.errors import ANYTHING, BUG, BridgeError, Problem, Stopped, ending, shortage
 from bridge.parser import parse
 from bridge.report.record import CURRENT, Record
 from bridge.report.streams import guarded
@@ -19,7 +19,7 @@ from bridge.report.streams import guarded
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status. Nothing is raised, and no traceback is shown."""
     record = Record()
-    kept, late = CURRENT.set(record), late_warnings.COLLECTED.set([])
+    kept, late = CURRENT.set(record), late_warnings.COLLECTED.set(late_warnings.Collected([], {}))
     try:
         with process.own():
             return _finish(record, _guarded(argv, record))
@@ -73,7 +73,7 @@ def _run(argv: Sequence[str] | None, record: Record) -> int:
 
 def _finish(record: Record, status: int) -> int:
     """Tell what no report has told, and those who watch how the run has ended; its status stays as it is."""
-    late = late_warnings.take()
+    late = late_warnings.untold()
     if not late and not record.metrics and not record.as_json:
         return status
     from bridge.report.talk import say, tell_end  # noqa: PLC0415 - start-up
@@ -102,7 +102,7 @@ def _report_lost(error: OSError, status: int, record: Record) -> int:
     from bridge.report.talk import say  # noqa: PLC0415 - start-up
 
     what, hint = f"the report cannot be written: {(error.strerror or 'unknown reason').lower()}", ""
-    if status in {0, 1} and record.changed:
+    if record.changed and status not in {BUG, Stopped.exit_status} and status < 128:  # from there on a signal's
         status, hint = Stopped.exit_status, "run the same command again: it sees what is there"
     with guarded():
         say("error", [Problem("", what, hint)])

@@ -88,7 +88,7 @@ def _look(environment: Environment, run_: Run, judged: "Judged | None", errors: 
     except BridgeError as error:
         errors.append(error)
         return None
-    errors += [Refusal(*looked.plan.refusals)] if looked.plan.refusals else []
+    errors += [Refusal(*looked.errors)] if looked.errors else []
     return looked
 
 

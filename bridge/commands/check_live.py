@@ -13,9 +13,10 @@ from bridge.gather import Run, gather
 from bridge.objects import ObjectId
 from bridge.opening import open_cluster
 from bridge.plan.controllers import may_interfere
+from bridge.plan.effect import dropped, rewritten
 from bridge.plan.guard import CURE, Finding, Verdict, shared
 from bridge.plan.model import Plan
-from bridge.prepare import inspect
+from bridge.prepare import inspect, with_admission
 
 
 class Looked(NamedTuple):
@@ -24,6 +25,7 @@ class Looked(NamedTuple):
     plan: Plan
     judged: Judged | None
     warnings: tuple[Problem, ...]
+    errors: tuple[Problem, ...]
 
 
 def look(environment: Environment, run: Run, judged: Judged | None) -> Looked:
@@ -34,12 +36,13 @@ def look(environment: Environment, run: Run, judged: Judged | None) -> Looked:
     wanted = gather(environment, run, lambda _: frozenset())
     untold: list[tuple[str, Problem]] = []
     with open_cluster(environment, wanted.namespace, run) as cluster:
-        plan = inspect(wanted, cluster, run)
+        plan = with_admission(inspect(wanted, cluster, run), cluster.objects, run)
         if judged:
             findings = tuple(_today(cluster.api, judged, untold))
             judged = judged._replace(findings=findings)
     deployers = (problem for change in plan.changes if change.live for problem in may_interfere(change.live))
-    return Looked(plan, judged, (*plan.warnings, *deployers, *_grouped(untold)))
+    warnings = (*plan.warnings, *rewritten(plan), *deployers, *_grouped(untold))
+    return Looked(plan, judged, warnings, (*plan.refusals, *dropped(plan)))
 
 
 def _today(api: Api, judged: Judged, untold: list[tuple[str, Problem]]) -> Iterator[Finding]:

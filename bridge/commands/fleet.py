@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from bridge import late_warnings
 from bridge.commands import plan as plan_command
 from bridge.commands import sync as sync_command
 from bridge.commands.arguments import run_of
@@ -68,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
     for kind in ("warning", "error"):
         told = _told(logbook.problems[kind], logbook.clusters)
         say(kind, told, told)
+        late_warnings.strike(problem for _, problem in logbook.problems[kind])  # told with their environments
     return status
 
 

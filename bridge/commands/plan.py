@@ -29,7 +29,8 @@ def run(args: argparse.Namespace) -> int:
     wanted = collect(environment_of(args), run_)
     with open_cluster(wanted.environment, wanted.namespace, run_) as cluster:
         plan = prepare(wanted, cluster, run_)
-        restart = _restart(plan, cluster) if getattr(args, "restart", False) and not plan.refusals else None
+        asked = getattr(args, "restart", False) and not (plan.refusals or dropped(plan))  # a sync restarts nothing then
+        restart = _restart(plan, cluster) if asked else None
     status, result = judge(plan, exit_code=getattr(args, "exit_code", False))
     data = outcome_data(plan_data(plan, show_config=getattr(args, "show_config", False)), result)
     write_report(with_workloads(data, restart), args.output)

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from bridge import late_warnings
 from bridge.errors import Problem
 from bridge.report.record import Record, current
 
@@ -24,6 +25,7 @@ def say(kind: str, problems: Iterable[Problem], clusters: "Mapping[Problem, Clus
     `clusters` says which cluster a problem is about, if that is not the run's own for all of them.
     """
     found, record = list(dict.fromkeys(problems)), current()
+    late_warnings.strike(found)
     for index, problem in enumerate(found):
         if record.as_json:
             cluster = record.cluster if clusters is None else clusters.get(problem)

@@ -261,6 +261,36 @@ def test_labels_the_type_and_immutable_are_altered_too_and_no_pod_misses_them(of
     assert one["altered"] is False  # a type that differs is refused, as Kubernetes never changes one
 
 
+def test_an_immutable_object_stays_as_a_rule_has_it(desk: Desk) -> None:
+    desk.write("base/secrets.yml", SECRETS.replace("{name: agent-secrets}", "{name: agent-secrets}\nimmutable: true"))
+    drop(desk)
+    assert desk.run("sync", "staging").status == 1
+    before = desk.target.versions()
+    for command in (["sync", "staging"], ["plan", "staging", "--exit-code"], ["status", "staging"]):
+        result = desk.run(*command)
+        assert (result.status, result.lines) == (1, [DROPPED, FIND])
+    assert desk.target.versions() == before
+    desk.values(CARTESIA_API_KEY="CANARY-newer")
+    assert "Secret/agent-secrets: is immutable and would have to change" in desk.run("sync", "staging").lines[0]
+    assert desk.target.versions() == before
+
+
+def test_an_immutable_object_can_be_made_anew_once_the_rule_is_gone(offline_desk: Desk) -> None:
+    desk = offline_desk
+    desk.write("base/secrets.yml", SECRETS.replace("{name: agent-secrets}", "{name: agent-secrets}\nimmutable: true"))
+    drop(desk)
+    desk.run("sync", "staging")
+    desk.target.embedded.store.admission = None
+    result = desk.run("sync", "staging")
+    assert (result.status, result.lines[0]) == (
+        1,
+        "bridge: error: Secret/agent-secrets: is immutable and would have to change",
+    )
+    assert "`bridge sync --recreate Secret/agent-secrets`" in result.lines[1]
+    assert desk.run("sync", "staging", "--recreate", "Secret/agent-secrets").status == 0
+    assert desk.target.data(SECRET, "agent-secrets")[LOST] == VALUES[LOST]
+
+
 def test_a_rule_that_stamps_every_write_does_not_make_each_run_write(offline_desk: Desk) -> None:
     """Others' fields are no effect of ours."""
     desk, stamps = offline_desk, iter(range(1000))
@@ -341,6 +371,37 @@ def test_pods_are_not_restarted_into_a_missing_key(offline_desk: Desk) -> None:
     result = desk.run("sync", "staging", "--restart")
     assert (result.status, result.lines) == (1, [DROPPED, FIND])
     assert not [path for _, path in desk.target.embedded.requests if path.startswith("/apis/apps/")]
+
+
+def test_a_plan_restarts_no_pods_into_a_missing_key_either(offline_desk: Desk) -> None:
+    desk = offline_desk
+    drop(desk)
+    desk.target.embedded.requests.clear()
+    result = desk.run("sync", "staging", "--dry-run", "--restart", "--output", "json")
+    assert (result.status, "workloads" in result.data) == (1, False)
+    assert not [path for _, path in desk.target.embedded.requests if path.startswith("/apis/apps/")]
+
+
+def test_a_live_check_fails_over_a_dropped_key_and_has_nothing_to_change(desk: Desk) -> None:
+    drop(desk)
+    desk.run("sync", "staging")
+    before = desk.target.versions()
+    result = desk.run("check", "staging", "--live")
+    assert (result.status, result.lines[-2:]) == (1, [DROPPED, FIND])
+    assert "staging: no object to change in the cluster" in result.out.splitlines()
+    data = desk.run("check", "staging", "--live", "--output", "json").data
+    assert (data["live"]["altered"], data["live"]["update"]) == (1, 0)
+    assert [error["what"] for error in data["errors"]] == ["an admission rule of the cluster drops this key"]
+    assert desk.target.versions() == before
+
+
+def test_a_live_check_warns_of_a_rewritten_value(offline_desk: Desk) -> None:
+    desk = offline_desk
+    rule(desk, lambda new: new["data"].__setitem__(LOST, "eA=="))
+    desk.run("sync", "staging")
+    result = desk.run("check", "staging", "--live")
+    rewritten = DROPPED.replace("error", "warning").replace("drops this key", "rewrites this value")
+    assert (result.status, rewritten in result.lines) == (0, True)
 
 
 def test_of_many_environments_it_is_the_one_that_fails(offline_desk: Desk) -> None:

@@ -1,5 +1,7 @@
 """A token that stays in Vault is told by every kind of run, on every way out; so is a Vault over plain http."""
 
+import itertools
+import json
 import os
 import subprocess
 import sys
@@ -7,9 +9,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from bridge import sync
+from bridge.errors import Problem
+from bridge.sources import session
 from tests.providers.vault.test_left_tokens import MISSING, POLICY, issuing
 from tests.providers.vault.wire import Request, Wire, document, errors, wire
 from tests.runs.conftest import VALUES, Desk
+from tests.runs.test_first_write import KUBECONFIG
 from tests.runs.test_vault import VARIABLES
 
 LEFT = "the token of the login by userpass ann could not be revoked (permission denied), and lives for 30 min more"
@@ -82,6 +88,37 @@ def test_a_log_for_a_program_has_it_before_its_last_line(desk: Desk, vault: Wire
 
 def test_a_run_over_all_environments_tells_it_once(desk: Desk, vault: Wire) -> None:
     assert desk.run("plan", "--all").err.count(LEFT) == 1
+
+
+@pytest.mark.parametrize("command", ["sync staging", "sync --all", "status staging"])
+def test_a_run_that_stops_after_its_sources_tells_it_once(desk: Desk, vault: Wire, command: str) -> None:
+    """The first write of an environment that is bound to no cluster is refused; a namespace may be missing."""
+    section = json.loads((desk.folder / "staging.yaml").read_text())["providers"]["vault"]
+    namespace = "nowhere" if command.startswith("status") else desk.target.namespace
+    desk.environment(sources=["vault:app"], providers={"vault": section}, cluster=KUBECONFIG, namespace=namespace)
+    result = desk.run(*command.split())
+    assert (result.status, result.err.count(LEFT)) == (1, 1)
+    assert desk.target.versions() == {}
+
+
+def test_a_run_that_reads_its_sources_again_tells_of_both_logins(
+    offline_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, logins = offline_desk, itertools.count()
+    assert desk.run("sync", "staging").status == 0
+
+    def left(_session: object) -> list[Problem]:
+        return [Problem("", f"token {next(logins)} was left", warning=True)]
+
+    monkeypatch.setattr(session, "_left_by", left)
+    desk.values(OPENAI_API_KEY="CANARY-newer")
+    turns, take_turn = itertools.count(), sync._take_turn
+    monkeypatch.setattr(sync, "_take_turn", lambda *given: take_turn(*given) if next(turns) else None)
+    result = desk.run("sync", "staging")
+    told = [line for line in result.lines if "was left" in line]
+    assert result.status == 0
+    assert sorted(told) == [f"bridge: warning: token {number} was left" for number in range(next(logins))]
+    assert len(told) > 1
 
 
 # In clear

@@ -14,6 +14,8 @@ from bridge.provider import ProviderError
 from tests.runs.conftest import VALUES, Desk
 from tests.runs.moving import SHELF
 from tests.runs.test_adopt import made_by
+from tests.runs.test_fleet import fleet, member, token
+from tests.servers.process import free_port
 
 FULL = "bridge: error: the report cannot be written: no space left on device\n"
 AGAIN = "bridge: hint: run the same command again: it sees what is there\n"
@@ -87,6 +89,17 @@ def test_what_is_written_and_cannot_be_reported_ends_with_5(arguments: str, offl
     assert written(offline_desk) == WRITTEN
     done = run(f"{arguments} > /dev/full")
     assert (done.returncode, done.stderr) == (1, FULL)  # nothing was left to write
+
+
+def test_many_environments_end_with_5_too_where_one_of_them_could_not_be_reached(offline_desk: Desk, run: Run) -> None:
+    names = fleet(offline_desk, 2)
+    content = json.loads(offline_desk.kubeconfig.read_text())
+    content["clusters"][0]["cluster"]["server"] = f"http://127.0.0.1:{free_port()}"  # nothing listens there
+    offline_desk.write("kubeconfig-down", content)
+    member(offline_desk, names[1], cluster={"kubeconfig": "kubeconfig-down"})
+    done = run("sync --all > /dev/full")
+    assert (done.returncode, done.stderr.endswith(FULL + AGAIN)) == (5, True)
+    assert token(offline_desk, names[0])
 
 
 def test_what_is_written_into_a_store_and_cannot_be_reported_ends_with_5(offline_desk: Desk, run: Run) -> None:

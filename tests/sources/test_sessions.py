@@ -168,7 +168,7 @@ def test_what_a_session_could_not_give_back_is_told_once_it_is_closed(given: Any
     sessions, store = Sessions(), Store()
     sessions.read({"a": store}, wanted("x"), context())
     store.warnings = given
-    kept = late_warnings.COLLECTED.set([])
+    kept = late_warnings.COLLECTED.set(late_warnings.Collected([], {}))
     try:
         sessions.close()
         told = late_warnings.take()
