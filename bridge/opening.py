@@ -97,7 +97,7 @@ def _identified(line: Line, environment: Environment, namespace: str, run: Run) 
         check_server(endpoint, choice.server)
         binding = "server"
     if choice.namespace_uid:
-        check_namespace(line.api, namespace, choice.namespace_uid, environment.name)
+        check_namespace(line.api, namespace, choice.namespace_uid, environment.name, record.cluster)
         binding = "namespace_uid"
     record.cluster = record.cluster._replace(binding=binding)
     return record.cluster

@@ -120,9 +120,9 @@ def first_write(plan: Plan, environment: Environment, cluster: Cluster, run: Run
     if not run.agreed.isdisjoint({(server, plan.namespace, uid), (server, plan.namespace, None)}):
         return None
     file = environment.shown(environment.file)
-    setting = f"cluster.namespace_uid: {uid}" if uid else f"cluster.server: {server}"
+    setting = f"namespace_uid: {uid}" if uid else f"server: {server}"
     what = f"nothing shows that {plan.environment} was written to it before"
-    hint = f"if this is the right cluster, set `{setting}` in {file}, or pass --first"
+    hint = f"if this is the right cluster, add `{setting}` under `cluster:` in {file}, or pass --first"
     return FirstWrite(Problem(place(plan.namespace, plan.cluster), what, hint), plan, uid)
 
 

@@ -10,6 +10,8 @@ from bridge.cluster.api import Api, Forbidden, NotFound
 from bridge.cluster.endpoint import Endpoint
 from bridge.errors import Problem, Refusal
 from bridge.http.servers import same_server
+from bridge.plan.first import place
+from bridge.plan.model import ClusterName
 
 _UID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
 
@@ -22,11 +24,11 @@ def check_server(endpoint: Endpoint, servers: Collection[str]) -> None:
         raise Refusal(Problem(endpoint.source, what, hint))
 
 
-def check_namespace(api: Api, name: str, uids: Collection[str], environment: str) -> None:
+def check_namespace(api: Api, name: str, uids: Collection[str], environment: str, cluster: ClusterName) -> None:
     """Raise Refusal if the namespace does not exist, or has none of the uids that the environment names."""
     if namespace_uid(api, name) not in uids:
         hint = f"is this the right cluster? if the namespace was made anew: `bridge adopt {environment} --rebind`"
-        raise Refusal(Problem(f"namespace {name}", "is not the one that cluster.namespace_uid names", hint))
+        raise Refusal(Problem(place(name, cluster), "is not the one that cluster.namespace_uid names", hint))
 
 
 def check_exists(api: Api, name: str) -> None:

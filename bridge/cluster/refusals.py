@@ -179,6 +179,8 @@ def _rule(verb: str, asked: Asked) -> str:
         return ""
     group, namespace, plural, name = asked.resource
     names = f', resourceNames ["{name}"]' if name else ""
+    if plural == "namespaces":  # a Role in a namespace may admit reading the namespace itself
+        namespace = name
     role = f"a Role in namespace {namespace}" if namespace else "a ClusterRole"
     return f'{role} must admit it: apiGroups ["{group}"], resources ["{plural}"]{names}, verbs ["{verb}"]'
 

@@ -77,7 +77,7 @@ def test_a_verb_that_the_server_does_not_name_is_ours_and_a_strange_user_is_not_
         ),
         (
             "/api/v1/namespaces/voice",
-            "a ClusterRole",
+            "a Role in namespace voice",
             'apiGroups [""], resources ["namespaces"], resourceNames ["voice"]',
         ),
     ],

@@ -68,8 +68,8 @@ def refused(desk: Desk, result: Result) -> None:
     """Expect the refusal of a first write, before anything was sent that changes something."""
     assert result.status == 1
     assert f"bridge: error: {unknown(desk)}" in result.lines
-    setting = f"`cluster.namespace_uid: {uid_of(desk)}` in staging.yaml"
-    assert f"bridge: hint: if this is the right cluster, set {setting}, or pass --first" in result.lines
+    setting = f"`namespace_uid: {uid_of(desk)}` under `cluster:` in staging.yaml"
+    assert f"bridge: hint: if this is the right cluster, add {setting}, or pass --first" in result.lines
     assert desk.target.versions() == {}
 
 

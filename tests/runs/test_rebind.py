@@ -28,11 +28,10 @@ def test_namespace_that_was_made_anew_is_refused_with_the_command_that_binds_it(
     hint = "is this the right cluster? if the namespace was made anew: `bridge adopt staging --rebind`"
     for command in ("plan", "sync", "status", "adopt", "restart"):
         result = desk.run(command, "staging")
-        name = desk.target.namespace
         assert (result.status, result.lines) == (
             1,
             [
-                f"bridge: error: namespace {name}: is not the one that cluster.namespace_uid names",
+                f"bridge: error: {where(desk)}: is not the one that cluster.namespace_uid names",
                 f"bridge: hint: {hint}",
             ],
         )

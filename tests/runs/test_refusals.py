@@ -172,8 +172,8 @@ def test_a_namespace_that_does_not_exist(desk: Desk) -> None:
 
 def test_a_namespace_of_another_uid(desk: Desk) -> None:
     desk.environment(cluster={"kubeconfig": "kubeconfig", "namespace_uid": "1-2-3"})
-    name = desk.target.namespace
-    refuse(desk, f"namespace {name}: is not the one that cluster.namespace_uid names")
+    cluster = f"{desk.target.client.url} (context {desk.cluster['context']} of {desk.kubeconfig})"
+    refuse(desk, f"namespace {desk.target.namespace} on {cluster}: is not the one that cluster.namespace_uid names")
 
 
 def test_the_namespaces_own_uid_is_accepted(desk: Desk) -> None:
