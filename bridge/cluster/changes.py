@@ -11,7 +11,7 @@ from bridge.cluster.api import Conflict, Invalid, LostAnswer, NotFound
 from bridge.cluster.objects import Objects
 from bridge.errors import BridgeError, Problem, Refusal, Stopped, Unavailable
 from bridge.objects import Live
-from bridge.plan.diff import diff
+from bridge.plan.diff import diff, fixed
 from bridge.plan.model import Action, Change
 from bridge.plan.ownership import take_over
 
@@ -31,7 +31,11 @@ def try_dry(objects: Objects, change: Change) -> Live | None:
     result = None
     if change.live and change.reclaimed:
         result = objects.reclaim(change.live, change.reclaimed, dry_run=True)
-    return _apply(objects, change, change.live, dry_run=True) if change.applies else result
+    try:
+        return _apply(objects, change, change.live, dry_run=True) if change.applies else result
+    except Invalid as invalid:
+        problems = tuple(fixed(change)) if _is_fixed(invalid) else ()
+        raise Refusal(*problems) if problems else invalid from None  # with the way out, which the server does not know
 
 
 def carry_out(objects: Objects, change: Change) -> Live | None:
@@ -65,8 +69,12 @@ def _recreate_dry(objects: Objects, change: Change) -> None:
     try:
         _apply(objects, change, change.live, dry_run=True)
     except Invalid as invalid:
-        if not {cause.field for cause in invalid.causes} <= FIXED:
+        if invalid.causes and not _is_fixed(invalid):
             raise
+
+
+def _is_fixed(invalid: Invalid) -> bool:
+    return bool(invalid.causes) and {cause.field for cause in invalid.causes} <= FIXED
 
 
 def _recreate(objects: Objects, change: Change) -> Live:

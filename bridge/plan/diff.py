@@ -93,16 +93,32 @@ def obstacles(change: Change, memory: ObjectMemory | None, manager: str, environ
         yield Problem(where, "is being deleted", "see which finalizer holds it, and run again when it is gone")
         return
     if change.action is not Action.RECREATE:
-        yield from _fixed(change, desired, live)
+        yield from _fixed(_without_lost(change, live, memory, manager), desired, live)
     for one in change.changed:
         verdict = claim(live, one.field, manager, memory)
         yield from _claimed(one, verdict, where, environment)
         yield from _misplaced(one, desired, live, manager, where)
 
 
+def _without_lost(change: Change, live: Live, memory: ObjectMemory | None, manager: str) -> Change:
+    """Leave out what bridge wrote and an admission rule dropped: the dry run tells whether the rule still does."""
+    fields = (
+        one
+        for one in change.fields
+        if not (one.what is What.ADD and memory and memory.wrote(one.field) and is_lost(live, one.field, manager))
+    )
+    return change._replace(fields=tuple(fields))
+
+
 def is_fixed(change: Change) -> bool:
     """Say whether Kubernetes will not let anybody make this change: it takes another object of the same name."""
-    return change.live is not None and change.desired is not None and any(_fixed(change, change.desired, change.live))
+    return any(fixed(change))
+
+
+def fixed(change: Change) -> Iterator[Problem]:
+    """Yield what of this change Kubernetes will not let anybody make, whatever an admission rule makes of it."""
+    if change.live is not None and change.desired is not None:
+        yield from _fixed(change, change.desired, change.live)
 
 
 def _fixed(change: Change, desired: Desired, live: Live) -> Iterator[Problem]:

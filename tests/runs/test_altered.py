@@ -261,6 +261,36 @@ def test_labels_the_type_and_immutable_are_altered_too_and_no_pod_misses_them(of
     assert one["altered"] is False  # a type that differs is refused, as Kubernetes never changes one
 
 
+def test_an_immutable_object_stays_as_a_rule_has_it(desk: Desk) -> None:
+    desk.write("base/secrets.yml", SECRETS.replace("{name: agent-secrets}", "{name: agent-secrets}\nimmutable: true"))
+    drop(desk)
+    assert desk.run("sync", "staging").status == 1
+    before = desk.target.versions()
+    for command in (["sync", "staging"], ["plan", "staging", "--exit-code"], ["status", "staging"]):
+        result = desk.run(*command)
+        assert (result.status, result.lines) == (1, [DROPPED, FIND])
+    assert desk.target.versions() == before
+    desk.values(CARTESIA_API_KEY="CANARY-newer")
+    assert "Secret/agent-secrets: is immutable and would have to change" in desk.run("sync", "staging").lines[0]
+    assert desk.target.versions() == before
+
+
+def test_an_immutable_object_can_be_made_anew_once_the_rule_is_gone(offline_desk: Desk) -> None:
+    desk = offline_desk
+    desk.write("base/secrets.yml", SECRETS.replace("{name: agent-secrets}", "{name: agent-secrets}\nimmutable: true"))
+    drop(desk)
+    desk.run("sync", "staging")
+    desk.target.embedded.store.admission = None
+    result = desk.run("sync", "staging")
+    assert (result.status, result.lines[0]) == (
+        1,
+        "bridge: error: Secret/agent-secrets: is immutable and would have to change",
+    )
+    assert "`bridge sync --recreate Secret/agent-secrets`" in result.lines[1]
+    assert desk.run("sync", "staging", "--recreate", "Secret/agent-secrets").status == 0
+    assert desk.target.data(SECRET, "agent-secrets")[LOST] == VALUES[LOST]
+
+
 def test_a_rule_that_stamps_every_write_does_not_make_each_run_write(offline_desk: Desk) -> None:
     """Others' fields are no effect of ours."""
     desk, stamps = offline_desk, iter(range(1000))
