@@ -323,7 +323,8 @@ def test_uid_that_may_not_be_read_leaves_the_server_to_bind_to(offline: Desk, mo
     offline.target.embedded.intercept = lambda _, asked: forbidden if asked == path else None
     url = offline.target.client.url
     result = offline.run("sync", "staging")
-    hint = f"bridge: hint: if this is the right cluster, set `cluster.server: {url}` in staging.yaml, or pass --first"
+    setting = f"`server: {url}` under `cluster:` in staging.yaml"
+    hint = f"bridge: hint: if this is the right cluster, add {setting}, or pass --first"
     assert (result.status, result.lines[-1]) == (1, hint)
     terminal = answer(monkeypatch, "y", "never asked")
     assert offline.run("sync", "staging").status == 0
