@@ -117,12 +117,13 @@ def test_a_new_file_for_a_kms_key_is_read_by_sops(kms, grouped):
 
 def test_without_permission_of_the_configuration_nobody_is_asked(kms):
     kms.encrypt()
-    nowhere = f"http://127.0.0.1:{free_port()}"
+    nowhere = kms.folder.environ["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{free_port()}"
     other = kms.arn.replace("us-east-1", "eu-west-3")
     for provider in (Sops(), kms.provider(other, endpoint=nowhere)):
         assert kms.refused(provider, Denied) == (
             f"{kms.arn} is not among what the configuration allows, so AWS is not asked"
         )
+    kms.folder.environ["AWS_ENDPOINT_URL"] = kms.url
     kms.encrypt(kms=f"{kms.arn}+{ROLE}")
     assert kms.refused(kms.provider(), Denied).startswith(f"{ROLE} is not among what the configuration allows")
 
@@ -137,11 +138,13 @@ def test_the_environment_does_not_choose_the_endpoint(kms, monkeypatch):
 def test_kms_is_not_asked_where_an_age_key_opens(kms):
     kms.encrypt(age=kms.folder.recipient)
     kms.folder.environ["SOPS_AGE_KEY"] = kms.age_key
-    nowhere = kms.provider(endpoint=f"http://127.0.0.1:{free_port()}")
+    url = kms.folder.environ["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{free_port()}"
+    nowhere = kms.provider(endpoint=url)
     assert kms.folder.read("a.yaml", nowhere).revision.order
     kms.folder.environ.pop("SOPS_AGE_KEY")
     message = kms.refused(nowhere, Unavailable)
     assert message.startswith(f"no age key matched its recipients {kms.folder.recipient}; AWS KMS cannot be reached")
+    kms.folder.environ["AWS_ENDPOINT_URL"] = kms.url
     assert kms.read().revision.order
 
 
