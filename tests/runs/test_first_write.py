@@ -14,7 +14,7 @@ from bridge.testing.apiserver import EmbeddedCluster
 from tests.runs.conftest import VALUES, Desk, Result
 from tests.runs.moving import environ
 from tests.runs.terminal import Terminal, answer
-from tests.runs.test_moving_stores import manager  # noqa: F401 - a fixture
+from tests.runs.test_moving_stores import manager, secret_manager  # noqa: F401 - the first is a fixture
 from tests.runs.test_which_cluster import elsewhere  # noqa: F401 - a fixture
 from tests.servers.scaleway import SecretManager
 
@@ -276,18 +276,16 @@ def test_yes_is_for_the_namespace_as_it_was(offline: Desk, monkeypatch: pytest.M
 def test_rollback_writes_only_to_the_cluster_that_was_named(
     offline: Desk,
     elsewhere: EmbeddedCluster,  # noqa: F811
-    manager: SecretManager,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if offline.target.embedded is None:
-        pytest.skip("the other cluster is an embedded one, and so is this")
-    manager.put("/voice/staging/app", VALUES)
-    manager.put("/voice/staging/app", VALUES | {"OPENAI_API_KEY": "CANARY-bad"})
+    offline.environment(sources=[APP], cluster=KUBECONFIG)
     offline.canaries.add("CANARY-bad")
-    content = json.loads((offline.folder / "staging.yaml").read_text())
-    offline.environment(**content | {"cluster": KUBECONFIG})
-    switched(offline, elsewhere, monkeypatch, "y", "n", "y")
-    result = offline.run("rollback", "staging", "--source", APP, "--to", "1", "--allow-fallback")
+    with secret_manager(monkeypatch) as store:
+        offline.canaries.add(store.key)
+        store.put("/voice/staging/app", VALUES)
+        store.put("/voice/staging/app", VALUES | {"OPENAI_API_KEY": "CANARY-bad"})
+        switched(offline, elsewhere, monkeypatch, "y", "n", "y")
+        result = offline.run("rollback", "staging", "--source", APP, "--to", "1", "--allow-fallback")
     assert (result.status, f"bridge: error: namespace voice on {elsewhere.url} " in result.err) == (5, True)
     assert (changing(elsewhere), writes(offline)) == ([], [])
 

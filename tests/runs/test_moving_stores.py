@@ -7,6 +7,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyrage
@@ -340,13 +341,20 @@ def test_a_folder_without_a_rule_says_for_whom_nobody_knows(desk: Desk, sops: So
 # Scaleway
 
 
-@pytest.fixture
-def manager(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[SecretManager]:
+@contextmanager
+def secret_manager(monkeypatch: pytest.MonkeyPatch) -> Iterator[SecretManager]:
+    """Run a Secret Manager that the environment's variables lead to."""
     with SecretManager() as server:
         for name in ("SCW_PROFILE", "SCW_CONFIG_PATH", "SCW_INSECURE", "HTTPS_PROXY", "https_proxy"):
             monkeypatch.delenv(name, raising=False)
         for name, value in server.environ().items():
             monkeypatch.setenv(name, value)
+        yield server
+
+
+@pytest.fixture
+def manager(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[SecretManager]:
+    with secret_manager(monkeypatch) as server:
         desk.canaries.add(server.key)
         moving_in(desk, sources=["scaleway:/voice/staging/app"])
         yield server
