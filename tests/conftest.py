@@ -58,6 +58,7 @@ REAL: Final = {
     "vault_binary",
     "pushgateway_binary",
     "promtool_binary",
+    "valgrind",
 }
 
 
@@ -128,6 +129,15 @@ def gpg_program() -> str:
     found = shutil.which("gpg")
     if found is None:
         _unavailable("gpg is not installed: apt-get install gnupg")
+    return found
+
+
+@pytest.fixture(scope="session")
+def valgrind() -> str:
+    """The real valgrind, which counts instructions."""
+    found = shutil.which("valgrind")
+    if found is None:
+        _unavailable("valgrind is not installed: apt-get install valgrind")
     return found
 
 
