@@ -45,6 +45,7 @@ REAL: Final = {
     "age_binaries",
     "age_plugins",
     "fuzzer",
+    "go_regexp",
     "gpg_program",
     "sops_binary",
     "middle_sops_binary",
@@ -102,6 +103,12 @@ def age_binaries(request: pytest.FixtureRequest) -> tuple[Path, Path]:
 def age_plugins(request: pytest.FixtureRequest) -> dict[str, Path]:
     """Real plugins of age, by their names: age's own, and one of ours that it has no key type for."""
     return {name: _tool(request, f"age-plugin-{name}") for name in ("pq", "bridgetest")}
+
+
+@pytest.fixture(scope="session")
+def go_regexp(request: pytest.FixtureRequest) -> Path:
+    """Go's own regular expressions, which sops uses."""
+    return _tool(request, "regexp")
 
 
 @pytest.fixture(scope="session")
