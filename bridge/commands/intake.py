@@ -83,7 +83,7 @@ def prepare(environment: Environment, run: Run, file: Path | None, to: str, *, r
     )
     warnings = [located(one, told) for one, found in documents.items() if found for told in found.warnings]
     intake = take_in(plain, scene, replace=replace)
-    return Import(scene, intake, provider, own, (*_unread(scene, intake), *warnings))
+    return Import(scene, intake, provider, own, (*_unread(scene, intake), *intake.warnings, *warnings))
 
 
 def _document(given: str) -> Reference:

@@ -17,10 +17,11 @@ OF_THE_ENV_FILE: Final = frozenset({NAMESPACE, K8_ENV})
 
 
 class Intake(NamedTuple):
-    """What is to be done, and what speaks against it: nothing is done then."""
+    """What is to be done, what speaks against it (nothing is done then), and what is only told."""
 
     items: tuple[Item, ...]
     problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...] = ()
 
     @property
     def edits(self) -> tuple[Edit, ...]:
@@ -53,7 +54,9 @@ def take_in(plain: Plain, scene: Scene, *, replace: bool) -> Intake:
     problems += [
         Problem(str(one.given), f"{one.place} has another value", "overwrite it with --replace") for one in different
     ]
-    return Intake(tuple(items), tuple(dict.fromkeys(problems)))
+    warnings = [one for one in problems if one.warning]
+    problems = [one for one in problems if not one.warning]
+    return Intake(tuple(items), tuple(dict.fromkeys(problems)), tuple(dict.fromkeys(warnings)))
 
 
 class _Intake:

@@ -248,6 +248,30 @@ def test_a_public_value_that_equals_a_secret(desk: Desk, patch: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("value", ["True", "5432", "postgres", "development"])
+def test_a_common_value_may_be_in_a_secret_and_in_a_config_map(desk: Desk, patch: Path, value: str) -> None:
+    patch.write_text(
+        PATCH.replace("LOG_LEVEL: debug", f"LOG_LEVEL: '{value}'").replace(VALUES["OPENAI_API_KEY"], f"'{value}'")
+    )
+    result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes")
+    assert (result.status, result.err) == (0, "")
+    assert shelf(desk)["OPENAI_API_KEY"] == value
+    assert config_map(desk, "agent-config") == {"LOG_LEVEL": value}
+
+
+def test_a_short_public_value_that_equals_a_secret_is_told(desk: Desk, patch: Path) -> None:
+    patch.write_text(PATCH.replace("LOG_LEVEL: debug", "LOG_LEVEL: s3cr3t").replace(VALUES["OPENAI_API_KEY"], "s3cr3t"))
+    result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes", "--output", "json")
+    assert result.lines == [
+        (
+            "bridge: warning: ConfigMap/agent-config key LOG_LEVEL: has the value of Secret/agent-secrets key "
+            "OPENAI_API_KEY, and becomes public"
+        ),
+        "bridge: hint: use a Secret for it if that is no accident",
+    ]
+    assert (result.status, result.data["deletable"], len(result.data["warnings"])) == (0, True, 1)
+
+
 def test_a_public_value_that_equals_a_secret_of_the_store(desk: Desk, patch: Path) -> None:
     desk.write("shelf.json", {"OPENAI_API_KEY": "CANARY-stored"})
     desk.canaries.add("CANARY-stored")
