@@ -12,6 +12,7 @@ from bridge.sources.moving_secrets import Secrets, stands
 from bridge.sources.plain import Given, Plain, text_of
 from bridge.sources.writing import Edit
 
+FOR_SCRIPTS: Final = "is public, and for scripts: it stays here"
 OF_THE_ENV_FILE: Final = frozenset({NAMESPACE, K8_ENV})
 """Variables that bridge itself reads there."""
 
@@ -42,6 +43,12 @@ class Intake(NamedTuple):
     def is_safe_elsewhere(self) -> bool:
         """Say whether nothing of the file is in the file alone, once all this is written."""
         return not self.problems and all(one.state is not State.LEFT for one in self.items)
+
+    @property
+    def for_scripts(self) -> frozenset[str]:
+        """The variables that the env file goes on giving to scripts, and that nothing else takes."""
+        left = {str(one.given) for one in self.items if one.state is State.LEFT and one.place == FOR_SCRIPTS}
+        return frozenset(left - {str(one.given) for one in self.items if one.place != FOR_SCRIPTS})
 
 
 def take_in(plain: Plain, scene: Scene, *, replace: bool) -> Intake:
@@ -100,7 +107,7 @@ class _Intake:
         elif rule is None and given.name not in OF_THE_ENV_FILE:
             self._problems.append(unknown(given, self._scene))
         if rule == "required" or given.name in OF_THE_ENV_FILE:
-            yield Item(given, State.LEFT, "is public, and for scripts: it stays here")
+            yield Item(given, State.LEFT, FOR_SCRIPTS)
 
     def _secret_variable(self, given: Given, uses: list[Use]) -> Iterator[Item]:
         """Put a variable into the store: under its own name, or where that has manifests to the keys it fills."""
