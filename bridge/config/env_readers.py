@@ -26,8 +26,8 @@ class Difference(enum.Enum):
     """What of a line the other programs take in another way; the first that fits."""
 
     COMMENT = "the text after ` #` was taken as a comment"
-    LINES = "has several lines, and kubectl and kustomize read each line by itself"
-    NAME = "kubectl and kustomize refuse `export`, quotes or blanks at the name"
+    LINES = "has several lines; kubectl and kustomize read each line on its own"
+    NAME = "kubectl and kustomize reject `export`, quotes or blanks in the name"
     QUOTES = "kubectl and kustomize keep the quotes as part of the value"
     BLANKS = "kubectl and kustomize keep the blanks around the value"
     OTHER = "kubectl and kustomize read another value"

@@ -111,7 +111,7 @@ def _settled(literals: list[Use]) -> Refusal:
         *(
             Problem(
                 f"{use.object} key {use.key}",
-                f"its value is a text in {use.template.place}; no source is asked for it",
+                f"has a literal value in {use.template.place}, so no source is asked for it",
                 f"change it in {use.template.place}"
                 + (f", or write {use.key}: ${{{use.key}}} there" if is_variable(use.key) else ""),
             )
@@ -128,7 +128,7 @@ def _check_counts(name: str, uses: list[Use], earlier: list[tuple[Reference, Doc
         winner = next((one for one, document in earlier if value_at(document, slot) is not None), None)
         if winner is None:
             return
-        what = f"{winner} gives the whole key, so {name} does not count"
+        what = f"{winner} gives the whole key, so {name} has no effect"
         problems.append(Problem(f"{use.object} key {use.key}", what, f"change the key in {winner}"))
     raise Refusal(*problems)
 

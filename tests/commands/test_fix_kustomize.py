@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.commands.overlays import Application, application
 from tests.runs.conftest import Desk, Result
+from tests.runs.moving import SHELF
 
 
 @pytest.fixture
@@ -127,6 +129,20 @@ def test_an_overlay_whose_plaintext_is_not_on_this_machine_does_not_stand_in_the
     assert result.lines == [
         f"bridge: warning: {os.path.normpath(app.overlay('prod'))}: does not build here, before as after"
     ]
+
+
+def test_the_command_that_import_prints_first_makes_the_patch_deletable(desk: Desk, app: Application) -> None:
+    templates = ["../apps/base/secrets.yml", "../apps/base/configmap.yml", "staging.public.yaml"]
+    desk.environment(templates=templates, sources=[SHELF])
+    file = app.overlay("staging") / PATCH
+    words = ("import", "staging", str(file), "--to", SHELF, "--yes")
+    first = desk.run(*words).out.splitlines()[-1]
+    assert first.startswith("first: bridge init staging --fix-kustomize ")
+    assert desk.run(*shlex.split(first)[2:-2]).status == 0
+    assert desk.run(*words).out.splitlines()[-1].endswith("it may be deleted")
+    before = app.build("staging")
+    file.unlink()
+    assert app.build("staging") == before
 
 
 PATCH = "patches/staging-secret-config-patch.yml"

@@ -84,7 +84,7 @@ def expected(text: str) -> dict[str, str]:
     return {name: value for name, (value,) in values.items()}
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.lists(LINES, min_size=10, max_size=30), ENDS)
 def test_each_line_is_read_as_kubectl_and_kustomize_read_it(
     kubectl: READERS, kustomize: READERS, lines: list[tuple[str, list[str]]], end: str

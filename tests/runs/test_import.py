@@ -592,12 +592,12 @@ def test_what_other_programs_read_otherwise_is_named_and_keeps_the_file(desk: De
         f"bridge: warning: {file} CARTESIA_API_KEY: the text after ` #` was taken as a comment",
         "bridge: hint: quote the value if that text belongs to it, else put the comment on a line of its own",
         (
-            f"bridge: warning: {file} DEEPGRAM_API_KEY: has several lines, and kubectl and kustomize read each line "
-            "by itself"
+            f"bridge: warning: {file} DEEPGRAM_API_KEY: has several lines; kubectl and kustomize read each line "
+            "on its own"
         ),
         (
-            f"bridge: warning: {file} LIVEKIT_API_KEY: kubectl and kustomize refuse `export`, quotes or blanks "
-            "at the name"
+            f"bridge: warning: {file} LIVEKIT_API_KEY: kubectl and kustomize reject `export`, quotes or blanks "
+            "in the name"
         ),
         f"bridge: warning: {file} OPENAI_API_KEY: kubectl and kustomize keep the quotes as part of the value",
         f"bridge: hint: {compare}",

@@ -163,12 +163,12 @@ def test_what_is_refused(  # noqa: PLR0917 - two fixtures and four parameters
 
 
 LITERAL = [
-    "bridge: error: ConfigMap/front-config key NODE_ENV: its value is a text in {}; no source is asked for it",
+    "bridge: error: ConfigMap/front-config key NODE_ENV: has a literal value in {}, so no source is asked for it",
     "bridge: hint: change it in {}, or write NODE_ENV: ${{NODE_ENV}} there",
 ]
 
 
-def test_a_value_that_is_a_text_in_a_template_is_changed_there(desk: Desk, put: Callable[..., Result]) -> None:
+def test_a_literal_in_a_template_is_changed_there(desk: Desk, put: Callable[..., Result]) -> None:
     before = desk.folder / "shelf.json", desk.folder / "first.json"
     states = [state(path) for path in before]
     result = put("NODE_ENV", b"test")
@@ -181,14 +181,14 @@ def test_a_value_that_is_a_text_in_a_template_is_changed_there(desk: Desk, put: 
     assert not (desk.folder / "nowhere.json").exists()
 
 
-def test_a_text_of_the_environments_own_template_wins_over_the_bases_variable(
+def test_a_literal_of_the_environments_own_template_wins_over_the_bases_variable(
     desk: Desk, put: Callable[..., Result]
 ) -> None:
     own = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: agent-config}\ndata: {LOG_LEVEL: debug}\n"
     desk.write("staging.public.yaml", own)
     desk.environment(sources=[SHELF], templates=["base/secrets.yml", "base/configmap.yml", "staging.public.yaml"])
     result = put("LOG_LEVEL", b"warn")
-    assert (result.status, "its value is a text in staging.public.yaml" in result.lines[0]) == (1, True)
+    assert (result.status, "has a literal value in staging.public.yaml" in result.lines[0]) == (1, True)
     assert shelf(desk) == VALUES
     desk.environment(
         sources=[SHELF],
@@ -198,7 +198,7 @@ def test_a_text_of_the_environments_own_template_wins_over_the_bases_variable(
     assert put("LOG_LEVEL", b"warn").status == 0  # scripts get it from there
 
 
-def test_a_text_that_manifests_replace_is_changed_in_them(desk: Desk, put: Callable[..., Result]) -> None:
+def test_a_literal_that_manifests_replace_is_changed_in_them(desk: Desk, put: Callable[..., Result]) -> None:
     manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "front-config"}, "data": {"OTHER": "x"}}
     desk.environment(sources=[SHELF, "shelf:first.json"])
     desk.write("first.json", [manifest])
@@ -218,7 +218,7 @@ def test_a_part_of_a_key_that_manifests_give_as_a_whole_does_not_count(desk: Des
         [
             (
                 "bridge: error: Secret/agent-secrets key OPENAI_API_KEY: shelf:first.json gives the whole key, "
-                "so OPENAI_API_KEY does not count"
+                "so OPENAI_API_KEY has no effect"
             ),
             "bridge: hint: change the key in shelf:first.json",
         ],
