@@ -1,11 +1,11 @@
 """Gathers what an import needs: the plaintext values, the templates, and what the stores have."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from bridge.config.env_readers import told
+from bridge.config.env_readers import Difference, told
 from bridge.config.environment import Environment
 from bridge.config.public import own_template
 from bridge.config.reference import Reference, parse_reference
@@ -28,14 +28,14 @@ from bridge.sources.store import look
 class Import(NamedTuple):
     """Everything that is decided before something is written.
 
-    `differences` are warnings of values that other programs read otherwise: elsewhere they may be other values.
+    `differences` are the variables that other programs read otherwise: elsewhere they may have other values.
     """
 
     scene: Scene
     intake: Intake
     provider: Provider
     own: Path | None
-    differences: tuple[Problem, ...]
+    differences: Mapping[str, Difference]
     warnings: tuple[Problem, ...]
 
     @property
@@ -88,15 +88,10 @@ def prepare(environment: Environment, run: Run, file: Path | None, to: str, *, r
     )
     warnings = [located(one, told) for one, found in documents.items() if found for told in found.warnings]
     intake = take_in(plain, scene, replace=replace)
-    differences = tuple(_differences(plain, intake, environment, str(file)))
-    warnings = [*_unread(scene, intake), *differences, *intake.warnings, *warnings]
-    return Import(scene, intake, provider, own, differences, tuple(warnings))
-
-
-def _differences(plain: Plain, intake: Intake, environment: Environment, shown: str) -> Iterator[Problem]:
+    differences = {name: one for name, one in plain.differences.items() if name not in intake.for_scripts}
     hint = f"before you delete the file, see with `bridge plan {environment.name}` that the cluster has the same value"
-    found = {name: one for name, one in plain.differences.items() if name not in intake.for_scripts}
-    return told(found, shown, hint)
+    warnings = [*_unread(scene, intake), *told(differences, str(file), hint), *intake.warnings, *warnings]
+    return Import(scene, intake, provider, own, differences, tuple(warnings))
 
 
 def _document(given: str) -> Reference:

@@ -52,5 +52,6 @@ def _stays(data: dict[str, Any]) -> Iterator[str]:
         yield from (f"first: {step}" for step in data["first"])
     if data["read_differently"]:
         yield f"{file} stays: other programs read some of its values differently; the warnings name them"
-    elif not data["first"]:
+    is_left = any(one["state"] == "left" for one in data["values"])
+    if is_left or not (data["first"] or data["read_differently"]):
         yield f"{file} stays: not all that it holds is read from elsewhere"

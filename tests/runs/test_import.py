@@ -623,6 +623,11 @@ def test_what_only_scripts_read_is_not_compared(desk: Desk, patch: Path) -> None
     result = desk.run("import", "staging", str(file), "--to", SHELF, "--dry-run")
     assert "CLUSTER_NAME" in result.out
     assert "CLUSTER_NAME" not in result.err
+    result = desk.run("import", "staging", str(file), "--to", SHELF, "--yes")
+    assert result.out.splitlines()[-2:] == [
+        f"{file} stays: other programs read some of its values differently; the warnings name them",
+        f"{file} stays: not all that it holds is read from elsewhere",
+    ]
 
 
 # Files that a build still needs
