@@ -2,6 +2,8 @@
 
 import argparse
 import os
+import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from bridge.commands.arguments import environment_of, run_of
 from bridge.commands.confirm import confirm
 from bridge.commands.history import seen_by_git
 from bridge.commands.intake import Import, prepare
+from bridge.config.kustomize_users import User, users_of
 from bridge.config.public import write_values
 from bridge.errors import ANYTHING, BridgeError, ConfigError, Problem, Stopped, ending
 from bridge.report.cluster import cluster_field
@@ -83,8 +86,13 @@ def _write(args: argparse.Namespace, found: Import, outcome: _Outcome) -> None:
 def _end(args: argparse.Namespace, found: Import, outcome: _Outcome) -> int:
     is_done = args.file and outcome.result in {"written", "unchanged"}
     data = _data(found, outcome, args.file)
+    users = users_of(Path(args.file)) if is_done else ()
+    is_safe = bool(is_done and found.is_safe_elsewhere)
     data |= {
-        "deletable": bool(is_done and found.is_safe_elsewhere),
+        "deletable": is_safe and not found.differences and not users,
+        "read_differently": bool(is_done and found.differences),
+        "used_by": [str(one.file) for one in users],
+        "first": list(_first(args, found, users)) if is_safe else [],
         "seen_by_git": seen_by_git(Path(args.file)) if is_done else None,
     }
     errors = outcome.error.problems if outcome.error else found.intake.problems
@@ -100,6 +108,17 @@ def _end(args: argparse.Namespace, found: Import, outcome: _Outcome) -> int:
     if outcome.error:
         return outcome.error.exit_status
     return 1 if found.intake.problems else 0
+
+
+def _first(args: argparse.Namespace, found: Import, users: tuple[User, ...]) -> Iterator[str]:
+    """Yield what has to be done before the file may go: a build that names it would fail without it."""
+    config = f" --config {shlex.quote(args.config)}" if args.config else ""
+    for one in users:
+        if one.as_patch:
+            overlay = shlex.quote(str(one.file.parent))
+            yield f"bridge init {found.scene.environment.name} --fix-kustomize {overlay}{config}"
+        else:
+            yield f"take it out of {one.file}"
 
 
 def _data(found: Import, outcome: _Outcome, file: str | None) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from bridge.config.env_readers import Difference, told
 from bridge.config.environment import Environment
 from bridge.config.public import own_template
 from bridge.config.reference import Reference, parse_reference
@@ -25,12 +26,16 @@ from bridge.sources.store import look
 
 
 class Import(NamedTuple):
-    """Everything that is decided before something is written."""
+    """Everything that is decided before something is written.
+
+    `differences` are the variables that other programs read otherwise: elsewhere they may have other values.
+    """
 
     scene: Scene
     intake: Intake
     provider: Provider
     own: Path | None
+    differences: Mapping[str, Difference]
     warnings: tuple[Problem, ...]
 
     @property
@@ -83,7 +88,10 @@ def prepare(environment: Environment, run: Run, file: Path | None, to: str, *, r
     )
     warnings = [located(one, told) for one, found in documents.items() if found for told in found.warnings]
     intake = take_in(plain, scene, replace=replace)
-    return Import(scene, intake, provider, own, (*_unread(scene, intake), *warnings))
+    differences = {name: one for name, one in plain.differences.items() if name not in intake.for_scripts}
+    hint = f"before you delete the file, see with `bridge plan {environment.name}` that the cluster has the same value"
+    warnings = [*_unread(scene, intake), *told(differences, str(file), hint), *intake.warnings, *warnings]
+    return Import(scene, intake, provider, own, differences, tuple(warnings))
 
 
 def _document(given: str) -> Reference:

@@ -152,7 +152,7 @@ def _rule(data: bytes) -> bool:
 def _env_file(data: bytes) -> bool:
     path = _file("env", data)
     try:
-        return len(dotenv.load_env_file(path, "env")) >= 0
+        return len(dotenv.load_env_file(path, "env").values) >= 0
     except BridgeError as error:
         return parsers.refused(error)
 
