@@ -106,7 +106,7 @@ def load_kustomization(folder: Path) -> Kustomization:
         findings.fail()
     shown = os.path.normpath(file)
     findings = Findings(shown)
-    documents = [one.content for one in load_yaml_documents(file, shown) if one.content is not None]
+    documents = [one.content for one in load_yaml_documents(file, shown, foreign=True) if one.content is not None]
     content = as_mapping(documents[0] if len(documents) == 1 else None, findings)
     remote: list[str] = []
     loaded = Kustomization(
@@ -173,12 +173,13 @@ def _patches(content: Mapping[str, object], folder: Path, findings: Findings) ->
 def _content(given: Mapping[str, object], folder: Path, at: Findings) -> tuple[Path | None, list[YamlDocument]]:
     if given.get("patch") is not None:
         text = given["patch"]
-        return None, parse_yaml_documents(text, at) if isinstance(text, str) else []
+        return None, parse_yaml_documents(text, at, foreign=True) if isinstance(text, str) else []
     path = as_text(given.get("path"), at, "a patch, or the path of one")
     if path is None:
         return None, []
     try:
-        return folder / path, load_yaml_documents(folder / path, os.path.normpath(folder / path))
+        shown = os.path.normpath(folder / path)
+        return folder / path, load_yaml_documents(folder / path, shown, foreign=True)
     except ConfigError as error:
         at.take(error)
         return folder / path, []

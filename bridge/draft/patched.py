@@ -34,7 +34,8 @@ def apply_patch(patch: Patch, objects: Iterable[Declared], layout: Layout) -> No
 
 def apply_file(file: Path, layout: Layout) -> None:
     """Apply a file of manifests that is deployed beside the build; where both give a value, the build's counts."""
-    contents = [one.content for one in load_yaml_documents(file, shown(file)) if isinstance(one.content, Mapping)]
+    documents = load_yaml_documents(file, shown(file), foreign=True)
+    contents = [one.content for one in documents if isinstance(one.content, Mapping)]
     layout.patch_files[file] = any(identify(content).kind == "Secret" for content in contents)
     for content in contents:
         theirs = _named(content, layout.objects)

@@ -59,6 +59,17 @@ def test_the_overlay_loses_what_bridge_writes_and_nothing_else(desk: Desk, app: 
     ]
 
 
+def test_texts_that_look_like_dates_make_no_build_unreadable(desk: Desk, app: Application) -> None:
+    other = "\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: other}\ndata: {SINCE: '0000-00-00', B: '0b_'}\n"
+    desk.write("../apps/base/deployment.yml", (app.folder / "base/deployment.yml").read_text() + other)
+    build = desk.write("../build.yaml", app.build("staging"))
+    assert "SINCE: 0000-00-00\n" in build.read_text()
+    assert desk.run("check", "staging", "--manifests", str(build)).status == 1
+    assert fix(desk).status == 0
+    build.write_text(app.build("staging"))
+    assert desk.run("check", "staging", "--manifests", str(build)).status == 0
+
+
 def test_once_more_there_is_nothing_to_change(desk: Desk, app: Application) -> None:
     fix(desk)
     before = app.files()
