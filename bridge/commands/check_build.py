@@ -13,6 +13,7 @@ from bridge.errors import ConfigError, Problem
 from bridge.gather import Run
 from bridge.plan.consumers import SPECS
 from bridge.plan.cure import cures, paste
+from bridge.plan.custom_resources import made_elsewhere
 from bridge.plan.guard import Finding, Owned, overwriting
 from bridge.plan.loose_ends import loose_ends
 from bridge.report.guard import guard_data
@@ -54,7 +55,8 @@ def judge(given: str, owned: Owned, run: Run) -> Judged:
     """Read a build and find what is wrong with it; ConfigError where it cannot be read."""
     shown = "stdin" if given == STDIN else given
     build = parse_build(_text(given, shown, run.deadline), shown)
-    return Judged(shown, build, owned, (*overwriting(build, owned), *loose_ends(build, owned)))
+    findings = (*overwriting(build, owned), *made_elsewhere(build, owned), *loose_ends(build, owned))
+    return Judged(shown, build, owned, findings)
 
 
 def _text(given: str, shown: str, deadline: float) -> str:

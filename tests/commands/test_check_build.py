@@ -72,6 +72,18 @@ def test_json_for_machines(desk: Desk) -> None:
     }
 
 
+def test_a_custom_resource_that_makes_the_same_secret(desk: Desk) -> None:
+    custom = "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {name: agent-secrets}\nspec: {}\n"
+    result = check(desk, custom)
+    assert (result.status, len(errors(result))) == (1, 1)
+    assert (
+        "document 1 line 1 SealedSecret/agent-secrets: its controller writes Secret/agent-secrets" in errors(result)[0]
+    )
+    assert "nothing undoes" not in result.out
+    (finding,) = check(desk, custom, "--output", "json").data["manifests"]["findings"]
+    assert (finding["verdict"], finding["severity"]) == ("controlled", "error")
+
+
 def piped(desk: Desk, monkeypatch: pytest.MonkeyPatch, content: bytes, *more: str) -> Result:
     reading, writing = os.pipe()
     os.write(writing, content)
