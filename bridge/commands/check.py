@@ -74,7 +74,7 @@ def _judge(
     from bridge.commands.check_build import judge, owned_by  # noqa: PLC0415 - start-up: only where a build is given
 
     try:
-        return judge(manifests, owned_by(environment, files.namespace, files.templates), run_)
+        return judge(manifests, environment, owned_by(environment, files.namespace, files.templates), run_)
     except BridgeError as error:
         errors.append(error)
         return None

@@ -1,11 +1,13 @@
 """`bridge check --manifests`: the guard, as far as it needs no cluster."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bridge.commands.overlay import only_aimed, usual_overlay
 from bridge.config.environment import Environment
+from bridge.config.kustomize import Names, load_names
 from bridge.config.manifests import BuiltObject, parse_build
 from bridge.config.template import TemplateObject
 from bridge.config.textfile import read_text, read_text_stream
@@ -28,12 +30,17 @@ class Judged(NamedTuple):
     build: tuple[BuiltObject, ...]
     owned: Owned
     findings: tuple[Finding, ...]
+    overlay: Path | None = None  # what built it, if bridge knows which it is
 
     @property
     def data(self) -> dict[str, Any]:
         """Return what was found as data, with the cure."""
-        cure = paste(cures(self.build, self.owned))
-        return guard_data(self.shown, len(self.build), self.findings, cure)
+        names = load_names(self.overlay) if self.overlay else None
+        found = cures(self.build, self.owned, names or Names())
+        found = tuple(only_aimed(found, self.overlay)) if self.overlay else found
+        unnamed = tuple(dict.fromkeys(str(one.id) for one in found if one.name is None))
+        notes = tuple(_notes(unnamed, renamed=names)) if found else ()
+        return guard_data(self.shown, len(self.build), self.findings, paste(found), notes)
 
     @property
     def problems(self) -> Iterator[Problem]:
@@ -51,12 +58,23 @@ def owned_by(environment: Environment, namespace: str, templates: tuple[Template
     return Owned(namespace, f"bridge/{environment.id}", {one.id: tuple(one.keys) for one in templates})
 
 
-def judge(given: str, owned: Owned, run: Run) -> Judged:
-    """Read a build and find what is wrong with it; ConfigError where it cannot be read."""
+def _notes(unnamed: Sequence[str], *, renamed: Names | None) -> Iterator[str]:
+    """Yield what has to be known of the names in the cure."""
+    if unnamed:
+        yield f"No patch for {', '.join(unnamed)}: its name in the overlay is not known, or not its own only."
+    if renamed is None:
+        yield "If the overlay has a namePrefix or nameSuffix, write the names here without it."
+    elif renamed.prefix or renamed.suffix:
+        yield "The names are without the overlay's namePrefix and nameSuffix, which kustomize adds after the patches."
+        yield "kustomize no longer renames references to these objects: write the full names there."
+
+
+def judge(given: str, environment: Environment, owned: Owned, run: Run) -> Judged:
+    """Read a build and find what is wrong with it; ConfigError if it cannot be read."""
     shown = "stdin" if given == STDIN else given
     build = parse_build(_text(given, shown, run.deadline), shown)
     findings = (*overwriting(build, owned), *made_elsewhere(build, owned), *loose_ends(build, owned))
-    return Judged(shown, build, owned, findings)
+    return Judged(shown, build, owned, findings, usual_overlay(environment))
 
 
 def _text(given: str, shown: str, deadline: float) -> str:

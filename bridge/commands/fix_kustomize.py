@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from bridge.commands.arguments import environment_of, run_of
 from bridge.commands.check_build import owned_by
+from bridge.commands.overlay import overlay_folders
 from bridge.config.environment import Environment
 from bridge.config.kustomization import Item, change_patches
 from bridge.config.kustomize import Kustomization, Patch, kustomization_file, load_kustomization
@@ -69,11 +70,7 @@ def _owned(environment: Environment, run_: Run) -> Owned:
 
 def _overlay(given: str, environment: Environment) -> Path:
     """Return the overlay's folder: the one that is named, else the one of the environment's name beside the base."""
-    if given:
-        folders = [Path(given)]
-    else:
-        bases = dict.fromkeys(path.parent for path in environment.templates)
-        folders = [Path(os.path.normpath(base.parent / "overlays" / environment.name)) for base in bases]
+    folders = [Path(given)] if given else overlay_folders(environment)
     found = [folder for folder in folders if kustomization_file(folder)]
     if len(found) != 1:
         places = ", ".join(map(str, found or folders))
@@ -90,20 +87,23 @@ def _documents(folder: Path, builds: Builds) -> Mapping[tuple[str, str | None], 
 
 
 def _check_namespace(overlay: Path, built: Mapping[tuple[str, str | None], Document], owned: Owned) -> None:
-    """Refuse an overlay that puts bridge's objects into another namespace: they are another environment's."""
+    """Refuse an overlay that puts bridge's objects into other namespaces only: they are another environment's."""
     objects = [document.built for document in built.values() if document.built.id in owned.keys]
-    elsewhere = sorted(
-        {one.namespace or "" for one in objects} - {one.namespace or "" for one in here(objects, owned.namespace)}
-    )
-    if elsewhere:
+    elsewhere = sorted({one.namespace or "" for one in objects})
+    if elsewhere and not here(objects, owned.namespace):
         what = f"builds for namespace {', '.join(elsewhere)}, and the environment's is {owned.namespace}"
         raise Refusal(Problem(str(overlay), what, "is it another environment's overlay?"))
 
 
 def _change(kustomization: Kustomization, built: Mapping[tuple[str, str | None], Document], owned: Owned) -> Change:
-    found = cures([document.built for document in built.values()], owned)
+    found = cures([document.built for document in built.values()], owned, kustomization.names)
+    if unknown := [one.id for one in found if one.name is None]:
+        what = f"has no name for {', '.join(map(str, unknown))} that a patch of this object only could use"
+        raise Refusal(
+            Problem(kustomization.shown, what, "take it out of the base, or change the kustomization by hand")
+        )
     kept = {one.id for one in found if one.keys}
-    ours = superseded(kustomization.patches, owned, kept)
+    ours = superseded(kustomization.patches, owned, kept, kustomization.names)
     # A patch that stands in the kustomization itself stays: its values may be nowhere else.
     return Change(tuple(patch for patch, alone in ours if alone and patch.file), found)
 
@@ -173,7 +173,7 @@ def _wrong(overlay: Path, change: Change, before: Builds, after: Builds) -> Iter
 def _left_in_clear(kustomization: Kustomization, change: Change, owned: Owned) -> Iterator[Problem]:
     """Yield the patches that stay although they give bridge's objects values."""
     kept = {one.id for one in change.cures if one.keys}
-    for patch, _ in superseded(kustomization.patches, owned, kept):
+    for patch, _ in superseded(kustomization.patches, owned, kept, kustomization.names):
         if patch not in change.removed:
             what = "still has values for what bridge writes, perhaps in clear"
             hint = "take them out by hand, once they are imported"

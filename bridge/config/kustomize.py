@@ -71,6 +71,25 @@ class Generator(NamedTuple):
     place: str
 
 
+class Names(NamedTuple):
+    """What a kustomization makes of its objects' names and namespaces, after its patches."""
+
+    prefix: str = ""
+    suffix: str = ""
+    namespace: str | None = None
+
+    def before(self, name: str) -> str | None:
+        """Return the name that patches know a built object by, or None if the kustomization cannot have built it."""
+        added = len(self.prefix) + len(self.suffix)
+        if len(name) <= added or not (name.startswith(self.prefix) and name.endswith(self.suffix)):
+            return None
+        return name[len(self.prefix) : len(name) - len(self.suffix)]
+
+    def after(self, name: str) -> str:
+        """Return the name that an object has in the build."""
+        return f"{self.prefix}{name}{self.suffix}"
+
+
 @dataclass(frozen=True, eq=False)
 class Kustomization:
     """What one kustomization file says. `resources` are files and folders with a kustomization of their own.
@@ -90,6 +109,29 @@ class Kustomization:
     patches: tuple[Patch, ...]
     generators: tuple[Generator, ...]
     opaque: tuple[str, ...]
+
+    @property
+    def names(self) -> Names:
+        """Return what it makes of its objects' names."""
+        return Names(self.prefix, self.suffix, self.namespace or None)
+
+
+def load_names(folder: Path) -> Names | None:
+    """Return what a folder's kustomization makes of names, or None if it has none that can be read."""
+    file = kustomization_file(folder)
+    try:
+        documents = load_yaml_documents(file, str(file), foreign=True) if file else []
+    except ConfigError:
+        documents = []
+    contents = [one.content for one in documents if isinstance(one.content, Mapping)]
+    if len(contents) != 1:
+        return None
+    prefix, suffix, namespace = (contents[0].get(key) for key in ("namePrefix", "nameSuffix", "namespace"))
+    return Names(
+        prefix if isinstance(prefix, str) else "",
+        suffix if isinstance(suffix, str) else "",
+        namespace if isinstance(namespace, str) and namespace else None,
+    )
 
 
 def kustomization_file(folder: Path) -> Path | None:
@@ -198,7 +240,7 @@ def _target(given: object, at: Findings) -> Target | None:
     selectors = {
         key: text
         for key, value in as_mapping(given, at, _SELECTORS).items()
-        if (text := as_text(value, at.at(f".{key}")))
+        if value != "" and (text := as_text(value, at.at(f".{key}")))  # an empty one is as none
     }
     for key in ("group", "version", "kind", "name"):
         try:

@@ -69,6 +69,7 @@ def test_json_for_machines(desk: Desk) -> None:
         "objects": 1,
         "findings": [],
         "cure": None,
+        "notes": [],
     }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bridge.config.kustomize import Patch, Target
+from bridge.config.kustomize import Names, Patch, Target
 from bridge.objects import ObjectId
 from bridge.plan.cure import superseded
 from bridge.plan.guard import Owned
@@ -16,12 +16,17 @@ VALUES = {"kind": "Secret", "metadata": {"name": "s"}, "stringData": {"A": "CANA
 OPERATION = {"op": "replace", "path": "/data/A", "value": "CANARY"}
 
 
-def judged(*documents: Any, target: dict[str, str] | None = None, kept: bool = False) -> bool | None:
+AS_BUILT = Names()
+
+
+def judged(
+    *documents: Any, target: dict[str, str] | None = None, kept: bool = False, names: Names = AS_BUILT
+) -> bool | None:
     """Return whether a patch does nothing but give bridge's objects values; None where it gives them none."""
     merged = tuple(one for one in documents if "op" not in one)
     operations = tuple(one for one in documents if "op" in one)
     patch = Patch("patches[0]", Path("p.yml"), Target(target) if target else None, merged, operations)
-    found = list(superseded([patch], OWNED, {SECRET} if kept else set()))
+    found = list(superseded([patch], OWNED, {SECRET} if kept else set(), names))
     assert "CANARY" not in repr(found)
     return found[0][1] if found else None
 
@@ -44,6 +49,26 @@ def test_a_patch_that_does_more() -> None:
 )
 def test_a_patch_that_is_for_other_objects(target: dict[str, str]) -> None:
     assert judged(VALUES, target=target) is None
+
+
+def test_a_patch_of_another_namespace_is_for_another_object() -> None:
+    moved = {**VALUES, "metadata": {"name": "s", "namespace": "other"}}
+    assert judged(moved) is None
+    assert judged({**moved, "metadata": {"name": "s", "namespace": "voice"}}) is True
+    assert judged(VALUES, target={"kind": "Secret", "name": "s", "namespace": "other"}) is None
+    assert judged(OPERATION, target={"kind": "Secret", "name": "s", "namespace": "other"}) is None
+    assert judged(moved, names=Names(namespace="voice")) is True  # the kustomization moves it here afterwards
+
+
+def test_a_patch_names_its_object_before_the_kustomizations_own_prefix() -> None:
+    short = {**VALUES, "metadata": {"name": "x"}}
+    owned = OWNED._replace(keys={ObjectId("Secret", "pre-x-post"): ("A",)})
+    names = Names("pre-", "-post")
+    for patch, fits in ((short, True), (VALUES, False)):
+        one = Patch("patches[0]", Path("p.yml"), None, (patch,), ())
+        assert bool(list(superseded([one], owned, set(), names))) is fits
+    target = Target({"kind": "Secret", "name": "x"})
+    assert list(superseded([Patch("patches[0]", None, target, (), (OPERATION,))], owned, set(), names))
 
 
 def test_the_cure_itself_and_patches_without_a_name_are_left_alone() -> None:
