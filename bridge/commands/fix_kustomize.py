@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from bridge.commands.arguments import environment_of, run_of
 from bridge.commands.check_build import owned_by
+from bridge.commands.left_in_clear import left_in_clear
 from bridge.commands.overlay import overlay_folders
 from bridge.config.environment import Environment
 from bridge.config.kustomization import Item, change_patches
@@ -53,7 +54,9 @@ def run(args: argparse.Namespace) -> int:
     if change.removed or change.cures:
         after = _carry_out(kustomization, change, before, kustomize)
         current().touched.append([kustomization.file])
-    warnings = (*_left_in_clear(kustomization, change, owned), *_shrunk(change, environment), *_unbuilt(before))
+    kept = {one.id for one in change.cures if one.keys}
+    told = left_in_clear(kustomization, change.removed, owned, kept)
+    warnings = (*told, *_shrunk(change, environment), *_unbuilt(before))
     data = fixed_data(environment.name, str(overlay), change.removed, change.cures, _holding(after, owned))
     write_fixed(data, warnings, args.output)
     say("warning", warnings)
@@ -168,16 +171,6 @@ def _wrong(overlay: Path, change: Change, before: Builds, after: Builds) -> Iter
         else:
             told = spoiled(documents(old, str(folder)), documents(new, str(folder)), change.cures)
             yield from (Problem(str(folder), one, hint) for one in told)
-
-
-def _left_in_clear(kustomization: Kustomization, change: Change, owned: Owned) -> Iterator[Problem]:
-    """Yield the patches that stay although they give bridge's objects values."""
-    kept = {one.id for one in change.cures if one.keys}
-    for patch, _ in superseded(kustomization.patches, owned, kept, kustomization.names):
-        if patch not in change.removed:
-            what = "still has values for what bridge writes, perhaps in clear"
-            hint = "take them out by hand, once they are imported"
-            yield Problem(str(patch.file or patch.place), what, hint, warning=True)
 
 
 def _shrunk(change: Change, environment: Environment) -> Iterator[Problem]:

@@ -63,12 +63,14 @@ class Patch:
     operations: tuple[Mapping[str, object], ...] = field(repr=False)
 
 
-class Generator(NamedTuple):
-    """An object that kustomize makes by itself, under a name with a hash."""
+@dataclass(frozen=True, eq=False)
+class Generator:
+    """An object that kustomize makes by itself. `content` may hold secrets in clear, so it is not printed."""
 
     kind: Literal["Secret", "ConfigMap"]
     name: str
     place: str
+    content: Mapping[str, object] = field(repr=False)
 
 
 class Names(NamedTuple):
@@ -88,6 +90,11 @@ class Names(NamedTuple):
     def after(self, name: str) -> str:
         """Return the name that an object has in the build."""
         return f"{self.prefix}{name}{self.suffix}"
+
+    def within(self, outer: "Names") -> "Names":
+        """Return what becomes of names if `outer` is a kustomization that uses this one."""
+        prefix, suffix = outer.prefix + self.prefix, self.suffix + outer.suffix
+        return Names(prefix, suffix, outer.namespace or self.namespace)
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,8 +204,9 @@ def _paths(
 def _generators(content: Mapping[str, object], findings: Findings) -> Iterator[Generator]:
     for key, kind in GENERATORS.items():
         for item, at in _items(content, key, findings):
-            name = as_mapping(item, at).get("name")
-            yield Generator(kind, name if isinstance(name, str) else "", at.where)
+            given = as_mapping(item, at)
+            name = given.get("name")
+            yield Generator(kind, name if isinstance(name, str) else "", at.where, given)
 
 
 def _patches(content: Mapping[str, object], folder: Path, findings: Findings) -> Iterator[Patch]:
@@ -240,7 +248,7 @@ def _target(given: object, at: Findings) -> Target | None:
     selectors = {
         key: text
         for key, value in as_mapping(given, at, _SELECTORS).items()
-        if value != "" and (text := as_text(value, at.at(f".{key}")))  # an empty one is as none
+        if value not in (None, "") and (text := as_text(value, at.at(f".{key}")))
     }
     for key in ("group", "version", "kind", "name"):
         try:

@@ -5,8 +5,9 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from bridge.config.kustomize import Names, Patch
+from bridge.config.kustomize import Generator, Names, Patch
 from bridge.config.manifests import SECTIONS, BuiltObject
+from bridge.config.placeholder import has_placeholder
 from bridge.objects import ObjectId
 from bridge.plan.guard import Owned, shared
 
@@ -113,6 +114,36 @@ def superseded(
             yield patch, all(judged)
 
 
+def generating(
+    generators: Iterable[Generator], owned: Owned, kept: Collection[ObjectId], names: Names = _AS_BUILT
+) -> Iterator[Generator]:
+    """Yield the generators that have values for bridge's objects, under their names or with a hash behind them."""
+    for one in generators:
+        id_ = ObjectId(one.kind, names.after(one.name))
+        if id_ in owned.keys and _is_here(one.content.get("namespace"), owned, names):
+            keys = _generated(one.content)
+            if keys if id_ not in kept or None in keys else keys & set(owned.keys[id_]):
+                yield one
+
+
+def _generated(content: Mapping[str, object]) -> set[str | None]:
+    """Return the keys that a generator has values for; None stands for those of a whole env file."""
+    keys: set[str | None] = {None for name in ("envs", "env") if content.get(name)}
+    literals = [one for one in _texts(content.get("literals")) if not has_placeholder(one)]
+    keys |= {one.partition("=")[0] for one in literals}
+    return keys | {
+        (one.partition("=")[0] if "=" in one else one.rpartition("/")[2]) for one in _texts(content.get("files"))
+    }
+
+
+def gives_values(patch: Patch) -> bool:
+    """Return whether a patch has a text that is no placeholder, where values are."""
+    sections = [_mapping(one.get(name)) for one in patch.documents for name in ("data", "stringData", "binaryData")]
+    values = [value for section in sections for value in section.values()]
+    values += [one.get("value") for one in patch.operations]
+    return any(not has_placeholder(one) for one in values if isinstance(one, str)) or any(map(_mapping, values))
+
+
 def _is_meant(patch: Patch, ids: Collection[ObjectId], owned: Owned, names: Names) -> bool:
     """Return whether a JSON patch is for exactly one of these objects."""
     selectors = patch.target.selectors if patch.target else {}
@@ -144,6 +175,10 @@ def _is_here(namespace: object, owned: Owned, names: Names) -> bool:
 
 def _targets(patch: Patch, id_: ObjectId) -> bool:
     return patch.target is None or (patch.target.matches(id_.kind, id_.name) and not patch.target.narrowed)
+
+
+def _texts(given: object) -> list[str]:
+    return [one for one in given if isinstance(one, str)] if isinstance(given, list) else []
 
 
 def _mapping(given: object) -> Mapping[str, object]:

@@ -165,6 +165,46 @@ def test_patches_that_do_more_stay(desk: Desk, app: Application) -> None:
     assert "replicas: 3" in app.build("staging")
 
 
+def test_values_left_in_components_and_generators_are_told_by_their_places(desk: Desk, app: Application) -> None:
+    desk.canaries |= {"CANARY-generated", "CANARY-component", "CANARY-base"}
+    secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: NAME}\nstringData: {OPENAI_API_KEY: VALUE}\n"
+    component = "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\n"
+    desk.write("../apps/inner/kustomization.yaml", component + "patches: [{path: p.yml}, {path: filled.yml}]\n")
+    desk.write("../apps/inner/p.yml", secret.replace("NAME", "agent-secrets").replace("VALUE", "CANARY-component"))
+    desk.write(
+        "../apps/inner/filled.yml", secret.replace("NAME", "agent-secrets").replace("VALUE", "'${OPENAI_API_KEY}'")
+    )
+    made = "configMapGenerator: [{name: agent-config, behavior: merge, literals: [LOG_LEVEL=CANARY-component]}]\n"
+    desk.write("../apps/component/kustomization.yaml", f"{component}components: [../inner]\n{made}")
+    desk.write("../apps/base/p.yml", secret.replace("NAME", "agent-secrets").replace("VALUE", "CANARY-base"))
+    desk.write("../apps/base/kustomization.yaml", "resources: [secrets.yml, configmap.yml]\npatches: [{path: p.yml}]\n")
+    generator = (
+        "secretGenerator: [{name: agent-secrets, behavior: merge, literals: [DEEPGRAM_API_KEY=CANARY-generated]}]\n"
+    )
+    text = "namespace: voice\nresources: [../../base]\ncomponents: [../../component]\n"
+    desk.write(f"../apps/{KUSTOMIZATION}", text + generator)
+    for result in (fix(desk), fix(desk)):  # also if there is nothing to change
+        assert result.status == 0
+        told = [line.partition(": still has values for")[0] for line in result.lines if "still has" in line]
+        assert [line.partition("/apps/")[2] for line in told] == [
+            "overlays/staging/kustomization.yaml secretGenerator[0]",
+            "component/kustomization.yaml configMapGenerator[0]",
+            "inner/p.yml",
+            "base/p.yml",
+        ]
+    assert "CANARY" not in app.build("staging")
+
+
+def test_a_component_that_cannot_be_followed_is_told(desk: Desk, app: Application) -> None:
+    patch = "patches: [{target: {name: '\\pL+-x'}, patch: 'a: b'}]\n"  # an expression of Go's, and not of Python's
+    component = f"kind: Component\napiVersion: kustomize.config.k8s.io/v1alpha1\n{patch}"
+    desk.write("../apps/component/kustomization.yaml", component)
+    desk.write(f"../apps/{KUSTOMIZATION}", app.kustomization("staging") + "components: [../../component]\n")
+    result = fix(desk)
+    assert result.status == 0
+    assert "/apps/component: could not be followed, and may have values for what bridge writes" in result.lines[0]
+
+
 def test_keys_of_others_stay_in_the_build(desk: Desk, app: Application) -> None:
     file = app.folder / "base/configmap.yml"
     text = file.read_text()

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from bridge.config.kustomize import Names, Patch, Target
+from bridge.config.kustomize import Generator, Names, Patch, Target
 from bridge.objects import ObjectId
-from bridge.plan.cure import superseded
+from bridge.plan.cure import generating, gives_values, superseded
 from bridge.plan.guard import Owned
 
 SECRET = ObjectId("Secret", "s")
@@ -87,3 +87,51 @@ def test_of_an_object_that_stays_only_the_keys_of_bridge_count() -> None:
     assert judged({**VALUES, "data": {"THEIRS": "x"}}, kept=True) is None
     assert judged({**VALUES, "data": None}, kept=True) is True
     assert judged(OPERATION, target={"kind": "Secret", "name": "s"}, kept=True) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "told", "told_of_kept"),
+    [
+        ({"literals": ["A=CANARY"]}, True, True),
+        ({"literals": ["THEIRS=CANARY"]}, True, False),
+        ({"literals": ["A=${A}"]}, False, False),
+        ({"files": ["A"]}, True, True),
+        ({"files": ["THEIRS=secrets/A"]}, True, False),
+        ({"files": ["secrets/B"]}, True, True),
+        ({"envs": ["secrets.env"]}, True, True),
+        ({"env": "secrets.env"}, True, True),
+        ({"literals": ["A=CANARY"], "namespace": "other"}, False, False),
+        ({"literals": ["A=CANARY"], "namespace": "voice"}, True, True),
+        ({"literals": "A=CANARY", "files": [5]}, False, False),
+        ({}, False, False),
+    ],
+)
+def test_generators_with_values_for_an_object(content: dict[str, Any], told: bool, told_of_kept: bool) -> None:
+    one = Generator("Secret", "s", "kustomization.yaml secretGenerator[0]", content)
+    assert "CANARY" not in repr(one)
+    assert list(generating([one], OWNED, ())) == [one] * told
+    assert list(generating([one], OWNED, {SECRET})) == [one] * told_of_kept
+
+
+def test_generators_of_other_objects() -> None:
+    values = {"literals": ["A=x"]}
+    assert not list(generating([Generator("ConfigMap", "s", "", values)], OWNED, ()))
+    assert not list(generating([Generator("Secret", "t", "", values)], OWNED, ()))
+    owned = OWNED._replace(keys={ObjectId("Secret", "a-b-s"): ("A",)})
+    names = Names("b-").within(Names("a-"))
+    assert list(generating([Generator("Secret", "s", "", values)], owned, (), names))
+
+
+@pytest.mark.parametrize(
+    ("documents", "operations", "gives"),
+    [
+        ([VALUES], [], True),
+        ([{**VALUES, "stringData": {"A": "${A}"}}], [], False),
+        ([{**VALUES, "stringData": {"A": None}}], [], False),
+        ([], [OPERATION], True),
+        ([], [{"op": "remove", "path": "/data/A"}], False),
+        ([], [{"op": "add", "path": "/data", "value": {"A": "CANARY"}}], True),
+    ],
+)
+def test_patches_that_give_values(documents: list[Any], operations: list[Any], gives: bool) -> None:
+    assert gives_values(Patch("patches[0]", None, None, tuple(documents), tuple(operations))) is gives
