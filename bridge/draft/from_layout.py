@@ -14,6 +14,7 @@ from bridge.draft.origins import Known
 from bridge.draft.patched import apply_file
 from bridge.draft.suspect import named_like_a_secret
 from bridge.draft.text import Commented
+from bridge.draft.without_env_file import give_public_values
 from bridge.secret import SecretValue
 
 PATCHES: Final = ("secret-config-patch.yml", "secret-config-patch.yaml")
@@ -50,6 +51,7 @@ def _draft(name: str, folder: Path, layout: Layout, env: EnvFile) -> Drafted:
     wanted, asked_in_public = _asked(objects, "Secret", layout), _asked(objects, "ConfigMap", layout)
     held = [value for key, value in env.values.items() if key in wanted or named_like_a_secret(key)]
     secrets = [*layout.secrets(), *held]
+    give_public_values(name, layout.namespace, layout, env)
     values = public.public_template(name, layout, secrets)
     public.remark_literals(layout)
     draft = _environment(name, folder, layout, env)

@@ -196,7 +196,14 @@ def test_values_left_in_components_and_generators_are_told_by_their_places(desk:
 
 
 def test_a_component_that_cannot_be_followed_is_told(desk: Desk, app: Application) -> None:
-    patch = "patches: [{target: {name: '\\pL+-x'}, patch: 'a: b'}]\n"  # an expression of Go's, and not of Python's
+    patch = """\
+patches:
+  - target: {name: '\\pL+-x'}   # an expression of Go's, and not of Python's
+    patch: |-
+      apiVersion: v1
+      kind: Service
+      metadata: {name: x}
+"""
     component = f"kind: Component\napiVersion: kustomize.config.k8s.io/v1alpha1\n{patch}"
     desk.write("../apps/component/kustomization.yaml", component)
     desk.write(f"../apps/{KUSTOMIZATION}", app.kustomization("staging") + "components: [../../component]\n")

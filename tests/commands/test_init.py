@@ -40,6 +40,7 @@ infrastructure:
   SCW_SECRET_KEY: secret
   CLUSTER_NAME: required
   REGISTRY_BASE: required
+  K8S_NAMESPACE: required
 
 # The first layer: where the secrets are. The first that has a field wins.
 sources:
@@ -112,7 +113,12 @@ def test_the_layout_becomes_an_environment_of_readable_files(place: Place) -> No
     assert (place.config / "staging.yaml").read_text() == ENVIRONMENT
     assert place.data("staging.public.yaml") == {
         "shared-config": {"LIVEKIT_URL": "wss://livekit.staging.example.com", "DOMAIN": "staging.example.com"},
-        "agent-config": {"ENV_MODE": "yes", "LOG_LEVEL": "0755", "NOTES": '# no comment\na: "1"  # and: {[ \' é\n'},
+        "agent-config": {
+            "ENV_MODE": "yes",
+            "LOG_LEVEL": "0755",
+            "NOTES": '# no comment\na: "1"  # and: {[ \' é\n',
+            "METRICS_ENABLED": "true",
+        },
         "front-config": {"CACHE_ENABLED": "false"},
     }
     assert (place.config / ".env.k8s.staging.example").read_text().splitlines()[1:] == [
@@ -331,10 +337,10 @@ def test_a_second_environment_is_a_copy_with_what_differs_filled_in_or_told(plac
     ]
     example = (place.config / ".env.k8s.preprod.example").read_text()
     assert "\nK8_ENV=\n" in example
-    assert "\nMETRICS_ENABLED=\n" in example
+    assert "\nMETRICS_ENABLED=" not in example
     copy = (place.config / "preprod.public.yaml").read_text()
     assert place.data("preprod.public.yaml") == place.data("staging.public.yaml")
-    assert copy.count("  # TO DO: still staging's\n") == 6
+    assert copy.count("  # TO DO: still staging's\n") == 7
     assert "hunter2" not in (place.config / "preprod.yaml").read_text() + result.out + result.err
 
 

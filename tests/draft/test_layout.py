@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from bridge.draft.from_layout import draft_from_layout
 from bridge.draft.model import Drafted
@@ -177,10 +178,34 @@ def test_what_the_env_file_gives_is_told(draft):
         "K8_ENV names another environment than staging",
         "K8S_NAMESPACE names another namespace than the overlay, which says voice",
         "holds what Secrets ask for (OPENAI_API_KEY), and may not fill a Secret's key",
-        "gives ConfigMap/agent-config ENV_MODE; in a pod or on a runner there is no env file",
     ]
     assert drafted.imports == (Path("k8/config/.env.k8s.staging"),)
-    assert "infrastructure:\n  K8_ENV: required\n\n" in drafted.texts["staging.yaml"]
+    assert "infrastructure:\n  K8_ENV: required\n  K8S_NAMESPACE: required\n\n" in drafted.texts["staging.yaml"]
+
+
+def public(drafted: Drafted, name: str) -> dict[str, str]:
+    documents = yaml.safe_load_all(drafted.texts["staging.public.yaml"])
+    return next(one["data"] for one in documents if one and one["metadata"]["name"] == name)
+
+
+def test_what_config_maps_get_from_the_env_file_or_by_default_is_written_out(draft):
+    """A fresh clone has no env file, and a value that the file might hold is refused there."""
+    keys = 'A: "${ENV_MODE}", B: "${NONE:-by default}", C: "${EMPTY:-x}-${EMPTY-y}", D: "${K8_ENV}/${K8S_NAMESPACE}"'
+    keys += ', E: "${NONE}", F: "${ENV_MODE|json}", G: "${malformed", H: "$${ENV_MODE}", API_KEY: "${PASSWORD}"'
+    Path("k8/config/.env.k8s.staging").write_text(f"ENV_MODE=$x\nEMPTY=\nPASSWORD={CANARY}\n")
+    drafted = draft(base=f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: other}}\ndata: {{{keys}}}\n")
+    assert public(drafted, "other") == {"A": "$x", "B": "by default", "C": "x-", "D": "staging/voice"}
+    assert any(one.what.startswith("ConfigMap/other key API_KEY ") for one in drafted.remarks)
+    place = next(one.place for one in drafted.keys if one.key == "A")
+    assert place == "staging.public.yaml (from k8/config/.env.k8s.staging)"
+
+
+def test_what_the_env_file_is_still_to_say_is_left_to_it(draft):
+    Path("k8/config/.env.k8s.staging").unlink()
+    Path("k8/config/.env.k8s.staging.example").write_text("K8_ENV=\nENV_MODE=\n")
+    keys = "A: '${ENV_MODE:-x}', B: '${B:-y}'"
+    drafted = draft(base=f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: other}}\ndata: {{{keys}}}\n")
+    assert public(drafted, "other") == {"B": "y"}
 
 
 def test_without_an_env_file_its_example_gives_the_names(draft):
