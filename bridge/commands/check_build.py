@@ -5,9 +5,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bridge.commands.left_in_clear import left_in_clear
 from bridge.commands.overlay import only_aimed, usual_overlay
 from bridge.config.environment import Environment
-from bridge.config.kustomize import Names, load_names
+from bridge.config.kustomize import Names, load_kustomization, load_names
 from bridge.config.manifests import BuiltObject, parse_build
 from bridge.config.template import TemplateObject
 from bridge.config.textfile import read_text, read_text_stream
@@ -31,6 +32,7 @@ class Judged(NamedTuple):
     owned: Owned
     findings: tuple[Finding, ...]
     overlay: Path | None = None  # what built it, if bridge knows which it is
+    left: tuple[Problem, ...] = ()  # values in the overlay's files, perhaps in clear
 
     @property
     def data(self) -> dict[str, Any]:
@@ -46,6 +48,7 @@ class Judged(NamedTuple):
     def problems(self) -> Iterator[Problem]:
         """Yield what is wrong in words."""
         yield from (finding.problem(self.shown) for finding in self.findings)
+        yield from self.left
         namespaced = {"Secret", "ConfigMap", *SPECS}
         unsaid = sum(one.namespace is None and one.kind in namespaced for one in self.build)
         if unsaid:
@@ -61,7 +64,7 @@ def owned_by(environment: Environment, namespace: str, templates: tuple[Template
 def _notes(unnamed: Sequence[str], *, renamed: Names | None) -> Iterator[str]:
     """Yield what has to be known of the names in the cure."""
     if unnamed:
-        yield f"No patch for {', '.join(unnamed)}: its name in the overlay is not known, or not its own only."
+        yield f"No patch for {', '.join(unnamed)}: its name in the overlay is not known, or other objects share it."
     if renamed is None:
         yield "If the overlay has a namePrefix or nameSuffix, write the names here without it."
     elif renamed.prefix or renamed.suffix:
@@ -74,7 +77,19 @@ def judge(given: str, environment: Environment, owned: Owned, run: Run) -> Judge
     shown = "stdin" if given == STDIN else given
     build = parse_build(_text(given, shown, run.deadline), shown)
     findings = (*overwriting(build, owned), *made_elsewhere(build, owned), *loose_ends(build, owned))
-    return Judged(shown, build, owned, findings, usual_overlay(environment))
+    overlay = usual_overlay(environment)
+    left = tuple(_left(overlay, build, owned)) if overlay else ()
+    return Judged(shown, build, owned, findings, overlay, left)
+
+
+def _left(overlay: Path, build: Sequence[BuiltObject], owned: Owned) -> Iterator[Problem]:
+    """Yield the values that the overlay's files have; nothing if a file of it is not on this machine."""
+    try:
+        kustomization = load_kustomization(overlay)
+    except ConfigError:
+        return
+    kept = {one.id for one in cures(build, owned) if one.keys}
+    yield from left_in_clear(kustomization, (), owned, kept)
 
 
 def _text(given: str, shown: str, deadline: float) -> str:

@@ -101,7 +101,7 @@ def _check_namespace(overlay: Path, built: Mapping[tuple[str, str | None], Docum
 def _change(kustomization: Kustomization, built: Mapping[tuple[str, str | None], Document], owned: Owned) -> Change:
     found = cures([document.built for document in built.values()], owned, kustomization.names)
     if unknown := [one.id for one in found if one.name is None]:
-        what = f"has no name for {', '.join(map(str, unknown))} that a patch of this object only could use"
+        what = f"no patch can be for {', '.join(map(str, unknown))} only"
         raise Refusal(
             Problem(kustomization.shown, what, "take it out of the base, or change the kustomization by hand")
         )

@@ -33,7 +33,7 @@ def _below(
         try:
             found = load_kustomization(folder)
         except ConfigError:
-            what = "could not be followed, and may have values for what bridge writes"
+            what = "cannot be read by bridge, and may have values for what bridge writes"
             yield Problem(os.path.normpath(folder), what, "look for values there by hand", warning=True)
             continue
         if found.file.resolve() in seen:

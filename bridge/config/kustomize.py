@@ -124,14 +124,14 @@ class Kustomization:
 
 
 def load_names(folder: Path) -> Names | None:
-    """Return what a folder's kustomization makes of names, or None if it has none that can be read."""
+    """Return what a folder's kustomization makes of names, or None if it cannot be told, as with a transformer."""
     file = kustomization_file(folder)
     try:
         documents = load_yaml_documents(file, str(file), foreign=True) if file else []
     except ConfigError:
         documents = []
     contents = [one.content for one in documents if isinstance(one.content, Mapping)]
-    if len(contents) != 1:
+    if len(contents) != 1 or contents[0].get("transformers"):
         return None
     prefix, suffix, namespace = (contents[0].get(key) for key in ("namePrefix", "nameSuffix", "namespace"))
     return Names(

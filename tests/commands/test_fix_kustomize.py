@@ -183,7 +183,9 @@ def test_values_left_in_components_and_generators_are_told_by_their_places(desk:
     )
     text = "namespace: voice\nresources: [../../base]\ncomponents: [../../component]\n"
     desk.write(f"../apps/{KUSTOMIZATION}", text + generator)
-    for result in (fix(desk), fix(desk)):  # also if there is nothing to change
+    fixed, again = fix(desk), fix(desk)  # also if there is nothing to change
+    build = desk.write("../build.yaml", app.build("staging") + "apiVersion: v1\nkind: Service\nmetadata: {name: x}\n")
+    for result in (fixed, again, desk.run("check", "staging", "--manifests", str(build))):
         assert result.status == 0
         told = [line.partition(": still has values for")[0] for line in result.lines if "still has" in line]
         assert [line.partition("/apps/")[2] for line in told] == [
@@ -209,7 +211,7 @@ patches:
     desk.write(f"../apps/{KUSTOMIZATION}", app.kustomization("staging") + "components: [../../component]\n")
     result = fix(desk)
     assert result.status == 0
-    assert "/apps/component: could not be followed, and may have values for what bridge writes" in result.lines[0]
+    assert "/apps/component: cannot be read by bridge, and may have values for what bridge writes" in result.lines[0]
 
 
 def test_keys_of_others_stay_in_the_build(desk: Desk, app: Application) -> None:

@@ -67,17 +67,24 @@ def paste(desk: Desk, result: Result) -> None:
 
 
 NEIGHBOUR = "---\napiVersion: v1\nkind: Secret\nmetadata: {name: z}\nstringData: {A: CANARY-theirs}\n"
+ANOTHER_NAMESPACE = pytest.param(
+    OURS.replace("{name", "{namespace: voice, name") + THEIRS,
+    "resources: [../../base]\n",
+    "s",
+    id="another-namespace",
+)
+SUFFIX = pytest.param(
+    OURS + NEIGHBOUR,
+    "namespace: voice\nresources: [../../base]\nnameSuffix: -staging\n",
+    "s-staging",
+    id="suffix",
+)
 
 
 @pytest.mark.parametrize(
     ("base", "kustomization", "name"),
     [
-        pytest.param(
-            OURS.replace("{name", "{namespace: voice, name") + THEIRS,
-            "resources: [../../base]\n",
-            "s",
-            id="another-namespace",
-        ),
+        ANOTHER_NAMESPACE,
         pytest.param(OURS + THEIRS, "resources: [../../base]\n", "s", id="no-namespace-and-another"),
         pytest.param(
             OURS.replace("{name", "{namespace: voice, name") + FOREIGN,
@@ -85,12 +92,7 @@ NEIGHBOUR = "---\napiVersion: v1\nkind: Secret\nmetadata: {name: z}\nstringData:
             "s",
             id="another-group",
         ),
-        pytest.param(
-            OURS + NEIGHBOUR,
-            "namespace: voice\nresources: [../../base]\nnameSuffix: -staging\n",
-            "s-staging",
-            id="suffix",
-        ),
+        SUFFIX,
         pytest.param(
             OURS + NEIGHBOUR,
             "namespace: voice\nresources: [../../base]\nnamePrefix: eu-\nnameSuffix: -staging\n",
@@ -116,23 +118,7 @@ def test_what_is_printed_removes_exactly_the_object(  # the layout's parts
     )
 
 
-@pytest.mark.parametrize(
-    ("base", "kustomization", "name"),
-    [
-        pytest.param(
-            OURS.replace("{name", "{namespace: voice, name") + THEIRS,
-            "resources: [../../base]\n",
-            "s",
-            id="another-namespace",
-        ),
-        pytest.param(
-            OURS + NEIGHBOUR,
-            "namespace: voice\nresources: [../../base]\nnameSuffix: -staging\n",
-            "s-staging",
-            id="suffix",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("base", "kustomization", "name"), [ANOTHER_NAMESPACE, SUFFIX])
 def test_what_is_written_removes_exactly_the_object(
     desk: Desk, build: Build, base: str, kustomization: str, name: str
 ) -> None:
@@ -161,7 +147,7 @@ def test_an_object_that_shares_its_first_name_gets_no_patch(desk: Desk, build: B
     result = judge(desk, build())
     assert result.status == 1
     assert "patches:" not in result.out
-    assert "# No patch for Secret/s: its name in the overlay is not known, or not its own only.\n" in result.out
+    assert "# No patch for Secret/s: its name in the overlay is not known, or other objects share it.\n" in result.out
     before = (overlay(desk) / "kustomization.yaml").read_text()
     fixed = desk.run("init", "staging", "--fix-kustomize", str(overlay(desk)))
     assert fixed.status == 1

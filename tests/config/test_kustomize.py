@@ -100,8 +100,8 @@ def test_an_empty_selector_is_as_none(load):
     assert patch.target.selectors == {"kind": "Secret", "name": "x"}
 
 
-@pytest.mark.parametrize("text", [None, "a: [", "- a\n", "a: 1\n---\nb: 2\n"])
-def test_names_of_a_folder_whose_kustomization_cannot_be_read(overlay, text):
+@pytest.mark.parametrize("text", [None, "a: [", "- a\n", "a: 1\n---\nb: 2\n", "transformers: [prefix.yml]\n"])
+def test_names_that_a_kustomization_does_not_tell(overlay, text):
     if text:
         (overlay / "kustomization.yaml").write_text(text)
     assert load_names(overlay) is None
