@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         lenient = is_fresh or is_guard
         errors += [] if lenient else [unset]
         told = (*told, *(one._replace(warning=True) for one in unset.problems if lenient))
-    errors += _errors(environment, files, names)
+    errors += unfit(environment, files, names)
     judged = _judge(args.manifests, environment, files, run_, errors)
     looked = _look(environment, run_, judged, errors) if args.live and not errors else None
     judged = looked.judged if looked else judged
@@ -99,7 +99,7 @@ def _look(environment: Environment, run_: Run, judged: "Judged | None", errors: 
     return looked
 
 
-def _errors(
+def unfit(
     environment: Environment,
     files: Files,
     names: Mapping[Reference, frozenset[str] | None],

@@ -102,7 +102,8 @@ class Kustomization:
     """What one kustomization file says. `resources` are files and folders with a kustomization of their own.
 
     `components` are folders too; what they say is for the resources as well. `remote` are the places of what is
-    not on this machine, `opaque` the fields of `OPAQUE` that are there.
+    not on this machine, `opaque` the fields of `OPAQUE` that are there. `content` is the whole file as it is written;
+    it may hold secrets in clear, so it is not printed.
     """
 
     file: Path
@@ -116,6 +117,7 @@ class Kustomization:
     patches: tuple[Patch, ...]
     generators: tuple[Generator, ...]
     opaque: tuple[str, ...]
+    content: Mapping[str, object] = field(repr=False)
 
     @property
     def names(self) -> Names:
@@ -170,6 +172,7 @@ def load_kustomization(folder: Path) -> Kustomization:
         patches=tuple(_patches(content, folder, findings)),
         generators=tuple(_generators(content, findings)),
         opaque=tuple(key for key in OPAQUE if content.get(key)),
+        content=content,
     )
     if findings:
         findings.fail()
@@ -177,7 +180,8 @@ def load_kustomization(folder: Path) -> Kustomization:
 
 
 def _text(content: Mapping[str, object], key: str, findings: Findings) -> str | None:
-    return as_text(content[key], findings.at(key)) if content.get(key) is not None else None
+    """Return a field's text; None if it is absent or empty, which is the same for kustomize."""
+    return as_text(content[key], findings.at(key)) if content.get(key) not in (None, "") else None
 
 
 def _items(content: Mapping[str, object], key: str, findings: Findings) -> Iterator[tuple[object, Findings]]:

@@ -271,7 +271,7 @@ def test_two_overlays_of_one_name_are_told(place: Place) -> None:
     place.write("k8/jobs/overlays/staging/kustomization.yaml", "")
     assert place.run("init", "staging", "--from", "k8").lines == [
         "bridge: error: k8: has several overlays staging: k8/apps/overlays/staging, k8/jobs/overlays/staging",
-        "bridge: hint: give one layout with --from",
+        "bridge: hint: give one with --from, such as --from k8/apps/overlays/staging",
     ]
 
 
