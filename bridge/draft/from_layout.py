@@ -7,7 +7,7 @@ from typing import Final
 from bridge.config.dotenv import load_env_file
 from bridge.config.names import shown as shown_name
 from bridge.draft import public
-from bridge.draft.env_file import STEM, EnvFile, choose_namespace, find_env_file, infrastructure
+from bridge.draft.env_file import NAMESPACE, STEM, EnvFile, choose_namespace, find_env_file, infrastructure
 from bridge.draft.environment import EnvironmentDraft, env_example, sops_example
 from bridge.draft.layout import find_overlay, layout_root, read_layout
 from bridge.draft.model import Drafted, Layout, relative, shown
@@ -72,6 +72,9 @@ def _draft(name: str, folder: Path, layout: Layout, env: EnvFile) -> Drafted:
 
 def _environment(name: str, folder: Path, layout: Layout, env: EnvFile) -> EnvironmentDraft:
     namespace = choose_namespace(name, layout, env)
+    if not namespace and layout.namespaces:
+        what = f"builds for several namespaces ({', '.join(layout.namespaces)}), and an environment has one"
+        layout.remark(shown(layout.overlay), what, f"name it in {shown(env.path)}: {NAMESPACE}={layout.namespaces[0]}")
     if not env.path.exists():
         layout.remark(shown(env.path), "does not exist yet", f"fill in {STEM}{name}.example")
     id_ = choose_id(name, namespace, set(ids_in(folder)))

@@ -113,7 +113,7 @@ def _values(generator: Generator, folder: Path, layout: Layout) -> Iterator[_Val
     """Yield all values, in the order in which kustomize reads them."""
     content = generator.content
     for name in (*_texts(content.get("envs")), *_texts([content.get("env")])):
-        lines = _read(folder / name, layout)
+        lines = _read(name, folder, layout)
         for key, line in _lines(lines) if lines is not None else ():
             yield _Value(key, line, shown(folder / name), folder / name, is_line=True)
     for literal in _texts(content.get("literals")):
@@ -122,8 +122,9 @@ def _values(generator: Generator, folder: Path, layout: Layout) -> Iterator[_Val
             yield _Value(key, SecretValue.of(_unquoted(value)), generator.place, None)
     for entry in _texts(content.get("files")):
         key, equals, name = entry.partition("=")
-        path = folder / (name if equals else key)
-        yield _Value(key if equals else path.name, _read(path, layout), shown(path), path)
+        name = name if equals else key
+        path = folder / name
+        yield _Value(key if equals else path.name, _read(name, folder, layout), shown(path), path)
 
 
 def _texts(items: object) -> Iterator[str]:
@@ -143,12 +144,16 @@ def _lines(content: SecretValue) -> Iterator[tuple[str, SecretValue | None]]:
             yield key.decode(errors="replace"), SecretValue(value) if equals else None
 
 
-def _read(path: Path, layout: Layout) -> SecretValue | None:
+def _read(name: str, folder: Path, layout: Layout) -> SecretValue | None:
+    """Return the content of a file below the kustomization's folder: kustomize reads no other one."""
     import time  # noqa: PLC0415 - only generators of files need it
 
+    path = folder / name
     try:
-        return SecretValue(read_bounded(path, time.monotonic() + _SECONDS))
+        if path.resolve().is_relative_to(folder.resolve()):
+            return SecretValue(read_bounded(path, time.monotonic() + _SECONDS))
+        why = "is outside the kustomization's folder, and was not read"
     except (OSError, ValueError) as error:  # a zero byte in the path is a ValueError
-        reason = (getattr(error, "strerror", None) or "unknown reason").lower()
-        layout.remark(shown(path), f"cannot be read: {reason}", "run this again where the overlay builds")
-        return None
+        why = f"cannot be read: {(getattr(error, 'strerror', None) or 'unknown reason').lower()}"
+    layout.remark(shown(path), why, "run this again where the overlay builds")
+    return None

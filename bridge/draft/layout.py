@@ -66,10 +66,12 @@ def read_layout(overlay: Path) -> Layout:
     """Follow an overlay; ConfigError with what is wrong in its files."""
     layout = Layout(overlay)
     _follow(overlay, layout, layout.objects, ())
-    layout.objects = [one for one in layout.objects if not is_local(one)]
-    namespaces = {one.namespace for one in layout.objects if one.namespace}
-    if namespaces:
-        layout.namespace = namespaces.pop() if len(namespaces) == 1 else None
+    for one in layout.objects:
+        if is_local(one):
+            one.kept_out = "is for kustomize only"
+    layout.namespaces = sorted({one.namespace for one in layout.objects if one.namespace and not one.kept_out})
+    if layout.namespaces:
+        layout.namespace = layout.namespaces[0] if len(layout.namespaces) == 1 else None
     return layout
 
 

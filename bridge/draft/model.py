@@ -74,6 +74,7 @@ class Layout:
 
     overlay: Path
     namespace: str | None = None
+    namespaces: list[str] = field(default_factory=list)  # of its Secrets and ConfigMaps
     objects: list[Declared] = field(default_factory=list)
     others: dict[Path, list[str]] = field(default_factory=dict)
     remarks: list[Problem] = field(default_factory=list)

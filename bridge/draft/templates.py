@@ -34,6 +34,8 @@ Texts = Mapping[tuple[ObjectId, str], str]
 def keep_out(layout: Layout, namespace: str | None) -> None:
     """Mark and remark the objects that bridge cannot write."""
     for one in layout.objects:
+        if one.kept_out:
+            continue
         if one.is_hashed:
             one.kept_out = f"makes {one.kind}/{one.names[0]} under a name with a hash, which bridge cannot take over"
             layout.remark(one.generator or "", one.kept_out, _HASHED)

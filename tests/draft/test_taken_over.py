@@ -155,6 +155,16 @@ def test_a_generators_file_that_cannot_be_read_is_told(draft: Draft) -> None:
     )
 
 
+def test_a_generators_file_outside_the_kustomization_is_not_read(draft: Draft, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_text("found")
+    (tmp_path / "k8" / "overlays" / "staging").mkdir(parents=True)
+    (tmp_path / "k8" / "overlays" / "staging" / "link").symlink_to(tmp_path / "elsewhere")
+    names = [str(tmp_path / "elsewhere"), "../../../elsewhere", "link"]
+    drafted = draft({OVERLAY: FIXED + f"configMapGenerator: [{{name: made, files: {names}}}]\n"})
+    assert "found" not in "".join(drafted.texts.values())
+    assert [what for _, what, _ in told(drafted)] == ["is outside the kustomization's folder, and was not read"] * 3
+
+
 def test_two_values_never_get_the_same_variable(draft: Draft) -> None:
     generators = "secretGenerator: [{name: a-b, literals: [DB_USER=CANARY-1]}, {name: c, literals: [X=CANARY-2]}"
     generators += ", {name: d, literals: [X=CANARY-2]}, {name: e, literals: [X=CANARY-3]}]\n"
@@ -219,6 +229,22 @@ def test_an_object_of_another_namespace_is_left_to_the_build(draft: Draft) -> No
     hint = "leave it in the build, or draft another environment for it"
     assert told(drafted) == [("k8/sentry/s.yaml", what, hint)]
     assert "Secret/sentry" in drafted.others
+
+
+def test_several_namespaces_are_told_if_nothing_names_one(draft: Draft) -> None:
+    base = {"base/secret.yaml": SECRET.replace("{name: db", "{namespace: web, name: db")}
+    base |= {"base/settings.yaml": SETTINGS.replace("{name", "{namespace: more, name")}
+    drafted = draft({OVERLAY: "resources: [../../base]\n", **base})
+    what = "builds for several namespaces (more, web), and an environment has one"
+    assert ("k8/overlays/staging", what, "name it in k8/config/.env.k8s.staging: K8S_NAMESPACE=more") in told(drafted)
+
+
+def test_an_object_that_kustomize_keeps_for_itself_is_in_no_template(draft: Draft) -> None:
+    local = SETTINGS.replace("{name", "{annotations: {config.kubernetes.io/local-config: 'true'}, name")
+    drafted = draft({"base/settings.yaml": f"{local}---\n{SENTRY}"})
+    assert list(objects(drafted)) == ["sentry"]
+    assert "ConfigMap/settings" in drafted.others
+    assert "../k8/base/settings.yaml" not in templates(drafted)
 
 
 def test_the_only_namespace_of_the_manifests_is_the_environments(draft: Draft) -> None:
