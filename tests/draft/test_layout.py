@@ -192,7 +192,7 @@ def public(drafted: Drafted, name: str) -> dict[str, str]:
 def test_what_config_maps_get_from_the_env_file_or_by_default_is_written_out(draft):
     """A fresh clone has no env file, and a value that the file might hold is refused there."""
     keys = 'A: "${ENV_MODE}", B: "${NONE:-by default}", C: "${EMPTY:-x}-${EMPTY-y}", D: "${K8_ENV}/${K8S_NAMESPACE}"'
-    keys += ', E: "${NONE}", F: "${ENV_MODE|json}", G: "${malformed", H: "$${ENV_MODE}", API_KEY: "${PASSWORD}"'
+    keys += ', E: "${NONE}", F: "${ENV_MODE|json}", H: "$${ENV_MODE}", API_KEY: "${PASSWORD}"'
     Path("k8/config/.env.k8s.staging").write_text(f"ENV_MODE=$x\nEMPTY=\nPASSWORD={CANARY}\n")
     drafted = draft(base=f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: other}}\ndata: {{{keys}}}\n")
     assert public(drafted, "other") == {"A": "$x", "B": "by default", "C": "x-", "D": "staging/voice"}
