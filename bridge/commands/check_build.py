@@ -15,7 +15,7 @@ from bridge.config.textfile import read_text, read_text_stream
 from bridge.errors import ConfigError, Problem
 from bridge.gather import Run
 from bridge.plan.consumers import SPECS
-from bridge.plan.cure import cures, paste
+from bridge.plan.cure import cures, kept_for_references, paste
 from bridge.plan.custom_resources import made_elsewhere
 from bridge.plan.guard import Finding, Owned, overwriting
 from bridge.plan.loose_ends import loose_ends
@@ -40,6 +40,7 @@ class Judged(NamedTuple):
         names = load_names(self.overlay) if self.overlay else None
         found = cures(self.build, self.owned, names or Names())
         found = tuple(only_aimed(found, self.overlay)) if self.overlay else found
+        found = kept_for_references(found) if names and (names.prefix or names.suffix) else found
         unnamed = tuple(dict.fromkeys(str(one.id) for one in found if one.name is None))
         notes = tuple(_notes(unnamed, renamed=names)) if found else ()
         return guard_data(self.shown, len(self.build), self.findings, paste(found), notes)
@@ -69,7 +70,6 @@ def _notes(unnamed: Sequence[str], *, renamed: Names | None) -> Iterator[str]:
         yield "If the overlay has a namePrefix or nameSuffix, write the names here without it."
     elif renamed.prefix or renamed.suffix:
         yield "The names are without the overlay's namePrefix and nameSuffix, which kustomize adds after the patches."
-        yield "kustomize no longer renames references to these objects: write the full names there."
 
 
 def judge(given: str, environment: Environment, owned: Owned, run: Run) -> Judged:

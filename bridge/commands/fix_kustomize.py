@@ -21,7 +21,7 @@ from bridge.config.textfile import read_text
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
 from bridge.gather import Run, read_files
 from bridge.kustomize import Kustomize
-from bridge.plan.cure import Cure, cures, items, superseded
+from bridge.plan.cure import Cure, cures, items, kept_for_references, superseded
 from bridge.plan.guard import Owned, here
 from bridge.plan.proof import Document, documents, spoiled
 from bridge.report.fixed import fixed_data, write_fixed
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     change = _change(kustomization, built, owned)
     after = before
     if change.removed or change.cures:
-        after = _carry_out(kustomization, change, before, kustomize)
+        change, after = _carry_out(kustomization, change, before, kustomize)
         current().touched.append([kustomization.file])
     kept = {one.id for one in change.cures if one.keys}
     told = left_in_clear(kustomization, change.removed, owned, kept)
@@ -111,8 +111,27 @@ def _change(kustomization: Kustomization, built: Mapping[tuple[str, str | None],
     return Change(tuple(patch for patch, alone in ours if alone and patch.file), found)
 
 
-def _carry_out(kustomization: Kustomization, change: Change, before: Builds, kustomize: Kustomize) -> Builds:
-    """Change the file and build everything again; Refusal, with the file as it was, where the builds are not right."""
+def _carry_out(
+    kustomization: Kustomization, change: Change, before: Builds, kustomize: Kustomize
+) -> tuple[Change, Builds]:
+    """Change the file, and return the change with the new builds; Refusal, with the file as it was, if none is right.
+
+    References to a deleted object lose what a namePrefix or nameSuffix adds: then the object stays for kustomize only.
+    """
+    after, wrong = _tried(kustomization, change, before, kustomize)
+    if wrong and any(not one.keys for one in change.cures):
+        change = change._replace(cures=kept_for_references(change.cures))
+        after, still_wrong = _tried(kustomization, change, before, kustomize)
+        wrong = still_wrong and wrong
+    if wrong:
+        raise Refusal(*wrong)
+    return change, after
+
+
+def _tried(
+    kustomization: Kustomization, change: Change, before: Builds, kustomize: Kustomize
+) -> tuple[Builds, tuple[Problem, ...]]:
+    """Change the file and build everything again; the file gets its old content back if anything is wrong then."""
     file = kustomization.file.resolve()
     original = file.read_bytes()
     removed = {_item(patch) for patch in change.removed}
@@ -127,9 +146,7 @@ def _carry_out(kustomization: Kustomization, change: Change, before: Builds, kus
     finally:
         if not done:
             _write(file, original)
-    if wrong:
-        raise Refusal(*wrong)
-    return after
+    return after, wrong
 
 
 def _write(file: Path, content: bytes) -> None:

@@ -17,6 +17,8 @@ from bridge.errors import ConfigError
 
 FILES: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 RESOURCES: Final = ("resources", "bases")
+LOCAL: Final = "config.kubernetes.io/local-config"
+"""The annotation of an object that kustomize leaves out of what it builds."""
 PATCHES: Final = ("patches", "patchesStrategicMerge", "patchesJson6902")
 GENERATORS: Final[Mapping[str, Literal["Secret", "ConfigMap"]]] = {
     "secretGenerator": "Secret",

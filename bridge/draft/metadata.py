@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from bridge.config.findings import Findings
-from bridge.config.kustomize import Kustomization
+from bridge.config.kustomize import LOCAL, Kustomization
 from bridge.config.labels import read_annotations, read_labels
 from bridge.config.names import shown as shown_name
 from bridge.draft.model import Declared, Layout, shown
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 # kustomize's own marks, for itself, and kubectl's copy of the object.
 _MARKS: Final = ("config.kubernetes.io/", "internal.config.kubernetes.io/", "kustomize.config.k8s.io/", LAST_APPLIED)
-_LOCAL: Final = "config.kubernetes.io/local-config"
 FIELDS: Final = {"labels": read_labels, "annotations": read_annotations}
 
 
@@ -35,7 +34,7 @@ def of_manifest(content: Mapping[str, object], field: str) -> dict[str, str]:
 
 def is_local(one: Declared) -> bool:
     """Return whether kustomize keeps an object for itself, and leaves it out of the build."""
-    return one.annotations.get(_LOCAL) not in {None, "false"}
+    return one.annotations.get(LOCAL) not in {None, "false"}
 
 
 def apply_metadata(kustomization: Kustomization, objects: Iterable[Declared], layout: Layout) -> None:

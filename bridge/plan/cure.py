@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from bridge.config.kustomize import Generator, Names, Patch
+from bridge.config.kustomize import LOCAL, Generator, Names, Patch
 from bridge.config.manifests import SECTIONS, BuiltObject
 from bridge.config.placeholder import has_placeholder
 from bridge.objects import ObjectId
@@ -20,6 +20,7 @@ class Cure(NamedTuple):
 
     Each section has its keys. `name` is the object's name where the patch is applied, or None if bridge knows no name
     that is this object's only. `narrowed` are the selectors without which the patch would be for other objects too.
+    An object that `is_local` is marked for kustomize only, and not deleted: its name still counts in references.
     """
 
     id: ObjectId
@@ -27,12 +28,14 @@ class Cure(NamedTuple):
     namespace: str | None = None
     name: str | None = None
     narrowed: tuple[tuple[str, str], ...] = ()
+    is_local: bool = False
 
     @property
     def patch(self) -> str:
         """Return the strategic merge patch."""
-        lines = [] if self.keys else ["$patch: delete"]
+        lines = [] if self.keys or self.is_local else ["$patch: delete"]
         lines += ["apiVersion: v1", f"kind: {self.id.kind}", "metadata:", f"  name: {_scalar(self.name or '')}"]
+        lines += [f'  annotations: {{{LOCAL}: "true"}}'] if self.is_local else []
         for section, keys in self.keys:
             lines += [f"{section}:", *(f"  {_scalar(key)}: null" for key in keys)]
         return "\n".join(lines)
@@ -45,6 +48,14 @@ class Cure(NamedTuple):
 
 
 _AS_BUILT: Final = Names()
+
+
+def kept_for_references(found: Iterable[Cure]) -> tuple[Cure, ...]:
+    """Return the patches with no object deleted: a namePrefix or nameSuffix still reaches the references to it.
+
+    Tried with kustomize 5.8.1: it renames the references, and leaves the marked object out of the build.
+    """
+    return tuple(one if one.keys else one._replace(is_local=True) for one in found)
 
 
 def cures(build: Sequence[BuiltObject], owned: Owned, names: Names = _AS_BUILT) -> tuple[Cure, ...]:
@@ -158,7 +169,8 @@ def _is_ours(  # one argument for each thing that decides
     metadata = _mapping(one.get("metadata"))
     kind, name = f"{one.get('kind')}", f"{metadata.get('name')}"
     id_ = ObjectId(kind, names.after(name))
-    if id_ not in owned.keys or one.get("$patch") == "delete" or not _targets(patch, ObjectId(kind, name)):
+    is_cure = one.get("$patch") == "delete" or LOCAL in _mapping(metadata.get("annotations"))
+    if id_ not in owned.keys or is_cure or not _targets(patch, ObjectId(kind, name)):
         return False
     namespace = patch.target.selectors.get("namespace") if patch.target else metadata.get("namespace")
     if not _is_here(namespace, owned, names):

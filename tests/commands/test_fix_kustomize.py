@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.commands.overlays import Application, application
 from tests.runs.conftest import Desk, Result
@@ -110,22 +111,27 @@ def test_an_overlay_that_builds_on_this_one_would_change(desk: Desk, app: Applic
     assert app.files() == before
 
 
-def test_a_reference_that_follows_the_object_would_change(desk: Desk, app: Application) -> None:
-    """A hashed name is written into the Deployment: without the object it stays as it was in the base."""
-    text = app.kustomization("staging").replace("patches:", "namePrefix: x-\npatches:")
+@pytest.mark.parametrize("added", ["namePrefix: x-\n", "nameSuffix: -x\n"])
+def test_references_to_renamed_objects_stay_as_they_are(desk: Desk, app: Application, added: str) -> None:
+    """Without the objects kustomize would not rename the references: they stay, and for kustomize only."""
+    text = app.kustomization("staging").replace("patches:", f"{added}patches:")
     desk.write(f"../apps/{KUSTOMIZATION}", text)
-    names = ("agent-secrets", "shared-secrets", "agent-config", "shared-config", "front-config")
     for file in ("base/secrets.yml", "base/configmap.yml"):
         template = (app.folder / file).read_text()
-        for name in names:
-            template = template.replace(f"name: {name}", f"name: x-{name}")
+        for name in ("agent-secrets", "shared-secrets", "agent-config", "shared-config", "front-config"):
+            final = f"x-{name}" if "Prefix" in added else f"{name}-x"
+            template = template.replace(f"name: {name}", f"name: {final}")
         desk.write(f"own/{Path(file).name}", template)
     desk.environment(templates=["own/secrets.yml", "own/configmap.yml"])
-    before = app.files()
-    result = desk.run("init", "staging", "--fix-kustomize", str(app.overlay("staging")))
-    assert result.status == 1
-    assert [line.partition("staging: ")[2] for line in result.lines[::2]] == ["Deployment/x-agent would change"]
-    assert app.files() == before
+    before = list(yaml.safe_load_all(app.build("staging")))
+    for _ in range(2):
+        result = desk.run("init", "staging", "--fix-kustomize", str(app.overlay("staging")))
+        assert result.status == 0
+        assert "in clear" not in result.err
+        after = list(yaml.safe_load_all(app.build("staging")))
+        assert after == [one for one in before if one["kind"] == "Deployment"]
+    assert app.kustomization("staging").count('annotations: {config.kubernetes.io/local-config: "true"}') == 5
+    assert "$patch: delete" not in app.kustomization("staging")
 
 
 def test_an_overlay_whose_plaintext_is_not_on_this_machine_does_not_stand_in_the_way(

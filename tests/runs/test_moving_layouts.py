@@ -64,14 +64,15 @@ REGIONS = {
     "data: {LOG_LEVEL: info, DB_HOST: localhost}\n",
     "redis/kustomization.yaml": "resources: [rendered.yaml]\n",
     "redis/rendered.yaml": RENDERED,
-    "regions/eu/kustomization.yaml": "resources: [../../base, ../../redis]\nlabels: [{pairs: {region: eu}}]\n",
+    "regions/eu/kustomization.yaml": "resources: [../../base, ../../redis]\nnameSuffix: -eu\n"
+    "labels: [{pairs: {region: eu}}]\n",
     "overlays/eu/staging/kustomization.yaml": "namespace: NAMESPACE\nnamePrefix: ''\n"
     "resources:\n  - ../../../regions/eu\n"
     "patches:\n  - path: values.yaml\n  - target: {kind: Deployment, name: web.*}\n    patch: |-\n"
     "      - {op: replace, path: /spec/replicas, value: 0}\n",
-    "overlays/eu/staging/values.yaml": "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\n"
+    "overlays/eu/staging/values.yaml": "apiVersion: v1\nkind: Secret\nmetadata: {name: db-eu}\n"
     "stringData: {DB_USER: CANARY-user, DB_PASSWORD: CANARY-password}\n---\n"
-    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {DB_HOST: db.eu.example.com}\n",
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings-eu}\ndata: {DB_HOST: db.eu.example.com}\n",
 }
 
 
@@ -175,18 +176,18 @@ def test_generators_with_fixed_names_and_a_component(repository: Repository) -> 
     repository.make_anew("Secret/db", "Secret/certificate", "ConfigMap/settings")
 
 
-def test_nested_overlays_and_rendered_manifests(repository: Repository) -> None:
+def test_nested_overlays_with_a_suffix_and_rendered_manifests(repository: Repository) -> None:
     repository.fill(REGIONS)
     redis = "printf CANARY-redis | bridge set staging redis_password --yes"
     data = repository.move_in("overlays/eu/staging", redis)
-    assert "ConfigMap/redis-health" in data["others"]
+    assert "ConfigMap/redis-health-eu" in data["others"]
     chart = {"app.kubernetes.io/name": "redis", "helm.sh/chart": "redis-18.1.0"}
     labels = {"region": "eu"}
     values = repository.values()
-    assert values.pop("ConfigMap/redis-health")[0].keys() == {"ping.sh"}
+    assert values.pop("ConfigMap/redis-health-eu")[0].keys() == {"ping.sh"}
     assert values == {
-        "Secret/db": ({"DB_USER": "CANARY-user", "DB_PASSWORD": "CANARY-password"}, labels, {}),
-        "Secret/redis": ({"redis-password": "CANARY-redis"}, labels | chart, {}),
-        "ConfigMap/settings": ({"LOG_LEVEL": "info", "DB_HOST": "db.eu.example.com"}, labels, {}),
+        "Secret/db-eu": ({"DB_USER": "CANARY-user", "DB_PASSWORD": "CANARY-password"}, labels, {}),
+        "Secret/redis-eu": ({"redis-password": "CANARY-redis"}, labels | chart, {}),
+        "ConfigMap/settings-eu": ({"LOG_LEVEL": "info", "DB_HOST": "db.eu.example.com"}, labels, {}),
     }
-    repository.make_anew("Secret/db", "Secret/redis", "ConfigMap/settings")
+    repository.make_anew("Secret/db-eu", "Secret/redis-eu", "ConfigMap/settings-eu")
