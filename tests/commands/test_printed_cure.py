@@ -81,10 +81,25 @@ SUFFIX = pytest.param(
 )
 
 
+POD = """\
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: p}
+spec: {containers: [{name: c, image: i, envFrom: [{secretRef: {name: s}}]}]}
+"""
+
+
 @pytest.mark.parametrize(
     ("base", "kustomization", "name"),
     [
         ANOTHER_NAMESPACE,
+        pytest.param(
+            OURS + POD,
+            "namespace: voice\nresources: [../../base]\nnameSuffix: -staging\n",
+            "s-staging",
+            id="suffix-and-a-reference",
+        ),
         pytest.param(OURS + THEIRS, "resources: [../../base]\n", "s", id="no-namespace-and-another"),
         pytest.param(
             OURS.replace("{name", "{namespace: voice, name") + FOREIGN,
