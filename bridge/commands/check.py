@@ -46,9 +46,16 @@ def run(args: argparse.Namespace) -> int:
     names, told = survey(environment, files.providers, context, history=True)
     told = (*cut_off(files.layer), *told) if files.layer else told
     secrets = None if files.templates is None else secret_names(files.templates)
-    settings = list(infrastructure(environment, names, files.layer, secrets))
+    is_fresh = files.layer is not None and files.layer.values is None  # a clone: the env file is not in git
+    is_guard = args.manifests is not None
+    settings = [] if is_fresh and is_guard else list(infrastructure(environment, names, files.layer, secrets))
     errors += [Refusal(one) for one in told if not one.warning]
-    errors += _errors(environment, files, names, settings)
+    if unset := missing(environment, [one.name for one in settings if one.place is None], files.layer):
+        # What an absent file would hold is not known, and the guard is about the build.
+        lenient = is_fresh or is_guard
+        errors += [] if lenient else [unset]
+        told = (*told, *(one._replace(warning=True) for one in unset.problems if lenient))
+    errors += unfit(environment, files, names)
     judged = _judge(args.manifests, environment, files, run_, errors)
     looked = _look(environment, run_, judged, errors) if args.live and not errors else None
     judged = looked.judged if looked else judged
@@ -76,7 +83,7 @@ def _judge(
     from bridge.commands.check_build import judge, owned_by  # noqa: PLC0415 - start-up: only where a build is given
 
     try:
-        return judge(manifests, owned_by(environment, files.namespace, files.templates), run_)
+        return judge(manifests, environment, owned_by(environment, files.namespace, files.templates), run_)
     except BridgeError as error:
         errors.append(error)
         return None
@@ -94,16 +101,12 @@ def _look(environment: Environment, run_: Run, judged: "Judged | None", errors: 
     return looked
 
 
-def _errors(
+def unfit(
     environment: Environment,
     files: Files,
     names: Mapping[Reference, frozenset[str] | None],
-    settings: list[Setting],
 ) -> Iterator[BridgeError]:
     """Find what is missing: stand-ins for the values show it, and for an env file that is wrong."""
-    absent = missing(environment, [one.name for one in settings if one.place is None], files.layer)
-    if absent:
-        yield absent
     if files.templates is None:
         return
     layer = files.layer or stand_in_layer(files.templates)
