@@ -184,6 +184,18 @@ def checkout(folder: Path) -> Path:
     return next((one for one in reversed([*_upwards(found)]) if _is_repository(one / ".git")), found)
 
 
+def place_of(path: str) -> str:
+    """Return where a file or a link itself is: only the links of its folder are followed."""
+    folder, name = os.path.split(os.path.normpath(path))
+    return os.path.join(os.path.realpath(folder), name)  # noqa: PTH118 - joined as text, as `realpath` gives it
+
+
+def is_in_checkout(path: str, folder: Path) -> bool:
+    """Return whether a path is in the checkout that a folder is in, as it is written or once links are followed."""
+    top = checkout(folder)
+    return any(Path(at).is_relative_to(top) for at in (os.path.normpath(path), os.path.realpath(path), place_of(path)))
+
+
 def is_bare(folder: Path) -> bool:
     """Return whether git would take the folder, or one above it, for a repository without a work tree."""
     for one in _upwards(folder):

@@ -1,4 +1,7 @@
-"""Runs kustomize, or the one in kubectl. What it prints may hold secrets, and is never shown."""
+"""Runs kustomize, or the one in kubectl. What it prints may hold secrets, and is never shown.
+
+A kustomization may come with a branch, so the program gets none of the stores' and the cluster's credentials.
+"""
 
 import os
 import time
@@ -8,10 +11,18 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.errors import Problem, Refusal
 from bridge.secret import SecretValue
+from bridge.trust import refused_program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+PASSED_ON: Final = (
+    *("HOME", "PATH", "TMPDIR", "LANG", "LC_ALL", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"),
+    # For git, which fetches remote bases.
+    *("SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"),
+    *("https_proxy", "http_proxy", "no_proxy"),
+)
+"""All of the environment that it gets."""
 LIMIT: Final = 60.0
 """Seconds that one build may take."""
 
@@ -32,7 +43,9 @@ class Kustomize:
         else:
             hint = "install one of them; the builds before and after have to be compared"
             raise Refusal(Problem("PATH", "neither kustomize nor kubectl is there", hint))
-        self._environ: Final = environ
+        if problem := refused_program(environ, self._command, "--fix-kustomize"):
+            raise Refusal(problem)
+        self._environ: Final = {name: environ[name] for name in PASSED_ON if name in environ}
         self._deadline: Final = deadline
 
     def build(self, folder: Path) -> SecretValue | None:
@@ -42,7 +55,7 @@ class Kustomize:
         limit = max(0.0, min(LIMIT, self._deadline - time.monotonic()))
         process = Popen(  # noqa: S603 - the operator's own program, on their own files
             [*self._command, str(folder.absolute())],
-            env=dict(self._environ),
+            env=self._environ,
             stdin=DEVNULL,
             stdout=PIPE,
             stderr=DEVNULL,

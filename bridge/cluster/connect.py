@@ -11,7 +11,7 @@ from typing import Any, Final
 from bridge.cluster.credentials import Credentials, Fixed, TokenFile, checked_token, impersonation
 from bridge.cluster.endpoint import Endpoint
 from bridge.cluster.kubeconfig import MOST, Section, Selection, reason_of
-from bridge.cluster.origin import check_user
+from bridge.cluster.origin import check_auth_provider, check_user
 from bridge.cluster.proxy import checked_proxy, proxy_from
 from bridge.cluster.selecting import ACCOUNT, choose
 from bridge.cluster.server import Server, read_server, server_url
@@ -127,6 +127,7 @@ def _credentials(selection: Selection, server: Server, environ: Mapping[str, str
     _refuse_two(user)
     if selection.by_environment:
         check_user(user)
+    check_auth_provider(user, environ)
     certified = _show_certificate(user, server.tls)
     if path := user.text("tokenFile"):
         return TokenFile(user.path(path), user.where, "tokenFile", deadline)

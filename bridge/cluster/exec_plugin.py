@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from bridge.cluster.credentials import bearer, checked_token
 from bridge.cluster.kubeconfig import Section
+from bridge.cluster.origin import check_start
 from bridge.cluster.server import Server
 from bridge.cluster.tls import show_certificate
 from bridge.errors import Problem, Refusal, Unavailable
@@ -48,6 +49,7 @@ class ExecPlugin:
         self._version: Final = _checked_version(section)
         self._asks: Final = _may_ask(section)
         self._arguments: Final = [_program(section, environ), *section.texts("args")]
+        check_start(section, self._arguments, environ)
         self._environ: Final = {**environ, **_variables(section), "KUBERNETES_EXEC_INFO": self._info(server)}
         self._lock: Final = Lock()
         self._current = False

@@ -26,6 +26,7 @@ from bridge.report.write import printable_data, write_json, write_lines
 from bridge.sources.infrastructure import Setting, infrastructure, missing
 from bridge.sources.offline import UNREAD, secret_names, stand_in_layer, stand_ins, survey
 from bridge.sources.resolve import resolve
+from bridge.trust import find
 
 if TYPE_CHECKING:
     from bridge.commands.check_build import Judged
@@ -47,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
     settings = list(infrastructure(environment, names, files.layer, secrets))
     errors += [Refusal(one) for one in told if not one.warning]
     errors += _errors(environment, files, names, settings)
+    errors += _untrusted_cluster(environment, run_)
     judged = _judge(args.manifests, environment, files, run_, errors)
     looked = _look(environment, run_, judged, errors) if args.live and not errors else None
     judged = looked.judged if looked else judged
@@ -58,11 +60,27 @@ def run(args: argparse.Namespace) -> int:
     data = _data(environment, settings, warnings, error)
     data |= {"manifests": judged.data} if judged else {}
     data |= cluster_field(current().cluster)
+    data |= {"trust_file": str(trusted)} if (trusted := find(run_.environ)) else {}
     data |= {"live": plan_data(looked.plan)["summary"]} if looked else {}
     _report(args, data)
     say("warning", warnings)
     say("error", error.problems if error else ())
     return error.exit_status if error else 0
+
+
+def _untrusted_cluster(environment: Environment, run_: Run) -> Iterator[BridgeError]:
+    """Find what the trust file refuses of the cluster, if its kubeconfig is here; a check does not need one."""
+    if not find(run_.environ):
+        return
+    from bridge.cluster.connect import selected  # noqa: PLC0415 - start-up: most runs have no such file
+
+    choice = environment.cluster
+    try:
+        selected(choice.kubeconfig, choice.context, run_.environ, flags=run_.cluster, deadline=run_.deadline)
+    except Refusal as error:
+        yield error
+    except BridgeError:
+        pass
 
 
 def _judge(
@@ -156,6 +174,8 @@ def _lines(data: dict[str, Any], cure: str) -> Iterator[str]:
         from bridge.report.guard import guard_text  # noqa: PLC0415 - start-up
 
         yield guard_text(data["manifests"], cure)
+    if "trust_file" in data:
+        yield f"trust file: {data['trust_file']}\n"
     if "cluster" in data:
         yield f"cluster: {cluster_text(data['cluster'])}\n"
     if "live" in data:

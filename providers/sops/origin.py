@@ -3,9 +3,7 @@
 A program is not one of the same checkout, and an endpoint is the one that AWS's variables name, if they name one.
 """
 
-import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bridge.http.servers import same_server
@@ -28,8 +26,27 @@ def problems(options: "Sops", context: Context) -> Iterator[Problem]:
     named = [("gpg", options.gpg or "")]
     named += [(f"age_plugins {name}", path) for name, path in (options.age_plugins or {}).items()]
     for field, path in named:
-        if path and (problem := _problem(field, path, context)):
+        if path and (problem := _problem(field, path, context) or _unlisted(field, path, context)):
             yield problem
+
+
+def unlisted_servers(options: "Sops", context: Context) -> Iterator[Problem]:
+    """Yield the servers of the section that the trust file does not list; a vendor's region is known to a run only."""
+    from bridge.trust import refused_store  # noqa: PLC0415 # start-up: `--version` does without
+    from bridge_providers.sops import sections  # noqa: PLC0415 # as above
+
+    for one in sections.vaults(options):
+        yield from one.untrusted(one.address or "", context)
+    endpoint = (options.kms or {}).get("endpoint")
+    for url in (endpoint, options.s3):
+        if isinstance(url, str) and "://" in url:
+            yield from filter(None, [refused_store(context.environ, url, "aws", "the environment's file")])
+
+
+def _unlisted(field: str, path: str, context: Context) -> Problem | None:
+    from bridge.trust import refused_program  # noqa: PLC0415 # as above
+
+    return refused_program(context.environ, (path,), field, is_whole=False)
 
 
 def check_endpoint(field: str, url: str, service: str, environ: Mapping[str, str]) -> None:
@@ -53,17 +70,10 @@ def _problem(field: str, path: str, context: Context) -> Problem | None:
     """Look at the path as it is written and with its links followed: either may lead into the checkout."""
     if "\0" in path:
         return None  # the system refuses to start it
-    from bridge.git import checkout  # noqa: PLC0415 # start-up: few sections name a program
+    from bridge.git import is_in_checkout  # noqa: PLC0415 # start-up: few sections name a program
 
-    top = checkout(context.base)
-    if any(Path(one).is_relative_to(top) for one in (os.path.realpath(path), _parent_followed(path))):
+    if is_in_checkout(path, context.base):
         return Problem(
             "", f"{field} is a program in the checkout, which anyone who may push a branch can change", _HINT
         )
     return None
-
-
-def _parent_followed(path: str) -> str:
-    """Return where a path itself is, although it may be a link to somewhere else."""
-    folder, name = os.path.split(os.path.normpath(path))
-    return os.path.join(os.path.realpath(folder), name)  # noqa: PTH118 - joined as text, as `realpath` gives it
