@@ -122,7 +122,7 @@ def pipeline(  # noqa: PLR0917 - fixtures
         masked = log.replace(f"::add-mask::{ID_TOKEN}\n", "", 1) if name == "github" else log
         for canary in {*VALUES.values(), *PLAINTEXT.values(), "CANARY-id", "CANARY-request"}:
             assert canary not in masked + report
-        assert not {"kubeconfig", "trust.yaml"}.intersection(os.listdir(tmp_path))
+        assert not {"kubeconfig", "trust.yaml"}.intersection(one.name for one in tmp_path.iterdir())
         return Step(done.returncode, log, report)
 
     return Pipeline(request.param, run, app, desk, variables)

@@ -47,7 +47,9 @@ def section(desk: Desk, evil: Wire, auth: dict[str, str]) -> None:
 
 def test_server_of_a_branch_would_get_the_token_without_the_variable(branch: Desk, evil: Wire) -> None:
     """So the other tests prove something."""
-    assert branch.run("plan", "staging").status == 0
+    planned = branch.run("plan", "staging")
+    assert planned.status == 0
+    assert evil.address in planned.out  # which tells whoever reads the report
     assert evil.requests[0].headers["x-vault-token"] == "CANARY-VAULT_TOKEN"
 
 
