@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PASSED_ON: Final = (
-    *("HOME", "PATH", "TMPDIR", "LANG", "LC_ALL", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"),
+    *("HOME", "TMPDIR", "LANG", "LC_ALL", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"),
     # For git, which fetches remote bases.
     *("SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"),
     *("https_proxy", "http_proxy", "no_proxy"),
 )
-"""All of the environment that it gets."""
+"""All of the environment that it gets, besides PATH."""
 LIMIT: Final = 60.0
 """Seconds that one build may take."""
 
@@ -34,7 +34,9 @@ class Kustomize:
         """Look for the program; Refusal where there is none. `deadline` is a `time.monotonic()`."""
         from shutil import which  # noqa: PLC0415 - start-up: one command needs it
 
-        path = environ.get("PATH", os.defpath)
+        # An entry that is not absolute would be a folder below whatever folder bridge was started in.
+        entries = environ.get("PATH", os.defpath).split(os.pathsep)
+        path = os.pathsep.join(entry for entry in entries if os.path.isabs(entry))  # noqa: PTH117 - start-up
         kustomize, kubectl = which("kustomize", path=path), which("kubectl", path=path)
         if kustomize:
             self._command = [str(Path(kustomize).absolute()), "build"]
@@ -45,7 +47,7 @@ class Kustomize:
             raise Refusal(Problem("PATH", "neither kustomize nor kubectl is there", hint))
         if problem := refused_program(environ, self._command, "--fix-kustomize"):
             raise Refusal(problem)
-        self._environ: Final = {name: environ[name] for name in PASSED_ON if name in environ}
+        self._environ: Final = {name: environ[name] for name in PASSED_ON if name in environ} | {"PATH": path}
         self._deadline: Final = deadline
 
     def build(self, folder: Path) -> SecretValue | None:

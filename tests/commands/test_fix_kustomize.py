@@ -322,3 +322,14 @@ def test_kustomize_that_the_trust_file_does_not_list_is_not_started(
     assert not (tmp_path / "seen").exists()
     monkeypatch.setenv("BRIDGE_TRUST", trusting(desk.folder, programs=[[str(program), "build"]])["BRIDGE_TRUST"])
     assert fix(desk).status == 0
+
+
+@pytest.mark.usefixtures("app")
+def test_kustomize_is_not_looked_for_where_bridge_was_started(
+    desk: Desk, kustomize_binary: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    recorder(tmp_path, kustomize_binary)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f"bin:{kustomize_binary.parent}:/usr/bin:/bin")
+    assert fix(desk).status == 0
+    assert not (tmp_path / "seen").exists()

@@ -129,9 +129,10 @@ def test_plugin_for_the_real_cluster_starts_only_if_it_is_listed(
 ) -> None:
     listed = PLAIN | {"kubeconfigs": [str(tmp_path / "own-kubeconfig")]}
     trust(plugged, monkeypatch, **listed, programs=[[str(tmp_path / "plugin"), "other"]])
-    result = plugged.run("sync", "staging")
-    assert result.status == 1
-    assert f"exec starts {tmp_path / 'plugin'}, which is not among the programs of" in result.err
+    for command in ("check", "sync"):
+        result = plugged.run(command, "staging")
+        assert result.status == 1
+        assert f"exec starts {tmp_path / 'plugin'}, which is not among the programs of" in result.err
     assert not (tmp_path / "mark").exists()
     assert plugged.target.get("Secret", "agent-secrets") is None
     trust(plugged, monkeypatch, **listed, programs=[[str(tmp_path / "plugin"), "get-token"]])
