@@ -161,10 +161,10 @@ def refused_program(
 def refused_provider(environ: Mapping[str, str], package: str) -> Problem | None:
     """Return why a provider of another package may not be opened, or None if it may: it can send anything anywhere."""
     trust = trust_file(environ)
-    if trust is None or package in trust.providers:
+    if trust is None or package in trust.packages:
         return None
-    what = f"the package {package} is not among the providers of {trust.path}"
-    return Problem("", what, _hint("providers", f"- {package}"))
+    what = f"the package {package} is not among the packages of {trust.path}"
+    return Problem("", what, _hint("packages", f"- {package}"))
 
 
 def _is_at(store: "TrustedStore", address: str) -> bool:

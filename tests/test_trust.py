@@ -73,11 +73,11 @@ def test_file_is_read_once_until_it_changes(home: Path, monkeypatch: pytest.Monk
         return load(path, folder)
 
     monkeypatch.setattr(trust_file, "load_trust_file", counted)
-    environ = trusting(home, providers=["one"])
+    environ = trusting(home, packages=["one"])
     for _ in range(3):
         assert trust.refused_provider(environ, "one") is None
     assert len(read) == 1
-    trusting(home, providers=["another"])
+    trusting(home, packages=["another"])
     assert trust.refused_provider(environ, "one") is not None
 
 

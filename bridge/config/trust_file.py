@@ -9,7 +9,7 @@
     programs:                                  # the absolute path, and the first arguments if they matter
       - [/usr/local/bin/aws, eks, get-token]
       - [/usr/bin/gpg]
-    providers: [acme_bridge]                   # packages of providers that bridge does not bring along
+    packages: [acme_bridge]                    # of providers that bridge does not bring along
 
 Every key may be left out, and then lists nothing.
 """
@@ -27,7 +27,7 @@ from bridge.config.yamlfile import load_yaml_documents
 from bridge.errors import ConfigError, Problem
 from bridge.git import place_of
 
-KEYS: Final = ("stores", "servers", "kubeconfigs", "programs", "providers")
+KEYS: Final = ("stores", "servers", "kubeconfigs", "programs", "packages")
 STORE_KEYS: Final = ("address", "credentials")
 VENDORS: Final = ("aws", "scaleway")
 """Words for all addresses of a vendor, which has one in each region."""
@@ -50,7 +50,7 @@ class TrustFile(NamedTuple):
     servers: tuple[str, ...]
     kubeconfigs: frozenset[str]
     programs: tuple[tuple[str, ...], ...]
-    providers: frozenset[str]
+    packages: frozenset[str]
 
 
 def load_trust_file(path: Path, home: str) -> TrustFile:
@@ -66,7 +66,7 @@ def load_trust_file(path: Path, home: str) -> TrustFile:
     content = {} if documents[0] is None else as_mapping(documents[0], findings, KEYS)
     reader = _Reader(content, home, findings)
     found = TrustFile(
-        str(path), reader.stores(), reader.servers(), reader.kubeconfigs(), reader.programs(), reader.providers()
+        str(path), reader.stores(), reader.servers(), reader.kubeconfigs(), reader.programs(), reader.packages()
     )
     if findings:
         findings.fail()
@@ -111,8 +111,8 @@ class _Reader:
         found = (self._program(value, at) for value, at in self._items("programs", "programs with their arguments"))
         return tuple(one for one in found if one)
 
-    def providers(self) -> frozenset[str]:
-        found = (as_text(value, at, "a Python package's name") for value, at in self._items("providers", "names"))
+    def packages(self) -> frozenset[str]:
+        found = (as_text(value, at, "a Python package's name") for value, at in self._items("packages", "names"))
         return frozenset(name for name in found if name)
 
     def _store(self, value: object, at: Findings) -> TrustedStore | None:
@@ -134,10 +134,10 @@ class _Reader:
             return text
         if text.startswith(("/", "~/")):
             return self._path(text, at)
-        packages = self._content.get("providers")
+        packages = self._content.get("packages")
         if isinstance(packages, list) and text in packages:
             return text
-        known = f"known here: {', '.join((*LOGINS, *VENDORS))}, a variable, a path, or a package of `providers`"
+        known = f"known here: {', '.join((*LOGINS, *VENDORS))}, a variable, a path, or one of `packages`"
         at.note(f"unknown credential {quoted(text)}", did_you_mean(text, LOGINS + VENDORS) or known)
         return None
 

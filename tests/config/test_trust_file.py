@@ -21,7 +21,7 @@ kubeconfigs: [~/.kube/config]
 programs:
   - /usr/bin/gpg
   - [/usr/local/bin/aws, eks, get-token]
-providers: [acme_bridge]
+packages: [acme_bridge]
 """
 
 
@@ -49,7 +49,7 @@ def test_file_lists_what_is_trusted(file: Path) -> None:
     assert found.servers == ("https://10.0.0.1:6443",)
     assert found.kubeconfigs == {"/home/me/.kube/config"}
     assert found.programs == (("/usr/bin/gpg",), ("/usr/local/bin/aws", "eks", "get-token"))
-    assert found.providers == {"acme_bridge"}
+    assert found.packages == {"acme_bridge"}
 
 
 def test_empty_file_lists_nothing(file: Path) -> None:
@@ -68,7 +68,7 @@ stores:
 servers: [10.0.0.1]
 kubeconfigs: [config]
 programs: [gpg, [], [/bin/sh, 1]]
-providers: x
+packages: x
 """
     found = wrong(file, text)
     assert [one[:2] for one in found] == [
@@ -86,7 +86,7 @@ providers: x
         ("programs[0]", "must be an absolute path, or begin with ~/"),
         ("programs[1]", "is empty"),
         ("programs[2][1]", "must be a text"),
-        ("providers", "must be a list of names"),
+        ("packages", "must be a list of names"),
     ]
     assert (found[0][2], found[2][2], found[4][2]) == (
         "did you mean stores?",

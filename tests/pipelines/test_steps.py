@@ -90,7 +90,7 @@ def pipeline(  # noqa: PLR0917 - fixtures
         (programs / name).chmod(0o755)
     kubeconfig = desk.folder / "kubeconfig"
     used = tmp_path / "kubeconfig" if request.param == "github" else kubeconfig
-    listed = {"servers": [real_target.client.url], "kubeconfigs": [str(used)], "providers": ["bridge_plain"]}
+    listed = {"servers": [real_target.client.url], "kubeconfigs": [str(used)], "packages": ["bridge_plain"]}
     variables = {"TRUST_TEXT": json.dumps(listed), "TMPDIR": str(tmp_path)}
 
     def run(name: str, push: bool) -> Step:
@@ -192,7 +192,7 @@ def test_without_the_trust_files_text_nothing_is_trusted(pipeline: Pipeline) -> 
     del pipeline.environ["TRUST_TEXT"]
     for step in (pipeline.propose(), pipeline.deploy()):
         assert step.status == 1
-        assert "the package bridge_plain is not among the providers of" in step.log
+        assert "the package bridge_plain is not among the packages of" in step.log
         assert "is not among the kubeconfigs of" in step.log
     assert desk.target.versions() == {}
     assert not pipeline.deployed

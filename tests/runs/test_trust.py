@@ -12,7 +12,7 @@ from tests.runs.conftest import VALUES, Desk, Target, _desk
 from tests.servers.vault import DevVault
 from tests.trusting import store, trusting
 
-PLAIN = {"providers": ["bridge_plain"]}
+PLAIN = {"packages": ["bridge_plain"]}
 
 
 def trust(desk: Desk, monkeypatch: pytest.MonkeyPatch, **listed: Any) -> str:
@@ -46,7 +46,7 @@ def test_third_partys_provider_is_not_opened_unless_its_package_is_listed(
         result = offline_desk.run(command, "staging")
         assert result.status == 1
         assert (
-            f"bridge: error: plain:values.json: the package bridge_plain is not among the providers of {file}"
+            f"bridge: error: plain:values.json: the package bridge_plain is not among the packages of {file}"
         ) in result.lines
     assert offline_desk.target.get("Secret", "agent-secrets") is None
 

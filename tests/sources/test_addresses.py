@@ -56,11 +56,11 @@ class Reporting(Vault):
 
 def test_third_partys_addresses_are_listed_for_its_package(tmp_path: Path) -> None:
     provider, package = Reporting(address=URL), __name__.partition(".")[0]
-    environ = trusting(tmp_path, providers=[package], stores=[store(URL, "token")])
+    environ = trusting(tmp_path, packages=[package], stores=[store(URL, "token")])
     (problem,) = untrusted(provider, Context(tmp_path, environ, 0))
     assert problem.what.startswith(f"the provider of the package {package} names {URL}, which may not get")
     refused = open_session(provider, Context(tmp_path, environ, 0))
     assert isinstance(refused, Refusal)
     assert refused.problems == (problem,)
-    environ = trusting(tmp_path, providers=[package], stores=[store(URL, package)])
+    environ = trusting(tmp_path, packages=[package], stores=[store(URL, package)])
     assert untrusted(provider, Context(tmp_path, environ, 0)) == ()
