@@ -30,10 +30,8 @@ VARIABLE: Final = "BRIDGE_TRUST"
 SYSTEM: Final = "/etc/bridge/trust.yaml"
 _REGION: Final = r"[a-z]{2,3}(?:-[a-z]+){1,3}-\d{1,2}"
 # Only these services, because others lend out host names below AWS's domain to anyone.
-_AWS: Final = re.compile(
-    rf"(?:kms|sts|s3)(?:-fips)?(?:\.dualstack)?(?:\.{_REGION})?\.(?:amazonaws\.com(?:\.cn)?|api\.aws)"
-)
-_SCALEWAY: Final = re.compile(r"api\.scaleway\.com|s3\.[a-z]{2}-[a-z]{3}\.scw\.cloud")
+_AWS: Final = rf"(?:kms|sts|s3)(?:-fips)?(?:\.dualstack)?(?:\.{_REGION})?\.(?:amazonaws\.com(?:\.cn)?|api\.aws)"
+_SCALEWAY: Final = r"api\.scaleway\.com|s3\.[a-z]{2}-[a-z]{3}\.scw\.cloud"
 _VENDORS: Final = {"aws": _AWS, "scaleway": _SCALEWAY}
 
 
@@ -179,7 +177,7 @@ def _is_vendors(vendor: str, address: str) -> bool:
         usual = parts.scheme == "https" and parts.port in {None, 443} and not parts.path.strip("/")
     except ValueError:
         return False
-    return bool(pattern and usual and pattern.fullmatch(parts.netloc.removesuffix(":443")))
+    return bool(pattern and usual and re.fullmatch(pattern, parts.netloc.removesuffix(":443")))
 
 
 def _is_same(one: str, other: str) -> bool:
