@@ -27,6 +27,7 @@ from bridge.sources.env_layer import cut_off
 from bridge.sources.infrastructure import Setting, infrastructure, missing
 from bridge.sources.offline import UNREAD, secret_names, stand_in_layer, stand_ins, survey
 from bridge.sources.resolve import resolve
+from bridge.trust import find
 
 if TYPE_CHECKING:
     from bridge.commands.check_build import Judged
@@ -56,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
         errors += [] if lenient else [unset]
         told = (*told, *(one._replace(warning=True) for one in unset.problems if lenient))
     errors += unfit(environment, files, names)
+    errors += _untrusted_cluster(environment, run_)
     judged = _judge(args.manifests, environment, files, run_, errors)
     looked = _look(environment, run_, judged, errors) if args.live and not errors else None
     judged = looked.judged if looked else judged
@@ -67,11 +69,27 @@ def run(args: argparse.Namespace) -> int:
     data = _data(environment, settings, warnings, error)
     data |= {"manifests": judged.data} if judged else {}
     data |= cluster_field(current().cluster)
+    data |= {"trust_file": str(trusted)} if (trusted := find(run_.environ)) else {}
     data |= {"live": plan_data(looked.plan)["summary"]} if looked else {}
     _report(args, data)
     say("warning", warnings)
     say("error", error.problems if error else ())
     return error.exit_status if error else 0
+
+
+def _untrusted_cluster(environment: Environment, run_: Run) -> Iterator[BridgeError]:
+    """Find what the trust file refuses of the cluster, if its kubeconfig is here; a check does not need one."""
+    if not find(run_.environ):
+        return
+    from bridge.cluster.connect import check_trust  # noqa: PLC0415 - start-up: most runs have no such file
+
+    choice = environment.cluster
+    try:
+        check_trust(choice.kubeconfig, choice.context, run_.environ, flags=run_.cluster, deadline=run_.deadline)
+    except Refusal as error:
+        yield error
+    except BridgeError:
+        pass
 
 
 def _judge(
@@ -161,6 +179,8 @@ def _lines(data: dict[str, Any], cure: str) -> Iterator[str]:
         from bridge.report.guard import guard_text  # noqa: PLC0415 - start-up
 
         yield guard_text(data["manifests"], cure)
+    if "trust_file" in data:
+        yield f"trust file: {data['trust_file']}\n"
     if "cluster" in data:
         yield f"cluster: {cluster_text(data['cluster'])}\n"
     if "live" in data:

@@ -12,6 +12,7 @@ import yaml
 from tests.commands.overlays import Application, application
 from tests.runs.conftest import Desk, Result
 from tests.runs.moving import SHELF
+from tests.trusting import trusting
 
 
 @pytest.fixture
@@ -450,3 +451,54 @@ def test_curing_a_layout_is_not_drafting_one(desk: Desk, app: Application) -> No
     before = app.files()
     assert fix(desk, str(app.overlay("staging")), "--like", "prod").status == 2
     assert app.files() == before
+
+
+def recorder(folder: Path, kustomize: Path) -> Path:
+    """Write a `kustomize` that writes its environment down, and builds."""
+    program = folder / "bin" / "kustomize"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nenv >> {folder}/seen\nexec {kustomize} "$@"\n')
+    program.chmod(0o755)
+    return program
+
+
+@pytest.mark.usefixtures("app")
+def test_kustomize_gets_no_credential(
+    desk: Desk, kustomize_binary: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = recorder(tmp_path, kustomize_binary)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    for name in ("VAULT_TOKEN", "SCW_SECRET_KEY", "AWS_SECRET_ACCESS_KEY", "SOPS_AGE_KEY", "CI_JOB_TOKEN", "OTHER"):
+        monkeypatch.setenv(name, "CANARY-secret")
+    assert fix(desk).status == 0
+    seen = (tmp_path / "seen").read_text()
+    assert "CANARY" not in seen
+    assert f"HOME={os.environ['HOME']}\n" in seen
+    assert "HTTPS_PROXY=http://127.0.0.1:1\n" in seen
+
+
+def test_kustomize_that_the_trust_file_does_not_list_is_not_started(
+    desk: Desk, app: Application, kustomize_binary: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = recorder(tmp_path, kustomize_binary)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    before = app.files()
+    monkeypatch.setenv("BRIDGE_TRUST", trusting(desk.folder, programs=[[str(program), "version"]])["BRIDGE_TRUST"])
+    result = fix(desk)
+    assert (result.status, app.files()) == (1, before)
+    assert result.lines[0].startswith(f"bridge: error: --fix-kustomize starts {program}, which is not among")
+    assert not (tmp_path / "seen").exists()
+    monkeypatch.setenv("BRIDGE_TRUST", trusting(desk.folder, programs=[[str(program), "build"]])["BRIDGE_TRUST"])
+    assert fix(desk).status == 0
+
+
+@pytest.mark.usefixtures("app")
+def test_kustomize_is_not_looked_for_where_bridge_was_started(
+    desk: Desk, kustomize_binary: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    recorder(tmp_path, kustomize_binary)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f"bin:{kustomize_binary.parent}:/usr/bin:/bin")
+    assert fix(desk).status == 0
+    assert not (tmp_path / "seen").exists()
