@@ -19,7 +19,7 @@ def left_in_clear(
     `removed` are the patches that the overlay has lost, `kept` the objects that the build still has, for other keys.
     """
     for patch, _ in superseded(kustomization.patches, owned, kept, kustomization.names):
-        if patch not in removed:
+        if patch not in removed and gives_values(patch):
             yield _left(_place(patch))
     yield from _generators(kustomization, kustomization.names, owned, kept)
     yield from _below(kustomization, kustomization.names, owned, kept, {kustomization.file.resolve()})

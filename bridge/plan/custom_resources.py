@@ -111,6 +111,10 @@ def targets(one: BuiltObject) -> Iterator[Target]:
         yield from _ingress(one)
     elif group == "clustersecret.io":
         yield Target("Secret", one.name, None)
+    elif (group, one.kind) == ("trust.cert-manager.io", "Bundle"):
+        target = _mapping(_mapping(one.content.get("spec")).get("target"))
+        kinds = {"configMap": "ConfigMap", "secret": "Secret"}
+        yield from (Target(kind, one.name, None) for field, kind in kinds.items() if target.get(field))
     else:
         for maker in MAKERS:
             if maker.group == group and one.kind in maker.kinds:

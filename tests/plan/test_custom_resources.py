@@ -80,6 +80,10 @@ def test_what_is_merged_from_elsewhere_may_have_every_key() -> None:
     [
         "apiVersion: clustersecret.io/v1\nkind: ClusterSecret\nmetadata: {name: agent-secrets}\nmatchNamespace: [v]\n",
         (
+            "apiVersion: trust.cert-manager.io/v1alpha1\nkind: Bundle\nmetadata: {name: agent-secrets}\n"
+            "spec: {sources: [{useDefaultCAs: true}], target: {configMap: {key: a.pem}}}\n"
+        ),
+        (
             "apiVersion: external-secrets.io/v1\nkind: ClusterExternalSecret\nmetadata: {name: agent-secrets}\n"
             "spec: {namespaceSelectors: [{matchLabels: {a: b}}], externalSecretSpec: {dataFrom: []}}\n"
         ),
