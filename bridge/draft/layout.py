@@ -75,7 +75,8 @@ def _declared(file: Path, layout: Layout) -> Iterator[Declared]:
             continue
         layout.others.setdefault(file.resolve(), []).append(f"{kind or '?'}/{name or '?'}")
         if not kind or not name:
-            what = "is a List, and bridge does not look into it" if kind == "List" else "is no object with a name"
+            is_list = kind in {"List", "SecretList", "ConfigMapList"}
+            what = f"is a {kind}, and bridge does not look into it" if is_list else "is no object with a name"
             layout.remark(f"{shown(file)} document {number}", what)
         elif "Secret" in kind and kind != "Secret":
             what = f"has {kind}/{name}, whose controller makes a Secret that bridge cannot take over"

@@ -209,6 +209,7 @@ def test_an_overlay_that_is_among_its_own_resources(draft):
     ("base", "remark"),
     [
         ("kind: List\nitems: []", ("document 1", "is a List, and bridge does not look into it")),
+        ("kind: SecretList\nitems: []", ("document 1", "is a SecretList, and bridge does not look into it")),
         ("kind: [Secret]\nmetadata: {name: [x]}", ("document 1", "is no object with a name")),
         ("- just text", ("document 1", "is no object with a name")),
         (
