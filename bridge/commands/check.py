@@ -25,6 +25,7 @@ from bridge.report.talk import printable, say
 from bridge.report.write import printable_data, write_json, write_lines
 from bridge.sources.doubts import doubts
 from bridge.sources.infrastructure import Setting, infrastructure, missing
+from bridge.sources.numbers import rewritten_numbers
 from bridge.sources.offline import UNREAD, secret_names, stand_in_layer, stand_ins, survey
 from bridge.sources.resolve import resolve
 
@@ -49,6 +50,9 @@ def run(args: argparse.Namespace) -> int:
     errors += [Refusal(one) for one in told if not one.warning]
     doubtful: list[Problem] = []
     errors += _errors(environment, files, names, settings, doubtful)
+    if files.templates is not None:
+        doubtful += rewritten_numbers(environment, files.providers, files.templates, names, context)
+    errors += [Refusal(one) for one in doubtful if not one.warning]
     judged = _judge(args.manifests, environment, files, run_, errors)
     looked = _look(environment, run_, judged, errors) if args.live and not errors else None
     judged = looked.judged if looked else judged

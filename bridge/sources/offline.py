@@ -1,6 +1,6 @@
 """Checks what can be known of the sources without a key and without a network."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from bridge.config.environment import Environment
 from bridge.config.placeholder import Placeholder
@@ -19,11 +19,13 @@ from bridge.provider import (
     Revision,
 )
 from bridge.secret import SecretValue
+from bridge.sources import absent
 from bridge.sources.contract import failed
 from bridge.sources.env_layer import EnvLayer
 from bridge.sources.fields import MANIFEST_KEYS, located
 
 UNREAD = "its fields are not known without reading it"
+MOST_PLACES = 5  # documents that one warning names
 STAND_IN = SecretValue(b"c3RhbmQtaW4=")  # valid base64, for variables that are decoded
 
 
@@ -46,7 +48,23 @@ def survey(
         problems += found
         if history and provider and reference.revision is None:
             problems += _of_history(provider, reference, context)
-    return names, tuple(dict.fromkeys(problems))
+    problems = list(absent.hinted(problems, environment, providers, context))
+    return names, tuple(joined(dict.fromkeys(problems)))
+
+
+def joined(problems: Iterable[Problem]) -> Iterator[Problem]:
+    """Put warnings together that differ only in the document they are about."""
+    listed = list(problems)
+    places: dict[tuple[str, str], list[str]] = {}
+    for one in listed:
+        if one.warning:
+            places.setdefault((one.what, one.hint), []).append(one.where)
+    for one in listed:
+        if not one.warning:
+            yield one
+        elif found := places.pop((one.what, one.hint), None):
+            more = f" and {len(found) - MOST_PLACES} more" if len(found) > MOST_PLACES else ""
+            yield one._replace(where=", ".join(found[:MOST_PLACES]) + more)
 
 
 def about(provider: Checker, reference: Reference, context: Context) -> tuple[str, list[Problem]]:
@@ -77,7 +95,7 @@ def _names(provider: Provider, reference: Reference, context: Context) -> tuple[
         return None if names is None else frozenset(names), problems
     except Exception as error:  # noqa: BLE001 - a provider's bug must not show what it had in hand
         told = error if isinstance(error, BridgeError) else failed(error)
-    return None, [located(reference, one) for one in told.problems]
+    return None, [*absent.at(reference, told)]
 
 
 def _of_history(provider: object, reference: Reference, context: Context) -> list[Problem]:
