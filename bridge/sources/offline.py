@@ -57,14 +57,18 @@ def joined(problems: Iterable[Problem]) -> Iterator[Problem]:
     listed = list(problems)
     places: dict[tuple[str, str], list[str]] = {}
     for one in listed:
-        if one.warning:
+        if _is_joined(one):
             places.setdefault((one.what, one.hint), []).append(one.where)
     for one in listed:
-        if not one.warning:
+        if not _is_joined(one):
             yield one
         elif found := places.pop((one.what, one.hint), None):
             more = f" and {len(found) - MOST_PLACES} more" if len(found) > MOST_PLACES else ""
             yield one._replace(where=", ".join(found[:MOST_PLACES]) + more)
+
+
+def _is_joined(problem: Problem) -> bool:
+    return problem.warning and problem.what != UNREAD  # which concerns each document for itself
 
 
 def about(provider: Checker, reference: Reference, context: Context) -> tuple[str, list[Problem]]:

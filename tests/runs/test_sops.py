@@ -174,7 +174,7 @@ def test_a_file_that_lost_a_field_is_refused_by_check_without_any_key(
     result = desk.run("check", "staging")
     assert result.status == 1
     assert result.lines == [
-        "bridge: warning: sops:values.sops.yaml: a single age key opens it: with that one the values are lost",
+        "bridge: warning: sops:values.sops.yaml: only one age key decrypts this; if it is lost, so are the values",
         "bridge: hint: add a second key, such as one kept for emergencies: `sops updatekeys`",
         "bridge: error: base/secrets.yml Secret/agent-secrets key OPENAI_API_KEY: ${OPENAI_API_KEY} has no value",
         "bridge: hint: looked in sops:values.sops.yaml, .env.k8s.staging",
@@ -285,8 +285,8 @@ def test_one_key_for_all_files_is_one_warning(desk: Desk, sops: Sops) -> None:
     result = desk.run("check", "staging")
     first = ", ".join(f"sops:{name}" for name in names[:5])
     assert result.lines == [
-        f"bridge: warning: {first} and 2 more: a single age key opens it: with that one the values are lost",
+        f"bridge: warning: {first} and 2 more: only one age key decrypts this; if it is lost, so are the values",
         "bridge: hint: add a second key, such as one kept for emergencies: `sops updatekeys`",
     ]
     result = desk.run("check", "--files", "sops", *(str(desk.folder / name) for name in names[:2]))
-    assert len([line for line in result.lines if "a single age key" in line]) == 1
+    assert len([line for line in result.lines if "only one age key" in line]) == 1
