@@ -73,20 +73,23 @@ def _is_joined(problem: Problem) -> bool:
 
 def about(provider: Checker, reference: Reference, context: Context) -> tuple[str, list[Problem]]:
     """Return in a few words what a document is, where its provider says that, and what is wrong with it."""
+    found: list[Problem] = []
     try:
-        found = [located(reference, one) for one in provider.check(reference.path, context)]
+        for one in provider.check(reference.path, context):  # one by one, as below
+            found.append(located(reference, one))  # noqa: PERF401
         found += _of_history(provider, reference, context)
         if not isinstance(provider, Describer) or any(not one.warning for one in found):
             return "", found
         return str(provider.describe(reference.path, context)), found
     except Exception as error:  # noqa: BLE001 - a provider's bug must not show what it had in hand
         told = error if isinstance(error, BridgeError) else failed(error)
-    return "", [located(reference, one) for one in told.problems]
+    return "", [*found, *(located(reference, one) for one in told.problems)]
 
 
 def _names(provider: Provider, reference: Reference, context: Context) -> tuple[frozenset[str] | None, list[Problem]]:
     if not isinstance(provider, Checker):
         return None, []
+    problems: list[Problem] = []
     try:
         if reference.revision is None:
             found, names = provider.check(reference.path, context), provider.names(reference.path, context)
@@ -95,11 +98,12 @@ def _names(provider: Provider, reference: Reference, context: Context) -> tuple[
             names = provider.names_at(reference.path, reference.revision, context)
         else:
             found, names = provider.check(reference.path, context), None  # the names of today need not be those of then
-        problems = [located(reference, one) for one in found]
+        for one in found:  # one by one: what is told before an error counts too
+            problems.append(located(reference, one))  # noqa: PERF401
         return None if names is None else frozenset(names), problems
     except Exception as error:  # noqa: BLE001 - a provider's bug must not show what it had in hand
         told = error if isinstance(error, BridgeError) else failed(error)
-    return None, [*absent.at(reference, told)]
+    return None, [*problems, *absent.at(reference, told)]
 
 
 def _of_history(provider: object, reference: Reference, context: Context) -> list[Problem]:

@@ -18,9 +18,9 @@ def problems(path: str, context: Context, revision: str | None = None) -> Iterat
         target = files.locate(path, context.base)
         stored = stores.load(_data(target, context, revision), stores.store_of(path))
         block = metadata.read(stored.metadata)
-    except NotFound:  # the core says how to create it
-        raise
     except ProviderError as error:
+        if isinstance(error, NotFound) and revision is None:
+            raise  # the core says how to create it
         yield from error.problems
         return
     yield from _of_metadata(block)

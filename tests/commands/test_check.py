@@ -607,3 +607,12 @@ def test_a_variable_declared_literal_may_look_like_a_placeholder(desk: Desk) -> 
 def test_a_public_value_is_not_judged_as_a_secret_is(desk: Desk) -> None:
     desk.values(DOMAIN="$DOMAIN")
     assert desk.run("plan", "staging").err == ""
+
+
+def test_what_a_provider_told_before_its_error_is_told_too(desk: Desk) -> None:
+    desk.environment(sources=["sops:a.yaml"], providers={"sops": {"gpg": str(desk.folder / "program")}})
+    result = desk.run("check", "staging")
+    assert errors(result) == [
+        "sops:a.yaml: gpg is a program in the checkout, which anyone who may push a branch can change",
+        "sops:a.yaml: no such file",
+    ]
