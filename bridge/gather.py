@@ -15,6 +15,7 @@ from bridge.plan.memory import Memory
 from bridge.plan.model import NO_STORES
 from bridge.provider import Context, Document, Provider
 from bridge.secret import SecretValue
+from bridge.sources import absent
 from bridge.sources.addresses import addresses
 from bridge.sources.env_layer import EnvLayer, claims, load_env_layer, namespace_of
 from bridge.sources.managed import Managed, managed
@@ -181,7 +182,8 @@ def _read_all(
     known = partial(remembered, files.namespace)
     context = Context(environment.base, run.environ, run.deadline, known)
     wanted = dict.fromkeys(one.document for one in environment.references)
-    read = run.read(files.providers, [one for one in wanted if one not in given], context, run.reads)
+    with absent.hints(environment, files.providers, context):
+        read = run.read(files.providers, [one for one in wanted if one not in given], context, run.reads)
     documents = {one: given[one] if one in given else read[one] for one in wanted}
     return _Inputs(files.namespace, files.templates, documents, files.layer)
 
@@ -196,7 +198,8 @@ def gather_variables(environment: Environment, run: Run, names: Iterable[str]) -
     assert layer is not None
     assert namespace is not None
     context = Context(environment.base, run.environ, run.deadline)
-    found = read_variables(environment, layer, providers, names, context)
+    with absent.hints(environment, providers, context):
+        found = read_variables(environment, layer, providers, names, context)
     others = tuple(_of_others(environment.name, namespace, found, run.environ))
     if others:
         raise Refusal(*others)

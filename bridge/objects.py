@@ -16,6 +16,12 @@ JSON_KEYS: Final[Mapping[str, str]] = {
 }
 """The types of Secrets that hold a JSON object, and its key (https://kubernetes.io/docs/concepts/configuration/secret/)."""
 
+PEM_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+    "kubernetes.io/tls": ("tls.crt", "tls.key"),
+    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
+}
+"""The types of Secrets that hold certificates and keys as text of several lines, and their keys."""
+
 
 class ObjectId(NamedTuple):
     """A Secret or ConfigMap by kind and name; the namespace is the environment's."""

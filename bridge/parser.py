@@ -248,6 +248,11 @@ def _exec(commands: "_Commands") -> None:
 
 def _scan(commands: "_Commands") -> None:
     scan = _command(commands, "scan", "look for secret values that lie about in clear", ("text", "json"))
+    scan.description = (
+        "Looks for each secret value as it is, in base64, in UTF-16, percent-encoded, and escaped for JSON or YAML. "
+        "Not found: what is compressed or encrypted, base64 broken into lines, and a value escaped for a shell (\\$) "
+        "or Compose ($$)."
+    )
     scan.add_argument("paths", nargs="*", metavar="PATH", help="a file or a folder with all that is in it")
     scan.add_argument("--git", action="store_true", help="the whole history of the repository of each PATH, or of this")
 

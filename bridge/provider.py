@@ -31,6 +31,7 @@ __all__ = [
     "Kind",
     "Node",
     "NotFound",
+    "NumberChecker",
     "OptionError",
     "PinnedChecker",
     "Problem",
@@ -231,6 +232,20 @@ class HistoryChecker(Protocol):
 
     def check_history(self, path: str, context: Context) -> Iterable[Problem]:
         """Yield what earlier states of the document prove to be wrong today; nothing if they cannot be read."""
+        ...
+
+
+@runtime_checkable
+class NumberChecker(Protocol):
+    """Optional, on a Checker whose store may not keep a number as it was written: 1.10 becomes 1.1."""
+
+    def rewritten_numbers(
+        self, path: str, revision: str | None, context: Context
+    ) -> Iterable[tuple[int, tuple[str, ...]]]:
+        """Yield the place of each value that is stored as a number, as far as that shows without a key.
+
+        A place is the index of the mapping and the keys that lead to the value, or to the list that holds it.
+        """
         ...
 
 

@@ -14,8 +14,8 @@ from bridge.config.reference import Reference
 from bridge.config.template import TemplateObject
 from bridge.errors import BridgeError, Problem, Refusal, combine
 from bridge.gather import Files, Run, read_files
-from bridge.objects import JSON_KEYS, Desired
-from bridge.plan.limits import lacking_keys, malformed_json
+from bridge.objects import JSON_KEYS, Desired, Entry, Layer
+from bridge.plan.limits import lacking_keys, malformed_json, malformed_values
 from bridge.provider import Context
 from bridge.report.cluster import cluster_field, cluster_text
 from bridge.report.data import SCHEMA, plan_data, problems
@@ -23,8 +23,10 @@ from bridge.report.record import current
 from bridge.report.table import table
 from bridge.report.talk import printable, say
 from bridge.report.write import printable_data, write_json, write_lines
+from bridge.sources.doubts import doubts
 from bridge.sources.env_layer import cut_off
 from bridge.sources.infrastructure import Setting, infrastructure, missing
+from bridge.sources.numbers import rewritten_numbers
 from bridge.sources.offline import UNREAD, secret_names, stand_in_layer, stand_ins, survey
 from bridge.sources.resolve import resolve
 from bridge.trust import find
@@ -56,7 +58,11 @@ def run(args: argparse.Namespace) -> int:
         lenient = is_fresh or is_guard
         errors += [] if lenient else [unset]
         told = (*told, *(one._replace(warning=True) for one in unset.problems if lenient))
-    errors += unfit(environment, files, names)
+    doubtful: list[Problem] = []
+    errors += unfit(environment, files, names, doubtful)
+    if files.templates is not None:
+        doubtful += rewritten_numbers(environment, files.providers, files.templates, names, context)
+    errors += [Refusal(one) for one in doubtful if not one.warning]
     errors += _untrusted_cluster(environment, run_)
     judged = _judge(args.manifests, environment, files, run_, errors)
     looked = _look(environment, run_, judged, errors) if args.live and not errors else None
@@ -65,7 +71,8 @@ def run(args: argparse.Namespace) -> int:
     found = tuple(judged.problems) if judged else ()
     errors += [Refusal(one) for one in found if not one.warning]
     error = combine(errors) if errors else None
-    warnings = (*(one for one in (*told, *found) if one.warning), *(looked.warnings if looked else ()))
+    warned = [one for one in (*told, *found, *doubtful) if one.warning]
+    warnings = tuple(dict.fromkeys((*warned, *(looked.warnings if looked else ()))))
     data = _data(environment, settings, warnings, error)
     data |= {"manifests": judged.data} if judged else {}
     data |= cluster_field(current().cluster)
@@ -123,8 +130,12 @@ def unfit(
     environment: Environment,
     files: Files,
     names: Mapping[Reference, frozenset[str] | None],
+    doubtful: list[Problem],
 ) -> Iterator[BridgeError]:
-    """Find what is missing: stand-ins for the values show it, and for an env file that is wrong."""
+    """Find what is missing: stand-ins for the values show it, and for an env file that is wrong.
+
+    What is doubtful about the values that are known here is added to `doubtful`.
+    """
     if files.templates is None:
         return
     layer = files.layer or stand_in_layer(files.templates)
@@ -136,9 +147,19 @@ def unfit(
     except BridgeError as error:
         yield error
     else:
+        doubtful += doubts(desired, environment)
         unfit += [problem for one in desired if _is_composed(one, files.templates) for problem in malformed_json(one)]
+        for one in desired:
+            known = [key for key, entry in one.keys.items() if _is_known(entry, files)]
+            unfit += malformed_values(one, known)
     if unfit:
-        yield Refusal(*unfit)
+        yield Refusal(*dict.fromkeys(unfit))
+
+
+def _is_known(entry: Entry, files: Files) -> bool:
+    """Return whether a value is the real one here: nothing of it stands in for what a source or a wrong file gives."""
+    unknown = {Layer.SOURCE} if files.layer else {Layer.SOURCE, Layer.ENV_FILE}
+    return not unknown & entry.origin.layers
 
 
 def _is_composed(desired: Desired, templates: tuple[TemplateObject, ...]) -> bool:

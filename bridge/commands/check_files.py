@@ -12,7 +12,7 @@ from bridge.provider import Checker, Context
 from bridge.report.data import SCHEMA, problems
 from bridge.report.talk import printable, say
 from bridge.report.write import write_json
-from bridge.sources.offline import about
+from bridge.sources.offline import about, joined
 from bridge.sources.plugins import build_plain
 
 
@@ -26,7 +26,7 @@ def check_files(args: argparse.Namespace) -> int:
     for path in dict.fromkeys(paths):
         shown[path], told = about(provider, Reference(kind, path), context)
         found += told
-    warnings = [one for one in found if one.warning]
+    warnings = list(joined(one for one in found if one.warning))
     errors = [one for one in found if not one.warning]
     if args.output == "json":
         files = [{"file": path, "about": text} for path, text in shown.items()]

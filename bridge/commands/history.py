@@ -3,16 +3,24 @@
 import os
 import time
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from bridge.git import Done, Git, GitError
+from bridge.git import Done, Git, GitError, is_bare, work_tree
 
 LIMIT: Final = 10.0
 """Seconds for each question; a long history takes one or two."""
 
 
-def seen_by_git(path: Path) -> bool | None:
-    """Say whether any commit of any branch has had this file; None where git cannot tell.
+class Seen(NamedTuple):
+    """Whether git has seen a file; None if git cannot tell. `why` says why it cannot, but for files outside git."""
+
+    by_git: bool | None
+    why: str = ""
+    hint: str = "rotate its values if it ever was in git"
+
+
+def seen_by_git(path: Path) -> Seen:
+    """Find out whether any commit of any branch has had this file.
 
     A file that had another name then is not found.
     """
@@ -20,11 +28,11 @@ def seen_by_git(path: Path) -> bool | None:
     try:
         git = Git(folder, os.environ)
         if _ask(git, "rev-parse", "--is-shallow-repository").text != "false":
-            return None  # a clone that lacks the older part
+            return Seen(None, "this is a shallow clone", "`git fetch --unshallow`, then run the import again")
         commits = _ask(git, "rev-list", "--all", "--max-count=1", "--", name)
-    except GitError:
-        return None  # no repository, or no git
-    return bool(commits.text)
+    except GitError as error:
+        return Seen(None, str(error) if work_tree(folder) or is_bare(folder) else "")
+    return Seen(bool(commits.text))
 
 
 def tracked_by_git(path: Path) -> bool:

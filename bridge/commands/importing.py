@@ -10,7 +10,7 @@ from typing import Any
 
 from bridge.commands.arguments import environment_of, run_of
 from bridge.commands.confirm import confirm
-from bridge.commands.history import seen_by_git
+from bridge.commands.history import Seen, seen_by_git
 from bridge.commands.intake import Import, prepare
 from bridge.config.kustomize_users import User, users_of
 from bridge.config.public import write_values
@@ -85,6 +85,7 @@ def _write(args: argparse.Namespace, found: Import, outcome: _Outcome) -> None:
 
 def _end(args: argparse.Namespace, found: Import, outcome: _Outcome) -> int:
     is_done = args.file and outcome.result in {"written", "unchanged"}
+    seen = seen_by_git(Path(args.file)) if is_done else Seen(None)
     data = _data(found, outcome, args.file)
     users = users_of(Path(args.file)) if is_done else ()
     is_safe = bool(is_done and found.is_safe_elsewhere)
@@ -93,17 +94,19 @@ def _end(args: argparse.Namespace, found: Import, outcome: _Outcome) -> int:
         "read_differently": bool(is_done and found.differences),
         "used_by": [str(one.file) for one in users],
         "first": list(_first(args, found, users)) if is_safe else [],
-        "seen_by_git": seen_by_git(Path(args.file)) if is_done else None,
+        "seen_by_git": seen.by_git,
     }
     errors = outcome.error.problems if outcome.error else found.intake.problems
     if args.output == "json":
         write_json({**data, "warnings": problems(found.warnings), "errors": problems(errors)})
     else:
         write_lines(outcome_text(printable_data(data)))
-    if data["seen_by_git"]:
+    if seen.by_git:
         what = "git has seen this file: whoever has a copy of the repository has these values"
         hint = f"rotate them; `bridge scan {found.scene.environment.name} --git .` shows where else they are"
         say("warning", [Problem(args.file, what, hint)])
+    elif seen.why:
+        say("warning", [Problem(args.file, f"git cannot tell whether it has seen this file: {seen.why}", seen.hint)])
     say("error", errors)
     if outcome.error:
         return outcome.error.exit_status

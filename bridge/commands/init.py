@@ -86,7 +86,7 @@ def _refused_later(args: argparse.Namespace, name: str, folder: Path, drafted: D
         environment = load_environment(folder, name)
         files = read_files(environment, run_, errors)
         names = dict.fromkeys(documents(environment))
-        errors += unfit(environment, files, names)
+        errors += unfit(environment, files, names, [])
     except BridgeError as error:
         errors.append(error)
     told = {one.what for one in drafted.remarks}

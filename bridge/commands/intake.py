@@ -1,6 +1,6 @@
 """Gathers what an import needs: the plaintext values, the templates, and what the stores have."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from bridge.gather import Files, Run, read_files
 from bridge.objects import ObjectId
 from bridge.provider import Context, Document, Provider
 from bridge.sources.checks import secrets_in_public
+from bridge.sources.doubts import doubt
 from bridge.sources.env_layer import EnvLayer
 from bridge.sources.fields import located
 from bridge.sources.intake import Intake, take_in
@@ -90,8 +91,8 @@ def prepare(environment: Environment, run: Run, file: Path | None, to: str, *, r
     intake = take_in(plain, scene, replace=replace)
     differences = {name: one for name, one in plain.differences.items() if name not in intake.for_scripts}
     hint = f"before you delete the file, see with `bridge plan {environment.name}` that the cluster has the same value"
-    warnings = [*_unread(scene, intake), *told(differences, str(file), hint), *intake.warnings, *warnings]
-    return Import(scene, intake, provider, own, differences, tuple(warnings))
+    found = [*told(differences, str(file), hint), *intake.warnings, *_doubts(intake), *warnings]
+    return Import(scene, intake, provider, own, differences, (*_unread(scene, intake), *found))
 
 
 def _document(given: str) -> Reference:
@@ -166,6 +167,14 @@ def _layer_without(layer: EnvLayer, environment: Environment, file: Path | None)
     if file is None or not isinstance(environment.env_file, Path) or not environment.env_file.exists():
         return layer
     return EnvLayer(layer.shown, {}) if file.samefile(environment.env_file) else layer
+
+
+def _doubts(intake: Intake) -> Iterator[Problem]:
+    """Warn of values that are written although they are doubtful; placeholders are not."""
+    for one in intake.items:
+        found = doubt(one.given.value) if one.slot and isinstance(one.given, Given) else None
+        if found:
+            yield Problem(str(one.given), f"the value {found}", "correct it in the file first", warning=True)
 
 
 def _unread(scene: Scene, intake: Intake) -> list[Problem]:

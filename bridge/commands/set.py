@@ -2,9 +2,9 @@
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from bridge.commands.arguments import environment_of, run_of
 from bridge.commands.confirm import confirm
@@ -18,12 +18,16 @@ from bridge.provider import Context, Document, Provider
 from bridge.report.cluster import namespace_in
 from bridge.report.data import SCHEMA
 from bridge.report.record import current
-from bridge.report.talk import printable
+from bridge.report.talk import printable, say
 from bridge.report.write import write_json
 from bridge.secret import SecretValue
+from bridge.sources.doubts import doubt, encoding_flaw
 from bridge.sources.giver import Giver, find_giver
+from bridge.sources.offline import secret_names
 from bridge.sources.read import read_present
 from bridge.sources.store import Edit, Written, check_writable, put
+
+AS_IT_IS: Final = "if it is meant so, set `literal: true` on the variable"
 
 
 def run(args: argparse.Namespace) -> int:
@@ -37,6 +41,8 @@ def run(args: argparse.Namespace) -> int:
     check_writable(provider, giver.reference, _context(environment, run_))
     value = take_value(f"the new value of {args.name} (not shown)")
     _check(args.name, value, environment)
+    if args.name in secret_names(templates.values()) or environment.infrastructure.get(args.name) == "secret":
+        say("warning", _doubts(args.name, value, environment))
     edits = _edits(giver, value)
     written = None
     if edits:
@@ -59,10 +65,26 @@ def _context(environment: Environment, run: Run) -> Context:
 
 
 def _check(name: str, value: SecretValue, environment: Environment) -> None:
-    variable = environment.variables.get(name)
-    if looks_encrypted(value) and not (variable and variable.literal):
+    if _is_literal(name, environment):
+        return
+    if looks_encrypted(value):
         what = "the value looks encrypted; nothing was written"
-        raise Refusal(Problem(name, what, "if it is meant so, set `literal: true` on the variable"))
+        raise Refusal(Problem(name, what, AS_IT_IS))
+    flaw = encoding_flaw(value)
+    if flaw:
+        hint = f"pass it without: `{flaw.command} | bridge set {environment.name} {name} --yes`"
+        raise Refusal(Problem(name, f"the value {flaw.what}; nothing was written", hint))
+
+
+def _doubts(name: str, value: SecretValue, environment: Environment) -> Iterator[Problem]:
+    found = None if _is_literal(name, environment) else doubt(value)
+    if found:
+        yield Problem(name, f"the value {found}", AS_IT_IS, warning=True)
+
+
+def _is_literal(name: str, environment: Environment) -> bool:
+    variable = environment.variables.get(name)
+    return variable is not None and variable.literal
 
 
 def _edits(giver: Giver, value: SecretValue) -> list[Edit]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bridge.config.findings import Findings
+from bridge.config.lists import flattened
 from bridge.config.yamlfile import YamlDocument, parse_yaml_documents
 from bridge.objects import ObjectId
 from bridge.secret import SecretValue
@@ -75,17 +76,14 @@ def _documents(text: str, findings: Findings) -> list[YamlDocument]:
 
 
 def _objects(content: object, place: str, findings: Findings) -> Iterator[BuiltObject]:
-    if content is None:
-        return
-    if not isinstance(content, Mapping):
-        findings.at(place).note("not a Kubernetes object")
-        return
-    kind, items = content.get("kind"), content.get("items")
-    if isinstance(kind, str) and kind.endswith("List") and isinstance(items, list):
-        for number, item in enumerate(items):
-            yield from _objects(item, f"{place} items[{number}]", findings)
-    elif (built := _object(content, place, findings.at(place))) is not None:
-        yield built
+    for where, item in flattened(content, place):
+        at = findings.at(where)
+        if isinstance(item, Mapping):
+            built = _object(item, where, at)
+            if built is not None:
+                yield built
+        elif item is not None:
+            at.note("not a Kubernetes object")
 
 
 def _object(content: Mapping[str, object], place: str, at: Findings) -> BuiltObject | None:

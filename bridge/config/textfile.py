@@ -2,10 +2,12 @@
 
 import errno
 import os
+import shlex
 import stat
 from pathlib import Path
 from typing import Final
 
+from bridge.config.text_flaws import CONFLICT, UTF16, conflict_hint, conflict_line, is_utf16, utf16_hint
 from bridge.errors import ConfigError, Problem, Unavailable, shortage
 
 LIMIT: Final = 16 * 1024 * 1024
@@ -21,7 +23,7 @@ def read_text(path: Path, shown: str, limit: int = LIMIT) -> str:
     pipe would wait for ever), that is too large or no UTF-8 is ConfigError. Unavailable if the system is short of
     open files or memory.
     """
-    return _decoded(_read(path, shown, limit), shown)
+    return _decoded(_read(path, shown, limit), shown, shlex.quote(str(path)))
 
 
 def read_text_stream(descriptor: int, shown: str, deadline: float) -> str:
@@ -83,13 +85,20 @@ def _wait(descriptor: int, deadline: float) -> None:
         raise OSError(errno.ETIMEDOUT, "nothing came out of the pipe in time")
 
 
-def _decoded(content: bytes, shown: str) -> str:
+def _decoded(content: bytes, shown: str, file: str = "FILE") -> str:
+    if is_utf16(content):
+        raise ConfigError(Problem(shown, UTF16, utf16_hint(file)))
     try:
-        return content.decode("utf-8-sig")
+        text = content.decode("utf-8-sig")
+        line = conflict_line(text)
+        if line is None:
+            return text
+        problem = Problem(f"{shown} line {line}", CONFLICT, conflict_hint(file))
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
+        problem = Problem(f"{shown} line {line}", "not valid UTF-8")
     # Raised here and not in the handler: the codec's error holds the file.
-    raise ConfigError(Problem(f"{shown} line {line}", "not valid UTF-8"))
+    raise ConfigError(problem)
 
 
 def _read(path: Path, shown: str, limit: int) -> bytes:

@@ -1,16 +1,21 @@
-"""The forms in which a secret value may lie about: as it is, as base64, escaped for JSON or YAML."""
+"""The forms in which a secret value may lie about: as it is, in base64, in UTF-16, escaped for JSON, YAML or a URL."""
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
+from urllib.parse import quote, quote_plus
 
 from bridge.config.common_value import SHORTEST, commonness
 from bridge.secret import SecretValue
 
 LINE: Final = 16
 """Bytes that a line of a longer value must have to stand for all of it."""
+_ESCAPE: Final = re.compile("%[0-9A-F]{2}")
 _HTML: Final = str.maketrans({char: f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"})  # as Go writes JSON
+_KEPT: Final = ("", "/", "!'()*", "$&+,;=")
+"""Characters that are not percent-encoded: by RFC 3986, by Python, by JavaScript, and by Go in `user:password@`."""
 
 
 class Form(NamedTuple):
@@ -61,6 +66,7 @@ def _forms(content: bytes) -> Iterator[tuple[bytes, str]]:
         yield encoded, "base64"
         yield encoded.translate(bytes.maketrans(b"+/", b"-_")), "base64"
     yield content.replace(b"'", b"''"), "YAML"
+    yield from ((pattern, "percent-encoded") for pattern in _percent_encoded(content))
     try:
         text = content.decode()
     except UnicodeDecodeError:
@@ -69,6 +75,20 @@ def _forms(content: bytes) -> Iterator[tuple[bytes, str]]:
         escaped = json.dumps(text, ensure_ascii=ascii_only)[1:-1]
         yield escaped.encode(), "JSON"
         yield escaped.translate(_HTML).encode(), "JSON"
+    yield from ((pattern, "UTF-16") for pattern in _utf16(_line(content).decode()))
+
+
+def _percent_encoded(content: bytes) -> Iterator[bytes]:
+    """Yield a value as it is in a URL or a form. Only .NET writes the digits in lower case."""
+    for text in (*(quote(content, safe=kept) for kept in _KEPT), quote_plus(content)):
+        yield text.encode()
+    yield _ESCAPE.sub(lambda escape: escape[0].lower(), quote_plus(content, safe="!()*")).encode()
+
+
+def _utf16(text: str) -> Iterator[bytes]:
+    """Yield what both byte orders have in common: of ASCII, all but the zero byte before or after it."""
+    little, big = text.encode("utf-16-le"), text.encode("utf-16-be")
+    yield from (big[1:],) if little[:-1] == big[1:] else (little, big)
 
 
 def _line(content: bytes) -> bytes:

@@ -1,5 +1,6 @@
 """Looks for many patterns in a stream at once, in bounded memory."""
 
+import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple, Protocol
@@ -16,6 +17,8 @@ WORDS: Final = 100_000  # that the filter may hold, some 20 MiB
 FIND: Final = 0.18
 COMPARE: Final = 10.0
 """Seconds for 1 GiB, measured: `find` of one pattern, and comparing every word. Only their ratio counts."""
+_ANCHOR: Final = re.compile(rb"[A-Za-z0-9._~-]{8,}")
+"""What no form but base64 and UTF-16 changes; a shorter part would be found too often."""
 
 
 class Stream(Protocol):
@@ -39,15 +42,18 @@ class Search:
     Most chunks hold nothing, and that is seen cheaply: wherever a long pattern stands, one of its own
     4-byte words is at a position that is a multiple of `4 * step`. So every step-th word is compared
     with a set, at the speed of C and in a time that does not depend on how many patterns there are.
-    `find` then looks for those patterns whose words were seen, and always for those that are too short.
+    `find` then looks for those patterns whose words were seen, and for those that are too short wherever it sees
+    their anchor: a part that several forms of one value share.
     """
 
     def __init__(self, patterns: Mapping[bytes, Form]) -> None:
         self._patterns: Final = patterns
         self._overlap: Final = max(map(len, patterns), default=1) - 1
         self._buffer: Final = bytearray(self._overlap + max(CHUNK, self._overlap))
-        self._step, shortest = _plan([len(pattern) for pattern in patterns])
-        self._always: Final = [pattern for pattern in patterns if len(pattern) < shortest]
+        groups = _by_anchor(patterns)
+        self._step, shortest = _plan([min(map(len, group)) for group in groups.values()], len(patterns))
+        short = {anchor: [one for one in group if len(one) < shortest] for anchor, group in groups.items()}
+        self._always: Final = {anchor: group for anchor, group in short.items() if group}
         self._by_word: Final[dict[int, list[bytes]]] = {}
         for pattern in patterns:
             if len(pattern) >= shortest:
@@ -76,11 +82,7 @@ class Search:
 
     def _places(self, view: memoryview, end: int) -> Iterator[tuple[int, bytes]]:
         """Yield the places of patterns in the buffer: of each at least one more than are told, if there are."""
-        seen: Iterable[int] = ()
-        if self._words and end >= WORD:
-            seen = self._words.intersection(view[: end // WORD * WORD].cast("I")[:: self._step])
-        candidates = dict.fromkeys(pattern for word in seen for pattern in self._by_word[word])
-        for pattern in (*self._always, *candidates):
+        for pattern in self._candidates(view, end):
             start = 0
             for _ in range(PLACES + 1):
                 offset = self._buffer.find(pattern, start, end)
@@ -90,10 +92,36 @@ class Search:
                 newline = self._buffer.find(b"\n", offset, end)
                 start = newline if newline >= 0 else end
 
+    def _candidates(self, view: memoryview, end: int) -> Collection[bytes]:
+        """Return the patterns that may be in the buffer."""
+        seen: Iterable[int] = ()
+        if self._words and end >= WORD:
+            seen = self._words.intersection(view[: end // WORD * WORD].cast("I")[:: self._step])
+        found = [pattern for word in seen for pattern in self._by_word[word]]
+        has_zero = self._buffer.find(0, 0, end) >= 0  # most text has none, and UTF-16 is full of them
+        for anchor, patterns in self._always.items():
+            if (has_zero or 0 not in anchor) and self._buffer.find(anchor, 0, end) >= 0:
+                found += patterns
+        return dict.fromkeys(found)
 
-def _plan(lengths: Collection[int]) -> tuple[int, int]:
-    """Return how many words to step, and how long a pattern must be for that: what costs least."""
-    most = max(1, min(FURTHEST, WORDS // (WORD * max(1, len(lengths)))))
+
+def _by_anchor(patterns: Mapping[bytes, Form]) -> Mapping[bytes, list[bytes]]:
+    """Group the patterns by what `find` looks for first: a part that several forms of a value share, or all of one."""
+    anchors: dict[tuple[str, ...], bytes] = {}
+    groups: dict[bytes, list[bytes]] = {}
+    for pattern, form in patterns.items():
+        longest = max(_ANCHOR.findall(pattern), key=len, default=pattern)
+        anchor = anchors.setdefault(form.names, longest)
+        groups.setdefault(anchor if anchor in pattern else pattern, []).append(pattern)
+    return groups
+
+
+def _plan(lengths: Collection[int], patterns: int) -> tuple[int, int]:
+    """Return how many words to step, and how long a pattern must be for that: what costs least.
+
+    `lengths` are those of the shortest pattern behind each anchor.
+    """
+    most = max(1, min(FURTHEST, WORDS // (WORD * max(1, patterns))))
     choices = [(FIND * len(lengths), 1, sys.maxsize)]
     for step in range(1, most + 1):
         shortest = (step + 1) * WORD - 1

@@ -1,4 +1,4 @@
-"""Tells a value from what only stands where one should be."""
+"""Detects text that is there instead of a value, such as `changeme` or `$NAME`."""
 
 import re
 from typing import Final
@@ -7,10 +7,15 @@ from bridge.config.placeholder import Placeholder, PlaceholderError, parse_text
 from bridge.secret import SecretValue
 from bridge.sources.plain import text_of
 
+PLACEHOLDER: Final = "is still a placeholder"
 _WORDS: Final = re.compile(
-    r"(?:change|replace|fill)[-_ ]?(?:me|it|this)!?|to[-_ ]?do|tbd|fixme|x{3,}|placeholder|dummy|<[^<>]+>|your[-_ ].+",
+    r"(?:change|replace|fill)[-_ ]?(?:me|it|this)!?|to[-_ ]?do|tbd|fixme|x{3,64}|placeholder|dummy|<[^<>]+>"
+    r"|your[-_ ].+",
     re.IGNORECASE | re.DOTALL,
 )
+# Capitals only: a password may begin with `$`.
+_VARIABLE: Final = re.compile(r"\$[A-Z_][A-Z0-9_]*")
+_EXPRESSION: Final = re.compile(r"\{\{.*\}\}", re.DOTALL)
 
 
 def leftover(value: SecretValue, *, is_public: bool) -> str | None:
@@ -25,15 +30,31 @@ def leftover(value: SecretValue, *, is_public: bool) -> str | None:
         return None
     if not text.strip():
         return "is blank"
-    if _has_placeholder(text.strip(), is_public=is_public):
-        return "is a placeholder still"
+    if is_public:
+        return PLACEHOLDER if _has_placeholder(text) else _word(text)
+    return placeholder(value)
+
+
+def placeholder(value: SecretValue) -> str | None:
+    """Return which kind of placeholder a Secret's value is as a whole, worded to follow "the value "; else None."""
+    text = (text_of(value) or "").strip()
+    if _has_placeholder(text, alone=True):
+        return PLACEHOLDER
+    if _VARIABLE.fullmatch(text):
+        return "is the name of a shell variable, not its value"
+    if _EXPRESSION.fullmatch(text):
+        return "is a template expression, {{ … }}, not its result"
+    return _word(text)
+
+
+def _word(text: str) -> str | None:
     return "looks like a stand-in for a value" if _WORDS.fullmatch(text.strip()) else None
 
 
-def _has_placeholder(text: str, *, is_public: bool) -> bool:
+def _has_placeholder(text: str, *, alone: bool = False) -> bool:
     try:
         parts = parse_text(text)
     except PlaceholderError:
         return False
     placeholders = [part for part in parts if isinstance(part, Placeholder)]
-    return bool(placeholders) and (is_public or len(parts) == 1)
+    return bool(placeholders) and (not alone or len(parts) == 1)

@@ -1,6 +1,6 @@
 """Checks what can be known of the sources without a key and without a network."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from bridge.config.environment import Environment
 from bridge.config.placeholder import Placeholder
@@ -19,12 +19,14 @@ from bridge.provider import (
     Revision,
 )
 from bridge.secret import SecretValue
+from bridge.sources import absent
 from bridge.sources.addresses import untrusted
 from bridge.sources.contract import failed
 from bridge.sources.env_layer import EnvLayer
 from bridge.sources.fields import MANIFEST_KEYS, located
 
 UNREAD = "its fields are not known without reading it"
+MOST_PLACES = 5  # documents that one warning names
 STAND_IN = SecretValue(b"c3RhbmQtaW4=")  # valid base64, for variables that are decoded
 
 
@@ -49,25 +51,48 @@ def survey(
         problems += found
         if history and provider and reference.revision is None:
             problems += _of_history(provider, reference, context)
-    return names, tuple(dict.fromkeys(problems))
+    problems = list(absent.hinted(problems, environment, providers, context))
+    return names, tuple(joined(dict.fromkeys(problems)))
+
+
+def joined(problems: Iterable[Problem]) -> Iterator[Problem]:
+    """Put warnings together that differ only in the document they are about."""
+    listed = list(problems)
+    places: dict[tuple[str, str], list[str]] = {}
+    for one in listed:
+        if _is_joined(one):
+            places.setdefault((one.what, one.hint), []).append(one.where)
+    for one in listed:
+        if not _is_joined(one):
+            yield one
+        elif found := places.pop((one.what, one.hint), None):
+            more = f" and {len(found) - MOST_PLACES} more" if len(found) > MOST_PLACES else ""
+            yield one._replace(where=", ".join(found[:MOST_PLACES]) + more)
+
+
+def _is_joined(problem: Problem) -> bool:
+    return problem.warning and problem.what != UNREAD  # which concerns each document for itself
 
 
 def about(provider: Checker, reference: Reference, context: Context) -> tuple[str, list[Problem]]:
     """Return in a few words what a document is, where its provider says that, and what is wrong with it."""
+    found: list[Problem] = []
     try:
-        found = [located(reference, one) for one in provider.check(reference.path, context)]
+        for one in provider.check(reference.path, context):  # one by one, as below
+            found.append(located(reference, one))  # noqa: PERF401
         found += _of_history(provider, reference, context)
         if not isinstance(provider, Describer) or any(not one.warning for one in found):
             return "", found
         return str(provider.describe(reference.path, context)), found
     except Exception as error:  # noqa: BLE001 - a provider's bug must not show what it had in hand
         told = error if isinstance(error, BridgeError) else failed(error)
-    return "", [located(reference, one) for one in told.problems]
+    return "", [*found, *(located(reference, one) for one in told.problems)]
 
 
 def _names(provider: Provider, reference: Reference, context: Context) -> tuple[frozenset[str] | None, list[Problem]]:
     if not isinstance(provider, Checker):
         return None, []
+    problems: list[Problem] = []
     try:
         if reference.revision is None:
             found, names = provider.check(reference.path, context), provider.names(reference.path, context)
@@ -76,11 +101,12 @@ def _names(provider: Provider, reference: Reference, context: Context) -> tuple[
             names = provider.names_at(reference.path, reference.revision, context)
         else:
             found, names = provider.check(reference.path, context), None  # the names of today need not be those of then
-        problems = [located(reference, one) for one in found]
+        for one in found:  # one by one: what is told before an error counts too
+            problems.append(located(reference, one))  # noqa: PERF401
         return None if names is None else frozenset(names), problems
     except Exception as error:  # noqa: BLE001 - a provider's bug must not show what it had in hand
         told = error if isinstance(error, BridgeError) else failed(error)
-    return None, [located(reference, one) for one in told.problems]
+    return None, [*problems, *absent.at(reference, told)]
 
 
 def _of_history(provider: object, reference: Reference, context: Context) -> list[Problem]:

@@ -8,8 +8,9 @@ from typing import Final, NamedTuple
 from bridge.config.dotenv import load_env_file
 from bridge.config.env_readers import Difference
 from bridge.config.findings import Findings
+from bridge.config.lists import flattened
 from bridge.config.names import shown
-from bridge.config.yamlfile import load_yaml_documents
+from bridge.config.yamlfile import YamlDocument, load_yaml_documents
 from bridge.errors import ConfigError, Problem
 from bridge.objects import ObjectId
 from bridge.provider import Document, Node, Revision
@@ -66,16 +67,24 @@ def _manifests(path: Path, where: str, namespace: str | None) -> Plain:
     findings, left = Findings(where), list[Left]()
     mappings: list[Mapping[str, Node]] = []
     for document in load_yaml_documents(path, where, foreign=True):
-        at = findings.at(f"line {document.line}")
-        if isinstance(document.content, Mapping):
-            mappings += _ours(document.content, at, left)
-        elif document.content is not None:
-            at.note("not a manifest")
+        for place, content in _objects(document):
+            at = findings.at(place)
+            if isinstance(content, Mapping):
+                mappings += _ours(content, at, left)
+            elif content is not None:
+                at.note("not a manifest")
     if findings:
         findings.fail()
     values = manifest_values(Document(tuple(mappings), Revision("")), namespace, where)
     given = tuple(Given(id_, key, value) for id_, keys in values.items() for key, value in keys.items())
     return Plain(given, tuple(left))
+
+
+def _objects(document: YamlDocument) -> Iterator[tuple[str, object]]:
+    place, content = f"line {document.line}", document.content
+    if isinstance(content, Mapping) and "sops" in content:
+        return iter([(place, content)])  # an encrypted List is refused as a whole
+    return flattened(content, place)
 
 
 def _ours(content: Mapping[str, object], at: Findings, left: list[Left]) -> Iterator[Mapping[str, Node]]:

@@ -13,7 +13,7 @@ from bridge.config.reference import Reference
 from bridge.errors import BridgeError, combine
 from bridge.parallel import Batch
 from bridge.provider import Context, Denied, Document, NotFound, Provider
-from bridge.sources.fields import located
+from bridge.sources import absent
 from bridge.sources.session import LATE, close_sessions
 from bridge.sources.shared import SharedStore
 
@@ -171,4 +171,4 @@ def _raise_failures(answers: Iterable[tuple[Reference, Document | BridgeError]])
 def at_reference(reference: Reference, error: BridgeError) -> BridgeError:
     """Put the reference in front of each of a provider's problems."""
     kind = errors.Unavailable if isinstance(error, errors.Unavailable) or errors.shortage(error) else errors.Refusal
-    return kind(*(located(reference, one) for one in error.problems))
+    return kind(*absent.at(reference, error))

@@ -13,6 +13,7 @@ from bridge.objects import Desired, Entry, Layer, ObjectId, Origin, Part
 from bridge.provider import Document, Revision
 from bridge.secret import SecretValue
 from bridge.sources.checks import of_others, secrets_in_public, unknown_manifest_keys
+from bridge.sources.doubts import doubts
 from bridge.sources.env_layer import EnvLayer
 from bridge.sources.fields import json_escaped, located
 from bridge.sources.logins import logins_in_objects
@@ -60,7 +61,7 @@ def resolve(
         {str(reference): document.revision for reference, document in documents.items()},
         {source.name: source.keys for source in sources if source.manifests is not None},
         {name: fields for name, fields in unused.items() if fields},
-        tuple(dict.fromkeys((*_told(documents), *filler.warnings))),
+        tuple(dict.fromkeys((*_told(documents), *filler.warnings, *doubts(desired, environment)))),
     )
 
 

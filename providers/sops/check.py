@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from bridge.provider import Context, Problem, ProviderError, SecretValue
+from bridge.provider import Context, NotFound, Problem, ProviderError, SecretValue
 from bridge_providers.sops import check_keys, check_rule, cipher, files, mac, metadata, s3_path, stores
 from bridge_providers.sops.metadata import Metadata
 from bridge_providers.sops.selectors import STRAY, selector
@@ -19,6 +19,8 @@ def problems(path: str, context: Context, revision: str | None = None) -> Iterat
         stored = stores.load(_data(target, context, revision), stores.store_of(path))
         block = metadata.read(stored.metadata)
     except ProviderError as error:
+        if isinstance(error, NotFound) and revision is None:
+            raise  # the core says how to create it
         yield from error.problems
         return
     yield from _of_metadata(block)
@@ -79,6 +81,23 @@ def _of_leaves(stored: Stored, block: Metadata) -> Iterator[Problem]:
         Walk(stored.documents, rule, visit).run()
     except ProviderError as error:
         found += error.problems
+    yield from found
+
+
+def numbers(path: str, revision: str | None, context: Context) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Yield the places of numbers: sops has read them as such, and has written them in a way of its own."""
+    found: list[tuple[int, tuple[str, ...]]] = []
+
+    def visit(leaf: SecretValue, _: bytes, _encrypted: bool, walk: Walk) -> SecretValue:
+        if cipher.is_number(leaf):
+            found.append(walk.place)
+        return leaf
+
+    try:
+        stored = stores.load(_data(files.locate(path, context.base), context, revision), stores.store_of(path))
+        Walk(stored.documents, selector(metadata.read(stored.metadata), stored.comments), visit).run()
+    except ProviderError:
+        return  # a problem already
     yield from found
 
 

@@ -11,7 +11,7 @@ from bridge_providers.vault import paths
 
 POST_QUANTUM: Final = "age1pq1"
 """How a hybrid recipient begins (age v1.3, ML-KEM-768 with X25519)."""
-ALONE: Final = "a single age key opens it: with that one the values are lost"
+ALONE: Final = "only one age key decrypts this; if it is lost, so are the values"
 RENEW: Final = "run `sops updatekeys FILE` and `sops rotate -i FILE`, then set new values"
 """How to shut a key out: `updatekeys` alone keeps the data key, which every old version of the file holds for it."""
 _OLDEST: Final = (3, 7)  # the oldest sops whose files are tried

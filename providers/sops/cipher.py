@@ -57,6 +57,12 @@ def problem_of_form(leaf: SecretValue) -> str | None:
     return None if _FORM.fullmatch(text) else _DAMAGED
 
 
+def is_number(leaf: SecretValue) -> bool:
+    """Return whether a leaf is a number to sops, encrypted or in clear; its type is never encrypted."""
+    found = _FORM.fullmatch(leaf.reveal())
+    return leaf.kind is Kind.NUMBER or (found is not None and found[4] in {b"int", b"float"})
+
+
 class Cipher:
     """One data key."""
 

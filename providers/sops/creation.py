@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from bridge.provider import Kind, NotFound, ProviderError, SecretValue
-from bridge_providers.sops import files, metadata, recipients, store_yaml, stores
+from bridge_providers.sops import damage, files, metadata, recipients, store_yaml, stores
 from bridge_providers.sops.key_types import Group
 from bridge_providers.sops.regex import Unsupported, compile_regex
 from bridge_providers.sops.tree import Tree
@@ -96,7 +96,9 @@ def _find(path: Path) -> Path | None:
 def _content(config: Path) -> tuple[list[dict[str, Tree]], "Tree | None"]:
     """Return the rules of a configuration, and what it says of stores."""
     try:
-        documents = store_yaml.documents(files.read(config))
+        data = files.read(config)
+        damage.check_conflict(data)
+        documents = store_yaml.documents(data)
     except NotFound:
         raise
     except ProviderError as error:

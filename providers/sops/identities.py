@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.provider import ProviderError
 from bridge_providers.sops import files
+from bridge_providers.sops.damage import UTF16, is_utf16
 from bridge_providers.sops.passphrase import Passphrase, unlock
 
 if TYPE_CHECKING:
@@ -111,10 +112,15 @@ def parsed(place: str, content: bytes | str) -> Found:
         return Found(places=(f"{place}: {content}",))
     if content.lstrip().startswith(_LOCKED):
         return Found(locked=((place, content),))
+    if is_utf16(content):
+        return Found(places=(f"{place}: {UTF16}",))
     found = []
     notes = []
     for number, line in enumerate(content.decode(errors="replace").splitlines(), 1):
         if not line or line.startswith("#"):
+            continue
+        if line.startswith("\ufeff"):  # the other lines are as they should be
+            notes.append(f"line {number} follows a byte order mark (BOM), save the file without")
             continue
         if line.startswith(_SSH):
             notes.append(f"line {number} is an ssh key, not used")

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from bridge.provider import Context, ProviderError, SecretValue
-from bridge_providers.sops import age_file, files
+from bridge_providers.sops import age_file, damage, files
 
 if TYPE_CHECKING:
     from bridge_providers.sops import Sops
@@ -41,6 +41,9 @@ class Passphrase:
         else:
             assert self._number is not None
             found = _received(self._number, self._deadline)
+        flaw = damage.encoding_flaw(found.reveal())
+        if flaw:
+            raise ProviderError(f"{self.place} {flaw}")
         text = found.reveal().removesuffix(b"\n").removesuffix(b"\r")
         if not text or not SecretValue(text).is_text():
             raise ProviderError(f"{self.place} holds no passphrase")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bridge.provider import Context, ProviderError
+from bridge_providers.sops.damage import encoding_flaw
 from bridge_providers.sops.identities import Found, at, joined
 from bridge_providers.sops.passphrase import Passphrase
 
@@ -48,6 +49,9 @@ def _identity(data: bytes, passphrase: Passphrase) -> "ssh.Identity":
     """Read one key; ProviderError for one that is of no use, with no part of it."""
     from pyrage import IdentityError, ssh  # noqa: PLC0415 # only with such recipients
 
+    flaw = encoding_flaw(data)
+    if flaw:
+        raise ProviderError(flaw)
     kind, encrypted = _nature(data)
     if kind not in _USED:
         raise ProviderError(f"an ssh key of the type {kind}, and age takes {' and '.join(_USED)} alone")

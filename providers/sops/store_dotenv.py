@@ -19,7 +19,8 @@ def load(data: bytes) -> Stored:
         if line and not line.startswith(b"#"):
             key, leaf = entry(line, number)
             if key in entries or key.removeprefix(PREFIX) in values:
-                raise ProviderError(f"line {number}: the name stands twice")
+                hint = "were two encrypted files joined? keep them as two" if key.startswith(PREFIX) else ""
+                raise ProviderError(f"line {number}: the name stands twice", hint=hint)
             if key.startswith(PREFIX):
                 values[key.removeprefix(PREFIX)] = leaf
             else:

@@ -19,7 +19,8 @@ def load(data: bytes) -> Stored:
     for section in parse(data):
         _check_is_text(section.name, section.line)
         if section.name == METADATA and values is not None:
-            raise ProviderError(f"line {section.line}: the section {METADATA} stands twice")
+            hint = "were two encrypted files joined? keep them as two"
+            raise ProviderError(f"line {section.line}: the section {METADATA} stands twice", hint=hint)
         entries = _entries(section, seen.setdefault(section.name, set()))
         if section.name == METADATA:
             values = entries

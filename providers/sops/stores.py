@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final, Protocol
 
 from bridge.provider import SecretValue
+from bridge_providers.sops import damage
 from bridge_providers.sops.tree import Comments, Stored, Tree
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def writer_of(store: str) -> Writing:
 
 def load(data: bytes, store: str) -> Stored:
     """Read a file without opening its values; ProviderError where it is not what its suffix says."""
+    damage.check_conflict(data)
     reader: Callable[[bytes], Stored] = import_module(f"bridge_providers.sops.store_{store}").load
     stored = reader(data)
     return stored._replace(comments=partial(_comments, data, store)) if store in _COMMENTED else stored

@@ -66,9 +66,18 @@ def take_metadata(documents: list[dict[str, Tree]]) -> Stored:
         raise not_encrypted()
     if not isinstance(block, dict):
         raise ProviderError("its `sops` entry is not a mapping")
-    for document in documents[1:]:
-        document.pop("sops", None)
+    for number, document in enumerate(documents[1:], start=2):
+        _check_copy(document.pop("sops", None), block, number)
     return Stored(documents, block)
+
+
+def _check_copy(copy: "Tree | None", block: dict[str, Tree], number: int) -> None:
+    """Refuse the metadata of another file: each encryption has a MAC of its own."""
+    macs = [one.get("mac") if isinstance(one, dict) else None for one in (block, copy)]
+    first, second = (one.reveal() if isinstance(one, SecretValue) else b"" for one in macs)
+    if first and second and first != second:
+        what = f"document {number} has sops metadata of its own: two encrypted files were joined"
+        raise ProviderError(what, hint="keep them as two files; `sources` can list both")
 
 
 def without_comments(document: dict[str, Tree]) -> dict[str, Tree]:

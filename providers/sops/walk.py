@@ -1,5 +1,6 @@
 """Walks the leaves in the order of the MAC; knows where each stands and whether it is to be encrypted."""
 
+import itertools
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
@@ -37,6 +38,12 @@ class Walk:
         """Name the place of the leaf being visited."""
         place = tree.name(self._path)
         return place if len(self._documents) == 1 else f"{place} (document {self.document + 1})"
+
+    @property
+    def place(self) -> tuple[int, tuple[str, ...]]:
+        """Return the number of the document, and the keys that lead to the leaf being visited or to its list."""
+        keys = itertools.takewhile(lambda part: isinstance(part, str), self._path)
+        return self.document, tuple(map(str, keys))
 
     @property
     def in_list(self) -> bool:

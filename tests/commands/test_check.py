@@ -437,6 +437,7 @@ def test_a_namespace_that_may_be_in_a_wrong_env_file_is_not_called_missing(desk:
 def test_a_type_without_its_keys(desk: Desk, verb: str) -> None:
     desk.write("base/tls.yml", TLS)
     desk.environment(templates=["base/tls.yml"])
+    desk.values(OPENAI_API_KEY="-----BEGIN CERTIFICATE-----\n")
     result = desk.run(verb, "staging")
     assert errors(result) == [LACKING]
     assert result.status == 1
@@ -500,3 +501,147 @@ def test_an_encrypted_value_in_a_template(desk: Desk) -> None:
         "base/secrets.yml Secret/agent-secrets key OPENAI_API_KEY: looks encrypted, and a template is taken as it is",
         status=2,
     )
+
+
+ESCAPED_PEM = r"-----BEGIN PRIVATE KEY-----\nQ0FOQVJZ\n-----END PRIVATE KEY-----"
+TYPED = """\
+apiVersion: v1
+kind: Secret
+metadata: {name: typed}
+type: %s
+stringData: {%s}
+"""
+
+
+@pytest.mark.parametrize("place", ["template", "default", "env file"])
+@pytest.mark.parametrize(
+    ("type_key", "wrong", "problem"),
+    [
+        (
+            ("kubernetes.io/tls", "tls.key"),
+            ESCAPED_PEM,
+            r"its line ends are written out as \n, and the type kubernetes.io/tls wants PEM",
+        ),
+        (
+            ("kubernetes.io/tls", "tls.key"),
+            "CANARY-no-pem",
+            "must be PEM text, as the type kubernetes.io/tls wants it",
+        ),
+        (
+            ("kubernetes.io/ssh-auth", "ssh-privatekey"),
+            ESCAPED_PEM,
+            r"its line ends are written out as \n, and the type kubernetes.io/ssh-auth wants PEM",
+        ),
+        (
+            ("kubernetes.io/dockerconfigjson", ".dockerconfigjson"),
+            "[CANARY-no-object]",
+            "must be a JSON object, as the type kubernetes.io/dockerconfigjson wants it",
+        ),
+    ],
+)
+def test_check_judges_typed_keys_as_sync_does(
+    desk: Desk, place: str, type_key: tuple[str, str], wrong: str, problem: str
+) -> None:
+    type_, key = type_key
+    text = {"template": wrong, "default": f"${{TYPED:-{wrong}}}", "env file": "${TYPED}"}[place]
+    keys = f"{key}: '{text}'" + (', tls.crt: "-----BEGIN CERTIFICATE-----\\n"' if key == "tls.key" else "")
+    desk.write("base/typed.yml", TYPED % (type_, keys))
+    desk.env_file(TYPED=f"'{wrong}'" if place == "env file" else None)
+    desk.environment(templates=["base/typed.yml"], secrets_from="any", sources=[])
+    for verb in ("check", "sync"):
+        result = desk.run(verb, "staging")
+        assert (errors(result), result.status) == ([f"Secret/typed key {key}: {problem}"], 1)
+    assert desk.target.versions() == {}
+
+
+def test_check_does_not_judge_what_it_does_not_know(desk: Desk) -> None:
+    keys = "tls.key: '${OPENAI_API_KEY}', tls.crt: '${OPENAI_API_KEY}'"
+    desk.write("base/typed.yml", TYPED % ("kubernetes.io/tls", keys))
+    desk.write("source.yaml", HALF_ENCRYPTED.replace("CANARY-openai", LEAF))
+    desk.environment(templates=["base/typed.yml"], sources=["sops:source.yaml"])
+    assert errors(desk.run("check", "staging")) == []
+    desk.write(".env.k8s.staging", "wrong line\n")  # what it would give is not known either
+    desk.environment(templates=["base/typed.yml"], sources=[])
+    assert errors(desk.run("check", "staging")) == [".env.k8s.staging line 1: cannot be parsed"]
+
+
+# Doubtful values
+
+
+DOUBTFUL = {
+    "$OPENAI_API_KEY": "is the name of a shell variable, not its value",
+    "$${OPENAI_API_KEY}": "is still a placeholder",
+    "{{ .Values.openai }}": "is a template expression, {{ … }}, not its result",
+    "changeme": "looks like a stand-in for a value",
+    "<YOUR KEY>": "looks like a stand-in for a value",
+    "TODO": "looks like a stand-in for a value",
+    "xxxx": "looks like a stand-in for a value",
+    ESCAPED_PEM: r"is PEM with \n written out for its line ends",
+    "\ufeffCANARY-a": "begins with a byte order mark (BOM)",
+}
+LAYER_HINTS = {
+    "template": "write ${NAME} in the template, and put the value into a source",
+    "env file": "replace it with `bridge set staging DOUBTFUL`",
+    "source": "replace it with `bridge set staging DOUBTFUL`",
+}
+
+
+def doubtful(desk: Desk, layer: str, value: str) -> str:
+    """Let a layer give a value; returns the place of that."""
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}}
+    text = value if layer == "template" else "${DOUBTFUL}"
+    desk.write("base/doubtful.yml", secret | {"stringData": {"KEY": text}})
+    bare = value.replace("$$", "$")
+    desk.env_file(DOUBTFUL=f"'{bare}'" if layer == "env file" else None)
+    desk.values(DOUBTFUL=bare if layer == "source" else None)
+    desk.environment(
+        templates=["base/doubtful.yml", "base/configmap.yml"],
+        infrastructure={"DOUBTFUL": "required"} if layer == "env file" else {},
+        sources=["plain:values.json"] if layer == "source" else [],
+    )
+    return {"template": "base/doubtful.yml", "env file": ".env.k8s.staging", "source": "plain:values.json"}[layer]
+
+
+@pytest.mark.parametrize("layer", LAYER_HINTS)
+@pytest.mark.parametrize("value", DOUBTFUL)
+def test_a_doubtful_value_is_a_warning_in_every_command(desk: Desk, layer: str, value: str) -> None:
+    place = doubtful(desk, layer, value)
+    warning = f"bridge: warning: Secret/s key KEY: the value from {place} {DOUBTFUL[value]}"
+    for verb in ("check", "plan", "sync", "status"):
+        result = desk.run(verb, "staging")
+        expected = [] if (verb, layer) == ("check", "source") else [warning, f"bridge: hint: {LAYER_HINTS[layer]}"]
+        told = [line for line in result.lines if "its fields are not known" not in line and "reads it" not in line]
+        assert told == expected
+        assert result.status == 0
+
+
+@pytest.mark.parametrize(
+    "value", ["$ecret", "pa$$WORD", "CANARY-$NAME", "a {{ b }}", "{{ a }} b", "yours", "<a><b/></a>", "xx", "a\r\n"]
+)
+def test_an_odd_password_is_not_doubtful(desk: Desk, value: str) -> None:
+    doubtful(desk, "source", value)
+    result = desk.run("sync", "staging")
+    assert (result.err, result.status) == ("", 0)
+
+
+def test_a_variable_declared_literal_may_look_like_a_placeholder(desk: Desk) -> None:
+    doubtful(desk, "source", "changeme")
+    desk.environment(
+        templates=["base/doubtful.yml"],
+        variables={"DOUBTFUL": {"from": "plain:values.json#DOUBTFUL", "literal": True}},
+    )
+    assert desk.run("plan", "staging").err == ""
+
+
+def test_a_public_value_is_not_judged_as_a_secret_is(desk: Desk) -> None:
+    desk.values(DOMAIN="$DOMAIN")
+    assert desk.run("plan", "staging").err == ""
+
+
+def test_what_a_provider_told_before_its_error_is_told_too(desk: Desk) -> None:
+    desk.environment(sources=["sops:a.yaml"], providers={"sops": {"gpg": str(desk.folder / "program")}})
+    result = desk.run("check", "staging")
+    assert errors(result) == [
+        "sops:a.yaml: gpg is a program in the checkout, which anyone who may push a branch can change",
+        "sops:a.yaml: no such file",
+    ]

@@ -57,7 +57,7 @@ def test_a_warning_leaves_the_status_alone(sops, capfd):
     status, out, err = run(capfd, "--files", "sops", "b.sops.yaml", "--output", "json")
     assert (status, err[0]) == (
         0,
-        "bridge: warning: sops:b.sops.yaml: a single age key opens it: with that one the values are lost",
+        "bridge: warning: sops:b.sops.yaml: only one age key decrypts this; if it is lost, so are the values",
     )
     data = json.loads("\n".join(out))
     assert data["files"] == [{"file": "b.sops.yaml", "about": "written by sops 3.13.2, for 1 key"}]

@@ -148,9 +148,16 @@ def test_it_says_where_each_value_comes_from_and_what_comes_next(place: Place) -
     ]
 
 
+def create_hint(name: str) -> str:
+    return f"create it: `bridge import {name} FILE --to sops:{name}.sops.yaml`, or `bridge set {name} NAME`"
+
+
 def test_afterwards_check_runs_and_lacks_the_source_alone(place: Place) -> None:
     init(place)
-    assert place.run("check", "staging").lines == ["bridge: error: sops:staging.sops.yaml: no such file"]
+    assert place.run("check", "staging").lines == [
+        "bridge: error: sops:staging.sops.yaml: no such file",
+        f"bridge: hint: {create_hint('staging')}",
+    ]
 
 
 def test_json_says_the_same(place: Place) -> None:
@@ -415,8 +422,11 @@ def test_check_runs_on_the_copy_too(place: Place) -> None:
     init(place)
     assert place.run("init", "preprod", "--like", "staging").status == 0
     lines = place.run("check", "preprod").lines
-    assert lines[0] == "bridge: error: sops:preprod.sops.yaml: no such file"
-    assert all("preprod.public.yaml" in line for line in lines[1:] if "error" in line)
+    assert lines[:2] == [
+        "bridge: error: sops:preprod.sops.yaml: no such file",
+        f"bridge: hint: {create_hint('preprod')}",
+    ]
+    assert all("preprod.public.yaml" in line for line in lines[2:] if "error" in line)
 
 
 def test_the_namespace_is_the_overlays_where_there_is_one(place: Place) -> None:
@@ -598,5 +608,5 @@ def test_the_templates_name_what_kustomize_builds_with_its_public_values(
         if kind == "ConfigMap":
             literals = {key: value for key, value in values.items() if "${" not in value}
             assert {key: ours[kind, name][key] for key in literals} == literals
-    assert place.run("check", "staging").lines[-1] == "bridge: error: sops:staging.sops.yaml: no such file"
+    assert place.run("check", "staging").lines[-2] == "bridge: error: sops:staging.sops.yaml: no such file"
     assert json.loads((place.config / "bridge.schema.json").read_text())["title"] == "An environment of bridge"

@@ -50,6 +50,26 @@ def test_nothing_found(desk, folder):
     assert result.out == "staging: 6 values looked for in 1 files and objects: nothing found\n"
 
 
+def test_forms_of_urls_and_of_windows_are_found_and_escapes_of_shells_are_not(desk, folder):
+    desk.canaries.add("p@ss/w$rd:99-CANARY")
+    desk.env_file(SCW_SECRET_KEY="'p@ss/w$rd:99-CANARY'")
+    (folder / "utf16").write_bytes("\r\nPW=p@ss/w$rd:99-CANARY\r\n".encode("utf-16"))
+    (folder / "url").write_text("postgres://u:p%40ss%2Fw%24rd%3A99-CANARY@h/db\n")
+    (folder / "compose").write_text("PW: p@ss/w$$rd:99-CANARY\n")
+    (folder / "shell").write_text('PW="p@ss/w\\$rd:99-CANARY"\n')
+    assert scan(desk, ".") == [
+        "url:1: variable SCW_SECRET_KEY (percent-encoded)",
+        "utf16:2: variable SCW_SECRET_KEY (UTF-16)",
+    ]
+
+
+def test_help_names_the_forms_that_are_not_found(desk):
+    told = " ".join(desk.run("scan", "--help").out.split())
+    assert "percent-encoded" in told
+    assert "Not found: what is compressed or encrypted, base64 broken into lines" in told
+    assert r"escaped for a shell (\$) or Compose ($$)" in told
+
+
 def test_every_value_is_found_with_its_place_and_name(desk, folder):
     (folder / "patch.yml").write_text("a\nkey: CANARY-openai\n\nkey: 'CANARY-registry' # and CANARY-livekit-key\n")
     (folder / "deep" / "er").mkdir(parents=True)

@@ -7,6 +7,10 @@ from bridge.plan.limits import over_limits
 from bridge.secret import SecretValue
 
 DOCKER = "kubernetes.io/dockerconfigjson"
+TLS = "kubernetes.io/tls"
+SSH = "kubernetes.io/ssh-auth"
+PEM = b"-----BEGIN PRIVATE KEY-----\nQ0FOQVJZ\n-----END PRIVATE KEY-----\n"
+ESCAPED = PEM.replace(b"\n", rb"\n")
 
 
 def problems(type_: str, **keys: bytes) -> list[str]:
@@ -56,6 +60,30 @@ def test_what_is_no_docker_configuration(value):
     ],
 )
 def test_keys_that_a_type_requires(type_, keys, lacking):
-    assert problems(type_, **dict.fromkeys(keys, b"x")) == [
+    assert problems(type_, **dict.fromkeys(keys, PEM)) == [
         f"Secret/x key {key}: is required by the type {type_}" for key in lacking
     ]
+
+
+@pytest.mark.parametrize("key", [PEM, PEM.replace(b"\n", b"\r\n"), b"Bag Attributes\n" + PEM, b""])
+def test_a_tls_key_that_is_pem_or_is_empty(key):
+    assert problems(TLS, **{"tls.crt": PEM, "tls.key": key}) == []
+
+
+@pytest.mark.parametrize("type_key", [(TLS, "tls.key"), (TLS, "tls.crt"), (SSH, "ssh-privatekey")])
+@pytest.mark.parametrize("value", [ESCAPED, PEM.replace(b"\n", rb"\r\n"), b"\n" + ESCAPED])
+def test_written_out_line_ends_are_refused(type_key, value):
+    type_, key = type_key
+    keys = {"tls.crt": PEM, "tls.key": PEM} if type_ == TLS else {}
+    assert problems(type_, **keys | {key: value}) == [
+        rf"Secret/x key {key}: its line ends are written out as \n, and the type {type_} wants PEM"
+    ]
+
+
+@pytest.mark.parametrize("value", [b"CANARY", PEM.replace(b"\n", b" "), b"LS0tLS1CRUdJTg=="])
+def test_a_tls_key_that_is_no_pem_is_refused(value):
+    assert problems(TLS, **{"tls.crt": PEM, "tls.key": value}) == [
+        f"Secret/x key tls.key: must be PEM text, as the type {TLS} wants it"
+    ]
+    assert problems(SSH, **{"ssh-privatekey": value}) == []  # PuTTY has a form of its own
+    assert problems("Opaque", **{"tls.key": value}) == []

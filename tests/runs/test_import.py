@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -12,6 +13,8 @@ import yaml
 from tests.runs.conftest import VALUES, Desk
 from tests.runs.moving import PATCH, PUBLIC, SHELF, environ, moving_in, shelf, start, state, states
 from tests.waiting import until
+
+ESCAPED = r"-----BEGIN PRIVATE KEY-----\nCANARYpem\n-----END PRIVATE KEY-----"
 
 
 @pytest.fixture
@@ -465,13 +468,13 @@ def test_what_is_no_value_yet_is_told_and_left(desk: Desk, patch: Path) -> None:
     assert result.status == 0
     left = {one["value"]: one["reason"] for one in result.data["values"] if one["state"] == "left"}
     assert left == {
-        "Secret/agent-secrets key OPENAI_API_KEY": "is a placeholder still",
+        "Secret/agent-secrets key OPENAI_API_KEY": "is still a placeholder",
         "Secret/agent-secrets key CARTESIA_API_KEY": "looks like a stand-in for a value",
         "Secret/agent-secrets key DEEPGRAM_API_KEY": "is empty",
         "ConfigMap/agent-config key LOG_LEVEL": "is null: it takes the key away",
         "Deployment agent": "is no Secret or ConfigMap",
         "Secret/old-secrets": "is patched by a directive ($patch), not by values",
-        "ConfigMap/shared-config key DOMAIN": "is a placeholder still",
+        "ConfigMap/shared-config key DOMAIN": "is still a placeholder",
     }
     assert shelf(desk) == {key: VALUES[key] for key in ("LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")}
     assert result.data["deletable"] is False
@@ -748,12 +751,31 @@ def test_a_file_that_git_has_seen_means_new_keys(
     copy.write_text(PATCH)
     result = desk.run("import", "staging", str(copy), "--to", SHELF, "--output", "json")
     assert result.data["seen_by_git"] is None
+    assert result.lines == [
+        f"bridge: warning: {copy}: git cannot tell whether it has seen this file: this is a shallow clone",
+        "bridge: hint: `git fetch --unshallow`, then run the import again",
+    ]
 
 
 def test_a_machine_without_git_cannot_tell(desk: Desk, patch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes", "--output", "json")
-    assert (result.status, result.data["seen_by_git"]) == (0, None)
+    assert (result.status, result.data["seen_by_git"], result.err) == (0, None, "")  # outside of git
+
+
+def test_git_that_refuses_has_not_said_no(desk: Desk, patch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git(patch.parent, "init", "-q")
+    (patch.parent / ".git/config").write_text("[core\n")
+    unknown = f"bridge: warning: {patch}: git cannot tell whether it has seen this file: "
+    result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes")
+    assert result.lines == [
+        f"{unknown}the repository's configuration is malformed",
+        "bridge: hint: rotate its values if it ever was in git",
+    ]
+    monkeypatch.setenv("PATH", "/nowhere")
+    result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes", "--output", "json")
+    assert result.data["seen_by_git"] is None
+    assert result.lines[0].startswith(unknown)
 
 
 # Processes
@@ -800,3 +822,76 @@ def test_a_store_that_says_no_has_written_nothing(desk: Desk, patch: Path) -> No
     assert (result.status, result.data["result"]) == (1, "failed")
     assert (desk.folder / "staging.public.yaml").read_text() == PUBLIC
     assert json.loads((desk.folder / "shelf.json").read_text()) == []
+
+
+# Lists
+
+
+def as_list(kind: str, manifests: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": kind, "metadata": {"resourceVersion": ""}, "items": manifests}
+
+
+@pytest.mark.parametrize("kind", ["List", "SecretList"])
+def test_the_items_of_a_list_are_imported_one_by_one(desk: Desk, patch: Path, kind: str) -> None:
+    manifests = [one for one in yaml.safe_load_all(PATCH) if kind == "List" or one["kind"] == "Secret"]
+    if kind == "SecretList":  # as the API server answers
+        manifests = [{field: one[field] for field in one.keys() - {"apiVersion", "kind"}} for one in manifests]
+    patch.write_text(json.dumps(as_list("List", [as_list(kind, manifests)])))
+    result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes")
+    assert (result.err, result.status) == ("", 0)
+    assert shelf(desk) == VALUES
+    assert "it may be deleted" in result.out
+
+
+def test_what_is_wrong_in_a_list_is_named_by_its_item(desk: Desk, patch: Path) -> None:
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "agent-secrets"}}
+    items = [secret | {"data": {"OPENAI_API_KEY": 5}}, "x", {"kind": "Secret"}]
+    patch.write_text(json.dumps(as_list("List", items)))
+    result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes")
+    assert [line for line in result.lines if "error" in line] == [
+        f"bridge: error: {patch} line 1 {what}"
+        for what in (
+            "items[0] Secret/agent-secrets data: key OPENAI_API_KEY must be a string; quote it",
+            "items[1]: not a manifest",
+            "items[2]: not a manifest: it has no kind and metadata.name",
+        )
+    ]
+    patch.write_text(json.dumps(as_list("List", [secret]) | {"sops": {}}))
+    result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes")
+    assert result.lines[0] == f"bridge: error: {patch} line 1: is encrypted by sops"
+
+
+# Doubtful values
+
+
+def test_a_doubtful_value_is_imported_with_a_warning(desk: Desk, patch: Path) -> None:
+    values = {"LIVEKIT_API_KEY": "\ufeffCANARY-a", "LIVEKIT_API_SECRET": "CANARY-b\r", "OPENAI_API_KEY": ESCAPED}
+    desk.canaries |= {"CANARY-a", "CANARY-b", "CANARYpem"}
+    for name, value in values.items():
+        old = VALUES[name]
+        patch.write_text(patch.read_text().replace(base64.b64encode(old.encode()).decode(), old))
+        patch.write_text(patch.read_text().replace(old, json.dumps(value)))
+    patch.write_text(patch.read_text().replace("data:\n  LIVEKIT", "stringData:\n  LIVEKIT"))
+    result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes")
+    assert result.lines == [
+        f"bridge: warning: Secret/{key}: the value {what}"
+        for key, what in (
+            ("shared-secrets key LIVEKIT_API_KEY", "begins with a byte order mark (BOM)"),
+            ("shared-secrets key LIVEKIT_API_SECRET", r"ends with a carriage return (\r)"),
+            ("agent-secrets key OPENAI_API_KEY", r"is PEM with \n written out for its line ends"),
+        )
+    ] + [
+        "bridge: hint: correct it in the file first",
+    ]
+    assert shelf(desk) == VALUES | values
+
+
+def test_more_kinds_of_placeholders_are_left(desk: Desk, patch: Path) -> None:
+    text = PATCH.replace(VALUES["OPENAI_API_KEY"], "$OPENAI_API_KEY")
+    patch.write_text(text.replace(VALUES["CARTESIA_API_KEY"], "'{{ .cartesia }}'"))
+    result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes", "--output", "json")
+    assert {one["value"]: one["reason"] for one in result.data["values"] if one["state"] == "left"} == {
+        "Secret/agent-secrets key OPENAI_API_KEY": "is the name of a shell variable, not its value",
+        "Secret/agent-secrets key CARTESIA_API_KEY": "is a template expression, {{ … }}, not its result",
+    }
+    assert result.data["deletable"] is False

@@ -28,5 +28,5 @@ def test_a_placeholder_that_was_never_filled_is_no_value(desk: Desk) -> None:
     desk.target.create("Secret", "agent-secrets", {"data": {"OPENAI_API_KEY": encoded}})
     result = desk.run("import", "staging", "--from-cluster", "--to", SHELF, "--yes")
     assert result.status == 0
-    assert "left: it is a placeholder still" in result.out
+    assert "left: it is still a placeholder" in result.out
     assert shelf(desk) is None

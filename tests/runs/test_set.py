@@ -3,6 +3,7 @@
 import getpass
 import io
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -119,9 +120,68 @@ def test_a_manifest_has_no_place_for_a_variable_of_scripts(desk: Desk, put: Call
 
 
 def test_one_line_feed_goes_and_everything_else_stays(desk: Desk, put: Callable[..., Result]) -> None:
-    for given, stored in ((b"a\n\n", "a\n"), (b" \xc3\xa9\r\n", " é\r"), (b"x", "x")):
+    for given, stored in ((b"a\n\n", "a\n"), (b" \xc3\xa9\r\n\n", " é\r\n"), (b"x", "x")):
         assert put("OPENAI_API_KEY", given).status == 0
         assert shelf(desk)["OPENAI_API_KEY"] == stored
+
+
+ENCODINGS = [
+    (f"{NEW}\r\n".encode(), r"ends with a carriage return (\r)", r"tr -d '\r' < FILE"),
+    (f"\ufeff{NEW}\n".encode(), "begins with a byte order mark (BOM)", "tail -c +4 FILE"),
+    (f"{NEW}\r\n".encode("utf-16"), "is UTF-16, not UTF-8", r"iconv -f UTF-16 -t UTF-8 FILE | tr -d '\r'"),
+    (f"{NEW}\n".encode("utf-16-be"), "is UTF-16, not UTF-8", r"iconv -f UTF-16 -t UTF-8 FILE | tr -d '\r'"),
+]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_wrong_encoding_is_refused_and_the_hint_cures_it(
+    desk: Desk, put: Callable[..., Result], tmp_path: Path, encoding: tuple[bytes, str, str]
+) -> None:
+    content, what, command = encoding
+    result = put("OPENAI_API_KEY", content)
+    assert result.lines == [
+        f"bridge: error: OPENAI_API_KEY: the value {what}; nothing was written",
+        f"bridge: hint: pass it without: `{command} | bridge set staging OPENAI_API_KEY --yes`",
+    ]
+    assert (result.status, shelf(desk)) == (1, VALUES)
+    (tmp_path / "FILE").write_bytes(content)
+    cured = subprocess.run(["/bin/sh", "-c", command], cwd=tmp_path, capture_output=True, check=True).stdout
+    if not content.startswith(b"\0"):  # without a mark iconv cannot know the order
+        assert put("OPENAI_API_KEY", cured).status == 0
+        assert shelf(desk) == VALUES | {"OPENAI_API_KEY": NEW}
+    desk.environment(sources=[SHELF], variables={"OPENAI_API_KEY": {"from": SHELF, "literal": True}})
+    assert "the value" not in put("OPENAI_API_KEY", content).err
+
+
+def test_a_typed_value_with_a_byte_order_mark_is_refused(
+    desk: Desk, put: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(getpass, "getpass", lambda *_: f"\ufeff{NEW}")
+    monkeypatch.setattr("sys.stdin", Terminal())
+    result = desk.run("set", "staging", "OPENAI_API_KEY", "--yes")
+    assert "OPENAI_API_KEY: the value begins with a byte order mark (BOM); nothing was written" in result.lines[0]
+    assert shelf(desk) == VALUES
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x9c\xd1\x00\r", b"\x00\x01\x02\r\n", b"\xef\xbb\xbf\xff"])
+def test_binary_content_has_no_encoding(desk: Desk, put: Callable[..., Result], content: bytes) -> None:
+    desk.environment(
+        sources=[SHELF], variables={"OPENAI_API_KEY": {"from": f"{SHELF}#OPENAI_API_KEY", "decode": "base64"}}
+    )
+    assert put("OPENAI_API_KEY", content).status == 0
+
+
+def test_a_placeholder_is_written_with_a_warning(desk: Desk, put: Callable[..., Result]) -> None:
+    result = put("OPENAI_API_KEY", b"changeme")
+    assert result.lines == [
+        "bridge: warning: OPENAI_API_KEY: the value looks like a stand-in for a value",
+        "bridge: hint: if it is meant so, set `literal: true` on the variable",
+    ]
+    assert shelf(desk)["OPENAI_API_KEY"] == "changeme"
+    assert put("OPENAI_API_KEY", b"$OPENAI_API_KEY\n").lines[0] == (
+        "bridge: warning: OPENAI_API_KEY: the value is the name of a shell variable, not its value"
+    )
+    assert put("DOMAIN", b"$DOMAIN").err == ""  # public
 
 
 def test_the_same_value_is_not_written_again(desk: Desk, put: Callable[..., Result]) -> None:

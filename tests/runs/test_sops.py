@@ -9,6 +9,7 @@ import pyrage
 import pytest
 
 from tests.runs.conftest import VALUES, Desk
+from tests.runs.test_set import Piped
 
 PATCH = """\
 apiVersion: v1
@@ -173,7 +174,7 @@ def test_a_file_that_lost_a_field_is_refused_by_check_without_any_key(
     result = desk.run("check", "staging")
     assert result.status == 1
     assert result.lines == [
-        "bridge: warning: sops:values.sops.yaml: a single age key opens it: with that one the values are lost",
+        "bridge: warning: sops:values.sops.yaml: only one age key decrypts this; if it is lost, so are the values",
         "bridge: hint: add a second key, such as one kept for emergencies: `sops updatekeys`",
         "bridge: error: base/secrets.yml Secret/agent-secrets key OPENAI_API_KEY: ${OPENAI_API_KEY} has no value",
         "bridge: hint: looked in sops:values.sops.yaml, .env.k8s.staging",
@@ -215,3 +216,77 @@ def test_an_older_state_of_the_file_is_refused_until_it_is_meant(desk: Desk, sop
     desk.environment(sources=["sops:staging.sops.yaml"], accept_older={"sops:staging.sops.yaml": revision})
     assert desk.run("sync", "staging").status == 0
     assert desk.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
+
+
+# What `check` tells without a key
+
+
+NUMBERS = "is stored as a number, which may not be what was typed (1.10 becomes 1.1, and 0777 becomes 511)"
+
+
+def number_warnings(desk: Desk) -> list[str]:
+    result = desk.run("check", "staging")
+    assert result.status == 0, result.err
+    return [line.removeprefix("bridge: warning: ") for line in result.lines if "number" in line]
+
+
+def test_numbers_that_sops_may_have_changed_are_a_warning_of_check(
+    desk: Desk, sops: Sops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed = {"LIVEKIT_API_KEY": "1.10", "LIVEKIT_API_SECRET": "25921e05", "CARTESIA_API_KEY": "0777"}
+    text = flat("yaml") + "DOMAIN: 1.50\nUNUSED: 2.50\n"
+    for name, number in typed.items():
+        text = text.replace(VALUES[name], number)
+    sops.encrypt("values.sops.yaml", text.replace("CANARY-openai", '"1.10"'))
+    desk.environment(sources=["sops:values.sops.yaml"])
+    told = sorted(f"sops:values.sops.yaml: {name} {NUMBERS}" for name in typed)
+    assert number_warnings(desk) == told  # quoted and public numbers are none of them
+    assert desk.run("sync", "staging").status == 0
+    assert desk.target.data("Secret", "shared-secrets") == {
+        "LIVEKIT_API_KEY": "1.1",
+        "LIVEKIT_API_SECRET": "2592100000",
+    }
+    monkeypatch.setattr("sys.stdin", Piped(b"1.10"))
+    assert desk.run("set", "staging", "LIVEKIT_API_KEY", "--yes").status == 0
+    assert number_warnings(desk) == [one for one in told if "LIVEKIT_API_KEY" not in one]
+
+
+def test_numbers_are_found_nested_and_in_manifests_and_of_a_file_in_clear(desk: Desk, sops: Sops) -> None:
+    sops.encrypt("other.sops.json", '{"deep": {"key": 1.5, "list": [1.5]}, "OPENAI_API_KEY": "x"}')
+    sops.encrypt("patch.sops.yaml", PATCH.replace("CANARY-livekit-key", "1.10").replace("debug", "1.10"))
+    sops.encrypt("values.sops.yaml", flat("yaml").replace("CANARY-deepgram", "1.10"), "--encrypted-regex", "^LIVE")
+    desk.environment(
+        sources=["sops:patch.sops.yaml", "sops:values.sops.yaml"],
+        variables={"OPENAI_API_KEY": "sops:other.sops.json#deep.key"},
+    )
+    assert number_warnings(desk) == [
+        f"sops:values.sops.yaml: DEEPGRAM_API_KEY {NUMBERS}",
+        f"sops:other.sops.json: deep.key {NUMBERS}",
+        f"sops:patch.sops.yaml: stringData.LIVEKIT_API_KEY (document 1) {NUMBERS}",
+    ]
+
+
+@pytest.mark.parametrize("verb", ["check", "plan", "sync"])
+def test_a_sops_file_that_does_not_exist_yet_says_how_to_make_it(desk: Desk, verb: str) -> None:
+    desk.environment(sources=["sops:a.yaml"])
+    result = desk.run(verb, "staging")
+    assert result.lines == [
+        "bridge: error: sops:a.yaml: no such file",
+        "bridge: hint: create it: `bridge import staging FILE --to sops:a.yaml`, or `bridge set staging NAME`",
+    ]
+    assert result.status == 1
+
+
+def test_one_key_for_all_files_is_one_warning(desk: Desk, sops: Sops) -> None:
+    names = [f"{letter}.sops.yaml" for letter in "abcdefg"]
+    for name in names:
+        sops.encrypt(name, flat("yaml"))
+    desk.environment(sources=[f"sops:{name}" for name in names])
+    result = desk.run("check", "staging")
+    first = ", ".join(f"sops:{name}" for name in names[:5])
+    assert result.lines == [
+        f"bridge: warning: {first} and 2 more: only one age key decrypts this; if it is lost, so are the values",
+        "bridge: hint: add a second key, such as one kept for emergencies: `sops updatekeys`",
+    ]
+    result = desk.run("check", "--files", "sops", *(str(desk.folder / name) for name in names[:2]))
+    assert len([line for line in result.lines if "only one age key" in line]) == 1

@@ -10,7 +10,7 @@ import pytest
 
 from bridge.provider import Provider
 from bridge.testing.contract import ProviderContract
-from tests.runs.conftest import Desk
+from tests.runs.conftest import VALUES, Desk
 
 
 class TestJsonFile(ProviderContract):
@@ -128,6 +128,10 @@ def odd(desk: Desk, site: Path, *changes: str) -> None:
 
 
 BROKEN = "raise RuntimeError('CANARY-odd')"
+SOUND_CHECK = (
+    f"def check(self, *_): return []\n    def names(self, *_): return frozenset({[*VALUES]})\n"
+    "    def rewritten_numbers(self, *_)"
+)
 AUTHOR = "report it to the provider's author"
 
 
@@ -198,6 +202,8 @@ NO_CONTRACT = "provider odd: has no `open`, or no `concurrency` of 1 or more"
             1,
             told("odd:x: no such file", ""),
         ),
+        (f"{SOUND_CHECK}: {BROKEN}", 1, told("odd:x: the provider failed (RuntimeError)")),
+        (f"{SOUND_CHECK}: return ['CANARY-odd']", 1, told("odd:x: the provider failed (ValueError)")),
     ],
 )
 def test_what_a_provider_does_wrong_before_it_is_opened(

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from urllib.parse import quote
 
 import pytest
 from hypothesis import assume, given
@@ -42,6 +43,44 @@ def test_in_json(value):
 
 def test_in_json_as_go_writes_it():
     assert is_found("a<b>c&d-and-more", rb'{"a":"a\u003cb\u003ec\u0026d-and-more"}')
+
+
+AWKWARD = "p@ss/w$rd:99+made up=é'(%)"
+
+
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        "p%40ss%2Fw%24rd%3A99%2Bmade%20up%3D%C3%A9%27%28%25%29",  # RFC 3986
+        "p%40ss%2fw%24rd%3a99%2bmade+up%3d%c3%a9%27(%25)",  # .NET's UrlEncode
+        "p%40ss/w%24rd%3A99%2Bmade%20up%3D%C3%A9%27%28%25%29",  # Python's quote
+        "p%40ss%2Fw%24rd%3A99%2Bmade%20up%3D%C3%A9'(%25)",  # JavaScript's encodeURIComponent
+        "p%40ss%2Fw$rd%3A99+made%20up=%C3%A9%27%28%25%29",  # Go's url.UserPassword
+        "p%40ss%2Fw%24rd%3A99%2Bmade+up%3D%C3%A9%27%28%25%29",  # a form
+    ],
+)
+def test_percent_encoded_in_a_url(encoded):
+    assert is_found(AWKWARD, f"postgres://u:{encoded}@h/db".encode())
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("value", ["CANARY-ascii", AWKWARD, "ключ-от-всего", PEM])
+def test_in_utf16_of_either_byte_order(encoding, value):
+    assert is_found(value, f"a: {value}\r\nb\r\n".encode(encoding))
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n"), min_size=8, max_size=60))
+def test_in_utf16_and_percent_encoded_whatever_it_is(value):
+    assume(not choice(value).skipped)
+    assert is_found(value, f"x{value}".encode("utf-16-le"))
+    assert is_found(value, f"x{value}".encode("utf-16-be"))
+    assert is_found(value, f"x={quote(value)}".encode())
+
+
+def test_ascii_letters_alone_need_no_pattern_more_than_one():
+    patterns = choice("CANARYa1b2c3d4e5").patterns
+    assert [form.form for form in patterns.values()].count("UTF-16") == 1
+    assert "percent-encoded" not in {form.form for form in patterns.values()}
 
 
 def test_in_yaml_with_single_quotes():

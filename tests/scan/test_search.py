@@ -103,3 +103,12 @@ def test_the_memory_does_not_grow_with_the_stream():
     assert len(list(Search(ALL).hits(Endless()))) == 1  # there is no line feed, so it is one line
     assert tracemalloc.get_traced_memory()[1] < 10 * 2**20
     tracemalloc.stop()
+
+
+def test_forms_behind_one_anchor_are_each_told_from_the_others() -> None:
+    forms = {b"p@made-up-1": "as it is", b"p%40made-up-1": "percent-encoded", b"p\0@\0m\0a\0d\0e\0-\0u\0p": "UTF-16"}
+    search = Search({pattern: Form(("A",), form) for pattern, form in forms.items()})
+    for pattern, form in forms.items():
+        found = list(search.hits(io.BytesIO(b"x\n%b\n" % pattern)))
+        assert [(hit.line, hit.form.form) for hit in found] == [(2, form)]
+    assert list(search.hits(io.BytesIO(b"made-up-1, p\0@\0"))) == []

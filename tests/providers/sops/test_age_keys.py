@@ -273,6 +273,21 @@ def test_ssh_keys_of_other_types_and_what_is_no_key_are_named(sops):
         assert any(words in hint for words in ("no ssh private key of OpenSSH", "damaged ssh key", "not an ssh key"))
 
 
+def test_ssh_keys_and_passphrases_with_a_wrong_encoding_are_named(sops):
+    sops.encrypt("a.yaml", "a: CANARY\n", age=ssh_pair(SSH["ed25519"])[1])
+    private = ssh_pair(SSH["ed25519"])[0].decode()
+    path = sops.write("key", private.encode("utf-16"))
+    sops.environ = {"SOPS_AGE_SSH_PRIVATE_KEY_FILE": str(path)}
+    assert f"{path}: is UTF-16, save it as UTF-8" in denied(sops)[1]
+    sops.write("key", f"\ufeff{private}")
+    assert f"{path}: begins with a byte order mark (BOM), save it without" in denied(sops)[1]
+    sops.write("keys.age", locked(f"{sops.key}\n".encode()))
+    sops.environ = {"SOPS_AGE_KEY_FILE": str(sops.path / "keys.age")}
+    sops.write("passphrase", SECRET.encode("utf-16"))
+    hint = denied(sops, Sops(age_passphrase_file="passphrase"))[1]
+    assert "age_passphrase_file passphrase is UTF-16, save it as UTF-8" in hint
+
+
 @pytest.mark.parametrize("armored", [True, False])
 def test_an_identity_file_behind_a_passphrase(sops, armored):
     sops.encrypt("a.yaml", "a: CANARY\n")

@@ -2,8 +2,10 @@
 
 import pytest
 
-from bridge.provider import Checker, Provider
+from bridge.provider import Checker, NotFound, NumberChecker, Provider, ProviderError
+from bridge_providers.scaleway import Scaleway
 from bridge_providers.sops import Sops
+from bridge_providers.vault import Vault
 
 INVALID = "it is not a valid Go regular expression, or it is too large"
 
@@ -13,6 +15,9 @@ PLAIN = "is not encrypted, and the file's rules say that it should be"
 def test_it_is_a_provider_that_checks():
     assert isinstance(Sops(), Provider)
     assert isinstance(Sops(), Checker)
+    assert isinstance(Sops(), NumberChecker)
+    assert not hasattr(Vault, "rewritten_numbers")  # they keep a number's text
+    assert not hasattr(Scaleway, "rewritten_numbers")
 
 
 def test_a_sound_file_has_no_problem_and_needs_no_key(sops):
@@ -24,7 +29,6 @@ def test_a_sound_file_has_no_problem_and_needs_no_key(sops):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("b.yaml", "", "no such file"),
         ("a.yaml", "a: CANARY\n", "is not encrypted with sops (it has no `sops` metadata)"),
         ("a.yaml", "a: 'CANARY\n", "line 2 is not valid YAML"),
     ],
@@ -32,6 +36,54 @@ def test_a_sound_file_has_no_problem_and_needs_no_key(sops):
 def test_a_file_that_cannot_be_read_is_one_problem(folder, name, content, message):
     folder.write("a.yaml", content)
     assert folder.problems(name) == [message]
+
+
+def test_a_file_that_does_not_exist_is_told_from_one_that_cannot_be_read(folder):
+    with pytest.raises(NotFound) as caught:
+        folder.problems("b.yaml")
+    assert str(caught.value) == "no such file"
+
+
+JOINED = "document 2 has sops metadata of its own: two encrypted files were joined"
+
+
+def test_two_files_joined_are_found_without_a_key(sops):
+    for name in ("a", "b"):
+        sops.encrypt(f"{name}.yaml", f"{name}: CANARY\n")
+    joined = b"---\n".join((sops.path / name).read_bytes() for name in ("a.yaml", "b.yaml"))
+    sops.write("joined.yaml", joined)
+    assert sops.problems("joined.yaml") == [JOINED]
+    assert sops.refusal("joined.yaml") == JOINED  # and a run says the same, not that somebody tampered with it
+    done = sops.sops("decrypt", "joined.yaml")
+    assert done.returncode
+
+
+def test_the_documents_of_one_file_are_not_two_files(sops):
+    sops.encrypt("a.yaml", "a: CANARY-1\n---\nb: CANARY-2\n---\nsops_x: 1\n")
+    assert sops.problems("a.yaml") == []
+    sops.store("a.yaml", [{"a": "CANARY-3"}, {"b": "CANARY-2"}, {"sops_x": "1"}], sops.read("a.yaml").revision)
+    assert sops.problems("a.yaml") == []
+
+
+@pytest.mark.parametrize("name", ["a.yaml", "a.json", "a.env", "a.ini", "a.bin"])
+def test_a_git_conflict_is_named_in_every_format(folder, name):
+    folder.write(name, "A: CANARY\n<<<<<<< HEAD\nB: CANARY-ours\n=======\nB: CANARY-theirs\n>>>>>>> main\n")
+    what = "line 2: an unresolved git conflict begins here"
+    assert folder.problems(name) == [what]
+    assert folder.refusal(name) == what
+    with pytest.raises(ProviderError) as caught:
+        folder.read(name)
+    assert caught.value.problems[0].hint == (
+        "take one side, `git checkout --ours FILE` or `git checkout --theirs FILE`, "
+        "and set the other side's values again"
+    )
+
+
+def test_a_git_conflict_in_the_rules_is_named(sops):
+    sops.encrypt("a.yaml", "a: CANARY\n")
+    sops.write(".sops.yaml", "<<<<<<< HEAD\ncreation_rules: []\n=======\na: b\n>>>>>>> main\n")
+    (told,) = sops.problems("a.yaml")
+    assert told.endswith(".sops.yaml: line 1: an unresolved git conflict begins here")
 
 
 def test_all_that_is_wrong_is_told_at_once(sops):

@@ -109,7 +109,7 @@ def test_without_a_configuration_nothing_is_compared(sops):
 
 def test_a_single_age_key(sops):
     sops.encrypt("a.yaml", "a: CANARY\n", age=A)
-    assert told(sops) == ([], ["a single age key opens it: with that one the values are lost"])
+    assert told(sops) == ([], ["only one age key decrypts this; if it is lost, so are the values"])
 
 
 LEAF = "ENC[AES256_GCM,data:YQ==,iv:YQ==,tag:YQ==,type:str]"

@@ -214,3 +214,24 @@ def test_the_keyring_shows_no_key(folder):
     keyring = identities.load(folder.environ, None)
     assert len(keyring.native) == 1
     assert str(folder.key) not in repr(keyring)
+
+
+def test_a_key_file_in_utf16_is_named(file):
+    for encoding in ("utf-16", "utf-16-be"):
+        path = file.write("keys.txt", f"# created\r\n{file.key}\r\n".encode(encoding))
+        file.environ = {"SOPS_AGE_KEY_FILE": str(path)}
+        assert f"SOPS_AGE_KEY_FILE {path}: is UTF-16, save it as UTF-8" in hint(file)
+        assert "age_key_file" in hint(file, Sops(age_key_file="keys.txt"))
+        assert f"age_key_file {path}: is UTF-16, save it as UTF-8" in hint(file, Sops(age_key_file="keys.txt"))
+
+
+def test_a_byte_order_mark_before_a_key_is_named(file):
+    path = file.write("keys.txt", f"\ufeff{file.key}\n")
+    file.environ = {"SOPS_AGE_KEY_FILE": str(path)}
+    what = "0 keys, line 1 follows a byte order mark (BOM), save the file without"
+    assert f"SOPS_AGE_KEY_FILE {path}: {what}" in hint(file)
+    file.environ = {"SOPS_AGE_KEY": f"\ufeff{file.key}"}
+    assert f"SOPS_AGE_KEY: {what}" in hint(file)
+    file.write("keys.txt", f"\ufeff# created\n{file.key}\n")
+    file.environ = {"SOPS_AGE_KEY_FILE": str(path)}
+    assert file.read("a.yaml").revision.order  # the key itself is as it should be

@@ -167,7 +167,7 @@ def test_several_documents_are_told_apart(sops):
     sops.encrypt("a.yaml", "a: {k: CANARY-1}\n---\na: {k: CANARY-2}\n")
     text = (sops.path / "a.yaml").read_text()
     sops.write("a.yaml", text[::-1].replace("ENC["[::-1], "X"[::-1], 3)[::-1])
-    sops.edit("a.yaml", "mac: X", "mac: ENC[")
+    sops.edit("a.yaml", "mac: X", "mac: ENC[", count=2)
     assert sops.refusal("a.yaml") == f"key a.k (document 2) {PLAIN}"
 
 

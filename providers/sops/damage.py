@@ -1,0 +1,34 @@
+"""Recognises what other programs do to the text of a file: git's conflict marks, UTF-16, a byte order mark."""
+
+import re
+from typing import Final
+
+from bridge.provider import ProviderError
+
+UTF16: Final = "is UTF-16, save it as UTF-8"
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_HINT: Final = (
+    "take one side, `git checkout --ours FILE` or `git checkout --theirs FILE`, and set the other side's values again"
+)
+# All three marks at the beginning of a line, and in this order: no file that is meant so has them.
+_CONFLICT: Final = re.compile(rb"^<{7} .*?^={7}\r?$.*?^>{7} ", re.MULTILINE | re.DOTALL)
+
+
+def check_conflict(data: bytes) -> None:
+    """Raise ProviderError for a file that holds an unresolved git conflict: ciphertext cannot be merged by hand."""
+    found = _CONFLICT.search(data) if b"<<<<<<< " in data else None
+    if found:
+        line = data.count(b"\n", 0, found.start()) + 1
+        raise ProviderError(f"line {line}: an unresolved git conflict begins here", hint=_HINT)
+
+
+def is_utf16(data: bytes) -> bool:
+    """Return whether a key file is UTF-16: keys are ASCII, so half of their bytes would be zero."""
+    return data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[:2]
+
+
+def encoding_flaw(data: bytes) -> str | None:
+    """Return how a key file is encoded if no program that reads keys takes that, worded to follow its name."""
+    if is_utf16(data):
+        return UTF16
+    return "begins with a byte order mark (BOM), save it without" if data.startswith(BYTE_ORDER_MARK) else None
