@@ -42,11 +42,12 @@ TURNS: Final = 3
 class FirstWrite(Refusal):
     """Nothing binds an environment to a cluster, nor shows that it was written to it before; a person may allow it.
 
-    `uid` is that of the namespace, None if it may not be read.
+    `plan` is what would be written, `uid` that of the namespace, None if it may not be read.
     """
 
     def __init__(self, problem: Problem, plan: Plan, uid: str | None) -> None:
         super().__init__(problem)
+        self.plan: Final = plan
         self.environment: Final = plan.environment
         self.namespace: Final = plan.namespace
         self.cluster: Final = plan.cluster

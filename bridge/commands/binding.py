@@ -6,26 +6,45 @@ from dataclasses import replace
 from bridge.cluster.identity import namespace_uid
 from bridge.commands.arguments import environment_of
 from bridge.commands.confirm import ask, can_ask, confirm
+from bridge.commands.plan import judge
 from bridge.config.binding import bind
 from bridge.config.environment import Environment
+from bridge.errors import Problem
 from bridge.gather import Run, find_namespace
 from bridge.opening import open_cluster
+from bridge.plan.effect import rewritten
 from bridge.plan.first import place
-from bridge.report.talk import tell
+from bridge.plan.model import Plan
+from bridge.report.data import outcome_data, plan_data
+from bridge.report.talk import say, tell
+from bridge.report.write import show_plan
 from bridge.sync import FirstWrite
 
 
-def agree(first: FirstWrite, environment: Environment, *, yes: bool = False) -> None:
+def agree(
+    first: FirstWrite, environment: Environment, *, yes: bool = False, show: bool = False
+) -> tuple[Problem, ...]:
     """Ask whether this is the right cluster for a first write, and offer to bind the environment to it.
 
+    With `show` the plan comes first, as `bridge plan` shows it; its warnings are returned, which are told then.
     Raises `first` if nobody can be asked, and Refusal if the answer is no. `yes` agrees to what a command does, and
     not to where it does it.
     """
     if yes or not can_ask():
         raise first
+    told = _show(first.plan) if show else ()
     where = place(first.namespace, first.cluster)
     confirm(f"First write of {first.environment} to {where}. Is this the right cluster?", yes=False)
     offer(environment, first.uid)
+    return told
+
+
+def _show(plan: Plan) -> tuple[Problem, ...]:
+    """Show a plan before a question, and return its warnings."""
+    show_plan(outcome_data(plan_data(plan), judge(plan, exit_code=False)[1]))
+    told = (*plan.warnings, *rewritten(plan))
+    say("warning", told)
+    return told
 
 
 def offer(environment: Environment, uid: str | None) -> None:

@@ -24,6 +24,14 @@ def write_report(data: dict[str, Any], form: str) -> None:
     sys.stdout.flush()
 
 
+def show_plan(data: dict[str, Any]) -> None:
+    """Write a plan to stderr, in the text of `bridge plan`: a question about it follows, and stdout is the report."""
+    from bridge.report.text import plan_text  # noqa: PLC0415 - start-up: few runs ask
+
+    sys.stderr.write(plan_text(printable_data(data), style_of(sys.stderr)))
+    sys.stderr.flush()
+
+
 def write_lines(text: str) -> None:
     """Write a text of ready lines; what could steer a terminal is escaped, names can come from anywhere."""
     sys.stdout.write("\n".join(map(printable, text.split("\n"))))
