@@ -127,6 +127,13 @@ def first_write(plan: Plan, environment: Environment, cluster: Cluster, run: Run
     return FirstWrite(Problem(place(plan.namespace, plan.cluster), what, hint), plan, uid)
 
 
+def first_write_of(plan: Plan, environment: Environment, cluster: Cluster, run: Run) -> FirstWrite | None:
+    """Return what speaks against a sync, as `first_write` does; None too if a sync would not write at all."""
+    if plan.refusals or not _has_work(plan, cluster):
+        return None
+    return first_write(plan, environment, cluster, run)
+
+
 def _take_turn(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run, outcome: Outcome) -> Plan | None:
     """Return the plan once it is carried out, or needs nothing; None if its sources may be too old for that."""
     before = wanted.seen
