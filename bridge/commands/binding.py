@@ -32,7 +32,7 @@ def agree(first: FirstWrite, environment: Environment, *, yes: bool = False, sho
     """
     if yes or not can_ask():
         raise first
-    told = _show(first.plan) if show else ()
+    told = _show(first.plan) if show and first.plan else ()
     where = place(first.namespace, first.cluster)
     confirm(f"First write of {first.environment} to {where}. Is this the right cluster?", yes=False)
     offer(environment, first.uid)

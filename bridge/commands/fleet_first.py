@@ -56,6 +56,7 @@ def answers(environments: Mapping[str, Environment | ConfigError], names: Sequen
 
 
 def _first(member: Member, first: FirstWrite) -> _First:
+    assert first.plan is not None, "only a restart has none"
     data = outcome_data(plan_data(first.plan), plan_command.judge(first.plan, exit_code=False)[1])
     data["objects"] = [one for one in data["objects"] if is_shown(one)]
     return _First(member, first.cluster, first.uid, first.agreed, data | {"status": 0})
