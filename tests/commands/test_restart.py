@@ -120,7 +120,7 @@ def with_a_workload(desk: Desk) -> None:
 
 
 def answered(body: dict[str, Any], status: int = 200) -> Fault:
-    return "answer", status, {"Content-Type": "application/json"}, json.dumps(body).encode()
+    return "status", status, {"Content-Type": "application/json"}, json.dumps(body).encode()
 
 
 def marks(desk: Desk) -> list[str]:
