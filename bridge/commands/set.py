@@ -73,10 +73,11 @@ def _edits(giver: Giver, value: SecretValue) -> list[Edit]:
 
 def _target(environment: Environment, namespace: str, run: Run) -> str:
     """Name the environment's namespace, and its cluster if the kubeconfig can be read: nothing else needs that here."""
-    from bridge.cluster.connect import selected  # noqa: PLC0415 - start-up: only a question names the cluster
+    from bridge.cluster.connect import Search, selected  # noqa: PLC0415 - start-up: only a question names the cluster
 
     try:
-        cluster = selected(environment.cluster.kubeconfig, environment.cluster.context, run.environ, flags=run.cluster)
+        choice = environment.cluster
+        cluster = selected(Search(choice.kubeconfig, choice.context, run.environ, run.cluster, run.deadline))
     except (BridgeError, OSError):
         return f"namespace {namespace}"
     return namespace_in(namespace, cluster)

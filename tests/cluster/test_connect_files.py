@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from bridge.cluster import kubeconfig
-from bridge.cluster.connect import Endpoint, connect
+from bridge.cluster.connect import Endpoint, Search, connect
 from bridge.config import textfile
 from bridge.errors import ConfigError
 from tests.cluster.wire import assert_clean
@@ -39,7 +39,7 @@ def content(field: str, path: str) -> str:
 def load(folder: Path, text: str, seconds: float = 60) -> Endpoint:
     (folder / "config").write_text(text)
     environ = {"KUBECONFIG": str(folder / "config")}
-    return connect(None, None, environ, deadline=time.monotonic() + seconds, pod=folder / "nowhere")
+    return connect(Search(None, None, environ, deadline=time.monotonic() + seconds, pod=folder / "nowhere"))
 
 
 def refused(act: Callable[[], object]) -> str:
@@ -82,14 +82,16 @@ def test_a_file_that_never_ends_is_refused(tmp_path: Path, field: str, path: str
 def test_a_kubeconfig_that_never_ends_is_refused(tmp_path: Path, path: str, reason: str) -> None:
     os.mkfifo(tmp_path / "pipe")
     file = tmp_path / path
-    message = refused(lambda: connect(file, None, {}, deadline=time.monotonic() + 0.2, pod=tmp_path / "nowhere"))
+    message = refused(
+        lambda: connect(Search(file, None, {}, deadline=time.monotonic() + 0.2, pod=tmp_path / "nowhere"))
+    )
     assert message == f"{file}: cannot read this kubeconfig: {reason}"
 
 
 def test_a_large_kubeconfig_is_refused(tmp_path: Path) -> None:
     with (tmp_path / "config").open("wb") as file:
         file.truncate(textfile.LIMIT + 1)
-    message = refused(lambda: connect(tmp_path / "config", None, {}, pod=tmp_path / "nowhere"))
+    message = refused(lambda: connect(Search(tmp_path / "config", None, {}, pod=tmp_path / "nowhere")))
     assert message == f"{tmp_path / 'config'}: cannot read this kubeconfig: larger than 16 MiB"
 
 
@@ -102,13 +104,13 @@ def test_a_pods_file_that_never_ends_is_refused(tmp_path: Path, name: str) -> No
     with (tmp_path / "large").open("wb") as file:
         file.truncate(kubeconfig.MOST + 1)
     environ = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
-    assert f"cannot read {tmp_path / name}: " in refused(lambda: connect(None, None, environ, pod=tmp_path))
+    assert f"cannot read {tmp_path / name}: " in refused(lambda: connect(Search(None, None, environ, pod=tmp_path)))
 
 
 def test_pipes_that_end_are_read(tmp_path: Path) -> None:
     token = fed(tmp_path / "token", b"CANARY-token\n")
     file = fed(tmp_path / "kubeconfig", content("tokenFile", "token").encode())
-    found = connect(tmp_path / "kubeconfig", None, {}, deadline=time.monotonic() + 60, pod=tmp_path / "nowhere")
+    found = connect(Search(tmp_path / "kubeconfig", None, {}, deadline=time.monotonic() + 60, pod=tmp_path / "nowhere"))
     assert found.headers() == {"Authorization": "Bearer CANARY-token"}
     token.join()
     file.join()
