@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from _thread import allocate_lock
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.machinery import ModuleSpec, PathFinder
@@ -34,14 +35,57 @@ def status_of(stop: BaseException) -> int:
     return 128 + (stop.number if isinstance(stop, Terminated) else signal.SIGINT)
 
 
+class _Shared:
+    """What all runs of this process share: made by the first one, and given back by the last one that is under way."""
+
+    def __init__(self) -> None:
+        self._lock: Final = allocate_lock()  # `threading` costs time to load
+        self._undo: Final = ExitStack()
+        self.runs = 0
+        self.at_end: Final[list[Callable[[], None]]] = []
+
+    def enter(self) -> None:
+        """Count a run in."""
+        with self._lock:
+            if not self.runs:
+                _silence(self._undo)
+                self._undo.enter_context(_no_core())
+            self.runs += 1
+
+    def leave(self) -> None:
+        """Count a run out."""
+        with self._lock:
+            self.runs -= 1
+            if not self.runs:
+                self._undo.close()
+                for forget in self.at_end:
+                    forget()
+
+
+_SHARED: Final = _Shared()
+
+
 @contextmanager
 def own() -> Iterator[None]:
-    """Let libraries print nothing and the system dump no core; in the end all is as it was, the signals too."""
+    """Let libraries print nothing and the system dump no core; in the end all is as it was, the signals too.
+
+    Runs in several threads may overlap in any way: what they share lasts until the last one has ended.
+    """
     with ExitStack() as undo:
         _keep_signals(undo)
-        _silence(undo)
-        undo.enter_context(_no_core())
+        _SHARED.enter()
+        undo.callback(_SHARED.leave)
         yield
+
+
+def is_owned() -> bool:
+    """Return whether a run is under way."""
+    return _SHARED.runs > 0
+
+
+def at_end(forget: Callable[[], None]) -> None:
+    """Let something that is kept for a run be forgotten once none is under way."""
+    _SHARED.at_end.append(forget)
 
 
 def listen() -> None:

@@ -104,6 +104,35 @@ def test_a_caller_has_its_own_process_back(monkeypatch: pytest.MonkeyPatch) -> N
     assert seen[0] != before
 
 
+@pytest.mark.parametrize("first_out", [0, 1])
+def test_runs_that_overlap_in_two_threads_share_the_process(first_out: int) -> None:
+    def state() -> list[Any]:
+        core = resource.getrlimit(resource.RLIMIT_CORE)
+        return [sys.unraisablehook, logging.raiseExceptions, warnings.showwarning, list(sys.meta_path), core]
+
+    go = [threading.Event(), threading.Event()]
+    inside = [threading.Event(), threading.Event()]
+
+    def run(number: int) -> None:
+        with process.own():
+            inside[number].set()
+            assert go[number].wait(60)
+
+    before = state()
+    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in (0, 1)]
+    for number, thread in enumerate(threads):
+        thread.start()
+        assert inside[number].wait(60)
+    owned = state()
+    assert owned != before
+    go[first_out].set()
+    threads[first_out].join(60)
+    assert (state(), process.is_owned()) == (owned, True)
+    go[1 - first_out].set()
+    threads[1 - first_out].join(60)
+    assert (state(), process.is_owned()) == (before, False)
+
+
 def test_a_caller_keeps_the_hooks_that_it_has_set(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[Any] = []
     monkeypatch.setattr(threading, "excepthook", told.append)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from bridge import process
 from bridge.cluster import kubeconfig
 from bridge.cluster.connect import Endpoint, Search, connect
 from bridge.config import textfile
@@ -114,6 +115,28 @@ def test_pipes_that_end_are_read(tmp_path: Path) -> None:
     assert found.headers() == {"Authorization": "Bearer CANARY-token"}
     token.join()
     file.join()
+
+
+def test_pipe_is_read_once_in_a_run_and_again_in_the_next_one(tmp_path: Path) -> None:
+    search = Search(tmp_path / "kubeconfig", None, {}, deadline=time.monotonic() + 60, pod=tmp_path / "nowhere")
+    for run in ("first", "second"):
+        token = fed(tmp_path / "token", f"CANARY-{run}\n".encode())
+        file = fed(tmp_path / "kubeconfig", content("tokenFile", "token").encode())
+        with process.own():
+            for _ in range(2):
+                assert connect(search).headers() == {"Authorization": f"Bearer CANARY-{run}"}
+        token.join()
+        file.join()
+        (tmp_path / "token").unlink()
+        (tmp_path / "kubeconfig").unlink()
+
+
+def test_pipe_that_holds_more_than_a_later_reader_takes_is_refused(tmp_path: Path) -> None:
+    fed(tmp_path / "pipe", b"x" * 3).join(0)
+    with process.own():
+        assert textfile.read_bounded(tmp_path / "pipe", time.monotonic() + 60, 3) == b"xxx"
+        with pytest.raises(OSError, match="larger than"):
+            textfile.read_bounded(tmp_path / "pipe", time.monotonic() + 60, 2)
 
 
 @pytest.mark.parametrize("path", ["a\0b", "\ud800"])

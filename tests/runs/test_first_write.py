@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -237,6 +238,32 @@ def test_pty_shows_the_questions_and_takes_the_answers(offline: Desk, tmp_path: 
     assert (process.returncode, err.startswith(shown + question(offline) + offered(offline))) == (0, True), err
     assert "5 to create, 0 unchanged: written" in out
     assert bound(offline) == (uid_of(offline),)
+
+
+@pytest.fixture
+def pipe(offline: Desk) -> Iterator[str]:
+    """The kubeconfig as a shell's `<(command)` names it: a pipe that gives its content once."""
+    reader, writer = os.pipe()
+    os.write(writer, offline.kubeconfig.read_bytes())
+    os.close(writer)
+    offline.environment(cluster=None)
+    yield f"/dev/fd/{reader}"
+    os.close(reader)
+
+
+@pytest.mark.parametrize("command", ["sync", "adopt"])
+@pytest.mark.parametrize("by", ["flag", "KUBECONFIG"])
+def test_kubeconfig_from_a_pipe_is_read_once(
+    offline: Desk, pipe: str, monkeypatch: pytest.MonkeyPatch, *, command: str, by: str
+) -> None:
+    if command == "adopt":
+        theirs(offline)
+    if by == "KUBECONFIG":
+        monkeypatch.setenv("KUBECONFIG", pipe)
+    answer(monkeypatch, "y", "n", "y")
+    result = offline.run(command, "staging", *(["--kubeconfig", pipe] if by == "flag" else []))
+    assert (result.status, "error" in result.err) == (0, False)
+    assert writes(offline)
 
 
 # A cluster that is another one after the answer
