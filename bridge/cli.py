@@ -99,14 +99,15 @@ def _report_lost(error: OSError, status: int, record: Record) -> int:
     """
     if isinstance(error, ConnectionError):
         return status
-    from bridge.report.talk import say  # noqa: PLC0415 - start-up
+    from bridge.commands.plan import PENDING  # noqa: PLC0415 - start-up
+    from bridge.report.talk import say  # noqa: PLC0415
 
     what, hint = f"the report cannot be written: {(error.strerror or 'unknown reason').lower()}", ""
     if record.changed and status not in {BUG, Stopped.exit_status} and status < 128:  # from there on a signal's
         status, hint = Stopped.exit_status, "run the same command again: it sees what is there"
     with guarded():
         say("error", [Problem("", what, hint)])
-    return status or 1
+    return 1 if status in {0, PENDING} else status  # whoever acts on pending changes would have to see them
 
 
 def _fail(args: argparse.Namespace, error: BridgeError, record: Record) -> int:

@@ -18,6 +18,7 @@ from bridge.plan.first import place
 from bridge.plan.model import Plan
 from bridge.report.data import outcome_data, plan_data
 from bridge.report.fleet import listed
+from bridge.report.record import current
 from bridge.report.talk import say, tell
 from bridge.report.write import show_plan
 from bridge.sync import FirstWrite
@@ -104,4 +105,5 @@ def rebind(args: argparse.Namespace, environment: Environment, run: Run) -> Envi
 
 def _bind(environment: Environment, uid: str) -> None:
     bind(environment, uid)
+    current().touched.append([environment.file])
     tell(f"{environment.shown(environment.file)}: cluster.namespace_uid is {uid} now")
