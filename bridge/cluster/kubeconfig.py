@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 import yaml
 
 from bridge.config.textfile import read_bounded
+from bridge.config.yamlfile import beyond_bounds
 from bridge.errors import ConfigError, Problem
 
 MOST: Final = 2**20
@@ -207,6 +208,8 @@ def _load(path: Path, deadline: float) -> Section:
 
 def _parse(content: bytes) -> tuple[object, str]:
     """Return the document, and what is wrong with the YAML or nothing: the parser's own text quotes the file."""
+    if problem := beyond_bounds(content):
+        return None, problem
     try:
         return yaml.load(content, Loader=_Loader), ""  # noqa: S506 -- the loader is one of the two safe ones
     except yaml.MarkedYAMLError as error:

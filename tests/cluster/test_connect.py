@@ -215,15 +215,48 @@ def test_a_kubeconfig_of_another_shape_is_told_by_file_and_field(
         ("users: [CANARY", "not valid YAML at line "),
         ("a: b\ntoken: 'CANARY\n", "not valid YAML at line "),
         ("a: 2024-99-99", "not valid YAML"),
-        ("[" * 5000, "not valid YAML"),
+        ("[" * 5000, ("nested too deep at line 1", "not valid YAML")),
         ("- CANARY", "a kubeconfig must be a mapping"),
         ("", "has no current-context"),
         ("a: !!python/object:os.system CANARY", "not valid YAML at line 1"),
     ],
 )
-def test_what_is_no_kubeconfig_is_told_without_its_text(tmp_path: Path, text: str, what: str) -> None:
+def test_what_is_no_kubeconfig_is_told_without_its_text(tmp_path: Path, text: str, what: str | tuple[str, ...]) -> None:
+    (tmp_path / "config").write_text(text)
+    whats = (what,) if isinstance(what, str) else what  # libyaml's own limit depends on its release
+    assert str(refused(tmp_path / "config")).startswith(tuple(f"{tmp_path}/config: {one}" for one in whats))
+
+
+MERGES = "".join(f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}, *a{n - 1}]}}\n" for n in range(1, 41))
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("- " * 1_000_000, "nested too deep at line 1"),
+        ("? " * 1_000_000, "nested too deep at line 1"),
+        ("-\n" * 1_000_000, "more than 200,000 YAML nodes at line "),
+        (f"a0: &a0 {{x: CANARY}}\n{MERGES}", "more than 16 aliases beside merge keys at line 7"),
+        (f"CANARY: 1{':1' * 1_000_000}", "a number that is too long at line 1"),
+        ("".join(f"%TAG !{n}! a\n" for n in range(101)) + "--- a", "has more than 100 %TAG directives"),
+    ],
+    ids=["lists", "keys", "nodes", "merges", "number", "directives"],
+)
+def test_kubeconfig_that_would_take_hours_or_end_the_process_is_refused(tmp_path: Path, text: str, what: str) -> None:
     (tmp_path / "config").write_text(text)
     assert str(refused(tmp_path / "config")).startswith(f"{tmp_path}/config: {what}")
+
+
+def test_kubeconfig_may_have_aliases_and_merge_keys(tmp_path: Path) -> None:
+    file = write(tmp_path / "config")
+    content = yaml.safe_load(file.read_text())
+    (cluster,) = content.pop("clusters")
+    server = cluster["cluster"].pop("server")
+    merged = {"<<": "MERGED", **cluster["cluster"]}
+    text = yaml.safe_dump(content | {"clusters": [{"name": cluster["name"], "cluster": merged}]})
+    file.write_text(f"usual: &usual {{server: '{server}'}}\n" + text.replace("'<<': MERGED", "<<: *usual"))
+    assert "<<: *usual" in file.read_text()
+    assert connect(Search(file, None, {}, pod=NOWHERE)).url == server
 
 
 def test_bytes_that_are_no_text_are_no_kubeconfig(tmp_path: Path) -> None:
