@@ -5,13 +5,14 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from importlib import import_module
 from typing import NoReturn
 
 from bridge import late_warnings, process
 from bridge.errors import ANYTHING, BUG, BridgeError, Problem, Stopped, ending, shortage
 from bridge.parser import parse
+from bridge.report import streams
 from bridge.report.record import CURRENT, Record
 from bridge.report.streams import guarded
 
@@ -56,7 +57,8 @@ def _spare_files() -> Iterator[Callable[[], None]]:
 
 def _run(argv: Sequence[str] | None, record: Record) -> int:
     try:
-        args = parse(argv)
+        with redirect_stdout(streams.report()), redirect_stderr(streams.talk()):  # argparse prints help and version
+            args = parse(argv)
     except SystemExit as stop:
         return int(stop.code or 0)
     record.environment = getattr(args, "environment", None) or os.environ.get("K8_ENV", "")
@@ -73,6 +75,7 @@ def _run(argv: Sequence[str] | None, record: Record) -> int:
 
 def _finish(record: Record, status: int) -> int:
     """Tell what no report has told, and those who watch how the run has ended; its status stays as it is."""
+    late_warnings.add(map(_printed, process.take_printed()))
     late = late_warnings.untold()
     if not late and not record.metrics and not record.as_json:
         return status
@@ -90,6 +93,11 @@ def _finish(record: Record, status: int) -> int:
             say("warning", [Problem(what, f"were not written ({type(error).__name__})")])
         tell_end(status)
     return status
+
+
+def _printed(name: str) -> Problem:
+    what = "printed something, which was dropped: it may have been a value"
+    return Problem(name or "a library", what, "report it to the maintainers of this package" if name else "")
 
 
 def _report_lost(error: OSError, status: int, record: Record) -> int:
@@ -149,5 +157,6 @@ def run() -> NoReturn:
     """Be the `bridge` program: one run, then the process ends, so that collecting garbage would only cost time."""
     gc.disable()
     status = main()
+    process.end_streams()
     gc.freeze()  # else the interpreter looks through everything once more on its way out
     sys.exit(status)

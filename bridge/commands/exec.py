@@ -12,7 +12,7 @@ from bridge.commands.arguments import environment_of, run_of
 from bridge.errors import BridgeError, Problem, Refusal
 from bridge.gather import gather_variables
 from bridge.objects import Entry
-from bridge.process import SIGNALS, usual_core
+from bridge.process import SIGNALS, usual_core, usual_streams
 from bridge.report.talk import say
 
 OWN_SIGNALS: Final = (*SIGNALS, signal.SIGPIPE)
@@ -56,7 +56,7 @@ def _ours(entries: Mapping[str, Entry]) -> Mapping[bytes, bytes]:
 def _become(command: list[str], environ: Mapping[bytes, bytes]) -> NoReturn:
     """Replace this process; sessions are closed by now, and no open file of ours is inherited."""
     try:
-        with _default_signals(), usual_core():
+        with _default_signals(), usual_core(), usual_streams():
             os.execvpe(command[0], command, environ)  # noqa: S606 - no shell: that is the point
     except OSError as error:
         code, reason = error.errno, (error.strerror or "unknown reason").lower()

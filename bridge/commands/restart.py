@@ -1,7 +1,6 @@
 """`bridge restart`: roll the workloads whose pods run with keys that have changed since."""
 
 import argparse
-import sys
 from typing import Any, TextIO
 
 from bridge.commands.arguments import environment_of, run_of
@@ -10,6 +9,7 @@ from bridge.errors import ANYTHING
 from bridge.gather import Agreed, find_namespace
 from bridge.opening import open_cluster
 from bridge.plan.restart import Step
+from bridge.report import streams
 from bridge.report.cluster import cluster_data
 from bridge.report.data import SCHEMA, problems
 from bridge.report.record import current
@@ -52,7 +52,7 @@ def _restart(args: argparse.Namespace, agreed: Agreed = frozenset()) -> int:
         rolls = not args.dry_run and any(one.step is Step.ROLL for one in restart.verdicts)
         if rolls and (first := first_restart(environment, namespace, cluster, memory, run_)):
             if can_ask():  # whoever is asked has to see it first
-                _show(_data(head, restart, "planned"), sys.stderr)
+                _show(_data(head, restart, "planned"), streams.talk())
             raise first
         try:
             if not args.dry_run:
@@ -81,7 +81,7 @@ def _report(args: argparse.Namespace, head: dict[str, Any], restart: Restart, re
     if args.output == "json":
         write_json(data)
     else:
-        _show(data, sys.stdout)
+        _show(data, streams.report())
 
 
 def _data(head: dict[str, Any], restart: Restart, result: str) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """`bridge rollback`: an earlier revision of a source becomes its newest one, and the cluster follows."""
 
 import argparse
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,6 +18,7 @@ from bridge.plan.effect import dropped, rewritten
 from bridge.plan.model import Plan
 from bridge.prepare import begin, collect, prepare
 from bridge.provider import Context, Document, Provider, Revision
+from bridge.report import streams
 from bridge.report.cluster import namespace_in
 from bridge.report.data import outcome_data, plan_data
 from bridge.report.record import current
@@ -57,9 +57,9 @@ def run(args: argparse.Namespace) -> int:
         return _end(args, rollback)
     if rollback.result == "planned":
         if args.output == "text":
-            _print(rollback, sys.stdout)
+            _print(rollback, streams.report())
         elif not args.yes and can_ask():  # whoever is asked has to see it, and stdout is the report
-            _print(rollback, sys.stderr)
+            _print(rollback, streams.talk())
         rollback.told = (*rollback.plan.warnings, *rewritten(rollback.plan))
         say("warning", rollback.told)
         if rollback.first:
@@ -195,7 +195,7 @@ def _end(args: argparse.Namespace, rollback: _Rollback) -> int:
     if args.output == "json":
         write_json(_data(rollback))
     else:
-        _print(rollback, sys.stdout)
+        _print(rollback, streams.report())
     warnings, missing = (*rollback.plan.warnings, *rewritten(rollback.plan)), dropped(rollback.plan)
     say("warning", [one for one in warnings if one not in rollback.told])
     say("error", (*(error.problems if error else ()), *missing))

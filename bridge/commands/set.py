@@ -1,7 +1,6 @@
 """`bridge set`: one value, into the source that gives it now."""
 
 import argparse
-import sys
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -15,6 +14,7 @@ from bridge.config.values import looks_encrypted
 from bridge.errors import BridgeError, Problem, Refusal
 from bridge.gather import Run, sound_files
 from bridge.provider import Context, Document, Provider
+from bridge.report import streams
 from bridge.report.cluster import namespace_in
 from bridge.report.data import SCHEMA
 from bridge.report.record import current
@@ -114,5 +114,5 @@ def _report(args: argparse.Namespace, environment: Environment, giver: Giver, wr
     if written:
         lines = [f"{place}: written, revision {before or 'none'} -> {data['after']}" for place in places]
         lines.append(f"next: bridge sync {environment.name}")
-    sys.stdout.write("".join(f"{printable(line)}\n" for line in lines))
-    sys.stdout.flush()
+    streams.report().write("".join(f"{printable(line)}\n" for line in lines))
+    streams.report().flush()

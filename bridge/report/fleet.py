@@ -1,10 +1,10 @@
 """The report of many environments: a line for each, and all that changes or is refused."""
 
-import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
+from bridge.report import streams
 from bridge.report.cluster import POD, Quote, binding_note, cluster_text
 from bridge.report.style import Style, style_of
 from bridge.report.table import table
@@ -34,14 +34,14 @@ def write_fleet(data: dict[str, Any], form: str) -> None:
         write_json(data)
         return
     data = printable_data(data)
-    sys.stdout.write(_markdown(data) if form == "markdown" else _text(data, style_of(sys.stdout)))
-    sys.stdout.flush()
+    streams.report().write(_markdown(data) if form == "markdown" else _text(data, style_of(streams.report())))
+    streams.report().flush()
 
 
 def show_fleet(data: dict[str, Any]) -> None:
     """Write the report to stderr: a question about it follows, and stdout is for the report of the run."""
-    sys.stderr.write(_text(printable_data(data), style_of(sys.stderr)))
-    sys.stderr.flush()
+    streams.talk().write(_text(printable_data(data), style_of(streams.talk())))
+    streams.talk().flush()
 
 
 def listed(names: Sequence[str]) -> str:

@@ -350,3 +350,89 @@ def test_a_providers_endless_text_is_cut_and_cannot_forge_a_line(
     ]
     assert len(result.err) < 1200
     assert len(offline_desk.run("plan", "staging", "--output", "json").out) < 2000
+
+
+# What a provider prints
+
+LOUD = """
+import ctypes, os, subprocess, sys, threading
+import bridge_plain
+read = bridge_plain.PlainSession.read
+CANARY = "CANARY-printed"
+def talk():
+    print(CANARY)
+    print(CANARY, file=sys.stderr)
+    sys.stdout.buffer.write(CANARY.encode())
+    for stream in (sys.__stdout__, sys.__stderr__):
+        stream.write(CANARY)
+    for descriptor in (1, 2):
+        os.write(descriptor, CANARY.encode())
+    ctypes.CDLL(None).puts(CANARY.encode())
+    subprocess.run(["sh", "-c", f"echo {CANARY}; echo {CANARY} >&2"], check=True)
+def loud(*given):
+    thread = threading.Thread(target=talk)
+    thread.start()
+    thread.join()
+    talk()
+    return read(*given)
+talk.__globals__["__name__"] = "their_library"
+bridge_plain.PlainSession.read = loud
+from bridge.start import run
+run()
+"""
+PRINTED = [
+    "bridge: warning: their_library: printed something, which was dropped: it may have been a value",
+    "bridge: hint: report it to the maintainers of this package",
+]
+
+
+@pytest.fixture
+def loud(offline_desk: Desk, third_party: Path) -> Run:
+    """Return a function that runs bridge with a provider that prints values in every way there is."""
+
+    def loud(*arguments: str) -> subprocess.CompletedProcess[str]:
+        environ = {"PATH": os.defpath, "HOME": str(offline_desk.folder), "BRIDGE_CONFIG": str(offline_desk.folder)}
+        environ |= {name: text for name, text in os.environ.items() if name.startswith("COVERAGE_")}
+        return subprocess.run(
+            [sys.executable, "-c", LOUD, *arguments],
+            check=False,
+            capture_output=True,
+            text=True,
+            env=environ | {"PYTHONPATH": os.pathsep.join([str(third_party), *sys.path])},
+            timeout=60,
+        )
+
+    return loud
+
+
+@pytest.mark.parametrize("form", ["text", "json", "markdown"])
+def test_what_a_provider_prints_reaches_neither_stream(offline_desk: Desk, run: Run, loud: Run, form: str) -> None:
+    usual = run(f"plan staging --output {form}")
+    done = loud("plan", "staging", "--output", form)
+    assert (done.returncode, done.stderr.splitlines()) == (0, PRINTED)
+    if form == "json":
+        assert json.loads(done.stdout) | {"run": ""} == json.loads(usual.stdout) | {"run": ""}
+    else:
+        assert done.stdout == usual.stdout
+
+
+def test_what_a_provider_prints_is_told_once_for_many_environments(offline_desk: Desk, loud: Run) -> None:
+    names = fleet(offline_desk, 3)
+    done = loud("sync", "--all")
+    assert (done.returncode, done.stderr.splitlines()) == (0, PRINTED)
+    assert [bool(token(offline_desk, name)) for name in names] == [True] * 3
+    assert "CANARY" not in done.stdout
+
+
+def test_what_a_provider_prints_does_not_precede_the_output_of_a_command(loud: Run) -> None:
+    done = loud("exec", "staging", "--with", "OPENAI_API_KEY", "--", "sh", "-c", "echo out; echo err >&2")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "out\n", "err\n")
+
+
+def test_the_caller_of_a_run_has_its_streams_back(offline_desk: Desk, capfd: pytest.CaptureFixture[str]) -> None:
+    before = sys.stdout, sys.stderr, [os.fstat(number)[:2] for number in (1, 2)]
+    assert offline_desk.run("plan", "staging").status == 0
+    assert (sys.stdout, sys.stderr, [os.fstat(number)[:2] for number in (1, 2)]) == before
+    os.write(1, b"one ")
+    print("two")  # noqa: T201
+    assert capfd.readouterr().out == "one two\n"
