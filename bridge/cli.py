@@ -75,7 +75,10 @@ def _run(argv: Sequence[str] | None, record: Record) -> int:
 
 def _finish(record: Record, status: int) -> int:
     """Tell what no report has told, and those who watch how the run has ended; its status stays as it is."""
-    late_warnings.add(map(_printed, process.take_printed()))
+    if process.has_printed():
+        from bridge.report.talk import printed  # noqa: PLC0415 - start-up
+
+        late_warnings.add(printed())
     late = late_warnings.untold()
     if not late and not record.metrics and not record.as_json:
         return status
@@ -93,11 +96,6 @@ def _finish(record: Record, status: int) -> int:
             say("warning", [Problem(what, f"were not written ({type(error).__name__})")])
         tell_end(status)
     return status
-
-
-def _printed(name: str) -> Problem:
-    what = "printed something, which was dropped: it may have been a value"
-    return Problem(name or "a library", what, "report it to the maintainers of this package" if name else "")
 
 
 def _report_lost(error: OSError, status: int, record: Record) -> int:

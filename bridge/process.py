@@ -162,6 +162,11 @@ def descriptor(number: int) -> int:
     return _STREAMS.copies.get(number, number)
 
 
+def has_printed() -> bool:
+    """Return whether something was printed that nobody has been told of."""
+    return bool(_STREAMS.printed)
+
+
 def take_printed() -> list[str]:
     """Return the packages that have printed something since the last call; an empty name is one that is not known."""
     printed = list(_STREAMS.printed)

@@ -13,7 +13,7 @@ from bridge.errors import BridgeError, Problem, Refusal
 from bridge.gather import gather_variables
 from bridge.objects import Entry
 from bridge.process import SIGNALS, usual_core, usual_streams
-from bridge.report.talk import say
+from bridge.report.talk import printed, say
 
 OWN_SIGNALS: Final = (*SIGNALS, signal.SIGPIPE)
 """Those that Python or a run treats in its own way."""
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     environment = environment_of(args)
     public = [name for name, rule in environment.infrastructure.items() if rule == "required"]
     found = gather_variables(environment, run_of(args), [*public, *args.names])
-    say("warning", found.warnings)
+    say("warning", (*found.warnings, *printed()))
     _become(args.child, {**os.environb, **_ours(found.entries)})
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from bridge import late_warnings
 from bridge.errors import Problem
+from bridge.process import take_printed
 from bridge.report import streams
 from bridge.report.record import Record, current
 
@@ -35,6 +36,13 @@ def say(kind: str, problems: Iterable[Problem], clusters: "Mapping[Problem, Clus
         following = found[index + 1] if index + 1 < len(found) else None
         if problem.hint and (following is None or following.hint != problem.hint):
             print(f"bridge: hint: {printable(problem.hint)}", file=streams.talk())
+
+
+def printed() -> list[Problem]:
+    """Return a warning for each package that has printed something since the last call."""
+    what = "printed something, which was dropped: it may have been a value"
+    hint = "report it to the maintainers of this package"
+    return [Problem(name or "a library", what, hint if name else "") for name in take_printed()]
 
 
 def tell(text: str, level: str = "info") -> None:

@@ -426,7 +426,7 @@ def test_what_a_provider_prints_is_told_once_for_many_environments(offline_desk:
 
 def test_what_a_provider_prints_does_not_precede_the_output_of_a_command(loud: Run) -> None:
     done = loud("exec", "staging", "--with", "OPENAI_API_KEY", "--", "sh", "-c", "echo out; echo err >&2")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "out\n", "err\n")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "out\n", "\n".join([*PRINTED, "err\n"]))
 
 
 def test_the_caller_of_a_run_has_its_streams_back(offline_desk: Desk, capfd: pytest.CaptureFixture[str]) -> None:
