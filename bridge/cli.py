@@ -5,13 +5,14 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from importlib import import_module
 from typing import NoReturn
 
 from bridge import late_warnings, process
 from bridge.errors import ANYTHING, BUG, BridgeError, Problem, Stopped, ending, shortage
 from bridge.parser import parse
+from bridge.report import streams
 from bridge.report.record import CURRENT, Record
 from bridge.report.streams import guarded
 
@@ -56,7 +57,8 @@ def _spare_files() -> Iterator[Callable[[], None]]:
 
 def _run(argv: Sequence[str] | None, record: Record) -> int:
     try:
-        args = parse(argv)
+        with redirect_stdout(streams.report()), redirect_stderr(streams.talk()):  # argparse prints help and version
+            args = parse(argv)
     except SystemExit as stop:
         return int(stop.code or 0)
     record.environment = getattr(args, "environment", None) or os.environ.get("K8_ENV", "")
@@ -84,6 +86,10 @@ def _check_trust(args: argparse.Namespace) -> None:
 
 def _finish(record: Record, status: int) -> int:
     """Tell what no report has told, and those who watch how the run has ended; its status stays as it is."""
+    if process.has_printed():
+        from bridge.report.talk import printed  # noqa: PLC0415 - start-up
+
+        late_warnings.add(printed())
     late = late_warnings.untold()
     if not late and not record.metrics and not record.as_json:
         return status
@@ -110,14 +116,15 @@ def _report_lost(error: OSError, status: int, record: Record) -> int:
     """
     if isinstance(error, ConnectionError):
         return status
-    from bridge.report.talk import say  # noqa: PLC0415 - start-up
+    from bridge.commands.plan import PENDING  # noqa: PLC0415 - start-up
+    from bridge.report.talk import say  # noqa: PLC0415
 
     what, hint = f"the report cannot be written: {(error.strerror or 'unknown reason').lower()}", ""
     if record.changed and status not in {BUG, Stopped.exit_status} and status < 128:  # from there on a signal's
         status, hint = Stopped.exit_status, "run the same command again: it sees what is there"
     with guarded():
         say("error", [Problem("", what, hint)])
-    return status or 1
+    return 1 if status in {0, PENDING} else status  # whoever acts on pending changes would have to see them
 
 
 def _fail(args: argparse.Namespace, error: BridgeError, record: Record) -> int:
@@ -159,5 +166,6 @@ def run() -> NoReturn:
     """Be the `bridge` program: one run, then the process ends, so that collecting garbage would only cost time."""
     gc.disable()
     status = main()
+    process.end_streams()
     gc.freeze()  # else the interpreter looks through everything once more on its way out
     sys.exit(status)

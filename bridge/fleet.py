@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Self
 from bridge.cluster.lease import Lease
 from bridge.config.environment import ClusterChoice, Environment
 from bridge.errors import ANYTHING, BridgeError, ConfigError, combine, ending
-from bridge.gather import Run
+from bridge.gather import Run, find_namespace
 from bridge.opening import RELEASE, Line, dial, open_cluster
 from bridge.parallel import Batch, Once, each
 from bridge.plan.effect import dropped
@@ -22,7 +22,7 @@ from bridge.report.record import CURRENT, Record
 from bridge.sources.neighbours import namespace_in
 from bridge.sources.plugins import build_providers, referenced
 from bridge.sources.read import Sessions
-from bridge.sync import Outcome, note_on_objects, settle
+from bridge.sync import Outcome, first_write_of, note_on_objects, settle
 
 if TYPE_CHECKING:
     from bridge.restart import Restart
@@ -99,6 +99,10 @@ class Fleet:
         """Return those that are begun and not finished."""
         return list(self._under_way.values())
 
+    def look_ahead(self, names: Sequence[str], done: Callable[[Member], None]) -> None:
+        """Plan environments; the error of one whose first write this would be is a FirstWrite. Nothing is written."""
+        self._each(names, self._look_ahead, done)
+
     def plan(self, names: Sequence[str], done: Callable[[Member], None]) -> None:
         """Plan environments; `done` is called with each as it is finished, by any thread, and keeps what is needed."""
         self._each(names, self._plan, done)
@@ -144,6 +148,16 @@ class Fleet:
         wanted = collect(environment, self._run, line_to=self._lines.dial)
         with open_cluster(environment, wanted.namespace, self._run, self._lines.dial) as cluster:
             member.plan = prepare(wanted, cluster, self._run)
+
+    def _look_ahead(self, _: Member, environment: Environment) -> None:
+        namespace = find_namespace(environment, self._run)
+        with open_cluster(environment, namespace, self._run, self._lines.dial) as cluster:
+            if cluster.name.binding:
+                return
+            wanted = collect(environment, self._run, line_to=self._lines.dial)
+            plan = prepare(wanted, cluster, self._run)
+            if first := first_write_of(plan, environment, cluster, self._run):
+                raise first
 
     def _sync(self, member: Member, environment: Environment, *, restart: bool) -> None:
         run = self._run._replace(reads=member.reads)

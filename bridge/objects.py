@@ -82,7 +82,10 @@ class Entry(NamedTuple):
 
 
 class Desired(NamedTuple):
-    """An object as bridge wants it: its own keys, labels and annotations, nobody else's."""
+    """An object as bridge wants it: its own keys, labels and annotations, nobody else's.
+
+    `admitted` is the type that an admission rule made of `type` when bridge created the object.
+    """
 
     id: ObjectId
     keys: Mapping[str, Entry]
@@ -90,6 +93,12 @@ class Desired(NamedTuple):
     immutable: bool | None = None
     labels: Mapping[str, str] = NOTHING
     annotations: Mapping[str, str] = NOTHING
+    admitted: str | None = None
+
+    @property
+    def lasting_type(self) -> str | None:
+        """Return the type that the object has to have, as Kubernetes never changes one."""
+        return self.admitted or self.type
 
 
 class Field(NamedTuple):

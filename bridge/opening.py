@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple, TypeAlias
 
 from bridge.cluster.api import Api
-from bridge.cluster.connect import connect
+from bridge.cluster.connect import Search, connect
 from bridge.cluster.endpoint import Endpoint
 from bridge.cluster.identity import check_namespace, check_server
 from bridge.cluster.lease import Lease
@@ -62,7 +62,7 @@ Dial: TypeAlias = Callable[[ClusterChoice, Run], AbstractContextManager[Line]]
 @contextmanager
 def dial(choice: ClusterChoice, run: Run) -> Iterator[Line]:
     """Find the cluster and our credentials, and close the connections in the end."""
-    endpoint = connect(choice.kubeconfig, choice.context, run.environ, flags=run.cluster, deadline=run.deadline)
+    endpoint = connect(Search(choice.kubeconfig, choice.context, run.environ, run.cluster, run.deadline))
     last = Api(endpoint, deadline=run.deadline + RELEASE)
     with closing(Api(endpoint, deadline=run.deadline)) as api, closing(last):
         yield Line(endpoint, api, last)

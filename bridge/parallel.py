@@ -119,6 +119,12 @@ class Once(Generic[Item, Result]):
             self._locks.pop(item, None)
             self._made.pop(item, None)
 
+    def clear(self) -> None:
+        """Let go of everything."""
+        with self._lock:
+            self._locks.clear()
+            self._made.clear()
+
     def made(self) -> list[Result]:
         """Return all that is there."""
         return list(self._made.values())

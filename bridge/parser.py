@@ -156,6 +156,7 @@ def _set(commands: "_Commands") -> None:
 def _restart(commands: "_Commands") -> None:
     restart = _command(commands, "restart", "restart the workloads that use a changed key", ("text", "json"))
     cluster(restart)
+    first(restart)
     restart.add_argument("--dry-run", action="store_true", help="restart nothing; show which workloads are behind")
     restart.add_argument("--all", action="store_true", help="restart all that use any object of the environment")
     wait(restart)

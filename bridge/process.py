@@ -1,16 +1,20 @@
 """What a run makes of its process, and gives back after it: signals, libraries that print nothing, no core dump."""
 
+import io
 import os
 import signal
 import sys
+from _thread import allocate_lock
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.machinery import ModuleSpec, PathFinder
 from types import FrameType, ModuleType
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TextIO
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
+
+    from _typeshed import ReadableBuffer
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Those that end a run in an orderly way."""
@@ -34,14 +38,188 @@ def status_of(stop: BaseException) -> int:
     return 128 + (stop.number if isinstance(stop, Terminated) else signal.SIGINT)
 
 
+class _Shared:
+    """What all runs of this process share: made by the first one, and given back by the last one that is under way."""
+
+    def __init__(self) -> None:
+        self._lock: Final = allocate_lock()  # `threading` costs time to load
+        self._undo: Final = ExitStack()
+        self.runs = 0
+        self.at_end: Final[list[Callable[[], None]]] = []
+
+    def enter(self) -> None:
+        """Count a run in."""
+        with self._lock:
+            if not self.runs:
+                _STREAMS.take()
+                self._undo.callback(_STREAMS.give_back)
+                _silence(self._undo)
+                self._undo.enter_context(_no_core())
+            self.runs += 1
+
+    def leave(self) -> None:
+        """Count a run out."""
+        with self._lock:
+            self.runs -= 1
+            if not self.runs:
+                self._undo.close()
+                for forget in self.at_end:
+                    forget()
+
+
+class _Streams:
+    """stdout and stderr, which are for the report and the talk of runs only.
+
+    Whatever else writes there may show a value: a provider's `print`, a library in C, a program that a provider
+    starts. So `sys.stdout`, `sys.stderr` and the file descriptors 1 and 2 lead nowhere during a run, and the run
+    has handles of its own. A descriptor that cannot be copied, because none is left or it is closed, stays as it is.
+    """
+
+    def __init__(self) -> None:
+        self.kept: tuple[TextIO | None, TextIO | None] | None = None
+        self.copies: dict[int, int] = {}
+        self.printed: dict[str, None] = {}
+
+    def take(self) -> None:
+        """Put nothing in the place of both."""
+        self._flush()  # what was printed before is the caller's
+        self.kept = sys.stdout, sys.stderr
+        self._divert()
+        sys.stdout, sys.stderr = (_nowhere(self.printed) for _ in range(2))
+
+    def give_back(self) -> None:
+        """Put both back."""
+        assert self.kept is not None
+        sys.stdout, sys.stderr = self.kept
+        self._flush()  # into nothing: it was printed during the run, past `sys.stdout`
+        self.restore()
+        self.kept = None
+
+    def restore(self) -> None:
+        """Let the file descriptors lead where they led before."""
+        for descriptor, copy in self.copies.items():
+            os.dup2(copy, descriptor)
+            os.close(copy)
+        self.copies = {}
+
+    def _divert(self) -> None:
+        with suppress(OSError):
+            nothing = os.open(os.devnull, os.O_WRONLY)
+            try:
+                for descriptor in DESCRIPTORS:
+                    with suppress(OSError):
+                        self.copies[descriptor] = os.dup(descriptor)
+                        os.dup2(nothing, descriptor)
+            finally:
+                if nothing not in DESCRIPTORS:
+                    os.close(nothing)
+
+    @staticmethod
+    def _flush() -> None:
+        for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+            with suppress(OSError, ValueError, AttributeError):  # it is full, closed, or None
+                stream.flush()  # type: ignore[union-attr]
+
+
+class _Nowhere(io.RawIOBase):
+    """Drops what is written, and remembers which package has written."""
+
+    def __init__(self, printed: dict[str, None]) -> None:
+        self._printed: Final = printed
+
+    def writable(self) -> bool:
+        """Say that one can write here."""
+        return True
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        """Drop everything."""
+        frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the documented way to find a caller
+        names = []
+        while frame:
+            names.append(str(frame.f_globals.get("__name__", "")).partition(".")[0])
+            frame = frame.f_back
+        found = next((name for name in names if name.isidentifier() and name not in sys.stdlib_module_names), "")
+        self._printed[found] = None
+        return memoryview(data).nbytes
+
+
+def _nowhere(printed: dict[str, None]) -> TextIO:
+    return io.TextIOWrapper(_Nowhere(printed), write_through=True)  # type: ignore[type-var] # typeshed wants a buffer
+
+
+DESCRIPTORS: Final = (1, 2)
+_STREAMS: Final = _Streams()
+_SHARED: Final = _Shared()
+
+
+def caller_streams() -> tuple[TextIO | None, TextIO | None]:
+    """Return stdout and stderr as they are outside runs."""
+    return _STREAMS.kept or (sys.stdout, sys.stderr)
+
+
+def descriptor(number: int) -> int:
+    """Return where file descriptor 1 or 2 led before the run, for a program of ours that may write there."""
+    return _STREAMS.copies.get(number, number)
+
+
+def has_printed() -> bool:
+    """Return whether something was printed that nobody has been told of."""
+    return bool(_STREAMS.printed)
+
+
+def take_printed() -> list[str]:
+    """Return the packages that have printed something since the last call; an empty name is one that is not known."""
+    printed = list(_STREAMS.printed)
+    _STREAMS.printed.clear()
+    return printed
+
+
+def end_streams() -> None:
+    """Let stdout and stderr lead nowhere for good: the process ends, and libraries in C print then what they hold."""
+    with suppress(OSError):
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        for number in DESCRIPTORS:
+            os.dup2(nothing, number)
+
+
+@contextmanager
+def usual_streams() -> Iterator[None]:
+    """Let a command that takes this process's place have stdout and stderr."""
+    diverted = bool(_STREAMS.copies)
+    for number in DESCRIPTORS:
+        if number in _STREAMS.copies:
+            os.dup2(_STREAMS.copies[number], number)
+    try:
+        yield
+    finally:
+        if diverted:
+            nothing = os.open(os.devnull, os.O_WRONLY)
+            for number in _STREAMS.copies:
+                os.dup2(nothing, number)
+            os.close(nothing)
+
+
 @contextmanager
 def own() -> Iterator[None]:
-    """Let libraries print nothing and the system dump no core; in the end all is as it was, the signals too."""
+    """Let libraries print nothing and the system dump no core; in the end all is as it was, the signals too.
+
+    Runs in several threads may overlap in any way: what they share lasts until the last one has ended.
+    """
     with ExitStack() as undo:
         _keep_signals(undo)
-        _silence(undo)
-        undo.enter_context(_no_core())
+        _SHARED.enter()
+        undo.callback(_SHARED.leave)
         yield
+
+
+def is_owned() -> bool:
+    """Return whether a run is under way."""
+    return _SHARED.runs > 0
+
+
+def at_end(forget: Callable[[], None]) -> None:
+    """Let something that is kept for a run be forgotten once none is under way."""
+    _SHARED.at_end.append(forget)
 
 
 def listen() -> None:

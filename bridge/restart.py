@@ -6,16 +6,18 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from bridge.cluster.api import LostAnswer
+from bridge.cluster.api import Forbidden, LostAnswer
 from bridge.cluster.workloads import Workloads
 from bridge.config.environment import Environment
 from bridge.errors import ANYTHING, BridgeError, Bug, Problem, Refusal, Stopped, Unavailable, combine, ending
 from bridge.gather import Run
 from bridge.opening import Cluster, open_cluster
+from bridge.plan.first import has_begun, is_ours
 from bridge.plan.memory import Memory
 from bridge.plan.restart import Step, Verdict, consumers, judge
 from bridge.plan.rollout import Workload
 from bridge.report.talk import tell
+from bridge.sync import FirstWrite, unless_agreed
 
 POLL: Final = 1.0  # seconds
 
@@ -74,6 +76,25 @@ def known(cluster: Cluster, *, everything: bool = False) -> Memory:
         what = f"a sync stopped, or is at work, between its writes: {names}"
         raise Refusal(Problem("the memory of bridge", what, f"{hint}, so that pods start with all keys"))
     return memory
+
+
+def first_restart(
+    environment: Environment, namespace: str, cluster: Cluster, memory: Memory, run: Run
+) -> FirstWrite | None:
+    """Return what speaks against restarting if nothing shows that the environment was written to this cluster.
+
+    The memory alone does not: it may be a copy from another cluster. What may not be read may show anything.
+    """
+    if run.first or cluster.name.binding or has_begun(memory):
+        return None
+    for id_ in memory.objects:
+        try:
+            live = cluster.objects.get(id_)
+        except Forbidden:
+            return None
+        if live and is_ours(live, memory, cluster.objects.manager):
+            return None
+    return unless_agreed(environment, namespace, cluster, run)
 
 
 def survey(cluster: Cluster, memory: Memory, *, everything: bool = False) -> tuple[Verdict, ...]:

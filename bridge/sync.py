@@ -19,7 +19,7 @@ in between may still write it after another has found everything as it should be
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from bridge.cluster.changes import carry_out
 from bridge.cluster.identity import readable_uid
@@ -31,7 +31,7 @@ from bridge.opening import Cluster
 from bridge.plan.build import remember
 from bridge.plan.effect import after_write
 from bridge.plan.first import is_first, place
-from bridge.plan.model import Change, Plan
+from bridge.plan.model import Change, ClusterName, Plan
 from bridge.prepare import compare, gather_again, on_each, prepare, tried_dry
 from bridge.provider import Revision
 
@@ -39,18 +39,25 @@ TURNS: Final = 3
 """How often a run tries to write, if another one writes each time while it reads the sources."""
 
 
+class Spot(NamedTuple):
+    """Where an environment would be written for the first time; `uid` is the namespace's, if it may be read."""
+
+    environment: str
+    namespace: str
+    cluster: ClusterName
+    uid: str | None
+
+
 class FirstWrite(Refusal):
     """Nothing binds an environment to a cluster, nor shows that it was written to it before; a person may allow it.
 
-    `uid` is that of the namespace, None if it may not be read.
+    `uid` is that of the namespace, None if it may not be read; `plan` is what would be written, None for a restart.
     """
 
-    def __init__(self, problem: Problem, plan: Plan, uid: str | None) -> None:
+    def __init__(self, problem: Problem, spot: Spot, plan: Plan | None) -> None:
         super().__init__(problem)
-        self.environment: Final = plan.environment
-        self.namespace: Final = plan.namespace
-        self.cluster: Final = plan.cluster
-        self.uid: Final = uid
+        self.environment, self.namespace, self.cluster, self.uid = spot
+        self.plan: Final = plan
 
     @property
     def agreed(self) -> Agreed:
@@ -115,15 +122,31 @@ def first_write(plan: Plan, environment: Environment, cluster: Cluster, run: Run
     """Return what speaks against carrying out a plan if it is a first write that nobody has allowed."""
     if run.first or plan.cluster.binding or not is_first(plan):
         return None
-    server, uid = plan.cluster.server, readable_uid(cluster.api, plan.namespace)
+    return unless_agreed(environment, plan.namespace, cluster, run, plan)
+
+
+def unless_agreed(
+    environment: Environment, namespace: str, cluster: Cluster, run: Run, plan: Plan | None = None
+) -> FirstWrite | None:
+    """Return what speaks against a first write into a namespace, unless a person has agreed to it."""
+    name, server = environment.name, cluster.name.server
+    uid = readable_uid(cluster.api, namespace)
     # Found anew since the answer: the kubeconfig may lead elsewhere now.
-    if not run.agreed.isdisjoint({(server, plan.namespace, uid), (server, plan.namespace, None)}):
+    if not run.agreed.isdisjoint({(server, namespace, uid), (server, namespace, None)}):
         return None
     file = environment.shown(environment.file)
     setting = f"namespace_uid: {uid}" if uid else f"server: {server}"
-    what = f"nothing shows that {plan.environment} was written to it before"
+    what = f"nothing shows that {name} was written to it before"
     hint = f"if this is the right cluster, add `{setting}` under `cluster:` in {file}, or pass --first"
-    return FirstWrite(Problem(place(plan.namespace, plan.cluster), what, hint), plan, uid)
+    problem = Problem(place(namespace, cluster.name), what, hint)
+    return FirstWrite(problem, Spot(name, namespace, cluster.name, uid), plan)
+
+
+def first_write_of(plan: Plan, environment: Environment, cluster: Cluster, run: Run) -> FirstWrite | None:
+    """Return what speaks against a sync, as `first_write` does; None too if a sync would not write at all."""
+    if plan.refusals or not _has_work(plan, cluster):
+        return None
+    return first_write(plan, environment, cluster, run)
 
 
 def _take_turn(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run, outcome: Outcome) -> Plan | None:

@@ -142,5 +142,4 @@ def test_streams_that_are_no_files(capsys: pytest.CaptureFixture[str], monkeypat
     monkeypatch.setattr(sys, "stdout", None)
     monkeypatch.setattr(sys, "stderr", None)
     assert cli.main(["nothing"]) == 2
-    sys.stdout.close()
-    sys.stderr.close()
+    assert (sys.stdout, sys.stderr) == (None, None)

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from bridge import cli, process
+from bridge.report import streams
 
 CONFIG = Path(__file__).parent.parent / "config"
 CANARY = "CANARY-of-a-library"
@@ -104,6 +105,62 @@ def test_a_caller_has_its_own_process_back(monkeypatch: pytest.MonkeyPatch) -> N
     assert seen[0] != before
 
 
+@pytest.mark.parametrize("first_out", [0, 1])
+def test_runs_that_overlap_in_two_threads_share_the_process(first_out: int) -> None:
+    def state() -> list[Any]:
+        core = resource.getrlimit(resource.RLIMIT_CORE)
+        return [sys.unraisablehook, logging.raiseExceptions, warnings.showwarning, list(sys.meta_path), core]
+
+    go = [threading.Event(), threading.Event()]
+    inside = [threading.Event(), threading.Event()]
+
+    def run(number: int) -> None:
+        with process.own():
+            inside[number].set()
+            assert go[number].wait(60)
+
+    before = state()
+    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in (0, 1)]
+    for number, thread in enumerate(threads):
+        thread.start()
+        assert inside[number].wait(60)
+    owned = state()
+    assert owned != before
+    go[first_out].set()
+    threads[first_out].join(60)
+    assert (state(), process.is_owned()) == (owned, True)
+    go[1 - first_out].set()
+    threads[1 - first_out].join(60)
+    assert (state(), process.is_owned()) == (before, False)
+
+
+@pytest.mark.parametrize("first_out", [0, 1])
+def test_runs_that_overlap_in_two_threads_write_their_own_reports(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], first_out: int
+) -> None:
+    go = {"one": threading.Event(), "two": threading.Event()}
+    inside = {name: threading.Event() for name in go}
+
+    def run(args: Any) -> int:
+        inside[args.environment].set()
+        assert go[args.environment].wait(60)
+        print(CANARY)  # noqa: T201
+        streams.report().write(f"report of {args.environment}\n")
+        return 0
+
+    monkeypatch.setattr("bridge.commands.plan.run", run)
+    threads = {name: threading.Thread(target=cli.main, args=(["plan", name],), daemon=True) for name in go}
+    for name, thread in threads.items():
+        thread.start()
+        assert inside[name].wait(60)
+    order = list(go)[::-1] if first_out else list(go)
+    for name in order:
+        go[name].set()
+        threads[name].join(60)
+    print("after")  # noqa: T201
+    assert capfd.readouterr().out.splitlines() == [*(f"report of {name}" for name in order), "after"]
+
+
 def test_a_caller_keeps_the_hooks_that_it_has_set(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[Any] = []
     monkeypatch.setattr(threading, "excepthook", told.append)
@@ -145,7 +202,10 @@ def test_a_run_that_crashes_leaves_no_core(tmp_path: Path) -> None:
 
 def test_the_limit_of_a_core_is_linuxs_word_for_none() -> None:
     """1 and not 0: a program that collects cores (systemd-coredump) would get one for 0."""
-    look = "import resource\ndef loud(*_):\n    print(resource.getrlimit(resource.RLIMIT_CORE))\n    return 0\n"
+    look = (
+        "import resource\nfrom bridge.report.streams import report\n"
+        "def loud(*_):\n    print(resource.getrlimit(resource.RLIMIT_CORE), file=report())\n    return 0\n"
+    )
     limits = bridge(look + RUN, "plan", "staging").stdout
     assert limits.startswith(f"({process.CORE}, ")
     assert (1 if sys.platform == "linux" else 0) == process.CORE

@@ -1,6 +1,5 @@
 """From a pod's files or a kubeconfig to an `Endpoint`; the one place that knows the `kubernetes` package."""
 
-import math
 import ssl
 import time
 from collections.abc import Mapping
@@ -13,81 +12,59 @@ from bridge.cluster.endpoint import Endpoint
 from bridge.cluster.kubeconfig import MOST, Section, Selection, reason_of
 from bridge.cluster.origin import check_auth_provider, check_user
 from bridge.cluster.proxy import checked_proxy, proxy_from
-from bridge.cluster.selecting import ACCOUNT, choose
+from bridge.cluster.selecting import ACCOUNT, Search, choose
 from bridge.cluster.server import Server, read_server, server_url
 from bridge.cluster.tls import show_certificate, trusting
-from bridge.config.sections import ClusterFlags
 from bridge.config.textfile import read_bounded
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, Unavailable, shortage
 from bridge.plan.model import ClusterName
 from bridge.secret import SecretValue
 
-__all__ = ["Endpoint", "check_trust", "connect", "selected"]
+__all__ = ["Endpoint", "Search", "check_trust", "connect", "selected"]
 
-POD: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-"""Where a pod finds its service account's token and the cluster's certificate authority."""
-NO_FLAGS: Final = ClusterFlags()
 LIBRARY_LIMIT: Final = 30.0
 """Seconds that `kubernetes.config` may take, which may ask an identity provider."""
 
 
-def connect(  # noqa: PLR0913 - all that can say which cluster it is
-    kubeconfig: Path | None,
-    context: str | None,
-    environ: Mapping[str, str],
-    *,
-    flags: ClusterFlags = NO_FLAGS,
-    deadline: float = math.inf,
-    pod: Path = POD,
-) -> Endpoint:
+def connect(search: Search) -> Endpoint:
     """Find the API server and our credentials for it.
 
     The flags count before the kubeconfig and the context of the environment's file, then come $KUBECONFIG,
     ~/.kube/config, and only then the service account of a pod. ConfigError if a file is missing or wrong, or gives no
     credential; Refusal if the environment's file and $KUBECONFIG disagree. A credential plugin may also end in Refusal
-    or Unavailable. `deadline` is a `time.monotonic()` in seconds for such a plugin.
+    or Unavailable.
     """
-    selection = choose(kubeconfig, context, environ, flags, pod, deadline=deadline)
-    return _in_pod(pod, environ, deadline) if selection is None else _outside(selection, environ, deadline)
+    selection = choose(search)
+    return _in_pod(search) if selection is None else _outside(selection, search.environ, search.deadline)
 
 
-def selected(  # noqa: PLR0913 - as `connect`
-    kubeconfig: Path | None,
-    context: str | None,
-    environ: Mapping[str, str],
-    *,
-    flags: ClusterFlags = NO_FLAGS,
-    deadline: float = math.inf,
-    pod: Path = POD,
-) -> ClusterName:
+def selected(search: Search) -> ClusterName:
     """Name the cluster that `connect` would choose. Only files are read: no plugin runs, and no server is asked."""
-    selection = choose(kubeconfig, context, environ, flags, pod, deadline=deadline)
+    selection = choose(search)
     if selection is None:
-        endpoint = _in_pod(pod, environ, deadline)
+        endpoint = _in_pod(search)
         return ClusterName(endpoint.url, None, endpoint.source)
     return ClusterName(server_url(selection.cluster), selection.context, selection.source)
 
 
-def check_trust(
-    kubeconfig: Path | None, context: str | None, environ: Mapping[str, str], *, flags: ClusterFlags, deadline: float
-) -> None:
+def check_trust(search: Search) -> None:
     """Raise Refusal if the trust file refuses the cluster that `connect` would choose, or what gives the credential.
 
     As `selected`, this only reads files, and ConfigError is for those that are missing or wrong.
     """
-    selection = choose(kubeconfig, context, environ, flags, POD, deadline=deadline)
+    selection = choose(search)
     user = selection.user if selection else None
     if user is None:
         return
-    check_auth_provider(user, environ)
+    check_auth_provider(user, search.environ)
     if (plugin := user.section("exec")) is not None:
         from bridge.cluster.exec_plugin import checked_command  # noqa: PLC0415 -- start-up: few runs need it
 
-        checked_command(plugin, environ)
+        checked_command(plugin, search.environ)
 
 
-def _in_pod(pod: Path, environ: Mapping[str, str], deadline: float) -> Endpoint:
-    source = ACCOUNT
+def _in_pod(search: Search) -> Endpoint:
+    source, pod, environ, deadline = ACCOUNT, search.pod, search.environ, search.deadline
     host, port = environ["KUBERNETES_SERVICE_HOST"], environ.get("KUBERNETES_SERVICE_PORT")
     if not port:
         raise ConfigError(Problem(source, "KUBERNETES_SERVICE_PORT is not set"))

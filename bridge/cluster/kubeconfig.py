@@ -12,6 +12,7 @@ import yaml
 
 from bridge.config.core_schema import TAG, UNFIT, CoreLoader
 from bridge.config.textfile import read_bounded
+from bridge.config.yamlfile import beyond_bounds
 from bridge.errors import ConfigError, Problem
 
 MOST: Final = 2**20
@@ -216,6 +217,8 @@ def _load(path: Path, deadline: float) -> Section:
 
 def _parse(content: bytes) -> tuple[object, str]:
     """Return the document, and what is wrong with the YAML or nothing: the parser's own text quotes the file."""
+    if problem := beyond_bounds(content):
+        return None, problem
     try:
         return yaml.load(content, Loader=_Loader), ""  # noqa: S506 -- the loader is a safe one
     except yaml.MarkedYAMLError as error:

@@ -192,8 +192,8 @@ def _body(desired: Desired, live: Live | None) -> dict[str, object]:
     if desired.annotations:
         metadata["annotations"] = dict(desired.annotations)
     body: dict[str, object] = {"apiVersion": "v1", "kind": desired.id.kind, "metadata": metadata}
-    if desired.type:
-        body["type"] = desired.type
+    if desired.lasting_type:
+        body["type"] = desired.lasting_type
     if desired.immutable is not None:
         body["immutable"] = desired.immutable
     for key, entry in desired.keys.items():

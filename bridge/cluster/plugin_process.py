@@ -9,6 +9,8 @@ from contextlib import suppress
 from subprocess import DEVNULL, PIPE, Popen, TimeoutExpired
 from typing import Final
 
+from bridge.process import descriptor
+
 MOST: Final = 2**20
 """Of what a plugin prints, in bytes; a credential has a few thousand."""
 _PIECE: Final = 2**16
@@ -37,7 +39,7 @@ def run(arguments: Sequence[str], environ: Mapping[str, str], limit: float, *, a
         env=environ,
         stdin=None if asks else DEVNULL,
         stdout=PIPE,
-        stderr=None if _is_terminal(2) else DEVNULL,
+        stderr=descriptor(2) if _is_terminal(descriptor(2)) else DEVNULL,
         bufsize=0,
         # A session of its own, so that what the program started ends with it; who asks needs ours for /dev/tty.
         start_new_session=not asks,

@@ -3,11 +3,12 @@
 No credential plugin is started and no request is sent here.
 """
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final, NamedTuple, NoReturn
 
 from bridge.cluster.kubeconfig import Selection, select
 from bridge.cluster.server import server_url
@@ -19,21 +20,34 @@ from bridge.trust import refused_kubeconfig, refused_server
 ACCOUNT: Final = "the pod's service account"
 
 
-def choose(  # noqa: PLR0913 - all that can say which cluster it is
-    kubeconfig: Path | None,
-    context: str | None,
-    environ: Mapping[str, str],
-    flags: ClusterFlags,
-    pod: Path,
-    *,
-    deadline: float,
-) -> Selection | None:
+POD: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+"""Where a pod finds its service account's token and the cluster's certificate authority."""
+NO_FLAGS: Final = ClusterFlags()
+
+
+class Search(NamedTuple):
+    """All that can say which cluster is meant.
+
+    `kubeconfig` and `context` are those of the environment's file, `flags` those of the command line, `pod` is the
+    folder of a pod's service account. `deadline` is a `time.monotonic()`, for credential plugins, and for files that
+    turn out to be pipes.
+    """
+
+    kubeconfig: Path | None
+    context: str | None
+    environ: Mapping[str, str]
+    flags: ClusterFlags = NO_FLAGS
+    deadline: float = math.inf
+    pod: Path = POD
+
+
+def choose(search: Search) -> Selection | None:
     """Return the context that is meant, or None for the service account of the pod that this process runs in.
 
-    `kubeconfig` and `context` are those of the environment's file, `pod` is the folder of the service account.
     Whatever is named and missing is a ConfigError. It is a Refusal if the environment's file and KUBECONFIG lead to
-    different servers, and no flag decides. `deadline` is a `time.monotonic()`, for files that turn out to be pipes.
+    different servers, and no flag decides.
     """
+    kubeconfig, context, environ, flags, deadline, pod = search
     if flags.in_cluster:
         _check_pod(environ, pod)
         return None

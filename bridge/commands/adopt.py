@@ -1,7 +1,6 @@
 """`bridge adopt`: take the templates' keys over from whoever wrote them until now."""
 
 import argparse
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from bridge.plan.adoption import Adoption, adoptions, next_change, refusals, rem
 from bridge.plan.build import lost
 from bridge.plan.model import Plan
 from bridge.prepare import collect, inspect
+from bridge.report import streams
 from bridge.report.adoption import adoption_data, adoption_text, outcome_of, result_text
 from bridge.report.cluster import namespace_in
 from bridge.report.data import problems
@@ -151,9 +151,9 @@ class _Report:
     def show(self) -> None:
         """Write the list; before a question it has to be seen in any case."""
         if not self._json:
-            self._write(sys.stdout)
+            self._write(streams.report())
         elif self._asks:
-            self._write(sys.stderr)
+            self._write(streams.talk())
 
     def _write(self, stream: TextIO) -> None:
         stream.write(adoption_text(printable_data(self._data), style_of(stream)))
@@ -166,8 +166,8 @@ class _Report:
             told = {"warnings": problems(self._told), "errors": problems(errors)}
             write_json(self._data | {"result": result} | told)
             return
-        sys.stdout.write(result_text(printable_data(self._data), result))
-        sys.stdout.flush()
+        streams.report().write(result_text(printable_data(self._data), result))
+        streams.report().flush()
 
 
 def _next(plan: Plan) -> Iterator[str]:

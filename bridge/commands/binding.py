@@ -1,38 +1,85 @@
 """Asks whether a cluster is the right one, and binds an environment to it."""
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import replace
 
 from bridge.cluster.identity import namespace_uid
 from bridge.commands.arguments import environment_of
 from bridge.commands.confirm import ask, can_ask, confirm
+from bridge.commands.plan import judge
 from bridge.config.binding import bind
-from bridge.config.environment import Environment
+from bridge.config.environment import Environment, load_environment
+from bridge.errors import BridgeError, Problem
 from bridge.gather import Run, find_namespace
 from bridge.opening import open_cluster
+from bridge.plan.effect import rewritten
 from bridge.plan.first import place
-from bridge.report.talk import tell
+from bridge.plan.model import Plan
+from bridge.report.data import outcome_data, plan_data
+from bridge.report.fleet import listed
+from bridge.report.record import current
+from bridge.report.talk import say, tell
+from bridge.report.write import show_plan
 from bridge.sync import FirstWrite
 
 
-def agree(first: FirstWrite, environment: Environment, *, yes: bool = False) -> None:
+def agree(first: FirstWrite, environment: Environment, *, yes: bool = False, show: bool = False) -> tuple[Problem, ...]:
     """Ask whether this is the right cluster for a first write, and offer to bind the environment to it.
 
+    With `show` the plan comes first, as `bridge plan` shows it; its warnings are returned, which are told then.
     Raises `first` if nobody can be asked, and Refusal if the answer is no. `yes` agrees to what a command does, and
     not to where it does it.
     """
     if yes or not can_ask():
         raise first
+    told = _show(first.plan) if show and first.plan else ()
     where = place(first.namespace, first.cluster)
     confirm(f"First write of {first.environment} to {where}. Is this the right cluster?", yes=False)
     offer(environment, first.uid)
+    return told
+
+
+def _show(plan: Plan) -> tuple[Problem, ...]:
+    """Show a plan before a question, and return its warnings."""
+    show_plan(outcome_data(plan_data(plan), judge(plan, exit_code=False)[1]))
+    told = (*plan.warnings, *rewritten(plan))
+    say("warning", told)
+    return told
 
 
 def offer(environment: Environment, uid: str | None) -> None:
     """Offer to write the namespace's uid, if it is known, into the environment's file."""
-    file = environment.shown(environment.file)
-    if uid and ask(f"Bind {environment.name} to this namespace: write `cluster.namespace_uid: {uid}` into {file}?"):
+    if uid and ask(_offered(environment, uid)):
         _bind(environment, uid)
+
+
+def offer_all(found: Mapping[str, tuple[Environment, str]]) -> dict[str, Environment | BridgeError]:
+    """Offer to bind environments, each to the uid of its namespace; return them as they are then, or why they are not.
+
+    Those that stay as they are, because the answer is no, are left out.
+    """
+    if not found:
+        return {}
+    several = list(found.values())
+    files = listed([environment.shown(environment.file) for environment, _ in several])
+    question = f"Bind these {len(several)} environments: write `cluster.namespace_uid` into {files}?"
+    if not ask(question if len(several) > 1 else _offered(*several[0])):
+        return {}
+    return {name: _bound(environment, uid) for name, (environment, uid) in found.items()}
+
+
+def _bound(environment: Environment, uid: str) -> Environment | BridgeError:
+    try:
+        _bind(environment, uid)
+        return load_environment(environment.base, environment.name)
+    except BridgeError as error:
+        return error
+
+
+def _offered(environment: Environment, uid: str) -> str:
+    file = environment.shown(environment.file)
+    return f"Bind {environment.name} to this namespace: write `cluster.namespace_uid: {uid}` into {file}?"
 
 
 def rebind(args: argparse.Namespace, environment: Environment, run: Run) -> Environment:
@@ -48,11 +95,15 @@ def rebind(args: argparse.Namespace, environment: Environment, run: Run) -> Envi
         tell(f"{environment.shown(environment.file)}: would be bound to {now}")
         return unbound
     before = f", in place of {choice.namespace_uid[0]}" if len(choice.namespace_uid) == 1 else ""
-    confirm(f"Bind {environment.name} to {now}{before}?", yes=args.yes)
+    if args.yes:  # it agrees to the cluster that the run leads to, so it is told which
+        tell(f"binding {environment.name} to {now}{before}, because of --yes")
+    else:
+        confirm(f"Bind {environment.name} to {now}{before}?", yes=False)
     _bind(environment, uid)
     return environment_of(args)
 
 
 def _bind(environment: Environment, uid: str) -> None:
     bind(environment, uid)
+    current().touched.append([environment.file])
     tell(f"{environment.shown(environment.file)}: cluster.namespace_uid is {uid} now")

@@ -88,11 +88,11 @@ def _untrusted_cluster(environment: Environment, run_: Run) -> Iterator[BridgeEr
     """Find what the trust file refuses of the cluster, if its kubeconfig is here; a check does not need one."""
     if not find(run_.environ):
         return
-    from bridge.cluster.connect import check_trust  # noqa: PLC0415 - start-up: most runs have no such file
+    from bridge.cluster.connect import Search, check_trust  # noqa: PLC0415 - start-up: most runs have no such file
 
     choice = environment.cluster
     try:
-        check_trust(choice.kubeconfig, choice.context, run_.environ, flags=run_.cluster, deadline=run_.deadline)
+        check_trust(Search(choice.kubeconfig, choice.context, run_.environ, run_.cluster, run_.deadline))
     except Refusal as error:
         yield error
     except BridgeError:

@@ -2,13 +2,13 @@
 
 import argparse
 import os
-import sys
 import time
 from pathlib import Path
 
 from bridge.config.reference import Reference
 from bridge.errors import ConfigError, Problem
 from bridge.provider import Checker, Context
+from bridge.report import streams
 from bridge.report.data import SCHEMA, problems
 from bridge.report.talk import printable, say
 from bridge.report.write import write_json
@@ -32,8 +32,10 @@ def check_files(args: argparse.Namespace) -> int:
         files = [{"file": path, "about": text} for path, text in shown.items()]
         write_json({"schema": SCHEMA, "files": files, "warnings": problems(warnings), "errors": problems(errors)})
     else:
-        sys.stdout.write("".join(f"{printable(path)}: {printable(text)}\n" for path, text in shown.items() if text))
-        sys.stdout.flush()
+        streams.report().write(
+            "".join(f"{printable(path)}: {printable(text)}\n" for path, text in shown.items() if text)
+        )
+        streams.report().flush()
     say("warning", warnings)
     say("error", errors)
     return 1 if errors else 0

@@ -3,6 +3,7 @@
 import sys
 
 from bridge.errors import Problem, Refusal
+from bridge.report import streams
 from bridge.report.talk import printable
 
 
@@ -26,7 +27,7 @@ def can_ask() -> bool:
 
 def ask(question: str) -> bool:
     """Ask at the terminal, and return whether the answer is yes."""
-    print(f"{printable(question)} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201 - stdout is the report
+    print(f"{printable(question)} [y/N] ", end="", file=streams.talk(), flush=True)
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 

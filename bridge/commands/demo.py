@@ -14,6 +14,8 @@ from pathlib import Path
 import bridge
 from bridge import trust
 from bridge.errors import Problem, Refusal
+from bridge.process import descriptor
+from bridge.report import streams
 from bridge.testing.apiserver import EmbeddedCluster
 
 NAMESPACE = "voice-agent-staging"
@@ -78,17 +80,19 @@ class _Story:
         self.environ[trust.VARIABLE] = str(folder / "trust.yaml")
 
     def _say(self, text: str) -> None:
-        print(f"\n# {text}", flush=True)  # noqa: T201
+        print(f"\n# {text}", file=streams.report(), flush=True)
 
     def _bridge(self, *arguments: str, expected: int = 0) -> None:
-        print(f"$ bridge {' '.join(arguments)}", flush=True)  # noqa: T201
+        print(f"$ bridge {' '.join(arguments)}", file=streams.report(), flush=True)
         command = [sys.executable, "-m", "bridge", *arguments, "--config", str(self.config)]
-        status = subprocess.run(command, env=self.environ, stderr=subprocess.STDOUT, check=False).returncode  # noqa: S603
+        out = descriptor(1)
+        done = subprocess.run(command, env=self.environ, stdout=out, stderr=subprocess.STDOUT, check=False)  # noqa: S603
+        status = done.returncode
         if status != expected:
             raise Refusal(Problem("demo", f"bridge {arguments[0]} ended with {status} instead of {expected}"))
 
     def _edit(self, values: dict[str, str]) -> None:
-        print("$ kubectl edit secret agent-secrets", flush=True)  # noqa: T201
+        print("$ kubectl edit secret agent-secrets", file=streams.report(), flush=True)
         data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
         self._request("PATCH", f"{SECRET}?fieldManager=kubectl-edit", {"data": data}, "application/merge-patch+json")
 

@@ -12,8 +12,8 @@ from bridge.commands.arguments import environment_of, run_of
 from bridge.errors import BridgeError, Problem, Refusal
 from bridge.gather import gather_variables
 from bridge.objects import Entry
-from bridge.process import SIGNALS, usual_core
-from bridge.report.talk import say
+from bridge.process import SIGNALS, usual_core, usual_streams
+from bridge.report.talk import printed, say
 
 OWN_SIGNALS: Final = (*SIGNALS, signal.SIGPIPE)
 """Those that Python or a run treats in its own way."""
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     environment = environment_of(args)
     public = [name for name, rule in environment.infrastructure.items() if rule == "required"]
     found = gather_variables(environment, run_of(args), [*public, *args.names])
-    say("warning", found.warnings)
+    say("warning", (*found.warnings, *printed()))
     _become(args.child, {**os.environb, **_ours(found.entries)})
 
 
@@ -56,7 +56,7 @@ def _ours(entries: Mapping[str, Entry]) -> Mapping[bytes, bytes]:
 def _become(command: list[str], environ: Mapping[bytes, bytes]) -> NoReturn:
     """Replace this process; sessions are closed by now, and no open file of ours is inherited."""
     try:
-        with _default_signals(), usual_core():
+        with _default_signals(), usual_core(), usual_streams():
             os.execvpe(command[0], command, environ)  # noqa: S606 - no shell: that is the point
     except OSError as error:
         code, reason = error.errno, (error.strerror or "unknown reason").lower()

@@ -4,14 +4,15 @@ import argparse
 import gc
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from bridge import late_warnings
 from bridge.commands import plan as plan_command
 from bridge.commands import sync as sync_command
 from bridge.commands.arguments import run_of
-from bridge.commands.confirm import ask, can_ask, not_confirmed
+from bridge.commands.confirm import can_ask
+from bridge.commands.fleet_first import answers
 from bridge.config.environment import config_folder, load_all
 from bridge.config.shard import Shard, parse_shard
 from bridge.errors import BUG, BridgeError, ConfigError, Problem, Refusal, Stopped, Unavailable, combine
@@ -20,10 +21,9 @@ from bridge.plan.effect import dropped, rewritten
 from bridge.plan.model import ClusterName
 from bridge.report.cluster import cluster_field
 from bridge.report.data import is_shown, outcome_data, plan_data, problems
-from bridge.report.fleet import fleet_data, write_fleet
+from bridge.report.fleet import fleet_data, listed, write_fleet
 from bridge.report.record import Record, current
 from bridge.report.talk import say
-from bridge.sync import FirstWrite
 
 URGENCY: Final = (
     Stopped.exit_status,
@@ -35,7 +35,6 @@ URGENCY: Final = (
     0,
 )
 """Exit statuses, the one that a caller should act on first: what is half done, then what needs somebody."""
-NAMED: Final = 3  # environments that a message names
 
 
 def run(args: argparse.Namespace) -> int:
@@ -54,12 +53,12 @@ def run(args: argparse.Namespace) -> int:
     logbook = _Logbook(args)
     fleet = Fleet(environments, run_)
     try:
-        _carry_out(fleet, names, logbook)
-        logbook.cut_short((), fleet.under_way())
-        if firsts := dict(_agreed(logbook)):
-            agreed = frozenset().union(*(first.agreed for first in firsts.values()))
-            fleet = Fleet(environments, run_of(args)._replace(agreed=agreed))  # its time begins now: a person was asked
-            _carry_out(fleet, list(firsts), logbook)
+        if logbook.writes and can_ask() and (asked := answers(environments, names, run_)):
+            for member in asked.left_out:
+                logbook.finished(member)
+            # Its time begins now: a person was asked.
+            fleet = Fleet(asked.environments, run_of(args)._replace(agreed=asked.agreed))
+        _carry_out(fleet, [name for name in names if name not in logbook.entries], logbook)
     except BaseException:
         logbook.cut_short(names, fleet.under_way())
         _report(args, names, shard, logbook)
@@ -79,25 +78,6 @@ def _carry_out(fleet: Fleet, names: Sequence[str], logbook: "_Logbook") -> None:
             fleet.sync(names, logbook.finished, restart=logbook.restarts)
         else:
             fleet.plan(names, logbook.finished)
-
-
-def _agreed(logbook: "_Logbook") -> Iterator[tuple[str, FirstWrite]]:
-    """Ask once for each server whether it is the right one, and yield the environments that may be written to it."""
-    servers: dict[str, dict[str, FirstWrite]] = {}
-    waiting, logbook.may_wait = logbook.waiting, False
-    for name, (_, first) in sorted(waiting.items()):
-        servers.setdefault(first.cluster.server, {})[name] = first
-    for server, firsts in servers.items():
-        names = list(firsts)
-        count = f"{len(names)} environments" if len(names) > 1 else "1 environment"
-        source = firsts[names[0]].cluster.source
-        if ask(f"First write of {count} ({_listed(names)}) to {server} ({source}). Is this the right cluster?"):
-            yield from firsts.items()
-        else:
-            for name in names:
-                member, _ = waiting[name]
-                member.error = not_confirmed()
-                logbook.finished(member)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -123,19 +103,12 @@ class _Logbook:
         current().touched.append(self._touched)
         self.writes: Final = args.command == "sync" and not args.dry_run
         self.restarts: Final = self.writes and args.restart
-        # For a person's word that it is the right cluster; nobody is asked twice.
-        self.waiting: Final[dict[str, tuple[Member, FirstWrite]]] = {}
-        self.may_wait = True
         self.entries: Final[dict[str, dict[str, Any]]] = {}
         self.clusters: Final[dict[str, ClusterName | None]] = {}
         self.problems: Final[dict[str, list[tuple[str, Problem]]]] = {"warning": [], "error": []}
 
     def finished(self, member: Member) -> None:
-        """Enter a member as it is now; the first write of one waits for an answer, if somebody can be asked."""
-        if isinstance(member.error, FirstWrite) and self.may_wait and can_ask():
-            member.plan = None  # it holds values
-            self.waiting[member.name] = member, member.error
-            return
+        """Enter a member as it is now."""
         self._touch(member)
         status, result = self._judge(member)
         self._enter(member, status, result)
@@ -244,9 +217,4 @@ def _shared(clusters: Iterable[ClusterName | None]) -> ClusterName | None:
 
 
 def _where(names: Sequence[str], where: str) -> str:
-    return f"{_listed(names)}{': ' if where else ''}{where}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"{', '.join(names[:NAMED])}{more}"
+    return f"{listed(names)}{': ' if where else ''}{where}"

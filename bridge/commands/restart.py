@@ -1,13 +1,15 @@
 """`bridge restart`: roll the workloads whose pods run with keys that have changed since."""
 
 import argparse
-import sys
-from typing import Any
+from typing import Any, TextIO
 
 from bridge.commands.arguments import environment_of, run_of
+from bridge.commands.confirm import can_ask
 from bridge.errors import ANYTHING
-from bridge.gather import find_namespace
+from bridge.gather import Agreed, find_namespace
 from bridge.opening import open_cluster
+from bridge.plan.restart import Step
+from bridge.report import streams
 from bridge.report.cluster import cluster_data
 from bridge.report.data import SCHEMA, problems
 from bridge.report.record import current
@@ -15,18 +17,31 @@ from bridge.report.restart import restart_text, workload_data
 from bridge.report.style import style_of
 from bridge.report.talk import say
 from bridge.report.write import printable_data, write_json
-from bridge.restart import Restart, follow, known, roll, survey
+from bridge.restart import Restart, first_restart, follow, known, roll, survey
+from bridge.sync import FirstWrite
 
 
 def run(args: argparse.Namespace) -> int:
     """Judge, roll, and with --wait follow; 1 where a workload keeps older keys, 5 where others are restarted."""
-    environment, run_ = environment_of(args), run_of(args)
+    try:
+        return _restart(args)
+    except FirstWrite as first:
+        from bridge.commands.binding import agree  # noqa: PLC0415 - start-up: most environments were written before
+
+        agree(first, environment_of(args))
+        agreed = first.agreed
+    return _restart(args, agreed)  # everything anew: a person took their time to answer
+
+
+def _restart(args: argparse.Namespace, agreed: Agreed = frozenset()) -> int:
+    environment, run_ = environment_of(args), run_of(args)._replace(agreed=agreed)
     namespace = find_namespace(environment, run_)
     restart = Restart()
     current().touched += [restart.rolled, restart.begun]
     with open_cluster(environment, namespace, run_) as cluster:
         say("warning", cluster.warnings)
-        restart.verdicts = survey(cluster, known(cluster, everything=args.all), everything=args.all)
+        memory = known(cluster, everything=args.all)
+        restart.verdicts = survey(cluster, memory, everything=args.all)
         head = {
             "schema": SCHEMA,
             "environment": environment.name,
@@ -34,6 +49,11 @@ def run(args: argparse.Namespace) -> int:
             "manager": cluster.objects.manager,
             "cluster": cluster_data(cluster.name),
         }
+        rolls = not args.dry_run and any(one.step is Step.ROLL for one in restart.verdicts)
+        if rolls and (first := first_restart(environment, namespace, cluster, memory, run_)):
+            if can_ask():  # whoever is asked has to see it first
+                _show(_data(head, restart, "planned"), streams.talk())
+            raise first
         try:
             if not args.dry_run:
                 roll(cluster, restart)
@@ -57,14 +77,22 @@ def result_of(restart: Restart) -> str:
 
 
 def _report(args: argparse.Namespace, head: dict[str, Any], restart: Restart, result: str) -> None:
-    data = head | {
+    data = _data(head, restart, result)
+    if args.output == "json":
+        write_json(data)
+    else:
+        _show(data, streams.report())
+
+
+def _data(head: dict[str, Any], restart: Restart, result: str) -> dict[str, Any]:
+    return head | {
         "workloads": workload_data(restart.verdicts, restart.rolled, restart.begun, restart.states),
         "result": result,
         "warnings": problems(restart.warnings),
         "errors": problems(restart.problems),
     }
-    if args.output == "json":
-        write_json(data)
-        return
-    sys.stdout.write(restart_text(printable_data(data), style_of(sys.stdout)))
-    sys.stdout.flush()
+
+
+def _show(data: dict[str, Any], stream: TextIO) -> None:
+    stream.write(restart_text(printable_data(data), style_of(stream)))
+    stream.flush()

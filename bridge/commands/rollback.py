@@ -1,15 +1,14 @@
 """`bridge rollback`: an earlier revision of a source becomes its newest one, and the cluster follows."""
 
 import argparse
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TextIO
 
 from bridge.commands.arguments import environment_of, run_of
 from bridge.commands.binding import agree
-from bridge.commands.confirm import confirm
+from bridge.commands.confirm import can_ask, confirm
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference, parse_reference
 from bridge.errors import ANYTHING, BridgeError, ConfigError, Problem, Refusal, Stopped, Unavailable, combine
@@ -19,6 +18,7 @@ from bridge.plan.effect import dropped, rewritten
 from bridge.plan.model import Plan
 from bridge.prepare import begin, collect, prepare
 from bridge.provider import Context, Document, Provider, Revision
+from bridge.report import streams
 from bridge.report.cluster import namespace_in
 from bridge.report.data import outcome_data, plan_data
 from bridge.report.record import current
@@ -57,7 +57,9 @@ def run(args: argparse.Namespace) -> int:
         return _end(args, rollback)
     if rollback.result == "planned":
         if args.output == "text":
-            _print(rollback)
+            _print(rollback, streams.report())
+        elif not args.yes and can_ask():  # whoever is asked has to see it, and stdout is the report
+            _print(rollback, streams.talk())
         rollback.told = (*rollback.plan.warnings, *rewritten(rollback.plan))
         say("warning", rollback.told)
         if rollback.first:
@@ -193,7 +195,7 @@ def _end(args: argparse.Namespace, rollback: _Rollback) -> int:
     if args.output == "json":
         write_json(_data(rollback))
     else:
-        _print(rollback)
+        _print(rollback, streams.report())
     warnings, missing = (*rollback.plan.warnings, *rewritten(rollback.plan)), dropped(rollback.plan)
     say("warning", [one for one in warnings if one not in rollback.told])
     say("error", (*(error.problems if error else ()), *missing))
@@ -202,9 +204,9 @@ def _end(args: argparse.Namespace, rollback: _Rollback) -> int:
     return error.exit_status if error else 1 if missing else 0
 
 
-def _print(rollback: _Rollback) -> None:
-    sys.stdout.write(rollback_text(printable_data(_data(rollback)), style_of(sys.stdout)))
-    sys.stdout.flush()
+def _print(rollback: _Rollback, stream: TextIO) -> None:
+    stream.write(rollback_text(printable_data(_data(rollback)), style_of(stream)))
+    stream.flush()
 
 
 def _data(rollback: _Rollback) -> dict[str, Any]:

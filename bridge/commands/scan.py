@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from bridge.commands.arguments import environment_of, run_of
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
 from bridge.gather import Run, gather_secrets
+from bridge.report import streams
 from bridge.report.data import SCHEMA, problems
 from bridge.report.talk import printable, say
 from bridge.report.write import write_json
@@ -114,8 +114,8 @@ def _report(args: argparse.Namespace, data: dict[str, Any]) -> None:
         return
     for one in data["found"]:
         line = f"{one['place']}:{one['line']}: {', '.join(one['names'])} ({one['form']})"
-        sys.stdout.write(f"{printable(line)}\n")
+        streams.report().write(f"{printable(line)}\n")
     done = f"{data['looked_for']} values looked for in {data['looked_at']} files and objects"
     found = f"{len(data['found'])} found" if data["found"] else "nothing found"
-    sys.stdout.write(f"{data['environment']}: {done}: {found}\n")
-    sys.stdout.flush()
+    streams.report().write(f"{data['environment']}: {done}: {found}\n")
+    streams.report().flush()

@@ -1,7 +1,6 @@
 """`bridge set`: one value, into the source that gives it now."""
 
 import argparse
-import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, Final
@@ -15,6 +14,7 @@ from bridge.config.values import looks_encrypted
 from bridge.errors import BridgeError, Problem, Refusal
 from bridge.gather import Run, sound_files
 from bridge.provider import Context, Document, Provider
+from bridge.report import streams
 from bridge.report.cluster import namespace_in
 from bridge.report.data import SCHEMA
 from bridge.report.record import current
@@ -95,10 +95,11 @@ def _edits(giver: Giver, value: SecretValue) -> list[Edit]:
 
 def _target(environment: Environment, namespace: str, run: Run) -> str:
     """Name the environment's namespace, and its cluster if the kubeconfig can be read: nothing else needs that here."""
-    from bridge.cluster.connect import selected  # noqa: PLC0415 - start-up: only a question names the cluster
+    from bridge.cluster.connect import Search, selected  # noqa: PLC0415 - start-up: only a question names the cluster
 
     try:
-        cluster = selected(environment.cluster.kubeconfig, environment.cluster.context, run.environ, flags=run.cluster)
+        choice = environment.cluster
+        cluster = selected(Search(choice.kubeconfig, choice.context, run.environ, run.cluster, run.deadline))
     except (BridgeError, OSError):
         return f"namespace {namespace}"
     return namespace_in(namespace, cluster)
@@ -135,5 +136,5 @@ def _report(args: argparse.Namespace, environment: Environment, giver: Giver, wr
     if written:
         lines = [f"{place}: written, revision {before or 'none'} -> {data['after']}" for place in places]
         lines.append(f"next: bridge sync {environment.name}")
-    sys.stdout.write("".join(f"{printable(line)}\n" for line in lines))
-    sys.stdout.flush()
+    streams.report().write("".join(f"{printable(line)}\n" for line in lines))
+    streams.report().flush()

@@ -1,12 +1,12 @@
 """`bridge status`: which variables are used, where each comes from, whether the cluster has it."""
 
 import argparse
-import sys
 
 from bridge.commands.arguments import environment_of, run_of
 from bridge.opening import open_cluster
 from bridge.plan.effect import dropped, rewritten
 from bridge.prepare import collect, inspect, with_admission
+from bridge.report import streams
 from bridge.report.status import status_data, status_text
 from bridge.report.style import style_of
 from bridge.report.talk import say
@@ -23,8 +23,8 @@ def run(args: argparse.Namespace) -> int:
     if args.output == "json":
         write_json(data)
     else:
-        sys.stdout.write(status_text(printable_data(data), style_of(sys.stdout)))
-        sys.stdout.flush()
+        streams.report().write(status_text(printable_data(data), style_of(streams.report())))
+        streams.report().flush()
     say("warning", (*plan.warnings, *rewritten(plan)))
     say("error", (*plan.refusals, *dropped(plan)))
     return 1 if plan.refusals or dropped(plan) else 0

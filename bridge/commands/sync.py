@@ -36,12 +36,12 @@ def run(args: argparse.Namespace) -> int:
     except FirstWrite as first:
         from bridge.commands.binding import agree  # noqa: PLC0415 - start-up: most environments were written before
 
-        agree(first, environment_of(args))
+        told = agree(first, environment_of(args), show=True)
         agreed = first.agreed
-    return _sync(args, agreed)  # everything anew: somebody took their time to answer
+    return _sync(args, agreed, told)  # everything anew: somebody took their time to answer
 
 
-def _sync(args: argparse.Namespace, agreed: Agreed = frozenset()) -> int:
+def _sync(args: argparse.Namespace, agreed: Agreed = frozenset(), told: tuple[Problem, ...] = ()) -> int:
     run_ = run_of(args)._replace(agreed=agreed)
     outcome, restart, record = Outcome(), _asked(args), current()
     record.written, record.begun = outcome.written, outcome.begun
@@ -63,7 +63,8 @@ def _sync(args: argparse.Namespace, agreed: Agreed = frozenset()) -> int:
             raise
     status, result = judge(plan, outcome, restart)
     _report(args, plan, outcome, restart, result)
-    say("warning", (*plan.warnings, *rewritten(plan), *(restart.warnings if restart else ())))
+    warnings = (*plan.warnings, *rewritten(plan), *(restart.warnings if restart else ()))
+    say("warning", [one for one in warnings if one not in told])
     say("error", (*plan.refusals, *_failure(outcome, restart), *dropped(plan)))
     return status
 

@@ -5,6 +5,7 @@ import warnings
 from typing import Final
 
 from bridge.errors import Problem, Refusal
+from bridge.report import streams
 from bridge.secret import SecretValue
 
 LIMIT: Final = 1024 * 1024
@@ -45,6 +46,6 @@ def _asked(prompt: str) -> str | None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", GetPassWarning)
         try:
-            return getpass(prompt, sys.stderr)
+            return getpass(prompt, streams.talk())
         except (EOFError, GetPassWarning):  # the terminal was closed, or would show what is typed
             return None

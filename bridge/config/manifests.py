@@ -13,6 +13,8 @@ from bridge.secret import SecretValue
 
 DEPTH: Final = 100
 """Levels of nesting: the schema in a CustomResourceDefinition has some fifty."""
+EVENTS: Final = 1_000_000
+"""As for other files, but a build holds everything: some hundred CustomResourceDefinitions have 500,000."""
 SECTIONS: Final = {"Secret": ("data", "stringData"), "ConfigMap": ("data", "binaryData")}
 ENCODED: Final = {("Secret", "data"), ("ConfigMap", "binaryData")}
 # The fields that hold names and not values, in the objects that are looked into. Every other text is wrapped.
@@ -72,7 +74,7 @@ def _documents(text: str, findings: Findings) -> list[YamlDocument]:
             return [YamlDocument(1, json.loads(text))]
         except (ValueError, RecursionError):
             pass  # YAML's flow style begins so too, and its parser tells the line
-    return parse_yaml_documents(text, findings, depth=DEPTH, foreign=True)
+    return parse_yaml_documents(text, findings, depth=DEPTH, foreign=True, events=EVENTS)
 
 
 def _objects(content: object, place: str, findings: Findings) -> Iterator[BuiltObject]:

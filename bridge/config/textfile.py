@@ -7,8 +7,10 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from bridge import process
 from bridge.config.text_flaws import CONFLICT, UTF16, conflict_hint, conflict_line, is_utf16, utf16_hint
 from bridge.errors import ConfigError, Problem, Unavailable, shortage
+from bridge.parallel import Once
 
 LIMIT: Final = 16 * 1024 * 1024
 """In bytes. An object holds 1 MiB at most, and a file of 1,000 usual objects is about 0.3 MiB."""
@@ -48,9 +50,28 @@ def read_text_stream(descriptor: int, shown: str, deadline: float) -> str:
 def read_bounded(path: Path, deadline: float, most: int = LIMIT) -> bytes:
     """Return what a file, or a pipe such as a shell's `<(command)`, holds.
 
+    A pipe gives its content only once, so it is read once in a run, and what came out of it is what it holds.
     OSError, with a reason in `strerror`, if it cannot be read, is neither, holds more than `most` bytes, or is a pipe
     that nobody has ended by the deadline, a `time.monotonic()`.
     """
+    found = os.stat(path)  # noqa: PTH116 - as below
+    if not stat.S_ISFIFO(found.st_mode) or not process.is_owned():
+        return _read_bounded(path, deadline, most)
+    content = _PIPES.get((found.st_dev, found.st_ino), lambda: _read_bounded(path, deadline, LIMIT))
+    if len(content) > most:
+        raise _oversized(most)
+    return content
+
+
+_PIPES: Final[Once[tuple[int, int], bytes]] = Once()
+process.at_end(_PIPES.clear)
+
+
+def _oversized(most: int) -> OSError:
+    return OSError(errno.EFBIG, f"larger than {most // 2**20} MiB")
+
+
+def _read_bounded(path: Path, deadline: float, most: int) -> bytes:
     # A pipe without a writer would block in open() for ever, hence O_NONBLOCK.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
@@ -68,7 +89,7 @@ def read_bounded(path: Path, deadline: float, most: int = LIMIT) -> bytes:
             if not chunk:
                 return bytes(content)
             content += chunk
-        raise OSError(errno.EFBIG, f"larger than {most // 2**20} MiB")
+        raise _oversized(most)
     finally:
         os.close(descriptor)
 

@@ -14,7 +14,17 @@ from bridge.config.textfile import read_text
 
 DEPTH: Final = 32
 """Levels of nesting; a manifest has three."""
+EVENTS: Final = 200_000
+"""What a text may hold: a scalar or an alias is one event, a mapping, a list or a document two.
 
+A file of 1,000 usual objects has about 25,000. What is within the limit is read in a few seconds.
+"""
+DIRECTIVES: Final = 100
+"""`%TAG` lines of a text: libyaml compares each of them with all before it."""
+MERGED_ALIASES: Final = 16
+"""Aliases of a text with merge keys: PyYAML copies what they repeat, and merges can multiply it."""
+
+DEEP: Final = "nested too deep"
 _TEXT: Final = f"{TAG}str"
 _BINARY: Final = f"{TAG}binary"
 _TIME: Final = f"{TAG}timestamp"
@@ -52,24 +62,28 @@ def load_yaml_documents(path: Path, shown: str, *, foreign: bool = False) -> lis
 
 
 def parse_yaml_documents(
-    text: str, findings: Findings, *, depth: int = DEPTH, foreign: bool = False
+    text: str, findings: Findings, *, depth: int = DEPTH, foreign: bool = False, events: int = EVENTS
 ) -> list[YamlDocument]:
     """Return the documents of a text, such as an inline patch; what is wrong is noted by its line.
 
     More than 128 levels of `depth` would be too many for Python's own stack.
     """
+    if text.count("%TAG") > DIRECTIVES:
+        findings.note(f"has more than {DIRECTIVES} %TAG directives")
+        return []
     builder = _ForeignBuilder if foreign else _Builder
     loader = CoreLoader(text)
+    source = _Events(loader, events)
     documents = []
     line, what = 0, "not valid YAML"
     try:
         while loader.check_event():
-            if isinstance(loader.get_event(), yaml.DocumentStartEvent):
-                documents.append(builder(loader, findings, depth).document())
+            if isinstance(source.get(), yaml.DocumentStartEvent):
+                documents.append(builder(source, findings, depth).document())
     except yaml.YAMLError as error:
         line = _line(error, text)
-    except _LimitError as error:
-        line, what = error.line, str(error)
+    except _BeyondError as error:
+        line, what = error.line, error.what
     finally:
         loader.dispose()
     if line:
@@ -89,22 +103,60 @@ def _first_line(event: yaml.Event) -> int:
     return event.start_mark.line + 1 if event.start_mark else 1
 
 
-class _LimitError(Exception):
-    """A document that goes beyond a limit; its text says which."""
+def beyond_bounds(content: bytes) -> str:
+    """Return why a YAML text must not be given to PyYAML's own loader; nothing if it may, or is not valid.
 
-    def __init__(self, line: int) -> None:
-        super().__init__(line)
-        self.line = line
+    That loader overflows the C stack for deep nesting, which ends the process, and takes hours for other texts.
+    """
+    if content.count(b"%TAG") > DIRECTIVES:
+        return f"has more than {DIRECTIVES} %TAG directives"
+    loader = yaml.CSafeLoader(content)
+    try:
+        _check_bounds(_Events(loader, EVENTS))
+    except _BeyondError as error:
+        return f"{error.what} at line {error.line}"
+    except (yaml.YAMLError, ValueError):  # it is told by whoever reads the text
+        return ""
+    finally:
+        loader.dispose()
+    return ""
 
 
-class _TooDeepError(_LimitError):
-    def __str__(self) -> str:
-        return "nested too deep"
+def _check_bounds(source: "_Events") -> None:
+    depth, aliases, merges = 0, 0, False
+    while not isinstance(event := source.get(), yaml.StreamEndEvent):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        aliases += isinstance(event, yaml.AliasEvent)
+        merges = merges or (isinstance(event, yaml.ScalarEvent) and event.value == "<<")
+        if depth > DEPTH:
+            raise _BeyondError(event, DEEP)
+        if merges and aliases > MERGED_ALIASES:
+            raise _BeyondError(event, f"more than {MERGED_ALIASES} aliases beside merge keys")
 
 
-class _TooLargeError(_LimitError):
-    def __str__(self) -> str:
-        return "its merge keys (<<) copy too much"
+class _BeyondError(Exception):
+    def __init__(self, event: yaml.Event, what: str) -> None:
+        super().__init__(what)
+        self.line = _first_line(event)
+        self.what = what
+
+
+class _Events:
+    """The events of one parser, up to a number of them."""
+
+    def __init__(self, loader: yaml.CSafeLoader, most: int) -> None:
+        self.loader: Final = loader
+        self._most: Final = most
+        self._count = 0
+
+    def get(self) -> yaml.Event:
+        """Return the next event."""
+        event = self.loader.get_event()
+        assert event is not None, "the end of the stream is an event too, and comes last"
+        self._count += 1
+        if self._count > self._most:
+            raise _BeyondError(event, f"more than {self._most:,} YAML nodes")
+        return event
 
 
 class _Builder:
@@ -114,15 +166,16 @@ class _Builder:
     process. What an alias stands for is built once, so aliases cannot multiply it.
     """
 
-    def __init__(self, loader: CoreLoader, findings: Findings, depth: int) -> None:
-        self.loader = loader
+    def __init__(self, source: _Events, findings: Findings, depth: int) -> None:
+        self.source = source
+        self.loader = source.loader
         self.findings = findings
         self.depth = depth
         self.anchors: dict[str, object] = {}
 
     def document(self) -> YamlDocument:
         """Return the document whose start was just read."""
-        event = self._next()
+        event = self.source.get()
         return YamlDocument(_first_line(event), self._value(event, 0))
 
     def _value(self, event: yaml.Event, depth: int) -> object:
@@ -139,11 +192,6 @@ class _Builder:
             self.anchors[event.anchor] = value
         return value
 
-    def _next(self) -> yaml.Event:
-        event = self.loader.get_event()
-        assert event is not None, "the end of the stream is an event too, and comes last"
-        return event
-
     def _alias(self, event: yaml.AliasEvent) -> object:
         if event.anchor not in self.anchors:
             self._note(event, "an alias of nothing before it")
@@ -152,7 +200,7 @@ class _Builder:
 
     def _collection(self, start: yaml.CollectionStartEvent, depth: int) -> object:
         if depth > self.depth:
-            raise _TooDeepError(_first_line(start))
+            raise _BeyondError(start, DEEP)
         is_mapping = isinstance(start, yaml.MappingStartEvent)
         self._check_tag(start, f"{TAG}map" if is_mapping else f"{TAG}seq")
         return self._mapping(depth) if is_mapping else self._sequence(depth)
@@ -163,9 +211,9 @@ class _Builder:
 
     def _mapping(self, depth: int) -> dict[str, object]:
         built: dict[str, object] = {}
-        while not isinstance(event := self._next(), yaml.MappingEndEvent):
+        while not isinstance(event := self.source.get(), yaml.MappingEndEvent):
             key = self._key(event, depth)
-            value = self._value(self._next(), depth)
+            value = self._value(self.source.get(), depth)
             if key in built:
                 self._note(event, "a key that this mapping has already")
             if key is not None:
@@ -187,7 +235,7 @@ class _Builder:
 
     def _sequence(self, depth: int) -> list[object]:
         built = []
-        while not isinstance(event := self._next(), yaml.SequenceEndEvent):
+        while not isinstance(event := self.source.get(), yaml.SequenceEndEvent):
             built.append(self._value(event, depth))
         return built
 
@@ -218,8 +266,8 @@ class _Builder:
 class _ForeignBuilder(_Builder):
     """Builds what kustomize makes of a document: merge keys are followed, tags that it does not know are ignored."""
 
-    def __init__(self, loader: CoreLoader, findings: Findings, depth: int) -> None:
-        super().__init__(loader, findings, depth)
+    def __init__(self, source: _Events, findings: Findings, depth: int) -> None:
+        super().__init__(source, findings, depth)
         self._merged = 0
 
     def _check_tag(self, start: yaml.CollectionStartEvent, usual: str) -> None:
@@ -228,13 +276,13 @@ class _ForeignBuilder(_Builder):
     def _mapping(self, depth: int) -> dict[str, object]:
         built: dict[str, object] = {}
         merged: list[object] = []
-        while not isinstance(event := self._next(), yaml.MappingEndEvent):
+        while not isinstance(event := self.source.get(), yaml.MappingEndEvent):
             if self._is_merge(event):
-                value = self._value(self._next(), depth)
+                value = self._value(self.source.get(), depth)
                 merged += value if isinstance(value, list) else [value]
                 continue
             key = self._key(event, depth)
-            value = self._value(self._next(), depth)
+            value = self._value(self.source.get(), depth)
             if key in built:
                 self._note(event, "a key that this mapping has already")
             if key is not None:
@@ -250,7 +298,7 @@ class _ForeignBuilder(_Builder):
             return
         self._merged += len(merged)
         if self._merged > _MOST_MERGED:
-            raise _TooLargeError(_first_line(event))
+            raise _BeyondError(event, "its merge keys (<<) copy too much")
         for key, value in merged.items():
             built.setdefault(key, value)
 

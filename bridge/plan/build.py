@@ -192,4 +192,5 @@ def _remember(change: Change, memory: ObjectMemory | None, written: Live | None,
         annotations=tuple(sorted(change.desired.annotations)),
         created=now if first else memory.created if memory else "",
         removed=now if removed else memory.removed if memory else "",
+        type=change.desired.type or "" if live is None or live.type != change.desired.type else "",
     )

@@ -1,12 +1,15 @@
 """Compares one object as it is wanted with the object as it is."""
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from bridge.errors import Problem
 from bridge.objects import Desired, Field, Live, Manager, Origin
 from bridge.plan.memory import ObjectMemory
-from bridge.plan.model import Action, Change, FieldChange, What
-from bridge.plan.ownership import CLIENT_SIDE_APPLY, MANAGED_BY, Claim, claim, others, take_over
+from bridge.plan.model import Action, Alteration, Change, FieldChange, What
+from bridge.plan.ownership import CLIENT_SIDE_APPLY, MANAGED_BY, Claim, claim, others, same_object, take_over
+
+TYPE: Final = Field("type")
 
 
 def diff(desired: Desired, live: Live | None, memory: ObjectMemory | None, manager: str) -> Change:
@@ -14,10 +17,20 @@ def diff(desired: Desired, live: Live | None, memory: ObjectMemory | None, manag
     if live is None:
         fields = tuple(FieldChange(item, What.ADD, origin) for item, origin in wanted(desired).items())
         return Change(desired.id, Action.CREATE, desired, None, fields, restored=bool(memory and memory.uid))
+    desired = _as_admitted(desired, live, memory, manager)
     fields = (*_kept_and_changed(desired, live, memory, manager), *_left(desired, live, manager))
-    fixed = desired.type == live.type and desired.immutable in (None, live.immutable)
+    if desired.admitted:
+        fields = (*fields, FieldChange(TYPE, What.KEEP, altered=Alteration(dropped=False, moves=False)))
+    fixed = desired.lasting_type == live.type and desired.immutable in (None, live.immutable)
     same = fixed and all(one.what is What.KEEP for one in fields)
     return Change(desired.id, Action.KEEP if same else Action.UPDATE, desired, live, fields)
+
+
+def _as_admitted(desired: Desired, live: Live, memory: ObjectMemory | None, manager: str) -> Desired:
+    """Accept the type that an admission rule made of ours: it is the same object, and was sent with the type of now."""
+    if memory is None or desired.type == live.type or memory.type != desired.type:
+        return desired
+    return desired._replace(admitted=live.type) if same_object(live, manager, memory) else desired
 
 
 def wanted(desired: Desired) -> Mapping[Field, Origin | None]:
@@ -124,7 +137,7 @@ def fixed(change: Change) -> Iterator[Problem]:
 def _fixed(change: Change, desired: Desired, live: Live) -> Iterator[Problem]:
     """Yield what Kubernetes never lets anybody change."""
     where, cure = str(change.id), f"`bridge sync --recreate {change.id}` does it if nobody else wrote to it"
-    if desired.type != live.type:
+    if desired.lasting_type != live.type:
         what = f"has the type {live.type}, the template wants {desired.type}; Kubernetes does not change a type"
         yield Problem(where, what, f"keep its type in the template, or delete the object: {cure}")
     touched = any(one.field.section == "data" and one.what is not What.RECLAIM for one in change.changed)

@@ -5,11 +5,10 @@ from typing import Final
 
 from bridge.errors import Problem
 from bridge.objects import Desired, Field, Live
-from bridge.plan.diff import describe, equals, is_lost, wanted
+from bridge.plan.diff import TYPE, describe, equals, is_lost, wanted
 from bridge.plan.memory import Memory
 from bridge.plan.model import Action, Alteration, Change, FieldChange, Plan, What
 
-TYPE: Final = Field("type")
 IMMUTABLE: Final = Field("immutable")
 FIXED: Final = (TYPE, IMMUTABLE)
 NOUNS: Final = {"data": "key", "labels": "label", "annotations": "annotation"}

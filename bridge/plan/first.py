@@ -1,5 +1,7 @@
 """Whether a plan would be the first write of its environment into a cluster."""
 
+from bridge.objects import Live
+from bridge.plan.memory import Memory
 from bridge.plan.model import ClusterName, Plan
 
 
@@ -12,11 +14,18 @@ def is_first(plan: Plan) -> bool:
     if any(change.desired is None and change.live is None for change in plan.changes):
         return False
     live = [change.live for change in plan.changes if change.live]
-    if any(manager.name == plan.manager for one in live for manager in one.managers):
-        return False
-    recorded = {one.uid for one in plan.memory.objects.values() if one.uid}
-    begun = bool(plan.memory.objects) and not recorded  # a first run that stopped before its first object
-    return not begun and recorded.isdisjoint(one.uid for one in live)
+    return not has_begun(plan.memory) and not any(is_ours(one, plan.memory, plan.manager) for one in live)
+
+
+def has_begun(memory: Memory) -> bool:
+    """Return whether a memory was left by a first run that stopped before its first object."""
+    return bool(memory.objects) and not any(one.uid for one in memory.objects.values())
+
+
+def is_ours(live: Live, memory: Memory, manager: str) -> bool:
+    """Return whether a live object shows an earlier write: by its managers, or as the one that the memory recorded."""
+    recorded = any(one.uid == live.uid for one in memory.objects.values())
+    return recorded or any(one.name == manager for one in live.managers)
 
 
 def place(namespace: str, cluster: ClusterName) -> str:

@@ -38,6 +38,8 @@ class ObjectMemory(NamedTuple):
     templates and stayed in the cluster. `created` is when bridge made the object for the first time,
     `removed` when a key last left it; each is empty where that never happened, or is not known. `begun`
     is the time of a write that is not known to have happened; what carries this time may have changed later.
+    `type` is the one that bridge has sent, as long as the object is not known to have it: an admission rule may have
+    made another of it. It is empty otherwise.
     """
 
     uid: str | None
@@ -48,6 +50,7 @@ class ObjectMemory(NamedTuple):
     created: str = ""
     removed: str = ""
     begun: str = ""
+    type: str = ""
 
     @property
     def times(self) -> frozenset[str]:
@@ -120,7 +123,7 @@ def rebuilt(live: Iterable[Live], manager: str, reason: str) -> Memory:
 
 
 _SECTIONS: Final = ("data", "labels", "annotations")
-_TIMES: Final = ("created", "removed", "begun")
+_TEXTS: Final = ("created", "removed", "begun", "type")
 
 
 def encode(memory: Memory) -> str:
@@ -136,7 +139,7 @@ def encode(memory: Memory) -> str:
             **({"labels": list(one.labels)} if one.labels else {}),
             **({"annotations": list(one.annotations)} if one.annotations else {}),
             **({"left": True} if one.left else {}),
-            **{name: getattr(one, name) for name in _TIMES if getattr(one, name)},
+            **{name: getattr(one, name) for name in _TEXTS if getattr(one, name)},
         }
         for id_, one in sorted(memory.objects.items())
     }
@@ -219,7 +222,7 @@ def _decode_object(one: dict[str, Any], origins: list[Origin | None]) -> ObjectM
         labels=tuple(map(_text, one.get("labels", ()))),
         annotations=tuple(map(_text, one.get("annotations", ()))),
         left=bool(one.get("left", False)),
-        **{name: _text(one.get(name, "")) for name in _TIMES},
+        **{name: _text(one.get(name, "")) for name in _TEXTS},
     )
 
 

@@ -1,6 +1,5 @@
 """What `bridge init --fix-kustomize` has done, for people and for machines."""
 
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from bridge.config.kustomize import Patch
 from bridge.errors import Problem
 from bridge.plan.cure import Cure
+from bridge.report import streams
 from bridge.report.data import SCHEMA, problems
 from bridge.report.talk import printable
 from bridge.report.write import write_json
@@ -42,8 +42,8 @@ def write_fixed(data: dict[str, Any], warnings: Iterable[Problem], form: str) ->
     if form == "json":
         write_json(data | {"warnings": problems(warnings)})
     else:
-        sys.stdout.write("".join(f"{printable(line)}\n" for line in _lines(data)))
-        sys.stdout.flush()
+        streams.report().write("".join(f"{printable(line)}\n" for line in _lines(data)))
+        streams.report().flush()
 
 
 def _lines(data: dict[str, Any]) -> list[str]:

@@ -1,10 +1,10 @@
 """The report of many environments: a line for each, and all that changes or is refused."""
 
-import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
+from bridge.report import streams
 from bridge.report.cluster import POD, Quote, binding_note, cluster_text
 from bridge.report.style import Style, style_of
 from bridge.report.table import table
@@ -12,6 +12,8 @@ from bridge.report.text import plan_text, summary
 from bridge.report.write import printable_data, write_json
 
 SCHEMA: Final = "bridge/fleet/v1"
+NAMED: Final = 3
+"""Environments that a message names."""
 
 
 def fleet_data(entries: Sequence[dict[str, Any]], status: int, shard: str | None) -> dict[str, Any]:
@@ -32,8 +34,20 @@ def write_fleet(data: dict[str, Any], form: str) -> None:
         write_json(data)
         return
     data = printable_data(data)
-    sys.stdout.write(_markdown(data) if form == "markdown" else _text(data, style_of(sys.stdout)))
-    sys.stdout.flush()
+    streams.report().write(_markdown(data) if form == "markdown" else _text(data, style_of(streams.report())))
+    streams.report().flush()
+
+
+def show_fleet(data: dict[str, Any]) -> None:
+    """Write the report to stderr: a question about it follows, and stdout is for the report of the run."""
+    streams.talk().write(_text(printable_data(data), style_of(streams.talk())))
+    streams.talk().flush()
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first few names, and how many more there are."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}"
 
 
 def _text(data: dict[str, Any], style: Style) -> str:

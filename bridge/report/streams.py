@@ -4,8 +4,11 @@ import io
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
-from typing import TYPE_CHECKING, TextIO
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Final, TextIO
+
+from bridge.process import caller_streams, descriptor
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -43,27 +46,52 @@ class Sink(io.RawIOBase):
         return memoryview(data).nbytes
 
 
+def report() -> TextIO:
+    """Return where the report of this run goes: stdout, which nothing else reaches meanwhile."""
+    return _handles()[0]
+
+
+def talk() -> TextIO:
+    """Return where this run says how it gets on, and asks: stderr."""
+    return _handles()[1]
+
+
+_OURS: Final[ContextVar[tuple[TextIO, TextIO]]] = ContextVar("streams")
+_LAST: Final[list[tuple[TextIO, TextIO]]] = []
+"""Those of all runs, the latest last: for threads, which have no context of their run."""
+
+
+def _handles() -> tuple[TextIO, TextIO]:
+    ours = _OURS.get(None)
+    if ours is None and _LAST:
+        return _LAST[-1]
+    return ours or (sys.stdout, sys.stderr)
+
+
 @contextmanager
 def guarded() -> Iterator[Sink | None]:
-    """Guard both streams, and yield what stands behind stdout; None where it is no file (a caller's own buffer)."""
-    sys.stdout, sys.stderr = _present(sys.stdout), _present(sys.stderr)
-    (out, sink), (err, _) = _guard(sys.stdout), _guard(sys.stderr)
-    with redirect_stdout(out), redirect_stderr(err):
-        try:
-            yield sink
-        finally:
-            out.flush()
-            err.flush()
+    """Guard both streams, and yield what is behind stdout; None if it is no file (a caller's own buffer)."""
+    stdout, stderr = (_present(stream) for stream in caller_streams())
+    (out, sink), (err, _) = _guard(stdout), _guard(stderr)
+    kept = _OURS.set((out, err))
+    _LAST.append((out, err))
+    try:
+        yield sink
+    finally:
+        _LAST.remove((out, err))
+        _OURS.reset(kept)
+        out.flush()
+        err.flush()
 
 
 def _present(stream: TextIO | None) -> TextIO:
-    """Put the null device where a stream was closed: `print` would take stdout for an absent stderr."""
-    return stream or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 - start-up
+    """Put a buffer that nobody reads in the place of a stream that was closed."""
+    return stream or io.StringIO()
 
 
 def _guard(stream: TextIO) -> tuple[TextIO, Sink | None]:
     try:
-        sink = Sink(stream.fileno())
+        sink = Sink(descriptor(stream.fileno()))
     except (OSError, ValueError):
         return stream, None
     with suppress(OSError):

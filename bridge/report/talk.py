@@ -1,11 +1,12 @@
 """What goes to stderr: errors, warnings, hints and steps, one line each, as text or as JSON."""
 
-import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from bridge import late_warnings
 from bridge.errors import Problem
+from bridge.process import take_printed
+from bridge.report import streams
 from bridge.report.record import Record, current
 
 if TYPE_CHECKING:
@@ -31,10 +32,17 @@ def say(kind: str, problems: Iterable[Problem], clusters: "Mapping[Problem, Clus
             cluster = record.cluster if clusters is None else clusters.get(problem)
             _write_json(record, kind, cluster, where=problem.where, message=problem.what, hint=problem.hint)
             continue
-        print(f"bridge: {kind}: {printable(str(problem))}", file=sys.stderr)  # noqa: T201
+        print(f"bridge: {kind}: {printable(str(problem))}", file=streams.talk())
         following = found[index + 1] if index + 1 < len(found) else None
         if problem.hint and (following is None or following.hint != problem.hint):
-            print(f"bridge: hint: {printable(problem.hint)}", file=sys.stderr)  # noqa: T201
+            print(f"bridge: hint: {printable(problem.hint)}", file=streams.talk())
+
+
+def printed() -> list[Problem]:
+    """Return a warning for each package that has printed something since the last call."""
+    what = "printed something, which was dropped: it may have been a value"
+    hint = "report it to the maintainers of this package"
+    return [Problem(name or "a library", what, hint if name else "") for name in take_printed()]
 
 
 def tell(text: str, level: str = "info") -> None:
@@ -43,7 +51,7 @@ def tell(text: str, level: str = "info") -> None:
     if record.as_json:
         _write_json(record, level, record.cluster, message=text)
     else:
-        print(f"bridge: {printable(text)}", file=sys.stderr, flush=True)  # noqa: T201
+        print(f"bridge: {printable(text)}", file=streams.talk(), flush=True)
 
 
 def tell_end(status: int) -> None:
@@ -62,4 +70,4 @@ def _write_json(record: Record, level: str, cluster: "ClusterName | None", **fie
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     line = {"time": now, "level": level, "run": record.id, "environment": record.environment}
     where = {"cluster": {"server": cluster.server, "context": cluster.context}} if cluster else {}
-    print(json.dumps({**line, **where, **fields}), file=sys.stderr, flush=True)  # noqa: T201
+    print(json.dumps({**line, **where, **fields}), file=streams.talk(), flush=True)

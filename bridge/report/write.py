@@ -1,9 +1,9 @@
 """Writes a report to stdout in the chosen form."""
 
 import json
-import sys
 from typing import Any
 
+from bridge.report import streams
 from bridge.report.record import current
 from bridge.report.style import style_of
 from bridge.report.talk import printable
@@ -16,24 +16,32 @@ def write_report(data: dict[str, Any], form: str) -> None:
     elif form == "markdown":
         from bridge.report.markdown import plan_markdown  # noqa: PLC0415 - start-up: one form is used
 
-        sys.stdout.write(plan_markdown(printable_data(data)))
+        streams.report().write(plan_markdown(printable_data(data)))
     else:
         from bridge.report.text import plan_text  # noqa: PLC0415
 
-        sys.stdout.write(plan_text(printable_data(data), style_of(sys.stdout)))
-    sys.stdout.flush()
+        streams.report().write(plan_text(printable_data(data), style_of(streams.report())))
+    streams.report().flush()
+
+
+def show_plan(data: dict[str, Any]) -> None:
+    """Write a plan to stderr, in the text of `bridge plan`: a question about it follows, and stdout is the report."""
+    from bridge.report.text import plan_text  # noqa: PLC0415 - start-up: few runs ask
+
+    streams.talk().write(plan_text(printable_data(data), style_of(streams.talk())))
+    streams.talk().flush()
 
 
 def write_lines(text: str) -> None:
     """Write a text of ready lines; what could steer a terminal is escaped, names can come from anywhere."""
-    sys.stdout.write("\n".join(map(printable, text.split("\n"))))
-    sys.stdout.flush()
+    streams.report().write("\n".join(map(printable, text.split("\n"))))
+    streams.report().flush()
 
 
 def write_json(data: dict[str, Any]) -> None:
     """Write data as JSON, with the run's id; every character outside ASCII is escaped: no name steers a terminal."""
-    sys.stdout.write(json.dumps({**data, "run": current().id}, indent=2) + "\n")
-    sys.stdout.flush()
+    streams.report().write(json.dumps({**data, "run": current().id}, indent=2) + "\n")
+    streams.report().flush()
 
 
 def printable_data(data: Any) -> Any:  # noqa: ANN401 - plain data of any shape

@@ -25,6 +25,8 @@ from bridge.provider import Kind, ProviderError, SecretValue
 from bridge_providers.sops import scalars, tree
 from bridge_providers.sops.tree import Stored, Tree
 
+_MOST_DIRECTIVES: Final = 100  # libyaml compares each with all before it
+
 
 def load(data: bytes) -> Stored:
     """Read an encrypted YAML file of one or more documents."""
@@ -33,6 +35,8 @@ def load(data: bytes) -> Stored:
 
 def documents(data: bytes) -> list[dict[str, Tree]]:
     """Read all documents; an empty one is an empty mapping."""
+    if data.count(b"%TAG") > _MOST_DIRECTIVES:
+        raise ProviderError(f"has more than {_MOST_DIRECTIVES} %TAG directives")
     problem = ""
     try:
         return _Builder(data).documents()

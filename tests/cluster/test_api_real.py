@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bridge.cluster.api import Api, ApiError, Conflict, Forbidden, Invalid, NotFound, Untrusted
-from bridge.cluster.connect import connect
+from bridge.cluster.connect import Search, connect
 from bridge.errors import BridgeError
 from tests.cluster.wire import assert_clean
 from tests.servers.apiserver import RealCluster
@@ -32,7 +32,9 @@ def open_api(real_cluster: RealCluster, tmp_path: Path) -> Iterator[Connect]:
         if user is not None:
             content["users"][0]["user"] = user
         path.write_text(json.dumps(content))
-        endpoint = connect(None, None, {"PATH": "/usr/bin:/bin", "KUBECONFIG": str(path)}, pod=tmp_path / "nowhere")
+        endpoint = connect(
+            Search(None, None, {"PATH": "/usr/bin:/bin", "KUBECONFIG": str(path)}, pod=tmp_path / "nowhere")
+        )
         opened.append(Api(endpoint, deadline=time.monotonic() + 60))
         return opened[-1]
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from bridge.cluster import credentials
-from bridge.cluster.connect import Endpoint, connect, selected
+from bridge.cluster.connect import Endpoint, Search, connect, selected
 from bridge.errors import BridgeError, ConfigError
 from tests.cluster.wire import assert_clean
 from tests.servers.pki import Authority
@@ -37,7 +37,7 @@ def write(path: Path, user: object = None, cluster: dict[str, Any] | None = None
 
 
 def outside(kubeconfig: Path | None, context: str | None = None, **environ: str) -> Endpoint:
-    return connect(kubeconfig, context, environ, pod=NOWHERE)
+    return connect(Search(kubeconfig, context, environ, pod=NOWHERE))
 
 
 def refused(kubeconfig: Path | None, context: str | None = None, **environ: str) -> BridgeError:
@@ -56,11 +56,11 @@ def pod(folder: Path, authority: Authority, token: str = TOKEN) -> Path:
 
 def test_what_is_selected_is_what_is_connected_to(tmp_path: Path, authority: Authority) -> None:
     environ = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443", "HOME": str(tmp_path)}
-    name = selected(None, None, environ, pod=pod(tmp_path, authority))
+    name = selected(Search(None, None, environ, pod=pod(tmp_path, authority)))
     assert name == ("https://10.0.0.1:443", None, "the pod's service account", None)
     plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "/nonexistent", "interactiveMode": "Never"}
     file = write(tmp_path / "config", {"exec": plugin})
-    name = selected(None, None, {"KUBECONFIG": str(file)}, pod=NOWHERE)
+    name = selected(Search(None, None, {"KUBECONFIG": str(file)}, pod=NOWHERE))
     assert name == ("https://cluster.example:6443", "kapsule", f"context kapsule of {file}", None)
 
 
@@ -68,13 +68,13 @@ def test_what_is_selected_is_what_is_connected_to(tmp_path: Path, authority: Aut
 def test_a_server_with_a_credential_in_its_url_is_not_named(tmp_path: Path, server: str) -> None:
     file = write(tmp_path / "config", cluster={"server": server})
     with pytest.raises(ConfigError) as caught:
-        selected(file, None, {}, pod=NOWHERE)
+        selected(Search(file, None, {}, pod=NOWHERE))
     assert_clean(caught.value, "CANARY", frames=False)
 
 
 def test_pod_in_which_nothing_is_named_uses_its_service_account(tmp_path: Path, authority: Authority) -> None:
     environ = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443", "HOME": str(tmp_path)}
-    found = connect(None, None, environ, pod=pod(tmp_path, authority))
+    found = connect(Search(None, None, environ, pod=pod(tmp_path, authority)))
     assert found.url == "https://10.0.0.1:443"
     assert (found.context, found.pod_namespace) == (None, "")
     assert found.headers() == {"Authorization": f"Bearer {TOKEN}"}
@@ -89,12 +89,12 @@ def test_in_a_pod_an_ipv6_address_gets_brackets(tmp_path: Path, authority: Autho
     folder = pod(tmp_path, authority)
     for host in ("fd00::1", "[fd00::1]"):
         environ = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": "443"}
-        assert connect(None, None, environ, pod=folder).url == "https://[fd00::1]:443"
+        assert connect(Search(None, None, environ, pod=folder)).url == "https://[fd00::1]:443"
 
 
 def test_without_the_token_file_it_is_no_pod(tmp_path: Path) -> None:
     environ = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
-    assert connect(write(tmp_path / "config"), None, environ, pod=NOWHERE).url == "https://cluster.example:6443"
+    assert connect(Search(write(tmp_path / "config"), None, environ, pod=NOWHERE)).url == "https://cluster.example:6443"
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_in_a_pod_with_a_broken_file_the_file_is_named(
     break_it(folder)
     environ = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
     with pytest.raises(ConfigError) as caught:
-        connect(None, None, environ, pod=folder)
+        connect(Search(None, None, environ, pod=folder))
     assert str(caught.value) == f"the pod's service account: {what.format(folder)}"
     assert_clean(caught.value, "CANARY", frames=False)
 
@@ -125,7 +125,7 @@ def test_a_pods_wrong_authority_is_told_without_its_text(tmp_path: Path, authori
     (folder / "ca.crt").write_text("CANARY")
     environ = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
     with pytest.raises(ConfigError) as caught:
-        connect(None, None, environ, pod=folder)
+        connect(Search(None, None, environ, pod=folder))
     what = "certificate-authority holds no PEM certificate that can be read"
     assert str(caught.value) == f"the pod's service account: {folder}/ca.crt: {what}"
     assert_clean(caught.value, "CANARY", frames=False)
@@ -133,7 +133,7 @@ def test_a_pods_wrong_authority_is_told_without_its_text(tmp_path: Path, authori
 
 def test_a_pod_without_the_port_is_refused(tmp_path: Path, authority: Authority) -> None:
     with pytest.raises(ConfigError) as caught:
-        connect(None, None, {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, pod=pod(tmp_path, authority))
+        connect(Search(None, None, {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, pod=pod(tmp_path, authority)))
     assert str(caught.value) == "the pod's service account: KUBERNETES_SERVICE_PORT is not set"
 
 
@@ -215,13 +215,33 @@ def test_a_kubeconfig_of_another_shape_is_told_by_file_and_field(
         ("users: [CANARY", "not valid YAML at line "),
         ("a: b\ntoken: 'CANARY\n", "not valid YAML at line "),
         ("a: !!timestamp CANARY", "not valid YAML"),
-        ("[" * 5000, "not valid YAML"),
+        ("[" * 5000, ("nested too deep at line 1", "not valid YAML")),
         ("- CANARY", "a kubeconfig must be a mapping"),
         ("", "has no current-context"),
         ("a: !!python/object:os.system CANARY", "not valid YAML at line 1"),
     ],
 )
-def test_what_is_no_kubeconfig_is_told_without_its_text(tmp_path: Path, text: str, what: str) -> None:
+def test_what_is_no_kubeconfig_is_told_without_its_text(tmp_path: Path, text: str, what: str | tuple[str, ...]) -> None:
+    (tmp_path / "config").write_text(text)
+    whats = (what,) if isinstance(what, str) else what  # libyaml's own limit depends on its release
+    assert str(refused(tmp_path / "config")).startswith(tuple(f"{tmp_path}/config: {one}" for one in whats))
+
+
+MERGES = "".join(f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}, *a{n - 1}]}}\n" for n in range(1, 41))
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("- " * 1_000_000, "nested too deep at line 1"),
+        ("? " * 1_000_000, "nested too deep at line 1"),
+        ("-\n" * 1_000_000, "more than 200,000 YAML nodes at line "),
+        (f"a0: &a0 {{x: CANARY}}\n{MERGES}", "more than 16 aliases beside merge keys at line 7"),
+        ("".join(f"%TAG !{n}! a\n" for n in range(101)) + "--- a", "has more than 100 %TAG directives"),
+    ],
+    ids=["lists", "keys", "nodes", "merges", "directives"],
+)
+def test_kubeconfig_that_would_take_hours_or_end_the_process_is_refused(tmp_path: Path, text: str, what: str) -> None:
     (tmp_path / "config").write_text(text)
     assert str(refused(tmp_path / "config")).startswith(f"{tmp_path}/config: {what}")
 
@@ -237,6 +257,18 @@ def test_a_word_that_kubectl_takes_for_a_boolean(tmp_path: Path) -> None:
     file = write(tmp_path / "config", cluster={"insecure-skip-tls-verify": "WORD"})
     file.write_text(file.read_text().replace("WORD", "yes"))
     assert "insecure-skip-tls-verify is set" in outside(file).warnings[0]
+
+
+def test_kubeconfig_may_have_aliases_and_merge_keys(tmp_path: Path) -> None:
+    file = write(tmp_path / "config")
+    content = yaml.safe_load(file.read_text())
+    (cluster,) = content.pop("clusters")
+    server = cluster["cluster"].pop("server")
+    merged = {"<<": "MERGED", **cluster["cluster"]}
+    text = yaml.safe_dump(content | {"clusters": [{"name": cluster["name"], "cluster": merged}]})
+    file.write_text(f"usual: &usual {{server: '{server}'}}\n" + text.replace("'<<': MERGED", "<<: *usual"))
+    assert "<<: *usual" in file.read_text()
+    assert connect(Search(file, None, {}, pod=NOWHERE)).url == server
 
 
 def test_bytes_that_are_no_text_are_no_kubeconfig(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 
 from bridge.cluster import tls
 from bridge.cluster.api import Api
-from bridge.cluster.connect import Endpoint, connect
+from bridge.cluster.connect import Endpoint, Search, connect
 from bridge.errors import ConfigError
 from tests.cluster.wire import FINE, PATH, TARGET, Wire, assert_clean
 from tests.servers.pki import Authority, Pair
@@ -33,7 +33,7 @@ def load(folder: Path, user: object, url: str = "https://cluster.example", autho
         "users": [{"name": "test", "user": user}],
     }
     (folder / "config").write_text(yaml.safe_dump(content))
-    return connect(None, None, {"KUBECONFIG": str(folder / "config")}, pod=folder / "nowhere")
+    return connect(Search(None, None, {"KUBECONFIG": str(folder / "config")}, pod=folder / "nowhere"))
 
 
 def refused(folder: Path, user: object) -> str:
@@ -73,7 +73,7 @@ def test_a_context_without_a_user_is_an_error(tmp_path: Path) -> None:
     del content["contexts"][0]["context"]["user"]
     (tmp_path / "config").write_text(yaml.safe_dump(content))
     with pytest.raises(ConfigError) as caught:
-        connect(tmp_path / "config", None, {}, pod=tmp_path / "nowhere")
+        connect(Search(tmp_path / "config", None, {}, pod=tmp_path / "nowhere"))
     what = "names no user, and bridge does not go on anonymously"
     assert str(caught.value) == f"context test of {tmp_path}/config: {what}"
 

@@ -18,7 +18,7 @@ import yaml
 
 from bridge.cluster import exec_plugin
 from bridge.cluster.api import Api
-from bridge.cluster.connect import Endpoint, connect
+from bridge.cluster.connect import Endpoint, Search, connect
 from bridge.config.sections import ClusterFlags
 from bridge.errors import BridgeError, ConfigError, Refusal, Unavailable
 from tests.cluster.wire import FINE, PATH, TARGET, Wire, assert_clean
@@ -61,7 +61,7 @@ def load(
     (folder / "config").write_text(yaml.safe_dump(content))
     deadline = time.monotonic() + seconds
     flags = ClusterFlags(folder / "config")
-    return connect(None, None, environ or {}, flags=flags, deadline=deadline, pod=folder / "nowhere")
+    return connect(Search(None, None, environ or {}, flags=flags, deadline=deadline, pod=folder / "nowhere"))
 
 
 def refused(folder: Path, section: dict[str, Any], **more: Any) -> BridgeError:
@@ -406,10 +406,10 @@ print(json.dumps({"apiVersion": "client.authentication.k8s.io/v1", "kind": "Exec
 SCRIPT = """
 import sys, time
 from pathlib import Path
-from bridge.cluster.connect import connect
+from bridge.cluster.connect import Search, connect
 folder = Path(sys.argv[1])
 environ = {"KUBECONFIG": str(folder / "config")}
-print(connect(None, None, environ, deadline=time.monotonic() + 60, pod=folder / "nowhere").headers())
+print(connect(Search(None, None, environ, deadline=time.monotonic() + 60, pod=folder / "nowhere")).headers())
 """
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
+from bridge import process
 from bridge.cluster import kubeconfig
-from bridge.cluster.connect import Endpoint, connect
+from bridge.cluster.connect import Endpoint, Search, connect
 from bridge.config import textfile
 from bridge.errors import ConfigError
 from tests.cluster.wire import assert_clean
@@ -39,7 +40,7 @@ def content(field: str, path: str) -> str:
 def load(folder: Path, text: str, seconds: float = 60) -> Endpoint:
     (folder / "config").write_text(text)
     environ = {"KUBECONFIG": str(folder / "config")}
-    return connect(None, None, environ, deadline=time.monotonic() + seconds, pod=folder / "nowhere")
+    return connect(Search(None, None, environ, deadline=time.monotonic() + seconds, pod=folder / "nowhere"))
 
 
 def refused(act: Callable[[], object]) -> str:
@@ -82,14 +83,16 @@ def test_a_file_that_never_ends_is_refused(tmp_path: Path, field: str, path: str
 def test_a_kubeconfig_that_never_ends_is_refused(tmp_path: Path, path: str, reason: str) -> None:
     os.mkfifo(tmp_path / "pipe")
     file = tmp_path / path
-    message = refused(lambda: connect(file, None, {}, deadline=time.monotonic() + 0.2, pod=tmp_path / "nowhere"))
+    message = refused(
+        lambda: connect(Search(file, None, {}, deadline=time.monotonic() + 0.2, pod=tmp_path / "nowhere"))
+    )
     assert message == f"{file}: cannot read this kubeconfig: {reason}"
 
 
 def test_a_large_kubeconfig_is_refused(tmp_path: Path) -> None:
     with (tmp_path / "config").open("wb") as file:
         file.truncate(textfile.LIMIT + 1)
-    message = refused(lambda: connect(tmp_path / "config", None, {}, pod=tmp_path / "nowhere"))
+    message = refused(lambda: connect(Search(tmp_path / "config", None, {}, pod=tmp_path / "nowhere")))
     assert message == f"{tmp_path / 'config'}: cannot read this kubeconfig: larger than 16 MiB"
 
 
@@ -102,16 +105,38 @@ def test_a_pods_file_that_never_ends_is_refused(tmp_path: Path, name: str) -> No
     with (tmp_path / "large").open("wb") as file:
         file.truncate(kubeconfig.MOST + 1)
     environ = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
-    assert f"cannot read {tmp_path / name}: " in refused(lambda: connect(None, None, environ, pod=tmp_path))
+    assert f"cannot read {tmp_path / name}: " in refused(lambda: connect(Search(None, None, environ, pod=tmp_path)))
 
 
 def test_pipes_that_end_are_read(tmp_path: Path) -> None:
     token = fed(tmp_path / "token", b"CANARY-token\n")
     file = fed(tmp_path / "kubeconfig", content("tokenFile", "token").encode())
-    found = connect(tmp_path / "kubeconfig", None, {}, deadline=time.monotonic() + 60, pod=tmp_path / "nowhere")
+    found = connect(Search(tmp_path / "kubeconfig", None, {}, deadline=time.monotonic() + 60, pod=tmp_path / "nowhere"))
     assert found.headers() == {"Authorization": "Bearer CANARY-token"}
     token.join()
     file.join()
+
+
+def test_pipe_is_read_once_in_a_run_and_again_in_the_next_one(tmp_path: Path) -> None:
+    search = Search(tmp_path / "kubeconfig", None, {}, deadline=time.monotonic() + 60, pod=tmp_path / "nowhere")
+    for run in ("first", "second"):
+        token = fed(tmp_path / "token", f"CANARY-{run}\n".encode())
+        file = fed(tmp_path / "kubeconfig", content("tokenFile", "token").encode())
+        with process.own():
+            for _ in range(2):
+                assert connect(search).headers() == {"Authorization": f"Bearer CANARY-{run}"}
+        token.join()
+        file.join()
+        (tmp_path / "token").unlink()
+        (tmp_path / "kubeconfig").unlink()
+
+
+def test_pipe_that_holds_more_than_a_later_reader_takes_is_refused(tmp_path: Path) -> None:
+    fed(tmp_path / "pipe", b"x" * 3).join(0)
+    with process.own():
+        assert textfile.read_bounded(tmp_path / "pipe", time.monotonic() + 60, 3) == b"xxx"
+        with pytest.raises(OSError, match="larger than"):
+            textfile.read_bounded(tmp_path / "pipe", time.monotonic() + 60, 2)
 
 
 @pytest.mark.parametrize("path", ["a\0b", "\ud800"])

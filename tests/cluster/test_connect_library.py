@@ -14,7 +14,7 @@ from kubernetes.config import load_kube_config
 
 from bridge.cluster import connect as module
 from bridge.cluster import tls
-from bridge.cluster.connect import Endpoint, connect
+from bridge.cluster.connect import Endpoint, Search, connect
 from bridge.errors import BridgeError, Refusal, Unavailable
 from tests.cluster.wire import assert_clean
 from tests.servers.pki import Authority
@@ -40,7 +40,7 @@ def write(folder: Path, user: object, **cluster: object) -> Path:
 
 
 def ours(path: Path) -> Endpoint:
-    return connect(None, None, {"KUBECONFIG": str(path)}, pod=path.parent / "nowhere")
+    return connect(Search(None, None, {"KUBECONFIG": str(path)}, pod=path.parent / "nowhere"))
 
 
 def refused(path: Path) -> BridgeError:

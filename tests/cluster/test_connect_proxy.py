@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bridge.cluster.connect import connect
+from bridge.cluster.connect import Search, connect
 from bridge.cluster.proxy import proxy_from
 from bridge.errors import ConfigError
 from tests.cluster.wire import assert_clean
@@ -90,6 +90,6 @@ def test_the_proxy_of_the_kubeconfig_goes_before_that_of_the_environment(tmp_pat
     }
     (tmp_path / "config").write_text(yaml.safe_dump(content))
     environ = {"HTTPS_PROXY": PROXY, "NO_PROXY": "*"}
-    found = connect(tmp_path / "config", None, environ, pod=tmp_path / "nowhere")
+    found = connect(Search(tmp_path / "config", None, environ, pod=tmp_path / "nowhere"))
     assert found.proxy == "http://me:CANARY@mine:1"
     assert "CANARY" not in repr(found)

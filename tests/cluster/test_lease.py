@@ -10,7 +10,7 @@ import pytest
 
 from bridge.cluster import lease as module
 from bridge.cluster.api import Api, LostAnswer
-from bridge.cluster.connect import connect
+from bridge.cluster.connect import Search, connect
 from bridge.cluster.lease import Lease
 from bridge.errors import Problem, Unavailable
 from tests.runs.clock import Clock
@@ -27,7 +27,9 @@ def lease_of(target: Target, tmp_path: Path) -> Iterator[Open]:
     apis: list[Api] = []
 
     def open_it() -> Lease:
-        endpoint = connect(Path(target.write_kubeconfig(tmp_path / "kubeconfig")), None, {}, pod=tmp_path / "nowhere")
+        endpoint = connect(
+            Search(Path(target.write_kubeconfig(tmp_path / "kubeconfig")), None, {}, pod=tmp_path / "nowhere")
+        )
         apis.append(Api(endpoint, deadline=time.monotonic() + 120))
         return Lease(apis[-1], target.namespace, "voice")
 

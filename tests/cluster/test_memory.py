@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bridge.cluster.api import Api, LostAnswer
-from bridge.cluster.connect import connect
+from bridge.cluster.connect import Search, connect
 from bridge.cluster.memory import MemoryStore
 from bridge.errors import Problem, Unavailable
 from bridge.objects import ObjectId
@@ -27,7 +27,9 @@ def store_of(target: Target, tmp_path: Path) -> Iterator[Open]:
     apis: list[Api] = []
 
     def open_it() -> MemoryStore:
-        endpoint = connect(Path(target.write_kubeconfig(tmp_path / "kubeconfig")), None, {}, pod=tmp_path / "nowhere")
+        endpoint = connect(
+            Search(Path(target.write_kubeconfig(tmp_path / "kubeconfig")), None, {}, pod=tmp_path / "nowhere")
+        )
         apis.append(Api(endpoint, deadline=time.monotonic() + 120))
         found = MemoryStore(apis[-1], target.namespace, "voice", "bridge/voice")
         found.read()

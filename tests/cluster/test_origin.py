@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bridge.cluster.connect import Endpoint, connect
+from bridge.cluster.connect import Endpoint, Search, connect
 from bridge.config.sections import ClusterFlags
 from bridge.errors import Refusal
 from tests.cluster.wire import assert_clean
@@ -39,7 +39,9 @@ class Branch:
 
     def connect(self, *, flag: Path | None = None, **environ: str) -> Endpoint:
         flags = ClusterFlags(flag)
-        return connect(self.file, None, {"HOME": str(self.folder), **environ}, flags=flags, pod=self.folder / "pod")
+        return connect(
+            Search(self.file, None, {"HOME": str(self.folder), **environ}, flags=flags, pod=self.folder / "pod")
+        )
 
     def refused(self, **environ: str) -> str:
         with pytest.raises(Refusal) as caught:

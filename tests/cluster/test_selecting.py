@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pytest
 import yaml
 
-from bridge.cluster.connect import Endpoint, connect
+from bridge.cluster.connect import Endpoint, Search, connect
 from bridge.config.sections import ClusterFlags
 from bridge.errors import BridgeError, ConfigError, Refusal
 from tests.servers.pki import Authority
@@ -49,7 +49,7 @@ class Machine(NamedTuple):
         **environ: object,
     ) -> Endpoint:
         given = self.environ | {name: str(value) for name, value in environ.items()}
-        return connect(kubeconfig, context, given, flags=flags, pod=self.folder / "pod")
+        return connect(Search(kubeconfig, context, given, flags=flags, pod=self.folder / "pod"))
 
     def refused(self, *arguments: object, **environ: object) -> BridgeError:
         with pytest.raises(BridgeError) as caught:

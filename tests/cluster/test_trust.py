@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bridge.cluster.connect import Endpoint, connect, selected
+from bridge.cluster.connect import Endpoint, Search, connect, selected
 from bridge.config.sections import ClusterFlags
 from bridge.errors import Refusal
 from tests.cluster.wire import assert_clean
@@ -45,7 +45,7 @@ class Operator:
         self.environ |= trusting(self.folder, **({"servers": [SERVER], "kubeconfigs": [str(self.file)]} | listed))
 
     def connect(self, flags: ClusterFlags | None = None) -> Endpoint:
-        return connect(None, None, self.environ, flags=flags or ClusterFlags(self.file), pod=self.folder / "pod")
+        return connect(Search(None, None, self.environ, flags or ClusterFlags(self.file), pod=self.folder / "pod"))
 
     def refused(self) -> list[tuple[str, str, str]]:
         with pytest.raises(Refusal) as caught:
@@ -81,7 +81,7 @@ def test_kubeconfig_and_server_that_are_not_listed_are_told_together(operator: O
         ),
     ]
     with pytest.raises(Refusal):
-        selected(None, None, operator.environ, flags=ClusterFlags(operator.file), pod=operator.folder / "pod")
+        selected(Search(None, None, operator.environ, ClusterFlags(operator.file), pod=operator.folder / "pod"))
 
 
 @pytest.mark.parametrize("origin", ["environment", "KUBECONFIG", "home"])
@@ -94,7 +94,7 @@ def test_kubeconfig_is_listed_wherever_it_was_named(operator: Operator, origin: 
         (operator.folder / ".kube").mkdir()
         operator.file.rename(operator.folder / ".kube" / "config")
     with pytest.raises(Refusal, match="is not among the kubeconfigs of"):
-        connect(named, None, operator.environ, pod=operator.folder / "pod")
+        connect(Search(named, None, operator.environ, pod=operator.folder / "pod"))
 
 
 @pytest.mark.parametrize("command", ["absolute", "name"])

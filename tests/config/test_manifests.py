@@ -114,3 +114,10 @@ def test_an_empty_build_is_an_error(text: str) -> None:
 )
 def test_what_cannot_be_read(text: str, expected: str) -> None:
     assert problems(text)[0].startswith(expected)
+
+
+def test_build_may_hold_more_than_other_files_and_not_everything() -> None:
+    nodes = "- a\n" * 250_000
+    assert len(parse_build(f"{SECRET}  A: eA==\nother:\n{nodes}", "stdin")) == 1
+    (problem,) = problems(f"{SECRET}  A: eA==\nother:\n{nodes * 4}")
+    assert problem.endswith(": more than 1,000,000 YAML nodes")

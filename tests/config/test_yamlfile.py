@@ -5,8 +5,10 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bridge.config.findings import Findings
 from bridge.config.textfile import LIMIT
-from bridge.config.yamlfile import DEPTH, load_yaml_documents
+from bridge.config.yamlfile import DEPTH, DIRECTIVES, load_yaml_documents, parse_yaml_documents
+from bridge.errors import ConfigError
 from tests.config.canary import CANARY, refusal
 
 SCALARS = st.text(st.characters(blacklist_categories=("Cs", "Cc")), max_size=8) | st.sampled_from(
@@ -111,6 +113,40 @@ def test_any_nesting_is_refused(load, text):
 
 def test_nesting_up_to_the_bound_is_read(load):
     assert load("[" * DEPTH + "]" * DEPTH)
+
+
+# Texts that would take long
+
+
+@pytest.mark.parametrize(
+    "text", ["-\n" * 1_000_000, "- {}\n" * 1_000_000, f"[{'1,' * 1_000_000}]", "---\n" * 1_000_000]
+)
+def test_more_nodes_than_the_bound_are_refused_by_their_number(load, text):
+    ((where, what),) = refusal(lambda: load(text))
+    assert (where.startswith("f.yaml line "), what) == (True, "more than 200,000 YAML nodes")
+
+
+@pytest.mark.parametrize(("text", "count"), [("- a\n- {b: 1}\n", 11), ("", 2), ("---\n--- a\n", 8), ("[&a a, *a]", 8)])
+def test_nodes_up_to_the_bound_are_read(text, count):
+    findings = Findings("f.yaml")
+    parse_yaml_documents(text, findings, events=count)
+    assert not findings
+    parse_yaml_documents(text, findings, events=count - 1)
+    with pytest.raises(ConfigError, match=f"more than {count - 1} YAML nodes"):
+        findings.fail()
+
+
+def test_tag_directives_are_bounded_because_each_is_compared_with_all(load):
+    lines = [f"%TAG !{number}! a\n" for number in range(DIRECTIVES + 1)]
+    assert refusal(lambda: load("".join(lines) + f"--- {CANARY}")) == [("f.yaml", "has more than 100 %TAG directives")]
+    assert values(load("".join(lines[1:]) + "--- a")) == ["a"]
+
+
+@pytest.mark.parametrize("text", ["'1{}'", "!!str 1{}", "|\n  1{}", "1{}x", "1{}"])
+def test_text_of_any_length_may_look_like_a_number(load, text):
+    content = ":1" * 1_000_000
+    (value,) = values(load(f"a: {text.format(content)}"))
+    assert value["a"].strip("x\n") == f"1{content}"
 
 
 def test_mistakes_that_leave_the_file_readable_are_told_all_at_once(load):

@@ -82,6 +82,15 @@ def test_a_hook_fails_for_good_with_exactly_the_statuses_that_trying_again_canno
     assert rule["onExitCodes"]["values"] == [1, 2, 3]
 
 
+def test_the_pre_commit_hooks_install_what_the_lock_names() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    lock = (ROOT / "requirements.lock").read_text()
+    locked = [line.removesuffix(" \\") for line in lock.splitlines() if re.match(r"[a-z0-9]", line)]
+    assert len(locked) > 20
+    for hook in hooks:
+        assert (hook["language"], hook["additional_dependencies"]) == ("python", locked)
+
+
 def test_the_pre_commit_hooks_find_files_of_sops_and_not_their_rules() -> None:
     hooks = {one["id"]: one for one in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())}
     assert [(name, one["entry"]) for name, one in hooks.items()] == [

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from bridge.report.streams import Sink, guarded
+from bridge.report.streams import Sink, guarded, report
 
 
 def test_a_guarded_stream_is_the_same_file_and_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -14,8 +14,9 @@ def test_a_guarded_stream_is_the_same_file_and_terminal(monkeypatch: pytest.Monk
     with os.fdopen(terminal, "w", encoding="ascii") as stream, os.fdopen(controller, "rb") as reader:
         monkeypatch.setattr(sys, "stdout", stream)
         with guarded() as sink:
-            assert (sys.stdout.fileno(), sys.stdout.isatty(), sys.stdout.encoding) == (terminal, True, "ascii")
-            sys.stdout.write("é\n")
+            out = report()
+            assert (out.fileno(), out.isatty(), out.encoding) == (terminal, True, "ascii")
+            out.write("é\n")
         assert reader.readline() == b"\\xe9\r\n"
         assert sink is not None
         assert sink.error is None
@@ -38,7 +39,7 @@ def test_what_the_caller_had_written_comes_first(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(sys, "stdout", stream)
         stream.write("first ")
         with guarded():
-            sys.stdout.write("second ")
+            report().write("second ")
         stream.write("last")
         stream.close()
         assert end.read() == "first second last"

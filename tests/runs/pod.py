@@ -7,11 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bridge.cli import main
+from bridge.cluster.selecting import Search
 from tests.servers.apiserver import RealCluster
 
 ROOT = Path(__file__).parent.parent.parent
 ID = "bridge-voice-agent-staging"
+
+
+def in_pod(monkeypatch: pytest.MonkeyPatch, account: Path) -> None:
+    """Let a run find the files of a pod's service account in a folder."""
+    *others, _ = Search.__new__.__defaults__
+    monkeypatch.setattr(Search.__new__, "__defaults__", (*others, account))
 
 
 def example(folder: Path, namespace: str, **changes: str) -> Path:

@@ -257,8 +257,87 @@ def test_labels_the_type_and_immutable_are_altered_too_and_no_pod_misses_them(of
         "! type altered",
         "! immutable altered",
     ]
-    one = lasting(desk.run("plan", "staging", "--output", "json"))
-    assert one["altered"] is False  # a type that differs is refused, as Kubernetes never changes one
+    again = desk.run("plan", "staging", "--exit-code")
+    assert (again.status, again.lines) == (0, result.lines)
+
+
+# The type of an object that a rule changes at its creation
+
+
+THEIRS = "example.com/theirs"
+RETYPED = "bridge: warning: Secret/agent-secrets type: an admission rule of the cluster rewrites this field"
+ASK = "bridge: hint: ask who runs that rule; bridge does not fight it"
+FIXED = f"bridge: error: Secret/agent-secrets: has the type {THEIRS}, the template wants "
+
+
+def retype(desk: Desk) -> None:
+    """Let a rule of the cluster change the type of agent-secrets at its creation, and at no later write."""
+    if desk.target.embedded:
+        rule(desk, lambda new: new.update(type=THEIRS) if is_missing(desk) else None)
+        return
+    path = f"/api/v1/namespaces/{desk.target.namespace}/secrets?dryRun=All"
+    body = {"apiVersion": "v1", "kind": SECRET, "metadata": {"name": "agent-secrets"}}
+    patch = f"[JSONPatch{{op: 'add', path: '/type', value: '{THEIRS}'}}]"
+    expression = f"request.operation == 'CREATE' && object.metadata.name == 'agent-secrets' ? {patch} : []"
+    client = desk.target.client
+    mutate(desk, expression, lambda: client.request("POST", path, body).body["type"] == THEIRS, "secrets")
+
+
+def is_missing(desk: Desk) -> bool:
+    """Whether agent-secrets is not there yet, as the store has it: a request would wait for the one that is judged."""
+    assert desk.target.embedded
+    return not any(place.name == "agent-secrets" for place in desk.target.embedded.store._objects)
+
+
+def test_type_that_a_rule_changed_at_creation_is_not_refused_by_the_next_run(desk: Desk) -> None:
+    retype(desk)
+    first = desk.run("sync", "staging")
+    assert (first.status, first.lines) == (0, [RETYPED, ASK])
+    found = desk.target.get(SECRET, "agent-secrets")
+    before = desk.target.versions()
+    for command in (["sync", "staging"], ["plan", "staging", "--exit-code"], ["status", "staging"]):
+        result = desk.run(*command)
+        assert (result.status, result.lines) == (0, [RETYPED, ASK])
+    assert desk.run("sync", "staging").out.splitlines()[-1] == "4 unchanged, 1 altered: nothing to do"
+    assert (found and found["type"], desk.target.versions()) == (THEIRS, before)
+    assert state(desk)[1] is False
+    desk.values(OPENAI_API_KEY="CANARY-new")
+    result = desk.run("sync", "staging")
+    assert (result.status, result.lines) == (0, [RETYPED, ASK])
+    found = desk.target.get(SECRET, "agent-secrets")
+    assert (found and found["type"], desk.target.data(SECRET, "agent-secrets")[LOST]) == (THEIRS, "CANARY-new")
+    desk.write("base/secrets.yml", SECRETS.replace("{name: agent-secrets}", "{name: agent-secrets}\ntype: other"))
+    assert desk.run("sync", "staging").lines[0] == f"{FIXED}other; Kubernetes does not change a type"
+
+
+@pytest.mark.parametrize("lost", ["answer", "state"])
+def test_type_that_a_rule_changed_is_accepted_after_a_run_that_died(offline_desk: Desk, lost: str) -> None:
+    desk = offline_desk
+    retype(desk)
+    writes: list[str] = []
+
+    def intercept(method: str, path: str) -> Fault | None:
+        if method != "PATCH" or "dryRun" in path:
+            return None
+        writes.append(path)
+        if lost == "answer":
+            return "drop-after" if "/agent-secrets?" in path else None
+        return "drop" if "/bridge-" in path and any("/agent-secrets?" in one for one in writes) else None
+
+    desk.target.embedded.intercept = intercept
+    assert desk.run("sync", "staging").status == 5
+    desk.target.embedded.intercept = None
+    result = desk.run("sync", "staging")
+    assert (result.status, result.lines) == (0, [RETYPED, ASK])
+
+
+def test_type_of_an_object_that_another_made_is_still_refused(offline_desk: Desk) -> None:
+    desk = offline_desk
+    retype(desk)
+    assert desk.run("sync", "staging").status == 0
+    desk.target.delete(SECRET, "agent-secrets")
+    desk.target.create(SECRET, "agent-secrets", {"type": THEIRS})
+    assert desk.run("sync", "staging").lines[0] == f"{FIXED}Opaque; Kubernetes does not change a type"
 
 
 def test_an_immutable_object_stays_as_a_rule_has_it(desk: Desk) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.cluster import connect as connecting
 from bridge.testing.apiserver import EmbeddedCluster
 from tests.runs.conftest import Desk, Result
+from tests.runs.pod import in_pod
 from tests.runs.test_first_write import KUBECONFIG, requests, uid_of, writes
 from tests.runs.test_fleet import fleet, member, results, token
 from tests.servers.client import Client
@@ -117,7 +117,7 @@ class Pod:
         assert desk.target.embedded
         (folder / "token").write_text(desk.target.embedded.token)
         (folder / "ca.crt").write_bytes(front.authority.file.read_bytes())
-        monkeypatch.setitem(connecting.connect.__kwdefaults__, "pod", folder)
+        in_pod(monkeypatch, folder)
         monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
         monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(front.port))
         monkeypatch.delenv("HTTPS_PROXY", raising=False)

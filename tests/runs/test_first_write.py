@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,11 @@ def writes(desk: Desk) -> list[tuple[str, str]]:
 
 def question(desk: Desk) -> str:
     return f"First write of staging to {where(desk)}. Is this the right cluster? [y/N] "
+
+
+def planned(desk: Desk) -> str:
+    """Return what `bridge plan` says now."""
+    return desk.run("plan", "staging").out
 
 
 def offered(desk: Desk) -> str:
@@ -143,12 +149,12 @@ def test_unchanged_run_asks_for_nothing_more(offline: Desk) -> None:
 def test_terminal_is_asked_and_may_bind(unbound: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = answer(monkeypatch, "y", "y")
     before = (unbound.folder / "staging.yaml").read_text()
+    shown = planned(unbound)
     result = unbound.run("sync", "staging", "--output", "json")
     uid = uid_of(unbound)
-    assert (
-        result.err
-        == question(unbound) + offered(unbound) + f"bridge: staging.yaml: cluster.namespace_uid is {uid} now\n"
-    )
+    told = f"bridge: staging.yaml: cluster.namespace_uid is {uid} now\n"
+    assert "    + OPENAI_API_KEY    new  from plain:values.json\n" in shown
+    assert result.err == shown + question(unbound) + offered(unbound) + told
     assert (result.status, result.data["result"], result.data["cluster"]["binding"]) == (0, "written", "namespace_uid")
     assert (bound(unbound), terminal.unread) == ((uid,), "")
     assert (unbound.folder / "staging.yaml").read_text() == before.replace(
@@ -161,8 +167,9 @@ def test_terminal_that_does_not_bind_still_writes_and_is_not_asked_again(
 ) -> None:
     before = (unbound.folder / "staging.yaml").read_text()
     answer(monkeypatch, "yes", "")
+    shown = planned(unbound)
     result = unbound.run("sync", "staging")
-    assert (result.status, result.err) == (0, question(unbound) + offered(unbound))
+    assert (result.status, result.err) == (0, shown + question(unbound) + offered(unbound))
     assert (unbound.folder / "staging.yaml").read_text() == before
     unbound.values(OPENAI_API_KEY="CANARY-new")
     terminal = answer(monkeypatch, "never asked")
@@ -171,10 +178,24 @@ def test_terminal_that_does_not_bind_still_writes_and_is_not_asked_again(
 
 def test_terminal_that_says_no_stops_the_run(offline: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = answer(monkeypatch, "n", "never asked")
+    shown = planned(offline)
     result = offline.run("sync", "staging")
     assert (result.status, result.out) == (1, "")
-    assert result.err == f"{question(offline)}bridge: error: not confirmed; nothing was done\n"
+    assert result.err == f"{shown}{question(offline)}bridge: error: not confirmed; nothing was done\n"
     assert (writes(offline), terminal.unread) == ([], "never asked\n")
+
+
+def test_warnings_of_the_plan_come_before_the_question_and_only_once(
+    offline: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offline.environment(cluster=KUBECONFIG, secrets_from="any")
+    offline.values(OPENAI_API_KEY=None)
+    offline.env_file(OPENAI_API_KEY="CANARY-openai")
+    warning = offline.run("plan", "staging").err
+    answer(monkeypatch, "y", "n")
+    result = offline.run("sync", "staging")
+    assert (result.status, "bridge: warning: " in warning, result.err.count(warning)) == (0, True, 1)
+    assert result.err.index(warning) < result.err.index(question(offline))
 
 
 def test_file_that_cannot_be_edited_stops_the_run(offline: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,6 +221,7 @@ def test_plan_that_is_refused_asks_nothing(offline: Desk, monkeypatch: pytest.Mo
 
 
 def test_pty_shows_the_questions_and_takes_the_answers(offline: Desk, tmp_path: Path, third_party: Path) -> None:
+    shown = planned(offline)
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         ["python", "-m", "bridge", "sync", "staging", "--config", str(offline.folder)],
@@ -213,9 +235,35 @@ def test_pty_shows_the_questions_and_takes_the_answers(offline: Desk, tmp_path: 
     os.write(ours, b"y\ny\n")
     out, err = process.communicate(timeout=60)
     os.close(ours)
-    assert (process.returncode, err.startswith(question(offline) + offered(offline))) == (0, True), err
+    assert (process.returncode, err.startswith(shown + question(offline) + offered(offline))) == (0, True), err
     assert "5 to create, 0 unchanged: written" in out
     assert bound(offline) == (uid_of(offline),)
+
+
+@pytest.fixture
+def pipe(offline: Desk) -> Iterator[str]:
+    """The kubeconfig as a shell's `<(command)` names it: a pipe that gives its content once."""
+    reader, writer = os.pipe()
+    os.write(writer, offline.kubeconfig.read_bytes())
+    os.close(writer)
+    offline.environment(cluster=None)
+    yield f"/dev/fd/{reader}"
+    os.close(reader)
+
+
+@pytest.mark.parametrize("command", ["sync", "adopt"])
+@pytest.mark.parametrize("by", ["flag", "KUBECONFIG"])
+def test_kubeconfig_from_a_pipe_is_read_once(
+    offline: Desk, pipe: str, monkeypatch: pytest.MonkeyPatch, *, command: str, by: str
+) -> None:
+    if command == "adopt":
+        theirs(offline)
+    if by == "KUBECONFIG":
+        monkeypatch.setenv("KUBECONFIG", pipe)
+    answer(monkeypatch, "y", "n", "y")
+    result = offline.run(command, "staging", *(["--kubeconfig", pipe] if by == "flag" else []))
+    assert (result.status, "error" in result.err) == (0, False)
+    assert writes(offline)
 
 
 # A cluster that is another one after the answer
@@ -243,7 +291,7 @@ def test_yes_is_for_the_cluster_that_was_named(
     elsewhere: EmbeddedCluster,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked = question(offline) + offered(offline)
+    asked = planned(offline) + question(offline) + offered(offline)
     switched(offline, elsewhere, monkeypatch, "y", "n")
     result = offline.run("sync", "staging")
     assert (result.status, result.err.startswith(asked)) == (1, True)
@@ -405,6 +453,13 @@ def test_rollback_is_refused_before_the_store_is_written(
     terminal = answer(monkeypatch, "y", "y", "y")
     assert unbound.run(*command, "--yes").err == result.err  # --yes agrees to what is done, and not to where
     assert terminal.tell() == 0
+    for form in ("json", "text"):  # what is asked about comes before the question, wherever the report goes
+        answer(monkeypatch, "n")
+        result = unbound.run(*command, "--output", form)
+        assert result.err.endswith(f"{question(unbound)}bridge: error: not confirmed; nothing was done\n")
+        shown = result.err if form == "json" else result.out
+        assert shown.startswith(f"{APP}: now at revision 2/{id_[:8]}, with the content of 1\n")
+        assert "\n+ Secret/agent-secrets  to create\n" in shown
     answer(monkeypatch, "y", "y", "y")
     result = unbound.run(*command)
     assert (result.status, len(manager.store.secrets[id_].versions)) == (0, 3)

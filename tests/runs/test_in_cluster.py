@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from bridge.cli import main
-from bridge.cluster import connect as connecting
 from tests.runs.conftest import Result, Target
-from tests.runs.pod import ID, ROOT, Pod, deployed, example, role, take_away
+from tests.runs.pod import ID, ROOT, Pod, deployed, example, in_pod, role, take_away
 from tests.servers.apiserver import RealCluster
 from tests.servers.client import MERGE
 from tests.test_readme import block
@@ -59,7 +58,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> C
 
     def run(pod: Pod, *command: str) -> Result:
         account = pod.path("/var/run/secrets/kubernetes.io/serviceaccount")
-        monkeypatch.setitem(connecting.connect.__kwdefaults__, "pod", account)
+        in_pod(monkeypatch, account)
         for name in ("KUBECONFIG", "BRIDGE_CONFIG", "K8_ENV", "SOPS_AGE_KEY"):
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("HOME", "/nonexistent")

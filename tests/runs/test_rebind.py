@@ -60,8 +60,11 @@ def test_rebind_without_a_terminal_needs_yes(desk: Desk) -> None:
     bind(desk, OLD)
     result = desk.run("adopt", "staging", "--rebind")
     assert (result.status, "agree with --yes" in result.err, bound(desk)) == (1, True, (OLD,))
-    assert desk.run("adopt", "staging", "--rebind", "--yes").status == 0
-    assert bound(desk) == (uid_of(desk),)
+    result = desk.run("adopt", "staging", "--rebind", "--yes")
+    uid = uid_of(desk)
+    binding = f"bridge: binding staging to namespace_uid {uid} of {where(desk)}, in place of {OLD}, because of --yes"
+    assert result.lines == [binding, f"bridge: staging.yaml: cluster.namespace_uid is {uid} now"]
+    assert (result.status, bound(desk)) == (0, (uid,))
 
 
 def test_rebind_extends_a_list(desk: Desk) -> None:

@@ -10,11 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from bridge.config.environment import load_environment
 from bridge.provider import ProviderError
+from tests.commands.overlays import application
+from tests.commands.test_restart import marks, with_a_workload
 from tests.runs.conftest import VALUES, Desk
 from tests.runs.moving import SHELF
 from tests.runs.test_adopt import made_by
+from tests.runs.test_first_write import APP, KUBECONFIG
 from tests.runs.test_fleet import fleet, member, token
+from tests.runs.test_moving_stores import secret_manager
 from tests.servers.process import free_port
 
 FULL = "bridge: error: the report cannot be written: no space left on device\n"
@@ -34,13 +39,16 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 def run(offline_desk: Desk, third_party: Path) -> Run:
     """Return a function that runs bridge as a shell does, with redirections."""
 
-    def run(arguments: str, *, stdout: int = subprocess.PIPE, **environ: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        arguments: str, *, stdout: int = subprocess.PIPE, folder: Path | None = None, **environ: str
+    ) -> subprocess.CompletedProcess[str]:
         command = f"{shlex.quote(sys.executable)} -m bridge {arguments}"
         home = {"PATH": os.defpath, "HOME": str(offline_desk.folder), "BRIDGE_CONFIG": str(offline_desk.folder)}
         home |= {name: text for name, text in os.environ.items() if name.startswith("COVERAGE_")}
         return subprocess.run(
             ["sh", "-c", command],
             check=False,
+            cwd=folder,
             stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
@@ -128,6 +136,110 @@ def test_a_takeover_that_cannot_be_reported_ends_with_5(offline_desk: Desk, run:
     done = run("adopt staging --yes --first > /dev/full")
     assert done.returncode == 5
     assert FULL + AGAIN in done.stderr
+
+
+def test_a_binding_that_cannot_be_reported_ends_with_5(offline_desk: Desk, run: Run) -> None:
+    offline_desk.environment(cluster=KUBECONFIG)
+    done = run("adopt staging --rebind --yes > /dev/full")
+    assert (done.returncode, done.stderr.endswith(FULL + AGAIN)) == (5, True)
+    assert load_environment(offline_desk.folder, "staging").cluster.namespace_uid
+    done = run("adopt staging --rebind --yes > /dev/full")
+    assert (done.returncode, done.stderr.endswith(FULL)) == (1, True)  # nothing was left to bind
+
+
+def test_a_restart_that_cannot_be_reported_ends_with_5(offline_desk: Desk, run: Run) -> None:
+    assert offline_desk.run("sync", "staging").status == 0
+    with_a_workload(offline_desk)
+    done = run("restart staging --all > /dev/full")
+    assert (done.returncode, done.stderr.endswith(FULL + AGAIN), len(marks(offline_desk))) == (5, True, 1)
+    done = run("restart staging --all --dry-run > /dev/full")
+    assert (done.returncode, done.stderr.endswith(FULL), len(marks(offline_desk))) == (1, True, 1)
+
+
+@pytest.mark.parametrize("lost", ["store", "cluster"])
+def test_a_rollback_that_cannot_be_reported_ends_with_5(
+    offline_desk: Desk, run: Run, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    offline_desk.environment(sources=[APP])
+    offline_desk.canaries.add("CANARY-bad")
+    with secret_manager(monkeypatch) as store:
+        id_ = store.put("/voice/staging/app", VALUES)
+        store.put("/voice/staging/app", VALUES | {"OPENAI_API_KEY": "CANARY-bad"})
+        to = "2" if lost == "cluster" else "1"  # the second is the newest: only the cluster is to be written
+        command = f"rollback staging --source {APP} --to {to} --allow-fallback"
+        names = {name: text for name, text in os.environ.items() if name.startswith(("SCW_", "HTTPS", "SSL"))}
+        done = run(f"{command} --dry-run > /dev/full", **names)
+        assert (done.returncode, done.stderr.endswith(FULL), written(offline_desk)) == (1, True, set())
+        done = run(f"{command} --yes > /dev/full", **names)
+        assert (done.returncode, done.stderr.endswith(FULL + AGAIN)) == (5, True)
+        assert len(store.store.secrets[id_].versions) == (2 if lost == "cluster" else 3)
+        assert written(offline_desk) == WRITTEN
+        done = run(f"{command} --yes > /dev/full", **names)
+        assert (done.returncode, done.stderr.endswith(FULL)) == (1, True)  # nothing was left to write
+
+
+def test_a_rendered_deployment_that_cannot_be_reported_ends_with_5(
+    offline_desk: Desk, run: Run, tmp_path: Path
+) -> None:
+    command = f"init staging --deploy {tmp_path / 'deploy'} > /dev/full"
+    done = run(command)
+    assert (done.returncode, done.stderr.endswith(FULL + AGAIN)) == (5, True)
+    assert (tmp_path / "deploy" / "kustomization.yaml").exists()
+    done = run(command)
+    assert (done.returncode, done.stderr.endswith(FULL)) == (1, True)  # all files were there
+
+
+def test_an_overlay_that_is_changed_and_cannot_be_reported_ends_with_5(
+    offline_desk: Desk, run: Run, kustomize_binary: Path
+) -> None:
+    path = f"{kustomize_binary.parent}{os.pathsep}{os.defpath}"
+    overlay = application(offline_desk, kustomize_binary).overlay("staging")
+    before = (Path(overlay) / "kustomization.yaml").read_text()
+    done = run("init staging --fix-kustomize > /dev/full", PATH=path)
+    assert (done.returncode, done.stderr.endswith(FULL + AGAIN)) == (5, True)
+    assert (Path(overlay) / "kustomization.yaml").read_text() != before
+    done = run("init staging --fix-kustomize > /dev/full", PATH=path)
+    assert (done.returncode, done.stderr.endswith(FULL)) == (1, True)  # nothing was left to change
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "plan staging",
+        "plan staging --output json",
+        "plan staging --output markdown",
+        "plan staging --exit-code",
+        "plan --all",
+        "sync staging --dry-run",
+        "status staging",
+        "status staging --output json",
+        "check staging",
+        "check staging --output json",
+        "check staging --live",
+        "scan staging base",
+        "adopt staging --dry-run",
+        "import staging moved.env --to shelf:shelf.json --dry-run",
+        "set staging OPENAI_API_KEY --yes --output json < same",
+    ],
+)
+def test_what_has_written_nothing_and_cannot_report_it_ends_with_1(
+    arguments: str, offline_desk: Desk, run: Run
+) -> None:
+    offline_desk.environment(sources=[SHELF])
+    offline_desk.write("shelf.json", VALUES)
+    offline_desk.write("moved.env", f"OPENAI_API_KEY={VALUES['OPENAI_API_KEY']}\n")
+    offline_desk.write("same", VALUES["OPENAI_API_KEY"])
+    before = (offline_desk.folder / "shelf.json").read_bytes()
+    done = run(f"{arguments} > /dev/full", folder=offline_desk.folder)
+    assert (done.returncode, done.stderr.endswith(FULL), AGAIN in done.stderr) == (1, True, False), done.stderr
+    assert (written(offline_desk), (offline_desk.folder / "shelf.json").read_bytes()) == (set(), before)
+
+
+def test_a_command_of_exec_has_the_streams_itself(run: Run) -> None:
+    done = run("exec staging -- sh -c 'echo out; exit 7' > /dev/full")
+    assert (done.returncode, FULL in done.stderr) == (7, False)
+    done = run("exec staging -- sh -c 'echo out; echo err >&2; exit 7'")
+    assert (done.returncode, done.stdout, done.stderr) == (7, "out\n", "err\n")
 
 
 def test_a_command_that_no_one_reads_keeps_its_status_after_a_write_too(
@@ -238,3 +350,89 @@ def test_a_providers_endless_text_is_cut_and_cannot_forge_a_line(
     ]
     assert len(result.err) < 1200
     assert len(offline_desk.run("plan", "staging", "--output", "json").out) < 2000
+
+
+# What a provider prints
+
+LOUD = """
+import ctypes, os, subprocess, sys, threading
+import bridge_plain
+read = bridge_plain.PlainSession.read
+CANARY = "CANARY-printed"
+def talk():
+    print(CANARY)
+    print(CANARY, file=sys.stderr)
+    sys.stdout.buffer.write(CANARY.encode())
+    for stream in (sys.__stdout__, sys.__stderr__):
+        stream.write(CANARY)
+    for descriptor in (1, 2):
+        os.write(descriptor, CANARY.encode())
+    ctypes.CDLL(None).puts(CANARY.encode())
+    subprocess.run(["sh", "-c", f"echo {CANARY}; echo {CANARY} >&2"], check=True)
+def loud(*given):
+    thread = threading.Thread(target=talk)
+    thread.start()
+    thread.join()
+    talk()
+    return read(*given)
+talk.__globals__["__name__"] = "their_library"
+bridge_plain.PlainSession.read = loud
+from bridge.start import run
+run()
+"""
+PRINTED = [
+    "bridge: warning: their_library: printed something, which was dropped: it may have been a value",
+    "bridge: hint: report it to the maintainers of this package",
+]
+
+
+@pytest.fixture
+def loud(offline_desk: Desk, third_party: Path) -> Run:
+    """Return a function that runs bridge with a provider that prints values in every way there is."""
+
+    def loud(*arguments: str) -> subprocess.CompletedProcess[str]:
+        environ = {"PATH": os.defpath, "HOME": str(offline_desk.folder), "BRIDGE_CONFIG": str(offline_desk.folder)}
+        environ |= {name: text for name, text in os.environ.items() if name.startswith("COVERAGE_")}
+        return subprocess.run(
+            [sys.executable, "-c", LOUD, *arguments],
+            check=False,
+            capture_output=True,
+            text=True,
+            env=environ | {"PYTHONPATH": os.pathsep.join([str(third_party), *sys.path])},
+            timeout=60,
+        )
+
+    return loud
+
+
+@pytest.mark.parametrize("form", ["text", "json", "markdown"])
+def test_what_a_provider_prints_reaches_neither_stream(offline_desk: Desk, run: Run, loud: Run, form: str) -> None:
+    usual = run(f"plan staging --output {form}")
+    done = loud("plan", "staging", "--output", form)
+    assert (done.returncode, done.stderr.splitlines()) == (0, PRINTED)
+    if form == "json":
+        assert json.loads(done.stdout) | {"run": ""} == json.loads(usual.stdout) | {"run": ""}
+    else:
+        assert done.stdout == usual.stdout
+
+
+def test_what_a_provider_prints_is_told_once_for_many_environments(offline_desk: Desk, loud: Run) -> None:
+    names = fleet(offline_desk, 3)
+    done = loud("sync", "--all")
+    assert (done.returncode, done.stderr.splitlines()) == (0, PRINTED)
+    assert [bool(token(offline_desk, name)) for name in names] == [True] * 3
+    assert "CANARY" not in done.stdout
+
+
+def test_what_a_provider_prints_does_not_precede_the_output_of_a_command(loud: Run) -> None:
+    done = loud("exec", "staging", "--with", "OPENAI_API_KEY", "--", "sh", "-c", "echo out; echo err >&2")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "out\n", "\n".join([*PRINTED, "err\n"]))
+
+
+def test_the_caller_of_a_run_has_its_streams_back(offline_desk: Desk, capfd: pytest.CaptureFixture[str]) -> None:
+    before = sys.stdout, sys.stderr, [os.fstat(number)[:2] for number in (1, 2)]
+    assert offline_desk.run("plan", "staging").status == 0
+    assert (sys.stdout, sys.stderr, [os.fstat(number)[:2] for number in (1, 2)]) == before
+    os.write(1, b"one ")
+    print("two")  # noqa: T201
+    assert capfd.readouterr().out == "one two\n"

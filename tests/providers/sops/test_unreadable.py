@@ -161,6 +161,13 @@ class TestBounds:
         folder.write(name, '{"a": ' + "[" * 99 + "]" * 99 + "}")
         assert folder.refusal(name) == NOT_ENCRYPTED
 
+    def test_too_many_directives_because_each_is_compared_with_all(self, folder):
+        lines = [f"%TAG !{number}! a\n" for number in range(101)]
+        folder.write("a.yaml", "".join(lines) + "--- {a: CANARY}")
+        assert folder.refusal("a.yaml") == "has more than 100 %TAG directives"
+        folder.write("a.yaml", "".join(lines[1:]) + "--- {a: b}")
+        assert folder.refusal("a.yaml") == NOT_ENCRYPTED
+
     def test_too_many_values(self, folder):
         count = tree.MAX_VALUES
         for name, content in {

@@ -9,12 +9,14 @@ from bridge.provider import Denied, NotFound, ProviderError, SecretValue, Unavai
 from bridge_providers.vault.answers import UNKNOWN, Reply, failure
 from tests.providers.vault.desk import Desk
 from tests.providers.vault.wire import Answer, Request, Wire, errors
+from tests.servers.pki import Authority
 
 METHODS: dict[str, tuple[dict[str, Any], str]] = {
     "kubernetes": ({"role": "app", "token_file": "vault-jwt"}, "kubernetes app"),
     "jwt": ({"role": "app", "token_file": "vault-jwt", "mount": "gitlab"}, "jwt app"),
     "approle": ({"mount": "ci/approle"}, "approle"),
     "userpass": ({"username": "ann"}, "userpass ann"),
+    "cert": ({"role": "app", "mount": "tls/cert"}, "cert app"),
 }
 STATUSES: dict[int, tuple[type[BridgeError], str]] = {
     400: (Denied, "is refused: status 400"),
@@ -39,6 +41,8 @@ def credentials(fake_desk: Desk) -> Desk:
     """The fake's desk with a credential for every method that sends one."""
     (fake_desk.folder / "vault-jwt").write_text("CANARY.b.c")
     fake_desk.environ = dict.fromkeys(("VAULT_ROLE_ID", "VAULT_SECRET_ID", "VAULT_PASSWORD"), "CANARY")
+    ann = Authority(fake_desk.folder).client("ann")
+    fake_desk.environ |= {"VAULT_CLIENT_CERT": str(ann.certificate), "VAULT_CLIENT_KEY": str(ann.key)}
     return fake_desk
 
 
@@ -52,6 +56,24 @@ def test_a_login_names_method_mount_address_and_reason(fake: Wire, credentials: 
     fake.answer = lambda _: errors(status, text_of(status))
     fields, who = METHODS[method]
     kind, outcome = STATUSES[status]
+    message = credentials.refusal(kind, auth={"method": method, **fields})
+    assert message == credentials.login(who, fields.get("mount", method), outcome)
+
+
+@pytest.mark.parametrize("body", [b"<html>CANARY</html>", b'["CANARY"]', b""], ids=["html", "list", "empty"])
+@pytest.mark.parametrize("status", [200, 400, 403, 404, 429, 500, 503])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_login_that_is_not_answered_with_vaults_json(
+    fake: Wire, credentials: Desk, method: str, status: int, body: bytes
+) -> None:
+    fake.answer = lambda _: Answer(status, body)
+    fields, who = METHODS[method]
+    kind, outcome = STATUSES.get(status, (ProviderError, ""))
+    if kind is Unavailable:
+        outcome = outcome.replace("is sealed", "fails")  # which a text of Vault's would say
+    else:
+        kind, outcome = ProviderError, f"failed: something else than Vault answers at this address (status {status}, "
+        outcome += "not Vault's JSON)"
     message = credentials.refusal(kind, auth={"method": method, **fields})
     assert message == credentials.login(who, fields.get("mount", method), outcome)
 
