@@ -2,7 +2,8 @@
 
 import argparse
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,11 @@ from bridge.commands.arguments import environment_of, run_of
 from bridge.commands.confirm import confirm
 from bridge.commands.history import seen_by_git
 from bridge.commands.intake import Import, prepare
+from bridge.config.env_lines import removal
+from bridge.config.listing import list_source
 from bridge.config.public import write_values
-from bridge.errors import ANYTHING, BridgeError, ConfigError, Problem, Stopped, ending
+from bridge.errors import ANYTHING, BridgeError, ConfigError, Problem, Stopped, Unavailable, ending
+from bridge.gather import Run
 from bridge.report.cluster import cluster_field
 from bridge.report.data import SCHEMA, problems
 from bridge.report.intake import intake_text, outcome_text
@@ -20,16 +24,16 @@ from bridge.report.talk import say
 from bridge.report.write import printable_data, write_json, write_lines
 from bridge.sources.moving import State
 from bridge.sources.plain import Given
-from bridge.sources.store import Written, put
+from bridge.sources.store import Written, put, rehearse
 
 
 @dataclass(eq=False)
 class _Outcome:
-    """What became of an import, right at any moment."""
+    """What became of an import, right at any moment. `files` are those of the environment that are written."""
 
     result: str
     document: Written | None = None
-    template: str | None = None
+    files: list[str] = field(default_factory=list)
     error: BridgeError | None = None
 
 
@@ -43,10 +47,34 @@ def run(args: argparse.Namespace) -> int:
     if args.output == "text":
         write_lines(intake_text(printable_data(_data(found, outcome, args.file))))
     say("warning", found.warnings)
+    if outcome.result == "planned" and (args.dry_run or not args.yes):
+        _rehearse(found, run_, outcome)
     if outcome.result == "planned" and not args.dry_run:
         confirm(found.question, yes=args.yes)
         _write(args, found, outcome)
     return _end(args, found, outcome)
+
+
+def _rehearse(found: Import, run_: Run, outcome: _Outcome) -> None:
+    """Find what would be refused before anybody is asked, or told that nothing is in the way."""
+    try:
+        if found.intake.edits:
+            rehearse(found.provider, found.scene.to, found.intake.edits, found.context(run_))
+        list(_write_files(found, dry_run=True))
+    except BridgeError as error:
+        outcome.error = error
+        outcome.result = "failed" if isinstance(error, Unavailable) else "refused"
+
+
+def _write_files(found: Import, *, dry_run: bool = False) -> Iterator[str]:
+    """Write the template, then the environment's file; yields each as soon as it is written."""
+    environment, intake = found.scene.environment, found.intake
+    if intake.public and found.own:
+        write_values(found.own, environment.shown(found.own), intake.public, dry_run=dry_run)
+        yield str(found.scene.own)
+    if found.instead:
+        list_source(environment, found.scene.to, found.instead, dry_run=dry_run)
+        yield environment.shown(environment.file)
 
 
 def _shift(args: argparse.Namespace) -> None:
@@ -69,10 +97,9 @@ def _write(args: argparse.Namespace, found: Import, outcome: _Outcome) -> None:
         if found.intake.edits:
             outcome.document = put(found.provider, found.scene.to, found.intake.edits, context)
             touched.append(str(found.scene.to))
-        if found.intake.public and found.own:
-            write_values(found.own, found.scene.environment.shown(found.own), found.intake.public)
-            outcome.template = found.scene.own
-            touched.append(str(found.scene.own))
+        for file in _write_files(found):
+            outcome.files.append(file)
+            touched.append(file)
     except ANYTHING as error:
         outcome.error = ending(error, touched=bool(touched) or isinstance(error, Stopped))
         outcome.result = "stopped" if isinstance(outcome.error, Stopped) else "failed"
@@ -83,8 +110,12 @@ def _write(args: argparse.Namespace, found: Import, outcome: _Outcome) -> None:
 def _end(args: argparse.Namespace, found: Import, outcome: _Outcome) -> int:
     is_done = args.file and outcome.result in {"written", "unchanged"}
     data = _data(found, outcome, args.file)
+    deletable = bool(is_done and found.is_safe_elsewhere)
+    spent = found.spent if is_done and not deletable else ()
     data |= {
-        "deletable": bool(is_done and found.is_safe_elsewhere),
+        "deletable": deletable,
+        "removable": list(spent),
+        "removal": removal(Path(args.file), args.file, spent) if spent else "",
         "seen_by_git": seen_by_git(Path(args.file)) if is_done else None,
     }
     errors = outcome.error.problems if outcome.error else found.intake.problems
@@ -103,10 +134,10 @@ def _end(args: argparse.Namespace, found: Import, outcome: _Outcome) -> int:
 
 
 def _data(found: Import, outcome: _Outcome, file: str | None) -> dict[str, Any]:
-    document = outcome.document
+    document, environment = outcome.document, found.scene.environment
     return {
         "schema": SCHEMA,
-        "environment": found.scene.environment.name,
+        "environment": environment.name,
         **cluster_field(current().cluster),  # with --from-cluster
         "file": file,
         "to": str(found.scene.to),
@@ -124,5 +155,13 @@ def _data(found: Import, outcome: _Outcome, file: str | None) -> dict[str, Any]:
         "document": {"before": document.before and document.before.id, "after": document.after.id}
         if document
         else None,
-        "template": outcome.template,
+        "template": found.scene.own if found.scene.own in outcome.files else None,
+        "listed": _listed(found) if found.instead else None,
     }
+
+
+def _listed(found: Import) -> dict[str, str]:
+    """Return which source takes the place of the drafted one, and in which file."""
+    environment = found.scene.environment
+    shown = environment.shown(environment.file)
+    return {"file": shown, "source": str(found.scene.to), "instead_of": str(found.instead)}

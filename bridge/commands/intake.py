@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bridge.config.environment import Environment
+from bridge.config.listing import drafted_source
 from bridge.config.public import own_template
 from bridge.config.reference import Reference, parse_reference
 from bridge.config.template import TemplateObject, load_templates
@@ -17,7 +18,7 @@ from bridge.sources.checks import secrets_in_public
 from bridge.sources.env_layer import EnvLayer
 from bridge.sources.fields import located
 from bridge.sources.intake import Intake, take_in
-from bridge.sources.moving import Scene, asked
+from bridge.sources.moving import Scene, State, asked
 from bridge.sources.plain import Given, Left, Plain, read_plain
 from bridge.sources.plugins import build_providers
 from bridge.sources.read import read_present
@@ -32,16 +33,27 @@ class Import(NamedTuple):
     provider: Provider
     own: Path | None
     warnings: tuple[Problem, ...]
+    instead: Reference | None = None
+    """The drafted source that the store's document takes the place of in the environment's file."""
 
     @property
     def pending(self) -> bool:
         """Say whether something is to be written."""
-        return bool(self.intake.edits or self.intake.public)
+        return bool(self.intake.edits or self.intake.public or self.instead)
 
     @property
     def is_safe_elsewhere(self) -> bool:
         """Say whether nothing of the file is in the file alone, once all this is written."""
-        return self.intake.is_safe_elsewhere and not _unread(self.scene, self.intake)
+        return self.intake.is_safe_elsewhere and (bool(self.instead) or not _unread(self.scene, self.intake))
+
+    @property
+    def spent(self) -> tuple[str, ...]:
+        """The variables of an env file that nothing reads from it any more, once all this is written."""
+        if self.intake.problems or (not self.instead and _unread(self.scene, self.intake)):
+            return ()
+        named = [one for one in self.intake.items if isinstance(one.given, Given) and one.given.object is None]
+        left = {str(one.given) for one in named if one.state is State.LEFT}
+        return tuple(dict.fromkeys(name for one in named if (name := str(one.given)) not in left))
 
     @property
     def question(self) -> str:
@@ -49,6 +61,8 @@ class Import(NamedTuple):
         public = sum(map(len, self.intake.public.values()))
         counts = [(len(self.intake.edits), str(self.scene.to)), (public, self.scene.own)]
         parts = [f"{count} value{'s' if count > 1 else ''} into {place}" for count, place in counts if count]
+        if self.instead:
+            parts.append(f"{self.scene.to} into `sources`, in place of {self.instead}")
         return f"Write {' and '.join(parts)}?"
 
     def context(self, run: Run) -> Context:
@@ -83,7 +97,9 @@ def prepare(environment: Environment, run: Run, file: Path | None, to: str, *, r
     )
     warnings = [located(one, told) for one, found in documents.items() if found for told in found.warnings]
     intake = take_in(plain, scene, replace=replace)
-    return Import(scene, intake, provider, own, (*_unread(scene, intake), *warnings))
+    instead = _instead(scene, intake)
+    unread = [] if instead else _unread(scene, intake)
+    return Import(scene, intake, provider, own, (*unread, *warnings), instead)
 
 
 def _document(given: str) -> Reference:
@@ -158,6 +174,13 @@ def _layer_without(layer: EnvLayer, environment: Environment, file: Path | None)
     if file is None or not isinstance(environment.env_file, Path) or not environment.env_file.exists():
         return layer
     return EnvLayer(layer.shown, {}) if file.samefile(environment.env_file) else layer
+
+
+def _instead(scene: Scene, intake: Intake) -> Reference | None:
+    """Return the source that `bridge init` drafted, if it still has no document and nothing reads the one that has."""
+    drafted = drafted_source(scene.environment.name)
+    is_waiting = drafted in scene.environment.sources and scene.documents.get(drafted) is None
+    return drafted if is_waiting and _unread(scene, intake) else None
 
 
 def _unread(scene: Scene, intake: Intake) -> list[Problem]:

@@ -16,6 +16,7 @@ from bridge.errors import BridgeError, Problem, Refusal
 from bridge.gather import Run, sound_files
 from bridge.provider import Context, Document, Provider
 from bridge.report.cluster import namespace_in
+from bridge.report.commands import with_flags
 from bridge.report.data import SCHEMA
 from bridge.report.record import current
 from bridge.report.talk import printable
@@ -23,7 +24,7 @@ from bridge.report.write import write_json
 from bridge.secret import SecretValue
 from bridge.sources.giver import Giver, find_giver
 from bridge.sources.read import read_present
-from bridge.sources.store import Edit, Written, check_writable, put
+from bridge.sources.store import Edit, Written, check_writable, put, rehearse
 
 
 def run(args: argparse.Namespace) -> int:
@@ -40,7 +41,10 @@ def run(args: argparse.Namespace) -> int:
     edits = _edits(giver, value)
     written = None
     if edits:
-        target = "" if args.yes else _target(environment, files.namespace or "", run_)
+        target = ""
+        if not args.yes:  # or the write itself refuses, before anything is written
+            rehearse(provider, giver.reference, edits, _context(environment, run_of(args)))
+            target = _target(environment, files.namespace or "", run_)
         confirm(f"{_question(args.name, giver)}, for {target}?", yes=args.yes)
         written = put(provider, giver.reference, edits, _context(environment, run_of(args)))
         current().touched.append([giver.reference])
@@ -112,6 +116,6 @@ def _report(args: argparse.Namespace, environment: Environment, giver: Giver, wr
     lines = [f"{place}: unchanged, it has this value already" for place in places]
     if written:
         lines = [f"{place}: written, revision {before or 'none'} -> {data['after']}" for place in places]
-        lines.append(f"next: bridge sync {environment.name}")
+        lines.append(with_flags(f"next: bridge sync {environment.name}"))
     sys.stdout.write("".join(f"{printable(line)}\n" for line in lines))
     sys.stdout.flush()
