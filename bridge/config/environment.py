@@ -25,6 +25,7 @@ __all__ = [
 ]
 
 SUFFIXES: Final = (".yaml", ".yml")
+DRAFT: Final = "draft it from your kustomize layout: `bridge init ENV --from .`"
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,8 @@ def _files(folder: Path) -> Mapping[str, list[Path]]:
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
         what = "no such folder" if missing else f"cannot be listed: {(error.strerror or 'unknown reason').lower()}"
-        raise ConfigError(Problem(str(folder), what, "give it with --config or $BRIDGE_CONFIG")) from None
+        hint = f"name the environments' folder with --config or $BRIDGE_CONFIG{f', or {DRAFT}' if missing else ''}"
+        raise ConfigError(Problem(str(folder), what, hint)) from None
     files: dict[str, list[Path]] = {}
     for path in paths:
         files.setdefault(path.stem, []).append(path)
@@ -127,7 +129,7 @@ def _files(folder: Path) -> Mapping[str, list[Path]]:
 def _find(folder: Path, name: str, files: Mapping[str, list[Path]]) -> Path:
     if name not in files:
         listed = f"there are {', '.join(files)}" if files else "there is none"
-        hint = "an environment's name has no dot" if "." in name else did_you_mean(name, files)
+        hint = "an environment's name has no dot" if "." in name else did_you_mean(name, files) if files else DRAFT
         raise ConfigError(Problem(str(folder), f"no environment {quoted(name)}; {listed}", hint))
     if len(files[name]) > 1:
         both = " and ".join(path.name for path in files[name])

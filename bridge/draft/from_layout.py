@@ -62,10 +62,24 @@ def _draft(name: str, folder: Path, layout: Layout, env: EnvFile) -> Drafted:
         f"{name}.sops.example.yaml": sops_example(name, wanted),
         f"{name}.yaml": draft.text(),
     }
-    imports = _imports(layout, env, wanted)
+    secret_names = (*wanted, *(one for one, rule in draft.infrastructure.items() if rule == "secret"))
+    env_secrets = tuple(one for one in secret_names if one in env.values)
+    imports = (*_imports(layout, env, wanted), *([env.path] if env_secrets else []))
     keys = tuple(Known(values.keys, env, f"{name}.public.yaml").origins(objects, layout))
     others = tuple(one for found in layout.others.values() for one in found)
-    return Drafted(texts, keys, others, tuple(dict.fromkeys(layout.remarks)), imports, layout.overlay)
+    return Drafted(
+        texts,
+        keys,
+        others,
+        tuple(dict.fromkeys(layout.remarks)),
+        imports,
+        layout.overlay,
+        draft.namespace,
+        secret_names,
+        env.path,
+        env_secrets,
+        tuple(dict.fromkeys(Path(shown(one.file)).parent for one in layout.objects)),
+    )
 
 
 def _environment(name: str, folder: Path, layout: Layout, env: EnvFile) -> EnvironmentDraft:
@@ -81,18 +95,16 @@ def _environment(name: str, folder: Path, layout: Layout, env: EnvFile) -> Envir
         env_file=relative(env.path, folder),
         env_file_exists=env.path.exists(),
         sources=[Commented(f"sops:{name}.sops.yaml", "encrypted, in git")],
-        choices=(f"vault:{id_}", f"scaleway:/{id_}/app"),
+        choices=(f"vault:secret/{id_}", f"scaleway:/{id_}/app"),  # `secret` is the engine of Vault's own tutorials
     )
 
 
-def _imports(layout: Layout, env: EnvFile, wanted: Mapping[str, None]) -> tuple[Path, ...]:
-    """Return the plaintext files that still hold what Secrets ask for."""
-    imports = [path for path, has_secret in layout.patch_files.items() if has_secret]
+def _imports(layout: Layout, env: EnvFile, wanted: Mapping[str, None]) -> Iterator[Path]:
+    """Yield the patch files that still hold what Secrets ask for, and tell what of it the env file holds."""
+    yield from (path for path, has_secret in layout.patch_files.items() if has_secret)
     if held := sorted(wanted.keys() & env.values.keys()):
         what = f"holds what Secrets ask for ({', '.join(held)}), and may not fill a Secret's key"
         layout.remark(shown(env.path), what, "import it too, then remove these lines")
-        imports.append(env.path)
-    return tuple(imports)
 
 
 def _asked(objects: Sequence[Declared], kind: str, layout: Layout) -> dict[str, None]:

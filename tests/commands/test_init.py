@@ -44,9 +44,11 @@ infrastructure:
 # The first layer: where the secrets are. The first that has a field wins.
 sources:
   - sops:staging.sops.yaml   # encrypted, in git
-  # - vault:voice-agent-staging
+  # - vault:secret/voice-agent-staging
   # - scaleway:/voice-agent-staging/app
 """
+KEYS = "~/.config/sops/age/keys.txt"
+RULE = f"\"creation_rules: [{{age: '$(age-keygen -y {KEYS} | paste -sd, -)'}}]\""
 NEW = [
     ".env.k8s.staging.example",
     ".gitignore",
@@ -133,12 +135,21 @@ def test_it_says_where_each_value_comes_from_and_what_comes_next(place: Place) -
     assert ["ConfigMap/front-config", "NODE_ENV", "the template's own text or default"] in rows
     assert "not for bridge: Deployment/agent" in lines
     assert lines[lines.index("next, in this order:") + 1 :] == [
+        f"  test -f {KEYS} || {{ mkdir -p ~/.config/sops/age && age-keygen -o {KEYS}; }}",
+        f"  test -f config/.sops.yaml || echo {RULE} > config/.sops.yaml",
         f"  bridge import staging {patch} --to sops:staging.sops.yaml",
+        "  bridge import staging k8/config/.env.k8s.staging --to sops:staging.sops.yaml",
+        "  sed -i -e '/^SCW_SECRET_KEY=/d' k8/config/.env.k8s.staging",
         "  bridge check staging",
+        "  kubectl get namespace voice-agent-staging || kubectl create namespace voice-agent-staging",
         "  bridge adopt staging",
+        "  bridge plan staging",
         "  bridge sync staging",
         "  bridge init staging --fix-kustomize k8/apps/overlays/staging",
         "  kustomize build k8/apps/overlays/staging | bridge check staging --manifests -",
+        "then delete the files that `bridge import` says may be deleted, and:",
+        "  bridge scan staging k8/apps/base k8/apps/overlays/staging config",
+        "  kubectl apply -k k8/apps/overlays/staging",
     ]
 
 
@@ -154,7 +165,8 @@ def test_json_says_the_same(place: Place) -> None:
     assert {one["state"] for one in data["files"]} == {"created"}
     assert len(data["keys"]) == 13
     assert (data["others"], data["warnings"], data["errors"]) == (["Deployment/agent"], [], [])
-    assert data["next"][-1].endswith("| bridge check staging --manifests -")
+    assert data["next"][-3].endswith("| bridge check staging --manifests -")
+    assert data["next"][-1] == "kubectl apply -k k8/apps/overlays/staging"
 
 
 def test_a_patch_file_that_is_deployed_beside_the_build_is_understood(place: Place) -> None:

@@ -347,7 +347,7 @@ def test_an_earlier_source_with_another_value(desk: Desk) -> None:
     desk.values(OPENAI_API_KEY="CANARY-earlier")
     assert refused(desk, patch) == [
         f"error: Secret/agent-secrets key OPENAI_API_KEY: plain:values.json comes before {SHELF} and has another value",
-        "hint: `bridge set` writes there, or take it out there",
+        "hint: `bridge set staging OPENAI_API_KEY` writes there, or take it out there",
     ]
     desk.values()
     data = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes", "--output", "json").data
