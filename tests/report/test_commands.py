@@ -45,7 +45,8 @@ def texts() -> Iterator[tuple[str, str]]:
 def hinted() -> list[tuple[str, str]]:
     """Return the commands of bridge in backticks."""
     found = [(place, one) for place, text in texts() for one in re.findall(r"`([^`]*\bbridge [a-z]+[^`]*)`", text)]
-    return [(place, one) for place, one in found if "bridge init` from" not in one and one != "bridge init"]
+    # These two need arguments, so that without any they are names.
+    return [(place, one) for place, one in found if one not in {"bridge init", "bridge import"}]
 
 
 def words(text: str) -> list[str]:

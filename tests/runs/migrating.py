@@ -163,15 +163,22 @@ def deployed(folder: Path, cluster: RealCluster, path: list[Path]) -> Iterator[T
 
 
 def lines(team: Team, name: str = "migrating") -> list[str]:
-    """Return the commands of the README's block; whoever would be asked agrees beforehand here, to the binding too."""
-    agreed = {"bridge import": " --yes", "bridge adopt": " --yes --rebind"}
+    """Return the commands of the README's block, for this team's namespace."""
     commands = [line.partition("  #")[0].rstrip() for line in block(name).splitlines() if not line.startswith("#")]
     named = [line.replace("voice-agent-staging", team.namespaces["staging"]) for line in commands if line]
-    return [line + agreed.get(" ".join(line.split()[:2]), "") for line in named]
+    return [agreed_to(line) for line in named]
 
 
-def check_migration(team: Team, commands: list[str]) -> None:
+def agreed_to(line: str) -> str:
+    """Return a command with a yes to all that it would ask."""
+    agreed = {"bridge import": " --yes", "bridge adopt": " --yes --rebind"}
+    return line + agreed.get(" ".join(line.split()[:2]), "")
+
+
+def check_migration(team: Team, commands: list[str], config: Path | None = None) -> None:
     """Run the commands: nothing is lost, nothing is restarted, and nothing is left in clear."""
+    if config:
+        team.environ["BRIDGE_CONFIG"] = str(config)
     before, pods = team.values(), team.pods()
     assert before == {**SECRETS, **CONFIG_MAPS}
     prod = {name for name in team.plaintext() if "prod" in name}
@@ -189,7 +196,8 @@ def check_migration(team: Team, commands: list[str]) -> None:
         assert "CANARY" not in kept
         assert "last-applied" not in kept
     settled = team.versions()
-    assert " configured" not in team.run("kubectl apply -k apps/overlays/staging")
+    (deploy,) = [line for line in commands if line.startswith("kubectl apply")]
+    assert " configured" not in team.run(deploy)
     assert "nothing to do" in team.run("bridge sync staging")
     assert team.versions() == settled
     assert "CANARY-registry-of-staging" not in team.run("bridge status staging")

@@ -1,12 +1,13 @@
 """The README's way from plaintext patches to bridge, line by line, on a real API server with real controllers."""
 
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.runs.migrating import Team, check_migration, deployed, lines
+from tests.runs.migrating import Team, agreed_to, check_migration, deployed, lines
 from tests.servers.apiserver import RealCluster
 from tests.servers.kwok import Kwok
 from tests.servers.vault import DevVault
@@ -40,6 +41,23 @@ def test_every_line_can_be_repeated(team: Team) -> None:
         if not line.startswith("bridge init staging --from"):
             team.run(line)
         assert team.values() == before, line
+
+
+def test_what_init_prints_migrates_too_wherever_the_repository_is(team: Team) -> None:
+    """From another folder, so that every command has to name the repository and its configuration."""
+    folder = team.folder.rename(team.folder.parent / "l'équipe “voix” $HOME")
+    where = shlex.join(["--from", str(folder), "--config", str(folder / "config")])
+    team.folder = folder.parent
+    printed = [line.strip() for line in team.run(f"bridge init staging {where}").splitlines() if line.startswith("  ")]
+    rows = next(number for number, line in enumerate(printed) if line.startswith("test -f"))
+    commands = [agreed_to(line) for line in printed[rows:]]
+    look = next(number for number, line in enumerate(commands) if line.startswith("bridge scan"))
+    patch = folder / "apps/overlays/staging/patches/staging-secret-config-patch.yml"
+    commands.insert(look, shlex.join(["rm", str(patch)]))
+    commands.append(commands.pop(look + 1))  # what check_migration looks at last
+    for line in commands[:-1]:
+        assert line.startswith(("test ", "sed ", "kubectl ", "rm ")) or " --config " in line, line
+    check_migration(team, commands, config=folder / "config")
 
 
 def test_migrating_into_vault(team: Team, dev_vault: DevVault) -> None:
