@@ -71,18 +71,22 @@ def _values(name: str, target: str, drafted: Drafted) -> Iterator[str]:
     if drafted.env_secrets and drafted.env_file:
         take_out = removal(Path(shown(drafted.env_file)), shown(drafted.env_file), drafted.env_secrets)
         yield from [take_out] if take_out else []
-    if drafted.imports or not drafted.secrets:
+    missing = [one for one in drafted.secrets if one not in drafted.env_secrets]
+    if not missing or any(file != drafted.env_file for file in drafted.imports):
         return
     if drafted.is_live:
         yield command(["bridge", "import", name, "--from-cluster", "--to", target])
     else:
-        yield from (command(["bridge", "set", name, variable]) for variable in drafted.secrets)
+        yield from (command(["bridge", "set", name, variable]) for variable in missing)
 
 
 def _build(name: str, folder: Path, drafted: Drafted, overlay: str) -> Iterator[str]:
     """Yield how the objects leave the overlay's build, and the last look for values in clear."""
     yield with_flags(command(["bridge", "init", name, "--fix-kustomize", overlay]))
-    yield with_flags(f"kustomize build {word(overlay)} | bridge check {word(name)} --manifests -")
+    is_empty = not (drafted.others or drafted.remarks)  # then nothing is left to build
+    if not is_empty:
+        yield with_flags(f"kustomize build {word(overlay)} | bridge check {word(name)} --manifests -")
     places = dict.fromkeys(map(shown, (*drafted.folders, drafted.overlay or folder, folder)))
     yield with_flags(command([*LOOK.split(), name, *places]))
-    yield with_flags(command(["kubectl", "apply", "-k", overlay]))
+    if not is_empty:
+        yield with_flags(command(["kubectl", "apply", "-k", overlay]))

@@ -24,3 +24,12 @@ class Style(NamedTuple):
 def style_of(stream: TextIO) -> Style:
     """Return how to write to a stream."""
     return Style(stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb")
+
+
+def width_of(stream: TextIO) -> int | None:
+    """Return how many columns a terminal has; None for what is no terminal: there a line may be as long as it is."""
+    if not stream.isatty():
+        return None
+    from shutil import get_terminal_size  # noqa: PLC0415 - start-up: most runs are not at a terminal
+
+    return get_terminal_size().columns

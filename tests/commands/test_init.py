@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import shlex
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -524,3 +525,65 @@ def test_the_templates_name_what_kustomize_builds_with_its_public_values(
             assert {key: ours[kind, name][key] for key in literals} == literals
     assert place.run("check", "staging").lines[-1] == "bridge: error: sops:staging.sops.yaml: no such file"
     assert json.loads((place.config / "bridge.schema.json").read_text())["title"] == "An environment of bridge"
+
+
+# What comes next
+
+
+def steps(place: Place, *more: str, name: str = "staging") -> list[str]:
+    return init(place, "--output", "json", *more, name=name).data["next"]
+
+
+def test_a_build_of_nothing_else_is_not_checked_nor_applied_afterwards(place: Place) -> None:
+    place.write("k8/apps/base/kustomization.yaml", "resources: [secrets.yml, configmap.yml]\n")
+    assert [one.split(" k8")[0] for one in steps(place)[-2:]] == [
+        "bridge init staging --fix-kustomize",
+        "bridge scan staging",
+    ]
+
+
+def test_a_key_and_a_rule_that_are_there_are_not_made(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOPS_AGE_KEY", "AGE-SECRET-KEY-1")
+    rule = "\"creation_rules: [{age: '$(printenv SOPS_AGE_KEY | age-keygen -y | paste -sd, -)'}]\""
+    assert steps(place)[0] == f"test -f config/.sops.yaml || echo {rule} > config/.sops.yaml"
+    (place.config / "staging.yaml").unlink()
+    place.write(".sops.yaml", "creation_rules: []\n")  # above the environments' folder
+    assert steps(place)[0].startswith("bridge import ")
+
+
+def test_an_age_key_is_looked_for_where_sops_looks(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOPS_AGE_KEY_FILE", str(place.root / "my keys"))
+    file = f"'{place.root}/my keys'"
+    assert steps(place)[0] == f"test -f {file} || {{ mkdir -p {place.root} && age-keygen -o {file}; }}"
+    place.write("my keys", "")
+    (place.config / "staging.yaml").unlink()
+    assert steps(place)[0].startswith("test -f config/.sops.yaml ")
+
+
+def test_without_a_plaintext_file_the_secrets_come_from_the_cluster(place: Place) -> None:
+    place.write("k8/apps/overlays/staging/kustomization.yaml", "namespace: voice\nresources: [../../base]\n")
+    Path("k8/apps/overlays/staging/patches/staging-secret-config-patch.yml").unlink()
+    assert steps(place)[2:5] == [
+        "bridge import staging k8/config/.env.k8s.staging --to sops:staging.sops.yaml",
+        "sed -i -e '/^SCW_SECRET_KEY=/d' k8/config/.env.k8s.staging",
+        "bridge import staging --from-cluster --to sops:staging.sops.yaml",
+    ]
+
+
+def test_a_copy_of_an_environment_gets_its_secrets_one_by_one(place: Place) -> None:
+    init(place)
+    listed = place.run("init", "preprod", "--like", "staging", "--output", "json").data["next"]
+    names = ["LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "CARTESIA_API_KEY", "OPENAI_API_KEY", "DEEPGRAM_API_KEY"]
+    assert [one for one in listed if one.startswith("bridge set")] == [
+        f"bridge set preprod {name}" for name in [*names, "SCW_SECRET_KEY"]
+    ]
+
+
+def test_the_flags_and_odd_names_are_in_every_command(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    (place.root / "k8").rename(place.root / "l'équipe $x")
+    listed = steps(place, "--config", "my config", "--from", "l'équipe $x")
+    for one in (part for line in listed for part in line.split(" | ") if part.startswith("bridge ")):
+        words = shlex.split(one)
+        assert words[words.index("--config") + 1] == "my config", one
+    (patch,) = [shlex.split(one)[3] for one in listed if "secret-config-patch" in one]
+    assert (place.root / patch).is_file()
