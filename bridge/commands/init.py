@@ -87,6 +87,7 @@ def _data(args: argparse.Namespace, name: str, drafted: Drafted, written: tuple[
         ],
         "others": list(drafted.others),
         "next": list(steps(name, config_folder(args.config, os.environ), drafted)),
+        "other_stores": list(drafted.choices),
         "warnings": problems(drafted.remarks),
         "errors": [],
     }
@@ -100,6 +101,9 @@ def _text(data: dict[str, Any]) -> str:
         text += f"\nnot for bridge: {', '.join(data['others'])}\n"
     looks = next((index for index, one in enumerate(data["next"]) if one.startswith(LOOK)), len(data["next"]))
     text += "\nnext, in this order:\n" + "".join(f"  {one}\n" for one in data["next"][:looks])
+    if data["other_stores"]:
+        stores = " or ".join(f"--to {one}" for one in data["other_stores"])
+        text += f"for another store: import {stores}, without an age key\n"
     if last := data["next"][looks:]:
         text += "then delete the files that `bridge import` says may be deleted, and:\n"
         text += "".join(f"  {one}\n" for one in last)

@@ -79,6 +79,7 @@ def _draft(name: str, folder: Path, layout: Layout, env: EnvFile) -> Drafted:
         env.path,
         env_secrets,
         tuple(dict.fromkeys(Path(shown(one.file)).parent for one in layout.objects)),
+        choices=tuple(draft.choices),
     )
 
 

@@ -86,8 +86,8 @@ class Drafted(NamedTuple):
 
     `imports` are the plaintext files whose secrets still have to be moved, `overlay` is what is built with kustomize,
     from `folders`. `secrets` are the variables that the store has to hold, `env_secrets` those that the env file has in
-    clear now. `target` is the source that they go to, if it is not the one that is drafted for every layout. `is_live`
-    is whether the objects may be in a cluster already.
+    clear now. `target` is the source that they go to, if it is not the one that is drafted for every layout; `choices`
+    are others. `is_live` is whether the objects may be in a cluster already.
     """
 
     texts: Mapping[str, str]
@@ -103,6 +103,7 @@ class Drafted(NamedTuple):
     folders: tuple[Path, ...] = ()
     target: str = ""
     is_live: bool = True
+    choices: tuple[str, ...] = ()
 
 
 def as_value(kind: str, section: str, text: str) -> SecretValue:

@@ -48,6 +48,7 @@ sources:
   # - vault:secret/voice-agent-staging
   # - scaleway:/voice-agent-staging/app
 """
+VAULT, SCALEWAY = "vault:secret/voice-agent-staging", "scaleway:/voice-agent-staging/app"
 KEYS = "~/.config/sops/age/keys.txt"
 RULE = f"\"creation_rules: [{{age: '$(age-keygen -y {KEYS} | paste -sd, -)'}}]\""
 NEW = [
@@ -148,6 +149,7 @@ def test_it_says_where_each_value_comes_from_and_what_comes_next(place: Place) -
         "  bridge sync staging",
         "  bridge init staging --fix-kustomize k8/apps/overlays/staging",
         "  kustomize build k8/apps/overlays/staging | bridge check staging --manifests -",
+        f"for another store: import --to {VAULT} or --to {SCALEWAY}, without an age key",
         "then delete the files that `bridge import` says may be deleted, and:",
         "  bridge scan staging k8/apps/base k8/apps/overlays/staging config",
         "  kubectl apply -k k8/apps/overlays/staging",
