@@ -1,11 +1,12 @@
 """Writes commands that can be pasted into a shell, whatever the names in them."""
 
-import shlex
 from collections.abc import Iterable
 
 
 def word(text: object) -> str:
     """Quote a text where a shell would read it in another way; what cannot be printed is escaped as bash reads it."""
+    import shlex  # noqa: PLC0415 - start-up: most runs name no command
+
     plain = str(text)
     if plain.isprintable():
         return shlex.quote(plain)

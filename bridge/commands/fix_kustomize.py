@@ -26,7 +26,7 @@ from bridge.report.fixed import fixed_data, write_fixed
 from bridge.report.record import current
 from bridge.report.talk import say
 from bridge.secret import SecretValue
-from bridge.shell import command
+from bridge.shell import command, word
 
 Builds = Mapping[Path, SecretValue | None]
 
@@ -192,7 +192,7 @@ def _shrunk(change: Change, environment: Environment, overlay: Path) -> Iterator
     for one in change.cures:
         if one.keys:
             what = "stays in the build for its other keys: the next `kubectl apply` deletes bridge's if it applied them"
-            hint = f"run `bridge adopt {environment.name}` before; `{build} | {check}` tells"
+            hint = f"run `bridge adopt {word(environment.name)}` before; `{build} | {check}` tells"
             yield Problem(str(one.id), what, hint, warning=True)
 
 

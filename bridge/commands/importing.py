@@ -22,6 +22,7 @@ from bridge.report.intake import intake_text, outcome_text
 from bridge.report.record import current
 from bridge.report.talk import say
 from bridge.report.write import printable_data, write_json, write_lines
+from bridge.shell import word
 from bridge.sources.moving import State
 from bridge.sources.plain import Given
 from bridge.sources.store import Written, put, rehearse
@@ -125,7 +126,7 @@ def _end(args: argparse.Namespace, found: Import, outcome: _Outcome) -> int:
         write_lines(outcome_text(printable_data(data)))
     if data["seen_by_git"]:
         what = "git has seen this file: whoever has a copy of the repository has these values"
-        hint = f"rotate them; `bridge scan {found.scene.environment.name} --git .` shows where else they are"
+        hint = f"rotate them; `bridge scan {word(found.scene.environment.name)} --git .` shows where else they are"
         say("warning", [Problem(args.file, what, hint)])
     say("error", errors)
     if outcome.error:

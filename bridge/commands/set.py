@@ -22,6 +22,7 @@ from bridge.report.record import current
 from bridge.report.talk import printable
 from bridge.report.write import write_json
 from bridge.secret import SecretValue
+from bridge.shell import word
 from bridge.sources.giver import Giver, find_giver
 from bridge.sources.read import read_present
 from bridge.sources.store import Edit, Written, check_writable, put, rehearse
@@ -116,6 +117,6 @@ def _report(args: argparse.Namespace, environment: Environment, giver: Giver, wr
     lines = [f"{place}: unchanged, it has this value already" for place in places]
     if written:
         lines = [f"{place}: written, revision {before or 'none'} -> {data['after']}" for place in places]
-        lines.append(with_flags(f"next: bridge sync {environment.name}"))
+        lines.append(with_flags(f"next: bridge sync {word(environment.name)}"))
     sys.stdout.write("".join(f"{printable(line)}\n" for line in lines))
     sys.stdout.flush()

@@ -9,35 +9,36 @@ from bridge.shell import command
 
 _CLUSTER: Final = frozenset({"sync", "plan", "check", "status", "restart", "rollback", "import", "adopt"})
 _OTHERS: Final = frozenset({"set", "init", "exec", "scan"})
-_QUOTED: Final = re.compile(r"`([^`]+)`")
-_PIPED: Final = re.compile(r"( \| | && )")
-_BRIDGE: Final = re.compile(r"bridge ([a-z]+)(.*)", re.DOTALL)
-_KUBECTL: Final = re.compile(r"kubectl (?=-n |--namespace |get |create |apply |describe |delete )")
+# Patterns are compiled when one is needed: most runs name no command.
+_QUOTED: Final = r"`([^`]+)`"
+_PIPED: Final = r"( \| | && )"
+_BRIDGE: Final = r"bridge ([a-z]+)((?s:.*))"
+_KUBECTL: Final = r"kubectl (?=-n |--namespace |get |create |apply |describe |delete )"
 
 
 def completed(text: str) -> str:
     """Complete each command in backticks: with the environment's name if that is missing, and with this run's flags."""
-    return _QUOTED.sub(lambda found: f"`{with_flags(found[1])}`", text)
+    return re.sub(_QUOTED, lambda found: f"`{with_flags(found[1])}`", text) if "`" in text else text
 
 
 def with_flags(text: str) -> str:
     """Complete a command, or several with pipes or `&&` between them."""
-    return "".join(map(_completed, _PIPED.split(text)))
+    return "".join(map(_completed, re.split(_PIPED, text)))
 
 
-def cluster_flags() -> str:
-    """Return the flags that named this run's cluster, with a blank before each; kubectl knows the same."""
+def _kubectl_flags() -> str:
+    """Return the flags that named this run's cluster, which kubectl knows too, with a blank before each."""
     return "".join(f" {command(pair)}" for pair in _cluster())
 
 
 def _completed(part: str) -> str:
-    found = _BRIDGE.fullmatch(part)
+    found = re.fullmatch(_BRIDGE, part)
     if found and found[1] in _CLUSTER | _OTHERS:
         name, rest = found[1], _with_environment(found[2])
         flags = "".join(f" {command(pair)}" for pair in _flags(name) if f" {pair[0]}" not in rest)
         rest, end, child = rest.partition(" -- ")
         return f"bridge {name}{rest}{flags}{end}{child}"
-    return _KUBECTL.sub(lambda _: f"kubectl{cluster_flags()} ", part)
+    return re.sub(_KUBECTL, lambda _: f"kubectl{_kubectl_flags()} ", part)
 
 
 def _with_environment(rest: str) -> str:

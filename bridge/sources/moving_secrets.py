@@ -10,6 +10,7 @@ from bridge.errors import Problem
 from bridge.objects import ObjectId
 from bridge.provider import Document
 from bridge.secret import SecretValue
+from bridge.shell import word
 from bridge.sources.fields import is_manifests
 from bridge.sources.leftovers import leftover
 from bridge.sources.moving import Item, Scene, State
@@ -81,7 +82,7 @@ class Secrets:
 
     def _set(self, variable: str | None) -> str:
         """Return the hint that writes a variable where it comes from now."""
-        return f"`bridge set {self._scene.environment.name} {variable or 'NAME'}` writes there"
+        return f"`bridge set {word(self._scene.environment.name)} {variable or 'NAME'}` writes there"
 
     def _sources_before(self) -> Iterator[Reference]:
         for reference in self._scene.environment.sources:
