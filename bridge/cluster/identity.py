@@ -54,7 +54,8 @@ def namespace_uid(api: Api, name: str) -> str:
     try:
         raw = api.request("get", f"/api/v1/namespaces/{quote(name)}", target=where)
     except NotFound:
-        raise Refusal(Problem(where, "does not exist", "is this the right cluster?")) from None
+        hint = f"is this the right cluster? if it is, create the namespace: `kubectl create namespace {name}`"
+        raise Refusal(Problem(where, "does not exist", hint)) from None
     uid = raw.get("metadata", {}).get("uid")
     if not isinstance(uid, str) or not _UID.fullmatch(uid):
         raise Refusal(Problem(where, "the API server gives it no uid", "is this a Kubernetes API server?"))

@@ -36,3 +36,13 @@ def test_every_command_names_the_environment(desk: Desk) -> None:
     commands = [one for result in told for one in hinted(result.out + result.err)]
     assert {one[1] for one in commands} >= {"adopt", "plan", "sync", "init"}, told
     assert {parse(one[1:]).environment for one in commands} == {ODD}
+
+
+def test_a_namespace_that_is_missing_is_told_with_the_command_for_this_cluster(desk: Desk) -> None:
+    desk.write("shelf.json", VALUES)
+    desk.environment(sources=[SHELF], namespace="absent")
+    kubeconfig = str(desk.kubeconfig)
+    for command in ("plan", "sync", "adopt"):
+        result = desk.run(command, "staging", "--kubeconfig", kubeconfig)
+        assert result.lines[0] == "bridge: error: namespace absent: does not exist"
+        assert result.lines[1].endswith(f": `kubectl --kubeconfig {kubeconfig} create namespace absent`")
