@@ -3,12 +3,20 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test quick busy lint types rules unit lowest bench soak fuzz lock image clean
+.PHONY: demo help test quick busy lint types rules unit lowest bench soak fuzz lock image clean
 
 demo: $(VENV)/ready ## show the main job on an embedded cluster
 	$(BIN)/bridge demo
 
-test: lint types rules unit lowest ## the whole suite, real servers included
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/\1 \2/p' $(firstword $(MAKEFILE_LIST)) | awk '{ n = $$1; $$1 = ""; printf "%-8s%s\n", n, $$0 }'
+
+ifdef T
+test: $(VENV)/ready
+	$(BIN)/python -m pytest $(T)
+else
+test: lint types rules unit lowest ## run the whole suite, real servers included; T=PATH runs one file or folder only
+endif
 
 $(VENV)/ready: requirements-dev.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -17,21 +25,21 @@ $(VENV)/ready: requirements-dev.lock pyproject.toml
 	mkdir -p $(VENV)/types && ln -sfn ../../providers $(VENV)/types/bridge_providers
 	touch $@
 
-lint: $(VENV)/ready
+lint: $(VENV)/ready ## check style and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 # The folder `providers` is imported as `bridge_providers`; mypy finds it through a link of that name.
-types: $(VENV)/ready
+types: $(VENV)/ready ## check types
 	MYPYPATH=$(VENV)/types $(BIN)/mypy -p bridge -p bridge_providers
 
-rules: $(VENV)/ready ## who may import whom
+rules: $(VENV)/ready ## check which layer imports which
 	$(BIN)/lint-imports --no-cache
 
 # A file's tests stay together, for the servers that it starts.
 SPREAD ?= -n 2 --dist loadfile
 
-unit: $(VENV)/ready ## every test, with branch coverage; what needs a real program comes last
+unit: $(VENV)/ready ## run every test with branch coverage; tests that need a real program come last
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest $(SPREAD) -m 'not real'
 	$(BIN)/python tests/servers/build.py || test -z "$$CI" # elsewhere than in CI their tests are skipped
@@ -40,16 +48,15 @@ unit: $(VENV)/ready ## every test, with branch coverage; what needs a real progr
 	$(BIN)/coverage report --format=total
 	$(BIN)/coverage report --fail-under=95 > .coverage-report.txt || { cat .coverage-report.txt; exit 1; }
 
-quick: $(VENV)/ready ## the tests that need no build
+quick: $(VENV)/ready ## run the tests that need no built program and no wheel
 	$(BIN)/pytest $(SPREAD) -m 'not real and not wheel'
 
 TIMES ?= 3
 
-busy: $(VENV)/ready ## every test TIMES times beside two busy loops, in another order each time
+busy: $(VENV)/ready ## run every test TIMES times next to two busy loops, in a new order each time
 	$(BIN)/python tests/busy.py --times $(TIMES) -- $(SPREAD)
 
-# The same tests with the oldest dependencies that pyproject.toml admits.
-lowest: $(VENV)-lowest/ready
+lowest: $(VENV)-lowest/ready ## run the tests with the oldest dependencies that pyproject.toml allows
 	$(VENV)-lowest/bin/pytest --quiet $(SPREAD) -m 'not real and not wheel'
 	$(VENV)-lowest/bin/pytest --quiet $(SPREAD) -m real tests/providers tests/runs/test_sops.py tests/runs/test_vault.py
 
@@ -60,24 +67,24 @@ $(VENV)-lowest/ready: requirements-dev.lock requirements-lowest.lock pyproject.t
 	$(VENV)-lowest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-bench: $(VENV)/ready ## compare with sops and kubectl; prints ratios
+bench: $(VENV)/ready ## measure bridge against sops, kubectl and others, and print the ratios
 	$(BIN)/python tests/bench/run.py
 
-soak: $(VENV)/ready ## 200 syncs in one process, against servers that come and go
+soak: $(VENV)/ready ## run 200 syncs in one process while servers come and go
 	$(BIN)/python tests/bench/soak.py
 
 FUZZ_SECONDS ?= 60
 
-fuzz: $(VENV)/ready ## fuzz each parser for FUZZ_SECONDS; the suite tries the same inputs each time
+fuzz: $(VENV)/ready ## fuzz each parser for FUZZ_SECONDS; `make test` always tries the same inputs
 	BRIDGE_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest --timeout=0 -v tests/fuzz/test_run.py
 
-lock: ## pin the dependencies anew (needs uv)
+lock: ## update the lock files (needs uv)
 	uv pip compile pyproject.toml --universal --generate-hashes --no-header --python-version 3.11 --upgrade -o requirements.lock
 	uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-header --python-version 3.11 --upgrade -c requirements.lock -o requirements-dev.lock
 	uv pip compile pyproject.toml --universal --generate-hashes --no-header --python-version 3.11 --resolution lowest-direct --upgrade -o requirements-lowest.lock
 
-image: ## needs a container engine
+image: ## build the container image (needs a container engine)
 	docker build --tag bridge .
 
-clean:
+clean: ## remove the environments and build results
 	rm -rf $(VENV) $(VENV)-lowest build dist *.egg-info .coverage*

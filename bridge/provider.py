@@ -7,12 +7,13 @@ side and puts the reference in front of every error. `bridge.testing.contract` h
 provider should pass.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from bridge.errors import Problem, Refusal
 from bridge.errors import Unavailable as _Unavailable
+from bridge.exact_json import DuplicateKeyError, JsonError, Node, dump_json, parse_json
 from bridge.secret import Kind, SecretValue
 
 __all__ = [
@@ -24,7 +25,9 @@ __all__ = [
     "Describer",
     "Discloser",
     "Document",
+    "DuplicateKeyError",
     "HistoryChecker",
+    "JsonError",
     "Kind",
     "Node",
     "NotFound",
@@ -39,10 +42,9 @@ __all__ = [
     "Session",
     "Unavailable",
     "Writer",
+    "dump_json",
+    "parse_json",
 ]
-
-Node: TypeAlias = SecretValue | Sequence["Node"] | Mapping[str, "Node"]
-"""A tree as it stands in a document; every leaf is a SecretValue, also numbers, booleans and nulls."""
 
 
 class Revision(NamedTuple):

@@ -45,6 +45,7 @@ REAL: Final = {
     "age_binaries",
     "age_plugins",
     "fuzzer",
+    "go_regexp",
     "gpg_program",
     "sops_binary",
     "middle_sops_binary",
@@ -58,6 +59,7 @@ REAL: Final = {
     "vault_binary",
     "pushgateway_binary",
     "promtool_binary",
+    "valgrind",
 }
 
 
@@ -104,6 +106,12 @@ def age_plugins(request: pytest.FixtureRequest) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="session")
+def go_regexp(request: pytest.FixtureRequest) -> Path:
+    """Go's own regular expressions, which sops uses."""
+    return _tool(request, "regexp")
+
+
+@pytest.fixture(scope="session")
 def old_sops_binary(request: pytest.FixtureRequest) -> Path:
     """A sops that is years old."""
     return _tool(request, "sops-3.8")
@@ -128,6 +136,15 @@ def gpg_program() -> str:
     found = shutil.which("gpg")
     if found is None:
         _unavailable("gpg is not installed: apt-get install gnupg")
+    return found
+
+
+@pytest.fixture(scope="session")
+def valgrind() -> str:
+    """The real valgrind, which counts instructions."""
+    found = shutil.which("valgrind")
+    if found is None:
+        _unavailable("valgrind is not installed: apt-get install valgrind")
     return found
 
 

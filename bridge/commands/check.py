@@ -24,6 +24,7 @@ from bridge.report.record import current
 from bridge.report.table import table
 from bridge.report.talk import printable, say
 from bridge.report.write import printable_data, write_json, write_lines
+from bridge.sources.env_layer import cut_off
 from bridge.sources.infrastructure import Setting, infrastructure, missing
 from bridge.sources.offline import UNREAD, secret_names, stand_in_layer, stand_ins, survey
 from bridge.sources.resolve import resolve
@@ -44,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
     files = read_files(environment, run_, errors)
     context = Context(environment.base, run_.environ, run_.deadline)
     names, told = survey(environment, files.providers, context, history=True)
+    told = (*cut_off(files.layer), *told) if files.layer else told
     secrets = None if files.templates is None else secret_names(files.templates)
     settings = list(infrastructure(environment, names, files.layer, secrets))
     errors += [Refusal(one) for one in told if not one.warning]

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from bridge.commands.arguments import environment_of, run_of
 from bridge.commands.check_build import owned_by
+from bridge.commands.missing_patches import without_missing_patches
 from bridge.config.environment import Environment
 from bridge.config.kustomization import Item, change_patches
 from bridge.config.kustomize import Kustomization, Patch, kustomization_file, load_kustomization
@@ -43,22 +44,19 @@ def run(args: argparse.Namespace) -> int:
     environment, run_ = environment_of(args), run_of(args)
     owned = _owned(environment, run_)
     overlay = _overlay(args.fix_kustomize, environment)
-    kustomize = Kustomize(run_.environ, run_.deadline)
-    folders = sorted(one for one in overlay.parent.iterdir() if one.is_dir() and kustomization_file(one))
-    before: Builds = {folder: kustomize.build(folder) for folder in folders}
-    kustomization, built = load_kustomization(overlay), _documents(overlay, before)
-    _check_namespace(overlay, built, owned)
-    change = _change(kustomization, built, owned)
-    after = before
-    if change.removed or change.cures:
-        after = _carry_out(kustomization, change, before, kustomize)
+    with without_missing_patches(overlay, _write) as missing:
+        kustomize = Kustomize(run_.environ, run_.deadline)
+        folders = sorted(one for one in overlay.parent.iterdir() if one.is_dir() and kustomization_file(one))
+        before: Builds = {folder: kustomize.build(folder) for folder in folders}
+        kustomization, built = load_kustomization(overlay), _documents(overlay, before)
+        _check_namespace(overlay, built, owned)
+        change = _change(kustomization, built, owned)
+        after = _carry_out(kustomization, change, before, kustomize) if change.removed or change.cures else before
+    if change.removed or change.cures or missing:
         current().touched.append([kustomization.file])
-    warnings = (
-        *_left_in_clear(kustomization, change, owned),
-        *_shrunk(change, environment, overlay),
-        *_unbuilt(before),
-    )
-    data = fixed_data(environment.name, str(overlay), change.removed, change.cures, _holding(after, owned))
+    shrunk = _shrunk(change, environment, overlay)
+    warnings = (*_left_in_clear(kustomization, change, owned), *shrunk, *_unbuilt(before))
+    data = fixed_data(environment.name, str(overlay), change.removed, change.cures, _holding(after, owned), missing)
     write_fixed(data, warnings, args.output)
     say("warning", warnings)
     return 0

@@ -1,4 +1,4 @@
-"""Asks git whether it has ever seen a file: what is in its history is known to everybody with a copy of it."""
+"""Asks git whether it has a file, or ever had it: its history is known to everybody with a copy of it."""
 
 import os
 import time
@@ -25,6 +25,18 @@ def seen_by_git(path: Path) -> bool | None:
     except GitError:
         return None  # no repository, or no git
     return bool(commits.text)
+
+
+def tracked_by_git(path: Path) -> bool:
+    """Whether git's index has a file, which need not exist; False also if there is no repository, or no git."""
+    path = path.absolute()
+    folder = next(one for one in path.parents if one.is_dir())
+    try:
+        git = Git(folder, os.environ)
+        words = ("rev-parse", "--verify", "--quiet", f":./{path.relative_to(folder)}")
+        return git.run(*words, deadline=time.monotonic() + LIMIT).status == 0
+    except GitError:
+        return False
 
 
 def _ask(git: Git, *words: str) -> Done:

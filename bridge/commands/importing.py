@@ -12,17 +12,19 @@ from bridge.commands.confirm import confirm
 from bridge.commands.history import seen_by_git
 from bridge.commands.intake import Import, prepare
 from bridge.config.env_lines import removal
+from bridge.config.kustomize_users import User, users_of
 from bridge.config.listing import list_source
 from bridge.config.public import write_values
 from bridge.errors import ANYTHING, BridgeError, ConfigError, Problem, Stopped, Unavailable, ending
 from bridge.gather import Run
 from bridge.report.cluster import cluster_field
+from bridge.report.commands import with_flags
 from bridge.report.data import SCHEMA, problems
 from bridge.report.intake import intake_text, outcome_text
 from bridge.report.record import current
 from bridge.report.talk import say
 from bridge.report.write import printable_data, write_json, write_lines
-from bridge.shell import word
+from bridge.shell import command, word
 from bridge.sources.moving import State
 from bridge.sources.plain import Given
 from bridge.sources.store import Written, put, rehearse
@@ -111,10 +113,15 @@ def _write(args: argparse.Namespace, found: Import, outcome: _Outcome) -> None:
 def _end(args: argparse.Namespace, found: Import, outcome: _Outcome) -> int:
     is_done = args.file and outcome.result in {"written", "unchanged"}
     data = _data(found, outcome, args.file)
-    deletable = bool(is_done and found.is_safe_elsewhere)
-    spent = found.spent if is_done and not deletable else ()
+    users = users_of(Path(args.file)) if is_done else ()
+    is_safe = bool(is_done and found.is_safe_elsewhere)
+    is_deletable = is_safe and not found.differences and not users
+    spent = found.spent if is_done and not is_deletable else ()
     data |= {
-        "deletable": deletable,
+        "deletable": is_deletable,
+        "read_differently": bool(is_done and found.differences),
+        "used_by": [str(one.file) for one in users],
+        "first": list(_first(found, users)) if is_safe else [],
         "removable": list(spent),
         "removal": removal(Path(args.file), args.file, spent) if spent else "",
         "seen_by_git": seen_by_git(Path(args.file)) if is_done else None,
@@ -132,6 +139,16 @@ def _end(args: argparse.Namespace, found: Import, outcome: _Outcome) -> int:
     if outcome.error:
         return outcome.error.exit_status
     return 1 if found.intake.problems else 0
+
+
+def _first(found: Import, users: tuple[User, ...]) -> Iterator[str]:
+    """Yield what has to be done before the file may go: a build that names it would fail without it."""
+    for one in users:
+        if one.as_patch:
+            words = ["bridge", "init", found.scene.environment.name, "--fix-kustomize", one.file.parent]
+            yield with_flags(command(words))
+        else:
+            yield f"take it out of {one.file}"
 
 
 def _data(found: Import, outcome: _Outcome, file: str | None) -> dict[str, Any]:

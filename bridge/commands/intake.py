@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from bridge.config.env_readers import Difference, told
 from bridge.config.environment import Environment
 from bridge.config.listing import drafted_source
 from bridge.config.public import own_template
@@ -14,6 +15,7 @@ from bridge.errors import BridgeError, ConfigError, Problem, combine
 from bridge.gather import Files, Run, read_files
 from bridge.objects import ObjectId
 from bridge.provider import Context, Document, Provider
+from bridge.shell import word
 from bridge.sources.checks import secrets_in_public
 from bridge.sources.env_layer import EnvLayer
 from bridge.sources.fields import located
@@ -26,12 +28,16 @@ from bridge.sources.store import look
 
 
 class Import(NamedTuple):
-    """Everything that is decided before something is written."""
+    """Everything that is decided before something is written.
+
+    `differences` are the variables that other programs read otherwise: elsewhere they may have other values.
+    """
 
     scene: Scene
     intake: Intake
     provider: Provider
     own: Path | None
+    differences: Mapping[str, Difference]
     warnings: tuple[Problem, ...]
     instead: Reference | None = None
     """The drafted source that the store's document takes the place of in the environment's file."""
@@ -52,7 +58,7 @@ class Import(NamedTuple):
         if self.intake.problems or (not self.instead and _unread(self.scene, self.intake)):
             return ()
         named = [one for one in self.intake.items if isinstance(one.given, Given) and one.given.object is None]
-        left = {str(one.given) for one in named if one.state is State.LEFT}
+        left = {str(one.given) for one in named if one.state is State.LEFT} | self.differences.keys()
         return tuple(dict.fromkeys(name for one in named if (name := str(one.given)) not in left))
 
     @property
@@ -97,9 +103,13 @@ def prepare(environment: Environment, run: Run, file: Path | None, to: str, *, r
     )
     warnings = [located(one, told) for one, found in documents.items() if found for told in found.warnings]
     intake = take_in(plain, scene, replace=replace)
+    differences = {name: one for name, one in plain.differences.items() if name not in intake.for_scripts}
+    plan = f"`bridge plan {word(environment.name)}`"
+    hint = f"before you delete the file, see with {plan} that the cluster has the same value"
     instead = _instead(scene, intake)
     unread = [] if instead else _unread(scene, intake)
-    return Import(scene, intake, provider, own, (*unread, *warnings), instead)
+    warnings = [*unread, *told(differences, str(file), hint), *intake.warnings, *warnings]
+    return Import(scene, intake, provider, own, differences, tuple(warnings), instead)
 
 
 def _document(given: str) -> Reference:

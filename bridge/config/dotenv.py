@@ -4,8 +4,9 @@ import io
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from bridge.config.env_readers import Difference, difference, literal_values
 from bridge.config.findings import Findings
 from bridge.config.names import is_variable
 from bridge.config.textfile import read_text
@@ -23,8 +24,15 @@ MOST_BLANKS: Final = 256
 _BLANKS: Final = re.compile(r"[^\S\r\n]+")
 
 
-def load_env_file(path: Path, shown: str) -> Mapping[str, SecretValue]:
-    """Return the variables of an env file; ConfigError with the numbers of all wrong lines, never their text.
+class EnvFile(NamedTuple):
+    """The variables of an env file, and those that kubectl and kustomize read otherwise."""
+
+    values: Mapping[str, SecretValue]
+    differences: Mapping[str, Difference]
+
+
+def load_env_file(path: Path, shown: str) -> EnvFile:
+    """Read an env file; ConfigError with the numbers of all wrong lines, never their text.
 
     Its size is bounded so that reading it takes a second or two at most.
 
@@ -35,13 +43,18 @@ def load_env_file(path: Path, shown: str) -> Mapping[str, SecretValue]:
     _bound(text, findings)
     values: dict[str, SecretValue] = {}
     first: dict[str, int] = {}
-    for line, name, value in _bindings(text, findings):
+    differences: dict[str, Difference] = {}
+    literal = literal_values(text)
+    for line, name, value, original in _bindings(text, findings):
+        found = difference(original, value, literal.get(name, ()))
+        if found and differences.get(name, Difference.OTHER) is Difference.OTHER:
+            differences[name] = found
         first.setdefault(name, line)
         if not values.setdefault(name, value).same_as(value):
             findings.at(f"line {line}").note(f"sets a variable again, to another value than line {first[name]}")
     if findings:
         findings.fail()
-    return values
+    return EnvFile(values, differences)
 
 
 def _bound(text: str, findings: Findings) -> None:
@@ -56,7 +69,8 @@ def _bound(text: str, findings: Findings) -> None:
         findings.fail()
 
 
-def _bindings(text: str, findings: Findings) -> Iterator[tuple[int, str, SecretValue]]:
+def _bindings(text: str, findings: Findings) -> Iterator[tuple[int, str, SecretValue, str]]:
+    """Yield each variable with the number of its line, its value, and the text that says so."""
     from dotenv.parser import parse_stream  # noqa: PLC0415 - costs 10 ms, and a pod has no env file
 
     # Line ends become \n, also within quotes, as python-dotenv has them of a file that it opens itself.
@@ -72,7 +86,7 @@ def _bindings(text: str, findings: Findings) -> Iterator[tuple[int, str, SecretV
         elif binding.value is None:
             at.note("has no value", "write NAME=value, or NAME= for an empty one")
         else:
-            yield _line(binding), binding.key, SecretValue.of(binding.value)
+            yield _line(binding), binding.key, SecretValue.of(binding.value), binding.original.string
 
 
 def _line(binding: "Binding") -> int:

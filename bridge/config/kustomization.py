@@ -1,6 +1,7 @@
 """Changes the patches of a kustomization, line by line: what is not changed keeps its bytes, comments included."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import yaml
@@ -18,6 +19,31 @@ class Item(NamedTuple):
 
     key: str
     position: int
+
+
+class MissingPatch(NamedTuple):
+    """An entry whose file does not exist, and the kind of the objects that it is for, if it names one."""
+
+    item: Item
+    file: Path
+    kind: str
+
+
+def missing_patches(text: str, folder: Path) -> Iterator[MissingPatch]:
+    """Yield the entries of a folder's kustomization whose patch files do not exist; none if the text is wrong."""
+    try:
+        content = _content(text)
+    except ConfigError:
+        return
+    for name in PATCHES:
+        given = content.get(name)
+        for index, item in enumerate(given if isinstance(given, list) else []):
+            entry: Mapping[str, object] = item if isinstance(item, Mapping) else {"path": item}
+            path, target = entry.get("path"), entry.get("target")
+            if not isinstance(path, str) or "\n" in path or "://" in path or (folder / path).exists():
+                continue
+            kind = target.get("kind") if isinstance(target, Mapping) else None
+            yield MissingPatch(Item(name, index), folder / path, kind if isinstance(kind, str) else "")
 
 
 class _Edit(NamedTuple):

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from bridge.config.environment import Environment, environment_names, load_environment
 from bridge.config.rewriting import present, rewrite
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _INDENT: Final = re.compile(r"^( +)[^\s#-]", re.MULTILINE)
 _WIDE: Final = 1 << 20  # characters: no line is folded
+_BOUNDARY: Final = re.compile(r"^(?=(?:---|\.\.\.)(?:\s|\Z))", re.MULTILINE)
+_MARK: Final = re.compile(r"(?:---|\.\.\.)[ \t]*(?:#[^\n]*)?(?:\r?\n|\Z)")
+_CONTENT: Final = re.compile(r"^[ \t]*[^#%\s]", re.MULTILINE)
 
 Values = Mapping[ObjectId, Mapping[str, str]]
 
@@ -65,25 +68,58 @@ def _by_hand(values: Values) -> str:
 def _edited(text: str, values: Values) -> str | None:
     """Return the text with the values in it: objects that it has are edited, others come at the end."""
     yaml = _round_trip(text)
+    pieces = _pieces(text)
     try:
-        documents = list(yaml.load_all(text))
+        documents = [yaml.load(piece.body.replace("\r\n", "\n")) if piece.has_content else None for piece in pieces]
     except Exception:  # noqa: BLE001 - our own reader has taken the file, and this one has its own mind
         return None
-    is_edited = False
+    edited: set[int] = set()
     new = []
     for id_, keys in values.items():
         document = _find(documents, id_, keys)
         if document is None:
             new.append({"apiVersion": "v1", "kind": id_.kind, "metadata": {"name": id_.name}, "data": _quoted(keys)})
         else:
-            is_edited = True
+            edited.add(id(document))
             document["data"] = document.get("data") or {}
             document["data"].update(_quoted(keys))
-    text = _dumped(yaml, documents) if is_edited else text
+    text = "".join(
+        piece.mark + (_dumped_like(piece.body, yaml, document) if id(document) in edited else piece.body)
+        for piece, document in zip(pieces, documents, strict=True)
+    )
     for document in new:
         text = f"{text.rstrip()}\n---\n" if any(documents) or document is not new[0] else _with_line_end(text)
         text += _dumped(yaml, [document]).removeprefix("---\n")
     return text
+
+
+class _Piece(NamedTuple):
+    """A document's text, and the line above it that begins it or ends the one before."""
+
+    mark: str
+    body: str
+
+    @property
+    def has_content(self) -> bool:
+        """Whether there is more in it than comments and directives."""
+        return _CONTENT.search(self.body) is not None
+
+
+def _pieces(text: str) -> list[_Piece]:
+    """Split a text into its documents: the comments above `---` belong to none, and an edit would lose them."""
+    pieces = []
+    for part in _BOUNDARY.split(text):
+        mark = _MARK.match(part)
+        end = mark.end() if mark else 0
+        pieces.append(_Piece(part[:end], part[end:]))
+    return pieces
+
+
+def _dumped_like(before: str, yaml: "YAML", document: object) -> str:
+    """Return an edited document with the line ends that it had."""
+    yaml.explicit_start = before.startswith("---")
+    text = _dumped(yaml, [document])
+    return text.replace("\n", "\r\n") if "\r\n" in before else text
 
 
 def _round_trip(text: str) -> "YAML":
@@ -92,7 +128,6 @@ def _round_trip(text: str) -> "YAML":
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = _WIDE
-    yaml.explicit_start = text.startswith("---")
     indent = _INDENT.search(text)
     yaml.map_indent = len(indent[1]) if indent else 2
     return yaml

@@ -1,40 +1,67 @@
-"""Copies an environment's own template for another environment: every value marked, and no secret."""
+"""Copies an environment's own template for another environment: its keys, without a value."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
+from bridge.config.names import shown as shown_name
+from bridge.config.placeholder import Placeholder, parse_text
 from bridge.config.yamlfile import load_yaml_documents
 from bridge.draft.public import placeholder
-from bridge.draft.suspect import looks_secret, named_like_a_secret
 from bridge.draft.text import comments, manifest
-from bridge.secret import SecretValue
 
 
-def copied(path: Path, shown: str, owner: str, left_out: list[str]) -> str:
-    """Return a template's text, its values marked as still the owner's; the keys that may be secret are noted."""
-    text = comments(f"Public values, copied from {shown}: replace each that is still {owner}'s. No secret here.")
-    for document in load_yaml_documents(path, shown):
-        if isinstance(document.content, Mapping):
-            text += "---\n" + manifest(_clean(document.content, left_out), f"TO DO: still {owner}'s")
-    return text
+class Copy:
+    """A copy for one environment. No value of the owner's may reach the new one's cluster because nobody replaced it.
+
+    `secret` are the variables that fill Secrets: a public key never takes one of them.
+    """
+
+    def __init__(self, name: str, secret: Collection[str]) -> None:
+        self._name = name
+        self._secret = secret
+        self.left_out: list[str] = []
+
+    def text(self, path: Path, shown: str) -> str:
+        """Return a template's text with a placeholder for each value; without a value `check` and `sync` refuse it."""
+        text = comments(
+            f"The public values of {self._name}, in clear and reviewed in git. No secret here.\n"
+            f"Write each value in place of its placeholder; {shown} has the other environment's."
+        )
+        for document in load_yaml_documents(path, shown):
+            if isinstance(document.content, Mapping):
+                text += "---\n" + manifest(self._without_values(document.content))
+        return text
+
+    def _without_values(self, content: Mapping[str, object]) -> Mapping[str, object]:
+        metadata = content["metadata"]
+        assert isinstance(metadata, Mapping), "the template was loaded before"
+        kept = {key: value for key, value in content.items() if key not in {"data", "stringData", "binaryData"}}
+        kept["metadata"] = {key: value for key, value in metadata.items() if key != "namespace"}
+        if content["kind"] == "Secret":
+            texts = [*_texts(content, "data"), *_texts(content, "stringData")]
+            return kept | {"stringData": {key: self._secret_text(key, text) for key, text in texts}}
+        id_ = f"{content['kind']}/{metadata['name']}"
+        self.left_out += [f"{id_} key {shown_name(key)}" for key, _ in _texts(content, "binaryData")]
+        return kept | {"data": {key: self._public_text(key, text) for key, text in _texts(content, "data")}}
+
+    def _secret_text(self, key: str, text: str) -> str:
+        """Return a Secret's text: one placeholder alone. Text around it, or a default, is a value of the owner's."""
+        return placeholder(key, text) if "${" not in text or _is_bare(text) else self._unset(placeholder(key, ""))
+
+    def _public_text(self, key: str, text: str) -> str:
+        if _is_bare(text):
+            return text
+        found = placeholder(key, "")
+        return self._unset(f"${{PUBLIC_{found[2:]}" if found[2:-1] in self._secret else found)
+
+    def _unset(self, bare: str) -> str:
+        return f"{bare[:-1]}:?{self._name} needs its own value}}"
 
 
-def _clean(content: Mapping[str, object], left_out: list[str]) -> Mapping[str, object]:
-    """Return a manifest without what may be a secret; of a Secret the placeholders stay."""
-    metadata = content["metadata"]
-    assert isinstance(metadata, Mapping), "the template was loaded before"
-    clean = {key: value for key, value in content.items() if key not in {"data", "stringData"}}
-    clean["metadata"] = {key: value for key, value in metadata.items() if key != "namespace"}
-    if content["kind"] == "Secret":
-        texts = [*_texts(content, "data"), *_texts(content, "stringData")]
-        return clean | {"stringData": {key: placeholder(key, text) for key, text in texts}}
-    values = {}
-    for key, text in _texts(content, "data"):
-        if "${" not in text and (named_like_a_secret(key) or looks_secret(SecretValue.of(text))):
-            left_out.append(f"{content['kind']}/{metadata['name']} key {key}")
-        else:
-            values[key] = text
-    return clean | {"data": values}
+def _is_bare(text: str) -> bool:
+    """Whether a text is one placeholder without a default."""
+    parts = parse_text(text)
+    return len(parts) == 1 and isinstance(parts[0], Placeholder) and parts[0].default is None
 
 
 def _texts(content: Mapping[str, object], section: str) -> Iterator[tuple[str, str]]:

@@ -44,7 +44,7 @@ def _examples(name: str, places: tuple[Path, ...]) -> Iterator[Path]:
 
 def _read(path: Path) -> Mapping[str, SecretValue] | None:
     try:
-        return load_env_file(path, shown(path))
+        return load_env_file(path, shown(path)).values
     except FileNotFoundError:
         return None
 

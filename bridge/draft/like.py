@@ -2,22 +2,24 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from shlex import quote
 
 from bridge.config.environment import Environment, load_environment
 from bridge.config.kustomize import load_kustomization
 from bridge.config.placeholder import Placeholder
+from bridge.config.public import own_template
 from bridge.config.reference import Reference
 from bridge.config.template import TemplateObject, load_templates
 from bridge.config.yamlfile import load_yaml_documents
-from bridge.draft.copying import copied
+from bridge.draft.copying import Copy
 from bridge.draft.env_file import STEM
 from bridge.draft.environment import EnvironmentDraft, env_example, sops_example
-from bridge.draft.layout import overlay_folders
+from bridge.draft.layout import overlay_folders, read_layout
 from bridge.draft.model import Drafted, KeyOrigin, relative, shown
 from bridge.draft.naming import choose_id, ids_in
 from bridge.draft.renaming import Renaming, written
 from bridge.draft.text import Commented
-from bridge.errors import Problem
+from bridge.errors import ConfigError, Problem
 
 
 def draft_like(name: str, folder: Path, other: str) -> Drafted:
@@ -36,9 +38,12 @@ class _Like:
         self.renaming = Renaming(other.name, name)
         self.remarks: list[Problem] = []
         self.texts: dict[str, str] = {}
+        self.secret: set[str] = set()
 
     def draft(self) -> Drafted:
         objects = load_templates(self.other, self.other.namespace)
+        rules = self.other.infrastructure
+        self.secret = {*_asked(objects, "Secret"), *(name for name, rule in rules.items() if rule == "secret")}
         overlay = self._overlay()
         namespace = self._namespace(overlay)
         env_file = self._env_file()
@@ -90,9 +95,22 @@ class _Like:
             return None
         ours = theirs.parent / self.name
         if ours.is_dir():
+            self._point_to_layout(ours)
             return ours
         self._to_do(shown(ours), "does not exist yet", f"make it like {shown(theirs)}")
         return None
+
+    def _point_to_layout(self, overlay: Path) -> None:
+        """Tell of an overlay with values of its own: `--from` reads them, a copy of another environment does not."""
+        try:
+            objects = read_layout(overlay).objects
+        except ConfigError:
+            return  # its kustomization is told by whatever needs it
+        if any(one.given for one in objects):
+            config = "" if str(self.folder) == "config" else f" --config {quote(str(self.folder))}"
+            files = " ".join(quote(shown(self.folder / one)) for one in (self.file, f"{self.name}.public.yaml"))
+            hint = f"to draft from it: rm {files}; bridge init {self.name} --from {quote(shown(overlay.parent.parent))}"
+            self._to_do(shown(overlay), "has values of its own, which `--like` does not read", f"{hint}{config}")
 
     def _namespace(self, overlay: Path | None) -> str | None:
         if overlay and (named := load_kustomization(overlay).namespace):
@@ -120,17 +138,20 @@ class _Like:
         """Refer to what is shared; copy what is the other's own: in this folder, and named after it."""
         theirs = relative(path, self.folder)
         text = self.renaming.text(theirs)
+        if text == theirs and path == own_template(self.other):
+            what = f"is {self.other.name}'s own template, and its values count for {self.name} too"
+            self._to_do(text, what, f"give {self.name} a template of its own if they differ")
         if text == theirs or (self.folder / text).exists():
             return Commented(text)
         if "/" in theirs:
-            self._to_do(text, f"does not exist yet; {self.file} has {theirs} in its place", "make it")
-            return Commented(theirs, f"TO DO: still {self.other.name}'s")
-        left_out: list[str] = []
-        self.texts[text] = copied(path, theirs, self.other.name, left_out)
-        self._to_do(text, f"has {self.other.name}'s values, each with a mark", "replace them, and remove the marks")
-        for one in left_out:
-            self._to_do(text, f"{one} may be a secret, and was not copied", "add it by hand if it is public")
-        return Commented(text, f"TO DO: its values are still {self.other.name}'s")
+            self._to_do(text, "does not exist yet", f"make it like {theirs}")
+            return Commented(text, "TO DO: it does not exist yet")
+        copy = Copy(self.name, self.secret)
+        self.texts[text] = copy.text(path, theirs)
+        self._to_do(text, "has no values yet", f"write them in place of the placeholders; {theirs} has the other's")
+        for one in copy.left_out:
+            self._to_do(text, f"{one} is binary, and was not copied", "add it by hand")
+        return Commented(text, "TO DO: it has no values yet")
 
     def _source(self, reference: Reference) -> Commented:
         renamed = self._reference("sources", reference)

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from bridge.config.names import shown as shown_name
 from bridge.draft.model import Declared, Layout, shown
-from bridge.draft.suspect import holds_secret, looks_secret, named_like_a_secret
+from bridge.draft.suspect import equals_secret, holds_secret, looks_secret, named_like_a_secret
 from bridge.draft.text import comments, manifest
 from bridge.objects import ObjectId
 from bridge.secret import SecretValue
@@ -56,6 +56,9 @@ def _public_value(one: Declared, key: str, layout: Layout, secrets: Sequence[Sec
     if why:
         layout.remark(given.place, f"{one.id} key {shown_name(key)} {why}; it was left out", _HINT)
         return None
+    if equals_secret(given.value, secrets):
+        hint = "take it out of the public template if that is no accident"
+        layout.remark(given.place, f"{one.id} key {shown_name(key)} has the value of a secret, and is public", hint)
     return given.value.reveal().decode()
 
 

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
+from bridge.config.common_value import commonness, is_plain
 from bridge.config.values import looks_encrypted
 from bridge.secret import SecretValue
 
@@ -23,7 +24,6 @@ _FORMS: Final = re.compile(
 )
 _RUN: Final = re.compile(r"[A-Za-z0-9+=]{16,}")  # no / - _: paths and names are made with them
 _CHANCE: Final = 3.3  # bits for each character; words have fewer, base64 of such length more
-_PART: Final = 8  # a secret of so many bytes is found within a longer text, too
 
 
 def named_like_a_secret(name: str) -> bool:
@@ -39,14 +39,19 @@ def looks_secret(value: SecretValue) -> bool:
 
 
 def holds_secret(value: SecretValue, secrets: Iterable[SecretValue]) -> bool:
-    """Say whether a value is one of the secrets, or has one of them as a part, in clear or in base64."""
-    content = value.reveal().strip()
+    """Say whether a value has one of the secrets in it, in clear or in base64; those that say nothing do not count."""
+    content = value.reveal()
     for secret in secrets:
         known = secret.reveal().strip()
-        encoded = base64.b64encode(known).rstrip(b"=")
-        if known and (known == content or (len(known) >= _PART and (known in content or encoded in content))):
+        if not commonness(known) and (known in content or base64.b64encode(known).rstrip(b"=") in content):
             return True
     return False
+
+
+def equals_secret(value: SecretValue, secrets: Iterable[SecretValue]) -> bool:
+    """Say whether a value is one of the secrets, however short, unless it is a word of any configuration."""
+    content = value.reveal().strip()
+    return bool(content) and not is_plain(content) and any(one.reveal().strip() == content for one in secrets)
 
 
 def _by_chance(run: str) -> bool:

@@ -71,8 +71,8 @@ def comments(text: str) -> str:
     return "".join(f"# {line if line.isprintable() else ascii(line)}\n" for line in text.split("\n"))
 
 
-def manifest(content: Mapping[str, object], mark: str = "") -> str:
-    """Return an object's manifest; `mark` is a comment above each of its values."""
+def manifest(content: Mapping[str, object]) -> str:
+    """Return an object's manifest."""
     head = {key: value for key, value in content.items() if key not in {"data", "stringData", "binaryData"}}
     text = dumped(head)
     for section in ("data", "stringData", "binaryData"):
@@ -82,5 +82,5 @@ def manifest(content: Mapping[str, object], mark: str = "") -> str:
         text += f"{section}:\n" if values else f"{section}: {{}}\n"
         for key, value in values.items():
             lines = dumped({key: value}).splitlines(keepends=True)
-            text += (f"  # {mark}\n" if mark else "") + "".join(f"  {line}" if line.strip() else line for line in lines)
+            text += "".join(f"  {line}" if line.strip() else line for line in lines)
     return text

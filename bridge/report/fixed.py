@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from bridge.config.kustomize import Patch
@@ -12,16 +13,25 @@ from bridge.report.talk import printable
 from bridge.report.write import write_json
 
 
-def fixed_data(
-    environment: str, overlay: str, removed: Sequence[Patch], cures: Sequence[Cure], holding: Sequence[str]
+def fixed_data(  # noqa: PLR0913, PLR0917 - all that the report tells
+    environment: str,
+    overlay: str,
+    removed: Sequence[Patch],
+    cures: Sequence[Cure],
+    holding: Sequence[str],
+    missing: Sequence[Path],
 ) -> dict[str, Any]:
-    """Return what was changed as data; `holding` are the overlays that build objects of bridge still."""
+    """Return what was changed as data; `holding` are the overlays that build objects of bridge still.
+
+    `missing` are patches that no longer exist, and lost their reference.
+    """
     return {
         "schema": SCHEMA,
         "environment": environment,
         "overlay": overlay,
-        "result": "written" if removed or cures else "unchanged",
+        "result": "written" if removed or cures or missing else "unchanged",
         "removed": [str(patch.file) for patch in removed],
+        "missing": [str(path) for path in missing],
         "patches": [{"object": str(one.id), "keys": [key for _, keys in one.keys for key in keys]} for one in cures],
         "holding": list(holding),
     }
@@ -43,6 +53,7 @@ def _lines(data: dict[str, Any]) -> list[str]:
         lines = [f"{data['overlay']}: changed, and builds the same as before without what bridge writes"]
         lines += [f"  {one['object']}  {_gone(one['keys'])}" for one in data["patches"]]
         lines += [f"  {file}  no longer used; delete it once its values are imported" for file in data["removed"]]
+        lines += [f"  {file}  missing, and no longer named" for file in data["missing"]]
     if data["holding"]:
         lines.append(f"the base stays as it is: {', '.join(data['holding'])} still needs these objects in it")
     else:

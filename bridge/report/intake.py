@@ -1,6 +1,7 @@
 """What an import does, for people: one line a value, then what was written and what may be deleted."""
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from bridge.report.cluster import cluster_text
@@ -47,8 +48,26 @@ def outcome_text(data: dict[str, Any]) -> str:
     if data["deletable"]:
         lines.append(f"{data['file']} holds nothing any more that is not elsewhere: it may be deleted")
     elif data["file"] and data["result"] in {"written", "unchanged"}:
-        lines.append(f"{data['file']} stays: not all that it holds is read from elsewhere")
-    if data["removable"]:
-        lines.append(f"these lines of it can be removed: {', '.join(data['removable'])}")
-        lines += [f"next: {data['removal']}"] if data["removal"] else []
+        lines += [*_removable(data), *_stays(data)]
     return "".join(f"{line}\n" for line in lines)
+
+
+def _stays(data: dict[str, Any]) -> Iterator[str]:
+    """Yield why the file may not be deleted, or not yet."""
+    file = data["file"]
+    if data["first"]:
+        yield f"{file} stays for now: {', '.join(data['used_by'])} builds from it"
+        yield from (f"first: {step}" for step in data["first"])
+    if data["read_differently"]:
+        yield f"{file} stays: other programs read some of its values differently; the warnings name them"
+    is_left = any(one["state"] == "left" for one in data["values"])
+    if is_left or not (data["first"] or data["read_differently"]):
+        yield f"{file} stays: not all that it holds is read from elsewhere"
+
+
+def _removable(data: dict[str, Any]) -> Iterator[str]:
+    """Yield which lines of an env file can be removed, and the command that does it."""
+    if data["removable"]:
+        yield f"{data['file']}: these lines can be removed: {', '.join(data['removable'])}"
+    if data["removal"]:
+        yield f"next: {data['removal']}"

@@ -5,16 +5,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
+from bridge.config.common_value import SHORTEST, commonness
 from bridge.secret import SecretValue
 
-SHORTEST: Final = 8
-"""Bytes. A shorter value would be found everywhere: a random file of 1 GiB holds any 4 bytes once in four."""
 LINE: Final = 16
 """Bytes that a line of a longer value must have to stand for all of it."""
-COMMON: Final = frozenset(
-    b"password passw0rd changeme change-me secretkey localhost 127.0.0.1 administrator username postgres postgresql "
-    b"anonymous disabled undefined production development 12345678 123456789 1234567890 00000000 placeholder".split()
-)
 _HTML: Final = str.maketrans({char: f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"})  # as Go writes JSON
 
 
@@ -54,11 +49,9 @@ def choose(secrets: Iterable[tuple[str, SecretValue]], public: Iterable[SecretVa
 
 
 def _reason(content: bytes, public: Iterable[bytes]) -> str:
-    if len(content) < SHORTEST:
-        return f"has less than {SHORTEST} bytes"
-    if content in public:
+    if len(content) >= SHORTEST and content in public:
         return "has the same value as a public one"
-    return "is a common word" if content.lower() in COMMON else ""
+    return commonness(content)
 
 
 def _forms(content: bytes) -> Iterator[tuple[bytes, str]]:

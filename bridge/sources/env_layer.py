@@ -1,10 +1,12 @@
 """The second layer: the env file, or the process's environment in its place."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from bridge.config.dotenv import load_env_file
+from bridge.config.env_readers import Difference, told
 from bridge.config.environment import Environment
 from bridge.config.names import is_dns_label
 from bridge.errors import ConfigError, Problem
@@ -28,10 +30,14 @@ def claims(environment: str, namespace: str) -> tuple[Claim, Claim]:
 
 
 class EnvLayer(NamedTuple):
-    """The second layer. `values` is None where the env file is absent: what it might hold is then not known."""
+    """The second layer. `values` is None where the env file is absent: what it might hold is then not known.
+
+    `differences` are the variables of the env file that kubectl and kustomize read otherwise.
+    """
 
     shown: str
     values: Mapping[str, SecretValue] | None
+    differences: Mapping[str, Difference] = MappingProxyType({})
 
 
 def load_env_layer(environment: Environment, environ: Mapping[str, str]) -> EnvLayer:
@@ -43,9 +49,15 @@ def load_env_layer(environment: Environment, environ: Mapping[str, str]) -> EnvL
         return EnvLayer("the process's environment", values)
     shown = environment.shown(environment.env_file)
     try:
-        return EnvLayer(shown, load_env_file(environment.env_file, shown))
+        return EnvLayer(shown, *load_env_file(environment.env_file, shown))
     except FileNotFoundError:
         return EnvLayer(shown, None)
+
+
+def cut_off(layer: EnvLayer) -> Iterator[Problem]:
+    """Warn of the variables that lost a part of their line to a comment: it may belong to the value."""
+    found = {name: one for name, one in layer.differences.items() if one is Difference.COMMENT}
+    yield from told(found, layer.shown, "")
 
 
 def namespace_of(environment: Environment, layer: EnvLayer) -> str:

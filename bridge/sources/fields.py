@@ -2,17 +2,15 @@
 
 import base64
 import binascii
-import json
 from collections.abc import Mapping
 from typing import Final
 
 from bridge.config.reference import Reference
 from bridge.errors import Problem
+from bridge.exact_json import JsonError, dump_json, quoted
 from bridge.provider import Document, Node
 from bridge.secret import Kind, SecretValue
 
-DEPTH: Final = 256
-"""Levels of nesting that one value may have; far from what Python's recursion can bear."""
 LONGEST: Final = 500
 """Characters of each text in a provider's problem; ours have a fifth of that."""
 MANIFEST_KEYS: Final = frozenset({"apiVersion", "kind", "metadata"})
@@ -94,41 +92,15 @@ def as_value(node: Node) -> SecretValue:
         if node.kind is Kind.NULL:
             raise FieldError("is null")
         return node
-    text = _json(node, DEPTH)
     try:
-        return SecretValue.of(text)
-    except ValueError:
-        pass  # raised below, although this one holds no text
-    raise FieldError("has a key that is not valid Unicode")
-
-
-def _json(node: Node, depth: int) -> str:
-    """Write compact JSON, numbers with their literal text, and keys in the document's order."""
-    if isinstance(node, SecretValue):
-        return _json_leaf(node)
-    if not depth:
-        raise FieldError(f"is nested deeper than {DEPTH} levels")
-    if isinstance(node, Mapping):
-        return "{" + ",".join(f"{_quoted(key)}:{_json(child, depth - 1)}" for key, child in node.items()) + "}"
-    return "[" + ",".join(_json(child, depth - 1) for child in node) + "]"
-
-
-def _json_leaf(leaf: SecretValue) -> str:
-    if leaf.kind is Kind.NULL:
-        return "null"
-    if not leaf.is_text():
-        raise FieldError("holds bytes that are no text, so it cannot be written as JSON")
-    text = leaf.reveal().decode()
-    return text if leaf.kind in (Kind.NUMBER, Kind.BOOLEAN) else _quoted(text)
+        return SecretValue.of(dump_json(node))
+    except JsonError as error:
+        raise FieldError(str(error)) from None
 
 
 def json_escaped(value: SecretValue) -> SecretValue:
     """Return a text as it stands within the quotes of a JSON text."""
-    return SecretValue.of(_quoted(value.reveal().decode())[1:-1])
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+    return SecretValue.of(quoted(value.reveal().decode())[1:-1])
 
 
 def decoded(value: SecretValue) -> SecretValue:

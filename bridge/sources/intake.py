@@ -12,15 +12,17 @@ from bridge.sources.moving_secrets import Secrets, stands
 from bridge.sources.plain import Given, Plain, text_of
 from bridge.sources.writing import Edit
 
+FOR_SCRIPTS: Final = "is public, and for scripts: it stays here"
 OF_THE_ENV_FILE: Final = frozenset({NAMESPACE, K8_ENV})
 """Variables that bridge itself reads there."""
 
 
 class Intake(NamedTuple):
-    """What is to be done, and what speaks against it: nothing is done then."""
+    """What is to be done, what speaks against it (nothing is done then), and what is only told."""
 
     items: tuple[Item, ...]
     problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...] = ()
 
     @property
     def edits(self) -> tuple[Edit, ...]:
@@ -42,6 +44,12 @@ class Intake(NamedTuple):
         """Say whether nothing of the file is in the file alone, once all this is written."""
         return not self.problems and all(one.state is not State.LEFT for one in self.items)
 
+    @property
+    def for_scripts(self) -> frozenset[str]:
+        """The variables that the env file goes on giving to scripts, and that nothing else takes."""
+        left = {str(one.given) for one in self.items if one.state is State.LEFT and one.place == FOR_SCRIPTS}
+        return frozenset(left - {str(one.given) for one in self.items if one.place != FOR_SCRIPTS})
+
 
 def take_in(plain: Plain, scene: Scene, *, replace: bool) -> Intake:
     """Decide about every value; one that differs from what is there is a problem, unless it may `replace` that."""
@@ -53,7 +61,9 @@ def take_in(plain: Plain, scene: Scene, *, replace: bool) -> Intake:
     problems += [
         Problem(str(one.given), f"{one.place} has another value", "overwrite it with --replace") for one in different
     ]
-    return Intake(tuple(items), tuple(dict.fromkeys(problems)))
+    warnings = [one for one in problems if one.warning]
+    problems = [one for one in problems if not one.warning]
+    return Intake(tuple(items), tuple(dict.fromkeys(problems)), tuple(dict.fromkeys(warnings)))
 
 
 class _Intake:
@@ -97,7 +107,7 @@ class _Intake:
         elif rule is None and given.name not in OF_THE_ENV_FILE:
             self._problems.append(unknown(given, self._scene))
         if rule == "required" or given.name in OF_THE_ENV_FILE:
-            yield Item(given, State.LEFT, "is public, and for scripts: it stays here")
+            yield Item(given, State.LEFT, FOR_SCRIPTS)
 
     def _secret_variable(self, given: Given, uses: list[Use]) -> Iterator[Item]:
         """Put a variable into the store: under its own name, or where that has manifests to the keys it fills."""

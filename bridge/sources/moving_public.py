@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
+from bridge.config.common_value import commonness, is_plain
 from bridge.config.placeholder import Placeholder
 from bridge.config.values import looks_encrypted
 from bridge.errors import Problem
@@ -17,7 +18,7 @@ NO_TEMPLATE: Final = "the environment has no template of its own for public valu
 
 
 class Public:
-    """Decides about the values of ConfigMaps; what speaks against one is added to `problems`.
+    """Decides about the values of ConfigMaps; what speaks against one is added to `problems`, warnings too.
 
     `secrets` are all values that must not become public.
     """
@@ -94,8 +95,12 @@ class Public:
 
     def _refused(self, given: Given) -> Problem | None:
         twin = next((one for one in self._secrets if one.value.same_as(given.value)), None)
-        if twin:
+        content = given.value.reveal().strip()
+        if twin and not commonness(content):
             return Problem(str(given), f"has the value of {twin}, and would be public", "use a Secret for it")
+        if twin and not is_plain(content):
+            what = f"has the value of {twin}, and becomes public"
+            self._problems.append(Problem(str(given), what, "use a Secret for it if that is no accident", warning=True))
         if looks_encrypted(given.value):
             return Problem(str(given), ENCRYPTED, "import the file that it was made from")
         if not given.value.is_text():

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from bridge.config.dotenv import load_env_file
+from bridge.config.env_readers import Difference
 from bridge.config.findings import Findings
 from bridge.config.names import shown
 from bridge.config.yamlfile import load_yaml_documents
@@ -36,10 +38,11 @@ class Left(NamedTuple):
 
 
 class Plain(NamedTuple):
-    """All that a file holds."""
+    """All that a file holds. `differences` are the variables that kubectl and kustomize read otherwise."""
 
     given: tuple[Given, ...]
     left: tuple[Left, ...]
+    differences: Mapping[str, Difference] = MappingProxyType({})
 
 
 def read_plain(path: Path, namespace: str | None) -> Plain:
@@ -51,12 +54,12 @@ def read_plain(path: Path, namespace: str | None) -> Plain:
     if path.suffix in YAML:
         return _manifests(path, where, namespace)
     try:
-        values = load_env_file(path, where)
+        found = load_env_file(path, where)
     except FileNotFoundError:
-        values = None
-    if values is None:
+        found = None
+    if found is None:
         raise ConfigError(Problem(where, "no such file"))
-    return Plain(tuple(Given(None, name, value) for name, value in values.items()), ())
+    return Plain(tuple(Given(None, name, value) for name, value in found.values.items()), (), found.differences)
 
 
 def _manifests(path: Path, where: str, namespace: str | None) -> Plain:

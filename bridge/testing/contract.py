@@ -3,6 +3,8 @@
 class TestMine(ProviderContract):
     def provider(self, folder): return Mine(address=...)
     def put(self, folder, values): ...; return "the/path"
+    def put_json(self, folder, text): ...; return "the/path"    # if the store holds more than texts
+    def put_bytes(self, folder, data): ...; return "the/path"   # if it holds documents that are one opaque value
 """
 
 import dataclasses
@@ -10,13 +12,23 @@ import os
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import pytest
 
-from bridge.provider import Context, Document, NotFound, Provider, ProviderError, SecretValue
+from bridge.provider import (
+    Context,
+    Document,
+    Kind,
+    NotFound,
+    Provider,
+    ProviderError,
+    SecretValue,
+    dump_json,
+    parse_json,
+)
 
 CANARY: Final = "CANARY-contract-7f3a"
 VALUES: Final = {
@@ -25,6 +37,13 @@ VALUES: Final = {
     "SPACES": f" {CANARY}  ",
     "DOLLAR": "$5 ${X}",
 }
+LEAVES: Final = (
+    f'{{"TEXT":"{CANARY}","NUMBER_AS_TEXT":"1.10","INTEGER":42,"NEGATIVE":-7,"YES":true,"NO":false,"NOTHING":null,'
+    f'"EMPTY":"","NESTED":{{"LIST":[1,"{CANARY}",true,null,[],{{}}],"OBJECT":{{"a.b":{{"":"{CANARY}"}}}}}}}}'
+)
+NUMBERS: Final = '{"FRACTION":1.10,"EXPONENT":1e5,"LARGE":12345678901234567890,"LONG":0.100000000000000005,"ZERO":-0.0}'
+TWICE: Final = f'{{"A":{{"B":"{CANARY}-1","B":"{CANARY}-2"}}}}'
+BYTES: Final = CANARY.encode() + b"\x00\xff\r\n"
 
 
 class ProviderContract:
@@ -40,6 +59,20 @@ class ProviderContract:
     def put(self, folder: Path, values: Mapping[str, str]) -> str:
         """Store a document with these text fields and return its path."""
         raise NotImplementedError
+
+    def put_json(self, folder: Path, text: str) -> str:
+        """Store the document that this JSON object describes and return its path; leave out if there are only texts."""
+        raise NotImplementedError
+
+    def put_bytes(self, folder: Path, data: bytes) -> str:
+        """Store a document that is one opaque value and return its path; leave out if there are no such documents."""
+        raise NotImplementedError
+
+    numbers_keep_their_text = True
+    """Whether the store itself keeps `1.10` as it is; sops, for one, writes 1.1 when it encrypts."""
+
+    keys_may_repeat = True
+    """Whether the store would keep a JSON object that has a key twice; if not, there is nothing to refuse."""
 
     def context(self, folder: Path) -> Context:
         """Return the context that sessions are opened in."""
@@ -73,6 +106,40 @@ class ProviderContract:
         assert isinstance(content, tuple)
         leaves = {name: leaf for part in content for name, leaf in part.items() if isinstance(leaf, SecretValue)}
         assert {name: leaf.reveal().decode() for name, leaf in leaves.items()} == VALUES
+
+    def test_leaves_keep_their_kinds(self, tmp_path: Path) -> None:
+        """Texts, numbers, booleans and nulls, at each level; `bridge.provider.parse_json` does it for JSON."""
+        content = self.read(tmp_path, _stored(self.put_json, tmp_path, LEAVES)).content
+        assert isinstance(content, tuple)
+        (found,) = content
+        assert {name: dump_json(child) for name, child in found.items()} == _written(LEAVES)
+        kinds = {name: leaf.kind for name, leaf in found.items() if isinstance(leaf, SecretValue)}
+        assert kinds["NUMBER_AS_TEXT"] is kinds["EMPTY"] is Kind.TEXT
+        assert (kinds["INTEGER"], kinds["YES"], kinds["NOTHING"]) == (Kind.NUMBER, Kind.BOOLEAN, Kind.NULL)
+
+    def test_numbers_keep_their_text(self, tmp_path: Path) -> None:
+        """A version such as 1.10 is not 1.1, and a long number is not rounded."""
+        path = _stored(self.put_json, tmp_path, NUMBERS)
+        if not self.numbers_keep_their_text:
+            pytest.skip("the store writes numbers in a form of its own")
+        content = self.read(tmp_path, path).content
+        assert isinstance(content, tuple)
+        assert {name: dump_json(child) for name, child in content[0].items()} == _written(NUMBERS)
+
+    def test_key_that_an_object_has_twice_is_refused(self, tmp_path: Path) -> None:
+        """Nobody can say which value counts; the error shows neither."""
+        if not self.keys_may_repeat:
+            pytest.skip("the store keeps no key twice")
+        path = _stored(self.put_json, tmp_path, TWICE)
+        with pytest.raises(ProviderError) as caught:
+            self.read(tmp_path, path)
+        assert CANARY not in "".join(traceback.format_exception(caught.value))
+
+    def test_opaque_document_stays_byte_for_byte(self, tmp_path: Path) -> None:
+        """Bytes that are not text are fine, and a line's end stays what it is."""
+        content = self.read(tmp_path, _stored(self.put_bytes, tmp_path, BYTES)).content
+        assert isinstance(content, SecretValue)
+        assert content.reveal() == BYTES
 
     def test_a_document_has_a_revision(self, tmp_path: Path) -> None:
         """An unchanged document has the same revision each time."""
@@ -132,3 +199,20 @@ class ProviderContract:
         with pytest.raises(ProviderError):
             session.read(self.absent)
         session.close()
+
+
+Content = TypeVar("Content", str, bytes)
+
+
+def _stored(put: Callable[[Path, Content], str], folder: Path, content: Content) -> str:
+    try:
+        return put(folder, content)
+    except NotImplementedError:
+        pytest.skip("the store has no such documents")
+
+
+def _written(text: str) -> dict[str, str]:
+    """Return an object's children, each as compact JSON."""
+    found = parse_json(text.encode())
+    assert isinstance(found, Mapping)
+    return {name: dump_json(child) for name, child in found.items()}

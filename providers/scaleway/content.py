@@ -2,17 +2,15 @@
 
 import base64
 import binascii
-import json
 import zlib
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
-from bridge.provider import Kind, Node, ProviderError, SecretValue
+from bridge.provider import DuplicateKeyError, JsonError, Kind, Node, ProviderError, SecretValue, parse_json
 
 # Types whose content is a JSON object (the documentation's "secret types JSON format"). The others are one value,
 # except that an opaque secret with an object inside has its fields too.
 STRUCTURED: Final = frozenset({"key_value", "basic_credentials", "database_credentials", "ssh_key"})
-_WORDS: Final = {None: (b"", Kind.NULL), True: (b"true", Kind.BOOLEAN), False: (b"false", Kind.BOOLEAN)}
 _HINT: Final = "write it anew; the store keeps it as it was written"
 
 
@@ -40,63 +38,22 @@ def _checksums(content: bytes) -> tuple[int, int]:
 
 def read(value: SecretValue, kind: str) -> tuple[Mapping[str, Node], ...] | SecretValue:
     """Return a secret's fields, or the one value that it is; ProviderError where its type promises fields."""
-    found: object = None
+    found: Node | None = None
     if kind in STRUCTURED or kind == "opaque":
         found = _parsed(value)
-    if isinstance(found, _TwiceError):
-        raise ProviderError("its JSON gives a key twice in one object", hint=_HINT)
-    if isinstance(found, dict):
+    if isinstance(found, Mapping):
         return (found,)
     if kind in STRUCTURED:
         raise ProviderError(f"its type is {kind}, and its content is no JSON object", hint=_HINT)
     return value
 
 
-class _TwiceError(Exception):
-    """A key stands twice in an object."""
-
-
-def _parsed(value: SecretValue) -> object:
-    """Return an object's fields, and an error as a value: the parser's would hold the text. None for anything else."""
+def _parsed(value: SecretValue) -> Node | None:
+    """Return the tree of a JSON text; None for any other text."""
     try:
-        found = json.loads(
-            value.reveal().decode(),
-            object_pairs_hook=_object,
-            parse_int=_number,
-            parse_float=_number,
-            parse_constant=_refuse,
-        )
-    except _TwiceError as error:
-        return error.with_traceback(None)
-    except (ValueError, RecursionError):
+        return parse_json(value.reveal())
+    except DuplicateKeyError as error:
+        what = f"its JSON {error}"
+    except JsonError:
         return None
-    return found
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Node]:
-    built: dict[str, Node] = {}
-    for key, child in pairs:
-        key.encode()  # a lone surrogate is no text: ValueError, as for any other broken JSON
-        if key in built:
-            raise _TwiceError
-        built[key] = _node(child)
-    return built
-
-
-def _node(found: Any) -> Node:  # noqa: ANN401 - what the parser gives
-    if isinstance(found, (SecretValue, dict)):
-        return found
-    if isinstance(found, str):
-        return SecretValue.of(found)
-    if isinstance(found, list):
-        return [_node(child) for child in found]
-    return SecretValue(*_WORDS[found])
-
-
-def _number(text: str) -> SecretValue:
-    """Keep a number's text: 1.10, 1e5 and 12345678901234567890 come out as they were written."""
-    return SecretValue(text.encode(), Kind.NUMBER)
-
-
-def _refuse(_: str) -> None:
-    raise ValueError
+    raise ProviderError(what, hint=_HINT)

@@ -4,7 +4,6 @@ The API has no compare-and-set. What it has are revisions counted without a gap:
 the next one after a write knows that somebody else wrote in between.
 """
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -13,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from bridge.provider import (
     Conflict,
     Document,
+    JsonError,
     Kind,
     Node,
     NotFound,
@@ -20,6 +20,7 @@ from bridge.provider import (
     Revision,
     SecretValue,
     Unavailable,
+    dump_json,
 )
 from bridge_providers.scaleway import content, metadata
 from bridge_providers.scaleway.api import Api
@@ -91,29 +92,17 @@ def _data(document: Document) -> tuple[SecretValue, bool]:
         if len(given) != 1:
             raise ProviderError("one secret holds one document")
         is_flat = all(isinstance(one, SecretValue) and one.kind is Kind.TEXT for one in given[0].values())
-        given = SecretValue(_json(given[0])) if document.whole is None else document.whole
+        given = _json(given[0]) if document.whole is None else document.whole
     if len(given.reveal()) > LONGEST:
         raise ProviderError(f"the document is larger than {LONGEST // 1024} KiB", hint="split it over several secrets")
     return given, is_flat
 
 
-def _json(node: Node) -> bytes:
-    """Write JSON with the numbers' own text."""
-    if isinstance(node, Mapping):
-        return b"{" + b",".join(_quoted(name) + b":" + _json(child) for name, child in node.items()) + b"}"
-    if not isinstance(node, SecretValue):
-        return b"[" + b",".join(map(_json, node)) + b"]"
-    if node.kind is Kind.NULL:
-        return b"null"
-    if node.kind in (Kind.NUMBER, Kind.BOOLEAN):
-        return node.reveal()
-    if not node.is_text():
-        raise ProviderError("a value is no text, and JSON holds only text", hint="store it as base64")
-    return _quoted(node.reveal().decode())
-
-
-def _quoted(text: str) -> bytes:
-    return json.dumps(text, ensure_ascii=False).encode()
+def _json(fields: Mapping[str, Node]) -> SecretValue:
+    try:
+        return SecretValue.of(dump_json(fields))
+    except JsonError as error:
+        raise ProviderError(str(error), hint=error.hint) from None
 
 
 def _added(api: Api, place: Place, secret: _Secret, data: SecretValue) -> int:

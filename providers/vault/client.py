@@ -32,8 +32,8 @@ import urllib3
 import urllib3.connection
 
 from bridge.http.response import Response
-from bridge.provider import ProviderError, Unavailable
-from bridge_providers.vault import answers, jsontext, paths, tls
+from bridge.provider import JsonError, Node, ProviderError, Unavailable, parse_json
+from bridge_providers.vault import answers, paths, tls
 from bridge_providers.vault.answers import Reply
 from bridge_providers.vault.settings import Settings
 
@@ -252,10 +252,19 @@ def _reply(response: requests.Response) -> Outcome:
             return ProviderError(f"the answer is longer than {LIMIT // 2**20} MiB")
     return Reply(
         response.status_code,
-        jsontext.parse(bytes(content)),
+        _object(bytes(content)),
         answers.seconds(response.headers.get("Retry-After"), response.headers.get("Date")),
         _place(response.headers.get("Location", "")),
     )
+
+
+def _object(content: bytes) -> Mapping[str, Node] | None:
+    """Return an answer's JSON object; None for anything else."""
+    try:
+        found = parse_json(content)
+    except JsonError:
+        return None
+    return found if isinstance(found, Mapping) else None
 
 
 def _place(location: str) -> str:

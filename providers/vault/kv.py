@@ -9,8 +9,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 
-from bridge.provider import Denied, Document, Kind, Node, NotFound, Problem, ProviderError, Revision, SecretValue
-from bridge_providers.vault import answers, jsontext
+from bridge.provider import (
+    Denied,
+    Document,
+    JsonError,
+    Kind,
+    Node,
+    NotFound,
+    Problem,
+    ProviderError,
+    Revision,
+    SecretValue,
+    dump_json,
+)
+from bridge_providers.vault import answers
 from bridge_providers.vault.answers import Reply, Step, part, text
 
 if TYPE_CHECKING:
@@ -205,10 +217,17 @@ def put(client: "Client", engine: Engine, path: str, content: Mapping[str, Node]
     """Write a version where the current one is `expected`, or (0) none is."""
     check_numbers(content)
     # Not hvac's own method: it would write the numbers anew.
-    body = b'{"options":{"cas":%d},"data":%s}' % (expected, jsontext.write(content))
+    body = b'{"options":{"cas":%d},"data":%s}' % (expected, _written(content))
     headers = {"Content-Type": "application/json"}
     url = f"/v1/{quote(engine.mount)}/data/{quote(path)}"
     return client.adapter.post(url, data=body, headers=headers)  # type: ignore[no-any-return]
+
+
+def _written(content: Mapping[str, Node]) -> bytes:
+    try:
+        return dump_json(content).encode()
+    except JsonError as error:
+        raise ProviderError(str(error), hint=error.hint) from None
 
 
 def is_conflict(reply: Reply) -> bool:

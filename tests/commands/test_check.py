@@ -51,6 +51,20 @@ def test_files_in_order(desk: Desk) -> None:
     assert (result.status, result.err) == (0, "")
 
 
+def test_a_line_of_the_env_file_that_loses_text_to_a_comment_is_told(desk: Desk) -> None:
+    desk.canaries |= {"CANARY-behind"}
+    text = (desk.folder / ".env.k8s.staging").read_text()
+    desk.write(".env.k8s.staging", f"# all of them\n{text}CACHE_ENABLED=false # CANARY-behind\nQUOTED='a # b' # c\n")
+    result = desk.run("check", "staging")
+    assert result.lines[:2] == [
+        "bridge: warning: .env.k8s.staging CACHE_ENABLED: the text after ` #` was taken as a comment",
+        "bridge: hint: quote the value if that text belongs to it, else put the comment on a line of its own",
+    ]
+    assert (result.status, "QUOTED" in result.err) == (0, False)
+    assert desk.run("sync", "staging").status == 0
+    assert desk.target.data("ConfigMap", "front-config")["CACHE_ENABLED"] == "false"
+
+
 def test_what_cannot_be_known_without_reading_is_said(desk: Desk) -> None:
     desk.environment(infrastructure={"SCW_SECRET_KEY": "secret"})
     result = desk.run("check", "staging")

@@ -2,12 +2,15 @@
 
 import errno
 import os
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.commands.overlays import Application, application
 from tests.runs.conftest import Desk, Result
+from tests.runs.moving import SHELF
 
 
 @pytest.fixture
@@ -126,6 +129,106 @@ def test_an_overlay_whose_plaintext_is_not_on_this_machine_does_not_stand_in_the
     assert result.lines == [
         f"bridge: warning: {os.path.normpath(app.overlay('prod'))}: does not build here, before as after"
     ]
+
+
+def test_the_command_that_import_prints_first_makes_the_patch_deletable(desk: Desk, app: Application) -> None:
+    templates = ["../apps/base/secrets.yml", "../apps/base/configmap.yml", "staging.public.yaml"]
+    desk.environment(templates=templates, sources=[SHELF])
+    file = app.overlay("staging") / PATCH
+    words = ("import", "staging", str(file), "--to", SHELF, "--yes")
+    first = desk.run(*words).out.splitlines()[-1]
+    assert first.startswith("first: bridge init staging --fix-kustomize ")
+    assert desk.run(*shlex.split(first)[2:-2]).status == 0
+    assert desk.run(*words).out.splitlines()[-1].endswith("it may be deleted")
+    before = app.build("staging")
+    file.unlink()
+    assert app.build("staging") == before
+
+
+PATCH = "patches/staging-secret-config-patch.yml"
+
+
+def test_a_plaintext_patch_that_is_gone_loses_its_reference(desk: Desk, app: Application) -> None:
+    (app.overlay("staging") / PATCH).unlink()
+    before, prod = app.files(), app.build("prod")
+    overlay = os.path.normpath(app.overlay("staging"))
+    result = fix(desk)
+    assert (result.status, result.err) == (0, "")
+    assert f"  {overlay}/{PATCH}  missing, and no longer named" in result.out.splitlines()
+    assert changed(before, app.files()) == {KUSTOMIZATION}
+    assert app.build("prod") == prod
+    assert app.build("staging").count("kind: ") == 1
+    assert "replicas: 3" in app.build("staging")
+    assert "# the real values; not in git" in app.kustomization("staging")
+    data = fix(desk, "--output", "json").data
+    assert (data["result"], data["missing"]) == ("unchanged", [])
+
+
+@pytest.mark.parametrize("entry", ["patchesStrategicMerge: [patches/secrets.yml]", "patches: [{path: secrets.yml}]"])
+def test_a_missing_patch_is_dropped_also_if_nothing_else_is_to_be_done(
+    desk: Desk, app: Application, entry: str
+) -> None:
+    fix(desk)
+    text = app.kustomization("staging")
+    desk.write(f"../apps/{KUSTOMIZATION}", text.partition("patches:")[0] + f"{entry}\n")
+    desk.write("../apps/base/kustomization.yaml", "resources: [deployment.yml]\n")
+    data = fix(desk, "--output", "json").data
+    assert (data["result"], data["patches"], len(data["missing"])) == ("written", [], 1)
+    assert "secrets.yml" not in app.kustomization("staging")
+    assert app.build("staging").count("kind: ") == 1
+
+
+def test_a_missing_patch_of_a_secret_by_its_target_is_dropped(desk: Desk, app: Application) -> None:
+    entry = "  - {path: gone.yml, target: {kind: ConfigMap, name: shared-config}}\n"
+    desk.write(f"../apps/{KUSTOMIZATION}", app.kustomization("staging") + entry)
+    assert fix(desk).status == 0
+    assert "gone.yml" not in app.kustomization("staging")
+
+
+def test_a_missing_patch_that_may_be_more_than_values_stays(desk: Desk, app: Application) -> None:
+    (app.overlay("staging") / "patches/replicas.yml").unlink()
+    before = app.files()
+    overlay = os.path.normpath(app.overlay("staging"))
+    result = fix(desk)
+    assert (result.status, result.lines) == (
+        1,
+        [
+            f"bridge: error: {overlay}/patches/replicas.yml: is missing, and it may have held more than values",
+            (
+                "bridge: hint: if it held only values that are imported, take its entry out of "
+                f"{overlay}/kustomization.yaml"
+            ),
+        ],
+    )
+    assert app.files() == before
+
+
+def test_a_missing_patch_that_git_has_stays(desk: Desk, app: Application) -> None:
+    file = app.overlay("staging") / PATCH
+    git = ["git", "-C", str(desk.folder.parent), "-c", "user.name=a", "-c", "user.email=a@example.com"]
+    for words in (["init", "-q"], ["add", "apps"], ["commit", "-qm", "all"]):
+        subprocess.run([*git, *words], check=True)
+    file.unlink()
+    file.parent.rename(file.parent.with_name("elsewhere"))  # git keeps no empty folder
+    before = app.files()
+    result = fix(desk)
+    shown = os.path.normpath(file)
+    assert result.status == 1
+    assert result.lines[0] == f"bridge: error: {shown}: is missing, and git has it"
+    assert f"restore it: git checkout -- {shown}; if it held only values: git rm --cached {shown}" in result.err
+    assert app.files() == before
+    file.parent.with_name("elsewhere").rename(file.parent)
+    subprocess.run([*git, "rm", "-q", "--cached", str(file)], check=True)
+    assert fix(desk).status == 0
+
+
+def test_a_failure_gives_the_reference_to_a_missing_patch_back(desk: Desk, app: Application) -> None:
+    (app.overlay("staging") / PATCH).unlink()
+    (app.folder / "base/deployment.yml").unlink()
+    before = app.files()
+    result = fix(desk)
+    assert result.lines[0].endswith("overlays/staging: does not build")
+    assert app.files() == before
 
 
 def test_an_overlay_that_does_not_build_is_left_alone(desk: Desk, app: Application) -> None:

@@ -334,7 +334,7 @@ def test_a_second_environment_is_a_copy_with_what_differs_filled_in_or_told(plac
         "k8/apps/overlays/preprod: does not exist yet",
         "preprod.yaml: namespace: voice-agent-preprod is a guess from voice-agent-staging",
         "../k8/config/.env.k8s.preprod: does not exist yet",
-        "preprod.public.yaml: has staging's values, each with a mark",
+        "preprod.public.yaml: has no values yet",
         "preprod.yaml sources: vault:voice/preprod has to be made",
         "preprod.yaml sources: vault:voice/shared is staging's as well",
         "preprod.yaml sources: sops:preprod.sops.yaml has to be made",
@@ -348,15 +348,84 @@ def test_a_second_environment_is_a_copy_with_what_differs_filled_in_or_told(plac
     assert "\nK8_ENV=\n" in example
     assert "\nMETRICS_ENABLED=\n" in example
     copy = (place.config / "preprod.public.yaml").read_text()
-    assert place.data("preprod.public.yaml") == place.data("staging.public.yaml")
-    assert copy.count("  # TO DO: still staging's\n") == 6
+    ours, theirs = place.data("preprod.public.yaml"), place.data("staging.public.yaml")
+    assert {name: dict.fromkeys(keys) for name, keys in ours.items()} == {
+        name: dict.fromkeys(keys) for name, keys in theirs.items()
+    }
+    assert copy.count(":?preprod needs its own value}") == 6
+    assert not any(value in copy for keys in theirs.values() for value in keys.values())
     assert "hunter2" not in (place.config / "preprod.yaml").read_text() + result.out + result.err
+
+
+def test_a_template_that_cannot_be_renamed_is_the_others_too(place: Place) -> None:
+    place.write("config/base.yml", team.CONFIG_MAPS)
+    place.write("config/public.yml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: front-config}\ndata: {A: b}\n")
+    place.write("config/staging.yaml", "id: a\nnamespace: staging\ntemplates: [base.yml, public.yml]\n")
+    told = place.run("init", "preprod", "--like", "staging").err
+    assert "public.yml: is staging's own template, and its values count for preprod too\n" in told
+    assert "base.yml: is staging's" not in told
+
+
+def test_no_public_value_of_the_other_environment_reaches_the_copys_cluster(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    init(place)
+    assert place.run("init", "preprod", "--like", "staging").status == 0
+    path = place.config / "preprod.yaml"
+    content = yaml.safe_load(path.read_text())
+    path.write_text(json.dumps(content | {"templates": content["templates"][1:], "infrastructure": {}, "sources": []}))
+    place.write("k8/config/.env.k8s.preprod", "K8_ENV=preprod\n")
+    missing = (
+        "preprod.public.yaml ConfigMap/shared-config key DOMAIN: ${DOMAIN} has no value (preprod needs its own value)"
+    )
+    with EmbeddedCluster() as cluster:
+        cluster.write_kubeconfig(place.root / "kubeconfig")
+        monkeypatch.setenv("KUBECONFIG", str(place.root / "kubeconfig"))
+        client = Client(cluster.url, cluster.token)
+        client.request("POST", "/api/v1/namespaces", {"metadata": {"name": "voice-agent-preprod"}})
+        for command in (["check"], ["plan"], ["sync", "--first"]):
+            result = place.run(command[0], "preprod", *command[1:])
+            assert f"bridge: error: {missing}" in result.lines, command
+            assert result.status != 0
+        patch = team.PATCH.replace("staging.example", "preprod.example").partition("kind: ConfigMap")[2]
+        place.write("preprod.yml", f"apiVersion: v1\nkind: ConfigMap{patch}")
+        place.write("front.env", "CACHE_ENABLED=true\n")
+        for file in ("preprod.yml", "front.env"):
+            result = place.run("import", "preprod", file, "--to", "sops:preprod.sops.yaml", "--yes")
+            assert result.status == 0, result.err
+        assert place.run("check", "preprod").status == 0
+        assert place.run("sync", "preprod", "--first").status == 0
+        target = Target("voice-agent-preprod", client, cluster.write_kubeconfig)
+        assert target.data("ConfigMap", "shared-config")["DOMAIN"] == "preprod.example.com"
+
+
+def test_an_overlay_with_values_of_its_own_is_pointed_to(place: Place) -> None:
+    init(place)
+    overlay = "k8/apps/overlays/preprod"
+    place.write(f"{overlay}/kustomization.yaml", "namespace: pre\nresources: [../../base]\n")
+    told = "k8/apps/overlays/preprod: has values of its own, which `--like` does not read"
+    assert told not in place.run("init", "preprod", "--like", "staging").err
+    for path in place.config.glob("*preprod*"):
+        path.unlink()
+    place.write(f"{overlay}/kustomization.yaml", team.OVERLAY.replace("staging", "preprod"))
+    place.write(f"{overlay}/patches/preprod-secret-config-patch.yml", team.PATCH)
+    lines = place.run("init", "preprod", "--like", "staging").lines
+    assert lines[lines.index(f"bridge: warning: {told}") + 1] == (
+        "bridge: hint: to draft from it: rm config/preprod.yaml config/preprod.public.yaml; "
+        "bridge init preprod --from k8/apps"
+    )
+    for path in place.config.glob("*preprod*"):
+        path.unlink()
+    assert place.run("init", "preprod", "--from", "k8/apps").status == 0
+    assert place.data("preprod.public.yaml")["shared-config"]["DOMAIN"] == "staging.example.com"
 
 
 def test_check_runs_on_the_copy_too(place: Place) -> None:
     init(place)
     assert place.run("init", "preprod", "--like", "staging").status == 0
-    assert place.run("check", "preprod").lines == ["bridge: error: sops:preprod.sops.yaml: no such file"]
+    lines = place.run("check", "preprod").lines
+    assert lines[0] == "bridge: error: sops:preprod.sops.yaml: no such file"
+    assert all("preprod.public.yaml" in line for line in lines[1:] if "error" in line)
 
 
 def test_the_namespace_is_the_overlays_where_there_is_one(place: Place) -> None:
@@ -365,21 +434,33 @@ def test_the_namespace_is_the_overlays_where_there_is_one(place: Place) -> None:
     assert load_environment(place.config, "prod").namespace == "voice-agent-prod"
 
 
-def test_what_may_be_secret_is_not_copied_from_the_others_template(place: Place) -> None:
+def test_the_copy_of_a_template_has_no_value_and_no_default(place: Place) -> None:
     init(place)
     place.write(
         "config/staging.public.yaml",
         "apiVersion: v1\nkind: Secret\nmetadata: {name: extra, namespace: voice-agent-staging}\n"
-        "stringData: {A: hunter2-literal, B: 'x${C}'}\n---\n"
-        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: extra}\ndata: {API_TOKEN: hunter2-literal, D: 'e'}\n",
+        "stringData: {A: hunter2-literal, B: 'x${C}', C: '${C}', D: '${D:-hunter2}'}\n---\n"
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: extra}\n"
+        "data: {API_TOKEN: hunter2-literal, D: 'e', E: '${E}', F: '${F:-hunter2}', tls.crt: hunter2}\n"
+        "binaryData: {G: aHVudGVyMg==}\n",
     )
     result = place.run("init", "preprod", "--like", "staging")
     copy = (place.config / "preprod.public.yaml").read_text()
     assert "hunter2" not in copy + result.out + result.err
+    assert "aHVudGVyMg" not in copy
     secret, config = [one for one in yaml.safe_load_all(copy) if one]
     assert secret["metadata"] == {"name": "extra"}
-    assert (secret["stringData"], config["data"]) == ({"A": "${A}", "B": "x${C}"}, {"D": "e"})
-    assert "ConfigMap/extra key API_TOKEN may be a secret, and was not copied" in result.err
+    unset = ":?preprod needs its own value}"
+    assert secret["stringData"] == {"A": "${A}", "B": f"${{B{unset}", "C": "${C}", "D": f"${{D{unset}"}
+    assert config["data"] == {
+        "API_TOKEN": f"${{API_TOKEN{unset}",
+        "D": f"${{PUBLIC_D{unset}",
+        "E": "${E}",
+        "F": f"${{F{unset}",
+        "tls.crt": f"${{tls_crt{unset}",
+    }
+    assert "binaryData" not in config
+    assert "preprod.public.yaml: ConfigMap/extra key G is binary, and was not copied" in result.err
 
 
 ODD = """\
@@ -403,7 +484,7 @@ def test_what_does_not_hold_the_others_name_is_kept_and_told(place: Place) -> No
     content = yaml.safe_load((place.config / "prod.yaml").read_text())
     assert content == {
         "id": "prod",
-        "templates": ["base.yml", "own/staging/base.yml", "prod.maps.yml"],
+        "templates": ["base.yml", "own/prod/base.yml", "prod.maps.yml"],
         "env_file": ".env.k8s.prod",
         "sources": [{"provider": "vault", "path": "a@prod"}, "vault:shared@3"],
         "secrets_from": "any",
@@ -411,7 +492,8 @@ def test_what_does_not_hold_the_others_name_is_kept_and_told(place: Place) -> No
         "providers": {"vault": {"auth": [{"method": "token"}], "kv_version": 2}},
     }
     assert "prod.yaml: namespace is left out, for it cannot be derived" in result.err
-    assert "own/prod/base.yml: does not exist yet; prod.yaml has own/staging/base.yml in its place" in result.err
+    assert "own/prod/base.yml: does not exist yet\nbridge: hint: make it like own/staging/base.yml\n" in result.err
+    assert "bridge: error: own/prod/base.yml: no such file" in place.run("check", "prod").lines
     assert not (place.config / "prod.sops.example.yaml").exists()
 
 

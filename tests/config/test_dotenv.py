@@ -46,7 +46,7 @@ def load(tmp_path):
     def load(content):
         path = tmp_path / "f"
         path.write_bytes(content.encode())
-        return {name: value.reveal().decode() for name, value in load_env_file(path, ".env.k8s.staging").items()}
+        return {name: value.reveal().decode() for name, value in load_env_file(path, ".env.k8s.staging").values.items()}
 
     return load
 
@@ -90,7 +90,7 @@ def test_a_file_is_refused_or_read_as_python_dotenv_reads_it(tmp_path_factory, l
     path.write_bytes(end.join(lines).encode())
     expected = dotenv_values(path, interpolate=False)
     try:
-        values = load_env_file(path, "f")
+        values = load_env_file(path, "f").values
     except ConfigError:
         return
     assert {name: value.reveal().decode() for name, value in values.items()} == expected

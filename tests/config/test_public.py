@@ -102,6 +102,30 @@ def test_a_file_without_objects_gets_them_and_keeps_its_comments(tmp_path: Path,
     ]
 
 
+OBJECT = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: shared-config}\ndata: {DOMAIN: old}\n"
+OTHER = OBJECT.replace("shared-config", "other-config").replace("old", "theirs")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"# public\n# no secret\n\n# here\n---\n{OBJECT}",
+        f"# public\n--- # the front end\n{OBJECT}# the end\n",
+        f"# public\n---\n# first\n{OBJECT}# last\n---\n# second\n{OTHER}# the end\n",
+        f"# public\n---\n# nothing yet\n---\n{OBJECT}",
+        f"# public\n---\n{OBJECT}...\n# between\n---\n{OTHER}",
+        f"# public\n%YAML 1.2\n---\n{OBJECT}",
+        f"  # indented\n---\n{OTHER}---\n{OBJECT}",
+    ],
+)
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_an_edit_keeps_the_comments_around_the_documents(tmp_path: Path, text: str, newline: str) -> None:
+    path = tmp_path / "staging.public.yaml"
+    path.write_bytes(text.replace("\n", newline).encode())
+    write_values(path, path.name, {SHARED: {"DOMAIN": "new"}})
+    assert path.read_bytes().decode() == text.replace("old", '"new"').replace("\n", newline)
+
+
 @pytest.mark.parametrize("data", ["data:", "data: {}", ""])
 def test_an_object_without_data_gets_some(tmp_path: Path, data: str) -> None:
     path = tmp_path / "staging.public.yaml"

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from bridge.draft.from_layout import draft_from_layout
 from bridge.draft.model import Drafted
@@ -119,6 +120,21 @@ def test_what_is_not_understood_in_a_kustomization(draft, fields, remark):
 )
 def test_what_is_not_taken_over_from_a_patch(draft, patch, what):
     what = what.replace("S/a", "Secret/agent-secrets").replace("C/a", "ConfigMap/agent-config")
+    assert (PATCH, what) in told(draft(patch=patch))
+
+
+@pytest.mark.parametrize("value", ["True", "5432", "postgres"])
+def test_a_common_value_is_public_although_a_secret_has_it_too(draft, value):
+    patch = f"{SECRET}stringData: {{OPENAI_API_KEY: '{value}'}}\n---\n{CONFIG}data: {{LOG_LEVEL: '{value}'}}"
+    drafted = draft(patch=patch)
+    assert not [what for _, what in told(drafted) if "LOG_LEVEL" in what]
+    text = drafted.texts["staging.public.yaml"]
+    assert [one["data"] for one in yaml.safe_load_all(text) if one] == [{"LOG_LEVEL": value}]
+
+
+def test_a_short_public_value_that_a_secret_has_too_is_told(draft):
+    patch = f"{SECRET}stringData: {{OPENAI_API_KEY: s3cr3t}}\n---\n{CONFIG}data: {{LOG_LEVEL: s3cr3t}}"
+    what = "ConfigMap/agent-config key LOG_LEVEL has the value of a secret, and is public"
     assert (PATCH, what) in told(draft(patch=patch))
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from bridge.draft.suspect import holds_secret, looks_secret, named_like_a_secret
+from bridge.draft.suspect import equals_secret, holds_secret, looks_secret, named_like_a_secret
 from bridge.secret import SecretValue
 
 
@@ -58,18 +58,29 @@ def test_a_value_that_configuration_is_made_of(value):
     assert not looks_secret(SecretValue.of(value))
 
 
+SECRETS = [SecretValue.of(one) for one in ("secret", "longer-secret", "postgres", "True", "5432", "")]
+
+
 @pytest.mark.parametrize(
     ("value", "held"),
     [
-        ("secret", True),
-        ("secret\n", True),
-        ("my secret", False),
+        ("longer-secret", True),
         ("a-longer-secret-x", True),
         ("x:bG9uZ2VyLXNlY3JldA", True),
-        ("other", False),
+        ("secret", False),
+        ("postgres", False),
+        ("postgres://db", False),
+        ("True", False),
         ("", False),
     ],
 )
-def test_a_short_secret_is_found_as_the_whole_a_longer_one_as_a_part_too(value, held):
-    secrets = [SecretValue.of(one) for one in ("secret", "longer-secret", "")]
-    assert holds_secret(SecretValue.of(value), secrets) is held
+def test_a_secret_is_found_in_a_value_unless_it_is_short_or_common(value, held):
+    assert holds_secret(SecretValue.of(value), SECRETS) is held
+
+
+@pytest.mark.parametrize(
+    ("value", "equal"),
+    [("secret", True), ("secret\n", True), ("my secret", False), ("postgres", False), ("True", False), ("5432", False)],
+)
+def test_a_short_value_equals_a_secret_unless_it_is_a_plain_word_or_number(value, equal):
+    assert equals_secret(SecretValue.of(value), SECRETS) is equal

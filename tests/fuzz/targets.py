@@ -28,7 +28,6 @@ from bridge_providers.sops import (
     hybrid,
     keys,
     metadata,
-    regex,
     s3_path,
     ssh_keys,
     store_json,
@@ -139,11 +138,6 @@ def _flat(text: str) -> int:
     return len(block)
 
 
-def _regex(text: str) -> bool:
-    pattern, _, key = text.partition("\n")
-    return regex.compile_regex(pattern)(key) in {True, False}
-
-
 def _rule(data: bytes) -> bool:
     path = _file(".sops.yaml", data)
     found = 0
@@ -158,7 +152,7 @@ def _rule(data: bytes) -> bool:
 def _env_file(data: bytes) -> bool:
     path = _file("env", data)
     try:
-        return len(dotenv.load_env_file(path, "env")) >= 0
+        return len(dotenv.load_env_file(path, "env").values) >= 0
     except BridgeError as error:
         return parsers.refused(error)
 
@@ -243,11 +237,6 @@ TARGETS: Final[Mapping[str, Target]] = {
     ),
     "bech32": Target(_by_text(_bech32), (_RECIPIENT,)),
     "flat": Target(_by_text(_flat), (b"age__list_0__map_enc=x\nkey_groups__list_1__map_age__list_0=y", b"a__map_b=c")),
-    "regex": Target(
-        _by_text(_regex, regex.Unsupported),
-        (rb"(?i)^a[^[:alpha:]\d-f]{2,3}?\b|\x{41}$" + b"\nkey",),
-        15_000,
-    ),
     "ssh": Target(_by_text(lambda text: ssh_keys._nature(text.encode())), (b"-----BEGIN RSA PRIVATE KEY-----\n", _SSH)),
     "s3": Target(_by_text(s3_path.parse), (b"s3://bucket/a/b",)),
     "env-file": Target(_env_file, (b"A=x\nexport B='y z'\n# c\nC=\"l\\n\"\n",), 5_000),

@@ -32,7 +32,8 @@ def test_every_command_names_the_environment(desk: Desk) -> None:
     (desk.folder / "staging.yaml").unlink()
     desk.environment(ODD, sources=[SHELF])
     desk.target.create("Secret", "agent-secrets", {"data": {"OPENAI_API_KEY": "eA=="}}, "kubectl-client-side-apply")
-    told = [desk.run("sync", ODD), desk.run("adopt", ODD, "--yes"), desk.run("rollback", ODD, "--source", SHELF, "--to", "1")]
+    lines = (["sync", ODD], ["adopt", ODD, "--yes"], ["rollback", ODD, "--source", SHELF, "--to", "1"])
+    told = [desk.run(*line) for line in lines]
     commands = [one for result in told for one in hinted(result.out + result.err)]
     assert {one[1] for one in commands} >= {"adopt", "plan", "sync", "init"}, told
     assert {parse(one[1:]).environment for one in commands} == {ODD}

@@ -248,6 +248,30 @@ def test_a_public_value_that_equals_a_secret(desk: Desk, patch: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("value", ["True", "5432", "postgres", "development"])
+def test_a_common_value_may_be_in_a_secret_and_in_a_config_map(desk: Desk, patch: Path, value: str) -> None:
+    patch.write_text(
+        PATCH.replace("LOG_LEVEL: debug", f"LOG_LEVEL: '{value}'").replace(VALUES["OPENAI_API_KEY"], f"'{value}'")
+    )
+    result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes")
+    assert (result.status, result.err) == (0, "")
+    assert shelf(desk)["OPENAI_API_KEY"] == value
+    assert config_map(desk, "agent-config") == {"LOG_LEVEL": value}
+
+
+def test_a_short_public_value_that_equals_a_secret_is_told(desk: Desk, patch: Path) -> None:
+    patch.write_text(PATCH.replace("LOG_LEVEL: debug", "LOG_LEVEL: s3cr3t").replace(VALUES["OPENAI_API_KEY"], "s3cr3t"))
+    result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes", "--output", "json")
+    assert result.lines == [
+        (
+            "bridge: warning: ConfigMap/agent-config key LOG_LEVEL: has the value of Secret/agent-secrets key "
+            "OPENAI_API_KEY, and becomes public"
+        ),
+        "bridge: hint: use a Secret for it if that is no accident",
+    ]
+    assert (result.status, result.data["deletable"], len(result.data["warnings"])) == (0, True, 1)
+
+
 def test_a_public_value_that_equals_a_secret_of_the_store(desk: Desk, patch: Path) -> None:
     desk.write("shelf.json", {"OPENAI_API_KEY": "CANARY-stored"})
     desk.canaries.add("CANARY-stored")
@@ -546,6 +570,108 @@ def test_the_environments_own_env_file(desk: Desk, patch: Path) -> None:
     assert config_map(desk, "agent-config") == {"ENV_MODE": "staging"}  # LOG_LEVEL is the template's default
     desk.env_file()
     assert desk.run("sync", "staging").status == 0
+
+
+ODD = """\
+export LIVEKIT_API_KEY=CANARY-livekit-key
+LIVEKIT_API_SECRET=CANARY-livekit-secret
+CARTESIA_API_KEY=CANARY-cartesia # CANARY-behind
+OPENAI_API_KEY="CANARY-openai"
+DEEPGRAM_API_KEY='CANARY-deepgram
+CANARY-second'
+CLUSTER_NAME="demo"
+"""
+
+
+def test_what_other_programs_read_otherwise_is_named_and_keeps_the_file(desk: Desk, patch: Path) -> None:
+    desk.canaries |= {"CANARY-behind", "CANARY-second"}
+    moving_in(desk, infrastructure={"CLUSTER_NAME": "required"})
+    file = desk.write("../.env.old", ODD.replace('CLUSTER_NAME="demo"\n', ""))
+    compare = "before you delete the file, see with `bridge plan staging` that the cluster has the same value"
+    told = [
+        f"bridge: warning: {file} CARTESIA_API_KEY: the text after ` #` was taken as a comment",
+        "bridge: hint: quote the value if that text belongs to it, else put the comment on a line of its own",
+        (
+            f"bridge: warning: {file} DEEPGRAM_API_KEY: has several lines; kubectl and kustomize read each line "
+            "on its own"
+        ),
+        (
+            f"bridge: warning: {file} LIVEKIT_API_KEY: kubectl and kustomize reject `export`, quotes or blanks "
+            "in the name"
+        ),
+        f"bridge: warning: {file} OPENAI_API_KEY: kubectl and kustomize keep the quotes as part of the value",
+        f"bridge: hint: {compare}",
+    ]
+    result = desk.run("import", "staging", str(file), "--to", SHELF, "--dry-run")
+    assert (result.lines, result.status) == (told, 0)
+    result = desk.run("import", "staging", str(file), "--to", SHELF, "--yes")
+    assert (result.lines, result.status) == (told, 0)
+    last = f"{file} stays: other programs read some of its values differently; the warnings name them"
+    assert result.out.splitlines()[-1] == last
+    assert shelf(desk)["CARTESIA_API_KEY"] == "CANARY-cartesia"
+    again = desk.run("import", "staging", str(file), "--to", SHELF, "--output", "json")
+    assert (again.data["deletable"], len(again.data["warnings"])) == (False, 4)
+    file.write_text(DOTENV)
+    again = desk.run("import", "staging", str(file), "--to", SHELF, "--replace", "--yes", "--output", "json")
+    assert (again.err, again.data["deletable"]) == ("", True)
+
+
+def test_what_only_scripts_read_is_not_compared(desk: Desk, patch: Path) -> None:
+    desk.canaries.add("CANARY-second")
+    moving_in(desk, infrastructure={"CLUSTER_NAME": "required"})
+    file = desk.write("../.env.old", ODD)
+    result = desk.run("import", "staging", str(file), "--to", SHELF, "--dry-run")
+    assert "CLUSTER_NAME" in result.out
+    assert "CLUSTER_NAME" not in result.err
+    result = desk.run("import", "staging", str(file), "--to", SHELF, "--yes")
+    assert result.out.splitlines()[-2:] == [
+        f"{file} stays: other programs read some of its values differently; the warnings name them",
+        f"{file} stays: not all that it holds is read from elsewhere",
+    ]
+
+
+# Files that a build still needs
+
+
+@pytest.mark.parametrize(
+    ("content", "first"),
+    [
+        ("patches: [{path: patches/p.yml}]", "bridge init staging --fix-kustomize {overlay}"),
+        ("patchesStrategicMerge: [patches/p.yml]", "bridge init staging --fix-kustomize {overlay}"),
+        ("resources: [patches/p.yml]", "take it out of {overlay}/kustomization.yaml"),
+        ("secretGenerator: [{name: x, files: [a=patches/p.yml]}]", "take it out of {overlay}/kustomization.yaml"),
+        ("secretGenerator: [{name: x, envs: [patches/p.yml]}]", "take it out of {overlay}/kustomization.yaml"),
+    ],
+)
+def test_a_file_that_a_build_needs_may_not_be_deleted_yet(desk: Desk, patch: Path, content: str, first: str) -> None:
+    overlay = desk.folder.parent / "apps/overlays/staging"
+    file = desk.write("../apps/overlays/staging/patches/p.yml", PATCH)
+    desk.write("../apps/overlays/staging/kustomization.yaml", f"namespace: voice\n{content}\n")
+    desk.write("../apps/overlays/kustomization.yml", "patches: [{path: other.yml}]\n- broken")
+    result = desk.run("import", "staging", str(file), "--to", SHELF, "--yes")
+    assert (result.status, result.err) == (0, "")
+    assert result.out.splitlines()[-2:] == [
+        f"{file} stays for now: {overlay}/kustomization.yaml builds from it",
+        f"first: {first.format(overlay=overlay)}",
+    ]
+    data = desk.run("import", "staging", str(file), "--to", SHELF, "--output", "json").data
+    assert (data["deletable"], data["used_by"]) == (False, [f"{overlay}/kustomization.yaml"])
+    (overlay / "kustomization.yaml").write_text("resources: []\n")
+    data = desk.run("import", "staging", str(file), "--to", SHELF, "--output", "json").data
+    assert (data["deletable"], data["used_by"], data["first"]) == (True, [], [])
+
+
+def test_the_paths_of_a_build_are_relative_if_the_files_is(
+    desk: Desk, patch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.write("../apps/overlays/sta ging/p.yml", PATCH)
+    desk.write("../apps/overlays/sta ging/kustomization.yaml", "patches: [{path: ./p.yml}]\n")
+    monkeypatch.chdir(desk.folder.parent)
+    result = desk.run("import", "staging", "apps/overlays/sta ging/p.yml", "--to", SHELF, "--yes")
+    assert result.out.splitlines()[-2:] == [
+        "apps/overlays/sta ging/p.yml stays for now: apps/overlays/sta ging/kustomization.yaml builds from it",
+        "first: bridge init staging --fix-kustomize 'apps/overlays/sta ging'",
+    ]
 
 
 def test_a_dotenv_file_into_a_document_of_manifests(desk: Desk, patch: Path) -> None:

@@ -1,7 +1,6 @@
 """What an import knows before it writes: refusals, the source that takes the drafted one's place, lines that may go."""
 
 import io
-import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -224,22 +223,29 @@ def test_the_lines_of_an_env_file_that_may_go_are_named_with_the_command(desk: D
     )
     result = desk.run("import", "staging", str(file), "--to", SHELF, "--yes")
     assert result.status == 0, result.err
-    names = "SCW_SECRET_KEY, OPENAI_API_KEY, LIVEKIT_URL"
-    assert f"these lines of it can be removed: {names}" in result.out.splitlines()
+    assert f"{file}: these lines can be removed: SCW_SECRET_KEY, LIVEKIT_URL" in result.out.splitlines()
     (line,) = [line for line in result.out.splitlines() if line.startswith("next: ")]
     subprocess.run(["sh", "-c", line.removeprefix("next: ")], check=True)
-    assert file.read_text() == "K8_ENV=staging\nCLUSTER_NAME=kapsule\nREGISTRY_BASE=registry.example.com/voice\n"
+    kept = "OPENAI_API_KEY='CANARY-openai'\n"  # which other programs read with its quotes
+    base = "K8_ENV=staging\nCLUSTER_NAME=kapsule\nREGISTRY_BASE=registry.example.com/voice\n"
+    assert file.read_text() == base + kept
     assert shelf(desk) == {"SCW_SECRET_KEY": "CANARY-registry", "OPENAI_API_KEY": VALUES["OPENAI_API_KEY"]}
 
 
-@pytest.mark.parametrize("line", ["export SCW_SECRET_KEY=CANARY-registry", "SCW_SECRET_KEY='CANARY-\nK8_ENV=x'"])
-def test_no_command_is_given_that_would_not_do_exactly_that(desk: Desk, patch: Path, line: str) -> None:
-    file = in_env_file(desk, line)
+def test_no_command_is_given_that_would_not_do_exactly_that(desk: Desk, patch: Path) -> None:
+    file = in_env_file(desk, "  SCW_SECRET_KEY=CANARY-registry")
     result = desk.run("import", "staging", str(file), "--to", SHELF, "--yes", "--output", "json")
     assert (result.status, result.data["removable"], result.data["removal"]) == (0, ["SCW_SECRET_KEY"], "")
+
+
+@pytest.mark.parametrize("line", ["export SCW_SECRET_KEY=CANARY-registry", "SCW_SECRET_KEY='CANARY-\nK8_ENV=x'"])
+def test_a_line_that_other_programs_read_otherwise_stays(desk: Desk, patch: Path, line: str) -> None:
+    file = in_env_file(desk, line)
+    result = desk.run("import", "staging", str(file), "--to", SHELF, "--yes", "--output", "json")
+    assert (result.status, result.data["removable"], result.data["removal"]) == (0, [], "")
 
 
 def test_nothing_may_go_while_nothing_is_written(desk: Desk, patch: Path) -> None:
     file = in_env_file(desk, "SCW_SECRET_KEY=CANARY-registry")
     dry = desk.run("import", "staging", str(file), "--to", SHELF, "--dry-run", "--output", "json")
-    assert (dry.data["removable"], json.dumps(dry.data).count("sed")) == ([], 0)
+    assert (dry.data["removable"], dry.data["removal"]) == ([], "")

@@ -287,7 +287,10 @@ def test_a_store_that_only_reads_or_keeps_no_revisions_is_refused(desk: Desk) ->
     )
     desk.environment(sources=["shelf:values.json"])
     result = back(desk, source="shelf:values.json")
-    assert (result.status, result.lines[0]) == (1, "bridge: error: shelf:values.json@1: no such document")
+    assert (result.status, result.lines[0]) == (
+        1,
+        "bridge: error: shelf:values.json@1: it was changed since that revision",
+    )
 
 
 # Scaleway

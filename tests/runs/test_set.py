@@ -162,6 +162,74 @@ def test_what_is_refused(  # noqa: PLR0917 - two fixtures and four parameters
     assert shelf(desk) == VALUES
 
 
+LITERAL = [
+    "bridge: error: ConfigMap/front-config key NODE_ENV: has a literal value in {}, so no source is asked for it",
+    "bridge: hint: change it in {}, or write NODE_ENV: ${{NODE_ENV}} there",
+]
+
+
+def test_a_literal_in_a_template_is_changed_there(desk: Desk, put: Callable[..., Result]) -> None:
+    before = desk.folder / "shelf.json", desk.folder / "first.json"
+    states = [state(path) for path in before]
+    result = put("NODE_ENV", b"test")
+    assert (result.status, result.lines) == (1, [line.format("base/configmap.yml") for line in LITERAL])
+    desk.environment(sources=["shelf:nowhere.json"], variables={"NODE_ENV": f"{SHELF}#NODE_ENV"})
+    assert put("NODE_ENV", b"test").lines[0] == LITERAL[0].format("base/configmap.yml")
+    desk.environment(sources=["shelf:nowhere.json"])
+    assert put("NODE_ENV", b"test").lines[0] == LITERAL[0].format("base/configmap.yml")
+    assert [state(path) for path in before] == states
+    assert not (desk.folder / "nowhere.json").exists()
+
+
+def test_a_literal_of_the_environments_own_template_wins_over_the_bases_variable(
+    desk: Desk, put: Callable[..., Result]
+) -> None:
+    own = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: agent-config}\ndata: {LOG_LEVEL: debug}\n"
+    desk.write("staging.public.yaml", own)
+    desk.environment(sources=[SHELF], templates=["base/secrets.yml", "base/configmap.yml", "staging.public.yaml"])
+    result = put("LOG_LEVEL", b"warn")
+    assert (result.status, "has a literal value in staging.public.yaml" in result.lines[0]) == (1, True)
+    assert shelf(desk) == VALUES
+    desk.environment(
+        sources=[SHELF],
+        templates=["base/secrets.yml", "base/configmap.yml", "staging.public.yaml"],
+        infrastructure={"LOG_LEVEL": "required"},
+    )
+    assert put("LOG_LEVEL", b"warn").status == 0  # scripts get it from there
+
+
+def test_a_literal_that_manifests_replace_is_changed_in_them(desk: Desk, put: Callable[..., Result]) -> None:
+    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "front-config"}, "data": {"OTHER": "x"}}
+    desk.environment(sources=[SHELF, "shelf:first.json"])
+    desk.write("first.json", [manifest])
+    assert put("NODE_ENV", b"test").status == 0
+    assert shelf(desk) == VALUES
+    assert shelf(desk, "first.json")["data"] == {"OTHER": "x", "NODE_ENV": "test"}
+
+
+def test_a_part_of_a_key_that_manifests_give_as_a_whole_does_not_count(desk: Desk, put: Callable[..., Result]) -> None:
+    text = (desk.folder / "base/secrets.yml").read_text()
+    desk.write("base/secrets.yml", text.replace("${OPENAI_API_KEY}", "key-${OPENAI_API_KEY}"))
+    manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "agent-secrets"}}
+    desk.write("first.json", [manifest | {"stringData": {"OPENAI_API_KEY": "CANARY-old"}}])
+    result = put("OPENAI_API_KEY")
+    assert (result.status, result.lines) == (
+        1,
+        [
+            (
+                "bridge: error: Secret/agent-secrets key OPENAI_API_KEY: shelf:first.json gives the whole key, "
+                "so OPENAI_API_KEY has no effect"
+            ),
+            "bridge: hint: change the key in shelf:first.json",
+        ],
+    )
+    assert shelf(desk) == VALUES
+    desk.environment(sources=[SHELF, "shelf:first.json"])  # found before the manifests, it counts
+    assert put("OPENAI_API_KEY").status == 0
+    assert desk.run("sync", "staging").status == 0
+    assert desk.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == f"key-{NEW}"
+
+
 @pytest.mark.parametrize(
     ("changes", "what"),
     [

@@ -13,18 +13,21 @@ from bridge.testing.contract import ProviderContract
 from tests.runs.conftest import Desk
 
 
-class TestPlain(ProviderContract):
+class TestJsonFile(ProviderContract):
     @pytest.fixture(autouse=True)
     def _installed(self, third_party: Path) -> None:
         pass
 
     def provider(self, folder: Path) -> Provider:
-        from bridge_plain import Plain  # noqa: PLC0415 - installed by the fixture
+        from bridge_jsonfile import JsonFile  # noqa: PLC0415 - installed by the fixture
 
-        return Plain()
+        return JsonFile()
 
     def put(self, folder: Path, values: Mapping[str, str]) -> str:
-        (folder / "document.json").write_text(json.dumps(values))
+        return self.put_json(folder, json.dumps(values))
+
+    def put_json(self, folder: Path, text: str) -> str:
+        (folder / "document.json").write_text(text)
         return "document.json"
 
 

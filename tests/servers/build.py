@@ -40,6 +40,7 @@ TOOLS: Final[Mapping[str, Tool]] = {
     "age-keygen": Tool("age", "filippo.io/age/cmd/age-keygen"),
     "age-plugin-pq": Tool("age", "filippo.io/age/extra/age-plugin-pq"),
     "age-plugin-bridgetest": Tool("age-plugin", "."),  # ours, with age's framework for plugins
+    "regexp": Tool("regexp", "."),  # ours: what Go makes of a regular expression
     "sops-3.8": Tool("sops-3.8", "github.com/getsops/sops/v3/cmd/sops"),  # which wrote empty lists into its metadata
     "etcd": Tool("etcd", "go.etcd.io/etcd/server/v3"),
     "vault": Tool("vault", "github.com/hashicorp/vault"),

@@ -1,7 +1,8 @@
 import pytest
 
+from bridge.exact_json import DEPTH
 from bridge.provider import Kind, Node, SecretValue
-from bridge.sources.fields import DEPTH, FieldError, as_value
+from bridge.sources.fields import FieldError, as_value
 
 
 def nested(depth: int) -> Node:
@@ -46,4 +47,4 @@ def test_null_is_no_value():
 
 def test_bytes_that_are_no_text_do_not_become_json():
     problem = failure([SecretValue(b"CANARY\xff", Kind.BYTES)])
-    assert str(problem) == "holds bytes that are no text, so it cannot be written as JSON"
+    assert str(problem) == "holds bytes that are not text, so it cannot be written as JSON"

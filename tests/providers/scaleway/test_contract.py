@@ -28,3 +28,11 @@ class TestScaleway(ProviderContract):
     def put(self, folder: Path, values: Mapping[str, str]) -> str:
         self.manager.put("/contract/document", dict(values), region="nl-ams", type="key_value")
         return "/contract/document"
+
+    def put_json(self, folder: Path, text: str) -> str:
+        self.manager.put("/contract/document", text.encode(), region="nl-ams", type="opaque")
+        return "/contract/document"
+
+    def put_bytes(self, folder: Path, data: bytes) -> str:
+        self.manager.put("/contract/document", data, region="nl-ams", type="opaque")
+        return "/contract/document"

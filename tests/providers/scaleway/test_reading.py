@@ -230,7 +230,7 @@ def test_a_certificate_is_one_value(manager: SecretManager, reader: Reader) -> N
 def test_a_key_that_stands_twice_is_refused(manager: SecretManager, reader: Reader) -> None:
     manager.put(PATH, b'{"a": {"CANARY": "1", "CANARY": "2"}}')
     failure = reader.failure()
-    assert (failure.kind, failure.what) == (ProviderError, "its JSON gives a key twice in one object")
+    assert (failure.kind, failure.what) == (ProviderError, "its JSON has a key twice in one object")
 
 
 @pytest.mark.parametrize("encode", [bytes, base64.b64encode])

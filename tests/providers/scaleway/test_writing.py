@@ -316,7 +316,7 @@ def test_a_document_that_the_secret_s_type_does_not_take(
         (tree({"A": "x" * 65536}), "the document is larger than 64 KiB"),
         (
             Document(({"A": SecretValue(b"\xffCANARY", Kind.BYTES)},), IGNORED),
-            "a value is no text, and JSON holds only text",
+            "holds bytes that are not text, so it cannot be written as JSON",
         ),
     ],
 )

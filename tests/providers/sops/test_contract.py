@@ -16,6 +16,7 @@ from bridge_providers.sops import Sops
 
 class TestSops(ProviderContract):
     absent = "absent.sops.json"
+    numbers_keep_their_text = False  # sops writes 1.1 for 1.10 when it encrypts
 
     @pytest.fixture(autouse=True)
     def _key(self, sops_binary: Path, tmp_path: Path) -> None:
@@ -28,8 +29,16 @@ class TestSops(ProviderContract):
         return Sops(age_key_file="key")
 
     def put(self, folder: Path, values: Mapping[str, str]) -> str:
-        path = folder / "document.sops.json"
-        path.write_text(json.dumps(values))
+        return self.put_json(folder, json.dumps(values))
+
+    def put_json(self, folder: Path, text: str) -> str:
+        return self.encrypted(folder / "document.sops.json", text.encode())
+
+    def put_bytes(self, folder: Path, data: bytes) -> str:
+        return self.encrypted(folder / "document.sops.bin", data)
+
+    def encrypted(self, path: Path, data: bytes) -> str:
+        path.write_bytes(data)
         command = [self.binary, "--encrypt", "--in-place", "--age", self.recipient, path]
-        subprocess.run(command, check=True, capture_output=True, env=os.environ | {"HOME": str(folder)})
+        subprocess.run(command, check=True, capture_output=True, env=os.environ | {"HOME": str(path.parent)})
         return path.name

@@ -1,5 +1,10 @@
 """RE2's meaning, where Python's differs; test_generated.py compares with sops itself."""
 
+import json
+import random
+import subprocess
+import sys
+
 import pytest
 
 from bridge_providers.sops.regex import Unsupported, compile_regex
@@ -59,39 +64,24 @@ def test_a_pattern_means_what_it_means_for_go(pattern, text, matches):
     assert compile_regex(pattern)(text) is matches
 
 
-@pytest.mark.parametrize(
-    ("pattern", "reason"),
-    [
-        ("(", "it lacks a `)`"),
-        (")", "it has an unexpected `)`"),
-        ("[a", "it ends too early"),
-        ("*a", "a repetition has nothing to repeat"),
-        ("a**", "a repetition is repeated"),
-        ("a{2}{3}", "a repetition is repeated"),
-        ("a{3,2}", "a repetition's numbers are out of range"),
-        ("a{1001}", "a repetition's numbers are out of range"),
-        ("a{99999999999}", "a repetition's numbers are out of range"),
-        ("((a{1000}){1000})", "it is too large"),
-        ("[b-a]", "a range in brackets is upside down"),
-        ("[[:no:]]", "a class's name is wrong for RE2, or beyond this version"),
-        ("(?=a)", "it has a group or flag that RE2 or this version does not know"),
-        ("(?<=a)", "it has a group or flag that RE2 or this version does not know"),
-        ("(?P=a)", "it has a group or flag that RE2 or this version does not know"),
-        ("(?P<1>a)", "a group's name is wrong"),
-        (r"\Z", r"`\Z` is wrong for RE2, or beyond this version"),
-        (r"\1", r"`\1` is wrong for RE2, or beyond this version"),
-        (r"\pL", r"`\p` is wrong for RE2, or beyond this version"),
-        ("\\", "it ends too early"),
-        (r"\x4", "it ends too early"),
-        (r"\x{110000}", "a character's number is wrong"),
-        ("(?i)é", "it ignores case beyond ASCII"),
-        ("(" * 60 + ")" * 60, "it nests too deeply"),
-    ],
-)
-def test_what_cannot_be_followed_is_refused(pattern, reason):
+REFUSED = [
+    "(", ")", "[a", "*a", "a**", "a{2}{3}", "a{3,2}", "a{1001}", "a{99999999999}", "a{1,99999999999}",
+    "((a{1000}){1000})", "[b-a]", "[[:no:]]", "(?=a)", "(?<=a)", "(?P=a)", r"\Z", r"\1", "\\", r"\x4", r"\x{110000}",
+    r"\C", r"a\\\C",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("pattern", [*REFUSED, "\ud800"])
+def test_what_go_refuses_is_refused(pattern, capfd):
     with pytest.raises(Unsupported) as caught:
         compile_regex(pattern)
-    assert str(caught.value) == reason
+    assert str(caught.value).startswith(("it is not a valid Go regular expression", "it matches single bytes"))
+    assert (caught.value.__context__, capfd.readouterr()) == (None, ("", ""))
+
+
+@pytest.mark.parametrize(("pattern", "text"), [(r"a\\C", r"a\C"), ("C", "C"), (r"\\\\C", r"\\C")])
+def test_a_c_that_is_no_byte(pattern, text):
+    assert compile_regex(pattern)(text)
 
 
 @pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*b", "(a|aa)+$", "a?" * 60 + "a" * 60 + "b", ".*.*.*.*=.*"])
@@ -99,8 +89,52 @@ def test_time_grows_with_the_text_and_not_with_its_exponent(pattern):
     assert not compile_regex(pattern)("a" * 5_000 + "!")  # a backtracking matcher would not end at all
 
 
-def test_keys_that_make_the_automaton_too_large_are_refused():
-    matches = compile_regex("a.{3}b")
-    text = "".join(map(chr, range(0x10000, 0x10000 + 100_001)))
-    with pytest.raises(Unsupported, match=r"^it is too costly for these keys$"):
-        matches(text)
+@pytest.mark.parametrize(
+    ("pattern", "key", "reason"),
+    [(r"\B", "é", "it has `\\B`, and a name has letters beyond ASCII"), ("a", "a\udcff", "a name is not valid UTF-8")],
+)
+def test_a_key_that_go_might_see_otherwise_is_refused(pattern, key, reason):
+    matches = compile_regex(pattern)
+    assert matches("an ordinary one")
+    with pytest.raises(Unsupported) as caught:
+        matches(key)
+    assert (str(caught.value), caught.value.__context__) == (reason, None)
+
+
+def test_without_the_package_it_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "re2", None)
+    with pytest.raises(Unsupported, match=r"^it needs the package google-re2, which is not installed$"):
+        compile_regex("a")
+
+
+PIECES = (
+    "a", "k", "é", "_", "1", ".", "^", "$", "|", "*", "+", "?", "*?", "{2}", "{1,3}", "{,2}", "(", ")", "(?:",
+    "(?i)", "(?s)", "(?m)", "(?U)", "(?-i)", "(?P<n>", "[", "]", "[^", "-", "[:alpha:]", "[[:^digit:]]", r"\d",
+    r"\W", r"\s", r"\b", r"\B", r"\A", r"\z", r"\Z", r"\pL", r"\PN", r"\p{Greek}", r"\Q", r"\E", r"\C", r"\x41",
+    r"\.", "\u017f", "\n", " ", "\\", "{,99999999999}",
+)  # fmt: skip
+TEXTS = "aAkK\u017fsSé_1 .\n-\u212a\u03b1C"
+
+
+def test_patterns_mean_what_they_mean_for_go(go_regexp):
+    chance = random.Random(1)
+    asked = [
+        ("".join(chance.choices(PIECES, k=chance.randrange(9))), "".join(chance.choices(TEXTS, k=chance.randrange(7))))
+        for _ in range(4_000)
+    ]
+    asked += [(pattern, "a") for pattern in REFUSED]
+    lines = "".join(json.dumps(one) + "\n" for one in asked)
+    done = subprocess.run([go_regexp], input=lines, capture_output=True, text=True, timeout=60, check=True)
+    answers = done.stdout.splitlines()
+    assert answers[-len(REFUSED) :] == ["refused"] * len(REFUSED)
+    ours = [matched(pattern, text) for pattern, text in asked]
+    pairs = zip(asked, ours, answers, strict=True)
+    assert [one for one in pairs if one[1] not in {one[2], "might differ"}] == []
+    assert {name: ours.count(name) > 100 for name in ("true", "false", "refused")} == dict.fromkeys(set(answers), True)
+
+
+def matched(pattern, text):
+    try:
+        return str(compile_regex(pattern)(text)).lower()
+    except Unsupported as error:
+        return "refused" if "not a valid" in str(error) else "might differ"

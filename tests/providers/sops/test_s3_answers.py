@@ -18,6 +18,7 @@ from bridge_providers.sops import files
 from tests.providers.scaleway.wire import Listener, Proxy, Step, dribbling, hanging, saying
 from tests.providers.sops.bucket import CONFIG, KEYS, Failure, Reader
 from tests.servers.pki import Authority, Pair
+from tests.waiting import with_enough_time
 
 APP = "s3://voice/staging.sops.yaml"
 CONTENT = (CONFIG / "staging.sops.yaml").read_bytes()
@@ -219,8 +220,11 @@ def test_an_answer_that_does_not_say_its_length_is_read_no_further_than_the_limi
     [hanging, dribbling(b"HTTP/1.1 200 X\r\nContent-Length: 9000000\r\n\r\n", b"#" * 9000)],
 )
 def test_a_server_that_never_ends_takes_no_more_than_the_time_that_is_left(serve: Step) -> None:
-    failure = refused(serve, seconds=2.5)
-    assert (failure.kind, failure.what) == (Unavailable, "the store at URL did not answer in time")
+    with Listener(serve) as server:
+        failure = with_enough_time(
+            lambda limit: reader(server.url).failure(APP, seconds=limit), lambda: server.connections, first=2.5
+        )
+    assert (failure.kind, failure.what) == (Unavailable, f"the store at {server.url} did not answer in time")
 
 
 def test_no_time_is_left() -> None:

@@ -68,7 +68,7 @@ def test_bytes_that_are_no_text_are_refused(desk: Desk) -> None:
     content = Document(({"B": SecretValue(b"CANARY\xff", Kind.BYTES)},), Revision("x"))
     with desk.session() as session:
         message = told(ProviderError, lambda: session.write("app", content, expect=None))
-    assert message == "a value is not text, and Vault keeps only text"
+    assert message == "holds bytes that are not text, so it cannot be written as JSON"
 
 
 def test_version_1_is_not_written(desk: Desk, mount_1: str) -> None:

@@ -1,0 +1,3 @@
+module bridge.test/regexp
+
+go 1.26.0
