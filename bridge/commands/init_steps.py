@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from bridge.config.dotenv import load_env_file
 from bridge.config.env_lines import removal
 from bridge.config.listing import drafted_source
 from bridge.draft.model import Drafted, shown
@@ -68,9 +69,7 @@ def _values(name: str, target: str, drafted: Drafted) -> Iterator[str]:
     """Yield how the secrets get into the store."""
     for file in drafted.imports:
         yield command(["bridge", "import", name, shown(file), "--to", target])
-    if drafted.env_secrets and drafted.env_file:
-        take_out = removal(Path(shown(drafted.env_file)), shown(drafted.env_file), drafted.env_secrets)
-        yield from [take_out] if take_out else []
+    yield from filter(None, [_removal(drafted)])
     missing = [one for one in drafted.secrets if one not in drafted.env_secrets]
     if not missing or any(file != drafted.env_file for file in drafted.imports):
         return
@@ -78,6 +77,16 @@ def _values(name: str, target: str, drafted: Drafted) -> Iterator[str]:
         yield command(["bridge", "import", name, "--from-cluster", "--to", target])
     else:
         yield from (command(["bridge", "set", name, variable]) for variable in missing)
+
+
+def _removal(drafted: Drafted) -> str:
+    """Return how the env file's secrets leave it, but for those that `import` will not call removable."""
+    if not drafted.env_file or not drafted.env_secrets:
+        return ""
+    path = Path(shown(drafted.env_file))
+    differences = load_env_file(path, str(path)).differences
+    names = [one for one in drafted.env_secrets if one not in differences]
+    return removal(path, str(path), names) if names else ""
 
 
 def _build(name: str, folder: Path, drafted: Drafted, overlay: str) -> Iterator[str]:

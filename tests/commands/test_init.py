@@ -671,3 +671,10 @@ def test_the_flags_and_odd_names_are_in_every_command(place: Place, monkeypatch:
         assert words[words.index("--config") + 1] == "my config", one
     (patch,) = [shlex.split(one)[3] for one in listed if "secret-config-patch" in one]
     assert (place.root / patch).is_file()
+
+
+def test_a_line_that_other_programs_read_otherwise_is_not_taken_out(place: Place) -> None:
+    place.write("k8/config/.env.k8s.staging", "K8_ENV=staging\nSCW_SECRET_KEY=CANARY-a # CANARY-b\nA_TOKEN=CANARY-c\n")
+    assert [one for one in steps(place) if one.startswith("sed")] == [
+        "sed -i -e '/^A_TOKEN=/d' k8/config/.env.k8s.staging"
+    ]
