@@ -64,12 +64,23 @@ def _run(argv: Sequence[str] | None, record: Record) -> int:
     record.as_json = getattr(args, "log_format", "text") == "json"
     record.metrics = getattr(args, "metrics", None)
     try:
+        _check_trust(args)
         module = getattr(args, "module", args.command)
         return int(import_module(f"bridge.commands.{module}").run(args))
     except ANYTHING as error:
         if not isinstance(error, BridgeError) and (record.changed or not shortage(error)):
             raise
         return _fail(args, ending(error, touched=False), record)
+
+
+def _check_trust(args: argparse.Namespace) -> None:
+    """Refuse a trust file that is wrong, or that the environments' checkout brings, before anything else is done."""
+    from bridge import trust  # noqa: PLC0415 - start-up: `--version` does without
+
+    if trust.find(os.environ):
+        from bridge.config.environment import config_folder  # noqa: PLC0415 - as above
+
+        trust.check_file(os.environ, config_folder(getattr(args, "config", None), os.environ))
 
 
 def _finish(record: Record, status: int) -> int:

@@ -75,6 +75,7 @@ _ALONE: Final = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
 """No configuration but the repository's."""
 _OF_USER: Final = ("HOME", "XDG_CONFIG_HOME", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
 """Where the user's and the system's configuration are."""
+_MADE_UP: Final = ("/proc", "/sys", "/dev")
 _LEAST: Final = 0.1  # seconds that git gets, however late it is
 _COMPLAINT: Final = 2**12  # bytes of stderr that are kept
 _PIECE: Final = 2**16
@@ -182,6 +183,29 @@ def checkout(folder: Path) -> Path:
     """
     found = folder.resolve()
     return next((one for one in reversed([*_upwards(found)]) if _is_repository(one / ".git")), found)
+
+
+def place_of(path: str) -> str:
+    """Return where a file or a link itself is: only the links of its folder are followed."""
+    folder, name = os.path.split(os.path.normpath(path))
+    return os.path.join(os.path.realpath(folder), name)  # noqa: PTH118 - joined as text, as `realpath` gives it
+
+
+def is_in_checkout(path: str, folder: Path) -> bool:
+    """Return whether a path is in the checkout that a folder is in, as it is written or once links are followed."""
+    top = checkout(folder)
+    return any(Path(at).is_relative_to(top) for at in (os.path.normpath(path), os.path.realpath(path), place_of(path)))
+
+
+def is_in_reach(path: Path, folder: Path) -> bool:
+    """Return whether a file of a branch may name a path with values: one in the same checkout, once links are followed.
+
+    Outside of git no branch has brought the file; only what the system makes up is refused, /proc/self/environ for one.
+    """
+    real = Path(os.path.realpath(path))
+    if work_tree(folder):
+        return real.is_relative_to(checkout(folder))
+    return not any(real.is_relative_to(top) for top in _MADE_UP)
 
 
 def is_bare(folder: Path) -> bool:

@@ -1,4 +1,7 @@
-"""Runs kustomize, or the one in kubectl. What it prints may hold secrets, and is never shown."""
+"""Runs kustomize, or the one in kubectl. What it prints may hold secrets, and is never shown.
+
+A kustomization may come with a branch, so the program gets none of the stores' and the cluster's credentials.
+"""
 
 import os
 import time
@@ -8,10 +11,18 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.errors import Problem, Refusal
 from bridge.secret import SecretValue
+from bridge.trust import refused_program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+PASSED_ON: Final = (
+    *("HOME", "TMPDIR", "LANG", "LC_ALL", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"),
+    # For git, which fetches remote bases.
+    *("SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"),
+    *("https_proxy", "http_proxy", "no_proxy"),
+)
+"""All of the environment that it gets, besides PATH."""
 LIMIT: Final = 60.0
 """Seconds that one build may take."""
 
@@ -23,7 +34,9 @@ class Kustomize:
         """Look for the program; Refusal where there is none. `deadline` is a `time.monotonic()`."""
         from shutil import which  # noqa: PLC0415 - start-up: one command needs it
 
-        path = environ.get("PATH", os.defpath)
+        # An entry that is not absolute would be a folder below whatever folder bridge was started in.
+        entries = environ.get("PATH", os.defpath).split(os.pathsep)
+        path = os.pathsep.join(entry for entry in entries if os.path.isabs(entry))  # noqa: PTH117 - start-up
         kustomize, kubectl = which("kustomize", path=path), which("kubectl", path=path)
         if kustomize:
             self._command = [str(Path(kustomize).absolute()), "build"]
@@ -32,7 +45,9 @@ class Kustomize:
         else:
             hint = "install one of them; the builds before and after have to be compared"
             raise Refusal(Problem("PATH", "neither kustomize nor kubectl is there", hint))
-        self._environ: Final = environ
+        if problem := refused_program(environ, self._command, "--fix-kustomize"):
+            raise Refusal(problem)
+        self._environ: Final = {name: environ[name] for name in PASSED_ON if name in environ} | {"PATH": path}
         self._deadline: Final = deadline
 
     def build(self, folder: Path) -> SecretValue | None:
@@ -42,7 +57,7 @@ class Kustomize:
         limit = max(0.0, min(LIMIT, self._deadline - time.monotonic()))
         process = Popen(  # noqa: S603 - the operator's own program, on their own files
             [*self._command, str(folder.absolute())],
-            env=dict(self._environ),
+            env=self._environ,
             stdin=DEVNULL,
             stdout=PIPE,
             stderr=DEVNULL,

@@ -23,6 +23,11 @@ exit status:
   5    stopped between writes, run again
   75   only temporary failures, nothing was written, try again
   130  interrupted (143: terminated, 129: its terminal was closed)
+
+credentials:
+  An environment's file names servers that get credentials, and whoever may push a branch can change
+  the file. Set VAULT_ADDR, or list what you trust in $BRIDGE_TRUST, ~/.config/bridge/trust.yaml or
+  /etc/bridge/trust.yaml: then nothing else gets a credential or starts.
 """
 
 

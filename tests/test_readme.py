@@ -6,7 +6,9 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
+import yaml
 
+from bridge.config.trust_file import KEYS, load_trust_file
 from bridge.parser import build_parser
 
 ROOT = Path(__file__).parent.parent
@@ -62,10 +64,18 @@ def test_every_command_and_flag_of_the_program_has_a_help_text() -> None:
         assert name in README
 
 
-def test_every_key_of_the_environments_file_is_explained() -> None:
-    from bridge.config.sections import KEYS  # noqa: PLC0415
+def test_the_trust_file_is_one(tmp_path: Path) -> None:
+    file = tmp_path / "trust.yaml"
+    file.write_text(block("trust"))
+    found = load_trust_file(file, "/home/me")
+    assert all(found)
+    assert set(yaml.safe_load(block("trust"))) == set(KEYS)
 
-    for key in KEYS:
+
+def test_every_key_of_the_environments_file_is_explained() -> None:
+    from bridge.config import sections  # noqa: PLC0415
+
+    for key in sections.KEYS:
         assert f"| `{key}` |" in README
 
 

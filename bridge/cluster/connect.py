@@ -11,7 +11,7 @@ from typing import Any, Final
 from bridge.cluster.credentials import Credentials, Fixed, TokenFile, checked_token, impersonation
 from bridge.cluster.endpoint import Endpoint
 from bridge.cluster.kubeconfig import MOST, Section, Selection, reason_of
-from bridge.cluster.origin import check_user
+from bridge.cluster.origin import check_auth_provider, check_user
 from bridge.cluster.proxy import checked_proxy, proxy_from
 from bridge.cluster.selecting import ACCOUNT, choose
 from bridge.cluster.server import Server, read_server, server_url
@@ -22,7 +22,7 @@ from bridge.errors import BridgeError, ConfigError, Problem, Refusal, Unavailabl
 from bridge.plan.model import ClusterName
 from bridge.secret import SecretValue
 
-__all__ = ["Endpoint", "connect", "selected"]
+__all__ = ["Endpoint", "check_trust", "connect", "selected"]
 
 POD: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where a pod finds its service account's token and the cluster's certificate authority."""
@@ -66,6 +66,24 @@ def selected(  # noqa: PLR0913 - as `connect`
         endpoint = _in_pod(pod, environ, deadline)
         return ClusterName(endpoint.url, None, endpoint.source)
     return ClusterName(server_url(selection.cluster), selection.context, selection.source)
+
+
+def check_trust(
+    kubeconfig: Path | None, context: str | None, environ: Mapping[str, str], *, flags: ClusterFlags, deadline: float
+) -> None:
+    """Raise Refusal if the trust file refuses the cluster that `connect` would choose, or what gives the credential.
+
+    As `selected`, this only reads files, and ConfigError is for those that are missing or wrong.
+    """
+    selection = choose(kubeconfig, context, environ, flags, POD, deadline=deadline)
+    user = selection.user if selection else None
+    if user is None:
+        return
+    check_auth_provider(user, environ)
+    if (plugin := user.section("exec")) is not None:
+        from bridge.cluster.exec_plugin import checked_command  # noqa: PLC0415 -- start-up: few runs need it
+
+        checked_command(plugin, environ)
 
 
 def _in_pod(pod: Path, environ: Mapping[str, str], deadline: float) -> Endpoint:
@@ -127,6 +145,7 @@ def _credentials(selection: Selection, server: Server, environ: Mapping[str, str
     _refuse_two(user)
     if selection.by_environment:
         check_user(user)
+    check_auth_provider(user, environ)
     certified = _show_certificate(user, server.tls)
     if path := user.text("tokenFile"):
         return TokenFile(user.path(path), user.where, "tokenFile", deadline)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from bridge.cluster.credentials import bearer, checked_token
 from bridge.cluster.kubeconfig import Section
+from bridge.cluster.origin import check_start
 from bridge.cluster.server import Server
 from bridge.cluster.tls import show_certificate
 from bridge.errors import Problem, Refusal, Unavailable
@@ -47,7 +48,7 @@ class ExecPlugin:
         self._deadline: Final = deadline
         self._version: Final = _checked_version(section)
         self._asks: Final = _may_ask(section)
-        self._arguments: Final = [_program(section, environ), *section.texts("args")]
+        self._arguments: Final = checked_command(section, environ)
         self._environ: Final = {**environ, **_variables(section), "KUBERNETES_EXEC_INFO": self._info(server)}
         self._lock: Final = Lock()
         self._current = False
@@ -134,6 +135,13 @@ class ExecPlugin:
     def _hint(self) -> str:
         hint = " ".join((self._section.text("installHint") or "").split())
         return hint or "run the command of the kubeconfig's exec section by hand to see why"
+
+
+def checked_command(section: Section, environ: Mapping[str, str]) -> list[str]:
+    """Return the plugin's program and arguments; Refusal if the trust file does not list them."""
+    command = [_program(section, environ), *section.texts("args")]
+    check_start(section, command, environ)
+    return command
 
 
 def _describe(server: Server) -> dict[str, Any]:

@@ -10,13 +10,22 @@ from typing import Final, NamedTuple
 
 import yaml
 
+from bridge.config.core_schema import TAG, UNFIT, CoreLoader
 from bridge.config.textfile import read_bounded
 from bridge.errors import ConfigError, Problem
 
 MOST: Final = 2**20
 """The largest file that a kubeconfig may name, in bytes: certificates and tokens have a few thousand."""
-_Loader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _KINDS: Final = {"clusters": "cluster", "contexts": "context", "users": "user"}
+
+
+class _Loader(CoreLoader):
+    """Takes for booleans what kubectl does, which knows some more words than the core schema."""
+
+
+_Loader.add_implicit_resolver(
+    f"{TAG}bool", re.compile(r"(?:yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF)\Z"), list("yYnNoO")
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,14 +217,14 @@ def _load(path: Path, deadline: float) -> Section:
 def _parse(content: bytes) -> tuple[object, str]:
     """Return the document, and what is wrong with the YAML or nothing: the parser's own text quotes the file."""
     try:
-        return yaml.load(content, Loader=_Loader), ""  # noqa: S506 -- the loader is one of the two safe ones
+        return yaml.load(content, Loader=_Loader), ""  # noqa: S506 -- the loader is a safe one
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line = f" at line {mark.line + 1}" if mark else ""
         if isinstance(error, yaml.composer.ComposerError) and "single document" in (error.context or ""):
             return None, f"has a second YAML document{line}; a kubeconfig is one"
         return None, f"not valid YAML{line}"
-    except (yaml.YAMLError, ValueError, RecursionError):
+    except (*UNFIT, RecursionError):
         return None, "not valid YAML"
 
 

@@ -1,9 +1,11 @@
 """What a kubeconfig may do depends on who chose it: one that the environment's file names may come with any branch."""
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from bridge.cluster.kubeconfig import Section
 from bridge.errors import Problem, Refusal
+from bridge.trust import find, refused_program
 
 _HINT: Final = "pass this kubeconfig with --kubeconfig FILE, or set KUBECONFIG"
 _PROGRAMS: Final = ("exec", "auth-provider")
@@ -24,6 +26,19 @@ def check_user(user: Section) -> None:
     if path and not _is_beside(user, path):
         what = "tokenFile is outside the kubeconfig's folder, and the environment's file names this kubeconfig"
         raise Refusal(Problem(user.where, what, _HINT))
+
+
+def check_start(section: Section, command: Sequence[str], environ: Mapping[str, str]) -> None:
+    """Refuse to start a credential plugin that the trust file does not list with these arguments."""
+    if problem := refused_program(environ, command, "exec"):
+        raise Refusal(problem._replace(where=section.where))
+
+
+def check_auth_provider(user: Section, environ: Mapping[str, str]) -> None:
+    """Refuse `auth-provider` if there is a trust file: it starts programs and asks servers that are not seen here."""
+    if user.has("auth-provider") and (file := find(environ)):
+        what = f"auth-provider may start any program and ask any server, so {file} cannot allow it"
+        raise Refusal(Problem(user.where, what, "log in with exec, as kubectl has it since 1.26"))
 
 
 def _is_beside(user: Section, path: str) -> bool:

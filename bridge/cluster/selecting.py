@@ -14,6 +14,7 @@ from bridge.cluster.server import server_url
 from bridge.config.sections import ClusterFlags
 from bridge.errors import ConfigError, Problem, Refusal
 from bridge.http.servers import same_server
+from bridge.trust import refused_kubeconfig, refused_server
 
 ACCOUNT: Final = "the pod's service account"
 
@@ -49,11 +50,23 @@ def choose(  # noqa: PLR0913 - all that can say which cluster it is
     except ConfigError as error:
         own = context if not flags.context else None
         raise _with_hint(_with_place(error, own), environ, pod) from None
+    _check_trust(selection, environ)
     if not kubeconfig or flags.kubeconfig:
         return selection
     if listed:
         _check_agreement(selection, listed, flags.context, context, deadline)
     return selection._replace(by_environment=not _is_among(kubeconfig, [*listed, default]))
+
+
+def _check_trust(selection: Selection, environ: Mapping[str, str]) -> None:
+    """Raise Refusal if the trust file does not list the kubeconfig, or the API server that it leads to.
+
+    The pod's own account is not asked about: it goes to the pod's own cluster.
+    """
+    url = server_url(selection.cluster)
+    found = (refused_kubeconfig(environ, selection.files), refused_server(environ, url, selection.source))
+    if problems := [one for one in found if one]:
+        raise Refusal(*problems)
 
 
 def _is_among(file: Path, others: Sequence[Path]) -> bool:

@@ -28,6 +28,7 @@ from bridge.sources.env_layer import cut_off
 from bridge.sources.infrastructure import Setting, infrastructure, missing
 from bridge.sources.offline import UNREAD, secret_names, stand_in_layer, stand_ins, survey
 from bridge.sources.resolve import resolve
+from bridge.trust import find
 
 if TYPE_CHECKING:
     from bridge.commands.check_build import Judged
@@ -47,9 +48,17 @@ def run(args: argparse.Namespace) -> int:
     names, told = survey(environment, files.providers, context, history=True)
     told = (*cut_off(files.layer), *told) if files.layer else told
     secrets = None if files.templates is None else secret_names(files.templates)
-    settings = list(infrastructure(environment, names, files.layer, secrets))
+    is_fresh = files.layer is not None and files.layer.values is None  # a clone: the env file is not in git
+    is_guard = args.manifests is not None
+    settings = [] if is_fresh and is_guard else list(infrastructure(environment, names, files.layer, secrets))
     errors += [Refusal(one) for one in told if not one.warning]
-    errors += _errors(environment, files, names, settings)
+    if unset := missing(environment, [one.name for one in settings if one.place is None], files.layer):
+        # What an absent file would hold is not known, and the guard is about the build.
+        lenient = is_fresh or is_guard
+        errors += [] if lenient else [unset]
+        told = (*told, *(one._replace(warning=True) for one in unset.problems if lenient))
+    errors += unfit(environment, files, names)
+    errors += _untrusted_cluster(environment, run_)
     judged = _judge(args.manifests, environment, files, run_, errors)
     looked = _look(environment, run_, judged, errors) if args.live and not errors else None
     judged = looked.judged if looked else judged
@@ -61,11 +70,27 @@ def run(args: argparse.Namespace) -> int:
     data = _data(environment, settings, warnings, error)
     data |= {"manifests": judged.data} if judged else {}
     data |= cluster_field(current().cluster)
+    data |= {"trust_file": str(trusted)} if (trusted := find(run_.environ)) else {}
     data |= {"live": plan_data(looked.plan)["summary"]} if looked else {}
     _report(args, data)
     say("warning", warnings)
     say("error", error.problems if error else ())
     return error.exit_status if error else 0
+
+
+def _untrusted_cluster(environment: Environment, run_: Run) -> Iterator[BridgeError]:
+    """Find what the trust file refuses of the cluster, if its kubeconfig is here; a check does not need one."""
+    if not find(run_.environ):
+        return
+    from bridge.cluster.connect import check_trust  # noqa: PLC0415 - start-up: most runs have no such file
+
+    choice = environment.cluster
+    try:
+        check_trust(choice.kubeconfig, choice.context, run_.environ, flags=run_.cluster, deadline=run_.deadline)
+    except Refusal as error:
+        yield error
+    except BridgeError:
+        pass
 
 
 def _judge(
@@ -77,7 +102,7 @@ def _judge(
     from bridge.commands.check_build import judge, owned_by  # noqa: PLC0415 - start-up: only where a build is given
 
     try:
-        return judge(manifests, owned_by(environment, files.namespace, files.templates), run_)
+        return judge(manifests, environment, owned_by(environment, files.namespace, files.templates), run_)
     except BridgeError as error:
         errors.append(error)
         return None
@@ -95,16 +120,12 @@ def _look(environment: Environment, run_: Run, judged: "Judged | None", errors: 
     return looked
 
 
-def _errors(
+def unfit(
     environment: Environment,
     files: Files,
     names: Mapping[Reference, frozenset[str] | None],
-    settings: list[Setting],
 ) -> Iterator[BridgeError]:
     """Find what is missing: stand-ins for the values show it, and for an env file that is wrong."""
-    absent = missing(environment, [one.name for one in settings if one.place is None], files.layer)
-    if absent:
-        yield absent
     if files.templates is None:
         return
     layer = files.layer or stand_in_layer(files.templates)
@@ -159,6 +180,8 @@ def _lines(data: dict[str, Any], cure: str) -> Iterator[str]:
         from bridge.report.guard import guard_text  # noqa: PLC0415 - start-up
 
         yield guard_text(data["manifests"], cure)
+    if "trust_file" in data:
+        yield f"trust file: {data['trust_file']}\n"
     if "cluster" in data:
         yield f"cluster: {cluster_text(data['cluster'])}\n"
     if "live" in data:

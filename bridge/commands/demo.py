@@ -12,6 +12,7 @@ import urllib.request
 from pathlib import Path
 
 import bridge
+from bridge import trust
 from bridge.errors import Problem, Refusal
 from bridge.testing.apiserver import EmbeddedCluster
 
@@ -48,6 +49,8 @@ class _Story:
             "KUBECONFIG": str(folder / "kubeconfig"),
             "PYTHONPATH": os.pathsep.join(sys.path),
         }
+        if trust.find(self.environ):  # the machine's, which knows nothing of the demonstration
+            self._trust(folder)
 
     def tell(self) -> None:
         self._request("POST", "/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
@@ -68,6 +71,11 @@ class _Story:
         self._tamper()
         self._bridge("sync", "staging", expected=1)
         self._say("That was all. README.md tells how to do it with your own cluster.")
+
+    def _trust(self, folder: Path) -> None:
+        listed = {"servers": [self.cluster.url], "kubeconfigs": [str(folder / "kubeconfig")]}
+        (folder / "trust.yaml").write_text(json.dumps(listed))
+        self.environ[trust.VARIABLE] = str(folder / "trust.yaml")
 
     def _say(self, text: str) -> None:
         print(f"\n# {text}", flush=True)  # noqa: T201

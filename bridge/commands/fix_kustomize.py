@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 from bridge.commands.arguments import environment_of, run_of
 from bridge.commands.check_build import owned_by
+from bridge.commands.left_in_clear import left_in_clear
 from bridge.commands.missing_patches import without_missing_patches
+from bridge.commands.overlay import overlay_folders
 from bridge.config.environment import Environment
 from bridge.config.kustomization import Item, change_patches
 from bridge.config.kustomize import Kustomization, Patch, kustomization_file, load_kustomization
@@ -20,7 +22,7 @@ from bridge.config.textfile import read_text
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
 from bridge.gather import Run, read_files
 from bridge.kustomize import Kustomize
-from bridge.plan.cure import Cure, cures, items, superseded
+from bridge.plan.cure import Cure, cures, items, kept_for_references, superseded
 from bridge.plan.guard import Owned, here
 from bridge.plan.proof import Document, documents, spoiled
 from bridge.report.fixed import fixed_data, write_fixed
@@ -51,11 +53,14 @@ def run(args: argparse.Namespace) -> int:
         kustomization, built = load_kustomization(overlay), _documents(overlay, before)
         _check_namespace(overlay, built, owned)
         change = _change(kustomization, built, owned)
-        after = _carry_out(kustomization, change, before, kustomize) if change.removed or change.cures else before
+        after = before
+        if change.removed or change.cures:
+            change, after = _carry_out(kustomization, change, before, kustomize)
     if change.removed or change.cures or missing:
         current().touched.append([kustomization.file])
-    shrunk = _shrunk(change, environment, overlay)
-    warnings = (*_left_in_clear(kustomization, change, owned), *shrunk, *_unbuilt(before))
+    kept = {one.id for one in change.cures if one.keys}
+    told = left_in_clear(kustomization, change.removed, owned, kept)
+    warnings = (*told, *_shrunk(change, environment, overlay), *_unbuilt(before))
     data = fixed_data(environment.name, str(overlay), change.removed, change.cures, _holding(after, owned), missing)
     write_fixed(data, warnings, args.output)
     say("warning", warnings)
@@ -72,11 +77,7 @@ def _owned(environment: Environment, run_: Run) -> Owned:
 
 def _overlay(given: str, environment: Environment) -> Path:
     """Return the overlay's folder: the one that is named, else the one of the environment's name beside the base."""
-    if given:
-        folders = [Path(given)]
-    else:
-        bases = dict.fromkeys(path.parent for path in environment.templates)
-        folders = [Path(os.path.normpath(base.parent / "overlays" / environment.name)) for base in bases]
+    folders = [Path(given)] if given else overlay_folders(environment)
     found = [folder for folder in folders if kustomization_file(folder)]
     if len(found) != 1:
         places = ", ".join(map(str, found or folders))
@@ -93,26 +94,48 @@ def _documents(folder: Path, builds: Builds) -> Mapping[tuple[str, str | None], 
 
 
 def _check_namespace(overlay: Path, built: Mapping[tuple[str, str | None], Document], owned: Owned) -> None:
-    """Refuse an overlay that puts bridge's objects into another namespace: they are another environment's."""
+    """Refuse an overlay that puts bridge's objects into other namespaces only: they are another environment's."""
     objects = [document.built for document in built.values() if document.built.id in owned.keys]
-    elsewhere = sorted(
-        {one.namespace or "" for one in objects} - {one.namespace or "" for one in here(objects, owned.namespace)}
-    )
-    if elsewhere:
+    elsewhere = sorted({one.namespace or "" for one in objects})
+    if elsewhere and not here(objects, owned.namespace):
         what = f"builds for namespace {', '.join(elsewhere)}, and the environment's is {owned.namespace}"
         raise Refusal(Problem(str(overlay), what, "is it another environment's overlay?"))
 
 
 def _change(kustomization: Kustomization, built: Mapping[tuple[str, str | None], Document], owned: Owned) -> Change:
-    found = cures([document.built for document in built.values()], owned)
+    found = cures([document.built for document in built.values()], owned, kustomization.names)
+    if unknown := [one.id for one in found if one.name is None]:
+        what = f"no patch can be for {', '.join(map(str, unknown))} only"
+        raise Refusal(
+            Problem(kustomization.shown, what, "take it out of the base, or change the kustomization by hand")
+        )
     kept = {one.id for one in found if one.keys}
-    ours = superseded(kustomization.patches, owned, kept)
+    ours = superseded(kustomization.patches, owned, kept, kustomization.names)
     # A patch that stands in the kustomization itself stays: its values may be nowhere else.
     return Change(tuple(patch for patch, alone in ours if alone and patch.file), found)
 
 
-def _carry_out(kustomization: Kustomization, change: Change, before: Builds, kustomize: Kustomize) -> Builds:
-    """Change the file and build everything again; Refusal, with the file as it was, where the builds are not right."""
+def _carry_out(
+    kustomization: Kustomization, change: Change, before: Builds, kustomize: Kustomize
+) -> tuple[Change, Builds]:
+    """Change the file, and return the change with the new builds; Refusal, with the file as it was, if none is right.
+
+    References to a deleted object lose what a namePrefix or nameSuffix adds: then the object stays for kustomize only.
+    """
+    after, wrong = _tried(kustomization, change, before, kustomize)
+    if wrong and any(not one.keys for one in change.cures):
+        change = change._replace(cures=kept_for_references(change.cures))
+        after, still_wrong = _tried(kustomization, change, before, kustomize)
+        wrong = still_wrong and wrong
+    if wrong:
+        raise Refusal(*wrong)
+    return change, after
+
+
+def _tried(
+    kustomization: Kustomization, change: Change, before: Builds, kustomize: Kustomize
+) -> tuple[Builds, tuple[Problem, ...]]:
+    """Change the file and build everything again; the file gets its old content back if anything is wrong then."""
     file = kustomization.file.resolve()
     original = file.read_bytes()
     removed = {_item(patch) for patch in change.removed}
@@ -127,9 +150,7 @@ def _carry_out(kustomization: Kustomization, change: Change, before: Builds, kus
     finally:
         if not done:
             _write(file, original)
-    if wrong:
-        raise Refusal(*wrong)
-    return after
+    return after, wrong
 
 
 def _write(file: Path, content: bytes) -> None:
@@ -171,16 +192,6 @@ def _wrong(overlay: Path, change: Change, before: Builds, after: Builds) -> Iter
         else:
             told = spoiled(documents(old, str(folder)), documents(new, str(folder)), change.cures)
             yield from (Problem(str(folder), one, hint) for one in told)
-
-
-def _left_in_clear(kustomization: Kustomization, change: Change, owned: Owned) -> Iterator[Problem]:
-    """Yield the patches that stay although they give bridge's objects values."""
-    kept = {one.id for one in change.cures if one.keys}
-    for patch, _ in superseded(kustomization.patches, owned, kept):
-        if patch not in change.removed:
-            what = "still has values for what bridge writes, perhaps in clear"
-            hint = "take them out by hand, once they are imported"
-            yield Problem(str(patch.file or patch.place), what, hint, warning=True)
 
 
 def _shrunk(change: Change, environment: Environment, overlay: Path) -> Iterator[Problem]:

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from bridge.commands.arguments import run_of
 from bridge.commands.init_steps import LOOK, steps
-from bridge.config.environment import config_folder
+from bridge.config.environment import config_folder, load_environment
 from bridge.config.schema import FILE, environment_schema
 from bridge.draft.environment import IGNORED
 from bridge.draft.files import Written, write_all
@@ -16,12 +17,14 @@ from bridge.draft.from_layout import draft_from_layout
 from bridge.draft.like import draft_like
 from bridge.draft.model import Drafted
 from bridge.draft.naming import check_new
-from bridge.errors import ConfigError, Problem
+from bridge.errors import BridgeError, ConfigError, Problem
+from bridge.gather import read_files
 from bridge.report.data import SCHEMA, problems
 from bridge.report.record import current
 from bridge.report.table import table
 from bridge.report.talk import say
 from bridge.report.write import write_json, write_lines
+from bridge.sources.offline import documents
 from bridge.sources.plugins import bundled
 
 
@@ -49,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
     written = write_all(folder, texts, IGNORED)
     current().touched.append([path for path, state in written if state != "kept"])
     drafted = drafted._replace(remarks=(*drafted.remarks, *_kept(written, texts)))
+    if not args.like:
+        drafted = drafted._replace(remarks=(*drafted.remarks, *_refused_later(args, name, folder, drafted)))
     data = _data(args, name, drafted, written)
     if args.output == "json":
         write_json(data)
@@ -66,6 +71,28 @@ def _kept(written: tuple[Written, ...], texts: Mapping[str, str]) -> Iterator[Pr
             what = "is not this version's, and was kept" if is_schema else "was kept, and what was drafted is not in it"
             hint = "remove it, and the next `bridge init` writes it anew" if is_schema else ""
             yield Problem(str(path), what, hint, warning=True)
+
+
+def _refused_later(args: argparse.Namespace, name: str, folder: Path, drafted: Drafted) -> Iterator[Problem]:
+    """Warn of what `bridge check` is going to refuse in the drafted files, if nothing has told of it yet.
+
+    What the sources lack is left out: they are filled only now.
+    """
+    from bridge.commands.check import unfit  # noqa: PLC0415 - start-up: drafting like another one does not check
+
+    run_ = run_of(args)
+    errors: list[BridgeError] = []
+    try:
+        environment = load_environment(folder, name)
+        files = read_files(environment, run_, errors)
+        names = dict.fromkeys(documents(environment))
+        errors += unfit(environment, files, names)
+    except BridgeError as error:
+        errors.append(error)
+    told = {one.what for one in drafted.remarks}
+    for one in dict.fromkeys(problem for error in errors for problem in error.problems):
+        if one.what not in told:
+            yield Problem(one.where, f"{one.what}; `bridge check` refuses it", one.hint, warning=True)
 
 
 def _says(path: Path, text: str) -> bool:

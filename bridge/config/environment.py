@@ -1,5 +1,6 @@
 """The environment file: finding it, and reading it as one typed thing."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from bridge.config.findings import Findings, as_mapping
 from bridge.config.names import did_you_mean, quoted
 from bridge.config.reference import Reference
 from bridge.config.sections import KEYS, ClusterChoice, ClusterFlags, Sections, Variable
+from bridge.config.textfile import read_text
 from bridge.config.yamlfile import load_yaml_documents
 from bridge.errors import ConfigError, Problem
 from bridge.secret import SecretValue
@@ -26,6 +28,9 @@ __all__ = [
 
 SUFFIXES: Final = (".yaml", ".yml")
 DRAFT: Final = "draft it from your kustomize layout: `bridge init ENV --from .`"
+PATCH: Final = "-secret-config-patch"
+"""How the name of a plaintext patch ends, which a team may keep beside its environments."""
+_TOP_LEVEL_KEY: Final = re.compile(r"^(apiVersion|kind|id|templates|sources)\s*:", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -70,9 +75,10 @@ def config_folder(argument: str | None, environ: Mapping[str, str]) -> Path:
 def environment_names(folder: Path) -> tuple[str, ...]:
     """Return the environments of a folder, sorted; ConfigError where it cannot be listed.
 
-    A name has no dot, so `staging.public.yaml` and `staging.sops.yaml` are none.
+    A name has no dot, so `staging.public.yaml` and `staging.sops.yaml` are none. Nor are plaintext patches and
+    Kubernetes manifests.
     """
-    return tuple(_files(folder))
+    return tuple(_environments(_files(folder)))
 
 
 def load_environment(folder: Path, name: str) -> Environment:
@@ -82,7 +88,7 @@ def load_environment(folder: Path, name: str) -> Environment:
 
 def load_all(folder: Path, *, but: str = "") -> Mapping[str, Environment | ConfigError]:
     """Read the files of all environments `but` one, by name; what is wrong with one stands in its place."""
-    files = _files(folder)
+    files = _environments(_files(folder))
     loaded: dict[str, Environment | ConfigError] = {}
     for name in [name for name in files if name != but]:
         try:
@@ -114,7 +120,7 @@ def check_k8_env(environment: Environment, values: Mapping[str, SecretValue], sh
 
 def _files(folder: Path) -> Mapping[str, list[Path]]:
     try:
-        paths = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES and "." not in path.stem)
+        paths = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES and is_environment_name(path.stem))
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
         what = "no such folder" if missing else f"cannot be listed: {(error.strerror or 'unknown reason').lower()}"
@@ -126,10 +132,30 @@ def _files(folder: Path) -> Mapping[str, list[Path]]:
     return dict(sorted(files.items()))
 
 
+def is_environment_name(stem: str) -> bool:
+    """Return whether a file's name can be an environment's, going by the name only."""
+    return "." not in stem and not stem.endswith(PATCH)
+
+
+def _environments(files: Mapping[str, list[Path]]) -> Mapping[str, list[Path]]:
+    """Return the files without those that are Kubernetes manifests."""
+    return {name: paths for name, paths in files.items() if not all(map(_is_manifest, paths))}
+
+
+def _is_manifest(path: Path) -> bool:
+    """Return whether a file is surely a manifest; a broken environment must not go unnoticed, so in doubt it is not."""
+    try:
+        keys = set(_TOP_LEVEL_KEY.findall(read_text(path, str(path))))
+    except (OSError, ConfigError):
+        return False
+    return keys == {"apiVersion", "kind"}
+
+
 def _find(folder: Path, name: str, files: Mapping[str, list[Path]]) -> Path:
     if name not in files:
-        listed = f"there are {', '.join(files)}" if files else "there is none"
-        hint = "an environment's name has no dot" if "." in name else did_you_mean(name, files) if files else DRAFT
+        there = _environments(files)
+        listed = f"there are {', '.join(there)}" if there else "there is none"
+        hint = "an environment's name has no dot" if "." in name else did_you_mean(name, there) if there else DRAFT
         raise ConfigError(Problem(str(folder), f"no environment {quoted(name)}; {listed}", hint))
     if len(files[name]) > 1:
         both = " and ".join(path.name for path in files[name])

@@ -162,7 +162,7 @@ def _last(node: yaml.Node, lines: Sequence[str]) -> int:
 
 def _content(text: str) -> Mapping[str, object]:
     findings = Findings("")
-    documents = parse_yaml_documents(text, findings)
+    documents = parse_yaml_documents(text, findings, foreign=True)
     content = as_mapping(documents[0].content if len(documents) == 1 else None, findings)
     if findings:
         findings.fail()

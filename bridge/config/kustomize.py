@@ -17,6 +17,8 @@ from bridge.errors import ConfigError
 
 FILES: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 RESOURCES: Final = ("resources", "bases")
+LOCAL: Final = "config.kubernetes.io/local-config"
+"""The annotation of an object that kustomize leaves out of what it builds."""
 PATCHES: Final = ("patches", "patchesStrategicMerge", "patchesJson6902")
 GENERATORS: Final[Mapping[str, Literal["Secret", "ConfigMap"]]] = {
     "secretGenerator": "Secret",
@@ -63,12 +65,38 @@ class Patch:
     operations: tuple[Mapping[str, object], ...] = field(repr=False)
 
 
-class Generator(NamedTuple):
-    """An object that kustomize makes by itself, under a name with a hash."""
+@dataclass(frozen=True, eq=False)
+class Generator:
+    """An object that kustomize makes by itself. `content` may hold secrets in clear, so it is not printed."""
 
     kind: Literal["Secret", "ConfigMap"]
     name: str
     place: str
+    content: Mapping[str, object] = field(repr=False)
+
+
+class Names(NamedTuple):
+    """What a kustomization makes of its objects' names and namespaces, after its patches."""
+
+    prefix: str = ""
+    suffix: str = ""
+    namespace: str | None = None
+
+    def before(self, name: str) -> str | None:
+        """Return the name that patches know a built object by, or None if the kustomization cannot have built it."""
+        added = len(self.prefix) + len(self.suffix)
+        if len(name) <= added or not (name.startswith(self.prefix) and name.endswith(self.suffix)):
+            return None
+        return name[len(self.prefix) : len(name) - len(self.suffix)]
+
+    def after(self, name: str) -> str:
+        """Return the name that an object has in the build."""
+        return f"{self.prefix}{name}{self.suffix}"
+
+    def within(self, outer: "Names") -> "Names":
+        """Return what becomes of names if `outer` is a kustomization that uses this one."""
+        prefix, suffix = outer.prefix + self.prefix, self.suffix + outer.suffix
+        return Names(prefix, suffix, outer.namespace or self.namespace)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +104,8 @@ class Kustomization:
     """What one kustomization file says. `resources` are files and folders with a kustomization of their own.
 
     `components` are folders too; what they say is for the resources as well. `remote` are the places of what is
-    not on this machine, `opaque` the fields of `OPAQUE` that are there.
+    not on this machine, `opaque` the fields of `OPAQUE` that are there. `content` is the whole file as it is written;
+    it may hold secrets in clear, so it is not printed.
     """
 
     file: Path
@@ -90,6 +119,30 @@ class Kustomization:
     patches: tuple[Patch, ...]
     generators: tuple[Generator, ...]
     opaque: tuple[str, ...]
+    content: Mapping[str, object] = field(repr=False)
+
+    @property
+    def names(self) -> Names:
+        """Return what it makes of its objects' names."""
+        return Names(self.prefix, self.suffix, self.namespace or None)
+
+
+def load_names(folder: Path) -> Names | None:
+    """Return what a folder's kustomization makes of names, or None if it cannot be told, as with a transformer."""
+    file = kustomization_file(folder)
+    try:
+        documents = load_yaml_documents(file, str(file), foreign=True) if file else []
+    except ConfigError:
+        documents = []
+    contents = [one.content for one in documents if isinstance(one.content, Mapping)]
+    if len(contents) != 1 or contents[0].get("transformers"):
+        return None
+    prefix, suffix, namespace = (contents[0].get(key) for key in ("namePrefix", "nameSuffix", "namespace"))
+    return Names(
+        prefix if isinstance(prefix, str) else "",
+        suffix if isinstance(suffix, str) else "",
+        namespace if isinstance(namespace, str) and namespace else None,
+    )
 
 
 def kustomization_file(folder: Path) -> Path | None:
@@ -106,7 +159,7 @@ def load_kustomization(folder: Path) -> Kustomization:
         findings.fail()
     shown = os.path.normpath(file)
     findings = Findings(shown)
-    documents = [one.content for one in load_yaml_documents(file, shown) if one.content is not None]
+    documents = [one.content for one in load_yaml_documents(file, shown, foreign=True) if one.content is not None]
     content = as_mapping(documents[0] if len(documents) == 1 else None, findings)
     remote: list[str] = []
     loaded = Kustomization(
@@ -121,6 +174,7 @@ def load_kustomization(folder: Path) -> Kustomization:
         patches=tuple(_patches(content, folder, findings)),
         generators=tuple(_generators(content, findings)),
         opaque=tuple(key for key in OPAQUE if content.get(key)),
+        content=content,
     )
     if findings:
         findings.fail()
@@ -128,7 +182,8 @@ def load_kustomization(folder: Path) -> Kustomization:
 
 
 def _text(content: Mapping[str, object], key: str, findings: Findings) -> str | None:
-    return as_text(content[key], findings.at(key)) if content.get(key) is not None else None
+    """Return a field's text; None if it is absent or empty, which is the same for kustomize."""
+    return as_text(content[key], findings.at(key)) if content.get(key) not in (None, "") else None
 
 
 def _items(content: Mapping[str, object], key: str, findings: Findings) -> Iterator[tuple[object, Findings]]:
@@ -155,8 +210,9 @@ def _paths(
 def _generators(content: Mapping[str, object], findings: Findings) -> Iterator[Generator]:
     for key, kind in GENERATORS.items():
         for item, at in _items(content, key, findings):
-            name = as_mapping(item, at).get("name")
-            yield Generator(kind, name if isinstance(name, str) else "", at.where)
+            given = as_mapping(item, at)
+            name = given.get("name")
+            yield Generator(kind, name if isinstance(name, str) else "", at.where, given)
 
 
 def _patches(content: Mapping[str, object], folder: Path, findings: Findings) -> Iterator[Patch]:
@@ -173,12 +229,13 @@ def _patches(content: Mapping[str, object], folder: Path, findings: Findings) ->
 def _content(given: Mapping[str, object], folder: Path, at: Findings) -> tuple[Path | None, list[YamlDocument]]:
     if given.get("patch") is not None:
         text = given["patch"]
-        return None, parse_yaml_documents(text, at) if isinstance(text, str) else []
+        return None, parse_yaml_documents(text, at, foreign=True) if isinstance(text, str) else []
     path = as_text(given.get("path"), at, "a patch, or the path of one")
     if path is None:
         return None, []
     try:
-        return folder / path, load_yaml_documents(folder / path, os.path.normpath(folder / path))
+        shown = os.path.normpath(folder / path)
+        return folder / path, load_yaml_documents(folder / path, shown, foreign=True)
     except ConfigError as error:
         at.take(error)
         return folder / path, []
@@ -197,7 +254,7 @@ def _target(given: object, at: Findings) -> Target | None:
     selectors = {
         key: text
         for key, value in as_mapping(given, at, _SELECTORS).items()
-        if (text := as_text(value, at.at(f".{key}")))
+        if value not in (None, "") and (text := as_text(value, at.at(f".{key}")))
     }
     for key in ("group", "version", "kind", "name"):
         try:

@@ -46,7 +46,7 @@ def _is_same(one: Path, other: Path) -> bool:
 def _names(file: Path) -> Iterator[tuple[str, bool]]:
     """Yield the paths that a kustomization names, each with whether it is a patch's."""
     try:
-        documents = load_yaml_documents(file, str(file))
+        documents = load_yaml_documents(file, str(file), foreign=True)
     except (ConfigError, OSError):
         return
     content = documents[0].content if documents else None

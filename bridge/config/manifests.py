@@ -71,7 +71,7 @@ def _documents(text: str, findings: Findings) -> list[YamlDocument]:
             return [YamlDocument(1, json.loads(text))]
         except (ValueError, RecursionError):
             pass  # YAML's flow style begins so too, and its parser tells the line
-    return parse_yaml_documents(text, findings, depth=DEPTH)
+    return parse_yaml_documents(text, findings, depth=DEPTH, foreign=True)
 
 
 def _objects(content: object, place: str, findings: Findings) -> Iterator[BuiltObject]:

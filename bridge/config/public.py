@@ -6,6 +6,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from bridge.config.core_schema import is_plain_text
 from bridge.config.environment import Environment, environment_names, load_environment
 from bridge.config.rewriting import present, rewrite
 from bridge.config.yamlfile import load_yaml_documents
@@ -124,8 +125,17 @@ def _dumped_like(before: str, yaml: "YAML", document: object) -> str:
 
 def _round_trip(text: str) -> "YAML":
     from ruamel.yaml import YAML  # noqa: PLC0415 - slow, and only this needs it
+    from ruamel.yaml.resolver import VersionedResolver  # noqa: PLC0415
+
+    class Resolver(VersionedResolver):
+        """Takes for texts what bridge's own reader does: ruamel refuses a file for 2024-02-30."""
+
+        def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:  # noqa: ANN401 - ruamel's signature
+            is_text = isinstance(value, str) and implicit[0] and is_plain_text(value)
+            return super().resolve(kind, value, (False, True) if is_text else implicit)
 
     yaml = YAML()
+    yaml.Resolver = Resolver
     yaml.preserve_quotes = True
     yaml.width = _WIDE
     indent = _INDENT.search(text)

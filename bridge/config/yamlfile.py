@@ -1,24 +1,26 @@
-"""Reads YAML into plain Python values: no duplicate keys, bounded in size and depth, errors without the text."""
+"""Reads YAML into plain Python values: no duplicate keys, bounded in size and depth, errors without the text.
+
+This is the only reader of files that kustomize reads too, so that both see the same values (`core_schema`).
+"""
 
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import yaml
 
+from bridge.config.core_schema import MERGE, TAG, UNFIT, CoreLoader
 from bridge.config.findings import Findings
 from bridge.config.textfile import read_text
 
 DEPTH: Final = 32
 """Levels of nesting; a manifest has three."""
 
-_TAG: Final = "tag:yaml.org,2002:"
-_TEXT: Final = f"{_TAG}str"
-_MERGE: Final = f"{_TAG}merge"
-# A plain `=` or `<<` has a tag of its own in YAML 1.1, and is a text wherever it is no key.
-_TEXTS: Final = {_TEXT, f"{_TAG}value", _MERGE}
-_OTHERS: Final = {f"{_TAG}{name}" for name in ("null", "bool", "int", "float", "timestamp", "binary")}
-# `!!bool maybe` is a KeyError in PyYAML, `!!timestamp soon` an AttributeError.
-_UNFIT: Final = (yaml.YAMLError, ValueError, LookupError, AttributeError, ArithmeticError)
+_TEXT: Final = f"{TAG}str"
+_BINARY: Final = f"{TAG}binary"
+_TIME: Final = f"{TAG}timestamp"
+_TEXTS: Final = {_TEXT, f"{TAG}value", MERGE}  # `<<` is a text wherever it is no key
+_OTHERS: Final = {_BINARY, _TIME, *(f"{TAG}{name}" for name in ("null", "bool", "int", "float"))}
+_MOST_MERGED: Final = 100_000  # keys that merge keys may copy in one document
 
 
 class YamlDocument(NamedTuple):
@@ -28,10 +30,11 @@ class YamlDocument(NamedTuple):
     content: object
 
 
-def load_yaml_documents(path: Path, shown: str) -> list[YamlDocument]:
+def load_yaml_documents(path: Path, shown: str, *, foreign: bool = False) -> list[YamlDocument]:
     """Return the documents of a file; ConfigError with file and line, never the text, for all that is wrong.
 
-    Mapping keys are texts. Aliases are followed, merge keys (`<<`) are refused.
+    Mapping keys are texts. Aliases are followed, merge keys (`<<`) and unknown tags are refused; in a `foreign` file,
+    which is not written for bridge, they are read as kustomize reads them.
     """
     try:
         text = read_text(path, shown)
@@ -42,28 +45,31 @@ def load_yaml_documents(path: Path, shown: str) -> list[YamlDocument]:
     if text is None:
         findings.note("no such file")
     else:
-        documents = parse_yaml_documents(text, findings)
+        documents = parse_yaml_documents(text, findings, foreign=foreign)
     if findings:
         findings.fail()
     return documents
 
 
-def parse_yaml_documents(text: str, findings: Findings, *, depth: int = DEPTH) -> list[YamlDocument]:
+def parse_yaml_documents(
+    text: str, findings: Findings, *, depth: int = DEPTH, foreign: bool = False
+) -> list[YamlDocument]:
     """Return the documents of a text, such as an inline patch; what is wrong is noted by its line.
 
     More than 128 levels of `depth` would be too many for Python's own stack.
     """
-    loader = yaml.CSafeLoader(text)
+    builder = _ForeignBuilder if foreign else _Builder
+    loader = CoreLoader(text)
     documents = []
     line, what = 0, "not valid YAML"
     try:
         while loader.check_event():
             if isinstance(loader.get_event(), yaml.DocumentStartEvent):
-                documents.append(_Builder(loader, findings, depth).document())
+                documents.append(builder(loader, findings, depth).document())
     except yaml.YAMLError as error:
         line = _line(error, text)
-    except _TooDeepError as error:
-        line, what = error.line, "nested too deep"
+    except _LimitError as error:
+        line, what = error.line, str(error)
     finally:
         loader.dispose()
     if line:
@@ -83,10 +89,22 @@ def _first_line(event: yaml.Event) -> int:
     return event.start_mark.line + 1 if event.start_mark else 1
 
 
-class _TooDeepError(Exception):
+class _LimitError(Exception):
+    """A document that goes beyond a limit; its text says which."""
+
     def __init__(self, line: int) -> None:
         super().__init__(line)
         self.line = line
+
+
+class _TooDeepError(_LimitError):
+    def __str__(self) -> str:
+        return "nested too deep"
+
+
+class _TooLargeError(_LimitError):
+    def __str__(self) -> str:
+        return "its merge keys (<<) copy too much"
 
 
 class _Builder:
@@ -96,7 +114,7 @@ class _Builder:
     process. What an alias stands for is built once, so aliases cannot multiply it.
     """
 
-    def __init__(self, loader: yaml.CSafeLoader, findings: Findings, depth: int) -> None:
+    def __init__(self, loader: CoreLoader, findings: Findings, depth: int) -> None:
         self.loader = loader
         self.findings = findings
         self.depth = depth
@@ -136,9 +154,12 @@ class _Builder:
         if depth > self.depth:
             raise _TooDeepError(_first_line(start))
         is_mapping = isinstance(start, yaml.MappingStartEvent)
-        if start.tag not in {None, "!", f"{_TAG}map" if is_mapping else f"{_TAG}seq"}:
-            self._note(start, "a tag that is not supported")
+        self._check_tag(start, f"{TAG}map" if is_mapping else f"{TAG}seq")
         return self._mapping(depth) if is_mapping else self._sequence(depth)
+
+    def _check_tag(self, start: yaml.CollectionStartEvent, usual: str) -> None:
+        if start.tag not in {None, "!", usual}:
+            self._note(start, "a tag that is not supported")
 
     def _mapping(self, depth: int) -> dict[str, object]:
         built: dict[str, object] = {}
@@ -152,8 +173,7 @@ class _Builder:
         return built
 
     def _key(self, event: yaml.Event, depth: int) -> str | None:
-        tag = self._tag(event) if isinstance(event, yaml.ScalarEvent) else None
-        if tag == _MERGE:
+        if self._is_merge(event):
             self._note(event, "a merge key (<<) is not supported", "write the keys out")
             return None
         key = self._value(event, depth)
@@ -161,6 +181,9 @@ class _Builder:
             return key
         self._note(event, "a key that is not a text", "quote it")
         return None
+
+    def _is_merge(self, event: yaml.Event) -> bool:
+        return isinstance(event, yaml.ScalarEvent) and self._tag(event) == MERGE
 
     def _sequence(self, depth: int) -> list[object]:
         built = []
@@ -175,7 +198,7 @@ class _Builder:
         if tag in _OTHERS:
             try:
                 return self.loader.construct_object(yaml.ScalarNode(tag, event.value))
-            except _UNFIT:
+            except UNFIT:
                 pass  # noted below; the error holds the text
         self._note(event, "a value that is not of its tag's form, or a tag that is not supported")
         return None
@@ -190,3 +213,61 @@ class _Builder:
 
     def _note(self, event: yaml.Event, what: str, hint: str = "") -> None:
         self.findings.at(f"line {_first_line(event)}").note(what, hint)
+
+
+class _ForeignBuilder(_Builder):
+    """Builds what kustomize makes of a document: merge keys are followed, tags that it does not know are ignored."""
+
+    def __init__(self, loader: CoreLoader, findings: Findings, depth: int) -> None:
+        super().__init__(loader, findings, depth)
+        self._merged = 0
+
+    def _check_tag(self, start: yaml.CollectionStartEvent, usual: str) -> None:
+        pass
+
+    def _mapping(self, depth: int) -> dict[str, object]:
+        built: dict[str, object] = {}
+        merged: list[object] = []
+        while not isinstance(event := self._next(), yaml.MappingEndEvent):
+            if self._is_merge(event):
+                value = self._value(self._next(), depth)
+                merged += value if isinstance(value, list) else [value]
+                continue
+            key = self._key(event, depth)
+            value = self._value(self._next(), depth)
+            if key in built:
+                self._note(event, "a key that this mapping has already")
+            if key is not None:
+                built[key] = value
+        for one in merged:
+            self._merge(one, built, event)
+        return built
+
+    def _merge(self, merged: object, built: dict[str, object], event: yaml.Event) -> None:
+        """Add the keys that are not there yet: a mapping's own count, and those of an earlier merge."""
+        if not isinstance(merged, dict):
+            self._note(event, "a merge key (<<) of something that is not a mapping")
+            return
+        self._merged += len(merged)
+        if self._merged > _MOST_MERGED:
+            raise _TooLargeError(_first_line(event))
+        for key, value in merged.items():
+            built.setdefault(key, value)
+
+    def _key(self, event: yaml.Event, depth: int) -> str | None:
+        if not isinstance(event, yaml.ScalarEvent):
+            return super()._key(event, depth)
+        self._value(event, depth)  # for its anchor
+        return event.value
+
+    def _scalar(self, event: yaml.ScalarEvent) -> object:
+        tag = self._tag(event)
+        if tag not in _OTHERS or tag == _TIME:
+            return event.value
+        value = super()._scalar(event)
+        if not isinstance(value, bytes):
+            return value
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return value

@@ -68,6 +68,6 @@ def choose_namespace(name: str, layout: Layout, env: EnvFile) -> str | None:
 
 
 def infrastructure(env: EnvFile, used: Collection[str]) -> Mapping[str, str]:
-    """Take K8_ENV and whatever the env file has that no template asks for: that is for scripts."""
-    names = [one for one in env.names if one == "K8_ENV" or (one != NAMESPACE and one not in used)]
+    """Take K8_ENV, K8S_NAMESPACE and whatever the env file has that no template asks for: that is for scripts."""
+    names = [one for one in env.names if one in {"K8_ENV", NAMESPACE} or one not in used]
     return {one: "secret" if named_like_a_secret(one) else "required" for one in names}

@@ -4,33 +4,30 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from bridge.config.dotenv import load_env_file
+from bridge.config.names import shown as shown_name
 from bridge.draft import public
-from bridge.draft.env_file import STEM, EnvFile, choose_namespace, find_env_file, infrastructure
+from bridge.draft.env_file import NAMESPACE, STEM, EnvFile, choose_namespace, find_env_file, infrastructure
 from bridge.draft.environment import EnvironmentDraft, env_example, sops_example
-from bridge.draft.layout import find_overlay, read_layout
-from bridge.draft.model import Declared, Drafted, Layout, relative, shown
+from bridge.draft.layout import find_overlay, layout_root, read_layout
+from bridge.draft.model import Drafted, Layout, relative, shown
 from bridge.draft.naming import asked, choose_id, ids_in
 from bridge.draft.origins import Known
 from bridge.draft.patched import apply_file
 from bridge.draft.suspect import named_like_a_secret
+from bridge.draft.templates import Templates, keep_out
 from bridge.draft.text import Commented
+from bridge.draft.without_env_file import give_public_values
+from bridge.errors import ConfigError
 from bridge.secret import SecretValue
 
 PATCHES: Final = ("secret-config-patch.yml", "secret-config-patch.yaml")
-
-_RENAMED: Final = (
-    "has its objects under other names than the build",
-    "keep the two in step, and give the objects of a patch that is imported these names, too",
-)
-_MIXED: Final = (
-    "has objects of other kinds, too",
-    "keep the two in step, or give the base a file for Secrets and ConfigMaps alone",
-)
 
 
 def draft_from_layout(name: str, folder: Path, root: Path) -> Drafted:
     """Read the layout below `root`, and draft the files of `folder`; ConfigError for what is wrong in the layout."""
     overlay = find_overlay(root, name)
+    root = layout_root(root, overlay)
     layout = read_layout(overlay)
     read = {path.resolve() for path in layout.patch_files}
     for file in _patches_beside(name, folder, root, overlay):
@@ -46,17 +43,21 @@ def _patches_beside(name: str, folder: Path, root: Path, overlay: Path) -> Itera
 
 
 def _draft(name: str, folder: Path, layout: Layout, env: EnvFile) -> Drafted:
-    objects = [one for one in layout.objects if not one.deleted or public.is_template(one.file, layout.objects, layout)]
-    wanted, asked_in_public = _asked(objects, "Secret", layout), _asked(objects, "ConfigMap", layout)
+    draft = _environment(name, folder, layout, env)
+    keep_out(layout, draft.namespace)
+    templates = Templates(layout.objects, layout, draft.namespace)
+    wanted, asked_in_public = _asked(templates, "Secret"), _asked(templates, "ConfigMap")
     held = [value for key, value in env.values.items() if key in wanted or named_like_a_secret(key)]
     secrets = [*layout.secrets(), *held]
+    give_public_values(name, draft.namespace, layout, env)
     values = public.public_template(name, layout, secrets)
-    public.remark_literals(layout)
-    draft = _environment(name, folder, layout, env)
+    public.remark_literals(name, templates, layout)
+    public.remark_by_hand(name, templates, layout)
     draft.infrastructure = infrastructure(env, wanted | asked_in_public)
-    written_out = _templates(draft, folder, objects, layout, secrets)
+    draft.templates += [Commented(relative(file, folder)) for file in templates.files]
+    texts = _written_out(draft, templates, layout, secrets, values)
     draft.templates.append(Commented(f"{name}.public.yaml", "this environment's public values"))
-    texts = written_out | {
+    texts |= {
         f"{name}.public.yaml": values.text,
         f"{STEM}{name}.example": env_example(str(draft.env_file), env.names),
         f"{name}.sops.example.yaml": sops_example(name, wanted),
@@ -64,13 +65,15 @@ def _draft(name: str, folder: Path, layout: Layout, env: EnvFile) -> Drafted:
     }
     secret_names = (*wanted, *(one for one, rule in draft.infrastructure.items() if rule == "secret"))
     env_secrets = tuple(one for one in secret_names if one in env.values)
-    imports = (*_imports(layout, env, wanted), *([env.path] if env_secrets else []))
-    keys = tuple(Known(values.keys, env, f"{name}.public.yaml").origins(objects, layout))
-    others = tuple(one for found in layout.others.values() for one in found)
+    imports = _imports(name, layout, env, wanted, templates)
+    imports = (*imports, *([env.path] if env_secrets and env.path not in imports else []))
+    keys = tuple(Known(values.keys, env, f"{name}.public.yaml").origins(templates, layout))
+    others = [one for found in layout.others.values() for one in found]
+    others += [str(one.id) for one in layout.objects if one.kept_out]
     return Drafted(
         texts,
         keys,
-        others,
+        tuple(others),
         tuple(dict.fromkeys(layout.remarks)),
         imports,
         layout.overlay,
@@ -85,6 +88,9 @@ def _draft(name: str, folder: Path, layout: Layout, env: EnvFile) -> Drafted:
 
 def _environment(name: str, folder: Path, layout: Layout, env: EnvFile) -> EnvironmentDraft:
     namespace = choose_namespace(name, layout, env)
+    if not namespace and layout.namespaces:
+        what = f"builds for several namespaces ({', '.join(layout.namespaces)}), and an environment has one"
+        layout.remark(shown(layout.overlay), what, f"name it in {shown(env.path)}: {NAMESPACE}={layout.namespaces[0]}")
     if not env.path.exists():
         layout.remark(shown(env.path), "does not exist yet", f"fill in {STEM}{name}.example")
     id_ = choose_id(name, namespace, set(ids_in(folder)))
@@ -100,40 +106,53 @@ def _environment(name: str, folder: Path, layout: Layout, env: EnvFile) -> Envir
     )
 
 
-def _imports(layout: Layout, env: EnvFile, wanted: Mapping[str, None]) -> Iterator[Path]:
-    """Yield the patch files that still hold what Secrets ask for, and tell what of it the env file holds."""
-    yield from (path for path, has_secret in layout.patch_files.items() if has_secret)
+def _imports(
+    name: str, layout: Layout, env: EnvFile, wanted: Mapping[str, None], templates: Templates
+) -> tuple[Path, ...]:
+    """Return the plaintext files that still hold what Secrets ask for."""
+    imports = [path for path, has_secret in layout.patch_files.items() if has_secret]
+    imports += [path for path in layout.env_sources if _is_importable(name, path, layout, templates)]
     if held := sorted(wanted.keys() & env.values.keys()):
         what = f"holds what Secrets ask for ({', '.join(held)}), and may not fill a Secret's key"
         layout.remark(shown(env.path), what, "import it too, then remove these lines")
+        imports.append(env.path)
+    return tuple({path.resolve(): path for path in imports}.values())
 
 
-def _asked(objects: Sequence[Declared], kind: str, layout: Layout) -> dict[str, None]:
+def _is_importable(name: str, path: Path, layout: Layout, templates: Templates) -> bool:
+    """Return whether `bridge import` reads a generator's env file as kustomize does; remark the keys if not."""
+    try:
+        ours = load_env_file(path, shown(path)).values
+    except (OSError, ConfigError):
+        ours = {}
+    used = [(one, key) for one, key in layout.env_sources[path] if not one.kept_out and key in one.given]
+    other = [
+        key
+        for one, key in used
+        if key not in ours
+        or not ours[key].same_as(one.given[key].value)
+        or templates.text(one, key, f"${{{key}}}") != f"${{{key}}}"
+    ]
+    if other:
+        what = f"is not read by `bridge import` as kustomize reads it ({', '.join(map(shown_name, other))})"
+        layout.remark(shown(path), what, f"store each value, as with `bridge set {name} {other[0]}`")
+    return bool(used) and not other
+
+
+def _asked(templates: Templates, kind: str) -> dict[str, None]:
     """Return the variables that the templates of a kind are going to ask for, in their order."""
-    found: list[str] = []
-    for one in objects:
-        written_out = kind == "Secret" and not public.is_template(one.file, objects, layout)
-        texts = [(key, text) for _, key, text in one.texts()] if one.kind == kind else []
-        found += [public.placeholder(key, text) if written_out else text for key, text in texts]
-    return dict.fromkeys(asked(found))
+    objects = [one for one in templates.objects if one.kind == kind]
+    return dict.fromkeys(asked(templates.text(one, key, text) for one in objects for _, key, text in one.texts()))
 
 
-def _templates(
-    draft: EnvironmentDraft, folder: Path, objects: Sequence[Declared], layout: Layout, secrets: Sequence[SecretValue]
+def _written_out(
+    draft: EnvironmentDraft, templates: Templates, layout: Layout, secrets: Sequence[SecretValue], values: public.Public
 ) -> dict[str, str]:
-    """List the objects' files as templates; those that cannot be templates are written out in a file of their own."""
-    written = []
-    for file in dict.fromkeys(one.file for one in objects):
-        theirs = [one for one in objects if one.file == file]
-        if public.is_template(file, objects, layout):
-            draft.templates.append(Commented(relative(file, folder)))
-            continue
-        why, hint = _RENAMED if theirs[0].id.name != theirs[0].names[0] else _MIXED
-        names = ", ".join(str(one.id) for one in theirs)
-        what = f"{why}, so it cannot be a template: {names} were written out in {draft.name}.objects.yaml"
-        layout.remark(shown(file), what, hint)
-        written += [one for one in theirs if not one.deleted]
-    if not written:
+    """Write out what no file of the layout says as the build has it, in a file of its own if there is any."""
+    file = f"{draft.name}.objects.yaml"
+    text = public.objects_template(draft.name, templates, layout, secrets, values)
+    templates.remark(file)
+    if not text:
         return {}
-    draft.templates.append(Commented(f"{draft.name}.objects.yaml", "under the names that the build gives them"))
-    return {f"{draft.name}.objects.yaml": public.objects_template(draft.name, written, layout, secrets)}
+    draft.templates.append(Commented(file, "as the build has them"))
+    return {file: text}

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from bridge.config.textfile import read_text
 from bridge.config.values import looks_encrypted
-from bridge.config.yamlfile import load_yaml_documents
+from bridge.config.yamlfile import YamlDocument, load_yaml_documents
 from bridge.draft.model import as_value
 from bridge.draft.suspect import looks_secret, named_like_a_secret
 from bridge.errors import ConfigError, Problem
@@ -68,8 +68,8 @@ def _of_encrypted(path: Path, shown: str) -> Iterator[_Leaf]:
                 yield _Leaf(f"line {number}", name, SecretValue.of(text or name), secret=True)
         return
     is_yaml = path.suffix in {".yaml", ".yml"}
-    documents = [one.content for one in load_yaml_documents(path, shown)] if is_yaml else [_json(path, shown)]
-    for content in documents:
+    documents = load_yaml_documents(path, shown, foreign=True) if is_yaml else [YamlDocument(1, _json(path, shown))]
+    for _, content in documents:
         mapping = content if isinstance(content, Mapping) else {}
         for place, name, text in _texts({key: one for key, one in mapping.items() if key != "sops"}, "", ""):
             yield _Leaf(f"key {place}", name, SecretValue.of(text), secret=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bridge.config.manifest import SECTIONS
+from bridge.draft.naming import asks
 from bridge.errors import Problem
 from bridge.objects import ObjectId
 from bridge.secret import SecretValue
@@ -25,7 +26,9 @@ class Given(NamedTuple):
 class Declared:
     """A Secret or ConfigMap of the build. `names` are its name in its file and after each prefix; the last counts.
 
-    `content` is the manifest as it stands in the file; it may hold a secret, so it is not printed.
+    `content` is the manifest as it stands in the file; it may hold a secret, so it is not printed. `labels`,
+    `annotations` and `namespace` are what the build makes of the file's. `generator` is the place of the generator that
+    makes the object; it has no file of its own then. `kept_out` tells why bridge does not take it over.
     """
 
     kind: str
@@ -35,6 +38,12 @@ class Declared:
     given: dict[str, Given] = field(default_factory=dict)
     removed: dict[str, str] = field(default_factory=dict)  # by a patch: key, and the patch's place
     deleted: str | None = None  # the place of the patch that deletes it
+    namespace: str | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+    annotations: dict[str, str] = field(default_factory=dict)
+    generator: str | None = None
+    is_hashed: bool = False
+    kept_out: str | None = None
 
     @property
     def id(self) -> ObjectId:
@@ -50,16 +59,28 @@ class Declared:
                     yield section, key, value
 
 
+class Stored(NamedTuple):
+    """A Secret's value that no import reads: it is in a kustomization (`place`), or is a whole file."""
+
+    object: Declared
+    key: str
+    place: str
+    file: Path | None
+
+
 @dataclass(eq=False)
 class Layout:
     """What an overlay builds. `others` are the objects that are not for bridge, `remarks` what is not understood."""
 
     overlay: Path
     namespace: str | None = None
+    namespaces: list[str] = field(default_factory=list)  # of its Secrets and ConfigMaps
     objects: list[Declared] = field(default_factory=list)
     others: dict[Path, list[str]] = field(default_factory=dict)
     remarks: list[Problem] = field(default_factory=list)
     patch_files: dict[Path, bool] = field(default_factory=dict)  # whether it has a Secret's values in clear
+    env_sources: dict[Path, list[tuple[Declared, str]]] = field(default_factory=dict)  # a generator's: Secrets' keys
+    by_hand: list[Stored] = field(default_factory=list)
 
     def remark(self, where: str, what: str, hint: str = "") -> None:
         """Add something that is not understood, or that somebody has to look at."""
@@ -70,7 +91,7 @@ class Layout:
         for one in self.objects:
             if one.kind == "Secret":
                 yield from (given.value for given in one.given.values())
-                yield from (as_value("Secret", section, text) for section, _, text in one.texts() if "${" not in text)
+                yield from (as_value("Secret", section, text) for section, _, text in one.texts() if not asks(text))
 
 
 class KeyOrigin(NamedTuple):

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from bridge.config.environment import SUFFIXES, environment_names, load_environment
+from bridge.config.environment import SUFFIXES, environment_names, is_environment_name, load_environment
 from bridge.config.names import is_dns_label, quoted
 from bridge.config.placeholder import Placeholder, PlaceholderError, parse_text
 from bridge.errors import ConfigError, Problem, Refusal
@@ -15,7 +15,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][-A-Za-z0-9_]*")
 
 def check_new(folder: Path, name: str) -> None:
     """Refuse a name that cannot be an environment's (ConfigError), or that is one already (Refusal)."""
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name) or not is_environment_name(name):
         what = f"{quoted(name)} cannot be an environment's name"
         raise ConfigError(Problem("", what, "a letter or digit, then letters, digits, - and _; no dot"))
     for suffix in SUFFIXES:
@@ -54,3 +54,14 @@ def asked(texts: Iterable[str]) -> Iterator[str]:
         except PlaceholderError:
             continue
         yield from (part.name for part in parts if isinstance(part, Placeholder))
+
+
+def asks(text: str) -> bool:
+    """Return whether a text is a template's: well-formed, with a placeholder in it. Any other is a literal."""
+    return any(True for _ in asked([text]))
+
+
+def variable_for(*words: str) -> str:
+    """Make a variable's name of an object's key, or of several words."""
+    name = re.sub(r"[^A-Za-z0-9_]", "_", "_".join(words))
+    return f"_{name}" if name[:1].isdigit() else name

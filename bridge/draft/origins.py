@@ -1,12 +1,13 @@
 """Tells of each key of a layout where its value is going to come from."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from bridge.config.names import shown as shown_name
 from bridge.draft.env_file import EnvFile
 from bridge.draft.model import Declared, KeyOrigin, Layout, shown
 from bridge.draft.naming import asked
+from bridge.draft.templates import Templates
 from bridge.objects import ObjectId
 
 
@@ -17,16 +18,19 @@ class Known(NamedTuple):
     env: EnvFile
     file: str
 
-    def origins(self, objects: Iterable[Declared], layout: Layout) -> Iterator[KeyOrigin]:
+    def origins(self, templates: Templates, layout: Layout) -> Iterator[KeyOrigin]:
         """Yield every key, of the templates and of the patches; a Secret's key that no template has is remarked."""
-        for one in objects:
+        for one in templates.objects:
             self._remark_env_file(one, layout)
             texts = {key: text for _, key, text in one.texts()}
+            written = {key: templates.text(one, key, text) for key, text in texts.items()}
             for key in dict.fromkeys((*texts, *one.given)):
                 if one.kind == "Secret" and key not in texts:
                     what = f"gives {one.id} key {shown_name(key)}, which no template names"
                     layout.remark(one.given[key].place, what, f"add it to {shown(one.file)}, or it cannot be imported")
-                yield KeyOrigin(one.id, key, self._place(one, key, texts))
+                is_literal = texts.get(key) and texts[key] != written[key] and key not in one.given
+                place = f"to be stored from {shown(one.file)}" if is_literal else self._place(one, key, written)
+                yield KeyOrigin(one.id, key, place)
 
     def _remark_env_file(self, one: Declared, layout: Layout) -> None:
         held = [key for _, key, text in one.texts() if (one.id, key) not in self.public and self._in_env_file(text)]

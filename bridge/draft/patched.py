@@ -1,12 +1,13 @@
 """Applies patches to a layout's Secrets and ConfigMaps, as far as keys and values go."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from bridge.config.kustomize import Patch
 from bridge.config.manifest import SECTIONS
 from bridge.config.names import shown as shown_name
 from bridge.config.yamlfile import load_yaml_documents
+from bridge.draft.metadata import patch_metadata
 from bridge.draft.model import Declared, Given, Layout, as_value, identify, shown
 
 
@@ -19,13 +20,14 @@ def apply_patch(patch: Patch, objects: Iterable[Declared], layout: Layout) -> No
     if patch.target and patch.target.narrowed and any(_aimed(patch, one) for one in found):
         layout.remark(patch.place, "selects by label or annotation; bridge does not follow it")
         return
+    has_secret = False
     for document in patch.documents:
         theirs = [one for one in found if _aimed(patch, one)] if patch.target else _named(document, found)
         if not theirs and not patch.target and identify(document).kind in SECTIONS:
             layout.remark(place, f"patches {identify(document)}, which no resource declares")
         for one in theirs:
             _merge(document, one, place, layout)
-    has_secret = any(identify(document).kind == "Secret" for document in patch.documents)
+        has_secret |= _gives(document, {identify(document).kind, *(one.kind for one in theirs)})
     if patch.file:
         layout.patch_files[patch.file] = layout.patch_files.get(patch.file, False) or has_secret
     elif has_secret:
@@ -34,8 +36,9 @@ def apply_patch(patch: Patch, objects: Iterable[Declared], layout: Layout) -> No
 
 def apply_file(file: Path, layout: Layout) -> None:
     """Apply a file of manifests that is deployed beside the build; where both give a value, the build's counts."""
-    contents = [one.content for one in load_yaml_documents(file, shown(file)) if isinstance(one.content, Mapping)]
-    layout.patch_files[file] = any(identify(content).kind == "Secret" for content in contents)
+    documents = load_yaml_documents(file, shown(file), foreign=True)
+    contents = [one.content for one in documents if isinstance(one.content, Mapping)]
+    layout.patch_files[file] = any(_gives(content, {identify(content).kind}) for content in contents)
     for content in contents:
         theirs = _named(content, layout.objects)
         if not theirs:
@@ -48,6 +51,11 @@ def apply_file(file: Path, layout: Layout) -> None:
                     what = f"{one.id} key {key} has another value than {given.place}, which the build deploys"
                     layout.remark(shown(file), what, "the build's is taken")
             one.given |= before
+
+
+def _gives(document: Mapping[str, object], kinds: Collection[str]) -> bool:
+    """Return whether a patch has values for a Secret, and not only labels and the like."""
+    return "Secret" in kinds and any(document.get(section) for section in SECTIONS["Secret"])
 
 
 def _aimed(patch: Patch, one: Declared) -> bool:
@@ -77,6 +85,7 @@ def _merge(document: Mapping[str, object], one: Declared, place: str, layout: La
         return
     if directive is not None:
         layout.remark(place, f"replaces {one.id} as a whole; its template still names all keys of the base")
+    patch_metadata(document, one)
     for name in ("type", "immutable"):
         if name in document and document[name] != one.content.get(name):
             layout.remark(place, f"sets {name} of {one.id} to another than its template", "make the template say it")

@@ -1,13 +1,15 @@
 """Sorts what a layout says into what may stand in git, and what may not."""
 
-import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from shlex import quote
 from typing import Final, NamedTuple
 
 from bridge.config.names import shown as shown_name
+from bridge.draft.metadata import carried
 from bridge.draft.model import Declared, Layout, shown
+from bridge.draft.naming import asked, asks, variable_for
 from bridge.draft.suspect import equals_secret, holds_secret, looks_secret, named_like_a_secret
+from bridge.draft.templates import Templates
 from bridge.draft.text import comments, manifest
 from bridge.objects import ObjectId
 from bridge.secret import SecretValue
@@ -29,7 +31,7 @@ def public_template(name: str, layout: Layout, secrets: Sequence[SecretValue]) -
         f"The public values of {name}, in clear and reviewed in git. They replace the base's.\nNo secret here."
     )
     for one in layout.objects:
-        if one.kind != "ConfigMap" or one.deleted:
+        if one.kind != "ConfigMap" or one.deleted or one.kept_out:
             continue
         values = {key: value for key in one.given if (value := _public_value(one, key, layout, secrets)) is not None}
         keys |= {(one.id, key) for key in values}
@@ -62,35 +64,44 @@ def _public_value(one: Declared, key: str, layout: Layout, secrets: Sequence[Sec
     return given.value.reveal().decode()
 
 
-def objects_template(name: str, objects: Sequence[Declared], layout: Layout, secrets: Sequence[SecretValue]) -> str:
-    """Return the manifests of objects whose files cannot be templates, under their final names, without a secret."""
-    text = comments(
-        f"The objects of {name} whose own files cannot be templates: there they have another name, or stand beside\n"
-        "objects of other kinds. A key that is added there has to be added here."
+def objects_template(
+    name: str, templates: Templates, layout: Layout, secrets: Sequence[SecretValue], public: Public
+) -> str:
+    """Return the manifests of objects whose files cannot be templates, under their final names, without a secret.
+
+    Of an object whose file is a template only the labels and annotations that the build adds. Empty if there is none.
+    """
+    given = {id_ for id_, _ in public.keys}
+    texts = []
+    for one in templates.objects:
+        is_template = templates.is_template(one)
+        carries = carried(one, layout, secrets, beyond=one.content if is_template else {})
+        metadata = {"name": one.id.name, **carries}
+        content: dict[str, object] = {"apiVersion": "v1", "kind": one.kind, "metadata": metadata}
+        more = {key: one.content[key] for key in ("type", "immutable") if one.content.get(key) is not None}
+        sections = {} if is_template else _sections(one, templates, layout, secrets)
+        if one.generator and one.kind == "ConfigMap":  # its values are in the public template
+            sections = {}
+            is_needed = one.id in given and bool(carries or more)
+        else:
+            is_needed = bool(carries) if is_template else True
+        if is_needed:
+            texts.append("---\n" + manifest({**content, **({} if is_template else more), **sections}))
+    head = comments(
+        f"The objects of {name} as its build has them, and not their own files: under another name, beside objects of\n"
+        "other kinds, or with labels of the build. A key that is added there has to be added here."
     )
-    for one in objects:
-        metadata = one.content.get("metadata")
-        carried = {
-            key: value
-            for key in ("labels", "annotations")
-            if isinstance(metadata, Mapping) and isinstance(value := metadata.get(key), Mapping)
-        }
-        content: dict[str, object] = {
-            "apiVersion": "v1",
-            "kind": one.kind,
-            "metadata": {"name": one.id.name, **carried},
-        }
-        content |= {key: one.content[key] for key in ("type", "immutable") if key in one.content}
-        text += "---\n" + manifest({**content, **_sections(one, layout, secrets)})
-    return text
+    return head + "".join(texts) if texts else ""
 
 
-def _sections(one: Declared, layout: Layout, secrets: Sequence[SecretValue]) -> Mapping[str, Mapping[str, str]]:
+def _sections(
+    one: Declared, templates: Templates, layout: Layout, secrets: Sequence[SecretValue]
+) -> Mapping[str, Mapping[str, str]]:
     if one.kind == "Secret":
-        return {"stringData": {key: placeholder(key, text) for _, key, text in one.texts()}}
+        return {"stringData": {key: templates.text(one, key, text) for _, key, text in one.texts()}}
     found: dict[str, dict[str, str]] = {}
     for section, key, text in one.texts():
-        if "${" not in text and holds_secret(SecretValue.of(text), secrets):
+        if not asks(text) and holds_secret(SecretValue.of(text), secrets):
             layout.remark(
                 shown(one.file), f"{one.id} key {shown_name(key)} holds the value of a secret; it was left out"
             )
@@ -101,22 +112,31 @@ def _sections(one: Declared, layout: Layout, secrets: Sequence[SecretValue]) -> 
 
 def placeholder(key: str, text: str) -> str:
     """Return a Secret's text without a literal: the one placeholder or more that it has, else one made of its key."""
-    if "${" in text:
-        return text
-    variable = re.sub(r"[^A-Za-z0-9_]", "_", key)
-    return f"${{{variable if not variable[:1].isdigit() else f'_{variable}'}}}"
+    return text if asks(text) else f"${{{variable_for(key)}}}"
 
 
-def remark_literals(layout: Layout) -> None:
+def remark_by_hand(name: str, templates: Templates, layout: Layout) -> None:
+    """Tell how the values that no import reads get into a store."""
+    for one, key, place, file in layout.by_hand:
+        if one not in templates.objects:
+            continue
+        texts = {name: text for _, name, text in one.texts()}
+        variables = list(asked([templates.text(one, key, texts.get(key, ""))]))
+        store = f"bridge set {name} {variables[0] if variables else key}"
+        if file:
+            # `set` strips one line feed at the end, and the file may need it.
+            hint = f"store it: `(cat {quote(shown(file))}; echo) | {store} --yes`"
+            layout.remark(shown(file), f"is {one.id} key {shown_name(key)} as a whole", hint)
+        else:
+            layout.remark(place, f"has {one.id} key {shown_name(key)} in clear", f"`{store}`, then remove it here")
+
+
+def remark_literals(name: str, templates: Templates, layout: Layout) -> None:
     """Tell of each Secret's key that has its value in the file itself: everybody with the repository reads it."""
-    for one in layout.objects:
-        for _, key, text in one.texts() if one.kind == "Secret" else ():
-            if "${" not in text and text:
+    for one in templates.objects:
+        for _, key, text in one.texts() if one.kind == "Secret" and not one.generator else ():
+            if not asks(text) and text:
                 hint = f"write {placeholder(key, '')} there, and import the value"
+                if not templates.is_template(one):
+                    hint = f"store it: `bridge set {name} {templates.text(one, key, text)[2:-1]}`"
                 layout.remark(shown(one.file), f"{one.id} key {shown_name(key)} holds a literal", hint)
-
-
-def is_template(file: Path, objects: Sequence[Declared], layout: Layout) -> bool:
-    """Say whether a file can be a template as it is: Secrets and ConfigMaps only, under their final names."""
-    theirs = [one for one in objects if one.file.resolve() == file.resolve()]
-    return file.resolve() not in layout.others and all(one.id.name == one.names[0] for one in theirs)

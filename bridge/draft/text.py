@@ -5,6 +5,8 @@ from typing import Final, NamedTuple
 
 import yaml
 
+from bridge.config.core_schema import is_plain_text
+
 _WIDE: Final = 2**31  # a line is never folded: a value stays what it is, and greppable
 
 
@@ -34,6 +36,8 @@ def _represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     plain = all(line.isprintable() for line in text.split("\n"))
     block = "\n" in text and not isinstance(dumper, _InlineDumper)
     style = None if plain and "\n" not in text else "|" if plain and block else '"'
+    if style is None and not is_plain_text(text):
+        style = "'"  # such as 0o17 and 1e3: PyYAML takes them for texts, and other readers for numbers
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

@@ -28,6 +28,7 @@ class Verdict(enum.Enum):
     EMPTIED = "emptied"  # it has no data, and takes every key away
     SHRUNK = "shrunk"  # it takes away keys that an earlier build had
     GENERATED = "generated"  # it has a copy under another name, and that is what the pods read
+    CONTROLLED = "controlled"  # a controller writes an object of bridge's, because of this one
     DANGLING = "dangling"  # a pod asks for what neither the build nor bridge writes
     PLACEHOLDER = "placeholder"  # nothing will fill it
     TODAY = "today"  # what an apply would do to the cluster as it is now

@@ -30,11 +30,11 @@ def spoiled(
     found: Collection[Cure],
 ) -> Iterator[str]:
     """Yield what a cured build lost, changed or has still, beside what the patches are for."""
-    patches = {one.id: one for one in found}
+    patches = {(one.id, one.namespace): one for one in found}
     for name in before.keys() | after.keys():
         old, new = before.get(name), after.get(name)
         one = (old or new or before[name]).built
-        cure = patches.get(one.id) if one.id else None
+        cure = patches.get((one.id, one.namespace)) if one.id else None
         if old is None or new is None:
             if not (new is None and cure and not cure.keys):
                 yield f"{one} would {'come into' if old is None else 'leave'} the build"

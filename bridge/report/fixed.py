@@ -59,7 +59,7 @@ def _lines(data: dict[str, Any]) -> list[str]:
     else:
         lines.append(
             "no overlay builds these objects any more: the base's kustomization may let its templates go, "
-            "then the overlays their `$patch: delete`"
+            "then the overlays their patches of them"
         )
     return lines
 

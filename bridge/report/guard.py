@@ -1,14 +1,14 @@
 """What the guard tells of a build: data for machines, and the cure to paste."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bridge.plan.guard import Finding
 from bridge.report.commands import completed
 
 
-def guard_data(shown: str, count: int, findings: Iterable[Finding], cure: str) -> dict[str, Any]:
-    """Return what was found in a build as data; no value is in it."""
+def guard_data(shown: str, count: int, findings: Iterable[Finding], cure: str, notes: Sequence[str]) -> dict[str, Any]:
+    """Return what was found in a build as data; no value is in it. `notes` are about the names in the cure."""
     return {
         "source": shown,
         "objects": count,
@@ -25,6 +25,7 @@ def guard_data(shown: str, count: int, findings: Iterable[Finding], cure: str) -
             for one in findings
         ],
         "cure": cure or None,
+        "notes": list(notes),
     }
 
 
@@ -35,10 +36,7 @@ def guard_text(data: dict[str, Any], cure: str) -> str:
     if not data["findings"]:
         return f"{summary}, nothing undoes what bridge writes\n"
     summary = f"{summary}, {found} finding{'s' * (found != 1)}\n"
-    if not cure:
-        return summary
-    return (
-        f"{summary}"
-        "# For the overlay's kustomization.yaml, in place of the patches that give these objects their values:\n"
-        f"{cure}"
-    )
+    if cure:
+        what = "For the overlay's kustomization.yaml, in place of the patches that give these objects their values:"
+        summary += f"# {what}\n"
+    return summary + "".join(f"# {note}\n" for note in data["notes"]) + cure

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -48,6 +49,9 @@ def load_env_layer(environment: Environment, environ: Mapping[str, str]) -> EnvL
         values = {name: SecretValue(os.fsencode(text)) for name, text in environ.items()}
         return EnvLayer("the process's environment", values)
     shown = environment.shown(environment.env_file)
+    if not _is_in_reach(environment.env_file, environment.base):
+        what = "is outside the checkout, and a branch could write any file's variables into its objects"
+        raise ConfigError(Problem(f"env_file {shown}", what, "move it into the checkout, and add it to .gitignore"))
     try:
         return EnvLayer(shown, *load_env_file(environment.env_file, shown))
     except FileNotFoundError:
@@ -58,6 +62,18 @@ def cut_off(layer: EnvLayer) -> Iterator[Problem]:
     """Warn of the variables that lost a part of their line to a comment: it may belong to the value."""
     found = {name: one for name, one in layer.differences.items() if one is Difference.COMMENT}
     yield from told(found, layer.shown, "")
+
+
+def _is_in_reach(file: Path, base: Path) -> bool:
+    """Return whether an environment may have this env file; `base` is the folder of its own file."""
+    try:
+        if Path(os.path.realpath(file)).is_relative_to(os.path.realpath(base)):
+            return True
+        from bridge.git import is_in_reach  # noqa: PLC0415 - start-up: most env files are next to the environment's
+
+        return is_in_reach(file, base)
+    except ValueError:  # a zero byte in its name, of which reading it tells
+        return True
 
 
 def namespace_of(environment: Environment, layer: EnvLayer) -> str:

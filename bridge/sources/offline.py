@@ -19,6 +19,7 @@ from bridge.provider import (
     Revision,
 )
 from bridge.secret import SecretValue
+from bridge.sources.addresses import untrusted
 from bridge.sources.contract import failed
 from bridge.sources.env_layer import EnvLayer
 from bridge.sources.fields import MANIFEST_KEYS, located
@@ -41,6 +42,8 @@ def survey(
         provider = providers.get(reference.provider)
         names[reference], found = _names(provider, reference, context) if provider else (None, [])
         told = names[reference] is not None and not are_manifests(names[reference])
+        if provider:
+            found = [*found, *(located(reference, one) for one in untrusted(provider, context))]
         if provider and not told and all(one.warning for one in found):
             found.append(Problem(str(reference), UNREAD, "`bridge plan` reads it", warning=True))
         problems += found

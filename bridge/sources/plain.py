@@ -65,7 +65,7 @@ def read_plain(path: Path, namespace: str | None) -> Plain:
 def _manifests(path: Path, where: str, namespace: str | None) -> Plain:
     findings, left = Findings(where), list[Left]()
     mappings: list[Mapping[str, Node]] = []
-    for document in load_yaml_documents(path, where):
+    for document in load_yaml_documents(path, where, foreign=True):
         at = findings.at(f"line {document.line}")
         if isinstance(document.content, Mapping):
             mappings += _ours(document.content, at, left)

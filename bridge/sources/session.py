@@ -8,9 +8,10 @@ from typing import Final
 
 from bridge import late_warnings
 from bridge.config.reference import Reference
-from bridge.errors import ANYTHING, BridgeError, Problem
+from bridge.errors import ANYTHING, BridgeError, Problem, Refusal
 from bridge.parallel import each
 from bridge.provider import Context, Document, Provider, ProviderError, Session, Unavailable
+from bridge.sources.addresses import untrusted
 from bridge.sources.contract import REPORT, breach, failed
 
 RETRIES: Final = 2  # where a session does not carry its own
@@ -22,6 +23,8 @@ LATE: Final = Unavailable("no answer in time", hint="try again, or allow more wi
 def open_session(provider: Provider, context: Context) -> Session | BridgeError:
     """Open a session; whatever goes wrong is an answer too."""
     try:
+        if refused := untrusted(provider, context):
+            return Refusal(*refused)
         return provider.open(context)
     except BridgeError as error:
         return error

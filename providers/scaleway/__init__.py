@@ -53,13 +53,21 @@ class Scaleway:
         if url != settings.API:
             yield url
 
-    def check(self, path: str, context: Context) -> Iterable[Problem]:  # noqa: ARG002 - the contract's signature
-        """Yield what is wrong with a path."""
+    def check(self, path: str, context: Context) -> Iterable[Problem]:
+        """Yield what is wrong with a path, and what the trust file refuses."""
+        from bridge import trust  # noqa: PLC0415 - `--version` does without
+
         try:
             paths.parse(path)
+            if trust.find(context.environ):  # else the profile is nothing that has to be known
+                from bridge_providers.scaleway import profile, settings  # noqa: PLC0415 - as above
+
+                yield from filter(
+                    None, [settings.untrusted(context.environ, profile.load(context.environ, self.profile))]
+                )
         except ProviderError as error:
             yield from error.problems
 
-    def names(self, path: str, context: Context) -> frozenset[str] | None:  # noqa: ARG002 - as above
+    def names(self, path: str, context: Context) -> frozenset[str] | None:  # noqa: ARG002 - the contract's signature
         """Return None: only the store knows."""
         return None

@@ -68,8 +68,15 @@ def _parsed(data: bytes) -> object:
     """Parse YAML; None for what is none. The parser's errors quote the file, so none of them goes further."""
     import yaml  # noqa: PLC0415 - only where there is a file
 
+    class Loader(yaml.CSafeLoader):
+        # Numbers and dates are texts: a text such as 2024-02-30 would make the whole file unreadable.
+        yaml_implicit_resolvers = {  # noqa: RUF012 - as PyYAML has it
+            first: [(tag, pattern) for tag, pattern in resolvers if tag.endswith((":null", ":bool", ":merge"))]
+            for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+        }
+
     try:
-        return yaml.load(data, Loader=yaml.CSafeLoader) or {}
+        return yaml.load(data, Loader=Loader) or {}  # noqa: S506 - it is a safe one
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError):
         return None
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from bridge.http.proxies import is_loopback, proxy_from
-from bridge.provider import Context, Denied, ProviderError, SecretValue
+from bridge.provider import Context, Denied, Problem, ProviderError, SecretValue
 from bridge_providers.scaleway import paths
 from bridge_providers.scaleway.profile import Profile, load
 
@@ -37,6 +37,8 @@ def settings(options: "Scaleway", context: Context) -> Settings:
         raise ProviderError(f"{where} is set, and bridge never skips the check of a certificate")
     url = url_of(environ, profile)
     key, place = _key(environ, profile)
+    if problem := untrusted(environ, profile):
+        raise Denied(problem.what, hint=problem.hint)
     return Settings(
         url=url,
         region=region_of(options.region, "region", environ, profile),
@@ -79,6 +81,15 @@ def url_of(environ: Mapping[str, str], profile: Profile) -> str:
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise ProviderError(f"{place} is plain http, and the key would travel in clear", hint=_URL_HINT)
     return text.rstrip("/")
+
+
+def untrusted(environ: Mapping[str, str], profile: Profile) -> Problem | None:
+    """Return why the trust file lets the API not have the secret key, or None if it may have it."""
+    from bridge.trust import refused_store  # noqa: PLC0415 - `bridge check` mostly does without
+
+    text, place = _given(environ, "SCW_API_URL", profile, "api_url")
+    key = "SCW_SECRET_KEY" if environ.get("SCW_SECRET_KEY") else profile.place.partition(", profile ")[0]
+    return refused_store(environ, url_of(environ, profile), "scaleway", place if text else "bridge", (key,))
 
 
 def _key(environ: Mapping[str, str], profile: Profile) -> tuple[SecretValue, str]:

@@ -86,6 +86,7 @@ class Sops:
         from bridge_providers.sops import check, origin  # noqa: PLC0415 # imports cost time that `--version` has not
 
         yield from origin.problems(self, context)
+        yield from origin.unlisted_servers(self, context)
         if s3_path.is_object(path):
             yield from check.problems_of_object(path, known=self.s3 is not None)
         else:

@@ -31,7 +31,7 @@ class Age:
     def __init__(self, options: "Sops", context: Context) -> None:
         self._options: Final = options
         self._context: Final = context
-        self._programs: Final = Programs(context.deadline)
+        self._programs: Final = Programs(context)
         self._sources: Final = Sources(options, context, self._programs)
         self._lock: Final = threading.Lock()
         self._plugins: Plugins | None = None

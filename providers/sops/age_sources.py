@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from bridge.provider import Context, ProviderError, Unavailable
-from bridge_providers.sops import identities
+from bridge_providers.sops import identities, origin
 from bridge_providers.sops.failures import Failure
 from bridge_providers.sops.identities import Found
 from bridge_providers.sops.key_types import AgeKey
@@ -23,6 +23,7 @@ class Sources:
     """Each is looked at once: files and variables at first, the others when a file needs them."""
 
     def __init__(self, options: "Sops", context: Context, programs: Programs) -> None:
+        origin.check_files(options, context)
         extra = options.age_key_file
         self._context: Final = context
         self._programs: Final = programs

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bridge.provider import Context, Denied, ProviderError, Unavailable
-from bridge_providers.sops import origin, tree
+from bridge_providers.sops import origin, tree, trusted
 from bridge_providers.sops.key_types import Group, PgpKey
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Gpg:
         self._environ: Final = {name: context.environ[name] for name in _PASSED_ON if name in context.environ}
         self._folder: Final = Path(self._environ.get("GNUPGHOME") or f"{self._environ.get('HOME', '')}/.gnupg")
         self._deadline: Final = context.deadline
+        self._context: Final = context
 
     def open(self, group: Group) -> bytes:
         """Open with the first key that gpg has; Denied where it has none."""
@@ -88,9 +89,11 @@ class Gpg:
     def _run(self, command: tuple[str, ...], content: bytes) -> "subprocess.CompletedProcess[bytes]":
         assert self._program is not None
         limit = max(min(_LIMIT, self._deadline - time.monotonic()), 0.01)
+        words = (self._program, *_OPTIONS, *command)
+        trusted.check_start("gpg", words, self._context.environ)
         try:
             return subprocess.run(  # noqa: S603 # an absolute path of the configuration, and arguments of ours
-                [self._program, *_OPTIONS, *command],
+                words,
                 input=content,
                 capture_output=True,
                 check=False,

@@ -82,11 +82,11 @@ def _places(environ: Mapping[str, str], extra: Path | None) -> Iterator[tuple[st
         yield f"SOPS_AGE_KEY_FILE {path}", at(path)
     else:
         yield "SOPS_AGE_KEY_FILE", "not set"
-    if default := _default(environ):
+    if default := default_key_file(environ):
         yield str(default), at(default)
 
 
-def _default(environ: Mapping[str, str]) -> Path | None:
+def default_key_file(environ: Mapping[str, str]) -> Path | None:
     """Return the key file of the user's configuration folder; None where there is no such folder."""
     home = environ.get("HOME", "")
     below_home = "Library/Application Support" if sys.platform == "darwin" else ".config"

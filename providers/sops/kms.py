@@ -19,7 +19,7 @@ from botocore.config import Config
 
 from bridge.http.proxies import proxy_from
 from bridge.provider import Context, Denied, ProviderError, Unavailable
-from bridge_providers.sops import failures, origin
+from bridge_providers.sops import failures, origin, trusted
 from bridge_providers.sops.failures import Failure
 from bridge_providers.sops.key_types import Group, KmsKey
 
@@ -147,7 +147,9 @@ class Kms:
             return self._clients[which]
 
     def _made(self, region: str, profile: str, role: str) -> Any:  # noqa: ANN401 - as above
-        session = Session(botocore_session=botocore.session.Session(profile=profile or None))
+        core = botocore.session.Session(profile=profile or None)
+        trusted.check_chain(core, self._context.environ)
+        session = Session(botocore_session=core)
         if role:
             sts = self._reached(session, "sts", region)
             try:
@@ -171,6 +173,8 @@ class Kms:
             proxies={},
         )
         client = session.client(service, region_name=region, endpoint_url=self._endpoint, config=config)
+        named_by = "the environment's file" if self._endpoint else "its kms key"
+        trusted.check_client(client, trusted.AWS, named_by, self._context.environ)
         proxy = proxy_from(self._context.environ, client.meta.endpoint_url)
         if proxy is None:
             return client
@@ -187,6 +191,8 @@ def _guarded(ask: Callable[[], bytes], arn: str) -> bytes | Failure:
         return ask()
     except exceptions.ClientError as error:
         return _refused(error, arn)
+    except ProviderError as error:
+        return error
     except (exceptions.BotoCoreError, OSError, ValueError) as error:
         return _failed(error, arn)
 

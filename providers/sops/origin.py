@@ -1,9 +1,18 @@
-"""Which programs and endpoints the environment's file may name: a branch may have brought the file.
+"""Which programs, endpoints and files the environment's file may name: a branch may have brought the file.
 
 A program is not one of the same checkout, and an endpoint is the one that AWS's variables name, if they name one.
+
+A file with keys or a passphrase is never sent or shown, but tried: with a key file of its own, encrypted to a guess, a
+branch could find out whether a file holds just that. So the file is one of these:
+
+- a file in the checkout; outside of git, any but those of /proc, /sys and /dev;
+- a file that a variable of SOPS's names, or one in SOPS's own folder, ~/.config/sops;
+- a file in the home folder, /etc, /run/secrets or /var/run/secrets, if its own name or the name of the first folder
+  below that place begins with `sops` or `age`, as /var/run/secrets/age/keys.txt does.
 """
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,6 +23,9 @@ from bridge.provider import Context, Denied, Problem
 if TYPE_CHECKING:
     from bridge_providers.sops import Sops
 
+_VARIABLES: Final = ("SOPS_AGE_KEY_FILE", "SOPS_AGE_SSH_PRIVATE_KEY_FILE")
+_PLACES: Final = ("/etc", "/run/secrets", "/var/run/secrets")
+_NAME: Final = re.compile(r"\.?(?:sops|age)(?![a-z])", re.IGNORECASE)
 _HINT: Final = "install it outside the checkout, and name that path"
 
 
@@ -27,9 +39,63 @@ def problems(options: "Sops", context: Context) -> Iterator[Problem]:
     """Yield the programs of the section that would not be started."""
     named = [("gpg", options.gpg or "")]
     named += [(f"age_plugins {name}", path) for name, path in (options.age_plugins or {}).items()]
+    yield from _misplaced(options, context)
     for field, path in named:
-        if path and (problem := _problem(field, path, context)):
+        if path and (problem := _problem(field, path, context) or _unlisted(field, path, context)):
             yield problem
+
+
+def unlisted_servers(options: "Sops", context: Context) -> Iterator[Problem]:
+    """Yield the servers of the section that the trust file does not list; a vendor's region is known to a run only."""
+    from bridge.trust import refused_store  # noqa: PLC0415 # start-up: `--version` does without
+    from bridge_providers.sops import sections  # noqa: PLC0415 # as above
+
+    for one in sections.vaults(options):
+        yield from one.untrusted(one.address or "", context)
+    endpoint = (options.kms or {}).get("endpoint")
+    for url in (endpoint, options.s3):
+        if isinstance(url, str) and "://" in url:
+            yield from filter(None, [refused_store(context.environ, url, "aws", "the environment's file")])
+
+
+def _unlisted(field: str, path: str, context: Context) -> Problem | None:
+    from bridge.trust import refused_program  # noqa: PLC0415 # as above
+
+    return refused_program(context.environ, (path,), field, is_whole=False)
+
+
+def check_files(options: "Sops", context: Context) -> None:
+    """Refuse files of keys that are none of SOPS's: what they hold would be tried. Denied."""
+    if problem := next(_misplaced(options, context), None):
+        raise Denied(problem.what, hint=problem.hint)
+
+
+def _misplaced(options: "Sops", context: Context) -> Iterator[Problem]:
+    for field in ("age_key_file", "age_passphrase_file"):
+        name = getattr(options, field)
+        if name and "\0" not in name and not _is_place_of_keys(context.base / name, context):
+            what = f"{field} {name} is not a place for SOPS's keys, and a branch could try any file as one"
+            yield Problem("", what, "move it into the checkout (in .gitignore), or to ~/.config/sops")
+
+
+def _is_place_of_keys(path: Path, context: Context) -> bool:
+    real = Path(os.path.realpath(path))
+    if real.is_relative_to(os.path.realpath(context.base)):
+        return True
+    from bridge.git import is_in_reach  # noqa: PLC0415 # start-up: most files are next to the environment's
+    from bridge_providers.sops.identities import default_key_file  # noqa: PLC0415 # as above
+
+    if is_in_reach(path, context.base):
+        return True
+    environ = context.environ
+    if any(text == str(path.absolute()) for name, text in environ.items() if name in _VARIABLES):
+        return True
+    own = default_key_file(environ)
+    if own and real.is_relative_to(os.path.realpath(own.parents[1])):
+        return True
+    tops = [Path(os.path.realpath(one)) for one in (environ.get("HOME"), *_PLACES) if one]
+    below = [real.relative_to(top).parts for top in tops if real.is_relative_to(top)]
+    return any(_NAME.match(part) for parts in below for part in (*parts[:1], *parts[-1:]))
 
 
 def check_endpoint(field: str, url: str, service: str, environ: Mapping[str, str]) -> None:
@@ -53,17 +119,10 @@ def _problem(field: str, path: str, context: Context) -> Problem | None:
     """Look at the path as it is written and with its links followed: either may lead into the checkout."""
     if "\0" in path:
         return None  # the system refuses to start it
-    from bridge.git import checkout  # noqa: PLC0415 # start-up: few sections name a program
+    from bridge.git import is_in_checkout  # noqa: PLC0415 # start-up: few sections name a program
 
-    top = checkout(context.base)
-    if any(Path(one).is_relative_to(top) for one in (os.path.realpath(path), _parent_followed(path))):
+    if is_in_checkout(path, context.base):
         return Problem(
             "", f"{field} is a program in the checkout, which anyone who may push a branch can change", _HINT
         )
     return None
-
-
-def _parent_followed(path: str) -> str:
-    """Return where a path itself is, although it may be a link to somewhere else."""
-    folder, name = os.path.split(os.path.normpath(path))
-    return os.path.join(os.path.realpath(folder), name)  # noqa: PTH118 - joined as text, as `realpath` gives it

@@ -9,7 +9,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Final
 
-from bridge.provider import ProviderError, Unavailable
+from bridge.provider import Context, ProviderError, Unavailable
+from bridge_providers.sops import trusted
 
 if TYPE_CHECKING:
     import subprocess
@@ -25,15 +26,20 @@ MOST: Final = 2**16
 class Programs:
     """Those of one session; none outlives it."""
 
-    def __init__(self, deadline: float) -> None:
-        self._deadline: Final = deadline
+    def __init__(self, context: Context) -> None:
+        self._context: Final = context
+        self._deadline: Final = context.deadline
         self._running: Final[set[Program]] = set()
         self._starting: Final = threading.RLock()
         self._closed = False
 
     @contextlib.contextmanager
     def started(self, what: str, command: Sequence[str], environ: Mapping[str, str]) -> "Iterator[Program]":
-        """Start a program, which errors call `what`; ProviderError where that fails, or once the session is closed."""
+        """Start a program, which errors call `what`; ProviderError where that fails, or once the session is closed.
+
+        Denied if the trust file does not list it.
+        """
+        trusted.check_start(what, command, self._context.environ)
         with self._starting:
             if self._closed:
                 raise ProviderError(f"{what} is not started: the run is over")

@@ -19,7 +19,7 @@ from urllib3.exceptions import HTTPError
 
 from bridge.http.proxies import proxy_from
 from bridge.provider import Denied, ProviderError, Unavailable
-from bridge_providers.sops import s3_answers
+from bridge_providers.sops import s3_answers, trusted
 from bridge_providers.sops.files import LIMIT
 from bridge_providers.sops.s3_answers import Asked, Refused
 from bridge_providers.sops.s3_path import Place
@@ -68,6 +68,7 @@ class Objects:
         if wrong := unusable(self._place):
             self._client.close()
             raise ProviderError(f"the endpoint of {_AWS_KEYS} is {wrong}", hint="see AWS_ENDPOINT_URL_S3")
+        trusted.check_client(made, trusted.SCALEWAY if store.keys else trusted.AWS, "s3", environ)
 
     def read(self, place: Place, revision: str | None) -> bytes:
         """Return an object's content, or that of one of its versions; NotFound where there is none."""
@@ -115,7 +116,7 @@ class Objects:
 def _made(store: Store, environ: Mapping[str, str], left: float) -> Any:  # noqa: ANN401 - boto3 has no types
     """Make a client; no request is sent to the store, but AWS's chain may ask for keys somewhere."""
     try:
-        session = _session(store)
+        session = _session(store, environ)
     except exceptions.BotoCoreError as error:
         return _failed(error, _AWS_KEYS)
     client = _client(session, store, left, {})
@@ -151,10 +152,12 @@ def _client(session: Session, store: Store, left: float, proxies: Mapping[str, s
     return client
 
 
-def _session(store: Store) -> Session:
+def _session(store: Store, environ: Mapping[str, str]) -> Session:
     """Start a session; with keys of our own, AWS's files and profiles have no say."""
     if store.keys is None:
-        return Session(botocore_session=botocore.session.Session(profile=store.profile))
+        own = botocore.session.Session(profile=store.profile)
+        trusted.check_chain(own, environ)
+        return Session(botocore_session=own)
     nowhere = dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
     core = botocore.session.Session(session_vars={"profile": (None, None, None, None), **nowhere})
     return Session(botocore_session=core)

@@ -83,8 +83,13 @@ class Vault:
         if problem := settings.other_server(self.address, context.environ):
             yield problem
         address = self.address or settings.variable(context.environ, "ADDR") or ""
-        if not paths.problem_of_address(address) and (warning := paths.in_clear(address)):
-            yield warning
+        if not paths.problem_of_address(address):
+            yield from self.untrusted(address, context)
+            yield from filter(None, [paths.in_clear(address)])
+
+    def untrusted(self, address: str, context: Context) -> Iterable[Problem]:
+        """Yield what the trust file refuses, as far as it shows without logging in."""
+        return origin.untrusted_section(methods.parse(self.auth), address, self, context)
 
     def names(self, path: str, context: Context) -> frozenset[str] | None:  # noqa: ARG002 - as above
         """Return None: only the server knows."""

@@ -1,10 +1,14 @@
 """Where credentials are: the process's environment, and files. Read by each run anew."""
 
 import contextlib
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bridge.provider import Context, Denied, SecretValue
 from bridge_providers.vault import origin, settings
+
+if TYPE_CHECKING:
+    from bridge_providers.vault import Vault
+    from bridge_providers.vault.methods import Method, Secrets
 
 LIMIT: Final = 2**16
 """The longest credential, in bytes."""
@@ -13,11 +17,19 @@ LIMIT: Final = 2**16
 class Credentials:
     """Looks credentials up. What is not there is None; what is there and cannot be used is Denied."""
 
-    def __init__(self, context: Context, *, has_certificate: bool) -> None:
+    def __init__(self, options: "Vault", context: Context, *, has_certificate: bool) -> None:
+        self._options: Final = options
         self._environ: Final = context.environ
         self._base: Final = context.base
         self._context: Final = context
         self.has_certificate: Final = has_certificate
+
+    def of(self, method: "Method", address: str) -> "Secrets | None":
+        """Return the credential of a method for the server at an address; Denied if the trust file does not let it."""
+        found = method.find(self)
+        if found is not None:
+            origin.check_trust(method, address, self._options, self._context)
+        return found
 
     def own(self, name: str) -> SecretValue | None:
         """Return the value of BAO_NAME or VAULT_NAME, whichever counts."""

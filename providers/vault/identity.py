@@ -143,7 +143,7 @@ class Identity:
 
     def _present(self) -> tuple[Method, Secrets]:
         for method in self._candidates:
-            found = method.find(self._credentials)
+            found = self._credentials.of(method, self.address)
             if found is not None:
                 return method, self._unwrapped(method, found)
         places = ", ".join(f"{method.name} ({method.places})" for method in self._candidates)

@@ -8,13 +8,18 @@ Whoever may push a branch can change the file. A variable has the name of one of
   first folder below that place begins with `vault` or `bao`, as ~/.vault-token and /var/run/secrets/vault/token do.
 """
 
+import dataclasses
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from bridge.provider import Context
+from bridge.provider import Context, Denied, Problem
+
+if TYPE_CHECKING:
+    from bridge_providers.vault import Vault
+    from bridge_providers.vault.methods import Method
 
 SERVICE_ACCOUNT: Final = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 _VARIABLE: Final = re.compile(r"(?:VAULT|BAO)_[A-Z0-9_]+", re.ASCII)
@@ -22,6 +27,8 @@ _NAME: Final = re.compile(r"\.?(?:vault|bao)", re.IGNORECASE)
 _PLACES: Final = ("/run/secrets", "/var/run/secrets", "/etc")
 NO_VARIABLE: Final = "must be a variable of Vault's: its name begins with VAULT_ or BAO_"
 NO_FILE: Final = "is not a place for Vault's credentials, and a branch could send any file to its own server"
+TOKEN: Final = "token"  # noqa: S105 - the method's name
+CERT: Final = "cert"
 HINT: Final = "move it to a folder named vault, such as /var/run/secrets/vault, or set VAULT_TOKEN_FILE={}"
 
 
@@ -47,6 +54,71 @@ def is_file(name: str, context: Context) -> bool:
     first, last = real.relative_to(place).parts[0], real.name
     # A folder that holds the environment's file too holds more than Vault's credentials, whatever its name is.
     return _is_named(last) or (_is_named(first) and not base.is_relative_to(place / first))
+
+
+def check_trust(method: "Method", address: str, options: "Vault", context: Context) -> None:
+    """Refuse to send a method's credential to a server that the trust file does not list for it. Denied."""
+    if problem := untrusted(method, address, options, context):
+        raise Denied(problem.what, hint=problem.hint)
+
+
+def untrusted(method: "Method", address: str, options: "Vault", context: Context) -> Problem | None:
+    """Return why the trust file lets a server not have the credential of a method, or None if it may have it."""
+    if method.name == CERT:
+        return None  # it is shown with the connection: `untrusted_certificate`
+    places = tuple(_sources(method, context))
+    # Another method whose section names the static token's place would send the token as if it were its own.
+    names = (method.name, TOKEN) if _is_token(places, context) else (method.name,)
+    return next(filter(None, (_refused(name, address, options, context, places) for name in names)), None)
+
+
+def untrusted_certificate(path: Path, address: str, options: "Vault", context: Context) -> Problem | None:
+    """Return why the trust file lets a server not see the client certificate, or None if it may see it."""
+    return _refused(CERT, address, options, context, (str(path.absolute()),))
+
+
+def untrusted_section(
+    methods: Sequence["Method"], address: str, options: "Vault", context: Context
+) -> Iterator[Problem]:
+    """Yield what the trust file refuses of a section, so that no login is possible, or no connection."""
+    refused = [untrusted(one, address, options, context) for one in methods]
+    if all(refused):
+        yield from filter(None, refused)
+    if options.client_cert:
+        path = context.base / options.client_cert
+        yield from filter(None, [untrusted_certificate(path, address, options, context)])
+
+
+def _refused(name: str, address: str, options: "Vault", context: Context, places: tuple[str, ...]) -> Problem | None:
+    from bridge.trust import refused_store  # noqa: PLC0415 # start-up: `--version` does without
+    from bridge_providers.vault.settings import variable_name  # noqa: PLC0415 # as above
+
+    named_by = "the environment's file" if options.address else variable_name(context.environ, "ADDR")
+    return refused_store(context.environ, address, name, named_by, places)
+
+
+def _sources(method: "Method", context: Context) -> Iterator[str]:
+    """Yield the variables and files that a method takes its credential from."""
+    if method.name == TOKEN:
+        yield _sources_of_token(context)
+    for field in dataclasses.fields(method):
+        name, file = getattr(method, field.name), field.name.removesuffix("_variable") + "_file"
+        if field.name.endswith("_file") and name:
+            yield str((context.base / name).absolute())
+        elif field.name.endswith("_variable") and not getattr(method, file):
+            yield name
+
+
+def _sources_of_token(context: Context) -> str:
+    """Return the variable with the static token if it is set, else the file of Vault's own programs."""
+    name = "BAO_TOKEN" if "BAO_TOKEN" in context.environ else "VAULT_TOKEN"
+    return name if context.environ.get(name) else f"{context.environ.get('HOME', '')}/.vault-token"
+
+
+def _is_token(places: Sequence[str], context: Context) -> bool:
+    """Return whether the static token is, or could be, in one of these places."""
+    file = os.path.realpath(f"{context.environ.get('HOME', '')}/.vault-token")
+    return any(one in {"BAO_TOKEN", "VAULT_TOKEN"} or os.path.realpath(one) == file for one in places)
 
 
 def _places(context: Context) -> Iterator[Path]:

@@ -15,7 +15,7 @@ from bridge.provider import (
     ProviderError,
     Revision,
 )
-from bridge_providers.vault import answers, kv, methods, paths, settings
+from bridge_providers.vault import answers, kv, methods, origin, paths, settings
 from bridge_providers.vault.answers import Reply, Step
 from bridge_providers.vault.credentials import Credentials
 from bridge_providers.vault.identity import Identity
@@ -168,13 +168,14 @@ class VaultSession:
                 from bridge_providers.vault.client import Connection  # noqa: PLC0415 # hvac takes 0.2 s
 
                 found = settings.load(self._options, self._context)
+                self._check_certificate(found)
                 self._connection = Connection(found, self._context.deadline)
                 unverified = None if found.verify else UNVERIFIED
                 self.notes = tuple(one for one in (unverified, paths.in_clear(found.address)) if one)
                 identity = Identity(
                     self._connection,
                     methods.parse(self._options.auth),
-                    Credentials(self._context, has_certificate=found.client_cert is not None),
+                    Credentials(self._options, self._context, has_certificate=found.client_cert is not None),
                     namespace=found.namespace,
                     auth_namespace=found.auth_namespace,
                 )
@@ -182,6 +183,14 @@ class VaultSession:
                 if self._closed:  # and `close` may have come too early to see it
                     identity.close()
             return self._identity
+
+    def _check_certificate(self, found: settings.Settings) -> None:
+        """Refuse to show our certificate to a server that the trust file does not list for it."""
+        if found.client_cert is None:
+            return
+        problem = origin.untrusted_certificate(found.client_cert, found.address, self._options, self._context)
+        if problem:
+            raise Denied(problem.what, hint=problem.hint)
 
     def _engine(self, place: Place) -> Engine:
         """Return the engine of a document: from the section where that is safe, else from the server, once for each."""

@@ -214,7 +214,7 @@ def test_a_kubeconfig_of_another_shape_is_told_by_file_and_field(
     [
         ("users: [CANARY", "not valid YAML at line "),
         ("a: b\ntoken: 'CANARY\n", "not valid YAML at line "),
-        ("a: 2024-99-99", "not valid YAML"),
+        ("a: !!timestamp CANARY", "not valid YAML"),
         ("[" * 5000, "not valid YAML"),
         ("- CANARY", "a kubeconfig must be a mapping"),
         ("", "has no current-context"),
@@ -224,6 +224,19 @@ def test_a_kubeconfig_of_another_shape_is_told_by_file_and_field(
 def test_what_is_no_kubeconfig_is_told_without_its_text(tmp_path: Path, text: str, what: str) -> None:
     (tmp_path / "config").write_text(text)
     assert str(refused(tmp_path / "config")).startswith(f"{tmp_path}/config: {what}")
+
+
+@pytest.mark.parametrize("text", ["0000-00-00", "2024-02-30", "2024-01-01", "12:30:45", "=", "0o8"])
+def test_a_plain_text_that_looks_like_something_else_is_read_as_a_text(tmp_path: Path, text: str) -> None:
+    file = write(tmp_path / "config", {"token": "TEXT"}, name="NAME")
+    file.write_text(file.read_text().replace("TEXT", text).replace("NAME", text) + f"extension: {text}\n")
+    assert outside(file).headers() == {"Authorization": f"Bearer {text}"}
+
+
+def test_a_word_that_kubectl_takes_for_a_boolean(tmp_path: Path) -> None:
+    file = write(tmp_path / "config", cluster={"insecure-skip-tls-verify": "WORD"})
+    file.write_text(file.read_text().replace("WORD", "yes"))
+    assert "insecure-skip-tls-verify is set" in outside(file).warnings[0]
 
 
 def test_bytes_that_are_no_text_are_no_kubeconfig(tmp_path: Path) -> None:

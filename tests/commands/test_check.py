@@ -88,6 +88,21 @@ def test_infrastructure_variables_that_are_missing_or_empty(desk: Desk) -> None:
     assert result.status == 2
 
 
+def test_infrastructure_variables_without_the_env_file_are_a_warning(desk: Desk) -> None:
+    """The file is not in git, so a fresh clone has none, and what it would hold is not known."""
+    (desk.folder / ".env.k8s.staging").unlink()
+    infrastructure = {"CLUSTER_NAME": "required", "REGISTRY_BASE": "secret"}
+    desk.write("base/configmap.yml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {A: b}\n")
+    desk.environment(infrastructure=infrastructure, sources=[], templates=["base/configmap.yml"])
+    result = desk.run("check", "staging")
+    assert result.lines == [
+        "bridge: warning: staging.yaml: infrastructure.CLUSTER_NAME is not set",
+        "bridge: warning: staging.yaml: infrastructure.REGISTRY_BASE is not set",
+        "bridge: hint: looked in .env.k8s.staging (which does not exist)",
+    ]
+    assert (result.status, "NOT SET" in result.out) == (0, True)
+
+
 def test_json_says_the_same(desk: Desk) -> None:
     desk.environment(infrastructure={"CLUSTER_NAME": "required"}, sources=[], templates=["base/configmap.yml"])
     data = desk.run("check", "staging", "--output", "json").data

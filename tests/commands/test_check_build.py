@@ -46,6 +46,17 @@ def test_every_object_is_named_and_the_cure_is_printed(desk: Desk) -> None:
     assert "the files are in order" not in result.out
 
 
+def test_infrastructure_is_not_the_guards_business(desk: Desk) -> None:
+    desk.environment(infrastructure={"BUCKET": "required"}, sources=[], templates=["base/configmap.yml"])
+    desk.write("base/configmap.yml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {A: b}\n")
+    result = check(desk, HARMLESS)
+    assert (result.status, errors(result)) == (0, [])
+    assert result.lines[0] == "bridge: warning: staging.yaml: infrastructure.BUCKET is not set"
+    (desk.folder / ".env.k8s.staging").unlink()
+    result = check(desk, HARMLESS)
+    assert (result.status, result.err, "INFRASTRUCTURE" in result.out) == (0, "", False)
+
+
 def test_the_namespace_that_is_assumed_is_said(desk: Desk) -> None:
     result = check(desk, BUILD)
     assert any(line.endswith("5 of its objects name no namespace; voice is assumed") for line in result.lines)
@@ -69,7 +80,20 @@ def test_json_for_machines(desk: Desk) -> None:
         "objects": 1,
         "findings": [],
         "cure": None,
+        "notes": [],
     }
+
+
+def test_a_custom_resource_that_makes_the_same_secret(desk: Desk) -> None:
+    custom = "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {name: agent-secrets}\nspec: {}\n"
+    result = check(desk, custom)
+    assert (result.status, len(errors(result))) == (1, 1)
+    assert (
+        "document 1 line 1 SealedSecret/agent-secrets: its controller writes Secret/agent-secrets" in errors(result)[0]
+    )
+    assert "nothing undoes" not in result.out
+    (finding,) = check(desk, custom, "--output", "json").data["manifests"]["findings"]
+    assert (finding["verdict"], finding["severity"]) == ("controlled", "error")
 
 
 def piped(desk: Desk, monkeypatch: pytest.MonkeyPatch, content: bytes, *more: str) -> Result:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge import trust
 from bridge.cli import main
 from bridge.commands.demo import example
 
@@ -32,3 +33,12 @@ def test_a_step_that_ends_otherwise_than_it_should_is_an_error(
     monkeypatch.setattr("bridge.commands.demo.example", lambda: tmp_path)
     assert main(["demo"]) == 1
     assert capfd.readouterr().err == "bridge: error: demo: bridge plan ended with 1 instead of 0\n"
+
+
+def test_the_demo_goes_on_beside_the_machines_trust_file(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "trust.yaml").write_text("")
+    monkeypatch.setattr(trust, "SYSTEM", str(tmp_path / "trust.yaml"))
+    assert main(["demo"]) == 0
+    assert capfd.readouterr().out.count("trust file: ") == 1

@@ -7,10 +7,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.commands.overlays import Application, application
 from tests.runs.conftest import Desk, Result
 from tests.runs.moving import SHELF
+from tests.trusting import trusting
 
 
 @pytest.fixture
@@ -62,6 +64,17 @@ def test_the_overlay_loses_what_bridge_writes_and_nothing_else(desk: Desk, app: 
     ]
 
 
+def test_texts_that_look_like_dates_make_no_build_unreadable(desk: Desk, app: Application) -> None:
+    other = "\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: other}\ndata: {SINCE: '0000-00-00', B: '0b_'}\n"
+    desk.write("../apps/base/deployment.yml", (app.folder / "base/deployment.yml").read_text() + other)
+    build = desk.write("../build.yaml", app.build("staging"))
+    assert "SINCE: 0000-00-00\n" in build.read_text()
+    assert desk.run("check", "staging", "--manifests", str(build)).status == 1
+    assert fix(desk).status == 0
+    build.write_text(app.build("staging"))
+    assert desk.run("check", "staging", "--manifests", str(build)).status == 0
+
+
 def test_once_more_there_is_nothing_to_change(desk: Desk, app: Application) -> None:
     fix(desk)
     before = app.files()
@@ -102,22 +115,27 @@ def test_an_overlay_that_builds_on_this_one_would_change(desk: Desk, app: Applic
     assert app.files() == before
 
 
-def test_a_reference_that_follows_the_object_would_change(desk: Desk, app: Application) -> None:
-    """A hashed name is written into the Deployment: without the object it stays as it was in the base."""
-    text = app.kustomization("staging").replace("patches:", "namePrefix: x-\npatches:")
+@pytest.mark.parametrize("added", ["namePrefix: x-\n", "nameSuffix: -x\n"])
+def test_references_to_renamed_objects_stay_as_they_are(desk: Desk, app: Application, added: str) -> None:
+    """Without the objects kustomize would not rename the references: they stay, and for kustomize only."""
+    text = app.kustomization("staging").replace("patches:", f"{added}patches:")
     desk.write(f"../apps/{KUSTOMIZATION}", text)
-    names = ("agent-secrets", "shared-secrets", "agent-config", "shared-config", "front-config")
     for file in ("base/secrets.yml", "base/configmap.yml"):
         template = (app.folder / file).read_text()
-        for name in names:
-            template = template.replace(f"name: {name}", f"name: x-{name}")
+        for name in ("agent-secrets", "shared-secrets", "agent-config", "shared-config", "front-config"):
+            final = f"x-{name}" if "Prefix" in added else f"{name}-x"
+            template = template.replace(f"name: {name}", f"name: {final}")
         desk.write(f"own/{Path(file).name}", template)
     desk.environment(templates=["own/secrets.yml", "own/configmap.yml"])
-    before = app.files()
-    result = desk.run("init", "staging", "--fix-kustomize", str(app.overlay("staging")))
-    assert result.status == 1
-    assert any("Secret/x-agent-secrets would stay in the build" in line for line in result.lines)
-    assert app.files() == before
+    before = list(yaml.safe_load_all(app.build("staging")))
+    for _ in range(2):
+        result = desk.run("init", "staging", "--fix-kustomize", str(app.overlay("staging")))
+        assert result.status == 0
+        assert "in clear" not in result.err
+        after = list(yaml.safe_load_all(app.build("staging")))
+        assert after == [one for one in before if one["kind"] == "Deployment"]
+    assert app.kustomization("staging").count('annotations: {config.kubernetes.io/local-config: "true"}') == 5
+    assert "$patch: delete" not in app.kustomization("staging")
 
 
 def test_an_overlay_whose_plaintext_is_not_on_this_machine_does_not_stand_in_the_way(
@@ -257,6 +275,55 @@ def test_patches_that_do_more_stay(desk: Desk, app: Application) -> None:
     assert "replicas: 3" in app.build("staging")
 
 
+def test_values_left_in_components_and_generators_are_told_by_their_places(desk: Desk, app: Application) -> None:
+    desk.canaries |= {"CANARY-generated", "CANARY-component", "CANARY-base"}
+    secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: NAME}\nstringData: {OPENAI_API_KEY: VALUE}\n"
+    component = "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\n"
+    desk.write("../apps/inner/kustomization.yaml", component + "patches: [{path: p.yml}, {path: filled.yml}]\n")
+    desk.write("../apps/inner/p.yml", secret.replace("NAME", "agent-secrets").replace("VALUE", "CANARY-component"))
+    desk.write(
+        "../apps/inner/filled.yml", secret.replace("NAME", "agent-secrets").replace("VALUE", "'${OPENAI_API_KEY}'")
+    )
+    made = "configMapGenerator: [{name: agent-config, behavior: merge, literals: [LOG_LEVEL=CANARY-component]}]\n"
+    desk.write("../apps/component/kustomization.yaml", f"{component}components: [../inner]\n{made}")
+    desk.write("../apps/base/p.yml", secret.replace("NAME", "agent-secrets").replace("VALUE", "CANARY-base"))
+    desk.write("../apps/base/kustomization.yaml", "resources: [secrets.yml, configmap.yml]\npatches: [{path: p.yml}]\n")
+    generator = (
+        "secretGenerator: [{name: agent-secrets, behavior: merge, literals: [DEEPGRAM_API_KEY=CANARY-generated]}]\n"
+    )
+    text = "namespace: voice\nresources: [../../base]\ncomponents: [../../component]\n"
+    desk.write(f"../apps/{KUSTOMIZATION}", text + generator)
+    fixed, again = fix(desk), fix(desk)  # also if there is nothing to change
+    build = desk.write("../build.yaml", app.build("staging") + "apiVersion: v1\nkind: Service\nmetadata: {name: x}\n")
+    for result in (fixed, again, desk.run("check", "staging", "--manifests", str(build))):
+        assert result.status == 0
+        told = [line.partition(": still has values for")[0] for line in result.lines if "still has" in line]
+        assert [line.partition("/apps/")[2] for line in told] == [
+            "overlays/staging/kustomization.yaml secretGenerator[0]",
+            "component/kustomization.yaml configMapGenerator[0]",
+            "inner/p.yml",
+            "base/p.yml",
+        ]
+    assert "CANARY" not in app.build("staging")
+
+
+def test_a_component_that_cannot_be_followed_is_told(desk: Desk, app: Application) -> None:
+    patch = """\
+patches:
+  - target: {name: '\\pL+-x'}   # an expression of Go's, and not of Python's
+    patch: |-
+      apiVersion: v1
+      kind: Service
+      metadata: {name: x}
+"""
+    component = f"kind: Component\napiVersion: kustomize.config.k8s.io/v1alpha1\n{patch}"
+    desk.write("../apps/component/kustomization.yaml", component)
+    desk.write(f"../apps/{KUSTOMIZATION}", app.kustomization("staging") + "components: [../../component]\n")
+    result = fix(desk)
+    assert result.status == 0
+    assert "/apps/component: cannot be read by bridge, and may have values for what bridge writes" in result.lines[0]
+
+
 def test_keys_of_others_stay_in_the_build(desk: Desk, app: Application) -> None:
     file = app.folder / "base/configmap.yml"
     text = file.read_text()
@@ -384,3 +451,54 @@ def test_curing_a_layout_is_not_drafting_one(desk: Desk, app: Application) -> No
     before = app.files()
     assert fix(desk, str(app.overlay("staging")), "--like", "prod").status == 2
     assert app.files() == before
+
+
+def recorder(folder: Path, kustomize: Path) -> Path:
+    """Write a `kustomize` that writes its environment down, and builds."""
+    program = folder / "bin" / "kustomize"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nenv >> {folder}/seen\nexec {kustomize} "$@"\n')
+    program.chmod(0o755)
+    return program
+
+
+@pytest.mark.usefixtures("app")
+def test_kustomize_gets_no_credential(
+    desk: Desk, kustomize_binary: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = recorder(tmp_path, kustomize_binary)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    for name in ("VAULT_TOKEN", "SCW_SECRET_KEY", "AWS_SECRET_ACCESS_KEY", "SOPS_AGE_KEY", "CI_JOB_TOKEN", "OTHER"):
+        monkeypatch.setenv(name, "CANARY-secret")
+    assert fix(desk).status == 0
+    seen = (tmp_path / "seen").read_text()
+    assert "CANARY" not in seen
+    assert f"HOME={os.environ['HOME']}\n" in seen
+    assert "HTTPS_PROXY=http://127.0.0.1:1\n" in seen
+
+
+def test_kustomize_that_the_trust_file_does_not_list_is_not_started(
+    desk: Desk, app: Application, kustomize_binary: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = recorder(tmp_path, kustomize_binary)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    before = app.files()
+    monkeypatch.setenv("BRIDGE_TRUST", trusting(desk.folder, programs=[[str(program), "version"]])["BRIDGE_TRUST"])
+    result = fix(desk)
+    assert (result.status, app.files()) == (1, before)
+    assert result.lines[0].startswith(f"bridge: error: --fix-kustomize starts {program}, which is not among")
+    assert not (tmp_path / "seen").exists()
+    monkeypatch.setenv("BRIDGE_TRUST", trusting(desk.folder, programs=[[str(program), "build"]])["BRIDGE_TRUST"])
+    assert fix(desk).status == 0
+
+
+@pytest.mark.usefixtures("app")
+def test_kustomize_is_not_looked_for_where_bridge_was_started(
+    desk: Desk, kustomize_binary: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    recorder(tmp_path, kustomize_binary)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f"bin:{kustomize_binary.parent}:/usr/bin:/bin")
+    assert fix(desk).status == 0
+    assert not (tmp_path / "seen").exists()

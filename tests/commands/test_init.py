@@ -41,6 +41,7 @@ infrastructure:
   SCW_SECRET_KEY: secret
   CLUSTER_NAME: required
   REGISTRY_BASE: required
+  K8S_NAMESPACE: required
 
 # The first layer: where the secrets are. The first that has a field wins.
 sources:
@@ -116,7 +117,12 @@ def test_the_layout_becomes_an_environment_of_readable_files(place: Place) -> No
     assert (place.config / "staging.yaml").read_text() == ENVIRONMENT
     assert place.data("staging.public.yaml") == {
         "shared-config": {"LIVEKIT_URL": "wss://livekit.staging.example.com", "DOMAIN": "staging.example.com"},
-        "agent-config": {"ENV_MODE": "yes", "LOG_LEVEL": "0755", "NOTES": '# no comment\na: "1"  # and: {[ \' é\n'},
+        "agent-config": {
+            "ENV_MODE": "yes",
+            "LOG_LEVEL": "0755",
+            "NOTES": '# no comment\na: "1"  # and: {[ \' é\n',
+            "METRICS_ENABLED": "true",
+        },
         "front-config": {"CACHE_ENABLED": "false"},
     }
     assert (place.config / ".env.k8s.staging.example").read_text().splitlines()[1:] == [
@@ -280,7 +286,7 @@ def test_two_overlays_of_one_name_are_told(place: Place) -> None:
     place.write("k8/jobs/overlays/staging/kustomization.yaml", "")
     assert place.run("init", "staging", "--from", "k8").lines == [
         "bridge: error: k8: has several overlays staging: k8/apps/overlays/staging, k8/jobs/overlays/staging",
-        "bridge: hint: give one layout with --from",
+        "bridge: hint: give one with --from, such as --from k8/apps/overlays/staging",
     ]
 
 
@@ -346,13 +352,13 @@ def test_a_second_environment_is_a_copy_with_what_differs_filled_in_or_told(plac
     ]
     example = (place.config / ".env.k8s.preprod.example").read_text()
     assert "\nK8_ENV=\n" in example
-    assert "\nMETRICS_ENABLED=\n" in example
+    assert "\nMETRICS_ENABLED=" not in example
     copy = (place.config / "preprod.public.yaml").read_text()
     ours, theirs = place.data("preprod.public.yaml"), place.data("staging.public.yaml")
     assert {name: dict.fromkeys(keys) for name, keys in ours.items()} == {
         name: dict.fromkeys(keys) for name, keys in theirs.items()
     }
-    assert copy.count(":?preprod needs its own value}") == 6
+    assert copy.count(":?preprod needs its own value}") == 7
     assert not any(value in copy for keys in theirs.values() for value in keys.values())
     assert "hunter2" not in (place.config / "preprod.yaml").read_text() + result.out + result.err
 
@@ -389,7 +395,7 @@ def test_no_public_value_of_the_other_environment_reaches_the_copys_cluster(
             assert result.status != 0
         patch = team.PATCH.replace("staging.example", "preprod.example").partition("kind: ConfigMap")[2]
         place.write("preprod.yml", f"apiVersion: v1\nkind: ConfigMap{patch}")
-        place.write("front.env", "CACHE_ENABLED=true\n")
+        place.write("front.env", "CACHE_ENABLED=true\nMETRICS_ENABLED=true\n")
         for file in ("preprod.yml", "front.env"):
             result = place.run("import", "preprod", file, "--to", "sops:preprod.sops.yaml", "--yes")
             assert result.status == 0, result.err

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from bridge.config.environment import (
     check_k8_env,
     config_folder,
     environment_names,
+    load_all,
     load_environment,
 )
 from bridge.config.reference import Reference
@@ -268,6 +270,39 @@ def test_an_environment_is_a_yaml_file_whose_name_has_no_dot(folder):
     ):
         (folder / name).touch()
     assert environment_names(folder) == ("prod", "staging")
+
+
+MANIFEST = "# values\napiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData: {A: CANARY-5ecre7}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("staging-secret-config-patch.yml", MANIFEST),
+        ("prod-secret-config-patch.yaml", ""),
+        ("prod-secret-config-patch.yaml", "\xff not: [valid"),
+        ("secrets.yml", MANIFEST),
+        ("kustomization.yaml", "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [a]\n"),
+    ],
+)
+def test_a_plaintext_patch_or_a_manifest_is_no_environment(folder, name, text):
+    (folder / "staging.yaml").write_text(SMALL)
+    (folder / name).write_text(text, encoding="latin-1")
+    assert environment_names(folder) == ("staging",)
+    assert list(load_all(folder)) == ["staging"]
+    assert refusal(lambda: load_environment(folder, "x")) == [("config", "no environment 'x'; there are staging")]
+
+
+@pytest.mark.parametrize("text", ["", "id: a\n: [", "kind: Secret\n", f"apiVersion: v1\nkind: Secret\n{SMALL}", "\xff"])
+def test_a_broken_environment_is_never_taken_for_a_manifest(folder, text):
+    (folder / "staging.yaml").write_text(text, encoding="latin-1")
+    assert environment_names(folder) == ("staging",)
+    assert isinstance(load_all(folder)["staging"], ConfigError)
+
+
+def test_a_pipe_is_not_waited_for(folder):
+    os.mkfifo(folder / "staging.yaml")
+    assert isinstance(load_all(folder)["staging"], ConfigError)
 
 
 def test_the_names_are_sorted_and_the_dash_counts_as_any_character(folder):

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.config.kustomize import Kustomization, load_kustomization
+from bridge.config.kustomize import Kustomization, Names, load_kustomization, load_names
 from tests.config.canary import CANARY, refusal
 
 
@@ -93,6 +93,24 @@ def test_a_target_of_another_group_or_version_is_for_no_secret(load):
         assert not patch.target.matches("Secret", "x")
     (patch,) = load("patches: [{target: {version: v1, namespace: x}, patch: 'a: b'}]").patches
     assert patch.target.matches("Secret", "x")
+
+
+def test_an_empty_selector_is_as_none(load):
+    (patch,) = load("patches: [{target: {group: '', kind: Secret, name: x}, patch: 'a: b'}]").patches
+    assert patch.target.selectors == {"kind": "Secret", "name": "x"}
+
+
+@pytest.mark.parametrize("text", [None, "a: [", "- a\n", "a: 1\n---\nb: 2\n", "transformers: [prefix.yml]\n"])
+def test_names_that_a_kustomization_does_not_tell(overlay, text):
+    if text:
+        (overlay / "kustomization.yaml").write_text(text)
+    assert load_names(overlay) is None
+
+
+def test_the_names_of_a_kustomization_are_known_without_its_patches(overlay):
+    text = "namePrefix: a-\nnameSuffix: ''\nnamespace:\npatches: [{path: missing.yml}]\n"
+    (overlay / "kustomization.yaml").write_text(text)
+    assert load_names(overlay) == Names("a-", "", None)
 
 
 def test_a_target_by_label_is_for_fewer_objects_than_its_kind_tells(load):

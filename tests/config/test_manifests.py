@@ -62,6 +62,15 @@ def test_flow_style_that_is_no_json() -> None:
     assert (str(one), one.id) == ("Service/s", None)
 
 
+def test_texts_that_look_like_dates_and_numbers_are_texts() -> None:
+    """kustomize writes them without quotes, however the base has them."""
+    texts = ("0000-00-00", "2024-02-30", "2026-13-45T10:00:00Z", "0b_", "=", "<<", "12:30:45")
+    keys = "".join(f"  K{number}: {text}\n" for number, text in enumerate(texts))
+    (one,) = parse_build(f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: 2024-02-30}}\ndata:\n{keys}", "stdin")
+    assert one.name == "2024-02-30"
+    assert tuple(value.reveal().decode() for value in (one.sections["data"] or {}).values()) == texts
+
+
 def test_values_are_wrapped_wherever_they_stand() -> None:
     env = [{"name": "TOKEN", "value": "CANARY-env"}]
     content: dict[str, Any] = {

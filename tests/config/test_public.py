@@ -88,6 +88,16 @@ def test_a_value_stays_the_text_that_it_is(tmp_path: Path, text: str) -> None:
     assert written(path)[2]["data"] == {"A": escaped}
 
 
+def test_texts_that_look_like_dates_and_numbers_keep_their_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "staging.public.yaml"
+    texts = ("2024-02-30", "0000-00-00", "12:30:45", "1_000", "yes", "=", "<<", "0o8", "0b_")
+    lines = "".join(f"  K{number}: {text}\n" for number, text in enumerate(texts))
+    before = f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: shared-config}}\ndata:\n{lines}"
+    path.write_text(before)
+    write_values(path, path.name, {SHARED: {"NEW": "1"}})
+    assert path.read_text() == f'{before}  NEW: "1"\n'
+
+
 @pytest.mark.parametrize("before", [None, "", "# public values of staging\n", "---\n# nothing yet\n"])
 def test_a_file_without_objects_gets_them_and_keeps_its_comments(tmp_path: Path, before: str | None) -> None:
     path = tmp_path / "staging.public.yaml"

@@ -339,7 +339,7 @@ def test_any_other_key_is_read(load, key):
     assert load(f"{SECRET}stringData: {{{key}: x}}")
 
 
-@pytest.mark.parametrize("value", ["true", "5", "1.5", "null", "", "2024-01-01", "yes", "!!binary YWJj"])
+@pytest.mark.parametrize("value", ["true", "5", "1.5", "null", "", "0x1f", "1e3", "!!binary YWJj"])
 @pytest.mark.parametrize("head", [f"{SECRET}stringData", f"{SECRET}data"])
 def test_a_value_that_yaml_takes_for_something_else_must_be_quoted(load, head, value):
     assert refusal(lambda: load(f"{head}:\n  A: {value}\n")) == [

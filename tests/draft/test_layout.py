@@ -129,7 +129,7 @@ def test_a_common_value_is_public_although_a_secret_has_it_too(draft, value):
     drafted = draft(patch=patch)
     assert not [what for _, what in told(drafted) if "LOG_LEVEL" in what]
     text = drafted.texts["staging.public.yaml"]
-    assert [one["data"] for one in yaml.safe_load_all(text) if one] == [{"LOG_LEVEL": value}]
+    assert [one["data"] for one in yaml.safe_load_all(text) if one] == [{"LOG_LEVEL": value, "METRICS_ENABLED": "true"}]
 
 
 def test_a_short_public_value_that_a_secret_has_too_is_told(draft):
@@ -170,7 +170,8 @@ def test_where_the_build_and_a_file_beside_it_differ_the_builds_value_is_taken(d
 def test_a_literal_in_the_bases_secret_is_told_by_name(draft):
     drafted = draft(base=f"{SECRET}stringData: {{OPENAI_API_KEY: {CANARY}}}")
     assert told(drafted) == [("k8/apps/base/secrets.yml", "Secret/agent-secrets key OPENAI_API_KEY holds a literal")]
-    assert drafted.remarks[0].hint == "write ${OPENAI_API_KEY} there, and import the value"
+    (hint,) = [one.hint for one in drafted.remarks if one.what.endswith("holds a literal")]
+    assert hint == "write ${OPENAI_API_KEY} there, and import the value"
 
 
 def test_objects_beside_others_are_written_out_without_a_secret(draft):
@@ -193,10 +194,34 @@ def test_what_the_env_file_gives_is_told(draft):
         "K8_ENV names another environment than staging",
         "K8S_NAMESPACE names another namespace than the overlay, which says voice",
         "holds what Secrets ask for (OPENAI_API_KEY), and may not fill a Secret's key",
-        "gives ConfigMap/agent-config ENV_MODE; in a pod or on a runner there is no env file",
     ]
     assert drafted.imports == (Path("k8/config/.env.k8s.staging"),)
-    assert "infrastructure:\n  K8_ENV: required\n\n" in drafted.texts["staging.yaml"]
+    assert "infrastructure:\n  K8_ENV: required\n  K8S_NAMESPACE: required\n\n" in drafted.texts["staging.yaml"]
+
+
+def public(drafted: Drafted, name: str) -> dict[str, str]:
+    documents = yaml.safe_load_all(drafted.texts["staging.public.yaml"])
+    return next(one["data"] for one in documents if one and one["metadata"]["name"] == name)
+
+
+def test_what_config_maps_get_from_the_env_file_or_by_default_is_written_out(draft):
+    """A fresh clone has no env file, and a value that the file might hold is refused there."""
+    keys = 'A: "${ENV_MODE}", B: "${NONE:-by default}", C: "${EMPTY:-x}-${EMPTY-y}", D: "${K8_ENV}/${K8S_NAMESPACE}"'
+    keys += ', E: "${NONE}", F: "${ENV_MODE|json}", H: "$${ENV_MODE}", API_KEY: "${PASSWORD}"'
+    Path("k8/config/.env.k8s.staging").write_text(f"ENV_MODE=$x\nEMPTY=\nPASSWORD={CANARY}\n")
+    drafted = draft(base=f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: other}}\ndata: {{{keys}}}\n")
+    assert public(drafted, "other") == {"A": "$x", "B": "by default", "C": "x-", "D": "staging/voice"}
+    assert any(one.what.startswith("ConfigMap/other key API_KEY ") for one in drafted.remarks)
+    place = next(one.place for one in drafted.keys if one.key == "A")
+    assert place == "staging.public.yaml (from k8/config/.env.k8s.staging)"
+
+
+def test_what_the_env_file_is_still_to_say_is_left_to_it(draft):
+    Path("k8/config/.env.k8s.staging").unlink()
+    Path("k8/config/.env.k8s.staging.example").write_text("K8_ENV=\nENV_MODE=\n")
+    keys = "A: '${ENV_MODE:-x}', B: '${B:-y}'"
+    drafted = draft(base=f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: other}}\ndata: {{{keys}}}\n")
+    assert public(drafted, "other") == {"B": "y"}
 
 
 def test_without_an_env_file_its_example_gives_the_names(draft):
@@ -224,7 +249,7 @@ def test_an_overlay_that_is_among_its_own_resources(draft):
 @pytest.mark.parametrize(
     ("base", "remark"),
     [
-        ("kind: List\nitems: []", ("document 1", "is a List, and bridge does not look into it")),
+        ("kind: List\nitems: [5]", ("document 1 items[0]", "is no object with a name")),
         ("kind: [Secret]\nmetadata: {name: [x]}", ("document 1", "is no object with a name")),
         ("- just text", ("document 1", "is no object with a name")),
         (

@@ -159,6 +159,7 @@ def _env_file(data: bytes) -> bool:
 
 def _manifest(text: str) -> bool:
     findings = Findings("file")
+    yamlfile.parse_yaml_documents(text, Findings("file"), foreign=True)
     for document in yamlfile.parse_yaml_documents(text, findings):
         manifest.read_manifest(document, None, findings)
     if findings:

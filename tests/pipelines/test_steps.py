@@ -1,5 +1,6 @@
 """The scripts of config/pipelines, run by bash with the installed programs against a real API server."""
 
+import json
 import os
 import subprocess
 import sysconfig
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 from tests.commands.overlays import PLAINTEXT, Application, application
+from tests.providers.vault.wire import Answer, wire
 from tests.runs.conftest import VALUES, Desk, Target, _desk
 
 FOLDER = Path(__file__).parents[2] / "config" / "pipelines"
@@ -41,6 +43,7 @@ class Pipeline(NamedTuple):
     run: Callable[[str, bool], Step]
     app: Application
     desk: Desk
+    environ: dict[str, str]  # the variables of the pipeline's environment
 
     def deploy(self) -> Step:
         return self.run(self.name, True)
@@ -60,7 +63,8 @@ def script(name: str, *, push: bool) -> str:
         text = next(step["run"] for step in workflow["jobs"]["staging"]["steps"] if "run" in step)
     else:
         jobs = yaml.safe_load((FOLDER / "gitlab-ci.yml").read_text())
-        text = "\n".join(jobs["deploy" if push else "plan"]["script"])
+        job = jobs["deploy" if push else "plan"]
+        text = "\n".join([*jobs[job["extends"]]["before_script"], *job["script"]])
     return text.replace(" --wait 10m", "")  # no controller rolls anything out here
 
 
@@ -85,6 +89,9 @@ def pipeline(  # noqa: PLR0917 - fixtures
         (programs / name).write_text(text)
         (programs / name).chmod(0o755)
     kubeconfig = desk.folder / "kubeconfig"
+    used = tmp_path / "kubeconfig" if request.param == "github" else kubeconfig
+    listed = {"servers": [real_target.client.url], "kubeconfigs": [str(used)], "packages": ["bridge_plain"]}
+    variables = {"TRUST_TEXT": json.dumps(listed), "TMPDIR": str(tmp_path)}
 
     def run(name: str, push: bool) -> Step:
         summary = tmp_path / ("summary.md" if name == "github" else "plan.md")
@@ -106,6 +113,7 @@ def pipeline(  # noqa: PLR0917 - fixtures
             "ACTIONS_ID_TOKEN_REQUEST_URL": "http://runner/token?api=1",
         }
         environ |= github if name == "github" else {"KUBECONFIG": str(kubeconfig), "VAULT_ID_TOKEN": ID_TOKEN}
+        environ |= variables
         command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script(name, push=push)]
         done = subprocess.run(
             command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False, timeout=120
@@ -114,10 +122,10 @@ def pipeline(  # noqa: PLR0917 - fixtures
         masked = log.replace(f"::add-mask::{ID_TOKEN}\n", "", 1) if name == "github" else log
         for canary in {*VALUES.values(), *PLAINTEXT.values(), "CANARY-id", "CANARY-request"}:
             assert canary not in masked + report
-        assert not (tmp_path / "kubeconfig").exists()
+        assert not {"kubeconfig", "trust.yaml"}.intersection(one.name for one in tmp_path.iterdir())
         return Step(done.returncode, log, report)
 
-    return Pipeline(request.param, run, app, desk)
+    return Pipeline(request.param, run, app, desk, variables)
 
 
 def test_a_build_that_would_undo_bridge_is_not_deployed(pipeline: Pipeline) -> None:
@@ -176,3 +184,49 @@ def test_a_kubeconfig_on_the_runners_disk_is_for_its_user_alone(pipeline: Pipeli
     step = pipeline.deploy()  # `run` holds it to be gone afterwards
     assert step.status != 0
     assert "mode 600" in step.log.splitlines()
+
+
+def test_without_the_trust_files_text_nothing_is_trusted(pipeline: Pipeline) -> None:
+    desk = pipeline.desk
+    assert desk.run("init", "staging", "--fix-kustomize").status == 0
+    del pipeline.environ["TRUST_TEXT"]
+    for step in (pipeline.propose(), pipeline.deploy()):
+        assert step.status == 1
+        assert "the package bridge_plain is not among the packages of" in step.log
+        assert "is not among the kubeconfigs of" in step.log
+    assert desk.target.versions() == {}
+    assert not pipeline.deployed
+
+
+def test_vault_of_a_branch_gets_no_token(pipeline: Pipeline) -> None:
+    """The variable VAULT_ADDR would refuse it too, so it is not set here."""
+    desk = pipeline.desk
+    assert desk.run("init", "staging", "--fix-kustomize").status == 0
+    with wire() as evil:
+        evil.answer = lambda _: Answer(200, {"auth": {"client_token": "hvs.x", "lease_duration": 60}})
+        section = {"address": evil.address, "mount": "kv", "kv_version": 2, "auth": {"method": "jwt", "role": "r"}}
+        environment = json.loads((desk.folder / "staging.yaml").read_text())
+        desk.write("staging.yaml", environment | {"sources": ["vault:app"], "providers": {"vault": section}})
+        for step in (pipeline.propose(), pipeline.deploy()):
+            assert step.status == 1
+            assert f"names {evil.address}, which may not get the credential jwt" in step.log
+        assert evil.requests == []
+
+
+def test_trust_file_is_for_the_runners_user_alone(pipeline: Pipeline) -> None:
+    probe = pipeline.app.folder.parent / "bin" / "kubectl"
+    probe.write_text('#!/bin/sh\nstat -c "mode %a" "$BRIDGE_TRUST" >&2\nexit 1\n')
+    probe.chmod(0o755)
+    step = pipeline.deploy()
+    assert step.status != 0
+    assert "mode 600" in step.log.splitlines()
+
+
+def test_pipelines_set_vaults_address_and_the_trust_file_from_the_environments_variables() -> None:
+    workflow = yaml.safe_load((FOLDER / "github" / "deploy.yml").read_text())
+    step = next(step for step in workflow["jobs"]["staging"]["steps"] if "run" in step)
+    assert step["env"]["VAULT_ADDR"] == "${{ vars.VAULT_ADDR }}"
+    assert step["env"]["TRUST_TEXT"] == "${{ vars.BRIDGE_TRUST }}"
+    text = (FOLDER / "gitlab-ci.yml").read_text()
+    assert not {"VAULT_ADDR", "TRUST_TEXT"} & yaml.safe_load(text)[".bridge"]["variables"].keys()
+    assert "VAULT_ADDR" in text

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from bridge.config.kustomize import Patch, Target
+from bridge.config.kustomize import Generator, Names, Patch, Target
 from bridge.objects import ObjectId
-from bridge.plan.cure import superseded
+from bridge.plan.cure import generating, gives_values, superseded
 from bridge.plan.guard import Owned
 
 SECRET = ObjectId("Secret", "s")
@@ -16,12 +16,17 @@ VALUES = {"kind": "Secret", "metadata": {"name": "s"}, "stringData": {"A": "CANA
 OPERATION = {"op": "replace", "path": "/data/A", "value": "CANARY"}
 
 
-def judged(*documents: Any, target: dict[str, str] | None = None, kept: bool = False) -> bool | None:
+AS_BUILT = Names()
+
+
+def judged(
+    *documents: Any, target: dict[str, str] | None = None, kept: bool = False, names: Names = AS_BUILT
+) -> bool | None:
     """Return whether a patch does nothing but give bridge's objects values; None where it gives them none."""
     merged = tuple(one for one in documents if "op" not in one)
     operations = tuple(one for one in documents if "op" in one)
     patch = Patch("patches[0]", Path("p.yml"), Target(target) if target else None, merged, operations)
-    found = list(superseded([patch], OWNED, {SECRET} if kept else set()))
+    found = list(superseded([patch], OWNED, {SECRET} if kept else set(), names))
     assert "CANARY" not in repr(found)
     return found[0][1] if found else None
 
@@ -46,6 +51,26 @@ def test_a_patch_that_is_for_other_objects(target: dict[str, str]) -> None:
     assert judged(VALUES, target=target) is None
 
 
+def test_a_patch_of_another_namespace_is_for_another_object() -> None:
+    moved = {**VALUES, "metadata": {"name": "s", "namespace": "other"}}
+    assert judged(moved) is None
+    assert judged({**moved, "metadata": {"name": "s", "namespace": "voice"}}) is True
+    assert judged(VALUES, target={"kind": "Secret", "name": "s", "namespace": "other"}) is None
+    assert judged(OPERATION, target={"kind": "Secret", "name": "s", "namespace": "other"}) is None
+    assert judged(moved, names=Names(namespace="voice")) is True  # the kustomization moves it here afterwards
+
+
+def test_a_patch_names_its_object_before_the_kustomizations_own_prefix() -> None:
+    short = {**VALUES, "metadata": {"name": "x"}}
+    owned = OWNED._replace(keys={ObjectId("Secret", "pre-x-post"): ("A",)})
+    names = Names("pre-", "-post")
+    for patch, fits in ((short, True), (VALUES, False)):
+        one = Patch("patches[0]", Path("p.yml"), None, (patch,), ())
+        assert bool(list(superseded([one], owned, set(), names))) is fits
+    target = Target({"kind": "Secret", "name": "x"})
+    assert list(superseded([Patch("patches[0]", None, target, (), (OPERATION,))], owned, set(), names))
+
+
 def test_the_cure_itself_and_patches_without_a_name_are_left_alone() -> None:
     assert judged({"$patch": "delete", "kind": "Secret", "metadata": {"name": "s"}}) is None
     assert judged({"kind": "Secret", "metadata": None}) is None
@@ -62,3 +87,51 @@ def test_of_an_object_that_stays_only_the_keys_of_bridge_count() -> None:
     assert judged({**VALUES, "data": {"THEIRS": "x"}}, kept=True) is None
     assert judged({**VALUES, "data": None}, kept=True) is True
     assert judged(OPERATION, target={"kind": "Secret", "name": "s"}, kept=True) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "told", "told_of_kept"),
+    [
+        ({"literals": ["A=CANARY"]}, True, True),
+        ({"literals": ["THEIRS=CANARY"]}, True, False),
+        ({"literals": ["A=${A}"]}, False, False),
+        ({"files": ["A"]}, True, True),
+        ({"files": ["THEIRS=secrets/A"]}, True, False),
+        ({"files": ["secrets/B"]}, True, True),
+        ({"envs": ["secrets.env"]}, True, True),
+        ({"env": "secrets.env"}, True, True),
+        ({"literals": ["A=CANARY"], "namespace": "other"}, False, False),
+        ({"literals": ["A=CANARY"], "namespace": "voice"}, True, True),
+        ({"literals": "A=CANARY", "files": [5]}, False, False),
+        ({}, False, False),
+    ],
+)
+def test_generators_with_values_for_an_object(content: dict[str, Any], told: bool, told_of_kept: bool) -> None:
+    one = Generator("Secret", "s", "kustomization.yaml secretGenerator[0]", content)
+    assert "CANARY" not in repr(one)
+    assert list(generating([one], OWNED, ())) == [one] * told
+    assert list(generating([one], OWNED, {SECRET})) == [one] * told_of_kept
+
+
+def test_generators_of_other_objects() -> None:
+    values = {"literals": ["A=x"]}
+    assert not list(generating([Generator("ConfigMap", "s", "", values)], OWNED, ()))
+    assert not list(generating([Generator("Secret", "t", "", values)], OWNED, ()))
+    owned = OWNED._replace(keys={ObjectId("Secret", "a-b-s"): ("A",)})
+    names = Names("b-").within(Names("a-"))
+    assert list(generating([Generator("Secret", "s", "", values)], owned, (), names))
+
+
+@pytest.mark.parametrize(
+    ("documents", "operations", "gives"),
+    [
+        ([VALUES], [], True),
+        ([{**VALUES, "stringData": {"A": "${A}"}}], [], False),
+        ([{**VALUES, "stringData": {"A": None}}], [], False),
+        ([], [OPERATION], True),
+        ([], [{"op": "remove", "path": "/data/A"}], False),
+        ([], [{"op": "add", "path": "/data", "value": {"A": "CANARY"}}], True),
+    ],
+)
+def test_patches_that_give_values(documents: list[Any], operations: list[Any], gives: bool) -> None:
+    assert gives_values(Patch("patches[0]", None, None, tuple(documents), tuple(operations))) is gives

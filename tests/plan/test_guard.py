@@ -2,6 +2,7 @@
 
 import pytest
 
+from bridge.config.kustomize import Names
 from bridge.config.manifests import parse_build
 from bridge.objects import ObjectId
 from bridge.plan.cure import Cure, cures, paste
@@ -87,7 +88,10 @@ def test_the_cure_deletes_the_object_and_spares_keys_that_are_not_ours() -> None
     text = METADATA + "stringData: {OPENAI: x}\n---\n"
     text += "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: agent-config}\ndata: {LEVEL: x, 'y': z}\n"
     found = cures(parse_build(text, "stdin"), OWNED)
-    assert found == (Cure(SECRET), Cure(CONFIG, (("data", ("LEVEL",)),)))
+    assert found == (
+        Cure(SECRET, name="agent-secrets"),
+        Cure(CONFIG, (("data", ("LEVEL",)),), name="agent-config"),
+    )
     assert paste(found) == (
         "patches:\n"
         "  - target: {kind: Secret, name: agent-secrets}\n"
@@ -110,8 +114,55 @@ def test_the_cure_deletes_the_object_and_spares_keys_that_are_not_ours() -> None
     assert paste(()) == ""
 
 
+def named(namespace: str, version: str = "v1") -> str:
+    return f"---\napiVersion: {version}\nkind: Secret\nmetadata: {{name: agent-secrets, namespace: {namespace}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("build", "target"),
+    [
+        (named("voice"), "{kind: Secret, name: agent-secrets}"),
+        (named("voice") + named("other"), "{kind: Secret, name: agent-secrets, namespace: voice}"),
+        (METADATA + named("other"), "{kind: Secret, name: agent-secrets, namespace: default}"),
+        (named("voice") + named("voice", "x.io/v1"), '{kind: Secret, name: agent-secrets, group: "^$"}'),
+        (
+            named("voice") + named("other", "x.io/v1") + named("other"),
+            '{kind: Secret, name: agent-secrets, group: "^$", namespace: voice}',
+        ),
+        (named("voice") + named("voice"), None),
+    ],
+)
+def test_a_patch_is_for_one_object_only(build: str, target: str | None) -> None:
+    found = cures(parse_build(build, "stdin"), OWNED)
+    assert [line for line in paste(found).splitlines() if "target" in line] == (
+        [] if target is None else [f"  - target: {target}"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "name"),
+    [
+        (Names("agent-", ""), "secrets"),
+        (Names("", "-secrets"), "agent"),
+        (Names("agent", "secrets"), "-"),
+        (Names("prod-", ""), None),
+        (Names("", "-prod"), None),
+        (Names("agent-", "secrets"), None),
+    ],
+)
+def test_a_patch_uses_the_name_before_the_overlays_own_prefix_and_suffix(names: Names, name: str | None) -> None:
+    (one,) = cures(parse_build(named("voice"), "stdin"), OWNED, names)
+    assert (one.id, one.name) == (SECRET, name)
+    assert bool(paste([one])) is (name is not None)
+
+
+def test_the_namespace_before_the_overlays_own_is_not_known() -> None:
+    build = parse_build(named("voice") + named("other"), "stdin")
+    assert [one.name for one in cures(build, OWNED, Names(namespace="voice"))] == [None]
+
+
 def test_names_in_the_cure_are_quoted_where_yaml_would_take_them_for_something_else() -> None:
-    text = paste([Cure(ObjectId("Secret", "a.b"), (("data", ("on", "1", ".x", "A-b_c")),))])
+    text = paste([Cure(ObjectId("Secret", "a.b"), (("data", ("on", "1", ".x", "A-b_c")),), name="a.b")])
     assert r'name: "a\\.b"' in text
     assert '        "on": null\n        "1": null\n        ".x": null\n        A-b_c: null\n' in text
 

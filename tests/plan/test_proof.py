@@ -26,6 +26,14 @@ def test_the_object_may_go_and_only_that() -> None:
     assert told([SECRET, SERVICE], [SERVICE.replace("80", "81")]) == ["Service/s would change"]
 
 
+def test_an_object_of_another_namespace_is_not_the_cures() -> None:
+    ours, theirs = (SECRET.replace("name: s", f"name: s\n  namespace: {one}") for one in ("voice", "other"))
+    cure = WHOLE._replace(namespace="voice")
+    assert told([ours, theirs], [theirs], cure) == []
+    assert told([ours, theirs], [], cure) == ["Secret/s would leave the build"]
+    assert told([ours, theirs], [ours], cure) == ["Secret/s would leave the build", "Secret/s would stay in the build"]
+
+
 def test_an_object_of_another_namespace_is_another_one() -> None:
     moved = SERVICE.replace("name: s", "name: s\n  namespace: x")
     assert told([SERVICE], [moved]) == ["Service/s would come into the build", "Service/s would leave the build"]

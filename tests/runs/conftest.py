@@ -284,6 +284,7 @@ def _desk(target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd
     monkeypatch.setenv("HOME", str(tmp_path / "home"))  # nothing of the real user's is seen
     for name in ("KUBECONFIG", "BRIDGE_CONFIG", "K8_ENV", "SOPS_AGE_KEY", "SOPS_AGE_KEY_FILE", "XDG_CONFIG_HOME"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("BRIDGE_TRUST", raising=False)
 
     def run(*arguments: str) -> Result:
         capfd.readouterr()

@@ -1,6 +1,7 @@
 """A pull request's environment file in a pipeline: nothing of it runs here, and its author's servers get nothing."""
 
 import json
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,7 +47,9 @@ def section(desk: Desk, evil: Wire, auth: dict[str, str]) -> None:
 
 def test_server_of_a_branch_would_get_the_token_without_the_variable(branch: Desk, evil: Wire) -> None:
     """So the other tests prove something."""
-    assert branch.run("plan", "staging").status == 0
+    planned = branch.run("plan", "staging")
+    assert planned.status == 0
+    assert evil.address in planned.out  # which tells whoever reads the report
     assert evil.requests[0].headers["x-vault-token"] == "CANARY-VAULT_TOKEN"
 
 
@@ -94,3 +97,36 @@ def test_kubeconfig_of_a_branch_starts_nothing(desk: Desk, tmp_path: Path) -> No
     assert result.status == 1
     assert "exec starts a program, and the environment's file names this kubeconfig" in result.err
     assert not (tmp_path / "mark").exists()
+
+
+PROCESS = "/proc/self/environ"
+TOLD = "is outside the checkout, and a branch could write any file's variables into its objects"
+
+
+@pytest.mark.parametrize("way", ["absolute", "dots", "link", "process"])
+@pytest.mark.parametrize("in_git", [True, False])
+def test_env_file_of_a_branch_is_in_the_checkout(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str, in_git: bool
+) -> None:
+    monkeypatch.setenv("AAA_FIRST", "CANARY-process")
+    desk.canaries |= {"CANARY-neighbour", "CANARY-process"}
+    neighbour = tmp_path / "neighbour.env"
+    neighbour.write_text("DOMAIN=CANARY-neighbour\nLIVEKIT_URL=x\nK8_ENV=staging\n")
+    if in_git:
+        subprocess.run(["git", "init", "--quiet", str(desk.folder)], check=True)
+    (desk.folder / "link").symlink_to(PROCESS if way == "link" and not in_git else neighbour)
+    file = {"absolute": str(neighbour), "dots": "../neighbour.env", "link": "link", "process": PROCESS}[way]
+    desk.environment(env_file=file)
+    is_refused = in_git or way in {"link", "process"}
+    for command in ("check", "plan", "sync"):
+        result = desk.run(command, "staging")
+        assert (result.status == 2) is is_refused
+        assert (f"bridge: error: env_file {file}: {TOLD}" in result.lines) is is_refused
+    assert bool(desk.target.data("ConfigMap", "shared-config")) is not is_refused
+
+
+def test_env_file_elsewhere_in_the_checkout_is_read(desk: Desk, tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    (desk.folder / ".env.k8s.staging").rename(tmp_path / "staging.env")
+    desk.environment(env_file="../staging.env")
+    assert desk.run("sync", "staging").status == 0

@@ -13,7 +13,7 @@ import pytest
 from bridge.cluster.objects import Objects
 from bridge.errors import Stopped, Unavailable, ending
 from bridge.git import Git, GitError
-from bridge.provider import ProviderError
+from bridge.provider import Context, ProviderError
 from bridge_providers.sops.programs import Programs
 from tests.runs.conftest import Desk
 from tests.runs.test_bugs import break_after, bugs, write_of
@@ -210,7 +210,10 @@ def test_programs_that_cannot_be_started_for_now_leave_the_reason(
     monkeypatch.setattr("subprocess.Popen.__del__", lambda _: None)
     with pytest.raises(GitError) as git:
         Git(tmp_path, {"PATH": os.defpath}).run("rev-parse", deadline=time.monotonic() + 30)
-    with pytest.raises(ProviderError) as program, Programs(time.monotonic() + 30).started("it", ["/bin/true"], {}):
+    with (
+        pytest.raises(ProviderError) as program,
+        Programs(Context(Path(), {}, time.monotonic() + 30)).started("it", ["/bin/true"], {}),
+    ):
         pass
     assert isinstance(ending(git.value, touched=False), Unavailable)
     assert isinstance(ending(program.value, touched=False), Unavailable)

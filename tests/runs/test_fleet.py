@@ -92,6 +92,22 @@ def test_every_environment_is_written_and_the_second_run_has_nothing_to_do(desk:
     assert set(holders(desk)) == {""}
 
 
+def test_a_plaintext_patch_beside_the_environments_is_none_of_them(offline_desk: Desk) -> None:
+    desk = offline_desk
+    names = fleet(desk, 2)
+    desk.canaries.add("CANARY-patch")
+    patch = (TEMPLATE % ("env-00", "env-00")).replace("${TOKEN}", "CANARY-patch")
+    desk.write("env-00-secret-config-patch.yml", patch)
+    desk.write("manifest.yml", patch)
+    result = desk.run("sync", "--all", "--first", "--output", "json")
+    assert result.status == 0
+    assert list(results(result)) == names
+    told = desk.run("check")
+    assert told.status == 2
+    assert "has env-00, env-01\n" in told.err
+    assert "there are env-00, env-01\n" in desk.run("check", "env-00-secret-config-patch").err
+
+
 def test_a_plan_of_all_tells_what_each_would_do_and_writes_nothing(desk: Desk) -> None:
     fleet(desk, 2)
     desk.run("sync", "--all")

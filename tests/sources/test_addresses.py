@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from bridge.errors import Refusal
 from bridge.provider import Context, Provider, ProviderError
-from bridge.sources.addresses import addresses
+from bridge.sources.addresses import addresses, untrusted
+from bridge.sources.session import open_session
 from bridge_providers.scaleway import Scaleway
 from bridge_providers.sops import Sops
 from bridge_providers.vault import Vault
+from tests.trusting import store, trusting
 
 URL = "https://store.example"
 
@@ -45,3 +48,19 @@ def test_provider_that_fails_to_tell_has_no_address(tmp_path: Path) -> None:
             raise ProviderError("CANARY")
 
     assert addresses({"broken": Broken(), "fine": Vault(address=URL)}, Context(tmp_path, {}, 0)) == {"fine": (URL,)}
+
+
+class Reporting(Vault):
+    """A provider of another package, by its module, that tells where it sends what it has."""
+
+
+def test_third_partys_addresses_are_listed_for_its_package(tmp_path: Path) -> None:
+    provider, package = Reporting(address=URL), __name__.partition(".")[0]
+    environ = trusting(tmp_path, packages=[package], stores=[store(URL, "token")])
+    (problem,) = untrusted(provider, Context(tmp_path, environ, 0))
+    assert problem.what.startswith(f"the provider of the package {package} names {URL}, which may not get")
+    refused = open_session(provider, Context(tmp_path, environ, 0))
+    assert isinstance(refused, Refusal)
+    assert refused.problems == (problem,)
+    environ = trusting(tmp_path, packages=[package], stores=[store(URL, package)])
+    assert untrusted(provider, Context(tmp_path, environ, 0)) == ()

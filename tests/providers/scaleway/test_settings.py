@@ -176,6 +176,14 @@ def test_the_check_of_certificates_is_not_skipped(home: Path, value: str) -> Non
     assert failure({"HOME": str(home)})[1] == f"insecure in {file} {rest}"
 
 
+@pytest.mark.parametrize("text", ["2024-02-30", "0000-00-00", "=", "0o8", "1_000"])
+def test_a_text_that_looks_like_a_date_or_a_number_leaves_the_file_readable(home: Path, text: str) -> None:
+    file = home / ".config/scw/config.yaml"
+    file.write_text(f"{FILE}  {text}:\n    default_region: {text}\n    api_url: https://api2.example.com\n")
+    given = found({"HOME": str(home), "SCW_DEFAULT_REGION": "fr-par"}, profile=text)
+    assert given.url == "https://api2.example.com"
+
+
 def test_a_profile_that_is_not_there(home: Path) -> None:
     file = home / ".config/scw/config.yaml"
     assert failure(ENVIRON | {"HOME": str(home)}, profile="french")[1] == f"{file} has no profile french"

@@ -3,10 +3,11 @@
 import signal
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
-from bridge.provider import ProviderError, Unavailable
+from bridge.provider import Context, ProviderError, Unavailable
 from bridge_providers.sops import Sops, age_file, age_plugin, bech32, programs
 from tests.providers.sops.ended import gone
 from tests.providers.sops.folder import everything_told_by
@@ -39,7 +40,7 @@ def plugin(folder):
     def run(script, ask=lambda plugins: plugins.open(age_plugin.identity(IDENTITY), FILE)):
         path = folder.program("plugin", f"#!/bin/sh\n{script}")
         context = folder.context()
-        started = programs.Programs(context.deadline)
+        started = programs.Programs(context)
         try:
             return ask(age_plugin.Plugins(Sops(age_plugins={NAME: str(path)}), context, started))
         finally:
@@ -181,7 +182,7 @@ def test_a_plugin_that_cannot_be_started(folder, name, reason):
     folder.program("plain", "CANARY").chmod(0o644)
     context = folder.context()
     section = Sops(age_plugins={NAME: f"{there}/{name}"})
-    plugins = age_plugin.Plugins(section, context, programs.Programs(context.deadline))
+    plugins = age_plugin.Plugins(section, context, programs.Programs(context))
     with pytest.raises(ProviderError) as caught:
         plugins.wrap(RECIPIENT, b"x")
     assert str(caught.value) == f"the age plugin {NAME} cannot be started: {reason}"
@@ -190,13 +191,13 @@ def test_a_plugin_that_cannot_be_started(folder, name, reason):
 @pytest.mark.usefixtures("soon")
 def test_a_program_that_never_ceases_to_speak_is_stopped_in_time(monkeypatch):
     monkeypatch.setattr(programs, "MOST", 2**60)
-    started = programs.Programs(time.monotonic() + 60).started("x", ["/bin/sh", "-c", "yes"], {})
+    started = programs.Programs(Context(Path(), {}, time.monotonic() + 60)).started("x", ["/bin/sh", "-c", "yes"], {})
     with started as program, pytest.raises(Unavailable, match="x did not end within 2 s"):
         all(iter(program.receive, b""))
 
 
 def test_a_program_that_is_started_while_the_session_closes_is_killed(monkeypatch):
-    closing = programs.Programs(time.monotonic() + 60)
+    closing = programs.Programs(Context(Path(), {}, time.monotonic() + 60))
     start = programs._start
     monkeypatch.setattr(programs, "_start", lambda *given: (start(*given), closing.close())[0])
     with closing.started("x", ["/bin/sleep", "600"], {}) as program:
@@ -207,7 +208,7 @@ def test_a_program_that_is_started_while_the_session_closes_is_killed(monkeypatc
 def test_closing_waits_for_a_program_that_is_being_started(monkeypatch):
     """Otherwise the process might end before the program can be killed."""
     monkeypatch.setattr(programs, "_GRACE", LIMIT)
-    closing = programs.Programs(time.monotonic() + 60)
+    closing = programs.Programs(Context(Path(), {}, time.monotonic() + 60))
     order = []
     closer = threading.Thread(target=lambda: (closing.close(), order.append("closed")))
     start, kill = programs._start, programs.Program.kill
@@ -227,7 +228,7 @@ def test_closing_waits_for_a_program_that_is_being_started(monkeypatch):
 
 
 def test_no_program_is_started_once_the_session_is_closed():
-    closed = programs.Programs(time.monotonic() + 60)
+    closed = programs.Programs(Context(Path(), {}, time.monotonic() + 60))
     closed.close()
     with pytest.raises(ProviderError, match="x is not started: the run is over"), closed.started("x", ["/bin/sh"], {}):
         pass

@@ -8,9 +8,10 @@ import pytest
 
 from bridge.provider import Context, Denied
 from bridge_providers.sops import Sops
+from bridge_providers.sops.age import Age
 from bridge_providers.sops.gpg import Gpg
 from bridge_providers.sops.kms import Kms
-from bridge_providers.sops.origin import check_program
+from bridge_providers.sops.origin import check_program, problems
 from bridge_providers.sops.s3_store import find
 from tests.providers.sops.folder import Folder
 
@@ -101,3 +102,58 @@ def test_endpoint_of_the_file_is_the_one_that_the_variable_names(tmp_path: Path,
         ask(ours, service)
         with pytest.raises(Denied, match=f"{evil} is not the server that AWS_ENDPOINT_URL"):
             ask(evil, service)
+
+
+FILES: dict[str, Callable[[Path, Path], Path]] = {
+    "elsewhere in the home folder": lambda _, home: home / ".netrc",
+    "a neighbour": lambda base, _: base.parents[2] / "other" / "keys.txt",
+    "the system's": lambda _, __: Path("/etc/passwd"),
+    "of a process": lambda _, __: Path("/proc/self/environ"),
+    "a link of the checkout": lambda base, home: link(base / "keys.txt", home / ".netrc"),
+    "a name that only begins alike": lambda _, home: home / "agent" / "password",
+}
+FIELDS = ("age_key_file", "age_passphrase_file")
+
+
+def homely(context: Context) -> tuple[Context, Path]:
+    home = context.base.parents[2] / "home"
+    for name in (".netrc", "agent/password", "age/x", ".sops-keys", ".config/sops/age/staging.txt", "given"):
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text("CANARY-one-line\n")
+    return context._replace(environ={"HOME": str(home), "SOPS_AGE_KEY_FILE": str(home / "given")}), home
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("place", FILES.values(), ids=FILES)
+def test_file_that_is_none_of_sopss_is_not_tried(
+    context: Context, field: str, place: Callable[[Path, Path], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, home = homely(context)
+    path = place(context.base, home)
+    section = Sops(**{field: str(path)})
+    read: list[Path] = []
+    monkeypatch.setattr("bridge_providers.sops.files.read", lambda file: read.append(file) or b"")
+    with pytest.raises(Denied) as caught:
+        Age(section, context)
+    told = f"{field} {path} is not a place for SOPS's keys, and a branch could try any file as one"
+    assert caught.value.problems[0].what == told
+    assert [one.what for one in problems(section, context)] == [told]
+    assert read == []
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_file_of_sopss_own_places_is_taken(context: Context, field: str) -> None:
+    context, home = homely(context)
+    names = ("age/x", ".sops-keys", ".config/sops/age/staging.txt", "given")
+    for path in (*(home / name for name in names), context.base / "keys.txt", context.base.parents[1] / "keys.txt"):
+        section = Sops(**{field: str(path)})
+        Age(section, context)
+        assert list(problems(section, context)) == []
+    Age(Sops(age_key_file="/var/run/secrets/age/keys.txt"), context)
+
+
+def test_outside_of_git_only_what_the_system_makes_up_is_not_tried(tmp_path: Path) -> None:
+    context = Context(tmp_path / "config", {}, 0)
+    Age(Sops(age_key_file="../keys.txt"), context)
+    with pytest.raises(Denied):
+        Age(Sops(age_key_file="../../../../../../../proc/self/environ"), context)
