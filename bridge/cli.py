@@ -61,6 +61,7 @@ def _run(argv: Sequence[str] | None, record: Record) -> int:
             args = parse(argv)
     except SystemExit as stop:
         return int(stop.code or 0)
+    record.args = args
     record.environment = getattr(args, "environment", None) or os.environ.get("K8_ENV", "")
     record.as_json = getattr(args, "log_format", "text") == "json"
     record.metrics = getattr(args, "metrics", None)

@@ -38,17 +38,18 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = build_parser()
     args, left = parser.parse_known_args(words[:cut])
     args.child = words[cut + 1 :]
+    command: argparse.ArgumentParser = args.parser  # its usage is what a misuse is told with
     if args.command == "scan":  # argparse takes positionals in one go, and an option may stand between them
         args.paths += [word for word in left if not word.startswith("-")]
         left = [word for word in left if word.startswith("-")]
     if left:
-        parser.error(f"unrecognized arguments: {' '.join(left)}")
+        command.error(f"unrecognized arguments: {' '.join(left)}")
     if getattr(args, "metrics", None) and args.dry_run:
-        parser.error("sync: --metrics tells of runs that write, so it does not go with --dry-run")
+        command.error("--metrics tells of runs that write, so it does not go with --dry-run")
     if getattr(args, "in_cluster", False) and (args.kubeconfig or args.context):
-        parser.error(f"{args.command}: --in-cluster cannot be combined with --kubeconfig or --context")
+        command.error("--in-cluster cannot be combined with --kubeconfig or --context")
     if args.command == "exec" and not args.child:
-        parser.error("exec: write the command to run behind --")
+        command.error("write the command to run after --")
     return args
 
 
@@ -81,6 +82,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _command(commands: "_Commands", name: str, text: str, forms: tuple[str, ...]) -> argparse.ArgumentParser:
     command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False)
+    command.set_defaults(parser=command)
     command.add_argument("environment", nargs="?", metavar="ENV", help="name of the environment (default: $K8_ENV)")
     command.add_argument(
         "--config", metavar="DIR", help="folder of the environments (default: $BRIDGE_CONFIG or ./config)"
@@ -235,7 +237,9 @@ def _adopt(commands: "_Commands") -> None:
 
 def _exec(commands: "_Commands") -> None:
     exec_ = _command(commands, "exec", "run a command with the infrastructure variables in its environment", ())
-    exec_.usage = "bridge exec [ENV] [--with NAME]... [--config DIR] [--timeout SECONDS] -- CMD [ARG]..."
+    exec_.usage = (
+        "bridge exec [ENV] [--with NAME]... [--config DIR] [--timeout SECONDS]\n                   -- CMD [ARG]..."
+    )
     exec_.add_argument(
         "--with",
         dest="names",
@@ -260,4 +264,5 @@ def _scan(commands: "_Commands") -> None:
 
 def _demo(commands: "_Commands") -> None:
     demo = commands.add_parser("demo", help="the whole story in seconds, on an embedded cluster", allow_abbrev=False)
+    demo.set_defaults(parser=demo)
     demo.description = "Shows plan, sync, drift, healing and a refusal on an embedded cluster; needs no account."

@@ -37,6 +37,7 @@ __all__ = [
     "Problem",
     "Provider",
     "ProviderError",
+    "Rehearser",
     "Revision",
     "SecretValue",
     "Session",
@@ -170,6 +171,15 @@ class Discloser(Protocol):
 
         A place is the index of the mapping and the keys that lead to the value, or to the list that holds it.
         """
+        ...
+
+
+@runtime_checkable
+class Rehearser(Protocol):
+    """Optional, on a session that writes, for a store that can tell before a write that it would refuse it."""
+
+    def rehearse(self, path: str, document: Document, *, expect: Revision | None) -> None:
+        """Raise what `write` would raise for the same arguments, as far as that can be told; nothing is written."""
         ...
 
 

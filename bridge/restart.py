@@ -159,7 +159,7 @@ def _in_the_way(workloads: Workloads, verdict: Verdict) -> Sequence[Problem]:
     """Return why a workload that was not rolled in this run keeps pods with older keys."""
     one = verdict.workload
     if verdict.step is Step.HOLD:
-        hint = f"kubectl -n {workloads.namespace} rollout resume {one.kind.lower()}/{one.name}, then run again"
+        hint = f"`kubectl -n {workloads.namespace} rollout resume {one.kind.lower()}/{one.name}`, then run again"
         return [Problem(workloads.target(one), "is behind, but paused: its pods keep older keys", hint)]
     if verdict.step is Step.NONE and one.rollout.failed:
         return [_failing(workloads, one)]
@@ -169,7 +169,7 @@ def _in_the_way(workloads: Workloads, verdict: Verdict) -> Sequence[Problem]:
 def _failing(workloads: Workloads, one: Workload) -> Problem:
     what = f"its rollout does not get on ({one.rollout}); old pods keep older keys"
     return Problem(
-        workloads.target(one), what, f"kubectl -n {workloads.namespace} describe {one.kind.lower()} {one.name}"
+        workloads.target(one), what, f"`kubectl -n {workloads.namespace} describe {one.kind.lower()} {one.name}`"
     )
 
 
@@ -187,7 +187,7 @@ def follow(environment: Environment, run: Run, restart: Restart, namespace: str,
         return
     for one in pending:
         what = f"its rollout has not finished in {seconds:g} s: {restart.states[str(one)].rollout}"
-        hint = f"kubectl -n {namespace} rollout status {one.kind.lower()}/{one.name}"
+        hint = f"`kubectl -n {namespace} rollout status {one.kind.lower()}/{one.name}`"
         restart.add(Problem(f"{one} in namespace {namespace}", what, hint))
 
 

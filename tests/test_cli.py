@@ -143,3 +143,45 @@ def test_streams_that_are_no_files(capsys: pytest.CaptureFixture[str], monkeypat
     monkeypatch.setattr(sys, "stderr", None)
     assert cli.main(["nothing"]) == 2
     assert (sys.stdout, sys.stderr) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["sync", "staging", "--unknown"],
+        ["sync", "staging", "--in-cluster", "--context", "x"],
+        ["sync", "staging", "--dry-run", "--metrics", "file"],
+        ["exec", "staging"],
+        ["scan", "staging", "--unknown", "path"],
+        ["import", "staging", "file"],
+        ["demo", "--unknown"],
+    ],
+)
+def test_misuse_of_a_command_shows_the_usage_of_that_command(
+    arguments: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(arguments) == 2
+    err = capfd.readouterr().err.splitlines()
+    assert err[0].startswith(f"usage: bridge {arguments[0]} ")
+    assert err[-1].startswith(f"bridge {arguments[0]}: error: ")
+    assert all(len(line) <= 80 for line in err[:-1])
+
+
+@pytest.mark.parametrize("name", [[], ["staging"]])
+@pytest.mark.parametrize("is_there", [True, False])
+def test_without_any_environment_the_hint_is_how_to_draft_one(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    name: list[str],
+    *,
+    is_there: bool,
+) -> None:
+    monkeypatch.delenv("K8_ENV", raising=False)
+    monkeypatch.delenv("BRIDGE_CONFIG", raising=False)
+    monkeypatch.chdir(tmp_path)
+    if is_there:
+        Path("config").mkdir()
+    assert cli.main(["plan", *name]) == 2
+    draft = f"draft it from your kustomize layout: `bridge init {''.join(name) or 'ENV'} --from .`"
+    assert capfd.readouterr().err.splitlines()[-1].endswith(draft)

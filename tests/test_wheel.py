@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.runs.migrating import check_migration, deployed, lines
+from tests.servers.apiserver import RealCluster
+from tests.servers.kwok import Kwok
+
 ROOT = Path(__file__).parent.parent
 
 pytestmark = pytest.mark.wheel
@@ -60,6 +64,29 @@ def test_the_demo_runs_from_the_wheel(installed: Path, tmp_path: Path) -> None:
     assert "key OPENAI_API_KEY does not decrypt" in done.stdout
     assert "demo-openai-key" not in done.stdout + done.stderr
     assert "edited-by-hand" not in done.stdout + done.stderr
+
+
+@pytest.mark.timeout(900)
+def test_a_repository_is_migrated_from_the_wheel_in_an_empty_home(  # noqa: PLR0917 - fixtures
+    installed: Path,
+    real_cluster: RealCluster,
+    controllers: Kwok,
+    kustomize_binary: Path,
+    kubectl_binary: Path,
+    age_binaries: tuple[Path, Path],
+    tmp_path: Path,
+) -> None:
+    """The README's block, with nothing of this source tree: neither the package, nor its configuration."""
+    programs = [one.parent for one in (kustomize_binary, kubectl_binary, age_binaries[1])]
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "bridge").symlink_to(installed / "bridge")
+    with deployed(tmp_path, real_cluster, [tmp_path / "bin", *programs]) as team:
+        home = Path(team.environ["HOME"])
+        assert [one.name for one in home.iterdir()] in ([], [".kube"])  # kubectl's cache, of the first deployment
+        assert team.run("command -v bridge").strip() == str(tmp_path / "bin" / "bridge")
+        check_migration(team, lines(team))
+        files = {path.relative_to(home).parts[0] for path in home.rglob("*") if path.is_file()}
+    assert files <= {".config", ".kube"}  # and the age key
 
 
 def test_the_provider_is_found_by_its_entry_point(installed: Path, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shlex
 import time
 from binascii import b2a_base64
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from bridge.cluster.server import Server
 from bridge.cluster.tls import show_certificate
 from bridge.errors import Problem, Refusal, Unavailable
 from bridge.secret import SecretValue
+from bridge.shell import word
 
 LIMIT: Final = 30.0
 """Seconds that a plugin may take."""
@@ -196,7 +196,7 @@ def _program(section: Section, environ: Mapping[str, str]) -> str:
     if found is None or not os.access(found, os.X_OK):
         file = found if "/" in command else which(command, os.F_OK, search)
         if file is not None and os.path.exists(file):  # noqa: PTH110 -- pathlib would raise for a zero byte
-            raise section.wrong(f'the credential plugin "{command}" is not executable', f"chmod +x {shlex.quote(file)}")
+            raise section.wrong(f'the credential plugin "{command}" is not executable', f"chmod +x {word(file)}")
         hint = " ".join((section.text("installHint") or "").split())
         raise section.wrong(f'the credential plugin "{command}" is not installed', hint)
     return found

@@ -12,6 +12,7 @@ from bridge.errors import Problem, Refusal
 from bridge.http.servers import same_server
 from bridge.plan.first import place
 from bridge.plan.model import ClusterName
+from bridge.shell import word
 
 _UID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
 
@@ -27,7 +28,7 @@ def check_server(endpoint: Endpoint, servers: Collection[str]) -> None:
 def check_namespace(api: Api, name: str, uids: Collection[str], environment: str, cluster: ClusterName) -> None:
     """Raise Refusal if the namespace does not exist, or has none of the uids that the environment names."""
     if namespace_uid(api, name) not in uids:
-        hint = f"is this the right cluster? if the namespace was made anew: `bridge adopt {environment} --rebind`"
+        hint = f"is this the right cluster? if the namespace was made anew: `bridge adopt {word(environment)} --rebind`"
         raise Refusal(Problem(place(name, cluster), "is not the one that cluster.namespace_uid names", hint))
 
 
@@ -53,7 +54,8 @@ def namespace_uid(api: Api, name: str) -> str:
     try:
         raw = api.request("get", f"/api/v1/namespaces/{quote(name)}", target=where)
     except NotFound:
-        raise Refusal(Problem(where, "does not exist", "is this the right cluster?")) from None
+        hint = f"is this the right cluster? if it is, create the namespace: `kubectl create namespace {name}`"
+        raise Refusal(Problem(where, "does not exist", hint)) from None
     uid = raw.get("metadata", {}).get("uid")
     if not isinstance(uid, str) or not _UID.fullmatch(uid):
         raise Refusal(Problem(where, "the API server gives it no uid", "is this a Kubernetes API server?"))

@@ -108,7 +108,10 @@ class Objects:
                 turn=None if dry_run else self._turn,
             )
         except NotFound:  # an apply creates what is not there, so it is the namespace that is missing
-            where, hint = f"namespace {self.namespace}", "create it, or correct `namespace:`"
+            where, hint = (
+                f"namespace {self.namespace}",
+                f"correct `namespace:`, or create it: `kubectl create namespace {self.namespace}`",
+            )
             raise Refusal(Problem(where, "does not exist", hint)) from None
         except Invalid as invalid:
             raise self._changed(desired.id) if is_changed(invalid) else invalid from None

@@ -62,7 +62,8 @@ def choose(search: Search) -> Selection | None:
     try:
         selection = select(files, wanted, deadline) if files else _missing(default)
     except ConfigError as error:
-        raise _with_hint(error, environ, pod) from None
+        own = context if not flags.context else None
+        raise _with_hint(_with_place(error, own), environ, pod) from None
     _check_trust(selection, environ)
     if not kubeconfig or flags.kubeconfig:
         return selection
@@ -118,6 +119,18 @@ def _check_token(pod: Path, otherwise: str) -> None:
     if not (pod / "token").is_file():
         hint = f"set automountServiceAccountToken: true in the pod's spec, or {otherwise}"
         raise ConfigError(Problem(ACCOUNT, "this pod has no service account token", hint))
+
+
+def _with_place(error: ConfigError, context: str | None) -> ConfigError:
+    """Say where a missing context was named, if it was in the environment's file."""
+    place = f'; change "{context}" at `cluster.context` in the environment\'s file, or pass --context NAME'
+    is_about_it = f'no context "{context}"' if context else ""
+    return ConfigError(
+        *(
+            one._replace(hint=f"{one.hint}{place}") if is_about_it and one.what.endswith(is_about_it) else one
+            for one in error.problems
+        )
+    )
 
 
 def _with_hint(error: ConfigError, environ: Mapping[str, str], pod: Path) -> ConfigError:

@@ -21,11 +21,13 @@ from bridge.prepare import collect, inspect
 from bridge.report import streams
 from bridge.report.adoption import adoption_data, adoption_text, outcome_of, result_text
 from bridge.report.cluster import namespace_in
+from bridge.report.commands import with_flags
 from bridge.report.data import problems
 from bridge.report.record import current
 from bridge.report.style import style_of
 from bridge.report.talk import say
 from bridge.report.write import printable_data, write_json
+from bridge.shell import command
 from bridge.sync import Outcome, first_write
 
 
@@ -171,9 +173,8 @@ class _Report:
 
 
 def _next(plan: Plan) -> Iterator[str]:
+    """Yield the commands that come next (README, "Migrating a repository")."""
     name = plan.environment
-    yield f"`bridge plan {name}` shows what the next `bridge sync {name}` changes"
-    yield (
-        f"then `bridge init {name} --fix-kustomize` takes these objects out of the build, before the next "
-        f"`kubectl apply`; `kustomize build ... | bridge check {name} --manifests -` tells whether they are"
-    )
+    yield with_flags(command(["bridge", "plan", name]))
+    yield with_flags(command(["bridge", "sync", name]))
+    yield with_flags(command(["bridge", "init", name, "--fix-kustomize"]))

@@ -5,6 +5,7 @@ import os
 import time
 
 from bridge.config.environment import (
+    DRAFT,
     ClusterFlags,
     Environment,
     config_folder,
@@ -23,8 +24,9 @@ def environment_of(args: argparse.Namespace) -> Environment:
     folder = config_folder(args.config, os.environ)
     name = args.environment or os.environ.get("K8_ENV")
     if not name:
-        names = ", ".join(environment_names(folder)) or "none yet"
-        raise ConfigError(Problem("", "no environment is named", f"name one, or set K8_ENV; {folder} has {names}"))
+        names = ", ".join(environment_names(folder))
+        hint = f"name one, or set K8_ENV; {folder} has {names}" if names else DRAFT
+        raise ConfigError(Problem("", "no environment is named", hint))
     return load_environment(folder, name)
 
 

@@ -18,6 +18,7 @@ from bridge.objects import JSON_KEYS, Desired, Entry, Layer
 from bridge.plan.limits import lacking_keys, malformed_json, malformed_values
 from bridge.provider import Context
 from bridge.report.cluster import cluster_field, cluster_text
+from bridge.report.commands import completed
 from bridge.report.data import SCHEMA, plan_data, problems
 from bridge.report.record import current
 from bridge.report.table import table
@@ -207,7 +208,7 @@ def _lines(data: dict[str, Any], cure: str) -> Iterator[str]:
     if "live" in data:
         pending = sum(data["live"][action] for action in ("create", "update", "delete"))
         how = f"{pending} object{'s' * (pending > 1)}" if pending else "no object"
-        show = ", `bridge plan` shows how" if pending else ""
+        show = completed(", `bridge plan` shows how") if pending else ""
         yield f"{data['environment']}: {how} to change in the cluster{show}\n"
     if not data["errors"]:
         yield f"{data['environment']}: the files are in order\n"

@@ -103,5 +103,11 @@ def _text(given: str, shown: str, deadline: float) -> str:
         except FileNotFoundError:
             raise ConfigError(Problem(shown, "no such file")) from None
     if sys.stdin is None or sys.stdin.isatty():
-        raise ConfigError(Problem(shown, "nothing is piped in", "kustomize build overlays/staging | bridge check …"))
+        raise ConfigError(
+            Problem(
+                shown,
+                "nothing is piped in",
+                "pipe a build in: `kustomize build OVERLAY | bridge check ENV --manifests -`",
+            )
+        )
     return read_text_stream(sys.stdin.fileno(), shown, deadline)

@@ -4,6 +4,7 @@ import sys
 
 from bridge.errors import Problem, Refusal
 from bridge.report import streams
+from bridge.report.style import width_of
 from bridge.report.talk import printable
 
 
@@ -27,7 +28,13 @@ def can_ask() -> bool:
 
 def ask(question: str) -> bool:
     """Ask at the terminal, and return whether the answer is yes."""
-    print(f"{printable(question)} [y/N] ", end="", file=streams.talk(), flush=True)
+    width = width_of(streams.talk())
+    text = f"{printable(question)} [y/N]"
+    if width:
+        from textwrap import fill  # noqa: PLC0415 - only a question at a terminal needs it
+
+        text = fill(text, width - 2, break_long_words=False, break_on_hyphens=False)  # and room for the answer
+    print(f"{text} ", end="", file=streams.talk(), flush=True)
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 

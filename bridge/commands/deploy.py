@@ -4,7 +4,6 @@ import argparse
 import difflib
 import os
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +24,7 @@ from bridge.report.data import SCHEMA, problems
 from bridge.report.record import current
 from bridge.report.talk import say
 from bridge.report.write import write_json, write_lines
+from bridge.shell import word
 from bridge.sources.env_layer import EnvLayer
 from bridge.sources.offline import stand_ins, survey
 from bridge.sources.resolve import resolve
@@ -112,9 +112,9 @@ def _default(args: argparse.Namespace, name: str) -> Path:
 
 
 def _command(args: argparse.Namespace, environment: Environment) -> str:
-    config = f" --config {shlex.quote(args.config)}" if args.config else ""
-    folder = f" {shlex.quote(args.deploy)}" if args.deploy else ""
-    return f"bridge init {environment.name} --deploy{folder}{config}"
+    config = f" --config {word(args.config)}" if args.config else ""
+    folder = f" {word(args.deploy)}" if args.deploy else ""
+    return f"bridge init {word(environment.name)} --deploy{folder}{config}"
 
 
 def _differences(rendered: Rendered) -> Iterator[Problem]:
@@ -181,7 +181,7 @@ def _secrets(rendered: Rendered) -> Iterator[tuple[str, list[str]]]:
 
 def _steps(rendered: Rendered) -> Iterator[str]:
     """Yield the commands that lead to the first run."""
-    names, folder = rendered.deployment.names, shlex.quote(str(rendered.folder))
+    names, folder = rendered.deployment.names, word(str(rendered.folder))
     for name, keys in _secrets(rendered):
         files = " ".join(f"--from-file={key}=FILE" for key in keys)
         yield f"kubectl create secret generic {name} --namespace {names.namespace} {files}"

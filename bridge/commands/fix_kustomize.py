@@ -29,6 +29,7 @@ from bridge.report.fixed import fixed_data, write_fixed
 from bridge.report.record import current
 from bridge.report.talk import say
 from bridge.secret import SecretValue
+from bridge.shell import command, word
 
 Builds = Mapping[Path, SecretValue | None]
 
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         current().touched.append([kustomization.file])
     kept = {one.id for one in change.cures if one.keys}
     told = left_in_clear(kustomization, change.removed, owned, kept)
-    warnings = (*told, *_shrunk(change, environment), *_unbuilt(before))
+    warnings = (*told, *_shrunk(change, environment, overlay), *_unbuilt(before))
     data = fixed_data(environment.name, str(overlay), change.removed, change.cures, _holding(after, owned), missing)
     write_fixed(data, warnings, args.output)
     say("warning", warnings)
@@ -88,7 +89,7 @@ def _overlay(given: str, environment: Environment) -> Path:
 def _documents(folder: Path, builds: Builds) -> Mapping[tuple[str, str | None], Document]:
     build = builds[folder]
     if build is None:
-        raise Refusal(Problem(str(folder), "does not build", f"`kustomize build {folder}` tells why"))
+        raise Refusal(Problem(str(folder), "does not build", f"`{command(['kustomize', 'build', folder])}` tells why"))
     return documents(build, str(folder))
 
 
@@ -193,12 +194,14 @@ def _wrong(overlay: Path, change: Change, before: Builds, after: Builds) -> Iter
             yield from (Problem(str(folder), one, hint) for one in told)
 
 
-def _shrunk(change: Change, environment: Environment) -> Iterator[Problem]:
+def _shrunk(change: Change, environment: Environment, overlay: Path) -> Iterator[Problem]:
     """Yield the objects that stay in the build without bridge's keys: kubectl deletes what it once applied of them."""
+    build = command(["kustomize", "build", overlay])
+    check = command(["bridge", "check", environment.name, "--live", "--manifests", "-"])
     for one in change.cures:
         if one.keys:
             what = "stays in the build for its other keys: the next `kubectl apply` deletes bridge's if it applied them"
-            hint = f"run `bridge adopt {environment.name}` before; `bridge check --live --manifests` tells"
+            hint = f"run `bridge adopt {word(environment.name)}` before; `{build} | {check}` tells"
             yield Problem(str(one.id), what, hint, warning=True)
 
 

@@ -90,7 +90,7 @@ def _check(args: argparse.Namespace) -> None:
         raise ConfigError(Problem("", what, "leave --restart or --all out"))
     if getattr(args, "wait", None):
         what = "--wait follows the rollouts of one environment"
-        raise ConfigError(Problem("", what, "leave --all out, or follow with `bridge restart ENV --wait`"))
+        raise ConfigError(Problem("", what, "leave --all out, or follow with `bridge restart ENV --wait 10m`"))
 
 
 class _Logbook:

@@ -2,9 +2,8 @@
 
 import argparse
 import os
-import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,27 +11,32 @@ from bridge.commands.arguments import environment_of, run_of
 from bridge.commands.confirm import confirm
 from bridge.commands.history import Seen, seen_by_git
 from bridge.commands.intake import Import, prepare
+from bridge.config.env_lines import removal
 from bridge.config.kustomize_users import User, users_of
+from bridge.config.listing import list_source
 from bridge.config.public import write_values
-from bridge.errors import ANYTHING, BridgeError, ConfigError, Problem, Stopped, ending
+from bridge.errors import ANYTHING, BridgeError, ConfigError, Problem, Stopped, Unavailable, ending
+from bridge.gather import Run
 from bridge.report.cluster import cluster_field
+from bridge.report.commands import with_flags
 from bridge.report.data import SCHEMA, problems
 from bridge.report.intake import intake_text, outcome_text
 from bridge.report.record import current
 from bridge.report.talk import say
 from bridge.report.write import printable_data, write_json, write_lines
+from bridge.shell import command, word
 from bridge.sources.moving import State
 from bridge.sources.plain import Given
-from bridge.sources.store import Written, put
+from bridge.sources.store import Written, put, rehearse
 
 
 @dataclass(eq=False)
 class _Outcome:
-    """What became of an import, right at any moment."""
+    """What became of an import, right at any moment. `files` are those of the environment that are written."""
 
     result: str
     document: Written | None = None
-    template: str | None = None
+    files: list[str] = field(default_factory=list)
     error: BridgeError | None = None
 
 
@@ -46,10 +50,34 @@ def run(args: argparse.Namespace) -> int:
     if args.output == "text":
         write_lines(intake_text(printable_data(_data(found, outcome, args.file))))
     say("warning", found.warnings)
+    if outcome.result == "planned" and (args.dry_run or not args.yes):
+        _rehearse(found, run_, outcome)
     if outcome.result == "planned" and not args.dry_run:
         confirm(found.question, yes=args.yes)
         _write(args, found, outcome)
     return _end(args, found, outcome)
+
+
+def _rehearse(found: Import, run_: Run, outcome: _Outcome) -> None:
+    """Find what would be refused before anybody is asked, or told that nothing is in the way."""
+    try:
+        if found.intake.edits:
+            rehearse(found.provider, found.scene.to, found.intake.edits, found.context(run_))
+        list(_write_files(found, dry_run=True))
+    except BridgeError as error:
+        outcome.error = error
+        outcome.result = "failed" if isinstance(error, Unavailable) else "refused"
+
+
+def _write_files(found: Import, *, dry_run: bool = False) -> Iterator[str]:
+    """Write the template, then the environment's file; yields each as soon as it is written."""
+    environment, intake = found.scene.environment, found.intake
+    if intake.public and found.own:
+        write_values(found.own, environment.shown(found.own), intake.public, dry_run=dry_run)
+        yield str(found.scene.own)
+    if found.instead:
+        list_source(environment, found.scene.to, found.instead, dry_run=dry_run)
+        yield environment.shown(environment.file)
 
 
 def _shift(args: argparse.Namespace) -> None:
@@ -72,10 +100,9 @@ def _write(args: argparse.Namespace, found: Import, outcome: _Outcome) -> None:
         if found.intake.edits:
             outcome.document = put(found.provider, found.scene.to, found.intake.edits, context)
             touched.append(str(found.scene.to))
-        if found.intake.public and found.own:
-            write_values(found.own, found.scene.environment.shown(found.own), found.intake.public)
-            outcome.template = found.scene.own
-            touched.append(str(found.scene.own))
+        for file in _write_files(found):
+            outcome.files.append(file)
+            touched.append(file)
     except ANYTHING as error:
         outcome.error = ending(error, touched=bool(touched) or isinstance(error, Stopped))
         outcome.result = "stopped" if isinstance(outcome.error, Stopped) else "failed"
@@ -89,11 +116,15 @@ def _end(args: argparse.Namespace, found: Import, outcome: _Outcome) -> int:
     data = _data(found, outcome, args.file)
     users = users_of(Path(args.file)) if is_done else ()
     is_safe = bool(is_done and found.is_safe_elsewhere)
+    is_deletable = is_safe and not found.differences and not users
+    spent = found.spent if is_done and not is_deletable else ()
     data |= {
-        "deletable": is_safe and not found.differences and not users,
+        "deletable": is_deletable,
         "read_differently": bool(is_done and found.differences),
         "used_by": [str(one.file) for one in users],
-        "first": list(_first(args, found, users)) if is_safe else [],
+        "first": list(_first(found, users)) if is_safe else [],
+        "removable": list(spent),
+        "removal": removal(Path(args.file), args.file, spent) if spent else "",
         "seen_by_git": seen.by_git,
     }
     errors = outcome.error.problems if outcome.error else found.intake.problems
@@ -103,7 +134,7 @@ def _end(args: argparse.Namespace, found: Import, outcome: _Outcome) -> int:
         write_lines(outcome_text(printable_data(data)))
     if seen.by_git:
         what = "git has seen this file: whoever has a copy of the repository has these values"
-        hint = f"rotate them; `bridge scan {found.scene.environment.name} --git .` shows where else they are"
+        hint = f"rotate them; `bridge scan {word(found.scene.environment.name)} --git .` shows where else they are"
         say("warning", [Problem(args.file, what, hint)])
     elif seen.why:
         say("warning", [Problem(args.file, f"git cannot tell whether it has seen this file: {seen.why}", seen.hint)])
@@ -113,22 +144,21 @@ def _end(args: argparse.Namespace, found: Import, outcome: _Outcome) -> int:
     return 1 if found.intake.problems else 0
 
 
-def _first(args: argparse.Namespace, found: Import, users: tuple[User, ...]) -> Iterator[str]:
+def _first(found: Import, users: tuple[User, ...]) -> Iterator[str]:
     """Yield what has to be done before the file may go: a build that names it would fail without it."""
-    config = f" --config {shlex.quote(args.config)}" if args.config else ""
     for one in users:
         if one.as_patch:
-            overlay = shlex.quote(str(one.file.parent))
-            yield f"bridge init {found.scene.environment.name} --fix-kustomize {overlay}{config}"
+            words = ["bridge", "init", found.scene.environment.name, "--fix-kustomize", one.file.parent]
+            yield with_flags(command(words))
         else:
             yield f"take it out of {one.file}"
 
 
 def _data(found: Import, outcome: _Outcome, file: str | None) -> dict[str, Any]:
-    document = outcome.document
+    document, environment = outcome.document, found.scene.environment
     return {
         "schema": SCHEMA,
-        "environment": found.scene.environment.name,
+        "environment": environment.name,
         **cluster_field(current().cluster),  # with --from-cluster
         "file": file,
         "to": str(found.scene.to),
@@ -146,5 +176,13 @@ def _data(found: Import, outcome: _Outcome, file: str | None) -> dict[str, Any]:
         "document": {"before": document.before and document.before.id, "after": document.after.id}
         if document
         else None,
-        "template": outcome.template,
+        "template": found.scene.own if found.scene.own in outcome.files else None,
+        "listed": _listed(found) if found.instead else None,
     }
+
+
+def _listed(found: Import) -> dict[str, str]:
+    """Return which source takes the place of the drafted one, and in which file."""
+    environment = found.scene.environment
+    shown = environment.shown(environment.file)
+    return {"file": shown, "source": str(found.scene.to), "instead_of": str(found.instead)}

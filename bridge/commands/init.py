@@ -3,19 +3,19 @@
 import argparse
 import json
 import os
-import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from bridge.commands.arguments import run_of
+from bridge.commands.init_steps import LOOK, steps
 from bridge.config.environment import config_folder, load_environment
 from bridge.config.schema import FILE, environment_schema
 from bridge.draft.environment import IGNORED
 from bridge.draft.files import Written, write_all
 from bridge.draft.from_layout import draft_from_layout
 from bridge.draft.like import draft_like
-from bridge.draft.model import Drafted, shown
+from bridge.draft.model import Drafted
 from bridge.draft.naming import check_new
 from bridge.errors import BridgeError, ConfigError, Problem
 from bridge.gather import read_files
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     folder = config_folder(args.config, os.environ)
     name = args.environment or os.environ.get("K8_ENV")
     if not name:
-        raise ConfigError(Problem("", "no environment is named", "name the one that is to be made"))
+        raise ConfigError(Problem("", "no environment is named", "name the new one: bridge init ENV --from DIR"))
     check_new(folder, name)
     if args.like:
         drafted = draft_like(name, folder, args.like)
@@ -113,24 +113,11 @@ def _data(args: argparse.Namespace, name: str, drafted: Drafted, written: tuple[
             for one in drafted.keys
         ],
         "others": list(drafted.others),
-        "next": list(_steps(args, name, drafted)),
+        "next": list(steps(name, config_folder(args.config, os.environ), drafted)),
+        "other_stores": list(drafted.choices),
         "warnings": problems(drafted.remarks),
         "errors": [],
     }
-
-
-def _steps(args: argparse.Namespace, name: str, drafted: Drafted) -> Iterator[str]:
-    """Yield the commands of the way in, in order (README, "Moving in")."""
-    config = f" --config {shlex.quote(args.config)}" if args.config else ""
-    target = f"sops:{name}.sops.yaml"
-    yield from (f"bridge import {name} {shlex.quote(shown(file))} --to {target}{config}" for file in drafted.imports)
-    yield f"bridge check {name}{config}"
-    yield f"bridge adopt {name}{config}"
-    yield f"bridge sync {name}{config}"
-    if drafted.overlay:
-        overlay = shlex.quote(shown(drafted.overlay))
-        yield f"bridge init {name} --fix-kustomize {overlay}{config}"
-        yield f"kustomize build {overlay} | bridge check {name} --manifests -{config}"
 
 
 def _text(data: dict[str, Any]) -> str:
@@ -139,4 +126,12 @@ def _text(data: dict[str, Any]) -> str:
     text = "\n".join(lines) + "\n\n" + table([("OBJECT", "KEY", "FROM"), *rows])
     if data["others"]:
         text += f"\nnot for bridge: {', '.join(data['others'])}\n"
-    return text + "\nnext, in this order:\n" + "".join(f"  {one}\n" for one in data["next"])
+    looks = next((index for index, one in enumerate(data["next"]) if one.startswith(LOOK)), len(data["next"]))
+    text += "\nnext, in this order:\n" + "".join(f"  {one}\n" for one in data["next"][:looks])
+    if data["other_stores"]:
+        stores = " or ".join(f"--to {one}" for one in data["other_stores"])
+        text += f"for another store: import {stores}, without an age key\n"
+    if last := data["next"][looks:]:
+        text += "then delete the files that `bridge import` says may be deleted, and:\n"
+        text += "".join(f"  {one}\n" for one in last)
+    return text

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from bridge.config.env_readers import Difference, told
 from bridge.config.environment import Environment
+from bridge.config.listing import drafted_source
 from bridge.config.public import own_template
 from bridge.config.reference import Reference, parse_reference
 from bridge.config.template import TemplateObject, load_templates
@@ -14,12 +15,13 @@ from bridge.errors import BridgeError, ConfigError, Problem, combine
 from bridge.gather import Files, Run, read_files
 from bridge.objects import ObjectId
 from bridge.provider import Context, Document, Provider
+from bridge.shell import word
 from bridge.sources.checks import secrets_in_public
 from bridge.sources.doubts import doubt
 from bridge.sources.env_layer import EnvLayer
 from bridge.sources.fields import located
 from bridge.sources.intake import Intake, take_in
-from bridge.sources.moving import Scene, asked
+from bridge.sources.moving import Scene, State, asked
 from bridge.sources.plain import Given, Left, Plain, read_plain
 from bridge.sources.plugins import build_providers
 from bridge.sources.read import read_present
@@ -38,16 +40,27 @@ class Import(NamedTuple):
     own: Path | None
     differences: Mapping[str, Difference]
     warnings: tuple[Problem, ...]
+    instead: Reference | None = None
+    """The drafted source that the store's document takes the place of in the environment's file."""
 
     @property
     def pending(self) -> bool:
         """Say whether something is to be written."""
-        return bool(self.intake.edits or self.intake.public)
+        return bool(self.intake.edits or self.intake.public or self.instead)
 
     @property
     def is_safe_elsewhere(self) -> bool:
         """Say whether nothing of the file is in the file alone, once all this is written."""
-        return self.intake.is_safe_elsewhere and not _unread(self.scene, self.intake)
+        return self.intake.is_safe_elsewhere and (bool(self.instead) or not _unread(self.scene, self.intake))
+
+    @property
+    def spent(self) -> tuple[str, ...]:
+        """The variables of an env file that nothing reads from it any more, once all this is written."""
+        if self.intake.problems or (not self.instead and _unread(self.scene, self.intake)):
+            return ()
+        named = [one for one in self.intake.items if isinstance(one.given, Given) and one.given.object is None]
+        left = {str(one.given) for one in named if one.state is State.LEFT} | self.differences.keys()
+        return tuple(dict.fromkeys(name for one in named if (name := str(one.given)) not in left))
 
     @property
     def question(self) -> str:
@@ -55,6 +68,8 @@ class Import(NamedTuple):
         public = sum(map(len, self.intake.public.values()))
         counts = [(len(self.intake.edits), str(self.scene.to)), (public, self.scene.own)]
         parts = [f"{count} value{'s' if count > 1 else ''} into {place}" for count, place in counts if count]
+        if self.instead:
+            parts.append(f"{self.scene.to} into `sources`, in place of {self.instead}")
         return f"Write {' and '.join(parts)}?"
 
     def context(self, run: Run) -> Context:
@@ -90,9 +105,12 @@ def prepare(environment: Environment, run: Run, file: Path | None, to: str, *, r
     warnings = [located(one, told) for one, found in documents.items() if found for told in found.warnings]
     intake = take_in(plain, scene, replace=replace)
     differences = {name: one for name, one in plain.differences.items() if name not in intake.for_scripts}
-    hint = f"before you delete the file, see with `bridge plan {environment.name}` that the cluster has the same value"
+    plan = f"`bridge plan {word(environment.name)}`"
+    hint = f"before you delete the file, see with {plan} that the cluster has the same value"
+    instead = _instead(scene, intake)
+    unread = [] if instead else _unread(scene, intake)
     found = [*told(differences, str(file), hint), *intake.warnings, *_doubts(intake), *warnings]
-    return Import(scene, intake, provider, own, differences, (*_unread(scene, intake), *found))
+    return Import(scene, intake, provider, own, differences, (*unread, *found), instead)
 
 
 def _document(given: str) -> Reference:
@@ -175,6 +193,13 @@ def _doubts(intake: Intake) -> Iterator[Problem]:
         found = doubt(one.given.value) if one.slot and isinstance(one.given, Given) else None
         if found:
             yield Problem(str(one.given), f"the value {found}", "correct it in the file first", warning=True)
+
+
+def _instead(scene: Scene, intake: Intake) -> Reference | None:
+    """Return the source that `bridge init` drafted, if it still has no document and nothing reads the one that has."""
+    drafted = drafted_source(scene.environment.name)
+    is_waiting = drafted in scene.environment.sources and scene.documents.get(drafted) is None
+    return drafted if is_waiting and _unread(scene, intake) else None
 
 
 def _unread(scene: Scene, intake: Intake) -> list[Problem]:

@@ -26,6 +26,7 @@ from bridge.report.rollback import rollback_text
 from bridge.report.style import style_of
 from bridge.report.talk import say
 from bridge.report.write import printable_data, write_json
+from bridge.shell import word
 from bridge.sources.plugins import build_providers
 from bridge.sources.read import Reads, read_documents
 from bridge.sources.store import Written, look_back, put_back
@@ -185,7 +186,7 @@ def _check_shown(rollback: _Rollback, now: Revision) -> None:
 
 def _unfinished(rollback: _Rollback, written: Written) -> Problem:
     what = f"revision {written.after.id} is written, and the cluster does not follow it yet"
-    hint = f"the next `bridge sync {rollback.plan.environment}` completes it, and so does the same command again"
+    hint = f"the next `bridge sync {word(rollback.plan.environment)}` completes it, and so does the same command again"
     return Problem(str(rollback.source), what, hint)
 
 

@@ -16,16 +16,18 @@ from bridge.gather import Run, sound_files
 from bridge.provider import Context, Document, Provider
 from bridge.report import streams
 from bridge.report.cluster import namespace_in
+from bridge.report.commands import with_flags
 from bridge.report.data import SCHEMA
 from bridge.report.record import current
 from bridge.report.talk import printable, say
 from bridge.report.write import write_json
 from bridge.secret import SecretValue
+from bridge.shell import word
 from bridge.sources.doubts import doubt, encoding_flaw
 from bridge.sources.giver import Giver, find_giver
 from bridge.sources.offline import secret_names
 from bridge.sources.read import read_present
-from bridge.sources.store import Edit, Written, check_writable, put
+from bridge.sources.store import Edit, Written, check_writable, put, rehearse
 
 AS_IT_IS: Final = "if it is meant so, set `literal: true` on the variable"
 
@@ -46,7 +48,10 @@ def run(args: argparse.Namespace) -> int:
     edits = _edits(giver, value)
     written = None
     if edits:
-        target = "" if args.yes else _target(environment, files.namespace or "", run_)
+        target = ""
+        if not args.yes:  # or the write itself refuses, before anything is written
+            rehearse(provider, giver.reference, edits, _context(environment, run_of(args)))
+            target = _target(environment, files.namespace or "", run_)
         confirm(f"{_question(args.name, giver)}, for {target}?", yes=args.yes)
         written = put(provider, giver.reference, edits, _context(environment, run_of(args)))
         current().touched.append([giver.reference])
@@ -135,6 +140,6 @@ def _report(args: argparse.Namespace, environment: Environment, giver: Giver, wr
     lines = [f"{place}: unchanged, it has this value already" for place in places]
     if written:
         lines = [f"{place}: written, revision {before or 'none'} -> {data['after']}" for place in places]
-        lines.append(f"next: bridge sync {environment.name}")
+        lines.append(with_flags(f"next: bridge sync {word(environment.name)}"))
     streams.report().write("".join(f"{printable(line)}\n" for line in lines))
     streams.report().flush()

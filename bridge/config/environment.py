@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 SUFFIXES: Final = (".yaml", ".yml")
+DRAFT: Final = "draft it from your kustomize layout: `bridge init ENV --from .`"
 PATCH: Final = "-secret-config-patch"
 """How the name of a plaintext patch ends, which a team may keep beside its environments."""
 _TOP_LEVEL_KEY: Final = re.compile(r"^(apiVersion|kind|id|templates|sources)\s*:", re.MULTILINE)
@@ -123,7 +124,8 @@ def _files(folder: Path) -> Mapping[str, list[Path]]:
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
         what = "no such folder" if missing else f"cannot be listed: {(error.strerror or 'unknown reason').lower()}"
-        raise ConfigError(Problem(str(folder), what, "give it with --config or $BRIDGE_CONFIG")) from None
+        hint = f"name the environments' folder with --config or $BRIDGE_CONFIG{f', or {DRAFT}' if missing else ''}"
+        raise ConfigError(Problem(str(folder), what, hint)) from None
     files: dict[str, list[Path]] = {}
     for path in paths:
         files.setdefault(path.stem, []).append(path)
@@ -153,7 +155,7 @@ def _find(folder: Path, name: str, files: Mapping[str, list[Path]]) -> Path:
     if name not in files:
         there = _environments(files)
         listed = f"there are {', '.join(there)}" if there else "there is none"
-        hint = "an environment's name has no dot" if "." in name else did_you_mean(name, there)
+        hint = "an environment's name has no dot" if "." in name else did_you_mean(name, there) if there else DRAFT
         raise ConfigError(Problem(str(folder), f"no environment {quoted(name)}; {listed}", hint))
     if len(files[name]) > 1:
         both = " and ".join(path.name for path in files[name])

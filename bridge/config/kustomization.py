@@ -11,7 +11,7 @@ from bridge.config.kustomize import PATCHES
 from bridge.config.yamlfile import parse_yaml_documents
 from bridge.errors import ConfigError, Problem
 
-HINT: Final = "change it by hand; `bridge check --manifests` prints the patches"
+HINT: Final = "change it by hand; `kustomize build OVERLAY | bridge check ENV --manifests -` prints the patches"
 
 
 class Item(NamedTuple):

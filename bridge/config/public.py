@@ -42,11 +42,11 @@ def _others(environment: Environment) -> list[Environment]:
     return [one for one in found if one.name != environment.name]
 
 
-def write_values(path: Path, shown: str, values: Values) -> None:
+def write_values(path: Path, shown: str, values: Values, *, dry_run: bool = False) -> None:
     """Put texts into the ConfigMaps of a template, which is made where it is missing.
 
     Everything else in it stays, comments too. The file is replaced in one step. ConfigError or Refusal where that
-    cannot be done; the file is as it was then.
+    cannot be done; the file is as it was then. With `dry_run` it stays as it is in any case.
     """
     before = present(path, shown)
     escaped = {
@@ -57,7 +57,8 @@ def write_values(path: Path, shown: str, values: Values) -> None:
         return _is_as_wanted(path if before else None, after, shown, escaped)
 
     after = _edited(before, escaped)
-    rewrite(path, shown, before=before, after=after, is_wanted=is_wanted, by_hand=_by_hand(values))
+    by_hand = _by_hand(values)
+    rewrite(path, shown, before=before, after=after, is_wanted=is_wanted, by_hand=by_hand, dry_run=dry_run)
 
 
 def _by_hand(values: Values) -> str:

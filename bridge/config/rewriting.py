@@ -18,11 +18,19 @@ def present(path: Path, shown: str) -> str:
 
 
 def rewrite(  # noqa: PLR0913 - the file, its old and new text, and what may go wrong
-    path: Path, shown: str, *, before: str, after: str | None, is_wanted: Callable[[Path], bool], by_hand: str
+    path: Path,
+    shown: str,
+    *,
+    before: str,
+    after: str | None,
+    is_wanted: Callable[[Path], bool],
+    by_hand: str,
+    dry_run: bool = False,
 ) -> None:
     """Replace the text `before` by `after`; `is_wanted` judges the file with the new text before it takes the place.
 
-    ConfigError or Refusal if that cannot be done, with `by_hand` as the hint; the file is as it was then.
+    ConfigError or Refusal if that cannot be done, with `by_hand` as the hint; the file is as it was then. With
+    `dry_run` everything is done but the last step.
     """
     target = path.resolve()  # a link stays a link
     # Always the same name: what a killed run leaves behind, the next one replaces.
@@ -37,7 +45,8 @@ def rewrite(  # noqa: PLR0913 - the file, its old and new text, and what may go 
             os.fsync(file.fileno())
         if present(path, shown) != before:
             raise Refusal(Problem(shown, "was changed meanwhile", "run it again"))
-        temporary.replace(target)
+        if not dry_run:
+            temporary.replace(target)
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
         raise Refusal(Problem(shown, f"cannot be written: {reason}", by_hand)) from None

@@ -63,11 +63,27 @@ def _draft(name: str, folder: Path, layout: Layout, env: EnvFile) -> Drafted:
         f"{name}.sops.example.yaml": sops_example(name, wanted),
         f"{name}.yaml": draft.text(),
     }
+    secret_names = (*wanted, *(one for one, rule in draft.infrastructure.items() if rule == "secret"))
+    env_secrets = tuple(one for one in secret_names if one in env.values)
     imports = _imports(name, layout, env, wanted, templates)
+    imports = (*imports, *([env.path] if env_secrets and env.path not in imports else []))
     keys = tuple(Known(values.keys, env, f"{name}.public.yaml").origins(templates, layout))
     others = [one for found in layout.others.values() for one in found]
     others += [str(one.id) for one in layout.objects if one.kept_out]
-    return Drafted(texts, keys, tuple(others), tuple(dict.fromkeys(layout.remarks)), imports, layout.overlay)
+    return Drafted(
+        texts,
+        keys,
+        tuple(others),
+        tuple(dict.fromkeys(layout.remarks)),
+        imports,
+        layout.overlay,
+        draft.namespace,
+        secret_names,
+        env.path,
+        env_secrets,
+        tuple(dict.fromkeys(Path(shown(one.file)).parent for one in layout.objects)),
+        choices=tuple(draft.choices),
+    )
 
 
 def _environment(name: str, folder: Path, layout: Layout, env: EnvFile) -> EnvironmentDraft:
@@ -86,7 +102,7 @@ def _environment(name: str, folder: Path, layout: Layout, env: EnvFile) -> Envir
         env_file=relative(env.path, folder),
         env_file_exists=env.path.exists(),
         sources=[Commented(f"sops:{name}.sops.yaml", "encrypted, in git")],
-        choices=(f"vault:{id_}", f"scaleway:/{id_}/app"),
+        choices=(f"vault:secret/{id_}", f"scaleway:/{id_}/app"),  # `secret` is the engine of Vault's own tutorials
     )
 
 

@@ -66,7 +66,21 @@ class _Like:
         self.texts[self.file] = draft.text()
         keys = [(one.id, name, self.renaming.text(key.place)) for one in objects for name, key in one.keys.items()]
         origins = tuple(KeyOrigin(*key) for key in keys)
-        return Drafted(self.texts, origins, (), tuple(self.remarks), (), overlay)
+        secrets = [*_asked(objects, "Secret")]
+        secrets += [one for one, rule in self.other.infrastructure.items() if rule == "secret"]
+        source = self.renaming.reference(self.other.sources[0]) if self.other.sources else None
+        return Drafted(
+            self.texts,
+            origins,
+            (),
+            tuple(self.remarks),
+            (),
+            overlay,
+            namespace,
+            tuple(dict.fromkeys(secrets)),
+            target=str(source or ""),
+            is_live=False,
+        )
 
     def _to_do(self, where: str, what: str, hint: str = "") -> None:
         self.remarks.append(Problem(where, what, hint, warning=True))

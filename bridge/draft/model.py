@@ -105,7 +105,10 @@ class KeyOrigin(NamedTuple):
 class Drafted(NamedTuple):
     """The files, the environment's own last; what they are made of, and what was not understood.
 
-    `imports` are the plaintext files whose secrets still have to be moved, `overlay` is what is built with kustomize.
+    `imports` are the plaintext files whose secrets still have to be moved, `overlay` is what is built with kustomize,
+    from `folders`. `secrets` are the variables that the store has to hold, `env_secrets` those that the env file has in
+    clear now. `target` is the source that they go to, if it is not the one that is drafted for every layout; `choices`
+    are others. `is_live` is whether the objects may be in a cluster already.
     """
 
     texts: Mapping[str, str]
@@ -114,6 +117,14 @@ class Drafted(NamedTuple):
     remarks: tuple[Problem, ...]
     imports: tuple[Path, ...]
     overlay: Path | None
+    namespace: str | None = None
+    secrets: tuple[str, ...] = ()
+    env_file: Path | None = None
+    env_secrets: tuple[str, ...] = ()
+    folders: tuple[Path, ...] = ()
+    target: str = ""
+    is_live: bool = True
+    choices: tuple[str, ...] = ()
 
 
 def as_value(kind: str, section: str, text: str) -> SecretValue:

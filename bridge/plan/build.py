@@ -13,6 +13,7 @@ from bridge.plan.memory import KeyMemory, Memory, ObjectMemory
 from bridge.plan.model import Action, Change, ClusterName, Plan, What
 from bridge.plan.ownership import same_object
 from bridge.provider import Revision
+from bridge.shell import word
 
 
 class Allowed(NamedTuple):
@@ -135,11 +136,12 @@ def _warnings(changes: Sequence[Change], memory: Memory, target: Target) -> Iter
     for change in changes:
         if overwritten_by_apply(change):
             what = "`kubectl apply` overwrites what bridge writes; your build still holds this object's keys"
-            yield Problem(str(change.id), what, f"`bridge init {target.environment} --fix-kustomize` takes it out")
+            hint = f"`bridge init {word(target.environment)} --fix-kustomize` takes it out"
+            yield Problem(str(change.id), what, hint)
         if change.live and change.live.applied_keys:
             secret = change.id.kind == "Secret"
             what = "may hold secret values in clear" if secret else "lets a later `kubectl apply` delete its keys"
-            hint = f"remove it with `bridge adopt {target.environment}`"
+            hint = f"remove it with `bridge adopt {word(target.environment)}`"
             yield Problem(str(change.id), f"its last-applied annotation {what}", hint)
         yield from _abandoned(change, memory.objects.get(change.id), target.manager)
 

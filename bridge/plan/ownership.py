@@ -4,6 +4,7 @@ import enum
 
 from bridge.objects import Field, Live, Manager
 from bridge.plan.memory import ObjectMemory
+from bridge.shell import command
 
 BRIDGE = "bridge/"
 CLIENT_SIDE_APPLY = "kubectl-client-side-apply"
@@ -12,7 +13,7 @@ MANAGED_BY = "app.kubernetes.io/managed-by"  # https://kubernetes.io/docs/refere
 
 def take_over(environment: str = "") -> str:
     """Return the hint for what belongs to others: the command that takes it over."""
-    return f"take it over with `{f'bridge adopt {environment}'.strip()}`"
+    return f"take it over with `{command(['bridge', 'adopt', *filter(None, [environment])])}`"
 
 
 class Claim(enum.Enum):

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bridge.plan.guard import Finding
+from bridge.report.commands import completed
 
 
 def guard_data(shown: str, count: int, findings: Iterable[Finding], cure: str, notes: Sequence[str]) -> dict[str, Any]:
@@ -19,7 +20,7 @@ def guard_data(shown: str, count: int, findings: Iterable[Finding], cure: str, n
                 "object": one.object,
                 "keys": list(one.keys),
                 "what": one.what,
-                "hint": one.hint,
+                "hint": completed(one.hint),
             }
             for one in findings
         ],

@@ -20,7 +20,13 @@ def intake_text(data: dict[str, Any]) -> str:
     summary = ", ".join(f"{counts[state]} {state}" for state in ("new", "different", "same", "left") if counts[state])
     head = f"{data['environment']}: from {data['file'] or 'the cluster'} into {data['to']}\n"
     head += f"  cluster: {cluster_text(data['cluster'])}\n" if "cluster" in data else ""
-    return f"{head}\n{table(rows)}\n{summary or 'no value'}\n"
+    return f"{head}\n{table(rows)}\n{summary or 'no value'}\n{_listed(data, 'to be listed')}"
+
+
+def _listed(data: dict[str, Any], what: str) -> str:
+    """Say which source takes the place of the drafted one."""
+    found = data["listed"]
+    return f"{found['file']}: {found['source']} {what} in place of {found['instead_of']}\n" if found else ""
 
 
 def _state(state: str, reason: str) -> str:
@@ -35,12 +41,14 @@ def outcome_text(data: dict[str, Any]) -> str:
         lines.append(f"{data['to']}: written, revision {document['before'] or 'none'} -> {document['after']}")
     if template:
         lines.append(f"{template}: written")
+    if data["listed"] and data["result"] == "written":
+        lines.append(_listed(data, "is listed").rstrip())
     if data["result"] == "unchanged":
         lines.append("nothing to do")
     if data["deletable"]:
         lines.append(f"{data['file']} holds nothing any more that is not elsewhere: it may be deleted")
     elif data["file"] and data["result"] in {"written", "unchanged"}:
-        lines += _stays(data)
+        lines += [*_removable(data), *_stays(data)]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -55,3 +63,11 @@ def _stays(data: dict[str, Any]) -> Iterator[str]:
     is_left = any(one["state"] == "left" for one in data["values"])
     if is_left or not (data["first"] or data["read_differently"]):
         yield f"{file} stays: not all that it holds is read from elsewhere"
+
+
+def _removable(data: dict[str, Any]) -> Iterator[str]:
+    """Yield which lines of an env file can be removed, and the command that does it."""
+    if data["removable"]:
+        yield f"{data['file']}: these lines can be removed: {', '.join(data['removable'])}"
+    if data["removal"]:
+        yield f"next: {data['removal']}"

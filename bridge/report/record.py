@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from argparse import Namespace
     from collections.abc import Collection
 
     from bridge.objects import ObjectId
@@ -29,6 +30,7 @@ class Record:
     id: str = field(default_factory=lambda: os.urandom(8).hex())
     began: float = field(default_factory=time.monotonic)
     environment: str = ""
+    args: "Namespace | None" = None  # the command line
     as_json: bool = False  # the lines on stderr
     metrics: str | None = None  # a file or a Pushgateway's URL
     reads: list[tuple[str, str, float]] = field(default_factory=list)

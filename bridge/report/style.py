@@ -4,6 +4,8 @@ import os
 from typing import Final, NamedTuple, TextIO
 
 COLOURS: Final = {"+": "32", "~": "33", "!": "35", "-": "31", "?": "2"}
+USUAL_WIDTH: Final = 80
+"""Columns of a terminal that does not tell how many it has."""
 
 
 class Style(NamedTuple):
@@ -24,3 +26,16 @@ class Style(NamedTuple):
 def style_of(stream: TextIO) -> Style:
     """Return how to write to a stream."""
     return Style(stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb")
+
+
+def width_of(stream: TextIO) -> int | None:
+    """Return how many columns a terminal has; None for what is no terminal: there a line may be as long as it is."""
+    if not stream.isatty():
+        return None
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or USUAL_WIDTH
+    except OSError:
+        return USUAL_WIDTH

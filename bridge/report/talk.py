@@ -7,6 +7,7 @@ from bridge import late_warnings
 from bridge.errors import Problem
 from bridge.process import take_printed
 from bridge.report import streams
+from bridge.report.commands import completed
 from bridge.report.record import Record, current
 
 if TYPE_CHECKING:
@@ -30,12 +31,13 @@ def say(kind: str, problems: Iterable[Problem], clusters: "Mapping[Problem, Clus
     for index, problem in enumerate(found):
         if record.as_json:
             cluster = record.cluster if clusters is None else clusters.get(problem)
-            _write_json(record, kind, cluster, where=problem.where, message=problem.what, hint=problem.hint)
+            hint = completed(problem.hint)
+            _write_json(record, kind, cluster, where=problem.where, message=problem.what, hint=hint)
             continue
         print(f"bridge: {kind}: {printable(str(problem))}", file=streams.talk())
         following = found[index + 1] if index + 1 < len(found) else None
         if problem.hint and (following is None or following.hint != problem.hint):
-            print(f"bridge: hint: {printable(problem.hint)}", file=streams.talk())
+            print(f"bridge: hint: {printable(completed(problem.hint))}", file=streams.talk())
 
 
 def printed() -> list[Problem]:

@@ -10,6 +10,7 @@ from bridge.errors import Problem
 from bridge.objects import ObjectId
 from bridge.provider import Document
 from bridge.secret import SecretValue
+from bridge.shell import word
 from bridge.sources.fields import is_manifests
 from bridge.sources.leftovers import leftover
 from bridge.sources.moving import Item, Scene, State
@@ -17,7 +18,6 @@ from bridge.sources.plain import Given
 from bridge.sources.slots import Slot, value_at
 
 ENCRYPTED: Final = "looks encrypted"
-SET: Final = "`bridge set` writes there"
 
 
 class Secrets:
@@ -66,7 +66,7 @@ class Secrets:
         if found is not None and found.same_as(given.value):
             return Item(given, State.SAME, str(reference), variable)
         what = f"`variables` takes {variable} from {reference}, which has {'nothing' if found is None else 'another'}"
-        self._problems.append(Problem(str(given), what, SET))
+        self._problems.append(Problem(str(given), what, self._set(variable)))
         return None
 
     def _earlier(self, given: Given, object_: ObjectId | None, key: str, variable: str | None) -> Item | None:
@@ -77,8 +77,12 @@ class Secrets:
                 return Item(given, State.SAME, str(reference), variable)
             if found is not None:
                 what = f"{reference} comes before {self._scene.to} and has another value"
-                self._problems.append(Problem(str(given), what, f"{SET}, or take it out there"))
+                self._problems.append(Problem(str(given), what, f"{self._set(variable)}, or take it out there"))
         return None
+
+    def _set(self, variable: str | None) -> str:
+        """Return the hint that writes a variable where it comes from now."""
+        return f"`bridge set {word(self._scene.environment.name)} {variable or 'NAME'}` writes there"
 
     def _sources_before(self) -> Iterator[Reference]:
         for reference in self._scene.environment.sources:

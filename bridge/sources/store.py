@@ -15,7 +15,7 @@ from bridge.sources.session import LATE, close_sessions, open_session, read_docu
 from bridge.sources.whole import Whole, grafted
 from bridge.sources.writing import AGAIN, Change, Edit, Edits, Store, Write, Written
 
-__all__ = ["Edit", "Written", "check_writable", "look", "look_back", "put", "put_back"]
+__all__ = ["Edit", "Written", "check_writable", "look", "look_back", "put", "put_back", "rehearse"]
 
 Result = TypeVar("Result")
 
@@ -65,6 +65,13 @@ def put(provider: Provider, reference: Reference, edits: Sequence[Edit], context
     other refusals of the store: nothing was written then. Stopped where something was, or may have been.
     """
     return _put(provider, reference, Edits(edits), context)
+
+
+def rehearse(provider: Provider, reference: Reference, edits: Sequence[Edit], context: Context) -> None:
+    """Raise what `put` would raise, as far as the store can tell before it is written: before anybody is asked."""
+    with _opened(provider, reference, context) as session:
+        write = Write(session, reference, Edits(edits), context.deadline)
+        _bounded(write.rehearse, write, reference, context)
 
 
 def put_back(provider: Provider, reference: Reference, whole: Whole, context: Context) -> Written:

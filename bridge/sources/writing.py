@@ -12,6 +12,7 @@ from bridge.provider import (
     Document,
     NotFound,
     ProviderError,
+    Rehearser,
     Revision,
     Session,
     Unavailable,
@@ -111,6 +112,22 @@ class Write:
             self._read_back(answer)
             return Written(before, answer)
         raise AssertionError("the last try returns or raises")
+
+    def rehearse(self) -> None:
+        """Raise what `run` would raise, as far as the store can tell before it is written."""
+        present = self.present()
+        wanted = self._change.made(present)
+        check_hidden(self._session, self._reference.path, present, wanted)
+        answer: BridgeError | None = None
+        if isinstance(self._session, Rehearser):
+            try:
+                self._session.rehearse(self._reference.path, wanted, expect=present.revision if present else None)
+            except BridgeError:
+                raise
+            except ANYTHING as error:
+                answer = failed(error)
+        if answer:
+            raise answer
 
     def present(self) -> Document | None:
         """Return the document as it is, None where there is none."""

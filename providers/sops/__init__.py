@@ -170,6 +170,13 @@ class SopsSession:
         _check_is_file(path)
         return writing.write(path, document, expect, self._context, self._keyring())
 
+    def rehearse(self, path: str, document: Document, *, expect: Revision | None) -> None:
+        """Encrypt and check the file as `write` does, and raise what it would raise; nothing reaches the disk."""
+        from bridge_providers.sops import writing  # noqa: PLC0415 # as above
+
+        _check_is_file(path)
+        writing.rehearse(path, document, expect, self._context, self._keyring())
+
     def in_clear(self, path: str, document: Document) -> Iterable[tuple[int, tuple[str, ...]]]:
         """Tell which values the file's rule, or that of `.sops.yaml` for a new file, leaves in clear."""
         from bridge_providers.sops import clear  # noqa: PLC0415 # as above

@@ -61,10 +61,21 @@ def current(path: Path) -> bytes | None:
         return None
 
 
-def replace(path: Path, old: bytes | None, new: bytes) -> None:
-    """Write a file where it still holds `old` (None: where there is none); Conflict where it does not."""
+def check_permitted(path: Path, old: bytes | None) -> None:
+    """Raise Denied if the file, or its folder, may not be written; `old` is what the file holds now."""
     if old is not None and not os.access(path, os.W_OK):
         raise Denied("the file may not be written: permission denied")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise _denied(path.parent)
+
+
+def _denied(folder: Path) -> Denied:
+    return Denied(f"the folder {folder} may not be written: permission denied")
+
+
+def replace(path: Path, old: bytes | None, new: bytes) -> None:
+    """Write a file where it still holds `old` (None: where there is none); Conflict where it does not."""
+    check_permitted(path, old)
     temporary = path.parent / TEMPORARY
     try:
         _write(temporary, new, path if old is not None else None)
@@ -73,7 +84,7 @@ def replace(path: Path, old: bytes | None, new: bytes) -> None:
         _move(temporary, path, is_new=old is None)
         _sync(path.parent)
     except PermissionError as error:
-        raise Denied(f"the folder {path.parent} may not be written: permission denied") from error
+        raise _denied(path.parent) from error
     except OSError as error:
         raise ProviderError(f"the file cannot be written: {error.strerror}") from error
     finally:

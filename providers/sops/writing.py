@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from bridge.provider import Conflict, Context, Document, Kind, Node, ProviderError, Revision, SecretValue
 from bridge_providers.sops import creation, decrypt, files, key_block, metadata, replace, seal, stores
@@ -31,29 +31,60 @@ _READ_AGAIN: Final = "read it again, then decide"
 
 def write(path: str, document: Document, expect: Revision | None, context: Context, keyring: Keyring) -> Revision:
     """Replace a document; see `bridge.provider.Writer`."""
-    target = Path(os.path.realpath(files.locate(path, context.base)))
-    store = stores.store_of(path)
-    content = _documents(document, store)
-    with replace.locked(target.parent, context.deadline):
-        old = replace.current(target)
-        if old is None:
-            if expect is not None:
-                raise Conflict("it is not there any more", hint=_READ_AGAIN)
-            new = _made(target, store, content, keyring)
-            _check(new, store, content, keyring)
-        else:
-            if expect is None:
-                raise Conflict("it is there already", hint=_READ_AGAIN)
-            opened = decrypt.open_file(old, store, keyring)
-            if opened.revision.id != expect.id:
-                raise Conflict(_CHANGED, hint=_READ_AGAIN)
-            if seal.equal(opened.documents, content):
-                return opened.revision
-            new = _changed(old, store, content, opened, keyring)
-        if len(new) > files.LIMIT:
-            raise ProviderError(f"the file would be larger than {files.LIMIT // 2**20} MiB")
-        replace.replace(target, old, new)
-        return _check(files.read(target), store, content, keyring)
+    place = _place(path, context)
+    content = _documents(document, place.store)
+    with replace.locked(place.target.parent, context.deadline):
+        old = replace.current(place.target)
+        new = _next(old, place, content, expect, keyring)
+        if isinstance(new, Revision):
+            return new
+        replace.replace(place.target, old, new)
+        return _check(files.read(place.target), place.store, content, keyring)
+
+
+def rehearse(path: str, document: Document, expect: Revision | None, context: Context, keyring: Keyring) -> None:
+    """Raise what `write` would raise; see `bridge.provider.Rehearser`."""
+    place = _place(path, context)
+    content = _documents(document, place.store)
+    with replace.locked(place.target.parent, context.deadline):
+        old = replace.current(place.target)
+        if isinstance(_next(old, place, content, expect, keyring), bytes):
+            replace.check_permitted(place.target, old)
+
+
+class _Place(NamedTuple):
+    """The file itself, which a link may lead to, and the store that its name in the reference means."""
+
+    target: Path
+    store: str
+
+
+def _place(path: str, context: Context) -> _Place:
+    return _Place(Path(os.path.realpath(files.locate(path, context.base))), stores.store_of(path))
+
+
+def _next(
+    old: bytes | None, place: _Place, content: Documents, expect: Revision | None, keyring: Keyring
+) -> bytes | Revision:
+    """Return the file's new text, or its revision if it holds the content already."""
+    target, store = place
+    if old is None:
+        if expect is not None:
+            raise Conflict("it is not there any more", hint=_READ_AGAIN)
+        new = _made(target, store, content, keyring)
+        _check(new, store, content, keyring)
+    else:
+        if expect is None:
+            raise Conflict("it is there already", hint=_READ_AGAIN)
+        opened = decrypt.open_file(old, store, keyring)
+        if opened.revision.id != expect.id:
+            raise Conflict(_CHANGED, hint=_READ_AGAIN)
+        if seal.equal(opened.documents, content):
+            return opened.revision
+        new = _changed(old, store, content, opened, keyring)
+    if len(new) > files.LIMIT:
+        raise ProviderError(f"the file would be larger than {files.LIMIT // 2**20} MiB")
+    return new
 
 
 def _documents(document: Document, store: str) -> Documents:

@@ -11,7 +11,7 @@ from bridge.provider import Denied, Node, NotFound, ProviderError, SecretValue, 
 FOREIGN: Final = "something else than Vault answers at this address"
 NOT_VALID: Final = "the token is not valid: expired or revoked"
 UNKNOWN: Final = "the token is not valid: expired, revoked, or not for this address (CIDR)"
-_DENIED: Final = "permission denied"
+DENIED: Final = "permission denied"
 LONGEST: Final = 4096  # characters of the server's errors in which a reason is looked for
 
 
@@ -100,7 +100,7 @@ _LIKELY: Final = (
     _reason("missing client token", "no token was sent"),
     _reason("unsupported path", "this engine or method has no such path"),
     _reason("no handler for route", "nothing is mounted there"),
-    _reason(_DENIED, _DENIED),
+    _reason(DENIED, DENIED),
 )
 
 _TEMPORARY: Final = {
@@ -159,7 +159,7 @@ class Reply:
         OpenBao says this of an unknown token, both servers of a token that is bound to other addresses. Where a
         policy lacks the right, they number their errors.
         """
-        return self.status == 403 and self.errors == _DENIED
+        return self.status == 403 and self.errors == DENIED
 
     @property
     def is_refusal(self) -> bool:

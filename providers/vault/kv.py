@@ -190,12 +190,32 @@ def _gone(metadata: Node | None) -> NotFound | None:
     return NotFound(f"version {number} was deleted at {moment}", hint="`vault kv undelete` brings it back")
 
 
-def put(client: "Client", engine: Engine, path: str, content: Mapping[str, Node], expected: int) -> Reply:
-    """Write a version where the current one is `expected`, or (0) none is."""
+def ask_capabilities(client: "Client", engine: Engine, path: str) -> Reply:
+    """Ask what the token may do with a document; the `default` policy lets every token ask that of itself."""
+    asked = {"paths": [_place(engine, path)]}
+    return client.adapter.post("/v1/sys/capabilities-self", json=asked)  # type: ignore[no-any-return]
+
+
+def may_write(reply: Reply, *, is_new: bool) -> bool:
+    """Return whether the capabilities in an answer admit the first version (`is_new`), or another one."""
+    listed = part(reply.body, "data", "capabilities") or part(reply.body, "capabilities")
+    leaves = listed if isinstance(listed, Sequence) else ()
+    found = {leaf.reveal() for leaf in leaves if isinstance(leaf, SecretValue)}
+    # What cannot be read is no refusal: the write itself will tell.
+    return not found or not found.isdisjoint({b"root", b"create" if is_new else b"update"})
+
+
+def check_numbers(content: Mapping[str, Node]) -> None:
+    """Raise ProviderError for a number that version 2 would write in another way."""
     for name, child in content.items():
         if not all(map(_is_kept, _numbers(child))):
             what = f"field {name} holds a number that Vault's KV version 2 would not keep as it is written"
             raise ProviderError(what, hint="store it as text")
+
+
+def put(client: "Client", engine: Engine, path: str, content: Mapping[str, Node], expected: int) -> Reply:
+    """Write a version where the current one is `expected`, or (0) none is."""
+    check_numbers(content)
     # Not hvac's own method: it would write the numbers anew.
     body = b'{"options":{"cas":%d},"data":%s}' % (expected, _written(content))
     headers = {"Content-Type": "application/json"}

@@ -70,11 +70,7 @@ class VaultSession:
 
     def write(self, path: str, document: Document, *, expect: Revision | None) -> Revision:
         """Replace a document where `expect` is its latest version (None: where it has none), and read it back."""
-        place = paths.split(path, self._options.mount)
-        engine = self._engine(place)
-        place = _within(place, engine)
-        if engine.version == 1:
-            raise ProviderError("a KV engine of version 1 is not written: it has no check-and-set")
+        engine, place = self._writable(path)
         content = _only_mapping(document)
         reply = self._put(engine, place, content, expect)
         if kv.is_conflict(reply):
@@ -86,6 +82,25 @@ class VaultSession:
         if not kv.same(_only_mapping(found), content):
             raise ProviderError(f"version {written.id} was written, but reads differently", hint="look at it in Vault")
         return written
+
+    def rehearse(self, path: str, document: Document, *, expect: Revision | None) -> None:
+        """Raise what `write` would raise: for the document's shape and numbers, and for what the token may not do.
+
+        A token that may not ask for its own capabilities is told by the write itself.
+        """
+        engine, place = self._writable(path)
+        kv.check_numbers(_only_mapping(document))
+        step = kv.writing(engine, place.path)
+        reply = self.ask(lambda client: kv.ask_capabilities(client, engine, place.path), step)
+        if reply.is_ok and not kv.may_write(reply, is_new=expect is None):
+            raise Denied(f"{self._named(step).what} is refused: {answers.DENIED}", hint=step.hint)
+
+    def _writable(self, path: str) -> tuple[Engine, Place]:
+        place = paths.split(path, self._options.mount)
+        engine = self._engine(place)
+        if engine.version == 1:
+            raise ProviderError("a KV engine of version 1 is not written: it has no check-and-set")
+        return engine, _within(place, engine)
 
     def close(self) -> None:
         """Revoke the tokens that this session was issued."""
@@ -139,8 +154,12 @@ class VaultSession:
         other = identity.after_refusal(client) if reply.refuses_us else None
         if other is not None:
             client, reply = other, ask(other)
-        what = f"{identity.address}: {step.what} as {identity.who}"
-        return client, replace(reply, step=step._replace(what=what))
+        return client, replace(reply, step=self._named(step))
+
+    def _named(self, step: Step) -> Step:
+        """Name the server, and who we are there."""
+        identity = self._start()
+        return step._replace(what=f"{identity.address}: {step.what} as {identity.who}")
 
     def _start(self) -> Identity:
         """Load hvac and the settings, when first needed."""

@@ -162,6 +162,11 @@ def test_no_kubeconfig_at_all_says_how_to_name_one(tmp_path: Path) -> None:
     )
 
 
+def by_hand(context: str) -> str:
+    """Return where a missing context of the environment's file is changed."""
+    return f'change "{context}" at `cluster.context` in the environment\'s file, or pass --context NAME'
+
+
 def test_the_context_that_is_asked_for_goes_before_the_current_one(tmp_path: Path) -> None:
     content = yaml.safe_load(write(tmp_path / "config").read_text())
     content["contexts"].append({"name": "other", "context": {"cluster": "far", "user": "kapsule"}})
@@ -172,7 +177,7 @@ def test_the_context_that_is_asked_for_goes_before_the_current_one(tmp_path: Pat
     error = refused(tmp_path / "config", "prod")
     assert isinstance(error, ConfigError)
     assert str(error) == f'{tmp_path}/config: has no context "prod"'
-    assert error.problems[0].hint == "it has kapsule, other"
+    assert error.problems[0].hint == f"it has kapsule, other; {by_hand('prod')}"
 
 
 def edited(tmp_path: Path, **top: object) -> Path:
@@ -376,7 +381,7 @@ def test_several_files_merge_as_kubectl_merges_them(tmp_path: Path) -> None:
     assert outside(None, "two", KUBECONFIG=listed).source == f"context two of {second}"
     error = refused(None, "three", KUBECONFIG=listed)
     assert str(error) == f'{first}:{second}: has no context "three"'
-    assert error.problems[0].hint == "it has mixed, one, two"
+    assert error.problems[0].hint == f"it has mixed, one, two; {by_hand('three')}"
 
 
 def test_of_several_files_the_first_that_has_a_name_gives_it(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_without_a_build_the_sources_and_the_cluster_are_compared(offline_desk: 
     before = desk.target.versions()
     result = desk.run("check", "staging", "--live")
     assert result.status == 0
-    assert "staging: 5 objects to change in the cluster, `bridge plan` shows how\n" in result.out
+    assert "staging: 5 objects to change in the cluster, `bridge plan staging` shows how\n" in result.out
     assert desk.target.versions() == before
     desk.run("sync", "staging")
     assert "staging: no object to change in the cluster\n" in desk.run("check", "staging", "--live").out

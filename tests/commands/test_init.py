@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import shlex
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -45,9 +46,12 @@ infrastructure:
 # The first layer: where the secrets are. The first that has a field wins.
 sources:
   - sops:staging.sops.yaml   # encrypted, in git
-  # - vault:voice-agent-staging
+  # - vault:secret/voice-agent-staging
   # - scaleway:/voice-agent-staging/app
 """
+VAULT, SCALEWAY = "vault:secret/voice-agent-staging", "scaleway:/voice-agent-staging/app"
+KEYS = "~/.config/sops/age/keys.txt"
+RULE = f"\"creation_rules: [{{age: '$(age-keygen -y {KEYS} | paste -sd, -)'}}]\""
 NEW = [
     ".env.k8s.staging.example",
     ".gitignore",
@@ -139,12 +143,22 @@ def test_it_says_where_each_value_comes_from_and_what_comes_next(place: Place) -
     assert ["ConfigMap/front-config", "NODE_ENV", "the template's own text or default"] in rows
     assert "not for bridge: Deployment/agent" in lines
     assert lines[lines.index("next, in this order:") + 1 :] == [
+        f"  test -f {KEYS} || {{ mkdir -p ~/.config/sops/age && age-keygen -o {KEYS}; }}",
+        f"  test -f config/.sops.yaml || echo {RULE} > config/.sops.yaml",
         f"  bridge import staging {patch} --to sops:staging.sops.yaml",
+        "  bridge import staging k8/config/.env.k8s.staging --to sops:staging.sops.yaml",
+        "  sed -i -e '/^SCW_SECRET_KEY=/d' k8/config/.env.k8s.staging",
         "  bridge check staging",
+        "  kubectl get namespace voice-agent-staging || kubectl create namespace voice-agent-staging",
         "  bridge adopt staging",
+        "  bridge plan staging",
         "  bridge sync staging",
         "  bridge init staging --fix-kustomize k8/apps/overlays/staging",
         "  kustomize build k8/apps/overlays/staging | bridge check staging --manifests -",
+        f"for another store: import --to {VAULT} or --to {SCALEWAY}, without an age key",
+        "then delete the files that `bridge import` says may be deleted, and:",
+        "  bridge scan staging k8/apps/base k8/apps/overlays/staging config",
+        "  kubectl apply -k k8/apps/overlays/staging",
     ]
 
 
@@ -167,7 +181,8 @@ def test_json_says_the_same(place: Place) -> None:
     assert {one["state"] for one in data["files"]} == {"created"}
     assert len(data["keys"]) == 13
     assert (data["others"], data["warnings"], data["errors"]) == (["Deployment/agent"], [], [])
-    assert data["next"][-1].endswith("| bridge check staging --manifests -")
+    assert data["next"][-3].endswith("| bridge check staging --manifests -")
+    assert data["next"][-1] == "kubectl apply -k k8/apps/overlays/staging"
 
 
 def test_a_patch_file_that_is_deployed_beside_the_build_is_understood(place: Place) -> None:
@@ -610,3 +625,72 @@ def test_the_templates_name_what_kustomize_builds_with_its_public_values(
             assert {key: ours[kind, name][key] for key in literals} == literals
     assert place.run("check", "staging").lines[-2] == "bridge: error: sops:staging.sops.yaml: no such file"
     assert json.loads((place.config / "bridge.schema.json").read_text())["title"] == "An environment of bridge"
+
+
+# What comes next
+
+
+def steps(place: Place, *more: str, name: str = "staging") -> list[str]:
+    return init(place, "--output", "json", *more, name=name).data["next"]
+
+
+def test_a_build_of_nothing_else_is_not_checked_nor_applied_afterwards(place: Place) -> None:
+    place.write("k8/apps/base/kustomization.yaml", "resources: [secrets.yml, configmap.yml]\n")
+    assert [one.split(" k8")[0] for one in steps(place)[-2:]] == [
+        "bridge init staging --fix-kustomize",
+        "bridge scan staging",
+    ]
+
+
+def test_a_key_and_a_rule_that_are_there_are_not_made(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOPS_AGE_KEY", "AGE-SECRET-KEY-1")
+    rule = "\"creation_rules: [{age: '$(printenv SOPS_AGE_KEY | age-keygen -y | paste -sd, -)'}]\""
+    assert steps(place)[0] == f"test -f config/.sops.yaml || echo {rule} > config/.sops.yaml"
+    (place.config / "staging.yaml").unlink()
+    place.write(".sops.yaml", "creation_rules: []\n")  # above the environments' folder
+    assert steps(place)[0].startswith("bridge import ")
+
+
+def test_an_age_key_is_looked_for_where_sops_looks(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOPS_AGE_KEY_FILE", str(place.root / "my keys"))
+    file = f"'{place.root}/my keys'"
+    assert steps(place)[0] == f"test -f {file} || {{ mkdir -p {place.root} && age-keygen -o {file}; }}"
+    place.write("my keys", "")
+    (place.config / "staging.yaml").unlink()
+    assert steps(place)[0].startswith("test -f config/.sops.yaml ")
+
+
+def test_without_a_plaintext_file_the_secrets_come_from_the_cluster(place: Place) -> None:
+    place.write("k8/apps/overlays/staging/kustomization.yaml", "namespace: voice\nresources: [../../base]\n")
+    Path("k8/apps/overlays/staging/patches/staging-secret-config-patch.yml").unlink()
+    assert steps(place)[2:5] == [
+        "bridge import staging k8/config/.env.k8s.staging --to sops:staging.sops.yaml",
+        "sed -i -e '/^SCW_SECRET_KEY=/d' k8/config/.env.k8s.staging",
+        "bridge import staging --from-cluster --to sops:staging.sops.yaml",
+    ]
+
+
+def test_a_copy_of_an_environment_gets_its_secrets_one_by_one(place: Place) -> None:
+    init(place)
+    listed = place.run("init", "preprod", "--like", "staging", "--output", "json").data["next"]
+    names = ["LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "CARTESIA_API_KEY", "OPENAI_API_KEY", "DEEPGRAM_API_KEY"]
+    assert [one for one in listed if one.startswith("bridge set")] == [
+        f"bridge set preprod {name}" for name in [*names, "SCW_SECRET_KEY"]
+    ]
+
+
+def test_the_flags_and_odd_names_are_in_every_command(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    (place.root / "k8").rename(place.root / "l'équipe $x")
+    listed = steps(place, "--config", "my config", "--from", "l'équipe $x")
+    for one in (part for line in listed for part in line.split(" | ") if part.startswith("bridge ")):
+        words = shlex.split(one)
+        assert words[words.index("--config") + 1] == "my config", one
+    (patch,) = [shlex.split(one)[3] for one in listed if "secret-config-patch" in one]
+    assert (place.root / patch).is_file()
+
+
+def test_a_line_that_other_programs_read_otherwise_is_not_taken_out(place: Place) -> None:
+    place.write("k8/config/.env.k8s.staging", "K8_ENV=staging\nSCW_SECRET_KEY=CANARY-a # CANARY-b\nA_TOKEN=CANARY-c\n")
+    assert [one for one in steps(place) if one.startswith("sed")] == [
+        "sed -i -e '/^A_TOKEN=/d' k8/config/.env.k8s.staging"
+    ]

@@ -22,7 +22,7 @@ def test_without_a_memory_nothing_is_known_to_be_written(desk: Desk) -> None:
     assert (result.status, result.out) == (1, "")
     assert result.lines == [
         f"bridge: error: {where}: does not exist, so nothing is known to be written here",
-        "bridge: hint: run `bridge sync` first",
+        "bridge: hint: run `bridge sync staging` first",
     ]
 
 
@@ -50,7 +50,7 @@ def test_no_pod_is_rolled_while_an_object_may_be_half_of_a_change(desk: Desk) ->
         {
             "where": "the memory of bridge",
             "what": "a sync stopped, or is at work, between its writes: Secret/agent-secrets",
-            "hint": "run `bridge sync` first, so that pods start with all keys",
+            "hint": "run `bridge sync staging` first, so that pods start with all keys",
         }
     ]
     assert desk.run("sync", "staging").status == 0

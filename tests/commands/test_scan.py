@@ -244,7 +244,7 @@ def test_options_may_stand_between_the_paths(desk, folder):
     assert len(desk.run("scan", "staging", "--output", "json", "a", "--timeout", "60", "b").data["found"]) == 2
     result = desk.run("scan", "staging", "a", "--unknown")
     assert result.status == 2
-    assert result.lines[-1] == "bridge: error: unrecognized arguments: --unknown"
+    assert result.lines[-1] == "bridge scan: error: unrecognized arguments: --unknown"
 
 
 def test_a_flood_ends_the_scan(desk, folder, monkeypatch):

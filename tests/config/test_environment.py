@@ -355,7 +355,8 @@ def test_a_folder_that_is_not_there_says_how_to_give_it(folder):
         load_environment(folder / "x", "staging")
     (problem,) = caught.value.problems
     assert str(problem) == "config/x: no such folder"
-    assert problem.hint == "give it with --config or $BRIDGE_CONFIG"
+    name = "name the environments' folder with --config or $BRIDGE_CONFIG"
+    assert problem.hint == f"{name}, or draft it from your kustomize layout: `bridge init ENV --from .`"
 
 
 def test_a_file_in_the_folders_place_says_so(folder):

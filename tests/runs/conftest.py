@@ -293,7 +293,8 @@ def _desk(target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd
         for canary in desk.canaries:
             for form in (canary, base64.b64encode(canary.encode()).decode(), json.dumps(canary)[1:-1]):
                 assert form not in out + err, "a value was shown"
-        return Result(status, out, err)
+        flag = f" --config {tmp_path / 'config'}"  # the commands in hints have it: no test but theirs looks at it
+        return Result(status, out.replace(flag, ""), err.replace(flag, ""))
 
     desk = Desk(tmp_path / "config", target, run)
     desk.write("base/secrets.yml", SECRETS)

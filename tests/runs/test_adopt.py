@@ -79,8 +79,8 @@ def test_only_the_named_keys_move_and_the_sync_that_was_refused_runs(desk: Desk)
     ]
     assert lines[9] == f"    = THEIRS, label team, annotation note  with {who}, as before"
     assert lines[11] == "2 keys of 1 object: taken over"
-    assert lines[12].startswith("next: `bridge plan staging`")
-    assert "bridge check staging --manifests -" in lines[13]
+    steps = ["bridge plan staging", "bridge sync staging", "bridge init staging --fix-kustomize"]
+    assert lines[12:] == [f"next: {step}" for step in steps]
 
     after = desk.target.get(SECRET, "agent-secrets")
     assert (after["data"], after["type"]) == (before["data"], before["type"])
@@ -213,7 +213,7 @@ def test_json_has_every_field_and_no_value(desk: Desk) -> None:
     data = adopt(desk, "--output", "json").data
     time = desk.target.get(SECRET, "agent-secrets")["metadata"]["managedFields"][0]["time"]
     helm = {"manager": "helm", "operation": "Update", "time": time}
-    assert (data["schema"], data["result"], len(data["next"])) == ("bridge/report/v1", "written", 2)
+    assert (data["schema"], data["result"], len(data["next"])) == ("bridge/report/v1", "written", 3)
     assert data["objects"] == [
         {
             "kind": "Secret",

@@ -365,7 +365,7 @@ def test_an_immutable_object_can_be_made_anew_once_the_rule_is_gone(offline_desk
         1,
         "bridge: error: Secret/agent-secrets: is immutable and would have to change",
     )
-    assert "`bridge sync --recreate Secret/agent-secrets`" in result.lines[1]
+    assert "`bridge sync staging --recreate Secret/agent-secrets`" in result.lines[1]
     assert desk.run("sync", "staging", "--recreate", "Secret/agent-secrets").status == 0
     assert desk.target.data(SECRET, "agent-secrets")[LOST] == VALUES[LOST]
 

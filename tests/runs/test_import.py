@@ -374,7 +374,7 @@ def test_an_earlier_source_with_another_value(desk: Desk) -> None:
     desk.values(OPENAI_API_KEY="CANARY-earlier")
     assert refused(desk, patch) == [
         f"error: Secret/agent-secrets key OPENAI_API_KEY: plain:values.json comes before {SHELF} and has another value",
-        "hint: `bridge set` writes there, or take it out there",
+        "hint: `bridge set staging OPENAI_API_KEY` writes there, or take it out there",
     ]
     desk.values()
     data = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes", "--output", "json").data
@@ -639,8 +639,8 @@ def test_what_only_scripts_read_is_not_compared(desk: Desk, patch: Path) -> None
 @pytest.mark.parametrize(
     ("content", "first"),
     [
-        ("patches: [{path: patches/p.yml}]", "bridge init staging --fix-kustomize {overlay} --config {config}"),
-        ("patchesStrategicMerge: [patches/p.yml]", "bridge init staging --fix-kustomize {overlay} --config {config}"),
+        ("patches: [{path: patches/p.yml}]", "bridge init staging --fix-kustomize {overlay}"),
+        ("patchesStrategicMerge: [patches/p.yml]", "bridge init staging --fix-kustomize {overlay}"),
         ("resources: [patches/p.yml]", "take it out of {overlay}/kustomization.yaml"),
         ("secretGenerator: [{name: x, files: [a=patches/p.yml]}]", "take it out of {overlay}/kustomization.yaml"),
         ("secretGenerator: [{name: x, envs: [patches/p.yml]}]", "take it out of {overlay}/kustomization.yaml"),
@@ -655,7 +655,7 @@ def test_a_file_that_a_build_needs_may_not_be_deleted_yet(desk: Desk, patch: Pat
     assert (result.status, result.err) == (0, "")
     assert result.out.splitlines()[-2:] == [
         f"{file} stays for now: {overlay}/kustomization.yaml builds from it",
-        f"first: {first.format(overlay=overlay, config=desk.folder)}",
+        f"first: {first.format(overlay=overlay)}",
     ]
     data = desk.run("import", "staging", str(file), "--to", SHELF, "--output", "json").data
     assert (data["deletable"], data["used_by"]) == (False, [f"{overlay}/kustomization.yaml"])
@@ -673,7 +673,7 @@ def test_the_paths_of_a_build_are_relative_if_the_files_is(
     result = desk.run("import", "staging", "apps/overlays/sta ging/p.yml", "--to", SHELF, "--yes")
     assert result.out.splitlines()[-2:] == [
         "apps/overlays/sta ging/p.yml stays for now: apps/overlays/sta ging/kustomization.yaml builds from it",
-        f"first: bridge init staging --fix-kustomize 'apps/overlays/sta ging' --config {desk.folder}",
+        "first: bridge init staging --fix-kustomize 'apps/overlays/sta ging'",
     ]
 
 

@@ -26,7 +26,7 @@ def test_a_type_that_must_change_takes_a_word_of_the_operator(desk: Desk) -> Non
     assert (result.status, uid(desk)) == (1, before)
     assert result.lines[-1] == (
         "bridge: hint: keep its type in the template, or delete the object: "
-        "`bridge sync --recreate Secret/shared-secrets` does it if nobody else wrote to it"
+        "`bridge sync staging --recreate Secret/shared-secrets` does it if nobody else wrote to it"
     )
 
 

@@ -245,7 +245,7 @@ def test_a_paused_deployment_is_reported_and_left_alone(running: Desk, team: Tea
     where = f"Deployment/agent in namespace {team.namespace}"
     assert result.lines == [
         f"bridge: error: {where}: is behind, but paused: its pods keep older keys",
-        f"bridge: hint: kubectl -n {team.namespace} rollout resume deployment/agent, then run again",
+        f"bridge: hint: `kubectl -n {team.namespace} rollout resume deployment/agent`, then run again",
     ]
     assert team.get()["metadata"]["generation"] == generation
     team.kubectl("rollout", "resume", "deployment/agent")

@@ -263,7 +263,7 @@ def test_which_document_is_meant(desk: Desk, synced: Store) -> None:
     desk.environment(sources=["vault:app@2"], providers={"vault": section})
     result = back(desk)
     what = "is pinned to revision 2 in staging.yaml, and that decides, whatever the store has"
-    hint = "change the revision there, then run `bridge sync`"
+    hint = "change the revision there, then run `bridge sync staging`"
     assert (result.status, result.lines) == (1, [f"bridge: error: vault:app@2: {what}", f"bridge: hint: {hint}"])
     assert synced.version == 2
 

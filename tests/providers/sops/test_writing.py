@@ -6,9 +6,10 @@ import json
 import re
 import time
 
+import pyrage
 import pytest
 
-from bridge.provider import Conflict, Denied, Revision, Writer
+from bridge.provider import Conflict, Denied, Document, ProviderError, Revision, Writer
 from bridge_providers.sops import Sops
 from tests.providers.sops.folder import Raw, opened, sealed
 
@@ -316,3 +317,36 @@ def test_a_document_that_the_file_holds_already_is_not_written_again(desk):
     before = desk.files()
     assert desk.store("a.yaml", [{"b": {"d": [None, b"\xff"], "c": 1}, "a": b"x"}], revision) == revision
     assert desk.files() == before
+
+
+# Rehearsals
+
+
+def rehearsed(desk, path, tree, expect=None):
+    Sops().open(desk.context()).rehearse(path, Document((sealed(tree),), Revision("")), expect=expect)
+
+
+def test_a_rehearsal_writes_nothing(desk):
+    rehearsed(desk, "a.yaml", TREE)
+    assert not (desk.path / "a.yaml").exists()
+    revision = desk.store("a.yaml", [TREE])
+    before = {path.name: path.read_bytes() for path in desk.path.iterdir() if path.is_file()}
+    rehearsed(desk, "a.yaml", {"A": "CANARY-new"}, revision)
+    assert {path.name: path.read_bytes() for path in desk.path.iterdir() if path.is_file()} == before
+
+
+def test_a_rehearsal_is_refused_as_the_write_would_be(desk):
+    revision = desk.store("there.yaml", [TREE])
+    stranger = pyrage.x25519.Identity.generate().to_public()
+    cases = [("there.yaml", None, None), ("there.yaml", Revision("other"), None), ("gone.yaml", revision, None)]
+    cases += [("new.yaml", None, {"creation_rules": [{"age": str(stranger)}]}), ("new.yaml", None, {})]
+    for path, expect, rules in cases:
+        if rules is not None:
+            desk.write(".sops.yaml", json.dumps(rules))
+        document = Document((sealed({"A": "CANARY"}),), Revision(""))
+        told = []
+        for name in ("write", "rehearse"):
+            with pytest.raises(ProviderError) as caught:
+                getattr(Sops().open(desk.context()), name)(path, document, expect=expect)
+            told.append(caught.value.problems)
+        assert told[0] == told[1]

@@ -1,5 +1,6 @@
 """Writing whole documents with check-and-set."""
 
+import json
 from collections.abc import Mapping
 
 import pytest
@@ -110,3 +111,42 @@ def test_a_list_that_lost_an_item_reads_differently(fake: Wire, fake_desk: Desk)
         with fake_desk.session() as session:
             message = told(ProviderError, lambda session=session: session.write("app", wanted, expect=None))
         assert message == "version 4 was written, but reads differently"
+
+
+# Rehearsals
+
+
+def rehearsed(session: VaultSession, values: Mapping[str, str], expect: Revision | None = None) -> None:
+    session.rehearse("app", Document((tree(values),), Revision("ignored")), expect=expect)
+
+
+@pytest.mark.parametrize("capabilities", [["read"], ["create"], ["update"], ["create", "update"]])
+def test_a_rehearsal_is_refused_as_the_write_would_be(
+    desk: Desk, dev_vault: DevVault, mount: str, capabilities: list[str]
+) -> None:
+    dev_vault.policy(f"{mount}-rehearsed", f'path "{mount}/data/app" {{ capabilities = {json.dumps(capabilities)} }}')
+    desk.environ["VAULT_TOKEN"] = dev_vault.token(f"{mount}-rehearsed")
+    for expect, needed in ((None, "create"), (Revision("1"), "update")):
+        with desk.session() as session:
+            if needed in capabilities:
+                rehearsed(session, {"A": "CANARY"}, expect)
+            else:
+                message = told(Denied, lambda session=session, expect=expect: rehearsed(session, {"A": "x"}, expect))
+                assert message == f"{desk.address}: writing {mount}/data/app as token is refused: permission denied"
+    assert dev_vault.request("GET", f"{mount}/data/app").status == 404
+
+
+def test_a_rehearsal_leaves_to_the_write_what_a_token_may_not_ask(desk: Desk, dev_vault: DevVault, mount: str) -> None:
+    dev_vault.policy(f"{mount}-mute", f'path "{mount}/data/app" {{ capabilities = ["create"] }}')
+    desk.environ["VAULT_TOKEN"] = dev_vault.token(f"{mount}-mute", no_default_policy=True)
+    with desk.session() as session:
+        rehearsed(session, {"A": "CANARY"})
+    with desk.session(kv_version=1, mount=mount) as session:
+        assert "is not written" in told(ProviderError, lambda: rehearsed(session, {"A": "CANARY"}))
+
+
+def test_a_rehearsal_sends_no_value(desk: Desk, relay: Wire) -> None:
+    with desk.session() as session:
+        rehearsed(session, {"A": "CANARY"})
+    assert relay.requests
+    assert not any(b"CANARY" in request.body for request in relay.requests)

@@ -1,28 +1,30 @@
-"""The README's way from plaintext patches to bridge, line by line, on a real API server with real controllers."""
+"""A team's repository before it is migrated, deployed in clear, and the README's way to migrate it."""
 
 import base64
 import json
 import os
 import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pyrage
-import pytest
-
 from tests.servers.apiserver import RealCluster
-from tests.servers.kwok import NODE, Kwok
+from tests.servers.kwok import NODE
 from tests.test_readme import block
 
 SECRETS = {
     "shared-secrets": {"LIVEKIT_API_KEY": "CANARY-livekit", "LIVEKIT_API_SECRET": "CANARY-secret $5 \"'"},
-    "agent-secrets": {"CARTESIA_API_KEY": "CANARY-cartesia", "OPENAI_API_KEY": "CANARY-openai"},
+    "agent-secrets": {
+        "CARTESIA_API_KEY": "CANARY-cartesia",
+        "OPENAI_API_KEY": "CANARY-openai",
+        "DEEPGRAM_API_KEY": "CANARY-deepgram",
+    },
 }
 CONFIG_MAPS = {
     "shared-config": {"LIVEKIT_URL": "wss://livekit.staging.example.com", "DOMAIN": "staging.example.com"},
-    "agent-config": {"LOG_LEVEL": "debug", "METRICS_ENABLED": "true"},
+    "agent-config": {"ENV_MODE": "staging", "LOG_LEVEL": "debug", "METRICS_ENABLED": "true"},
+    "front-config": {"NODE_ENV": "production", "CACHE_ENABLED": "false"},
 }
 OVERLAYS = {"staging": "", "prod": "-prod"}
 
@@ -61,17 +63,15 @@ def deployment() -> str:
 
 
 class Team:
-    """A team's repository as it is before it moves in, deployed with `kubectl apply -k`."""
+    """A team's repository as it is before it is migrated, deployed with `kubectl apply -k`."""
 
-    def __init__(self, folder: Path, cluster: RealCluster, namespaces: dict[str, str], path: str) -> None:
+    def __init__(self, folder: Path, cluster: RealCluster, namespaces: Mapping[str, str], path: str) -> None:
         self.folder = folder
         self.cluster = cluster
         self.namespaces = namespaces
-        self.environ = {
-            "PATH": path,
-            "HOME": str(folder.parent / "home"),
-            "KUBECONFIG": str(folder.parent / "kubeconfig"),
-        }
+        home = folder.parent / "home"
+        home.mkdir()
+        self.environ = {"PATH": path, "HOME": str(home), "KUBECONFIG": str(folder.parent / "kubeconfig")}
         cluster.kubeconfig(Path(self.environ["KUBECONFIG"]))
         base = documents(None)
         self.write("apps/base/secrets.yml", base["Secret"])
@@ -91,8 +91,15 @@ class Team:
         )
         self.write(f"apps/overlays/{name}/kustomization.yaml", text)
         self.write(f"apps/overlays/{name}/{patch}", f"{values['Secret']}---\n{values['ConfigMap']}")
-        env = {"K8_ENV": name, "CLUSTER_NAME": "kapsule", "K8S_NAMESPACE": self.namespaces[name]}
+        env = {
+            "K8_ENV": name,
+            "SCW_SECRET_KEY": f"CANARY-registry-of-{name}",
+            "CLUSTER_NAME": "kapsule",
+            "REGISTRY_BASE": "registry.example.com/voice",
+            "K8S_NAMESPACE": self.namespaces[name],
+        }
         self.write(f"config/.env.k8s.{name}", "".join(f"{key}={value}\n" for key, value in env.items()))
+        self.write(f"config/.env.k8s.{name}.example", "".join(f"{key}=\n" for key in env))
 
     def write(self, name: str, text: str) -> None:
         path = self.folder / name
@@ -142,43 +149,45 @@ class Team:
         }
 
 
-@pytest.fixture
-def team(
-    real_cluster: RealCluster, controllers: Kwok, kustomize_binary: Path, kubectl_binary: Path, tmp_path: Path
-) -> Iterator[Team]:
-    """A repository with two overlays, deployed in clear, and an age key with its rule in `.sops.yaml`."""
-    folders = [Path(sys.executable).parent, kustomize_binary.parent, kubectl_binary.parent]
-    path = os.pathsep.join([*map(str, folders), "/usr/bin", "/bin"])
-    namespaces = {name: real_cluster.namespace() for name in OVERLAYS}
-    team = Team(tmp_path / "repository", real_cluster, namespaces, path)
-    identity = pyrage.x25519.Identity.generate()
-    keys = tmp_path / "home" / ".config" / "sops" / "age" / "keys.txt"
-    keys.parent.mkdir(parents=True)
-    keys.write_text(f"{identity}\n")
-    team.write("config/.sops.yaml", f"creation_rules:\n  - age: {identity.to_public()}\n")
+@contextmanager
+def deployed(folder: Path, cluster: RealCluster, path: list[Path]) -> Iterator[Team]:
+    """Yield a repository with two overlays, deployed in clear; a HOME of its own is empty."""
+    namespaces = {name: cluster.namespace() for name in OVERLAYS}
+    team = Team(folder / "repository", cluster, namespaces, os.pathsep.join([*map(str, path), "/usr/bin", "/bin"]))
     for name in OVERLAYS:
         team.run(f"kubectl apply -k apps/overlays/{name}")
     team.run(f"kubectl -n {namespaces['staging']} rollout status deployment/agent --timeout=60s")
     yield team
     for name in OVERLAYS:
-        real_cluster.kubectl("-n", namespaces[name], "delete", "deployment", "agent")
+        cluster.kubectl("-n", namespaces[name], "delete", "deployment", "agent")
 
 
-def lines() -> list[str]:
-    """Return the README's commands; who would be asked agrees beforehand here, to the binding too."""
-    commands = [line.partition("  #")[0].rstrip() for line in block("moving-in").splitlines()]
+def lines(team: Team, name: str = "migrating") -> list[str]:
+    """Return the commands of the README's block, for this team's namespace."""
+    commands = [line.partition("  #")[0].rstrip() for line in block(name).splitlines() if not line.startswith("#")]
+    named = [line.replace("voice-agent-staging", team.namespaces["staging"]) for line in commands if line]
+    return [agreed_to(line) for line in named]
+
+
+def agreed_to(line: str) -> str:
+    """Return a command with a yes to all that it would ask."""
     agreed = {"bridge import": " --yes", "bridge adopt": " --yes --rebind"}
-    return [line + agreed.get(" ".join(line.split()[:2]), "") for line in commands if line]
+    return line + agreed.get(" ".join(line.split()[:2]), "")
 
 
-def test_the_way_in_loses_nothing_restarts_nothing_and_leaves_nothing_in_clear(team: Team) -> None:
+def check_migration(team: Team, commands: list[str], config: Path | None = None) -> None:
+    """Run the commands: nothing is lost, nothing is restarted, and nothing is left in clear."""
+    if config:
+        team.environ["BRIDGE_CONFIG"] = str(config)
     before, pods = team.values(), team.pods()
     assert before == {**SECRETS, **CONFIG_MAPS}
-    prod = {name for name in team.plaintext() if "/prod/" in name}
+    prod = {name for name in team.plaintext() if "prod" in name}
     assert len(pods) == 2
-    for line in lines():
-        team.run(line)
+    for line in commands:
+        said = team.run(line)
         assert team.values() == before, line
+    assert commands[-1].startswith("bridge scan staging ")
+    assert "nothing found" in said
     assert team.pods() == pods
     assert team.plaintext() == prod
     for name in SECRETS:
@@ -187,25 +196,9 @@ def test_the_way_in_loses_nothing_restarts_nothing_and_leaves_nothing_in_clear(t
         assert "CANARY" not in kept
         assert "last-applied" not in kept
     settled = team.versions()
-    assert " configured" not in team.run("kubectl apply -k apps/overlays/staging")
+    (deploy,) = [line for line in commands if line.startswith("kubectl apply")]
+    assert " configured" not in team.run(deploy)
     assert "nothing to do" in team.run("bridge sync staging")
     assert team.versions() == settled
-
-
-def test_every_line_can_be_repeated(team: Team) -> None:
-    """But for the first, which never writes over a file, and `import` of a file that is gone."""
-    before = team.values()
-    for line in lines():
-        team.run(line)
-        if not line.startswith(("bridge init staging --from", "rm ")):
-            team.run(line)
-        assert team.values() == before, line
-
-
-def test_without_the_way_in_each_trap_is_sprung(team: Team) -> None:
-    """The same repository, with its values taken out of the build by hand: a deploy destroys what runs."""
-    overlay = team.folder / "apps" / "overlays" / "staging"
-    text = (overlay / "kustomization.yaml").read_text()
-    (overlay / "kustomization.yaml").write_text(text.partition("patches:")[0])
-    team.run("kubectl apply -k apps/overlays/staging")
-    assert team.values()["agent-secrets"]["OPENAI_API_KEY"] == "${OPENAI_API_KEY}"
+    assert "CANARY-registry-of-staging" not in team.run("bridge status staging")
+    assert team.run("bridge exec staging --with SCW_SECRET_KEY -- sh -c 'printenv SCW_SECRET_KEY | wc -c'") == "27\n"

@@ -1,0 +1,68 @@
+"""Completes the commands that a report or a hint names, so that they can be pasted: with this run's own flags."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from bridge.report.record import current
+from bridge.shell import command
+
+_CLUSTER: Final = frozenset({"sync", "plan", "check", "status", "restart", "rollback", "import", "adopt"})
+_OTHERS: Final = frozenset({"set", "init", "exec", "scan"})
+# Patterns are compiled when one is needed: most runs name no command.
+_QUOTED: Final = r"`([^`]+)`"
+_PIPED: Final = r"( \| | && )"
+_BRIDGE: Final = r"bridge ([a-z]+)((?s:.*))"
+_KUBECTL: Final = r"kubectl (?=-n |--namespace |get |create |apply |describe |delete )"
+
+
+def completed(text: str) -> str:
+    """Complete each command in backticks: with the environment's name if that is missing, and with this run's flags."""
+    return re.sub(_QUOTED, lambda found: f"`{with_flags(found[1])}`", text) if "`" in text else text
+
+
+def with_flags(text: str) -> str:
+    """Complete a command, or several with pipes or `&&` between them."""
+    return "".join(map(_completed, re.split(_PIPED, text)))
+
+
+def _kubectl_flags() -> str:
+    """Return the flags that named this run's cluster, which kubectl knows too, with a blank before each."""
+    return "".join(f" {command(pair)}" for pair in _cluster())
+
+
+def _completed(part: str) -> str:
+    found = re.fullmatch(_BRIDGE, part)
+    if found and found[1] in _CLUSTER | _OTHERS:
+        name, rest = found[1], _with_environment(found[2])
+        flags = "".join(f" {command(pair)}" for pair in _flags(name) if f" {pair[0]}" not in rest)
+        rest, end, child = rest.partition(" -- ")
+        return f"bridge {name}{rest}{flags}{end}{child}"
+    return re.sub(_KUBECTL, lambda _: f"kubectl{_kubectl_flags()} ", part)
+
+
+def _with_environment(rest: str) -> str:
+    args = current().args
+    given = getattr(args, "environment", None)
+    known = "" if getattr(args, "all", False) else current().environment
+    words = rest.split()
+    if given and (not words or words[0].startswith("-")):
+        return f" {command([given])}{rest}"
+    return re.sub(r"^ ENV\b", f" {command([known])}", rest) if known else rest
+
+
+def _flags(name: str) -> Iterator[tuple[str, ...]]:
+    args = current().args
+    if config := getattr(args, "config", None):
+        yield "--config", config
+    if name in _CLUSTER:
+        yield from _cluster()
+        if getattr(args, "in_cluster", False):
+            yield ("--in-cluster",)
+
+
+def _cluster() -> Iterator[tuple[str, ...]]:
+    args = current().args
+    for flag in ("kubeconfig", "context"):
+        if value := getattr(args, flag, None):
+            yield f"--{flag}", str(value)
