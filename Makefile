@@ -22,16 +22,14 @@ $(VENV)/ready: requirements-dev.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	mkdir -p $(VENV)/types && ln -sfn ../../providers $(VENV)/types/bridge_providers
 	touch $@
 
 lint: $(VENV)/ready ## check style and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# The folder `providers` is imported as `bridge_providers`; mypy finds it through a link of that name.
 types: $(VENV)/ready ## check types
-	MYPYPATH=$(VENV)/types $(BIN)/mypy -p bridge -p bridge_providers
+	$(BIN)/mypy -p bridge -p bridge_providers
 
 rules: $(VENV)/ready ## check which layer imports which
 	$(BIN)/lint-imports --no-cache

@@ -196,23 +196,50 @@ class Place(NamedTuple):
 ASKS: Final = {
     Place("bridge/cluster/plugin_process.py", "run", "Popen"): ("bridge/cluster/exec_plugin.py", "check_start"),
     Place("bridge/kustomize.py", "build", "Popen"): ("bridge/kustomize.py", "refused_program"),
-    Place("providers/sops/gpg.py", "_run", "subprocess.run"): ("providers/sops/gpg.py", "check_start"),
-    Place("providers/sops/programs.py", "_start", "subprocess.Popen"): ("providers/sops/programs.py", "check_start"),
-    Place("providers/sops/kms.py", "_made", "Session"): ("providers/sops/kms.py", "check_chain"),
-    Place("providers/sops/kms.py", "_made", "botocore.session.Session"): ("providers/sops/kms.py", "check_chain"),
-    Place("providers/sops/kms.py", "_reached", "session.client"): ("providers/sops/kms.py", "check_client"),
-    Place("providers/sops/s3_client.py", "_session", "Session"): ("providers/sops/s3_client.py", "check_chain"),
-    Place("providers/sops/s3_client.py", "_session", "botocore.session.Session"): (
-        "providers/sops/s3_client.py",
+    Place("providers/bridge_providers/sops/gpg.py", "_run", "subprocess.run"): (
+        "providers/bridge_providers/sops/gpg.py",
+        "check_start",
+    ),
+    Place("providers/bridge_providers/sops/programs.py", "_start", "subprocess.Popen"): (
+        "providers/bridge_providers/sops/programs.py",
+        "check_start",
+    ),
+    Place("providers/bridge_providers/sops/kms.py", "_made", "Session"): (
+        "providers/bridge_providers/sops/kms.py",
         "check_chain",
     ),
-    Place("providers/sops/s3_client.py", "_client", "session.client"): ("providers/sops/s3_client.py", "check_client"),
-    Place("providers/vault/client.py", "client", "hvac.Client"): ("providers/vault/credentials.py", "check_trust"),
-    Place("providers/vault/client.py", "_session", "requests.Session"): (
-        "providers/vault/session.py",
+    Place("providers/bridge_providers/sops/kms.py", "_made", "botocore.session.Session"): (
+        "providers/bridge_providers/sops/kms.py",
+        "check_chain",
+    ),
+    Place("providers/bridge_providers/sops/kms.py", "_reached", "session.client"): (
+        "providers/bridge_providers/sops/kms.py",
+        "check_client",
+    ),
+    Place("providers/bridge_providers/sops/s3_client.py", "_session", "Session"): (
+        "providers/bridge_providers/sops/s3_client.py",
+        "check_chain",
+    ),
+    Place("providers/bridge_providers/sops/s3_client.py", "_session", "botocore.session.Session"): (
+        "providers/bridge_providers/sops/s3_client.py",
+        "check_chain",
+    ),
+    Place("providers/bridge_providers/sops/s3_client.py", "_client", "session.client"): (
+        "providers/bridge_providers/sops/s3_client.py",
+        "check_client",
+    ),
+    Place("providers/bridge_providers/vault/client.py", "client", "hvac.Client"): (
+        "providers/bridge_providers/vault/credentials.py",
+        "check_trust",
+    ),
+    Place("providers/bridge_providers/vault/client.py", "_session", "requests.Session"): (
+        "providers/bridge_providers/vault/session.py",
         "untrusted_certificate",
     ),
-    Place("providers/scaleway/api.py", "__init__", "Transport"): ("providers/scaleway/settings.py", "untrusted"),
+    Place("providers/bridge_providers/scaleway/api.py", "__init__", "Transport"): (
+        "providers/bridge_providers/scaleway/settings.py",
+        "untrusted",
+    ),
     Place("bridge/cluster/api.py", "__init__", "Transport"): ("bridge/cluster/selecting.py", "refused_server"),
     Place("bridge/cluster/connect.py", "_load", "load_kube_config"): (
         "bridge/cluster/connect.py",
@@ -227,7 +254,7 @@ EXEMPT: Final = {
     Place("bridge/commands/demo.py", "_bridge", "subprocess.run"): "bridge itself",
     Place("bridge/commands/demo.py", "_request", "urllib.request.build_opener"): "the embedded cluster",
     Place("bridge/report/publish.py", "_push", "Transport"): "metrics, without a credential",
-    Place("providers/sops/transit.py", "_session", "server.open"): "the Vault provider, which asks",
+    Place("providers/bridge_providers/sops/transit.py", "_session", "server.open"): "the Vault provider, which asks",
     Place(
         "bridge/testing/contract.py", "test_a_session_reads_from_as_many_threads_as_it_says", "provider.open"
     ): "a test",

@@ -95,7 +95,11 @@ def test_the_provider_is_found_by_its_entry_point(installed: Path, tmp_path: Pat
     assert done.stdout.count(str(installed.parent)) == 2
 
 
-def test_the_types_travel_along(wheel: Path) -> None:
-    names = zipfile.ZipFile(wheel).namelist()
-    assert "bridge/py.typed" in names
-    assert "bridge_providers/py.typed" in names
+def test_wheel_has_every_module_and_the_types(wheel: Path) -> None:
+    """A package that pyproject.toml does not list would be missing."""
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if name.endswith((".py", "py.typed"))}
+    tracked = subprocess.run(
+        ["git", "ls-files", "bridge", "providers"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    modules = {name.removeprefix("providers/") for name in tracked if name.endswith((".py", "py.typed"))}
+    assert names == modules

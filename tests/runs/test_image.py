@@ -74,7 +74,12 @@ def test_the_image_runs_the_program_and_nothing_around_it_as_a_user_who_owns_not
 
 def test_no_file_with_an_environments_values_is_sent_to_the_builder() -> None:
     names = context()
-    assert {"bridge/cli.py", "providers/sops/__init__.py", "requirements.lock", "pyproject.toml"} <= set(names)
+    assert {
+        "bridge/cli.py",
+        "providers/bridge_providers/sops/__init__.py",
+        "requirements.lock",
+        "pyproject.toml",
+    } <= set(names)
     assert not [name for name in names if name.startswith(("tests/", ".git/", ".ci/", "config/deploy/"))]
 
 
