@@ -105,6 +105,21 @@ def test_once_every_overlay_is_cured_the_base_may_be_cleaned(desk: Desk, app: Ap
     assert fix(desk).status == 0
 
 
+def test_an_overlay_without_objects_left_is_warned_of(desk: Desk, app: Application) -> None:
+    """`kubectl apply -k` and `check --manifests` fail without an object; nothing else tells why."""
+    desk.write("../apps/base/kustomization.yaml", "resources: [secrets.yml, configmap.yml]\n")
+    for name in ("staging", "prod"):
+        text = app.kustomization(name).replace("  - path: patches/replicas.yml\n", "")
+        desk.write(f"../apps/overlays/{name}/kustomization.yaml", text)
+    overlay = os.path.normpath(app.overlay("staging"))
+    for result in (fix(desk), fix(desk)):
+        assert (result.status, app.build("staging")) == (0, "")
+        assert result.lines == [
+            f"bridge: warning: {overlay}: has no objects left in its build, so `kubectl apply -k {overlay}` fails",
+            "bridge: hint: remove that step from the pipeline, and `bridge check staging --manifests` for this overlay",
+        ]
+
+
 def test_an_overlay_that_builds_on_this_one_would_change(desk: Desk, app: Application) -> None:
     desk.write("../apps/overlays/staging-eu/kustomization.yaml", "resources: [../staging]\n")
     before = app.files()
