@@ -210,7 +210,7 @@ def _empty(after: Builds, overlay: Path) -> Iterator[Problem]:
     build = after[overlay]
     if build is not None and not documents(build, str(overlay)):
         what = f"has no objects left in its build, so `{command(['kubectl', 'apply', '-k', overlay])}` fails"
-        hint = "remove that step from the pipeline, and `bridge check --manifests` for this overlay"
+        hint = "remove that step from the pipeline, and the check of this build"
         yield Problem(str(overlay), what, hint, warning=True)
 
 
