@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         current().touched.append([kustomization.file])
     kept = {one.id for one in change.cures if one.keys}
     told = left_in_clear(kustomization, change.removed, owned, kept)
-    warnings = (*told, *_shrunk(change, environment, overlay), *_unbuilt(before))
+    warnings = (*told, *_shrunk(change, environment, overlay), *_empty(after, overlay), *_unbuilt(before))
     data = fixed_data(environment.name, str(overlay), change.removed, change.cures, _holding(after, owned), missing)
     write_fixed(data, warnings, args.output)
     say("warning", warnings)
@@ -203,6 +203,15 @@ def _shrunk(change: Change, environment: Environment, overlay: Path) -> Iterator
             what = "stays in the build for its other keys: the next `kubectl apply` deletes bridge's if it applied them"
             hint = f"run `bridge adopt {word(environment.name)}` before; `{build} | {check}` tells"
             yield Problem(str(one.id), what, hint, warning=True)
+
+
+def _empty(after: Builds, overlay: Path) -> Iterator[Problem]:
+    """Yield that nothing is left of the overlay's build: `kubectl apply` and the guard fail without an object."""
+    build = after[overlay]
+    if build is not None and not documents(build, str(overlay)):
+        what = f"has no objects left in its build, so `{command(['kubectl', 'apply', '-k', overlay])}` fails"
+        hint = "remove that step from the pipeline, and the check of this build"
+        yield Problem(str(overlay), what, hint, warning=True)
 
 
 def _unbuilt(before: Builds) -> Iterator[Problem]:

@@ -100,7 +100,7 @@ class Templates:
         for path, why in self.why.items():
             names = ", ".join(str(one.id) for one in self.written_out if one.file == path and not one.generator)
             if why and names:
-                what = f"{why[0]}, so it cannot be a template: {names} were written out in {file}"
+                what = f"{why[0]}, so it cannot be a template: {file} has a copy of {names}"
                 self._layout.remark(shown(path), what, why[1])
 
     def _why_not(self, file: Path) -> tuple[str, str] | None:

@@ -178,7 +178,7 @@ def test_objects_beside_others_are_written_out_without_a_secret(draft):
     secret = f"{SECRET}type: Opaque\nstringData: {{OPENAI_API_KEY: {CANARY}, tls.key: {CANARY}, URL: 'x${{Y}}'}}"
     drafted = draft(base=f"{secret}\n---\n{team.DEPLOYMENT}")
     what = "has objects of other kinds, too, so it cannot be a template: "
-    what += "Secret/agent-secrets were written out in staging.objects.yaml"
+    what += "staging.objects.yaml has a copy of Secret/agent-secrets"
     assert told(drafted)[-1] == ("k8/apps/base/secrets.yml", what)
     text = drafted.texts["staging.objects.yaml"]
     assert "  OPENAI_API_KEY: ${OPENAI_API_KEY}\n  tls.key: ${tls_key}\n  URL: x${Y}\n" in text

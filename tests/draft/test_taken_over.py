@@ -284,7 +284,7 @@ def test_a_file_that_check_would_refuse_is_written_out(draft: Draft, secret: str
     assert where == "k8/base/secret.yaml"
     assert what.startswith("has what no template can have (")
     assert why in what
-    assert what.endswith("so it cannot be a template: Secret/db were written out in staging.objects.yaml")
+    assert what.endswith("so it cannot be a template: staging.objects.yaml has a copy of Secret/db")
 
 
 @pytest.mark.parametrize(
@@ -315,7 +315,7 @@ def test_the_other_objects_of_such_a_file_are_written_out(draft: Draft) -> None:
     drafted = draft({"base/secret.yaml": SECRET + token})
     assert list(objects(drafted)) == ["db"]
     what = "has objects that bridge does not take over, so it cannot be a template: "
-    what += "Secret/db were written out in staging.objects.yaml"
+    what += "staging.objects.yaml has a copy of Secret/db"
     assert ("k8/base/secret.yaml", what, "keep the two in step") in told(drafted)
 
 
