@@ -61,7 +61,9 @@ def parse_build(text: str, shown: str) -> tuple[BuiltObject, ...]:
         for built in _objects(document.content, f"document {number} line {document.line}", findings)
     )
     if not objects and not findings:
-        findings.note("there is no object in it", "`set -o pipefail` shows whether the build failed; if bridge writes all its objects, leave this check out")
+        findings.note(
+            "there is no object in it", "use `set -o pipefail`; if bridge writes all its objects, leave this check out"
+        )
     if findings:
         findings.fail()
     return objects

@@ -125,7 +125,7 @@ def test_an_empty_stdin_is_not_all_is_well(desk: Desk, monkeypatch: pytest.Monke
     assert result.status == 2
     assert result.lines[-2:] == [
         "bridge: error: stdin: there is no object in it",
-        "bridge: hint: `set -o pipefail` shows whether the build failed; if bridge writes all its objects, leave this check out",
+        "bridge: hint: use `set -o pipefail`; if bridge writes all its objects, leave this check out",
     ]
 
 
