@@ -39,6 +39,13 @@ def metrics_target(text: str) -> str:
     return text
 
 
+def name_alone(text: str) -> str:
+    """Read a name that no value stands behind; what is refused is not shown."""
+    if "=" in text:
+        raise argparse.ArgumentTypeError("must be a name alone: the value is asked for, or read from stdin")
+    return text
+
+
 def variable(text: str) -> str:
     """Read a variable's name."""
     if not (text.isascii() and text.isidentifier()):

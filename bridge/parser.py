@@ -1,17 +1,31 @@
 """The command line's words: every command, its arguments and their help."""
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from bridge import __version__
-from bridge.arguments import allow, allow_loss, cluster, first, lock, many, metrics_target, seconds, variable, wait
+from bridge.arguments import (
+    allow,
+    allow_loss,
+    cluster,
+    first,
+    lock,
+    many,
+    metrics_target,
+    name_alone,
+    seconds,
+    variable,
+    wait,
+)
 
 if TYPE_CHECKING:
     _Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - it has no other name
 
 TIMEOUT: Final = 120.0
+OPTION: Final = re.compile(r"--[a-z][a-z-]{0,30}(?=\Z|=)")
 
 EPILOG: Final = """\
 exit status:
@@ -43,7 +57,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         args.paths += [word for word in left if not word.startswith("-")]
         left = [word for word in left if word.startswith("-")]
     if left:
-        command.error(f"unrecognized arguments: {' '.join(left)}")
+        command.error(f"unrecognized arguments: {_without_values(left)}")
     if getattr(args, "metrics", None) and args.dry_run:
         command.error("--metrics tells of runs that write, so it does not go with --dry-run")
     if getattr(args, "in_cluster", False) and (args.kubeconfig or args.context):
@@ -51,6 +65,12 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     if args.command == "exec" and not args.child:
         command.error("write the command to run after --")
     return args
+
+
+def _without_values(words: Sequence[str]) -> str:
+    """Return what nobody asked for, with ... in place of all but options: it may be a value."""
+    found = (OPTION.match(word) for word in words)
+    return " ".join(option[0] if option else "..." for option in found)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -151,7 +171,7 @@ def _set(commands: "_Commands") -> None:
         "Puts one value into the source that gives it now. The value is asked for without an echo, or read from stdin "
         "where that is no terminal: all bytes, without one line feed at the end."
     )
-    command.add_argument("name", metavar="NAME", help="the variable")
+    command.add_argument("name", type=name_alone, metavar="NAME", help="the variable")
     command.add_argument("--yes", action="store_true", help="do not ask")
 
 

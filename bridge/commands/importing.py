@@ -117,7 +117,7 @@ def _end(args: argparse.Namespace, found: Import, outcome: _Outcome) -> int:
     users = users_of(Path(args.file)) if is_done else ()
     is_safe = bool(is_done and found.is_safe_elsewhere)
     is_deletable = is_safe and not found.differences and not users
-    spent = found.spent if is_done and not is_deletable else ()
+    spent = found.spent if is_done and not is_deletable and not users else ()  # what is built would lose them
     data |= {
         "deletable": is_deletable,
         "read_differently": bool(is_done and found.differences),

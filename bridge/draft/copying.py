@@ -20,17 +20,23 @@ class Copy:
         self._name = name
         self._secret = secret
         self.left_out: list[str] = []
+        self.has_public = False  # whether it holds a ConfigMap, whose values belong in it
 
     def text(self, path: Path, shown: str) -> str:
         """Return a template's text with a placeholder for each value; without a value `check` and `sync` refuse it."""
-        text = comments(
-            f"The public values of {self._name}, in clear and reviewed in git. No secret here.\n"
-            f"Write each value in place of its placeholder; {shown} has the other environment's."
-        )
+        text = ""
         for document in load_yaml_documents(path, shown):
             if isinstance(document.content, Mapping):
                 text += "---\n" + manifest(self._without_values(document.content))
-        return text
+        return comments(self._heading(shown)) + text
+
+    def _heading(self, shown: str) -> str:
+        if not self.has_public:
+            return f"Secrets of {self._name}, without a value: the sources have the values. Leave the placeholders."
+        return (
+            f"The public values of {self._name}, in clear and reviewed in git. No secret here.\n"
+            f"Write each ConfigMap value in place of its placeholder; {shown} has the other environment's."
+        )
 
     def _without_values(self, content: Mapping[str, object]) -> Mapping[str, object]:
         metadata = content["metadata"]
@@ -40,6 +46,7 @@ class Copy:
         if content["kind"] == "Secret":
             texts = [*_texts(content, "data"), *_texts(content, "stringData")]
             return kept | {"stringData": {key: self._secret_text(key, text) for key, text in texts}}
+        self.has_public = True
         id_ = f"{content['kind']}/{metadata['name']}"
         self.left_out += [f"{id_} key {shown_name(key)}" for key, _ in _texts(content, "binaryData")]
         return kept | {"data": {key: self._public_text(key, text) for key, text in _texts(content, "data")}}

@@ -148,7 +148,10 @@ class _Like:
             return Commented(text, "TO DO: it does not exist yet")
         copy = Copy(self.name, self.secret)
         self.texts[text] = copy.text(path, theirs)
-        self._to_do(text, "has no values yet", f"write them in place of the placeholders; {theirs} has the other's")
+        if not copy.has_public:
+            return Commented(text)  # a secret never goes into it: the next steps put each into its source
+        hint = f"write each ConfigMap's in place of its placeholder; {theirs} has the other's"
+        self._to_do(text, "has no values yet", hint)
         for one in copy.left_out:
             self._to_do(text, f"{one} is binary, and was not copied", "add it by hand")
         return Commented(text, "TO DO: it has no values yet")

@@ -491,6 +491,27 @@ providers: {vault: {auth: [{method: token}], kv_version: 2}}
 """
 
 
+def test_nobody_is_told_to_write_a_secret_into_a_copied_template(place: Place) -> None:
+    init(place)
+    secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: extra}\nstringData: {C: '${C}'}\n"
+    place.write("config/staging.objects.yaml", secret)
+    file = (place.config / "staging.yaml").read_text()
+    place.write(
+        "config/staging.yaml",
+        file.replace("  - staging.public.yaml", "  - staging.objects.yaml\n  - staging.public.yaml"),
+    )
+    result = place.run("init", "preprod", "--like", "staging")
+    assert result.status == 0, result.err
+    assert [line for line in result.lines if "has no values yet" in line] == [
+        "bridge: warning: preprod.public.yaml: has no values yet"
+    ]
+    assert "  bridge set preprod C" in result.out.splitlines()
+    copy = (place.config / "preprod.objects.yaml").read_text()
+    assert copy.startswith("# Secrets of preprod, without a value: ")
+    assert "Write" not in copy
+    assert "objects.yaml   # TO DO" not in (place.config / "preprod.yaml").read_text()
+
+
 def test_what_does_not_hold_the_others_name_is_kept_and_told(place: Place) -> None:
     config_map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n"
     for name in ("base.yml", "own/staging/base.yml", "prod.maps.yml", "staging.maps.yml"):

@@ -247,6 +247,23 @@ def test_options_may_stand_between_the_paths(desk, folder):
     assert result.lines[-1] == "bridge scan: error: unrecognized arguments: --unknown"
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["set", "staging", "OPENAI_API_KEY", "CANARY-value"], "unrecognized arguments: ..."),
+        (["set", "staging", "OPENAI_API_KEY", "-CANARY-value"], "unrecognized arguments: ..."),
+        (["sync", "staging", "--token", "CANARY-value"], "unrecognized arguments: --token ..."),
+        (["sync", "staging", "--token=CANARY-value"], "unrecognized arguments: --token"),
+        (["set", "staging", "OPENAI_API_KEY=CANARY-value"], "argument NAME: must be a name alone: "),
+    ],
+)
+def test_a_value_among_the_arguments_is_not_shown(desk, words, told):
+    result = desk.run(*words)
+    assert result.status == 2
+    assert result.lines[-1].startswith(f"bridge {words[0]}: error: {told}")
+    assert "CANARY" not in result.out + result.err
+
+
 def test_a_flood_ends_the_scan(desk, folder, monkeypatch):
     monkeypatch.setattr("bridge.scan.findings.MOST", 15)
     for name in ("a", "b"):

@@ -232,6 +232,17 @@ def test_the_lines_of_an_env_file_that_may_go_are_named_with_the_command(desk: D
     assert shelf(desk) == {"SCW_SECRET_KEY": "CANARY-registry", "OPENAI_API_KEY": VALUES["OPENAI_API_KEY"]}
 
 
+def test_no_line_goes_while_a_kustomization_builds_from_the_file(desk: Desk, patch: Path) -> None:
+    file = in_env_file(desk, "SCW_SECRET_KEY=CANARY-registry")
+    desk.write("kustomization.yaml", f"secretGenerator: [{{name: x, envs: [{file.name}]}}]\n")
+    result = desk.run("import", "staging", str(file), "--to", SHELF, "--yes", "--output", "json")
+    assert (result.status, result.data["removable"], result.data["removal"]) == (0, [], "")
+    assert result.data["used_by"]
+    (file.parent / "kustomization.yaml").unlink()
+    again = desk.run("import", "staging", str(file), "--to", SHELF, "--yes", "--output", "json")
+    assert again.data["removable"] == ["SCW_SECRET_KEY"]
+
+
 def test_no_command_is_given_that_would_not_do_exactly_that(desk: Desk, patch: Path) -> None:
     file = in_env_file(desk, "  SCW_SECRET_KEY=CANARY-registry")
     result = desk.run("import", "staging", str(file), "--to", SHELF, "--yes", "--output", "json")

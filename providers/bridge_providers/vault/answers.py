@@ -12,6 +12,7 @@ FOREIGN: Final = "something else than Vault answers at this address"
 NOT_VALID: Final = "the token is not valid: expired or revoked"
 UNKNOWN: Final = "the token is not valid: expired, revoked, or not for this address (CIDR)"
 DENIED: Final = "permission denied"
+LOG_IN: Final = "replace the token: vault login, or another VAULT_TOKEN"
 LONGEST: Final = 4096  # characters of the server's errors in which a reason is looked for
 
 
@@ -96,7 +97,7 @@ _LIKELY: Final = (
     _reason("expired", "the token has expired"),
     _reason("signature", "the token is not signed by the issuer that the method knows"),
     _reason("claim", "the role does not accept the token's claims"),
-    _reason("token not found|invalid token|bad token", NOT_VALID),
+    _reason("token not found|invalid token|bad token", NOT_VALID, LOG_IN),
     _reason("missing client token", "no token was sent"),
     _reason("unsupported path", "this engine or method has no such path"),
     _reason("no handler for route", "nothing is mounted there"),
@@ -184,6 +185,8 @@ class Reply:
     @property
     def hint(self) -> str:
         """Return what to do about the reason, or about the step where the reason says nothing of that."""
+        if self.is_of_nobody:
+            return LOG_IN
         return (self._reason.hint if self._reason else "") or self.step.hint
 
     @property

@@ -6,7 +6,7 @@ import pytest
 
 from bridge.errors import BridgeError
 from bridge.provider import Denied, NotFound, ProviderError, SecretValue, Unavailable
-from bridge_providers.vault.answers import UNKNOWN, Reply, failure
+from bridge_providers.vault.answers import LOG_IN, UNKNOWN, Reply, Step, failure, grant
 from tests.providers.vault.desk import Desk
 from tests.providers.vault.wire import Answer, Request, Wire, errors
 from tests.servers.pki import Authority
@@ -32,6 +32,7 @@ KINDS_OF_A_READ: dict[int, tuple[type[BridgeError], str]] = {
     400: (ProviderError, "is refused: status 400"),
     404: (NotFound, "failed: not found (404)"),
 }
+READ = Step("reading secret/data/app", grant("secret/data/app", "read"))
 CLOCKS = "the token is not valid yet: compare the clocks"
 REVIEW = 'Post "https://10.0.0.1:443/apis/authentication.k8s.io/v1/tokenreviews": '
 
@@ -230,6 +231,17 @@ def test_one_more_request_tells_an_unknown_token_from_a_missing_right(
     fake.answer = lambda request: mounts if "/mounts/" in request.path else errors(403, "permission denied")
     assert fake_desk.refusal(Denied) == fake_desk.reading(f"is refused: {reason}")
     assert fake.asked() == ["GET secret/data/app", "GET sys/internal/ui/mounts/cubbyhole"]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(403, {"errors": [SecretValue(b"permission denied")]}, step=READ, is_of_nobody=True),
+        Reply(403, {"errors": [SecretValue(b"2 errors occurred: permission denied, invalid token")]}, step=READ),
+    ],
+)
+def test_a_token_that_is_not_valid_is_not_cured_by_a_policy(reply: Reply) -> None:
+    assert [one.hint for one in failure(reply).problems] == [LOG_IN]
 
 
 @pytest.mark.parametrize("text", ["1 error occurred:\n\t* permission denied\n\n", "permission denied\ninvalid token"])
