@@ -48,14 +48,16 @@ def selected(search: Search) -> ClusterName:
 
 
 def check_trust(search: Search) -> None:
-    """Raise Refusal if the trust file refuses the cluster that `connect` would choose, or what gives the credential.
+    """Raise Refusal if `connect` would refuse what gives the credential, or the trust file the cluster.
 
     As `selected`, this only reads files, and ConfigError is for those that are missing or wrong.
     """
     selection = choose(search)
     user = selection.user if selection else None
-    if user is None:
+    if selection is None or user is None:
         return
+    if selection.by_environment:
+        check_user(user)
     check_auth_provider(user, search.environ)
     if (plugin := user.section("exec")) is not None:
         from bridge.cluster.exec_plugin import checked_command  # noqa: PLC0415 -- start-up: few runs need it

@@ -4,6 +4,7 @@
 """
 
 import argparse
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bridge.commands.arguments import environment_of, run_of
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference
+from bridge.config.sections import ClusterFlags
 from bridge.config.template import TemplateObject
 from bridge.errors import BridgeError, Problem, Refusal, combine
 from bridge.gather import Files, Run, read_files
@@ -86,18 +88,25 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _untrusted_cluster(environment: Environment, run_: Run) -> Iterator[BridgeError]:
-    """Find what the trust file refuses of the cluster, if its kubeconfig is here; a check does not need one."""
-    if not find(run_.environ):
+    """Find what a run would refuse of the kubeconfig, if it is here; a check does not need one.
+
+    Without a trust file only the one that the environment's file names counts: the others belong to whoever runs.
+    """
+    named, is_pinned = environment.cluster.kubeconfig, find(run_.environ) is not None
+    is_here = named is not None and os.path.lexists(named)
+    if not is_pinned and not is_here:
         return
     from bridge.cluster.connect import Search, check_trust  # noqa: PLC0415 - start-up: most runs have no such file
 
-    choice = environment.cluster
+    environ = run_.environ if is_pinned else {**run_.environ, "KUBECONFIG": ""}
+    flags = run_.cluster if is_pinned else ClusterFlags()
     try:
-        check_trust(Search(choice.kubeconfig, choice.context, run_.environ, run_.cluster, run_.deadline))
+        check_trust(Search(named, environment.cluster.context, environ, flags, run_.deadline))
     except Refusal as error:
         yield error
-    except BridgeError:
-        pass
+    except BridgeError as error:
+        if is_here:
+            yield error
 
 
 def _judge(

@@ -1,12 +1,13 @@
 """`bridge check`: everything that is wrong with the files, offline and all at once."""
 
+import json
 import os
 import re
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -208,9 +209,31 @@ def test_two_environments_with_one_id_in_one_namespace(desk: Desk) -> None:
 )
 def test_two_environments_that_do_not_meet(desk: Desk, changes: dict) -> None:
     desk.write("base/nothing-of-ours.yml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {A: b}\n")
-    desk.environment(cluster={"kubeconfig": "kubeconfig", "context": "bridge"})
+    desk.environment(cluster={"kubeconfig": "kubeconfig", "context": "embedded"})
     desk.environment("prod", **({"id": "voice-agent-prod", "env_file": None} | changes))
     assert desk.run("check", "staging").status == 0
+
+
+@pytest.mark.parametrize(
+    ("user", "what"),
+    [
+        ({"exec": {"command": "aws"}}, "exec starts a program, and the environment's file names this kubeconfig"),
+        ({"tokenFile": "/etc/hostname"}, "tokenFile is outside the kubeconfig's folder"),
+        ("broken", "not valid YAML"),
+        (None, ""),
+    ],
+)
+def test_kubeconfig_of_the_environment_is_judged_as_a_run_does(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, user: Any, what: str
+) -> None:
+    desk.environment(cluster={"kubeconfig": "theirs"})
+    if user:
+        content = json.loads((desk.folder / "kubeconfig").read_text())
+        content["users"][0]["user"] = user
+        desk.write("theirs", "users: [CANARY" if user == "broken" else json.dumps(content))
+    monkeypatch.setenv("KUBECONFIG", str(desk.folder / "elsewhere"))  # which is the business of whoever runs it
+    result = desk.run("check", "staging")
+    assert (result.status == 0, what in result.err) == (not user, True)
 
 
 def test_a_neighbour_that_is_broken_does_not_stop_this_environment(desk: Desk) -> None:
