@@ -135,10 +135,11 @@ def _outage(code: int, status: Status | None, asked: Asked) -> BridgeError:
 def _wording(code: int, status: Status, asked: Asked) -> Problem:
     if denial := _denial(status):
         return Problem(asked.target, *denial)
+    user = _USER.search(status.message)
+    if code == 401 or (code == 403 and user and user[1] == "system:anonymous"):  # a credential was sent all the same
+        where = f"the credentials of {asked.source}"
+        return Problem(where, f"not accepted by {asked.server}", f"renew {where}")
     match code:
-        case 401:
-            where = f"the credentials of {asked.source}"
-            return Problem(where, f"not accepted by {asked.server}", f"renew {where}")
         case 403:
             return Problem(asked.target, *_forbidden(status, asked))
         case 404:

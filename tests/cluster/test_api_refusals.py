@@ -51,6 +51,12 @@ def test_rbac_names_the_verb_the_user_and_the_rule_that_is_wanted() -> None:
     assert (error.status, error.reason) == (403, "Forbidden")
 
 
+def test_credential_of_no_user_is_not_accepted_although_the_server_takes_it_for_anonymous() -> None:
+    error = refused(forbidden(rbac("get", "system:anonymous")))
+    assert shown(error) == f"the credentials of context test of config: not accepted by {SERVER}"
+    assert (error.problems[0].hint, error.status) == ("renew the credentials of context test of config", 403)
+
+
 def test_an_apply_to_a_missing_object_is_refused_for_the_verb_create() -> None:
     error = refused(forbidden(rbac("create")))
     assert str(error) == f'{TARGET}: the API server forbids "create" (user "system:serviceaccount:voice:bridge")'
