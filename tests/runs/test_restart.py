@@ -377,10 +377,11 @@ def test_a_run_killed_between_its_writes_and_the_restart_is_caught_up(
     running: Desk, team: Team, program: Callable[..., subprocess.Popen[str]]
 ) -> None:
     running.values(OPENAI_API_KEY="CANARY-killed")
-    hang = "lambda *_: (print('written', flush=True), time.sleep(600))"
-    code = f"import bridge.restart, time\nbridge.restart.survey_and_roll = {hang}"
+    written = running.folder / "written"
+    hang = f"lambda *_: (pathlib.Path({str(written)!r}).touch(), time.sleep(600))"
+    code = f"import bridge.restart, pathlib, time\nbridge.restart.survey_and_roll = {hang}"
     process = program("sync", "staging", "--restart", code=code)
-    assert process.stdout.readline() == "written\n"
+    until(written.exists, process=process)
     process.kill()
     process.communicate()
     assert team.templates() == 1
