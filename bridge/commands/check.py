@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from bridge.commands.arguments import environment_of, run_of
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference
-from bridge.config.sections import ClusterFlags
 from bridge.config.template import TemplateObject
 from bridge.errors import BridgeError, Problem, Refusal, combine
 from bridge.gather import Files, Run, read_files
@@ -66,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     if files.templates is not None:
         doubtful += rewritten_numbers(environment, files.providers, files.templates, names, context)
     errors += [Refusal(one) for one in doubtful if not one.warning]
-    errors += _untrusted_cluster(environment, run_)
+    errors += _unfit_cluster(environment, run_)
     judged = _judge(args.manifests, environment, files, run_, errors)
     looked = _look(environment, run_, judged, errors) if args.live and not errors else None
     judged = looked.judged if looked else judged
@@ -87,26 +86,38 @@ def run(args: argparse.Namespace) -> int:
     return error.exit_status if error else 0
 
 
-def _untrusted_cluster(environment: Environment, run_: Run) -> Iterator[BridgeError]:
+def _unfit_cluster(environment: Environment, run_: Run) -> Iterator[BridgeError]:
     """Find what a run would refuse of the kubeconfig, if it is here; a check does not need one.
 
     Without a trust file only the one that the environment's file names counts: the others belong to whoever runs.
     """
-    named, is_pinned = environment.cluster.kubeconfig, find(run_.environ) is not None
-    is_here = named is not None and os.path.lexists(named)
-    if not is_pinned and not is_here:
+    if find(run_.environ):
+        yield from _untrusted_cluster(environment, run_)
         return
+    named, flags = environment.cluster.kubeconfig, run_.cluster
+    if named is None or flags.kubeconfig or flags.in_cluster or not os.path.lexists(named):
+        return
+    from bridge.cluster.kubeconfig import select  # noqa: PLC0415 - start-up: most environments name no kubeconfig
+    from bridge.cluster.origin import check_user  # noqa: PLC0415 - as above
+
+    try:
+        selection = select([named], flags.context or environment.cluster.context, run_.deadline)
+        if selection.user is not None:
+            check_user(selection.user)
+    except BridgeError as error:
+        yield error
+
+
+def _untrusted_cluster(environment: Environment, run_: Run) -> Iterator[BridgeError]:
     from bridge.cluster.connect import Search, check_trust  # noqa: PLC0415 - start-up: most runs have no such file
 
-    environ = run_.environ if is_pinned else {**run_.environ, "KUBECONFIG": ""}
-    flags = run_.cluster if is_pinned else ClusterFlags()
+    choice = environment.cluster
     try:
-        check_trust(Search(named, environment.cluster.context, environ, flags, run_.deadline))
+        check_trust(Search(choice.kubeconfig, choice.context, run_.environ, run_.cluster, run_.deadline))
     except Refusal as error:
         yield error
-    except BridgeError as error:
-        if is_here:
-            yield error
+    except BridgeError:
+        pass
 
 
 def _judge(

@@ -48,7 +48,7 @@ def test_a_run_writes_what_the_object_has_and_the_next_one_nothing(desk: Desk, b
         0,
         [
             f"bridge: warning: {REFERENCE}: its fields are not known without reading it",
-            "bridge: hint: `bridge plan` reads it",
+            "bridge: hint: `bridge plan staging` reads it",
         ],
     )
     result = desk.run("sync", "staging")

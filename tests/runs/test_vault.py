@@ -20,7 +20,7 @@ from tests.servers.apiserver import RealCluster
 from tests.servers.pki import key_pair
 from tests.servers.vault import DevVault
 from tests.test_readme import block
-from tests.test_startup import SLOW, packages
+from tests.test_startup import RUN, SLOW, packages
 
 VARIABLES = [
     f"{prefix}_{name}"
@@ -224,12 +224,13 @@ def test_check_asks_nobody(desk: Desk, store: Store) -> None:
     assert store.relay.requests == []
 
 
-def test_check_loads_neither_hvac_nor_what_it_needs(desk: Desk, store: Store) -> None:
+def test_check_loads_neither_hvac_nor_what_it_needs(desk: Desk, store: Store, tmp_path: Path) -> None:
     desk.environment(sources=["vault:app"], providers={"vault": store.section})
-    command = [sys.executable, "-X", "importtime", "-m", "bridge", "check", "staging", "--config", str(desk.folder)]
-    done = subprocess.run(command, env={"PATH": os.defpath}, capture_output=True, text=True, check=False)
-    modules = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert done.returncode == 0
+    told = tmp_path / "told"
+    told.touch()
+    command = [sys.executable, "-c", RUN, str(told), "check", "staging", "--config", str(desk.folder)]
+    subprocess.run(command, env={"PATH": os.defpath}, capture_output=True, check=True)
+    modules = set(told.read_text().splitlines())
     assert "bridge_providers.vault.methods" in modules
     assert not packages(modules) & {*SLOW, "ssl", "http", "email"}
 
