@@ -62,6 +62,15 @@ def deployment() -> str:
     return json.dumps({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "agent"}, "spec": spec})
 
 
+def run_line(line: str, folder: Path, environ: dict[str, str]) -> str:
+    """Run a line of a shell in a folder, and return what it says; it has to succeed, and to show no value."""
+    command = ["bash", "-o", "pipefail", "-c", line]
+    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+    assert "CANARY" not in done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
 class Team:
     """A team's repository as it is before it is migrated, deployed with `kubectl apply -k`."""
 
@@ -108,12 +117,7 @@ class Team:
 
     def run(self, line: str) -> str:
         """Run a line of a shell in the repository's folder; it has to succeed, and to show no value."""
-        command = ["bash", "-o", "pipefail", "-c", line]
-        place = {"cwd": self.folder, "env": self.environ}
-        done = subprocess.run(command, **place, capture_output=True, text=True, timeout=120, check=False)
-        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
-        assert "CANARY" not in done.stdout + done.stderr
-        return done.stdout + done.stderr
+        return run_line(line, self.folder, self.environ)
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
         group = "/apis/apps/v1" if kind == "Deployment" else "/api/v1"

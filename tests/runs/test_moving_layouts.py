@@ -4,7 +4,6 @@ import base64
 import json
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pyrage
 import pytest
 
 from tests.draft.layouts import DEPLOYMENT, write
+from tests.runs.migrating import run_line
 from tests.servers.apiserver import RealCluster
 
 GENERATED = {
@@ -96,12 +96,7 @@ class Repository:
 
     def run(self, line: str) -> str:
         """Run a line of a shell in the folder; it has to succeed, and to show no value."""
-        command = ["bash", "-o", "pipefail", "-c", line]
-        place = {"cwd": self.folder, "env": self.environ}
-        done = subprocess.run(command, **place, capture_output=True, text=True, timeout=120, check=False)
-        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
-        assert "CANARY" not in done.stdout + done.stderr
-        return done.stdout + done.stderr
+        return run_line(line, self.folder, self.environ)
 
     def objects(self, *kinds: str) -> dict[str, dict[str, Any]]:
         """Return what is in the namespace, but for what Kubernetes and bridge themselves keep there."""
