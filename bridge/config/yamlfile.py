@@ -212,13 +212,17 @@ class _Builder:
     def _mapping(self, depth: int) -> dict[str, object]:
         built: dict[str, object] = {}
         while not isinstance(event := self.source.get(), yaml.MappingEndEvent):
-            key = self._key(event, depth)
-            value = self._value(self.source.get(), depth)
-            if key in built:
-                self._note(event, "a key that this mapping has already")
-            if key is not None:
-                built[key] = value
+            self._entry(built, event, depth)
         return built
+
+    def _entry(self, built: dict[str, object], event: yaml.Event, depth: int) -> None:
+        """Add the entry whose key begins with an event."""
+        key = self._key(event, depth)
+        value = self._value(self.source.get(), depth)
+        if key in built:
+            self._note(event, "a key that this mapping has already")
+        if key is not None:
+            built[key] = value
 
     def _key(self, event: yaml.Event, depth: int) -> str | None:
         if self._is_merge(event):
@@ -280,13 +284,8 @@ class _ForeignBuilder(_Builder):
             if self._is_merge(event):
                 value = self._value(self.source.get(), depth)
                 merged += value if isinstance(value, list) else [value]
-                continue
-            key = self._key(event, depth)
-            value = self._value(self.source.get(), depth)
-            if key in built:
-                self._note(event, "a key that this mapping has already")
-            if key is not None:
-                built[key] = value
+            else:
+                self._entry(built, event, depth)
         for one in merged:
             self._merge(one, built, event)
         return built
