@@ -1,7 +1,6 @@
 """Drops the references to plaintext patches that are gone, without which no overlay builds any more."""
 
 import os
-import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from bridge.config.kustomize import kustomization_file
 from bridge.config.textfile import read_text
 from bridge.draft.suspect import named_like_a_secret
 from bridge.errors import Problem, Refusal
+from bridge.shell import word
 
 _KINDS: Final = frozenset({"Secret", "ConfigMap"})
 
@@ -50,7 +50,7 @@ def without_missing_patches(overlay: Path, write: Callable[[Path, bytes], None])
 def _doubt(one: MissingPatch, shown: str) -> Problem | None:
     """Return what speaks against dropping a reference: the patch may change what bridge does not write."""
     path = os.path.normpath(one.file)
-    quoted = shlex.quote(path)
+    quoted = word(path)
     if tracked_by_git(one.file):
         hint = f"restore it: git checkout -- {quoted}; if it held only values: git rm --cached {quoted}"
         return Problem(path, "is missing, and git has it", hint)

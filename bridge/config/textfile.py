@@ -2,7 +2,6 @@
 
 import errno
 import os
-import shlex
 import stat
 from pathlib import Path
 from typing import Final
@@ -11,6 +10,7 @@ from bridge import process
 from bridge.config.text_flaws import CONFLICT, UTF16, conflict_hint, conflict_line, is_utf16, utf16_hint
 from bridge.errors import ConfigError, Problem, Unavailable, shortage
 from bridge.parallel import Once
+from bridge.shell import word
 
 LIMIT: Final = 16 * 1024 * 1024
 """In bytes. An object holds 1 MiB at most, and a file of 1,000 usual objects is about 0.3 MiB."""
@@ -25,7 +25,7 @@ def read_text(path: Path, shown: str, limit: int = LIMIT) -> str:
     pipe would wait for ever), that is too large or no UTF-8 is ConfigError. Unavailable if the system is short of
     open files or memory.
     """
-    return _decoded(_read(path, shown, limit), shown, shlex.quote(str(path)))
+    return _decoded(_read(path, shown, limit), shown, path)
 
 
 def read_text_stream(descriptor: int, shown: str, deadline: float) -> str:
@@ -106,15 +106,20 @@ def _wait(descriptor: int, deadline: float) -> None:
         raise OSError(errno.ETIMEDOUT, "nothing came out of the pipe in time")
 
 
-def _decoded(content: bytes, shown: str, file: str = "FILE") -> str:
+def _pasted(path: Path | None) -> str:
+    """Return a path as a shell takes it, for a hint."""
+    return "FILE" if path is None else word(path)
+
+
+def _decoded(content: bytes, shown: str, path: Path | None = None) -> str:
     if is_utf16(content):
-        raise ConfigError(Problem(shown, UTF16, utf16_hint(file)))
+        raise ConfigError(Problem(shown, UTF16, utf16_hint(_pasted(path))))
     try:
         text = content.decode("utf-8-sig")
         line = conflict_line(text)
         if line is None:
             return text
-        problem = Problem(f"{shown} line {line}", CONFLICT, conflict_hint(file))
+        problem = Problem(f"{shown} line {line}", CONFLICT, conflict_hint(_pasted(path)))
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         problem = Problem(f"{shown} line {line}", "not valid UTF-8")

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from shlex import quote
 
 from bridge.config.environment import Environment, load_environment
 from bridge.config.kustomize import load_kustomization
@@ -20,6 +19,7 @@ from bridge.draft.naming import choose_id, ids_in
 from bridge.draft.renaming import Renaming, written
 from bridge.draft.text import Commented
 from bridge.errors import ConfigError, Problem
+from bridge.shell import word
 
 
 def draft_like(name: str, folder: Path, other: str) -> Drafted:
@@ -107,9 +107,9 @@ class _Like:
         except ConfigError:
             return  # its kustomization is told by whatever needs it
         if any(one.given for one in objects):
-            config = "" if str(self.folder) == "config" else f" --config {quote(str(self.folder))}"
-            files = " ".join(quote(shown(self.folder / one)) for one in (self.file, f"{self.name}.public.yaml"))
-            hint = f"to draft from it: rm {files}; bridge init {self.name} --from {quote(shown(overlay.parent.parent))}"
+            config = "" if str(self.folder) == "config" else f" --config {word(self.folder)}"
+            files = " ".join(word(shown(self.folder / one)) for one in (self.file, f"{self.name}.public.yaml"))
+            hint = f"to draft from it: rm {files}; bridge init {self.name} --from {word(shown(overlay.parent.parent))}"
             self._to_do(shown(overlay), "has values of its own, which `--like` does not read", f"{hint}{config}")
 
     def _namespace(self, overlay: Path | None) -> str | None:

@@ -1,7 +1,6 @@
 """Sorts what a layout says into what may stand in git, and what may not."""
 
 from collections.abc import Mapping, Sequence
-from shlex import quote
 from typing import Final, NamedTuple
 
 from bridge.config.names import shown as shown_name
@@ -13,6 +12,7 @@ from bridge.draft.templates import Templates
 from bridge.draft.text import comments, manifest
 from bridge.objects import ObjectId
 from bridge.secret import SecretValue
+from bridge.shell import word
 
 _HINT: Final = "if it is public, add it to the public template by hand; else import it, and ask for it in a Secret"
 
@@ -125,7 +125,7 @@ def remark_by_hand(name: str, templates: Templates, layout: Layout) -> None:
         store = f"bridge set {name} {variables[0] if variables else key}"
         if file:
             # `set` strips one line feed at the end, and the file may need it.
-            hint = f"store it: `(cat {quote(shown(file))}; echo) | {store} --yes`"
+            hint = f"store it: `(cat {word(shown(file))}; echo) | {store} --yes`"
             layout.remark(shown(file), f"is {one.id} key {shown_name(key)} as a whole", hint)
         else:
             layout.remark(place, f"has {one.id} key {shown_name(key)} in clear", f"`{store}`, then remove it here")
