@@ -65,7 +65,8 @@ def run(args: argparse.Namespace) -> int:
     if files.templates is not None:
         doubtful += rewritten_numbers(environment, files.providers, files.templates, names, context)
     errors += [Refusal(one) for one in doubtful if not one.warning]
-    errors += _unfit_cluster(environment, run_)
+    trusted = find(run_.environ)
+    errors += _untrusted_cluster(environment, run_) if trusted else _unfit_kubeconfig(environment, run_)
     judged = _judge(args.manifests, environment, files, run_, errors)
     looked = _look(environment, run_, judged, errors) if args.live and not errors else None
     judged = looked.judged if looked else judged
@@ -78,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     data = _data(environment, settings, warnings, error)
     data |= {"manifests": judged.data} if judged else {}
     data |= cluster_field(current().cluster)
-    data |= {"trust_file": str(trusted)} if (trusted := find(run_.environ)) else {}
+    data |= {"trust_file": str(trusted)} if trusted else {}
     data |= {"live": plan_data(looked.plan)["summary"]} if looked else {}
     _report(args, data)
     say("warning", warnings)
@@ -86,14 +87,11 @@ def run(args: argparse.Namespace) -> int:
     return error.exit_status if error else 0
 
 
-def _unfit_cluster(environment: Environment, run_: Run) -> Iterator[BridgeError]:
-    """Find what a run would refuse of the kubeconfig, if it is here; a check does not need one.
+def _unfit_kubeconfig(environment: Environment, run_: Run) -> Iterator[BridgeError]:
+    """Find what a run refuses in the kubeconfig that the environment's file names, if it exists.
 
-    Without a trust file only the one that the environment's file names counts: the others belong to whoever runs.
+    Any other kubeconfig belongs to the person who runs it, and without a trust file there is nothing to check in it.
     """
-    if find(run_.environ):
-        yield from _untrusted_cluster(environment, run_)
-        return
     named, flags = environment.cluster.kubeconfig, run_.cluster
     if named is None or flags.kubeconfig or flags.in_cluster or not os.path.lexists(named):
         return
@@ -109,6 +107,7 @@ def _unfit_cluster(environment: Environment, run_: Run) -> Iterator[BridgeError]
 
 
 def _untrusted_cluster(environment: Environment, run_: Run) -> Iterator[BridgeError]:
+    """Find what the trust file refuses of the cluster, if its kubeconfig exists; a check does not need one."""
     from bridge.cluster.connect import Search, check_trust  # noqa: PLC0415 - start-up: most runs have no such file
 
     choice = environment.cluster
