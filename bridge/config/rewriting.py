@@ -1,8 +1,8 @@
-"""Replaces an operator's file in one step, once it was read again and says what it should."""
+"""Replaces an operator's file in one step, unless it was changed meanwhile."""
 
 import os
 import shutil
-from collections.abc import Callable
+from codecs import BOM_UTF8
 from pathlib import Path
 
 from bridge.config.textfile import read_text
@@ -23,24 +23,23 @@ def rewrite(  # noqa: PLR0913 - the file, its old and new text, and what may go 
     *,
     before: str,
     after: str | None,
-    is_wanted: Callable[[Path], bool],
     by_hand: str,
     dry_run: bool = False,
 ) -> None:
-    """Replace the text `before` by `after`; `is_wanted` judges the file with the new text before it takes the place.
+    """Replace the text `before` by `after`, which is None if an editor could not make it.
 
-    ConfigError or Refusal if that cannot be done, with `by_hand` as the hint; the file is as it was then. With
-    `dry_run` everything is done but the last step.
+    Refusal if that cannot be done, with `by_hand` as the hint; the file is as it was then. With `dry_run` everything
+    is done but the last step.
     """
+    if after is None:
+        raise Refusal(Problem(shown, "cannot be edited without changing more than that", by_hand))
     target = path.resolve()  # a link stays a link
     # Always the same name: what a killed run leaves behind, the next one replaces.
     temporary = target.with_name(f".{target.name}.bridge-new")
     try:
-        temporary.write_text(after or "", encoding="utf-8")
+        temporary.write_bytes(_mark(target) + after.encode())
         if target.exists():
             shutil.copymode(target, temporary)
-        if after is None or not is_wanted(temporary):
-            raise Refusal(Problem(shown, "cannot be edited without changing more than that", by_hand))
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         if present(path, shown) != before:
@@ -52,3 +51,12 @@ def rewrite(  # noqa: PLR0913 - the file, its old and new text, and what may go 
         raise Refusal(Problem(shown, f"cannot be written: {reason}", by_hand)) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _mark(path: Path) -> bytes:
+    """Return the byte order mark that a file begins with, if it has one: no text has it."""
+    try:
+        with path.open("rb") as file:
+            return BOM_UTF8 if file.read(len(BOM_UTF8)) == BOM_UTF8 else b""
+    except FileNotFoundError:
+        return b""

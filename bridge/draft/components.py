@@ -6,10 +6,10 @@ from pathlib import PurePosixPath
 from textwrap import indent
 from typing import Final
 
+from bridge.config.yaml_writer import dumped, inline
 from bridge.draft.cronjob import Names
 from bridge.draft.rights import restart_rules, rules_for
 from bridge.draft.stores import TOKEN, Needs
-from bridge.draft.text import dumped, inline
 from bridge.objects import ObjectId
 
 FILE: Final = "kustomization.yaml"

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Final, NamedTuple
 
+from bridge.config.yaml_writer import inline
 from bridge.draft.packing import MOUNT
-from bridge.draft.text import inline
 
 USER: Final = 65532
 """The image's user, who owns nothing; the same as in the Dockerfile."""

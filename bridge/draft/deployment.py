@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from bridge.config.environment import Environment
+from bridge.config.yaml_writer import dumped
 from bridge.draft.components import FILE, components, kustomization
 from bridge.draft.cronjob import Names, cronjob
 from bridge.draft.packing import Packed
 from bridge.draft.rights import network, rights
 from bridge.draft.stores import Needs
-from bridge.draft.text import dumped
 from bridge.objects import ObjectId
 
 CONFIGURATION: Final = "configuration.yaml"

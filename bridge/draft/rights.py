@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from bridge.config.yaml_writer import dumped, inline
 from bridge.draft.cronjob import Names
-from bridge.draft.text import dumped, inline
 from bridge.objects import ObjectId
 
 RBAC: Final = "rbac.authorization.k8s.io"

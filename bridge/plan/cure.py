@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from textwrap import indent
 from typing import Final, NamedTuple
 
 from bridge.config.kustomize import LOCAL, Generator, Names, Patch
@@ -93,18 +94,19 @@ def _cure(one: BuiltObject, id_: ObjectId, ours: Collection[str]) -> Cure | None
 
 
 def items(found: Iterable[Cure]) -> list[str]:
-    """Return the lines of the patches whose objects' names are known, each an item of a list."""
-    lines = []
-    for one in (one for one in found if one.name is not None):
-        target = ", ".join(f"{name}: {_scalar(text)}" for name, text in one.target.items())
-        lines += [f"- target: {{{target}}}", "  patch: |-", *(f"    {line}" for line in one.patch.split("\n"))]
-    return lines
+    """Return the YAML of the patches whose objects' names are known, each an item of a list."""
+    return [_item(one) for one in found if one.name is not None]
+
+
+def _item(one: Cure) -> str:
+    target = ", ".join(f"{name}: {_scalar(text)}" for name, text in one.target.items())
+    return f"target: {{{target}}}\npatch: |-\n{indent(one.patch, '  ')}"
 
 
 def paste(found: Collection[Cure]) -> str:
     """Return the lines for a kustomization, ready to be pasted; nothing if there is no patch."""
-    lines = items(found)
-    return "".join(f"{line}\n" for line in ("patches:", *(f"  {line}" for line in lines))) if lines else ""
+    text = "".join(f"  - {indent(one, '    ').lstrip()}\n" for one in items(found))
+    return f"patches:\n{text}" if text else ""
 
 
 def _scalar(text: str) -> str:

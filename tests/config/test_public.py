@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bridge.config import public
+from bridge.config import public, yaml_editor
 from bridge.config.environment import load_environment
 from bridge.config.public import own_template, write_values
 from bridge.errors import ConfigError, Refusal
@@ -161,11 +161,11 @@ def test_what_a_killed_run_left_is_replaced(tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
 
 
-@pytest.mark.parametrize("dumped", ["", "a: b\n", BEFORE, "{"])
-def test_an_edit_that_changes_more_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dumped: str) -> None:
+@pytest.mark.parametrize("changed", ["", "a: b\n", BEFORE, "{"])
+def test_an_edit_that_changes_more_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str) -> None:
     path = tmp_path / "staging.public.yaml"
     path.write_text(BEFORE)
-    monkeypatch.setattr(public, "_dumped", lambda *_: dumped)
+    monkeypatch.setattr(yaml_editor, "_changed", lambda *_: changed)
     with pytest.raises((Refusal, ConfigError)):
         write_values(path, path.name, {AGENT: {"LOG_LEVEL": "info"}})
     assert path.read_text() == BEFORE
@@ -175,7 +175,7 @@ def test_an_edit_that_changes_more_is_refused(tmp_path: Path, monkeypatch: pytes
 def test_somebody_elses_edit_in_between_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "staging.public.yaml"
     path.write_text(BEFORE)
-    monkeypatch.setattr(public, "_is_as_wanted", lambda *_: path.write_text("# theirs\n"))
+    monkeypatch.setattr(public, "edited", lambda *_: path.write_text("# theirs\n") and BEFORE)
     with pytest.raises(Refusal, match="was changed meanwhile"):
         write_values(path, path.name, {AGENT: {"LOG_LEVEL": "info"}})
     assert path.read_text() == "# theirs\n"
