@@ -5,13 +5,13 @@ Nothing that looks like a secret is packed: who may read a ConfigMap may not rea
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
 from bridge.config.environment import Environment
 from bridge.config.textfile import read_text
-from bridge.draft.in_clear import suspicious
+from bridge.deploy.secrets_in_clear import suspicious
 from bridge.errors import ConfigError, Problem, Refusal
 
 MOUNT: Final = PurePosixPath("/etc/bridge")
@@ -79,14 +79,3 @@ def _place(text: str, base: Path) -> Path:
 def _read(place: Path, text: str) -> str:
     """Return a file's text as it is; a byte order mark goes, which nobody misses."""
     return read_text(place, text)
-
-
-def differing(kept: object, packed: Packed) -> Iterator[str]:
-    """Yield the places where a ConfigMap that was rendered earlier is not as the files are now."""
-    data = kept.get("data") if isinstance(kept, Mapping) else None
-    there = data if isinstance(data, Mapping) else {}
-    keys = packed.items()
-    for place, text in packed.texts.items():
-        if there.get(keys[place]) != text:
-            yield place
-    yield from (str(key) for key in there if key not in keys.values())

@@ -32,6 +32,12 @@ class Needs(NamedTuple):
     bucket_port: int
     remarks: tuple[Problem, ...]
 
+    @property
+    def bucket_keys(self) -> tuple[str, str]:
+        """Return the variables with the credential for the object storage."""
+        is_scaleway = self.bucket in {"scaleway", ""}
+        return ("SCW_ACCESS_KEY", "SCW_SECRET_KEY") if is_scaleway else ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+
 
 def needs(environment: Environment) -> Needs:
     """Look at every provider section that a reference uses."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.draft.in_clear import suspicious
+from bridge.deploy.secrets_in_clear import suspicious
 from bridge.errors import ConfigError
 
 CANARY = "CANARY-sk-9f8e7d6c5b4a39281706"
