@@ -74,6 +74,18 @@ def test_only_the_lines_of_the_values_change(tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
 
 
+def test_lines_beside_an_edit_keep_their_form(tmp_path: Path) -> None:
+    path = tmp_path / "staging.public.yaml"
+    before = (
+        "apiVersion:  v1\nkind: ConfigMap\nmetadata: { name: shared-config, annotations: {a: '[{b: c}]'} }\n\n\n"
+        "data:\n  DOMAIN:   old   # ours\n  LEVEL: info\n\n  # below\n  LIST: >\n    a\n    b\n\n\n"
+    )
+    path.write_text(before)
+    write_values(path, path.name, {SHARED: {"DOMAIN": "new", "NEW": "1"}})
+    after = before.replace("old", '"new"').replace("    b\n", '    b\n  NEW: "1"\n')
+    assert path.read_text() == after
+
+
 @pytest.mark.parametrize(
     "text", ["yes", "007", "1.10", "", "~", " x ", "a\nb\n", 'q"\\', "é\U0001f511", "#x", "k: v", "\t", "${A}", "$$${"]
 )
