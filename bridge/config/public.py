@@ -77,7 +77,10 @@ def _extended(text: str, values: Values) -> str | None:
         mark = f"---{newline}" if before or number else ""
         after += mark + "".join(f"{line}{newline}" for line in _object(id_, keys))
     wanted = [{**_head(id_), "data": dict(keys)} for id_, keys in values.items()]
-    return after if [one for one in contents(after) if one] == [*before, *wanted] else None
+    try:
+        return after if [one for one in contents(after) if one] == [*before, *wanted] else None
+    except ConfigError:
+        return None
 
 
 def _head(id_: ObjectId) -> Mapping[str, Any]:

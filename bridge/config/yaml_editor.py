@@ -1,7 +1,8 @@
 """Changes single values in YAML that people wrote. Every other byte stays: comments, quotes and alignment too.
 
-The text is cut at the positions of the parsed nodes. Writing it anew from a tree would reformat lines that nobody
-asked to change, also with a library that keeps comments: `[{path: a}]`, lists indented in two ways, a second blank.
+The text is cut at the positions of the parsed nodes. A library that keeps comments (ruamel.yaml) writes the whole text
+again, and so reformats lines that the change is not about: `[{path: a}]` becomes `[path: a]`, aligned values move, and
+lists that are indented in two ways are indented in one. Removing an item loses the comment above the next one.
 """
 
 import json
@@ -57,7 +58,7 @@ def _changed(text: str, changes: Sequence[Change]) -> str:
 
 
 def _to_open(changes: Sequence[Change]) -> Iterator[Location]:
-    """Return the lists that have to be written line by line before the changes."""
+    """Return the lists that cannot stay in brackets."""
     found = [one.location for one in changes if isinstance(one, Insert) and "\n" in one.value]
     found += [one.location[:-1] for one in changes if isinstance(one, Remove) and isinstance(one.location[-1], int)]
     return iter(dict.fromkeys(found))
@@ -235,7 +236,7 @@ class _Text:
         return start
 
     def _end_of_block(self, node: Any) -> int:  # noqa: ANN401 - PyYAML's node
-        """Return where the line after a mapping begins; what is below the last document's is its too."""
+        """Return where the line after a mapping begins; for a whole last document, that is the end of the text."""
         if node is self._documents[-1]:
             return len(self.text)
         return self._line_end(self._last(node))
