@@ -8,6 +8,9 @@ from bridge.config.core_schema import is_plain_text
 
 _WIDE: Final = 2**31  # a line is never folded: a value stays what it is, and greppable
 
+_IN_BRACKETS: Final = frozenset(",?[]{}")
+"""What ends a plain text, or begins something else, in a list or a mapping in brackets."""
+
 
 class _Dumper(yaml.SafeDumper):
     """Writes texts of several lines as blocks, and indents lists below their key."""
@@ -49,8 +52,7 @@ def inline(value: object) -> str:
 
 def scalar(text: str, *, is_quoted: bool = False) -> str:
     """Return a text as one line of YAML that fits anywhere: plain if it stays a text, otherwise in double quotes."""
-    plain = inline([text])[1:-1]  # in a list, where a comma or a bracket needs quotes too
-    if plain == text and not is_quoted:
+    if inline(text) == text and not set(text) & _IN_BRACKETS and not is_quoted:
         return text
     quoted: str = yaml.dump(text, Dumper=yaml.SafeDumper, default_style='"', allow_unicode=True, width=_WIDE)
     return quoted.rstrip("\n")
