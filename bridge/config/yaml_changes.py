@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from bridge.config.findings import Findings
+from bridge.config.problems import Findings
 from bridge.config.yamlfile import parse_yaml_documents
 
 Location = tuple[str | int, ...]

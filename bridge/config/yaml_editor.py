@@ -12,8 +12,8 @@ from typing import Any, Final, NamedTuple
 
 import yaml
 
-from bridge.config.core_schema import TAG
 from bridge.config.yaml_changes import Change, Insert, Location, Put, Remove, UnclearError, applied, contents, parsed
+from bridge.config.yaml_core_schema import TAG
 from bridge.config.yaml_writer import scalar
 from bridge.errors import ConfigError
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bridge.config import public, yaml_editor
+from bridge.config import yaml_editor
 from bridge.config.environment import load_environment
-from bridge.config.public import own_template, write_values
+from bridge.config.own_template import own_template, write_values
 from bridge.errors import ConfigError, Refusal
 from bridge.objects import ObjectId
 
@@ -187,7 +187,7 @@ def test_an_edit_that_changes_more_is_refused(tmp_path: Path, monkeypatch: pytes
 def test_somebody_elses_edit_in_between_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "staging.public.yaml"
     path.write_text(BEFORE)
-    monkeypatch.setattr(public, "edited", lambda *_: path.write_text("# theirs\n") and BEFORE)
+    monkeypatch.setattr("bridge.config.own_template.edited", lambda *_: path.write_text("# theirs\n") and BEFORE)
     with pytest.raises(Refusal, match="was changed meanwhile"):
         write_values(path, path.name, {AGENT: {"LOG_LEVEL": "info"}})
     assert path.read_text() == "# theirs\n"
