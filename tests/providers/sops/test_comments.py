@@ -236,6 +236,9 @@ def test_json_in_which_the_rule_encrypts_nothing_shows_all_values(sops):
     sops.write(".sops.yaml", json.dumps({"creation_rules": [{"age": sops.recipient, ENCRYPTED: "x"}]}))
     session = Sops().open(sops.context())
     assert list(session.in_clear("a.json", Document((sealed({"a": "A"}),), Revision("")))) == [(0, ("a",))]
+    sops.store("a.json", [{"a": "A"}])
+    assert sops.decrypted("a.json") == '{\n\t"a": "A"\n}\n'
+    sops.unwritable("b.json", [{"a": "ENC[x]"}])  # encrypted, it would be a ciphertext to sops
 
 
 # Checking
