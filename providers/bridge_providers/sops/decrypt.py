@@ -9,7 +9,7 @@ from bridge_providers.sops import mac, metadata, stores, tree
 from bridge_providers.sops.cipher import Cipher, Undecryptable
 from bridge_providers.sops.keys import Keyring
 from bridge_providers.sops.metadata import Metadata
-from bridge_providers.sops.selectors import STRAY, Selector, selector
+from bridge_providers.sops.selectors import selector
 from bridge_providers.sops.tree import Comment, Stored, Tree
 from bridge_providers.sops.walk import Walk
 
@@ -42,9 +42,9 @@ def open_file(data: bytes, store: str, keyring: Keyring) -> Opened:
     """Open a file's bytes; raises as `decrypt`."""
     stored = stores.load(data, store)
     block = metadata.read(stored.metadata)
-    rule = selector(block, stored.comments)
+    rule = selector(block, has_comments=stored.has_comments)
     cipher = Cipher(keyring.data_key(block), old=block.is_old)
-    opener = _Opener(cipher, rule, hash_all=not block.mac_only_encrypted)
+    opener = _Opener(cipher, hash_all=not block.mac_only_encrypted)
     trees = Walk(stored.documents, rule, opener.visit).run()
     mac.verify(block, cipher, opener.hashed)
     moment = block.last_modified
@@ -57,9 +57,8 @@ def open_file(data: bytes, store: str, keyring: Keyring) -> Opened:
 class _Opener:
     """Opens leaves, and keeps what they add to the MAC."""
 
-    def __init__(self, cipher: Cipher, rule: Selector, *, hash_all: bool) -> None:
+    def __init__(self, cipher: Cipher, *, hash_all: bool) -> None:
         self._cipher: Final = cipher
-        self._rule: Final = rule
         self._hash_all: Final = hash_all
         self.hashed: Final[list[bytes]] = []
         self.has_comments = False
@@ -72,8 +71,6 @@ class _Opener:
                 leaf = self._cipher.decrypt(leaf, place, in_list=walk.in_list)
             except Undecryptable as error:
                 problem = str(error)
-        elif self._rule.is_stray(leaf):
-            problem = STRAY
         if problem:
             raise ProviderError(f"key {walk.where} {problem}")
         # Not counted, as when it was encrypted: so a value made a comment is missed. (sops 3.13.2 counts it.)
