@@ -8,8 +8,8 @@ import pytest
 from bridge.config.environment import load_all
 from bridge.config.sections import ClusterChoice
 from bridge.errors import ConfigError, Unavailable
-from bridge.fleet import Fleet
-from bridge.gather import Run
+from bridge.run.fleet import Fleet
+from bridge.run.inputs import Run
 from bridge.testing.apiserver import EmbeddedCluster
 
 SECRETS = "/api/v1/namespaces/default/secrets"

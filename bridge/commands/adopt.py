@@ -13,11 +13,9 @@ from bridge.commands.arguments import environment_of, run_of
 from bridge.commands.binding import agree, offer, rebind
 from bridge.commands.confirm import can_ask, confirm
 from bridge.errors import ANYTHING, BridgeError, Problem, Refusal, Stopped, Unavailable, combine
-from bridge.opening import Cluster, open_cluster
 from bridge.plan.adoption import Adoption, adoptions, next_change, refusals, remembering, warnings
 from bridge.plan.build import lost
 from bridge.plan.model import Plan
-from bridge.prepare import collect, inspect
 from bridge.report import streams
 from bridge.report.adoption import adoption_data, adoption_text, outcome_of, result_text
 from bridge.report.cluster import namespace_in
@@ -27,8 +25,10 @@ from bridge.report.record import current
 from bridge.report.style import style_of
 from bridge.report.talk import say
 from bridge.report.write import printable_data, write_json
+from bridge.run.apply import Outcome, first_write
+from bridge.run.plan import collect, inspect
+from bridge.run.view import Cluster, open_cluster
 from bridge.shell import command
-from bridge.sync import Outcome, first_write
 
 
 def run(args: argparse.Namespace) -> int:

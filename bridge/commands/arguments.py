@@ -13,10 +13,10 @@ from bridge.config.environment import (
     load_environment,
 )
 from bridge.errors import ConfigError, Problem
-from bridge.gather import Run
 from bridge.objects import ObjectId
 from bridge.plan.build import Allowed
 from bridge.report.record import current
+from bridge.run.inputs import Run
 
 
 def environment_of(args: argparse.Namespace) -> Environment:

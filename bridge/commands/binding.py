@@ -11,8 +11,6 @@ from bridge.commands.plan import judge
 from bridge.config.binding import bind
 from bridge.config.environment import Environment, load_environment
 from bridge.errors import BridgeError, Problem
-from bridge.gather import Run, find_namespace
-from bridge.opening import open_cluster
 from bridge.plan.effect import rewritten
 from bridge.plan.first import place
 from bridge.plan.model import Plan
@@ -21,7 +19,9 @@ from bridge.report.fleet import listed
 from bridge.report.record import current
 from bridge.report.talk import say, tell
 from bridge.report.write import show_plan
-from bridge.sync import FirstWrite
+from bridge.run.apply import FirstWrite
+from bridge.run.inputs import Run, find_namespace
+from bridge.run.view import open_cluster
 
 
 def agree(first: FirstWrite, environment: Environment, *, yes: bool = False, show: bool = False) -> tuple[Problem, ...]:

@@ -14,7 +14,6 @@ from bridge.config.environment import Environment
 from bridge.config.reference import Reference
 from bridge.config.template import TemplateObject
 from bridge.errors import BridgeError, Problem, Refusal, combine
-from bridge.gather import Files, Run, read_files
 from bridge.objects import JSON_KEYS, Desired, Entry, Layer
 from bridge.plan.limits import lacking_keys, malformed_json, malformed_values
 from bridge.provider import Context
@@ -25,6 +24,7 @@ from bridge.report.record import current
 from bridge.report.table import table
 from bridge.report.talk import printable, say
 from bridge.report.write import printable_data, write_json, write_lines
+from bridge.run.inputs import Files, Run, read_files
 from bridge.sources.doubts import doubts
 from bridge.sources.env_layer import cut_off
 from bridge.sources.infrastructure import Setting, infrastructure, missing

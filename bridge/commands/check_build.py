@@ -13,13 +13,13 @@ from bridge.config.manifests import BuiltObject, parse_build
 from bridge.config.template import TemplateObject
 from bridge.config.textfile import read_text, read_text_stream
 from bridge.errors import ConfigError, Problem
-from bridge.gather import Run
 from bridge.plan.consumers import SPECS
 from bridge.plan.cure import cures, kept_for_references, paste
 from bridge.plan.custom_resources import made_elsewhere
 from bridge.plan.guard import Finding, Owned, overwriting
 from bridge.plan.loose_ends import loose_ends
 from bridge.report.guard import guard_data
+from bridge.run.inputs import Run
 
 STDIN = "-"
 

@@ -9,14 +9,14 @@ from bridge.commands.check_build import Judged
 from bridge.config.environment import Environment
 from bridge.config.manifests import BuiltObject
 from bridge.errors import BridgeError, Problem
-from bridge.gather import Run, gather
 from bridge.objects import ObjectId
-from bridge.opening import open_cluster
 from bridge.plan.controllers import may_interfere
 from bridge.plan.effect import dropped, rewritten
 from bridge.plan.guard import CURE, Finding, Verdict, shared
 from bridge.plan.model import Plan
-from bridge.prepare import inspect, with_admission
+from bridge.run.inputs import Run, gather
+from bridge.run.plan import inspect, with_admission
+from bridge.run.view import open_cluster
 
 
 class Looked(NamedTuple):

@@ -18,12 +18,12 @@ from bridge.draft.files import Written, create_all
 from bridge.draft.packing import Packed, differing, pack
 from bridge.draft.stores import needs
 from bridge.errors import ConfigError, Problem, Refusal
-from bridge.gather import Files, Run, sound_files
 from bridge.provider import Context
 from bridge.report.data import SCHEMA, problems
 from bridge.report.record import current
 from bridge.report.talk import say
 from bridge.report.write import write_json, write_lines
+from bridge.run.inputs import Files, Run, sound_files
 from bridge.shell import word
 from bridge.sources.env_layer import EnvLayer
 from bridge.sources.offline import stand_ins, survey

@@ -10,10 +10,10 @@ from typing import Final, NoReturn
 
 from bridge.commands.arguments import environment_of, run_of
 from bridge.errors import BridgeError, Problem, Refusal
-from bridge.gather import gather_variables
 from bridge.objects import Entry
 from bridge.process import SIGNALS, usual_core, usual_streams
 from bridge.report.talk import printed, say
+from bridge.run.inputs import gather_variables
 
 OWN_SIGNALS: Final = (*SIGNALS, signal.SIGPIPE)
 """Those that Python or a run treats in its own way."""

@@ -20,7 +20,6 @@ from bridge.config.kustomization import Item, change_patches
 from bridge.config.kustomize import Kustomization, Patch, kustomization_file, load_kustomization
 from bridge.config.textfile import read_text
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
-from bridge.gather import Run, read_files
 from bridge.kustomize import Kustomize
 from bridge.plan.cure import Cure, cures, items, kept_for_references, superseded
 from bridge.plan.guard import Owned, here
@@ -28,6 +27,7 @@ from bridge.plan.proof import Document, documents, spoiled
 from bridge.report.fixed import fixed_data, write_fixed
 from bridge.report.record import current
 from bridge.report.talk import say
+from bridge.run.inputs import Run, read_files
 from bridge.secret import SecretValue
 from bridge.shell import command, word
 

@@ -16,7 +16,6 @@ from bridge.commands.fleet_first import answers
 from bridge.config.environment import config_folder, load_all
 from bridge.config.shard import Shard, parse_shard
 from bridge.errors import BUG, BridgeError, ConfigError, Problem, Refusal, Stopped, Unavailable, combine
-from bridge.fleet import Fleet, Member
 from bridge.plan.effect import dropped, rewritten
 from bridge.plan.model import ClusterName
 from bridge.report.cluster import cluster_field
@@ -24,6 +23,7 @@ from bridge.report.data import is_shown, outcome_data, plan_data, problems
 from bridge.report.fleet import fleet_data, listed, write_fleet
 from bridge.report.record import Record, current
 from bridge.report.talk import say
+from bridge.run.fleet import Fleet, Member
 
 URGENCY: Final = (
     Stopped.exit_status,

@@ -8,12 +8,12 @@ from bridge.commands.binding import offer_all
 from bridge.commands.confirm import ask, not_confirmed
 from bridge.config.environment import Environment
 from bridge.errors import ConfigError
-from bridge.fleet import Fleet, Member
-from bridge.gather import Agreed, Run
 from bridge.plan.model import ClusterName
 from bridge.report.data import is_shown, outcome_data, plan_data
 from bridge.report.fleet import fleet_data, listed, show_fleet
-from bridge.sync import FirstWrite
+from bridge.run.apply import FirstWrite
+from bridge.run.fleet import Fleet, Member
+from bridge.run.inputs import Agreed, Run
 
 
 class Answers(NamedTuple):

@@ -16,7 +16,6 @@ from bridge.config.kustomize_users import User, users_of
 from bridge.config.listing import list_source
 from bridge.config.public import write_values
 from bridge.errors import ANYTHING, BridgeError, ConfigError, Problem, Stopped, Unavailable, ending
-from bridge.gather import Run
 from bridge.report.cluster import cluster_field
 from bridge.report.commands import with_flags
 from bridge.report.data import SCHEMA, problems
@@ -24,6 +23,7 @@ from bridge.report.intake import intake_text, outcome_text
 from bridge.report.record import current
 from bridge.report.talk import say
 from bridge.report.write import printable_data, write_json, write_lines
+from bridge.run.inputs import Run
 from bridge.shell import command, word
 from bridge.sources.moving import State
 from bridge.sources.plain import Given

@@ -18,12 +18,12 @@ from bridge.draft.like import draft_like
 from bridge.draft.model import Drafted
 from bridge.draft.naming import check_new
 from bridge.errors import BridgeError, ConfigError, Problem
-from bridge.gather import read_files
 from bridge.report.data import SCHEMA, problems
 from bridge.report.record import current
 from bridge.report.table import table
 from bridge.report.talk import say
 from bridge.report.write import write_json, write_lines
+from bridge.run.inputs import read_files
 from bridge.sources.offline import documents
 from bridge.sources.plugins import bundled
 

@@ -12,9 +12,9 @@ from bridge.config.public import own_template
 from bridge.config.reference import Reference, parse_reference
 from bridge.config.template import TemplateObject, load_templates
 from bridge.errors import BridgeError, ConfigError, Problem, combine
-from bridge.gather import Files, Run, read_files
 from bridge.objects import ObjectId
 from bridge.provider import Context, Document, Provider
+from bridge.run.inputs import Files, Run, read_files
 from bridge.shell import word
 from bridge.sources.checks import secrets_in_public
 from bridge.sources.doubts import doubt
@@ -158,7 +158,7 @@ def _plain(
     if file is not None:
         return read_plain(file, namespace)
     from bridge.cluster.identity import check_exists  # noqa: PLC0415 - only this form needs the cluster
-    from bridge.opening import open_cluster  # noqa: PLC0415 - only this form needs the cluster
+    from bridge.run.view import open_cluster  # noqa: PLC0415 - only this form needs the cluster
 
     given: list[Given] = []
     left: list[Left] = []

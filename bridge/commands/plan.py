@@ -4,17 +4,17 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from bridge.commands.arguments import environment_of, run_of
-from bridge.opening import Cluster, open_cluster
 from bridge.plan.build import remember
 from bridge.plan.effect import dropped, rewritten
 from bridge.plan.model import Plan
-from bridge.prepare import collect, prepare
 from bridge.report.data import outcome_data, plan_data
 from bridge.report.talk import say
 from bridge.report.write import write_report
+from bridge.run.plan import collect, prepare
+from bridge.run.view import Cluster, open_cluster
 
 if TYPE_CHECKING:
-    from bridge.restart import Restart
+    from bridge.run.restart import Restart
 
 PENDING = 4
 
@@ -50,7 +50,7 @@ def judge(plan: Plan, *, exit_code: bool) -> tuple[int, str]:
 
 def _restart(plan: Plan, cluster: Cluster) -> "Restart":
     """Judge the workloads as if the plan were carried out now."""
-    from bridge.restart import Restart, survey  # noqa: PLC0415 - start-up: most runs restart nothing
+    from bridge.run.restart import Restart, survey  # noqa: PLC0415 - start-up: most runs restart nothing
 
     return Restart(survey(cluster, remember(plan, {}, cluster.now())))
 

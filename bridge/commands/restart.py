@@ -6,8 +6,6 @@ from typing import Any, TextIO
 from bridge.commands.arguments import environment_of, run_of
 from bridge.commands.confirm import can_ask
 from bridge.errors import ANYTHING
-from bridge.gather import Agreed, find_namespace
-from bridge.opening import open_cluster
 from bridge.plan.restart import Step
 from bridge.report import streams
 from bridge.report.cluster import cluster_data
@@ -17,8 +15,10 @@ from bridge.report.restart import restart_text, workload_data
 from bridge.report.style import style_of
 from bridge.report.talk import say
 from bridge.report.write import printable_data, write_json
-from bridge.restart import Restart, first_restart, follow, known, roll, survey
-from bridge.sync import FirstWrite
+from bridge.run.apply import FirstWrite
+from bridge.run.inputs import Agreed, find_namespace
+from bridge.run.restart import Restart, first_restart, follow, known, roll, survey
+from bridge.run.view import open_cluster
 
 
 def run(args: argparse.Namespace) -> int:

@@ -12,11 +12,8 @@ from bridge.commands.confirm import can_ask, confirm
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference, parse_reference
 from bridge.errors import ANYTHING, BridgeError, ConfigError, Problem, Refusal, Stopped, Unavailable, combine
-from bridge.gather import Agreed, Run
-from bridge.opening import open_cluster
 from bridge.plan.effect import dropped, rewritten
 from bridge.plan.model import Plan
-from bridge.prepare import begin, collect, prepare
 from bridge.provider import Context, Document, Provider, Revision
 from bridge.report import streams
 from bridge.report.cluster import namespace_in
@@ -26,12 +23,15 @@ from bridge.report.rollback import rollback_text
 from bridge.report.style import style_of
 from bridge.report.talk import say
 from bridge.report.write import printable_data, write_json
+from bridge.run.apply import FirstWrite, Outcome, first_write, note_on_objects, settle
+from bridge.run.inputs import Agreed, Run
+from bridge.run.plan import begin, collect, prepare
+from bridge.run.view import open_cluster
 from bridge.shell import word
 from bridge.sources.plugins import build_providers
 from bridge.sources.read import Reads, read_documents
 from bridge.sources.store import Written, look_back, put_back
 from bridge.sources.whole import Whole
-from bridge.sync import FirstWrite, Outcome, first_write, note_on_objects, settle
 
 
 @dataclass(eq=False)

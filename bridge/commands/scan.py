@@ -8,11 +8,11 @@ from typing import Any
 
 from bridge.commands.arguments import environment_of, run_of
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
-from bridge.gather import Run, gather_secrets
 from bridge.report import streams
 from bridge.report.data import SCHEMA, problems
 from bridge.report.talk import printable, say
 from bridge.report.write import write_json
+from bridge.run.inputs import Run, gather_secrets
 from bridge.scan.files import check_path, scan_files
 from bridge.scan.findings import MOST, Enough, Finding, Scan
 from bridge.scan.forms import choose

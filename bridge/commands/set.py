@@ -12,7 +12,6 @@ from bridge.config.environment import Environment
 from bridge.config.reference import Reference
 from bridge.config.values import looks_encrypted
 from bridge.errors import BridgeError, Problem, Refusal
-from bridge.gather import Run, sound_files
 from bridge.provider import Context, Document, Provider
 from bridge.report import streams
 from bridge.report.cluster import namespace_in
@@ -21,6 +20,7 @@ from bridge.report.data import SCHEMA
 from bridge.report.record import current
 from bridge.report.talk import printable, say
 from bridge.report.write import write_json
+from bridge.run.inputs import Run, sound_files
 from bridge.secret import SecretValue
 from bridge.shell import word
 from bridge.sources.doubts import doubt, encoding_flaw

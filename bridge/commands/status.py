@@ -3,14 +3,14 @@
 import argparse
 
 from bridge.commands.arguments import environment_of, run_of
-from bridge.opening import open_cluster
 from bridge.plan.effect import dropped, rewritten
-from bridge.prepare import collect, inspect, with_admission
 from bridge.report import streams
 from bridge.report.status import status_data, status_text
 from bridge.report.style import style_of
 from bridge.report.talk import say
 from bridge.report.write import printable_data, write_json
+from bridge.run.plan import collect, inspect, with_admission
+from bridge.run.view import open_cluster
 
 
 def run(args: argparse.Namespace) -> int:

@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 from bridge.commands import plan as plan_command
 from bridge.commands.arguments import environment_of, run_of
 from bridge.errors import ANYTHING, ConfigError, Problem, Stopped
-from bridge.gather import Agreed, Run, Wanted
-from bridge.opening import Cluster
 from bridge.plan.effect import dropped, rewritten
 from bridge.plan.model import Plan
-from bridge.prepare import begin, prepare
 from bridge.report.data import outcome_data, plan_data
 from bridge.report.record import current
 from bridge.report.talk import say
 from bridge.report.write import write_report
-from bridge.sync import FirstWrite, Outcome, note_on_objects, settle
+from bridge.run.apply import FirstWrite, Outcome, note_on_objects, settle
+from bridge.run.inputs import Agreed, Run, Wanted
+from bridge.run.plan import begin, prepare
+from bridge.run.view import Cluster
 
 if TYPE_CHECKING:
-    from bridge.restart import Restart
+    from bridge.run.restart import Restart
 
 
 def run(args: argparse.Namespace) -> int:
@@ -72,13 +72,13 @@ def _sync(args: argparse.Namespace, agreed: Agreed = frozenset(), told: tuple[Pr
 def _asked(args: argparse.Namespace) -> "Restart | None":
     if not args.restart:
         return None
-    from bridge.restart import Restart  # noqa: PLC0415 - start-up: most runs restart nothing
+    from bridge.run.restart import Restart  # noqa: PLC0415 - start-up: most runs restart nothing
 
     return Restart()
 
 
 def _restart(args: argparse.Namespace, wanted: Wanted, cluster: Cluster, run_: Run, restart: "Restart") -> None:
-    from bridge.restart import follow, survey_and_roll  # noqa: PLC0415
+    from bridge.run.restart import follow, survey_and_roll  # noqa: PLC0415
 
     survey_and_roll(cluster, restart)
     follow(wanted.environment, run_, restart, wanted.namespace, args.wait or 0)

@@ -17,12 +17,12 @@ from typing import Any, Final, Literal, NamedTuple
 from bridge.config.environment import load_environment
 from bridge.config.reference import Reference
 from bridge.errors import BridgeError, Refusal
-from bridge.gather import Run
 from bridge.http.transport import Answer, Failed, Request
 from bridge.plan.build import Allowed
-from bridge.prepare import begin, prepare
 from bridge.provider import Context, Document, Provider, Revision, SecretValue
-from bridge.sync import Outcome, settle
+from bridge.run.apply import Outcome, settle
+from bridge.run.inputs import Run
+from bridge.run.plan import begin, prepare
 from bridge.testing import api
 from bridge.testing.apiserver import EmbeddedCluster, Fault
 from bridge.testing.checks import Place

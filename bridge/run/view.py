@@ -14,10 +14,10 @@ from bridge.cluster.memory import MemoryStore
 from bridge.cluster.objects import Objects
 from bridge.config.environment import ClusterChoice, Environment
 from bridge.errors import Problem
-from bridge.gather import Run, Seen
 from bridge.plan.clock import FORMAT
 from bridge.plan.model import Binding, ClusterName
 from bridge.report.record import current
+from bridge.run.inputs import Run, Seen
 
 RELEASE: Final = 3.0  # seconds
 

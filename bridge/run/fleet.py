@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Final, Self
 from bridge.cluster.lease import Lease
 from bridge.config.environment import ClusterChoice, Environment
 from bridge.errors import ANYTHING, BridgeError, ConfigError, combine, ending
-from bridge.gather import Run, find_namespace
-from bridge.opening import RELEASE, Line, dial, open_cluster
 from bridge.parallel import Batch, Once, each
 from bridge.plan.effect import dropped
 from bridge.plan.model import ClusterName, Plan
-from bridge.prepare import begin, collect, prepare
 from bridge.report.record import CURRENT, Record
+from bridge.run.apply import Outcome, first_write_of, note_on_objects, settle
+from bridge.run.inputs import Run, find_namespace
+from bridge.run.plan import begin, collect, prepare
+from bridge.run.view import RELEASE, Line, dial, open_cluster
 from bridge.sources.neighbours import namespace_in
 from bridge.sources.plugins import build_providers, referenced
 from bridge.sources.read import Sessions
-from bridge.sync import Outcome, first_write_of, note_on_objects, settle
 
 if TYPE_CHECKING:
-    from bridge.restart import Restart
+    from bridge.run.restart import Restart
 
 THREADS: Final = 8
 """Environments at once: that bounds what is held in memory, and the connections to a cluster."""
@@ -170,7 +170,7 @@ class Fleet:
                 told = note_on_objects(member.plan, cluster, member.outcome)
                 member.plan = member.plan._replace(warnings=(*member.plan.warnings, *told))
             if restart and not (member.plan.refusals or member.outcome.error or dropped(member.plan)):
-                from bridge.restart import Restart, survey_and_roll  # noqa: PLC0415 - most runs restart nothing
+                from bridge.run.restart import Restart, survey_and_roll  # noqa: PLC0415 - most runs restart nothing
 
                 member.restart = Restart()
                 survey_and_roll(cluster, member.restart)
@@ -192,7 +192,7 @@ class _Lines:
 
     @contextmanager
     def dial(self, choice: ClusterChoice, run: Run) -> Iterator[Line]:
-        """Do as `opening.dial`, only that the connections stay for the next one."""
+        """Do as `view.dial`, only that the connections stay for the next one."""
         # What binds an environment is compared for each, and keeps none from sharing; nor does what is not used.
         choice = ClusterChoice() if run.cluster.in_cluster else choice._replace(namespace_uid=(), server=())
         line = self._lines.get(choice, lambda: self._open(dial(choice, run)))

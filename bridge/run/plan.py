@@ -12,9 +12,7 @@ from bridge.cluster.objects import Objects
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference
 from bridge.errors import BridgeError, Problem, Unavailable, combine
-from bridge.gather import NONE_GIVEN, Files, Run, Seen, Wanted, gather, gather_sources, sound_files
 from bridge.objects import Live, ObjectId
-from bridge.opening import Cluster, Dial, dial, open_cluster
 from bridge.parallel import each
 from bridge.plan.baseline import Now
 from bridge.plan.build import Target, build
@@ -22,6 +20,8 @@ from bridge.plan.effect import after_dry_run, may_be_altered, untried
 from bridge.plan.memory import Memory, rebuilt
 from bridge.plan.model import Plan
 from bridge.provider import Document
+from bridge.run.inputs import NONE_GIVEN, Files, Run, Seen, Wanted, gather, gather_sources, sound_files
+from bridge.run.view import Cluster, Dial, dial, open_cluster
 
 MANY: Final = 16  # from here on threads are worth their connections
 THREADS: Final = 8

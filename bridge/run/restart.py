@@ -10,14 +10,14 @@ from bridge.cluster.api import Forbidden, LostAnswer
 from bridge.cluster.workloads import Workloads
 from bridge.config.environment import Environment
 from bridge.errors import ANYTHING, BridgeError, Bug, Problem, Refusal, Stopped, Unavailable, combine, ending
-from bridge.gather import Run
-from bridge.opening import Cluster, open_cluster
 from bridge.plan.first import has_begun, is_ours
 from bridge.plan.memory import Memory
 from bridge.plan.restart import Step, Verdict, consumers, judge
 from bridge.plan.rollout import Workload
 from bridge.report.talk import tell
-from bridge.sync import FirstWrite, unless_agreed
+from bridge.run.apply import FirstWrite, unless_agreed
+from bridge.run.inputs import Run
+from bridge.run.view import Cluster, open_cluster
 
 POLL: Final = 1.0  # seconds
 

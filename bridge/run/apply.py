@@ -25,15 +25,15 @@ from bridge.cluster.changes import carry_out
 from bridge.cluster.identity import readable_uid
 from bridge.config.environment import Environment
 from bridge.errors import ANYTHING, BridgeError, Problem, Refusal, Stopped, Unavailable, combine, ending
-from bridge.gather import Agreed, Run, Seen, Wanted
 from bridge.objects import Live, ObjectId
-from bridge.opening import Cluster
 from bridge.plan.build import remember
 from bridge.plan.effect import after_write
 from bridge.plan.first import is_first, place
 from bridge.plan.model import Change, ClusterName, Plan
-from bridge.prepare import compare, gather_again, on_each, prepare, tried_dry
 from bridge.provider import Revision
+from bridge.run.inputs import Agreed, Run, Seen, Wanted
+from bridge.run.plan import compare, gather_again, on_each, prepare, tried_dry
+from bridge.run.view import Cluster
 
 TURNS: Final = 3
 """How often a run tries to write, if another one writes each time while it reads the sources."""
