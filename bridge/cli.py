@@ -117,7 +117,7 @@ def _report_lost(error: OSError, status: int, record: Record) -> int:
     """
     if isinstance(error, ConnectionError):
         return status
-    from bridge.commands.plan import PENDING  # noqa: PLC0415 - start-up
+    from bridge.commands.results import PENDING  # noqa: PLC0415 - start-up
     from bridge.report.talk import say  # noqa: PLC0415
 
     what, hint = f"the report cannot be written: {(error.strerror or 'unknown reason').lower()}", ""

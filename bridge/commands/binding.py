@@ -7,7 +7,7 @@ from dataclasses import replace
 from bridge.cluster.identity import namespace_uid
 from bridge.commands.arguments import environment_of
 from bridge.commands.confirm import ask, can_ask, confirm
-from bridge.commands.plan import judge
+from bridge.commands.results import plan_result
 from bridge.config.binding import bind
 from bridge.config.environment import Environment, load_environment
 from bridge.errors import BridgeError, Problem
@@ -42,7 +42,7 @@ def agree(first: FirstWrite, environment: Environment, *, yes: bool = False, sho
 
 def _show(plan: Plan) -> tuple[Problem, ...]:
     """Show a plan before a question, and return its warnings."""
-    show_plan(outcome_data(plan_data(plan), judge(plan, exit_code=False)[1]))
+    show_plan(outcome_data(plan_data(plan), plan_result(plan, exit_code=False)[1]))
     told = (*plan.warnings, *rewritten(plan))
     say("warning", told)
     return told

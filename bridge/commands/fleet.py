@@ -8,11 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from bridge import late_warnings
-from bridge.commands import plan as plan_command
-from bridge.commands import sync as sync_command
 from bridge.commands.arguments import run_of
 from bridge.commands.confirm import can_ask
 from bridge.commands.fleet_first import answers
+from bridge.commands.results import PENDING, plan_result, sync_result, with_workloads
 from bridge.config.environment import config_folder, load_all
 from bridge.config.shard import Shard, parse_shard
 from bridge.errors import BUG, BridgeError, ConfigError, Problem, Refusal, Stopped, Unavailable, combine
@@ -31,7 +30,7 @@ URGENCY: Final = (
     ConfigError.exit_status,
     Refusal.exit_status,
     Unavailable.exit_status,
-    plan_command.PENDING,
+    PENDING,
     0,
 )
 """Exit statuses, the one that a caller should act on first: what is half done, then what needs somebody."""
@@ -141,8 +140,8 @@ class _Logbook:
             return member.error.exit_status, "stopped" if isinstance(member.error, Stopped) else "failed"
         assert member.plan is not None
         if self.writes:
-            return sync_command.judge(member.plan, member.outcome, member.restart)
-        return plan_command.judge(member.plan, exit_code=getattr(self._args, "exit_code", False))
+            return sync_result(member.plan, member.outcome, member.restart)
+        return plan_result(member.plan, exit_code=getattr(self._args, "exit_code", False))
 
     def _enter(self, member: Member, status: int, result: str) -> None:
         error = combine(member.errors) if member.errors else None
@@ -151,7 +150,7 @@ class _Logbook:
             done = member.outcome
             data = outcome_data(data, result, tuple(done.written), tuple(done.begun), error)
             data["objects"] = [one for one in data["objects"] if is_shown(one)]
-            data = plan_command.with_workloads(data, member.restart)
+            data = with_workloads(data, member.restart)
         else:
             found = problems(error.problems if error else ())
             data = {"environment": member.name, "result": result, "errors": found} | cluster_field(member.cluster)

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from bridge.commands import plan as plan_command
 from bridge.commands.binding import offer_all
 from bridge.commands.confirm import ask, not_confirmed
+from bridge.commands.results import plan_result
 from bridge.config.environment import Environment
 from bridge.errors import ConfigError
 from bridge.plan.model import ClusterName
@@ -57,7 +57,7 @@ def answers(environments: Mapping[str, Environment | ConfigError], names: Sequen
 
 def _first(member: Member, first: FirstWrite) -> _First:
     assert first.plan is not None, "only a restart has none"
-    data = outcome_data(plan_data(first.plan), plan_command.judge(first.plan, exit_code=False)[1])
+    data = outcome_data(plan_data(first.plan), plan_result(first.plan, exit_code=False)[1])
     data["objects"] = [one for one in data["objects"] if is_shown(one)]
     return _First(member, first.cluster, first.uid, first.agreed, data | {"status": 0})
 

@@ -1,9 +1,10 @@
 """`bridge plan`: what a sync would do."""
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bridge.commands.arguments import environment_of, run_of
+from bridge.commands.results import plan_result, with_workloads
 from bridge.plan.build import remember
 from bridge.plan.effect import dropped, rewritten
 from bridge.plan.model import Plan
@@ -15,8 +16,6 @@ from bridge.run.view import Cluster, open_cluster
 
 if TYPE_CHECKING:
     from bridge.run.restart import Restart
-
-PENDING = 4
 
 
 def run(args: argparse.Namespace) -> int:
@@ -31,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
         plan = prepare(wanted, cluster, run_)
         asked = getattr(args, "restart", False) and not (plan.refusals or dropped(plan))  # a sync restarts nothing then
         restart = _restart(plan, cluster) if asked else None
-    status, result = judge(plan, exit_code=getattr(args, "exit_code", False))
+    status, result = plan_result(plan, exit_code=getattr(args, "exit_code", False))
     data = outcome_data(plan_data(plan, show_config=getattr(args, "show_config", False)), result)
     write_report(with_workloads(data, restart), args.output)
     say("warning", (*plan.warnings, *rewritten(plan)))
@@ -39,26 +38,8 @@ def run(args: argparse.Namespace) -> int:
     return status
 
 
-def judge(plan: Plan, *, exit_code: bool) -> tuple[int, str]:
-    """Return the exit status and the report's word for a plan."""
-    if plan.refusals:
-        return 1, "refused"
-    if dropped(plan):
-        return 1, "altered"
-    return (PENDING if exit_code else 0, "planned") if plan.pending else (0, "unchanged")
-
-
 def _restart(plan: Plan, cluster: Cluster) -> "Restart":
     """Judge the workloads as if the plan were carried out now."""
     from bridge.run.restart import Restart, survey  # noqa: PLC0415 - start-up: most runs restart nothing
 
     return Restart(survey(cluster, remember(plan, {}, cluster.now())))
-
-
-def with_workloads(data: dict[str, Any], restart: "Restart | None") -> dict[str, Any]:
-    """Add what becomes of the workloads to a report's data, where they were asked for."""
-    if restart is None:
-        return data
-    from bridge.report.restart import workload_data  # noqa: PLC0415
-
-    return data | {"workloads": workload_data(restart.verdicts, restart.rolled, restart.begun, restart.states)}

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from bridge.commands import plan as plan_command
 from bridge.commands.arguments import environment_of, run_of
-from bridge.errors import ANYTHING, ConfigError, Problem, Stopped
+from bridge.commands.results import sync_result, with_workloads
+from bridge.errors import ANYTHING, ConfigError, Problem
 from bridge.plan.effect import dropped, rewritten
 from bridge.plan.model import Plan
 from bridge.report.data import outcome_data, plan_data
@@ -61,7 +62,7 @@ def _sync(args: argparse.Namespace, agreed: Agreed = frozenset(), told: tuple[Pr
         except BaseException:
             _report(args, plan, outcome, restart, "interrupted")
             raise
-    status, result = judge(plan, outcome, restart)
+    status, result = sync_result(plan, outcome, restart)
     _report(args, plan, outcome, restart, result)
     warnings = (*plan.warnings, *rewritten(plan), *(restart.warnings if restart else ()))
     say("warning", [one for one in warnings if one not in told])
@@ -89,20 +90,7 @@ def _failure(outcome: Outcome, restart: "Restart | None") -> tuple[Problem, ...]
     return error.problems if error else ()
 
 
-def judge(plan: Plan, outcome: Outcome, restart: "Restart | None") -> tuple[int, str]:
-    """Return the exit status and the report's word for what happened."""
-    if plan.refusals:
-        return 1, "refused"
-    if outcome.error:
-        return outcome.error.exit_status, "stopped" if isinstance(outcome.error, Stopped) else "failed"
-    if restart and restart.error:
-        return Stopped.exit_status if outcome.written else restart.error.exit_status, "unfinished"
-    if dropped(plan):  # pods that start now would lack a key
-        return 1, "altered"
-    return 0, "written" if outcome.written else "restarted" if restart and restart.rolled else "unchanged"
-
-
 def _report(args: argparse.Namespace, plan: Plan, outcome: Outcome, restart: "Restart | None", result: str) -> None:
     error = outcome.error or (restart.error if restart else None)
     data = outcome_data(plan_data(plan), result, outcome.written, outcome.begun, error)
-    write_report(plan_command.with_workloads(data, restart), args.output)
+    write_report(with_workloads(data, restart), args.output)

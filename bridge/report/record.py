@@ -4,7 +4,7 @@ import os
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -12,7 +12,14 @@ if TYPE_CHECKING:
 
     from bridge.objects import ObjectId
     from bridge.plan.model import ClusterName, Plan
-    from bridge.report.metrics import Sample
+
+
+class Sample(NamedTuple):
+    """One line of the metrics: a metric's name, its labels and its value as text; and the environment's label."""
+
+    name: str
+    rest: str
+    environment: str
 
 
 @dataclass(eq=False)
@@ -39,7 +46,7 @@ class Record:
     written: "Collection[ObjectId]" = ()
     begun: "Collection[ObjectId]" = ()
     touched: "list[Collection[object]]" = field(default_factory=list)
-    samples: "dict[str, list[Sample]]" = field(default_factory=dict)
+    samples: dict[str, list[Sample]] = field(default_factory=dict)
 
     @property
     def changed(self) -> list[str]:
