@@ -26,7 +26,7 @@ from bridge.report.style import style_of
 from bridge.report.talk import say
 from bridge.report.write import printable_data, write_json
 from bridge.run.apply import Outcome, first_write
-from bridge.run.plan import collect, inspect
+from bridge.run.plan import inspect, read_environment
 from bridge.run.view import Cluster, open_cluster
 from bridge.shell import command
 
@@ -37,9 +37,8 @@ def run(args: argparse.Namespace) -> int:
     if args.rebind:
         environment = rebind(args, environment, run_)
         run_ = run_of(args)  # its time begins now: a person was asked
-    wanted = collect(environment, run_)
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    with open_cluster(wanted.environment, wanted.namespace, run_) as cluster:
+    with read_environment(environment, run_) as (wanted, cluster):
         plan = inspect(wanted, cluster, run_)
         found = adoptions(plan)
         refused = _refused(found, cluster.objects, now)

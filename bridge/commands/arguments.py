@@ -41,7 +41,7 @@ def run_of(args: argparse.Namespace) -> Run:
     )
     deadline, wait = time.monotonic() + args.timeout, getattr(args, "lock_wait", 0.0)
     first = getattr(args, "first", False)
-    return Run(os.environ, deadline, allowed, wait, current().reads, cluster=_cluster(args), first=first)
+    return Run(os.environ, deadline, current(), allowed, wait, cluster=_cluster(args), first=first)
 
 
 def _cluster(args: argparse.Namespace) -> ClusterFlags:

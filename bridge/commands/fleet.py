@@ -20,7 +20,7 @@ from bridge.plan.model import ClusterName
 from bridge.report.cluster import cluster_field
 from bridge.report.data import is_shown, outcome_data, plan_data, problems
 from bridge.report.fleet import fleet_data, listed, write_fleet
-from bridge.report.record import Record, current
+from bridge.report.record import current
 from bridge.report.talk import say
 from bridge.run.fleet import Fleet, Member
 
@@ -163,16 +163,7 @@ class _Logbook:
         if getattr(self._args, "metrics", None):
             from bridge.report.metrics import samples  # noqa: PLC0415 - start-up: most runs have none
 
-            record = Record(
-                environment=member.name,
-                began=member.began,
-                reads=member.reads,
-                cluster=member.cluster,
-                plan=member.plan,
-                written=member.outcome.written,
-                begun=member.outcome.begun,
-            )
-            self._samples[member.name] = list(samples(record, status, time.time()))
+            self._samples[member.name] = list(samples(member.record, status, time.time()))
 
     def _remember(self, member: Member, error: BridgeError | None) -> None:
         found: dict[str, list[Problem]] = {"warning": [], "error": []}

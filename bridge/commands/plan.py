@@ -11,8 +11,8 @@ from bridge.plan.model import Plan
 from bridge.report.data import outcome_data, plan_data
 from bridge.report.talk import say
 from bridge.report.write import write_report
-from bridge.run.plan import collect, prepare
-from bridge.run.view import Cluster, open_cluster
+from bridge.run.plan import read_environment, try_changes
+from bridge.run.view import Cluster
 
 if TYPE_CHECKING:
     from bridge.run.restart import Restart
@@ -25,9 +25,8 @@ def run(args: argparse.Namespace) -> int:
 
         return fleet.run(args)
     run_ = run_of(args)
-    wanted = collect(environment_of(args), run_)
-    with open_cluster(wanted.environment, wanted.namespace, run_) as cluster:
-        plan = prepare(wanted, cluster, run_)
+    with read_environment(environment_of(args), run_) as (wanted, cluster):
+        plan = try_changes(wanted, cluster, run_)
         asked = getattr(args, "restart", False) and not (plan.refusals or dropped(plan))  # a sync restarts nothing then
         restart = _restart(plan, cluster) if asked else None
     status, result = plan_result(plan, exit_code=getattr(args, "exit_code", False))

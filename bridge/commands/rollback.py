@@ -1,8 +1,8 @@
 """`bridge rollback`: an earlier revision of a source becomes its newest one, and the cluster follows."""
 
 import argparse
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TextIO
 
@@ -18,18 +18,15 @@ from bridge.provider import Context, Document, Provider, Revision
 from bridge.report import streams
 from bridge.report.cluster import namespace_in
 from bridge.report.data import outcome_data, plan_data
-from bridge.report.record import current
 from bridge.report.rollback import rollback_text
 from bridge.report.style import style_of
 from bridge.report.talk import say
 from bridge.report.write import printable_data, write_json
-from bridge.run.apply import FirstWrite, Outcome, first_write, note_on_objects, settle
+from bridge.run.apply import FirstWrite, Outcome, first_write, sync_environment
 from bridge.run.inputs import Agreed, Run
-from bridge.run.plan import begin, collect, prepare
-from bridge.run.view import open_cluster
+from bridge.run.plan import read_environment, try_changes
 from bridge.shell import word
 from bridge.sources.plugins import build_providers
-from bridge.sources.read import Reads, read_documents
 from bridge.sources.store import Written, look_back, put_back
 from bridge.sources.whole import Whole
 
@@ -41,12 +38,17 @@ class _Rollback:
     source: Reference
     to: str
     whole: Whole
-    plan: Plan
+    outcome: Outcome
     result: str = "unchanged"
     written: Written | None = None
     first: FirstWrite | None = None
-    outcome: Outcome = field(default_factory=Outcome)
     told: tuple[Problem, ...] = ()  # warnings that stand above the question
+
+    @property
+    def plan(self) -> Plan:
+        """Return the latest plan."""
+        assert self.outcome.plan is not None
+        return self.outcome.plan
 
 
 def run(args: argparse.Namespace) -> int:
@@ -67,14 +69,12 @@ def run(args: argparse.Namespace) -> int:
             agree(rollback.first, environment, yes=args.yes)
             agreed = rollback.first.agreed
         confirm(_question(rollback), yes=args.yes)
-    record, outcome = current(), rollback.outcome
-    record.touched += [outcome.written, outcome.begun]
     # Its time begins now: a person was asked.
     run_ = run_of(args)._replace(agreed=agreed)
     if rollback.whole.is_needed:
         provider, context = _provider(environment, rollback.source), _context(environment, run_)
         rollback.written = put_back(provider, rollback.source, rollback.whole, context)
-        record.touched.append([rollback.source])
+        run_.record.touched.append([rollback.source])
     try:
         _sync(environment, run_, rollback)
     except BaseException:
@@ -90,9 +90,8 @@ def _prepare(args: argparse.Namespace, environment: Environment, run: Run) -> _R
     whole = look_back(_provider(environment, source), source, args.to, _context(environment, run))
     # Without an order no guard holds it for older than what was written last: in the store it will be the newest.
     given = {source: whole.wanted._replace(revision=Revision(whole.wanted.revision.id))} if whole.is_needed else {}
-    wanted = collect(environment, run, given)
-    with open_cluster(environment, wanted.namespace, run) as cluster:
-        rollback = _Rollback(source, args.to, whole, prepare(wanted, cluster, run))
+    with read_environment(environment, run._replace(given=given)) as (wanted, cluster):
+        rollback = _Rollback(source, args.to, whole, Outcome(try_changes(wanted, cluster, run)))
         if not rollback.plan.refusals and not args.dry_run:
             rollback.first = first_write(rollback.plan, environment, cluster, run)
     if rollback.plan.refusals:
@@ -143,13 +142,7 @@ def _sync(environment: Environment, run: Run, rollback: _Rollback) -> None:
     """Sync as `bridge sync` does, from what the store has now."""
     outcome = rollback.outcome
     try:
-        read = partial(_read, rollback)
-        run = run._replace(read=read, read_again=read)
-        with begin(environment, run) as (wanted, cluster):
-            rollback.plan = prepare(wanted, cluster, run)
-            rollback.plan = settle(rollback.plan, wanted, cluster, run, outcome)
-            warned = note_on_objects(rollback.plan, cluster, outcome)
-            rollback.plan = rollback.plan._replace(warnings=(*rollback.plan.warnings, *warned))
+        sync_environment(environment, run._replace(accept=partial(_check_shown, rollback)), outcome)
     except ANYTHING as error:
         outcome.fail(error)
     if rollback.plan.refusals:
@@ -164,21 +157,9 @@ def _sync(environment: Environment, run: Run, rollback: _Rollback) -> None:
         rollback.result = "written" if rollback.written or outcome.written else "unchanged"
 
 
-def _read(
-    rollback: _Rollback,
-    providers: Mapping[str, Provider],
-    references: Iterable[Reference],
-    context: Context,
-    reads: Reads | None = None,
-) -> Mapping[Reference, Document]:
-    """Read the documents as any run does; Unavailable if the store shows an older one than it has shown before."""
-    documents = read_documents(providers, references, context, reads)
-    _check_shown(rollback, documents[rollback.source].revision)
-    return documents
-
-
-def _check_shown(rollback: _Rollback, now: Revision) -> None:
-    """Raise Unavailable where the store shows an older revision than it has shown before, as Secret Manager may."""
+def _check_shown(rollback: _Rollback, documents: Mapping[Reference, Document]) -> None:
+    """Raise Unavailable if the store shows an older revision than it has shown before, as Secret Manager may."""
+    now = documents[rollback.source].revision
     after = rollback.written.after if rollback.written else now
     if after.series == now.series and (after.order or 0) > (now.order or 0):
         raise Unavailable(Problem(str(rollback.source), f"the store shows revision {now.id} again, for a while"))

@@ -9,15 +9,13 @@ from bridge.report.status import status_data, status_text
 from bridge.report.style import style_of
 from bridge.report.talk import say
 from bridge.report.write import printable_data, write_json
-from bridge.run.plan import collect, inspect, with_admission
-from bridge.run.view import open_cluster
+from bridge.run.plan import inspect, read_environment, with_admission
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the table; 1 if a sync would be refused, or if a key is missing because the cluster drops it."""
     run_ = run_of(args)
-    wanted = collect(environment_of(args), run_)
-    with open_cluster(wanted.environment, wanted.namespace, run_) as cluster:
+    with read_environment(environment_of(args), run_) as (wanted, cluster):
         plan = with_admission(inspect(wanted, cluster, run_), cluster.objects, run_)
     data = status_data(plan, dict(wanted.resolution.unused))
     if args.output == "json":

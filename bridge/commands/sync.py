@@ -1,21 +1,21 @@
 """`bridge sync`: make the cluster's objects equal to the sources."""
 
 import argparse
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bridge.commands import plan as plan_command
 from bridge.commands.arguments import environment_of, run_of
 from bridge.commands.results import sync_result, with_workloads
+from bridge.config.environment import Environment
 from bridge.errors import ANYTHING, ConfigError, Problem
 from bridge.plan.effect import dropped, rewritten
 from bridge.plan.model import Plan
 from bridge.report.data import outcome_data, plan_data
-from bridge.report.record import current
 from bridge.report.talk import say
 from bridge.report.write import write_report
-from bridge.run.apply import FirstWrite, Outcome, note_on_objects, settle
-from bridge.run.inputs import Agreed, Run, Wanted
-from bridge.run.plan import begin, prepare
+from bridge.run.apply import FirstWrite, Outcome, sync_environment
+from bridge.run.inputs import Agreed, Run
 from bridge.run.view import Cluster
 
 if TYPE_CHECKING:
@@ -43,25 +43,20 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _sync(args: argparse.Namespace, agreed: Agreed = frozenset(), told: tuple[Problem, ...] = ()) -> int:
-    run_ = run_of(args)._replace(agreed=agreed)
-    outcome, restart, record = Outcome(), _asked(args), current()
-    record.written, record.begun = outcome.written, outcome.begun
+    environment, run_ = environment_of(args), run_of(args)._replace(agreed=agreed)
+    outcome, restart = Outcome(), _asked(args)
+    then = None
     if restart:
-        record.touched += [restart.rolled, restart.begun]
-    with begin(environment_of(args), run_) as (wanted, cluster):
-        plan = record.plan = prepare(wanted, cluster, run_)
-        try:
-            plan = record.plan = settle(plan, wanted, cluster, run_, outcome)
-            plan = plan._replace(warnings=(*plan.warnings, *note_on_objects(plan, cluster, outcome)))
-            if restart and not (plan.refusals or outcome.error or dropped(plan)):
-                _restart(args, wanted, cluster, run_, restart)
-        except FirstWrite:
-            raise
-        except ANYTHING as error:
-            outcome.fail(error)
-        except BaseException:
-            _report(args, plan, outcome, restart, "interrupted")
-            raise
+        run_.record.touched += [restart.rolled, restart.begun]
+        then = partial(_restart, args, environment, run_, restart)
+    try:
+        sync_environment(environment, run_, outcome, then=then)
+    except BaseException as stop:
+        if outcome.plan and not isinstance(stop, ANYTHING):
+            _report(args, outcome.plan, outcome, restart, "interrupted")
+        raise
+    plan = outcome.plan
+    assert plan is not None
     status, result = sync_result(plan, outcome, restart)
     _report(args, plan, outcome, restart, result)
     warnings = (*plan.warnings, *rewritten(plan), *(restart.warnings if restart else ()))
@@ -78,11 +73,13 @@ def _asked(args: argparse.Namespace) -> "Restart | None":
     return Restart()
 
 
-def _restart(args: argparse.Namespace, wanted: Wanted, cluster: Cluster, run_: Run, restart: "Restart") -> None:
+def _restart(
+    args: argparse.Namespace, environment: Environment, run_: Run, restart: "Restart", cluster: Cluster
+) -> None:
     from bridge.run.restart import follow, survey_and_roll  # noqa: PLC0415
 
     survey_and_roll(cluster, restart)
-    follow(wanted.environment, run_, restart, wanted.namespace, args.wait or 0)
+    follow(environment, run_, restart, cluster.objects.namespace, args.wait or 0)
 
 
 def _failure(outcome: Outcome, restart: "Restart | None") -> tuple[Problem, ...]:

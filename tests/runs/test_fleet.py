@@ -162,17 +162,17 @@ def test_the_same_problem_of_many_is_told_once(desk: Desk) -> None:
 
 
 def test_a_bug_in_one_is_told_without_a_value_and_stops_no_other(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bridge.run import fleet as module  # noqa: PLC0415
+    from bridge.run import apply as module  # noqa: PLC0415
 
     names = fleet(desk, 3)
-    prepare = module.prepare
+    try_changes = module.try_changes
 
     def broken(wanted: Any, *rest: Any) -> Any:
         if wanted.environment.name == "env-01":
             raise RuntimeError(wanted.resolution.desired[0].keys["TOKEN"].value.reveal().decode())
-        return prepare(wanted, *rest)
+        return try_changes(wanted, *rest)
 
-    monkeypatch.setattr(module, "prepare", broken)
+    monkeypatch.setattr(module, "try_changes", broken)
     result = desk.run("sync", "--all", "--output", "json")
     assert result.status == 3
     assert results(result) == {"env-00": "written", "env-01": "failed", "env-02": "written"}
@@ -183,14 +183,14 @@ def test_a_bug_in_one_is_told_without_a_value_and_stops_no_other(desk: Desk, mon
 def test_a_write_that_fails_between_two_is_the_status_to_act_on_first(
     offline_desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bridge.run import fleet as module  # noqa: PLC0415
+    from bridge.run import apply as module  # noqa: PLC0415
 
     def broken(wanted: Any, *rest: Any) -> Any:
         assert wanted.environment.name != "env-03"
-        return prepare(wanted, *rest)
+        return try_changes(wanted, *rest)
 
-    prepare = module.prepare
-    monkeypatch.setattr(module, "prepare", broken)
+    try_changes = module.try_changes
+    monkeypatch.setattr(module, "try_changes", broken)
     desk = offline_desk
     fleet(desk, 4)
     member(desk, "env-02", sources=["plain:nowhere.json"])
