@@ -20,7 +20,7 @@ from bridge.draft.stores import needs
 from bridge.errors import ConfigError, Problem, Refusal
 from bridge.provider import Context
 from bridge.report.data import SCHEMA, problems
-from bridge.report.record import current
+from bridge.report.record import Record
 from bridge.report.talk import say
 from bridge.report.write import write_json, write_lines
 from bridge.run.inputs import Files, Run, sound_files
@@ -39,20 +39,20 @@ class Rendered(NamedTuple):
     written: tuple[Written, ...]
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace, record: Record) -> int:
     """Render everything, then write what is not there; what differs is kept and told."""
-    environment, run_ = environment_of(args), run_of(args)
+    environment, run_ = environment_of(args), run_of(args, record)
     files = sound_files(environment, run_)
     told = _survey(environment, files, run_)
     rendered = _render(args, environment, files)
-    current().touched.append([path for path, state in rendered.written if state != "kept"])
+    record.touched.append([path for path, state in rendered.written if state != "kept"])
     remarks = (*told, *rendered.deployment.needs.remarks, *_differences(rendered))
     data = _data(environment, rendered, remarks)
     if args.output == "json":
-        write_json(data)
+        write_json(record, data)
     else:
         write_lines(_text(data))
-    say("warning", remarks)
+    say(record, "warning", remarks)
     return 0
 
 

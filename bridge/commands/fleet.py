@@ -20,7 +20,7 @@ from bridge.plan.model import ClusterName
 from bridge.report.cluster import cluster_field
 from bridge.report.data import is_shown, outcome_data, plan_data, problems
 from bridge.report.fleet import fleet_data, listed, write_fleet
-from bridge.report.record import current
+from bridge.report.record import Record
 from bridge.report.talk import say
 from bridge.run.fleet import Fleet, Member
 
@@ -36,11 +36,11 @@ URGENCY: Final = (
 """Exit statuses, the one that a caller should act on first: what is half done, then what needs somebody."""
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace, record: Record) -> int:
     """Plan or sync each environment for itself; what is wrong with one stops no other."""
-    current().environment = ""  # $K8_ENV may name one, but the log tells of all
+    record.environment = ""  # $K8_ENV may name one, but the log tells of all
     _check(args)
-    run_ = run_of(args)
+    run_ = run_of(args, record)
     shard = parse_shard(args.shard, os.environ) if args.shard else None
     folder = config_folder(args.config, os.environ)
     # Its cycles hold documents: a run of one environment ends before that matters.
@@ -49,24 +49,24 @@ def run(args: argparse.Namespace) -> int:
     if not environments:
         raise ConfigError(Problem(str(folder), "there is no environment", "make one with `bridge init`"))
     names = shard.members(environments) if shard else tuple(environments)
-    logbook = _Logbook(args)
+    logbook = _Logbook(args, record)
     fleet = Fleet(environments, run_)
     try:
         if logbook.writes and can_ask() and (asked := answers(environments, names, run_)):
             for member in asked.left_out:
                 logbook.finished(member)
             # Its time begins now: a person was asked.
-            fleet = Fleet(asked.environments, run_of(args)._replace(agreed=asked.agreed))
+            fleet = Fleet(asked.environments, run_of(args, record)._replace(agreed=asked.agreed))
         _carry_out(fleet, [name for name in names if name not in logbook.entries], logbook)
     except BaseException:
         logbook.cut_short(names, fleet.under_way())
-        _report(args, names, shard, logbook)
+        _report(args, names, shard, logbook, record)
         raise
     logbook.cut_short(names, fleet.under_way())
-    status = _report(args, names, shard, logbook)
+    status = _report(args, names, shard, logbook, record)
     for kind in ("warning", "error"):
         told = _told(logbook.problems[kind], logbook.clusters)
-        say(kind, told, told)
+        say(record, kind, told, told)
         late_warnings.strike(problem for _, problem in logbook.problems[kind])  # told with their environments
     return status
 
@@ -95,11 +95,11 @@ def _check(args: argparse.Namespace) -> None:
 class _Logbook:
     """What is kept of each environment once it is finished: its part of the report, and no value."""
 
-    def __init__(self, args: argparse.Namespace) -> None:
+    def __init__(self, args: argparse.Namespace, record: Record) -> None:
         self._args: Final = args
-        self._samples: Final = current().samples  # here: the threads that finish members have no record
+        self._samples: Final = record.samples
         self._touched: Final[list[str]] = []
-        current().touched.append(self._touched)
+        record.touched.append(self._touched)
         self.writes: Final = args.command == "sync" and not args.dry_run
         self.restarts: Final = self.writes and args.restart
         self.entries: Final[dict[str, dict[str, Any]]] = {}
@@ -177,13 +177,15 @@ class _Logbook:
             self.problems[kind] += [(member.name, one) for one in several]
 
 
-def _report(args: argparse.Namespace, names: Sequence[str], shard: Shard | None, logbook: _Logbook) -> int:
+def _report(
+    args: argparse.Namespace, names: Sequence[str], shard: Shard | None, logbook: _Logbook, record: Record
+) -> int:
     """Write the report; return the exit status that it asks for."""
     entries = [logbook.entries[name] for name in names]
     found = {entry["status"] for entry in entries}
     status = next((one for one in URGENCY if one in found), 0)
-    current().cluster = logbook.cluster
-    write_fleet(fleet_data(entries, status, str(shard) if shard else None), args.output)
+    record.cluster = logbook.cluster
+    write_fleet(record, fleet_data(entries, status, str(shard) if shard else None), args.output)
     return status
 
 

@@ -9,6 +9,7 @@ from bridge.plan.build import remember
 from bridge.plan.effect import dropped, rewritten
 from bridge.plan.model import Plan
 from bridge.report.data import outcome_data, plan_data
+from bridge.report.record import Record
 from bridge.report.talk import say
 from bridge.report.write import write_report
 from bridge.run.plan import read_environment, try_changes
@@ -18,22 +19,22 @@ if TYPE_CHECKING:
     from bridge.run.restart import Restart
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace, record: Record) -> int:
     """Print the plan; 1 if something speaks against it or a key would be missing, 4 with --exit-code for any change."""
     if args.all or args.shard:
         from bridge.commands import fleet  # noqa: PLC0415 - start-up: most runs are of one environment
 
-        return fleet.run(args)
-    run_ = run_of(args)
+        return fleet.run(args, record)
+    run_ = run_of(args, record)
     with read_environment(environment_of(args), run_) as (wanted, cluster):
         plan = try_changes(wanted, cluster, run_)
         asked = getattr(args, "restart", False) and not (plan.refusals or dropped(plan))  # a sync restarts nothing then
         restart = _restart(plan, cluster) if asked else None
     status, result = plan_result(plan, exit_code=getattr(args, "exit_code", False))
     data = outcome_data(plan_data(plan, show_config=getattr(args, "show_config", False)), result)
-    write_report(with_workloads(data, restart), args.output)
-    say("warning", (*plan.warnings, *rewritten(plan)))
-    say("error", (*plan.refusals, *dropped(plan)))
+    write_report(record, with_workloads(data, restart), args.output)
+    say(record, "warning", (*plan.warnings, *rewritten(plan)))
+    say(record, "error", (*plan.refusals, *dropped(plan)))
     return status
 
 

@@ -18,6 +18,7 @@ from bridge.provider import Context, Document, Provider, Revision
 from bridge.report import streams
 from bridge.report.cluster import namespace_in
 from bridge.report.data import outcome_data, plan_data
+from bridge.report.record import Record
 from bridge.report.rollback import rollback_text
 from bridge.report.style import style_of
 from bridge.report.talk import say
@@ -51,26 +52,26 @@ class _Rollback:
         return self.outcome.plan
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace, record: Record) -> int:
     """Show what would change in the store and in the cluster, ask, write the store, read back, and sync."""
-    environment, run_ = environment_of(args), run_of(args)
+    environment, run_ = environment_of(args), run_of(args, record)
     rollback = _prepare(args, environment, run_)
     agreed: Agreed = frozenset()
     if rollback.plan.refusals or args.dry_run:
-        return _end(args, rollback)
+        return _end(args, rollback, record)
     if rollback.result == "planned":
         if args.output == "text":
             _print(rollback, streams.report())
         elif not args.yes and can_ask():  # whoever is asked has to see it, and stdout is the report
             _print(rollback, streams.talk())
         rollback.told = (*rollback.plan.warnings, *rewritten(rollback.plan))
-        say("warning", rollback.told)
+        say(record, "warning", rollback.told)
         if rollback.first:
-            agree(rollback.first, environment, yes=args.yes)
+            agree(rollback.first, environment, record, yes=args.yes)
             agreed = rollback.first.agreed
         confirm(_question(rollback), yes=args.yes)
     # Its time begins now: a person was asked.
-    run_ = run_of(args)._replace(agreed=agreed)
+    run_ = run_of(args, record)._replace(agreed=agreed)
     if rollback.whole.is_needed:
         provider, context = _provider(environment, rollback.source), _context(environment, run_)
         rollback.written = put_back(provider, rollback.source, rollback.whole, context)
@@ -79,9 +80,9 @@ def run(args: argparse.Namespace) -> int:
         _sync(environment, run_, rollback)
     except BaseException:
         rollback.result = "interrupted"
-        _end(args, rollback)
+        _end(args, rollback, record)
         raise
-    return _end(args, rollback)
+    return _end(args, rollback, record)
 
 
 def _prepare(args: argparse.Namespace, environment: Environment, run: Run) -> _Rollback:
@@ -171,18 +172,18 @@ def _unfinished(rollback: _Rollback, written: Written) -> Problem:
     return Problem(str(rollback.source), what, hint)
 
 
-def _end(args: argparse.Namespace, rollback: _Rollback) -> int:
+def _end(args: argparse.Namespace, rollback: _Rollback, record: Record) -> int:
     """Report, and return the exit status."""
     error = rollback.outcome.error or (Refusal(*rollback.plan.refusals) if rollback.plan.refusals else None)
     if args.output == "json":
-        write_json(_data(rollback))
+        write_json(record, _data(rollback))
     else:
         _print(rollback, streams.report())
     warnings, missing = (*rollback.plan.warnings, *rewritten(rollback.plan)), dropped(rollback.plan)
-    say("warning", [one for one in warnings if one not in rollback.told])
-    say("error", (*(error.problems if error else ()), *missing))
+    say(record, "warning", [one for one in warnings if one not in rollback.told])
+    say(record, "error", (*(error.problems if error else ()), *missing))
     if rollback.written and rollback.result == "interrupted":
-        say("error", [_unfinished(rollback, rollback.written)])
+        say(record, "error", [_unfinished(rollback, rollback.written)])
     return error.exit_status if error else 1 if missing else 0
 
 

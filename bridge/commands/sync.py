@@ -10,8 +10,8 @@ from bridge.commands.results import sync_result, with_workloads
 from bridge.config.environment import Environment
 from bridge.errors import ANYTHING, ConfigError, Problem
 from bridge.plan.effect import dropped, rewritten
-from bridge.plan.model import Plan
 from bridge.report.data import outcome_data, plan_data
+from bridge.report.record import Record
 from bridge.report.talk import say
 from bridge.report.write import write_report
 from bridge.run.apply import FirstWrite, Outcome, sync_environment
@@ -22,28 +22,30 @@ if TYPE_CHECKING:
     from bridge.run.restart import Restart
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace, record: Record) -> int:
     """Plan, then write, then restart if asked to; with --dry-run only plan, with --all every environment."""
     if args.wait and not args.restart:
         raise ConfigError(Problem("", "--wait follows rollouts, so it needs --restart"))
     if args.all or args.shard:
         from bridge.commands import fleet  # noqa: PLC0415 - start-up: most runs are of one environment
 
-        return fleet.run(args)
+        return fleet.run(args, record)
     if args.dry_run:
-        return plan_command.run(args)
+        return plan_command.run(args, record)
     try:
-        return _sync(args)
+        return _sync(args, record)
     except FirstWrite as first:
         from bridge.commands.binding import agree  # noqa: PLC0415 - start-up: most environments were written before
 
-        told = agree(first, environment_of(args), show=True)
+        told = agree(first, environment_of(args), record, show=True)
         agreed = first.agreed
-    return _sync(args, agreed, told)  # everything anew: somebody took their time to answer
+    return _sync(args, record, agreed, told)  # everything anew: somebody took their time to answer
 
 
-def _sync(args: argparse.Namespace, agreed: Agreed = frozenset(), told: tuple[Problem, ...] = ()) -> int:
-    environment, run_ = environment_of(args), run_of(args)._replace(agreed=agreed)
+def _sync(
+    args: argparse.Namespace, record: Record, agreed: Agreed = frozenset(), told: tuple[Problem, ...] = ()
+) -> int:
+    environment, run_ = environment_of(args), run_of(args, record)._replace(agreed=agreed)
     outcome, restart = Outcome(), _asked(args)
     then = None
     if restart:
@@ -53,15 +55,15 @@ def _sync(args: argparse.Namespace, agreed: Agreed = frozenset(), told: tuple[Pr
         sync_environment(environment, run_, outcome, then=then)
     except BaseException as stop:
         if outcome.plan and not isinstance(stop, ANYTHING):
-            _report(args, outcome.plan, outcome, restart, "interrupted")
+            _report(args, outcome, restart, "interrupted", record)
         raise
     plan = outcome.plan
     assert plan is not None
     status, result = sync_result(plan, outcome, restart)
-    _report(args, plan, outcome, restart, result)
+    _report(args, outcome, restart, result, record)
     warnings = (*plan.warnings, *rewritten(plan), *(restart.warnings if restart else ()))
-    say("warning", [one for one in warnings if one not in told])
-    say("error", (*plan.refusals, *_failure(outcome, restart), *dropped(plan)))
+    say(record, "warning", [one for one in warnings if one not in told])
+    say(record, "error", (*plan.refusals, *_failure(outcome, restart), *dropped(plan)))
     return status
 
 
@@ -87,7 +89,8 @@ def _failure(outcome: Outcome, restart: "Restart | None") -> tuple[Problem, ...]
     return error.problems if error else ()
 
 
-def _report(args: argparse.Namespace, plan: Plan, outcome: Outcome, restart: "Restart | None", result: str) -> None:
+def _report(args: argparse.Namespace, outcome: Outcome, restart: "Restart | None", result: str, record: Record) -> None:
+    assert outcome.plan is not None
     error = outcome.error or (restart.error if restart else None)
-    data = outcome_data(plan_data(plan), result, outcome.written, outcome.begun, error)
-    write_report(with_workloads(data, restart), args.output)
+    data = outcome_data(plan_data(outcome.plan), result, outcome.written, outcome.begun, error)
+    write_report(record, with_workloads(data, restart), args.output)

@@ -2,9 +2,8 @@
 
 import os
 import time
-from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -58,11 +57,3 @@ class Record:
     def seconds(self) -> float:
         """Return how long the run has taken so far."""
         return time.monotonic() - self.began
-
-
-CURRENT: Final[ContextVar[Record]] = ContextVar("record")
-
-
-def current() -> Record:
-    """Return the record of this run; an empty one where nobody keeps any."""
-    return CURRENT.get(None) or Record()
