@@ -75,7 +75,7 @@ def run(args: argparse.Namespace, record: Record) -> int:
     if rollback.whole.is_needed:
         provider, context = _provider(environment, rollback.source), _context(environment, run_)
         rollback.written = put_back(provider, rollback.source, rollback.whole, context)
-        run_.record.touched.append([rollback.source])
+        record.touched.append([rollback.source])
     try:
         _sync(environment, run_, rollback)
     except BaseException:

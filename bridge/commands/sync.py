@@ -49,7 +49,7 @@ def _sync(
     outcome, restart = Outcome(), _asked(args)
     then = None
     if restart:
-        run_.record.touched += [restart.rolled, restart.begun]
+        record.touched += [restart.rolled, restart.begun]
         then = partial(_restart, args, environment, run_, restart)
     try:
         sync_environment(environment, run_, outcome, then=then)

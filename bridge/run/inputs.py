@@ -116,7 +116,10 @@ def _attempt(step: Callable[[], Result], errors: list[BridgeError]) -> Result | 
 
 
 class Seen(NamedTuple):
-    """The memory as it was read, and a mark that every run changes before it writes its first object."""
+    """The memory as it was read, and a mark that every run changes before it writes its first object.
+
+    The mark is empty in a run that writes nothing.
+    """
 
     mark: str
     memory: Memory | None
@@ -125,7 +128,7 @@ class Seen(NamedTuple):
 class Wanted(NamedTuple):
     """What an environment's files and sources say.
 
-    `seen` is what the cluster knew before the sources were read; None in a run that writes nothing. `shared` are the
+    `seen` is what the cluster knew before the sources were read, None if they were read first. `shared` are the
     sources that may have been read even earlier, for another environment. `stores` are the addresses that each
     provider talks to, except its vendor's own.
     """
