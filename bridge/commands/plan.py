@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from bridge.commands.arguments import environment_of, run_of
 from bridge.commands.results import plan_result, with_workloads
+from bridge.plan.admission import dropped, rewritten
 from bridge.plan.build import remember
-from bridge.plan.effect import dropped, rewritten
 from bridge.plan.model import Plan
 from bridge.report.data import outcome_data, plan_data
 from bridge.report.record import Record

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.errors import Stopped
-from bridge.plan.effect import dropped
+from bridge.plan.admission import dropped
 from bridge.plan.model import Plan
 from bridge.run.apply import Outcome
 

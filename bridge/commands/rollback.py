@@ -12,7 +12,7 @@ from bridge.commands.confirm import can_ask, confirm
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference, parse_reference
 from bridge.errors import ANYTHING, BridgeError, ConfigError, Problem, Refusal, Stopped, Unavailable, combine
-from bridge.plan.effect import dropped, rewritten
+from bridge.plan.admission import dropped, rewritten
 from bridge.plan.model import Plan
 from bridge.provider import Context, Document, Provider, Revision
 from bridge.report import streams
@@ -27,9 +27,9 @@ from bridge.run.apply import FirstWrite, Outcome, first_write, sync_environment
 from bridge.run.inputs import Agreed, Run
 from bridge.run.plan import read_environment, try_changes
 from bridge.shell import word
-from bridge.sources.plugins import build_providers
-from bridge.sources.store import Written, look_back, put_back
-from bridge.sources.whole import Whole
+from bridge.sources.providers import build_providers
+from bridge.stores.update import Written, look_back, put_back
+from bridge.stores.whole_document import Whole
 
 
 @dataclass(eq=False)

@@ -3,7 +3,7 @@
 import argparse
 
 from bridge.commands.arguments import environment_of, run_of
-from bridge.plan.effect import dropped, rewritten
+from bridge.plan.admission import dropped, rewritten
 from bridge.report import streams
 from bridge.report.record import Record
 from bridge.report.status import status_data, status_text

@@ -9,7 +9,7 @@ from bridge.commands.arguments import environment_of, run_of
 from bridge.commands.results import sync_result, with_workloads
 from bridge.config.environment import Environment
 from bridge.errors import ANYTHING, ConfigError, Problem
-from bridge.plan.effect import dropped, rewritten
+from bridge.plan.admission import dropped, rewritten
 from bridge.report.data import outcome_data, plan_data
 from bridge.report.record import Record
 from bridge.report.talk import say

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from bridge.plan.guard import Finding
+from bridge.kustomize.overlap import Finding
 
 
 def guard_data(shown: str, count: int, findings: Iterable[Finding], cure: str, notes: Sequence[str]) -> dict[str, Any]:

@@ -30,9 +30,9 @@ from bridge.cluster.lease import Lease
 from bridge.config.environment import Environment
 from bridge.errors import ANYTHING, BridgeError, Problem, Refusal, Stopped, Unavailable, combine, ending
 from bridge.objects import Live, ObjectId
+from bridge.plan.admission import after_write, dropped
 from bridge.plan.build import remember
-from bridge.plan.effect import after_write, dropped
-from bridge.plan.first import is_first, place
+from bridge.plan.first_write import is_first, place
 from bridge.plan.model import Change, ClusterName, Plan
 from bridge.provider import Revision
 from bridge.run.inputs import Agreed, Run, Seen, Wanted
@@ -228,7 +228,7 @@ def tell_events(plan: Plan, cluster: Cluster, outcome: Outcome) -> tuple[Problem
     if not plan.refusals and not outcome.error and not outcome.written:
         return ()
     from bridge.cluster.events import Events  # noqa: PLC0415 - start-up: most runs have nothing to tell
-    from bridge.plan.notes import notes  # noqa: PLC0415
+    from bridge.plan.events import notes  # noqa: PLC0415
 
     gone = {change.id: change.live.uid for change in plan.changes if change.live}
     written = {id_: outcome.uids.get(id_, gone.get(id_, "")) for id_ in outcome.written}

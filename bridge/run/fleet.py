@@ -19,7 +19,7 @@ from bridge.run.inputs import Run, sound_files
 from bridge.run.plan import read_environment, read_sources, try_changes
 from bridge.run.view import RELEASE, Cluster, Line, dial, open_cluster
 from bridge.sources.neighbours import namespace_in
-from bridge.sources.plugins import build_providers, referenced
+from bridge.sources.providers import build_providers, referenced
 from bridge.sources.shared import Sharing
 
 if TYPE_CHECKING:

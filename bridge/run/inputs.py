@@ -10,18 +10,18 @@ from bridge.config.reference import Reference
 from bridge.config.template import TemplateObject, load_templates
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
 from bridge.plan.build import Allowed
-from bridge.plan.memory import Memory
 from bridge.plan.model import NO_STORES
+from bridge.plan.state import Memory
 from bridge.provider import Context, Document, Provider
 from bridge.report.record import Record
 from bridge.secret import SecretValue
-from bridge.sources import absent
+from bridge.sources import missing_documents
 from bridge.sources.addresses import addresses
 from bridge.sources.env_layer import EnvLayer, claims, load_env_layer, namespace_of
-from bridge.sources.managed import Managed, managed
+from bridge.sources.managed_values import Managed, managed
 from bridge.sources.neighbours import Neighbours, meeting_environments, neighbours
-from bridge.sources.plugins import build_providers, referenced
-from bridge.sources.read import NOT_READ, documents_in, read_each, wants_known
+from bridge.sources.providers import build_providers, referenced
+from bridge.sources.reader import NOT_READ, documents_in, read_each, wants_known
 from bridge.sources.resolve import Resolution, resolve
 from bridge.sources.variables import Variables, read_variables
 
@@ -174,7 +174,7 @@ def _read_all(environment: Environment, files: Files, run: Run, known: frozenset
     context = Context(environment.base, run.environ, run.deadline)
     wanted = dict.fromkeys(one.document for one in environment.references)
     providers = run.sharing.wrap(files.providers, environment.base) if run.sharing else files.providers
-    with absent.hints(environment, files.providers, context):
+    with missing_documents.hints(environment, files.providers, context):
         asked = [one for one in wanted if one not in run.given]
         read = documents_in(read_each(providers, asked, context, known, run.record.reads))
         if run.accept:
@@ -193,7 +193,7 @@ def gather_variables(environment: Environment, run: Run, names: Iterable[str]) -
     assert layer is not None
     assert namespace is not None
     context = Context(environment.base, run.environ, run.deadline)
-    with absent.hints(environment, providers, context):
+    with missing_documents.hints(environment, providers, context):
         found = read_variables(environment, layer, providers, names, context)
     others = tuple(_of_others(environment.name, namespace, found, run.environ))
     if others:

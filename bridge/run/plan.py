@@ -13,11 +13,11 @@ from bridge.config.environment import Environment
 from bridge.errors import BridgeError, Problem, Unavailable, combine
 from bridge.objects import Live, ObjectId
 from bridge.parallel import each
+from bridge.plan.admission import after_dry_run, may_be_altered, untried
 from bridge.plan.baseline import Now
 from bridge.plan.build import Target, build
-from bridge.plan.effect import after_dry_run, may_be_altered, untried
-from bridge.plan.memory import Memory, rebuilt
 from bridge.plan.model import Plan
+from bridge.plan.state import Memory, rebuilt
 from bridge.run.inputs import Files, Run, Seen, Wanted, gather, sound_files
 from bridge.run.view import Cluster, Dial, dial, open_cluster
 

@@ -11,7 +11,7 @@ from bridge.config.reference import Reference
 from bridge.errors import BridgeError
 from bridge.parallel import Once
 from bridge.provider import Context, Document, Provider, Session
-from bridge.sources.read import by_provider, wants_known
+from bridge.sources.reader import by_provider, wants_known
 from bridge.sources.session import LATE, Store, close_sessions
 
 _Key: TypeAlias = tuple[str, str | None]  # a document's path and revision

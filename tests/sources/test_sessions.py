@@ -13,7 +13,7 @@ from bridge.config.reference import Reference
 from bridge.errors import BridgeError, Problem, Unavailable
 from bridge.provider import Context, Document, Revision, SecretValue
 from bridge.provider import Unavailable as NotNow
-from bridge.sources.read import read_documents, read_each
+from bridge.sources.reader import read_documents, read_each
 from bridge.sources.shared import Sharing
 from tests.waiting import LIMIT
 
