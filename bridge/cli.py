@@ -13,22 +13,21 @@ from bridge import late_warnings, process
 from bridge.errors import ANYTHING, BUG, BridgeError, Problem, Stopped, ending, shortage
 from bridge.parser import parse
 from bridge.report import streams
-from bridge.report.record import CURRENT, Record
+from bridge.report.record import Record
 from bridge.report.streams import guarded
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status. Nothing is raised, and no traceback is shown."""
     record = Record()
-    kept, late = CURRENT.set(record), late_warnings.COLLECTED.set(late_warnings.Collected([], {}))
+    kept = late_warnings.COLLECTED.set(late_warnings.Collected([], {}))
     try:
         with process.own():
             return _finish(record, _guarded(argv, record))
     except (KeyboardInterrupt, process.Terminated) as stop:  # after all has been told
         return process.status_of(stop)
     finally:
-        CURRENT.reset(kept)
-        late_warnings.COLLECTED.reset(late)
+        late_warnings.COLLECTED.reset(kept)
 
 
 def _guarded(argv: Sequence[str] | None, record: Record) -> int:
@@ -37,7 +36,7 @@ def _guarded(argv: Sequence[str] | None, record: Record) -> int:
             process.listen()
             status = _run(argv, record)
         except (KeyboardInterrupt, process.Terminated) as stop:
-            status = _stop(stop)
+            status = _stop(stop, record)
         except BaseException as error:  # noqa: BLE001 - whatever it is, its text may hold a value
             give_up()
             status = _bug(error, record)
@@ -68,7 +67,7 @@ def _run(argv: Sequence[str] | None, record: Record) -> int:
     try:
         _check_trust(args)
         module = getattr(args, "module", args.command)
-        return int(import_module(f"bridge.commands.{module}").run(args))
+        return int(import_module(f"bridge.commands.{module}").run(args, record))
     except ANYTHING as error:
         if not isinstance(error, BridgeError) and (record.changed or not shortage(error)):
             raise
@@ -98,15 +97,15 @@ def _finish(record: Record, status: int) -> int:
 
     with guarded():
         try:
-            say("warning", late)
+            say(record, "warning", late)
             if record.metrics:
                 from bridge.report.publish import publish  # noqa: PLC0415
 
-                say("warning", publish(record, status))
+                say(record, "warning", publish(record, status))
         except BaseException as error:  # noqa: BLE001 - also a signal: the run itself is over
             what = "the metrics" if record.metrics else "the warnings"
-            say("warning", [Problem(what, f"were not written ({type(error).__name__})")])
-        tell_end(status)
+            say(record, "warning", [Problem(what, f"were not written ({type(error).__name__})")])
+        tell_end(record, status)
     return status
 
 
@@ -117,14 +116,14 @@ def _report_lost(error: OSError, status: int, record: Record) -> int:
     """
     if isinstance(error, ConnectionError):
         return status
-    from bridge.commands.plan import PENDING  # noqa: PLC0415 - start-up
+    from bridge.commands.results import PENDING  # noqa: PLC0415 - start-up
     from bridge.report.talk import say  # noqa: PLC0415
 
     what, hint = f"the report cannot be written: {(error.strerror or 'unknown reason').lower()}", ""
     if record.changed and status not in {BUG, Stopped.exit_status} and status < 128:  # from there on a signal's
         status, hint = Stopped.exit_status, "run the same command again: it sees what is there"
     with guarded():
-        say("error", [Problem("", what, hint)])
+        say(record, "error", [Problem("", what, hint)])
     return 1 if status in {0, PENDING} else status  # whoever acts on pending changes would have to see them
 
 
@@ -138,15 +137,15 @@ def _fail(args: argparse.Namespace, error: BridgeError, record: Record) -> int:
         from bridge.report.write import write_json  # noqa: PLC0415
 
         head = {"schema": SCHEMA, "result": "failed"} | cluster_field(record.cluster)
-        write_json(head | {"errors": problems(error.problems)})
-    say("error", error.problems)
+        write_json(record, head | {"errors": problems(error.problems)})
+    say(record, "error", error.problems)
     return error.exit_status
 
 
-def _stop(stop: BaseException) -> int:
+def _stop(stop: BaseException, record: Record) -> int:
     from bridge.report.talk import tell  # noqa: PLC0415 - start-up
 
-    tell("terminated" if isinstance(stop, process.Terminated) else "interrupted", "error")
+    tell(record, "terminated" if isinstance(stop, process.Terminated) else "interrupted", "error")
     return process.status_of(stop)
 
 
@@ -155,11 +154,11 @@ def _bug(error: BaseException, record: Record) -> int:
     from bridge.report.talk import say  # noqa: PLC0415
 
     found = ending(error, touched=bool(record.changed))
-    say("error", found.problems)
+    say(record, "error", found.problems)
     if not record.changed:
         return found.exit_status
     what = f"written before that, or perhaps written: {', '.join(record.changed)}"
-    say("error", [Problem("", what, "run the same command again: it sees what is there")])
+    say(record, "error", [Problem("", what, "run the same command again: it sees what is there")])
     return Stopped.exit_status
 
 

@@ -37,6 +37,7 @@ __all__ = [
     "Problem",
     "Provider",
     "ProviderError",
+    "ReadGuard",
     "Rehearser",
     "Revision",
     "SecretValue",
@@ -79,9 +80,8 @@ class Context(NamedTuple):
 
     `base` is the environment file's folder: relative paths start there, and links may not lead out
     of it. `environ` is the process's environment. `deadline` is a `time.monotonic()` in seconds.
-    `known` returns the paths that an earlier run has written from, in each revision that this one asks
-    for; asking may cost a request to the cluster, so ask only where it matters: before a read that cannot be
-    taken back. A session may serve several environments, so ask anew for each document.
+    `known` returns the paths that an earlier run has written from, in each revision that this one asks for: always
+    nothing unless the provider is a ReadGuard. A session may serve several environments, so ask anew for each document.
     """
 
     base: Path
@@ -193,6 +193,17 @@ class Provider(Protocol):
     def open(self, context: Context) -> Session:
         """Start a session."""
         ...
+
+
+@runtime_checkable
+class ReadGuard(Protocol):
+    """Optional, on a provider whose store may have documents that reading uses up, which it has to refuse."""
+
+    wants_known: ClassVar[bool]
+    """Whether a run has to know before it reads which documents were read before: see `Context.known`.
+
+    Such a run connects to the cluster, and reads what bridge remembers there, before it reads the sources.
+    """
 
 
 @runtime_checkable

@@ -8,8 +8,9 @@ import pytest
 from bridge.config.environment import load_all
 from bridge.config.sections import ClusterChoice
 from bridge.errors import ConfigError, Unavailable
-from bridge.fleet import Fleet
-from bridge.gather import Run
+from bridge.report.record import Record
+from bridge.run.fleet import Fleet
+from bridge.run.inputs import Run
 from bridge.testing.apiserver import EmbeddedCluster
 
 SECRETS = "/api/v1/namespaces/default/secrets"
@@ -18,7 +19,7 @@ SECRETS = "/api/v1/namespaces/default/secrets"
 def test_after_the_end_nothing_is_sent_but_what_gives_back(tmp_path: Path) -> None:
     with EmbeddedCluster() as cluster:
         cluster.write_kubeconfig(tmp_path / "kubeconfig")
-        run = Run({}, time.monotonic() + 60)
+        run = Run({}, time.monotonic() + 60, Record())
         choice = ClusterChoice(tmp_path / "kubeconfig")
         fleet = Fleet({}, run)
         with (
@@ -40,7 +41,7 @@ def test_after_the_end_nothing_is_sent_but_what_gives_back(tmp_path: Path) -> No
 def test_leaving_a_fleet_is_its_end_and_what_is_opened_later_is_over_already(tmp_path: Path) -> None:
     with EmbeddedCluster() as cluster:
         cluster.write_kubeconfig(tmp_path / "kubeconfig")
-        run = Run({}, time.monotonic() + 60)
+        run = Run({}, time.monotonic() + 60, Record())
         with Fleet({}, run) as fleet, fleet._lines.dial(ClusterChoice(tmp_path / "kubeconfig"), run) as line:
             line.api.request("list", SECRETS, target="secrets")
         cluster.requests.clear()
@@ -53,7 +54,7 @@ def test_leaving_a_fleet_is_its_end_and_what_is_opened_later_is_over_already(tmp
 
 
 def test_a_cluster_that_cannot_be_found_is_looked_for_once_and_each_gets_an_error_of_its_own(tmp_path: Path) -> None:
-    run = Run({}, time.monotonic() + 60)
+    run = Run({}, time.monotonic() + 60, Record())
     fleet = Fleet({}, run)
     caught = []
     for _ in range(2):

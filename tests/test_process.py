@@ -141,7 +141,7 @@ def test_runs_that_overlap_in_two_threads_write_their_own_reports(
     go = {"one": threading.Event(), "two": threading.Event()}
     inside = {name: threading.Event() for name in go}
 
-    def run(args: Any) -> int:
+    def run(args: Any, _record: Any) -> int:
         inside[args.environment].set()
         assert go[args.environment].wait(60)
         print(CANARY)  # noqa: T201

@@ -10,11 +10,11 @@ from bridge.cluster.lease import Lease
 from bridge.cluster.objects import Objects
 from bridge.cluster.state import MemoryStore
 from bridge.errors import Problem, Refusal, Stopped, Unavailable
-from bridge.opening import Cluster
 from bridge.plan.model import ClusterName
 from bridge.plan.restart import Step, Verdict
 from bridge.plan.rollout import Rollout, Workload
-from bridge.restart import Restart, follow, roll
+from bridge.run.restart import Restart, follow, roll
+from bridge.run.view import Cluster
 from tests.cluster.wire import METADATA, Wire, api, drop, endpoint, reply, status
 from tests.cluster.wire import Step as Answer
 

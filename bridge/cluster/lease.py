@@ -4,7 +4,7 @@ Acquired by PUT, which creates a Lease that is not there and, with the resourceV
 several: https://kubernetes.io/docs/concepts/architecture/leases/ (a POST could not be limited by resourceNames).
 
 It keeps runs out of each other's way, and no more than that: a holder may be frozen for as long as it pleases and go on
-afterwards. That no newer value is lost then is up to the writes themselves (see `bridge.sync`).
+afterwards. That no newer value is lost then is up to the writes themselves (see `bridge.run.apply`).
 """
 
 import json

@@ -16,13 +16,14 @@ from bridge import trust
 from bridge.errors import Problem, Refusal
 from bridge.process import descriptor
 from bridge.report import streams
+from bridge.report.record import Record
 from bridge.testing.apiserver import EmbeddedCluster
 
 NAMESPACE = "voice-agent-staging"
 SECRET = f"/api/v1/namespaces/{NAMESPACE}/secrets/agent-secrets"
 
 
-def run(_args: argparse.Namespace) -> int:
+def run(_args: argparse.Namespace, _record: Record) -> int:
     """Show every step with the command that an operator would type; 1 where a step ends otherwise than it should."""
     with EmbeddedCluster() as cluster, tempfile.TemporaryDirectory(prefix="bridge-demo-") as folder:
         _Story(cluster, Path(folder)).tell()

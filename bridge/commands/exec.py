@@ -10,10 +10,11 @@ from typing import Final, NoReturn
 
 from bridge.commands.arguments import environment_of, run_of
 from bridge.errors import BridgeError, Problem, Refusal
-from bridge.gather import gather_variables
 from bridge.objects import Entry
 from bridge.process import SIGNALS, usual_core, usual_streams
+from bridge.report.record import Record
 from bridge.report.talk import printed, say
+from bridge.run.inputs import gather_variables
 
 OWN_SIGNALS: Final = (*SIGNALS, signal.SIGPIPE)
 """Those that Python or a run treats in its own way."""
@@ -31,12 +32,12 @@ class NotFound(BridgeError):
     exit_status = 127
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace, record: Record) -> int:
     """Become the command; raises where a variable is missing or unfit, or the command cannot be run."""
     environment = environment_of(args)
     public = [name for name, rule in environment.infrastructure.items() if rule == "required"]
-    found = gather_variables(environment, run_of(args), [*public, *args.names])
-    say("warning", (*found.warnings, *printed()))
+    found = gather_variables(environment, run_of(args, record), [*public, *args.names])
+    say(record, "warning", (*found.warnings, *printed()))
     _become(args.child, {**os.environb, **_ours(found.entries)})
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 from bridge.commands.arguments import environment_of, run_of
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
-from bridge.gather import Run, gather_secrets
 from bridge.report import streams
 from bridge.report.data import SCHEMA, problems
+from bridge.report.record import Record
 from bridge.report.talk import printable, say
 from bridge.report.write import write_json
+from bridge.run.inputs import Run, gather_secrets
 from bridge.scan.files import check_path, scan_files
 from bridge.scan.findings import MOST, Enough, Finding, Scan
 from bridge.scan.forms import choose
@@ -23,9 +24,9 @@ from bridge.scan.search import Search
 HINT = "replace it at its source: what was in a file or in git may have been copied"
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace, record: Record) -> int:
     """Print the places; 1 where there is one, or where something could not be looked at."""
-    environment, run_ = environment_of(args), run_of(args)
+    environment, run_ = environment_of(args), run_of(args, record)
     paths = [Path(path) for path in args.paths]
     _check(paths, history=args.git)
     repositories = _repositories(paths or [Path()], run_) if args.git else []
@@ -38,19 +39,19 @@ def run(args: argparse.Namespace) -> int:
     if not whole:
         warnings.append(Problem("", f"more than {MOST} places: the rest was not looked at"))
     looked_for = len({name for form in choice.patterns.values() for name in form.names})
-    _report(args, _data(environment.name, scan, looked_for, skipped) | {"warnings": problems(warnings)})
-    say("warning", warnings)
-    return _judge(scan)
+    _report(args, _data(environment.name, scan, looked_for, skipped) | {"warnings": problems(warnings)}, record)
+    say(record, "warning", warnings)
+    return _judge(scan, record)
 
 
-def _judge(scan: Scan) -> int:
+def _judge(scan: Scan, record: Record) -> int:
     """Say what is wrong, and return the exit status."""
     names = sorted({name for one in scan.findings for name in one.names})
     found = [Refusal(*(Problem(name, "lies about in clear", HINT) for name in names))] if names else []
     if not found and not scan.problems:
         return 0
     error = combine([*found, *scan.problems])
-    say("error", error.problems)
+    say(record, "error", error.problems)
     return error.exit_status
 
 
@@ -108,9 +109,9 @@ def _finding(one: Finding) -> dict[str, Any]:
     return {"place": one.place, "line": one.line, "names": list(one.names), "form": one.form}
 
 
-def _report(args: argparse.Namespace, data: dict[str, Any]) -> None:
+def _report(args: argparse.Namespace, data: dict[str, Any], record: Record) -> None:
     if args.output == "json":
-        write_json(data)
+        write_json(record, data)
         return
     for one in data["found"]:
         line = f"{one['place']}:{one['line']}: {', '.join(one['names'])} ({one['form']})"

@@ -25,6 +25,7 @@ from bridge.provider import (
     NotFound,
     Provider,
     ProviderError,
+    ReadGuard,
     SecretValue,
     dump_json,
     parse_json,
@@ -147,6 +148,24 @@ class ProviderContract:
         first, second = self.read(tmp_path, path).revision, self.read(tmp_path, path).revision
         assert first.id
         assert first == second
+
+    def test_a_provider_that_asks_what_was_read_before_says_so(self, tmp_path: Path) -> None:
+        """`Context.known` tells nothing to a provider without `wants_known`."""
+        asked: list[str] = []
+        path, provider = self.put(tmp_path, VALUES), self.provider(tmp_path)
+
+        def known() -> frozenset[str]:
+            asked.append(path)
+            return frozenset()
+
+        session = provider.open(self.context(tmp_path)._replace(known=known))
+        try:
+            session.read(path)
+        finally:
+            session.close()
+        if isinstance(provider, ReadGuard):
+            assert isinstance(type(provider).wants_known, bool)
+        assert not asked or (isinstance(provider, ReadGuard) and provider.wants_known)
 
     def test_values_are_hidden_wherever_a_document_is_printed(self, tmp_path: Path) -> None:
         """No repr of what a read returns shows a value."""

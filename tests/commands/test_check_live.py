@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bridge.objects import LAST_APPLIED
-from bridge.sources.reader import Sessions
+from bridge.provider import Context
 from tests.commands.overlays import application
 from tests.runs.conftest import VALUES, Desk, Result, Target, _desk
 from tests.servers.apiserver import RealCluster
@@ -67,18 +67,21 @@ def test_what_a_sync_would_be_refused_for_is_an_error(offline_desk: Desk) -> Non
 def test_sources_are_read_as_if_no_run_had_read_them_before(
     offline_desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from bridge_plain import Plain, PlainSession  # noqa: PLC0415
+
     offline_desk.run("sync", "staging")
     known: list[frozenset[str]] = []
-    read = Sessions.read
+    open_session = Plain.open
 
-    def spy(sessions: Sessions, providers: Any, references: Any, context: Any, *more: Any) -> Any:
+    def spy(provider: Plain, context: Context) -> PlainSession:
         known.append(context.known())
-        return read(sessions, providers, references, context, *more)
+        return open_session(provider, context)
 
-    monkeypatch.setattr(Sessions, "read", spy)
+    monkeypatch.setattr(Plain, "open", spy)
+    monkeypatch.setattr(Plain, "wants_known", True, raising=False)
     offline_desk.run("plan", "staging")
     offline_desk.run("check", "staging", "--live")
-    assert known == [frozenset({"plain:values.json"}), frozenset()]
+    assert known == [frozenset({"values.json"}), frozenset()]
 
 
 def test_trap_an_apply_puts_placeholders_over_the_values(real_desk: Desk, real_cluster: RealCluster) -> None:

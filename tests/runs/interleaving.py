@@ -17,12 +17,12 @@ from typing import Any, Final, Literal, NamedTuple
 from bridge.config.environment import load_environment
 from bridge.config.reference import Reference
 from bridge.errors import BridgeError, Refusal
-from bridge.gather import Run
 from bridge.http.transport import Answer, Failed, Request
 from bridge.plan.build import Allowed
-from bridge.prepare import begin, prepare
 from bridge.provider import Context, Document, Provider, Revision, SecretValue
-from bridge.sync import Outcome, settle
+from bridge.report.record import Record
+from bridge.run.apply import Outcome, sync_environment
+from bridge.run.inputs import Run
 from bridge.testing import api
 from bridge.testing.apiserver import EmbeddedCluster, Fault
 from bridge.testing.checks import Place
@@ -163,11 +163,12 @@ class World:
         """Sync as the command does."""
         self._whose = name
         outcome = self.outcomes[name] = Outcome()
-        run = Run({}, self.clock.now + 3000, self.allowed, 90.0, None, self._read, self._read, first=True)
+        # As if it were ending: without Events, which change nothing of what is written.
+        run = Run({}, self.clock.now + 3000, Record(), self.allowed, 90.0, first=True, is_ending=lambda: True)
         try:
-            with begin(self._environment, run) as (wanted, cluster):
-                plan = settle(prepare(wanted, cluster, run), wanted, cluster, run, outcome)
-            outcome.error = outcome.error or (Refusal(*plan.refusals) if plan.refusals else None)
+            sync_environment(self._environment, run, outcome)
+            if outcome.plan and outcome.plan.refusals:
+                outcome.error = outcome.error or Refusal(*outcome.plan.refusals)
         except BridgeError as error:
             outcome.error = error
         return outcome
@@ -185,9 +186,10 @@ class World:
         assert self._other
         self._other.finish()
 
-    def _read(
-        self, _providers: Mapping[str, Provider], references: Iterable[Reference], _context: Context, _reads: Any = None
+    def read(
+        self, _providers: Mapping[str, Provider], references: Iterable[Reference], _context: Context, *_: Any
     ) -> Mapping[Reference, Document]:
+        """Stand in for the sources: each document has the newest values, at once."""
         content = {"A": SecretValue.of(self.source), "B": SecretValue.of("CANARY-b")}
         return {one: Document((content,), Revision(self.source)) for one in references}
 

@@ -17,6 +17,7 @@ from bridge.commands import importing, rollback
 from bridge.commands import restart as restart_command
 from bridge.commands import set as set_command
 from bridge.commands import sync as sync_command
+from bridge.run import apply
 from bridge.stores.update import look
 from bridge.stores.whole_document import Whole
 from bridge.stores.write import Write
@@ -87,8 +88,8 @@ def test_a_bug_in_the_second_write_stops_the_rest_and_the_report_says_what_is_do
     desk: Desk, bugs: pytest.MonkeyPatch, kind: type[BaseException], many: int
 ) -> None:
     """Also on a thread of its own, as with many objects."""
-    bugs.setattr("bridge.prepare.MANY", many)
-    bugs.setattr("bridge.prepare.THREADS", 1)
+    bugs.setattr("bridge.run.plan.MANY", many)
+    bugs.setattr("bridge.run.plan.THREADS", 1)
     break_after(bugs, Objects, "apply", kind, on=write_of("agent-secrets"))
     result = desk.run("sync", "staging", "--output", "json")
     assert (result.status, result.data["result"]) == (5, "stopped")
@@ -137,7 +138,7 @@ def test_a_bug_before_the_first_write_is_a_bug(desk: Desk, bugs: pytest.MonkeyPa
 
 @pytest.mark.parametrize(
     ("owner", "name"),
-    [(Events, "write"), (Lease, "release"), (MemoryStore, "write"), (sync_command, "note_on_objects")],
+    [(Events, "write"), (Lease, "release"), (MemoryStore, "write"), (apply, "tell_events")],
 )
 def test_a_bug_once_all_is_written_is_told_with_all_that_is(
     desk: Desk, bugs: pytest.MonkeyPatch, owner: Any, name: str
@@ -243,19 +244,19 @@ def test_a_rollback_whose_store_may_be_written_says_so(desk: Desk, bugs: pytest.
     healed(desk, bugs)
 
 
-@pytest.mark.parametrize("where", ["begin", "settle", "apply"])
+@pytest.mark.parametrize("where", ["read_environment", "_write_in_turn", "write"])
 def test_a_rollback_whose_store_is_written_says_so(desk: Desk, bugs: pytest.MonkeyPatch, where: str) -> None:
     prepared(desk, bugs)
-    if where == "apply":
+    if where == "write":
         break_after(bugs, Objects, "apply", on=write_of("agent-secrets"))
     else:
-        break_after(bugs, rollback, where)
+        break_after(bugs, apply, where)
     result = back(desk, "--output", "json")
     assert (result.status, result.data["result"], shelf(desk)) == (5, "stopped", VALUES)
     assert result.data["rollback"]["after"] is not None
     assert result.lines[0] == BUG
     assert any("is written, and the cluster does not follow it yet" in line for line in result.lines)
-    expected = {"begin": "no", "settle": "yes", "apply": "perhaps"}[where]
+    expected = {"read_environment": "no", "_write_in_turn": "yes", "write": "perhaps"}[where]
     assert written(result)["agent-secrets"] == expected
     healed(desk, bugs)
 

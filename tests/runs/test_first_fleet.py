@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bridge.config.environment import load_environment
-from bridge.fleet import Fleet, Member
+from bridge.run.fleet import Fleet, Member
 from bridge.testing.apiserver import EmbeddedCluster
 from tests.runs.conftest import Desk
 from tests.runs.terminal import Terminal, answer

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from bridge.fleet import Fleet
 from bridge.parser import parse
+from bridge.run.fleet import Fleet
 from tests.runs.conftest import Desk, Result
 from tests.runs.test_events import events
 from tests.servers.client import Client
@@ -162,17 +162,17 @@ def test_the_same_problem_of_many_is_told_once(desk: Desk) -> None:
 
 
 def test_a_bug_in_one_is_told_without_a_value_and_stops_no_other(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bridge import fleet as module  # noqa: PLC0415
+    from bridge.run import apply as module  # noqa: PLC0415
 
     names = fleet(desk, 3)
-    prepare = module.prepare
+    try_changes = module.try_changes
 
     def broken(wanted: Any, *rest: Any) -> Any:
         if wanted.environment.name == "env-01":
             raise RuntimeError(wanted.resolution.desired[0].keys["TOKEN"].value.reveal().decode())
-        return prepare(wanted, *rest)
+        return try_changes(wanted, *rest)
 
-    monkeypatch.setattr(module, "prepare", broken)
+    monkeypatch.setattr(module, "try_changes", broken)
     result = desk.run("sync", "--all", "--output", "json")
     assert result.status == 3
     assert results(result) == {"env-00": "written", "env-01": "failed", "env-02": "written"}
@@ -183,14 +183,14 @@ def test_a_bug_in_one_is_told_without_a_value_and_stops_no_other(desk: Desk, mon
 def test_a_write_that_fails_between_two_is_the_status_to_act_on_first(
     offline_desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bridge import fleet as module  # noqa: PLC0415
+    from bridge.run import apply as module  # noqa: PLC0415
 
     def broken(wanted: Any, *rest: Any) -> Any:
         assert wanted.environment.name != "env-03"
-        return prepare(wanted, *rest)
+        return try_changes(wanted, *rest)
 
-    prepare = module.prepare
-    monkeypatch.setattr(module, "prepare", broken)
+    try_changes = module.try_changes
+    monkeypatch.setattr(module, "try_changes", broken)
     desk = offline_desk
     fleet(desk, 4)
     member(desk, "env-02", sources=["plain:nowhere.json"])
@@ -386,7 +386,7 @@ def test_connections_and_documents_are_shared(offline_desk: Desk, monkeypatch: p
         member(offline_desk, f"env-{number:02}", sources=["plain:shared.json"])
     from bridge_plain import PlainSession  # noqa: PLC0415
 
-    from bridge import opening  # noqa: PLC0415
+    from bridge.run import view as opening  # noqa: PLC0415
 
     read, connect, paths, endpoints = PlainSession.read, opening.connect, [], []
     monkeypatch.setattr(PlainSession, "read", lambda self, path, *rest: paths.append(path) or read(self, path, *rest))
@@ -401,7 +401,7 @@ def sharing(desk: Desk, monkeypatch: pytest.MonkeyPatch, provider: str) -> list[
     fleet(desk, 5)
     for number in range(5):
         member(desk, f"env-{number:02}", sources=[f"{provider}:shared.json"])
-    monkeypatch.setattr("bridge.fleet.THREADS", 1)
+    monkeypatch.setattr("bridge.run.fleet.THREADS", 1)
     from bridge_plain import PlainSession  # noqa: PLC0415
 
     read, paths = PlainSession.read, []
@@ -579,7 +579,7 @@ def test_values_of_finished_environments_are_let_go(
     import gc  # noqa: PLC0415
     import weakref  # noqa: PLC0415
 
-    from bridge import fleet as module  # noqa: PLC0415
+    from bridge.run import fleet as module  # noqa: PLC0415
 
     fleet(offline_desk, 40)
     made: list[weakref.ref[Any]] = []

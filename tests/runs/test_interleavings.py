@@ -29,6 +29,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
         def open_it(state: str) -> World:
             found = World(cluster, tmp_path, f"n{next(number)}", clock)
             monkeypatch.setattr("bridge.testing.api.answer", found.serve)
+            monkeypatch.setattr("bridge.run.inputs.read_each", found.read)
             if state != "absent":
                 assert found.sync("setup").error is None
                 assert found.value == FIRST

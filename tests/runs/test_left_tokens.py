@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from bridge import sync
 from bridge.errors import Problem
+from bridge.run import apply as sync
 from bridge.sources import session
 from tests.providers.vault.test_left_tokens import MISSING, POLICY, issuing
 from tests.providers.vault.wire import Request, Wire, document, errors, wire

@@ -243,7 +243,7 @@ def test_an_interrupt_after_the_store_was_written_says_where_it_stands(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bridge.commands.rollback.settle", interrupted)
+    monkeypatch.setattr("bridge.run.apply._write_in_turn", interrupted)
     result = back(desk, "1", "--allow-fallback", "--output", "json")
     assert (result.status, result.data["result"], result.data["rollback"]["after"]) == (130, "interrupted", "3")
     assert "revision 3 is written, and the cluster does not follow it yet" in result.lines[0]

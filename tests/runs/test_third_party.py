@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.provider import Provider
+from bridge.provider import Context, Provider
 from bridge.testing.contract import ProviderContract
 from tests.runs.conftest import VALUES, Desk
 
@@ -29,6 +29,32 @@ class TestJsonFile(ProviderContract):
     def put_json(self, folder: Path, text: str) -> str:
         (folder / "document.json").write_text(text)
         return "document.json"
+
+
+class Asking(TestJsonFile):
+    """A provider whose sessions ask what was read before; `guard` is what it says about that."""
+
+    __test__ = False
+
+    def __init__(self, **guard: bool) -> None:
+        self.guard = guard
+
+    def provider(self, folder: Path) -> Provider:
+        from bridge_jsonfile import JsonFile, JsonFileSession  # noqa: PLC0415 - as above
+
+        def open_session(provider: JsonFile, context: Context) -> JsonFileSession:
+            context.known()
+            return JsonFile.open(provider, context)
+
+        return type("Asking", (JsonFile,), {"open": open_session, **self.guard})()
+
+
+@pytest.mark.usefixtures("third_party")
+def test_the_contract_finds_a_provider_that_asks_what_was_read_before_and_does_not_say_so(tmp_path: Path) -> None:
+    Asking(wants_known=True).test_a_provider_that_asks_what_was_read_before_says_so(tmp_path)
+    for guard in ({}, {"wants_known": False}):
+        with pytest.raises(AssertionError):
+            Asking(**guard).test_a_provider_that_asks_what_was_read_before_says_so(tmp_path)
 
 
 @pytest.fixture

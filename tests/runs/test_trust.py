@@ -9,6 +9,7 @@ import pytest
 
 from tests.providers.vault.wire import wire
 from tests.runs.conftest import VALUES, Desk, Target, _desk
+from tests.runs.test_fleet import fleet
 from tests.servers.vault import DevVault
 from tests.trusting import store, trusting
 
@@ -49,6 +50,20 @@ def test_third_partys_provider_is_not_opened_unless_its_package_is_listed(
             f"bridge: error: plain:values.json: the package bridge_plain is not among the packages of {file}"
         ) in result.lines
     assert offline_desk.target.get("Secret", "agent-secrets") is None
+
+
+def test_runs_of_many_environments_ask_for_the_same_packages(
+    offline_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet(offline_desk, 2)
+    file = trust(offline_desk, monkeypatch)
+    result = offline_desk.run("sync", "--all")
+    assert result.status == 1
+    for name in ("env-00", "env-01"):
+        what = f"{name}: plain:{name}.json: the package bridge_plain is not among the packages of {file}"
+        assert f"bridge: error: {what}" in result.lines
+    trust(offline_desk, monkeypatch, **PLAIN)
+    assert offline_desk.run("sync", "--all").status == 0
 
 
 @pytest.mark.parametrize("lists", ["servers", "kubeconfigs"])

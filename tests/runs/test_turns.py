@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bridge.sync import TURNS
+from bridge.run.apply import TURNS
 from bridge.testing.apiserver import Fault
 from tests.runs.conftest import SECRETS, VALUES, Desk
 from tests.runs.lease import LEASE, hold, holder, lease

@@ -83,7 +83,7 @@ def test_each_bad_way_out_is_told_and_keeps_the_last_success(
 ) -> None:
     _, before = sync(desk, file)
 
-    def explode(*_: object) -> None:
+    def explode(*_: object, **__: object) -> None:
         raise KeyboardInterrupt if wrong == "interrupt" else RuntimeError("CANARY-bug")
 
     match wrong:
@@ -97,7 +97,7 @@ def test_each_bad_way_out_is_told_and_keeps_the_last_success(
             desk.values(OPENAI_API_KEY="CANARY-new")
             hold(desk, "somebody")
         case _:
-            monkeypatch.setattr("bridge.commands.sync.begin", explode)
+            monkeypatch.setattr("bridge.run.apply.read_environment", explode)
     desk.canaries.add("CANARY-bug")
     result, found = sync(desk, file, "--lock-wait", "0.1")
     assert result.status == found["bridge_exit_status"] == status
@@ -151,7 +151,7 @@ def test_a_terminated_run_tells_what_is_written(desk: Desk, start: Start, file: 
 def test_metrics_that_cannot_be_written_are_one_warning_and_no_failure(
     desk: Desk, file: Path, wrong: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def explode(*_: object) -> None:
+    def explode(*_: object, **__: object) -> None:
         raise RuntimeError(VALUES["OPENAI_API_KEY"])
 
     target = {"absent folder": "/nowhere/bridge.prom", "nobody listens": "http://127.0.0.1:9"}.get(wrong, str(file))
@@ -243,10 +243,10 @@ def test_warnings_and_a_bug_are_lines_too(desk: Desk, monkeypatch: pytest.Monkey
     _, lines = json_run(desk, "--metrics", "/nowhere/bridge.prom")
     assert [line["level"] for line in lines] == ["warning", "info"]
 
-    def explode(*_: object) -> None:
+    def explode(*_: object, **__: object) -> None:
         raise RuntimeError(VALUES["OPENAI_API_KEY"])
 
-    monkeypatch.setattr("bridge.commands.sync.begin", explode)
+    monkeypatch.setattr("bridge.run.apply.read_environment", explode)
     result, lines = json_run(desk)
     assert (result.status, lines[0]["message"]) == (3, "a bug of bridge (RuntimeError)")
 
@@ -255,7 +255,7 @@ def test_an_interruption_is_a_line_too(desk: Desk, monkeypatch: pytest.MonkeyPat
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bridge.commands.sync.prepare", interrupt)
+    monkeypatch.setattr("bridge.run.apply.try_changes", interrupt)
     result = desk.run("sync", "staging", "--log-format", "json")
     assert (result.status, [line["message"] for line in log(result)]) == (130, ["interrupted", "ended"])
 

@@ -12,7 +12,7 @@ from bridge.config.reference import Reference
 from bridge.errors import BridgeError, Refusal
 from bridge.errors import Unavailable as NotNow
 from bridge.provider import Context, Denied, Document, NotFound, Provider, Revision, SecretValue, Unavailable
-from bridge.sources.reader import read_documents
+from bridge.sources.reader import documents_in, read_documents, read_each
 from tests.waiting import LIMIT, with_enough_time
 
 GOOD = Document(SecretValue(b"CANARY"), Revision("1"))
@@ -135,9 +135,12 @@ def test_a_path_is_known_only_where_every_revision_that_is_asked_for_is():
             return self
 
     wanted = [Reference("a", "x"), Reference("a", "x", "3"), Reference("a", "y"), Reference("a", "z")]
-    context = Context(Path(), {}, time.monotonic() + 20, lambda: frozenset({"a:x", "a:y", "b:z"}))
-    read_documents({"a": Asking(GOOD, GOOD, GOOD, GOOD)}, wanted, context)
+    context, before = Context(Path(), {}, time.monotonic() + 20), frozenset({"a:x", "a:y", "b:z"})
+    read_each({"a": Asking(GOOD, GOOD, GOOD, GOOD, wants_known=True)}, wanted, context, before)
     assert known == {"paths": frozenset({"y"})}
+    for guard in ({"wants_known": False}, {}):
+        read_each({"a": Asking(GOOD, GOOD, GOOD, GOOD, **guard)}, wanted, context, before)
+        assert known == {"paths": frozenset()}
 
 
 def test_each_read_is_told_by_what_came_of_it_and_how_long_it_took() -> None:
@@ -163,10 +166,9 @@ def test_each_read_is_told_by_what_came_of_it_and_how_long_it_took() -> None:
         reads.clear()
         deadline = time.monotonic() + limit
         providers["stuck"].read = lambda *_: (left.append(deadline - time.monotonic()), released.wait(LIMIT))
+        references = [Reference(name, "x") for name in providers]
         with pytest.raises(BridgeError):
-            read_documents(
-                providers, [Reference(name, "x") for name in providers], Context(Path(), {}, deadline), reads
-            )
+            documents_in(read_each(providers, references, Context(Path(), {}, deadline), reads=reads))
 
     results = {
         "good": "ok",

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,7 +13,8 @@ from bridge.config.reference import Reference
 from bridge.errors import BridgeError, Problem, Unavailable
 from bridge.provider import Context, Document, Revision, SecretValue
 from bridge.provider import Unavailable as NotNow
-from bridge.sources.reader import Sessions
+from bridge.sources.reader import read_documents, read_each
+from bridge.sources.shared import Sharing
 from tests.waiting import LIMIT
 
 BASE = Path()
@@ -52,8 +53,15 @@ class Store:
         self.closed += 1
 
 
-def context(seconds: float = 20.0, *known: str) -> Context:
-    return Context(BASE, {}, time.monotonic() + seconds, lambda: frozenset(known))
+def context(seconds: float = 20.0) -> Context:
+    return Context(BASE, {}, time.monotonic() + seconds)
+
+
+def read_shared(
+    sharing: Sharing, providers: dict[str, Any], references: list[Reference], at: Context
+) -> Mapping[Reference, Document]:
+    """Read documents as one environment's run does."""
+    return read_documents(sharing.wrap(providers, at.base), references, at)
 
 
 def wanted(*texts: str, provider: str = "a") -> list[Reference]:
@@ -61,40 +69,40 @@ def wanted(*texts: str, provider: str = "a") -> list[Reference]:
 
 
 def test_equal_providers_have_one_session_and_a_shared_document_is_read_once():
-    sessions, first, second, other = Sessions(), Store("x"), Store("x"), Store("y")
+    sharing, first, second, other = Sharing(), Store("x"), Store("x"), Store("y")
     for store in (first, second):
-        sessions.announce({"a": store}, wanted("shared", "own"), BASE)
-    assert set(sessions.read({"a": first}, wanted("shared"), context())) == set(wanted("shared"))
+        sharing.announce({"a": store}, wanted("shared", "own"), BASE)
+    assert set(read_shared(sharing, {"a": first}, wanted("shared"), context())) == set(wanted("shared"))
     # The other environment calls its section otherwise.
-    assert set(sessions.read({"b": second}, wanted("shared", provider="b"), context())) == set(
+    assert set(read_shared(sharing, {"b": second}, wanted("shared", provider="b"), context())) == set(
         wanted("shared", provider="b")
     )
-    sessions.read({"a": other}, wanted("shared"), context())
+    read_shared(sharing, {"a": other}, wanted("shared"), context())
     assert (first.opened, first.asked, second.opened, other.opened, other.asked) == (1, ["shared"], 0, 1, ["shared"])
-    sessions.close()
+    sharing.close()
     assert (first.closed, second.closed, other.closed) == (1, 0, 1)
 
 
 def test_another_folder_has_a_session_of_its_own():
-    sessions, one, two = Sessions(), Store("x"), Store("x")
-    sessions.read({"a": one}, wanted("file"), context())
-    sessions.read({"a": two}, wanted("file"), context()._replace(base=Path("elsewhere")))
+    sharing, one, two = Sharing(), Store("x"), Store("x")
+    read_shared(sharing, {"a": one}, wanted("file"), context())
+    read_shared(sharing, {"a": two}, wanted("file"), context()._replace(base=Path("elsewhere")))
     assert (one.opened, two.opened) == (1, 1)
 
 
 def test_a_document_is_forgotten_after_its_last_announced_reader():
-    sessions, store = Sessions(), Store()
+    sharing, store = Sharing(), Store()
     for _ in range(2):
-        sessions.announce({"a": store}, wanted("shared"), BASE)
+        sharing.announce({"a": store}, wanted("shared"), BASE)
     for expected in (["shared"], ["shared"], ["shared", "shared"]):
-        sessions.read({"a": store}, wanted("shared"), context())
+        read_shared(sharing, {"a": store}, wanted("shared"), context())
         assert store.asked == expected
 
 
 def test_another_revision_is_another_document():
-    sessions, store = Sessions(), Store()
-    sessions.announce({"a": store}, wanted("x", "x@1"), BASE)
-    sessions.read({"a": store}, wanted("x", "x@1"), context())
+    sharing, store = Sharing(), Store()
+    sharing.announce({"a": store}, wanted("x", "x@1"), BASE)
+    read_shared(sharing, {"a": store}, wanted("x", "x@1"), context())
     assert sorted(store.asked) == ["x", "x@1"]
 
 
@@ -113,9 +121,11 @@ def test_never_more_threads_read_in_a_session_than_its_provider_admits():
         with lock:
             now[0] -= 1
 
-    sessions, store = Sessions(), Store(read=read)
+    sharing, store = Sharing(), Store(read=read)
     threads = [
-        threading.Thread(target=sessions.read, args=({"a": store}, wanted(*(f"{n}-{i}" for i in range(3))), context()))
+        threading.Thread(
+            target=read_shared, args=(sharing, {"a": store}, wanted(*(f"{n}-{i}" for i in range(3))), context())
+        )
         for n in range(6)
     ]
     for thread in threads:
@@ -132,45 +142,68 @@ def test_a_store_that_is_down_is_not_tried_at_length_for_every_document():
         if down[0]:
             raise NotNow("asleep", retry_after=0.001)
 
-    sessions, store = Sessions(), Store(read=read)
+    sharing, store = Sharing(), Store(read=read)
     for path in ("x", "y"):
         with pytest.raises(Unavailable) as caught:
-            sessions.read({"a": store}, wanted(path), context())
+            read_shared(sharing, {"a": store}, wanted(path), context())
         assert str(caught.value) == f"a:{path}: asleep"
     assert store.asked == ["x", "x", "x", "y"]
     down[0] = False
-    assert sessions.read({"a": store}, wanted("z"), context())
+    assert read_shared(sharing, {"a": store}, wanted("z"), context())
 
 
 def test_a_stuck_read_keeps_another_environment_no_longer_than_its_deadline():
     stuck = threading.Event()
-    sessions, store = Sessions(), Store(read=lambda _: stuck.wait(LIMIT))
+    sharing, store = Sharing(), Store(read=lambda _: stuck.wait(LIMIT))
     for _ in range(3):
         with pytest.raises(Unavailable, match="no answer in time"):
-            sessions.read({"a": store}, wanted("x"), context(0.2))
+            read_shared(sharing, {"a": store}, wanted("x"), context(0.2))
     assert store.asked == ["x"]  # and what came after did not wait for the answer to that
-    sessions.close()
+    sharing.close()
     assert store.closed == 1
     stuck.set()
 
 
 def test_a_session_that_opens_too_late_is_closed_at_once():
-    sessions, store = Sessions(), Store()
-    sessions.announce({"a": store}, wanted("x"), BASE)
-    sessions.close()
+    class Late(Store):
+        def open(self, context: Context) -> Store:
+            sharing.close()
+            return super().open(context)
+
+    sharing, store = Sharing(), Late()
     with pytest.raises(BridgeError):
-        sessions.read({"a": store}, wanted("x"), context())
+        read_shared(sharing, {"a": store}, wanted("x"), context())
     assert (store.opened, store.closed, store.asked) == (1, 1, [])
+
+
+def test_no_session_is_opened_after_the_end():
+    sharing, store = Sharing(), Store()
+    sharing.announce({"a": store}, wanted("x"), BASE)
+    sharing.close()
+    with pytest.raises(BridgeError, match="no answer in time"):
+        read_shared(sharing, {"a": store}, wanted("x"), context())
+    assert (store.opened, store.closed, store.asked) == (0, 0, [])
+
+
+def test_a_document_is_read_once_more_for_a_run_that_begins_anew_and_stays_for_the_others():
+    sharing, store = Sharing(), Store()
+    for _ in range(2):
+        sharing.announce({"a": store}, wanted("x"), BASE)
+    assert sharing.documents(wanted("x", "y")) == {"a:x"}
+    assert sharing.anew().documents(wanted("x", "y")) == frozenset()
+    for each, asked in ((sharing, 1), (sharing.anew(), 2), (sharing, 2)):
+        read_shared(each, {"a": store}, wanted("x"), context())
+        assert len(store.asked) == asked
 
 
 @pytest.mark.parametrize("given", [(Problem("", "a token stays", warning=True), "CANARY"), "CANARY", None, 5])
 def test_what_a_session_could_not_give_back_is_told_once_it_is_closed(given: Any):
-    sessions, store = Sessions(), Store()
-    sessions.read({"a": store}, wanted("x"), context())
+    sharing, store = Sharing(), Store()
+    read_shared(sharing, {"a": store}, wanted("x"), context())
     store.warnings = given
     kept = late_warnings.COLLECTED.set(late_warnings.Collected([], {}))
     try:
-        sessions.close()
+        sharing.close()
         told = late_warnings.take()
         assert [one.what for one in told] == (["a token stays"] if isinstance(given, tuple) else [])
         assert late_warnings.take() == ()
@@ -179,8 +212,11 @@ def test_what_a_session_could_not_give_back_is_told_once_it_is_closed(given: Any
 
 
 def test_a_path_is_known_where_it_is_to_every_environment_that_has_read_so_far():
-    sessions, store = Sessions(), Store()
-    sessions.read({"a": store}, wanted("x", "y"), context(20, "a:x", "a:y"))
-    assert store.known() == {"x", "y"}
-    sessions.read({"a": store}, wanted("y@3", "z"), context(20, "a:z"))
-    assert store.known() == {"x", "z"}
+    sharing, store = Sharing(), Store()
+    store.wants_known = True
+    for references, known, expected in (
+        (wanted("x", "y"), {"a:x", "a:y"}, {"x", "y"}),
+        (wanted("y@3", "z"), {"a:z"}, {"x", "z"}),
+    ):
+        read_each(sharing.wrap({"a": store}, BASE), references, context(), frozenset(known))
+        assert store.known() == expected

@@ -27,6 +27,7 @@ class Scaleway:
     project_id: str | None = None
     profile: str | None = None
     concurrency: ClassVar[int] = 8
+    wants_known: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for name in ("region", "project_id", "profile"):

@@ -10,14 +10,15 @@ from bridge.cluster.api import Forbidden, LostAnswer
 from bridge.cluster.workloads import Workloads
 from bridge.config.environment import Environment
 from bridge.errors import ANYTHING, BridgeError, Bug, Problem, Refusal, Stopped, Unavailable, combine, ending
-from bridge.gather import Run
-from bridge.opening import Cluster, open_cluster
 from bridge.plan.first_write import has_begun, is_ours
 from bridge.plan.restart import Step, Verdict, consumers, judge
 from bridge.plan.rollout import Workload
 from bridge.plan.state import Memory
+from bridge.report.record import Record
 from bridge.report.talk import tell
-from bridge.sync import FirstWrite, unless_agreed
+from bridge.run.apply import FirstWrite, unless_agreed
+from bridge.run.inputs import Run
+from bridge.run.view import Cluster, open_cluster
 
 POLL: Final = 1.0  # seconds
 
@@ -181,7 +182,7 @@ def follow(environment: Environment, run: Run, restart: Restart, namespace: str,
     end = time.monotonic() + seconds
     try:
         with open_cluster(environment, namespace, run._replace(deadline=end)) as cluster:
-            pending = _follow(_workloads(cluster), pending, restart, end)
+            pending = _follow(_workloads(cluster), pending, restart, end, run.record)
     except ANYTHING as error:
         restart.fail(error)
         return
@@ -191,10 +192,12 @@ def follow(environment: Environment, run: Run, restart: Restart, namespace: str,
         restart.add(Problem(f"{one} in namespace {namespace}", what, hint))
 
 
-def _follow(workloads: Workloads, pending: list[Workload], restart: Restart, end: float) -> list[Workload]:
+def _follow(
+    workloads: Workloads, pending: list[Workload], restart: Restart, end: float, record: Record
+) -> list[Workload]:
     """Return those that are not finished at the end."""
     while pending and time.monotonic() < end:
-        pending = [one for one in pending if _goes_on(workloads, one, restart)]
+        pending = [one for one in pending if _goes_on(workloads, one, restart, record)]
         if pending:
             time.sleep(max(0, min(POLL, end - time.monotonic())))
     return pending
@@ -206,19 +209,19 @@ def _moves(one: Workload, rolled: Sequence[str], name: str) -> bool:
     return not stands and (name in rolled or not one.rollout.finished)
 
 
-def _goes_on(workloads: Workloads, one: Workload, restart: Restart) -> bool:
+def _goes_on(workloads: Workloads, one: Workload, restart: Restart, record: Record) -> bool:
     """Look at a workload, tell what is new, and say whether to look again."""
     before, now = restart.states[str(one)], None
     with suppress(Unavailable):  # the next look may be answered
         now = workloads.get(one)
         if now is None:
-            tell(f"{one}: was deleted")
+            tell(record, f"{one}: was deleted")
             return False
     if now is None:
         return True
     restart.states[str(one)] = now
     if now.rollout != before.rollout:
-        tell(f"{one}: {now.rollout}{', finished' if now.rollout.finished else ''}")
+        tell(record, f"{one}: {now.rollout}{', finished' if now.rollout.finished else ''}")
     if now.rollout.failed:
         restart.add(_failing(workloads, now))
     return not now.rollout.failed and not now.rollout.finished

@@ -1,4 +1,6 @@
-"""The half of a run that writes: in its turn, the memory before the first object and after the last.
+"""Syncs one environment: read, try, take the Lease, read again, write, tell.
+
+What is written: in the run's turn, the memory before the first object and after the last.
 
 The newest values win, and no clock decides which they are. Two rules see to it:
 
@@ -17,23 +19,25 @@ For the same reason a run with nothing to write leaves no mark: if a value chang
 in between may still write it after another has found everything as it should be, and the next run repairs that.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from bridge.cluster.changes import carry_out
 from bridge.cluster.identity import readable_uid
+from bridge.cluster.lease import Lease
 from bridge.config.environment import Environment
 from bridge.errors import ANYTHING, BridgeError, Problem, Refusal, Stopped, Unavailable, combine, ending
-from bridge.gather import Agreed, Run, Seen, Wanted
 from bridge.objects import Live, ObjectId
-from bridge.opening import Cluster
-from bridge.plan.admission import after_write
+from bridge.plan.admission import after_write, dropped
 from bridge.plan.build import remember
 from bridge.plan.first_write import is_first, place
 from bridge.plan.model import Change, ClusterName, Plan
-from bridge.prepare import compare, gather_again, on_each, prepare, tried_dry
 from bridge.provider import Revision
+from bridge.run.inputs import Agreed, Run, Seen, Wanted
+from bridge.run.plan import compare, on_each, read_environment, read_environment_again, tried_dry, try_changes
+from bridge.run.view import Cluster, Dial, dial
 
 TURNS: Final = 3
 """How often a run tries to write, if another one writes each time while it reads the sources."""
@@ -67,16 +71,18 @@ class FirstWrite(Refusal):
 
 @dataclass(eq=False)
 class Outcome:
-    """What became of a plan, right at any moment: `begun` holds what is being written, or may be.
+    """What became of a sync, right at any moment: `begun` holds what is being written, or may be.
 
-    `uids` are those of the objects that are there now because they were written, `answered` the changes as the
-    API server's answer to each write shows them.
+    `plan` is the latest one, None until there is one. `uids` are those of the objects that are there now because they
+    were written, `answered` the changes as the API server's answer to each write shows them. `lease` may be held.
     """
 
+    plan: Plan | None = None
     written: list[ObjectId] = field(default_factory=list)
     uids: dict[ObjectId, str] = field(default_factory=dict)
     begun: set[ObjectId] = field(default_factory=set)
     answered: dict[ObjectId, Change] = field(default_factory=dict)
+    lease: Lease | None = None
     error: BridgeError | None = None
 
     @property
@@ -84,38 +90,73 @@ class Outcome:
         """Say whether anything is written, or may be."""
         return bool(self.written or self.begun)
 
+    @property
+    def is_in_order(self) -> bool:
+        """Return whether nothing went wrong, and no key is missing because the cluster drops it."""
+        return self.plan is not None and not (self.plan.refusals or self.error or dropped(self.plan))
+
     def fail(self, error: BaseException) -> None:
         """Enter what ends the run: a Stopped if anything is written, or may be."""
         found = ending(error, touched=self.touched)
         self.error = combine([self.error, found]) if self.error else found
 
+    @contextmanager
+    def failing(self) -> Iterator[None]:
+        """Enter what goes wrong in a block; raises FirstWrite, which a person may allow."""
+        try:
+            yield
+        except FirstWrite:
+            raise
+        except ANYTHING as error:
+            self.fail(error)
+
     def seen(self, plan: Plan) -> Plan:
-        """Return the plan with each change as the API server has answered it: a dry run may have promised more."""
+        """Return a plan with each change as the API server has answered it: a dry run may have promised more."""
         return plan._replace(changes=tuple(self.answered.get(change.id, change) for change in plan.changes))
 
 
-def settle(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run, outcome: Outcome) -> Plan:
+def sync_environment(
+    environment: Environment,
+    run: Run,
+    outcome: Outcome,
+    *,
+    line_to: Dial = dial,
+    then: Callable[[Cluster], None] | None = None,
+) -> None:
+    """Make an environment's objects equal to its sources: read, try, take the Lease, read again, write, tell.
+
+    All that becomes of it is in `outcome`. Raises what goes wrong before there is a plan, and FirstWrite before
+    anything is sent. If all is in order in the end, `then` is called.
+    """
+    run.record.written, run.record.begun = outcome.written, outcome.begun
+    with read_environment(environment, run, line_to, writes=True) as (wanted, cluster):
+        outcome.lease = cluster.lease
+        outcome.plan = run.record.plan = try_changes(wanted, cluster, run)
+        with outcome.failing():
+            _write_in_turn(outcome.plan, wanted, cluster, run, outcome)
+        outcome.plan = run.record.plan = outcome.seen(outcome.plan)
+        with outcome.failing():
+            if not run.is_ending():  # an Event gives nothing back
+                told = tell_events(outcome.plan, cluster, outcome)
+                outcome.plan = outcome.plan._replace(warnings=(*outcome.plan.warnings, *told))
+            if then and outcome.is_in_order:
+                then(cluster)
+
+
+def _write_in_turn(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run, outcome: Outcome) -> None:
     """Carry out a plan, in this run's turn: wait for the Lease, read the cluster again, and write.
 
-    If another run has begun to write since before the sources were read, they are read and planned anew.
-    Returns the plan as it was in the end; one with refusals is not carried out, and without anything to write no Lease
-    is taken. The outcome's error is Unavailable if another run keeps the Lease, or if the cluster was changed meanwhile
-    so that the plan would be refused now. Raises FirstWrite, before anything is sent.
+    If another run has begun to write since before the sources were read, they are read and planned anew. A plan with
+    refusals is not carried out, and without anything to write no Lease is taken. Raises Unavailable if another run
+    keeps the Lease, or if the cluster was changed meanwhile so that the plan would be refused now.
     """
-    try:
-        for _ in range(TURNS):
-            done = _take_turn(plan, wanted, cluster, run, outcome)
-            if done is not None:
-                return outcome.seen(done)
-            wanted = gather_again(wanted, cluster, run)
-            plan = prepare(wanted, cluster, run)
-        what = f"other runs wrote {TURNS} times while this one read the sources"
-        outcome.fail(Unavailable(Problem("the cluster", what, "run again")))
-    except FirstWrite:
-        raise
-    except ANYTHING as error:
-        outcome.fail(error)
-    return outcome.seen(plan)
+    for _ in range(TURNS):
+        if _take_turn(plan, wanted, cluster, run, outcome):
+            return
+        wanted = read_environment_again(wanted, cluster, run)
+        plan = outcome.plan = run.record.plan = try_changes(wanted, cluster, run)
+    what = f"other runs wrote {TURNS} times while this one read the sources"
+    raise Unavailable(Problem("the cluster", what, "run again"))
 
 
 def first_write(plan: Plan, environment: Environment, cluster: Cluster, run: Run) -> FirstWrite | None:
@@ -149,25 +190,25 @@ def first_write_of(plan: Plan, environment: Environment, cluster: Cluster, run: 
     return first_write(plan, environment, cluster, run)
 
 
-def _take_turn(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run, outcome: Outcome) -> Plan | None:
-    """Return the plan once it is carried out, or needs nothing; None if its sources may be too old for that."""
+def _take_turn(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run, outcome: Outcome) -> bool:
+    """Return True once the plan is carried out, or needs nothing; False if its sources may be too old for that."""
     before = wanted.seen
     assert before is not None
     if plan.refusals:  # right or not, depending on whether they compare what belongs together
-        return plan if cluster.look().mark == before.mark else None
+        return cluster.look().mark == before.mark
     if not _has_work(plan, cluster):
-        return plan
+        return True
     if first := first_write(plan, wanted.environment, cluster, run):
         raise first
     if not all(_is_no_older(wanted.resolution.sources[name], before, name) for name in wanted.shared):
-        return None
+        return False
     with cluster.lease.held(run.lock_wait):
-        seen = cluster.look(held=True)
-        if seen.mark != before.mark:
-            return None
-        plan = _again(plan, wanted, cluster, run, seen)
-        apply(plan, cluster, run, outcome)
-    return plan
+        fresh = _read_again(plan, wanted, cluster, run)
+        if fresh is None:
+            return False
+        outcome.plan = run.record.plan = fresh
+        write_changes(fresh, cluster, run, outcome)
+    return True
 
 
 def _is_no_older(now: Revision, before: Seen, name: str) -> bool:
@@ -182,7 +223,7 @@ def _is_no_older(now: Revision, before: Seen, name: str) -> bool:
     return now == written or (now.order or 0) > (written.order or 0)
 
 
-def note_on_objects(plan: Plan, cluster: Cluster, outcome: Outcome) -> tuple[Problem, ...]:
+def tell_events(plan: Plan, cluster: Cluster, outcome: Outcome) -> tuple[Problem, ...]:
     """Write Events on what was changed or refused; returns warnings. With neither, nothing is asked of the cluster."""
     if not plan.refusals and not outcome.error and not outcome.written:
         return ()
@@ -201,8 +242,14 @@ def _has_work(plan: Plan, cluster: Cluster) -> bool:
     return plan.pending or cluster.store.differs(remember(plan, {}, ""))
 
 
-def _again(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run, seen: Seen) -> Plan:
-    """Read the cluster once more, now that no other run writes; try dry again only what is not as it was."""
+def _read_again(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run) -> Plan | None:
+    """Read the cluster once more, now that no other run writes; try dry again only what is not as it was.
+
+    Returns None if another run has begun to write since the sources were read.
+    """
+    seen = cluster.look(held=True)
+    if wanted.seen is None or seen.mark != wanted.seen.mark:
+        return None
     fresh = compare(wanted, cluster, run, seen)
     if fresh.memory == plan.memory and _versions(fresh) == _versions(plan):
         return plan
@@ -217,7 +264,7 @@ def _versions(plan: Plan) -> Mapping[ObjectId, str | None]:
     return {change.id: change.live.resource_version if change.live else None for change in plan.changes}
 
 
-def apply(plan: Plan, cluster: Cluster, run: Run, outcome: Outcome) -> None:
+def write_changes(plan: Plan, cluster: Cluster, run: Run, outcome: Outcome) -> None:
     """Carry out a plan and record in `outcome` what was written; a failed write stops the rest.
 
     The memory is written before the first object as old and new together, after the last as new, so

@@ -1,8 +1,8 @@
-"""The half of every run that writes nothing: gather what is wanted, read the cluster, plan, try the changes dry."""
+"""The phases of every run that write nothing: read (files, sources, cluster), plan, and try the changes dry."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import partial
 from typing import Final, TypeVar
 
 from bridge.cluster.api import Forbidden
@@ -10,18 +10,16 @@ from bridge.cluster.changes import Changed, try_dry
 from bridge.cluster.identity import check_exists
 from bridge.cluster.objects import Objects
 from bridge.config.environment import Environment
-from bridge.config.reference import Reference
 from bridge.errors import BridgeError, Problem, Unavailable, combine
-from bridge.gather import NONE_GIVEN, Files, Run, Seen, Wanted, gather, gather_sources, sound_files
 from bridge.objects import Live, ObjectId
-from bridge.opening import Cluster, Dial, dial, open_cluster
 from bridge.parallel import each
 from bridge.plan.admission import after_dry_run, may_be_altered, untried
 from bridge.plan.baseline import Now
 from bridge.plan.build import Target, build
 from bridge.plan.model import Plan
 from bridge.plan.state import Memory, rebuilt
-from bridge.provider import Document
+from bridge.run.inputs import Files, Run, Seen, Wanted, gather, sound_files
+from bridge.run.view import Cluster, Dial, dial, open_cluster
 
 MANY: Final = 16  # from here on threads are worth their connections
 THREADS: Final = 8
@@ -32,64 +30,55 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def collect(
-    environment: Environment, run: Run, given: Mapping[Reference, Document] = NONE_GIVEN, *, line_to: Dial = dial
-) -> Wanted:
-    """Gather what the files and sources say; a provider may ask which of its documents were written from before.
-
-    A document that is `given` is not read: the plan is then what a sync would do if the store had it.
-    """
-
-    @cache
-    def remembered(namespace: str) -> frozenset[str]:
-        try:
-            with open_cluster(environment, namespace, run, line_to) as cluster:
-                memory = cluster.store.read()
-        except BridgeError:
-            return frozenset()  # nothing is known then, and the run itself will meet the same error
-        return frozenset(memory.sources if memory else ())
-
-    return gather(environment, run, remembered, given)
-
-
 @contextmanager
-def begin(environment: Environment, run: Run, line_to: Dial = dial) -> Iterator[tuple[Wanted, Cluster]]:
-    """Gather what the files and sources say, for a run that may write: the cluster's memory is read before the sources.
+def read_environment(
+    environment: Environment, run: Run, line_to: Dial = dial, *, writes: bool = False, fresh: bool = False
+) -> Iterator[tuple[Wanted, Cluster]]:
+    """Read the files and the sources, and open the cluster: the first phase of each run that needs both.
 
-    That costs no request, because the memory is needed anyway, and tells later whether the sources are new enough.
+    The state is read before the sources if the run `writes`: that costs no request, because it is needed anyway, and
+    tells later whether the sources are new enough. So it is if a provider wants to know what was written from before,
+    unless each source is to be read as a `fresh` one, that no run has read.
     """
     files = sound_files(environment, run)
-    assert files.namespace is not None
-    with open_cluster(environment, files.namespace, run, line_to) as cluster:
-        yield _gathered(environment, files, cluster, run), cluster
+    if writes or (files.wants_known and not fresh):
+        assert files.namespace is not None
+        with open_cluster(environment, files.namespace, run, line_to) as cluster:
+            yield read_sources(environment, files, cluster, run, marked=writes), cluster
+        return
+    wanted = gather(environment, files, run)
+    with open_cluster(environment, wanted.namespace, run, line_to) as cluster:
+        yield wanted, cluster
 
 
-def gather_again(wanted: Wanted, cluster: Cluster, run: Run) -> Wanted:
-    """Read the files, the memory and the sources once more, in this order; nothing of what was read before is used."""
+def read_sources(environment: Environment, files: Files, cluster: Cluster, run: Run, *, marked: bool = False) -> Wanted:
+    """Read the state, then the sources; `marked` if the run writes, so that it tells when another one has begun to."""
+    seen = cluster.look() if marked else Seen("", cluster.store.read())
+    known = frozenset(seen.memory.sources if seen.memory else ())
+    return gather(environment, files, run, known)._replace(seen=seen)
+
+
+def read_environment_again(wanted: Wanted, cluster: Cluster, run: Run) -> Wanted:
+    """Read the files, the state and the sources once more, in this order; nothing of what was read before is used."""
     files = sound_files(wanted.environment, run)
     if files.namespace != wanted.namespace:
         raise Unavailable(Problem("the namespace", "is another one than when this run began", "run again"))
-    return _gathered(wanted.environment, files, cluster, run._replace(read=run.read_again))
+    anew = run._replace(sharing=run.sharing.anew() if run.sharing else None)
+    return read_sources(wanted.environment, files, cluster, anew, marked=True)
 
 
-def _gathered(environment: Environment, files: Files, cluster: Cluster, run: Run) -> Wanted:
-    seen = cluster.look()
-    known = frozenset(seen.memory.sources if seen.memory else ())
-    return gather_sources(environment, files, run, lambda _: known)._replace(seen=seen)
-
-
-def prepare(wanted: Wanted, cluster: Cluster, run: Run) -> Plan:
+def try_changes(wanted: Wanted, cluster: Cluster, run: Run) -> Plan:
     """Compare, and try every change dry. Writes nothing. What somebody changes meanwhile is read again."""
     seen = wanted.seen
     for _ in range(AGAIN):
         try:
-            return _prepared(wanted, cluster, run, seen)
+            return _tried(wanted, cluster, run, seen)
         except Changed:
             seen = None
-    return _prepared(wanted, cluster, run)
+    return _tried(wanted, cluster, run)
 
 
-def _prepared(wanted: Wanted, cluster: Cluster, run: Run, seen: Seen | None = None) -> Plan:
+def _tried(wanted: Wanted, cluster: Cluster, run: Run, seen: Seen | None = None) -> Plan:
     plan = compare(wanted, cluster, run, seen)
     return plan if plan.refusals else tried_dry(plan, cluster.objects, run)
 
@@ -114,7 +103,7 @@ def compare(wanted: Wanted, cluster: Cluster, run: Run, seen: Seen | None = None
 
 def inspect(wanted: Wanted, cluster: Cluster, run: Run) -> Plan:
     """Compare as `compare` does; Refusal if the namespace does not exist, which no object that is missing can tell."""
-    plan = compare(wanted, cluster, run)
+    plan = compare(wanted, cluster, run, wanted.seen)
     found = cluster.store.resource_version or any(change.live for change in plan.changes)
     if not found and plan.cluster.binding != "namespace_uid":
         check_exists(cluster.api, plan.namespace)

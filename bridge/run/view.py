@@ -14,10 +14,9 @@ from bridge.cluster.objects import Objects
 from bridge.cluster.state import MemoryStore
 from bridge.config.environment import ClusterChoice, Environment
 from bridge.errors import Problem
-from bridge.gather import Run, Seen
 from bridge.plan.change_times import FORMAT
 from bridge.plan.model import Binding, ClusterName
-from bridge.report.record import current
+from bridge.run.inputs import Run, Seen
 
 RELEASE: Final = 3.0  # seconds
 
@@ -90,7 +89,7 @@ def open_cluster(environment: Environment, namespace: str, run: Run, line_to: Di
 def _identified(line: Line, environment: Environment, namespace: str, run: Run) -> ClusterName:
     """Compare the cluster with what the environment is bound to, and name it with what binds them."""
     choice, endpoint, binding = environment.cluster, line.endpoint, _pod_binding(line.endpoint, namespace, run)
-    record = current()
+    record = run.record
     # Before the checks, so that a refusal names the cluster too.
     record.cluster = ClusterName(endpoint.url, endpoint.context, endpoint.source, binding)
     if choice.server and endpoint.pod_namespace is None:

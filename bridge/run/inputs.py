@@ -1,9 +1,8 @@
-"""The first half of every run, before the cluster is asked: an environment's files and all its sources."""
+"""What a run starts from: an environment's files and all its sources."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
 from types import MappingProxyType
-from typing import Final, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
 
 from bridge import late_warnings
 from bridge.config.environment import ClusterFlags, Environment, check_k8_env
@@ -14,6 +13,7 @@ from bridge.plan.build import Allowed
 from bridge.plan.model import NO_STORES
 from bridge.plan.state import Memory
 from bridge.provider import Context, Document, Provider
+from bridge.report.record import Record
 from bridge.secret import SecretValue
 from bridge.sources import missing_documents
 from bridge.sources.addresses import addresses
@@ -21,9 +21,12 @@ from bridge.sources.env_layer import EnvLayer, claims, load_env_layer, namespace
 from bridge.sources.managed_values import Managed, managed
 from bridge.sources.neighbours import Neighbours, meeting_environments, neighbours
 from bridge.sources.providers import build_providers, referenced
-from bridge.sources.reader import Reader, read_documents
+from bridge.sources.reader import NOT_READ, documents_in, read_each, wants_known
 from bridge.sources.resolve import Resolution, resolve
 from bridge.sources.variables import Variables, read_variables
+
+if TYPE_CHECKING:
+    from bridge.sources.shared import Sharing
 
 NONE_GIVEN: Final[Mapping[Reference, Document]] = MappingProxyType({})
 
@@ -36,23 +39,26 @@ Agreed: TypeAlias = frozenset[tuple[str, str, str | None]]
 class Run(NamedTuple):
     """What every step of a run needs to know. `deadline` is a `time.monotonic()`, `lock_wait` is in seconds.
 
-    `read` and `neighbours` are how documents and other environments are read: of one run alone, or shared by many.
-    `read_again` reads documents from their stores, whatever was read before.
-    What is read from the sources is added to `reads`, where somebody wants to know. `cluster` is the cluster that
-    the command line names, `first` allows a first write into any cluster, `agreed` into these alone.
+    What becomes of the run is noted in `record`. `sharing` is what it shares with the runs of other environments, and
+    `neighbours` finds those. A document that is `given` is not read: it is what the store would have. `accept` is
+    called with those that were read, and raises if they cannot be right. `cluster` is the cluster that the command
+    line names, `first` allows a first write into any cluster, `agreed` into these alone. Once the run `is_ending`,
+    nothing is sent but what gives back.
     """
 
     environ: Mapping[str, str]
     deadline: float
+    record: Record
     allowed: Allowed = Allowed()
     lock_wait: float = 0.0
-    reads: list[tuple[str, str, float]] | None = None
-    read: Reader = read_documents
-    read_again: Reader = read_documents
+    sharing: "Sharing | None" = None
     neighbours: Neighbours = neighbours
+    given: Mapping[Reference, Document] = NONE_GIVEN
+    accept: Callable[[Mapping[Reference, Document]], None] | None = None
     cluster: ClusterFlags = ClusterFlags()
     first: bool = False
     agreed: Agreed = frozenset()
+    is_ending: Callable[[], bool] = lambda: False
 
 
 class Files(NamedTuple):
@@ -62,6 +68,11 @@ class Files(NamedTuple):
     namespace: str | None
     templates: tuple[TemplateObject, ...] | None
     providers: Mapping[str, Provider]
+
+    @property
+    def wants_known(self) -> bool:
+        """Return whether a source has to know, before it is read, what an earlier run has written from."""
+        return any(map(wants_known, self.providers.values()))
 
 
 def read_files(environment: Environment, run: Run, errors: list[BridgeError]) -> Files:
@@ -105,7 +116,10 @@ def _attempt(step: Callable[[], Result], errors: list[BridgeError]) -> Result | 
 
 
 class Seen(NamedTuple):
-    """The memory as it was read, and a mark that every run changes before it writes its first object."""
+    """The memory as it was read, and a mark that every run changes before it writes its first object.
+
+    The mark is empty in a run that writes nothing.
+    """
 
     mark: str
     memory: Memory | None
@@ -114,7 +128,7 @@ class Seen(NamedTuple):
 class Wanted(NamedTuple):
     """What an environment's files and sources say.
 
-    `seen` is what the cluster knew before the sources were read; None in a run that writes nothing. `shared` are the
+    `seen` is what the cluster knew before the sources were read, None if they were read first. `shared` are the
     sources that may have been read even earlier, for another environment. `stores` are the addresses that each
     provider talks to, except its vendor's own.
     """
@@ -127,38 +141,22 @@ class Wanted(NamedTuple):
     stores: Mapping[str, tuple[str, ...]] = NO_STORES
 
 
-def gather(
-    environment: Environment,
-    run: Run,
-    remembered: Callable[[str], frozenset[str]],
-    given: Mapping[Reference, Document] = NONE_GIVEN,
-) -> Wanted:
-    """Read the files, then all sources; raises one error that holds everything that is wrong with them.
+def gather(environment: Environment, files: Files, run: Run, known: frozenset[str] = NOT_READ) -> Wanted:
+    """Read all sources; raises one error that holds everything that is wrong with them. The files are sound.
 
-    `remembered` returns the references that an earlier run has written from into a namespace. A document that is
-    `given` is not read: it stands for what the store would have.
+    `known` are the references that an earlier run has written from.
     """
-    return gather_sources(environment, sound_files(environment, run), run, remembered, given)
-
-
-def gather_sources(
-    environment: Environment,
-    files: Files,
-    run: Run,
-    remembered: Callable[[str], frozenset[str]],
-    given: Mapping[Reference, Document] = NONE_GIVEN,
-) -> Wanted:
-    """Do as `gather` does, with files that are read already and sound."""
-    inputs = _read_all(environment, files, run, remembered, given)
+    inputs = _read_all(environment, files, run, known)
     resolution = resolve(environment, *inputs)
     warnings = (*resolution.warnings, *late_warnings.take())
     stores = addresses(files.providers, Context(environment.base, run.environ, run.deadline))
-    return Wanted(environment, inputs.namespace, resolution._replace(warnings=warnings), stores=stores)
+    shared = run.sharing.documents(environment.references) if run.sharing else frozenset()
+    return Wanted(environment, inputs.namespace, resolution._replace(warnings=warnings), shared=shared, stores=stores)
 
 
 def gather_secrets(environment: Environment, run: Run) -> Managed:
     """Read everything as `gather` does, and return what of it has to stay secret."""
-    return managed(environment, *_read_all(environment, sound_files(environment, run), run, lambda _: frozenset()))
+    return managed(environment, *_read_all(environment, sound_files(environment, run), run))
 
 
 class _Inputs(NamedTuple):
@@ -168,23 +166,20 @@ class _Inputs(NamedTuple):
     layer: EnvLayer
 
 
-def _read_all(
-    environment: Environment,
-    files: Files,
-    run: Run,
-    remembered: Callable[[str], frozenset[str]],
-    given: Mapping[Reference, Document] = NONE_GIVEN,
-) -> _Inputs:
+def _read_all(environment: Environment, files: Files, run: Run, known: frozenset[str] = NOT_READ) -> _Inputs:
     # What could be missing of them is among the errors.
     assert files.layer is not None
     assert files.namespace is not None
     assert files.templates is not None
-    known = partial(remembered, files.namespace)
-    context = Context(environment.base, run.environ, run.deadline, known)
+    context = Context(environment.base, run.environ, run.deadline)
     wanted = dict.fromkeys(one.document for one in environment.references)
+    providers = run.sharing.wrap(files.providers, environment.base) if run.sharing else files.providers
     with missing_documents.hints(environment, files.providers, context):
-        read = run.read(files.providers, [one for one in wanted if one not in given], context, run.reads)
-    documents = {one: given[one] if one in given else read[one] for one in wanted}
+        asked = [one for one in wanted if one not in run.given]
+        read = documents_in(read_each(providers, asked, context, known, run.record.reads))
+        if run.accept:
+            run.accept(read)
+    documents = {one: run.given[one] if one in run.given else read[one] for one in wanted}
     return _Inputs(files.namespace, files.templates, documents, files.layer)
 
 

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -12,20 +11,19 @@ from typing import TYPE_CHECKING, Final, Self
 from bridge.cluster.lease import Lease
 from bridge.config.environment import ClusterChoice, Environment
 from bridge.errors import ANYTHING, BridgeError, ConfigError, combine, ending
-from bridge.gather import Run, find_namespace
-from bridge.opening import RELEASE, Line, dial, open_cluster
 from bridge.parallel import Batch, Once, each
-from bridge.plan.admission import dropped
 from bridge.plan.model import ClusterName, Plan
-from bridge.prepare import begin, collect, prepare
-from bridge.report.record import CURRENT, Record
+from bridge.report.record import Record
+from bridge.run.apply import Outcome, first_write_of, sync_environment
+from bridge.run.inputs import Run, sound_files
+from bridge.run.plan import read_environment, read_sources, try_changes
+from bridge.run.view import RELEASE, Cluster, Line, dial, open_cluster
 from bridge.sources.neighbours import namespace_in
 from bridge.sources.providers import build_providers, referenced
-from bridge.sources.reader import Sessions
-from bridge.sync import Outcome, first_write_of, note_on_objects, settle
+from bridge.sources.shared import Sharing
 
 if TYPE_CHECKING:
-    from bridge.restart import Restart
+    from bridge.run.restart import Restart
 
 THREADS: Final = 8
 """Environments at once: that bounds what is held in memory, and the connections to a cluster."""
@@ -33,17 +31,21 @@ THREADS: Final = 8
 
 @dataclass(eq=False)
 class Member:
-    """What became of one environment, right at any moment. `record` is what its own thread notes of the run."""
+    """What became of one environment, right at any moment. `record` is what its own run notes."""
 
     name: str
-    plan: Plan | None = None
     outcome: Outcome = field(default_factory=Outcome)
     restart: "Restart | None" = None
     error: BridgeError | None = None
-    lease: Lease | None = None
-    began: float = field(default_factory=time.monotonic)
-    reads: list[tuple[str, str, float]] = field(default_factory=list)
-    record: Record = field(default_factory=Record)
+    record: Record = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.record = Record(environment=self.name)
+
+    @property
+    def plan(self) -> Plan | None:
+        """Return the latest plan; None until there is one."""
+        return self.outcome.plan
 
     @property
     def cluster(self) -> ClusterName | None:
@@ -70,15 +72,12 @@ class Fleet:
 
     def __init__(self, folder: Mapping[str, Environment | ConfigError], run: Run) -> None:
         self._folder: Final = folder
-        self._sessions: Final = Sessions()
+        self._sharing: Final = Sharing()
         self._lines: Final = _Lines()
         self._spaces: Final = _Namespaces(folder)
         self._run: Final = run._replace(
-            read=self._sessions.read,
-            read_again=partial(self._sessions.read, again=True),
-            neighbours=self._spaces.neighbours,
+            sharing=self._sharing, neighbours=self._spaces.neighbours, is_ending=lambda: self._lines.ended
         )
-        self._named: Final[Counter[tuple[str, str | None]]] = Counter()  # documents, by how many environments
         self._under_way: Final[dict[str, Member]] = {}
         self._batch: Batch[str, None] | None = None
 
@@ -90,9 +89,9 @@ class Fleet:
         self._lines.end()
         if self._batch:
             self._batch.stop()
-        held = [member.lease for member in self.under_way() if member.lease]
+        held = [member.outcome.lease for member in self.under_way() if member.outcome.lease]
         each(Lease.release, held, threads=len(held), deadline=time.monotonic() + RELEASE)
-        self._sessions.close()
+        self._sharing.close()
         self._lines.close()
 
     def under_way(self) -> list[Member]:
@@ -125,15 +124,13 @@ class Fleet:
             if isinstance(environment, Environment):
                 errors: list[BridgeError] = []  # its own run will meet them
                 providers = build_providers(environment, referenced(environment), errors)
-                self._sessions.announce(providers, environment.references, environment.base)
-                self._named.update({(one.path, one.revision) for one in environment.references})
+                self._sharing.announce(providers, environment.references, environment.base)
 
     def _one(self, member: Member, work: Callable[[Member, Environment], None], done: Callable[[Member], None]) -> None:
         if time.monotonic() >= self._run.deadline:
             return
         self._under_way[member.name] = member
         environment = self._folder[member.name]
-        CURRENT.set(member.record)
         try:
             if isinstance(environment, Environment):
                 work(member, environment)
@@ -145,40 +142,37 @@ class Fleet:
         self._under_way.pop(member.name, None)
 
     def _plan(self, member: Member, environment: Environment) -> None:
-        wanted = collect(environment, self._run, line_to=self._lines.dial)
-        with open_cluster(environment, wanted.namespace, self._run, self._lines.dial) as cluster:
-            member.plan = prepare(wanted, cluster, self._run)
+        run = self._run._replace(record=member.record)
+        with read_environment(environment, run, self._lines.dial) as (wanted, cluster):
+            member.outcome.plan = try_changes(wanted, cluster, run)
 
-    def _look_ahead(self, _: Member, environment: Environment) -> None:
-        namespace = find_namespace(environment, self._run)
-        with open_cluster(environment, namespace, self._run, self._lines.dial) as cluster:
+    def _look_ahead(self, member: Member, environment: Environment) -> None:
+        run = self._run._replace(record=member.record)
+        files = sound_files(environment, run)
+        assert files.namespace is not None
+        with open_cluster(environment, files.namespace, run, self._lines.dial) as cluster:
             if cluster.name.binding:
                 return
-            wanted = collect(environment, self._run, line_to=self._lines.dial)
-            plan = prepare(wanted, cluster, self._run)
-            if first := first_write_of(plan, environment, cluster, self._run):
+            plan = try_changes(read_sources(environment, files, cluster, run), cluster, run)
+            if first := first_write_of(plan, environment, cluster, run):
                 raise first
 
     def _sync(self, member: Member, environment: Environment, *, restart: bool) -> None:
-        run = self._run._replace(reads=member.reads)
-        with begin(environment, run, self._lines.dial) as (wanted, cluster):
-            member.lease = cluster.lease
-            member.plan = prepare(wanted, cluster, run)
-            shared = self._shared(environment)
-            member.plan = settle(member.plan, wanted._replace(shared=shared), cluster, run, member.outcome)
-            if not self._lines.ended:  # an Event gives nothing back
-                told = note_on_objects(member.plan, cluster, member.outcome)
-                member.plan = member.plan._replace(warnings=(*member.plan.warnings, *told))
-            if restart and not (member.plan.refusals or member.outcome.error or dropped(member.plan)):
-                from bridge.restart import Restart, survey_and_roll  # noqa: PLC0415 - most runs restart nothing
+        run = self._run._replace(record=member.record)
+        sync_environment(
+            environment,
+            run,
+            member.outcome,
+            line_to=self._lines.dial,
+            then=partial(_restart, member) if restart else None,
+        )
 
-                member.restart = Restart()
-                survey_and_roll(cluster, member.restart)
 
-    def _shared(self, environment: Environment) -> frozenset[str]:
-        """Return the documents that may have been read for another environment, whatever their provider is called."""
-        documents = {one.document for one in environment.references}
-        return frozenset(str(one) for one in documents if self._named[one.path, one.revision] > 1)
+def _restart(member: Member, cluster: Cluster) -> None:
+    from bridge.run.restart import Restart, survey_and_roll  # noqa: PLC0415 - most runs restart nothing
+
+    member.restart = Restart()
+    survey_and_roll(cluster, member.restart)
 
 
 class _Lines:
@@ -192,7 +186,7 @@ class _Lines:
 
     @contextmanager
     def dial(self, choice: ClusterChoice, run: Run) -> Iterator[Line]:
-        """Do as `opening.dial`, only that the connections stay for the next one."""
+        """Do as `view.dial`, only that the connections stay for the next one."""
         # What binds an environment is compared for each, and keeps none from sharing; nor does what is not used.
         choice = ClusterChoice() if run.cluster.in_cluster else choice._replace(namespace_uid=(), server=())
         line = self._lines.get(choice, lambda: self._open(dial(choice, run)))
