@@ -379,7 +379,7 @@ def test_a_run_killed_between_its_writes_and_the_restart_is_caught_up(
     running.values(OPENAI_API_KEY="CANARY-killed")
     written = running.folder / "written"
     hang = f"lambda *_: (pathlib.Path({str(written)!r}).touch(), time.sleep(600))"
-    code = f"import bridge.run.restart, pathlib, time\nbridge.restart.survey_and_roll = {hang}"
+    code = f"import bridge.run.restart, pathlib, time\nbridge.run.restart.survey_and_roll = {hang}"
     process = program("sync", "staging", "--restart", code=code)
     until(written.exists, process=process)
     process.kill()
