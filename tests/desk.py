@@ -1,10 +1,11 @@
-"""An operator's desk: a folder of configuration, a cluster, and the program."""
+"""An operator's desk: a folder of configuration, a cluster, and the program.
+
+The fixture `desk` gives one in front of each cluster in turn, `offline_desk` one in front of the embedded cluster.
+"""
 
 import base64
 import json
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,9 @@ import pytest
 
 from bridge.cli import main
 from bridge.testing.apiserver import EmbeddedCluster
-from tests.servers.apiserver import RealCluster
 from tests.servers.client import APPLY, MERGE, Client
 
 PLURALS = {"Secret": "secrets", "ConfigMap": "configmaps"}
-THIRD_PARTY = Path(__file__).parent.parent / "thirdparty"
 
 SECRETS = """\
 apiVersion: v1
@@ -214,73 +213,10 @@ class Desk:
         )
 
 
-@pytest.fixture(scope="session")
-def third_party(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Install the third party's provider as pip does, in a folder of its own on the path."""
-    folder = tmp_path_factory.mktemp("third-party")
-    source = folder / "source"
-    source.mkdir()
-    for file in THIRD_PARTY.iterdir():
-        if file.is_file():
-            (source / file.name).write_bytes(file.read_bytes())
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
-    subprocess.run([*command, "--target", folder / "site", source], check=True)
-    sys.path.insert(0, str(folder / "site"))
-    yield folder / "site"
-    sys.path.remove(str(folder / "site"))
-
-
-@pytest.fixture
-def embedded_target() -> Iterator[Target]:
-    """A namespace of the embedded cluster."""
-    with EmbeddedCluster() as cluster:
-        client = Client(cluster.url, cluster.token)
-        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "voice"}}
-        assert client.request("POST", "/api/v1/namespaces", body).status == 201
-        cluster.requests.clear()
-        yield Target("voice", client, cluster.write_kubeconfig, cluster)
-
-
-@pytest.fixture
-def real_target(real_cluster: RealCluster, namespace: str) -> Target:
-    """A namespace of a real kube-apiserver."""
-    return Target(namespace, real_cluster.client, real_cluster.kubeconfig)
-
-
-REAL = pytest.param("real_target", marks=[pytest.mark.real, pytest.mark.timeout(func_only=True)], id="real")
-
-
-@pytest.fixture(params=[pytest.param("embedded_target", id="embedded"), REAL])
-def target(request: pytest.FixtureRequest) -> Target:
-    """Both clusters, one after the other."""
-    return request.getfixturevalue(request.param)
-
-
-@pytest.fixture
-def desk(
-    target: Target,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-    third_party: Path,
+def set_up_desk(
+    target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Desk:
-    """A desk with the team's usual files, in front of either cluster."""
-    return _desk(target, tmp_path, monkeypatch, capfd)
-
-
-@pytest.fixture
-def offline_desk(
-    embedded_target: Target,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-    third_party: Path,
-) -> Desk:
-    """The same desk, for what does not depend on the cluster: it is the embedded one."""
-    return _desk(embedded_target, tmp_path, monkeypatch, capfd)
-
-
-def _desk(target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Desk:
+    """Return a desk with the team's usual files, in front of a cluster."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))  # nothing of the real user's is seen
     for name in ("KUBECONFIG", "BRIDGE_CONFIG", "K8_ENV", "SOPS_AGE_KEY", "SOPS_AGE_KEY_FILE", "XDG_CONFIG_HOME"):
         monkeypatch.delenv(name, raising=False)

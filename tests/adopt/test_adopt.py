@@ -9,10 +9,10 @@ import pytest
 from bridge.cluster.objects import Objects
 from bridge.objects import LAST_APPLIED
 from bridge.testing.apiserver import EmbeddedCluster
-from tests.runs.conftest import SECRETS, VALUES, Desk, Result
-from tests.runs.test_first_write import KUBECONFIG, changing, made_anew_after_the_answer, switched, writes
-from tests.runs.test_refusals import encoded, refuse
-from tests.runs.test_which_cluster import elsewhere  # noqa: F401 - a fixture
+from tests.cluster_identity.test_first_write import KUBECONFIG, changing, made_anew_after_the_answer, switched, writes
+from tests.cluster_identity.test_which_cluster import elsewhere  # noqa: F401 - a fixture
+from tests.desk import SECRETS, VALUES, Desk, Result
+from tests.sync.test_refusals import encoded, refuse
 
 SECRET, CONFIG = "Secret", "ConfigMap"
 STORE = "bridge-voice-agent-staging"

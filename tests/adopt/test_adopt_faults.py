@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from bridge.testing.apiserver import Fault
-from tests.runs.conftest import Desk, Result
-from tests.runs.lease import expire
-from tests.runs.test_adopt import adopt, errors, made_by, synced
-from tests.runs.test_faults import answer, fail_at, is_dry_run, is_write_of
+from tests.adopt.test_adopt import adopt, errors, made_by, synced
+from tests.desk import Desk, Result
+from tests.failures.test_faults import answer, fail_at, is_dry_run, is_write_of
+from tests.lease.leases import expire
 from tests.waiting import with_enough_time
 
 SECRET, CONFIG = "Secret", "ConfigMap"

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from bridge.objects import LAST_APPLIED
-from tests.runs.conftest import VALUES, Desk, Target
-from tests.runs.lease import expire
+from tests.desk import VALUES, Desk, Target
+from tests.lease.leases import expire
 from tests.servers.apiserver import RealCluster
 
 SECRET, CONFIG = "Secret", "ConfigMap"

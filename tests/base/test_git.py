@@ -12,7 +12,7 @@ import pytest
 
 from bridge.git import Git, GitError, GitLate, end, is_bare, kill, work_tree
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 WHO = {f"GIT_{who}_{what}": "a@b.c" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 
 

@@ -17,7 +17,7 @@ import pytest
 from bridge import cli, process
 from bridge.report import streams
 
-CONFIG = Path(__file__).parent.parent / "config"
+CONFIG = Path(__file__).parents[2] / "config"
 CANARY = "CANARY-of-a-library"
 LOUD = f"""
 import gc, logging, threading, warnings

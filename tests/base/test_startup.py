@@ -14,7 +14,7 @@ import pytest
 from bridge.testing.apiserver import EmbeddedCluster
 from tests.servers.client import Client
 
-CONFIG = Path(__file__).parent.parent / "config"
+CONFIG = Path(__file__).parents[2] / "config"
 SLOW = {"kubernetes", "hvac", "boto3", "requests", "urllib3", "asyncio", "concurrent"}
 Loaded = Callable[..., set[str]]
 STAGING = ("staging", "--config", str(CONFIG))

@@ -14,7 +14,7 @@ import pytest
 from bridge.config.reference import Reference
 from bridge.provider import Context, Problem, Session
 from bridge.sources import offline
-from tests.runs.conftest import CONFIG_MAPS, SECRETS, VALUES, Desk, Result
+from tests.desk import CONFIG_MAPS, SECRETS, VALUES, Desk, Result
 
 
 @pytest.fixture

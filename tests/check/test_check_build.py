@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runs.conftest import CONFIG_MAPS, SECRETS, Desk, Result
+from tests.desk import CONFIG_MAPS, SECRETS, Desk, Result
 
 BUILD = f"{SECRETS}---\n{CONFIG_MAPS}"
 HARMLESS = "apiVersion: v1\nkind: Service\nmetadata: {name: agent}\nspec: {ports: [{port: 80}]}\n"

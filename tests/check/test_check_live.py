@@ -8,8 +8,8 @@ import pytest
 
 from bridge.objects import LAST_APPLIED
 from bridge.sources.read import Sessions
-from tests.commands.overlays import application
-from tests.runs.conftest import VALUES, Desk, Result, Target, _desk
+from tests.desk import VALUES, Desk, Result, Target, set_up_desk
+from tests.kustomize.overlays import application
 from tests.servers.apiserver import RealCluster
 
 
@@ -21,7 +21,7 @@ def real_desk(
     capfd: pytest.CaptureFixture[str],
     third_party: Path,
 ) -> Desk:
-    return _desk(real_target, tmp_path, monkeypatch, capfd)
+    return set_up_desk(real_target, tmp_path, monkeypatch, capfd)
 
 
 def manifest(kind: str, name: str, **sections: Any) -> str:

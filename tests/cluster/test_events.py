@@ -6,8 +6,8 @@ import pytest
 
 from bridge.cluster import events as module
 from bridge.testing.apiserver import Fault
-from tests.runs.conftest import SECRETS, Desk
-from tests.runs.test_faults import many
+from tests.desk import SECRETS, Desk
+from tests.failures.test_faults import many
 from tests.servers.apiserver import RealCluster
 
 ID = "voice-agent-staging"

@@ -13,9 +13,7 @@ from bridge.cluster.memory import MemoryStore
 from bridge.errors import Problem, Unavailable
 from bridge.objects import ObjectId
 from bridge.plan.memory import KeyMemory, Memory, ObjectMemory
-from tests.runs.conftest import Target, embedded_target, real_target, target
-
-__all__ = ["embedded_target", "real_target", "target"]  # fixtures
+from tests.desk import Target
 
 Open = Callable[[], MemoryStore]
 NAME = "bridge-voice"

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.runs.conftest import Desk, Target
-from tests.runs.test_faults import many
+from tests.desk import Desk, Target
+from tests.failures.test_faults import many
 from tests.servers.apiserver import RealCluster
 
 NAMES = {

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from bridge.testing.apiserver import EmbeddedCluster
-from tests.runs.conftest import Desk, Result
-from tests.runs.pod import in_pod
-from tests.runs.test_first_write import KUBECONFIG, requests, uid_of, writes
-from tests.runs.test_fleet import fleet, member, results, token
+from tests.cluster_identity.test_first_write import KUBECONFIG, requests, uid_of, writes
+from tests.deploy.pod import in_pod
+from tests.desk import Desk, Result
+from tests.fleet.test_fleet import fleet, member, results, token
 from tests.servers.client import Client
 from tests.servers.front import Front
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.runs.conftest import Desk, Target
+from tests.desk import Desk, Target
 from tests.servers.pki import Authority
 from tests.servers.process import free_port
 

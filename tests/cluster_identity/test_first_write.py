@@ -12,12 +12,12 @@ import pytest
 
 from bridge.config.environment import load_environment
 from bridge.testing.apiserver import EmbeddedCluster
-from tests.runs.conftest import VALUES, Desk, Result
-from tests.runs.moving import environ
-from tests.runs.terminal import Terminal, answer
-from tests.runs.test_moving_stores import manager, secret_manager  # noqa: F401 - the first is a fixture
-from tests.runs.test_which_cluster import elsewhere  # noqa: F401 - a fixture
+from tests.cluster_identity.test_which_cluster import elsewhere  # noqa: F401 - a fixture
+from tests.desk import VALUES, Desk, Result
+from tests.importing.moving import environ
+from tests.importing.test_moving_stores import manager, secret_manager  # noqa: F401 - the first is a fixture
 from tests.servers.scaleway import SecretManager
+from tests.terminal import Terminal, answer
 
 KUBECONFIG = {"kubeconfig": "kubeconfig"}
 APP = "scaleway:/voice/staging/app"

@@ -8,9 +8,9 @@ import pytest
 
 from bridge.report.cluster import cluster_text
 from bridge.testing.apiserver import Fault
-from tests.runs.conftest import Desk, Result
-from tests.runs.moving import SHELF, moving_in
-from tests.runs.test_fleet import fleet, member
+from tests.desk import Desk, Result
+from tests.fleet.test_fleet import fleet, member
+from tests.importing.moving import SHELF, moving_in
 
 HOSTILE = "kap`s|u\x1b]0;owned\x07le\n\u202e"
 SHOWN = r"kap`s|u\x1b]0;owned\x07le\n\u202e"

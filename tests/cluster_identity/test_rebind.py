@@ -3,9 +3,9 @@
 import pytest
 
 from bridge.config.environment import load_environment
-from tests.runs.conftest import Desk
-from tests.runs.terminal import answer
-from tests.runs.test_first_write import KUBECONFIG, uid_of, where, writes
+from tests.cluster_identity.test_first_write import KUBECONFIG, uid_of, where, writes
+from tests.desk import Desk
+from tests.terminal import answer
 
 OLD = "3f6c2c3e-0000-4000-8000-000000000000"
 

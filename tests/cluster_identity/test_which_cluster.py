@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bridge.testing.apiserver import EmbeddedCluster
-from tests.runs.conftest import Desk
+from tests.desk import Desk
 from tests.servers.client import Client
 
 READING = [

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tests.runs.conftest import SECRETS, Desk
+from tests.desk import SECRETS, Desk
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 SECTION = README.partition("### Status for scripts")[2].partition("\n## ")[0]

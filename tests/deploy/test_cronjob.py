@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bridge.cli import main
-from tests.runs.pod import ID, example
+from tests.deploy.pod import ID, example
 from tests.servers.apiserver import RealCluster
 from tests.servers.client import MERGE
 from tests.servers.kwok import Kwok

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from bridge.cli import main
-from tests.runs.conftest import Result
-from tests.runs.pod import ID, ROOT
+from tests.deploy.pod import ID, ROOT
+from tests.desk import Result
 
 CANARY = "CANARY-sk-9f8e7d6c5b4a39281706"
 SECRETS = """\

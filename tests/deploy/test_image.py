@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.runs.conftest import VALUES
-from tests.runs.pod import ID, ROOT, Pod, deployed
+from tests.deploy.pod import ID, ROOT, Pod, deployed
+from tests.desk import VALUES
 from tests.servers import sandbox
 from tests.servers.apiserver import RealCluster
 from tests.servers.vault import DevVault

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from bridge.cli import main
-from tests.runs.conftest import Result, Target
-from tests.runs.pod import ID, ROOT, Pod, deployed, example, in_pod, role, take_away
+from tests.deploy.pod import ID, ROOT, Pod, deployed, example, in_pod, role, take_away
+from tests.desk import Result, Target
+from tests.project.test_readme import block
 from tests.servers.apiserver import RealCluster
 from tests.servers.client import MERGE
-from tests.test_readme import block
 
 CANARY = "demo-openai-key"  # a value of the demonstration's SOPS file
 OBJECTS = {"shared-secrets", "agent-secrets", "shared-config", "agent-config", "front-config", ID}

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tests.runs.conftest import SECRETS, Desk
+from tests.desk import SECRETS, Desk
 
 JSON = {"Content-Type": "application/json"}
 DOUBT = "may have been made or not"

@@ -20,13 +20,13 @@ from bridge.commands import sync as sync_command
 from bridge.sources.store import look
 from bridge.sources.whole import Whole
 from bridge.sources.writing import Write
-from tests.runs.conftest import VALUES, Desk, Result
-from tests.runs.lease import holder
-from tests.runs.moving import PATCH, SHELF, shelf
-from tests.runs.test_adopt import made_by
-from tests.runs.test_fleet import fleet
-from tests.runs.test_set import Piped
-from tests.runs.test_watched import metrics
+from tests.adopt.test_adopt import made_by
+from tests.desk import VALUES, Desk, Result
+from tests.fleet.test_fleet import fleet
+from tests.importing.moving import PATCH, SHELF, shelf
+from tests.lease.leases import holder
+from tests.monitoring.test_watched import metrics
+from tests.stores.test_set import Piped
 
 BUG = "bridge: error: a bug of bridge (KeyError)"
 BUGS = [KeyError, SystemExit]

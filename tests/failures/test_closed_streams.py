@@ -12,14 +12,14 @@ import pytest
 
 from bridge.config.environment import load_environment
 from bridge.provider import ProviderError
-from tests.commands.overlays import application
-from tests.commands.test_restart import marks, with_a_workload
-from tests.runs.conftest import VALUES, Desk
-from tests.runs.moving import SHELF
-from tests.runs.test_adopt import made_by
-from tests.runs.test_first_write import APP, KUBECONFIG
-from tests.runs.test_fleet import fleet, member, token
-from tests.runs.test_moving_stores import secret_manager
+from tests.adopt.test_adopt import made_by
+from tests.cluster_identity.test_first_write import APP, KUBECONFIG
+from tests.desk import VALUES, Desk
+from tests.fleet.test_fleet import fleet, member, token
+from tests.importing.moving import SHELF
+from tests.importing.test_moving_stores import secret_manager
+from tests.kustomize.overlays import application
+from tests.restart.test_refusals_before import marks, with_a_workload
 from tests.servers.process import free_port
 
 FULL = "bridge: error: the report cannot be written: no space left on device\n"

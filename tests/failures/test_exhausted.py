@@ -15,8 +15,8 @@ from bridge.errors import Stopped, Unavailable, ending
 from bridge.git import Git, GitError
 from bridge.provider import Context, ProviderError
 from bridge_providers.sops.programs import Programs
-from tests.runs.conftest import Desk
-from tests.runs.test_bugs import break_after, bugs, write_of
+from tests.desk import Desk
+from tests.failures.test_bugs import break_after, bugs, write_of
 
 __all__ = ["bugs"]
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from bridge.testing.apiserver import Fault
-from tests.runs.conftest import VALUES, Desk, Result
-from tests.runs.lease import expire
+from tests.desk import VALUES, Desk, Result
+from tests.lease.leases import expire
 from tests.waiting import with_enough_time
 
 SECRET, CONFIG = "Secret", "ConfigMap"

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from bridge.testing.apiserver import Fault
-from tests.runs.conftest import Desk, Result
-from tests.runs.failing import DOUBT, JSON, objects, small
-from tests.runs.lease import hold
-from tests.runs.moving import SHELF, moving_in
+from tests.desk import Desk, Result
+from tests.failures.failing import DOUBT, JSON, objects, small
+from tests.importing.moving import SHELF, moving_in
+from tests.lease.leases import hold
 
 KINDS = {
     "secrets": "Secret",

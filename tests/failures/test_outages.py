@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from bridge.testing.apiserver import Fault
-from tests.runs.conftest import Desk
-from tests.runs.failing import DOUBT, JSON, failing, objects, small
+from tests.desk import Desk
+from tests.failures.failing import DOUBT, JSON, failing, objects, small
 
 
 @pytest.fixture

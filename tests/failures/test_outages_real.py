@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.runs.conftest import Desk, Target
+from tests.desk import Desk, Target
 from tests.servers.apiserver import RealCluster
 from tests.servers.process import free_port
 

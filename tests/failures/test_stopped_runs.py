@@ -14,9 +14,9 @@ import pytest
 from bridge.objects import LAST_APPLIED
 from bridge.plan.ownership import CLIENT_SIDE_APPLY
 from bridge.testing.apiserver import Fault
-from tests.runs.conftest import VALUES, Desk
-from tests.runs.lease import expire, hold, holder
-from tests.runs.test_faults import many
+from tests.desk import VALUES, Desk
+from tests.failures.test_faults import many
+from tests.lease.leases import expire, hold, holder
 
 Start = Callable[..., subprocess.Popen[str]]
 

@@ -9,11 +9,11 @@ import pytest
 from bridge.config.environment import load_environment
 from bridge.fleet import Fleet, Member
 from bridge.testing.apiserver import EmbeddedCluster
-from tests.runs.conftest import Desk
-from tests.runs.terminal import Terminal, answer
-from tests.runs.test_first_write import KUBECONFIG, changing, requests, switched, uid_of, writes
-from tests.runs.test_fleet import fleet, give, member, results, token
-from tests.runs.test_which_cluster import elsewhere  # noqa: F401 - a fixture
+from tests.cluster_identity.test_first_write import KUBECONFIG, changing, requests, switched, uid_of, writes
+from tests.cluster_identity.test_which_cluster import elsewhere  # noqa: F401 - a fixture
+from tests.desk import Desk
+from tests.fleet.test_fleet import fleet, give, member, results, token
+from tests.terminal import Terminal, answer
 
 
 def known(desk: Desk, *names: str) -> None:

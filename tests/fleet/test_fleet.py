@@ -14,8 +14,8 @@ import pytest
 
 from bridge.fleet import Fleet
 from bridge.parser import parse
-from tests.runs.conftest import Desk, Result
-from tests.runs.test_events import events
+from tests.cluster.test_events import events
+from tests.desk import Desk, Result
 from tests.servers.client import Client
 from tests.servers.pushgateway import Pushgateway
 from tests.waiting import with_enough_time

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.runs.conftest import Desk, Target
-from tests.runs.test_fleet import fleet, give, member, token
-from tests.runs.test_restart import Team
+from tests.desk import Desk, Target
+from tests.fleet.test_fleet import fleet, give, member, token
+from tests.restart.test_restart import Team
 from tests.servers.apiserver import RealCluster
 from tests.servers.client import MERGE
 from tests.servers.kwok import Kwok

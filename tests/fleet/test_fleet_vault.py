@@ -7,10 +7,10 @@ import sys
 import threading
 from pathlib import Path
 
+from tests.desk import Desk
+from tests.fleet.test_fleet import fleet, results, token
+from tests.providers.runs.test_vault_runs import Store, desk, store
 from tests.providers.vault.wire import Request
-from tests.runs.conftest import Desk
-from tests.runs.test_fleet import fleet, results, token
-from tests.runs.test_vault import Store, desk, store
 
 __all__ = ["desk", "store"]  # fixtures
 

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.project.test_readme import block
 from tests.servers.apiserver import RealCluster
 from tests.servers.kwok import NODE
-from tests.test_readme import block
 
 SECRETS = {
     "shared-secrets": {"LIVEKIT_API_KEY": "CANARY-livekit", "LIVEKIT_API_SECRET": "CANARY-secret $5 \"'"},

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.runs.conftest import VALUES, Desk
+from tests.desk import VALUES, Desk
 
 SHELF = "shelf:shelf.json"
 PATCH = f"""\

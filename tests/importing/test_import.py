@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.runs.conftest import VALUES, Desk
-from tests.runs.moving import PATCH, PUBLIC, SHELF, environ, moving_in, shelf, start, state, states
+from tests.desk import VALUES, Desk
+from tests.importing.moving import PATCH, PUBLIC, SHELF, environ, moving_in, shelf, start, state, states
 from tests.waiting import until
 
 ESCAPED = r"-----BEGIN PRIVATE KEY-----\nCANARYpem\n-----END PRIVATE KEY-----"

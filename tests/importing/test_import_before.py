@@ -9,8 +9,8 @@ import pyrage
 import pytest
 
 from bridge.config.environment import load_environment
-from tests.runs.conftest import VALUES, Desk, Result
-from tests.runs.moving import SHELF, moving_in, shelf, state
+from tests.desk import VALUES, Desk, Result
+from tests.importing.moving import SHELF, moving_in, shelf, state
 
 TO = "sops:staging.sops.yaml"
 RULE = "bridge: error: sops:staging.sops.yaml: "

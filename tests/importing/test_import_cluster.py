@@ -2,8 +2,8 @@
 
 import base64
 
-from tests.runs.conftest import VALUES, Desk
-from tests.runs.moving import SHELF, moving_in, shelf
+from tests.desk import VALUES, Desk
+from tests.importing.moving import SHELF, moving_in, shelf
 
 
 def test_what_the_cluster_runs_today(desk: Desk) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.runs.migrating import Team, agreed_to, check_migration, deployed, lines
+from tests.importing.migrating import Team, agreed_to, check_migration, deployed, lines
+from tests.project.test_readme import block
 from tests.servers.apiserver import RealCluster
 from tests.servers.kwok import Kwok
 from tests.servers.vault import DevVault
-from tests.test_readme import block
 
 
 @pytest.fixture

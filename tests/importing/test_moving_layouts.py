@@ -11,8 +11,8 @@ from typing import Any
 import pyrage
 import pytest
 
-from tests.draft.layouts import DEPLOYMENT, write
-from tests.runs.migrating import run_line
+from tests.importing.migrating import run_line
+from tests.init.layouts import DEPLOYMENT, write
 from tests.servers.apiserver import RealCluster
 
 GENERATED = {

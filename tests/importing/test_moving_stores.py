@@ -13,9 +13,9 @@ from pathlib import Path
 import pyrage
 import pytest
 
+from tests.desk import VALUES, Desk, Result
+from tests.importing.moving import environ, moving_in, start, states
 from tests.providers.vault.wire import Request, Wire, errors, wire
-from tests.runs.conftest import VALUES, Desk, Result
-from tests.runs.moving import environ, moving_in, start, states
 from tests.servers.scaleway import ACCESS, READ, Canned, Grant, SecretManager
 from tests.servers.vault import DevVault
 

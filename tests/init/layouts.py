@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from tests.draft import team
+from tests.init import team
 
 DEPLOYMENT: Final = """\
 apiVersion: apps/v1

@@ -16,8 +16,8 @@ from bridge.cli import main
 from bridge.config.environment import load_environment
 from bridge.config.template import load_templates
 from bridge.testing.apiserver import EmbeddedCluster
-from tests.draft import team
-from tests.runs.conftest import Result, Target
+from tests.desk import Result, Target
+from tests.init import team
 from tests.servers.client import Client
 
 ENVIRONMENT = """\

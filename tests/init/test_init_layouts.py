@@ -13,8 +13,8 @@ import yaml
 from bridge.cli import main
 from bridge.config.environment import load_environment
 from bridge.config.template import TemplateObject, load_templates
-from tests.draft import layouts
-from tests.runs.conftest import Result
+from tests.desk import Result
+from tests.init import layouts
 
 UNBUILT = {"charts"}  # kustomize fetches a chart for it
 Built = dict[tuple[str, str], dict[str, Any]]

@@ -7,8 +7,8 @@ import yaml
 
 from bridge.draft.from_layout import draft_from_layout
 from bridge.draft.model import Drafted
-from tests.config.canary import CANARY, refusal
-from tests.draft import team
+from tests.canary import CANARY, refusal
+from tests.init import team
 
 OVERLAY = Path("k8/apps/overlays/staging")
 KUSTOMIZATION = f"{OVERLAY}/kustomization.yaml"

@@ -9,7 +9,7 @@ import yaml
 from bridge.draft.from_layout import draft_from_layout
 from bridge.draft.model import Drafted
 from bridge.errors import ConfigError
-from tests.draft.layouts import BASE, HEAD, OVERLAY, SECRET, SENTRY, SETTINGS, VALUES, write
+from tests.init.layouts import BASE, HEAD, OVERLAY, SECRET, SENTRY, SETTINGS, VALUES, write
 
 Draft = Callable[[dict[str, str]], Drafted]
 FIXED = HEAD + "generatorOptions: {disableNameSuffixHash: true}\n"

@@ -4,7 +4,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.runs.conftest import CONFIG_MAPS, SECRETS, Desk
+from tests.desk import CONFIG_MAPS, SECRETS, Desk
 
 PLAINTEXT = {"staging": "CANARY-staging-in-clear", "prod": "CANARY-prod-in-clear"}
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from bridge.objects import LAST_APPLIED
-from tests.commands.overlays import PLAINTEXT, Application, application
-from tests.runs.conftest import VALUES, Desk, Target, _desk
+from tests.desk import VALUES, Desk, Target, set_up_desk
+from tests.kustomize.overlays import PLAINTEXT, Application, application
 from tests.servers.apiserver import RealCluster
 
 
@@ -19,7 +19,7 @@ def desk(
     capfd: pytest.CaptureFixture[str],
     third_party: Path,
 ) -> Desk:
-    return _desk(real_target, tmp_path, monkeypatch, capfd)
+    return set_up_desk(real_target, tmp_path, monkeypatch, capfd)
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.commands.overlays import Application, application
-from tests.runs.conftest import Desk, Result
-from tests.runs.moving import SHELF
+from tests.desk import Desk, Result
+from tests.importing.moving import SHELF
+from tests.kustomize.overlays import Application, application
 from tests.trusting import trusting
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from bridge.config.kustomize import Kustomization, Names, load_kustomization, load_names
-from tests.config.canary import CANARY, refusal
+from tests.canary import CANARY, refusal
 
 
 @pytest.fixture

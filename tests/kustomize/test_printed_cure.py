@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runs.conftest import Desk, Result
+from tests.desk import Desk, Result
 
 Build = Callable[[], str]
 

@@ -29,7 +29,7 @@ from bridge.testing.checks import Place
 from bridge.testing.kinds import KINDS
 from bridge.testing.status import ApiError
 from bridge.testing.store import Store, Write
-from tests.runs.clock import Clock
+from tests.clock import Clock
 
 OLD, NEW, FIRST, THEIRS = "CANARY-old", "CANARY-new", "CANARY-first", "CANARY-theirs"
 SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {A: '${A}', B: '${B}'}\n"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.runs.conftest import Desk
+from tests.desk import Desk
 
 LEASE = "bridge-voice-agent-staging"
 

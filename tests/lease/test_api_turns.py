@@ -8,8 +8,8 @@ import pytest
 from bridge.cluster import api as module
 from bridge.cluster.api import Unreachable
 from bridge.errors import Problem, Unavailable
+from tests.clock import Clock
 from tests.cluster.wire import CANARY, FINE, PATH, TARGET, TOKEN, Step, Wire, api, assert_clean, hang, status
-from tests.runs.clock import Clock
 
 LOST = Unavailable(Problem("the Lease", "this run lost it"))
 

@@ -8,8 +8,8 @@ import pytest
 from bridge.objects import Live, ObjectId
 from bridge.plan.build import Allowed
 from bridge.testing.apiserver import EmbeddedCluster
-from tests.runs.clock import Clock
-from tests.runs.interleaving import DELETED, EVENTS, EXPIRED, FIRST, NEW, OLD, Direct, Happens, World
+from tests.clock import Clock
+from tests.lease.interleaving import DELETED, EVENTS, EXPIRED, FIRST, NEW, OLD, Direct, Happens, World
 
 Open = Callable[[str], World]
 STATES = ("absent", "older", "edited", "immutable")

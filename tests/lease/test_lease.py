@@ -13,10 +13,8 @@ from bridge.cluster.api import Api, LostAnswer
 from bridge.cluster.connect import Search, connect
 from bridge.cluster.lease import Lease
 from bridge.errors import Problem, Unavailable
-from tests.runs.clock import Clock
-from tests.runs.conftest import Target, embedded_target, real_target, target
-
-__all__ = ["embedded_target", "real_target", "target"]  # fixtures
+from tests.clock import Clock
+from tests.desk import Target
 
 Open = Callable[[], Lease]
 

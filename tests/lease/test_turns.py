@@ -9,9 +9,9 @@ import pytest
 
 from bridge.sync import TURNS
 from bridge.testing.apiserver import Fault
-from tests.runs.conftest import SECRETS, VALUES, Desk
-from tests.runs.lease import LEASE, hold, holder, lease
-from tests.runs.test_processes import start, write_of
+from tests.desk import SECRETS, VALUES, Desk
+from tests.failures.test_stopped_runs import start, write_of
+from tests.lease.leases import LEASE, hold, holder, lease
 
 __all__ = ["start"]  # a fixture
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.runs.conftest import VALUES, Desk, Result
-from tests.runs.lease import hold
-from tests.runs.test_processes import Gate, Start, start, write_of
+from tests.desk import VALUES, Desk, Result
+from tests.failures.test_stopped_runs import Gate, Start, start, write_of
+from tests.lease.leases import hold
 from tests.servers.client import Client
 from tests.servers.pushgateway import Pushgateway
 from tests.waiting import with_enough_time

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from bridge.cli import main
-from tests.draft import team
+from tests.init import team
 from tests.pipelines.test_steps import FOLDER, script
 
 ROOT = FOLDER.parents[1]

@@ -1,6 +1,6 @@
 """`bridge plan`: its forms, and what it may show."""
 
-from tests.runs.conftest import VALUES, Desk
+from tests.desk import VALUES, Desk
 
 
 def test_markdown_for_a_pipelines_summary(offline_desk: Desk) -> None:

@@ -11,7 +11,7 @@ import yaml
 from bridge.config.trust_file import KEYS, load_trust_file
 from bridge.parser import build_parser
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 
 

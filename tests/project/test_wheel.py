@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.runs.migrating import check_migration, deployed, lines
+from tests.importing.migrating import check_migration, deployed, lines
 from tests.servers.apiserver import RealCluster
 from tests.servers.kwok import Kwok
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.wheel
 

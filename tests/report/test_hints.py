@@ -6,8 +6,8 @@ import shlex
 import pytest
 
 from bridge.parser import parse
-from tests.runs.conftest import VALUES, Desk
-from tests.runs.moving import SHELF, moving_in
+from tests.desk import VALUES, Desk
+from tests.importing.moving import SHELF, moving_in
 
 ODD = "l'été $1"
 

@@ -1,4 +1,4 @@
-"""`bridge restart` before any workload is looked at; what it does with them is in tests/runs/test_restart.py."""
+"""`bridge restart` before any workload is looked at; what it does with them is in test_restart.py."""
 
 import json
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from bridge.testing.apiserver import Fault
-from tests.runs.conftest import Desk
-from tests.runs.terminal import answer
-from tests.runs.test_first_write import KUBECONFIG, offered, question, requests, unknown
+from tests.cluster_identity.test_first_write import KUBECONFIG, offered, question, requests, unknown
+from tests.desk import Desk
+from tests.terminal import answer
 
 
 @pytest.fixture

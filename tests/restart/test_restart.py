@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.runs.conftest import SECRETS, Desk, Result, Target
+from tests.desk import SECRETS, Desk, Result, Target
 from tests.servers.apiserver import RealCluster
 from tests.servers.kwok import NODE, Kwok
 from tests.waiting import until

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from tests.desk import VALUES, Desk, Result
+from tests.importing.moving import environ, start
+from tests.importing.test_import import Terminal
+from tests.importing.test_moving_stores import Store, manager, store, stored  # noqa: F401 - two are fixtures
 from tests.providers.vault.wire import Request, document, errors
-from tests.runs.conftest import VALUES, Desk, Result
-from tests.runs.moving import environ, start
-from tests.runs.test_import import Terminal
-from tests.runs.test_moving_stores import Store, manager, store, stored  # noqa: F401 - two are fixtures
 from tests.servers.scaleway import SecretManager
 from tests.waiting import until
 

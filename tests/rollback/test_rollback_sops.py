@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.runs.conftest import VALUES, Desk, Result
-from tests.runs.test_sops import PATCH, Sops, flat, sops  # noqa: F401 - `sops` is a fixture
+from tests.desk import VALUES, Desk, Result
+from tests.providers.runs.test_sops_runs import PATCH, Sops, flat, sops  # noqa: F401 - `sops` is a fixture
 
 if TYPE_CHECKING:
     from tests.servers.s3 import ObjectStorage

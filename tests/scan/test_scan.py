@@ -12,7 +12,7 @@ from bridge.errors import Unavailable
 from bridge.scan.files import scan_files
 from bridge.scan.findings import Scan
 from bridge.scan.search import Search
-from tests.runs.conftest import Desk
+from tests.desk import Desk
 
 CONFIG = Path(__file__).parent.parent.parent / "config"
 OPENAI = "Secret/agent-secrets key OPENAI_API_KEY"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.test_scan import OPENAI
-from tests.runs.conftest import VALUES, Desk
+from tests.desk import VALUES, Desk
+from tests.scan.test_scan import OPENAI
 from tests.servers.process import is_over
 from tests.waiting import until, with_enough_time
 

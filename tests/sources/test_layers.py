@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.runs.conftest import CONFIG_MAPS, SECRETS, VALUES, Desk
-from tests.runs.lease import LEASE
+from tests.desk import CONFIG_MAPS, SECRETS, VALUES, Desk
+from tests.lease.leases import LEASE
 
 SECRET, CONFIG = "Secret", "ConfigMap"
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.runs.conftest import VALUES, Desk, Result
-from tests.runs.moving import SHELF, environ, shelf, start, state
+from tests.desk import VALUES, Desk, Result
+from tests.importing.moving import SHELF, environ, shelf, start, state
 from tests.waiting import until, with_enough_time
 
 NEW = "CANARY-new"

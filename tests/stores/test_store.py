@@ -28,7 +28,7 @@ from bridge.provider import (
 from bridge.sources import writing
 from bridge.sources.slots import Slot
 from bridge.sources.store import Edit, look, put
-from tests.config.canary import assert_clean
+from tests.canary import assert_clean
 
 APP = Reference("shelf", "app")
 NEW = SecretValue.of("CANARY-5ecre7-new")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.runs.conftest import Desk, Target
+from tests.desk import Desk, Target
 from tests.waiting import until
 
 GROUP = "/apis/admissionregistration.k8s.io/v1"

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from bridge.testing.apiserver import Fault
-from tests.runs.conftest import SECRETS, Desk
-from tests.runs.failing import DOUBT, ONE_SECRET, failing
+from tests.desk import SECRETS, Desk
+from tests.failures.failing import DOUBT, ONE_SECRET, failing
 
 Scene = Callable[[Desk], tuple[str, ...]]
 

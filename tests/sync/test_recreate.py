@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.runs.conftest import SECRETS, VALUES, Desk
+from tests.desk import SECRETS, VALUES, Desk
 
 SECRET = "Secret"
 TYPED = SECRETS.replace("metadata: {name: shared-secrets}", "metadata: {name: shared-secrets}\ntype: example.com/other")

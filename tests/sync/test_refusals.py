@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tests.runs.conftest import CONFIG_MAPS, SECRETS, VALUES, Desk
+from tests.desk import CONFIG_MAPS, SECRETS, VALUES, Desk
 
 SECRET, CONFIG = "Secret", "ConfigMap"
 

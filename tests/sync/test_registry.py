@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runs.conftest import Desk
+from tests.desk import Desk
 from tests.servers.apiserver import RealCluster
 
 DOCKER = "kubernetes.io/dockerconfigjson"

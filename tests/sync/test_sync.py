@@ -2,7 +2,7 @@
 
 import json
 
-from tests.runs.conftest import SECRETS, VALUES, Desk
+from tests.desk import SECRETS, VALUES, Desk
 
 SECRET, CONFIG = "Secret", "ConfigMap"
 OURS = ("bridge/voice-agent-staging", "Apply")

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from bridge import git
-from tests.commands.test_check import HALF_ENCRYPTED, LEAF
-from tests.runs.conftest import Desk, Result
-from tests.runs.moving import SHELF, moving_in
-from tests.runs.strangers import Stranger, wrapper
+from tests.check.test_check import HALF_ENCRYPTED, LEAF
+from tests.desk import Desk, Result
+from tests.importing.moving import SHELF, moving_in
+from tests.trust.strangers import Stranger, wrapper
 
 FILE = "half.yaml"
 GIT = shutil.which("git")

@@ -12,7 +12,7 @@ from bridge.cli import main
 from bridge.errors import ConfigError
 from tests.trusting import store, trusting
 
-ROOT: Final = Path(__file__).parents[1]
+ROOT: Final = Path(__file__).parents[2]
 
 
 @pytest.fixture

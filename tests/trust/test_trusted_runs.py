@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.desk import VALUES, Desk, Target, set_up_desk
 from tests.providers.vault.wire import wire
-from tests.runs.conftest import VALUES, Desk, Target, _desk
 from tests.servers.vault import DevVault
 from tests.trusting import store, trusting
 
@@ -106,7 +106,7 @@ def plugged(
     third_party: Path,
 ) -> Desk:
     """A desk in front of the real API server, whose kubeconfig logs in with a plugin that leaves a mark."""
-    desk = _desk(real_target, tmp_path, monkeypatch, capfd)
+    desk = set_up_desk(real_target, tmp_path, monkeypatch, capfd)
     content = json.loads(desk.kubeconfig.read_text())
     user = content["users"][0]["user"]
     answer = {"token": user["token"]}

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.desk import VALUES, Desk
 from tests.providers.vault.wire import Answer, Wire, document, wire
-from tests.runs.conftest import VALUES, Desk
 
 LOGIN = Answer(200, {"auth": {"client_token": "hvs.issued", "lease_duration": 60}})
 

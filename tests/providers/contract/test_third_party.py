@@ -10,7 +10,7 @@ import pytest
 
 from bridge.provider import Provider
 from bridge.testing.contract import ProviderContract
-from tests.runs.conftest import VALUES, Desk
+from tests.desk import VALUES, Desk
 
 
 class TestJsonFile(ProviderContract):

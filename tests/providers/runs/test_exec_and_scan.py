@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.runs.conftest import VALUES, Desk
-from tests.runs.test_sops import PATCH, Sops, flat, sops
-from tests.runs.test_vault import Store, store
+from tests.desk import VALUES, Desk
+from tests.providers.runs.test_sops_runs import PATCH, Sops, flat, sops
+from tests.providers.runs.test_vault_runs import Store, store
 
 __all__ = ["sops", "store"]
 

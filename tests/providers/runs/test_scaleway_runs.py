@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.runs.conftest import VALUES, Desk
+from tests.desk import VALUES, Desk
+from tests.project.test_readme import block
 from tests.servers.scaleway import ACCESS, PROJECT, READ, Canned, Grant, SecretManager
-from tests.test_readme import block
 
 APP = "/voice/staging/app"
 REFERENCE = f"scaleway:{APP}"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pyrage
 import pytest
 
+from tests.desk import VALUES, Desk
 from tests.providers.sops.test_age_keys import locked
-from tests.runs.conftest import VALUES, Desk
 from tests.servers.process import free_port
 from tests.servers.vault import DevVault
 

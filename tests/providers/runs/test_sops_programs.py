@@ -10,8 +10,8 @@ import pyrage
 import pytest
 
 from bridge_providers.sops import bech32
+from tests.desk import VALUES, Desk
 from tests.providers.sops.ended import gone
-from tests.runs.conftest import VALUES, Desk
 from tests.waiting import until, with_enough_time
 
 IDENTITY = bech32.encode("age-plugin-hangs-", b"CANARY-identity").upper()

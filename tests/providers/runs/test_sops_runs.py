@@ -8,8 +8,8 @@ from pathlib import Path
 import pyrage
 import pytest
 
-from tests.runs.conftest import VALUES, Desk
-from tests.runs.test_set import Piped
+from tests.desk import VALUES, Desk
+from tests.stores.test_set import Piped
 
 PATCH = """\
 apiVersion: v1

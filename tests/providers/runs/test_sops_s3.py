@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from tests.runs.conftest import VALUES, Desk
-from tests.runs.test_sops import Sops, flat, sops  # noqa: F401 - `sops` is a fixture
-from tests.test_readme import block
+from tests.desk import VALUES, Desk
+from tests.project.test_readme import block
+from tests.providers.runs.test_sops_runs import Sops, flat, sops  # noqa: F401 - `sops` is a fixture
 
 if TYPE_CHECKING:
     from tests.servers.s3 import ObjectStorage

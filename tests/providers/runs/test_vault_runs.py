@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.base.test_startup import RUN, SLOW, packages
+from tests.desk import VALUES, Desk
+from tests.project.test_readme import block
 from tests.providers.vault import jwts
 from tests.providers.vault.wire import Answer, Request, Wire, errors, wire
-from tests.runs.conftest import VALUES, Desk
 from tests.servers.apiserver import RealCluster
 from tests.servers.pki import key_pair
 from tests.servers.vault import DevVault
-from tests.test_readme import block
-from tests.test_startup import RUN, SLOW, packages
 
 VARIABLES = [
     f"{prefix}_{name}"
