@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.project.test_readme import block
+from tests.pages import README
 from tests.servers.apiserver import RealCluster
 from tests.servers.kwok import NODE
 
@@ -168,7 +168,9 @@ def deployed(folder: Path, cluster: RealCluster, path: list[Path]) -> Iterator[T
 
 def lines(team: Team, name: str = "migrating") -> list[str]:
     """Return the commands of the README's block, for this team's namespace."""
-    commands = [line.partition("  #")[0].rstrip() for line in block(name).splitlines() if not line.startswith("#")]
+    commands = [
+        line.partition("  #")[0].rstrip() for line in README.block(name).splitlines() if not line.startswith("#")
+    ]
     named = [line.replace("voice-agent-staging", team.namespaces["staging"]) for line in commands if line]
     return [agreed_to(line) for line in named]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.importing.migrating import Team, agreed_to, check_migration, deployed, lines
-from tests.project.test_readme import block
+from tests.pages import README
 from tests.servers.apiserver import RealCluster
 from tests.servers.kwok import Kwok
 from tests.servers.vault import DevVault
@@ -65,7 +65,7 @@ def test_migrating_into_vault(team: Team, dev_vault: DevVault) -> None:
     mount = team.folder.parent.name.replace("_", "-")
     dev_vault.mount(mount, 2)
     for name in ("vault-policy", "vault-writer-policy"):
-        text = block(name).split("<<'EOF'\n")[1].split("EOF\n")[0]
+        text = README.block(name).split("<<'EOF'\n")[1].split("EOF\n")[0]
         dev_vault.policy(f"{mount}-{name}", text.replace("kv/", f"{mount}/"))
     team.environ |= {"VAULT_ADDR": dev_vault.address, "VAULT_TOKEN": dev_vault.token(f"{mount}-vault-writer-policy")}
     imports = iter(lines(team, "migrating-into-vault"))

@@ -13,23 +13,22 @@ import yaml
 
 from bridge.cli import main
 from tests.init import team
+from tests.pages import README, ROOT
 from tests.pipelines.test_steps import FOLDER, script
 
-ROOT = FOLDER.parents[1]
 PATCH = "apps/overlays/staging/patches/staging-secret-config-patch.yml"
 
 
 def guards() -> dict[str, str]:
     """Return the line of each supplied pipeline, of the README and of the hook that runs `bridge check`."""
     recipes = (FOLDER / "bridge.just").read_text()
-    readme = (ROOT / "README.md").read_text().partition("\n## In a pipeline\n")[2]
     hooks = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
     texts = {
         "github": script("github", push=True),
         "gitlab-plan": script("gitlab", push=False),
         "gitlab-deploy": script("gitlab", push=True),
         "just": re.sub(r"\{\{ ?quote\((.*?)\) ?\}\}", lambda found: _quoted(found[1]), recipes),
-        "readme": readme,
+        "readme": README.section("In a pipeline").text,
         "pre-commit": next(f"{one['entry']} staging" for one in hooks if one["id"] == "bridge-check"),
     }
     return {

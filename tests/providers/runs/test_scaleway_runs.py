@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from tests.desk import VALUES, Desk
-from tests.project.test_readme import block
+from tests.pages import README
 from tests.servers.scaleway import ACCESS, PROJECT, READ, Canned, Grant, SecretManager
 
 APP = "/voice/staging/app"
@@ -318,7 +318,7 @@ def test_the_environment_of_the_readme_reads_what_its_commands_make(
         monkeypatch.delenv(name)
     manager.grants[manager.key] = Grant({ACCESS}, prefix="/voice/staging/")
     manager.put(APP, VALUES, type="key_value")
-    desk.environment(**yaml.safe_load(block("scaleway-environment")))
+    desk.environment(**yaml.safe_load(README.block("scaleway-environment")))
     assert desk.run("sync", "staging").status == 0
     assert data(desk) == VALUES
 

@@ -15,7 +15,7 @@ import yaml
 
 from tests.base.test_startup import RUN, SLOW, packages
 from tests.desk import VALUES, Desk
-from tests.project.test_readme import block
+from tests.pages import README
 from tests.providers.vault import jwts
 from tests.providers.vault.wire import Answer, Request, Wire, errors, wire
 from tests.servers.apiserver import RealCluster
@@ -277,7 +277,7 @@ def shell(dev_vault: DevVault, tmp_path: Path) -> Any:
     }
 
     def run(name: str, **more: str) -> str:
-        script = f'set -e\n{block(name)}\nprintf %s "$VAULT_TOKEN" > token'
+        script = f'set -e\n{README.block(name)}\nprintf %s "$VAULT_TOKEN" > token'
         command = ["bash", "-c", script]
         done = subprocess.run(
             command, env=environ | more, cwd=folder, capture_output=True, text=True, timeout=60, check=False
@@ -298,7 +298,7 @@ def documented(dev_vault: DevVault, desk: Desk, shell: Any, monkeypatch: pytest.
     dev_vault.put("voice-agent/staging", VALUES, "kv")
     dev_vault.put("voice-agent/production", VALUES, "kv")
     shell("vault-policy")
-    content = yaml.safe_load(block("vault-environment"))
+    content = yaml.safe_load(README.block("vault-environment"))
     section = content["providers"]["vault"]
     with wire(dev_vault.address) as relay:
         section["address"] = relay.address
