@@ -15,58 +15,9 @@ import pytest
 from bridge.cli import main
 from bridge.testing.apiserver import EmbeddedCluster
 from tests.servers.client import APPLY, MERGE, Client
+from tests.team import CONFIG_MAPS, ENV_FILE, SECRETS, VALUES, env_file
 
 PLURALS = {"Secret": "secrets", "ConfigMap": "configmaps"}
-
-SECRETS = """\
-apiVersion: v1
-kind: Secret
-metadata: {name: shared-secrets}
-stringData:
-  LIVEKIT_API_KEY: ${LIVEKIT_API_KEY}
-  LIVEKIT_API_SECRET: ${LIVEKIT_API_SECRET}
----
-apiVersion: v1
-kind: Secret
-metadata: {name: agent-secrets}
-stringData:
-  CARTESIA_API_KEY: ${CARTESIA_API_KEY}
-  OPENAI_API_KEY: ${OPENAI_API_KEY}
-  DEEPGRAM_API_KEY: ${DEEPGRAM_API_KEY}
-"""
-
-CONFIG_MAPS = """\
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: shared-config}
-data: {LIVEKIT_URL: "${LIVEKIT_URL}", DOMAIN: "${DOMAIN}"}
----
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: agent-config}
-data: {ENV_MODE: "${K8_ENV}", LOG_LEVEL: "${LOG_LEVEL:-info}", METRICS_ENABLED: "true"}
----
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: front-config}
-data: {NODE_ENV: production, CACHE_ENABLED: "${CACHE_ENABLED:-true}"}
-"""
-
-VALUES = {
-    "LIVEKIT_API_KEY": "CANARY-livekit-key",
-    "LIVEKIT_API_SECRET": "CANARY-livekit-secret",
-    "CARTESIA_API_KEY": "CANARY-cartesia",
-    "OPENAI_API_KEY": "CANARY-openai",
-    "DEEPGRAM_API_KEY": "CANARY-deepgram",
-}
-
-ENV_FILE = {
-    "K8_ENV": "staging",
-    "CLUSTER_NAME": "demo",
-    "REGISTRY_BASE": "registry.example.com/demo",
-    "LIVEKIT_URL": "wss://livekit.example.com",
-    "DOMAIN": "example.com",
-}
 
 
 @dataclass
@@ -208,9 +159,7 @@ class Desk:
     def env_file(self, **changes: str | None) -> None:
         """Write the env file: the usual one, with some of its variables changed or (None) left out."""
         content = ENV_FILE | changes
-        self.write(
-            ".env.k8s.staging", "".join(f"{key}={value}\n" for key, value in content.items() if value is not None)
-        )
+        self.write(".env.k8s.staging", env_file({key: value for key, value in content.items() if value is not None}))
 
 
 def set_up_desk(

@@ -11,8 +11,9 @@ from bridge.objects import LAST_APPLIED
 from bridge.testing.apiserver import EmbeddedCluster
 from tests.cluster_identity.test_first_write import KUBECONFIG, changing, made_anew_after_the_answer, switched, writes
 from tests.cluster_identity.test_which_cluster import elsewhere  # noqa: F401 - a fixture
-from tests.desk import SECRETS, VALUES, Desk, Result
+from tests.desk import Desk, Result
 from tests.sync.test_refusals import encoded, refuse
+from tests.team import SECRETS, VALUES
 
 SECRET, CONFIG = "Secret", "ConfigMap"
 STORE = "bridge-voice-agent-staging"

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from bridge.objects import LAST_APPLIED
-from tests.desk import VALUES, Desk, Target
+from tests.desk import Desk, Target
 from tests.lease.leases import expire
 from tests.servers.apiserver import RealCluster
+from tests.team import VALUES
 
 SECRET, CONFIG = "Secret", "ConfigMap"
 KEYS = ("CARTESIA_API_KEY", "OPENAI_API_KEY", "DEEPGRAM_API_KEY")

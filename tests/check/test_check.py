@@ -14,7 +14,8 @@ import pytest
 from bridge.config.reference import Reference
 from bridge.provider import Context, Problem, Session
 from bridge.sources import offline
-from tests.desk import CONFIG_MAPS, SECRETS, VALUES, Desk, Result
+from tests.desk import Desk, Result
+from tests.team import CONFIG_MAPS, SECRETS, VALUES
 
 
 @pytest.fixture

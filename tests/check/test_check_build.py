@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.desk import CONFIG_MAPS, SECRETS, Desk, Result
+from tests.desk import Desk, Result
+from tests.team import CONFIG_MAPS, SECRETS
 
 BUILD = f"{SECRETS}---\n{CONFIG_MAPS}"
 HARMLESS = "apiVersion: v1\nkind: Service\nmetadata: {name: agent}\nspec: {ports: [{port: 80}]}\n"

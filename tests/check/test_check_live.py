@@ -8,9 +8,10 @@ import pytest
 
 from bridge.objects import LAST_APPLIED
 from bridge.sources.read import Sessions
-from tests.desk import VALUES, Desk, Result, Target, set_up_desk
+from tests.desk import Desk, Result, Target, set_up_desk
 from tests.kustomize.overlays import application
 from tests.servers.apiserver import RealCluster
+from tests.team import VALUES
 
 
 @pytest.fixture

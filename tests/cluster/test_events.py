@@ -6,9 +6,10 @@ import pytest
 
 from bridge.cluster import events as module
 from bridge.testing.apiserver import Fault
-from tests.desk import SECRETS, Desk
+from tests.desk import Desk
 from tests.failures.test_faults import many
 from tests.servers.apiserver import RealCluster
+from tests.team import SECRETS
 
 ID = "voice-agent-staging"
 

@@ -13,10 +13,11 @@ import pytest
 from bridge.config.environment import load_environment
 from bridge.testing.apiserver import EmbeddedCluster
 from tests.cluster_identity.test_which_cluster import elsewhere  # noqa: F401 - a fixture
-from tests.desk import VALUES, Desk, Result
+from tests.desk import Desk, Result
 from tests.importing.moving import environ
 from tests.importing.test_moving_stores import manager, secret_manager  # noqa: F401 - the first is a fixture
 from tests.servers.scaleway import SecretManager
+from tests.team import VALUES
 from tests.terminal import Terminal, answer
 
 KUBECONFIG = {"kubeconfig": "kubeconfig"}

@@ -3,8 +3,9 @@
 import re
 from typing import Any
 
-from tests.desk import SECRETS, Desk
+from tests.desk import Desk
 from tests.pages import README
+from tests.team import SECRETS
 
 
 def test_the_table_of_variables(offline_desk: Desk) -> None:

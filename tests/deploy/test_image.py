@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.pod import ID, ROOT, Pod, deployed
-from tests.desk import VALUES
 from tests.servers import sandbox
 from tests.servers.apiserver import RealCluster
 from tests.servers.vault import DevVault
+from tests.team import VALUES
 from tests.waiting import until
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()

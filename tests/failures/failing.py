@@ -4,7 +4,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tests.desk import SECRETS, Desk
+from tests.desk import Desk
+from tests.team import SECRETS
 
 JSON = {"Content-Type": "application/json"}
 DOUBT = "may have been made or not"

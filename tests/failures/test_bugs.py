@@ -21,12 +21,13 @@ from bridge.sources.store import look
 from bridge.sources.whole import Whole
 from bridge.sources.writing import Write
 from tests.adopt.test_adopt import made_by
-from tests.desk import VALUES, Desk, Result
+from tests.desk import Desk, Result
 from tests.fleet.test_fleet import fleet
 from tests.importing.moving import PATCH, SHELF, shelf
 from tests.lease.leases import holder
 from tests.monitoring.test_watched import metrics
 from tests.stores.test_set import Piped
+from tests.team import VALUES
 
 BUG = "bridge: error: a bug of bridge (KeyError)"
 BUGS = [KeyError, SystemExit]

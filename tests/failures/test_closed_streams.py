@@ -14,13 +14,14 @@ from bridge.config.environment import load_environment
 from bridge.provider import ProviderError
 from tests.adopt.test_adopt import made_by
 from tests.cluster_identity.test_first_write import APP, KUBECONFIG
-from tests.desk import VALUES, Desk
+from tests.desk import Desk
 from tests.fleet.test_fleet import fleet, member, token
 from tests.importing.moving import SHELF
 from tests.importing.test_moving_stores import secret_manager
 from tests.kustomize.overlays import application
 from tests.restart.test_refusals_before import marks, with_a_workload
 from tests.servers.process import free_port
+from tests.team import VALUES
 
 FULL = "bridge: error: the report cannot be written: no space left on device\n"
 AGAIN = "bridge: hint: run the same command again: it sees what is there\n"

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from bridge.testing.apiserver import Fault
-from tests.desk import VALUES, Desk, Result
+from tests.desk import Desk, Result
 from tests.lease.leases import expire
+from tests.team import VALUES
 from tests.waiting import with_enough_time
 
 SECRET, CONFIG = "Secret", "ConfigMap"

@@ -14,9 +14,10 @@ import pytest
 from bridge.objects import LAST_APPLIED
 from bridge.plan.ownership import CLIENT_SIDE_APPLY
 from bridge.testing.apiserver import Fault
-from tests.desk import VALUES, Desk
+from tests.desk import Desk
 from tests.failures.test_faults import many
 from tests.lease.leases import expire, hold, holder
+from tests.team import VALUES
 
 Start = Callable[..., subprocess.Popen[str]]
 

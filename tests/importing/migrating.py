@@ -9,9 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from tests.pages import README
 from tests.servers.apiserver import RealCluster
 from tests.servers.kwok import NODE
+from tests.team import BASE, DEPLOYMENT, env_file, manifests, write_files
 
 SECRETS = {
     "shared-secrets": {"LIVEKIT_API_KEY": "CANARY-livekit", "LIVEKIT_API_SECRET": "CANARY-secret $5 \"'"},
@@ -29,37 +32,30 @@ CONFIG_MAPS = {
 OVERLAYS = {"staging": "", "prod": "-prod"}
 
 
-def manifest(kind: str, name: str, data: dict[str, str]) -> str:
-    field = "stringData" if kind == "Secret" else "data"
-    return json.dumps({"apiVersion": "v1", "kind": kind, "metadata": {"name": name}, field: data}) + "\n"
-
-
 def documents(suffix: str | None) -> dict[str, str]:
     """Return the base's files, with placeholders, or a patch's documents with the values of an overlay."""
-    found = {}
-    for kind, objects in (("Secret", SECRETS), ("ConfigMap", CONFIG_MAPS)):
-        texts = [
-            manifest(
-                kind, name, {key: f"${{{key}}}" if suffix is None else value + suffix for key, value in data.items()}
-            )
-            for name, data in objects.items()
-        ]
-        found[kind] = "---\n".join(texts)
-    return found
+    return {
+        kind: manifests(
+            kind,
+            {
+                name: {key: f"${{{key}}}" if suffix is None else value + suffix for key, value in data.items()}
+                for name, data in objects.items()
+            },
+        )
+        for kind, objects in (("Secret", SECRETS), ("ConfigMap", CONFIG_MAPS))
+    }
 
 
 def deployment() -> str:
-    refs = [{"secretRef": {"name": name}} for name in SECRETS] + [
+    """Return the team's Deployment, with two pods on the node that kwok plays and with every object in them."""
+    content = yaml.safe_load(DEPLOYMENT)
+    content["spec"]["replicas"] = 2
+    pod = content["spec"]["template"]["spec"]
+    pod["nodeName"] = NODE
+    pod["containers"][0]["envFrom"] = [{"secretRef": {"name": name}} for name in SECRETS] + [
         {"configMapRef": {"name": name}} for name in CONFIG_MAPS
     ]
-    pod = {
-        "nodeName": NODE,
-        "containers": [{"name": "agent", "image": "registry.example.com/agent:1", "envFrom": refs}],
-    }
-    labels = {"app": "agent"}
-    template = {"metadata": {"labels": labels}, "spec": pod}
-    spec = {"replicas": 2, "selector": {"matchLabels": labels}, "template": template}
-    return json.dumps({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "agent"}, "spec": spec})
+    return json.dumps(content)
 
 
 def run_line(line: str, folder: Path, environ: dict[str, str]) -> str:
@@ -86,9 +82,7 @@ class Team:
         self.write("apps/base/secrets.yml", base["Secret"])
         self.write("apps/base/configmap.yml", base["ConfigMap"])
         self.write("apps/base/deployment.yml", deployment())
-        self.write(
-            "apps/base/kustomization.yaml", "resources:\n  - secrets.yml\n  - configmap.yml\n  - deployment.yml\n"
-        )
+        self.write("apps/base/kustomization.yaml", BASE)
         for name, suffix in OVERLAYS.items():
             self._overlay(name, suffix)
 
@@ -107,13 +101,11 @@ class Team:
             "REGISTRY_BASE": "registry.example.com/voice",
             "K8S_NAMESPACE": self.namespaces[name],
         }
-        self.write(f"config/.env.k8s.{name}", "".join(f"{key}={value}\n" for key, value in env.items()))
-        self.write(f"config/.env.k8s.{name}.example", "".join(f"{key}=\n" for key in env))
+        self.write(f"config/.env.k8s.{name}", env_file(env))
+        self.write(f"config/.env.k8s.{name}.example", env_file(dict.fromkeys(env, "")))
 
     def write(self, name: str, text: str) -> None:
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        write_files(self.folder, {name: text})
 
     def run(self, line: str) -> str:
         """Run a line of a shell in the repository's folder; it has to succeed, and to show no value."""

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.desk import VALUES, Desk
+from tests.desk import Desk
+from tests.team import VALUES
 
 SHELF = "shelf:shelf.json"
 PATCH = f"""\

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.desk import VALUES, Desk
+from tests.desk import Desk
 from tests.importing.moving import PATCH, PUBLIC, SHELF, environ, moving_in, shelf, start, state, states
+from tests.team import VALUES
 from tests.waiting import until
 
 ESCAPED = r"-----BEGIN PRIVATE KEY-----\nCANARYpem\n-----END PRIVATE KEY-----"

@@ -9,8 +9,9 @@ import pyrage
 import pytest
 
 from bridge.config.environment import load_environment
-from tests.desk import VALUES, Desk, Result
+from tests.desk import Desk, Result
 from tests.importing.moving import SHELF, moving_in, shelf, state
+from tests.team import VALUES
 
 TO = "sops:staging.sops.yaml"
 RULE = "bridge: error: sops:staging.sops.yaml: "

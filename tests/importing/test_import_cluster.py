@@ -2,8 +2,9 @@
 
 import base64
 
-from tests.desk import VALUES, Desk
+from tests.desk import Desk
 from tests.importing.moving import SHELF, moving_in, shelf
+from tests.team import VALUES
 
 
 def test_what_the_cluster_runs_today(desk: Desk) -> None:

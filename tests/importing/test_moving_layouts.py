@@ -12,8 +12,9 @@ import pyrage
 import pytest
 
 from tests.importing.migrating import run_line
-from tests.init.layouts import DEPLOYMENT, write
+from tests.init.layouts import DEPLOYMENT
 from tests.servers.apiserver import RealCluster
+from tests.team import write_files
 
 GENERATED = {
     "base/kustomization.yaml": "resources: [deployment.yaml]\n"
@@ -87,12 +88,12 @@ class Repository:
         self.environ = {"PATH": path, "HOME": str(home), "KUBECONFIG": str(folder.parent / "kubeconfig")}
         cluster.kubeconfig(Path(self.environ["KUBECONFIG"]))
         identity = pyrage.x25519.Identity.generate()
-        write(home, {".config/sops/age/keys.txt": f"{identity}\n"})
-        write(folder, {"config/.sops.yaml": f"creation_rules:\n  - age: {identity.to_public()}\n"})
+        write_files(home, {".config/sops/age/keys.txt": f"{identity}\n"})
+        write_files(folder, {"config/.sops.yaml": f"creation_rules:\n  - age: {identity.to_public()}\n"})
 
     def fill(self, files: dict[str, str]) -> None:
-        write(self.folder, {name: text.replace("NAMESPACE", self.namespace) for name, text in files.items()})
-        write(self.folder, {"config/.env.k8s.staging": f"K8_ENV=staging\nK8S_NAMESPACE={self.namespace}\n"})
+        write_files(self.folder, {name: text.replace("NAMESPACE", self.namespace) for name, text in files.items()})
+        write_files(self.folder, {"config/.env.k8s.staging": f"K8_ENV=staging\nK8S_NAMESPACE={self.namespace}\n"})
 
     def run(self, line: str) -> str:
         """Run a line of a shell in the folder; it has to succeed, and to show no value."""

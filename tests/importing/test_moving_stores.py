@@ -13,11 +13,12 @@ from pathlib import Path
 import pyrage
 import pytest
 
-from tests.desk import VALUES, Desk, Result
+from tests.desk import Desk, Result
 from tests.importing.moving import environ, moving_in, start, states
 from tests.providers.vault.wire import Request, Wire, errors, wire
 from tests.servers.scaleway import ACCESS, READ, Canned, Grant, SecretManager
 from tests.servers.vault import DevVault
+from tests.team import VALUES
 
 NEW = "CANARY-new"
 VARIABLES = ("VAULT_ADDR", "VAULT_TOKEN", "VAULT_NAMESPACE", "BAO_ADDR", "BAO_TOKEN")

@@ -1,9 +1,8 @@
 """Layouts of kustomize as public repositories have them; each is a way to give Secrets and ConfigMaps their values."""
 
-from pathlib import Path
 from typing import Final
 
-from tests.init import team
+from tests.init import team_layout
 
 DEPLOYMENT: Final = """\
 apiVersion: apps/v1
@@ -139,7 +138,7 @@ items:
 """
 ENV: Final = "# the real values\nDB_USER=CANARY-user\nDB_PASSWORD=CANARY-password\n"
 LAYOUTS: Final[dict[str, dict[str, str]]] = {
-    "the team's": {f"{name}": text for name, text in team.FILES.items()},
+    "the team's": {f"{name}": text for name, text in team_layout.FILES.items()},
     "patch beside the build": BASE | {OVERLAY: HEAD, "config/staging-secret-config-patch.yml": VALUES},
     "patch in the build": BASE
     | {OVERLAY: HEAD + "patches: [{path: values.yaml}]\n", "overlays/staging/values.yaml": VALUES},
@@ -275,11 +274,3 @@ LAYOUTS: Final[dict[str, dict[str, str]]] = {
         OVERLAY: HEAD,
     },
 }
-
-
-def write(root: Path, files: dict[str, str]) -> None:
-    """Write a layout's files below a folder."""
-    for name, text in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)

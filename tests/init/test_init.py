@@ -17,7 +17,7 @@ from bridge.config.environment import load_environment
 from bridge.config.template import load_templates
 from bridge.testing.apiserver import EmbeddedCluster
 from tests.desk import Result, Target
-from tests.init import team
+from tests.init import team_layout
 from tests.servers.client import Client
 
 ENVIRONMENT = """\
@@ -90,7 +90,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capture
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     for name in ("BRIDGE_CONFIG", "K8_ENV", "SOPS_AGE_KEY", "SOPS_AGE_KEY_FILE", "XDG_CONFIG_HOME"):
         monkeypatch.delenv(name, raising=False)
-    team.write_layout(tmp_path / "k8")
+    team_layout.write_layout(tmp_path / "k8")
 
     def run(*arguments: str) -> Result:
         capfd.readouterr()
@@ -98,7 +98,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capture
         out, err = capfd.readouterr()
         written = "".join(path.read_text() for path in (tmp_path / "config").glob("*") if path.is_file())
         assert "CANARY" not in out + err + written
-        for canary in team.CANARIES:
+        for canary in team_layout.CANARIES:
             assert base64.b64encode(canary.encode()).decode() not in out + err + written
         return Result(status, out, err)
 
@@ -371,7 +371,7 @@ def test_a_second_environment_is_a_copy_with_what_differs_filled_in_or_told(plac
 
 
 def test_a_template_that_cannot_be_renamed_is_the_others_too(place: Place) -> None:
-    place.write("config/base.yml", team.CONFIG_MAPS)
+    place.write("config/base.yml", team_layout.CONFIG_MAPS)
     place.write("config/public.yml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: front-config}\ndata: {A: b}\n")
     place.write("config/staging.yaml", "id: a\nnamespace: staging\ntemplates: [base.yml, public.yml]\n")
     told = place.run("init", "preprod", "--like", "staging").err
@@ -400,7 +400,7 @@ def test_no_public_value_of_the_other_environment_reaches_the_copys_cluster(
             result = place.run(command[0], "preprod", *command[1:])
             assert f"bridge: error: {missing}" in result.lines, command
             assert result.status != 0
-        patch = team.PATCH.replace("staging.example", "preprod.example").partition("kind: ConfigMap")[2]
+        patch = team_layout.PATCH.replace("staging.example", "preprod.example").partition("kind: ConfigMap")[2]
         place.write("preprod.yml", f"apiVersion: v1\nkind: ConfigMap{patch}")
         place.write("front.env", "CACHE_ENABLED=true\nMETRICS_ENABLED=true\n")
         for file in ("preprod.yml", "front.env"):
@@ -420,8 +420,8 @@ def test_an_overlay_with_values_of_its_own_is_pointed_to(place: Place) -> None:
     assert told not in place.run("init", "preprod", "--like", "staging").err
     for path in place.config.glob("*preprod*"):
         path.unlink()
-    place.write(f"{overlay}/kustomization.yaml", team.OVERLAY.replace("staging", "preprod"))
-    place.write(f"{overlay}/patches/preprod-secret-config-patch.yml", team.PATCH)
+    place.write(f"{overlay}/kustomization.yaml", team_layout.OVERLAY.replace("staging", "preprod"))
+    place.write(f"{overlay}/patches/preprod-secret-config-patch.yml", team_layout.PATCH)
     lines = place.run("init", "preprod", "--like", "staging").lines
     assert lines[lines.index(f"bridge: warning: {told}") + 1] == (
         "bridge: hint: to draft from it: rm config/preprod.yaml config/preprod.public.yaml; "
@@ -616,13 +616,13 @@ patches:
       data: {LOG_LEVEL: trace, NEW: from-a-component}
 """
 BUILDS = {
-    "patches": team.OVERLAY,
-    "strategic": team.OVERLAY.partition("patches:")[0]
+    "patches": team_layout.OVERLAY,
+    "strategic": team_layout.OVERLAY.partition("patches:")[0]
     + "patchesStrategicMerge: [patches/staging-secret-config-patch.yml]\n",
-    "prefix and suffix": "namePrefix: eu-\nnameSuffix: -x\n" + team.OVERLAY,
-    "through a middle": team.OVERLAY.replace("../../base", "../middle"),
-    "component": team.OVERLAY.replace("patches:\n", "components: [../../component]\npatches:\n", 1),
-    "extra resource": team.OVERLAY.replace("[../../base]", "[../../base, extra.yml]"),
+    "prefix and suffix": "namePrefix: eu-\nnameSuffix: -x\n" + team_layout.OVERLAY,
+    "through a middle": team_layout.OVERLAY.replace("../../base", "../middle"),
+    "component": team_layout.OVERLAY.replace("patches:\n", "components: [../../component]\npatches:\n", 1),
+    "extra resource": team_layout.OVERLAY.replace("[../../base]", "[../../base, extra.yml]"),
 }
 
 

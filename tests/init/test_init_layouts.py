@@ -15,6 +15,7 @@ from bridge.config.environment import load_environment
 from bridge.config.template import TemplateObject, load_templates
 from tests.desk import Result
 from tests.init import layouts
+from tests.team import write_files
 
 UNBUILT = {"charts"}  # kustomize fetches a chart for it
 Built = dict[tuple[str, str], dict[str, Any]]
@@ -84,7 +85,7 @@ def test_check_takes_the_draft_of_every_layout(
     run: Callable[..., Result], kustomize_binary: Path, sops_binary: Path, layout: str
 ) -> None:
     files = layouts.LAYOUTS[layout]
-    layouts.write(Path("k8"), {"config/.env.k8s.staging": "K8_ENV=staging\n"} | files)
+    write_files(Path("k8"), {"config/.env.k8s.staging": "K8_ENV=staging\n"} | files)
     overlays = sorted(Path("k8").rglob("staging/kustomization.yaml")) or [Path("k8/kustomization.yaml")]
     theirs = {} if layout in UNBUILT else built(kustomize_binary, overlays[0].parent)
     data = run("init", "staging", "--from", "k8", "--config", "drafts", "--output", "json").data
@@ -108,7 +109,7 @@ def test_what_check_will_refuse_all_the_same_is_told(
     run: Callable[..., Result], sops_binary: Path, secret: str, settings: str
 ) -> None:
     base = layouts.BASE | {"base/secret.yaml": secret, "base/settings.yaml": settings}
-    layouts.write(Path("k8"), base | {layouts.OVERLAY: layouts.HEAD, "config/.env.k8s.staging": "K8_ENV=staging\n"})
+    write_files(Path("k8"), base | {layouts.OVERLAY: layouts.HEAD, "config/.env.k8s.staging": "K8_ENV=staging\n"})
     told = run("init", "staging", "--from", "k8", "--config", "drafts", "--output", "json").data["warnings"]
     encrypt(sops_binary)
     refused = run("check", "staging", "--config", "drafts", "--output", "json").data["errors"]

@@ -7,8 +7,9 @@ import yaml
 
 from bridge.draft.from_layout import draft_from_layout
 from bridge.draft.model import Drafted
+from tests import team
 from tests.canary import CANARY, refusal
-from tests.init import team
+from tests.init import team_layout
 
 OVERLAY = Path("k8/apps/overlays/staging")
 KUSTOMIZATION = f"{OVERLAY}/kustomization.yaml"
@@ -37,7 +38,7 @@ patches:
 def draft(tmp_path, monkeypatch):
     """Draft `staging` with an overlay's own fields, and a patch p.yml; no remark may hold the canary."""
     monkeypatch.chdir(tmp_path)
-    team.write_layout(Path("k8"))
+    team_layout.write_layout(Path("k8"))
     (OVERLAY / "patches" / "staging-secret-config-patch.yml").unlink()
 
     def draft(fields: str = "", patch: str = "", base: str | None = None, head: str = HEADER) -> Drafted:
@@ -288,7 +289,7 @@ def test_what_the_env_file_holds_in_secret_is_public_nowhere(draft):
 
 
 def test_a_patch_file_that_the_build_reaches_by_a_detour_is_read_once(draft):
-    Path("k8/config/staging-secret-config-patch.yml").write_text(team.PATCH)
+    Path("k8/config/staging-secret-config-patch.yml").write_text(team_layout.PATCH)
     drafted = draft("patches: [{path: ../../../config/staging-secret-config-patch.yml}]")
     imported = [path.resolve() for path in drafted.imports if path.name != ".env.k8s.staging"]
     assert imported == [Path("k8/config/staging-secret-config-patch.yml").resolve()]

@@ -9,7 +9,8 @@ import yaml
 from bridge.draft.from_layout import draft_from_layout
 from bridge.draft.model import Drafted
 from bridge.errors import ConfigError
-from tests.init.layouts import BASE, HEAD, OVERLAY, SECRET, SENTRY, SETTINGS, VALUES, write
+from tests.init.layouts import BASE, HEAD, OVERLAY, SECRET, SENTRY, SETTINGS, VALUES
+from tests.team import write_files
 
 Draft = Callable[[dict[str, str]], Drafted]
 FIXED = HEAD + "generatorOptions: {disableNameSuffixHash: true}\n"
@@ -23,7 +24,7 @@ def draft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Draft:
     monkeypatch.chdir(tmp_path)
 
     def draft(files: dict[str, str]) -> Drafted:
-        write(Path("k8"), {"config/.env.k8s.staging": "K8_ENV=staging\n"} | BASE | {OVERLAY: HEAD} | files)
+        write_files(Path("k8"), {"config/.env.k8s.staging": "K8_ENV=staging\n"} | BASE | {OVERLAY: HEAD} | files)
         drafted = draft_from_layout("staging", Path("config"), Path("k8"))
         assert "CANARY" not in f"{drafted.remarks}{drafted.keys}{drafted.others}" + "".join(drafted.texts.values())
         return drafted

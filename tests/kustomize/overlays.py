@@ -4,36 +4,10 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.desk import CONFIG_MAPS, SECRETS, Desk
+from tests import team
+from tests.desk import Desk
 
 PLAINTEXT = {"staging": "CANARY-staging-in-clear", "prod": "CANARY-prod-in-clear"}
-
-DEPLOYMENT = """\
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: agent}
-spec:
-  selector: {matchLabels: {app: agent}}
-  template:
-    metadata: {labels: {app: agent}}
-    spec:
-      containers:
-        - name: agent
-          image: registry.example.com/agent:1
-          envFrom:
-            - secretRef: {name: agent-secrets}
-            - configMapRef: {name: agent-config}
-          env:
-            - name: LIVEKIT
-              valueFrom: {secretKeyRef: {name: shared-secrets, key: LIVEKIT_API_KEY}}
-"""
-
-BASE = """\
-resources:
-  - secrets.yml
-  - configmap.yml
-  - deployment.yml
-"""
 
 OVERLAY = """\
 # The overlay of one environment.
@@ -55,22 +29,13 @@ metadata: {name: agent}
 spec: {replicas: 3}
 """
 
-PATCH = """\
-apiVersion: v1
-kind: Secret
-metadata: {name: agent-secrets}
-stringData: {CARTESIA_API_KEY: VALUE, OPENAI_API_KEY: VALUE, DEEPGRAM_API_KEY: VALUE}
----
-apiVersion: v1
-kind: Secret
-metadata: {name: shared-secrets}
-stringData: {LIVEKIT_API_KEY: VALUE, LIVEKIT_API_SECRET: VALUE}
----
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: shared-config}
-data: {LIVEKIT_URL: "wss://livekit.example.com", DOMAIN: example.com}
-"""
+
+PUBLIC = {"shared-config": {"LIVEKIT_URL": "wss://livekit.example.com", "DOMAIN": "example.com"}}
+
+
+def in_clear(value: str) -> str:
+    """Return an overlay's patch: each key of the Secrets with the same value, and a ConfigMap."""
+    return f"{team.secrets(dict.fromkeys(team.VALUES, value))}---\n{team.manifests('ConfigMap', PUBLIC)}"
 
 
 @dataclass(frozen=True)
@@ -100,14 +65,14 @@ def application(desk: Desk, kustomize: Path) -> Application:
     """Write the application beside the desk's configuration, whose templates become its base."""
     app = Application(desk.folder.parent / "apps", kustomize)
     desk.canaries |= set(PLAINTEXT.values())
-    base = {"secrets.yml": SECRETS, "configmap.yml": CONFIG_MAPS, "deployment.yml": DEPLOYMENT}
-    for name, text in (base | {"kustomization.yaml": BASE}).items():
+    base = {"secrets.yml": team.SECRETS, "configmap.yml": team.CONFIG_MAPS, "deployment.yml": team.DEPLOYMENT}
+    for name, text in (base | {"kustomization.yaml": team.BASE}).items():
         desk.write(f"../apps/base/{name}", text)
     for name, value in PLAINTEXT.items():
         folder = f"../apps/overlays/{name}"
         text = OVERLAY.replace("NAMESPACE", desk.target.namespace).replace("NAME", name)
         desk.write(f"{folder}/kustomization.yaml", text)
-        desk.write(f"{folder}/patches/{name}-secret-config-patch.yml", PATCH.replace("VALUE", value))
+        desk.write(f"{folder}/patches/{name}-secret-config-patch.yml", in_clear(value))
         desk.write(f"{folder}/patches/replicas.yml", REPLICAS)
     desk.environment(templates=["../apps/base/secrets.yml", "../apps/base/configmap.yml"])
     return app

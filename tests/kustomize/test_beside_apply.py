@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from bridge.objects import LAST_APPLIED
-from tests.desk import VALUES, Desk, Target, set_up_desk
+from tests.desk import Desk, Target, set_up_desk
 from tests.kustomize.overlays import PLAINTEXT, Application, application
 from tests.servers.apiserver import RealCluster
+from tests.team import VALUES
 
 
 @pytest.fixture

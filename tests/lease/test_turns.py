@@ -9,9 +9,10 @@ import pytest
 
 from bridge.sync import TURNS
 from bridge.testing.apiserver import Fault
-from tests.desk import SECRETS, VALUES, Desk
+from tests.desk import Desk
 from tests.failures.test_stopped_runs import start, write_of
 from tests.lease.leases import LEASE, hold, holder, lease
+from tests.team import SECRETS, VALUES
 
 __all__ = ["start"]  # a fixture
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from tests.desk import VALUES, Desk, Result
+from tests.desk import Desk, Result
 from tests.failures.test_stopped_runs import Gate, Start, start, write_of
 from tests.lease.leases import hold
 from tests.servers.client import Client
 from tests.servers.pushgateway import Pushgateway
+from tests.team import VALUES
 from tests.waiting import with_enough_time
 
 __all__ = ["start"]  # a fixture

@@ -11,9 +11,10 @@ from typing import NamedTuple
 import pytest
 import yaml
 
-from tests.desk import VALUES, Desk, Target, set_up_desk
+from tests.desk import Desk, Target, set_up_desk
 from tests.kustomize.overlays import PLAINTEXT, Application, application
 from tests.providers.vault.wire import Answer, wire
+from tests.team import VALUES
 
 FOLDER = Path(__file__).parents[2] / "config" / "pipelines"
 ID_TOKEN = "CANARY-id-token"

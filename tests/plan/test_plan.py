@@ -1,6 +1,7 @@
 """`bridge plan`: its forms, and what it may show."""
 
-from tests.desk import VALUES, Desk
+from tests.desk import Desk
+from tests.team import VALUES
 
 
 def test_markdown_for_a_pipelines_summary(offline_desk: Desk) -> None:

@@ -6,8 +6,9 @@ import shlex
 import pytest
 
 from bridge.parser import parse
-from tests.desk import VALUES, Desk
+from tests.desk import Desk
 from tests.importing.moving import SHELF, moving_in
+from tests.team import VALUES
 
 ODD = "l'été $1"
 

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from tests.desk import SECRETS, Desk, Result, Target
+from tests.desk import Desk, Result, Target
 from tests.servers.apiserver import RealCluster
 from tests.servers.kwok import NODE, Kwok
+from tests.team import SECRETS
 from tests.waiting import until
 
 MARK = "bridge/voice-agent-staging"

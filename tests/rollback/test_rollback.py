@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from tests.desk import VALUES, Desk, Result
+from tests.desk import Desk, Result
 from tests.importing.moving import environ, start
 from tests.importing.test_import import Terminal
 from tests.importing.test_moving_stores import Store, manager, store, stored  # noqa: F401 - two are fixtures
 from tests.providers.vault.wire import Request, document, errors
 from tests.servers.scaleway import SecretManager
+from tests.team import VALUES
 from tests.waiting import until
 
 NEWER = VALUES | {"OPENAI_API_KEY": "CANARY-bad", "LOG_LEVEL": "debug"}

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.desk import VALUES, Desk, Result
+from tests.desk import Desk, Result
 from tests.providers.runs.test_sops_runs import PATCH, Sops, flat, sops  # noqa: F401 - `sops` is a fixture
+from tests.team import VALUES
 
 if TYPE_CHECKING:
     from tests.servers.s3 import ObjectStorage

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.desk import VALUES, Desk
+from tests.desk import Desk
 from tests.scan.test_scan import OPENAI
 from tests.servers.process import is_over
+from tests.team import VALUES
 from tests.waiting import until, with_enough_time
 
 WHO = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.com"}

@@ -2,8 +2,9 @@
 
 import pytest
 
-from tests.desk import CONFIG_MAPS, SECRETS, VALUES, Desk
+from tests.desk import Desk
 from tests.lease.leases import LEASE
+from tests.team import CONFIG_MAPS, SECRETS, VALUES
 
 SECRET, CONFIG = "Secret", "ConfigMap"
 

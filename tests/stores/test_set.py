@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.desk import VALUES, Desk, Result
+from tests.desk import Desk, Result
 from tests.importing.moving import SHELF, environ, shelf, start, state
+from tests.team import VALUES
 from tests.waiting import until, with_enough_time
 
 NEW = "CANARY-new"

@@ -12,11 +12,12 @@ from bridge.sources.store import look
 from bridge.sources.whole import Whole
 from bridge.testing.apiserver import Fault
 from tests.cluster.test_events import on
-from tests.desk import SECRETS, VALUES, Desk, Result
+from tests.desk import Desk, Result
 from tests.failures.test_faults import answer, is_dry_run
 from tests.importing.moving import SHELF
 from tests.monitoring.test_watched import metrics
 from tests.sync.test_admission import mutate, quieten
+from tests.team import SECRETS, VALUES
 
 SECRET, CONFIG, LOST = "Secret", "ConfigMap", "OPENAI_API_KEY"
 DROPPED = f"bridge: error: Secret/agent-secrets key {LOST}: an admission rule of the cluster drops this key"

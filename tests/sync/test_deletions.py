@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from bridge.testing.apiserver import Fault
-from tests.desk import SECRETS, Desk
+from tests.desk import Desk
 from tests.failures.failing import DOUBT, ONE_SECRET, failing
+from tests.team import SECRETS
 
 Scene = Callable[[Desk], tuple[str, ...]]
 

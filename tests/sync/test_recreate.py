@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.desk import SECRETS, VALUES, Desk
+from tests.desk import Desk
+from tests.team import SECRETS, VALUES
 
 SECRET = "Secret"
 TYPED = SECRETS.replace("metadata: {name: shared-secrets}", "metadata: {name: shared-secrets}\ntype: example.com/other")

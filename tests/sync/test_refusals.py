@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from tests.desk import CONFIG_MAPS, SECRETS, VALUES, Desk
+from tests.desk import Desk
+from tests.team import CONFIG_MAPS, SECRETS, VALUES
 
 SECRET, CONFIG = "Secret", "ConfigMap"
 

@@ -2,7 +2,8 @@
 
 import json
 
-from tests.desk import SECRETS, VALUES, Desk
+from tests.desk import Desk
+from tests.team import SECRETS, VALUES
 
 SECRET, CONFIG = "Secret", "ConfigMap"
 OURS = ("bridge/voice-agent-staging", "Apply")

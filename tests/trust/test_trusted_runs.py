@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.desk import VALUES, Desk, Target, set_up_desk
+from tests.desk import Desk, Target, set_up_desk
 from tests.providers.vault.wire import wire
 from tests.servers.vault import DevVault
+from tests.team import VALUES
 from tests.trusting import store, trusting
 
 PLAIN = {"packages": ["bridge_plain"]}

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.desk import VALUES, Desk
+from tests.desk import Desk
 from tests.providers.vault.wire import Answer, Wire, document, wire
+from tests.team import VALUES
 
 LOGIN = Answer(200, {"auth": {"client_token": "hvs.issued", "lease_duration": 60}})
 

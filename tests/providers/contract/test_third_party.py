@@ -10,7 +10,8 @@ import pytest
 
 from bridge.provider import Provider
 from bridge.testing.contract import ProviderContract
-from tests.desk import VALUES, Desk
+from tests.desk import Desk
+from tests.team import VALUES
 
 
 class TestJsonFile(ProviderContract):

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.desk import VALUES, Desk
+from tests.desk import Desk
 from tests.providers.runs.test_sops_runs import PATCH, Sops, flat, sops
 from tests.providers.runs.test_vault_runs import Store, store
+from tests.team import VALUES
 
 __all__ = ["sops", "store"]
 

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.desk import VALUES, Desk
+from tests.desk import Desk
 from tests.pages import README
 from tests.servers.scaleway import ACCESS, PROJECT, READ, Canned, Grant, SecretManager
+from tests.team import VALUES
 
 APP = "/voice/staging/app"
 REFERENCE = f"scaleway:{APP}"

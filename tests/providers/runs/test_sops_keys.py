@@ -8,10 +8,11 @@ from pathlib import Path
 import pyrage
 import pytest
 
-from tests.desk import VALUES, Desk
+from tests.desk import Desk
 from tests.providers.sops.test_age_keys import locked
 from tests.servers.process import free_port
 from tests.servers.vault import DevVault
+from tests.team import VALUES
 
 PASSPHRASE = "CANARY-passphrase"
 

@@ -10,8 +10,9 @@ import pyrage
 import pytest
 
 from bridge_providers.sops import bech32
-from tests.desk import VALUES, Desk
+from tests.desk import Desk
 from tests.providers.sops.ended import gone
+from tests.team import VALUES
 from tests.waiting import until, with_enough_time
 
 IDENTITY = bech32.encode("age-plugin-hangs-", b"CANARY-identity").upper()

@@ -8,8 +8,9 @@ from pathlib import Path
 import pyrage
 import pytest
 
-from tests.desk import VALUES, Desk
+from tests.desk import Desk
 from tests.stores.test_set import Piped
+from tests.team import VALUES
 
 PATCH = """\
 apiVersion: v1

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from tests.desk import VALUES, Desk
+from tests.desk import Desk
 from tests.pages import README
 from tests.providers.runs.test_sops_runs import Sops, flat, sops  # noqa: F401 - `sops` is a fixture
+from tests.team import VALUES
 
 if TYPE_CHECKING:
     from tests.servers.s3 import ObjectStorage

@@ -13,10 +13,11 @@ from bridge import sync
 from bridge.errors import Problem
 from bridge.sources import session
 from tests.cluster_identity.test_first_write import KUBECONFIG
-from tests.desk import VALUES, Desk
+from tests.desk import Desk
 from tests.providers.runs.test_vault_runs import VARIABLES
 from tests.providers.vault.test_left_tokens import MISSING, POLICY, issuing
 from tests.providers.vault.wire import Request, Wire, document, errors, wire
+from tests.team import VALUES
 
 LEFT = "the token of the login by userpass ann could not be revoked (permission denied), and lives for 30 min more"
 

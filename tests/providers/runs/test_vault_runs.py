@@ -14,13 +14,14 @@ import pytest
 import yaml
 
 from tests.base.test_startup import RUN, SLOW, packages
-from tests.desk import VALUES, Desk
+from tests.desk import Desk
 from tests.pages import README
 from tests.providers.vault import jwts
 from tests.providers.vault.wire import Answer, Request, Wire, errors, wire
 from tests.servers.apiserver import RealCluster
 from tests.servers.pki import key_pair
 from tests.servers.vault import DevVault
+from tests.team import VALUES
 
 VARIABLES = [
     f"{prefix}_{name}"
