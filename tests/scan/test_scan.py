@@ -63,13 +63,6 @@ def test_forms_of_urls_and_of_windows_are_found_and_escapes_of_shells_are_not(de
     ]
 
 
-def test_help_names_the_forms_that_are_not_found(desk):
-    told = " ".join(desk.run("scan", "--help").out.split())
-    assert "percent-encoded" in told
-    assert "Not found: what is compressed or encrypted, base64 broken into lines" in told
-    assert r"escaped for a shell (\$) or Compose ($$)" in told
-
-
 def test_every_value_is_found_with_its_place_and_name(desk, folder):
     (folder / "patch.yml").write_text("a\nkey: CANARY-openai\n\nkey: 'CANARY-registry' # and CANARY-livekit-key\n")
     (folder / "deep" / "er").mkdir(parents=True)
