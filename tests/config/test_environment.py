@@ -237,6 +237,12 @@ def test_all_mistakes_of_a_file_are_told_at_once(load):
     ]
 
 
+def test_a_source_with_a_field_is_pointed_to_variables(load):
+    with pytest.raises(ConfigError) as caught:
+        load(f"{SMALL}sources: ['v:a#b']")
+    assert caught.value.problems[0].hint == "take a single field under variables"
+
+
 def test_a_file_that_is_no_yaml_is_told_by_its_line(load):
     assert refusal(lambda: load(f"id: a\nsources: [{CANARY}\n")) == [("config/staging.yaml line 3", "not valid YAML")]
 
