@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.providers.scaleway.desk import Reader
+from tests.providers.scaleway.reader import Reader
 from tests.servers.scaleway import SecretManager
 
 

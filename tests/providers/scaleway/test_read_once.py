@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.provider import NotFound, Problem, ProviderError, Unavailable
-from tests.providers.scaleway.desk import PATH, VALUES, Reader, fields
+from tests.providers.scaleway.reader import PATH, VALUES, Reader, fields
 from tests.servers.scaleway import ACCESS, READ, Canned, Grant, SecretManager
 
 ONCE = {"time_to_live": None, "expires_once_accessed": True, "action": "delete"}

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.providers.vault.desk import Desk
+from tests.providers.vault.sessions import Desk
 from tests.providers.vault.wire import Wire, wire
 from tests.servers.vault import DevVault
 

@@ -7,7 +7,7 @@ import pytest
 from bridge.errors import BridgeError
 from bridge.provider import Denied, NotFound, ProviderError, SecretValue, Unavailable
 from bridge_providers.vault.answers import LOG_IN, UNKNOWN, Reply, Step, failure, grant
-from tests.providers.vault.desk import Desk
+from tests.providers.vault.sessions import Desk
 from tests.providers.vault.wire import Answer, Request, Wire, errors
 from tests.servers.pki import Authority
 
