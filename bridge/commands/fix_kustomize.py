@@ -16,15 +16,15 @@ from bridge.commands.left_in_clear import left_in_clear
 from bridge.commands.missing_patches import without_missing_patches
 from bridge.commands.overlay import overlay_folders
 from bridge.config.environment import Environment
-from bridge.config.kustomization import Item, change_patches
-from bridge.config.kustomize import Kustomization, Patch, kustomization_file, load_kustomization
 from bridge.config.textfile import read_text
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
 from bridge.gather import Run, read_files
-from bridge.kustomize import Kustomize
-from bridge.plan.cure import Cure, cures, items, kept_for_references, superseded
-from bridge.plan.guard import Owned, here
-from bridge.plan.proof import Document, documents, spoiled
+from bridge.kustomize.comparison import Document, documents, spoiled
+from bridge.kustomize.edit import Item, change_patches
+from bridge.kustomize.overlap import Owned, here
+from bridge.kustomize.patches import Cure, cures, items, kept_for_references, superseded
+from bridge.kustomize.program import Kustomize
+from bridge.kustomize.read import Kustomization, Patch, kustomization_file, load_kustomization
 from bridge.report.fixed import fixed_data, write_fixed
 from bridge.report.record import current
 from bridge.report.talk import say

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Final
 
 from bridge.commands.history import tracked_by_git
-from bridge.config.kustomization import MissingPatch, change_patches, missing_patches
-from bridge.config.kustomize import kustomization_file
 from bridge.config.textfile import read_text
 from bridge.draft.suspect import named_like_a_secret
 from bridge.errors import Problem, Refusal
+from bridge.kustomize.edit import MissingPatch, change_patches, missing_patches
+from bridge.kustomize.read import kustomization_file
 from bridge.shell import word
 
 _KINDS: Final = frozenset({"Secret", "ConfigMap"})

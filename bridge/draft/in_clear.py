@@ -7,8 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from bridge.config.template_value import looks_encrypted
 from bridge.config.textfile import read_text
-from bridge.config.values import looks_encrypted
 from bridge.config.yamlfile import YamlDocument, load_yaml_documents
 from bridge.draft.model import as_value
 from bridge.draft.suspect import looks_secret, named_like_a_secret

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 import yaml
 
-from bridge.config.core_schema import is_plain_text
+from bridge.config.yaml_core_schema import is_plain_text
 
 _WIDE: Final = 2**31  # a line is never folded: a value stays what it is, and greppable
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bridge.objects import LAST_APPLIED
-from bridge.sources.read import Sessions
+from bridge.sources.reader import Sessions
 from tests.desk import Desk, Result, Target, set_up_desk
 from tests.kustomize.overlays import application
 from tests.servers.apiserver import RealCluster

@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bridge.config import public
 from bridge.config.environment import load_environment
-from bridge.config.public import own_template, write_values
+from bridge.config.own_template import own_template, write_values
 from bridge.errors import ConfigError, Refusal
 from bridge.objects import ObjectId
 
@@ -165,7 +164,7 @@ def test_what_a_killed_run_left_is_replaced(tmp_path: Path) -> None:
 def test_an_edit_that_changes_more_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dumped: str) -> None:
     path = tmp_path / "staging.public.yaml"
     path.write_text(BEFORE)
-    monkeypatch.setattr(public, "_dumped", lambda *_: dumped)
+    monkeypatch.setattr("bridge.config.own_template._dumped", lambda *_: dumped)
     with pytest.raises((Refusal, ConfigError)):
         write_values(path, path.name, {AGENT: {"LOG_LEVEL": "info"}})
     assert path.read_text() == BEFORE
@@ -175,7 +174,7 @@ def test_an_edit_that_changes_more_is_refused(tmp_path: Path, monkeypatch: pytes
 def test_somebody_elses_edit_in_between_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "staging.public.yaml"
     path.write_text(BEFORE)
-    monkeypatch.setattr(public, "_is_as_wanted", lambda *_: path.write_text("# theirs\n"))
+    monkeypatch.setattr("bridge.config.own_template._is_as_wanted", lambda *_: path.write_text("# theirs\n"))
     with pytest.raises(Refusal, match="was changed meanwhile"):
         write_values(path, path.name, {AGENT: {"LOG_LEVEL": "info"}})
     assert path.read_text() == "# theirs\n"

@@ -3,8 +3,8 @@
 import pytest
 import yaml
 
-from bridge.config.kustomization import Item, change_patches
 from bridge.errors import ConfigError
+from bridge.kustomize.edit import Item, change_patches
 
 NEW = ["- target: {kind: Secret, name: s}", "  patch: |-", "    $patch: delete", "    kind: Secret"]
 ADDED = "  - target: {kind: Secret, name: s}\n    patch: |-\n      $patch: delete\n      kind: Secret\n"
