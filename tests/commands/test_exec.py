@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from bridge.cli import main
-from tests.commands.test_check import HALF_ENCRYPTED, LEAF
-from tests.runs.conftest import Desk
+from tests.check.test_check import HALF_ENCRYPTED, LEAF
+from tests.desk import Desk
 from tests.waiting import until
 
 NASTY = {

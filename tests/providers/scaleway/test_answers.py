@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.provider import Denied, NotFound, ProviderError, Unavailable
-from tests.providers.scaleway.desk import PATH, VALUES, Reader, fields
+from tests.providers.scaleway.reader import PATH, VALUES, Reader, fields
 from tests.servers.scaleway import ACCESS, PROJECT, READ, Canned, Grant, SecretManager
 
 ID = {"X-Request-Id": "6f1c-42"}

@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.provider import NotFound, ProviderError, Unavailable
-from tests.providers.scaleway.desk import PATH, VALUES, Reader
+from tests.providers.scaleway.reader import PATH, VALUES, Reader
 from tests.servers.scaleway import ACCESS, PROJECT, Canned, Grant, SecretManager
 
 MORE = "with the permission set SecretManagerReadOnly bridge could tell more"

@@ -11,7 +11,7 @@ from bridge.http.proxies import proxy_from
 from bridge.provider import Denied, ProviderError, Unavailable
 from bridge_providers.scaleway import Scaleway
 from bridge_providers.scaleway.api import LIMIT
-from tests.providers.scaleway.desk import PATH, VALUES, Reader, context, fields
+from tests.providers.scaleway.reader import PATH, VALUES, Reader, context, fields
 from tests.providers.scaleway.wire import HEAD, Listener, Proxy, Step, dribbling, hanging, saying
 from tests.servers.pki import Authority
 from tests.servers.scaleway import SecretManager

@@ -2,7 +2,7 @@
 
 from bridge.provider import Denied
 from bridge_providers.scaleway import Scaleway
-from tests.providers.scaleway.desk import PATH, VALUES, Reader, context, fields
+from tests.providers.scaleway.reader import PATH, VALUES, Reader, context, fields
 from tests.servers.scaleway import SecretManager
 from tests.trusting import store, trusting
 

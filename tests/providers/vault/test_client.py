@@ -15,7 +15,7 @@ from bridge.http.headers import LONGEST
 from bridge.provider import Context, Denied, NotFound, ProviderError, Unavailable
 from bridge_providers.vault import Vault, settings, tls
 from bridge_providers.vault.client import Connection
-from tests.providers.vault.desk import Desk, told
+from tests.providers.vault.sessions import Desk, told
 from tests.providers.vault.wire import Answer, Request, Wire, document, errors, wire
 from tests.servers.pki import Authority
 from tests.servers.process import free_port

@@ -10,7 +10,7 @@ import pytest
 
 from bridge.provider import Denied
 from tests.providers.vault import jwts
-from tests.providers.vault.desk import Desk
+from tests.providers.vault.sessions import Desk
 from tests.providers.vault.wire import Wire
 from tests.servers.apiserver import RealCluster
 from tests.servers.process import free_port

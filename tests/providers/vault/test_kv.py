@@ -6,7 +6,7 @@ import pytest
 
 from bridge.provider import Kind, NotFound, ProviderError, Revision, Unavailable
 from bridge.sources.select import decoded, pick
-from tests.providers.vault.desk import Desk
+from tests.providers.vault.sessions import Desk
 from tests.providers.vault.wire import Wire
 from tests.servers.vault import DevVault
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bridge.provider import Problem, Unavailable
-from tests.providers.vault.desk import Desk, told
+from tests.providers.vault.sessions import Desk, told
 from tests.providers.vault.test_login import Role, role
 from tests.providers.vault.wire import Answer, Request, Wire, document, errors
 

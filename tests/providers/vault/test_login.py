@@ -13,7 +13,7 @@ import pytest
 from bridge.provider import Denied, ProviderError, Unavailable
 from bridge_providers.vault.answers import NOT_VALID, UNKNOWN
 from tests.providers.vault import jwts
-from tests.providers.vault.desk import Desk, told
+from tests.providers.vault.sessions import Desk, told
 from tests.providers.vault.wire import Answer, Request, Wire, document, errors
 from tests.servers.pki import key_pair
 from tests.servers.vault import DevVault

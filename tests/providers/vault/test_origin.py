@@ -9,7 +9,7 @@ import pytest
 
 from bridge.provider import Denied, OptionError, ProviderError
 from bridge_providers.vault import Vault
-from tests.providers.vault.desk import Desk
+from tests.providers.vault.sessions import Desk
 from tests.providers.vault.wire import Answer, Wire, document, wire
 
 LOGIN = Answer(200, {"auth": {"client_token": "hvs.issued", "lease_duration": 60}})

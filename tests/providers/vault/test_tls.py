@@ -16,7 +16,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from bridge.provider import Denied, ProviderError, Unavailable
-from tests.providers.vault.desk import Desk, told
+from tests.providers.vault.sessions import Desk, told
 from tests.providers.vault.wire import Answer, wire
 from tests.servers.pki import Authority
 from tests.servers.vault import SealedVault

@@ -7,7 +7,7 @@ import pytest
 
 from bridge.provider import Denied, Problem
 from bridge_providers.vault import Vault
-from tests.providers.vault.desk import Desk
+from tests.providers.vault.sessions import Desk
 from tests.providers.vault.wire import Answer, Wire, document, wire
 from tests.servers.pki import Authority
 from tests.trusting import store, trusting

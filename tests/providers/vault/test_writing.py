@@ -7,7 +7,7 @@ import pytest
 
 from bridge.provider import Conflict, Denied, Document, Kind, ProviderError, Revision, SecretValue, Writer
 from bridge_providers.vault.session import VaultSession
-from tests.providers.vault.desk import Desk, told, tree
+from tests.providers.vault.sessions import Desk, told, tree
 from tests.providers.vault.wire import Answer, Wire, document, errors
 from tests.servers.vault import DevVault
 
