@@ -7,7 +7,7 @@ from typing import Any
 from tests.runs.conftest import SECRETS, Desk
 
 JSON = {"Content-Type": "application/json"}
-DOUBT = "may have been made or not"
+DOUBT = "may or may not have been made"
 ONE_SECRET = SECRETS.partition("---\n")[2]
 
 
