@@ -1,4 +1,4 @@
-"""`bridge status`: which variables are used, where each comes from, whether the cluster has it."""
+"""`bridge status`: show which variables are used, where each comes from, and whether the cluster has it."""
 
 import argparse
 
@@ -14,7 +14,7 @@ from bridge.report.write import printable_data, write_json
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the table; 1 if a sync would be refused, or if a key is missing because the cluster drops it."""
+    """Print the table; return 1 if a sync would be refused, or if a key is missing because the cluster drops it."""
     run_ = run_of(args)
     wanted = collect(environment_of(args), run_)
     with open_cluster(wanted.environment, wanted.namespace, run_) as cluster:
