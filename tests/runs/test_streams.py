@@ -22,8 +22,8 @@ from tests.runs.test_fleet import fleet, member, token
 from tests.runs.test_moving_stores import secret_manager
 from tests.servers.process import free_port
 
-FULL = "bridge: error: the report cannot be written: no space left on device\n"
-AGAIN = "bridge: hint: run the same command again: it sees what is there\n"
+FULL = "bridge: error: cannot write the report: no space left on device\n"
+AGAIN = "bridge: hint: run the same command again: it continues from the current state\n"
 WRITTEN = {
     "Secret/shared-secrets",
     "Secret/agent-secrets",
