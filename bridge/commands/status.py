@@ -1,4 +1,4 @@
-"""`bridge status`: which variables are used, where each comes from, whether the cluster has it."""
+"""`bridge status`: show which variables are used, where each comes from, and whether the cluster has it."""
 
 import argparse
 
@@ -14,7 +14,7 @@ from bridge.run.plan import inspect, read_environment, with_admission
 
 
 def run(args: argparse.Namespace, record: Record) -> int:
-    """Print the table; 1 if a sync would be refused, or if a key is missing because the cluster drops it."""
+    """Print the table; return 1 if a sync would be refused, or if a key is missing because the cluster drops it."""
     run_ = run_of(args, record)
     with read_environment(environment_of(args), run_) as (wanted, cluster):
         plan = with_admission(inspect(wanted, cluster, run_), cluster.objects, run_)

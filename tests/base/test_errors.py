@@ -21,7 +21,7 @@ ONE, TWO = Problem("a", "x"), Problem("b", "y", "z")
         ([Bug(ONE), Stopped(TWO)], Stopped),
     ],
 )
-def test_the_first_lasting_error_decides(found: list[BridgeError], kind: type[BridgeError]) -> None:
+def test_first_lasting_error_decides(found: list[BridgeError], kind: type[BridgeError]) -> None:
     assert type(combine(found)) is kind
 
 
@@ -39,7 +39,7 @@ def test_statuses() -> None:
     ("error", "before", "after"),
     [(Unavailable(ONE), Unavailable, Stopped), (Refusal(ONE), Refusal, Stopped), (KeyError("CANARY"), Bug, Stopped)],
 )
-def test_what_is_written_decides_how_an_error_ends_the_run(
+def test_writes_decide_how_an_error_ends_the_run(
     error: Exception, before: type[BridgeError], after: type[BridgeError]
 ) -> None:
     found = [errors.ending(error, touched=touched) for touched in (False, True)]
@@ -47,7 +47,7 @@ def test_what_is_written_decides_how_an_error_ends_the_run(
     assert "CANARY" not in str(found)
 
 
-def test_a_problem_reads_as_one_line() -> None:
+def test_problem_reads_as_one_line() -> None:
     assert str(ONE) == "a: x"
     assert str(errors.Problem("", "x")) == "x"
     assert str(Refusal(ONE, TWO)) == "a: x; b: y"

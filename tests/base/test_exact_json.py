@@ -29,7 +29,7 @@ def test_number_keeps_its_text(number: str) -> None:
         "null",
     ],
 )
-def test_what_is_read_is_written_again(text: str) -> None:
+def test_document_survives_a_round_trip(text: str) -> None:
     assert dump_json(parse_json(text.encode())) == text
 
 
@@ -52,18 +52,18 @@ def test_leaves_keep_their_kinds() -> None:
         (b'{"a": "CANARY"} more', "is not valid JSON (line 1)"),
         (b"", "is not valid JSON (line 1)"),
         (b'\xef\xbb\xbf{"a": "CANARY"}', "is not valid JSON (line 1)"),
-        (b'{"a": ["CANARY", NaN]}', "is not valid JSON: it holds NaN or Infinity"),
-        (b'{"a": ["CANARY", -Infinity]}', "is not valid JSON: it holds NaN or Infinity"),
+        (b'{"a": ["CANARY", NaN]}', "is not valid JSON: it contains NaN or Infinity"),
+        (b'{"a": ["CANARY", -Infinity]}', "is not valid JSON: it contains NaN or Infinity"),
         (b'{"a": "CANARY\xff"}', "is not valid UTF-8"),
         ('{"a": "CANARY"}'.encode("utf-16"), "is not valid UTF-8"),
-        (b'{"a": "CANARY\\ud800"}', "holds text that is not valid Unicode"),
-        (b'{"CANARY\\ud800": 1}', "holds text that is not valid Unicode"),
-        (b'{"a": "CANARY", "a": "CANARY"}', "has a key twice in one object"),
-        (b'[{"a": {"CANARY": 1, "CANARY": 1}}]', "has a key twice in one object"),
+        (b'{"a": "CANARY\\ud800"}', "contains text that is not valid Unicode"),
+        (b'{"CANARY\\ud800": 1}', "contains text that is not valid Unicode"),
+        (b'{"a": "CANARY", "a": "CANARY"}', "contains a key twice in one object"),
+        (b'[{"a": {"CANARY": 1, "CANARY": 1}}]', "contains a key twice in one object"),
         (b"[" * 100_000 + b'"CANARY"' + b"]" * 100_000, "is nested too deeply"),
     ],
 )
-def test_what_is_not_one_json_value_is_refused_without_its_text(text: bytes, what: str) -> None:
+def test_invalid_json_is_refused_without_its_text(text: bytes, what: str) -> None:
     with pytest.raises(JsonError) as caught:
         parse_json(text)
     assert str(caught.value) == what
@@ -72,8 +72,8 @@ def test_what_is_not_one_json_value_is_refused_without_its_text(text: bytes, wha
     assert (caught.value.__context__, caught.value.__cause__) == (None, None)
 
 
-def test_bytes_that_are_not_text_have_a_way_out() -> None:
+def test_bytes_that_are_not_text_have_a_hint() -> None:
     with pytest.raises(JsonError) as caught:
         dump_json({"a": [SecretValue(b"CANARY\xff", Kind.BYTES)]})
-    assert str(caught.value) == "holds bytes that are not text, so it cannot be written as JSON"
+    assert str(caught.value) == "contains bytes that are not text, so it cannot be written as JSON"
     assert caught.value.hint == "store it as base64"

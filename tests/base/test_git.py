@@ -76,17 +76,17 @@ def test_relative_folders_of_the_path_do_not_count(
     real = str(Path(shutil.which("git")).parent)
     assert Git(repository, {"PATH": f".::bin:{real}"}).run("rev-parse", "HEAD", deadline=soon()).status == 0
     for path in (".", "", ":", "bin"):
-        with pytest.raises(GitError, match="git is not in a folder of PATH"):
+        with pytest.raises(GitError, match="git was not found in PATH"):
             Git(repository, {"PATH": path})
     assert not (tmp_path / "ran").exists()
 
 
-def test_an_empty_environment_has_the_systems_path(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_environment_has_the_systems_path(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "defpath", str(Path(shutil.which("git")).parent))
     assert Git(repository, {}).run("rev-parse", "--show-prefix", deadline=soon()) == (0, b"\n", b"")
 
 
-def test_a_git_that_hangs_is_ended_with_what_it_started(repository: Path, tmp_path: Path) -> None:
+def test_hanging_git_is_killed_with_its_children(repository: Path, tmp_path: Path) -> None:
     environ = program(tmp_path / "bin", f"sleep 1000 & echo $! > {tmp_path}/child; wait")
     with pytest.raises(GitLate):
         Git(repository, environ).run("rev-parse", "HEAD", deadline=time.monotonic() + 1)
@@ -96,7 +96,7 @@ def test_a_git_that_hangs_is_ended_with_what_it_started(repository: Path, tmp_pa
         assert time.monotonic() < until
 
 
-def test_a_signal_while_git_is_started_leaves_none_behind(
+def test_signal_while_git_is_started_leaves_none_behind(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pids = []
@@ -116,22 +116,22 @@ def test_a_signal_while_git_is_started_leaves_none_behind(
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
-def test_a_git_that_never_stops_talking_is_ended(repository: Path, tmp_path: Path) -> None:
+def test_git_with_endless_output_is_killed(repository: Path, tmp_path: Path) -> None:
     environ = program(tmp_path / "bin", "exec cat /dev/zero")
-    with pytest.raises(GitError, match="git says more than 1 KiB"):
+    with pytest.raises(GitError, match="git printed more than 1 KiB"):
         Git(repository, environ).run("rev-parse", "HEAD", deadline=soon(), most=1024)
     environ = program(tmp_path / "loud", "cat /dev/zero >&2")
     with pytest.raises(GitLate):
         Git(repository, environ).run("rev-parse", "HEAD", deadline=time.monotonic() + 0.5)
 
 
-def test_what_is_written_and_what_is_said_cross(repository: Path) -> None:
+def test_input_and_output_are_exchanged_concurrently(repository: Path) -> None:
     feed = b"HEAD\n" * 50_000
     done = Git(repository, os.environ).run("cat-file", "--batch-check", deadline=soon(), feed=feed)
     assert (done.status, done.output.count(b" commit ")) == (0, 50_000)
 
 
-def test_a_git_that_does_not_read_is_no_error(repository: Path, tmp_path: Path) -> None:
+def test_git_that_does_not_read_is_no_error(repository: Path, tmp_path: Path) -> None:
     environ = program(tmp_path / "bin", "exec <&-; echo done")
     assert Git(repository, environ).run("rev-list", deadline=soon(), feed=b"x" * 2**20).text == "done"
 
@@ -139,11 +139,11 @@ def test_a_git_that_does_not_read_is_no_error(repository: Path, tmp_path: Path) 
 def test_reasons_hold_no_word_of_the_repository(repository: Path, tmp_path: Path) -> None:
     git = Git(repository, os.environ)
     missing = git.run("cat-file", "blob", "0" * 40, deadline=soon())
-    assert missing.reason == "an object is missing or of another kind"
+    assert missing.reason == "an object is missing or has the wrong type"
     (repository / ".git" / "config").write_text("[core]\nCANARY = \n[CANARY\n")
-    assert git.run("rev-parse", "HEAD", deadline=soon()).reason == "the repository's configuration is malformed"
+    assert git.run("rev-parse", "HEAD", deadline=soon()).reason == "the repository's configuration is invalid"
     environ = program(tmp_path / "bin", "echo CANARY >&2; exit 3")
-    assert Git(repository, environ).run("rev-parse", deadline=soon()).reason == "git failed with status 3"
+    assert Git(repository, environ).run("rev-parse", deadline=soon()).reason == "git failed with exit status 3"
     outside = Git(tmp_path, os.environ | {"GIT_DIR": str(repository)}).run("rev-parse", "HEAD", deadline=soon())
     assert outside.reason == "not in a git repository"
 
@@ -162,7 +162,7 @@ def test_another_users_repository_is_read_if_the_user_trusts_it(repository: Path
     assert process.communicate()[0].count(b"\n") == 1
 
 
-def test_a_pathspec_is_a_name(repository: Path) -> None:
+def test_pathspec_is_a_name(repository: Path) -> None:
     git = Git(repository, os.environ)
     for name, count in (("sub/a", 1), ("sub/*", 0), (":(glob)**", 0), (":/", 0)):
         commits = git.run("rev-list", "HEAD", "--", name, deadline=soon()).output.count(b"\n")
@@ -177,7 +177,7 @@ def test_grafts_and_replaced_objects_hide_no_history(repository: Path) -> None:
     assert Git(repository, os.environ).run("rev-list", "HEAD", deadline=soon()).output.count(b"\n") == 2
 
 
-def test_a_folder_is_told_from_a_bare_repository(repository: Path, tmp_path: Path) -> None:
+def test_folder_is_distinguished_from_a_bare_repository(repository: Path, tmp_path: Path) -> None:
     bare = tmp_path / "bare"
     plain(repository, "clone", "--quiet", "--bare", str(repository), str(bare))
     plain(repository, "worktree", "add", "--quiet", str(tmp_path / "tree"))
@@ -185,7 +185,7 @@ def test_a_folder_is_told_from_a_bare_repository(repository: Path, tmp_path: Pat
     (bare / "config.d").mkdir()
     for folder in (bare, bare / "config.d", tmp_path / "link"):
         assert is_bare(folder)
-        with pytest.raises(GitError, match="its folder is in a bare repository"):
+        with pytest.raises(GitError, match="it is in a bare repository"):
             Git(folder, os.environ)
         assert work_tree(folder) is None
     for folder in (repository, repository / "sub", tmp_path / "tree", repository / ".git"):
@@ -198,7 +198,7 @@ def test_a_folder_is_told_from_a_bare_repository(repository: Path, tmp_path: Pat
     assert not is_bare(bare / "inner" / "sub")
 
 
-def test_a_git_that_another_thread_kills_is_read_to_its_end(repository: Path, tmp_path: Path) -> None:
+def test_git_that_another_thread_kills_is_read_to_its_end(repository: Path, tmp_path: Path) -> None:
     environ = program(tmp_path / "bin", "exec sleep 1000")
     process = Git(repository, environ).start("rev-list", "HEAD")
     threading.Timer(0, kill, (process,)).start()

@@ -35,7 +35,7 @@ def test_no_more_threads_than_asked_for_run_at_once() -> None:
     assert most == 3
 
 
-def test_what_is_not_done_by_the_deadline_is_not_waited_for() -> None:
+def test_unfinished_items_are_abandoned_at_the_deadline() -> None:
     stuck = threading.Event()
     done: dict[int, object] = {}
 
@@ -48,7 +48,7 @@ def test_what_is_not_done_by_the_deadline_is_not_waited_for() -> None:
 
 
 @pytest.mark.parametrize("kind", [ZeroDivisionError, SystemExit])
-def test_a_bug_in_the_function_is_raised_where_the_results_are_wanted(kind: type[BaseException]) -> None:
+def test_bug_in_the_function_is_raised_by_finish(kind: type[BaseException]) -> None:
     def work(item: int) -> int:
         if item == 0:
             raise kind
@@ -58,7 +58,7 @@ def test_a_bug_in_the_function_is_raised_where_the_results_are_wanted(kind: type
         each(work, [1, 0], threads=1, deadline=soon())
 
 
-def test_a_stopped_batch_starts_no_further_item() -> None:
+def test_stopped_batch_starts_no_further_item() -> None:
     batch: Batch[int, int] = Batch(lambda item: item, range(5))
     batch.stopped.set()
     batch.start(2)

@@ -61,7 +61,7 @@ def test_printing_shows_a_fixed_word(show: Callable[[SecretValue], str]) -> None
         lambda value: value[0],
     ],
 )
-def test_what_would_tell_of_the_value_or_copy_it_raises(use: Callable[[SecretValue], object]) -> None:
+def test_revealing_or_copying_operation_raises(use: Callable[[SecretValue], object]) -> None:
     with pytest.raises(TypeError) as caught:
         use(SECRET)
     assert CANARY not in "".join(traceback.format_exception(caught.value))
@@ -88,8 +88,8 @@ def test_it_opens_on_demand_and_compares_by_bytes() -> None:
     assert not SecretValue(b"\xff").is_text()
 
 
-def test_a_lone_surrogate_is_refused_without_its_text() -> None:
-    with pytest.raises(ValueError, match="not a valid Unicode text") as caught:
+def test_lone_surrogate_is_refused_without_its_text() -> None:
+    with pytest.raises(ValueError, match="not valid Unicode text") as caught:
         SecretValue.of(f"{CANARY}\ud800")
     assert caught.value.__context__ is None
     assert CANARY not in "".join(traceback.format_exception(caught.value))

@@ -218,8 +218,8 @@ def test_two_environments_that_do_not_meet(desk: Desk, changes: dict) -> None:
 @pytest.mark.parametrize(
     ("user", "what"),
     [
-        ({"exec": {"command": "aws"}}, "exec starts a program, and the environment's file names this kubeconfig"),
-        ({"tokenFile": "/etc/hostname"}, "tokenFile is outside the kubeconfig's folder"),
+        ({"exec": {"command": "aws"}}, "exec is not allowed if the environment's file names the kubeconfig"),
+        ({"tokenFile": "/etc/hostname"}, "tokenFile must be in the kubeconfig's folder"),
         ("broken", "not valid YAML"),
         (None, ""),
     ],

@@ -133,7 +133,7 @@ def test_a_cluster_that_hangs_at_events_costs_one_warning_and_little_time(
     result = offline_desk.run("sync", "staging")
     assert (result.status, len(result.lines)) == (0, 1)
     server = f"the API server at {offline_desk.target.embedded.url}"
-    assert result.lines[0].startswith(f"bridge: warning: the Events of this run: are not all written: {server}: ")
+    assert result.lines[0].startswith(f"bridge: warning: the Events of this run: could not all be written: {server}: ")
 
 
 def test_many_objects_get_so_many_and_one_warning(offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +141,7 @@ def test_many_objects_get_so_many_and_one_warning(offline_desk: Desk, monkeypatc
     many(offline_desk, 5)
     result = offline_desk.run("sync", "staging")
     assert result.lines == [
-        "bridge: warning: the Events of this run: only 3 of 5 objects got one; the report has them all"
+        "bridge: warning: the Events of this run: written for only 3 of 5 objects; the report lists them all"
     ]
     assert len(events(offline_desk)) == 3
 

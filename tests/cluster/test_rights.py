@@ -116,7 +116,7 @@ def test_without_the_right_to_events_there_is_one_warning_and_nothing_else_chang
     result = limited.run("sync", "staging")
     assert (result.status, len(result.lines)) == (0, 2)
     assert result.lines[0] == (
-        "bridge: warning: the Events of this run: are not all written: "
+        "bridge: warning: the Events of this run: could not all be written: "
         f'the API server forbids "{missing}" (user "{USER}")'
     )
     assert 'resources ["events"], verbs ["get", "create", "update"]' in result.lines[1]

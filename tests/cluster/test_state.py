@@ -42,34 +42,32 @@ def memory(key: str = "A") -> Memory:
     return Memory({ObjectId("Secret", "s"): ObjectMemory("uid", {key: KeyMemory(None, "2026-01-01T00:00:00Z")})})
 
 
-def test_the_first_write_does_not_replace_that_of_another_run(store_of: Open) -> None:
+def test_first_write_does_not_replace_that_of_another_run(store_of: Open) -> None:
     one, two = store_of(), store_of()
     one.write(memory("A"))
-    with pytest.raises(Unavailable, match="another run wrote it meanwhile"):
+    with pytest.raises(Unavailable, match="another run wrote it in the meantime"):
         two.write(memory("B"))
     assert store_of().read() == memory("A")
 
 
-def test_a_later_write_replaces_only_what_was_read(store_of: Open) -> None:
+def test_later_write_replaces_only_what_was_read(store_of: Open) -> None:
     store_of().write(memory("A"))
     one, two = store_of(), store_of()
     one.write(memory("B"))
-    with pytest.raises(Unavailable, match="another run wrote it meanwhile"):
+    with pytest.raises(Unavailable, match="another run wrote it in the meantime"):
         two.write(memory("C"))
     one.write(memory("D"))
     assert store_of().read() == memory("D")
 
 
 @pytest.mark.parametrize("made_anew", [False, True])
-def test_a_memory_that_was_deleted_is_not_made_again_from_what_was_read(
-    store_of: Open, target: Target, made_anew: bool
-) -> None:
+def test_deleted_state_is_not_recreated(store_of: Open, target: Target, made_anew: bool) -> None:
     store_of().write(memory("A"))
     one = store_of()
     target.delete("ConfigMap", NAME)
     if made_anew:
         store_of().write(memory("B"))
-    with pytest.raises(Unavailable, match="another run wrote it meanwhile"):
+    with pytest.raises(Unavailable, match="another run wrote it in the meantime"):
         one.write(memory("C"))
     assert store_of().read() == (memory("B") if made_anew else None)
     assert one.read() == (memory("B") if made_anew else None)
@@ -77,7 +75,7 @@ def test_a_memory_that_was_deleted_is_not_made_again_from_what_was_read(
     assert store_of().read() == memory("D")
 
 
-def test_a_run_that_begins_to_write_changes_the_mark_although_the_memory_stays(store_of: Open) -> None:
+def test_run_that_starts_to_write_changes_the_mark(store_of: Open) -> None:
     assert store_of().mark == ""
     store_of().write(memory())
     before, one = store_of(), store_of()
@@ -93,7 +91,7 @@ def test_a_run_that_begins_to_write_changes_the_mark_although_the_memory_stays(s
         before.begin(memory())
 
 
-def test_a_memory_without_a_run_has_its_version_for_a_mark(store_of: Open, target: Target) -> None:
+def test_memory_without_a_run_has_its_version_for_a_mark(store_of: Open, target: Target) -> None:
     """An earlier release of bridge writes no run, and takes away what is there."""
     store_of().write(memory())
     target.patch("ConfigMap", NAME, {"data": {"run": None}})
@@ -104,9 +102,7 @@ def test_a_memory_without_a_run_has_its_version_for_a_mark(store_of: Open, targe
 
 
 @pytest.mark.parametrize("meanwhile", [False, True])
-def test_a_lost_answer_is_settled_by_comparing(
-    store_of: Open, monkeypatch: pytest.MonkeyPatch, meanwhile: bool
-) -> None:
+def test_lost_answer_is_settled_by_comparing(store_of: Open, monkeypatch: pytest.MonkeyPatch, meanwhile: bool) -> None:
     """The same memory of another run is not ours."""
     one, two = store_of(), store_of()
     request = one.api.request

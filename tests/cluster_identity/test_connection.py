@@ -24,7 +24,7 @@ def test_a_server_that_refuses_connections_is_temporary(offline_desk: Desk) -> N
     rewrite(offline_desk, server=f"http://127.0.0.1:{port}")
     result = offline_desk.run("plan", "staging")
     assert result.status == 75
-    assert result.lines[0] == f"bridge: error: the API server at http://127.0.0.1:{port}: refuses connections"
+    assert result.lines[0] == f"bridge: error: the API server at http://127.0.0.1:{port}: refused the connection"
 
 
 def test_the_files_are_judged_although_no_cluster_can_be_reached(offline_desk: Desk) -> None:
@@ -64,7 +64,7 @@ def test_another_certificate_authority_is_no_temporary_failure(desk: Desk, tmp_p
     result = desk.run("sync", "staging")
     assert result.status == 1
     assert result.lines[0].startswith("bridge: error: the API server at https://")
-    assert result.lines[0].endswith(": shows a certificate that is not signed by the certificate authority")
+    assert result.lines[0].endswith(": has a certificate that is not signed by a trusted CA")
     assert desk.target.versions() == {}
 
 
@@ -77,6 +77,6 @@ def test_a_token_that_the_server_does_not_know(desk: Desk) -> None:
     result = desk.run("sync", "staging")
     assert result.status == 1
     assert result.lines[0].startswith("bridge: error: the credentials of context ")
-    assert ": not accepted by the API server at https://" in result.lines[0]
+    assert ": the API server at https://" in result.lines[0]
     assert result.lines[1].startswith("bridge: hint: renew the credentials of context ")
     assert desk.target.versions() == {}

@@ -25,13 +25,13 @@ def question(desk: Desk, more: str = "") -> str:
 
 def test_namespace_that_was_made_anew_is_refused_with_the_command_that_binds_it(desk: Desk) -> None:
     bind(desk, OLD)
-    hint = "is this the right cluster? if the namespace was made anew: `bridge adopt staging --rebind`"
+    hint = "check the cluster; if the namespace was recreated, run `bridge adopt staging --rebind`"
     for command in ("plan", "sync", "status", "adopt", "restart"):
         result = desk.run(command, "staging")
         assert (result.status, result.lines) == (
             1,
             [
-                f"bridge: error: {where(desk)}: is not the one that cluster.namespace_uid names",
+                f"bridge: error: {where(desk)}: its uid is not in cluster.namespace_uid",
                 f"bridge: hint: {hint}",
             ],
         )

@@ -125,7 +125,7 @@ def test_pod_without_a_token_can_still_use_a_kubeconfig(machine: Machine) -> Non
     assert machine.connect(KUBECONFIG=named, **IN_A_POD).source == f"context one of {named}"
 
 
-def test_what_is_named_and_missing_is_an_error_in_a_pod_too(anywhere: Machine) -> None:
+def test_missing_named_kubeconfig_is_an_error_even_in_a_pod(anywhere: Machine) -> None:
     named, missing = anywhere.kubeconfig("named", "one"), anywhere.folder / "missing"
     unreadable = f"{missing}: cannot read this kubeconfig: no such file or directory"
     cases = [
@@ -135,10 +135,10 @@ def test_what_is_named_and_missing_is_an_error_in_a_pod_too(anywhere: Machine) -
         (anywhere.refused(named, "two"), f'{named}: has no context "two"'),
         (anywhere.refused(named, "one", ClusterFlags(context="two")), f'{named}: has no context "two"'),
         (anywhere.refused(None, "two", KUBECONFIG=named), f'{named}: has no context "two"'),
-        (anywhere.refused(None, "two"), f"{anywhere.folder}/.kube/config: there is no kubeconfig"),
+        (anywhere.refused(None, "two"), f"{anywhere.folder}/.kube/config: no kubeconfig found"),
         (
             anywhere.refused(None, None, ClusterFlags(context="two")),
-            f"{anywhere.folder}/.kube/config: there is no kubeconfig",
+            f"{anywhere.folder}/.kube/config: no kubeconfig found",
         ),
     ]
     for error, text in cases:

@@ -94,8 +94,8 @@ def test_a_kubeconfig_variable_that_leads_elsewhere_is_refused_unless_a_flag_dec
 
 def test_a_context_of_the_file_that_is_missing_is_told_with_its_place(offline_desk: Desk) -> None:
     offline_desk.environment(cluster={"kubeconfig": "kubeconfig", "context": "kapsule"})
-    hint = "bridge: hint: it has embedded"
+    hint = "bridge: hint: choose one of embedded"
     lines = offline_desk.run("plan", "staging").lines
-    place = 'change "kapsule" at `cluster.context` in the environment\'s file, or pass --context NAME'
+    place = "change `cluster.context` in the environment's file, or pass --context NAME"
     assert lines[-1] == f"{hint}; {place}"
     assert offline_desk.run("plan", "staging", "--context", "other").lines[-1] == hint

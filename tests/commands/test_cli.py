@@ -29,14 +29,14 @@ def test_wrong_arguments_end_with_2_and_a_usage(arguments: list[str], capfd: pyt
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "soon", "nan", "inf", "86400", ""])
-def test_a_time_limit_that_is_none(limit: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_time_limit_that_is_none(limit: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["sync", "staging", f"--timeout={limit}"]) == 2
     assert capfd.readouterr().err.splitlines()[-1] == (
-        "bridge sync: error: argument --timeout: must be a number of seconds, more than 0 and less than 86400"
+        "bridge sync: error: argument --timeout: must be a number of seconds greater than 0 and less than 86400"
     )
 
 
-def test_no_environment_named(
+def test_missing_environment_argument_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("K8_ENV", raising=False)
@@ -47,7 +47,7 @@ def test_no_environment_named(
     )
 
 
-def test_the_environment_comes_from_k8_env_where_none_is_named(
+def test_environment_comes_from_k8_env_where_none_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("K8_ENV", "stagign")
@@ -58,7 +58,7 @@ def test_the_environment_comes_from_k8_env_where_none_is_named(
     )
 
 
-def test_a_bug_is_named_by_its_place_and_never_by_its_text(
+def test_bug_shows_its_place_but_not_its_text(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def explode(*_: object) -> None:
@@ -70,11 +70,11 @@ def test_a_bug_is_named_by_its_place_and_never_by_its_text(
     assert "CANARY" not in out + err
     assert "Traceback" not in err
     first, second = err.splitlines()
-    assert first == "bridge: error: a bug of bridge (RuntimeError)"
-    assert second.startswith("bridge: hint: please report it with these places: bridge.cli:")
+    assert first == "bridge: error: a bug in bridge (RuntimeError)"
+    assert second.startswith("bridge: hint: please report it with this trace: bridge.cli:")
 
 
-def test_an_interruption_ends_with_130(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+def test_interruption_ends_with_130(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -101,25 +101,25 @@ def test_problems_share_a_hint_and_cannot_steer_the_terminal(
     )
 
 
-def test_an_error_is_json_too_where_json_is_asked_for(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_error_is_json_if_json_is_requested(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["plan", "staging", "--output", "json", "--config", str(tmp_path)]) == 2
     assert '"result": "failed"' in capfd.readouterr().out
 
 
-def test_the_module_runs_as_the_program() -> None:
+def test_module_runs_as_the_program() -> None:
     command = [sys.executable, "-m", "bridge", "--version"]
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == f"bridge {__version__}\n"
 
 
-def test_a_command_that_leaves_the_interpreter_has_not_succeeded(
+def test_command_that_leaves_the_interpreter_has_not_succeeded(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("bridge.commands.plan.environment_of", lambda _args: sys.exit(0))
     assert cli.main(["plan", "staging"]) == 3
-    assert capfd.readouterr().err.splitlines()[0] == "bridge: error: a bug of bridge (SystemExit)"
+    assert capfd.readouterr().err.splitlines()[0] == "bridge: error: a bug in bridge (SystemExit)"
 
 
-def test_a_command_runs_in_another_thread(tmp_path: Path) -> None:
+def test_command_runs_in_another_thread(tmp_path: Path) -> None:
     statuses = []
     thread = threading.Thread(target=lambda: statuses.append(cli.main(["plan", "staging", "--config", str(tmp_path)])))
     thread.start()
@@ -127,7 +127,7 @@ def test_a_command_runs_in_another_thread(tmp_path: Path) -> None:
     assert statuses == [2]
 
 
-def test_a_caller_gets_its_streams_back(capfd: pytest.CaptureFixture[str]) -> None:
+def test_caller_gets_its_streams_back(capfd: pytest.CaptureFixture[str]) -> None:
     before = sys.stdout, sys.stderr
     sys.stdout.write("first ")
     assert cli.main(["--version"]) == 0

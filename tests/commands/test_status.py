@@ -8,7 +8,7 @@ from tests.pages import README
 from tests.team import SECRETS
 
 
-def test_the_table_of_variables(offline_desk: Desk) -> None:
+def test_table_of_variables(offline_desk: Desk) -> None:
     desk = offline_desk
     desk.run("sync", "staging")
     desk.target.edit("Secret", "agent-secrets", OPENAI_API_KEY="CANARY-by-hand", DEEPGRAM_API_KEY=None)
@@ -42,7 +42,7 @@ def test_the_table_of_variables(offline_desk: Desk) -> None:
     ]
 
 
-def test_an_object_that_left_the_templates_is_named(offline_desk: Desk) -> None:
+def test_object_that_left_the_templates_is_named(offline_desk: Desk) -> None:
     desk = offline_desk
     desk.run("sync", "staging")
     desk.write("base/secrets.yml", SECRETS.split("---\n")[1])

@@ -8,7 +8,7 @@ from tests.desk import Desk
 from tests.team import SECRETS
 
 JSON = {"Content-Type": "application/json"}
-DOUBT = "may have been made or not"
+DOUBT = "may or may not have been made"
 ONE_SECRET = SECRETS.partition("---\n")[2]
 
 

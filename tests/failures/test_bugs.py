@@ -30,7 +30,7 @@ from tests.monitoring.test_watched import metrics
 from tests.stores.test_set import Piped
 from tests.team import VALUES
 
-BUG = "bridge: error: a bug of bridge (KeyError)"
+BUG = "bridge: error: a bug in bridge (KeyError)"
 BUGS = [KeyError, SystemExit]
 
 
@@ -101,9 +101,9 @@ def test_a_bug_in_the_second_write_stops_the_rest_and_the_report_says_what_is_do
         "agent-config": "no",
         "front-config": "no",
     }
-    assert [error["what"] for error in result.data["errors"]] == [f"a bug of bridge ({kind.__name__})"]
-    assert result.lines[0] == f"bridge: error: a bug of bridge ({kind.__name__})"
-    assert result.lines[1].startswith("bridge: hint: please report it with these places: bridge.")
+    assert [error["what"] for error in result.data["errors"]] == [f"a bug in bridge ({kind.__name__})"]
+    assert result.lines[0] == f"bridge: error: a bug in bridge ({kind.__name__})"
+    assert result.lines[1].startswith("bridge: hint: please report it with this trace: bridge.")
     healed(desk, bugs)
 
 
@@ -156,8 +156,9 @@ def test_a_bug_in_the_report_itself_is_told_with_what_is_written(desk: Desk, bug
     break_after(bugs, sync_command, "outcome_data")
     result = desk.run("sync", "staging")
     assert (result.status, result.lines[0]) == (5, BUG)
-    assert result.lines[2].startswith("bridge: error: written before that, or perhaps written: Secret/shared-secrets, ")
-    assert result.lines[3] == "bridge: hint: run the same command again: it sees what is there"
+    written = "bridge: error: these objects were or may have been written: Secret/shared-secrets, "
+    assert result.lines[2].startswith(written)
+    assert result.lines[3] == "bridge: hint: run the same command again: it continues from the current state"
 
 
 def test_an_interrupt_between_writes_is_an_interrupt(desk: Desk, bugs: pytest.MonkeyPatch) -> None:
@@ -181,7 +182,7 @@ def test_of_many_environments_the_others_go_on(desk: Desk, bugs: pytest.MonkeyPa
         "env-01-keys": "yes",
         "env-01-config": "perhaps",
     }
-    assert result.lines[0] == f"bridge: error: env-01: a bug of bridge ({kind.__name__})"
+    assert result.lines[0] == f"bridge: error: env-01: a bug in bridge ({kind.__name__})"
 
 
 @pytest.mark.parametrize("kind", BUGS)
@@ -211,7 +212,7 @@ def test_a_bug_in_the_report_of_many_is_told_with_the_environments_that_are_writ
     result = desk.run("sync", "--all")
     assert result.status == 5
     assert result.lines[0] == BUG
-    assert "written before that, or perhaps written: env-0" in result.lines[2]
+    assert "these objects were or may have been written: env-0" in result.lines[2]
 
 
 def prepared(desk: Desk, bugs: pytest.MonkeyPatch) -> None:
@@ -240,7 +241,7 @@ def test_a_rollback_whose_store_may_be_written_says_so(desk: Desk, bugs: pytest.
     break_after(bugs, Write, "_read_back")
     result = back(desk)
     assert (result.status, shelf(desk)) == (5, VALUES)
-    assert result.lines[0] == f"bridge: error: {SHELF}: a bug of bridge (KeyError)"
+    assert result.lines[0] == f"bridge: error: {SHELF}: a bug in bridge (KeyError)"
     assert result.lines[2] == f"bridge: error: {SHELF}: it is not known whether it was written"
     healed(desk, bugs)
 
@@ -267,7 +268,8 @@ def test_a_rollback_whose_report_is_broken_says_what_is_written(desk: Desk, bugs
     break_after(bugs, rollback, "_end")
     result = back(desk)
     assert (result.status, result.lines[0]) == (5, BUG)
-    assert result.lines[2] == (f"bridge: error: written before that, or perhaps written: Secret/agent-secrets, {SHELF}")
+    written = f"Secret/agent-secrets, {SHELF}"
+    assert result.lines[2] == f"bridge: error: these objects were or may have been written: {written}"
 
 
 def put(desk: Desk, bugs: pytest.MonkeyPatch) -> Result:
@@ -281,7 +283,7 @@ def test_a_value_that_may_be_set_is_told(desk: Desk, bugs: pytest.MonkeyPatch) -
     break_after(bugs, Write, "_read_back")
     result = put(desk, bugs)
     assert (result.status, shelf(desk)["OPENAI_API_KEY"]) == (5, "CANARY-newer")
-    assert result.lines[0] == f"bridge: error: {SHELF}: a bug of bridge (KeyError)"
+    assert result.lines[0] == f"bridge: error: {SHELF}: a bug in bridge (KeyError)"
     assert result.lines[2] == f"bridge: error: {SHELF}: it is not known whether it was written"
 
 
@@ -289,7 +291,7 @@ def test_a_value_that_is_set_is_told_whatever_the_report_does(desk: Desk, bugs: 
     break_after(bugs, set_command, "_report")
     result = put(desk, bugs)
     assert (result.status, result.lines[0]) == (5, BUG)
-    assert result.lines[2] == f"bridge: error: written before that, or perhaps written: {SHELF}"
+    assert result.lines[2] == f"bridge: error: these objects were or may have been written: {SHELF}"
 
 
 def test_a_bug_before_a_value_is_set_is_a_bug(desk: Desk, bugs: pytest.MonkeyPatch) -> None:
@@ -310,7 +312,7 @@ def test_an_import_whose_store_may_be_written_says_so(desk: Desk, bugs: pytest.M
     result = imported(desk, "--output", "json")
     assert (result.status, result.data["result"], shelf(desk)) == (5, "stopped", VALUES)
     assert [error["what"] for error in result.data["errors"]] == [
-        "a bug of bridge (KeyError)",
+        "a bug in bridge (KeyError)",
         "it is not known whether it was written",
     ]
 
@@ -327,7 +329,7 @@ def test_an_import_whose_report_is_broken_says_what_is_written(desk: Desk, bugs:
     break_after(bugs, importing, "_end")
     result = imported(desk)
     assert (result.status, result.lines[0]) == (5, BUG)
-    assert result.lines[2] == f"bridge: error: written before that, or perhaps written: {SHELF}, own.yaml"
+    assert result.lines[2] == f"bridge: error: these objects were or may have been written: {SHELF}, own.yaml"
 
 
 def test_what_is_adopted_and_what_perhaps_is_told(desk: Desk, bugs: pytest.MonkeyPatch) -> None:
@@ -337,7 +339,7 @@ def test_what_is_adopted_and_what_perhaps_is_told(desk: Desk, bugs: pytest.Monke
     result = desk.run("adopt", "staging", "--yes", "--output", "json")
     assert (result.status, result.data["result"]) == (5, "stopped")
     assert written(result) == {"agent-secrets": "yes", "agent-config": "perhaps"}
-    assert [error["what"] for error in result.data["errors"]] == ["a bug of bridge (KeyError)"]
+    assert [error["what"] for error in result.data["errors"]] == ["a bug in bridge (KeyError)"]
     assert BUG in result.lines
     assert holder(desk) == ""
 
@@ -357,4 +359,4 @@ def test_what_is_restarted_is_told(desk: Desk, bugs: pytest.MonkeyPatch, rolled:
     break_after(bugs, restart_command, "follow")
     result = desk.run("restart", "staging", "--output", "json")
     assert (result.status, result.data["result"], result.lines[0]) == (status, "unfinished", BUG)
-    assert [error["what"] for error in json.loads(result.out)["errors"]] == ["a bug of bridge (KeyError)"]
+    assert [error["what"] for error in json.loads(result.out)["errors"]] == ["a bug in bridge (KeyError)"]

@@ -20,9 +20,9 @@ from tests.failures.test_bugs import break_after, bugs, write_of
 
 __all__ = ["bugs"]
 
-STARTS = "bridge: error: no thread or process can be started"
-FILES = "bridge: error: too many files are open"
-MEMORY = "bridge: error: the memory is used up"
+STARTS = "bridge: error: cannot start another thread or process"
+FILES = "bridge: error: too many open files"
+MEMORY = "bridge: error: out of memory"
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -94,7 +94,7 @@ def test_a_name_cannot_be_looked_up_without_a_thread(offline_desk: Desk, run: Ru
     offline_desk.environment(cluster={"kubeconfig": "kubeconfig"})
     done = run(NO_THREADS, "plan", "staging", "--timeout", "2")
     assert done.returncode == 75
-    assert "no thread can be started to look its name up" in done.stderr
+    assert "cannot start a thread to look up its name" in done.stderr
 
 
 def test_a_run_without_enough_files_is_temporary_and_says_so(offline_desk: Desk, run: Run) -> None:

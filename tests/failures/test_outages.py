@@ -51,7 +51,7 @@ def changed(desk: Desk) -> Desk:
 
 OBJECT = "Secret/agent-secrets in namespace voice"
 SERVER = "the API server at URL"
-FOREIGN = f"{SERVER}: what answers (200) is not the API server of a Kubernetes cluster"
+FOREIGN = f"{SERVER}: this is not a Kubernetes API server (status 200)"
 
 
 @pytest.mark.parametrize(
@@ -95,12 +95,12 @@ def test_a_write_that_was_not_made_says_what_is_wrong_and_has_no_doubt(
         (
             ("status", 403, {}, b"<html>CANARY-openai"),
             1,
-            "something in front of it answers 403, such as a gateway or a proxy",
+            "something in front of it, such as a gateway or a proxy, answers 403",
         ),
         (
             ("status", 302, {"Location": "http://CANARY-openai/"}, b""),
             1,
-            "answers with a redirect (302), and a redirect is not followed",
+            "answers with a redirect (302), which bridge does not follow",
         ),
         (("status", 200, {}, b"<html>CANARY-openai"), 1, FOREIGN.removeprefix(f"{SERVER}: ")),
         ("drop", 75, "dropped the connection"),
@@ -124,7 +124,7 @@ def test_a_failure_of_the_server_is_told_once_and_first(
 
 def test_credentials_that_are_refused_are_told_once_and_first(changed: Desk) -> None:
     failing(changed, lambda *_: True, 401, "Unauthorized")
-    error = f"the credentials of context embedded of {changed.folder}/kubeconfig: not accepted by {SERVER}"
+    error = f"the credentials of context embedded of {changed.folder}/kubeconfig: {SERVER} rejected them"
     result = changed.run("sync", "staging")
     assert (result.lines[0].replace(changed.target.embedded.url, "URL"), result.status) == (
         f"bridge: error: {error}",

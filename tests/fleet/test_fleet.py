@@ -176,7 +176,7 @@ def test_a_bug_in_one_is_told_without_a_value_and_stops_no_other(desk: Desk, mon
     result = desk.run("sync", "--all", "--output", "json")
     assert result.status == 3
     assert results(result) == {"env-00": "written", "env-01": "failed", "env-02": "written"}
-    assert result.lines[0] == "bridge: error: env-01: a bug of bridge (RuntimeError)"
+    assert result.lines[0] == "bridge: error: env-01: a bug in bridge (RuntimeError)"
     assert [token(desk, name) for name in names][1] is None
 
 
@@ -359,7 +359,7 @@ def test_events_that_cannot_be_written_are_a_warning_of_their_environment(offlin
     offline_desk.target.embedded.intercept = refuse
     result = offline_desk.run("sync", "--all", "--output", "json")
     assert (result.status, set(results(result).values())) == (0, {"written"})
-    assert result.lines[0].startswith("bridge: warning: env-01: the Events of this run: are not all written: ")
+    assert result.lines[0].startswith("bridge: warning: env-01: the Events of this run: could not all be written: ")
     assert [len(one["warnings"]) for one in result.data["environments"]] == [0, 1]
 
 

@@ -75,7 +75,7 @@ def test_an_environment_that_may_not_read_its_document_is_refused_alone(desk: De
     assert [name for name, word in results(result).items() if word != "written"] == [names[5]]
     assert result.lines[0].startswith(
         f"bridge: error: {names[5]}: vault:{names[5]}: {store.relay.address}: "
-        f"reading {store.mount}/data/{names[5]} as approle is refused: permission denied"
+        f"reading {store.mount}/data/{names[5]} as approle failed: permission denied"
     )
 
 

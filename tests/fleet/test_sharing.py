@@ -30,7 +30,7 @@ def test_after_the_end_nothing_is_sent_but_what_gives_back(tmp_path: Path) -> No
             line.api.request("list", SECRETS, target="secrets")
             cluster.requests.clear()
             fleet._lines.end()
-            with pytest.raises(Unavailable, match="the time of this run is over"):
+            with pytest.raises(Unavailable, match="the run's time limit is used up"):
                 line.api.request("list", SECRETS, target="secrets")
             assert not cluster.requests
             line.last.request("list", SECRETS, target="secrets")
@@ -48,7 +48,7 @@ def test_leaving_a_fleet_is_its_end_and_what_is_opened_later_is_over_already(tmp
         (tmp_path / "other").write_text((tmp_path / "kubeconfig").read_text())
         with fleet._lines.dial(ClusterChoice(tmp_path / "other"), run) as late:
             for one in (line, late):
-                with pytest.raises(Unavailable, match="the time of this run is over"):
+                with pytest.raises(Unavailable, match="the run's time limit is used up"):
                     one.api.request("list", SECRETS, target="secrets")
         assert not cluster.requests
 

@@ -754,7 +754,7 @@ def test_a_file_that_git_has_seen_means_new_keys(
     assert result.data["seen_by_git"] is None
     assert result.lines == [
         f"bridge: warning: {copy}: git cannot tell whether it has seen this file: this is a shallow clone",
-        "bridge: hint: `git fetch --unshallow`, then run the import again",
+        "bridge: hint: run `git fetch --unshallow`, then repeat the import",
     ]
 
 
@@ -770,8 +770,8 @@ def test_git_that_refuses_has_not_said_no(desk: Desk, patch: Path, monkeypatch: 
     unknown = f"bridge: warning: {patch}: git cannot tell whether it has seen this file: "
     result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes")
     assert result.lines == [
-        f"{unknown}the repository's configuration is malformed",
-        "bridge: hint: rotate its values if it ever was in git",
+        f"{unknown}the repository's configuration is invalid",
+        "bridge: hint: rotate its values if it was ever in git",
     ]
     monkeypatch.setenv("PATH", "/nowhere")
     result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes", "--output", "json")

@@ -210,7 +210,7 @@ def test_a_token_that_may_only_read_writes_nothing(desk: Desk, store: Store, put
     store.server.put("app", VALUES, store.mount)
     store.server.policy(store.mount, WRITE.format(mount=store.mount).replace(', "create", "update"', ""))
     result = put("OPENAI_API_KEY")
-    what = f"writing {store.mount}/data/app as token is refused: permission denied"
+    what = f"writing {store.mount}/data/app as token failed: permission denied"
     assert (result.status, result.lines[0]) == (1, f"bridge: error: vault:app: {store.relay.address}: {what}")
     assert store.version == 1
 

@@ -102,7 +102,7 @@ def test_an_empty_build_is_an_error(text: str) -> None:
         (SECRET.replace("{A: CANARY-a}", "CANARY"), "stdin document 1 line 1 stringData: must be a mapping"),
         (
             '{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"A": "CANARY\\ud83d"}}',
-            "stdin document 1 line 1 data key A: not a valid Unicode text",
+            "stdin document 1 line 1 data key A: not valid Unicode text",
         ),
         (
             json.dumps({"apiVersion": "x/v1", "kind": "X", "metadata": {"name": "CANARY"}}).replace(

@@ -506,7 +506,7 @@ def test_kustomize_that_the_trust_file_does_not_list_is_not_started(
     monkeypatch.setenv("BRIDGE_TRUST", trusting(desk.folder, programs=[[str(program), "version"]])["BRIDGE_TRUST"])
     result = fix(desk)
     assert (result.status, app.files()) == (1, before)
-    assert result.lines[0].startswith(f"bridge: error: --fix-kustomize starts {program}, which is not among")
+    assert result.lines[0].startswith(f"bridge: error: --fix-kustomize starts {program}, which is not in")
     assert not (tmp_path / "seen").exists()
     monkeypatch.setenv("BRIDGE_TRUST", trusting(desk.folder, programs=[[str(program), "build"]])["BRIDGE_TRUST"])
     assert fix(desk).status == 0

@@ -51,13 +51,13 @@ def write(wire: Wire, turn: Callable[[], float] | None, *, until: float = math.i
         client.close()
 
 
-def test_the_turn_is_asked_for_before_each_try(turn: Callable[[], float], asked: list[float]) -> None:
+def test_turn_is_asked_for_before_each_try(turn: Callable[[], float], asked: list[float]) -> None:
     with Wire(busy(0), busy(0), FINE) as wire:
         write(wire, turn)
     assert asked == [0, 0, 0]
 
 
-def test_a_wait_longer_than_a_lease_asks_again_and_again(turn: Callable[[], float], asked: list[float]) -> None:
+def test_wait_longer_than_a_lease_asks_again_and_again(turn: Callable[[], float], asked: list[float]) -> None:
     with Wire(busy(30), FINE) as wire:
         write(wire, turn)
     assert asked == [0, *range(1, 31), 30]
@@ -78,19 +78,19 @@ def test_once_the_turn_is_lost_nothing_more_is_sent(clock: Clock, losing: int, s
     assert_clean(caught.value, CANARY, TOKEN)
 
 
-def test_a_try_ends_with_the_turn() -> None:
+def test_try_ends_with_the_turn() -> None:
     with Wire(hang) as wire, pytest.raises(Unavailable, match=r"did not answer within 0\.2 s"):
         write(wire, lambda: module.time.monotonic() + 0.2)
     assert len(wire.requests) == 1
 
 
-def test_a_turn_that_is_over_sends_nothing(clock: Clock) -> None:
+def test_turn_that_is_over_sends_nothing(clock: Clock) -> None:
     with Wire(FINE) as wire, pytest.raises(Unreachable):
         write(wire, lambda: clock.now)
     assert not wire.requests
 
 
-def test_a_call_with_an_end_does_not_wait_beyond_it(clock: Clock) -> None:
+def test_call_with_an_end_does_not_wait_beyond_it(clock: Clock) -> None:
     began = clock.now
     with Wire(busy(30), FINE) as wire, pytest.raises(Unreachable, match="429"):
         write(wire, None, until=began + 10)

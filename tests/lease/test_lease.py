@@ -50,14 +50,14 @@ def overwrite(target: Target, **changes: object) -> None:
     assert target.client.request("PUT", path(target), body).status == 200
 
 
-def test_a_lease_that_is_not_there_is_made(lease_of: Open, target: Target) -> None:
+def test_missing_lease_is_created(lease_of: Open, target: Target) -> None:
     one = lease_of()
     one.acquire(0)
     assert spec(target)["holderIdentity"] == one.holder
     assert spec(target)["leaseDurationSeconds"] == module.DURATION
 
 
-def test_the_second_is_told_who_is_writing(lease_of: Open) -> None:
+def test_second_run_is_given_the_holders_name(lease_of: Open) -> None:
     one, two = lease_of(), lease_of()
     one.acquire(0)
     with pytest.raises(Unavailable) as caught:
@@ -67,7 +67,7 @@ def test_the_second_is_told_who_is_writing(lease_of: Open) -> None:
     assert "--lock-wait" in problem.hint
 
 
-def test_the_second_waits_for_the_first(lease_of: Open, target: Target) -> None:
+def test_second_waits_for_the_first(lease_of: Open, target: Target) -> None:
     one, two = lease_of(), lease_of()
     one.acquire(0)
     threading.Timer(0.5, one.release).start()
@@ -75,7 +75,7 @@ def test_the_second_waits_for_the_first(lease_of: Open, target: Target) -> None:
     assert spec(target)["holderIdentity"] == two.holder
 
 
-def test_a_released_lease_is_free_at_once(lease_of: Open, target: Target) -> None:
+def test_released_lease_is_free_at_once(lease_of: Open, target: Target) -> None:
     one, two = lease_of(), lease_of()
     one.acquire(0)
     one.release()
@@ -84,7 +84,7 @@ def test_a_released_lease_is_free_at_once(lease_of: Open, target: Target) -> Non
     assert spec(target)["leaseTransitions"] == 1
 
 
-def test_of_many_that_come_at_once_exactly_one_wins_each_round(lease_of: Open) -> None:
+def test_exactly_one_concurrent_acquire_succeeds(lease_of: Open) -> None:
     for _ in range(10):
         leases = [lease_of() for _ in range(4)]
         won: list[Lease] = []
@@ -105,7 +105,7 @@ def test_of_many_that_come_at_once_exactly_one_wins_each_round(lease_of: Open) -
         won[0].release()
 
 
-def test_a_holder_that_died_is_followed_once_it_was_silent_long_enough(
+def test_holder_that_died_is_followed_once_it_was_silent_long_enough(
     lease_of: Open, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "DURATION", 1)
@@ -130,7 +130,7 @@ def test_no_clock_is_compared_with_another(
     two.acquire(30)  # and a time in the future keeps none
 
 
-def test_a_holder_that_renews_is_not_followed(lease_of: Open, target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_holder_that_renews_is_not_followed(lease_of: Open, target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "DURATION", 2)
     monkeypatch.setattr(module, "RENEWAL", 0.0)
     one, two = lease_of(), lease_of()
@@ -150,7 +150,7 @@ def test_a_holder_that_renews_is_not_followed(lease_of: Open, target: Target, mo
     assert spec(target)["holderIdentity"] == one.holder
 
 
-def test_a_holder_that_lost_its_lease_is_told_before_its_next_write(
+def test_holder_that_lost_its_lease_is_reported_before_its_next_write(
     lease_of: Open, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "RENEWAL", 0.0)
@@ -164,7 +164,7 @@ def test_a_holder_that_lost_its_lease_is_told_before_its_next_write(
     assert spec(target)["holderIdentity"] == "another"
 
 
-def test_a_check_between_two_renewals_asks_nothing(lease_of: Open, target: Target) -> None:
+def test_check_between_two_renewals_asks_nothing(lease_of: Open, target: Target) -> None:
     one = lease_of()
     one.acquire(0)
     before = target.client.request("GET", path(target)).body["metadata"]["resourceVersion"]
@@ -172,7 +172,7 @@ def test_a_check_between_two_renewals_asks_nothing(lease_of: Open, target: Targe
     assert target.client.request("GET", path(target)).body["metadata"]["resourceVersion"] == before
 
 
-def test_an_answer_that_was_lost_is_looked_for(lease_of: Open, target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lost_answer_is_verified(lease_of: Open, target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     one = lease_of()
     request = one._api.request
 
@@ -195,7 +195,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return found
 
 
-def test_a_lease_is_believed_for_a_minute_at_most(lease_of: Open, target: Target, clock: Clock) -> None:
+def test_lease_duration_is_capped_at_one_minute(lease_of: Open, target: Target, clock: Clock) -> None:
     one, two = lease_of(), lease_of()
     one.acquire(0)
     overwrite(target, leaseDurationSeconds=10**9)
@@ -207,7 +207,7 @@ def test_a_lease_is_believed_for_a_minute_at_most(lease_of: Open, target: Target
     assert spec(target)["holderIdentity"] == two.holder
 
 
-def test_a_check_says_how_long_a_write_may_last_and_renews_when_that_is_due(
+def test_check_says_how_long_a_write_may_last_and_renews_when_that_is_due(
     lease_of: Open, target: Target, clock: Clock
 ) -> None:
     one = lease_of()
@@ -222,7 +222,7 @@ def test_a_check_says_how_long_a_write_may_last_and_renews_when_that_is_due(
     assert spec(target)["renewTime"] != renewed
 
 
-def test_a_holder_that_slept_past_its_lease_goes_on_only_if_nobody_took_it(lease_of: Open, clock: Clock) -> None:
+def test_holder_continues_after_expiry_only_if_no_one_took_the_lease(lease_of: Open, clock: Clock) -> None:
     one, two = lease_of(), lease_of()
     one.acquire(0)
     clock.now += 3600
@@ -232,7 +232,7 @@ def test_a_holder_that_slept_past_its_lease_goes_on_only_if_nobody_took_it(lease
         one.check()
 
 
-def test_a_lease_that_was_deleted_is_not_made_again_by_its_holder(lease_of: Open, target: Target, clock: Clock) -> None:
+def test_deleted_lease_is_not_recreated_by_its_holder(lease_of: Open, target: Target, clock: Clock) -> None:
     one = lease_of()
     one.acquire(0)
     assert target.client.request("DELETE", path(target)).status == 200
@@ -243,7 +243,7 @@ def test_a_lease_that_was_deleted_is_not_made_again_by_its_holder(lease_of: Open
     assert target.client.request("GET", path(target)).status == 404
 
 
-def test_how_a_lease_was_found_is_kept(lease_of: Open) -> None:
+def test_version_before_acquire_is_recorded(lease_of: Open) -> None:
     one, two = lease_of(), lease_of()
     assert one.version() == ""
     one.acquire(0)
@@ -253,7 +253,7 @@ def test_how_a_lease_was_found_is_kept(lease_of: Open) -> None:
     assert (one.found, two.found) == ("", before)
 
 
-def test_a_renewal_that_fails_for_a_while_stops_nothing_as_long_as_enough_is_left(
+def test_renewal_that_fails_for_a_while_stops_nothing_as_long_as_enough_is_left(
     lease_of: Open, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = lease_of()
@@ -289,7 +289,7 @@ def test_waits_of_a_renewal_end_before_the_lease(lease_of: Open, clock: Clock, m
 
 
 @pytest.mark.parametrize("counts", [True, False])
-def test_a_renewal_whose_answer_was_lost_counts_only_if_it_was_carried_out(
+def test_renewal_whose_answer_was_lost_counts_only_if_it_was_carried_out(
     lease_of: Open, target: Target, clock: Clock, monkeypatch: pytest.MonkeyPatch, counts: bool
 ) -> None:
     one = lease_of()
@@ -310,7 +310,7 @@ def test_a_renewal_whose_answer_was_lost_counts_only_if_it_was_carried_out(
 
 
 @pytest.mark.parametrize("changed", ["renewed", "labelled"])
-def test_a_lease_that_is_ours_in_another_version_is_still_ours(
+def test_lease_that_is_ours_in_another_version_is_still_ours(
     lease_of: Open, target: Target, clock: Clock, changed: str
 ) -> None:
     one = lease_of()
@@ -326,7 +326,7 @@ def test_a_lease_that_is_ours_in_another_version_is_still_ours(
     assert spec(target)["holderIdentity"] == one.holder
 
 
-def test_one_that_was_faster_is_not_named(lease_of: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_faster_run_is_not_named(lease_of: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     one, two = lease_of(), lease_of()
     one.acquire(0)
     monkeypatch.setattr(two, "_read", lambda: None)  # as it was before the other run made it

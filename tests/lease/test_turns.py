@@ -99,7 +99,7 @@ def test_a_holder_that_lost_its_lease_stops_before_its_next_write(
     desk.target.embedded.intercept = steal
     result = desk.run("sync", "staging")
     assert (result.status, names[-1]) == (5, "shared-config")
-    assert "this run lost it: another one may be writing" in result.lines[0]
+    assert "this run lost it; another run may be writing" in result.lines[0]
     assert holder(desk) == "another"
 
 
@@ -129,7 +129,7 @@ def test_a_write_is_not_tried_again_once_another_run_has_the_lease(
     seen = stolen_between_two_tries(desk, monkeypatch, name)
     result = desk.run("sync", "staging")
     assert (result.status, len(seen), holder(desk)) == (75, 1, "another")
-    assert "this run lost it: another one may be writing" in result.lines[0]
+    assert "this run lost it; another run may be writing" in result.lines[0]
 
 
 def test_nor_is_an_object_taken_over_then(offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

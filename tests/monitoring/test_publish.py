@@ -168,7 +168,7 @@ def test_any_name_of_an_environment_is_grouped_as_it_is(gateway: Pushgateway, na
 def test_a_pushgateway_that_does_not_answer_is_one_warning() -> None:
     url = f"http://127.0.0.1:{free_port()}"
     (warning,) = publish(record(url), 0)
-    assert str(warning) == f"the metrics: the Pushgateway at {url} refuses connections"
+    assert str(warning) == f"the metrics: the Pushgateway at {url} refused the connection"
 
 
 def test_a_pushgateway_that_hangs_does_not_keep_the_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -249,7 +249,7 @@ def test_warnings_and_a_bug_are_lines_too(desk: Desk, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr("bridge.run.apply.read_environment", explode)
     result, lines = json_run(desk)
-    assert (result.status, lines[0]["message"]) == (3, "a bug of bridge (RuntimeError)")
+    assert (result.status, lines[0]["message"]) == (3, "a bug in bridge (RuntimeError)")
 
 
 def test_an_interruption_is_a_line_too(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

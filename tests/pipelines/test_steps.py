@@ -193,8 +193,8 @@ def test_without_the_trust_files_text_nothing_is_trusted(pipeline: Pipeline) -> 
     del pipeline.environ["TRUST_TEXT"]
     for step in (pipeline.propose(), pipeline.deploy()):
         assert step.status == 1
-        assert "the package bridge_plain is not among the packages of" in step.log
-        assert "is not among the kubeconfigs of" in step.log
+        assert "the package bridge_plain is not in `packages` of" in step.log
+        assert "is not in `kubeconfigs` of" in step.log
     assert desk.target.versions() == {}
     assert not pipeline.deployed
 

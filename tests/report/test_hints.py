@@ -47,4 +47,4 @@ def test_a_namespace_that_is_missing_is_told_with_the_command_for_this_cluster(d
     for command in ("plan", "sync", "adopt"):
         result = desk.run(command, "staging", "--kubeconfig", kubeconfig)
         assert result.lines[0] == "bridge: error: namespace absent: does not exist"
-        assert result.lines[1].endswith(f": `kubectl --kubeconfig {kubeconfig} create namespace absent`")
+        assert result.lines[1].endswith(f" `kubectl --kubeconfig {kubeconfig} create namespace absent`")

@@ -135,7 +135,7 @@ def test_what_a_sync_would_refuse_is_refused_before_the_store_is_written(desk: D
 @pytest.mark.parametrize(
     ("to", "what"),
     [
-        ("9", "vault:app@9: there is no version 9 of it, or no such document at all"),
+        ("9", "vault:app@9: the document or its version 9 does not exist"),
         ("2", "vault:app@2: version 2 was deleted at "),
         ("3", "vault:app@3: version 3 is destroyed"),
         ("latest", "vault:app@latest: the revision is not a version number"),
@@ -331,9 +331,9 @@ def test_an_earlier_revision_of_secret_manager_in_both_forms(desk: Desk, manager
     assert stored(manager) == [old, NEWER, old, NEWER, old]
     assert openai(desk) == VALUES["OPENAI_API_KEY"]
     for to, what in (
-        ("9", "it has no revision 9; its newest is 5"),
-        ("1/00000000", "this revision is of an earlier secret in the same place"),
-        ("x", "there can be no such revision"),
+        ("9", "it has no revision 9; the newest is 5"),
+        ("1/00000000", "this revision belongs to an earlier secret with the same name"),
+        ("x", "the revision is invalid"),
     ):
         assert back(desk, to, source=APP).lines[0] == f"bridge: error: {APP}@{to}: {what}"
     manager.store.secrets[id_].versions[1]["status"] = "disabled"

@@ -47,7 +47,7 @@ def test_nothing_found(desk, folder):
     (folder / "a").write_text("CANARY-opena\nnothing\n")
     result = desk.run("scan", "staging", ".")
     assert (result.status, result.err) == (0, "")
-    assert result.out == "staging: 6 values looked for in 1 files and objects: nothing found\n"
+    assert result.out == "staging: searched 1 files and objects for 6 values: nothing found\n"
 
 
 def test_forms_of_urls_and_of_windows_are_found_and_escapes_of_shells_are_not(desk, folder):
@@ -74,15 +74,15 @@ def test_every_value_is_found_with_its_place_and_name(desk, folder):
         "patch.yml:4: variable SCW_SECRET_KEY (as it is)",
         "patch.yml:4: Secret/shared-secrets key LIVEKIT_API_KEY (as it is)",
         "deep/er/.hidden:1: Secret/agent-secrets key CARTESIA_API_KEY (base64)",
-        "staging: 6 values looked for in 2 files and objects: 4 found",
+        "staging: searched 2 files and objects for 6 values: 4 found",
     ]
-    assert result.lines[0] == "bridge: error: Secret/agent-secrets key CARTESIA_API_KEY: lies about in clear"
-    assert result.lines[-1].startswith("bridge: hint: replace it at its source")
+    assert result.lines[0] == "bridge: error: Secret/agent-secrets key CARTESIA_API_KEY: found in plaintext"
+    assert result.lines[-1].startswith("bridge: hint: rotate it")
     assert len(result.lines) == 5
     assert result.status == 1
 
 
-def test_json_says_the_same(desk, folder):
+def test_json_has_the_same_content(desk, folder):
     (folder / "a").write_text("CANARY-openai")
     desk.values(LIVEKIT_API_KEY="short")
     data = desk.run("scan", "staging", "a", "--output", "json").data
@@ -98,14 +98,14 @@ def test_json_says_the_same(desk, folder):
         "warnings": [
             {
                 "where": "staging",
-                "what": "Secret/shared-secrets key LIVEKIT_API_KEY is not looked for: it has less than 8 bytes",
+                "what": "Secret/shared-secrets key LIVEKIT_API_KEY is not searched for: it has less than 8 bytes",
                 "hint": "",
             }
         ],
     }
 
 
-def test_a_value_that_is_escaped_in_json(desk, folder):
+def test_value_that_is_escaped_in_json(desk, folder):
     desk.values(OPENAI_API_KEY='CANARY "quoted"\\ü')
     for number, text in enumerate(
         (json.dumps('CANARY "quoted"\\ü'), json.dumps('CANARY "quoted"\\ü', ensure_ascii=False))
@@ -123,7 +123,7 @@ def test_binary_files_and_values(desk, folder):
     assert scan(desk, "a") == ["a:2: Secret/s key K (as it is)"]
 
 
-def test_a_variable_within_a_key_is_looked_for_alone_too(desk, folder):
+def test_variable_within_a_key_is_also_searched_for_separately(desk, folder):
     desk.write(
         "url.yml", "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {U: 'x://${OPENAI_API_KEY}@h'}\n"
     )
@@ -136,7 +136,7 @@ def test_a_variable_within_a_key_is_looked_for_alone_too(desk, folder):
     ]
 
 
-def test_what_is_public_is_not_looked_for(desk, folder):
+def test_public_value_is_not_searched_for(desk, folder):
     desk.values(OPENAI_API_KEY="wss://livekit.example.com")
     desk.canaries.discard("wss://livekit.example.com")
     desk.write("literal.yml", "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {L: in-the-template}\n")
@@ -148,19 +148,19 @@ def test_what_is_public_is_not_looked_for(desk, folder):
     result = desk.run("scan", "staging", "a")
     assert result.status == 0
     assert result.lines == [
-        "bridge: warning: staging: Secret/s key L is not looked for: it stands in clear in a template",
-        "bridge: warning: staging: variable UNSET is not looked for: it is not set",
-        f"bridge: warning: staging: {OPENAI} is not looked for: it has the same value as a public one",
+        "bridge: warning: staging: Secret/s key L is not searched for: it stands in clear in a template",
+        "bridge: warning: staging: variable UNSET is not searched for: it is not set",
+        f"bridge: warning: staging: {OPENAI} is not searched for: it has the same value as a public one",
     ]
 
 
 def test_encrypted_files_are_no_hit(capfd):
     assert (CONFIG / "staging.sops.yaml").exists()
     assert main(["scan", "staging", str(CONFIG), "--config", str(CONFIG)]) == 0
-    assert capfd.readouterr().out.startswith("staging: 6 values looked for in ")
+    assert capfd.readouterr().out.startswith("staging: searched ")
 
 
-def test_links_pipes_and_git_folders_are_passed_over(desk, folder, tmp_path):
+def test_links_pipes_and_git_folders_are_skipped(desk, folder, tmp_path):
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "a").write_text("CANARY-openai")
     (folder / "link").symlink_to(tmp_path / "outside" / "a")
@@ -174,7 +174,7 @@ def test_links_pipes_and_git_folders_are_passed_over(desk, folder, tmp_path):
     assert scan(desk, "link") == [f"link:1: {OPENAI} (as it is)"]
 
 
-def test_a_file_that_goes_or_becomes_a_pipe_or_a_link_while_the_folder_is_scanned(desk, folder, monkeypatch):
+def test_file_replaced_during_the_scan_is_skipped(desk, folder, monkeypatch):
     for name in ("a", "b", "c", "d"):
         (folder / name).write_text("CANARY-openai")
     opened = os.open
@@ -192,12 +192,12 @@ def test_a_file_that_goes_or_becomes_a_pipe_or_a_link_while_the_folder_is_scanne
     result = desk.run("scan", "staging", ".")
     assert result.out.splitlines() == [
         f"a:1: {OPENAI} (as it is)",
-        "staging: 6 values looked for in 1 files and objects: 1 found",
+        "staging: searched 1 files and objects for 6 values: 1 found",
     ]
     assert "cannot be read" not in result.err
 
 
-def test_what_cannot_be_read_is_told_and_is_no_clean_bill(desk, folder, monkeypatch):
+def test_unreadable_file_fails_the_scan(desk, folder, monkeypatch):
     (folder / "a").touch()
     (folder / "b").mkdir()
     opened, listed = os.open, os.scandir
@@ -224,7 +224,7 @@ def test_what_cannot_be_read_is_told_and_is_no_clean_bill(desk, folder, monkeypa
         (["pipe"], "pipe: neither a file nor a folder"),
     ],
 )
-def test_nothing_that_can_be_scanned(desk, folder, arguments, error):
+def test_path_that_cannot_be_scanned_is_an_error(desk, folder, arguments, error):
     os.mkfifo(folder / "pipe")
     result = desk.run("scan", "staging", *arguments)
     assert (result.status, result.out) == (2, "")
@@ -247,17 +247,17 @@ def test_options_may_stand_between_the_paths(desk, folder):
         (["set", "staging", "OPENAI_API_KEY", "-CANARY-value"], "unrecognized arguments: ..."),
         (["sync", "staging", "--token", "CANARY-value"], "unrecognized arguments: --token ..."),
         (["sync", "staging", "--token=CANARY-value"], "unrecognized arguments: --token"),
-        (["set", "staging", "OPENAI_API_KEY=CANARY-value"], "argument NAME: must be a name alone: "),
+        (["set", "staging", "OPENAI_API_KEY=CANARY-value"], "argument NAME: must be only a name: "),
     ],
 )
-def test_a_value_among_the_arguments_is_not_shown(desk, words, told):
+def test_value_among_the_arguments_is_not_shown(desk, words, told):
     result = desk.run(*words)
     assert result.status == 2
     assert result.lines[-1].startswith(f"bridge {words[0]}: error: {told}")
     assert "CANARY" not in result.out + result.err
 
 
-def test_a_flood_ends_the_scan(desk, folder, monkeypatch):
+def test_too_many_findings_end_the_scan(desk, folder, monkeypatch):
     monkeypatch.setattr("bridge.scan.findings.MOST", 15)
     for name in ("a", "b"):
         (folder / name).write_text("CANARY-openai\n" * 50)
@@ -268,13 +268,13 @@ def test_a_flood_ends_the_scan(desk, folder, monkeypatch):
     assert result.lines[0].startswith("bridge: warning: more than")
 
 
-def test_a_source_that_cannot_be_read_ends_the_scan(desk, folder):
+def test_source_that_cannot_be_read_ends_the_scan(desk, folder):
     desk.environment(providers={"plain": {"fail": "unavailable"}})
     result = desk.run("scan", "staging", ".")
     assert (result.status, result.out) == (75, "")
 
 
-def test_a_scan_has_its_time(tmp_path):
+def test_scan_ends_at_the_deadline(tmp_path):
     (tmp_path / "a").touch()
-    with pytest.raises(Unavailable, match="not finished in time"):
+    with pytest.raises(Unavailable, match="did not finish in time"):
         scan_files(tmp_path, Scan(Search({}), deadline=0))

@@ -66,7 +66,7 @@ def scan(desk: Desk, *arguments: str) -> list[str]:
     return found
 
 
-def test_what_was_removed_long_ago_is_found_with_the_commit_that_brought_it(desk, repository):
+def test_removed_value_is_found_with_the_commit_that_added_it(desk, repository):
     repository.commit(a="nothing")
     guilty = repository.commit(a="nothing\nCANARY-openai\n")
     repository.commit(a="clean")
@@ -75,14 +75,14 @@ def test_what_was_removed_long_ago_is_found_with_the_commit_that_brought_it(desk
     assert scan(desk) == [f"commit {guilty} a:2: {OPENAI} (as it is)"]
 
 
-def test_a_clean_history(desk, repository):
+def test_clean_history(desk, repository):
     assert scan(desk) == []
     repository.commit(a="nothing", b=b"\0" * 3_000_000)
     assert scan(desk) == []
     assert scan(desk, ".") == []
 
 
-def test_the_paths_own_files_are_scanned_too(desk, repository):
+def test_paths_own_files_are_scanned_too(desk, repository):
     repository.commit(a="x")
     (repository.folder / "new").write_text("CANARY-openai")
     assert scan(desk, ".") == [f"new:1: {OPENAI} (as it is)"]
@@ -110,17 +110,17 @@ def test_every_reference_counts_and_every_content_once(desk, repository):
     assert len(found) == 4
 
 
-def test_a_path_that_is_no_plain_text(desk, repository):
+def test_path_that_is_no_plain_text(desk, repository):
     guilty = repository.commit(**{'with "space" ü.txt': "CANARY-openai"})
     assert scan(desk) == [f'commit {guilty} with "space" ü.txt:1: {OPENAI} (as it is)']
 
 
-def test_a_message_counts(desk, repository):
+def test_message_counts(desk, repository):
     guilty = repository.commit("set the key to CANARY-openai")
     assert scan(desk) == [f"commit {guilty} (its message):5: {OPENAI} (as it is)"]
 
 
-def test_a_merge_that_brought_a_value_itself(desk, repository):
+def test_merge_that_brought_a_value_itself(desk, repository):
     repository.commit(a="x")
     repository.git("checkout", "--quiet", "-b", "other")
     repository.commit(b="x")
@@ -140,7 +140,7 @@ def test_packed_binary_and_large_objects(desk, repository):
     assert scan(desk) == [f"commit {guilty} large:11: {OPENAI} (as it is)"]
 
 
-def test_a_repository_is_scanned_once_whatever_leads_to_it(desk, repository, tmp_path):
+def test_repository_is_scanned_once_whatever_leads_to_it(desk, repository, tmp_path):
     guilty = repository.commit(a="CANARY-openai")
     repository.commit(a="x")
     (repository.folder / "sub").mkdir()
@@ -154,7 +154,7 @@ def test_no_repository(desk, tmp_path, monkeypatch):
     (tmp_path / "none").mkdir()
     result = desk.run("scan", "staging", "--git", str(tmp_path / "none"))
     assert (result.status, result.out) == (1, "")
-    assert result.lines[0] == (f"bridge: error: {tmp_path}/none: its history cannot be read: not in a git repository")
+    assert result.lines[0] == (f"bridge: error: {tmp_path}/none: cannot read its history: not in a git repository")
 
 
 def test_no_git(desk, repository, monkeypatch):
@@ -162,22 +162,22 @@ def test_no_git(desk, repository, monkeypatch):
     result = desk.run("scan", "staging", "--git")
     assert (result.status, result.lines[0]) == (
         1,
-        "bridge: error: .: its history cannot be read: git is not in a folder of PATH",
+        "bridge: error: .: cannot read its history: git was not found in PATH",
     )
 
 
-def test_a_clone_that_has_a_part_only_is_no_clean_bill(desk, repository, tmp_path):
+def test_partial_clone_fails_the_scan(desk, repository, tmp_path):
     repository.commit(a="CANARY-openai")
     repository.commit(a="x")
     repository.git("clone", "--quiet", "--depth=1", f"file://{repository.folder}", str(tmp_path / "clone"))
     result = desk.run("scan", "staging", "--git", str(tmp_path / "clone"))
     assert (result.status, result.lines[0]) == (
         0,
-        f"bridge: warning: {tmp_path}/clone: its history is not complete: older commits are not in this clone",
+        f"bridge: warning: {tmp_path}/clone: its history is incomplete: this is a shallow clone",
     )
 
 
-def test_a_broken_repository_is_no_clean_bill(desk, repository):
+def test_broken_repository_fails_the_scan(desk, repository):
     repository.commit(a="CANARY-openai")
     repository.commit(b="x")
     blob = repository.git("rev-parse", "HEAD:b")
@@ -188,7 +188,7 @@ def test_a_broken_repository_is_no_clean_bill(desk, repository):
     assert "git fsck" in result.err
 
 
-def test_a_repositorys_own_configuration_starts_no_program(desk, repository, tmp_path):
+def test_repositorys_own_configuration_starts_no_program(desk, repository, tmp_path):
     repository.commit(a="CANARY-openai")
     hook = tmp_path / "hook"
     hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
@@ -205,7 +205,7 @@ def test_a_repositorys_own_configuration_starts_no_program(desk, repository, tmp
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_replaced_object_does_not_hide_what_is_there(desk, repository):
+def test_replaced_object_does_not_hide_the_original(desk, repository):
     guilty = repository.commit(a="CANARY-openai")
     (repository.folder / "a").write_text("clean")
     clean = repository.git("hash-object", "-w", "a")
@@ -213,7 +213,7 @@ def test_a_replaced_object_does_not_hide_what_is_there(desk, repository):
     assert scan(desk) == [f"commit {guilty} a:1: {OPENAI} (as it is)"]
 
 
-def test_a_flood_in_the_history(desk, repository, monkeypatch):
+def test_too_many_findings_in_history_end_the_scan(desk, repository, monkeypatch):
     for module in ("findings", "history"):
         monkeypatch.setattr(f"bridge.scan.{module}.MOST", 3)
     guilty = repository.commit(a="CANARY-openai\n" * 50)
@@ -257,16 +257,16 @@ def test_git_never_gets_a_value(desk, repository, spy, monkeypatch):
     assert "CANARY" not in given
 
 
-def test_a_git_that_hangs_has_its_time(desk, repository, spy):
+def test_hanging_git_is_stopped_at_the_deadline(desk, repository, spy):
     repository.commit(a="CANARY-openai")
     (spy / "sleep").touch()
     result = with_enough_time(
         lambda limit: desk.run("scan", "staging", "--git", "--timeout", str(limit)), (spy / "asleep").exists
     )
-    assert (result.status, result.lines[0]) == (75, "bridge: error: the scan was not finished in time")
+    assert (result.status, result.lines[0]) == (75, "bridge: error: the scan did not finish in time")
 
 
-def test_a_terminated_scan_leaves_no_git_behind(desk, repository, spy, third_party):
+def test_terminated_scan_leaves_no_git_behind(desk, repository, spy, third_party):
     repository.commit(a="CANARY-openai")
     (spy / "sleep").touch()
     environ = os.environ | {"PYTHONPATH": str(third_party)}

@@ -120,7 +120,7 @@ def test_an_object_whose_new_creation_fails_is_made_by_the_next_run(offline_desk
     result = offline_desk.run("sync", "staging", *RECREATE, "--output", "json")
     assert result.status == 5
     assert result.data["result"] == "stopped"
-    assert "is deleted, and could not be created again" in result.err
+    assert "was deleted but could not be recreated" in result.err
     assert offline_desk.target.get(SECRET, "shared-secrets") is None
     cluster.intercept = None
     assert offline_desk.run("sync", "staging").status == 0

@@ -174,7 +174,7 @@ def test_a_namespace_that_does_not_exist(desk: Desk) -> None:
 def test_a_namespace_of_another_uid(desk: Desk) -> None:
     desk.environment(cluster={"kubeconfig": "kubeconfig", "namespace_uid": "1-2-3"})
     cluster = f"{desk.target.client.url} (context {desk.cluster['context']} of {desk.kubeconfig})"
-    refuse(desk, f"namespace {desk.target.namespace} on {cluster}: is not the one that cluster.namespace_uid names")
+    refuse(desk, f"namespace {desk.target.namespace} on {cluster}: its uid is not in cluster.namespace_uid")
 
 
 def test_the_namespaces_own_uid_is_accepted(desk: Desk) -> None:
@@ -327,7 +327,8 @@ def test_a_memory_of_a_newer_bridge_is_left_alone(desk: Desk) -> None:
     desk.target.patch(CONFIG, "bridge-voice-agent-staging", {"data": {"memory.json": '{"version": 99}'}})
     refuse(
         desk,
-        f"ConfigMap/bridge-voice-agent-staging in namespace {desk.target.namespace}: was written by a newer bridge",
+        f"ConfigMap/bridge-voice-agent-staging in namespace {desk.target.namespace}: "
+        "was written by a newer version of bridge",
     )
 
 

@@ -129,7 +129,7 @@ def test_a_bare_repository_in_a_branch_is_not_used(
     results = every_command(desk)
     assert not stranger.mark.exists(), stranger.mark.read_text()
     assert log.read_text() == ""  # git was not even asked
-    bare = "its folder is in a bare repository"
+    bare = "it is in a bare repository"
     assert [bare in results[name].err for name in ("scan", "check@HEAD", "plan@HEAD")] == [True] * 3
     assert results["import"].status == 0
 

@@ -95,11 +95,11 @@ def test_file_in_the_checkout_is_refused(
     monkeypatch.setenv("BRIDGE_TRUST", str(top / place))
     assert main(["check", "staging", "--config", str(top / "config")]) == 2
     told = capfd.readouterr().err.splitlines()
-    assert told[0].endswith("the trust file is in the checkout, which anyone who may push a branch can change")
+    assert told[0].endswith("the trust file is in the checkout, so anyone who can push a branch can change it")
     assert told[1].startswith(f"bridge: hint: move it to {trust.SYSTEM}")
 
 
-def test_wrong_file_ends_each_command_before_it_does_anything(
+def test_invalid_trust_file_stops_each_command_at_once(
     home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("BRIDGE_TRUST", str(put(home / "trust.yaml", "sotres: []\n")))
@@ -150,14 +150,14 @@ def test_store_gets_only_the_credentials_that_are_listed(home: Path) -> None:
     problem = trust.refused_store(environ, url, "approle", "it", (*both, "VAULT_TOKEN"))
     assert problem
     assert problem.what == (
-        f"it names https://vault, which may not get the credential approle, says {environ['BRIDGE_TRUST']}"
+        f"it names https://vault, which may not get the credential approle (see {environ['BRIDGE_TRUST']})"
     )
     assert problem.hint == (
-        'if you trust it, add this line to `stores` there: - {address: "https://vault", credentials: [approle]}'
+        'if you trust it, add this line to `stores` in that file: - {address: "https://vault", credentials: [approle]}'
     )
 
 
-def test_line_for_a_vendor_has_its_word(home: Path) -> None:
+def test_hint_for_a_vendor_uses_its_name(home: Path) -> None:
     problem = trust.refused_store(trusting(home), "https://s3.nl-ams.scw.cloud", "scaleway", "it")
     assert problem
     assert problem.hint.endswith("- {address: scaleway, credentials: [scaleway]}")
@@ -250,17 +250,12 @@ ASKS: Final = {
 EXEMPT: Final = {
     Place("bridge/git.py", "start", "Popen.__new__"): "git: hardened, and without a credential",
     Place("bridge/git.py", "start", "process.__init__"): "the same",
-    Place("bridge/commands/exec.py", "_become", "os.execvpe"): "the operator's own command",
+    Place("bridge/commands/exec.py", "_replace_process", "os.execvpe"): "the operator's own command",
     Place("bridge/commands/demo.py", "_bridge", "subprocess.run"): "bridge itself",
     Place("bridge/commands/demo.py", "_request", "urllib.request.build_opener"): "the embedded cluster",
     Place("bridge/report/publish.py", "_push", "Transport"): "metrics, without a credential",
     Place("providers/bridge_providers/sops/transit.py", "_session", "server.open"): "the Vault provider, which asks",
-    Place(
-        "bridge/testing/contract.py", "test_a_session_reads_from_as_many_threads_as_it_says", "provider.open"
-    ): "a test",
-    Place(
-        "bridge/testing/contract.py", "test_a_provider_that_asks_what_was_read_before_says_so", "provider.open"
-    ): "a test",
+    Place("bridge/testing/contract.py", "test_session_reads_from_concurrent_threads", "provider.open"): "a test",
 }
 STARTS: Final = ("Popen", "execv", "execl", "spawn", "posix_spawn", "fork", "system", "popen", "run", "check_output")
 SENDS: Final = ("Transport", "Session", "Client", "HTTPConnection", "HTTPSConnection", "build_opener", "urlopen")
@@ -286,7 +281,7 @@ def is_risky(call: str) -> bool:
     return owner in {"os", "subprocess", "pty", "asyncio"} and name.startswith(STARTS)
 
 
-def test_each_place_that_starts_or_sends_asks_or_is_exempt() -> None:
+def test_each_start_and_credential_is_checked_or_exempt() -> None:
     found = set(places())
     assert found == ASKS.keys() | EXEMPT.keys()
     for module, name in ASKS.values():

@@ -59,25 +59,25 @@ def operator(tmp_path: Path) -> Operator:
     return Operator(tmp_path)
 
 
-def test_what_is_listed_is_used(operator: Operator) -> None:
+def test_listed_items_are_allowed(operator: Operator) -> None:
     operator.trust()
     assert operator.connect().headers() == {"Authorization": "Bearer CANARY"}
 
 
-def test_kubeconfig_and_server_that_are_not_listed_are_told_together(operator: Operator) -> None:
+def test_kubeconfig_and_server_that_are_not_listed_are_reported_together(operator: Operator) -> None:
     operator.trust(servers=[], kubeconfigs=[])
     file = operator.environ["BRIDGE_TRUST"]
     start = "if you trust it, add this line to"
     assert operator.refused() == [
         (
             str(operator.file),
-            f"is not among the kubeconfigs of {file}",
-            f'{start} `kubeconfigs` there: - "{operator.file}"',
+            f"is not in `kubeconfigs` of {file}",
+            f'{start} `kubeconfigs` in that file: - "{operator.file}"',
         ),
         (
             f"context c of {operator.file}",
-            f"leads to {SERVER}, which is not among the servers of {file}",
-            f'{start} `servers` there: - "{SERVER}"',
+            f"leads to {SERVER}, which is not in `servers` of {file}",
+            f'{start} `servers` in that file: - "{SERVER}"',
         ),
     ]
     with pytest.raises(Refusal):
@@ -93,7 +93,7 @@ def test_kubeconfig_is_listed_wherever_it_was_named(operator: Operator, origin: 
     if origin == "home":
         (operator.folder / ".kube").mkdir()
         operator.file.rename(operator.folder / ".kube" / "config")
-    with pytest.raises(Refusal, match="is not among the kubeconfigs of"):
+    with pytest.raises(Refusal, match="is not in `kubeconfigs` of"):
         connect(Search(named, None, operator.environ, pod=operator.folder / "pod"))
 
 
@@ -115,7 +115,7 @@ def test_plugin_that_is_not_listed_is_not_started(operator: Operator, command: s
     operator.trust(programs=programs)
     ((where, what, hint),) = operator.refused()
     assert where.endswith('user "u": exec')
-    assert what.startswith(f"exec starts {program}, which is not among the programs of")
+    assert what.startswith(f"exec starts {program}, which is not in `programs` of")
     assert hint.endswith(f'- ["{program}"]')
     assert not operator.mark.exists()
     operator.trust(programs=[[program, "eks"]])
@@ -128,11 +128,11 @@ def test_auth_provider_is_refused_with_a_trust_file(operator: Operator, config: 
     operator.write({"auth-provider": {"name": "gcp", "config": config}})
     operator.trust(programs=[str(operator.program)])
     ((_, what, _),) = operator.refused()
-    assert what.startswith("auth-provider may start any program and ask any server, so ")
+    assert what.startswith("auth-provider may start any program and query any server, so ")
     assert not operator.mark.exists()
 
 
-def test_pods_own_account_needs_no_line(operator: Operator) -> None:
+def test_pods_service_account_need_not_be_listed(operator: Operator) -> None:
     pod = operator.folder / "pod"
     pod.mkdir()
     (pod / "token").write_text("CANARY")

@@ -48,7 +48,7 @@ def test_third_partys_provider_is_not_opened_unless_its_package_is_listed(
         result = offline_desk.run(command, "staging")
         assert result.status == 1
         assert (
-            f"bridge: error: plain:values.json: the package bridge_plain is not among the packages of {file}"
+            f"bridge: error: plain:values.json: the package bridge_plain is not in `packages` of {file}"
         ) in result.lines
     assert offline_desk.target.get("Secret", "agent-secrets") is None
 
@@ -77,7 +77,7 @@ def test_cluster_that_is_not_listed_is_not_asked(
     for command in ("check", "plan", "sync", "status"):
         result = offline_desk.run(command, "staging")
         assert result.status == 1
-        assert f"is not among the {lists} of {file}" in result.err
+        assert f"is not in `{lists}` of {file}" in result.err
     assert offline_desk.target.embedded.requests == []
 
 
@@ -148,7 +148,7 @@ def test_plugin_for_the_real_cluster_starts_only_if_it_is_listed(
     for command in ("check", "sync"):
         result = plugged.run(command, "staging")
         assert result.status == 1
-        assert f"exec starts {tmp_path / 'plugin'}, which is not among the programs of" in result.err
+        assert f"exec starts {tmp_path / 'plugin'}, which is not in `programs` of" in result.err
     assert not (tmp_path / "mark").exists()
     assert plugged.target.get("Secret", "agent-secrets") is None
     trust(plugged, monkeypatch, **listed, programs=[[str(tmp_path / "plugin"), "get-token"]])

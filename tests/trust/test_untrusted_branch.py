@@ -71,8 +71,8 @@ def test_server_of_a_branch_gets_nothing_if_the_variable_names_another(
 @pytest.mark.parametrize(
     ("field", "told"),
     [
-        ({"token_file": "/etc/passwd"}, "/etc/passwd is not a place for Vault's credentials"),
-        ({"token_variable": "AWS_SECRET_ACCESS_KEY"}, "token_variable: must be a variable of Vault's"),
+        ({"token_file": "/etc/passwd"}, "/etc/passwd is no place for a Vault credential"),
+        ({"token_variable": "AWS_SECRET_ACCESS_KEY"}, "token_variable: must be a variable that begins with VAULT_"),
     ],
 )
 def test_server_of_a_branch_gets_no_other_file_and_no_other_variable(
@@ -96,7 +96,7 @@ def test_kubeconfig_of_a_branch_starts_nothing(desk: Desk, tmp_path: Path) -> No
     desk.environment(cluster={"kubeconfig": "branch.kubeconfig"})
     result = desk.run("plan", "staging")
     assert result.status == 1
-    assert "exec starts a program, and the environment's file names this kubeconfig" in result.err
+    assert "exec is not allowed if the environment's file names the kubeconfig" in result.err
     assert not (tmp_path / "mark").exists()
 
 

@@ -13,7 +13,7 @@ from bridge.errors import Refusal
 from tests.cluster.wire import assert_clean
 
 V1 = "client.authentication.k8s.io/v1"
-NAMED = "and the environment's file names this kubeconfig"
+NAMED = "if the environment's file names the kubeconfig"
 
 
 class Branch:
@@ -65,7 +65,7 @@ def starting(branch: Branch, kind: str) -> dict[str, Any]:
 @pytest.mark.parametrize("kind", ["exec", "auth-provider"])
 def test_kubeconfig_of_the_environments_file_starts_no_program(branch: Branch, kind: str) -> None:
     branch.write(starting(branch, kind))
-    assert branch.refused() == f"{kind} starts a program, {NAMED}"
+    assert branch.refused() == f"{kind} is not allowed {NAMED}"
     assert not branch.mark.exists()
 
 
@@ -88,11 +88,11 @@ def test_token_file_of_such_a_kubeconfig_is_in_its_folder(branch: Branch, way: s
     elsewhere.write_text("CANARY")
     (branch.file.parent / "link").symlink_to(elsewhere)
     branch.write({"tokenFile": {"absolute": str(elsewhere), "dots": "../token", "link": "link"}[way]})
-    assert branch.refused() == f"tokenFile is outside the kubeconfig's folder, {NAMED}"
+    assert branch.refused() == f"tokenFile must be in the kubeconfig's folder {NAMED}"
     assert branch.connect(flag=branch.file).headers() == {"Authorization": "Bearer CANARY"}
 
 
-def test_token_file_beside_such_a_kubeconfig_is_used(branch: Branch) -> None:
+def test_token_file_next_to_such_a_kubeconfig_is_used(branch: Branch) -> None:
     (branch.file.parent / "token").write_text("mine")
     branch.write({"tokenFile": "token"})
     assert branch.connect().headers() == {"Authorization": "Bearer mine"}

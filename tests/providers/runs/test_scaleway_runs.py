@@ -87,7 +87,9 @@ def test_check_live_looks_before_it_reads_also_what_was_written_from_before(mana
     desk.environment(sources=["scaleway:/voice/staging/next"])
     result = desk.run("check", "staging", "--live")
     assert result.status == 1
-    assert any("it expires once it is read, so it is not read" in line for line in result.lines)
+    assert any(
+        "not read, because reading it would make it expire (expires_once_accessed)" in line for line in result.lines
+    )
     assert manager.store.secrets[id_].versions[0]["status"] == "enabled"
 
 
@@ -97,7 +99,7 @@ def test_a_document_that_replaces_one_which_is_known_is_looked_at_first(manager:
     policy = {"time_to_live": None, "expires_once_accessed": True, "action": "delete"}
     id_ = manager.put("/voice/staging/next", VALUES, ephemeral_policy=policy)
     desk.environment(sources=["scaleway:/voice/staging/next"])
-    assert "expires once it is read" in refused(desk, 1)[0]
+    assert "reading it would make it expire" in refused(desk, 1)[0]
     assert manager.store.secrets[id_].versions[0]["status"] == "enabled"
 
 
@@ -182,7 +184,7 @@ def test_a_missing_document_stops_the_run_although_another_has_the_fields(manage
     desk.environment(sources=["scaleway:/voice/staging/absent", REFERENCE])
     assert refused(desk, 1) == [
         f"bridge: error: scaleway:/voice/staging/absent: no such secret in project {PROJECT}, region fr-par",
-        "bridge: hint: a secret that was just made may take half a minute to show; see also region and project_id",
+        "bridge: hint: check region and project_id; a new secret can take half a minute to appear",
     ]
 
 
@@ -191,8 +193,8 @@ def test_a_disabled_revision_stops_the_run_and_the_objects_stay(manager: SecretM
     assert desk.run("sync", "staging").status == 0
     manager.store.secrets[id_].versions[0]["status"] = "disabled"
     assert refused(desk, 1) == [
-        f"bridge: error: {REFERENCE}: none of its revisions is enabled: the newest, revision 1 is disabled",
-        "bridge: hint: enable it, or ask for another one",
+        f"bridge: error: {REFERENCE}: no revision is enabled; revision 1 is disabled",
+        "bridge: hint: enable it, or use another revision",
     ]
     assert data(desk) == VALUES
 
@@ -207,7 +209,10 @@ def test_a_secret_that_expires_once_read_is_not_used_up(manager: SecretManager, 
     id_ = manager.put(APP, VALUES, ephemeral_policy=policy)
     for command in ("plan", "sync", "status"):
         result = desk.run(command, "staging")
-        assert result.lines[0] == f"bridge: error: {REFERENCE}: it expires once it is read, so it is not read"
+        assert (
+            result.lines[0]
+            == f"bridge: error: {REFERENCE}: not read, because reading it would make it expire (expires_once_accessed)"
+        )
     assert manager.store.secrets[id_].versions[0]["status"] == "enabled"
 
 
@@ -219,8 +224,8 @@ def test_a_key_with_the_smallest_permission_works_and_says_what_it_could_not_che
     result = desk.run("sync", "staging")
     assert result.status == 0
     assert result.lines == [
-        f"bridge: warning: {REFERENCE}: whether it expires once it is read could not be checked before reading it",
-        "bridge: hint: the permission set SecretManagerReadOnly allows it",
+        f"bridge: warning: {REFERENCE}: could not check whether reading it makes it expire (expires_once_accessed)",
+        "bridge: hint: grant the permission set SecretManagerReadOnly",
     ]
     assert data(desk) == VALUES
 
@@ -232,7 +237,7 @@ def test_one_document_of_many_that_may_not_be_read_stops_everything(manager: Sec
     desk.environment(sources=[REFERENCE, "scaleway:/voice/prod/app"])
     (error, *_) = (line for line in refused(desk, 1) if "error" in line)
     assert error.startswith(
-        "bridge: error: scaleway:/voice/prod/app: the secret key of SCW_SECRET_KEY may not do this in project"
+        "bridge: error: scaleway:/voice/prod/app: the secret key from SCW_SECRET_KEY lacks permission in project"
     )
 
 
@@ -249,7 +254,7 @@ def test_what_is_temporary_is_tried_again_and_then_75(manager: SecretManager, de
     manager.faults += [canned, canned]
     assert desk.run("sync", "staging").status == 0
     manager.faults += [canned] * 3
-    assert refused(desk, 75)[0].startswith(f"bridge: error: {REFERENCE}: the API ")
+    assert refused(desk, 75)[0].startswith(f"bridge: error: {REFERENCE}: ")
 
 
 def test_a_key_that_the_store_does_not_accept(manager: SecretManager, desk: Desk) -> None:
@@ -257,9 +262,9 @@ def test_a_key_that_the_store_does_not_accept(manager: SecretManager, desk: Desk
     manager.grants.clear()
     (error, hint) = refused(desk, 1)
     assert error.startswith(
-        f"bridge: error: {REFERENCE}: the secret key of SCW_SECRET_KEY is not known: deleted, or mistyped (status 401"
+        f"bridge: error: {REFERENCE}: the secret key from SCW_SECRET_KEY no longer exists or is mistyped (status 401"
     )
-    assert hint == "bridge: hint: keys expire: see IAM, API keys"
+    assert hint == "bridge: hint: check the key under IAM > API keys"
 
 
 def test_check_needs_no_network_and_no_key(manager: SecretManager, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,7 +281,7 @@ def test_check_needs_no_network_and_no_key(manager: SecretManager, desk: Desk, m
     desk.environment(sources=["scaleway:voice/staging/app"])
     assert desk.run("check", "staging").lines == [
         "bridge: error: scaleway:voice/staging/app: the path does not begin with /",
-        "bridge: hint: write /folder/name or id:UUID, perhaps behind REGION: or PROJECT:",
+        "bridge: hint: write [REGION:][PROJECT:]/FOLDER/NAME or [REGION:][PROJECT:]id:UUID",
     ]
 
 
@@ -285,7 +290,7 @@ def test_no_key_no_region_no_project(manager: SecretManager, desk: Desk, monkeyp
     for name in ("SCW_DEFAULT_PROJECT_ID", "SCW_DEFAULT_REGION", "SCW_SECRET_KEY"):
         monkeypatch.delenv(name)
         said.append(refused(desk, 1)[0].removeprefix(f"bridge: error: {REFERENCE}: "))
-    assert said == ["no project is known", "no region is known", "no secret key is known"]
+    assert said == ["no project is configured", "no region is configured", "no secret key found"]
 
 
 def test_the_profile_of_scw_is_enough(manager: SecretManager, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -341,5 +346,5 @@ def test_another_revision_of_a_known_document_is_looked_at_first(manager: Secret
     first["ephemeral_properties"]["expires_once_accessed"] = True
     assert desk.run("sync", "staging").status == 0
     desk.environment(sources=[REFERENCE], variables={"OPENAI_API_KEY": f"{REFERENCE}@1#OPENAI_API_KEY"})
-    assert "expires once it is read" in refused(desk, 1)[0]
+    assert "reading it would make it expire" in refused(desk, 1)[0]
     assert first["status"] == "enabled"

@@ -19,7 +19,7 @@ from tests.providers.vault.test_left_tokens import MISSING, POLICY, issuing
 from tests.providers.vault.wire import Request, Wire, document, errors, wire
 from tests.team import VALUES
 
-LEFT = "the token of the login by userpass ann could not be revoked (permission denied), and lives for 30 min more"
+LEFT = "the token of the login as userpass ann could not be revoked (permission denied) and lives for 30 min more"
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_a_run_that_reads_its_sources_again_tells_of_both_logins(
 def test_a_vault_that_is_reached_in_clear_is_told_by_a_check_and_by_every_run(
     desk: Desk, vault: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    what = "http://vault.test:8200 is plain http: the token and the values travel in clear"
+    what = "http://vault.test:8200 is plain http: the token and the values travel unencrypted"
     line = f"bridge: warning: vault:app: {what}"
     monkeypatch.setenv("VAULT_PROXY_ADDR", vault.address)
     monkeypatch.setenv("VAULT_ADDR", "http://vault.test:8200")

@@ -147,7 +147,11 @@ def test_a_document_that_is_gone_leaves_the_live_secret_alone(desk: Desk, store:
     store.relay.requests.clear()
     result = desk.run("sync", "staging", "--allow-shrink", "--allow-fallback", "--prune")
     assert result.status == 1
-    whats = {"delete": "version 1 was deleted at ", "destroy": "version 1 is destroyed", "metadata": "no such document"}
+    whats = {
+        "delete": "version 1 was deleted at ",
+        "destroy": "version 1 is destroyed",
+        "metadata": "the document does not exist",
+    }
     assert result.lines[0].startswith(f"bridge: error: vault:app: {whats[gone]}")
     assert desk.target.versions() == versions
     assert store.relay.asked() == store.whole_run
@@ -158,7 +162,7 @@ def test_a_run_that_fails_revokes_too(desk: Desk, store: Store) -> None:
     desk.environment(sources=["vault:app", "vault:other"], providers={"vault": store.section})
     result = desk.run("sync", "staging")
     assert result.status == 1
-    what = f"reading {store.mount}/data/other as approle is refused: permission denied"
+    what = f"reading {store.mount}/data/other as approle failed: permission denied"
     assert result.lines == [
         f"bridge: error: vault:other: {store.relay.address}: {what}",
         f'bridge: hint: add to the policy: path "{store.mount}/data/other" {{ capabilities = ["read"] }}',
@@ -202,7 +206,7 @@ def test_a_page_of_a_proxy_is_no_document(desk: Desk, store: Store) -> None:
     store.relay.answer = lambda request: page if "data/" in request.path else None
     result = desk.run("sync", "staging")
     assert result.status == 1
-    what = f"reading {store.mount}/data/app as approle failed: something else than Vault answers at this address"
+    what = f"reading {store.mount}/data/app as approle failed: the server at this address is not Vault"
     assert result.lines[0].startswith(f"bridge: error: vault:app: {store.relay.address}: {what}")
 
 
@@ -217,7 +221,7 @@ def test_an_unverified_server_is_told_with_every_run(desk: Desk, store: Store, m
 def test_check_asks_nobody(desk: Desk, store: Store) -> None:
     desk.environment(sources=["vault:a/../b"], providers={"vault": store.section})
     result = desk.run("check", "staging")
-    assert "vault:a/../b: the path has a part that is . or .." in result.err + result.out
+    assert "vault:a/../b: the path must not contain . or .. as a part" in result.err + result.out
     desk.environment(sources=["vault:app"], providers={"vault": store.section | {"auth": {"method": "ldap"}}})
     result = desk.run("check", "staging")
     assert result.status == 2
@@ -361,8 +365,8 @@ def test_the_readmes_pipeline(
     assert result.status == 1
     assert result.lines[0] == (
         f"bridge: error: vault:voice-agent/staging: {documented.address}: "
-        "the login by jwt bridge-staging at auth/jwt is refused: "
-        "the token's subject (sub) is not the one that the role accepts; no other method is tried"
+        "the login as jwt bridge-staging at auth/jwt failed: "
+        "the role expects another subject (sub) in the token; no other method was tried"
     )
 
 

@@ -72,8 +72,7 @@ def test_program_that_is_not_listed_is_not_started(folder: Folder, program: Path
         STARTS[what](folder, program)
     problem = caught.value.problems[0]
     assert problem.what == (
-        f"{what} starts {program}, which is not among the programs of {folder.environ['BRIDGE_TRUST']}, "
-        "or not with these arguments"
+        f"{what} starts {program}, which is not in `programs` of {folder.environ['BRIDGE_TRUST']} with these arguments"
     )
     assert problem.hint.endswith(f'- ["{program}"]')
     assert not (folder.path / "mark").exists()
@@ -90,7 +89,7 @@ def test_plugin_that_is_not_listed_is_not_started(folder: Folder, program: Path)
     folder.environ |= trusting(folder.path)
     context = folder.context()
     plugins = Plugins(Sops(age_plugins={"evil": str(program)}), context, Programs(context))
-    with pytest.raises(Denied, match=r"the age plugin evil starts .*, which is not among the programs of"):
+    with pytest.raises(Denied, match=r"the age plugin evil starts .*, which is not in `programs` of"):
         plugins._ask("evil", "identity-v1", [], "file-key")
     assert not (folder.path / "mark").exists()
     folder.environ |= trusting(folder.path, programs=[str(program)])

@@ -63,7 +63,7 @@ class Desk:
 
     def login(self, who: str, mount: str, outcome: str) -> str:
         """Return the message of a login that gives no token."""
-        return f"{self.address}: the login by {who} at auth/{mount} {outcome}"
+        return f"{self.address}: the login as {who} at auth/{mount} {outcome}"
 
 
 def told(kind: type[BridgeError], act: Any) -> str:
