@@ -1,6 +1,6 @@
-"""Binds an environment to its cluster: writes `cluster.namespace_uid` into the environment's file.
+"""Bind an environment to its cluster: write `cluster.namespace_uid` into the environment's file.
 
-The text is edited in one place, and every other byte stays: comments, quotes and alignment too.
+The text is edited in one place. Every other byte stays as it was, including comments, quotes and alignment.
 """
 
 import json
@@ -16,21 +16,21 @@ from bridge.errors import ConfigError
 
 KEY: Final = "namespace_uid"
 _PLAIN: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-"""What YAML takes for a text although it has no quotes."""
+"""A UID that YAML reads as a string even without quotes."""
 
 
 def bind(environment: Environment, uid: str) -> None:
-    """Write a namespace's uid into the environment's file: in place of the only one there, or into the list of them.
+    """Write a namespace's UID into the environment's file: replace a single UID, or add it to a list of UIDs.
 
-    Refusal if that cannot be done, or would change anything else in the file, which is as it was then.
+    Raise Refusal, and leave the file unchanged, if that cannot be done or would change anything else in the file.
     """
     path, shown = environment.file, environment.shown(environment.file)
     before, wanted = present(path, shown), _bound(load_yaml_documents(path, shown)[0].content, uid)
-    by_hand = f"write by hand: {KEY}: {uid} under `cluster:`"
+    by_hand = f"add `{KEY}: {uid}` under `cluster:` by hand"
 
     def is_wanted(after: Path) -> bool:
         try:
-            return [one.content for one in load_yaml_documents(after, shown)] == [wanted]
+            return [document.content for document in load_yaml_documents(after, shown)] == [wanted]
         except ConfigError:
             return False
 
@@ -38,7 +38,7 @@ def bind(environment: Environment, uid: str) -> None:
 
 
 def _bound(content: object, uid: str) -> Mapping[str, Any]:
-    """Return what the file is to say."""
+    """Return the content that the file should have."""
     assert isinstance(content, Mapping), "the environment was loaded before"
     cluster = content.get("cluster") or {}
     known = cluster.get(KEY)
@@ -46,7 +46,7 @@ def _bound(content: object, uid: str) -> Mapping[str, Any]:
 
 
 def _edited(text: str, uid: str) -> str | None:
-    """Return the text with the uid in it, or None if it is not clear where."""
+    """Return the text with the UID added, or None if the right place for it is unclear."""
     import yaml  # noqa: PLC0415 - beside its only use
 
     try:
@@ -62,7 +62,7 @@ def _edited(text: str, uid: str) -> str | None:
 
 
 class _Editor:
-    """Edits one text; `quote` is what stands around the file's own keys."""
+    """Edits one text; `quote` is the quote character around the file's own keys."""
 
     def __init__(self, text: str, quote: str) -> None:
         self._text: Final = text
@@ -70,7 +70,7 @@ class _Editor:
         self._end: Final = "\r\n" if "\r\n" in text else "\n"
 
     def with_section(self, root: Any, uid: str) -> str:  # noqa: ANN401 - PyYAML's node
-        """Add the whole section, at the end."""
+        """Add the whole section at the end."""
         if root.flow_style:
             return self._into_flow(root, f"{self._name('cluster')}: {{{self._pair(uid)}}}")
         text = self._text if self._text.endswith("\n") else self._text + self._end
@@ -84,7 +84,7 @@ class _Editor:
         return self._put(start.index, start.index, f"{self._pair(uid)}{self._end}{' ' * start.column}")
 
     def with_uid(self, known: Any, uid: str) -> str:  # noqa: ANN401 - PyYAML's node
-        """Replace the uid, or put it in front of a list of them."""
+        """Replace the UID, or insert it at the front of a list."""
         if not isinstance(known.value, list):
             return self._put(known.start_mark.index, known.end_mark.index, self._uid(uid))
         first = known.value[0].start_mark.index
@@ -92,7 +92,7 @@ class _Editor:
         return self._put(first, first, f"{self._uid(uid)}{between}")
 
     def _into_flow(self, node: Any, new: str) -> str:  # noqa: ANN401 - PyYAML's node
-        """Add an entry after the last one of a mapping in braces."""
+        """Append an entry to a mapping in braces."""
         place = node.value[-1][1].end_mark.index if node.value else node.start_mark.index + 1
         return self._put(place, place, f", {new}" if node.value else new)
 

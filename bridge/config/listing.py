@@ -1,4 +1,4 @@
-"""Lists a document under `sources` of an environment's file, in place of the one that was drafted there."""
+"""Lists a document under `sources` in an environment's file, instead of the drafted source."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ from bridge.errors import ConfigError
 
 _KEY: Final = "sources"
 _PLAIN: Final = re.compile(r"[A-Za-z][\w-]*:[\w/][\w./@+-]*", re.ASCII)
-"""A reference that needs no quotes in YAML."""
+"""References that need no quotes in YAML."""
 
 
 def drafted_source(name: str) -> Reference:
@@ -21,28 +21,28 @@ def drafted_source(name: str) -> Reference:
 
 
 def list_source(environment: Environment, source: Reference, instead: Reference, *, dry_run: bool = False) -> None:
-    """Replace a source in the environment's file; what else the file says stays, and so do its comments.
+    """Replace a source in the environment's file; everything else in the file stays, including comments.
 
-    Refusal if that cannot be done; the file is as it was then. With `dry_run` it stays as it is in any case.
+    Raise Refusal, and leave the file unchanged, if that cannot be done. With `dry_run` the file is never changed.
     """
     path, shown = environment.file, environment.shown(environment.file)
     before = present(path, shown)
     content: Any = load_yaml_documents(path, shown)[0].content
-    sources = [str(source) if one == str(instead) else one for one in content[_KEY]]
+    sources = [str(source) if item == str(instead) else item for item in content[_KEY]]
 
     def is_wanted(after: Path) -> bool:
         try:
-            return [one.content for one in load_yaml_documents(after, shown)] == [{**content, _KEY: sources}]
+            return [document.content for document in load_yaml_documents(after, shown)] == [{**content, _KEY: sources}]
         except ConfigError:
             return False
 
-    by_hand = f"replace by hand: {instead} with {source} under `{_KEY}:`"
+    by_hand = f"replace {instead} with {source} under `{_KEY}:` by hand"
     after = _edited(before, str(source), str(instead))
     rewrite(path, shown, before=before, after=after, is_wanted=is_wanted, by_hand=by_hand, dry_run=dry_run)
 
 
 def _edited(text: str, source: str, instead: str) -> str | None:
-    """Return the text with the other source, without the comments that were about the old one or offered the new."""
+    """Return the text with the new source, without comments about the old one and without the commented-out new one."""
     item = _item(text, instead)
     if item is None:
         return None
@@ -62,4 +62,4 @@ def _item(text: str, source: str) -> Any | None:  # noqa: ANN401 - PyYAML's node
         return None
     assert root is not None, "the environment was loaded before"
     lists = [value for key, value in root.value if key.value == _KEY]
-    return next((item for one in lists for item in one.value if item.value == source), None)
+    return next((item for node in lists for item in node.value if item.value == source), None)

@@ -1,4 +1,4 @@
-"""The environment's own template: which one it is, and how public values are written into it."""
+"""The environment's own template: which file it is, and how to write public values into it."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ruamel.yaml import YAML
 
 _INDENT: Final = re.compile(r"^( +)[^\s#-]", re.MULTILINE)
-_WIDE: Final = 1 << 20  # characters: no line is folded
+_WIDE: Final = 1 << 20  # characters, so that no line is folded
 _BOUNDARY: Final = re.compile(r"^(?=(?:---|\.\.\.)(?:\s|\Z))", re.MULTILINE)
 _MARK: Final = re.compile(r"(?:---|\.\.\.)[ \t]*(?:#[^\n]*)?(?:\r?\n|\Z)")
 _CONTENT: Final = re.compile(r"^[ \t]*[^#%\s]", re.MULTILINE)
@@ -26,27 +26,27 @@ Values = Mapping[ObjectId, Mapping[str, str]]
 
 
 def own_template(environment: Environment) -> Path | None:
-    """Return the last template in the environment's folder itself that no other environment there lists."""
-    others = {path for one in _others(environment) for path in one.templates}
+    """Return the last template in the environment's own folder that no other environment there lists, or None."""
+    others = {path for other in _others(environment) for path in other.templates}
     ours = [path for path in environment.templates if path.parent == environment.base and path not in others]
     return ours[-1] if ours else None
 
 
 def _others(environment: Environment) -> list[Environment]:
-    found = []
+    loaded = []
     for name in environment_names(environment.base):
         try:
-            found.append(load_environment(environment.base, name))
+            loaded.append(load_environment(environment.base, name))
         except ConfigError:
-            continue  # left to its own check
-    return [one for one in found if one.name != environment.name]
+            continue  # `bridge check` of that environment reports it
+    return [other for other in loaded if other.name != environment.name]
 
 
 def write_values(path: Path, shown: str, values: Values, *, dry_run: bool = False) -> None:
-    """Put texts into the ConfigMaps of a template, which is made where it is missing.
+    """Set values in a template's ConfigMaps. The template is created if it is missing.
 
-    Everything else in it stays, comments too. The file is replaced in one step. ConfigError or Refusal where that
-    cannot be done; the file is as it was then. With `dry_run` it stays as it is in any case.
+    Everything else in it stays, including comments. The file is replaced in one step. Raise ConfigError or Refusal, and
+    leave the file unchanged, if that cannot be done. With `dry_run` the file is never changed.
     """
     before = present(path, shown)
     escaped = {
@@ -63,16 +63,16 @@ def write_values(path: Path, shown: str, values: Values, *, dry_run: bool = Fals
 
 def _by_hand(values: Values) -> str:
     names = ", ".join(f"{id_} key {key}" for id_, keys in values.items() for key in keys)
-    return f"write by hand: {names}"
+    return f"add these keys by hand: {names}"
 
 
 def _edited(text: str, values: Values) -> str | None:
-    """Return the text with the values in it: objects that it has are edited, others come at the end."""
+    """Return the text with the values in it: existing objects are edited, new ones are appended."""
     yaml = _round_trip(text)
     pieces = _pieces(text)
     try:
         documents = [yaml.load(piece.body.replace("\r\n", "\n")) if piece.has_content else None for piece in pieces]
-    except Exception:  # noqa: BLE001 - our own reader has taken the file, and this one has its own mind
+    except Exception:  # noqa: BLE001 - our own reader accepted the file; ruamel.yaml may refuse it for any reason
         return None
     edited: set[int] = set()
     new = []
@@ -95,19 +95,19 @@ def _edited(text: str, values: Values) -> str | None:
 
 
 class _Piece(NamedTuple):
-    """A document's text, and the line above it that begins it or ends the one before."""
+    """A document's text, and the line above it that starts it or ends the previous document."""
 
     mark: str
     body: str
 
     @property
     def has_content(self) -> bool:
-        """Whether there is more in it than comments and directives."""
+        """Whether it contains more than comments and directives."""
         return _CONTENT.search(self.body) is not None
 
 
 def _pieces(text: str) -> list[_Piece]:
-    """Split a text into its documents: the comments above `---` belong to none, and an edit would lose them."""
+    """Split a text into its documents. Comments above `---` belong to no document, and an edit would lose them."""
     pieces = []
     for part in _BOUNDARY.split(text):
         mark = _MARK.match(part)
@@ -117,7 +117,7 @@ def _pieces(text: str) -> list[_Piece]:
 
 
 def _dumped_like(before: str, yaml: "YAML", document: object) -> str:
-    """Return an edited document with the line ends that it had."""
+    """Return an edited document with its original line endings."""
     yaml.explicit_start = before.startswith("---")
     text = _dumped(yaml, [document])
     return text.replace("\n", "\r\n") if "\r\n" in before else text
@@ -128,7 +128,7 @@ def _round_trip(text: str) -> "YAML":
     from ruamel.yaml.resolver import VersionedResolver  # noqa: PLC0415
 
     class Resolver(VersionedResolver):
-        """Takes for texts what bridge's own reader does: ruamel refuses a file for 2024-02-30."""
+        """Reads as strings what bridge's own reader does; ruamel.yaml refuses a file for 2024-02-30."""
 
         def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:  # noqa: ANN401 - ruamel's signature
             is_text = isinstance(value, str) and implicit[0] and is_plain_text(value)
@@ -160,25 +160,27 @@ def _quoted(keys: Mapping[str, str]) -> dict[str, str]:
 
 
 def _find(documents: Sequence[Any], id_: ObjectId, keys: Mapping[str, str]) -> Any:  # noqa: ANN401 - ruamel's mapping
-    """Return the last document of an object that has one of the keys, else its last one: the last to speak counts."""
+    """Return the object's last document that has one of the keys, else its last document, as the last one wins."""
     ours = [
-        one
-        for one in documents
-        if isinstance(one, dict) and one.get("kind") == id_.kind and (one.get("metadata") or {}).get("name") == id_.name
+        document
+        for document in documents
+        if isinstance(document, dict)
+        and document.get("kind") == id_.kind
+        and (document.get("metadata") or {}).get("name") == id_.name
     ]
-    holding = [one for one in ours if keys.keys() & (one.get("data") or {}).keys()]
-    found = holding or ours
-    return found[-1] if found else None
+    holding = [document for document in ours if keys.keys() & (document.get("data") or {}).keys()]
+    matches = holding or ours
+    return matches[-1] if matches else None
 
 
 def _is_as_wanted(before: Path | None, after: Path, shown: str, values: Values) -> bool:
-    """Read both as bridge does: nothing but the values may have changed."""
-    wanted: list[Any] = [one.content for one in load_yaml_documents(before, shown) if one.content] if before else []
-    found = [one.content for one in load_yaml_documents(after, shown) if one.content]
+    """Read both files as bridge does: only the values may have changed."""
+    wanted: list[Any] = [doc.content for doc in load_yaml_documents(before, shown) if doc.content] if before else []
+    actual = [doc.content for doc in load_yaml_documents(after, shown) if doc.content]
     for id_, keys in values.items():
         document = _find(wanted, id_, keys)
         if document is None:
             document = {"apiVersion": "v1", "kind": id_.kind, "metadata": {"name": id_.name}}
             wanted.append(document)
         document["data"] = {**(document.get("data") or {}), **keys}
-    return wanted == found
+    return wanted == actual

@@ -58,8 +58,8 @@ def test_a_line_of_the_env_file_that_loses_text_to_a_comment_is_told(desk: Desk)
     desk.write(".env.k8s.staging", f"# all of them\n{text}CACHE_ENABLED=false # CANARY-behind\nQUOTED='a # b' # c\n")
     result = desk.run("check", "staging")
     assert result.lines[:2] == [
-        "bridge: warning: .env.k8s.staging CACHE_ENABLED: the text after ` #` was taken as a comment",
-        "bridge: hint: quote the value if that text belongs to it, else put the comment on a line of its own",
+        "bridge: warning: .env.k8s.staging CACHE_ENABLED: the text after ` #` was read as a comment",
+        "bridge: hint: quote the value if it includes that text; otherwise move the comment to its own line",
     ]
     assert (result.status, "QUOTED" in result.err) == (0, False)
     assert desk.run("sync", "staging").status == 0
@@ -130,7 +130,7 @@ def test_every_file_is_checked_in_one_go(desk: Desk) -> None:
 
 def test_an_env_file_for_another_environment(desk: Desk) -> None:
     desk.env_file(K8_ENV="prod")
-    check(desk, ".env.k8s.staging: K8_ENV names another environment than staging", status=2)
+    check(desk, ".env.k8s.staging: K8_ENV names a different environment than staging", status=2)
 
 
 def test_a_namespace_that_the_two_files_do_not_agree_on(desk: Desk) -> None:

@@ -124,8 +124,8 @@ def test_an_empty_stdin_is_not_all_is_well(desk: Desk, monkeypatch: pytest.Monke
     result = piped(desk, monkeypatch, b"")
     assert result.status == 2
     assert result.lines[-2:] == [
-        "bridge: error: stdin: there is no object in it",
-        "bridge: hint: use `set -o pipefail`; if bridge writes all its objects, leave this check out",
+        "bridge: error: stdin: contains no objects",
+        "bridge: hint: use `set -o pipefail`, or drop this check if bridge writes all its objects",
     ]
 
 

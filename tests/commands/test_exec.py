@@ -202,7 +202,7 @@ def test_an_absent_env_file_is_named(desk, run):
         ("CANARY\0x", "BUCKET holds a zero byte"),
         ("ENC[AES256_GCM,CANARY]", "BUCKET looks still encrypted"),
         ("CANARY-prod", "K8S_NAMESPACE names another namespace than voice"),
-        ("CANARY-prod", "K8_ENV names another environment than staging"),
+        ("CANARY-prod", "K8_ENV names a different environment than staging"),
     ],
 )
 def test_a_value_that_is_unfit(desk, run, tmp_path, value, what):
@@ -224,7 +224,7 @@ def test_a_command_does_not_inherit_what_leads_to_another_environment(desk, run,
 
 def test_an_env_file_for_another_environment(desk, run, tmp_path):
     desk.env_file(K8_ENV="prod")
-    refused(run, tmp_path, ".env.k8s.staging: K8_ENV names another environment than staging", status=2)
+    refused(run, tmp_path, ".env.k8s.staging: K8_ENV names a different environment than staging", status=2)
 
 
 def test_sources_win_over_the_env_file_and_over_each_other(desk, run):

@@ -23,7 +23,7 @@ from tests.servers.client import Client
 ENVIRONMENT = """\
 # yaml-language-server: $schema=./bridge.schema.json
 # The environment staging, drafted by `bridge init` from k8/apps/overlays/staging.
-id: voice-agent-staging   # who this environment is in the cluster, for ever: never change it
+id: voice-agent-staging   # the environment's identity in the cluster; never change it: never change it
 namespace: voice-agent-staging
 
 # The objects that bridge may write, and all their keys; a later file's key counts.

@@ -100,12 +100,12 @@ def test_json_says_the_same(desk, folder):
         "found": [{"place": "a", "line": 1, "names": [OPENAI], "form": "as it is"}],
         "looked_for": 5,
         "looked_at": 1,
-        "skipped": [{"name": "Secret/shared-secrets key LIVEKIT_API_KEY", "reason": "has less than 8 bytes"}],
+        "skipped": [{"name": "Secret/shared-secrets key LIVEKIT_API_KEY", "reason": "has fewer than 8 bytes"}],
         "errors": [],
         "warnings": [
             {
                 "where": "staging",
-                "what": "Secret/shared-secrets key LIVEKIT_API_KEY is not looked for: it has less than 8 bytes",
+                "what": "Secret/shared-secrets key LIVEKIT_API_KEY is not looked for: it has fewer than 8 bytes",
                 "hint": "",
             }
         ],

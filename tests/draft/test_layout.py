@@ -191,7 +191,7 @@ def test_what_the_env_file_gives_is_told(draft):
     Path("k8/config/.env.k8s.staging").write_text(env)
     drafted = draft()
     assert [one.what for one in drafted.remarks] == [
-        "K8_ENV names another environment than staging",
+        "K8_ENV names a different environment than staging",
         "K8S_NAMESPACE names another namespace than the overlay, which says voice",
         "holds what Secrets ask for (OPENAI_API_KEY), and may not fill a Secret's key",
     ]

@@ -214,7 +214,7 @@ def test_labels_and_annotations_that_no_template_can_have_are_told(draft: Draft)
         *(
             (f"k8/base/{file}", f"{id_} annotation {name} is left out: {why}")
             for file, id_ in (("secret.yaml", "Secret/db"), ("settings.yaml", "ConfigMap/settings"))
-            for name, why in (("note", "placeholders work in values only"), ("key", "it looks like a secret"))
+            for name, why in (("note", "placeholders are only allowed in values"), ("key", "it looks like a secret"))
         ),
     ]
 
@@ -260,18 +260,21 @@ def test_the_only_namespace_of_the_manifests_is_the_environments(draft: Draft) -
 @pytest.mark.parametrize(
     ("secret", "why"),
     [
-        (SECRET.replace("{name: db", "{namespace: prod, name: db"), "Secret/db: names another namespace"),
+        (
+            SECRET.replace("{name: db", "{namespace: prod, name: db"),
+            "Secret/db: metadata.namespace is not web, the environment's namespace",
+        ),
         (
             SECRET.replace("{name: db", "{creationTimestamp: null, name: db"),
-            "Secret/db: metadata.creationTimestamp is not for templates",
+            "Secret/db: metadata.creationTimestamp is not allowed in a template",
         ),
         (
             SECRET.replace("stringData: {", "stringData: {<<: {}, "),
-            "line 4: a merge key (<<) is not supported",
+            "line 4: merge keys (<<) are not supported",
         ),
         (
             SECRET.replace("stringData", "data").replace("${DB_USER}", "${DB_USER:-x}"),
-            "Secret/db key DB_USER: data takes base64, or one placeholder without a default and without text around it",
+            "Secret/db key DB_USER: data must be base64, or a single placeholder with no default or other text",
         ),
     ],
 )

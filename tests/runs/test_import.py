@@ -317,7 +317,7 @@ def test_a_manifest_that_is_wrong(desk: Desk, patch: Path, content: str, what: s
         ("flat.yaml", "OPENAI_API_KEY: CANARY-openai\n", "line 1: not a manifest: it has no kind and metadata.name"),
         ("list.yaml", "- CANARY-openai\n", "line 1: not a manifest"),
         ("broken.yaml", "a: [CANARY-openai\n", "line 2: not valid YAML"),
-        (".env", "CANARY-openai\n", "line 1: does not begin with a variable's name"),
+        (".env", "CANARY-openai\n", "line 1: does not start with a variable name"),
         (".env", "OPENAI_API_KEZ=CANARY-openai\n", "OPENAI_API_KEZ: no template and no infrastructure names it"),
     ],
 )
@@ -592,8 +592,8 @@ def test_what_other_programs_read_otherwise_is_named_and_keeps_the_file(desk: De
     file = desk.write("../.env.old", ODD.replace('CLUSTER_NAME="demo"\n', ""))
     compare = "before you delete the file, see with `bridge plan staging` that the cluster has the same value"
     told = [
-        f"bridge: warning: {file} CARTESIA_API_KEY: the text after ` #` was taken as a comment",
-        "bridge: hint: quote the value if that text belongs to it, else put the comment on a line of its own",
+        f"bridge: warning: {file} CARTESIA_API_KEY: the text after ` #` was read as a comment",
+        "bridge: hint: quote the value if it includes that text; otherwise move the comment to its own line",
         (
             f"bridge: warning: {file} DEEPGRAM_API_KEY: has several lines; kubectl and kustomize read each line "
             "on its own"

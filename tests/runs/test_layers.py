@@ -140,7 +140,7 @@ def test_the_process_environment_in_place_of_the_env_file(desk: Desk, monkeypatc
         monkeypatch.setenv(name, value)
     assert origin(desk, "DOMAIN") == ("env file", "the process's environment")
     monkeypatch.setenv("K8_ENV", "prod")
-    fail(desk, "the process's environment: K8_ENV names another environment than staging", status=2)
+    fail(desk, "the process's environment: K8_ENV names a different environment than staging", status=2)
 
 
 LOGS_IN = "is what bridge or a pipeline logs in with, in the process's environment"
