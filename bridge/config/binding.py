@@ -47,7 +47,7 @@ def _bound(content: object, uid: str) -> Mapping[str, Any]:
 
 def _edited(text: str, uid: str) -> str | None:
     """Return the text with the UID added, or None if the right place for it is unclear."""
-    import yaml  # noqa: PLC0415 - beside its only use
+    import yaml  # noqa: PLC0415 - start-up: only this edit needs it
 
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)

@@ -71,7 +71,7 @@ def difference(line: str, value: SecretValue, literal: Collection[str]) -> Diffe
     return next((kind for kind, applies in checks if applies), Difference.OTHER)
 
 
-def told(differences: Mapping[str, Difference], shown: str, hint: str) -> Iterator[Problem]:
+def difference_warnings(differences: Mapping[str, Difference], shown: str, hint: str) -> Iterator[Problem]:
     """Yield a warning for each kind of difference, listing the variables."""
     for kind in Difference:
         names = [name for name, its_kind in differences.items() if its_kind is kind]

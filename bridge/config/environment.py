@@ -111,7 +111,7 @@ def _load(name: str, file: Path) -> Environment:
 
 
 def check_k8_env(environment: Environment, values: Mapping[str, SecretValue], shown: str) -> None:
-    """Refuse an env file whose K8_ENV names a different environment."""
+    """Refuse an env file with a K8_ENV that names a different environment."""
     declared = values.get("K8_ENV")
     if declared is not None and not declared.same_as(SecretValue.of(environment.name)):
         what = f"K8_ENV names a different environment than {environment.name}"
@@ -140,7 +140,7 @@ def is_environment_name(stem: str) -> bool:
 
 
 def _environments(files: Mapping[str, list[Path]]) -> Mapping[str, list[Path]]:
-    """Return the files without those that are Kubernetes manifests."""
+    """Return the files that are not Kubernetes manifests."""
     return {name: paths for name, paths in files.items() if not all(map(_is_manifest, paths))}
 
 

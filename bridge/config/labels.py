@@ -13,19 +13,19 @@ TRACKING: Final = ("argocd.argoproj.io/tracking-id", "argocd.argoproj.io/instanc
 """The marks Argo CD puts on what it deploys: https://argo-cd.readthedocs.io/en/stable/user-guide/resource_tracking/."""
 
 
-def read_labels(given: object, at: Findings) -> Mapping[str, str]:
+def read_labels(labels: object, at: Findings) -> Mapping[str, str]:
     """Return an object's labels, without the invalid ones."""
-    texts = _texts(given, at, is_label_name)
+    texts = _texts(labels, at, is_label_name)
     for name, value in texts.items():
         if not is_label_value(value):
             at.at(name).note("not a valid label value", "use at most 63 characters: letters, digits, -, _ and .")
     return texts
 
 
-def read_annotations(given: object, at: Findings) -> Mapping[str, str]:
+def read_annotations(annotations: object, at: Findings) -> Mapping[str, str]:
     """Return an object's annotations, without the invalid ones."""
     # Kubernetes checks an annotation's name in lower case, so it accepts capitals before the slash.
-    texts = _texts(given, at, lambda name: is_label_name(name.lower()))
+    texts = _texts(annotations, at, lambda name: is_label_name(name.lower()))
     if LAST_APPLIED in texts:
         at.at(LAST_APPLIED).note("kubectl's copy of the object is not allowed in a template", "remove it")
     if sum(len(name.encode()) + len(value.encode()) for name, value in texts.items()) > ANNOTATIONS_LIMIT:
@@ -33,9 +33,9 @@ def read_annotations(given: object, at: Findings) -> Mapping[str, str]:
     return texts
 
 
-def _texts(given: object, at: Findings, is_name: Callable[[str], bool]) -> dict[str, str]:
+def _texts(mapping: object, at: Findings, is_name: Callable[[str], bool]) -> dict[str, str]:
     texts: dict[str, str] = {}
-    for name, value in as_mapping({} if given is None else given, at).items():
+    for name, value in as_mapping({} if mapping is None else mapping, at).items():
         if not is_name(name):
             at.note(f"{quoted(name)} is not a valid name")
         elif not isinstance(value, str):

@@ -54,7 +54,7 @@ def _edited(text: str, source: str, instead: str) -> str | None:
 
 
 def _item(text: str, source: str) -> Any | None:  # noqa: ANN401 - PyYAML's node
-    import yaml  # noqa: PLC0415 - beside its only use
+    import yaml  # noqa: PLC0415 - start-up: only this edit needs it
 
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)

@@ -108,21 +108,21 @@ def _check_namespace(metadata: Mapping[str, object], namespace: str | None, at: 
 
 
 def _type(content: Mapping[str, object], at: Findings) -> str | None:
-    given = content.get("type")
-    if given is None:
+    type_ = content.get("type")
+    if type_ is None:
         return None
-    if not isinstance(given, str) or not given or "${" in given:
+    if not isinstance(type_, str) or not type_ or "${" in type_:
         at.note("type must be a string without placeholders")
         return None
-    if given in REFUSED_TYPES:
-        at.note(f"type {given} is refused", "remove it; only Kubernetes creates Secrets of this type")
-    return given
+    if type_ in REFUSED_TYPES:
+        at.note(f"type {type_} is refused", "remove it; only Kubernetes creates Secrets of this type")
+    return type_
 
 
 def _immutable(content: Mapping[str, object], at: Findings) -> bool | None:
-    given = content.get("immutable")
-    if given is None or isinstance(given, bool):
-        return given
+    immutable = content.get("immutable")
+    if immutable is None or isinstance(immutable, bool):
+        return immutable
     at.note("immutable must be true or false")
     return None
 
@@ -132,8 +132,8 @@ def _keys(content: Mapping[str, object], kind: str, place: str, at: Findings) ->
     seen: set[str] = set()
     for section, read in SECTIONS[kind].items():
         # `data:` with nothing under it is null, which Kubernetes treats as no data.
-        given = content.get(section)
-        for key, value in as_mapping({} if given is None else given, at.at(section)).items():
+        entries = content.get(section)
+        for key, value in as_mapping({} if entries is None else entries, at.at(section)).items():
             template_key = _key(key, value, read, place, at)
             if key in seen:
                 at.at(f"key {key}").note(f"is in both {' and '.join(SECTIONS[kind])}", "remove one of the two")

@@ -89,7 +89,7 @@ def _merged(id_: ObjectId, manifests: list[Manifest], findings: Findings) -> Tem
 
 
 def _check_json(id_: ObjectId, type_: str | None, keys: Mapping[str, TemplateKey], findings: Findings) -> None:
-    """Note the placeholders whose values could break the JSON that the type requires."""
+    """Note the placeholders with values that could break the JSON that the type requires."""
     key = JSON_KEYS.get(type_ or "", "")
     parts = keys[key].parts if key in keys else ()
     for part in parts:
