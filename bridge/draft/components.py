@@ -1,4 +1,4 @@
-"""Writes the kustomize components: what one store, or one option, adds to the CronJob and its rights."""
+"""Builds the kustomize components: what each store and each option adds to the CronJob and its rights."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,11 +15,11 @@ from bridge.objects import ObjectId
 FILE: Final = "kustomization.yaml"
 AGE: Final = PurePosixPath("/var/run/secrets/age/keys.txt")
 OPTIONS: Final = {
-    "prune": "delete objects that left the templates, and recreate what cannot be changed",
+    "prune": "delete objects that are no longer in the templates, and recreate objects that cannot be changed",
     "restart": "restart workloads that use a changed key",
 }
 STORES: Final = {
-    "vault": "a token of the service account, for Vault's ears alone",
+    "vault": "a service account token with the audience `vault`",
     "scaleway": "the secret key of Secret Manager, from a Secret",
     "sops": "the age keys, from a Secret",
     "bucket": "keys for SOPS files in object storage, from a Secret",
@@ -39,12 +39,12 @@ def components(names: Names, needs: Needs, objects: Iterable[ObjectId]) -> Mappi
 
 
 def secret_name(names: Names, store: str) -> str:
-    """Return the name of the Secret with a store's credential; no `bridge-<id>` has a dot, so it is nobody else's."""
+    """Return the name of the Secret with a store's credential; the dot keeps it distinct from every `bridge-<id>`."""
     return f"{names.object}.{store}"
 
 
 def _component(text: str, *patches: tuple[str, str]) -> str:
-    """Put patches together, each for the one object of its kind."""
+    """Combine patches, each with a target kind."""
     body = "".join(
         f"  - target: {{kind: {kind}}}\n    patch: |-\n{indent(patch.rstrip(), '      ')}\n" for kind, patch in patches
     )
@@ -52,7 +52,7 @@ def _component(text: str, *patches: tuple[str, str]) -> str:
 
 
 def _pod(names: Names, container: Mapping[str, object], pod: Mapping[str, object]) -> tuple[str, str]:
-    """Return a patch of the CronJob's one container and of its pod."""
+    """Return a patch for the CronJob's container and pod."""
     spec = {"containers": [{"name": "bridge", **container}], **pod}
     content = {
         "apiVersion": "batch/v1",
@@ -64,7 +64,7 @@ def _pod(names: Names, container: Mapping[str, object], pod: Mapping[str, object
 
 
 def _add(kind: str, path: str, values: Iterable[object]) -> tuple[str, str]:
-    return kind, "".join(f"- {inline({'op': 'add', 'path': path, 'value': one})}\n" for one in values)
+    return kind, "".join(f"- {inline({'op': 'add', 'path': path, 'value': value})}\n" for value in values)
 
 
 def _port(port: int) -> tuple[str, str]:
@@ -79,7 +79,7 @@ def _vault(names: Names, needs: Needs) -> str:
         mounts.append({"name": name, "mountPath": str(token.parent), "readOnly": True})
         volumes.append({"name": name, "projected": {"sources": [source]}})
     return _component(
-        f"Vault: {STORES['vault']}.\n# Its role there is bound to the service account {names.object}.",
+        f"Vault: {STORES['vault']}.\n# The Vault role is bound to the service account {names.object}.",
         _pod(names, {"volumeMounts": mounts}, {"volumes": volumes}),
         _port(needs.vault_port),
     )
@@ -87,8 +87,8 @@ def _vault(names: Names, needs: Needs) -> str:
 
 def _variables(names: Names, store: str, variables: Iterable[str], port: int) -> str:
     name = secret_name(names, store)
-    env = [{"name": one, "valueFrom": {"secretKeyRef": {"name": name, "key": one}}} for one in variables]
-    text = f"{STORES[store][0].upper()}{STORES[store][1:]}: {name}, which you make."
+    env = [{"name": key, "valueFrom": {"secretKeyRef": {"name": name, "key": key}}} for key in variables]
+    text = f"{STORES[store][0].upper()}{STORES[store][1:]}: {name}, which you create."
     return _component(text, _pod(names, {"env": env}, {}), _port(port))
 
 
@@ -101,13 +101,15 @@ def _sops(names: Names) -> str:
     mount = {"name": "age", "mountPath": str(AGE.parent), "readOnly": True}
     volume = {"name": "age", "secret": {"secretName": secret_name(names, "age")}}
     container = {"env": [{"name": "SOPS_AGE_KEY_FILE", "value": str(AGE)}], "volumeMounts": [mount]}
-    text = f"SOPS: {STORES['sops']}: {secret_name(names, 'age')} with the key {AGE.name}, which you make."
+    text = f"SOPS: {STORES['sops']}: {secret_name(names, 'age')} with the key {AGE.name}, which you create."
     return _component(text, _pod(names, container, {"volumes": [volume]}))
 
 
 def _prune(objects: list[ObjectId]) -> str:
     text = (
-        "`--prune`: " + OPTIONS["prune"] + ".\n# An object that left the templates has to stay in these lists, and in"
+        "`--prune`: "
+        + OPTIONS["prune"]
+        + ".\n# An object that is no longer in the templates must stay in these lists and in"
     )
     text += "\n# rights.yaml, until it is deleted."
     secrets = [one.name for one in objects if one.kind == "Secret"]
@@ -129,7 +131,7 @@ def _argument(flag: str) -> tuple[str, str]:
 def kustomization(names: Names, needs: Needs, command: str) -> Iterator[str]:
     """Yield the lines of the folder's kustomization.yaml."""
     yield f"# The CronJob of {names.environment}, rendered by `{command}`."
-    yield "# It renders what is missing again, and tells what is not as it would be rendered now."
+    yield "# Run it again to render missing files and to list files that have changed."
     yield "apiVersion: kustomize.config.k8s.io/v1beta1"
     yield "kind: Kustomization"
     yield f"namespace: {names.namespace}"
@@ -141,5 +143,5 @@ def kustomization(names: Names, needs: Needs, command: str) -> Iterator[str]:
         yield f"{'  - ' if used else '  # - '}components/{name}".ljust(28) + f"# {text}"
     yield "images:"
     yield "  - name: bridge"
-    yield f"    newName: {json.dumps('registry.example.com/bridge')}    # yours; a `digest:` is better than a tag"
+    yield f"    newName: {json.dumps('registry.example.com/bridge')}    # yours; prefer a `digest:` to a tag"
     yield '    newTag: "1"'

@@ -1,4 +1,4 @@
-"""Writes YAML for people: values are quoted by PyYAML, comments are ours."""
+"""Formats YAML for people: PyYAML quotes the values, we write the comments."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
@@ -7,18 +7,18 @@ import yaml
 
 from bridge.config.core_schema import is_plain_text
 
-_WIDE: Final = 2**31  # a line is never folded: a value stays what it is, and greppable
+_WIDE: Final = 2**31  # never fold a line, so that values stay unchanged and can be found with grep
 
 
 class Commented(NamedTuple):
-    """A text or a mapping in one line, and what is said about it."""
+    """A text or a mapping on one line, and its comment."""
 
     value: object
     comment: str = ""
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes texts of several lines as blocks, and indents lists below their key."""
+    """Writes multi-line texts as blocks, and indents lists below their key."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002 - theirs
         super().increase_indent(flow, indentless=False)
@@ -28,16 +28,16 @@ class _Dumper(yaml.SafeDumper):
 
 
 class _InlineDumper(_Dumper):
-    """Writes everything in one line."""
+    """Writes everything on one line."""
 
 
 def _represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    # The other line breaks of Unicode are read back as they were only where they are escaped.
+    # The other line breaks of Unicode are preserved only if they are escaped.
     plain = all(line.isprintable() for line in text.split("\n"))
     block = "\n" in text and not isinstance(dumper, _InlineDumper)
     style = None if plain and "\n" not in text else "|" if plain and block else '"'
     if style is None and not is_plain_text(text):
-        style = "'"  # such as 0o17 and 1e3: PyYAML takes them for texts, and other readers for numbers
+        style = "'"  # such as 0o17 and 1e3: strings for PyYAML, but numbers for other parsers
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
@@ -46,12 +46,12 @@ _InlineDumper.add_representer(str, _represent)
 
 
 def dumped(data: object) -> str:
-    """Return data as YAML, mappings in their order."""
+    """Return data as YAML; mappings keep their order."""
     return _dump(data, _Dumper, flow=False)
 
 
 def inline(value: object) -> str:
-    """Return a value in one line of YAML, quoted where that is needed."""
+    """Return a value on one line of YAML, quoted if needed."""
     return _dump(value, _InlineDumper, flow=True).rstrip("\n")
 
 
@@ -59,7 +59,7 @@ def _dump(data: object, dumper: type[_Dumper], *, flow: bool) -> str:
     text: str = yaml.dump(
         data, Dumper=dumper, default_flow_style=flow, sort_keys=False, allow_unicode=True, width=_WIDE
     )
-    # PyYAML ends some documents with a line of dots; within a value they are indented, or in quotes.
+    # PyYAML ends some documents with a line of dots; within a value, dots are indented or in quotes.
     return text.removesuffix("...\n") if text.endswith("\n...\n") else text
 
 
@@ -71,7 +71,7 @@ def aligned(items: Iterable[tuple[str, str]]) -> str:
 
 
 def comments(text: str) -> str:
-    """Return a text as comment lines; a path within it may have any character, so it is escaped where it must be."""
+    """Return a text as comment lines; unprintable lines, such as paths with special characters, are escaped."""
     return "".join(f"# {line if line.isprintable() else ascii(line)}\n" for line in text.split("\n"))
 
 
