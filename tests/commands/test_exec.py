@@ -200,9 +200,9 @@ def test_an_absent_env_file_is_named(desk, run):
     ("value", "what"),
     [
         ("CANARY\0x", "BUCKET holds a zero byte"),
-        ("ENC[AES256_GCM,CANARY]", "BUCKET looks still encrypted"),
+        ("ENC[AES256_GCM,CANARY]", "BUCKET still looks encrypted"),
         ("CANARY-prod", "K8S_NAMESPACE names another namespace than voice"),
-        ("CANARY-prod", "K8_ENV names a different environment than staging"),
+        ("CANARY-prod", "K8_ENV names another environment than staging"),
     ],
 )
 def test_a_value_that_is_unfit(desk, run, tmp_path, value, what):
@@ -265,7 +265,7 @@ def test_an_encrypted_patch_file_gives_no_variable_and_is_not_read(desk, run):
     result = desk.run("check", "staging")
     assert result.status == 0
     assert result.out.splitlines()[1] == "CLUSTER_NAME             demo   .env.k8s.staging"
-    assert result.lines[0] == "bridge: warning: sops:patch.yaml: its fields are not known without reading it"
+    assert result.lines[0] == "bridge: warning: sops:patch.yaml: fields unknown until it is read"
 
 
 def test_a_source_whose_names_cannot_be_told_is_read(desk, run, tmp_path):

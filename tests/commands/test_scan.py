@@ -155,7 +155,7 @@ def test_what_is_public_is_not_looked_for(desk, folder):
     result = desk.run("scan", "staging", "a")
     assert result.status == 0
     assert result.lines == [
-        "bridge: warning: staging: Secret/s key L is not looked for: it stands in clear in a template",
+        "bridge: warning: staging: Secret/s key L is not looked for: it is in clear in a template",
         "bridge: warning: staging: variable UNSET is not looked for: it is not set",
         f"bridge: warning: staging: {OPENAI} is not looked for: it has the same value as a public one",
     ]
