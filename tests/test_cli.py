@@ -43,7 +43,7 @@ def test_no_environment_named(
     (tmp_path / "staging.yaml").write_text("")
     assert cli.main(["plan", "--config", str(tmp_path)]) == 2
     assert capfd.readouterr().err == (
-        f"bridge: error: no environment is named\nbridge: hint: name one, or set K8_ENV; {tmp_path} has staging\n"
+        "bridge: error: no environment given\nbridge: hint: pass one of staging, or set K8_ENV\n"
     )
 
 

@@ -104,7 +104,7 @@ def test_a_plaintext_patch_beside_the_environments_is_none_of_them(offline_desk:
     assert list(results(result)) == names
     told = desk.run("check")
     assert told.status == 2
-    assert "has env-00, env-01\n" in told.err
+    assert "pass one of env-00, env-01, or set K8_ENV\n" in told.err
     assert "found env-00, env-01\n" in desk.run("check", "env-00-secret-config-patch").err
 
 
