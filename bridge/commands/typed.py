@@ -31,7 +31,7 @@ def _piped() -> SecretValue:
 
 
 def _typed(prompt: str) -> SecretValue:
-    answers = [_asked(f"{prompt}: "), _asked("repeat it:  ")]
+    answers = [_asked(f"{prompt}: "), _asked("repeat it: ")]
     if None in answers:
         raise Refusal(Problem("", "no value was typed; nothing was written"))
     first, second = (SecretValue((text or "").encode(errors="surrogateescape")) for text in answers)

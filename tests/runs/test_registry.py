@@ -116,7 +116,7 @@ def test_a_placeholder_that_could_break_out_of_the_json_is_refused(offline_desk:
             [
                 (
                     "bridge: error: base/registry.yml Secret/registry key .dockerconfigjson: "
-                    "a value of ${SCW_SECRET_KEY} may break the JSON around it"
+                    "the value of ${SCW_SECRET_KEY} may break the JSON around it"
                 ),
                 "bridge: hint: write ${SCW_SECRET_KEY|json}",
             ],

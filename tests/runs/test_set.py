@@ -349,7 +349,7 @@ def test_a_typed_value_is_asked_for_twice_and_confirmed(desk: Desk, typed: Calla
     result = typed("OPENAI_API_KEY", NEW, NEW)
     revision = result.out.split("revision ")[1].split()[0]
     assert result.err == (
-        "the new value of OPENAI_API_KEY (not shown): repeat it:  "
+        "the new value of OPENAI_API_KEY (not shown): repeat it: "
         f"Replace OPENAI_API_KEY in {SHELF}#OPENAI_API_KEY, now at revision {revision}, for {where(desk)}? [y/N] "
     )
     assert shelf(desk)["OPENAI_API_KEY"] == NEW

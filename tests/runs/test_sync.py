@@ -184,7 +184,7 @@ def test_a_key_that_left_the_template_stays_where_another_applier_owns_it_too(de
     desk.write("base/secrets.yml", SECRETS.replace("  CARTESIA_API_KEY: ${CARTESIA_API_KEY}\n", ""))
     plan = desk.run("plan", "staging")
     assert plan.out.splitlines()[5].startswith(
-        "    - CARTESIA_API_KEY  no longer in any template; it stays, as argocd-controller (Apply"
+        "    - CARTESIA_API_KEY  no longer in any template; kept because argocd-controller (Apply"
     )
     assert desk.run("sync", "staging").status == 0
     assert "CARTESIA_API_KEY" in desk.target.data(SECRET, "agent-secrets")
@@ -366,8 +366,8 @@ def test_what_kubectl_apply_overwrites_is_told_and_taken_back(desk: Desk) -> Non
     assert result.status == 0
     assert [line for line in result.lines if "warning" in line] == [
         (
-            "bridge: warning: Secret/agent-secrets: `kubectl apply` overwrites what bridge writes; "
-            "your build still holds this object's keys"
+            "bridge: warning: Secret/agent-secrets: `kubectl apply` overwrites what bridge writes: "
+            "your build still contains this object's keys"
         ),
         "bridge: warning: Secret/agent-secrets: its last-applied annotation may contain secret values in clear",
     ]
