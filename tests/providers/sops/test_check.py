@@ -68,7 +68,7 @@ def test_the_documents_of_one_file_are_not_two_files(sops):
 @pytest.mark.parametrize("name", ["a.yaml", "a.json", "a.env", "a.ini", "a.bin"])
 def test_a_git_conflict_is_named_in_every_format(folder, name):
     folder.write(name, "A: CANARY\n<<<<<<< HEAD\nB: CANARY-ours\n=======\nB: CANARY-theirs\n>>>>>>> main\n")
-    what = "line 2: unresolved git conflict"
+    what = "line 2: an unresolved git conflict begins here"
     assert folder.problems(name) == [what]
     assert folder.refusal(name) == what
     with pytest.raises(ProviderError) as caught:
@@ -83,7 +83,7 @@ def test_a_git_conflict_in_the_rules_is_named(sops):
     sops.encrypt("a.yaml", "a: CANARY\n")
     sops.write(".sops.yaml", "<<<<<<< HEAD\ncreation_rules: []\n=======\na: b\n>>>>>>> main\n")
     (told,) = sops.problems("a.yaml")
-    assert told.endswith(".sops.yaml: line 1: unresolved git conflict")
+    assert told.endswith(".sops.yaml: line 1: an unresolved git conflict begins here")
 
 
 def test_all_that_is_wrong_is_told_at_once(sops):
