@@ -1,4 +1,4 @@
-"""`bridge adopt`: take the templates' keys over from whoever wrote them until now."""
+"""`bridge adopt`: take over the templates' keys from their previous writers."""
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
@@ -32,27 +32,27 @@ from bridge.shell import command
 
 
 def run(args: argparse.Namespace, record: Record) -> int:
-    """Show what changes hands, ask, then do it; with --dry-run only show."""
+    """Show what will be taken over, ask, then do it; with --dry-run only show it."""
     run_, environment = run_of(args, record), environment_of(args)
     if args.rebind:
         environment = rebind(args, environment, run_)
-        run_ = run_of(args, record)  # its time begins now: a person was asked
+        run_ = run_of(args, record)  # its time starts now, after a person was asked
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     with read_environment(environment, run_) as (wanted, cluster):
         plan = inspect(wanted, cluster, run_)
-        found = adoptions(plan)
-        refused = _refused(found, cluster.objects, now)
-        first = first_write(plan, environment, cluster, run_) if found and not args.dry_run else None
+        adopted = adoptions(plan)
+        refused = _refused(adopted, cluster.objects, now)
+        first = first_write(plan, environment, cluster, run_) if adopted and not args.dry_run else None
         asks = can_ask() and not (args.yes or args.dry_run)
         uid = readable_uid(cluster.api, plan.namespace) if asks and not plan.cluster.binding else None
     if first and not asks:
         refused = (*refused, *first.problems)
-    told = (*cluster.warnings, *wanted.resolution.warnings, *lost(plan.memory), *warnings(found))
-    report = _Report(args, plan, found, now, told, record)
+    warned = (*cluster.warnings, *wanted.resolution.warnings, *lost(plan.memory), *warnings(adopted))
+    report = _Report(args, plan, adopted, now, warned, record)
     report.show()
-    say(record, "warning", told)
-    if refused or not found or args.dry_run:
-        report.end("refused" if refused else "planned" if found else "unchanged", Outcome(), refused)
+    say(record, "warning", warned)
+    if refused or not adopted or args.dry_run:
+        report.end("refused" if refused else "planned" if adopted else "unchanged", Outcome(), refused)
         say(record, "error", refused)
         if not refused:
             offer(environment, uid, record)
@@ -61,21 +61,21 @@ def run(args: argparse.Namespace, record: Record) -> int:
         agree(first, environment, record)
     else:
         offer(environment, uid, record)
-    confirm(f"Take over what is listed in {namespace_in(plan.namespace, plan.cluster)}?", yes=args.yes)
-    # A run of its own: the time that somebody took for the answer does not count.
+    confirm(f"Take over the listed fields in {namespace_in(plan.namespace, plan.cluster)}?", yes=args.yes)
+    # A run of its own: the time that someone took to answer does not count.
     run_ = run_of(args, record)
     with open_cluster(wanted.environment, wanted.namespace, run_) as again:
         _check_same(cluster, again, plan.namespace, first.uid if first else uid)
         store = replace(cluster.store, api=again.api, turn=again.lease.check)
-        return _do(found, again, run_.lock_wait, lambda: store.write(remembering(plan.memory, found, now)), report)
+        return _do(adopted, again, run_.lock_wait, lambda: store.write(remembering(plan.memory, adopted, now)), report)
 
 
 def _check_same(shown: Cluster, now: Cluster, namespace: str, uid: str | None) -> None:
-    """Raise Unavailable if this is another cluster than was shown; `uid` is the namespace's, if it is known."""
+    """Raise Unavailable if this is not the cluster that was shown; `uid` is the namespace's UID, if known."""
     same = (now.name.server, now.name.context) == (shown.name.server, shown.name.context)
     if not same or (uid and readable_uid(now.api, namespace) != uid):
-        what = f"leads to another cluster than was shown: {now.name.server}"
-        raise Unavailable(Problem(now.name.source, what, "nothing was done; run again, and look where it leads"))
+        what = f"no longer leads to the cluster that was shown, but to {now.name.server}"
+        raise Unavailable(Problem(now.name.source, what, "nothing was done; run again and check the cluster"))
 
 
 def _do(
@@ -85,7 +85,7 @@ def _do(
     remember: Callable[[], None],
     report: "_Report",
 ) -> int:
-    """Carry it out, report what became of it, and return the exit status."""
+    """Carry out the adoption, report the outcome, and return the exit status."""
     outcome = Outcome()
     report.record.touched += [outcome.written, outcome.begun]
     try:
@@ -104,13 +104,13 @@ def _do(
 
 
 def _refused(found: Sequence[Adoption], objects: Objects, now: str) -> tuple[Problem, ...]:
-    """Try everything dry and return all that speaks against it; raises what is only temporary."""
+    """Dry-run everything and return all problems; raises temporary failures."""
     pure = tuple(refusals(found, now))
     errors: list[BridgeError] = [Refusal(*pure)] if pure else []
-    for one in found:
+    for adoption in found:
         try:
-            if one.writes:
-                take_over(objects, one, dry_run=True)
+            if adoption.writes:
+                take_over(objects, adoption, dry_run=True)
         except BridgeError as error:
             errors.append(error)
     if not errors:
@@ -122,19 +122,19 @@ def _refused(found: Sequence[Adoption], objects: Objects, now: str) -> tuple[Pro
 
 
 def _carry_out(found: Sequence[Adoption], cluster: Cluster, remember: Callable[[], None], outcome: Outcome) -> None:
-    """Write the memory, then the objects one by one; `outcome` is right at any moment, and a failure stops the rest.
+    """Write the state, then the objects one by one; `outcome` is always up to date, and a failure stops the rest.
 
-    A run that dies after the memory has lost nothing: what the memory says is no right to a field.
+    If a run dies after writing the state, nothing is lost: the state gives no right to a field.
     """
     try:
         remember()
-        outcome.written += [one.id for one in found if not one.writes]
-        for one in found:
-            if one.writes:
-                outcome.begun.add(one.id)
-                take_over(cluster.objects, one, dry_run=False)
-                outcome.written.append(one.id)
-                outcome.begun.discard(one.id)
+        outcome.written += [adoption.id for adoption in found if not adoption.writes]
+        for adoption in found:
+            if adoption.writes:
+                outcome.begun.add(adoption.id)
+                take_over(cluster.objects, adoption, dry_run=False)
+                outcome.written.append(adoption.id)
+                outcome.begun.discard(adoption.id)
     except ANYTHING as error:
         if isinstance(error, BridgeError) and not isinstance(error, Stopped):
             outcome.begun.clear()
@@ -142,26 +142,26 @@ def _carry_out(found: Sequence[Adoption], cluster: Cluster, remember: Callable[[
 
 
 class _Report:
-    """What goes to stdout: as text first the list, then the result; as JSON one document at the end."""
+    """The output on stdout: as text first the list, then the result; as JSON one document at the end."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - all that the report tells
+    def __init__(  # noqa: PLR0913, PLR0917 - all that the report contains
         self,
         args: argparse.Namespace,
         plan: Plan,
         found: Sequence[Adoption],
         now: str,
-        told: Sequence[Problem],
+        warned: Sequence[Problem],
         record: Record,
     ) -> None:
-        changes = [(one, next_change(one, now)) for one in found]
+        changes = [(adoption, next_change(adoption, now)) for adoption in found]
         self.record = record
         self._json = args.output == "json"
         self._asks = bool(found) and not (args.yes or args.dry_run)
         self._data = adoption_data(plan, changes, list(_next(plan, record)))
-        self._told = told
+        self._warned = warned
 
     def show(self) -> None:
-        """Write the list; before a question it has to be seen in any case."""
+        """Write the list; before a question it must always be visible."""
         if not self._json:
             self._write(streams.report())
         elif self._asks:
@@ -172,18 +172,18 @@ class _Report:
         stream.flush()
 
     def end(self, result: str, outcome: Outcome, errors: Sequence[Problem] = ()) -> None:
-        """Write what became of it."""
+        """Write the outcome."""
         outcome_of(self._data, outcome.written, outcome.begun)
         if self._json:
-            told = {"warnings": problems(self._told), "errors": problems(errors)}
-            write_json(self.record, self._data | {"result": result} | told)
+            findings = {"warnings": problems(self._warned), "errors": problems(errors)}
+            write_json(self.record, self._data | {"result": result} | findings)
             return
         streams.report().write(result_text(printable_data(self._data), result))
         streams.report().flush()
 
 
 def _next(plan: Plan, record: Record) -> Iterator[str]:
-    """Yield the commands that come next (README, "Migrating a repository")."""
+    """Yield the next commands (README, "Migrating a repository")."""
     name = plan.environment
     yield with_flags(record, command(["bridge", "plan", name]))
     yield with_flags(record, command(["bridge", "sync", name]))

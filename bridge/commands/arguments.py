@@ -25,13 +25,13 @@ def environment_of(args: argparse.Namespace) -> Environment:
     name = args.environment or os.environ.get("K8_ENV")
     if not name:
         names = ", ".join(environment_names(folder))
-        hint = f"name one, or set K8_ENV; {folder} has {names}" if names else DRAFT
-        raise ConfigError(Problem("", "no environment is named", hint))
+        hint = f"pass one of {names}, or set K8_ENV" if names else DRAFT
+        raise ConfigError(Problem("", "no environment given", hint))
     return load_environment(folder, name)
 
 
 def run_of(args: argparse.Namespace, record: Record) -> Run:
-    """Return the run that the flags ask for; its time starts now."""
+    """Return the run that the flags describe; its time starts now."""
     allowed = Allowed(
         shrink=getattr(args, "allow_shrink", False),
         fallback=getattr(args, "allow_fallback", False),
@@ -53,5 +53,5 @@ def _cluster(args: argparse.Namespace) -> ClusterFlags:
 def _object(text: str) -> ObjectId:
     kind, _, name = text.partition("/")
     if kind not in {"Secret", "ConfigMap"} or not name:
-        raise ConfigError(Problem("--recreate", "must be KIND/NAME", "such as Secret/registry"))
+        raise ConfigError(Problem("--recreate", "must be KIND/NAME", "write it as in --recreate Secret/registry"))
     return ObjectId(kind, name)

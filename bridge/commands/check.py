@@ -1,6 +1,6 @@
 """`bridge check`: everything that is wrong with the files, without a cluster, a network or a key.
 
-`--manifests` judges a kustomize build too, and `--live` the sources and the cluster. `--files` has no environment.
+`--manifests` also checks a kustomize build, and `--live` the sources and the cluster. `--files` needs no environment.
 """
 
 import argparse
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 def run(args: argparse.Namespace, record: Record) -> int:
-    """Print the infrastructure variables; what is wrong goes to stderr, all at once."""
+    """Print the infrastructure variables; all problems go to stderr at once."""
     if args.files:
         from bridge.commands.check_files import check_files  # noqa: PLC0415 - start-up: a form of its own
 
@@ -48,18 +48,18 @@ def run(args: argparse.Namespace, record: Record) -> int:
     errors: list[BridgeError] = []
     files = read_files(environment, run_, errors)
     context = Context(environment.base, run_.environ, run_.deadline)
-    names, told = survey(environment, files.providers, context, history=True)
-    told = (*cut_off(files.layer), *told) if files.layer else told
+    names, surveyed = survey(environment, files.providers, context, history=True)
+    surveyed = (*cut_off(files.layer), *surveyed) if files.layer else surveyed
     secrets = None if files.templates is None else secret_names(files.templates)
-    is_fresh = files.layer is not None and files.layer.values is None  # a clone: the env file is not in git
+    is_fresh = files.layer is not None and files.layer.values is None  # as in a fresh clone: the env file is not in git
     is_guard = args.manifests is not None
     settings = [] if is_fresh and is_guard else list(infrastructure(environment, names, files.layer, secrets))
-    errors += [Refusal(one) for one in told if not one.warning]
+    errors += [Refusal(one) for one in surveyed if not one.warning]
     if unset := missing(environment, [one.name for one in settings if one.place is None], files.layer):
-        # What an absent file would hold is not known, and the guard is about the build.
+        # The content of an absent file is unknown, and `--manifests` is only about the build.
         lenient = is_fresh or is_guard
         errors += [] if lenient else [unset]
-        told = (*told, *(one._replace(warning=True) for one in unset.problems if lenient))
+        surveyed = (*surveyed, *(problem._replace(warning=True) for problem in unset.problems if lenient))
     doubtful: list[Problem] = []
     errors += unfit(environment, files, names, doubtful)
     if files.templates is not None:
@@ -70,11 +70,11 @@ def run(args: argparse.Namespace, record: Record) -> int:
     judged = _judge(args.manifests, environment, files, run_, errors)
     looked = _look(environment, run_, judged, errors) if args.live and not errors else None
     judged = looked.judged if looked else judged
-    told = tuple(one for one in told if not (looked and one.what == UNREAD))
-    found = tuple(judged.problems) if judged else ()
-    errors += [Refusal(one) for one in found if not one.warning]
+    surveyed = tuple(one for one in surveyed if not (looked and one.what == UNREAD))
+    build_problems = tuple(judged.problems) if judged else ()
+    errors += [Refusal(one) for one in build_problems if not one.warning]
     error = combine(errors) if errors else None
-    warned = [one for one in (*told, *found, *doubtful) if one.warning]
+    warned = [one for one in (*surveyed, *build_problems, *doubtful) if one.warning]
     warnings = tuple(dict.fromkeys((*warned, *(looked.warnings if looked else ()))))
     data = _data(environment, settings, warnings, error)
     data |= {"manifests": judged.data} if judged else {}
@@ -88,9 +88,10 @@ def run(args: argparse.Namespace, record: Record) -> int:
 
 
 def _unfit_kubeconfig(environment: Environment, run_: Run) -> Iterator[BridgeError]:
-    """Find what a run refuses in the kubeconfig that the environment's file names, if it exists.
+    """Yield what a run would refuse in the kubeconfig that the environment's file names, if it exists.
 
-    Any other kubeconfig belongs to the person who runs it, and without a trust file there is nothing to check in it.
+    Any other kubeconfig belongs to the person who runs bridge, and without a trust file there is nothing to check in
+    it.
     """
     named, flags = environment.cluster.kubeconfig, run_.cluster
     if named is None or flags.kubeconfig or flags.in_cluster or not os.path.lexists(named):
@@ -107,7 +108,7 @@ def _unfit_kubeconfig(environment: Environment, run_: Run) -> Iterator[BridgeErr
 
 
 def _untrusted_cluster(environment: Environment, run_: Run) -> Iterator[BridgeError]:
-    """Find what the trust file refuses of the cluster, if its kubeconfig exists; a check does not need one."""
+    """Yield what the trust file refuses about the cluster, if its kubeconfig exists; a check does not need one."""
     from bridge.cluster.connect import Search, check_trust  # noqa: PLC0415 - start-up: most runs have no such file
 
     choice = environment.cluster
@@ -122,10 +123,10 @@ def _untrusted_cluster(environment: Environment, run_: Run) -> Iterator[BridgeEr
 def _judge(
     manifests: str | None, environment: Environment, files: Files, run_: Run, errors: list[BridgeError]
 ) -> "Judged | None":
-    """Judge the build that is given; it needs to be known what bridge owns, and where."""
+    """Judge the given build; the templates and the namespace must be known for that."""
     if manifests is None or files.templates is None or files.namespace is None:
         return None
-    from bridge.commands.check_build import judge, owned_by  # noqa: PLC0415 - start-up: only where a build is given
+    from bridge.commands.check_build import judge, owned_by  # noqa: PLC0415 - start-up: only if a build is given
 
     try:
         return judge(manifests, environment, owned_by(environment, files.namespace, files.templates), run_)
@@ -135,7 +136,7 @@ def _judge(
 
 
 def _look(environment: Environment, run_: Run, judged: "Judged | None", errors: list[BridgeError]) -> "Looked | None":
-    from bridge.commands.check_live import look  # noqa: PLC0415 - an offline check loads nothing of a cluster
+    from bridge.commands.check_live import look  # noqa: PLC0415 - an offline check loads no cluster code
 
     try:
         looked = look(environment, run_, judged)
@@ -152,40 +153,46 @@ def unfit(
     names: Mapping[Reference, frozenset[str] | None],
     doubtful: list[Problem],
 ) -> Iterator[BridgeError]:
-    """Find what is missing: stand-ins for the values show it, and for an env file that is wrong.
+    """Find what is missing, with stand-ins for the values and for an invalid env file.
 
-    What is doubtful about the values that are known here is added to `doubtful`.
+    Doubts about values that are known here are added to `doubtful`.
     """
     if files.templates is None:
         return
     layer = files.layer or stand_in_layer(files.templates)
     judged = environment if files.layer else replace(environment, secrets_from="any")
     documents = stand_ins(environment, files.templates, names)
-    unfit = [problem for one in files.templates for problem in lacking_keys(one.id, one.type, one.keys)]
+    unfit = [
+        problem for template in files.templates for problem in lacking_keys(template.id, template.type, template.keys)
+    ]
     try:
         desired = resolve(judged, files.namespace or "", files.templates, documents, layer).desired
     except BridgeError as error:
         yield error
     else:
         doubtful += doubts(desired, environment)
-        unfit += [problem for one in desired if _is_composed(one, files.templates) for problem in malformed_json(one)]
-        for one in desired:
-            known = [key for key, entry in one.keys.items() if _is_known(entry, files)]
-            unfit += malformed_values(one, known)
+        unfit += [p for object_ in desired if _is_composed(object_, files.templates) for p in malformed_json(object_)]
+        for object_ in desired:
+            known = [key for key, entry in object_.keys.items() if _is_known(entry, files)]
+            unfit += malformed_values(object_, known)
     if unfit:
         yield Refusal(*dict.fromkeys(unfit))
 
 
 def _is_known(entry: Entry, files: Files) -> bool:
-    """Return whether a value is the real one here: nothing of it stands in for what a source or a wrong file gives."""
+    """Whether a value is the real one: no part of it stands in for a source's value or for an invalid env file."""
     unknown = {Layer.SOURCE} if files.layer else {Layer.SOURCE, Layer.ENV_FILE}
     return not unknown & entry.origin.layers
 
 
 def _is_composed(desired: Desired, templates: tuple[TemplateObject, ...]) -> bool:
-    """Say whether a template writes the JSON of a typed Secret; a lone placeholder's value is not known here."""
+    """Whether a template composes the JSON of a typed Secret; a single placeholder's value is unknown here."""
     key = JSON_KEYS.get(desired.type or "", "")
-    return any(len(one.keys[key].parts) > 1 for one in templates if one.id == desired.id and key in one.keys)
+    return any(
+        len(template.keys[key].parts) > 1
+        for template in templates
+        if template.id == desired.id and key in template.keys
+    )
 
 
 def _data(
@@ -195,7 +202,8 @@ def _data(
         "schema": SCHEMA,
         "environment": environment.name,
         "infrastructure": [
-            {"name": one.name, "set": one.place is not None, "place": one.place, "value": one.value} for one in settings
+            {"name": setting.name, "set": setting.place is not None, "place": setting.place, "value": setting.value}
+            for setting in settings
         ],
         "warnings": problems(warnings),
         "errors": problems(error.problems if error else ()),
@@ -206,28 +214,28 @@ def _report(args: argparse.Namespace, data: dict[str, Any], record: Record) -> N
     if args.output == "json":
         write_json(record, data)
         return
-    cure = (data.get("manifests") or {}).get("cure") or ""  # YAML of several lines, as it is
-    write_lines("".join(_lines(printable_data(data), cure, record)))
+    patches = (data.get("manifests") or {}).get("cure") or ""  # multi-line YAML, unescaped
+    write_lines("".join(_lines(printable_data(data), patches, record)))
 
 
-def _lines(data: dict[str, Any], cure: str, record: Record) -> Iterator[str]:
+def _lines(data: dict[str, Any], patches: str, record: Record) -> Iterator[str]:
     if data["infrastructure"]:
         rows = [
-            (one["name"], printable(one["value"] or "-"), one["place"] or "NOT SET") for one in data["infrastructure"]
+            (row["name"], printable(row["value"] or "-"), row["place"] or "NOT SET") for row in data["infrastructure"]
         ]
         yield table([("INFRASTRUCTURE VARIABLE", "VALUE", "FROM"), *rows])
     if "manifests" in data:
         from bridge.report.guard import guard_text  # noqa: PLC0415 - start-up
 
-        yield guard_text(data["manifests"], cure)
+        yield guard_text(data["manifests"], patches)
     if "trust_file" in data:
         yield f"trust file: {data['trust_file']}\n"
     if "cluster" in data:
         yield f"cluster: {cluster_text(data['cluster'])}\n"
     if "live" in data:
         pending = sum(data["live"][action] for action in ("create", "update", "delete"))
-        how = f"{pending} object{'s' * (pending > 1)}" if pending else "no object"
-        show = completed(record, ", `bridge plan` shows how") if pending else ""
+        how = f"{pending} object{'s' * (pending > 1)}" if pending else "no objects"
+        show = completed(record, ", see `bridge plan`") if pending else ""
         yield f"{data['environment']}: {how} to change in the cluster{show}\n"
     if not data["errors"]:
-        yield f"{data['environment']}: the files are in order\n"
+        yield f"{data['environment']}: the files are valid\n"

@@ -1,4 +1,4 @@
-"""`bridge check --manifests`: the guard, as far as it needs no cluster."""
+"""`bridge check --manifests`: the checks of a build that need no cluster."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -25,79 +25,79 @@ STDIN = "-"
 
 
 class Judged(NamedTuple):
-    """A build, by the name that messages give it, and what is wrong with it."""
+    """A build, with its name for messages, and what is wrong with it."""
 
     shown: str
     build: tuple[BuiltObject, ...]
     owned: Owned
     findings: tuple[Finding, ...]
-    overlay: Path | None = None  # what built it, if bridge knows which it is
+    overlay: Path | None = None  # the overlay that was built, if bridge knows it
     left: tuple[Problem, ...] = ()  # values in the overlay's files, perhaps in clear
 
     @property
     def data(self) -> dict[str, Any]:
-        """Return what was found as data, with the cure."""
+        """The findings as data, with the patches that fix them."""
         names = load_names(self.overlay) if self.overlay else None
-        found = cures(self.build, self.owned, names or Names())
-        found = tuple(only_aimed(found, self.overlay)) if self.overlay else found
-        found = kept_for_references(found) if names and (names.prefix or names.suffix) else found
-        unnamed = tuple(dict.fromkeys(str(one.id) for one in found if one.name is None))
-        notes = tuple(_notes(unnamed, renamed=names)) if found else ()
-        return guard_data(self.shown, len(self.build), self.findings, paste(found), notes)
+        patches = cures(self.build, self.owned, names or Names())
+        patches = tuple(only_aimed(patches, self.overlay)) if self.overlay else patches
+        patches = kept_for_references(patches) if names and (names.prefix or names.suffix) else patches
+        unnamed = tuple(dict.fromkeys(str(cure.id) for cure in patches if cure.name is None))
+        notes = tuple(_notes(unnamed, renamed=names)) if patches else ()
+        return guard_data(self.shown, len(self.build), self.findings, paste(patches), notes)
 
     @property
     def problems(self) -> Iterator[Problem]:
-        """Yield what is wrong in words."""
+        """Yield the problems as messages."""
         yield from (finding.problem(self.shown) for finding in self.findings)
         yield from self.left
         namespaced = {"Secret", "ConfigMap", *SPECS}
-        unsaid = sum(one.namespace is None and one.kind in namespaced for one in self.build)
+        unsaid = sum(object_.namespace is None and object_.kind in namespaced for object_ in self.build)
         if unsaid:
-            what = f"{unsaid} of its objects name no namespace; {self.owned.namespace} is assumed"
+            what = f"{unsaid} of its objects have no namespace; {self.owned.namespace} is assumed"
             yield Problem(self.shown, what, warning=True)
 
 
 def owned_by(environment: Environment, namespace: str, templates: tuple[TemplateObject, ...]) -> Owned:
     """Return what an environment owns."""
-    return Owned(namespace, f"bridge/{environment.id}", {one.id: tuple(one.keys) for one in templates})
+    return Owned(namespace, f"bridge/{environment.id}", {template.id: tuple(template.keys) for template in templates})
 
 
 def _notes(unnamed: Sequence[str], *, renamed: Names | None) -> Iterator[str]:
-    """Yield what has to be known of the names in the cure."""
+    """Yield notes about the names in the patches."""
     if unnamed:
-        yield f"No patch for {', '.join(unnamed)}: its name in the overlay is not known, or other objects share it."
+        yield f"No patch for {', '.join(unnamed)}: its name in the overlay is unknown or shared with other objects."
     if renamed is None:
-        yield "If the overlay has a namePrefix or nameSuffix, write the names here without it."
+        yield "If the overlay has a namePrefix or nameSuffix, remove it from the names here."
     elif renamed.prefix or renamed.suffix:
-        yield "The names are without the overlay's namePrefix and nameSuffix, which kustomize adds after the patches."
+        yield "The names omit the overlay's namePrefix and nameSuffix, which kustomize adds after the patches."
 
 
-def judge(given: str, environment: Environment, owned: Owned, run: Run) -> Judged:
+def judge(source: str, environment: Environment, owned: Owned, run: Run) -> Judged:
     """Read a build and find what is wrong with it; ConfigError if it cannot be read."""
-    shown = "stdin" if given == STDIN else given
-    build = parse_build(_text(given, shown, run.deadline), shown)
+    shown = "stdin" if source == STDIN else source
+    build = parse_build(_text(source, shown, run.deadline), shown)
     findings = (*overwriting(build, owned), *made_elsewhere(build, owned), *loose_ends(build, owned))
     overlay = usual_overlay(environment)
-    left = tuple(_left(overlay, build, owned)) if overlay else ()
+    left = tuple(_values_left(overlay, build, owned)) if overlay else ()
     return Judged(shown, build, owned, findings, overlay, left)
 
 
-def _left(overlay: Path, build: Sequence[BuiltObject], owned: Owned) -> Iterator[Problem]:
-    """Yield the values that the overlay's files have; nothing if a file of it is not on this machine."""
+def _values_left(overlay: Path, build: Sequence[BuiltObject], owned: Owned) -> Iterator[Problem]:
+    """Yield the values in the overlay's files; nothing if one of the files is not on this machine."""
     try:
         kustomization = load_kustomization(overlay)
     except ConfigError:
         return
-    kept = {one.id for one in cures(build, owned) if one.keys}
+    kept = {cure.id for cure in cures(build, owned) if cure.keys}
     yield from left_in_clear(kustomization, (), owned, kept)
 
 
-def _text(given: str, shown: str, deadline: float) -> str:
-    path = Path(given)
-    if given != STDIN and path.is_fifo():  # a shell's <(kustomize build …)
+def _text(source: str, shown: str, deadline: float) -> str:
+    path = Path(source)
+    if source != STDIN and path.is_fifo():  # a shell's <(kustomize build …)
         with path.open("rb", buffering=0) as pipe:
             return read_text_stream(pipe.fileno(), shown, deadline)
-    if given != STDIN:
+    if source != STDIN:
         try:
             return read_text(path, shown)
         except FileNotFoundError:
@@ -106,8 +106,8 @@ def _text(given: str, shown: str, deadline: float) -> str:
         raise ConfigError(
             Problem(
                 shown,
-                "nothing is piped in",
-                "pipe a build in: `kustomize build OVERLAY | bridge check ENV --manifests -`",
+                "nothing was piped in",
+                "pipe in a build: `kustomize build OVERLAY | bridge check ENV --manifests -`",
             )
         )
     return read_text_stream(sys.stdin.fileno(), shown, deadline)

@@ -1,4 +1,4 @@
-"""`bridge check --files PROVIDER FILE...`: documents without an environment, as a pre-commit hook lists them."""
+"""`bridge check --files PROVIDER FILE...`: documents without an environment, as passed by a pre-commit hook."""
 
 import argparse
 import os
@@ -18,17 +18,17 @@ from bridge.sources.providers import build_plain
 
 
 def check_files(args: argparse.Namespace, record: Record) -> int:
-    """Print what each document is; what is wrong goes to stderr, and makes the status 1. Paths start here."""
+    """Print what each document is. Problems go to stderr and set status 1. Paths are relative to the current folder."""
     provider = _provider(args)
     context = Context(Path.cwd(), os.environ, time.monotonic() + args.timeout)
     kind, *paths = args.files
     shown: dict[str, str] = {}
-    found: list[Problem] = []
+    all_problems: list[Problem] = []
     for path in dict.fromkeys(paths):
-        shown[path], told = about(provider, Reference(kind, path), context)
-        found += told
-    warnings = list(joined(one for one in found if one.warning))
-    errors = [one for one in found if not one.warning]
+        shown[path], problems_of_file = about(provider, Reference(kind, path), context)
+        all_problems += problems_of_file
+    warnings = list(joined(problem for problem in all_problems if problem.warning))
+    errors = [problem for problem in all_problems if not problem.warning]
     if args.output == "json":
         files = [{"file": path, "about": text} for path, text in shown.items()]
         write_json(
@@ -45,16 +45,16 @@ def check_files(args: argparse.Namespace, record: Record) -> int:
 
 
 def _provider(args: argparse.Namespace) -> Checker:
-    """Return the provider that is named first; ConfigError where it is none, or the arguments do not fit."""
+    """Return the named provider; ConfigError if it does not exist, or if the arguments do not fit."""
     if args.environment or args.manifests or args.live:
-        raise ConfigError(Problem("--files", "goes with no environment, `--manifests` or `--live`"))
+        raise ConfigError(Problem("--files", "cannot be combined with an environment, `--manifests` or `--live`"))
     kind, *paths = args.files
     if not paths:
-        raise ConfigError(Problem("--files", "names no file", "--files sops FILE..."))
+        raise ConfigError(Problem("--files", "no files given", "pass files: `bridge check --files sops FILE...`"))
     try:
         provider = build_plain(kind)
     except ConfigError as error:
-        raise ConfigError(*(one._replace(where=f"--files {kind}") for one in error.problems)) from None
+        raise ConfigError(*(problem._replace(where=f"--files {kind}") for problem in error.problems)) from None
     if not isinstance(provider, Checker):
-        raise ConfigError(Problem(f"--files {kind}", "this provider can tell nothing without reading"))
+        raise ConfigError(Problem(f"--files {kind}", "this provider cannot check documents offline"))
     return provider

@@ -1,4 +1,4 @@
-"""`bridge check --live`: the sources and the cluster are read; nothing is written."""
+"""`bridge check --live`: read the sources and the cluster, without writing anything."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -19,7 +19,7 @@ from bridge.run.plan import inspect, read_environment, with_admission
 
 
 class Looked(NamedTuple):
-    """What the cluster has, and the build judged by it."""
+    """The plan from the cluster, and the build's findings based on it."""
 
     plan: Plan
     judged: Judged | None
@@ -28,74 +28,77 @@ class Looked(NamedTuple):
 
 
 def look(environment: Environment, run: Run, judged: Judged | None) -> Looked:
-    """Read every source and object as a sync would; raises what a sync would be stopped by.
+    """Read every source and object as a sync would; raises what would stop a sync.
 
-    Every source is taken for one that no run has read before: a provider then looks whether reading it would burn it.
+    Every source is treated as if no run had read it before, so that a provider checks whether reading it would consume
+    it.
     """
-    untold: list[tuple[str, Problem]] = []
+    unanswered: list[tuple[str, Problem]] = []
     with read_environment(environment, run, fresh=True) as (wanted, cluster):
         plan = with_admission(inspect(wanted, cluster, run), cluster.objects, run)
         if judged:
-            findings = tuple(_today(cluster.api, judged, untold))
+            findings = tuple(_today(cluster.api, judged, unanswered))
             judged = judged._replace(findings=findings)
     deployers = (problem for change in plan.changes if change.live for problem in may_interfere(change.live))
-    warnings = (*plan.warnings, *rewritten(plan), *deployers, *_grouped(untold))
+    warnings = (*plan.warnings, *rewritten(plan), *deployers, *_grouped(unanswered))
     return Looked(plan, judged, warnings, (*plan.refusals, *dropped(plan)))
 
 
-def _today(api: Api, judged: Judged, untold: list[tuple[str, Problem]]) -> Iterator[Finding]:
-    """Yield the findings and what would happen today, without those that the cluster shows to be harmless."""
+def _today(api: Api, judged: Judged, unanswered: list[tuple[str, Problem]]) -> Iterator[Finding]:
+    """Yield the findings and what would happen now, without those that the cluster shows to be harmless."""
     owned = judged.owned
     harmless: set[str] = set()
-    for one, id_ in shared(judged.build, owned):
+    for built, id_ in shared(judged.build, owned):
         try:
-            today = rehearse(api, owned.namespace, one, owned.keys[id_])
+            today = rehearse(api, owned.namespace, built, owned.keys[id_])
         except BridgeError as error:
-            untold += (("what an apply would do to it today", problem) for problem in error.problems)
+            unanswered += (("the effect of an apply", problem) for problem in error.problems)
             continue
         if not today.endangered:
-            harmless.add(one.place)
-        yield from _told(one, today)
+            harmless.add(built.place)
+        yield from _described(built, today)
     for finding in judged.findings:
         if finding.verdict in {Verdict.EMPTIED, Verdict.SHRUNK} and finding.place in harmless:
             continue
-        if not (finding.needs and _is_there(api, owned.namespace, finding.needs, untold)):
+        if not (finding.needs and _is_there(api, owned.namespace, finding.needs, unanswered)):
             yield finding
 
 
-def _told(one: BuiltObject, today: Today) -> Iterator[Finding]:
-    """Put into words what would happen today to one object."""
+def _described(built: BuiltObject, today: Today) -> Iterator[Finding]:
+    """Describe what would happen to one object now."""
     parts = [
         _part(today.client_side.overwritten, "`kubectl apply` would overwrite {}"),
         _part(today.client_side.deleted, "`kubectl apply` would delete {}"),
         _part(today.refused, "`kubectl apply --server-side` would be refused over {}"),
         _part(today.overwritten, "`kubectl apply --server-side` would overwrite {}"),
-        "" if today.exists else "it is not in the cluster, and an apply would create it with what the build has",
+        "" if today.exists else "it is not in the cluster, and an apply would create it with the build's values",
     ]
     if what := "; ".join(filter(None, parts)):
-        yield Finding(Verdict.TODAY, one.place, str(one), (), f"today: {what}", CURE)
+        yield Finding(Verdict.TODAY, built.place, str(built), (), f"today: {what}", CURE)
 
 
 def _part(keys: Sequence[str], text: str) -> str:
     return text.format(", ".join(keys)) if keys else ""
 
 
-def _is_there(api: Api, namespace: str, needed: tuple[ObjectId, str | None], untold: list[tuple[str, Problem]]) -> bool:
-    """Say whether the cluster has what a pod asks for, because somebody else wrote it."""
+def _is_there(
+    api: Api, namespace: str, needed: tuple[ObjectId, str | None], unanswered: list[tuple[str, Problem]]
+) -> bool:
+    """Whether the cluster already has the object that a pod needs, written by someone else."""
     id_, key = needed
     try:
         keys = written(api, namespace, id_)
     except BridgeError as error:
-        untold += (("whether somebody else has written it", problem) for problem in error.problems)
+        unanswered += (("whether someone else has written it", problem) for problem in error.problems)
         return False
     return keys is not None and (key is None or key in keys)
 
 
-def _grouped(untold: Iterable[tuple[str, Problem]]) -> Iterator[Problem]:
-    """Yield one warning for each thing that could not be asked, whatever the number of objects."""
+def _grouped(unanswered: Iterable[tuple[str, Problem]]) -> Iterator[Problem]:
+    """Yield one warning for each question that got no answer, whatever the number of objects."""
     groups: dict[tuple[str, str], list[Problem]] = {}
-    for what, problem in untold:
+    for what, problem in unanswered:
         groups.setdefault((what, problem.what), []).append(problem)
-    for (what, why), found in groups.items():
-        where = ", ".join(dict.fromkeys(problem.where for problem in found))
-        yield Problem(where, f"{what} could not be asked: {why}", found[0].hint, warning=True)
+    for (what, why), group in groups.items():
+        where = ", ".join(dict.fromkeys(problem.where for problem in group))
+        yield Problem(where, f"{what} is unknown: {why}", group[0].hint, warning=True)

@@ -32,7 +32,7 @@ from bridge.stores.update import Written, put, rehearse
 
 @dataclass(eq=False)
 class _Outcome:
-    """What became of an import, right at any moment. `files` are those of the environment that are written."""
+    """The outcome of an import, always up to date. `files` are the environment's files that have been written."""
 
     result: str
     document: Written | None = None
@@ -41,66 +41,68 @@ class _Outcome:
 
 
 def run(args: argparse.Namespace, record: Record) -> int:
-    """Show what goes where, ask, write, read back, and tell what may be deleted."""
-    _shift(args)
+    """Show what goes where, ask, write, read back, and say what may be deleted."""
+    _move_file_argument(args)
     environment, run_ = environment_of(args), run_of(args, record)
     file = Path(args.file) if args.file else None
-    found = prepare(environment, run_, file, args.to, replace=args.replace)
-    outcome = _Outcome("refused" if found.intake.problems else "planned" if found.pending else "unchanged")
+    import_ = prepare(environment, run_, file, args.to, replace=args.replace)
+    outcome = _Outcome("refused" if import_.intake.problems else "planned" if import_.pending else "unchanged")
     if args.output == "text":
-        write_lines(intake_text(printable_data(_data(found, outcome, args.file, record))))
-    say(record, "warning", found.warnings)
+        write_lines(intake_text(printable_data(_data(import_, outcome, args.file, record))))
+    say(record, "warning", import_.warnings)
     if outcome.result == "planned" and (args.dry_run or not args.yes):
-        _rehearse(found, run_, outcome)
+        _rehearse(import_, run_, outcome)
     if outcome.result == "planned" and not args.dry_run:
-        confirm(found.question, yes=args.yes)
-        _write(args, found, outcome, record)
-    return _end(args, found, outcome, record)
+        confirm(import_.question, yes=args.yes)
+        _write(args, import_, outcome, record)
+    return _end(args, import_, outcome, record)
 
 
-def _rehearse(found: Import, run_: Run, outcome: _Outcome) -> None:
-    """Find what would be refused before anybody is asked, or told that nothing is in the way."""
+def _rehearse(import_: Import, run_: Run, outcome: _Outcome) -> None:
+    """Find out what would be refused, before asking or reporting success."""
     try:
-        if found.intake.edits:
-            rehearse(found.provider, found.scene.to, found.intake.edits, found.context(run_))
-        list(_write_files(found, dry_run=True))
+        if import_.intake.edits:
+            rehearse(import_.provider, import_.scene.to, import_.intake.edits, import_.context(run_))
+        list(_write_files(import_, dry_run=True))
     except BridgeError as error:
         outcome.error = error
         outcome.result = "failed" if isinstance(error, Unavailable) else "refused"
 
 
-def _write_files(found: Import, *, dry_run: bool = False) -> Iterator[str]:
-    """Write the template, then the environment's file; yields each as soon as it is written."""
-    environment, intake = found.scene.environment, found.intake
-    if intake.public and found.own:
-        write_values(found.own, environment.shown(found.own), intake.public, dry_run=dry_run)
-        yield str(found.scene.own)
-    if found.instead:
-        list_source(environment, found.scene.to, found.instead, dry_run=dry_run)
+def _write_files(import_: Import, *, dry_run: bool = False) -> Iterator[str]:
+    """Write the template, then the environment's file; yield each as soon as it is written."""
+    environment, intake = import_.scene.environment, import_.intake
+    if intake.public and import_.own:
+        write_values(import_.own, environment.shown(import_.own), intake.public, dry_run=dry_run)
+        yield str(import_.scene.own)
+    if import_.instead:
+        list_source(environment, import_.scene.to, import_.instead, dry_run=dry_run)
         yield environment.shown(environment.file)
 
 
-def _shift(args: argparse.Namespace) -> None:
-    """Take a lone argument for the file where $K8_ENV names the environment."""
+def _move_file_argument(args: argparse.Namespace) -> None:
+    """Treat a single argument as the file if $K8_ENV names the environment."""
     if args.file is None and not args.from_cluster and os.environ.get("K8_ENV"):
         args.environment, args.file = None, args.environment
     if args.from_cluster and args.file is not None:
-        raise ConfigError(Problem("", "both a file and --from-cluster are given", "leave one of them out"))
+        raise ConfigError(Problem("", "a file cannot be combined with --from-cluster", "remove one of them"))
     if not args.from_cluster and args.file is None:
-        raise ConfigError(Problem("", "no file is named", "bridge import ENV FILE --to REF, or --from-cluster"))
+        raise ConfigError(
+            Problem("", "no file given", "pass a file: `bridge import ENV FILE --to REF`, or use --from-cluster")
+        )
 
 
-def _write(args: argparse.Namespace, found: Import, outcome: _Outcome, record: Record) -> None:
-    """Write the store first: a run that dies in between has put no secret anywhere else, and the next goes on."""
-    run_ = run_of(args, record)  # its time begins now: a person was asked
-    context = found.context(run_)
+def _write(args: argparse.Namespace, import_: Import, outcome: _Outcome, record: Record) -> None:
+    """Write the store first: if the run dies in between, no secret is anywhere else, and the next run continues."""
+    run_ = run_of(args, record)  # its time starts now, after a person was asked
+    context = import_.context(run_)
     touched: list[str] = []
     record.touched.append(touched)
     try:
-        if found.intake.edits:
-            outcome.document = put(found.provider, found.scene.to, found.intake.edits, context)
-            touched.append(str(found.scene.to))
-        for file in _write_files(found):
+        if import_.intake.edits:
+            outcome.document = put(import_.provider, import_.scene.to, import_.intake.edits, context)
+            touched.append(str(import_.scene.to))
+        for file in _write_files(import_):
             outcome.files.append(file)
             touched.append(file)
     except ANYTHING as error:
@@ -110,83 +112,83 @@ def _write(args: argparse.Namespace, found: Import, outcome: _Outcome, record: R
         outcome.result = "written"
 
 
-def _end(args: argparse.Namespace, found: Import, outcome: _Outcome, record: Record) -> int:
+def _end(args: argparse.Namespace, import_: Import, outcome: _Outcome, record: Record) -> int:
     is_done = args.file and outcome.result in {"written", "unchanged"}
     seen = seen_by_git(Path(args.file)) if is_done else Seen(None)
-    data = _data(found, outcome, args.file, record)
+    data = _data(import_, outcome, args.file, record)
     users = users_of(Path(args.file)) if is_done else ()
-    is_safe = bool(is_done and found.is_safe_elsewhere)
-    is_deletable = is_safe and not found.differences and not users
-    spent = found.spent if is_done and not is_deletable and not users else ()  # what is built would lose them
+    is_safe = bool(is_done and import_.is_safe_elsewhere)
+    is_deletable = is_safe and not import_.differences and not users
+    spent = import_.spent if is_done and not is_deletable and not users else ()  # the build would lose them
     data |= {
         "deletable": is_deletable,
-        "read_differently": bool(is_done and found.differences),
-        "used_by": [str(one.file) for one in users],
-        "first": list(_first(found, users, record)) if is_safe else [],
+        "read_differently": bool(is_done and import_.differences),
+        "used_by": [str(user.file) for user in users],
+        "first": list(_first(import_, users, record)) if is_safe else [],
         "removable": list(spent),
         "removal": removal(Path(args.file), args.file, spent) if spent else "",
         "seen_by_git": seen.by_git,
     }
-    errors = outcome.error.problems if outcome.error else found.intake.problems
+    errors = outcome.error.problems if outcome.error else import_.intake.problems
     if args.output == "json":
-        write_json(record, {**data, "warnings": problems(found.warnings), "errors": problems(errors)})
+        write_json(record, {**data, "warnings": problems(import_.warnings), "errors": problems(errors)})
     else:
         write_lines(outcome_text(printable_data(data)))
     if seen.by_git:
-        what = "git has seen this file: whoever has a copy of the repository has these values"
-        hint = f"rotate them; `bridge scan {word(found.scene.environment.name)} --git .` shows where else they are"
+        what = "this file is in git: everyone with a copy of the repository has these values"
+        hint = f"rotate them, and find other copies with `bridge scan {word(import_.scene.environment.name)} --git .`"
         say(record, "warning", [Problem(args.file, what, hint)])
     elif seen.why:
         say(
             record,
             "warning",
-            [Problem(args.file, f"git cannot tell whether it has seen this file: {seen.why}", seen.hint)],
+            [Problem(args.file, f"cannot find out whether this file is in git: {seen.why}", seen.hint)],
         )
     say(record, "error", errors)
     if outcome.error:
         return outcome.error.exit_status
-    return 1 if found.intake.problems else 0
+    return 1 if import_.intake.problems else 0
 
 
-def _first(found: Import, users: tuple[User, ...], record: Record) -> Iterator[str]:
-    """Yield what has to be done before the file may go: a build that names it would fail without it."""
-    for one in users:
-        if one.as_patch:
-            words = ["bridge", "init", found.scene.environment.name, "--fix-kustomize", one.file.parent]
+def _first(import_: Import, users: tuple[User, ...], record: Record) -> Iterator[str]:
+    """Yield what has to be done before the file can be deleted: a build that uses it would fail without it."""
+    for user in users:
+        if user.as_patch:
+            words = ["bridge", "init", import_.scene.environment.name, "--fix-kustomize", user.file.parent]
             yield with_flags(record, command(words))
         else:
-            yield f"take it out of {one.file}"
+            yield f"remove it from {user.file}"
 
 
-def _data(found: Import, outcome: _Outcome, file: str | None, record: Record) -> dict[str, Any]:
-    document, environment = outcome.document, found.scene.environment
+def _data(import_: Import, outcome: _Outcome, file: str | None, record: Record) -> dict[str, Any]:
+    document, environment = outcome.document, import_.scene.environment
     return {
         "schema": SCHEMA,
         "environment": environment.name,
         **cluster_field(record.cluster),  # with --from-cluster
         "file": file,
-        "to": str(found.scene.to),
+        "to": str(import_.scene.to),
         "result": outcome.result,
         "values": [
             {
-                "value": str(one.given) if isinstance(one.given, Given) else one.given.what,
-                "variable": one.variable,
-                "place": "" if one.state is State.LEFT else one.place,
-                "state": one.state.value,
-                "reason": one.place if one.state is State.LEFT else "",
+                "value": str(item.given) if isinstance(item.given, Given) else item.given.what,
+                "variable": item.variable,
+                "place": "" if item.state is State.LEFT else item.place,
+                "state": item.state.value,
+                "reason": item.place if item.state is State.LEFT else "",
             }
-            for one in found.intake.items
+            for item in import_.intake.items
         ],
         "document": {"before": document.before and document.before.id, "after": document.after.id}
         if document
         else None,
-        "template": found.scene.own if found.scene.own in outcome.files else None,
-        "listed": _listed(found) if found.instead else None,
+        "template": import_.scene.own if import_.scene.own in outcome.files else None,
+        "listed": _listed(import_) if import_.instead else None,
     }
 
 
-def _listed(found: Import) -> dict[str, str]:
-    """Return which source takes the place of the drafted one, and in which file."""
-    environment = found.scene.environment
+def _listed(import_: Import) -> dict[str, str]:
+    """Return which source replaces the drafted source, and in which file."""
+    environment = import_.scene.environment
     shown = environment.shown(environment.file)
-    return {"file": shown, "source": str(found.scene.to), "instead_of": str(found.instead)}
+    return {"file": shown, "source": str(import_.scene.to), "instead_of": str(import_.instead)}

@@ -29,9 +29,9 @@ from bridge.sources.providers import bundled
 
 
 def run(args: argparse.Namespace, record: Record) -> int:
-    """Draft everything, then write it; what is not understood or still to do is a warning."""
+    """Draft everything, then write it; warnings list what was not understood or is still to do."""
     if args.fix_kustomize is not None:
-        from bridge.commands import fix_kustomize  # noqa: PLC0415 - another step, with imports of its own
+        from bridge.commands import fix_kustomize  # noqa: PLC0415 - a separate step with its own imports
 
         return fix_kustomize.run(args, record)
     if args.deploy is not None:
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace, record: Record) -> int:
     folder = config_folder(args.config, os.environ)
     name = args.environment or os.environ.get("K8_ENV")
     if not name:
-        raise ConfigError(Problem("", "no environment is named", "name the new one: bridge init ENV --from DIR"))
+        raise ConfigError(Problem("", "no environment given", "name the new environment: `bridge init ENV --from DIR`"))
     check_new(folder, name)
     if args.like:
         drafted = draft_like(name, folder, args.like)
@@ -64,23 +64,23 @@ def run(args: argparse.Namespace, record: Record) -> int:
 
 
 def _kept(written: tuple[Written, ...], texts: Mapping[str, str]) -> Iterator[Problem]:
-    """Warn of each file that was there and says another thing than the draft."""
+    """Warn about each file that existed and differs from the draft."""
     for path, state in written:
         if state == "kept" and path.name in texts and not _says(path, texts[path.name]):
             is_schema = path.name == FILE
-            what = "is not this version's, and was kept" if is_schema else "was kept, and what was drafted is not in it"
-            hint = "remove it, and the next `bridge init` writes it anew" if is_schema else ""
+            what = "was kept, but is from another version" if is_schema else "was kept, and differs from the draft"
+            hint = "delete it; the next `bridge init` creates it again" if is_schema else ""
             yield Problem(str(path), what, hint, warning=True)
 
 
 def _refused_later(
     args: argparse.Namespace, name: str, folder: Path, drafted: Drafted, record: Record
 ) -> Iterator[Problem]:
-    """Warn of what `bridge check` is going to refuse in the drafted files, if nothing has told of it yet.
+    """Warn about what `bridge check` will refuse in the drafted files, unless another warning covers it.
 
-    What the sources lack is left out: they are filled only now.
+    Missing values in the sources are left out: the sources are not filled yet.
     """
-    from bridge.commands.check import unfit  # noqa: PLC0415 - start-up: drafting like another one does not check
+    from bridge.commands.check import unfit  # noqa: PLC0415 - start-up: `--like` does not check
 
     run_ = run_of(args, record)
     errors: list[BridgeError] = []
@@ -91,10 +91,10 @@ def _refused_later(
         errors += unfit(environment, files, names, [])
     except BridgeError as error:
         errors.append(error)
-    told = {one.what for one in drafted.remarks}
-    for one in dict.fromkeys(problem for error in errors for problem in error.problems):
-        if one.what not in told:
-            yield Problem(one.where, f"{one.what}; `bridge check` refuses it", one.hint, warning=True)
+    covered = {remark.what for remark in drafted.remarks}
+    for refused in dict.fromkeys(problem for error in errors for problem in error.problems):
+        if refused.what not in covered:
+            yield Problem(refused.where, f"{refused.what}; `bridge check` will refuse it", refused.hint, warning=True)
 
 
 def _says(path: Path, text: str) -> bool:
@@ -111,10 +111,10 @@ def _data(
         "schema": SCHEMA,
         "environment": name,
         "result": "drafted",
-        "files": [{"path": str(one.path), "state": one.state} for one in written],
+        "files": [{"path": str(file.path), "state": file.state} for file in written],
         "keys": [
-            {"kind": one.object.kind, "name": one.object.name, "key": one.key, "from": one.place}
-            for one in drafted.keys
+            {"kind": origin.object.kind, "name": origin.object.name, "key": origin.key, "from": origin.place}
+            for origin in drafted.keys
         ],
         "others": list(drafted.others),
         "next": list(steps(name, config_folder(args.config, os.environ), drafted, record)),
@@ -125,17 +125,17 @@ def _data(
 
 
 def _text(data: dict[str, Any]) -> str:
-    lines = [f"{one['state']:<9} {one['path']}" for one in data["files"]]
-    rows = [(f"{one['kind']}/{one['name']}", one["key"], one["from"]) for one in data["keys"]]
+    lines = [f"{row['state']:<9} {row['path']}" for row in data["files"]]
+    rows = [(f"{row['kind']}/{row['name']}", row["key"], row["from"]) for row in data["keys"]]
     text = "\n".join(lines) + "\n\n" + table([("OBJECT", "KEY", "FROM"), *rows])
     if data["others"]:
         text += f"\nnot for bridge: {', '.join(data['others'])}\n"
-    looks = next((index for index, one in enumerate(data["next"]) if one.startswith(LOOK)), len(data["next"]))
-    text += "\nnext, in this order:\n" + "".join(f"  {one}\n" for one in data["next"][:looks])
+    looks = next((index for index, step in enumerate(data["next"]) if step.startswith(LOOK)), len(data["next"]))
+    text += "\nnext, in this order:\n" + "".join(f"  {step}\n" for step in data["next"][:looks])
     if data["other_stores"]:
-        stores = " or ".join(f"--to {one}" for one in data["other_stores"])
-        text += f"for another store: import {stores}, without an age key\n"
+        stores = " or ".join(f"--to {store}" for store in data["other_stores"])
+        text += f"for another store: import {stores}; no age key is needed\n"
     if last := data["next"][looks:]:
-        text += "then delete the files that `bridge import` says may be deleted, and:\n"
-        text += "".join(f"  {one}\n" for one in last)
+        text += "then delete the files that `bridge import` lists as deletable, and:\n"
+        text += "".join(f"  {step}\n" for step in last)
     return text

@@ -1,4 +1,4 @@
-"""The commands that come after `bridge init`, in their order (README, "Migrating a repository")."""
+"""The commands that come after `bridge init`, in order (README, "Migrating a repository")."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ from bridge.shell import command, word
 
 RULES: Final = ".sops.yaml"
 LOOK: Final = "bridge scan"
-"""How the first command begins that comes after the plaintext files are deleted."""
+"""The start of the first command that comes after deleting the plaintext files."""
 _KEYS: Final = "sops/age/keys.txt"
 
 
@@ -40,8 +40,8 @@ def steps(name: str, folder: Path, drafted: Drafted, record: Record) -> Iterator
 
 
 def _keys(folder: Path) -> Iterator[str]:
-    """Yield how the age key and the rule for new files are made, as far as they are missing."""
-    if any((one / RULES).exists() for one in (folder.resolve(), *folder.resolve().parents)):
+    """Yield how to create the age key and the rule for new files, if they are missing."""
+    if any((parent / RULES).exists() for parent in (folder.resolve(), *folder.resolve().parents)):
         return
     public = "printenv SOPS_AGE_KEY | age-keygen -y"
     if not os.environ.get("SOPS_AGE_KEY"):
@@ -56,25 +56,25 @@ def _keys(folder: Path) -> Iterator[str]:
 
 
 def _key_file() -> Path:
-    """Return the file where sops looks for age keys."""
-    if given := os.environ.get("SOPS_AGE_KEY_FILE"):
-        return Path(given)
+    """Return the file in which sops looks for age keys."""
+    if configured := os.environ.get("SOPS_AGE_KEY_FILE"):
+        return Path(configured)
     below_home = "Library/Application Support" if sys.platform == "darwin" else ".config"
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / below_home, _KEYS)
 
 
 def _at_home(path: Path) -> str:
-    """Write a path for a shell, from ~ on if it is there."""
+    """Format a path for a shell, starting with ~ if it is in the home folder."""
     home = Path.home()
     return f"~/{word(path.relative_to(home))}" if path.is_relative_to(home) else word(path)
 
 
 def _values(name: str, target: str, drafted: Drafted) -> Iterator[str]:
-    """Yield how the secrets get into the store."""
+    """Yield how to put the secrets into the store."""
     for file in drafted.imports:
         yield command(["bridge", "import", name, shown(file), "--to", target])
     yield from filter(None, [_removal(drafted)])
-    missing = [one for one in drafted.secrets if one not in drafted.env_secrets]
+    missing = [name for name in drafted.secrets if name not in drafted.env_secrets]
     if not missing or any(file != drafted.env_file for file in drafted.imports):
         return
     if drafted.is_live:
@@ -84,19 +84,19 @@ def _values(name: str, target: str, drafted: Drafted) -> Iterator[str]:
 
 
 def _removal(drafted: Drafted) -> str:
-    """Return how the env file's secrets leave it, but for those that `import` will not call removable."""
+    """Return how to remove the secrets from the env file, except for those that `import` keeps."""
     if not drafted.env_file or not drafted.env_secrets:
         return ""
     path = Path(shown(drafted.env_file))
     differences = load_env_file(path, str(path)).differences
-    names = [one for one in drafted.env_secrets if one not in differences]
+    names = [name for name in drafted.env_secrets if name not in differences]
     return removal(path, str(path), names) if names else ""
 
 
 def _build(name: str, folder: Path, drafted: Drafted, overlay: str, record: Record) -> Iterator[str]:
-    """Yield how the objects leave the overlay's build, and the last look for values in clear."""
+    """Yield how to remove the objects from the overlay's build, and the final scan for values in clear."""
     yield with_flags(record, command(["bridge", "init", name, "--fix-kustomize", overlay]))
-    is_empty = not (drafted.others or drafted.remarks)  # then nothing is left to build
+    is_empty = not (drafted.others or drafted.remarks)  # if true, nothing is left to build
     if not is_empty:
         yield with_flags(record, f"kustomize build {word(overlay)} | bridge check {word(name)} --manifests -")
     places = dict.fromkeys(map(shown, (*drafted.folders, drafted.overlay or folder, folder)))

@@ -1,4 +1,4 @@
-"""Finds values that stay in an overlay's files, perhaps in clear, after the build has lost what bridge writes."""
+"""Finds values that remain in an overlay's files, perhaps in clear, after bridge's objects left the build."""
 
 import os
 from collections.abc import Collection, Iterator
@@ -14,9 +14,10 @@ from bridge.objects import ObjectId
 def left_in_clear(
     kustomization: Kustomization, removed: Collection[Patch], owned: Owned, kept: Collection[ObjectId]
 ) -> Iterator[Problem]:
-    """Yield each patch and generator with values for bridge's objects: the overlay's own, and what it builds from.
+    """Yield each patch and generator with values for bridge's objects, in the overlay and in what it builds from.
 
-    `removed` are the patches that the overlay has lost, `kept` the objects that the build still has, for other keys.
+    `removed` are the patches that the overlay no longer has, `kept` the objects that the build still has for other
+    keys.
     """
     for patch, _ in superseded(kustomization.patches, owned, kept, kustomization.names):
         if patch not in removed and gives_values(patch):
@@ -28,29 +29,29 @@ def left_in_clear(
 def _below(
     user: Kustomization, names: Names, owned: Owned, kept: Collection[ObjectId], seen: set[Path]
 ) -> Iterator[Problem]:
-    """Look into components and resources, the last one first: it renames what those before it have made."""
-    for folder in (*reversed(user.components), *(one for one in user.resources if one.is_dir())):
+    """Look into components and resources, the last first: it renames what the previous ones have built."""
+    for folder in (*reversed(user.components), *(path for path in user.resources if path.is_dir())):
         try:
-            found = load_kustomization(folder)
+            loaded = load_kustomization(folder)
         except ConfigError:
-            what = "cannot be read by bridge, and may have values for what bridge writes"
-            yield Problem(os.path.normpath(folder), what, "look for values there by hand", warning=True)
+            what = "cannot be read by bridge, and may contain values of bridge's objects"
+            yield Problem(os.path.normpath(folder), what, "check it for values by hand", warning=True)
             continue
-        if found.file.resolve() in seen:
+        if loaded.file.resolve() in seen:
             continue
-        seen.add(found.file.resolve())
-        inner = found.names.within(names)
-        for patch, _ in superseded(found.patches, owned, kept, inner):
+        seen.add(loaded.file.resolve())
+        inner = loaded.names.within(names)
+        for patch, _ in superseded(loaded.patches, owned, kept, inner):
             if gives_values(patch):
                 yield _left(_place(patch))
-        yield from _generators(found, inner, owned, kept)
-        yield from _below(found, inner, owned, kept, seen)
+        yield from _generators(loaded, inner, owned, kept)
+        yield from _below(loaded, inner, owned, kept, seen)
         names = inner if folder in user.components else names
 
 
 def _generators(found: Kustomization, names: Names, owned: Owned, kept: Collection[ObjectId]) -> Iterator[Problem]:
-    for one in generating(found.generators, owned, kept, names):
-        yield _left(one.place)
+    for generator in generating(found.generators, owned, kept, names):
+        yield _left(generator.place)
 
 
 def _place(patch: Patch) -> str:
@@ -58,5 +59,5 @@ def _place(patch: Patch) -> str:
 
 
 def _left(place: str) -> Problem:
-    what = "still has values for what bridge writes, perhaps in clear"
-    return Problem(place, what, "take them out by hand, once they are imported", warning=True)
+    what = "still contains values of bridge's objects, perhaps in clear"
+    return Problem(place, what, "remove them by hand after importing them", warning=True)

@@ -1,4 +1,4 @@
-"""Drops the references to plaintext patches that are gone, without which no overlay builds any more."""
+"""Removes references to deleted plaintext patches, without which no overlay can be built."""
 
 import os
 from collections.abc import Iterator
@@ -20,39 +20,40 @@ _KINDS: Final = frozenset({"Secret", "ConfigMap"})
 
 @contextmanager
 def without_missing_patches(overlay: Path) -> Iterator[tuple[Path, ...]]:
-    """Take the references to missing plaintext patches out of an overlay's kustomization; yield the patches' paths.
+    """Remove the references to missing plaintext patches from an overlay's kustomization; yield the patches' paths.
 
-    Refusal for a missing patch that may be more than values. If the block fails, the file gets its old bytes back.
+    Refusal for a missing patch that may contain more than values. If the block fails, the file gets its old content
+    back.
     """
     file = kustomization_file(overlay)
-    assert file is not None, "the overlay was found by it"
+    assert file is not None, "an overlay has one"
     shown = os.path.normpath(file)
     text = read_text(file, shown)
     missing = list(missing_patches(text, overlay))
     if not missing:
         yield ()
         return
-    problems = [problem for one in missing if (problem := _doubt(one, shown))]
+    problems = [problem for patch in missing if (problem := _doubt(patch, shown))]
     if problems:
         raise Refusal(*problems)
     original = file.read_bytes()
-    changed = change_patches(text, shown, {one.item for one in missing}, ())
+    changed = change_patches(text, shown, {patch.item for patch in missing}, ())
     try:
         replace_text(file, changed)
-        yield tuple(Path(os.path.normpath(one.file)) for one in missing)
+        yield tuple(Path(os.path.normpath(patch.file)) for patch in missing)
     except BaseException:
         replace_bytes(file, original)
         raise
 
 
-def _doubt(one: MissingPatch, shown: str) -> Problem | None:
-    """Return what speaks against dropping a reference: the patch may change what bridge does not write."""
-    path = os.path.normpath(one.file)
+def _doubt(patch: MissingPatch, shown: str) -> Problem | None:
+    """Return the reason not to drop a reference: the patch may change what bridge does not write."""
+    path = os.path.normpath(patch.file)
     quoted = word(path)
-    if tracked_by_git(one.file):
-        hint = f"restore it: git checkout -- {quoted}; if it held only values: git rm --cached {quoted}"
-        return Problem(path, "is missing, and git has it", hint)
-    if one.kind in _KINDS or named_like_a_secret(one.file.stem):
+    if tracked_by_git(patch.file):
+        hint = f"restore it with `git checkout -- {quoted}`, or run `git rm --cached {quoted}` if it only had values"
+        return Problem(path, "is missing, but is tracked by git", hint)
+    if patch.kind in _KINDS or named_like_a_secret(patch.file.stem):
         return None
-    hint = f"if it held only values that are imported, take its entry out of {shown}"
-    return Problem(path, "is missing, and it may have held more than values", hint)
+    hint = f"if it only had values that are imported, remove its entry from {shown}"
+    return Problem(path, "is missing, and may have contained more than values", hint)

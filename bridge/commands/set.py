@@ -1,4 +1,4 @@
-"""`bridge set`: one value, into the source that gives it now."""
+"""`bridge set`: write one value into the source that gives it now."""
 
 import argparse
 from collections.abc import Iterator, Mapping
@@ -29,14 +29,14 @@ from bridge.sources.offline import secret_names
 from bridge.sources.reader import read_present
 from bridge.stores.update import Edit, Written, check_writable, put, rehearse
 
-AS_IT_IS: Final = "if it is meant so, set `literal: true` on the variable"
+AS_IT_IS: Final = "if this is intended, set `literal: true` on the variable"
 
 
 def run(args: argparse.Namespace, record: Record) -> int:
-    """Find the place, take the value, ask, write and read back."""
+    """Find the source, read the value, ask, write and read back."""
     environment, run_ = environment_of(args), run_of(args, record)
     files = sound_files(environment, run_)
-    templates = {one.id: one for one in files.templates or ()}
+    templates = {template.id: template for template in files.templates or ()}
     read = partial(_read, files.providers, environment, run_)
     giver = find_giver(args.name, environment, templates, read)
     provider = files.providers[giver.reference.provider]
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace, record: Record) -> int:
     written = None
     if edits:
         target = ""
-        if not args.yes:  # or the write itself refuses, before anything is written
+        if not args.yes:  # with --yes the write itself refuses, before anything is written
             rehearse(provider, giver.reference, edits, _context(environment, run_of(args, record)))
             target = _target(environment, files.namespace or "", run_)
         confirm(f"{_question(args.name, giver)}, for {target}?", yes=args.yes)
@@ -77,14 +77,14 @@ def _check(name: str, value: SecretValue, environment: Environment) -> None:
         raise Refusal(Problem(name, what, AS_IT_IS))
     flaw = encoding_flaw(value)
     if flaw:
-        hint = f"pass it without: `{flaw.command} | bridge set {environment.name} {name} --yes`"
+        hint = f"pipe it in corrected: `{flaw.command} | bridge set {environment.name} {name} --yes`"
         raise Refusal(Problem(name, f"the value {flaw.what}; nothing was written", hint))
 
 
 def _doubts(name: str, value: SecretValue, environment: Environment) -> Iterator[Problem]:
-    found = None if _is_literal(name, environment) else doubt(value)
-    if found:
-        yield Problem(name, f"the value {found}", AS_IT_IS, warning=True)
+    flaw = None if _is_literal(name, environment) else doubt(value)
+    if flaw:
+        yield Problem(name, f"the value {flaw}", AS_IT_IS, warning=True)
 
 
 def _is_literal(name: str, environment: Environment) -> bool:
@@ -93,14 +93,14 @@ def _is_literal(name: str, environment: Environment) -> bool:
 
 
 def _edits(giver: Giver, value: SecretValue) -> list[Edit]:
-    """Leave out the places that have this value already."""
+    """Leave out the slots that already have this value."""
     pairs = zip(giver.slots, giver.seen, strict=True)
     return [Edit(slot, value, seen) for slot, seen in pairs if seen is None or not seen.same_as(value)]
 
 
 def _target(environment: Environment, namespace: str, run: Run) -> str:
-    """Name the environment's namespace, and its cluster if the kubeconfig can be read: nothing else needs that here."""
-    from bridge.cluster.connect import Search, selected  # noqa: PLC0415 - start-up: only a question names the cluster
+    """Format the environment's namespace, and its cluster if the kubeconfig can be read; only the question needs it."""
+    from bridge.cluster.connect import Search, selected  # noqa: PLC0415 - start-up: only the question names the cluster
 
     try:
         choice = environment.cluster
@@ -113,10 +113,10 @@ def _target(environment: Environment, namespace: str, run: Run) -> str:
 def _question(name: str, giver: Giver) -> str:
     places = " and ".join(slot.within(giver.reference) for slot in giver.slots)
     if giver.document is None:
-        return f"Put {name} into {places}, a document that does not exist yet"
+        return f"Write {name} to {places}, a document that does not exist yet"
     now = f"now at revision {giver.document.revision.id}"
     if giver.is_new:
-        return f"Put {name}, which no source gives yet, into {places}, {now}"
+        return f"Write {name}, which no source gives yet, to {places}, {now}"
     return f"Replace {name} in {places}, {now}"
 
 
@@ -139,7 +139,7 @@ def _report(
     if args.output == "json":
         write_json(record, data)
         return
-    lines = [f"{place}: unchanged, it has this value already" for place in places]
+    lines = [f"{place}: unchanged, it already has this value" for place in places]
     if written:
         lines = [f"{place}: written, revision {before or 'none'} -> {data['after']}" for place in places]
         lines.append(with_flags(record, f"next: bridge sync {word(environment.name)}"))

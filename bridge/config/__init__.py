@@ -1,1 +1,1 @@
-"""The files that an operator writes, as typed things."""
+"""The files that an operator writes, parsed into typed objects."""

@@ -13,9 +13,9 @@ KEY: Final = "namespace_uid"
 
 
 def bind(environment: Environment, uid: str) -> None:
-    """Write a namespace's uid into the environment's file: in place of the only one there, or into the list of them.
+    """Write a namespace's UID into the environment's file: replace a single UID, or add it to a list of UIDs.
 
-    Refusal if that cannot be done, or would change anything else in the file, which is as it was then.
+    Raise Refusal, and leave the file unchanged, if that cannot be done or would change anything else in the file.
     """
     path, shown = environment.file, environment.shown(environment.file)
     before = present(path, shown)

@@ -1,4 +1,4 @@
-"""Reads an env file: python-dotenv's syntax, nothing expanded, and every line must parse."""
+"""Reads an env file in python-dotenv's syntax. Nothing is expanded, and every line must parse."""
 
 import io
 import re
@@ -16,27 +16,27 @@ if TYPE_CHECKING:
     from dotenv.parser import Binding
 
 MOST_BYTES: Final = 1024 * 1024
-"""As much as an object holds; a process has 2 MiB for its whole environment."""
+"""The most that an object can hold; a process has 2 MiB for its whole environment."""
 MOST_LINES: Final = 20_000
-"""python-dotenv takes 30 microseconds for each, and nothing can end it earlier."""
+"""python-dotenv takes 30 microseconds per line and cannot be interrupted."""
 MOST_BLANKS: Final = 256
-"""In a row: python-dotenv looks for a comment behind each of them, which takes the square of their number."""
+"""Consecutive blanks. python-dotenv looks for a comment after each of them, which takes quadratic time."""
 _BLANKS: Final = re.compile(r"[^\S\r\n]+")
 
 
 class EnvFile(NamedTuple):
-    """The variables of an env file, and those that kubectl and kustomize read otherwise."""
+    """The variables of an env file, and those that kubectl and kustomize read differently."""
 
     values: Mapping[str, SecretValue]
     differences: Mapping[str, Difference]
 
 
 def load_env_file(path: Path, shown: str) -> EnvFile:
-    """Read an env file; ConfigError with the numbers of all wrong lines, never their text.
+    """Read an env file; ConfigError lists the numbers of all wrong lines, never their text.
 
-    Its size is bounded so that reading it takes a second or two at most.
+    The file's size is limited so that reading it takes a second or two at most.
 
-    FileNotFoundError where the file does not exist: only the caller knows whether it is needed.
+    FileNotFoundError if the file does not exist: only the caller knows whether it is needed.
     """
     text = read_text(path, shown, MOST_BYTES)
     findings = Findings(shown)
@@ -46,19 +46,19 @@ def load_env_file(path: Path, shown: str) -> EnvFile:
     differences: dict[str, Difference] = {}
     literal = literal_values(text)
     for line, name, value, original in _bindings(text, findings):
-        found = difference(original, value, literal.get(name, ()))
-        if found and differences.get(name, Difference.OTHER) is Difference.OTHER:
-            differences[name] = found
+        kind = difference(original, value, literal.get(name, ()))
+        if kind and differences.get(name, Difference.OTHER) is Difference.OTHER:
+            differences[name] = kind
         first.setdefault(name, line)
         if not values.setdefault(name, value).same_as(value):
-            findings.at(f"line {line}").note(f"sets a variable again, to another value than line {first[name]}")
+            findings.at(f"line {line}").note(f"sets a variable to a different value than line {first[name]}")
     if findings:
         findings.fail()
     return EnvFile(values, differences)
 
 
 def _bound(text: str, findings: Findings) -> None:
-    """Raise ConfigError for a text that python-dotenv would take too long for."""
+    """Raise ConfigError for a text that would take python-dotenv too long."""
     if text.count("\n") > MOST_LINES or text.count("\r") > MOST_LINES:
         findings.note(f"more than {MOST_LINES:,} lines")
     longest = max(_BLANKS.finditer(text), key=lambda run: run.end() - run.start(), default=None)
@@ -70,27 +70,27 @@ def _bound(text: str, findings: Findings) -> None:
 
 
 def _bindings(text: str, findings: Findings) -> Iterator[tuple[int, str, SecretValue, str]]:
-    """Yield each variable with the number of its line, its value, and the text that says so."""
+    """Yield each variable with its line number, its value, and its source text."""
     from dotenv.parser import parse_stream  # noqa: PLC0415 - costs 10 ms, and a pod has no env file
 
-    # Line ends become \n, also within quotes, as python-dotenv has them of a file that it opens itself.
+    # Line ends become \n, also within quotes, as when python-dotenv opens a file itself.
     for binding in parse_stream(io.StringIO(text, newline=None)):
         at = findings.at(f"line {_line(binding)}")
         if binding.error:
-            at.note("cannot be parsed", "write NAME=value, with quotes around a value of several lines")
+            at.note("cannot be parsed", "write NAME=value, with quotes around a multi-line value")
         elif binding.key is None:
             continue  # a comment or blank lines
         elif not is_variable(binding.key):
-            # Not named: it may be a piece of a value that was meant to have several lines.
-            at.note("does not begin with a variable's name", "write NAME=value")
+            # Do not name it: it may be part of a value that was meant to span several lines.
+            at.note("does not start with a variable name", "write NAME=value")
         elif binding.value is None:
-            at.note("has no value", "write NAME=value, or NAME= for an empty one")
+            at.note("has no value", "write NAME=value, or NAME= for an empty value")
         else:
             yield _line(binding), binding.key, SecretValue.of(binding.value), binding.original.string
 
 
 def _line(binding: "Binding") -> int:
-    """Return the line of the name; python-dotenv counts from the blank lines before it."""
+    """Return the line of the name. python-dotenv counts from the blank lines before it."""
     text = binding.original.string
     blank = text[: len(text) - len(text.lstrip())]
     return binding.original.line + blank.count("\n")

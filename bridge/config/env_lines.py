@@ -1,4 +1,4 @@
-"""Takes lines out of an env file: the command that does it, once their values are elsewhere."""
+"""Builds the command that removes lines from an env file, once their values are elsewhere."""
 
 import io
 import re
@@ -11,15 +11,15 @@ from bridge.shell import command
 
 
 def removal(path: Path, shown: str, names: Collection[str]) -> str:
-    """Return the command that takes the lines of these variables out of an env file.
+    """Return the command that removes these variables' lines from an env file.
 
-    It is empty if a line of theirs cannot be told by `NAME=` at its beginning, or if other variables would change.
+    Return "" if one of the lines does not start with `NAME=`, or if the command would change other variables.
     """
     text = read_text(path, shown)
     pattern = re.compile(rf"(?:{'|'.join(map(re.escape, names))})=")
     lines = io.StringIO(text, newline=None).readlines()
     kept = "".join(line for line in lines if not pattern.match(line))
-    if _parsed(kept) != [one for one in _parsed("".join(lines)) if one[0] not in names]:
+    if _parsed(kept) != [pair for pair in _parsed("".join(lines)) if pair[0] not in names]:
         return ""
     in_place = ("-i", "") if sys.platform == "darwin" else ("-i",)
     deletions = (part for name in names for part in ("-e", f"/^{name}=/d"))
@@ -29,5 +29,5 @@ def removal(path: Path, shown: str, names: Collection[str]) -> str:
 def _parsed(text: str) -> list[tuple[str | None, str | None]]:
     from dotenv.parser import parse_stream  # noqa: PLC0415 - costs 10 ms, and few commands need it
 
-    found = ((one.key, one.value) for one in parse_stream(io.StringIO(text)))
-    return [one for one in found if one[0] is not None]
+    pairs = ((binding.key, binding.value) for binding in parse_stream(io.StringIO(text)))
+    return [pair for pair in pairs if pair[0] is not None]

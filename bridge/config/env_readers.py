@@ -1,7 +1,7 @@
 """Compares how bridge reads an env file with how kubectl (`--from-env-file`) and kustomize (`envs:`) read it.
 
-They take each line as it is: NAME=value, without quotes, escapes, inline comments or values of several lines. So a
-value that was in the cluster may be another one than the value that python-dotenv's syntax makes of the same line.
+They take each line literally as NAME=value, without quotes, escapes, inline comments or multi-line values. So the value
+in the cluster may differ from the value that python-dotenv's syntax gives the same line.
 """
 
 import enum
@@ -13,9 +13,9 @@ from bridge.errors import Problem
 from bridge.secret import SecretValue
 
 _BLANKS: Final = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
-"""What Go's unicode.IsSpace takes for a blank; Python's own list is longer."""
+"""The characters that Go's unicode.IsSpace accepts; Python's own list is longer."""
 _LONGEST: Final = 64 * 1024
-"""Bytes. At a longer line Go's bufio.Scanner gives up, and both programs ignore the rest of the file."""
+"""Bytes. Go's bufio.Scanner gives up at a longer line, and both programs ignore the rest of the file."""
 _LINE: Final = re.compile(
     r"\s*(?P<export>export[^\S\n]+)?(?P<name>'[^']+'|[^=#\s]+)(?P<gap>[^\S\n]*)=(?P<pad>[^\S\n]*)(?P<rest>.*)",
     re.DOTALL,
@@ -23,21 +23,21 @@ _LINE: Final = re.compile(
 
 
 class Difference(enum.Enum):
-    """What of a line the other programs take in another way; the first that fits."""
+    """How other programs read a line differently; the first kind that applies."""
 
-    COMMENT = "the text after ` #` was taken as a comment"
-    LINES = "has several lines; kubectl and kustomize read each line on its own"
+    COMMENT = "the text after ` #` was read as a comment"
+    LINES = "spans several lines; kubectl and kustomize read each line separately"
     NAME = "kubectl and kustomize reject `export`, quotes or blanks in the name"
     QUOTES = "kubectl and kustomize keep the quotes as part of the value"
     BLANKS = "kubectl and kustomize keep the blanks around the value"
-    OTHER = "kubectl and kustomize read another value"
+    OTHER = "kubectl and kustomize read a different value"
 
 
-UNQUOTED: Final = "quote the value if that text belongs to it, else put the comment on a line of its own"
+UNQUOTED: Final = "quote the value if it includes that text; otherwise move the comment to its own line"
 
 
 def literal_values(text: str) -> Mapping[str, Collection[str]]:
-    """Return the values that kubectl and kustomize read: several if a name is set again, which both refuse."""
+    """Return the values that kubectl and kustomize read: several if a name is set twice, which both refuse."""
     values: dict[str, set[str]] = {}
     for line in text.split("\n"):
         if len(line.encode()) >= _LONGEST:
@@ -50,11 +50,11 @@ def literal_values(text: str) -> Mapping[str, Collection[str]]:
 
 
 def difference(line: str, value: SecretValue, literal: Collection[str]) -> Difference | None:
-    """Return how a variable's line, or lines, is read otherwise; None if it is not.
+    """Return how other programs read a variable's line or lines differently, or None if they read the same value.
 
-    `literal` are the values that the other programs have for its name.
+    `literal` lists the values that the other programs read for its name.
     """
-    if literal and all(SecretValue.of(one).same_as(value) for one in literal):
+    if literal and all(SecretValue.of(text).same_as(value) for text in literal):
         return None
     parts = _LINE.match(line)
     if parts is None:
@@ -68,13 +68,13 @@ def difference(line: str, value: SecretValue, literal: Collection[str]) -> Diffe
         (Difference.QUOTES, is_quoted),
         (Difference.BLANKS, parts["pad"] or rest != rest.rstrip()),
     )
-    return next((one for one, applies in checks if applies), Difference.OTHER)
+    return next((kind for kind, applies in checks if applies), Difference.OTHER)
 
 
-def told(differences: Mapping[str, Difference], shown: str, hint: str) -> Iterator[Problem]:
-    """Yield a warning for each kind of difference, with the names of the variables."""
+def difference_warnings(differences: Mapping[str, Difference], shown: str, hint: str) -> Iterator[Problem]:
+    """Yield a warning for each kind of difference, listing the variables."""
     for kind in Difference:
-        names = [name for name, one in differences.items() if one is kind]
+        names = [name for name, its_kind in differences.items() if its_kind is kind]
         if names:
             where = f"{shown} {', '.join(names)}"
             yield Problem(where, kind.value, UNQUOTED if kind is Difference.COMMENT else hint, warning=True)

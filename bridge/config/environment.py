@@ -1,4 +1,4 @@
-"""The environment file: finding it, and reading it as one typed thing."""
+"""The environment file: find it, and parse it into an Environment."""
 
 import re
 from collections.abc import Mapping
@@ -27,15 +27,15 @@ __all__ = [
 ]
 
 SUFFIXES: Final = (".yaml", ".yml")
-DRAFT: Final = "draft it from your kustomize layout: `bridge init ENV --from .`"
+DRAFT: Final = "create one from your kustomize layout: `bridge init ENV --from .`"
 PATCH: Final = "-secret-config-patch"
-"""How the name of a plaintext patch ends, which a team may keep beside its environments."""
+"""The end of the name of a plaintext patch that a team may keep next to its environments."""
 _TOP_LEVEL_KEY: Final = re.compile(r"^(apiVersion|kind|id|templates|sources)\s*:", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Environment:
-    """What one environment file says. Its paths start at the file's folder."""
+    """The content of one environment file. Its paths are relative to the file's folder."""
 
     name: str
     file: Path
@@ -48,22 +48,22 @@ class Environment:
     sources: tuple[Reference, ...]
     variables: Mapping[str, Variable]
     accept_older: Mapping[str, str]
-    # Not printed: somebody may write a credential there, although none belongs there.
+    # Hidden from repr: someone may write a credential here, although none belongs here.
     providers: Mapping[str, Mapping[str, object]] = field(repr=False)
     cluster: ClusterChoice
 
     @property
     def base(self) -> Path:
-        """The folder where relative paths start."""
+        """The folder that relative paths start from."""
         return self.file.parent
 
     @property
     def references(self) -> tuple[Reference, ...]:
-        """Every reference of the file: the sources, then the variables' own."""
+        """Every reference in the file: the sources, then the variables' own references."""
         return (*self.sources, *(variable.reference for variable in self.variables.values()))
 
     def shown(self, path: Path) -> str:
-        """Return a path as it stands in the file."""
+        """Return a path as it is written in the file."""
         return str(path.relative_to(self.base) if path.is_relative_to(self.base) else path)
 
 
@@ -73,21 +73,21 @@ def config_folder(argument: str | None, environ: Mapping[str, str]) -> Path:
 
 
 def environment_names(folder: Path) -> tuple[str, ...]:
-    """Return the environments of a folder, sorted; ConfigError where it cannot be listed.
+    """Return the environments in a folder, sorted; ConfigError if the folder cannot be listed.
 
-    A name has no dot, so `staging.public.yaml` and `staging.sops.yaml` are none. Nor are plaintext patches and
-    Kubernetes manifests.
+    An environment's name has no dot, so `staging.public.yaml` and `staging.sops.yaml` are excluded, as are plaintext
+    patches and Kubernetes manifests.
     """
     return tuple(_environments(_files(folder)))
 
 
 def load_environment(folder: Path, name: str) -> Environment:
-    """Read the file of an environment; ConfigError with all that is wrong in it."""
+    """Read the file of an environment; ConfigError lists everything that is wrong with it."""
     return _load(name, _find(folder, name, _files(folder)))
 
 
 def load_all(folder: Path, *, but: str = "") -> Mapping[str, Environment | ConfigError]:
-    """Read the files of all environments `but` one, by name; what is wrong with one stands in its place."""
+    """Read the files of all environments except `but`, by name. An invalid file's entry is its ConfigError."""
     files = _environments(_files(folder))
     loaded: dict[str, Environment | ConfigError] = {}
     for name in [name for name in files if name != but]:
@@ -100,7 +100,7 @@ def load_all(folder: Path, *, but: str = "") -> Mapping[str, Environment | Confi
 
 def _load(name: str, file: Path) -> Environment:
     findings = Findings(str(file))
-    documents = [one.content for one in load_yaml_documents(file, str(file))] or [None]
+    documents = [document.content for document in load_yaml_documents(file, str(file))] or [None]
     if len(documents) > 1:
         findings.note("must be one YAML document")
     content = {} if documents[0] is None else as_mapping(documents[0], findings, KEYS)
@@ -111,11 +111,11 @@ def _load(name: str, file: Path) -> Environment:
 
 
 def check_k8_env(environment: Environment, values: Mapping[str, SecretValue], shown: str) -> None:
-    """Refuse an env file whose K8_ENV names another environment: it was made for that one."""
-    given = values.get("K8_ENV")
-    if given is not None and not given.same_as(SecretValue.of(environment.name)):
-        what = f"K8_ENV names another environment than {environment.name}"
-        raise ConfigError(Problem(shown, what, f"is `env_file` of {environment.file} the right one?"))
+    """Refuse an env file with a K8_ENV that names a different environment."""
+    declared = values.get("K8_ENV")
+    if declared is not None and not declared.same_as(SecretValue.of(environment.name)):
+        what = f"K8_ENV names a different environment than {environment.name}"
+        raise ConfigError(Problem(shown, what, f"check `env_file` in {environment.file}"))
 
 
 def _files(folder: Path) -> Mapping[str, list[Path]]:
@@ -124,7 +124,9 @@ def _files(folder: Path) -> Mapping[str, list[Path]]:
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
         what = "no such folder" if missing else f"cannot be listed: {(error.strerror or 'unknown reason').lower()}"
-        hint = f"name the environments' folder with --config or $BRIDGE_CONFIG{f', or {DRAFT}' if missing else ''}"
+        hint = (
+            f"give the folder of environment files with --config or $BRIDGE_CONFIG{f', or {DRAFT}' if missing else ''}"
+        )
         raise ConfigError(Problem(str(folder), what, hint)) from None
     files: dict[str, list[Path]] = {}
     for path in paths:
@@ -133,17 +135,17 @@ def _files(folder: Path) -> Mapping[str, list[Path]]:
 
 
 def is_environment_name(stem: str) -> bool:
-    """Return whether a file's name can be an environment's, going by the name only."""
+    """Whether a file's name can be an environment's name, judging by the name only."""
     return "." not in stem and not stem.endswith(PATCH)
 
 
 def _environments(files: Mapping[str, list[Path]]) -> Mapping[str, list[Path]]:
-    """Return the files without those that are Kubernetes manifests."""
+    """Return the files that are not Kubernetes manifests."""
     return {name: paths for name, paths in files.items() if not all(map(_is_manifest, paths))}
 
 
 def _is_manifest(path: Path) -> bool:
-    """Return whether a file is surely a manifest; a broken environment must not go unnoticed, so in doubt it is not."""
+    """Whether a file is certainly a manifest. If in doubt it is not, so that a broken environment is noticed."""
     try:
         keys = set(_TOP_LEVEL_KEY.findall(read_text(path, str(path))))
     except (OSError, ConfigError):
@@ -153,9 +155,11 @@ def _is_manifest(path: Path) -> bool:
 
 def _find(folder: Path, name: str, files: Mapping[str, list[Path]]) -> Path:
     if name not in files:
-        there = _environments(files)
-        listed = f"there are {', '.join(there)}" if there else "there is none"
-        hint = "an environment's name has no dot" if "." in name else did_you_mean(name, there) if there else DRAFT
+        existing = _environments(files)
+        listed = f"found {', '.join(existing)}" if existing else "no environments found"
+        hint = (
+            "an environment's name has no dot" if "." in name else did_you_mean(name, existing) if existing else DRAFT
+        )
         raise ConfigError(Problem(str(folder), f"no environment {quoted(name)}; {listed}", hint))
     if len(files[name]) > 1:
         both = " and ".join(path.name for path in files[name])

@@ -1,12 +1,12 @@
-"""Opens Kubernetes lists: what `kubectl get secret a b -o yaml` prints, and what the API server answers."""
+"""Expands Kubernetes Lists, as printed by `kubectl get secret a b -o yaml` and returned by the API server."""
 
 from collections.abc import Iterator, Mapping
 
 
 def flattened(content: object, place: str) -> Iterator[tuple[str, object]]:
-    """Yield an object with its place, or the items of a List one by one, each with a place of its own.
+    """Yield an object with its place, or each item of a List with a place of its own.
 
-    The items of a SecretList need not have `apiVersion` and `kind`: those follow from the list's.
+    The items of a SecretList need not have `apiVersion` and `kind`; they are derived from the list's.
     """
     kind, items = (content.get("kind"), content.get("items")) if isinstance(content, Mapping) else (None, None)
     if not isinstance(kind, str) or not kind.endswith("List") or not isinstance(items, list):

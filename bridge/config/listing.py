@@ -1,4 +1,4 @@
-"""Lists a document under `sources` of an environment's file, in place of the one that was drafted there."""
+"""Lists a document under `sources` in an environment's file, instead of the drafted source."""
 
 import re
 from collections.abc import Iterable
@@ -21,9 +21,9 @@ def drafted_source(name: str) -> Reference:
 
 
 def list_source(environment: Environment, source: Reference, instead: Reference, *, dry_run: bool = False) -> None:
-    """Replace a source in the environment's file; what else the file says stays, and so do its comments.
+    """Replace a source in the environment's file; everything else in the file stays, including comments.
 
-    Refusal if that cannot be done; the file is as it was then. With `dry_run` it stays as it is in any case.
+    Raise Refusal, and leave the file unchanged, if that cannot be done. With `dry_run` the file is never changed.
     """
     path, shown = environment.file, environment.shown(environment.file)
     before = present(path, shown)

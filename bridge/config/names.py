@@ -1,4 +1,4 @@
-"""The rules for names, and how a wrong name is shown and the right one suggested."""
+"""The rules for names, how to show a wrong name, and how to suggest the right one."""
 
 import re
 from collections.abc import Collection
@@ -14,48 +14,48 @@ _SHOWN: Final = 60
 
 
 def is_dns_label(name: str) -> bool:
-    """Say whether a name is a DNS label (RFC 1123): a namespace, for one."""
+    """Whether a name is a DNS label (RFC 1123), as a namespace must be."""
     return len(name) <= 63 and DNS_LABEL.fullmatch(name) is not None
 
 
 def is_dns_subdomain(name: str) -> bool:
-    """Say whether a name is a DNS subdomain as Kubernetes wants for objects; it bounds the whole, not the parts."""
+    """Whether a name is a DNS subdomain as Kubernetes requires for objects: only the total length is limited."""
     return len(name) <= 253 and _DNS_SUBDOMAIN.fullmatch(name) is not None
 
 
 def is_object_key(key: str) -> bool:
-    """Say whether a Secret or a ConfigMap may have this key: it can become a file's name in a volume."""
+    """Whether a Secret or ConfigMap may have this key, which can become a file name in a volume."""
     return len(key) <= 253 and _OBJECT_KEY.fullmatch(key) is not None and key != "." and not key.startswith("..")
 
 
 def is_label_name(name: str) -> bool:
-    """Say whether a label or an annotation may have this name: [DNS subdomain/]NAME."""
+    """Whether a label or an annotation may have this name: [DNS subdomain/]NAME."""
     prefix, slash, rest = name.rpartition("/")
     return (not slash or is_dns_subdomain(prefix)) and _QUALIFIED.fullmatch(rest) is not None
 
 
 def is_label_value(value: str) -> bool:
-    """Say whether a label may have this value."""
+    """Whether a label may have this value."""
     return not value or _QUALIFIED.fullmatch(value) is not None
 
 
 def is_variable(name: str) -> bool:
-    """Say whether a name can stand in `${NAME}`."""
+    """Whether a name can be used in `${NAME}`."""
     return VARIABLE.fullmatch(name) is not None
 
 
 def shown(name: str) -> str:
-    """Show a name that may be any text: as it is where it is a short identifier, else quoted."""
+    """Show a name that may be any text: unchanged if it is a short identifier, else quoted."""
     return name if len(name) <= _SHOWN and is_variable(name) else quoted(name)
 
 
 def quoted(name: str) -> str:
-    """Show a name that breaks the rules: on one line, in ASCII, cut where it is long."""
+    """Show a name that breaks the rules: on one line, in ASCII, shortened if it is long."""
     return ascii(name if len(name) <= _SHOWN else f"{name[:_SHOWN]}...")
 
 
 def did_you_mean(name: str, known: Collection[str]) -> str:
-    """Make a hint of the known name that is closest to this one; empty where none is close."""
+    """Return a hint with the known name closest to this one, or "" if no name is close."""
     import difflib  # noqa: PLC0415 - costs milliseconds, and only a mistake needs it
 
     close = difflib.get_close_matches(name, sorted(known), n=1)
@@ -63,5 +63,5 @@ def did_you_mean(name: str, known: Collection[str]) -> str:
 
 
 def suggestion(name: str, known: Collection[str]) -> str:
-    """Make a hint of the closest known name, or else of all of them."""
-    return did_you_mean(name, known) or f"known here: {', '.join(sorted(known))}"
+    """Return a hint with the closest known name, or else with all known names."""
+    return did_you_mean(name, known) or f"use one of {', '.join(sorted(known))}"

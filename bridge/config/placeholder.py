@@ -8,11 +8,11 @@ _START: Final = re.compile(r"(\$?)\$\{")
 _INSIDE: Final = re.compile(
     r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<json>\|json)?(?:(?P<operator>:-|-|:\?)(?P<rest>[^{}]*))?\}"
 )
-HINT: Final = "write ${NAME}, ${NAME:-default}, ${NAME-default}, ${NAME:?message} or ${NAME|json}; $${ stands for ${"
+HINT: Final = "write ${NAME}, ${NAME:-default}, ${NAME-default}, ${NAME:?message} or ${NAME|json}; $${ is a literal ${"
 
 
 class PlaceholderError(ValueError):
-    """A `${` that begins no placeholder. `position` counts the characters before it, the text is not kept."""
+    """A `${` that does not start a placeholder. `position` counts the characters before it; the text is not kept."""
 
     def __init__(self, position: int) -> None:
         super().__init__(f"malformed placeholder at character {position + 1}")
@@ -23,9 +23,10 @@ class PlaceholderError(ValueError):
 class Placeholder:
     """A place in a template's text that a variable fills.
 
-    Without a default it must be filled. `empty_is_unset` tells `:-` and `:?`, which treat an empty variable
-    as none, from `-` and the plain form. `message` is the author's word for when there is no value. `json`
-    marks one that stands within the quotes of a JSON text: what fills it is escaped for that.
+    - `default`: the text used if the variable is missing. Without a default the variable is required.
+    - `empty_is_unset`: true for `:-` and `:?`, which treat an empty variable as unset.
+    - `message`: the author's explanation if there is no value.
+    - `json`: the placeholder is within the quotes of a JSON string, so its value is escaped for JSON.
     """
 
     name: str
@@ -36,10 +37,10 @@ class Placeholder:
 
 
 def parse_text(text: str) -> tuple[str | Placeholder, ...]:
-    """Split a text into plain text and placeholders, in order; PlaceholderError where a `${` is malformed.
+    """Split a text into plain text and placeholders, in order; PlaceholderError if a `${` is malformed.
 
-    `$${` is `${` itself, and `$NAME` is plain text. A default is plain text without braces: a brace in it
-    would be read in two ways, as in `${A:-${B}}`.
+    `$${` is a literal `${`, and `$NAME` is plain text. A default is plain text without braces: a brace in it would be
+    ambiguous, as in `${A:-${B}}`.
     """
     parts: list[str | Placeholder] = []
     plain, end = "", 0
@@ -58,7 +59,7 @@ def parse_text(text: str) -> tuple[str | Placeholder, ...]:
 
 
 def has_placeholder(text: str) -> bool:
-    """Say whether a text has a placeholder; what is not well-formed is none, for other languages know `${` too."""
+    """Whether a text has a well-formed placeholder. A malformed one does not count: other languages use `${` too."""
     return any(not start[1] and _INSIDE.match(text, start.end()) for start in _START.finditer(text))
 
 
@@ -66,7 +67,7 @@ def _placeholder(inside: re.Match[str]) -> Placeholder:
     name, operator, rest = inside.group("name", "operator", "rest")
     json = inside["json"] is not None
     if operator == ":?":
-        # It is shown later, on one line and perhaps on a terminal, however the template has it.
+        # The message is shown later, on one line and perhaps on a terminal, however the template formats it.
         message = "".join(char if char.isprintable() else " " for char in rest)
         return Placeholder(name, empty_is_unset=True, message=" ".join(message.split()) or None, json=json)
     return Placeholder(name, rest, empty_is_unset=operator == ":-", json=json)

@@ -1,4 +1,4 @@
-"""Notes every mistake of a file instead of stopping at the first, and checks the types of what a file holds."""
+"""Collects every mistake in a file instead of stopping at the first, and checks the types of its values."""
 
 from collections.abc import Collection, Mapping
 from typing import Final, NoReturn
@@ -8,7 +8,7 @@ from bridge.errors import ConfigError, Problem
 
 
 class Findings:
-    """The mistakes found so far, and the place that is being looked at; `at` gives a place within it."""
+    """The mistakes found so far, and the current place; `at` returns a place within it."""
 
     __slots__ = ("_problems", "where")
 
@@ -17,11 +17,11 @@ class Findings:
         self._problems: Final = [] if problems is None else problems
 
     def at(self, place: str) -> "Findings":
-        """Return the findings of a place within this one; `.key` and `[0]` go on with a path."""
+        """Return the findings for a place within this one; `.key` and `[0]` extend the path."""
         return Findings(self.where + (place if place[:1] in {".", "["} else f" {place}"), self._problems)
 
     def within(self, where: str) -> "Findings":
-        """Return the findings of another file, in the same list."""
+        """Return the findings for another file, collected in the same list."""
         return Findings(where, self._problems)
 
     def note(self, what: str, hint: str = "") -> None:
@@ -29,19 +29,19 @@ class Findings:
         self._problems.append(Problem(self.where, what, hint))
 
     def take(self, error: ConfigError) -> None:
-        """Add the mistakes that an error carries."""
+        """Add the mistakes that an error lists."""
         self._problems.extend(error.problems)
 
     def __bool__(self) -> bool:
         return bool(self._problems)
 
     def fail(self) -> NoReturn:
-        """Raise ConfigError with everything that was found."""
+        """Raise ConfigError with all mistakes."""
         raise ConfigError(*dict.fromkeys(self._problems))
 
 
 def as_mapping(value: object, at: Findings, known: Collection[str] | None = None) -> Mapping[str, object]:
-    """Return a mapping, without the keys that are not known; empty where it is none."""
+    """Return `value` without its unknown keys, or {} if it is not a mapping."""
     if not isinstance(value, Mapping):
         at.note("must be a mapping")
         return {}
@@ -53,8 +53,8 @@ def as_mapping(value: object, at: Findings, known: Collection[str] | None = None
     return {key: value[key] for key in known if key in value}
 
 
-def as_text(value: object, at: Findings, expected: str = "a text") -> str | None:
-    """Return a text that is not blank and has no control characters, or None."""
+def as_text(value: object, at: Findings, expected: str = "a string") -> str | None:
+    """Return a string that is not blank and has no control characters, or None."""
     if isinstance(value, str) and value.strip() and value.isprintable():
         return value
     at.note(f"must be {expected}")
@@ -62,7 +62,7 @@ def as_text(value: object, at: Findings, expected: str = "a text") -> str | None
 
 
 def as_list(value: object, at: Findings, expected: str) -> list[object]:
-    """Return a list; empty where it is none."""
+    """Return a list, or an empty list if the value is not a list."""
     if isinstance(value, list):
         return value
     at.note(f"must be a list of {expected}")

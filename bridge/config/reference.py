@@ -1,4 +1,4 @@
-"""References: which field of which document of which provider."""
+"""References: a provider, a document, and a field of the document."""
 
 import json
 import re
@@ -14,7 +14,7 @@ GRAMMAR: Final = re.compile(
 PARTS: Final = ("provider", "path", "revision", "field")
 _HINT: Final = (
     "write provider:path[@revision][#field[.field]], "
-    "or a mapping with provider, path, revision and field where one of them holds @ or #"
+    "or a mapping with provider, path, revision and field if one of them contains @ or #"
 )
 
 
@@ -28,7 +28,7 @@ class Reference(NamedTuple):
 
     @property
     def document(self) -> "Reference":
-        """The document alone, without the field."""
+        """The reference to the whole document, without the field."""
         return self._replace(field=None)
 
     def __str__(self) -> str:
@@ -38,12 +38,12 @@ class Reference(NamedTuple):
 
 
 def is_provider_name(name: str) -> bool:
-    """Say whether a reference can name a provider so."""
+    """Whether a provider can have this name in a reference."""
     return PROVIDER.fullmatch(name) is not None
 
 
 def parse_reference(given: object, where: str) -> Reference:
-    """Read a reference as it stands in the environment file, a text or a mapping; ConfigError without its text."""
+    """Parse a reference from the environment file, a string or a mapping; ConfigError never contains its text."""
     findings = Findings(where)
     reference = _from_text(given) if isinstance(given, str) else _from_mapping(given, findings)
     if reference is None and not findings:
@@ -64,7 +64,7 @@ def _from_mapping(given: object, at: Findings) -> Reference | None:
     if not isinstance(given, dict):
         return None
     if len(given) == 1 and not given.keys() & {*PARTS}:
-        at.note("a mapping and not a reference", "write provider:path without a blank after the colon")
+        at.note("a mapping, not a reference", "write provider:path without a space after the colon")
         return None
     content = as_mapping(given, at, PARTS)
     parts = {key: _mapped(content[key], at.at(f".{key}")) for key in PARTS if key in content}
@@ -75,17 +75,17 @@ def _from_mapping(given: object, at: Findings) -> Reference | None:
     if provider is None or path is None:
         return None
     if not is_provider_name(provider):
-        at.at(".provider").note("must be a provider's name")
+        at.at(".provider").note("must be a provider name")
     return Reference(provider, path, parts.get("revision"), parts.get("field"))
 
 
 def _mapped(value: object, at: Findings) -> str | None:
-    # `revision: 3` is how a number is naturally written in YAML.
+    # In YAML, a revision that is a number is naturally written as `revision: 3`.
     if isinstance(value, int) and not isinstance(value, bool) and at.where.endswith(".revision"):
         return str(value)
     text = as_text(value, at)
     if text is not None and not _is_clean(text):
-        at.note("must not begin or end with a blank")
+        at.note("must not start or end with a space")
     return text
 
 
@@ -94,5 +94,5 @@ def _is_clean(part: str) -> bool:
 
 
 def _part(text: str) -> str:
-    """Quote what the grammar cannot say, so that two references never look alike."""
+    """Quote what the grammar cannot express, so that two references never look alike."""
     return text if _PLAIN.fullmatch(text) else json.dumps(text)

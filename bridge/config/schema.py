@@ -1,6 +1,6 @@
-"""Makes the JSON Schema of the environment file from what reads that file, so that the two cannot differ.
+"""Builds the JSON Schema of the environment file from the code that reads it, so that the two cannot differ.
 
-It is for editors: what it accepts may still be refused by `bridge check`, which knows more.
+The schema is for editors: `bridge check` may still refuse a file that the schema accepts.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ Schema: TypeAlias = dict[str, Any]
 
 
 def _whole(pattern: str) -> str:
-    """Return a pattern of Python over the whole text as ECMA 262 has it, which knows no `(?P<name>…)`."""
+    """Return a Python pattern for the whole text as an ECMA 262 pattern, which does not support `(?P<name>…)`."""
     return f"^(?:{re.sub(r'[(][?]P<[a-z]+>', '(?:', pattern)})$"
 
 
@@ -58,8 +58,8 @@ def _named(pattern: str, value: Schema) -> Schema:
 
 _VARIABLE_KEYS: Final[Mapping[str, Schema]] = {
     "from": {"$ref": "#/$defs/reference"},
-    "decode": _only(("base64",), "what is done with the value"),
-    "literal": {"type": "boolean", "description": "admits a value that looks encrypted"},
+    "decode": _only(("base64",), "how the value is decoded"),
+    "literal": {"type": "boolean", "description": "allows a value that looks encrypted"},
 }
 _VARIABLE: Final[Schema] = {
     "anyOf": [
@@ -79,10 +79,14 @@ _CLUSTER: Final[Mapping[str, Schema]] = {
     "server": _some(_URL),
 }
 _PROPERTIES: Final[Mapping[str, Schema]] = {
-    "id": _LABEL | {"description": "who this environment is in the cluster, for ever"},
-    "namespace": _LABEL | {"description": "where the objects are; else K8S_NAMESPACE of the env file"},
-    "templates": {"type": "array", "items": _TEXT, "description": "the objects that bridge may write, all their keys"},
-    "env_file": _TEXT | {"description": "the second layer; `environment` is the process's environment"},
+    "id": _LABEL | {"description": "the environment's identity in the cluster; never change it"},
+    "namespace": _LABEL | {"description": "the objects' namespace; default: K8S_NAMESPACE in the env file"},
+    "templates": {
+        "type": "array",
+        "items": _TEXT,
+        "description": "the objects that bridge may write, with all their keys",
+    },
+    "env_file": _TEXT | {"description": "the second layer; `environment` reads the process's environment variables"},
     "secrets_from": _only(("sources", "any"), "which layers may fill a Secret's key"),
     "infrastructure": _named(VARIABLE.pattern, {"enum": ["required", "secret"]})
     | {"description": "the variables that your scripts need"},
@@ -90,13 +94,13 @@ _PROPERTIES: Final[Mapping[str, Schema]] = {
         "type": "array",
         "items": _reference(_DOCUMENT, tuple(part for part in PARTS if part != "field")),
         "uniqueItems": True,
-        "description": "the first layer, whole documents: provider:path[@revision]",
+        "description": "the first layer: whole documents, as provider:path[@revision]",
     },
     "variables": _named(VARIABLE.pattern, _VARIABLE)
-    | {"description": "exceptions, one variable each: provider:path[@revision][#field[.field]]"},
+    | {"description": "exceptions for single variables: provider:path[@revision][#field[.field]]"},
     "providers": {"$ref": "#/$defs/providers"},
     "accept_older": _named(GRAMMAR.pattern, _PARTS["revision"])
-    | {"description": "revisions that are admitted although newer ones were written last, by the source's reference"},
+    | {"description": "revisions, by source, that are allowed although a newer one was written last"},
     "cluster": {
         "type": "object",
         "properties": {key: _CLUSTER[key] for key in ClusterChoice._fields},
@@ -107,7 +111,7 @@ _PROPERTIES: Final[Mapping[str, Schema]] = {
 
 
 def environment_schema(providers: Mapping[str, type]) -> Schema:
-    """Return the schema (draft 2020-12), with the fields of these providers' dataclasses; other sections are open."""
+    """Return the schema (draft 2020-12) with the fields of these providers' dataclasses; other sections stay open."""
     section = {"type": "object", "allOf": [_if_type(name) for name in providers]} if providers else {"type": "object"}
     unless = {"if": {"required": ["provider"]}}
     own = {name: {**section, **unless, "else": {"$ref": f"#/$defs/provider-{name}"}} for name in providers}
@@ -121,21 +125,21 @@ def environment_schema(providers: Mapping[str, type]) -> Schema:
         "$defs": {
             "reference": _reference(GRAMMAR.pattern, PARTS),
             "providers": _named(PROVIDER.pattern, section)
-            | {"properties": own, "description": "what differs from the stores' own conventions"},
+            | {"properties": own, "description": "settings that differ from the stores' own conventions"},
             **{f"provider-{name}": _section(name, type_) for name, type_ in providers.items()},
         },
     }
 
 
 def _if_type(name: str) -> Schema:
-    """Return the rule for a section that says its type itself, because its own name is another."""
+    """Return the rule for a section that names its type because its own name differs from it."""
     says = {"properties": {"provider": {"const": name}}, "required": ["provider"]}
     return {"if": says, "then": {"$ref": f"#/$defs/provider-{name}"}}
 
 
 def _section(name: str, type_: type) -> Schema:
     hints = typing.get_type_hints(type_)
-    fields = {one.name: _field(hints[one.name]) for one in dataclasses.fields(type_) if one.init}
+    fields = {field.name: _field(hints[field.name]) for field in dataclasses.fields(type_) if field.init}
     return {
         "type": "object",
         "description": " ".join((type_.__doc__ or name).split()),
@@ -145,10 +149,10 @@ def _section(name: str, type_: type) -> Schema:
 
 
 def _field(hint: object) -> Schema:
-    """Return what a field's type says; of a collection only that it is one, the provider checks the rest."""
+    """Return a field's type. For a collection that is only array or object; the provider checks the rest."""
     kinds: Mapping[object, str] = {str: "string", int: "integer", bool: "boolean", type(None): "null"}
-    found = [kinds.get(one, _collection(one)) for one in typing.get_args(hint) or (hint,)]
-    return {"type": found} if all(found) else {}
+    types = [kinds.get(part, _collection(part)) for part in typing.get_args(hint) or (hint,)]
+    return {"type": types} if all(types) else {}
 
 
 def _collection(hint: object) -> str:

@@ -29,7 +29,7 @@ VARIABLE_KEYS: Final = ("from", "decode", "literal")
 
 
 class Variable(NamedTuple):
-    """An exception for one variable. `literal` admits a value that looks encrypted."""
+    """An exception for one variable. `literal` allows a value that looks encrypted."""
 
     reference: Reference
     decode: Literal["base64"] | None = None
@@ -37,9 +37,9 @@ class Variable(NamedTuple):
 
 
 class ClusterChoice(NamedTuple):
-    """Which cluster: `kubeconfig` and `context` select it, the others bind the environment to it.
+    """Which cluster to use: `kubeconfig` and `context` select it, the other fields bind the environment to it.
 
-    The namespace has one of the uids; outside pods the API server has one of the URLs in `server`.
+    The namespace must have one of the UIDs. Outside pods, the API server must have one of the URLs in `server`.
     """
 
     kubeconfig: Path | None = None
@@ -49,15 +49,15 @@ class ClusterChoice(NamedTuple):
 
 
 class ClusterFlags(NamedTuple):
-    """The cluster that the command line names: it counts more than an environment's file and KUBECONFIG."""
+    """The cluster named on the command line, which takes precedence over the environment's file and KUBECONFIG."""
 
     kubeconfig: Path | None = None
     context: str | None = None
-    in_cluster: bool = False  # the pod's own service account, whatever else is named
+    in_cluster: bool = False  # use the pod's own service account, whatever else is named
 
 
 class Sections:
-    """The keys of one environment file. What is wrong is noted, and something harmless stands in for it."""
+    """The keys of one environment file. An invalid value is noted and replaced with a harmless one."""
 
     def __init__(self, content: Mapping[str, object], base: Path, findings: Findings) -> None:
         self.content = content
@@ -65,26 +65,28 @@ class Sections:
         self.findings = findings
 
     def id(self) -> str:
-        """Return who the environment is in the cluster; it must be given."""
+        """Return the environment's identity in the cluster, which is required."""
         if "id" not in self.content:
-            self.findings.note("id is missing", "choose a DNS label once and for ever, such as voice-agent-staging")
+            self.findings.note(
+                "id is missing", "add `id:` with a DNS label that never changes, such as voice-agent-staging"
+            )
             return ""
-        return self._label("id", "it names the owner in the cluster, and never changes") or ""
+        return self._label("id", "choose an id that never changes, such as voice-agent-staging") or ""
 
     def namespace(self) -> str | None:
-        """Return the namespace, or None where the file leaves it to K8S_NAMESPACE."""
-        return self._label("namespace", "it is the namespace's name in the cluster")
+        """Return the namespace, or None if the file leaves it to K8S_NAMESPACE."""
+        return self._label("namespace", "use the name of the namespace in the cluster")
 
     def templates(self) -> tuple[Path, ...]:
-        """Return the templates' paths; they must be given."""
+        """Return the templates' paths, which are required."""
         if "templates" not in self.content:
-            self.findings.note("templates is missing", "list the manifests that say which objects and keys there are")
+            self.findings.note("templates is missing", "list the manifests of the objects and keys that bridge writes")
             return ()
         items = self._items("templates", "paths")
         return tuple(path for item, at in items if (path := self._path(item, at)) is not None)
 
     def env_file(self) -> Path | Literal["environment"] | None:
-        """Return the env file's path, the word for the process's environment, or None."""
+        """Return the env file's path, "environment" for the process's environment, or None."""
         if "env_file" not in self.content:
             return None
         value = self.content["env_file"]
@@ -101,63 +103,63 @@ class Sections:
 
     def infrastructure(self) -> Mapping[str, Literal["required", "secret"]]:
         """Return the infrastructure variables."""
-        found: dict[str, Literal["required", "secret"]] = {}
-        for name, value, at in self._named("infrastructure", is_variable, "a variable's name"):
+        rules: dict[str, Literal["required", "secret"]] = {}
+        for name, value, at in self._named("infrastructure", is_variable, "a valid variable name"):
             if value == "required":
-                found[name] = "required"
+                rules[name] = "required"
             elif value == "secret":
-                found[name] = "secret"
+                rules[name] = "secret"
             else:
                 at.note("must be required or secret")
-        return found
+        return rules
 
     def sources(self) -> tuple[Reference, ...]:
-        """Return the sources, whole documents, each once."""
-        found: dict[Reference, None] = {}
+        """Return the sources: whole documents, without duplicates."""
+        listed: dict[Reference, None] = {}
         for item, at in self._items("sources", "references"):
             reference = _reference(item, at)
             if reference is None:
                 continue
             if reference.field is not None:
-                at.note("a source is a whole document", "take a single field under variables")
-            elif reference in found:
-                at.note("this source is listed already")
-            found[reference] = None
-        return tuple(found)
+                at.note("a source must be a whole document", "move a single field to `variables`")
+            elif reference in listed:
+                at.note("this source is already listed")
+            listed[reference] = None
+        return tuple(listed)
 
     def variables(self) -> Mapping[str, Variable]:
         """Return the exceptions for single variables."""
-        named = self._named("variables", is_variable, "a variable's name")
-        found = {name: _variable(value, at) for name, value, at in named}
-        return {name: variable for name, variable in found.items() if variable is not None}
+        named = self._named("variables", is_variable, "a valid variable name")
+        variables = {name: _variable(value, at) for name, value, at in named}
+        return {name: variable for name, variable in variables.items() if variable is not None}
 
     def accept_older(self) -> Mapping[str, str]:
-        """Return the older revision that is admitted of a document, by the document's reference."""
+        """Return the older revision that is allowed for a document, by the document's reference."""
         at = self.findings.at("accept_older")
-        found: dict[str, str] = {}
+        revisions: dict[str, str] = {}
         for name, value in as_mapping(self.content.get("accept_older", {}), at).items():
             reference = _reference(name, at)
             revision = as_text(str(value) if type(value) is int else value, at.at(f".{name}"), "a revision")
             if reference is not None and revision is not None:
-                found[str(reference.document)] = revision
-        return found
+                revisions[str(reference.document)] = revision
+        return revisions
 
     def providers(self) -> Mapping[str, Mapping[str, object]]:
-        """Return the providers' sections as they are; what is in them is each provider's own affair."""
-        named = self._named("providers", is_provider_name, "a provider's name")
+        """Return the providers' sections unchanged; each provider validates its own."""
+        named = self._named("providers", is_provider_name, "a valid provider name")
         return {name: as_mapping(value, at) for name, value, at in named}
 
     def cluster(self) -> ClusterChoice:
-        """Return which cluster is meant."""
+        """Return which cluster to use."""
         at = self.findings.at("cluster")
-        given = as_mapping(self.content.get("cluster", {}), at, ClusterChoice._fields)
-        kubeconfig = self._path(given["kubeconfig"], at.at(".kubeconfig")) if "kubeconfig" in given else None
-        context = as_text(given["context"], at.at(".context")) if "context" in given else None
-        uids, servers = (_texts(given[key], at.at(f".{key}")) if key in given else () for key in BINDINGS)
+        fields = as_mapping(self.content.get("cluster", {}), at, ClusterChoice._fields)
+        kubeconfig = self._path(fields["kubeconfig"], at.at(".kubeconfig")) if "kubeconfig" in fields else None
+        context = as_text(fields["context"], at.at(".context")) if "context" in fields else None
+        uids, servers = (_texts(fields[key], at.at(f".{key}")) if key in fields else () for key in BINDINGS)
         for url in servers:
             parts = split(url)
             if parts is None or "@" in parts.netloc:
-                at.at(".server").note("must be a URL such as https://host:6443, without a user or a password")
+                at.at(".server").note("must be a URL such as https://host:6443, without a user or password")
         return ClusterChoice(kubeconfig, context, uids, servers)
 
     def _label(self, key: str, hint: str) -> str | None:
@@ -166,7 +168,9 @@ class Sections:
         value = self.content[key]
         if isinstance(value, str) and is_dns_label(value):
             return value
-        self.findings.at(key).note("must be a DNS label: at most 63 of a to z, 0 to 9 and -, no - at an end", hint)
+        self.findings.at(key).note(
+            "must be a DNS label: at most 63 of a to z, 0 to 9 and -, with no - at either end", hint
+        )
         return None
 
     def _path(self, value: object, at: Findings) -> Path | None:
@@ -186,11 +190,11 @@ class Sections:
 
 
 def _texts(given: object, at: Findings) -> tuple[str, ...]:
-    """Return one text, or a list of them that is not empty."""
+    """Return one string, or a non-empty list of strings."""
     if not isinstance(given, list) or not given:
-        text = as_text(given, at, "a text, or a list of texts")
+        text = as_text(given, at, "a string, or a list of strings")
         return () if text is None else (text,)
-    texts = (as_text(one, at.at(f"[{number}]")) for number, one in enumerate(given))
+    texts = (as_text(item, at.at(f"[{number}]")) for number, item in enumerate(given))
     return tuple(text for text in texts if text is not None)
 
 
@@ -208,7 +212,7 @@ def _variable(given: object, at: Findings) -> Variable | None:
         return None if reference is None else Variable(reference)
     content = as_mapping(given, at, VARIABLE_KEYS)
     if "from" not in content:
-        at.note("from is missing", "write {from: REFERENCE, decode: base64} or the reference alone")
+        at.note("from is missing", "write {from: REFERENCE, decode: base64} or only the reference")
         return None
     decode, literal = content.get("decode"), content.get("literal", False)
     if "decode" in content and decode != "base64":

@@ -1,10 +1,10 @@
-"""The URL of an API server: whether it is valid."""
+"""Validates the URL of an API server."""
 
 from urllib.parse import SplitResult, urlsplit
 
 
 def split(url: str) -> SplitResult | None:
-    """Take apart a URL such as https://host:6443/prefix, or return None if it is not valid."""
+    """Split a URL such as https://host:6443/prefix, or return None if it is invalid."""
     try:
         parts = urlsplit(url)
         usable = parts.scheme in {"https", "http"} and bool(parts.hostname) and parts.port != 0

@@ -1,4 +1,4 @@
-"""The templates of an environment: which objects bridge may write, and all their keys."""
+"""The templates of an environment: the objects that bridge may write, with all their keys."""
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -20,10 +20,10 @@ T = TypeVar("T")
 
 
 class TemplateObject(NamedTuple):
-    """An object as all templates together say it, a later one's key, label or annotation over an earlier one's.
+    """An object merged from all templates: a later template's key, label or annotation replaces an earlier one's.
 
-    `type` is a Secret's, with the default of Kubernetes where none is given; None for a ConfigMap.
-    `places` are the files that speak of it, each once, in their order.
+    `type` is a Secret's type, with Kubernetes' default if no template gives one, and None for a ConfigMap. `places` are
+    the files that mention the object, each once, in order.
     """
 
     id: ObjectId
@@ -36,9 +36,9 @@ class TemplateObject(NamedTuple):
 
 
 def load_templates(environment: Environment, namespace: str | None) -> tuple[TemplateObject, ...]:
-    """Read all templates, objects in the order of their first mention; ConfigError with all that is wrong in them.
+    """Read all templates, with objects in order of first mention; ConfigError lists everything that is wrong with them.
 
-    Without a namespace (it is not known yet) the objects' own is not compared.
+    Without a namespace (it is not known yet), the objects' own namespace is not compared.
     """
     findings = Findings(str(environment.file))
     manifests: dict[ObjectId, list[Manifest]] = {}
@@ -46,12 +46,12 @@ def load_templates(environment: Environment, namespace: str | None) -> tuple[Tem
         shown = environment.shown(path)
         for manifest in _manifests(path, shown, namespace, findings.within(shown)):
             manifests.setdefault(manifest.id, []).append(manifest)
-    memory = manifests.get(ObjectId("ConfigMap", f"bridge-{environment.id}"), ())
-    for manifest in memory:
+    reserved = manifests.get(ObjectId("ConfigMap", f"bridge-{environment.id}"), ())
+    for manifest in reserved:
         at = findings.within(f"{manifest.place} {manifest.id}")
-        at.note("is where bridge keeps its memory of this environment", "give the ConfigMap another name")
+        at.note("is the name of bridge's state ConfigMap for this environment", "rename the ConfigMap")
     if not manifests and not findings:
-        findings.at("templates").note("there is no object in them")
+        findings.at("templates").note("contain no objects")
     merged = tuple(_merged(id_, parts, findings) for id_, parts in manifests.items())
     if findings:
         findings.fail()
@@ -80,8 +80,8 @@ def _merged(id_: ObjectId, manifests: list[Manifest], findings: Findings) -> Tem
         keys.update(manifest.keys)
         labels.update(manifest.labels)
         annotations.update(manifest.annotations)
-    type_ = _agreed("clashing types", manifests, lambda manifest: manifest.type, findings)
-    immutable = _agreed("clashing values of immutable", manifests, lambda manifest: manifest.immutable, findings)
+    type_ = _agreed("conflicting types", manifests, lambda manifest: manifest.type, findings)
+    immutable = _agreed("conflicting values of immutable", manifests, lambda manifest: manifest.immutable, findings)
     places = tuple(dict.fromkeys(manifest.place for manifest in manifests))
     default = DEFAULT_TYPE if id_.kind == "Secret" else None
     _check_json(id_, type_, keys, findings)
@@ -89,20 +89,20 @@ def _merged(id_: ObjectId, manifests: list[Manifest], findings: Findings) -> Tem
 
 
 def _check_json(id_: ObjectId, type_: str | None, keys: Mapping[str, TemplateKey], findings: Findings) -> None:
-    """Note the placeholders that would let a value break out of the JSON that the type wants."""
+    """Note the placeholders with values that could break the JSON that the type requires."""
     key = JSON_KEYS.get(type_ or "", "")
     parts = keys[key].parts if key in keys else ()
     for part in parts:
         if isinstance(part, Placeholder) and not part.json and len(parts) > 1:
             at = findings.within(f"{keys[key].place} {id_} key {key}")
-            at.note(f"a value of ${{{part.name}}} may break the JSON around it", f"write ${{{part.name}|json}}")
+            at.note(f"the value of ${{{part.name}}} may break the JSON around it", f"write ${{{part.name}|json}}")
 
 
 def _agreed(what: str, manifests: list[Manifest], get: Callable[[Manifest], T | None], findings: Findings) -> T | None:
-    """Return what the manifests say of a field that cannot be merged: the first to speak, which nobody contradicts."""
+    """Return the manifests' value for a field that cannot be merged: the first value. A different one is noted."""
     speaking = [manifest for manifest in manifests if get(manifest) is not None]
     for manifest in speaking[1:]:
         if get(manifest) != get(speaking[0]):
             at = findings.within(f"{manifest.place} {manifest.id}")
-            at.note(f"{what}: line {manifest.line} says another than {speaking[0].place} line {speaking[0].line}")
+            at.note(f"{what}: line {manifest.line} differs from {speaking[0].place} line {speaking[0].line}")
     return get(speaking[0]) if speaking else None

@@ -1,4 +1,4 @@
-"""One document of a template: a Secret or ConfigMap manifest, checked as Kubernetes and bridge want it."""
+"""Reads one document of a template: a Secret or ConfigMap manifest, validated by Kubernetes' rules and bridge's own."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Final, NamedTuple
@@ -20,12 +20,12 @@ _FIELDS: Final = {
     "ConfigMap": ("apiVersion", "kind", "metadata", "immutable", "data", "binaryData"),
 }
 _METADATA: Final = ("name", "namespace", "labels", "annotations")
-# The control plane makes and reads these itself; writing one would be making a credential.
+# The control plane creates and reads these itself; writing one would create a credential.
 REFUSED_TYPES: Final = {"kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"}
 
 
 class Manifest(NamedTuple):
-    """What one document says; None where it says nothing. `place` is its file, `line` where it starts."""
+    """The content of one document; None for what it does not specify. `place` is its file, `line` where it starts."""
 
     id: ObjectId
     keys: Mapping[str, TemplateKey]
@@ -38,11 +38,11 @@ class Manifest(NamedTuple):
 
 
 def read_manifest(document: YamlDocument, namespace: str | None, findings: Findings) -> Manifest | None:
-    """Read one document, with a file's findings; None, with a note, where it names no object that bridge may write."""
+    """Read one document; add a note and return None if it does not describe an object that bridge may write."""
     at = findings.at(f"line {document.line}")
     content = document.content
     if not isinstance(content, Mapping):
-        at.note("not a manifest of a Secret or ConfigMap")
+        at.note("not a Secret or ConfigMap manifest")
         return None
     kind = _kind(content, at)
     name = _name(content.get("metadata"), at)
@@ -76,18 +76,18 @@ def _kind(content: Mapping[str, object], at: Findings) -> str | None:
     if version == "v1" and isinstance(kind, str) and kind in SECTIONS:
         return kind
     if kind == "List":
-        at.note("a List", "write its items as documents of their own")
+        at.note("a List is not supported", "write each item as a separate document")
     else:
-        at.note("neither a Secret nor a ConfigMap of apiVersion v1", "other objects are not for templates")
+        at.note("neither a Secret nor a ConfigMap of apiVersion v1", "keep other objects out of templates")
     return None
 
 
 def _name(metadata: object, at: Findings) -> str | None:
     name = metadata.get("name") if isinstance(metadata, Mapping) else None
     if name is None:
-        at.note("the object has no metadata.name")
+        at.note("metadata.name is missing")
     elif not isinstance(name, str) or not is_dns_subdomain(name):
-        at.note("metadata.name must be a DNS subdomain", "at most 253 of a to z, 0 to 9, - and .")
+        at.note("metadata.name must be a DNS subdomain", "use at most 253 characters: a to z, 0 to 9, - and .")
     else:
         return name
     return None
@@ -96,33 +96,33 @@ def _name(metadata: object, at: Findings) -> str | None:
 def _known(content: Mapping[str, object], known: Collection[str], prefix: str, at: Findings) -> None:
     for field in content:
         if field not in known:
-            at.note(f"{prefix}{shown(field)} is not for templates", suggestion(field, known))
+            at.note(f"{prefix}{shown(field)} is not allowed in a template", suggestion(field, known))
 
 
 def _check_namespace(metadata: Mapping[str, object], namespace: str | None, at: Findings) -> None:
-    given = metadata.get("namespace")
-    if isinstance(given, str) and "${" in given:
-        at.note("metadata.namespace holds a placeholder; placeholders work in values only", "remove it")
-    elif given is not None and namespace is not None and given != namespace:
-        at.note("names another namespace", f"the environment's is {namespace}; remove metadata.namespace")
+    declared = metadata.get("namespace")
+    if isinstance(declared, str) and "${" in declared:
+        at.note("metadata.namespace contains a placeholder; placeholders are only allowed in values", "remove it")
+    elif declared is not None and namespace is not None and declared != namespace:
+        at.note(f"metadata.namespace is not {namespace}, the environment's namespace", "remove it")
 
 
 def _type(content: Mapping[str, object], at: Findings) -> str | None:
-    given = content.get("type")
-    if given is None:
+    type_ = content.get("type")
+    if type_ is None:
         return None
-    if not isinstance(given, str) or not given or "${" in given:
-        at.note("type must be a text without placeholders")
+    if not isinstance(type_, str) or not type_ or "${" in type_:
+        at.note("type must be a string without placeholders")
         return None
-    if given in REFUSED_TYPES:
-        at.note(f"type {given} is refused", "Kubernetes makes such Secrets itself")
-    return given
+    if type_ in REFUSED_TYPES:
+        at.note(f"type {type_} is refused", "remove it; only Kubernetes creates Secrets of this type")
+    return type_
 
 
 def _immutable(content: Mapping[str, object], at: Findings) -> bool | None:
-    given = content.get("immutable")
-    if given is None or isinstance(given, bool):
-        return given
+    immutable = content.get("immutable")
+    if immutable is None or isinstance(immutable, bool):
+        return immutable
     at.note("immutable must be true or false")
     return None
 
@@ -131,30 +131,28 @@ def _keys(content: Mapping[str, object], kind: str, place: str, at: Findings) ->
     keys: dict[str, TemplateKey] = {}
     seen: set[str] = set()
     for section, read in SECTIONS[kind].items():
-        # `data:` with nothing under it is null, and for Kubernetes the same as no data.
-        given = content.get(section)
-        for key, value in as_mapping({} if given is None else given, at.at(section)).items():
-            found = _key(key, value, read, place, at)
+        # `data:` with nothing under it is null, which Kubernetes treats as no data.
+        entries = content.get(section)
+        for key, value in as_mapping({} if entries is None else entries, at.at(section)).items():
+            template_key = _key(key, value, read, place, at)
             if key in seen:
-                at.at(f"key {key}").note(f"is in {' and in '.join(SECTIONS[kind])}", "keep one of the two")
+                at.at(f"key {key}").note(f"is in both {' and '.join(SECTIONS[kind])}", "remove one of the two")
             seen.add(key)
-            if found is not None:
-                keys[key] = found
+            if template_key is not None:
+                keys[key] = template_key
     return keys
 
 
 def _key(key: str, value: object, read: _Reader, place: str, at: Findings) -> TemplateKey | None:
     if not is_object_key(key):
-        what = "not a key that Kubernetes takes"
-        at.at(f"key {quoted(key)}").note(
-            what, "at most 253 of a to z, A to Z, 0 to 9, -, _ and ., not beginning with .."
-        )
+        what = "not a valid key"
+        at.at(f"key {quoted(key)}").note(what, "use at most 253 letters, digits, -, _ and .; do not start with ..")
         return None
     at = at.at(f"key {key}")
     if isinstance(value, str):
         return read(value, place, at)
     if isinstance(value, (Mapping, list)):
-        at.note("must be a string", "write a text of several lines as a block: KEY: |")
+        at.note("must be a string", "write a multi-line string as a block: `KEY: |`")
     else:
         at.note("must be a string; quote it")
     return None

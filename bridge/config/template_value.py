@@ -8,16 +8,16 @@ from bridge.config.placeholder import HINT, Placeholder, PlaceholderError, parse
 from bridge.config.problems import Findings
 from bridge.secret import Kind, SecretValue
 
-# With `validate`, Python still admits too much padding.
+# With `validate`, Python still accepts too much padding.
 _PADDING: Final = re.compile(r"[^=]*={0,2}")
-# The forms of sops (aes/cipher.go), vals (its README) and Vault's transit engine.
+# The formats of sops (aes/cipher.go), vals (its README) and Vault's transit engine.
 _ENCRYPTED: Final = re.compile(rb"\s*(?:ENC\[AES256_GCM|ref\+|vault:v\d+:)")
 
 
 class TemplateKey(NamedTuple):
-    """What a template says for one key: the parts of its value in order, and the file that says it.
+    """A template's text for one key: the parts of the value in order, and the template file.
 
-    Text is wrapped, for a literal in a Secret is a secret. An empty text has no parts.
+    Text is wrapped, because a literal in a Secret is a secret. An empty text has no parts.
     """
 
     parts: tuple[SecretValue | Placeholder, ...]
@@ -25,7 +25,7 @@ class TemplateKey(NamedTuple):
 
 
 def text_key(text: str, place: str, at: Findings) -> TemplateKey | None:
-    """Read text with placeholders; None, with a note, where one is malformed."""
+    """Read text with placeholders; add a note and return None if one is malformed."""
     try:
         parts = parse_text(text)
     except PlaceholderError as error:
@@ -33,20 +33,22 @@ def text_key(text: str, place: str, at: Findings) -> TemplateKey | None:
         return None
     wrapped = tuple(SecretValue.of(part) if isinstance(part, str) else part for part in parts)
     if any(looks_encrypted(part) for part in wrapped if isinstance(part, SecretValue)):
-        at.note("looks encrypted, and a template is taken as it is", "put a placeholder here, the value in a source")
+        at.note(
+            "looks encrypted, but templates are not decrypted", "write a placeholder here and put the value in a source"
+        )
         return None
     return TemplateKey(wrapped, place)
 
 
 def looks_encrypted(value: SecretValue) -> bool:
-    """Say whether a value seems never to have been decrypted."""
+    """Whether a value looks as if it has never been decrypted."""
     return _ENCRYPTED.match(value.reveal()) is not None
 
 
 def secret_data_key(text: str, place: str, at: Findings) -> TemplateKey | None:
-    """Read a Secret's `data`: base64, or one placeholder that stands for the value itself."""
+    """Read a Secret's `data`: base64, or one placeholder for the plain value."""
     if "${" not in text:
-        return base64_key(text, place, at, "move it to stringData, or encode it")
+        return base64_key(text, place, at, "move it to stringData, or encode it with base64")
     try:
         parts = parse_text(text.strip())
     except PlaceholderError as error:
@@ -54,14 +56,12 @@ def secret_data_key(text: str, place: str, at: Findings) -> TemplateKey | None:
         return None
     if len(parts) == 1 and isinstance(parts[0], Placeholder) and parts[0].default is None and not parts[0].json:
         return TemplateKey((parts[0],), place)
-    at.note(
-        "data takes base64, or one placeholder without a default and without text around it", "move it to stringData"
-    )
+    at.note("data must be base64, or a single placeholder with no default or other text", "move it to stringData")
     return None
 
 
-def base64_key(text: str, place: str, at: Findings, hint: str = "encode it") -> TemplateKey | None:
-    """Read base64, in several lines too, as Kubernetes does."""
+def base64_key(text: str, place: str, at: Findings, hint: str = "encode it with base64") -> TemplateKey | None:
+    """Read base64, on several lines too, as Kubernetes does."""
     content = _decoded(text.replace("\n", "").replace("\r", ""))
     if content is None:
         at.note("not valid base64", hint)

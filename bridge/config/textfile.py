@@ -1,4 +1,4 @@
-"""Reads one of the operator's files, or what they pipe in, as text: not endless, not too large, UTF-8."""
+"""Reads an operator's file or piped input as text: limited in time and size, and UTF-8."""
 
 import errno
 import os
@@ -13,25 +13,27 @@ from bridge.parallel import Once
 from bridge.shell import word
 
 LIMIT: Final = 16 * 1024 * 1024
-"""In bytes. An object holds 1 MiB at most, and a file of 1,000 usual objects is about 0.3 MiB."""
+"""In bytes. An object holds 1 MiB at most, and a file of 1,000 typical objects is about 0.3 MiB."""
 
-LONGEST_WAIT: Final = 3600.0  # seconds for the next piece of a pipe, where no deadline ends it
+LONGEST_WAIT: Final = 3600.0  # seconds for the next piece of a pipe, if no deadline is set
 
 
 def read_text(path: Path, shown: str, limit: int = LIMIT) -> str:
     """Return the text of a file of at most `limit` bytes, without a byte order mark.
 
-    A file that is not there is FileNotFoundError. One that cannot be read, that is no regular file (opening a
-    pipe would wait for ever), that is too large or no UTF-8 is ConfigError. Unavailable if the system is short of
-    open files or memory.
+    - FileNotFoundError: the file does not exist.
+    - ConfigError: it cannot be read, is not a regular file (opening a pipe could block forever), is too large, or is
+      not
+    UTF-8.
+    - Unavailable: the system is short of open files or memory.
     """
     return _decoded(_read(path, shown, limit), shown, path)
 
 
 def read_text_stream(descriptor: int, shown: str, deadline: float) -> str:
-    """Return the text that comes out of a pipe or a redirected file; ConfigError for the same reasons.
+    """Return the text from a pipe or a redirected file; ConfigError for the same reasons.
 
-    `deadline` is a `time.monotonic()`: who writes into the pipe may never end.
+    `deadline` is a `time.monotonic()` value: the writer may never close the pipe.
     """
     import select  # noqa: PLC0415 - start-up: most runs read files only
     import time  # noqa: PLC0415
@@ -39,7 +41,7 @@ def read_text_stream(descriptor: int, shown: str, deadline: float) -> str:
     content = b""
     while len(content) <= LIMIT:
         if not select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))[0]:
-            raise ConfigError(Problem(shown, "did not end in time", "allow more with --timeout"))
+            raise ConfigError(Problem(shown, "not closed by its writer in time", "allow more time with --timeout"))
         chunk = os.read(descriptor, 1024 * 1024)
         if not chunk:
             return _decoded(content, shown)
@@ -48,16 +50,17 @@ def read_text_stream(descriptor: int, shown: str, deadline: float) -> str:
 
 
 def read_bounded(path: Path, deadline: float, most: int = LIMIT) -> bytes:
-    """Return what a file, or a pipe such as a shell's `<(command)`, holds.
+    """Return the content of a file, or of a pipe such as a shell's `<(command)`.
 
-    A pipe gives its content only once, so it is read once in a run, and what came out of it is what it holds.
-    OSError, with a reason in `strerror`, if it cannot be read, is neither, holds more than `most` bytes, or is a pipe
-    that nobody has ended by the deadline, a `time.monotonic()`.
+    A pipe can be read only once, so its content is kept for the rest of the run.
+
+    OSError, with a reason in `strerror`, if it cannot be read, is neither a file nor a pipe, is larger than `most`
+    bytes, or is a pipe that is still open at the deadline, a `time.monotonic()` value.
     """
-    found = os.stat(path)  # noqa: PTH116 - as below
-    if not stat.S_ISFIFO(found.st_mode) or not process.is_owned():
+    status = os.stat(path)  # noqa: PTH116 - as below
+    if not stat.S_ISFIFO(status.st_mode) or not process.is_owned():
         return _read_bounded(path, deadline, most)
-    content = _PIPES.get((found.st_dev, found.st_ino), lambda: _read_bounded(path, deadline, LIMIT))
+    content = _PIPES.get((status.st_dev, status.st_ino), lambda: _read_bounded(path, deadline, LIMIT))
     if len(content) > most:
         raise _oversized(most)
     return content
@@ -72,12 +75,12 @@ def _oversized(most: int) -> OSError:
 
 
 def _read_bounded(path: Path, deadline: float, most: int) -> bytes:
-    # A pipe without a writer would block in open() for ever, hence O_NONBLOCK.
+    # Opening a pipe without a writer would block forever, hence O_NONBLOCK.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        found = os.fstat(descriptor)
-        mode = found.st_mode
-        if os.path.samestat(found, os.stat(os.devnull)):  # noqa: PTH116 - no path of ours; whoever names it means nothing
+        status = os.fstat(descriptor)
+        mode = status.st_mode
+        if os.path.samestat(status, os.stat(os.devnull)):  # noqa: PTH116 - not a path of ours; it means an empty file
             return b""
         if not stat.S_ISREG(mode) and not stat.S_ISFIFO(mode):
             raise OSError(errno.EINVAL, "neither a regular file nor a pipe")
@@ -95,7 +98,7 @@ def _read_bounded(path: Path, deadline: float, most: int) -> bytes:
 
 
 def _wait(descriptor: int, deadline: float) -> None:
-    """Wait until a pipe has something to read, or its end: before its first writer comes it has neither."""
+    """Wait until a pipe has data or is closed. Before its first writer opens it, it has neither."""
     import select  # noqa: PLC0415 - start-up: most runs read files only
     import time  # noqa: PLC0415
 
@@ -103,11 +106,11 @@ def _wait(descriptor: int, deadline: float) -> None:
     poll.register(descriptor, select.POLLIN)
     left = min(max(0.0, deadline - time.monotonic()), LONGEST_WAIT)
     if not poll.poll(left * 1000):
-        raise OSError(errno.ETIMEDOUT, "nothing came out of the pipe in time")
+        raise OSError(errno.ETIMEDOUT, "no data from the pipe in time")
 
 
 def _pasted(path: Path | None) -> str:
-    """Return a path as a shell takes it, for a hint."""
+    """Return a path quoted for a shell, for use in a hint."""
     return "FILE" if path is None else word(path)
 
 
@@ -123,7 +126,7 @@ def _decoded(content: bytes, shown: str, path: Path | None = None) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         problem = Problem(f"{shown} line {line}", "not valid UTF-8")
-    # Raised here and not in the handler: the codec's error holds the file.
+    # Raise outside the handler, so that the codec error, which contains the text, is not chained.
     raise ConfigError(problem)
 
 
@@ -137,14 +140,14 @@ def _read(path: Path, shown: str, limit: int) -> bytes:
         raise
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
-        if shortage(error):  # told now: whoever collects what is wrong with files would lose that it is temporary
+        if shortage(error):  # raised now: collecting it with other file errors would hide that it is temporary
             raise Unavailable(Problem(shown, f"cannot be read: {reason}")) from None
         raise ConfigError(Problem(shown, f"cannot be read: {reason}")) from None
     except UnicodeEncodeError:
-        hint = "set LC_ALL=C.UTF-8, or PYTHONUTF8=1"
-        raise ConfigError(Problem(shown, "its name cannot be written in this locale's encoding", hint)) from None
+        hint = "set LC_ALL=C.UTF-8 or PYTHONUTF8=1"
+        raise ConfigError(Problem(shown, "the file name cannot be encoded in this locale", hint)) from None
     except ValueError:
-        raise ConfigError(Problem(shown, "the path holds a zero byte")) from None
+        raise ConfigError(Problem(shown, "the path contains a NUL byte")) from None
     if len(content) > limit:
         raise _too_large(shown, limit)
     return content

@@ -30,20 +30,20 @@ from bridge.git import place_of
 KEYS: Final = ("stores", "servers", "kubeconfigs", "programs", "packages")
 STORE_KEYS: Final = ("address", "credentials")
 VENDORS: Final = ("aws", "scaleway")
-"""Words for all addresses of a vendor, which has one in each region."""
+"""The names that cover all addresses of a vendor, which has one in each region."""
 LOGINS: Final = ("token", "kubernetes", "jwt", "approle", "userpass", "cert")
-"""The credentials of a Vault, by the method that logs in with them."""
+"""Credentials for Vault, named by the login method that uses them."""
 
 
 class TrustedStore(NamedTuple):
-    """A server of values. `credentials` are login methods, vendors, packages, variables and paths of files."""
+    """A server of values. `credentials` are login methods, vendors, packages, variables and file paths."""
 
     address: str
     credentials: frozenset[str]
 
 
 class TrustFile(NamedTuple):
-    """What the operator trusts. `programs` are paths, each with the arguments that have to come first."""
+    """What the operator trusts. `programs` are paths, each followed by the required first arguments."""
 
     path: str
     stores: tuple[TrustedStore, ...]
@@ -54,23 +54,23 @@ class TrustFile(NamedTuple):
 
 
 def load_trust_file(path: Path, home: str) -> TrustFile:
-    """Read the file; ConfigError with all that is wrong in it, or if another user could change it.
+    """Read the file; ConfigError lists everything that is wrong with it, or says that another user could change it.
 
-    `home` is the folder that `~/` means.
+    `home` is the folder that `~/` refers to.
     """
     _check_owner(path)
     findings = Findings(str(path))
-    documents = [one.content for one in load_yaml_documents(path, str(path))] or [None]
+    documents = [document.content for document in load_yaml_documents(path, str(path))] or [None]
     if len(documents) > 1:
         findings.note("must be one YAML document")
     content = {} if documents[0] is None else as_mapping(documents[0], findings, KEYS)
     reader = _Reader(content, home, findings)
-    found = TrustFile(
+    trusted = TrustFile(
         str(path), reader.stores(), reader.servers(), reader.kubeconfigs(), reader.programs(), reader.packages()
     )
     if findings:
         findings.fail()
-    return found
+    return trusted
 
 
 def _check_owner(path: Path) -> None:
@@ -79,7 +79,7 @@ def _check_owner(path: Path) -> None:
     except FileNotFoundError:
         problem = Problem(str(path), "no such file")
     except (OSError, ValueError) as error:
-        reason = (getattr(error, "strerror", None) or "its name is not one of this system").lower()
+        reason = (getattr(error, "strerror", None) or "invalid file name").lower()
         problem = Problem(str(path), f"cannot be read: {reason}")
     if problem is None:
         return
@@ -89,7 +89,7 @@ def _check_owner(path: Path) -> None:
 
 
 class _Reader:
-    """The keys of the file. What is wrong is noted, and left out."""
+    """The keys of the file. Invalid entries are noted and left out."""
 
     def __init__(self, content: Mapping[str, object], home: str, findings: Findings) -> None:
         self._content: Final = content
@@ -97,23 +97,23 @@ class _Reader:
         self._findings: Final = findings
 
     def stores(self) -> tuple[TrustedStore, ...]:
-        found = (self._store(value, at) for value, at in self._items("stores", "mappings"))
-        return tuple(one for one in found if one is not None)
+        stores = (self._store(value, at) for value, at in self._items("stores", "mappings"))
+        return tuple(store for store in stores if store is not None)
 
     def servers(self) -> tuple[str, ...]:
         return tuple(url for value, at in self._items("servers", "URLs") if (url := _url(value, at)))
 
     def kubeconfigs(self) -> frozenset[str]:
-        found = (self._path(value, at) for value, at in self._items("kubeconfigs", "paths"))
-        return frozenset(place_of(path) for path in found if path)
+        paths = (self._path(value, at) for value, at in self._items("kubeconfigs", "paths"))
+        return frozenset(place_of(path) for path in paths if path)
 
     def programs(self) -> tuple[tuple[str, ...], ...]:
-        found = (self._program(value, at) for value, at in self._items("programs", "programs with their arguments"))
-        return tuple(one for one in found if one)
+        programs = (self._program(value, at) for value, at in self._items("programs", "programs with their arguments"))
+        return tuple(program for program in programs if program)
 
     def packages(self) -> frozenset[str]:
-        found = (as_text(value, at, "a Python package's name") for value, at in self._items("packages", "names"))
-        return frozenset(name for name in found if name)
+        names = (as_text(value, at, "a Python package name") for value, at in self._items("packages", "names"))
+        return frozenset(name for name in names if name)
 
     def _store(self, value: object, at: Findings) -> TrustedStore | None:
         content = as_mapping(value, at, STORE_KEYS)
@@ -125,8 +125,8 @@ class _Reader:
         address, where = content["address"], at.at(".credentials")
         url = str(address) if address in VENDORS else _url(address, at.at(".address"), f"{' or '.join(VENDORS)}, or ")
         items = as_list(content["credentials"], where, "login methods, variables or files")
-        given = [self._credential(one, where.at(f"[{number}]")) for number, one in enumerate(items)]
-        return TrustedStore(url, frozenset(one for one in given if one)) if url else None
+        credentials = [self._credential(item, where.at(f"[{number}]")) for number, item in enumerate(items)]
+        return TrustedStore(url, frozenset(name for name in credentials if name)) if url else None
 
     def _credential(self, value: object, at: Findings) -> str | None:
         text = as_text(value, at, "a login method, a variable or a file")
@@ -137,14 +137,14 @@ class _Reader:
         packages = self._content.get("packages")
         if isinstance(packages, list) and text in packages:
             return text
-        known = f"known here: {', '.join((*LOGINS, *VENDORS))}, a variable, a path, or one of `packages`"
+        known = f"use one of {', '.join((*LOGINS, *VENDORS))}, a variable, a path, or one of `packages`"
         at.note(f"unknown credential {quoted(text)}", did_you_mean(text, LOGINS + VENDORS) or known)
         return None
 
     def _program(self, value: object, at: Findings) -> tuple[str, ...]:
-        words = [value] if isinstance(value, str) else as_list(value, at, "texts, first the program's path")
+        words = [value] if isinstance(value, str) else as_list(value, at, "strings, starting with the program's path")
         if isinstance(value, list) and not words:
-            at.note("is empty", "write [/usr/bin/gpg]")
+            at.note("is empty", "write the program's path, such as [/usr/bin/gpg]")
         texts = [as_text(word, at.at(f"[{number}]")) for number, word in enumerate(words)]
         if not texts or None in texts:
             return ()
@@ -158,7 +158,7 @@ class _Reader:
         if text.startswith("~/") and self._home:
             return os.path.join(self._home, text[2:])  # noqa: PTH118 - compared as text
         if not text.startswith("/"):
-            at.note("must be an absolute path, or begin with ~/")
+            at.note("must be an absolute path, or start with ~/")
             return None
         return text
 
@@ -170,6 +170,6 @@ class _Reader:
 def _url(value: object, at: Findings, other: str = "") -> str | None:
     parts = split(value) if isinstance(value, str) and value.isprintable() else None
     if parts is None or "@" in parts.netloc or " " in str(value):
-        at.note(f"must be {other}a URL such as https://host:8200, without a user or a password")
+        at.note(f"must be {other}a URL such as https://host:8200, without a user or password")
         return None
     return str(value)

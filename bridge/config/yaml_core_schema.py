@@ -1,7 +1,7 @@
-"""YAML 1.2's core schema for PyYAML, which by itself has YAML 1.1's.
+"""YAML 1.2's core schema for PyYAML, which implements YAML 1.1's schema.
 
-kustomize reads plain scalars in the same way: `yes`, `0000-00-00` and `12:30` are texts. Only null, true, false and
-numbers are anything else (https://yaml.org/spec/1.2.2/#103-core-schema).
+kustomize reads plain scalars in the same way: `yes`, `0000-00-00` and `12:30` are strings. Only null, true, false and
+numbers are something else (https://yaml.org/spec/1.2.2/#103-core-schema).
 """
 
 import re
@@ -11,15 +11,15 @@ import yaml
 
 TAG: Final = "tag:yaml.org,2002:"
 MERGE: Final = f"{TAG}merge"
-# `!!bool maybe` is a KeyError in PyYAML, `!!timestamp soon` an AttributeError.
+# PyYAML raises KeyError for `!!bool maybe` and AttributeError for `!!timestamp soon`.
 UNFIT: Final = (yaml.YAMLError, ValueError, LookupError, AttributeError, ArithmeticError)
-"""What constructing a value raises if it is not of its tag's form; the error holds the text."""
-_LONGEST: Final = 308  # digits: what is longer fits no float either, and go-yaml takes it for a text
+"""What constructing a value raises if it does not match its tag. The error contains the text."""
+_LONGEST: Final = 308  # digits; a longer number does not fit a float either, and go-yaml reads it as a string
 _NAMED: Final = {".inf": "inf", "+.inf": "inf", "-.inf": "-inf", ".nan": "nan"}
 
 
 class CoreLoader(yaml.CSafeLoader):
-    """Loads YAML, with the plain scalars of the core schema; `<<` still has its own tag."""
+    """Loads YAML with the core schema's plain scalars; `<<` keeps its own tag."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML declares it so
 
@@ -35,7 +35,7 @@ _PLAIN: Final = (
 
 
 def is_plain_text(text: str) -> bool:
-    """Return whether a text stays one if it is written without quotes."""
+    """Whether a string remains a string when it is written without quotes."""
     return not any(re.fullmatch(pattern, text) for _, pattern, _ in _PLAIN)
 
 
@@ -63,4 +63,4 @@ for _name, _pattern, _first in _PLAIN:
     CoreLoader.add_implicit_resolver(f"{TAG}{_name}", re.compile(rf"(?:{_pattern})\Z"), list(_first))
 CoreLoader.add_constructor(f"{TAG}int", _int)
 CoreLoader.add_constructor(f"{TAG}float", _float)
-CoreLoader.add_constructor(MERGE, _text)  # where it is no key
+CoreLoader.add_constructor(MERGE, _text)  # when it is not a key

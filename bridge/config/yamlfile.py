@@ -1,6 +1,6 @@
-"""Reads YAML into plain Python values: no duplicate keys, bounded in size and depth, errors without the text.
+"""Reads YAML into plain Python values: no duplicate keys, bounded size and depth, and errors without the text.
 
-This is the only reader of files that kustomize reads too, so that both see the same values (`core_schema`).
+It also reads files that kustomize reads, so both see the same values (`core_schema`).
 """
 
 from pathlib import Path
@@ -15,36 +15,36 @@ from bridge.config.yaml_core_schema import MERGE, TAG, UNFIT, CoreLoader
 DEPTH: Final = 32
 """Levels of nesting; a manifest has three."""
 EVENTS: Final = 200_000
-"""What a text may hold: a scalar or an alias is one event, a mapping, a list or a document two.
+"""How many nodes a text may have: a scalar or an alias counts as one, a mapping, a list or a document as two.
 
-A file of 1,000 usual objects has about 25,000. What is within the limit is read in a few seconds.
+A file of 1,000 typical objects has about 25,000. A text within the limit is read in a few seconds.
 """
 DIRECTIVES: Final = 100
-"""`%TAG` lines of a text: libyaml compares each of them with all before it."""
+"""`%TAG` lines of a text: libyaml compares each of them with all previous ones."""
 MERGED_ALIASES: Final = 16
-"""Aliases of a text with merge keys: PyYAML copies what they repeat, and merges can multiply it."""
+"""Aliases in a text with merge keys: PyYAML copies what they repeat, and merge keys can multiply it."""
 
 DEEP: Final = "nested too deep"
 _TEXT: Final = f"{TAG}str"
 _BINARY: Final = f"{TAG}binary"
 _TIME: Final = f"{TAG}timestamp"
-_TEXTS: Final = {_TEXT, f"{TAG}value", MERGE}  # `<<` is a text wherever it is no key
+_TEXTS: Final = {_TEXT, f"{TAG}value", MERGE}  # `<<` is a string when it is not a key
 _OTHERS: Final = {_BINARY, _TIME, *(f"{TAG}{name}" for name in ("null", "bool", "int", "float"))}
-_MOST_MERGED: Final = 100_000  # keys that merge keys may copy in one document
+_MOST_MERGED: Final = 100_000  # number of keys that merge keys may copy in one document
 
 
 class YamlDocument(NamedTuple):
-    """One document of a file, and the line that its content starts on; `content` is None where it is empty."""
+    """One document of a file, and the line where its content starts; `content` is None if it is empty."""
 
     line: int
     content: object
 
 
 def load_yaml_documents(path: Path, shown: str, *, foreign: bool = False) -> list[YamlDocument]:
-    """Return the documents of a file; ConfigError with file and line, never the text, for all that is wrong.
+    """Return the documents of a file; ConfigError lists everything that is wrong with file and line, never the text.
 
-    Mapping keys are texts. Aliases are followed, merge keys (`<<`) and unknown tags are refused; in a `foreign` file,
-    which is not written for bridge, they are read as kustomize reads them.
+    Mapping keys are strings. Aliases are followed; merge keys (`<<`) and unknown tags are refused. In a `foreign` file,
+    which was not written for bridge, they are read as kustomize reads them.
     """
     try:
         text = read_text(path, shown)
@@ -64,9 +64,9 @@ def load_yaml_documents(path: Path, shown: str, *, foreign: bool = False) -> lis
 def parse_yaml_documents(
     text: str, findings: Findings, *, depth: int = DEPTH, foreign: bool = False, events: int = EVENTS
 ) -> list[YamlDocument]:
-    """Return the documents of a text, such as an inline patch; what is wrong is noted by its line.
+    """Return the documents of a text, such as an inline patch; mistakes are noted with their line.
 
-    More than 128 levels of `depth` would be too many for Python's own stack.
+    A `depth` of more than 128 would exceed Python's own stack.
     """
     if text.count("%TAG") > DIRECTIVES:
         findings.note(f"has more than {DIRECTIVES} %TAG directives")
@@ -95,7 +95,7 @@ def _line(error: yaml.YAMLError, text: str) -> int:
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         return mark.line + 1 if mark else 1
-    # A character that YAML does not allow: libyaml counts the bytes before it.
+    # A character that YAML does not allow: libyaml reports the number of bytes before it.
     return text.encode().count(b"\n", 0, getattr(error, "position", 0)) + 1
 
 
@@ -104,9 +104,9 @@ def _first_line(event: yaml.Event) -> int:
 
 
 def beyond_bounds(content: bytes) -> str:
-    """Return why a YAML text must not be given to PyYAML's own loader; nothing if it may, or is not valid.
+    """Return why PyYAML's own loader must not read a YAML text, or "" if it may, or if the text is not valid YAML.
 
-    That loader overflows the C stack for deep nesting, which ends the process, and takes hours for other texts.
+    That loader overflows the C stack on deep nesting, which kills the process, and takes hours for other texts.
     """
     if content.count(b"%TAG") > DIRECTIVES:
         return f"has more than {DIRECTIVES} %TAG directives"
@@ -115,7 +115,7 @@ def beyond_bounds(content: bytes) -> str:
         _check_bounds(_Events(loader, EVENTS))
     except _BeyondError as error:
         return f"{error.what} at line {error.line}"
-    except (yaml.YAMLError, ValueError):  # it is told by whoever reads the text
+    except (yaml.YAMLError, ValueError):  # reported by the code that reads the text
         return ""
     finally:
         loader.dispose()
@@ -131,7 +131,7 @@ def _check_bounds(source: "_Events") -> None:
         if depth > DEPTH:
             raise _BeyondError(event, DEEP)
         if merges and aliases > MERGED_ALIASES:
-            raise _BeyondError(event, f"more than {MERGED_ALIASES} aliases beside merge keys")
+            raise _BeyondError(event, f"more than {MERGED_ALIASES} aliases in a text with merge keys")
 
 
 class _BeyondError(Exception):
@@ -142,7 +142,7 @@ class _BeyondError(Exception):
 
 
 class _Events:
-    """The events of one parser, up to a number of them."""
+    """The events of one parser, up to a maximum number."""
 
     def __init__(self, loader: yaml.CSafeLoader, most: int) -> None:
         self.loader: Final = loader
@@ -162,8 +162,8 @@ class _Events:
 class _Builder:
     """Builds the value of one document from the parser's events.
 
-    Not from the nodes that PyYAML composes of them: composing deep nesting overflows the C stack, and ends the
-    process. What an alias stands for is built once, so aliases cannot multiply it.
+    It does not use the nodes that PyYAML composes from them: composing deep nesting overflows the C stack, which kills
+    the process. The value of an anchor is built once, so aliases cannot multiply it.
     """
 
     def __init__(self, source: _Events, findings: Findings, depth: int) -> None:
@@ -179,7 +179,7 @@ class _Builder:
         return YamlDocument(_first_line(event), self._value(event, 0))
 
     def _value(self, event: yaml.Event, depth: int) -> object:
-        """Return the value that begins with an event; None, with a note, where it has none."""
+        """Return the value that starts with an event; add a note and return None if it has no value."""
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
         value: object
@@ -194,7 +194,7 @@ class _Builder:
 
     def _alias(self, event: yaml.AliasEvent) -> object:
         if event.anchor not in self.anchors:
-            self._note(event, "an alias of nothing before it")
+            self._note(event, "alias without an anchor before it")
             return None
         return self.anchors[event.anchor]
 
@@ -207,7 +207,7 @@ class _Builder:
 
     def _check_tag(self, start: yaml.CollectionStartEvent, usual: str) -> None:
         if start.tag not in {None, "!", usual}:
-            self._note(start, "a tag that is not supported")
+            self._note(start, "unsupported tag")
 
     def _mapping(self, depth: int) -> dict[str, object]:
         built: dict[str, object] = {}
@@ -216,22 +216,22 @@ class _Builder:
         return built
 
     def _entry(self, built: dict[str, object], event: yaml.Event, depth: int) -> None:
-        """Add the entry whose key begins with an event."""
+        """Add the entry whose key starts with an event."""
         key = self._key(event, depth)
         value = self._value(self.source.get(), depth)
         if key in built:
-            self._note(event, "a key that this mapping has already")
+            self._note(event, "duplicate key in this mapping")
         if key is not None:
             built[key] = value
 
     def _key(self, event: yaml.Event, depth: int) -> str | None:
         if self._is_merge(event):
-            self._note(event, "a merge key (<<) is not supported", "write the keys out")
+            self._note(event, "merge keys (<<) are not supported", "write the keys out")
             return None
         key = self._value(event, depth)
         if isinstance(key, str):
             return key
-        self._note(event, "a key that is not a text", "quote it")
+        self._note(event, "key is not a string", "quote it")
         return None
 
     def _is_merge(self, event: yaml.Event) -> bool:
@@ -251,15 +251,15 @@ class _Builder:
             try:
                 return self.loader.construct_object(yaml.ScalarNode(tag, event.value))
             except UNFIT:
-                pass  # noted below; the error holds the text
-        self._note(event, "a value that is not of its tag's form, or a tag that is not supported")
+                pass  # noted below; the error contains the text
+        self._note(event, "unsupported tag, or the value does not match its tag")
         return None
 
     def _tag(self, event: yaml.ScalarEvent) -> str:
         if event.tag is not None and event.tag != "!":
             return event.tag
         if not event.implicit[0]:
-            return _TEXT  # quoted or a block: only a plain scalar may be anything else
+            return _TEXT  # quoted or a block: only a plain scalar can be anything else
         tag: str = self.loader.resolve(yaml.ScalarNode, event.value, event.implicit)  # type: ignore[no-untyped-call]
         return tag
 
@@ -268,7 +268,7 @@ class _Builder:
 
 
 class _ForeignBuilder(_Builder):
-    """Builds what kustomize makes of a document: merge keys are followed, tags that it does not know are ignored."""
+    """Builds what kustomize reads from a document: merge keys are followed, and unknown tags are ignored."""
 
     def __init__(self, source: _Events, findings: Findings, depth: int) -> None:
         super().__init__(source, findings, depth)
@@ -286,25 +286,25 @@ class _ForeignBuilder(_Builder):
                 merged += value if isinstance(value, list) else [value]
             else:
                 self._entry(built, event, depth)
-        for one in merged:
-            self._merge(one, built, event)
+        for mapping in merged:
+            self._merge(mapping, built, event)
         return built
 
     def _merge(self, merged: object, built: dict[str, object], event: yaml.Event) -> None:
-        """Add the keys that are not there yet: a mapping's own count, and those of an earlier merge."""
+        """Add the keys that are not present yet: the mapping's own keys win, then those of earlier merges."""
         if not isinstance(merged, dict):
-            self._note(event, "a merge key (<<) of something that is not a mapping")
+            self._note(event, "merge key (<<) with a value that is not a mapping")
             return
         self._merged += len(merged)
         if self._merged > _MOST_MERGED:
-            raise _BeyondError(event, "its merge keys (<<) copy too much")
+            raise _BeyondError(event, "merge keys (<<) copy too many keys")
         for key, value in merged.items():
             built.setdefault(key, value)
 
     def _key(self, event: yaml.Event, depth: int) -> str | None:
         if not isinstance(event, yaml.ScalarEvent):
             return super()._key(event, depth)
-        self._value(event, depth)  # for its anchor
+        self._value(event, depth)  # to record its anchor
         return event.value
 
     def _scalar(self, event: yaml.ScalarEvent) -> object:

@@ -1,4 +1,4 @@
-"""What each store needs of a pod: files, tokens, variables, and ports to reach it."""
+"""What each store needs from a pod: files, tokens, variables, and ports to reach it."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from bridge.config.environment import Environment
 from bridge.errors import Problem
 
 TOKEN: Final = PurePosixPath("/var/run/secrets/vault/token")
-"""Where a token for Vault's ears is put, unless the environment's file names another place."""
+"""The path of a token for Vault, unless the environment's file gives another path."""
 KNOWN: Final = ("vault", "scaleway", "sops")
 _VAULT_PORT: Final = 8200
 _SCOPE: Final = {"region": re.compile(r"^[a-z]{2}-[a-z]{3}:"), "project_id": re.compile(r"[0-9a-f]{8}-", re.IGNORECASE)}
@@ -18,9 +18,9 @@ _CREDENTIALS: Final = ("client_key", "role_id_file", "secret_id_file", "password
 
 
 class Needs(NamedTuple):
-    """What the environment's stores need. Paths are as they stand in the environment's file.
+    """What the environment's stores need. Paths are as written in the environment's file.
 
-    `components` are in their order; `bucket` is what `s3` says of the object storage, or empty.
+    `components` are in order; `bucket` is the value of `s3`, the object storage, or "".
     """
 
     components: tuple[str, ...]
@@ -40,7 +40,7 @@ class Needs(NamedTuple):
 
 
 def needs(environment: Environment) -> Needs:
-    """Look at every provider section that a reference uses."""
+    """Examine every provider section that a reference uses."""
     sections = tuple(_sections(environment))
     paths = [(type_, options, path) for type_, options, _, path in sections]
     encrypted = [path for type_, _, path in paths if type_ == "sops" and not path.startswith("s3://")]
@@ -104,15 +104,17 @@ def _vault_remarks(environment: Environment, vaults: Mapping[str, Mapping[str, o
     for name, options in vaults.items():
         where = f"{file} providers.{name}"
         if "address" not in options:
-            yield Problem(where, "has no address, and the pod has no VAULT_ADDR", "add `address:`", warning=True)
+            yield Problem(where, "has no address, and the pod has no VAULT_ADDR", "add `address: URL`", warning=True)
         if not any(_tokens(options)):
             hint = f"add {{method: kubernetes, role: ROLE, token_file: {TOKEN}}} to `auth`"
-            yield Problem(f"{where}.auth", "names no token that the pod would have", hint, warning=True)
+            yield Problem(
+                f"{where}.auth", "has no login method with a token that exists in the pod", hint, warning=True
+            )
         for section in (options, *_methods(options)):
             for field in _CREDENTIALS:
                 if field in section:
-                    what = f"{field} is a credential, and is not in the ConfigMap"
-                    hint = "mount it from a Secret of your own, where that path says"
+                    what = f"{field} is a credential and is not in the ConfigMap"
+                    hint = "mount it from your own Secret at that path"
                     yield Problem(where, what, hint, warning=True)
 
 
@@ -123,13 +125,15 @@ def _other_remarks(
     for type_, options, name, path in sections:
         where = f"{file} providers.{name}"
         if type_ not in KNOWN:
-            what = "is a provider that bridge does not bring along: what it needs of a pod is not rendered"
+            what = "is not a built-in provider: what it needs from a pod is not rendered"
             yield Problem(where, what, "add it to cronjob.yaml", warning=True)
         if type_ == "scaleway":
-            scope = path.partition("/")[0]  # a reference may say both itself, and an id needs no project
+            scope = path.partition("/")[0]  # a reference may contain both, and an id needs no project
             absent = [field for field, form in _SCOPE.items() if field not in options and not form.search(scope)]
             if absent:
-                what = f"has no {' and no '.join(absent)}, and the pod has no profile of scw"
-                yield Problem(where, what, "add what is missing", warning=True)
+                what = f"has no {' and no '.join(absent)}, and the pod has no scw profile"
+                yield Problem(where, what, "add the missing fields", warning=True)
         if type_ == "sops" and path.startswith("s3://") and "s3_region" not in options:
-            yield Problem(where, "has no s3_region, and the pod has no profile", "add `s3_region:`", warning=True)
+            yield Problem(
+                where, "has no s3_region, and the pod has no profile", "add `s3_region: REGION`", warning=True
+            )

@@ -1,4 +1,4 @@
-"""Finds what may be a secret in clear in the files that a ConfigMap is about to carry."""
+"""Finds possible secrets in clear in the files that a ConfigMap is about to contain."""
 
 import json
 import re
@@ -17,32 +17,32 @@ from bridge.secret import SecretValue
 
 _IDENTIFIER: Final = re.compile(r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b")
 _COMMENT: Final = re.compile(r"(?:^|\s)#(.*)$")
-_WHAT: Final = "may be a secret in clear, and a ConfigMap is no place for one"
-_HINT: Final = "put a placeholder there, and the value into a source"
+_WHAT: Final = "may be a secret in clear, which does not belong in a ConfigMap"
+_HINT: Final = "write a placeholder there and put the value in a source"
 
 
 class _Leaf(NamedTuple):
     place: str
     name: str
     value: SecretValue
-    secret: bool  # in a Secret: its name counts too
+    secret: bool  # it is in a Secret, so its name counts too
 
 
 def suspicious(path: Path, shown: str, kind: str) -> Iterator[Problem]:
-    """Yield a problem for each place of a file that may hold a secret; never what stands there.
+    """Yield a problem for each place of a file that may contain a secret, without the secret.
 
     `kind` is `environment`, `template`, `encrypted` (a SOPS file) or `certificate`.
     """
     if kind == "certificate":
         if "PRIVATE KEY" in read_text(path, shown):
-            yield Problem(shown, "holds a private key", "name a file with certificates alone")
+            yield Problem(shown, "contains a private key", "use a file that only contains certificates")
         return
     for leaf in _leaves(path, shown, kind):
         if leaf.value.is_empty() or looks_encrypted(leaf.value):
             continue
         if (leaf.secret and named_like_a_secret(leaf.name)) or looks_secret(leaf.value):
             yield Problem(f"{shown} {leaf.place}", _WHAT, _HINT)
-    if kind != "encrypted":  # there a line of base64 is no comment's
+    if kind != "encrypted":  # in an encrypted file, a line of base64 is not a comment
         yield from _comments(path, shown)
 
 
@@ -55,12 +55,12 @@ def _leaves(path: Path, shown: str, kind: str) -> Iterator[_Leaf]:
             yield from _of_manifest(document.content, f"line {document.line}")
             continue
         for place, name, text in _texts(document.content, "", ""):
-            # A store's or a project's identifier is no credential; a provider has no field for one.
+            # An identifier of a store or project is not a credential; no provider has a field for one.
             yield _Leaf(f"key {place}", name, SecretValue.of(_IDENTIFIER.sub("", text)), secret=False)
 
 
 def _of_encrypted(path: Path, shown: str) -> Iterator[_Leaf]:
-    """Yield the leaves of a SOPS file in the store of its suffix, but for what is SOPS's own."""
+    """Yield the leaves of a SOPS file according to its suffix, without SOPS's own metadata."""
     if path.suffix == ".env":
         for number, line in enumerate(read_text(path, shown).splitlines(), 1):
             name, _, text = line.partition("=")
@@ -71,15 +71,15 @@ def _of_encrypted(path: Path, shown: str) -> Iterator[_Leaf]:
     documents = load_yaml_documents(path, shown, foreign=True) if is_yaml else [YamlDocument(1, _json(path, shown))]
     for _, content in documents:
         mapping = content if isinstance(content, Mapping) else {}
-        for place, name, text in _texts({key: one for key, one in mapping.items() if key != "sops"}, "", ""):
+        for place, name, text in _texts({key: value for key, value in mapping.items() if key != "sops"}, "", ""):
             yield _Leaf(f"key {place}", name, SecretValue.of(text), secret=True)
 
 
 def _json(path: Path, shown: str) -> object:
-    """Read what sops writes for JSON and binary files, with tabs that YAML would not take."""
+    """Read what sops writes for JSON and binary files, with tabs that YAML does not allow."""
     with suppress(ValueError):
         return json.loads(read_text(path, shown))
-    # Raised outside the block: the decoder's error holds the file.
+    # Raise outside the block, so that the decoder's error, which contains the file, is not chained.
     raise ConfigError(Problem(shown, "is not valid JSON"))
 
 
@@ -108,6 +108,6 @@ def _texts(node: object, place: str, name: str) -> Iterator[tuple[str, str, str]
 
 def _comments(path: Path, shown: str) -> Iterator[Problem]:
     for number, line in enumerate(read_text(path, shown).splitlines(), 1):
-        found = _COMMENT.search(line)
-        if found and looks_secret(SecretValue.of(_IDENTIFIER.sub("", found[1]))):
-            yield Problem(f"{shown} line {number}", f"its comment {_WHAT}", "take it out")
+        match = _COMMENT.search(line)
+        if match and looks_secret(SecretValue.of(_IDENTIFIER.sub("", match[1]))):
+            yield Problem(f"{shown} line {number}", f"its comment {_WHAT}", "remove it")

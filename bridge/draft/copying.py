@@ -1,4 +1,4 @@
-"""Copies an environment's own template for another environment: its keys, without a value."""
+"""Copies an environment's own template for another environment: its keys, without values."""
 
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -11,19 +11,19 @@ from bridge.draft.text import comments, manifest
 
 
 class Copy:
-    """A copy for one environment. No value of the owner's may reach the new one's cluster because nobody replaced it.
+    """A copy for one environment. No original value may reach the new cluster just because nobody changed it.
 
-    `secret` are the variables that fill Secrets: a public key never takes one of them.
+    `secret` are the variables that fill Secrets: a public key never uses one of them.
     """
 
     def __init__(self, name: str, secret: Collection[str]) -> None:
         self._name = name
         self._secret = secret
         self.left_out: list[str] = []
-        self.has_public = False  # whether it holds a ConfigMap, whose values belong in it
+        self.has_public = False  # whether it has a ConfigMap, which needs its values here
 
     def text(self, path: Path, shown: str) -> str:
-        """Return a template's text with a placeholder for each value; without a value `check` and `sync` refuse it."""
+        """Return a template's text with a placeholder for each value; `check` and `sync` refuse unset placeholders."""
         text = ""
         for document in load_yaml_documents(path, shown):
             if isinstance(document.content, Mapping):
@@ -32,10 +32,10 @@ class Copy:
 
     def _heading(self, shown: str) -> str:
         if not self.has_public:
-            return f"Secrets of {self._name}, without a value: the sources have the values. Leave the placeholders."
+            return f"Secrets of {self._name}, without values: those are in the sources. Keep the placeholders."
         return (
             f"The public values of {self._name}, in clear and reviewed in git. No secret here.\n"
-            f"Write each ConfigMap value in place of its placeholder; {shown} has the other environment's."
+            f"Replace each ConfigMap placeholder with its value; {shown} has the other environment's values."
         )
 
     def _without_values(self, content: Mapping[str, object]) -> Mapping[str, object]:
@@ -52,14 +52,14 @@ class Copy:
         return kept | {"data": {key: self._public_text(key, text) for key, text in _texts(content, "data")}}
 
     def _secret_text(self, key: str, text: str) -> str:
-        """Return a Secret's text: one placeholder alone. Text around it, or a default, is a value of the owner's."""
+        """Return a Secret's text as a single placeholder. Text around it, or a default, belongs to the original."""
         return placeholder(key, text) if "${" not in text or _is_bare(text) else self._unset(placeholder(key, ""))
 
     def _public_text(self, key: str, text: str) -> str:
         if _is_bare(text):
             return text
-        found = placeholder(key, "")
-        return self._unset(f"${{PUBLIC_{found[2:]}" if found[2:-1] in self._secret else found)
+        bare = placeholder(key, "")
+        return self._unset(f"${{PUBLIC_{bare[2:]}" if bare[2:-1] in self._secret else bare)
 
     def _unset(self, bare: str) -> str:
         return f"{bare[:-1]}:?{self._name} needs its own value}}"

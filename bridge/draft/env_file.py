@@ -1,4 +1,4 @@
-"""Finds the env file of a layout, and tells what of it is for scripts and which namespace it names."""
+"""Finds the env file of a layout, and determines which variables are for scripts and which namespace it names."""
 
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ STEM: Final = ".env.k8s."
 
 
 class EnvFile(NamedTuple):
-    """An env file. It has no values where it is not there; its names may then be those of an example."""
+    """An env file. If it does not exist, it has no values, and its names may come from an example file."""
 
     path: Path
     values: Mapping[str, SecretValue]
@@ -23,16 +23,16 @@ class EnvFile(NamedTuple):
 
 
 def find_env_file(name: str, folder: Path, root: Path) -> EnvFile:
-    """Read the environment's env file, in the folder or in the layout; ConfigError where it does not parse."""
+    """Read the environment's env file, from the folder or the layout; ConfigError if it does not parse."""
     places = tuple(dict.fromkeys((folder, root / "config", root)))
     for place in places:
-        found = _read(place / f"{STEM}{name}")
-        if found is not None:
-            return EnvFile(place / f"{STEM}{name}", found, tuple(found))
+        values = _read(place / f"{STEM}{name}")
+        if values is not None:
+            return EnvFile(place / f"{STEM}{name}", values, tuple(values))
     for path in _examples(name, places):
-        found = _read(path)
-        if found is not None:
-            return EnvFile(folder / f"{STEM}{name}", {}, tuple(found))
+        values = _read(path)
+        if values is not None:
+            return EnvFile(folder / f"{STEM}{name}", {}, tuple(values))
     return EnvFile(folder / f"{STEM}{name}", {}, ("K8_ENV",))
 
 
@@ -50,24 +50,24 @@ def _read(path: Path) -> Mapping[str, SecretValue] | None:
 
 
 def choose_namespace(name: str, layout: Layout, env: EnvFile) -> str | None:
-    """Return the overlay's namespace, else the env file's; tell where the two, or K8_ENV, would be refused later."""
+    """Return the overlay's namespace, else the env file's; remark on conflicts that would be refused later."""
     own = env.values.get("K8_ENV")
     if own is not None and not own.same_as(SecretValue.of(name)):
-        layout.remark(shown(env.path), f"K8_ENV names another environment than {name}", "make it say so")
-    given = env.values.get(NAMESPACE)
+        layout.remark(shown(env.path), f"K8_ENV names a different environment than {name}", f"set K8_ENV={name}")
+    declared = env.values.get(NAMESPACE)
     if layout.namespace:
-        if given is not None and not given.same_as(SecretValue.of(layout.namespace)):
-            what = f"{NAMESPACE} names another namespace than the overlay, which says {layout.namespace}"
-            layout.remark(shown(env.path), what, "make the two agree")
+        if declared is not None and not declared.same_as(SecretValue.of(layout.namespace)):
+            what = f"{NAMESPACE} names a different namespace than the overlay ({layout.namespace})"
+            layout.remark(shown(env.path), what, "use the same namespace in both")
         return layout.namespace
-    text = "" if given is None else given.reveal().decode(errors="replace")
+    text = "" if declared is None else declared.reveal().decode(errors="replace")
     if is_dns_label(text):
         return text
-    layout.remark(shown(layout.overlay), f"names no namespace, and {NAMESPACE} does not either", "add `namespace:`")
+    layout.remark(shown(layout.overlay), f"has no namespace, and {NAMESPACE} is not set", "add `namespace: NAME`")
     return None
 
 
 def infrastructure(env: EnvFile, used: Collection[str]) -> Mapping[str, str]:
-    """Take K8_ENV, K8S_NAMESPACE and whatever the env file has that no template asks for: that is for scripts."""
-    names = [one for one in env.names if one in {"K8_ENV", NAMESPACE} or one not in used]
-    return {one: "secret" if named_like_a_secret(one) else "required" for one in names}
+    """Return K8_ENV, K8S_NAMESPACE and the env file's variables that no template uses: these are for scripts."""
+    names = [name for name in env.names if name in {"K8_ENV", NAMESPACE} or name not in used]
+    return {name: "secret" if named_like_a_secret(name) else "required" for name in names}

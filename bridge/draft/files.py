@@ -1,4 +1,4 @@
-"""Writes the drafted files: each one exclusively, and all of them or none."""
+"""Writes the drafted files: each is created exclusively, and either all are written or none."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,29 +13,29 @@ IGNORE: Final = ".gitignore"
 
 
 class Written(NamedTuple):
-    """What became of one file: `created`, `kept` (it was there) or `extended`."""
+    """What happened to a file: `created`, `kept` (it existed) or `extended`."""
 
     path: Path
     state: str
 
 
 def write_all(folder: Path, texts: Mapping[str, str], ignored: Iterable[str]) -> tuple[Written, ...]:
-    """Create the files that are not there yet, the environment's own file last, and make git ignore what it should.
+    """Create the missing files, the environment's own file last, and add to .gitignore.
 
-    The last of `texts` has to be new. Where anything fails, what this call made is removed again (Refusal).
+    The last of `texts` must be new. If anything fails, everything that this call created is removed again (Refusal).
     """
     names = list(texts)
     with _undone() as made:
         _make_folder(folder, made)
         kept = [Written(folder / name, _create(folder / name, texts[name], made)) for name in names[:-1]]
         if _create(folder / names[-1], texts[names[-1]], made) == "kept":
-            raise Refusal(Problem(str(folder / names[-1]), "exists already; nothing was written"))
+            raise Refusal(Problem(str(folder / names[-1]), "already exists; nothing was written"))
         added = _ignore(folder / IGNORE, list(ignored), made)
     return (Written(folder / names[-1], "created"), *kept, *added)
 
 
 def create_all(folder: Path, texts: Mapping[str, str]) -> tuple[Written, ...]:
-    """Create the files that are not there yet, in folders of their own; whatever fails, nothing is left (Refusal)."""
+    """Create the missing files and their folders. If anything fails, nothing is left behind (Refusal)."""
     with _undone() as made:
         return tuple(_created(folder / name, text, made) for name, text in texts.items())
 
@@ -47,7 +47,7 @@ def _created(path: Path, text: str, made: list[Path]) -> Written:
 
 @contextmanager
 def _undone() -> Iterator[list[Path]]:
-    """Collect what is made; remove it in reverse order where the block fails, also when it is interrupted."""
+    """Collect what is created, and remove it in reverse order if the block fails or is interrupted."""
     made: list[Path] = []
     problem = None
     try:
@@ -70,10 +70,10 @@ def _remove(made: list[Path]) -> None:
 
 
 def _make_folder(folder: Path, made: list[Path]) -> None:
-    for one in reversed([folder, *folder.parents]):
-        if not one.is_dir():
-            one.mkdir()
-            made.append(one)
+    for parent in reversed([folder, *folder.parents]):
+        if not parent.is_dir():
+            parent.mkdir()
+            made.append(parent)
 
 
 def _create(path: Path, text: str, made: list[Path]) -> str:
@@ -92,7 +92,7 @@ def _create(path: Path, text: str, made: list[Path]) -> str:
 
 
 def _ignore(path: Path, lines: list[str], made: list[Path]) -> Iterator[Written]:
-    """Add the missing lines to .gitignore; the file as it was is the start of the new one."""
+    """Add the missing lines to .gitignore; existing content stays at the start."""
     try:
         before = read_text(path, str(path))
     except FileNotFoundError:
@@ -106,7 +106,7 @@ def _ignore(path: Path, lines: list[str], made: list[Path]) -> Iterator[Written]
     size = path.stat().st_size
     try:
         with path.open("a", encoding="utf-8") as file:
-            file.write(("" if not before or before.endswith("\n") else "\n") + "".join(f"{one}\n" for one in missing))
+            file.write(("" if not before or before.endswith("\n") else "\n") + "".join(f"{line}\n" for line in missing))
     except OSError as error:
         error.filename = str(path)
         with suppress(OSError):
@@ -115,10 +115,10 @@ def _ignore(path: Path, lines: list[str], made: list[Path]) -> Iterator[Written]
     return iter([Written(path, "extended")])
 
 
-def _missing(lines: list[str], there: list[str]) -> list[str]:
-    """Return the lines to add. Git goes by the last that fits, so an exception has to follow the rule before it."""
+def _missing(lines: list[str], present: list[str]) -> list[str]:
+    """Return the lines to add. In git the last matching line counts, so an exception must follow its rule."""
     missing: list[str] = []
     for previous, line in zip(["", *lines], lines, strict=False):
-        if line not in there or (line.startswith("!") and previous in missing):
+        if line not in present or (line.startswith("!") and previous in missing):
             missing.append(line)
     return missing

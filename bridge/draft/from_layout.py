@@ -11,7 +11,7 @@ from bridge.draft.env_file import NAMESPACE, STEM, EnvFile, choose_namespace, fi
 from bridge.draft.environment import EnvironmentDraft, env_example, sops_example
 from bridge.draft.layout import find_overlay, layout_root, read_layout
 from bridge.draft.model import Drafted, Layout, relative, shown
-from bridge.draft.naming import asked, choose_id, ids_in
+from bridge.draft.naming import choose_id, ids_in, variables_in
 from bridge.draft.origins import Known
 from bridge.draft.patched import apply_file
 from bridge.draft.suspect import named_like_a_secret
@@ -25,7 +25,7 @@ PATCHES: Final = ("secret-config-patch.yml", "secret-config-patch.yaml")
 
 
 def draft_from_layout(name: str, folder: Path, root: Path) -> Drafted:
-    """Read the layout below `root`, and draft the files of `folder`; ConfigError for what is wrong in the layout."""
+    """Read the layout below `root` and draft the files of `folder`; ConfigError lists what is wrong with the layout."""
     overlay = find_overlay(root, name)
     root = layout_root(root, overlay)
     layout = read_layout(overlay)
@@ -63,12 +63,12 @@ def _draft(name: str, folder: Path, layout: Layout, env: EnvFile) -> Drafted:
         f"{name}.sops.example.yaml": sops_example(name, wanted),
         f"{name}.yaml": draft.text(),
     }
-    secret_names = (*wanted, *(one for one, rule in draft.infrastructure.items() if rule == "secret"))
-    env_secrets = tuple(one for one in secret_names if one in env.values)
+    secret_names = (*wanted, *(var for var, rule in draft.infrastructure.items() if rule == "secret"))
+    env_secrets = tuple(var for var in secret_names if var in env.values)
     imports = _imports(name, layout, env, wanted, templates)
     imports = (*imports, *([env.path] if env_secrets and env.path not in imports else []))
     keys = tuple(Known(values.keys, env, f"{name}.public.yaml").origins(templates, layout))
-    others = [one for found in layout.others.values() for one in found]
+    others = [label for labels in layout.others.values() for label in labels]
     others += [str(one.id) for one in layout.objects if one.kept_out]
     return Drafted(
         texts,
@@ -89,8 +89,8 @@ def _draft(name: str, folder: Path, layout: Layout, env: EnvFile) -> Drafted:
 def _environment(name: str, folder: Path, layout: Layout, env: EnvFile) -> EnvironmentDraft:
     namespace = choose_namespace(name, layout, env)
     if not namespace and layout.namespaces:
-        what = f"builds for several namespaces ({', '.join(layout.namespaces)}), and an environment has one"
-        layout.remark(shown(layout.overlay), what, f"name it in {shown(env.path)}: {NAMESPACE}={layout.namespaces[0]}")
+        what = f"builds for more than one namespace ({', '.join(layout.namespaces)}), but an environment has one"
+        layout.remark(shown(layout.overlay), what, f"set it in {shown(env.path)}: {NAMESPACE}={layout.namespaces[0]}")
     if not env.path.exists():
         layout.remark(shown(env.path), "does not exist yet", f"fill in {STEM}{name}.example")
     id_ = choose_id(name, namespace, set(ids_in(folder)))
@@ -102,57 +102,61 @@ def _environment(name: str, folder: Path, layout: Layout, env: EnvFile) -> Envir
         env_file=relative(env.path, folder),
         env_file_exists=env.path.exists(),
         sources=[Commented(f"sops:{name}.sops.yaml", "encrypted, in git")],
-        choices=(f"vault:secret/{id_}", f"scaleway:/{id_}/app"),  # `secret` is the engine of Vault's own tutorials
+        choices=(f"vault:secret/{id_}", f"scaleway:/{id_}/app"),  # `secret` is the engine in Vault's tutorials
     )
 
 
 def _imports(
     name: str, layout: Layout, env: EnvFile, wanted: Mapping[str, None], templates: Templates
 ) -> tuple[Path, ...]:
-    """Return the plaintext files that still hold what Secrets ask for."""
+    """Return the plaintext files that still contain values for Secrets."""
     imports = [path for path, has_secret in layout.patch_files.items() if has_secret]
     imports += [path for path in layout.env_sources if _is_importable(name, path, layout, templates)]
     if held := sorted(wanted.keys() & env.values.keys()):
-        what = f"holds what Secrets ask for ({', '.join(held)}), and may not fill a Secret's key"
+        what = f"contains values for Secrets ({', '.join(held)}), which may not come from an env file"
         layout.remark(shown(env.path), what, "import it too, then remove these lines")
         imports.append(env.path)
     return tuple({path.resolve(): path for path in imports}.values())
 
 
 def _is_importable(name: str, path: Path, layout: Layout, templates: Templates) -> bool:
-    """Return whether `bridge import` reads a generator's env file as kustomize does; remark the keys if not."""
+    """Whether `bridge import` reads a generator's env file as kustomize does; otherwise remark on the keys."""
     try:
         ours = load_env_file(path, shown(path)).values
     except (OSError, ConfigError):
         ours = {}
-    used = [(one, key) for one, key in layout.env_sources[path] if not one.kept_out and key in one.given]
+    used = [
+        (declared, key) for declared, key in layout.env_sources[path] if not declared.kept_out and key in declared.given
+    ]
     other = [
         key
-        for one, key in used
+        for declared, key in used
         if key not in ours
-        or not ours[key].same_as(one.given[key].value)
-        or templates.text(one, key, f"${{{key}}}") != f"${{{key}}}"
+        or not ours[key].same_as(declared.given[key].value)
+        or templates.text(declared, key, f"${{{key}}}") != f"${{{key}}}"
     ]
     if other:
-        what = f"is not read by `bridge import` as kustomize reads it ({', '.join(map(shown_name, other))})"
-        layout.remark(shown(path), what, f"store each value, as with `bridge set {name} {other[0]}`")
+        what = f"is read differently by `bridge import` and kustomize ({', '.join(map(shown_name, other))})"
+        layout.remark(shown(path), what, f"store each value, for example with `bridge set {name} {other[0]}`")
     return bool(used) and not other
 
 
 def _asked(templates: Templates, kind: str) -> dict[str, None]:
-    """Return the variables that the templates of a kind are going to ask for, in their order."""
-    objects = [one for one in templates.objects if one.kind == kind]
-    return dict.fromkeys(asked(templates.text(one, key, text) for one in objects for _, key, text in one.texts()))
+    """Return the variables that the templates of a kind will use, in order."""
+    objects = [declared for declared in templates.objects if declared.kind == kind]
+    return dict.fromkeys(
+        variables_in(templates.text(declared, key, text) for declared in objects for _, key, text in declared.texts())
+    )
 
 
 def _written_out(
     draft: EnvironmentDraft, templates: Templates, layout: Layout, secrets: Sequence[SecretValue], values: public.Public
 ) -> dict[str, str]:
-    """Write out what no file of the layout says as the build has it, in a file of its own if there is any."""
+    """Write objects whose files cannot be templates to a file of their own, if there are any."""
     file = f"{draft.name}.objects.yaml"
     text = public.objects_template(draft.name, templates, layout, secrets, values)
     templates.remark(file)
     if not text:
         return {}
-    draft.templates.append(Commented(file, "as the build has them"))
+    draft.templates.append(Commented(file, "as in the build"))
     return {file: text}

@@ -1,4 +1,4 @@
-"""Follows an overlay through all that it builds from."""
+"""Follows an overlay through everything that it builds from."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ from bridge.kustomize.read import Kustomization, kustomization_file, load_kustom
 
 
 def overlay_folders(root: Path) -> list[Path]:
-    """Return the folders of overlays in a layout."""
+    """Return the overlays' folders in a layout."""
     return sorted({folder for pattern in ("overlays", "*/overlays") for folder in root.glob(pattern)})
 
 
@@ -29,63 +29,67 @@ def find_overlay(root: Path, name: str) -> Path:
     folders = overlay_folders(root)
     if kustomization_file(root) and not any(_overlays(folder) for folder in folders):
         return root
-    there = {path: path.relative_to(folder).parts for folder in folders for path in _overlays(folder)}
-    exact = [path for path, parts in there.items() if parts == (name,)]
-    found = exact or [path for path, parts in there.items() if name in {parts[-1], "-".join(parts)}]
-    if len(found) == 1:
-        return found[0]
-    hint = f"give one with --from, such as --from {shown(found[0])}" if found else ""
-    if found:
-        raise ConfigError(Problem(str(root), f"has several overlays {name}: {', '.join(map(shown, found))}", hint))
+    overlays = {path: path.relative_to(folder).parts for folder in folders for path in _overlays(folder)}
+    exact = [path for path, parts in overlays.items() if parts == (name,)]
+    matches = exact or [path for path, parts in overlays.items() if name in {parts[-1], "-".join(parts)}]
+    if len(matches) == 1:
+        return matches[0]
+    hint = f"choose one with `--from {shown(matches[0])}`" if matches else ""
+    if matches:
+        raise ConfigError(
+            Problem(str(root), f"has more than one overlay {name}: {', '.join(map(shown, matches))}", hint)
+        )
     what = f"has no overlay {name} (overlays/{name}, or one folder deeper)"
-    names = ", ".join("/".join(parts) for parts in there.values())
+    names = ", ".join("/".join(parts) for parts in overlays.values())
     raise ConfigError(
-        Problem(str(root), what, f"there are {names}" if names else "--from names the layout's folder, or an overlay")
+        Problem(str(root), what, f"found {names}" if names else "pass the layout's folder, or an overlay, with --from")
     )
 
 
 def layout_root(root: Path, overlay: Path) -> Path:
-    """Return the folder around `overlays` if an overlay itself was given, else the folder that was given."""
+    """Return the folder that contains `overlays` if an overlay itself was given, else the given folder."""
     if root != overlay:
         return root
-    above = [one for one in (*overlay.parents, *overlay.absolute().parents) if one.name == "overlays"]
+    above = [folder for folder in (*overlay.parents, *overlay.absolute().parents) if folder.name == "overlays"]
     return above[0].parent if above else root
 
 
 def _overlays(folder: Path) -> list[Path]:
-    """Return the overlays in a folder: each folder with a kustomization, or those in it."""
-    found: list[Path] = []
-    for child in sorted(one for one in folder.iterdir() if one.is_dir()):
+    """Return the overlays in a folder: each subfolder with a kustomization, or its subfolders with one."""
+    overlays: list[Path] = []
+    for child in sorted(path for path in folder.iterdir() if path.is_dir()):
         if kustomization_file(child):
-            found.append(child)
-        found += sorted(one for one in child.iterdir() if one.is_dir() and kustomization_file(one))
-    return found
+            overlays.append(child)
+        overlays += sorted(path for path in child.iterdir() if path.is_dir() and kustomization_file(path))
+    return overlays
 
 
 def read_layout(overlay: Path) -> Layout:
-    """Follow an overlay; ConfigError with what is wrong in its files."""
+    """Follow an overlay; ConfigError lists what is wrong with its files."""
     layout = Layout(overlay)
     _follow(overlay, layout, layout.objects, ())
-    for one in layout.objects:
-        if is_local(one):
-            one.kept_out = "is for kustomize only"
-    layout.namespaces = sorted({one.namespace for one in layout.objects if one.namespace and not one.kept_out})
+    for declared in layout.objects:
+        if is_local(declared):
+            declared.kept_out = "is for kustomize only"
+    layout.namespaces = sorted(
+        {declared.namespace for declared in layout.objects if declared.namespace and not declared.kept_out}
+    )
     if layout.namespaces:
         layout.namespace = layout.namespaces[0] if len(layout.namespaces) == 1 else None
     return layout
 
 
 def _follow(folder: Path, layout: Layout, objects: list[Declared], above: tuple[Path, ...]) -> None:
-    """Add a kustomization's objects to `objects`. A component works on all that its user has found before."""
+    """Add a kustomization's objects to `objects`. A component works on all objects that its user has found before."""
     if folder.resolve() in above:
-        raise ConfigError(Problem(shown(folder), "is among its own resources"))
+        raise ConfigError(Problem(shown(folder), "lists itself as a resource"))
     above = (*above, folder.resolve())
     kustomization = load_kustomization(folder)
     for resource in kustomization.resources:
         if resource.is_dir():
-            found: list[Declared] = []
-            _follow(resource, layout, found, above)
-            objects += found
+            found_below: list[Declared] = []
+            _follow(resource, layout, found_below, above)
+            objects += found_below
         else:
             objects += _declared(resource, layout)
     for generator in kustomization.generators:
@@ -94,8 +98,8 @@ def _follow(folder: Path, layout: Layout, objects: list[Declared], above: tuple[
         _follow(component, layout, objects, above)
     for patch in kustomization.patches:
         apply_patch(patch, objects, layout)
-    for one in objects:
-        one.names.append(kustomization.prefix + one.names[-1] + kustomization.suffix)
+    for declared in objects:
+        declared.names.append(kustomization.prefix + declared.names[-1] + kustomization.suffix)
     apply_metadata(kustomization, objects, layout)
     layout.namespace = kustomization.namespace or layout.namespace
     _remark(kustomization, layout)
@@ -107,21 +111,21 @@ def _declared(file: Path, layout: Layout) -> Iterator[Declared]:
         if isinstance(content, Mapping) and name and kind in SECTIONS and content.get("apiVersion") == "v1":
             metadata = content["metadata"]
             namespace = metadata.get("namespace")
-            one = Declared(kind, [name], file, content)
-            one.namespace = namespace if isinstance(namespace, str) and "${" not in namespace else None
-            one.labels, one.annotations = of_manifest(content, "labels"), of_manifest(content, "annotations")
-            yield one
+            declared = Declared(kind, [name], file, content)
+            declared.namespace = namespace if isinstance(namespace, str) and "${" not in namespace else None
+            declared.labels, declared.annotations = of_manifest(content, "labels"), of_manifest(content, "annotations")
+            yield declared
             continue
         layout.others.setdefault(file.resolve(), []).append(f"{kind or '?'}/{name or '?'}")
         if not kind or not name:
-            layout.remark(f"{shown(file)} {place}", "is no object with a name")
+            layout.remark(f"{shown(file)} {place}", "is not an object with a name")
         elif "Secret" in kind and kind != "Secret":
-            what = f"has {kind}/{name}, whose controller makes a Secret that bridge cannot take over"
-            layout.remark(shown(file), what, "keep it out of bridge's templates, or give it up there first")
+            what = f"has {kind}/{name}, with a controller that creates a Secret that bridge cannot take over"
+            layout.remark(shown(file), what, "keep the Secret out of bridge's templates, or remove it there first")
 
 
 def _manifests(file: Path) -> Iterator[tuple[str, object]]:
-    """Yield the place and the content of each object in a file, those of a List one by one."""
+    """Yield the place and the content of each object in a file, with Lists expanded."""
     findings = Findings(shown(file))
     documents = parse_yaml_documents(read_text(file, shown(file)), findings, depth=DEPTH, foreign=True)
     if findings:
@@ -136,13 +140,15 @@ def _manifests(file: Path) -> Iterator[tuple[str, object]]:
 
 
 def is_list(content: Mapping[str, object]) -> bool:
-    """Return whether a manifest is a List of objects."""
+    """Whether a manifest is a List of objects."""
     kind = content.get("kind")
     return isinstance(kind, str) and kind.endswith("List")
 
 
 def _remark(kustomization: Kustomization, layout: Layout) -> None:
     for place in kustomization.remote:
-        layout.remark(place, "is not on this machine, and was not fetched", "its Secrets and ConfigMaps are not known")
+        layout.remark(
+            place, "is not on this machine and was not fetched", "check it for Secrets and ConfigMaps by hand"
+        )
     for key in kustomization.opaque:
-        layout.remark(f"{kustomization.shown} {key}", "may make or change objects; bridge does not follow it")
+        layout.remark(f"{kustomization.shown} {key}", "may create or change objects; bridge does not follow it")

@@ -1,4 +1,4 @@
-"""Drafts an environment like another one of the same folder: what differs is filled in, or told as still to do."""
+"""Drafts an environment like another one in the same folder. Differences are filled in, or listed as still to do."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -23,12 +23,12 @@ from bridge.shell import word
 
 
 def draft_like(name: str, folder: Path, other: str) -> Drafted:
-    """Read the other environment and draft this one; ConfigError where the other's files are not in order."""
+    """Read the other environment and draft this one; ConfigError if the other environment's files are invalid."""
     return _Like(name, folder, load_environment(folder, other)).draft()
 
 
 class _Like:
-    """One environment in the making; what is still to do is remarked on the way."""
+    """The draft of one environment; remarks collect what is still to do."""
 
     def __init__(self, name: str, folder: Path, other: Environment) -> None:
         self.name = name
@@ -67,7 +67,7 @@ class _Like:
         keys = [(one.id, name, self.renaming.text(key.place)) for one in objects for name, key in one.keys.items()]
         origins = tuple(KeyOrigin(*key) for key in keys)
         secrets = [*_asked(objects, "Secret")]
-        secrets += [one for one, rule in self.other.infrastructure.items() if rule == "secret"]
+        secrets += [var for var, rule in self.other.infrastructure.items() if rule == "secret"]
         source = self.renaming.reference(self.other.sources[0]) if self.other.sources else None
         return Drafted(
             self.texts,
@@ -86,7 +86,7 @@ class _Like:
         self.remarks.append(Problem(where, what, hint, warning=True))
 
     def _overlay(self) -> Path | None:
-        """Return the overlay beside the other's, found by the layout's files; None where there is none yet."""
+        """Return the overlay next to the other environment's, or None if it does not exist yet."""
         files = [*self.other.templates, *([self.other.env_file] if isinstance(self.other.env_file, Path) else [])]
         roots = dict.fromkeys(path.parent.parent for path in files)
         folders = dict.fromkeys(folder for root in roots for folder in overlay_folders(root))
@@ -97,81 +97,85 @@ class _Like:
         if ours.is_dir():
             self._point_to_layout(ours)
             return ours
-        self._to_do(shown(ours), "does not exist yet", f"make it like {shown(theirs)}")
+        self._to_do(shown(ours), "does not exist yet", f"create it like {shown(theirs)}")
         return None
 
     def _point_to_layout(self, overlay: Path) -> None:
-        """Tell of an overlay with values of its own: `--from` reads them, a copy of another environment does not."""
+        """Remark on an overlay with values of its own, which `--from` reads but `--like` does not."""
         try:
             objects = read_layout(overlay).objects
         except ConfigError:
-            return  # its kustomization is told by whatever needs it
+            return  # the code that needs its kustomization reports the error
         if any(one.given for one in objects):
             config = "" if str(self.folder) == "config" else f" --config {word(self.folder)}"
-            files = " ".join(word(shown(self.folder / one)) for one in (self.file, f"{self.name}.public.yaml"))
+            files = " ".join(word(shown(self.folder / file)) for file in (self.file, f"{self.name}.public.yaml"))
             hint = f"to draft from it: rm {files}; bridge init {self.name} --from {word(shown(overlay.parent.parent))}"
-            self._to_do(shown(overlay), "has values of its own, which `--like` does not read", f"{hint}{config}")
+            self._to_do(shown(overlay), "has values of its own that `--like` does not read", f"{hint}{config}")
 
     def _namespace(self, overlay: Path | None) -> str | None:
         if overlay and (named := load_kustomization(overlay).namespace):
             return named
         theirs = self.other.namespace or ""
         if self.renaming.text(theirs) != theirs:
-            self._to_do(self.file, f"namespace: {self.renaming.text(theirs)} is a guess from {theirs}", "look at it")
+            self._to_do(self.file, f"namespace: {self.renaming.text(theirs)} is a guess based on {theirs}", "check it")
             return self.renaming.text(theirs)
-        self._to_do(self.file, "namespace is left out, for it cannot be derived", "add `namespace:`")
+        self._to_do(self.file, "namespace is left out because it cannot be derived", "add `namespace: NAME`")
         return None
 
     def _env_file(self) -> str | None:
-        given = self.other.env_file
-        if not isinstance(given, Path):
-            return given
-        theirs = relative(given, self.folder)
+        theirs_path = self.other.env_file
+        if not isinstance(theirs_path, Path):
+            return theirs_path
+        theirs = relative(theirs_path, self.folder)
         text = self.renaming.text(theirs)
         if text == theirs:
-            text = f"{STEM}{self.name}"  # the other's own would be refused: its K8_ENV names the other
+            text = (
+                f"{STEM}{self.name}"  # the other's env file would be refused, as its K8_ENV names the other environment
+            )
         if not (self.folder / text).exists():
             self._to_do(text, "does not exist yet", f"fill in {STEM}{self.name}.example")
         return text
 
     def _template(self, path: Path) -> Commented:
-        """Refer to what is shared; copy what is the other's own: in this folder, and named after it."""
+        """Refer to a shared template; copy the other environment's own template, which is named after it."""
         theirs = relative(path, self.folder)
         text = self.renaming.text(theirs)
         if text == theirs and path == own_template(self.other):
-            what = f"is {self.other.name}'s own template, and its values count for {self.name} too"
-            self._to_do(text, what, f"give {self.name} a template of its own if they differ")
+            what = f"is {self.other.name}'s own template, and {self.name} would use its values too"
+            self._to_do(text, what, f"add a template for {self.name} if they differ")
         if text == theirs or (self.folder / text).exists():
             return Commented(text)
         if "/" in theirs:
-            self._to_do(text, "does not exist yet", f"make it like {theirs}")
+            self._to_do(text, "does not exist yet", f"create it like {theirs}")
             return Commented(text, "TO DO: it does not exist yet")
         copy = Copy(self.name, self.secret)
         self.texts[text] = copy.text(path, theirs)
         if not copy.has_public:
-            return Commented(text)  # a secret never goes into it: the next steps put each into its source
-        hint = f"write each ConfigMap's in place of its placeholder; {theirs} has the other's"
+            return Commented(text)  # no secret goes into it: the next steps put each secret in its source
+        hint = f"replace each ConfigMap placeholder with its value; {theirs} has the other's values"
         self._to_do(text, "has no values yet", hint)
-        for one in copy.left_out:
-            self._to_do(text, f"{one} is binary, and was not copied", "add it by hand")
+        for key in copy.left_out:
+            self._to_do(text, f"{key} is binary and was not copied", "add it by hand")
         return Commented(text, "TO DO: it has no values yet")
 
     def _source(self, reference: Reference) -> Commented:
         renamed = self._reference("sources", reference)
-        return Commented(written(renamed), "" if renamed == reference else "TO DO: it has to be made")
+        return Commented(written(renamed), "" if renamed == reference else "TO DO: create it")
 
     def _reference(self, where: str, reference: Reference) -> Reference:
         renamed = self.renaming.reference(reference)
         if renamed == reference:
             self._to_do(
-                f"{self.file} {where}", f"{renamed} is {self.other.name}'s as well", "a value there is for both"
+                f"{self.file} {where}",
+                f"{renamed} is {self.other.name}'s too",
+                "use another document unless both share every value",
             )
         else:
-            self._to_do(f"{self.file} {where}", f"{renamed} has to be made")
+            self._to_do(f"{self.file} {where}", f"{renamed} does not exist yet")
         return renamed
 
     def _more(self) -> Mapping[str, object]:
-        """Return the other keys, as the other environment's file has them, without a credential."""
+        """Return the other keys, as in the other environment's file, without credentials."""
         content = load_yaml_documents(self.other.file, self.other.shown(self.other.file))[0].content
         assert isinstance(content, Mapping), "the file was loaded before"
         more: dict[str, object] = {key: content[key] for key in ("secrets_from",) if key in content}
@@ -180,15 +184,17 @@ class _Like:
         if content.get("providers"):
             left_out: list[str] = []
             more["providers"] = self.renaming.tree(content["providers"], "providers", left_out)
-            what = f"is {self.other.name}'s, with the new name in its texts"
-            self._to_do(f"{self.file} providers", what, "look at it")
+            what = f"is copied from {self.other.name}, with the new name in it"
+            self._to_do(f"{self.file} providers", what, "check it")
             for place in left_out:
-                self._to_do(f"{self.file} {place}", "may be a credential, and was not copied")
+                self._to_do(f"{self.file} {place}", "may be a credential and was not copied")
         cluster = content.get("cluster")
         if isinstance(cluster, Mapping):
             more["cluster"] = {key: value for key, value in cluster.items() if key != "namespace_uid"}
             self._to_do(
-                f"{self.file} cluster", f"is {self.other.name}'s, without namespace_uid", "is it the same cluster?"
+                f"{self.file} cluster",
+                f"is copied from {self.other.name}, without namespace_uid",
+                "check that it is the same cluster",
             )
         return more
 

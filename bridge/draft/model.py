@@ -1,4 +1,4 @@
-"""What an overlay builds, as far as a draft needs it: Secrets, ConfigMaps, and who says their keys."""
+"""What an overlay builds, as far as a draft needs it: Secrets, ConfigMaps, and the origins of their keys."""
 
 import base64
 import os
@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bridge.config.template_object import SECTIONS
-from bridge.draft.naming import asks
+from bridge.draft.naming import is_template_text
 from bridge.errors import Problem
 from bridge.objects import ObjectId
 from bridge.secret import SecretValue
 
 
 class Given(NamedTuple):
-    """A key's value as a patch has it, in clear. `place` is the file, or where the patch stands in it."""
+    """A key's value from a patch, in clear. `place` is the file, or the patch's location in it."""
 
     section: str
     value: SecretValue
@@ -24,11 +24,13 @@ class Given(NamedTuple):
 
 @dataclass(eq=False)
 class Declared:
-    """A Secret or ConfigMap of the build. `names` are its name in its file and after each prefix; the last counts.
+    """A Secret or ConfigMap of the build.
 
-    `content` is the manifest as it stands in the file; it may hold a secret, so it is not printed. `labels`,
-    `annotations` and `namespace` are what the build makes of the file's. `generator` is the place of the generator that
-    makes the object; it has no file of its own then. `kept_out` tells why bridge does not take it over.
+    - `names`: its name in its file and after each prefix; the last is its name in the build.
+    - `content`: the manifest as written in the file. It may contain a secret, so it is excluded from repr.
+    - `labels`, `annotations` and `namespace`: the build's, based on the file's.
+    - `generator`: the place of the generator that creates the object, which then has no file of its own.
+    - `kept_out`: the reason why bridge does not take it over.
     """
 
     kind: str
@@ -36,7 +38,7 @@ class Declared:
     file: Path
     content: Mapping[str, object] = field(repr=False)
     given: dict[str, Given] = field(default_factory=dict)
-    removed: dict[str, str] = field(default_factory=dict)  # by a patch: key, and the patch's place
+    removed: dict[str, str] = field(default_factory=dict)  # by a patch: the patch's place, by key
     deleted: str | None = None  # the place of the patch that deletes it
     namespace: str | None = None
     labels: dict[str, str] = field(default_factory=dict)
@@ -47,11 +49,11 @@ class Declared:
 
     @property
     def id(self) -> ObjectId:
-        """What the object is called in the cluster."""
+        """The object's ID in the cluster."""
         return ObjectId(self.kind, self.names[-1])
 
     def texts(self) -> Iterator[tuple[str, str, str]]:
-        """Yield section, key and text as the file has them; what is no text is left to `bridge check`."""
+        """Yield section, key and text as in the file; `bridge check` reports values that are not text."""
         for section in SECTIONS[self.kind]:
             values = self.content.get(section)
             for key, value in values.items() if isinstance(values, Mapping) else ():
@@ -70,32 +72,37 @@ class Stored(NamedTuple):
 
 @dataclass(eq=False)
 class Layout:
-    """What an overlay builds. `others` are the objects that are not for bridge, `remarks` what is not understood."""
+    """What an overlay builds. `others` are objects that bridge does not write, `remarks` is what was not understood."""
 
     overlay: Path
     namespace: str | None = None
-    namespaces: list[str] = field(default_factory=list)  # of its Secrets and ConfigMaps
+    namespaces: list[str] = field(default_factory=list)  # the namespaces of its Secrets and ConfigMaps
     objects: list[Declared] = field(default_factory=list)
     others: dict[Path, list[str]] = field(default_factory=dict)
     remarks: list[Problem] = field(default_factory=list)
-    patch_files: dict[Path, bool] = field(default_factory=dict)  # whether it has a Secret's values in clear
-    env_sources: dict[Path, list[tuple[Declared, str]]] = field(default_factory=dict)  # a generator's: Secrets' keys
+    patch_files: dict[Path, bool] = field(default_factory=dict)  # by file: whether it has Secret values in clear
+    # The env files of generators, with the Secrets' keys that they fill.
+    env_sources: dict[Path, list[tuple[Declared, str]]] = field(default_factory=dict)
     by_hand: list[Stored] = field(default_factory=list)
 
     def remark(self, where: str, what: str, hint: str = "") -> None:
-        """Add something that is not understood, or that somebody has to look at."""
+        """Add something that was not understood, or that someone has to check."""
         self.remarks.append(Problem(where, what, hint, warning=True))
 
     def secrets(self) -> Iterator[SecretValue]:
         """Yield every value that a Secret has in clear, in a patch or in its own file."""
-        for one in self.objects:
-            if one.kind == "Secret":
-                yield from (given.value for given in one.given.values())
-                yield from (as_value("Secret", section, text) for section, _, text in one.texts() if not asks(text))
+        for declared in self.objects:
+            if declared.kind == "Secret":
+                yield from (given.value for given in declared.given.values())
+                yield from (
+                    as_value("Secret", section, text)
+                    for section, _, text in declared.texts()
+                    if not is_template_text(text)
+                )
 
 
 class KeyOrigin(NamedTuple):
-    """Where a key's value is going to come from, in words."""
+    """A description of where a key's value will come from."""
 
     object: ObjectId
     key: str
@@ -103,12 +110,13 @@ class KeyOrigin(NamedTuple):
 
 
 class Drafted(NamedTuple):
-    """The files, the environment's own last; what they are made of, and what was not understood.
+    """The drafted files, with the environment's own last; their origins, and remarks.
 
-    `imports` are the plaintext files whose secrets still have to be moved, `overlay` is what is built with kustomize,
-    from `folders`. `secrets` are the variables that the store has to hold, `env_secrets` those that the env file has in
-    clear now. `target` is the source that they go to, if it is not the one that is drafted for every layout; `choices`
-    are others. `is_live` is whether the objects may be in a cluster already.
+    - `imports`: plaintext files with secrets that still have to be moved.
+    - `overlay`, `folders`: what is built with kustomize, and from where.
+    - `secrets`: the variables that the store must have; `env_secrets`: those that the env file has in clear now.
+    - `target`: the source for the secrets, if it is not the one drafted for every layout; `choices` are alternatives.
+    - `is_live`: whether the objects may already be in a cluster.
     """
 
     texts: Mapping[str, str]
@@ -128,17 +136,17 @@ class Drafted(NamedTuple):
 
 
 def as_value(kind: str, section: str, text: str) -> SecretValue:
-    """Wrap a value as it is in the cluster: a Secret's data in clear where it is base64."""
+    """Wrap a value as it is in the cluster: a Secret's data is decoded if it is base64."""
     if (kind, section) in {("Secret", "data"), ("ConfigMap", "binaryData")}:
         try:
             return SecretValue(base64.b64decode(text, validate=True))
         except ValueError:
-            pass  # a placeholder, or a mistake: taken as it stands
+            pass  # a placeholder or a mistake: used unchanged
     return SecretValue.of(text)
 
 
 def identify(document: object) -> ObjectId:
-    """Return what a manifest or a patch calls its object; a part that is no text is empty."""
+    """Return the kind and name in a manifest or a patch; a part that is not text becomes ""."""
     content = document if isinstance(document, Mapping) else {}
     metadata = content.get("metadata")
     kind, name = content.get("kind"), metadata.get("name") if isinstance(metadata, Mapping) else None
@@ -146,10 +154,10 @@ def identify(document: object) -> ObjectId:
 
 
 def shown(path: Path) -> str:
-    """Return a path without the detours that relative resources make."""
+    """Return a path without the detours that relative resources cause."""
     return os.path.normpath(path)
 
 
 def relative(path: Path, folder: Path) -> str:
-    """Return a path as it stands in a file of the folder; links are followed, as opening it will."""
+    """Return a path as written in a file of the folder; links are resolved as they will be when it is opened."""
     return os.path.relpath(path.parent.resolve() / path.name, folder.resolve())

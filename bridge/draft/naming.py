@@ -1,4 +1,4 @@
-"""Derives names: the environment's own, its id, and the variables that its templates ask for."""
+"""Derives names: the environment's own, its id, and the variables that its templates use."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator
@@ -14,20 +14,20 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][-A-Za-z0-9_]*")
 
 
 def check_new(folder: Path, name: str) -> None:
-    """Refuse a name that cannot be an environment's (ConfigError), or that is one already (Refusal)."""
+    """Refuse a name that cannot be an environment's (ConfigError), or that already exists (Refusal)."""
     if not _NAME.fullmatch(name) or not is_environment_name(name):
-        what = f"{quoted(name)} cannot be an environment's name"
-        raise ConfigError(Problem("", what, "a letter or digit, then letters, digits, - and _; no dot"))
+        what = f"{quoted(name)} is not a valid environment name"
+        raise ConfigError(Problem("", what, "use letters, digits, - and _, starting with a letter or digit"))
     for suffix in SUFFIXES:
         path = folder / f"{name}{suffix}"
         if path.exists() or path.is_symlink():
             raise Refusal(
-                Problem(str(path), "exists already; nothing was written", "`bridge check` tells what it lacks")
+                Problem(str(path), "already exists; nothing was written", "see what it lacks with `bridge check`")
             )
 
 
 def ids_in(folder: Path) -> Iterator[str]:
-    """Yield the ids of a folder's environments; a broken one is passed over."""
+    """Yield the ids of a folder's environments; invalid environments are skipped."""
     if not folder.is_dir():
         return
     for name in environment_names(folder):
@@ -38,16 +38,16 @@ def ids_in(folder: Path) -> Iterator[str]:
 
 
 def choose_id(name: str, namespace: str | None, taken: Collection[str]) -> str:
-    """Derive an id that no environment of the folder has: the namespace's name where it is free."""
+    """Derive an id that no environment in the folder has: the namespace's name if it is free."""
     own = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "environment"
     for choice in (namespace, f"{namespace}-{own}" if namespace else own, f"bridge-{own}"):
         if choice and is_dns_label(choice) and choice not in taken:
             return choice
-    return next(one for number in range(2, len(taken) + 3) if (one := f"{own[:50]}-{number}") not in taken)
+    return next(choice for number in range(2, len(taken) + 3) if (choice := f"{own[:50]}-{number}") not in taken)
 
 
-def asked(texts: Iterable[str]) -> Iterator[str]:
-    """Yield the variables that texts of templates ask for; a malformed placeholder is left to `bridge check`."""
+def variables_in(texts: Iterable[str]) -> Iterator[str]:
+    """Yield the variables that templates' texts use; `bridge check` reports malformed placeholders."""
     for text in texts:
         try:
             parts = parse_text(text)
@@ -56,12 +56,12 @@ def asked(texts: Iterable[str]) -> Iterator[str]:
         yield from (part.name for part in parts if isinstance(part, Placeholder))
 
 
-def asks(text: str) -> bool:
-    """Return whether a text is a template's: well-formed, with a placeholder in it. Any other is a literal."""
-    return any(True for _ in asked([text]))
+def is_template_text(text: str) -> bool:
+    """Whether a text is a template: well-formed and with a placeholder. Any other text is a literal."""
+    return any(True for _ in variables_in([text]))
 
 
 def variable_for(*words: str) -> str:
-    """Make a variable's name of an object's key, or of several words."""
+    """Derive a variable's name from an object's key, or from several words."""
     name = re.sub(r"[^A-Za-z0-9_]", "_", "_".join(words))
     return f"_{name}" if name[:1].isdigit() else name

@@ -1,4 +1,4 @@
-"""Applies patches to a layout's Secrets and ConfigMaps, as far as keys and values go."""
+"""Applies patches to the keys and values of a layout's Secrets and ConfigMaps."""
 
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -12,100 +12,108 @@ from bridge.kustomize.read import Patch
 
 
 def apply_patch(patch: Patch, objects: Iterable[Declared], layout: Layout) -> None:
-    """Apply one patch of a kustomization; what is not understood is remarked, by name."""
+    """Apply one patch of a kustomization; remark by name on what is not understood."""
     place = shown(patch.file) if patch.file else patch.place
-    found = list(objects)
+    candidates = list(objects)
     if patch.operations:
-        _remark_operations(patch, place, found, layout)
-    if patch.target and patch.target.narrowed and any(_aimed(patch, one) for one in found):
+        _remark_operations(patch, place, candidates, layout)
+    if patch.target and patch.target.narrowed and any(_is_target(patch, declared) for declared in candidates):
         layout.remark(patch.place, "selects by label or annotation; bridge does not follow it")
         return
     has_secret = False
     for document in patch.documents:
-        theirs = [one for one in found if _aimed(patch, one)] if patch.target else _named(document, found)
+        theirs = (
+            [declared for declared in candidates if _is_target(patch, declared)]
+            if patch.target
+            else _named(document, candidates)
+        )
         if not theirs and not patch.target and identify(document).kind in SECTIONS:
-            layout.remark(place, f"patches {identify(document)}, which no resource declares")
-        for one in theirs:
-            _merge(document, one, place, layout)
-        has_secret |= _gives(document, {identify(document).kind, *(one.kind for one in theirs)})
+            layout.remark(place, f"patches {identify(document)}, which no resource defines")
+        for declared in theirs:
+            _merge(document, declared, place, layout)
+        has_secret |= _gives(document, {identify(document).kind, *(declared.kind for declared in theirs)})
     if patch.file:
         layout.patch_files[patch.file] = layout.patch_files.get(patch.file, False) or has_secret
     elif has_secret:
-        layout.remark(place, "has a Secret's values in the kustomization itself", "move them to a file and import that")
+        layout.remark(
+            place, "has a Secret's values in the kustomization itself", "move them to a file, and import the file"
+        )
 
 
 def apply_file(file: Path, layout: Layout) -> None:
-    """Apply a file of manifests that is deployed beside the build; where both give a value, the build's counts."""
+    """Apply a file of manifests that is deployed separately. If both give a value, the build's value is used."""
     documents = load_yaml_documents(file, shown(file), foreign=True)
-    contents = [one.content for one in documents if isinstance(one.content, Mapping)]
+    contents = [document.content for document in documents if isinstance(document.content, Mapping)]
     layout.patch_files[file] = any(_gives(content, {identify(content).kind}) for content in contents)
     for content in contents:
         theirs = _named(content, layout.objects)
         if not theirs:
-            layout.remark(shown(file), f"gives {identify(content)}, which no resource declares")
-        for one in theirs:
-            before = dict(one.given)
-            _merge(content, one, shown(file), layout)
+            layout.remark(shown(file), f"gives {identify(content)}, which no resource defines")
+        for declared in theirs:
+            before = dict(declared.given)
+            _merge(content, declared, shown(file), layout)
             for key, given in before.items():
-                if not one.given[key].value.same_as(given.value):
-                    what = f"{one.id} key {key} has another value than {given.place}, which the build deploys"
-                    layout.remark(shown(file), what, "the build's is taken")
-            one.given |= before
+                if not declared.given[key].value.same_as(given.value):
+                    what = f"{declared.id} key {key} has a different value than {given.place}, which the build deploys"
+                    layout.remark(shown(file), what, "check which value is right; the build's value is used")
+            declared.given |= before
 
 
 def _gives(document: Mapping[str, object], kinds: Collection[str]) -> bool:
-    """Return whether a patch has values for a Secret, and not only labels and the like."""
+    """Whether a patch has values for a Secret, and not only labels and the like."""
     return "Secret" in kinds and any(document.get(section) for section in SECTIONS["Secret"])
 
 
-def _aimed(patch: Patch, one: Declared) -> bool:
-    return patch.target is not None and any(patch.target.matches(one.kind, name) for name in one.names)
+def _is_target(patch: Patch, declared: Declared) -> bool:
+    return patch.target is not None and any(patch.target.matches(declared.kind, name) for name in declared.names)
 
 
 def _named(document: Mapping[str, object], objects: Iterable[Declared]) -> list[Declared]:
     kind, name = identify(document)
-    return [one for one in objects if kind == one.kind and name in one.names]
+    return [declared for declared in objects if kind == declared.kind and name in declared.names]
 
 
 def _remark_operations(patch: Patch, place: str, objects: Iterable[Declared], layout: Layout) -> None:
     """Name the fields that a JSON patch changes; its values may be secret, and its order matters."""
-    given = (one.get("path") for one in patch.operations)
-    paths = ", ".join(dict.fromkeys(path if isinstance(path, str) else "?" for path in given))
-    for one in objects:
-        if _aimed(patch, one):
-            what = f"is a JSON patch of {one.id} ({paths}); bridge does not follow it"
+    fields = (step.get("path") for step in patch.operations)
+    paths = ", ".join(dict.fromkeys(path if isinstance(path, str) else "?" for path in fields))
+    for declared in objects:
+        if _is_target(patch, declared):
+            what = f"is a JSON patch of {declared.id} ({paths}); bridge does not follow it"
             layout.remark(place, what, "give these keys a value in a source (Secret) or in the public template")
 
 
-def _merge(document: Mapping[str, object], one: Declared, place: str, layout: Layout) -> None:
+def _merge(document: Mapping[str, object], declared: Declared, place: str, layout: Layout) -> None:
     directive = document.get("$patch")
     if directive == "delete":
-        one.deleted = place
-        layout.remark(place, f"deletes {one.id} from the build; bridge would write it all the same")
+        declared.deleted = place
+        layout.remark(place, f"deletes {declared.id} from the build; bridge would still write it")
         return
     if directive is not None:
-        layout.remark(place, f"replaces {one.id} as a whole; its template still names all keys of the base")
-    patch_metadata(document, one)
+        layout.remark(place, f"replaces {declared.id} as a whole; its template still has all keys of the base")
+    patch_metadata(document, declared)
     for name in ("type", "immutable"):
-        if name in document and document[name] != one.content.get(name):
-            layout.remark(place, f"sets {name} of {one.id} to another than its template", "make the template say it")
-    for section in SECTIONS[one.kind]:
+        if name in document and document[name] != declared.content.get(name):
+            layout.remark(
+                place, f"sets {name} of {declared.id} to a different value than its template", "set it in the template"
+            )
+    for section in SECTIONS[declared.kind]:
         if section in document:
-            _merge_section(section, document[section], one, place, layout)
+            _merge_section(section, document[section], declared, place, layout)
 
 
-def _merge_section(section: str, values: object, one: Declared, place: str, layout: Layout) -> None:
+def _merge_section(section: str, values: object, declared: Declared, place: str, layout: Layout) -> None:
     if not isinstance(values, Mapping) or "$patch" in values:
-        layout.remark(place, f"replaces or removes {section} of {one.id} as a whole; bridge does not follow it")
-    texts = {key: text for _, key, text in one.texts()}
+        layout.remark(place, f"replaces or removes {section} of {declared.id} as a whole; bridge does not follow it")
+    texts = {key: text for _, key, text in declared.texts()}
     for key, value in values.items() if isinstance(values, Mapping) else ():
         if isinstance(value, str) and "${" in value and value == texts.get(key):
-            continue  # the template's own placeholder once more
+            continue  # the template's own placeholder repeated
         if value is None:
-            one.removed[key] = place
-            what = f"removes {one.id} key {shown_name(key)}, which its template names"
-            layout.remark(place, what, "take it from the template, or give it a value")
+            declared.removed[key] = place
+            what = f"removes {declared.id} key {shown_name(key)}, which is in its template"
+            layout.remark(place, what, "remove it from the template, or give it a value")
         elif not isinstance(value, str):
-            layout.remark(place, f"{one.id} key {shown_name(key)} is no text", "quote it")
+            layout.remark(place, f"{declared.id} key {shown_name(key)} is not text", "quote it")
         elif key != "$patch":
-            one.given[key] = Given(section, as_value(one.kind, section, value), place)
+            declared.given[key] = Given(section, as_value(declared.kind, section, value), place)

@@ -1,4 +1,4 @@
-"""Puts one environment's name in the place of another's, wherever it stands as a word of its own."""
+"""Replaces one environment's name with another's wherever it is a word of its own."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -9,12 +9,12 @@ from bridge.draft.suspect import looks_secret
 from bridge.errors import ConfigError
 from bridge.secret import SecretValue
 
-# No provider of ours has such a field, but somebody may have written one.
+# None of our providers has such a field, but someone may have written one.
 _CREDENTIALS: Final = re.compile(r"(?:.*_)?(?:token|password|secret|secret_id|secret_key|access_key|api_key)")
 
 
 class Renaming:
-    """The names of two environments. `prod` in `eu-prod.yaml` is a word, in `production` it is none."""
+    """The names of two environments. `prod` is a word in `eu-prod.yaml`, but not in `production`."""
 
     def __init__(self, old: str, new: str) -> None:
         self.old: Final = old
@@ -26,17 +26,17 @@ class Renaming:
         return self._word.sub(self.new, text)
 
     def reference(self, reference: Reference) -> Reference:
-        """Return a reference with the new name; a revision is the old document's, so it goes with the name."""
+        """Return a reference with the new name; a renamed document loses the old document's revision."""
         path, field = self.text(reference.path), reference.field and self.text(reference.field)
         revision = reference.revision if path == reference.path else None
         return Reference(reference.provider, path, revision, field)
 
     def tree(self, value: object, place: str, left_out: list[str]) -> object:
-        """Return a section with the new name in its texts; the places of what may be a credential are noted."""
+        """Return a section with the new name in its texts; possible credentials are added to `left_out` by place."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, list):
-            return [self.tree(one, f"{place}[{number}]", left_out) for number, one in enumerate(value)]
+            return [self.tree(item, f"{place}[{number}]", left_out) for number, item in enumerate(value)]
         if isinstance(value, Mapping):
             return dict(self._items(value, place, left_out))
         return value
@@ -51,10 +51,10 @@ class Renaming:
 
 
 def written(reference: Reference) -> object:
-    """Return a reference as it stands in an environment file: a text, or a mapping where the grammar cannot say it."""
+    """Return a reference as written in an environment file: a string, or a mapping if the grammar cannot express it."""
     try:
         if parse_reference(str(reference), "") == reference:
             return str(reference)
     except ConfigError:
-        pass  # the grammar cannot say it
+        pass  # the grammar cannot express it
     return {key: value for key, value in reference._asdict().items() if value is not None}

@@ -7,7 +7,7 @@ from bridge.config.yaml_writer import dumped
 
 
 class Commented(NamedTuple):
-    """A text or a mapping in one line, and what is said about it."""
+    """A text or a mapping on one line, and its comment."""
 
     value: object
     comment: str = ""
@@ -21,7 +21,7 @@ def aligned(items: Iterable[tuple[str, str]]) -> str:
 
 
 def comments(text: str) -> str:
-    """Return a text as comment lines; a path within it may have any character, so it is escaped where it must be."""
+    """Return a text as comment lines; unprintable lines, such as paths with special characters, are escaped."""
     return "".join(f"# {line if line.isprintable() else ascii(line)}\n" for line in text.split("\n"))
 
 

@@ -1,11 +1,11 @@
-"""Gathers what an import needs: the plaintext values, the templates, and what the stores have."""
+"""Collects what an import needs: the plaintext values, the templates, and the stores' documents."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from bridge.config.env_readers import Difference, told
+from bridge.config.env_readers import Difference, difference_warnings
 from bridge.config.environment import Environment
 from bridge.config.listing import drafted_source
 from bridge.config.own_template import own_template
@@ -13,7 +13,7 @@ from bridge.config.reference import Reference, parse_reference
 from bridge.config.template import TemplateObject, load_templates
 from bridge.errors import BridgeError, ConfigError, Problem, combine
 from bridge.importing.decide import Intake, take_in
-from bridge.importing.items import Scene, State, asked
+from bridge.importing.items import Scene, State, variables_for
 from bridge.importing.plaintext import Given, Left, Plain, read_plain
 from bridge.objects import ObjectId
 from bridge.provider import Context, Document, Provider
@@ -29,9 +29,9 @@ from bridge.stores.update import look
 
 
 class Import(NamedTuple):
-    """Everything that is decided before something is written.
+    """Everything that is decided before anything is written.
 
-    `differences` are the variables that other programs read otherwise: elsewhere they may have other values.
+    `differences` are the variables that other programs read differently, so that they may have other values elsewhere.
     """
 
     scene: Scene
@@ -41,54 +41,54 @@ class Import(NamedTuple):
     differences: Mapping[str, Difference]
     warnings: tuple[Problem, ...]
     instead: Reference | None = None
-    """The drafted source that the store's document takes the place of in the environment's file."""
+    """The drafted source that the store's document replaces in the environment's file."""
 
     @property
     def pending(self) -> bool:
-        """Say whether something is to be written."""
+        """Whether anything has to be written."""
         return bool(self.intake.edits or self.intake.public or self.instead)
 
     @property
     def is_safe_elsewhere(self) -> bool:
-        """Say whether nothing of the file is in the file alone, once all this is written."""
+        """Whether every value in the file will also exist elsewhere once the import is done."""
         return self.intake.is_safe_elsewhere and (bool(self.instead) or not _unread(self.scene, self.intake))
 
     @property
     def spent(self) -> tuple[str, ...]:
-        """The variables of an env file that nothing reads from it any more, once all this is written."""
+        """The variables of an env file that nothing will read from it once the import is done."""
         if self.intake.problems or (not self.instead and _unread(self.scene, self.intake)):
             return ()
-        named = [one for one in self.intake.items if isinstance(one.given, Given) and one.given.object is None]
-        left = {str(one.given) for one in named if one.state is State.LEFT} | self.differences.keys()
-        return tuple(dict.fromkeys(name for one in named if (name := str(one.given)) not in left))
+        named = [item for item in self.intake.items if isinstance(item.given, Given) and item.given.object is None]
+        left = {str(item.given) for item in named if item.state is State.LEFT} | self.differences.keys()
+        return tuple(dict.fromkeys(name for item in named if (name := str(item.given)) not in left))
 
     @property
     def question(self) -> str:
-        """What the operator is asked."""
+        """The question for the operator."""
         public = sum(map(len, self.intake.public.values()))
         counts = [(len(self.intake.edits), str(self.scene.to)), (public, self.scene.own)]
         parts = [f"{count} value{'s' if count > 1 else ''} into {place}" for count, place in counts if count]
         if self.instead:
-            parts.append(f"{self.scene.to} into `sources`, in place of {self.instead}")
+            parts.append(f"{self.scene.to} into `sources`, replacing {self.instead}")
         return f"Write {' and '.join(parts)}?"
 
     def context(self, run: Run) -> Context:
-        """Return what a provider may know."""
+        """Return the context for a provider."""
         return Context(self.scene.environment.base, run.environ, run.deadline)
 
 
 def prepare(environment: Environment, run: Run, file: Path | None, to: str, *, replace: bool) -> Import:
-    """Read all there is, and decide. Raises one error with everything that is wrong with the files."""
+    """Read everything, and decide. Raise one error with everything that is wrong with the files."""
     reference = _document(to)
     own = own_template(environment)
     files, provider = _files(_without_missing(environment, own), reference, run)
     assert files.layer is not None
     assert files.templates is not None
-    templates = {one.id: one for one in files.templates}
+    templates = {template.id: template for template in files.templates}
     plain = _plain(environment, file, files.namespace, templates, run)
     context = Context(environment.base, run.environ, run.deadline)
     documents: dict[Reference, Document | None] = {reference: look(provider, reference, context)}
-    others = _others(environment, reference, asked(plain.given, templates))
+    others = _others(environment, reference, variables_for(plain.given, templates))
     documents |= read_present(files.providers, others, context)
     shown = tuple(environment.shown(path) for path in environment.templates)
     place = environment.shown(own) if own else None
@@ -102,26 +102,30 @@ def prepare(environment: Environment, run: Run, file: Path | None, to: str, *, r
         frozenset(shown[shown.index(place) + 1 :] if place else ()),
         _layer_without(files.layer, environment, file),
     )
-    warnings = [located(one, told) for one, found in documents.items() if found for told in found.warnings]
+    warnings = [
+        located(ref, problem) for ref, document in documents.items() if document for problem in document.warnings
+    ]
     intake = take_in(plain, scene, replace=replace)
-    differences = {name: one for name, one in plain.differences.items() if name not in intake.for_scripts}
+    differences = {name: kind for name, kind in plain.differences.items() if name not in intake.for_scripts}
     plan = f"`bridge plan {word(environment.name)}`"
-    hint = f"before you delete the file, see with {plan} that the cluster has the same value"
+    hint = f"before deleting the file, check with {plan} that the cluster has the same value"
     instead = _instead(scene, intake)
     unread = [] if instead else _unread(scene, intake)
-    found = [*told(differences, str(file), hint), *intake.warnings, *_doubts(intake), *warnings]
-    return Import(scene, intake, provider, own, differences, (*unread, *found), instead)
+    findings = [*difference_warnings(differences, str(file), hint), *intake.warnings, *_doubts(intake), *warnings]
+    return Import(scene, intake, provider, own, differences, (*unread, *findings), instead)
 
 
-def _document(given: str) -> Reference:
-    reference = parse_reference(given, "--to")
+def _document(text: str) -> Reference:
+    reference = parse_reference(text, "--to")
     if reference.field is not None:
-        raise ConfigError(Problem("--to", "names a field", "name the document alone; each value gets its own field"))
+        raise ConfigError(
+            Problem("--to", "must not name a field", "name only the document; each value gets its own field")
+        )
     return reference
 
 
 def _without_missing(environment: Environment, own: Path | None) -> Environment:
-    """Leave the environment's own template out while it does not exist: it is made by this command."""
+    """Leave out the environment's own template while it does not exist: this command creates it."""
     if own is None or own.exists():
         return environment
     return replace(environment, templates=tuple(path for path in environment.templates if path != own))
@@ -130,11 +134,11 @@ def _without_missing(environment: Environment, own: Path | None) -> Environment:
 def _shared(
     environment: Environment, own: Path | None, templates: Mapping[ObjectId, TemplateObject]
 ) -> Mapping[ObjectId, TemplateObject]:
-    """Return the templates without the environment's own; all of them where there would be none."""
+    """Return the templates without the environment's own, or all of them if none would be left."""
     others = tuple(path for path in environment.templates if path != own)
     if len(others) in {0, len(environment.templates)}:
         return templates
-    return {one.id: one for one in load_templates(replace(environment, templates=others), None)}
+    return {template.id: template for template in load_templates(replace(environment, templates=others), None)}
 
 
 def _files(environment: Environment, to: Reference, run: Run) -> tuple[Files, Provider]:
@@ -175,38 +179,38 @@ def _plain(
 
 
 def _others(environment: Environment, to: Reference, names: Iterable[str]) -> list[Reference]:
-    """Return the other documents that give values: the sources, and what `variables` says about these names."""
+    """Return the other documents that give values: the sources, and the documents in `variables` for these names."""
     exceptions = [environment.variables[name].reference.document for name in names if name in environment.variables]
-    return [one for one in dict.fromkeys((*environment.sources, *exceptions)) if one != to]
+    return [document for document in dict.fromkeys((*environment.sources, *exceptions)) if document != to]
 
 
 def _layer_without(layer: EnvLayer, environment: Environment, file: Path | None) -> EnvLayer:
-    """Leave the env file out where it is the very file that is imported."""
+    """Leave the env file out if it is the very file that is imported."""
     if file is None or not isinstance(environment.env_file, Path) or not environment.env_file.exists():
         return layer
     return EnvLayer(layer.shown, {}) if file.samefile(environment.env_file) else layer
 
 
 def _doubts(intake: Intake) -> Iterator[Problem]:
-    """Warn of values that are written although they are doubtful; placeholders are not."""
-    for one in intake.items:
-        found = doubt(one.given.value) if one.slot and isinstance(one.given, Given) else None
-        if found:
-            yield Problem(str(one.given), f"the value {found}", "correct it in the file first", warning=True)
+    """Warn about doubtful values that are written; placeholders are not written."""
+    for item in intake.items:
+        flaw = doubt(item.given.value) if item.slot and isinstance(item.given, Given) else None
+        if flaw:
+            yield Problem(str(item.given), f"the value {flaw}", "correct it in the file first", warning=True)
 
 
 def _instead(scene: Scene, intake: Intake) -> Reference | None:
-    """Return the source that `bridge init` drafted, if it still has no document and nothing reads the one that has."""
+    """Return the source that `bridge init` drafted, if it has no document and nothing reads the imported one."""
     drafted = drafted_source(scene.environment.name)
     is_waiting = drafted in scene.environment.sources and scene.documents.get(drafted) is None
     return drafted if is_waiting and _unread(scene, intake) else None
 
 
 def _unread(scene: Scene, intake: Intake) -> list[Problem]:
-    """Warn of a document that is no source: only the fields that `variables` names are read from it."""
+    """Warn about a document that is not a source: only the fields that `variables` names are read from it."""
     environment, to = scene.environment, scene.to
-    there = [one for one in intake.items if one.slot or one.place.startswith(str(to))]
-    if to in environment.sources or all(one.variable in environment.variables for one in there):
+    stored = [item for item in intake.items if item.slot or item.place.startswith(str(to))]
+    if to in environment.sources or all(item.variable in environment.variables for item in stored):
         return []
     what = f"`sources` does not list {to}, so nothing reads it yet"
-    return [Problem(environment.shown(environment.file), what, f"add the line `  - {to}`", warning=True)]
+    return [Problem(environment.shown(environment.file), what, f"add the line `  - {to}` to `sources`", warning=True)]

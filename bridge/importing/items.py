@@ -19,7 +19,7 @@ from bridge.stores.slots import Slot
 
 
 class State(enum.Enum):
-    """What an import does about one value."""
+    """What an import does with a value."""
 
     NEW = "new"
     SAME = "same"
@@ -28,12 +28,15 @@ class State(enum.Enum):
 
 
 class Scene(NamedTuple):
-    """All that a decision looks at. `documents` has the environment's sources and `to`, None for what is not there.
+    """Everything that the decisions depend on.
 
-    `templates` are all together; `shared` are those without the environment's own, which still say what variable a
-    key takes where an earlier import has put a text. `own` is the environment's own template as it is shown, None
-    where it has none, and `later` the templates that come after it. `env_layer` does not count the file that is
-    imported.
+    - `templates`: all templates together.
+    - `shared`: the templates without the environment's own. They still show which variable a key takes if an earlier
+    import has replaced it with a text.
+    - `documents`: the environment's sources and `to`; None for a document that does not exist.
+    - `own`: the displayed path of the environment's own template, or None if it has none.
+    - `later`: the templates listed after the environment's own.
+    - `env_layer`: the second layer, without the file that is being imported.
     """
 
     environment: Environment
@@ -47,7 +50,7 @@ class Scene(NamedTuple):
 
     @property
     def document(self) -> Document | None:
-        """The document that is imported into."""
+        """The document that values are imported into."""
         return self.documents[self.to]
 
 
@@ -60,7 +63,7 @@ class Use(NamedTuple):
 
     @property
     def variable(self) -> str | None:
-        """The placeholder that fills the key, where it is one alone."""
+        """The placeholder that fills the key if the key's text is a single placeholder."""
         parts = self.template.parts
         return parts[0].name if len(parts) == 1 and isinstance(parts[0], Placeholder) else None
 
@@ -71,10 +74,10 @@ class Use(NamedTuple):
 
 
 class Item(NamedTuple):
-    """What becomes of one value. `place` is where it goes or is, or (left) why it stays where it was.
+    """What happens to a value. `place` is where it goes or is, or the reason why it stays where it was.
 
-    Of a value that is to be written, either `slot` is the place in the store's document, with what is `seen` there
-    now, or `public` is the key that the environment's template gets.
+    A value that will be written has either a `slot` in the store's document, with the value `seen` there now, or
+    `public`, the key in the environment's template.
     """
 
     given: Given | Left
@@ -86,20 +89,20 @@ class Item(NamedTuple):
     public: Use | None = None
 
 
-def asked(given: Iterable[Given], templates: Mapping[ObjectId, TemplateObject]) -> frozenset[str]:
+def variables_for(given: Iterable[Given], templates: Mapping[ObjectId, TemplateObject]) -> frozenset[str]:
     """Return the variables that these values may be for."""
-    found: set[str] = set()
-    for one in given:
-        use = use_of(one.object, one.name, templates) if one.object else None
-        found |= {one.name} if one.object is None else use.names if use else set()
-    return frozenset(found)
+    names: set[str] = set()
+    for value in given:
+        use = use_of(value.object, value.name, templates) if value.object else None
+        names |= {value.name} if value.object is None else use.names if use else set()
+    return frozenset(names)
 
 
 def use_of(id_: ObjectId, key: str, templates: Mapping[ObjectId, TemplateObject]) -> Use | None:
-    """Return the template's key; None where no template names it."""
+    """Return the template's key, or None if no template has it."""
     template = templates.get(id_)
-    given = template.keys.get(key) if template else None
-    return Use(id_, key, given) if given else None
+    template_key = template.keys.get(key) if template else None
+    return Use(id_, key, template_key) if template_key else None
 
 
 def uses_of(variable: str, templates: Mapping[ObjectId, TemplateObject]) -> list[Use]:
@@ -107,26 +110,26 @@ def uses_of(variable: str, templates: Mapping[ObjectId, TemplateObject]) -> list
     return [use for use in all_uses(templates) if variable in use.names]
 
 
-def settled(variable: str, scene: Scene) -> list[Use]:
-    """Return the keys that would take the variable alone, and have a text of the environment's own template instead."""
-    found = [use_of(use.object, use.key, scene.templates) for use in uses_of(variable, scene.shared) if use.variable]
-    return [use for use in found if use and not use.names]
+def literal_uses(variable: str, scene: Scene) -> list[Use]:
+    """Return the keys that take only this variable but have a text in the environment's own template instead."""
+    keys = [use_of(use.object, use.key, scene.templates) for use in uses_of(variable, scene.shared) if use.variable]
+    return [use for use in keys if use and not use.names]
 
 
 def all_uses(templates: Mapping[ObjectId, TemplateObject]) -> list[Use]:
     """Return every key of every template."""
-    return [Use(id_, key, given) for id_, one in templates.items() for key, given in one.keys.items()]
+    return [Use(id_, key, text) for id_, template in templates.items() for key, text in template.keys.items()]
 
 
 def unknown(given: Given, scene: Scene) -> Problem:
-    """Tell of a value that nothing asks for."""
+    """Describe a value that nothing uses."""
     if given.object is None:
         known = {
             name for use in all_uses(scene.templates) for name in use.names
         } | scene.environment.infrastructure.keys()
         hint = did_you_mean(given.name, known) or "add it to a template, or to `infrastructure` if scripts need it"
-        return Problem(str(given), "no template and no infrastructure names it", hint)
+        return Problem(str(given), "not used by any template or by infrastructure", hint)
     template = scene.templates.get(given.object)
     keys = template.keys if template else {}
-    hint = did_you_mean(given.name, keys) or "add it to a template, or take it out of the file"
-    return Problem(str(given), "no template names it", hint)
+    hint = did_you_mean(given.name, keys) or "add it to a template, or remove it from the file"
+    return Problem(str(given), "not in any template", hint)

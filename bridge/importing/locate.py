@@ -1,4 +1,4 @@
-"""Finds the place that gives a variable now, document after document, as `lookup` does among values."""
+"""Finds which document gives a variable now, in the order in which `lookup` searches values."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -17,9 +17,9 @@ from bridge.stores.slots import Slot, value_at
 
 
 class Giver(NamedTuple):
-    """The document, and the places in it that give a variable: several where manifests have several of its keys.
+    """The document, and its fields or keys that give a variable; manifests may have several of the variable's keys.
 
-    `is_new` says that nothing gives the variable in any source yet.
+    `is_new` is true if no source gives the variable yet.
     """
 
     reference: Reference
@@ -29,7 +29,7 @@ class Giver(NamedTuple):
 
     @property
     def seen(self) -> tuple[SecretValue | None, ...]:
-        """What stands in each place."""
+        """The current value of each slot."""
         return tuple(value_at(self.document, slot) for slot in self.slots)
 
 
@@ -39,9 +39,9 @@ def find_giver(
     templates: Mapping[ObjectId, TemplateObject],
     read: Callable[[Reference], Document | None],
 ) -> Giver:
-    """Return what gives a variable: `variables`, else the first source that has it, else the first of the list.
+    """Return what gives a variable: `variables`, else the first source that has it, else the first possible source.
 
-    ConfigError for a name that nothing uses; Refusal if no source could take it, or if a value there would not count.
+    ConfigError if nothing uses the name; Refusal if no source could take it, or if a value there would have no effect.
     """
     uses, literals = _uses(name, environment, templates)
     exception = environment.variables.get(name)
@@ -55,11 +55,11 @@ def find_giver(
     if literals and first is None:
         raise _settled(literals)
     if first is None:
-        hint = "list one under `sources`"
-        raise Refusal(Problem(environment.shown(environment.file), "lists no source to put a value into", hint))
+        hint = "list a source under `sources`"
+        raise Refusal(Problem(environment.shown(environment.file), "has no source to put a value into", hint))
     if not first.slots:
-        hint = f"give it under `variables`, as {name}: REFERENCE"
-        raise Refusal(Problem(str(first.reference), f"consists of manifests and has no key for {name} alone", hint))
+        hint = f"add it under `variables`: `{name}: REFERENCE`"
+        raise Refusal(Problem(str(first.reference), f"consists of manifests and has no key for only {name}", hint))
     return first
 
 
@@ -70,9 +70,9 @@ def _in_sources(
     literals: list[Use],
     read: Callable[[Reference], Document | None],
 ) -> Giver | None:
-    """Return the first source that gives the value, else the first that could; a text gives way to manifests only."""
+    """Return the first source that gives the value, else the first that could; for a literal, only manifests count."""
     first: Giver | None = None
-    earlier: list[tuple[Reference, Document]] = []  # manifests: each wins over a variable that is found after it
+    earlier: list[tuple[Reference, Document]] = []  # manifests: each takes precedence over variables in later sources
     for reference in environment.sources:
         document = read(reference)
         has_manifests = document is not None and is_manifests(document)
@@ -81,19 +81,19 @@ def _in_sources(
         if literals and not has_manifests:
             continue
         slots = _slots(name, literals or [use for use in uses if use.variable], document)
-        found = Giver(reference, document, slots)
-        if any(one is not None for one in found.seen):
+        candidate = Giver(reference, document, slots)
+        if any(value is not None for value in candidate.seen):
             if not has_manifests and name not in environment.infrastructure:
                 _check_counts(name, uses, earlier)
-            return found
-        first = first or found._replace(is_new=True)
+            return candidate
+        first = first or candidate._replace(is_new=True)
     return first
 
 
 def _uses(
     name: str, environment: Environment, templates: Mapping[ObjectId, TemplateObject]
 ) -> tuple[list[Use], list[Use]]:
-    """Return the keys that the variable fills, or else the keys of this name that have a text without a variable."""
+    """Return the keys that the variable fills, or else the keys of this name with a text without variables."""
     uses = uses_of(name, templates)
     if uses or name in environment.infrastructure:
         return uses, []
@@ -101,17 +101,17 @@ def _uses(
     if not literals:
         known = {variable for use in all_uses(templates) for variable in use.names}
         hint = suggestion(name, known | environment.infrastructure.keys())
-        raise ConfigError(Problem(name, "no template and no infrastructure uses it", hint))
+        raise ConfigError(Problem(name, "not used by any template or by infrastructure", hint))
     return [], literals
 
 
 def _settled(literals: list[Use]) -> Refusal:
-    """Tell where the keys have their text: no source is asked for it, except one that consists of manifests."""
+    """Say where the keys get their text: only sources that consist of manifests could override it."""
     return Refusal(
         *(
             Problem(
                 f"{use.object} key {use.key}",
-                f"has a literal value in {use.template.place}, so no source is asked for it",
+                f"has a literal value in {use.template.place}, so no source is used",
                 f"change it in {use.template.place}"
                 + (f", or write {use.key}: ${{{use.key}}} there" if is_variable(use.key) else ""),
             )
@@ -121,11 +121,11 @@ def _settled(literals: list[Use]) -> Refusal:
 
 
 def _check_counts(name: str, uses: list[Use], earlier: list[tuple[Reference, Document]]) -> None:
-    """Raise Refusal if an earlier source gives every key that the variable fills."""
+    """Raise Refusal if earlier sources give every key that the variable fills."""
     problems = []
     for use in uses:
         slot = Slot(use.key, use.object)
-        winner = next((one for one, document in earlier if value_at(document, slot) is not None), None)
+        winner = next((reference for reference, document in earlier if value_at(document, slot) is not None), None)
         if winner is None:
             return
         what = f"{winner} gives the whole key, so {name} has no effect"

@@ -32,14 +32,14 @@ class Given(NamedTuple):
 
 
 class Left(NamedTuple):
-    """What a file holds and an import leaves there, and why."""
+    """Something in a file that an import leaves there, and the reason."""
 
     what: str
     why: str
 
 
 class Plain(NamedTuple):
-    """All that a file holds. `differences` are the variables that kubectl and kustomize read otherwise."""
+    """The content of a file. `differences` are the variables that kubectl and kustomize read differently."""
 
     given: tuple[Given, ...]
     left: tuple[Left, ...]
@@ -47,20 +47,20 @@ class Plain(NamedTuple):
 
 
 def read_plain(path: Path, namespace: str | None) -> Plain:
-    """Read a file: manifests where its name ends in .yaml, .yml or .json, else dotenv.
+    """Read a file: manifests if its name ends in .yaml, .yml or .json, else dotenv.
 
-    ConfigError or Refusal with all that is wrong in it, without its text.
+    ConfigError or Refusal lists everything that is wrong with it, without its text.
     """
     where = str(path)
     if path.suffix in YAML:
         return _manifests(path, where, namespace)
     try:
-        found = load_env_file(path, where)
+        env_file = load_env_file(path, where)
     except FileNotFoundError:
-        found = None
-    if found is None:
+        env_file = None
+    if env_file is None:
         raise ConfigError(Problem(where, "no such file"))
-    return Plain(tuple(Given(None, name, value) for name, value in found.values.items()), (), found.differences)
+    return Plain(tuple(Given(None, name, value) for name, value in env_file.values.items()), (), env_file.differences)
 
 
 def _manifests(path: Path, where: str, namespace: str | None) -> Plain:
@@ -88,18 +88,18 @@ def _objects(document: YamlDocument) -> Iterator[tuple[str, object]]:
 
 
 def _ours(content: Mapping[str, object], at: Findings, left: list[Left]) -> Iterator[Mapping[str, Node]]:
-    """Yield the parts of a manifest that give values; what else it says stays where it is."""
+    """Yield the parts of a manifest that give values; the rest stays in the file."""
     if "sops" in content:
-        at.note("is encrypted by sops", "list the file under `sources` as it is")
+        at.note("is encrypted with sops", "list the file under `sources` instead")
         return
     kind, metadata = content.get("kind"), content.get("metadata")
     name = metadata.get("name") if isinstance(metadata, Mapping) else None
     if not isinstance(kind, str) or not isinstance(metadata, Mapping) or not isinstance(name, str):
-        at.note("not a manifest: it has no kind and metadata.name", "a file of variables is written in dotenv syntax")
+        at.note("not a manifest: kind or metadata.name is missing", "use dotenv syntax for a file of variables")
         return
     id_ = ObjectId(kind, name)
     if kind not in SECTIONS or content.get("apiVersion") != "v1":
-        left.append(Left(f"{shown(kind)} {shown(name)}", "is no Secret or ConfigMap"))
+        left.append(Left(f"{shown(kind)} {shown(name)}", "is not a Secret or ConfigMap"))
         return
     if "$patch" in content:
         left.append(Left(str(id_), "is patched by a directive ($patch), not by values"))
@@ -112,17 +112,22 @@ def _ours(content: Mapping[str, object], at: Findings, left: list[Left]) -> Iter
     yield tree
 
 
-def _texts(given: object, id_: ObjectId, at: Findings, left: list[Left]) -> Iterator[tuple[str, SecretValue]]:
-    """Yield the texts of a section; a null takes a key away in a patch, and is no value."""
-    if given is None:
+def _texts(section: object, id_: ObjectId, at: Findings, left: list[Left]) -> Iterator[tuple[str, SecretValue]]:
+    """Yield the texts of a section. A null removes a key in a patch, and is not a value."""
+    if section is None:
         return
-    if not isinstance(given, Mapping):
+    if not isinstance(section, Mapping):
         at.note("must be a mapping")
         return
-    for key, value in given.items():
+    for key, value in section.items():
         if value is None:
-            left.append(Left(f"{id_} key {key}", "is null: it takes the key away"))
+            left.append(Left(f"{id_} key {key}", "is null, which removes the key"))
         elif isinstance(value, str):
             yield key, SecretValue.of(value)
         else:
             at.note(f"key {key} must be a string; quote it")
+
+
+def text_of(value: SecretValue) -> str | None:
+    """Return a value as text, to examine its form or to write it in clear; None if it is not text."""
+    return value.reveal().decode() if value.is_text() else None

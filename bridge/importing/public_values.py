@@ -9,16 +9,16 @@ from bridge.config.template_value import looks_encrypted
 from bridge.errors import Problem
 from bridge.importing.items import Item, Scene, State, Use
 from bridge.importing.plaintext import Given
-from bridge.importing.secret_values import ENCRYPTED, stands
+from bridge.importing.secret_values import ENCRYPTED, value_in_source
 from bridge.secret import SecretValue
-from bridge.sources.placeholder_values import leftover
+from bridge.sources.placeholder_values import why_no_value
 from bridge.stores.slots import Slot, value_at
 
 NO_TEMPLATE: Final = "the environment has no template of its own for public values"
 
 
 class Public:
-    """Decides about the values of ConfigMaps; what speaks against one is added to `problems`, warnings too.
+    """Decides what to do with the values of ConfigMaps; errors and warnings are added to `problems`.
 
     `secrets` are all values that must not become public.
     """
@@ -29,7 +29,7 @@ class Public:
         self._problems = problems
 
     def decide(self, given: Given, use: Use) -> Item | None:
-        """Return what becomes of the value of a ConfigMap's key; None for a problem."""
+        """Return what happens to the value of a ConfigMap's key, or None if there is a problem."""
         value = given.value
         kept = self._in_manifests(given, use) or self._kept(use, value)
         if isinstance(kept, Problem):
@@ -37,7 +37,7 @@ class Public:
             return None
         if kept:
             return Item(given, State.SAME, kept, use.variable)
-        reason = leftover(value, is_public=True)
+        reason = why_no_value(value, is_public=True)
         if reason:
             return Item(given, State.LEFT, reason)
         problem = self._refused(given) or self._without_effect(given, use)
@@ -49,19 +49,19 @@ class Public:
         return Item(given, state, self._scene.own or "", use.variable, public=use)
 
     def _in_manifests(self, given: Given, use: Use) -> str | Problem | None:
-        """Look into the sources that are manifests: they give their keys over any template."""
+        """Look into the sources that consist of manifests: their keys take precedence over templates."""
         for reference in dict.fromkeys((*self._scene.environment.sources, self._scene.to)):
-            found = stands(self._scene.documents[reference], use.object, use.key, None)
-            if found is None:
+            stored = value_in_source(self._scene.documents[reference], use.object, use.key, None)
+            if stored is None:
                 continue
-            if found.same_as(given.value):
+            if stored.same_as(given.value):
                 return str(reference)
-            what = f"{reference} gives this key too, with another value, and wins over templates"
-            return Problem(str(given), what, "take it out there, or change it there")
+            what = f"{reference} gives a different value for this key and overrides templates"
+            return Problem(str(given), what, "remove or change it there")
         return None
 
     def _kept(self, use: Use, value: SecretValue) -> str | None:
-        """Say who gives this very value already, without any file that may be absent elsewhere."""
+        """Return which place already gives this value without depending on a file that may be absent elsewhere."""
         parts = use.template.parts
         literals = [part for part in parts if isinstance(part, SecretValue)]
         if len(literals) == len(parts):
@@ -76,12 +76,12 @@ class Public:
         exception = self._scene.environment.variables.get(variable)
         if exception:
             slot = Slot(exception.reference.field, base64=exception.decode == "base64")
-            found = value_at(self._scene.documents[exception.reference.document], slot)
-            return str(exception.reference) if found is not None and found.same_as(value) else None
+            stored = value_at(self._scene.documents[exception.reference.document], slot)
+            return str(exception.reference) if stored is not None and stored.same_as(value) else None
         for reference in self._scene.environment.sources:
-            found = stands(self._scene.documents[reference], None, "", variable)
-            if found is not None:
-                return str(reference) if found.same_as(value) else None
+            stored = value_in_source(self._scene.documents[reference], None, "", variable)
+            if stored is not None:
+                return str(reference) if stored.same_as(value) else None
         return None
 
     def _from_default(self, use: Use, value: SecretValue) -> str | None:
@@ -90,29 +90,31 @@ class Public:
         if use.variable is None or not isinstance(part, Placeholder) or part.default is None:
             return None
         if values is None or part.name in values:
-            return None  # the env file comes before the default, here or where it is
+            return None  # the env file, here or elsewhere, takes precedence over the default
         return use.template.place if SecretValue.of(part.default).same_as(value) else None
 
     def _refused(self, given: Given) -> Problem | None:
-        twin = next((one for one in self._secrets if one.value.same_as(given.value)), None)
+        twin = next((secret for secret in self._secrets if secret.value.same_as(given.value)), None)
         content = given.value.reveal().strip()
         if twin and not commonness(content):
-            return Problem(str(given), f"has the value of {twin}, and would be public", "use a Secret for it")
+            return Problem(str(given), f"has the value of {twin}, and would become public", "put it in a Secret")
         if twin and not is_plain(content):
             what = f"has the value of {twin}, and becomes public"
-            self._problems.append(Problem(str(given), what, "use a Secret for it if that is no accident", warning=True))
+            self._problems.append(
+                Problem(str(given), what, "put it in a Secret if the match is not a coincidence", warning=True)
+            )
         if looks_encrypted(given.value):
-            return Problem(str(given), ENCRYPTED, "import the file that it was made from")
+            return Problem(str(given), ENCRYPTED, "import the unencrypted file")
         if not given.value.is_text():
-            return Problem(str(given), "is no text", "put it into a template by hand, under binaryData")
+            return Problem(str(given), "is not text", "add it to a template by hand, under binaryData")
         return None
 
     def _without_effect(self, given: Given, use: Use) -> Problem | None:
         environment, own = self._scene.environment, self._scene.own
         if own is None:
-            hint = f"add `- {environment.name}.public.yaml` to `templates`; it is made when it is missing"
+            hint = f"add `- {environment.name}.public.yaml` to `templates`; the import creates the file"
             return Problem(environment.shown(environment.file), NO_TEMPLATE, hint)
         if use.template.place in self._scene.later:
-            what = f"{use.template.place} comes after {own} in `templates`, so its value would win"
+            what = f"{use.template.place} comes after {own} in `templates`, so its value would override this one"
             return Problem(str(given), what, f"list {own} last")
         return None

@@ -1,4 +1,4 @@
-"""The values that go into the store: where each stands there, and what speaks against it."""
+"""The values that go into the store: their slots, and what prevents writing them."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -13,7 +13,7 @@ from bridge.objects import ObjectId
 from bridge.provider import Document
 from bridge.secret import SecretValue
 from bridge.shell import word
-from bridge.sources.placeholder_values import leftover
+from bridge.sources.placeholder_values import why_no_value
 from bridge.sources.select import is_manifests
 from bridge.stores.slots import Slot, value_at
 
@@ -21,7 +21,7 @@ ENCRYPTED: Final = "looks encrypted"
 
 
 class Secrets:
-    """Decides about the values of Secrets, one after the other; what speaks against one is added to `problems`."""
+    """Decides what to do with the values of Secrets, one after the other; errors are added to `problems`."""
 
     def __init__(self, scene: Scene, problems: list[Problem]) -> None:
         self._scene = scene
@@ -30,19 +30,19 @@ class Secrets:
         self.holds_manifests = scene.document is not None and is_manifests(scene.document)
 
     def decide(self, given: Given, object_: ObjectId | None, key: str, variable: str | None) -> Item | None:
-        """Return what becomes of the value of a Secret's key, or (no object) of a variable; None for a problem."""
+        """Return what happens to the value of a Secret's key, or (no object) of a variable; None for a problem."""
         exception = self._scene.environment.variables.get(variable) if variable else None
         if exception and exception.reference.document != self._scene.to:
             return self._elsewhere(given, exception, variable)
         slot = self._slot(object_, key, variable, exception)
         if slot is None:
-            what = "its value in the template is not one placeholder, so nothing names the variable"
+            what = "the template's value is not a single placeholder, so the variable is unknown"
             self._problems.append(Problem(str(given), what, f"write {key}: ${{NAME}} in the template"))
             return None
         first = self._decided.setdefault(slot, given)
         if not first.value.same_as(given.value):
-            what = f"has another value than {first}, and one variable ({variable or key}) gives both"
-            self._problems.append(Problem(str(given), what, "use two variables in the templates"))
+            what = f"differs from {first}, but one variable ({variable or key}) fills both"
+            self._problems.append(Problem(str(given), what, "use two different variables in the templates"))
             return None
         earlier = None if exception else self._earlier(given, object_, key, variable)
         if earlier:
@@ -59,30 +59,31 @@ class Secrets:
         return Slot(variable) if variable else None
 
     def _elsewhere(self, given: Given, exception: Variable, variable: str | None) -> Item | None:
-        """Judge a value that `variables` takes from another document: it is there already, or refused."""
+        """Decide on a value that `variables` takes from another document: it is either there already, or refused."""
         reference = exception.reference
         slot = Slot(reference.field, base64=exception.decode == "base64")
-        found = value_at(self._scene.documents[reference.document], slot)
-        if found is not None and found.same_as(given.value):
+        stored = value_at(self._scene.documents[reference.document], slot)
+        if stored is not None and stored.same_as(given.value):
             return Item(given, State.SAME, str(reference), variable)
-        what = f"`variables` takes {variable} from {reference}, which has {'nothing' if found is None else 'another'}"
+        has = "no value" if stored is None else "a different value"
+        what = f"`variables` takes {variable} from {reference}, which has {has}"
         self._problems.append(Problem(str(given), what, self._set(variable)))
         return None
 
     def _earlier(self, given: Given, object_: ObjectId | None, key: str, variable: str | None) -> Item | None:
-        """Judge what an earlier source gives: with another value, what is imported would have no effect."""
+        """Decide on a value that an earlier source gives: if its value differs, importing would have no effect."""
         for reference in self._sources_before():
-            found = stands(self._scene.documents[reference], object_, key, variable)
-            if found is not None and found.same_as(given.value):
+            stored = value_in_source(self._scene.documents[reference], object_, key, variable)
+            if stored is not None and stored.same_as(given.value):
                 return Item(given, State.SAME, str(reference), variable)
-            if found is not None:
-                what = f"{reference} comes before {self._scene.to} and has another value"
-                self._problems.append(Problem(str(given), what, f"{self._set(variable)}, or take it out there"))
+            if stored is not None:
+                what = f"{reference} comes before {self._scene.to} and has a different value"
+                self._problems.append(Problem(str(given), what, f"{self._set(variable)}, or remove it there"))
         return None
 
     def _set(self, variable: str | None) -> str:
-        """Return the hint that writes a variable where it comes from now."""
-        return f"`bridge set {word(self._scene.environment.name)} {variable or 'NAME'}` writes there"
+        """Return a hint to set a variable in its current source."""
+        return f"change it with `bridge set {word(self._scene.environment.name)} {variable or 'NAME'}`"
 
     def _sources_before(self) -> Iterator[Reference]:
         for reference in self._scene.environment.sources:
@@ -96,22 +97,24 @@ class Secrets:
         seen = value_at(self._scene.document, slot)
         if seen is not None and seen.same_as(value):
             return Item(given, State.SAME, place, variable)
-        reason = leftover(value, is_public=False)
+        reason = why_no_value(value, is_public=False)
         if reason:
             return Item(given, State.LEFT, reason)
         if looks_encrypted(value) and not (exception and exception.literal):
-            self._problems.append(Problem(str(given), ENCRYPTED, "import the file that it was made from"))
+            self._problems.append(Problem(str(given), ENCRYPTED, "import the unencrypted file"))
             return None
         if not (value.is_text() or slot.base64 or slot.object):
             example = f'{variable}: {{from: "{place}", decode: base64}}'
-            what = "is no text, and the store's document holds texts"
+            what = "is not text, and the store's document only holds text"
             self._problems.append(Problem(str(given), what, f"add under `variables`: {example}"))
             return None
         return Item(given, State.NEW if seen is None else State.DIFFERENT, place, variable, slot, seen)
 
 
-def stands(document: Document | None, object_: ObjectId | None, key: str, variable: str | None) -> SecretValue | None:
-    """Return what a document gives as a source: a key where it consists of manifests, else a variable."""
+def value_in_source(
+    document: Document | None, object_: ObjectId | None, key: str, variable: str | None
+) -> SecretValue | None:
+    """Return the value that a document gives as a source: a key if it consists of manifests, else a variable."""
     if document is None:
         return None
     if is_manifests(document):

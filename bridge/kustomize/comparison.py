@@ -1,4 +1,4 @@
-"""Compares a build before and after a cure: bridge's objects go, and nothing else."""
+"""Compares a build before and after the patches: bridge's objects are removed, and nothing else changes."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
@@ -9,19 +9,19 @@ from bridge.secret import SecretValue
 
 
 class Document(NamedTuple):
-    """One object of a build, and its text as it is, with its values."""
+    """One object of a build, and its text with all its values."""
 
     built: BuiltObject
     text: SecretValue
 
 
 def documents(build: SecretValue, shown: str) -> Mapping[tuple[str, str | None], Document]:
-    """Return the documents of what kustomize builds, by object and namespace; ConfigError where it cannot be read."""
-    found = {}
+    """Return the documents of a kustomize build, by object and namespace; ConfigError if it cannot be read."""
+    by_name = {}
     for text in build.reveal().decode(errors="replace").split("\n---\n"):
         for built in parse_build(text, shown) if text.strip() else ():
-            found[f"{built.version} {built}", built.namespace] = Document(built, SecretValue.of(text.strip()))
-    return found
+            by_name[f"{built.version} {built}", built.namespace] = Document(built, SecretValue.of(text.strip()))
+    return by_name
 
 
 def spoiled(
@@ -29,23 +29,23 @@ def spoiled(
     after: Mapping[tuple[str, str | None], Document],
     found: Collection[Cure],
 ) -> Iterator[str]:
-    """Yield what a cured build lost, changed or has still, beside what the patches are for."""
-    patches = {(one.id, one.namespace): one for one in found}
+    """Yield what the patches lose, change or leave in the build besides their purpose."""
+    patches = {(cure.id, cure.namespace): cure for cure in found}
     for name in before.keys() | after.keys():
         old, new = before.get(name), after.get(name)
-        one = (old or new or before[name]).built
-        cure = patches.get((one.id, one.namespace)) if one.id else None
+        object_ = (old or new or before[name]).built
+        cure = patches.get((object_.id, object_.namespace)) if object_.id else None
         if old is None or new is None:
             if not (new is None and cure and not cure.keys):
-                yield f"{one} would {'come into' if old is None else 'leave'} the build"
+                yield f"{object_} would {'come into' if old is None else 'leave'} the build"
         elif cure and not cure.keys:
-            yield f"{one} would stay in the build"
+            yield f"{object_} would stay in the build"
         elif (cure and not _only_lost(old.built, new.built, cure)) or (not cure and not old.text.same_as(new.text)):
-            yield f"{one} would change"
+            yield f"{object_} would change"
 
 
 def _only_lost(old: BuiltObject, new: BuiltObject, cure: Cure) -> bool:
-    """Say whether an object lost the keys of a patch, and of the others none has another value."""
+    """Whether an object lost exactly the keys of a patch, and all other values are unchanged."""
     gone = {key for _, keys in cure.keys for key in keys}
     for section, keys in old.sections.items():
         left = new.sections.get(section) or {}

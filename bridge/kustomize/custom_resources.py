@@ -1,7 +1,8 @@
-"""Objects of a build whose controllers write the very Secrets and ConfigMaps that bridge writes.
+"""Finds objects in a build with a controller that writes the same Secrets and ConfigMaps as bridge.
 
-A controller writes its object again and again, so it and bridge would undo each other for ever. The projects document
-which field of a custom resource names the object; `tests/kustomize/custom_resources.yaml` has a sample of each kind.
+A controller writes its object continuously, so it and bridge would undo each other's changes forever. The projects
+document which field of a custom resource names the object; `tests/plan/custom_resources.yaml` has a sample of each
+kind.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from bridge.secret import SecretValue
 
 
 class Target(NamedTuple):
-    """An object that a controller writes. `keys` are all that it writes there, or None if they are not known.
+    """An object that a controller writes. `keys` are all keys that it writes there, or None if they are unknown.
 
     `namespace` is None if the object only selects namespaces, by labels or patterns.
     """
@@ -27,7 +28,7 @@ class Target(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a custom resource names what its controller writes: a mapping, or a list of mappings, and their fields."""
+    """Where a custom resource names what its controller writes: a mapping or a list of mappings, with these fields."""
 
     path: str
     name: str = "name"
@@ -36,7 +37,7 @@ class Place(NamedTuple):
 
 
 class Maker(NamedTuple):
-    """Kinds of an API group. An object `own` to them has the custom resource's own name, if no place gives another."""
+    """Kinds of an API group. With `own`, the object has the custom resource's name if no place gives another."""
 
     group: str
     kinds: tuple[str, ...]
@@ -87,75 +88,75 @@ MAKERS: Final = (
     Maker("core.phillebaba.io", ("GeneratedSecret",), own=True),
     Maker("deployments.plural.sh", ("GeneratedSecret",), (Place("spec.destinations"),)),
 )
-"""The kinds that name what they make in the same way, whatever else they say."""
-_CONNECTION: Final = Place("spec.writeConnectionSecretToRef")  # of every kind of Crossplane's
+"""The kinds that name the objects they create in a regular way."""
+_CONNECTION: Final = Place("spec.writeConnectionSecretToRef")  # in all of Crossplane's kinds
 _ISSUERS: Final = ("cert-manager.io/issuer", "cert-manager.io/cluster-issuer", "kubernetes.io/tls-acme")
 
 
 def made_elsewhere(build: Iterable[BuiltObject], owned: Owned) -> Iterator[Finding]:
-    """Yield the objects whose controllers write what bridge writes too, each by what it writes."""
-    for one in build:
-        for target in dict.fromkeys(targets(one)):
-            if finding := _judged(one, target, owned):
+    """Yield the objects with controllers that write what bridge also writes."""
+    for object_ in build:
+        for target in dict.fromkeys(targets(object_)):
+            if finding := _finding(object_, target, owned):
                 yield finding
 
 
-def targets(one: BuiltObject) -> Iterator[Target]:
-    """Yield what the controller of an object writes, as far as bridge knows its kind."""
-    group = one.version.rpartition("/")[0]
-    if (group, one.kind) == ("external-secrets.io", "ExternalSecret"):
-        yield from _external(_mapping(one.content.get("spec")), one.name, one.namespace or "")
-    elif (group, one.kind) == ("external-secrets.io", "ClusterExternalSecret"):
-        yield from _cluster_external(one)
-    elif (group, one.kind) == ("networking.k8s.io", "Ingress"):
-        yield from _ingress(one)
+def targets(object_: BuiltObject) -> Iterator[Target]:
+    """Yield what the controller of an object writes, if bridge knows its kind."""
+    group = object_.version.rpartition("/")[0]
+    if (group, object_.kind) == ("external-secrets.io", "ExternalSecret"):
+        yield from _external(_mapping(object_.content.get("spec")), object_.name, object_.namespace or "")
+    elif (group, object_.kind) == ("external-secrets.io", "ClusterExternalSecret"):
+        yield from _cluster_external(object_)
+    elif (group, object_.kind) == ("networking.k8s.io", "Ingress"):
+        yield from _ingress(object_)
     elif group == "clustersecret.io":
-        yield Target("Secret", one.name, None)
-    elif (group, one.kind) == ("trust.cert-manager.io", "Bundle"):
-        target = _mapping(_mapping(one.content.get("spec")).get("target"))
+        yield Target("Secret", object_.name, None)
+    elif (group, object_.kind) == ("trust.cert-manager.io", "Bundle"):
+        target = _mapping(_mapping(object_.content.get("spec")).get("target"))
         kinds = {"configMap": "ConfigMap", "secret": "Secret"}
-        yield from (Target(kind, one.name, None) for field, kind in kinds.items() if target.get(field))
+        yield from (Target(kind, object_.name, None) for field, kind in kinds.items() if target.get(field))
     else:
         for maker in MAKERS:
-            if maker.group == group and one.kind in maker.kinds:
-                yield from _made(maker, one)
+            if maker.group == group and object_.kind in maker.kinds:
+                yield from _targets_of(maker, object_)
         if "." in group:
-            yield from _named(_CONNECTION, one)
+            yield from _targets_in(_CONNECTION, object_)
 
 
-def _made(maker: Maker, one: BuiltObject) -> Iterator[Target]:
-    named = [target for place in maker.places for target in _named(place, one)]
+def _targets_of(maker: Maker, object_: BuiltObject) -> Iterator[Target]:
+    named = [target for place in maker.places for target in _targets_in(place, object_)]
     yield from named
     if maker.own and not named:
-        yield Target("Secret", one.name, one.namespace or "")
+        yield Target("Secret", object_.name, object_.namespace or "")
 
 
-def _named(place: Place, one: BuiltObject) -> Iterator[Target]:
-    """Yield what a place of an object names; without a namespace of its own it is in that of the object."""
-    node = _at(one.content, place.path)
+def _targets_in(place: Place, object_: BuiltObject) -> Iterator[Target]:
+    """Yield the objects that a place names; their default namespace is that of the custom resource."""
+    node = _at(object_.content, place.path)
     for entry in node if isinstance(node, list) else [node]:
-        found = _mapping(entry)
-        if name := _text(found.get(place.name)):
-            kind = _text(found.get("kind")) or place.kind
-            yield Target(kind, name, _text(found.get(place.namespace)) or one.namespace or "")
+        fields = _mapping(entry)
+        if name := _text(fields.get(place.name)):
+            kind = _text(fields.get("kind")) or place.kind
+            yield Target(kind, name, _text(fields.get(place.namespace)) or object_.namespace or "")
 
 
 def _external(spec: Mapping[str, object], own: str, namespace: str | None) -> Iterator[Target]:
-    """Yield what an ExternalSecret makes: `None` makes nothing, and `Merge` leaves all keys but its own alone."""
+    """Yield what an ExternalSecret creates: policy `None` creates nothing, and `Merge` changes only its own keys."""
     target = _mapping(spec.get("target"))
     policy = _text(target.get("creationPolicy"))
     if policy == "None":
         return
-    listed = [_mapping(one) for one in _list(spec.get("data"))]
+    listed = [_mapping(entry) for entry in _list(spec.get("data"))]
     known = policy == "Merge" and not spec.get("dataFrom") and not target.get("template")
-    keys = frozenset(_text(one.get("secretKey")) for one in listed) if known else None
+    keys = frozenset(_text(entry.get("secretKey")) for entry in listed) if known else None
     kind = _text(_mapping(target.get("manifest")).get("kind")) or "Secret"
     yield Target(kind, _text(target.get("name")) or own, namespace, keys)
 
 
-def _cluster_external(one: BuiltObject) -> Iterator[Target]:
-    spec = _mapping(one.content.get("spec"))
-    own = _text(spec.get("externalSecretName")) or one.name
+def _cluster_external(object_: BuiltObject) -> Iterator[Target]:
+    spec = _mapping(object_.content.get("spec"))
+    own = _text(spec.get("externalSecretName")) or object_.name
     inner = _mapping(spec.get("externalSecretSpec"))
     for namespace in _list(spec.get("namespaces")):
         yield from _external(inner, own, _text(namespace))
@@ -163,33 +164,33 @@ def _cluster_external(one: BuiltObject) -> Iterator[Target]:
         yield from _external(inner, own, None)
 
 
-def _ingress(one: BuiltObject) -> Iterator[Target]:
-    """Yield the Secrets that cert-manager makes for an Ingress with one of its annotations."""
-    metadata = _mapping(one.content.get("metadata"))
+def _ingress(object_: BuiltObject) -> Iterator[Target]:
+    """Yield the Secrets that cert-manager creates for an Ingress with one of its annotations."""
+    metadata = _mapping(object_.content.get("metadata"))
     if any(name in _mapping(metadata.get("annotations")) for name in _ISSUERS):
-        yield from _named(Place("spec.tls", "secretName"), one)
+        yield from _targets_in(Place("spec.tls", "secretName"), object_)
 
 
-def _judged(one: BuiltObject, target: Target, owned: Owned) -> Finding | None:
+def _finding(object_: BuiltObject, target: Target, owned: Owned) -> Finding | None:
     if target.namespace not in {None, "", owned.namespace} and not has_placeholder(target.namespace or ""):
         return None
     if target.name.startswith("ENC["):
-        what = "the name of what its controller writes is encrypted, so it may be an object of the templates"
-        hint = "compare the names by hand; `sops --decrypt` shows them"
-        return Finding(Verdict.CONTROLLED, one.place, str(one), (), what, hint, warning=True)
+        what = "the name of its target is encrypted, so it may be one of the templates' objects"
+        hint = "decrypt the name with `sops --decrypt`, and compare it by hand"
+        return Finding(Verdict.CONTROLLED, object_.place, str(object_), (), what, hint, warning=True)
     id_ = ObjectId(target.kind, target.name)
     if id_ not in owned.keys:
         return None
     shared = tuple(key for key in owned.keys[id_] if target.keys is None or key in target.keys)
     if not shared:
         return None
-    hint = f"take {one} out of the build, or {id_} out of the templates: only one of the two can write it"
+    hint = f"remove {object_} from the build, or {id_} from the templates: only one can write it"
     if target.namespace is None:
-        what = f"its controller writes {id_} into each namespace that it selects, and bridge writes that object too"
-        return Finding(Verdict.CONTROLLED, one.place, str(one), (), what, hint, warning=True)
-    what = f"its controller writes {id_} again and again, and bridge writes that object too"
+        what = f"its controller writes {id_} in every selected namespace, and bridge writes it too"
+        return Finding(Verdict.CONTROLLED, object_.place, str(object_), (), what, hint, warning=True)
+    what = f"its controller continuously writes {id_}, and bridge writes it too"
     keys = shared if target.keys is not None else ()
-    return Finding(Verdict.CONTROLLED, one.place, str(one), keys, what, hint)
+    return Finding(Verdict.CONTROLLED, object_.place, str(object_), keys, what, hint)
 
 
 def _at(node: object, path: str) -> object:
@@ -207,7 +208,7 @@ def _list(node: object) -> Sequence[object]:
 
 
 def _text(node: object) -> str:
-    """Return a text, which a build wraps if it is not sure to be a name."""
+    """Return a text; a build wraps it if it may be a value."""
     if isinstance(node, SecretValue):
         return node.reveal().decode(errors="replace")
     return node if isinstance(node, str) else ""

@@ -1,4 +1,4 @@
-"""Reads Kubernetes objects of any kind, such as a kustomize build makes; what may be a value is wrapped at once."""
+"""Reads Kubernetes objects of any kind, such as kustomize's output; whatever may be a value is wrapped at once."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -12,12 +12,13 @@ from bridge.objects import ObjectId
 from bridge.secret import SecretValue
 
 DEPTH: Final = 100
-"""Levels of nesting: the schema in a CustomResourceDefinition has some fifty."""
+"""Levels of nesting; a schema in a CustomResourceDefinition has about fifty."""
 EVENTS: Final = 1_000_000
-"""As for other files, but a build holds everything: some hundred CustomResourceDefinitions have 500,000."""
+"""As for other files, but a build contains everything: about a hundred CustomResourceDefinitions have 500,000."""
 SECTIONS: Final = {"Secret": ("data", "stringData"), "ConfigMap": ("data", "binaryData")}
 ENCODED: Final = {("Secret", "data"), ("ConfigMap", "binaryData")}
-# The fields that hold names and not values, in the objects that are looked into. Every other text is wrapped.
+# The fields that hold names rather than values, in the kinds of objects that are inspected. Every other text is
+# wrapped.
 _NAMES: Final = {
     *("apiVersion", "kind", "name", "namespace", "generateName", "type"),
     *("secretName", "key", "path", "subPath", "subPathExpr"),
@@ -26,10 +27,10 @@ _NAMES: Final = {
 
 @dataclass(frozen=True, eq=False)
 class BuiltObject:
-    """One object of a build. `place` says where it stands: `document 3 line 41`, or an item of a List there.
+    """One object of a build. `place` is its position: `document 3 line 41`, or an item of a List there.
 
-    `sections` holds the keys of a Secret or ConfigMap as they are written, a section that is there and null as
-    None. In `content`, the rest, only names are plain texts; numbers are dropped.
+    `sections` holds the keys of a Secret or ConfigMap as written; a section that is present but null is None. In
+    `content`, the rest of the object, only names are plain strings; numbers are dropped.
     """
 
     place: str
@@ -42,7 +43,7 @@ class BuiltObject:
 
     @property
     def id(self) -> ObjectId | None:
-        """Return whose keys these are; None for any other kind of object."""
+        """The ID of a Secret or ConfigMap, or None for any other kind of object."""
         return ObjectId(self.kind, self.name) if self.version == "v1" and self.kind in SECTIONS else None
 
     def __str__(self) -> str:
@@ -50,9 +51,9 @@ class BuiltObject:
 
 
 def parse_build(text: str, shown: str) -> tuple[BuiltObject, ...]:
-    """Return all objects of a build, those of a List one by one; ConfigError for all that cannot be read.
+    """Return all objects of a build, with Lists expanded; ConfigError lists everything that cannot be read.
 
-    No object at all is an error too: the program that should have made the build has failed.
+    A build without any object is an error too: the program that should have made the build has failed.
     """
     findings = Findings(shown)
     objects = tuple(
@@ -62,7 +63,7 @@ def parse_build(text: str, shown: str) -> tuple[BuiltObject, ...]:
     )
     if not objects and not findings:
         findings.note(
-            "there is no object in it", "use `set -o pipefail`; if bridge writes all its objects, leave this check out"
+            "contains no objects", "use `set -o pipefail`, or drop this check if bridge writes all its objects"
         )
     if findings:
         findings.fail()
@@ -70,12 +71,12 @@ def parse_build(text: str, shown: str) -> tuple[BuiltObject, ...]:
 
 
 def _documents(text: str, findings: Findings) -> list[YamlDocument]:
-    """Parse JSON as JSON: YAML does not know its way to write a character in two halves."""
+    """Parse JSON as JSON: YAML does not support surrogate pairs in escapes."""
     if text.lstrip()[:1] == "{":
         try:
             return [YamlDocument(1, json.loads(text))]
         except (ValueError, RecursionError):
-            pass  # YAML's flow style begins so too, and its parser tells the line
+            pass  # YAML's flow style starts the same way, and its parser reports the line
     return parse_yaml_documents(text, findings, depth=DEPTH, foreign=True, events=EVENTS)
 
 
@@ -96,8 +97,8 @@ def _object(content: Mapping[str, object], place: str, at: Findings) -> BuiltObj
     version, kind = content.get("apiVersion"), content.get("kind")
     name, namespace = metadata.get("name", metadata.get("generateName")), metadata.get("namespace")
     if not isinstance(version, str) or not isinstance(kind, str) or not isinstance(name, str):
-        hint = "give what `kustomize build` makes of it" if kind in {"Kustomization", "Component"} else ""
-        at.note("not a Kubernetes object: it has no apiVersion, kind or metadata.name", hint)
+        hint = "pass the output of `kustomize build` instead" if kind in {"Kustomization", "Component"} else ""
+        at.note("not a Kubernetes object: apiVersion, kind or metadata.name is missing", hint)
         return None
     named = SECTIONS.get(kind, ()) if version == "v1" else ()
     sections = {name: _section(content[name], at.at(name)) for name in named if name in content}
@@ -106,17 +107,17 @@ def _object(content: Mapping[str, object], place: str, at: Findings) -> BuiltObj
     return BuiltObject(place, version, kind, name, namespace if isinstance(namespace, str) else None, sections, rest)
 
 
-def _section(given: object, at: Findings) -> Mapping[str, SecretValue] | None:
-    if given is None:
+def _section(content: object, at: Findings) -> Mapping[str, SecretValue] | None:
+    if content is None:
         return None
-    if not isinstance(given, Mapping):
+    if not isinstance(content, Mapping):
         at.note("must be a mapping")
         return {}
-    return {key: _value(value, at.at(f"key {key}")) for key, value in given.items()}
+    return {key: _value(value, at.at(f"key {key}")) for key, value in content.items()}
 
 
 def _value(value: object, at: Findings) -> SecretValue:
-    """Wrap a value; one that is no text is refused by the API server, and here it only counts that the key is there."""
+    """Wrap a value. The API server refuses values that are not strings; here only the key's presence matters."""
     try:
         return SecretValue.of(value if isinstance(value, str) else "")
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""What the next `kubectl apply` of a build does to the keys that bridge owns. Pure: no cluster is asked.
+"""Determines what the next `kubectl apply` of a build does to the keys that bridge owns. Pure: no cluster access.
 
 How kubectl merges: https://kubernetes.io/docs/tasks/manage-kubernetes-objects/declarative-config/
 """
@@ -16,22 +16,22 @@ from bridge.objects import ObjectId
 from bridge.secret import SecretValue
 
 CURE: Final = (
-    "take it out of this overlay's build: stdout has the patches, `bridge init ENV --fix-kustomize` writes them"
+    "remove it from this overlay's build: apply the patches on stdout, or run `bridge init ENV --fix-kustomize`"
 )
-ASK_LIVE: Final = "--live tells what it applied last"
+ASK_LIVE: Final = "use --live to see what it applied last"
 
 
 class Verdict(enum.Enum):
     """What is wrong with an object of the build."""
 
     OVERWRITTEN = "overwritten"  # the build has keys that bridge owns
-    EMPTIED = "emptied"  # it has no data, and takes every key away
-    SHRUNK = "shrunk"  # it takes away keys that an earlier build had
-    GENERATED = "generated"  # it has a copy under another name, and that is what the pods read
-    CONTROLLED = "controlled"  # a controller writes an object of bridge's, because of this one
-    DANGLING = "dangling"  # a pod asks for what neither the build nor bridge writes
+    EMPTIED = "emptied"  # it has no data, and removes every key
+    SHRUNK = "shrunk"  # it removes keys that an earlier build had
+    GENERATED = "generated"  # a copy under another name exists, and the pods read the copy
+    CONTROLLED = "controlled"  # a controller writes one of bridge's objects because of this one
+    DANGLING = "dangling"  # a pod uses something that neither the build nor bridge writes
     PLACEHOLDER = "placeholder"  # nothing will fill it
-    TODAY = "today"  # what an apply would do to the cluster as it is now
+    TODAY = "today"  # what an apply would do to the cluster in its current state
 
 
 class Owned(NamedTuple):
@@ -43,7 +43,7 @@ class Owned(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """One thing that is wrong with an object of the build, at a place in it. `keys` are those that it is about."""
+    """One problem with an object of the build, at a place in it, for these `keys`."""
 
     verdict: Verdict
     place: str
@@ -52,80 +52,82 @@ class Finding(NamedTuple):
     what: str
     hint: str = ""
     warning: bool = False
-    needs: tuple[ObjectId, str | None] | None = None  # what a pod asks for in vain; a key, or any key
+    needs: tuple[ObjectId, str | None] | None = (
+        None  # the missing object that a pod uses, and its key (None for any key)
+    )
 
     def problem(self, shown: str) -> Problem:
-        """Word the finding; `shown` names the build."""
+        """Format the finding as a Problem; `shown` names the build."""
         keys = f"key{'s' * (len(self.keys) > 1)} {', '.join(self.keys)}: " if self.keys else ""
         return Problem(f"{shown} {self.place} {self.object}", keys + self.what, self.hint, self.warning)
 
 
 def here(build: Iterable[BuiltObject], namespace: str) -> tuple[BuiltObject, ...]:
-    """Return the objects of the environment's namespace; one that names none, or a placeholder, may be of it."""
-    return tuple(one for one in build if one.namespace in {None, "", namespace} or "${" in (one.namespace or ""))
+    """Return the objects that may be in the environment's namespace: with this one, none, or a placeholder."""
+    return tuple(o for o in build if o.namespace in {None, "", namespace} or "${" in (o.namespace or ""))
 
 
 def shared(build: Iterable[BuiltObject], owned: Owned) -> Iterator[tuple[BuiltObject, ObjectId]]:
     """Yield the objects that both the build and bridge write."""
-    for one in here(build, owned.namespace):
-        if one.id is not None and one.id in owned.keys:
-            yield one, one.id
+    for object_ in here(build, owned.namespace):
+        if object_.id is not None and object_.id in owned.keys:
+            yield object_, object_.id
 
 
 def overwriting(build: Iterable[BuiltObject], owned: Owned) -> Iterator[Finding]:
-    """Yield what an apply of the build does to the objects that bridge writes too."""
-    for one, id_ in shared(build, owned):
-        written = [key for key in owned.keys[id_] if section_of(one, key)]
+    """Yield what an apply of the build does to the objects that bridge also writes."""
+    for object_, id_ in shared(build, owned):
+        written = [key for key in owned.keys[id_] if section_of(object_, key)]
         if written:
-            yield _overwritten(one, written, owned.manager)
+            yield _overwritten(object_, written, owned.manager)
         if missing := tuple(key for key in owned.keys[id_] if key not in written):
-            yield _taken_away(one, missing)
+            yield _taken_away(object_, missing)
 
 
-def section_of(one: BuiltObject, key: str) -> str | None:
-    """Return where the build has a key: the section that counts where it is in two (`stringData`)."""
-    return next((name for name, keys in reversed(tuple(one.sections.items())) if key in (keys or ())), None)
+def section_of(built: BuiltObject, key: str) -> str | None:
+    """Return the section of the build that gives a key; `stringData` takes precedence."""
+    return next((name for name, keys in reversed(tuple(built.sections.items())) if key in (keys or ())), None)
 
 
-def _overwritten(one: BuiltObject, written: Sequence[str], manager: str) -> Finding:
-    meets = f'`kubectl apply --server-side` meets a conflict with "{manager}", and --force-conflicts overwrites'
-    if any(section_of(one, key) == "stringData" for key in written):
-        # Tried on 1.36: the API server takes stringData over after it has looked for conflicts.
-        meets = "`kubectl apply --server-side` does the same, for stringData meets no conflict"
+def _overwritten(built: BuiltObject, written: Sequence[str], manager: str) -> Finding:
+    meets = f'`kubectl apply --server-side` gets a conflict with "{manager}", and --force-conflicts overwrites it'
+    if any(section_of(built, key) == "stringData" for key in written):
+        # Tried on 1.36: the API server copies stringData into data after it has checked for conflicts.
+        meets = "`kubectl apply --server-side` does the same, because stringData causes no conflict"
     notes: dict[str, list[str]] = {}
     for key in written:
-        notes.setdefault(_note(one, key), []).append(key)
-    told = "; ".join(f"{note}: {', '.join(keys)}" for note, keys in notes.items() if note)
-    told = f" ({told})" if told else ""
-    what = f"the next `kubectl apply` overwrites what bridge wrote, silently and with status 0{told}; {meets}"
-    return Finding(Verdict.OVERWRITTEN, one.place, str(one), tuple(written), what, CURE)
+        notes.setdefault(_note(built, key), []).append(key)
+    details = "; ".join(f"{note}: {', '.join(keys)}" for note, keys in notes.items() if note)
+    details = f" ({details})" if details else ""
+    what = f"the next `kubectl apply` silently overwrites what bridge wrote (exit status 0){details}; {meets}"
+    return Finding(Verdict.OVERWRITTEN, built.place, str(built), tuple(written), what, CURE)
 
 
-def _note(one: BuiltObject, key: str) -> str:
-    """Tell what kind of value the build has, as far as that is worth a word."""
-    value = built_value(one, key)
+def _note(built: BuiltObject, key: str) -> str:
+    """Describe what kind of value the build has, or return "" if that is not worth a note."""
+    value = built_value(built, key)
     if value is None:
-        return "no base64, which the API server refuses"
+        return "not base64, which the API server refuses"
     if holds_placeholder(value):
         return "a placeholder"
     if value.is_empty():
         return "empty"
-    return "a value in clear" if one.kind == "Secret" else ""
+    return "a value in clear" if built.kind == "Secret" else ""
 
 
 def holds_placeholder(value: SecretValue) -> bool:
-    """Say whether there is a placeholder in a value."""
+    """Whether a value contains a placeholder."""
     return has_placeholder(value.reveal().decode(errors="replace"))
 
 
-def built_value(one: BuiltObject, key: str) -> SecretValue | None:
-    """Return the value that the build has for a key, decoded; None where it is not base64.
+def built_value(built: BuiltObject, key: str) -> SecretValue | None:
+    """Return the build's value for a key, decoded, or None if it is not valid base64.
 
-    A placeholder that stands in `data` as it is, for somebody else to fill, is returned as it is.
+    A literal placeholder in `data`, to be filled by another tool, is returned unchanged.
     """
-    section = section_of(one, key)
-    value = (one.sections[section] or {})[key] if section else None
-    if value is None or (one.kind, section) not in ENCODED or holds_placeholder(value):
+    section = section_of(built, key)
+    value = (built.sections[section] or {})[key] if section else None
+    if value is None or (built.kind, section) not in ENCODED or holds_placeholder(value):
         return value
     try:
         return SecretValue(base64.b64decode(b"".join(value.reveal().split()), validate=True))
@@ -133,16 +135,16 @@ def built_value(one: BuiltObject, key: str) -> SecretValue | None:
         return None
 
 
-def _taken_away(one: BuiltObject, missing: tuple[str, ...]) -> Finding:
-    """Judge the keys that the build has not; mostly it depends on what was applied last."""
-    if "data" in one.sections and one.sections["data"] is None:
-        what = "`data:` with nothing under it: every `kubectl apply` deletes every key, silently and with status 0"
-        return Finding(Verdict.EMPTIED, one.place, str(one), missing, what, CURE)
-    if not one.sections:
+def _taken_away(built: BuiltObject, missing: tuple[str, ...]) -> Finding:
+    """Judge the keys that the build does not have; mostly this depends on what was applied last."""
+    if "data" in built.sections and built.sections["data"] is None:
+        what = "`data:` is empty: every `kubectl apply` silently deletes every key (exit status 0)"
+        return Finding(Verdict.EMPTIED, built.place, str(built), missing, what, CURE)
+    if not built.sections:
         what = (
-            "the object has no data here: if what `kubectl apply` applied last had any, the next one deletes every "
-            "key, also those that only bridge wrote, silently and with status 0"
+            "the object has no data: if the last `kubectl apply` set any, the next one silently deletes every "
+            "key (exit status 0), including those that only bridge wrote"
         )
-        return Finding(Verdict.EMPTIED, one.place, str(one), missing, what, CURE)
-    what = "not in this build: the next `kubectl apply` deletes those that it applied last"
-    return Finding(Verdict.SHRUNK, one.place, str(one), missing, what, ASK_LIVE, warning=True)
+        return Finding(Verdict.EMPTIED, built.place, str(built), missing, what, CURE)
+    what = "not in this build: the next `kubectl apply` deletes the keys that it applied last"
+    return Finding(Verdict.SHRUNK, built.place, str(built), missing, what, ASK_LIVE, warning=True)

@@ -1,6 +1,6 @@
-"""Runs kustomize, or the one in kubectl. What it prints may hold secrets, and is never shown.
+"""Runs kustomize, or kubectl's built-in kustomize. Its output may contain secrets and is never shown.
 
-A kustomization may come with a branch, so the program gets none of the stores' and the cluster's credentials.
+A kustomization may come from an untrusted branch, so the program gets no credentials of the stores or the cluster.
 """
 
 import os
@@ -22,19 +22,19 @@ PASSED_ON: Final = (
     *("SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"),
     *("https_proxy", "http_proxy", "no_proxy"),
 )
-"""All of the environment that it gets, besides PATH."""
+"""The only environment variables that it gets, besides PATH."""
 LIMIT: Final = 60.0
-"""Seconds that one build may take."""
+"""The most seconds that one build may take."""
 
 
 class Kustomize:
-    """The program, found once, so that every build of a run is made by the same one."""
+    """The program, located once so that all builds of a run use the same program."""
 
     def __init__(self, environ: "Mapping[str, str]", deadline: float) -> None:
-        """Look for the program; Refusal where there is none. `deadline` is a `time.monotonic()`."""
+        """Find the program; Refusal if there is none. `deadline` is a `time.monotonic()` value."""
         from shutil import which  # noqa: PLC0415 - start-up: one command needs it
 
-        # An entry that is not absolute would be a folder below whatever folder bridge was started in.
+        # A relative entry would refer to a folder below the current folder.
         entries = environ.get("PATH", os.defpath).split(os.pathsep)
         path = os.pathsep.join(entry for entry in entries if os.path.isabs(entry))  # noqa: PTH117 - start-up
         kustomize, kubectl = which("kustomize", path=path), which("kubectl", path=path)
@@ -43,15 +43,15 @@ class Kustomize:
         elif kubectl:
             self._command = [str(Path(kubectl).absolute()), "kustomize"]
         else:
-            hint = "install one of them; the builds before and after have to be compared"
-            raise Refusal(Problem("PATH", "neither kustomize nor kubectl is there", hint))
+            hint = "install one of them; bridge compares the builds before and after"
+            raise Refusal(Problem("PATH", "neither kustomize nor kubectl was found", hint))
         if problem := refused_program(environ, self._command, "--fix-kustomize"):
             raise Refusal(problem)
         self._environ: Final = {name: environ[name] for name in PASSED_ON if name in environ} | {"PATH": path}
         self._deadline: Final = deadline
 
     def build(self, folder: Path) -> SecretValue | None:
-        """Return what a kustomization builds; None where it does not build. Refusal where that takes too long."""
+        """Return a kustomization's build, or None if it fails. Refusal if it takes too long."""
         from subprocess import DEVNULL, PIPE, Popen, TimeoutExpired  # noqa: PLC0415 - start-up: one command needs it
 
         limit = max(0.0, min(LIMIT, self._deadline - time.monotonic()))
@@ -61,18 +61,18 @@ class Kustomize:
             stdin=DEVNULL,
             stdout=PIPE,
             stderr=DEVNULL,
-            start_new_session=True,  # so that what it starts (git, for a remote base) ends with it
+            start_new_session=True,  # so that its children (git, for a remote base) end with it
         )
         output: bytes | None = None
         try:
             output = process.communicate(timeout=limit)[0]
         except TimeoutExpired:
-            pass  # it holds what was printed so far
+            pass  # `output` stays None
         finally:
             if output is None:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, 9)
                 process.communicate()
         if output is None:
-            raise Refusal(Problem(str(folder), f"was not built in {limit:.3g} s", "allow more with --timeout"))
+            raise Refusal(Problem(str(folder), f"was not built within {limit:.3g} s", "allow more time with --timeout"))
         return None if process.returncode else SecretValue(output)

@@ -1,7 +1,7 @@
-"""Reads a kustomization: what it builds from, and what changes the objects on the way.
+"""Reads a kustomization: what it builds from, and what changes its objects.
 
-Nothing is executed and nothing is fetched. The fields are those of
-https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/, the deprecated ones too.
+Nothing is executed or fetched. The fields, including the deprecated ones, are those of
+https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/.
 """
 
 import os
@@ -18,7 +18,7 @@ from bridge.errors import ConfigError
 FILES: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 RESOURCES: Final = ("resources", "bases")
 LOCAL: Final = "config.kubernetes.io/local-config"
-"""The annotation of an object that kustomize leaves out of what it builds."""
+"""The annotation of an object that kustomize leaves out of its output."""
 PATCHES: Final = ("patches", "patchesStrategicMerge", "patchesJson6902")
 GENERATORS: Final[Mapping[str, Literal["Secret", "ConfigMap"]]] = {
     "secretGenerator": "Secret",
@@ -28,34 +28,34 @@ OPAQUE: Final = (
     "generators", "transformers", "replacements", "vars", "helmCharts", "helmChartInflationGenerator",
     "helmGlobals", "configurations", "openapi", "crds",
 )  # fmt: skip
-"""Fields that may make or change any object, in ways that only kustomize itself knows."""
+"""Fields that can create or change any object in ways that only kustomize itself knows."""
 _SELECTORS: Final = ("group", "version", "kind", "name", "namespace", "labelSelector", "annotationSelector")
-# kustomize takes for remote what is no file and reads like a URL or a git host's path.
+# kustomize treats as remote anything that is not a file and looks like a URL or a git host's path.
 _REMOTE: Final = re.compile(r"[a-z+]+::|[a-z][a-z+]*://|git@|(?:www\.)?[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}[:/]|.*\?ref=")
 
 
 class Target(NamedTuple):
-    """Which objects a patch is for: regular expressions over the whole text, by the selector's field."""
+    """The objects that a patch applies to: a regular expression per selector field, matched against the whole text."""
 
     selectors: Mapping[str, str]
 
     def matches(self, kind: str, name: str) -> bool:
-        """Say whether a core object's kind and name fit; labels are not looked at (`narrowed` tells)."""
-        given = {"group": "", "version": "v1", "kind": kind, "name": name}
-        return all(re.fullmatch(self.selectors.get(key, ".*"), text) for key, text in given.items())
+        """Whether a core object's kind and name match. Labels are not considered; see `narrowed`."""
+        fields = {"group": "", "version": "v1", "kind": kind, "name": name}
+        return all(re.fullmatch(self.selectors.get(key, ".*"), text) for key, text in fields.items())
 
     @property
     def narrowed(self) -> bool:
-        """Say whether the patch is for fewer objects than `matches` tells."""
+        """Whether the patch applies to fewer objects than `matches` accepts."""
         return bool(self.selectors.keys() & {"labelSelector", "annotationSelector"})
 
 
 @dataclass(frozen=True, eq=False)
 class Patch:
-    """One patch. `file` is None where it stands in the kustomization itself.
+    """One patch. `file` is None if the patch is inline in the kustomization.
 
-    `documents` are a strategic merge patch's, `operations` those of a JSON patch (RFC 6902); never both.
-    They may hold secrets in clear, so they are not printed.
+    `documents` holds a strategic merge patch, `operations` a JSON patch (RFC 6902); never both. They may contain
+    secrets in clear, so they are excluded from repr.
     """
 
     place: str
@@ -67,7 +67,7 @@ class Patch:
 
 @dataclass(frozen=True, eq=False)
 class Generator:
-    """An object that kustomize makes by itself. `content` may hold secrets in clear, so it is not printed."""
+    """An object that kustomize generates. `content` may hold secrets in clear, so it is excluded from repr."""
 
     kind: Literal["Secret", "ConfigMap"]
     name: str
@@ -76,14 +76,14 @@ class Generator:
 
 
 class Names(NamedTuple):
-    """What a kustomization makes of its objects' names and namespaces, after its patches."""
+    """How a kustomization changes its objects' names and namespaces, after its patches."""
 
     prefix: str = ""
     suffix: str = ""
     namespace: str | None = None
 
     def before(self, name: str) -> str | None:
-        """Return the name that patches know a built object by, or None if the kustomization cannot have built it."""
+        """Return the name that patches use for a built object, or None if the kustomization cannot have built it."""
         added = len(self.prefix) + len(self.suffix)
         if len(name) <= added or not (name.startswith(self.prefix) and name.endswith(self.suffix)):
             return None
@@ -94,18 +94,20 @@ class Names(NamedTuple):
         return f"{self.prefix}{name}{self.suffix}"
 
     def within(self, outer: "Names") -> "Names":
-        """Return what becomes of names if `outer` is a kustomization that uses this one."""
+        """Return the combined changes if `outer` is a kustomization that uses this one."""
         prefix, suffix = outer.prefix + self.prefix, self.suffix + outer.suffix
         return Names(prefix, suffix, outer.namespace or self.namespace)
 
 
 @dataclass(frozen=True, eq=False)
 class Kustomization:
-    """What one kustomization file says. `resources` are files and folders with a kustomization of their own.
+    """The content of one kustomization file.
 
-    `components` are folders too; what they say is for the resources as well. `remote` are the places of what is
-    not on this machine, `opaque` the fields of `OPAQUE` that are there. `content` is the whole file as it is written;
-    it may hold secrets in clear, so it is not printed.
+    - `resources` are files, and folders with a kustomization of their own.
+    - `components` are folders too; their content also applies to the resources.
+    - `remote` lists the places of entries that are not on this machine.
+    - `opaque` lists the fields of `OPAQUE` that are present.
+    - `content` is the whole file as written. It may hold secrets in clear, so it is excluded from repr.
     """
 
     file: Path
@@ -123,18 +125,18 @@ class Kustomization:
 
     @property
     def names(self) -> Names:
-        """Return what it makes of its objects' names."""
+        """How this kustomization changes its objects' names."""
         return Names(self.prefix, self.suffix, self.namespace or None)
 
 
 def load_names(folder: Path) -> Names | None:
-    """Return what a folder's kustomization makes of names, or None if it cannot be told, as with a transformer."""
+    """Return how a folder's kustomization changes names, or None if that is unknown, for example with a transformer."""
     file = kustomization_file(folder)
     try:
         documents = load_yaml_documents(file, str(file), foreign=True) if file else []
     except ConfigError:
         documents = []
-    contents = [one.content for one in documents if isinstance(one.content, Mapping)]
+    contents = [document.content for document in documents if isinstance(document.content, Mapping)]
     if len(contents) != 1 or contents[0].get("transformers"):
         return None
     prefix, suffix, namespace = (contents[0].get(key) for key in ("namePrefix", "nameSuffix", "namespace"))
@@ -146,12 +148,12 @@ def load_names(folder: Path) -> Names | None:
 
 
 def kustomization_file(folder: Path) -> Path | None:
-    """Return the kustomization of a folder, or None where it has none."""
+    """Return the kustomization file in a folder, or None if there is none."""
     return next((folder / name for name in FILES if (folder / name).is_file()), None)
 
 
 def load_kustomization(folder: Path) -> Kustomization:
-    """Read the kustomization of a folder and its patches; ConfigError with all that is wrong in them."""
+    """Read the kustomization in a folder and its patches; ConfigError lists everything that is wrong with them."""
     file = kustomization_file(folder)
     if file is None:
         findings = Findings(str(folder))
@@ -159,7 +161,9 @@ def load_kustomization(folder: Path) -> Kustomization:
         findings.fail()
     shown = os.path.normpath(file)
     findings = Findings(shown)
-    documents = [one.content for one in load_yaml_documents(file, shown, foreign=True) if one.content is not None]
+    documents = [
+        document.content for document in load_yaml_documents(file, shown, foreign=True) if document.content is not None
+    ]
     content = as_mapping(documents[0] if len(documents) == 1 else None, findings)
     remote: list[str] = []
     loaded = Kustomization(
@@ -182,20 +186,20 @@ def load_kustomization(folder: Path) -> Kustomization:
 
 
 def _text(content: Mapping[str, object], key: str, findings: Findings) -> str | None:
-    """Return a field's text; None if it is absent or empty, which is the same for kustomize."""
+    """Return a field's text, or None if it is absent or empty, which kustomize treats the same."""
     return as_text(content[key], findings.at(key)) if content.get(key) not in (None, "") else None
 
 
 def _items(content: Mapping[str, object], key: str, findings: Findings) -> Iterator[tuple[object, Findings]]:
-    given = [] if content.get(key) is None else as_list(content[key], findings.at(key), "entries")
-    for number, item in enumerate(given):
+    items = [] if content.get(key) is None else as_list(content[key], findings.at(key), "entries")
+    for number, item in enumerate(items):
         yield item, findings.at(f"{key}[{number}]")
 
 
 def _paths(
     content: Mapping[str, object], keys: tuple[str, ...], folder: Path, remote: list[str], findings: Findings
 ) -> Iterator[Path]:
-    """Yield what is on this machine; the place of what is not is added to `remote`."""
+    """Yield the entries on this machine; the places of all others are added to `remote`."""
     for key in keys:
         for item, at in _items(content, key, findings):
             text = as_text(item, at, "a path")
@@ -210,27 +214,27 @@ def _paths(
 def _generators(content: Mapping[str, object], findings: Findings) -> Iterator[Generator]:
     for key, kind in GENERATORS.items():
         for item, at in _items(content, key, findings):
-            given = as_mapping(item, at)
-            name = given.get("name")
-            yield Generator(kind, name if isinstance(name, str) else "", at.where, given)
+            fields = as_mapping(item, at)
+            name = fields.get("name")
+            yield Generator(kind, name if isinstance(name, str) else "", at.where, fields)
 
 
 def _patches(content: Mapping[str, object], folder: Path, findings: Findings) -> Iterator[Patch]:
     for key in PATCHES:
         for item, at in _items(content, key, findings):
             if isinstance(item, str):  # patchesStrategicMerge: a path, or the patch itself
-                given: Mapping[str, object] = {"patch" if "\n" in item else "path": item}
+                fields: Mapping[str, object] = {"patch" if "\n" in item else "path": item}
             else:
-                given = as_mapping(item, at, ("path", "patch", "target", "options"))
-            file, documents = _content(given, folder, at)
-            yield _patch(at, file, _target(given.get("target"), at.at(".target")), documents)
+                fields = as_mapping(item, at, ("path", "patch", "target", "options"))
+            file, documents = _content(fields, folder, at)
+            yield _patch(at, file, _target(fields.get("target"), at.at(".target")), documents)
 
 
-def _content(given: Mapping[str, object], folder: Path, at: Findings) -> tuple[Path | None, list[YamlDocument]]:
-    if given.get("patch") is not None:
-        text = given["patch"]
+def _content(fields: Mapping[str, object], folder: Path, at: Findings) -> tuple[Path | None, list[YamlDocument]]:
+    if fields.get("patch") is not None:
+        text = fields["patch"]
         return None, parse_yaml_documents(text, at, foreign=True) if isinstance(text, str) else []
-    path = as_text(given.get("path"), at, "a patch, or the path of one")
+    path = as_text(fields.get("path"), at, "a patch, or the path of one")
     if path is None:
         return None, []
     try:
@@ -242,9 +246,9 @@ def _content(given: Mapping[str, object], folder: Path, at: Findings) -> tuple[P
 
 
 def _patch(at: Findings, file: Path | None, target: Target | None, documents: list[YamlDocument]) -> Patch:
-    content = [one.content for one in documents]
-    operations = [one for part in content if isinstance(part, list) for one in part if isinstance(one, Mapping)]
-    merged = [one for one in content if isinstance(one, Mapping)]
+    content = [document.content for document in documents]
+    operations = [step for part in content if isinstance(part, list) for step in part if isinstance(step, Mapping)]
+    merged = [part for part in content if isinstance(part, Mapping)]
     return Patch(at.where, file, target, tuple(merged), tuple(operations))
 
 
@@ -260,5 +264,5 @@ def _target(given: object, at: Findings) -> Target | None:
         try:
             re.compile(selectors.get(key, ""))
         except re.error:
-            at.at(f".{key}").note("not a regular expression that bridge understands")
+            at.at(f".{key}").note("must be a valid Python regular expression")
     return Target(selectors)

@@ -1,4 +1,4 @@
-"""What a build leaves open: unfilled placeholders, objects that nobody writes, copies that shadow bridge's."""
+"""Finds what a build leaves open: unfilled placeholders, objects that nothing writes, copies that shadow bridge's."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,19 +12,20 @@ from bridge.objects import ObjectId
 from bridge.plan.consumers import Use, pod_spec, uses
 from bridge.secret import SecretValue
 
-# kustomize's suffix of a generated name: ten hexadecimal digits in letters that make no words (api/hasher).
+# The suffix of kustomize's generated names: ten hexadecimal digits, encoded in letters that form no words (api/hasher).
 _HASHED: Final = re.compile(r"(.+)-[bcdfghkmt2456789]{10}")
 _GENERATORS: Final = {"Secret": "secretGenerator", "ConfigMap": "configMapGenerator"}
-# A program in the container may well know `${`: a shell, or what reads a whole file. A description tells of it.
+# A program in the container may expand `${` itself: a shell, or a program that reads a whole file. So may a
+# description.
 _PROGRAM: Final = re.compile(r"\.(?:(?:command|args)\[\d+\]|description)$")
 ANYWHERE: Final = frozenset({ObjectId("ConfigMap", "kube-root-ca.crt")})
-"""What Kubernetes itself writes into every namespace."""
+"""Objects that Kubernetes itself writes into every namespace."""
 FILLED: Final = {"kubernetes.io/service-account-token": ("token", "ca.crt", "namespace")}
-"""The keys that it writes into Secrets of a type (https://kubernetes.io/docs/concepts/configuration/secret/)."""
+"""The keys Kubernetes writes into Secrets of a type (https://kubernetes.io/docs/concepts/configuration/secret/)."""
 
 
 def loose_ends(build: Sequence[BuiltObject], owned: Owned) -> Iterator[Finding]:
-    """Yield all that an apply of the build leaves open."""
+    """Yield everything that an apply of the build leaves open."""
     readers = _readers(here(build, owned.namespace))
     yield from _shadowing(build, owned, readers)
     yield from _dangling(build, owned, readers)
@@ -33,83 +34,83 @@ def loose_ends(build: Sequence[BuiltObject], owned: Owned) -> Iterator[Finding]:
 
 def _readers(build: Iterable[BuiltObject]) -> Sequence[tuple[BuiltObject, Use]]:
     """Return every workload with each of its uses."""
-    specs = [(one, pod_spec(one.kind, one.content)) for one in build]
-    return [(one, use) for one, spec in specs if spec is not None for use in uses(spec)]
+    specs = [(object_, pod_spec(object_.kind, object_.content)) for object_ in build]
+    return [(object_, use) for object_, spec in specs if spec is not None for use in uses(spec)]
 
 
 def _shadowing(
     build: Iterable[BuiltObject], owned: Owned, readers: Sequence[tuple[BuiltObject, Use]]
 ) -> Iterator[Finding]:
     """Yield copies of bridge's objects under generated names."""
-    for one in here(build, owned.namespace):
-        hashed = _HASHED.fullmatch(one.name)
-        meant = ObjectId(one.kind, hashed[1]) if hashed else None
-        if one.id is None or meant not in owned.keys:
+    for object_ in here(build, owned.namespace):
+        hashed = _HASHED.fullmatch(object_.name)
+        meant = ObjectId(object_.kind, hashed[1]) if hashed else None
+        if object_.id is None or meant not in owned.keys:
             continue
-        users = ", ".join(dict.fromkeys(f"{reader}" for reader, use in readers if use.id == one.id))
-        told = f"{users} reads it instead of what bridge writes" if users else "nobody reads it"
-        hint = f"take it out of the kustomization's {_GENERATORS[one.kind]}, and its readers ask for {meant} itself"
-        what = f"a generator makes this copy of {meant}, and {told}"
-        yield Finding(Verdict.GENERATED, one.place, str(one), (), what, hint, warning=not users)
+        users = ", ".join(dict.fromkeys(f"{reader}" for reader, use in readers if use.id == object_.id))
+        effect = f"{users} uses it instead of bridge's object" if users else "no workload uses it"
+        hint = f"remove it from the kustomization's {_GENERATORS[object_.kind]}; its users then use {meant} itself"
+        what = f"a generator creates this copy of {meant}, and {effect}"
+        yield Finding(Verdict.GENERATED, object_.place, str(object_), (), what, hint, warning=not users)
 
 
 def _dangling(
     build: Iterable[BuiltObject], owned: Owned, readers: Sequence[tuple[BuiltObject, Use]]
 ) -> Iterator[Finding]:
-    """Yield what pods ask for and nobody writes; one that may be missing is not asked for."""
+    """Yield what pods require but nothing writes; optional references are skipped."""
     known = _known(here(build, owned.namespace), owned)
     promised = _promised(build)
-    for one, use in readers:
+    for workload, use in readers:
         keys = known.get(use.id)
         if use.optional or use.id in ANYWHERE or (keys is not None and (use.key is None or use.key in keys)):
             continue
         if keys is not None and use.key is not None:
-            what = f"{use.place}: {use.id} has no key {use.key}, neither here nor in the templates"
-            yield _asks(one, use, what, did_you_mean(use.key, keys))
+            what = f"{use.place}: {use.id} has no key {use.key}, here or in the templates"
+            yield _asks(workload, use, what, did_you_mean(use.key, keys))
             continue
         hint = did_you_mean(use.id.name, [id_.name for id_ in known if id_.kind == use.id.kind])
         controller = use.id.name in promised
-        perhaps = "; perhaps a controller does, of a resource here that names it" if controller else ""
+        perhaps = "; perhaps the controller of a resource here that names it does" if controller else ""
         what = f"{use.place}: neither this build nor bridge writes {use.id}{perhaps}"
-        yield _asks(one, use, what, hint, warning=controller)
+        yield _asks(workload, use, what, hint, warning=controller)
 
 
-def _asks(one: BuiltObject, use: Use, what: str, hint: str, *, warning: bool = False) -> Finding:
-    return Finding(Verdict.DANGLING, one.place, str(one), (), what, hint, warning, (use.id, use.key))
+def _asks(workload: BuiltObject, use: Use, what: str, hint: str, *, warning: bool = False) -> Finding:
+    return Finding(Verdict.DANGLING, workload.place, str(workload), (), what, hint, warning, (use.id, use.key))
 
 
 def _known(build: Iterable[BuiltObject], owned: Owned) -> Mapping[ObjectId, frozenset[str]]:
-    """Return every object that somebody writes, with its keys."""
+    """Return every object that the build, bridge or Kubernetes writes, with its keys."""
     known: dict[ObjectId, frozenset[str]] = {id_: frozenset(keys) for id_, keys in owned.keys.items()}
-    for one in build:
-        if one.id is not None:
-            written = {key for keys in one.sections.values() for key in keys or ()}
-            filled = FILLED.get(f"{one.content.get('type')}", ())
-            known[one.id] = known.get(one.id, frozenset()) | written | {*filled}
+    for object_ in build:
+        if object_.id is not None:
+            written = {key for keys in object_.sections.values() for key in keys or ()}
+            filled = FILLED.get(f"{object_.content.get('type')}", ())
+            known[object_.id] = known.get(object_.id, frozenset()) | written | {*filled}
     return known
 
 
 def _promised(build: Iterable[BuiltObject]) -> frozenset[str]:
-    """Return the names in custom resources: a controller (cert-manager, External Secrets) may make objects of them."""
-    custom = [one for one in build if "." in one.version.partition("/")[0] and ".k8s.io/" not in one.version]
-    return frozenset(text for one in custom for _, text in _texts(one.content, "") if isinstance(text, str))
+    """Return the names in custom resources: a controller (cert-manager, for example) may create objects with them."""
+    custom = [o for o in build if "." in o.version.partition("/")[0] and ".k8s.io/" not in o.version]
+    return frozenset(text for resource in custom for _, text in _texts(resource.content, "") if isinstance(text, str))
 
 
 def _unfilled(build: Iterable[BuiltObject], owned: Owned) -> Iterator[Finding]:
-    """Yield the placeholders that stand in anything but the keys of bridge."""
-    for one in build:
-        ours = owned.keys.get(one.id, ()) if one.id and here([one], owned.namespace) else ()
-        keys = {key: section for section, keys in one.sections.items() for key in keys or () if key not in ours}
-        values = {f".{section}.{key}": built_value(one, key) for key, section in keys.items()}
-        found = [place for place, text in (*_texts(one.content, ""), *values.items()) if _is_open(text)]
-        scripts = tuple(place[1:] for place in found if _PROGRAM.search(place) or _is_file(values.get(place)))
-        if others := tuple(place[1:] for place in found if place[1:] not in scripts):
-            what = f"{', '.join(others)}: a placeholder that nothing fills, so it is taken literally"
-            hint = "bridge fills the objects of its templates only; write the value, or name the key in a template"
-            yield Finding(Verdict.PLACEHOLDER, one.place, str(one), (), what, hint)
+    """Yield the placeholders that are anywhere but in bridge's keys."""
+    for object_ in build:
+        ours = owned.keys.get(object_.id, ()) if object_.id and here([object_], owned.namespace) else ()
+        keys = {key: section for section, keys in object_.sections.items() for key in keys or () if key not in ours}
+        values = {f".{section}.{key}": built_value(object_, key) for key, section in keys.items()}
+        places = [place for place, text in (*_texts(object_.content, ""), *values.items()) if _is_open(text)]
+        scripts = tuple(place[1:] for place in places if _PROGRAM.search(place) or _is_file(values.get(place)))
+        if others := tuple(place[1:] for place in places if place[1:] not in scripts):
+            what = f"{', '.join(others)}: a placeholder that nothing fills, so it is used literally"
+            hint = "write the value, or add the key to a template: bridge only fills its templates"
+            yield Finding(Verdict.PLACEHOLDER, object_.place, str(object_), (), what, hint)
         if scripts:
-            what = f"{', '.join(scripts)}: a placeholder that neither bridge nor kubelet fills; a shell may"
-            yield Finding(Verdict.PLACEHOLDER, one.place, str(one), (), what, warning=True)
+            what = f"{', '.join(scripts)}: a placeholder that neither bridge nor the kubelet fills; a shell may"
+            yield Finding(Verdict.PLACEHOLDER, object_.place, str(object_), (), what, warning=True)
 
 
 def _is_open(text: str | SecretValue | None) -> bool:
@@ -117,12 +118,12 @@ def _is_open(text: str | SecretValue | None) -> bool:
 
 
 def _is_file(value: SecretValue | None) -> bool:
-    """Say whether a value is a whole file: a script, or a template of some program."""
+    """Whether a value is a whole file, such as a script or a template for another program."""
     return value is not None and b"\n" in value.reveal().strip()
 
 
 def _texts(node: object, place: str) -> Iterator[tuple[str, str | SecretValue]]:
-    """Yield every text of a tree, with the path to it."""
+    """Yield every text of a tree, with its path."""
     if isinstance(node, Mapping):
         for key, child in node.items():
             yield from _texts(child, f"{place}.{key}")

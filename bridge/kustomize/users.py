@@ -1,4 +1,4 @@
-"""Finds the kustomizations that build from a file, so that nobody deletes it too early."""
+"""Finds the kustomizations that use a file, so that nobody deletes it too early."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -13,18 +13,18 @@ _LISTS: Final = (*RESOURCES, "components")
 
 
 class User(NamedTuple):
-    """A kustomization that names a file, and whether it names it as a patch."""
+    """A kustomization that names a file, and whether it uses the file as a patch."""
 
     file: Path
     as_patch: bool
 
 
 def users_of(path: Path) -> tuple[User, ...]:
-    """Return the kustomizations that name a file: kustomize takes files only from its folder and those below.
+    """Return the kustomizations that use a file. kustomize reads files only in or below the kustomization's folder.
 
-    What cannot be read is passed over. A path is relative if the file's is.
+    Unreadable kustomizations are skipped. The returned paths are relative if `path` is relative.
     """
-    found = []
+    users = []
     for folder in Path(os.path.normpath(path.absolute())).parents:
         file = kustomization_file(folder)
         if file is None:
@@ -32,8 +32,8 @@ def users_of(path: Path) -> tuple[User, ...]:
         named = [as_patch for text, as_patch in _names(file) if _is_same(folder / text, path)]
         if named:
             shown = file if path.is_absolute() else Path(os.path.relpath(file))
-            found.append(User(shown, all(named)))
-    return tuple(found)
+            users.append(User(shown, all(named)))
+    return tuple(users)
 
 
 def _is_same(one: Path, other: Path) -> bool:
@@ -44,7 +44,7 @@ def _is_same(one: Path, other: Path) -> bool:
 
 
 def _names(file: Path) -> Iterator[tuple[str, bool]]:
-    """Yield the paths that a kustomization names, each with whether it is a patch's."""
+    """Yield the paths that a kustomization names, each with whether it is a patch."""
     try:
         documents = load_yaml_documents(file, str(file), foreign=True)
     except (ConfigError, OSError):
@@ -69,5 +69,5 @@ def _of_generator(item: Mapping[object, object]) -> Iterator[str]:
             yield text.rpartition("=")[2]  # files: KEY=PATH
 
 
-def _list(given: object) -> list[object]:
-    return given if isinstance(given, list) else []
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []

@@ -1,1 +1,1 @@
-"""From what is wanted, what is there and what was written last: changes, refusals, warnings. No I/O."""
+"""Compares the desired objects, the live objects and the last written state: changes, refusals, warnings. No I/O."""

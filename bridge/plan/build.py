@@ -1,4 +1,4 @@
-"""Builds the plan of one environment from what is wanted, what is there and what was written last. Pure."""
+"""Builds an environment's plan from the desired objects, the live objects and the last written state. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -17,18 +17,18 @@ from bridge.shell import word
 
 
 class Allowed(NamedTuple):
-    """What the operator admits in this run."""
+    """What the operator allows in this run."""
 
     shrink: bool = False
     fallback: bool = False
     prune: bool = False
     recreate: frozenset[ObjectId] = frozenset()
     older: bool = False
-    accepted: Mapping[str, str] = NOTHING  # the revisions that the environment's file admits although they are older
+    accepted: Mapping[str, str] = NOTHING  # older revisions that the environment's file allows
 
 
 class Target(NamedTuple):
-    """Whose plan it is, and where it would be carried out."""
+    """The environment of the plan, and the cluster it is for."""
 
     environment: str
     namespace: str
@@ -37,7 +37,7 @@ class Target(NamedTuple):
 
 
 def build(target: Target, now: Now, sources: Mapping[str, Revision], memory: Memory, allowed: Allowed) -> Plan:
-    """Return the whole plan, with every reason against it at once."""
+    """Return the whole plan, with all reasons for refusing it."""
     changes = [_change(one, now.live[one.id], memory, target.manager, allowed) for one in now.desired]
     left = list(_left(now, memory, target, allowed))
     refusals = [problem for one in now.desired for problem in over_limits(one)]
@@ -66,8 +66,8 @@ def build(target: Target, now: Now, sources: Mapping[str, Revision], memory: Mem
 
 
 def _has_part(manager: Manager, change: Change) -> bool:
-    """Say whether a manager would lose something; who merely made an object immutable loses nothing by a new one."""
-    return any(change.action is Action.DELETE or one.section not in {"type", "immutable"} for one in manager.fields)
+    """Whether a manager would lose something; a manager that only made the object immutable does not."""
+    return any(change.action is Action.DELETE or item.section not in {"type", "immutable"} for item in manager.fields)
 
 
 def _change(desired: Desired, live: Live | None, memory: Memory, manager: str, allowed: Allowed) -> Change:
@@ -77,22 +77,22 @@ def _change(desired: Desired, live: Live | None, memory: Memory, manager: str, a
 
 def _unknown(recreate: Iterable[ObjectId], desired: Iterable[Desired]) -> Iterator[Problem]:
     for id_ in sorted({*recreate} - {one.id for one in desired}):
-        yield Problem(f"--recreate {id_}", "no template names it", "take KIND/NAME from the plan")
+        yield Problem(f"--recreate {id_}", "not in any template", "use a KIND/NAME from the plan")
 
 
 def _needless(changes: Iterable[Change], recreate: Iterable[ObjectId]) -> Iterator[Problem]:
     for change in changes:
         if change.id in recreate and change.action is not Action.RECREATE:
-            yield Problem(f"--recreate {change.id}", "is not needed: Kubernetes lets it be changed as it is")
+            yield Problem(f"--recreate {change.id}", "not needed: Kubernetes can change this object in place")
 
 
 def _left(now: Now, memory: Memory, target: Target, allowed: Allowed) -> Iterator[Change]:
-    """Yield the objects that left the templates, unless they are gone or others have their names now."""
+    """Yield the objects that are no longer in the templates, unless they are gone or replaced by others."""
     wanted = {one.id for one in now.desired}
     for id_, known in memory.objects.items():
         if id_ in wanted:
             continue
-        if id_ not in now.live:  # it could not be read: nothing is known of it
+        if id_ not in now.live:  # it could not be read, so nothing is known about it
             yield Change(id_, Action.LEAVE, None, None)
             continue
         live = now.live[id_]
@@ -101,68 +101,70 @@ def _left(now: Now, memory: Memory, target: Target, allowed: Allowed) -> Iterato
 
 
 def _indelible(change: Change, manager: str) -> Iterator[Problem]:
-    """Yield why an object must not be deleted, for good or to be created again: not all of it is surely ours."""
+    """Yield why an object must not be deleted or recreated: it is not certain that all of it is ours."""
     live = change.live
     if change.action not in (Action.DELETE, Action.RECREATE) or live is None:
         return
     what = "cannot be pruned" if change.action is Action.DELETE else "cannot be recreated"
     rivals = [
-        one.name for one in live.managers if _has_part(one, change) and (one.name, one.operation) != (manager, "Apply")
+        owner.name
+        for owner in live.managers
+        if _has_part(owner, change) and (owner.name, owner.operation) != (manager, "Apply")
     ]
     unowned = [key for key in sorted(live.data) if not live.owners(Field("data", key))]
-    hint = "delete it yourself if nobody needs it"
+    hint = "delete it yourself if it is no longer needed"
     if change.action is Action.RECREATE and live.finalizers:
-        held = f"{what}, {', '.join(live.finalizers)} would hold the old one (a finalizer)"
+        held = f"{what}: finalizer {', '.join(live.finalizers)} would block the deletion"
         yield Problem(str(change.id), held, "remove the finalizer first")
     elif live.owner:
-        yield Problem(str(change.id), f"{what}, it is owned by {live.owner}", hint)
+        yield Problem(str(change.id), f"{what}: it is owned by {live.owner}", hint)
     elif rivals:
-        yield Problem(str(change.id), f"{what}, {', '.join(dict.fromkeys(rivals))} wrote to it too", hint)
+        yield Problem(str(change.id), f"{what}: {', '.join(dict.fromkeys(rivals))} also wrote to it", hint)
     elif unowned:
-        yield Problem(str(change.id), f"{what}, nobody owns {', '.join(unowned)}", hint)
+        yield Problem(str(change.id), f"{what}: no manager owns {', '.join(unowned)}", hint)
 
 
 def lost(memory: Memory) -> Iterator[Problem]:
-    """Yield what to tell of a memory that had to be rebuilt."""
+    """Yield a warning about a state ConfigMap that had to be rebuilt."""
     if memory.lost:
         what = (
-            f"{memory.lost}; it is rebuilt from managedFields. Which layer each key came from, which keys others "
-            "changed since, and which objects left the templates is not known"
+            f"{memory.lost}; rebuilt from managedFields, without the keys' layers, later changes by others "
+            "and objects that are no longer in the templates"
         )
-        yield Problem("the memory of bridge", what)
+        yield Problem("the state ConfigMap of bridge", what)
 
 
 def _warnings(changes: Sequence[Change], memory: Memory, target: Target) -> Iterator[Problem]:
     for change in changes:
         if overwritten_by_apply(change):
-            what = "`kubectl apply` overwrites what bridge writes; your build still holds this object's keys"
-            hint = f"`bridge init {word(target.environment)} --fix-kustomize` takes it out"
+            what = "`kubectl apply` overwrites what bridge writes: your build still contains this object's keys"
+            hint = f"remove them with `bridge init {word(target.environment)} --fix-kustomize`"
             yield Problem(str(change.id), what, hint)
         if change.live and change.live.applied_keys:
             secret = change.id.kind == "Secret"
-            what = "may hold secret values in clear" if secret else "lets a later `kubectl apply` delete its keys"
+            what = "may contain secret values in clear" if secret else "lets a later `kubectl apply` delete its keys"
             hint = f"remove it with `bridge adopt {word(target.environment)}`"
             yield Problem(str(change.id), f"its last-applied annotation {what}", hint)
         yield from _abandoned(change, memory.objects.get(change.id), target.manager)
 
 
 def _abandoned(change: Change, memory: ObjectMemory | None, manager: str) -> Iterator[Problem]:
-    """Yield the keys that left the templates and stay, because somebody edited them since: they are not ours now."""
+    """Yield the keys that are no longer in the templates but stay because another manager has edited them since."""
     if change.live is None or change.desired is None or memory is None:
         return
     for key in memory.keys:
         owners = change.live.owners(Field("data", key))
-        if key not in change.desired.keys and owners and all(one.name != manager for one in owners):
-            by = ", ".join(dict.fromkeys(one.name for one in owners))
-            what = f"no template names it any more; it stays, as {by} changed it since"
-            yield Problem(f"{change.id} key {key}", what, "remove it yourself if nobody needs it")
+        if key not in change.desired.keys and owners and all(owner.name != manager for owner in owners):
+            by = ", ".join(dict.fromkeys(owner.name for owner in owners))
+            what = f"no longer in any template; kept because {by} changed it since"
+            yield Problem(f"{change.id} key {key}", what, "delete it if it is no longer needed")
 
 
 def remember(plan: Plan, written: Mapping[ObjectId, Live], now: str) -> Memory:
-    """Return the memory as it is once the whole plan is carried out.
+    """Return the state once the whole plan is carried out.
 
-    `written` are the objects as the server answered each write, `now` is the server's time (RFC 3339)
-    after the last of these answers.
+    `written` are the objects from the server's answers to the writes. `now` is the server's time (RFC 3339) after the
+    last of these answers.
     """
     clock = Clock(plan.manager, now)
     memory = clock.settled(plan.memory)
@@ -178,11 +180,11 @@ def remember(plan: Plan, written: Mapping[ObjectId, Live], now: str) -> Memory:
 
 def _remember(change: Change, memory: ObjectMemory | None, written: Live | None, clock: Clock) -> ObjectMemory:
     assert change.desired is not None
-    data = [one for one in change.fields if one.field.section == "data"]
-    changed = {one.field.name for one in data if one.moves}
+    data = [item for item in change.fields if item.field.section == "data"]
+    changed = {item.field.name for item in data if item.moves}
     known = memory.keys if memory else {}
     first = change.action is Action.CREATE and not change.restored
-    removed = any(one.what is What.REMOVE for one in data)
+    removed = any(item.what is What.REMOVE for item in data)
     live, now = written or change.live, clock.written(written)
     return ObjectMemory(
         uid=live.uid if live else None,

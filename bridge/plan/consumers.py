@@ -1,4 +1,4 @@
-"""Which Secrets and ConfigMaps, and which of their keys, the pods of a workload consume. Pure.
+"""Which Secrets and ConfigMaps, and which of their keys, the pods of a workload use. Pure.
 
 Pods: https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/
 """
@@ -18,29 +18,29 @@ SPECS: Final[Mapping[str, tuple[str, ...]]] = {
     "Job": ("spec", "template", "spec"),
     "CronJob": ("spec", "jobTemplate", "spec", "template", "spec"),
 }
-"""Where each kind of workload keeps the spec of its pods."""
+"""Where each kind of workload has the spec of its pods."""
 CONTAINERS: Final = ("initContainers", "containers", "ephemeralContainers")
 
 
 class How(enum.Enum):
-    """How a pod gets a key, and so what becomes of it when the key changes."""
+    """How a pod gets a key, which decides what happens when the key changes."""
 
-    ENV = "env"  # as it was when the container started
+    ENV = "env"  # the value from when the container started
     ENV_FROM = "envFrom"  # the same
-    VOLUME = "volume"  # a file that kubelet keeps up to date
-    SUB_PATH = "subPath"  # a file that stays as it was when the container started
+    VOLUME = "volume"  # a file that the kubelet keeps up to date
+    SUB_PATH = "subPath"  # a file that keeps its content from when the container started
 
     @property
     def follows(self) -> bool:
-        """Say whether a running pod sees a change without being restarted."""
+        """Whether a running pod sees a change without a restart."""
         return self is How.VOLUME
 
 
 class Use(NamedTuple):
-    """One reference of a pod to an object. `key` is None where it takes every key there is.
+    """One reference of a pod to an object. `key` is None if it uses every key of the object.
 
-    `place` is where it stands, as `container agent env OPENAI_API_KEY`. An `optional` one may be missing: the
-    pod starts without it.
+    `place` is the reference's location, such as `container agent env OPENAI_API_KEY`. If it is `optional`, the pod
+    starts without the object or key.
     """
 
     id: ObjectId
@@ -50,12 +50,12 @@ class Use(NamedTuple):
     optional: bool = False
 
     def takes(self, key: str) -> bool:
-        """Say whether this key is consumed here."""
+        """Whether this key is used here."""
         return self.key is None or self.key == key
 
 
 def pod_spec(kind: str, content: Mapping[str, object]) -> Mapping[str, object] | None:
-    """Return the spec of a workload's pods; None for a kind that has none, or where it is not there."""
+    """Return the spec of a workload's pods, or None if the kind has no pods or the spec is missing."""
     node: object = content if kind in SPECS else None
     for name in SPECS.get(kind, ()):
         node = node.get(name) if isinstance(node, Mapping) else None
@@ -63,23 +63,23 @@ def pod_spec(kind: str, content: Mapping[str, object]) -> Mapping[str, object] |
 
 
 def uses(spec: Mapping[str, object]) -> tuple[Use, ...]:
-    """Return what the pods of this spec consume, each once; what is malformed is left to the API server."""
+    """Return what the pods of this spec use, without duplicates; the API server reports malformed entries."""
     volumes = {_text(volume.get("name")): volume for volume in _mappings(spec.get("volumes"))}
-    found: dict[Use, None] = {}
+    used: dict[Use, None] = {}
     for section in CONTAINERS:
         for container in _mappings(spec.get(section)):
             name = f"container {_text(container.get('name'))}"
-            found |= dict.fromkeys(_env(container, name))
-            found |= dict.fromkeys(_env_from(container, name))
-            found |= dict.fromkeys(_mounts(container, name, volumes))
-    return tuple(found)
+            used |= dict.fromkeys(_env(container, name))
+            used |= dict.fromkeys(_env_from(container, name))
+            used |= dict.fromkeys(_mounts(container, name, volumes))
+    return tuple(used)
 
 
 def _env(container: Mapping[str, object], place: str) -> Iterator[Use]:
     for variable in _mappings(container.get("env")):
-        given = _mapping(variable.get("valueFrom"))
+        source = _mapping(variable.get("valueFrom"))
         for kind, field in (("Secret", "secretKeyRef"), ("ConfigMap", "configMapKeyRef")):
-            reference = _mapping(given.get(field))
+            reference = _mapping(source.get(field))
             name, key = _text(reference.get("name")), _text(reference.get("key"))
             if name and key:
                 at = f"{place} env {_text(variable.get('name'))}"
@@ -96,7 +96,7 @@ def _env_from(container: Mapping[str, object], place: str) -> Iterator[Use]:
 
 
 def _mounts(container: Mapping[str, object], place: str, volumes: Mapping[str, Mapping[str, object]]) -> Iterator[Use]:
-    """Yield what the container mounts; kubelet ignores a volume that no container mounts."""
+    """Yield what the container mounts; the kubelet ignores a volume that no container mounts."""
     for mount in _mappings(container.get("volumeMounts")):
         name, sub_path = _text(mount.get("name")), _text(mount.get("subPath"))
         at = f"{place} volume {name}"
@@ -104,13 +104,13 @@ def _mounts(container: Mapping[str, object], place: str, volumes: Mapping[str, M
             if sub_path:
                 yield from (content.use(key, How.SUB_PATH, at) for key in content.below(sub_path))
             else:
-                # Which file an expression names is known in the pod only.
+                # An expression's result is known only in the pod.
                 how = How.SUB_PATH if _text(mount.get("subPathExpr")) else How.VOLUME
                 yield from (content.use(key, how, at) for key in content.keys)
 
 
 class _Content(NamedTuple):
-    """What one object brings into a volume: the keys by the files' paths; None for all keys under their names."""
+    """What one object contributes to a volume: keys by file path, or None for all keys under their own names."""
 
     id: ObjectId
     paths: Mapping[str, str] | None
@@ -121,7 +121,7 @@ class _Content(NamedTuple):
         return [None] if self.paths is None else list(self.paths.values())
 
     def below(self, sub_path: str) -> Sequence[str]:
-        """Return the keys of the files that a subPath shows: the file itself, or those in a folder."""
+        """Return the keys of the files that a subPath selects: the file itself, or all files in a folder."""
         wanted = sub_path.strip("/")
         if self.paths is None:
             return [wanted.partition("/")[0]]
@@ -132,18 +132,18 @@ class _Content(NamedTuple):
 
 
 def _contents(volume: Mapping[str, object]) -> Iterator[_Content]:
-    """Yield the objects of a volume, also of a projected one, where a Secret's name stands in `name`."""
+    """Yield the objects of a volume, including a projected volume, where a Secret's name is in `name`."""
     sources = [volume, *_mappings(_mapping(volume.get("projected")).get("sources"))]
     for source in sources:
         for kind, field in (("Secret", "secret"), ("ConfigMap", "configMap")):
-            given = _mapping(source.get(field))
-            if name := _text(given.get("secretName")) or _text(given.get("name")):
-                paths = {_text(item.get("path")).strip("/"): _text(item.get("key")) for item in _items(given)}
-                yield _Content(ObjectId(kind, name), paths or None, given.get("optional") is True)
+            reference = _mapping(source.get(field))
+            if name := _text(reference.get("secretName")) or _text(reference.get("name")):
+                paths = {_text(item.get("path")).strip("/"): _text(item.get("key")) for item in _items(reference)}
+                yield _Content(ObjectId(kind, name), paths or None, reference.get("optional") is True)
 
 
-def _items(given: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
-    return (item for item in _mappings(given.get("items")) if _text(item.get("key")))
+def _items(reference: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
+    return (item for item in _mappings(reference.get("items")) if _text(item.get("key")))
 
 
 def _mappings(value: object) -> Iterator[Mapping[str, object]]:

@@ -1,4 +1,4 @@
-"""Who else keeps an object up to date, as its marks tell: what must let go of it first, and what must be told.
+"""Detects other tools that manage an object by their marks: which must release it first, and which must be told.
 
 The marks: https://external-secrets.io (LabelManaged), the Vault Secrets Operator's vso-ownerRefUID,
 https://github.com/bitnami-labs/sealed-secrets, https://github.com/isindir/sops-secrets-operator,
@@ -13,12 +13,12 @@ from bridge.errors import Problem
 from bridge.objects import Live
 from bridge.plan.ownership import MANAGED_BY
 
-ORPHAN: Final = "with `--cascade=orphan`, as a plain delete takes this object along"
+ORPHAN: Final = "with `--cascade=orphan`, as a plain delete would delete this object too"
 KEEP: Final = "helm.sh/resource-policy"
 
 
 class Controller(NamedTuple):
-    """A controller: its name, how its labels and annotations begin, its field managers, and what to do first."""
+    """A controller: its name, the prefixes of its labels and annotations, its field managers, and what to do first."""
 
     name: str
     marks: tuple[str, ...]
@@ -45,75 +45,75 @@ OPERATORS: Final = (
         "the Secrets Store CSI driver",
         ("secrets-store.csi.k8s.io/",),
         (),
-        "take it out of `secretObjects` of the SecretProviderClass, and out of every pod that mounts that",
+        "remove it from `secretObjects` in the SecretProviderClass and from every pod that mounts the class",
     ),
 )
-"""They write the object again and again, and would do so against bridge."""
+"""They write the object continuously, and would keep overwriting bridge."""
 
 DEPLOYERS: Final = (
     Controller(
         "Helm",
         ("meta.helm.sh/",),
         ("helm",),
-        f"annotate it in the chart, `{KEEP}: keep`, release that, and only then take it out of the chart",
+        f"annotate it with `{KEEP}: keep` in the chart, release the chart, then remove it from the chart",
     ),
     Controller(
         "Argo CD",
         ("argocd.argoproj.io/tracking-id", "argocd.argoproj.io/instance"),
         ("argocd-controller",),
-        "annotate it in git, `argocd.argoproj.io/sync-options: Prune=false`, let that sync, then take it out of git",
+        "annotate it with `argocd.argoproj.io/sync-options: Prune=false` in git, sync, then remove it from git",
     ),
     Controller(
         "Flux",
         ("kustomize.toolkit.fluxcd.io/name", "helm.toolkit.fluxcd.io/name"),
         ("kustomize-controller", "helm-controller"),
-        "annotate it in git, `kustomize.toolkit.fluxcd.io/prune: disabled`, let that sync, then take it out of git",
+        "annotate it with `kustomize.toolkit.fluxcd.io/prune: disabled` in git, sync, then remove it from git",
     ),
 )
-"""They write what git or a chart holds, and let go once that holds the object no more."""
+"""They write what git or a chart contains, and stop when the object is no longer there."""
 
 
 def must_let_go(live: Live) -> Iterator[Problem]:
-    """Yield who owns the object or writes it all the time: it cannot be taken over from them."""
+    """Yield who owns the object or writes it continuously: it cannot be taken over from them."""
     where = str(live.id)
-    known = next((one for one in OPERATORS if _marks(one, live)), None)
+    known = next((controller for controller in OPERATORS if _marks(controller, live)), None)
     if known:
         marks = ", ".join(_marks(known, live))
         yield Problem(
             where,
-            f"{known.name} keeps it up to date, say its labels and annotations",
-            f"{known.hint}; then take {marks} off the object",
+            f"{known.name} manages it, according to its labels and annotations",
+            f"{known.hint}; then remove {marks} from the object",
         )
     elif live.owner:
-        yield Problem(where, f"is owned by {live.owner}", f"delete {live.owner} {ORPHAN}, or take the reference off")
+        yield Problem(where, f"is owned by {live.owner}", f"delete {live.owner} {ORPHAN}, or remove its ownerReference")
 
 
 def may_interfere(live: Live) -> Iterator[Problem]:
-    """Yield who deploys the object, or did once: it can be taken over, and they have to be told."""
+    """Yield who deploys the object, now or in the past: it can be taken over, but they must be told."""
     where = str(live.id)
     label = live.labels.get(MANAGED_BY)
-    known = [one for one in DEPLOYERS if _marks(one, live) or _writes(one, live) or label == one.name]
-    for one in known:
-        kept = one.name == "Helm" and live.annotations.get(KEEP) == "keep"
-        rest = "" if kept else ", and may delete it when that holds it no more"
-        what = f"{one.name} deploys it: it writes over bridge's values as long as its source holds them{rest}"
-        yield Problem(where, what, "take it out of the chart" if kept else one.hint)
+    known = [c for c in DEPLOYERS if _marks(c, live) or _writes(c, live) or label == c.name]
+    for deployer in known:
+        kept = deployer.name == "Helm" and live.annotations.get(KEEP) == "keep"
+        rest = "" if kept else ", and may delete it when it is removed from there"
+        what = f"{deployer.name} deploys it and overwrites bridge's values as long as its source contains them{rest}"
+        yield Problem(where, what, "remove it from the chart" if kept else deployer.hint)
     yield from (
-        Problem(where, f"{one.name} wrote to it", "see that it does so no more")
-        for one in OPERATORS
-        if _writes(one, live)
+        Problem(where, f"{operator.name} has written to this object", "stop it from doing so")
+        for operator in OPERATORS
+        if _writes(operator, live)
     )
     if label and not known:
-        yield Problem(where, f"{label} manages it, says its label", "see that it writes to the object no more")
+        yield Problem(where, f"{label} manages it, according to its label", "stop it from writing to the object")
 
 
-def _marks(one: Controller, live: Live) -> list[str]:
-    return [name for name in (*live.labels, *live.annotations) if name.startswith(one.marks)]
+def _marks(controller: Controller, live: Live) -> list[str]:
+    return [name for name in (*live.labels, *live.annotations) if name.startswith(controller.marks)]
 
 
-def _writes(one: Controller, live: Live) -> bool:
+def _writes(controller: Controller, live: Live) -> bool:
     return any(
         manager.name == name or (name.endswith("/") and manager.name.startswith(name))
         for manager in live.managers
-        for name in one.managers
+        for name in controller.managers
     )

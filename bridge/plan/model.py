@@ -1,4 +1,4 @@
-"""The plan: what would happen to each object and key, and what speaks against it."""
+"""The plan: what would happen to each object and key, and the reasons for refusing it."""
 
 import enum
 from collections.abc import Mapping
@@ -12,20 +12,20 @@ from bridge.provider import Revision
 
 
 class What(enum.Enum):
-    """What happens to one key (or label, or annotation)."""
+    """What happens to one key, label or annotation."""
 
     ADD = "add"
-    CHANGE = "change"  # the source has another value than the object, which only bridge wrote
-    DRIFT = "drift"  # somebody else changed what bridge wrote last
-    RESTORE = "restore"  # somebody else removed what bridge wrote last
-    RECLAIM = "reclaim"  # the value is right, but somebody else owns it, or owns it too
+    CHANGE = "change"  # the source's value differs from the object's, which only bridge wrote
+    DRIFT = "drift"  # another manager changed what bridge wrote last
+    RESTORE = "restore"  # another manager removed what bridge wrote last
+    RECLAIM = "reclaim"  # the value is right, but another manager owns it or shares it
     REMOVE = "remove"
-    RELEASE = "release"  # no longer ours; it stays, because somebody else owns it too
+    RELEASE = "release"  # no longer ours; it stays because another manager also owns it
     KEEP = "keep"
 
     @property
     def needs_force(self) -> bool:
-        """Say whether a plain apply would meet a conflict."""
+        """Whether a plain apply would get a conflict."""
         return self is What.DRIFT
 
 
@@ -35,16 +35,16 @@ class Action(enum.Enum):
     CREATE = "create"
     UPDATE = "update"
     KEEP = "keep"
-    RECREATE = "recreate"  # deleted and created again: what has to change cannot be changed
+    RECREATE = "recreate"  # deleted and created again, because it cannot be changed in place
     DELETE = "delete"
-    LEAVE = "leave"  # it left the templates, and stays in the cluster unless it is pruned
+    LEAVE = "leave"  # no longer in the templates; it stays in the cluster unless it is pruned
 
 
 class Alteration(NamedTuple):
-    """What an admission rule of the cluster makes of a field that bridge writes.
+    """What an admission rule does to a field that bridge writes.
 
-    `dropped` means that the field is missing after the write; otherwise it has another value than the one sent.
-    `moves` means that the write changes this field of the object all the same.
+    `dropped` means that the field is missing after the write; otherwise it has a different value than the one sent.
+    `moves` means that the write still changes this field of the object.
     """
 
     dropped: bool
@@ -54,8 +54,8 @@ class Alteration(NamedTuple):
 class FieldChange(NamedTuple):
     """What happens to one key, label or annotation. `by` are the managers that changed or share it.
 
-    `what` is what bridge sends, `altered` what admission makes of it. The type of an object and whether it is
-    immutable appear here only if they are altered.
+    `what` is what bridge sends, `altered` what admission makes of it. An object's type and immutability appear here
+    only if they are altered.
     """
 
     field: Field
@@ -66,43 +66,43 @@ class FieldChange(NamedTuple):
 
     @property
     def moves(self) -> bool:
-        """Say whether the write changes the value, as far as that is known."""
+        """Whether the write changes the value, as far as that is known."""
         return self.altered.moves if self.altered else self.what not in (What.KEEP, What.RECLAIM)
 
 
 class Change(NamedTuple):
-    """What happens to one object. `desired` is None for one that left the templates."""
+    """What happens to one object. `desired` is None if it is no longer in the templates."""
 
     id: ObjectId
     action: Action
     desired: Desired | None
     live: Live | None
     fields: tuple[FieldChange, ...] = ()
-    restored: bool = False  # somebody else deleted the object that bridge wrote
+    restored: bool = False  # someone else deleted the object that bridge wrote
 
     @property
     def changed(self) -> tuple[FieldChange, ...]:
-        """Return the fields that do not stay as they are."""
-        return tuple(one for one in self.fields if one.what is not What.KEEP)
+        """The fields that change."""
+        return tuple(field for field in self.fields if field.what is not What.KEEP)
 
     @property
     def altered(self) -> tuple[FieldChange, ...]:
-        """Return the fields that an admission rule alters."""
-        return tuple(one for one in self.fields if one.altered)
+        """The fields that an admission rule alters."""
+        return tuple(field for field in self.fields if field.altered)
 
     @property
     def force(self) -> bool:
-        """Say whether the apply has to take fields from other managers."""
-        return any(one.what.needs_force for one in self.fields)
+        """Whether the apply has to take fields from other managers."""
+        return any(field.what.needs_force for field in self.fields)
 
     @property
     def reclaimed(self) -> frozenset[Field]:
-        """Return the fields whose ownership is taken back while their value stays."""
-        return frozenset(one.field for one in self.fields if one.what is What.RECLAIM)
+        """The fields that get back their owner but keep their value."""
+        return frozenset(change.field for change in self.fields if change.what is What.RECLAIM)
 
     @property
     def applies(self) -> bool:
-        """Say whether an apply is needed, or taking back ownership is all there is to do."""
+        """Whether an apply is needed; false if only ownership has to be taken back."""
         if self.action is Action.RECREATE:
             return True
         return self.action in (Action.CREATE, Action.UPDATE) and not (
@@ -111,7 +111,7 @@ class Change(NamedTuple):
 
     @property
     def writes(self) -> bool:
-        """Say whether this change is sent to the cluster."""
+        """Whether this change is sent to the cluster."""
         return self.action not in (Action.KEEP, Action.LEAVE)
 
 
@@ -119,10 +119,10 @@ Binding: TypeAlias = Literal["namespace_uid", "server", "pod"]
 
 
 class ClusterName(NamedTuple):
-    """Which cluster a report is about.
+    """The cluster that a report is about.
 
-    `server` is the API server's URL, `context` the kubeconfig's context (None for a pod's own account), `source`
-    names where both come from. `binding` says how the environment is bound to this cluster; None if it is not.
+    `server` is the API server's URL, `context` the kubeconfig's context (None for a pod's own account), `source` the
+    origin of both. `binding` is how the environment is bound to this cluster, or None if it is not.
     """
 
     server: str
@@ -135,7 +135,7 @@ NO_STORES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
 
 
 class Plan(NamedTuple):
-    """What a run would do. With any refusal nothing is written."""
+    """What a run would do. If there are any refusals, nothing is written."""
 
     environment: str
     namespace: str
@@ -143,12 +143,12 @@ class Plan(NamedTuple):
     changes: tuple[Change, ...]
     refusals: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
-    memory: Memory  # as it was read, or rebuilt
+    memory: Memory  # as read or rebuilt
     sources: Mapping[str, Revision]
     cluster: ClusterName
-    stores: Mapping[str, tuple[str, ...]] = NO_STORES  # their addresses, unless they are the vendor's
+    stores: Mapping[str, tuple[str, ...]] = NO_STORES  # the stores' addresses, unless they are a vendor's
 
     @property
     def pending(self) -> bool:
-        """Say whether a run would change any object."""
+        """Whether a run would change any object."""
         return any(change.writes for change in self.changes)

@@ -1,4 +1,4 @@
-"""Who owns which field: what bridge may take back, and what it must refuse."""
+"""Decides which fields owned by others bridge may take back, and which it must refuse."""
 
 import enum
 
@@ -12,16 +12,16 @@ MANAGED_BY = "app.kubernetes.io/managed-by"  # https://kubernetes.io/docs/refere
 
 
 def take_over(environment: str = "") -> str:
-    """Return the hint for what belongs to others: the command that takes it over."""
+    """Return a hint with the command that takes over what others own."""
     return f"take it over with `{command(['bridge', 'adopt', *filter(None, [environment])])}`"
 
 
 class Claim(enum.Enum):
-    """How a field that bridge wants stands with the managers of the live object."""
+    """The relation between a field that bridge wants and the managers of the live object."""
 
-    FREE = "free"  # nobody else owns it
-    TAKE_BACK = "take back"  # bridge wrote it last, and whoever owns it since merely edited it
-    FOREIGN = "foreign"  # another applier owns it, or somebody wrote it before bridge ever did
+    FREE = "free"  # no other manager owns it
+    TAKE_BACK = "take back"  # bridge wrote it last, and its current owner only edited it
+    FOREIGN = "foreign"  # another applier owns it, or another manager wrote it before bridge
     OTHER_BRIDGE = "other bridge"
 
 
@@ -31,7 +31,7 @@ def others(live: Live, item: Field, manager: str) -> tuple[Manager, ...]:
 
 
 def claim(live: Live, item: Field, manager: str, memory: ObjectMemory | None) -> Claim:
-    """Judge one field (design: an edit is taken back, another applier is not)."""
+    """Judge one field: an edit is taken back, another applier's field is not."""
     rivals = others(live, item, manager)
     if not rivals:
         return Claim.FREE
@@ -44,7 +44,7 @@ def claim(live: Live, item: Field, manager: str, memory: ObjectMemory | None) ->
 
 
 def same_object(live: Live, manager: str, memory: ObjectMemory) -> bool:
-    """Say whether this is the object that the memory means, and not another of the same name."""
+    """Whether this is the very object that the state recorded, and not another of the same name."""
     if memory.uid is not None:
         return memory.uid == live.uid
     return any(one.name == manager and one.operation == "Apply" for one in live.managers)

@@ -1,4 +1,4 @@
-"""A workload as restarting sees it, and how far its newest pod template has come. Pure.
+"""A workload as seen by a restart, and the progress of its newest pod template. Pure.
 
 Statuses: https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/
 """
@@ -13,13 +13,13 @@ KINDS: Final[Mapping[str, str]] = {
     "StatefulSet": "statefulsets",
     "DaemonSet": "daemonsets",
 }
-"""The kinds that can be rolled, and their names in paths. What a Job or CronJob starts next is new anyway."""
+"""The kinds that can be restarted, and their names in API paths. Pods of a Job or CronJob are new anyway."""
 
 
 class Rollout(NamedTuple):
-    """How far the newest pod template has come, in pods.
+    """The progress of the newest pod template, in pods.
 
-    `spared` may stay old (a StatefulSet's partition), `draining` ones have been told to end.
+    `spared` pods may stay old (a StatefulSet's partition), `draining` pods have been told to stop.
     """
 
     seen: bool  # by the controller
@@ -29,17 +29,17 @@ class Rollout(NamedTuple):
     old: int
     spared: int = 0
     draining: int = 0
-    failed: bool = False  # the controller says that it does not get on
+    failed: bool = False  # the controller reports that it makes no progress
 
     @property
     def finished(self) -> bool:
-        """Say whether all pods that shall be new are new and available; those that only drain do not count."""
+        """Whether all pods that must be new are new and available; pods that are only draining do not count."""
         enough = self.updated >= self.wanted - self.spared and self.ready >= self.wanted
         return self.seen and enough and self.old <= self.spared
 
     def __str__(self) -> str:
         if not self.seen:
-            return "its controller has not seen it yet"
+            return "its controller has not observed it yet"
         parts = [f"{self.updated} of {self.wanted} pods are new", f"{self.ready} ready"]
         parts += [f"{self.old} old"] if self.old else []
         return ", ".join([*parts, *([f"{self.draining} draining"] if self.draining else [])])
@@ -48,8 +48,8 @@ class Rollout(NamedTuple):
 class Workload(NamedTuple):
     """A Deployment, StatefulSet or DaemonSet.
 
-    `mark` is our own annotation on its pod template. `paused` and `by_hand` say that its controller
-    replaces no pod now, or only those that somebody deletes. `version` is its resourceVersion.
+    `mark` is our own annotation on its pod template. `paused`: its controller replaces no pods now. `by_hand`: it
+    replaces only pods that are deleted by hand. `version` is its resourceVersion.
     """
 
     kind: str
@@ -67,7 +67,7 @@ class Workload(NamedTuple):
 
 
 def parse(kind: str, raw: Mapping[str, Any], annotation: str) -> Workload:
-    """Read a workload as the API server gives it; nothing of its pods' environment is kept but the references."""
+    """Parse a workload from the API server's answer; of its pods' environment, only the references are kept."""
     spec, metadata = raw.get("spec") or {}, raw["metadata"]
     template = spec.get("template") or {}
     strategy = spec.get("updateStrategy") or {}
@@ -97,6 +97,6 @@ def _rollout(kind: str, raw: Mapping[str, Any]) -> Rollout:
     old = max(0, status.get("replicas", 0) - updated)
     partition = ((spec.get("updateStrategy") or {}).get("rollingUpdate") or {}).get("partition") or 0
     draining = status.get("terminatingReplicas") or 0
-    failed = any(one.get("reason") == "ProgressDeadlineExceeded" for one in status.get("conditions") or ())
+    failed = any(c.get("reason") == "ProgressDeadlineExceeded" for c in status.get("conditions") or ())
     ready = status.get("availableReplicas", 0)
     return Rollout(seen, wanted, updated, ready, old, min(partition, wanted), draining, failed)

@@ -1,4 +1,4 @@
-"""What was written last: objects, keys with their layers, the sources' revisions. No value, no digest of one."""
+"""The state: what was written last. Objects, keys with their layers, the sources' revisions; no values or digests."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -12,18 +12,18 @@ VERSION: Final = 1
 
 
 class UnreadableMemoryError(ValueError):
-    """The text is not a memory: damaged, or of another version (`newer`)."""
+    """The text is not a state: it is damaged, or of another version (`newer`)."""
 
     def __init__(self, *, newer: bool = False) -> None:
-        super().__init__("written by a newer bridge" if newer else "not a memory")
+        super().__init__("written by a newer bridge" if newer else "not a state of bridge")
         self.newer = newer
 
 
 class KeyMemory(NamedTuple):
     """A key as bridge wrote it last.
 
-    `origin` is None where a lost memory was rebuilt. `pending` marks a key whose first write was
-    begun and is not known to have happened.
+    `origin` is None if a lost state was rebuilt. `pending` marks a key with a first write that was begun but is not
+    known to have happened.
     """
 
     origin: Origin | None
@@ -34,12 +34,14 @@ class KeyMemory(NamedTuple):
 class ObjectMemory(NamedTuple):
     """An object as bridge wrote it last.
 
-    `uid` is None until its creation is known to have happened. `left` marks one that left the
-    templates and stayed in the cluster. `created` is when bridge made the object for the first time,
-    `removed` when a key last left it; each is empty where that never happened, or is not known. `begun`
-    is the time of a write that is not known to have happened; what carries this time may have changed later.
-    `type` is the one that bridge has sent, as long as the object is not known to have it: an admission rule may have
-    made another of it. It is empty otherwise.
+    - `uid`: None until its creation is known to have happened.
+    - `left`: it is no longer in the templates but stayed in the cluster.
+    - `created`: when bridge first created the object; empty if it never did, or if that is unknown.
+    - `removed`: when a key was last removed from the object; empty if never, or if that is unknown.
+    - `begun`: the time of a write that is not known to have happened. Keys with this time may have changed later.
+    - `type`: the type that bridge has sent, as long as the object is not known to have it, because an admission rule
+      may
+    have changed it. Empty otherwise.
     """
 
     uid: str | None
@@ -54,25 +56,25 @@ class ObjectMemory(NamedTuple):
 
     @property
     def times(self) -> frozenset[str]:
-        """Return when something of it changed."""
+        """When something in the object changed."""
         return frozenset({self.removed, *(known.changed for known in self.keys.values())}) - {""}
 
     def wrote(self, item: Field) -> bool:
-        """Say whether it is known that bridge has written this field."""
+        """Whether bridge is known to have written this field."""
         if item.section == "data":
             return item.name in self.keys and not self.keys[item.name].pending
         return item.name in (self.labels if item.section == "labels" else self.annotations)
 
 
 class Memory(NamedTuple):
-    """One environment's memory. `lost` tells why it had to be rebuilt, where it had to be."""
+    """One environment's state. `lost` is the reason if it had to be rebuilt."""
 
     objects: Mapping[ObjectId, ObjectMemory] = MappingProxyType({})
     sources: Mapping[str, Revision] = MappingProxyType({})
     lost: str | None = None
 
     def union(self, newer: "Memory") -> "Memory":
-        """Return what may be true while the newer state is being written: everything of both."""
+        """Return everything that may be true while the newer state is being written: the union of both."""
         begun = newer.newest if newer.newest > self.newest else ""
         objects = dict(self.objects)
         for id_, theirs in newer.objects.items():
@@ -81,17 +83,17 @@ class Memory(NamedTuple):
 
     @property
     def begun(self) -> tuple[ObjectId, ...]:
-        """Return the objects of which it is not known whether they were written, or when."""
-        return tuple(id_ for id_, one in self.objects.items() if one.begun)
+        """The objects with a write that may or may not have happened."""
+        return tuple(id_ for id_, known in self.objects.items() if known.begun)
 
     @property
     def newest(self) -> str:
-        """Return the last time of a change; empty where there is none."""
-        return max((time for one in self.objects.values() for time in one.times), default="")
+        """The time of the last change, or "" if there is none."""
+        return max((time for known in self.objects.values() for time in known.times), default="")
 
 
 def _merged(older: ObjectMemory, newer: ObjectMemory, begun: str) -> ObjectMemory:
-    """Merge two states of an object. Only what the older one has is known to be written, but any may have changed."""
+    """Merge two states of an object. Only the older state is known to be written, but every key may have changed."""
     keys = {key: known._replace(pending=True) for key, known in newer.keys.items()}
     for key, known in older.keys.items():
         keys[key] = known._replace(changed=newer.keys[key].changed) if key in newer.keys else known
@@ -104,17 +106,17 @@ def _merged(older: ObjectMemory, newer: ObjectMemory, begun: str) -> ObjectMemor
 
 
 def rebuilt(live: Iterable[Live], manager: str, reason: str) -> Memory:
-    """Rebuild what managedFields still tell of our writes, after the memory was lost."""
+    """Rebuild what managedFields still show of our writes, after the state was lost."""
     objects: dict[ObjectId, ObjectMemory] = {}
-    for one in live:
-        ours = [entry for entry in one.managers if entry.name == manager and entry.operation == "Apply"]
+    for object_ in live:
+        ours = [entry for entry in object_.managers if entry.name == manager and entry.operation == "Apply"]
         fields = {item for entry in ours for item in entry.fields}
         if not fields:
             continue
-        changed = one.applied(manager)
+        changed = object_.applied(manager)
         names = {section: sorted(item.name for item in fields if item.section == section) for section in _SECTIONS}
-        objects[one.id] = ObjectMemory(
-            uid=one.uid,
+        objects[object_.id] = ObjectMemory(
+            uid=object_.uid,
             keys={name: KeyMemory(None, changed) for name in names["data"]},
             labels=tuple(names["labels"]),
             annotations=tuple(names["annotations"]),
@@ -127,21 +129,21 @@ _TEXTS: Final = ("created", "removed", "begun", "type")
 
 
 def encode(memory: Memory) -> str:
-    """Write a memory as JSON. Origins recur in every key, so they stand once, in a list that the keys count into."""
+    """Format a state as JSON. Origins recur in every key, so each is stored once in a list that the keys index."""
     origins: dict[Origin | None, int] = {}
     objects = {
         str(id_): {
-            "uid": one.uid,
+            "uid": known_object.uid,
             "keys": {
                 key: [origins.setdefault(_durable(known.origin), len(origins)), known.changed, *[True] * known.pending]
-                for key, known in sorted(one.keys.items())
+                for key, known in sorted(known_object.keys.items())
             },
-            **({"labels": list(one.labels)} if one.labels else {}),
-            **({"annotations": list(one.annotations)} if one.annotations else {}),
-            **({"left": True} if one.left else {}),
-            **{name: getattr(one, name) for name in _TEXTS if getattr(one, name)},
+            **({"labels": list(known_object.labels)} if known_object.labels else {}),
+            **({"annotations": list(known_object.annotations)} if known_object.annotations else {}),
+            **({"left": True} if known_object.left else {}),
+            **{name: getattr(known_object, name) for name in _TEXTS if getattr(known_object, name)},
         }
-        for id_, one in sorted(memory.objects.items())
+        for id_, known_object in sorted(memory.objects.items())
     }
     document = {
         "version": VERSION,
@@ -158,15 +160,15 @@ def _encode_revision(revision: Revision) -> dict[str, object]:
 
 
 def _durable(origin: Origin | None) -> Origin | None:
-    """Keep what is the same for every kind of run (paths of files are not), and what the origin alone does not tell."""
+    """Keep only what is the same for every kind of run (file paths are not) and what the origin does not imply."""
     if origin is None:
         return None
     parts = tuple(Part(part.name, part.layer, _durable_place(part)) for part in origin.parts)
     return Origin(origin.layer, _durable_place(origin), origin.manifest, parts if len(parts) > 1 else ())
 
 
-def _durable_place(given: Origin | Part) -> str:
-    return given.place if given.layer is Layer.SOURCE else ""
+def _durable_place(origin: Origin | Part) -> str:
+    return origin.place if origin.layer is Layer.SOURCE else ""
 
 
 def _encode_origin(origin: Origin | None) -> dict[str, object] | None:
@@ -178,7 +180,7 @@ def _encode_origin(origin: Origin | None) -> dict[str, object] | None:
 
 
 def decode(text: str) -> Memory:
-    """Read a memory; raises UnreadableMemoryError, which never holds the text."""
+    """Parse a state; raises UnreadableMemoryError, which never contains the text."""
     try:
         document = json.loads(text)
         newer = document["version"] > VERSION
@@ -191,7 +193,7 @@ def decode(text: str) -> Memory:
 
 
 def _decode(document: dict[str, Any]) -> Memory:
-    origins = [None if given is None else _decode_origin(given) for given in document["origins"]]
+    origins = [None if origin is None else _decode_origin(origin) for origin in document["origins"]]
     objects = {_decode_id(name): _decode_object(one, origins) for name, one in document["objects"].items()}
     sources = {
         name: Revision(_text(one["revision"]), one["order"], _text(one.get("series", "")))
@@ -200,33 +202,33 @@ def _decode(document: dict[str, Any]) -> Memory:
     return Memory(objects, sources)
 
 
-def _decode_origin(given: dict[str, Any]) -> Origin:
-    parts = tuple(Part(_text(name), Layer[layer], _text(place)) for name, layer, place in given.get("parts", ()))
-    return Origin(Layer[given["layer"]], _text(given["place"]), bool(given["manifest"]), parts)
+def _decode_origin(raw: dict[str, Any]) -> Origin:
+    parts = tuple(Part(_text(name), Layer[layer], _text(place)) for name, layer, place in raw.get("parts", ()))
+    return Origin(Layer[raw["layer"]], _text(raw["place"]), bool(raw["manifest"]), parts)
 
 
 def _decode_id(name: str) -> ObjectId:
     kind, _, rest = name.partition("/")
     if kind not in ("Secret", "ConfigMap") or not rest:
-        raise ValueError("not an object of ours")
+        raise ValueError("not a Secret or ConfigMap")
     return ObjectId(kind, rest)
 
 
-def _decode_object(one: dict[str, Any], origins: list[Origin | None]) -> ObjectMemory:
+def _decode_object(raw: dict[str, Any], origins: list[Origin | None]) -> ObjectMemory:
     return ObjectMemory(
-        uid=None if one["uid"] is None else _text(one["uid"]),
+        uid=None if raw["uid"] is None else _text(raw["uid"]),
         keys={
             key: KeyMemory(origins[index], _text(changed), pending=bool(pending))
-            for key, (index, changed, *pending) in one["keys"].items()
+            for key, (index, changed, *pending) in raw["keys"].items()
         },
-        labels=tuple(map(_text, one.get("labels", ()))),
-        annotations=tuple(map(_text, one.get("annotations", ()))),
-        left=bool(one.get("left", False)),
-        **{name: _text(one.get(name, "")) for name in _TEXTS},
+        labels=tuple(map(_text, raw.get("labels", ()))),
+        annotations=tuple(map(_text, raw.get("annotations", ()))),
+        left=bool(raw.get("left", False)),
+        **{name: _text(raw.get(name, "")) for name in _TEXTS},
     )
 
 
-def _text(given: object) -> str:
-    if not isinstance(given, str):
-        raise TypeError("not a text")
-    return given
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a string")
+    return value

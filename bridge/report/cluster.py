@@ -1,4 +1,4 @@
-"""Names a cluster in the same words in every report and question."""
+"""Formats a cluster's name in the same way for every report and question."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
@@ -17,7 +17,7 @@ def cluster_data(cluster: ClusterName) -> dict[str, str | None]:
 
 
 def cluster_field(cluster: ClusterName | None) -> dict[str, dict[str, str | None]]:
-    """Return the field of a report that names the cluster, or {} if the run does not know it (yet)."""
+    """Return a report's field for the cluster, or {} if the run does not know the cluster (yet)."""
     return {"cluster": cluster_data(cluster)} if cluster else {}
 
 
@@ -30,10 +30,10 @@ def heading(data: dict[str, Any], style: Style) -> Iterator[str]:
 
 
 def cluster_text(cluster: Mapping[str, str | None], *, note: str | None = None, quote: Quote = str) -> str:
-    """Name the cluster of a report's data, such as `context kapsule (not bound), https://10.0.0.1:6443`.
+    """Format the cluster of a report's data, such as `context kapsule (not bound), https://10.0.0.1:6443`.
 
-    The server comes last because its URL may be long. What could steer a terminal is escaped. `note` replaces what
-    the text says about the environment's binding, and `quote` marks up a name.
+    The server comes last because its URL may be long. Terminal control characters are escaped. `note` replaces the note
+    about the environment's binding, and `quote` marks up a name.
     """
     place = f"context {quote(printable(cluster['context']))}" if cluster["context"] else POD
     bound = binding_note(cluster) if note is None else note
@@ -41,17 +41,17 @@ def cluster_text(cluster: Mapping[str, str | None], *, note: str | None = None, 
 
 
 def binding_note(*clusters: Mapping[str, str | None]) -> str:
-    """Note how many environments are not bound to their cluster; `clusters` has an entry for each environment.
+    """Describe how many environments are not bound to their cluster; `clusters` has an entry for each environment.
 
-    A pod's own account needs no note: it leads to one cluster only.
+    A pod's own account needs no note: it can only lead to one cluster.
     """
-    unbound = sum(bool(one["context"]) and not one["binding"] for one in clusters)
+    unbound = sum(bool(c["context"]) and not c["binding"] for c in clusters)
     if not unbound:
         return ""
     return " (not bound)" if unbound == len(clusters) else f" ({unbound} of {len(clusters)} environments not bound)"
 
 
 def namespace_in(namespace: str, cluster: ClusterName) -> str:
-    """Name a namespace with its cluster, for a question."""
+    """Format a namespace with its cluster, for a question."""
     place = f"context {cluster.context}" if cluster.context else "this pod's cluster"
     return f"namespace {namespace} of {place} ({cluster.server})"

@@ -1,4 +1,4 @@
-"""What a run tells, as plain data: the schema of `--output json`, and what the other reports are made from."""
+"""What a run reports, as plain data: the schema of `--output json`, and the basis of the other reports."""
 
 from collections.abc import Iterable
 from typing import Any, Final
@@ -11,12 +11,12 @@ from bridge.report.cluster import cluster_data
 
 SCHEMA: Final = "bridge/report/v1"
 ALTERED: Final = "altered"
-"""What is said of a field that an admission rule drops or rewrites, whatever was sent."""
+"""The state of a field that an admission rule drops or rewrites, whatever was sent."""
 LAYERS: Final = {Layer.SOURCE: "source", Layer.ENV_FILE: "env file", Layer.TEMPLATE: "template"}
 
 
 def plan_data(plan: Plan, *, show_config: bool = False) -> dict[str, Any]:
-    """Return a plan as data. No value is in it, unless ConfigMap literals are asked for."""
+    """Return a plan as data. It contains no value, unless ConfigMap literals are requested."""
     return {
         "schema": SCHEMA,
         "environment": plan.environment,
@@ -40,26 +40,26 @@ def outcome_data(
     begun: Iterable[ObjectId] = (),
     error: BridgeError | None = None,
 ) -> dict[str, Any]:
-    """Add to a plan's data what became of it: an object is written, not written, or perhaps (`begun`)."""
+    """Add the outcome to a plan's data: each object is written, not written, or perhaps written (`begun`)."""
     done, perhaps = {str(id_) for id_ in written}, {str(id_) for id_ in begun}
-    for one in data["objects"]:
-        name = f"{one['kind']}/{one['name']}"
-        one["written"] = "yes" if name in done else "perhaps" if name in perhaps else "no"
+    for entry in data["objects"]:
+        name = f"{entry['kind']}/{entry['name']}"
+        entry["written"] = "yes" if name in done else "perhaps" if name in perhaps else "no"
     return {**data, "result": result, "errors": [*problems(error.problems if error else ()), *data["errors"]]}
 
 
-def is_shown(one: dict[str, Any]) -> bool:
-    """Say whether a report names an object: not one that stays, unless an admission rule alters it."""
-    return bool(one["action"] != "keep" or one["altered"])
+def is_shown(entry: dict[str, Any]) -> bool:
+    """Whether a report lists an object: all but unchanged objects, unless an admission rule alters them."""
+    return bool(entry["action"] != "keep" or entry["altered"])
 
 
 def problems(found: Iterable[Problem]) -> list[dict[str, str]]:
     """Return problems as data."""
-    return [{"where": one.where, "what": one.what, "hint": one.hint} for one in found]
+    return [{"where": problem.where, "what": problem.what, "hint": problem.hint} for problem in found]
 
 
 def _summary(changes: Iterable[Change]) -> dict[str, int]:
-    """Count the objects by what happens to them. One that stays is `altered` or `keep`, any other may be both."""
+    """Count the objects by what happens to them. An unchanged one is `altered` or `keep`; others may be both."""
     counts = {action.value: 0 for action in Action} | {ALTERED: 0}
     for change in changes:
         counts[ALTERED] += bool(change.altered)
@@ -69,10 +69,10 @@ def _summary(changes: Iterable[Change]) -> dict[str, int]:
 
 def _change(change: Change, *, show_config: bool) -> dict[str, Any]:
     sections: dict[str, list[dict[str, Any]]] = {"data": [], "labels": [], "annotations": [], "fields": []}
-    for one in change.fields:
-        shown = show_config and _public(change, one)
-        section = one.field.section if one.field.section in sections else "fields"
-        sections[section].append(_field(one) | (_value(change, one) if shown else {}))
+    for field_change in change.fields:
+        shown = show_config and _public(change, field_change)
+        section = field_change.field.section if field_change.field.section in sections else "fields"
+        sections[section].append(_field(field_change) | (_value(change, field_change) if shown else {}))
     return {
         "kind": change.id.kind,
         "name": change.id.name,
@@ -86,13 +86,13 @@ def _change(change: Change, *, show_config: bool) -> dict[str, Any]:
     }
 
 
-def _field(one: FieldChange) -> dict[str, Any]:
+def _field(field_change: FieldChange) -> dict[str, Any]:
     return {
-        "name": one.field.name or one.field.section,
-        "what": ALTERED if one.altered else one.what.value,
-        "altered": ("dropped" if one.altered.dropped else "rewritten") if one.altered else None,
-        "origin": origin_data(one.origin) if one.origin else None,
-        "by": [{"manager": by.name, "operation": by.operation, "time": by.time} for by in one.by],
+        "name": field_change.field.name or field_change.field.section,
+        "what": ALTERED if field_change.altered else field_change.what.value,
+        "altered": ("dropped" if field_change.altered.dropped else "rewritten") if field_change.altered else None,
+        "origin": origin_data(field_change.origin) if field_change.origin else None,
+        "by": [{"manager": by.name, "operation": by.operation, "time": by.time} for by in field_change.by],
     }
 
 
@@ -107,12 +107,17 @@ def origin_data(origin: Origin) -> dict[str, Any]:
     }
 
 
-def _public(change: Change, one: FieldChange) -> bool:
-    """Say whether a value may be shown: a ConfigMap's, and out of a plain file, not out of a store."""
-    stored = one.origin is None or Layer.SOURCE in one.origin.layers
-    return change.id.kind == "ConfigMap" and one.field.section == "data" and not stored and one.what is not What.REMOVE
+def _public(change: Change, field_change: FieldChange) -> bool:
+    """Whether a value may be shown: it is a ConfigMap's, and from a plain file, not from a store."""
+    stored = field_change.origin is None or Layer.SOURCE in field_change.origin.layers
+    return (
+        change.id.kind == "ConfigMap"
+        and field_change.field.section == "data"
+        and not stored
+        and field_change.what is not What.REMOVE
+    )
 
 
-def _value(change: Change, one: FieldChange) -> dict[str, Any]:
+def _value(change: Change, field_change: FieldChange) -> dict[str, Any]:
     assert change.desired is not None
-    return {"value": change.desired.keys[one.field.name].value.reveal().decode(errors="replace")}
+    return {"value": change.desired.keys[field_change.field.name].value.reveal().decode(errors="replace")}

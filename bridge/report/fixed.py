@@ -1,4 +1,4 @@
-"""What `bridge init --fix-kustomize` has done, for people and for machines."""
+"""Reports what `bridge init --fix-kustomize` has changed, as text and as data."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from bridge.report.talk import printable
 from bridge.report.write import write_json
 
 
-def fixed_data(  # noqa: PLR0913, PLR0917 - all that the report tells
+def fixed_data(  # noqa: PLR0913, PLR0917 - everything in the report
     environment: str,
     overlay: str,
     removed: Sequence[Patch],
@@ -22,7 +22,7 @@ def fixed_data(  # noqa: PLR0913, PLR0917 - all that the report tells
     holding: Sequence[str],
     missing: Sequence[Path],
 ) -> dict[str, Any]:
-    """Return what was changed as data; `holding` are the overlays that build objects of bridge still.
+    """Return what was changed as data; `holding` are the overlays that still build bridge's objects.
 
     `missing` are patches that no longer exist, and lost their reference.
     """
@@ -33,7 +33,7 @@ def fixed_data(  # noqa: PLR0913, PLR0917 - all that the report tells
         "result": "written" if removed or cures or missing else "unchanged",
         "removed": [str(patch.file) for patch in removed],
         "missing": [str(path) for path in missing],
-        "patches": [{"object": str(one.id), "keys": [key for _, keys in one.keys for key in keys]} for one in cures],
+        "patches": [{"object": str(cure.id), "keys": [key for _, keys in cure.keys for key in keys]} for cure in cures],
         "holding": list(holding),
     }
 
@@ -49,18 +49,18 @@ def write_fixed(record: Record, data: dict[str, Any], warnings: Iterable[Problem
 
 def _lines(data: dict[str, Any]) -> list[str]:
     if data["result"] == "unchanged":
-        lines = [f"{data['overlay']}: builds nothing that bridge writes; unchanged"]
+        lines = [f"{data['overlay']}: unchanged; its build has none of bridge's objects"]
     else:
-        lines = [f"{data['overlay']}: changed, and builds the same as before without what bridge writes"]
-        lines += [f"  {one['object']}  {_gone(one['keys'])}" for one in data["patches"]]
+        lines = [f"{data['overlay']}: changed; its build is the same as before, without bridge's objects"]
+        lines += [f"  {patch['object']}  {_gone(patch['keys'])}" for patch in data["patches"]]
         lines += [f"  {file}  no longer used; delete it once its values are imported" for file in data["removed"]]
-        lines += [f"  {file}  missing, and no longer named" for file in data["missing"]]
+        lines += [f"  {file}  missing; its reference was removed" for file in data["missing"]]
     if data["holding"]:
-        lines.append(f"the base stays as it is: {', '.join(data['holding'])} still needs these objects in it")
+        lines.append(f"the base is unchanged: {', '.join(data['holding'])} still needs its objects")
     else:
         lines.append(
-            "no overlay builds these objects any more: the base's kustomization may let its templates go, "
-            "then the overlays their patches of them"
+            "no overlay builds these objects now: remove the templates from the base's kustomization, "
+            "then their patches from the overlays"
         )
     return lines
 

@@ -1,4 +1,4 @@
-"""The report of many environments: a line for each, and all that changes or is refused."""
+"""The report of many environments: a line for each, and everything that changes or is refused."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,11 +15,11 @@ from bridge.report.write import printable_data, write_json
 
 SCHEMA: Final = "bridge/fleet/v1"
 NAMED: Final = 3
-"""Environments that a message names."""
+"""The number of environments that a message names."""
 
 
 def fleet_data(entries: Sequence[dict[str, Any]], status: int, shard: str | None) -> dict[str, Any]:
-    """Return the report as data. Of each environment's objects only those are there that do not stay as they are."""
+    """Return the report as data. Only the objects that change are included."""
     results = Counter(entry["result"] for entry in entries)
     return {
         "schema": SCHEMA,
@@ -41,13 +41,13 @@ def write_fleet(record: Record, data: dict[str, Any], form: str) -> None:
 
 
 def show_fleet(data: dict[str, Any]) -> None:
-    """Write the report to stderr: a question about it follows, and stdout is for the report of the run."""
+    """Write the report to stderr, for the question that follows; stdout is for the final report."""
     streams.talk().write(_text(printable_data(data), style_of(streams.talk())))
     streams.talk().flush()
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return the first few names, and how many more there are."""
+    """Format the first few names and the number of the others."""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return f"{', '.join(names[:NAMED])}{more}"
 
@@ -77,12 +77,12 @@ def _markdown(data: dict[str, Any]) -> str:
 
 
 def _clusters(entries: Iterable[dict[str, Any]]) -> dict[tuple[str, str | None], list[dict[str, Any]]]:
-    """Return the clusters by server and context, each as its environments have it; some may not have come so far."""
-    found: dict[tuple[str, str | None], list[dict[str, Any]]] = {}
-    for one in entries:
-        if "cluster" in one:
-            found.setdefault(_key(one["cluster"]), []).append(one["cluster"])
-    return found
+    """Return the clusters by server and context with their environments' data; some environments may have none yet."""
+    clusters: dict[tuple[str, str | None], list[dict[str, Any]]] = {}
+    for entry in entries:
+        if "cluster" in entry:
+            clusters.setdefault(_key(entry["cluster"]), []).append(entry["cluster"])
+    return clusters
 
 
 def _key(cluster: dict[str, Any]) -> tuple[str, str | None]:
@@ -90,22 +90,22 @@ def _key(cluster: dict[str, Any]) -> tuple[str, str | None]:
 
 
 def _cluster_texts(entries: Iterable[dict[str, Any]], quote: Quote = str) -> Iterator[str]:
-    """Yield what names each cluster."""
+    """Yield a description of each cluster."""
     for several in _clusters(entries).values():
         yield cluster_text(several[0], note=binding_note(*several), quote=quote)
 
 
 def _rows(entries: Sequence[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
-    """Yield the heading, and a row for each environment; with its cluster only if there are several."""
-    found = list(_clusters(entries))
-    contexts = [context or POD for _, context in found]
-    names = contexts if len(set(contexts)) == len(found) else [server for server, _ in found]
-    short = dict(zip(found, names, strict=True))
-    several = len(found) > 1
+    """Yield the heading and a row for each environment; a column for the cluster only if there are several."""
+    clusters = list(_clusters(entries))
+    contexts = [context or POD for _, context in clusters]
+    names = contexts if len(set(contexts)) == len(clusters) else [server for server, _ in clusters]
+    short = dict(zip(clusters, names, strict=True))
+    several = len(clusters) > 1
     yield ("environment", "result", *(["cluster"] if several else []), "")
-    for one in entries:
-        cluster = short[_key(one["cluster"])] if "cluster" in one else "-"
-        yield (one["environment"], one["result"], *([cluster] if several else []), _note(one))
+    for entry in entries:
+        cluster = short[_key(entry["cluster"])] if "cluster" in entry else "-"
+        yield (entry["environment"], entry["result"], *([cluster] if several else []), _note(entry))
 
 
 def _has_details(entry: dict[str, Any]) -> bool:
@@ -113,7 +113,7 @@ def _has_details(entry: dict[str, Any]) -> bool:
 
 
 def _note(entry: dict[str, Any]) -> str:
-    """Say what changes, or the first thing that is wrong and how many more there are."""
+    """Describe what changes, or the first problem and the number of the others."""
     wrong = [*entry.get("refusals", ()), *entry["errors"]]
     if not wrong:
         return summary(entry["summary"]) if "summary" in entry else ""

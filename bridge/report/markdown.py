@@ -1,4 +1,4 @@
-"""A plan or its outcome for a pipeline's summary page: what speaks against it first, then one table."""
+"""Formats a plan or its outcome for a pipeline's summary page: problems first, then one table."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -9,17 +9,17 @@ from bridge.report.talk import printable
 from bridge.report.text import ACTIONS, KEY_MARKS, MARKS, RESULTS, SECTIONS, place, reason, summary
 
 LIMIT: Final = 256 * 1024
-"""Bytes; GitHub takes 1 MiB for a step's summary, and several environments may share one."""
+"""Bytes; GitHub allows 1 MiB for a step's summary, which several environments may share."""
 _SPECIAL: Final = str.maketrans({char: f"\\{char}" for char in "\\`*_[]|<>~#!&@$"})
 
 
 def plan_markdown(data: dict[str, Any]) -> str:
-    """Return the report as Markdown: no value is in it, nor does a name or a message in it act as markup."""
+    """Return the report as Markdown. It contains no value, and no name or message in it acts as markup."""
     return bounded(list(_lines(data)))
 
 
 def bounded(everything: Sequence[str]) -> str:
-    """Join lines, and say how many are left out where they are more than a page takes."""
+    """Join lines; if they exceed the limit, replace the rest with a note on how many are missing."""
     lines: list[str] = []
     size = 0
     for line in everything:
@@ -43,39 +43,40 @@ def _lines(data: dict[str, Any]) -> Iterator[str]:
         if data[key]:
             yield from ("", f"**{title}**", "")
             yield from map(_problem, data[key])
-    objects = [one for one in data["objects"] if is_shown(one)]
+    objects = [entry for entry in data["objects"] if is_shown(entry)]
     if objects:
         yield from ("", "| | object | key | what | from |", "|---|---|---|---|---|")
-        yield from (row for one in objects for row in _rows(one))
+        yield from (row for entry in objects for row in _rows(entry))
     if data.get("workloads"):
         yield from ("", "| workload | state | restarted |", "|---|---|---|")
-        for one in data["workloads"]:
-            yield f"| {cell(one['kind'] + '/' + one['name'])} | {one['state']} | {one['restarted']} |"
+        for workload in data["workloads"]:
+            name = f"{workload['kind']}/{workload['name']}"
+            yield f"| {cell(name)} | {workload['state']} | {workload['restarted']} |"
     yield from _sources(data["sources"])
 
 
 def _sources(sources: Mapping[str, str]) -> Iterator[str]:
-    """Tell which revision of each source was read, whether or not a key of it changes."""
+    """Yield the revision of each source that was read, whether or not one of its keys changes."""
     if sources:
         yield ""
         yield f"Read: {', '.join(code(f'{name} @ {revision}') for name, revision in sources.items())}"
 
 
-def _problem(one: Mapping[str, str]) -> str:
-    where = f"{code(one['where'])}: " if one["where"] else ""
-    hint = f" ({plain(one['hint'])})" if one["hint"] else ""
-    return f"- {where}{plain(one['what'])}{hint}"
+def _problem(problem: Mapping[str, str]) -> str:
+    where = f"{code(problem['where'])}: " if problem["where"] else ""
+    hint = f" ({plain(problem['hint'])})" if problem["hint"] else ""
+    return f"- {where}{plain(problem['what'])}{hint}"
 
 
-def _rows(one: dict[str, Any]) -> Iterator[str]:
-    """Yield a row for an object, and one for each key, label and annotation that does not stay."""
-    notes = [ACTIONS[one["action"]]]
-    notes += ["somebody deleted it"] if one["restored"] else []
-    notes += [{"yes": "written", "perhaps": "perhaps written"}[one["written"]]] if one["written"] != "no" else []
-    name = cell(f"{one['kind']}/{one['name']}")
-    yield f"| {cell(MARKS[one['action']])} | {name} | | {plain(', '.join(notes))} | |"
+def _rows(entry: dict[str, Any]) -> Iterator[str]:
+    """Yield a row for an object, and a row for each changed key, label and annotation."""
+    notes = [ACTIONS[entry["action"]]]
+    notes += ["someone else deleted it"] if entry["restored"] else []
+    notes += [{"yes": "written", "perhaps": "perhaps written"}[entry["written"]]] if entry["written"] != "no" else []
+    name = cell(f"{entry['kind']}/{entry['name']}")
+    yield f"| {cell(MARKS[entry['action']])} | {name} | | {plain(', '.join(notes))} | |"
     for label, section in SECTIONS:
-        for field in one[section]:
+        for field in entry[section]:
             if field["what"] != "keep":
                 key, origin = cell(field["name"]), cell(place(field["origin"])) if field["origin"] else ""
                 mark = cell(KEY_MARKS[field["what"]])
@@ -83,12 +84,12 @@ def _rows(one: dict[str, Any]) -> Iterator[str]:
 
 
 def cell(text: str) -> str:
-    """Quote a name in a table, where a code span gives the backslash before a bar up again."""
+    """Quote a name in a table, in which a code span shows a backslash before a bar as itself."""
     return code(text).replace("|", "\\|")
 
 
 def code(text: str) -> str:
-    """Quote a name, whatever it holds."""
+    """Quote a name, whatever it contains."""
     ticks = "`"
     while ticks in text:
         ticks += "`"

@@ -1,4 +1,4 @@
-"""Workloads and what became of them: as data, and for people."""
+"""Reports workloads and their restarts: as data, and as text."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
@@ -12,45 +12,45 @@ RESULTS: Final = {
     "planned": "",
     "unchanged": "nothing to restart",
     "restarted": "restarted",
-    "unfinished": "not every workload has the keys of now",
+    "unfinished": "some workloads do not have the current keys yet",
     "interrupted": "interrupted",
 }
 
-STATES: Final = {Step.ROLL.value: ("~", "to restart"), Step.HOLD.value: ("!", "behind, but paused")}
+STATES: Final = {Step.ROLL.value: ("~", "to restart"), Step.HOLD.value: ("!", "outdated, but paused")}
 
 
 def workload_data(
     verdicts: Iterable[Verdict], rolled: Collection[str], begun: Collection[str], states: Mapping[str, Workload]
 ) -> list[dict[str, Any]]:
-    """Return every consumer as data: it is restarted, not restarted, or perhaps (`begun`)."""
-    found = []
-    for one in verdicts:
-        name = str(one.workload)
-        found.append(
+    """Return every consumer as data: it was restarted, not restarted, or perhaps restarted (`begun`)."""
+    entries = []
+    for verdict in verdicts:
+        name = str(verdict.workload)
+        entries.append(
             {
-                "kind": one.workload.kind,
-                "name": one.workload.name,
-                "state": one.step.value,
-                "because": [_reason(reason) for reason in one.reasons],
+                "kind": verdict.workload.kind,
+                "name": verdict.workload.name,
+                "state": verdict.step.value,
+                "because": [_reason(reason) for reason in verdict.reasons],
                 "restarted": "yes" if name in rolled else "perhaps" if name in begun else "no",
-                "rollout": _rollout(states.get(name, one.workload).rollout),
+                "rollout": _rollout(states.get(name, verdict.workload).rollout),
             }
         )
-    return found
+    return entries
 
 
-def _reason(one: Reason) -> dict[str, Any]:
-    return {"object": str(one.id), "key": one.key, "changed": one.changed}
+def _reason(reason: Reason) -> dict[str, Any]:
+    return {"object": str(reason.id), "key": reason.key, "changed": reason.changed}
 
 
-def _rollout(one: Rollout) -> dict[str, Any]:
+def _rollout(rollout: Rollout) -> dict[str, Any]:
     return {
-        "state": "failed" if one.failed else "finished" if one.finished else "running",
-        "pods": one.wanted,
-        "new": one.updated,
-        "ready": one.ready,
-        "old": one.old,
-        "draining": one.draining,
+        "state": "failed" if rollout.failed else "finished" if rollout.finished else "running",
+        "pods": rollout.wanted,
+        "new": rollout.updated,
+        "ready": rollout.ready,
+        "old": rollout.old,
+        "draining": rollout.draining,
     }
 
 
@@ -62,28 +62,28 @@ def restart_text(data: dict[str, Any], style: Style) -> str:
 
 
 def workload_lines(workloads: Iterable[dict[str, Any]], style: Style) -> Iterator[str]:
-    """Yield a line for each workload that is behind or was rolled, and one for each object that is why."""
-    for one in workloads:
-        if one["state"] not in STATES:
+    """Yield a line for each outdated or restarted workload, and a line for each object that is the reason."""
+    for workload in workloads:
+        if workload["state"] not in STATES:
             continue
-        mark, text = STATES[one["state"]]
-        note = {"yes": " (restarted)", "perhaps": " (perhaps restarted)"}.get(one["restarted"], "")
-        yield style.by_mark(mark, f"{mark} {one['kind']}/{one['name']}  {text}{note}")
-        yield from (f"    {line}" for line in _because(one["because"]))
+        mark, text = STATES[workload["state"]]
+        note = {"yes": " (restarted)", "perhaps": " (perhaps restarted)"}.get(workload["restarted"], "")
+        yield style.by_mark(mark, f"{mark} {workload['kind']}/{workload['name']}  {text}{note}")
+        yield from (f"    {line}" for line in _because(workload["because"]))
 
 
 def _because(reasons: list[dict[str, Any]]) -> Iterator[str]:
-    """Word the reasons, newest first, those of one object and one time together."""
+    """Describe the reasons, newest first, grouped by object and time."""
     together: dict[tuple[str, str], list[str]] = {}
-    for one in reasons:
-        together.setdefault((one["object"], one["changed"]), []).append(one["key"] or "a key that is gone")
+    for reason in reasons:
+        together.setdefault((reason["object"], reason["changed"]), []).append(reason["key"] or "a removed key")
     for (name, changed), keys in together.items():
         yield f"{name} changed {changed}: {', '.join(keys)}"
 
 
 def summary(workloads: Iterable[dict[str, Any]]) -> str:
-    """Count the workloads by what becomes of them."""
-    states = [one["state"] for one in workloads]
+    """Count the workloads by what happens to them."""
+    states = [workload["state"] for workload in workloads]
     counts = {step: states.count(step.value) for step in Step}
     words = {Step.ROLL: "to restart", Step.HOLD: "paused"}
     parts = [f"{counts[step]} {word}" for step, word in words.items() if counts[step]]

@@ -1,4 +1,4 @@
-"""A rollback for people: what it does to the store's document, and then to the cluster."""
+"""Formats a rollback: what it does to the store's document, and then to the cluster."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,8 +8,8 @@ from bridge.report.text import plan_text
 
 _STORIES = (
     ("changed", "~", "changes"),
-    ("added", "+", "comes back"),
-    ("removed", "-", "goes: the revision does not have it"),
+    ("added", "+", "is restored"),
+    ("removed", "-", "is removed: the revision does not have it"),
 )
 
 
@@ -21,9 +21,9 @@ def rollback_text(data: dict[str, Any], style: Style) -> str:
 def _store(rollback: dict[str, Any], style: Style) -> Iterator[str]:
     source, to, before, after = (rollback[name] for name in ("source", "to", "before", "after"))
     if not rollback["needed"]:
-        yield style.bold(f"{source}: unchanged, revision {before} holds what {to} does")
+        yield style.bold(f"{source}: unchanged, revision {before} has the same content as {to}")
         return
     step = f"written, revision {before or 'none'} -> {after}" if after else f"now at revision {before or 'none'}"
     yield style.bold(f"{source}: {step}, with the content of {to}")
     for name, mark, story in _STORIES:
-        yield from (style.by_mark(mark, f"    {mark} {one}  {story}") for one in rollback[name])
+        yield from (style.by_mark(mark, f"    {mark} {key}  {story}") for key in rollback[name])

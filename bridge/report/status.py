@@ -1,4 +1,4 @@
-"""The table of variables: who uses each, where it comes from, whether the cluster has it."""
+"""The table of variables: what uses each, where it comes from, whether the cluster has it."""
 
 from collections import Counter
 from typing import Any, Final
@@ -23,9 +23,9 @@ STATES: Final = {
 
 
 def status_data(plan: Plan, unused: dict[str, tuple[str, ...]]) -> dict[str, Any]:
-    """Return one row for every key of every object, and what the sources hold beyond them.
+    """Return one row for every key of every object, and the sources' other content.
 
-    `in_sync` says that a sync would be admitted and would write nothing, and that the cluster has what was sent.
+    `in_sync` means that a sync would be allowed and would write nothing, and that the cluster has what was sent.
     """
     keys = [row for change in plan.changes if change.desired for row in _rows(change, plan)]
     states = Counter(row["state"] for row in keys)
@@ -65,19 +65,19 @@ def _rows(change: Change, plan: Plan) -> list[dict[str, Any]]:
     return [
         {
             "object": str(change.id),
-            "key": one.field.name,
-            "origin": origin_data(one.origin),
-            "state": ALTERED if one.altered else STATES[one.what],
-            "changed": _changed(plan, change.id, one),
+            "key": field_change.field.name,
+            "origin": origin_data(field_change.origin),
+            "state": ALTERED if field_change.altered else STATES[field_change.what],
+            "changed": _changed(plan, change.id, field_change),
         }
-        for one in change.fields
-        if one.field.section == "data" and one.origin
+        for field_change in change.fields
+        if field_change.field.section == "data" and field_change.origin
     ]
 
 
-def _changed(plan: Plan, id_: ObjectId, one: FieldChange) -> str | None:
+def _changed(plan: Plan, id_: ObjectId, field_change: FieldChange) -> str | None:
     memory = plan.memory.objects.get(id_)
-    known = memory.keys.get(one.field.name) if memory else None
+    known = memory.keys.get(field_change.field.name) if memory else None
     return known.changed if known else None
 
 
@@ -106,6 +106,6 @@ def status_text(data: dict[str, Any], style: Style) -> str:
         )
         for row in data["sources"]
     ]
-    left = "".join(f"{name} left the templates and is still in the cluster\n" for name in data["left"])
+    left = "".join(f"{name} is no longer in the templates but still in the cluster\n" for name in data["left"])
     head = "".join(f"{line}\n" for line in heading(data, style))
     return "\n".join((head, table(keys), table(sources))) + left

@@ -1,4 +1,4 @@
-"""Guards stdout and stderr: what cannot be written is remembered, and changes nothing that a run did."""
+"""Guards stdout and stderr: a failed write is remembered, but does not affect what a run does."""
 
 import io
 import os
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class Sink(io.RawIOBase):
-    """Writes to a file descriptor until that fails; `error` is then the reason, and the rest is dropped.
+    """Writes to a file descriptor until that fails; then `error` is the reason, and the rest is dropped.
 
-    Nothing stays in a buffer that the interpreter would try to write once more when it ends.
+    Nothing stays in a buffer that the interpreter would try to write again at exit.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -25,7 +25,7 @@ class Sink(io.RawIOBase):
         self._descriptor = descriptor
 
     def writable(self) -> bool:
-        """Say that one can write here."""
+        """Return True: the sink is writable."""
         return True
 
     def fileno(self) -> int:
@@ -33,11 +33,11 @@ class Sink(io.RawIOBase):
         return self._descriptor
 
     def isatty(self) -> bool:
-        """Say whether this is a terminal."""
+        """Whether this is a terminal."""
         return os.isatty(self._descriptor)
 
     def write(self, data: "ReadableBuffer", /) -> int:
-        """Write what the system takes at once, or drop everything."""
+        """Write what the system accepts at once, or drop everything."""
         if self.error is None:
             try:
                 return os.write(self._descriptor, data)
@@ -47,18 +47,18 @@ class Sink(io.RawIOBase):
 
 
 def report() -> TextIO:
-    """Return where the report of this run goes: stdout, which nothing else reaches meanwhile."""
+    """Return the stream for this run's report: stdout, which nothing else writes to meanwhile."""
     return _handles()[0]
 
 
 def talk() -> TextIO:
-    """Return where this run says how it gets on, and asks: stderr."""
+    """Return the stream for this run's messages and questions: stderr."""
     return _handles()[1]
 
 
 _OURS: Final[ContextVar[tuple[TextIO, TextIO]]] = ContextVar("streams")
 _LAST: Final[list[tuple[TextIO, TextIO]]] = []
-"""Those of all runs, the latest last: for threads, which have no context of their run."""
+"""The streams of all runs, the latest last: for threads, which do not have their run's context."""
 
 
 def _handles() -> tuple[TextIO, TextIO]:
@@ -70,7 +70,7 @@ def _handles() -> tuple[TextIO, TextIO]:
 
 @contextmanager
 def guarded() -> Iterator[Sink | None]:
-    """Guard both streams, and yield what is behind stdout; None if it is no file (a caller's own buffer)."""
+    """Guard both streams, and yield the sink behind stdout, or None if it is not a file (a caller's own buffer)."""
     stdout, stderr = (_present(stream) for stream in caller_streams())
     (out, sink), (err, _) = _guard(stdout), _guard(stderr)
     kept = _OURS.set((out, err))
@@ -85,7 +85,7 @@ def guarded() -> Iterator[Sink | None]:
 
 
 def _present(stream: TextIO | None) -> TextIO:
-    """Put a buffer that nobody reads in the place of a stream that was closed."""
+    """Return the stream, or a buffer that is never read if the stream was closed."""
     return stream or io.StringIO()
 
 
@@ -96,6 +96,6 @@ def _guard(stream: TextIO) -> tuple[TextIO, Sink | None]:
         return stream, None
     with suppress(OSError):
         stream.flush()
-    # A name may hold what the terminal's encoding has not.
+    # A name may contain characters that the terminal's encoding does not have.
     guard = io.TextIOWrapper(io.BufferedWriter(sink), stream.encoding, "backslashreplace", line_buffering=True)
     return guard, sink

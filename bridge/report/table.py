@@ -10,9 +10,9 @@ INDENT = "    "
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Return the rows, the first of them the heading, with every column as wide as its widest cell.
+    """Format the rows, the first of which is the heading, with every column as wide as its widest cell.
 
-    On a terminal that is too narrow, the widest columns go below their row, each cell with its heading in front.
+    If the terminal is too narrow, the widest columns go below their row, each cell with its heading in front.
     """
     widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
     below = _below(widths, width_of(streams.report()))
@@ -26,7 +26,7 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _below(widths: Sequence[int], width: int | None) -> list[int]:
-    """Return the columns to take out of the row until the others fit; never the first."""
+    """Return the columns to move out of the row so that the others fit; never the first."""
     kept = list(range(len(widths)))
     while width and len(kept) > 1 and sum(widths[index] + len(GAP) for index in kept) - len(GAP) > width:
         kept.remove(max(kept[1:], key=lambda index: widths[index]))

@@ -1,4 +1,4 @@
-"""A plan and its outcome for people: one block an object, one line a key."""
+"""Formats a plan and its outcome as text: a block per object, a line per key."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -21,20 +21,20 @@ KEY_MARKS: Final = {
 ACTIONS: Final = {
     "create": "to create",
     "update": "to update",
-    "keep": "stays as an admission rule of the cluster has it",
+    "keep": "stays as changed by an admission rule",
     "recreate": "to delete and create again",
     "delete": "to delete",
-    "leave": "left the templates, stays in the cluster (--prune deletes it)",
+    "leave": "no longer in the templates, stays in the cluster (--prune deletes it)",
 }
 RESULTS: Final = {
     "planned": "",
     "unchanged": "nothing to do",
     "written": "written",
-    "refused": "refused, nothing was written",
-    "failed": "failed, nothing was written",
+    "refused": "refused; nothing was written",
+    "failed": "failed; nothing was written",
     "stopped": "stopped between writes; run again",
-    "restarted": "nothing to write, workloads restarted",
-    "unfinished": "not every workload has the keys of now",
+    "restarted": "nothing to write; workloads restarted",
+    "unfinished": "some workloads do not have the current keys yet",
     "interrupted": "interrupted",
     "altered": "a key is missing in the cluster",
 }
@@ -49,10 +49,10 @@ def _lines(data: dict[str, Any], style: Style) -> Iterator[str]:
     yield from heading(data, style)
     for source, revision in data["sources"].items():
         yield f"  {source} @ {revision}"
-    for one in data["objects"]:
-        if is_shown(one):
+    for entry in data["objects"]:
+        if is_shown(entry):
             yield ""
-            yield from _object(one, style)
+            yield from _object(entry, style)
     if data.get("workloads"):
         from bridge.report.restart import workload_lines  # noqa: PLC0415 - start-up: only with --restart
 
@@ -62,17 +62,17 @@ def _lines(data: dict[str, Any], style: Style) -> Iterator[str]:
     yield ": ".join(part for part in (summary(data["summary"]), RESULTS[data["result"]]) if part)
 
 
-def _object(one: dict[str, Any], style: Style) -> Iterator[str]:
-    written = {"yes": " (written)", "perhaps": " (perhaps written)"}.get(one["written"], "")
-    note = ", somebody deleted it" if one["restored"] else ""
-    title = f"{MARKS[one['action']]} {one['kind']}/{one['name']}"
-    yield style.by_mark(MARKS[one["action"]], f"{title}  {ACTIONS[one['action']]}{note}{written}")
-    fields = [(label, field) for label, name in SECTIONS for field in one[name] if field["what"] != "keep"]
+def _object(entry: dict[str, Any], style: Style) -> Iterator[str]:
+    written = {"yes": " (written)", "perhaps": " (perhaps written)"}.get(entry["written"], "")
+    note = ", someone else deleted it" if entry["restored"] else ""
+    title = f"{MARKS[entry['action']]} {entry['kind']}/{entry['name']}"
+    yield style.by_mark(MARKS[entry["action"]], f"{title}  {ACTIONS[entry['action']]}{note}{written}")
+    fields = [(label, field) for label, name in SECTIONS for field in entry[name] if field["what"] != "keep"]
     width = max((len(label + field["name"]) for label, field in fields), default=0)
     for label, field in fields:
         mark = KEY_MARKS[field["what"]]
         name = f"{label}{field['name']}"
-        yield style.by_mark(mark, f"    {mark} {name:<{width}}  {_story(field)}".rstrip())
+        yield style.by_mark(mark, f"    {mark} {name:<{width}}  {_field_text(field)}".rstrip())
 
 
 SECTIONS: Final = (("", "keys"), ("label ", "labels"), ("annotation ", "annotations"), ("", "fields"))
@@ -80,23 +80,23 @@ ALTERATIONS: Final = {"dropped": "drops", "rewritten": "rewrites"}
 
 
 def reason(field: dict[str, Any]) -> str:
-    """Say what happens to a key and why."""
-    by = " and ".join(dict.fromkeys(manager_text(one) for one in field["by"]))
-    told: dict[str, str] = {
+    """Describe what happens to a key and why."""
+    by = " and ".join(dict.fromkeys(manager_text(manager) for manager in field["by"]))
+    reasons: dict[str, str] = {
         "add": "new",
         "change": "changed",
         "drift": f"drift, changed by {by}",
-        "restore": "drift, somebody removed it",
+        "restore": "drift, someone else removed it",
         "reclaim": f"value is right, but owned by {by}" if by else "value is right, but not owned by bridge",
-        "remove": "no template names it any more",
-        "release": f"no template names it any more; it stays, as {by} owns it too",
-        "altered": f"altered: an admission rule of the cluster {ALTERATIONS.get(field['altered'], '')} it",
+        "remove": "no longer in any template",
+        "release": f"no longer in any template; kept because {by} also owns it",
+        "altered": f"altered: an admission rule {ALTERATIONS.get(field['altered'], '')} it",
     }
-    return told[field["what"]]
+    return reasons[field["what"]]
 
 
-def _story(field: dict[str, Any]) -> str:
-    """Say what happens to a key and why, and where its value comes from."""
+def _field_text(field: dict[str, Any]) -> str:
+    """Describe what happens to a key and why, and where its value comes from."""
     origin = field["origin"]
     parts = [reason(field)]
     if origin:
@@ -106,13 +106,13 @@ def _story(field: dict[str, Any]) -> str:
     return "  ".join(parts)
 
 
-def manager_text(one: dict[str, Any]) -> str:
-    """Name a manager with its operation and time."""
-    return f"{one['manager']} ({one['operation']}{', ' + one['time'] if one['time'] else ''})"
+def manager_text(manager: dict[str, Any]) -> str:
+    """Format a manager with its operation and time."""
+    return f"{manager['manager']} ({manager['operation']}{', ' + manager['time'] if manager['time'] else ''})"
 
 
 def place(origin: dict[str, Any]) -> str:
-    """Name where a value comes from, with its revision."""
+    """Format where a value comes from, with its revision."""
     if len(origin["places"]) > 1:
         return " and ".join(origin["places"])
     return f"{origin['place']} @ {origin['revision']}" if origin["revision"] else str(origin["place"])
@@ -125,7 +125,7 @@ def summary(counts: dict[str, int]) -> str:
         ("update", "to update"),
         ("recreate", "to recreate"),
         ("delete", "to delete"),
-        ("leave", "left the templates"),
+        ("leave", "no longer in the templates"),
     )
     parts = [f"{counts[action]} {word}" for action, word in words if counts[action]]
     altered = [f"{counts['altered']} altered"] if counts["altered"] else []

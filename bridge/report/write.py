@@ -15,7 +15,7 @@ def write_report(record: Record, data: dict[str, Any], form: str) -> None:
     if form == "json":
         write_json(record, data)
     elif form == "markdown":
-        from bridge.report.markdown import plan_markdown  # noqa: PLC0415 - start-up: one form is used
+        from bridge.report.markdown import plan_markdown  # noqa: PLC0415 - start-up: only one form is used
 
         streams.report().write(plan_markdown(printable_data(with_hints(record, data))))
     else:
@@ -26,7 +26,7 @@ def write_report(record: Record, data: dict[str, Any], form: str) -> None:
 
 
 def show_plan(data: dict[str, Any]) -> None:
-    """Write a plan to stderr, in the text of `bridge plan`: a question about it follows, and stdout is the report."""
+    """Write a plan to stderr as text, for the question that follows; stdout is for the final report."""
     from bridge.report.text import plan_text  # noqa: PLC0415 - start-up: few runs ask
 
     streams.talk().write(plan_text(printable_data(data), style_of(streams.talk())))
@@ -34,26 +34,26 @@ def show_plan(data: dict[str, Any]) -> None:
 
 
 def write_lines(text: str) -> None:
-    """Write a text of ready lines; what could steer a terminal is escaped, names can come from anywhere."""
+    """Write lines of text. Terminal control characters are escaped, because names can come from anywhere."""
     streams.report().write("\n".join(map(printable, text.split("\n"))))
     streams.report().flush()
 
 
 def write_json(record: Record, data: dict[str, Any]) -> None:
-    """Write data as JSON, with the run's id; every character outside ASCII is escaped: no name steers a terminal."""
+    """Write data as JSON with the run's id. Non-ASCII characters are escaped, so that no name controls the terminal."""
     streams.report().write(json.dumps({**with_hints(record, data), "run": record.id}, indent=2) + "\n")
     streams.report().flush()
 
 
 def printable_data(data: Any) -> Any:  # noqa: ANN401 - plain data of any shape
-    """Escape the texts in the data, before they become lines with colours: names can come from anywhere.
+    """Escape the texts in the data before they become coloured lines, because names can come from anywhere.
 
-    Not a ConfigMap's `value`, which the report quotes; nor the keys, which are ours, or checked references.
+    Excluded are a ConfigMap's `value`, which the report quotes, and the keys, which are ours or validated references.
     """
     if isinstance(data, str):
         return printable(data)
     if isinstance(data, dict):
         return {key: value if key == "value" else printable_data(value) for key, value in data.items()}
     if isinstance(data, list):
-        return [printable_data(one) for one in data]
+        return [printable_data(item) for item in data]
     return data

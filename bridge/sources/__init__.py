@@ -1,1 +1,1 @@
-"""The documents that values come from, and how values are found in them."""
+"""The documents that values come from, and how to find values in them."""

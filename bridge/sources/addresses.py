@@ -1,4 +1,4 @@
-"""Which servers give the values and get the credentials: those that are not a vendor's own are named in reports."""
+"""Finds the servers that return values and receive credentials. Reports name them unless they belong to a vendor."""
 
 import contextlib
 from collections.abc import Mapping
@@ -9,12 +9,12 @@ from bridge.provider import Addressed, Context, Provider
 from bridge.trust import find, refused_provider, refused_store
 
 OURS: Final = frozenset({"bridge_providers", "bridge"})
-"""The packages of the providers that bridge brings along, which ask the trust file before each login themselves, and of
-the wrapper around another provider, which is asked for when it is opened."""
+"""The packages of the bundled providers, which check the trust file themselves before each login, and of the wrapper
+around another provider, which is checked when it is opened."""
 
 
 def addresses(providers: Mapping[str, Provider], context: Context) -> Mapping[str, tuple[str, ...]]:
-    """Return the addresses of each provider that has some; one that fails to tell has none."""
+    """Return the addresses of each provider that has any; a provider that fails to list them has none."""
     found: dict[str, tuple[str, ...]] = {}
     for name, provider in providers.items():
         if isinstance(provider, Addressed):
@@ -24,14 +24,14 @@ def addresses(providers: Mapping[str, Provider], context: Context) -> Mapping[st
 
 
 def untrusted(provider: Provider, context: Context) -> tuple[Problem, ...]:
-    """Return why the trust file lets a third party's provider not be opened; nothing if it may be, or is ours.
+    """Return why the trust file forbids opening a third party's provider; empty if it is allowed or bundled.
 
-    What such a provider sends is not seen here. So its package is listed, and so is each address that it tells.
+    What such a provider sends cannot be observed here, so its package and each address that it names must be listed.
     """
     package = type(provider).__module__.partition(".")[0]
     if package in OURS or not find(context.environ):
         return ()
-    told = addresses({package: provider}, context).get(package, ())
+    urls = addresses({package: provider}, context).get(package, ())
     named_by = f"the provider of the package {package}"
-    found = [refused_store(context.environ, one, package, named_by) for one in told]
-    return tuple(filter(None, [refused_provider(context.environ, package), *found]))
+    refused = [refused_store(context.environ, url, package, named_by) for url in urls]
+    return tuple(filter(None, [refused_provider(context.environ, package), *refused]))

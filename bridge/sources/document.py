@@ -15,7 +15,7 @@ from bridge.sources.select import FieldError, is_manifests, top_level
 
 
 class Source(NamedTuple):
-    """A document in its place of the list; `manifests` is None where it has fields."""
+    """A document at its position in the list; `manifests` is None if it has fields."""
 
     position: int
     name: str
@@ -30,27 +30,27 @@ class Source(NamedTuple):
 
     @property
     def origin(self) -> Origin:
-        """The provenance of a value that this source gives."""
+        """The provenance of a value from this source."""
         return Origin(Layer.SOURCE, self.name, self.manifests is not None, revision=self.revision.id)
 
 
 def open_sources(
     environment: Environment, namespace: str, documents: Mapping[Reference, Document], problems: list[Problem]
 ) -> Iterator[Source]:
-    """Yield the listed documents in order; what is wrong with one is added to `problems`."""
+    """Yield the listed documents in order; problems are added to `problems`."""
     for position, reference in enumerate(environment.sources):
         document, name = documents[reference], str(reference)
         try:
             source = _open(position, name, document, namespace)
         except FieldError as error:
-            hint = "name it under variables" if isinstance(document.content, SecretValue) else ""
+            hint = "move it to `variables`" if isinstance(document.content, SecretValue) else ""
             problems.append(Problem(name, str(error), hint))
             continue
         except Refusal as error:
             problems.extend(error.problems)
             continue
         if not source.fields and not source.manifests:
-            problems.append(Problem(name, "is empty", "a source that has lost everything is not written"))
+            problems.append(Problem(name, "is empty", "restore its values, or remove it from `sources`"))
         yield source
 
 

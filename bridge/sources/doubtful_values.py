@@ -1,4 +1,4 @@
-"""Finds Secret values that are probably not what their owner meant: placeholders, and text with the wrong encoding."""
+"""Finds Secret values that are probably a mistake: placeholders, and text in the wrong encoding."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
@@ -11,13 +11,13 @@ from bridge.plan.limits import is_escaped_pem
 from bridge.secret import SecretValue
 from bridge.sources.placeholder_values import placeholder
 
-ESCAPED_PEM: Final = r"is PEM with \n written out for its line ends"
+ESCAPED_PEM: Final = r"is PEM with literal \n instead of line breaks"
 
 
 class Flaw(NamedTuple):
     """A mistake in how a text is encoded.
 
-    `what` is worded to follow "the value ". `command` reads FILE and prints its text without the mistake.
+    `what` continues the sentence "the value ...". `command` reads FILE and prints its text without the mistake.
     """
 
     what: str
@@ -25,7 +25,7 @@ class Flaw(NamedTuple):
 
 
 def encoding_flaw(value: SecretValue) -> Flaw | None:
-    """Return how a text is encoded if that is surely a mistake, else None."""
+    """Return the encoding mistake in a value if there certainly is one, else None."""
     content = value.reveal()
     if is_utf16(content):
         return Flaw(UTF16, r"iconv -f UTF-16 -t UTF-8 FILE | tr -d '\r'")
@@ -39,22 +39,22 @@ def encoding_flaw(value: SecretValue) -> Flaw | None:
 
 
 def doubt(value: SecretValue) -> str | None:
-    """Return what is doubtful about a Secret's value, worded to follow "the value "; None for most values."""
+    """Return what is suspicious about a Secret's value, to follow "the value ", or None."""
     flaw = encoding_flaw(value)
     return flaw.what if flaw else placeholder(value) or (ESCAPED_PEM if is_escaped_pem(value) else None)
 
 
 def doubts(desired: Iterable[Desired], environment: Environment) -> Iterator[Problem]:
-    """Yield one warning for each key of a Secret whose value is doubtful; never the value.
+    """Yield a warning, without the value, for each key of a Secret with a suspicious value.
 
     A variable that is declared `literal` may have any value.
     """
-    for one in desired:
-        for key, entry in one.keys.items() if one.id.kind == "Secret" else ():
-            found = None if _is_literal(entry.origin, environment) else doubt(entry.value)
-            if found and not (found is ESCAPED_PEM and key in PEM_KEYS.get(one.type or "", ())):  # that is refused
-                what = f"the value from {' and '.join(entry.origin.places)} {found}"
-                yield Problem(f"{one.id} key {key}", what, _cure(entry.origin, environment.name), warning=True)
+    for object_ in desired:
+        for key, entry in object_.keys.items() if object_.id.kind == "Secret" else ():
+            flaw = None if _is_literal(entry.origin, environment) else doubt(entry.value)
+            if flaw and not (flaw is ESCAPED_PEM and key in PEM_KEYS.get(object_.type or "", ())):  # refused elsewhere
+                what = f"the value from {' and '.join(entry.origin.places)} {flaw}"
+                yield Problem(f"{object_.id} key {key}", what, _cure(entry.origin, environment.name), warning=True)
 
 
 def _is_literal(origin: Origin, environment: Environment) -> bool:
@@ -66,4 +66,6 @@ def _cure(origin: Origin, environment: str) -> str:
     if len(origin.parts) == 1:
         return f"replace it with `bridge set {environment} {origin.parts[0].name}`"
     is_of_template = origin.layer is Layer.TEMPLATE and not origin.parts
-    return "write ${NAME} in the template, and put the value into a source" if is_of_template else "change it there"
+    return (
+        "write ${NAME} in the template and put the value in a source" if is_of_template else "change it at its source"
+    )

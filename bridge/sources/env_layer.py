@@ -1,4 +1,4 @@
-"""The second layer: the env file, or the process's environment in its place."""
+"""The second layer: the env file, or the process's environment instead."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from bridge.config.dotenv import load_env_file
-from bridge.config.env_readers import Difference, told
+from bridge.config.env_readers import Difference, difference_warnings
 from bridge.config.environment import Environment
 from bridge.config.names import is_dns_label
 from bridge.errors import ConfigError, Problem
@@ -18,7 +18,7 @@ K8_ENV = "K8_ENV"
 
 
 class Claim(NamedTuple):
-    """A variable that says whose its surroundings are: what it names, and what that is for us."""
+    """A variable that says which environment it is for: its name, what it identifies, and our value for it."""
 
     name: str
     what: str
@@ -26,14 +26,14 @@ class Claim(NamedTuple):
 
 
 def claims(environment: str, namespace: str) -> tuple[Claim, Claim]:
-    """Return what a document, or a process, must say if it says whose it is."""
+    """Return the values that a document or a process must have if it sets these variables."""
     return Claim(K8_ENV, "environment", environment), Claim(NAMESPACE, "namespace", namespace)
 
 
 class EnvLayer(NamedTuple):
-    """The second layer. `values` is None where the env file is absent: what it might hold is then not known.
+    """The second layer. `values` is None if the env file does not exist: what it would contain is unknown.
 
-    `differences` are the variables of the env file that kubectl and kustomize read otherwise.
+    `differences` are the env file's variables that kubectl and kustomize read differently.
     """
 
     shown: str
@@ -42,7 +42,7 @@ class EnvLayer(NamedTuple):
 
 
 def load_env_layer(environment: Environment, environ: Mapping[str, str]) -> EnvLayer:
-    """Read the second layer; raises ConfigError for a file that is there and wrong."""
+    """Read the second layer; ConfigError if the file exists but is invalid."""
     if environment.env_file is None:
         return EnvLayer("", {})
     if environment.env_file == "environment":
@@ -50,8 +50,8 @@ def load_env_layer(environment: Environment, environ: Mapping[str, str]) -> EnvL
         return EnvLayer("the process's environment", values)
     shown = environment.shown(environment.env_file)
     if not _is_in_reach(environment.env_file, environment.base):
-        what = "is outside the checkout, and a branch could write any file's variables into its objects"
-        raise ConfigError(Problem(f"env_file {shown}", what, "move it into the checkout, and add it to .gitignore"))
+        what = "is outside the checkout, so a branch could read any file's variables"
+        raise ConfigError(Problem(f"env_file {shown}", what, "move it into the checkout and add it to .gitignore"))
     try:
         return EnvLayer(shown, *load_env_file(environment.env_file, shown))
     except FileNotFoundError:
@@ -59,36 +59,36 @@ def load_env_layer(environment: Environment, environ: Mapping[str, str]) -> EnvL
 
 
 def cut_off(layer: EnvLayer) -> Iterator[Problem]:
-    """Warn of the variables that lost a part of their line to a comment: it may belong to the value."""
-    found = {name: one for name, one in layer.differences.items() if one is Difference.COMMENT}
-    yield from told(found, layer.shown, "")
+    """Warn about variables with part of their line read as a comment: it may belong to the value."""
+    cut = {name: kind for name, kind in layer.differences.items() if kind is Difference.COMMENT}
+    yield from difference_warnings(cut, layer.shown, "")
 
 
 def _is_in_reach(file: Path, base: Path) -> bool:
-    """Return whether an environment may have this env file; `base` is the folder of its own file."""
+    """Whether an environment may use this env file; `base` is the folder of the environment's own file."""
     try:
         if Path(os.path.realpath(file)).is_relative_to(os.path.realpath(base)):
             return True
-        from bridge.git import is_in_reach  # noqa: PLC0415 - start-up: most env files are next to the environment's
+        from bridge.git import is_in_reach  # noqa: PLC0415 - start-up: most env files are next to the environment's file
 
         return is_in_reach(file, base)
-    except ValueError:  # a zero byte in its name, of which reading it tells
+    except ValueError:  # a NUL byte in its name, which reading it reports
         return True
 
 
 def namespace_of(environment: Environment, layer: EnvLayer) -> str:
-    """Return the namespace that the environment or its env file names; raises ConfigError where none does, or two."""
+    """Return the namespace from the environment or its env file; ConfigError if both or neither name one."""
     file = environment.shown(environment.file)
     value = (layer.values or {}).get(NAMESPACE)
-    given = None if value is None else value.reveal().decode(errors="replace")
-    if environment.namespace is None and given is None:
-        absent = f"{layer.shown} does not exist" if layer.values is None else f"{NAMESPACE} is not set either"
-        raise ConfigError(Problem(file, f"no namespace is given, and {absent}", "add `namespace:`"))
-    if given is not None and not is_dns_label(given):
+    declared = None if value is None else value.reveal().decode(errors="replace")
+    if environment.namespace is None and declared is None:
+        absent = f"{layer.shown} does not exist" if layer.values is None else f"{NAMESPACE} is not set"
+        raise ConfigError(Problem(file, f"namespace is missing, and {absent}", "add `namespace: NAME`"))
+    if declared is not None and not is_dns_label(declared):
         raise ConfigError(
-            Problem(layer.shown, f"{NAMESPACE} is no valid namespace name", "lower-case letters, digits and -")
+            Problem(layer.shown, f"{NAMESPACE} is not a valid namespace name", "use lower-case letters, digits and -")
         )
-    if environment.namespace and given and environment.namespace != given:
-        what = f"{NAMESPACE} names another namespace than {file}, which says {environment.namespace}"
-        raise ConfigError(Problem(layer.shown, what, "make the two agree"))
-    return environment.namespace or str(given)
+    if environment.namespace and declared and environment.namespace != declared:
+        what = f"{NAMESPACE} names a different namespace than {file} ({environment.namespace})"
+        raise ConfigError(Problem(layer.shown, what, "use the same namespace in both"))
+    return environment.namespace or str(declared)

@@ -12,7 +12,7 @@ from bridge.sources.conformance import failed
 from bridge.sources.offline import are_manifests, asked_names, candidates
 from bridge.sources.select import located
 
-REWRITTEN: Final = "is stored as a number, which may not be what was typed (1.10 becomes 1.1, and 0777 becomes 511)"
+REWRITTEN: Final = "is stored as a number, which may differ from what was typed (1.10 becomes 1.1, 0777 becomes 511)"
 
 
 def rewritten_numbers(
@@ -22,20 +22,20 @@ def rewritten_numbers(
     names: Mapping[Reference, frozenset[str] | None],
     context: Context,
 ) -> Iterator[Problem]:
-    """Yield a warning for each such number; `names` are the documents' names as `survey` found them."""
+    """Yield a warning for each such number; `names` are the field names of each document, as found by `survey`."""
     places: dict[Reference, list[tuple[int, tuple[str, ...]]]] = {}
     for reference in names:
         places[reference] = []
         try:
             found = _places(providers.get(reference.provider), reference, context)
             places[reference] = [(number, tuple(map(str, keys))) for number, keys in found]
-        except Exception as error:  # noqa: BLE001 - a provider's bug must not show what it had in hand
-            told = error if isinstance(error, BridgeError) else failed(error)
-            yield from (located(reference, one) for one in told.problems)
+        except Exception as error:  # noqa: BLE001 - a provider's bug must not expose the values it holds
+            caught = error if isinstance(error, BridgeError) else failed(error)
+            yield from (located(reference, one) for one in caught.problems)
     for name in sorted(asked_names(one for one in templates if one.id.kind == "Secret")):
         variable = environment.variables.get(name)
         field = variable.reference.field if variable else name
-        hint = f"`bridge set {environment.name} {name}` stores it as text"
+        hint = f"store it as text: `bridge set {environment.name} {name}`"
         for reference in candidates(environment, names, name):
             if field in {".".join(keys) for _, keys in places[reference]}:
                 yield Problem(str(reference), f"{field} {REWRITTEN}", hint, warning=True)
@@ -55,4 +55,4 @@ def _in_manifests(reference: Reference, found: Iterable[tuple[int, tuple[str, ..
     for number, keys in found:
         if keys[:1] == ("stringData",):
             what = f"{'.'.join(keys)} (document {number + 1}) {REWRITTEN}"
-            yield Problem(str(reference), what, "write it in quotes", warning=True)
+            yield Problem(str(reference), what, "quote it", warning=True)

@@ -1,4 +1,4 @@
-"""Tells of each infrastructure variable that scripts need whether it is set, and where; without a network."""
+"""Reports where each required infrastructure variable is set; without network access."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ MASK = "********"
 
 @dataclass(frozen=True)
 class Setting:
-    """One variable. `place` is None where no layer gives it, `value` what may be shown of it."""
+    """One variable. `place` is None if no layer gives it; `value` is the part of it that may be shown."""
 
     name: str
     place: str | None
@@ -30,8 +30,8 @@ def infrastructure(
 ) -> Iterator[Setting]:
     """Yield every variable that the environment requires.
 
-    `layer` is None where the env file is wrong. `secrets` are the names that are masked whatever the rule;
-    None masks all of them.
+    `layer` is None if the env file is invalid. `secrets` are the names that are masked regardless of their rule; None
+    masks all of them.
     """
     for name, rule in environment.infrastructure.items():
         masked = rule == "secret" or secrets is None or name in secrets or is_login(name)
@@ -59,21 +59,21 @@ def _setting(
     if layer is None:
         unknown.append("the env file")
     if unknown:
-        return Setting(name, f"perhaps {' or '.join(unknown)}", "not known without reading it")
+        return Setting(name, f"perhaps {' or '.join(unknown)}", "unknown until the source is read")
     return Setting(name, None, "")
 
 
 def _unless(place: str, earlier: Sequence[str]) -> str:
-    """Name the place, and the sources that win over it if they have the variable, which only reading tells."""
+    """Name the place, and the sources that override it if they have the variable, which only reading tells."""
     return f"{place}, unless {' or '.join(earlier)} has it" if earlier else place
 
 
 def missing(environment: Environment, absent: Iterable[str], layer: EnvLayer | None) -> ConfigError | None:
-    """Return an error that names every variable that is set nowhere."""
+    """Return an error that lists every variable that is not set anywhere."""
     looked = [str(reference) for reference in environment.sources]
     if layer and layer.shown:
         looked.append(layer.shown + (" (which does not exist)" if layer.values is None else ""))
-    hint = f"looked in {', '.join(looked)}" if looked else "the environment lists no source and no env file"
+    hint = f"looked in {', '.join(looked)}" if looked else "the environment has no sources and no env file"
     where = environment.shown(environment.file)
     problems = [
         Problem(where, f"{'infrastructure.' if name in environment.infrastructure else ''}{name} is not set", hint)

@@ -1,4 +1,4 @@
-"""What bridge or a pipeline logs in with is in the process's environment, and does not belong into an object."""
+"""Finds credentials of bridge or of a pipeline in the process's environment that would end up in an object."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,30 +25,30 @@ _LOGIN: Final = re.compile(
 
 
 def is_login(name: str) -> bool:
-    """Return whether a variable of the process is by its name a credential of a store, a cluster or a pipeline."""
+    """Whether a process variable's name is that of a credential for a store, a cluster or a pipeline."""
     return _LOGIN.fullmatch(name) is not None
 
 
 def logins_in_objects(
     environment: Environment, templates: Sequence[TemplateObject], found: Mapping[str, Found | None]
 ) -> Iterator[Problem]:
-    """Yield the keys that would get such a credential, with `env_file: environment`.
+    """Yield the keys that would get such a credential with `env_file: environment`.
 
-    A ConfigMap never gets one. A Secret gets one that a source gives, or that `infrastructure` lists as secret.
-    `found` says where each variable comes from; for a ConfigMap it does not matter, so that a check without the
-    variables finds the same.
+    A ConfigMap must never get one. A Secret may get one from a source, or if `infrastructure` lists it as secret.
+    `found` says where each variable comes from. It does not matter for a ConfigMap, so that a check without the
+    variables reports the same.
     """
     if environment.env_file != "environment":
         return
     for template in templates:
         public = template.id.kind == "ConfigMap"
-        for key, given in template.keys.items():
-            for name in dict.fromkeys(part.name for part in given.parts if isinstance(part, Placeholder)):
+        for key, template_key in template.keys.items():
+            for name in dict.fromkeys(part.name for part in template_key.parts if isinstance(part, Placeholder)):
                 place = found.get(name)
                 inherited = place is not None and place.position == LAST
-                declared = environment.infrastructure.get(name) == "secret"  # which no ConfigMap gets
+                declared = environment.infrastructure.get(name) == "secret"  # never allowed in a ConfigMap
                 if is_login(name) and not declared and (public or inherited):
-                    what = f"${{{name}}} is what bridge or a pipeline logs in with, in the process's environment"
-                    hint = "use a variable of another name"
+                    what = f"${{{name}}} is a credential of bridge or the pipeline, from the process's environment"
+                    hint = "use a variable with another name"
                     hint += "" if public else f", or list it under `infrastructure`: {name}: secret"
                     yield Problem(f"{template.id} key {key}", what, hint)

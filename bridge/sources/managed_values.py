@@ -1,4 +1,4 @@
-"""Tells which of an environment's values have to stay secret."""
+"""Determines which of an environment's values have to stay secret."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from bridge.sources.resolve import resolve
 
 
 class Managed(NamedTuple):
-    """The secret values with their names, the public ones, and the secrets whose value is not to be hidden (why)."""
+    """The secret values by name, the public values, and the secrets that are not hidden, each with the reason."""
 
     secrets: tuple[tuple[str, SecretValue], ...]
     public: tuple[SecretValue, ...]
@@ -33,9 +33,9 @@ def managed(
     documents: Mapping[Reference, Document],
     env_layer: EnvLayer,
 ) -> Managed:
-    """Return what fills a Secret's key, the variables in it, and the secret infrastructure variables.
+    """Return the values that fill a Secret's key, the variables in them, and the secret infrastructure variables.
 
-    Raises Refusal where `resolve` does.
+    Raise Refusal if `resolve` does.
     """
     resolution = resolve(environment, namespace, templates, documents, env_layer)
     problems: list[Problem] = []
@@ -43,28 +43,28 @@ def managed(
     lookup = Lookup(environment, documents, sources, env_layer, problems)
     rules = environment.infrastructure
     names = [*asked_names(one for one in templates if one.id.kind == "Secret")]
-    found = {name: lookup.variable(name) for name in dict.fromkeys((*sorted(names), *rules))}
+    values = {name: lookup.variable(name) for name in dict.fromkeys((*sorted(names), *rules))}
     if problems:
         raise Refusal(*problems)
     filled = _filled(resolution.desired)
     literals = [name for name, entry in filled.items() if entry.origin.layers == {Layer.TEMPLATE}]
     keys = {name: entry for name, entry in filled.items() if name not in literals}
-    variables = {name: one.entry.value for name, one in found.items() if one}
+    variables = {name: found.entry.value for name, found in values.items() if found}
     secret = {name: value for name, value in variables.items() if name in names or rules[name] == "secret"}
     unset = [name for name, rule in rules.items() if rule == "secret" and name not in variables]
-    # A variable that is all that a key holds goes by the key's name.
+    # A variable that is a key's whole value is listed under the key's name.
     parts = [(part.name, key.value) for key in keys.values() for part in key.origin.parts]
-    alone = {name for name, value in parts if name in variables and variables[name].same_as(value)}
+    whole_keys = {name for name, value in parts if name in variables and variables[name].same_as(value)}
     return Managed(
         (
             *((name, entry.value) for name, entry in keys.items()),
-            *((f"variable {name}", value) for name, value in secret.items() if name not in alone),
+            *((f"variable {name}", value) for name, value in secret.items() if name not in whole_keys),
         ),
         (
             *(entry.value for one in resolution.desired if one.id.kind != "Secret" for entry in one.keys.values()),
             *(value for name, value in variables.items() if name not in secret),
         ),
-        dict.fromkeys(literals, "stands in clear in a template") | {f"variable {name}": "is not set" for name in unset},
+        dict.fromkeys(literals, "is in clear in a template") | {f"variable {name}": "is not set" for name in unset},
         resolution.warnings,
     )
 

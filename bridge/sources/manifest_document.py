@@ -1,4 +1,4 @@
-"""Reads a source that is made of Secret and ConfigMap manifests: values by object and key."""
+"""Reads a source that consists of Secret and ConfigMap manifests: values by object and key."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -10,7 +10,7 @@ from bridge.secret import SecretValue
 from bridge.sources.select import MANIFEST_KEYS, FieldError, as_value, decoded
 
 SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
-    "Secret": ("data", "stringData"),  # what stringData says wins, as in the API server
+    "Secret": ("data", "stringData"),  # stringData takes precedence, as in the API server
     "ConfigMap": ("data", "binaryData"),
 }
 ENCODED: Final = frozenset({("Secret", "data"), ("ConfigMap", "binaryData")})
@@ -19,7 +19,7 @@ ENCODED: Final = frozenset({("Secret", "data"), ("ConfigMap", "binaryData")})
 def manifest_values(
     document: Document, namespace: str | None, where: str
 ) -> Mapping[ObjectId, Mapping[str, SecretValue]]:
-    """Return what the manifests give; raises Refusal with every problem found in them."""
+    """Return the values in the manifests; Refusal lists every problem found in them."""
     assert not isinstance(document.content, SecretValue)
     values: dict[ObjectId, dict[str, SecretValue]] = {}
     problems: list[Problem] = []
@@ -33,7 +33,9 @@ def manifest_values(
             given: dict[str, SecretValue] = {}
             problems += _collect(mapping, id_, given, where)
             twice = sorted(given.keys() & values.get(id_, {}).keys())
-            problems += [Problem(f"{where}: {id_} key {key}", "several of its documents give it") for key in twice]
+            problems += [
+                Problem(f"{where}: {id_} key {key}", "given by more than one of its documents") for key in twice
+            ]
             values.setdefault(id_, {}).update(given)
     if problems:
         raise Refusal(*problems)
@@ -41,10 +43,10 @@ def manifest_values(
 
 
 def identify(mapping: Mapping[str, Node], namespace: str | None) -> ObjectId | str:
-    """Return whose manifest this is, or what is wrong with it."""
+    """Return the object that a manifest describes, or what is wrong with the manifest."""
     metadata = mapping.get("metadata")
     if not mapping.keys() >= MANIFEST_KEYS or not isinstance(metadata, Mapping):
-        return "is no Kubernetes object, but others in this source are"
+        return "is not a Kubernetes object, unlike others in this source"
     kind, name, version = _text(mapping["kind"]), _text(metadata.get("name")), _text(mapping["apiVersion"])
     if version != "v1" or kind not in SECTIONS:
         return "is neither a Secret nor a ConfigMap"
@@ -52,7 +54,7 @@ def identify(mapping: Mapping[str, Node], namespace: str | None) -> ObjectId | s
         return f"is a {kind} without a name"
     theirs = _text(metadata.get("namespace"))
     if theirs and namespace and theirs != namespace:
-        return f"{kind}/{name} is of another namespace than {namespace}"
+        return f"{kind}/{name} is in another namespace than {namespace}"
     return ObjectId(kind, name)
 
 

@@ -1,4 +1,4 @@
-"""Tells how to create a document that its store does not have yet."""
+"""Adds hints for creating a document that its store does not have yet."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,15 +16,15 @@ class Absent(Problem):
 
 
 def at(reference: Reference, error: BridgeError) -> Iterator[Problem]:
-    """Put the reference in front of each problem of an error, and remember if the document does not exist."""
-    for one in error.problems:
-        found = located(reference, one)
-        yield Absent(*found) if isinstance(error, NotFound) else found
+    """Prefix each problem of an error with the reference, and mark it as Absent if the document does not exist."""
+    for problem in error.problems:
+        prefixed = located(reference, problem)
+        yield Absent(*prefixed) if isinstance(error, NotFound) else prefixed
 
 
 @contextmanager
 def hints(environment: Environment, providers: Mapping[str, Provider], context: Context) -> Iterator[None]:
-    """Add to an error that passes how to create the documents that do not exist."""
+    """Add hints for creating missing documents to any error that passes through."""
     try:
         yield
     except BridgeError as error:
@@ -35,7 +35,7 @@ def hints(environment: Environment, providers: Mapping[str, Provider], context: 
 def hinted(
     problems: Iterable[Problem], environment: Environment, providers: Mapping[str, Provider], context: Context
 ) -> tuple[Problem, ...]:
-    """Return the problems, with the commands that create a document where it does not exist and can be written."""
+    """Return the problems with a hint for creating each missing document that can be written."""
     references = {str(one.document): one.document for one in environment.references}
     return tuple(_hinted(one, references.get(one.where), environment.name, providers, context) for one in problems)
 

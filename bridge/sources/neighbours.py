@@ -1,4 +1,4 @@
-"""Finds environments of the same folder that would write the same key of the same object in the same cluster."""
+"""Finds environments in the same folder that would write the same key of the same object in the same cluster."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
@@ -9,11 +9,11 @@ from bridge.errors import ConfigError, Problem
 from bridge.sources.env_layer import load_env_layer, namespace_of
 
 Neighbours: TypeAlias = Callable[[Environment, str, Mapping[str, str]], Iterable[Environment]]
-"""Returns the environments of a folder that have a namespace, the one that asks among them or not."""
+"""Returns the environments of a folder that use a namespace; the asking environment may be included."""
 
 
 def neighbours(environment: Environment, namespace: str, environ: Mapping[str, str]) -> Iterator[Environment]:
-    """Read the other environments of the folder. One whose own files are wrong is left to its own check."""
+    """Read the other environments in the folder, skipping invalid ones: their own checks report what is wrong."""
     for other in load_all(environment.base, but=environment.name).values():
         try:
             if isinstance(other, Environment) and namespace_in(other, environ) == namespace:
@@ -23,14 +23,14 @@ def neighbours(environment: Environment, namespace: str, environ: Mapping[str, s
 
 
 def namespace_in(environment: Environment, environ: Mapping[str, str]) -> str:
-    """Return the namespace of an environment; ConfigError where its env file is wrong, or none is named."""
+    """Return the namespace of an environment; ConfigError if its env file is invalid, or no namespace is given."""
     return namespace_of(environment, load_env_layer(environment, environ))
 
 
 def meeting_environments(
     environment: Environment, namespace: str, templates: Sequence[TemplateObject], others: Iterable[Environment]
 ) -> Iterator[Problem]:
-    """Yield where this environment meets another of its namespace."""
+    """Yield each conflict between this environment and another in its namespace."""
     for other in others:
         if other.name == environment.name or not _may_share_cluster(environment, other):
             continue
@@ -41,9 +41,9 @@ def meeting_environments(
         yield from _meetings(environment, other, templates, theirs)
 
 
-def _may_share_cluster(one: Environment, other: Environment) -> bool:
-    """Two clusters are known to differ only where both environments name theirs."""
-    names = [(e.cluster.kubeconfig, e.cluster.context) for e in (one, other)]
+def _may_share_cluster(first: Environment, second: Environment) -> bool:
+    """Whether two environments may be in the same cluster: they are known to differ only if both name a cluster."""
+    names = [(e.cluster.kubeconfig, e.cluster.context) for e in (first, second)]
     return names[0] == names[1] or (None, None) in names
 
 
@@ -51,11 +51,11 @@ def _meetings(
     environment: Environment, other: Environment, ours: Sequence[TemplateObject], theirs: Sequence[TemplateObject]
 ) -> Iterator[Problem]:
     where = environment.shown(environment.file)
-    hint = "give one of them another namespace, or name each one's cluster.context"
+    hint = "use another namespace for one of them, or set `cluster.context` in both"
     if environment.id == other.id:
         yield Problem(where, f"the environment {other.name} has the same id in the same namespace", hint)
     known = {(one.id, key) for one in theirs for key in one.keys}
-    for one in ours:
-        for key in one.keys:
-            if (one.id, key) in known:
-                yield Problem(where, f"the environment {other.name} also writes {one.id} key {key} there", hint)
+    for object_ in ours:
+        for key in object_.keys:
+            if (object_.id, key) in known:
+                yield Problem(where, f"the environment {other.name} also writes {object_.id} key {key}", hint)

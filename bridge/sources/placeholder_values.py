@@ -1,4 +1,4 @@
-"""Detects text that is there instead of a value, such as `changeme` or `$NAME`."""
+"""Detects placeholder values such as `changeme` or `$NAME`."""
 
 import re
 from typing import Final
@@ -13,15 +13,15 @@ _WORDS: Final = re.compile(
     r"|your[-_ ].+",
     re.IGNORECASE | re.DOTALL,
 )
-# Capitals only: a password may begin with `$`.
+# Only upper case: a password may start with `$`.
 _VARIABLE: Final = re.compile(r"\$[A-Z_][A-Z0-9_]*")
 _EXPRESSION: Final = re.compile(r"\{\{.*\}\}", re.DOTALL)
 
 
-def leftover(value: SecretValue, *, is_public: bool) -> str | None:
-    """Say why this is no value yet; None where it is one.
+def why_no_value(value: SecretValue, *, is_public: bool) -> str | None:
+    """Return why this is not a real value yet, or None if it is.
 
-    A password may hold `${` among other text; what is public may not hold a placeholder at all.
+    A password may contain `${` among other text; a public value must not contain any placeholder.
     """
     if value.is_empty():
         return "is empty"
@@ -36,9 +36,9 @@ def leftover(value: SecretValue, *, is_public: bool) -> str | None:
 
 
 def placeholder(value: SecretValue) -> str | None:
-    """Return which kind of placeholder a Secret's value is as a whole, worded to follow "the value "; else None."""
+    """Return which kind of placeholder a Secret's whole value is, to follow "the value ", else None."""
     text = (text_of(value) or "").strip()
-    if _has_placeholder(text, alone=True):
+    if _has_placeholder(text, whole=True):
         return PLACEHOLDER
     if _VARIABLE.fullmatch(text):
         return "is the name of a shell variable, not its value"
@@ -48,13 +48,13 @@ def placeholder(value: SecretValue) -> str | None:
 
 
 def _word(text: str) -> str | None:
-    return "looks like a stand-in for a value" if _WORDS.fullmatch(text.strip()) else None
+    return "looks like a placeholder" if _WORDS.fullmatch(text.strip()) else None
 
 
-def _has_placeholder(text: str, *, alone: bool = False) -> bool:
+def _has_placeholder(text: str, *, whole: bool = False) -> bool:
     try:
         parts = parse_text(text)
     except PlaceholderError:
         return False
     placeholders = [part for part in parts if isinstance(part, Placeholder)]
-    return bool(placeholders) and (not alone or len(parts) == 1)
+    return bool(placeholders) and (not whole or len(parts) == 1)

@@ -19,48 +19,48 @@ GROUP: Final = "bridge.providers"
 def build_providers(
     environment: Environment, names: Iterable[str], errors: list[BridgeError]
 ) -> Mapping[str, Provider]:
-    """Build the named providers; what is wrong with one is added to `errors`, and it is left out."""
-    found = _installed(tuple(sys.path))
+    """Build the named providers. A provider that cannot be built is left out, and its error is added to `errors`."""
+    installed = _installed(tuple(sys.path))
     built: dict[str, Provider] = {}
     for name in dict.fromkeys(names):
         try:
-            built[name] = _build(environment, name, found)
+            built[name] = _build(environment, name, installed)
         except BridgeError as error:
             errors.append(error)
     return built
 
 
 def build_plain(kind: str) -> Provider:
-    """Build a provider without a section; ConfigError or Refusal where that cannot be."""
-    found = _installed(tuple(sys.path))
-    if kind not in found:
-        hint = did_you_mean(kind, found) or _list(found)
-        raise ConfigError(Problem("", "no such provider is installed", hint))
-    return _checked(kind, _construct(kind, _load(found[kind]), {}, f"provider {kind}"))
+    """Build a provider without a section; ConfigError or Refusal if that is not possible."""
+    installed = _installed(tuple(sys.path))
+    if kind not in installed:
+        hint = did_you_mean(kind, installed) or _list(installed)
+        raise ConfigError(Problem("", "provider is not installed", hint))
+    return _checked(kind, _construct(kind, _load(installed[kind]), {}, f"provider {kind}"))
 
 
 def bundled() -> Mapping[str, type[Provider]]:
-    """Return the providers that come with bridge, by type; Refusal where one cannot be loaded."""
+    """Return the providers that come with bridge, by type; Refusal if one cannot be loaded."""
     ours = [point for point in entry_points(GROUP) if point.value.startswith("bridge_providers.")]
     return {point.name: _load([point]) for point in sorted(ours)}
 
 
 def referenced(environment: Environment) -> tuple[str, ...]:
-    """Return the provider names that the environment's references use."""
+    """Return the names of the providers that the environment's references use."""
     return tuple(dict.fromkeys(reference.provider for reference in environment.references))
 
 
 @lru_cache(1)
 def _installed(_path: tuple[str, ...]) -> Mapping[str, list[EntryPoint]]:
-    """Find the installed types once for many environments; anew where the path has changed."""
-    found: dict[str, list[EntryPoint]] = {}
+    """Find the installed types once for many environments, and again if the path has changed."""
+    by_name: dict[str, list[EntryPoint]] = {}
     for point in entry_points(GROUP):
-        found.setdefault(point.name, []).append(point)
-    return found
+        by_name.setdefault(point.name, []).append(point)
+    return by_name
 
 
 def _list(found: Collection[str]) -> str:
-    return f"installed are {', '.join(sorted(found)) or 'none'}"
+    return f"use one of the installed providers: {', '.join(sorted(found)) or 'none'}"
 
 
 def _build(environment: Environment, name: str, found: Mapping[str, list[EntryPoint]]) -> Provider:
@@ -76,14 +76,18 @@ def _unknown(environment: Environment, name: str, kind: str, found: Collection[s
     where = environment.shown(environment.file)
     hint = did_you_mean(kind, found) or _list(found)
     if kind != name:
-        return Problem(f"{where}: providers.{name}.provider", "no such provider is installed", hint)
+        return Problem(f"{where}: providers.{name}.provider", "provider is not installed", hint)
     return Problem(where, f"unknown provider {name}", hint)
 
 
 def _load(points: list[EntryPoint]) -> type[Provider]:
     if len(points) > 1:
         owners = ", ".join(sorted(point.package for point in points))
-        raise Refusal(Problem(f"provider {points[0].name}", f"is claimed by several packages: {owners}", "remove one"))
+        raise Refusal(
+            Problem(
+                f"provider {points[0].name}", f"is defined by more than one package: {owners}", "uninstall all but one"
+            )
+        )
     point = points[0]
     try:
         loaded = point.load()
@@ -91,7 +95,7 @@ def _load(points: list[EntryPoint]) -> type[Provider]:
         what = f"cannot be loaded ({type(error).__name__})"
         raise Refusal(Problem(f"provider {point.name}", what, f"reinstall the package {point.package}")) from None
     if not isinstance(loaded, type) or not dataclasses.is_dataclass(loaded):
-        raise Refusal(Problem(f"provider {point.name}", "is no dataclass", REPORT))
+        raise Refusal(Problem(f"provider {point.name}", "is not a dataclass", REPORT))
     return cast("type[Provider]", loaded)
 
 
@@ -112,18 +116,18 @@ def _construct(kind: str, type_: type[Provider], options: Mapping[str, object], 
     except Exception as error:
         if shortage(error):
             raise
-        # A provider's bug; it had the section in hand.
+        # A bug in the provider; its exception may contain the section.
         what = f"the provider {kind} cannot be built ({type(error).__name__})"
-        problem = Problem(where, what, f"look at the section again, or {REPORT}")
+        problem = Problem(where, what, f"check the section, or {REPORT}")
     raise ConfigError(problem)
 
 
 def _checked(kind: str, built: object) -> Provider:
-    """Refuse what does not have the contract's parts."""
+    """Refuse an object that does not implement the contract."""
     threads: object = getattr(built, "concurrency", None)
     if isinstance(built, Provider) and isinstance(threads, int) and threads > 0:
         return built
-    raise Refusal(Problem(f"provider {kind}", "has no `open`, or no `concurrency` of 1 or more", REPORT))
+    raise Refusal(Problem(f"provider {kind}", "must have `open`, and `concurrency` of at least 1", REPORT))
 
 
 def _unknown_option(name: str, fields: Collection[str], where: str) -> Problem:

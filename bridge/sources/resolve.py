@@ -22,10 +22,10 @@ from bridge.sources.value_checks import of_others, secrets_in_public, unknown_ma
 
 
 class Resolution(NamedTuple):
-    """Every key's value, and what to tell about the sources.
+    """Every key's value, and what to report about the sources.
 
-    `manifests` are the keys that each source of manifests gives, also those that an earlier layer
-    overrides. `unused` are the fields of each other source that nothing asks for.
+    `manifests` are the keys that each source of manifests gives, including those that an earlier layer overrides.
+    `unused` are the fields of each other source that nothing uses.
     """
 
     desired: tuple[Desired, ...]
@@ -42,7 +42,7 @@ def resolve(
     documents: Mapping[Reference, Document],
     env_layer: EnvLayer,
 ) -> Resolution:
-    """Give every key of every template its value; raises Refusal with everything that is missing or wrong."""
+    """Give every key of every template its value; Refusal lists everything that is missing or wrong."""
     problems: list[Problem] = []
     sources = list(open_sources(environment, namespace, documents, problems))
     lookup = Lookup(environment, documents, sources, env_layer, problems)
@@ -61,11 +61,11 @@ def resolve(
         {str(reference): document.revision for reference, document in documents.items()},
         {source.name: source.keys for source in sources if source.manifests is not None},
         {name: fields for name, fields in unused.items() if fields},
-        tuple(dict.fromkeys((*_told(documents), *filler.warnings, *doubts(desired, environment)))),
+        tuple(dict.fromkeys((*_document_warnings(documents), *filler.warnings, *doubts(desired, environment)))),
     )
 
 
-def _told(documents: Mapping[Reference, Document]) -> Iterator[Problem]:
+def _document_warnings(documents: Mapping[Reference, Document]) -> Iterator[Problem]:
     """Yield the documents' own warnings, each with its reference."""
     for reference, document in documents.items():
         yield from (located(reference, problem) for problem in document.warnings)
@@ -91,48 +91,48 @@ class _Filler:
 
     def fill(self, template: TemplateObject) -> Desired:
         """Return the object with every key that has a value."""
-        entries = {key: self._key(template.id, key, given) for key, given in template.keys.items()}
+        entries = {key: self._key(template.id, key, template_key) for key, template_key in template.keys.items()}
         keys = {key: entry for key, entry in entries.items() if entry}
         return Desired(template.id, keys, template.type, template.immutable, template.labels, template.annotations)
 
-    def _key(self, id_: ObjectId, key: str, given: TemplateKey) -> Entry | None:
-        where = f"{given.place} {id_} key {key}"
-        names = dict.fromkeys(part.name for part in given.parts if isinstance(part, Placeholder))
+    def _key(self, id_: ObjectId, key: str, template_key: TemplateKey) -> Entry | None:
+        where = f"{template_key.place} {id_} key {key}"
+        names = dict.fromkeys(part.name for part in template_key.parts if isinstance(part, Placeholder))
         found = {name: self._lookup.variable(name) for name in names}
         earliest = min((one.position for one in found.values() if one), default=LAST)
         manifest = self._lookup.manifest(id_, key, earliest)
         if manifest:
             self._check_encrypted(manifest, where, literal=False)
-        entry = manifest or self._filled(given, found, where)
+        entry = manifest or self._filled(template_key, found, where)
         if entry:
             self._check(entry, id_, where)
         return entry
 
-    def _filled(self, given: TemplateKey, found: Mapping[str, Found | None], where: str) -> Entry | None:
+    def _filled(self, template_key: TemplateKey, found: Mapping[str, Found | None], where: str) -> Entry | None:
         """Put the variables into the template's text."""
-        entries = [self._part(part, found, given.place, where) for part in given.parts]
+        entries = [self._part(part, found, template_key.place, where) for part in template_key.parts]
         known = [entry for entry in entries if entry]
         if len(known) < len(entries):
             return None
         value = known[0].value if len(known) == 1 else SecretValue(b"".join(one.value.reveal() for one in known))
         named = {
             part.name: entry.origin
-            for part, entry in zip(given.parts, known, strict=True)
+            for part, entry in zip(template_key.parts, known, strict=True)
             if isinstance(part, Placeholder)
         }
-        return Entry(value, _composed(named) if named else Origin(Layer.TEMPLATE, given.place))
+        return Entry(value, _combined_origin(named) if named else Origin(Layer.TEMPLATE, template_key.place))
 
     def _part(
         self, part: SecretValue | Placeholder, found: Mapping[str, Found | None], place: str, where: str
     ) -> Entry | None:
         if isinstance(part, SecretValue):
             return Entry(part, Origin(Layer.TEMPLATE, place))
-        one = found[part.name]
-        if one and not (part.empty_is_unset and one.entry.value.is_empty()):
+        resolved = found[part.name]
+        if resolved and not (part.empty_is_unset and resolved.entry.value.is_empty()):
             variable = self._environment.variables.get(part.name)
-            self._check_encrypted(one.entry, where, literal=variable is not None and variable.literal)
-            return self._escaped(one.entry, where, part.name) if part.json else one.entry
-        if one is None and self._env_layer.values is None:
+            self._check_encrypted(resolved.entry, where, literal=variable is not None and variable.literal)
+            return self._escaped(resolved.entry, where, part.name) if part.json else resolved.entry
+        if resolved is None and self._env_layer.values is None:
             self._problems.append(self._perhaps_in_env_file(part.name, where))
             return None
         if part.default is not None:
@@ -142,9 +142,9 @@ class _Filler:
         return None
 
     def _escaped(self, entry: Entry, where: str, name: str) -> Entry | None:
-        """Escape a value for the inside of a JSON text's quotes."""
+        """Escape a value for use within the quotes of a JSON string."""
         if not entry.value.is_text():
-            what = f"the value of ${{{name}|json}} is no text, and JSON holds only text"
+            what = f"the value of ${{{name}|json}} is not text, which JSON requires"
             self._problems.append(Problem(where, what, "store it as base64"))
             return None
         return entry._replace(value=json_escaped(entry.value))
@@ -156,35 +156,35 @@ class _Filler:
         places = [source.name for source in self._sources if source.manifests is None]
         if self._env_layer.shown:
             places.append(self._env_layer.shown)
-        return Problem(where, what, f"looked in {', '.join(places)}" if places else "the environment lists no source")
+        return Problem(where, what, f"looked in {', '.join(places)}" if places else "the environment has no sources")
 
     def _perhaps_in_env_file(self, name: str, where: str) -> Problem:
-        """Refuse what an absent env file might have given: the result would depend on who runs bridge."""
-        what = f"no source gives ${{{name}}}, and {self._env_layer.shown}, which may hold it, does not exist"
-        return Problem(where, what, "put the file there, or give the variable in a source")
+        """Refuse a variable that an absent env file might give: the result would depend on who runs bridge."""
+        what = f"no source gives ${{{name}}}, and {self._env_layer.shown}, which may contain it, does not exist"
+        return Problem(where, what, "restore the file, or add the variable to a source")
 
     def _check_encrypted(self, entry: Entry, where: str, *, literal: bool) -> None:
         if looks_encrypted(entry.value) and not literal:
-            what = f"the value from {entry.origin.place} looks still encrypted"
-            self._problems.append(Problem(where, what, "if it is meant so, set `literal: true` on the variable"))
+            what = f"the value from {entry.origin.place} still looks encrypted"
+            self._problems.append(Problem(where, what, "if this is intended, set `literal: true` on the variable"))
 
     def _check(self, entry: Entry, id_: ObjectId, where: str) -> None:
         if entry.value.is_empty():
             self.warnings.append(Problem(where, f"the value from {' and '.join(entry.origin.places)} is empty"))
         if id_.kind == "Secret" and any(map(self._is_plain_secret, entry.origin.parts)):
-            what = f"a Secret's key would be filled from {self._env_layer.shown}, a plaintext file"
+            what = f"would fill a Secret's key from {self._env_layer.shown}, a plaintext file"
             if self._environment.secrets_from == "any":
-                self.warnings.append(Problem(where, what, "move the value into a source"))
+                self.warnings.append(Problem(where, what, "move the value to a source"))
             else:
-                self._problems.append(Problem(where, what, "move the value into a source, or set `secrets_from: any`"))
+                self._problems.append(Problem(where, what, "move the value to a source, or set `secrets_from: any`"))
 
     def _is_plain_secret(self, part: Part) -> bool:
-        """Say whether the env file gives a variable that is not declared to be public."""
+        """Whether the env file gives a variable that is not declared public."""
         return part.layer is Layer.ENV_FILE and self._environment.infrastructure.get(part.name) != "required"
 
 
-def _composed(named: Mapping[str, Origin]) -> Origin:
-    """Return the origin of a value that is made of variables: the lowest layer of theirs, and each of them."""
-    lowest = max(named.values(), key=lambda one: one.layer)
-    parts = tuple(Part(name, one.layer, one.place) for name, one in named.items())
+def _combined_origin(named: Mapping[str, Origin]) -> Origin:
+    """Return the origin of a value made of variables: the lowest of their layers, and each variable."""
+    lowest = max(named.values(), key=lambda origin: origin.layer)
+    parts = tuple(Part(name, origin.layer, origin.place) for name, origin in named.items())
     return Origin(lowest.layer, lowest.place, parts=parts, revision=lowest.revision)

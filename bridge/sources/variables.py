@@ -1,4 +1,4 @@
-"""Gives variables their values by name: the layers of every run, for one who needs a few of them."""
+"""Gives variables their values by name, through the same layers as every run, for commands that need only a few."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -19,7 +19,7 @@ from bridge.sources.select import located
 
 
 class Variables(NamedTuple):
-    """The variables that were asked for, and what their documents have to tell."""
+    """The requested variables, and the warnings of their documents."""
 
     entries: Mapping[str, Entry]
     warnings: tuple[Problem, ...]
@@ -32,23 +32,27 @@ def read_variables(
     names: Iterable[str],
     context: Context,
 ) -> Variables:
-    """Return the variables' values; raises one error that names every one that has none, or an unfit one.
+    """Return the variables' values; one error lists every variable without a usable value.
 
-    A source is read where it may have one of them, and only then. What an encrypted file's names tell
-    without its key is trusted for that: who can write the file can hide a name, and the next layer gives it.
+    A source is read only if it may have one of the variables. For that, the unencrypted names in an encrypted file are
+    trusted: anyone who can write the file can hide a name, and the next layer then gives the value.
     """
     wanted = list(dict.fromkeys(names))
-    told, _ = survey(environment, providers, context)  # what is wrong with a file is told by reading it
-    needed = {reference for name in wanted for reference in candidates(environment, told, name)}
-    documents = read_documents(providers, [one for one in told if one in needed], context)
-    judged = replace(environment, sources=tuple(one for one in environment.sources if one in documents))
+    names_of, _ = survey(environment, providers, context)  # reading a file reports its problems
+    needed = {reference for name in wanted for reference in candidates(environment, names_of, name)}
+    documents = read_documents(providers, [reference for reference in names_of if reference in needed], context)
+    judged = replace(environment, sources=tuple(source for source in environment.sources if source in documents))
     problems: list[Problem] = []
     sources = list(open_sources(judged, environment.namespace or "", documents, problems))
     lookup = Lookup(judged, documents, sources, layer, problems)
     found = {name: lookup.variable(name) for name in wanted}
     entries = {name: one.entry for name, one in found.items() if one and not one.entry.value.is_empty()}
     problems += [
-        Problem(entry.origin.place, f"{name} looks still encrypted", "if it is meant so, use `literal: true`")
+        Problem(
+            entry.origin.place,
+            f"{name} still looks encrypted",
+            "if this is intended, set `literal: true` on the variable",
+        )
         for name, entry in entries.items()
         if looks_encrypted(entry.value) and not _literal(environment, name)
     ]

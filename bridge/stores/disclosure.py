@@ -1,4 +1,4 @@
-"""Asks a store which values it would show to everybody, before it is given one that nobody may see."""
+"""Asks a store which values it would store unencrypted, before it is given a secret value."""
 
 from typing import Final
 
@@ -8,29 +8,29 @@ from bridge.sources.conformance import failed
 from bridge.sources.select import MANIFEST_KEYS
 from bridge.stores.slots import node_at
 
-HINT: Final = "give the document a rule of its own (.sops.yaml), or name another one"
+HINT: Final = "add a rule for the document to .sops.yaml, or use another document"
 
 
 def check_hidden(session: Session, path: str, present: Document | None, wanted: Document) -> None:
-    """Raise ProviderError where a value that is new in the document would stand there in clear."""
+    """Raise ProviderError if a new value would be stored unencrypted in the document."""
     if not isinstance(session, Discloser):
         return
-    found: list[str] | ProviderError | Unavailable
+    exposed: list[str] | ProviderError | Unavailable
     try:
-        found = _shown(session, path, present, wanted)
+        exposed = _shown(session, path, present, wanted)
     except (ProviderError, Unavailable):
         raise
     except ANYTHING as error:
-        found = failed(error)
-    if not isinstance(found, list):
-        raise found
-    if found:
-        what = f"{', '.join(found)} would stand there in clear: the document's rule does not encrypt it"
+        exposed = failed(error)
+    if not isinstance(exposed, list):
+        raise exposed
+    if exposed:
+        what = f"{', '.join(exposed)} would not be encrypted by the document's rule"
         raise ProviderError(what, hint=HINT)
 
 
 def _shown(session: Discloser, path: str, present: Document | None, wanted: Document) -> list[str]:
-    """Name the places; what nobody touches is the very same node, and what a manifest says of its object no value."""
+    """Name the fields. Unchanged fields are the very same nodes; an object's own manifest fields hold no values."""
     return [
         ".".join(keys)
         for index, keys in session.in_clear(path, wanted)

@@ -1,4 +1,4 @@
-"""Where a value stands in a document, and the document with another value there: all its siblings stay."""
+"""Locates a value in a document, and replaces it without changing anything else."""
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,13 +12,13 @@ from bridge.sources.manifest_document import ENCODED, SECTIONS, identify
 from bridge.sources.select import FieldError, decoded, is_manifests, pick, top_level
 
 NOWHERE: Final = Revision("")
-"""The revision of a document that is yet to be written; a Writer gives it one."""
+"""The revision of a document that is not written yet; a Writer assigns one."""
 
 
 class Slot(NamedTuple):
-    """A value's place: a key of an object in manifests, else a field, else (no field) the document as a whole.
+    """The location of a value: a key of an object in manifests, else a field, else (no field) the whole document.
 
-    `base64` says that the value stands there encoded.
+    `base64` is true if the value is stored in base64.
     """
 
     field: str | None = None
@@ -26,14 +26,14 @@ class Slot(NamedTuple):
     base64: bool = False
 
     def within(self, reference: Reference) -> str:
-        """Name the place with the document's reference."""
+        """Format the location with the document's reference."""
         if self.object:
             return f"{reference} {self.object} key {self.field}"
         return str(reference._replace(field=self.field))
 
 
 def value_at(document: Document | None, slot: Slot) -> SecretValue | None:
-    """Return what stands there, decoded where it can be; None where nothing does, or null."""
+    """Return the value in the slot, decoded if possible, or None if it is absent or null."""
     if document is None:
         return None
     if slot.object:
@@ -46,7 +46,7 @@ def value_at(document: Document | None, slot: Slot) -> SecretValue | None:
 
 
 def with_value(document: Document | None, slot: Slot, value: SecretValue) -> Document:
-    """Return the document with this value in its place; FieldError where there is no room for it."""
+    """Return the document with this value in the slot; FieldError if it does not fit."""
     leaf = SecretValue(value.reveal(), Kind.TEXT if value.is_text() else Kind.BYTES)
     if slot.object:
         assert slot.field is not None
@@ -55,10 +55,10 @@ def with_value(document: Document | None, slot: Slot, value: SecretValue) -> Doc
         leaf = _encoded(leaf)
     if slot.field is None:
         if document and not isinstance(document.content, SecretValue):
-            raise FieldError("has fields, and would be replaced as a whole")
+            raise FieldError("has fields, which would all be replaced")
         return Document(leaf, NOWHERE)
     if document and is_manifests(document):
-        raise FieldError("consists of manifests, and takes keys of objects alone")
+        raise FieldError("consists of manifests, which only hold keys of objects")
     return Document(_with_field(_mappings(document), slot.field, leaf), NOWHERE)
 
 
@@ -77,12 +77,12 @@ def _mappings(document: Document | None) -> tuple[Mapping[str, Node], ...]:
     if document is None:
         return ()
     if isinstance(document.content, SecretValue):
-        raise FieldError("is one opaque value and has no fields")
+        raise FieldError("is a single value without fields")
     return document.content
 
 
 def node_at(document: Document | None, index: int, keys: Sequence[str]) -> Node | None:
-    """Return what stands at a place of a document, followed key by key; None where nothing does."""
+    """Return the node at a path of keys in a document, or None if it does not exist."""
     mappings = _mappings(document)
     node: Node | None = mappings[index] if index < len(mappings) else None
     for key in keys:
@@ -96,10 +96,10 @@ def node_at(document: Document | None, index: int, keys: Sequence[str]) -> Node 
 def _with_field(
     mappings: tuple[Mapping[str, Node], ...], field: str, leaf: SecretValue
 ) -> tuple[Mapping[str, Node], ...]:
-    """Put the field where it is; a new one into the last of several mappings."""
+    """Put the field where it is; a new field goes into the last of several mappings."""
     if not mappings:
         return (_nested({}, field, leaf),)
-    top_level(Document(mappings, NOWHERE))  # a field given twice has no one place
+    top_level(Document(mappings, NOWHERE))  # refuses a field that is given twice
     for index, mapping in enumerate(mappings):
         if _has(mapping, field):
             return (*mappings[:index], _nested(mapping, field, leaf), *mappings[index + 1 :])
@@ -107,13 +107,13 @@ def _with_field(
 
 
 def _nested(mapping: Mapping[str, Node], field: str, leaf: SecretValue) -> Mapping[str, Node]:
-    """Follow a dotted path as `pick` does: the longest literal name that leads to it, else one mapping a part."""
+    """Follow a dotted path as `pick` does: the longest literal name that leads to it, else one mapping per part."""
     if field in mapping or "." not in field:
         return {**mapping, field: leaf}
-    head, rest = next((split for split in _splits(field) if _leads(mapping, *split)), field.split(".", 1))
+    head, rest = next((split for split in _splits(field) if _leads_to(mapping, *split)), field.split(".", 1))
     child = mapping.get(head, {})
     if not isinstance(child, Mapping):
-        raise FieldError(f"has no room for {field}: {head} is a value there")
+        raise FieldError(f"cannot hold {field}: {head} is a value, not a mapping")
     return {**mapping, head: _nested(child, rest, leaf)}
 
 
@@ -123,41 +123,41 @@ def _splits(field: str) -> Iterator[Sequence[str]]:
         yield ".".join(parts[:count]), ".".join(parts[count:])
 
 
-def _leads(mapping: Mapping[str, Node], head: str, rest: str) -> bool:
+def _leads_to(mapping: Mapping[str, Node], head: str, rest: str) -> bool:
     return _has(mapping.get(head), rest)
 
 
 def _has(node: Node | None, field: str) -> bool:
     if not isinstance(node, Mapping):
         return False
-    return field in node or any(_leads(node, *split) for split in _splits(field))
+    return field in node or any(_leads_to(node, *split) for split in _splits(field))
 
 
 # Keys of objects
 
 
 def _key(document: Document, id_: ObjectId, key: str) -> SecretValue | None:
-    found: SecretValue | None = None
+    current: SecretValue | None = None
     for mapping in _mappings(document):
         if identify(mapping, None) == id_:
-            for section in SECTIONS[id_.kind]:  # the later section wins, as in the API server
+            for section in SECTIONS[id_.kind]:  # the later section takes precedence, as in the API server
                 value = _section(mapping, section).get(key)
                 if isinstance(value, SecretValue) and value.kind is not Kind.NULL:
-                    found = _decoded(value) if (id_.kind, section) in ENCODED else value
-    return found
+                    current = _decoded(value) if (id_.kind, section) in ENCODED else value
+    return current
 
 
 def _with_key(
     mappings: tuple[Mapping[str, Node], ...], id_: ObjectId, key: str, leaf: SecretValue
 ) -> tuple[Mapping[str, Node], ...]:
-    """Put the key where it is, else into the object's first manifest, else into a new one."""
+    """Put the key where it is, else into the object's first manifest, else into a new manifest."""
     ours = [index for index, mapping in enumerate(mappings) if identify(mapping, None) == id_]
     if not ours:
         named = {"name": SecretValue.of(id_.name)}
         texts = {"apiVersion": SecretValue.of("v1"), "kind": SecretValue.of(id_.kind)}
-        made: Mapping[str, Node] = {**texts, "metadata": named}
-        return (*mappings, _with_entry(made, id_.kind, key, leaf))
-    has = [index for index in ours if any(key in _section(mappings[index], one) for one in SECTIONS[id_.kind])]
+        manifest: Mapping[str, Node] = {**texts, "metadata": named}
+        return (*mappings, _with_entry(manifest, id_.kind, key, leaf))
+    has = [index for index in ours if any(key in _section(mappings[index], name) for name in SECTIONS[id_.kind])]
     index = (has or ours)[0]
     return (*mappings[:index], _with_entry(mappings[index], id_.kind, key, leaf), *mappings[index + 1 :])
 
@@ -166,13 +166,13 @@ def _with_entry(mapping: Mapping[str, Node], kind: str, key: str, leaf: SecretVa
     sections = SECTIONS[kind]
     holding = [section for section in sections if key in _section(mapping, section)]
     plain, encoded = sorted(sections, key=lambda section: (kind, section) in ENCODED)
-    # A new text goes where texts are; only an object whose keys are all in base64 gets one more of them.
+    # A new text goes to the section for text, unless all of the object's keys are in base64.
     new = encoded if not leaf.is_text() or (_section(mapping, encoded) and not _section(mapping, plain)) else plain
     section = holding[-1] if holding else new
     if (kind, section) in ENCODED:
         leaf = _encoded(leaf)
     elif not leaf.is_text():
-        raise FieldError(f"has no room for key {key} in {section}: it is no text")
+        raise FieldError(f"cannot hold key {key} in {section}: the value is not text")
     return {**mapping, section: {**_section(mapping, section), key: leaf}}
 
 

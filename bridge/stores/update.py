@@ -1,4 +1,4 @@
-"""Puts values into a document of a store: everything else in it stays, nobody's change is lost, and it is read back."""
+"""Puts values into a document of a store, keeps everything else and everyone's changes, and reads the result back."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,15 +21,15 @@ Result = TypeVar("Result")
 
 
 def check_writable(provider: Provider, reference: Reference, context: Context) -> None:
-    """Return where the document may be written as far as that can be told without asking the store; else Refusal."""
+    """Raise Refusal if it is known without asking the store that the document cannot be written."""
     with _opened(provider, reference, context):
         pass
 
 
 def look(provider: Provider, reference: Reference, context: Context) -> Document | None:
-    """Return the document as it is now, None where there is none.
+    """Return the document as it is now, or None if it does not exist.
 
-    Refusal where it cannot be written at all: the store only reads, or the reference is pinned to a revision.
+    Refusal if it can never be written: the store is read-only, or the reference is pinned to a revision.
     """
     with _opened(provider, reference, context) as session:
         write = Write(session, reference, Edits(()), context.deadline)
@@ -37,10 +37,10 @@ def look(provider: Provider, reference: Reference, context: Context) -> Document
 
 
 def look_back(provider: Provider, reference: Reference, revision: str, context: Context) -> Whole:
-    """Return an earlier revision's document, to be put in the place of what is there now.
+    """Return an earlier revision of the document, ready to replace the current one.
 
-    Refusal where there is no such revision, where the store cannot be written, and where a value that it hides now
-    would be shown.
+    Refusal if there is no such revision, if the store cannot be written, or if a value that is encrypted now would be
+    exposed.
     """
     pinned = reference._replace(revision=revision)
     with _opened(provider, reference, context) as session:
@@ -61,21 +61,21 @@ def look_back(provider: Provider, reference: Reference, revision: str, context: 
 def put(provider: Provider, reference: Reference, edits: Sequence[Edit], context: Context) -> Written:
     """Put the values into the document, and read them back.
 
-    Refusal where a place does not hold any more what was seen there, or has no room for the value; Unavailable and
-    other refusals of the store: nothing was written then. Stopped where something was, or may have been.
+    Refusal if a slot's value has changed since it was seen, or if a value does not fit; Unavailable and other refusals
+    come from the store. Nothing was written in these cases. Stopped if something was written, or may have been.
     """
     return _put(provider, reference, Edits(edits), context)
 
 
 def rehearse(provider: Provider, reference: Reference, edits: Sequence[Edit], context: Context) -> None:
-    """Raise what `put` would raise, as far as the store can tell before it is written: before anybody is asked."""
+    """Raise what `put` would raise, as far as the store can tell beforehand, before asking for confirmation."""
     with _opened(provider, reference, context) as session:
         write = Write(session, reference, Edits(edits), context.deadline)
         _bounded(write.rehearse, write, reference, context)
 
 
 def put_back(provider: Provider, reference: Reference, whole: Whole, context: Context) -> Written:
-    """Write the earlier document as the newest one, and read it back; raises as `put`."""
+    """Write the earlier document as the newest revision, and read it back; raises the same errors as `put`."""
     return _put(provider, reference, whole, context)
 
 
@@ -88,32 +88,32 @@ def _put(provider: Provider, reference: Reference, change: Change, context: Cont
 @contextmanager
 def _opened(provider: Provider, reference: Reference, context: Context) -> Iterator[Store]:
     if reference.revision is not None:
-        what = f"is pinned to revision {reference.revision}, which never changes"
-        raise Refusal(Problem(str(reference), what, "take the @ and the revision out of the reference first"))
+        what = f"is pinned to revision {reference.revision}, which cannot be changed"
+        raise Refusal(Problem(str(reference), what, f"remove `@{reference.revision}` from the reference"))
     session = open_session(provider, context)
     if isinstance(session, BridgeError):
         raise at_reference(reference, session)
     try:
         if not isinstance(session, Writer):
-            hint = "put the value there with the store's own program"
-            raise Refusal(Problem(str(reference), f"the provider {reference.provider} reads, and cannot write", hint))
+            hint = "set the value with the store's own program"
+            raise Refusal(Problem(str(reference), f"the provider {reference.provider} is read-only", hint))
         yield session
     finally:
         close_sessions([session])
 
 
 def _bounded(work: Callable[[], Result], write: Write, reference: Reference, context: Context) -> Result:
-    """Work on a thread of its own: a store that hangs never keeps the run."""
+    """Run `work` on a thread of its own, so that a store that hangs never blocks the run."""
     try:
         done = each(lambda _: _caught(work), [reference], threads=1, deadline=context.deadline)
     except ANYTHING as error:
         if not write.begun:
             raise
         what = ending(error, touched=True).problems
-        done = {reference: Stopped(*what, Problem("", "it is not known whether it was written", AGAIN))}
+        done = {reference: Stopped(*what, Problem("", "it is unknown whether it was written", AGAIN))}
     answer = done.get(reference, LATE)
     if answer is LATE and write.begun:
-        answer = Stopped(Problem("", "no answer in time; it is not known whether it was written", AGAIN))
+        answer = Stopped(Problem("", "no answer in time; it is unknown whether it was written", AGAIN))
     if isinstance(answer, Stopped):
         raise Stopped(*(located(reference, one) for one in answer.problems))
     if isinstance(answer, BridgeError):

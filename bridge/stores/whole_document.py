@@ -1,4 +1,4 @@
-"""A whole document in the place of another one: what that changes, by name alone, and what is written."""
+"""Replaces a whole document with another: what that changes, by name only, and what is written."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from bridge.stores.write import AGAIN
 
 
 class Difference(NamedTuple):
-    """The names of the values that change, come and go."""
+    """The names of the values that change, are added and are removed."""
 
     changed: tuple[str, ...]
     added: tuple[str, ...]
@@ -19,33 +19,33 @@ class Difference(NamedTuple):
 
 
 class Whole(NamedTuple):
-    """A document that is to replace the one that is there (None: there is none); a `bridge.stores.write.Change`."""
+    """A document that replaces the current one (None: there is none yet); a `bridge.stores.write.Change`."""
 
     wanted: Document
     seen: Document | None
 
     @property
     def is_needed(self) -> bool:
-        """Say whether the two differ."""
+        """Whether the two documents differ."""
         return self.seen is None or not self.holds(self.seen)
 
     @property
     def difference(self) -> Difference:
-        """Name what replacing it does."""
+        """The names of the values that change."""
         old, new = dict(_values(self.seen)), dict(_values(self.wanted))
         changed = tuple(name for name in new if name in old and not _same(new[name], old[name]))
         added, removed = (tuple(name for name in one if name not in other) for one, other in ((new, old), (old, new)))
         return Difference(changed, added, removed)
 
     def made(self, present: Document | None) -> Document:
-        """Return the document to write; ProviderError where somebody wrote since it was decided."""
+        """Return the document to write; ProviderError if it has changed since the decision."""
         seen = self.seen.revision if self.seen else None
         if (present.revision if present else None) != seen:
-            raise ProviderError("it was changed meanwhile by somebody else; nothing was written", hint=AGAIN)
+            raise ProviderError("the document has changed in the meantime; nothing was written", hint=AGAIN)
         return grafted(self.wanted, present)
 
     def holds(self, document: Document) -> bool:
-        """Say whether a document has all these values, and no others."""
+        """Whether a document has exactly these values."""
         one, other = document.content, self.wanted.content
         if isinstance(one, SecretValue) or isinstance(other, SecretValue):
             return isinstance(one, SecretValue) and isinstance(other, SecretValue) and _same(one, other)
@@ -55,7 +55,7 @@ class Whole(NamedTuple):
 
 
 def grafted(document: Document, present: Document | None) -> Document:
-    """Return the document with the very nodes of the present one where they are the same: those nobody touches."""
+    """Return the document with the very nodes of the present document wherever they are unchanged."""
     content = document.content
     if present is None or isinstance(content, SecretValue) or isinstance(present.content, SecretValue):
         return document
@@ -74,25 +74,25 @@ def _grafted(new: Node, old: Node) -> Node:
     return _mapping(new, old) if isinstance(new, Mapping) and isinstance(old, Mapping) else new
 
 
-def _same(one: Node, other: Node) -> bool:
-    """Compare two trees leaf by leaf, their kinds too; the order of a mapping's keys does not count."""
-    if isinstance(one, SecretValue) or isinstance(other, SecretValue):
-        both = isinstance(one, SecretValue) and isinstance(other, SecretValue)
-        return both and _kind(one) is _kind(other) and one.same_as(other)  # type: ignore[arg-type, union-attr]
-    if isinstance(one, Mapping) or isinstance(other, Mapping):
-        if not (isinstance(one, Mapping) and isinstance(other, Mapping)):
+def _same(first: Node, second: Node) -> bool:
+    """Compare two trees leaf by leaf, including kinds; the order of a mapping's keys does not count."""
+    if isinstance(first, SecretValue) or isinstance(second, SecretValue):
+        both = isinstance(first, SecretValue) and isinstance(second, SecretValue)
+        return both and _kind(first) is _kind(second) and first.same_as(second)  # type: ignore[arg-type, union-attr]
+    if isinstance(first, Mapping) or isinstance(second, Mapping):
+        if not (isinstance(first, Mapping) and isinstance(second, Mapping)):
             return False
-        return one.keys() == other.keys() and all(_same(child, other[key]) for key, child in one.items())
-    return len(one) == len(other) and all(map(_same, one, other))
+        return first.keys() == second.keys() and all(_same(child, second[key]) for key, child in first.items())
+    return len(first) == len(second) and all(map(_same, first, second))
 
 
 def _kind(leaf: SecretValue) -> Kind:
-    """Return a leaf's kind; bytes that are a text are the text."""
+    """Return a leaf's kind; bytes that are valid text count as text."""
     return Kind.TEXT if leaf.kind is Kind.BYTES and leaf.is_text() else leaf.kind
 
 
 def _values(document: Document | None) -> Iterator[tuple[str, Node]]:
-    """Yield what a document holds by name: an object's keys, fields, or its one value."""
+    """Yield the values in a document by name: an object's keys, fields, or its single value."""
     content: Sequence[Mapping[str, Node]] | SecretValue = document.content if document else ()
     if isinstance(content, SecretValue):
         yield "its value", content

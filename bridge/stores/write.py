@@ -1,4 +1,4 @@
-"""One write of one document in an open session: change, check and set, read back, and tell what is not known."""
+"""One write of a document in an open session: change it, compare and set, read back, report an unknown outcome."""
 
 import time
 from collections.abc import Sequence
@@ -25,13 +25,13 @@ from bridge.stores.disclosure import check_hidden
 from bridge.stores.slots import Slot, value_at, with_value
 
 PATIENCE: Final = 30.0
-"""Seconds in which a store may still show what was there before a write: what Secret Manager is known to take."""
+"""Seconds during which a store may still return the old content after a write: Secret Manager is known to need them."""
 PAUSE: Final = 0.3
-AGAIN: Final = "run it again: it sees what is there"
+AGAIN: Final = "run the command again; it starts from the current state"
 
 
 class Edit(NamedTuple):
-    """A value for a place, and what stood there when that was decided: None is nothing."""
+    """A new value for a slot, and the value seen there when that was decided; None if there was none."""
 
     slot: Slot
     value: SecretValue
@@ -39,40 +39,40 @@ class Edit(NamedTuple):
 
 
 class Change(Protocol):
-    """What is to become of a document."""
+    """A change to a document."""
 
     def made(self, present: Document | None) -> Document:
-        """Return the document as it is to be.
+        """Return the changed document.
 
-        ProviderError where `present` is not what this was decided about, FieldError where it has no room for it.
+        ProviderError if `present` is not the document that was decided on, FieldError if the change does not fit.
         """
         ...
 
     def holds(self, document: Document) -> bool:
-        """Say whether a document is so already."""
+        """Whether a document already has the change."""
         ...
 
 
 class Edits(NamedTuple):
-    """Some values for their places; everything else in the document stays."""
+    """Values for some slots; everything else in the document stays."""
 
     edits: Sequence[Edit]
 
     def made(self, present: Document | None) -> Document:
-        """Return the document with all the values in their places."""
+        """Return the document with all the values in their slots."""
         changed = [edit.slot for edit in self.edits if not _same(value_at(present, edit.slot), edit.seen)]
         if changed:
-            names = ", ".join(slot.field or "it" for slot in changed)
-            raise ProviderError(f"{names} was changed meanwhile by somebody else; nothing was written", hint=AGAIN)
+            names = ", ".join(slot.field or "the document" for slot in changed)
+            raise ProviderError(f"{names} has changed in the meantime; nothing was written", hint=AGAIN)
         return merged(present, self.edits)
 
     def holds(self, document: Document) -> bool:
-        """Say whether all the values are in their places."""
+        """Whether all the values are in their slots."""
         return all(_same(value_at(document, one.slot), one.value) for one in self.edits)
 
 
 class Written(NamedTuple):
-    """A document's revision before (None: there was none) and after."""
+    """A document's revision before (None if it did not exist) and after."""
 
     before: Revision | None
     after: Revision
@@ -83,7 +83,7 @@ class Store(Session, Writer, Protocol):
 
 
 class Write:
-    """A change on its way into a document. `begun` is set while a write's outcome is not known."""
+    """A change that is being written to a document. `begun` is true while the outcome of a write is unknown."""
 
     def __init__(self, session: Store, reference: Reference, change: Change, deadline: float) -> None:
         self.begun = False
@@ -93,9 +93,9 @@ class Write:
         self._deadline = deadline
 
     def run(self) -> Written:
-        """Write; raises Stopped where something is written, or may be, and anything else where nothing is.
+        """Write the change. Raise Stopped if something was or may have been written, any other error if nothing was.
 
-        After a conflict it looks again, once: what somebody else changed may be other places than ours.
+        After a conflict, try again once: the other change may have been to other fields.
         """
         for is_last in (False, True):
             present = self.present()
@@ -130,7 +130,7 @@ class Write:
             raise answer
 
     def present(self) -> Document | None:
-        """Return the document as it is, None where there is none."""
+        """Return the current document, or None if it does not exist."""
         answer = self._read()
         if isinstance(answer, Document):
             return answer
@@ -150,25 +150,25 @@ class Write:
             return failed(error)
         if isinstance(answer, Revision):
             return answer
-        return ProviderError("the provider wrote, and returned no Revision", hint=REPORT)
+        return ProviderError("the provider wrote but returned no Revision", hint=REPORT)
 
     def _judged(self, error: BridgeError, before: Revision | None) -> Revision:
-        """Find out what a failed write did; raises the error where it did nothing, Stopped where that is not sure."""
+        """Find out what a failed write did; raise the error if it did nothing, Stopped if that is uncertain."""
         if isinstance(error, (Conflict, Denied)):
             raise error
         now = self._read()
-        found = now.revision if isinstance(now, Document) else None
-        if found == before and isinstance(now, (Document, NotFound)):
+        current = now.revision if isinstance(now, Document) else None
+        if current == before and isinstance(now, (Document, NotFound)):
             raise error
-        if found and isinstance(error, Unavailable) and self._holds(now):
-            return found  # only the answer was lost
-        raise Stopped(*(one._replace(hint=one.hint or "look at the document in the store") for one in error.problems))
+        if current and isinstance(error, Unavailable) and self._holds(now):
+            return current  # only the answer was lost
+        raise Stopped(*(one._replace(hint=one.hint or "check the document in the store") for one in error.problems))
 
     def _holds(self, now: Document | BridgeError) -> bool:
         return isinstance(now, Document) and self._change.holds(now)
 
     def _read_back(self, written: Revision) -> None:
-        """Compare what a reader gets now; Stopped where it is not what was written, or cannot be had."""
+        """Compare what a reader gets now; Stopped if it is not what was written, or cannot be read."""
         end = min(self._deadline, time.monotonic() + PATIENCE)
         now = self._read()
         while not self._holds(now) and _is_old(now, written) and time.monotonic() + PAUSE < end:
@@ -176,20 +176,20 @@ class Write:
             now = self._read()
         if self._holds(now):
             return
-        what = "reads differently" if isinstance(now, Document) else f"cannot be read back: {now.problems[0].what}"
-        raise Stopped(Problem("", f"revision {written.id} was written, but {what}", "look at it in the store"))
+        what = "reads back differently" if isinstance(now, Document) else f"cannot be read back: {now.problems[0].what}"
+        raise Stopped(Problem("", f"revision {written.id} was written, but {what}", "check it in the store"))
 
 
 def merged(document: Document | None, edits: Sequence[Edit]) -> Document:
-    """Return the document with all the values in their places; FieldError where there is no room for one."""
+    """Return the document with all the values in their slots; FieldError if a value does not fit."""
     for edit in edits:
         document = with_value(document, edit.slot, edit.value)
     assert document is not None, "there is something to write"
     return document
 
 
-def _same(one: SecretValue | None, other: SecretValue | None) -> bool:
-    return one is other if one is None or other is None else one.same_as(other)
+def _same(first: SecretValue | None, second: SecretValue | None) -> bool:
+    return first is second if first is None or second is None else first.same_as(second)
 
 
 def _is_old(now: Document | BridgeError, written: Revision) -> bool:

@@ -75,10 +75,10 @@ def test_only_the_named_keys_move_and_the_sync_that_was_refused_runs(desk: Desk)
         f"    ~ CARTESIA_API_KEY  from {who}; its value stays",
         f"    ~ OPENAI_API_KEY    from {who}; the next sync changes its value",
         f"    ~ type              from {who}",
-        f"    - annotation {LAST_APPLIED}  goes",
-        "    + DEEPGRAM_API_KEY  not there: the next sync adds it",
+        f"    - annotation {LAST_APPLIED}  is removed",
+        "    + DEEPGRAM_API_KEY  missing: the next sync adds it",
     ]
-    assert lines[9] == f"    = THEIRS, label team, annotation note  with {who}, as before"
+    assert lines[9] == f"    = THEIRS, label team, annotation note  stays with {who}"
     assert lines[11] == "2 keys of 1 object: taken over"
     steps = ["bridge plan staging", "bridge sync staging", "bridge init staging --fix-kustomize"]
     assert lines[12:] == [f"next: {step}" for step in steps]
@@ -135,7 +135,7 @@ def test_another_environment_of_bridge_is_shown_loudly_and_its_memory_left_alone
     assert desk.run("plan", "staging").status == 1
     result = adopt(desk)
     names = "key CARTESIA_API_KEY, key DEEPGRAM_API_KEY, key OPENAI_API_KEY"
-    line = f"Secret/agent-secrets: is taken from another environment of bridge, bridge/voice-agent-staging: {names}"
+    line = f"Secret/agent-secrets: is taken from another bridge environment, bridge/voice-agent-staging: {names}"
     assert line in warned(result)
     assert desk.target.get(CONFIG, STORE) == before
     assert desk.run("sync", "staging").status == 0
@@ -160,7 +160,7 @@ def test_an_object_that_nobody_owns_loses_nothing(desk: Desk) -> None:
     path = desk.target.path(SECRET, "agent-secrets")
     operations = [{"op": "replace", "path": "/metadata/managedFields", "value": [{}]}]
     assert desk.target.client.request("PATCH", path, operations, "application/json-patch+json").status == 200
-    assert "from nobody" in adopt(desk).out
+    assert "from no owner" in adopt(desk).out
     synced(desk)
 
 
@@ -252,7 +252,7 @@ def test_a_dry_run_and_a_no_write_nothing(desk: Desk, monkeypatch: pytest.Monkey
     asked = desk.run("adopt", "staging", "--output", "json")
     assert (asked.status, asked.data["result"]) == (1, "failed")
     where = f"namespace {desk.target.namespace} of context {desk.cluster['context']} ({desk.cluster['server']})"
-    assert asked.err.index("~ OPENAI_API_KEY") < asked.err.index(f"Take over what is listed in {where}? [y/N] ")
+    assert asked.err.index("~ OPENAI_API_KEY") < asked.err.index(f"Take over the listed fields in {where}? [y/N] ")
     assert desk.target.versions() == before
     monkeypatch.setattr("sys.stdin", Terminal("y\n"))
     assert desk.run("adopt", "staging").status == 0
@@ -264,13 +264,13 @@ def test_the_label_of_another_tool_stands_in_nobodys_way_any_more(desk: Desk) ->
     notes = {"meta.helm.sh/release-name": "voice"}
     content = {"metadata": {"labels": label, "annotations": notes}, "data": {"THEIRS": encoded("CANARY-kept")}}
     desk.target.create(SECRET, "agent-secrets", content, "helm")
-    refuse(desk, "Secret/agent-secrets: is managed by Helm, says its label")
+    refuse(desk, "Secret/agent-secrets: is managed by Helm, according to its label")
     before = desk.target.get(SECRET, "agent-secrets")
     shown = desk.run("adopt", "staging", "--dry-run").out
-    assert "label app.kubernetes.io/managed-by  says Helm; it stays" in shown
+    assert "label app.kubernetes.io/managed-by  is Helm; it stays" in shown
     result = adopt(desk, "--output", "json")
     assert [(one["label"], one["written"]) for one in result.data["objects"]] == [("Helm", "yes")]
-    assert warned(result)[0].startswith("Secret/agent-secrets: Helm deploys it: ")
+    assert warned(result)[0].startswith("Secret/agent-secrets: Helm deploys it and ")
     assert desk.target.get(SECRET, "agent-secrets") == before, "only the memory has to know"
     synced(desk)
     assert desk.target.get(SECRET, "agent-secrets")["metadata"]["labels"] == label
@@ -287,8 +287,8 @@ def test_everything_that_is_refused_is_told_at_once_and_nothing_is_written(desk:
     assert (result.status, result.data["result"]) == (1, "refused")
     assert errors(result) == [
         (
-            "Secret/shared-secrets: has the type example.com/other, the template wants Opaque; "
-            "Kubernetes does not change a type"
+            "Secret/shared-secrets: has type example.com/other, not Opaque as in the template; "
+            "Kubernetes cannot change a type"
         ),
         "Secret/agent-secrets: is owned by ExternalSecret/x",
         "ConfigMap/agent-config: is immutable and would have to change",
@@ -357,10 +357,10 @@ def test_a_key_that_leaves_the_template_after_it_was_adopted_is_a_loss_like_any_
         text = text.replace(f"  {key}: ${{{key}}}\n", "")
     desk.write("base/secrets.yml", text)
     result = desk.run("sync", "staging")
-    assert errors(result)[0].startswith("3 of 5 keys left the templates: ")
+    assert errors(result)[0].startswith("3 of 5 keys are no longer in the templates: ")
     desk.write("base/secrets.yml", SECRETS)
     desk.values(OPENAI_API_KEY="")
-    refuse(desk, "Secret/agent-secrets key OPENAI_API_KEY: would become empty, as plain:values.json now has it")
+    refuse(desk, "Secret/agent-secrets key OPENAI_API_KEY: would become empty, as it is now empty in plain:values.json")
 
 
 def test_the_layers_of_what_bridge_wrote_before_are_not_forgotten(desk: Desk) -> None:
@@ -371,7 +371,7 @@ def test_the_layers_of_what_bridge_wrote_before_are_not_forgotten(desk: Desk) ->
     desk.values()
     refuse(
         desk,
-        "ConfigMap/agent-config key LOG_LEVEL: came from plain:values.json, and would now come from the template",
+        "ConfigMap/agent-config key LOG_LEVEL: came from plain:values.json but would now come from the template",
     )
 
 
@@ -389,7 +389,7 @@ def test_a_lost_memory_is_told_and_rebuilt(desk: Desk) -> None:
     desk.target.delete(CONFIG, STORE)
     desk.target.apply(CONFIG, "agent-config", {"data": {"LOG_LEVEL": "theirs"}}, "argocd-controller")
     result = adopt(desk)
-    assert any(line.startswith("the memory of bridge: ") for line in warned(result))
+    assert any(line.startswith("the state ConfigMap of bridge: ") for line in warned(result))
     assert remembered(desk)["objects"].keys() == {
         "Secret/agent-secrets",
         "Secret/shared-secrets",
@@ -478,7 +478,7 @@ def test_cluster_that_is_another_one_after_the_answer_is_left_alone(
     switched(offline_desk, elsewhere, monkeypatch, "y", "n", "y")
     result = offline_desk.run("adopt", "staging")
     assert result.status == 75
-    assert f": leads to another cluster than was shown: {elsewhere.url}\n" in result.err
+    assert f": no longer leads to the cluster that was shown, but to {elsewhere.url}\n" in result.err
     assert (changing(elsewhere), offline_desk.target.versions()) == ([], before)
 
 
@@ -491,7 +491,7 @@ def test_namespace_that_is_another_one_after_the_answer_is_left_alone(
     offline_desk.target.embedded.requests.clear()
     made_anew_after_the_answer(offline_desk, monkeypatch, "y", "n", "y")
     result = offline_desk.run("adopt", "staging")
-    assert (result.status, ": leads to another cluster than was shown: " in result.err) == (75, True)
+    assert (result.status, ": no longer leads to the cluster that was shown, but to " in result.err) == (75, True)
     assert writes(offline_desk) == []
 
 

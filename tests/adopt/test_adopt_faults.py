@@ -60,7 +60,7 @@ def test_every_dry_run_that_is_refused_is_told(desk: Desk) -> None:
 def test_a_memory_that_cannot_be_written_stops_it_before_the_first_object(desk: Desk) -> None:
     result = refused(desk, lambda m, p: m == "PATCH" and "/bridge-" in p, answer(403))
     assert result.status == 1
-    assert result.out.splitlines()[-1] == "3 keys of 2 objects: failed, nothing was written"
+    assert result.out.splitlines()[-1] == "3 keys of 2 objects: failed; nothing was written"
     heal(desk)
 
 
@@ -95,7 +95,7 @@ def test_an_answer_that_is_lost_for_good_is_no_claim_that_nothing_was_written(de
     )
     assert result.status == 5
     assert "Secret/agent-secrets  perhaps taken over" in result.out.splitlines()
-    assert "ConfigMap/agent-config  as it was" in result.out.splitlines()
+    assert "ConfigMap/agent-config  unchanged" in result.out.splitlines()
     heal(desk)
 
 
@@ -122,7 +122,7 @@ def test_after_a_lost_answer_nothing_is_done_to_what_somebody_has_changed_since(
 def test_answers_that_are_always_lost_before_they_count_are_given_up(desk: Desk) -> None:
     fail_at(desk, is_write_of("agent-secrets"), "drop")
     result = desk.run("adopt", "staging", "--yes")
-    assert (result.status, result.out.splitlines()[-1]) == (75, "3 keys of 2 objects: failed, nothing was written")
+    assert (result.status, result.out.splitlines()[-1]) == (75, "3 keys of 2 objects: failed; nothing was written")
     assert desk.target.owners(SECRET, "agent-secrets", "OPENAI_API_KEY") == {("helm", "Update")}
     heal(desk)
 
@@ -152,7 +152,7 @@ def test_a_rule_that_changes_values_on_every_write_is_met_before_the_first(
     result = desk.run("adopt", "staging", "--yes")
     assert (result.status, errors(result)) == (
         1,
-        ["Secret/agent-secrets in namespace voice: a rule of the cluster changes its values on every write"],
+        ["Secret/agent-secrets in namespace voice: an admission rule changes its values on every write"],
     )
     assert desk.target.versions() == before
 
@@ -181,7 +181,7 @@ def test_what_was_stored_is_read_back(desk: Desk, monkeypatch: pytest.MonkeyPatc
     result = desk.run("adopt", "staging", "--yes")
     assert (result.status, errors(result)) == (
         5,
-        ["Secret/agent-secrets in namespace voice: a rule of the cluster changes its values on every write"],
+        ["Secret/agent-secrets in namespace voice: an admission rule changes its values on every write"],
     )
 
 

@@ -159,14 +159,18 @@ def test_no_source_counts_as_written_from() -> None:
     ("more", "what", "hint"),
     [
         ({"owner": "ReplicaSet/x"}, "is owned by ReplicaSet/x", "delete ReplicaSet/x with `--cascade=orphan`"),
-        ({"labels": {"reconcile.external-secrets.io/managed": "true"}}, "External Secrets keeps it", "ExternalSecret"),
-        ({"labels": {"secrets.hashicorp.com/vso-ownerRefUID": "1"}}, "the Vault Secrets Operator keeps it", "orphan"),
-        ({"annotations": {"sealedsecrets.bitnami.com/managed": "true"}}, "Sealed Secrets keeps it", "SealedSecret"),
-        ({"annotations": {"sopssecret/managed": "true"}}, "the SOPS operator keeps it", "SopsSecret"),
+        (
+            {"labels": {"reconcile.external-secrets.io/managed": "true"}},
+            "External Secrets manages it",
+            "ExternalSecret",
+        ),
+        ({"labels": {"secrets.hashicorp.com/vso-ownerRefUID": "1"}}, "the Vault Secrets Operator manages it", "orphan"),
+        ({"annotations": {"sealedsecrets.bitnami.com/managed": "true"}}, "Sealed Secrets manages it", "SealedSecret"),
+        ({"annotations": {"sopssecret/managed": "true"}}, "the SOPS operator manages it", "SopsSecret"),
         ({"labels": {"secrets-store.csi.k8s.io/managed": "true"}}, "the Secrets Store CSI driver", "secretObjects"),
         ({"terminating": True}, "is being deleted", "finalizer"),
-        ({"type": "example.com/other"}, "has the type example.com/other", "delete the object"),
-        ({"immutable": True}, "is immutable and would have to change", "delete the object"),
+        ({"type": "example.com/other"}, "has type example.com/other", "bridge sync --recreate"),
+        ({"immutable": True}, "is immutable and would have to change", "bridge sync --recreate"),
     ],
 )
 def test_what_cannot_be_taken_over_is_refused_with_what_to_do(more: dict, what: str, hint: str) -> None:
@@ -181,7 +185,7 @@ def test_marks_of_an_operator_say_what_to_take_off_even_where_its_owner_is_gone(
     for owner in ("ExternalSecret/x", None):
         found = taken(desired("A"), live(manager(KUBECTL, *data("A")), labels=marks, owner=owner))
         (problem,) = refusals([found], NOW)
-        assert problem.hint.endswith(f"; then take {', '.join(marks)} off the object")
+        assert problem.hint.endswith(f"; then remove {', '.join(marks)} from the object")
 
 
 def test_an_immutable_object_that_is_right_is_taken_over() -> None:
@@ -198,7 +202,7 @@ def test_an_immutable_object_that_is_right_is_taken_over() -> None:
         ({"labels": {"app.kubernetes.io/managed-by": "Helm"}}, "Helm deploys it", "helm.sh/resource-policy: keep"),
         ({"annotations": {"argocd.argoproj.io/tracking-id": "r"}}, "Argo CD deploys it", "Prune=false"),
         ({"labels": {"kustomize.toolkit.fluxcd.io/name": "r"}}, "Flux deploys it", "prune: disabled"),
-        ({"labels": {"app.kubernetes.io/managed-by": "pulumi"}}, "pulumi manages it", "see that it writes"),
+        ({"labels": {"app.kubernetes.io/managed-by": "pulumi"}}, "pulumi manages it", "stop it from writing"),
     ],
 )
 def test_who_deploys_an_object_is_told(more: dict, what: str, hint: str) -> None:
@@ -215,7 +219,7 @@ def test_who_deploys_an_object_is_told(more: dict, what: str, hint: str) -> None
 )
 def test_who_deploys_an_object_is_known_by_the_manager_too(name: str, what: str) -> None:
     (problem,) = warnings([taken(desired("A"), live(manager(name, *data("A"))))])
-    assert problem.what.startswith(f"{what} deploys it: ")
+    assert problem.what.startswith(f"{what} deploys it and ")
 
 
 def test_helm_that_keeps_the_object_is_no_danger_to_it() -> None:
@@ -227,13 +231,13 @@ def test_helm_that_keeps_the_object_is_no_danger_to_it() -> None:
 def test_an_operator_that_only_wrote_once_is_told_and_not_refused() -> None:
     found = taken(desired("A"), live(manager("externalsecrets.external-secrets.io/x", *data("A"))))
     assert not list(refusals([found], NOW))
-    assert [str(one) for one in warnings([found])] == ["Secret/s: External Secrets wrote to it"]
+    assert [str(one) for one in warnings([found])] == ["Secret/s: External Secrets has written to this object"]
 
 
 def test_another_environment_of_bridge_is_named_with_what_it_loses() -> None:
     other = manager("bridge/other", *data("AB"), Field("type"), operation="Apply")
     (problem,) = warnings([taken(desired("A"), live(other))])
-    assert str(problem) == "Secret/s: is taken from another environment of bridge, bridge/other: key A"
+    assert str(problem) == "Secret/s: is taken from another bridge environment, bridge/other: key A"
 
 
 @pytest.mark.parametrize(
@@ -244,7 +248,7 @@ def test_another_environment_of_bridge_is_named_with_what_it_loses() -> None:
             "changes its values",
         ),
         (lambda one: one._replace(data={"A": SecretValue.of("theirs")}), "changes its values"),
-        (lambda one: one._replace(last_applied=True), "did not go"),
+        (lambda one: one._replace(last_applied=True), "was not removed"),
         (lambda one: one._replace(managers=one.managers[:1]), "did not accept"),
         (lambda one: one._replace(managers=(*one.managers, manager("x", *data("A")))), "did not accept"),
         (

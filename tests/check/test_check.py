@@ -48,7 +48,7 @@ def test_files_in_order(desk: Desk) -> None:
         "K8_ENV                   staging   .env.k8s.staging",
         "CLUSTER_NAME             demo      .env.k8s.staging",
         "SCW_SECRET_KEY           ********  .env.k8s.staging",
-        "staging: the files are in order",
+        "staging: the files are valid",
     ]
     assert (result.status, result.err) == (0, "")
 
@@ -59,8 +59,8 @@ def test_a_line_of_the_env_file_that_loses_text_to_a_comment_is_told(desk: Desk)
     desk.write(".env.k8s.staging", f"# all of them\n{text}CACHE_ENABLED=false # CANARY-behind\nQUOTED='a # b' # c\n")
     result = desk.run("check", "staging")
     assert result.lines[:2] == [
-        "bridge: warning: .env.k8s.staging CACHE_ENABLED: the text after ` #` was taken as a comment",
-        "bridge: hint: quote the value if that text belongs to it, else put the comment on a line of its own",
+        "bridge: warning: .env.k8s.staging CACHE_ENABLED: the text after ` #` was read as a comment",
+        "bridge: hint: quote the value if it includes that text; otherwise move the comment to its own line",
     ]
     assert (result.status, "QUOTED" in result.err) == (0, False)
     assert desk.run("sync", "staging").status == 0
@@ -72,9 +72,9 @@ def test_what_cannot_be_known_without_reading_is_said(desk: Desk) -> None:
     result = desk.run("check", "staging")
     assert result.status == 0
     assert result.out.splitlines()[1] == (
-        "SCW_SECRET_KEY           not known without reading it  perhaps plain:values.json"
+        "SCW_SECRET_KEY           unknown until the source is read  perhaps plain:values.json"
     )
-    assert result.lines[0] == "bridge: warning: plain:values.json: its fields are not known without reading it"
+    assert result.lines[0] == "bridge: warning: plain:values.json: fields unknown until it is read"
 
 
 def test_infrastructure_variables_that_are_missing_or_empty(desk: Desk) -> None:
@@ -131,23 +131,23 @@ def test_every_file_is_checked_in_one_go(desk: Desk) -> None:
 
 def test_an_env_file_for_another_environment(desk: Desk) -> None:
     desk.env_file(K8_ENV="prod")
-    check(desk, ".env.k8s.staging: K8_ENV names another environment than staging", status=2)
+    check(desk, ".env.k8s.staging: K8_ENV names a different environment than staging", status=2)
 
 
 def test_a_namespace_that_the_two_files_do_not_agree_on(desk: Desk) -> None:
     desk.env_file(K8S_NAMESPACE="other")
     check(
         desk,
-        ".env.k8s.staging: K8S_NAMESPACE names another namespace than staging.yaml, which says voice",
+        ".env.k8s.staging: K8S_NAMESPACE names a different namespace than staging.yaml (voice)",
         status=2,
     )
 
 
 def test_a_namespace_that_nobody_gives(desk: Desk) -> None:
     desk.environment(namespace=None)
-    check(desk, "staging.yaml: no namespace is given, and K8S_NAMESPACE is not set either", status=2)
+    check(desk, "staging.yaml: namespace is missing, and K8S_NAMESPACE is not set", status=2)
     (desk.folder / ".env.k8s.staging").unlink()
-    check(desk, "staging.yaml: no namespace is given, and .env.k8s.staging does not exist", status=2)
+    check(desk, "staging.yaml: namespace is missing, and .env.k8s.staging does not exist", status=2)
 
 
 def test_a_namespace_from_the_env_file(desk: Desk) -> None:
@@ -157,7 +157,7 @@ def test_a_namespace_from_the_env_file(desk: Desk) -> None:
     desk.env_file(K8S_NAMESPACE="CANARY-../x")
     desk.canaries.add("CANARY-../x")
     desk.target.embedded.requests.clear()
-    check(desk, ".env.k8s.staging: K8S_NAMESPACE is no valid namespace name", status=2)
+    check(desk, ".env.k8s.staging: K8S_NAMESPACE is not a valid namespace name", status=2)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_an_id_that_is_missing_or_no_dns_label(desk: Desk, id_: str | None, erro
 def test_two_environments_that_meet_in_one_namespace_and_key(desk: Desk) -> None:
     desk.environment("prod", id="voice-agent-prod", env_file=None)
     errors = [
-        f"staging.yaml: the environment prod also writes {name} there"
+        f"staging.yaml: the environment prod also writes {name}"
         for name in (
             "Secret/shared-secrets key LIVEKIT_API_KEY",
             "Secret/shared-secrets key LIVEKIT_API_SECRET",
@@ -263,7 +263,7 @@ sops:
 """
 PUBLIC = (
     "ConfigMap/y key A: ${DEEPGRAM_API_KEY} is secret (Secret/agent-secrets key DEEPGRAM_API_KEY) "
-    "and would be public there"
+    "and would become public here"
 )
 
 
@@ -423,8 +423,8 @@ def test_an_unencrypted_source_hides_nothing_else(desk: Desk) -> None:
     )
     result = desk.run("check", "staging")
     assert result.out.splitlines()[1:] == [
-        "CLUSTER_NAME             demo                          .env.k8s.staging, unless sops:plain.yaml has it",
-        "BUCKET                   not known without reading it  perhaps sops:plain.yaml",
+        "CLUSTER_NAME             demo                              .env.k8s.staging, unless sops:plain.yaml has it",
+        "BUCKET                   unknown until the source is read  perhaps sops:plain.yaml",
     ]
     assert errors(result) == [UNENCRYPTED, LACKING]
     assert [line for line in result.lines if "warning" in line] == []
@@ -446,7 +446,7 @@ def test_an_env_file_that_is_wrong_hides_nothing_else(desk: Desk) -> None:
         "staging.yaml: providers.sops.age_key_fil: unknown key",
         PUBLIC,
     ]
-    assert "not known without reading it  perhaps sops:nowhere.yaml or the env file" in result.out
+    assert "unknown until the source is read  perhaps sops:nowhere.yaml or the env file" in result.out
     assert result.status == 2
     assert desk.target.embedded.requests == []
 
@@ -467,7 +467,7 @@ def test_a_type_without_its_keys(desk: Desk, verb: str) -> None:
     assert result.status == 1
 
 
-LACKING = "Secret/tls key tls.key: is required by the type kubernetes.io/tls"
+LACKING = "Secret/tls key tls.key: is required by type kubernetes.io/tls"
 TLS = """\
 apiVersion: v1
 kind: Secret
@@ -522,7 +522,7 @@ def test_an_encrypted_value_in_a_template(desk: Desk) -> None:
     desk.canaries.add(encrypted)
     check(
         desk,
-        "base/secrets.yml Secret/agent-secrets key OPENAI_API_KEY: looks encrypted, and a template is taken as it is",
+        "base/secrets.yml Secret/agent-secrets key OPENAI_API_KEY: looks encrypted, but templates are not decrypted",
         status=2,
     )
 
@@ -544,22 +544,22 @@ stringData: {%s}
         (
             ("kubernetes.io/tls", "tls.key"),
             ESCAPED_PEM,
-            r"its line ends are written out as \n, and the type kubernetes.io/tls wants PEM",
+            r"has literal \n instead of line breaks, but type kubernetes.io/tls requires PEM",
         ),
         (
             ("kubernetes.io/tls", "tls.key"),
             "CANARY-no-pem",
-            "must be PEM text, as the type kubernetes.io/tls wants it",
+            "must be PEM text, as type kubernetes.io/tls requires",
         ),
         (
             ("kubernetes.io/ssh-auth", "ssh-privatekey"),
             ESCAPED_PEM,
-            r"its line ends are written out as \n, and the type kubernetes.io/ssh-auth wants PEM",
+            r"has literal \n instead of line breaks, but type kubernetes.io/ssh-auth requires PEM",
         ),
         (
             ("kubernetes.io/dockerconfigjson", ".dockerconfigjson"),
             "[CANARY-no-object]",
-            "must be a JSON object, as the type kubernetes.io/dockerconfigjson wants it",
+            "must be a JSON object, as type kubernetes.io/dockerconfigjson requires",
         ),
     ],
 )
@@ -596,15 +596,15 @@ DOUBTFUL = {
     "$OPENAI_API_KEY": "is the name of a shell variable, not its value",
     "$${OPENAI_API_KEY}": "is still a placeholder",
     "{{ .Values.openai }}": "is a template expression, {{ … }}, not its result",
-    "changeme": "looks like a stand-in for a value",
-    "<YOUR KEY>": "looks like a stand-in for a value",
-    "TODO": "looks like a stand-in for a value",
-    "xxxx": "looks like a stand-in for a value",
-    ESCAPED_PEM: r"is PEM with \n written out for its line ends",
+    "changeme": "looks like a placeholder",
+    "<YOUR KEY>": "looks like a placeholder",
+    "TODO": "looks like a placeholder",
+    "xxxx": "looks like a placeholder",
+    ESCAPED_PEM: r"is PEM with literal \n instead of line breaks",
     "\ufeffCANARY-a": "begins with a byte order mark (BOM)",
 }
 LAYER_HINTS = {
-    "template": "write ${NAME} in the template, and put the value into a source",
+    "template": "write ${NAME} in the template and put the value in a source",
     "env file": "replace it with `bridge set staging DOUBTFUL`",
     "source": "replace it with `bridge set staging DOUBTFUL`",
 }
@@ -634,7 +634,11 @@ def test_a_doubtful_value_is_a_warning_in_every_command(desk: Desk, layer: str, 
     for verb in ("check", "plan", "sync", "status"):
         result = desk.run(verb, "staging")
         expected = [] if (verb, layer) == ("check", "source") else [warning, f"bridge: hint: {LAYER_HINTS[layer]}"]
-        told = [line for line in result.lines if "its fields are not known" not in line and "reads it" not in line]
+        told = [
+            line
+            for line in result.lines
+            if "fields unknown until it is read" not in line and "read it with" not in line
+        ]
         assert told == expected
         assert result.status == 0
 

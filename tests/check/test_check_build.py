@@ -33,7 +33,7 @@ def errors(result: Result) -> list[str]:
 def test_a_build_that_undoes_nothing(desk: Desk) -> None:
     result = check(desk, HARMLESS)
     assert (result.status, errors(result)) == (0, [])
-    assert result.out.splitlines()[0].endswith("build.yaml: 1 object, nothing undoes what bridge writes")
+    assert result.out.splitlines()[0].endswith("build.yaml: 1 object, nothing in it conflicts with bridge")
 
 
 def test_every_object_is_named_and_the_cure_is_printed(desk: Desk) -> None:
@@ -44,7 +44,7 @@ def test_every_object_is_named_and_the_cure_is_printed(desk: Desk) -> None:
     assert "document 2 line 8 Secret/agent-secrets: keys CARTESIA_API_KEY, OPENAI_API_KEY, DEEP" in errors(result)[1]
     assert "(a placeholder: CARTESIA_API_KEY, DEEPGRAM_API_KEY; a value in clear: OPENAI_API_KEY)" in errors(result)[1]
     assert result.out.count("      $patch: delete\n") == 5
-    assert "the files are in order" not in result.out
+    assert "the files are valid" not in result.out
 
 
 def test_infrastructure_is_not_the_guards_business(desk: Desk) -> None:
@@ -60,7 +60,7 @@ def test_infrastructure_is_not_the_guards_business(desk: Desk) -> None:
 
 def test_the_namespace_that_is_assumed_is_said(desk: Desk) -> None:
     result = check(desk, BUILD)
-    assert any(line.endswith("5 of its objects name no namespace; voice is assumed") for line in result.lines)
+    assert any(line.endswith("5 of its objects have no namespace; voice is assumed") for line in result.lines)
     result = check(desk, BUILD.replace("metadata: {", "metadata: {namespace: other, "), "--output", "json")
     # Nothing of bridge's is overwritten there, but nothing fills the placeholders either.
     assert {one["verdict"] for one in result.data["manifests"]["findings"]} == {"placeholder"}
@@ -90,7 +90,8 @@ def test_a_custom_resource_that_makes_the_same_secret(desk: Desk) -> None:
     result = check(desk, custom)
     assert (result.status, len(errors(result))) == (1, 1)
     assert (
-        "document 1 line 1 SealedSecret/agent-secrets: its controller writes Secret/agent-secrets" in errors(result)[0]
+        "document 1 line 1 SealedSecret/agent-secrets: its controller continuously writes Secret/agent-secrets"
+        in errors(result)[0]
     )
     assert "nothing undoes" not in result.out
     (finding,) = check(desk, custom, "--output", "json").data["manifests"]["findings"]
@@ -125,8 +126,8 @@ def test_an_empty_stdin_is_not_all_is_well(desk: Desk, monkeypatch: pytest.Monke
     result = piped(desk, monkeypatch, b"")
     assert result.status == 2
     assert result.lines[-2:] == [
-        "bridge: error: stdin: there is no object in it",
-        "bridge: hint: use `set -o pipefail`; if bridge writes all its objects, leave this check out",
+        "bridge: error: stdin: contains no objects",
+        "bridge: hint: use `set -o pipefail`, or drop this check if bridge writes all its objects",
     ]
 
 
@@ -135,7 +136,7 @@ def test_a_writer_that_never_ends_is_not_waited_for(desk: Desk, monkeypatch: pyt
     with os.fdopen(reading) as stdin, os.fdopen(writing, "w"):
         monkeypatch.setattr("sys.stdin", stdin)
         result = desk.run("check", "staging", "--manifests", "-", "--timeout", "0.2")
-    assert (result.status, errors(result)) == (2, ["bridge: error: stdin: did not end in time"])
+    assert (result.status, errors(result)) == (2, ["bridge: error: stdin: not closed by its writer in time"])
 
 
 def test_a_terminal_is_not_read(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +144,7 @@ def test_a_terminal_is_not_read(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> 
     terminal.isatty = lambda: True  # type: ignore[method-assign]
     monkeypatch.setattr("sys.stdin", terminal)
     result = desk.run("check", "staging", "--manifests", "-")
-    assert (result.status, errors(result)) == (2, ["bridge: error: stdin: nothing is piped in"])
+    assert (result.status, errors(result)) == (2, ["bridge: error: stdin: nothing was piped in"])
 
 
 @pytest.mark.parametrize(

@@ -68,10 +68,16 @@ def test_a_warning_leaves_the_status_alone(sops, capfd):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--files", "spos", "x"], "--files spos: no such provider is installed"),
-        (["--files", "sops"], "--files: names no file"),
-        (["staging", "--files", "sops", "x"], "--files: goes with no environment, `--manifests` or `--live`"),
-        (["--live", "--files", "sops", "x"], "--files: goes with no environment, `--manifests` or `--live`"),
+        (["--files", "spos", "x"], "--files spos: provider is not installed"),
+        (["--files", "sops"], "--files: no files given"),
+        (
+            ["staging", "--files", "sops", "x"],
+            "--files: cannot be combined with an environment, `--manifests` or `--live`",
+        ),
+        (
+            ["--live", "--files", "sops", "x"],
+            "--files: cannot be combined with an environment, `--manifests` or `--live`",
+        ),
     ],
 )
 def test_arguments_that_do_not_fit(capfd, arguments, message):

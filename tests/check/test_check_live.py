@@ -47,10 +47,10 @@ def test_without_a_build_the_sources_and_the_cluster_are_compared(offline_desk: 
     before = desk.target.versions()
     result = desk.run("check", "staging", "--live")
     assert result.status == 0
-    assert "staging: 5 objects to change in the cluster, `bridge plan staging` shows how\n" in result.out
+    assert "staging: 5 objects to change in the cluster, see `bridge plan staging`\n" in result.out
     assert desk.target.versions() == before
     desk.run("sync", "staging")
-    assert "staging: no object to change in the cluster\n" in desk.run("check", "staging", "--live").out
+    assert "staging: no objects to change in the cluster\n" in desk.run("check", "staging", "--live").out
     assert desk.run("check", "staging", "--live", "--output", "json").data["live"]["keep"] == 5
     desk.values(OPENAI_API_KEY=None)
     result = desk.run("check", "staging", "--live")
@@ -62,7 +62,7 @@ def test_what_a_sync_would_be_refused_for_is_an_error(offline_desk: Desk) -> Non
     offline_desk.target.create("Secret", "agent-secrets", {"type": "example.com/other"})
     result = offline_desk.run("check", "staging", "--live")
     assert result.status == 1
-    assert any("has the type example.com/other" in line for line in result.lines)
+    assert any("has type example.com/other" in line for line in result.lines)
 
 
 def test_sources_are_read_as_if_no_run_had_read_them_before(
@@ -173,7 +173,7 @@ def test_trap_a_key_that_left_the_build_leaves_the_object(real_desk: Desk, real_
 def test_an_object_that_is_not_there_yet(offline_desk: Desk) -> None:
     result = check(offline_desk, manifest("ConfigMap", "agent-config", data={"LOG_LEVEL": "x"}))
     assert today(result) == [
-        "ConfigMap/agent-config: today: it is not in the cluster, and an apply would create it with what the build has"
+        "ConfigMap/agent-config: today: it is not in the cluster, and an apply would create it with the build's values"
     ]
 
 
@@ -204,7 +204,7 @@ def test_who_deploys_an_object_and_may_delete_it_is_told(offline_desk: Desk) -> 
     result = desk.run("check", "staging", "--live")
     assert result.status == 0
     (warning, hint) = result.lines
-    assert warning.startswith("bridge: warning: Secret/agent-secrets: Argo CD deploys it: ")
+    assert warning.startswith("bridge: warning: Secret/agent-secrets: Argo CD deploys it and ")
     assert "Prune=false" in hint
 
 

@@ -241,7 +241,7 @@ MERGES = "".join(f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}, *a{n - 1}]}}\n" for 
         ("- " * 1_000_000, "nested too deep at line 1"),
         ("? " * 1_000_000, "nested too deep at line 1"),
         ("-\n" * 1_000_000, "more than 200,000 YAML nodes at line "),
-        (f"a0: &a0 {{x: CANARY}}\n{MERGES}", "more than 16 aliases beside merge keys at line 7"),
+        (f"a0: &a0 {{x: CANARY}}\n{MERGES}", "more than 16 aliases in a text with merge keys at line 7"),
         ("".join(f"%TAG !{n}! a\n" for n in range(101)) + "--- a", "has more than 100 %TAG directives"),
     ],
     ids=["lists", "keys", "nodes", "merges", "directives"],

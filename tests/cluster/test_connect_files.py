@@ -65,7 +65,7 @@ def fed(path: Path, data: bytes) -> threading.Thread:
         ("/dev/zero", "neither a regular file nor a pipe"),
         ("/", "neither a regular file nor a pipe"),
         ("large", "larger than 1 MiB"),
-        ("pipe", "nothing came out of the pipe in time"),
+        ("pipe", "no data from the pipe in time"),
     ],
 )
 def test_file_that_never_ends_is_refused(tmp_path: Path, field: str, path: str, reason: str) -> None:
@@ -78,7 +78,7 @@ def test_file_that_never_ends_is_refused(tmp_path: Path, field: str, path: str, 
 
 @pytest.mark.parametrize(
     ("path", "reason"),
-    [("/dev/zero", "neither a regular file nor a pipe"), ("pipe", "nothing came out of the pipe in time")],
+    [("/dev/zero", "neither a regular file nor a pipe"), ("pipe", "no data from the pipe in time")],
 )
 def test_kubeconfig_that_never_ends_is_refused(tmp_path: Path, path: str, reason: str) -> None:
     os.mkfifo(tmp_path / "pipe")

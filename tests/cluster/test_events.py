@@ -97,9 +97,12 @@ def test_what_is_pruned_and_what_somebody_deleted_is_told(desk: Desk) -> None:
     desk.write("base/configmap.yml", desk.folder.joinpath("base/configmap.yml").read_text().rsplit("---\n", 1)[0])
     assert desk.run("sync", "staging", "--prune").status == 0
     pruned = on(desk, "configmap.front-config.pruned")
-    assert (pruned["type"], pruned["message"]) == ("Normal", "bridge deleted it: it left the templates")
+    assert (pruned["type"], pruned["message"]) == (
+        "Normal",
+        "bridge deleted it because it is no longer in the templates",
+    )
     again = on(desk, "secret.shared-secrets.drifted")
-    assert again["message"].startswith("bridge created it after somebody deleted it: ")
+    assert again["message"].startswith("bridge created it after someone else deleted it: ")
     assert again["involvedObject"]["uid"] == desk.target.get("Secret", "shared-secrets")["metadata"]["uid"]
 
 

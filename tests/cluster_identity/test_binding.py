@@ -82,7 +82,7 @@ def test_file_that_cannot_be_edited_in_one_place_is_left_as_it_is(tmp_path: Path
     (tmp_path / "staging.yaml").write_text(text)
     with pytest.raises(Refusal, match="cannot be edited without changing more than that") as caught:
         bind(load_environment(tmp_path, "staging"), UID)
-    assert caught.value.problems[0].hint == f"write by hand: namespace_uid: {UID} under `cluster:`"
+    assert caught.value.problems[0].hint == f"add `namespace_uid: {UID}` under `cluster:` by hand"
     assert (tmp_path / "staging.yaml").read_text() == text
     assert sorted(tmp_path.iterdir()) == [tmp_path / "staging.yaml"]
 

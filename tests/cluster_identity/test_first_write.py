@@ -208,7 +208,7 @@ def test_file_that_cannot_be_edited_stops_the_run(offline: Desk, monkeypatch: py
     result = offline.run("sync", "staging", "--kubeconfig", str(offline.folder / "kubeconfig"))
     assert result.status == 1
     assert "staging.yaml: cannot be edited without changing more than that" in result.err
-    assert f"write by hand: namespace_uid: {uid_of(offline)} under `cluster:`" in result.err
+    assert f"add `namespace_uid: {uid_of(offline)}` under `cluster:` by hand" in result.err
     assert writes(offline) == []
 
 

@@ -43,7 +43,7 @@ def test_missing_environment_argument_is_an_error(
     (tmp_path / "staging.yaml").write_text("")
     assert cli.main(["plan", "--config", str(tmp_path)]) == 2
     assert capfd.readouterr().err == (
-        f"bridge: error: no environment is named\nbridge: hint: name one, or set K8_ENV; {tmp_path} has staging\n"
+        "bridge: error: no environment given\nbridge: hint: pass one of staging, or set K8_ENV\n"
     )
 
 
@@ -54,7 +54,7 @@ def test_environment_comes_from_k8_env_where_none_is_named(
     (tmp_path / "staging.yaml").write_text("")
     assert cli.main(["plan", "--config", str(tmp_path)]) == 2
     assert capfd.readouterr().err == (
-        f"bridge: error: {tmp_path}: no environment 'stagign'; there are staging\nbridge: hint: did you mean staging?\n"
+        f"bridge: error: {tmp_path}: no environment 'stagign'; found staging\nbridge: hint: did you mean staging?\n"
     )
 
 
@@ -183,5 +183,5 @@ def test_without_any_environment_the_hint_is_how_to_draft_one(
     if is_there:
         Path("config").mkdir()
     assert cli.main(["plan", *name]) == 2
-    draft = f"draft it from your kustomize layout: `bridge init {''.join(name) or 'ENV'} --from .`"
+    draft = f"create one from your kustomize layout: `bridge init {''.join(name) or 'ENV'} --from .`"
     assert capfd.readouterr().err.splitlines()[-1].endswith(draft)

@@ -200,7 +200,7 @@ def test_absent_env_file_is_named(desk, run):
     ("value", "what"),
     [
         ("CANARY\0x", "BUCKET contains a zero byte"),
-        ("ENC[AES256_GCM,CANARY]", "BUCKET looks still encrypted"),
+        ("ENC[AES256_GCM,CANARY]", "BUCKET still looks encrypted"),
         ("CANARY-prod", "K8S_NAMESPACE names another namespace than voice"),
         ("CANARY-prod", "K8_ENV names another environment than staging"),
     ],
@@ -224,7 +224,7 @@ def test_command_does_not_inherit_bridge_variables(desk, run, name, what):
 
 def test_env_file_for_another_environment(desk, run, tmp_path):
     desk.env_file(K8_ENV="prod")
-    refused(run, tmp_path, ".env.k8s.staging: K8_ENV names another environment than staging", status=2)
+    refused(run, tmp_path, ".env.k8s.staging: K8_ENV names a different environment than staging", status=2)
 
 
 def test_sources_win_over_the_env_file_and_over_each_other(desk, run):
@@ -265,7 +265,7 @@ def test_encrypted_patch_file_gives_no_variable_and_is_not_read(desk, run):
     result = desk.run("check", "staging")
     assert result.status == 0
     assert result.out.splitlines()[1] == "CLUSTER_NAME             demo   .env.k8s.staging"
-    assert result.lines[0] == "bridge: warning: sops:patch.yaml: its fields are not known without reading it"
+    assert result.lines[0] == "bridge: warning: sops:patch.yaml: fields unknown until it is read"
 
 
 def test_source_with_unknown_names_is_read(desk, run, tmp_path):

@@ -48,7 +48,7 @@ def test_object_that_left_the_templates_is_named(offline_desk: Desk) -> None:
     desk.write("base/secrets.yml", SECRETS.split("---\n")[1])
     desk.run("sync", "staging")
     result = desk.run("status", "staging")
-    assert result.out.splitlines()[-1] == "Secret/shared-secrets left the templates and is still in the cluster"
+    assert result.out.splitlines()[-1] == "Secret/shared-secrets is no longer in the templates but still in the cluster"
     assert desk.run("status", "staging", "--output", "json").data["left"] == ["Secret/shared-secrets"]
 
 

@@ -108,11 +108,11 @@ def test_a_file_without_variables_is_empty(load, text):
         (f"A=1\n\n# c\n\nB='{CANARY}' {CANARY}\n", 5, "cannot be parsed"),
         (f"A='a\nb'\n{CANARY.replace('-', '_')}\n", 3, "has no value"),
         ("A=1\nexport B\n", 2, "has no value"),
-        (f"A=-----BEGIN-----\n{CANARY}+/x\n", 2, "does not begin with a variable's name"),
-        (f"A=1\n{CANARY}==\n", 2, "does not begin with a variable's name"),
+        (f"A=-----BEGIN-----\n{CANARY}+/x\n", 2, "does not start with a variable name"),
+        (f"A=1\n{CANARY}==\n", 2, "does not start with a variable name"),
         (f"A=1\nB: {CANARY}\n", 2, "cannot be parsed"),
-        (f"A=1\n\n1B={CANARY}\n", 3, "does not begin with a variable's name"),
-        (f"A=1\nB=2\r\n\r\nA={CANARY}\r\n", 4, "sets a variable again, to another value than line 1"),
+        (f"A=1\n\n1B={CANARY}\n", 3, "does not start with a variable name"),
+        (f"A=1\nB=2\r\n\r\nA={CANARY}\r\n", 4, "sets a variable to a different value than line 1"),
     ],
 )
 def test_a_line_that_is_wrong_is_told_by_its_number_alone(load, text, line, what):
@@ -123,8 +123,8 @@ def test_all_wrong_lines_are_told_at_once(load):
     assert refusal(lambda: load(f"A={CANARY}\nB\nC D\nA=2\nA={CANARY}\nA=3\n")) == [
         (".env.k8s.staging line 2", "has no value"),
         (".env.k8s.staging line 3", "cannot be parsed"),
-        (".env.k8s.staging line 4", "sets a variable again, to another value than line 1"),
-        (".env.k8s.staging line 6", "sets a variable again, to another value than line 1"),
+        (".env.k8s.staging line 4", "sets a variable to a different value than line 1"),
+        (".env.k8s.staging line 6", "sets a variable to a different value than line 1"),
     ]
 
 

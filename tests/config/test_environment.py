@@ -130,10 +130,10 @@ MISTAKES = [
     (f"{SMALL}sources: {CANARY}", " sources", "must be a list of references"),
     (f"{SMALL}sources: null", " sources", "must be a list of references"),
     (f"{SMALL}sources: [{CANARY}]", " sources[0]", "not a reference"),
-    (f'{SMALL}sources: ["v:a", "v:{CANARY}#b"]', " sources[1]", "a source is a whole document"),
-    (f'{SMALL}sources: ["v:{CANARY}", "v:b", "v:{CANARY}"]', " sources[2]", "this source is listed already"),
-    (f"{SMALL}sources: [v: {CANARY}]", " sources[0]", "a mapping and not a reference"),
-    (f"{SMALL}sources: [{{provider: v, path: 1}}]", " sources[0].path", "must be a text"),
+    (f'{SMALL}sources: ["v:a", "v:{CANARY}#b"]', " sources[1]", "a source must be a whole document"),
+    (f'{SMALL}sources: ["v:{CANARY}", "v:b", "v:{CANARY}"]', " sources[2]", "this source is already listed"),
+    (f"{SMALL}sources: [v: {CANARY}]", " sources[0]", "a mapping, not a reference"),
+    (f"{SMALL}sources: [{{provider: v, path: 1}}]", " sources[0].path", "must be a string"),
     (f"{SMALL}namespace: {CANARY}", " namespace", "LABEL"),
     (f"{SMALL}namespace: 5", " namespace", "LABEL"),
     (f"{SMALL}namespace: null", " namespace", "LABEL"),
@@ -142,9 +142,9 @@ MISTAKES = [
     (f"{SMALL}secrets_from: {CANARY}", " secrets_from", "must be sources or any"),
     (f"{SMALL}infrastructure: [{CANARY}]", " infrastructure", "must be a mapping"),
     (f"{SMALL}infrastructure: {{A: {CANARY}}}", " infrastructure.A", "must be required or secret"),
-    (f"{SMALL}infrastructure: {{a-b: secret}}", " infrastructure", "'a-b' is not a variable's name"),
+    (f"{SMALL}infrastructure: {{a-b: secret}}", " infrastructure", "'a-b' is not a valid variable name"),
     (f"{SMALL}variables: {CANARY}", " variables", "must be a mapping"),
-    (f"{SMALL}variables: {{1A: 'v:a#b'}}", " variables", "'1A' is not a variable's name"),
+    (f"{SMALL}variables: {{1A: 'v:a#b'}}", " variables", "'1A' is not a valid variable name"),
     (f"{SMALL}variables: {{TLS: {CANARY}}}", " variables.TLS", "not a reference"),
     (f"{SMALL}variables: {{TLS: [{CANARY}]}}", " variables.TLS", "not a reference"),
     (f"{SMALL}variables: {{TLS: {{decode: base64}}}}", " variables.TLS", "from is missing"),
@@ -155,13 +155,13 @@ MISTAKES = [
     (f"{SMALL}variables: {{TLS: {{from: 'v:a', dcode: 1}}}}", " variables.TLS", "unknown key dcode"),
     (f"{SMALL}providers: [{CANARY}]", " providers", "must be a mapping"),
     (f"{SMALL}providers: {{vault: {CANARY}}}", " providers.vault", "must be a mapping"),
-    (f"{SMALL}providers: {{'va:ult': {{}}}}", " providers", "'va:ult' is not a provider's name"),
+    (f"{SMALL}providers: {{'va:ult': {{}}}}", " providers", "'va:ult' is not a valid provider name"),
     (f"{SMALL}cluster: {CANARY}", " cluster", "must be a mapping"),
-    (f"{SMALL}cluster: {{context: [{CANARY}]}}", " cluster.context", "must be a text"),
-    (f"{SMALL}cluster: {{namespace_uid: null}}", " cluster.namespace_uid", "must be a text, or a list of texts"),
-    (f"{SMALL}cluster: {{namespace_uid: []}}", " cluster.namespace_uid", "must be a text, or a list of texts"),
-    (f"{SMALL}cluster: {{namespace_uid: [a, {{{CANARY}: b}}]}}", " cluster.namespace_uid[1]", "must be a text"),
-    (f"{SMALL}cluster: {{server: [https://a, '']}}", " cluster.server[1]", "must be a text"),
+    (f"{SMALL}cluster: {{context: [{CANARY}]}}", " cluster.context", "must be a string"),
+    (f"{SMALL}cluster: {{namespace_uid: null}}", " cluster.namespace_uid", "must be a string, or a list of strings"),
+    (f"{SMALL}cluster: {{namespace_uid: []}}", " cluster.namespace_uid", "must be a string, or a list of strings"),
+    (f"{SMALL}cluster: {{namespace_uid: [a, {{{CANARY}: b}}]}}", " cluster.namespace_uid[1]", "must be a string"),
+    (f"{SMALL}cluster: {{server: [https://a, '']}}", " cluster.server[1]", "must be a string"),
     (f"{SMALL}cluster: {{server: {CANARY}}}", " cluster.server", "SERVER"),
     (f"{SMALL}cluster: {{server: 'https://me:{CANARY}@a'}}", " cluster.server", "SERVER"),
     (f"{SMALL}cluster: {{server: [https://a, 'ftp://a']}}", " cluster.server", "SERVER"),
@@ -175,9 +175,9 @@ MISTAKES = [
 @pytest.mark.parametrize(("text", "place", "what"), MISTAKES)
 def test_a_mistake_is_told_by_the_path_of_its_key_and_what_is_expected(load, text, place, what):
     words = {
-        "LABEL": "must be a DNS label: at most 63 of a to z, 0 to 9 and -, no - at an end",
+        "LABEL": "must be a DNS label: at most 63 of a to z, 0 to 9 and -, with no - at either end",
         "BOOLEAN": "must be true or false",
-        "SERVER": "must be a URL such as https://host:6443, without a user or a password",
+        "SERVER": "must be a URL such as https://host:6443, without a user or password",
     }
     assert (f"config/staging.yaml{place}", words.get(what, what)) in refusal(lambda: load(text))
 
@@ -185,7 +185,7 @@ def test_a_mistake_is_told_by_the_path_of_its_key_and_what_is_expected(load, tex
 @pytest.mark.parametrize("id_", ["", "Voice", "a_b", "a.b", "-a", "a-", "a" * 64, "5", "null", "true", "[a]", "é"])
 def test_an_id_that_is_no_dns_label_is_refused(load, id_):
     assert refusal(lambda: load(f"id: {id_}\ntemplates: [a]")) == [
-        ("config/staging.yaml id", "must be a DNS label: at most 63 of a to z, 0 to 9 and -, no - at an end")
+        ("config/staging.yaml id", "must be a DNS label: at most 63 of a to z, 0 to 9 and -, with no - at either end")
     ]
 
 
@@ -198,7 +198,7 @@ def test_a_missing_id_comes_with_an_example(load):
     with pytest.raises(ConfigError) as caught:
         load("templates: [a]")
     assert str(caught.value) == "config/staging.yaml: id is missing"
-    assert caught.value.problems[0].hint == "choose a DNS label once and for ever, such as voice-agent-staging"
+    assert caught.value.problems[0].hint == "add `id:` with a DNS label that never changes, such as voice-agent-staging"
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_a_missing_id_comes_with_an_example(load):
         (
             "zzz",
             "zzz",
-            f"known here: {', '.join(sorted(KEYS))}",
+            f"use one of {', '.join(sorted(KEYS))}",
         ),
         ('"a\\nb\\u001b"', r"'a\nb\x1b'", None),
         ("k" * 200, f"'{'k' * 60}...'", None),
@@ -240,7 +240,7 @@ def test_all_mistakes_of_a_file_are_told_at_once(load):
 def test_a_source_with_a_field_is_pointed_to_variables(load):
     with pytest.raises(ConfigError) as caught:
         load(f"{SMALL}sources: ['v:a#b']")
-    assert caught.value.problems[0].hint == "take a single field under variables"
+    assert caught.value.problems[0].hint == "move a single field to `variables`"
 
 
 def test_a_file_that_is_no_yaml_is_told_by_its_line(load):
@@ -290,7 +290,7 @@ def test_a_plaintext_patch_or_a_manifest_is_no_environment(folder, name, text):
     (folder / name).write_text(text, encoding="latin-1")
     assert environment_names(folder) == ("staging",)
     assert list(load_all(folder)) == ["staging"]
-    assert refusal(lambda: load_environment(folder, "x")) == [("config", "no environment 'x'; there are staging")]
+    assert refusal(lambda: load_environment(folder, "x")) == [("config", "no environment 'x'; found staging")]
 
 
 @pytest.mark.parametrize("text", ["", "id: a\n: [", "kind: Secret\n", f"apiVersion: v1\nkind: Secret\n{SMALL}", "\xff"])
@@ -340,13 +340,13 @@ def test_an_unknown_environment_is_told_with_those_that_exist(folder, name, hint
     with pytest.raises(ConfigError) as caught:
         load_environment(folder, name)
     (problem,) = caught.value.problems
-    assert str(problem) == f"config: no environment '{name}'; there are prod, staging"
+    assert str(problem) == f"config: no environment '{name}'; found prod, staging"
     assert problem.hint == hint
 
 
 def test_a_folder_without_environments_says_so(folder):
     assert refusal(lambda: load_environment(folder, "staging")) == [
-        ("config", "no environment 'staging'; there is none")
+        ("config", "no environment 'staging'; no environments found")
     ]
 
 
@@ -355,8 +355,8 @@ def test_a_folder_that_is_not_there_says_how_to_give_it(folder):
         load_environment(folder / "x", "staging")
     (problem,) = caught.value.problems
     assert str(problem) == "config/x: no such folder"
-    name = "name the environments' folder with --config or $BRIDGE_CONFIG"
-    assert problem.hint == f"{name}, or draft it from your kustomize layout: `bridge init ENV --from .`"
+    name = "give the folder of environment files with --config or $BRIDGE_CONFIG"
+    assert problem.hint == f"{name}, or create one from your kustomize layout: `bridge init ENV --from .`"
 
 
 def test_a_file_in_the_folders_place_says_so(folder):
@@ -383,7 +383,7 @@ def test_an_env_file_of_another_environment_is_refused_without_its_name(load):
     values = {"K8_ENV": SecretValue.of(CANARY)}
     environment = load(SMALL)
     assert refusal(lambda: check_k8_env(environment, values, ".env.k8s.staging")) == [
-        (".env.k8s.staging", "K8_ENV names another environment than staging")
+        (".env.k8s.staging", "K8_ENV names a different environment than staging")
     ]
 
 

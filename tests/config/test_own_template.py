@@ -197,4 +197,4 @@ def test_a_folder_that_cannot_be_written_is_a_refusal(tmp_path: Path) -> None:
     with pytest.raises(Refusal) as caught:
         write_values(tmp_path / "nowhere" / "a.yaml", "a.yaml", {AGENT: {"LOG_LEVEL": "info"}})
     assert str(caught.value) == "a.yaml: cannot be written: no such file or directory"
-    assert caught.value.problems[0].hint == "write by hand: ConfigMap/agent-config key LOG_LEVEL"
+    assert caught.value.problems[0].hint == "add these keys by hand: ConfigMap/agent-config key LOG_LEVEL"

@@ -7,7 +7,7 @@ from tests.canary import CANARY, refusal
 
 GRAMMAR = (
     "write provider:path[@revision][#field[.field]], "
-    "or a mapping with provider, path, revision and field where one of them holds @ or #"
+    "or a mapping with provider, path, revision and field if one of them contains @ or #"
 )
 PARTS = st.text('a.@#"\\:', min_size=1, max_size=4)
 REFERENCES = st.builds(Reference, st.just("p"), PARTS, st.none() | PARTS, st.none() | PARTS)
@@ -74,15 +74,15 @@ def test_a_revision_in_a_mapping_may_be_a_number_as_yaml_has_it():
 @pytest.mark.parametrize(
     ("mapping", "problems"),
     [
-        ({"vault": CANARY}, [("f", "a mapping and not a reference")]),
+        ({"vault": CANARY}, [("f", "a mapping, not a reference")]),
         ({}, [("f", "provider is missing"), ("f", "path is missing")]),
         ({"provider": "vault"}, [("f", "path is missing")]),
-        ({"provider": "vault", "path": ""}, [("f.path", "must be a text")]),
-        ({"provider": "vault", "path": 5}, [("f.path", "must be a text")]),
-        ({"provider": "vault", "path": f"a\n{CANARY}"}, [("f.path", "must be a text")]),
-        ({"provider": "vault", "path": f" {CANARY}"}, [("f.path", "must not begin or end with a blank")]),
-        ({"provider": "va:ult", "path": "a"}, [("f.provider", "must be a provider's name")]),
-        ({"provider": "vault", "path": "a", "revision": True}, [("f.revision", "must be a text")]),
+        ({"provider": "vault", "path": ""}, [("f.path", "must be a string")]),
+        ({"provider": "vault", "path": 5}, [("f.path", "must be a string")]),
+        ({"provider": "vault", "path": f"a\n{CANARY}"}, [("f.path", "must be a string")]),
+        ({"provider": "vault", "path": f" {CANARY}"}, [("f.path", "must not start or end with a space")]),
+        ({"provider": "va:ult", "path": "a"}, [("f.provider", "must be a provider name")]),
+        ({"provider": "vault", "path": "a", "revision": True}, [("f.revision", "must be a string")]),
         (
             {"provider": "vault", "paths": "a", "feild": "b"},
             [("f", "unknown key paths"), ("f", "unknown key feild"), ("f", "path is missing")],

@@ -160,7 +160,7 @@ def test_a_type_given_again_the_same_is_no_clash(load):
 
 def test_clashing_types_are_refused_with_both_places(load):
     assert refusal(lambda: load(f"{SECRET}type: {CANARY}\n", f"# b\n{SECRET}type: Opaque\n---\n{SECRET}")) == [
-        ("../base/b.yml Secret/agent-secrets", "clashing types: line 2 says another than ../base/a.yml line 1")
+        ("../base/b.yml Secret/agent-secrets", "conflicting types: line 2 differs from ../base/a.yml line 1")
     ]
 
 
@@ -168,7 +168,7 @@ def test_clashing_immutable_is_refused_with_both_places(load):
     assert refusal(lambda: load(f"{SECRET}immutable: true\n---\n{SECRET}immutable: false\n")) == [
         (
             "../base/a.yml Secret/agent-secrets",
-            "clashing values of immutable: line 6 says another than ../base/a.yml line 1",
+            "conflicting values of immutable: line 6 differs from ../base/a.yml line 1",
         )
     ]
 
@@ -179,18 +179,18 @@ def test_clashing_immutable_is_refused_with_both_places(load):
 @pytest.mark.parametrize(
     ("text", "line", "what"),
     [
-        (CANARY, 1, "not a manifest of a Secret or ConfigMap"),
-        (f"- {CANARY}", 1, "not a manifest of a Secret or ConfigMap"),
+        (CANARY, 1, "not a Secret or ConfigMap manifest"),
+        (f"- {CANARY}", 1, "not a Secret or ConfigMap manifest"),
         ("{}", 1, "neither a Secret nor a ConfigMap of apiVersion v1"),
         (f"{SECRET}---\nFOO: {CANARY}", 5, "neither a Secret nor a ConfigMap of apiVersion v1"),
         (SECRET.replace("Secret", CANARY), 1, "neither a Secret nor a ConfigMap of apiVersion v1"),
         (SECRET.replace("Secret", "[Secret]"), 1, "neither a Secret nor a ConfigMap of apiVersion v1"),
         (SECRET.replace("v1", "v2"), 1, "neither a Secret nor a ConfigMap of apiVersion v1"),
         (SECRET.replace("apiVersion: v1", ""), 2, "neither a Secret nor a ConfigMap of apiVersion v1"),
-        ("apiVersion: v1\nkind: List\nitems: []", 1, "a List"),
-        ("apiVersion: v1\nkind: Secret", 1, "the object has no metadata.name"),
-        ("apiVersion: v1\nkind: Secret\nmetadata: []", 1, "the object has no metadata.name"),
-        ("apiVersion: v1\nkind: Secret\nmetadata: {}", 1, "the object has no metadata.name"),
+        ("apiVersion: v1\nkind: List\nitems: []", 1, "a List is not supported"),
+        ("apiVersion: v1\nkind: Secret", 1, "metadata.name is missing"),
+        ("apiVersion: v1\nkind: Secret\nmetadata: []", 1, "metadata.name is missing"),
+        ("apiVersion: v1\nkind: Secret\nmetadata: {}", 1, "metadata.name is missing"),
         (SECRET.replace("agent-secrets", CANARY), 1, "metadata.name must be a DNS subdomain"),
         (SECRET.replace("agent-secrets", '"${NAME}"'), 1, "metadata.name must be a DNS subdomain"),
         (SECRET.replace("agent-secrets", "5"), 1, "metadata.name must be a DNS subdomain"),
@@ -208,15 +208,13 @@ def test_a_name_of_253_characters_is_read(load):
 def test_an_object_of_another_kind_does_not_hide_its_other_mistakes(load):
     assert refusal(lambda: load("apiVersion: v1\nkind: Pod")) == [
         ("../base/a.yml line 1", "neither a Secret nor a ConfigMap of apiVersion v1"),
-        ("../base/a.yml line 1", "the object has no metadata.name"),
+        ("../base/a.yml line 1", "metadata.name is missing"),
     ]
 
 
 def test_templates_without_any_object_are_refused(load):
-    assert refusal(lambda: load("# nothing", "---")) == [
-        ("config/staging.yaml templates", "there is no object in them")
-    ]
-    assert refusal(load) == [("config/staging.yaml templates", "there is no object in them")]
+    assert refusal(lambda: load("# nothing", "---")) == [("config/staging.yaml templates", "contain no objects")]
+    assert refusal(load) == [("config/staging.yaml templates", "contain no objects")]
 
 
 # Fields
@@ -225,26 +223,30 @@ def test_templates_without_any_object_are_refused(load):
 @pytest.mark.parametrize(
     ("text", "place", "what"),
     [
-        (f"{SECRET}status: {CANARY}", "", "status is not for templates"),
-        (f"{SECRET}binaryData: {{}}", "", "binaryData is not for templates"),
-        (f"{SECRET}'a b': {CANARY}", "", "'a b' is not for templates"),
-        (SECRET.replace("}", ", generateName: a-}"), "", "metadata.generateName is not for templates"),
-        (SECRET.replace("}", ", ownerReferences: []}"), "", "metadata.ownerReferences is not for templates"),
-        (SECRET.replace("}", ", finalizers: []}"), "", "metadata.finalizers is not for templates"),
-        (SECRET.replace("}", ", managedFields: []}"), "", "metadata.managedFields is not for templates"),
-        (SECRET.replace("}", ", uid: a}"), "", "metadata.uid is not for templates"),
-        (SECRET.replace("}", ", resourceVersion: a}"), "", "metadata.resourceVersion is not for templates"),
-        (SECRET.replace("}", ", creationTimestamp: }"), "", "metadata.creationTimestamp is not for templates"),
-        (SECRET.replace("}", ", namespace: other}"), "", "names another namespace"),
-        (SECRET.replace("}", ", namespace: 5}"), "", "names another namespace"),
+        (f"{SECRET}status: {CANARY}", "", "status is not allowed in a template"),
+        (f"{SECRET}binaryData: {{}}", "", "binaryData is not allowed in a template"),
+        (f"{SECRET}'a b': {CANARY}", "", "'a b' is not allowed in a template"),
+        (SECRET.replace("}", ", generateName: a-}"), "", "metadata.generateName is not allowed in a template"),
+        (SECRET.replace("}", ", ownerReferences: []}"), "", "metadata.ownerReferences is not allowed in a template"),
+        (SECRET.replace("}", ", finalizers: []}"), "", "metadata.finalizers is not allowed in a template"),
+        (SECRET.replace("}", ", managedFields: []}"), "", "metadata.managedFields is not allowed in a template"),
+        (SECRET.replace("}", ", uid: a}"), "", "metadata.uid is not allowed in a template"),
+        (SECRET.replace("}", ", resourceVersion: a}"), "", "metadata.resourceVersion is not allowed in a template"),
+        (SECRET.replace("}", ", creationTimestamp: }"), "", "metadata.creationTimestamp is not allowed in a template"),
+        (
+            SECRET.replace("}", ", namespace: other}"),
+            "",
+            "metadata.namespace is not voice, the environment's namespace",
+        ),
+        (SECRET.replace("}", ", namespace: 5}"), "", "metadata.namespace is not voice, the environment's namespace"),
         (
             SECRET.replace("}", ", namespace: '${N}'}"),
             "",
-            "metadata.namespace holds a placeholder; placeholders work in values only",
+            "metadata.namespace contains a placeholder; placeholders are only allowed in values",
         ),
-        (f"{SECRET}type: 5", "", "type must be a text without placeholders"),
-        (f"{SECRET}type: ''", "", "type must be a text without placeholders"),
-        (f"{SECRET}type: '${{{CANARY}}}'", "", "type must be a text without placeholders"),
+        (f"{SECRET}type: 5", "", "type must be a string without placeholders"),
+        (f"{SECRET}type: ''", "", "type must be a string without placeholders"),
+        (f"{SECRET}type: '${{{CANARY}}}'", "", "type must be a string without placeholders"),
         (f"{SECRET}immutable: 'true'", "", "immutable must be true or false"),
         (f"{SECRET}data: {CANARY}", " data", "must be a mapping"),
         (f"{SECRET}stringData: [{CANARY}]", " stringData", "must be a mapping"),
@@ -258,34 +260,38 @@ def test_templates_without_any_object_are_refused(load):
             " metadata.labels",
             f"'{'a' * 60}...' is not a valid name",
         ),
-        (SECRET.replace("}", f", labels: {{a: {CANARY} x}}}}"), " metadata.labels a", "not a label's value"),
-        (SECRET.replace("}", f", labels: {{a: {'a' * 64}}}}}"), " metadata.labels a", "not a label's value"),
-        (SECRET.replace("}", ", labels: {a: '${B}'}}"), " metadata.labels a", "placeholders work in values only"),
+        (SECRET.replace("}", f", labels: {{a: {CANARY} x}}}}"), " metadata.labels a", "not a valid label value"),
+        (SECRET.replace("}", f", labels: {{a: {'a' * 64}}}}}"), " metadata.labels a", "not a valid label value"),
+        (
+            SECRET.replace("}", ", labels: {a: '${B}'}}"),
+            " metadata.labels a",
+            "placeholders are only allowed in values",
+        ),
         (
             SECRET.replace("}", ", annotations: {a: '${B}'}}"),
             " metadata.annotations a",
-            "placeholders work in values only",
+            "placeholders are only allowed in values",
         ),
         (SECRET.replace("}", ", annotations: {a b: x}}"), " metadata.annotations", "'a b' is not a valid name"),
         (
             SECRET.replace("}", f", annotations: {{{LAST_APPLIED}: '{CANARY}'}}}}"),
             f" metadata.annotations {LAST_APPLIED}",
-            "kubectl's copy of the object is refused",
+            "kubectl's copy of the object is not allowed in a template",
         ),
         (
             SECRET.replace("}", f", annotations: {{argocd.argoproj.io/tracking-id: '{CANARY}'}}}}"),
             " metadata.annotations argocd.argoproj.io/tracking-id",
-            "Argo CD would take the object for its own, and delete it when git has it not",
+            "Argo CD would treat the object as its own and delete it if it is not in git",
         ),
         (
             SECRET.replace("}", ", labels: {argocd.argoproj.io/instance: voice}}"),
             " metadata.labels argocd.argoproj.io/instance",
-            "Argo CD would take the object for its own, and delete it when git has it not",
+            "Argo CD would treat the object as its own and delete it if it is not in git",
         ),
         (
             SECRET.replace("}", f", annotations: {{a: {'x' * 262144}}}}}"),
             " metadata.annotations",
-            "more than 256 KiB in all",
+            "more than 256 KiB in total",
         ),
     ],
 )
@@ -302,8 +308,8 @@ def test_types_that_the_control_plane_makes_are_refused(load, type_):
 
 def test_a_config_map_has_no_type_and_no_string_data(load):
     assert refusal(lambda: load(f"{CONFIG_MAP}type: Opaque\nstringData: {{}}")) == [
-        ("../base/a.yml ConfigMap/agent-config", "type is not for templates"),
-        ("../base/a.yml ConfigMap/agent-config", "stringData is not for templates"),
+        ("../base/a.yml ConfigMap/agent-config", "type is not allowed in a template"),
+        ("../base/a.yml ConfigMap/agent-config", "stringData is not allowed in a template"),
     ]
 
 
@@ -329,7 +335,7 @@ def test_a_key_that_kubernetes_refuses_is_told_before_any_call(load, key):
     (problem,) = caught.value.problems
     assert problem.where.startswith("../base/a.yml Secret/agent-secrets key ")
     assert len(problem.where) < 110
-    assert problem.what == "not a key that Kubernetes takes"
+    assert problem.what == "not a valid key"
     assert problem.where.isascii()
     assert problem.where.isprintable()
 
@@ -365,15 +371,15 @@ def test_a_value_that_is_a_list_or_a_mapping_is_refused(load, value):
         ("data", "YWJj_-==", "not valid base64"),
         ("data", "YQ==YQ==", "not valid base64"),
         ("data", "é", "not valid base64"),
-        ("data", "'${A:-x}'", "data takes base64, or one placeholder without a default and without text around it"),
-        ("data", "'${A-}'", "data takes base64, or one placeholder without a default and without text around it"),
+        ("data", "'${A:-x}'", "data must be base64, or a single placeholder with no default or other text"),
+        ("data", "'${A-}'", "data must be base64, or a single placeholder with no default or other text"),
         (
             "data",
             f"'{CANARY}${{A}}'",
-            "data takes base64, or one placeholder without a default and without text around it",
+            "data must be base64, or a single placeholder with no default or other text",
         ),
-        ("data", "'${A}${B}'", "data takes base64, or one placeholder without a default and without text around it"),
-        ("data", "'$${A}'", "data takes base64, or one placeholder without a default and without text around it"),
+        ("data", "'${A}${B}'", "data must be base64, or a single placeholder with no default or other text"),
+        ("data", "'$${A}'", "data must be base64, or a single placeholder with no default or other text"),
         ("data", f"'${{{CANARY}'", "malformed placeholder at character 1"),
         ("stringData", f"'{CANARY} ${{{CANARY}'", f"malformed placeholder at character {len(CANARY) + 2}"),
     ],
@@ -387,7 +393,7 @@ def test_a_value_that_cannot_be_read_is_told_with_its_key_alone(load, section, v
 @pytest.mark.parametrize(
     ("value", "hint"),
     [
-        ("x", "move it to stringData, or encode it"),
+        ("x", "move it to stringData, or encode it with base64"),
         ("'${A:-x}'", "move it to stringData"),
         ("'${A'", HINT),
     ],
@@ -408,9 +414,13 @@ def test_binary_data_takes_base64_alone(load, value):
 @pytest.mark.parametrize(
     ("text", "object_", "both"),
     [
-        (f"{SECRET}data: {{A: YQ==}}\nstringData: {{A: a}}", "Secret/agent-secrets", "data and in stringData"),
-        (f"{SECRET}data: {{A: '!'}}\nstringData: {{A: a}}", "Secret/agent-secrets", "data and in stringData"),
-        (f"{CONFIG_MAP}data: {{A: a}}\nbinaryData: {{A: YQ==}}", "ConfigMap/agent-config", "data and in binaryData"),
+        (f"{SECRET}data: {{A: YQ==}}\nstringData: {{A: a}}", "Secret/agent-secrets", "both data and stringData"),
+        (f"{SECRET}data: {{A: '!'}}\nstringData: {{A: a}}", "Secret/agent-secrets", "both data and stringData"),
+        (
+            f"{CONFIG_MAP}data: {{A: a}}\nbinaryData: {{A: YQ==}}",
+            "ConfigMap/agent-config",
+            "both data and binaryData",
+        ),
     ],
 )
 def test_a_key_in_both_sections_of_a_document_is_refused(load, text, object_, both):
@@ -425,10 +435,10 @@ def test_all_mistakes_of_all_files_are_told_at_once(load):
     second = f"{CONFIG_MAP}data: [{CANARY}\n"
     third = f"{SECRET}data: {{C: x}}\n"
     assert refusal(lambda: load(first, second, third)) == [
-        ("../base/a.yml Secret/agent-secrets", "status is not for templates"),
+        ("../base/a.yml Secret/agent-secrets", "status is not allowed in a template"),
         ("../base/a.yml Secret/agent-secrets key A", "must be a string; quote it"),
         ("../base/a.yml Secret/agent-secrets key B", "malformed placeholder at character 1"),
-        ("../base/a.yml Secret/agent-secrets key 'a/b'", "not a key that Kubernetes takes"),
+        ("../base/a.yml Secret/agent-secrets key 'a/b'", "not a valid key"),
         ("../base/a.yml line 7", "neither a Secret nor a ConfigMap of apiVersion v1"),
         ("../base/b.yml line 5", "not valid YAML"),
         ("../base/c.yml Secret/agent-secrets key C", "not valid base64"),

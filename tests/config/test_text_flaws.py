@@ -29,7 +29,7 @@ def test_a_git_conflict_is_named_with_the_way_out(tmp_path: Path, read: Callable
     file = tmp_path / "a b"
     for content in (CONFLICT, CONFLICT.replace("\n", "\r\n")):
         assert refused(read, file, content.encode()) == (
-            "shown line 2: an unresolved git conflict begins here; edit it, or take one side: "
+            "shown line 2: unresolved git conflict; resolve it, or take one side: "
             f"`git checkout --ours '{file}'` or `git checkout --theirs '{file}'`"
         )
 
@@ -39,7 +39,7 @@ def test_a_git_conflict_is_named_with_the_way_out(tmp_path: Path, read: Callable
 def test_utf16_is_named(tmp_path: Path, read: Callable[..., object], encoding: str) -> None:
     file = tmp_path / "f"
     assert refused(read, file, "A=CANARY\r\nB=c\n".encode(encoding)) == (
-        f"shown: is UTF-16, not UTF-8; save it as UTF-8: `iconv -f UTF-16 -t UTF-8 {file}` prints it so"
+        f"shown: is UTF-16, not UTF-8; save it as UTF-8; `iconv -f UTF-16 -t UTF-8 {file}` prints the converted text"
     )
 
 

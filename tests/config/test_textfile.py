@@ -31,4 +31,4 @@ def test_a_link_is_followed_as_kubernetes_mounts_files_by_links(tmp_path):
 def test_a_path_with_a_zero_byte():
     with pytest.raises(ConfigError) as caught:
         read_text(Path("a\0b"), "a")
-    assert str(caught.value) == "a: the path holds a zero byte"
+    assert str(caught.value) == "a: the path contains a NUL byte"

@@ -181,7 +181,7 @@ def test_what_looks_like_a_secret_is_refused_by_its_place_and_nothing_is_written
     result = desk.run()
     assert (result.status, (desk.root / "deploy").exists()) == (1, False)
     assert place in result.lines[0]
-    assert "may be a secret in clear, and a ConfigMap is no place for one" in result.lines[0]
+    assert "may be a secret in clear, which does not belong in a ConfigMap" in result.lines[0]
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_a_reference_that_says_region_and_project_itself_lacks_neither(desk: Des
     desk.environment(sources=["scaleway:fr-par:22222222-0000-4000-8000-000000000000:/voice/app"])
     assert "profile of scw" not in desk.run().err
     desk.environment(sources=["scaleway:fr-par:/voice/app"])
-    assert "has no project_id, and the pod has no profile of scw" in desk.run().err
+    assert "has no project_id, and the pod has no scw profile" in desk.run().err
 
 
 def test_a_path_that_a_link_leads_elsewhere_is_refused(desk: Desk) -> None:
@@ -227,21 +227,21 @@ def test_a_path_that_a_link_leads_elsewhere_is_refused(desk: Desk) -> None:
     desk.environment(templates=["link/../secrets.yml"])
     result = desk.run()
     assert (result.status, (desk.root / "deploy").exists()) == (2, False)
-    assert "link/../secrets.yml: a link is on its way" in result.lines[0]
+    assert "link/../secrets.yml: its path contains a link" in result.lines[0]
 
 
 def test_an_absolute_path_is_refused(desk: Desk) -> None:
     desk.environment(templates=[str(desk.root / "apps/base/secrets.yml")])
     result = desk.run()
     assert (result.status, (desk.root / "deploy").exists()) == (2, False)
-    assert "is an absolute path, which a pod does not have" in result.lines[0]
+    assert "is an absolute path, which does not exist in a pod" in result.lines[0]
 
 
 def test_more_than_a_config_map_holds_is_refused(desk: Desk) -> None:
     desk.write("config/staging.public.yaml", PUBLIC + "# x\n" * 300_000)
     result = desk.run()
     assert (result.status, (desk.root / "deploy").exists()) == (1, False)
-    assert "and a ConfigMap 1048576 at most" in result.lines[0]
+    assert "a ConfigMap holds at most 1048576" in result.lines[0]
 
 
 def test_where_a_file_cannot_be_written_none_is_left(desk: Desk) -> None:
@@ -288,7 +288,7 @@ def test_a_private_key_in_the_certificates_is_refused(desk: Desk) -> None:
     desk.environment(sources=["vault:voice/app"], providers={"vault": VAULT | {"ca_cert": "ca.crt"}})
     result = desk.run()
     assert (result.status, (desk.root / "deploy").exists()) == (1, False)
-    assert "ca.crt: holds a private key" in result.lines[0]
+    assert "ca.crt: contains a private key" in result.lines[0]
 
 
 def test_what_the_pod_would_miss_to_reach_a_store_is_told(desk: Desk) -> None:
@@ -298,10 +298,10 @@ def test_what_the_pod_would_miss_to_reach_a_store_is_told(desk: Desk) -> None:
     assert result.status == 0
     for told in (
         "providers.vault: has no address, and the pod has no VAULT_ADDR",
-        "providers.vault.auth: names no token that the pod would have",
-        "providers.scaleway: has no region and no project_id, and the pod has no profile of scw",
+        "providers.vault.auth: has no login method with a token that exists in the pod",
+        "providers.scaleway: has no region and no project_id, and the pod has no scw profile",
         "providers.sops: has no s3_region, and the pod has no profile",
-        "vault:kv/app: its fields are not known without reading it",
+        "vault:kv/app: fields unknown until it is read",
     ):
         assert told in result.err
     env = component(desk, "bucket")["env"]
@@ -314,7 +314,7 @@ def test_a_credentials_file_is_not_packed_but_told(desk: Desk) -> None:
     method = {"method": "approle", "role_id_file": "vault-id", "secret_id_file": "vault-id"}
     desk.environment(sources=["vault:voice/app"], providers={"vault": VAULT | {"auth": [method]}})
     result = desk.run()
-    assert "secret_id_file is a credential, and is not in the ConfigMap" in result.err
+    assert "secret_id_file is a credential and is not in the ConfigMap" in result.err
     assert CANARY not in json.dumps(desk.files())
 
 

@@ -319,7 +319,7 @@ def test_a_lost_age_key_is_replaced_by_another_recipient(
 ) -> None:
     terminal.environ["SOPS_AGE_KEY_FILE"] = str(tmp_path / "second.agekey")
     before = (tmp_path / "config" / "staging.sops.yaml").read_text()
-    assert terminal.paste("lost-age-key").splitlines()[-1] == "staging: the files are in order"
+    assert terminal.paste("lost-age-key").splitlines()[-1] == "staging: the files are valid"
     after = (tmp_path / "config" / "staging.sops.yaml").read_text()
     assert terminal.environ["LOST"] in before
     assert terminal.environ["LOST"] not in after

@@ -132,7 +132,7 @@ def test_a_bug_before_the_first_write_is_a_bug(desk: Desk, bugs: pytest.MonkeyPa
     break_after(bugs, Lease, name)
     result = desk.run("sync", "staging")
     assert (result.status, result.lines[0]) == (3, BUG)
-    assert result.out.splitlines()[-1].endswith("failed, nothing was written")
+    assert result.out.splitlines()[-1].endswith("failed; nothing was written")
     assert not {one for one in desk.target.versions() if "bridge-" not in one}
     assert holder(desk) in ("", None) or name == "acquire"
 
@@ -242,7 +242,7 @@ def test_a_rollback_whose_store_may_be_written_says_so(desk: Desk, bugs: pytest.
     result = back(desk)
     assert (result.status, shelf(desk)) == (5, VALUES)
     assert result.lines[0] == f"bridge: error: {SHELF}: a bug in bridge (KeyError)"
-    assert result.lines[2] == f"bridge: error: {SHELF}: it is not known whether it was written"
+    assert result.lines[2] == f"bridge: error: {SHELF}: it is unknown whether it was written"
     healed(desk, bugs)
 
 
@@ -284,7 +284,7 @@ def test_a_value_that_may_be_set_is_told(desk: Desk, bugs: pytest.MonkeyPatch) -
     result = put(desk, bugs)
     assert (result.status, shelf(desk)["OPENAI_API_KEY"]) == (5, "CANARY-newer")
     assert result.lines[0] == f"bridge: error: {SHELF}: a bug in bridge (KeyError)"
-    assert result.lines[2] == f"bridge: error: {SHELF}: it is not known whether it was written"
+    assert result.lines[2] == f"bridge: error: {SHELF}: it is unknown whether it was written"
 
 
 def test_a_value_that_is_set_is_told_whatever_the_report_does(desk: Desk, bugs: pytest.MonkeyPatch) -> None:
@@ -313,7 +313,7 @@ def test_an_import_whose_store_may_be_written_says_so(desk: Desk, bugs: pytest.M
     assert (result.status, result.data["result"], shelf(desk)) == (5, "stopped", VALUES)
     assert [error["what"] for error in result.data["errors"]] == [
         "a bug in bridge (KeyError)",
-        "it is not known whether it was written",
+        "it is unknown whether it was written",
     ]
 
 

@@ -254,7 +254,7 @@ def test_a_command_that_no_one_reads_keeps_its_status_after_a_write_too(
 
 def test_a_failed_run_keeps_its_status_where_the_report_has_no_room(offline_desk: Desk, run: Run) -> None:
     done = run("plan nowhere --output json > /dev/full")
-    error = f"bridge: error: {offline_desk.folder}: no environment 'nowhere'; there are staging\n"
+    error = f"bridge: error: {offline_desk.folder}: no environment 'nowhere'; found staging\n"
     assert (done.returncode, done.stderr) == (2, error + FULL)
 
 
@@ -305,8 +305,8 @@ def test_a_name_that_the_file_systems_encoding_has_not(offline_desk: Desk, run: 
     done = run("sync staging", LC_ALL="POSIX", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        "bridge: error: base/\\xe9.yml: its name cannot be written in this locale's encoding",
-        "bridge: hint: set LC_ALL=C.UTF-8, or PYTHONUTF8=1",
+        "bridge: error: base/\\xe9.yml: the file name cannot be encoded in this locale",
+        "bridge: hint: set LC_ALL=C.UTF-8 or PYTHONUTF8=1",
     ]
     assert written(offline_desk) == set()
 

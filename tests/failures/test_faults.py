@@ -124,7 +124,7 @@ def test_a_first_write_that_fails_is_no_half_written_run(desk: Desk) -> None:
     fail_at(desk, is_write_of("shared-secrets"), answer(500))
     result = desk.run("sync", "staging")
     assert result.status == 75
-    assert result.out.splitlines()[-1] == "5 to create, 0 unchanged: failed, nothing was written"
+    assert result.out.splitlines()[-1] == "5 to create, 0 unchanged: failed; nothing was written"
     heal(desk)
 
 

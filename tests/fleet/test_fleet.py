@@ -104,8 +104,8 @@ def test_a_plaintext_patch_beside_the_environments_is_none_of_them(offline_desk:
     assert list(results(result)) == names
     told = desk.run("check")
     assert told.status == 2
-    assert "has env-00, env-01\n" in told.err
-    assert "there are env-00, env-01\n" in desk.run("check", "env-00-secret-config-patch").err
+    assert "pass one of env-00, env-01, or set K8_ENV\n" in told.err
+    assert "found env-00, env-01\n" in desk.run("check", "env-00-secret-config-patch").err
 
 
 def test_a_plan_of_all_tells_what_each_would_do_and_writes_nothing(desk: Desk) -> None:
@@ -242,7 +242,7 @@ def test_what_does_not_go_together_is_said(offline_desk: Desk) -> None:
     for arguments, what in {
         ("sync", "env-00", "--all"): "--all and env-00: which of the two?",
         ("plan", "--shard", "0/2"): "--shard is a part of all environments, so it needs --all",
-        ("sync", "--all", "--shard", "2/2"): "--shard: 2 is not less than COUNT, which is 2",
+        ("sync", "--all", "--shard", "2/2"): "--shard: 2 is not less than COUNT (2)",
         ("sync", "--all", "--shard", "auto/2"): "--shard: JOB_COMPLETION_INDEX is not set",
         ("sync", "--all", "--restart", "--wait", "1m"): "--wait follows the rollouts of one environment",
         ("sync", "--all", "--restart", "--dry-run"): "--dry-run with --restart shows the workloads of one environment",

@@ -65,10 +65,10 @@ def test_what_is_a_shard(text, environ, shard):
         ("\u0661/2", None, "--shard: must be INDEX/COUNT or auto/COUNT"),
         ("0/0", None, "--shard: COUNT must be 1 to 1000"),
         ("0/1001", None, "--shard: COUNT must be 1 to 1000"),
-        ("8/8", None, "--shard: 8 is not less than COUNT, which is 8"),
+        ("8/8", None, "--shard: 8 is not less than COUNT (8)"),
         ("auto/8", None, "--shard: JOB_COMPLETION_INDEX is not set"),
         ("auto/8", "x", "JOB_COMPLETION_INDEX: must be a number"),
-        ("auto/8", "8", "JOB_COMPLETION_INDEX: 8 is not less than COUNT, which is 8"),
+        ("auto/8", "8", "JOB_COMPLETION_INDEX: 8 is not less than COUNT (8)"),
     ],
 )
 def test_what_is_none(text, index, what):

@@ -44,7 +44,7 @@ def test_secrets_go_to_the_store_and_what_is_public_to_the_template(desk: Desk, 
     assert result.out.splitlines()[-3:] == [
         f"{SHELF}: written, revision none -> {result.out.split('-> ')[1].split()[0]}",
         "staging.public.yaml: written",
-        f"{patch} holds nothing any more that is not elsewhere: it may be deleted",
+        f"{patch} can be deleted: all its values exist elsewhere now",
     ]
     patch.unlink()
     assert desk.run("sync", "staging").status == 0
@@ -59,7 +59,7 @@ def test_a_second_run_has_nothing_to_do(desk: Desk, patch: Path) -> None:
     assert (again.err, again.status) == ("", 0)
     assert again.out.splitlines()[-2:] == [
         "nothing to do",
-        f"{patch} holds nothing any more that is not elsewhere: it may be deleted",
+        f"{patch} can be deleted: all its values exist elsewhere now",
     ]
     after = {path: state(path) for path in desk.folder.iterdir() if path.is_file()}
     assert after == before
@@ -105,8 +105,8 @@ def test_a_different_value_needs_a_word(desk: Desk, patch: Path) -> None:
     result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes")
     assert result.status == 1
     assert result.lines == [
-        f"bridge: error: Secret/agent-secrets key OPENAI_API_KEY: {SHELF}#OPENAI_API_KEY has another value",
-        "bridge: hint: overwrite it with --replace",
+        f"bridge: error: Secret/agent-secrets key OPENAI_API_KEY: {SHELF}#OPENAI_API_KEY has a different value",
+        "bridge: hint: overwrite it with `--replace`",
     ]
     assert shelf(desk) == {"OPENAI_API_KEY": "CANARY-theirs"}
     assert (desk.folder / "staging.public.yaml").read_text() == PUBLIC
@@ -122,7 +122,7 @@ def test_a_public_value_of_the_environments_own_template_needs_a_word_too(desk: 
     )
     result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes")
     assert result.lines[0] == (
-        "bridge: error: ConfigMap/shared-config key DOMAIN: staging.public.yaml has another value"
+        "bridge: error: ConfigMap/shared-config key DOMAIN: staging.public.yaml has a different value"
     )
     assert desk.run("import", "staging", str(patch), "--to", SHELF, "--yes", "--replace").status == 0
     text = (desk.folder / "staging.public.yaml").read_text()
@@ -163,7 +163,7 @@ def test_a_source_that_is_not_listed_yet_is_told_with_the_line_to_add(desk: Desk
     assert result.status == 0
     assert result.lines == [
         f"bridge: warning: staging.yaml: `sources` does not list {SHELF}, so nothing reads it yet",
-        f"bridge: hint: add the line `  - {SHELF}`",
+        f"bridge: hint: add the line `  - {SHELF}` to `sources`",
     ]
     assert result.data["deletable"] is False
     assert shelf(desk) == VALUES
@@ -205,7 +205,7 @@ def refused(desk: Desk, patch: Path, *more: str) -> list[str]:
 def test_a_key_that_no_template_names(desk: Desk, patch: Path) -> None:
     patch.write_text(PATCH.replace("  OPENAI_API_KEY", "  OPENAI_API_KEZ"))
     assert refused(desk, patch) == [
-        "error: Secret/agent-secrets key OPENAI_API_KEZ: no template names it",
+        "error: Secret/agent-secrets key OPENAI_API_KEZ: not in any template",
         "hint: did you mean OPENAI_API_KEY?",
     ]
 
@@ -217,10 +217,10 @@ def test_two_keys_of_one_variable_that_disagree(desk: Desk, patch: Path) -> None
     )
     assert refused(desk, patch) == [
         (
-            "error: Secret/agent-secrets key OPENAI_API_KEY: has another value than Secret/agent-secrets key "
-            "CARTESIA_API_KEY, and one variable (CARTESIA_API_KEY) gives both"
+            "error: Secret/agent-secrets key OPENAI_API_KEY: differs from Secret/agent-secrets key CARTESIA_API_KEY, "
+            "but one variable (CARTESIA_API_KEY) fills both"
         ),
-        "hint: use two variables in the templates",
+        "hint: use two different variables in the templates",
     ]
     patch.write_text(PATCH.replace(VALUES["OPENAI_API_KEY"], VALUES["CARTESIA_API_KEY"]))
     assert desk.run("import", "staging", str(patch), "--to", SHELF, "--yes").status == 0
@@ -234,8 +234,8 @@ def test_a_template_whose_value_is_more_than_a_placeholder(desk: Desk, patch: Pa
     )
     assert refused(desk, patch) == [
         (
-            "error: Secret/agent-secrets key OPENAI_API_KEY: its value in the template is not one placeholder, "
-            "so nothing names the variable"
+            "error: Secret/agent-secrets key OPENAI_API_KEY: the template's value is not a single placeholder, "
+            "so the variable is unknown"
         ),
         "hint: write OPENAI_API_KEY: ${NAME} in the template",
     ]
@@ -246,9 +246,9 @@ def test_a_public_value_that_equals_a_secret(desk: Desk, patch: Path) -> None:
     assert refused(desk, patch) == [
         (
             "error: ConfigMap/agent-config key LOG_LEVEL: has the value of Secret/shared-secrets key LIVEKIT_API_KEY, "
-            "and would be public"
+            "and would become public"
         ),
-        "hint: use a Secret for it",
+        "hint: put it in a Secret",
     ]
 
 
@@ -271,7 +271,7 @@ def test_a_short_public_value_that_equals_a_secret_is_told(desk: Desk, patch: Pa
             "bridge: warning: ConfigMap/agent-config key LOG_LEVEL: has the value of Secret/agent-secrets key "
             "OPENAI_API_KEY, and becomes public"
         ),
-        "bridge: hint: use a Secret for it if that is no accident",
+        "bridge: hint: put it in a Secret if the match is not a coincidence",
     ]
     assert (result.status, result.data["deletable"], len(result.data["warnings"])) == (0, True, 1)
 
@@ -283,7 +283,7 @@ def test_a_public_value_that_equals_a_secret_of_the_store(desk: Desk, patch: Pat
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: agent-config}\ndata: {LOG_LEVEL: CANARY-stored}\n"
     )
     result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes")
-    assert "has the value of Secret/agent-secrets key OPENAI_API_KEY, and would be public" in result.lines[0]
+    assert "has the value of Secret/agent-secrets key OPENAI_API_KEY, and would become public" in result.lines[0]
 
 
 def test_a_value_that_looks_encrypted(desk: Desk, patch: Path) -> None:
@@ -294,8 +294,8 @@ def test_a_value_that_looks_encrypted(desk: Desk, patch: Path) -> None:
 def test_a_file_that_sops_has_encrypted(desk: Desk, patch: Path) -> None:
     patch.write_text(PATCH.replace("kind: ConfigMap", "kind: ConfigMap\nsops: {mac: x}"))
     assert refused(desk, patch) == [
-        f"error: {patch} line 17: is encrypted by sops",
-        "hint: list the file under `sources` as it is",
+        f"error: {patch} line 17: is encrypted with sops",
+        "hint: list the file under `sources` instead",
     ]
 
 
@@ -315,11 +315,11 @@ def test_a_manifest_that_is_wrong(desk: Desk, patch: Path, content: str, what: s
 @pytest.mark.parametrize(
     ("name", "text", "what"),
     [
-        ("flat.yaml", "OPENAI_API_KEY: CANARY-openai\n", "line 1: not a manifest: it has no kind and metadata.name"),
+        ("flat.yaml", "OPENAI_API_KEY: CANARY-openai\n", "line 1: not a manifest: kind or metadata.name is missing"),
         ("list.yaml", "- CANARY-openai\n", "line 1: not a manifest"),
         ("broken.yaml", "a: [CANARY-openai\n", "line 2: not valid YAML"),
-        (".env", "CANARY-openai\n", "line 1: does not begin with a variable's name"),
-        (".env", "OPENAI_API_KEZ=CANARY-openai\n", "OPENAI_API_KEZ: no template and no infrastructure names it"),
+        (".env", "CANARY-openai\n", "line 1: does not start with a variable name"),
+        (".env", "OPENAI_API_KEZ=CANARY-openai\n", "OPENAI_API_KEZ: not used by any template or by infrastructure"),
     ],
 )
 def test_a_file_that_is_none_of_ours(desk: Desk, patch: Path, name: str, text: str, what: str) -> None:
@@ -335,15 +335,15 @@ def test_a_store_that_only_reads(desk: Desk, patch: Path) -> None:
     result = desk.run("import", "staging", str(patch), "--to", "plain:values.json", "--yes")
     assert (result.status, result.lines[0]) == (
         1,
-        "bridge: error: plain:values.json: the provider plain reads, and cannot write",
+        "bridge: error: plain:values.json: the provider plain is read-only",
     )
 
 
 @pytest.mark.parametrize(
     ("to", "what"),
     [
-        ("shelf:shelf.json#A", "--to: names a field"),
-        ("shelf:shelf.json@1", "shelf:shelf.json@1: is pinned to revision 1, which never changes"),
+        ("shelf:shelf.json#A", "--to: must not name a field"),
+        ("shelf:shelf.json@1", "shelf:shelf.json@1: is pinned to revision 1, which cannot be changed"),
         ("shelf", "--to: not a reference"),
         ("shlf:shelf.json", "staging.yaml: unknown provider shlf"),
     ],
@@ -358,7 +358,7 @@ def test_an_environment_without_a_template_of_its_own(desk: Desk) -> None:
     patch = moving_in(desk, templates=["base/secrets.yml", "base/configmap.yml"])
     assert refused(desk, patch) == [
         "error: staging.yaml: the environment has no template of its own for public values",
-        "hint: add `- staging.public.yaml` to `templates`; it is made when it is missing",
+        "hint: add `- staging.public.yaml` to `templates`; the import creates the file",
     ]
 
 
@@ -366,7 +366,7 @@ def test_an_own_template_that_a_later_one_overrides(desk: Desk) -> None:
     patch = moving_in(desk, templates=["base/secrets.yml", "staging.public.yaml", "base/configmap.yml"])
     assert refused(desk, patch)[0] == (
         "error: ConfigMap/agent-config key LOG_LEVEL: base/configmap.yml comes after staging.public.yaml in "
-        "`templates`, so its value would win"
+        "`templates`, so its value would override this one"
     )
 
 
@@ -374,8 +374,11 @@ def test_an_earlier_source_with_another_value(desk: Desk) -> None:
     patch = moving_in(desk, sources=["plain:values.json", SHELF])
     desk.values(OPENAI_API_KEY="CANARY-earlier")
     assert refused(desk, patch) == [
-        f"error: Secret/agent-secrets key OPENAI_API_KEY: plain:values.json comes before {SHELF} and has another value",
-        "hint: `bridge set staging OPENAI_API_KEY` writes there, or take it out there",
+        (
+            f"error: Secret/agent-secrets key OPENAI_API_KEY: plain:values.json comes before "
+            f"{SHELF} and has a different value"
+        ),
+        "hint: change it with `bridge set staging OPENAI_API_KEY`, or remove it there",
     ]
     desk.values()
     data = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes", "--output", "json").data
@@ -390,7 +393,7 @@ def test_a_variable_of_its_own_document(desk: Desk) -> None:
     desk.write("other.json", {"keys": {"openai": "CANARY-other"}})
     assert refused(desk, patch)[0] == (
         "error: Secret/agent-secrets key OPENAI_API_KEY: `variables` takes OPENAI_API_KEY from "
-        "shelf:other.json#keys.openai, which has another"
+        "shelf:other.json#keys.openai, which has a different value"
     )
     desk.write("other.json", {"keys": {"openai": VALUES["OPENAI_API_KEY"]}})
     assert desk.run("import", "staging", str(patch), "--to", SHELF, "--yes").status == 0
@@ -401,7 +404,7 @@ def test_a_variable_of_its_own_document(desk: Desk) -> None:
     ("content", "what"),
     [
         ("data: {LOG_LEVEL: 'vault:v1:CANARY'}", "looks encrypted"),
-        ("binaryData: {LOG_LEVEL: AP8=}", "is no text"),
+        ("binaryData: {LOG_LEVEL: AP8=}", "is not text"),
     ],
 )
 def test_a_public_value_that_no_template_can_hold(desk: Desk, patch: Path, content: str, what: str) -> None:
@@ -446,10 +449,10 @@ def test_a_source_of_manifests_wins_over_the_template(desk: Desk) -> None:
     desk.write("values.json", [manifest | {"data": {"LOG_LEVEL": "warn"}}])
     assert refused(desk, patch) == [
         (
-            "error: ConfigMap/agent-config key LOG_LEVEL: plain:values.json gives this key too, with another value, "
-            "and wins over templates"
+            "error: ConfigMap/agent-config key LOG_LEVEL: plain:values.json gives a different value for this key "
+            "and overrides templates"
         ),
-        "hint: take it out there, or change it there",
+        "hint: remove or change it there",
     ]
     desk.write("values.json", [manifest | {"data": {"LOG_LEVEL": "debug"}}])
     assert decided(desk, patch) == ("same", "plain:values.json")
@@ -470,10 +473,10 @@ def test_what_is_no_value_yet_is_told_and_left(desk: Desk, patch: Path) -> None:
     left = {one["value"]: one["reason"] for one in result.data["values"] if one["state"] == "left"}
     assert left == {
         "Secret/agent-secrets key OPENAI_API_KEY": "is still a placeholder",
-        "Secret/agent-secrets key CARTESIA_API_KEY": "looks like a stand-in for a value",
+        "Secret/agent-secrets key CARTESIA_API_KEY": "looks like a placeholder",
         "Secret/agent-secrets key DEEPGRAM_API_KEY": "is empty",
-        "ConfigMap/agent-config key LOG_LEVEL": "is null: it takes the key away",
-        "Deployment agent": "is no Secret or ConfigMap",
+        "ConfigMap/agent-config key LOG_LEVEL": "is null, which removes the key",
+        "Deployment agent": "is not a Secret or ConfigMap",
         "Secret/old-secrets": "is patched by a directive ($patch), not by values",
         "ConfigMap/shared-config key DOMAIN": "is still a placeholder",
     }
@@ -487,7 +490,7 @@ def test_a_blank_is_no_value(desk: Desk, patch: Path) -> None:
     result = desk.run("import", "staging", str(patch), "--to", SHELF)
     assert result.out.splitlines()[-2:] == [
         "nothing to do",
-        f"{patch} stays: not all that it holds is read from elsewhere",
+        f"{patch} is still needed: some of its values exist nowhere else",
     ]
 
 
@@ -509,7 +512,7 @@ def test_a_password_may_hold_what_begins_a_placeholder(desk: Desk, patch: Path) 
 def test_bytes_need_a_variable_that_is_decoded(desk: Desk, patch: Path) -> None:
     patch.write_text("apiVersion: v1\nkind: Secret\nmetadata: {name: agent-secrets}\ndata: {OPENAI_API_KEY: AP8=}\n")
     assert refused(desk, patch) == [
-        "error: Secret/agent-secrets key OPENAI_API_KEY: is no text, and the store's document holds texts",
+        "error: Secret/agent-secrets key OPENAI_API_KEY: is not text, and the store's document only holds text",
         f'hint: add under `variables`: OPENAI_API_KEY: {{from: "{SHELF}#OPENAI_API_KEY", decode: base64}}',
     ]
     moving_in(desk, variables={"OPENAI_API_KEY": {"from": f"{SHELF}#OPENAI_API_KEY", "decode": "base64"}})
@@ -549,7 +552,7 @@ def test_a_dotenv_file(desk: Desk, patch: Path) -> None:
     assert shelf(desk) == VALUES | {"SCW_SECRET_KEY": "CANARY-scw"}
     assert config_map(desk, "shared-config") == {"DOMAIN": "x.example"}
     found = {one["value"]: (one["state"], one["reason"]) for one in result.data["values"]}
-    assert found["CLUSTER_NAME"] == ("left", "is public, and for scripts: it stays here")
+    assert found["CLUSTER_NAME"] == ("left", "is public and used by scripts: it stays here")
     assert found["LOG_LEVEL"] == ("same", "")  # what the template's default gives
     assert result.data["deletable"] is False
     again = desk.run("import", "staging", str(file), "--to", SHELF, "--output", "json")
@@ -591,13 +594,13 @@ def test_what_other_programs_read_otherwise_is_named_and_keeps_the_file(desk: De
     desk.canaries |= {"CANARY-behind", "CANARY-second"}
     moving_in(desk, infrastructure={"CLUSTER_NAME": "required"})
     file = desk.write("../.env.old", ODD.replace('CLUSTER_NAME="demo"\n', ""))
-    compare = "before you delete the file, see with `bridge plan staging` that the cluster has the same value"
+    compare = "before deleting the file, check with `bridge plan staging` that the cluster has the same value"
     told = [
-        f"bridge: warning: {file} CARTESIA_API_KEY: the text after ` #` was taken as a comment",
-        "bridge: hint: quote the value if that text belongs to it, else put the comment on a line of its own",
+        f"bridge: warning: {file} CARTESIA_API_KEY: the text after ` #` was read as a comment",
+        "bridge: hint: quote the value if it includes that text; otherwise move the comment to its own line",
         (
-            f"bridge: warning: {file} DEEPGRAM_API_KEY: has several lines; kubectl and kustomize read each line "
-            "on its own"
+            f"bridge: warning: {file} DEEPGRAM_API_KEY: spans several lines; kubectl and kustomize read each line "
+            "separately"
         ),
         (
             f"bridge: warning: {file} LIVEKIT_API_KEY: kubectl and kustomize reject `export`, quotes or blanks "
@@ -610,7 +613,7 @@ def test_what_other_programs_read_otherwise_is_named_and_keeps_the_file(desk: De
     assert (result.lines, result.status) == (told, 0)
     result = desk.run("import", "staging", str(file), "--to", SHELF, "--yes")
     assert (result.lines, result.status) == (told, 0)
-    last = f"{file} stays: other programs read some of its values differently; the warnings name them"
+    last = f"{file} is still needed: other programs read some values differently (see the warnings)"
     assert result.out.splitlines()[-1] == last
     assert shelf(desk)["CARTESIA_API_KEY"] == "CANARY-cartesia"
     again = desk.run("import", "staging", str(file), "--to", SHELF, "--output", "json")
@@ -629,8 +632,8 @@ def test_what_only_scripts_read_is_not_compared(desk: Desk, patch: Path) -> None
     assert "CLUSTER_NAME" not in result.err
     result = desk.run("import", "staging", str(file), "--to", SHELF, "--yes")
     assert result.out.splitlines()[-2:] == [
-        f"{file} stays: other programs read some of its values differently; the warnings name them",
-        f"{file} stays: not all that it holds is read from elsewhere",
+        f"{file} is still needed: other programs read some values differently (see the warnings)",
+        f"{file} is still needed: some of its values exist nowhere else",
     ]
 
 
@@ -642,9 +645,9 @@ def test_what_only_scripts_read_is_not_compared(desk: Desk, patch: Path) -> None
     [
         ("patches: [{path: patches/p.yml}]", "bridge init staging --fix-kustomize {overlay}"),
         ("patchesStrategicMerge: [patches/p.yml]", "bridge init staging --fix-kustomize {overlay}"),
-        ("resources: [patches/p.yml]", "take it out of {overlay}/kustomization.yaml"),
-        ("secretGenerator: [{name: x, files: [a=patches/p.yml]}]", "take it out of {overlay}/kustomization.yaml"),
-        ("secretGenerator: [{name: x, envs: [patches/p.yml]}]", "take it out of {overlay}/kustomization.yaml"),
+        ("resources: [patches/p.yml]", "remove it from {overlay}/kustomization.yaml"),
+        ("secretGenerator: [{name: x, files: [a=patches/p.yml]}]", "remove it from {overlay}/kustomization.yaml"),
+        ("secretGenerator: [{name: x, envs: [patches/p.yml]}]", "remove it from {overlay}/kustomization.yaml"),
     ],
 )
 def test_a_file_that_a_build_needs_may_not_be_deleted_yet(desk: Desk, patch: Path, content: str, first: str) -> None:
@@ -655,7 +658,7 @@ def test_a_file_that_a_build_needs_may_not_be_deleted_yet(desk: Desk, patch: Pat
     result = desk.run("import", "staging", str(file), "--to", SHELF, "--yes")
     assert (result.status, result.err) == (0, "")
     assert result.out.splitlines()[-2:] == [
-        f"{file} stays for now: {overlay}/kustomization.yaml builds from it",
+        f"{file} is still needed: {overlay}/kustomization.yaml builds from it",
         f"first: {first.format(overlay=overlay)}",
     ]
     data = desk.run("import", "staging", str(file), "--to", SHELF, "--output", "json").data
@@ -673,7 +676,7 @@ def test_the_paths_of_a_build_are_relative_if_the_files_is(
     monkeypatch.chdir(desk.folder.parent)
     result = desk.run("import", "staging", "apps/overlays/sta ging/p.yml", "--to", SHELF, "--yes")
     assert result.out.splitlines()[-2:] == [
-        "apps/overlays/sta ging/p.yml stays for now: apps/overlays/sta ging/kustomization.yaml builds from it",
+        "apps/overlays/sta ging/p.yml is still needed: apps/overlays/sta ging/kustomization.yaml builds from it",
         "first: bridge init staging --fix-kustomize 'apps/overlays/sta ging'",
     ]
 
@@ -688,7 +691,7 @@ def test_a_dotenv_file_into_a_document_of_manifests(desk: Desk, patch: Path) -> 
     given = {one["metadata"]["name"]: one["stringData"] for one in shelf(desk)}
     assert given["shared-secrets"] | given["agent-secrets"] == VALUES
     assert [(one["value"], one["reason"]) for one in result.data["values"] if one["state"] == "left"] == [
-        ("SCW_SECRET_KEY", f"{SHELF} consists of manifests and has no place for a variable")
+        ("SCW_SECRET_KEY", f"{SHELF} consists of manifests, which cannot hold a variable")
     ]
 
 
@@ -700,15 +703,15 @@ def test_a_variable_inside_a_text_stays_in_the_env_file(desk: Desk, patch: Path)
     (one,) = result.data["values"]
     assert (one["state"], one["reason"]) == (
         "left",
-        "stands inside the text of ConfigMap/shared-config key LIVEKIT_URL",
+        "is part of the text of ConfigMap/shared-config key LIVEKIT_URL",
     )
     assert (result.data["result"], result.data["deletable"]) == ("unchanged", False)
 
 
 def test_one_of_file_and_cluster_is_named(desk: Desk, patch: Path) -> None:
-    assert desk.run("import", "staging", "--to", SHELF).lines[0] == "bridge: error: no file is named"
+    assert desk.run("import", "staging", "--to", SHELF).lines[0] == "bridge: error: no file given"
     result = desk.run("import", "staging", str(patch), "--from-cluster", "--to", SHELF)
-    assert (result.status, result.lines[0]) == (2, "bridge: error: both a file and --from-cluster are given")
+    assert (result.status, result.lines[0]) == (2, "bridge: error: a file cannot be combined with --from-cluster")
 
 
 def test_the_environment_may_come_from_the_variable(desk: Desk, patch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -744,8 +747,8 @@ def test_a_file_that_git_has_seen_means_new_keys(
     result = desk.run("import", "staging", str(patch), "--to", SHELF)
     monkeypatch.delenv("GIT_DIR")
     assert result.lines == [
-        f"bridge: warning: {patch}: git has seen this file: whoever has a copy of the repository has these values",
-        "bridge: hint: rotate them; `bridge scan staging --git .` shows where else they are",
+        f"bridge: warning: {patch}: this file is in git: everyone with a copy of the repository has these values",
+        "bridge: hint: rotate them, and find other copies with `bridge scan staging --git .`",
     ]
     git(patch.parent.parent, "clone", "-q", "--depth", "1", f"file://{patch.parent}", f"{patch.parent}/shallow")
     copy = patch.parent / "shallow" / patch.name
@@ -753,7 +756,7 @@ def test_a_file_that_git_has_seen_means_new_keys(
     result = desk.run("import", "staging", str(copy), "--to", SHELF, "--output", "json")
     assert result.data["seen_by_git"] is None
     assert result.lines == [
-        f"bridge: warning: {copy}: git cannot tell whether it has seen this file: this is a shallow clone",
+        f"bridge: warning: {copy}: cannot find out whether this file is in git: this is a shallow clone",
         "bridge: hint: run `git fetch --unshallow`, then repeat the import",
     ]
 
@@ -767,7 +770,7 @@ def test_a_machine_without_git_cannot_tell(desk: Desk, patch: Path, monkeypatch:
 def test_git_that_refuses_has_not_said_no(desk: Desk, patch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     git(patch.parent, "init", "-q")
     (patch.parent / ".git/config").write_text("[core\n")
-    unknown = f"bridge: warning: {patch}: git cannot tell whether it has seen this file: "
+    unknown = f"bridge: warning: {patch}: cannot find out whether this file is in git: "
     result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes")
     assert result.lines == [
         f"{unknown}the repository's configuration is invalid",
@@ -841,7 +844,7 @@ def test_the_items_of_a_list_are_imported_one_by_one(desk: Desk, patch: Path, ki
     result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes")
     assert (result.err, result.status) == ("", 0)
     assert shelf(desk) == VALUES
-    assert "it may be deleted" in result.out
+    assert "can be deleted" in result.out
 
 
 def test_what_is_wrong_in_a_list_is_named_by_its_item(desk: Desk, patch: Path) -> None:
@@ -854,12 +857,12 @@ def test_what_is_wrong_in_a_list_is_named_by_its_item(desk: Desk, patch: Path) -
         for what in (
             "items[0] Secret/agent-secrets data: key OPENAI_API_KEY must be a string; quote it",
             "items[1]: not a manifest",
-            "items[2]: not a manifest: it has no kind and metadata.name",
+            "items[2]: not a manifest: kind or metadata.name is missing",
         )
     ]
     patch.write_text(json.dumps(as_list("List", [secret]) | {"sops": {}}))
     result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes")
-    assert result.lines[0] == f"bridge: error: {patch} line 1: is encrypted by sops"
+    assert result.lines[0] == f"bridge: error: {patch} line 1: is encrypted with sops"
 
 
 # Doubtful values
@@ -879,7 +882,7 @@ def test_a_doubtful_value_is_imported_with_a_warning(desk: Desk, patch: Path) ->
         for key, what in (
             ("shared-secrets key LIVEKIT_API_KEY", "begins with a byte order mark (BOM)"),
             ("shared-secrets key LIVEKIT_API_SECRET", r"ends with a carriage return (\r)"),
-            ("agent-secrets key OPENAI_API_KEY", r"is PEM with \n written out for its line ends"),
+            ("agent-secrets key OPENAI_API_KEY", r"is PEM with literal \n instead of line breaks"),
         )
     ] + [
         "bridge: hint: correct it in the file first",

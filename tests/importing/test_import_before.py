@@ -141,10 +141,10 @@ def test_an_import_into_another_store_takes_the_place_of_the_drafted_source(desk
     before = (desk.folder / "staging.yaml").read_text()
     result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes")
     assert (result.status, errors(result)) == (0, [])
-    assert "staging.yaml: shelf:shelf.json is listed in place of sops:staging.sops.yaml" in result.out
+    assert "staging.yaml: shelf:shelf.json is listed, replacing sops:staging.sops.yaml" in result.out
     after = before.replace("sops:staging.sops.yaml   # encrypted, in git\n  # - shelf:shelf.json\n", f"{SHELF}\n")
     assert (desk.folder / "staging.yaml").read_text() == after
-    assert f"{patch} holds nothing" in result.out
+    assert f"{patch} can be deleted" in result.out
     again = desk.run("import", "staging", str(patch), "--to", SHELF, "--output", "json")
     assert (again.data["result"], again.data["listed"]) == ("unchanged", None)
 
@@ -158,8 +158,8 @@ def test_the_change_of_sources_is_shown_asked_and_not_made_dry(
     assert (dry.status, dry.data["listed"]) == (0, listed)
     monkeypatch.setattr("sys.stdin", Terminal("n\n"))
     result = desk.run("import", "staging", str(patch), "--to", SHELF)
-    assert f"staging.yaml: {SHELF} to be listed in place of {TO}" in result.out
-    assert f"and {SHELF} into `sources`, in place of {TO}? [y/N]" in result.err
+    assert f"staging.yaml: {SHELF} to be listed, replacing {TO}" in result.out
+    assert f"and {SHELF} into `sources`, replacing {TO}? [y/N]" in result.err
     assert (desk.folder / "staging.yaml").read_bytes() == before
 
 

@@ -124,8 +124,8 @@ def test_a_pinned_version_never_changes(desk: Desk, store: Store, put: Callable[
     section = {"address": store.relay.address, "mount": store.mount, "kv_version": 2}
     desk.environment(sources=["vault:app@1"], providers={"vault": section})
     assert put("OPENAI_API_KEY").lines == [
-        "bridge: error: vault:app@1: is pinned to revision 1, which never changes",
-        "bridge: hint: take the @ and the revision out of the reference first",
+        "bridge: error: vault:app@1: is pinned to revision 1, which cannot be changed",
+        "bridge: hint: remove `@1` from the reference",
     ]
     assert store.version == 1
 
@@ -197,8 +197,8 @@ def test_of_two_sets_at_once_one_wins_and_the_other_is_told(
         (
             1,
             (
-                "bridge: error: vault:app: OPENAI_API_KEY was changed meanwhile by somebody else; nothing was written\n"
-                "bridge: hint: run it again: it sees what is there\n"
+                "bridge: error: vault:app: OPENAI_API_KEY has changed in the meantime; nothing was written\n"
+                "bridge: hint: run the command again; it starts from the current state\n"
             ),
         ),
     ]
@@ -304,7 +304,7 @@ def test_a_rule_that_would_leave_the_values_in_clear_is_refused(desk: Desk, sops
     patch = desk.folder.parent / "staging-patch.yml"
     result = imported(desk, patch, "sops:staging.sops.yaml")
     assert (result.status, result.data["result"]) == (1, "failed")
-    assert "would stand there in clear: the document's rule does not encrypt it" in result.lines[0]
+    assert "would not be encrypted by the document's rule" in result.lines[0]
     assert not (desk.folder / "staging.sops.yaml").exists()
     assert plaintext(desk.folder.parent, patch) == set()
 

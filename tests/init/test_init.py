@@ -23,19 +23,19 @@ from tests.servers.client import Client
 ENVIRONMENT = """\
 # yaml-language-server: $schema=./bridge.schema.json
 # The environment staging, drafted by `bridge init` from k8/apps/overlays/staging.
-id: voice-agent-staging   # who this environment is in the cluster, for ever: never change it
+id: voice-agent-staging   # the environment's identity in the cluster; never change it
 namespace: voice-agent-staging
 
-# The objects that bridge may write, and all their keys; a later file's key counts.
+# The objects that bridge may write, with all their keys; a later file's key takes precedence.
 templates:
   - ../k8/apps/base/secrets.yml
   - ../k8/apps/base/configmap.yml
   - staging.public.yaml   # this environment's public values
 
-# The second layer: what no source gives. It is not in git.
+# The second layer, for what no source gives. It is not in git.
 env_file: ../k8/config/.env.k8s.staging
 
-# What your scripts need, for `bridge check`; secret = required, and masked.
+# The variables that your scripts need, for `bridge check`; secret = required and masked.
 infrastructure:
   K8_ENV: required
   SCW_SECRET_KEY: secret
@@ -43,7 +43,7 @@ infrastructure:
   REGISTRY_BASE: required
   K8S_NAMESPACE: required
 
-# The first layer: where the secrets are. The first that has a field wins.
+# The first layer: where the secrets are. The first source with a field takes precedence.
 sources:
   - sops:staging.sops.yaml   # encrypted, in git
   # - vault:secret/voice-agent-staging
@@ -155,8 +155,8 @@ def test_it_says_where_each_value_comes_from_and_what_comes_next(place: Place) -
         "  bridge sync staging",
         "  bridge init staging --fix-kustomize k8/apps/overlays/staging",
         "  kustomize build k8/apps/overlays/staging | bridge check staging --manifests -",
-        f"for another store: import --to {VAULT} or --to {SCALEWAY}, without an age key",
-        "then delete the files that `bridge import` says may be deleted, and:",
+        f"for another store: import --to {VAULT} or --to {SCALEWAY}; no age key is needed",
+        "then delete the files that `bridge import` lists as deletable, and:",
         "  bridge scan staging k8/apps/base k8/apps/overlays/staging config",
         "  kubectl apply -k k8/apps/overlays/staging",
     ]
@@ -231,7 +231,7 @@ def test_an_environment_that_exists_is_refused(place: Place, suffix: str) -> Non
     result = place.run("init", "staging", "--from", "k8")
     assert (result.status, result.lines[0]) == (
         1,
-        f"bridge: error: config/staging.{suffix}: exists already; nothing was written",
+        f"bridge: error: config/staging.{suffix}: already exists; nothing was written",
     )
     assert [path.name for path in place.config.iterdir()] == [f"staging.{suffix}"]
 
@@ -241,7 +241,7 @@ def test_other_files_are_kept_and_told(place: Place) -> None:
     place.write("config/.gitignore", "*.log\n.env.k8s.*")
     result = init(place)
     out = result.out.splitlines()
-    assert result.lines == ["bridge: warning: config/staging.public.yaml: was kept, and what was drafted is not in it"]
+    assert result.lines == ["bridge: warning: config/staging.public.yaml: was kept, and differs from the draft"]
     assert "kept      config/staging.public.yaml" in out
     assert "extended  config/.gitignore" in out
     assert (place.config / "staging.public.yaml").read_text() == "# mine\n"
@@ -259,7 +259,7 @@ def test_another_versions_schema_is_kept_and_told(place: Place) -> None:
     assert place.run("init", "preprod", "--like", "staging").err.count("this version's") == 0
     place.write("config/bridge.schema.json", "{}")
     result = init(place, name="prod")
-    assert "config/bridge.schema.json: is not this version's, and was kept" in result.err
+    assert "config/bridge.schema.json: was kept, but is from another version" in result.err
     assert (place.config / "bridge.schema.json").read_text() == "{}"
 
 
@@ -275,10 +275,10 @@ def test_a_failure_leaves_nothing_behind(place: Place) -> None:
     [
         (("nowhere", "--from", "k8"), "k8: has no overlay nowhere (overlays/nowhere, or one folder deeper)"),
         (("staging", "--from", "k9"), "k9: has no overlay staging (overlays/staging, or one folder deeper)"),
-        (("a.b", "--from", "k8"), "'a.b' cannot be an environment's name"),
-        (("../x", "--from", "k8"), "'../x' cannot be an environment's name"),
+        (("a.b", "--from", "k8"), "'a.b' is not a valid environment name"),
+        (("../x", "--from", "k8"), "'../x' is not a valid environment name"),
         (("staging", "--like", "prod"), "config: no such folder"),
-        ((), "no environment is named"),
+        ((), "no environment given"),
     ],
 )
 def test_what_cannot_be_drafted_is_told_and_nothing_is_written(
@@ -292,8 +292,8 @@ def test_what_cannot_be_drafted_is_told_and_nothing_is_written(
 def test_two_overlays_of_one_name_are_told(place: Place) -> None:
     place.write("k8/jobs/overlays/staging/kustomization.yaml", "")
     assert place.run("init", "staging", "--from", "k8").lines == [
-        "bridge: error: k8: has several overlays staging: k8/apps/overlays/staging, k8/jobs/overlays/staging",
-        "bridge: hint: give one with --from, such as --from k8/apps/overlays/staging",
+        "bridge: error: k8: has more than one overlay staging: k8/apps/overlays/staging, k8/jobs/overlays/staging",
+        "bridge: hint: choose one with `--from k8/apps/overlays/staging`",
     ]
 
 
@@ -345,17 +345,17 @@ def test_a_second_environment_is_a_copy_with_what_differs_filled_in_or_told(plac
     }
     assert [line.removeprefix("bridge: warning: ") for line in result.lines if "warning" in line] == [
         "k8/apps/overlays/preprod: does not exist yet",
-        "preprod.yaml: namespace: voice-agent-preprod is a guess from voice-agent-staging",
+        "preprod.yaml: namespace: voice-agent-preprod is a guess based on voice-agent-staging",
         "../k8/config/.env.k8s.preprod: does not exist yet",
         "preprod.public.yaml: has no values yet",
-        "preprod.yaml sources: vault:voice/preprod has to be made",
-        "preprod.yaml sources: vault:voice/shared is staging's as well",
-        "preprod.yaml sources: sops:preprod.sops.yaml has to be made",
-        "preprod.yaml variables.TLS: scaleway:/preprod/tls#cert has to be made",
-        "preprod.yaml providers: is staging's, with the new name in its texts",
-        "preprod.yaml providers.vault.auth.password: may be a credential, and was not copied",
-        "preprod.yaml providers.vault.auth.x: may be a credential, and was not copied",
-        "preprod.yaml cluster: is staging's, without namespace_uid",
+        "preprod.yaml sources: vault:voice/preprod does not exist yet",
+        "preprod.yaml sources: vault:voice/shared is staging's too",
+        "preprod.yaml sources: sops:preprod.sops.yaml does not exist yet",
+        "preprod.yaml variables.TLS: scaleway:/preprod/tls#cert does not exist yet",
+        "preprod.yaml providers: is copied from staging, with the new name in it",
+        "preprod.yaml providers.vault.auth.password: may be a credential and was not copied",
+        "preprod.yaml providers.vault.auth.x: may be a credential and was not copied",
+        "preprod.yaml cluster: is copied from staging, without namespace_uid",
     ]
     example = (place.config / ".env.k8s.preprod.example").read_text()
     assert "\nK8_ENV=\n" in example
@@ -375,7 +375,7 @@ def test_a_template_that_cannot_be_renamed_is_the_others_too(place: Place) -> No
     place.write("config/public.yml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: front-config}\ndata: {A: b}\n")
     place.write("config/staging.yaml", "id: a\nnamespace: staging\ntemplates: [base.yml, public.yml]\n")
     told = place.run("init", "preprod", "--like", "staging").err
-    assert "public.yml: is staging's own template, and its values count for preprod too\n" in told
+    assert "public.yml: is staging's own template, and preprod would use its values too\n" in told
     assert "base.yml: is staging's" not in told
 
 
@@ -416,7 +416,7 @@ def test_an_overlay_with_values_of_its_own_is_pointed_to(place: Place) -> None:
     init(place)
     overlay = "k8/apps/overlays/preprod"
     place.write(f"{overlay}/kustomization.yaml", "namespace: pre\nresources: [../../base]\n")
-    told = "k8/apps/overlays/preprod: has values of its own, which `--like` does not read"
+    told = "k8/apps/overlays/preprod: has values of its own that `--like` does not read"
     assert told not in place.run("init", "preprod", "--like", "staging").err
     for path in place.config.glob("*preprod*"):
         path.unlink()
@@ -476,7 +476,7 @@ def test_the_copy_of_a_template_has_no_value_and_no_default(place: Place) -> Non
         "tls.crt": f"${{tls_crt{unset}",
     }
     assert "binaryData" not in config
-    assert "preprod.public.yaml: ConfigMap/extra key G is binary, and was not copied" in result.err
+    assert "preprod.public.yaml: ConfigMap/extra key G is binary and was not copied" in result.err
 
 
 ODD = """\
@@ -507,7 +507,7 @@ def test_nobody_is_told_to_write_a_secret_into_a_copied_template(place: Place) -
     ]
     assert "  bridge set preprod C" in result.out.splitlines()
     copy = (place.config / "preprod.objects.yaml").read_text()
-    assert copy.startswith("# Secrets of preprod, without a value: ")
+    assert copy.startswith("# Secrets of preprod, without values: ")
     assert "Write" not in copy
     assert "objects.yaml   # TO DO" not in (place.config / "preprod.yaml").read_text()
 
@@ -528,8 +528,8 @@ def test_what_does_not_hold_the_others_name_is_kept_and_told(place: Place) -> No
         "variables": {"A": {"from": {"provider": "vault", "path": "x#prod"}, "literal": True}},
         "providers": {"vault": {"auth": [{"method": "token"}], "kv_version": 2}},
     }
-    assert "prod.yaml: namespace is left out, for it cannot be derived" in result.err
-    assert "own/prod/base.yml: does not exist yet\nbridge: hint: make it like own/staging/base.yml\n" in result.err
+    assert "prod.yaml: namespace is left out because it cannot be derived" in result.err
+    assert "own/prod/base.yml: does not exist yet\nbridge: hint: create it like own/staging/base.yml\n" in result.err
     assert "bridge: error: own/prod/base.yml: no such file" in place.run("check", "prod").lines
     assert not (place.config / "prod.sops.example.yaml").exists()
 

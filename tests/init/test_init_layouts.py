@@ -114,4 +114,4 @@ def test_what_check_will_refuse_all_the_same_is_told(
     encrypt(sops_binary)
     refused = run("check", "staging", "--config", "drafts", "--output", "json").data["errors"]
     assert refused
-    assert [one["what"] for one in told] == [f"{one['what']}; `bridge check` refuses it" for one in refused]
+    assert [one["what"] for one in told] == [f"{one['what']}; `bridge check` will refuse it" for one in refused]

@@ -64,18 +64,18 @@ def told(drafted: Drafted) -> list[tuple[str, str]]:
     [
         (
             "components: ['https://u:CANARY-5ecre7@example.com/x?ref=1']",
-            (f"{KUSTOMIZATION} components[0]", "is not on this machine, and was not fetched"),
+            (f"{KUSTOMIZATION} components[0]", "is not on this machine and was not fetched"),
         ),
         (
             "secretGenerator: [{name: made, literals: [A=CANARY-5ecre7]}]",
             (
                 f"{KUSTOMIZATION} secretGenerator[0]",
-                "makes Secret/made under a name with a hash, which bridge cannot take over",
+                "creates Secret/made with a hash in its name, which bridge cannot take over",
             ),
         ),
         (
             "replacements: [{path: x}]",
-            (f"{KUSTOMIZATION} replacements", "may make or change objects; bridge does not follow it"),
+            (f"{KUSTOMIZATION} replacements", "may create or change objects; bridge does not follow it"),
         ),
         (
             JSON_PATCH,
@@ -101,20 +101,20 @@ def test_what_is_not_understood_in_a_kustomization(draft, fields, remark):
 @pytest.mark.parametrize(
     ("patch", "what"),
     [
-        (f"{NOBODY}stringData: {{A: {CANARY}}}", "patches Secret/nobody, which no resource declares"),
-        (f"{SECRET}stringData: {{NEW: {CANARY}}}", "gives S/a key NEW, which no template names"),
-        (f"{SECRET}$patch: delete", "deletes S/a from the build; bridge would write it all the same"),
-        (f"{SECRET}$patch: replace", "replaces S/a as a whole; its template still names all keys of the base"),
-        (f"{SECRET}type: other", "sets type of S/a to another than its template"),
-        (f"{SECRET}stringData: {{OPENAI_API_KEY: null}}", "removes S/a key OPENAI_API_KEY, which its template names"),
+        (f"{NOBODY}stringData: {{A: {CANARY}}}", "patches Secret/nobody, which no resource defines"),
+        (f"{SECRET}stringData: {{NEW: {CANARY}}}", "gives S/a key NEW, which is in no template"),
+        (f"{SECRET}$patch: delete", "deletes S/a from the build; bridge would still write it"),
+        (f"{SECRET}$patch: replace", "replaces S/a as a whole; its template still has all keys of the base"),
+        (f"{SECRET}type: other", "sets type of S/a to a different value than its template"),
+        (f"{SECRET}stringData: {{OPENAI_API_KEY: null}}", "removes S/a key OPENAI_API_KEY, which is in its template"),
         (f"{SECRET}stringData: null", "replaces or removes stringData of S/a as a whole; bridge does not follow it"),
-        (f"{CONFIG}data: {{LOG_LEVEL: 5}}", "C/a key LOG_LEVEL is no text"),
-        (f"{CONFIG}data: {{LOG_LEVEL: '${{LEVEL}}'}}", "C/a key LOG_LEVEL holds a placeholder; it was left out"),
+        (f"{CONFIG}data: {{LOG_LEVEL: 5}}", "C/a key LOG_LEVEL is not text"),
+        (f"{CONFIG}data: {{LOG_LEVEL: '${{LEVEL}}'}}", "C/a key LOG_LEVEL contains a placeholder; it was left out"),
         (f"{CONFIG}data: {{API_TOKEN: {CANARY}}}", "C/a key API_TOKEN is named like a secret; it was left out"),
         (f"{CONFIG}data: {{A: 'https://u:{CANARY}@x'}}", "C/a key A looks like a secret; it was left out"),
         (
             f"{SECRET}stringData: {{OPENAI_API_KEY: {CANARY}}}\n---\n{CONFIG}data: {{A: 'is {CANARY}'}}",
-            "C/a key A holds the value of a secret; it was left out",
+            "C/a key A contains the value of a secret; it was left out",
         ),
         (f"{CONFIG}binaryData: {{A: AAEC}}", "C/a key A is in binaryData; it was left out"),
     ],
@@ -135,7 +135,7 @@ def test_a_common_value_is_public_although_a_secret_has_it_too(draft, value):
 
 def test_a_short_public_value_that_a_secret_has_too_is_told(draft):
     patch = f"{SECRET}stringData: {{OPENAI_API_KEY: s3cr3t}}\n---\n{CONFIG}data: {{LOG_LEVEL: s3cr3t}}"
-    what = "ConfigMap/agent-config key LOG_LEVEL has the value of a secret, and is public"
+    what = "ConfigMap/agent-config key LOG_LEVEL has the value of a secret but is public"
     assert (PATCH, what) in told(draft(patch=patch))
 
 
@@ -148,7 +148,7 @@ def test_a_patch_that_repeats_the_templates_placeholder_gives_no_value(draft):
 def test_base64_in_a_secrets_data_is_compared_in_clear(draft):
     patch = f"{SECRET}data: {{OPENAI_API_KEY: Q0FOQVJZLTVlY3JlNw==}}\n---\n{CONFIG}data: {{A: {CANARY}}}"
     assert told(draft(patch=patch)) == [
-        (PATCH, "ConfigMap/agent-config key A holds the value of a secret; it was left out")
+        (PATCH, "ConfigMap/agent-config key A contains the value of a secret; it was left out")
     ]
 
 
@@ -162,7 +162,7 @@ def test_a_new_key_of_a_config_map_is_a_public_value_like_others(draft):
 def test_where_the_build_and_a_file_beside_it_differ_the_builds_value_is_taken(draft):
     Path("k8/config/staging-secret-config-patch.yml").write_text(f"{CONFIG}data: {{LOG_LEVEL: debug, B: c}}")
     drafted = draft(patch=f"{CONFIG}data: {{LOG_LEVEL: trace}}")
-    what = f"ConfigMap/agent-config key LOG_LEVEL has another value than {PATCH}, which the build deploys"
+    what = f"ConfigMap/agent-config key LOG_LEVEL has a different value than {PATCH}, which the build deploys"
     assert told(drafted) == [("k8/config/staging-secret-config-patch.yml", what)]
     assert "  LOG_LEVEL: trace\n" in drafted.texts["staging.public.yaml"]
     assert "  B: c\n" in drafted.texts["staging.public.yaml"]
@@ -170,15 +170,17 @@ def test_where_the_build_and_a_file_beside_it_differ_the_builds_value_is_taken(d
 
 def test_a_literal_in_the_bases_secret_is_told_by_name(draft):
     drafted = draft(base=f"{SECRET}stringData: {{OPENAI_API_KEY: {CANARY}}}")
-    assert told(drafted) == [("k8/apps/base/secrets.yml", "Secret/agent-secrets key OPENAI_API_KEY holds a literal")]
-    (hint,) = [one.hint for one in drafted.remarks if one.what.endswith("holds a literal")]
-    assert hint == "write ${OPENAI_API_KEY} there, and import the value"
+    assert told(drafted) == [
+        ("k8/apps/base/secrets.yml", "Secret/agent-secrets key OPENAI_API_KEY contains a literal value")
+    ]
+    (hint,) = [one.hint for one in drafted.remarks if one.what.endswith("contains a literal value")]
+    assert hint == "replace it with ${OPENAI_API_KEY}, and import the value"
 
 
 def test_objects_beside_others_are_written_out_without_a_secret(draft):
     secret = f"{SECRET}type: Opaque\nstringData: {{OPENAI_API_KEY: {CANARY}, tls.key: {CANARY}, URL: 'x${{Y}}'}}"
     drafted = draft(base=f"{secret}\n---\n{team.DEPLOYMENT}")
-    what = "has objects of other kinds, too, so it cannot be a template: "
+    what = "also has objects of other kinds, so it cannot be a template: "
     what += "staging.objects.yaml has a copy of Secret/agent-secrets"
     assert told(drafted)[-1] == ("k8/apps/base/secrets.yml", what)
     text = drafted.texts["staging.objects.yaml"]
@@ -192,9 +194,9 @@ def test_what_the_env_file_gives_is_told(draft):
     Path("k8/config/.env.k8s.staging").write_text(env)
     drafted = draft()
     assert [one.what for one in drafted.remarks] == [
-        "K8_ENV names another environment than staging",
-        "K8S_NAMESPACE names another namespace than the overlay, which says voice",
-        "holds what Secrets ask for (OPENAI_API_KEY), and may not fill a Secret's key",
+        "K8_ENV names a different environment than staging",
+        "K8S_NAMESPACE names a different namespace than the overlay (voice)",
+        "contains values for Secrets (OPENAI_API_KEY), which may not come from an env file",
     ]
     assert drafted.imports == (Path("k8/config/.env.k8s.staging"),)
     assert "infrastructure:\n  K8_ENV: required\n  K8S_NAMESPACE: required\n\n" in drafted.texts["staging.yaml"]
@@ -237,25 +239,25 @@ def test_without_an_env_file_its_example_gives_the_names(draft):
 def test_a_namespace_that_nobody_names_is_left_to_do(draft):
     Path("k8/config/.env.k8s.staging").write_text("K8_ENV=staging\n")
     drafted = draft(head="resources: [../../base]\n")
-    assert told(drafted) == [(str(OVERLAY), "names no namespace, and K8S_NAMESPACE does not either")]
+    assert told(drafted) == [(str(OVERLAY), "has no namespace, and K8S_NAMESPACE is not set")]
     assert "# namespace: voice-agent-staging   # TO DO" in drafted.texts["staging.yaml"]
     assert "id: staging " in drafted.texts["staging.yaml"]
 
 
 def test_an_overlay_that_is_among_its_own_resources(draft):
     Path("k8/apps/base/kustomization.yaml").write_text("resources: [../overlays/staging]")
-    assert refusal(draft) == [("k8/apps/overlays/staging", "is among its own resources")]
+    assert refusal(draft) == [("k8/apps/overlays/staging", "lists itself as a resource")]
 
 
 @pytest.mark.parametrize(
     ("base", "remark"),
     [
-        ("kind: List\nitems: [5]", ("document 1 items[0]", "is no object with a name")),
-        ("kind: [Secret]\nmetadata: {name: [x]}", ("document 1", "is no object with a name")),
-        ("- just text", ("document 1", "is no object with a name")),
+        ("kind: List\nitems: [5]", ("document 1 items[0]", "is not an object with a name")),
+        ("kind: [Secret]\nmetadata: {name: [x]}", ("document 1", "is not an object with a name")),
+        ("- just text", ("document 1", "is not an object with a name")),
         (
             "kind: ExternalSecret\nmetadata: {name: x}",
-            ("", "has ExternalSecret/x, whose controller makes a Secret that bridge cannot take over"),
+            ("", "has ExternalSecret/x, with a controller that creates a Secret that bridge cannot take over"),
         ),
     ],
 )
@@ -277,14 +279,14 @@ def test_a_config_map_that_a_patch_deletes_gives_no_public_value(draft):
 def test_a_secrets_value_is_not_written_out_with_a_config_map(draft):
     base = f"{SECRET}stringData: {{A: {CANARY}}}\n---\n{CONFIG}data: {{B: {CANARY}, C: d}}\n---\n{team.DEPLOYMENT}"
     drafted = draft(base=base)
-    what = "ConfigMap/agent-config key B holds the value of a secret; it was left out"
+    what = "ConfigMap/agent-config key B contains the value of a secret; it was left out"
     assert ("k8/apps/base/secrets.yml", what) in told(drafted)
     assert "  C: d\n" in drafted.texts["staging.objects.yaml"]
 
 
 def test_what_the_env_file_holds_in_secret_is_public_nowhere(draft):
     Path("k8/config/.env.k8s.staging").write_text(f"SCW_SECRET_KEY={CANARY}\n")
-    what = "ConfigMap/agent-config key A holds the value of a secret; it was left out"
+    what = "ConfigMap/agent-config key A contains the value of a secret; it was left out"
     assert (PATCH, what) in told(draft(patch=f"{CONFIG}data: {{A: {CANARY}}}"))
 
 

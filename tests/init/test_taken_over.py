@@ -70,9 +70,9 @@ def test_an_env_file_that_import_reads_otherwise_is_named_and_not_listed(draft: 
     generator = "secretGenerator: [{name: made, envs: [.env.made]}]\n"
     env = 'A="CANARY-quoted"\nB=CANARY-b\nC=CANARY-c # kept\n'
     drafted = draft({OVERLAY: FIXED + generator, "overlays/staging/.env.made": env})
-    what = "is not read by `bridge import` as kustomize reads it (A, C)"
+    what = "is read differently by `bridge import` and kustomize (A, C)"
     assert told(drafted) == [
-        ("k8/overlays/staging/.env.made", what, "store each value, as with `bridge set staging A`")
+        ("k8/overlays/staging/.env.made", what, "store each value, for example with `bridge set staging A`")
     ]
     assert drafted.imports == ()
     assert list(objects(drafted)["made"]["stringData"]) == ["A", "B", "C"]
@@ -95,7 +95,7 @@ def test_values_that_no_import_reads_are_told_with_the_command_that_stores_each(
         (
             f"{PLACE} secretGenerator[0]",
             "has Secret/made key A in clear",
-            "`bridge set staging A`, then remove it here",
+            "store it with `bridge set staging A`, then remove it here",
         ),
         (
             "k8/overlays/staging/tls.key",
@@ -120,7 +120,7 @@ def test_a_generated_config_map_gives_public_values(draft: Draft) -> None:
     assert objects(drafted)["made"]["metadata"] == {"name": "made", "labels": {"x": "y-1"}}
     assert [what for _, what, _ in told(drafted)] == [
         "ConfigMap/made key API_TOKEN is named like a secret; it was left out",
-        "ConfigMap/made key page holds a placeholder; it was left out",
+        "ConfigMap/made key page contains a placeholder; it was left out",
     ]
 
 
@@ -133,8 +133,8 @@ def test_a_generator_over_a_manifest_gives_it_values(draft: Draft) -> None:
     place = f"{PLACE} secretGenerator[0]"
     assert places(drafted, "db") == {"DB_USER": f"to be imported from {place}", "DB_PASSWORD": "nowhere yet"}
     assert objects(drafted, "staging.public.yaml")["settings"]["data"] == {"LOG_LEVEL": "debug"}
-    what = "takes DB_PASSWORD from Secret/db in the build, and its template has them"
-    assert (place, what, "take them from the template, or give them a value") in told(drafted)
+    what = "removes DB_PASSWORD from Secret/db in the build, but its template has them"
+    assert (place, what, "remove them from the template, or give them a value") in told(drafted)
 
 
 def test_a_name_with_a_hash_is_left_to_the_build_unless_a_later_generator_fixes_it(draft: Draft) -> None:
@@ -142,7 +142,7 @@ def test_a_name_with_a_hash_is_left_to_the_build_unless_a_later_generator_fixes_
     merged = "secretGenerator: [{name: made, behavior: merge, literals: [B=CANARY-b]}]\n"
     hashed = draft({**base, OVERLAY: HEAD + merged})
     assert hashed.others == ("Secret/made",)
-    what = "makes Secret/made under a name with a hash, which bridge cannot take over"
+    what = "creates Secret/made with a hash in its name, which bridge cannot take over"
     assert [one[:2] for one in told(hashed)] == [("k8/base/kustomization.yaml secretGenerator[0]", what)]
     fixed = draft({**base, OVERLAY: FIXED + merged})
     assert objects(fixed)["made"]["stringData"] == {"A": "${A}", "B": "${B}"}
@@ -151,9 +151,11 @@ def test_a_name_with_a_hash_is_left_to_the_build_unless_a_later_generator_fixes_
 def test_a_generators_file_that_cannot_be_read_is_told(draft: Draft) -> None:
     drafted = draft({OVERLAY: FIXED + "secretGenerator: [{name: made, envs: [none.env], files: ['\"a\\0\"=x']}]\n"})
     where = "k8/overlays/staging/none.env"
-    assert (where, "cannot be read: no such file or directory", "run this again where the overlay builds") in told(
-        drafted
-    )
+    assert (
+        where,
+        "cannot be read: no such file or directory",
+        "run this command again where the overlay can be built",
+    ) in told(drafted)
 
 
 def test_a_generators_file_outside_the_kustomization_is_not_read(draft: Draft, tmp_path: Path) -> None:
@@ -163,7 +165,7 @@ def test_a_generators_file_outside_the_kustomization_is_not_read(draft: Draft, t
     names = [str(tmp_path / "elsewhere"), "../../../elsewhere", "link"]
     drafted = draft({OVERLAY: FIXED + f"configMapGenerator: [{{name: made, files: {names}}}]\n"})
     assert "found" not in "".join(drafted.texts.values())
-    assert [what for _, what, _ in told(drafted)] == ["is outside the kustomization's folder, and was not read"] * 3
+    assert [what for _, what, _ in told(drafted)] == ["is outside the kustomization's folder and was not read"] * 3
 
 
 def test_two_values_never_get_the_same_variable(draft: Draft) -> None:
@@ -201,8 +203,8 @@ def test_what_the_build_adds_to_an_object_is_drafted(draft: Draft) -> None:
         for kind, name, more in (("Secret", "db", {"tier": "data"}), ("ConfigMap", "settings", {}))
     }
     assert templates(drafted)[-2:] == ["staging.objects.yaml", "staging.public.yaml"]
-    what = "Secret/db loses its label old in the build, and keeps it in the template"
-    assert told(drafted) == [("k8/base/secret.yaml", what, "remove it from the template, if no environment needs it")]
+    what = "Secret/db loses its label old in the build, but keeps it in the template"
+    assert told(drafted) == [("k8/base/secret.yaml", what, "remove it from the template if no environment needs it")]
     assert drafted.imports == ()
 
 
@@ -215,7 +217,7 @@ def test_labels_and_annotations_that_no_template_can_have_are_told(draft: Draft)
         *(
             (f"k8/base/{file}", f"{id_} annotation {name} is left out: {why}")
             for file, id_ in (("secret.yaml", "Secret/db"), ("settings.yaml", "ConfigMap/settings"))
-            for name, why in (("note", "placeholders work in values only"), ("key", "it looks like a secret"))
+            for name, why in (("note", "placeholders are only allowed in values"), ("key", "it looks like a secret"))
         ),
     ]
 
@@ -226,7 +228,7 @@ def test_an_object_of_another_namespace_is_left_to_the_build(draft: Draft) -> No
     env = {"config/.env.k8s.staging": "K8_ENV=staging\nK8S_NAMESPACE=web\n"}
     drafted = draft({OVERLAY: "resources: [../../base, ../../sentry]\n", **files, **env})
     assert "namespace: web\n" in drafted.texts["staging.yaml"]
-    what = "Secret/sentry is in namespace other, and the environment's is web: it is left out"
+    what = "Secret/sentry is in namespace other, but the environment's is web: it is left out"
     hint = "leave it in the build, or draft another environment for it"
     assert told(drafted) == [("k8/sentry/s.yaml", what, hint)]
     assert "Secret/sentry" in drafted.others
@@ -236,8 +238,8 @@ def test_several_namespaces_are_told_if_nothing_names_one(draft: Draft) -> None:
     base = {"base/secret.yaml": SECRET.replace("{name: db", "{namespace: web, name: db")}
     base |= {"base/settings.yaml": SETTINGS.replace("{name", "{namespace: more, name")}
     drafted = draft({OVERLAY: "resources: [../../base]\n", **base})
-    what = "builds for several namespaces (more, web), and an environment has one"
-    assert ("k8/overlays/staging", what, "name it in k8/config/.env.k8s.staging: K8S_NAMESPACE=more") in told(drafted)
+    what = "builds for more than one namespace (more, web), but an environment has one"
+    assert ("k8/overlays/staging", what, "set it in k8/config/.env.k8s.staging: K8S_NAMESPACE=more") in told(drafted)
 
 
 def test_an_object_that_kustomize_keeps_for_itself_is_in_no_template(draft: Draft) -> None:
@@ -261,18 +263,21 @@ def test_the_only_namespace_of_the_manifests_is_the_environments(draft: Draft) -
 @pytest.mark.parametrize(
     ("secret", "why"),
     [
-        (SECRET.replace("{name: db", "{namespace: prod, name: db"), "Secret/db: names another namespace"),
+        (
+            SECRET.replace("{name: db", "{namespace: prod, name: db"),
+            "Secret/db: metadata.namespace is not web-staging",
+        ),
         (
             SECRET.replace("{name: db", "{creationTimestamp: null, name: db"),
-            "Secret/db: metadata.creationTimestamp is not for templates",
+            "Secret/db: metadata.creationTimestamp is not allowed in a template",
         ),
         (
             SECRET.replace("stringData: {", "stringData: {<<: {}, "),
-            "line 4: a merge key (<<) is not supported",
+            "line 4: merge keys (<<) are not supported",
         ),
         (
             SECRET.replace("stringData", "data").replace("${DB_USER}", "${DB_USER:-x}"),
-            "Secret/db key DB_USER: data takes base64, or one placeholder without a default and without text around it",
+            "Secret/db key DB_USER: data must be base64, or a single placeholder with no default or other text",
         ),
     ],
 )
@@ -283,7 +288,7 @@ def test_a_file_that_check_would_refuse_is_written_out(draft: Draft, secret: str
     assert objects(drafted)["db"]["metadata"] == {"name": "db"}
     ((where, what, _),) = told(drafted)
     assert where == "k8/base/secret.yaml"
-    assert what.startswith("has what no template can have (")
+    assert what.startswith("is refused by `bridge check` (")
     assert why in what
     assert what.endswith("so it cannot be a template: staging.objects.yaml has a copy of Secret/db")
 
@@ -293,11 +298,14 @@ def test_a_file_that_check_would_refuse_is_written_out(draft: Draft, secret: str
     [
         (
             SETTINGS.replace("localhost", '"<#if x>${x!}"'),
-            "ConfigMap/settings key DB_HOST has a ${ that is no placeholder, perhaps another program's: it is left out",
+            (
+                "ConfigMap/settings key DB_HOST has a ${ that is not a placeholder, perhaps for another program: "
+                "it is left out"
+            ),
         ),
         (
             SENTRY.replace("sentry", "settings") + TOKEN,
-            f"Secret/settings has the {TOKEN[:-1].replace(':', '')}, which Kubernetes fills in itself: it is left out",
+            f"Secret/settings has {TOKEN[:-1].replace(':', '')}, which Kubernetes fills in itself: it is left out",
         ),
         (SENTRY.replace("{name: sentry}", "{name: A_b}"), "Secret/A_b has no valid name: it is left out"),
     ],
@@ -317,14 +325,14 @@ def test_the_other_objects_of_such_a_file_are_written_out(draft: Draft) -> None:
     assert list(objects(drafted)) == ["db"]
     what = "has objects that bridge does not take over, so it cannot be a template: "
     what += "staging.objects.yaml has a copy of Secret/db"
-    assert ("k8/base/secret.yaml", what, "keep the two in step") in told(drafted)
+    assert ("k8/base/secret.yaml", what, "keep both in sync") in told(drafted)
 
 
 def test_a_secret_with_another_programs_placeholder_is_a_literal(draft: Draft) -> None:
     drafted = draft({"base/secret.yaml": SECRET.replace("${DB_USER}", "CANARY-${x!}")})
     assert objects(drafted)["db"]["stringData"] == {"DB_USER": "${DB_USER}", "DB_PASSWORD": "${DB_PASSWORD}"}
     assert places(drafted, "db")["DB_USER"] == "to be stored from k8/base/secret.yaml"
-    what = "Secret/db key DB_USER holds a literal"
+    what = "Secret/db key DB_USER contains a literal value"
     assert ("k8/base/secret.yaml", what, "store it: `bridge set staging DB_USER`") in told(drafted)
 
 
@@ -339,14 +347,14 @@ def test_overlays_two_levels_deep_are_found_and_named(draft: Draft) -> None:
     with pytest.raises(ConfigError) as caught:
         draft_from_layout("staging", Path("config"), Path("k8"))
     (problem,) = caught.value.problems
-    assert problem.what == "has several overlays staging: k8/overlays/eu/staging, k8/overlays/us/staging"
-    assert problem.hint == "give one with --from, such as --from k8/overlays/eu/staging"
+    assert problem.what == "has more than one overlay staging: k8/overlays/eu/staging, k8/overlays/us/staging"
+    assert problem.hint == "choose one with `--from k8/overlays/eu/staging`"
     for name, root in (("us-staging", "k8"), ("staging", "k8/overlays/us/staging")):
         drafted = draft_from_layout(name, Path("config"), Path(root))
         assert "from k8/overlays/us/staging.\nid: us" in drafted.texts[f"{name}.yaml"]
     with pytest.raises(ConfigError) as caught:
         draft_from_layout("prod", Path("config"), Path("k8"))
-    assert caught.value.problems[0].hint == "there are eu/staging, us/staging"
+    assert caught.value.problems[0].hint == "found eu/staging, us/staging"
 
 
 def test_an_overlay_itself_can_be_given(draft: Draft) -> None:

@@ -89,7 +89,7 @@ def test_values_are_wrapped_wherever_they_stand() -> None:
 
 @pytest.mark.parametrize("text", ["", "\n", "# nothing\n---\n# at all\n"])
 def test_an_empty_build_is_an_error(text: str) -> None:
-    assert problems(text) == ["stdin: there is no object in it"]
+    assert problems(text) == ["stdin: contains no objects"]
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_an_empty_build_is_an_error(text: str) -> None:
         ("a: [CANARY", "stdin line 2: not valid YAML"),
         ("{CANARY", "stdin line 2: not valid YAML"),
         ("CANARY", "stdin document 1 line 1: not a Kubernetes object"),
-        ("kind: Secret\na: CANARY", "stdin document 1 line 1: not a Kubernetes object: it has no apiVersion, kind or"),
+        ("kind: Secret\na: CANARY", "stdin document 1 line 1: not a Kubernetes object: apiVersion, kind or"),
         (SECRET.replace("{A: CANARY-a}", "CANARY"), "stdin document 1 line 1 stringData: must be a mapping"),
         (
             '{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"A": "CANARY\\ud83d"}}',

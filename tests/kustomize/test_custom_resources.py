@@ -32,8 +32,8 @@ def test_each_sample_is_an_error_that_names_both(one) -> None:
     (finding,) = made_elsewhere([one], OWNED)
     written = "ConfigMap/agent-secrets" if one.name.endswith("-config") else "Secret/agent-secrets"
     assert (finding.verdict, finding.object, finding.warning) == (Verdict.CONTROLLED, str(one), False)
-    assert f"its controller writes {written} again and again" in finding.what
-    assert f"take {one} out of the build, or {written} out of the templates" in finding.hint
+    assert f"its controller continuously writes {written}" in finding.what
+    assert f"remove {one} from the build, or {written} from the templates" in finding.hint
 
 
 def test_there_is_a_sample_of_each_kind() -> None:
@@ -92,7 +92,7 @@ def test_what_is_merged_from_elsewhere_may_have_every_key() -> None:
 def test_what_selects_its_namespaces_is_a_warning(text: str) -> None:
     (one,) = found(text)
     assert (one.verdict, one.warning) == (Verdict.CONTROLLED, True)
-    assert "into each namespace that it selects" in one.what
+    assert "in every selected namespace" in one.what
 
 
 def test_names_that_sops_encrypted_are_a_warning() -> None:

@@ -53,7 +53,7 @@ def test_the_overlay_loses_what_bridge_writes_and_nothing_else(desk: Desk, app: 
     assert text.count("$patch: delete") == 5
     overlay = os.path.normpath(app.overlay("staging"))
     assert result.out.splitlines() == [
-        f"{overlay}: changed, and builds the same as before without what bridge writes",
+        f"{overlay}: changed; its build is the same as before, without bridge's objects",
         *(f"  ConfigMap/{name}-config  no longer built" for name in ("agent", "front", "shared")),
         *(f"  Secret/{name}-secrets  no longer built" for name in ("agent", "shared")),
         (
@@ -80,7 +80,7 @@ def test_once_more_there_is_nothing_to_change(desk: Desk, app: Application) -> N
     before = app.files()
     result = fix(desk)
     assert (result.status, result.err) == (0, "")
-    assert "builds nothing that bridge writes; unchanged\n" in result.out
+    assert "unchanged; its build has none of bridge's objects\n" in result.out
     assert app.files() == before
     data = fix(desk, "--output", "json").data
     assert (data["result"], data["removed"], data["patches"]) == ("unchanged", [], [])
@@ -187,7 +187,7 @@ def test_a_plaintext_patch_that_is_gone_loses_its_reference(desk: Desk, app: App
     overlay = os.path.normpath(app.overlay("staging"))
     result = fix(desk)
     assert (result.status, result.err) == (0, "")
-    assert f"  {overlay}/{PATCH}  missing, and no longer named" in result.out.splitlines()
+    assert f"  {overlay}/{PATCH}  missing; its reference was removed" in result.out.splitlines()
     assert changed(before, app.files()) == {KUSTOMIZATION}
     assert app.build("prod") == prod
     assert app.build("staging").count("kind: ") == 1
@@ -226,7 +226,7 @@ def test_a_missing_patch_that_may_be_more_than_values_stays(desk: Desk, app: App
     assert (result.status, result.lines) == (
         1,
         [
-            f"bridge: error: {overlay}/patches/replicas.yml: is missing, and it may have held more than values",
+            f"bridge: error: {overlay}/patches/replicas.yml: is missing, and may have contained more than values",
             (
                 "bridge: hint: if it held only values that are imported, take its entry out of "
                 f"{overlay}/kustomization.yaml"
@@ -247,7 +247,7 @@ def test_a_missing_patch_that_git_has_stays(desk: Desk, app: Application) -> Non
     result = fix(desk)
     shown = os.path.normpath(file)
     assert result.status == 1
-    assert result.lines[0] == f"bridge: error: {shown}: is missing, and git has it"
+    assert result.lines[0] == f"bridge: error: {shown}: is missing, but is tracked by git"
     assert f"restore it: git checkout -- {shown}; if it held only values: git rm --cached {shown}" in result.err
     assert app.files() == before
     file.parent.with_name("elsewhere").rename(file.parent)
@@ -336,7 +336,7 @@ patches:
     desk.write(f"../apps/{KUSTOMIZATION}", app.kustomization("staging") + "components: [../../component]\n")
     result = fix(desk)
     assert result.status == 0
-    assert "/apps/component: cannot be read by bridge, and may have values for what bridge writes" in result.lines[0]
+    assert "/apps/component: cannot be read by bridge, and may contain values of bridge's objects" in result.lines[0]
 
 
 def test_keys_of_others_stay_in_the_build(desk: Desk, app: Application) -> None:
@@ -407,7 +407,7 @@ def test_kubectl_builds_where_there_is_no_kustomize(
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
     before = app.files()
     result = fix(desk)
-    assert (result.status, result.lines[0]) == (1, "bridge: error: PATH: neither kustomize nor kubectl is there")
+    assert (result.status, result.lines[0]) == (1, "bridge: error: PATH: neither kustomize nor kubectl was found")
     assert app.files() == before
     (tmp_path / "kubectl").symlink_to(kubectl_binary)
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -33,9 +33,9 @@ def test_keys_in_the_build_are_overwritten() -> None:
     (one,) = judge(METADATA + "data: {OPENAI: JHtPUEVOQUl9, DEEPGRAM: Q0FOQVJZ, OTHER: eA==}\n")
     assert one.problem("stdin").where == "stdin document 1 line 1 Secret/agent-secrets"
     assert one.problem("stdin").what == (
-        "keys OPENAI, DEEPGRAM: the next `kubectl apply` overwrites what bridge wrote, silently and with status 0 "
-        "(a placeholder: OPENAI; a value in clear: DEEPGRAM); `kubectl apply --server-side` meets a conflict with "
-        '"bridge/voice-staging", and --force-conflicts overwrites'
+        "keys OPENAI, DEEPGRAM: the next `kubectl apply` silently overwrites what bridge wrote (exit status 0) "
+        "(a placeholder: OPENAI; a value in clear: DEEPGRAM); `kubectl apply --server-side` gets a conflict with "
+        '"bridge/voice-staging", and --force-conflicts overwrites it'
     )
 
 
@@ -43,7 +43,7 @@ def test_keys_in_the_build_are_overwritten() -> None:
     ("section", "note"),
     [
         ("stringData: {OPENAI: '', DEEPGRAM: '${X}'}", "(empty: OPENAI; a placeholder: DEEPGRAM)"),
-        ("data: {OPENAI: '${X}', DEEPGRAM: CANARY!}", "no base64, which the API server refuses: DEEPGRAM"),
+        ("data: {OPENAI: '${X}', DEEPGRAM: CANARY!}", "not base64, which the API server refuses: DEEPGRAM"),
     ],
 )
 def test_what_the_build_has_is_told_by_its_kind(section: str, note: str) -> None:
@@ -53,14 +53,14 @@ def test_what_the_build_has_is_told_by_its_kind(section: str, note: str) -> None
 
 def test_string_data_overwrites_server_side_too() -> None:
     (one,) = judge(METADATA + "stringData: {OPENAI: x, DEEPGRAM: x}")
-    assert "`kubectl apply --server-side` does the same, for stringData meets no conflict" in one.what
+    assert "`kubectl apply --server-side` does the same, because stringData causes no conflict" in one.what
 
 
 def test_an_object_without_data_takes_every_key_away() -> None:
     assert verdicts(METADATA) == [(Verdict.EMPTIED, ("OPENAI", "DEEPGRAM"), False)]
-    assert "if what `kubectl apply` applied last had any" in judge(METADATA)[0].what
+    assert "if the last `kubectl apply` set any" in judge(METADATA)[0].what
     (one,) = judge(METADATA + "data:\n")
-    assert "every `kubectl apply` deletes every key" in one.what
+    assert "every `kubectl apply` silently deletes every key" in one.what
     assert verdicts(METADATA + "data:\nstringData: {OPENAI: x}") == [
         (Verdict.OVERWRITTEN, ("OPENAI",), False),
         (Verdict.EMPTIED, ("DEEPGRAM",), False),
@@ -174,7 +174,7 @@ def test_pods_that_ask_for_what_nobody_writes() -> None:
         (
             Verdict.DANGLING,
             "Pod/p",
-            "container c env V: Secret/agent-secrets has no key OPENAY, neither here nor in the templates",
+            "container c env V: Secret/agent-secrets has no key OPENAY, here or in the templates",
             "did you mean OPENAI?",
         ),
         (
@@ -222,7 +222,7 @@ def test_generated_copies_under_a_hashed_name() -> None:
     (one,) = judge(copy + reader)
     assert (one.verdict, one.warning) == (Verdict.GENERATED, False)
     assert one.what == (
-        "a generator makes this copy of Secret/agent-secrets, and Pod/p reads it instead of what bridge writes"
+        "a generator creates this copy of Secret/agent-secrets, and Pod/p uses it instead of bridge's object"
     )
     assert [one.warning for one in judge(copy)] == [True]
     assert judge(copy.replace("8857md5h4d", "production")) == []  # not a hash's letters
@@ -239,10 +239,10 @@ def test_placeholders_in_other_objects() -> None:
     assert [(one.object, one.what, one.warning) for one in found] == [
         (
             "Ingress/i",
-            "metadata.labels.a, spec.rules[0].host: a placeholder that nothing fills, so it is taken literally",
+            "metadata.labels.a, spec.rules[0].host: a placeholder that nothing fills, so it is used literally",
             False,
         ),
-        ("Secret/other", "data.A: a placeholder that nothing fills, so it is taken literally", False),
+        ("Secret/other", "data.A: a placeholder that nothing fills, so it is used literally", False),
     ]
 
 
@@ -255,4 +255,4 @@ def test_what_a_shell_may_fill_is_a_warning() -> None:
     script = '---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {run.sh: "cd\\necho ${HOME}\\n"}\n'
     found = judge(pod("{name: c, command: [sh, -c, 'echo ${HOME}']}") + script)
     assert [(one.object, one.warning) for one in found] == [("Pod/p", True), ("ConfigMap/x", True)]
-    assert "spec.containers[0].command[2]: a placeholder that neither bridge nor kubelet fills" in found[0].what
+    assert "spec.containers[0].command[2]: a placeholder that neither bridge nor the kubelet fills" in found[0].what

@@ -129,7 +129,7 @@ def test_what_is_printed_removes_exactly_the_object(  # the layout's parts
     again = judge(desk, after)
     assert (again.status, again.out.splitlines()[0].partition(": ")[2]) == (
         0,
-        "1 object, nothing undoes what bridge writes",
+        "1 object, nothing in it conflicts with bridge",
     )
 
 
@@ -162,7 +162,7 @@ def test_an_object_that_shares_its_first_name_gets_no_patch(desk: Desk, build: B
     result = judge(desk, build())
     assert result.status == 1
     assert "patches:" not in result.out
-    assert "# No patch for Secret/s: its name in the overlay is not known, or other objects share it.\n" in result.out
+    assert "# No patch for Secret/s: its name in the overlay is unknown or shared with other objects.\n" in result.out
     before = (overlay(desk) / "kustomization.yaml").read_text()
     fixed = desk.run("init", "staging", "--fix-kustomize", str(overlay(desk)))
     assert fixed.status == 1
@@ -179,7 +179,7 @@ def test_a_build_that_the_overlay_cannot_have_made_gets_no_patch(desk: Desk) -> 
 
 def test_names_of_an_overlay_that_is_not_found_are_told_to_be_the_builds(desk: Desk) -> None:
     result = judge(desk, OURS.replace("NAME", "s"))
-    note = "If the overlay has a namePrefix or nameSuffix, write the names here without it."
+    note = "If the overlay has a namePrefix or nameSuffix, remove it from the names here."
     assert f"# {note}\n" in result.out
     data = desk.run("check", "staging", "--manifests", str(desk.folder / "../build.yaml"), "--output", "json").data
     assert data["manifests"]["notes"] == [note]

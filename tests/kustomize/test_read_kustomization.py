@@ -123,7 +123,7 @@ def test_a_target_by_label_is_for_fewer_objects_than_its_kind_tells(load):
     ("text", "place", "what"),
     [
         (f"- {CANARY}", "", "must be a mapping"),
-        (f"namespace: [{CANARY}]", " namespace", "must be a text"),
+        (f"namespace: [{CANARY}]", " namespace", "must be a string"),
         (f"resources: {CANARY}", " resources", "must be a list of entries"),
         (f"resources: [{CANARY}]", " resources[0]", "no such file or folder"),
         (f"patches: [{{path: {CANARY}x, target: 5}}]", " patches[0].target", "must be a mapping"),
@@ -134,7 +134,7 @@ def test_a_target_by_label_is_for_fewer_objects_than_its_kind_tells(load):
     ],
 )
 def test_a_mistake_is_told_by_its_place(load, text, place, what):
-    words = {"REGEX": "not a regular expression that bridge understands"}
+    words = {"REGEX": "must be a valid Python regular expression"}
     text = text.replace(f"{CANARY}x", "missing.yml")
     assert (f"overlays/staging/kustomization.yaml{place}", words.get(what, what)) in refusal(lambda: load(text))
 

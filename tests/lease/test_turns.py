@@ -200,7 +200,9 @@ def test_a_source_that_is_older_than_what_was_written_last_is_refused(desk: Desk
     before = desk.target.versions()
     result = desk.run("sync", "staging")
     assert (result.status, desk.target.versions()) == (1, before)
-    assert result.lines[0] == "bridge: error: plain:values.json: is older than what was written last: v4 now, v5 then"
+    assert (
+        result.lines[0] == "bridge: error: plain:values.json: is older than the last revision written: now v4, then v5"
+    )
     assert "`accept_older`" in result.lines[1]
     for flags in ([], ["--exit-code"]):
         assert desk.run("plan", "staging", *flags).status == 1
@@ -252,7 +254,7 @@ def test_a_run_that_read_before_another_wrote_a_newer_source_does_not_step_back(
     desk.target.embedded.intercept = overtake
     result = desk.run("sync", "staging")
     assert result.status == 1
-    assert "is older than what was written last: v5 now, v6 then" in result.err
+    assert "is older than the last revision written: now v5, then v6" in result.err
     assert desk.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == "CANARY-v4"
 
 

@@ -129,6 +129,6 @@ def test_a_module_of_the_branch_is_not_run(job: Job) -> None:
 @pytest.mark.timeout(900)
 def test_what_was_installed_works_in_the_clone(job: Job) -> None:
     done = job.run("bridge", "check", "staging")
-    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "staging: the files are in order"), done.stderr
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "staging: the files are valid"), done.stderr
     files = job.run("bridge", "check", "--files", "sops", "config/staging.sops.yaml")
     assert files.returncode == 0, files.stderr

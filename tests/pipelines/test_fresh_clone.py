@@ -94,9 +94,9 @@ def test_the_guard_passes_in_a_fresh_clone(clone: Path, kubectl_binary: Path, na
     done = run(clone, guards()[name])
     assert "bridge: error" not in done.stderr
     assert done.returncode == 0
-    assert "staging: the files are in order\n" in done.stdout
+    assert "staging: the files are valid\n" in done.stdout
     if name != "pre-commit":
-        assert "stdin: 1 object, nothing undoes what bridge writes\n" in done.stdout
+        assert "stdin: 1 object, nothing in it conflicts with bridge\n" in done.stdout
         assert "infrastructure" not in done.stdout.lower() + done.stderr.lower()
 
 

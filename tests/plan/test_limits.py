@@ -40,7 +40,7 @@ def test_a_docker_configuration(value):
 )
 def test_what_is_no_docker_configuration(value):
     assert problems(DOCKER, **{".dockerconfigjson": value}) == [
-        f"Secret/x key .dockerconfigjson: must be a JSON object, as the type {DOCKER} wants it"
+        f"Secret/x key .dockerconfigjson: must be a JSON object, as type {DOCKER} requires"
     ]
 
 
@@ -61,7 +61,7 @@ def test_what_is_no_docker_configuration(value):
 )
 def test_keys_that_a_type_requires(type_, keys, lacking):
     assert problems(type_, **dict.fromkeys(keys, PEM)) == [
-        f"Secret/x key {key}: is required by the type {type_}" for key in lacking
+        f"Secret/x key {key}: is required by type {type_}" for key in lacking
     ]
 
 
@@ -76,14 +76,14 @@ def test_written_out_line_ends_are_refused(type_key, value):
     type_, key = type_key
     keys = {"tls.crt": PEM, "tls.key": PEM} if type_ == TLS else {}
     assert problems(type_, **keys | {key: value}) == [
-        rf"Secret/x key {key}: its line ends are written out as \n, and the type {type_} wants PEM"
+        rf"Secret/x key {key}: has literal \n instead of line breaks, but type {type_} requires PEM"
     ]
 
 
 @pytest.mark.parametrize("value", [b"CANARY", PEM.replace(b"\n", b" "), b"LS0tLS1CRUdJTg=="])
 def test_a_tls_key_that_is_no_pem_is_refused(value):
     assert problems(TLS, **{"tls.crt": PEM, "tls.key": value}) == [
-        f"Secret/x key tls.key: must be PEM text, as the type {TLS} wants it"
+        f"Secret/x key tls.key: must be PEM text, as type {TLS} requires"
     ]
     assert problems(SSH, **{"ssh-privatekey": value}) == []  # PuTTY has a form of its own
     assert problems("Opaque", **{"tls.key": value}) == []

@@ -45,7 +45,7 @@ def test_markdown_tells_refusals_and_warnings(offline_desk: Desk) -> None:
     desk = offline_desk
     desk.target.create("Secret", "agent-secrets", {"type": "example.com/other"})
     out = desk.run("plan", "staging", "--output", "markdown").out
-    assert "**Refused**\n\n- `Secret/agent-secrets`: has the type example.com/other, " in out
+    assert "**Refused**\n\n- `Secret/agent-secrets`: has type example.com/other, " in out
 
 
 def test_json_has_a_schema_and_every_key(offline_desk: Desk) -> None:

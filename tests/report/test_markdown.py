@@ -33,7 +33,7 @@ def test_labels_and_annotations_are_told_and_a_value_is_not():
         "| `+` | `Secret/s` | | to create | |",
         "| `+` | | `A` | new | `a @ 1` |",
         "| `+` | | label `l` | new | `a @ 1` |",
-        "| `-` | | annotation `n` | no template names it any more | `a @ 1` |",
+        "| `-` | | annotation `n` | no longer in any template | `a @ 1` |",
     ]
     assert "CANARY" not in text
 

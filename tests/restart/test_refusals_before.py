@@ -66,7 +66,7 @@ def test_no_source_is_read(desk: Desk) -> None:
 def test_another_namespace_of_the_env_file_is_refused(desk: Desk) -> None:
     desk.env_file(K8S_NAMESPACE="elsewhere")
     result = desk.run("restart", "staging")
-    assert (result.status, "K8S_NAMESPACE names another namespace" in result.err) == (2, True)
+    assert (result.status, "K8S_NAMESPACE names a different namespace" in result.err) == (2, True)
 
 
 @pytest.mark.parametrize("text", ["", "0s", "-1", "10 m", "m", "1d", "25h", "1.5m", "٣m"])

@@ -242,10 +242,10 @@ def test_a_paused_deployment_is_reported_and_left_alone(running: Desk, team: Tea
     generation = team.get()["metadata"]["generation"]
     result = running.run("restart", "staging")
     assert result.status == 1
-    assert "! Deployment/agent  behind, but paused\n" in result.out
+    assert "! Deployment/agent  outdated, but paused\n" in result.out
     where = f"Deployment/agent in namespace {team.namespace}"
     assert result.lines == [
-        f"bridge: error: {where}: is behind, but paused: its pods keep older keys",
+        f"bridge: error: {where}: is outdated, but paused: its pods keep older keys",
         f"bridge: hint: `kubectl -n {team.namespace} rollout resume deployment/agent`, then run again",
     ]
     assert team.get()["metadata"]["generation"] == generation
@@ -297,12 +297,15 @@ def test_a_rollout_that_does_not_finish_is_told_with_the_status(running: Desk, t
     result = running.run("sync", "staging", "--restart", "--wait", "3s")
     assert (result.status, result.out.splitlines()[-1]) == (
         5,
-        "1 to update, 4 unchanged: not every workload has the keys of now",
+        "1 to update, 4 unchanged: some workloads do not have the current keys yet",
     )
     where = f"Deployment/agent in namespace {team.namespace}"
     assert f"bridge: error: {where}: its rollout has not finished in 3 s: " in result.err
     again = running.run("restart", "staging", "--wait", "2s")
-    assert (again.status, again.out.splitlines()[-1]) == (1, "1 up to date: not every workload has the keys of now")
+    assert (again.status, again.out.splitlines()[-1]) == (
+        1,
+        "1 up to date: some workloads do not have the current keys yet",
+    )
     dead_node.start()
     assert running.run("restart", "staging", *WAIT).status == 0
     assert team.templates() == 2
@@ -369,7 +372,7 @@ def test_whoever_synced_the_next_restart_catches_up(
     assert cron_job.communicate(timeout=60)[1] == ""
     assert cron_job.returncode == 0
     result = running.run("sync", "staging", "--restart", *WAIT)
-    assert (result.status, result.out.splitlines()[-1]) == (0, "5 unchanged: nothing to write, workloads restarted")
+    assert (result.status, result.out.splitlines()[-1]) == (0, "5 unchanged: nothing to write; workloads restarted")
     assert team.templates() == 2
     assert running.run("sync", "staging", "--restart").out.splitlines()[-1] == "5 unchanged: nothing to do"
 

@@ -36,7 +36,7 @@ NODES = {"observedGeneration": 2, "desiredNumberScheduled": 2, "currentNumberSch
     [
         ("Deployment", DONE, {"replicas": 2}, None),
         ("Deployment", DONE | {"terminatingReplicas": 1}, {"replicas": 2}, None),
-        ("Deployment", DONE | {"observedGeneration": 1}, {"replicas": 2}, "its controller has not seen it yet"),
+        ("Deployment", DONE | {"observedGeneration": 1}, {"replicas": 2}, "its controller has not observed it yet"),
         ("Deployment", DONE | {"replicas": 3}, {"replicas": 2}, "2 of 2 pods are new, 2 ready, 1 old"),
         ("Deployment", DONE | {"availableReplicas": 1}, {"replicas": 2}, "2 of 2 pods are new, 1 ready"),
         ("Deployment", DONE | {"updatedReplicas": 1}, {"replicas": 2}, "1 of 2 pods are new, 2 ready, 1 old"),

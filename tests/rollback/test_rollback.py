@@ -53,8 +53,8 @@ def test_an_earlier_version_becomes_the_newest_and_the_cluster_follows(desk: Des
     assert lines[:4] == [
         "vault:app: now at revision 2, with the content of 1",
         "    ~ OPENAI_API_KEY  changes",
-        "    + DOMAIN  comes back",
-        "    - LOG_LEVEL  goes: the revision does not have it",
+        "    + DOMAIN  is restored",
+        "    - LOG_LEVEL  is removed: the revision does not have it",
     ]
     assert "  vault:app @ 1" in lines
     assert "vault:app: written, revision 2 -> 3, with the content of 1" in lines
@@ -83,7 +83,7 @@ def test_a_second_rollback_writes_no_second_version(desk: Desk, synced: Store) -
     for to in ("1", "3"):
         again = back(desk, to, "--output", "json")
         assert (again.status, again.err, again.data["result"]) == (0, "", "unchanged")
-    assert back(desk).out.startswith("vault:app: unchanged, revision 3 holds what 1 does\n")
+    assert back(desk).out.startswith("vault:app: unchanged, revision 3 has the same content as 1\n")
     assert (synced.version, desk.target.versions()) == (3, before)
 
 
@@ -124,7 +124,7 @@ def test_what_a_sync_would_refuse_is_refused_before_the_store_is_written(desk: D
     result = back(desk)
     assert result.status == 1
     assert any("LOG_LEVEL" in line and "template" in line for line in result.lines), result.err
-    assert "refused, nothing was written" in result.out
+    assert "refused; nothing was written" in result.out
     desk.write("base/secrets.yml", (desk.folder / "base/secrets.yml").read_text() + "  MORE: ${MORE}\n")
     synced.server.put("app", NEWER | {"MORE": "CANARY-gone"}, synced.mount)
     lost = back(desk, "1", "--allow-fallback", "--allow-shrink")
@@ -168,8 +168,8 @@ def test_somebody_elses_write_in_between_is_not_lost(desk: Desk, synced: Store) 
     assert (result.status, result.lines) == (
         1,
         [
-            "bridge: error: vault:app: it was changed meanwhile by somebody else; nothing was written",
-            "bridge: hint: run it again: it sees what is there",
+            "bridge: error: vault:app: the document has changed in the meantime; nothing was written",
+            "bridge: hint: run the command again; it starts from the current state",
         ],
     )
     assert (synced.values, desk.target.versions()) == (theirs, before)
@@ -284,7 +284,7 @@ def test_a_store_that_only_reads_or_keeps_no_revisions_is_refused(desk: Desk) ->
     result = back(desk, source="plain:values.json")
     assert (result.status, result.lines[0]) == (
         1,
-        "bridge: error: plain:values.json: the provider plain reads, and cannot write",
+        "bridge: error: plain:values.json: the provider plain is read-only",
     )
     desk.environment(sources=["shelf:values.json"])
     result = back(desk, source="shelf:values.json")

@@ -73,7 +73,7 @@ def test_the_file_of_an_earlier_commit_becomes_the_newest(desk: Desk, sops: Sops
     lines = result.out.splitlines()
     assert lines[1:3] == [
         "    ~ OPENAI_API_KEY  changes",
-        "    - MORE  goes: the revision does not have it",
+        "    - MORE  is removed: the revision does not have it",
     ]
     assert decrypted(sops) == VALUES
     assert openai(desk) == VALUES["OPENAI_API_KEY"]

@@ -93,12 +93,12 @@ def test_json_has_the_same_content(desk, folder):
         "found": [{"place": "a", "line": 1, "names": [OPENAI], "form": "as it is"}],
         "looked_for": 5,
         "looked_at": 1,
-        "skipped": [{"name": "Secret/shared-secrets key LIVEKIT_API_KEY", "reason": "has less than 8 bytes"}],
+        "skipped": [{"name": "Secret/shared-secrets key LIVEKIT_API_KEY", "reason": "has fewer than 8 bytes"}],
         "errors": [],
         "warnings": [
             {
                 "where": "staging",
-                "what": "Secret/shared-secrets key LIVEKIT_API_KEY is not searched for: it has less than 8 bytes",
+                "what": "Secret/shared-secrets key LIVEKIT_API_KEY is not searched for: it has fewer than 8 bytes",
                 "hint": "",
             }
         ],
@@ -148,7 +148,7 @@ def test_public_value_is_not_searched_for(desk, folder):
     result = desk.run("scan", "staging", "a")
     assert result.status == 0
     assert result.lines == [
-        "bridge: warning: staging: Secret/s key L is not searched for: it stands in clear in a template",
+        "bridge: warning: staging: Secret/s key L is not searched for: it is in clear in a template",
         "bridge: warning: staging: variable UNSET is not searched for: it is not set",
         f"bridge: warning: staging: {OPENAI} is not searched for: it has the same value as a public one",
     ]

@@ -141,10 +141,10 @@ def test_the_process_environment_in_place_of_the_env_file(desk: Desk, monkeypatc
         monkeypatch.setenv(name, value)
     assert origin(desk, "DOMAIN") == ("env file", "the process's environment")
     monkeypatch.setenv("K8_ENV", "prod")
-    fail(desk, "the process's environment: K8_ENV names another environment than staging", status=2)
+    fail(desk, "the process's environment: K8_ENV names a different environment than staging", status=2)
 
 
-LOGS_IN = "is what bridge or a pipeline logs in with, in the process's environment"
+LOGS_IN = "is a credential of bridge or the pipeline, from the process's environment"
 
 
 @pytest.fixture
@@ -213,7 +213,7 @@ def test_a_source_that_calls_itself_another_environments_is_refused(
     desk.environment(sources=["plain:values.json", "plain:other.json"])
     desk.write("other.json", {name: "prod", "LOG_LEVEL": "info"})
     ours = desk.target.namespace if name == "K8S_NAMESPACE" else ours
-    fail(desk, f"plain:other.json: {name} names another {what} than {ours}")
+    fail(desk, f"plain:other.json: {name} names a different {what} than {ours}")
     desk.write("other.json", {name: ours, "LOG_LEVEL": "info"})
     assert desk.run("sync", "staging").status == 0
 
@@ -244,7 +244,7 @@ def test_an_absent_env_file_is_an_error_as_soon_as_one_variable_needs_its_layer(
         desk,
         *(
             f"base/configmap.yml ConfigMap/{name}: no source gives ${{{variable}}}, and .env.k8s.staging, "
-            "which may hold it, does not exist"
+            "which may contain it, does not exist"
             for name, variable in (
                 ("shared-config key LIVEKIT_URL", "LIVEKIT_URL"),
                 ("shared-config key DOMAIN", "DOMAIN"),
@@ -270,14 +270,14 @@ def test_the_env_file_may_not_fill_a_secrets_key(desk: Desk) -> None:
     fail(
         desk,
         "base/secrets.yml Secret/agent-secrets key OPENAI_API_KEY: "
-        "a Secret's key would be filled from .env.k8s.staging, a plaintext file",
+        "would fill a Secret's key from .env.k8s.staging, a plaintext file",
     )
     desk.environment(secrets_from="any")
     result = desk.run("sync", "staging")
     assert result.status == 0
     assert result.lines[0] == (
         "bridge: warning: base/secrets.yml Secret/agent-secrets key OPENAI_API_KEY: "
-        "a Secret's key would be filled from .env.k8s.staging, a plaintext file"
+        "would fill a Secret's key from .env.k8s.staging, a plaintext file"
     )
 
 
@@ -286,7 +286,7 @@ def test_a_secret_variable_may_not_fill_a_config_maps_key(desk: Desk) -> None:
     fail(
         desk,
         "ConfigMap/front-config key NODE_ENV: ${OPENAI_API_KEY} is secret "
-        "(Secret/agent-secrets key OPENAI_API_KEY) and would be public there",
+        "(Secret/agent-secrets key OPENAI_API_KEY) and would become public here",
     )
 
 
@@ -296,7 +296,8 @@ def test_a_secret_infrastructure_variable_may_not_fill_a_config_maps_key(desk: D
     desk.write("base/configmap.yml", CONFIG_MAPS.replace("NODE_ENV: production", 'NODE_ENV: "${SCW_SECRET_KEY}"'))
     fail(
         desk,
-        "ConfigMap/front-config key NODE_ENV: ${SCW_SECRET_KEY} is secret (infrastructure) and would be public there",
+        "ConfigMap/front-config key NODE_ENV: ${SCW_SECRET_KEY} is secret (infrastructure) "
+        "and would become public here",
     )
 
 
@@ -366,7 +367,7 @@ def test_a_value_that_looks_encrypted_is_refused_unless_it_is_declared_literal(d
     fail(
         desk,
         "base/secrets.yml Secret/agent-secrets key OPENAI_API_KEY: "
-        "the value from plain:values.json looks still encrypted",
+        "the value from plain:values.json still looks encrypted",
     )
     variable = {"from": "plain:values.json#OPENAI_API_KEY", "literal": True}
     desk.environment(variables={"OPENAI_API_KEY": variable})
@@ -377,7 +378,7 @@ def test_a_manifest_key_that_no_template_has(desk: Desk) -> None:
     manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "agent-secrets"}}
     desk.write("patch.json", manifest | {"stringData": {"OPENAI_KEY": "CANARY-typo"}})
     desk.environment(sources=["plain:patch.json", "plain:values.json"])
-    fail(desk, "plain:patch.json: Secret/agent-secrets key OPENAI_KEY is in no template")
+    fail(desk, "plain:patch.json: Secret/agent-secrets key OPENAI_KEY is not in any template")
 
 
 @pytest.mark.parametrize(
@@ -387,7 +388,7 @@ def test_a_manifest_key_that_no_template_has(desk: Desk) -> None:
         ({"kind": "Secret", "metadata": {}}, "document 1: is a Secret without a name"),
         (
             {"kind": "Secret", "metadata": {"name": "x", "namespace": "prod"}},
-            "document 1: Secret/x is of another namespace than voice",
+            "document 1: Secret/x is in another namespace than voice",
         ),
         ({"kind": "Secret", "metadata": {"name": "x"}, "data": "CANARY"}, "Secret/x: data is not a mapping"),
     ],
@@ -402,7 +403,7 @@ def test_an_opaque_document_is_no_source_but_may_be_a_variable(desk: Desk) -> No
     desk.write("blob.json", '"CANARY-blob"')
     desk.canaries.add("CANARY-blob")
     desk.environment(sources=["plain:blob.json", "plain:values.json"])
-    fail(desk, "plain:blob.json: is one opaque value and has no fields")
+    fail(desk, "plain:blob.json: is a single value without fields")
     desk.environment(variables={"OPENAI_API_KEY": "plain:blob.json"})
     assert desk.run("sync", "staging").status == 0
     assert desk.target.data(SECRET, "agent-secrets")["OPENAI_API_KEY"] == "CANARY-blob"
@@ -413,7 +414,7 @@ def test_values_that_kubernetes_would_refuse_stop_the_run_before_any_write(desk:
     result = desk.run("sync", "staging")
     assert result.status == 1
     assert result.lines[0] == (
-        "bridge: error: Secret/agent-secrets: its values are 1048607 bytes, Kubernetes takes 1048576"
+        "bridge: error: Secret/agent-secrets: its values have 1048607 bytes; Kubernetes allows 1048576"
     )
     assert desk.target.versions() == {}
 
@@ -421,13 +422,13 @@ def test_values_that_kubernetes_would_refuse_stop_the_run_before_any_write(desk:
 @pytest.mark.parametrize(
     ("type_", "keys", "error"),
     [
-        ("kubernetes.io/tls", "tls.crt: x", "Secret/typed key tls.key: is required by the type kubernetes.io/tls"),
+        ("kubernetes.io/tls", "tls.crt: x", "Secret/typed key tls.key: is required by type kubernetes.io/tls"),
         (
             "kubernetes.io/dockerconfigjson",
             ".dockerconfigjson: '{ ${OPENAI_API_KEY|json}'",
             (
                 "Secret/typed key .dockerconfigjson: must be a JSON object, "
-                "as the type kubernetes.io/dockerconfigjson wants it"
+                "as type kubernetes.io/dockerconfigjson requires"
             ),
         ),
     ],
@@ -457,7 +458,7 @@ def test_the_env_file_may_not_fill_a_part_of_a_secrets_key_either(desk: Desk) ->
     fail(
         desk,
         "base/secrets.yml Secret/agent-secrets key DATABASE: "
-        "a Secret's key would be filled from .env.k8s.staging, a plaintext file",
+        "would fill a Secret's key from .env.k8s.staging, a plaintext file",
     )
 
 
@@ -467,7 +468,7 @@ def test_a_part_that_looks_encrypted_is_refused_wherever_it_stands(desk: Desk) -
     desk.environment(variables={"B": {"from": "plain:values.json#B", "literal": True}})
     fail(
         desk,
-        "base/secrets.yml Secret/agent-secrets key BOTH: the value from plain:values.json looks still encrypted",
+        "base/secrets.yml Secret/agent-secrets key BOTH: the value from plain:values.json still looks encrypted",
     )
 
 
@@ -486,4 +487,4 @@ def test_one_key_in_two_documents_of_a_manifest_source(desk: Desk) -> None:
     )
     desk.canaries |= {"CANARY-1", "CANARY-2"}
     desk.environment(sources=["plain:patch.json", "plain:values.json"])
-    fail(desk, "plain:patch.json: Secret/agent-secrets key OPENAI_API_KEY: several of its documents give it")
+    fail(desk, "plain:patch.json: Secret/agent-secrets key OPENAI_API_KEY: given by more than one of its documents")

@@ -115,8 +115,8 @@ def test_a_manifest_has_no_place_for_a_variable_of_scripts(desk: Desk, put: Call
     desk.environment(sources=["shelf:first.json"], infrastructure={"SCW_SECRET_KEY": "secret"})
     result = put("SCW_SECRET_KEY")
     assert result.lines == [
-        "bridge: error: shelf:first.json: consists of manifests and has no key for SCW_SECRET_KEY alone",
-        "bridge: hint: give it under `variables`, as SCW_SECRET_KEY: REFERENCE",
+        "bridge: error: shelf:first.json: consists of manifests and has no key for only SCW_SECRET_KEY",
+        "bridge: hint: add it under `variables`: `SCW_SECRET_KEY: REFERENCE`",
     ]
 
 
@@ -142,7 +142,7 @@ def test_a_wrong_encoding_is_refused_and_the_hint_cures_it(
     result = put("OPENAI_API_KEY", content)
     assert result.lines == [
         f"bridge: error: OPENAI_API_KEY: the value {what}; nothing was written",
-        f"bridge: hint: pass it without: `{command} | bridge set staging OPENAI_API_KEY --yes`",
+        f"bridge: hint: pipe it in corrected: `{command} | bridge set staging OPENAI_API_KEY --yes`",
     ]
     assert (result.status, shelf(desk)) == (1, VALUES)
     (tmp_path / "FILE").write_bytes(content)
@@ -175,8 +175,8 @@ def test_binary_content_has_no_encoding(desk: Desk, put: Callable[..., Result], 
 def test_a_placeholder_is_written_with_a_warning(desk: Desk, put: Callable[..., Result]) -> None:
     result = put("OPENAI_API_KEY", b"changeme")
     assert result.lines == [
-        "bridge: warning: OPENAI_API_KEY: the value looks like a stand-in for a value",
-        "bridge: hint: if it is meant so, set `literal: true` on the variable",
+        "bridge: warning: OPENAI_API_KEY: the value looks like a placeholder",
+        "bridge: hint: if this is intended, set `literal: true` on the variable",
     ]
     assert shelf(desk)["OPENAI_API_KEY"] == "changeme"
     assert put("OPENAI_API_KEY", b"$OPENAI_API_KEY\n").lines[0] == (
@@ -188,7 +188,7 @@ def test_a_placeholder_is_written_with_a_warning(desk: Desk, put: Callable[..., 
 def test_the_same_value_is_not_written_again(desk: Desk, put: Callable[..., Result]) -> None:
     before = state(desk.folder / "shelf.json")
     result = put("OPENAI_API_KEY", VALUES["OPENAI_API_KEY"].encode())
-    assert result.out == f"{SHELF}#OPENAI_API_KEY: unchanged, it has this value already\n"
+    assert result.out == f"{SHELF}#OPENAI_API_KEY: unchanged, it already has this value\n"
     assert state(desk.folder / "shelf.json") == before
 
 
@@ -196,21 +196,21 @@ def test_the_same_value_is_not_written_again(desk: Desk, put: Callable[..., Resu
     ("name", "value", "status", "lines"),
     [
         ("OPENAI_API_KEY", b"\n", 1, ["the value is empty; nothing was written"]),
-        ("OPENAI_API_KEY", b"x" * 1048577, 1, ["stdin: has more than 1024 KiB, more than a Secret holds"]),
+        ("OPENAI_API_KEY", b"x" * 1048577, 1, ["stdin: larger than 1024 KiB, the limit of a Secret"]),
         (
             "OPENAI_API_KEY",
             b"ENC[AES256_GCM,data:CANARY-new",
             1,
             [
                 "OPENAI_API_KEY: the value looks encrypted; nothing was written",
-                "if it is meant so, set `literal: true`",
+                "if this is intended, set `literal: true`",
             ],
         ),
         (
             "OPENAI_KEY",
             b"CANARY-new",
             2,
-            ["OPENAI_KEY: no template and no infrastructure uses it", "did you mean OPENAI_API_KEY?"],
+            ["OPENAI_KEY: not used by any template or by infrastructure", "did you mean OPENAI_API_KEY?"],
         ),
     ],
 )
@@ -224,7 +224,7 @@ def test_what_is_refused(  # noqa: PLR0917 - two fixtures and four parameters
 
 
 LITERAL = [
-    "bridge: error: ConfigMap/front-config key NODE_ENV: has a literal value in {}, so no source is asked for it",
+    "bridge: error: ConfigMap/front-config key NODE_ENV: has a literal value in {}, so no source is used",
     "bridge: hint: change it in {}, or write NODE_ENV: ${{NODE_ENV}} there",
 ]
 
@@ -294,8 +294,8 @@ def test_a_part_of_a_key_that_manifests_give_as_a_whole_does_not_count(desk: Des
 @pytest.mark.parametrize(
     ("changes", "what"),
     [
-        ({"sources": ["plain:values.json"]}, "plain:values.json: the provider plain reads, and cannot write"),
-        ({"sources": []}, "staging.yaml: lists no source to put a value into"),
+        ({"sources": ["plain:values.json"]}, "plain:values.json: the provider plain is read-only"),
+        ({"sources": []}, "staging.yaml: has no source to put a value into"),
     ],
 )
 def test_an_environment_without_a_store_that_can_be_written(
@@ -350,7 +350,7 @@ def test_a_typed_value_is_asked_for_twice_and_confirmed(desk: Desk, typed: Calla
     result = typed("OPENAI_API_KEY", NEW, NEW)
     revision = result.out.split("revision ")[1].split()[0]
     assert result.err == (
-        "the new value of OPENAI_API_KEY (not shown): the same again: "
+        "the new value of OPENAI_API_KEY (not shown): repeat it: "
         f"Replace OPENAI_API_KEY in {SHELF}#OPENAI_API_KEY, now at revision {revision}, for {where(desk)}? [y/N] "
     )
     assert shelf(desk)["OPENAI_API_KEY"] == NEW
@@ -384,18 +384,18 @@ def test_without_a_usable_kubeconfig_the_question_names_the_namespace(
 def test_the_question_says_what_is_new(desk: Desk, typed: Callable[..., Result]) -> None:
     desk.environment(sources=["shelf:first.json"], infrastructure={"SCW_SECRET_KEY": "secret"})
     result = typed("SCW_SECRET_KEY", NEW, NEW)
-    assert "Put SCW_SECRET_KEY, which no source gives yet, into shelf:first.json#SCW_SECRET_KEY, now at" in result.err
+    assert "Write SCW_SECRET_KEY, which no source gives yet, to shelf:first.json#SCW_SECRET_KEY, now at" in result.err
     desk.environment(sources=["shelf:new.json"], infrastructure={"SCW_SECRET_KEY": "secret"})
     result = typed("SCW_SECRET_KEY", NEW, NEW)
     assert (
-        "Put SCW_SECRET_KEY into shelf:new.json#SCW_SECRET_KEY, a document that does not exist yet, for " in result.err
+        "Write SCW_SECRET_KEY to shelf:new.json#SCW_SECRET_KEY, a document that does not exist yet, for " in result.err
     )
 
 
 @pytest.mark.parametrize(
     ("answers", "what"),
     [
-        ((NEW, "CANARY-typo"), "the two are not the same; nothing was written"),
+        ((NEW, "CANARY-typo"), "the two values differ; nothing was written"),
         (("", ""), "the value is empty; nothing was written"),
         ((EOFError(), NEW), "no value was typed; nothing was written"),
         ((getpass.GetPassWarning(), NEW), "no value was typed; nothing was written"),
@@ -410,7 +410,7 @@ def test_a_value_that_was_not_typed_well(
 
 
 def test_nothing_is_typed_for_a_store_that_cannot_be_written(desk: Desk, typed: Callable[..., Result]) -> None:
-    for source, what in (("plain:values.json", "cannot write"), ("shelf:shelf.json@3", "is pinned to revision 3")):
+    for source, what in (("plain:values.json", "is read-only"), ("shelf:shelf.json@3", "is pinned to revision 3")):
         desk.environment(sources=[source])
         result = typed("OPENAI_API_KEY")  # a prompt would fail: there is no answer for it
         assert what in result.lines[0]
@@ -465,7 +465,7 @@ def test_a_store_that_hangs_is_bounded_and_not_guessed(
     (desk.folder / "slow").unlink()
     assert result.status == 5
     assert result.lines == [
-        f"bridge: error: {SHELF}: no answer in time; it is not known whether it was written",
-        "bridge: hint: run it again: it sees what is there",
+        f"bridge: error: {SHELF}: no answer in time; it is unknown whether it was written",
+        "bridge: hint: run the command again; it starts from the current state",
     ]
-    assert put("OPENAI_API_KEY").out == f"{SHELF}#OPENAI_API_KEY: unchanged, it has this value already\n"
+    assert put("OPENAI_API_KEY").out == f"{SHELF}#OPENAI_API_KEY: unchanged, it already has this value\n"

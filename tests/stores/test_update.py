@@ -204,11 +204,11 @@ def test_bytes_go_where_base64_is() -> None:
 @pytest.mark.parametrize(
     ("content", "slot", "what"),
     [
-        (SecretValue.of("CANARY-5ecre7"), Slot("A"), "is one opaque value and has no fields"),
-        ({"A": "CANARY-5ecre7"}, Slot(None), "has fields, and would be replaced as a whole"),
-        ({"A": "CANARY-5ecre7"}, Slot("A.b"), "has no room for A.b: A is a value there"),
-        ([manifest()], Slot("A"), "consists of manifests, and takes keys of objects alone"),
-        ([{"A": "a"}, {"A": "CANARY-5ecre7"}], Slot("B"), "several of its documents give A"),
+        (SecretValue.of("CANARY-5ecre7"), Slot("A"), "is a single value without fields"),
+        ({"A": "CANARY-5ecre7"}, Slot(None), "has fields, which would all be replaced"),
+        ({"A": "CANARY-5ecre7"}, Slot("A.b"), "cannot hold A.b: A is a value, not a mapping"),
+        ([manifest()], Slot("A"), "consists of manifests, which only hold keys of objects"),
+        ([{"A": "a"}, {"A": "CANARY-5ecre7"}], Slot("B"), "more than one of its documents gives A"),
     ],
 )
 def test_a_place_without_room(content: Any, slot: Slot, what: str) -> None:
@@ -230,7 +230,7 @@ def test_our_field_changed_in_between_is_a_refusal() -> None:
     shelf = Shelf({"A": "old"})
     shelf.before = lambda: shelf.put({"A": "CANARY-5ecre7-theirs"})
     told = failure(Refusal, shelf, edit("A", seen="old"))
-    assert told == "shelf:app: A was changed meanwhile by somebody else; nothing was written"
+    assert told == "shelf:app: A has changed in the meantime; nothing was written"
     assert plain(shelf.content) == {"A": "CANARY-5ecre7-theirs"}
 
 
@@ -238,7 +238,7 @@ def test_a_field_that_changed_since_it_was_shown_is_a_refusal() -> None:
     shelf = Shelf({"A": "CANARY-5ecre7-theirs"})
     for seen in ("old", None):
         shelf.closed = 0
-        assert "was changed meanwhile" in failure(Refusal, shelf, edit("A", seen=seen))
+        assert "has changed in the meantime" in failure(Refusal, shelf, edit("A", seen=seen))
 
 
 def test_a_second_conflict_is_told() -> None:
@@ -292,7 +292,7 @@ def test_a_lost_answer_and_somebody_else_is_not_guessed() -> None:
 def test_what_reads_back_differently_is_told() -> None:
     shelf = Shelf({"A": "a"})
     shelf.after = lambda: setattr(shelf, "content", node({"A": "a", "B": "CANARY-5ecre7-mangled"}))
-    assert failure(Stopped, shelf, edit("B")) == "shelf:app: revision 2 was written, but reads differently"
+    assert failure(Stopped, shelf, edit("B")) == "shelf:app: revision 2 was written, but reads back differently"
 
 
 def test_a_store_that_shows_a_write_late_is_given_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -310,7 +310,7 @@ def test_a_write_that_never_answers_is_bounded() -> None:
     shelf.before = lambda: go_on.wait(60)
     told = failure(Stopped, shelf, edit("B"), seconds=2)
     go_on.set()
-    assert told == "shelf:app: no answer in time; it is not known whether it was written"
+    assert told == "shelf:app: no answer in time; it is unknown whether it was written"
 
 
 def test_a_read_that_never_answers_has_written_nothing() -> None:
@@ -338,7 +338,7 @@ class Shop(Shelf):
 def test_a_value_that_would_stand_in_clear_is_not_written() -> None:
     shop = Shop({"A": "a", "b": {"c": "x"}}, (0, ("A",)), (0, ("b", "c")), (0, ("NEW",)))
     assert failure(Refusal, shop, edit("NEW"), edit("b.c", seen="x")) == (
-        "shelf:app: b.c, NEW would stand there in clear: the document's rule does not encrypt it"
+        "shelf:app: b.c, NEW would not be encrypted by the document's rule"
     )
     assert shop.number == 1
 
@@ -397,7 +397,7 @@ def test_a_provider_that_only_reads_is_refused_before_anything_is_asked() -> Non
     shelf = Shelf()
     shelf.open = lambda _: Session()
     for call in (lambda: look(shelf, APP, context()), lambda: put(shelf, APP, [edit("A")], context())):
-        with pytest.raises(Refusal, match="shelf:app: the provider shelf reads, and cannot write"):
+        with pytest.raises(Refusal, match="shelf:app: the provider shelf is read-only"):
             call()
     assert Session.closed == 2
 
@@ -420,4 +420,4 @@ def test_a_store_that_does_not_say_its_revision_breaks_the_contract() -> None:
     shelf = Shelf({"A": "a"})
     true = shelf.write
     shelf.write = lambda *given, **more: str(true(*given, **more))
-    assert failure(Stopped, shelf, edit("B")) == "shelf:app: the provider wrote, and returned no Revision"
+    assert failure(Stopped, shelf, edit("B")) == "shelf:app: the provider wrote but returned no Revision"

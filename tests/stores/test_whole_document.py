@@ -80,6 +80,6 @@ def test_what_nobody_touches_is_the_very_same_node() -> None:
 def test_a_document_that_somebody_wrote_since_is_refused() -> None:
     whole = Whole(document({"a": "1"}), document({"a": "2"}))
     for present in (None, document({"a": "2"}, revision="2")):
-        with pytest.raises(ProviderError, match="was changed meanwhile by somebody else; nothing was written"):
+        with pytest.raises(ProviderError, match="has changed in the meantime; nothing was written"):
             whole.made(present)
     assert whole.holds(whole.made(document({"a": "2"})))

@@ -91,9 +91,7 @@ def quieten(desk: Desk) -> None:
 def test_a_rule_that_rewrites_a_value_is_told_and_not_fought(desk: Desk) -> None:
     quieten(desk)
     first = desk.run("sync", "staging")
-    warning = (
-        "bridge: warning: ConfigMap/agent-config key LOG_LEVEL: an admission rule of the cluster rewrites this value"
-    )
+    warning = "bridge: warning: ConfigMap/agent-config key LOG_LEVEL: an admission rule rewrites this value"
     assert first.status == 0
     assert first.lines[0] == warning
     before = desk.target.versions()
@@ -112,7 +110,7 @@ def test_a_rule_that_would_change_a_value_while_it_is_adopted_is_refused(desk: D
         1,
         (
             f"bridge: error: ConfigMap/agent-config in namespace {desk.target.namespace}: "
-            "a rule of the cluster changes its values on every write"
+            "an admission rule changes its values on every write"
         ),
     )
     assert desk.target.versions() == before

@@ -20,9 +20,9 @@ from tests.sync.test_admission import mutate, quieten
 from tests.team import SECRETS, VALUES
 
 SECRET, CONFIG, LOST = "Secret", "ConfigMap", "OPENAI_API_KEY"
-DROPPED = f"bridge: error: Secret/agent-secrets key {LOST}: an admission rule of the cluster drops this key"
+DROPPED = f"bridge: error: Secret/agent-secrets key {LOST}: an admission rule drops this key"
 FIND = "bridge: hint: find the rule with `kubectl get mutatingadmissionpolicies,mutatingwebhookconfigurations`"
-LINE = f"! {LOST} altered: an admission rule of the cluster drops it from plain:values.json"
+LINE = f"! {LOST} altered: an admission rule drops it from plain:values.json"
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -99,7 +99,7 @@ def test_a_later_run_writes_nothing_and_fails_as_the_first_did(desk: Desk) -> No
         result = desk.run(*command)
         assert (result.status, result.lines) == (1, [DROPPED, FIND])
         assert result.out.splitlines()[-1] == "4 unchanged, 1 altered: a key is missing in the cluster"
-        assert "! Secret/agent-secrets  stays as an admission rule of the cluster has it" in result.out.splitlines()
+        assert "! Secret/agent-secrets  stays as changed by an admission rule" in result.out.splitlines()
         assert LINE in told(result)
     assert desk.target.versions() == before
 
@@ -113,9 +113,9 @@ def test_json_and_markdown_say_altered(desk: Desk) -> None:
         assert (result.status, result.data["result"], result.data["summary"]["altered"]) == (1, "altered", 1)
         assert (one["action"], one["written"], one["altered"]) == (action, written, True)
         assert [(key["what"], key["altered"]) for key in one["keys"] if key["name"] == LOST] == [("altered", "dropped")]
-        assert [error["what"] for error in result.data["errors"]] == ["an admission rule of the cluster drops this key"]
+        assert [error["what"] for error in result.data["errors"]] == ["an admission rule drops this key"]
     out = desk.run("sync", "staging", "--output", "markdown").out
-    assert f"| `!` | | `{LOST}` | altered: an admission rule of the cluster drops it | `plain:values.json @ 1` |" in out
+    assert f"| `!` | | `{LOST}` | altered: an admission rule drops it | `plain:values.json @ 1` |" in out
 
 
 def test_status_says_altered_and_not_removed_by_hand(desk: Desk) -> None:
@@ -135,7 +135,7 @@ def test_the_object_tells_of_it(desk: Desk) -> None:
     desk.run("sync", "staging")
     one = on(desk, "secret.agent-secrets.altered")
     added = "added: CARTESIA_API_KEY, DEEPGRAM_API_KEY"
-    altered = f"altered by an admission rule of the cluster: {LOST}"
+    altered = f"altered by an admission rule: {LOST}"
     assert (one["type"], one["message"]) == ("Warning", f"bridge created it: {added}; {altered}")
 
 
@@ -165,10 +165,8 @@ def test_a_rewritten_value_is_a_warning_and_not_in_sync(desk: Desk) -> None:
         desk.target.embedded.store.admission = rewrite
     else:
         quieten(desk)
-    warning = (
-        "bridge: warning: ConfigMap/agent-config key LOG_LEVEL: an admission rule of the cluster rewrites this value"
-    )
-    line = "! LOG_LEVEL altered: an admission rule of the cluster rewrites it from base/configmap.yml"
+    warning = "bridge: warning: ConfigMap/agent-config key LOG_LEVEL: an admission rule rewrites this value"
+    line = "! LOG_LEVEL altered: an admission rule rewrites it from base/configmap.yml"
     first = desk.run("sync", "staging")
     assert (first.status, first.lines[0]) == (0, warning)
     assert first.out.splitlines()[-1] == "5 to create, 0 unchanged, 1 altered: written"
@@ -244,7 +242,7 @@ def test_labels_the_type_and_immutable_are_altered_too_and_no_pod_misses_them(of
 
     rule(desk, change)
     result = desk.run("sync", "staging")
-    said = "an admission rule of the cluster"
+    said = "an admission rule"
     assert (result.status, [line for line in result.lines if "hint" not in line]) == (
         0,
         [
@@ -266,9 +264,9 @@ def test_labels_the_type_and_immutable_are_altered_too_and_no_pod_misses_them(of
 
 
 THEIRS = "example.com/theirs"
-RETYPED = "bridge: warning: Secret/agent-secrets type: an admission rule of the cluster rewrites this field"
-ASK = "bridge: hint: ask who runs that rule; bridge does not fight it"
-FIXED = f"bridge: error: Secret/agent-secrets: has the type {THEIRS}, the template wants "
+RETYPED = "bridge: warning: Secret/agent-secrets type: an admission rule rewrites this field"
+ASK = "bridge: hint: ask the owner of the rule; bridge accepts the rule's result"
+FIXED = f"bridge: error: Secret/agent-secrets: has type {THEIRS}, not "
 
 
 def retype(desk: Desk) -> None:
@@ -308,7 +306,7 @@ def test_type_that_a_rule_changed_at_creation_is_not_refused_by_the_next_run(des
     found = desk.target.get(SECRET, "agent-secrets")
     assert (found and found["type"], desk.target.data(SECRET, "agent-secrets")[LOST]) == (THEIRS, "CANARY-new")
     desk.write("base/secrets.yml", SECRETS.replace("{name: agent-secrets}", "{name: agent-secrets}\ntype: other"))
-    assert desk.run("sync", "staging").lines[0] == f"{FIXED}other; Kubernetes does not change a type"
+    assert desk.run("sync", "staging").lines[0] == f"{FIXED}other as in the template; Kubernetes cannot change a type"
 
 
 @pytest.mark.parametrize("lost", ["answer", "state"])
@@ -338,7 +336,7 @@ def test_type_of_an_object_that_another_made_is_still_refused(offline_desk: Desk
     assert desk.run("sync", "staging").status == 0
     desk.target.delete(SECRET, "agent-secrets")
     desk.target.create(SECRET, "agent-secrets", {"type": THEIRS})
-    assert desk.run("sync", "staging").lines[0] == f"{FIXED}Opaque; Kubernetes does not change a type"
+    assert desk.run("sync", "staging").lines[0] == f"{FIXED}Opaque as in the template; Kubernetes cannot change a type"
 
 
 def test_an_immutable_object_stays_as_a_rule_has_it(desk: Desk) -> None:
@@ -468,10 +466,10 @@ def test_a_live_check_fails_over_a_dropped_key_and_has_nothing_to_change(desk: D
     before = desk.target.versions()
     result = desk.run("check", "staging", "--live")
     assert (result.status, result.lines[-2:]) == (1, [DROPPED, FIND])
-    assert "staging: no object to change in the cluster" in result.out.splitlines()
+    assert "staging: no objects to change in the cluster" in result.out.splitlines()
     data = desk.run("check", "staging", "--live", "--output", "json").data
     assert (data["live"]["altered"], data["live"]["update"]) == (1, 0)
-    assert [error["what"] for error in data["errors"]] == ["an admission rule of the cluster drops this key"]
+    assert [error["what"] for error in data["errors"]] == ["an admission rule drops this key"]
     assert desk.target.versions() == before
 
 

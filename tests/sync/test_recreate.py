@@ -26,8 +26,8 @@ def test_a_type_that_must_change_takes_a_word_of_the_operator(desk: Desk) -> Non
     result = desk.run("sync", "staging")
     assert (result.status, uid(desk)) == (1, before)
     assert result.lines[-1] == (
-        "bridge: hint: keep its type in the template, or delete the object: "
-        "`bridge sync staging --recreate Secret/shared-secrets` does it if nobody else wrote to it"
+        "bridge: hint: use type Opaque in the template, or "
+        "run `bridge sync staging --recreate Secret/shared-secrets`, which works if only bridge wrote to it"
     )
 
 
@@ -61,7 +61,7 @@ def test_what_others_keep_in_the_object_is_not_lost(desk: Desk) -> None:
     desk.target.edit(SECRET, "shared-secrets", THEIRS="x")
     result = desk.run("sync", "staging", *RECREATE)
     assert (result.status, uid(desk)) == (1, before)
-    wanted = "bridge: error: Secret/shared-secrets: cannot be recreated, kubectl-edit wrote to it too"
+    wanted = "bridge: error: Secret/shared-secrets: cannot be recreated: kubectl-edit also wrote to it"
     assert result.lines[-2] == wanted
 
 
@@ -70,7 +70,7 @@ def test_a_finalizer_would_hold_the_old_object(desk: Desk) -> None:
     desk.target.patch(SECRET, "shared-secrets", {"metadata": {"finalizers": ["example.com/hold"]}})
     result = desk.run("sync", "staging", *RECREATE)
     assert (result.status, uid(desk)) == (1, before)
-    assert "cannot be recreated, example.com/hold would hold the old one" in result.err
+    assert "cannot be recreated: finalizer example.com/hold would block the deletion" in result.err
     desk.target.patch(SECRET, "shared-secrets", {"metadata": {"finalizers": None}})
 
 
@@ -79,7 +79,7 @@ def test_what_else_the_api_server_has_against_the_new_object_is_told_before_the_
     desk.write("base/secrets.yml", TYPED.replace("type: example.com/other", "type: kubernetes.io/ssh-auth"))
     result = desk.run("sync", "staging", *RECREATE)
     assert (result.status, uid(desk)) == (1, before)
-    assert "ssh-privatekey: is required by the type kubernetes.io/ssh-auth" in result.err
+    assert "ssh-privatekey: is required by type kubernetes.io/ssh-auth" in result.err
 
 
 def test_recreating_what_can_be_changed_is_a_plain_update(desk: Desk) -> None:
@@ -89,7 +89,7 @@ def test_recreating_what_can_be_changed_is_a_plain_update(desk: Desk) -> None:
     result = desk.run("sync", "staging", *RECREATE)
     assert (result.status, uid(desk)) == (0, before)
     assert result.lines == [
-        "bridge: warning: --recreate Secret/shared-secrets: is not needed: Kubernetes lets it be changed as it is"
+        "bridge: warning: --recreate Secret/shared-secrets: not needed: Kubernetes can change this object in place"
     ]
 
 
@@ -101,7 +101,7 @@ def test_an_object_that_bridge_cannot_mean(offline_desk: Desk, text: str) -> Non
 
 def test_an_object_that_no_template_names(offline_desk: Desk) -> None:
     result = offline_desk.run("sync", "staging", "--recreate", "Secret/other")
-    assert (result.status, result.lines[0]) == (1, "bridge: error: --recreate Secret/other: no template names it")
+    assert (result.status, result.lines[0]) == (1, "bridge: error: --recreate Secret/other: not in any template")
 
 
 def test_an_object_whose_new_creation_fails_is_made_by_the_next_run(offline_desk: Desk) -> None:

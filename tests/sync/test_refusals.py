@@ -63,7 +63,7 @@ def test_a_key_that_another_environment_of_bridge_writes(desk: Desk) -> None:
     refuse(
         desk,
         *(
-            f"Secret/agent-secrets key {key}: is written by another environment of bridge, bridge/voice-agent-staging"
+            f"Secret/agent-secrets key {key}: is written by another bridge environment, bridge/voice-agent-staging"
             for key in ("CARTESIA_API_KEY", "OPENAI_API_KEY", "DEEPGRAM_API_KEY")
         ),
     )
@@ -90,14 +90,14 @@ def test_an_object_that_has_an_owner(desk: Desk, more: dict) -> None:
 def test_an_object_that_another_tool_manages(desk: Desk) -> None:
     metadata = {"labels": {"app.kubernetes.io/managed-by": "Helm"}}
     desk.target.create(SECRET, "agent-secrets", {"metadata": metadata, "data": {"THEIRS": encoded("x")}}, "helm")
-    refuse(desk, "Secret/agent-secrets: is managed by Helm, says its label")
+    refuse(desk, "Secret/agent-secrets: is managed by Helm, according to its label")
 
 
 def test_a_key_of_a_config_map_that_somebody_moved_to_binary_data(desk: Desk) -> None:
     desk.run("sync", "staging")
     moved = {"data": {"LOG_LEVEL": None}, "binaryData": {"LOG_LEVEL": encoded("AP8=")}}
     desk.target.patch(CONFIG, "agent-config", moved)
-    refuse(desk, "ConfigMap/agent-config key LOG_LEVEL: stands in binaryData now, and belongs into data")
+    refuse(desk, "ConfigMap/agent-config key LOG_LEVEL: is in binaryData but belongs in data")
 
 
 def test_a_template_of_the_memorys_own_name(desk: Desk) -> None:
@@ -108,7 +108,7 @@ def test_a_template_of_the_memorys_own_name(desk: Desk) -> None:
     result = desk.run("sync", "staging")
     assert result.status == 2
     assert result.lines[0] == (
-        f"bridge: error: base/memory.yml ConfigMap/{name}: is where bridge keeps its memory of this environment"
+        f"bridge: error: base/memory.yml ConfigMap/{name}: is the name of bridge's state ConfigMap for this environment"
     )
     assert desk.target.versions() == {}
 
@@ -142,8 +142,8 @@ def test_a_secret_of_another_type(desk: Desk) -> None:
     desk.target.create(SECRET, "agent-secrets", {"type": "example.com/other"})
     refuse(
         desk,
-        "Secret/agent-secrets: has the type example.com/other, the template wants Opaque; "
-        "Kubernetes does not change a type",
+        "Secret/agent-secrets: has type example.com/other, not Opaque as in the template; "
+        "Kubernetes cannot change a type",
     )
 
 
@@ -188,8 +188,8 @@ def test_several_refusals_are_told_at_once(desk: Desk) -> None:
     desk.target.create(CONFIG, "agent-config", {"data": {"LOG_LEVEL": "theirs"}})
     refuse(
         desk,
-        "Secret/agent-secrets: has the type example.com/other, the template wants Opaque; "
-        "Kubernetes does not change a type",
+        "Secret/agent-secrets: has type example.com/other, not Opaque as in the template; "
+        "Kubernetes cannot change a type",
         "ConfigMap/agent-config key LOG_LEVEL: belongs to kubectl-create (Update)",
     )
 
@@ -203,7 +203,8 @@ def test_losing_half_of_the_keys_needs_a_flag(desk: Desk) -> None:
     )
     refuse(
         desk,
-        "3 of 5 objects left the templates: ConfigMap/agent-config, ConfigMap/front-config, Secret/agent-secrets",
+        "3 of 5 objects are no longer in the templates: "
+        "ConfigMap/agent-config, ConfigMap/front-config, Secret/agent-secrets",
     )
     assert desk.run("sync", "staging", "--allow-shrink").status == 0
     assert desk.target.data(SECRET, "agent-secrets").keys() == {
@@ -224,7 +225,7 @@ def test_losing_half_of_the_keys_of_the_same_objects_needs_a_flag(desk: Desk) ->
     desk.write("base/secrets.yml", template)
     refuse(
         desk,
-        "3 of 5 keys left the templates: Secret/agent-secrets key CARTESIA_API_KEY, "
+        "3 of 5 keys are no longer in the templates: Secret/agent-secrets key CARTESIA_API_KEY, "
         "Secret/agent-secrets key OPENAI_API_KEY, Secret/shared-secrets key LIVEKIT_API_SECRET",
     )
     assert desk.run("sync", "staging", "--allow-shrink").status == 0
@@ -243,7 +244,7 @@ def test_a_manifest_source_that_gives_less_needs_a_flag_even_with_a_default(desk
     assert desk.run("sync", "staging").status == 0
     assert desk.target.data(CONFIG, "agent-config")["LOG_LEVEL"] == "debug"
     desk.write("patch.json", manifest | {"data": {"METRICS_ENABLED": "false"}})
-    refuse(desk, "ConfigMap/agent-config key LOG_LEVEL: plain:patch.json gave it last time and gives it no more")
+    refuse(desk, "ConfigMap/agent-config key LOG_LEVEL: no longer in plain:patch.json, which gave it last time")
     assert desk.run("sync", "staging", "--allow-shrink").status == 0
     assert desk.target.data(CONFIG, "agent-config")["LOG_LEVEL"] == "info"
 
@@ -255,12 +256,12 @@ def test_a_key_that_would_fall_to_a_lower_layer_needs_a_flag(desk: Desk) -> None
     desk.env_file(CACHE_ENABLED="maybe")
     refuse(
         desk,
-        "ConfigMap/front-config key CACHE_ENABLED: came from plain:values.json, and would now come from the env file",
+        "ConfigMap/front-config key CACHE_ENABLED: came from plain:values.json but would now come from the env file",
     )
     desk.env_file()
     refuse(
         desk,
-        "ConfigMap/front-config key CACHE_ENABLED: came from plain:values.json, and would now come from the template",
+        "ConfigMap/front-config key CACHE_ENABLED: came from plain:values.json but would now come from the template",
     )
     assert desk.run("sync", "staging", "--allow-fallback").status == 0
     assert desk.target.data(CONFIG, "front-config")["CACHE_ENABLED"] == "true"
@@ -276,7 +277,7 @@ def test_a_composed_value_may_not_lose_one_of_its_variables_to_a_default(desk: D
     desk.values()
     refuse(
         desk,
-        "Secret/agent-secrets key DATABASE: came from plain:values.json, and would now come from the template",
+        "Secret/agent-secrets key DATABASE: came from plain:values.json but would now come from the template",
     )
     assert desk.run("sync", "staging", "--allow-fallback").status == 0
 
@@ -289,7 +290,7 @@ def test_a_manifest_source_that_gives_less_needs_a_flag_even_where_another_sourc
     desk.environment(sources=["plain:patch.json", "plain:values.json"])
     assert desk.run("sync", "staging").status == 0
     desk.write("patch.json", manifest | {"stringData": {"CARTESIA_API_KEY": "CANARY-patched"}})
-    refuse(desk, "Secret/agent-secrets key OPENAI_API_KEY: plain:patch.json gave it last time and gives it no more")
+    refuse(desk, "Secret/agent-secrets key OPENAI_API_KEY: no longer in plain:patch.json, which gave it last time")
     desk.environment(sources=["plain:values.json"])
     assert desk.run("sync", "staging").status == 0, "a source that is listed no more has not lost anything"
 
@@ -297,7 +298,7 @@ def test_a_manifest_source_that_gives_less_needs_a_flag_even_where_another_sourc
 def test_a_value_that_would_become_empty_needs_a_flag(desk: Desk) -> None:
     desk.run("sync", "staging")
     desk.values(OPENAI_API_KEY="")
-    refuse(desk, "Secret/agent-secrets key OPENAI_API_KEY: would become empty, as plain:values.json now has it")
+    refuse(desk, "Secret/agent-secrets key OPENAI_API_KEY: would become empty, as it is now empty in plain:values.json")
     assert desk.run("sync", "staging", "--allow-shrink").status == 0
     assert desk.target.data(SECRET, "agent-secrets")["OPENAI_API_KEY"] == ""
 
@@ -313,7 +314,8 @@ def test_a_lost_memory_is_rebuilt_and_the_run_says_so(desk: Desk, spoil: str | N
     result = desk.run("sync", "staging")
     assert result.status == 0
     assert result.lines[0].startswith(
-        f"bridge: warning: the memory of bridge: ConfigMap/{name} in namespace {desk.target.namespace} {reason}; "
+        "bridge: warning: the state ConfigMap of bridge: "
+        f"ConfigMap/{name} in namespace {desk.target.namespace} {reason}; "
     )
     again = desk.run("sync", "staging")
     assert (again.err, again.status) == ("", 0)

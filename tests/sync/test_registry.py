@@ -76,9 +76,9 @@ def test_the_registrys_address_may_come_from_the_env_file_and_its_password_not(o
     assert result.lines == [
         (
             "bridge: error: base/registry.yml Secret/registry key .dockerconfigjson: "
-            "a Secret's key would be filled from .env.k8s.staging, a plaintext file"
+            "would fill a Secret's key from .env.k8s.staging, a plaintext file"
         ),
-        "bridge: hint: move the value into a source, or set `secrets_from: any`",
+        "bridge: hint: move the value to a source, or set `secrets_from: any`",
     ]
 
 
@@ -100,7 +100,7 @@ def test_a_value_that_is_no_text_is_refused(offline_desk: Desk) -> None:
         [
             (
                 "bridge: error: base/registry.yml Secret/registry key .dockerconfigjson: "
-                "the value of ${SCW_SECRET_KEY|json} is no text, and JSON holds only text"
+                "the value of ${SCW_SECRET_KEY|json} is not text, which JSON requires"
             ),
             "bridge: hint: store it as base64",
         ],
@@ -116,7 +116,7 @@ def test_a_placeholder_that_could_break_out_of_the_json_is_refused(offline_desk:
             [
                 (
                     "bridge: error: base/registry.yml Secret/registry key .dockerconfigjson: "
-                    "a value of ${SCW_SECRET_KEY} may break the JSON around it"
+                    "the value of ${SCW_SECRET_KEY} may break the JSON around it"
                 ),
                 "bridge: hint: write ${SCW_SECRET_KEY|json}",
             ],
@@ -127,7 +127,7 @@ def test_check_finds_json_that_is_none(offline_desk: Desk) -> None:
     registry(offline_desk, "CANARY-x", TEMPLATE.replace('"}}}', '"}}'))
     result = offline_desk.run("check", "staging")
     assert result.status == 1
-    wanted = f"Secret/registry key .dockerconfigjson: must be a JSON object, as the type {DOCKER} wants it"
+    wanted = f"Secret/registry key .dockerconfigjson: must be a JSON object, as type {DOCKER} requires"
     assert f"bridge: error: {wanted}" in result.lines
 
 

@@ -118,7 +118,7 @@ def test_a_key_removed_by_hand_is_restored(desk: Desk) -> None:
     desk.run("sync", "staging")
     desk.target.edit(SECRET, "agent-secrets", OPENAI_API_KEY=None)
     plan = desk.run("plan", "staging")
-    assert plan.out.splitlines()[5] == ("    ! OPENAI_API_KEY  drift, somebody removed it  from plain:values.json")
+    assert plan.out.splitlines()[5] == ("    ! OPENAI_API_KEY  drift, someone else removed it  from plain:values.json")
     assert desk.run("sync", "staging").status == 0
     assert desk.target.data(SECRET, "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
 
@@ -170,7 +170,7 @@ def test_a_key_that_left_the_template_leaves_the_object_and_nothing_else_does(de
     plan = desk.run("plan", "staging")
     assert plan.out.splitlines()[4:6] == [
         "~ Secret/agent-secrets  to update",
-        "    - CARTESIA_API_KEY  no template names it any more",
+        "    - CARTESIA_API_KEY  no longer in any template",
     ]
     assert desk.run("sync", "staging").status == 0
     assert desk.target.data(SECRET, "agent-secrets").keys() == {"OPENAI_API_KEY", "DEEPGRAM_API_KEY", "THEIRS"}
@@ -185,7 +185,7 @@ def test_a_key_that_left_the_template_stays_where_another_applier_owns_it_too(de
     desk.write("base/secrets.yml", SECRETS.replace("  CARTESIA_API_KEY: ${CARTESIA_API_KEY}\n", ""))
     plan = desk.run("plan", "staging")
     assert plan.out.splitlines()[5].startswith(
-        "    - CARTESIA_API_KEY  no template names it any more; it stays, as argocd-controller (Apply"
+        "    - CARTESIA_API_KEY  no longer in any template; kept because argocd-controller (Apply"
     )
     assert desk.run("sync", "staging").status == 0
     assert "CARTESIA_API_KEY" in desk.target.data(SECRET, "agent-secrets")
@@ -196,7 +196,7 @@ def test_an_object_deleted_by_hand_is_written_again(desk: Desk) -> None:
     desk.run("sync", "staging")
     desk.target.delete(SECRET, "agent-secrets")
     plan = desk.run("plan", "staging")
-    assert plan.out.splitlines()[4] == "+ Secret/agent-secrets  to create, somebody deleted it"
+    assert plan.out.splitlines()[4] == "+ Secret/agent-secrets  to create, someone else deleted it"
     assert desk.run("sync", "staging").status == 0
     assert desk.target.data(SECRET, "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
 
@@ -261,7 +261,9 @@ def test_an_object_that_left_the_templates_stays_until_it_is_pruned(desk: Desk) 
     result = desk.run("sync", "staging")
     assert result.status == 0
     assert desk.target.data(SECRET, "shared-secrets")
-    assert "? Secret/shared-secrets  left the templates, stays in the cluster (--prune deletes it)" in result.out
+    assert (
+        "? Secret/shared-secrets  no longer in the templates, stays in the cluster (--prune deletes it)" in result.out
+    )
     assert desk.run("sync", "staging", "--prune").status == 0
     assert desk.target.get(SECRET, "shared-secrets") is None
     assert "shared-secrets" not in desk.run("plan", "staging", "--prune").out
@@ -273,7 +275,7 @@ def test_pruning_spares_what_somebody_else_wrote_to_as_well(desk: Desk) -> None:
     desk.target.edit(SECRET, "shared-secrets", THEIRS="stays")
     result = desk.run("sync", "staging", "--prune")
     assert result.status == 1
-    assert result.lines[0] == "bridge: error: Secret/shared-secrets: cannot be pruned, kubectl-edit wrote to it too"
+    assert result.lines[0] == "bridge: error: Secret/shared-secrets: cannot be pruned: kubectl-edit also wrote to it"
     assert desk.target.data(SECRET, "shared-secrets")["THEIRS"] == "stays"
 
 
@@ -294,7 +296,7 @@ def test_pruning_spares_what_is_not_surely_ours(desk: Desk) -> None:
     target.patch(SECRET, "shared-secrets", {"metadata": {"ownerReferences": [owner]}})
     result = desk.run("sync", "staging", "--prune")
     assert result.lines[0] == (
-        "bridge: error: Secret/shared-secrets: cannot be pruned, it is owned by ExternalSecret/x"
+        "bridge: error: Secret/shared-secrets: cannot be pruned: it is owned by ExternalSecret/x"
     )
     target.patch(SECRET, "shared-secrets", {"metadata": {"ownerReferences": None, "managedFields": [{}]}})
     result = desk.run("sync", "staging", "--prune")
@@ -331,8 +333,8 @@ def test_a_key_edited_by_hand_that_left_the_template_is_told_and_stays(desk: Des
     result = desk.run("sync", "staging")
     assert result.status == 0
     assert result.lines[0] == (
-        "bridge: warning: Secret/agent-secrets key CARTESIA_API_KEY: no template names it any more; "
-        "it stays, as kubectl-edit changed it since"
+        "bridge: warning: Secret/agent-secrets key CARTESIA_API_KEY: no longer in any template; "
+        "kept because kubectl-edit changed it since"
     )
     assert desk.target.data(SECRET, "agent-secrets")["CARTESIA_API_KEY"] == "theirs-now"
     assert desk.run("sync", "staging").err == ""
@@ -365,10 +367,10 @@ def test_what_kubectl_apply_overwrites_is_told_and_taken_back(desk: Desk) -> Non
     assert result.status == 0
     assert [line for line in result.lines if "warning" in line] == [
         (
-            "bridge: warning: Secret/agent-secrets: `kubectl apply` overwrites what bridge writes; "
-            "your build still holds this object's keys"
+            "bridge: warning: Secret/agent-secrets: `kubectl apply` overwrites what bridge writes: "
+            "your build still contains this object's keys"
         ),
-        "bridge: warning: Secret/agent-secrets: its last-applied annotation may hold secret values in clear",
+        "bridge: warning: Secret/agent-secrets: its last-applied annotation may contain secret values in clear",
     ]
     assert desk.target.data(SECRET, "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
 

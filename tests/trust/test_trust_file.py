@@ -75,17 +75,17 @@ packages: x
         ("", "unknown key store"),
         (
             "stores[0].address",
-            "must be aws or scaleway, or a URL such as https://host:8200, without a user or a password",
+            "must be aws or scaleway, or a URL such as https://host:8200, without a user or password",
         ),
         ("stores[1]", "unknown key adress"),
         ("stores[1]", "address is missing"),
         ("stores[2].credentials[0]", "unknown credential 'tokn'"),
         ("stores[3]", "credentials is missing"),
-        ("servers[0]", "must be a URL such as https://host:8200, without a user or a password"),
-        ("kubeconfigs[0]", "must be an absolute path, or begin with ~/"),
-        ("programs[0]", "must be an absolute path, or begin with ~/"),
+        ("servers[0]", "must be a URL such as https://host:8200, without a user or password"),
+        ("kubeconfigs[0]", "must be an absolute path, or start with ~/"),
+        ("programs[0]", "must be an absolute path, or start with ~/"),
         ("programs[1]", "is empty"),
-        ("programs[2][1]", "must be a text"),
+        ("programs[2][1]", "must be a string"),
         ("packages", "must be a list of names"),
     ]
     assert (found[0][2], found[2][2], found[4][2]) == (
@@ -149,5 +149,5 @@ def test_file_in_a_sticky_folder_is_taken(file: Path) -> None:
 def test_links_that_lead_nowhere_are_told(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
-    with pytest.raises(ConfigError, match="cannot be read: too many links"):
+    with pytest.raises(ConfigError, match="cannot be read: too many symbolic links"):
         load_trust_file(tmp_path / "a", "")

@@ -101,7 +101,7 @@ def test_kubeconfig_of_a_branch_starts_nothing(desk: Desk, tmp_path: Path) -> No
 
 
 PROCESS = "/proc/self/environ"
-TOLD = "is outside the checkout, and a branch could write any file's variables into its objects"
+TOLD = "is outside the checkout, so a branch could read any file's variables"
 
 
 @pytest.mark.parametrize("way", ["absolute", "dots", "link", "process"])

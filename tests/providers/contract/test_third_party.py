@@ -94,8 +94,8 @@ def test_a_section_whose_type_nobody_installed(offline_desk: Desk) -> None:
     installed = ", ".join(sorted(one.name for one in entry_points(group="bridge.providers")))
     offline_desk.environment(sources=["mine:x"], providers={"mine": {"provider": "zzz"}})
     assert error_of(offline_desk, 2) == [
-        "bridge: error: staging.yaml: providers.mine.provider: no such provider is installed",
-        f"bridge: hint: installed are {installed}",
+        "bridge: error: staging.yaml: providers.mine.provider: provider is not installed",
+        f"bridge: hint: use one of the installed providers: {installed}",
     ]
 
 
@@ -114,8 +114,8 @@ def test_a_name_that_two_packages_claim(offline_desk: Desk, site: Path) -> None:
     install(site, "two", "twice = two:Two")
     offline_desk.environment(sources=["twice:x"])
     assert error_of(offline_desk, 1) == [
-        "bridge: error: provider twice: is claimed by several packages: one, two",
-        "bridge: hint: remove one",
+        "bridge: error: provider twice: is defined by more than one package: one, two",
+        "bridge: hint: uninstall all but one",
     ]
 
 
@@ -198,7 +198,7 @@ def test_a_provider_that_cannot_be_opened_does_not_hide_what_the_others_say(offl
     ]
 
 
-NO_CONTRACT = "provider odd: has no `open`, or no `concurrency` of 1 or more"
+NO_CONTRACT = "provider odd: must have `open`, and `concurrency` of at least 1"
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ NO_CONTRACT = "provider odd: has no `open`, or no `concurrency` of 1 or more"
             2,
             told(
                 "staging.yaml: providers.odd: the provider odd cannot be built (RuntimeError)",
-                f"look at the section again, or {AUTHOR}",
+                f"check the section, or {AUTHOR}",
             ),
         ),
         ("concurrency = 0", 1, told(NO_CONTRACT)),
@@ -244,6 +244,6 @@ def test_a_provider_that_is_no_dataclass(offline_desk: Desk, site: Path) -> None
     install(site, "no_dataclass", "nothing = json:loads")
     offline_desk.environment(sources=["nothing:x"])
     assert error_of(offline_desk, 1) == [
-        "bridge: error: provider nothing: is no dataclass",
+        "bridge: error: provider nothing: is not a dataclass",
         "bridge: hint: report it to the provider's author",
     ]

@@ -212,7 +212,9 @@ def test_an_older_state_of_the_file_is_refused_until_it_is_meant(desk: Desk, sop
     path.write_text(old)  # as `git revert` does, or a checkout that was not pulled
     result = desk.run("sync", "staging")
     assert result.status == 1
-    assert result.lines[0].startswith("bridge: error: sops:staging.sops.yaml: is older than what was written last: ")
+    assert result.lines[0].startswith(
+        "bridge: error: sops:staging.sops.yaml: is older than the last revision written: "
+    )
     revision = desk.run("plan", "staging", "--output", "json").data["sources"]["sops:staging.sops.yaml"]
     desk.environment(sources=["sops:staging.sops.yaml"], accept_older={"sops:staging.sops.yaml": revision})
     assert desk.run("sync", "staging").status == 0
@@ -222,7 +224,7 @@ def test_an_older_state_of_the_file_is_refused_until_it_is_meant(desk: Desk, sop
 # What `check` tells without a key
 
 
-NUMBERS = "is stored as a number, which may not be what was typed (1.10 becomes 1.1, and 0777 becomes 511)"
+NUMBERS = "is stored as a number, which may differ from what was typed (1.10 becomes 1.1, 0777 becomes 511)"
 
 
 def number_warnings(desk: Desk) -> list[str]:

@@ -48,7 +48,7 @@ def test_a_run_writes_what_the_object_has_and_the_next_one_nothing(desk: Desk, b
     assert (check.status, check.lines) == (
         0,
         [
-            f"bridge: warning: {REFERENCE}: its fields are not known without reading it",
+            f"bridge: warning: {REFERENCE}: fields unknown until it is read",
             "bridge: hint: `bridge plan staging` reads it",
         ],
     )
