@@ -31,7 +31,7 @@ from yaml._yaml import CParser
 
 from bridge_providers.sops.comments_gap import Before, Gap
 from bridge_providers.sops.comments_text import Comment, Text
-from bridge_providers.sops.spans_yaml import end_of, start_of
+from bridge_providers.sops.layout_yaml import end_of, start_of
 from bridge_providers.sops.tree import MAX_VALUES
 
 TOO_MANY: Final = f"it has more than {MAX_VALUES} of them"
