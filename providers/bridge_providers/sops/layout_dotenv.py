@@ -8,8 +8,18 @@ from bridge_providers.sops import tree
 from bridge_providers.sops.splice import Edit, Entry, Part, line_after, line_removed
 from bridge_providers.sops.store_dotenv import PREFIX
 
-METADATA: Final = PREFIX
 add: Final = line_after
+
+
+def is_metadata(name: str) -> bool:
+    """Return whether a line is metadata."""
+    return name.startswith(PREFIX)
+
+
+def metadata(document: Part) -> Mapping[str, Part]:
+    """Return the values of the metadata."""
+    lines = (document.entries or {}).items()
+    return {str(name).removeprefix(PREFIX): one.value for name, one in lines if is_metadata(str(name))}
 
 
 def find(text: str) -> list[Part]:

@@ -7,9 +7,10 @@ from typing import Final
 
 from bridge.provider import Kind, Node, SecretValue
 from bridge_providers.sops import store_json, tree
-from bridge_providers.sops.splice import Edit, Entry, Part, Unplaceable
+from bridge_providers.sops.splice import Edit, Entry, Part, Unplaceable, is_metadata, metadata
 
-METADATA: Final = "sops"
+__all__ = ["add", "entry", "find", "is_metadata", "metadata", "plaintext", "problem", "remove", "scalar"]
+
 _BLANK: Final = re.compile(r"[ \t\r\n]*")
 _BETWEEN: Final = re.compile(r"\r?\n[ \t]*\Z")
 

@@ -21,9 +21,10 @@ from yaml._yaml import CParser
 
 from bridge.provider import Kind, Node, SecretValue
 from bridge_providers.sops import scalars, tree
-from bridge_providers.sops.splice import Edit, Entry, Part, line_after, line_removed
+from bridge_providers.sops.splice import Edit, Entry, Part, is_metadata, line_after, line_removed, metadata
 
-METADATA: Final = "sops"
+__all__ = ["add", "entry", "find", "is_metadata", "metadata", "plaintext", "problem", "remove", "scalar"]
+
 add: Final = line_after
 _ENCRYPTED: Final = re.compile(r"ENC\[[A-Za-z0-9_,:+/= ]+\]")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")

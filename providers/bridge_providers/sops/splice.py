@@ -6,6 +6,7 @@ What cannot be done so is Unplaceable. The caller reads the result back, so noth
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from importlib import import_module
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
@@ -45,8 +46,15 @@ class Entry(NamedTuple):
 class Layout(Protocol):
     """What each layout_*.py has."""
 
-    METADATA: str
-    """How the names begin that the metadata has in the document itself."""
+    @staticmethod
+    def is_metadata(name: str) -> bool:
+        """Return whether an entry of the document itself is metadata."""
+        ...
+
+    @staticmethod
+    def metadata(document: Part) -> Mapping[str, Part]:
+        """Return the values of a document's metadata."""
+        ...
 
     @staticmethod
     def find(text: str) -> list[Part]:
@@ -101,11 +109,23 @@ def spliced(data: bytes, store: str, opened: Opened, content: Iterable[Mapping[s
     rule = selectors.selector(opened.block)
     text = _decoded(data)
     documents = layout.find(text)
-    changes = _changes([*opened.trees], [*content], ())
-    edits = [_edit(text, layout, documents, one, _sealed(one, layout, rule, opened)) for one in changes]
+    changes = list(_changes([*opened.trees], [*content], ()))
+    gone = {one.place for one in changes if one.new is None}
+    edits = [_edit(text, layout, documents, one, _sealed(one, layout, rule, opened), gone) for one in changes]
     text = _applied(text, edits)
     stamps = {"lastmodified": time.rfc3339(), "mac": _mac(text, store, opened, rule, time)}
     return _applied(text, list(_stamped(layout, layout.find(text), stamps))).encode()
+
+
+def is_metadata(name: str) -> bool:
+    """Return whether an entry is metadata, in a store that has it in one block."""
+    return name == "sops"
+
+
+def metadata(document: Part) -> Mapping[str, Part]:
+    """Return the values of the block."""
+    block = (document.entries or {}).get("sops")
+    return {str(name): one.value for name, one in ((block.value.entries if block else None) or {}).items()}
 
 
 def line_after(text: str, beside: list[Entry], metadata: Entry | None, line: str) -> Edit:
@@ -194,7 +214,9 @@ def _sealed(change: _Change, layout: Layout, rule: selectors.Selector, opened: O
     return layout.scalar(found)
 
 
-def _edit(text: str, layout: Layout, documents: list[Part], change: _Change, scalar: str | None) -> Edit:
+def _edit(  # noqa: PLR0913, PLR0917 - the text, and what is known of it
+    text: str, layout: Layout, documents: list[Part], change: _Change, scalar: str | None, gone: AbstractSet[Place]
+) -> Edit:
     """Return how a change is made in the text."""
     document, *path = change.place
     assert isinstance(document, int)
@@ -202,20 +224,23 @@ def _edit(text: str, layout: Layout, documents: list[Part], change: _Change, sca
     for key in path[:-1]:
         parent = _entries(parent)[key].value
     entries, key = _entries(parent), path[-1]
-    if key in entries:
-        if scalar is None:
-            return layout.remove(text, [*entries.values()], [*entries].index(key))
-        old = entries[key].value
-        if old.entries is not None or not old.is_plain or "\n" in text[old.start : old.end]:
+    metadata = [name for name in entries if len(path) == 1 and layout.is_metadata(str(name))]
+    if key not in entries or key in metadata:
+        if scalar is None or not parent.is_plain:
             raise Unplaceable
-        # A null of YAML may be nothing at all, right after its colon or dash.
-        blank = " " if text[old.start - 1 : old.start] in {":", "-"} else ""
-        return old.start, old.end, blank + scalar
-    if scalar is None or not parent.is_plain:
+        beside = [
+            one for name, one in entries.items() if name not in metadata and (*change.place[:-1], name) not in gone
+        ]
+        first = entries[metadata[0]] if metadata else None
+        return layout.add(text, beside, first, layout.entry(str(key), scalar))
+    if scalar is None:
+        return layout.remove(text, [*entries.values()], [*entries].index(key))
+    old = entries[key].value
+    if old.entries is not None or not old.is_plain or "\n" in text[old.start : old.end]:
         raise Unplaceable
-    own = {name: one for name, one in entries.items() if len(path) > 1 or not str(name).startswith(layout.METADATA)}
-    metadata = next((one for name, one in entries.items() if name not in own), None)
-    return layout.add(text, [*own.values()], metadata, layout.entry(str(key), scalar))
+    # A null of YAML may be nothing at all, right after its colon or dash.
+    blank = " " if text[old.start - 1 : old.start] in {":", "-"} else ""
+    return old.start, old.end, blank + scalar
 
 
 def _entries(part: Part) -> "Mapping[int | str, Entry]":
@@ -243,12 +268,9 @@ def _mac(text: str, store: str, opened: Opened, rule: selectors.Selector, time: 
 def _stamped(layout: Layout, documents: list[Part], stamps: Mapping[str, str]) -> Iterator[Edit]:
     """Put the stamps into the metadata of each document, in whatever case it names them."""
     for document in documents:
-        entries = document.entries or {}
-        block = entries[layout.METADATA].value.entries if layout.METADATA in entries else entries
-        for name, one in (block or {}).items():
-            new = stamps.get(str(name).removeprefix(layout.METADATA).casefold())
-            if new is not None and (block is not entries or str(name).startswith(layout.METADATA)):
-                yield one.value.start, one.value.end, layout.scalar(SecretValue(new.encode()))
+        for name, value in layout.metadata(document).items():
+            if name.casefold() in stamps:
+                yield value.start, value.end, layout.scalar(SecretValue(stamps[name.casefold()].encode()))
 
 
 def _applied(text: str, edits: list[Edit]) -> str:

@@ -132,7 +132,7 @@ def _check_leaves(node: Node, layout: splice.Layout, where: tree.Place) -> None:
         items = node.items() if isinstance(node, Mapping) else enumerate(node)
         for key, child in items:
             _check_leaves(child, layout, (*where, key))
-    elif problem := layout.problem(SecretValue(node.reveal(), tree.kind_of(node)), encrypted=True):
+    elif problem := layout.problem(SecretValue(node.reveal(), tree.kind_of(node)), encrypted=False):
         raise ProviderError(f"key {tree.name(where[1:])} holds {problem}")
 
 

@@ -88,7 +88,9 @@ class Folder:
         return line[line.index("ENC[") : line.index("]") + 1]
 
     def context(self) -> Context:
-        return Context(self.path, self.environ, time.monotonic() + 60)
+        # The real sops makes new files, and is found on PATH.
+        path = {"PATH": str(self.binary.parent)} if self.binary and not self._by_options else {}
+        return Context(self.path, path | self.environ, time.monotonic() + 60)
 
     def read(self, name: str, provider: Sops | None = None) -> Document:
         session = (provider or Sops()).open(self.context())
