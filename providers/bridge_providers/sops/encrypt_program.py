@@ -19,8 +19,8 @@ from bridge_providers.sops.programs import Programs
 if TYPE_CHECKING:
     from bridge_providers.sops import Sops
 
-OLDEST: Final = (3, 9)
-"""The first release with the command `encrypt`: an older one takes the word for a file's name, and opens an editor."""
+OLDEST: Final = (3, 10)
+"""The oldest release that makes files: 3.9 refuses some values, and 3.8 takes `encrypt` for the name of a file."""
 KEY_TYPES: Final = frozenset({"age", "pgp"})
 """What the rule of a new file may name."""
 _VERSION: Final = re.compile(rb"sops ([0-9]{1,4})\.([0-9]{1,4})\.")

@@ -1,7 +1,6 @@
 """Age plugins: real ones with the real sops, and which of them are started."""
 
 import contextlib
-import json
 import os
 import subprocess
 import threading
@@ -47,7 +46,7 @@ def plugged(sops, age_plugins):
     return Plugged(sops, age_plugins[NAME])
 
 
-def test_a_file_for_a_plugin_is_read_changed_and_made(plugged):
+def test_a_file_for_a_plugin_is_read_and_changed_and_not_made(plugged):
     sops = plugged.folder
     sops.encrypt("a.yaml", "a: CANARY\n", age=plugged.recipient)
     plugged.starts()
@@ -56,9 +55,10 @@ def test_a_file_for_a_plugin_is_read_changed_and_made(plugged):
     sops.store("a.yaml", [{"a": "CANARY-2"}], revision, plugged.provider())
     assert sops.decrypted("a.yaml") == "a: CANARY-2\n"
     plugged.starts()
-    sops.store("b.yaml", [{"a": "CANARY-3"}], provider=plugged.provider())
-    assert plugged.starts()[0] == "--age-plugin=recipient-v1"
-    assert sops.decrypted("b.yaml") == "a: CANARY-3\n"
+    # sops would start whatever is called so on PATH.
+    with pytest.raises(ProviderError, match="sops does not encrypt it by "):
+        sops.store("b.yaml", [{"a": "CANARY-3"}], provider=plugged.provider())
+    assert plugged.starts() == []
 
 
 def test_age_s_own_plugin_opens_what_sops_encrypted(sops, age_binaries, age_plugins):
@@ -205,18 +205,14 @@ def test_closing_the_session_ends_a_plugin_that_hangs(plugged):
 
 
 @pytest.mark.parametrize("name", ["../x", "x/y", ".", "..", "", "x y", "X", "ä", "x\0"])
-def test_a_name_that_is_a_path_is_no_plugin_s(folder, name):
+def test_a_name_that_is_a_path_is_no_plugin_s(name):
     with pytest.raises(OptionError) as caught:
         Sops(age_plugins={name: "/bin/true"})
     assert caught.value.field == "age_plugins"
     assert caught.value.what.startswith("has a name that no plugin can have")
-    recipient = bech32.encode(f"age1{name}", b"x")
     identity = bech32.encode(f"age-plugin-{name}-", b"x").upper()
     if name != "X":  # which is `x` there
         assert age_plugin.identity(identity) is None
-    folder.write(".sops.yaml", json.dumps({"creation_rules": [{"age": recipient}]}))
-    if recipient.isprintable():
-        assert "is no age key" in folder.unwritable("a.yaml", [{"a": "CANARY"}])
 
 
 @pytest.mark.parametrize("name", ["yubikey", "1p", "a+b", "x.y", "a_b-c"])
