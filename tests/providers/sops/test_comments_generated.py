@@ -104,27 +104,6 @@ def test_what_one_writes_the_other_reads(shared, text, rule, alone, data):
     event("sops can read it")
     plain = list(yaml.safe_load_all(done.stdout))
     assert shared.values("a.yaml") == list(map(opened, map(sealed, plain)))
-    change(shared, plain, data)
-
-
-def change(shared, plain, data):
-    """Let bridge write other values, and read them with sops."""
-    new = [data.draw(others(document)) for document in plain]
-    if data.draw(st.booleans()):
-        new[0]["new"] = "new"
-    before = (shared.path / "a.yaml").read_bytes()
-    problem = ""
-    try:
-        shared.store("a.yaml", new, shared.read("a.yaml").revision)
-    except ProviderError as error:
-        problem = str(error)
-    if problem:
-        event("not written")
-        assert problem.startswith((MOVED, LAYOUT))
-        assert (shared.path / "a.yaml").read_bytes() == before
-    else:
-        event("written")
-        assert list(yaml.safe_load_all(shared.decrypted("a.yaml"))) == new
 
 
 def others(node):
