@@ -35,11 +35,11 @@ class Programs:
 
     @contextlib.contextmanager
     def started(
-        self, what: str, command: Sequence[str], environ: Mapping[str, str], *, most: int = MOST
+        self, what: str, command: Sequence[str], environ: Mapping[str, str], *, most: int | None = None
     ) -> "Iterator[Program]":
         """Start a program, which errors call `what`; ProviderError where that fails, or once the session is closed.
 
-        Denied if the trust file does not list it. It may print `most` bytes.
+        Denied if the trust file does not list it. It may print `most` bytes, or MOST.
         """
         trusted.check_start(what, command, self._context.environ)
         with self._starting:
@@ -72,10 +72,10 @@ class Program:
     """One that runs, in a session of its own: it reaches no terminal, and is killed with all that it started there."""
 
     def __init__(
-        self, what: str, command: Sequence[str], environ: Mapping[str, str], deadline: float, most: int = MOST
+        self, what: str, command: Sequence[str], environ: Mapping[str, str], deadline: float, most: int | None = None
     ) -> None:
         self._what: Final = what
-        self._most: Final = most
+        self._most: Final = MOST if most is None else most
         self._limit: Final = max(min(LIMIT, deadline - time.monotonic()), 0.01)
         self._until = time.monotonic() + self._limit
         self._reaping: Final = threading.Lock()
