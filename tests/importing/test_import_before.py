@@ -1,7 +1,9 @@
 """What an import knows before it writes: refusals, the source that takes the drafted one's place, lines that may go."""
 
 import io
+import os
 import subprocess
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,6 +71,7 @@ def identity(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> str:
     """Give the run an age key, and return its public part."""
     key = pyrage.x25519.Identity.generate()
     monkeypatch.setenv("SOPS_AGE_KEY", str(key))
+    monkeypatch.setenv("PATH", sysconfig.get_path("scripts"), prepend=os.pathsep)  # with the wheel's sops
     return str(key.to_public())
 
 

@@ -264,6 +264,7 @@ class Sops:
 def sops(sops_binary: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Sops:
     made = Sops(sops_binary, desk)
     monkeypatch.setenv("SOPS_AGE_KEY", str(made.identity))
+    monkeypatch.setenv("PATH", str(sops_binary.parent), prepend=os.pathsep)
     desk.canaries.add(str(made.identity))
     moving_in(desk, sources=["sops:staging.sops.yaml"])
     return made

@@ -53,7 +53,9 @@ def clone(tmp_path_factory: pytest.TempPathFactory, kustomize_binary: Path) -> P
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(repository)
         patched.setenv("HOME", str(folder))
-        patched.setenv("PATH", f"{kustomize_binary.parent}{os.pathsep}/usr/bin:/bin")
+        patched.setenv(
+            "PATH", os.pathsep.join([str(kustomize_binary.parent), sysconfig.get_path("scripts"), "/usr/bin:/bin"])
+        )
         patched.setenv("SOPS_AGE_KEY", str(key))
         for name in ("BRIDGE_CONFIG", "K8_ENV"):
             patched.delenv(name, raising=False)

@@ -1,4 +1,4 @@
-"""Reads and writes SOPS-encrypted files without the `sops` program: YAML, JSON, dotenv, ini and binary, for age keys.
+"""Reads SOPS-encrypted files (YAML, JSON, dotenv, ini and binary), and writes those of the first three formats.
 
 They are below the environment's folder, or, for reading alone, in object storage.
 """
@@ -12,8 +12,10 @@ from bridge.provider import Context, Document, Problem, ProviderError, Revision
 from bridge_providers.sops import s3_path, sections
 
 if TYPE_CHECKING:
+    from bridge_providers.sops.encrypt_program import Encrypter
     from bridge_providers.sops.keys import Keyring
     from bridge_providers.sops.s3_client import Objects
+    from bridge_providers.sops.writing import Tools
 
 __all__ = ["Sops"]
 
@@ -27,6 +29,7 @@ class Sops:
     passphrase of encrypted ones and of ssh keys is in `age_passphrase_file`, or comes from `age_passphrase_fd`.
     `age_plugins` gives the absolute path of each age plugin that may be started, by the plugin's name; `age_commands`
     lists which of SOPS_AGE_KEY_CMD and SOPS_AGE_SSH_PRIVATE_KEY_CMD may be run.
+    `program` is the absolute path of sops, which makes new files; without it, the first `sops` on PATH does.
     `gpg` is the absolute path of the program that opens PGP keys; `kms` and `hc_vault` name the keys of AWS KMS and
     the addresses of Vault that may be asked.
 
@@ -44,6 +47,7 @@ class Sops:
     age_plugins: Mapping[str, str] | None = None
     age_commands: Sequence[str] | None = None
     gpg: str | None = None
+    program: str | None = None
     kms: Mapping[str, object] | None = None
     hc_vault: Mapping[str, object] | Sequence[Mapping[str, object]] | None = None
     concurrency: ClassVar[int] = 4
@@ -139,6 +143,7 @@ class SopsSession:
         self._closed = False
         self._keys: Keyring | None = None
         self._objects: Objects | None = None
+        self._encrypter: Encrypter | None = None
         self.warnings: tuple[Problem, ...] = ()
 
     def read(self, path: str, revision: str | None = None) -> Document:
@@ -164,18 +169,18 @@ class SopsSession:
         return document._replace(warnings=(*document.warnings, *told))
 
     def write(self, path: str, document: Document, *, expect: Revision | None) -> Revision:
-        """Change a file, or make it as `.sops.yaml` says; only ciphertext reaches the disk."""
+        """Change a file, or let sops make it as `.sops.yaml` says; only ciphertext reaches the disk."""
         from bridge_providers.sops import writing  # noqa: PLC0415 # most runs only read
 
         _check_is_file(path)
-        return writing.write(path, document, expect, self._context, self._keyring())
+        return writing.write(path, document, expect, self._tools())
 
     def rehearse(self, path: str, document: Document, *, expect: Revision | None) -> None:
         """Encrypt and check the file as `write` does, and raise what it would raise; nothing reaches the disk."""
         from bridge_providers.sops import writing  # noqa: PLC0415 # as above
 
         _check_is_file(path)
-        writing.rehearse(path, document, expect, self._context, self._keyring())
+        writing.rehearse(path, document, expect, self._tools())
 
     def in_clear(self, path: str, document: Document) -> Iterable[tuple[int, tuple[str, ...]]]:
         """Tell which values the file's rule, or that of `.sops.yaml` for a new file, leaves in clear."""
@@ -183,6 +188,18 @@ class SopsSession:
 
         _check_is_file(path)
         return clear.in_clear(path, document, self._context)
+
+    def _tools(self) -> "Tools":
+        """Return what writes, made by whichever thread comes first."""
+        from bridge_providers.sops import encrypt_program, writing  # noqa: PLC0415 # as above
+
+        keyring = self._keyring()
+        with self._lock:
+            if self._encrypter is None:
+                self._encrypter = encrypt_program.Encrypter(self._options, self._context)
+                if self._closed:  # and `close` may have come too early to see it
+                    self._encrypter.close()
+            return writing.Tools(self._context, keyring, self._encrypter)
 
     def _storage(self) -> "Objects":
         """Return the way to object storage, made by whichever thread comes first."""
@@ -213,6 +230,8 @@ class SopsSession:
         if keyring is not None:
             keyring.close()
             self.warnings = keyring.left
+        if self._encrypter is not None:
+            self._encrypter.close()
         objects = self._objects
         if objects is not None:
             objects.close()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.provider import Context, Denied, ProviderError, Unavailable
 from bridge_providers.sops import failures, tree
-from bridge_providers.sops.age_sources import SSH, Sources
+from bridge_providers.sops.age_sources import Sources
 from bridge_providers.sops.failures import Failure
 from bridge_providers.sops.identities import Found
 from bridge_providers.sops.key_types import AgeKey, Group
@@ -53,13 +53,6 @@ class Age:
             return opened
         what = f"no age key matched its recipients {_listed(group.age)}"
         raise failures.joined([Denied(what, hint=f"looked for keys in {'; '.join(places)}"), *errors])
-
-    def wrap(self, key: AgeKey, content: bytes) -> str:
-        """Encrypt to a recipient; see `wrap`, and for those of plugins `Plugins.wrap`."""
-        sealed = None
-        if key.recipient.count("1") > 1 and not key.recipient.startswith((_HYBRID, SSH)):  # as sops tells them apart
-            sealed = self._asked_plugins().wrap(key.recipient, content)
-        return wrap(content, key.recipient) if sealed is None else sealed
 
     def close(self) -> None:
         """Forget the identities, and kill the programs that were started for some."""
@@ -126,31 +119,6 @@ def _decrypted(enc: str, native: "Sequence[x25519.Identity | ssh.Identity]") -> 
         return bytes(decrypt(enc.encode(), list(native)))
     except DecryptError:
         return None
-
-
-def wrap(data_key: bytes, recipient: str) -> str:
-    """Encrypt a data key to a recipient, as an armored age file; ProviderError for what is no age recipient."""
-    from pyrage import RecipientError, encrypt, ssh, x25519  # noqa: PLC0415 # only with keys
-
-    if recipient.startswith(_HYBRID):
-        from bridge_providers.sops import hybrid  # noqa: PLC0415 # few have such recipients
-
-        sealed = hybrid.wrap(data_key, recipient)
-        if sealed is not None:
-            return sealed
-    kind = ssh.Recipient if recipient.startswith(SSH) else x25519.Recipient
-    try:
-        found = kind.from_str(recipient)
-    except RecipientError:
-        found = None
-    if found is None:
-        raise ProviderError(
-            f"the recipient {tree.shown(recipient[:70])} is no age key "
-            "(age1…, age1pq1…, age1PLUGIN1…, ssh-ed25519 or ssh-rsa), "
-            "and bridge encrypts to no other kind",
-            hint="make the file with `sops -e`; bridge changes it afterwards",
-        )
-    return bytes(encrypt(data_key, [found], armored=True)).decode()
 
 
 def _listed(keys: Sequence[AgeKey]) -> str:

@@ -4,7 +4,6 @@ A header of stanzas, each with the file key wrapped in some way, and a payload o
 """
 
 import binascii
-import os
 import re
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
@@ -71,18 +70,6 @@ def unseal(file: AgeFile, file_key: bytes) -> bytes | None:
         return ChaCha20Poly1305(_derived(file_key, nonce, b"payload")).decrypt(_ONLY_CHUNK, sealed, None)
     except (InvalidSignature, InvalidTag):
         return None
-
-
-def seal(content: bytes, file_key: bytes, stanza: Stanza) -> str:
-    """Return an armored file with one stanza; the content has 64 KiB at most."""
-    signed = f"{VERSION.decode()}\n{text(stanza)}---".encode()
-    mac = _mac(file_key)
-    mac.update(signed)
-    nonce = os.urandom(_NONCE_BYTES)
-    sealed = ChaCha20Poly1305(_derived(file_key, nonce, b"payload")).encrypt(_ONLY_CHUNK, content, None)
-    whole = binascii.b2a_base64(signed + f" {encoded(mac.finalize())}\n".encode() + nonce + sealed, newline=False)
-    lines = [whole[start : start + _COLUMNS] for start in range(0, len(whole), _COLUMNS)]
-    return b"\n".join([BEGIN, *lines, END, b""]).decode()
 
 
 def _bare(data: bytes) -> bytes:

@@ -4,7 +4,6 @@ A plugin is started for one age file: it gets the stanzas and says the file key,
 answered with `fail`, and nothing that it says is shown: it might be the identity.
 """
 
-import os
 import re
 import threading
 from collections.abc import Iterator, Sequence
@@ -83,22 +82,6 @@ class Plugins:
         if content is None:
             raise ProviderError(f"the age plugin {key.name} gives another key than the file's")
         return content
-
-    def wrap(self, recipient: str, content: bytes) -> str | None:
-        """Encrypt to a plugin's recipient, as an armored age file; None where it is none of a plugin.
-
-        Raises Denied where the section does not name the plugin, Unavailable where it does not end in time, and
-        ProviderError where it fails.
-        """
-        name = _name_of(recipient)
-        if name is None:
-            return None
-        file_key = os.urandom(age_file.FILE_KEY_BYTES)
-        asked = [Stanza("add-recipient", (recipient,), b""), Stanza("wrap-file-key", (), file_key)]
-        answer = self._ask(name, "recipient-v1", asked, "recipient-stanza")
-        if answer is None or len(answer.arguments) < 2:
-            raise ProviderError(f"the age plugin {name} gives nothing to put into the file")
-        return age_file.seal(content, file_key, Stanza(answer.arguments[1], answer.arguments[2:], answer.body))
 
     def _ask(self, name: str, machine: str, asked: Sequence[Stanza], wanted: str) -> Stanza | None:
         """Start a plugin, and return the one answer that is wanted."""

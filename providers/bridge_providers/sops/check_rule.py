@@ -7,7 +7,7 @@ from typing import Final
 from bridge.provider import Problem, ProviderError, SecretValue
 from bridge_providers.sops import cipher, creation, tree
 from bridge_providers.sops.check_keys import RENEW
-from bridge_providers.sops.creation import Holders
+from bridge_providers.sops.creation import Rule
 from bridge_providers.sops.metadata import Metadata
 from bridge_providers.sops.selectors import Selector, selector
 from bridge_providers.sops.tree import Stored
@@ -21,7 +21,7 @@ _MOST_NAMED: Final = 20
 def problems(stored: Stored, block: Metadata, path: Path) -> Iterator[Problem]:
     """Yield where a file differs from its rule; nothing where there is no `.sops.yaml`."""
     try:
-        rule = creation.holders_for(path)
+        rule = creation.find_rule(path)
         found = [] if rule is None else [*_of_keys(block, rule), *_in_clear(stored, block, rule)]
     except ProviderError as error:
         for one in error.problems:
@@ -30,7 +30,7 @@ def problems(stored: Stored, block: Metadata, path: Path) -> Iterator[Problem]:
     yield from found
 
 
-def _of_keys(block: Metadata, rule: Holders) -> Iterator[Problem]:
+def _of_keys(block: Metadata, rule: Rule) -> Iterator[Problem]:
     """Compare age recipients one by one, and other keys by their type."""
     if not block.groups:
         return  # a problem already
@@ -50,9 +50,9 @@ def _identity(recipient: str) -> str:
     return " ".join(recipient.split()[:2])
 
 
-def _in_clear(stored: Stored, block: Metadata, rule: Holders) -> Iterator[Problem]:
+def _in_clear(stored: Stored, block: Metadata, rule: Rule) -> Iterator[Problem]:
     """Find what stands in clear by the file's own rule, and would not by this one."""
-    name, pattern = rule.selector or ("unencrypted_suffix", "_unencrypted")
+    name, pattern = rule.selector
     if (name, pattern) == (block.rule, block.pattern):
         return
     try:

@@ -44,7 +44,7 @@ def open_file(data: bytes, store: str, keyring: Keyring) -> Opened:
     block = metadata.read(stored.metadata)
     rule = selector(block, has_comments=stored.has_comments)
     cipher = Cipher(keyring.data_key(block), old=block.is_old)
-    opener = _Opener(cipher, hash_all=not block.mac_only_encrypted)
+    opener = Opener(cipher, hash_all=not block.mac_only_encrypted)
     trees = Walk(stored.documents, rule, opener.visit).run()
     mac.verify(block, cipher, opener.hashed)
     moment = block.last_modified
@@ -54,7 +54,7 @@ def open_file(data: bytes, store: str, keyring: Keyring) -> Opened:
     return Opened(stored, block, cipher, documents, revision, trees)
 
 
-class _Opener:
+class Opener:
     """Opens leaves, and keeps what they add to the MAC."""
 
     def __init__(self, cipher: Cipher, *, hash_all: bool) -> None:

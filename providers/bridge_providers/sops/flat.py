@@ -1,7 +1,6 @@
 """Metadata as flat names, for the stores that have no nesting: `age__list_0__map_enc` (sops stores/flatten.go)."""
 
 import re
-from collections.abc import Iterator
 from typing import Final, TypeAlias
 
 from bridge.provider import ProviderError, SecretValue
@@ -23,18 +22,6 @@ def nested(flat: dict[str, SecretValue], where: str) -> dict[str, Tree]:
     if not isinstance(block, dict):
         raise ProviderError(f"its {where} do not fit together")
     return block
-
-
-def flattened(name: str, separator: str, node: Tree) -> Iterator[tuple[str, SecretValue]]:
-    """Yield the flat names of metadata and their values; `separator` stands behind the first name."""
-    if isinstance(node, SecretValue):
-        yield name, node
-    elif isinstance(node, dict):
-        for key, child in node.items():
-            yield from flattened(f"{name}{separator}{key}", "__map_", child)
-    else:
-        for index, child in enumerate(node):
-            yield from flattened(f"{name}__list_{index}", "__map_", child)
 
 
 def _placed(root: _Node, steps: list[str], leaf: SecretValue) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.provider import Context, Denied, ProviderError, Unavailable
 from bridge_providers.sops import origin, tree, trusted
-from bridge_providers.sops.key_types import Group, PgpKey
+from bridge_providers.sops.key_types import Group
 
 if TYPE_CHECKING:
     from bridge_providers.sops import Sops
@@ -24,7 +24,6 @@ _OPTIONS: Final = (
     *("--status-fd", "2"),
 )
 _OPEN: Final = ("--max-output", "4096", "--decrypt")
-_WRAP: Final = ("--armor", "--no-default-recipient", "--no-encrypt-to", "--trust-model", "always", "--encrypt")
 _STATUS: Final = "[GNUPG:] "
 _PASSED_ON: Final = ("HOME", "GNUPGHOME", "PATH", "XDG_RUNTIME_DIR")
 _SHOWN: Final = 10
@@ -62,16 +61,12 @@ class Gpg:
             hint=f"looked for PGP keys with {self._program} in {self._folder}",
         )
 
-    def wrap(self, key: PgpKey, content: bytes) -> str:
-        """Encrypt to a key that gpg has, whatever it thinks of its owner; the file says whom it trusts."""
-        self._check(key.fingerprint)
-        done = self._run((*_WRAP, "--recipient", key.fingerprint), content)
-        if done.returncode != 0 or not done.stdout:
-            raise ProviderError(
-                f"gpg cannot encrypt to the PGP key {key.fingerprint}",
-                hint=f"is its public key in {self._folder}, and has it not expired?",
-            )
-        return done.stdout.decode()
+    def for_sops(self) -> dict[str, str]:
+        """Return what lets the program sops start the same gpg; Denied if it is not configured, or not trusted."""
+        self._check("of the rule")
+        assert self._program is not None
+        trusted.check_start("gpg", (self._program,), self._context.environ, is_whole=False)
+        return {VARIABLE: self._program, "GNUPGHOME": str(self._folder)}
 
     def close(self) -> None:
         """Nothing is held."""

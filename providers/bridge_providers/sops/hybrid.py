@@ -4,13 +4,11 @@ The file key is sealed with HPKE under MLKEM768-X25519, HKDF-SHA256 and ChaCha20
 """
 
 import hashlib
-import os
 from typing import TYPE_CHECKING, Final
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from bridge.provider import ProviderError
 from bridge_providers.sops import age_file, bech32
 from bridge_providers.sops.age_file import Stanza
 
@@ -24,8 +22,6 @@ _STANZA: Final = "mlkem768x25519"
 _INFO: Final = b"age-encryption.org/mlkem768x25519"
 _SEED_BYTES: Final = 32
 _MLKEM_SEED_BYTES: Final = 64
-_MLKEM_PUBLIC_BYTES: Final = 1184
-_PUBLIC_BYTES: Final = _MLKEM_PUBLIC_BYTES + 32
 _ENC_BYTES: Final = 1088 + 32  # what HPKE sends along: a ciphertext of ML-KEM, and a key of X25519
 
 TOO_OLD: Final = "post-quantum age keys need a `cryptography` that has HPKE with ML-KEM, and the installed one has not"
@@ -92,26 +88,6 @@ def identity(line: str) -> Identity | None:
     """Read a secret key; None for what is none."""
     seed = bech32.decode(line, IDENTITY)
     return Identity(seed) if seed is not None and len(seed) == _SEED_BYTES else None
-
-
-def wrap(content: bytes, recipient: str) -> str | None:
-    """Encrypt to a recipient, as an armored age file; None where it is no key of this kind."""
-    data = bech32.decode(recipient, RECIPIENT)
-    if data is None or len(data) != _PUBLIC_BYTES:
-        return None
-    if not is_supported():
-        raise ProviderError(TOO_OLD, hint=UPDATE)
-    from cryptography.hazmat.primitives.asymmetric import mlkem  # noqa: PLC0415 # as above
-    from cryptography.hazmat.primitives.hpke import MLKEM768X25519PublicKey  # noqa: PLC0415
-
-    key = MLKEM768X25519PublicKey(
-        mlkem.MLKEM768PublicKey.from_public_bytes(data[:_MLKEM_PUBLIC_BYTES]),
-        X25519PublicKey.from_public_bytes(data[_MLKEM_PUBLIC_BYTES:]),
-    )
-    file_key = os.urandom(age_file.FILE_KEY_BYTES)
-    sealed = _suite().encrypt(file_key, key, info=_INFO)
-    stanza = Stanza(_STANZA, (age_file.encoded(sealed[:_ENC_BYTES]),), sealed[_ENC_BYTES:])
-    return age_file.seal(content, file_key, stanza)
 
 
 def _suite() -> "Suite":

@@ -2,8 +2,7 @@
 
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from bridge.provider import Context, Problem, ProviderError, Unavailable
 from bridge_providers.sops import failures, mac, shamir
@@ -25,10 +24,6 @@ class Way(Protocol):
 
     def open(self, group: Group) -> bytes:
         """Return what a key of this type holds; raises Denied, ProviderError or Unavailable where none opens."""
-        ...
-
-    def wrap(self, key: Any, content: bytes) -> str:  # noqa: ANN401 - a key of the way's own type
-        """Return what a key of this type is to hold; raises as `open`."""
         ...
 
     def close(self) -> None:
@@ -75,11 +70,6 @@ class Keyring:
     def warnings(self, block: Metadata) -> tuple[Problem, ...]:
         """Return what to tell of the ways in which a file's data key was opened."""
         return tuple(dict.fromkeys(one for group in block.groups for one in self._told.get(group, ())))
-
-    def wrapped(self, data_key: bytes, groups: Sequence[Group], threshold: int) -> list[Group]:
-        """Return the groups of a new file with the data key in them, or each with its share; raises as `Way.open`."""
-        shares = [data_key] if len(groups) == 1 else shamir.split(data_key, len(groups), threshold)
-        return [self._filled(group, share) for group, share in zip(groups, shares, strict=True)]
 
     def close(self) -> None:
         """Forget all keys, and close connections; `left` says what could not be given back."""
@@ -130,13 +120,6 @@ class Keyring:
                 return found
             errors.append(ProviderError(f"what its {kind} key holds has {len(found)} bytes, and {size} are expected"))
         return None
-
-    def _filled(self, group: Group, content: bytes) -> Group:
-        filled = {
-            kind: tuple(replace(key, enc=self._way(kind).wrap(key, content)) for key in getattr(group, kind))
-            for kind in (*LOCAL, *REMOTE)
-        }
-        return group._replace(**filled)
 
     def _way(self, kind: str) -> Way:
         with self._lock:

@@ -92,21 +92,6 @@ class Kms:
             errors.append(found)
         raise failures.joined(errors)
 
-    def wrap(self, key: KmsKey, content: bytes) -> str:
-        """Encrypt with a key that is allowed."""
-        if forbidden := self._forbidden(key):
-            raise forbidden
-
-        def encrypt() -> bytes:
-            context = dict(key.context)
-            answer = self._client(key).encrypt(KeyId=key.arn, Plaintext=content, EncryptionContext=context)
-            return bytes(answer["CiphertextBlob"])
-
-        found = _guarded(encrypt, key.arn)
-        if not isinstance(found, bytes):
-            raise found
-        return binascii.b2a_base64(found, newline=False).decode()
-
     def close(self) -> None:
         """Close connections."""
         for client in list(self._clients.values()):

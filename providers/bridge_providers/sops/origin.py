@@ -37,7 +37,7 @@ def check_program(field: str, path: str, context: Context) -> None:
 
 def problems(options: "Sops", context: Context) -> Iterator[Problem]:
     """Yield the programs of the section that would not be started."""
-    named = [("gpg", options.gpg or "")]
+    named = [("gpg", options.gpg or ""), ("program", options.program or "")]
     named += [(f"age_plugins {name}", path) for name, path in (options.age_plugins or {}).items()]
     yield from _misplaced(options, context)
     for field, path in named:

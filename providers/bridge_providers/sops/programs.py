@@ -20,7 +20,7 @@ _GRACE: Final = 1.0  # seconds to end by itself, once it has said all
 _STEP: Final = 0.002
 _PIECE: Final = 2**12
 MOST: Final = 2**16
-"""Of what a program says, in bytes; identities and wrapped keys have hundreds, post-quantum ones two thousand."""
+"""Of what a program says, in bytes, unless it makes a file; identities and wrapped keys have hundreds or thousands."""
 
 
 class Programs:
@@ -34,16 +34,18 @@ class Programs:
         self._closed = False
 
     @contextlib.contextmanager
-    def started(self, what: str, command: Sequence[str], environ: Mapping[str, str]) -> "Iterator[Program]":
+    def started(
+        self, what: str, command: Sequence[str], environ: Mapping[str, str], *, most: int | None = None
+    ) -> "Iterator[Program]":
         """Start a program, which errors call `what`; ProviderError where that fails, or once the session is closed.
 
-        Denied if the trust file does not list it.
+        Denied if the trust file does not list it. It may print `most` bytes, or MOST.
         """
         trusted.check_start(what, command, self._context.environ)
         with self._starting:
             if self._closed:
                 raise ProviderError(f"{what} is not started: the run is over")
-            program = Program(what, command, environ, self._deadline)
+            program = Program(what, command, environ, self._deadline, most)
             self._running.add(program)
         try:
             if self._closed:  # and `close` may have come too early to see it
@@ -69,8 +71,11 @@ class Programs:
 class Program:
     """One that runs, in a session of its own: it reaches no terminal, and is killed with all that it started there."""
 
-    def __init__(self, what: str, command: Sequence[str], environ: Mapping[str, str], deadline: float) -> None:
+    def __init__(
+        self, what: str, command: Sequence[str], environ: Mapping[str, str], deadline: float, most: int | None = None
+    ) -> None:
         self._what: Final = what
+        self._most: Final = MOST if most is None else most
         self._limit: Final = max(min(LIMIT, deadline - time.monotonic()), 0.01)
         self._until = time.monotonic() + self._limit
         self._reaping: Final = threading.Lock()
@@ -93,8 +98,8 @@ class Program:
         self._wait(self._process.stdout, select.POLLIN)
         piece = os.read(_number(self._process.stdout), _PIECE)
         self._said += len(piece)
-        if self._said > MOST:
-            raise ProviderError(f"{self._what} says more than {MOST // 2**10} KiB")
+        if self._said > self._most:
+            raise ProviderError(f"{self._what} says more than {self._most // 2**10} KiB")
         return piece
 
     def hang_up(self) -> None:

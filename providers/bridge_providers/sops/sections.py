@@ -24,9 +24,10 @@ def check(options: "Sops") -> None:
         value: object = getattr(options, name)  # a section of a file may hold anything
         if value is not None and not (isinstance(value, str) and value):
             raise OptionError(name, "is not the name of a file")
-    program: object = options.gpg
-    if program is not None and not (isinstance(program, str) and program.startswith("/")):
-        raise OptionError("gpg", "is not an absolute path", hint="gpg: /usr/bin/gpg")
+    for name, example in (("gpg", "/usr/bin/gpg"), ("program", "/usr/local/bin/sops")):
+        program: object = getattr(options, name)
+        if program is not None and not (isinstance(program, str) and program.startswith("/")):
+            raise OptionError(name, "is not an absolute path", hint=f"{name}: {example}")
     number: object = options.age_passphrase_fd
     if number is not None and (not isinstance(number, int) or isinstance(number, bool) or number < 0):
         raise OptionError("age_passphrase_fd", "is not the number of a descriptor")

@@ -1,9 +1,8 @@
-"""Splits a data key into shares, and joins them, as Vault does (sops shamir/shamir.go): in GF(2^8), byte by byte.
+"""Joins the shares that a data key was split into, as Vault does (sops shamir/shamir.go): in GF(2^8), byte by byte.
 
 A share is a value per byte of the key, of one polynomial each, and behind them the x at which they have these values.
 """
 
-import os
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -31,20 +30,6 @@ def join(shares: Sequence[bytes]) -> bytes:
         _sum(_times(share[index], weight) for share, weight in zip(shares, weights, strict=True))
         for index in range(KEY_BYTES)
     )
-
-
-def split(key: bytes, count: int, threshold: int) -> list[bytes]:
-    """Return so many shares of a data key, of which a threshold's number give it."""
-    polynomials = [bytes((byte,)) + os.urandom(threshold - 1) for byte in key]
-    return [bytes(_at(place, one) for one in polynomials) + bytes((place,)) for place in range(1, count + 1)]
-
-
-def _at(place: int, polynomial: bytes) -> int:
-    """Return a polynomial's value; its coefficients are in ascending order (Horner)."""
-    value = 0
-    for coefficient in reversed(polynomial):
-        value = _times(value, place) ^ coefficient
-    return value
 
 
 def _weight(place: int, places: Sequence[int]) -> int:

@@ -42,12 +42,6 @@ class Transit:
             errors.append(error)
         raise failures.joined(errors)
 
-    def wrap(self, key: TransitKey, content: bytes) -> str:
-        """Encrypt with a key of a server that is configured."""
-        plaintext = binascii.b2a_base64(content, newline=False).decode()
-        found = self._asked(key, "encrypt", {"plaintext": plaintext}, "ciphertext")
-        return found.reveal().decode()
-
     @property
     def warnings(self) -> tuple[Problem, ...]:
         """Return what the Vault provider would tell of the servers that were asked."""

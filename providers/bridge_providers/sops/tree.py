@@ -1,15 +1,18 @@
 """The one form that every store is brought into, and how places in it are named in messages."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
-from bridge.provider import Kind, ProviderError, SecretValue
+from bridge.provider import Kind, Node, ProviderError, SecretValue
 
 Tree: TypeAlias = "SecretValue | list[Tree] | dict[str, Tree]"
 """An ordered tree. A leaf holds the bytes that count for the MAC (booleans apart, see mac.py)."""
 
 MAX_DEPTH: Final = 100
 MAX_VALUES: Final = 100_000
+
+Place: TypeAlias = "tuple[int | str, ...]"
+"""A node's place in a file: the number of its document from 0, then keys, and places in lists."""
 
 NUMBER_CHANGES: Final = "a number that sops would not keep as it is written"
 
@@ -79,6 +82,45 @@ def _without_comments(node: Tree) -> Tree:
     if isinstance(node, dict):
         return without_comments(node)
     return [_without_comments(child) for child in node if not isinstance(child, Comment)]
+
+
+def kind_of(leaf: SecretValue) -> Kind:
+    """Return a leaf's kind; bytes that are a text are the text."""
+    return Kind.TEXT if leaf.kind is Kind.BYTES and leaf.is_text() else leaf.kind
+
+
+def same(one: SecretValue, other: SecretValue) -> bool:
+    """Compare two leaves."""
+    return kind_of(one) is kind_of(other) and one.same_as(other)
+
+
+def equal(one: Node, other: Node) -> bool:
+    """Compare two trees leaf by leaf; the order of a mapping's keys does not count."""
+    if isinstance(one, SecretValue) or isinstance(other, SecretValue):
+        return isinstance(one, SecretValue) and isinstance(other, SecretValue) and same(one, other)
+    if isinstance(one, Mapping) or isinstance(other, Mapping):
+        if not isinstance(one, Mapping) or not isinstance(other, Mapping):
+            return False
+        return one.keys() == other.keys() and all(equal(one[key], other[key]) for key in one)
+    return len(one) == len(other) and all(map(equal, one, other))
+
+
+def copied(node: Node) -> Tree:
+    """Return a provider's node as a tree."""
+    if isinstance(node, SecretValue):
+        return SecretValue(node.reveal(), kind_of(node))
+    if isinstance(node, Mapping):
+        return {key: copied(child) for key, child in node.items()}
+    return [copied(child) for child in node]
+
+
+def flow(node: Node, scalar: Callable[[SecretValue], str], quoted: Callable[[str], str]) -> str:
+    """Return a tree in the brackets that JSON and YAML have in common."""
+    if isinstance(node, SecretValue):
+        return scalar(node)
+    if isinstance(node, Mapping):
+        return "{" + ", ".join(f"{quoted(key)}: {flow(child, scalar, quoted)}" for key, child in node.items()) + "}"
+    return f"[{', '.join(flow(child, scalar, quoted) for child in node)}]"
 
 
 def name(path: Sequence[str | int]) -> str:

@@ -12,9 +12,9 @@ SCALEWAY: Final = "scaleway"
 _MOST_PROFILES: Final = 10  # in a chain of source_profile
 
 
-def check_start(what: str, command: Sequence[str], environ: Mapping[str, str]) -> None:
+def check_start(what: str, command: Sequence[str], environ: Mapping[str, str], *, is_whole: bool = True) -> None:
     """Refuse to start a program, which errors call `what`, if the trust file does not list it. Denied."""
-    _raise(refused_program(environ, command, what))
+    _raise(refused_program(environ, command, what, is_whole=is_whole))
 
 
 def check_client(client: Any, credential: str, named_by: str, environ: Mapping[str, str]) -> None:  # noqa: ANN401 - boto3 has no types

@@ -1,4 +1,4 @@
-"""Writes a file: encrypts what changed, edits the text, and trusts neither before it has read the result."""
+"""Writes a file: splices what changed into its text, or lets sops make it anew, and reads the result first."""
 
 import contextlib
 import os
@@ -7,48 +7,53 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
-from bridge.provider import Conflict, Context, Document, Kind, Node, ProviderError, Revision, SecretValue
-from bridge_providers.sops import creation, decrypt, files, key_block, metadata, replace, seal, stores
-from bridge_providers.sops.cipher import KEY_BYTES, Cipher
+from bridge.provider import Conflict, Context, Document, Node, ProviderError, Revision, SecretValue
+from bridge.shell import command
+from bridge_providers.sops import creation, decrypt, files, metadata, replace, splice, stores, tree
 from bridge_providers.sops.decrypt import Opened
+from bridge_providers.sops.encrypt_program import Encrypter
 from bridge_providers.sops.gotime import GoTime
 from bridge_providers.sops.keys import Keyring
 from bridge_providers.sops.selectors import writable
-from bridge_providers.sops.spans import Unplaceable
-from bridge_providers.sops.store_binary import FIELD
-from bridge_providers.sops.tree import Tree
 
 Documents: TypeAlias = tuple[Mapping[str, Node], ...]
 
-VERSION: Final = "3.13.2"
-"""The release of sops whose layout a new file has."""
+WRITTEN: Final = frozenset({stores.YAML, stores.JSON, stores.DOTENV})
+"""The stores that are written; files of the others are only read."""
 _CHANGED: Final = "it was changed meanwhile"
-_LAYOUT: Final = "the file is written in a way that cannot be changed in place (aliases, comments inside brackets, …)"
-_EDIT: Final = "bring it into sops's own layout with `sops edit FILE`, then try again"
+_LAYOUT: Final = "bridge cannot make this change in the text of the file"
 _LAST: Final = 253_402_300_799  # the end of the year 9999, behind which there is no time in RFC 3339
 _READ_AGAIN: Final = "read it again, then decide"
 
 
-def write(path: str, document: Document, expect: Revision | None, context: Context, keyring: Keyring) -> Revision:
+class Tools(NamedTuple):
+    """What one session writes with."""
+
+    context: Context
+    keyring: Keyring
+    encrypter: Encrypter
+
+
+def write(path: str, document: Document, expect: Revision | None, tools: Tools) -> Revision:
     """Replace a document; see `bridge.provider.Writer`."""
-    place = _place(path, context)
-    content = _documents(document, place.store)
-    with replace.locked(place.target.parent, context.deadline):
+    place = _place(path, tools.context)
+    content = _documents(document, place)
+    with replace.locked(place.target.parent, tools.context.deadline):
         old = replace.current(place.target)
-        new = _next(old, place, content, expect, keyring)
+        new = _next(old, place, content, expect, tools)
         if isinstance(new, Revision):
             return new
         replace.replace(place.target, old, new)
-        return _check(files.read(place.target), place.store, content, keyring)
+        return _check(files.read(place.target), place, content, tools.keyring)
 
 
-def rehearse(path: str, document: Document, expect: Revision | None, context: Context, keyring: Keyring) -> None:
+def rehearse(path: str, document: Document, expect: Revision | None, tools: Tools) -> None:
     """Raise what `write` would raise; see `bridge.provider.Rehearser`."""
-    place = _place(path, context)
-    content = _documents(document, place.store)
-    with replace.locked(place.target.parent, context.deadline):
+    place = _place(path, tools.context)
+    content = _documents(document, place)
+    with replace.locked(place.target.parent, tools.context.deadline):
         old = replace.current(place.target)
-        if isinstance(_next(old, place, content, expect, keyring), bytes):
+        if isinstance(_next(old, place, content, expect, tools), bytes):
             replace.check_permitted(place.target, old)
 
 
@@ -58,45 +63,46 @@ class _Place(NamedTuple):
     target: Path
     store: str
 
+    @property
+    def by_hand(self) -> str:
+        """Return the command with which a person makes the change."""
+        return command(("sops", "edit", self.target))
+
 
 def _place(path: str, context: Context) -> _Place:
     return _Place(Path(os.path.realpath(files.locate(path, context.base))), stores.store_of(path))
 
 
 def _next(
-    old: bytes | None, place: _Place, content: Documents, expect: Revision | None, keyring: Keyring
+    old: bytes | None, place: _Place, content: Documents, expect: Revision | None, tools: Tools
 ) -> bytes | Revision:
     """Return the file's new text, or its revision if it holds the content already."""
-    target, store = place
     if old is None:
         if expect is not None:
             raise Conflict("it is not there any more", hint=_READ_AGAIN)
-        new = _made(target, store, content, keyring)
-        _check(new, store, content, keyring)
+        new = _made(place, content, tools)
     else:
         if expect is None:
             raise Conflict("it is there already", hint=_READ_AGAIN)
-        opened = decrypt.open_file(old, store, keyring)
+        opened = decrypt.open_file(old, place.store, tools.keyring)
         if opened.revision.id != expect.id:
             raise Conflict(_CHANGED, hint=_READ_AGAIN)
-        if seal.equal(opened.documents, content):
+        if tree.equal(opened.documents, content):
             return opened.revision
-        new = _changed(old, place, content, opened, keyring)
+        new = _changed(old, place, content, opened, tools.keyring)
     if len(new) > files.LIMIT:
         raise ProviderError(f"the file would be larger than {files.LIMIT // 2**20} MiB")
     return new
 
 
-def _documents(document: Document, store: str) -> Documents:
-    """Return what a store is to hold; a binary file is an envelope around one value."""
+def _documents(document: Document, place: _Place) -> Documents:
+    """Return what the file is to hold; ProviderError for what its store cannot, and for a store that is only read."""
     content = document.content
-    if store == stores.BINARY:
-        if not isinstance(content, SecretValue) or content.kind not in (Kind.TEXT, Kind.BYTES):
-            raise ProviderError("a file with this suffix holds one value", hint="name it .yaml, .json, .env or .ini")
-        return ({FIELD: content},)
+    if place.store not in WRITTEN:
+        raise ProviderError(f"bridge reads {place.store} files, and does not write them", hint=place.by_hand)
     if isinstance(content, SecretValue):
         raise ProviderError("a file with this suffix holds fields, not one value")
-    if store != stores.YAML and len(content) != 1:
+    if place.store != stores.YAML and len(content) != 1:
         raise ProviderError("only a YAML file holds several documents")
     if not content:
         raise ProviderError("there is no document to write")
@@ -105,69 +111,55 @@ def _documents(document: Document, store: str) -> Documents:
     return content
 
 
-def _made(target: Path, store: str, content: Documents, keyring: Keyring) -> bytes:
+def _made(place: _Place, content: Documents, tools: Tools) -> bytes:
     """Return a new file by the rule that `.sops.yaml` has for it."""
-    rule = creation.rule_for(target)
-    key = os.urandom(KEY_BYTES)
-    stamp = GoTime.from_unix(int(time.time()))
-    groups = keyring.wrapped(key, rule.groups, rule.threshold)
-    block = key_block.lists(groups, rule.threshold, stamp.rfc3339()) | {"version": _text(VERSION)}
-    if rule.mac_only_encrypted:
-        block["mac_only_encrypted"] = SecretValue(b"true", Kind.BOOLEAN)
-    if store != stores.BINARY:  # which is encrypted as a whole
-        name, pattern = rule.selector or ("unencrypted_suffix", "_unencrypted")
-        block[name] = _text(pattern)
-    block["lastmodified"] = _text(stamp.rfc3339())
-    writing = stores.writer_of(store)
-    made = metadata.read(block)
-    chosen = writable(made, target, is_new=True, has_comments=stores.has_comments(store))
-    sealer = seal.Sealer(Cipher(key), made, writing, chosen)
-    sealed = sealer.seal([_arranged(one, None) for one in content])
-    block["mac"] = sealer.mac(stamp.rfc3339())
-    return writing.fresh(sealed, dict(sorted(block.items())), rule.indent)
+    layout = splice.layout_of(place.store)
+    wanted = creation.block_for(place.target)
+    writable(wanted, place.target, is_new=True, has_comments=stores.has_comments(place.store))
+    for number, one in enumerate(content):
+        _check_leaves(one, layout, (number,))
+    new = tools.encrypter.encrypt(place.target, place.store, layout.plaintext(content))
+    block = metadata.read(stores.load(new, place.store).metadata)
+    if (block.rule, block.pattern) != (wanted.rule, wanted.pattern):
+        raise ProviderError("sops encrypted it by another rule than that of .sops.yaml", hint=place.by_hand)
+    _check(new, place, content, tools.keyring)
+    return new
+
+
+def _check_leaves(node: Node, layout: splice.Layout, where: tree.Place) -> None:
+    """Refuse values that the layout cannot hold."""
+    if not isinstance(node, SecretValue):
+        items = node.items() if isinstance(node, Mapping) else enumerate(node)
+        for key, child in items:
+            _check_leaves(child, layout, (*where, key))
+    elif problem := layout.problem(SecretValue(node.reveal(), tree.kind_of(node)), encrypted=False):
+        raise ProviderError(f"key {tree.name(where[1:])} holds {problem}")
 
 
 def _changed(data: bytes, place: _Place, content: Documents, opened: Opened, keyring: Keyring) -> bytes:
     """Return an existing file's text with what differs."""
-    target, store = place
-    rule = writable(opened.block, target, is_new=False, has_comments=opened.stored.has_comments)
-    before = opened.stored.documents
-    if len(before) > 1 and store == stores.INI:
-        raise ProviderError("a section stands twice, and this version changes no such file", hint=_EDIT)
-    if len(before) > len(content):
-        what = f"the file has {len(before)} documents, and this version takes none away to leave {len(content)}"
-        raise ProviderError(what, hint="sops edit FILE")
+    rule = writable(opened.block, place.target, is_new=False, has_comments=opened.stored.has_comments)
     earlier = -(-opened.block.last_modified.unix_nanoseconds() // 10**9)  # rounded up
     stamp = GoTime.from_unix(min(max(int(time.time()), earlier), _LAST))
-    writing = stores.writer_of(store)
-    sealer = seal.Sealer(opened.cipher, opened.block, writing, rule)
-    pairs: list[seal.Old | None] = [*zip(before, opened.trees, strict=True)]
-    pairs += [None] * (len(content) - len(before))
-    sealed = sealer.seal([_arranged(new, old) for new, old in zip(content, pairs, strict=True)])
-    stamps = {"lastmodified": _text(stamp.rfc3339()), "mac": sealer.mac(stamp.rfc3339())}
+    new = b""
+    with contextlib.suppress(splice.Unplaceable):
+        new = splice.spliced(data, place.store, opened, rule, content, stamp)
+    if not new or not _reads_as(new, place, content, keyring):
+        raise ProviderError(_LAYOUT, hint=place.by_hand)
+    return new
+
+
+def _reads_as(data: bytes, place: _Place, content: Documents, keyring: Keyring) -> bool:
+    """Return whether a text opens, and holds these values and no others."""
     try:
-        new = writing.change(data, sealed, stamps)
-    except Unplaceable:
-        raise ProviderError(_LAYOUT, hint=_EDIT) from None
-    with contextlib.suppress(ProviderError):
-        _check(new, store, content, keyring)
-        return new
-    raise ProviderError(_LAYOUT, hint=_EDIT)
+        return tree.equal(decrypt.open_file(data, place.store, keyring).documents, content)
+    except ProviderError:
+        return False
 
 
-def _arranged(new: Mapping[str, Node], old: seal.Old | None) -> dict[str, Tree]:
-    arranged = seal.arrange(new, old)
-    assert isinstance(arranged, dict)
-    return arranged
-
-
-def _check(data: bytes, store: str, content: Documents, keyring: Keyring) -> Revision:
+def _check(data: bytes, place: _Place, content: Documents, keyring: Keyring) -> Revision:
     """Read what is to be written, or was, and compare every value."""
-    opened = decrypt.open_file(data, store, keyring)
-    if not seal.equal(opened.documents, content):
-        raise ProviderError("the file reads differently from what was to be written", hint="sops edit FILE")
+    opened = decrypt.open_file(data, place.store, keyring)
+    if not tree.equal(opened.documents, content):
+        raise ProviderError("the file reads differently from what was to be written", hint=place.by_hand)
     return opened.revision
-
-
-def _text(text: str) -> SecretValue:
-    return SecretValue(text.encode())

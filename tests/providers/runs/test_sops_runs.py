@@ -63,6 +63,7 @@ class Sops:
 def sops(desk: Desk, sops_binary: Path, monkeypatch: pytest.MonkeyPatch) -> Sops:
     found = Sops(sops_binary, desk)
     monkeypatch.setenv("SOPS_AGE_KEY", str(found.identity))
+    monkeypatch.setenv("PATH", str(sops_binary.parent), prepend=os.pathsep)
     desk.canaries.add(str(found.identity))
     return found
 

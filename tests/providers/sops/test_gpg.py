@@ -117,5 +117,5 @@ def test_a_new_file_for_pgp_keys_is_read_by_sops(sops, gpg):
     sops.write(".sops.yaml", json.dumps({"creation_rules": [{"pgp": "A" * 40}]}))
     with pytest.raises(ProviderError) as caught:
         sops.store("b.yaml", [{"a": "CANARY"}], provider=Sops(gpg=gpg.program))
-    assert str(caught.value) == f"gpg cannot encrypt to the PGP key {'A' * 40}"
+    assert str(caught.value) == f"sops does not encrypt it by {sops.path / '.sops.yaml'}: rule 1"
     assert not (sops.path / "b.yaml").exists()

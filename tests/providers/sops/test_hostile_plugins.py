@@ -9,15 +9,15 @@ import pytest
 
 from bridge.provider import Context, ProviderError, Unavailable
 from bridge_providers.sops import Sops, age_file, age_plugin, bech32, programs
+from tests.providers.sops import sealing
 from tests.providers.sops.ended import gone
 from tests.providers.sops.folder import everything_told_by
 from tests.waiting import LIMIT, with_enough_time
 
 NAME = "scripted"
 IDENTITY = bech32.encode(f"age-plugin-{NAME}-", b"CANARY-identity").upper()
-RECIPIENT = bech32.encode(f"age1{NAME}", b"a public key")
 FILE_KEY = b"k" * 16
-FILE = age_file.seal(b"CANARY-data-key", FILE_KEY, age_file.Stanza("x", ("y",), b"wrapped"))
+FILE = sealing.seal(b"CANARY-data-key", FILE_KEY, age_file.Stanza("x", ("y",), b"wrapped"))
 ANSWERS = 'while read -r line; do [ "$line" = "-> done" ] && break; done; read -r line\n'
 """What a script begins with that waits until it was asked."""
 
@@ -30,7 +30,6 @@ def says(*stanzas, log="/dev/null"):
 
 DONE = ("done", (), b"")
 KEY = ("file-key", ("0",), FILE_KEY)
-STANZA = ("recipient-stanza", ("0", "x", "y"), b"wrapped")
 
 
 @pytest.fixture
@@ -47,10 +46,6 @@ def plugin(folder):
             assert not started._running
 
     return run
-
-
-def wraps(plugins):
-    return plugins.wrap(RECIPIENT, b"CANARY-data-key")
 
 
 @pytest.mark.usefixtures("soon")
@@ -145,29 +140,6 @@ def test_what_is_no_age_file_is_not_given_to_a_plugin(plugin):
     assert plugin("exit 1", lambda plugins: plugins.open(age_plugin.identity(IDENTITY), "CANARY")) is None
 
 
-def test_what_a_plugin_wraps_is_put_into_the_header(plugin):
-    file = age_file.parse(plugin(ANSWERS + says(STANZA, DONE), wraps).encode())
-    assert file.stanzas == (age_file.Stanza("x", ("y",), b"wrapped"),)
-
-
-@pytest.mark.parametrize(
-    ("script", "what"),
-    [
-        (says(("error", ("recipient", "0"), b"CANARY")), "fails"),
-        (says(DONE), "gives nothing to put into the file"),
-        (says(("recipient-stanza", ("0",), b"x"), DONE), "gives nothing to put into the file"),
-        (says(STANZA, STANZA, DONE), "does not speak as a plugin does"),
-        ("printf -- '-> recipient-stanza 0 x\\ty\\n\\n'", "does not speak as a plugin does"),
-        ("printf -- '-> recipient-stanza 0 x \\n\\n'", "does not speak as a plugin does"),
-    ],
-)
-def test_a_plugin_that_cannot_wrap(plugin, script, what):
-    with pytest.raises(ProviderError) as caught:
-        plugin(ANSWERS + script, wraps)
-    assert caught.value.problems[0].what == f"the age plugin {NAME} {what}"
-    assert "CANARY" not in everything_told_by(caught.value)
-
-
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
@@ -184,7 +156,7 @@ def test_a_plugin_that_cannot_be_started(folder, name, reason):
     section = Sops(age_plugins={NAME: f"{there}/{name}"})
     plugins = age_plugin.Plugins(section, context, programs.Programs(context))
     with pytest.raises(ProviderError) as caught:
-        plugins.wrap(RECIPIENT, b"x")
+        plugins.open(age_plugin.identity(IDENTITY), FILE)
     assert str(caught.value) == f"the age plugin {NAME} cannot be started: {reason}"
 
 

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from bridge.provider import ProviderError
 from bridge_providers.sops import store_ini
-from tests.providers.sops.folder import opened, sealed
 from tests.providers.sops.test_generated import bounded
 
 CONTENT = """\
@@ -178,69 +177,3 @@ def test_metadata_that_does_not_fit_together(folder):
     assert folder.refusal("a.ini") == "its names in `[sops]` do not fit together"
     folder.write("a.ini", "[s]\nk = x\n")
     assert folder.refusal("a.ini") == "is not encrypted with sops (it has no `sops` metadata)"
-
-
-names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=":"), min_size=1, max_size=8)
-values = st.text(st.sampled_from("ab \n\r\t\"'`#;\\=[]%é\0"), max_size=10)
-documents = st.dictionaries(
-    st.sampled_from(["DEFAULT", "s", "t u", "v_unencrypted"]) | names.filter(lambda name: name != "sops"),
-    st.dictionaries(st.sampled_from(["a", "b_unencrypted", "C"]) | names, values, max_size=4),
-    max_size=4,
-)
-
-
-@settings(bounded, max_examples=60)
-@given(pair=st.tuples(documents, documents))
-def test_what_bridge_writes_reads_back_for_both_or_is_refused(shared, pair):
-    shared.write(".sops.yaml", json.dumps({"creation_rules": [{"age": shared.recipient}]}))
-    (shared.path / "written.ini").unlink(missing_ok=True)
-    revision = None
-    for tree in pair:
-        try:
-            revision = shared.store("written.ini", [tree], revision)
-        except ProviderError:
-            continue
-        assert shared.values("written.ini") == [opened(sealed(tree))]
-        done = shared.sops("decrypt", "--output-type", "json", "written.ini")
-        assert done.returncode == 0, done.stderr.decode()
-        found = dict(json.loads(done.stdout, object_pairs_hook=list))
-        assert {name: dict(section) for name, section in found.items()} == {"DEFAULT": {}, **tree}
-
-
-class TestEditing:
-    TEXT = "a = x\n\n# one\n[s]\n; two\nk  = CANARY-1\nl  = CANARY-2 ; three\n; four\nm = CANARY-3\n\n[t]\nn = x\n"
-
-    def test_what_did_not_change_keeps_its_bytes(self, sops):
-        path = sops.encrypt("a.ini", self.TEXT)
-        before = path.read_text().split("\n")
-        tree = {"DEFAULT": {"a": "x"}, "s": {"k": "CANARY-1", "l": "CANARY-9", "m": "CANARY-3"}, "t": {"n": "x"}}
-        sops.store("a.ini", [tree], sops.read("a.ini").revision)
-        after = path.read_text().split("\n")
-        changed = [one.split(" ")[0] for one, other in zip(before, after, strict=True) if one != other]
-        assert set(changed) - {"lastmodified"} == {"l", "mac"}
-        assert "CANARY-9" in sops.decrypted("a.ini")
-
-    def test_names_and_sections_come_and_go(self, sops):
-        path = sops.encrypt("a.ini", self.TEXT)
-        tree = {"DEFAULT": {"a": "x"}, "s": {"k": "CANARY-1", "new": "CANARY-4"}, "u": {"v w": "CANARY-5"}}
-        sops.store("a.ini", [tree], sops.read("a.ini").revision)
-        found = sops.decrypted("a.ini")
-        assert found == ("a = x\n\n; one\n[s]\n; two\nk   = CANARY-1\nnew = CANARY-4\n\n[u]\nv w = CANARY-5\n")
-        assert "[t]" not in path.read_text()
-        assert sops.sops("set", "a.ini", '["u"]["v w"]', '"CANARY-6"').returncode == 0
-        assert sops.values("a.ini")[0]["u"] == {"v w": ("text", b"CANARY-6")}
-
-    def test_line_ends_and_layout_stay(self, sops):
-        path = sops.encrypt("a.ini", "[s]\nk = CANARY-1\n")
-        text = path.read_bytes().replace(b"k = ENC", b"  'k\" =ENC").replace(b"\n", b"\r\n").replace(b"'k\"", b"`k`  ")
-        path.write_bytes(text)
-        sops.store("a.ini", [{"s": {"k": "CANARY-2", "l": "CANARY-3"}}], sops.read("a.ini").revision)
-        lines = path.read_bytes().split(b"\n")
-        assert all(line.endswith(b"\r") for line in lines[:-1])
-        assert lines[1].startswith(b"  `k`   =ENC[")
-        assert sops.values("a.ini") == [{"s": {"k": ("text", b"CANARY-2"), "l": ("text", b"CANARY-3")}}]
-
-    def test_a_section_that_stands_twice_is_not_changed(self, sops):
-        sops.encrypt("a.ini", "[s]\na = CANARY-1\n[s]\nb = CANARY-2\n")
-        message = sops.unwritable("a.ini", [{"s": {"a": "CANARY-3", "b": "x"}}], sops.read("a.ini").revision)
-        assert message == "a section stands twice, and this version changes no such file"

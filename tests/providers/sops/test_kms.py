@@ -1,7 +1,5 @@
 """Keys of AWS KMS: moto's server, and files that the real sops wrote against it."""
 
-import json
-
 import pytest
 
 from bridge.provider import Denied, OptionError, ProviderError, Unavailable
@@ -99,20 +97,6 @@ def test_the_encryption_context_counts(kms):
     assert kms.refused(kms.provider(), ProviderError) == (
         f"AWS KMS does not open it with {kms.arn}: the data key or its encryption context was changed"
     )
-
-
-@pytest.mark.parametrize("grouped", [True, False])
-def test_a_new_file_for_a_kms_key_is_read_by_sops(kms, grouped):
-    key = {"arn": kms.arn, "context": {"app": "x"}, "role": ROLE}
-    rule = {"key_groups": [{"kms": [key]}]} if grouped else {"kms": f"{kms.arn}+{ROLE}"}
-    kms.folder.write(".sops.yaml", json.dumps({"creation_rules": [rule]}))
-    for name in ("a.yaml", "a.json", "a.env"):
-        kms.folder.store(name, [{"a": "CANARY"}], provider=kms.provider(kms.arn, ROLE))
-        assert "CANARY" in kms.folder.decrypted(name)
-    assert ("context" in (kms.folder.path / "a.yaml").read_text()) is grouped
-    with pytest.raises(Denied):
-        kms.folder.store("b.yaml", [{"a": "CANARY"}], provider=kms.provider())
-    assert not (kms.folder.path / "b.yaml").exists()
 
 
 def test_without_permission_of_the_configuration_nobody_is_asked(kms):

@@ -81,8 +81,6 @@ def expected(content):
 
 def changed(content):
     """Return other values, one of them as it was."""
-    if isinstance(content, bytes):
-        return content.replace(b"CANARY-1", b"CANARY-3")
     ((first, there), *others) = content[0].items()
     new = {**there, "a": "CANARY-3"} if isinstance(there, dict) else "CANARY-3"
     return [{first: new, **dict(others)}]
@@ -95,17 +93,8 @@ def test_what_sops_wrote_is_read_and_what_bridge_changes_in_it_is_read_by_sops(c
     found = document.content
     assert (opened(found) if cell.suffix == "bin" else [opened(one) for one in found]) == expected(tree)
     before = folder.sops("decrypt", name).stdout
+    if cell.suffix in {"ini", "bin"}:  # which are only read
+        return
     folder.store(name, changed(tree), document.revision, holder.provider)
     after = folder.sops("decrypt", name)
     assert (after.returncode, after.stdout) == (0, before.replace(b"CANARY-1", b"CANARY-3"))
-
-
-def test_what_bridge_makes_is_read_by_sops_as_its_own(cell, holder):
-    folder, name = holder.folder, f"a.{cell.suffix}"
-    folder.encrypt(name, SMALL[cell.suffix], **{"age": "", **holder.rule})
-    own = folder.sops("decrypt", name)
-    assert own.returncode == 0, own.stderr.decode()
-    (folder.path / name).unlink()
-    folder.store(name, TREES[cell.suffix], provider=holder.provider)
-    done = folder.sops("decrypt", name)
-    assert (done.returncode, done.stdout) == (0, own.stdout), done.stderr.decode()

@@ -106,10 +106,12 @@ def test_a_mac_over_encrypted_values_alone(folder_of, release, suffix):
 
 
 TREES = {
-    "a.yaml": [{"a": {"b": ["x", Raw("5"), Raw("1.5"), True, None, ""]}, "c_unencrypted": "l1\nl2\n"}, {"d": "x"}],
-    "a.json": [{"a": {"b": ["x", Raw("5"), True, None, ""]}, "c_unencrypted": "l1\nl2\n"}],
+    "a.yaml": [
+        {"a": {"b": ["x", Raw("5"), Raw("1.5"), True, None, ""], "y": "x"}, "c_unencrypted": "l1\nl2\n"},
+        {"d": "x"},
+    ],
+    "a.json": [{"a": {"b": ["x", Raw("5"), True, None, ""], "y": "x"}, "c_unencrypted": "l1\nl2\n"}],
     "a.env": [{"A": "x=y", "B_unencrypted": "l1\nl2\n"}],
-    "a.ini": [{"DEFAULT": {"a": "x"}, "s": {"b": "l1\nl2\n", "c_unencrypted": "a # b"}}],
 }
 
 

@@ -46,7 +46,7 @@ session.write(name, Document((tree,), Revision("x")), expect=expect)
 
 
 def run(folder, step, name="a.yaml"):
-    environ = {**os.environ, **folder.environ}
+    environ = {**os.environ, **folder.context().environ}
     command = [sys.executable, "-c", WRITER, step, name]
     return subprocess.run(command, cwd=folder.path, env=environ, capture_output=True, check=False, timeout=60)
 

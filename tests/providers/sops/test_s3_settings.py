@@ -141,7 +141,7 @@ def test_another_store_has_aws_s_keys_whatever_scaleway_s_are() -> None:
             Denied,
             "the keys of SCW_ACCESS_KEY and SCW_SECRET_KEY do not have the form of an access key and a secret key",
         ),
-        ({"SCW_DEFAULT_REGION": None}, ProviderError, "no region is known"),
+        ({"SCW_DEFAULT_REGION": None}, ProviderError, "no region is configured"),
         (
             {"SCW_S3_ENDPOINT": "http://CANARY.example.com"},
             ProviderError,

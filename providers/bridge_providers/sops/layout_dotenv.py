@@ -1,0 +1,81 @@
+"""Finds the lines of a dotenv file, and writes single ones."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from bridge.provider import Kind, Node, ProviderError, SecretValue
+from bridge_providers.sops import tree
+from bridge_providers.sops.splice import Edit, Entry, Part, line_after, line_removed
+from bridge_providers.sops.store_dotenv import PREFIX
+
+add: Final = line_after
+
+
+def is_metadata(name: str) -> bool:
+    """Return whether a line is metadata."""
+    return name.startswith(PREFIX)
+
+
+def metadata(document: Part) -> Mapping[str, Part]:
+    """Return the values of the metadata."""
+    lines = (document.entries or {}).items()
+    return {str(name).removeprefix(PREFIX): one.value for name, one in lines if is_metadata(str(name))}
+
+
+def find(text: str) -> list[Part]:
+    """Return where the one document is."""
+    entries: dict[int | str, Entry] = {}
+    at = 0
+    for line in text.split("\n"):
+        if line and not line.startswith("#"):
+            key = line.partition("=")[0]
+            end = at + len(line.removesuffix("\r") if line.endswith("]\r") else line)
+            entries[key] = Entry(at, Part(at + len(key) + 1, end))
+        at += len(line) + 1
+    return [Part(0, len(text), entries)]
+
+
+def remove(text: str, entries: list[Entry], index: int) -> Edit:
+    """Take the line of an entry away."""
+    return line_removed(text, entries[index])
+
+
+def entry(key: str, scalar: str) -> str:
+    """Return the text of a line; ProviderError for a name that would read differently, or as metadata."""
+    if key.startswith((PREFIX, "#")) or set(key) & set("=\n\r\0"):
+        raise ProviderError(f"the key {tree.name([key])} cannot stand in a dotenv file")
+    return f"{key}={scalar}"
+
+
+def scalar(leaf: SecretValue) -> str:
+    """Return a leaf's text."""
+    return leaf.reveal().decode().replace("\n", r"\n")
+
+
+def problem(leaf: SecretValue, *, encrypted: bool) -> str | None:
+    """Return why a value cannot be written; None if it can."""
+    value = leaf.reveal()
+    if leaf.kind is Kind.BYTES:
+        return "bytes that are no text, which a dotenv file cannot have"
+    if leaf.kind is not Kind.TEXT:
+        return f"a {leaf.kind.value}, and a dotenv file has texts alone"
+    if b"\0" in value:
+        return "a zero byte, which a dotenv file cannot have"
+    # sops writes a line end so, and knows no other way to write these two characters.
+    if rb"\n" in value:
+        return r"the characters `\n`, which a dotenv file has for a line end"
+    # What an editor adds to an encrypted value is dropped by the reader; a value in clear would lose its own.
+    return "what looks encrypted" if not encrypted and value.startswith(b"ENC[") else None
+
+
+def plaintext(documents: Iterable[Mapping[str, Node]]) -> bytes:
+    """Return the one document."""
+    (document,) = documents
+    return "".join(f"{entry(*one)}\n" for one in _texts(document)).encode()
+
+
+def _texts(document: Mapping[str, Node]) -> Iterable[tuple[str, str]]:
+    for key, node in document.items():
+        if not isinstance(node, SecretValue):
+            raise ProviderError(f"the key {tree.name([key])} holds several values, and a dotenv file has texts alone")
+        yield key, scalar(node)
