@@ -1,5 +1,6 @@
-"""Reads and writes SOPS-encrypted files without the `sops` program: YAML, JSON, dotenv, ini and binary, for age keys.
+"""Reads and writes SOPS-encrypted files: YAML, JSON, dotenv, ini and binary.
 
+The `sops` program is needed only for kinds of keys that bridge does not open itself.
 They are below the environment's folder, or, for reading alone, in object storage.
 """
 
@@ -25,10 +26,9 @@ class Sops:
     The age keys are found where `sops` finds them (SOPS_AGE_KEY, SOPS_AGE_KEY_FILE, sops/age/keys.txt in
     the user's configuration folder); `age_key_file` names one more file, relative to the environment's. The
     passphrase of encrypted ones and of ssh keys is in `age_passphrase_file`, or comes from `age_passphrase_fd`.
-    `age_plugins` gives the absolute path of each age plugin that may be started, by the plugin's name; `age_commands`
-    lists which of SOPS_AGE_KEY_CMD and SOPS_AGE_SSH_PRIVATE_KEY_CMD may be run.
     `gpg` is the absolute path of the program that opens PGP keys; `kms` and `hc_vault` name the keys of AWS KMS and
-    the addresses of Vault that may be asked.
+    the addresses of Vault that may be asked. `program` is the absolute path of a `sops` for the files that bridge
+    cannot open itself (age plugins, gcp_kms, azure_kv, hckms); `program_environment` lists more variables for it.
 
     `s3` is `scaleway` (keys and region are those of SCW_… or of the vendor's profile), `aws` (they are those that AWS's
     own programs find, and so is the endpoint), or the URL of another store (with AWS's keys). `s3_region` and
@@ -41,12 +41,13 @@ class Sops:
     s3_profile: str | None = None
     age_passphrase_file: str | None = None
     age_passphrase_fd: int | None = None
-    age_plugins: Mapping[str, str] | None = None
-    age_commands: Sequence[str] | None = None
     gpg: str | None = None
+    program: str | None = None
+    program_environment: Sequence[str] | None = None
     kms: Mapping[str, object] | None = None
     hc_vault: Mapping[str, object] | Sequence[Mapping[str, object]] | None = None
     concurrency: ClassVar[int] = 4
+    removed_options: ClassVar[Mapping[str, str]] = sections.REMOVED
 
     def __post_init__(self) -> None:
         sections.check(self)
@@ -90,7 +91,7 @@ class Sops:
         if s3_path.is_object(path):
             yield from check.problems_of_object(path, known=self.s3 is not None)
         else:
-            yield from check.problems(path, context, revision)
+            yield from check.problems(path, context, revision, has_program=self.program is not None)
 
     def check_history(self, path: str, context: Context) -> Iterable[Problem]:
         """Warn of recipients who were removed and can still open the data key, as git proves it."""
@@ -107,7 +108,7 @@ class Sops:
         return () if s3_path.is_object(path) else check.numbers(path, revision, context)
 
     def describe(self, path: str, context: Context) -> str:
-        """Say which sops wrote a file, and for how many keys."""
+        """Say which sops wrote a file, for how many keys, and whether the sops program is needed to open it."""
         from bridge_providers.sops import check  # noqa: PLC0415 # as above
 
         return "" if s3_path.is_object(path) else check.describe(path, context)

@@ -3,21 +3,20 @@
 gpg gets the message on its stdin and gives the data key on its stdout: nothing is written, and nobody is asked.
 """
 
-import subprocess
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bridge.provider import Context, Denied, ProviderError, Unavailable
-from bridge_providers.sops import origin, tree, trusted
+from bridge.provider import Context, Denied, ProviderError
+from bridge_providers.sops import origin, tree
 from bridge_providers.sops.key_types import Group, PgpKey
+from bridge_providers.sops.programs import Ended, Programs
 
 if TYPE_CHECKING:
     from bridge_providers.sops import Sops
 
 VARIABLE: Final = "SOPS_GPG_EXEC"
-_LIMIT: Final = 30.0  # seconds for one message; a smart card takes one
+_MOST: Final = 2**16  # bytes; a data key has 32, and a message for it some thousand
 _OPTIONS: Final = (
     *("--batch", "--no-tty", "--pinentry-mode", "error"),  # an agent that has no passphrase may not ask
     "--disable-dirmngr",  # nor fetch anything
@@ -42,8 +41,7 @@ class Gpg:
         self._program: Final = _program(options.gpg, context.environ)
         self._environ: Final = {name: context.environ[name] for name in _PASSED_ON if name in context.environ}
         self._folder: Final = Path(self._environ.get("GNUPGHOME") or f"{self._environ.get('HOME', '')}/.gnupg")
-        self._deadline: Final = context.deadline
-        self._context: Final = context
+        self._programs: Final = Programs(context)
 
     def open(self, group: Group) -> bytes:
         """Open with the first key that gpg has; Denied where it has none."""
@@ -52,7 +50,7 @@ class Gpg:
         reasons = []
         for key in group.pgp:
             done = self._run(_OPEN, key.enc.encode())
-            if done.returncode == 0 and done.stdout:
+            if done.status == 0 and done.stdout:
                 return done.stdout
             reasons.append(_reason(done.stderr))
         reason = next(filter(None, reasons), "")
@@ -66,7 +64,7 @@ class Gpg:
         """Encrypt to a key that gpg has, whatever it thinks of its owner; the file says whom it trusts."""
         self._check(key.fingerprint)
         done = self._run((*_WRAP, "--recipient", key.fingerprint), content)
-        if done.returncode != 0 or not done.stdout:
+        if done.status != 0 or not done.stdout:
             raise ProviderError(
                 f"gpg cannot encrypt to the PGP key {key.fingerprint}",
                 hint=f"is its public key in {self._folder}, and has it not expired?",
@@ -74,7 +72,8 @@ class Gpg:
         return done.stdout.decode()
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Kill what runs."""
+        self._programs.close()
 
     def _check(self, names: str) -> None:
         """Refuse to start what is not configured, or would make its own folder."""
@@ -86,25 +85,9 @@ class Gpg:
         if not self._folder.is_dir():
             raise Denied(f"its PGP keys {names} cannot be used: {self._folder} is not there", hint="see GNUPGHOME")
 
-    def _run(self, command: tuple[str, ...], content: bytes) -> "subprocess.CompletedProcess[bytes]":
+    def _run(self, command: tuple[str, ...], content: bytes) -> Ended:
         assert self._program is not None
-        limit = max(min(_LIMIT, self._deadline - time.monotonic()), 0.01)
-        words = (self._program, *_OPTIONS, *command)
-        trusted.check_start("gpg", words, self._context.environ)
-        try:
-            return subprocess.run(  # noqa: S603 # an absolute path of the configuration, and arguments of ours
-                words,
-                input=content,
-                capture_output=True,
-                check=False,
-                env=self._environ,
-                timeout=limit,
-            )
-        except subprocess.TimeoutExpired:
-            problem = Unavailable(f"{self._program} did not end within {limit:.3g} s")
-        except OSError as error:  # raised from it, so that bridge can tell whether it is temporary
-            raise ProviderError(f"{self._program} cannot be started: {error.strerror}") from error
-        raise problem
+        return self._programs.run("gpg", (self._program, *_OPTIONS, *command), self._environ, content, _MOST)
 
 
 def _program(option: str | None, environ: Mapping[str, str]) -> str | None:

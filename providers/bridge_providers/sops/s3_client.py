@@ -19,7 +19,7 @@ from urllib3.exceptions import HTTPError
 
 from bridge.http.proxies import proxy_from
 from bridge.provider import Denied, ProviderError, Unavailable
-from bridge_providers.sops import s3_answers, trusted
+from bridge_providers.sops import origin, s3_answers
 from bridge_providers.sops.files import LIMIT
 from bridge_providers.sops.s3_answers import Asked, Refused
 from bridge_providers.sops.s3_path import Place
@@ -68,7 +68,7 @@ class Objects:
         if wrong := unusable(self._place):
             self._client.close()
             raise ProviderError(f"the endpoint of {_AWS_KEYS} is {wrong}", hint="see AWS_ENDPOINT_URL_S3")
-        trusted.check_client(made, trusted.SCALEWAY if store.keys else trusted.AWS, "s3", environ)
+        origin.check_client(made, origin.SCALEWAY if store.keys else origin.AWS, "s3", environ)
 
     def read(self, place: Place, revision: str | None) -> bytes:
         """Return an object's content, or that of one of its versions; NotFound where there is none."""
@@ -156,7 +156,7 @@ def _session(store: Store, environ: Mapping[str, str]) -> Session:
     """Start a session; with keys of our own, AWS's files and profiles have no say."""
     if store.keys is None:
         own = botocore.session.Session(profile=store.profile)
-        trusted.check_chain(own, environ)
+        origin.check_chain(own, environ)
         return Session(botocore_session=own)
     nowhere = dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
     core = botocore.session.Session(session_vars={"profile": (None, None, None, None), **nowhere})
