@@ -196,10 +196,6 @@ class Place(NamedTuple):
 ASKS: Final = {
     Place("bridge/cluster/plugin_process.py", "run", "Popen"): ("bridge/cluster/exec_plugin.py", "check_start"),
     Place("bridge/kustomize.py", "build", "Popen"): ("bridge/kustomize.py", "refused_program"),
-    Place("providers/bridge_providers/sops/gpg.py", "_run", "subprocess.run"): (
-        "providers/bridge_providers/sops/gpg.py",
-        "check_start",
-    ),
     Place("providers/bridge_providers/sops/programs.py", "_start", "subprocess.Popen"): (
         "providers/bridge_providers/sops/programs.py",
         "check_start",
@@ -216,16 +212,16 @@ ASKS: Final = {
         "providers/bridge_providers/sops/kms.py",
         "check_client",
     ),
-    Place("providers/bridge_providers/sops/s3_client.py", "_session", "Session"): (
-        "providers/bridge_providers/sops/s3_client.py",
+    Place("providers/bridge_providers/sops/s3.py", "_session", "Session"): (
+        "providers/bridge_providers/sops/s3.py",
         "check_chain",
     ),
-    Place("providers/bridge_providers/sops/s3_client.py", "_session", "botocore.session.Session"): (
-        "providers/bridge_providers/sops/s3_client.py",
+    Place("providers/bridge_providers/sops/s3.py", "_session", "botocore.session.Session"): (
+        "providers/bridge_providers/sops/s3.py",
         "check_chain",
     ),
-    Place("providers/bridge_providers/sops/s3_client.py", "_client", "session.client"): (
-        "providers/bridge_providers/sops/s3_client.py",
+    Place("providers/bridge_providers/sops/s3.py", "_client", "session.client"): (
+        "providers/bridge_providers/sops/s3.py",
         "check_client",
     ),
     Place("providers/bridge_providers/vault/client.py", "client", "hvac.Client"): (

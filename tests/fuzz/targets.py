@@ -28,7 +28,7 @@ from bridge_providers.sops import (
     hybrid,
     keys,
     metadata,
-    s3_path,
+    s3,
     ssh_keys,
     store_json,
 )
@@ -239,7 +239,7 @@ TARGETS: Final[Mapping[str, Target]] = {
     "bech32": Target(_by_text(_bech32), (_RECIPIENT,)),
     "flat": Target(_by_text(_flat), (b"age__list_0__map_enc=x\nkey_groups__list_1__map_age__list_0=y", b"a__map_b=c")),
     "ssh": Target(_by_text(lambda text: ssh_keys._nature(text.encode())), (b"-----BEGIN RSA PRIVATE KEY-----\n", _SSH)),
-    "s3": Target(_by_text(s3_path.parse), (b"s3://bucket/a/b",)),
+    "s3": Target(_by_text(s3.parse), (b"s3://bucket/a/b",)),
     "env-file": Target(_env_file, (b"A=x\nexport B='y z'\n# c\nC=\"l\\n\"\n",), 5_000),
     "manifest": Target(_by_text(_manifest), (b"a: &x [1]\nb: *x\n---\n", _MANIFEST)),
     "placeholder": Target(_by_text(_placeholders, placeholder.PlaceholderError), (b"$${A} ${A:-b} ${B|json} ${C:?d}",)),

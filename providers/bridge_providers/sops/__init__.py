@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from bridge.provider import Context, Document, Problem, ProviderError, Revision
-from bridge_providers.sops import s3_path, sections
+from bridge_providers.sops import sections
 
 if TYPE_CHECKING:
     from bridge_providers.sops.keys import Keyring
-    from bridge_providers.sops.s3_client import Objects
+    from bridge_providers.sops.s3 import Objects
 
 __all__ = ["Sops"]
 
@@ -52,9 +52,9 @@ class Sops:
     def __post_init__(self) -> None:
         sections.check(self)
         if (self.s3, self.s3_region, self.s3_profile) != (None, None, None):
-            from bridge_providers.sops import s3_store  # noqa: PLC0415 # most environments have no such field
+            from bridge_providers.sops import s3  # noqa: PLC0415 # most environments have no such field
 
-            s3_store.check(self)
+            s3.check(self)
 
     def open(self, context: Context) -> "SopsSession":
         """Start a session; nothing is read yet."""
@@ -62,17 +62,17 @@ class Sops:
 
     def addresses(self, context: Context) -> Iterable[str]:
         """Yield the servers that the section or a variable names in place of the vendors' own."""
-        from bridge_providers.sops import s3_store  # noqa: PLC0415 # most sections name none
+        from bridge_providers.sops import origin, s3  # noqa: PLC0415 # most sections name none
 
         store = self.s3 or ""
-        if store == s3_store.SCALEWAY:
+        if store == origin.SCALEWAY:
             store = context.environ.get("SCW_S3_ENDPOINT", "")
-        elif store == s3_store.AWS:
+        elif store == origin.AWS:
             names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
             store = next(filter(None, map(context.environ.get, names)), "") or ""
         endpoint = str((self.kms or {}).get("endpoint") or "")
         # One that cannot be used is refused when it is, and may hold a password.
-        yield from (one for one in (store, endpoint) if not s3_store.unusable(one))
+        yield from (one for one in (store, endpoint) if not s3.unusable(one))
         yield from (one.address or "" for one in sections.vaults(self))
 
     def check(self, path: str, context: Context) -> Iterable[Problem]:
@@ -88,7 +88,7 @@ class Sops:
 
         yield from origin.problems(self, context)
         yield from origin.unlisted_servers(self, context)
-        if s3_path.is_object(path):
+        if _is_object(path):
             yield from check.problems_of_object(path, known=self.s3 is not None)
         else:
             yield from check.problems(path, context, revision, has_program=self.program is not None)
@@ -97,7 +97,7 @@ class Sops:
         """Warn of recipients who were removed and can still open the data key, as git proves it."""
         from bridge_providers.sops import history  # noqa: PLC0415 # as above
 
-        return () if s3_path.is_object(path) else history.problems(path, context)
+        return () if _is_object(path) else history.problems(path, context)
 
     def rewritten_numbers(
         self, path: str, revision: str | None, context: Context
@@ -105,13 +105,13 @@ class Sops:
         """Yield the places of numbers: sops keeps 1.1 of 1.10, and 511 of 0777."""
         from bridge_providers.sops import check  # noqa: PLC0415 # as above
 
-        return () if s3_path.is_object(path) else check.numbers(path, revision, context)
+        return () if _is_object(path) else check.numbers(path, revision, context)
 
     def describe(self, path: str, context: Context) -> str:
         """Say which sops wrote a file, for how many keys, and whether the sops program is needed to open it."""
         from bridge_providers.sops import check  # noqa: PLC0415 # as above
 
-        return "" if s3_path.is_object(path) else check.describe(path, context)
+        return "" if _is_object(path) else check.describe(path, context)
 
     def names(self, path: str, context: Context) -> frozenset[str] | None:
         """Return the top-level names of all documents; None for a binary file and for an object."""
@@ -124,7 +124,7 @@ class Sops:
     def _names(self, path: str, revision: str | None, context: Context) -> frozenset[str] | None:
         from bridge_providers.sops import check  # noqa: PLC0415 # as above
 
-        return None if s3_path.is_object(path) else check.names(path, context, revision)
+        return None if _is_object(path) else check.names(path, context, revision)
 
 
 class SopsSession:
@@ -151,9 +151,10 @@ class SopsSession:
         from bridge_providers.sops import decrypt, files, stores  # noqa: PLC0415 # as above
 
         told: tuple[Problem, ...] = ()
-        if s3_path.is_object(path):
-            place = s3_path.parse(path)
-            data = self._storage().read(place, revision)
+        if _is_object(path):
+            from bridge_providers.sops import s3  # noqa: PLC0415 # as above
+
+            data = self._storage().read(s3.parse(path), revision)
         elif revision is not None:
             from bridge_providers.sops import git  # noqa: PLC0415 # subprocess takes time, and few ask for a revision
 
@@ -187,13 +188,13 @@ class SopsSession:
 
     def _storage(self) -> "Objects":
         """Return the way to object storage, made by whichever thread comes first."""
-        from bridge_providers.sops import s3_client, s3_store  # noqa: PLC0415 # boto3 alone takes half a second
+        from bridge_providers.sops import s3  # noqa: PLC0415 # as above
 
         with self._lock:
             if self._objects is None:
                 context = self._context
-                store = s3_store.find(self._options, context.environ)
-                self._objects = s3_client.Objects(store, context.environ, context.deadline)
+                store = s3.find(self._options, context.environ)
+                self._objects = s3.Objects(store, context.environ, context.deadline)
             return self._objects
 
     def _keyring(self) -> "Keyring":
@@ -219,7 +220,12 @@ class SopsSession:
             objects.close()
 
 
+def _is_object(path: str) -> bool:
+    """Return whether a path leads into object storage and not to a file."""
+    return path.startswith("s3://")
+
+
 def _check_is_file(path: str) -> None:
-    if s3_path.is_object(path):
+    if _is_object(path):
         hint = "fetch it, or an earlier version, change it with sops (`sops rotate` moves its time on), and upload it"
         raise ProviderError("a file in object storage is not written", hint=hint)

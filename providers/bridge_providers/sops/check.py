@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bridge.provider import Context, NotFound, Problem, ProviderError, SecretValue
-from bridge_providers.sops import check_keys, check_rule, cipher, files, keys, mac, metadata, s3_path, stores
+from bridge_providers.sops import check_keys, check_rule, cipher, files, keys, mac, metadata, stores
 from bridge_providers.sops.metadata import Metadata
 from bridge_providers.sops.selectors import STRAY, selector
 from bridge_providers.sops.tree import Stored
@@ -54,12 +54,14 @@ def describe(path: str, context: Context) -> str:
 
 def problems_of_object(path: str, *, known: bool) -> Iterator[Problem]:
     """Yield what is wrong with the path of an object, and whether the store is not `known`; nothing is asked."""
+    from bridge_providers.sops import s3  # noqa: PLC0415 # few documents are objects
+
     try:
-        s3_path.parse(path)
+        s3.parse(path)
     except ProviderError as error:
         yield from error.problems
     if not known:
-        yield Problem("", s3_path.NO_STORE, s3_path.NO_STORE_HINT)
+        yield Problem("", s3.NO_STORE, s3.NO_STORE_HINT)
 
 
 def _of_metadata(block: Metadata) -> Iterator[Problem]:

@@ -68,9 +68,9 @@ def _kms(section: object) -> None:
         raise OptionError("kms", "has no list `allow` of ARNs", hint=_KMS_EXAMPLE)
     endpoint = section.get("endpoint")
     if endpoint is not None:
-        from bridge_providers.sops import s3_store  # noqa: PLC0415 # few sections have it
+        from bridge_providers.sops import s3  # noqa: PLC0415 # few sections have it
 
-        if not isinstance(endpoint, str) or s3_store.unusable(endpoint):
+        if not isinstance(endpoint, str) or s3.unusable(endpoint):
             raise OptionError("kms", "has an `endpoint` that is no URL with https", hint="plain http is for loopback")
 
 

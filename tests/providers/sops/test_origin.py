@@ -12,7 +12,7 @@ from bridge_providers.sops.age import Age
 from bridge_providers.sops.gpg import Gpg
 from bridge_providers.sops.kms import Kms
 from bridge_providers.sops.origin import check_program, problems
-from bridge_providers.sops.s3_store import find
+from bridge_providers.sops.s3 import find
 from tests.providers.sops.folder import Folder
 
 TOLD = "is a program in the checkout, which anyone who may push a branch can change"
