@@ -21,7 +21,6 @@ from bridge_providers.sops import (
     Sops,
     age,
     age_file,
-    bech32,
     check,
     creation,
     flat,
@@ -82,7 +81,7 @@ def _age(data: bytes) -> bool:
     return True
 
 
-_IDENTITY: Final = x25519.Identity.from_str(bech32.encode("age-secret-key-", bytes(range(32))).upper())
+_IDENTITY: Final = x25519.Identity.from_str(hybrid.bech32_encode("age-secret-key-", bytes(range(32))).upper())
 _RECIPIENT: Final = str(_IDENTITY.to_public()).encode()
 # What age.wrap once gave for 32 zero bytes; made anew it would differ each time, and so would what is found from it.
 _ENC: Final = b"""\
@@ -101,7 +100,7 @@ def _data_key(text: str) -> bool:
     """Open a data key as a file has it, with a native identity and a post-quantum one."""
     opened = age._decrypted(text, [_IDENTITY])
     if hybrid.is_supported():
-        opened = opened or hybrid.identity(bech32.encode(hybrid.IDENTITY, bytes(32)).upper()).open(text)
+        opened = opened or hybrid.identity(hybrid.bech32_encode(hybrid.IDENTITY, bytes(32)).upper()).open(text)
     return True if opened is None else len(opened) < 2**16
 
 
@@ -125,8 +124,8 @@ def _checked(data: bytes) -> bool:
 
 
 def _bech32(text: str) -> bool:
-    data = bech32.decode(text, "age")
-    assert data is None or bech32.encode("age", data) == text.lower()
+    data = hybrid.bech32_decode(text, "age")
+    assert data is None or hybrid.bech32_encode("age", data) == text.lower()
     return data is not None
 
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from bridge.provider import Document, Kind, Node, ProviderError, Revision, SecretValue, Unavailable
-from bridge_providers.sops import failures, mac, metadata, stores, tree
+from bridge_providers.sops import mac, metadata, stores, tree
 from bridge_providers.sops.cipher import Cipher, Undecryptable
-from bridge_providers.sops.failures import Failure
+from bridge_providers.sops.key_types import Failure, joined
 from bridge_providers.sops.keys import Keyring
 from bridge_providers.sops.metadata import Metadata
 from bridge_providers.sops.selectors import STRAY, Selector, selector
@@ -74,7 +74,7 @@ def _by_program(
     try:
         plain = keyring.program.decrypt(data, store, block)
     except (ProviderError, Unavailable) as error:
-        failure = failures.joined([failure, error])
+        failure = joined([failure, error])
     else:
         return _parsed(plain, store)
     raise failure

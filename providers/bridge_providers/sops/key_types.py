@@ -1,7 +1,16 @@
-"""The keys in a file's metadata: each holds the data key, or a group's share of it, in a wrapping of its own."""
+"""The keys in a file's metadata: each holds the data key, or a group's share of it, in a wrapping of its own.
 
+Also the one error that those of several keys make.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
+
+from bridge.provider import Denied, ProviderError, Unavailable
+
+Failure: TypeAlias = ProviderError | Unavailable
+"""Why a key does not open."""
 
 
 @dataclass(frozen=True)
@@ -81,3 +90,16 @@ class Group(NamedTuple):
     def is_for_program_alone(self) -> bool:
         """Return whether bridge itself can open none of its keys, whatever it has."""
         return not (self.pgp or self.kms or self.hc_vault) and all(is_of_plugin(key.recipient) for key in self.age)
+
+
+def joined(errors: Sequence[Failure], *, before: str = "") -> Failure:
+    """Return one error with all texts: temporary if one of them is, and Denied if all of them are."""
+    problems = [error.problems[0] for error in errors]
+    whats = [before, *(problem.what for problem in problems)]
+    what = "; ".join(dict.fromkeys(filter(None, whats)))
+    hint = "; ".join(dict.fromkeys(problem.hint for problem in problems if problem.hint))
+    if any(isinstance(error, Unavailable) for error in errors):
+        return Unavailable(what, hint=hint)
+    if all(isinstance(error, Denied) for error in errors):
+        return Denied(what, hint=hint)
+    return ProviderError(what, hint=hint)

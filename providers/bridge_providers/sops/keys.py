@@ -6,10 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from bridge.provider import Context, Denied, Problem, ProviderError, Unavailable
-from bridge_providers.sops import failures, mac, shamir
+from bridge_providers.sops import mac, shamir
 from bridge_providers.sops.cipher import KEY_BYTES, Cipher
-from bridge_providers.sops.failures import Failure
-from bridge_providers.sops.key_types import Group
+from bridge_providers.sops.key_types import Failure, Group, joined
 from bridge_providers.sops.metadata import Metadata
 
 if TYPE_CHECKING:
@@ -214,4 +213,4 @@ def _failure(block: Metadata, opened: int, errors: Sequence[Failure], hint: str)
     if len(block.groups) > 1:
         before = f"{opened} of its {len(block.groups)} key groups opened, and {_threshold(block)} are needed"
     others = for_program(block)
-    return failures.joined([*errors, *([Denied(others, hint=hint)] if others else [])], before=before)
+    return joined([*errors, *([Denied(others, hint=hint)] if others else [])], before=before)

@@ -19,9 +19,8 @@ from botocore.config import Config
 
 from bridge.http.proxies import proxy_from
 from bridge.provider import Context, Denied, ProviderError, Unavailable
-from bridge_providers.sops import failures, origin
-from bridge_providers.sops.failures import Failure
-from bridge_providers.sops.key_types import Group, KmsKey
+from bridge_providers.sops import origin
+from bridge_providers.sops.key_types import Failure, Group, KmsKey, joined
 
 if TYPE_CHECKING:
     from bridge_providers.sops import Sops
@@ -90,7 +89,7 @@ class Kms:
             if isinstance(found, bytes):
                 return found
             errors.append(found)
-        raise failures.joined(errors)
+        raise joined(errors)
 
     def wrap(self, key: KmsKey, content: bytes) -> str:
         """Encrypt with a key that is allowed."""
