@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from bridge.provider import Document, Kind, Node, ProviderError, Revision, SecretValue, Unavailable
+from bridge.provider import Denied, Document, Kind, Node, ProviderError, Revision, SecretValue, Unavailable
 from bridge_providers.sops import mac, metadata, stores, tree
 from bridge_providers.sops.cipher import Cipher, Undecryptable
 from bridge_providers.sops.key_types import Failure, joined
@@ -49,7 +49,16 @@ def decrypt(data: bytes, store: str, keyring: Keyring) -> Document:
 def open_file(data: bytes, store: str, keyring: Keyring) -> Opened:
     """Open a file's bytes with its data key, as it takes to change the file; raises as `decrypt`."""
     stored, block = _loaded(data, store)
-    return _opened(data, stored, block, keyring.data_key(block))
+    try:
+        key = keyring.data_key(block)
+    except (ProviderError, Unavailable) as error:
+        failure = error
+    else:
+        return _opened(data, stored, block, key)
+    if keyring.program.path is not None:
+        unchanged = Denied("bridge changes no file that only the sops program opens", hint="`sops edit FILE`")
+        failure = joined([failure, unchanged])
+    raise failure
 
 
 def _loaded(data: bytes, store: str) -> tuple[Stored, Metadata]:

@@ -20,6 +20,7 @@ from tests.providers.sops.cases import SMALL
 from tests.providers.sops.ended import gone
 from tests.providers.sops.folder import Folder, everything_told_by, opened
 from tests.providers.sops.matrix import RELEASES
+from tests.providers.sops.test_age_keys import locked
 from tests.providers.sops.test_git import commit, git
 from tests.providers.sops.test_matrix import TREES, expected
 from tests.providers.vault.wire import Answer, wire
@@ -124,7 +125,7 @@ def test_file_for_an_age_plugin_is_read_and_not_changed(sops: Folder, age_plugin
     revision = sops.read("a.yaml", provider).revision
     assert shown(sops, "a.yaml", provider) == [{"a": ("text", b"CANARY")}]
     before = path.read_bytes()
-    with pytest.raises(Denied):
+    with pytest.raises(Denied, match="bridge changes no file that only the sops program opens"):
         sops.store("a.yaml", [{"a": "CANARY-2"}], revision, provider)
     assert path.read_bytes() == before
 
@@ -468,3 +469,10 @@ def test_section_is_checked_when_it_is_built(section: dict[str, Any], field: str
 
 def test_every_type_of_key_is_opened_by_bridge_or_by_the_program() -> None:
     assert set(OTHERS) == set(metadata.KEY_TYPES) - {"age", "pgp", "kms", "hc_vault"}
+
+
+def test_passphrase_that_is_asked_for_is_a_failure_and_no_wait(sops: Folder) -> None:
+    sops.encrypt("a.yaml", "a: CANARY\n")
+    sops.environ["SOPS_AGE_KEY"] = locked(sops.environ["SOPS_AGE_KEY"].encode())
+    problem = refused(sops, Sops(program=str(sops.binary)))
+    assert problem.what.endswith("; the sops program cannot open its keys either")
