@@ -29,45 +29,54 @@ class Opened(NamedTuple):
     trees: tuple[dict[str, Tree], ...]  # the documents item by item as they are stored: with the comments in lists
 
 
+class _Loaded(NamedTuple):
+    """A file as far as it is understood without a key; whatever cannot be followed is refused before one is used."""
+
+    stored: Stored
+    block: Metadata
+    rule: Selector
+
+
 def decrypt(data: bytes, store: str, keyring: Keyring) -> Document:
     """Return the document of a file's bytes; Denied without a key for it, ProviderError where it is not sound."""
-    stored, block = _loaded(data, store)
+    loaded = _loaded(data, store)
     try:
-        key = keyring.data_key(block)
+        key = keyring.data_key(loaded.block)
     except (ProviderError, Unavailable) as error:
         failure = error
     else:
-        opened = _opened(data, stored, block, key)
-        warnings = (*mac.warnings(block), *keyring.warnings(block))
+        opened = _opened(data, loaded, key)
+        warnings = (*mac.warnings(loaded.block), *keyring.warnings(loaded.block))
         return Document(_content(opened.documents, store), opened.revision, warnings)
-    if keyring.program.path is None or not block.groups:
+    if keyring.program.path is None or not loaded.block.groups:
         raise failure
-    content = _content(_by_program(data, store, block, keyring, failure), store)
-    return Document(content, _revision(data, block), tuple(mac.warnings(block)))
+    content = _content(_by_program(data, store, loaded.block, keyring, failure), store)
+    return Document(content, _revision(data, loaded.block), tuple(mac.warnings(loaded.block)))
 
 
 def open_file(data: bytes, store: str, keyring: Keyring) -> Opened:
     """Open a file's bytes with its data key, as it takes to change the file; raises as `decrypt`."""
-    stored, block = _loaded(data, store)
+    loaded = _loaded(data, store)
     try:
-        key = keyring.data_key(block)
+        key = keyring.data_key(loaded.block)
     except (ProviderError, Unavailable) as error:
         failure = error
     else:
-        return _opened(data, stored, block, key)
+        return _opened(data, loaded, key)
     if keyring.program.path is not None:
         unchanged = Denied("bridge changes no file that only the sops program opens", hint="`sops edit FILE`")
         failure = joined([failure, unchanged])
     raise failure
 
 
-def _loaded(data: bytes, store: str) -> tuple[Stored, Metadata]:
+def _loaded(data: bytes, store: str) -> _Loaded:
     stored = stores.load(data, store)
-    return stored, metadata.read(stored.metadata)
+    block = metadata.read(stored.metadata)
+    return _Loaded(stored, block, selector(block, stored.comments))
 
 
-def _opened(data: bytes, stored: Stored, block: Metadata, key: bytes) -> Opened:
-    rule = selector(block, stored.comments)
+def _opened(data: bytes, loaded: _Loaded, key: bytes) -> Opened:
+    stored, block, rule = loaded
     cipher = Cipher(key, old=block.is_old)
     opener = _Opener(cipher, rule, hash_all=not block.mac_only_encrypted)
     trees = Walk(stored.documents, rule, opener.visit).run()

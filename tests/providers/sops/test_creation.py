@@ -137,10 +137,10 @@ def test_a_binary_file_is_encrypted_as_a_whole_whatever_the_rule_says(sops):
         ([{"age": "ME", "<<": {}}], "HERE: rule 1 has a merge key (`<<`), which this version does not follow"),
         (
             [{"age": "ME,ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINoXmCFV"}],
-            "the recipient ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINoXmCFV is no age key (age1…, age1pq1…, age1PLUGIN1…,",
+            "the recipient ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINoXmCFV is no age key (age1…, age1pq1…, ssh-ed25519",
         ),
-        ([{"age": "age1pq1xyz"}], "the recipient age1pq1xyz is no age key (age1…, age1pq1…, age1PLUGIN1…,"),
-        ([{"age": "a\x1bb"}], "the recipient 'a\\x1bb' is no age key (age1…, age1pq1…, age1PLUGIN1…,"),
+        ([{"age": "age1pq1xyz"}], "the recipient age1pq1xyz is no age key (age1…, age1pq1…, ssh-ed25519"),
+        ([{"age": "a\x1bb"}], "the recipient 'a\\x1bb' is no age key (age1…, age1pq1…, ssh-ed25519"),
     ],
 )
 def test_a_rule_that_cannot_be_followed_is_refused(folder, rules, problem):
