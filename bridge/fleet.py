@@ -15,13 +15,13 @@ from bridge.errors import ANYTHING, BridgeError, ConfigError, combine, ending
 from bridge.gather import Run, find_namespace
 from bridge.opening import RELEASE, Line, dial, open_cluster
 from bridge.parallel import Batch, Once, each
-from bridge.plan.effect import dropped
+from bridge.plan.admission import dropped
 from bridge.plan.model import ClusterName, Plan
 from bridge.prepare import begin, collect, prepare
 from bridge.report.record import CURRENT, Record
 from bridge.sources.neighbours import namespace_in
-from bridge.sources.plugins import build_providers, referenced
-from bridge.sources.read import Sessions
+from bridge.sources.providers import build_providers, referenced
+from bridge.sources.reader import Sessions
 from bridge.sync import Outcome, first_write_of, note_on_objects, settle
 
 if TYPE_CHECKING:

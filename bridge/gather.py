@@ -11,17 +11,17 @@ from bridge.config.reference import Reference
 from bridge.config.template import TemplateObject, load_templates
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
 from bridge.plan.build import Allowed
-from bridge.plan.memory import Memory
 from bridge.plan.model import NO_STORES
+from bridge.plan.state import Memory
 from bridge.provider import Context, Document, Provider
 from bridge.secret import SecretValue
-from bridge.sources import absent
+from bridge.sources import missing_documents
 from bridge.sources.addresses import addresses
 from bridge.sources.env_layer import EnvLayer, claims, load_env_layer, namespace_of
-from bridge.sources.managed import Managed, managed
+from bridge.sources.managed_values import Managed, managed
 from bridge.sources.neighbours import Neighbours, meeting_environments, neighbours
-from bridge.sources.plugins import build_providers, referenced
-from bridge.sources.read import Reader, read_documents
+from bridge.sources.providers import build_providers, referenced
+from bridge.sources.reader import Reader, read_documents
 from bridge.sources.resolve import Resolution, resolve
 from bridge.sources.variables import Variables, read_variables
 
@@ -182,7 +182,7 @@ def _read_all(
     known = partial(remembered, files.namespace)
     context = Context(environment.base, run.environ, run.deadline, known)
     wanted = dict.fromkeys(one.document for one in environment.references)
-    with absent.hints(environment, files.providers, context):
+    with missing_documents.hints(environment, files.providers, context):
         read = run.read(files.providers, [one for one in wanted if one not in given], context, run.reads)
     documents = {one: given[one] if one in given else read[one] for one in wanted}
     return _Inputs(files.namespace, files.templates, documents, files.layer)
@@ -198,7 +198,7 @@ def gather_variables(environment: Environment, run: Run, names: Iterable[str]) -
     assert layer is not None
     assert namespace is not None
     context = Context(environment.base, run.environ, run.deadline)
-    with absent.hints(environment, providers, context):
+    with missing_documents.hints(environment, providers, context):
         found = read_variables(environment, layer, providers, names, context)
     others = tuple(_of_others(environment.name, namespace, found, run.environ))
     if others:

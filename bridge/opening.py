@@ -10,12 +10,12 @@ from bridge.cluster.connect import Search, connect
 from bridge.cluster.endpoint import Endpoint
 from bridge.cluster.identity import check_namespace, check_server
 from bridge.cluster.lease import Lease
-from bridge.cluster.memory import MemoryStore
 from bridge.cluster.objects import Objects
+from bridge.cluster.state import MemoryStore
 from bridge.config.environment import ClusterChoice, Environment
 from bridge.errors import Problem
 from bridge.gather import Run, Seen
-from bridge.plan.clock import FORMAT
+from bridge.plan.change_times import FORMAT
 from bridge.plan.model import Binding, ClusterName
 from bridge.report.record import current
 

@@ -16,11 +16,11 @@ from bridge.gather import NONE_GIVEN, Files, Run, Seen, Wanted, gather, gather_s
 from bridge.objects import Live, ObjectId
 from bridge.opening import Cluster, Dial, dial, open_cluster
 from bridge.parallel import each
+from bridge.plan.admission import after_dry_run, may_be_altered, untried
 from bridge.plan.baseline import Now
 from bridge.plan.build import Target, build
-from bridge.plan.effect import after_dry_run, may_be_altered, untried
-from bridge.plan.memory import Memory, rebuilt
 from bridge.plan.model import Plan
+from bridge.plan.state import Memory, rebuilt
 from bridge.provider import Document
 
 MANY: Final = 16  # from here on threads are worth their connections

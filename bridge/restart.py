@@ -12,10 +12,10 @@ from bridge.config.environment import Environment
 from bridge.errors import ANYTHING, BridgeError, Bug, Problem, Refusal, Stopped, Unavailable, combine, ending
 from bridge.gather import Run
 from bridge.opening import Cluster, open_cluster
-from bridge.plan.first import has_begun, is_ours
-from bridge.plan.memory import Memory
+from bridge.plan.first_write import has_begun, is_ours
 from bridge.plan.restart import Step, Verdict, consumers, judge
 from bridge.plan.rollout import Workload
+from bridge.plan.state import Memory
 from bridge.report.talk import tell
 from bridge.sync import FirstWrite, unless_agreed
 

@@ -28,9 +28,9 @@ from bridge.errors import ANYTHING, BridgeError, Problem, Refusal, Stopped, Unav
 from bridge.gather import Agreed, Run, Seen, Wanted
 from bridge.objects import Live, ObjectId
 from bridge.opening import Cluster
+from bridge.plan.admission import after_write
 from bridge.plan.build import remember
-from bridge.plan.effect import after_write
-from bridge.plan.first import is_first, place
+from bridge.plan.first_write import is_first, place
 from bridge.plan.model import Change, ClusterName, Plan
 from bridge.prepare import compare, gather_again, on_each, prepare, tried_dry
 from bridge.provider import Revision
@@ -187,7 +187,7 @@ def note_on_objects(plan: Plan, cluster: Cluster, outcome: Outcome) -> tuple[Pro
     if not plan.refusals and not outcome.error and not outcome.written:
         return ()
     from bridge.cluster.events import Events  # noqa: PLC0415 - start-up: most runs have nothing to tell
-    from bridge.plan.notes import notes  # noqa: PLC0415
+    from bridge.plan.events import notes  # noqa: PLC0415
 
     gone = {change.id: change.live.uid for change in plan.changes if change.live}
     written = {id_: outcome.uids.get(id_, gone.get(id_, "")) for id_ in outcome.written}

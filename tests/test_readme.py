@@ -48,6 +48,7 @@ def test_every_flag_that_the_readme_names_exists(flag: str) -> None:
         "--password-stdin",
         "--from-file",
         "--for",
+        "--value-stdin",
     }
     known = {
         word for text in [build_parser().format_help(), *commands().values()] for word in re.findall(r"--[\w-]+", text)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from bridge.cluster.lease import Lease
-from bridge.cluster.memory import MemoryStore
 from bridge.cluster.objects import Objects
+from bridge.cluster.state import MemoryStore
 from bridge.errors import Problem, Refusal, Stopped, Unavailable
 from bridge.opening import Cluster
 from bridge.plan.model import ClusterName

@@ -195,7 +195,7 @@ class Place(NamedTuple):
 # Each with the name that it asks in the trust file's stead, or with the reason why it need not ask.
 ASKS: Final = {
     Place("bridge/cluster/plugin_process.py", "run", "Popen"): ("bridge/cluster/exec_plugin.py", "check_start"),
-    Place("bridge/kustomize.py", "build", "Popen"): ("bridge/kustomize.py", "refused_program"),
+    Place("bridge/kustomize/program.py", "build", "Popen"): ("bridge/kustomize/program.py", "refused_program"),
     Place("providers/bridge_providers/sops/programs.py", "_start", "subprocess.Popen"): (
         "providers/bridge_providers/sops/programs.py",
         "check_start",
@@ -236,7 +236,7 @@ ASKS: Final = {
         "providers/bridge_providers/scaleway/settings.py",
         "untrusted",
     ),
-    Place("bridge/cluster/api.py", "__init__", "Transport"): ("bridge/cluster/selecting.py", "refused_server"),
+    Place("bridge/cluster/api.py", "__init__", "Transport"): ("bridge/cluster/select.py", "refused_server"),
     Place("bridge/cluster/connect.py", "_load", "load_kube_config"): (
         "bridge/cluster/connect.py",
         "check_auth_provider",

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -18,19 +19,23 @@ pytestmark = pytest.mark.wheel
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the wheel from what git knows, so that a forgotten file shows."""
-    folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy what git knows, so that a forgotten file shows."""
+    source = tmp_path_factory.mktemp("wheel") / "source"
     source.mkdir()
     files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True).stdout.decode()
     for name in filter(None, files.split("\0")):
         if (ROOT / name).exists():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             (source / name).write_bytes((ROOT / name).read_bytes())
+    return source
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path) -> Path:
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
-    subprocess.run([*command, "--wheel-dir", folder, source], check=True)
-    return next(folder.glob("*.whl"))
+    subprocess.run([*command, "--wheel-dir", source.parent, source], check=True)
+    return next(source.parent.glob("*.whl"))
 
 
 @pytest.fixture(scope="module")
@@ -95,11 +100,24 @@ def test_the_provider_is_found_by_its_entry_point(installed: Path, tmp_path: Pat
     assert done.stdout.count(str(installed.parent)) == 2
 
 
-def test_wheel_has_every_module_and_the_types(wheel: Path) -> None:
-    """A package that pyproject.toml does not list would be missing."""
-    names = {name for name in zipfile.ZipFile(wheel).namelist() if name.endswith((".py", "py.typed"))}
+def packaged() -> set[str]:
+    """Return what git knows of the packages, as an installation has it: modules, types, the CronJob's manifests."""
     tracked = subprocess.run(
         ["git", "ls-files", "bridge", "providers"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    modules = {name.removeprefix("providers/") for name in tracked if name.endswith((".py", "py.typed"))}
-    assert names == modules
+    names = (name.removeprefix("providers/") for name in tracked if (ROOT / name).exists())
+    return {name for name in names if not name.endswith(".md")}
+
+
+def test_wheel_has_every_module_the_types_and_the_manifests(wheel: Path) -> None:
+    """A package or a file that pyproject.toml does not list would be missing."""
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert {name for name in names if not name.startswith("bridge/example/")} == packaged()
+
+
+def test_source_distribution_has_what_the_wheel_has(source: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", tmp_path, source]
+    subprocess.run(command, check=True, capture_output=True)
+    with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as archive:
+        names = {name.partition("/")[2].removeprefix("providers/") for name in archive.getnames()}
+    assert packaged() <= names

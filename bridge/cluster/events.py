@@ -15,7 +15,7 @@ from urllib.parse import quote
 from bridge.cluster.api import Api, Conflict, Forbidden, NotFound
 from bridge.cluster.endpoint import Endpoint
 from bridge.errors import BridgeError, Problem
-from bridge.plan.notes import Note
+from bridge.plan.events import Note
 
 MANY: Final = 50
 """Events of one run."""

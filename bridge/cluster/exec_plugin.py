@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from bridge.cluster.credentials import bearer, checked_token
 from bridge.cluster.kubeconfig import Section
-from bridge.cluster.origin import check_start
-from bridge.cluster.server import Server
+from bridge.cluster.kubeconfig_origin import check_start
+from bridge.cluster.kubeconfig_server import Server
 from bridge.cluster.tls import show_certificate
 from bridge.errors import Problem, Refusal, Unavailable
 from bridge.secret import SecretValue

@@ -10,7 +10,7 @@ from bridge.cluster.api import Api, Forbidden, NotFound
 from bridge.cluster.endpoint import Endpoint
 from bridge.errors import Problem, Refusal
 from bridge.http.servers import same_server
-from bridge.plan.first import place
+from bridge.plan.first_write import place
 from bridge.plan.model import ClusterName
 from bridge.shell import word
 

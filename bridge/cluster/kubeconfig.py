@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 
 import yaml
 
-from bridge.config.core_schema import TAG, UNFIT, CoreLoader
 from bridge.config.textfile import read_bounded
+from bridge.config.yaml_core_schema import TAG, UNFIT, CoreLoader
 from bridge.config.yamlfile import beyond_bounds
 from bridge.errors import ConfigError, Problem
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TextIO
 
-from bridge.cluster.adopting import take_over
+from bridge.cluster.adopt import take_over
 from bridge.cluster.identity import readable_uid
 from bridge.cluster.objects import Objects
 from bridge.commands.arguments import environment_of, run_of

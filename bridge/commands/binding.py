@@ -13,8 +13,8 @@ from bridge.config.environment import Environment, load_environment
 from bridge.errors import BridgeError, Problem
 from bridge.gather import Run, find_namespace
 from bridge.opening import open_cluster
-from bridge.plan.effect import rewritten
-from bridge.plan.first import place
+from bridge.plan.admission import rewritten
+from bridge.plan.first_write import place
 from bridge.plan.model import Plan
 from bridge.report.data import outcome_data, plan_data
 from bridge.report.fleet import listed

@@ -25,10 +25,10 @@ from bridge.report.record import current
 from bridge.report.table import table
 from bridge.report.talk import printable, say
 from bridge.report.write import printable_data, write_json, write_lines
-from bridge.sources.doubts import doubts
+from bridge.sources.doubtful_values import doubts
 from bridge.sources.env_layer import cut_off
+from bridge.sources.inexact_numbers import rewritten_numbers
 from bridge.sources.infrastructure import Setting, infrastructure, missing
-from bridge.sources.numbers import rewritten_numbers
 from bridge.sources.offline import UNREAD, secret_names, stand_in_layer, stand_ins, survey
 from bridge.sources.resolve import resolve
 from bridge.trust import find
@@ -96,7 +96,7 @@ def _unfit_kubeconfig(environment: Environment, run_: Run) -> Iterator[BridgeErr
     if named is None or flags.kubeconfig or flags.in_cluster or not os.path.lexists(named):
         return
     from bridge.cluster.kubeconfig import select  # noqa: PLC0415 - start-up: most environments name no kubeconfig
-    from bridge.cluster.origin import check_user  # noqa: PLC0415 - as above
+    from bridge.cluster.kubeconfig_origin import check_user  # noqa: PLC0415 - as above
 
     try:
         selection = select([named], flags.context or environment.cluster.context, run_.deadline)

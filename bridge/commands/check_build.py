@@ -8,17 +8,17 @@ from typing import Any, NamedTuple
 from bridge.commands.left_in_clear import left_in_clear
 from bridge.commands.overlay import only_aimed, usual_overlay
 from bridge.config.environment import Environment
-from bridge.config.kustomize import Names, load_kustomization, load_names
-from bridge.config.manifests import BuiltObject, parse_build
 from bridge.config.template import TemplateObject
 from bridge.config.textfile import read_text, read_text_stream
 from bridge.errors import ConfigError, Problem
 from bridge.gather import Run
+from bridge.kustomize.custom_resources import made_elsewhere
+from bridge.kustomize.objects import BuiltObject, parse_build
+from bridge.kustomize.overlap import Finding, Owned, overwriting
+from bridge.kustomize.patches import cures, kept_for_references, paste
+from bridge.kustomize.read import Names, load_kustomization, load_names
+from bridge.kustomize.unfinished import loose_ends
 from bridge.plan.consumers import SPECS
-from bridge.plan.cure import cures, kept_for_references, paste
-from bridge.plan.custom_resources import made_elsewhere
-from bridge.plan.guard import Finding, Owned, overwriting
-from bridge.plan.loose_ends import loose_ends
 from bridge.report.guard import guard_data
 
 STDIN = "-"

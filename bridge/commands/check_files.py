@@ -13,7 +13,7 @@ from bridge.report.data import SCHEMA, problems
 from bridge.report.talk import printable, say
 from bridge.report.write import write_json
 from bridge.sources.offline import about, joined
-from bridge.sources.plugins import build_plain
+from bridge.sources.providers import build_plain
 
 
 def check_files(args: argparse.Namespace) -> int:

@@ -4,17 +4,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from bridge.cluster.api import Api
-from bridge.cluster.rehearsal import Today, rehearse, written
+from bridge.cluster.trial import Today, rehearse, written
 from bridge.commands.check_build import Judged
 from bridge.config.environment import Environment
-from bridge.config.manifests import BuiltObject
 from bridge.errors import BridgeError, Problem
 from bridge.gather import Run, gather
+from bridge.kustomize.objects import BuiltObject
+from bridge.kustomize.overlap import CURE, Finding, Verdict, shared
 from bridge.objects import ObjectId
 from bridge.opening import open_cluster
+from bridge.plan.admission import dropped, rewritten
 from bridge.plan.controllers import may_interfere
-from bridge.plan.effect import dropped, rewritten
-from bridge.plan.guard import CURE, Finding, Verdict, shared
 from bridge.plan.model import Plan
 from bridge.prepare import inspect, with_admission
 

@@ -4,7 +4,6 @@ Every overlay beside it is built before and after. Whatever is not as it should 
 """
 
 import argparse
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,15 +15,16 @@ from bridge.commands.left_in_clear import left_in_clear
 from bridge.commands.missing_patches import without_missing_patches
 from bridge.commands.overlay import overlay_folders
 from bridge.config.environment import Environment
-from bridge.config.kustomization import Item, change_patches
-from bridge.config.kustomize import Kustomization, Patch, kustomization_file, load_kustomization
+from bridge.config.rewriting import replace_bytes, replace_text
 from bridge.config.textfile import read_text
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
 from bridge.gather import Run, read_files
-from bridge.kustomize import Kustomize
-from bridge.plan.cure import Cure, cures, items, kept_for_references, superseded
-from bridge.plan.guard import Owned, here
-from bridge.plan.proof import Document, documents, spoiled
+from bridge.kustomize.comparison import Document, documents, spoiled
+from bridge.kustomize.edit import Item, change_patches
+from bridge.kustomize.overlap import Owned, here
+from bridge.kustomize.patches import Cure, cures, items, kept_for_references, superseded
+from bridge.kustomize.program import Kustomize
+from bridge.kustomize.read import Kustomization, Patch, kustomization_file, load_kustomization
 from bridge.report.fixed import fixed_data, write_fixed
 from bridge.report.record import current
 from bridge.report.talk import say
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     environment, run_ = environment_of(args), run_of(args)
     owned = _owned(environment, run_)
     overlay = _overlay(args.fix_kustomize, environment)
-    with without_missing_patches(overlay, _write) as missing:
+    with without_missing_patches(overlay) as missing:
         kustomize = Kustomize(run_.environ, run_.deadline)
         folders = sorted(one for one in overlay.parent.iterdir() if one.is_dir() and kustomization_file(one))
         before: Builds = {folder: kustomize.build(folder) for folder in folders}
@@ -136,41 +136,20 @@ def _tried(
     kustomization: Kustomization, change: Change, before: Builds, kustomize: Kustomize
 ) -> tuple[Builds, tuple[Problem, ...]]:
     """Change the file and build everything again; the file gets its old content back if anything is wrong then."""
-    file = kustomization.file.resolve()
-    original = file.read_bytes()
+    file = kustomization.file
     removed = {_item(patch) for patch in change.removed}
     text = change_patches(read_text(file, kustomization.shown), kustomization.shown, removed, items(change.cures))
-    mark = b"\xef\xbb\xbf" if original.startswith(b"\xef\xbb\xbf") else b""
+    original = file.read_bytes()
     done = False
     try:
-        _write(file, mark + text.encode())
+        replace_text(file, text)
         after = {folder: kustomize.build(folder) for folder in before}
         wrong = tuple(_wrong(kustomization.file.parent, change, before, after))
         done = not wrong
     finally:
         if not done:
-            _write(file, original)
+            replace_bytes(file, original)
     return after, wrong
-
-
-def _write(file: Path, content: bytes) -> None:
-    """Replace a file at once, so that it is never half written."""
-    from shutil import copymode  # noqa: PLC0415 - start-up: one command needs them
-    from tempfile import mkstemp  # noqa: PLC0415
-
-    try:
-        descriptor, name = mkstemp(prefix=f".{file.name}.", dir=file.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as new:
-                new.write(content)
-            copymode(file, name)
-            Path(name).replace(file)
-        except BaseException:
-            Path(name).unlink()
-            raise
-    except OSError as error:
-        reason = (error.strerror or "unknown reason").lower()
-        raise Refusal(Problem(str(file), f"cannot be written: {reason}")) from None
 
 
 def _item(patch: Patch) -> Item:

@@ -17,7 +17,7 @@ from bridge.config.environment import config_folder, load_all
 from bridge.config.shard import Shard, parse_shard
 from bridge.errors import BUG, BridgeError, ConfigError, Problem, Refusal, Stopped, Unavailable, combine
 from bridge.fleet import Fleet, Member
-from bridge.plan.effect import dropped, rewritten
+from bridge.plan.admission import dropped, rewritten
 from bridge.plan.model import ClusterName
 from bridge.report.cluster import cluster_field
 from bridge.report.data import is_shown, outcome_data, plan_data, problems

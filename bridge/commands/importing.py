@@ -10,24 +10,24 @@ from typing import Any
 from bridge.commands.arguments import environment_of, run_of
 from bridge.commands.confirm import confirm
 from bridge.commands.history import Seen, seen_by_git
-from bridge.commands.intake import Import, prepare
 from bridge.config.env_lines import removal
-from bridge.config.kustomize_users import User, users_of
 from bridge.config.listing import list_source
-from bridge.config.public import write_values
+from bridge.config.own_template import write_values
 from bridge.errors import ANYTHING, BridgeError, ConfigError, Problem, Stopped, Unavailable, ending
 from bridge.gather import Run
+from bridge.importing.inputs import Import, prepare
+from bridge.importing.items import State
+from bridge.importing.plaintext import Given
+from bridge.kustomize.users import User, users_of
 from bridge.report.cluster import cluster_field
 from bridge.report.commands import with_flags
 from bridge.report.data import SCHEMA, problems
-from bridge.report.intake import intake_text, outcome_text
+from bridge.report.importing import intake_text, outcome_text
 from bridge.report.record import current
 from bridge.report.talk import say
 from bridge.report.write import printable_data, write_json, write_lines
 from bridge.shell import command, word
-from bridge.sources.moving import State
-from bridge.sources.plain import Given
-from bridge.sources.store import Written, put, rehearse
+from bridge.stores.update import Written, put, rehearse
 
 
 @dataclass(eq=False)

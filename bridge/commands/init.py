@@ -25,7 +25,7 @@ from bridge.report.table import table
 from bridge.report.talk import say
 from bridge.report.write import write_json, write_lines
 from bridge.sources.offline import documents
-from bridge.sources.plugins import bundled
+from bridge.sources.providers import bundled
 
 
 def run(args: argparse.Namespace) -> int:

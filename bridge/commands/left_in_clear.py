@@ -4,11 +4,11 @@ import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from bridge.config.kustomize import Kustomization, Names, Patch, load_kustomization
 from bridge.errors import ConfigError, Problem
+from bridge.kustomize.overlap import Owned
+from bridge.kustomize.patches import generating, gives_values, superseded
+from bridge.kustomize.read import Kustomization, Names, Patch, load_kustomization
 from bridge.objects import ObjectId
-from bridge.plan.cure import generating, gives_values, superseded
-from bridge.plan.guard import Owned
 
 
 def left_in_clear(

@@ -1,28 +1,28 @@
 """Drops the references to plaintext patches that are gone, without which no overlay builds any more."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from bridge.commands.history import tracked_by_git
-from bridge.config.kustomization import MissingPatch, change_patches, missing_patches
-from bridge.config.kustomize import kustomization_file
+from bridge.config.rewriting import replace_bytes, replace_text
 from bridge.config.textfile import read_text
 from bridge.draft.suspect import named_like_a_secret
 from bridge.errors import Problem, Refusal
+from bridge.kustomize.edit import MissingPatch, change_patches, missing_patches
+from bridge.kustomize.read import kustomization_file
 from bridge.shell import word
 
 _KINDS: Final = frozenset({"Secret", "ConfigMap"})
 
 
 @contextmanager
-def without_missing_patches(overlay: Path, write: Callable[[Path, bytes], None]) -> Iterator[tuple[Path, ...]]:
+def without_missing_patches(overlay: Path) -> Iterator[tuple[Path, ...]]:
     """Take the references to missing plaintext patches out of an overlay's kustomization; yield the patches' paths.
 
-    `write` replaces a file. Refusal for a missing patch that may be more than values. If the block fails, the file gets
-    its old bytes back.
+    Refusal for a missing patch that may be more than values. If the block fails, the file gets its old bytes back.
     """
     file = kustomization_file(overlay)
     assert file is not None, "the overlay was found by it"
@@ -35,15 +35,13 @@ def without_missing_patches(overlay: Path, write: Callable[[Path, bytes], None])
     problems = [problem for one in missing if (problem := _doubt(one, shown))]
     if problems:
         raise Refusal(*problems)
-    file = file.resolve()
     original = file.read_bytes()
-    mark = b"\xef\xbb\xbf" if original.startswith(b"\xef\xbb\xbf") else b""
     changed = change_patches(text, shown, {one.item for one in missing}, ())
     try:
-        write(file, mark + changed.encode())
+        replace_text(file, changed)
         yield tuple(Path(os.path.normpath(one.file)) for one in missing)
     except BaseException:
-        write(file, original)
+        replace_bytes(file, original)
         raise
 
 

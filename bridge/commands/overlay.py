@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bridge.config.environment import Environment
-from bridge.config.kustomize import kustomization_file
 from bridge.draft.layout import read_layout
 from bridge.errors import ConfigError
-from bridge.plan.cure import Cure
+from bridge.kustomize.patches import Cure
+from bridge.kustomize.read import kustomization_file
 
 
 def overlay_folders(environment: Environment) -> list[Path]:

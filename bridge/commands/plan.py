@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.commands.arguments import environment_of, run_of
 from bridge.opening import Cluster, open_cluster
+from bridge.plan.admission import dropped, rewritten
 from bridge.plan.build import remember
-from bridge.plan.effect import dropped, rewritten
 from bridge.plan.model import Plan
 from bridge.prepare import collect, prepare
 from bridge.report.data import outcome_data, plan_data

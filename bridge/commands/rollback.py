@@ -14,7 +14,7 @@ from bridge.config.reference import Reference, parse_reference
 from bridge.errors import ANYTHING, BridgeError, ConfigError, Problem, Refusal, Stopped, Unavailable, combine
 from bridge.gather import Agreed, Run
 from bridge.opening import open_cluster
-from bridge.plan.effect import dropped, rewritten
+from bridge.plan.admission import dropped, rewritten
 from bridge.plan.model import Plan
 from bridge.prepare import begin, collect, prepare
 from bridge.provider import Context, Document, Provider, Revision
@@ -27,10 +27,10 @@ from bridge.report.style import style_of
 from bridge.report.talk import say
 from bridge.report.write import printable_data, write_json
 from bridge.shell import word
-from bridge.sources.plugins import build_providers
-from bridge.sources.read import Reads, read_documents
-from bridge.sources.store import Written, look_back, put_back
-from bridge.sources.whole import Whole
+from bridge.sources.providers import build_providers
+from bridge.sources.reader import Reads, read_documents
+from bridge.stores.update import Written, look_back, put_back
+from bridge.stores.whole_document import Whole
 from bridge.sync import FirstWrite, Outcome, first_write, note_on_objects, settle
 
 

@@ -10,9 +10,10 @@ from bridge.commands.confirm import confirm
 from bridge.commands.typed import take_value
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference
-from bridge.config.values import looks_encrypted
+from bridge.config.template_value import looks_encrypted
 from bridge.errors import BridgeError, Problem, Refusal
 from bridge.gather import Run, sound_files
+from bridge.importing.locate import Giver, find_giver
 from bridge.provider import Context, Document, Provider
 from bridge.report import streams
 from bridge.report.cluster import namespace_in
@@ -23,11 +24,10 @@ from bridge.report.talk import printable, say
 from bridge.report.write import write_json
 from bridge.secret import SecretValue
 from bridge.shell import word
-from bridge.sources.doubts import doubt, encoding_flaw
-from bridge.sources.giver import Giver, find_giver
+from bridge.sources.doubtful_values import doubt, encoding_flaw
 from bridge.sources.offline import secret_names
-from bridge.sources.read import read_present
-from bridge.sources.store import Edit, Written, check_writable, put, rehearse
+from bridge.sources.reader import read_present
+from bridge.stores.update import Edit, Written, check_writable, put, rehearse
 
 AS_IT_IS: Final = "if it is meant so, set `literal: true` on the variable"
 

@@ -4,7 +4,7 @@ import argparse
 
 from bridge.commands.arguments import environment_of, run_of
 from bridge.opening import open_cluster
-from bridge.plan.effect import dropped, rewritten
+from bridge.plan.admission import dropped, rewritten
 from bridge.prepare import collect, inspect, with_admission
 from bridge.report import streams
 from bridge.report.status import status_data, status_text

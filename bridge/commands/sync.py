@@ -8,7 +8,7 @@ from bridge.commands.arguments import environment_of, run_of
 from bridge.errors import ANYTHING, ConfigError, Problem, Stopped
 from bridge.gather import Agreed, Run, Wanted
 from bridge.opening import Cluster
-from bridge.plan.effect import dropped, rewritten
+from bridge.plan.admission import dropped, rewritten
 from bridge.plan.model import Plan
 from bridge.prepare import begin, prepare
 from bridge.report.data import outcome_data, plan_data

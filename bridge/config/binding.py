@@ -1,22 +1,15 @@
-"""Binds an environment to its cluster: writes `cluster.namespace_uid` into the environment's file.
+"""Binds an environment to its cluster: writes `cluster.namespace_uid` into the environment's file."""
 
-The text is edited in one place, and every other byte stays: comments, quotes and alignment too.
-"""
-
-import json
-import re
-from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from bridge.config.environment import Environment
 from bridge.config.rewriting import present, rewrite
+from bridge.config.yaml_changes import Insert, Put
+from bridge.config.yaml_editor import edited
+from bridge.config.yaml_writer import scalar
 from bridge.config.yamlfile import load_yaml_documents
-from bridge.errors import ConfigError
 
 KEY: Final = "namespace_uid"
-_PLAIN: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-"""What YAML takes for a text although it has no quotes."""
 
 
 def bind(environment: Environment, uid: str) -> None:
@@ -25,99 +18,10 @@ def bind(environment: Environment, uid: str) -> None:
     Refusal if that cannot be done, or would change anything else in the file, which is as it was then.
     """
     path, shown = environment.file, environment.shown(environment.file)
-    before, wanted = present(path, shown), _bound(load_yaml_documents(path, shown)[0].content, uid)
+    before = present(path, shown)
+    content: Any = load_yaml_documents(path, shown)[0].content
+    location, value = (0, "cluster", KEY), scalar(uid)
+    known = (content.get("cluster") or {}).get(KEY)
+    change = Insert(location, 0, value) if isinstance(known, list) else Put(location, value)
     by_hand = f"write by hand: {KEY}: {uid} under `cluster:`"
-
-    def is_wanted(after: Path) -> bool:
-        try:
-            return [one.content for one in load_yaml_documents(after, shown)] == [wanted]
-        except ConfigError:
-            return False
-
-    rewrite(path, shown, before=before, after=_edited(before, uid), is_wanted=is_wanted, by_hand=by_hand)
-
-
-def _bound(content: object, uid: str) -> Mapping[str, Any]:
-    """Return what the file is to say."""
-    assert isinstance(content, Mapping), "the environment was loaded before"
-    cluster = content.get("cluster") or {}
-    known = cluster.get(KEY)
-    return {**content, "cluster": {**cluster, KEY: [uid, *known] if isinstance(known, list) else uid}}
-
-
-def _edited(text: str, uid: str) -> str | None:
-    """Return the text with the uid in it, or None if it is not clear where."""
-    import yaml  # noqa: PLC0415 - beside its only use
-
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, RecursionError):
-        return None
-    editor = _Editor(text, '"' if _is_quoted(root) else "")
-    cluster = _child(root, "cluster")
-    if cluster is None:
-        return editor.with_section(root, uid)
-    known = _child(cluster, KEY)
-    return editor.with_key(cluster, uid) if known is None else editor.with_uid(known, uid)
-
-
-class _Editor:
-    """Edits one text; `quote` is what stands around the file's own keys."""
-
-    def __init__(self, text: str, quote: str) -> None:
-        self._text: Final = text
-        self._quote: Final = quote
-        self._end: Final = "\r\n" if "\r\n" in text else "\n"
-
-    def with_section(self, root: Any, uid: str) -> str:  # noqa: ANN401 - PyYAML's node
-        """Add the whole section, at the end."""
-        if root.flow_style:
-            return self._into_flow(root, f"{self._name('cluster')}: {{{self._pair(uid)}}}")
-        text = self._text if self._text.endswith("\n") else self._text + self._end
-        return f"{text}{self._name('cluster')}:{self._end}  {self._pair(uid)}{self._end}"
-
-    def with_key(self, cluster: Any, uid: str) -> str:  # noqa: ANN401 - PyYAML's node
-        """Add the key to the section."""
-        if cluster.flow_style:
-            return self._into_flow(cluster, self._pair(uid))
-        start = cluster.value[0][0].start_mark
-        return self._put(start.index, start.index, f"{self._pair(uid)}{self._end}{' ' * start.column}")
-
-    def with_uid(self, known: Any, uid: str) -> str:  # noqa: ANN401 - PyYAML's node
-        """Replace the uid, or put it in front of a list of them."""
-        if not isinstance(known.value, list):
-            return self._put(known.start_mark.index, known.end_mark.index, self._uid(uid))
-        first = known.value[0].start_mark.index
-        between = ", " if known.flow_style else f"{self._end}{' ' * known.start_mark.column}- "
-        return self._put(first, first, f"{self._uid(uid)}{between}")
-
-    def _into_flow(self, node: Any, new: str) -> str:  # noqa: ANN401 - PyYAML's node
-        """Add an entry after the last one of a mapping in braces."""
-        place = node.value[-1][1].end_mark.index if node.value else node.start_mark.index + 1
-        return self._put(place, place, f", {new}" if node.value else new)
-
-    def _put(self, start: int, end: int, new: str) -> str:
-        return self._text[:start] + new + self._text[end:]
-
-    def _pair(self, uid: str) -> str:
-        return f"{self._name(KEY)}: {self._uid(uid)}"
-
-    def _name(self, key: str) -> str:
-        return f"{self._quote}{key}{self._quote}"
-
-    def _uid(self, uid: str) -> str:
-        return uid if _PLAIN.fullmatch(uid) and not self._quote else json.dumps(uid)
-
-
-def _is_quoted(root: Any) -> bool:  # noqa: ANN401 - PyYAML's node
-    return bool(root.value) and root.value[0][0].style == '"'
-
-
-def _child(node: Any, key: str) -> Any | None:  # noqa: ANN401 - PyYAML's node
-    return next(_values(node, key), None)
-
-
-def _values(node: Any, key: str) -> Iterator[Any]:  # noqa: ANN401 - PyYAML's node
-    for name, value in node.value:
-        if name.value == key:
-            yield value
+    rewrite(path, shown, before=before, after=edited(before, [change]), by_hand=by_hand)

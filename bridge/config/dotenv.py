@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bridge.config.env_readers import Difference, difference, literal_values
-from bridge.config.findings import Findings
 from bridge.config.names import is_variable
+from bridge.config.problems import Findings
 from bridge.config.textfile import read_text
 from bridge.secret import SecretValue
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
-from bridge.config.findings import Findings, as_mapping
 from bridge.config.names import did_you_mean, quoted
+from bridge.config.problems import Findings, as_mapping
 from bridge.config.reference import Reference
 from bridge.config.sections import KEYS, ClusterChoice, ClusterFlags, Sections, Variable
 from bridge.config.textfile import read_text

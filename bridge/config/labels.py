@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from bridge.config.findings import Findings, as_mapping
 from bridge.config.names import is_label_name, is_label_value, quoted
+from bridge.config.problems import Findings, as_mapping
 from bridge.objects import LAST_APPLIED
 
 ANNOTATIONS_LIMIT: Final = 256 * 1024

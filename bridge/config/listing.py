@@ -1,18 +1,18 @@
 """Lists a document under `sources` of an environment's file, in place of the one that was drafted there."""
 
 import re
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any, Final
 
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference
 from bridge.config.rewriting import present, rewrite
+from bridge.config.yaml_changes import Put, contents
+from bridge.config.yaml_editor import edited
+from bridge.config.yaml_writer import scalar
 from bridge.config.yamlfile import load_yaml_documents
-from bridge.errors import ConfigError
 
 _KEY: Final = "sources"
-_PLAIN: Final = re.compile(r"[A-Za-z][\w-]*:[\w/][\w./@+-]*", re.ASCII)
-"""A reference that needs no quotes in YAML."""
 
 
 def drafted_source(name: str) -> Reference:
@@ -28,38 +28,17 @@ def list_source(environment: Environment, source: Reference, instead: Reference,
     path, shown = environment.file, environment.shown(environment.file)
     before = present(path, shown)
     content: Any = load_yaml_documents(path, shown)[0].content
-    sources = [str(source) if one == str(instead) else one for one in content[_KEY]]
-
-    def is_wanted(after: Path) -> bool:
-        try:
-            return [one.content for one in load_yaml_documents(after, shown)] == [{**content, _KEY: sources}]
-        except ConfigError:
-            return False
-
+    numbers = [number for number, one in enumerate(content[_KEY]) if one == str(instead)]
     by_hand = f"replace by hand: {instead} with {source} under `{_KEY}:`"
-    after = _edited(before, str(source), str(instead))
-    rewrite(path, shown, before=before, after=after, is_wanted=is_wanted, by_hand=by_hand, dry_run=dry_run)
+    after = _edited(before, str(source), numbers)
+    rewrite(path, shown, before=before, after=after, by_hand=by_hand, dry_run=dry_run)
 
 
-def _edited(text: str, source: str, instead: str) -> str | None:
+def _edited(text: str, source: str, numbers: Iterable[int]) -> str | None:
     """Return the text with the other source, without the comments that were about the old one or offered the new."""
-    item = _item(text, instead)
-    if item is None:
-        return None
-    start, end = item.start_mark.index, item.end_mark.index
-    comment = re.compile(r"[ \t]+#[^\r\n]*").match(text, end)
-    new = source if _PLAIN.fullmatch(source) else f'"{source}"'
-    text = text[:start] + new + text[comment.end() if comment else end :]
-    return re.sub(rf"^[ \t]*#[ \t]*-[ \t]+{re.escape(source)}[ \t]*(?:\r?\n|\Z)", "", text, flags=re.MULTILINE)
-
-
-def _item(text: str, source: str) -> Any | None:  # noqa: ANN401 - PyYAML's node
-    import yaml  # noqa: PLC0415 - beside its only use
-
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, RecursionError):
-        return None
-    assert root is not None, "the environment was loaded before"
-    lists = [value for key, value in root.value if key.value == _KEY]
-    return next((item for one in lists for item in one.value if item.value == source), None)
+    offer = rf"^[ \t]*#[ \t]*-[ \t]+{re.escape(source)}[ \t]*(?:\r?\n|\Z)"
+    without_offer = re.sub(offer, "", text, flags=re.MULTILINE)
+    if contents(without_offer) != contents(text):  # in a text of several lines it is no comment
+        without_offer = text
+    changes = [Put((0, _KEY, number), scalar(source), drops_comment=True) for number in numbers]
+    return edited(without_offer, changes)

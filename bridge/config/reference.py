@@ -4,7 +4,7 @@ import json
 import re
 from typing import Final, NamedTuple
 
-from bridge.config.findings import Findings, as_mapping, as_text
+from bridge.config.problems import Findings, as_mapping, as_text
 
 PROVIDER: Final = re.compile(r"[A-Za-z0-9][-A-Za-z0-9_.]*")
 _PLAIN: Final = re.compile(r'[^@#"]+')

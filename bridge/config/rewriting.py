@@ -1,8 +1,10 @@
-"""Replaces an operator's file in one step, once it was read again and says what it should."""
+"""Replaces an operator's file in one step, so that it is never half written."""
 
 import os
 import shutil
-from collections.abc import Callable
+from codecs import BOM_UTF8
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bridge.config.textfile import read_text
@@ -23,32 +25,64 @@ def rewrite(  # noqa: PLR0913 - the file, its old and new text, and what may go 
     *,
     before: str,
     after: str | None,
-    is_wanted: Callable[[Path], bool],
     by_hand: str,
     dry_run: bool = False,
 ) -> None:
-    """Replace the text `before` by `after`; `is_wanted` judges the file with the new text before it takes the place.
+    """Replace the text `before` by `after`, which is None if an editor could not make it.
 
-    ConfigError or Refusal if that cannot be done, with `by_hand` as the hint; the file is as it was then. With
-    `dry_run` everything is done but the last step.
+    Refusal if that cannot be done, with `by_hand` as the hint; the file is as it was then. With `dry_run` everything
+    is done but the last step.
     """
-    target = path.resolve()  # a link stays a link
+    if after is None:
+        raise Refusal(Problem(shown, "cannot be edited without changing more than that", by_hand))
+    try:
+        mark = _mark(path.read_bytes()) if path.exists() else b""
+        with _prepared(path, mark + after.encode()) as (temporary, target):
+            if present(path, shown) != before:
+                raise Refusal(Problem(shown, "was changed meanwhile", "run it again"))
+            if not dry_run:
+                temporary.replace(target)
+    except OSError as error:
+        raise _refusal(shown, error, by_hand) from None
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Replace a file's text; its byte order mark stays. Refusal if that cannot be done."""
+    replace_bytes(path, _mark(path.read_bytes()) + text.encode())
+
+
+def replace_bytes(path: Path, content: bytes) -> None:
+    """Replace what a file holds; Refusal if that cannot be done."""
+    try:
+        with _prepared(path, content) as (temporary, target):
+            temporary.replace(target)
+    except OSError as error:
+        raise _refusal(str(path), error) from None
+
+
+@contextmanager
+def _prepared(path: Path, content: bytes) -> Iterator[tuple[Path, Path]]:
+    """Write what a file will hold next to it; yield the place, and that of the file: a link stays a link."""
+    target = path.resolve()
     # Always the same name: what a killed run leaves behind, the next one replaces.
     temporary = target.with_name(f".{target.name}.bridge-new")
     try:
-        temporary.write_text(after or "", encoding="utf-8")
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         if target.exists():
             shutil.copymode(target, temporary)
-        if after is None or not is_wanted(temporary):
-            raise Refusal(Problem(shown, "cannot be edited without changing more than that", by_hand))
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        if present(path, shown) != before:
-            raise Refusal(Problem(shown, "was changed meanwhile", "run it again"))
-        if not dry_run:
-            temporary.replace(target)
-    except OSError as error:
-        reason = (error.strerror or "unknown reason").lower()
-        raise Refusal(Problem(shown, f"cannot be written: {reason}", by_hand)) from None
+        yield temporary, target
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _mark(content: bytes) -> bytes:
+    """Return the byte order mark of a file, if it has one: no text has it."""
+    return BOM_UTF8 if content.startswith(BOM_UTF8) else b""
+
+
+def _refusal(shown: str, error: OSError, hint: str = "") -> Refusal:
+    reason = (error.strerror or "unknown reason").lower()
+    return Refusal(Problem(shown, f"cannot be written: {reason}", hint))

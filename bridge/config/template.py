@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
 from bridge.config.environment import Environment
-from bridge.config.findings import Findings
-from bridge.config.manifest import Manifest, read_manifest
 from bridge.config.placeholder import Placeholder
-from bridge.config.values import TemplateKey
+from bridge.config.problems import Findings
+from bridge.config.template_object import Manifest, read_manifest
+from bridge.config.template_value import TemplateKey
 from bridge.config.yamlfile import load_yaml_documents
 from bridge.errors import ConfigError
 from bridge.objects import JSON_KEYS, ObjectId

@@ -19,8 +19,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from bridge.config.findings import Findings, as_list, as_mapping, as_text
 from bridge.config.names import did_you_mean, is_variable, quoted
+from bridge.config.problems import Findings, as_list, as_mapping, as_text
 from bridge.config.server_url import split
 from bridge.config.writable import writable_by_others
 from bridge.config.yamlfile import load_yaml_documents

@@ -8,9 +8,9 @@ from typing import Final, NamedTuple
 
 import yaml
 
-from bridge.config.core_schema import MERGE, TAG, UNFIT, CoreLoader
-from bridge.config.findings import Findings
+from bridge.config.problems import Findings
 from bridge.config.textfile import read_text
+from bridge.config.yaml_core_schema import MERGE, TAG, UNFIT, CoreLoader
 
 DEPTH: Final = 32
 """Levels of nesting; a manifest has three."""

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bridge.config.schema import FILE
-from bridge.draft.text import Commented, aligned, comments, dumped, inline
+from bridge.config.yaml_writer import dumped, inline
+from bridge.draft.text import Commented, aligned, comments
 
 IGNORED: Final = (
     ".env.k8s.*",

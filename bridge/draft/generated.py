@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from bridge.config.kustomize import Generator, Kustomization
 from bridge.config.names import shown as shown_name
 from bridge.config.textfile import read_bounded
 from bridge.draft.metadata import texts_in
 from bridge.draft.model import Declared, Given, Layout, Stored, shown
+from bridge.kustomize.read import Generator, Kustomization
 from bridge.secret import SecretValue
 
 _SECTIONS: Final = {"Secret": "stringData", "ConfigMap": "data"}

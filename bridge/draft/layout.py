@@ -3,10 +3,8 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from bridge.config.findings import Findings
-from bridge.config.kustomize import Kustomization, kustomization_file, load_kustomization
-from bridge.config.manifest import SECTIONS
-from bridge.config.manifests import DEPTH
+from bridge.config.problems import Findings
+from bridge.config.template_object import SECTIONS
 from bridge.config.textfile import read_text
 from bridge.config.yamlfile import parse_yaml_documents
 from bridge.draft.generated import generate
@@ -14,6 +12,8 @@ from bridge.draft.metadata import apply_metadata, is_local, of_manifest
 from bridge.draft.model import Declared, Layout, identify, shown
 from bridge.draft.patched import apply_patch
 from bridge.errors import ConfigError, Problem
+from bridge.kustomize.objects import DEPTH
+from bridge.kustomize.read import Kustomization, kustomization_file, load_kustomization
 
 
 def overlay_folders(root: Path) -> list[Path]:

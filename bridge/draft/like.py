@@ -4,9 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from bridge.config.environment import Environment, load_environment
-from bridge.config.kustomize import load_kustomization
+from bridge.config.own_template import own_template
 from bridge.config.placeholder import Placeholder
-from bridge.config.public import own_template
 from bridge.config.reference import Reference
 from bridge.config.template import TemplateObject, load_templates
 from bridge.config.yamlfile import load_yaml_documents
@@ -19,6 +18,7 @@ from bridge.draft.naming import choose_id, ids_in
 from bridge.draft.renaming import Renaming, written
 from bridge.draft.text import Commented
 from bridge.errors import ConfigError, Problem
+from bridge.kustomize.read import load_kustomization
 from bridge.shell import word
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from bridge.config.findings import Findings
-from bridge.config.kustomize import LOCAL, Kustomization
 from bridge.config.labels import read_annotations, read_labels
 from bridge.config.names import shown as shown_name
+from bridge.config.problems import Findings
 from bridge.draft.model import Declared, Layout, shown
 from bridge.draft.suspect import holds_secret, looks_secret
+from bridge.kustomize.read import LOCAL, Kustomization
 from bridge.objects import LAST_APPLIED
 from bridge.secret import SecretValue
 

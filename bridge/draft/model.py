@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from bridge.config.manifest import SECTIONS
+from bridge.config.template_object import SECTIONS
 from bridge.draft.naming import asks
 from bridge.errors import Problem
 from bridge.objects import ObjectId

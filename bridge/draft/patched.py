@@ -3,12 +3,12 @@
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
-from bridge.config.kustomize import Patch
-from bridge.config.manifest import SECTIONS
 from bridge.config.names import shown as shown_name
+from bridge.config.template_object import SECTIONS
 from bridge.config.yamlfile import load_yaml_documents
 from bridge.draft.metadata import patch_metadata
 from bridge.draft.model import Declared, Given, Layout, as_value, identify, shown
+from bridge.kustomize.read import Patch
 
 
 def apply_patch(patch: Patch, objects: Iterable[Declared], layout: Layout) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from bridge.config.common_value import commonness, is_plain
-from bridge.config.values import looks_encrypted
+from bridge.config.template_value import looks_encrypted
 from bridge.secret import SecretValue
 
 _WORDS: Final = re.compile(

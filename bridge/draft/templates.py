@@ -4,11 +4,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from bridge.config.findings import Findings
-from bridge.config.manifest import REFUSED_TYPES, read_manifest
 from bridge.config.names import is_dns_subdomain
 from bridge.config.names import shown as shown_name
 from bridge.config.placeholder import PlaceholderError, parse_text
+from bridge.config.problems import Findings
+from bridge.config.template_object import REFUSED_TYPES, read_manifest
 from bridge.config.yamlfile import load_yaml_documents
 from bridge.draft.model import Declared, Layout, as_value, shown
 from bridge.draft.naming import asked, asks, variable_for

@@ -11,9 +11,9 @@ from bridge.errors import Problem
 from bridge.objects import LAST_APPLIED, Desired, Field, Live, Manager, ObjectId
 from bridge.plan.controllers import may_interfere, must_let_go
 from bridge.plan.diff import describe, diff, obstacles, wanted
-from bridge.plan.memory import KeyMemory, Memory, ObjectMemory
 from bridge.plan.model import Change, Plan
 from bridge.plan.ownership import BRIDGE, MANAGED_BY, others
+from bridge.plan.state import KeyMemory, Memory, ObjectMemory
 
 ANNOTATION: Final = Field("annotations", LAST_APPLIED)
 SHOWN: Final = ("data", "labels", "annotations")

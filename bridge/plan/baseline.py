@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from bridge.errors import Problem
 from bridge.objects import Desired, Entry, Layer, Live, ObjectId, Origin, Part
-from bridge.plan.memory import KeyMemory, Memory
+from bridge.plan.state import KeyMemory, Memory
 from bridge.provider import Revision
 
 SHRINK_HINT = "if it is meant so, run again with --allow-shrink"

@@ -6,12 +6,12 @@ from typing import NamedTuple
 from bridge.errors import Problem
 from bridge.objects import NOTHING, Desired, Field, Live, Manager, ObjectId
 from bridge.plan.baseline import Now, falling_back, shrinking, stepping_back
-from bridge.plan.clock import Clock
+from bridge.plan.change_times import Clock
 from bridge.plan.diff import diff, is_fixed, obstacles, overwritten_by_apply
 from bridge.plan.limits import over_limits
-from bridge.plan.memory import KeyMemory, Memory, ObjectMemory
 from bridge.plan.model import Action, Change, ClusterName, Plan, What
 from bridge.plan.ownership import same_object
+from bridge.plan.state import KeyMemory, Memory, ObjectMemory
 from bridge.provider import Revision
 from bridge.shell import word
 

@@ -5,9 +5,9 @@ from typing import Final
 
 from bridge.errors import Problem
 from bridge.objects import Desired, Field, Live, Manager, Origin
-from bridge.plan.memory import ObjectMemory
 from bridge.plan.model import Action, Alteration, Change, FieldChange, What
 from bridge.plan.ownership import CLIENT_SIDE_APPLY, MANAGED_BY, Claim, claim, others, same_object, take_over
+from bridge.plan.state import ObjectMemory
 
 TYPE: Final = Field("type")
 

@@ -7,7 +7,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 from bridge.errors import Problem
 from bridge.objects import Desired, Field, Live, Manager, ObjectId, Origin
-from bridge.plan.memory import Memory
+from bridge.plan.state import Memory
 from bridge.provider import Revision
 
 

@@ -3,7 +3,7 @@
 import enum
 
 from bridge.objects import Field, Live, Manager
-from bridge.plan.memory import ObjectMemory
+from bridge.plan.state import ObjectMemory
 from bridge.shell import command
 
 BRIDGE = "bridge/"

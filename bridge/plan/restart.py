@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from bridge.objects import ObjectId
 from bridge.plan.consumers import Use
-from bridge.plan.memory import Memory, ObjectMemory
 from bridge.plan.rollout import Workload
+from bridge.plan.state import Memory, ObjectMemory
 
 
 class Reason(NamedTuple):

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from bridge.errors import BridgeError, Problem
 from bridge.objects import Layer, ObjectId, Origin
-from bridge.plan.effect import dropped, rewritten
+from bridge.plan.admission import dropped, rewritten
 from bridge.plan.model import Action, Change, FieldChange, Plan, What
 from bridge.report.cluster import cluster_data
 from bridge.report.commands import completed

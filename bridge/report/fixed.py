@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bridge.config.kustomize import Patch
 from bridge.errors import Problem
-from bridge.plan.cure import Cure
+from bridge.kustomize.patches import Cure
+from bridge.kustomize.read import Patch
 from bridge.report import streams
 from bridge.report.data import SCHEMA, problems
 from bridge.report.talk import printable

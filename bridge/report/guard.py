@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from bridge.plan.guard import Finding
+from bridge.kustomize.overlap import Finding
 from bridge.report.commands import completed
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Any, Final
 
 from bridge.objects import ObjectId
-from bridge.plan.effect import dropped, rewritten
+from bridge.plan.admission import dropped, rewritten
 from bridge.plan.model import Change, FieldChange, Plan, What
 from bridge.report.cluster import cluster_data
 from bridge.report.data import ALTERED, SCHEMA, origin_data, problems

@@ -7,7 +7,7 @@ from bridge.config.environment import Environment
 from bridge.config.reference import Reference
 from bridge.errors import ConfigError, Problem
 from bridge.sources.env_layer import EnvLayer
-from bridge.sources.logins import is_login
+from bridge.sources.login_variables import is_login
 from bridge.sources.offline import candidates
 
 MASK = "********"

@@ -10,9 +10,9 @@ from bridge.errors import Problem
 from bridge.objects import Entry, Layer, ObjectId, Origin
 from bridge.provider import Document
 from bridge.secret import SecretValue
+from bridge.sources.document import Source
 from bridge.sources.env_layer import EnvLayer
-from bridge.sources.fields import FieldError, as_value, decoded, pick
-from bridge.sources.source import Source
+from bridge.sources.select import FieldError, as_value, decoded, pick
 
 FIRST: Final = -1.0  # before any source: `variables:`
 LAST: Final = math.inf  # after any source: the env file

@@ -19,11 +19,11 @@ from bridge.provider import (
     Revision,
 )
 from bridge.secret import SecretValue
-from bridge.sources import absent
+from bridge.sources import missing_documents
 from bridge.sources.addresses import untrusted
-from bridge.sources.contract import failed
+from bridge.sources.conformance import failed
 from bridge.sources.env_layer import EnvLayer
-from bridge.sources.fields import MANIFEST_KEYS, located
+from bridge.sources.select import MANIFEST_KEYS, located
 
 UNREAD = "its fields are not known without reading it"
 MOST_PLACES = 5  # documents that one warning names
@@ -51,7 +51,7 @@ def survey(
         problems += found
         if history and provider and reference.revision is None:
             problems += _of_history(provider, reference, context)
-    problems = list(absent.hinted(problems, environment, providers, context))
+    problems = list(missing_documents.hinted(problems, environment, providers, context))
     return names, tuple(joined(dict.fromkeys(problems)))
 
 
@@ -106,7 +106,7 @@ def _names(provider: Provider, reference: Reference, context: Context) -> tuple[
         return None if names is None else frozenset(names), problems
     except Exception as error:  # noqa: BLE001 - a provider's bug must not show what it had in hand
         told = error if isinstance(error, BridgeError) else failed(error)
-    return None, [*problems, *absent.at(reference, told)]
+    return None, [*problems, *missing_documents.at(reference, told)]
 
 
 def _of_history(provider: object, reference: Reference, context: Context) -> list[Problem]:

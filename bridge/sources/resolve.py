@@ -7,18 +7,18 @@ from bridge.config.environment import Environment
 from bridge.config.placeholder import Placeholder
 from bridge.config.reference import Reference
 from bridge.config.template import TemplateKey, TemplateObject
-from bridge.config.values import looks_encrypted
+from bridge.config.template_value import looks_encrypted
 from bridge.errors import Problem, Refusal
 from bridge.objects import Desired, Entry, Layer, ObjectId, Origin, Part
 from bridge.provider import Document, Revision
 from bridge.secret import SecretValue
-from bridge.sources.checks import of_others, secrets_in_public, unknown_manifest_keys
-from bridge.sources.doubts import doubts
+from bridge.sources.document import Source, open_sources
+from bridge.sources.doubtful_values import doubts
 from bridge.sources.env_layer import EnvLayer
-from bridge.sources.fields import json_escaped, located
-from bridge.sources.logins import logins_in_objects
+from bridge.sources.login_variables import logins_in_objects
 from bridge.sources.lookup import LAST, Found, Lookup
-from bridge.sources.source import Source, open_sources
+from bridge.sources.select import json_escaped, located
+from bridge.sources.value_checks import of_others, secrets_in_public, unknown_manifest_keys
 
 
 class Resolution(NamedTuple):

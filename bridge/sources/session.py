@@ -12,7 +12,7 @@ from bridge.errors import ANYTHING, BridgeError, Problem, Refusal
 from bridge.parallel import each
 from bridge.provider import Context, Document, Provider, ProviderError, Session, Unavailable
 from bridge.sources.addresses import untrusted
-from bridge.sources.contract import REPORT, breach, failed
+from bridge.sources.conformance import REPORT, breach, failed
 
 RETRIES: Final = 2  # where a session does not carry its own
 FIRST_PAUSE: Final = 0.2  # seconds; doubled for each further try

@@ -5,17 +5,17 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from bridge.config.environment import Environment
-from bridge.config.values import looks_encrypted
+from bridge.config.template_value import looks_encrypted
 from bridge.errors import BridgeError, Problem, Refusal, combine
 from bridge.objects import Entry
 from bridge.provider import Context, Provider
+from bridge.sources.document import open_sources
 from bridge.sources.env_layer import EnvLayer
-from bridge.sources.fields import located
 from bridge.sources.infrastructure import missing
 from bridge.sources.lookup import Lookup
 from bridge.sources.offline import candidates, survey
-from bridge.sources.read import read_documents
-from bridge.sources.source import open_sources
+from bridge.sources.reader import read_documents
+from bridge.sources.select import located
 
 
 class Variables(NamedTuple):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bridge.config.reference import Reference
 from bridge.provider import Context
-from bridge.sources.read import read_documents
+from bridge.sources.reader import read_documents
 from bridge_providers.scaleway import Scaleway
 
 references = [Reference("scaleway", f"/bench/{number:03}") for number in range(int(sys.argv[1]))]

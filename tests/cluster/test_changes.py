@@ -11,8 +11,8 @@ from bridge.cluster.objects import Objects, parse
 from bridge.errors import BridgeError, Stopped
 from bridge.objects import Desired, Entry, Layer, Live, ObjectId, Origin
 from bridge.plan.diff import diff
-from bridge.plan.memory import KeyMemory, ObjectMemory
 from bridge.plan.model import Action, Change
+from bridge.plan.state import KeyMemory, ObjectMemory
 from bridge.secret import SecretValue
 from tests.cluster.wire import METADATA, Step, Wire, api, drop, reply, status
 

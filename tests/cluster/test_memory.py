@@ -9,10 +9,10 @@ import pytest
 
 from bridge.cluster.api import Api, LostAnswer
 from bridge.cluster.connect import Search, connect
-from bridge.cluster.memory import MemoryStore
+from bridge.cluster.state import MemoryStore
 from bridge.errors import Problem, Unavailable
 from bridge.objects import ObjectId
-from bridge.plan.memory import KeyMemory, Memory, ObjectMemory
+from bridge.plan.state import KeyMemory, Memory, ObjectMemory
 from tests.runs.conftest import Target, embedded_target, real_target, target
 
 __all__ = ["embedded_target", "real_target", "target"]  # fixtures

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bridge.objects import LAST_APPLIED
-from bridge.sources.read import Sessions
+from bridge.sources.reader import Sessions
 from tests.commands.overlays import application
 from tests.runs.conftest import VALUES, Desk, Result, Target, _desk
 from tests.servers.apiserver import RealCluster

@@ -360,3 +360,25 @@ def test_variables_of_the_process_are_the_pods_there(desk: Desk) -> None:
     result = desk.run()
     assert result.status == 0
     assert "env_file: is the pod's environment there, which has only what cronjob.yaml gives it" in result.err
+
+
+def test_each_vault_token_has_a_volume_of_its_own(desk: Desk) -> None:
+    second = VAULT | {"provider": "vault", "auth": [{**VAULT["auth"][0], "token_file": "/var/run/secrets/vault/jwt"}]}
+    desk.environment(sources=["vault:voice/app", "second:voice/app"], providers={"vault": VAULT, "second": second})
+    assert desk.run().status == 0
+    found = component(desk, "vault")
+    assert [(one["name"], one["mountPath"]) for one in found["volumeMounts"]] == [
+        ("vault-token", "/var/run/secrets/tokens"),
+        ("vault-token-2", "/var/run/secrets/vault"),
+    ]
+    tokens = {one["name"]: one["projected"]["sources"][0]["serviceAccountToken"]["path"] for one in found["volumes"]}
+    assert tokens == {"vault-token": "vault", "vault-token-2": "jwt"}
+
+
+def test_environment_without_secrets_gets_no_right_to_secrets(desk: Desk) -> None:
+    desk.environment(templates=["staging.public.yaml"], sources=None)
+    assert desk.run().status == 0
+    rules = desk.objects("rights.yaml")[1]["rules"]
+    assert [rule["resources"] for rule in rules] == [["configmaps"], ["leases"], ["events"]]
+    prune = desk.objects("components/prune/kustomization.yaml")[0]["patches"][0]["patch"]
+    assert [one["value"]["resources"] for one in yaml.safe_load(prune)] == [["configmaps"]]

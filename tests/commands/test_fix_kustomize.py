@@ -428,7 +428,7 @@ def test_a_build_that_never_ends_is_ended(
 
 
 def test_an_interruption_gives_the_file_back(desk: Desk, app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bridge.kustomize import Kustomize  # noqa: PLC0415
+    from bridge.kustomize.program import Kustomize  # noqa: PLC0415
 
     build, calls = Kustomize.build, []
 

@@ -23,7 +23,7 @@ EDITS = [
     ),
     (
         "cluster:\n    # ours\n    context: kapsule  # the team's\nnamespace: voice\n",
-        f"cluster:\n    # ours\n    namespace_uid: {UID}\n    context: kapsule  # the team's\nnamespace: voice\n",
+        f"cluster:\n    # ours\n    context: kapsule  # the team's\n    namespace_uid: {UID}\nnamespace: voice\n",
     ),
     (
         f"cluster: {{namespace_uid: {OLD}, context: a}}  # b\n",
@@ -52,6 +52,10 @@ def test_uid_is_written_and_every_other_byte_stays(tmp_path: Path, before: str, 
     before, after = ((HEAD + text).replace("\n", end) for text in (before, after))
     assert written(tmp_path, before) == after
     assert sorted(tmp_path.iterdir()) == [tmp_path / "staging.yaml"]
+
+
+def test_byte_order_mark_stays(tmp_path: Path) -> None:
+    assert written(tmp_path, f"\ufeff{HEAD}").startswith(f"\ufeff{HEAD}")
 
 
 @pytest.mark.parametrize("cluster", [{}, {"cluster": {"context": "kapsule"}}, {"cluster": {"namespace_uid": [OLD]}}])

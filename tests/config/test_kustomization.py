@@ -1,12 +1,14 @@
 """Changing the patches of a kustomization without touching anything else in it."""
 
+from textwrap import dedent
+
 import pytest
 import yaml
 
-from bridge.config.kustomization import Item, change_patches
 from bridge.errors import ConfigError
+from bridge.kustomize.edit import Item, change_patches
 
-NEW = ["- target: {kind: Secret, name: s}", "  patch: |-", "    $patch: delete", "    kind: Secret"]
+NEW = ["target: {kind: Secret, name: s}\npatch: |-\n  $patch: delete\n  kind: Secret"]
 ADDED = "  - target: {kind: Secret, name: s}\n    patch: |-\n      $patch: delete\n      kind: Secret\n"
 
 
@@ -65,7 +67,7 @@ def test_inline_patches_and_their_blank_lines_stay() -> None:
         "patches:\n- patch: |-\n    kind: Deployment\n\n    spec: {}\n\n-\n  path: secret.yml\n"
         "- path: last.yml\n\n\nresources: [x]\n"
     )
-    unindented = "".join(f"{line}\n" for line in NEW)
+    unindented = dedent(ADDED)
     assert change(text, ("patches", 1)) == (
         "patches:\n- patch: |-\n    kind: Deployment\n\n    spec: {}\n\n"
         f"- path: last.yml\n{unindented}\n\nresources: [x]\n"
@@ -78,7 +80,7 @@ def test_inline_patches_and_their_blank_lines_stay() -> None:
 def test_line_ends_of_another_system_stay() -> None:
     text = "resources: [x]\r\npatches:\r\n- path: secret.yml\r\n"
     changed = change(text, ("patches", 0))
-    assert changed.replace("\r\n", "\n") == "resources: [x]\npatches:\n" + "\n".join(NEW) + "\n"
+    assert changed.replace("\r\n", "\n") == "resources: [x]\npatches:\n" + dedent(ADDED)
     assert "\n" not in changed.replace("\r\n", "")
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.config.kustomize import Kustomization, Names, load_kustomization, load_names
+from bridge.kustomize.read import Kustomization, Names, load_kustomization, load_names
 from tests.config.canary import CANARY, refusal
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from bridge.config.manifests import parse_build
 from bridge.errors import ConfigError
+from bridge.kustomize.objects import parse_build
 from bridge.objects import ObjectId
 from bridge.secret import HIDDEN
 

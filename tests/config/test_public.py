@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bridge.config import public
+from bridge.config import yaml_editor
 from bridge.config.environment import load_environment
-from bridge.config.public import own_template, write_values
+from bridge.config.own_template import own_template, write_values
 from bridge.errors import ConfigError, Refusal
 from bridge.objects import ObjectId
 
@@ -72,6 +72,18 @@ def test_only_the_lines_of_the_values_change(tmp_path: Path) -> None:
     assert after == BEFORE.replace("'wss://old'", '"wss://new"').replace('"true"', '"false"')
     assert path.stat().st_mode & 0o777 == 0o640
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
+def test_lines_beside_an_edit_keep_their_form(tmp_path: Path) -> None:
+    path = tmp_path / "staging.public.yaml"
+    before = (
+        "apiVersion:  v1\nkind: ConfigMap\nmetadata: { name: shared-config, annotations: {a: '[{b: c}]'} }\n\n\n"
+        "data:\n  DOMAIN:   old   # ours\n  LEVEL: info\n\n  # below\n  LIST: >\n    a\n    b\n\n\n"
+    )
+    path.write_text(before)
+    write_values(path, path.name, {SHARED: {"DOMAIN": "new", "NEW": "1"}})
+    after = before.replace("old", '"new"').replace("    b\n", '    b\n  NEW: "1"\n')
+    assert path.read_text() == after
 
 
 @pytest.mark.parametrize(
@@ -161,11 +173,11 @@ def test_what_a_killed_run_left_is_replaced(tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
 
 
-@pytest.mark.parametrize("dumped", ["", "a: b\n", BEFORE, "{"])
-def test_an_edit_that_changes_more_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dumped: str) -> None:
+@pytest.mark.parametrize("changed", ["", "a: b\n", BEFORE, "{"])
+def test_an_edit_that_changes_more_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str) -> None:
     path = tmp_path / "staging.public.yaml"
     path.write_text(BEFORE)
-    monkeypatch.setattr(public, "_dumped", lambda *_: dumped)
+    monkeypatch.setattr(yaml_editor, "_changed", lambda *_: changed)
     with pytest.raises((Refusal, ConfigError)):
         write_values(path, path.name, {AGENT: {"LOG_LEVEL": "info"}})
     assert path.read_text() == BEFORE
@@ -175,7 +187,7 @@ def test_an_edit_that_changes_more_is_refused(tmp_path: Path, monkeypatch: pytes
 def test_somebody_elses_edit_in_between_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "staging.public.yaml"
     path.write_text(BEFORE)
-    monkeypatch.setattr(public, "_is_as_wanted", lambda *_: path.write_text("# theirs\n"))
+    monkeypatch.setattr("bridge.config.own_template.edited", lambda *_: path.write_text("# theirs\n") and BEFORE)
     with pytest.raises(Refusal, match="was changed meanwhile"):
         write_values(path, path.name, {AGENT: {"LOG_LEVEL": "info"}})
     assert path.read_text() == "# theirs\n"

@@ -5,7 +5,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.config.findings import Findings
+from bridge.config.problems import Findings
 from bridge.config.textfile import LIMIT
 from bridge.config.yamlfile import DEPTH, DIRECTIVES, load_yaml_documents, parse_yaml_documents
 from bridge.errors import ConfigError

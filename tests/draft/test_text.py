@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.config.findings import Findings
+from bridge.config.problems import Findings
 from bridge.config.yamlfile import parse_yaml_documents
 from bridge.draft.environment import EnvironmentDraft
 from bridge.draft.text import Commented, manifest

@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 
 from pyrage import x25519
 
-from bridge.config import dotenv, manifest, placeholder, reference, yamlfile
-from bridge.config.findings import Findings
+from bridge.config import dotenv, placeholder, reference, template_object, yamlfile
+from bridge.config.problems import Findings
 from bridge.errors import BridgeError
 from bridge.provider import Context, SecretValue
 from bridge_providers.sops import (
@@ -160,7 +160,7 @@ def _manifest(text: str) -> bool:
     findings = Findings("file")
     yamlfile.parse_yaml_documents(text, Findings("file"), foreign=True)
     for document in yamlfile.parse_yaml_documents(text, findings):
-        manifest.read_manifest(document, None, findings)
+        template_object.read_manifest(document, None, findings)
     if findings:
         findings.fail()
     return True

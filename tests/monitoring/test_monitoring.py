@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from bridge.objects import Desired, ObjectId
-from bridge.plan.memory import Memory
 from bridge.plan.model import Action, Change, ClusterName, Plan
+from bridge.plan.state import Memory
 from bridge.report.metrics import HELP, render, samples
 from bridge.report.record import Record
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from bridge.objects import LAST_APPLIED, Desired, Entry, Field, Layer, Live, Manager, ObjectId, Origin
 from bridge.plan.adoption import Adoption, adoption, mismatches, recorded, refusals, remembering, warnings
 from bridge.plan.diff import diff, obstacles, wanted
-from bridge.plan.memory import KeyMemory, Memory, ObjectMemory
 from bridge.plan.model import Action, What
+from bridge.plan.state import KeyMemory, Memory, ObjectMemory
 from bridge.provider import Revision
 from bridge.secret import SecretValue
 

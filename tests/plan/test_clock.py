@@ -3,8 +3,8 @@
 from bridge.objects import Desired, Entry, Field, Layer, Live, Manager, ObjectId, Origin
 from bridge.plan.baseline import Now
 from bridge.plan.build import Allowed, Target, build, remember
-from bridge.plan.memory import KeyMemory, Memory, ObjectMemory
 from bridge.plan.model import ClusterName, Plan
+from bridge.plan.state import KeyMemory, Memory, ObjectMemory
 from bridge.secret import SecretValue
 
 OURS = "bridge/x"

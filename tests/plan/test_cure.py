@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from bridge.config.kustomize import Generator, Names, Patch, Target
+from bridge.kustomize.overlap import Owned
+from bridge.kustomize.patches import generating, gives_values, superseded
+from bridge.kustomize.read import Generator, Names, Patch, Target
 from bridge.objects import ObjectId
-from bridge.plan.cure import generating, gives_values, superseded
-from bridge.plan.guard import Owned
 
 SECRET = ObjectId("Secret", "s")
 OWNED = Owned("voice", "bridge/x", {SECRET: ("A", "B")})

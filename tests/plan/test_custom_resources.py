@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from bridge.config.manifests import parse_build
+from bridge.kustomize.custom_resources import MAKERS, made_elsewhere
+from bridge.kustomize.objects import parse_build
+from bridge.kustomize.overlap import Finding, Owned, Verdict
 from bridge.objects import ObjectId
-from bridge.plan.custom_resources import MAKERS, made_elsewhere
-from bridge.plan.guard import Finding, Owned, Verdict
 
 SAMPLES = Path(__file__).with_suffix("").with_name("custom_resources.yaml").read_text()
 BUILD = parse_build(SAMPLES, "samples")

@@ -1,9 +1,9 @@
 """When a write is a first one: nothing that was read shows an earlier one."""
 
 from bridge.objects import Desired, Live, Manager, ObjectId
-from bridge.plan.first import is_first, place
-from bridge.plan.memory import Memory, ObjectMemory
+from bridge.plan.first_write import is_first, place
 from bridge.plan.model import Action, Change, ClusterName, Plan
+from bridge.plan.state import Memory, ObjectMemory
 
 OURS = "bridge/x"
 CLUSTER = ClusterName("https://10.0.0.1:6443", "kapsule", "context kapsule of /home/me/kubeconfig")

@@ -2,12 +2,12 @@
 
 import pytest
 
-from bridge.config.kustomize import Names
-from bridge.config.manifests import parse_build
+from bridge.kustomize.objects import parse_build
+from bridge.kustomize.overlap import Finding, Owned, Verdict, overwriting
+from bridge.kustomize.patches import Cure, cures, paste
+from bridge.kustomize.read import Names
+from bridge.kustomize.unfinished import loose_ends
 from bridge.objects import ObjectId
-from bridge.plan.cure import Cure, cures, paste
-from bridge.plan.guard import Finding, Owned, Verdict, overwriting
-from bridge.plan.loose_ends import loose_ends
 
 SECRET, CONFIG = ObjectId("Secret", "agent-secrets"), ObjectId("ConfigMap", "agent-config")
 OWNED = Owned("voice", "bridge/voice-staging", {SECRET: ("OPENAI", "DEEPGRAM"), CONFIG: ("LEVEL",)})

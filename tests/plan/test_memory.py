@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.objects import Field, Layer, Live, Manager, ObjectId, Origin, Part
-from bridge.plan.memory import KeyMemory, Memory, ObjectMemory, UnreadableMemoryError, decode, encode, rebuilt
+from bridge.plan.state import KeyMemory, Memory, ObjectMemory, UnreadableMemoryError, decode, encode, rebuilt
 from bridge.provider import Revision
 from bridge.secret import SecretValue
 

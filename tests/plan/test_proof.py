@@ -1,8 +1,8 @@
 """What must not happen to a build: losing, gaining or changing anything but what the cure is for."""
 
+from bridge.kustomize.comparison import documents, spoiled
+from bridge.kustomize.patches import Cure
 from bridge.objects import ObjectId
-from bridge.plan.cure import Cure
-from bridge.plan.proof import documents, spoiled
 from bridge.secret import SecretValue
 
 SECRET = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: s\nstringData:\n  A: CANARY-a\n  B: CANARY-b\n"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bridge.cli import main
-from bridge.cluster.selecting import Search
+from bridge.cluster.select import Search
 from tests.servers.apiserver import RealCluster
 
 ROOT = Path(__file__).parent.parent.parent

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from bridge.commands import rollback
-from bridge.sources.store import look
-from bridge.sources.whole import Whole
+from bridge.stores.update import look
+from bridge.stores.whole_document import Whole
 from bridge.testing.apiserver import Fault
 from tests.runs.conftest import SECRETS, VALUES, Desk, Result
 from tests.runs.moving import SHELF

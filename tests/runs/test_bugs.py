@@ -9,17 +9,17 @@ import pytest
 
 from bridge.cluster.events import Events
 from bridge.cluster.lease import Lease
-from bridge.cluster.memory import MemoryStore
 from bridge.cluster.objects import Objects
+from bridge.cluster.state import MemoryStore
 from bridge.commands import adopt as adopt_command
 from bridge.commands import fleet as fleet_command
 from bridge.commands import importing, rollback
 from bridge.commands import restart as restart_command
 from bridge.commands import set as set_command
 from bridge.commands import sync as sync_command
-from bridge.sources.store import look
-from bridge.sources.whole import Whole
-from bridge.sources.writing import Write
+from bridge.stores.update import look
+from bridge.stores.whole_document import Whole
+from bridge.stores.write import Write
 from tests.runs.conftest import VALUES, Desk, Result
 from tests.runs.lease import holder
 from tests.runs.moving import PATCH, SHELF, shelf

@@ -110,7 +110,7 @@ def without_uid(live: Live | None) -> dict[str, object]:
 
 
 RULES = {
-    "sources are read again": ("bridge.cluster.memory.MemoryStore.mark", "as ever", "older"),
+    "sources are read again": ("bridge.cluster.state.MemoryStore.mark", "as ever", "older"),
     "a create creates": ("bridge.cluster.objects.ABSENT", "", "absent"),
     "a new one after a deletion too": ("bridge.cluster.objects.ABSENT", "", "immutable"),
     "an update names the uid": ("bridge.cluster.objects.precondition", without_uid, "older"),

@@ -298,13 +298,8 @@ def test_one_value_into_a_sops_file_leaves_the_others_as_they_are(
     assert set(changed) <= {"OPENAI_API_KEY:", "lastmodified:", "mac:"}
 
 
-@pytest.mark.parametrize(
-    "rule",
-    [{"encrypted_regex": "^(data|stringData)$"}, {"encrypted_comment_regex": "secret"}],
-    ids=["keys", "comments"],
-)
-def test_a_rule_that_would_leave_the_values_in_clear_is_refused(desk: Desk, sops: Sops, rule: dict[str, str]) -> None:
-    sops.rule(**rule)
+def test_a_rule_that_would_leave_the_values_in_clear_is_refused(desk: Desk, sops: Sops) -> None:
+    sops.rule(encrypted_regex="^(data|stringData)$")
     patch = desk.folder.parent / "staging-patch.yml"
     result = imported(desk, patch, "sops:staging.sops.yaml")
     assert (result.status, result.data["result"]) == (1, "failed")
@@ -313,21 +308,27 @@ def test_a_rule_that_would_leave_the_values_in_clear_is_refused(desk: Desk, sops
     assert plaintext(desk.folder.parent, patch) == set()
 
 
-def test_a_value_goes_where_a_comment_wants_it_encrypted_and_nowhere_else(
+def test_a_file_whose_comments_say_what_is_encrypted_is_synced_and_not_written(
     desk: Desk, sops: Sops, put: Callable[..., Result]
 ) -> None:
     sops.rule(encrypted_comment_regex="secret")
+    patch = desk.folder.parent / "staging-patch.yml"
     path = desk.folder / "staging.sops.yaml"
+    refusal = "its comments say what is encrypted (`encrypted_comment_regex`), and bridge does not write such a file"
+    new = imported(desk, patch, f"sops:{path.name}")
+    assert (new.status, path.exists()) == (1, False)
+    assert new.lines[0].endswith(f"sops:{path.name}: {refusal}")
+    assert f"cd {path.parent} && sops edit {path.name}" in new.err
     path.write_text("".join(f"{name}: {value} # secret\n" for name, value in VALUES.items()))
     subprocess.run([sops.binary, "encrypt", "--in-place", path.name], cwd=path.parent, check=True)
-    assert put("OPENAI_API_KEY").status == 0
-    assert sops.decrypted(path.name) == VALUES | {"OPENAI_API_KEY": NEW}
-    assert plaintext(desk.folder.parent, desk.folder.parent / "staging-patch.yml") == set()
-    path.write_text("".join(f"{name}: {value}\n" for name, value in VALUES.items()))
-    subprocess.run([sops.binary, "encrypt", "--in-place", path.name], cwd=path.parent, check=True)
-    result = put("OPENAI_API_KEY")
-    assert result.status == 1
-    assert "OPENAI_API_KEY would stand there in clear: the document's rule does not encrypt it" in result.err
+    content = path.read_bytes()
+    desk.environment(sources=[f"sops:{path.name}"])
+    assert desk.run("sync", "staging", "--first").status == 0
+    changed = put("OPENAI_API_KEY")
+    assert changed.status == 1
+    assert f"sops:{path.name}: {refusal}" in changed.lines[0]
+    assert f"`sops edit {path}`" in changed.err
+    assert path.read_bytes() == content
 
 
 def test_a_folder_without_a_rule_says_for_whom_nobody_knows(desk: Desk, sops: Sops) -> None:

@@ -154,6 +154,19 @@ def test_a_value_that_todays_rule_leaves_in_clear_is_not_brought_back(desk: Desk
     assert desk.target.data("Secret", "agent-secrets")["CARTESIA_API_KEY"] == "CANARY-cartesia"
 
 
+def test_a_file_whose_comments_say_what_is_encrypted_is_not_written(desk: Desk, sops: Sops) -> None:  # noqa: F811
+    sops.encrypt(FILE, flat("yaml"), "--unencrypted-comment-regex", "public")
+    first = commit(desk)
+    sops.encrypt(FILE, flat("yaml").replace("CANARY-openai", "CANARY-bad"), "--unencrypted-comment-regex", "public")
+    commit(desk)
+    content = (desk.folder / FILE).read_bytes()
+    result = back(desk, first, "--dry-run")  # told before anybody is asked
+    assert result.status == 1
+    assert "its comments say what is encrypted (`unencrypted_comment_regex`)" in result.lines[0]
+    assert f"`sops edit {desk.folder / FILE}`" in result.err
+    assert (desk.folder / FILE).read_bytes() == content
+
+
 def test_a_revision_that_is_not_there(desk: Desk, commits: list[str]) -> None:
     content = (desk.folder / FILE).read_bytes()
     result = back(desk, "v9")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bridge.provider import Document, Problem, Revision, SecretValue
-from bridge.sources.contract import BAD_KEY, BAD_NODE, BAD_REVISION, BAD_WARNINGS, NO_DOCUMENT, breach
+from bridge.sources.conformance import BAD_KEY, BAD_NODE, BAD_REVISION, BAD_WARNINGS, NO_DOCUMENT, breach
 
 ONE = Revision("1")
 LEAF = SecretValue(b"CANARY")

@@ -10,7 +10,7 @@ import pytest
 
 from bridge.sources import entry_points as subject
 from bridge.sources.entry_points import EntryPoint, entry_points
-from bridge.sources.plugins import GROUP
+from bridge.sources.providers import GROUP
 
 Site = Callable[..., Path]
 

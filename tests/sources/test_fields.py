@@ -2,7 +2,7 @@ import pytest
 
 from bridge.exact_json import DEPTH
 from bridge.provider import Kind, Node, SecretValue
-from bridge.sources.fields import FieldError, as_value
+from bridge.sources.select import FieldError, as_value
 
 
 def nested(depth: int) -> Node:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.sources.logins import is_login
+from bridge.sources.login_variables import is_login
 
 LOGINS = [
     "VAULT_TOKEN",

@@ -12,7 +12,7 @@ from bridge.config.reference import Reference
 from bridge.errors import BridgeError, Refusal
 from bridge.errors import Unavailable as NotNow
 from bridge.provider import Context, Denied, Document, NotFound, Provider, Revision, SecretValue, Unavailable
-from bridge.sources.read import read_documents
+from bridge.sources.reader import read_documents
 from tests.waiting import LIMIT, with_enough_time
 
 GOOD = Document(SecretValue(b"CANARY"), Revision("1"))

@@ -13,7 +13,7 @@ from bridge.config.reference import Reference
 from bridge.errors import BridgeError, Problem, Unavailable
 from bridge.provider import Context, Document, Revision, SecretValue
 from bridge.provider import Unavailable as NotNow
-from bridge.sources.read import Sessions
+from bridge.sources.reader import Sessions
 from tests.waiting import LIMIT
 
 BASE = Path()

@@ -25,9 +25,9 @@ from bridge.provider import (
     SecretValue,
     Unavailable,
 )
-from bridge.sources import writing
-from bridge.sources.slots import Slot
-from bridge.sources.store import Edit, look, put
+from bridge.stores import write
+from bridge.stores.slots import Slot
+from bridge.stores.update import Edit, look, put
 from tests.config.canary import assert_clean
 
 APP = Reference("shelf", "app")
@@ -144,7 +144,7 @@ def test_a_document_that_is_not_there_is_made() -> None:
 )
 def test_a_field_is_replaced_where_a_read_would_find_it(content: Any, field: str | None, after: Any) -> None:
     shelf = Shelf(content)
-    seen = writing.value_at(shelf.read(""), Slot(field))
+    seen = write.value_at(shelf.read(""), Slot(field))
     put(shelf, APP, [Edit(Slot(field), SecretValue.of("NEW"), seen)], context())
     assert plain(shelf.content) == after
 
@@ -213,7 +213,7 @@ def test_bytes_go_where_base64_is() -> None:
 )
 def test_a_place_without_room(content: Any, slot: Slot, what: str) -> None:
     shelf = Shelf(content)
-    seen = writing.value_at(shelf.read(""), slot)
+    seen = write.value_at(shelf.read(""), slot)
     assert failure(Refusal, shelf, Edit(slot, NEW, seen)) == f"shelf:app: {what}"
     assert shelf.number == 1
 
@@ -296,7 +296,7 @@ def test_what_reads_back_differently_is_told() -> None:
 
 
 def test_a_store_that_shows_a_write_late_is_given_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writing, "PAUSE", 0.01)
+    monkeypatch.setattr(write, "PAUSE", 0.01)
     shelf = Shelf({"A": "a"})
     true, stale = Shelf.read, [shelf.read("")] * 2
     shelf.after = lambda: setattr(shelf, "read", lambda *_: stale.pop() if stale else true(shelf, ""))

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bridge.provider import Document, Kind, ProviderError, Revision, SecretValue
-from bridge.sources.whole import Whole, grafted
+from bridge.stores.whole_document import Whole, grafted
 from tests.providers.sops.folder import sealed
 
 MANIFEST = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "app"}}

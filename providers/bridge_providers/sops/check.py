@@ -7,7 +7,7 @@ from pathlib import Path
 from bridge.provider import Context, NotFound, Problem, ProviderError, SecretValue
 from bridge_providers.sops import check_keys, check_rule, cipher, files, keys, mac, metadata, stores
 from bridge_providers.sops.metadata import Metadata
-from bridge_providers.sops.selectors import STRAY, selector
+from bridge_providers.sops.selectors import selector
 from bridge_providers.sops.tree import Stored
 from bridge_providers.sops.walk import Walk
 
@@ -78,15 +78,17 @@ def _of_leaves(stored: Stored, block: Metadata) -> Iterator[Problem]:
     found: list[Problem] = []
 
     try:
-        rule = selector(block, stored.comments)
+        rule = selector(block, has_comments=stored.has_comments)
 
         def visit(leaf: SecretValue, _: bytes, encrypted: bool, walk: Walk) -> SecretValue:
-            problem = cipher.problem_of_form(leaf) if encrypted else STRAY if rule.is_stray(leaf) else None
+            problem = cipher.problem_of_form(leaf) if encrypted else None
             if problem:
                 found.append(Problem("", f"key {walk.where} {problem}"))
             return leaf
 
         Walk(stored.documents, rule, visit).run()
+        if rule.by_form:
+            found += check_rule.undecided(check_rule.plain(stored, rule), f"its `{block.rule}`")
     except ProviderError as error:
         found += error.problems
     yield from found
@@ -103,7 +105,7 @@ def numbers(path: str, revision: str | None, context: Context) -> Iterator[tuple
 
     try:
         stored = stores.load(_data(files.locate(path, context.base), context, revision), stores.store_of(path))
-        Walk(stored.documents, selector(metadata.read(stored.metadata), stored.comments), visit).run()
+        Walk(stored.documents, selector(metadata.read(stored.metadata)), visit).run()
     except ProviderError:
         return  # a problem already
     yield from found

@@ -2,17 +2,20 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from bridge.provider import Problem, ProviderError, SecretValue
 from bridge_providers.sops import cipher, creation, tree
 from bridge_providers.sops.check_keys import RENEW
 from bridge_providers.sops.creation import Holders
 from bridge_providers.sops.metadata import Metadata
-from bridge_providers.sops.selectors import selector
+from bridge_providers.sops.selectors import Selector, selector
 from bridge_providers.sops.tree import Stored
 from bridge_providers.sops.walk import Walk
 
 _UPDATE = "`sops updatekeys FILE` encrypts it to the rule's keys; if that removes one, `sops rotate -i FILE` too"
+_BY_NAME: Final = "make sure that none of them is secret; a rule over names (`encrypted_regex`) is checked"
+_MOST_NAMED: Final = 20
 
 
 def problems(stored: Stored, block: Metadata, path: Path) -> Iterator[Problem]:
@@ -53,34 +56,38 @@ def _in_clear(stored: Stored, block: Metadata, rule: Holders) -> Iterator[Proble
     if (name, pattern) == (block.rule, block.pattern):
         return
     try:
-        told = set(_plain(stored, block))
+        own = selector(block, has_comments=stored.has_comments)
+        told = set() if own.by_form else set(plain(stored, own))
     except ProviderError:
         return  # its own rule cannot be followed, a problem already; as is what stands in clear by it
-    if name.endswith("_comment_regex") and _has_encrypted_comments(stored):
-        what = f"was not held against {rule.where}: that is over comments, and the file's are encrypted"
-        yield Problem("", what, warning=True)
-        return
-    for place in _plain(stored, block._replace(rule=name, pattern=pattern)):
-        if place not in told:
+    wanted = selector(block._replace(rule=name, pattern=pattern), has_comments=stored.has_comments)
+    found = [place for place in plain(stored, wanted) if place not in told]
+    if wanted.by_form:
+        yield from [] if own.by_form else undecided(found, f"the `{name}` of {rule.where}")
+    else:
+        for place in found:
             what = f"key {place} is in clear, and {rule.where} wants it encrypted"
             yield Problem("", what, "decrypt the file and encrypt it anew: sops keeps the rule that it was made by")
 
 
-def _plain(stored: Stored, block: Metadata) -> list[str]:
+def undecided(places: list[str], rule: str) -> Iterator[Problem]:
+    """Warn of values in clear if only the file's comments tell whether they may be."""
+    if not places:
+        return
+    more = len(places) - _MOST_NAMED
+    names = ", ".join(places[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    what = f"in clear: {names}; {rule} is over comments, which bridge does not read"
+    yield Problem("", what, _BY_NAME, warning=True)
+
+
+def plain(stored: Stored, rule: Selector) -> list[str]:
+    """Return the places of values in clear that a rule wants encrypted; of all in clear if it is over comments."""
     found: list[str] = []
 
     def visit(leaf: SecretValue, _: bytes, encrypted: bool, walk: Walk) -> SecretValue:
-        if encrypted and cipher.problem_of_form(leaf) == cipher.PLAIN:
+        if (encrypted or rule.by_form) and cipher.problem_of_form(leaf) == cipher.PLAIN:
             found.append(walk.where)
         return leaf
 
-    Walk(stored.documents, selector(block, stored.comments), visit).run()
+    Walk(stored.documents, rule, visit).run()
     return found
-
-
-def _has_encrypted_comments(stored: Stored) -> bool:
-    return any(
-        cipher.looks_encrypted(line.encode(errors="surrogateescape"))
-        for lines in stored.comments().values()
-        for line in lines
-    )

@@ -8,7 +8,7 @@ from bridge.provider import Context, Document, SecretValue
 from bridge_providers.sops import creation, files, metadata, replace, seal, stores
 from bridge_providers.sops.gotime import GoTime
 from bridge_providers.sops.metadata import Metadata
-from bridge_providers.sops.selectors import Selector, selector
+from bridge_providers.sops.selectors import Selector, writable
 from bridge_providers.sops.tree import Tree
 from bridge_providers.sops.walk import Walk
 
@@ -19,12 +19,10 @@ def in_clear(path: str, document: Document, context: Context) -> Iterator[tuple[
         return  # a binary file is encrypted as a whole
     target = Path(os.path.realpath(files.locate(path, context.base)))
     content = [_tree(one) for one in document.content]
-    old = replace.current(target)
-    if old is None:
-        yield from _by_rule(content, selector(_of_new(target)))
-        return
-    stored = stores.load(old, stores.store_of(path))
-    yield from _by_rule(content, selector(metadata.read(stored.metadata), stored.comments))
+    old, store = replace.current(target), stores.store_of(path)
+    block = _of_new(target) if old is None else metadata.read(stores.load(old, store).metadata)
+    rule = writable(block, target, is_new=old is None, has_comments=stores.has_comments(store))
+    yield from _by_rule(content, rule)
 
 
 def _tree(given: object) -> dict[str, Tree]:

@@ -10,7 +10,7 @@ from bridge_providers.sops.cipher import Cipher, Undecryptable
 from bridge_providers.sops.key_types import Failure, joined
 from bridge_providers.sops.keys import Keyring
 from bridge_providers.sops.metadata import Metadata
-from bridge_providers.sops.selectors import STRAY, Selector, selector
+from bridge_providers.sops.selectors import Selector, selector
 from bridge_providers.sops.tree import Comment, Stored, Tree
 from bridge_providers.sops.walk import Walk
 
@@ -72,13 +72,13 @@ def open_file(data: bytes, store: str, keyring: Keyring) -> Opened:
 def _loaded(data: bytes, store: str) -> _Loaded:
     stored = stores.load(data, store)
     block = metadata.read(stored.metadata)
-    return _Loaded(stored, block, selector(block, stored.comments))
+    return _Loaded(stored, block, selector(block, has_comments=stored.has_comments))
 
 
 def _opened(data: bytes, loaded: _Loaded, key: bytes) -> Opened:
     stored, block, rule = loaded
     cipher = Cipher(key, old=block.is_old)
-    opener = _Opener(cipher, rule, hash_all=not block.mac_only_encrypted)
+    opener = _Opener(cipher, hash_all=not block.mac_only_encrypted)
     trees = Walk(stored.documents, rule, opener.visit).run()
     mac.verify(block, cipher, opener.hashed)
     documents = tuple(map(tree.without_comments, trees)) if opener.has_comments else trees
@@ -132,9 +132,8 @@ def _revision(data: bytes, block: Metadata) -> Revision:
 class _Opener:
     """Opens leaves, and keeps what they add to the MAC."""
 
-    def __init__(self, cipher: Cipher, rule: Selector, *, hash_all: bool) -> None:
+    def __init__(self, cipher: Cipher, *, hash_all: bool) -> None:
         self._cipher: Final = cipher
-        self._rule: Final = rule
         self._hash_all: Final = hash_all
         self.hashed: Final[list[bytes]] = []
         self.has_comments = False
@@ -147,8 +146,6 @@ class _Opener:
                 leaf = self._cipher.decrypt(leaf, place, in_list=walk.in_list)
             except Undecryptable as error:
                 problem = str(error)
-        elif self._rule.is_stray(leaf):
-            problem = STRAY
         if problem:
             raise ProviderError(f"key {walk.where} {problem}")
         # Not counted, as when it was encrypted: so a value made a comment is missed. (sops 3.13.2 counts it.)

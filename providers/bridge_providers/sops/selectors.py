@@ -1,16 +1,35 @@
-"""Which leaves of a file are encrypted (sops.go, shouldBeEncrypted): suffixes and regexes over keys or comments."""
+"""Which leaves of a file are encrypted (sops.go, shouldBeEncrypted): suffixes and regexes over keys or comments.
 
+Comments are not read. Under a rule over comments, a text that begins with `ENC[` is an encrypted value and must
+decrypt, and every other leaf is plain. A file that agrees with its comments reads exactly as `sops` reads it. A file
+that does not agree with them is safe to read too:
+
+- Neither the MAC nor the encryption covers comments, nor the rule itself. Anyone who can change the file can also add
+  the comments that make `sops` choose exactly the leaves that look encrypted. Following comments protects no value.
+- An encrypted value opens only below its own keys, and nobody can make a new one without the data key.
+- Without `mac_only_encrypted`, the MAC covers the plaintext of every leaf. A plain text that replaces an encrypted
+  value must be that value. Someone who knows the plaintext of two neighbours can move bytes from one to the other, as
+  between any two plain leaves.
+- With `mac_only_encrypted`, an encrypted value that is missing or plain breaks the MAC. Plain leaves can be changed,
+  added and removed, as under every other rule; a read and a check warn of that.
+
+What gets lost: a value left in clear below a comment that wants it encrypted is no longer an error. `check` lists what
+is in clear. Writing is refused, because the comments decide whether a new value is encrypted.
+
+JSON and binary files have no comments: `unencrypted_comment_regex` encrypts all of such a file, and that is enforced.
+"""
+
+import shlex
 from collections.abc import Callable
-from collections.abc import Set as AbstractSet
-from typing import NamedTuple
+from pathlib import Path
+from typing import Final, NamedTuple
 
 from bridge.provider import Kind, ProviderError, SecretValue
 from bridge_providers.sops import tree
 from bridge_providers.sops.cipher import looks_encrypted
 from bridge_providers.sops.metadata import Metadata
-from bridge_providers.sops.tree import Comments, Place
 
-STRAY = "is encrypted, and the file's comments say that it should not be"
+_OVER_COMMENTS: Final = "_comment_regex"
 
 
 class Selector(NamedTuple):
@@ -18,34 +37,48 @@ class Selector(NamedTuple):
 
     start: bool
     matches: Callable[[str], bool]
-    commented: AbstractSet[Place] | None = None
-    """The nodes below a comment that matches, where the rule is over comments. They count for all that is in them."""
+    by_form: bool = False
+    """Whether the rule is over comments, so that only a value's form tells if it is encrypted."""
 
     def below(self, key: str, *, encrypted: bool) -> bool:
         """Say what holds below `key`; once a key has matched, all below it is decided."""
         return encrypted if encrypted is not self.start else self.matches(key) is not self.start
 
-    def is_stray(self, leaf: SecretValue) -> bool:
-        """Say whether a leaf that is not to be encrypted looks so, which a comment that went leaves behind.
-
-        sops takes such a value as it is, which the MAC does not show where it covers the encrypted values alone.
-        """
-        return self.commented is not None and leaf.kind is Kind.TEXT and looks_encrypted(leaf.reveal())
+    def of_leaf(self, leaf: SecretValue, *, encrypted: bool) -> bool:
+        """Say what holds for a leaf, where `encrypted` holds by its keys."""
+        return leaf.kind is Kind.TEXT and looks_encrypted(leaf.reveal()) if self.by_form else encrypted
 
 
-def selector(metadata: Metadata, comments: Callable[[], Comments] = tree.no_comments) -> Selector:
-    """Return the rule of a file, which may want the file's comments.
-
-    Raises ProviderError for a rule, or for comments, that cannot be followed to the letter.
-    """
+def selector(metadata: Metadata, *, has_comments: bool = False) -> Selector:
+    """Return the rule of a file, which may have comments; ProviderError if it cannot be followed to the letter."""
     start = metadata.rule.startswith("unencrypted")
     if metadata.rule.endswith("_suffix"):
         suffix = metadata.pattern
         return Selector(start, lambda key: key.endswith(suffix))
-    matches = _by_regex(metadata)
-    if metadata.rule.endswith("_comment_regex"):
-        return Selector(start, lambda _: False, _commented(matches, comments()))
-    return Selector(start, matches)
+    if metadata.rule.endswith(_OVER_COMMENTS):
+        return Selector(start, lambda _: False, by_form=has_comments or not start)
+    return Selector(start, _by_regex(metadata))
+
+
+def writable(metadata: Metadata, target: Path, *, is_new: bool, has_comments: bool) -> Selector:
+    """Return the rule of a file that is to be written; ProviderError if the rule is over its comments."""
+    if has_comments and metadata.rule.endswith(_OVER_COMMENTS):
+        what = f"its comments say what is encrypted (`{metadata.rule}`), and bridge does not write such a file"
+        raise ProviderError(what, hint=_instead(target, is_new=is_new))
+    return selector(metadata)._replace(by_form=False)  # a new value is plain, whatever it looks like
+
+
+def _instead(target: Path, *, is_new: bool) -> str:
+    """Return what writes such a file; a new one from its own folder, because sops looks for `.sops.yaml` from there."""
+    if is_new:
+        return f"cd {_word(target.parent)} && sops edit {_word(target.name)}"
+    file = _word(target)
+    by_script = f"sops set --value-stdin {file} '[\"KEY\"]'"
+    return f"`sops edit {file}`, or, with JSON on stdin, `{by_script}` (sops 3.11 or newer)"
+
+
+def _word(path: Path | str) -> str:
+    return shlex.quote(tree.printable(str(path)))
 
 
 def _by_regex(metadata: Metadata) -> Callable[[str], bool]:
@@ -67,11 +100,3 @@ def _by_regex(metadata: Metadata) -> Callable[[str], bool]:
             raise refuse(error) from error
 
     return matches
-
-
-def _commented(matches: Callable[[str], bool], comments: Comments) -> AbstractSet[Place]:
-    """Return the places whose comments match: as the file has them, so an encrypted comment is its ciphertext."""
-    for place, lines in comments.items():
-        if not all(SecretValue(line.encode(errors="surrogateescape")).is_text() for line in lines):
-            raise ProviderError(f"a comment at key {tree.name(place[1:])} is not valid UTF-8")
-    return {place for place, lines in comments.items() if any(map(matches, lines))}

@@ -1,12 +1,11 @@
 """Picks the store of a file by its suffix, as sops does (cmd/sops/formats); each is imported by its first file."""
 
-from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, Protocol
 
 from bridge.provider import SecretValue
 from bridge_providers.sops import damage
-from bridge_providers.sops.tree import Comments, Stored, Tree
+from bridge_providers.sops.tree import Stored, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +42,11 @@ def store_of(path: str) -> str:
     return next((store for suffix, store in _SUFFIXES.items() if path.endswith(suffix)), BINARY)
 
 
+def has_comments(store: str) -> bool:
+    """Say whether a file of a store may have comments."""
+    return store in _COMMENTED
+
+
 def writer_of(store: str) -> Writing:
     """Return what writes a store."""
     module: Writing = import_module(f"bridge_providers.sops.edit_{store}")  # type: ignore[assignment] # a module of this shape
@@ -54,9 +58,4 @@ def load(data: bytes, store: str) -> Stored:
     damage.check_conflict(data)
     reader: Callable[[bytes], Stored] = import_module(f"bridge_providers.sops.store_{store}").load
     stored = reader(data)
-    return stored._replace(comments=partial(_comments, data, store)) if store in _COMMENTED else stored
-
-
-def _comments(data: bytes, store: str) -> Comments:
-    reader: Callable[[bytes], Comments] = import_module(f"bridge_providers.sops.comments_{store}").comments
-    return reader(data)
+    return stored._replace(has_comments=has_comments(store))

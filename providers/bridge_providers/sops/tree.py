@@ -1,6 +1,6 @@
 """The one form that every store is brought into, and how places in it are named in messages."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 from bridge.provider import Kind, ProviderError, SecretValue
@@ -14,17 +14,6 @@ MAX_VALUES: Final = 100_000
 NUMBER_CHANGES: Final = "a number that sops would not keep as it is written"
 
 
-Place: TypeAlias = "tuple[int | str, ...]"
-"""A node's place in a file: the number of its document from 0, then keys, and places in lists."""
-Comments: TypeAlias = Mapping[Place, tuple[str, ...]]
-"""The comments that stand right before a node, among its siblings; without their first character."""
-
-
-def no_comments() -> Comments:
-    """Return the comments of a file whose store has none."""
-    return {}
-
-
 class Comment(SecretValue):
     """An item of a list that is none: where sops encrypts a comment inside a YAML list, it leaves it as an item."""
 
@@ -34,8 +23,7 @@ class Stored(NamedTuple):
 
     documents: list[dict[str, Tree]]
     metadata: dict[str, Tree]
-    comments: Callable[[], Comments] = no_comments
-    """Reads them, which few rules need; ProviderError where they cannot be followed."""
+    has_comments: bool = False  # whether a file of this store may have them
 
 
 def not_encrypted() -> ProviderError:

@@ -19,7 +19,6 @@ class Walk:
     def __init__(self, documents: list[dict[str, Tree]], selector: Selector, visit: Visit) -> None:
         self._documents: Final = documents
         self._selector: Final = selector
-        self._commented: Final = selector.commented
         self._visit: Final = visit
         self._path: Final[list[str | int]] = []
         self.document = 0
@@ -66,10 +65,8 @@ class Walk:
 
     def _node(self, node: Tree, place: bytes, encrypted: bool) -> Tree:
         """Visit any node. A list's items stand at the list's own place."""
-        if self._commented and (self.document, *self._path) in self._commented:
-            encrypted = not self._selector.start
         if isinstance(node, SecretValue):
-            return self._visit(node, place, encrypted, self)
+            return self._visit(node, place, self._selector.of_leaf(node, encrypted=encrypted), self)
         if isinstance(node, dict):
             return self._mapping(node, place, encrypted)
         items = []

@@ -1,5 +1,6 @@
 """Writes a file: encrypts what changed, edits the text, and trusts neither before it has read the result."""
 
+import contextlib
 import os
 import time
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from bridge_providers.sops.cipher import KEY_BYTES, Cipher
 from bridge_providers.sops.decrypt import Opened
 from bridge_providers.sops.gotime import GoTime
 from bridge_providers.sops.keys import Keyring
-from bridge_providers.sops.selectors import selector
+from bridge_providers.sops.selectors import writable
 from bridge_providers.sops.spans import Unplaceable
 from bridge_providers.sops.store_binary import FIELD
 from bridge_providers.sops.tree import Tree
@@ -23,7 +24,6 @@ VERSION: Final = "3.13.2"
 """The release of sops whose layout a new file has."""
 _CHANGED: Final = "it was changed meanwhile"
 _LAYOUT: Final = "the file is written in a way that cannot be changed in place (aliases, comments inside brackets, …)"
-_COMMENTS: Final = "the change would let the file's comments count for other values"
 _EDIT: Final = "bring it into sops's own layout with `sops edit FILE`, then try again"
 _LAST: Final = 253_402_300_799  # the end of the year 9999, behind which there is no time in RFC 3339
 _READ_AGAIN: Final = "read it again, then decide"
@@ -81,7 +81,7 @@ def _next(
             raise Conflict(_CHANGED, hint=_READ_AGAIN)
         if seal.equal(opened.documents, content):
             return opened.revision
-        new = _changed(old, store, content, opened, keyring)
+        new = _changed(old, place, content, opened, keyring)
     if len(new) > files.LIMIT:
         raise ProviderError(f"the file would be larger than {files.LIMIT // 2**20} MiB")
     return new
@@ -120,14 +120,17 @@ def _made(target: Path, store: str, content: Documents, keyring: Keyring) -> byt
     block["lastmodified"] = _text(stamp.rfc3339())
     writing = stores.writer_of(store)
     made = metadata.read(block)
-    sealer = seal.Sealer(Cipher(key), made, writing, selector(made))
+    chosen = writable(made, target, is_new=True, has_comments=stores.has_comments(store))
+    sealer = seal.Sealer(Cipher(key), made, writing, chosen)
     sealed = sealer.seal([_arranged(one, None) for one in content])
     block["mac"] = sealer.mac(stamp.rfc3339())
     return writing.fresh(sealed, dict(sorted(block.items())), rule.indent)
 
 
-def _changed(data: bytes, store: str, content: Documents, opened: Opened, keyring: Keyring) -> bytes:
+def _changed(data: bytes, place: _Place, content: Documents, opened: Opened, keyring: Keyring) -> bytes:
     """Return an existing file's text with what differs."""
+    target, store = place
+    rule = writable(opened.block, target, is_new=False, has_comments=opened.stored.has_comments)
     before = opened.stored.documents
     if len(before) > 1 and store == stores.INI:
         raise ProviderError("a section stands twice, and this version changes no such file", hint=_EDIT)
@@ -137,7 +140,6 @@ def _changed(data: bytes, store: str, content: Documents, opened: Opened, keyrin
     earlier = -(-opened.block.last_modified.unix_nanoseconds() // 10**9)  # rounded up
     stamp = GoTime.from_unix(min(max(int(time.time()), earlier), _LAST))
     writing = stores.writer_of(store)
-    rule = selector(opened.block, opened.stored.comments)
     sealer = seal.Sealer(opened.cipher, opened.block, writing, rule)
     pairs: list[seal.Old | None] = [*zip(before, opened.trees, strict=True)]
     pairs += [None] * (len(content) - len(before))
@@ -147,15 +149,10 @@ def _changed(data: bytes, store: str, content: Documents, opened: Opened, keyrin
         new = writing.change(data, sealed, stamps)
     except Unplaceable:
         raise ProviderError(_LAYOUT, hint=_EDIT) from None
-    problem = _LAYOUT
-    try:
+    with contextlib.suppress(ProviderError):
         _check(new, store, content, keyring)
-    except ProviderError as error:
-        if rule.commented is not None:
-            problem = f"{_COMMENTS}: {error.problems[0].what}"
-    else:
         return new
-    raise ProviderError(problem, hint=_EDIT)
+    raise ProviderError(_LAYOUT, hint=_EDIT)
 
 
 def _arranged(new: Mapping[str, Node], old: seal.Old | None) -> dict[str, Tree]:

@@ -7,7 +7,7 @@ import zlib
 import pytest
 
 from bridge.provider import Kind, NotFound, ProviderError, Revision, SecretValue
-from bridge.sources.fields import pick
+from bridge.sources.select import pick
 from bridge_providers.scaleway import Scaleway
 from tests.providers.scaleway.desk import PATH, VALUES, Reader, context, fields, whole
 from tests.servers.scaleway import ACCESS, PROJECT, READ, Grant, SecretManager

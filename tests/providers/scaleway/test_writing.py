@@ -17,7 +17,7 @@ from bridge.provider import (
     Unavailable,
     Writer,
 )
-from bridge.sources.fields import pick
+from bridge.sources.select import pick
 from bridge_providers.scaleway import Scaleway
 from tests.providers.scaleway.desk import PATH, VALUES, Failure, Reader, context, fields, whole
 from tests.servers.scaleway import ACCESS, PROJECT, READ, WRITE, Canned, Grant, Request, SecretManager

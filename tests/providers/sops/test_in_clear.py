@@ -46,13 +46,6 @@ def test_a_file_that_is_there_follows_its_own_rule(sops, rule):
     assert told(sops, {"A": "a", "b_secret": "b", "new": "c"}) == [(0, ("A",)), (0, ("new",))]
 
 
-def test_a_rule_over_comments_shows_in_what_is_there(sops, rule):
-    rule(encrypted_comment_regex="hide")
-    sops.write("a.yaml", "A: CANARY-1\n# hide\nB: CANARY-2\n")
-    assert sops.sops("encrypt", "--in-place", "a.yaml").returncode == 0
-    assert told(sops, {"A": "a", "B": "b"}) == [(0, ("A",))]
-
-
 def test_a_binary_file_shows_nothing(sops):
     content = Document(SecretValue(b"CANARY"), Revision(""))
     assert list(Sops().open(sops.context()).in_clear("a.bin", content)) == []

@@ -13,7 +13,7 @@ from tests.providers.sops.matrix import RELEASES
 from tests.providers.sops.test_written_by import agrees
 
 COMMENTED = {("3.13.2", "odd.yaml"), ("3.13.2", "comments.json")}
-"""What a release cannot read itself: it counts comments in lists for the MAC when it reads (test_comments.py)."""
+"""What a release cannot read itself: it counts comments in lists for the MAC when it reads (test_list_comments.py)."""
 
 
 @pytest.fixture(params=RELEASES)

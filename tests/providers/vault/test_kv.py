@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bridge.provider import Kind, NotFound, ProviderError, Revision, Unavailable
-from bridge.sources.fields import decoded, pick
+from bridge.sources.select import decoded, pick
 from tests.providers.vault.desk import Desk
 from tests.providers.vault.wire import Wire
 from tests.servers.vault import DevVault

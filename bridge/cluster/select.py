@@ -1,0 +1,164 @@
+"""Which cluster a run means: the command line, the environment's file, KUBECONFIG, ~/.kube/config, or the pod's own.
+
+No credential plugin is started and no request is sent here.
+"""
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, NamedTuple, NoReturn
+
+from bridge.cluster.kubeconfig import Selection, select
+from bridge.cluster.kubeconfig_server import server_url
+from bridge.config.sections import ClusterFlags
+from bridge.errors import ConfigError, Problem, Refusal
+from bridge.http.servers import same_server
+from bridge.trust import refused_kubeconfig, refused_server
+
+ACCOUNT: Final = "the pod's service account"
+
+
+POD: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+"""Where a pod finds its service account's token and the cluster's certificate authority."""
+NO_FLAGS: Final = ClusterFlags()
+
+
+class Search(NamedTuple):
+    """All that can say which cluster is meant.
+
+    `kubeconfig` and `context` are those of the environment's file, `flags` those of the command line, `pod` is the
+    folder of a pod's service account. `deadline` is a `time.monotonic()`, for credential plugins, and for files that
+    turn out to be pipes.
+    """
+
+    kubeconfig: Path | None
+    context: str | None
+    environ: Mapping[str, str]
+    flags: ClusterFlags = NO_FLAGS
+    deadline: float = math.inf
+    pod: Path = POD
+
+
+def choose(search: Search) -> Selection | None:
+    """Return the context that is meant, or None for the service account of the pod that this process runs in.
+
+    Whatever is named and missing is a ConfigError. It is a Refusal if the environment's file and KUBECONFIG lead to
+    different servers, and no flag decides.
+    """
+    kubeconfig, context, environ, flags, deadline, pod = search
+    if flags.in_cluster:
+        _check_pod(environ, pod)
+        return None
+    listed = [Path(name) for name in environ.get("KUBECONFIG", "").split(":") if name]
+    default = _default(environ)
+    named = flags.kubeconfig or kubeconfig
+    files = [named] if named else listed or ([default] if _exists(default) else [])
+    wanted = flags.context or context
+    if not files and not wanted and environ.get("KUBERNETES_SERVICE_HOST"):
+        _check_token(pod, "name a kubeconfig with --kubeconfig FILE")
+        return None
+    try:
+        selection = select(files, wanted, deadline) if files else _missing(default)
+    except ConfigError as error:
+        own = context if not flags.context else None
+        raise _with_hint(_with_place(error, own), environ, pod) from None
+    _check_trust(selection, environ)
+    if not kubeconfig or flags.kubeconfig:
+        return selection
+    if listed:
+        _check_agreement(selection, listed, flags.context, context, deadline)
+    return selection._replace(by_environment=not _is_among(kubeconfig, [*listed, default]))
+
+
+def _check_trust(selection: Selection, environ: Mapping[str, str]) -> None:
+    """Raise Refusal if the trust file does not list the kubeconfig, or the API server that it leads to.
+
+    The pod's own account is not asked about: it goes to the pod's own cluster.
+    """
+    url = server_url(selection.cluster)
+    found = (refused_kubeconfig(environ, selection.files), refused_server(environ, url, selection.source))
+    if problems := [one for one in found if one]:
+        raise Refusal(*problems)
+
+
+def _is_among(file: Path, others: Sequence[Path]) -> bool:
+    """Return whether a file is one of those that the machine's owner chose, under whatever name."""
+    real = os.path.realpath(file)
+    return any(os.path.realpath(one) == real for one in others)
+
+
+def _default(environ: Mapping[str, str]) -> Path:
+    home = Path(environ.get("HOME") or "~")
+    with suppress(RuntimeError):  # a pod's user may have no home
+        home = home.expanduser()
+    return home / ".kube" / "config"
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # the home of another user, as in an image that is run as a user of its own
+        return False
+
+
+def _missing(default: Path) -> NoReturn:
+    hint = "name one with --kubeconfig FILE, cluster.kubeconfig in the environment's file, or KUBECONFIG"
+    raise ConfigError(Problem(str(default), "there is no kubeconfig", hint))
+
+
+def _check_pod(environ: Mapping[str, str], pod: Path) -> None:
+    if not environ.get("KUBERNETES_SERVICE_HOST"):
+        what = "this is not a pod: KUBERNETES_SERVICE_HOST is not set"
+        raise ConfigError(Problem("--in-cluster", what, "select a cluster with --kubeconfig FILE or --context NAME"))
+    _check_token(pod, "leave --in-cluster out to use a kubeconfig")
+
+
+def _check_token(pod: Path, otherwise: str) -> None:
+    if not (pod / "token").is_file():
+        hint = f"set automountServiceAccountToken: true in the pod's spec, or {otherwise}"
+        raise ConfigError(Problem(ACCOUNT, "this pod has no service account token", hint))
+
+
+def _with_place(error: ConfigError, context: str | None) -> ConfigError:
+    """Say where a missing context was named, if it was in the environment's file."""
+    place = f'; change "{context}" at `cluster.context` in the environment\'s file, or pass --context NAME'
+    is_about_it = f'no context "{context}"' if context else ""
+    return ConfigError(
+        *(
+            one._replace(hint=f"{one.hint}{place}") if is_about_it and one.what.endswith(is_about_it) else one
+            for one in error.problems
+        )
+    )
+
+
+def _with_hint(error: ConfigError, environ: Mapping[str, str], pod: Path) -> ConfigError:
+    """Say in a pod how to use its own account: a kubeconfig that is named there may have been meant for elsewhere."""
+    if not (environ.get("KUBERNETES_SERVICE_HOST") and (pod / "token").is_file()):
+        return error
+    hint = "to use the service account of this pod, pass --in-cluster"
+    return ConfigError(*(one._replace(hint=f"{one.hint}; {hint}" if one.hint else hint) for one in error.problems))
+
+
+def _check_agreement(
+    ours: Selection, listed: Sequence[Path], flag: str | None, context: str | None, deadline: float
+) -> None:
+    """Raise Refusal if KUBECONFIG, which kubectl would follow, leads to another server than the environment's file.
+
+    A context of the same name is compared, else the current one; if a flag names a context that KUBECONFIG does not
+    have, the flag has decided.
+    """
+    theirs = _server(listed, flag or context, deadline) or (None if flag else _server(listed, None, deadline))
+    url = server_url(ours.cluster)
+    if theirs is not None and not same_server(url, theirs):
+        what = f"leads to {url}, but KUBECONFIG leads to {theirs}"
+        raise Refusal(Problem(ours.source, what, "choose with --kubeconfig FILE, or unset KUBECONFIG"))
+
+
+def _server(files: Sequence[Path], context: str | None, deadline: float) -> str | None:
+    """Return the server that a context leads to, or None if it leads to no server."""
+    try:
+        return server_url(select(files, context, deadline).cluster)
+    except ConfigError:
+        return None

@@ -1,0 +1,133 @@
+"""Keeps the memory in a ConfigMap of the environment's namespace.
+
+Beside the memory it holds which run wrote it last: every run that is going to write objects writes the memory first,
+and with its own name even if the memory stays the same. So whoever reads the same name twice knows that no other run
+has begun to write in between.
+"""
+
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import quote
+
+from bridge.cluster.api import Api, Conflict, Invalid, LostAnswer, NotFound
+from bridge.cluster.objects import ABSENT, APPLY, is_changed
+from bridge.errors import Problem, Refusal, Unavailable
+from bridge.plan.limits import MAX_BYTES
+from bridge.plan.state import Memory, UnreadableMemoryError, decode, encode
+
+KEY: Final = "memory.json"
+RUN: Final = "run"
+
+
+@dataclass(eq=False)
+class MemoryStore:
+    """One environment's memory in the cluster. Not to be shared between threads."""
+
+    api: Api
+    namespace: str
+    id: str
+    manager: str
+    turn: Callable[[], float] | None = None  # asked before each try of a write (see `Api.request`)
+    run: str = field(default_factory=lambda: secrets.token_hex(8))  # this one, as it is written
+    resource_version: str | None = None
+    uid: str = ""
+    text: str | None = None  # as it is in the cluster, like the next
+    writer: str = ""
+
+    @property
+    def _path(self) -> str:
+        return f"/api/v1/namespaces/{quote(self.namespace)}/configmaps/{quote(self._name)}"
+
+    @property
+    def _name(self) -> str:
+        return f"bridge-{self.id}"
+
+    @property
+    def target(self) -> str:
+        """Name the ConfigMap for messages."""
+        return f"ConfigMap/{self._name} in namespace {self.namespace}"
+
+    def read(self) -> Memory | None:
+        """Read the memory; None where there is none, `lost` in an empty one where it cannot be understood.
+
+        Raises Refusal for a memory that a newer bridge wrote.
+        """
+        try:
+            raw = self.api.request("get", self._path, target=self.target)
+        except NotFound:
+            self.resource_version, self.uid, self.text, self.writer = None, "", None, ""
+            return None
+        self._take(raw)
+        try:
+            return decode(self.text or "")
+        except UnreadableMemoryError as error:
+            newer = error.newer
+        if newer:
+            raise Refusal(Problem(self.target, "was written by a newer bridge", "update bridge"))
+        return Memory(lost=f"{self.target} is damaged")
+
+    def differs(self, memory: Memory) -> bool:
+        """Say whether this memory is another than the one that was read last."""
+        return encode(memory) != self.text
+
+    @property
+    def mark(self) -> str:
+        """Return what the next run that is going to write objects will change; empty if there is no ConfigMap."""
+        return self.writer or self.resource_version or ""
+
+    def begin(self, memory: Memory) -> None:
+        """Write the memory before the first object: under the name of this run, also if it does not differ."""
+        self._write(encode(memory))
+
+    def write(self, memory: Memory) -> None:
+        """Write the memory if it differs; raises Unavailable if another run wrote it since it was read."""
+        text = encode(memory)
+        if text != self.text:
+            self._write(text)
+
+    def _write(self, text: str) -> None:
+        if len(text) + len(self.run) > MAX_BYTES:
+            what = "this environment has too many keys for one memory"
+            raise Refusal(Problem(self.target, what, "split the environment in two"))
+        try:
+            raw = self.api.request(
+                "patch",
+                self._path,
+                target=self.target,
+                query={"fieldManager": self.manager, "force": "true"},
+                body=json.dumps(self._body(text)).encode(),
+                content_type=APPLY,
+                turn=self.turn,
+            )
+        except (Conflict, Invalid) as refused:
+            if not is_changed(refused):
+                raise
+            raise Unavailable(Problem(self.target, "another run wrote it meanwhile", "run again")) from None
+        except LostAnswer as lost:
+            raw = self._settle(text, lost)
+        self._take(raw)
+
+    def _settle(self, text: str, lost: LostAnswer) -> dict[str, Any]:
+        """Find out whether a write whose answer was lost has happened."""
+        try:
+            raw = self.api.request("get", self._path, target=self.target)
+        except NotFound:
+            raw = {}
+        data = raw.get("data") or {}
+        if (data.get(KEY), data.get(RUN)) != (text, self.run):
+            raise lost.settled
+        return raw
+
+    def _take(self, raw: dict[str, Any]) -> None:
+        self.resource_version, self.uid = raw["metadata"]["resourceVersion"], raw["metadata"].get("uid", "")
+        data = raw.get("data") or {}
+        self.text, self.writer = data.get(KEY), data.get(RUN) or ""
+
+    def _body(self, text: str) -> dict[str, object]:
+        metadata = {"name": self._name, "resourceVersion": self.resource_version or ABSENT}
+        if self.uid:
+            metadata["uid"] = self.uid
+        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {KEY: text, RUN: self.run}}

@@ -1,0 +1,101 @@
+"""Checks what a pod of the CronJob would miss, and whether rendered files are out of date."""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from bridge.config.environment import Environment
+from bridge.config.template import TemplateObject
+from bridge.config.textfile import read_text
+from bridge.config.yamlfile import load_yaml_documents
+from bridge.deploy.packing import Packed
+from bridge.deploy.render import CONFIGURATION
+from bridge.draft.files import Written
+from bridge.errors import ConfigError, Problem, Refusal
+from bridge.provider import Context, Provider
+from bridge.sources.env_layer import EnvLayer
+from bridge.sources.offline import stand_ins, survey
+from bridge.sources.resolve import resolve
+
+
+def missing_in_pod(
+    environment: Environment,
+    templates: tuple[TemplateObject, ...],
+    layer: EnvLayer,
+    providers: Mapping[str, Provider],
+    context: Context,
+) -> tuple[Problem, ...]:
+    """Return what a pod would miss, for it has no env file; Refusal for documents that are not in order."""
+    names, told = survey(environment, providers, context)
+    wrong = [one for one in told if not one.warning]
+    if wrong:
+        raise Refusal(*wrong)
+    if environment.namespace is None:
+        what = "names no namespace, and a pod has no env file that could"
+        raise ConfigError(Problem(environment.shown(environment.file), what, "add `namespace:`"))
+    if environment.env_file == "environment":
+        what = "is the pod's environment there, which has only what cronjob.yaml gives it"
+        where = f"{environment.shown(environment.file)} env_file"
+        return (*told, Problem(where, what, "add the variables to cronjob.yaml", warning=True))
+    absent = EnvLayer(layer.shown, None if layer.shown else {})
+    try:
+        resolve(environment, environment.namespace, templates, stand_ins(environment, templates, names), absent)
+    except Refusal as error:
+        return (*told, *(_without_env_file(one, absent.shown) for one in error.problems))
+    return told
+
+
+def _without_env_file(problem: Problem, shown: str) -> Problem:
+    """Say of a variable that a pod has no env file; any other problem is one of every kind of run."""
+    name = re.match(r"no source gives (\$\{\w+\})", problem.what)
+    if name is None:
+        return problem._replace(warning=True)
+    what = f"no source gives {name[1]}, and a pod has no {shown}: the CronJob would stop"
+    return Problem(problem.where, what, "give it in a source, or write the value into a template", warning=True)
+
+
+def differences(written: Sequence[Written], texts: Mapping[str, str], packed: Packed) -> Iterator[Problem]:
+    """Tell of each file that was kept where it is not as it would be rendered now: by places, never by content."""
+    for (path, state), (name, text) in zip(written, texts.items(), strict=True):
+        if state == "created" or _read(path) == text:
+            continue
+        if name == CONFIGURATION:
+            what = f"is out of date, and was kept: {', '.join(_places(path, packed)) or 'its form'}"
+            yield Problem(str(path), what, "remove it, and run this command again", warning=True)
+        else:
+            what = f"is not as it would be rendered now, and was kept: {_lines(_read(path), text)}"
+            yield Problem(
+                str(path), what, "where that is not your own change, remove it and run this again", warning=True
+            )
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return read_text(path, str(path))
+    except (OSError, ConfigError):
+        return None
+
+
+def _places(path: Path, packed: Packed) -> Iterator[str]:
+    """Yield the files of the environment that a ConfigMap has in another form, or that it alone has."""
+    try:
+        documents = load_yaml_documents(path, str(path))
+    except ConfigError:
+        yield "it cannot be read"
+        return
+    kept = documents[0].content if documents else None
+    data = kept.get("data") if isinstance(kept, Mapping) else None
+    there = data if isinstance(data, Mapping) else {}
+    keys = packed.items()
+    yield from (place for place, text in packed.texts.items() if there.get(keys[place]) != text)
+    yield from (str(key) for key in there if key not in keys.values())
+
+
+def _lines(kept: str | None, text: str) -> str:
+    if kept is None:
+        return "it cannot be read"
+    matcher = difflib.SequenceMatcher(None, kept.splitlines(), text.splitlines(), autojunk=False)
+    spans = [(start + 1, max(start + 1, end)) for tag, start, end, _, _ in matcher.get_opcodes() if tag != "equal"]
+    shown = [str(first) if first == last else f"{first}-{last}" for first, last in spans]
+    return f"line {', '.join(shown)}" if shown else "its line ends"

@@ -1,0 +1,128 @@
+"""Renders the kustomize folder that runs one environment in the cluster."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
+from typing import Final, NamedTuple
+
+from bridge.config.environment import Environment
+from bridge.config.yaml_writer import dumped
+from bridge.deploy.needs import TOKEN, Needs
+from bridge.deploy.packing import MOUNT, Packed
+from bridge.deploy.templating import fill, template
+from bridge.objects import ObjectId
+
+CONFIGURATION: Final = "configuration.yaml"
+FILE: Final = "kustomization.yaml"
+COMPONENTS: Final = ("vault", "scaleway", "sops", "bucket", "prune", "restart")
+"""What a store or an option adds to the CronJob and its rights; each is a component of kustomize."""
+AGE: Final = PurePosixPath("/var/run/secrets/age/keys.txt")
+_FILES: Final = (
+    "cronjob.yaml",
+    "rights.yaml",
+    "network.yaml",
+    *(f"components/{name}/{FILE}" for name in COMPONENTS),
+)
+_LONGEST: Final = 52
+"""A CronJob's name: its Jobs' names are eleven characters longer, and at most 63."""
+
+
+class Names(NamedTuple):
+    """What the objects are called. `object` is the CronJob, ServiceAccount, Role and NetworkPolicy."""
+
+    environment: str
+    namespace: str
+    id: str
+    object: str
+    config_map: str
+
+    def secret(self, store: str) -> str:
+        """Return the name of the Secret with a store's credential; no `bridge-<id>` has a dot, so it is free."""
+        return f"{self.object}.{store}"
+
+
+def names_of(environment: Environment, namespace: str) -> Names:
+    """Return what the objects are called: after the `id`, so that environments may share a namespace."""
+    name = f"bridge-{environment.id}"
+    if len(name) > _LONGEST:
+        name = f"{name[: _LONGEST - 9].rstrip('-')}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    # The state is in the ConfigMap `bridge-<id>`, and no id has a dot: this name is no environment's state.
+    return Names(environment.name, namespace, environment.id, name, f"{name}.config")
+
+
+class Deployment(NamedTuple):
+    """One environment's CronJob: its names, files, stores, and the objects that it may write."""
+
+    names: Names
+    packed: Packed
+    needs: Needs
+    objects: tuple[ObjectId, ...]
+    own_namespace: bool  # whether its uid is compared, so that it has to be read
+
+
+def render(deployment: Deployment, command: str) -> Mapping[str, str]:
+    """Return every file's text by its path below the folder; `command` is what renders them again."""
+    items = deployment.packed.items()
+    data = {items[place]: text for place, text in deployment.packed.texts.items()}
+    values = {
+        "command": command,
+        "environment": deployment.names.environment,
+        "namespace": deployment.names.namespace,
+        "id": deployment.names.id,
+        "object": deployment.names.object,
+        "config_map": deployment.names.config_map,
+        "mount": str(MOUNT),
+        "folder": str(deployment.packed.folder),
+        "file_key": tuple(items.values()),
+        "file_path": tuple(items),
+        **_rights(deployment),
+        **_stores(deployment.names, deployment.needs),
+    }
+    return {
+        CONFIGURATION: fill(template(CONFIGURATION), values) + dumped({"data": data}),
+        **{name: fill(template(name), values) for name in _FILES},
+        FILE: _with_used(fill(template(FILE), values), deployment.needs.components),
+    }
+
+
+def _rights(deployment: Deployment) -> Mapping[str, object]:
+    """Return the names of the objects that may be written. A rule without a name would be for all objects."""
+    memory = f"bridge-{deployment.names.id}"
+    secrets = [one.name for one in deployment.objects if one.kind == "Secret"]
+    config_maps = [one.name for one in deployment.objects if one.kind == "ConfigMap"]
+    return {
+        "memory": memory,
+        "secrets": (secrets,) if secrets else (),
+        "config_maps": (config_maps,) if config_maps else (),
+        "config_maps_and_memory": [*config_maps, memory],
+        "own_namespace": (deployment.names.namespace,) if deployment.own_namespace else (),
+    }
+
+
+def _stores(names: Names, needs: Needs) -> Mapping[str, object]:
+    tokens = needs.tokens or (TOKEN,)
+    return {
+        "token_volume": tuple(
+            f"vault-token-{number + 1}" if number else "vault-token" for number in range(len(tokens))
+        ),
+        "token_folder": tuple(str(one.parent) for one in tokens),
+        "token_file": tuple(one.name for one in tokens),
+        "vault_port": needs.vault_port,
+        "scaleway_secret": names.secret("scaleway"),
+        "age_secret": names.secret("age"),
+        "age_file": str(AGE),
+        "age_folder": str(AGE.parent),
+        "age_key": AGE.name,
+        "bucket_secret": names.secret("bucket"),
+        "bucket_key": needs.bucket_keys,
+        "bucket_port": needs.bucket_port,
+    }
+
+
+def _with_used(text: str, used: Iterable[str]) -> str:
+    """Comment out the components that the environment does not use."""
+    unused = [name for name in COMPONENTS if name not in used]
+    for name in unused:  # two blanks fewer behind it keep the comments in their column
+        text = re.sub(rf"^  - (components/{name})  ", r"  # - \1", text, flags=re.MULTILINE)
+    return text if len(unused) < len(COMPONENTS) else text.replace("components:\n", "components: []\n")

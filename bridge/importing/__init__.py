@@ -1,0 +1,1 @@
+"""`bridge import`: what becomes of each value of a plaintext file."""

@@ -1,0 +1,141 @@
+"""Finds the place that gives a variable now, document after document, as `lookup` does among values."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from bridge.config.environment import Environment
+from bridge.config.names import is_variable, suggestion
+from bridge.config.reference import Reference
+from bridge.config.template import TemplateObject
+from bridge.errors import ConfigError, Problem, Refusal
+from bridge.importing.items import Use, all_uses, uses_of
+from bridge.objects import ObjectId
+from bridge.provider import Document
+from bridge.secret import SecretValue
+from bridge.sources.select import is_manifests
+from bridge.stores.slots import Slot, value_at
+
+
+class Giver(NamedTuple):
+    """The document, and the places in it that give a variable: several where manifests have several of its keys.
+
+    `is_new` says that nothing gives the variable in any source yet.
+    """
+
+    reference: Reference
+    document: Document | None
+    slots: tuple[Slot, ...]
+    is_new: bool = False
+
+    @property
+    def seen(self) -> tuple[SecretValue | None, ...]:
+        """What stands in each place."""
+        return tuple(value_at(self.document, slot) for slot in self.slots)
+
+
+def find_giver(
+    name: str,
+    environment: Environment,
+    templates: Mapping[ObjectId, TemplateObject],
+    read: Callable[[Reference], Document | None],
+) -> Giver:
+    """Return what gives a variable: `variables`, else the first source that has it, else the first of the list.
+
+    ConfigError for a name that nothing uses; Refusal if no source could take it, or if a value there would not count.
+    """
+    uses, literals = _uses(name, environment, templates)
+    exception = environment.variables.get(name)
+    if exception:
+        if literals:
+            raise _settled(literals)
+        reference = exception.reference.document
+        slot = Slot(exception.reference.field, base64=exception.decode == "base64")
+        return Giver(reference, read(reference), (slot,))
+    first = _in_sources(name, environment, uses, literals, read)
+    if literals and first is None:
+        raise _settled(literals)
+    if first is None:
+        hint = "list one under `sources`"
+        raise Refusal(Problem(environment.shown(environment.file), "lists no source to put a value into", hint))
+    if not first.slots:
+        hint = f"give it under `variables`, as {name}: REFERENCE"
+        raise Refusal(Problem(str(first.reference), f"consists of manifests and has no key for {name} alone", hint))
+    return first
+
+
+def _in_sources(
+    name: str,
+    environment: Environment,
+    uses: list[Use],
+    literals: list[Use],
+    read: Callable[[Reference], Document | None],
+) -> Giver | None:
+    """Return the first source that gives the value, else the first that could; a text gives way to manifests only."""
+    first: Giver | None = None
+    earlier: list[tuple[Reference, Document]] = []  # manifests: each wins over a variable that is found after it
+    for reference in environment.sources:
+        document = read(reference)
+        has_manifests = document is not None and is_manifests(document)
+        if document and has_manifests:
+            earlier.append((reference, document))
+        if literals and not has_manifests:
+            continue
+        slots = _slots(name, literals or [use for use in uses if use.variable], document)
+        found = Giver(reference, document, slots)
+        if any(one is not None for one in found.seen):
+            if not has_manifests and name not in environment.infrastructure:
+                _check_counts(name, uses, earlier)
+            return found
+        first = first or found._replace(is_new=True)
+    return first
+
+
+def _uses(
+    name: str, environment: Environment, templates: Mapping[ObjectId, TemplateObject]
+) -> tuple[list[Use], list[Use]]:
+    """Return the keys that the variable fills, or else the keys of this name that have a text without a variable."""
+    uses = uses_of(name, templates)
+    if uses or name in environment.infrastructure:
+        return uses, []
+    literals = [use for use in all_uses(templates) if use.key == name and not use.names]
+    if not literals:
+        known = {variable for use in all_uses(templates) for variable in use.names}
+        hint = suggestion(name, known | environment.infrastructure.keys())
+        raise ConfigError(Problem(name, "no template and no infrastructure uses it", hint))
+    return [], literals
+
+
+def _settled(literals: list[Use]) -> Refusal:
+    """Tell where the keys have their text: no source is asked for it, except one that consists of manifests."""
+    return Refusal(
+        *(
+            Problem(
+                f"{use.object} key {use.key}",
+                f"has a literal value in {use.template.place}, so no source is asked for it",
+                f"change it in {use.template.place}"
+                + (f", or write {use.key}: ${{{use.key}}} there" if is_variable(use.key) else ""),
+            )
+            for use in literals
+        )
+    )
+
+
+def _check_counts(name: str, uses: list[Use], earlier: list[tuple[Reference, Document]]) -> None:
+    """Raise Refusal if an earlier source gives every key that the variable fills."""
+    problems = []
+    for use in uses:
+        slot = Slot(use.key, use.object)
+        winner = next((one for one, document in earlier if value_at(document, slot) is not None), None)
+        if winner is None:
+            return
+        what = f"{winner} gives the whole key, so {name} has no effect"
+        problems.append(Problem(f"{use.object} key {use.key}", what, f"change the key in {winner}"))
+    raise Refusal(*problems)
+
+
+def _slots(name: str, uses: list[Use], document: Document | None) -> tuple[Slot, ...]:
+    if document is None or not is_manifests(document):
+        return (Slot(name),)
+    slots = tuple(Slot(use.key, use.object) for use in uses)
+    held = tuple(slot for slot in slots if value_at(document, slot) is not None)
+    return held or slots

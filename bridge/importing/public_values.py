@@ -1,0 +1,118 @@
+"""The values that go into the environment's own template, in clear: those of ConfigMaps."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from bridge.config.common_value import commonness, is_plain
+from bridge.config.placeholder import Placeholder
+from bridge.config.template_value import looks_encrypted
+from bridge.errors import Problem
+from bridge.importing.items import Item, Scene, State, Use
+from bridge.importing.plaintext import Given
+from bridge.importing.secret_values import ENCRYPTED, stands
+from bridge.secret import SecretValue
+from bridge.sources.placeholder_values import leftover
+from bridge.stores.slots import Slot, value_at
+
+NO_TEMPLATE: Final = "the environment has no template of its own for public values"
+
+
+class Public:
+    """Decides about the values of ConfigMaps; what speaks against one is added to `problems`, warnings too.
+
+    `secrets` are all values that must not become public.
+    """
+
+    def __init__(self, scene: Scene, secrets: Iterable[Given], problems: list[Problem]) -> None:
+        self._scene = scene
+        self._secrets = [one for one in secrets if not one.value.is_empty()]
+        self._problems = problems
+
+    def decide(self, given: Given, use: Use) -> Item | None:
+        """Return what becomes of the value of a ConfigMap's key; None for a problem."""
+        value = given.value
+        kept = self._in_manifests(given, use) or self._kept(use, value)
+        if isinstance(kept, Problem):
+            self._problems.append(kept)
+            return None
+        if kept:
+            return Item(given, State.SAME, kept, use.variable)
+        reason = leftover(value, is_public=True)
+        if reason:
+            return Item(given, State.LEFT, reason)
+        problem = self._refused(given) or self._without_effect(given, use)
+        if problem:
+            self._problems.append(problem)
+            return None
+        is_ours = use.template.place == self._scene.own and not use.names
+        state = State.DIFFERENT if is_ours else State.NEW
+        return Item(given, state, self._scene.own or "", use.variable, public=use)
+
+    def _in_manifests(self, given: Given, use: Use) -> str | Problem | None:
+        """Look into the sources that are manifests: they give their keys over any template."""
+        for reference in dict.fromkeys((*self._scene.environment.sources, self._scene.to)):
+            found = stands(self._scene.documents[reference], use.object, use.key, None)
+            if found is None:
+                continue
+            if found.same_as(given.value):
+                return str(reference)
+            what = f"{reference} gives this key too, with another value, and wins over templates"
+            return Problem(str(given), what, "take it out there, or change it there")
+        return None
+
+    def _kept(self, use: Use, value: SecretValue) -> str | None:
+        """Say who gives this very value already, without any file that may be absent elsewhere."""
+        parts = use.template.parts
+        literals = [part for part in parts if isinstance(part, SecretValue)]
+        if len(literals) == len(parts):
+            whole = SecretValue(b"".join(part.reveal() for part in literals))
+            return use.template.place if whole.same_as(value) else None
+        return self._from_source(use, value) or self._from_default(use, value)
+
+    def _from_source(self, use: Use, value: SecretValue) -> str | None:
+        variable = use.variable
+        if variable is None:
+            return None
+        exception = self._scene.environment.variables.get(variable)
+        if exception:
+            slot = Slot(exception.reference.field, base64=exception.decode == "base64")
+            found = value_at(self._scene.documents[exception.reference.document], slot)
+            return str(exception.reference) if found is not None and found.same_as(value) else None
+        for reference in self._scene.environment.sources:
+            found = stands(self._scene.documents[reference], None, "", variable)
+            if found is not None:
+                return str(reference) if found.same_as(value) else None
+        return None
+
+    def _from_default(self, use: Use, value: SecretValue) -> str | None:
+        part = use.template.parts[0]
+        values = self._scene.env_layer.values
+        if use.variable is None or not isinstance(part, Placeholder) or part.default is None:
+            return None
+        if values is None or part.name in values:
+            return None  # the env file comes before the default, here or where it is
+        return use.template.place if SecretValue.of(part.default).same_as(value) else None
+
+    def _refused(self, given: Given) -> Problem | None:
+        twin = next((one for one in self._secrets if one.value.same_as(given.value)), None)
+        content = given.value.reveal().strip()
+        if twin and not commonness(content):
+            return Problem(str(given), f"has the value of {twin}, and would be public", "use a Secret for it")
+        if twin and not is_plain(content):
+            what = f"has the value of {twin}, and becomes public"
+            self._problems.append(Problem(str(given), what, "use a Secret for it if that is no accident", warning=True))
+        if looks_encrypted(given.value):
+            return Problem(str(given), ENCRYPTED, "import the file that it was made from")
+        if not given.value.is_text():
+            return Problem(str(given), "is no text", "put it into a template by hand, under binaryData")
+        return None
+
+    def _without_effect(self, given: Given, use: Use) -> Problem | None:
+        environment, own = self._scene.environment, self._scene.own
+        if own is None:
+            hint = f"add `- {environment.name}.public.yaml` to `templates`; it is made when it is missing"
+            return Problem(environment.shown(environment.file), NO_TEMPLATE, hint)
+        if use.template.place in self._scene.later:
+            what = f"{use.template.place} comes after {own} in `templates`, so its value would win"
+            return Problem(str(given), what, f"list {own} last")
+        return None

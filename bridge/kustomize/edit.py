@@ -1,0 +1,85 @@
+"""Finds the patches of a kustomization that are missing, and changes which patches it has."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from bridge.config.problems import Findings, as_mapping
+from bridge.config.yaml_changes import Change, Insert, Remove
+from bridge.config.yaml_editor import edited
+from bridge.config.yamlfile import parse_yaml_documents
+from bridge.errors import ConfigError, Problem
+from bridge.kustomize.read import PATCHES
+
+HINT: Final = "change it by hand; `kustomize build OVERLAY | bridge check ENV --manifests -` prints the patches"
+
+
+class Item(NamedTuple):
+    """An entry of one of the lists of patches."""
+
+    key: str
+    position: int
+
+
+class MissingPatch(NamedTuple):
+    """An entry whose file does not exist, and the kind of the objects that it is for, if it names one."""
+
+    item: Item
+    file: Path
+    kind: str
+
+
+def missing_patches(text: str, folder: Path) -> Iterator[MissingPatch]:
+    """Yield the entries of a folder's kustomization whose patch files do not exist; none if the text is wrong."""
+    try:
+        content = _content(text)
+    except ConfigError:
+        return
+    for name in PATCHES:
+        given = content.get(name)
+        for index, item in enumerate(given if isinstance(given, list) else []):
+            entry: Mapping[str, object] = item if isinstance(item, Mapping) else {"path": item}
+            path, target = entry.get("path"), entry.get("target")
+            if not isinstance(path, str) or "\n" in path or "://" in path or (folder / path).exists():
+                continue
+            kind = target.get("kind") if isinstance(target, Mapping) else None
+            yield MissingPatch(Item(name, index), folder / path, kind if isinstance(kind, str) else "")
+
+
+def change_patches(text: str, shown: str, removed: Collection[Item], added: Sequence[str]) -> str:
+    """Return the kustomization without some patches, and with new ones behind those that stay.
+
+    `added` is each new patch's YAML. ConfigError where the file is written in a way that cannot be changed so.
+    """
+    try:
+        changed = edited(text, list(_changes(_content(text), removed, added)), foreign=True)
+    except ConfigError:
+        changed = None  # raised below: a parser's error quotes the file
+    if changed is None:
+        raise ConfigError(Problem(shown, "is written in a way that bridge cannot change safely", HINT))
+    return changed
+
+
+def _changes(content: Mapping[str, object], removed: Collection[Item], added: Sequence[str]) -> Iterator[Change]:
+    """Yield the changes; a list that loses everything goes, unless it gets something."""
+    for name in PATCHES:
+        positions = sorted(item.position for item in removed if item.key == name)
+        if positions and len(positions) == _length(content, name) and not (added and name == "patches"):
+            yield Remove((0, name))
+        else:
+            yield from (Remove((0, name, position)) for position in positions)
+    yield from (Insert((0, "patches"), _length(content, "patches"), one) for one in added)
+
+
+def _length(content: Mapping[str, object], name: str) -> int:
+    given = content.get(name)
+    return len(given) if isinstance(given, list) else 0
+
+
+def _content(text: str) -> Mapping[str, object]:
+    findings = Findings("")
+    documents = parse_yaml_documents(text, findings, foreign=True)
+    content = as_mapping(documents[0].content if len(documents) == 1 else None, findings)
+    if findings:
+        findings.fail()
+    return content

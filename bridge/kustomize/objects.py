@@ -1,0 +1,137 @@
+"""Reads Kubernetes objects of any kind, such as a kustomize build makes; what may be a value is wrapped at once."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from bridge.config.kubernetes_list import flattened
+from bridge.config.problems import Findings
+from bridge.config.yamlfile import YamlDocument, parse_yaml_documents
+from bridge.objects import ObjectId
+from bridge.secret import SecretValue
+
+DEPTH: Final = 100
+"""Levels of nesting: the schema in a CustomResourceDefinition has some fifty."""
+EVENTS: Final = 1_000_000
+"""As for other files, but a build holds everything: some hundred CustomResourceDefinitions have 500,000."""
+SECTIONS: Final = {"Secret": ("data", "stringData"), "ConfigMap": ("data", "binaryData")}
+ENCODED: Final = {("Secret", "data"), ("ConfigMap", "binaryData")}
+# The fields that hold names and not values, in the objects that are looked into. Every other text is wrapped.
+_NAMES: Final = {
+    *("apiVersion", "kind", "name", "namespace", "generateName", "type"),
+    *("secretName", "key", "path", "subPath", "subPathExpr"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class BuiltObject:
+    """One object of a build. `place` says where it stands: `document 3 line 41`, or an item of a List there.
+
+    `sections` holds the keys of a Secret or ConfigMap as they are written, a section that is there and null as
+    None. In `content`, the rest, only names are plain texts; numbers are dropped.
+    """
+
+    place: str
+    version: str
+    kind: str
+    name: str
+    namespace: str | None
+    sections: Mapping[str, Mapping[str, SecretValue] | None] = field(repr=False)
+    content: Mapping[str, object] = field(repr=False)
+
+    @property
+    def id(self) -> ObjectId | None:
+        """Return whose keys these are; None for any other kind of object."""
+        return ObjectId(self.kind, self.name) if self.version == "v1" and self.kind in SECTIONS else None
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.name}"
+
+
+def parse_build(text: str, shown: str) -> tuple[BuiltObject, ...]:
+    """Return all objects of a build, those of a List one by one; ConfigError for all that cannot be read.
+
+    No object at all is an error too: the program that should have made the build has failed.
+    """
+    findings = Findings(shown)
+    objects = tuple(
+        built
+        for number, document in enumerate(_documents(text, findings), start=1)
+        for built in _objects(document.content, f"document {number} line {document.line}", findings)
+    )
+    if not objects and not findings:
+        findings.note(
+            "there is no object in it", "use `set -o pipefail`; if bridge writes all its objects, leave this check out"
+        )
+    if findings:
+        findings.fail()
+    return objects
+
+
+def _documents(text: str, findings: Findings) -> list[YamlDocument]:
+    """Parse JSON as JSON: YAML does not know its way to write a character in two halves."""
+    if text.lstrip()[:1] == "{":
+        try:
+            return [YamlDocument(1, json.loads(text))]
+        except (ValueError, RecursionError):
+            pass  # YAML's flow style begins so too, and its parser tells the line
+    return parse_yaml_documents(text, findings, depth=DEPTH, foreign=True, events=EVENTS)
+
+
+def _objects(content: object, place: str, findings: Findings) -> Iterator[BuiltObject]:
+    for where, item in flattened(content, place):
+        at = findings.at(where)
+        if isinstance(item, Mapping):
+            built = _object(item, where, at)
+            if built is not None:
+                yield built
+        elif item is not None:
+            at.note("not a Kubernetes object")
+
+
+def _object(content: Mapping[str, object], place: str, at: Findings) -> BuiltObject | None:
+    metadata = content.get("metadata")
+    metadata = metadata if isinstance(metadata, Mapping) else {}
+    version, kind = content.get("apiVersion"), content.get("kind")
+    name, namespace = metadata.get("name", metadata.get("generateName")), metadata.get("namespace")
+    if not isinstance(version, str) or not isinstance(kind, str) or not isinstance(name, str):
+        hint = "give what `kustomize build` makes of it" if kind in {"Kustomization", "Component"} else ""
+        at.note("not a Kubernetes object: it has no apiVersion, kind or metadata.name", hint)
+        return None
+    named = SECTIONS.get(kind, ()) if version == "v1" else ()
+    sections = {name: _section(content[name], at.at(name)) for name in named if name in content}
+    rest = _wrapped({key: value for key, value in content.items() if key not in named}, "", DEPTH, at)
+    assert isinstance(rest, dict)
+    return BuiltObject(place, version, kind, name, namespace if isinstance(namespace, str) else None, sections, rest)
+
+
+def _section(given: object, at: Findings) -> Mapping[str, SecretValue] | None:
+    if given is None:
+        return None
+    if not isinstance(given, Mapping):
+        at.note("must be a mapping")
+        return {}
+    return {key: _value(value, at.at(f"key {key}")) for key, value in given.items()}
+
+
+def _value(value: object, at: Findings) -> SecretValue:
+    """Wrap a value; one that is no text is refused by the API server, and here it only counts that the key is there."""
+    try:
+        return SecretValue.of(value if isinstance(value, str) else "")
+    except ValueError as error:
+        at.note(str(error))
+    return SecretValue(b"")
+
+
+def _wrapped(node: object, name: str, depth: int, at: Findings) -> object:
+    if not depth:
+        at.note("nested too deep")
+        return None
+    if isinstance(node, Mapping):
+        return {key: _wrapped(child, key, depth - 1, at) for key, child in node.items()}
+    if isinstance(node, list):
+        return [_wrapped(child, "", depth - 1, at) for child in node]
+    if isinstance(node, str):
+        return node if name in _NAMES else _value(node, at)
+    return node if isinstance(node, bool) else None

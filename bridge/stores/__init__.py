@@ -1,0 +1,1 @@
+"""Writing one value, or a whole document, into a store."""
