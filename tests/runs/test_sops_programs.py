@@ -11,7 +11,7 @@ import pytest
 
 from tests.providers.sops.ended import gone
 from tests.runs.conftest import VALUES, Desk
-from tests.waiting import until, with_enough_time
+from tests.waiting import LIMIT, until, with_enough_time
 
 
 @pytest.fixture
@@ -114,6 +114,6 @@ def test_run_that_is_stopped_leaves_no_sops_program(desk: Desk, hanging: Path, n
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         until(hanging.exists, process=process)
         process.send_signal(number)
-        process.communicate(timeout=60)
+        process.communicate(timeout=LIMIT)
     assert process.returncode == 128 + number
     assert gone(int(hanging.read_text()))
