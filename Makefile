@@ -56,7 +56,7 @@ busy: $(VENV)/ready ## run every test TIMES times next to two busy loops, in a n
 
 lowest: $(VENV)-lowest/ready ## run the tests with the oldest dependencies that pyproject.toml allows
 	$(VENV)-lowest/bin/pytest --quiet $(SPREAD) -m 'not real and not wheel'
-	$(VENV)-lowest/bin/pytest --quiet $(SPREAD) -m real tests/providers tests/runs/test_sops.py tests/runs/test_vault.py
+	$(VENV)-lowest/bin/pytest --quiet $(SPREAD) -m real tests/providers
 
 $(VENV)-lowest/ready: requirements-dev.lock requirements-lowest.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)-lowest

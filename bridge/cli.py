@@ -1,4 +1,4 @@
-"""The program: one run of a command, and the one place that catches."""
+"""The program: run one command, and catch every exception in one place."""
 
 import argparse
 import gc
@@ -7,28 +7,29 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from importlib import import_module
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from bridge import late_warnings, process
 from bridge.errors import ANYTHING, BUG, BridgeError, Problem, Stopped, ending, shortage
 from bridge.parser import parse
 from bridge.report import streams
-from bridge.report.record import CURRENT, Record
+from bridge.report.record import Record
 from bridge.report.streams import guarded
+
+AGAIN: Final = "run the same command again: it continues from the current state"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status. Nothing is raised, and no traceback is shown."""
+    """Run one command and return its exit status. This raises nothing and shows no traceback."""
     record = Record()
-    kept, late = CURRENT.set(record), late_warnings.COLLECTED.set(late_warnings.Collected([], {}))
+    kept = late_warnings.COLLECTED.set(late_warnings.Collected([], {}))
     try:
         with process.own():
             return _finish(record, _guarded(argv, record))
-    except (KeyboardInterrupt, process.Terminated) as stop:  # after all has been told
+    except (KeyboardInterrupt, process.Terminated) as stop:  # after everything has been reported
         return process.status_of(stop)
     finally:
-        CURRENT.reset(kept)
-        late_warnings.COLLECTED.reset(late)
+        late_warnings.COLLECTED.reset(kept)
 
 
 def _guarded(argv: Sequence[str] | None, record: Record) -> int:
@@ -37,8 +38,8 @@ def _guarded(argv: Sequence[str] | None, record: Record) -> int:
             process.listen()
             status = _run(argv, record)
         except (KeyboardInterrupt, process.Terminated) as stop:
-            status = _stop(stop)
-        except BaseException as error:  # noqa: BLE001 - whatever it is, its text may hold a value
+            status = _stop(stop, record)
+        except BaseException as error:  # noqa: BLE001 - the text of any exception may contain a value
             give_up()
             status = _bug(error, record)
     return _report_lost(out.error, status, record) if out and out.error else status
@@ -46,7 +47,7 @@ def _guarded(argv: Sequence[str] | None, record: Record) -> int:
 
 @contextmanager
 def _spare_files() -> Iterator[Callable[[], None]]:
-    """Keep two files open for a run that can open no more; yields what closes them, so that it can say so."""
+    """Keep two spare files open; yield a function that closes them, so that a run out of files can report that."""
     files = ExitStack()
     with suppress(OSError):
         for _ in range(2):
@@ -68,7 +69,7 @@ def _run(argv: Sequence[str] | None, record: Record) -> int:
     try:
         _check_trust(args)
         module = getattr(args, "module", args.command)
-        return int(import_module(f"bridge.commands.{module}").run(args))
+        return int(import_module(f"bridge.commands.{module}").run(args, record))
     except ANYTHING as error:
         if not isinstance(error, BridgeError) and (record.changed or not shortage(error)):
             raise
@@ -76,8 +77,8 @@ def _run(argv: Sequence[str] | None, record: Record) -> int:
 
 
 def _check_trust(args: argparse.Namespace) -> None:
-    """Refuse a trust file that is wrong, or that the environments' checkout brings, before anything else is done."""
-    from bridge import trust  # noqa: PLC0415 - start-up: `--version` does without
+    """Refuse an invalid trust file, or one in the environments' checkout, before doing anything else."""
+    from bridge import trust  # noqa: PLC0415 - start-up: `--version` does not need it
 
     if trust.find(os.environ):
         from bridge.config.environment import config_folder  # noqa: PLC0415 - as above
@@ -86,7 +87,7 @@ def _check_trust(args: argparse.Namespace) -> None:
 
 
 def _finish(record: Record, status: int) -> int:
-    """Tell what no report has told, and those who watch how the run has ended; its status stays as it is."""
+    """Report late warnings, the metrics and the end of the run; the exit status stays unchanged."""
     if process.has_printed():
         from bridge.report.talk import printed  # noqa: PLC0415 - start-up
 
@@ -98,38 +99,38 @@ def _finish(record: Record, status: int) -> int:
 
     with guarded():
         try:
-            say("warning", late)
+            say(record, "warning", late)
             if record.metrics:
                 from bridge.report.publish import publish  # noqa: PLC0415
 
-                say("warning", publish(record, status))
-        except BaseException as error:  # noqa: BLE001 - also a signal: the run itself is over
-            what = "the metrics" if record.metrics else "the warnings"
-            say("warning", [Problem(what, f"were not written ({type(error).__name__})")])
-        tell_end(status)
+                say(record, "warning", publish(record, status))
+        except BaseException as error:  # noqa: BLE001 - including signals: the run itself is over
+            output = "the metrics" if record.metrics else "the warnings"
+            say(record, "warning", [Problem(output, f"were not written ({type(error).__name__})")])
+        tell_end(record, status)
     return status
 
 
 def _report_lost(error: OSError, status: int, record: Record) -> int:
-    """Keep a run's status where nobody reads its report any more; any other reason is a failure.
+    """Keep the exit status if the reader closed the pipe; any other write error is a failure.
 
-    A run that has written something then ends as one that stopped after it: the next one tells what is there.
+    If the run has written something, it ends as stopped, so that the next run reports what exists.
     """
     if isinstance(error, ConnectionError):
         return status
-    from bridge.commands.plan import PENDING  # noqa: PLC0415 - start-up
+    from bridge.commands.results import PENDING  # noqa: PLC0415 - start-up
     from bridge.report.talk import say  # noqa: PLC0415
 
-    what, hint = f"the report cannot be written: {(error.strerror or 'unknown reason').lower()}", ""
-    if record.changed and status not in {BUG, Stopped.exit_status} and status < 128:  # from there on a signal's
-        status, hint = Stopped.exit_status, "run the same command again: it sees what is there"
+    message, hint = f"cannot write the report: {(error.strerror or 'unknown reason').lower()}", ""
+    if record.changed and status not in {BUG, Stopped.exit_status} and status < 128:  # 128 and up are signals
+        status, hint = Stopped.exit_status, AGAIN
     with guarded():
-        say("error", [Problem("", what, hint)])
-    return 1 if status in {0, PENDING} else status  # whoever acts on pending changes would have to see them
+        say(record, "error", [Problem("", message, hint)])
+    return 1 if status in {0, PENDING} else status  # pending changes are useless to a reader without the report
 
 
 def _fail(args: argparse.Namespace, error: BridgeError, record: Record) -> int:
-    """Report an error of a command that has not printed its report yet."""
+    """Report the error of a command that has not printed its report yet."""
     from bridge.report.talk import say  # noqa: PLC0415 - start-up
 
     if getattr(args, "output", "text") == "json":
@@ -138,35 +139,38 @@ def _fail(args: argparse.Namespace, error: BridgeError, record: Record) -> int:
         from bridge.report.write import write_json  # noqa: PLC0415
 
         head = {"schema": SCHEMA, "result": "failed"} | cluster_field(record.cluster)
-        write_json(head | {"errors": problems(error.problems)})
-    say("error", error.problems)
+        write_json(record, head | {"errors": problems(error.problems)})
+    say(record, "error", error.problems)
     return error.exit_status
 
 
-def _stop(stop: BaseException) -> int:
+def _stop(stop: BaseException, record: Record) -> int:
     from bridge.report.talk import tell  # noqa: PLC0415 - start-up
 
-    tell("terminated" if isinstance(stop, process.Terminated) else "interrupted", "error")
+    tell(record, "terminated" if isinstance(stop, process.Terminated) else "interrupted", "error")
     return process.status_of(stop)
 
 
 def _bug(error: BaseException, record: Record) -> int:
-    """Name a bug that no command has met itself, as in the writing of its report; and what the run has written."""
+    """Report a bug that no command has handled, for example while writing its report, and what the run has written."""
     from bridge.report.talk import say  # noqa: PLC0415
 
-    found = ending(error, touched=bool(record.changed))
-    say("error", found.problems)
+    final = ending(error, touched=bool(record.changed))
+    say(record, "error", final.problems)
     if not record.changed:
-        return found.exit_status
-    what = f"written before that, or perhaps written: {', '.join(record.changed)}"
-    say("error", [Problem("", what, "run the same command again: it sees what is there")])
+        return final.exit_status
+    say(
+        record,
+        "error",
+        [Problem("", f"these objects were or may have been written: {', '.join(record.changed)}", AGAIN)],
+    )
     return Stopped.exit_status
 
 
 def run() -> NoReturn:
-    """Be the `bridge` program: one run, then the process ends, so that collecting garbage would only cost time."""
+    """Run the `bridge` program once and exit. The process ends afterwards, so garbage collection is a waste of time."""
     gc.disable()
     status = main()
     process.end_streams()
-    gc.freeze()  # else the interpreter looks through everything once more on its way out
+    gc.freeze()  # otherwise the interpreter collects garbage once more on exit
     sys.exit(status)

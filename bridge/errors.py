@@ -1,29 +1,29 @@
-"""What can go wrong, and the exit status of each (README, "Exit statuses")."""
+"""The errors that end a run, and the exit status of each (README, "Exit statuses")."""
 
 import errno
 from collections.abc import Iterable, Iterator
 from typing import ClassVar, Final, NamedTuple
 
 BUG: Final = 3
-"""The exit status of a bug of ours."""
+"""The exit status after a bug in bridge."""
 ANYTHING: Final = (Exception, SystemExit)
-"""What may be raised by code that is wrong: ours, or a provider's. Interrupts of the run are not among it."""
+"""Everything that faulty code, ours or a provider's, may raise; it does not include interrupts of the run."""
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong. No field ever holds a value or a line of somebody's file."""
+    """One thing that is wrong. No field ever contains a value or a line of a user's file."""
 
     where: str  # the file, object, key or path; may be empty
     what: str
     hint: str = ""
-    warning: bool = False  # worth telling, and no reason to stop
+    warning: bool = False  # worth reporting, but no reason to stop
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}" if self.where else self.what
 
 
 class BridgeError(Exception):
-    """Anything that stops a run for a reason we know: one problem or several at once."""
+    """A known reason to stop a run: one problem, or several at once."""
 
     exit_status: ClassVar[int] = 1
 
@@ -36,56 +36,56 @@ class BridgeError(Exception):
 
 
 class ConfigError(BridgeError):
-    """The arguments, the environment file, a template or the env file are wrong."""
+    """The arguments, the environment file, a template or the env file are invalid."""
 
     exit_status = 2
 
 
 class Refusal(BridgeError):
-    """The run would lose, overwrite or leak something, or a source or the cluster says no; nothing was written."""
+    """The run would lose, overwrite or leak something, or a source or the cluster refused; nothing was written."""
 
 
 class Unavailable(BridgeError):
-    """Only temporary failures; nothing was written, and the same run may succeed later."""
+    """Only temporary failures; nothing was written, so the same run may succeed later."""
 
     exit_status = 75
 
 
 class Stopped(BridgeError):
-    """The run failed after its first write, or it is not known whether that has happened."""
+    """The run failed after its first write, or it is unknown whether something was written."""
 
     exit_status = 5
 
 
 class Bug(BridgeError):
-    """A bug of ours before the first write."""
+    """A bug in bridge before the first write."""
 
     exit_status = BUG
 
 
-_FILES: Final = Problem("", "too many files are open", "allow more with `ulimit -n`, or run fewer programs at a time")
+_FILES: Final = Problem("", "too many open files", "raise the limit with `ulimit -n`, or run fewer programs at a time")
 _STARTS: Final = Problem(
-    "", "no thread or process can be started", "raise the limit of the user (`ulimit -u`) or the pod"
+    "", "cannot start another thread or process", "raise the limit of the user (`ulimit -u`) or of the pod"
 )
-_MEMORY: Final = Problem("", "the memory is used up", "give this run more of it")
+_MEMORY: Final = Problem("", "out of memory", "raise the memory limit of this run")
 _SHORTAGES: Final = {
     errno.EMFILE: _FILES,
     errno.ENFILE: _FILES,
-    errno.EAGAIN: _STARTS,  # fork and clone; a socket of ours never gives it
+    errno.EAGAIN: _STARTS,  # from fork and clone; our sockets never raise it
     errno.ENOMEM: _MEMORY,
     errno.ENOBUFS: _MEMORY,
 }
 
 
 def shortage(error: BaseException) -> Problem | None:
-    """Say what the system has no more of, if that is why an error was raised, or what it was raised from."""
-    return next((found for one in _chain(error) if (found := _shortage(one))), None)
+    """Return the resource that the system ran out of, if that caused the error or an error in its chain, or None."""
+    return next((problem for cause in _chain(error) if (problem := _shortage(cause))), None)
 
 
 def _shortage(error: BaseException) -> Problem | None:
     if isinstance(error, MemoryError):
         return _MEMORY
-    if isinstance(error, RuntimeError):  # Python has no type of its own for it
+    if isinstance(error, RuntimeError):  # Python has no specific type for it
         return _STARTS if str(error).startswith("can't start new thread") else None
     if isinstance(error, ImportError):  # a library that cannot be loaded has no errno
         return _FILES if any(str(error).endswith(text) for text in _UNLOADABLE) else None
@@ -104,9 +104,9 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def ending(error: BaseException, *, touched: bool) -> BridgeError:
-    """Return an error as the end of a run: a Stopped if the run has `touched` anything, that is written or may be.
+    """Return an error as the end of a run: Stopped if the run has `touched` anything, so that it is or may be written.
 
-    What the system is short of for now is no bug: the same run may succeed later.
+    A lack of system resources is not a bug: the same run may succeed later.
     """
     if isinstance(error, BridgeError):
         return Stopped(*error.problems) if touched else _lasting(error)
@@ -117,14 +117,14 @@ def ending(error: BaseException, *, touched: bool) -> BridgeError:
 
 
 def _lasting(error: BridgeError) -> BridgeError:
-    """Return an error as it is, unless it was raised for what the system is short of."""
+    """Return the error itself, or Unavailable if a lack of system resources caused it."""
     if isinstance(error, (Stopped, Unavailable)) or not shortage(error):
         return error
     return Unavailable(*error.problems)
 
 
 def bug(error: BaseException) -> Problem:
-    """Name the place of a bug: files and lines, never the exception's text nor its locals, which may hold values."""
+    """Locate a bug by modules and lines, never by the exception's text or locals, which may contain values."""
     places = []
     trace = error.__traceback__
     while trace:
@@ -132,19 +132,19 @@ def bug(error: BaseException) -> Problem:
         if not name.startswith("importlib"):
             places.append(f"{name}:{trace.tb_lineno}")
         trace = trace.tb_next
-    hint = f"please report it with these places: {' > '.join(places)}"
-    return Problem("", f"a bug of bridge ({type(error).__name__})", hint)
+    hint = f"please report it with this trace: {' > '.join(places)}"
+    return Problem("", f"a bug in bridge ({type(error).__name__})", hint)
 
 
 def combine(errors: Iterable[BridgeError]) -> BridgeError:
-    """Make one error of several: a stop between writes decides the exit status, a bug, or the first that is lasting."""
-    found = [_lasting(error) for error in errors]
-    problems = dict.fromkeys(problem for error in found for problem in error.problems)
-    if any(isinstance(error, Stopped) for error in found):
+    """Combine errors. Stopped decides the exit status before Bug, then the first error that is not temporary."""
+    errors_ = [_lasting(error) for error in errors]
+    problems = dict.fromkeys(problem for error in errors_ for problem in error.problems)
+    if any(isinstance(error, Stopped) for error in errors_):
         return Stopped(*problems)
-    if any(isinstance(error, Bug) for error in found):
+    if any(isinstance(error, Bug) for error in errors_):
         return Bug(*problems)
-    lasting = next((error for error in found if not isinstance(error, Unavailable)), None)
+    lasting = next((error for error in errors_ if not isinstance(error, Unavailable)), None)
     if lasting is None:
         return Unavailable(*problems)
     return ConfigError(*problems) if isinstance(lasting, ConfigError) else Refusal(*problems)

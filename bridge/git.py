@@ -1,24 +1,25 @@
-"""Starts git for all of bridge, in one way that lets a repository start no program and fetch nothing.
+"""Start git in the one way that all of bridge uses: a repository can start no program and fetch nothing.
 
-bridge looks at other people's branches. A repository's own configuration, which a checkout may bring along, names
-programs that git runs: core.fsmonitor, hooks, gpg.program (with log.showSignature), diff.external, textconv, filters,
-core.sshCommand, credential helpers, and any remote of a partial clone. Why none of them starts:
+bridge reads other people's branches. A checkout may contain a repository configuration that names programs for git to
+run: core.fsmonitor, hooks, gpg.program (with log.showSignature), diff.external, textconv, filters, core.sshCommand,
+credential helpers, and any remote of a partial clone. None of them can start, because:
 
-- Only the commands in COMMANDS are run. All are plumbing. `rev-parse`, `rev-list` and `cat-file` (never with
-  `--textconv` or `--filters`) print objects and names, `diff-tree` compares trees with `--raw` (so it makes no patch,
-  which is what external diffs and textconv are for), and `hash-object --no-filters` reads one file. None refreshes the
-  index or the work tree as `status`, `diff` and `checkout` do (fsmonitor, filters, submodules), shows a commit as `log`
-  and `show` do (signatures), writes a reference (hooks), asks for a credential, or uses a pager or an editor.
-- An object that a partial clone lacks is the one way to a transport. GIT_NO_LAZY_FETCH closes it; a git that does not
-  know that variable finds every protocol refused by the empty GIT_ALLOW_PROTOCOL, which no configuration overrides.
-- A bare repository that git would find by itself is refused, because its configuration may be any file of a branch:
-  by safe.bareRepository, and here for a git that does not know that setting.
-- The settings in `_SETTINGS` win over every file, and are inherited by whatever git starts. A git that does not know
-  one of them ignores it.
-- The environment is short: neither a value nor GIT_DIR gets through. The user's and the system's configuration is read
-  only if git refuses another user's repository, because safe.directory can be nowhere else; `_SETTINGS` win over it.
-- core.worktree, include.path, alternates, grafts and replaced objects start nothing. The last two, which hide history,
-  are switched off. Time and output are bounded, and a git that is ended takes with it what it has started.
+- Only the plumbing commands in COMMANDS are run. `rev-parse`, `rev-list` and `cat-file` (never with `--textconv` or
+  `--filters`) print objects and names. `diff-tree` compares trees with `--raw`, so it creates no patch and needs no
+  external diff or textconv. `hash-object --no-filters` reads one file. None of them refreshes the index or the work
+  tree, as `status`, `diff` and `checkout` do (fsmonitor, filters, submodules), shows a commit, as `log` and `show` do
+  (signatures), writes a reference (hooks), asks for a credential, or uses a pager or an editor.
+- git would only use a transport for an object that a partial clone lacks. GIT_NO_LAZY_FETCH prevents that. In a git
+  that does not know this variable, the empty GIT_ALLOW_PROTOCOL, which no configuration overrides, refuses every
+  protocol.
+- A bare repository that git would discover is refused, because its configuration may be any file in a branch.
+  safe.bareRepository refuses it; for a git that does not know this setting, this module does.
+- The settings in `_SETTINGS` override every file, and programs started by git inherit them. A git that does not know a
+  setting ignores it.
+- The environment is minimal: no value and no GIT_DIR gets through. The user's and the system's configuration is read
+  only if git refuses another user's repository, because safe.directory can only be there; `_SETTINGS` overrides it.
+- core.worktree, include.path, alternates, grafts and replaced objects start nothing. Grafts and replaced objects, which
+  hide history, are switched off. Time and output are limited, and killing git also kills the programs it started.
 """
 
 import os
@@ -34,9 +35,9 @@ if TYPE_CHECKING:
     from subprocess import Popen
 
 COMMANDS: Final = ("rev-parse", "rev-list", "cat-file", "diff-tree", "hash-object")
-"""All that bridge runs. Read the module's docstring before you add one."""
+"""All git commands that bridge runs. Read the module's docstring before you add a command."""
 MOST: Final = 2**24
-"""Bytes of output that `Git.run` takes, unless its caller says otherwise."""
+"""The maximum output of `Git.run`, in bytes, unless the caller sets another limit."""
 _EXTRA: Final = {"diff-tree": ("--no-ext-diff", "--no-textconv")}
 _SETTINGS: Final = {
     "safe.bareRepository": "explicit",
@@ -72,57 +73,60 @@ _FIXED: Final = {
     "GIT_TERMINAL_PROMPT": "0",
 }
 _ALONE: Final = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-"""No configuration but the repository's."""
+"""Use only the repository's configuration."""
 _OF_USER: Final = ("HOME", "XDG_CONFIG_HOME", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
-"""Where the user's and the system's configuration are."""
-_MADE_UP: Final = ("/proc", "/sys", "/dev")
-_LEAST: Final = 0.1  # seconds that git gets, however late it is
-_COMPLAINT: Final = 2**12  # bytes of stderr that are kept
+"""The variables that locate the user's and the system's configuration."""
+_VIRTUAL: Final = ("/proc", "/sys", "/dev")
+_LEAST: Final = 0.1  # seconds that git gets even after the deadline
+_COMPLAINT: Final = 2**12  # how many bytes of stderr are kept
 _PIECE: Final = 2**16
-_BARE: Final = "its folder is in a bare repository, whose configuration may be anyone's"
+_BARE: Final = "it is in a bare repository, whose configuration may come from anyone"
 _OWNER: Final = re.compile(rb"dubious ownership|unsafe repository")
 _REASONS: Final = (
     (re.compile(rb"not a git repository"), "not in a git repository"),
     (re.compile(rb"cannot use bare repository"), _BARE),
     (_OWNER, "the repository belongs to another user"),
-    (re.compile(rb"bad config|bad (?:boolean|numeric) config"), "the repository's configuration is malformed"),
-    (re.compile(rb"repository ?format|unknown repository extension"), "this git does not know the repository's format"),
-    (re.compile(rb"bad file|Not a valid object name|missing|bad object"), "an object is missing or of another kind"),
+    (re.compile(rb"bad config|bad (?:boolean|numeric) config"), "the repository's configuration is invalid"),
+    (
+        re.compile(rb"repository ?format|unknown repository extension"),
+        "git does not support the repository's format",
+    ),
+    (re.compile(rb"bad file|Not a valid object name|missing|bad object"), "an object is missing or has the wrong type"),
 )
 
 
 class GitError(Exception):
-    """git cannot do what it was asked; the text has no word of git's or of a repository's own."""
+    """git failed; the text quotes neither git nor the repository."""
 
 
 class GitLate(GitError):
-    """git was not finished in time, and has been ended."""
+    """git did not finish in time and was killed."""
 
 
 class Done(NamedTuple):
-    """What a command has said."""
+    """The result of a command."""
 
     status: int
     output: bytes
-    complaint: bytes  # the beginning of stderr; not for a message, because a repository has a say in it
+    complaint: bytes  # the beginning of stderr; never shown, because a repository can influence it
 
     @property
     def text(self) -> str:
-        """Return the output as names, without the last line's end."""
+        """Return the output as text, without the last newline."""
         return os.fsdecode(self.output).removesuffix("\n")
 
     @property
     def reason(self) -> str:
-        """Describe in words of ours why the command failed."""
+        """Describe in our own words why the command failed."""
         known = (text for pattern, text in _REASONS if pattern.search(self.complaint))
-        return next(known, f"git failed with status {self.status}")
+        return next(known, f"git failed with exit status {self.status}")
 
 
 class Git:
-    """git in one folder. `environ` is the process's environment, of which git gets next to nothing."""
+    """git in one folder. `environ` is the process's environment; git gets almost none of it."""
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
-        """Find git and look at the folder; GitError if there is no git, or the folder is in a bare repository."""
+        """Find git and check the folder; raise GitError if git is missing or the folder is in a bare repository."""
         self.folder: Final = folder
         path = _absolute(environ)
         self._program: Final = _find(path)
@@ -132,13 +136,13 @@ class Git:
             raise GitError(_BARE)
 
     def start(self, *words: str, stdin: "IO[bytes] | int | None" = None, stderr: int | None = None) -> "Popen[bytes]":
-        """Start a command; the caller reads its stdout, and calls `end` in any case."""
+        """Start a command; the caller must read its stdout and always call `end`."""
         from subprocess import DEVNULL, PIPE, Popen  # noqa: PLC0415 - start-up: few runs need git
 
         assert words[0] in COMMANDS, words[0]
         options = [word for name, text in _SETTINGS.items() for word in ("-c", f"{name}={text}")]
         words = (words[0], *_EXTRA.get(words[0], ()), *words[1:])
-        # In two steps: a signal may come once the program runs, and before there is anything to end it by.
+        # In two steps, because a signal may arrive after the program has started but before we could kill it.
         process = Popen.__new__(Popen)
         try:
             process.__init__(  # type: ignore[misc]
@@ -147,12 +151,12 @@ class Git:
                 stdin=DEVNULL if stdin is None else stdin,
                 stdout=PIPE,
                 stderr=DEVNULL if stderr is None else stderr,
-                start_new_session=True,  # so that what it starts ends with it, and none reaches the terminal
+                start_new_session=True,  # so that its children end with it, and none can use the terminal
             )
-        except OSError as error:  # raised from it, so that it can be told whether it is temporary
-            raise GitError(f"git cannot be started: {(error.strerror or 'unknown reason').lower()}") from error
+        except OSError as error:  # chained, so that callers can tell whether it is temporary
+            raise GitError(f"cannot start git: {(error.strerror or 'unknown reason').lower()}") from error
         except ValueError:
-            raise GitError("git cannot be started: an argument holds a zero byte") from None
+            raise GitError("cannot start git: an argument contains a zero byte") from None
         except BaseException:
             if getattr(process, "pid", None):
                 end(process)
@@ -160,7 +164,7 @@ class Git:
         return process
 
     def run(self, *words: str, deadline: float, feed: bytes = b"", most: int = MOST) -> Done:
-        """Run a command to its end, by `deadline` (a `time.monotonic()`); GitError if it is late or says too much."""
+        """Run a command until `deadline` (a `time.monotonic()`); raise GitError if it is late or prints too much."""
         from subprocess import PIPE  # noqa: PLC0415 - as above
 
         process = self.start(*words, stdin=PIPE if feed else None, stderr=PIPE)
@@ -172,62 +176,62 @@ class Git:
 
 
 def work_tree(folder: Path) -> Path | None:
-    """Return the top folder of the work tree that a folder lies in, or None; git is not started."""
-    return next((one for one in _upwards(folder) if _is_repository(one / ".git")), None)
+    """Return the top folder of the work tree that contains a folder, or None. git is not started."""
+    return next((parent for parent in _upwards(folder) if _is_repository(parent / ".git")), None)
 
 
 def checkout(folder: Path) -> Path:
-    """Return the folder that whoever may push a branch fills: the outermost work tree, or `folder` outside of git.
+    """Return the folder whose content a branch can change: the outermost work tree, or `folder` outside git.
 
-    The outermost, because a submodule's superproject is filled by a branch too.
+    It is the outermost, because a branch can also change a submodule's superproject.
     """
-    found = folder.resolve()
-    return next((one for one in reversed([*_upwards(found)]) if _is_repository(one / ".git")), found)
+    real = folder.resolve()
+    return next((parent for parent in reversed([*_upwards(real)]) if _is_repository(parent / ".git")), real)
 
 
 def place_of(path: str) -> str:
-    """Return where a file or a link itself is: only the links of its folder are followed."""
+    """Return the path of a file or a link itself: only links in its folder are resolved."""
     folder, name = os.path.split(os.path.normpath(path))
     return os.path.join(os.path.realpath(folder), name)  # noqa: PTH118 - joined as text, as `realpath` gives it
 
 
 def is_in_checkout(path: str, folder: Path) -> bool:
-    """Return whether a path is in the checkout that a folder is in, as it is written or once links are followed."""
+    """Return whether a path, as written or with links resolved, is in the same checkout as a folder."""
     top = checkout(folder)
     return any(Path(at).is_relative_to(top) for at in (os.path.normpath(path), os.path.realpath(path), place_of(path)))
 
 
 def is_in_reach(path: Path, folder: Path) -> bool:
-    """Return whether a file of a branch may name a path with values: one in the same checkout, once links are followed.
+    """Return whether a file in a branch may name a path with values: with links resolved, it must be in the checkout.
 
-    Outside of git no branch has brought the file; only what the system makes up is refused, /proc/self/environ for one.
+    Outside git, the file does not come from a branch, so only virtual files such as /proc/self/environ are refused.
     """
     real = Path(os.path.realpath(path))
     if work_tree(folder):
         return real.is_relative_to(checkout(folder))
-    return not any(real.is_relative_to(top) for top in _MADE_UP)
+    return not any(real.is_relative_to(top) for top in _VIRTUAL)
 
 
 def is_bare(folder: Path) -> bool:
-    """Return whether git would take the folder, or one above it, for a repository without a work tree."""
-    for one in _upwards(folder):
-        if _is_repository(one / ".git") or (one.name == ".git" and _is_repository(one.parent / ".git")):
+    """Return whether git would use the folder, or a folder above it, as a repository without a work tree."""
+    for place in _upwards(folder):
+        if _is_repository(place / ".git") or (place.name == ".git" and _is_repository(place.parent / ".git")):
             return False
-        if _is_repository(one) and (one / "refs").is_dir():
+        if _is_repository(place) and (place / "refs").is_dir():
             return True
     return False
 
 
 def kill(process: "Popen[bytes]") -> None:
-    """Kill a git, if it still runs, and all that it has started; for any thread."""
+    """Kill a git process, if it still runs, and all its children. Any thread may call this."""
     if process.returncode is None:
-        for send in (os.killpg, os.kill):  # the second for one that has no group yet
-            with suppress(ProcessLookupError, PermissionError):  # macOS refuses if it is dead
+        for send in (os.killpg, os.kill):  # the second if it has no process group yet
+            with suppress(ProcessLookupError, PermissionError):  # macOS refuses if the process is dead
                 send(process.pid, signal.SIGKILL)
 
 
 def end(process: "Popen[bytes]") -> None:
-    """Kill a git, and close what leads to it; for the thread that reads from it."""
+    """Kill a git process and close its pipes. Only the thread that reads from it may call this."""
     kill(process)
     process.wait()
     for pipe in (process.stdin, process.stdout, process.stderr):
@@ -242,16 +246,16 @@ def _upwards(folder: Path) -> tuple[Path, ...]:
 
 
 def _is_repository(place: Path) -> bool:
-    """Return whether a path looks like a repository, or like the file that leads to one."""
+    """Return whether a path looks like a repository, or like a file that points to a repository."""
     if place.name == ".git" and place.is_file():
         return True
     return os.path.lexists(place / "HEAD") and (
-        (place / "objects").is_dir() or os.path.lexists(place / "commondir")  # which a worktree has
+        (place / "objects").is_dir() or os.path.lexists(place / "commondir")  # worktrees have this file
     )
 
 
 def _absolute(environ: Mapping[str, str]) -> str:
-    """Return PATH without relative entries, which would be looked up in the folder that bridge runs in."""
+    """Return PATH without relative entries, which would be resolved against the current folder."""
     entries = environ.get("PATH", os.defpath).split(os.pathsep)
     return os.pathsep.join(entry for entry in entries if os.path.isabs(entry))  # noqa: PTH117 - start-up
 
@@ -265,11 +269,11 @@ def _find(path: str) -> str:
         program = os.path.join(entry, "git")  # noqa: PTH118 - start-up
         if os.path.isfile(program) and os.access(program, os.X_OK):  # noqa: PTH113 - start-up
             return program
-    raise GitError("git is not in a folder of PATH")
+    raise GitError("git was not found in PATH")
 
 
 def _finish(process: "Popen[bytes]", feed: bytes, deadline: float, most: int) -> Done:
-    """Write `feed` to a process, read what it says, and wait for its end."""
+    """Write `feed` to a process, read its output, and wait for it to finish."""
     from subprocess import TimeoutExpired  # noqa: PLC0415 - as above
 
     try:
@@ -280,7 +284,7 @@ def _finish(process: "Popen[bytes]", feed: bytes, deadline: float, most: int) ->
         pass
     finally:
         end(process)
-    raise GitLate("git gave no answer in time")
+    raise GitLate("git did not answer in time")
 
 
 def _exchange(process: "Popen[bytes]", feed: bytes, deadline: float, most: int) -> tuple[bytes, bytes]:
@@ -298,10 +302,10 @@ def _exchange(process: "Popen[bytes]", feed: bytes, deadline: float, most: int) 
         while selector.get_map():
             ready = selector.select(max(0.0, deadline - time.monotonic()))
             if not ready or time.monotonic() > deadline:
-                raise GitLate("git gave no answer in time")
+                raise GitLate("git did not answer in time")
             for key, _ in ready:
                 if key.data is None:
-                    # A pipe that is ready takes as much without blocking.
+                    # A pipe that is ready accepts this much without blocking.
                     left = left[_write(key.fd, left[:PIPE_BUF]) :]
                     if not left:
                         selector.unregister(key.fileobj)
@@ -313,7 +317,7 @@ def _exchange(process: "Popen[bytes]", feed: bytes, deadline: float, most: int) 
                     selector.unregister(key.fileobj)
                 key.data.extend(piece)
                 if len(output) > most:
-                    raise GitError(f"git says more than {most // 2**10} KiB")
+                    raise GitError(f"git printed more than {most // 2**10} KiB")
                 del complaint[_COMPLAINT:]
     return bytes(output), bytes(complaint)
 

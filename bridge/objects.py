@@ -1,4 +1,4 @@
-"""The objects that bridge works on, as it wants them, as they are, and what differs."""
+"""The objects that bridge works on, as desired and as they exist in the cluster."""
 
 import enum
 from collections.abc import Mapping
@@ -14,17 +14,17 @@ JSON_KEYS: Final[Mapping[str, str]] = {
     "kubernetes.io/dockercfg": ".dockercfg",
     "kubernetes.io/dockerconfigjson": ".dockerconfigjson",
 }
-"""The types of Secrets that hold a JSON object, and its key (https://kubernetes.io/docs/concepts/configuration/secret/)."""
+"""The Secret types that contain a JSON object, and its key (https://kubernetes.io/docs/concepts/configuration/secret/)."""
 
 PEM_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "kubernetes.io/tls": ("tls.crt", "tls.key"),
     "kubernetes.io/ssh-auth": ("ssh-privatekey",),
 }
-"""The types of Secrets that hold certificates and keys as text of several lines, and their keys."""
+"""The Secret types that contain certificates and keys as multi-line text, and the keys with that text."""
 
 
 class ObjectId(NamedTuple):
-    """A Secret or ConfigMap by kind and name; the namespace is the environment's."""
+    """The kind and name of a Secret or ConfigMap; the namespace is the environment's."""
 
     kind: str
     name: str
@@ -34,7 +34,7 @@ class ObjectId(NamedTuple):
 
 
 class Layer(enum.IntEnum):
-    """Where a value comes from, highest first: a greater number is a lower layer."""
+    """Where a value comes from, highest first: a larger number means a lower layer."""
 
     SOURCE = 1
     ENV_FILE = 2
@@ -42,7 +42,7 @@ class Layer(enum.IntEnum):
 
 
 class Part(NamedTuple):
-    """A variable that took part in a value, and where it was found."""
+    """A variable that a value was made from, and where it was found."""
 
     name: str
     layer: Layer
@@ -52,9 +52,9 @@ class Part(NamedTuple):
 class Origin(NamedTuple):
     """Where a key's value comes from.
 
-    `place` names the source's reference, the env file or the template. `manifest` is set where the
-    source gave the object's key itself and not a variable. `parts` are the variables that the value
-    was made of; of several, `layer` and `place` are those of the lowest. `revision` is the source's.
+    `place` names the source's reference, the env file or the template. `manifest` is set if the source contained the
+    object's key itself instead of a variable. `parts` are the variables that the value was made from; if there are
+    several, `layer` and `place` are those of the lowest. `revision` is the source's revision.
     """
 
     layer: Layer
@@ -65,26 +65,26 @@ class Origin(NamedTuple):
 
     @property
     def layers(self) -> frozenset[Layer]:
-        """Return every layer that took part."""
+        """Return every layer that contributed to the value."""
         return frozenset({self.layer, *(part.layer for part in self.parts)})
 
     @property
     def places(self) -> tuple[str, ...]:
-        """Return every place that took part, once."""
+        """Return every place that contributed to the value, without duplicates."""
         return tuple(dict.fromkeys(part.place for part in self.parts)) or (self.place,)
 
 
 class Entry(NamedTuple):
-    """A key's value as bridge wants it."""
+    """A key's desired value."""
 
     value: SecretValue
     origin: Origin
 
 
 class Desired(NamedTuple):
-    """An object as bridge wants it: its own keys, labels and annotations, nobody else's.
+    """A desired object: only bridge's own keys, labels and annotations.
 
-    `admitted` is the type that an admission rule made of `type` when bridge created the object.
+    `admitted` is the type that an admission rule turned `type` into when bridge created the object.
     """
 
     id: ObjectId
@@ -97,14 +97,14 @@ class Desired(NamedTuple):
 
     @property
     def lasting_type(self) -> str | None:
-        """Return the type that the object has to have, as Kubernetes never changes one."""
+        """Return the type that the object must keep, because Kubernetes never changes a type."""
         return self.admitted or self.type
 
 
 class Field(NamedTuple):
     """A field that a manager may own: ("data", KEY), ("labels", NAME), ("annotations", NAME), ("type", "").
 
-    A ConfigMap's `binaryData` counts as "data" too: a key is in one of them, never in both.
+    A ConfigMap's `binaryData` also counts as "data": a key is in only one of them.
     """
 
     section: str
@@ -116,12 +116,12 @@ class Manager(NamedTuple):
 
     name: str
     operation: Literal["Apply", "Update"]
-    time: str  # RFC 3339; empty where the server gives none
+    time: str  # RFC 3339; empty if the server gives none
     fields: frozenset[Field]
 
 
 class Live(NamedTuple):
-    """An object as the cluster has it. The last-applied annotation is dropped, only two fields tell of it."""
+    """An object as it exists in the cluster. Only two fields remain of the last-applied annotation."""
 
     id: ObjectId
     uid: str
@@ -133,19 +133,19 @@ class Live(NamedTuple):
     labels: Mapping[str, str] = NOTHING
     annotations: Mapping[str, str] = NOTHING
     last_applied: bool = False
-    applied_keys: bool = False  # it names keys: holds their values, and makes `kubectl apply` delete them
-    binary: frozenset[str] = frozenset()  # the keys of a ConfigMap that stand in `binaryData`
-    owner: str | None = None  # "ExternalSecret/x" where the object has an ownerReference
+    applied_keys: bool = False  # it contains keys with their values, so `kubectl apply` may delete them
+    binary: frozenset[str] = frozenset()  # the keys in a ConfigMap's `binaryData`
+    owner: str | None = None  # "ExternalSecret/x" if the object has an ownerReference
     terminating: bool = False
     finalizers: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        return f"Live({self.id})"  # others' annotations may hold anything
+        return f"Live({self.id})"  # annotations may contain anything
 
     def owners(self, item: Field) -> tuple[Manager, ...]:
         """Return the managers that own a field, in the server's order."""
         return tuple(manager for manager in self.managers if item in manager.fields)
 
     def applied(self, manager: str) -> str:
-        """Return when a manager's apply last changed the object, by the server's clock; empty where it never did."""
+        """Return when a manager's apply last changed the object, by the server's clock, or "" if it never did."""
         return max((one.time for one in self.managers if (one.name, one.operation) == (manager, "Apply")), default="")

@@ -1,4 +1,4 @@
-"""Runs a function over many items on a few daemon threads, which never keep the process; makes things once for all."""
+"""Run a function over many items on a few daemon threads, which never keep the process alive; and compute once."""
 
 import math
 import queue
@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 
 
 class Batch(Generic[Item, Result]):
-    """Items that threads work off; `results` grows until all is done, or somebody sets `stopped`."""
+    """Items for threads to process; `results` grows until all are done or `stopped` is set."""
 
     def __init__(self, function: Callable[[Item], Result], items: Iterable[Item]) -> None:
         self.items = list(items)
@@ -30,9 +30,9 @@ class Batch(Generic[Item, Result]):
             self._waiting.put(item)
 
     def start(self, threads: int) -> None:
-        """Start the threads; each ends when nothing waits any more.
+        """Start the threads; each ends when no items are left.
 
-        Where the system has no more of them, fewer do the work; without any, `finish` does it itself.
+        If the system cannot start all of them, fewer threads do the work; without any thread, `finish` does it itself.
         """
         for _ in range(min(threads, len(self.items))):
             try:
@@ -56,15 +56,15 @@ class Batch(Generic[Item, Result]):
         self._answers.put(None)
 
     def stop(self) -> None:
-        """Start no further item, and wait a moment for those that are under way."""
+        """Start no further items, and wait briefly for the items in progress."""
         self.stopped.set()
         self.finish(time.monotonic() + GRACE)
 
     def finish(self, deadline: float) -> dict[Item, Result]:
-        """Wait for the threads until `deadline` (a `time.monotonic()`); return what they have by then."""
+        """Wait for the threads until `deadline` (a `time.monotonic()`); return the results so far."""
         if self._alone:
             self._alone, self._running = False, 1
-            copy_context().run(self._work, deadline)  # a thread would have variables of its own
+            copy_context().run(self._work, deadline)  # a thread would have its own context variables
         while self._running:
             try:
                 answer = self._answers.get(timeout=max(0.0, deadline - time.monotonic()))
@@ -82,7 +82,7 @@ class Batch(Generic[Item, Result]):
 def each(
     function: Callable[[Item], Result], items: Iterable[Item], *, threads: int, deadline: float
 ) -> dict[Item, Result]:
-    """Return the result for every item that was done by the deadline, in no particular order."""
+    """Return the result for every item that was finished by the deadline, in no particular order."""
     batch = Batch(function, items)
     batch.start(threads)
     try:
@@ -93,7 +93,7 @@ def each(
 
 
 class Once(Generic[Item, Result]):
-    """Things that are made once, by the thread that wants them first; the others wait for it."""
+    """A cache whose values are made once, by the first thread that needs them, while other threads wait."""
 
     def __init__(self) -> None:
         self._lock: Final = threading.Lock()
@@ -101,7 +101,7 @@ class Once(Generic[Item, Result]):
         self._made: Final[dict[Item, Result]] = {}
 
     def get(self, item: Item, make: Callable[[], Result]) -> Result:
-        """Return what was made for an item, or make it. What `make` raises is raised, and the next one tries again."""
+        """Return the value for an item, making it if needed. If `make` raises, the error is raised and not cached."""
         with self._lock:
             lock = self._locks.setdefault(item, threading.Lock())
         with lock:
@@ -109,22 +109,22 @@ class Once(Generic[Item, Result]):
                 return self._made[item]
             except KeyError:
                 pass
-            made = make()  # outside the handler: what it raises is nobody's context
-            self._made[item] = made
-            return made
+            result = make()  # outside the handler, so that its error is not chained
+            self._made[item] = result
+            return result
 
     def forget(self, item: Item) -> None:
-        """Let go of what was made for an item."""
+        """Remove the value for an item."""
         with self._lock:
             self._locks.pop(item, None)
             self._made.pop(item, None)
 
     def clear(self) -> None:
-        """Let go of everything."""
+        """Remove all values."""
         with self._lock:
             self._locks.clear()
             self._made.clear()
 
     def made(self) -> list[Result]:
-        """Return all that is there."""
+        """Return all values."""
         return list(self._made.values())

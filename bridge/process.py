@@ -1,4 +1,4 @@
-"""What a run makes of its process, and gives back after it: signals, libraries that print nothing, no core dump."""
+"""Prepare the process for a run and restore it afterwards: signals, silent libraries, and no core dump."""
 
 import io
 import os
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Those that end a run in an orderly way."""
+"""The signals that end a run in an orderly way."""
 CORE: Final = 1 if sys.platform == "linux" else 0
-"""The limit of a core dump in bytes: 1 is Linux's own word for none, also where a program collects them (core(5))."""
+"""The limit of a core dump in bytes. On Linux, 1 means none, even if a program collects core dumps (core(5))."""
 
 AGAIN: Final = 0.05
-"""Seconds after which a signal is sent again that a destructor has swallowed."""
+"""Seconds until a signal is sent again after a destructor has swallowed it."""
 
 
 class Terminated(BaseException):
-    """SIGTERM, or SIGHUP: an exception, so that sessions are closed on the way out."""
+    """SIGTERM or SIGHUP, as an exception, so that sessions are closed on the way out."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -34,21 +34,21 @@ class Terminated(BaseException):
 
 
 def status_of(stop: BaseException) -> int:
-    """Return the exit status of a run that a signal has ended: a shell's, 128 and the signal's number."""
+    """Return the exit status of a run that a signal has ended: 128 plus the signal's number, as in a shell."""
     return 128 + (stop.number if isinstance(stop, Terminated) else signal.SIGINT)
 
 
 class _Shared:
-    """What all runs of this process share: made by the first one, and given back by the last one that is under way."""
+    """What all runs in this process share: set up by the first run, and restored by the last active run."""
 
     def __init__(self) -> None:
-        self._lock: Final = allocate_lock()  # `threading` costs time to load
+        self._lock: Final = allocate_lock()  # loading `threading` takes time
         self._undo: Final = ExitStack()
         self.runs = 0
         self.at_end: Final[list[Callable[[], None]]] = []
 
     def enter(self) -> None:
-        """Count a run in."""
+        """Register a run."""
         with self._lock:
             if not self.runs:
                 _STREAMS.take()
@@ -58,7 +58,7 @@ class _Shared:
             self.runs += 1
 
     def leave(self) -> None:
-        """Count a run out."""
+        """Unregister a run."""
         with self._lock:
             self.runs -= 1
             if not self.runs:
@@ -68,11 +68,11 @@ class _Shared:
 
 
 class _Streams:
-    """stdout and stderr, which are for the report and the talk of runs only.
+    """stdout and stderr, which only the report and the messages of a run may use.
 
-    Whatever else writes there may show a value: a provider's `print`, a library in C, a program that a provider
-    starts. So `sys.stdout`, `sys.stderr` and the file descriptors 1 and 2 lead nowhere during a run, and the run
-    has handles of its own. A descriptor that cannot be copied, because none is left or it is closed, stays as it is.
+    Anything else that writes there may show a value: a provider's `print`, a C library, a program that a provider
+    starts. So during a run, `sys.stdout`, `sys.stderr` and the file descriptors 1 and 2 discard everything, and the run
+    has its own handles. A descriptor that cannot be copied, because none is left or it is closed, stays unchanged.
     """
 
     def __init__(self) -> None:
@@ -81,22 +81,22 @@ class _Streams:
         self.printed: dict[str, None] = {}
 
     def take(self) -> None:
-        """Put nothing in the place of both."""
-        self._flush()  # what was printed before is the caller's
+        """Replace both with streams that discard everything."""
+        self._flush()  # earlier output belongs to the caller
         self.kept = sys.stdout, sys.stderr
         self._divert()
         sys.stdout, sys.stderr = (_nowhere(self.printed) for _ in range(2))
 
     def give_back(self) -> None:
-        """Put both back."""
+        """Restore both."""
         assert self.kept is not None
         sys.stdout, sys.stderr = self.kept
-        self._flush()  # into nothing: it was printed during the run, past `sys.stdout`
+        self._flush()  # discard output that bypassed `sys.stdout` during the run
         self.restore()
         self.kept = None
 
     def restore(self) -> None:
-        """Let the file descriptors lead where they led before."""
+        """Restore the file descriptors."""
         for descriptor, copy in self.copies.items():
             os.dup2(copy, descriptor)
             os.close(copy)
@@ -117,29 +117,29 @@ class _Streams:
     @staticmethod
     def _flush() -> None:
         for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
-            with suppress(OSError, ValueError, AttributeError):  # it is full, closed, or None
+            with suppress(OSError, ValueError, AttributeError):  # the stream is full, closed, or None
                 stream.flush()  # type: ignore[union-attr]
 
 
 class _Nowhere(io.RawIOBase):
-    """Drops what is written, and remembers which package has written."""
+    """Discards everything, and records which packages wrote something."""
 
     def __init__(self, printed: dict[str, None]) -> None:
         self._printed: Final = printed
 
     def writable(self) -> bool:
-        """Say that one can write here."""
+        """Return True: this stream is writable."""
         return True
 
     def write(self, data: "ReadableBuffer", /) -> int:
-        """Drop everything."""
+        """Discard the data."""
         frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the documented way to find a caller
         names = []
         while frame:
             names.append(str(frame.f_globals.get("__name__", "")).partition(".")[0])
             frame = frame.f_back
-        found = next((name for name in names if name.isidentifier() and name not in sys.stdlib_module_names), "")
-        self._printed[found] = None
+        package = next((name for name in names if name.isidentifier() and name not in sys.stdlib_module_names), "")
+        self._printed[package] = None
         return memoryview(data).nbytes
 
 
@@ -153,29 +153,29 @@ _SHARED: Final = _Shared()
 
 
 def caller_streams() -> tuple[TextIO | None, TextIO | None]:
-    """Return stdout and stderr as they are outside runs."""
+    """Return the stdout and stderr from outside the run."""
     return _STREAMS.kept or (sys.stdout, sys.stderr)
 
 
 def descriptor(number: int) -> int:
-    """Return where file descriptor 1 or 2 led before the run, for a program of ours that may write there."""
+    """Return a copy of file descriptor 1 or 2 from before the run, for a program that we start and that may use it."""
     return _STREAMS.copies.get(number, number)
 
 
 def has_printed() -> bool:
-    """Return whether something was printed that nobody has been told of."""
+    """Return whether something was printed that has not been reported."""
     return bool(_STREAMS.printed)
 
 
 def take_printed() -> list[str]:
-    """Return the packages that have printed something since the last call; an empty name is one that is not known."""
+    """Return the packages that printed something since the last call; an empty name means an unknown package."""
     printed = list(_STREAMS.printed)
     _STREAMS.printed.clear()
     return printed
 
 
 def end_streams() -> None:
-    """Let stdout and stderr lead nowhere for good: the process ends, and libraries in C print then what they hold."""
+    """Discard stdout and stderr for good, because C libraries flush their buffers when the process ends."""
     with suppress(OSError):
         nothing = os.open(os.devnull, os.O_WRONLY)
         for number in DESCRIPTORS:
@@ -184,7 +184,7 @@ def end_streams() -> None:
 
 @contextmanager
 def usual_streams() -> Iterator[None]:
-    """Let a command that takes this process's place have stdout and stderr."""
+    """Give stdout and stderr to a command that replaces this process."""
     diverted = bool(_STREAMS.copies)
     for number in DESCRIPTORS:
         if number in _STREAMS.copies:
@@ -201,9 +201,9 @@ def usual_streams() -> Iterator[None]:
 
 @contextmanager
 def own() -> Iterator[None]:
-    """Let libraries print nothing and the system dump no core; in the end all is as it was, the signals too.
+    """Silence libraries and disable core dumps; restore everything at the end, including the signals.
 
-    Runs in several threads may overlap in any way: what they share lasts until the last one has ended.
+    Runs in several threads may overlap: what they share lasts until the last run has ended.
     """
     with ExitStack() as undo:
         _keep_signals(undo)
@@ -213,22 +213,22 @@ def own() -> Iterator[None]:
 
 
 def is_owned() -> bool:
-    """Return whether a run is under way."""
+    """Return whether a run is active."""
     return _SHARED.runs > 0
 
 
 def at_end(forget: Callable[[], None]) -> None:
-    """Let something that is kept for a run be forgotten once none is under way."""
+    """Register a function that clears cached data once no run is active."""
     _SHARED.at_end.append(forget)
 
 
 def listen() -> None:
-    """Let the signals end the run by an exception; to be called where it is caught."""
-    with suppress(ValueError):  # not the main thread: whoever called us there has the signals
+    """Make the signals end the run with an exception. Call this where that exception is caught."""
+    with suppress(ValueError):  # not the main thread: our caller handles the signals
         if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, _terminate)
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it
             signal.signal(signal.SIGHUP, _terminate)
 
 
@@ -237,21 +237,21 @@ def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _keep_signals(undo: ExitStack) -> None:
-    def put_back(number: int, handler: Any) -> None:  # noqa: ANN401 - as the signal module has it
+    def put_back(number: int, handler: Any) -> None:  # noqa: ANN401 - as in the signal module
         with suppress(ValueError):  # not the main thread
             signal.signal(number, handler)
 
     for number in SIGNALS:
         handler = signal.getsignal(number)
-        if handler is not None:  # what is not Python's own cannot be put back
+        if handler is not None:  # a handler not set by Python cannot be restored
             undo.callback(put_back, number, handler)
 
 
 @contextmanager
 def _no_core() -> Iterator[None]:
-    """Dump no core: it would hold every value."""
+    """Disable core dumps, which would contain every value."""
     try:
-        import resource  # noqa: PLC0415 - not every system has it
+        import resource  # noqa: PLC0415 - missing on some systems
     except ImportError:
         yield
         return
@@ -259,7 +259,7 @@ def _no_core() -> Iterator[None]:
     most = CORE if kept[1] == resource.RLIM_INFINITY else min(CORE, kept[1])
     _cores.append(kept)
     with suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_CORE, (most, kept[1]))  # the hard limit stays, to be able to give it back
+        resource.setrlimit(resource.RLIMIT_CORE, (most, kept[1]))  # keep the hard limit, so that it can be restored
     try:
         yield
     finally:
@@ -273,11 +273,11 @@ _cores: Final[list[tuple[int, int]]] = []
 
 @contextmanager
 def usual_core() -> Iterator[None]:
-    """Let a command that takes this process's place have the limit of core dumps that we were started with."""
+    """Give a command that replaces this process the core dump limit that we were started with."""
     if not _cores:
         yield
         return
-    import resource  # noqa: PLC0415 - it is there, for a limit is kept
+    import resource  # noqa: PLC0415 - it exists, because a limit was saved
 
     ours = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, _cores[-1])
@@ -288,9 +288,10 @@ def usual_core() -> Iterator[None]:
 
 
 def _silence(undo: ExitStack) -> None:
-    """Let nobody but us write to stderr: what a library would say there may hold a value.
+    """Stop libraries from writing to stderr, because their text may contain a value.
 
-    Hooks that a caller has set already stay. What is not loaded yet is silenced once it is: it costs time.
+    Hooks that a caller has already set stay. Modules that are not loaded yet are silenced when they are loaded, because
+    loading them takes time.
     """
     if sys.unraisablehook is sys.__unraisablehook__:
         undo.callback(setattr, sys, "unraisablehook", sys.unraisablehook)
@@ -304,7 +305,7 @@ def _silence(undo: ExitStack) -> None:
 
 
 def _unraisable(args: "UnraisableHookArgs") -> None:
-    """Pass over what a destructor raises; only a signal that arrived in one is sent again, after it."""
+    """Ignore errors in destructors, but send a signal that arrived in a destructor again."""
     error = args.exc_value
     if not isinstance(error, (KeyboardInterrupt, Terminated)):
         return
@@ -317,7 +318,7 @@ def _unraisable(args: "UnraisableHookArgs") -> None:
 
 
 def _nothing(*_: object, **__: object) -> None:
-    """Say nothing."""
+    """Print nothing."""
 
 
 def _silence_threading(module: Any, undo: ExitStack) -> None:  # noqa: ANN401 - a module
@@ -327,16 +328,16 @@ def _silence_threading(module: Any, undo: ExitStack) -> None:  # noqa: ANN401 - 
 
 
 def _silence_logging(module: Any, undo: ExitStack) -> None:  # noqa: ANN401 - a module
-    handler = module.NullHandler()  # else the last resort is stderr
+    handler = module.NullHandler()  # otherwise logging falls back to stderr
     module.root.addHandler(handler)
     undo.callback(module.root.removeHandler, handler)
     undo.callback(setattr, module, "raiseExceptions", module.raiseExceptions)
-    module.raiseExceptions = False  # a handler that fails would show what it was to write
+    module.raiseExceptions = False  # a failing handler would print the record
 
 
 def _silence_warnings(module: Any, undo: ExitStack) -> None:  # noqa: ANN401 - a module
     undo.callback(setattr, module, "showwarning", module.showwarning)
-    module.showwarning = _nothing  # not a filter: one that makes errors of warnings stays
+    module.showwarning = _nothing  # not a filter, so that a filter that turns warnings into errors stays
 
 
 _LIBRARIES: Final[dict[str, Callable[[ModuleType, ExitStack], None]]] = {
@@ -347,7 +348,7 @@ _LIBRARIES: Final[dict[str, Callable[[ModuleType, ExitStack], None]]] = {
 
 
 class _Later:
-    """Silences those of the modules that are loaded while a run goes on."""
+    """Silences modules that are loaded during a run."""
 
     def __init__(self, undo: ExitStack) -> None:
         self._undo: Final = undo
@@ -355,7 +356,7 @@ class _Later:
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Find one of the modules as Python itself would; None for any other."""
+        """Find one of these modules as Python would; return None for all others."""
         silence = _LIBRARIES.get(fullname)
         spec = PathFinder.find_spec(fullname, path, target) if silence else None
         if spec is None or spec.loader is None or silence is None:

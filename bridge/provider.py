@@ -1,10 +1,9 @@
-"""The contract between bridge and a provider: all that the author of a provider has to read.
+"""The contract between bridge and a provider. A provider's author needs to read nothing else.
 
-A provider is a frozen dataclass registered in the entry-point group `bridge.providers`. Its fields
-are its section under `providers:` in the environment file. It opens a session, and the session reads
-whole documents. bridge itself picks fields, caches, retries, bounds the time, runs sessions side by
-side and puts the reference in front of every error. `bridge.testing.contract` has the tests that each
-provider should pass.
+A provider is a frozen dataclass registered in the entry-point group `bridge.providers`. Its fields are its section
+under `providers:` in the environment file. It opens a session, and the session reads whole documents. bridge picks
+fields, caches, retries, limits the time, runs sessions in parallel and puts the reference in front of every error.
+`bridge.testing.contract` contains the tests that every provider should pass.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -37,6 +36,7 @@ __all__ = [
     "Problem",
     "Provider",
     "ProviderError",
+    "ReadGuard",
     "Rehearser",
     "Revision",
     "SecretValue",
@@ -49,11 +49,11 @@ __all__ = [
 
 
 class Revision(NamedTuple):
-    """Which state of a document was read.
+    """The state of a document that was read.
 
-    `id` is what the store calls it (a version number, a time). `order` grows with each newer
-    revision of the same document, or is None where the store has no order. Orders are compared within
-    one `series` only: where a store counts anew once a document was removed, that is another series.
+    `id` is the store's own name for it (a version number, a time). `order` grows with each newer revision of the
+    document, or is None if the store has no order. Orders are compared only within one `series`: if a store restarts
+    its numbers after a document was removed, a new series begins.
     """
 
     id: str
@@ -62,10 +62,10 @@ class Revision(NamedTuple):
 
 
 class Document(NamedTuple):
-    """What one read returns: mappings (several where a file has several), or one opaque value.
+    """The result of a read: mappings (several if a file contains several), or one opaque value.
 
-    `warnings` are told with every run that reads the document. `whole` is a mapping's text as the store keeps it: who
-    takes the document as one value gets this, byte for byte, and a Writer that is given it writes it.
+    `warnings` are shown in every run that reads the document. `whole` is a mapping's text exactly as stored. If the
+    document is wanted as one value, `whole` is used byte for byte, and a Writer that receives it writes it.
     """
 
     content: tuple[Mapping[str, Node], ...] | SecretValue
@@ -75,13 +75,13 @@ class Document(NamedTuple):
 
 
 class Context(NamedTuple):
-    """What a provider may know of the run.
+    """What a provider may know about the run.
 
-    `base` is the environment file's folder: relative paths start there, and links may not lead out
-    of it. `environ` is the process's environment. `deadline` is a `time.monotonic()` in seconds.
-    `known` returns the paths that an earlier run has written from, in each revision that this one asks
-    for; asking may cost a request to the cluster, so ask only where it matters: before a read that cannot be
-    taken back. A session may serve several environments, so ask anew for each document.
+    - `base` is the environment file's folder. Relative paths start there, and links may not lead out of it.
+    - `environ` is the process's environment.
+    - `deadline` is a `time.monotonic()` in seconds.
+    - `known()` returns the paths that an earlier run applied at the requested revision; nothing unless the provider is
+      a ReadGuard. A session may serve several environments, so call it again for each document.
     """
 
     base: Path
@@ -91,11 +91,11 @@ class Context(NamedTuple):
 
 
 class ProviderError(Refusal):
-    """The document cannot be had, for a reason that trying again will not change.
+    """The document cannot be read or written, and retrying will not help.
 
-    `what` and `hint` are shown as they are: never a value, never a line of the document, never the
-    text of an exception that may hold one. Do not raise it inside an `except` block whose exception
-    may hold plaintext: Python keeps that one as the context of the new one.
+    `what` and `hint` are shown unchanged. They must not contain a value, a line of the document, or the text of an
+    exception that may contain one. Do not raise it inside an `except` block whose exception may contain plaintext,
+    because Python chains that exception to the new one.
     """
 
     def __init__(self, what: str, *, hint: str = "") -> None:
@@ -103,19 +103,19 @@ class ProviderError(Refusal):
 
 
 class NotFound(ProviderError):
-    """The document or the revision is absent, deleted or destroyed."""
+    """The document or the revision is missing, deleted or destroyed."""
 
 
 class Denied(ProviderError):
-    """The store knows us and refuses, or does not accept who we say we are (401, 403, no key)."""
+    """The store denies us access, or does not accept our credentials (401, 403, no key)."""
 
 
 class Conflict(ProviderError):
-    """The document is not at the revision that was expected; nothing was written."""
+    """The document is not at the expected revision; nothing was written."""
 
 
 class Unavailable(_Unavailable):
-    """The store does not answer, or not now: network, 5xx, 429, sealed. `retry_after` is in seconds."""
+    """The store cannot answer now: network, 5xx, 429, sealed. `retry_after` is in seconds."""
 
     def __init__(self, what: str, *, hint: str = "", retry_after: float | None = None) -> None:
         super().__init__(Problem("", what, hint))
@@ -123,7 +123,7 @@ class Unavailable(_Unavailable):
 
 
 class OptionError(Exception):
-    """A field of the provider's section is wrong; raised while the provider is built."""
+    """A field of the provider's section is invalid; raised when the provider is constructed."""
 
     def __init__(self, field: str, what: str, *, hint: str = "") -> None:
         super().__init__(field, what, hint)
@@ -133,62 +133,62 @@ class OptionError(Exception):
 
 
 class Session(Protocol):
-    """One run's work with a store, for one environment or for several whose sections of the file are equal.
+    """The connection to a store during one run, for one environment or for several with equal sections in their files.
 
-    Where the store's own conventions set them, a session may carry `retries: int` and `timeout: float`
-    (seconds); bridge obeys them within the run's deadline. Once it is closed, it may carry
-    `warnings: tuple[Problem, ...]`: what it could not give back, such as a token that it may not revoke.
+    A session may have `retries: int` and `timeout: float` (seconds) if the store's own conventions define them; bridge
+    respects them within the run's deadline. Once closed, it may have `warnings: tuple[Problem, ...]` about resources
+    that it could not release, such as a token that it may not revoke.
     """
 
     def read(self, path: str, revision: str | None = None) -> Document:
-        """Return the document; raises NotFound, Denied, Unavailable or ProviderError."""
+        """Return the document; raise NotFound, Denied, Unavailable or ProviderError."""
         ...
 
     def close(self) -> None:
-        """Give back what the session holds: called once, also after a failure, while a read may be stuck."""
+        """Release the session's resources. Called once, even after a failure, and while a read may still hang."""
         ...
 
 
 @runtime_checkable
 class Writer(Protocol):
-    """Optional, on a session, for commands that put values into a store."""
+    """Optional, on a session: for commands that write values to a store."""
 
     def write(self, path: str, document: Document, *, expect: Revision | None) -> Revision:
-        """Replace the whole document where `expect` is its latest revision (None: where there is none).
+        """Replace the whole document if `expect` is its latest revision (None if the document does not exist).
 
-        Returns the new revision once it reads back the same. Raises Conflict where the document is at
-        another revision, Denied, Unavailable or ProviderError.
+        Returns the new revision after reading it back unchanged. Raises Conflict if the document is at another
+        revision, or Denied, Unavailable or ProviderError.
         """
         ...
 
 
 @runtime_checkable
 class Discloser(Protocol):
-    """Optional, on a session that writes, for a store whose documents may show some of their values to everybody."""
+    """Optional, on a session that writes: for a store whose documents may contain unencrypted values."""
 
     def in_clear(self, path: str, document: Document) -> Iterable[tuple[int, tuple[str, ...]]]:
-        """Yield the place of each value that would stand in clear if this document were written.
+        """Yield the place of each value that would be unencrypted if this document were written.
 
-        A place is the index of the mapping and the keys that lead to the value, or to the list that holds it.
+        A place is the index of the mapping and the keys that lead to the value, or to the list that contains it.
         """
         ...
 
 
 @runtime_checkable
 class Rehearser(Protocol):
-    """Optional, on a session that writes, for a store that can tell before a write that it would refuse it."""
+    """Optional, on a session that writes: for a store that can predict that it would refuse a write."""
 
     def rehearse(self, path: str, document: Document, *, expect: Revision | None) -> None:
-        """Raise what `write` would raise for the same arguments, as far as that can be told; nothing is written."""
+        """Raise what `write` would raise for the same arguments, as far as that is known; write nothing."""
         ...
 
 
 @runtime_checkable
 class Provider(Protocol):
-    """A frozen dataclass. Building it checks its fields (OptionError) and does no I/O; nor does `open`."""
+    """A frozen dataclass. Constructing it checks its fields (OptionError). Neither that nor `open` does I/O."""
 
     concurrency: ClassVar[int]
-    """How many threads may be in `read` of one session at once; 1 means never two."""
+    """How many threads may call `read` of one session at the same time."""
 
     def open(self, context: Context) -> Session:
         """Start a session."""
@@ -196,73 +196,84 @@ class Provider(Protocol):
 
 
 @runtime_checkable
+class ReadGuard(Protocol):
+    """Optional, on a provider whose store may have documents that reading uses up, which the provider must refuse."""
+
+    wants_known: ClassVar[bool]
+    """Whether the provider asks `Context.known` which documents an earlier run read.
+
+    If so, the run connects to the cluster and reads the state ConfigMap before it reads the sources.
+    """
+
+
+@runtime_checkable
 class Addressed(Protocol):
-    """Optional, on a provider, for the head of each report: who might get the credentials and give the values."""
+    """Optional, on a provider: names the servers that get credentials and supply values, for each report's head."""
 
     def addresses(self, context: Context) -> Iterable[str]:
-        """Yield the URL of each server that is not the vendor's own; no request is sent."""
+        """Yield the URL of each server that is not the vendor's own, without sending a request."""
         ...
 
 
 @runtime_checkable
 class Checker(Protocol):
-    """Optional, on a provider, for `bridge check`: what can be told without a key and without a network."""
+    """Optional, on a provider: for `bridge check`, finds problems without a key and without the network."""
 
     def check(self, path: str, context: Context) -> Iterable[Problem]:
-        """Yield what is wrong with the document, or worth a `warning`; `where` is relative to it, or empty."""
+        """Yield errors and warnings about the document; `where` is a place in the document, or empty."""
         ...
 
     def names(self, path: str, context: Context) -> frozenset[str] | None:
-        """Return the names of the document's fields, or None where they cannot be told."""
+        """Return the names of the document's fields, or None if they are unknown."""
         ...
 
 
 @runtime_checkable
 class PinnedChecker(Protocol):
-    """Optional, on a Checker that looks into documents: the same for a reference with a revision.
+    """Optional, on a Checker that reads documents: the same for a reference with a revision.
 
-    Without it, the names of such a document count as not known.
+    Without it, the names in such a document count as unknown.
     """
 
     def check_at(self, path: str, revision: str, context: Context) -> Iterable[Problem]:
-        """Yield what is wrong with the document as it is in that revision; raises ProviderError."""
+        """Yield errors and warnings about the document in that revision; raise ProviderError."""
         ...
 
     def names_at(self, path: str, revision: str, context: Context) -> frozenset[str] | None:
-        """Return the names of its fields in that revision, or None where they cannot be told."""
+        """Return the names of its fields in that revision, or None if they are unknown."""
         ...
 
 
 @runtime_checkable
 class HistoryChecker(Protocol):
-    """Optional, on a Checker whose documents are files in git, for `bridge check` and `check --files` alone.
+    """Optional, on a Checker whose documents are files in git: only for `bridge check` and `check --files`.
 
-    Reading a history takes time, so commands that only ask a Checker for names do not pay for it.
+    Reading a history takes time, so commands that only ask a Checker for names do not do it.
     """
 
     def check_history(self, path: str, context: Context) -> Iterable[Problem]:
-        """Yield what earlier states of the document prove to be wrong today; nothing if they cannot be read."""
+        """Yield the current problems that the document's history proves; nothing if the history cannot be read."""
         ...
 
 
 @runtime_checkable
 class NumberChecker(Protocol):
-    """Optional, on a Checker whose store may not keep a number as it was written: 1.10 becomes 1.1."""
+    """Optional, on a Checker whose store may change how a number is written: 1.10 becomes 1.1."""
 
     def rewritten_numbers(
         self, path: str, revision: str | None, context: Context
     ) -> Iterable[tuple[int, tuple[str, ...]]]:
-        """Yield the place of each value that is stored as a number, as far as that shows without a key.
+        """Yield the place of each value that is stored as a number, as far as that is visible without a key.
 
-        A place is the index of the mapping and the keys that lead to the value, or to the list that holds it.
+        A place is the index of the mapping and the keys that lead to the value, or to the list that contains it.
         """
         ...
 
 
 @runtime_checkable
 class Describer(Protocol):
-    """Optional, on a provider that is a Checker, for `bridge check --files`."""
+    """Optional, on a provider that is a Checker: for `bridge check --files`."""
 
     def describe(self, path: str, context: Context) -> str:
-        """Say in a few words what a document is, without a key or a network; raises ProviderError."""
+        """Describe a document in a few words, without a key or the network; raise ProviderError."""
         ...

@@ -8,20 +8,20 @@ HIDDEN: Final = "<hidden>"
 
 
 class Kind(enum.Enum):
-    """What a leaf was in the document that it came from."""
+    """The type that a leaf had in its document."""
 
     TEXT = "text"
-    NUMBER = "number"  # the bytes are the number's literal, exactly as its store writes it
+    NUMBER = "number"  # the bytes are the number's literal, exactly as in the store
     BOOLEAN = "boolean"  # b"true" or b"false"
-    NULL = "null"  # no bytes; an error wherever a value is wanted
-    BYTES = "bytes"  # perhaps no text at all
+    NULL = "null"  # no bytes; an error wherever a value is needed
+    BYTES = "bytes"  # may not be text
 
 
 class SecretValue:
-    """One value as bytes, hidden from every way of printing, comparing and copying.
+    """One value as bytes, protected against printing, comparing and copying.
 
-    Only `reveal` opens it. Printing shows a fixed word; what would tell something about the
-    value (its length, whether it equals a guess) or would copy it (pickle, copy) raises TypeError.
+    Only `reveal` returns it. Printing shows a fixed word. Operations that would reveal something about the value (its
+    length, whether it equals a guess) or copy it (pickle, copy) raise TypeError.
     """
 
     __slots__ = ("_bytes", "kind")
@@ -32,26 +32,26 @@ class SecretValue:
 
     @classmethod
     def of(cls, text: str) -> Self:
-        """Wrap a text as its UTF-8 bytes; ValueError, without the text, for a lone surrogate."""
+        """Wrap a string as UTF-8 bytes; raise ValueError, without its text, for a lone surrogate."""
         try:
             encoded = text.encode()
         except UnicodeEncodeError:
             encoded = None
-        # Raised here and not in the handler: the codec's error holds the text.
+        # Raise outside the handler, so that the codec error, which contains the text, is not chained.
         if encoded is None:
-            raise ValueError("not a valid Unicode text")
+            raise ValueError("not valid Unicode text")
         return cls(encoded)
 
     def reveal(self) -> bytes:
-        """Return the value itself. Call it where a request's body is built, and nowhere else."""
+        """Return the value itself. Call it only to build the body of a request."""
         return self._bytes
 
     def is_empty(self) -> bool:
-        """Say whether there are no bytes at all."""
+        """Return whether the value has no bytes."""
         return not self._bytes
 
     def is_text(self) -> bool:
-        """Say whether the bytes are valid UTF-8."""
+        """Return whether the bytes are valid UTF-8."""
         try:
             self._bytes.decode()
         except UnicodeDecodeError:
@@ -59,7 +59,7 @@ class SecretValue:
         return True
 
     def same_as(self, other: "SecretValue") -> bool:
-        """Compare the bytes of two values in constant time; their kinds do not count."""
+        """Compare the bytes of two values in constant time, ignoring their kinds."""
         return hmac.compare_digest(self._bytes, other.reveal())
 
     def __repr__(self) -> str:

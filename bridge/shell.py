@@ -1,11 +1,11 @@
-"""Writes commands that can be pasted into a shell, whatever the names in them."""
+"""Format commands that can be pasted into a shell, whatever names they contain."""
 
 from collections.abc import Iterable
 
 
 def word(text: object) -> str:
-    """Quote a text where a shell would read it in another way; what cannot be printed is escaped as bash reads it."""
-    import shlex  # noqa: PLC0415 - start-up: most runs name no command
+    """Quote a word if a shell would interpret it; escape unprintable characters in bash's syntax."""
+    import shlex  # noqa: PLC0415 - start-up: most runs show no command
 
     plain = str(text)
     if plain.isprintable():
@@ -14,7 +14,7 @@ def word(text: object) -> str:
 
 
 def command(words: Iterable[object]) -> str:
-    """Return a command of these words."""
+    """Format a command from its words."""
     return " ".join(map(word, words))
 
 

@@ -1,28 +1,28 @@
-"""Where the program starts: an interrupt shows no traceback, although most of the program is not loaded yet.
+"""The program's entry point. An interrupt shows no traceback, even though most of the program is not loaded yet.
 
-What comes before this module is Python's own start, and an interrupt then is Python's to tell.
+Before this module runs, Python itself starts, and Python reports an interrupt then.
 """
 
-# `signal` would have to be loaded, and `enum` with it: an interrupt would show a traceback for so long.
+# Loading `signal` would also load `enum`, and an interrupt during that time would show a traceback.
 import _signal as signal  # type: ignore[import-not-found]
 import sys
 
 
 def _tell(kind: type[BaseException], _error: object, _trace: object) -> None:
-    """Say in one line what nothing else has caught: an exception's text may hold a value."""
-    what = "interrupted" if issubclass(kind, KeyboardInterrupt) else f"error: a bug of bridge ({kind.__name__})"
+    """Report an uncaught exception in one line, without its text, which may contain a value."""
+    message = "interrupted" if issubclass(kind, KeyboardInterrupt) else f"error: a bug in bridge ({kind.__name__})"
     if sys.stderr:
-        sys.stderr.write(f"bridge: {what}\n")
+        sys.stderr.write(f"bridge: {message}\n")
 
 
 sys.excepthook = _tell
-if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as nohup and a shell's background jobs have it
-    # Until the run begins, and after it, the system ends the process without a word: nothing is under way.
+if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # nohup and background jobs ignore it
+    # Before and after the run, let the system end the process silently, because nothing is in progress.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def run() -> None:
-    """Be the `bridge` program; the process ends."""
-    from bridge.cli import run as run_and_exit  # noqa: PLC0415 - only from here on is an interrupt quiet
+    """Run the `bridge` program and exit."""
+    from bridge.cli import run as run_and_exit  # noqa: PLC0415 - an interrupt is only silent from here on
 
     run_and_exit()

@@ -1,16 +1,16 @@
-"""What may get a credential or start, if the operator's trust file says so: the one place that is asked.
+"""Check against the operator's trust file what may get a credential or start. All such checks are here.
 
-The file is $BRIDGE_TRUST, else bridge/trust.yaml in $XDG_CONFIG_HOME or ~/.config, else /etc/bridge/trust.yaml (its
-format is in bridge/config/trust_file.py). It is outside the checkout, because a branch must not bring its own. If there
-is none, everything is allowed here, and the other rules of bridge count. If there is one, nothing that it does not list
-gets a credential or starts, except for:
+The file is $BRIDGE_TRUST, else bridge/trust.yaml in $XDG_CONFIG_HOME or ~/.config, else /etc/bridge/trust.yaml. Its
+format is in bridge/config/trust_file.py. It must be outside the checkout, so that a branch cannot bring its own.
+Without a file, this module allows everything and only bridge's other rules apply. With a file, only what it lists gets
+a credential or starts, except for:
 
-- the pod's own account (`--in-cluster`), which goes to the pod's own cluster;
-- git, which gets neither a value nor a credential, and starts and fetches nothing (bridge/git.py);
-- the command of `bridge exec`, which the operator types, and the demonstration's own runs of bridge.
+- the pod's service account (`--in-cluster`), which leads to the pod's own cluster;
+- git, which gets no value and no credential, and starts and fetches nothing (bridge/git.py);
+- the command of `bridge exec`, which the operator types, and the runs of bridge in `bridge demo`.
 
-Whoever attaches a credential or starts a program asks one of the functions `refused_…` just before. Each returns what
-is wrong, or None. ConfigError if the file itself is wrong.
+Code that attaches a credential or starts a program first calls one of the functions `refused_…`. Each returns a problem
+or None, and raises ConfigError if the file itself is invalid.
 """
 
 import os
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 VARIABLE: Final = "BRIDGE_TRUST"
 SYSTEM: Final = "/etc/bridge/trust.yaml"
 _REGION: Final = r"[a-z]{2,3}(?:-[a-z]+){1,3}-\d{1,2}"
-# Only these services, because others lend out host names below AWS's domain to anyone.
+# Only these services, because others give host names under AWS's domain to anyone.
 _AWS: Final = rf"(?:kms|sts|s3)(?:-fips)?(?:\.dualstack)?(?:\.{_REGION})?\.(?:amazonaws\.com(?:\.cn)?|api\.aws)"
 _SCALEWAY: Final = r"api\.scaleway\.com|s3\.[a-z]{2}-[a-z]{3}\.scw\.cloud"
 _VENDORS: Final = {"aws": _AWS, "scaleway": _SCALEWAY}
 
 
 def find(environ: Mapping[str, str]) -> Path | None:
-    """Return the trust file that is in force, or None. If $BRIDGE_TRUST is set, it is that one, there or not."""
-    if given := environ.get(VARIABLE):
-        return Path(given).absolute()
+    """Return the path of the trust file in effect, or None. If $BRIDGE_TRUST is set, that file need not exist."""
+    if named := environ.get(VARIABLE):
+        return Path(named).absolute()
     folder = environ.get("XDG_CONFIG_HOME") or (environ.get("HOME") and f"{environ['HOME']}/.config")
     if folder and _exists(f"{folder}/bridge/trust.yaml"):
         return Path(folder, "bridge/trust.yaml").absolute()
@@ -46,7 +46,7 @@ def find(environ: Mapping[str, str]) -> Path | None:
 
 
 def _exists(path: str, *, unless_denied: bool = True) -> bool:
-    """Return whether a file, or a link of that name, is there; a home that is closed to us has no file of ours."""
+    """Return whether a file or a link exists; an inaccessible home folder counts as having none."""
     try:
         os.lstat(path)
     except PermissionError:
@@ -57,7 +57,7 @@ def _exists(path: str, *, unless_denied: bool = True) -> bool:
 
 
 def trust_file(environ: Mapping[str, str]) -> "TrustFile | None":
-    """Read the trust file, once as long as it stays the same; None if there is none, ConfigError if it is wrong."""
+    """Return the trust file, or None; raise ConfigError if it is invalid. It is read again only if it changes."""
     path = find(environ)
     if path is None:
         return None
@@ -65,12 +65,12 @@ def trust_file(environ: Mapping[str, str]) -> "TrustFile | None":
 
 
 def _state(path: Path) -> tuple[int, ...]:
-    """Return what is another once the file is; nothing if it cannot be seen, and reading it says why."""
+    """Return a state that changes with the file; empty if the file is inaccessible, which reading it reports."""
     try:
-        found = path.stat()
+        status = path.stat()
     except (OSError, ValueError):
         return ()
-    return found.st_ino, found.st_mtime_ns, found.st_size, found.st_uid, found.st_mode
+    return status.st_ino, status.st_mtime_ns, status.st_size, status.st_uid, status.st_mode
 
 
 @lru_cache(4)
@@ -81,19 +81,19 @@ def _loaded(path: Path, home: str, _state: tuple[int, ...]) -> "TrustFile":
 
 
 def check_file(environ: Mapping[str, str], folder: Path) -> str | None:
-    """Return the path of the trust file in force, or None; `folder` is that of the environments.
+    """Return the path of the trust file in effect, or None; `folder` is the environments' folder.
 
-    ConfigError if the file is wrong, or lies in the checkout that brings the environments.
+    Raises ConfigError if the file is invalid or is in the same checkout as the environments.
     """
-    found = trust_file(environ)
-    if found is None:
+    trust = trust_file(environ)
+    if trust is None:
         return None
     from bridge.git import is_in_checkout  # noqa: PLC0415 - as above
 
-    if is_in_checkout(found.path, folder):
-        what = "the trust file is in the checkout, which anyone who may push a branch can change"
-        raise ConfigError(Problem(found.path, what, f"move it to {SYSTEM}, or name another one with {VARIABLE}"))
-    return found.path
+    if is_in_checkout(trust.path, folder):
+        message = "the trust file is in the checkout, so anyone who can push a branch can change it"
+        raise ConfigError(Problem(trust.path, message, f"move it to {SYSTEM}, or set {VARIABLE} to another file"))
+    return trust.path
 
 
 def refused_store(
@@ -101,8 +101,9 @@ def refused_store(
 ) -> Problem | None:
     """Return why a store's server may not get a credential, or None if it may.
 
-    `credential` is the login method, the vendor or the provider's package, `places` are the variables and files that
-    the credential is in: the file lists the one, or all of the others. `named_by` says who names the address.
+    `credential` is the login method, the vendor or the provider's package. `places` are the variables and files that
+    contain the credential. The trust file must list `credential` or all of `places`. `named_by` is the source of the
+    address.
     """
     trust = trust_file(environ)
     if trust is None:
@@ -110,10 +111,10 @@ def refused_store(
     listed = {name for store in trust.stores if _is_at(store, address) for name in store.credentials}
     if credential in listed or (places and listed.issuperset(places)):
         return None
-    what = f"{named_by} names {address}, which may not get the credential {credential}, says {trust.path}"
+    message = f"{named_by} names {address}, which may not get the credential {credential} (see {trust.path})"
     vendor = next((name for name in _VENDORS if _is_vendors(name, address)), None)
     line = f"- {{address: {vendor or _quoted(address)}, credentials: [{credential}]}}"
-    return Problem("", what, _hint("stores", line))
+    return Problem("", message, _hint("stores", line))
 
 
 def refused_server(environ: Mapping[str, str], url: str, named_by: str) -> Problem | None:
@@ -121,8 +122,8 @@ def refused_server(environ: Mapping[str, str], url: str, named_by: str) -> Probl
     trust = trust_file(environ)
     if trust is None or any(_is_same(one, url) for one in trust.servers):
         return None
-    what = f"leads to {url}, which is not among the servers of {trust.path}"
-    return Problem(named_by, what, _hint("servers", f"- {_quoted(url)}"))
+    message = f"leads to {url}, which is not in `servers` of {trust.path}"
+    return Problem(named_by, message, _hint("servers", f"- {_quoted(url)}"))
 
 
 def refused_kubeconfig(environ: Mapping[str, str], files: Sequence[Path]) -> Problem | None:
@@ -134,8 +135,8 @@ def refused_kubeconfig(environ: Mapping[str, str], files: Sequence[Path]) -> Pro
 
     for file in files:
         if (place := place_of(str(file.absolute()))) not in trust.kubeconfigs:
-            what = f"is not among the kubeconfigs of {trust.path}"
-            return Problem(str(file), what, _hint("kubeconfigs", f"- {_quoted(place)}"))
+            message = f"is not in `kubeconfigs` of {trust.path}"
+            return Problem(str(file), message, _hint("kubeconfigs", f"- {_quoted(place)}"))
     return None
 
 
@@ -144,25 +145,25 @@ def refused_program(
 ) -> Problem | None:
     """Return why a program may not start with these arguments, or None if it may.
 
-    Unless the command `is_whole`, it may still get the arguments that the file lists. Paths are compared as they are
-    written: a link to a listed program may be anything tomorrow, and a program may do something else by another name.
+    If the command is not `is_whole`, it may still get the arguments that the trust file lists. Paths are compared as
+    written: a link can point elsewhere tomorrow, and a program may behave differently under another name.
     """
     trust = trust_file(environ)
     most = None if is_whole else len(command)
     if trust is None or any(tuple(command[: len(one)]) == one[:most] for one in trust.programs):
         return None
     shown = command[0] if command[0].isprintable() else "a program"
-    what = f"{named_by} starts {shown}, which is not among the programs of {trust.path}, or not with these arguments"
-    return Problem("", what, _hint("programs", f"- [{_quoted(shown)}]"))
+    message = f"{named_by} starts {shown}, which is not in `programs` of {trust.path} with these arguments"
+    return Problem("", message, _hint("programs", f"- [{_quoted(shown)}]"))
 
 
 def refused_provider(environ: Mapping[str, str], package: str) -> Problem | None:
-    """Return why a provider of another package may not be opened, or None if it may: it can send anything anywhere."""
+    """Return why a third-party provider, which can send anything anywhere, may not be opened, or None if it may."""
     trust = trust_file(environ)
     if trust is None or package in trust.packages:
         return None
-    what = f"the package {package} is not among the packages of {trust.path}"
-    return Problem("", what, _hint("packages", f"- {package}"))
+    message = f"the package {package} is not in `packages` of {trust.path}"
+    return Problem("", message, _hint("packages", f"- {package}"))
 
 
 def _is_at(store: "TrustedStore", address: str) -> bool:
@@ -170,7 +171,7 @@ def _is_at(store: "TrustedStore", address: str) -> bool:
 
 
 def _is_vendors(vendor: str, address: str) -> bool:
-    """Return whether an address is one of a vendor's own."""
+    """Return whether an address belongs to a vendor."""
     pattern = _VENDORS.get(vendor)
     try:
         parts = urlsplit(address)
@@ -180,21 +181,21 @@ def _is_vendors(vendor: str, address: str) -> bool:
     return bool(pattern and usual and re.fullmatch(pattern, parts.netloc.removesuffix(":443")))
 
 
-def _is_same(one: str, other: str) -> bool:
+def _is_same(left: str, right: str) -> bool:
     from bridge.http.servers import same_server  # noqa: PLC0415 - start-up: most runs have no such file
 
     try:
-        return same_server(one, other)
+        return same_server(left, right)
     except ValueError:  # not a URL
         return False
 
 
 def _hint(key: str, line: str) -> str:
-    return f"if you trust it, add this line to `{key}` there: {line}"
+    return f"if you trust it, add this line to `{key}` in that file: {line}"
 
 
 def _quoted(text: str) -> str:
-    """Quote a text for YAML, in which JSON is valid."""
+    """Quote a string for YAML, in which JSON strings are valid."""
     import json  # noqa: PLC0415 - start-up: only a refusal needs it
 
     return json.dumps(text)

@@ -1,4 +1,4 @@
-"""Fixtures that need real programs, and the order that leaves their tests for the end.
+"""Fixtures: the real programs, and the operator's desk; and the order that leaves real programs' tests for the end.
 
 A program that is not there makes a test fail where the environment says CI or BRIDGE_REQUIRE_TOOLS=1
 (and is built first), and skips it elsewhere.
@@ -8,6 +8,8 @@ import importlib.util
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import sysconfig
 import tomllib
 from collections.abc import Callable, Iterator
@@ -18,9 +20,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 from packaging.requirements import Requirement
 
+from bridge.testing.apiserver import EmbeddedCluster
 from tests import order
+from tests.desk import Desk, Target, set_up_desk
 from tests.servers import build
 from tests.servers.apiserver import RealCluster
+from tests.servers.client import Client
 from tests.servers.controllers import Controllers
 from tests.servers.kwok import Kwok
 from tests.servers.vault import DevVault, SealedVault
@@ -40,6 +45,7 @@ settings.register_profile(
 settings.register_profile("random", settings.get_profile("same"), derandomize=False, print_blob=True)
 settings.load_profile("random" if os.environ.get("BRIDGE_RANDOM") else "same")
 
+THIRD_PARTY: Final = Path(__file__).parent / "thirdparty"
 REAL: Final = {
     "actionlint_binary",
     "age_binaries",
@@ -265,6 +271,74 @@ def storage(moto: "ObjectStorage", monkeypatch: pytest.MonkeyPatch) -> "ObjectSt
 def namespace(real_cluster: RealCluster) -> str:
     """A fresh namespace of the real cluster."""
     return real_cluster.namespace()
+
+
+@pytest.fixture(scope="session")
+def third_party(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Install the third party's provider as pip does, in a folder of its own on the path."""
+    folder = tmp_path_factory.mktemp("third-party")
+    source = folder / "source"
+    source.mkdir()
+    for file in THIRD_PARTY.iterdir():
+        if file.is_file():
+            (source / file.name).write_bytes(file.read_bytes())
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*command, "--target", folder / "site", source], check=True)
+    sys.path.insert(0, str(folder / "site"))
+    yield folder / "site"
+    sys.path.remove(str(folder / "site"))
+
+
+@pytest.fixture
+def embedded_target() -> Iterator[Target]:
+    """A namespace of the embedded cluster."""
+    with EmbeddedCluster() as cluster:
+        client = Client(cluster.url, cluster.token)
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "voice"}}
+        assert client.request("POST", "/api/v1/namespaces", body).status == 201
+        cluster.requests.clear()
+        yield Target("voice", client, cluster.write_kubeconfig, cluster)
+
+
+@pytest.fixture
+def real_target(real_cluster: RealCluster, namespace: str) -> Target:
+    """A namespace of a real kube-apiserver."""
+    return Target(namespace, real_cluster.client, real_cluster.kubeconfig)
+
+
+REAL_TARGET: Final = pytest.param(
+    "real_target", marks=[pytest.mark.real, pytest.mark.timeout(func_only=True)], id="real"
+)
+
+
+@pytest.fixture(params=[pytest.param("embedded_target", id="embedded"), REAL_TARGET])
+def target(request: pytest.FixtureRequest) -> Target:
+    """Both clusters, one after the other."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def desk(
+    target: Target,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    third_party: Path,
+) -> Desk:
+    """A desk with the team's usual files, in front of either cluster."""
+    return set_up_desk(target, tmp_path, monkeypatch, capfd)
+
+
+@pytest.fixture
+def offline_desk(
+    embedded_target: Target,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    third_party: Path,
+) -> Desk:
+    """The same desk, for what does not depend on the cluster: it is the embedded one."""
+    return set_up_desk(embedded_target, tmp_path, monkeypatch, capfd)
 
 
 def _required() -> bool:

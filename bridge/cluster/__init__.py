@@ -1,1 +1,1 @@
-"""Everything that talks to Kubernetes."""
+"""Everything that talks to the Kubernetes API."""

@@ -1,4 +1,4 @@
-"""The API server's answers: the errors that they become, and what is taken out of a Status."""
+"""The API server's answers: the errors they become, and the parts of a Status that are used."""
 
 import json
 import re
@@ -16,7 +16,7 @@ _FIELD: Final = re.compile(r"[A-Za-z0-9._\[\]/~-]{1,300}")
 
 
 class Cause(NamedTuple):
-    """One cause of a refusal: the server's reason and field, and the field manager of a conflict."""
+    """One cause of a refusal: the server's reason, the field and, for a conflict, the field manager."""
 
     reason: str
     field: str
@@ -29,7 +29,7 @@ _PATH: Final = re.compile(
 
 
 class Resource(NamedTuple):
-    """What a path of the API names; empty where it does not."""
+    """The parts that an API path names; a part that it does not name is empty."""
 
     group: str
     namespace: str
@@ -38,9 +38,9 @@ class Resource(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """What was asked: the Kubernetes verb, the path, and whether it is only a dry run.
+    """A request: the Kubernetes verb, the path, and whether it is only a dry run.
 
-    In messages `target` is the object, `server` the API server, and `source` where that comes from.
+    For messages, `target` names the object, `server` the API server, and `source` where the server was configured.
     """
 
     verb: str
@@ -52,24 +52,24 @@ class Asked(NamedTuple):
 
     @property
     def writes(self) -> bool:
-        """Whether the server is to change something, so that sending it twice may do harm."""
+        """True if the request changes something, so that sending it twice may do harm."""
         return self.verb not in {"get", "list"} and not self.dry_run
 
     @property
     def resource(self) -> Resource | None:
-        """What the path names; None for a path outside the resources."""
-        found = _PATH.fullmatch(self.path)
-        return Resource(*(unquote(text or "") for text in found.groups())) if found else None
+        """The resource that the path names, or None if the path names no resource."""
+        match = _PATH.fullmatch(self.path)
+        return Resource(*(unquote(text or "") for text in match.groups())) if match else None
 
 
 class Unreachable(Unavailable):
-    """No API server, or none that can answer now; nothing was written by this request."""
+    """The API server cannot be reached or cannot answer now; this request wrote nothing."""
 
 
 class LostAnswer(Unavailable):
-    """A write was sent and no clear answer came (none, half of one, a 5xx, another object): it may have been made.
+    """A write was sent without a clear answer (none, half an answer, a 5xx, another object), so it may have happened.
 
-    `settled` is the error for a caller that has found out since that it was not made.
+    `settled` is the error to raise once the caller has found out that the write did not happen.
     """
 
     def __init__(self, problem: Problem, settled: BridgeError | None = None) -> None:
@@ -78,11 +78,11 @@ class LostAnswer(Unavailable):
 
 
 class Untrusted(Refusal):
-    """The server's certificate is not one that we may trust with secrets."""
+    """The server's certificate is not trusted, so it must not receive secrets."""
 
 
 class ApiError(Refusal):
-    """The API server answered, and its answer is no. Nothing was written by this request."""
+    """The API server refused the request; the request wrote nothing."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class ApiError(Refusal):
 
 
 class Foreign(ApiError):
-    """What answers is not the API server of a Kubernetes cluster, or something in front of it does."""
+    """The answer does not come from a Kubernetes API server, or comes from something in front of it."""
 
 
 class NotFound(ApiError):
@@ -114,32 +114,32 @@ class Forbidden(ApiError):
 
 
 class Conflict(ApiError):
-    """Another manager owns a field, the object has changed, or it exists already (409)."""
+    """Another manager owns a field, the object has changed, or it already exists (409)."""
 
 
 class Invalid(ApiError):
-    """The API server takes the request itself for wrong (any other 4xx)."""
+    """The API server considers the request itself invalid (any other 4xx)."""
 
 
-def unreachable(what: str, asked: Asked) -> Unreachable:
-    """Make the error for a server that cannot answer now; it has changed nothing."""
-    return Unreachable(Problem(asked.server, what, f"check the network and the server in {asked.source}"))
+def unreachable(reason: str, asked: Asked) -> Unreachable:
+    """Return the error for a server that cannot answer now and has changed nothing."""
+    return Unreachable(Problem(asked.server, reason, f"check the network and the server in {asked.source}"))
 
 
-def unclear(what: str, asked: Asked) -> BridgeError:
-    """Make the error for a request that was sent and got no clear answer."""
-    return lost(f"{asked.server} {what}", asked, unreachable(what, asked))
+def unclear(reason: str, asked: Asked) -> BridgeError:
+    """Return the error for a request that was sent but got no clear answer."""
+    return lost(f"{asked.server} {reason}", asked, unreachable(reason, asked))
 
 
-def lost(what: str, asked: Asked, settled: BridgeError) -> BridgeError:
-    """Make the error for a request that may have been carried out if it was a write; `settled` is for all others."""
+def lost(reason: str, asked: Asked, settled: BridgeError) -> BridgeError:
+    """Return the error for a request that may have been carried out: LostAnswer for a write, else `settled`."""
     if not asked.writes:
         return settled
-    return LostAnswer(Problem(asked.target, f"{what}: the change may have been made or not"), settled)
+    return LostAnswer(Problem(asked.target, f"{reason}: the change may or may not have been made"), settled)
 
 
 class Status(NamedTuple):
-    """What is used of a Kubernetes Status. `message` may quote values: it is for matching, never for showing."""
+    """The parts of a Kubernetes Status that are used. `message` may quote values, so match it but never show it."""
 
     reason: str
     kind: str
@@ -149,10 +149,10 @@ class Status(NamedTuple):
 
 
 def parse_object(body: bytes) -> dict[str, Any] | None:
-    """Return the JSON object that a body is, or None. Every text in it can be encoded."""
+    """Return a body's JSON object, or None. Every string in the object can be encoded."""
     try:
         parsed = json.loads(body)
-        if b"\\ud" in body or b"\\uD" in body:  # half a character, maybe
+        if b"\\ud" in body or b"\\uD" in body:  # may be a lone surrogate
             json.dumps(parsed, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
@@ -160,16 +160,16 @@ def parse_object(body: bytes) -> dict[str, Any] | None:
 
 
 def read_status(body: bytes) -> Status | None:
-    """Return a body's Status, or None where it is none, so no API server of Kubernetes wrote it."""
-    found = parse_object(body)
-    if found is None or found.get("kind") != "Status":
+    """Return a body's Status, or None if it is not a Status and so does not come from a Kubernetes API server."""
+    content = parse_object(body)
+    if content is None or content.get("kind") != "Status":
         return None
-    details = found.get("details")
+    details = content.get("details")
     details = details if isinstance(details, dict) else {}
     listed = details.get("causes")
     causes = tuple(_causes(listed if isinstance(listed, list) else []))
     codes = frozenset(cause.reason for cause in causes)
-    return Status(_word(found, "reason"), _word(details, "kind"), causes, codes, _text(found, "message"))
+    return Status(_word(content, "reason"), _word(details, "kind"), causes, codes, _text(content, "message"))
 
 
 def _causes(listed: list[Any]) -> Iterator[Cause]:

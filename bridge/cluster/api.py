@@ -1,4 +1,4 @@
-"""Calls of the Kubernetes API: what is tried again, and what a failure means for the caller."""
+"""Call the Kubernetes API: decide what to retry, and what a failure means for the caller."""
 
 import math
 import os
@@ -49,11 +49,11 @@ __all__ = [
 ]
 
 TRIES: Final = 4
-"""How often a request is sent at most, the first time included; one that got no answer in time, twice."""
+"""The maximum number of attempts, including the first; a request that timed out is sent at most twice."""
 BACKOFF: Final = 0.2
-"""Seconds before the second try where the server names none; doubled for each further one."""
+"""Seconds before the second attempt if the server names no delay; doubled for each further attempt."""
 STEP: Final = 1.0
-"""Seconds of a wait after which it is asked again whether the request may still be sent."""
+"""While waiting, how often (in seconds) to ask `turn` again whether the request may still be sent."""
 _METHODS: Final = {"get": "GET", "list": "GET", "create": "POST", "update": "PUT", "patch": "PATCH", "delete": "DELETE"}
 
 
@@ -71,10 +71,10 @@ class _Call:
 
 
 class Api:
-    """One API server, for any number of threads.
+    """One API server, usable from any number of threads.
 
-    `deadline` is the `time.monotonic()` at which all calls end, `call_timeout` the seconds that one try
-    may take from connecting to the last byte.
+    `deadline` is the `time.monotonic()` at which all calls end. `call_timeout` is how many seconds one attempt may
+    take, from connecting to the last byte.
     """
 
     def __init__(self, endpoint: Endpoint, *, deadline: float, call_timeout: float = 10.0) -> None:
@@ -84,9 +84,9 @@ class Api:
         self._prefix: Final = urlsplit(endpoint.url).path.rstrip("/")
         self._transport: Final = Transport(Address(endpoint.url, endpoint.tls, endpoint.server_name, endpoint.proxy))
         self._server: Final = _name_server(endpoint)
-        self._dates: Final[set[str]] = set()  # few, for they are whole seconds
+        self._dates: Final[set[str]] = set()  # few entries, because they have a resolution of one second
 
-    def request(  # noqa: PLR0913 -- what HTTP has, by name
+    def request(  # noqa: PLR0913 -- the parts of an HTTP request, passed by name
         self,
         verb: str,
         path: str,
@@ -99,38 +99,41 @@ class Api:
         until: float = math.inf,
         turn: Callable[[], float] | None = None,
     ) -> dict[str, Any]:
-        """Make one call and return the object that the server answers: the one that was asked for, and no other.
+        """Make one call and return the requested object from the answer.
 
-        `verb` is Kubernetes's (get, list, create, update, patch, delete), `target` what messages call
-        the object. Raises ApiError where the server refuses, Foreign where something else answers,
-        Untrusted for a wrong certificate, Unreachable for what is temporary, LostAnswer where a write
-        may have been carried out.
+        `verb` is the Kubernetes verb (get, list, create, update, patch, delete); `target` names the object in messages.
 
-        With `dry_run` the server is to change nothing. The query says so to it, only not for a deletion
-        with options in its body: there the body has to say it.
+        Raises:
+        - ApiError if the server refuses the request;
+        - Foreign if something other than the API server answers;
+        - Untrusted if the certificate is not trusted;
+        - Unreachable for a temporary failure;
+        - LostAnswer if a write may have been carried out.
 
-        Reads and dry runs are tried again after what may be temporary, writes after a 429 only or
-        where they cannot have been sent whole.
+        With `dry_run`, the server must not change anything. The query says so, except for a deletion with options in
+        its body, where the body has to say so.
 
-        The call ends at `until`, a `time.monotonic()`. `turn` is called before each try and while waiting
-        for one: it returns when that try has to be over, and raises what the call is to fail with if nothing
-        may be sent now.
+        Reads and dry runs are retried after any failure that may be temporary. Writes are retried only after a 429, or
+        if the request cannot have been sent completely.
+
+        The call ends at `until`, a `time.monotonic()`. `turn` is called before each attempt and while waiting for the
+        next. It returns the time by which the attempt must end, and raises the call's error if nothing may be sent now.
         """
         asked = Asked(verb, path, target, self._server, self._endpoint.source, dry_run)
-        told = {"dryRun": "All"} if dry_run and verb != "delete" else {}
-        parameters = urlencode({**(query or {}), **told})
+        dry = {"dryRun": "All"} if dry_run and verb != "delete" else {}
+        parameters = urlencode({**(query or {}), **dry})
         full = f"{self._prefix}{path}{'?' if parameters else ''}{parameters}"
         result = self._settle(_Call(asked, _METHODS[verb], full, body, content_type, until, turn))
         if isinstance(result, BridgeError):
-            raise result  # from here, where no local variable holds an answer's body
+            raise result  # raised here, where no local variable holds an answer's body
         return result
 
     def server_time(self) -> datetime | None:
-        """Return the server's own time in its latest answer, to the second; None where no answer told it."""
+        """Return the server's own time from its latest answer, to the second, or None if no answer had it."""
         return max(filter(None, map(http_date, self._dates)), default=None)
 
     def end(self) -> None:
-        """Send nothing any more, whichever thread asks: as if the deadline had come."""
+        """Stop sending requests from any thread, as if the deadline had passed."""
         self._deadline = -math.inf
 
     def close(self) -> None:
@@ -169,7 +172,7 @@ class Api:
             until = min(until, over)
         limit = min(self._call_timeout, until - time.monotonic())
         if limit <= 0:
-            return Failed("was not asked: the time of this run is over", sent=False, timed_out=True)
+            return Failed("was not asked: the run's time limit is used up", sent=False, timed_out=True)
         answer = self._transport.exchange(Request(call.method, call.path, headers, call.body), limit)
         if isinstance(answer, Answer) and 200 <= answer.status < 300 and "date" in answer.headers:
             self._dates.add(answer.headers["date"])
@@ -185,19 +188,19 @@ class Api:
         return refusal(outcome.status, read_status(outcome.body), call.asked, outcome.retry_after)
 
     def _received(self, answer: Answer, asked: Asked) -> dict[str, Any] | BridgeError:
-        """Return the object that was asked for. A write that is answered with anything else may have been made."""
-        found = parse_object(answer.body)
-        if found is not None and is_answer(found, asked):
-            return found
-        if found is None and answer.body.startswith(b"{"):
-            return unclear("breaks its answer off", asked)
-        what = f"what answers ({answer.status}) is not the API server of a Kubernetes cluster"
-        foreign = Foreign(Problem(self._server, what, f"check the server in {asked.source}"))
-        return lost(f"{self._server} answers with something other than this object", asked, foreign)
+        """Return the requested object. If a write gets any other answer, it may have been carried out."""
+        parsed = parse_object(answer.body)
+        if parsed is not None and is_answer(parsed, asked):
+            return parsed
+        if parsed is None and answer.body.startswith(b"{"):
+            return unclear("sent an incomplete answer", asked)
+        reason = f"this is not a Kubernetes API server (status {answer.status})"
+        foreign = Foreign(Problem(self._server, reason, f"check the server in {asked.source}"))
+        return lost(f"{self._server} did not return this object", asked, foreign)
 
     def _failure(self, failed: Failed, asked: Asked) -> BridgeError:
         if failed.untrusted:
-            hint = f"compare it with the certificate authority of {asked.source}"
+            hint = f"compare its certificate with the certificate authority in {asked.source}"
             return Untrusted(Problem(self._server, failed.what, hint))
         if failed.refused:
             hint = f"put a valid client certificate into {asked.source}"
@@ -206,7 +209,7 @@ class Api:
 
 
 def _name_server(endpoint: Endpoint) -> str:
-    """Name the server and the proxy in front of it, without the proxy's credentials."""
+    """Name the server and its proxy, without the proxy's credentials."""
     if endpoint.proxy is None or endpoint.tls is None:
         return f"the API server at {endpoint.url}"
     proxy = urlsplit(endpoint.proxy)
@@ -218,7 +221,7 @@ def _refuses_us(outcome: Answer | Failed) -> bool:
 
 
 def _delay(outcome: Answer | Failed, call: _Call, tries: int) -> float | None:
-    """Return the seconds to wait before the next try, or None where there should be none."""
+    """Return how many seconds to wait before the next attempt, or None if there must not be one."""
     if tries >= TRIES or not _is_temporary(outcome, call):
         return None
     if isinstance(outcome, Failed):
@@ -227,7 +230,7 @@ def _delay(outcome: Answer | Failed, call: _Call, tries: int) -> float | None:
 
 
 def _wait(delay: float, turn: Callable[[], float] | None) -> BridgeError | None:
-    """Wait until the next try; return why there must be none if `turn` says so meanwhile."""
+    """Wait for the next attempt; return an error if `turn` forbids that attempt in the meantime."""
     end = time.monotonic() + delay
     while (left := end - time.monotonic()) > 0:
         time.sleep(min(left, STEP) if turn else left)
@@ -238,7 +241,7 @@ def _wait(delay: float, turn: Callable[[], float] | None) -> BridgeError | None:
 
 
 def _ask(turn: Callable[[], float]) -> float | BridgeError:
-    """Ask until when a try may last; here, where no local variable holds a header or a body for an error to keep."""
+    """Ask `turn` for the end of an attempt. No local variable here holds a header or body that an error could keep."""
     try:
         return turn()
     except BridgeError as error:
@@ -248,11 +251,11 @@ def _ask(turn: Callable[[], float]) -> float | BridgeError:
 def _is_temporary(outcome: Answer | Failed, call: _Call) -> bool:
     if isinstance(outcome, Failed):
         return not outcome.untrusted and not outcome.refused and not (outcome.sent and call.asked.writes)
-    if outcome.status == 500:  # of an apply it may also mean content that is wrong for ever
+    if outcome.status == 500:  # for an apply, it may also mean permanently invalid content
         return call.method == "GET"
     return outcome.status == 429 or (outcome.status > 500 and not call.asked.writes)
 
 
 def _backoff(tries: int) -> float:
-    """Return seconds between half and all of what doubles with each try, so that runs do not march in step."""
+    """Return a random delay that doubles with each attempt, so that runs do not retry in lockstep."""
     return BACKOFF * 2.0 ** (tries - 1) * (0.5 + os.urandom(1)[0] / 510)

@@ -1,8 +1,8 @@
-"""Sends one change of a plan: dry, or for good.
+"""Send one change of a plan, as a dry run or for real.
 
-Each write admits only the object that was read when the plan was made. After a lost answer the object is read again
-and compared: it is as it was, or as it is wanted, or it is not known who has changed it. What was read then is never
-taken for what to write to, for it may be newer than all that this run knows.
+Each write applies only to the exact object that was read for the plan. After a lost answer, the object is read again
+and compared: it is unchanged, or it is as desired, or something unknown has changed it. The object read again is never
+used as the base of a write, because it may be newer than the values of this run.
 """
 
 from typing import Final
@@ -17,11 +17,11 @@ from bridge.plan.ownership import take_over
 
 
 class Changed(Unavailable):
-    """An object is not as it was read any more."""
+    """An object has changed since it was read."""
 
 
 def try_dry(objects: Objects, change: Change) -> Live | None:
-    """Return what the API server would make of a change; raises what it would refuse it with."""
+    """Return the object that a change would produce; raise the error that the API server would refuse it with."""
     if change.action is Action.DELETE:
         _delete(objects, change, dry_run=True)
         return None
@@ -35,13 +35,15 @@ def try_dry(objects: Objects, change: Change) -> Live | None:
         return _apply(objects, change, change.live, dry_run=True) if change.applies else result
     except Invalid as invalid:
         problems = tuple(fixed(change)) if _is_fixed(invalid) else ()
-        raise Refusal(*problems) if problems else invalid from None  # with the way out, which the server does not know
+        raise (
+            Refusal(*problems) if problems else invalid
+        ) from None  # with the solution, which the server does not know
 
 
 def carry_out(objects: Objects, change: Change) -> Live | None:
-    """Write a change and return the object as it is then; None for one that was deleted.
+    """Write a change and return the resulting object, or None after a deletion.
 
-    Raises Stopped where the object is half written, or where it cannot be known whether it is written.
+    Raises Stopped if the object is only partly written, or if it is unknown whether it was written.
     """
     if change.action is Action.DELETE:
         _delete(objects, change, dry_run=False)
@@ -60,11 +62,11 @@ def carry_out(objects: Objects, change: Change) -> Live | None:
 
 
 FIXED: Final = frozenset({"type", "immutable", "data", "stringData", "binaryData"})
-"""The fields that the API server names where something immutable would change (apimachinery's field paths)."""
+"""The fields that the API server names if an immutable field would change (apimachinery's field paths)."""
 
 
 def _recreate_dry(objects: Objects, change: Change) -> None:
-    """Try the deletion, and let the API server say what else it has against the new object than that it is one."""
+    """Dry-run the deletion and the new object; ignore a refusal that is only about immutable fields."""
     _delete(objects, change, dry_run=True)
     try:
         _apply(objects, change, change.live, dry_run=True)
@@ -82,7 +84,7 @@ def _recreate(objects: Objects, change: Change) -> Live:
     try:
         return _apply(objects, change, None, dry_run=False)
     except BridgeError as error:
-        gone = Problem(objects.target(change.id), "is deleted, and could not be created again", "run again, at once")
+        gone = Problem(objects.target(change.id), "was deleted but could not be recreated", "run again now")
         raise Stopped(gone, *error.problems) from None
 
 
@@ -111,7 +113,7 @@ def _reclaim(objects: Objects, change: Change, live: Live) -> Live:
 
 
 def _apply(objects: Objects, change: Change, live: Live | None, *, dry_run: bool) -> Live:
-    """Apply; after a lost answer once more, if the object is as it was: only one of the two can count."""
+    """Apply; after a lost answer, apply again if the object is unchanged: only one of the two can succeed."""
     assert change.desired is not None
     try:
         return objects.apply(change.desired, live, force=change.force, dry_run=dry_run)
@@ -126,15 +128,15 @@ def _apply(objects: Objects, change: Change, live: Live | None, *, dry_run: bool
         return objects.apply(change.desired, live, force=change.force, dry_run=dry_run)
     except (Conflict, LostAnswer) as again:
         written, failed = _written(objects, change, live, lost), again
-    except BridgeError as refused:  # it may have come to the server before the first one did
+    except BridgeError as refused:  # it may have reached the server before the first request did
         raise Stopped(*lost.problems, *refused.problems) from None
     if written:
         return written
-    raise failed.settled if isinstance(failed, LostAnswer) else Stopped(*lost.problems)  # twice lost: not written
+    raise (failed.settled if isinstance(failed, LostAnswer) else Stopped(*lost.problems))  # lost twice: not written
 
 
 def _written(objects: Objects, change: Change, live: Live | None, lost: LostAnswer) -> Live | None:
-    """Return the object if it is as it is wanted, None if it is as it was before the write whose answer was lost."""
+    """Return the object if it is as desired, or None if it is unchanged since before the write with the lost answer."""
     assert change.desired is not None
     now = _read_again(objects, change, lost)
     if now is not None and diff(change.desired, now, None, objects.manager).action is Action.KEEP:
@@ -145,7 +147,7 @@ def _written(objects: Objects, change: Change, live: Live | None, lost: LostAnsw
 
 
 def _read_again(objects: Objects, change: Change, lost: LostAnswer) -> Live | None:
-    """Read the object after a lost answer; Stopped where that fails too, for then nothing is known."""
+    """Read the object after a lost answer; raise Stopped if that fails too, because then nothing is known."""
     try:
         return objects.get(change.id)
     except BridgeError:
@@ -153,13 +155,13 @@ def _read_again(objects: Objects, change: Change, lost: LostAnswer) -> Live | No
 
 
 def _explained(objects: Objects, change: Change, live: Live | None, conflict: Conflict) -> Refusal | Changed:
-    """Tell a rival's fields (a refusal) from an object that changed since it was read (try again)."""
+    """Return a Refusal if another manager owns a field, or Changed (which is retried) if the object has changed."""
     fields = [cause for cause in conflict.causes if cause.reason == "FieldManagerConflict"]
     if not fields or _version(objects.get(change.id)) != _version(live):
         return _changed(objects, change)
     rivals = {cause.manager for cause in fields if cause.manager}
-    what = f"some of its fields belong to {', '.join(sorted(rivals)) or 'somebody else'}"
-    return Refusal(Problem(objects.target(change.id), what, take_over()))
+    owners = ", ".join(sorted(rivals)) or "another field manager"
+    return Refusal(Problem(objects.target(change.id), f"some fields are owned by {owners}", take_over()))
 
 
 def _changed(objects: Objects, change: Change) -> Changed:

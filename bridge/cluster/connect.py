@@ -1,4 +1,4 @@
-"""From a pod's files or a kubeconfig to an `Endpoint`; the one place that knows the `kubernetes` package."""
+"""Build an `Endpoint` from a pod's files or a kubeconfig. Only this module uses the `kubernetes` package."""
 
 import ssl
 import time
@@ -23,23 +23,23 @@ from bridge.secret import SecretValue
 __all__ = ["Endpoint", "Search", "check_trust", "connect", "selected"]
 
 LIBRARY_LIMIT: Final = 30.0
-"""Seconds that `kubernetes.config` may take, which may ask an identity provider."""
+"""How many seconds `kubernetes.config` may take; it may query an identity provider."""
 
 
 def connect(search: Search) -> Endpoint:
     """Find the API server and our credentials for it.
 
-    The flags count before the kubeconfig and the context of the environment's file, then come $KUBECONFIG,
-    ~/.kube/config, and only then the service account of a pod. ConfigError if a file is missing or wrong, or gives no
-    credential; Refusal if the environment's file and $KUBECONFIG disagree. A credential plugin may also end in Refusal
-    or Unavailable.
+    Precedence: command-line flags, the environment's file, $KUBECONFIG, ~/.kube/config, the pod's service account.
+
+    Raises ConfigError if a file is missing, invalid or has no credential, and Refusal if the environment's file and
+    $KUBECONFIG disagree. A credential plugin may also raise Refusal or Unavailable.
     """
     selection = choose(search)
     return _in_pod(search) if selection is None else _outside(selection, search.environ, search.deadline)
 
 
 def selected(search: Search) -> ClusterName:
-    """Name the cluster that `connect` would choose. Only files are read: no plugin runs, and no server is asked."""
+    """Name the cluster that `connect` would choose. This reads only files; it runs no plugin and asks no server."""
     selection = choose(search)
     if selection is None:
         endpoint = _in_pod(search)
@@ -48,9 +48,9 @@ def selected(search: Search) -> ClusterName:
 
 
 def check_trust(search: Search) -> None:
-    """Raise Refusal if `connect` would refuse what gives the credential, or the trust file the cluster.
+    """Raise Refusal if `connect` would refuse the source of the credential, or the trust file refuses the cluster.
 
-    As `selected`, this only reads files, and ConfigError is for those that are missing or wrong.
+    Like `selected`, this reads only files, and raises ConfigError if a file is missing or invalid.
     """
     selection = choose(search)
     user = selection.user if selection else None
@@ -91,7 +91,7 @@ def _in_pod(search: Search) -> Endpoint:
 
 
 def _namespace(pod: Path, deadline: float) -> str:
-    """Return the namespace of this pod; empty if it cannot be told, which is no environment's."""
+    """Return this pod's namespace, or "" if it is unknown; no environment has an empty namespace."""
     try:
         return read_bounded(pod / "namespace", deadline, MOST).decode("ascii").strip()
     except (OSError, ValueError):
@@ -117,15 +117,15 @@ def _outside(selection: Selection, environ: Mapping[str, str], deadline: float) 
 
 
 def _credentials(selection: Selection, server: Server, environ: Mapping[str, str], deadline: float) -> Credentials:
-    """Choose as kubectl does: a token before a plugin, a certificate beside both, and never anonymous."""
+    """Choose like kubectl: a token before a plugin, a certificate in addition to either, and never anonymous."""
     user = selection.user
     if user is None:
-        raise ConfigError(Problem(selection.source, "names no user, and bridge does not go on anonymously"))
-    _refuse_two(user)
+        raise ConfigError(Problem(selection.source, "names no user; bridge never connects anonymously"))
+    _refuse_ambiguous(user)
     if selection.by_environment:
         check_user(user)
     check_auth_provider(user, environ)
-    certified = _show_certificate(user, server.tls)
+    certified = _add_client_certificate(user, server.tls)
     if path := user.text("tokenFile"):
         return TokenFile(user.path(path), user.where, "tokenFile", deadline)
     if token := user.text("token"):
@@ -137,20 +137,20 @@ def _credentials(selection: Selection, server: Server, environ: Mapping[str, str
     if user.has("auth-provider") or user.has("username"):
         return _Library(selection, user, deadline)
     if not certified:
-        raise user.wrong("holds no credential that can be used, and bridge does not go on anonymously")
+        raise user.wrong("has no usable credential; bridge never connects anonymously")
     return Fixed(None)
 
 
-def _refuse_two(user: Section) -> None:
-    """Refuse what kubectl refuses: it would not be clear who we are."""
+def _refuse_ambiguous(user: Section) -> None:
+    """Refuse combinations that kubectl refuses, because they leave the identity ambiguous."""
     tokens = user.has("token") or user.has("tokenFile")
     if user.has("username") and (tokens or user.has("auth-provider")):
-        raise user.wrong("has a user name and another credential too")
+        raise user.wrong("has a username and another credential")
     if user.has("exec") and user.has("auth-provider"):
-        raise user.wrong("has exec and auth-provider too")
+        raise user.wrong("has both exec and auth-provider")
 
 
-def _show_certificate(user: Section, tls: ssl.SSLContext | None) -> bool:
+def _add_client_certificate(user: Section, tls: ssl.SSLContext | None) -> bool:
     certificate, key = user.content("client-certificate"), user.content("client-key")
     if certificate is None and key is None:
         return False
@@ -162,10 +162,10 @@ def _show_certificate(user: Section, tls: ssl.SSLContext | None) -> bool:
 
 
 class _Library:
-    """What `kubernetes.config` makes of a user whose credential we do not read ourselves.
+    """Credentials from `kubernetes.config`, for users that we do not read ourselves.
 
-    It gives the Authorization header and nothing else: server, certificates, proxy and impersonation
-    are ours in every case. It may write a renewed token into the kubeconfig, as kubectl does.
+    The package supplies only the Authorization header; server, certificates, proxy and impersonation are always ours.
+    It may write a renewed token into the kubeconfig, as kubectl does.
     """
 
     def __init__(self, selection: Selection, user: Section, deadline: float) -> None:
@@ -179,12 +179,12 @@ class _Library:
         self.headers()
 
     def headers(self) -> Mapping[str, str]:
-        """Return the header as the package has it now."""
+        """Return the package's current header."""
         with self._lock:
             return {"Authorization": self._ask()}
 
     def renew(self) -> None:
-        """Let the next request load the kubeconfig again."""
+        """Make the next request load the kubeconfig again."""
         with self._lock:
             self._configuration = None
 
@@ -194,18 +194,18 @@ class _Library:
         thread.start()
         thread.join(max(0.0, min(LIBRARY_LIMIT, self._deadline - time.monotonic())))
         if thread.is_alive():
-            raise Unavailable(Problem(self._where, "the identity provider gives no answer in time"))
+            raise Unavailable(Problem(self._where, "the identity provider did not answer in time"))
         header = answers[0] if answers else None
         if isinstance(header, BridgeError):
             raise header
         if not isinstance(header, str) or not header.isascii() or not header.isprintable():
             raise Refusal(
-                Problem(self._where, "the kubernetes package gets no credential out of it", "log in again with kubectl")
+                Problem(self._where, "the kubernetes package found no credential", "log in again with kubectl")
             )
         return header
 
     def _load(self, answers: list[Any]) -> None:
-        """Append the header. A failure appends nothing: its text may hold anything of the kubeconfig."""
+        """Append the header. A failure appends nothing, because its text may quote the kubeconfig."""
         try:
             from tempfile import TemporaryDirectory  # noqa: PLC0415 -- start-up: few runs need it
 
@@ -213,36 +213,36 @@ class _Library:
             from kubernetes.config import load_kube_config  # noqa: PLC0415 -- start-up: half a second
 
             if self._configuration is None:
-                found = Configuration()
-                # The package writes keys to files; these go at once, and nobody else can read them.
+                configuration = Configuration()
+                # The package writes keys to files, which are private and deleted at once.
                 with TemporaryDirectory() as folder:
                     load_kube_config(  # type: ignore[no-untyped-call]
-                        self._files, self._context, client_configuration=found, temp_file_path=folder
+                        self._files, self._context, client_configuration=configuration, temp_file_path=folder
                     )
-                self._configuration = found
-            # By its second name before 36.0.1.
+                self._configuration = configuration
+            # Before 36.0.1, the package used the second name.
             names = ("BearerToken", "authorization")
             answers.append(next(filter(None, map(self._configuration.get_api_key_with_prefix, names)), None))
-        except BaseException as error:  # noqa: BLE001 -- whatever it is, there is no credential
+        except BaseException as error:  # noqa: BLE001 -- any failure means that there is no credential
             if short := shortage(error):
                 answers.append(Unavailable(short))
 
 
 def _refuse_blind_renewal(user: Section) -> None:
-    """Refuse where the package would renew an OpenID token at a provider whose certificate it does not check."""
+    """Refuse if the package would renew an OpenID token at a provider without checking its certificate."""
     provider = user.section("auth-provider")
     config = provider.section("config") if provider and provider.text("name") == "oidc" else None
     if config is None or config.has("idp-certificate-authority") or config.has("idp-certificate-authority-data"):
         return
-    if _is_old(config.text("id-token") or ""):
-        hint = "log in again with kubectl, or name the provider's idp-certificate-authority"
+    if _is_expired(config.text("id-token") or ""):
+        hint = "log in again with kubectl, or set the provider's idp-certificate-authority"
         raise Refusal(Problem(config.where, "its id-token has expired and cannot be renewed safely", hint))
 
 
-def _is_old(token: str) -> bool:
-    """Say whether the package would take a JSON Web Token for expired: five minutes before it is."""
-    import json  # noqa: PLC0415 -- beside its only use
-    from base64 import urlsafe_b64decode  # noqa: PLC0415 -- beside its only use
+def _is_expired(token: str) -> bool:
+    """Return whether the package considers a JSON Web Token expired, which is five minutes before it expires."""
+    import json  # noqa: PLC0415 -- next to its only use
+    from base64 import urlsafe_b64decode  # noqa: PLC0415 -- next to its only use
 
     try:
         claims = json.loads(urlsafe_b64decode(token.split(".")[1] + "=="))

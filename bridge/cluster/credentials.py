@@ -1,4 +1,4 @@
-"""Who we are: credentials that stay or come from a file, and whom we impersonate."""
+"""Credentials that are fixed or come from a file, and the headers for impersonation."""
 
 import math
 import time
@@ -14,36 +14,36 @@ from bridge.errors import ConfigError, Problem
 from bridge.secret import SecretValue
 
 KEPT: Final = 60.0
-"""Seconds for which a token file's content is used before it is read again, as client-go does."""
+"""How many seconds a token file's content is used before it is read again, as in client-go."""
 
 
 class Credentials(Protocol):
-    """Who we are, in headers. Safe to use from several threads."""
+    """Credentials as headers. Safe to use from several threads."""
 
     def headers(self) -> Mapping[str, str]:
-        """Return the headers for the next request, renewed where they have expired."""
+        """Return the headers for the next request, renewed if they have expired."""
         ...
 
     def renew(self) -> None:
-        """Forget what is kept: the server does not accept it."""
+        """Forget the cached credential, because the server rejected it."""
         ...
 
 
 def bearer(token: SecretValue | None) -> Mapping[str, str]:
-    """Return the header that shows a token, or none where a certificate says who we are."""
+    """Return the header for a token, or no header if the client certificate is the credential."""
     return {} if token is None else {"Authorization": f"Bearer {token.reveal().decode('ascii')}"}
 
 
 def checked_token(text: str, where: str, name: str) -> SecretValue:
-    """Wrap a token, without one line feed at its end, if a header can hold it; ConfigError, without it, if not."""
+    """Strip one trailing newline and wrap a token; raise ConfigError, without its text, if it does not fit a header."""
     token = text.removesuffix("\n").removesuffix("\r")
     if problem := problem_of_token(token):
-        raise ConfigError(Problem(where, f"{name} {problem}", "write the token alone, on one line"))
+        raise ConfigError(Problem(where, f"{name} {problem}", "write only the token, on one line"))
     return SecretValue.of(token)
 
 
 class Fixed:
-    """A token that never changes, or none beside a client certificate."""
+    """A token that never changes, or no token if there is a client certificate."""
 
     def __init__(self, token: SecretValue | None) -> None:
         self._token: Final = token
@@ -53,14 +53,14 @@ class Fixed:
         return bearer(self._token)
 
     def renew(self) -> None:
-        """Do nothing: there is no other token."""
+        """Do nothing: no other token is available."""
 
 
 class TokenFile:
-    """A token in a file that somebody renews, such as a pod's; read again after `KEPT` seconds."""
+    """A token in a file that is renewed from outside, such as a pod's. It is read again after `KEPT` seconds."""
 
     def __init__(self, path: Path, where: str, name: str, deadline: float = math.inf) -> None:
-        """Read the file at `path`; `deadline` is a `time.monotonic()`, in case that it is a pipe."""
+        """Read the file at `path`; `deadline` is a `time.monotonic()`, in case the file is a pipe."""
         self._path: Final = path
         self._where: Final = where
         self._name: Final = name
@@ -70,7 +70,7 @@ class TokenFile:
         self._token: SecretValue | None = self._read()
 
     def headers(self) -> Mapping[str, str]:
-        """Return the token as it was in the file within the last `KEPT` seconds."""
+        """Return the token that the file contained within the last `KEPT` seconds."""
         with self._lock:
             if self._token is None or time.monotonic() - self._read_at >= KEPT:
                 self._read_at = time.monotonic()
@@ -78,7 +78,7 @@ class TokenFile:
             return bearer(self._token)
 
     def renew(self) -> None:
-        """Let the next request read the file."""
+        """Make the next request read the file."""
         with self._lock:
             self._token = None
 
@@ -86,10 +86,10 @@ class TokenFile:
         try:
             text = read_bounded(self._path, self._deadline, MOST).decode("ascii", "replace").strip()
         except OSError as error:
-            what = f"{self._name}: cannot read {self._path}: {reason_of(error)}"
-            raise ConfigError(Problem(self._where, what)) from None
-        except ValueError:  # a zero byte, or a letter that the locale has not
-            raise ConfigError(Problem(self._where, f"{self._name}: its path is not one of this system")) from None
+            message = f"{self._name}: cannot read {self._path}: {reason_of(error)}"
+            raise ConfigError(Problem(self._where, message)) from None
+        except ValueError:  # a zero byte, or a character that the locale lacks
+            raise ConfigError(Problem(self._where, f"{self._name}: its path is invalid on this system")) from None
         return checked_token(text, self._where, f"{self._name} {self._path}".strip())
 
 
@@ -98,17 +98,17 @@ def impersonation(user: Section) -> tuple[tuple[str, str], ...]:
     headers = [("Impersonate-User", user.text("as")), ("Impersonate-Uid", user.text("as-uid"))]
     headers += [("Impersonate-Group", group) for group in user.texts("as-groups")]
     if extra := user.section("as-user-extra"):
-        # A header's name is no free text: Kubernetes wants it percent-encoded.
+        # A header name cannot hold arbitrary text, so Kubernetes expects it percent-encoded.
         names = {name: f"Impersonate-Extra-{quote(name, safe='')}" for name in extra.fields}
         headers += [(names[name], value) for name in names for value in extra.texts(name)]
-    found = tuple((name, _header(user, value)) for name, value in headers if value)
-    if found and not user.has("as"):
-        raise user.wrong("has as-groups, as-uid or as-user-extra, and no as")
-    return found
+    result = tuple((name, _header(user, value)) for name, value in headers if value)
+    if result and not user.has("as"):
+        raise user.wrong("has as-groups, as-uid or as-user-extra, but no as")
+    return result
 
 
 def _header(user: Section, value: str) -> str:
-    """Return text as it stands in a header: its UTF-8 bytes, which http.client takes as Latin-1."""
+    """Return text as a header value: its UTF-8 bytes, which http.client treats as Latin-1."""
     if not value.isprintable():
-        raise user.wrong("impersonates a name with control characters")
+        raise user.wrong("impersonates a name that contains control characters")
     return value.encode().decode("latin-1")

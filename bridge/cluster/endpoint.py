@@ -1,4 +1,4 @@
-"""Where the API server is, what it must prove, and what we show it."""
+"""The API server's address, the identity it must prove, and our credentials for it."""
 
 import ssl
 from collections.abc import Callable, Mapping
@@ -11,21 +11,23 @@ from bridge.http.proxies import is_loopback
 
 
 def _nothing() -> None:
-    """Stand for the renewal of a credential that never changes."""
+    """Do nothing: the credential never changes, so there is nothing to renew."""
 
 
 @dataclass(frozen=True, eq=False)
 class Endpoint:
-    """A way to an API server that is not anonymous.
+    """An API server and our credentials for it; never anonymous.
 
-    `url` is https://host:port[/prefix], or http:// to a loopback address. `headers` returns the
-    credentials for the next request; it is cheap and renews what expires (ConfigError, Refusal or
-    Unavailable when it cannot). `renew` makes it forget what it has kept, for a server that accepts
-    it no more. `proxy` is an http:// URL and may hold the proxy's password. `server_name` is the
-    name that the server's certificate must carry, where it is not the URL's host. `source` says in
-    messages where all this comes from. `impersonation` are headers for each request, some of them
-    repeated. `context` is the name of the kubeconfig's context, None for a pod's own account;
-    `pod_namespace` is the namespace of that pod, None for a kubeconfig's context.
+    - `url`: https://host:port[/prefix], or http:// for a loopback address.
+    - `headers`: returns the credentials for the next request. It is cheap and renews expired credentials; if it
+      cannot, it raises ConfigError, Refusal or Unavailable.
+    - `renew`: forgets the cached credential, for a server that no longer accepts it.
+    - `proxy`: an http:// URL, which may contain the proxy's password.
+    - `server_name`: the name in the server's certificate, if it differs from the URL's host.
+    - `source`: where the settings come from, for messages.
+    - `impersonation`: headers for each request; names may repeat.
+    - `context`: the kubeconfig's context, or None for a pod's service account.
+    - `pod_namespace`: the pod's namespace, or None for a kubeconfig's context.
     """
 
     url: str
@@ -41,20 +43,20 @@ class Endpoint:
     pod_namespace: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a URL over which the credentials would travel in clear."""
+        """Refuse a URL that would send the credentials unencrypted."""
         secure = split_url(self.url, self.source, "server").scheme == "https"
         if secure is not (self.tls is not None):
             raise ValueError("https needs a TLS context, and http has none")
 
 
 def split_url(url: str, where: str, name: str) -> SplitResult:
-    """Take apart the URL of an API server; ConfigError about the field `name` of `where`."""
+    """Split the URL of an API server; raise ConfigError about the field `name` of `where` if it is invalid."""
     parts = split(url)
     if parts is None:
         raise ConfigError(Problem(where, f"{name} is not a URL such as https://host:6443"))
     if "@" in parts.netloc:
-        raise ConfigError(Problem(where, f"{name} holds a user name or a password"))
+        raise ConfigError(Problem(where, f"{name} contains a username or a password"))
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-        what = f"{name} is plain http and not a loopback address"
-        raise ConfigError(Problem(where, what, "use https: secrets would travel in clear"))
+        message = f"{name} is plain http, which is allowed only for loopback addresses"
+        raise ConfigError(Problem(where, message, "use https, so that secrets travel encrypted"))
     return parts

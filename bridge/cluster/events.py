@@ -1,7 +1,7 @@
-"""Kubernetes Events on the objects that a run has changed or refused.
+"""Kubernetes Events for the objects that a run has changed or refused.
 
-An Event has one name for an object and a reason, counts up while it lasts (an hour, as a rule), and so a run that
-is refused every minute leaves one: https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/.
+Each object and reason has one Event, whose count goes up until it expires (usually after an hour), so a run that is
+refused every minute leaves one Event: https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/.
 """
 
 import hashlib
@@ -18,13 +18,13 @@ from bridge.errors import BridgeError, Problem
 from bridge.plan.events import Note
 
 MANY: Final = 50
-"""Events of one run."""
+"""The maximum number of Events in one run."""
 LIMIT: Final = 5.0
-"""Seconds that all of them may take together."""
+"""How many seconds all Events of a run may take together."""
 
 
 class Events:
-    """The Events of one environment. They are made after all writes, and nothing depends on them."""
+    """The Events of one environment. They are written after everything else, and nothing depends on them."""
 
     def __init__(self, endpoint: Endpoint, namespace: str, id_: str) -> None:
         self._endpoint: Final = endpoint
@@ -32,48 +32,48 @@ class Events:
         self._id: Final = id_
 
     def write(self, notes: Sequence[Note], now: str) -> tuple[Problem, ...]:
-        """Write an Event for each note; what is not written becomes one warning. `now` is in RFC 3339."""
+        """Write an Event for each note; return one warning if some could not be written. `now` is in RFC 3339."""
         warnings = []
         with closing(Api(self._endpoint, deadline=time.monotonic() + LIMIT)) as api:
             try:
                 for note in notes[:MANY]:
                     self._write_one(api, note, now)
             except BridgeError as error:
-                warnings += [] if _is_homeless(error) else [self._warning(error)]
+                warnings += [] if _has_no_namespace(error) else [self._warning(error)]
         if not warnings and len(notes) > MANY:
-            what = f"only {MANY} of {len(notes)} objects got one; the report has them all"
-            warnings.append(Problem("the Events of this run", what))
+            message = f"written for only {MANY} of {len(notes)} objects; the report lists them all"
+            warnings.append(Problem("the Events of this run", message))
         return tuple(warnings)
 
     def _warning(self, error: BridgeError) -> Problem:
         first = error.problems[0]
-        what, hint = first.what if first.where.startswith("Event/") else str(first), ""
+        reason, hint = first.what if first.where.startswith("Event/") else str(first), ""
         if isinstance(error, Forbidden):
             verbs = 'apiGroups [""], resources ["events"], verbs ["get", "create", "update"]'
-            hint = f"a Role in namespace {self._namespace} may admit it: {verbs}"
-        return Problem("the Events of this run", f"are not all written: {what}", hint)
+            hint = f"allow it with a Role in namespace {self._namespace}: {verbs}"
+        return Problem("the Events of this run", f"could not all be written: {reason}", hint)
 
     def _write_one(self, api: Api, note: Note, now: str) -> None:
         name = event_name(self._id, note)
         path = f"/api/v1/namespaces/{quote(self._namespace)}/events/{quote(name)}"
         target = f"Event/{name} in namespace {self._namespace}"
         try:
-            found: dict[str, Any] | None = api.request("get", path, target=target)
+            existing: dict[str, Any] | None = api.request("get", path, target=target)
         except NotFound:
-            found = None
-        body = json.dumps(self._body(name, note, now, found)).encode()
+            existing = None
+        body = json.dumps(self._body(name, note, now, existing)).encode()
         try:
             api.request("update", path, target=target, body=body)
         except Conflict:
-            return  # another run has just told the same
+            return  # another run has just written the same Event
 
-    def _body(self, name: str, note: Note, now: str, found: dict[str, Any] | None) -> dict[str, Any]:
+    def _body(self, name: str, note: Note, now: str, existing: dict[str, Any] | None) -> dict[str, Any]:
         about = {"apiVersion": "v1", "kind": note.id.kind, "name": note.id.name, "namespace": self._namespace}
         about |= {"uid": note.uid} if note.uid else {}
-        earlier = found or {}
-        same = (earlier.get("involvedObject") or {}).get("uid", "") == note.uid  # not an object that is gone
+        earlier = existing or {}
+        same = (earlier.get("involvedObject") or {}).get("uid", "") == note.uid  # not a deleted object of the same name
         metadata = {"name": name, "namespace": self._namespace}
-        metadata |= {"resourceVersion": earlier["metadata"]["resourceVersion"]} if found else {}
+        metadata |= {"resourceVersion": earlier["metadata"]["resourceVersion"]} if existing else {}
         return {
             "apiVersion": "v1",
             "kind": "Event",
@@ -89,8 +89,8 @@ class Events:
         }
 
 
-def _is_homeless(error: BridgeError) -> bool:
-    """Say whether there is no namespace, or soon none: the run has told that, and there is nowhere to repeat it."""
+def _has_no_namespace(error: BridgeError) -> bool:
+    """Return whether the namespace is missing or terminating; the run has reported that already."""
     ending = isinstance(error, Forbidden) and any(one.reason == "NamespaceTerminating" for one in error.causes)
     return isinstance(error, NotFound) or ending
 

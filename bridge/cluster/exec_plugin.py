@@ -20,19 +20,19 @@ from bridge.secret import SecretValue
 from bridge.shell import word
 
 LIMIT: Final = 30.0
-"""Seconds that a plugin may take."""
+"""How many seconds a plugin may take."""
 _GROUP: Final = "client.authentication.k8s.io"
 _VERSIONS: Final = (f"{_GROUP}/v1", f"{_GROUP}/v1beta1")
 _ANY_VERSION: Final = re.compile(rf"{re.escape(_GROUP)}/v[a-z0-9]{{1,16}}")
 _MODES: Final = ("Never", "IfAvailable", "Always")
 PATIENCE: Final = 300.0
-"""Seconds that a plugin may take that asks somebody at a terminal."""
+"""How many seconds a plugin may take if it prompts on a terminal."""
 
 
 class ExecPlugin:
     """Runs the program at once, and again when its credential has expired or is refused.
 
-    What the program prints on stdout is never shown: it holds tokens. On a terminal it may ask, as with kubectl.
+    The program's stdout is never shown, because it contains tokens. On a terminal it may prompt, as with kubectl.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class ExecPlugin:
         environ: Mapping[str, str],
         deadline: float,
     ) -> None:
-        """Take the kubeconfig's `exec` section, and the server for which the credential is."""
+        """Use the kubeconfig's `exec` section to get a credential for this server."""
         self._section: Final = section
         self._tls: Final = server.tls
         self._deadline: Final = deadline
@@ -57,14 +57,14 @@ class ExecPlugin:
         self.headers()
 
     def headers(self) -> Mapping[str, str]:
-        """Return the plugin's token, or nothing where it gave a certificate for the TLS context."""
+        """Return the plugin's token, or no header if the plugin gave a certificate, which is in the TLS context."""
         with self._lock:
             if not self._current or (self._expires is not None and time.time() >= self._expires):
                 self._take(self._run())
             return bearer(self._token)
 
     def renew(self) -> None:
-        """Let the next request run the program."""
+        """Make the next request run the program."""
         with self._lock:
             self._current = False
 
@@ -83,11 +83,11 @@ class ExecPlugin:
         except (OSError, ValueError):
             raise self._section.wrong("the credential plugin cannot be started", self._hint()) from None
         except plugin_process.PrintsTooMuch:
-            what = f"the credential plugin prints more than {plugin_process.MOST // 2**20} MiB"
-            raise self._refused(what, self._hint()) from None
+            message = f"the credential plugin printed more than {plugin_process.MOST // 2**20} MiB"
+            raise self._refused(message, self._hint()) from None
         except plugin_process.TakesTooLong:
-            what = f"the credential plugin gave no answer in {limit:.3g} s"
-            raise Unavailable(Problem(self._section.where, what)) from None
+            message = f"the credential plugin did not answer in {limit:.3g} s"
+            raise Unavailable(Problem(self._section.where, message)) from None
         if status:
             raise self._refused(f"the credential plugin failed with exit status {status}", self._hint())
         return output
@@ -97,7 +97,7 @@ class ExecPlugin:
         token, certificate, key = (_text(status, name) for name in ("token", "clientCertificateData", "clientKeyData"))
         if not token and not (certificate and key):
             raise self._refused(
-                f"the credential plugin gave neither a token nor a certificate and its key ({self._version})"
+                f"the credential plugin returned neither a token nor a certificate with its key ({self._version})"
             )
         if certificate and key and self._tls is not None:
             where = f"{self._section.where}: the credential plugin's answer"
@@ -107,38 +107,36 @@ class ExecPlugin:
         self._current = True
 
     def _status(self, output: bytes) -> Mapping[str, Any]:
-        """Return the credential's status; Refusal if the output is no such credential."""
+        """Return the credential's status; raise Refusal if the output is not an ExecCredential."""
         try:
             answer = json.loads(output)
         except (ValueError, RecursionError):
             answer = None
         if answer is None:
-            what = "printed something that is not JSON" if output.strip() else "printed nothing"
-            raise self._refused(f"the credential plugin {what}", self._hint())
+            problem = "printed something that is not JSON" if output.strip() else "printed nothing"
+            raise self._refused(f"the credential plugin {problem}", self._hint())
         if not isinstance(answer, dict) or answer.get("kind") != "ExecCredential":
             raise self._refused("the credential plugin's answer is not an ExecCredential", self._hint())
         version = answer.get("apiVersion")
         if version != self._version:
             named = version if isinstance(version, str) and _ANY_VERSION.fullmatch(version) else ""
             other = named or "another version"
-            what = f"the kubeconfig asks the credential plugin for {self._version}, and it answers {other}"
-            known = (
-                f"write apiVersion: {named} into the exec section, or update the plugin" if named in _VERSIONS else ""
-            )
-            raise self._refused(what, known or "update the plugin")
+            message = f"the kubeconfig asks the credential plugin for {self._version}, but it returns {other}"
+            known = f"set apiVersion: {named} in the exec section, or update the plugin" if named in _VERSIONS else ""
+            raise self._refused(message, known or "update the plugin")
         status = answer.get("status")
         return status if isinstance(status, dict) else {}
 
-    def _refused(self, what: str, hint: str = "") -> Refusal:
-        return Refusal(Problem(self._section.where, what, hint))
+    def _refused(self, message: str, hint: str = "") -> Refusal:
+        return Refusal(Problem(self._section.where, message, hint))
 
     def _hint(self) -> str:
         hint = " ".join((self._section.text("installHint") or "").split())
-        return hint or "run the command of the kubeconfig's exec section by hand to see why"
+        return hint or "run the command in the kubeconfig's exec section by hand to see why"
 
 
 def checked_command(section: Section, environ: Mapping[str, str]) -> list[str]:
-    """Return the plugin's program and arguments; Refusal if the trust file does not list them."""
+    """Return the plugin's program and arguments; raise Refusal if the trust file does not list them."""
     command = [_program(section, environ), *section.texts("args")]
     check_start(section, command, environ)
     return command
@@ -168,14 +166,14 @@ def _checked_version(section: Section) -> str:
 
 
 def _may_ask(section: Section) -> bool:
-    """Return whether the plugin has our terminal; ConfigError if it must have one, and stdin is none."""
+    """Return whether the plugin may use our terminal; raise ConfigError if it must but stdin is not a terminal."""
     from bridge.cluster.plugin_process import on_terminal  # noqa: PLC0415 -- start-up: few runs need subprocess
 
     mode = section.text("interactiveMode") or "IfAvailable"
     if mode not in _MODES:
         raise section.wrong(f"interactiveMode must be {', '.join(_MODES[:-1])} or {_MODES[-1]}")
     if mode == "Always" and not on_terminal():
-        raise section.wrong("interactiveMode is Always, and stdin is not a terminal", "run bridge from a terminal")
+        raise section.wrong("interactiveMode is Always, but stdin is not a terminal", "run bridge from a terminal")
     return mode != "Never" and on_terminal()
 
 
@@ -186,20 +184,20 @@ def _program(section: Section, environ: Mapping[str, str]) -> str:
     if command is None:
         raise section.wrong("has no command")
     if not command.isprintable():
-        raise section.wrong("command has control characters")
+        raise section.wrong("command contains control characters")
     if "/" in command and not command.startswith("/"):
-        # kubectl would start it from the kubeconfig's folder, which may be anyone's.
-        raise section.wrong("command is a relative path", "write its absolute path, or a name to look for in PATH")
-    # An entry that is not absolute would be a folder below whatever folder bridge was started in.
+        # kubectl would start it from the kubeconfig's folder, which may belong to anyone.
+        raise section.wrong("command is a relative path", "write an absolute path, or a name to look up in PATH")
+    # A relative entry would mean a folder below the current folder.
     search = ":".join(one for one in environ.get("PATH", os.defpath).split(":") if one.startswith("/"))
-    found = command if "/" in command else which(command, path=search)
-    if found is None or not os.access(found, os.X_OK):
-        file = found if "/" in command else which(command, os.F_OK, search)
-        if file is not None and os.path.exists(file):  # noqa: PTH110 -- pathlib would raise for a zero byte
+    path = command if "/" in command else which(command, path=search)
+    if path is None or not os.access(path, os.X_OK):
+        file = path if "/" in command else which(command, os.F_OK, search)
+        if file is not None and os.path.exists(file):  # noqa: PTH110 -- pathlib raises for a zero byte
             raise section.wrong(f'the credential plugin "{command}" is not executable', f"chmod +x {word(file)}")
         hint = " ".join((section.text("installHint") or "").split())
         raise section.wrong(f'the credential plugin "{command}" is not installed', hint)
-    return found
+    return path
 
 
 def _variables(section: Section) -> dict[str, str]:
@@ -216,7 +214,7 @@ def _text(status: Mapping[str, Any], name: str) -> str:
 
 
 def _moment(text: str) -> float | None:
-    """Read an RFC 3339 time as seconds since 1970; None where there is none, or one that cannot be read."""
+    """Return an RFC 3339 time as seconds since 1970, or None if it is missing or invalid."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

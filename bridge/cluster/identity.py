@@ -1,4 +1,4 @@
-"""Makes sure that a cluster and a namespace are those that the environment is bound to."""
+"""Check that the cluster and the namespace are the ones that the environment is bound to."""
 
 import re
 from collections.abc import Collection
@@ -20,43 +20,43 @@ _UID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
 def check_server(endpoint: Endpoint, servers: Collection[str]) -> None:
     """Raise Refusal if the API server is not one of these URLs. No request is sent."""
     if not any(same_server(endpoint.url, one) for one in servers):
-        what = f"leads to {endpoint.url}, which `cluster.server` does not list"
+        message = f"leads to {endpoint.url}, which `cluster.server` does not list"
         hint = "choose the right cluster with --kubeconfig FILE or --context NAME, or correct `cluster.server`"
-        raise Refusal(Problem(endpoint.source, what, hint))
+        raise Refusal(Problem(endpoint.source, message, hint))
 
 
 def check_namespace(api: Api, name: str, uids: Collection[str], environment: str, cluster: ClusterName) -> None:
-    """Raise Refusal if the namespace does not exist, or has none of the uids that the environment names."""
+    """Raise Refusal if the namespace does not exist, or its uid is not among those that the environment names."""
     if namespace_uid(api, name) not in uids:
-        hint = f"is this the right cluster? if the namespace was made anew: `bridge adopt {word(environment)} --rebind`"
-        raise Refusal(Problem(place(name, cluster), "is not the one that cluster.namespace_uid names", hint))
+        hint = f"check the cluster; if the namespace was recreated, run `bridge adopt {word(environment)} --rebind`"
+        raise Refusal(Problem(place(name, cluster), "its uid is not in cluster.namespace_uid", hint))
 
 
 def check_exists(api: Api, name: str) -> None:
-    """Raise Refusal if the namespace does not exist; without the right to read it, this is not known."""
+    """Raise Refusal if the namespace does not exist; do nothing without permission to read it."""
     with suppress(Forbidden):
         namespace_uid(api, name)
 
 
 def readable_uid(api: Api, name: str) -> str | None:
-    """Return the namespace's uid, or None without the right to read it."""
+    """Return the namespace's uid, or None without permission to read the namespace."""
     with suppress(Forbidden):
         return namespace_uid(api, name)
     return None
 
 
 def namespace_uid(api: Api, name: str) -> str:
-    """Return the namespace's uid; Refusal if it does not exist.
+    """Return the namespace's uid; raise Refusal if the namespace does not exist.
 
-    A restored backup of etcd has the same uids: they do not tell it from the original.
+    A restored etcd backup has the same uids, so they do not distinguish it from the original.
     """
     where = f"namespace {name}"
     try:
         raw = api.request("get", f"/api/v1/namespaces/{quote(name)}", target=where)
     except NotFound:
-        hint = f"is this the right cluster? if it is, create the namespace: `kubectl create namespace {name}`"
+        hint = f"check the cluster, or create the namespace with `kubectl create namespace {name}`"
         raise Refusal(Problem(where, "does not exist", hint)) from None
     uid = raw.get("metadata", {}).get("uid")
     if not isinstance(uid, str) or not _UID.fullmatch(uid):
-        raise Refusal(Problem(where, "the API server gives it no uid", "is this a Kubernetes API server?"))
+        raise Refusal(Problem(where, "the API server returned no uid", "check that this is a Kubernetes API server"))
     return uid

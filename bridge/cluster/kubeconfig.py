@@ -1,4 +1,4 @@
-"""Reading kubeconfig files: which cluster and which user a context means."""
+"""Read kubeconfig files: find the cluster and the user of a context."""
 
 import math
 import re
@@ -16,12 +16,12 @@ from bridge.config.yamlfile import beyond_bounds
 from bridge.errors import ConfigError, Problem
 
 MOST: Final = 2**20
-"""The largest file that a kubeconfig may name, in bytes: certificates and tokens have a few thousand."""
+"""The largest file that a kubeconfig may name, in bytes; certificates and tokens have a few thousand."""
 _KINDS: Final = {"clusters": "cluster", "contexts": "context", "users": "user"}
 
 
 class _Loader(CoreLoader):
-    """Takes for booleans what kubectl does, which knows some more words than the core schema."""
+    """Accepts the same booleans as kubectl, which has more words for them than the core schema."""
 
 
 _Loader.add_implicit_resolver(
@@ -31,7 +31,7 @@ _Loader.add_implicit_resolver(
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """A mapping of a kubeconfig with typed fields; an empty or null field counts as absent.
+    """A mapping in a kubeconfig with typed fields; an empty or null field counts as missing.
 
     `where` names the file and the section. Relative paths start in the file's folder.
     """
@@ -42,51 +42,51 @@ class Section:
     deadline: float = math.inf  # a `time.monotonic()`, for files that turn out to be pipes
 
     def wrong(self, what: str, hint: str = "") -> ConfigError:
-        """Make an error about this section."""
+        """Return an error about this section."""
         return ConfigError(Problem(self.where, what, hint))
 
     def has(self, name: str) -> bool:
-        """Say whether a field is there and not empty."""
+        """Return whether a field exists and is not empty."""
         return self.fields.get(name) not in (None, "", [], {})
 
     def text(self, name: str) -> str | None:
-        """Return a field that holds text."""
+        """Return a string field."""
         value = self.fields.get(name)
         if value is not None and not isinstance(value, str):
-            raise self.wrong(f"{name} must be text")
+            raise self.wrong(f"{name} must be a string")
         return value or None
 
     def flag(self, name: str) -> bool:
-        """Return a field that holds true or false."""
+        """Return a boolean field."""
         value = self.fields.get(name)
         if value is not None and not isinstance(value, bool):
             raise self.wrong(f"{name} must be true or false")
         return bool(value)
 
     def texts(self, name: str) -> list[str]:
-        """Return a field that holds a list of texts."""
+        """Return a field that is a list of strings."""
         value = self.fields.get(name)
         if value is None:
             return []
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise self.wrong(f"{name} must be a list of texts")
+            raise self.wrong(f"{name} must be a list of strings")
         return value
 
     def section(self, name: str) -> "Section | None":
-        """Return a field that holds a mapping."""
+        """Return a field that is a mapping."""
         value = self.fields.get(name)
         if value is None:
             return None
         return replace(self, where=f"{self.where}: {name}", fields=self.mapping(value, name))
 
     def mapping(self, value: object, name: str) -> Mapping[str, object]:
-        """Check that a value is a mapping whose keys are texts."""
+        """Check that a value is a mapping with string keys, and return it."""
         if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
             raise self.wrong(f"{name} must be a mapping")
         return value
 
     def content(self, name: str) -> bytes | None:
-        """Return what the base64 of `NAME-data`, or else the file of `NAME`, holds."""
+        """Return the decoded content of `NAME-data`, or else the content of the file that `NAME` names."""
         data, path = self.text(f"{name}-data"), self.text(name)
         if data is not None:
             return self._decoded(f"{name}-data", data)
@@ -102,23 +102,23 @@ class Section:
         return decoded
 
     def path(self, text: str) -> Path:
-        """Return a path that stands in the file."""
+        """Return a path from the kubeconfig, resolved against the kubeconfig's folder."""
         return self.file.absolute().parent / text
 
     def read(self, path: Path, name: str) -> bytes:
-        """Return what the file of a field holds."""
+        """Return the content of the file that a field names."""
         try:
             return read_bounded(path, self.deadline, MOST)
         except OSError as error:
             raise self.wrong(f"{name}: cannot read {path}: {reason_of(error)}") from None
-        except ValueError:  # a zero byte, or a letter that the locale has not
-            raise self.wrong(f"{name}: its path is not one of this system") from None
+        except ValueError:  # a zero byte, or a character that the locale lacks
+            raise self.wrong(f"{name}: its path is invalid on this system") from None
 
 
 class Selection(NamedTuple):
-    """A context, the files that it was looked for in, and what it leads to; a context may name no user.
+    """A context, the files that were searched, and its cluster and user; a context may name no user.
 
-    `by_environment` is whether the environment's file names the kubeconfig: then a branch may have chosen it.
+    `by_environment` is True if the environment's file names the kubeconfig, so a branch may have chosen it.
     """
 
     files: tuple[Path, ...]
@@ -130,20 +130,20 @@ class Selection(NamedTuple):
 
 
 def reason_of(error: OSError) -> str:
-    """Return the system's words for an error, in the way of our messages."""
+    """Return the system's text for an error, in the style of our messages."""
     reason = error.strerror or "the file cannot be read"
     return reason[:1].lower() + reason[1:]
 
 
 def select(files: Sequence[Path], context: str | None, deadline: float = math.inf) -> Selection:
-    """Find a context, or the current one, in one kubeconfig or in several that count as one.
+    """Find a context, or the current context, in one kubeconfig or in several merged files.
 
-    Several merge as kubectl merges them: the first file that has an entry, or a current-context,
-    gives it; those that are missing do not count as long as one is there, and an empty file has no entries.
+    Several files are merged like in kubectl: an entry, or the current-context, comes from the first file that has it.
+    Missing files are ignored if at least one file exists. An empty file has no entries.
     """
     documents = [_load(path, deadline) for path in files if len(files) == 1 or not _is_missing(path)]
     if not documents:
-        raise ConfigError(Problem(":".join(map(str, files)), "none of these kubeconfig files is there"))
+        raise ConfigError(Problem(":".join(map(str, files)), "none of these kubeconfig files exists"))
     where = ":".join(document.where for document in documents)
     contexts = _entries(documents, "contexts")
     name = context or next(filter(None, (document.text("current-context") for document in documents)), None)
@@ -154,51 +154,51 @@ def select(files: Sequence[Path], context: str | None, deadline: float = math.in
     return _resolve(documents, contexts[name], name)
 
 
-def _resolve(documents: Sequence[Section], found: Section, name: str) -> Selection:
-    cluster, user = found.text("cluster"), found.text("user")
+def _resolve(documents: Sequence[Section], chosen: Section, name: str) -> Selection:
+    cluster, user = chosen.text("cluster"), chosen.text("user")
     clusters, users = _entries(documents, "clusters"), _entries(documents, "users")
     if cluster not in clusters:
-        raise found.wrong("its cluster is not in the file" if cluster else "names no cluster")
+        raise chosen.wrong("its cluster is not in the file" if cluster else "names no cluster")
     if user is not None and user not in users:
-        raise found.wrong("its user is not in the file")
+        raise chosen.wrong("its user is not in the file")
     files = tuple(document.file.absolute() for document in documents)
-    return Selection(files, name, f"context {name} of {found.file}", clusters[cluster], users[user] if user else None)
+    return Selection(files, name, f"context {name} of {chosen.file}", clusters[cluster], users[user] if user else None)
 
 
 def _is_missing(path: Path) -> bool:
     try:
         return not path.exists()
     except (OSError, ValueError):
-        return False  # reading it says why
+        return False  # reading it shows the reason
 
 
 def _choice(contexts: Iterable[str]) -> str:
     names = ", ".join(sorted(contexts))
-    return f"it has {names}" if names else "it has no context at all"
+    return f"choose one of {names}" if names else "add a context: the file has none"
 
 
 def _entries(documents: Sequence[Section], kind: str) -> dict[str, Section]:
-    found: dict[str, Section] = {}
+    entries: dict[str, Section] = {}
     for document in documents:
-        found = _named(document, kind) | found
-    return found
+        entries = _named(document, kind) | entries
+    return entries
 
 
 def _named(document: Section, kind: str) -> dict[str, Section]:
     items = document.fields.get(kind) or []
     if not isinstance(items, list):
         raise document.wrong(f"{kind} must be a list")
-    found: dict[str, Section] = {}
+    entries: dict[str, Section] = {}
     for number, item in enumerate(items):
         label = f"{kind}[{number}]"
         entry = replace(document, where=f"{document.where}: {label}", fields=document.mapping(item, label))
         name = entry.text("name")
-        if name is None or name in found:
-            raise entry.wrong("has no name" if name is None else "has the name of an earlier one")
+        if name is None or name in entries:
+            raise entry.wrong("has no name" if name is None else "has the same name as an earlier entry")
         singular = _KINDS[kind]
         fields = entry.mapping(entry.fields.get(singular) or {}, singular)
-        found[name] = replace(document, where=f'{document.where}: {singular} "{name}"', fields=fields)
-    return found
+        entries[name] = replace(document, where=f'{document.where}: {singular} "{name}"', fields=fields)
+    return entries
 
 
 def _load(path: Path, deadline: float) -> Section:
@@ -207,8 +207,8 @@ def _load(path: Path, deadline: float) -> Section:
         content = read_bounded(path, deadline)
     except OSError as error:
         raise top.wrong(f"cannot read this kubeconfig: {reason_of(error)}") from None
-    except ValueError:  # a zero byte, or a letter that the locale has not
-        raise top.wrong("cannot read this kubeconfig: its name is not one of this system") from None
+    except ValueError:  # a zero byte, or a character that the locale lacks
+        raise top.wrong("cannot read this kubeconfig: its name is invalid on this system") from None
     parsed, problem = _parse(content)
     if problem:
         raise top.wrong(problem)
@@ -216,7 +216,7 @@ def _load(path: Path, deadline: float) -> Section:
 
 
 def _parse(content: bytes) -> tuple[object, str]:
-    """Return the document, and what is wrong with the YAML or nothing: the parser's own text quotes the file."""
+    """Return the document and a problem with the YAML, or "". The parser's own text is dropped: it quotes the file."""
     if problem := beyond_bounds(content):
         return None, problem
     try:
@@ -225,20 +225,20 @@ def _parse(content: bytes) -> tuple[object, str]:
         mark = error.problem_mark
         line = f" at line {mark.line + 1}" if mark else ""
         if isinstance(error, yaml.composer.ComposerError) and "single document" in (error.context or ""):
-            return None, f"has a second YAML document{line}; a kubeconfig is one"
+            return None, f"has a second YAML document{line}; a kubeconfig must have one"
         return None, f"not valid YAML{line}"
     except (*UNFIT, RecursionError):
         return None, "not valid YAML"
 
 
 def problem_of_token(text: str) -> str:
-    """Return why text cannot be a token in a header, without any of it; nothing if it can: it is visible ASCII."""
+    """Return why a text cannot be a token in a header (only visible ASCII can), without quoting it, or ""."""
     if re.fullmatch(r"[!-~]+", text):
         return ""
     if not text.strip():
-        return "holds no token"
+        return "contains no token"
     if len(text.splitlines()) > 1:
-        return "holds more than one line"
+        return "contains more than one line"
     if text != text.strip():
-        return "has a blank before or after the token"
-    return "has a blank inside the token" if " " in text or "\t" in text else "has a character that no token has"
+        return "contains a space before or after the token"
+    return "contains a space" if " " in text or "\t" in text else "contains a character that no token has"

@@ -1,4 +1,4 @@
-"""What a kubeconfig may do depends on who chose it: one that the environment's file names may come with any branch."""
+"""Restrict a kubeconfig by who chose it: a branch can choose the kubeconfig that the environment's file names."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -9,23 +9,23 @@ from bridge.trust import find, refused_program
 
 _HINT: Final = "pass this kubeconfig with --kubeconfig FILE, or set KUBECONFIG"
 _PROGRAMS: Final = ("exec", "auth-provider")
-"""Fields of a user that start a program: `auth-provider` does so with `cmd-path`."""
+"""Fields of a user that start a program (`auth-provider` does so with `cmd-path`)."""
 
 
 def check_user(user: Section) -> None:
-    """Refuse a user of a kubeconfig that the environment's file names if it could do more than this file itself.
+    """Restrict the user of a kubeconfig that the environment's file names, because a branch may have written both.
 
-    It may start no program, and a `tokenFile` has to be in the kubeconfig's own folder: the token of any other file on
-    this machine would go to a server that the kubeconfig chooses.
+    The user may not start a program, and its `tokenFile` must be in the kubeconfig's own folder. Otherwise the token
+    in any file on this machine could be sent to a server that the kubeconfig chooses.
     """
     for name in _PROGRAMS:
         if user.has(name):
-            what = f"{name} starts a program, and the environment's file names this kubeconfig"
-            raise Refusal(Problem(user.where, what, _HINT))
+            message = f"{name} is not allowed if the environment's file names the kubeconfig"
+            raise Refusal(Problem(user.where, message, _HINT))
     path = user.text("tokenFile")
-    if path and not _is_beside(user, path):
-        what = "tokenFile is outside the kubeconfig's folder, and the environment's file names this kubeconfig"
-        raise Refusal(Problem(user.where, what, _HINT))
+    if path and not _is_in_folder_of(user, path):
+        message = "tokenFile must be in the kubeconfig's folder if the environment's file names the kubeconfig"
+        raise Refusal(Problem(user.where, message, _HINT))
 
 
 def check_start(section: Section, command: Sequence[str], environ: Mapping[str, str]) -> None:
@@ -35,14 +35,14 @@ def check_start(section: Section, command: Sequence[str], environ: Mapping[str, 
 
 
 def check_auth_provider(user: Section, environ: Mapping[str, str]) -> None:
-    """Refuse `auth-provider` if there is a trust file: it starts programs and asks servers that are not seen here."""
+    """Refuse `auth-provider` if there is a trust file: it starts programs and queries servers that we cannot check."""
     if user.has("auth-provider") and (file := find(environ)):
-        what = f"auth-provider may start any program and ask any server, so {file} cannot allow it"
-        raise Refusal(Problem(user.where, what, "log in with exec, as kubectl has it since 1.26"))
+        message = f"auth-provider may start any program and query any server, so {file} cannot allow it"
+        raise Refusal(Problem(user.where, message, "use an exec plugin, as kubectl does since 1.26"))
 
 
-def _is_beside(user: Section, path: str) -> bool:
-    """Return whether a file is in the kubeconfig's folder, once links are followed."""
+def _is_in_folder_of(user: Section, path: str) -> bool:
+    """Return whether a file is in the kubeconfig's folder, with links resolved."""
     try:
         return user.path(path).resolve().is_relative_to(user.file.absolute().parent.resolve())
     except (OSError, RuntimeError, ValueError):  # a loop of links, or a zero byte

@@ -1,16 +1,16 @@
-"""The cluster section of a kubeconfig: where the server is and what it must prove."""
+"""The cluster section of a kubeconfig: the server's address and the identity it must prove."""
 
 import ssl
 from dataclasses import dataclass, field
 
 from bridge.cluster.endpoint import split_url
 from bridge.cluster.kubeconfig import Section
-from bridge.cluster.tls import trusting, trusting_anybody
+from bridge.cluster.tls import trusting, trusting_anyone
 
 
 @dataclass(frozen=True, eq=False)
 class Server:
-    """A cluster as it was read: no TLS context for plain http; `authority` is PEM, None for the system's."""
+    """A parsed cluster section. `tls` is None for plain http; `authority` is PEM, or None for the system's CAs."""
 
     section: Section
     url: str
@@ -18,15 +18,15 @@ class Server:
     tls: ssl.SSLContext | None
 
     def warnings(self) -> tuple[str, ...]:
-        """Return what an operator must know before anything is sent."""
+        """Return the warnings to show before anything is sent."""
         if self.tls is None or self.tls.verify_mode is not ssl.CERT_NONE:
             return ()
-        danger = "anybody on the way to the cluster can read and change the secrets"
+        danger = "anyone on the network path can read and change the secrets"
         return (f"{self.section.where}: insecure-skip-tls-verify is set: {danger}",)
 
 
 def read_server(cluster: Section) -> Server:
-    """Check a cluster section; ConfigError about its field."""
+    """Read and check a cluster section; raise ConfigError about an invalid field."""
     url = server_url(cluster)
     secure = url.startswith("https:")
     authority = cluster.content("certificate-authority")
@@ -34,7 +34,7 @@ def read_server(cluster: Section) -> Server:
 
 
 def server_url(cluster: Section) -> str:
-    """Return the URL of the API server; ConfigError if there is none that can be used."""
+    """Return the URL of the API server; raise ConfigError if it is missing or unusable."""
     url = cluster.text("server")
     if url is None:
         raise cluster.wrong("has no server")
@@ -46,5 +46,5 @@ def _tls(cluster: Section, authority: bytes | None) -> ssl.SSLContext:
     if not cluster.flag("insecure-skip-tls-verify"):
         return trusting(authority, cluster.where)
     if authority is not None:
-        raise cluster.wrong("has a certificate authority and insecure-skip-tls-verify too")
-    return trusting_anybody()
+        raise cluster.wrong("has both a certificate authority and insecure-skip-tls-verify")
+    return trusting_anyone()

@@ -1,10 +1,11 @@
-"""The Lease of an environment: whoever holds it writes, everybody else waits.
+"""The Lease of an environment: its holder writes, and all other runs wait.
 
-Acquired by PUT, which creates a Lease that is not there and, with the resourceVersion that was read, admits one of
-several: https://kubernetes.io/docs/concepts/architecture/leases/ (a POST could not be limited by resourceNames).
+A run acquires it with PUT, which creates a missing Lease and, with the resourceVersion that was read, lets only one of
+several runs succeed: https://kubernetes.io/docs/concepts/architecture/leases/ (RBAC cannot limit a POST by
+resourceNames).
 
-It keeps runs out of each other's way, and no more than that: a holder may be frozen for as long as it pleases and go on
-afterwards. That no newer value is lost then is up to the writes themselves (see `bridge.sync`).
+The Lease only keeps runs out of each other's way: a holder may freeze for any time and then continue. The writes
+themselves make sure that no newer value is lost then (see `bridge.run.apply`).
 """
 
 import json
@@ -24,15 +25,15 @@ from bridge.cluster.api import Api, Conflict, Invalid, LostAnswer, NotFound
 from bridge.errors import BridgeError, Problem, Unavailable
 
 DURATION: Final = 20
-"""Whole seconds that a holder may stay silent."""
+"""How many seconds a holder may stay silent (a whole number)."""
 LONGEST: Final = 60.0
-"""Seconds of silence after which a holder is gone, whatever its Lease says."""
+"""Seconds of silence after which a holder counts as gone, whatever its Lease says."""
 RENEWAL: Final = 5.0
-"""Seconds after which a holder that goes on writing, or waits to, says so."""
+"""Seconds after which a holder that is still writing, or waiting to, renews the Lease."""
 ENOUGH: Final = 0.25
-"""The part of the duration that must be left for a write to begin while the Lease cannot be renewed."""
+"""The fraction of the duration that must remain for a write to start while the Lease cannot be renewed."""
 PAUSE: Final = 0.5
-"""Seconds between two looks at a Lease that somebody else holds."""
+"""Seconds between two reads of a Lease that another run holds."""
 
 
 class Lease:
@@ -48,32 +49,32 @@ class Lease:
         self._held: dict[str, Any] | None = None
         self._renewed = 0.0
         self._due = 0.0
-        self.found = ""  # the version that it had when it was taken; empty if it did not exist
+        self.found = ""  # its version when it was acquired; empty if it did not exist
 
     def acquire(self, wait: float) -> None:
-        """Become the holder; Unavailable with the holder's name if another run stays it for `wait` seconds.
+        """Become the holder; raise Unavailable with the holder's name if another run holds it for `wait` seconds.
 
-        A holder that is silent for as long as its Lease says is gone. That time is measured here, from when its
-        last sign was seen, so no two clocks are compared.
+        A holder that stays silent for its Lease's duration counts as gone. We measure that time ourselves, from the
+        last change that we saw, so no two clocks are compared.
         """
         end = time.monotonic() + wait
         seen, since = "", time.monotonic()
         while True:
-            found = self._read()
+            lease = self._read()
             now = time.monotonic()
-            if _version(found) != seen:
-                seen, since = _version(found), now
-            if (not _holder(found) or now - since >= _duration(found)) and self._put(found, acquired=True):
-                self.found = _version(found)
+            if _version(lease) != seen:
+                seen, since = _version(lease), now
+            if (not _holder(lease) or now - since >= _duration(lease)) and self._put(lease, acquired=True):
+                self.found = _version(lease)
                 return
             if now >= end:
-                what = f"another run is writing{_named(_holder(found))}"
-                raise Unavailable(Problem(self.target, what, "try again, or wait longer with --lock-wait"))
+                message = f"another run is writing{_named(_holder(lease))}"
+                raise Unavailable(Problem(self.target, message, "try again, or wait longer with --lock-wait"))
             time.sleep(min(PAUSE, max(0.01, end - now)))
 
     @contextmanager
     def held(self, wait: float) -> Iterator[None]:
-        """Hold the Lease for the length of a `with` block; raises what `acquire` does."""
+        """Hold the Lease during a `with` block; raise what `acquire` raises."""
         self.acquire(wait)
         try:
             yield
@@ -81,27 +82,26 @@ class Lease:
             self.release()
 
     def version(self) -> str:
-        """Return the version that the Lease has now; empty if it does not exist."""
+        """Return the Lease's current version, or "" if it does not exist."""
         return _version(self._read())
 
     def check(self) -> float:
-        """Return the `time.monotonic()` at which a write that begins now has to be over; renew the Lease if it is due.
+        """Renew the Lease if due, and return the `time.monotonic()` by which a write that starts now must end.
 
-        Raises Unavailable if the Lease is no longer ours, or cannot be renewed and is about to expire.
+        Raises Unavailable if the Lease is no longer ours, or if it cannot be renewed and is about to expire.
         """
         with self._lock:
             if self._held is not None and time.monotonic() >= self._due:
                 self._renew(self._held)
             if self._held is None:
-                what = "this run lost it: another one may be writing"
-                raise Unavailable(Problem(self.target, what, "run again"))
+                raise Unavailable(Problem(self.target, "this run lost it; another run may be writing", "run again"))
             return self._renewed + DURATION
 
     def _renew(self, held: dict[str, Any]) -> None:
-        """Say that we still hold it. What is only temporary may fail as long as enough of the Lease is left."""
+        """Renew the Lease. A temporary failure is ignored while enough of the Lease's duration remains."""
         try:
             if not self._put(held, acquired=False):
-                # It may still be ours: a renewal whose answer was lost has counted, or it was labelled.
+                # It may still be ours: a renewal with a lost answer may have succeeded, or someone labelled the Lease.
                 now = self._read(time.monotonic() + DURATION / 2)
                 self._held = now if _holder(now) == self.holder else None
                 if self._held is not None and not self._put(self._held, acquired=False):
@@ -109,11 +109,11 @@ class Lease:
         except Unavailable as failed:
             tried = time.monotonic()
             if tried >= self._renewed + DURATION * (1 - ENOUGH):
-                raise Unavailable(*failed.problems) from None  # never as the lost answer of what is to be written
+                raise Unavailable(*failed.problems) from None  # not a LostAnswer: no object is in doubt
             self._due = tried + PAUSE
 
     def release(self) -> None:
-        """Let the next run begin at once. What fails here ends by itself when the Lease expires."""
+        """Let the next run start at once. If this fails, the Lease simply expires."""
         if self._held is None:
             return
         body = self._held | {"spec": {**(self._held.get("spec") or {}), "holderIdentity": ""}}
@@ -129,9 +129,9 @@ class Lease:
         except NotFound:
             return None
 
-    def _put(self, found: dict[str, Any] | None, *, acquired: bool) -> bool:
-        """Say that we hold it; False where somebody else was faster. Its waits are no longer than it is of use."""
-        body = json.dumps(self._body(found, acquired=acquired)).encode()
+    def _put(self, lease: dict[str, Any] | None, *, acquired: bool) -> bool:
+        """Write ourselves as the holder; return False if another run was faster. Wait only while that is useful."""
+        body = json.dumps(self._body(lease, acquired=acquired)).encode()
         began = time.monotonic()
         until = began + DURATION / 2
         try:
@@ -139,45 +139,45 @@ class Lease:
         except Conflict:
             return False
         except Invalid:
-            if found is not None:
+            if lease is not None:
                 raise
-            return False  # it was not there when we read, and now it is: a PUT has to name its version then
+            return False  # it was created since we read: a PUT must name its version now
         except LostAnswer as lost:
             now = self._read(until)
-            if _holder(now) != self.holder or _version(now) == _version(found):
+            if _holder(now) != self.holder or _version(now) == _version(lease):
                 raise lost.settled from None
             self._held = now
         self._renewed, self._due = began, began + min(RENEWAL, DURATION * ENOUGH)
         return True
 
-    def _body(self, found: dict[str, Any] | None, *, acquired: bool) -> dict[str, Any]:
-        before = (found or {}).get("spec") or {}
+    def _body(self, lease: dict[str, Any] | None, *, acquired: bool) -> dict[str, Any]:
+        before = (lease or {}).get("spec") or {}
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         spec = {
             "holderIdentity": self.holder,
             "leaseDurationSeconds": DURATION,
             "acquireTime": now if acquired else before.get("acquireTime", now),
             "renewTime": now,
-            "leaseTransitions": before.get("leaseTransitions", 0) + (1 if acquired and found else 0),
+            "leaseTransitions": before.get("leaseTransitions", 0) + (1 if acquired and lease else 0),
         }
         metadata = {"name": self._name}
-        if found:  # the uid too: with a version alone, a Lease that was deleted meanwhile would be made again
-            metadata |= {"uid": found["metadata"]["uid"], "resourceVersion": _version(found)}
+        if lease:  # with only the version, a Lease deleted in the meantime would be recreated
+            metadata |= {"uid": lease["metadata"]["uid"], "resourceVersion": _version(lease)}
         return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
 
 
-def _version(found: dict[str, Any] | None) -> str:
-    return str(found["metadata"]["resourceVersion"]) if found else ""
+def _version(lease: dict[str, Any] | None) -> str:
+    return str(lease["metadata"]["resourceVersion"]) if lease else ""
 
 
-def _holder(found: dict[str, Any] | None) -> str:
-    return str(((found or {}).get("spec") or {}).get("holderIdentity") or "")
+def _holder(lease: dict[str, Any] | None) -> str:
+    return str(((lease or {}).get("spec") or {}).get("holderIdentity") or "")
 
 
-def _duration(found: dict[str, Any] | None) -> float:
-    return min(LONGEST, float(((found or {}).get("spec") or {}).get("leaseDurationSeconds") or DURATION))
+def _duration(lease: dict[str, Any] | None) -> float:
+    return min(LONGEST, float(((lease or {}).get("spec") or {}).get("leaseDurationSeconds") or DURATION))
 
 
 def _named(holder: str) -> str:
-    """Name a holder as it named itself, bounded: anybody may write a Lease. Empty if another run was faster."""
+    """Name the holder as it named itself, truncated: anyone may write a Lease. Empty if another run was faster."""
     return f": {holder[:100]} holds it" if holder else ""

@@ -1,4 +1,4 @@
-"""Reads and rewrites `metadata.managedFields`.
+"""Read and rewrite `metadata.managedFields`.
 
 Format: https://kubernetes.io/docs/reference/using-api/server-side-apply/#managers (FieldsV1).
 """
@@ -9,13 +9,13 @@ from typing import Any, Final
 
 from bridge.objects import Field, Manager
 
-# An apply of `stringData` owns that, and not the `data` that the server makes of it (tried on 1.36).
+# An apply of `stringData` owns `stringData`, not the `data` that the server turns it into (observed on 1.36).
 SECTIONS: Final = {"f:data": "data", "f:binaryData": "data", "f:stringData": "data"}
 NESTED: Final = {"f:labels": "labels", "f:annotations": "annotations"}
 
 
 def read_managers(entries: Iterable[Mapping[str, Any]]) -> Iterator[Manager]:
-    """Yield the managers of the object itself; those of its subresources own none of our fields."""
+    """Yield the managers of the object itself; managers of its subresources own none of our fields."""
     for entry in entries:
         if not entry.get("subresource"):
             fields = frozenset(_fields(entry.get("fieldsV1") or {}))
@@ -39,26 +39,26 @@ def _names(tree: Mapping[str, Any], section: str) -> Iterator[Field]:
 
 
 def reassigned(entries: list[dict[str, Any]], fields: frozenset[Field], manager: str) -> list[dict[str, Any]]:
-    """Return managedFields in which our Apply entry alone owns the fields.
+    """Return managedFields in which only our Apply entry owns the fields.
 
-    An entry that has to be made carries the newest time of those that gave to it.
+    A new entry gets the newest time of the entries that lost fields to it.
     """
     kept = copy.deepcopy(entries)
     ours = next((one for one in kept if one.get("manager") == manager and one.get("operation") == "Apply"), None)
-    given = [one for one in kept if one is not ours and one.get("fieldsV1")]
+    others = [one for one in kept if one is not ours and one.get("fieldsV1")]
     if ours is None:
         ours = {"manager": manager, "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": {}}
-        times = [one["time"] for one in given if one.get("time") and fields & frozenset(_fields(one["fieldsV1"]))]
+        times = [one["time"] for one in others if one.get("time") and fields & frozenset(_fields(one["fieldsV1"]))]
         ours |= {"time": max(times)} if times else {}
         kept.append(ours)
     for item in fields:
-        moved = [path for one in given for path in _take(one["fieldsV1"], item)]
+        moved = [path for one in others for path in _take(one["fieldsV1"], item)]
         _put(ours["fieldsV1"], next((path for path in moved if path[0] != "f:stringData"), next(_paths(item))))
     return [one for one in kept if one.get("fieldsV1")]
 
 
 def _take(tree: dict[str, Any], item: Field) -> list[tuple[str, ...]]:
-    """Remove a field from an entry's tree and drop what is empty then; return where it stood."""
+    """Remove a field and any emptied parents from an entry's tree; return the paths that were removed."""
     return [path for path in _paths(item) if _taken(tree, path)]
 
 

@@ -18,14 +18,15 @@ from bridge.secret import Kind, SecretValue
 APPLY: Final = "application/apply-patch+yaml"
 JSON_PATCH: Final = "application/json-patch+json"
 WORTH_LISTING: Final = 50  # objects of a kind
-PAGE: Final = 500  # as kubectl asks for them
+PAGE: Final = 500  # as in kubectl
 
 ABSENT: Final = "1"
-"""The resourceVersion of an apply that may only create.
+"""The resourceVersion of an apply that may only create an object.
 
-No object ever has it, so an apply to one that exists is a conflict, also with force and as a dry run. If there is no
-object, the version is ignored. An empty version, or "0", would overwrite. Kubernetes does not document this: tests
-hold it on a real API server. (A POST would say it too, but cannot be limited by resourceNames.)
+No object ever has this version, so applying it to an existing object is a conflict, even with force or as a dry run.
+If the object does not exist, the version is ignored. An empty version, or "0", would overwrite. Kubernetes does not
+document this; tests check it on a real API server. (A POST could do the same, but RBAC cannot limit a POST by
+resourceNames.)
 """
 
 PLURALS: Final[Mapping[str, str]] = {"Secret": "secrets", "ConfigMap": "configmaps"}
@@ -34,8 +35,8 @@ PLURALS: Final[Mapping[str, str]] = {"Secret": "secrets", "ConfigMap": "configma
 class Objects:
     """The objects of one namespace, written under one field manager. Safe to share between threads.
 
-    Every write depends on the object that was read: its uid and resourceVersion, or that it did not exist.
-    `turn` is asked before each try of a write (see `Api.request`).
+    Every write requires the object to be as it was read: the same uid and resourceVersion, or still missing.
+    `turn` is asked before each attempt to write (see `Api.request`).
     """
 
     def __init__(self, api: Api, namespace: str, manager: str, turn: Callable[[], float] | None = None) -> None:
@@ -52,48 +53,48 @@ class Objects:
         return f"/api/v1/namespaces/{quote(self.namespace)}/{PLURALS[id_.kind]}/{quote(id_.name)}"
 
     def get(self, id_: ObjectId) -> Live | None:
-        """Read one object; None where there is none."""
+        """Return one object, or None if it does not exist."""
         try:
             return parse(self._api.request("get", self._path(id_), target=self.target(id_)), id_)
         except NotFound:
             return None
 
     def listed(self, ids: Sequence[ObjectId]) -> dict[ObjectId, Live | None]:
-        """Read many objects with few requests; what is not in the answer has to be read by itself.
+        """Read many objects with few requests; objects missing from the result must be read one by one.
 
-        Only for kinds of which many are wanted, and only as far as that pays: a namespace may hold
-        many more. Where listing is forbidden, the answer is empty.
+        Only kinds with many wanted objects are listed, and only as far as that saves requests, because a namespace may
+        contain many more objects. If listing is forbidden, the result is empty.
         """
-        found: dict[ObjectId, Live | None] = {}
+        objects: dict[ObjectId, Live | None] = {}
         for kind in PLURALS:
             wanted = {id_.name for id_ in ids if id_.kind == kind}
             if len(wanted) >= WORTH_LISTING:
-                found |= self._list(kind, wanted)
-        return found
+                objects |= self._list(kind, wanted)
+        return objects
 
     def _list(self, kind: str, wanted: set[str]) -> dict[ObjectId, Live | None]:
-        found: dict[ObjectId, Live | None] = {}
+        objects: dict[ObjectId, Live | None] = {}
         query = {"limit": str(PAGE)}
         for _ in range(2 * (len(wanted) // PAGE + 1)):
             try:
                 target = f"{PLURALS[kind]} in namespace {self.namespace}"
                 path = f"/api/v1/namespaces/{quote(self.namespace)}/{PLURALS[kind]}"
                 page = self._api.request("list", path, target=target, query=query)
-            except ApiError:  # forbidden, or a page that has expired meanwhile
-                return found
+            except ApiError:  # forbidden, or the next page has expired
+                return objects
             for raw in page["items"]:
                 if raw["metadata"]["name"] in wanted:
                     id_ = ObjectId(kind, raw["metadata"]["name"])
-                    found[id_] = parse(raw, id_)
+                    objects[id_] = parse(raw, id_)
             query["continue"] = (page.get("metadata") or {}).get("continue", "")
             if not query["continue"]:
-                return dict.fromkeys((ObjectId(kind, name) for name in wanted), None) | found
-        return found
+                return dict.fromkeys((ObjectId(kind, name) for name in wanted), None) | objects
+        return objects
 
     def apply(self, desired: Desired, live: Live | None, *, force: bool, dry_run: bool) -> Live:
-        """Apply the full set of our fields to exactly the object that was read, or create it if there was none.
+        """Apply all our fields to exactly the object that was read, or create it if it did not exist.
 
-        Raises Conflict if another manager owns a field, or if the object is not as it was read.
+        Raises Conflict if another manager owns a field, or if the object changed since it was read.
         """
         query = {"fieldManager": self.manager, "force": "true" if force else "false"}
         try:
@@ -107,10 +108,10 @@ class Objects:
                 dry_run=dry_run,
                 turn=None if dry_run else self._turn,
             )
-        except NotFound:  # an apply creates what is not there, so it is the namespace that is missing
+        except NotFound:  # an apply creates missing objects, so the namespace must be missing
             where, hint = (
                 f"namespace {self.namespace}",
-                f"correct `namespace:`, or create it: `kubectl create namespace {self.namespace}`",
+                f"correct `namespace:`, or create it with `kubectl create namespace {self.namespace}`",
             )
             raise Refusal(Problem(where, "does not exist", hint)) from None
         except Invalid as invalid:
@@ -118,10 +119,10 @@ class Objects:
         return parse(answer, desired.id)
 
     def reclaim(self, live: Live, fields: frozenset[Field], *, dry_run: bool, strip: bool = False) -> Live:
-        """Make us the only owner of fields whose value stays as it is; `strip` removes the last-applied annotation.
+        """Make us the only owner of fields without changing their values; `strip` removes the last-applied annotation.
 
-        An apply cannot do that: it shares a field of equal value. So the entries of managedFields are
-        rewritten, as client-go's csaupgrade does it. Raises Conflict if the object is not as it was read.
+        An apply cannot do that, because managers share a field with equal values. Instead, managedFields is rewritten,
+        as in client-go's csaupgrade. Raises Conflict if the object changed since it was read.
         """
         raw = self._api.request("get", self._path(live.id), target=self.target(live.id))
         if (now := parse(raw, live.id)).uid != live.uid or now.resource_version != live.resource_version:
@@ -130,11 +131,11 @@ class Objects:
         patch: list[dict[str, Any]] = [
             {"op": "test", "path": "/metadata/uid", "value": live.uid},
             {"op": "replace", "path": "/metadata/managedFields", "value": entries},
-            # Better than a test, which would be a 422 that names nothing: another version is a conflict.
+            # Not a "test" operation, which would fail with an unspecific 422: a wrong version here is a conflict.
             {"op": "replace", "path": "/metadata/resourceVersion", "value": live.resource_version},
         ]
         if strip and LAST_APPLIED in (raw["metadata"].get("annotations") or {}):
-            # The server takes it out of managedFields too.
+            # The server also removes it from managedFields.
             patch.append({"op": "remove", "path": f"/metadata/annotations/{LAST_APPLIED.replace('/', '~1')}"})
         try:
             answer = self._api.request(
@@ -147,29 +148,29 @@ class Objects:
                 dry_run=dry_run,
                 turn=None if dry_run else self._turn,
             )
-        except Invalid as invalid:  # without a cause: a test failed, or what is to be removed has gone
+        except Invalid as invalid:  # without a cause: a "test" failed, or the annotation to remove is gone
             raise invalid if invalid.causes else self._changed(live.id) from None
         result = parse(answer, live.id)
         if not all(self.owns(result, item) for item in fields):
-            # The API server drops managedFields that it cannot read, without a word.
+            # The API server silently drops managedFields that it cannot parse.
             problem = Problem(self.target(live.id), "the API server did not accept the change of ownership")
             raise Refusal(problem) if dry_run else Stopped(problem)
         return result
 
     def _changed(self, id_: ObjectId) -> Conflict:
-        return Conflict(Problem(self.target(id_), "has changed since it was read"), status=409)
+        return Conflict(Problem(self.target(id_), "changed since it was read"), status=409)
 
     def owns(self, live: Live, item: Field) -> bool:
-        """Say whether we alone own a field."""
+        """Return whether we are the only owner of a field."""
         return [(one.name, one.operation) for one in live.owners(item)] == [(self.manager, "Apply")]
 
     def delete(self, live: Live, *, dry_run: bool) -> None:
-        """Delete exactly the object that was read; Conflict where it is another one or has changed."""
+        """Delete exactly the object that was read; raise Conflict if it has changed or was replaced."""
         options = {
             "apiVersion": "v1",
             "kind": "DeleteOptions",
             "preconditions": {"uid": live.uid, "resourceVersion": live.resource_version},
-            # Not in the query: the API server ignores that one where options come in the body.
+            # Not in the query, which the API server ignores if the body contains options.
             **({"dryRun": ["All"]} if dry_run else {}),
         }
         self._api.request(
@@ -183,12 +184,12 @@ class Objects:
 
 
 def is_changed(error: ApiError) -> bool:
-    """Return True if a write was refused because the object is another one now, or has another version."""
+    """Return whether a write was refused because the object was replaced or has another version."""
     return isinstance(error, Conflict) or any(cause.field == "metadata.uid" for cause in error.causes)
 
 
 def _body(desired: Desired, live: Live | None) -> dict[str, object]:
-    """Build what an apply sends. Here, and in no other place of the hot path, values are opened."""
+    """Build the body of an apply. This is the only place in the hot path that reveals values."""
     metadata: dict[str, object] = {"name": desired.id.name, **precondition(live)}
     if desired.labels:
         metadata["labels"] = dict(desired.labels)
@@ -208,9 +209,9 @@ def _body(desired: Desired, live: Live | None) -> dict[str, object]:
 
 
 def precondition(live: Live | None) -> dict[str, object]:
-    """Return the metadata that admits a write to this very object as it was read, or the creation of one.
+    """Return the metadata that allows a write only to this object as it was read, or only its creation.
 
-    The version alone would not do: it is ignored if the object has been deleted, and the apply makes it again.
+    The version is not enough: it is ignored if the object has been deleted, so the apply would recreate it.
     """
     return {"uid": live.uid, "resourceVersion": live.resource_version} if live else {"resourceVersion": ABSENT}
 
@@ -224,7 +225,7 @@ def _encoded(kind: str, value: SecretValue) -> tuple[str, str]:
 
 
 def parse(raw: Mapping[str, Any], id_: ObjectId) -> Live:
-    """Turn the API server's answer into a Live; its values are wrapped at once."""
+    """Turn the API server's answer into a Live object, and wrap its values at once."""
     metadata = raw.get("metadata", {})
     annotations = dict(metadata.get("annotations") or {})
     last_applied = annotations.pop(LAST_APPLIED, None)
@@ -248,10 +249,10 @@ def parse(raw: Mapping[str, Any], id_: ObjectId) -> Live:
 
 
 def _names_keys(last_applied: str) -> bool:
-    """Say whether `kubectl apply` was given keys; of an annotation that cannot be read the worse is assumed."""
+    """Return whether `kubectl apply` applied keys; assume so if the annotation cannot be parsed."""
     try:
-        given = json.loads(last_applied)
-        return any(given.get(section) for section in ("data", "stringData", "binaryData"))
+        applied = json.loads(last_applied)
+        return any(applied.get(section) for section in ("data", "stringData", "binaryData"))
     except (ValueError, AttributeError, RecursionError):
         return True
 

@@ -1,4 +1,4 @@
-"""The process of a credential plugin: its output and its time are bounded, and on a terminal it may ask."""
+"""Run a credential plugin with limits on output and time; on a terminal, the plugin may prompt."""
 
 import os
 import select
@@ -12,27 +12,27 @@ from typing import Final
 from bridge.process import descriptor
 
 MOST: Final = 2**20
-"""Of what a plugin prints, in bytes; a credential has a few thousand."""
+"""The largest output of a plugin, in bytes; a credential has a few thousand."""
 _PIECE: Final = 2**16
 
 
 class PrintsTooMuch(Exception):
-    """The plugin printed more than `MOST`; it was ended."""
+    """The plugin printed more than `MOST` and was killed."""
 
 
 class TakesTooLong(Exception):
-    """The plugin did not end in time; it was ended."""
+    """The plugin did not finish in time and was killed."""
 
 
 def on_terminal() -> bool:
-    """Return whether stdin is a terminal, so that somebody can be asked."""
+    """Return whether stdin is a terminal, so that the plugin can prompt the user."""
     return _is_terminal(0)
 
 
 def run(arguments: Sequence[str], environ: Mapping[str, str], limit: float, *, asks: bool) -> tuple[int, bytes]:
-    """Return the exit status and what was printed on stdout; OSError or ValueError if the program cannot be started.
+    """Return the exit status and stdout; raise OSError or ValueError if the program cannot be started.
 
-    Where it `asks`, it has our terminal. What it says on stderr reaches a terminal only: a log must not hold it.
+    If it `asks`, the program gets our terminal. Its stderr is shown only on a terminal and never ends up in a log.
     """
     process = Popen(  # noqa: S603 -- the kubeconfig's owner chose the program, as for kubectl
         arguments,
@@ -41,7 +41,7 @@ def run(arguments: Sequence[str], environ: Mapping[str, str], limit: float, *, a
         stdout=PIPE,
         stderr=descriptor(2) if _is_terminal(descriptor(2)) else DEVNULL,
         bufsize=0,
-        # A session of its own, so that what the program started ends with it; who asks needs ours for /dev/tty.
+        # Use a new session, so that the program's children end with it. A program that asks needs ours for /dev/tty.
         start_new_session=not asks,
     )
     try:
@@ -72,9 +72,9 @@ def _left(until: float) -> float:
 
 
 def _end(process: "Popen[bytes]", *, alone: bool) -> None:
-    """Kill what still runs: the whole session, or the program alone where it shares ours."""
+    """Kill what still runs: the whole session, or only the program if it shares our session."""
     if process.poll() is None:
-        with suppress(ProcessLookupError):  # it may have just ended
+        with suppress(ProcessLookupError):  # it may have just exited
             if alone:
                 process.kill()
             else:

@@ -1,6 +1,6 @@
-"""Which cluster a run means: the command line, the environment's file, KUBECONFIG, ~/.kube/config, or the pod's own.
+"""Choose the cluster: from the command line, the environment's file, KUBECONFIG, ~/.kube/config or the pod.
 
-No credential plugin is started and no request is sent here.
+This starts no credential plugin and sends no request.
 """
 
 import math
@@ -21,16 +21,16 @@ ACCOUNT: Final = "the pod's service account"
 
 
 POD: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-"""Where a pod finds its service account's token and the cluster's certificate authority."""
+"""The folder with a pod's service account token and the cluster's certificate authority."""
 NO_FLAGS: Final = ClusterFlags()
 
 
 class Search(NamedTuple):
-    """All that can say which cluster is meant.
+    """All settings that can select the cluster.
 
-    `kubeconfig` and `context` are those of the environment's file, `flags` those of the command line, `pod` is the
-    folder of a pod's service account. `deadline` is a `time.monotonic()`, for credential plugins, and for files that
-    turn out to be pipes.
+    - `kubeconfig` and `context` come from the environment's file, and `flags` from the command line.
+    - `pod` is the folder of a pod's service account.
+    - `deadline` is a `time.monotonic()`, for credential plugins and for files that turn out to be pipes.
     """
 
     kubeconfig: Path | None
@@ -42,10 +42,10 @@ class Search(NamedTuple):
 
 
 def choose(search: Search) -> Selection | None:
-    """Return the context that is meant, or None for the service account of the pod that this process runs in.
+    """Return the selected context, or None for the service account of the pod that this process runs in.
 
-    Whatever is named and missing is a ConfigError. It is a Refusal if the environment's file and KUBECONFIG lead to
-    different servers, and no flag decides.
+    Raises ConfigError if a named file or context is missing, and Refusal if the environment's file and KUBECONFIG lead
+    to different servers and no flag decides between them.
     """
     kubeconfig, context, environ, flags, deadline, pod = search
     if flags.in_cluster:
@@ -73,18 +73,18 @@ def choose(search: Search) -> Selection | None:
 
 
 def _check_trust(selection: Selection, environ: Mapping[str, str]) -> None:
-    """Raise Refusal if the trust file does not list the kubeconfig, or the API server that it leads to.
+    """Raise Refusal if the trust file does not list the kubeconfig or the API server that it leads to.
 
-    The pod's own account is not asked about: it goes to the pod's own cluster.
+    A pod's service account needs no check, because it leads to the pod's own cluster.
     """
     url = server_url(selection.cluster)
-    found = (refused_kubeconfig(environ, selection.files), refused_server(environ, url, selection.source))
-    if problems := [one for one in found if one]:
+    checks = (refused_kubeconfig(environ, selection.files), refused_server(environ, url, selection.source))
+    if problems := [problem for problem in checks if problem]:
         raise Refusal(*problems)
 
 
 def _is_among(file: Path, others: Sequence[Path]) -> bool:
-    """Return whether a file is one of those that the machine's owner chose, under whatever name."""
+    """Return whether a file is one of `others`, which the machine's owner chose, under any name."""
     real = os.path.realpath(file)
     return any(os.path.realpath(one) == real for one in others)
 
@@ -99,20 +99,20 @@ def _default(environ: Mapping[str, str]) -> Path:
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except OSError:  # the home of another user, as in an image that is run as a user of its own
+    except OSError:  # another user's home, as in an image that runs as a different user
         return False
 
 
 def _missing(default: Path) -> NoReturn:
-    hint = "name one with --kubeconfig FILE, cluster.kubeconfig in the environment's file, or KUBECONFIG"
-    raise ConfigError(Problem(str(default), "there is no kubeconfig", hint))
+    hint = "pass --kubeconfig FILE, set cluster.kubeconfig in the environment's file, or set KUBECONFIG"
+    raise ConfigError(Problem(str(default), "no kubeconfig found", hint))
 
 
 def _check_pod(environ: Mapping[str, str], pod: Path) -> None:
     if not environ.get("KUBERNETES_SERVICE_HOST"):
-        what = "this is not a pod: KUBERNETES_SERVICE_HOST is not set"
-        raise ConfigError(Problem("--in-cluster", what, "select a cluster with --kubeconfig FILE or --context NAME"))
-    _check_token(pod, "leave --in-cluster out to use a kubeconfig")
+        message = "this is not a pod: KUBERNETES_SERVICE_HOST is not set"
+        raise ConfigError(Problem("--in-cluster", message, "select a cluster with --kubeconfig FILE or --context NAME"))
+    _check_token(pod, "remove --in-cluster to use a kubeconfig")
 
 
 def _check_token(pod: Path, otherwise: str) -> None:
@@ -122,8 +122,8 @@ def _check_token(pod: Path, otherwise: str) -> None:
 
 
 def _with_place(error: ConfigError, context: str | None) -> ConfigError:
-    """Say where a missing context was named, if it was in the environment's file."""
-    place = f'; change "{context}" at `cluster.context` in the environment\'s file, or pass --context NAME'
+    """Add to a missing context's error where it was named, if that was the environment's file."""
+    place = "; change `cluster.context` in the environment's file, or pass --context NAME"
     is_about_it = f'no context "{context}"' if context else ""
     return ConfigError(
         *(
@@ -134,7 +134,7 @@ def _with_place(error: ConfigError, context: str | None) -> ConfigError:
 
 
 def _with_hint(error: ConfigError, environ: Mapping[str, str], pod: Path) -> ConfigError:
-    """Say in a pod how to use its own account: a kubeconfig that is named there may have been meant for elsewhere."""
+    """In a pod, add how to use its service account: the named kubeconfig may be meant for another machine."""
     if not (environ.get("KUBERNETES_SERVICE_HOST") and (pod / "token").is_file()):
         return error
     hint = "to use the service account of this pod, pass --in-cluster"
@@ -144,20 +144,20 @@ def _with_hint(error: ConfigError, environ: Mapping[str, str], pod: Path) -> Con
 def _check_agreement(
     ours: Selection, listed: Sequence[Path], flag: str | None, context: str | None, deadline: float
 ) -> None:
-    """Raise Refusal if KUBECONFIG, which kubectl would follow, leads to another server than the environment's file.
+    """Raise Refusal if KUBECONFIG, which kubectl would follow, leads to a different server than the environment's file.
 
-    A context of the same name is compared, else the current one; if a flag names a context that KUBECONFIG does not
-    have, the flag has decided.
+    The context of the same name is compared, else the current context. If a flag names a context that KUBECONFIG does
+    not have, the flag decides.
     """
-    theirs = _server(listed, flag or context, deadline) or (None if flag else _server(listed, None, deadline))
+    other = _server(listed, flag or context, deadline) or (None if flag else _server(listed, None, deadline))
     url = server_url(ours.cluster)
-    if theirs is not None and not same_server(url, theirs):
-        what = f"leads to {url}, but KUBECONFIG leads to {theirs}"
-        raise Refusal(Problem(ours.source, what, "choose with --kubeconfig FILE, or unset KUBECONFIG"))
+    if other is not None and not same_server(url, other):
+        message = f"leads to {url}, but KUBECONFIG leads to {other}"
+        raise Refusal(Problem(ours.source, message, "choose with --kubeconfig FILE, or unset KUBECONFIG"))
 
 
 def _server(files: Sequence[Path], context: str | None, deadline: float) -> str | None:
-    """Return the server that a context leads to, or None if it leads to no server."""
+    """Return the server that a context leads to, or None if it leads to none."""
     try:
         return server_url(select(files, context, deadline).cluster)
     except ConfigError:

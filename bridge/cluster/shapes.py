@@ -1,8 +1,8 @@
-"""Whether an answer of the API server is the object that was asked for.
+"""Check that the API server's answer is the requested object.
 
-A gateway, a login page or a server of another kind may answer 200 with JSON of its own. So each answer is compared
-with its request here, before anything is read out of it: kind, name, namespace, uid, resourceVersion, and the types
-of all that the rest of this package reads.
+A gateway, a login page or another kind of server may answer 200 with its own JSON. So each answer is compared with its
+request before anything in it is used: kind, name, namespace, uid, resourceVersion, and the types of all fields that
+this package reads.
 """
 
 import binascii
@@ -12,23 +12,23 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from bridge.cluster.answers import Asked, Resource
 
 DEPTH: Final = 32
-"""Levels of managedFields that are followed; those of a Secret have four."""
+"""The maximum depth of managedFields; a Secret's have four levels."""
 
 
 class _Each(NamedTuple):
-    """A mapping with any names; every value has this shape."""
+    """A mapping with any names, in which every value has this shape."""
 
     of: "_Shape"
 
 
 class _Items(NamedTuple):
-    """A list; every item has this shape."""
+    """A list in which every item has this shape."""
 
     of: "_Shape"
 
 
 _Shape: TypeAlias = "str | Mapping[str, _Shape] | _Each | _Items"
-"""What a value has to be: one of the words of `_is_scalar`, or a mapping of which these fields are looked at."""
+"""The expected shape of a value: one of the words in `_is_scalar`, or a mapping in which these fields are checked."""
 
 _TEXTS: Final = _Each("text")
 _META: Final[_Shape] = {
@@ -102,19 +102,19 @@ _KINDS: Final[Mapping[str, tuple[str, Mapping[str, _Shape]]]] = {
     "replicasets": ("ReplicaSet", {}),
     "controllerrevisions": ("ControllerRevision", {"revision": "number"}),
 }
-"""Each resource's kind, and what is read of it besides the common metadata."""
+"""Each resource's kind, and the fields that are read besides the common metadata."""
 
 
-def is_answer(found: Mapping[str, Any], asked: Asked) -> bool:
-    """Whether a JSON object is the API server's answer to this request."""
+def is_answer(answer: Mapping[str, Any], asked: Asked) -> bool:
+    """Return whether a JSON object is the API server's answer to this request."""
     resource = asked.resource
     if resource is None:
         return True
     if asked.verb == "list":
-        return _is_list(found, resource)
-    if asked.verb == "delete" and found.get("kind") == "Status":
-        return found.get("status") == "Success"
-    return _is_kind(found.get("kind"), resource, "") and _is_object(found, resource, stored=not asked.dry_run)
+        return _is_list(answer, resource)
+    if asked.verb == "delete" and answer.get("kind") == "Status":
+        return answer.get("status") == "Success"
+    return _is_kind(answer.get("kind"), resource, "") and _is_object(answer, resource, stored=not asked.dry_run)
 
 
 def _is_kind(kind: object, resource: Resource, ending: str) -> bool:
@@ -123,32 +123,32 @@ def _is_kind(kind: object, resource: Resource, ending: str) -> bool:
     return kind == f"{_KINDS[resource.plural][0]}{ending}"
 
 
-def _is_list(found: Mapping[str, Any], resource: Resource) -> bool:
-    """Whether it is a page of the resource; its items carry no kind of their own."""
-    items = found.get("items")
+def _is_list(answer: Mapping[str, Any], resource: Resource) -> bool:
+    """Return whether the answer is a page of the resource; its items have no kind of their own."""
+    items = answer.get("items")
     return (
-        _is_kind(found.get("kind"), resource, "List")
-        and _fits(found, {"metadata": {"continue": "text"}})
+        _is_kind(answer.get("kind"), resource, "List")
+        and _fits(answer, {"metadata": {"continue": "text"}})
         and isinstance(items, list)
         and all(isinstance(item, dict) and _is_object(item, resource, stored=True) for item in items)
     )
 
 
-def _is_object(found: Mapping[str, Any], resource: Resource, *, stored: bool) -> bool:
-    """Whether it is the object of this name; what a dry run gives back was never stored and may have no version."""
+def _is_object(answer: Mapping[str, Any], resource: Resource, *, stored: bool) -> bool:
+    """Return whether this is the object with this name. A dry run's result is not stored and may have no version."""
     if resource.plural not in _KINDS:
         return True
-    metadata = found.get("metadata")
+    metadata = answer.get("metadata")
     if not isinstance(metadata, dict) or not _fits(metadata, _META):
         return False
     name, namespace = metadata.get("name", ""), metadata.get("namespace", "")
     known = bool(metadata.get("uid") and metadata.get("resourceVersion")) or not stored
     named = name == resource.name if resource.name else bool(name)
-    return known and named and namespace == resource.namespace and _fits(found, _KINDS[resource.plural][1])
+    return known and named and namespace == resource.namespace and _fits(answer, _KINDS[resource.plural][1])
 
 
 def _fits(value: object, shape: _Shape) -> bool:
-    """Whether a value has a shape. A mapping or a list may be null, as Go writes one that is empty."""
+    """Return whether a value has a shape. A mapping or a list may be null, which is how Go writes an empty one."""
     if isinstance(shape, str):
         return _is_scalar(value, shape)
     if value is None:
@@ -187,5 +187,5 @@ def _is_base64(text: str) -> bool:
 
 
 def _is_tree(value: object, depth: int) -> bool:
-    """Whether these are mappings in mappings (FieldsV1), and not too deep to be walked through."""
+    """Return whether a value is nested mappings (FieldsV1) within the depth limit."""
     return isinstance(value, dict) and depth > 0 and all(_is_tree(one, depth - 1) for one in value.values())

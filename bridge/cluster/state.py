@@ -1,8 +1,8 @@
-"""Keeps the memory in a ConfigMap of the environment's namespace.
+"""Keep the state of an environment in a ConfigMap in its namespace.
 
-Beside the memory it holds which run wrote it last: every run that is going to write objects writes the memory first,
-and with its own name even if the memory stays the same. So whoever reads the same name twice knows that no other run
-has begun to write in between.
+The ConfigMap also names the run that wrote it last. Every run that is about to write objects first writes the state
+under its own name, even if the state is unchanged. If a run reads the same name twice, no other run has started to
+write in between.
 """
 
 import json
@@ -24,17 +24,17 @@ RUN: Final = "run"
 
 @dataclass(eq=False)
 class MemoryStore:
-    """One environment's memory in the cluster. Not to be shared between threads."""
+    """One environment's state in the cluster. Not safe to share between threads."""
 
     api: Api
     namespace: str
     id: str
     manager: str
-    turn: Callable[[], float] | None = None  # asked before each try of a write (see `Api.request`)
-    run: str = field(default_factory=lambda: secrets.token_hex(8))  # this one, as it is written
+    turn: Callable[[], float] | None = None  # asked before each attempt to write (see `Api.request`)
+    run: str = field(default_factory=lambda: secrets.token_hex(8))  # the name of this run in the ConfigMap
     resource_version: str | None = None
     uid: str = ""
-    text: str | None = None  # as it is in the cluster, like the next
+    text: str | None = None  # like `writer`, as last read from the cluster
     writer: str = ""
 
     @property
@@ -51,9 +51,9 @@ class MemoryStore:
         return f"ConfigMap/{self._name} in namespace {self.namespace}"
 
     def read(self) -> Memory | None:
-        """Read the memory; None where there is none, `lost` in an empty one where it cannot be understood.
+        """Read the state, or return None if there is none. If it cannot be parsed, return an empty one with `lost` set.
 
-        Raises Refusal for a memory that a newer bridge wrote.
+        Raises Refusal if a newer version of bridge wrote the state.
         """
         try:
             raw = self.api.request("get", self._path, target=self.target)
@@ -66,32 +66,32 @@ class MemoryStore:
         except UnreadableMemoryError as error:
             newer = error.newer
         if newer:
-            raise Refusal(Problem(self.target, "was written by a newer bridge", "update bridge"))
+            raise Refusal(Problem(self.target, "was written by a newer version of bridge", "update bridge"))
         return Memory(lost=f"{self.target} is damaged")
 
     def differs(self, memory: Memory) -> bool:
-        """Say whether this memory is another than the one that was read last."""
+        """Return whether this state differs from the state that was read last."""
         return encode(memory) != self.text
 
     @property
     def mark(self) -> str:
-        """Return what the next run that is going to write objects will change; empty if there is no ConfigMap."""
+        """Return a mark that changes when another run starts to write objects, or "" if there is no ConfigMap."""
         return self.writer or self.resource_version or ""
 
     def begin(self, memory: Memory) -> None:
-        """Write the memory before the first object: under the name of this run, also if it does not differ."""
+        """Write the state under this run's name before the first object is written, even if the state is unchanged."""
         self._write(encode(memory))
 
     def write(self, memory: Memory) -> None:
-        """Write the memory if it differs; raises Unavailable if another run wrote it since it was read."""
+        """Write the state if it differs; raise Unavailable if another run has written it since it was read."""
         text = encode(memory)
         if text != self.text:
             self._write(text)
 
     def _write(self, text: str) -> None:
         if len(text) + len(self.run) > MAX_BYTES:
-            what = "this environment has too many keys for one memory"
-            raise Refusal(Problem(self.target, what, "split the environment in two"))
+            message = "this environment has too many keys for its state ConfigMap"
+            raise Refusal(Problem(self.target, message, "split the environment in two"))
         try:
             raw = self.api.request(
                 "patch",
@@ -105,13 +105,13 @@ class MemoryStore:
         except (Conflict, Invalid) as refused:
             if not is_changed(refused):
                 raise
-            raise Unavailable(Problem(self.target, "another run wrote it meanwhile", "run again")) from None
+            raise Unavailable(Problem(self.target, "another run wrote it in the meantime", "run again")) from None
         except LostAnswer as lost:
             raw = self._settle(text, lost)
         self._take(raw)
 
     def _settle(self, text: str, lost: LostAnswer) -> dict[str, Any]:
-        """Find out whether a write whose answer was lost has happened."""
+        """Find out whether a write with a lost answer happened."""
         try:
             raw = self.api.request("get", self._path, target=self.target)
         except NotFound:

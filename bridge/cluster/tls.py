@@ -1,4 +1,4 @@
-"""TLS contexts: whom we trust, and the client certificate that we show."""
+"""TLS contexts: the authorities that we trust, and the client certificate that we present."""
 
 import os
 import re
@@ -15,22 +15,22 @@ from bridge.secret import SecretValue
 _CERTIFICATE: Final = re.compile(
     rb"^-----BEGIN CERTIFICATE-----.*?^-----END CERTIFICATE-----", re.DOTALL | re.MULTILINE
 )
-"""What counts of a bundle, as for kubectl: comments around it may be in any encoding."""
+"""The part of a bundle that counts, as in kubectl; comments around it may have any encoding."""
 
 
 def trusting(authority: bytes | None, where: str) -> ssl.SSLContext:
-    """Make a context that trusts the given PEM certificates alone, or the system's where none are given."""
+    """Return a context that trusts only the given PEM certificates, or the system's CAs if none are given."""
     if authority is None:
         return trusting_the_system()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.set_alpn_protocols(["http/1.1"])
-    found = [one.decode("ascii", "replace") for one in _CERTIFICATE.findall(authority)]
-    if not found:
-        raise ConfigError(Problem(where, "certificate-authority holds no PEM certificate that can be read"))
-    wrong = [str(number) for number, one in enumerate(found, 1) if not _add_authority(context, one)]
+    certificates = [one.decode("ascii", "replace") for one in _CERTIFICATE.findall(authority)]
+    if not certificates:
+        raise ConfigError(Problem(where, "certificate-authority contains no readable PEM certificate"))
+    wrong = [str(number) for number, one in enumerate(certificates, 1) if not _add_authority(context, one)]
     if wrong:
-        what = f"certificate-authority: number {', '.join(wrong)} of its {len(found)} certificates cannot be read"
-        raise ConfigError(Problem(where, what, "take it out, or get it again"))
+        message = f"certificate-authority: cannot read certificate number {', '.join(wrong)} of {len(certificates)}"
+        raise ConfigError(Problem(where, message, "remove or replace it"))
     return context
 
 
@@ -42,8 +42,8 @@ def _add_authority(context: ssl.SSLContext, certificate: str) -> bool:
     return True
 
 
-def trusting_anybody() -> ssl.SSLContext:
-    """Make a context for `insecure-skip-tls-verify`."""
+def trusting_anyone() -> ssl.SSLContext:
+    """Return a context for `insecure-skip-tls-verify`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.set_alpn_protocols(["http/1.1"])
     context.check_hostname = False
@@ -52,17 +52,17 @@ def trusting_anybody() -> ssl.SSLContext:
 
 
 def show_certificate(context: ssl.SSLContext, certificate: bytes, key: SecretValue, where: str) -> None:
-    """Let new connections of a context show this client certificate (both PEM, the key not encrypted)."""
+    """Make new connections of a context present this client certificate (both in PEM, with an unencrypted key)."""
     with _as_file(certificate + b"\n" + key.reveal()) as path:
         loaded = _load_chain(context, path)
     if not loaded:
-        hint = "both are PEM and belong together, and the key has no password"
-        raise ConfigError(Problem(where, "the client certificate and its key cannot be used", hint))
+        hint = "use PEM for both, a key that belongs to the certificate, and no password"
+        raise ConfigError(Problem(where, "cannot use the client certificate and its key", hint))
 
 
 def _load_chain(context: ssl.SSLContext, path: str) -> bool:
     try:
-        # Without a password OpenSSL would ask for one on the terminal.
+        # Without a password argument, OpenSSL would prompt for one on the terminal.
         context.load_cert_chain(path, password="")
     except (ssl.SSLError, ValueError):
         return False
@@ -71,16 +71,16 @@ def _load_chain(context: ssl.SSLContext, path: str) -> bool:
 
 @contextmanager
 def _as_file(content: bytes) -> Iterator[str]:
-    """Give bytes a path, because OpenSSL's chain loader reads files only: in memory wherever that can be."""
+    """Give bytes a path, in memory if possible, because OpenSSL's chain loader only reads files."""
     if hasattr(os, "memfd_create") and Path("/proc/self/fd").is_dir():
         with os.fdopen(os.memfd_create("bridge"), "wb") as file:
             file.write(content)
             file.flush()
             yield f"/proc/self/fd/{file.fileno()}"
         return
-    from tempfile import TemporaryDirectory  # noqa: PLC0415 -- start-up: only where there is no memfd
+    from tempfile import TemporaryDirectory  # noqa: PLC0415 -- start-up: only needed without memfd
 
-    with TemporaryDirectory() as folder:  # made with mode 0700
+    with TemporaryDirectory() as folder:  # created with mode 0700
         path = Path(folder, "chain.pem")
         path.write_bytes(content)
         yield str(path)

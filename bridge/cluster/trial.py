@@ -1,4 +1,4 @@
-"""What an apply of a build would do to the cluster as it is now: read, and tried dry; nothing is written."""
+"""Find out what applying a build would do to the cluster now, by reading and dry runs; nothing is written."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -17,9 +17,13 @@ KUBECTL: Final = "kubectl"
 
 
 class Today(NamedTuple):
-    """What would happen to an object: by client-side apply, and by server-side apply (refused over, or in silence).
+    """What would happen to an object now.
 
-    `endangered` tells that keys which the build has not would be deleted, were they there.
+    - `exists`: whether the object exists.
+    - `endangered`: keys that the build does not contain would be deleted if they existed.
+    - `client_side`: the effect of a client-side apply.
+    - `refused`: the keys that a server-side apply would be refused for.
+    - `overwritten`: the keys that a server-side apply would silently overwrite.
     """
 
     exists: bool
@@ -29,26 +33,26 @@ class Today(NamedTuple):
     overwritten: tuple[str, ...] = ()
 
 
-def rehearse(api: Api, namespace: str, one: BuiltObject, ours: Collection[str]) -> Today:
-    """Try what applying one object of a build would do to the keys that are ours.
+def rehearse(api: Api, namespace: str, built: BuiltObject, ours: Collection[str]) -> Today:
+    """Find out what applying one object of a build would do to our keys.
 
-    Raises what the API server refuses the reading or the dry run with, unless it is a conflict.
+    Raises the API server's refusal of the read or the dry run, unless it is a conflict.
     """
-    assert one.id is not None
-    path = f"/api/v1/namespaces/{quote(namespace)}/{PLURALS[one.kind]}/{quote(one.name)}"
-    target = f"{one.id} in namespace {namespace}"
+    assert built.id is not None
+    path = f"/api/v1/namespaces/{quote(namespace)}/{PLURALS[built.kind]}/{quote(built.name)}"
+    target = f"{built.id} in namespace {namespace}"
     try:
         raw = api.request("get", path, target=target)
     except NotFound:
-        return Today(exists=False, endangered=endangers(one, {}, ours))
-    live = parse(raw, one.id)
+        return Today(exists=False, endangered=endangers(built, {}, ours))
+    live = parse(raw, built.id)
     applied = _applied(raw)
-    effect, endangered = client_side(one, live, applied, ours), endangers(one, applied, ours)
+    effect, endangered = client_side(built, live, applied, ours), endangers(built, applied, ours)
     query = {"fieldManager": KUBECTL, "force": "false"}
-    body = json.dumps(_body(one)).encode()
+    body = json.dumps(_body(built)).encode()
     try:
         answer = api.request("patch", path, target=target, query=query, body=body, content_type=APPLY, dry_run=True)
-        result = parse(answer, one.id)
+        result = parse(answer, built.id)
     except Conflict as conflict:
         fields = {cause.field for cause in conflict.causes}
         refused = tuple(key for key in ours if fields & {f".data.{key}", f".binaryData.{key}"})
@@ -62,7 +66,7 @@ def _differ(new: SecretValue | None, old: SecretValue) -> bool:
 
 
 def _applied(raw: Mapping[str, Any]) -> Applied:
-    """Return the keys of the last-applied annotation; its values are never looked at."""
+    """Return the keys in the last-applied annotation; its values are never read."""
     text = ((raw.get("metadata") or {}).get("annotations") or {}).get(LAST_APPLIED)
     try:
         content = json.loads(text) if isinstance(text, str) else {}
@@ -71,23 +75,23 @@ def _applied(raw: Mapping[str, Any]) -> Applied:
     if not isinstance(content, dict):
         return {}
     names = {name for names in SECTIONS.values() for name in names}
-    given = {name: content[name] for name in names & content.keys()}
-    return {name: frozenset(keys if isinstance(keys, dict) else ()) for name, keys in given.items()}
+    sections = {name: content[name] for name in names & content.keys()}
+    return {name: frozenset(keys if isinstance(keys, dict) else ()) for name, keys in sections.items()}
 
 
-def _body(one: BuiltObject) -> dict[str, object]:
-    """Build what `kubectl apply --server-side` sends of the keys. Here the build's values are opened."""
-    body: dict[str, object] = {"apiVersion": "v1", "kind": one.kind, "metadata": {"name": one.name}}
+def _body(built: BuiltObject) -> dict[str, object]:
+    """Build the body that `kubectl apply --server-side` sends for the keys. This reveals the build's values."""
+    body: dict[str, object] = {"apiVersion": "v1", "kind": built.kind, "metadata": {"name": built.name}}
     for name in ("type", "immutable"):
-        if one.content.get(name) is not None:
-            body[name] = one.content[name]
-    for name, keys in one.sections.items():
+        if built.content.get(name) is not None:
+            body[name] = built.content[name]
+    for name, keys in built.sections.items():
         body[name] = None if keys is None else {key: value.reveal().decode() for key, value in keys.items()}
     return body
 
 
 def written(api: Api, namespace: str, id_: ObjectId) -> frozenset[str] | None:
-    """Return the keys that an object of somebody else has in the cluster; None where there is no such object."""
+    """Return the keys of an object that others write, or None if the object does not exist in the cluster."""
     path = f"/api/v1/namespaces/{quote(namespace)}/{PLURALS[id_.kind]}/{quote(id_.name)}"
     try:
         raw = api.request("get", path, target=f"{id_} in namespace {namespace}")

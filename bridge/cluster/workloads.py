@@ -1,4 +1,4 @@
-"""Deployments, StatefulSets and DaemonSets in one namespace: read, and mark their pod templates so that they roll."""
+"""Deployments, StatefulSets and DaemonSets in one namespace: read them, and mark pod templates to roll them out."""
 
 import json
 import re
@@ -13,18 +13,18 @@ from bridge.errors import BridgeError, Problem, Unavailable, combine
 from bridge.plan.rollout import KINDS, Workload, parse
 
 STRATEGIC_MERGE: Final = "application/strategic-merge-patch+json"
-PAGE: Final = 500  # as kubectl asks for them
-SETTLING: Final = 10.0  # seconds for the controllers to see what was deployed a moment ago
+PAGE: Final = 500  # as in kubectl
+SETTLING: Final = 10.0  # how many seconds the controllers may take to see a recent deployment
 PAUSE: Final = 0.5
-TRIES: Final = 8  # times: controllers write a workload's status at any moment
+TRIES: Final = 8  # several, because controllers may write a workload's status at any moment
 REVISION: Final = "deployment.kubernetes.io/revision"  # of a ReplicaSet, set by the Deployment's controller
 
-# What keeps a workload's earlier pod templates; the one with the highest revision has the present one.
+# The resource that keeps a workload's earlier pod templates; the highest revision has the current template.
 HISTORY: Final = {"Deployment": "replicasets", "StatefulSet": "controllerrevisions", "DaemonSet": "controllerrevisions"}
 
 
 class Workloads:
-    """The workloads of one namespace. The field manager is the name of the mark on a pod template as well."""
+    """The workloads of one namespace. The field manager is also the name of the annotation on a pod template."""
 
     def __init__(self, api: Api, namespace: str, manager: str) -> None:
         self._api = api
@@ -36,46 +36,46 @@ class Workloads:
         return f"{workload} in namespace {self.namespace}"
 
     def consumers(self, choose: Callable[[Iterable[Workload]], Sequence[Workload]]) -> Sequence[Workload]:
-        """Return the chosen workloads, once their controllers have seen their present pod templates.
+        """Return the chosen workloads once their controllers have seen the current pod templates.
 
-        Raises one error for all kinds that may not be listed.
+        Raises one combined error for all kinds that could not be listed.
         """
         end = time.monotonic() + SETTLING
         while True:
-            found = choose(self._all())
-            if all(one.rollout.seen for one in found) or time.monotonic() > end:
-                return found
+            chosen = choose(self._all())
+            if all(one.rollout.seen for one in chosen) or time.monotonic() > end:
+                return chosen
             time.sleep(PAUSE)
 
     def _all(self) -> list[Workload]:
-        found: list[Workload] = []
+        workloads: list[Workload] = []
         errors: list[BridgeError] = []
         for kind, plural in KINDS.items():
             try:
-                found += [parse(kind, raw, self.manager) for raw in self._list(plural)]
+                workloads += [parse(kind, raw, self.manager) for raw in self._list(plural)]
             except BridgeError as error:
                 errors.append(error)
         if errors:
             raise combine(errors)
-        return found
+        return workloads
 
     def rolled_out(self, workloads: Iterable[Workload]) -> dict[str, str]:
-        """Return by uid when the pod template was first rolled out that the pods are made from now.
+        """Return, by uid, when each workload's current pod template was first rolled out.
 
-        It is the API server's time (RFC 3339). A workload of which no pod was ever made is not in it.
+        Times are the API server's (RFC 3339). A workload that never created a pod is missing from the result.
         """
         latest: dict[str, tuple[int, str]] = {}
         for plural in sorted({HISTORY[one.kind] for one in workloads}):
             for raw in self._list(plural):
                 metadata = raw["metadata"]
                 number = raw.get("revision") or _number((metadata.get("annotations") or {}).get(REVISION, ""))
-                found = (number, metadata.get("creationTimestamp") or "")
+                revision = (number, metadata.get("creationTimestamp") or "")
                 for uid in (owner.get("uid", "") for owner in metadata.get("ownerReferences") or ()):
-                    latest[uid] = max(latest.get(uid, (0, "")), found)
+                    latest[uid] = max(latest.get(uid, (0, "")), revision)
         return {uid: created for uid, (_, created) in latest.items()}
 
     def get(self, workload: Workload) -> Workload | None:
-        """Read a workload again; None where it is gone."""
+        """Read a workload again; return None if it no longer exists."""
         try:
             return parse(
                 workload.kind,
@@ -86,10 +86,11 @@ class Workloads:
             return None
 
     def mark(self, workload: Workload, text: str, *, dry_run: bool) -> Workload | None:
-        """Set our annotation on the pod template, and nothing else; None if the workload is gone.
+        """Set only our annotation on the pod template; return None if the workload no longer exists.
 
-        Only what was judged is marked. If it has changed since, it is read again: what another run has marked
-        meanwhile stays. A lost answer is settled by the same request once more, for only one of the two can count.
+        Only the version that was judged is marked. If the workload has changed, it is read again, and a mark that
+        another run has set in the meantime stays. After a lost answer, the same request is repeated: only one of the
+        two can succeed.
         """
         current, lost = workload, False
         for _ in range(TRIES):
@@ -111,7 +112,7 @@ class Workloads:
             if now.mark != workload.mark:
                 return now
             current = now
-        raise Unavailable(Problem(self.target(workload), "changed each time before it could be marked", "run again"))
+        raise Unavailable(Problem(self.target(workload), "kept changing before it could be marked", "run again"))
 
     def _mark(self, workload: Workload, text: str, *, dry_run: bool) -> Workload:
         metadata = {"uid": workload.uid, "resourceVersion": workload.version}
@@ -142,5 +143,5 @@ class Workloads:
 
 
 def _number(text: str) -> int:
-    """Read a revision as a controller writes it; anybody may write anything else into an annotation."""
+    """Parse a revision as controllers write it; return 0 otherwise, because anyone can change the annotation."""
     return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else 0

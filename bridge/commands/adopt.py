@@ -13,33 +13,32 @@ from bridge.commands.arguments import environment_of, run_of
 from bridge.commands.binding import agree, offer, rebind
 from bridge.commands.confirm import can_ask, confirm
 from bridge.errors import ANYTHING, BridgeError, Problem, Refusal, Stopped, Unavailable, combine
-from bridge.opening import Cluster, open_cluster
 from bridge.plan.adoption import Adoption, adoptions, next_change, refusals, remembering, warnings
 from bridge.plan.build import lost
 from bridge.plan.model import Plan
-from bridge.prepare import collect, inspect
 from bridge.report import streams
 from bridge.report.adoption import adoption_data, adoption_text, outcome_of, result_text
 from bridge.report.cluster import namespace_in
 from bridge.report.commands import with_flags
 from bridge.report.data import problems
-from bridge.report.record import current
+from bridge.report.record import Record
 from bridge.report.style import style_of
 from bridge.report.talk import say
 from bridge.report.write import printable_data, write_json
+from bridge.run.apply import Outcome, first_write
+from bridge.run.plan import inspect, read_environment
+from bridge.run.view import Cluster, open_cluster
 from bridge.shell import command
-from bridge.sync import Outcome, first_write
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace, record: Record) -> int:
     """Show what changes hands, ask, then do it; with --dry-run only show."""
-    run_, environment = run_of(args), environment_of(args)
+    run_, environment = run_of(args, record), environment_of(args)
     if args.rebind:
         environment = rebind(args, environment, run_)
-        run_ = run_of(args)  # its time begins now: a person was asked
-    wanted = collect(environment, run_)
+        run_ = run_of(args, record)  # its time begins now: a person was asked
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    with open_cluster(wanted.environment, wanted.namespace, run_) as cluster:
+    with read_environment(environment, run_) as (wanted, cluster):
         plan = inspect(wanted, cluster, run_)
         found = adoptions(plan)
         refused = _refused(found, cluster.objects, now)
@@ -49,22 +48,22 @@ def run(args: argparse.Namespace) -> int:
     if first and not asks:
         refused = (*refused, *first.problems)
     told = (*cluster.warnings, *wanted.resolution.warnings, *lost(plan.memory), *warnings(found))
-    report = _Report(args, plan, found, now, told)
+    report = _Report(args, plan, found, now, told, record)
     report.show()
-    say("warning", told)
+    say(record, "warning", told)
     if refused or not found or args.dry_run:
         report.end("refused" if refused else "planned" if found else "unchanged", Outcome(), refused)
-        say("error", refused)
+        say(record, "error", refused)
         if not refused:
-            offer(environment, uid)
+            offer(environment, uid, record)
         return 1 if refused else 0
     if first:
-        agree(first, environment)
+        agree(first, environment, record)
     else:
-        offer(environment, uid)
+        offer(environment, uid, record)
     confirm(f"Take over what is listed in {namespace_in(plan.namespace, plan.cluster)}?", yes=args.yes)
     # A run of its own: the time that somebody took for the answer does not count.
-    run_ = run_of(args)
+    run_ = run_of(args, record)
     with open_cluster(wanted.environment, wanted.namespace, run_) as again:
         _check_same(cluster, again, plan.namespace, first.uid if first else uid)
         store = replace(cluster.store, api=again.api, turn=again.lease.check)
@@ -80,11 +79,15 @@ def _check_same(shown: Cluster, now: Cluster, namespace: str, uid: str | None) -
 
 
 def _do(
-    found: Sequence[Adoption], cluster: Cluster, wait: float, remember: Callable[[], None], report: "_Report"
+    found: Sequence[Adoption],
+    cluster: Cluster,
+    wait: float,
+    remember: Callable[[], None],
+    report: "_Report",
 ) -> int:
     """Carry it out, report what became of it, and return the exit status."""
     outcome = Outcome()
-    current().touched += [outcome.written, outcome.begun]
+    report.record.touched += [outcome.written, outcome.begun]
     try:
         with cluster.lease.held(wait):
             _carry_out(found, cluster, remember, outcome)
@@ -96,7 +99,7 @@ def _do(
     failed = outcome.error
     result = "stopped" if isinstance(failed, Stopped) else "failed" if failed else "written"
     report.end(result, outcome, failed.problems if failed else ())
-    say("error", failed.problems if failed else ())
+    say(report.record, "error", failed.problems if failed else ())
     return failed.exit_status if failed else 0
 
 
@@ -141,13 +144,20 @@ def _carry_out(found: Sequence[Adoption], cluster: Cluster, remember: Callable[[
 class _Report:
     """What goes to stdout: as text first the list, then the result; as JSON one document at the end."""
 
-    def __init__(
-        self, args: argparse.Namespace, plan: Plan, found: Sequence[Adoption], now: str, told: Sequence[Problem]
+    def __init__(  # noqa: PLR0913, PLR0917 - all that the report tells
+        self,
+        args: argparse.Namespace,
+        plan: Plan,
+        found: Sequence[Adoption],
+        now: str,
+        told: Sequence[Problem],
+        record: Record,
     ) -> None:
         changes = [(one, next_change(one, now)) for one in found]
+        self.record = record
         self._json = args.output == "json"
         self._asks = bool(found) and not (args.yes or args.dry_run)
-        self._data = adoption_data(plan, changes, list(_next(plan)))
+        self._data = adoption_data(plan, changes, list(_next(plan, record)))
         self._told = told
 
     def show(self) -> None:
@@ -166,15 +176,15 @@ class _Report:
         outcome_of(self._data, outcome.written, outcome.begun)
         if self._json:
             told = {"warnings": problems(self._told), "errors": problems(errors)}
-            write_json(self._data | {"result": result} | told)
+            write_json(self.record, self._data | {"result": result} | told)
             return
         streams.report().write(result_text(printable_data(self._data), result))
         streams.report().flush()
 
 
-def _next(plan: Plan) -> Iterator[str]:
+def _next(plan: Plan, record: Record) -> Iterator[str]:
     """Yield the commands that come next (README, "Migrating a repository")."""
     name = plan.environment
-    yield with_flags(command(["bridge", "plan", name]))
-    yield with_flags(command(["bridge", "sync", name]))
-    yield with_flags(command(["bridge", "init", name, "--fix-kustomize"]))
+    yield with_flags(record, command(["bridge", "plan", name]))
+    yield with_flags(record, command(["bridge", "sync", name]))
+    yield with_flags(record, command(["bridge", "init", name, "--fix-kustomize"]))

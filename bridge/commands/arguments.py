@@ -13,10 +13,10 @@ from bridge.config.environment import (
     load_environment,
 )
 from bridge.errors import ConfigError, Problem
-from bridge.gather import Run
 from bridge.objects import ObjectId
 from bridge.plan.build import Allowed
-from bridge.report.record import current
+from bridge.report.record import Record
+from bridge.run.inputs import Run
 
 
 def environment_of(args: argparse.Namespace) -> Environment:
@@ -30,7 +30,7 @@ def environment_of(args: argparse.Namespace) -> Environment:
     return load_environment(folder, name)
 
 
-def run_of(args: argparse.Namespace) -> Run:
+def run_of(args: argparse.Namespace, record: Record) -> Run:
     """Return the run that the flags ask for; its time starts now."""
     allowed = Allowed(
         shrink=getattr(args, "allow_shrink", False),
@@ -41,7 +41,7 @@ def run_of(args: argparse.Namespace) -> Run:
     )
     deadline, wait = time.monotonic() + args.timeout, getattr(args, "lock_wait", 0.0)
     first = getattr(args, "first", False)
-    return Run(os.environ, deadline, allowed, wait, current().reads, cluster=_cluster(args), first=first)
+    return Run(os.environ, deadline, record, allowed, wait, cluster=_cluster(args), first=first)
 
 
 def _cluster(args: argparse.Namespace) -> ClusterFlags:

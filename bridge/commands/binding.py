@@ -7,24 +7,26 @@ from dataclasses import replace
 from bridge.cluster.identity import namespace_uid
 from bridge.commands.arguments import environment_of
 from bridge.commands.confirm import ask, can_ask, confirm
-from bridge.commands.plan import judge
+from bridge.commands.results import plan_result
 from bridge.config.binding import bind
 from bridge.config.environment import Environment, load_environment
 from bridge.errors import BridgeError, Problem
-from bridge.gather import Run, find_namespace
-from bridge.opening import open_cluster
 from bridge.plan.admission import rewritten
 from bridge.plan.first_write import place
 from bridge.plan.model import Plan
 from bridge.report.data import outcome_data, plan_data
 from bridge.report.fleet import listed
-from bridge.report.record import current
+from bridge.report.record import Record
 from bridge.report.talk import say, tell
 from bridge.report.write import show_plan
-from bridge.sync import FirstWrite
+from bridge.run.apply import FirstWrite
+from bridge.run.inputs import Run, find_namespace
+from bridge.run.view import open_cluster
 
 
-def agree(first: FirstWrite, environment: Environment, *, yes: bool = False, show: bool = False) -> tuple[Problem, ...]:
+def agree(
+    first: FirstWrite, environment: Environment, record: Record, *, yes: bool = False, show: bool = False
+) -> tuple[Problem, ...]:
     """Ask whether this is the right cluster for a first write, and offer to bind the environment to it.
 
     With `show` the plan comes first, as `bridge plan` shows it; its warnings are returned, which are told then.
@@ -33,28 +35,28 @@ def agree(first: FirstWrite, environment: Environment, *, yes: bool = False, sho
     """
     if yes or not can_ask():
         raise first
-    told = _show(first.plan) if show and first.plan else ()
+    told = _show(first.plan, record) if show and first.plan else ()
     where = place(first.namespace, first.cluster)
     confirm(f"First write of {first.environment} to {where}. Is this the right cluster?", yes=False)
-    offer(environment, first.uid)
+    offer(environment, first.uid, record)
     return told
 
 
-def _show(plan: Plan) -> tuple[Problem, ...]:
+def _show(plan: Plan, record: Record) -> tuple[Problem, ...]:
     """Show a plan before a question, and return its warnings."""
-    show_plan(outcome_data(plan_data(plan), judge(plan, exit_code=False)[1]))
+    show_plan(outcome_data(plan_data(plan), plan_result(plan, exit_code=False)[1]))
     told = (*plan.warnings, *rewritten(plan))
-    say("warning", told)
+    say(record, "warning", told)
     return told
 
 
-def offer(environment: Environment, uid: str | None) -> None:
+def offer(environment: Environment, uid: str | None, record: Record) -> None:
     """Offer to write the namespace's uid, if it is known, into the environment's file."""
     if uid and ask(_offered(environment, uid)):
-        _bind(environment, uid)
+        _bind(environment, uid, record)
 
 
-def offer_all(found: Mapping[str, tuple[Environment, str]]) -> dict[str, Environment | BridgeError]:
+def offer_all(found: Mapping[str, tuple[Environment, str]], record: Record) -> dict[str, Environment | BridgeError]:
     """Offer to bind environments, each to the uid of its namespace; return them as they are then, or why they are not.
 
     Those that stay as they are, because the answer is no, are left out.
@@ -66,12 +68,12 @@ def offer_all(found: Mapping[str, tuple[Environment, str]]) -> dict[str, Environ
     question = f"Bind these {len(several)} environments: write `cluster.namespace_uid` into {files}?"
     if not ask(question if len(several) > 1 else _offered(*several[0])):
         return {}
-    return {name: _bound(environment, uid) for name, (environment, uid) in found.items()}
+    return {name: _bound(environment, uid, record) for name, (environment, uid) in found.items()}
 
 
-def _bound(environment: Environment, uid: str) -> Environment | BridgeError:
+def _bound(environment: Environment, uid: str, record: Record) -> Environment | BridgeError:
     try:
-        _bind(environment, uid)
+        _bind(environment, uid, record)
         return load_environment(environment.base, environment.name)
     except BridgeError as error:
         return error
@@ -92,18 +94,18 @@ def rebind(args: argparse.Namespace, environment: Environment, run: Run) -> Envi
         return environment
     now = f"namespace_uid {uid} of {place(namespace, cluster.name)}"
     if args.dry_run:
-        tell(f"{environment.shown(environment.file)}: would be bound to {now}")
+        tell(run.record, f"{environment.shown(environment.file)}: would be bound to {now}")
         return unbound
     before = f", in place of {choice.namespace_uid[0]}" if len(choice.namespace_uid) == 1 else ""
     if args.yes:  # it agrees to the cluster that the run leads to, so it is told which
-        tell(f"binding {environment.name} to {now}{before}, because of --yes")
+        tell(run.record, f"binding {environment.name} to {now}{before}, because of --yes")
     else:
         confirm(f"Bind {environment.name} to {now}{before}?", yes=False)
-    _bind(environment, uid)
+    _bind(environment, uid, run.record)
     return environment_of(args)
 
 
-def _bind(environment: Environment, uid: str) -> None:
+def _bind(environment: Environment, uid: str, record: Record) -> None:
     bind(environment, uid)
-    current().touched.append([environment.file])
-    tell(f"{environment.shown(environment.file)}: cluster.namespace_uid is {uid} now")
+    record.touched.append([environment.file])
+    tell(record, f"{environment.shown(environment.file)}: cluster.namespace_uid is {uid} now")

@@ -14,17 +14,17 @@ from bridge.config.environment import Environment
 from bridge.config.reference import Reference
 from bridge.config.template import TemplateObject
 from bridge.errors import BridgeError, Problem, Refusal, combine
-from bridge.gather import Files, Run, read_files
 from bridge.objects import JSON_KEYS, Desired, Entry, Layer
 from bridge.plan.limits import lacking_keys, malformed_json, malformed_values
 from bridge.provider import Context
 from bridge.report.cluster import cluster_field, cluster_text
 from bridge.report.commands import completed
 from bridge.report.data import SCHEMA, plan_data, problems
-from bridge.report.record import current
+from bridge.report.record import Record
 from bridge.report.table import table
 from bridge.report.talk import printable, say
 from bridge.report.write import printable_data, write_json, write_lines
+from bridge.run.inputs import Files, Run, read_files
 from bridge.sources.doubtful_values import doubts
 from bridge.sources.env_layer import cut_off
 from bridge.sources.inexact_numbers import rewritten_numbers
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
     from bridge.commands.check_live import Looked
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace, record: Record) -> int:
     """Print the infrastructure variables; what is wrong goes to stderr, all at once."""
     if args.files:
         from bridge.commands.check_files import check_files  # noqa: PLC0415 - start-up: a form of its own
 
-        return check_files(args)
-    environment, run_ = environment_of(args), run_of(args)
+        return check_files(args, record)
+    environment, run_ = environment_of(args), run_of(args, record)
     errors: list[BridgeError] = []
     files = read_files(environment, run_, errors)
     context = Context(environment.base, run_.environ, run_.deadline)
@@ -78,12 +78,12 @@ def run(args: argparse.Namespace) -> int:
     warnings = tuple(dict.fromkeys((*warned, *(looked.warnings if looked else ()))))
     data = _data(environment, settings, warnings, error)
     data |= {"manifests": judged.data} if judged else {}
-    data |= cluster_field(current().cluster)
+    data |= cluster_field(record.cluster)
     data |= {"trust_file": str(trusted)} if trusted else {}
     data |= {"live": plan_data(looked.plan)["summary"]} if looked else {}
-    _report(args, data)
-    say("warning", warnings)
-    say("error", error.problems if error else ())
+    _report(args, data, record)
+    say(record, "warning", warnings)
+    say(record, "error", error.problems if error else ())
     return error.exit_status if error else 0
 
 
@@ -202,15 +202,15 @@ def _data(
     }
 
 
-def _report(args: argparse.Namespace, data: dict[str, Any]) -> None:
+def _report(args: argparse.Namespace, data: dict[str, Any], record: Record) -> None:
     if args.output == "json":
-        write_json(data)
+        write_json(record, data)
         return
     cure = (data.get("manifests") or {}).get("cure") or ""  # YAML of several lines, as it is
-    write_lines("".join(_lines(printable_data(data), cure)))
+    write_lines("".join(_lines(printable_data(data), cure, record)))
 
 
-def _lines(data: dict[str, Any], cure: str) -> Iterator[str]:
+def _lines(data: dict[str, Any], cure: str, record: Record) -> Iterator[str]:
     if data["infrastructure"]:
         rows = [
             (one["name"], printable(one["value"] or "-"), one["place"] or "NOT SET") for one in data["infrastructure"]
@@ -227,7 +227,7 @@ def _lines(data: dict[str, Any], cure: str) -> Iterator[str]:
     if "live" in data:
         pending = sum(data["live"][action] for action in ("create", "update", "delete"))
         how = f"{pending} object{'s' * (pending > 1)}" if pending else "no object"
-        show = completed(", `bridge plan` shows how") if pending else ""
+        show = completed(record, ", `bridge plan` shows how") if pending else ""
         yield f"{data['environment']}: {how} to change in the cluster{show}\n"
     if not data["errors"]:
         yield f"{data['environment']}: the files are in order\n"

@@ -11,7 +11,6 @@ from bridge.config.environment import Environment
 from bridge.config.template import TemplateObject
 from bridge.config.textfile import read_text, read_text_stream
 from bridge.errors import ConfigError, Problem
-from bridge.gather import Run
 from bridge.kustomize.custom_resources import made_elsewhere
 from bridge.kustomize.objects import BuiltObject, parse_build
 from bridge.kustomize.overlap import Finding, Owned, overwriting
@@ -20,6 +19,7 @@ from bridge.kustomize.read import Names, load_kustomization, load_names
 from bridge.kustomize.unfinished import loose_ends
 from bridge.plan.consumers import SPECS
 from bridge.report.guard import guard_data
+from bridge.run.inputs import Run
 
 STDIN = "-"
 

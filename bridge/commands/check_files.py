@@ -10,13 +10,14 @@ from bridge.errors import ConfigError, Problem
 from bridge.provider import Checker, Context
 from bridge.report import streams
 from bridge.report.data import SCHEMA, problems
+from bridge.report.record import Record
 from bridge.report.talk import printable, say
 from bridge.report.write import write_json
 from bridge.sources.offline import about, joined
 from bridge.sources.providers import build_plain
 
 
-def check_files(args: argparse.Namespace) -> int:
+def check_files(args: argparse.Namespace, record: Record) -> int:
     """Print what each document is; what is wrong goes to stderr, and makes the status 1. Paths start here."""
     provider = _provider(args)
     context = Context(Path.cwd(), os.environ, time.monotonic() + args.timeout)
@@ -30,14 +31,16 @@ def check_files(args: argparse.Namespace) -> int:
     errors = [one for one in found if not one.warning]
     if args.output == "json":
         files = [{"file": path, "about": text} for path, text in shown.items()]
-        write_json({"schema": SCHEMA, "files": files, "warnings": problems(warnings), "errors": problems(errors)})
+        write_json(
+            record, {"schema": SCHEMA, "files": files, "warnings": problems(warnings), "errors": problems(errors)}
+        )
     else:
         streams.report().write(
             "".join(f"{printable(path)}: {printable(text)}\n" for path, text in shown.items() if text)
         )
         streams.report().flush()
-    say("warning", warnings)
-    say("error", errors)
+    say(record, "warning", warnings)
+    say(record, "error", errors)
     return 1 if errors else 0
 
 

@@ -8,15 +8,14 @@ from bridge.cluster.trial import Today, rehearse, written
 from bridge.commands.check_build import Judged
 from bridge.config.environment import Environment
 from bridge.errors import BridgeError, Problem
-from bridge.gather import Run, gather
 from bridge.kustomize.objects import BuiltObject
 from bridge.kustomize.overlap import CURE, Finding, Verdict, shared
 from bridge.objects import ObjectId
-from bridge.opening import open_cluster
 from bridge.plan.admission import dropped, rewritten
 from bridge.plan.controllers import may_interfere
 from bridge.plan.model import Plan
-from bridge.prepare import inspect, with_admission
+from bridge.run.inputs import Run
+from bridge.run.plan import inspect, read_environment, with_admission
 
 
 class Looked(NamedTuple):
@@ -33,9 +32,8 @@ def look(environment: Environment, run: Run, judged: Judged | None) -> Looked:
 
     Every source is taken for one that no run has read before: a provider then looks whether reading it would burn it.
     """
-    wanted = gather(environment, run, lambda _: frozenset())
     untold: list[tuple[str, Problem]] = []
-    with open_cluster(environment, wanted.namespace, run) as cluster:
+    with read_environment(environment, run, fresh=True) as (wanted, cluster):
         plan = with_admission(inspect(wanted, cluster, run), cluster.objects, run)
         if judged:
             findings = tuple(_today(cluster.api, judged, untold))

@@ -1,4 +1,4 @@
-"""`bridge demo`: the whole story in seconds, on an embedded cluster."""
+"""`bridge demo`: show bridge at work on an embedded cluster, in seconds."""
 
 import argparse
 import base64
@@ -16,21 +16,22 @@ from bridge import trust
 from bridge.errors import Problem, Refusal
 from bridge.process import descriptor
 from bridge.report import streams
+from bridge.report.record import Record
 from bridge.testing.apiserver import EmbeddedCluster
 
 NAMESPACE = "voice-agent-staging"
 SECRET = f"/api/v1/namespaces/{NAMESPACE}/secrets/agent-secrets"
 
 
-def run(_args: argparse.Namespace) -> int:
-    """Show every step with the command that an operator would type; 1 where a step ends otherwise than it should."""
+def run(_args: argparse.Namespace, _record: Record) -> int:
+    """Show every step with the command that an operator would type; raise Refusal if a step fails."""
     with EmbeddedCluster() as cluster, tempfile.TemporaryDirectory(prefix="bridge-demo-") as folder:
         _Story(cluster, Path(folder)).tell()
     return 0
 
 
 def example() -> Path:
-    """Return the folder of the demonstration's configuration: in the installed package, or in the source tree."""
+    """Return the folder of the demo's configuration, in the installed package or in the source tree."""
     package = Path(bridge.__file__).parent
     installed = package / "example"
     return installed if installed.is_dir() else package.parent / "config"
@@ -41,38 +42,38 @@ class _Story:
         self.cluster = cluster
         self.config = folder / "config"
         shutil.copytree(example(), self.config)
-        with (self.config / "staging.yaml").open("a") as file:  # so that nobody is asked whether this is the cluster
+        with (self.config / "staging.yaml").open("a") as file:  # so that no confirmation of the cluster is needed
             file.write(f"cluster: {{server: {cluster.url}}}\n")
         cluster.write_kubeconfig(folder / "kubeconfig")
-        # Nothing of the user's own: no other cluster is within reach, and no key but the demonstration's.
+        # Nothing from the user's environment: no other cluster can be reached, and only the demo's key is available.
         self.environ = {
             "PATH": os.environ.get("PATH", ""),
             "HOME": str(folder),
             "KUBECONFIG": str(folder / "kubeconfig"),
             "PYTHONPATH": os.pathsep.join(sys.path),
         }
-        if trust.find(self.environ):  # the machine's, which knows nothing of the demonstration
+        if trust.find(self.environ):  # the machine's trust file, which does not list the demo's cluster
             self._trust(folder)
 
     def tell(self) -> None:
         self._request("POST", "/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
-        self._say("Twelve keys for five objects: the secrets in one SOPS file, the rest in plain files.")
+        self._say("Twelve keys for five objects: the secrets are in one SOPS file, the rest in plain files.")
         self._bridge("check", "staging")
-        self._say("What would change? Every key with its origin, and no value.")
+        self._say("What would change? The plan shows every key with its origin, but no values.")
         self._bridge("plan", "staging")
-        self._say("Write it: sources read and checked, every change tried dry, and only then the first write.")
+        self._say("Sync: read and check the sources, dry-run every change, and only then write.")
         self._bridge("sync", "staging")
-        self._say("Once more: nothing to do, so nothing is sent.")
+        self._say("Sync again: there is nothing to do, so nothing is sent.")
         self._bridge("sync", "staging")
-        self._say("Somebody edits a key by hand, and adds a key of their own.")
+        self._say("Someone edits a key by hand and adds a key of their own.")
         self._edit({"OPENAI_API_KEY": "edited-by-hand", "THEIR_OWN": "stays"})
         self._bridge("plan", "staging")
-        self._say("The edit is healed; their own key stays.")
+        self._say("Sync reverts the edit and keeps the added key.")
         self._bridge("sync", "staging")
-        self._say("Somebody tampers with the encrypted file: the run is refused, and the cluster stays as it is.")
+        self._say("Someone tampers with the encrypted file: bridge refuses to run, and the cluster stays unchanged.")
         self._tamper()
         self._bridge("sync", "staging", expected=1)
-        self._say("That was all. README.md tells how to do it with your own cluster.")
+        self._say("That's it. README.md explains how to use bridge with your own cluster.")
 
     def _trust(self, folder: Path) -> None:
         listed = {"servers": [self.cluster.url], "kubeconfigs": [str(folder / "kubeconfig")]}

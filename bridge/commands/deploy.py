@@ -14,12 +14,12 @@ from bridge.deploy.packing import pack
 from bridge.deploy.render import AGE, Deployment, names_of, render
 from bridge.draft.files import Written, create_all
 from bridge.errors import Problem
-from bridge.gather import Files, sound_files
 from bridge.provider import Context
 from bridge.report.data import SCHEMA, problems
-from bridge.report.record import current
+from bridge.report.record import Record
 from bridge.report.talk import say
 from bridge.report.write import write_json, write_lines
+from bridge.run.inputs import Files, sound_files
 from bridge.shell import word
 
 
@@ -32,24 +32,24 @@ class Rendered(NamedTuple):
     written: tuple[Written, ...]
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace, record: Record) -> int:
     """Render everything, then write what is not there; what differs is kept and told."""
-    environment, run_ = environment_of(args), run_of(args)
+    environment, run_ = environment_of(args), run_of(args, record)
     files = sound_files(environment, run_)
     assert files.templates is not None
     assert files.layer is not None
     context = Context(environment.base, run_.environ, run_.deadline)
     told = missing_in_pod(environment, files.templates, files.layer, files.providers, context)
     rendered = _render(args, environment, files)
-    current().touched.append([path for path, state in rendered.written if state != "kept"])
+    record.touched.append([path for path, state in rendered.written if state != "kept"])
     changed = differences(rendered.written, rendered.texts, rendered.deployment.packed)
     remarks = (*told, *rendered.deployment.needs.remarks, *changed)
     data = _data(environment, rendered, remarks)
     if args.output == "json":
-        write_json(data)
+        write_json(record, data)
     else:
         write_lines(_text(data))
-    say("warning", remarks)
+    say(record, "warning", remarks)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""`bridge exec`: a command with an environment's variables, in place of this process."""
+"""`bridge exec`: replace this process with a command that has an environment's variables."""
 
 import argparse
 import errno
@@ -10,41 +10,42 @@ from typing import Final, NoReturn
 
 from bridge.commands.arguments import environment_of, run_of
 from bridge.errors import BridgeError, Problem, Refusal
-from bridge.gather import gather_variables
 from bridge.objects import Entry
 from bridge.process import SIGNALS, usual_core, usual_streams
+from bridge.report.record import Record
 from bridge.report.talk import printed, say
+from bridge.run.inputs import gather_variables
 
 OWN_SIGNALS: Final = (*SIGNALS, signal.SIGPIPE)
-"""Those that Python or a run treats in its own way."""
+"""The signals that Python or a run handles in its own way."""
 
 
 class NotExecutable(BridgeError):
-    """The command is there and cannot be run; the status is a shell's (POSIX XCU 2.8.2)."""
+    """The command exists but cannot be run; the exit status is that of a shell (POSIX XCU 2.8.2)."""
 
     exit_status = 126
 
 
 class NotFound(BridgeError):
-    """There is no such command; the status is a shell's."""
+    """The command does not exist; the exit status is that of a shell."""
 
     exit_status = 127
 
 
-def run(args: argparse.Namespace) -> int:
-    """Become the command; raises where a variable is missing or unfit, or the command cannot be run."""
+def run(args: argparse.Namespace, record: Record) -> int:
+    """Replace this process with the command; raise if a variable is missing or unusable, or the command cannot run."""
     environment = environment_of(args)
     public = [name for name, rule in environment.infrastructure.items() if rule == "required"]
-    found = gather_variables(environment, run_of(args), [*public, *args.names])
-    say("warning", (*found.warnings, *printed()))
-    _become(args.child, {**os.environb, **_ours(found.entries)})
+    gathered = gather_variables(environment, run_of(args, record), [*public, *args.names])
+    say(record, "warning", (*gathered.warnings, *printed()))
+    _replace_process(args.child, {**os.environb, **_revealed(gathered.entries)})
 
 
-def _ours(entries: Mapping[str, Entry]) -> Mapping[bytes, bytes]:
-    """Open the values; raises Refusal for those that no environment can hold."""
+def _revealed(entries: Mapping[str, Entry]) -> Mapping[bytes, bytes]:
+    """Reveal the values; raise Refusal for values that an environment cannot contain."""
     values = {name: entry.value.reveal() for name, entry in entries.items()}
     unfit = [
-        Problem(entries[name].origin.place, f"{name} holds a zero byte", "no environment variable can")
+        Problem(entries[name].origin.place, f"{name} contains a zero byte", "remove it: variables cannot contain it")
         for name, value in values.items()
         if b"\0" in value
     ]
@@ -53,29 +54,28 @@ def _ours(entries: Mapping[str, Entry]) -> Mapping[bytes, bytes]:
     return {name.encode(): value for name, value in values.items()}
 
 
-def _become(command: list[str], environ: Mapping[bytes, bytes]) -> NoReturn:
-    """Replace this process; sessions are closed by now, and no open file of ours is inherited."""
+def _replace_process(command: list[str], environ: Mapping[bytes, bytes]) -> NoReturn:
+    """Replace this process. By now, sessions are closed, and the command inherits none of our open files."""
     try:
         with _default_signals(), usual_core(), usual_streams():
-            os.execvpe(command[0], command, environ)  # noqa: S606 - no shell: that is the point
+            os.execvpe(command[0], command, environ)  # noqa: S606 - deliberately without a shell
     except OSError as error:
         code, reason = error.errno, (error.strerror or "unknown reason").lower()
     except ValueError:
         code, reason = errno.EINVAL, "a zero byte in an argument"
-    # Raised here and not in the handler: that error's frames hold the values.
+    # Raise outside the handler, so that the error's frames, which contain the values, are not chained.
     if code in (errno.ENOENT, errno.ENOTDIR):
-        what = "not found, or the interpreter that its first line names is not"
-        raise NotFound(Problem(command[0], what))
+        raise NotFound(Problem(command[0], "command (or the interpreter in its first line) not found"))
     raise NotExecutable(Problem(command[0], f"cannot be run: {reason}"))
 
 
 @contextmanager
 def _default_signals() -> Iterator[None]:
-    """Give the command the signals' usual treatment: ignoring one would be inherited."""
+    """Restore the default signal handling for the command, because it would inherit ignored signals."""
     before = {}
     with suppress(ValueError):  # not the main thread
         for number in OWN_SIGNALS:
-            # An interrupt that our parent ignores (nohup, a shell's background job) is to stay ignored.
+            # An interrupt that our parent ignores (nohup, a shell's background job) must stay ignored.
             if number is signal.SIGPIPE or signal.getsignal(number) is not signal.SIG_IGN:
                 before[number] = signal.signal(number, signal.SIG_DFL)
     try:

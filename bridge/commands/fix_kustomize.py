@@ -18,7 +18,6 @@ from bridge.config.environment import Environment
 from bridge.config.rewriting import replace_bytes, replace_text
 from bridge.config.textfile import read_text
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
-from bridge.gather import Run, read_files
 from bridge.kustomize.comparison import Document, documents, spoiled
 from bridge.kustomize.edit import Item, change_patches
 from bridge.kustomize.overlap import Owned, here
@@ -26,8 +25,9 @@ from bridge.kustomize.patches import Cure, cures, items, kept_for_references, su
 from bridge.kustomize.program import Kustomize
 from bridge.kustomize.read import Kustomization, Patch, kustomization_file, load_kustomization
 from bridge.report.fixed import fixed_data, write_fixed
-from bridge.report.record import current
+from bridge.report.record import Record
 from bridge.report.talk import say
+from bridge.run.inputs import Run, read_files
 from bridge.secret import SecretValue
 from bridge.shell import command, word
 
@@ -41,9 +41,9 @@ class Change(NamedTuple):
     cures: tuple[Cure, ...]
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace, record: Record) -> int:
     """Change the overlay's kustomization, or say that there is nothing to change."""
-    environment, run_ = environment_of(args), run_of(args)
+    environment, run_ = environment_of(args), run_of(args, record)
     owned = _owned(environment, run_)
     overlay = _overlay(args.fix_kustomize, environment)
     with without_missing_patches(overlay) as missing:
@@ -57,13 +57,13 @@ def run(args: argparse.Namespace) -> int:
         if change.removed or change.cures:
             change, after = _carry_out(kustomization, change, before, kustomize)
     if change.removed or change.cures or missing:
-        current().touched.append([kustomization.file])
+        record.touched.append([kustomization.file])
     kept = {one.id for one in change.cures if one.keys}
     told = left_in_clear(kustomization, change.removed, owned, kept)
     warnings = (*told, *_shrunk(change, environment, overlay), *_empty(after, overlay), *_unbuilt(before))
     data = fixed_data(environment.name, str(overlay), change.removed, change.cures, _holding(after, owned), missing)
-    write_fixed(data, warnings, args.output)
-    say("warning", warnings)
+    write_fixed(record, data, warnings, args.output)
+    say(record, "warning", warnings)
     return 0
 
 

@@ -8,22 +8,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from bridge import late_warnings
-from bridge.commands import plan as plan_command
-from bridge.commands import sync as sync_command
 from bridge.commands.arguments import run_of
 from bridge.commands.confirm import can_ask
 from bridge.commands.fleet_first import answers
+from bridge.commands.results import PENDING, plan_result, sync_result, with_workloads
 from bridge.config.environment import config_folder, load_all
 from bridge.config.shard import Shard, parse_shard
 from bridge.errors import BUG, BridgeError, ConfigError, Problem, Refusal, Stopped, Unavailable, combine
-from bridge.fleet import Fleet, Member
 from bridge.plan.admission import dropped, rewritten
 from bridge.plan.model import ClusterName
 from bridge.report.cluster import cluster_field
 from bridge.report.data import is_shown, outcome_data, plan_data, problems
 from bridge.report.fleet import fleet_data, listed, write_fleet
-from bridge.report.record import Record, current
+from bridge.report.record import Record
 from bridge.report.talk import say
+from bridge.run.fleet import Fleet, Member
 
 URGENCY: Final = (
     Stopped.exit_status,
@@ -31,17 +30,17 @@ URGENCY: Final = (
     ConfigError.exit_status,
     Refusal.exit_status,
     Unavailable.exit_status,
-    plan_command.PENDING,
+    PENDING,
     0,
 )
 """Exit statuses, the one that a caller should act on first: what is half done, then what needs somebody."""
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace, record: Record) -> int:
     """Plan or sync each environment for itself; what is wrong with one stops no other."""
-    current().environment = ""  # $K8_ENV may name one, but the log tells of all
+    record.environment = ""  # $K8_ENV may name one, but the log tells of all
     _check(args)
-    run_ = run_of(args)
+    run_ = run_of(args, record)
     shard = parse_shard(args.shard, os.environ) if args.shard else None
     folder = config_folder(args.config, os.environ)
     # Its cycles hold documents: a run of one environment ends before that matters.
@@ -50,24 +49,24 @@ def run(args: argparse.Namespace) -> int:
     if not environments:
         raise ConfigError(Problem(str(folder), "there is no environment", "make one with `bridge init`"))
     names = shard.members(environments) if shard else tuple(environments)
-    logbook = _Logbook(args)
+    logbook = _Logbook(args, record)
     fleet = Fleet(environments, run_)
     try:
         if logbook.writes and can_ask() and (asked := answers(environments, names, run_)):
             for member in asked.left_out:
                 logbook.finished(member)
             # Its time begins now: a person was asked.
-            fleet = Fleet(asked.environments, run_of(args)._replace(agreed=asked.agreed))
+            fleet = Fleet(asked.environments, run_of(args, record)._replace(agreed=asked.agreed))
         _carry_out(fleet, [name for name in names if name not in logbook.entries], logbook)
     except BaseException:
         logbook.cut_short(names, fleet.under_way())
-        _report(args, names, shard, logbook)
+        _report(args, names, shard, logbook, record)
         raise
     logbook.cut_short(names, fleet.under_way())
-    status = _report(args, names, shard, logbook)
+    status = _report(args, names, shard, logbook, record)
     for kind in ("warning", "error"):
         told = _told(logbook.problems[kind], logbook.clusters)
-        say(kind, told, told)
+        say(record, kind, told, told)
         late_warnings.strike(problem for _, problem in logbook.problems[kind])  # told with their environments
     return status
 
@@ -96,11 +95,11 @@ def _check(args: argparse.Namespace) -> None:
 class _Logbook:
     """What is kept of each environment once it is finished: its part of the report, and no value."""
 
-    def __init__(self, args: argparse.Namespace) -> None:
+    def __init__(self, args: argparse.Namespace, record: Record) -> None:
         self._args: Final = args
-        self._samples: Final = current().samples  # here: the threads that finish members have no record
+        self._samples: Final = record.samples
         self._touched: Final[list[str]] = []
-        current().touched.append(self._touched)
+        record.touched.append(self._touched)
         self.writes: Final = args.command == "sync" and not args.dry_run
         self.restarts: Final = self.writes and args.restart
         self.entries: Final[dict[str, dict[str, Any]]] = {}
@@ -141,8 +140,8 @@ class _Logbook:
             return member.error.exit_status, "stopped" if isinstance(member.error, Stopped) else "failed"
         assert member.plan is not None
         if self.writes:
-            return sync_command.judge(member.plan, member.outcome, member.restart)
-        return plan_command.judge(member.plan, exit_code=getattr(self._args, "exit_code", False))
+            return sync_result(member.plan, member.outcome, member.restart)
+        return plan_result(member.plan, exit_code=getattr(self._args, "exit_code", False))
 
     def _enter(self, member: Member, status: int, result: str) -> None:
         error = combine(member.errors) if member.errors else None
@@ -151,7 +150,7 @@ class _Logbook:
             done = member.outcome
             data = outcome_data(data, result, tuple(done.written), tuple(done.begun), error)
             data["objects"] = [one for one in data["objects"] if is_shown(one)]
-            data = plan_command.with_workloads(data, member.restart)
+            data = with_workloads(data, member.restart)
         else:
             found = problems(error.problems if error else ())
             data = {"environment": member.name, "result": result, "errors": found} | cluster_field(member.cluster)
@@ -164,16 +163,7 @@ class _Logbook:
         if getattr(self._args, "metrics", None):
             from bridge.report.metrics import samples  # noqa: PLC0415 - start-up: most runs have none
 
-            record = Record(
-                environment=member.name,
-                began=member.began,
-                reads=member.reads,
-                cluster=member.cluster,
-                plan=member.plan,
-                written=member.outcome.written,
-                begun=member.outcome.begun,
-            )
-            self._samples[member.name] = list(samples(record, status, time.time()))
+            self._samples[member.name] = list(samples(member.record, status, time.time()))
 
     def _remember(self, member: Member, error: BridgeError | None) -> None:
         found: dict[str, list[Problem]] = {"warning": [], "error": []}
@@ -187,13 +177,15 @@ class _Logbook:
             self.problems[kind] += [(member.name, one) for one in several]
 
 
-def _report(args: argparse.Namespace, names: Sequence[str], shard: Shard | None, logbook: _Logbook) -> int:
+def _report(
+    args: argparse.Namespace, names: Sequence[str], shard: Shard | None, logbook: _Logbook, record: Record
+) -> int:
     """Write the report; return the exit status that it asks for."""
     entries = [logbook.entries[name] for name in names]
     found = {entry["status"] for entry in entries}
     status = next((one for one in URGENCY if one in found), 0)
-    current().cluster = logbook.cluster
-    write_fleet(fleet_data(entries, status, str(shard) if shard else None), args.output)
+    record.cluster = logbook.cluster
+    write_fleet(record, fleet_data(entries, status, str(shard) if shard else None), args.output)
     return status
 
 

@@ -3,17 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from bridge.commands import plan as plan_command
 from bridge.commands.binding import offer_all
 from bridge.commands.confirm import ask, not_confirmed
+from bridge.commands.results import plan_result
 from bridge.config.environment import Environment
 from bridge.errors import ConfigError
-from bridge.fleet import Fleet, Member
-from bridge.gather import Agreed, Run
 from bridge.plan.model import ClusterName
 from bridge.report.data import is_shown, outcome_data, plan_data
 from bridge.report.fleet import fleet_data, listed, show_fleet
-from bridge.sync import FirstWrite
+from bridge.report.record import Record
+from bridge.run.apply import FirstWrite
+from bridge.run.fleet import Fleet, Member
+from bridge.run.inputs import Agreed, Run
 
 
 class Answers(NamedTuple):
@@ -52,12 +53,12 @@ def answers(environments: Mapping[str, Environment | ConfigError], names: Sequen
 
     with Fleet(environments, run) as fleet:
         fleet.look_ahead(unbound, keep)
-    return _asked(dict(found), environments) if found else None
+    return _asked(dict(found), environments, run.record) if found else None
 
 
 def _first(member: Member, first: FirstWrite) -> _First:
     assert first.plan is not None, "only a restart has none"
-    data = outcome_data(plan_data(first.plan), plan_command.judge(first.plan, exit_code=False)[1])
+    data = outcome_data(plan_data(first.plan), plan_result(first.plan, exit_code=False)[1])
     data["objects"] = [one for one in data["objects"] if is_shown(one)]
     return _First(member, first.cluster, first.uid, first.agreed, data | {"status": 0})
 
@@ -68,7 +69,9 @@ def _may_be_first(environment: Environment | ConfigError) -> bool:
     return not (environment.cluster.namespace_uid or environment.cluster.server)
 
 
-def _asked(found: Mapping[str, _First], environments: Mapping[str, Environment | ConfigError]) -> Answers:
+def _asked(
+    found: Mapping[str, _First], environments: Mapping[str, Environment | ConfigError], record: Record
+) -> Answers:
     """Ask once for each server whether it is the right one, and offer to bind the environments to their namespaces."""
     servers: dict[str, dict[str, _First]] = {}
     for name, first in sorted(found.items()):
@@ -82,7 +85,7 @@ def _asked(found: Mapping[str, _First], environments: Mapping[str, Environment |
                 first.member.error = not_confirmed()
             continue
         agreed = agreed.union(*(first.agreed for first in firsts.values()))
-        for name, bound in offer_all(_bindable(firsts, environments)).items():
+        for name, bound in offer_all(_bindable(firsts, environments), record).items():
             if isinstance(bound, Environment):
                 after[name] = bound
             else:

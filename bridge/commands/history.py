@@ -1,4 +1,4 @@
-"""Asks git whether it has a file, or ever had it: its history is known to everybody with a copy of it."""
+"""Ask git whether it has, or ever had, a file: everyone with a clone can read its history."""
 
 import os
 import time
@@ -8,27 +8,27 @@ from typing import Final, NamedTuple
 from bridge.git import Done, Git, GitError, is_bare, work_tree
 
 LIMIT: Final = 10.0
-"""Seconds for each question; a long history takes one or two."""
+"""How many seconds each query may take; a long history takes one or two."""
 
 
 class Seen(NamedTuple):
-    """Whether git has seen a file; None if git cannot tell. `why` says why it cannot, but for files outside git."""
+    """Whether git has seen a file, or None if unknown. `why` is the reason, or empty for files outside git."""
 
     by_git: bool | None
     why: str = ""
-    hint: str = "rotate its values if it ever was in git"
+    hint: str = "rotate its values if it was ever in git"
 
 
 def seen_by_git(path: Path) -> Seen:
-    """Find out whether any commit of any branch has had this file.
+    """Find out whether any commit on any branch contains this file.
 
-    A file that had another name then is not found.
+    A file that had a different name then is not found.
     """
     folder, name = path.absolute().parent, path.name
     try:
         git = Git(folder, os.environ)
         if _ask(git, "rev-parse", "--is-shallow-repository").text != "false":
-            return Seen(None, "this is a shallow clone", "`git fetch --unshallow`, then run the import again")
+            return Seen(None, "this is a shallow clone", "run `git fetch --unshallow`, then repeat the import")
         commits = _ask(git, "rev-list", "--all", "--max-count=1", "--", name)
     except GitError as error:
         return Seen(None, str(error) if work_tree(folder) or is_bare(folder) else "")
@@ -36,7 +36,7 @@ def seen_by_git(path: Path) -> Seen:
 
 
 def tracked_by_git(path: Path) -> bool:
-    """Whether git's index has a file, which need not exist; False also if there is no repository, or no git."""
+    """Return whether git's index has a file, which need not exist; False if there is no repository or no git."""
     path = path.absolute()
     folder = next(one for one in path.parents if one.is_dir())
     try:

@@ -14,7 +14,6 @@ from bridge.config.env_lines import removal
 from bridge.config.listing import list_source
 from bridge.config.own_template import write_values
 from bridge.errors import ANYTHING, BridgeError, ConfigError, Problem, Stopped, Unavailable, ending
-from bridge.gather import Run
 from bridge.importing.inputs import Import, prepare
 from bridge.importing.items import State
 from bridge.importing.plaintext import Given
@@ -23,9 +22,10 @@ from bridge.report.cluster import cluster_field
 from bridge.report.commands import with_flags
 from bridge.report.data import SCHEMA, problems
 from bridge.report.importing import intake_text, outcome_text
-from bridge.report.record import current
+from bridge.report.record import Record
 from bridge.report.talk import say
 from bridge.report.write import printable_data, write_json, write_lines
+from bridge.run.inputs import Run
 from bridge.shell import command, word
 from bridge.stores.update import Written, put, rehearse
 
@@ -40,22 +40,22 @@ class _Outcome:
     error: BridgeError | None = None
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace, record: Record) -> int:
     """Show what goes where, ask, write, read back, and tell what may be deleted."""
     _shift(args)
-    environment, run_ = environment_of(args), run_of(args)
+    environment, run_ = environment_of(args), run_of(args, record)
     file = Path(args.file) if args.file else None
     found = prepare(environment, run_, file, args.to, replace=args.replace)
     outcome = _Outcome("refused" if found.intake.problems else "planned" if found.pending else "unchanged")
     if args.output == "text":
-        write_lines(intake_text(printable_data(_data(found, outcome, args.file))))
-    say("warning", found.warnings)
+        write_lines(intake_text(printable_data(_data(found, outcome, args.file, record))))
+    say(record, "warning", found.warnings)
     if outcome.result == "planned" and (args.dry_run or not args.yes):
         _rehearse(found, run_, outcome)
     if outcome.result == "planned" and not args.dry_run:
         confirm(found.question, yes=args.yes)
-        _write(args, found, outcome)
-    return _end(args, found, outcome)
+        _write(args, found, outcome, record)
+    return _end(args, found, outcome, record)
 
 
 def _rehearse(found: Import, run_: Run, outcome: _Outcome) -> None:
@@ -90,12 +90,12 @@ def _shift(args: argparse.Namespace) -> None:
         raise ConfigError(Problem("", "no file is named", "bridge import ENV FILE --to REF, or --from-cluster"))
 
 
-def _write(args: argparse.Namespace, found: Import, outcome: _Outcome) -> None:
+def _write(args: argparse.Namespace, found: Import, outcome: _Outcome, record: Record) -> None:
     """Write the store first: a run that dies in between has put no secret anywhere else, and the next goes on."""
-    run_ = run_of(args)  # its time begins now: a person was asked
+    run_ = run_of(args, record)  # its time begins now: a person was asked
     context = found.context(run_)
     touched: list[str] = []
-    current().touched.append(touched)
+    record.touched.append(touched)
     try:
         if found.intake.edits:
             outcome.document = put(found.provider, found.scene.to, found.intake.edits, context)
@@ -110,10 +110,10 @@ def _write(args: argparse.Namespace, found: Import, outcome: _Outcome) -> None:
         outcome.result = "written"
 
 
-def _end(args: argparse.Namespace, found: Import, outcome: _Outcome) -> int:
+def _end(args: argparse.Namespace, found: Import, outcome: _Outcome, record: Record) -> int:
     is_done = args.file and outcome.result in {"written", "unchanged"}
     seen = seen_by_git(Path(args.file)) if is_done else Seen(None)
-    data = _data(found, outcome, args.file)
+    data = _data(found, outcome, args.file, record)
     users = users_of(Path(args.file)) if is_done else ()
     is_safe = bool(is_done and found.is_safe_elsewhere)
     is_deletable = is_safe and not found.differences and not users
@@ -122,44 +122,48 @@ def _end(args: argparse.Namespace, found: Import, outcome: _Outcome) -> int:
         "deletable": is_deletable,
         "read_differently": bool(is_done and found.differences),
         "used_by": [str(one.file) for one in users],
-        "first": list(_first(found, users)) if is_safe else [],
+        "first": list(_first(found, users, record)) if is_safe else [],
         "removable": list(spent),
         "removal": removal(Path(args.file), args.file, spent) if spent else "",
         "seen_by_git": seen.by_git,
     }
     errors = outcome.error.problems if outcome.error else found.intake.problems
     if args.output == "json":
-        write_json({**data, "warnings": problems(found.warnings), "errors": problems(errors)})
+        write_json(record, {**data, "warnings": problems(found.warnings), "errors": problems(errors)})
     else:
         write_lines(outcome_text(printable_data(data)))
     if seen.by_git:
         what = "git has seen this file: whoever has a copy of the repository has these values"
         hint = f"rotate them; `bridge scan {word(found.scene.environment.name)} --git .` shows where else they are"
-        say("warning", [Problem(args.file, what, hint)])
+        say(record, "warning", [Problem(args.file, what, hint)])
     elif seen.why:
-        say("warning", [Problem(args.file, f"git cannot tell whether it has seen this file: {seen.why}", seen.hint)])
-    say("error", errors)
+        say(
+            record,
+            "warning",
+            [Problem(args.file, f"git cannot tell whether it has seen this file: {seen.why}", seen.hint)],
+        )
+    say(record, "error", errors)
     if outcome.error:
         return outcome.error.exit_status
     return 1 if found.intake.problems else 0
 
 
-def _first(found: Import, users: tuple[User, ...]) -> Iterator[str]:
+def _first(found: Import, users: tuple[User, ...], record: Record) -> Iterator[str]:
     """Yield what has to be done before the file may go: a build that names it would fail without it."""
     for one in users:
         if one.as_patch:
             words = ["bridge", "init", found.scene.environment.name, "--fix-kustomize", one.file.parent]
-            yield with_flags(command(words))
+            yield with_flags(record, command(words))
         else:
             yield f"take it out of {one.file}"
 
 
-def _data(found: Import, outcome: _Outcome, file: str | None) -> dict[str, Any]:
+def _data(found: Import, outcome: _Outcome, file: str | None, record: Record) -> dict[str, Any]:
     document, environment = outcome.document, found.scene.environment
     return {
         "schema": SCHEMA,
         "environment": environment.name,
-        **cluster_field(current().cluster),  # with --from-cluster
+        **cluster_field(record.cluster),  # with --from-cluster
         "file": file,
         "to": str(found.scene.to),
         "result": outcome.result,

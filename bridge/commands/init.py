@@ -18,26 +18,26 @@ from bridge.draft.like import draft_like
 from bridge.draft.model import Drafted
 from bridge.draft.naming import check_new
 from bridge.errors import BridgeError, ConfigError, Problem
-from bridge.gather import read_files
 from bridge.report.data import SCHEMA, problems
-from bridge.report.record import current
+from bridge.report.record import Record
 from bridge.report.table import table
 from bridge.report.talk import say
 from bridge.report.write import write_json, write_lines
+from bridge.run.inputs import read_files
 from bridge.sources.offline import documents
 from bridge.sources.providers import bundled
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace, record: Record) -> int:
     """Draft everything, then write it; what is not understood or still to do is a warning."""
     if args.fix_kustomize is not None:
         from bridge.commands import fix_kustomize  # noqa: PLC0415 - another step, with imports of its own
 
-        return fix_kustomize.run(args)
+        return fix_kustomize.run(args, record)
     if args.deploy is not None:
         from bridge.commands import deploy  # noqa: PLC0415 - as above
 
-        return deploy.run(args)
+        return deploy.run(args, record)
     folder = config_folder(args.config, os.environ)
     name = args.environment or os.environ.get("K8_ENV")
     if not name:
@@ -50,16 +50,16 @@ def run(args: argparse.Namespace) -> int:
     schema = json.dumps(environment_schema(bundled()), indent=2) + "\n"
     texts = {FILE: schema, **drafted.texts}
     written = write_all(folder, texts, IGNORED)
-    current().touched.append([path for path, state in written if state != "kept"])
+    record.touched.append([path for path, state in written if state != "kept"])
     drafted = drafted._replace(remarks=(*drafted.remarks, *_kept(written, texts)))
     if not args.like:
-        drafted = drafted._replace(remarks=(*drafted.remarks, *_refused_later(args, name, folder, drafted)))
-    data = _data(args, name, drafted, written)
+        drafted = drafted._replace(remarks=(*drafted.remarks, *_refused_later(args, name, folder, drafted, record)))
+    data = _data(args, name, drafted, written, record)
     if args.output == "json":
-        write_json(data)
+        write_json(record, data)
     else:
         write_lines(_text(data))
-    say("warning", drafted.remarks)
+    say(record, "warning", drafted.remarks)
     return 0
 
 
@@ -73,14 +73,16 @@ def _kept(written: tuple[Written, ...], texts: Mapping[str, str]) -> Iterator[Pr
             yield Problem(str(path), what, hint, warning=True)
 
 
-def _refused_later(args: argparse.Namespace, name: str, folder: Path, drafted: Drafted) -> Iterator[Problem]:
+def _refused_later(
+    args: argparse.Namespace, name: str, folder: Path, drafted: Drafted, record: Record
+) -> Iterator[Problem]:
     """Warn of what `bridge check` is going to refuse in the drafted files, if nothing has told of it yet.
 
     What the sources lack is left out: they are filled only now.
     """
     from bridge.commands.check import unfit  # noqa: PLC0415 - start-up: drafting like another one does not check
 
-    run_ = run_of(args)
+    run_ = run_of(args, record)
     errors: list[BridgeError] = []
     try:
         environment = load_environment(folder, name)
@@ -102,7 +104,9 @@ def _says(path: Path, text: str) -> bool:
         return False
 
 
-def _data(args: argparse.Namespace, name: str, drafted: Drafted, written: tuple[Written, ...]) -> dict[str, Any]:
+def _data(
+    args: argparse.Namespace, name: str, drafted: Drafted, written: tuple[Written, ...], record: Record
+) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "environment": name,
@@ -113,7 +117,7 @@ def _data(args: argparse.Namespace, name: str, drafted: Drafted, written: tuple[
             for one in drafted.keys
         ],
         "others": list(drafted.others),
-        "next": list(steps(name, config_folder(args.config, os.environ), drafted)),
+        "next": list(steps(name, config_folder(args.config, os.environ), drafted, record)),
         "other_stores": list(drafted.choices),
         "warnings": problems(drafted.remarks),
         "errors": [],

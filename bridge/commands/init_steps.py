@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,7 @@ from bridge.config.env_lines import removal
 from bridge.config.listing import drafted_source
 from bridge.draft.model import Drafted, shown
 from bridge.report.commands import with_flags
+from bridge.report.record import Record
 from bridge.shell import command, word
 
 RULES: Final = ".sops.yaml"
@@ -19,20 +21,22 @@ LOOK: Final = "bridge scan"
 _KEYS: Final = "sops/age/keys.txt"
 
 
-def steps(name: str, folder: Path, drafted: Drafted) -> Iterator[str]:
+def steps(name: str, folder: Path, drafted: Drafted, record: Record) -> Iterator[str]:
     """Yield the commands; each can be repeated."""
     target = drafted.target or str(drafted_source(name))
     if target.startswith("sops:"):
         yield from _keys(folder)
-    yield from map(with_flags, _values(name, target, drafted))
-    yield with_flags(command(["bridge", "check", name]))
+    yield from map(partial(with_flags, record), _values(name, target, drafted))
+    yield with_flags(record, command(["bridge", "check", name]))
     if drafted.namespace:
-        get, create = (with_flags(f"kubectl {verb} namespace {word(drafted.namespace)}") for verb in ("get", "create"))
+        get, create = (
+            with_flags(record, f"kubectl {verb} namespace {word(drafted.namespace)}") for verb in ("get", "create")
+        )
         yield f"{get} || {create}"
     for verb in ("adopt", "plan", "sync"):
-        yield with_flags(command(["bridge", verb, name]))
+        yield with_flags(record, command(["bridge", verb, name]))
     if drafted.overlay:
-        yield from _build(name, folder, drafted, shown(drafted.overlay))
+        yield from _build(name, folder, drafted, shown(drafted.overlay), record)
 
 
 def _keys(folder: Path) -> Iterator[str]:
@@ -89,13 +93,13 @@ def _removal(drafted: Drafted) -> str:
     return removal(path, str(path), names) if names else ""
 
 
-def _build(name: str, folder: Path, drafted: Drafted, overlay: str) -> Iterator[str]:
+def _build(name: str, folder: Path, drafted: Drafted, overlay: str, record: Record) -> Iterator[str]:
     """Yield how the objects leave the overlay's build, and the last look for values in clear."""
-    yield with_flags(command(["bridge", "init", name, "--fix-kustomize", overlay]))
+    yield with_flags(record, command(["bridge", "init", name, "--fix-kustomize", overlay]))
     is_empty = not (drafted.others or drafted.remarks)  # then nothing is left to build
     if not is_empty:
-        yield with_flags(f"kustomize build {word(overlay)} | bridge check {word(name)} --manifests -")
+        yield with_flags(record, f"kustomize build {word(overlay)} | bridge check {word(name)} --manifests -")
     places = dict.fromkeys(map(shown, (*drafted.folders, drafted.overlay or folder, folder)))
-    yield with_flags(command([*LOOK.split(), name, *places]))
+    yield with_flags(record, command([*LOOK.split(), name, *places]))
     if not is_empty:
-        yield with_flags(command(["kubectl", "apply", "-k", overlay]))
+        yield with_flags(record, command(["kubectl", "apply", "-k", overlay]))

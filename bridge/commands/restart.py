@@ -6,40 +6,40 @@ from typing import Any, TextIO
 from bridge.commands.arguments import environment_of, run_of
 from bridge.commands.confirm import can_ask
 from bridge.errors import ANYTHING
-from bridge.gather import Agreed, find_namespace
-from bridge.opening import open_cluster
 from bridge.plan.restart import Step
 from bridge.report import streams
 from bridge.report.cluster import cluster_data
 from bridge.report.data import SCHEMA, problems
-from bridge.report.record import current
+from bridge.report.record import Record
 from bridge.report.restart import restart_text, workload_data
 from bridge.report.style import style_of
 from bridge.report.talk import say
 from bridge.report.write import printable_data, write_json
-from bridge.restart import Restart, first_restart, follow, known, roll, survey
-from bridge.sync import FirstWrite
+from bridge.run.apply import FirstWrite
+from bridge.run.inputs import Agreed, find_namespace
+from bridge.run.restart import Restart, first_restart, follow, known, roll, survey
+from bridge.run.view import open_cluster
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace, record: Record) -> int:
     """Judge, roll, and with --wait follow; 1 where a workload keeps older keys, 5 where others are restarted."""
     try:
-        return _restart(args)
+        return _restart(args, record)
     except FirstWrite as first:
         from bridge.commands.binding import agree  # noqa: PLC0415 - start-up: most environments were written before
 
-        agree(first, environment_of(args))
+        agree(first, environment_of(args), record)
         agreed = first.agreed
-    return _restart(args, agreed)  # everything anew: a person took their time to answer
+    return _restart(args, record, agreed)  # everything anew: a person took their time to answer
 
 
-def _restart(args: argparse.Namespace, agreed: Agreed = frozenset()) -> int:
-    environment, run_ = environment_of(args), run_of(args)._replace(agreed=agreed)
+def _restart(args: argparse.Namespace, record: Record, agreed: Agreed = frozenset()) -> int:
+    environment, run_ = environment_of(args), run_of(args, record)._replace(agreed=agreed)
     namespace = find_namespace(environment, run_)
     restart = Restart()
-    current().touched += [restart.rolled, restart.begun]
+    record.touched += [restart.rolled, restart.begun]
     with open_cluster(environment, namespace, run_) as cluster:
-        say("warning", cluster.warnings)
+        say(record, "warning", cluster.warnings)
         memory = known(cluster, everything=args.all)
         restart.verdicts = survey(cluster, memory, everything=args.all)
         head = {
@@ -61,11 +61,11 @@ def _restart(args: argparse.Namespace, agreed: Agreed = frozenset()) -> int:
         except ANYTHING as error:
             restart.fail(error)
         except BaseException:
-            _report(args, head, restart, "interrupted")
+            _report(args, head, restart, "interrupted", record)
             raise
-    _report(args, head, restart, result_of(restart) if not args.dry_run else "planned")
-    say("warning", restart.warnings)
-    say("error", restart.problems)
+    _report(args, head, restart, result_of(restart) if not args.dry_run else "planned", record)
+    say(record, "warning", restart.warnings)
+    say(record, "error", restart.problems)
     return restart.error.exit_status if restart.error else 0
 
 
@@ -76,10 +76,10 @@ def result_of(restart: Restart) -> str:
     return "restarted" if restart.rolled else "unchanged"
 
 
-def _report(args: argparse.Namespace, head: dict[str, Any], restart: Restart, result: str) -> None:
+def _report(args: argparse.Namespace, head: dict[str, Any], restart: Restart, result: str, record: Record) -> None:
     data = _data(head, restart, result)
     if args.output == "json":
-        write_json(data)
+        write_json(record, data)
     else:
         _show(data, streams.report())
 

@@ -1,8 +1,8 @@
 """`bridge rollback`: an earlier revision of a source becomes its newest one, and the cluster follows."""
 
 import argparse
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TextIO
 
@@ -12,26 +12,24 @@ from bridge.commands.confirm import can_ask, confirm
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference, parse_reference
 from bridge.errors import ANYTHING, BridgeError, ConfigError, Problem, Refusal, Stopped, Unavailable, combine
-from bridge.gather import Agreed, Run
-from bridge.opening import open_cluster
 from bridge.plan.admission import dropped, rewritten
 from bridge.plan.model import Plan
-from bridge.prepare import begin, collect, prepare
 from bridge.provider import Context, Document, Provider, Revision
 from bridge.report import streams
 from bridge.report.cluster import namespace_in
 from bridge.report.data import outcome_data, plan_data
-from bridge.report.record import current
+from bridge.report.record import Record
 from bridge.report.rollback import rollback_text
 from bridge.report.style import style_of
 from bridge.report.talk import say
 from bridge.report.write import printable_data, write_json
+from bridge.run.apply import FirstWrite, Outcome, first_write, sync_environment
+from bridge.run.inputs import Agreed, Run
+from bridge.run.plan import read_environment, try_changes
 from bridge.shell import word
 from bridge.sources.providers import build_providers
-from bridge.sources.reader import Reads, read_documents
 from bridge.stores.update import Written, look_back, put_back
 from bridge.stores.whole_document import Whole
-from bridge.sync import FirstWrite, Outcome, first_write, note_on_objects, settle
 
 
 @dataclass(eq=False)
@@ -41,36 +39,39 @@ class _Rollback:
     source: Reference
     to: str
     whole: Whole
-    plan: Plan
+    outcome: Outcome
     result: str = "unchanged"
     written: Written | None = None
     first: FirstWrite | None = None
-    outcome: Outcome = field(default_factory=Outcome)
     told: tuple[Problem, ...] = ()  # warnings that stand above the question
 
+    @property
+    def plan(self) -> Plan:
+        """Return the latest plan."""
+        assert self.outcome.plan is not None
+        return self.outcome.plan
 
-def run(args: argparse.Namespace) -> int:
+
+def run(args: argparse.Namespace, record: Record) -> int:
     """Show what would change in the store and in the cluster, ask, write the store, read back, and sync."""
-    environment, run_ = environment_of(args), run_of(args)
+    environment, run_ = environment_of(args), run_of(args, record)
     rollback = _prepare(args, environment, run_)
     agreed: Agreed = frozenset()
     if rollback.plan.refusals or args.dry_run:
-        return _end(args, rollback)
+        return _end(args, rollback, record)
     if rollback.result == "planned":
         if args.output == "text":
             _print(rollback, streams.report())
         elif not args.yes and can_ask():  # whoever is asked has to see it, and stdout is the report
             _print(rollback, streams.talk())
         rollback.told = (*rollback.plan.warnings, *rewritten(rollback.plan))
-        say("warning", rollback.told)
+        say(record, "warning", rollback.told)
         if rollback.first:
-            agree(rollback.first, environment, yes=args.yes)
+            agree(rollback.first, environment, record, yes=args.yes)
             agreed = rollback.first.agreed
         confirm(_question(rollback), yes=args.yes)
-    record, outcome = current(), rollback.outcome
-    record.touched += [outcome.written, outcome.begun]
     # Its time begins now: a person was asked.
-    run_ = run_of(args)._replace(agreed=agreed)
+    run_ = run_of(args, record)._replace(agreed=agreed)
     if rollback.whole.is_needed:
         provider, context = _provider(environment, rollback.source), _context(environment, run_)
         rollback.written = put_back(provider, rollback.source, rollback.whole, context)
@@ -79,9 +80,9 @@ def run(args: argparse.Namespace) -> int:
         _sync(environment, run_, rollback)
     except BaseException:
         rollback.result = "interrupted"
-        _end(args, rollback)
+        _end(args, rollback, record)
         raise
-    return _end(args, rollback)
+    return _end(args, rollback, record)
 
 
 def _prepare(args: argparse.Namespace, environment: Environment, run: Run) -> _Rollback:
@@ -90,9 +91,8 @@ def _prepare(args: argparse.Namespace, environment: Environment, run: Run) -> _R
     whole = look_back(_provider(environment, source), source, args.to, _context(environment, run))
     # Without an order no guard holds it for older than what was written last: in the store it will be the newest.
     given = {source: whole.wanted._replace(revision=Revision(whole.wanted.revision.id))} if whole.is_needed else {}
-    wanted = collect(environment, run, given)
-    with open_cluster(environment, wanted.namespace, run) as cluster:
-        rollback = _Rollback(source, args.to, whole, prepare(wanted, cluster, run))
+    with read_environment(environment, run._replace(given=given)) as (wanted, cluster):
+        rollback = _Rollback(source, args.to, whole, Outcome(try_changes(wanted, cluster, run)))
         if not rollback.plan.refusals and not args.dry_run:
             rollback.first = first_write(rollback.plan, environment, cluster, run)
     if rollback.plan.refusals:
@@ -143,13 +143,7 @@ def _sync(environment: Environment, run: Run, rollback: _Rollback) -> None:
     """Sync as `bridge sync` does, from what the store has now."""
     outcome = rollback.outcome
     try:
-        read = partial(_read, rollback)
-        run = run._replace(read=read, read_again=read)
-        with begin(environment, run) as (wanted, cluster):
-            rollback.plan = prepare(wanted, cluster, run)
-            rollback.plan = settle(rollback.plan, wanted, cluster, run, outcome)
-            warned = note_on_objects(rollback.plan, cluster, outcome)
-            rollback.plan = rollback.plan._replace(warnings=(*rollback.plan.warnings, *warned))
+        sync_environment(environment, run._replace(accept=partial(_check_shown, rollback)), outcome)
     except ANYTHING as error:
         outcome.fail(error)
     if rollback.plan.refusals:
@@ -164,21 +158,9 @@ def _sync(environment: Environment, run: Run, rollback: _Rollback) -> None:
         rollback.result = "written" if rollback.written or outcome.written else "unchanged"
 
 
-def _read(
-    rollback: _Rollback,
-    providers: Mapping[str, Provider],
-    references: Iterable[Reference],
-    context: Context,
-    reads: Reads | None = None,
-) -> Mapping[Reference, Document]:
-    """Read the documents as any run does; Unavailable if the store shows an older one than it has shown before."""
-    documents = read_documents(providers, references, context, reads)
-    _check_shown(rollback, documents[rollback.source].revision)
-    return documents
-
-
-def _check_shown(rollback: _Rollback, now: Revision) -> None:
-    """Raise Unavailable where the store shows an older revision than it has shown before, as Secret Manager may."""
+def _check_shown(rollback: _Rollback, documents: Mapping[Reference, Document]) -> None:
+    """Raise Unavailable if the store shows an older revision than it has shown before, as Secret Manager may."""
+    now = documents[rollback.source].revision
     after = rollback.written.after if rollback.written else now
     if after.series == now.series and (after.order or 0) > (now.order or 0):
         raise Unavailable(Problem(str(rollback.source), f"the store shows revision {now.id} again, for a while"))
@@ -190,18 +172,18 @@ def _unfinished(rollback: _Rollback, written: Written) -> Problem:
     return Problem(str(rollback.source), what, hint)
 
 
-def _end(args: argparse.Namespace, rollback: _Rollback) -> int:
+def _end(args: argparse.Namespace, rollback: _Rollback, record: Record) -> int:
     """Report, and return the exit status."""
     error = rollback.outcome.error or (Refusal(*rollback.plan.refusals) if rollback.plan.refusals else None)
     if args.output == "json":
-        write_json(_data(rollback))
+        write_json(record, _data(rollback))
     else:
         _print(rollback, streams.report())
     warnings, missing = (*rollback.plan.warnings, *rewritten(rollback.plan)), dropped(rollback.plan)
-    say("warning", [one for one in warnings if one not in rollback.told])
-    say("error", (*(error.problems if error else ()), *missing))
+    say(record, "warning", [one for one in warnings if one not in rollback.told])
+    say(record, "error", (*(error.problems if error else ()), *missing))
     if rollback.written and rollback.result == "interrupted":
-        say("error", [_unfinished(rollback, rollback.written)])
+        say(record, "error", [_unfinished(rollback, rollback.written)])
     return error.exit_status if error else 1 if missing else 0
 
 

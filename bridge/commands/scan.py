@@ -1,4 +1,4 @@
-"""`bridge scan`: looks for secret values that still lie about in clear."""
+"""`bridge scan`: find secret values that still exist in plaintext."""
 
 import argparse
 import os
@@ -8,11 +8,12 @@ from typing import Any
 
 from bridge.commands.arguments import environment_of, run_of
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
-from bridge.gather import Run, gather_secrets
 from bridge.report import streams
 from bridge.report.data import SCHEMA, problems
+from bridge.report.record import Record
 from bridge.report.talk import printable, say
 from bridge.report.write import write_json
+from bridge.run.inputs import Run, gather_secrets
 from bridge.scan.files import check_path, scan_files
 from bridge.scan.findings import MOST, Enough, Finding, Scan
 from bridge.scan.forms import choose
@@ -20,12 +21,12 @@ from bridge.scan.git import Repository, repository_of
 from bridge.scan.history import scan_history
 from bridge.scan.search import Search
 
-HINT = "replace it at its source: what was in a file or in git may have been copied"
+HINT = "rotate it: a value that was in a file or in git may have been copied"
 
 
-def run(args: argparse.Namespace) -> int:
-    """Print the places; 1 where there is one, or where something could not be looked at."""
-    environment, run_ = environment_of(args), run_of(args)
+def run(args: argparse.Namespace, record: Record) -> int:
+    """Print the places; return 1 if there are any, or if something could not be searched."""
+    environment, run_ = environment_of(args), run_of(args, record)
     paths = [Path(path) for path in args.paths]
     _check(paths, history=args.git)
     repositories = _repositories(paths or [Path()], run_) if args.git else []
@@ -33,30 +34,30 @@ def run(args: argparse.Namespace) -> int:
     choice = choose(managed.secrets, managed.public)
     skipped = {**managed.skipped, **choice.skipped}
     scan = Scan(Search(choice.patterns), run_.deadline)
-    whole = _look(paths, repositories, scan)
+    whole = _search(paths, repositories, scan)
     warnings = [*managed.warnings, *scan.warnings, *_skipped(environment.name, skipped)]
     if not whole:
-        warnings.append(Problem("", f"more than {MOST} places: the rest was not looked at"))
+        warnings.append(Problem("", f"more than {MOST} places found; the rest was not searched"))
     looked_for = len({name for form in choice.patterns.values() for name in form.names})
-    _report(args, _data(environment.name, scan, looked_for, skipped) | {"warnings": problems(warnings)})
-    say("warning", warnings)
-    return _judge(scan)
+    _report(args, _data(environment.name, scan, looked_for, skipped) | {"warnings": problems(warnings)}, record)
+    say(record, "warning", warnings)
+    return _judge(scan, record)
 
 
-def _judge(scan: Scan) -> int:
-    """Say what is wrong, and return the exit status."""
-    names = sorted({name for one in scan.findings for name in one.names})
-    found = [Refusal(*(Problem(name, "lies about in clear", HINT) for name in names))] if names else []
-    if not found and not scan.problems:
+def _judge(scan: Scan, record: Record) -> int:
+    """Report the errors, and return the exit status."""
+    names = sorted({name for finding in scan.findings for name in finding.names})
+    leaks = [Refusal(*(Problem(name, "found in plaintext", HINT) for name in names))] if names else []
+    if not leaks and not scan.problems:
         return 0
-    error = combine([*found, *scan.problems])
-    say("error", error.problems)
+    error = combine([*leaks, *scan.problems])
+    say(record, "error", error.problems)
     return error.exit_status
 
 
 def _check(paths: list[Path], *, history: bool) -> None:
     if not paths and not history:
-        raise ConfigError(Problem("", "nothing to scan", "name files or folders, or --git"))
+        raise ConfigError(Problem("", "nothing to scan", "name files or folders, or add --git"))
     errors: list[BridgeError] = []
     for path in paths:
         try:
@@ -68,13 +69,13 @@ def _check(paths: list[Path], *, history: bool) -> None:
 
 
 def _repositories(paths: list[Path], run_: Run) -> list[Repository]:
-    """Return the repositories that hold the paths, each once."""
-    found = (repository_of(path, os.environ, run_.deadline) for path in paths)
-    return list({one.store: one for one in found}.values())
+    """Return the repositories that contain the paths, without duplicates."""
+    repositories = (repository_of(path, os.environ, run_.deadline) for path in paths)
+    return list({repository.store: repository for repository in repositories}.values())
 
 
-def _look(paths: list[Path], repositories: list[Repository], scan: Scan) -> bool:
-    """Look everywhere; False where so much was found that the rest was left."""
+def _search(paths: list[Path], repositories: list[Repository], scan: Scan) -> bool:
+    """Search everything; return False if so much was found that the rest was skipped."""
     try:
         for path in paths:
             scan_files(path, scan)
@@ -89,14 +90,14 @@ def _look(paths: list[Path], repositories: list[Repository], scan: Scan) -> bool
 
 def _skipped(environment: str, skipped: dict[str, str]) -> Iterator[Problem]:
     for name, reason in skipped.items():
-        yield Problem(environment, f"{name} is not looked for: it {reason}")
+        yield Problem(environment, f"{name} is not searched for: it {reason}")
 
 
 def _data(environment: str, scan: Scan, looked_for: int, skipped: dict[str, str]) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "environment": environment,
-        "found": [_finding(one) for one in scan.findings],
+        "found": [_finding_data(finding) for finding in scan.findings],
         "looked_for": looked_for,
         "looked_at": scan.streams,
         "skipped": [{"name": name, "reason": reason} for name, reason in skipped.items()],
@@ -104,18 +105,23 @@ def _data(environment: str, scan: Scan, looked_for: int, skipped: dict[str, str]
     }
 
 
-def _finding(one: Finding) -> dict[str, Any]:
-    return {"place": one.place, "line": one.line, "names": list(one.names), "form": one.form}
+def _finding_data(finding: Finding) -> dict[str, Any]:
+    return {
+        "place": finding.place,
+        "line": finding.line,
+        "names": list(finding.names),
+        "form": finding.form,
+    }
 
 
-def _report(args: argparse.Namespace, data: dict[str, Any]) -> None:
+def _report(args: argparse.Namespace, data: dict[str, Any], record: Record) -> None:
     if args.output == "json":
-        write_json(data)
+        write_json(record, data)
         return
-    for one in data["found"]:
-        line = f"{one['place']}:{one['line']}: {', '.join(one['names'])} ({one['form']})"
+    for finding in data["found"]:
+        line = f"{finding['place']}:{finding['line']}: {', '.join(finding['names'])} ({finding['form']})"
         streams.report().write(f"{printable(line)}\n")
-    done = f"{data['looked_for']} values looked for in {data['looked_at']} files and objects"
-    found = f"{len(data['found'])} found" if data["found"] else "nothing found"
-    streams.report().write(f"{data['environment']}: {done}: {found}\n")
+    searched = f"searched {data['looked_at']} files and objects for {data['looked_for']} values"
+    result = f"{len(data['found'])} found" if data["found"] else "nothing found"
+    streams.report().write(f"{data['environment']}: {searched}: {result}\n")
     streams.report().flush()

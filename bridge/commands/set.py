@@ -12,16 +12,16 @@ from bridge.config.environment import Environment
 from bridge.config.reference import Reference
 from bridge.config.template_value import looks_encrypted
 from bridge.errors import BridgeError, Problem, Refusal
-from bridge.gather import Run, sound_files
 from bridge.importing.locate import Giver, find_giver
 from bridge.provider import Context, Document, Provider
 from bridge.report import streams
 from bridge.report.cluster import namespace_in
 from bridge.report.commands import with_flags
 from bridge.report.data import SCHEMA
-from bridge.report.record import current
+from bridge.report.record import Record
 from bridge.report.talk import printable, say
 from bridge.report.write import write_json
+from bridge.run.inputs import Run, sound_files
 from bridge.secret import SecretValue
 from bridge.shell import word
 from bridge.sources.doubtful_values import doubt, encoding_flaw
@@ -32,9 +32,9 @@ from bridge.stores.update import Edit, Written, check_writable, put, rehearse
 AS_IT_IS: Final = "if it is meant so, set `literal: true` on the variable"
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace, record: Record) -> int:
     """Find the place, take the value, ask, write and read back."""
-    environment, run_ = environment_of(args), run_of(args)
+    environment, run_ = environment_of(args), run_of(args, record)
     files = sound_files(environment, run_)
     templates = {one.id: one for one in files.templates or ()}
     read = partial(_read, files.providers, environment, run_)
@@ -44,18 +44,18 @@ def run(args: argparse.Namespace) -> int:
     value = take_value(f"the new value of {args.name} (not shown)")
     _check(args.name, value, environment)
     if args.name in secret_names(templates.values()) or environment.infrastructure.get(args.name) == "secret":
-        say("warning", _doubts(args.name, value, environment))
+        say(record, "warning", _doubts(args.name, value, environment))
     edits = _edits(giver, value)
     written = None
     if edits:
         target = ""
         if not args.yes:  # or the write itself refuses, before anything is written
-            rehearse(provider, giver.reference, edits, _context(environment, run_of(args)))
+            rehearse(provider, giver.reference, edits, _context(environment, run_of(args, record)))
             target = _target(environment, files.namespace or "", run_)
         confirm(f"{_question(args.name, giver)}, for {target}?", yes=args.yes)
-        written = put(provider, giver.reference, edits, _context(environment, run_of(args)))
-        current().touched.append([giver.reference])
-    _report(args, environment, giver, written)
+        written = put(provider, giver.reference, edits, _context(environment, run_of(args, record)))
+        record.touched.append([giver.reference])
+    _report(args, environment, giver, written, record)
     return 0
 
 
@@ -120,7 +120,9 @@ def _question(name: str, giver: Giver) -> str:
     return f"Replace {name} in {places}, {now}"
 
 
-def _report(args: argparse.Namespace, environment: Environment, giver: Giver, written: Written | None) -> None:
+def _report(
+    args: argparse.Namespace, environment: Environment, giver: Giver, written: Written | None, record: Record
+) -> None:
     places = [slot.within(giver.reference) for slot in giver.slots]
     before = giver.document.revision.id if giver.document else None
     if written:
@@ -135,11 +137,11 @@ def _report(args: argparse.Namespace, environment: Environment, giver: Giver, wr
         "after": written.after.id if written else before,
     }
     if args.output == "json":
-        write_json(data)
+        write_json(record, data)
         return
     lines = [f"{place}: unchanged, it has this value already" for place in places]
     if written:
         lines = [f"{place}: written, revision {before or 'none'} -> {data['after']}" for place in places]
-        lines.append(with_flags(f"next: bridge sync {word(environment.name)}"))
+        lines.append(with_flags(record, f"next: bridge sync {word(environment.name)}"))
     streams.report().write("".join(f"{printable(line)}\n" for line in lines))
     streams.report().flush()

@@ -1,1 +1,1 @@
-"""HTTP with every wait bounded, for the cluster and for providers whose store has no client library safe enough."""
+"""HTTP with a time limit on every wait, for the cluster and for providers without a safe enough client library."""

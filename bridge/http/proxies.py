@@ -1,4 +1,4 @@
-"""Which proxy leads to a server: HTTPS_PROXY and NO_PROXY as Go's `net/http` reads them, and so kubectl and scw do."""
+"""Choose the proxy for a server: HTTPS_PROXY and NO_PROXY as Go's `net/http`, and so kubectl and scw, read them."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 
 class Proxy(NamedTuple):
-    """A proxy's URL, which may hold a password, and the variable that names it. `wrong` says why it is of no use."""
+    """A proxy's URL, which may contain a password, and the variable that names it. `wrong` is why it is unusable."""
 
     url: str
     variable: str
@@ -17,9 +17,9 @@ class Proxy(NamedTuple):
 
 
 def proxy_from(environ: Mapping[str, str], url: str) -> Proxy | None:
-    """Return the environment's proxy for a server, or None where it is reached directly.
+    """Return the environment's proxy for a server, or None if the server is reached directly.
 
-    Plain http is for loopback addresses only, and those never take the environment's proxy.
+    Plain http is only for loopback addresses, which never use the environment's proxy.
     """
     name, value = _first(environ, "HTTPS_PROXY", "https_proxy")
     if not value or _is_direct(url, environ):
@@ -29,7 +29,7 @@ def proxy_from(environ: Mapping[str, str], url: str) -> Proxy | None:
 
 
 def unusable(url: str) -> str | None:
-    """Say why a proxy's URL cannot be used, without any part of it; None where it can."""
+    """Return why a proxy's URL is unusable, without quoting any part of it, or None if it is usable."""
     try:
         parts = urlsplit(url)
         usable = bool(parts.hostname) and parts.port != 0 and url.isascii() and url.isprintable()
@@ -41,7 +41,7 @@ def unusable(url: str) -> str | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether a host is this machine by its very name or address; nothing is looked up."""
+    """Return whether a host's name or address is this machine, without looking up anything."""
     if host == "localhost":
         return True
     from ipaddress import ip_address  # noqa: PLC0415 - most runs never need it
@@ -68,8 +68,8 @@ def _matches(entry: str, host: str, port: int) -> bool:
         return entry == "*"
     if "/" in entry:
         return _in_network(entry, host)
-    name, given = _split_port(entry)
-    if given not in {"", str(port)}:
+    name, entry_port = _split_port(entry)
+    if entry_port not in {"", str(port)}:
         return False
     name = name.removeprefix("*")
     return host.endswith(name) if name.startswith(".") else host == name or host.endswith(f".{name}")

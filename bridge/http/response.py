@@ -1,7 +1,7 @@
-"""The head of an HTTP answer, read so that no header can raise and no interim answer is taken for the final one.
+"""Read the head of an HTTP answer. No header can raise, and no interim answer is taken for the final one.
 
-`http.client` skips the interim answer 100 only, gives up after 100 headers, and guesses where a length is not a
-number. So the head is read here, and `http.client` gets to see only what says how long the body is.
+`http.client` skips only the interim answer 100, gives up after 100 headers, and guesses if a length is not a number.
+So the head is read here, and `http.client` only sees the headers that determine the length of the body.
 """
 
 import http.client
@@ -13,22 +13,22 @@ from typing import Any, Final, NamedTuple, Protocol
 INTERIM: Final = 20
 """How many interim answers (1xx) may come before the final one."""
 HEAD: Final = 1 << 20
-"""Bytes of all heads of one answer together, as many as Go's servers and clients take for granted."""
+"""The maximum size of all heads of one answer together, in bytes, as in Go's servers and clients."""
 _STATUS: Final = re.compile(rb"(HTTP/1\.[0-9])\s+([1-9][0-9]{2})(?:\s.*)?", re.DOTALL)
 _LENGTH: Final = re.compile(r"[0-9]{1,18}")
-_SWITCHING: Final = 101  # to another protocol, for which nobody has asked
+_SWITCHING: Final = 101  # to another protocol, which we never request
 
 
 class Lines(Protocol):
-    """What a head is read from."""
+    """The stream that a head is read from."""
 
     def readline(self, limit: int, /) -> bytes:
-        """Return the next line, or as much of it as the limit admits; nothing at the end."""
+        """Return the next line, up to the limit, or b"" at the end."""
         ...
 
 
 class Head(NamedTuple):
-    """A status line and headers. `fields` has lower-case names; what was sent twice is joined by a comma."""
+    """A status line and headers. `fields` has lower-case names; repeated headers are joined with a comma."""
 
     version: str
     status: int
@@ -38,7 +38,7 @@ class Head(NamedTuple):
 def read_head(stream: Lines) -> Head:
     """Read up to the end of the final answer's headers.
 
-    Raises ConnectionError or IncompleteRead where the head ends early, another HTTPException where it is not HTTP.
+    Raises ConnectionError or IncompleteRead if the head ends early, and another HTTPException if it is not HTTP.
     """
     left = HEAD
     for _ in range(INTERIM + 1):
@@ -52,13 +52,13 @@ def read_head(stream: Lines) -> Head:
 
 
 class Response(http.client.HTTPResponse):
-    """An answer whose head is in `head` once it has begun."""
+    """An answer that stores its parsed head in `head`."""
 
     head: Head
-    fp: Any = None  # its finalizer looks for it, also if an interruption comes before `__init__` has set it
+    fp: Any = None  # the finalizer needs it, even if an interrupt arrives before `__init__` has set it
 
     def begin(self, **more: object) -> None:
-        """Read the final answer's head, and let http.client find out how its body ends."""
+        """Read the final answer's head, and let http.client determine where its body ends."""
         stream = self.fp
         self.head = read_head(stream)
         self.fp = io.BufferedReader(io.BytesIO(_framing(self.head)))
@@ -69,7 +69,7 @@ class Response(http.client.HTTPResponse):
 
 
 def _lines(stream: Lines, left: int) -> tuple[list[bytes], int]:
-    """Return the lines of one head, and how many bytes the next ones may have."""
+    """Return the lines of one head, and how many bytes remain for the next heads."""
     lines: list[bytes] = []
     while line := stream.readline(left + 1):
         left -= len(line)
@@ -86,24 +86,24 @@ def _lines(stream: Lines, left: int) -> tuple[list[bytes], int]:
 
 
 def _head(lines: list[bytes]) -> Head:
-    found = _STATUS.fullmatch(lines[0]) if lines else None
-    if found is None:
+    status_line = _STATUS.fullmatch(lines[0]) if lines else None
+    if status_line is None:
         raise http.client.HTTPException
     fields: dict[str, str] = {}
     name = ""
     for line in lines[1:]:
         text = line.decode("latin-1")
-        if text[:1] in {" ", "\t"}:  # it continues the line before
+        if text[:1] in {" ", "\t"}:  # it continues the previous line
             fields[name] = f"{fields.get(name, '')} {text.strip()}"
             continue
         name, _, value = text.partition(":")
         name, value = name.strip().lower(), value.strip()
         fields[name] = f"{fields[name]}, {value}" if name in fields else value
-    return Head(found[1].decode(), int(found[2]), fields)
+    return Head(status_line[1].decode(), int(status_line[2]), fields)
 
 
 def _framing(head: Head) -> bytes:
-    """Return the head as far as it says how the body ends; HTTPException where that is not clear."""
+    """Return the headers that determine where the body ends; raise HTTPException if they are ambiguous."""
     names = ("connection", "proxy-connection", "keep-alive", "transfer-encoding")
     lines = [f"{head.version} {head.status} -"]
     lines += [f"{name}: {head.fields[name]}" for name in names if name in head.fields]

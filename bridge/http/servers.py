@@ -1,11 +1,11 @@
-"""Whether two URLs mean the same server."""
+"""Compare the servers of two URLs."""
 
 from urllib.parse import SplitResult, urlsplit
 
 
-def same_server(one: str, other: str) -> bool:
+def same_server(left: str, right: str) -> bool:
     """Return whether two valid URLs name the same server, and the same path on it."""
-    return _place(urlsplit(one)) == _place(urlsplit(other))
+    return _place(urlsplit(left)) == _place(urlsplit(right))
 
 
 def _place(parts: SplitResult) -> tuple[str, str, int, str]:

@@ -1,4 +1,4 @@
-"""Sockets whose every wait ends at a deadline, also when the other side sends a byte now and then."""
+"""Sockets that never wait past a deadline, even if the other side keeps sending single bytes."""
 
 import errno
 import socket
@@ -17,23 +17,23 @@ class BoundedSocket(socket.socket):
     deadline: float
 
     def recv_into(self, buffer: "WriteableBuffer", nbytes: int = 0, flags: int = 0) -> int:
-        """Read what is there, within the deadline."""
+        """Read the available data within the deadline."""
         self.settimeout(left(self.deadline))
         return super().recv_into(buffer, nbytes, flags)
 
     def sendall(self, data: "ReadableBuffer", flags: int = 0) -> None:
-        """Send everything within the deadline: the system's limit is for all of it."""
+        """Send everything within the deadline; the system's limit applies to the whole call."""
         self.settimeout(left(self.deadline))
         super().sendall(data, flags)
 
 
 class BoundedTlsSocket(ssl.SSLSocket):
-    """A TLS socket; its `sendall` is a loop around `send`."""
+    """A TLS socket; `sendall` is a loop around `send`."""
 
     deadline: float
 
     def recv_into(self, buffer: "WriteableBuffer", nbytes: int | None = None, flags: int = 0) -> int:
-        """Read what is there, within the deadline."""
+        """Read the available data within the deadline."""
         self.settimeout(left(self.deadline))
         return super().recv_into(buffer, nbytes, flags)
 
@@ -44,7 +44,7 @@ class BoundedTlsSocket(ssl.SSLSocket):
 
 
 def left(deadline: float) -> float:
-    """Return the seconds until a `time.monotonic()`; TimeoutError when there are none."""
+    """Return the seconds until a `time.monotonic()`; raise TimeoutError if it has passed."""
     seconds = deadline - time.monotonic()
     if seconds <= 0:
         raise TimeoutError
@@ -52,44 +52,44 @@ def left(deadline: float) -> float:
 
 
 def dial(host: str, port: int, deadline: float) -> BoundedSocket:
-    """Connect to the first address of a host that answers; each gets its share of the time that is left."""
+    """Connect to a host's first address that answers; each address gets an equal share of the remaining time."""
     addresses = _resolve(host, port, deadline)
     failure: OSError | None = None
     for number, (family, kind, protocol, _, address) in enumerate(addresses):
-        found = BoundedSocket(family, kind, protocol)
+        sock = BoundedSocket(family, kind, protocol)
         try:
-            found.deadline = deadline
-            found.settimeout(left(deadline) / (len(addresses) - number))
-            found.connect(address)
+            sock.deadline = deadline
+            sock.settimeout(left(deadline) / (len(addresses) - number))
+            sock.connect(address)
         except OSError as error:
-            found.close()
+            sock.close()
             failure = error
         else:
-            return found
+            return sock
     raise failure or socket.gaierror
 
 
 def _resolve(host: str, port: int, deadline: float) -> list[Any]:
-    """Look a host up. The system's call has no time limit, so it gets a thread that may be left behind."""
-    found: list[Any] = []
+    """Look up a host. The system call has no time limit, so it runs in a thread that may be abandoned."""
+    addresses: list[Any] = []
     failed: list[BaseException] = []
 
     def look_up(flags: int) -> None:
         try:
-            # As bytes, the name needs no codec for international names, which is slow to import.
-            found.extend(socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM, flags=flags))
-        except BaseException as error:  # noqa: BLE001 - a thread's error is raised where it is waited for
+            # As bytes, the name does not need the codec for international names, which is slow to import.
+            addresses.extend(socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM, flags=flags))
+        except BaseException as error:  # noqa: BLE001 - the waiting thread raises it
             failed.append(error)
 
     look_up(socket.AI_NUMERICHOST)
-    if not found:
+    if not addresses:
         failed.clear()
         thread = Thread(target=look_up, args=(0,), daemon=True)
         try:
             thread.start()
         except RuntimeError:
-            raise OSError(errno.EAGAIN, "no thread can be started to look its name up") from None
+            raise OSError(errno.EAGAIN, "cannot start a thread to look up its name") from None
         thread.join(left(deadline))
-    if not found:
+    if not addresses:
         raise failed[0] if failed else TimeoutError
-    return found
+    return addresses

@@ -1,7 +1,7 @@
-"""HTTP to one server: kept connections, no redirects, every exchange bounded as a whole.
+"""HTTP to one server: connections are kept, redirects are not followed, and every exchange has a time limit.
 
-Nothing here raises for what goes wrong on the way. A failure is returned, because an exception of
-`http.client` may hold what the server sent, and Python would keep it as the context of ours.
+Network failures are returned, not raised: an exception from `http.client` may contain the server's data, and Python
+would chain it to ours.
 """
 
 import http.client
@@ -21,7 +21,7 @@ from bridge.http.response import Response, read_head
 from bridge.http.sockets import BoundedSocket, BoundedTlsSocket, dial, left
 
 MAX_ANSWER: Final = 64 << 20
-"""Bytes of the longest answer that is read, where an address says nothing else."""
+"""The longest answer that is read, in bytes, unless the address sets another limit."""
 _PIECE: Final = 1 << 20
 _WRONG_NAME: Final = frozenset({62, 64})  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
 _WRONG_TIME: Final = frozenset({9, 10})  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
@@ -29,10 +29,10 @@ _WRONG_TIME: Final = frozenset({9, 10})  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V
 
 @dataclass(frozen=True, eq=False)
 class Address:
-    """Where a server is and how to get there. Without `tls` it is spoken to in clear, and never by a proxy.
+    """A server's URL and how to reach it. Without `tls`, the connection is unencrypted and never uses a proxy.
 
-    `server_name` is what its certificate must show, where that is not the URL's host. `proxy` is an
-    http:// URL, which may hold a password.
+    `server_name` is the name in the server's certificate, if it differs from the URL's host. `proxy` is an http:// URL,
+    which may contain a password.
     """
 
     url: str
@@ -44,7 +44,7 @@ class Address:
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """What is sent: an HTTP method, a path with its query, headers in order, a body."""
+    """A request: the HTTP method, the path with its query, the headers in order, and the body."""
 
     method: str
     path: str
@@ -54,7 +54,7 @@ class Request:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What came back, complete. `headers` has lower-case names."""
+    """A complete answer. `headers` has lower-case names."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
@@ -62,22 +62,22 @@ class Answer:
 
     @property
     def retry_after(self) -> float | None:
-        """The header of that name in seconds; None where it says nothing."""
+        """The Retry-After header in seconds, or None if it is missing or invalid."""
         return retry_after(self.headers.get("retry-after", ""), self.headers.get("date", ""))
 
     @property
     def is_html(self) -> bool:
-        """Whether this is a page for people, as gateways, proxies and login pages have it."""
+        """True for an HTML page, such as gateways, proxies and login pages return."""
         return "html" in self.headers.get("content-type", "").lower() or self.body.lstrip()[:1] == b"<"
 
 
 class Failed(NamedTuple):
-    """No complete answer. `sent` says whether the whole request was handed over: then it may have been carried out.
+    """The lack of a complete answer. If `sent`, the whole request was sent and may have been carried out.
 
-    `untrusted` is for the server's certificate, `refused` for ours.
+    `untrusted` means that we do not trust the server's certificate; `refused` that the server refuses ours.
     """
 
-    what: str  # goes on from a name of the server
+    what: str  # follows the server's name in a message
     sent: bool
     timed_out: bool = False
     untrusted: bool = False
@@ -96,7 +96,7 @@ class Transport:
             address.tls.sslsocket_class = BoundedTlsSocket
 
     def exchange(self, request: Request, limit: float) -> Answer | Failed:
-        """Send a request and read its answer, all within `limit` seconds."""
+        """Send a request and read its answer within `limit` seconds."""
         connection = self._take(time.monotonic() + limit)
         sent = reusable = False
         try:
@@ -112,12 +112,12 @@ class Transport:
             self._put(connection, reusable=reusable)
 
     def forget(self) -> None:
-        """Close the idle connections: they may carry a client certificate that has expired."""
+        """Close the idle connections, which may use an expired client certificate."""
         while self._idle:
             self._idle.pop().close()
 
     def close(self) -> None:
-        """Close the idle connections, and each of the others once its exchange is over."""
+        """Close the idle connections now, and every other connection after its exchange."""
         self._closed = True
         self.forget()
 
@@ -138,7 +138,7 @@ class Transport:
 
 
 class _ProxyRefusedError(OSError):
-    """The proxy answers our CONNECT, and not with success."""
+    """The proxy refused our CONNECT."""
 
     def __init__(self, status: int) -> None:
         super().__init__()
@@ -146,7 +146,7 @@ class _ProxyRefusedError(OSError):
 
 
 class _Connection(http.client.HTTPConnection):
-    """A connection whose every wait ends at a deadline."""
+    """A connection that never waits past a deadline."""
 
     response_class = Response
 
@@ -160,22 +160,22 @@ class _Connection(http.client.HTTPConnection):
         proxy = urlsplit(address.proxy or "") if address.tls is not None else None
         self._proxy: Final = proxy if proxy and proxy.hostname else None
         super().__init__(host, port)
-        self._create_connection = self._dial  # what http.client connects with
+        self._create_connection = self._dial  # http.client calls this to connect
 
     def set_deadline(self, deadline: float) -> None:
-        """Bound all that follows by a `time.monotonic()`."""
+        """Set the deadline, a `time.monotonic()`, for all further operations."""
         self._deadline = deadline
         if isinstance(self.sock, (BoundedSocket, BoundedTlsSocket)):
             self.sock.deadline = deadline
 
     def connect(self) -> None:
-        """Connect, through the proxy if there is one, and shake hands."""
+        """Connect, through the proxy if there is one, and do the TLS handshake."""
         super().connect()
         if self._proxy is not None:
             self._ask_proxy(self._proxy)
         if self._tls is not None:
             self.sock.settimeout(left(self._deadline))
-            # As bytes, the name needs no codec for international names, which is slow to import.
+            # As bytes, the name does not need the codec for international names, which is slow to import.
             self.sock = self._tls.wrap_socket(self.sock, server_hostname=self._name.encode("ascii"))
             self.set_deadline(self._deadline)
 
@@ -185,17 +185,17 @@ class _Connection(http.client.HTTPConnection):
         return dial(*address, self._deadline)
 
     def _ask_proxy(self, proxy: SplitResult) -> None:
-        """Let the proxy lead to the server. Not http.client's tunnel, which takes an interim answer for a refusal."""
+        """Ask the proxy for a tunnel. http.client's own tunnel would take an interim answer for a refusal."""
         place = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
         lines = [f"CONNECT {place} HTTP/1.1", f"Host: {place}", *_authorization(proxy), "", ""]
         self.sock.sendall("\r\n".join(lines).encode("ascii"))
-        with self.sock.makefile("rb", buffering=0) as stream:  # not a byte of what comes after the head is the proxy's
+        with self.sock.makefile("rb", buffering=0) as stream:  # unbuffered: bytes after the head are the server's
             status = read_head(stream).status
         if not 200 <= status < 300:
             raise _ProxyRefusedError(status)
 
     def is_quiet(self) -> bool:
-        """Say whether a kept connection is still good: whatever can be read from it now is its end."""
+        """Return whether an idle connection is still usable; if anything can be read from it, it has ended."""
         if self.sock is None:
             return False
         poller = select.poll()
@@ -203,7 +203,7 @@ class _Connection(http.client.HTTPConnection):
         return not poller.poll(0)
 
     def send_all(self, request: Request) -> None:
-        """Hand the whole request to the system; after an error the server cannot have all of it."""
+        """Send the whole request; after an error, the server cannot have received all of it."""
         self.putrequest(request.method, request.path)
         for name, value in request.headers:
             self.putheader(name, value)
@@ -215,9 +215,9 @@ class _Connection(http.client.HTTPConnection):
             raise self._alert() or error from None
 
     def _alert(self) -> ssl.SSLError | None:
-        """Return why the server ended the connection while we were sending, if it said so.
+        """Return why the server ended the connection while we were sending, if it gave a reason.
 
-        In TLS 1.3 it looks at our certificate only when we believe the handshake to be over.
+        In TLS 1.3, it checks our certificate after the handshake is complete on our side.
         """
         if not isinstance(self.sock, BoundedTlsSocket):
             return None
@@ -230,7 +230,7 @@ class _Connection(http.client.HTTPConnection):
         return None
 
     def read_answer(self) -> Answer:
-        """Read an answer to its end; IncompleteRead where it ends early, ValueError where it is too long."""
+        """Read a whole answer; raise IncompleteRead if it ends early and ValueError if it is too long."""
         body = bytearray()
         with self.getresponse() as response:
             assert isinstance(response, Response)
@@ -246,48 +246,48 @@ class _Connection(http.client.HTTPConnection):
 def _authorization(proxy: SplitResult) -> Sequence[str]:
     if proxy.username is None:
         return []
-    from binascii import b2a_base64  # noqa: PLC0415 -- beside its only use
+    from binascii import b2a_base64  # noqa: PLC0415 -- next to its only use
 
     pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}".encode()
     return [f"Proxy-Authorization: Basic {b2a_base64(pair, newline=False).decode()}"]
 
 
 def explain(error: Exception, *, sent: bool, limit: float) -> Failed:
-    """Say what went wrong, in words of ours: an exception's text may quote the server."""
+    """Describe a failure in our own words, because an exception's text may quote the server."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return Failed(_certificate(error.verify_code), sent, untrusted=True)
     if isinstance(error, TimeoutError):
-        # In whole seconds, so that calls which end together with a run say the same.
+        # Whole seconds, so that all calls that end with the run give the same message.
         return Failed(f"did not answer within {limit:.{0 if limit >= 1 else 1}f} s", sent, timed_out=True)
     if refusal := refused_certificate(error):
-        return Failed(refusal, sent=False, refused=True)  # what was sent stays unread
+        return Failed(refusal, sent=False, refused=True)  # the server does not read what was sent
     return Failed(_network(error), sent)
 
 
 def _certificate(code: int) -> str:
     if code in _WRONG_NAME:
-        return "shows a certificate for another name"
+        return "has a certificate for another name"
     if code in _WRONG_TIME:
-        return "shows a certificate that is not valid at this time"
-    return "shows a certificate that is not signed by the certificate authority"
+        return "has a certificate that is expired or not yet valid"
+    return "has a certificate that is not signed by a trusted CA"
 
 
 def _network(error: Exception) -> str:
     match error:
         case ConnectionRefusedError():
-            return "refuses connections"
+            return "refused the connection"
         case socket.gaierror():
-            return "has a name that cannot be resolved"
+            return "has a host name that cannot be resolved"
         case ConnectionError() | http.client.IncompleteRead() | ssl.SSLEOFError() | ssl.SSLZeroReturnError():
             return "dropped the connection"
         case ssl.SSLError():
-            reason = getattr(error, "reason", None) or ""  # what ssl.py itself raises has none
+            reason = getattr(error, "reason", None) or ""  # errors raised by ssl.py itself have none
             shown = reason if re.fullmatch(r"[A-Z0-9_]{1,80}", reason) else "no reason"
-            return f"does not speak TLS with us ({shown})"
+            return f"failed the TLS handshake ({shown})"
         case OSError():
             return f"cannot be reached: {_reason(error)}"
         case _:
-            return "does not answer in HTTP as it should"
+            return "did not send a valid HTTP answer"
 
 
 def _reason(error: OSError) -> str:

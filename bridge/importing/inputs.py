@@ -12,12 +12,12 @@ from bridge.config.own_template import own_template
 from bridge.config.reference import Reference, parse_reference
 from bridge.config.template import TemplateObject, load_templates
 from bridge.errors import BridgeError, ConfigError, Problem, combine
-from bridge.gather import Files, Run, read_files
 from bridge.importing.decide import Intake, take_in
 from bridge.importing.items import Scene, State, asked
 from bridge.importing.plaintext import Given, Left, Plain, read_plain
 from bridge.objects import ObjectId
 from bridge.provider import Context, Document, Provider
+from bridge.run.inputs import Files, Run, read_files
 from bridge.shell import word
 from bridge.sources.doubtful_values import doubt
 from bridge.sources.env_layer import EnvLayer
@@ -158,7 +158,7 @@ def _plain(
     if file is not None:
         return read_plain(file, namespace)
     from bridge.cluster.identity import check_exists  # noqa: PLC0415 - only this form needs the cluster
-    from bridge.opening import open_cluster  # noqa: PLC0415 - only this form needs the cluster
+    from bridge.run.view import open_cluster  # noqa: PLC0415 - only this form needs the cluster
 
     given: list[Given] = []
     left: list[Left] = []

@@ -1,7 +1,7 @@
 """Objects of a build whose controllers write the very Secrets and ConfigMaps that bridge writes.
 
 A controller writes its object again and again, so it and bridge would undo each other for ever. The projects document
-which field of a custom resource names the object; `tests/plan/custom_resources.yaml` has a sample of each kind.
+which field of a custom resource names the object; `tests/kustomize/custom_resources.yaml` has a sample of each kind.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -7,10 +7,10 @@ from bridge.objects import LAST_APPLIED, Field, Manager, ObjectId
 from bridge.plan.adoption import Adoption
 from bridge.plan.model import Change, Plan, What
 from bridge.plan.ownership import MANAGED_BY
-from bridge.report.cluster import cluster_data
+from bridge.report.cluster import cluster_data, heading
 from bridge.report.data import SCHEMA
 from bridge.report.style import Style
-from bridge.report.text import heading, manager_text
+from bridge.report.text import manager_text
 
 RESULTS: Final = {
     "planned": "to take over",

@@ -1,9 +1,10 @@
 """Names a cluster in the same words in every report and question."""
 
-from collections.abc import Callable, Mapping
-from typing import Final, TypeAlias
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, TypeAlias
 
 from bridge.plan.model import ClusterName
+from bridge.report.style import Style
 from bridge.report.talk import printable
 
 POD: Final = "this pod's service account"
@@ -18,6 +19,14 @@ def cluster_data(cluster: ClusterName) -> dict[str, str | None]:
 def cluster_field(cluster: ClusterName | None) -> dict[str, dict[str, str | None]]:
     """Return the field of a report that names the cluster, or {} if the run does not know it (yet)."""
     return {"cluster": cluster_data(cluster)} if cluster else {}
+
+
+def heading(data: dict[str, Any], style: Style) -> Iterator[str]:
+    """Yield the first lines of a report: which environment it is about, which cluster, and which servers of stores."""
+    yield style.bold(f"{data['environment']}: namespace {data['namespace']}, as {data['manager']}")
+    yield f"  cluster: {cluster_text(data['cluster'])}"
+    for name, urls in data.get("stores", {}).items():
+        yield f"  {name}: {', '.join(map(printable, urls))}"
 
 
 def cluster_text(cluster: Mapping[str, str | None], *, note: str | None = None, quote: Quote = str) -> str:

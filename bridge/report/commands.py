@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
-from bridge.report.record import current
+from bridge.report.record import Record
 from bridge.shell import command
 
 _CLUSTER: Final = frozenset({"sync", "plan", "check", "status", "restart", "rollback", "import", "adopt"})
@@ -16,53 +17,62 @@ _BRIDGE: Final = r"bridge ([a-z]+)((?s:.*))"
 _KUBECTL: Final = r"kubectl (?=-n |--namespace |get |create |apply |describe |delete )"
 
 
-def completed(text: str) -> str:
+def completed(record: Record, text: str) -> str:
     """Complete each command in backticks: with the environment's name if that is missing, and with this run's flags."""
-    return re.sub(_QUOTED, lambda found: f"`{with_flags(found[1])}`", text) if "`" in text else text
+    return re.sub(_QUOTED, lambda found: f"`{with_flags(record, found[1])}`", text) if "`" in text else text
 
 
-def with_flags(text: str) -> str:
+def with_flags(record: Record, text: str) -> str:
     """Complete a command, or several with pipes or `&&` between them."""
-    return "".join(map(_completed, re.split(_PIPED, text)))
+    return "".join(map(partial(_completed, record), re.split(_PIPED, text)))
 
 
-def _kubectl_flags() -> str:
+def with_hints(record: Record, data: Any) -> Any:  # noqa: ANN401 - plain data of any shape
+    """Complete the commands in each hint of a report's data."""
+    if isinstance(data, dict):
+        return {
+            key: completed(record, value) if key == "hint" else with_hints(record, value) for key, value in data.items()
+        }
+    return [with_hints(record, one) for one in data] if isinstance(data, list) else data
+
+
+def _kubectl_flags(record: Record) -> str:
     """Return the flags that named this run's cluster, which kubectl knows too, with a blank before each."""
-    return "".join(f" {command(pair)}" for pair in _cluster())
+    return "".join(f" {command(pair)}" for pair in _cluster(record))
 
 
-def _completed(part: str) -> str:
+def _completed(record: Record, part: str) -> str:
     found = re.fullmatch(_BRIDGE, part)
     if found and found[1] in _CLUSTER | _OTHERS:
-        name, rest = found[1], _with_environment(found[2])
-        flags = "".join(f" {command(pair)}" for pair in _flags(name) if f" {pair[0]}" not in rest)
+        name, rest = found[1], _with_environment(record, found[2])
+        flags = "".join(f" {command(pair)}" for pair in _flags(record, name) if f" {pair[0]}" not in rest)
         rest, end, child = rest.partition(" -- ")
         return f"bridge {name}{rest}{flags}{end}{child}"
-    return re.sub(_KUBECTL, lambda _: f"kubectl{_kubectl_flags()} ", part)
+    return re.sub(_KUBECTL, lambda _: f"kubectl{_kubectl_flags(record)} ", part)
 
 
-def _with_environment(rest: str) -> str:
-    args = current().args
+def _with_environment(record: Record, rest: str) -> str:
+    args = record.args
     given = getattr(args, "environment", None)
-    known = "" if getattr(args, "all", False) else current().environment
+    known = "" if getattr(args, "all", False) else record.environment
     words = rest.split()
     if given and (not words or words[0].startswith("-")):
         return f" {command([given])}{rest}"
     return re.sub(r"^ ENV\b", f" {command([known])}", rest) if known else rest
 
 
-def _flags(name: str) -> Iterator[tuple[str, ...]]:
-    args = current().args
+def _flags(record: Record, name: str) -> Iterator[tuple[str, ...]]:
+    args = record.args
     if config := getattr(args, "config", None):
         yield "--config", config
     if name in _CLUSTER:
-        yield from _cluster()
+        yield from _cluster(record)
         if getattr(args, "in_cluster", False):
             yield ("--in-cluster",)
 
 
-def _cluster() -> Iterator[tuple[str, ...]]:
-    args = current().args
+def _cluster(record: Record) -> Iterator[tuple[str, ...]]:
+    args = record.args
     for flag in ("kubeconfig", "context"):
         if value := getattr(args, flag, None):
             yield f"--{flag}", str(value)

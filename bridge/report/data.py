@@ -8,7 +8,6 @@ from bridge.objects import Layer, ObjectId, Origin
 from bridge.plan.admission import dropped, rewritten
 from bridge.plan.model import Action, Change, FieldChange, Plan, What
 from bridge.report.cluster import cluster_data
-from bridge.report.commands import completed
 
 SCHEMA: Final = "bridge/report/v1"
 ALTERED: Final = "altered"
@@ -56,7 +55,7 @@ def is_shown(one: dict[str, Any]) -> bool:
 
 def problems(found: Iterable[Problem]) -> list[dict[str, str]]:
     """Return problems as data."""
-    return [{"where": one.where, "what": one.what, "hint": completed(one.hint)} for one in found]
+    return [{"where": one.where, "what": one.what, "hint": one.hint} for one in found]
 
 
 def _summary(changes: Iterable[Change]) -> dict[str, int]:

@@ -9,6 +9,7 @@ from bridge.kustomize.patches import Cure
 from bridge.kustomize.read import Patch
 from bridge.report import streams
 from bridge.report.data import SCHEMA, problems
+from bridge.report.record import Record
 from bridge.report.talk import printable
 from bridge.report.write import write_json
 
@@ -37,10 +38,10 @@ def fixed_data(  # noqa: PLR0913, PLR0917 - all that the report tells
     }
 
 
-def write_fixed(data: dict[str, Any], warnings: Iterable[Problem], form: str) -> None:
+def write_fixed(record: Record, data: dict[str, Any], warnings: Iterable[Problem], form: str) -> None:
     """Write the report to stdout."""
     if form == "json":
-        write_json(data | {"warnings": problems(warnings)})
+        write_json(record, data | {"warnings": problems(warnings)})
     else:
         streams.report().write("".join(f"{printable(line)}\n" for line in _lines(data)))
         streams.report().flush()

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from bridge.report import streams
 from bridge.report.cluster import POD, Quote, binding_note, cluster_text
+from bridge.report.commands import with_hints
+from bridge.report.record import Record
 from bridge.report.style import Style, style_of
 from bridge.report.table import table
 from bridge.report.text import plan_text, summary
@@ -28,12 +30,12 @@ def fleet_data(entries: Sequence[dict[str, Any]], status: int, shard: str | None
     }
 
 
-def write_fleet(data: dict[str, Any], form: str) -> None:
+def write_fleet(record: Record, data: dict[str, Any], form: str) -> None:
     """Write the report to stdout as `text`, `json` or `markdown`."""
     if form == "json":
-        write_json(data)
+        write_json(record, data)
         return
-    data = printable_data(data)
+    data = printable_data(with_hints(record, data))
     streams.report().write(_markdown(data) if form == "markdown" else _text(data, style_of(streams.report())))
     streams.report().flush()
 

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bridge.kustomize.overlap import Finding
-from bridge.report.commands import completed
 
 
 def guard_data(shown: str, count: int, findings: Iterable[Finding], cure: str, notes: Sequence[str]) -> dict[str, Any]:
@@ -20,7 +19,7 @@ def guard_data(shown: str, count: int, findings: Iterable[Finding], cure: str, n
                 "object": one.object,
                 "keys": list(one.keys),
                 "what": one.what,
-                "hint": completed(one.hint),
+                "hint": one.hint,
             }
             for one in findings
         ],

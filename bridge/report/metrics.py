@@ -7,10 +7,10 @@ path or a value.
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.plan.model import Action, Change, Plan, What
-from bridge.report.record import Record
+from bridge.report.record import Record, Sample
 from bridge.report.talk import printable
 
 RESULTS: Final = ("ok", "not_found", "denied", "unavailable", "other")
@@ -42,14 +42,6 @@ HELP: Final[Mapping[str, str]] = {
 """Every metric, all of them gauges: a run lives too shortly to count."""
 _TEXT: Final = r'"(?:[^"\\\n]|\\["\\n])*"'
 _SAMPLE: Final = re.compile(rf"(bridge_[a-z_]+)(\{{environment=({_TEXT})(?:,[a-z]+={_TEXT})*\}} [0-9.e+-]+)", re.ASCII)
-
-
-class Sample(NamedTuple):
-    """One line: a metric's name, its labels and its value as text; and the environment, as its label has it."""
-
-    name: str
-    rest: str
-    environment: str
 
 
 def samples(record: Record, status: int, now: float) -> Iterator[Sample]:

@@ -16,8 +16,8 @@ from urllib.parse import quote, urlsplit
 
 from bridge import __version__
 from bridge.errors import Problem
-from bridge.report.metrics import Sample, parse, render, samples
-from bridge.report.record import Record
+from bridge.report.metrics import parse, render, samples
+from bridge.report.record import Record, Sample
 
 LIMIT: Final = 5.0
 """Seconds that a push may take, and 50 ms more for each further environment."""

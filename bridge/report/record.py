@@ -2,9 +2,8 @@
 
 import os
 import time
-from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -12,7 +11,14 @@ if TYPE_CHECKING:
 
     from bridge.objects import ObjectId
     from bridge.plan.model import ClusterName, Plan
-    from bridge.report.metrics import Sample
+
+
+class Sample(NamedTuple):
+    """One line of the metrics: a metric's name, its labels and its value as text; and the environment's label."""
+
+    name: str
+    rest: str
+    environment: str
 
 
 @dataclass(eq=False)
@@ -39,7 +45,7 @@ class Record:
     written: "Collection[ObjectId]" = ()
     begun: "Collection[ObjectId]" = ()
     touched: "list[Collection[object]]" = field(default_factory=list)
-    samples: "dict[str, list[Sample]]" = field(default_factory=dict)
+    samples: dict[str, list[Sample]] = field(default_factory=dict)
 
     @property
     def changed(self) -> list[str]:
@@ -51,11 +57,3 @@ class Record:
     def seconds(self) -> float:
         """Return how long the run has taken so far."""
         return time.monotonic() - self.began
-
-
-CURRENT: Final[ContextVar[Record]] = ContextVar("record")
-
-
-def current() -> Record:
-    """Return the record of this run; an empty one where nobody keeps any."""
-    return CURRENT.get(None) or Record()

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from bridge.plan.restart import Reason, Step, Verdict
 from bridge.plan.rollout import Rollout, Workload
+from bridge.report.cluster import heading
 from bridge.report.style import Style
-from bridge.report.text import heading
 
 RESULTS: Final = {
     "planned": "",

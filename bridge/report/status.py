@@ -6,11 +6,11 @@ from typing import Any, Final
 from bridge.objects import ObjectId
 from bridge.plan.admission import dropped, rewritten
 from bridge.plan.model import Change, FieldChange, Plan, What
-from bridge.report.cluster import cluster_data
+from bridge.report.cluster import cluster_data, heading
 from bridge.report.data import ALTERED, SCHEMA, origin_data, problems
 from bridge.report.style import Style
 from bridge.report.table import table
-from bridge.report.text import heading, place
+from bridge.report.text import place
 
 STATES: Final = {
     What.KEEP: "in sync",

@@ -8,7 +8,7 @@ from bridge.errors import Problem
 from bridge.process import take_printed
 from bridge.report import streams
 from bridge.report.commands import completed
-from bridge.report.record import Record, current
+from bridge.report.record import Record
 
 if TYPE_CHECKING:
     from bridge.plan.model import ClusterName
@@ -21,23 +21,28 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
-def say(kind: str, problems: Iterable[Problem], clusters: "Mapping[Problem, ClusterName | None] | None" = None) -> None:
+def say(
+    record: Record,
+    kind: str,
+    problems: Iterable[Problem],
+    clusters: "Mapping[Problem, ClusterName | None] | None" = None,
+) -> None:
     """Write each problem once, and a hint after the last of the problems that share it; as JSON with each of them.
 
     `clusters` says which cluster a problem is about, if that is not the run's own for all of them.
     """
-    found, record = list(dict.fromkeys(problems)), current()
+    found = list(dict.fromkeys(problems))
     late_warnings.strike(found)
     for index, problem in enumerate(found):
         if record.as_json:
             cluster = record.cluster if clusters is None else clusters.get(problem)
-            hint = completed(problem.hint)
+            hint = completed(record, problem.hint)
             _write_json(record, kind, cluster, where=problem.where, message=problem.what, hint=hint)
             continue
         print(f"bridge: {kind}: {printable(str(problem))}", file=streams.talk())
         following = found[index + 1] if index + 1 < len(found) else None
         if problem.hint and (following is None or following.hint != problem.hint):
-            print(f"bridge: hint: {printable(completed(problem.hint))}", file=streams.talk())
+            print(f"bridge: hint: {printable(completed(record, problem.hint))}", file=streams.talk())
 
 
 def printed() -> list[Problem]:
@@ -47,18 +52,16 @@ def printed() -> list[Problem]:
     return [Problem(name or "a library", what, hint if name else "") for name in take_printed()]
 
 
-def tell(text: str, level: str = "info") -> None:
+def tell(record: Record, text: str, level: str = "info") -> None:
     """Write how something gets on; the level is for JSON alone."""
-    record = current()
     if record.as_json:
         _write_json(record, level, record.cluster, message=text)
     else:
         print(f"bridge: {printable(text)}", file=streams.talk(), flush=True)
 
 
-def tell_end(status: int) -> None:
+def tell_end(record: Record, status: int) -> None:
     """Write the last line of a run's JSON log; a text log has none, for whoever reads it sees the report too."""
-    record = current()
     if record.as_json:
         level = "error" if status else "info"
         seconds = round(record.seconds, 3)

@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from bridge.report.cluster import cluster_text
+from bridge.report.cluster import heading
 from bridge.report.data import is_shown
 from bridge.report.style import Style
-from bridge.report.talk import printable
 
 MARKS: Final = {"create": "+", "update": "~", "recreate": "~", "keep": "!", "delete": "-", "leave": "?"}
 KEY_MARKS: Final = {
@@ -44,14 +43,6 @@ RESULTS: Final = {
 def plan_text(data: dict[str, Any], style: Style) -> str:
     """Return the whole report as text."""
     return "\n".join(_lines(data, style)) + "\n"
-
-
-def heading(data: dict[str, Any], style: Style) -> Iterator[str]:
-    """Yield the first lines of a report: which environment it is about, which cluster, and which servers of stores."""
-    yield style.bold(f"{data['environment']}: namespace {data['namespace']}, as {data['manager']}")
-    yield f"  cluster: {cluster_text(data['cluster'])}"
-    for name, urls in data.get("stores", {}).items():
-        yield f"  {name}: {', '.join(map(printable, urls))}"
 
 
 def _lines(data: dict[str, Any], style: Style) -> Iterator[str]:

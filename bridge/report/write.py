@@ -4,19 +4,20 @@ import json
 from typing import Any
 
 from bridge.report import streams
-from bridge.report.record import current
+from bridge.report.commands import with_hints
+from bridge.report.record import Record
 from bridge.report.style import style_of
 from bridge.report.talk import printable
 
 
-def write_report(data: dict[str, Any], form: str) -> None:
+def write_report(record: Record, data: dict[str, Any], form: str) -> None:
     """Write a plan or an outcome as `text`, `json` or `markdown`."""
     if form == "json":
-        write_json(data)
+        write_json(record, data)
     elif form == "markdown":
         from bridge.report.markdown import plan_markdown  # noqa: PLC0415 - start-up: one form is used
 
-        streams.report().write(plan_markdown(printable_data(data)))
+        streams.report().write(plan_markdown(printable_data(with_hints(record, data))))
     else:
         from bridge.report.text import plan_text  # noqa: PLC0415
 
@@ -38,9 +39,9 @@ def write_lines(text: str) -> None:
     streams.report().flush()
 
 
-def write_json(data: dict[str, Any]) -> None:
+def write_json(record: Record, data: dict[str, Any]) -> None:
     """Write data as JSON, with the run's id; every character outside ASCII is escaped: no name steers a terminal."""
-    streams.report().write(json.dumps({**data, "run": current().id}, indent=2) + "\n")
+    streams.report().write(json.dumps({**with_hints(record, data), "run": record.id}, indent=2) + "\n")
     streams.report().flush()
 
 

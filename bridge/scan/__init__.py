@@ -1,1 +1,1 @@
-"""Values that lie about in clear: in files, and in the history of git."""
+"""Find values in plaintext: in files and in git history."""

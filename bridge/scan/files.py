@@ -1,4 +1,4 @@
-"""Scans files and folders."""
+"""Scan files and folders."""
 
 import errno
 import io
@@ -12,20 +12,20 @@ from bridge.scan.findings import Scan
 
 
 def check_path(path: Path) -> None:
-    """Raise ConfigError for what is neither a file nor a folder."""
+    """Raise ConfigError if a path is neither a file nor a folder."""
     if not path.is_file() and not path.is_dir():
-        what = "neither a file nor a folder" if path.exists() else "no such file or folder"
-        raise ConfigError(Problem(str(path), what))
+        message = "neither a file nor a folder" if path.exists() else "no such file or folder"
+        raise ConfigError(Problem(str(path), message))
 
 
 def scan_files(path: Path, scan: Scan) -> None:
-    """Search a file, or all files below a folder. What cannot be read is added to the scan's problems.
+    """Search a file, or all files below a folder. Unreadable files are added to the scan's problems.
 
-    Links below the folder are not followed, `.git` is left out (its content is packed), and so is what
-    is no regular file: opening a pipe would wait for ever.
+    Links below the folder are not followed. `.git` is skipped, because its content is packed, and so is everything that
+    is not a regular file, because opening a pipe would block forever.
     """
     for file in _below(path, scan.problems) if path.is_dir() else [path]:
-        # A link that was named is followed; one that was put there since the folder was listed is not.
+        # Follow a link that was named, but not a link that was created since the folder was listed.
         _scan_file(file, scan, 0 if file is path else os.O_NOFOLLOW)
 
 
@@ -52,7 +52,7 @@ def _scan_file(path: Path, scan: Scan, flags: int) -> None:
                 for hit in scan.hits(file):
                     scan.add(str(path), hit)
     except OSError as error:
-        # Removed since it was listed, or a link now: nothing lies about there.
+        # Removed since it was listed, or now a link: there is nothing to find.
         if error.errno not in (errno.ENOENT, errno.ELOOP):
             scan.problems.append(_unreadable(path, error))
 

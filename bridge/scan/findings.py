@@ -1,4 +1,4 @@
-"""What a scan has found and done, and when it has to end."""
+"""The findings, progress and deadline of a scan."""
 
 import time
 from collections.abc import Iterator
@@ -9,11 +9,11 @@ from bridge.errors import BridgeError, Problem, Unavailable
 from bridge.scan.search import Hit, Search, Stream
 
 MOST: Final = 1000
-"""Places that are told; a scan that finds more ends there, so that its memory is bounded."""
+"""The maximum number of findings; a scan that finds more stops there, which limits its memory."""
 
 
 class Finding(NamedTuple):
-    """A value in clear: where, whose, and in which form; never what."""
+    """A value in plaintext: its place, names and form, but never the value itself."""
 
     place: str
     line: int
@@ -22,7 +22,7 @@ class Finding(NamedTuple):
 
 
 class Enough(Exception):
-    """So much was found that looking further would not say more."""
+    """So many values were found that searching further is useless."""
 
 
 @dataclass
@@ -37,19 +37,19 @@ class Scan:
     streams: int = 0
 
     def hits(self, stream: Stream) -> Iterator[Hit]:
-        """Search one stream; raises Unavailable at the deadline, and what reading raises."""
+        """Search one stream; raise Unavailable at the deadline, or what reading raises."""
         self.streams += 1
         return self.search.hits(_Timed(stream, self.deadline))
 
     def add(self, place: str, hit: Hit) -> None:
-        """Keep a finding; raises Enough where there are too many."""
+        """Add a finding; raise Enough if there are too many."""
         if len(self.findings) >= MOST:
             raise Enough
         self.findings.append(Finding(place, hit.line, hit.form.names, hit.form.form))
 
 
 class _Timed(NamedTuple):
-    """A stream that ends with an error when the time is over."""
+    """A stream that raises an error after the deadline."""
 
     stream: Stream
     deadline: float
@@ -61,5 +61,5 @@ class _Timed(NamedTuple):
 
 
 def late() -> Unavailable:
-    """Return the error of a scan whose time is over."""
-    return Unavailable(Problem("", "the scan was not finished in time", "allow more with --timeout"))
+    """Return the error for a scan that reached its deadline."""
+    return Unavailable(Problem("", "the scan did not finish in time", "raise --timeout"))

@@ -1,4 +1,4 @@
-"""The forms in which a secret value may lie about: as it is, in base64, in UTF-16, escaped for JSON, YAML or a URL."""
+"""The forms of a secret value to search for: as it is, in base64, in UTF-16, escaped for JSON, YAML or a URL."""
 
 import base64
 import json
@@ -11,22 +11,22 @@ from bridge.config.common_value import SHORTEST, commonness
 from bridge.secret import SecretValue
 
 LINE: Final = 16
-"""Bytes that a line of a longer value must have to stand for all of it."""
+"""The minimum length in bytes of a line that is searched for instead of its whole multi-line value."""
 _ESCAPE: Final = re.compile("%[0-9A-F]{2}")
 _HTML: Final = str.maketrans({char: f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"})  # as Go writes JSON
 _KEPT: Final = ("", "/", "!'()*", "$&+,;=")
-"""Characters that are not percent-encoded: by RFC 3986, by Python, by JavaScript, and by Go in `user:password@`."""
+"""Characters that are not percent-encoded by RFC 3986, Python, JavaScript, and Go in `user:password@`."""
 
 
 class Form(NamedTuple):
-    """What was found, without what it is: whose value, and in which form."""
+    """The names and the form of a value that is searched for, without the value."""
 
     names: tuple[str, ...]
     form: str
 
 
 class Choice(NamedTuple):
-    """What is looked for. `skipped` has the reason for each value that would flood the report."""
+    """The patterns to search for. `skipped` has the reason for each value that would flood the report."""
 
     patterns: Mapping[bytes, Form]
     skipped: Mapping[str, str]
@@ -36,7 +36,7 @@ class Choice(NamedTuple):
 
 
 def choose(secrets: Iterable[tuple[str, SecretValue]], public: Iterable[SecretValue]) -> Choice:
-    """Return the patterns for all values, each value once with the names of all that have it."""
+    """Return the patterns for all values; each value appears once, with all its names."""
     names: dict[bytes, list[str]] = {}
     for name, value in secrets:
         names.setdefault(value.reveal().strip(), []).append(name)
@@ -79,22 +79,22 @@ def _forms(content: bytes) -> Iterator[tuple[bytes, str]]:
 
 
 def _percent_encoded(content: bytes) -> Iterator[bytes]:
-    """Yield a value as it is in a URL or a form. Only .NET writes the digits in lower case."""
+    """Yield a value as it appears in a URL or a form. Only .NET writes the digits in lower case."""
     for text in (*(quote(content, safe=kept) for kept in _KEPT), quote_plus(content)):
         yield text.encode()
     yield _ESCAPE.sub(lambda escape: escape[0].lower(), quote_plus(content, safe="!()*")).encode()
 
 
 def _utf16(text: str) -> Iterator[bytes]:
-    """Yield what both byte orders have in common: of ASCII, all but the zero byte before or after it."""
+    """Yield the bytes that both byte orders share (for ASCII, all but an outer zero byte), or else both encodings."""
     little, big = text.encode("utf-16-le"), text.encode("utf-16-be")
     yield from (big[1:],) if little[:-1] == big[1:] else (little, big)
 
 
 def _line(content: bytes) -> bytes:
-    """Return what stands for a value: of several lines a long one, for the file may indent them.
+    """Return the part of a value to search for: one long line of several, because a file may indent the lines.
 
-    The middle one of the longest: the first of a key file often only says what kind of key it is.
+    It is the middle one of the longest lines: a key file's first line often only names the type of the key.
     """
     lines = [line.strip() for line in content.split(b"\n")]
     most = max(map(len, lines))
@@ -103,6 +103,6 @@ def _line(content: bytes) -> bytes:
 
 
 def _base64(content: bytes, skipped: int) -> bytes:
-    """Return those characters that a value always has where `skipped` bytes (modulo 3) stand before it."""
+    """Return the base64 characters that a value always has if `skipped` bytes (modulo 3) precede it."""
     encoded = base64.b64encode(bytes(skipped) + content)
     return encoded[(skipped * 8 + 5) // 6 : (skipped + len(content)) * 8 // 6]

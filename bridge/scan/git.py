@@ -1,4 +1,4 @@
-"""Streams what git says of a repository's history."""
+"""Stream git's output about a repository's history."""
 
 import os
 import threading
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Repository(NamedTuple):
-    """A repository by one of its folders; `store` is the folder that all its worktrees share."""
+    """A repository and one of its folders; `store` is the folder that all its worktrees share."""
 
     folder: Path
     store: str
@@ -26,26 +26,26 @@ class Repository(NamedTuple):
 
 
 def repository_of(path: Path, environ: Mapping[str, str], deadline: float) -> Repository:
-    """Return the repository that holds a path; Refusal if there is none, or no git."""
+    """Return the repository that contains a path; raise Refusal if there is none or git is missing."""
     folder = path if path.is_dir() else path.parent
     try:
         git = Git(folder, environ)
         done = git.run("rev-parse", "--git-common-dir", "--is-shallow-repository", deadline=deadline)
     except GitLate:
-        raise Refusal(Problem("git", "gave no answer in time", "allow more with --timeout")) from None
+        raise Refusal(Problem("git", "did not answer in time", "raise --timeout")) from None
     except GitError as error:
-        raise Refusal(Problem(str(path), f"its history cannot be read: {error}")) from None
+        raise Refusal(Problem(str(path), f"cannot read its history: {error}")) from None
     if done.status:
-        raise Refusal(Problem(str(path), f"its history cannot be read: {done.reason}"))
+        raise Refusal(Problem(str(path), f"cannot read its history: {done.reason}"))
     store, _, shallow = done.text.rpartition("\n")
     return Repository(folder, os.path.realpath(folder / store), shallow == "true", git)
 
 
 @contextmanager
 def pipeline(repository: Repository, deadline: float, *commands: tuple[str, ...]) -> Iterator[IO[bytes]]:
-    """Run commands of git in a pipe and yield what the last one says; Refusal where one of them fails.
+    """Run git commands in a pipe and yield the output of the last command; raise Refusal if a command fails.
 
-    They are killed at the deadline, and where the caller leaves before the end.
+    The commands are killed at the deadline, or if the caller stops early.
     """
     started: list[Popen[bytes]] = []
     watch = threading.Timer(max(0.0, deadline - time.monotonic()), _kill, (started,))
@@ -58,7 +58,7 @@ def pipeline(repository: Repository, deadline: float, *commands: tuple[str, ...]
         assert output
         with output:
             yield output
-        failed = [command[0] for command, one in zip(commands, started, strict=True) if one.wait()]
+        failed = [command[0] for command, process in zip(commands, started, strict=True) if process.wait()]
     finally:
         watch.cancel()
         for process in started:
@@ -66,8 +66,8 @@ def pipeline(repository: Repository, deadline: float, *commands: tuple[str, ...]
     if time.monotonic() > deadline:
         raise late()
     if failed:
-        hint = "try `git fsck`; of a partial clone the rest has to be fetched first"
-        raise Refusal(Problem(str(repository.folder), f"its history cannot be read: git {failed[0]} failed", hint))
+        hint = "try `git fsck`; in a partial clone, fetch the missing objects first"
+        raise Refusal(Problem(str(repository.folder), f"cannot read its history: git {failed[0]} failed", hint))
 
 
 def _start(git: Git, command: tuple[str, ...], source: IO[bytes] | None) -> "Popen[bytes]":

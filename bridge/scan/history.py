@@ -1,4 +1,4 @@
-"""Scans the history of a git repository: every object once, streamed."""
+"""Scan the history of a git repository, streaming every object once."""
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
@@ -14,7 +14,7 @@ LIST: Final = ("rev-list", "--objects", "--all", "--indexed-objects")
 READ: Final = ("cat-file", "--buffer", "--batch=%(objectname) %(objecttype) %(objectsize) %(rest)")
 COMMITS: Final = ("rev-list", "--all", "--reverse")
 CHANGES: Final = ("diff-tree", "--stdin", "-r", "-m", "--root", "--raw", "--no-renames", "--no-abbrev")
-SHORT: Final = 10  # characters of an object's id
+SHORT: Final = 10  # how many characters of an object's ID are shown
 
 
 class _Object(NamedTuple):
@@ -25,42 +25,42 @@ class _Object(NamedTuple):
 
 
 def scan_history(repository: Repository, scan: Scan) -> None:
-    """Search files, commits and tags that any reference or the index leads to; what fails is one of its problems."""
+    """Search all files, commits and tags reachable from references or the index; record failures as problems."""
     where = str(repository.folder)
     if repository.shallow:
-        what = "its history is not complete: older commits are not in this clone"
-        scan.warnings.append(Problem(where, what, "git fetch --unshallow", warning=True))
-    found: list[tuple[_Object, Hit]] = []
+        message = "its history is incomplete: this is a shallow clone"
+        scan.warnings.append(Problem(where, message, "run `git fetch --unshallow`", warning=True))
+    hits: list[tuple[_Object, Hit]] = []
     commits: Mapping[str, str] = {}
     with suppress(Enough):
         try:
-            _search(repository, scan, found)
+            _search(repository, scan, hits)
         except BridgeError as error:
             scan.problems.append(error)
-    with suppress(BridgeError):  # told already, or only the commits are not known
-        commits = _commits(repository, {one.id for one, _ in found if one.kind == "blob"}, scan.deadline)
-    for one, hit in found:
-        scan.add(_place(one, commits), hit)
+    with suppress(BridgeError):  # already reported, or only the commits are unknown
+        commits = _commits(repository, {item.id for item, _ in hits if item.kind == "blob"}, scan.deadline)
+    for item, hit in hits:
+        scan.add(_place(item, commits), hit)
 
 
-def _search(repository: Repository, scan: Scan, found: list[tuple[_Object, Hit]]) -> None:
+def _search(repository: Repository, scan: Scan, hits: list[tuple[_Object, Hit]]) -> None:
     with pipeline(repository, scan.deadline, LIST, READ) as output:
         while header := output.readline():
-            one = _object(header)
-            if one is None:
+            item = _object(header)
+            if item is None:
                 missing = Problem(str(repository.folder), "an object of its history is missing", "try `git fsck`")
                 scan.problems.append(Refusal(missing))
                 continue
-            content = _Content(output, one.size)
-            for hit in scan.hits(content) if one.kind != "tree" else ():
-                found.append((one, hit))
-                if len(found) > MOST:
+            content = _Content(output, item.size)
+            for hit in scan.hits(content) if item.kind != "tree" else ():
+                hits.append((item, hit))
+                if len(hits) > MOST:
                     raise Enough
             content.skip()
 
 
 def _object(header: bytes) -> _Object | None:
-    """Read the line that stands before an object's content; None where git does not have it."""
+    """Parse the line before an object's content; return None if git does not have the object."""
     fields = header.decode(errors="surrogateescape").rstrip("\n").split(" ", 3)
     if len(fields) < 4:
         return None
@@ -69,7 +69,7 @@ def _object(header: bytes) -> _Object | None:
 
 @dataclass
 class _Content:
-    """One object's content, which is followed by a line feed."""
+    """One object's content, which is followed by a newline."""
 
     output: IO[bytes]
     left: int
@@ -86,7 +86,7 @@ class _Content:
 
 
 def _commits(repository: Repository, blobs: Collection[str], deadline: float) -> Mapping[str, str]:
-    """Return for each blob the oldest commit that brought it."""
+    """Return, for each blob, the oldest commit that added it."""
     commits: dict[str, str] = {}
     if not blobs:
         return commits
@@ -106,8 +106,8 @@ def _changes(output: IO[bytes]) -> Iterator[tuple[str, str]]:
             commit = line[:SHORT].decode()
 
 
-def _place(one: _Object, commits: Mapping[str, str]) -> str:
-    if one.kind != "blob":
-        return f"{one.kind} {one.id[:SHORT]} (its message)"
-    commit = commits.get(one.id)
-    return f"commit {commit} {one.path}" if commit else f"object {one.id[:SHORT]} {one.path}"
+def _place(item: _Object, commits: Mapping[str, str]) -> str:
+    if item.kind != "blob":
+        return f"{item.kind} {item.id[:SHORT]} (its message)"
+    commit = commits.get(item.id)
+    return f"commit {commit} {item.path}" if commit else f"object {item.id[:SHORT]} {item.path}"

@@ -1,4 +1,4 @@
-"""Looks for many patterns in a stream at once, in bounded memory."""
+"""Search a stream for many patterns at once, in bounded memory."""
 
 import re
 import sys
@@ -9,41 +9,41 @@ from bridge.scan.forms import Form
 
 CHUNK: Final = 1 << 20  # bytes
 PLACES: Final = 10
-"""Lines of one stream that are told for each value: more do not say more."""
+"""The maximum number of lines per value and stream that are reported; more would not help."""
 
-WORD: Final = 4  # bytes of the words that the filter compares
-FURTHEST: Final = 16  # words from one that is compared to the next; beyond, copying costs more than comparing
-WORDS: Final = 100_000  # that the filter may hold, some 20 MiB
+WORD: Final = 4  # the size in bytes of the words that the filter compares
+FURTHEST: Final = 16  # the largest step between compared words; beyond that, copying costs more than comparing
+WORDS: Final = 100_000  # how many words the filter may contain (about 20 MiB)
 FIND: Final = 0.18
 COMPARE: Final = 10.0
-"""Seconds for 1 GiB, measured: `find` of one pattern, and comparing every word. Only their ratio counts."""
+"""Measured seconds for 1 GiB: `find` of one pattern, and comparing every word. Only their ratio matters."""
 _ANCHOR: Final = re.compile(rb"[A-Za-z0-9._~-]{8,}")
-"""What no form but base64 and UTF-16 changes; a shorter part would be found too often."""
+"""A part that only base64 and UTF-16 change; a shorter part would be found too often."""
 
 
 class Stream(Protocol):
-    """What can be searched."""
+    """A stream that can be searched."""
 
     def readinto(self, buffer: memoryview, /) -> int | None:
-        """Fill the buffer's beginning; 0 at the end."""
+        """Fill the beginning of the buffer and return the number of bytes; 0 at the end."""
         ...
 
 
 class Hit(NamedTuple):
-    """A line that holds a value."""
+    """A line that contains a value."""
 
     line: int
     form: Form
 
 
 class Search:
-    """A search for fixed patterns; to be used for one stream at a time.
+    """A search for fixed patterns. Use it for only one stream at a time.
 
-    Most chunks hold nothing, and that is seen cheaply: wherever a long pattern stands, one of its own
-    4-byte words is at a position that is a multiple of `4 * step`. So every step-th word is compared
-    with a set, at the speed of C and in a time that does not depend on how many patterns there are.
-    `find` then looks for those patterns whose words were seen, and for those that are too short wherever it sees
-    their anchor: a part that several forms of one value share.
+    Most chunks contain nothing, which is cheap to detect: wherever a long pattern occurs, one of its 4-byte words is at
+    a position that is a multiple of `4 * step`. So every step-th word is compared with a set, at the speed of C and in
+    a time that does not depend on the number of patterns. Then `find` searches for the patterns that contain a word
+    that was seen. Patterns that are too short are searched for if their anchor is found, which is a part that several
+    forms of a value share.
     """
 
     def __init__(self, patterns: Mapping[bytes, Form]) -> None:
@@ -62,15 +62,15 @@ class Search:
         self._words: Final = frozenset(self._by_word)
 
     def hits(self, stream: Stream) -> Iterator[Hit]:
-        """Yield the lines that hold a value, each value once a line and on PLACES lines at most."""
-        told: dict[tuple[str, ...], set[int]] = {}
+        """Yield the lines that contain a value: each value once per line, and on at most PLACES lines."""
+        reported: dict[tuple[str, ...], set[int]] = {}
         buffer, view = self._buffer, memoryview(self._buffer)
         kept = lines = 0
         while count := stream.readinto(view[kept:]):
             end = kept + count
             for offset, pattern in sorted(self._places(view, end)):
                 form = self._patterns[pattern]
-                places = told.setdefault(form.names, set())
+                places = reported.setdefault(form.names, set())
                 if len(places) < PLACES:
                     line = lines + buffer.count(b"\n", 0, offset) + 1
                     if line not in places:
@@ -81,7 +81,7 @@ class Search:
             buffer[:kept] = buffer[end - kept : end]
 
     def _places(self, view: memoryview, end: int) -> Iterator[tuple[int, bytes]]:
-        """Yield the places of patterns in the buffer: of each at least one more than are told, if there are."""
+        """Yield the places of patterns in the buffer; for each pattern, one more place than is reported, if any."""
         for pattern in self._candidates(view, end):
             start = 0
             for _ in range(PLACES + 1):
@@ -97,16 +97,16 @@ class Search:
         seen: Iterable[int] = ()
         if self._words and end >= WORD:
             seen = self._words.intersection(view[: end // WORD * WORD].cast("I")[:: self._step])
-        found = [pattern for word in seen for pattern in self._by_word[word]]
-        has_zero = self._buffer.find(0, 0, end) >= 0  # most text has none, and UTF-16 is full of them
+        candidates = [pattern for word in seen for pattern in self._by_word[word]]
+        has_zero = self._buffer.find(0, 0, end) >= 0  # most text has no zero bytes, but UTF-16 is full of them
         for anchor, patterns in self._always.items():
             if (has_zero or 0 not in anchor) and self._buffer.find(anchor, 0, end) >= 0:
-                found += patterns
-        return dict.fromkeys(found)
+                candidates += patterns
+        return dict.fromkeys(candidates)
 
 
 def _by_anchor(patterns: Mapping[bytes, Form]) -> Mapping[bytes, list[bytes]]:
-    """Group the patterns by what `find` looks for first: a part that several forms of a value share, or all of one."""
+    """Group the patterns by what `find` searches for first: a part that several forms share, or a whole pattern."""
     anchors: dict[tuple[str, ...], bytes] = {}
     groups: dict[bytes, list[bytes]] = {}
     for pattern, form in patterns.items():
@@ -117,9 +117,9 @@ def _by_anchor(patterns: Mapping[bytes, Form]) -> Mapping[bytes, list[bytes]]:
 
 
 def _plan(lengths: Collection[int], patterns: int) -> tuple[int, int]:
-    """Return how many words to step, and how long a pattern must be for that: what costs least.
+    """Return the cheapest step between words, and the minimum length of a pattern for that step.
 
-    `lengths` are those of the shortest pattern behind each anchor.
+    `lengths` contains the length of the shortest pattern for each anchor.
     """
     most = max(1, min(FURTHEST, WORDS // (WORD * max(1, patterns))))
     choices = [(FIND * len(lengths), 1, sys.maxsize)]
@@ -132,7 +132,7 @@ def _plan(lengths: Collection[int], patterns: int) -> tuple[int, int]:
 
 
 def _words(pattern: bytes, step: int) -> Iterator[int]:
-    """Yield the words of one stretch of a pattern, wherever it may stand: the stretch that looks least common."""
+    """Yield the words at every offset of one stretch of a pattern: the stretch that looks least common."""
     varied = [len(set(pattern[index : index + 2 * WORD])) for index in range(min(len(pattern) - WORD + 1, 256))]
     count = step * WORD
     start = max(range(len(varied) - count + 1), key=lambda index: min(varied[index : index + count]))

@@ -8,8 +8,9 @@ from bridge.errors import ANYTHING, Problem
 from bridge.provider import Addressed, Context, Provider
 from bridge.trust import find, refused_provider, refused_store
 
-OURS: Final = "bridge_providers"
-"""The package of the providers that bridge brings along: these ask the trust file before each login themselves."""
+OURS: Final = frozenset({"bridge_providers", "bridge"})
+"""The packages of the providers that bridge brings along, which ask the trust file before each login themselves, and of
+the wrapper around another provider, which is asked for when it is opened."""
 
 
 def addresses(providers: Mapping[str, Provider], context: Context) -> Mapping[str, tuple[str, ...]]:
@@ -28,7 +29,7 @@ def untrusted(provider: Provider, context: Context) -> tuple[Problem, ...]:
     What such a provider sends is not seen here. So its package is listed, and so is each address that it tells.
     """
     package = type(provider).__module__.partition(".")[0]
-    if package == OURS or not find(context.environ):
+    if package in OURS or not find(context.environ):
         return ()
     told = addresses({package: provider}, context).get(package, ())
     named_by = f"the provider of the package {package}"

@@ -1,26 +1,21 @@
-"""Reads every document once: providers side by side, within one deadline, for one environment or for many."""
+"""Reads every document once: providers side by side, within one deadline."""
 
-import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing
-from functools import partial
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
 from bridge import errors
 from bridge.config.reference import Reference
 from bridge.errors import BridgeError, combine
 from bridge.parallel import Batch
-from bridge.provider import Context, Denied, Document, NotFound, Provider
+from bridge.provider import Context, Denied, Document, NotFound, Provider, ReadGuard
 from bridge.sources import missing_documents
-from bridge.sources.session import LATE, close_sessions
-from bridge.sources.shared import SharedStore
+from bridge.sources.session import LATE, Store, close_sessions
 
 Reads: TypeAlias = list[tuple[str, str, float]]  # a `Read` of each
-Reader: TypeAlias = Callable[
-    [Mapping[str, Provider], Iterable[Reference], Context, Reads | None], Mapping[Reference, Document]
-]
+Answers: TypeAlias = Mapping[Reference, Document | BridgeError]
+
+NOT_READ: Final[frozenset[str]] = frozenset()
 
 
 class Read(NamedTuple):
@@ -32,103 +27,58 @@ class Read(NamedTuple):
 
 
 def read_documents(
-    providers: Mapping[str, Provider], references: Iterable[Reference], context: Context, reads: Reads | None = None
+    providers: Mapping[str, Provider], references: Iterable[Reference], context: Context
 ) -> Mapping[Reference, Document]:
-    """Read each document once; raises one error that names every document that cannot be had.
-
-    A `Read` of each is added to `reads`, also where there is an error.
-    """
-    with closing(Sessions()) as sessions:
-        return sessions.read(providers, references, context, reads)
+    """Read each document once; raises one error that names every document that cannot be had."""
+    return documents_in(read_each(providers, references, context))
 
 
 def read_present(
     providers: Mapping[str, Provider], references: Iterable[Reference], context: Context
 ) -> Mapping[Reference, Document | None]:
     """Read each document once; None for one that does not exist, which is yet to be written perhaps."""
-    with closing(Sessions()) as sessions:
-        answers = sessions.answers(providers, references, context)
-    _raise_failures([(reference, answer) for reference, answer in answers if not isinstance(answer, NotFound)])
-    return {reference: answer if isinstance(answer, Document) else None for reference, answer in answers}
+    answers = read_each(providers, references, context)
+    documents_in({one: answer for one, answer in answers.items() if not isinstance(answer, NotFound)})
+    return {one: answer if isinstance(answer, Document) else None for one, answer in answers.items()}
 
 
-class Sessions:
-    """Sessions that last until `close`, one for all equal providers of a folder. For any number of threads.
+def read_each(
+    providers: Mapping[str, Provider],
+    references: Iterable[Reference],
+    context: Context,
+    known: frozenset[str] = NOT_READ,
+    reads: Reads | None = None,
+) -> Answers:
+    """Read each document once, and return it, or why it cannot be had.
 
-    A document is kept only as long as environments that were announced have not read it yet.
+    `known` are the references that an earlier run has written from. A `Read` of each is added to `reads`.
     """
-
-    def __init__(self) -> None:
-        self._lock: Final = threading.Lock()
-        self._stores: Final[list[SharedStore]] = []
-
-    def announce(self, providers: Mapping[str, Provider], references: Iterable[Reference], base: Path) -> None:
-        """Say that an environment is going to read these documents."""
-        for name, documents in _by_provider(references).items():
-            if name in providers:
-                self._store(providers[name], base).announce(documents)
-
-    def read(
-        self,
-        providers: Mapping[str, Provider],
-        references: Iterable[Reference],
-        context: Context,
-        reads: Reads | None = None,
-        *,
-        again: bool = False,
-    ) -> Mapping[Reference, Document]:
-        """Read each document, unless it is here; raises one error that names every document that cannot be had.
-
-        If it is to be read `again`, what is here does not count.
-        """
-        answers = self.answers(providers, references, context, reads, again=again)
-        _raise_failures(answers)
-        return {reference: answer for reference, answer in answers if isinstance(answer, Document)}
-
-    def answers(
-        self,
-        providers: Mapping[str, Provider],
-        references: Iterable[Reference],
-        context: Context,
-        reads: Reads | None = None,
-        *,
-        again: bool = False,
-    ) -> list[tuple[Reference, Document | BridgeError]]:
-        """Return each document, or why it cannot be had. The threads only take the time of each read."""
-        batches: list[Batch[Reference, tuple[Document | BridgeError, float]]] = []
-        began = time.monotonic()
-        for name, documents in _by_provider(references).items():
-            store = self._store(providers[name], context.base)
-            store.known.add(partial(_known, context, documents))
-            batches.append(Batch(partial(_timed, store, context, again=again), documents))
+    stores: list[Store] = []
+    batches: list[Batch[Reference, tuple[Document | BridgeError, float]]] = []
+    began = time.monotonic()
+    timed: dict[Reference, tuple[Document | BridgeError, float]] = {}
+    try:
+        for name, documents in by_provider(references).items():
+            store = Store(providers[name], _knowing(providers[name], context, documents, known))
+            stores.append(store)
+            batches.append(Batch(store.read, documents))
             batches[-1].start(providers[name].concurrency)
-        timed: list[tuple[Reference, tuple[Document | BridgeError, float]]] = []
         for batch in batches:
             done = batch.finish(context.deadline)
-            timed += [(one, done.get(one) or (LATE, time.monotonic() - began)) for one in batch.items]
-        if reads is not None:
-            reads += [Read(one.provider, _kind(answer), seconds) for one, (answer, seconds) in timed]
-        return [(one, answer) for one, (answer, _) in timed]
-
-    def close(self) -> None:
-        """Close every session; what is stuck is left behind."""
-        close_sessions([session for store in self._stores for session in store.close()])
-
-    def _store(self, provider: Provider, base: Path) -> "SharedStore":
-        with self._lock:
-            for store in self._stores:
-                if store.base == base and type(store.provider) is type(provider) and store.provider == provider:
-                    return store
-            self._stores.append(SharedStore(provider, base))
-            return self._stores[-1]
+            timed |= {one: done.get(one) or (LATE, time.monotonic() - began) for one in batch.items}
+    finally:
+        close_sessions([session for store in stores for session in store.end()])
+    if reads is not None:
+        reads += [Read(one.provider, _kind(answer), seconds) for one, (answer, seconds) in timed.items()]
+    return {one: answer for one, (answer, _) in timed.items()}
 
 
-def _timed(
-    store: SharedStore, context: Context, reference: Reference, *, again: bool
-) -> tuple[Document | BridgeError, float]:
-    began = time.monotonic()
-    answer = store.document_again(context, reference) if again else store.document(context, reference)
-    return answer, time.monotonic() - began
+def documents_in(answers: Answers) -> Mapping[Reference, Document]:
+    """Return the documents; raises one error that names every document that cannot be had."""
+    failures = [at_reference(one, answer) for one, answer in answers.items() if isinstance(answer, BridgeError)]
+    if failures:
+        raise combine(failures)
+    return {one: answer for one, answer in answers.items() if isinstance(answer, Document)}
 
 
 def _kind(answer: Document | BridgeError) -> str:
@@ -145,27 +95,27 @@ def _kind(answer: Document | BridgeError) -> str:
             return "other"
 
 
-def _by_provider(references: Iterable[Reference]) -> Mapping[str, list[Reference]]:
+def by_provider(references: Iterable[Reference]) -> Mapping[str, list[Reference]]:
+    """Return the documents of each provider, each document once."""
     found: dict[str, list[Reference]] = {}
     for reference in dict.fromkeys(reference.document for reference in references):
         found.setdefault(reference.provider, []).append(reference)
     return found
 
 
-def _known(context: Context, documents: list[Reference]) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the paths of one environment's documents that an earlier run has written from, and those that are new.
+def _knowing(provider: Provider, context: Context, documents: Iterable[Reference], known: frozenset[str]) -> Context:
+    """Let a provider that wants to know see which paths were written from, in every revision that is asked for."""
+    if not wants_known(provider):
+        return context
+    listed = list(documents)
+    new = {one.path for one in listed if str(one) not in known}
+    paths = frozenset(one.path for one in listed) - new
+    return context._replace(known=lambda: paths)
 
-    A path is known where every revision of it that is asked for is.
-    """
-    known = context.known()
-    new = frozenset(document.path for document in documents if str(document) not in known)
-    return frozenset(document.path for document in documents) - new, new
 
-
-def _raise_failures(answers: Iterable[tuple[Reference, Document | BridgeError]]) -> None:
-    failures = [at_reference(reference, answer) for reference, answer in answers if isinstance(answer, BridgeError)]
-    if failures:
-        raise combine(failures)
+def wants_known(provider: Provider) -> bool:
+    """Return whether a provider asks which of its documents an earlier run has written from."""
+    return isinstance(provider, ReadGuard) and provider.wants_known
 
 
 def at_reference(reference: Reference, error: BridgeError) -> BridgeError:

@@ -1,7 +1,9 @@
 """One session with a store: opened, read from with what is temporary tried again, and closed; nothing is raised."""
 
 import contextlib
+import itertools
 import math
+import threading
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -9,7 +11,7 @@ from typing import Final
 from bridge import late_warnings
 from bridge.config.reference import Reference
 from bridge.errors import ANYTHING, BridgeError, Problem, Refusal
-from bridge.parallel import each
+from bridge.parallel import Once, each
 from bridge.provider import Context, Document, Provider, ProviderError, Session, Unavailable
 from bridge.sources.addresses import untrusted
 from bridge.sources.conformance import REPORT, breach, failed
@@ -35,27 +37,32 @@ def open_session(provider: Provider, context: Context) -> Session | BridgeError:
 def read_document(
     session: Session, deadline: float, reference: Reference, *, again: bool = True
 ) -> Document | BridgeError:
-    """Read one document, `again` after what is temporary; whatever goes wrong is an answer too."""
+    """Read one document, `again` after what is temporary; whatever goes wrong is an answer too.
+
+    A session's own limits hold for all tries together.
+    """
     try:
-        return _retried(session, deadline, reference) if again else _read_once(session, reference)
+        retries, limit = _patience(session, deadline) if again else (0, deadline)
+        for attempt in itertools.count():
+            try:
+                answer: Document | BridgeError = _checked(session.read(reference.path, reference.revision))
+            except BridgeError as error:
+                answer = error.with_traceback(None)  # it would keep this frame, which keeps it
+            if not isinstance(answer, Unavailable) or attempt >= retries:
+                break
+            pause = answer.retry_after or _pause(attempt)
+            if time.monotonic() + pause >= limit:
+                break
+            time.sleep(pause)
     except ANYTHING as error:
         return failed(error)
+    return answer
 
 
-def _retried(session: Session, deadline: float, reference: Reference) -> Document | BridgeError:
-    """Read one document, what is temporary several times; a session's own limits hold for all tries together."""
-    retries = getattr(session, "retries", RETRIES)
+def _patience(session: Session, deadline: float) -> tuple[int, float]:
+    """Return how often a session wants to be asked again, and until when (a `time.monotonic()`)."""
     limit = min(deadline, time.monotonic() + getattr(session, "timeout", math.inf))
-    attempt = 0
-    while True:
-        answer = _read_once(session, reference)
-        if not isinstance(answer, Unavailable) or attempt >= retries:
-            return answer
-        pause = answer.retry_after or _pause(attempt)
-        if time.monotonic() + pause >= limit:
-            return answer
-        time.sleep(pause)
-        attempt += 1
+    return getattr(session, "retries", RETRIES), limit
 
 
 def _pause(attempt: int) -> float:
@@ -65,13 +72,51 @@ def _pause(attempt: int) -> float:
     return FIRST_PAUSE * 2.0**attempt * random.uniform(1, 1.5)  # noqa: S311
 
 
-def _read_once(session: Session, reference: Reference) -> Document | BridgeError:
-    try:
-        answer = session.read(reference.path, reference.revision)
-        wrong = breach(answer)
-    except BridgeError as error:
-        return error
+def _checked(answer: Document) -> Document | ProviderError:
+    """Return an answer of `read` if it keeps the contract, else what is wrong with it."""
+    wrong = breach(answer)
     return ProviderError(f"the provider {wrong}", hint=REPORT) if wrong else answer
+
+
+class Store:
+    """One provider's session, opened by the first thread that reads in it; whatever goes wrong is an answer too."""
+
+    def __init__(self, provider: Provider, context: Context) -> None:
+        self._provider: Final = provider
+        self._context: Final = context
+        self._session: Final[Once[None, Session | BridgeError]] = Once()
+        self._lock: Final = threading.Lock()
+        self._opened: Session | None = None
+        self._closed = False
+        self._down = False
+
+    def read(self, reference: Reference) -> tuple[Document | BridgeError, float]:
+        """Read one document; return it, or why it cannot be had, and the seconds that this took with all tries."""
+        began = time.monotonic()
+        session = self._session.get(None, self._open)
+        if isinstance(session, BridgeError):
+            return session, time.monotonic() - began
+        # If a store was just down after all its tries, the next document need not prove it as long.
+        answer = read_document(session, self._context.deadline, reference, again=not self._down)
+        self._down = isinstance(answer, Unavailable)
+        return answer, time.monotonic() - began
+
+    def end(self) -> list[Session]:
+        """Open nothing from now on; return what is to be closed."""
+        with self._lock:
+            self._closed = True
+            return [] if self._opened is None else [self._opened]
+
+    def _open(self) -> Session | BridgeError:
+        session = open_session(self._provider, self._context)
+        if isinstance(session, BridgeError):
+            return session
+        with self._lock:
+            if not self._closed:
+                self._opened = session
+                return session
+        close_sessions([session])
+        return LATE
 
 
 def close_sessions(sessions: Sequence[Session]) -> None:

@@ -1,102 +1,169 @@
-"""One provider's session and the documents that are read in it, shared by all environments that have the same."""
+"""Sessions and documents that the runs of many environments share: a wrapper around each of their providers."""
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
+from copy import copy
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import ClassVar, Final, Self, TypeAlias, cast
 
 from bridge.config.reference import Reference
 from bridge.errors import BridgeError
 from bridge.parallel import Once
-from bridge.provider import Context, Document, Provider, Session, Unavailable
-from bridge.sources.session import LATE, close_sessions, open_session, read_document
+from bridge.provider import Context, Document, Provider, Session
+from bridge.sources.reader import by_provider, wants_known
+from bridge.sources.session import LATE, Store, close_sessions
 
 _Key: TypeAlias = tuple[str, str | None]  # a document's path and revision
 
 
-class SharedStore:
-    """One provider's session and the documents that are read in it."""
+class Sharing:
+    """Sessions that last until `close`, one for all equal providers of a folder. For any number of threads.
+
+    A document is kept only as long as environments that were announced have not read it yet.
+    """
+
+    def __init__(self) -> None:
+        self._lock: Final = threading.Lock()
+        self._stores: Final[list[_SharedStore]] = []
+        self._named: Final[Counter[_Key]] = Counter()  # documents, by how many environments
+        self.again = False
+
+    def announce(self, providers: Mapping[str, Provider], references: Iterable[Reference], base: Path) -> None:
+        """Say that an environment is going to read these documents."""
+        named: set[_Key] = set()
+        for name, documents in by_provider(references).items():
+            named.update(map(_key, documents))
+            if name in providers:
+                self._store(providers[name], base).announce(documents)
+        self._named.update(named)
+
+    def wrap(self, providers: Mapping[str, Provider], base: Path) -> Mapping[str, Provider]:
+        """Return providers whose sessions and documents are shared with all that are equal to them."""
+        return {
+            name: cast("Provider", _SharedProvider(self._store(provider, base), provider, again=self.again))
+            for name, provider in providers.items()
+        }
+
+    def anew(self) -> Self:
+        """Return the same sessions for a run that reads once more: a document that was read before does not count."""
+        fresh = copy(self)
+        fresh.again = True
+        return fresh
+
+    def documents(self, references: Iterable[Reference]) -> frozenset[str]:
+        """Return the documents that may have been read for another environment, whatever their provider is called."""
+        found = {one.document for one in references}
+        return frozenset() if self.again else frozenset(str(one) for one in found if self._named[_key(one)] > 1)
+
+    def close(self) -> None:
+        """Close every session; what is stuck is left behind."""
+        close_sessions([session for store in self._stores for session in store.end()])
+
+    def _store(self, provider: Provider, base: Path) -> "_SharedStore":
+        with self._lock:
+            for store in self._stores:
+                if store.base == base and type(store.provider) is type(provider) and store.provider == provider:
+                    return store
+            self._stores.append(_SharedStore(provider, base))
+            return self._stores[-1]
+
+
+class _SharedProvider:
+    """A provider whose sessions share one session; it does not send anything before one of them reads."""
+
+    def __init__(self, store: "_SharedStore", provider: Provider, *, again: bool) -> None:
+        self.concurrency: Final = provider.concurrency
+        self.wants_known: Final = wants_known(provider)
+        self._store: Final = store
+        self._again: Final = again
+
+    def open(self, context: Context) -> "_SharedSession":
+        return _SharedSession(self._store, context, again=self._again)
+
+
+class _SharedSession:
+    """One environment's view of a session that many share."""
+
+    retries: ClassVar[int] = 0  # the shared session is tried again already
+
+    def __init__(self, store: "_SharedStore", context: Context, *, again: bool) -> None:
+        self._store: Final = store
+        self._context: Final = context
+        self._again: Final = again
+
+    def read(self, path: str, revision: str | None = None) -> Document:
+        answer = self._store.document((path, revision), self._context, again=self._again)
+        if isinstance(answer, BridgeError):
+            raise answer
+        return answer
+
+    def close(self) -> None:
+        """Leave it open for the others."""
+
+
+class _SharedStore:
+    """One provider's session, and the documents that are read in it."""
 
     def __init__(self, provider: Provider, base: Path) -> None:
         self.provider: Final = provider
         self.base: Final = base
-        self.known: Final = Known()
-        self._opened: Session | None = None
-        self._closed = False
-        self._session: Final[Once[None, Session | BridgeError]] = Once()
+        self._inner: Store | None = None
+        self._ended = False
         self._documents: Final[Once[_Key, Document | BridgeError]] = Once()
         self._lock: Final = threading.Lock()
         self._readers: Final[Counter[_Key]] = Counter()
         self._room: Final = threading.BoundedSemaphore(provider.concurrency)
-        self._down = False
+        self._known: frozenset[str] = frozenset()
+        self._new: frozenset[str] = frozenset()
 
     def announce(self, documents: Iterable[Reference]) -> None:
         """Say that these documents are going to be read, once more than was said before."""
         with self._lock:
-            self._readers.update((one.path, one.revision) for one in documents)
+            self._readers.update(map(_key, documents))
 
-    def document(self, context: Context, reference: Reference) -> Document | BridgeError:
-        """Return a document, read by whoever comes first, and forget it after its last reader."""
-        session = self._session.get(None, lambda: self._open(context))
-        if isinstance(session, BridgeError):
-            return session
-        key = (reference.path, reference.revision)
-        answer = self._documents.get(key, lambda: self._read(session, context.deadline, reference))
+    def document(self, key: _Key, context: Context, *, again: bool) -> Document | BridgeError:
+        """Return a document, read by whoever comes first, and forget it after its last reader.
+
+        Read `again`, it is as the store has it now; what is here stays for its other readers.
+        """
+        store = self._opened(key, context)
+        if store is None:
+            return LATE
+        if again:
+            return self._read(store, key)
+        answer = self._documents.get(key, lambda: self._read(store, key))
         with self._lock:
             self._readers[key] -= 1
             if self._readers[key] <= 0:
                 self._documents.forget(key)
         return answer
 
-    def document_again(self, context: Context, reference: Reference) -> Document | BridgeError:
-        """Return a document as the store has it now; one that is here stays for its other readers."""
-        session = self._session.get(None, lambda: self._open(context))
-        return session if isinstance(session, BridgeError) else self._read(session, context.deadline, reference)
-
-    def close(self) -> list[Session]:
-        """Open nothing any more; return what is to be closed."""
+    def known(self) -> frozenset[str]:
+        """Return the paths that earlier runs of all environments which read here have written from."""
         with self._lock:
-            self._closed = True
-            return [] if self._opened is None else [self._opened]
-
-    def _open(self, context: Context) -> Session | BridgeError:
-        session = open_session(self.provider, context._replace(known=self.known))
-        if isinstance(session, BridgeError):
-            return session
-        with self._lock:
-            if not self._closed:
-                self._opened = session
-                return session
-        close_sessions([session])
-        return LATE
-
-    def _read(self, session: Session, deadline: float, reference: Reference) -> Document | BridgeError:
-        with self._room:
-            # Where a store was just down after all its tries, the next document need not prove it as long.
-            answer = read_document(session, deadline, reference, again=not self._down)
-            self._down = isinstance(answer, Unavailable)
-        return answer
-
-
-class Known:
-    """The paths that earlier runs of all environments which read in a session have written from."""
-
-    def __init__(self) -> None:
-        self._lock: Final = threading.Lock()
-        self._asks: Final[list[Callable[[], tuple[frozenset[str], frozenset[str]]]]] = []
-        self._known: frozenset[str] = frozenset()
-        self._new: frozenset[str] = frozenset()
-
-    def add(self, ask: Callable[[], tuple[frozenset[str], frozenset[str]]]) -> None:
-        """Add an environment, which is asked when a provider wants to know."""
-        with self._lock:
-            self._asks.append(ask)
-
-    def __call__(self) -> frozenset[str]:
-        """Return the paths, after asking those that were not asked yet."""
-        with self._lock:
-            while self._asks:
-                known, new = self._asks.pop()()
-                self._known, self._new = self._known | known, self._new | new
             return self._known - self._new
+
+    def end(self) -> list[Session]:
+        """Read nothing from now on; return what is to be closed."""
+        with self._lock:
+            self._ended = True
+        return self._inner.end() if self._inner else []
+
+    def _opened(self, key: _Key, context: Context) -> Store | None:
+        """Return the session's store, made by whoever comes first; None after the end. Remember what is known."""
+        known = context.known()
+        with self._lock:
+            self._known |= known
+            self._new |= {key[0]} - known
+            if self._inner is None and not self._ended:
+                self._inner = Store(self.provider, context._replace(known=self.known))
+            return None if self._ended else self._inner
+
+    def _read(self, store: Store, key: _Key) -> Document | BridgeError:
+        with self._room:
+            return store.read(Reference("", *key))[0]
+
+
+def _key(reference: Reference) -> _Key:
+    return reference.path, reference.revision

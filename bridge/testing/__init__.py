@@ -1,1 +1,1 @@
-"""What tests and the demo need: the contract of a provider and an embedded cluster."""
+"""Tools for tests and the demo: the contract tests for providers, and an embedded cluster."""

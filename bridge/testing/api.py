@@ -28,7 +28,7 @@ NO_METHOD: Final = "the server does not allow this method on the requested resou
 
 
 class Request(NamedTuple):
-    """What the API looks at in an HTTP request."""
+    """The parts of an HTTP request that the API uses."""
 
     method: str
     path: str
@@ -39,14 +39,14 @@ class Request(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A status and a body: JSON, or plain text."""
+    """A status and a body, which is JSON or plain text."""
 
     code: int
     body: Mapping[str, Any] | str
 
 
 def parse(method: str, target: str, headers: Message, body: bytes) -> Request:
-    """Read a request."""
+    """Parse a request."""
     parts = urllib.parse.urlsplit(target)
     query = dict(urllib.parse.parse_qsl(parts.query, keep_blank_values=True))
     content_type = headers.get("Content-Type", "").partition(";")[0].strip()
@@ -54,7 +54,7 @@ def parse(method: str, target: str, headers: Message, body: bytes) -> Request:
 
 
 def answer(store: Store, request: Request) -> Answer:
-    """Serve one request; what is refused comes back as a Status."""
+    """Serve one request; return a Status if it is refused."""
     try:
         return _route(store, request)
     except ApiError as error:
@@ -71,21 +71,21 @@ def _route(store: Store, request: Request) -> Answer:
     if unknown:
         raise ApiError(400, f"the embedded cluster does not serve the parameter {unknown[0]}")
     place = Place(kind, namespace, name)
-    return _one(store, place, request) if name else _many(store, place, request)
+    return _on_object(store, place, request) if name else _on_collection(store, place, request)
 
 
 def _resource(path: str) -> tuple[Kind, str, str]:
-    found = NAMESPACES.fullmatch(path)
-    if found:
-        return KINDS["namespaces"], "", found["name"] or ""
-    found = NAMESPACED.fullmatch(path)
-    kind = KINDS.get(found["plural"]) if found else None
-    if found is None or kind is None or not kind.namespaced or not found["prefix"].endswith(kind.version):
+    match = NAMESPACES.fullmatch(path)
+    if match:
+        return KINDS["namespaces"], "", match["name"] or ""
+    match = NAMESPACED.fullmatch(path)
+    kind = KINDS.get(match["plural"]) if match else None
+    if match is None or kind is None or not kind.namespaced or not match["prefix"].endswith(kind.version):
         raise ApiError(404, NO_RESOURCE, details={})
-    return kind, found["namespace"], found["name"] or ""
+    return kind, match["namespace"], match["name"] or ""
 
 
-def _many(store: Store, place: Place, request: Request) -> Answer:
+def _on_collection(store: Store, place: Place, request: Request) -> Answer:
     match request.method:
         case "GET":
             return Answer(200, _listed(store, place, request.query))
@@ -95,13 +95,13 @@ def _many(store: Store, place: Place, request: Request) -> Answer:
             raise ApiError(405, NO_METHOD, details={})
 
 
-def _one(store: Store, place: Place, request: Request) -> Answer:
+def _on_object(store: Store, place: Place, request: Request) -> Answer:
     match request.method:
         case "GET":
             return Answer(200, store.get(place))
         case "PUT":
-            found, created = store.replace(place, _json(request.body), _write(request, "UpdateOptions"))
-            return Answer(201 if created else 200, found)
+            stored, created = store.replace(place, _json(request.body), _write(request, "UpdateOptions"))
+            return Answer(201 if created else 200, stored)
         case "PATCH":
             return _patched(store, place, request)
         case "DELETE":
@@ -113,8 +113,8 @@ def _one(store: Store, place: Place, request: Request) -> Answer:
 def _patched(store: Store, place: Place, request: Request) -> Answer:
     write = _write(request, "PatchOptions")
     if request.content_type == APPLY:
-        found, created = store.apply(place, _json(request.body), write)
-        return Answer(201 if created else 200, found)
+        stored, created = store.apply(place, _json(request.body), write)
+        return Answer(201 if created else 200, stored)
     if request.content_type == MERGE:
         return Answer(200, store.merge(place, _any_json(request.body), write))
     if request.content_type == JSON_PATCH:
@@ -145,9 +145,9 @@ def _listed(store: Store, place: Place, query: Mapping[str, str]) -> dict[str, A
         last = rest[limit - 1]["metadata"]["name"]
         token = base64.urlsafe_b64encode(last.encode()).decode()
         meta |= {"continue": token, "remainingItemCount": len(rest) - limit}
-    found = [{key: value for key, value in item.items() if key not in {"kind", "apiVersion"}} for item in rest[:limit]]
+    shown = [{key: value for key, value in item.items() if key not in {"kind", "apiVersion"}} for item in rest[:limit]]
     kind = f"{place.kind.resource.kind}List"
-    return {"kind": kind, "apiVersion": place.kind.version, "metadata": meta, "items": found}
+    return {"kind": kind, "apiVersion": place.kind.version, "metadata": meta, "items": shown}
 
 
 def _write(request: Request, options: str) -> Write:
@@ -163,11 +163,11 @@ def _write(request: Request, options: str) -> Write:
 
 
 def _dry_run(request: Request, options: str) -> bool:
-    given = request.query.get("dryRun", "")
-    if given not in {"", "All"}:
-        message = f'Unsupported value: ["{given}"]: supported values: "All"'
+    value = request.query.get("dryRun", "")
+    if value not in {"", "All"}:
+        message = f'Unsupported value: ["{value}"]: supported values: "All"'
         raise _bad_option(options, Cause("FieldValueNotSupported", message, "dryRun"))
-    return bool(given)
+    return bool(value)
 
 
 def _bad_option(options: str, cause: Cause) -> ApiError:
@@ -175,19 +175,19 @@ def _bad_option(options: str, cause: Cause) -> ApiError:
 
 
 def _json(body: bytes) -> dict[str, Any]:
-    found = _any_json(body)
-    if not isinstance(found, dict):
-        raise ApiError(400, "the body of the request is no JSON object")
-    return found
+    parsed = _any_json(body)
+    if not isinstance(parsed, dict):
+        raise ApiError(400, "the body of the request is not a JSON object")
+    return parsed
 
 
 def _any_json(body: bytes) -> object:
     try:
-        found: object = json.loads(body)
+        parsed: object = json.loads(body)
     except ValueError:
         failed = True
     else:
         failed = False
     if failed:
         raise ApiError(400, "error decoding the body of the request")
-    return found
+    return parsed

@@ -1,7 +1,7 @@
 """The embedded cluster: a small Kubernetes API on loopback, in memory, for the demo and for tests.
 
-It serves what bridge uses of Namespaces, Secrets, ConfigMaps, Leases and Events, with the answers of
-kube-apiserver 1.36; one suite of tests holds both to the same behaviour.
+It serves the parts of Namespaces, Secrets, ConfigMaps, Leases and Events that bridge uses, with the answers of
+kube-apiserver 1.36. The same tests check the behaviour of both.
 """
 
 import contextlib
@@ -22,8 +22,8 @@ from bridge.testing.status import ApiError
 from bridge.testing.store import Store
 
 Fault: TypeAlias = Literal["drop", "drop-after", "hang"] | tuple[Literal["status"], int, Mapping[str, str], bytes]
-"""What happens instead of an answer: the connection closes before or after the request is handled, nothing
-comes until the cluster is closed, or a given status, headers and body."""
+"""What happens instead of an answer: the connection closes before or after the request is handled, nothing arrives
+until the cluster is closed, or the given status, headers and body are sent."""
 
 Intercept: TypeAlias = Callable[[str, str], Fault | None]
 """Called with the method and the path with its query; None lets the request through."""
@@ -32,10 +32,10 @@ PUBLIC: Final = ("/version", *api.PROBES)
 
 
 class EmbeddedCluster:
-    """A Kubernetes API that lives as long as its `with` block.
+    """A Kubernetes API that exists during its `with` block.
 
-    `requests` lists each request as its method and its path with the query, in the order of arrival.
-    `intercept` may be set at any time; a request that it answers is listed too.
+    `requests` lists the method and the path with query of each request, in order of arrival. `intercept` may be set at
+    any time; requests that it answers are also listed.
     """
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class EmbeddedCluster:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def write_kubeconfig(self, path: Path, *, namespace: str = "default") -> Path:
-        """Write a kubeconfig (JSON is YAML too) with the context `embedded`, readable by its owner alone."""
+        """Write a kubeconfig (JSON, which is also YAML) with the context `embedded`, readable only by its owner."""
         context = {"cluster": "embedded", "user": "embedded", "namespace": namespace}
         content = {
             "apiVersion": "v1",
@@ -82,7 +82,7 @@ class EmbeddedCluster:
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
-    """Not http.server's own class: that one looks its host's name up in the DNS."""
+    """A replacement for http.server's own class, which looks up its host name in DNS."""
 
     allow_reuse_address = True
     daemon_threads = True
@@ -102,7 +102,7 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the base class's types
-        """Say nothing of a client that went away."""
+        """Ignore clients that disconnect."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
@@ -119,7 +119,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     server: _Server
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Keep silent: the cluster lists its requests."""
+        """Log nothing: the cluster lists its requests."""
 
     def _serve(self) -> None:
         cluster = self.server.cluster
@@ -134,7 +134,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         else:
             self._break(fault, body)
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - names that http.server looks for
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - http.server requires these names
 
     def _break(self, fault: str, body: bytes) -> None:
         if fault == "drop-after":
@@ -150,11 +150,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return api.answer(self.server.cluster.store, api.parse(self.command, self.path, self.headers, body))
 
     def _unauthorized(self) -> ApiError | None:
-        given = self.headers.get("Authorization", "")
-        if hmac.compare_digest(given.encode(), f"Bearer {self.server.cluster.token}".encode()):
+        authorization = self.headers.get("Authorization", "")
+        if hmac.compare_digest(authorization.encode(), f"Bearer {self.server.cluster.token}".encode()):
             return None
         path = self.path.partition("?")[0]
-        if given:
+        if authorization:
             return ApiError(401, "Unauthorized")
         if path in PUBLIC:
             return None

@@ -1,4 +1,4 @@
-"""Where an object is, and what a request must have right about it: name, namespace, kind, version, uid."""
+"""The place of an object, and checks that a request matches its name, namespace, kind, version and uid."""
 
 import uuid
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ class Place(NamedTuple):
 
 
 def named(place: Place, new: Object) -> Place:
-    """Return the place with the name that the object has, or is given by `generateName`."""
+    """Return the place with the object's name, or with a name from `generateName`."""
     meta = new["metadata"]
     if not meta.get("name") and meta.get("generateName"):
         meta["name"] = meta["generateName"] + uuid.uuid4().hex[:5]
@@ -27,7 +27,7 @@ def named(place: Place, new: Object) -> Place:
 
 
 def same_place(place: Place, new: Object) -> None:
-    """Refuse an object whose name or namespace is not the URL's: 400. Absent ones are filled in."""
+    """Fill in a missing name and namespace; refuse an object if they differ from the URL's (400)."""
     meta = new["metadata"]
     if place.name and meta.setdefault("name", place.name) != place.name:
         raise ApiError(
@@ -38,7 +38,7 @@ def same_place(place: Place, new: Object) -> None:
 
 
 def check_identity(place: Place, config: Object) -> None:
-    """Refuse an apply configuration of another kind, name or namespace, or with managedFields: 400."""
+    """Refuse an apply configuration with another kind, name or namespace, or with managedFields (400)."""
     version, kind = config.get("apiVersion", ""), config.get("kind", "")
     group, _, short = version.rpartition("/")
     if (version, kind) != (place.kind.version, place.kind.resource.kind):
@@ -51,7 +51,7 @@ def check_identity(place: Place, config: Object) -> None:
 
 
 def check_names_version(place: Place, new: Object) -> None:
-    """Refuse an update without a resourceVersion where the kind wants one: 422."""
+    """Refuse an update without a resourceVersion if the kind requires one (422)."""
     if place.kind.versioned and not new["metadata"].get("resourceVersion"):
         message = "Invalid value: 0: must be specified for an update"
         resource = place.kind.resource
@@ -60,17 +60,17 @@ def check_names_version(place: Place, new: Object) -> None:
 
 
 def check_version(place: Place, old: Object, new: Object) -> None:
-    """Refuse an update of another version of the object: 409."""
-    given = new["metadata"]["resourceVersion"]
-    if given and not given.isdecimal():
-        raise ApiError(500, f'strconv.ParseUint: parsing "{given}": invalid syntax')
-    # An empty one and "0" ask for no check.
-    if given not in {"", "0", old["metadata"]["resourceVersion"]}:
+    """Refuse an update of another version of the object (409)."""
+    version = new["metadata"]["resourceVersion"]
+    if version and not version.isdecimal():
+        raise ApiError(500, f'strconv.ParseUint: parsing "{version}": invalid syntax')
+    # An empty version and "0" disable the check.
+    if version not in {"", "0", old["metadata"]["resourceVersion"]}:
         raise place.kind.resource.conflict(place.name, STALE)
 
 
 def check_preconditions(place: Place, live: Object, preconditions: Mapping[str, Any]) -> None:
-    """Refuse a delete whose uid or resourceVersion is not the object's: 409."""
+    """Refuse a delete if its uid or resourceVersion is not the object's (409)."""
     resource, meta = place.kind.resource, live["metadata"]
     uid, version = preconditions.get("uid"), preconditions.get("resourceVersion")
     if uid is not None and uid != meta["uid"]:

@@ -3,8 +3,8 @@
 class TestMine(ProviderContract):
     def provider(self, folder): return Mine(address=...)
     def put(self, folder, values): ...; return "the/path"
-    def put_json(self, folder, text): ...; return "the/path"    # if the store holds more than texts
-    def put_bytes(self, folder, data): ...; return "the/path"   # if it holds documents that are one opaque value
+    def put_json(self, folder, text): ...; return "the/path"    # if the store can hold more than strings
+    def put_bytes(self, folder, data): ...; return "the/path"   # if a document can be one opaque value
 """
 
 import dataclasses
@@ -25,6 +25,7 @@ from bridge.provider import (
     NotFound,
     Provider,
     ProviderError,
+    ReadGuard,
     SecretValue,
     dump_json,
     parse_json,
@@ -47,47 +48,47 @@ BYTES: Final = CANARY.encode() + b"\x00\xff\r\n"
 
 
 class ProviderContract:
-    """What bridge relies on. `folder` is an empty folder of the test's own, and the context's base."""
+    """The behaviour that bridge relies on. `folder` is an empty folder for each test, and the context's base."""
 
     absent = "absent"
     """The path of a document that does not exist."""
 
     def provider(self, folder: Path) -> Provider:
-        """Return the provider, built with the options that suit the test's store."""
+        """Return the provider, configured for the test's store."""
         raise NotImplementedError
 
     def put(self, folder: Path, values: Mapping[str, str]) -> str:
-        """Store a document with these text fields and return its path."""
+        """Store a document with these string fields and return its path."""
         raise NotImplementedError
 
     def put_json(self, folder: Path, text: str) -> str:
-        """Store the document that this JSON object describes and return its path; leave out if there are only texts."""
+        """Store the document that this JSON object describes and return its path; omit if there are only strings."""
         raise NotImplementedError
 
     def put_bytes(self, folder: Path, data: bytes) -> str:
-        """Store a document that is one opaque value and return its path; leave out if there are no such documents."""
+        """Store a document that is one opaque value and return its path; omit if there are no such documents."""
         raise NotImplementedError
 
     numbers_keep_their_text = True
-    """Whether the store itself keeps `1.10` as it is; sops, for one, writes 1.1 when it encrypts."""
+    """Whether the store keeps `1.10` unchanged; sops, for example, writes 1.1 when it encrypts."""
 
     keys_may_repeat = True
-    """Whether the store would keep a JSON object that has a key twice; if not, there is nothing to refuse."""
+    """Whether the store can hold a JSON object with a duplicate key; if not, there is nothing to refuse."""
 
     def context(self, folder: Path) -> Context:
-        """Return the context that sessions are opened in."""
+        """Return the context to open sessions with."""
         return Context(folder, dict(os.environ), time.monotonic() + 60)
 
     def read(self, folder: Path, path: str, revision: str | None = None) -> Document:
-        """Read one document in a session of its own."""
+        """Read one document in a new session."""
         session = self.provider(folder).open(self.context(folder))
         try:
             return session.read(path, revision)
         finally:
             session.close()
 
-    def test_it_is_a_frozen_dataclass_that_says_how_many_threads_it_bears(self, tmp_path: Path) -> None:
-        """Its fields are its section of the environment's file, so they must be known and must not change."""
+    def test_provider_is_a_frozen_dataclass_with_a_concurrency(self, tmp_path: Path) -> None:
+        """Its fields are its section in the environment's file, so they must be known and must not change."""
         provider = self.provider(tmp_path)
         assert isinstance(provider, Provider)
         assert dataclasses.is_dataclass(provider)
@@ -96,24 +97,24 @@ class ProviderContract:
         assert type(provider).concurrency >= 1
 
     def test_building_and_opening_do_no_io(self, tmp_path: Path) -> None:
-        """`bridge check` builds every provider without a network, in a folder where nothing is."""
+        """`bridge check` builds every provider without a network, possibly in an empty folder."""
         nowhere = tmp_path / "nowhere"
         self.provider(tmp_path).open(Context(nowhere, {}, time.monotonic() + 60)).close()
 
     def test_fields_come_back_as_they_were_stored(self, tmp_path: Path) -> None:
-        """Every field is there, byte for byte."""
+        """Every field is returned, byte for byte."""
         content = self.read(tmp_path, self.put(tmp_path, VALUES)).content
         assert isinstance(content, tuple)
         leaves = {name: leaf for part in content for name, leaf in part.items() if isinstance(leaf, SecretValue)}
         assert {name: leaf.reveal().decode() for name, leaf in leaves.items()} == VALUES
 
     def test_leaves_keep_their_kinds(self, tmp_path: Path) -> None:
-        """Texts, numbers, booleans and nulls, at each level; `bridge.provider.parse_json` does it for JSON."""
+        """Strings, numbers, booleans and nulls keep their kinds at every level; for JSON, use `parse_json`."""
         content = self.read(tmp_path, _stored(self.put_json, tmp_path, LEAVES)).content
         assert isinstance(content, tuple)
-        (found,) = content
-        assert {name: dump_json(child) for name, child in found.items()} == _written(LEAVES)
-        kinds = {name: leaf.kind for name, leaf in found.items() if isinstance(leaf, SecretValue)}
+        (fields,) = content
+        assert {name: dump_json(child) for name, child in fields.items()} == _as_json(LEAVES)
+        kinds = {name: leaf.kind for name, leaf in fields.items() if isinstance(leaf, SecretValue)}
         assert kinds["NUMBER_AS_TEXT"] is kinds["EMPTY"] is Kind.TEXT
         assert (kinds["INTEGER"], kinds["YES"], kinds["NOTHING"]) == (Kind.NUMBER, Kind.BOOLEAN, Kind.NULL)
 
@@ -121,62 +122,80 @@ class ProviderContract:
         """A version such as 1.10 is not 1.1, and a long number is not rounded."""
         path = _stored(self.put_json, tmp_path, NUMBERS)
         if not self.numbers_keep_their_text:
-            pytest.skip("the store writes numbers in a form of its own")
+            pytest.skip("the store reformats numbers")
         content = self.read(tmp_path, path).content
         assert isinstance(content, tuple)
-        assert {name: dump_json(child) for name, child in content[0].items()} == _written(NUMBERS)
+        assert {name: dump_json(child) for name, child in content[0].items()} == _as_json(NUMBERS)
 
-    def test_key_that_an_object_has_twice_is_refused(self, tmp_path: Path) -> None:
-        """Nobody can say which value counts; the error shows neither."""
+    def test_duplicate_key_is_refused(self, tmp_path: Path) -> None:
+        """It is unclear which value counts; the error shows neither."""
         if not self.keys_may_repeat:
-            pytest.skip("the store keeps no key twice")
+            pytest.skip("the store cannot hold duplicate keys")
         path = _stored(self.put_json, tmp_path, TWICE)
         with pytest.raises(ProviderError) as caught:
             self.read(tmp_path, path)
         assert CANARY not in "".join(traceback.format_exception(caught.value))
 
-    def test_opaque_document_stays_byte_for_byte(self, tmp_path: Path) -> None:
-        """Bytes that are not text are fine, and a line's end stays what it is."""
+    def test_opaque_document_is_unchanged(self, tmp_path: Path) -> None:
+        """Bytes that are not text are allowed, and line endings stay unchanged."""
         content = self.read(tmp_path, _stored(self.put_bytes, tmp_path, BYTES)).content
         assert isinstance(content, SecretValue)
         assert content.reveal() == BYTES
 
     def test_a_document_has_a_revision(self, tmp_path: Path) -> None:
-        """An unchanged document has the same revision each time."""
+        """An unchanged document always has the same revision."""
         path = self.put(tmp_path, VALUES)
         first, second = self.read(tmp_path, path).revision, self.read(tmp_path, path).revision
         assert first.id
         assert first == second
 
+    def test_a_provider_that_asks_what_was_read_before_says_so(self, tmp_path: Path) -> None:
+        """`Context.known` tells nothing to a provider without `wants_known`."""
+        asked: list[str] = []
+        path, provider = self.put(tmp_path, VALUES), self.provider(tmp_path)
+
+        def known() -> frozenset[str]:
+            asked.append(path)
+            return frozenset()
+
+        session = provider.open(self.context(tmp_path)._replace(known=known))
+        try:
+            session.read(path)
+        finally:
+            session.close()
+        if isinstance(provider, ReadGuard):
+            assert isinstance(type(provider).wants_known, bool)
+        assert not asked or (isinstance(provider, ReadGuard) and provider.wants_known)
+
     def test_values_are_hidden_wherever_a_document_is_printed(self, tmp_path: Path) -> None:
-        """No repr of what a read returns shows a value."""
+        """The repr of a read's result never shows a value."""
         document = self.read(tmp_path, self.put(tmp_path, VALUES))
         assert CANARY not in repr(document)
         assert CANARY not in str(document.content)
 
-    def test_an_absent_document_is_not_found(self, tmp_path: Path) -> None:
-        """Absent is an error of its own: it is neither empty nor unavailable."""
+    def test_missing_document_is_not_found(self, tmp_path: Path) -> None:
+        """A missing document has its own error: it is neither empty nor unavailable."""
         self.put(tmp_path, VALUES)
         with pytest.raises(NotFound) as caught:
             self.read(tmp_path, self.absent)
         assert caught.value.problems[0].what
 
     def test_an_unknown_revision_is_an_error(self, tmp_path: Path) -> None:
-        """A revision that does not exist must not be answered with another one."""
+        """If a revision does not exist, another revision must not be returned instead."""
         path = self.put(tmp_path, VALUES)
         with pytest.raises(ProviderError):
             self.read(tmp_path, path, "no-such-revision")
 
     def test_no_error_shows_a_value(self, tmp_path: Path) -> None:
-        """Neither the message, nor the context that Python keeps with an exception."""
+        """Neither the message nor a chained exception shows a value."""
         path = self.put(tmp_path, VALUES)
         for wrong in ((self.absent, None), (path, "no-such-revision")):
             with pytest.raises(ProviderError) as caught:
                 self.read(tmp_path, *wrong)
             assert CANARY not in "".join(traceback.format_exception(caught.value))
 
-    def test_a_session_reads_from_as_many_threads_as_it_says(self, tmp_path: Path) -> None:
-        """All threads of one session get the whole document."""
+    def test_session_reads_from_concurrent_threads(self, tmp_path: Path) -> None:
+        """Every thread of a session gets the whole document."""
         path = self.put(tmp_path, VALUES)
         provider = self.provider(tmp_path)
         session = provider.open(self.context(tmp_path))
@@ -194,7 +213,7 @@ class ProviderContract:
         assert all(isinstance(one.content, tuple) and one.content[0].keys() == VALUES.keys() for one in documents)
 
     def test_a_session_can_be_closed_after_a_failure(self, tmp_path: Path) -> None:
-        """Close is called on every way out."""
+        """`close` is always called, even after a failure."""
         session = self.provider(tmp_path).open(self.context(tmp_path))
         with pytest.raises(ProviderError):
             session.read(self.absent)
@@ -211,8 +230,8 @@ def _stored(put: Callable[[Path, Content], str], folder: Path, content: Content)
         pytest.skip("the store has no such documents")
 
 
-def _written(text: str) -> dict[str, str]:
-    """Return an object's children, each as compact JSON."""
-    found = parse_json(text.encode())
-    assert isinstance(found, Mapping)
-    return {name: dump_json(child) for name, child in found.items()}
+def _as_json(text: str) -> dict[str, str]:
+    """Return each child of an object as compact JSON."""
+    parsed = parse_json(text.encode())
+    assert isinstance(parsed, Mapping)
+    return {name: dump_json(child) for name, child in parsed.items()}

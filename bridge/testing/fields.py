@@ -1,4 +1,4 @@
-"""Sets of fields, as `metadata.managedFields` writes them (sigs.k8s.io/structured-merge-diff, package fieldpath)."""
+"""Sets of fields in the format of `metadata.managedFields` (sigs.k8s.io/structured-merge-diff, package fieldpath)."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -7,10 +7,10 @@ from typing import Any, Final, NamedTuple, TypeAlias
 Path: TypeAlias = tuple[str, ...]
 """A field: the keys of fieldsV1 that lead to it, such as ("f:data", "f:PASSWORD")."""
 
-# Structs are no field of their own; maps and lists are, and show as "." once they have children.
+# A struct is not a field itself. A map or a list is, and appears as "." if it has children.
 STRUCTS: Final[frozenset[Path]] = frozenset({(), ("f:metadata",), ("f:spec",)})
 
-# Nobody owns what the server sets itself (k8s.io/apimachinery, managedfields/internal/stripmeta.go).
+# No manager owns fields that the server sets itself (k8s.io/apimachinery, managedfields/internal/stripmeta.go).
 _SYSTEM = (
     "name",
     "namespace",
@@ -32,7 +32,7 @@ CONTAINER: Final = object()
 class Difference(NamedTuple):
     """How two objects differ."""
 
-    changed: frozenset[Path]  # added or with another value
+    changed: frozenset[Path]  # added, or with another value
     removed: frozenset[Path]
 
     def __bool__(self) -> bool:
@@ -40,21 +40,21 @@ class Difference(NamedTuple):
 
 
 def applied(config: Mapping[str, Any]) -> frozenset[Path]:
-    """Return the fields that an apply configuration claims: its leaves, and its empty maps."""
-    found = list(_walk((), config))
-    parents = {path[:-1] for path, _ in found}
-    return frozenset(path for path, value in found if value is not CONTAINER or path not in parents)
+    """Return the fields that an apply configuration claims: its leaves and its empty maps."""
+    nodes = list(_walk((), config))
+    parents = {path[:-1] for path, _ in nodes}
+    return frozenset(path for path, value in nodes if value is not CONTAINER or path not in parents)
 
 
 def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> Difference:
-    """Return what an update from old to new changes."""
+    """Return the changes from `old` to `new`."""
     before, after = dict(_walk((), old)), dict(_walk((), new))
     changed = frozenset(path for path, value in after.items() if path not in before or before[path] != value)
     return Difference(changed, frozenset(before.keys() - after.keys()))
 
 
 def encode(fields: Iterable[Path]) -> dict[str, Any]:
-    """Write fieldsV1."""
+    """Encode fieldsV1."""
     root: dict[str, Any] = {}
     members = set(fields)
     for path in sorted(members):
@@ -71,19 +71,19 @@ def encode(fields: Iterable[Path]) -> dict[str, Any]:
 
 
 def decode(node: Mapping[str, Any], path: Path = ()) -> frozenset[Path]:
-    """Read fieldsV1: a node without children, or with a ".", is a member."""
+    """Decode fieldsV1: a node without children, or with a ".", is a member of the set."""
     children = [decode(child, (*path, part)) for part, child in node.items() if part != "."]
     member = {path} if path and (not children or "." in node) else set()
     return frozenset(member.union(*children))
 
 
 def label(path: Path) -> str:
-    """Write a field as messages do: `.data.PASSWORD`."""
+    """Format a field for messages: `.data.PASSWORD`."""
     return "".join(f".{part[2:]}" if part.startswith("f:") else f"[{part[2:]}]" for part in path)
 
 
 def remove(target: dict[str, Any], path: Path) -> None:
-    """Take a leaf, or an item of a list, out of an object; containers stay for the items of others."""
+    """Remove a leaf or a list item from an object; containers stay, because they may have items of other managers."""
     node: Any = target
     for part in path[:-1]:
         node = node.get(part[2:]) if isinstance(node, dict) else None
@@ -119,7 +119,7 @@ def _children(path: Path, value: object) -> dict[str, Any] | None:
 
 
 def _item(item: object) -> str:
-    """Name an item of ownerReferences by its uid, one of finalizers by itself."""
+    """Name an item of ownerReferences by its uid, and an item of finalizers by its value."""
     if isinstance(item, dict):
         return f"k:{json.dumps({'uid': item.get('uid')}, separators=(',', ':'))}"
     return f"v:{json.dumps(item)}"

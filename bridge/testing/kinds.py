@@ -1,4 +1,4 @@
-"""The kinds that the embedded cluster knows, and how their objects are read."""
+"""The kinds that the embedded cluster supports, and how their objects are decoded."""
 
 import base64
 import binascii
@@ -59,7 +59,7 @@ MICRO_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[+-]\d\
 
 @dataclass(frozen=True, eq=False)
 class Kind:
-    """One kind: how it is named and addressed, and the fields it has beside its metadata."""
+    """One kind: its names and addresses, and its fields besides the metadata."""
 
     resource: Resource
     version: str  # its apiVersion
@@ -96,11 +96,11 @@ KINDS: Final[Mapping[str, Kind]] = {
 
 
 class Malformed(Exception):
-    """A value that its field cannot hold; the text is what Go's decoder says, so it may show the value."""
+    """A value does not fit its field. The text is that of Go's decoder, so it may show the value."""
 
 
 def check_applied(kind: Kind, config: Mapping[str, Any], name: str) -> None:
-    """Refuse an apply configuration that does not fit the kind's schema: 500, as kube-apiserver does."""
+    """Refuse an apply configuration that does not fit the kind's schema (500, as in kube-apiserver)."""
     schema: Schema = {"apiVersion": TEXT, "kind": TEXT, "metadata": METADATA, **kind.fields}
     try:
         _check("", config, schema)
@@ -109,7 +109,7 @@ def check_applied(kind: Kind, config: Mapping[str, Any], name: str) -> None:
 
 
 def decode(kind: Kind, raw: Mapping[str, Any]) -> Object:
-    """Return the object as it would be stored: unknown fields dropped, defaults set; Malformed where it cannot be."""
+    """Return the object as stored, without unknown fields and with defaults; raise Malformed if it is invalid."""
     meta = _known(raw.get("metadata") or {}, METADATA)
     body = _known(raw, kind.fields)
     texts = body.pop("stringData", {})
@@ -125,7 +125,7 @@ def decode(kind: Kind, raw: Mapping[str, Any]) -> Object:
 
 
 def decode_applied(kind: Kind, merged: Mapping[str, Any], name: str) -> Object:
-    """Decode the result of an apply: what is wrong there is a 500."""
+    """Decode the result of an apply; raise a 500 if it is invalid."""
     try:
         return decode(kind, merged)
     except Malformed as error:
@@ -134,7 +134,7 @@ def decode_applied(kind: Kind, merged: Mapping[str, Any], name: str) -> Object:
 
 
 def decode_sent(kind: Kind, raw: Mapping[str, Any]) -> Object:
-    """Decode the body of a create or an update: what is wrong there is a 400."""
+    """Decode the body of a create or an update; raise a 400 if it is invalid."""
     try:
         return decode(kind, raw)
     except Malformed as error:
@@ -144,7 +144,7 @@ def decode_sent(kind: Kind, raw: Mapping[str, Any]) -> Object:
 
 
 def decode_patched(kind: Kind, patched: Mapping[str, Any]) -> Object:
-    """Decode the result of a patch: what is wrong there is a 422 that shows the whole object."""
+    """Decode the result of a patch; if it is invalid, raise a 422 that shows the whole object."""
     try:
         return decode(kind, patched)
     except Malformed as error:
@@ -201,7 +201,7 @@ def _fits(item: object, wanted: str) -> bool:
 
 
 def _go(value: object) -> str:
-    """Show a value much as Go's %v and %#v do: the real server's answers hold values too."""
+    """Format a value similarly to Go's %v and %#v, because the real server's answers also contain values."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dict):
@@ -213,15 +213,15 @@ def _go(value: object) -> str:
 
 
 def _known(raw: Mapping[str, Any], schema: Schema) -> Object:
-    """Keep what the schema knows and what is not empty, in the form that is stored."""
-    found: Object = {}
+    """Keep the known fields that are not empty, in their stored form."""
+    known: Object = {}
     for name, wanted in schema.items():
         item = raw.get(name)
         value = _stored(name, item, wanted) if item is not None else None
-        # An empty managedFields asks to give up all ownership.
+        # An empty managedFields requests that all ownership is given up.
         if value is not None and (value not in ({}, []) or name == "managedFields"):
-            found[name] = value
-    return found
+            known[name] = value
+    return known
 
 
 def _stored(name: str, item: object, wanted: "str | Schema") -> object:
@@ -256,7 +256,7 @@ def _encode(text: str) -> str:
 
 
 def _canonical(text: str) -> str:
-    """Check base64 as Go does, which skips line ends."""
+    """Check base64 like Go, which ignores line breaks."""
     try:
         return base64.b64encode(base64.b64decode(re.sub("[\r\n]", "", text), validate=True)).decode()
     except (binascii.Error, ValueError):

@@ -1,4 +1,4 @@
-"""Who owns which field: server-side apply and its bookkeeping (k8s.io/apimachinery, util/managedfields)."""
+"""Field ownership: server-side apply and its bookkeeping (k8s.io/apimachinery, util/managedfields)."""
 
 import copy
 import datetime as dt
@@ -13,7 +13,7 @@ BEFORE_FIRST_APPLY: Final = "before-first-apply"
 
 
 class Owner(NamedTuple):
-    """A field manager: the same name with another operation is another one."""
+    """A field manager; the same name with a different operation is a different manager."""
 
     operation: str  # Apply or Update
     name: str
@@ -21,7 +21,7 @@ class Owner(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """What a manager owns, and since when; the time is empty where it only joined others."""
+    """The fields that a manager owns, and since when; the time is empty if it only shares fields."""
 
     fields: frozenset[Path]
     time: str
@@ -31,25 +31,25 @@ Managers: TypeAlias = dict[Owner, Entry]
 
 
 def read(entries: Iterable[Mapping[str, Any]]) -> Managers:
-    """Read `managedFields`; ValueError where an entry is malformed."""
-    found: Managers = {}
+    """Parse `managedFields`; raise ValueError if an entry is malformed."""
+    managers: Managers = {}
     for entry in entries:
         operation = entry.get("operation")
         if operation not in {"Apply", "Update"} or entry.get("fieldsType") != "FieldsV1":
             raise ValueError("not an entry of managedFields")
         owner = Owner(operation, entry.get("manager", ""), entry.get("apiVersion", ""))
-        found[owner] = Entry(fields.decode(entry.get("fieldsV1", {})), entry.get("time", ""))
-    return found
+        managers[owner] = Entry(fields.decode(entry.get("fieldsV1", {})), entry.get("time", ""))
+    return managers
 
 
 def write(managers: Managers) -> list[dict[str, Any]]:
-    """Write `managedFields` in the server's order."""
+    """Encode `managedFields` in the server's order."""
     ordered = sorted(managers.items(), key=lambda item: (item[0].operation, item[1].time, item[0].name))
     return [_written(owner, entry) for owner, entry in ordered]
 
 
-def given(live: Managers, entries: list[Mapping[str, Any]] | None) -> Managers:
-    """Choose the bookkeeping that an update starts from: the request's own where it brings a valid one.
+def requested(live: Managers, entries: list[Mapping[str, Any]] | None) -> Managers:
+    """Return the managers that an update starts from: those in the request if valid, else those of the live object.
 
     An empty list, or a list with one empty entry, is the documented way to give up all ownership.
     """
@@ -64,11 +64,11 @@ def given(live: Managers, entries: list[Mapping[str, Any]] | None) -> Managers:
 
 
 def update(old: Mapping[str, Any] | None, new: Mapping[str, Any], managers: Managers, owner: Owner) -> Managers:
-    """Give the fields that a create, an update or a patch changes to its manager, and take them from the others."""
+    """Move the ownership of all fields that a create, an update or a patch changes to its manager."""
     if old is not None and not managers:
-        return {}  # an object whose ownership was given up stays without until the first apply
+        return {}  # if ownership was given up, the object has no managers until the next apply
     difference = fields.compare(old or {}, new)
-    kept = _yielded(managers, difference)
+    kept = _without_lost(managers, difference)
     if difference.changed:
         before = kept.get(owner, Entry(frozenset(), "")).fields
         kept[owner] = Entry(before | difference.changed, now())
@@ -78,7 +78,7 @@ def update(old: Mapping[str, Any] | None, new: Mapping[str, Any], managers: Mana
 def apply(
     live: Mapping[str, Any] | None, config: Mapping[str, Any], managers: Managers, owner: Owner, *, force: bool
 ) -> tuple[dict[str, Any], Managers]:
-    """Merge a configuration into an object; ApiError 409 where others own what it changes, unless forced."""
+    """Merge a configuration into an object; raise ApiError 409 if it changes fields of others, unless forced."""
     if live is not None and not managers:
         everything = fields.compare({}, live).changed
         managers = {Owner("Update", BEFORE_FIRST_APPLY, owner.version): Entry(everything, now())}
@@ -92,29 +92,29 @@ def apply(
     others = {key: entry for key, entry in claimed.items() if key != owner}
     if not force:
         _refuse_conflicts(others, difference.changed)
-    mine = claimed[owner]
-    result = _yielded(others, difference)
-    if mine.fields:
-        result[owner] = mine._replace(time=now()) if difference else mine
+    own = claimed[owner]
+    result = _without_lost(others, difference)
+    if own.fields:
+        result[owner] = own._replace(time=now()) if difference else own
     return merged, result
 
 
 def now() -> str:
-    """Return the time as objects carry it: UTC, whole seconds."""
+    """Return the current time in the format of objects: UTC, in whole seconds."""
     return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _yielded(managers: Managers, difference: Difference) -> Managers:
+def _without_lost(managers: Managers, difference: Difference) -> Managers:
     lost = difference.changed | difference.removed
     left = {owner: entry._replace(fields=entry.fields - lost) for owner, entry in managers.items()}
     return {owner: entry for owner, entry in left.items() if entry.fields}
 
 
 def _refuse_conflicts(others: Managers, changed: frozenset[Path]) -> None:
-    found = [(owner, sorted(entry.fields & changed)) for owner, entry in sorted(others.items())]
+    owned = [(owner, sorted(entry.fields & changed)) for owner, entry in sorted(others.items())]
     causes = [
         Cause("FieldManagerConflict", f"conflict with {_named(owner)}", fields.label(path))
-        for owner, paths in found
+        for owner, paths in owned
         for path in paths
     ]
     if causes:
@@ -147,7 +147,7 @@ def _merge(live: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]
     for name, value in config.items():
         before = merged.get(name)
         if isinstance(before, dict) and value is None:
-            continue  # a map set to null claims the map, and empties nothing
+            continue  # a map set to null claims the map but removes nothing
         if isinstance(before, dict) and isinstance(value, dict):
             merged[name] = _merge(before, value)
         elif isinstance(before, list) and isinstance(value, list):

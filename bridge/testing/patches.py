@@ -1,4 +1,4 @@
-"""Merge patches (RFC 7386) and JSON patches (RFC 6902), as kube-apiserver takes them."""
+"""Merge patches (RFC 7386) and JSON patches (RFC 6902), as kube-apiserver applies them."""
 
 import copy
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ REJECTED = "the server rejected our request due to an error in our request"
 
 
 def merge(target: object, patch: object) -> Any:  # noqa: ANN401 - JSON
-    """Return the target with a merge patch on it; null removes."""
+    """Return the target with a merge patch applied; null removes a member."""
     if not isinstance(patch, dict):
         return copy.deepcopy(patch)
     result = dict(target) if isinstance(target, Mapping) else {}
@@ -23,7 +23,7 @@ def merge(target: object, patch: object) -> Any:  # noqa: ANN401 - JSON
 
 
 def json_patch(target: dict[str, Any], operations: object) -> dict[str, Any]:
-    """Return the target after add, remove, replace and test operations; ApiError 400 or 422."""
+    """Return the target after add, remove, replace and test operations; raise ApiError 400 or 422."""
     if not isinstance(operations, list) or not all(isinstance(item, dict) for item in operations):
         raise ApiError(400, "error decoding patch: json: cannot unmarshal into Go value of type []handlers.jsonPatchOp")
     result = copy.deepcopy(target)
@@ -46,18 +46,18 @@ def _operate(document: dict[str, Any], item: Mapping[str, Any]) -> None:
         node = node[int(part)] if isinstance(node, list) else node[part]
     match item["op"]:
         case "test":
-            found = node[int(parts[-1])] if isinstance(node, list) else node.get(parts[-1])
-            if found != item.get("value"):
+            current = node[int(parts[-1])] if isinstance(node, list) else node.get(parts[-1])
+            if current != item.get("value"):
                 raise ValueError("the test failed")
         case "remove":
             del node[_at(node, parts[-1])]
         case "add" if isinstance(node, list):
             node.insert(len(node) if parts[-1] == "-" else int(parts[-1]), item["value"])
         case "add" | "replace":
-            # A replace of an absent member adds it: the real server's library is that lenient.
+            # Replacing a missing member adds it: the real server's library is equally lenient.
             node[_at(node, parts[-1])] = item["value"]
         case _:
-            raise ValueError("an operation that is not served")
+            raise ValueError("the operation is not supported")
 
 
 def _at(node: object, part: str) -> Any:  # noqa: ANN401 - a list's index or a mapping's key

@@ -1,4 +1,4 @@
-"""What the API answers when it refuses: `Status` objects, worded as kube-apiserver words them."""
+"""The API's refusals: `Status` objects with kube-apiserver's wording."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -28,7 +28,7 @@ class Cause(NamedTuple):
 
 
 class ApiError(Exception):
-    """A request that is answered with a failure."""
+    """A request failed."""
 
     def __init__(
         self, code: int, message: str, *, reason: str | None = None, details: Mapping[str, Any] | None = None
@@ -47,7 +47,7 @@ class ApiError(Exception):
 
 
 class Resource(NamedTuple):
-    """How messages name what a request is about: `leases` of the group `coordination.k8s.io`, kind `Lease`."""
+    """The names of a resource in messages: group `coordination.k8s.io`, plural `leases`, kind `Lease`."""
 
     group: str
     plural: str
@@ -61,36 +61,36 @@ class Resource(NamedTuple):
         return f"{kind}.{self.group}" if self.group else kind
 
     def missing(self, name: str) -> ApiError:
-        """404."""
+        """Return a 404."""
         message = f'{self._long(self.plural)} "{name}" not found'
         return ApiError(404, message, details=self._named(name, self.plural))
 
     def exists(self, name: str) -> ApiError:
-        """409 for a create."""
+        """Return a 409 for a create."""
         message = f'{self._long(self.plural)} "{name}" already exists'
         return ApiError(409, message, reason="AlreadyExists", details=self._named(name, self.plural))
 
     def conflict(self, name: str, why: str) -> ApiError:
-        """409 without causes: a resourceVersion or a uid that is not the object's."""
+        """Return a 409 without causes, for a resourceVersion or a uid that is not the object's."""
         message = f'Operation cannot be fulfilled on {self._long(self.plural)} "{name}": {why}'
         return ApiError(409, message, details=self._named(name, self.plural))
 
     def precondition(self, name: str, why: str) -> ApiError:
-        """409 for a delete, which names the kind and not the resource."""
+        """Return a 409 for a delete, which names the kind instead of the resource."""
         message = f'Operation cannot be fulfilled on {self._long(self.kind)} "{name}": {why}'
         return ApiError(409, message, details=self._named(name, self.kind))
 
     def invalid(self, name: str, causes: Iterable[Cause]) -> ApiError:
-        """422 with a cause for each field."""
-        found = list(causes)
-        listed = list(dict.fromkeys(map(str, found)))
+        """Return a 422 with a cause for each field."""
+        all_causes = list(causes)
+        listed = list(dict.fromkeys(map(str, all_causes)))
         shown = listed[0] if len(listed) == 1 else f"[{', '.join(listed)}]"
         message = f'{self._long(self.kind)} "{name}" is invalid: {shown}'
-        details = self._named(name, self.kind) | {"causes": [cause._asdict() for cause in found]}
+        details = self._named(name, self.kind) | {"causes": [cause._asdict() for cause in all_causes]}
         return ApiError(422, message, details=details)
 
     def terminating(self, name: str, namespace: str) -> ApiError:
-        """403 for a create in a namespace that is on its way out."""
+        """Return a 403 for a create in a terminating namespace."""
         why = f"unable to create new content in namespace {namespace} because it is being terminated"
         cause = Cause("NamespaceTerminating", f"namespace {namespace} is being terminated", "metadata.namespace")
         details = self._named(name, self.plural) | {"causes": [cause._asdict()]}

@@ -28,14 +28,14 @@ from bridge.testing.kinds import (
 from bridge.testing.managers import Managers, Owner
 from bridge.testing.status import ApiError
 
-FIRST_VERSION: Final = 100  # of the whole store; an object's resourceVersion is the store's when it was written
+FIRST_VERSION: Final = 100  # of the whole store; an object's resourceVersion is the store's version when written
 
 Admission: TypeAlias = Callable[[dict[str, Any], bool], None]
-"""Changes the object of a request before it is validated and stored; the flag says that it is only tried."""
+"""Changes the object of a request before it is validated and stored; the flag is True for a dry run."""
 
 
 class Write(NamedTuple):
-    """How a write is asked for: the manager, whether it is only tried, and whether conflicts are overridden."""
+    """The options of a write: the manager, whether it is a dry run, and whether it overrides conflicts."""
 
     manager: str
     dry_run: bool = False
@@ -43,9 +43,9 @@ class Write(NamedTuple):
 
 
 class Store:
-    """All objects of the cluster. Every method is atomic; what is returned is the caller's own copy.
+    """All objects of the cluster. Every method is atomic and returns a copy.
 
-    `admission` may be set at any time: an admission rule that changes the object of a create or an update.
+    `admission` may be set at any time to an admission rule that changes the object of a create or an update.
     """
 
     def __init__(self) -> None:
@@ -56,19 +56,19 @@ class Store:
         self.create(Place(KINDS["namespaces"], "", ""), {"metadata": {"name": "default"}}, Write("kube-apiserver"))
 
     def get(self, place: Place) -> Object:
-        """Return an object; ApiError 404."""
+        """Return an object, or raise ApiError 404."""
         with self._lock:
             return copy.deepcopy(self._live(place))
 
     def select(self, kind: Kind, namespace: str | None) -> tuple[str, list[Object]]:
         """Return the store's version and the objects of one namespace (or of all), by name."""
         with self._lock:
-            found = [
+            matching = [
                 (place.namespace, place.name, item)
                 for place, item in self._objects.items()
                 if place.kind == kind and namespace in {None, place.namespace}
             ]
-            ordered = [item for _, _, item in sorted(found, key=lambda entry: entry[:2])]
+            ordered = [item for _, _, item in sorted(matching, key=lambda entry: entry[:2])]
             return str(self._version), copy.deepcopy(ordered)
 
     def create(self, place: Place, body: Mapping[str, Any], write: Write) -> Object:
@@ -76,8 +76,8 @@ class Store:
         with self._lock:
             new = decode_sent(place.kind, body)
             place = named(place, new)
-            given = managers.given({}, new["metadata"].pop("managedFields", None))
-            owned = managers.update(None, new, given, Owner("Update", write.manager, place.kind.version))
+            requested = managers.requested({}, new["metadata"].pop("managedFields", None))
+            owned = managers.update(None, new, requested, Owner("Update", write.manager, place.kind.version))
             version = new["metadata"].pop("resourceVersion", "")
             result = self._add(place, new, owned, dry_run=write.dry_run or bool(version))
             if version:
@@ -85,7 +85,7 @@ class Store:
             return result
 
     def replace(self, place: Place, body: Mapping[str, Any], write: Write) -> tuple[Object, bool]:
-        """Update an object from the body of a PUT; the flag says that the object was created."""
+        """Update an object from the body of a PUT; the flag is True if the object was created."""
         with self._lock:
             new = decode_sent(place.kind, body)
             same_place(place, new)
@@ -103,7 +103,7 @@ class Store:
             return self._update(place, live, new, write), False
 
     def patch(self, place: Place, change: Callable[[Object], Any], write: Write) -> Object:
-        """Update an object by what a patch makes of it."""
+        """Update an object with the result of a patch."""
         with self._lock:
             live = self._live(place)
             new = decode_patched(place.kind, change(copy.deepcopy(live)))
@@ -111,7 +111,7 @@ class Store:
             return self._update(place, live, new, write)
 
     def merge(self, place: Place, patch: object, write: Write) -> Object:
-        """Update an object by a merge patch."""
+        """Update an object with a merge patch."""
         if not isinstance(patch, dict):
             raise ApiError(
                 400, "error decoding patch: json: cannot unmarshal into Go value of type map[string]interface {}"
@@ -119,11 +119,11 @@ class Store:
         return self.patch(place, lambda live: patches.merge(live, patch), write)
 
     def json_patch(self, place: Place, operations: object, write: Write) -> Object:
-        """Update an object by a JSON patch."""
+        """Update an object with a JSON patch."""
         return self.patch(place, lambda live: patches.json_patch(live, operations), write)
 
     def apply(self, place: Place, config: Object, write: Write) -> tuple[Object, bool]:
-        """Apply a configuration; the flag says that the object was created."""
+        """Apply a configuration; the flag is True if the object was created."""
         with self._lock:
             check_identity(place, config)
             check_applied(place.kind, config, place.name)
@@ -138,7 +138,7 @@ class Store:
             return self._store(place, live, new, owned, write), False
 
     def delete(self, place: Place, preconditions: Mapping[str, Any], *, dry_run: bool) -> Object | None:
-        """Delete an object; returns it where it only begins to end (finalizers, namespaces), else None."""
+        """Delete an object. Return it if it is only marked for deletion (finalizers, namespaces), else None."""
         with self._lock:
             live = self._live(place)
             check_preconditions(place, live, preconditions)
@@ -185,7 +185,7 @@ class Store:
                 raise place.kind.resource.terminating(place.name, place.namespace)
 
     def _update(self, place: Place, live: Object, new: Object, write: Write) -> Object:
-        owned = managers.given(_owned(live), new["metadata"].pop("managedFields", None))
+        owned = managers.requested(_owned(live), new["metadata"].pop("managedFields", None))
         old = _content(live)
         _keep_system_fields(old, new)
         owner = Owner("Update", write.manager, place.kind.version)
@@ -211,7 +211,7 @@ class Store:
         return self._put(place, new)
 
     def _admit(self, new: Object, *, dry_run: bool) -> None:
-        """Let the rule change an object; as in kube-apiserver, managedFields stay those of the request."""
+        """Apply the admission rule; as in kube-apiserver, it does not affect managedFields."""
         if self.admission:
             self.admission(new, dry_run)
 
@@ -230,7 +230,7 @@ class Store:
 
 
 def _keep_system_fields(old: Object, new: Object) -> None:
-    """Carry over what a request may leave out and may not change."""
+    """Copy the fields that a request may omit but must not change."""
     kept = old["metadata"]
     for name in ("uid", "resourceVersion", "namespace"):
         if name in kept:

@@ -1,4 +1,4 @@
-"""What the API refuses in an object that it could read (k8s.io/kubernetes, pkg/apis/core/validation)."""
+"""Validate objects that could be decoded (k8s.io/kubernetes, pkg/apis/core/validation)."""
 
 import base64
 import json
@@ -37,7 +37,7 @@ VALUE_RULE: Final = (
     f"(e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '({_QUALIFIED})?')"
 )
 FROZEN: Final = "Forbidden: field is immutable when `immutable` is set"
-# Types that want certain keys; pkg/apis/core/types.go.
+# Types that require certain keys; pkg/apis/core/types.go.
 REQUIRED_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "kubernetes.io/tls": ("tls.crt", "tls.key"),
     "kubernetes.io/ssh-auth": ("ssh-privatekey",),
@@ -49,18 +49,18 @@ ACCOUNT: Final = "kubernetes.io/service-account.name"
 
 
 def created(kind: Kind, new: Object) -> list[Cause]:
-    """Return what is wrong with a new object."""
+    """Return the problems of a new object."""
     return [*_metadata(kind, new["metadata"]), *_content(kind, new)]
 
 
 def updated(kind: Kind, old: Object, new: Object) -> list[Cause]:
-    """Return what is wrong with an object that takes another's place."""
-    found = [*_metadata(kind, new["metadata"]), *_frozen(kind, old, new), *_content(kind, new)]
+    """Return the problems of an object that replaces another."""
+    causes = [*_metadata(kind, new["metadata"]), *_frozen(kind, old, new), *_content(kind, new)]
     uid = new["metadata"]["uid"]
     if uid != old["metadata"]["uid"]:
-        # The real one says it twice: once for the object's metadata, once for the kind's.
-        found[:0] = [_invalid("metadata.uid", uid, "field is immutable")] * 2
-    return found
+        # The real server reports this twice: once for the object's metadata, once for the kind's.
+        causes[:0] = [_invalid("metadata.uid", uid, "field is immutable")] * 2
+    return causes
 
 
 def _metadata(kind: Kind, meta: Mapping[str, Any]) -> Iterator[Cause]:

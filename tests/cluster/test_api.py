@@ -22,14 +22,14 @@ def server() -> Iterator[Wire]:
         yield wire
 
 
-def test_an_answer_is_the_json_object_that_was_sent(server: Wire) -> None:
+def test_answer_is_the_json_object_that_was_sent(server: Wire) -> None:
     client = api(server.url)
     assert client.request("get", PATH, target=TARGET) == SECRET
     client.close()
     assert server.requests[0].line == f"GET {PATH} HTTP/1.1"
 
 
-def test_each_request_shows_who_we_are(server: Wire) -> None:
+def test_each_request_has_our_credential(server: Wire) -> None:
     client = api(
         server.url, impersonation=(("Impersonate-User", "a"), ("Impersonate-Group", "b"), ("Impersonate-Group", "c"))
     )
@@ -47,7 +47,7 @@ def test_each_request_shows_who_we_are(server: Wire) -> None:
     ("verb", "method"),
     [("get", "GET"), ("list", "GET"), ("create", "POST"), ("update", "PUT"), ("patch", "PATCH"), ("delete", "DELETE")],
 )
-def test_a_verb_becomes_its_http_method(verb: str, method: str) -> None:
+def test_verb_becomes_its_http_method(verb: str, method: str) -> None:
     with Wire(LISTED if verb == "list" else FINE) as server, closing(api(server.url)) as client:
         client.request(verb, PATH, target=TARGET)
     assert server.requests[0].line == f"{method} {PATH} HTTP/1.1"
@@ -64,14 +64,14 @@ def test_query_body_and_content_type_are_sent(server: Wire) -> None:
     assert request.body == b"{}"
 
 
-def test_the_prefix_of_the_servers_url_stays(server: Wire) -> None:
+def test_prefix_of_the_servers_url_stays(server: Wire) -> None:
     client = api(f"{server.url}/k8s/clusters/c-1")
     client.request("get", PATH, target=TARGET)
     client.close()
     assert server.requests[0].line == f"GET /k8s/clusters/c-1{PATH} HTTP/1.1"
 
 
-def test_a_connection_is_kept_for_the_next_request(server: Wire) -> None:
+def test_connection_is_kept_for_the_next_request(server: Wire) -> None:
     client = api(server.url)
     for _ in range(3):
         client.request("get", PATH, target=TARGET)
@@ -79,7 +79,7 @@ def test_a_connection_is_kept_for_the_next_request(server: Wire) -> None:
     assert [request.connection for request in server.requests] == [1, 1, 1]
 
 
-def test_eight_threads_work_side_by_side() -> None:
+def test_eight_threads_work_concurrently() -> None:
     barrier = threading.Barrier(8, timeout=120)
 
     def together(sock: Any, stopped: threading.Event) -> bool:
@@ -103,7 +103,7 @@ def test_eight_threads_work_side_by_side() -> None:
 
 
 @pytest.mark.parametrize(("verb", "body"), [("patch", b"{}"), ("delete", None)])
-def test_a_write_on_a_connection_that_the_server_has_closed_meanwhile_takes_a_new_one(
+def test_write_on_a_connection_that_the_server_has_closed_in_the_meantime_takes_a_new_one(
     verb: str, body: bytes | None
 ) -> None:
     closed = threading.Event()
@@ -123,7 +123,7 @@ def test_a_write_on_a_connection_that_the_server_has_closed_meanwhile_takes_a_ne
     assert [request.connection for request in server.requests] == [1, 2]
 
 
-def test_a_write_whose_kept_connection_breaks_after_it_was_sent_is_not_sent_again() -> None:
+def test_write_whose_kept_connection_breaks_after_it_was_sent_is_not_sent_again() -> None:
     with Wire(FINE, drop, FINE) as server:
         client = api(server.url)
         client.request("get", PATH, target=TARGET)
@@ -133,7 +133,7 @@ def test_a_write_whose_kept_connection_breaks_after_it_was_sent_is_not_sent_agai
     assert [request.line.split()[0] for request in server.requests] == ["GET", "PATCH"]
 
 
-def test_a_server_that_closes_after_each_answer_is_served() -> None:
+def test_server_that_closes_after_each_answer_is_served() -> None:
     with Wire(reply(200, SECRET, {"Connection": "close"}, keep=False)) as server:
         client = api(server.url)
         for _ in range(2):
@@ -142,7 +142,7 @@ def test_a_server_that_closes_after_each_answer_is_served() -> None:
     assert [request.connection for request in server.requests] == [1, 2]
 
 
-def test_a_chunked_answer_is_read_to_its_end() -> None:
+def test_chunked_answer_is_read_to_its_end() -> None:
     body = json.dumps(SECRET).encode()
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in (body[:5], body[5:])) + b"0\r\n\r\n"
     with Wire(raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks)) as server:
@@ -174,11 +174,14 @@ def test_credentials_are_asked_for_each_request_and_renewed_after_a_401() -> Non
 def test_plain_http_is_for_loopback_only() -> None:
     with pytest.raises(ConfigError) as caught:
         endpoint("http://cluster.example:8080")
-    assert str(caught.value) == "context test of config: server is plain http and not a loopback address"
-    assert caught.value.problems[0].hint == "use https: secrets would travel in clear"
+    assert (
+        str(caught.value)
+        == "context test of config: server is plain http, which is allowed only for loopback addresses"
+    )
+    assert caught.value.problems[0].hint == "use https, so that secrets travel encrypted"
 
 
-def test_a_closed_client_keeps_no_connection() -> None:
+def test_closed_client_keeps_no_connection() -> None:
     with Wire(FINE) as server:
         client = api(server.url)
         client.close()
@@ -187,12 +190,12 @@ def test_a_closed_client_keeps_no_connection() -> None:
     assert [request.connection for request in server.requests] == [1, 2]
 
 
-def test_an_endpoint_never_shows_its_credentials() -> None:
+def test_endpoint_never_shows_its_credentials() -> None:
     shown = repr(endpoint("http://127.0.0.1:1", proxy="http://user:CANARY-proxy@proxy:3128"))
     assert "CANARY" not in shown
 
 
-def test_the_servers_time_is_the_latest_that_a_good_answer_told() -> None:
+def test_servers_time_is_the_latest_that_a_good_answer_told() -> None:
     def at(code: int, second: int, date: str = "Wed, 25 Nov 2026 10:00:{:02} GMT") -> Step:
         return reply(code, SECRET if code == 200 else {"kind": "Status"}, {"Date": date.format(second)})
 

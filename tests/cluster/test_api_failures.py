@@ -1,4 +1,4 @@
-"""An API server that refuses connections, hangs, is overloaded, breaks off or talks nonsense."""
+"""An API server that refused the connection, hangs, is overloaded, breaks off or talks nonsense."""
 
 import errno
 import socket
@@ -38,8 +38,8 @@ BUSY = status(429, "TooManyRequests", retry="0")
 BROKEN = status(500, "InternalError")
 AWAY = status(503, "ServiceUnavailable")
 HINT = "check the network and the server in context test of config"
-NO_API = "what answers ({}) is not the API server of a Kubernetes cluster"
-UNKNOWN = "the change may have been made or not"
+NO_API = "this is not a Kubernetes API server (status {})"
+UNKNOWN = "the change may or may not have been made"
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +61,7 @@ def test_refused_connections_are_temporary(verb: str) -> None:
     port = free_port()
     error = failure(f"http://127.0.0.1:{port}", verb)
     assert isinstance(error, Unreachable)
-    assert str(error) == f"the API server at http://127.0.0.1:{port}: refuses connections"
+    assert str(error) == f"the API server at http://127.0.0.1:{port}: refused the connection"
     assert error.problems[0].hint == HINT
     assert error.exit_status == 75
 
@@ -70,7 +70,7 @@ def test_refused_connections_are_temporary(verb: str) -> None:
     ("first", "verb"),
     [(BUSY, "get"), (BUSY, "patch"), (BUSY, "create"), (BROKEN, "get"), (AWAY, "get"), (drop, "get"), (half, "list")],
 )
-def test_what_may_pass_is_tried_again(first: Step, verb: str) -> None:
+def test_temporary_failure_is_retried(first: Step, verb: str) -> None:
     with Wire(first, first, LISTED if verb == "list" else FINE) as server:
         client = api(server.url)
         assert client.request(verb, PATH, target=TARGET, body=b"{}")["kind"].startswith("Secret")
@@ -81,27 +81,27 @@ def test_what_may_pass_is_tried_again(first: Step, verb: str) -> None:
 @pytest.mark.parametrize(
     ("step", "verb", "kind", "what", "tries"),
     [
-        (BUSY, "get", Unreachable, "has too much to do (429)", 4),
-        (BUSY, "patch", Unreachable, "has too much to do (429)", 4),
+        (BUSY, "get", Unreachable, "is overloaded (429)", 4),
+        (BUSY, "patch", Unreachable, "is overloaded (429)", 4),
         (BROKEN, "get", Unreachable, "answers 500 (InternalError)", 4),
         (AWAY, "get", Unreachable, "answers 503 (ServiceUnavailable)", 4),
         (reply(502, b"<html>"), "list", Unreachable, "answers 502", 4),
         (drop, "get", Unreachable, "dropped the connection", 4),
         (half, "get", Unreachable, "dropped the connection", 4),
-        (reply(200, b'{"a": "' + CANARY.encode()), "get", Unreachable, "breaks its answer off", 1),
-        (raw(f"{CANARY}\r\n\r\n".encode()), "get", Unreachable, "does not answer in HTTP as it should", 4),
+        (reply(200, b'{"a": "' + CANARY.encode()), "get", Unreachable, "sent an incomplete answer", 1),
+        (raw(f"{CANARY}\r\n\r\n".encode()), "get", Unreachable, "did not send a valid HTTP answer", 4),
         (reply(200, b"<html>" + CANARY.encode()), "get", Foreign, NO_API.format(200), 1),
         (reply(200, [CANARY]), "list", Foreign, NO_API.format(200), 1),
         (
             reply(302, {}, {"Location": f"http://127.0.0.1:1/{CANARY}"}),
             "patch",
             Foreign,
-            "answers with a redirect (302), and a redirect is not followed",
+            "answers with a redirect (302), which bridge does not follow",
             1,
         ),
     ],
 )
-def test_a_failure_of_the_server_names_the_server_first_and_nothing_that_it_sent(
+def test_server_failure_names_the_server_and_quotes_nothing(
     step: Step, verb: str, kind: type[BridgeError], what: str, tries: int
 ) -> None:
     with Wire(step) as server:
@@ -121,12 +121,12 @@ def test_a_failure_of_the_server_names_the_server_first_and_nothing_that_it_sent
         (reply(500, b"<html>"), "patch", "answers 500", "{}: {}"),
         (drop, "patch", "dropped the connection", "{}: {}"),
         (half, "update", "dropped the connection", "{}: {}"),
-        (reply(200, b'{"a": "'), "update", "breaks its answer off", "{}: {}"),
-        (reply(200, b"<html>"), "create", "answers with something other than this object", "{}: " + NO_API.format(200)),
-        (reply(200, {}), "patch", "answers with something other than this object", "{}: " + NO_API.format(200)),
+        (reply(200, b'{"a": "'), "update", "sent an incomplete answer", "{}: {}"),
+        (reply(200, b"<html>"), "create", "did not return this object", "{}: " + NO_API.format(200)),
+        (reply(200, {}), "patch", "did not return this object", "{}: " + NO_API.format(200)),
     ],
 )
-def test_a_write_without_a_clear_answer_names_its_object_until_it_is_settled(
+def test_write_without_a_clear_answer_names_its_object_until_it_is_settled(
     step: Step, verb: str, what: str, settled: str
 ) -> None:
     with Wire(step) as server:
@@ -141,7 +141,7 @@ def test_a_write_without_a_clear_answer_names_its_object_until_it_is_settled(
 
 @pytest.mark.parametrize("verb", ["patch", "update", "delete"])
 @pytest.mark.parametrize(("step", "tries"), [(AWAY, 4), (drop, 4), (BROKEN, 1)])
-def test_a_dry_run_changes_nothing_so_it_is_tried_again(step: Step, tries: int, verb: str) -> None:
+def test_dry_run_changes_nothing_so_it_is_retried(step: Step, tries: int, verb: str) -> None:
     with Wire(step) as server:
         error = failure(server.url, verb, dry_run=True)
     assert type(error) is Unreachable
@@ -153,7 +153,7 @@ def test_a_dry_run_changes_nothing_so_it_is_tried_again(step: Step, tries: int, 
     ("verb", "query"),
     [("patch", "?fieldManager=a&dryRun=All"), ("update", "?fieldManager=a&dryRun=All"), ("delete", "?fieldManager=a")],
 )
-def test_a_dry_run_is_said_in_the_query_and_for_a_deletion_in_its_body(verb: str, query: str) -> None:
+def test_dry_run_is_in_the_query_or_in_a_deletions_body(verb: str, query: str) -> None:
     with Wire(FINE) as server:
         client = api(server.url)
         client.request(verb, PATH, target=TARGET, query={"fieldManager": "a"}, body=b"{}", dry_run=True)
@@ -162,7 +162,7 @@ def test_a_dry_run_is_said_in_the_query_and_for_a_deletion_in_its_body(verb: str
 
 
 @pytest.mark.parametrize(("verb", "kind", "tries"), [("get", Unreachable, 2), ("patch", LostAnswer, 1)])
-def test_a_server_that_hangs_is_left_after_the_time_of_a_call(verb: str, kind: type[BridgeError], tries: int) -> None:
+def test_server_that_hangs_is_left_after_the_time_of_a_call(verb: str, kind: type[BridgeError], tries: int) -> None:
     with Wire(hang) as server:
         error = failure(server.url, verb, call=1)
     assert type(error) is kind
@@ -181,13 +181,13 @@ def test_a_server_that_hangs_is_left_after_the_time_of_a_call(verb: str, kind: t
         dribble(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
     ],
 )
-def test_a_server_that_sends_a_little_now_and_then_cannot_hold_a_call(step: Step) -> None:
+def test_dribbling_server_cannot_block_a_call(step: Step) -> None:
     with Wire(step) as server:
         error = failure(server.url, "patch", call=1)  # without a limit it would never end
     assert isinstance(error, LostAnswer)
 
 
-def test_a_server_that_does_not_read_what_is_sent_cannot_hold_a_call() -> None:
+def test_server_that_does_not_read_cannot_block_a_call() -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         client = api(f"http://127.0.0.1:{deaf.getsockname()[1]}", call=0.3)
         with pytest.raises(Unreachable) as caught:
@@ -196,7 +196,7 @@ def test_a_server_that_does_not_read_what_is_sent_cannot_hold_a_call() -> None:
     assert "did not answer within 0.3 s" in str(caught.value)
 
 
-def test_the_time_for_sending_is_that_of_this_call_and_not_of_an_earlier_one() -> None:
+def test_time_for_sending_is_that_of_this_call_and_not_of_an_earlier_one() -> None:
     ours, deaf = socket.socketpair()
     with deaf, BoundedSocket(ours.family, ours.type, ours.proto, fileno=ours.detach()) as bounded:
         bounded.settimeout(200)
@@ -205,7 +205,7 @@ def test_the_time_for_sending_is_that_of_this_call_and_not_of_an_earlier_one() -
             bounded.sendall(bytes(50_000_000))
 
 
-def test_the_deadline_of_the_run_ends_the_tries() -> None:
+def test_deadline_of_the_run_ends_the_tries() -> None:
     with Wire(status(429, retry="30")) as server:
         client = api(server.url, seconds=5)
         with pytest.raises(Unreachable):
@@ -220,7 +220,7 @@ def test_after_the_deadline_nothing_is_sent() -> None:
         with pytest.raises(Unreachable) as caught:
             client.request("patch", PATH, target=TARGET, body=b"{}")
         client.close()
-    what = "was not asked: the time of this run is over"
+    what = "was not asked: the run's time limit is used up"
     assert str(caught.value) == f"the API server at {server.url}: {what}"
     assert not server.requests
 
@@ -228,25 +228,28 @@ def test_after_the_deadline_nothing_is_sent() -> None:
 @pytest.mark.parametrize(
     "head", [b"Content-Length: 5000", b"Connection: close", b"Transfer-Encoding: chunked\r\n\r\n1388"]
 )
-def test_an_answer_that_is_too_long_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch, head: bytes) -> None:
+def test_answer_that_is_too_long_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch, head: bytes) -> None:
     monkeypatch.setattr(transport.Address.__init__, "__defaults__", (None, None, 1000))
     monkeypatch.setattr(transport, "_PIECE", 100)
     with Wire(
         raw(b"HTTP/1.1 200 OK\r\n" + head + (b"\r\n" if b"chunked" in head else b"\r\n\r\n") + b"a" * 5000)
     ) as server:
         error = failure(server.url, "get")
-    assert str(error) == f"the API server at {server.url}: does not answer in HTTP as it should"
+    assert str(error) == f"the API server at {server.url}: did not send a valid HTTP answer"
 
 
-def test_a_name_that_is_not_known_is_temporary() -> None:
+def test_name_that_is_unknown_is_temporary() -> None:
     client = api("https://bridge-test.invalid:6443", ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), call=20)
     with pytest.raises(Unreachable) as caught:
         client.request("get", PATH, target=TARGET)
     client.close()
-    assert str(caught.value) == "the API server at https://bridge-test.invalid:6443: has a name that cannot be resolved"
+    assert (
+        str(caught.value)
+        == "the API server at https://bridge-test.invalid:6443: has a host name that cannot be resolved"
+    )
 
 
-def test_a_name_server_that_hangs_cannot_hold_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hanging_name_server_cannot_block_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
     released = threading.Event()
     real = socket.getaddrinfo
 
@@ -271,16 +274,16 @@ def test_a_name_server_that_hangs_cannot_hold_a_call(monkeypatch: pytest.MonkeyP
         (OSError(errno.ENETUNREACH, "Network is unreachable"), "cannot be reached: network is unreachable"),
         (OSError(CANARY), "cannot be reached: network error"),
         (ssl.SSLEOFError(8, CANARY), "dropped the connection"),
-        (ssl.SSLError(1, CANARY), "does not speak TLS with us (no reason)"),
+        (ssl.SSLError(1, CANARY), "failed the TLS handshake (no reason)"),
     ],
 )
-def test_errors_of_the_system_are_told_in_words_without_their_text(error: OSError, what: str) -> None:
+def test_errors_of_the_system_are_reported_in_words_without_their_text(error: OSError, what: str) -> None:
     assert transport.explain(error, sent=False, limit=1) == transport.Failed(what, sent=False)
 
 
 @pytest.mark.parametrize("code", [9, 10])  # not yet valid, expired
-def test_a_certificate_out_of_its_time_is_told_as_such(code: int) -> None:
+def test_expired_server_certificate_is_reported(code: int) -> None:
     error = ssl.SSLCertVerificationError(CANARY)
     error.verify_code = code
-    what = "shows a certificate that is not valid at this time"
+    what = "has a certificate that is expired or not yet valid"
     assert transport.explain(error, sent=False, limit=1) == transport.Failed(what, sent=False, untrusted=True)

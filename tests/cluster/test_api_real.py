@@ -71,7 +71,7 @@ def apply(
     )
 
 
-def test_a_token_reads_and_writes(open_api: Connect, namespace: str) -> None:
+def test_token_reads_and_writes(open_api: Connect, namespace: str) -> None:
     api = open_api()
     written = apply(api, namespace)
     assert api.request("get", path(namespace), target=target(namespace)) == written
@@ -90,19 +90,19 @@ def who_am_i(api: Api) -> str:
     return str(answer["status"]["userInfo"]["username"])
 
 
-def test_a_token_file_is_who_it_says(open_api: Connect, real_cluster: RealCluster, tmp_path: Path) -> None:
+def test_token_file_is_who_it_says(open_api: Connect, real_cluster: RealCluster, tmp_path: Path) -> None:
     (tmp_path / "token").write_text(real_cluster.token_user("limited-1"))
     assert who_am_i(open_api({"tokenFile": "token"})) == "limited-1"
 
 
-def test_a_client_certificate_is_who_it_says(open_api: Connect, real_cluster: RealCluster) -> None:
+def test_client_certificate_authenticates(open_api: Connect, real_cluster: RealCluster) -> None:
     pair = real_cluster.client_certificate("operator", ("system:masters",))
     user = {"client-certificate": str(pair.certificate), "client-key": str(pair.key)}
     assert who_am_i(open_api(user)) == "operator"
 
 
 @pytest.mark.parametrize("kind", ["token", "certificate"])
-def test_a_credential_plugin_is_who_it_says(
+def test_credential_plugin_authenticates(
     open_api: Connect, real_cluster: RealCluster, tmp_path: Path, kind: str
 ) -> None:
     pair = real_cluster.client_certificate("plugged")
@@ -133,22 +133,22 @@ def test_impersonation_is_honoured(open_api: Connect, real_cluster: RealCluster)
     assert set(groups) <= set(answer["status"]["userInfo"]["groups"])
 
 
-def test_a_wrong_token_is_refused(open_api: Connect, real_cluster: RealCluster, namespace: str) -> None:
+def test_wrong_token_is_refused(open_api: Connect, real_cluster: RealCluster, namespace: str) -> None:
     with pytest.raises(ApiError) as caught:
         open_api({"token": "CANARY"}).request("get", path(namespace), target=target(namespace))
     assert caught.value.status == 401
     assert str(caught.value).startswith("the credentials of context test of ")
-    assert str(caught.value).endswith(f": not accepted by the API server at {real_cluster.url}")
+    assert str(caught.value).endswith(f": the API server at {real_cluster.url} rejected them")
 
 
-def test_a_wrong_authority_is_refused(open_api: Connect, namespace: str, tmp_path: Path) -> None:
+def test_wrong_authority_is_refused(open_api: Connect, namespace: str, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     other = Authority(tmp_path / "other")
     with pytest.raises(Untrusted):
         open_api(**{"certificate-authority": str(other.file)}).request("get", path(namespace), target=target(namespace))
 
 
-def test_a_missing_object_and_a_missing_namespace_differ(open_api: Connect, namespace: str) -> None:
+def test_missing_object_and_a_missing_namespace_differ(open_api: Connect, namespace: str) -> None:
     api = open_api()
     with pytest.raises(NotFound) as caught:
         api.request("get", path(namespace), target=target(namespace))
@@ -171,12 +171,10 @@ def test_rbac_names_the_verb_the_user_and_the_rule(
         apply(api, namespace)
     assert str(caught.value) == f'{target(namespace)}: the API server forbids "patch" (user "limited-3")'
     rule = 'apiGroups [""], resources ["secrets"], resourceNames ["a"], verbs ["patch"]'
-    assert caught.value.problems[0].hint == f"a Role in namespace {namespace} must admit it: {rule}"
+    assert caught.value.problems[0].hint == f"allow it with a Role in namespace {namespace}: {rule}"
 
 
-def test_an_apply_to_a_missing_object_needs_create(
-    open_api: Connect, real_cluster: RealCluster, namespace: str
-) -> None:
+def test_apply_to_a_missing_object_needs_create(open_api: Connect, real_cluster: RealCluster, namespace: str) -> None:
     role = {"metadata": {"name": "patch"}, "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["patch"]}]}
     group = "rbac.authorization.k8s.io"
     binding = {
@@ -207,18 +205,16 @@ def test_conflicts_name_the_manager_and_the_field(open_api: Connect, namespace: 
     assert caught.value.causes[0].manager == "bridge"  # an Update goes by the User-Agent
 
 
-def test_a_stale_resource_version_is_a_conflict_without_a_manager(open_api: Connect, namespace: str) -> None:
+def test_stale_resource_version_is_a_conflict_without_a_manager(open_api: Connect, namespace: str) -> None:
     api = open_api()
     apply(api, namespace)
     with pytest.raises(Conflict) as caught:
         apply(api, namespace, data={"K": "b3RoZXI="}, resourceVersion="1")
     assert caught.value.causes == ()
-    assert str(caught.value) == f"{target(namespace)}: has changed since it was read"
+    assert str(caught.value) == f"{target(namespace)}: changed since it was read"
 
 
-def test_what_the_server_says_of_a_value_is_never_repeated(
-    open_api: Connect, real_cluster: RealCluster, namespace: str
-) -> None:
+def test_server_text_about_a_value_is_never_shown(open_api: Connect, real_cluster: RealCluster, namespace: str) -> None:
     api, form = open_api(), "application/strategic-merge-patch+json"
     apply(api, namespace)
     patch = {"data": {"A": CANARY}}
@@ -235,5 +231,5 @@ def test_what_the_server_says_of_a_value_is_never_repeated(
     assert_clean(caught.value, CANARY, frames=False)
     with pytest.raises(Invalid) as invalid:
         apply(api, namespace, data={"K/L": "dmFsdWU="})
-    what = "the API server does not take the request (422 Invalid): data[K/L]"
+    what = "the API server rejected the request (422 Invalid): data[K/L]"
     assert str(invalid.value) == f"{target(namespace)}: {what}"

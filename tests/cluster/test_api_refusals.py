@@ -10,7 +10,7 @@ from tests.cluster.wire import CANARY, FINE, PATH, TARGET, TOKEN, Step, Wire, ap
 
 SERVER = "the API server at URL"
 RULE = (
-    'a Role in namespace voice must admit it: apiGroups [""], resources ["secrets"], '
+    'allow it with a Role in namespace voice: apiGroups [""], resources ["secrets"], '
     'resourceNames ["agent-secrets"], verbs ["{}"]'
 )
 
@@ -53,17 +53,17 @@ def test_rbac_names_the_verb_the_user_and_the_rule_that_is_wanted() -> None:
 
 def test_credential_of_no_user_is_not_accepted_although_the_server_takes_it_for_anonymous() -> None:
     error = refused(forbidden(rbac("get", "system:anonymous")))
-    assert shown(error) == f"the credentials of context test of config: not accepted by {SERVER}"
+    assert shown(error) == f"the credentials of context test of config: {SERVER} rejected them"
     assert (error.problems[0].hint, error.status) == ("renew the credentials of context test of config", 403)
 
 
-def test_an_apply_to_a_missing_object_is_refused_for_the_verb_create() -> None:
+def test_apply_to_a_missing_object_is_refused_for_the_verb_create() -> None:
     error = refused(forbidden(rbac("create")))
     assert str(error) == f'{TARGET}: the API server forbids "create" (user "system:serviceaccount:voice:bridge")'
     assert error.problems[0].hint == RULE.format("create")
 
 
-def test_a_verb_that_the_server_does_not_name_is_ours_and_a_strange_user_is_not_shown() -> None:
+def test_verb_that_the_server_does_not_name_is_ours_and_a_strange_user_is_not_shown() -> None:
     error = refused(forbidden(f'User "a b {CANARY}" cannot frobnicate {CANARY}'))
     assert str(error) == f'{TARGET}: the API server forbids "patch"'
 
@@ -88,11 +88,11 @@ def test_a_verb_that_the_server_does_not_name_is_ours_and_a_strange_user_is_not_
         ),
     ],
 )
-def test_the_rule_follows_the_path(path: str, role: str, rule: str) -> None:
-    assert refused(forbidden(""), "list", path).problems[0].hint == f'{role} must admit it: {rule}, verbs ["list"]'
+def test_rule_follows_the_path(path: str, role: str, rule: str) -> None:
+    assert refused(forbidden(""), "list", path).problems[0].hint == f'allow it with {role}: {rule}, verbs ["list"]'
 
 
-def test_a_path_without_an_object_has_no_rule() -> None:
+def test_path_without_an_object_has_no_rule() -> None:
     assert not refused(forbidden(""), "get", "/version").problems[0].hint
 
 
@@ -121,19 +121,19 @@ def test_a_path_without_an_object_has_no_rule() -> None:
         ),
     ],
 )
-def test_other_denials_name_who_denies_and_not_why(step: Step, what: str) -> None:
+def test_other_denials_name_the_source_but_not_the_reason(step: Step, what: str) -> None:
     error = refused(step)
     assert error.problems == (Problem(TARGET, what, ""),)
 
 
-def test_a_missing_object_is_not_a_missing_namespace() -> None:
+def test_missing_object_is_not_a_missing_namespace() -> None:
     error = refused(status(404, "NotFound", details={"name": "agent-secrets", "kind": "secrets"}), "get")
     assert isinstance(error, NotFound)
     assert str(error) == f"{TARGET}: does not exist"
     assert not error.missing_namespace
 
 
-def test_a_missing_namespace_is_told_as_such() -> None:
+def test_missing_namespace_is_reported() -> None:
     error = refused(status(404, "NotFound", details={"name": "voice", "kind": "namespaces"}))
     assert isinstance(error, NotFound)
     assert str(error) == f"{TARGET}: the namespace does not exist"
@@ -141,15 +141,15 @@ def test_a_missing_namespace_is_told_as_such() -> None:
 
 
 @pytest.mark.parametrize("body", [b"404 page not found CANARY", b"<html>CANARY", b'{"error": "CANARY"}', b"[]"])
-def test_a_404_that_is_not_from_kubernetes_does_not_mean_that_the_object_is_missing(body: bytes) -> None:
+def test_404_without_status_does_not_mean_a_missing_object(body: bytes) -> None:
     error = refused(reply(404, body), "get")
     assert type(error) is Foreign
-    assert shown(error) == f"{SERVER}: what answers (404) is not the API server of a Kubernetes cluster"
+    assert shown(error) == f"{SERVER}: this is not a Kubernetes API server (status 404)"
     assert error.problems[0].hint == "check the server in context test of config"
     assert_clean(error, "CANARY")
 
 
-def test_a_conflict_names_the_managers_and_their_fields() -> None:
+def test_conflict_names_the_managers_and_their_fields() -> None:
     causes = [
         {
             "reason": "FieldManagerConflict",
@@ -178,15 +178,15 @@ def test_a_conflict_names_the_managers_and_their_fields() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "what"), [("Conflict", "has changed since it was read"), ("AlreadyExists", "exists already")]
+    ("reason", "what"), [("Conflict", "changed since it was read"), ("AlreadyExists", "already exists")]
 )
-def test_the_other_conflicts_have_no_causes(reason: str, what: str) -> None:
+def test_other_conflicts_have_no_causes(reason: str, what: str) -> None:
     error = refused(status(409, reason))
     assert isinstance(error, Conflict)
     assert (error.reason, error.causes, str(error)) == (reason, (), f"{TARGET}: {what}")
 
 
-def test_an_invalid_object_names_its_fields_only() -> None:
+def test_invalid_object_names_its_fields_only() -> None:
     causes = [
         {"reason": "FieldValueForbidden", "message": f"Forbidden: {CANARY}", "field": "data"},
         {"reason": "FieldValueInvalid", "message": f'Invalid value: "{CANARY}"', "field": "data[A/B]"},
@@ -194,18 +194,18 @@ def test_an_invalid_object_names_its_fields_only() -> None:
     ]
     error = refused(status(422, "Invalid", f"Invalid value: {CANARY}", {"causes": causes}))
     assert type(error) is Invalid
-    assert str(error) == f"{TARGET}: the API server does not take the request (422 Invalid): data, data[A/B]"
+    assert str(error) == f"{TARGET}: the API server rejected the request (422 Invalid): data, data[A/B]"
     assert error.causes[0] == Cause("FieldValueForbidden", "data", None)
     assert error.causes[2] == Cause("", "", None)
 
 
-def test_refused_credentials_are_tried_once_more_and_then_told() -> None:
+def test_refused_credentials_are_retried_once_and_then_told() -> None:
     with Wire(status(401, "Unauthorized"), status(401, "Unauthorized"), FINE) as server:
         client = api(server.url)
         with pytest.raises(ApiError) as caught:
             client.request("patch", PATH, target=TARGET, body=b"{}")
         client.close()
-    assert shown(caught.value) == f"the credentials of context test of config: not accepted by {SERVER}"
+    assert shown(caught.value) == f"the credentials of context test of config: {SERVER} rejected them"
     assert caught.value.problems[0].hint == "renew the credentials of context test of config"
     assert caught.value.status == 401
     assert len(server.requests) == 2
@@ -214,15 +214,15 @@ def test_refused_credentials_are_tried_once_more_and_then_told() -> None:
 
 @pytest.mark.parametrize("code", [401, 403])
 @pytest.mark.parametrize("body", [b"<html>CANARY", b"", b'{"type": "error", "status": "403", "message": "CANARY"}'])
-def test_a_refusal_without_a_status_is_a_gateways_and_says_nothing_of_our_rights(code: int, body: bytes) -> None:
+def test_refusal_without_status_is_attributed_to_a_gateway(code: int, body: bytes) -> None:
     error = refused(reply(code, body), "get")
     assert type(error) is Foreign
-    assert shown(error) == f"{SERVER}: something in front of it answers {code}, such as a gateway or a proxy"
+    assert shown(error) == f"{SERVER}: something in front of it, such as a gateway or a proxy, answers {code}"
     assert "Role" not in error.problems[0].hint
     assert_clean(error, "CANARY")
 
 
-def test_a_webhook_without_dry_runs_is_named_with_the_remedy() -> None:
+def test_webhook_without_dry_runs_is_named_with_the_remedy() -> None:
     message = 'admission webhook "guard.example.com" does not support dry run'
     error = refused(status(400, "BadRequest", message))
     assert str(error) == f'{TARGET}: the admission webhook "guard.example.com" does not support dry runs'
@@ -257,10 +257,10 @@ TRANSFORM = 'Internal error occurred: unable to transform key "/registry/secrets
         ),
         ("etcdserver: mvcc: database space exceeded", "patch", f"{SERVER}: its database (etcd) is full"),
         ("etcdserver: no leader", "get", f"{SERVER}: its database (etcd) has no leader"),
-        ("etcdserver: request timed out", "get", f"{SERVER}: its database (etcd) does not answer in time"),
+        ("etcdserver: request timed out", "get", f"{SERVER}: its database (etcd) did not answer in time"),
     ],
 )
-def test_a_5xx_says_what_is_down_and_passes(message: str, verb: str, what: str) -> None:
+def test_5xx_names_the_outage_and_is_temporary(message: str, verb: str, what: str) -> None:
     error = outage(message, verb)
     assert type(error) is Unreachable
     assert re.sub(r"http://127\.0\.0\.1:[0-9]+", "URL", str(error)) == what
@@ -274,18 +274,18 @@ def test_a_5xx_says_what_is_down_and_passes(message: str, verb: str, what: str) 
         "rpc error: code = ResourceExhausted desc = trying to send message larger than max (3000000 vs. 2097152)",
     ],
 )
-def test_an_object_that_is_too_large_never_passes(message: str) -> None:
+def test_too_large_object_is_a_permanent_refusal(message: str) -> None:
     error = outage(message, "patch")
     assert type(error) is ApiError
     assert (str(error), error.exit_status) == (f"{TARGET}: is too large for the cluster's database (etcd)", 1)
 
 
 @pytest.mark.parametrize(("message", "what"), [(TRANSFORM, "cannot be encrypted"), ("etcdserver: no leader", "etcd")])
-def test_a_write_that_an_outage_may_have_let_through_is_looked_for(message: str, what: str) -> None:
+def test_write_during_an_outage_is_verified(message: str, what: str) -> None:
     error = outage(message, "patch")
     assert isinstance(error, LostAnswer)
     assert what in str(error)
-    assert str(error).endswith(": the change may have been made or not")
+    assert str(error).endswith(": the change may or may not have been made")
     assert "may have been" not in str(error.settled)
 
 
@@ -293,6 +293,6 @@ def test_a_write_that_an_outage_may_have_let_through_is_looked_for(message: str,
     "details",
     [[], "text", {"causes": "text"}, {"causes": ["text", {"reason": 1, "field": 2, "message": 3}]}, {"kind": 7}],
 )
-def test_a_status_of_another_shape_is_still_a_refusal(details: object) -> None:
+def test_status_of_another_shape_is_still_a_refusal(details: object) -> None:
     error = refused(reply(422, {"kind": "Status", "reason": 5, "message": None, "details": details}))
-    assert str(error) == f"{TARGET}: the API server does not take the request (422)"
+    assert str(error) == f"{TARGET}: the API server rejected the request (422)"

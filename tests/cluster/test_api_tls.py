@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from bridge.cluster.api import ApiError, Unreachable, Untrusted
-from bridge.cluster.tls import show_certificate, trusting, trusting_anybody
+from bridge.cluster.tls import show_certificate, trusting, trusting_anyone
 from bridge.errors import ConfigError, Refusal
 from bridge.http import transport
 from bridge.secret import SecretValue
 from tests.cluster.wire import FINE, PATH, TARGET, Wire, api, assert_clean
 from tests.servers.pki import Authority
 
-HINT = "compare it with the certificate authority of context test of config"
+HINT = "compare its certificate with the certificate authority in context test of config"
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def trust(authority: Authority) -> ssl.SSLContext:
     return trusting(authority.file.read_bytes(), "test")
 
 
-def test_a_server_of_our_authority_is_served_over_one_connection(server: Wire, authority: Authority) -> None:
+def test_server_of_our_authority_is_served_over_one_connection(server: Wire, authority: Authority) -> None:
     client = api(server.url, trust(authority))
     for _ in range(2):
         assert client.request("get", PATH, target=TARGET)["kind"] == "Secret"
@@ -59,7 +59,7 @@ def test_another_authority_is_refused_and_nothing_is_sent(server: Wire, tmp_path
     with pytest.raises(Untrusted) as caught:
         client.request(verb, PATH, target=TARGET)
     client.close()
-    what = "shows a certificate that is not signed by the certificate authority"
+    what = "has a certificate that is not signed by a trusted CA"
     assert str(caught.value) == f"the API server at {server.url}: {what}"
     assert caught.value.problems[0].hint == HINT
     assert isinstance(caught.value, Refusal)
@@ -81,7 +81,7 @@ BROKEN = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
         (b"AUTHORITY", b"AUTHORITY"),
     ],
 )
-def test_of_a_bundle_the_certificates_count_whatever_is_around_them(
+def test_text_around_certificates_in_a_bundle_is_ignored(
     server: Wire, authority: Authority, tmp_path: Path, bundle: tuple[bytes, ...]
 ) -> None:
     (tmp_path / "other").mkdir()
@@ -95,32 +95,32 @@ def test_of_a_bundle_the_certificates_count_whatever_is_around_them(
 @pytest.mark.parametrize(
     ("bundle", "what"),
     [
-        (b"", " holds no PEM certificate that can be read"),
-        (COMMENTS + KEY, " holds no PEM certificate that can be read"),
-        (b"AUTHORITY" + BROKEN, ": number 2 of its 2 certificates cannot be read"),
-        (BROKEN + b"AUTHORITY" + BROKEN, ": number 1, 3 of its 3 certificates cannot be read"),
+        (b"", " contains no readable PEM certificate"),
+        (COMMENTS + KEY, " contains no readable PEM certificate"),
+        (b"AUTHORITY" + BROKEN, ": cannot read certificate number 2 of 2"),
+        (BROKEN + b"AUTHORITY" + BROKEN, ": cannot read certificate number 1, 3 of 3"),
     ],
 )
-def test_a_bundle_that_cannot_be_read_says_which_certificate(authority: Authority, bundle: bytes, what: str) -> None:
+def test_unreadable_bundle_names_the_certificate(authority: Authority, bundle: bytes, what: str) -> None:
     content = bundle.replace(b"AUTHORITY", authority.file.read_bytes())
     with pytest.raises(ConfigError) as caught:
         trusting(content, "test")
     assert str(caught.value) == f"test: certificate-authority{what}"
 
 
-def test_no_authority_means_the_systems_and_not_anybody(server: Wire) -> None:
+def test_without_an_authority_the_systems_cas_are_trusted(server: Wire) -> None:
     client = api(server.url, trusting(None, "test"))
     with pytest.raises(Untrusted):
         client.request("get", PATH, target=TARGET)
     client.close()
 
 
-def test_a_certificate_for_another_name_is_refused(server: Wire, authority: Authority) -> None:
+def test_certificate_for_another_name_is_refused(server: Wire, authority: Authority) -> None:
     client = api(server.url, trust(authority), server_name="kubernetes.default")
     with pytest.raises(Untrusted) as caught:
         client.request("get", PATH, target=TARGET)
     client.close()
-    assert str(caught.value).endswith("shows a certificate for another name")
+    assert str(caught.value).endswith("has a certificate for another name")
     assert not server.requests
 
 
@@ -134,13 +134,13 @@ def test_tls_server_name_is_asked_for_and_verified(serving: ssl.SSLContext, auth
     assert names == ["localhost"]
 
 
-def test_without_verification_any_certificate_will_do(server: Wire) -> None:
-    client = api(server.url, trusting_anybody())
+def test_without_verification_any_certificate_is_accepted(server: Wire) -> None:
+    client = api(server.url, trusting_anyone())
     assert client.request("get", PATH, target=TARGET)["kind"] == "Secret"
     client.close()
 
 
-def test_a_client_certificate_is_shown(serving: ssl.SSLContext, authority: Authority) -> None:
+def test_client_certificate_is_shown(serving: ssl.SSLContext, authority: Authority) -> None:
     serving.load_verify_locations(authority.file)
     serving.verify_mode = ssl.CERT_REQUIRED
     pair, context = authority.client("operator"), trust(authority)
@@ -178,13 +178,13 @@ def showing(authority: Authority, tmp_path: Path) -> Callable[[str], ssl.SSLCont
 @pytest.mark.parametrize(
     "case",
     [
-        (ssl.TLSVersion.TLSv1_3, "", "wants a client certificate"),
-        (ssl.TLSVersion.TLSv1_2, "", "ends the handshake, as servers do that want another client certificate"),
-        (ssl.TLSVersion.TLSv1_3, "stranger", "does not know the authority of the client certificate"),
-        (ssl.TLSVersion.TLSv1_2, "stranger", "does not know the authority of the client certificate"),
+        (ssl.TLSVersion.TLSv1_3, "", "requires a client certificate"),
+        (ssl.TLSVersion.TLSv1_2, "", "ended the handshake; it may require another client certificate"),
+        (ssl.TLSVersion.TLSv1_3, "stranger", "does not trust the CA of the client certificate"),
+        (ssl.TLSVersion.TLSv1_2, "stranger", "does not trust the CA of the client certificate"),
     ],
 )
-def test_a_client_certificate_that_is_refused_is_a_credential_problem(
+def test_client_certificate_that_is_refused_is_a_credential_problem(
     demanding: ssl.SSLContext,
     showing: Callable[[str], ssl.SSLContext],
     case: tuple[ssl.TLSVersion, str, str],
@@ -206,7 +206,7 @@ def test_a_client_certificate_that_is_refused_is_a_credential_problem(
     assert not server.requests
 
 
-def test_an_alert_is_heard_also_where_sending_fails(
+def test_tls_alert_is_reported_even_if_sending_fails(
     demanding: ssl.SSLContext, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connect = transport._Connection.connect
@@ -224,10 +224,10 @@ def test_an_alert_is_heard_also_where_sending_fails(
         outcome = transport.Transport(transport.Address(server.url, context)).exchange(
             transport.Request("PATCH", "/", (), b"{}"), 10
         )
-    assert outcome == transport.Failed("wants a client certificate", sent=False, refused=True)
+    assert outcome == transport.Failed("requires a client certificate", sent=False, refused=True)
 
 
-def test_a_server_without_tls_gets_no_request(authority: Authority) -> None:
+def test_server_without_tls_gets_no_request(authority: Authority) -> None:
     def greet(listener: socket.socket) -> None:
         while True:
             try:
@@ -245,11 +245,11 @@ def test_a_server_without_tls_gets_no_request(authority: Authority) -> None:
         with pytest.raises(Unreachable) as caught:
             client.request("get", PATH, target=TARGET)
         client.close()
-    assert str(caught.value).endswith("does not speak TLS with us (WRONG_VERSION_NUMBER)")
+    assert str(caught.value).endswith("failed the TLS handshake (WRONG_VERSION_NUMBER)")
     assert not [data for data in received if TARGET.encode() in data or b"Bearer" in data]
 
 
-def test_a_handshake_that_never_ends_cannot_hold_a_call(authority: Authority) -> None:
+def test_endless_handshake_cannot_block_a_call(authority: Authority) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         client = api(f"https://127.0.0.1:{silent.getsockname()[1]}", trust(authority), call=0.3)
         with pytest.raises(Unreachable) as caught:
@@ -302,7 +302,7 @@ def proxying(target: int, answer: str, seen: list[bytes]) -> Iterator[int]:
         yield port
 
 
-def test_a_proxy_leads_to_the_server_and_gets_its_own_password_only(server: Wire, authority: Authority) -> None:
+def test_proxy_leads_to_the_server_and_gets_its_own_password_only(server: Wire, authority: Authority) -> None:
     seen: list[bytes] = []
     with proxying(server.port, "103 Early Hints\r\n\r\nHTTP/1.1 200 fine", seen) as port:
         client = api("https://localhost:6443", trust(authority), proxy=f"http://user:p%40ss@127.0.0.1:{port}")
@@ -315,7 +315,7 @@ def test_a_proxy_leads_to_the_server_and_gets_its_own_password_only(server: Wire
     assert server.requests[0].header("Host") == ["localhost:6443"]
 
 
-def test_a_proxy_that_refuses_is_named_without_its_password(authority: Authority) -> None:
+def test_proxy_that_refuses_is_named_without_its_password(authority: Authority) -> None:
     with proxying(0, "407 CANARY-from-the-proxy", []) as port:
         proxy = f"http://user:CANARY-password@127.0.0.1:{port}"
         client = api("https://localhost:6443", trust(authority), proxy=proxy)
@@ -327,7 +327,7 @@ def test_a_proxy_that_refuses_is_named_without_its_password(authority: Authority
     assert_clean(caught.value, "CANARY-password", "CANARY-from-the-proxy")
 
 
-def test_a_loopback_address_in_clear_takes_no_proxy() -> None:
+def test_loopback_address_unencrypted_takes_no_proxy() -> None:
     with Wire(FINE) as server:
         client = api(server.url, proxy="http://127.0.0.1:1")
         assert client.request("get", PATH, target=TARGET)["kind"] == "Secret"

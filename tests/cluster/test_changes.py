@@ -62,13 +62,13 @@ def _no_long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("refusal", [STALE, OTHER_UID])
-def test_an_object_that_is_another_one_now_is_no_lasting_refusal(refusal: Step) -> None:
+def test_replaced_object_is_not_a_permanent_refusal(refusal: Step) -> None:
     result, methods = send(change(OLD, A="2"), refusal, reply(200, NEWER))
     assert isinstance(result, Changed)
     assert methods[0] == "PATCH"
 
 
-def test_a_write_that_is_found_after_its_answer_was_lost_is_done() -> None:
+def test_write_that_is_found_after_its_answer_was_lost_is_done() -> None:
     result, methods = send(change(OLD, A="2"), drop, reply(200, NEW))
     assert isinstance(result, Live)
     assert (result.resource_version, methods) == ("8", ["PATCH", "GET"])
@@ -86,20 +86,20 @@ def test_after_a_lost_answer_a_newer_object_is_left_alone() -> None:
     assert (type(result), methods) == (Stopped, ["PATCH", "GET"])
 
 
-def test_a_second_try_that_comes_after_the_first_one_after_all_is_done() -> None:
+def test_second_attempt_after_a_late_first_one_succeeds() -> None:
     result, methods = send(change(OLD, A="2"), drop, reply(200, OLD), STALE, reply(200, NEW))
     assert isinstance(result, Live)
     assert methods == ["PATCH", "GET", "PATCH", "GET"]
 
 
-def test_a_second_try_that_meets_something_newer_does_not_say_that_nothing_was_written() -> None:
+def test_second_attempt_that_finds_a_newer_object_stays_in_doubt() -> None:
     result, _ = send(change(OLD, A="2"), drop, reply(200, OLD), STALE, reply(200, NEWER))
     assert type(result) is Stopped
     result, _ = send(change(OLD, A="2"), drop, reply(200, OLD), status(403, "Forbidden"))
     assert type(result) is Stopped
 
 
-def test_a_creation_whose_answer_was_lost_is_tried_again_only_while_nothing_is_there() -> None:
+def test_creation_with_lost_answer_is_retried_only_if_missing() -> None:
     result, methods = send(change(None, A="2"), drop, GONE, reply(201, NEW))
     assert isinstance(result, Live)
     assert methods == ["PATCH", "GET", "PATCH"]
@@ -117,7 +117,7 @@ def test_ownership_that_was_taken_back_without_an_answer_is_no_base_for_an_apply
     assert (type(result), methods) == (Stopped, ["GET", "PATCH", "GET"])
 
 
-def test_ownership_alone_that_was_taken_back_without_an_answer_is_done() -> None:
+def test_reclaim_with_a_lost_answer_is_verified() -> None:
     planned = change(EDITED, A="1")
     assert planned.reclaimed
     result, methods = send(planned, reply(200, EDITED), drop, reply(200, raw("8", A="1")))
@@ -145,7 +145,7 @@ def test_ownership_of_an_object_that_changes_at_that_moment_is_not_taken() -> No
         assert (type(result), methods) == (Changed, ["GET", "PATCH"])
 
 
-def test_an_object_that_somebody_else_has_deleted_is_no_lasting_refusal() -> None:
+def test_concurrently_deleted_object_is_not_a_permanent_refusal() -> None:
     planned = Change(ID, Action.DELETE, None, parse(OLD, ID))
     for refusal in (GONE, STALE):
         result, methods = send(planned, refusal)

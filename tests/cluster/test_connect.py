@@ -54,7 +54,7 @@ def pod(folder: Path, authority: Authority, token: str = TOKEN) -> Path:
     return folder / "pod"
 
 
-def test_what_is_selected_is_what_is_connected_to(tmp_path: Path, authority: Authority) -> None:
+def test_selected_cluster_is_the_connected_cluster(tmp_path: Path, authority: Authority) -> None:
     environ = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443", "HOME": str(tmp_path)}
     name = selected(Search(None, None, environ, pod=pod(tmp_path, authority)))
     assert name == ("https://10.0.0.1:443", None, "the pod's service account", None)
@@ -65,7 +65,7 @@ def test_what_is_selected_is_what_is_connected_to(tmp_path: Path, authority: Aut
 
 
 @pytest.mark.parametrize("server", ["https://bob:CANARY@cluster.example", "https://cluster.example/?token=CANARY"])
-def test_a_server_with_a_credential_in_its_url_is_not_named(tmp_path: Path, server: str) -> None:
+def test_server_with_a_credential_in_its_url_is_not_named(tmp_path: Path, server: str) -> None:
     file = write(tmp_path / "config", cluster={"server": server})
     with pytest.raises(ConfigError) as caught:
         selected(Search(file, None, {}, pod=NOWHERE))
@@ -92,7 +92,7 @@ def test_in_a_pod_an_ipv6_address_gets_brackets(tmp_path: Path, authority: Autho
         assert connect(Search(None, None, environ, pod=folder)).url == "https://[fd00::1]:443"
 
 
-def test_without_the_token_file_it_is_no_pod(tmp_path: Path) -> None:
+def test_without_a_token_file_it_is_not_a_pod(tmp_path: Path) -> None:
     environ = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
     assert connect(Search(write(tmp_path / "config"), None, environ, pod=NOWHERE)).url == "https://cluster.example:6443"
 
@@ -101,10 +101,10 @@ def test_without_the_token_file_it_is_no_pod(tmp_path: Path) -> None:
     ("break_it", "what"),
     [
         (lambda folder: (folder / "ca.crt").unlink(), "cannot read {}/ca.crt: no such file or directory"),
-        (lambda folder: (folder / "token").write_text(""), "token {}/token holds no token"),
+        (lambda folder: (folder / "token").write_text(""), "token {}/token contains no token"),
         (
             lambda folder: (folder / "token").write_text("CANARY\nCANARY"),
-            "token {}/token holds more than one line",
+            "token {}/token contains more than one line",
         ),
     ],
 )
@@ -120,24 +120,24 @@ def test_in_a_pod_with_a_broken_file_the_file_is_named(
     assert_clean(caught.value, "CANARY", frames=False)
 
 
-def test_a_pods_wrong_authority_is_told_without_its_text(tmp_path: Path, authority: Authority) -> None:
+def test_pods_wrong_authority_is_reported_without_its_text(tmp_path: Path, authority: Authority) -> None:
     folder = pod(tmp_path, authority)
     (folder / "ca.crt").write_text("CANARY")
     environ = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
     with pytest.raises(ConfigError) as caught:
         connect(Search(None, None, environ, pod=folder))
-    what = "certificate-authority holds no PEM certificate that can be read"
+    what = "certificate-authority contains no readable PEM certificate"
     assert str(caught.value) == f"the pod's service account: {folder}/ca.crt: {what}"
     assert_clean(caught.value, "CANARY", frames=False)
 
 
-def test_a_pod_without_the_port_is_refused(tmp_path: Path, authority: Authority) -> None:
+def test_pod_without_the_port_is_refused(tmp_path: Path, authority: Authority) -> None:
     with pytest.raises(ConfigError) as caught:
         connect(Search(None, None, {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, pod=pod(tmp_path, authority)))
     assert str(caught.value) == "the pod's service account: KUBERNETES_SERVICE_PORT is not set"
 
 
-def test_the_argument_goes_before_the_environment_and_that_before_home(tmp_path: Path) -> None:
+def test_argument_overrides_environment_and_environment_overrides_home(tmp_path: Path) -> None:
     one, two = write(tmp_path / "one", name="one"), write(tmp_path / "two", name="two")
     (tmp_path / ".kube").mkdir()
     three = write(tmp_path / ".kube" / "config", name="three")
@@ -147,7 +147,7 @@ def test_the_argument_goes_before_the_environment_and_that_before_home(tmp_path:
     assert outside(None, KUBECONFIG="", HOME=home).source == f"context three of {three}"
 
 
-def test_a_kubeconfig_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_kubeconfig_that_is_missing_is_named(tmp_path: Path) -> None:
     error = refused(tmp_path / "config")
     assert isinstance(error, ConfigError)
     assert str(error) == f"{tmp_path}/config: cannot read this kubeconfig: no such file or directory"
@@ -156,18 +156,16 @@ def test_a_kubeconfig_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_no_kubeconfig_at_all_says_how_to_name_one(tmp_path: Path) -> None:
     error = refused(None, HOME=str(tmp_path))
-    assert str(error) == f"{tmp_path}/.kube/config: there is no kubeconfig"
+    assert str(error) == f"{tmp_path}/.kube/config: no kubeconfig found"
     assert error.problems[0].hint == (
-        "name one with --kubeconfig FILE, cluster.kubeconfig in the environment's file, or KUBECONFIG"
+        "pass --kubeconfig FILE, set cluster.kubeconfig in the environment's file, or set KUBECONFIG"
     )
 
 
-def by_hand(context: str) -> str:
-    """Return where a missing context of the environment's file is changed."""
-    return f'change "{context}" at `cluster.context` in the environment\'s file, or pass --context NAME'
+BY_HAND = "change `cluster.context` in the environment's file, or pass --context NAME"
 
 
-def test_the_context_that_is_asked_for_goes_before_the_current_one(tmp_path: Path) -> None:
+def test_context_that_is_asked_for_takes_precedence_over_the_current_one(tmp_path: Path) -> None:
     content = yaml.safe_load(write(tmp_path / "config").read_text())
     content["contexts"].append({"name": "other", "context": {"cluster": "far", "user": "kapsule"}})
     content["clusters"].append({"name": "far", "cluster": {"server": "https://far.example"}})
@@ -177,7 +175,7 @@ def test_the_context_that_is_asked_for_goes_before_the_current_one(tmp_path: Pat
     error = refused(tmp_path / "config", "prod")
     assert isinstance(error, ConfigError)
     assert str(error) == f'{tmp_path}/config: has no context "prod"'
-    assert error.problems[0].hint == f"it has kapsule, other; {by_hand('prod')}"
+    assert error.problems[0].hint == f"choose one of kapsule, other; {BY_HAND}"
 
 
 def edited(tmp_path: Path, **top: object) -> Path:
@@ -197,16 +195,16 @@ CONTEXT = {"cluster": "kapsule", "user": "kapsule"}
         ({"contexts": {"a": "CANARY"}}, "contexts must be a list"),
         ({"contexts": ["CANARY"]}, "contexts[0] must be a mapping"),
         ({"contexts": [{"context": {}}]}, "contexts[0]: has no name"),
-        ({"contexts": [{"name": "a"}, {"name": "a"}]}, "contexts[1]: has the name of an earlier one"),
+        ({"contexts": [{"name": "a"}, {"name": "a"}]}, "contexts[1]: has the same name as an earlier entry"),
         ({"contexts": [{"name": "kapsule", "context": "CANARY"}]}, "contexts[0]: context must be a mapping"),
         ({"contexts": [{"name": "kapsule", "context": {}}]}, 'context "kapsule": names no cluster'),
         ({"clusters": []}, 'context "kapsule": its cluster is not in the file'),
         ({"users": []}, 'context "kapsule": its user is not in the file'),
         ({"clusters": [{"name": "kapsule", "cluster": {}}]}, 'cluster "kapsule": has no server'),
-        ({"clusters": [{"name": "kapsule", "cluster": {"server": 7}}]}, 'cluster "kapsule": server must be text'),
+        ({"clusters": [{"name": "kapsule", "cluster": {"server": 7}}]}, 'cluster "kapsule": server must be a string'),
     ],
 )
-def test_a_kubeconfig_of_another_shape_is_told_by_file_and_field(
+def test_kubeconfig_of_another_shape_is_reported_by_file_and_field(
     tmp_path: Path, top: dict[str, object], what: str
 ) -> None:
     error = refused(edited(tmp_path, **top))
@@ -226,7 +224,9 @@ def test_a_kubeconfig_of_another_shape_is_told_by_file_and_field(
         ("a: !!python/object:os.system CANARY", "not valid YAML at line 1"),
     ],
 )
-def test_what_is_no_kubeconfig_is_told_without_its_text(tmp_path: Path, text: str, what: str | tuple[str, ...]) -> None:
+def test_invalid_kubeconfig_is_reported_without_its_text(
+    tmp_path: Path, text: str, what: str | tuple[str, ...]
+) -> None:
     (tmp_path / "config").write_text(text)
     whats = (what,) if isinstance(what, str) else what  # libyaml's own limit depends on its release
     assert str(refused(tmp_path / "config")).startswith(tuple(f"{tmp_path}/config: {one}" for one in whats))
@@ -246,19 +246,19 @@ MERGES = "".join(f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}, *a{n - 1}]}}\n" for 
     ],
     ids=["lists", "keys", "nodes", "merges", "directives"],
 )
-def test_kubeconfig_that_would_take_hours_or_end_the_process_is_refused(tmp_path: Path, text: str, what: str) -> None:
+def test_kubeconfig_bomb_is_refused(tmp_path: Path, text: str, what: str) -> None:
     (tmp_path / "config").write_text(text)
     assert str(refused(tmp_path / "config")).startswith(f"{tmp_path}/config: {what}")
 
 
 @pytest.mark.parametrize("text", ["0000-00-00", "2024-02-30", "2024-01-01", "12:30:45", "=", "0o8"])
-def test_a_plain_text_that_looks_like_something_else_is_read_as_a_text(tmp_path: Path, text: str) -> None:
+def test_text_that_looks_like_another_type_stays_text(tmp_path: Path, text: str) -> None:
     file = write(tmp_path / "config", {"token": "TEXT"}, name="NAME")
     file.write_text(file.read_text().replace("TEXT", text).replace("NAME", text) + f"extension: {text}\n")
     assert outside(file).headers() == {"Authorization": f"Bearer {text}"}
 
 
-def test_a_word_that_kubectl_takes_for_a_boolean(tmp_path: Path) -> None:
+def test_kubectl_boolean_words_are_booleans(tmp_path: Path) -> None:
     file = write(tmp_path / "config", cluster={"insecure-skip-tls-verify": "WORD"})
     file.write_text(file.read_text().replace("WORD", "yes"))
     assert "insecure-skip-tls-verify is set" in outside(file).warnings[0]
@@ -284,9 +284,9 @@ def test_bytes_that_are_no_text_are_no_kubeconfig(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("server", "what"),
     [
-        ("http://cluster.example", "server is plain http and not a loopback address"),
-        ("http://10.0.0.1:8080", "server is plain http and not a loopback address"),
-        ("https://user:CANARY@cluster.example", "server holds a user name or a password"),
+        ("http://cluster.example", "server is plain http, which is allowed only for loopback addresses"),
+        ("http://10.0.0.1:8080", "server is plain http, which is allowed only for loopback addresses"),
+        ("https://user:CANARY@cluster.example", "server contains a username or a password"),
         ("cluster.example:6443", "server is not a URL such as https://host:6443"),
         ("https://", "server is not a URL such as https://host:6443"),
         ("https://host:CANARY", "server is not a URL such as https://host:6443"),
@@ -295,7 +295,7 @@ def test_bytes_that_are_no_text_are_no_kubeconfig(tmp_path: Path) -> None:
         ("ftp://host", "server is not a URL such as https://host:6443"),
     ],
 )
-def test_a_server_that_cannot_be_used_is_refused(tmp_path: Path, server: str, what: str) -> None:
+def test_server_that_cannot_be_used_is_refused(tmp_path: Path, server: str, what: str) -> None:
     error = refused(write(tmp_path / "config", cluster={"server": server}))
     assert str(error) == f'{tmp_path}/config: cluster "kapsule": {what}'
 
@@ -306,12 +306,12 @@ def test_plain_http_is_for_loopback(tmp_path: Path, server: str) -> None:
     assert (found.url, found.tls) == (server, None)
 
 
-def test_the_prefix_of_a_server_stays_without_its_last_slash(tmp_path: Path) -> None:
+def test_prefix_of_a_server_stays_without_its_last_slash(tmp_path: Path) -> None:
     path = write(tmp_path / "config", cluster={"server": "https://rancher.example/k8s/clusters/c-1/"})
     assert outside(path).url == "https://rancher.example/k8s/clusters/c-1"
 
 
-def test_an_authority_comes_from_its_data_or_from_a_file_beside_the_kubeconfig(
+def test_authority_comes_from_its_data_or_from_a_file_next_to_the_kubeconfig(
     tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir("/")
@@ -332,19 +332,19 @@ def test_an_authority_comes_from_its_data_or_from_a_file_beside_the_kubeconfig(
             "certificate-authority: cannot read {}/no.crt: no such file or directory",
         ),
         ({"certificate-authority-data": "CANARY!"}, "certificate-authority-data is not base64"),
-        ({"certificate-authority-data": "Q0FOQVJZ"}, "certificate-authority holds no PEM certificate that can be read"),
-        ({"certificate-authority-data": 5}, "certificate-authority-data must be text"),
+        ({"certificate-authority-data": "Q0FOQVJZ"}, "certificate-authority contains no readable PEM certificate"),
+        ({"certificate-authority-data": 5}, "certificate-authority-data must be a string"),
         ({"insecure-skip-tls-verify": "CANARY"}, "insecure-skip-tls-verify must be true or false"),
         (
             {"certificate-authority": "ca.crt", "insecure-skip-tls-verify": True},
-            "has a certificate authority and insecure-skip-tls-verify too",
+            "has both a certificate authority and insecure-skip-tls-verify",
         ),
-        ({"tls-server-name": 5}, "tls-server-name must be text"),
+        ({"tls-server-name": 5}, "tls-server-name must be a string"),
         ({"proxy-url": "socks5://CANARY"}, "proxy-url is not an http:// proxy"),
         ({"proxy-url": "http://[CANARY"}, "proxy-url is not a URL such as http://host:3128"),
     ],
 )
-def test_a_wrong_field_of_a_cluster_is_named(
+def test_wrong_field_of_a_cluster_is_named(
     tmp_path: Path, authority: Authority, cluster: dict[str, Any], what: str
 ) -> None:
     assert authority.file.name == "ca.crt"
@@ -353,16 +353,16 @@ def test_a_wrong_field_of_a_cluster_is_named(
     assert str(error) == f'{tmp_path}/config: cluster "kapsule": {what.format(tmp_path)}'
 
 
-def test_switching_verification_off_is_said_loudly(tmp_path: Path) -> None:
+def test_disabled_verification_is_a_warning(tmp_path: Path) -> None:
     found = outside(write(tmp_path / "config", cluster={"insecure-skip-tls-verify": True}))
     assert found.tls is not None
     assert found.tls.verify_mode is ssl.CERT_NONE
-    danger = "anybody on the way to the cluster can read and change the secrets"
+    danger = "anyone on the network path can read and change the secrets"
     assert found.warnings == (f'{tmp_path}/config: cluster "kapsule": insecure-skip-tls-verify is set: {danger}',)
     assert not outside(write(tmp_path / "config")).warnings
 
 
-def test_the_servers_name_for_tls_is_taken(tmp_path: Path) -> None:
+def test_servers_name_for_tls_is_taken(tmp_path: Path) -> None:
     assert outside(write(tmp_path / "config", cluster={"tls-server-name": "kubernetes"})).server_name == "kubernetes"
 
 
@@ -381,22 +381,22 @@ def test_several_files_merge_as_kubectl_merges_them(tmp_path: Path) -> None:
     assert outside(None, "two", KUBECONFIG=listed).source == f"context two of {second}"
     error = refused(None, "three", KUBECONFIG=listed)
     assert str(error) == f'{first}:{second}: has no context "three"'
-    assert error.problems[0].hint == f"it has mixed, one, two; {by_hand('three')}"
+    assert error.problems[0].hint == f"choose one of mixed, one, two; {BY_HAND}"
 
 
-def test_of_several_files_the_first_that_has_a_name_gives_it(tmp_path: Path) -> None:
+def test_first_file_with_a_name_takes_precedence(tmp_path: Path) -> None:
     first = write(tmp_path / "first", cluster={"server": "https://first.example"})
     second = write(tmp_path / "second", cluster={"server": "https://second.example"})
     assert outside(None, KUBECONFIG=f"{first}:{second}").url == "https://first.example"
     assert outside(None, KUBECONFIG=f"{second}:{first}").url == "https://second.example"
 
 
-def test_several_files_of_which_none_is_there_are_named(tmp_path: Path) -> None:
+def test_missing_kubeconfig_files_are_named(tmp_path: Path) -> None:
     listed = f"{tmp_path}/a:{tmp_path}/b"
-    assert str(refused(None, KUBECONFIG=listed)) == f"{listed}: none of these kubeconfig files is there"
+    assert str(refused(None, KUBECONFIG=listed)) == f"{listed}: none of these kubeconfig files exists"
 
 
-def test_a_token_file_is_read_again_after_a_while_and_when_the_server_refuses_it(
+def test_token_file_is_read_again_after_a_while_and_when_the_server_refuses_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "token").write_text("one\n")

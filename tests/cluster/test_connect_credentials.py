@@ -43,23 +43,23 @@ def refused(folder: Path, user: object) -> str:
     return str(caught.value).removeprefix(f'{folder}/config: user "test": ')
 
 
-def test_a_token_is_shown_as_a_bearers(tmp_path: Path) -> None:
+def test_token_is_shown_as_a_bearers(tmp_path: Path) -> None:
     found = load(tmp_path, {"token": TOKEN})
     assert found.headers() == {"Authorization": f"Bearer {TOKEN}"}
     assert "CANARY" not in repr(found)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_a_line_feed_at_a_tokens_end_is_left_out(tmp_path: Path, end: str) -> None:
+def test_trailing_newline_of_a_token_is_stripped(tmp_path: Path, end: str) -> None:
     assert load(tmp_path, {"token": TOKEN + end}).headers() == {"Authorization": f"Bearer {TOKEN}"}
 
 
-def test_a_token_file_goes_before_a_token(tmp_path: Path) -> None:
+def test_token_file_takes_precedence_over_a_token(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("from-file\n")
     assert load(tmp_path, {"token": TOKEN, "tokenFile": "token"}).headers() == {"Authorization": "Bearer from-file"}
 
 
-NOBODY = "holds no credential that can be used, and bridge does not go on anonymously"
+NOBODY = "has no usable credential; bridge never connects anonymously"
 
 
 @pytest.mark.parametrize("user", [{}, {"token": ""}, {"token": None}, {"as": "somebody"}])
@@ -67,27 +67,27 @@ def test_no_credential_is_an_error_and_never_anonymous(tmp_path: Path, user: dic
     assert refused(tmp_path, user) == NOBODY
 
 
-def test_a_context_without_a_user_is_an_error(tmp_path: Path) -> None:
+def test_context_without_a_user_is_an_error(tmp_path: Path) -> None:
     load(tmp_path, {"token": TOKEN})
     content = yaml.safe_load((tmp_path / "config").read_text())
     del content["contexts"][0]["context"]["user"]
     (tmp_path / "config").write_text(yaml.safe_dump(content))
     with pytest.raises(ConfigError) as caught:
         connect(Search(tmp_path / "config", None, {}, pod=tmp_path / "nowhere"))
-    what = "names no user, and bridge does not go on anonymously"
+    what = "names no user; bridge never connects anonymously"
     assert str(caught.value) == f"context test of {tmp_path}/config: {what}"
 
 
 @pytest.mark.parametrize(
     ("user", "what"),
     [
-        ({"token": "CANARY\nX-Other: CANARY"}, "token holds more than one line"),
-        ({"token": "CANARY-\u00e9"}, "token has a character that no token has"),
-        ({"token": "CANARY "}, "token has a blank before or after the token"),
-        ({"token": "CANARY\n\n"}, "token has a blank before or after the token"),
-        ({"token": "CANARY CANARY"}, "token has a blank inside the token"),
-        ({"token": " "}, "token holds no token"),
-        ({"token": ["CANARY"]}, "token must be text"),
+        ({"token": "CANARY\nX-Other: CANARY"}, "token contains more than one line"),
+        ({"token": "CANARY-\u00e9"}, "token contains a character that no token has"),
+        ({"token": "CANARY "}, "token contains a space before or after the token"),
+        ({"token": "CANARY\n\n"}, "token contains a space before or after the token"),
+        ({"token": "CANARY CANARY"}, "token contains a space"),
+        ({"token": " "}, "token contains no token"),
+        ({"token": ["CANARY"]}, "token must be a string"),
         ({"tokenFile": "no"}, "tokenFile: cannot read {}/no: no such file or directory"),
         ({"client-certificate-data": "Q0FOQVJZ"}, "has no client-key"),
         ({"client-key-data": "Q0FOQVJZ"}, "has no client-certificate"),
@@ -95,17 +95,17 @@ def test_a_context_without_a_user_is_an_error(tmp_path: Path) -> None:
         ({"client-certificate": "no.crt"}, "client-certificate: cannot read {}/no.crt: no such file or directory"),
         (
             {"client-certificate-data": "Q0FOQVJZ", "client-key-data": "Q0FOQVJZ"},
-            "the client certificate and its key cannot be used",
+            "cannot use the client certificate and its key",
         ),
-        ({"token": "CANARY", "username": "CANARY"}, "has a user name and another credential too"),
-        ({"exec": {"command": "a"}, "auth-provider": {"name": "oidc"}}, "has exec and auth-provider too"),
-        ({"token": "a", "as": "CANARY\n"}, "impersonates a name with control characters"),
-        ({"token": "a", "as-groups": ["CANARY"]}, "has as-groups, as-uid or as-user-extra, and no as"),
-        ({"token": "a", "as-groups": "CANARY"}, "as-groups must be a list of texts"),
-        ({"token": "a", "as": "b", "as-user-extra": {"c": "CANARY"}}, "as-user-extra: c must be a list of texts"),
+        ({"token": "CANARY", "username": "CANARY"}, "has a username and another credential"),
+        ({"exec": {"command": "a"}, "auth-provider": {"name": "oidc"}}, "has both exec and auth-provider"),
+        ({"token": "a", "as": "CANARY\n"}, "impersonates a name that contains control characters"),
+        ({"token": "a", "as-groups": ["CANARY"]}, "has as-groups, as-uid or as-user-extra, but no as"),
+        ({"token": "a", "as-groups": "CANARY"}, "as-groups must be a list of strings"),
+        ({"token": "a", "as": "b", "as-user-extra": {"c": "CANARY"}}, "as-user-extra: c must be a list of strings"),
     ],
 )
-def test_a_wrong_field_of_a_user_is_named(tmp_path: Path, user: dict[str, Any], what: str) -> None:
+def test_wrong_field_of_a_user_is_named(tmp_path: Path, user: dict[str, Any], what: str) -> None:
     assert refused(tmp_path, user) == what.format(tmp_path)
 
 
@@ -136,7 +136,7 @@ def certificate_user(pair: Pair, form: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("form", ["files", "data"])
 @pytest.mark.parametrize("memory", [True, False])
-def test_a_client_certificate_is_shown_and_leaves_no_key_on_the_disk(
+def test_client_certificate_is_shown_and_leaves_no_key_on_the_disk(
     tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch, form: str, memory: bool
 ) -> None:
     (tmp_path / "tmp").mkdir()
@@ -157,29 +157,29 @@ def test_a_client_certificate_is_shown_and_leaves_no_key_on_the_disk(
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
-def test_a_certificate_alone_is_nobody_over_plain_http(tmp_path: Path, authority: Authority) -> None:
+def test_certificate_is_no_credential_over_plain_http(tmp_path: Path, authority: Authority) -> None:
     user = certificate_user(authority.client("operator"), "files")
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, user, "http://127.0.0.1:8080")
     assert str(caught.value) == f'{tmp_path}/config: user "test": {NOBODY}'
 
 
-def test_a_key_with_a_password_is_refused_and_nobody_is_asked_for_it(tmp_path: Path, authority: Authority) -> None:
+def test_encrypted_key_is_refused_without_a_prompt(tmp_path: Path, authority: Authority) -> None:
     pair = authority.client("operator")
     key = serialization.load_pem_private_key(pair.key.read_bytes(), None)
     form = serialization.PrivateFormat.PKCS8
     locked = serialization.BestAvailableEncryption(b"CANARY")
     pair.key.write_bytes(key.private_bytes(serialization.Encoding.PEM, form, locked))
     what = refused(tmp_path, certificate_user(pair, "files"))
-    assert what == "the client certificate and its key cannot be used"
+    assert what == "cannot use the client certificate and its key"
 
 
-def test_a_key_of_another_certificate_is_refused(tmp_path: Path, authority: Authority) -> None:
+def test_key_of_another_certificate_is_refused(tmp_path: Path, authority: Authority) -> None:
     user = {**certificate_user(authority.client("a"), "files"), "client-key": authority.client("b").key.name}
-    assert refused(tmp_path, user) == "the client certificate and its key cannot be used"
+    assert refused(tmp_path, user) == "cannot use the client certificate and its key"
 
 
-def test_the_system_is_trusted_only_where_no_authority_is_given(authority: Authority) -> None:
+def test_system_is_trusted_only_where_no_authority_is_given(authority: Authority) -> None:
     assert [cert["subject"] for cert in tls.trusting(authority.file.read_bytes(), "test").get_ca_certs()] == [
         ((("commonName", "bridge tests"),),)
     ]

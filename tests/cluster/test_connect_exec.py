@@ -77,7 +77,7 @@ def runs(folder: Path) -> int:
 
 
 @pytest.mark.parametrize("version", [V1, V1BETA1])
-def test_a_plugins_token_is_shown_and_kept(tmp_path: Path, version: str) -> None:
+def test_plugins_token_is_shown_and_kept(tmp_path: Path, version: str) -> None:
     plugin(tmp_path, says({"token": "CANARY-1"}, version))
     found = load(tmp_path, {"apiVersion": version})
     for _ in range(3):
@@ -105,7 +105,7 @@ def test_arguments_variables_and_the_environment_reach_the_plugin(tmp_path: Path
     }
 
 
-def test_a_plugin_that_asks_for_the_cluster_is_told_of_it(tmp_path: Path) -> None:
+def test_plugin_gets_cluster_info_on_request(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     plugin(tmp_path, "open(sys.argv[1], 'w').write(os.environ['KUBERNETES_EXEC_INFO'])\n" + says({"token": "t"}))
     cluster = {
@@ -128,7 +128,7 @@ def test_a_plugin_that_asks_for_the_cluster_is_told_of_it(tmp_path: Path) -> Non
     }
 
 
-def test_a_command_without_a_slash_comes_from_path_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_without_a_slash_comes_from_path_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "bin").mkdir()
     plugin(tmp_path / "bin", says({"token": "from-path"}), "get-token")
     plugin(tmp_path, says({"token": "from-folder"}), "get-token")
@@ -166,7 +166,7 @@ def test_relative_entries_of_path_are_not_searched(tmp_path: Path, monkeypatch: 
     assert not list(tmp_path.rglob("runs"))
 
 
-def test_a_credential_is_renewed_when_it_has_expired(tmp_path: Path) -> None:
+def test_credential_is_renewed_when_it_has_expired(tmp_path: Path) -> None:
     code = """
 n = os.path.getsize(os.path.join(os.path.dirname(sys.argv[0]), "runs"))
 expires = "2020-01-01T00:00:00Z" if n < 3 else "2999-01-01T00:00:00Z"
@@ -180,7 +180,7 @@ print(json.dumps({"apiVersion": "client.authentication.k8s.io/v1", "kind": "Exec
     assert runs(tmp_path) == 3
 
 
-def test_a_credential_that_the_server_refuses_is_asked_for_again(tmp_path: Path) -> None:
+def test_refused_credential_is_requested_again(tmp_path: Path) -> None:
     plugin(tmp_path, says({"token": "t"}))
     found = load(tmp_path, {})
     found.renew()
@@ -188,7 +188,7 @@ def test_a_credential_that_the_server_refuses_is_asked_for_again(tmp_path: Path)
     assert runs(tmp_path) == 2
 
 
-def test_a_plugin_may_give_a_client_certificate(tmp_path: Path) -> None:
+def test_plugin_may_give_a_client_certificate(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     serving, server_pair, pair = (
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER),
@@ -209,7 +209,7 @@ def test_a_plugin_may_give_a_client_certificate(tmp_path: Path) -> None:
     assert server.requests[0].header("Authorization") == []
 
 
-def test_a_plugin_that_fails_is_told_by_its_status_and_never_by_its_output(tmp_path: Path) -> None:
+def test_failed_plugin_is_reported_by_status_without_its_output(tmp_path: Path) -> None:
     plugin(tmp_path, "print('CANARY'); print('CANARY', file=sys.stderr); sys.exit(7)")
     error = refused(tmp_path, {"installHint": "log in with scw"})
     assert type(error) is Refusal
@@ -217,12 +217,10 @@ def test_a_plugin_that_fails_is_told_by_its_status_and_never_by_its_output(tmp_p
     assert error.problems[0].hint == "log in with scw"
 
 
-def test_a_failing_plugins_output_does_not_reach_the_terminal(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_failing_plugins_output_does_not_reach_the_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     plugin(tmp_path, "print('CANARY'); print('CANARY', file=sys.stderr); sys.exit(7)")
     error = refused(tmp_path, {})
-    assert error.problems[0].hint == "run the command of the kubeconfig's exec section by hand to see why"
+    assert error.problems[0].hint == "run the command in the kubeconfig's exec section by hand to see why"
     assert capfd.readouterr() == ("", "")
 
 
@@ -237,11 +235,14 @@ def test_a_failing_plugins_output_does_not_reach_the_terminal(
         says("CANARY"),
     ],
 )
-def test_an_answer_that_is_no_credential_is_never_taken_for_anonymous(tmp_path: Path, code: str) -> None:
+def test_answer_that_is_no_credential_is_never_taken_for_anonymous(tmp_path: Path, code: str) -> None:
     plugin(tmp_path, code)
     error = refused(tmp_path, {})
     assert type(error) is Refusal
-    assert error.problems[0].what == f"the credential plugin gave neither a token nor a certificate and its key ({V1})"
+    assert (
+        error.problems[0].what
+        == f"the credential plugin returned neither a token nor a certificate with its key ({V1})"
+    )
 
 
 @pytest.mark.parametrize(
@@ -255,7 +256,7 @@ def test_an_answer_that_is_no_credential_is_never_taken_for_anonymous(tmp_path: 
         (says({"token": "CANARY"}, kind="Other"), "the credential plugin's answer is not an ExecCredential"),
     ],
 )
-def test_an_output_that_is_no_answer_is_told_as_what_it_is(tmp_path: Path, code: str, what: str) -> None:
+def test_invalid_plugin_output_is_described(tmp_path: Path, code: str, what: str) -> None:
     plugin(tmp_path, code)
     error = refused(tmp_path, {})
     assert type(error) is Refusal
@@ -265,23 +266,23 @@ def test_an_output_that_is_no_answer_is_told_as_what_it_is(tmp_path: Path, code:
 @pytest.mark.parametrize(
     ("asked", "answered", "shown", "hint"),
     [
-        (V1BETA1, V1, V1, f"write apiVersion: {V1} into the exec section, or update the plugin"),
-        (V1, V1BETA1, V1BETA1, f"write apiVersion: {V1BETA1} into the exec section, or update the plugin"),
+        (V1BETA1, V1, V1, f"set apiVersion: {V1} in the exec section, or update the plugin"),
+        (V1, V1BETA1, V1BETA1, f"set apiVersion: {V1BETA1} in the exec section, or update the plugin"),
         (V1, "client.authentication.k8s.io/v1alpha1", "client.authentication.k8s.io/v1alpha1", "update the plugin"),
         (V1, "CANARY/v1", "another version", "update the plugin"),
     ],
 )
-def test_a_plugin_of_another_version_is_told_with_both(
+def test_plugin_version_mismatch_names_both_versions(
     tmp_path: Path, asked: str, answered: str, shown: str, hint: str
 ) -> None:
     plugin(tmp_path, says({"token": "CANARY"}, answered))
     problem = refused(tmp_path, {"apiVersion": asked}).problems[0]
-    assert problem.what == f"the kubeconfig asks the credential plugin for {asked}, and it answers {shown}"
+    assert problem.what == f"the kubeconfig asks the credential plugin for {asked}, but it returns {shown}"
     assert problem.hint == hint
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
-def test_a_plugin_that_prints_without_end_is_ended(tmp_path: Path, stream: str) -> None:
+def test_plugin_with_endless_output_is_killed(tmp_path: Path, stream: str) -> None:
     code = f"""
 open(sys.argv[1], 'w').write(str(os.getpid()))
 for _ in range(64):
@@ -292,7 +293,7 @@ for _ in range(64):
     if stream == "stdout":
         error = refused(tmp_path, section)
         assert type(error) is Refusal
-        assert error.problems[0].what == "the credential plugin prints more than 1 MiB"
+        assert error.problems[0].what == "the credential plugin printed more than 1 MiB"
     else:
         assert load(tmp_path, section).headers() == {"Authorization": "Bearer t"}
     child = int((tmp_path / "child").read_text())
@@ -302,28 +303,28 @@ for _ in range(64):
 @pytest.mark.parametrize(
     ("status", "what"),
     [
-        ({"token": "CANARY\nX: y"}, "the credential plugin's answer holds more than one line"),
-        ({"token": "CANARY "}, "the credential plugin's answer has a blank before or after the token"),
+        ({"token": "CANARY\nX: y"}, "the credential plugin's answer contains more than one line"),
+        ({"token": "CANARY "}, "the credential plugin's answer contains a space before or after the token"),
         (
             {"token": "CANARY \ud800"},
-            f"the credential plugin gave neither a token nor a certificate and its key ({V1})",
+            f"the credential plugin returned neither a token nor a certificate with its key ({V1})",
         ),
     ],
 )
-def test_a_token_that_no_header_can_hold_is_refused(tmp_path: Path, status: dict[str, str], what: str) -> None:
+def test_token_that_no_header_can_hold_is_refused(tmp_path: Path, status: dict[str, str], what: str) -> None:
     plugin(tmp_path, says(status))
     assert refused(tmp_path, {}).problems[0].what == what
 
 
-def test_a_certificate_that_cannot_be_used_is_told_without_its_text(tmp_path: Path) -> None:
+def test_certificate_that_cannot_be_used_is_reported_without_its_text(tmp_path: Path) -> None:
     plugin(tmp_path, says({"clientCertificateData": "CANARY", "clientKeyData": "CANARY"}))
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, {})
-    assert caught.value.problems[0].what == "the client certificate and its key cannot be used"
+    assert caught.value.problems[0].what == "cannot use the client certificate and its key"
     assert_clean(caught.value, "CANARY", frames=False)
 
 
-def test_a_plugin_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hanging_plugin_is_killed_with_its_children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     child = "import subprocess; child = subprocess.Popen(['sleep', '600'])\n"
     plugin(
         tmp_path,
@@ -338,16 +339,16 @@ def test_a_plugin_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path, m
 
     limit, error = with_enough_time(attempt, (tmp_path / "child").exists)
     assert type(error) is Unavailable
-    assert error.problems[0].what == f"the credential plugin gave no answer in {limit:.3g} s"
+    assert error.problems[0].what == f"the credential plugin did not answer in {limit:.3g} s"
     pid = int((tmp_path / "child").read_text())
     until(lambda: is_over(pid))
 
 
-def test_the_deadline_of_the_run_bounds_a_plugin(tmp_path: Path) -> None:
+def test_deadline_of_the_run_bounds_a_plugin(tmp_path: Path) -> None:
     plugin(tmp_path, "time.sleep(600)")
     error = refused(tmp_path, {}, seconds=0.2)
     assert type(error) is Unavailable
-    limit = re.fullmatch("the credential plugin gave no answer in (.*) s", error.problems[0].what)
+    limit = re.fullmatch("the credential plugin did not answer in (.*) s", error.problems[0].what)
     assert limit is not None
     assert float(limit[1]) <= 0.2
 
@@ -358,32 +359,30 @@ def test_the_deadline_of_the_run_bounds_a_plugin(tmp_path: Path) -> None:
         ({"apiVersion": "client.authentication.k8s.io/v1alpha1"}, f"apiVersion must be {V1} or {V1BETA1}"),
         (
             {"interactiveMode": "Always"},
-            "interactiveMode is Always, and stdin is not a terminal",
+            "interactiveMode is Always, but stdin is not a terminal",
         ),
         ({"interactiveMode": "CANARY"}, "interactiveMode must be Never, IfAvailable or Always"),
         ({"command": ""}, "has no command"),
-        ({"command": "/a\0b"}, "command has control characters"),
+        ({"command": "/a\0b"}, "command contains control characters"),
         ({"command": "/missing"}, 'the credential plugin "/missing" is not installed'),
-        ({"args": "CANARY"}, "args must be a list of texts"),
+        ({"args": "CANARY"}, "args must be a list of strings"),
         ({"env": {"A": "CANARY"}}, "env must be a list"),
     ],
 )
-def test_a_wrong_section_is_told_by_its_field(tmp_path: Path, section: dict[str, Any], what: str) -> None:
+def test_wrong_section_is_reported_by_its_field(tmp_path: Path, section: dict[str, Any], what: str) -> None:
     plugin(tmp_path, says({"token": "t"}))
     error = refused(tmp_path, section)
     assert isinstance(error, ConfigError)
     assert error.problems[0].what == what
 
 
-def test_a_file_that_is_no_program_is_told(tmp_path: Path) -> None:
+def test_file_that_is_no_program_is_reported(tmp_path: Path) -> None:
     plugin(tmp_path, "").write_bytes(b"\x00CANARY")
     assert refused(tmp_path, {}).problems[0].what == "the credential plugin cannot be started"
 
 
 @pytest.mark.parametrize("command", ["/{}/plug in", "plug in"])
-def test_a_plugin_that_is_not_executable_is_told_with_the_command_that_makes_it_so(
-    tmp_path: Path, command: str
-) -> None:
+def test_plugin_that_is_not_executable_has_a_chmod_hint(tmp_path: Path, command: str) -> None:
     path = plugin(tmp_path, "", "plug in")
     command = command.replace("/{}", str(tmp_path))
     path.chmod(0o644)

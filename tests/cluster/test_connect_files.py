@@ -68,7 +68,7 @@ def fed(path: Path, data: bytes) -> threading.Thread:
         ("pipe", "nothing came out of the pipe in time"),
     ],
 )
-def test_a_file_that_never_ends_is_refused(tmp_path: Path, field: str, path: str, reason: str) -> None:
+def test_file_that_never_ends_is_refused(tmp_path: Path, field: str, path: str, reason: str) -> None:
     with (tmp_path / "large").open("wb") as file:
         file.truncate(kubeconfig.MOST + 1)
     os.mkfifo(tmp_path / "pipe")
@@ -80,7 +80,7 @@ def test_a_file_that_never_ends_is_refused(tmp_path: Path, field: str, path: str
     ("path", "reason"),
     [("/dev/zero", "neither a regular file nor a pipe"), ("pipe", "nothing came out of the pipe in time")],
 )
-def test_a_kubeconfig_that_never_ends_is_refused(tmp_path: Path, path: str, reason: str) -> None:
+def test_kubeconfig_that_never_ends_is_refused(tmp_path: Path, path: str, reason: str) -> None:
     os.mkfifo(tmp_path / "pipe")
     file = tmp_path / path
     message = refused(
@@ -89,7 +89,7 @@ def test_a_kubeconfig_that_never_ends_is_refused(tmp_path: Path, path: str, reas
     assert message == f"{file}: cannot read this kubeconfig: {reason}"
 
 
-def test_a_large_kubeconfig_is_refused(tmp_path: Path) -> None:
+def test_large_kubeconfig_is_refused(tmp_path: Path) -> None:
     with (tmp_path / "config").open("wb") as file:
         file.truncate(textfile.LIMIT + 1)
     message = refused(lambda: connect(Search(tmp_path / "config", None, {}, pod=tmp_path / "nowhere")))
@@ -97,7 +97,7 @@ def test_a_large_kubeconfig_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["token", "ca.crt"])
-def test_a_pods_file_that_never_ends_is_refused(tmp_path: Path, name: str) -> None:
+def test_pods_file_that_never_ends_is_refused(tmp_path: Path, name: str) -> None:
     Authority(tmp_path)
     (tmp_path / "token").write_text("t")
     (tmp_path / name).unlink()
@@ -141,14 +141,14 @@ def test_pipe_that_holds_more_than_a_later_reader_takes_is_refused(tmp_path: Pat
 
 @pytest.mark.parametrize("path", ["a\0b", "\ud800"])
 @pytest.mark.parametrize("field", FIELDS)
-def test_a_path_that_this_system_has_not_is_told(tmp_path: Path, field: str, path: str) -> None:
+def test_path_invalid_on_this_system_is_reported(tmp_path: Path, field: str, path: str) -> None:
     text = content(field, "PATH").replace("PATH", '"a\\0b"' if "\0" in path else '"\\ud800"')
     message = refused(lambda: load(tmp_path, text))
-    assert f"{field}: its path is not one of this system" in message or "not valid YAML" in message
+    assert f"{field}: its path is invalid on this system" in message or "not valid YAML" in message
 
 
-def test_a_second_document_is_told(tmp_path: Path) -> None:
+def test_second_document_is_reported(tmp_path: Path) -> None:
     text = content("tokenFile", "token")
     lines = len(text.splitlines())
     message = refused(lambda: load(tmp_path, f"{text}---\na: CANARY\n"))
-    assert message == f"{tmp_path}/config: has a second YAML document at line {lines + 1}; a kubeconfig is one"
+    assert message == f"{tmp_path}/config: has a second YAML document at line {lines + 1}; a kubeconfig must have one"

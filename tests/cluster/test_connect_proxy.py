@@ -26,7 +26,7 @@ SERVER = "https://api.cluster.example:6443"
         ({"HTTP_PROXY": PROXY, "ALL_PROXY": PROXY}, None),
     ],
 )
-def test_the_proxy_of_the_environment_is_the_one_for_https(environ: dict[str, str], expected: str | None) -> None:
+def test_proxy_of_the_environment_is_the_one_for_https(environ: dict[str, str], expected: str | None) -> None:
     assert proxy_from(environ, SERVER) == expected
 
 
@@ -74,14 +74,14 @@ def test_no_proxy_names_what_is_reached_directly(name: str, entries: str, url: s
         ("http://ho\nst", "not a URL such as http://host:3128"),
     ],
 )
-def test_a_proxy_that_cannot_be_used_is_told_without_its_text(proxy: str, what: str) -> None:
+def test_proxy_that_cannot_be_used_is_reported_without_its_text(proxy: str, what: str) -> None:
     with pytest.raises(ConfigError) as caught:
         proxy_from({"HTTPS_PROXY": proxy}, SERVER)
     assert str(caught.value) == f"HTTPS_PROXY: {what}"
     assert_clean(caught.value, "CANARY", frames=False)
 
 
-def test_the_proxy_of_the_kubeconfig_goes_before_that_of_the_environment(tmp_path: Path) -> None:
+def test_proxy_of_the_kubeconfig_takes_precedence_over_that_of_the_environment(tmp_path: Path) -> None:
     content = {
         "current-context": "test",
         "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],

@@ -52,7 +52,7 @@ def test_one_field_moves_and_the_rest_stays_with_its_managers() -> None:
     assert before[0]["fieldsV1"] == {"f:data": {"f:B": {}}}
 
 
-def test_a_manager_that_owns_nothing_any_more_goes() -> None:
+def test_manager_without_fields_is_removed() -> None:
     before = [entry("kubectl-edit", {"f:data": {".": {}, "f:A": {}}})]
     after = reassigned(before, frozenset({Field("data", "A")}), OURS)
     assert [(one["manager"], one["operation"], one["fieldsV1"]) for one in after] == [
@@ -74,7 +74,7 @@ def test_labels_annotations_and_binary_data_keep_their_place() -> None:
     }
 
 
-def test_a_field_that_nobody_owns_becomes_ours() -> None:
+def test_unowned_field_becomes_ours() -> None:
     (ours,) = reassigned([], frozenset({Field("data", "A")}), OURS)
     assert ours["fieldsV1"] == {"f:data": {"f:A": {}}}
 
@@ -94,7 +94,7 @@ def test_type_and_immutable_are_fields_of_the_object_itself() -> None:
     assert [one["fieldsV1"] for one in after] == [{"f:data": {"f:A": {}}}, {"f:type": {}, "f:immutable": {}}]
 
 
-def test_a_new_entry_has_the_newest_time_of_those_that_gave_to_it() -> None:
+def test_new_entry_has_the_newest_time_of_the_previous_owners() -> None:
     before = [
         entry("a", {"f:data": {"f:A": {}}}, time="2026-01-01T00:00:00Z"),
         entry("b", {"f:data": {"f:B": {}}}, time="2026-01-02T00:00:00Z"),

@@ -18,13 +18,13 @@ from bridge.objects import LAST_APPLIED, ObjectId
         ("[1]", True),
     ],
 )
-def test_kubectls_copy_is_told_of_and_not_kept(note: str, names_keys: bool) -> None:
+def test_last_applied_annotation_is_reported_but_not_kept(note: str, names_keys: bool) -> None:
     metadata = {"annotations": {LAST_APPLIED: note, "other": "x"}}
     live = parse({"metadata": metadata}, ObjectId("Secret", "s"))
     assert (live.last_applied, live.applied_keys) == (True, names_keys)
     assert live.annotations == {"other": "x"}
 
 
-def test_without_kubectls_copy_there_is_nothing_to_tell() -> None:
+def test_without_last_applied_nothing_is_reported() -> None:
     live = parse({"metadata": {}}, ObjectId("Secret", "s"))
     assert (live.last_applied, live.applied_keys) == (False, False)

@@ -10,7 +10,7 @@ from bridge.cli import main
 from bridge.commands.demo import example
 
 
-def test_the_demo_tells_its_story(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_demo_tells_its_story(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", "/nonexistent")  # the user's own cluster is out of reach
     assert main(["demo"]) == 0
     out, err = capfd.readouterr()
@@ -22,7 +22,7 @@ def test_the_demo_tells_its_story(capfd: pytest.CaptureFixture[str], monkeypatch
     assert "key OPENAI_API_KEY does not decrypt: changed after encryption, or moved" in out
 
 
-def test_a_step_that_ends_otherwise_than_it_should_is_an_error(
+def test_step_that_ends_otherwise_than_it_should_is_an_error(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for file in example().rglob("*"):
@@ -35,7 +35,7 @@ def test_a_step_that_ends_otherwise_than_it_should_is_an_error(
     assert capfd.readouterr().err == "bridge: error: demo: bridge plan ended with 1 instead of 0\n"
 
 
-def test_the_demo_goes_on_beside_the_machines_trust_file(
+def test_demo_goes_on_next_to_the_machines_trust_file(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "trust.yaml").write_text("")

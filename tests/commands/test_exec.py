@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from bridge.cli import main
-from tests.commands.test_check import HALF_ENCRYPTED, LEAF
-from tests.runs.conftest import Desk
+from tests.check.test_check import HALF_ENCRYPTED, LEAF
+from tests.desk import Desk
 from tests.waiting import until
 
 NASTY = {
@@ -84,7 +84,7 @@ def test_values_of_the_env_file_arrive_as_they_are(desk, run):
     assert [environ[name] for name in "ABC"] == ["two words", '{"a": "it"}', "$HOME `id` \n"]
 
 
-def test_a_secret_is_given_by_name_only(desk, run):
+def test_secret_is_given_by_name_only(desk, run):
     assert child(run, "staging").keys() & {"CLUSTER_NAME", "SCW_SECRET_KEY", "OPENAI_API_KEY"} == {"CLUSTER_NAME"}
     environ = child(run, "staging", "--with", "SCW_SECRET_KEY", "--with", "OPENAI_API_KEY")
     assert environ["SCW_SECRET_KEY"] == "CANARY-registry"
@@ -92,12 +92,12 @@ def test_a_secret_is_given_by_name_only(desk, run):
     assert "CARTESIA_API_KEY" not in environ
 
 
-def test_the_parents_environment_is_passed_on_and_ours_replaces(desk, run):
+def test_parents_environment_is_passed_on_and_ours_replaces(desk, run):
     environ = child(run, K8_ENV="staging", CLUSTER_NAME="theirs", OTHER="stays")
     assert (environ["CLUSTER_NAME"], environ["OTHER"]) == ("demo", "stays")
 
 
-def test_the_process_becomes_the_command_and_nobody_else_has_the_values(desk, start):
+def test_process_becomes_the_command_and_no_one_else_has_the_values(desk, start):
     process = start("staging", "--with", "SCW_SECRET_KEY", "--", "sh", "-c", "echo started; exec sleep 600")
     assert process.stdout.readline() == "started\n"
     proc = Path(f"/proc/{process.pid}")
@@ -116,11 +116,11 @@ def test_signals_are_treated_as_usual(desk, run):
     assert int(out.split()[1], 16) & ours == 0
 
 
-def test_the_childs_status_is_ours(desk, run):
+def test_exit_status_is_that_of_the_command(desk, run):
     assert run("staging", "--", "sh", "-c", "echo said >&2; exit 42") == (42, "", "said\n")
 
 
-def test_what_stands_behind_the_dashes_is_the_childs_own(desk, run):
+def test_words_after_the_dashes_belong_to_the_command(desk, run):
     words = ["--with", "CLUSTER_NAME", "--", "--config", "x", ""]
     status, out, err = run(
         "staging", "--", sys.executable, "-c", "import json, sys; print(json.dumps(sys.argv[1:]))", *words
@@ -141,13 +141,13 @@ def test_no_command_or_no_name_is_a_wrong_use(run, arguments):
 @pytest.mark.parametrize(
     ("script", "status", "what"),
     [
-        (None, 127, "not found, or the interpreter that its first line names is not"),
-        (("#!/no/where\n", 0o755), 127, "not found, or the interpreter that its first line names is not"),
+        (None, 127, "command (or the interpreter in its first line) not found"),
+        (("#!/no/where\n", 0o755), 127, "command (or the interpreter in its first line) not found"),
         (("#!/bin/sh\n", 0o644), 126, "cannot be run: permission denied"),
         (("echo x\n", 0o755), 126, "cannot be run: exec format error"),
     ],
 )
-def test_a_command_that_cannot_be_run(run, tmp_path, script, status, what):
+def test_command_that_cannot_be_run(run, tmp_path, script, status, what):
     content, script = script, tmp_path / "script"
     if content:
         script.write_text(content[0])
@@ -156,14 +156,14 @@ def test_a_command_that_cannot_be_run(run, tmp_path, script, status, what):
     assert run("staging", "--with", "SCW_SECRET_KEY", "--", str(script)) == (status, "", error)
 
 
-def test_a_command_is_looked_for_on_the_path(desk, run, tmp_path):
+def test_command_is_searched_for_on_the_path(desk, run, tmp_path):
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "tool-of-ours").touch()
     assert run("staging", "--", "tool-of-ours")[0] == 127
     assert run("staging", "--", "tool-of-ours", PATH=f"{tmp_path}/bin:{os.environ['PATH']}")[0] == 126
 
 
-def test_the_environment_that_is_too_large(desk, run):
+def test_environment_that_is_too_large(desk, run):
     desk.values(HUGE="CANARY" * 100_000)
     assert run("staging", "--with", "HUGE", "--", "true") == (
         126,
@@ -189,7 +189,7 @@ def test_every_missing_variable_is_named_and_nothing_is_run(desk, run, tmp_path)
     refused(run, tmp_path, *(f"staging.yaml: {name} is not set" for name in names), status=2, names=("OTHER",))
 
 
-def test_an_absent_env_file_is_named(desk, run):
+def test_absent_env_file_is_named(desk, run):
     (desk.folder / ".env.k8s.staging").unlink()
     status, _, err = run("staging", "--", "true")
     assert status == 2
@@ -199,20 +199,20 @@ def test_an_absent_env_file_is_named(desk, run):
 @pytest.mark.parametrize(
     ("value", "what"),
     [
-        ("CANARY\0x", "BUCKET holds a zero byte"),
+        ("CANARY\0x", "BUCKET contains a zero byte"),
         ("ENC[AES256_GCM,CANARY]", "BUCKET looks still encrypted"),
         ("CANARY-prod", "K8S_NAMESPACE names another namespace than voice"),
         ("CANARY-prod", "K8_ENV names another environment than staging"),
     ],
 )
-def test_a_value_that_is_unfit(desk, run, tmp_path, value, what):
+def test_value_with_a_zero_byte_is_refused(desk, run, tmp_path, value, what):
     name = what.split()[0]
     desk.values(**{name: value})
     refused(run, tmp_path, f"plain:values.json: {what}", status=1, names=(name,))
 
 
 @pytest.mark.parametrize(("name", "what"), [("K8_ENV", "environment"), ("K8S_NAMESPACE", "namespace")])
-def test_a_command_does_not_inherit_what_leads_to_another_environment(desk, run, name, what):
+def test_command_does_not_inherit_bridge_variables(desk, run, name, what):
     status, out, err = run("staging", "--", "true", **{name: "CANARY-prod"})
     assert (status, out) == (1, "")
     assert err.startswith(f"bridge: error: the process's environment: {name} names another {what} than ")
@@ -222,7 +222,7 @@ def test_a_command_does_not_inherit_what_leads_to_another_environment(desk, run,
     assert child(run, "staging", **{name: "CANARY-prod"})[name] in {"staging", "voice"}
 
 
-def test_an_env_file_for_another_environment(desk, run, tmp_path):
+def test_env_file_for_another_environment(desk, run, tmp_path):
     desk.env_file(K8_ENV="prod")
     refused(run, tmp_path, ".env.k8s.staging: K8_ENV names another environment than staging", status=2)
 
@@ -240,7 +240,7 @@ def test_sources_win_over_the_env_file_and_over_each_other(desk, run):
     assert [environ[name] for name in "ABCD"] == ["second", "first", "first", "file"]
 
 
-def test_a_source_is_read_only_where_it_may_have_what_is_asked_for(desk, run, tmp_path):
+def test_source_is_read_only_if_it_may_contain_the_variable(desk, run, tmp_path):
     """Of an encrypted file the names are known without a key; a key is needed once one of them is asked for."""
     desk.write("half.yaml", HALF_ENCRYPTED.replace("CANARY-openai", LEAF))
     desk.environment(sources=["sops:half.yaml"], infrastructure={"CLUSTER_NAME": "required"})
@@ -252,7 +252,7 @@ def test_a_source_is_read_only_where_it_may_have_what_is_asked_for(desk, run, tm
     assert not (tmp_path / "ran").exists()
 
 
-def test_an_encrypted_patch_file_gives_no_variable_and_is_not_read(desk, run):
+def test_encrypted_patch_file_gives_no_variable_and_is_not_read(desk, run):
     desk.write(
         "patch.yaml",
         HALF_ENCRYPTED.replace("OPENAI_API_KEY: CANARY-openai", f"apiVersion: {LEAF}\nkind: {LEAF}").replace(
@@ -268,7 +268,7 @@ def test_an_encrypted_patch_file_gives_no_variable_and_is_not_read(desk, run):
     assert result.lines[0] == "bridge: warning: sops:patch.yaml: its fields are not known without reading it"
 
 
-def test_a_source_whose_names_cannot_be_told_is_read(desk, run, tmp_path):
+def test_source_with_unknown_names_is_read(desk, run, tmp_path):
     """It could have the variable, and would win: `check` says so."""
     desk.environment(infrastructure={"CLUSTER_NAME": "required"}, providers={"plain": {"fail": "denied"}})
     assert "demo   .env.k8s.staging, unless plain:values.json has it" in desk.run("check", "staging").out
@@ -285,12 +285,12 @@ def test_check_names_the_sources_that_would_win_over_a_known_one(desk):
     assert row in desk.run("check", "staging").out
 
 
-def test_a_wrong_template_is_another_commands_matter(desk, run):
+def test_invalid_template_is_ignored(desk, run):
     desk.write("base/secrets.yml", "kind: [")
     assert child(run, "staging")["CLUSTER_NAME"] == "demo"
 
 
-def test_a_termination_while_a_source_hangs(desk, start, tmp_path):
+def test_termination_while_a_source_hangs(desk, start, tmp_path):
     desk.environment(infrastructure={"CLUSTER_NAME": "required"}, providers={"plain": {"fail": "hang"}})
     process = start("staging", "--", "touch", str(tmp_path / "ran"))
     status = Path(f"/proc/{process.pid}/status")

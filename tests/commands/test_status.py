@@ -1,16 +1,14 @@
 """`bridge status`: which variables are used, where each comes from, what the cluster has."""
 
 import re
-from pathlib import Path
 from typing import Any
 
-from tests.runs.conftest import SECRETS, Desk
+from tests.desk import Desk
+from tests.pages import README
+from tests.team import SECRETS
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
-SECTION = README.partition("### Status for scripts")[2].partition("\n## ")[0]
 
-
-def test_the_table_of_variables(offline_desk: Desk) -> None:
+def test_table_of_variables(offline_desk: Desk) -> None:
     desk = offline_desk
     desk.run("sync", "staging")
     desk.target.edit("Secret", "agent-secrets", OPENAI_API_KEY="CANARY-by-hand", DEEPGRAM_API_KEY=None)
@@ -44,7 +42,7 @@ def test_the_table_of_variables(offline_desk: Desk) -> None:
     ]
 
 
-def test_an_object_that_left_the_templates_is_named(offline_desk: Desk) -> None:
+def test_object_that_left_the_templates_is_named(offline_desk: Desk) -> None:
     desk = offline_desk
     desk.run("sync", "staging")
     desk.write("base/secrets.yml", SECRETS.split("---\n")[1])
@@ -63,8 +61,7 @@ def test_json_has_every_field_that_the_readme_documents(offline_desk: Desk) -> N
     desk.values(CARTESIA_API_KEY="CANARY-new", LEFT_OVER="CANARY-left-over")
     desk.write("base/configmap.yml", (desk.folder / "base/configmap.yml").read_text().rsplit("---\n", 1)[0])
     found = desk.run("status", "staging", "--output", "json").data
-    documented = re.findall(r"^\| `([a-z_.\[\]]+)` \|", SECTION, re.MULTILINE)
-    assert sorted(documented) == sorted(fields(found))
+    assert sorted(README.section("Status for scripts").names) == sorted(fields(found))
     assert {name: found[name] for name in ("schema", "environment", "namespace", "manager", "in_sync", "left")} == {
         "schema": "bridge/report/v1",
         "environment": "staging",

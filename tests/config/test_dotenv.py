@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from bridge.config.dotenv import MOST_BLANKS, MOST_LINES, load_env_file
 from bridge.errors import ConfigError
-from tests.config.canary import CANARY, refusal
+from tests.canary import CANARY, refusal
 
 LINES = st.lists(
     st.sampled_from(

@@ -16,7 +16,7 @@ from bridge.config.reference import Reference
 from bridge.config.sections import KEYS
 from bridge.errors import ConfigError
 from bridge.secret import SecretValue
-from tests.config.canary import CANARY, refusal
+from tests.canary import CANARY, refusal
 
 SMALL = "id: voice-agent-staging\ntemplates: [secrets.yml]\n"
 WHOLE = """

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.config.placeholder import Placeholder, PlaceholderError, parse_text
-from tests.config.canary import CANARY, assert_clean
+from tests.canary import CANARY, assert_clean
 
 
 @pytest.mark.parametrize(

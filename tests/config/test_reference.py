@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.config.reference import Reference, parse_reference
-from tests.config.canary import CANARY, refusal
+from tests.canary import CANARY, refusal
 
 GRAMMAR = (
     "write provider:path[@revision][#field[.field]], "

@@ -9,7 +9,7 @@ from bridge.config.template import load_templates
 from bridge.errors import ConfigError
 from bridge.objects import LAST_APPLIED, ObjectId
 from bridge.secret import Kind, SecretValue
-from tests.config.canary import CANARY, refusal
+from tests.canary import CANARY, refusal
 
 SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {name: agent-secrets}\n"
 CONFIG_MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: agent-config}\n"

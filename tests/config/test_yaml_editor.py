@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bridge.config.yaml_changes import Change, Insert, Put, Remove, contents
 from bridge.config.yaml_editor import edited
 from bridge.config.yaml_writer import scalar
-from tests.draft import layouts
+from tests.init import layouts
 
 TWO_LINES = "target: {kind: Secret}\npatch: |-\n  a\n\n  b"
 ITEM = "- target: {kind: Secret}\n  patch: |-\n    a\n\n    b\n"

@@ -9,7 +9,7 @@ from bridge.config.problems import Findings
 from bridge.config.textfile import LIMIT
 from bridge.config.yamlfile import DEPTH, DIRECTIVES, load_yaml_documents, parse_yaml_documents
 from bridge.errors import ConfigError
-from tests.config.canary import CANARY, refusal
+from tests.canary import CANARY, refusal
 
 SCALARS = st.text(st.characters(blacklist_categories=("Cs", "Cc")), max_size=8) | st.sampled_from(
     ["1", "yes", "null", "=", "<<", "2024-01-01", "0x1f", "1:30", "~", "", " ", "- a", "#", "a: b", "\n", "a\nb\n"]

@@ -9,7 +9,7 @@ from bridge.http.headers import LONGEST, http_date, retry_after
 NOW = "Wed, 25 Nov 2026 10:00:00 GMT"
 
 
-def test_a_date_is_read_as_every_server_has_to_write_it() -> None:
+def test_http_date_is_parsed() -> None:
     assert http_date(NOW) == datetime(2026, 11, 25, 10, 0, tzinfo=UTC)
 
 
@@ -30,7 +30,7 @@ def test_a_date_is_read_as_every_server_has_to_write_it() -> None:
         "Wed, " * 10_000,
     ],
 )
-def test_any_other_date_says_nothing(text: str) -> None:
+def test_invalid_date_is_ignored(text: str) -> None:
     assert http_date(text) is None
 
 
@@ -50,14 +50,14 @@ def test_any_other_date_says_nothing(text: str) -> None:
         ("Fri, 31 Dec 9999 23:59:59 GMT", LONGEST),
     ],
 )
-def test_a_wait_is_a_number_or_a_date_after_the_servers_own(text: str, seconds: float) -> None:
+def test_retry_after_is_a_number_or_a_date(text: str, seconds: float) -> None:
     assert retry_after(text, NOW) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "-1", "+1", "1.5", "1e3", "٣", "²", "inf", "nan", "1, 2", "soon"])
-def test_any_other_wait_says_nothing(text: str) -> None:
+def test_invalid_retry_after_is_ignored(text: str) -> None:
     assert retry_after(text, NOW) is None
 
 
-def test_a_date_without_the_servers_own_says_nothing() -> None:
+def test_retry_after_date_without_server_date_is_ignored() -> None:
     assert retry_after(NOW) is None

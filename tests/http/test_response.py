@@ -13,7 +13,7 @@ from tests.cluster.wire import Step, Wire, raw
 BODY = b'{"a": 1}'
 FINE = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n" + BODY
 EARLY = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n"
-WRONG = "does not answer in HTTP as it should"
+WRONG = "did not send a valid HTTP answer"
 
 
 @contextmanager
@@ -55,7 +55,7 @@ def test_interim_answers_are_skipped(interim: bytes) -> None:
     assert (outcome.status, "link" in outcome.headers) == (200, False)
 
 
-def test_a_final_answer_that_comes_late_is_not_left_to_the_next_request() -> None:
+def test_final_answer_that_comes_late_is_not_left_to_the_next_request() -> None:
     answered = threading.Event()
 
     def early(sock: object, _: threading.Event) -> bool:
@@ -91,7 +91,7 @@ def test_a_final_answer_that_comes_late_is_not_left_to_the_next_request() -> Non
         (b"\r\n\r\n", WRONG),
     ],
 )
-def test_what_is_no_final_answer_is_a_failure(content: bytes, what: str) -> None:
+def test_missing_final_answer_is_a_failure(content: bytes, what: str) -> None:
     assert failure_of(exchange(content)) == what
 
 
@@ -136,11 +136,11 @@ def test_no_header_keeps_an_answer_from_being_read(headers: bytes) -> None:
         b"Transfer-Encoding: gzip, chunked",
     ],
 )
-def test_a_body_whose_end_is_not_clear_is_not_read(framing: bytes) -> None:
+def test_body_with_ambiguous_length_is_refused(framing: bytes) -> None:
     assert failure_of(exchange(b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n\r\n" + BODY)) == WRONG
 
 
-def test_of_chunks_and_a_length_the_chunks_count() -> None:
+def test_chunked_encoding_overrides_content_length() -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: Chunked\r\n\r\n"
     assert body_of(exchange(head + b"8\r\n" + BODY + b"\r\n0\r\n\r\n")) == BODY
 
@@ -174,5 +174,5 @@ def test_no_answer_is_left_to_its_finalizer(monkeypatch: pytest.MonkeyPatch, con
     assert [one.closed for one in made] == [True]
 
 
-def test_an_answer_that_is_interrupted_while_it_is_made_can_be_finalized() -> None:
+def test_answer_that_is_interrupted_while_it_is_made_can_be_finalized() -> None:
     Response.__new__(Response).close()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.runs.conftest import Target
+from tests.desk import Target
 from tests.servers.apiserver import RealCluster
 from tests.servers.client import MERGE
 

@@ -12,24 +12,23 @@ import pytest
 import yaml
 
 from bridge.cli import main
-from tests.draft import team
+from tests.init import team_layout
+from tests.pages import README, ROOT
 from tests.pipelines.test_steps import FOLDER, script
 
-ROOT = FOLDER.parents[1]
 PATCH = "apps/overlays/staging/patches/staging-secret-config-patch.yml"
 
 
 def guards() -> dict[str, str]:
     """Return the line of each supplied pipeline, of the README and of the hook that runs `bridge check`."""
     recipes = (FOLDER / "bridge.just").read_text()
-    readme = (ROOT / "README.md").read_text().partition("\n## In a pipeline\n")[2]
     hooks = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
     texts = {
         "github": script("github", push=True),
         "gitlab-plan": script("gitlab", push=False),
         "gitlab-deploy": script("gitlab", push=True),
         "just": re.sub(r"\{\{ ?quote\((.*?)\) ?\}\}", lambda found: _quoted(found[1]), recipes),
-        "readme": readme,
+        "readme": README.section("In a pipeline").text,
         "pre-commit": next(f"{one['entry']} staging" for one in hooks if one["id"] == "bridge-check"),
     }
     return {
@@ -47,7 +46,7 @@ def _quoted(expression: str) -> str:
 def clone(tmp_path_factory: pytest.TempPathFactory, kustomize_binary: Path) -> Path:
     """Draft, import and cure as the README says, commit what git does not ignore, and clone that."""
     folder = tmp_path_factory.mktemp("drafted")
-    repository = team.write_layout(folder / "repository")
+    repository = team_layout.write_layout(folder / "repository")
     key = pyrage.x25519.Identity.generate()
     (repository / ".gitignore").write_text(f"{PATCH}\n")  # as the team has it
     (repository / ".sops.yaml").write_text(f"creation_rules: [{{age: {key.to_public()}}}]\n")
@@ -114,7 +113,7 @@ def test_the_guard_still_finds_what_is_wrong_there(clone: Path, kubectl_binary: 
 def test_the_drafted_infrastructure_has_what_the_scripts_use(clone: Path) -> None:
     drafted = yaml.safe_load((clone / "config/staging.yaml").read_text())
     assert drafted["infrastructure"]["K8S_NAMESPACE"] == "required"
-    (clone / "config/.env.k8s.staging").write_text(team.ENV_FILE)
+    (clone / "config/.env.k8s.staging").write_text(team_layout.ENV_FILE)
     done = run(clone, "bridge exec staging -- sh -c 'echo \"$K8_ENV $K8S_NAMESPACE\"'")
     (clone / "config/.env.k8s.staging").unlink()
     assert (done.returncode, done.stdout) == (0, "staging voice-agent-staging\n")

@@ -11,9 +11,10 @@ from typing import NamedTuple
 import pytest
 import yaml
 
-from tests.commands.overlays import PLAINTEXT, Application, application
+from tests.desk import Desk, Target, set_up_desk
+from tests.kustomize.overlays import PLAINTEXT, Application, application
 from tests.providers.vault.wire import Answer, wire
-from tests.runs.conftest import VALUES, Desk, Target, _desk
+from tests.team import VALUES
 
 FOLDER = Path(__file__).parents[2] / "config" / "pipelines"
 ID_TOKEN = "CANARY-id-token"
@@ -79,7 +80,7 @@ def pipeline(  # noqa: PLR0917 - fixtures
     kustomize_binary: Path,
 ) -> Pipeline:
     monkeypatch.setenv("PATH", f"{kustomize_binary.parent}{os.pathsep}/usr/bin:/bin")
-    desk = _desk(real_target, tmp_path, monkeypatch, capfd)
+    desk = set_up_desk(real_target, tmp_path, monkeypatch, capfd)
     app = application(desk, kustomize_binary)
     templates = ["../apps/base/secrets.yml", "../apps/base/configmap.yml"]
     desk.environment(templates=templates, cluster={"server": real_target.client.url})
@@ -192,8 +193,8 @@ def test_without_the_trust_files_text_nothing_is_trusted(pipeline: Pipeline) -> 
     del pipeline.environ["TRUST_TEXT"]
     for step in (pipeline.propose(), pipeline.deploy()):
         assert step.status == 1
-        assert "the package bridge_plain is not among the packages of" in step.log
-        assert "is not among the kubeconfigs of" in step.log
+        assert "the package bridge_plain is not in `packages` of" in step.log
+        assert "is not in `kubeconfigs` of" in step.log
     assert desk.target.versions() == {}
     assert not pipeline.deployed
 

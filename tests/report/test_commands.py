@@ -11,7 +11,7 @@ import pytest
 from bridge.cli import main
 from bridge.parser import parse
 from bridge.report.commands import completed, with_flags
-from bridge.report.record import CURRENT, Record
+from bridge.report.record import Record
 
 ROOT = Path(__file__).parents[2]
 FOLDER = "l'équipe/config dir"
@@ -20,12 +20,10 @@ PLACEHOLDERS = {"FILE": "some.file", "OVERLAY": "overlays/x", "NAME": "OPENAI_AP
 
 
 @pytest.fixture
-def given(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Be in a run of a command line: that of the test's parameter, else LINE."""
+def given(request: pytest.FixtureRequest) -> Record:
+    """Return the record of a command line: that of the test's parameter, else LINE."""
     args = parse(getattr(request, "param", LINE))
-    token = CURRENT.set(Record(environment=args.environment or "", args=args))
-    yield
-    CURRENT.reset(token)
+    return Record(environment=args.environment or "", args=args)
 
 
 def texts() -> Iterator[tuple[str, str]]:
@@ -53,11 +51,10 @@ def words(text: str) -> list[str]:
     return [PLACEHOLDERS.get(one, one) for one in shlex.split(text)]
 
 
-@pytest.mark.usefixtures("given")
-def test_every_command_of_bridge_in_a_text_is_one_and_keeps_the_flags_of_this_run() -> None:
+def test_every_command_of_bridge_in_a_text_is_one_and_keeps_the_flags_of_this_run(given: Record) -> None:
     assert len(hinted()) > 15
     for place, text in hinted():
-        whole = completed(f"`{text}`").strip("`")
+        whole = completed(given, f"`{text}`").strip("`")
         (last,) = [part for part in whole.split(" | ") if part.startswith("bridge ")]
         args = parse(words(last)[1:])
         assert (args.config, args.environment) == (FOLDER, "staging"), place
@@ -84,13 +81,12 @@ def test_every_command_of_bridge_in_a_text_is_one_and_keeps_the_flags_of_this_ru
     ],
     indirect=["given"],
 )
-@pytest.mark.usefixtures("given")
-def test_commands_are_completed(text: str, shown: str) -> None:
-    assert completed(text) == shown
+def test_commands_are_completed(given: Record, text: str, shown: str) -> None:
+    assert completed(given, text) == shown
 
 
-def test_outside_of_a_run_a_command_stays_as_it_is() -> None:
-    assert with_flags("bridge sync staging") == "bridge sync staging"
+def test_without_a_command_line_a_command_stays_as_it_is() -> None:
+    assert with_flags(Record(), "bridge sync staging") == "bridge sync staging"
 
 
 def test_hints_are_completed_as_text_and_as_json(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

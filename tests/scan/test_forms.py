@@ -27,7 +27,7 @@ def is_found(value: bytes | str, content: bytes) -> bool:
 
 
 @given(st.binary(min_size=8, max_size=60), st.binary(max_size=20), st.binary(max_size=20))
-def test_in_base64_wherever_it_stands(value, before, after):
+def test_base64_value_is_found_at_any_offset(value, before, after):
     assume(not choice(value).skipped)
     encoded = base64.b64encode(before + value + after)
     assert is_found(value, b"x" + encoded)
@@ -77,7 +77,7 @@ def test_in_utf16_and_percent_encoded_whatever_it_is(value):
     assert is_found(value, f"x={quote(value)}".encode())
 
 
-def test_ascii_letters_alone_need_no_pattern_more_than_one():
+def test_ascii_value_needs_only_one_pattern():
     patterns = choice("CANARYa1b2c3d4e5").patterns
     assert [form.form for form in patterns.values()].count("UTF-16") == 1
     assert "percent-encoded" not in {form.form for form in patterns.values()}
@@ -87,7 +87,7 @@ def test_in_yaml_with_single_quotes():
     assert is_found("it's a 'password'", b"a: 'it''s a ''password'''\n")
 
 
-def test_a_value_of_several_lines_is_found_where_they_are_indented():
+def test_value_of_several_lines_is_found_where_they_are_indented():
     assert is_found(PEM, b"a: |\n" + b"".join(b"    " + line + b"\n" for line in PEM.encode().splitlines()))
     assert not is_found(PEM, b"-----BEGIN PRIVATE KEY-----\n" + b"a" * 64)
 
@@ -97,18 +97,18 @@ def test_short_lines_do_not_stand_for_a_value():
     assert not is_found("first\nsecond\n", b"second")
 
 
-def test_a_line_feed_at_its_end_does_not_count():
+def test_trailing_newline_is_ignored():
     assert is_found("CANARY-with-end\n", b'"CANARY-with-end"')
 
 
 @pytest.mark.parametrize("value", ["1234567", "", "  seven  ", "Password", "changeme", "localhost"])
-def test_what_would_be_found_everywhere_is_not_looked_for(value):
+def test_common_value_is_not_searched_for(value):
     found = choice(value, "CANARY-other")
     assert list(found.skipped) == ["name 0"]
     assert {form.names for form in found.patterns.values()} == {("name 1",)}
 
 
-def test_what_is_public_too_is_not_looked_for():
+def test_value_that_is_also_public_is_not_searched_for():
     assert choice("demo-cluster", public=["demo-cluster\n"]).skipped == {"name 0": "has the same value as a public one"}
 
 
@@ -117,6 +117,6 @@ def test_one_value_of_several_names_has_them_all():
     assert {form.names for form in found.patterns.values()} == {("name 0", "name 1")}
 
 
-def test_the_patterns_are_not_shown():
+def test_patterns_are_not_shown():
     found = choice("CANARY-one")
     assert "CANARY" not in repr(found) + str(found) + f"{found}"

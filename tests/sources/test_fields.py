@@ -47,4 +47,4 @@ def test_null_is_no_value():
 
 def test_bytes_that_are_no_text_do_not_become_json():
     problem = failure([SecretValue(b"CANARY\xff", Kind.BYTES)])
-    assert str(problem) == "holds bytes that are not text, so it cannot be written as JSON"
+    assert str(problem) == "contains bytes that are not text, so it cannot be written as JSON"

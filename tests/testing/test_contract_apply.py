@@ -27,7 +27,7 @@ def test_apply_adds_changes_and_removes_keys(subject: Subject) -> None:
     assert owners(reply) == {"bridge/x Apply": owned("A", "C")}
 
 
-def test_apply_leaves_the_keys_of_others_alone(subject: Subject) -> None:
+def test_apply_keeps_the_keys_of_others(subject: Subject) -> None:
     subject.apply(secret(A="1"))
     subject.merge("s", {"data": {"THEIRS": b64("x")}})
     reply = subject.apply(secret(B="2"))
@@ -95,7 +95,7 @@ def test_joining_an_owner_changes_the_version_and_carries_no_time(subject: Subje
     assert times == {"bridge/x": True, "other": False}
 
 
-def test_apply_without_keys_empties_what_it_owned_alone(subject: Subject) -> None:
+def test_apply_without_keys_removes_only_exclusively_owned_keys(subject: Subject) -> None:
     subject.apply(secret(A="1"))
     reply = subject.apply(secret())
     assert "data" not in reply.body

@@ -59,14 +59,14 @@ def test_current_version_is_accepted(subject: Subject) -> None:
     assert values(subject.apply(secret(A="2", meta={"resourceVersion": read}))) == {"A": "2"}
 
 
-def test_version_of_an_object_that_is_gone_is_ignored(subject: Subject) -> None:
+def test_version_of_an_object_that_no_longer_exists_is_ignored(subject: Subject) -> None:
     read = version(subject.apply(secret(A="1")))
     subject.delete("s")
     reply = subject.apply(secret(A="2", meta={"resourceVersion": read}))
     assert (reply.status, values(reply)) == (201, {"A": "2"})
 
 
-def test_uid_of_an_object_that_is_gone_is_a_conflict(subject: Subject) -> None:
+def test_uid_of_an_object_that_no_longer_exists_is_a_conflict(subject: Subject) -> None:
     uid = subject.apply(secret(A="1")).body["metadata"]["uid"]
     subject.delete("s")
     reply = subject.apply(secret(A="2", meta={"uid": uid}))
@@ -77,7 +77,7 @@ def test_uid_of_an_object_that_is_gone_is_a_conflict(subject: Subject) -> None:
 
 @pytest.mark.parametrize("version_too", [False, True])
 @pytest.mark.parametrize("query", ["", "&dryRun=All", "&force=true"])
-def test_uid_and_version_of_an_object_that_is_gone_create_nothing(
+def test_uid_and_version_of_an_object_that_no_longer_exists_create_nothing(
     subject: Subject, query: str, version_too: bool
 ) -> None:
     meta = subject.apply(secret(A="1")).body["metadata"]
@@ -88,7 +88,7 @@ def test_uid_and_version_of_an_object_that_is_gone_create_nothing(
 
 
 @pytest.mark.parametrize("query", ["", "&dryRun=All", "&force=true"])
-def test_uid_and_version_of_an_object_that_was_made_anew_are_a_conflict(subject: Subject, query: str) -> None:
+def test_uid_and_version_of_an_object_that_was_recreated_are_a_conflict(subject: Subject, query: str) -> None:
     meta = subject.apply(secret(A="1")).body["metadata"]
     subject.delete("s")
     after = subject.apply(secret(A="1"))
@@ -113,7 +113,7 @@ def test_version_one_creates_what_does_not_exist_and_nothing_else(subject: Subje
     assert subject.get(body["metadata"]["name"], plural(body)).body == created.body
 
 
-def test_of_many_that_create_at_once_exactly_one_does(subject: Subject) -> None:
+def test_exactly_one_concurrent_create_succeeds(subject: Subject) -> None:
     for turn in range(5):
         name, start = f"race-{turn}", threading.Barrier(12)
         replies: list[Any] = []

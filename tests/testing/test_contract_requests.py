@@ -29,7 +29,7 @@ def test_create_with_a_generated_name(subject: Subject) -> None:
     assert fields(subject.create(body)) == ["metadata.name"]
 
 
-def test_list_holds_the_namespace_alone_and_comes_in_pages(subject: Subject) -> None:
+def test_list_is_limited_to_the_namespace_and_paginated(subject: Subject) -> None:
     for name in ("c", "a", "b"):
         subject.apply(config_map(name, A="1"))
     whole = subject.request("GET", subject.path(plural="configmaps")).body

@@ -169,7 +169,7 @@ def test_key_in_data_and_in_binary_data_is_invalid(subject: Subject) -> None:
         ("kubernetes.io/service-account-token", ["metadata.annotations[kubernetes.io/service-account.name]"]),
     ],
 )
-def test_type_wants_its_keys(subject: Subject, type_: str, wanted: list[str]) -> None:
+def test_type_requires_its_keys(subject: Subject, type_: str, wanted: list[str]) -> None:
     assert fields(subject.apply(secret(A="x") | {"type": type_})) == wanted
 
 

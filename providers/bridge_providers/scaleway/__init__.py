@@ -1,4 +1,4 @@
-"""Reads documents of Scaleway's Secret Manager, with a few HTTP calls and the vendor's own settings."""
+"""Read and write secrets in Scaleway Secret Manager, using a few HTTP calls and the vendor's own settings."""
 
 import re
 from collections.abc import Iterable
@@ -16,50 +16,51 @@ __all__ = ["Scaleway"]
 
 @dataclass(frozen=True)
 class Scaleway:
-    """The secrets of one project in one region, and all secrets of that region by their ids.
+    """The secrets of one project in one region, and all secrets of that region by ID.
 
-    Every field may be left out where the environment (SCW_DEFAULT_REGION, SCW_DEFAULT_PROJECT_ID, SCW_PROFILE) or
-    the profile says it. `profile` is a profile of the vendor's configuration file. The secret key is no field: it
-    comes from SCW_SECRET_KEY or from the profile.
+    Each field defaults to its environment variable (SCW_DEFAULT_REGION, SCW_DEFAULT_PROJECT_ID, SCW_PROFILE) or to the
+    profile. `profile` names a profile in the vendor's configuration file. The secret key is not a field: it comes from
+    SCW_SECRET_KEY or from the profile.
     """
 
     region: str | None = None
     project_id: str | None = None
     profile: str | None = None
     concurrency: ClassVar[int] = 8
+    wants_known: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for name in ("region", "project_id", "profile"):
             value: object = getattr(self, name)  # a section of a file may hold anything
             if value is not None and not (isinstance(value, str) and value and value.isprintable()):
-                raise OptionError(name, "must be a text")
+                raise OptionError(name, "must be a string")
         if self.region is not None and not paths.is_region(self.region):
             zone = re.fullmatch(r"([a-z]{2}-[a-z]{3})-\d", self.region)
             raise OptionError("region", paths.NO_REGION, hint=f"did you mean {zone[1]}?" if zone else "")
         if self.project_id is not None and not paths.is_uuid(self.project_id):
-            raise OptionError("project_id", "is not a project's id (a UUID)")
+            raise OptionError("project_id", "is not a project ID (a UUID)")
 
     def open(self, context: Context) -> "ScalewaySession":
-        """Start a session; no file is read and nothing is asked yet."""
-        from bridge_providers.scaleway.session import ScalewaySession  # noqa: PLC0415 - `bridge check` does without
+        """Start a session without reading files or sending requests yet."""
+        from bridge_providers.scaleway.session import ScalewaySession  # noqa: PLC0415 - `bridge check` does not need it
 
         return ScalewaySession(self, context)
 
     def addresses(self, context: Context) -> Iterable[str]:
-        """Yield the API's address if it is not the vendor's."""
-        from bridge_providers.scaleway import profile, settings  # noqa: PLC0415 - `bridge check` does without
+        """Yield the API's address if it differs from the vendor's."""
+        from bridge_providers.scaleway import profile, settings  # noqa: PLC0415 - `bridge check` does not need it
 
         url = settings.url_of(context.environ, profile.load(context.environ, self.profile))
         if url != settings.API:
             yield url
 
     def check(self, path: str, context: Context) -> Iterable[Problem]:
-        """Yield what is wrong with a path, and what the trust file refuses."""
-        from bridge import trust  # noqa: PLC0415 - `--version` does without
+        """Yield the problems of a path, and what the trust file refuses."""
+        from bridge import trust  # noqa: PLC0415 - `--version` does not need it
 
         try:
             paths.parse(path)
-            if trust.find(context.environ):  # else the profile is nothing that has to be known
+            if trust.find(context.environ):  # without a trust file, the profile need not be loaded
                 from bridge_providers.scaleway import profile, settings  # noqa: PLC0415 - as above
 
                 yield from filter(

@@ -1,4 +1,4 @@
-"""The few requests of Secret Manager that bridge needs (v1beta1): access, and what the metadata say."""
+"""The few Secret Manager requests that bridge needs (v1beta1): access, metadata, create and add a revision."""
 
 import json
 import time
@@ -16,15 +16,15 @@ from bridge_providers.scaleway.settings import Settings
 
 TIMEOUT: Final = 30.0  # seconds, as in the vendor's Go client
 PAGE: Final = 50
-_PAGES: Final = 100  # a page more than any quota admits: a server that never ends is not followed
+_PAGES: Final = 100  # more pages than any quota allows; stops a server whose list never ends
 
 
 LIMIT: Final = 8 << 20
-"""The longest answer, in bytes: a secret has up to 64 KiB, and a page up to 50 secrets' metadata."""
+"""The longest answer, in bytes: a secret has up to 64 KiB, and a page has the metadata of up to 50 secrets."""
 
 
 class Api:
-    """One region's Secret Manager. Every method raises Denied, NotFound, ProviderError or Unavailable."""
+    """Secret Manager in one region. Every method may raise Denied, NotFound, ProviderError or Unavailable."""
 
     def __init__(self, settings: Settings, deadline: float) -> None:
         self._settings: Final = settings
@@ -37,23 +37,23 @@ class Api:
         self._transport.close()
 
     def shown(self, place: Place) -> str:
-        """Say in messages where a secret is looked for."""
+        """Describe where a secret is looked for, for messages."""
         region = f"region {self._settings.region}"
         return region if place.id else f"project {self._project()}, {region}"
 
     def access(self, place: Place, revision: str) -> Mapping[str, Any]:
-        """Return a revision with its data: one request."""
+        """Return a revision with its data, in one request."""
         if place.id:
             return self._get(f"/secrets/{place.id}/versions/{revision}/access", {}, place, answers.ACCESS)
         where = {"secret_path": place.folder, "secret_name": place.name, "project_id": self._project()}
         return self._get(f"/secrets-by-path/versions/{revision}/access", where, place, answers.ACCESS)
 
     def secret(self, place: Place) -> Mapping[str, Any]:
-        """Return the metadata of a secret by its id, also of one that is scheduled for deletion."""
+        """Return the metadata of the secret with this ID, even if it is scheduled for deletion."""
         return self._get(f"/secrets/{quote(place.id)}", {}, place, answers.METADATA)
 
     def secrets(self, place: Place, *, leaving: bool) -> list[Mapping[str, Any]]:
-        """List the secrets of this folder and name: those that are scheduled for deletion, or the others."""
+        """List the secrets with this folder and name: those scheduled for deletion (`leaving`), or all others."""
         query = {
             "project_id": self._project(),
             "path": place.folder,
@@ -61,45 +61,45 @@ class Api:
             "order_by": "name_asc",
             "scheduled_for_deletion": str(leaving).lower(),
         }
-        found = self._pages("/secrets", query, "secrets", place)
-        # Filters that a server does not know it passes over.
-        return [one for one in found if one.get("name") == place.name and one.get("path") == place.folder]
+        listed = self._pages("/secrets", query, "secrets", place)
+        # A server ignores filters that it does not know.
+        return [one for one in listed if one.get("name") == place.name and one.get("path") == place.folder]
 
     def version(self, secret: str, revision: str, place: Place) -> Mapping[str, Any]:
         """Return the metadata of one revision."""
         return self._get(f"/secrets/{quote(secret)}/versions/{revision}", {}, place, answers.METADATA)
 
     def versions(self, secret: str, place: Place) -> list[Mapping[str, Any]]:
-        """List the metadata of all revisions, the newest first."""
+        """List the metadata of all revisions, newest first."""
         return self._pages(f"/secrets/{quote(secret)}/versions", {}, "versions", place)
 
     def create(self, place: Place, kind: str) -> Mapping[str, Any]:
-        """Make a secret without a revision; Conflict where there is one of that name."""
-        given = {"project_id": self._project(), "path": place.folder, "name": place.name, "type": kind}
-        return self._request("/secrets", json.dumps(given).encode(), place, answers.WRITE)
+        """Create a secret without a revision; raise Conflict if its name is already in use."""
+        body = {"project_id": self._project(), "path": place.folder, "name": place.name, "type": kind}
+        return self._request("/secrets", json.dumps(body).encode(), place, answers.WRITE)
 
     def add(self, secret: str, data: SecretValue, place: Place) -> Mapping[str, Any]:
-        """Add a revision; the older ones stay as they are."""
-        # No checksum goes along: what exactly it is of is not documented, and a wrong one would be refused.
+        """Add a revision; older revisions stay unchanged."""
+        # Send no checksum: what it covers is not documented, and a wrong checksum would be refused.
         body = b'{"data":"%s"}' % b64encode(data.reveal())
         return self._request(f"/secrets/{quote(secret)}/versions", body, place, answers.WRITE)
 
     def _project(self) -> str:
         if self._settings.project_id is None:
-            hint = "set project_id in the provider's section, or SCW_DEFAULT_PROJECT_ID"
-            raise ProviderError("no project is known", hint=hint)
+            hint = "set SCW_DEFAULT_PROJECT_ID or the section's project_id"
+            raise ProviderError("no project is configured", hint=hint)
         return self._settings.project_id
 
     def _pages(self, path: str, query: Mapping[str, str], field: str, place: Place) -> list[Mapping[str, Any]]:
-        found: list[Mapping[str, Any]] = []
+        items_so_far: list[Mapping[str, Any]] = []
         for number in range(1, _PAGES + 1):
             page = self._get(path, {**query, "page": str(number), "page_size": str(PAGE)}, place, answers.METADATA)
             items, total = page.get(field), page.get("total_count")
             if not isinstance(items, list) or not isinstance(total, int):
-                raise ProviderError(f"the API's answer is no list of {field}")
-            found += [one for one in items if isinstance(one, dict)]
-            if not items or len(found) >= total:
-                return found
+                raise ProviderError(f"the API's answer is not a list of {field}")
+            items_so_far += [one for one in items if isinstance(one, dict)]
+            if not items or len(items_so_far) >= total:
+                return items_so_far
         raise ProviderError(f"the API's list of {field} does not end")
 
     def _get(self, path: str, query: Mapping[str, str], place: Place, permission: str) -> Mapping[str, Any]:
@@ -108,7 +108,7 @@ class Api:
     def _request(self, target: str, body: bytes | None, place: Place, permission: str) -> Mapping[str, Any]:
         limit = min(TIMEOUT, self._deadline - time.monotonic())
         if limit <= 0:
-            raise Unavailable("no time is left for a request", hint="allow more with --timeout")
+            raise Unavailable("no time left for a request", hint="raise --timeout")
         method = "GET" if body is None else "POST"
         answer = self._transport.exchange(Request(method, f"{self._root}{target}", self._headers(body), body), limit)
         if isinstance(answer, Failed):
@@ -124,16 +124,16 @@ class Api:
         return [("Accept", "application/json"), ("User-Agent", "bridge"), *kind, ("X-Auth-Token", key)]
 
     def _failed(self, failed: Failed) -> ProviderError | Unavailable:
-        what = f"the API at {self._settings.url} {failed.what}"
+        message = f"the API at {self._settings.url} {failed.what}"
         if failed.untrusted:
-            return ProviderError(what, hint="add its authority to the system's, or name it in SSL_CERT_FILE")
+            return ProviderError(message, hint="add its CA to the system's CAs, or set SSL_CERT_FILE")
         if failed.refused:
-            return ProviderError(what, hint="the API asks for none: check SCW_API_URL and HTTPS_PROXY")
-        return Unavailable(what)
+            return ProviderError(message, hint="check SCW_API_URL and HTTPS_PROXY: the API needs no client certificate")
+        return Unavailable(message)
 
 
 def _address(settings: Settings) -> Address:
-    """Trust the system's authorities (or those of SSL_CERT_FILE and SSL_CERT_DIR, which OpenSSL itself reads)."""
+    """Trust the system's CAs, or those in SSL_CERT_FILE and SSL_CERT_DIR, which OpenSSL reads itself."""
     tls = trusting_the_system() if settings.url.startswith("https:") else None
     proxy = None if settings.proxy is None else settings.proxy.reveal().decode()
     return Address(settings.url, tls, proxy=proxy, max_answer=LIMIT)

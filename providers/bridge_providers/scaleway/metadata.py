@@ -1,4 +1,4 @@
-"""What only the metadata tell: whether a secret expires once it is read, and why one cannot be read."""
+"""Use a secret's metadata to learn whether reading would use it up, and why it cannot be read."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -13,66 +13,71 @@ if TYPE_CHECKING:
     import datetime as dt
 
 KEPT: Final = 7
-"""How many days the store keeps what is scheduled for deletion."""
-_UNCHECKED: Final = "whether it expires once it is read could not be checked before reading it"
-_BURNS: Final = "it expires once it is read, so it is not read"
-_BURNS_HINT: Final = "keep what is read again and again in a secret without expires_once_accessed"
-_PERISHES: Final = "its revisions expire after a time (ephemeral policy)"
+"""How many days Secret Manager keeps a secret that is scheduled for deletion."""
+_UNCHECKED: Final = "could not check whether reading it makes it expire (expires_once_accessed)"
+_BURNS: Final = "not read, because reading it would make it expire (expires_once_accessed)"
+_BURNS_HINT: Final = "move the value to a secret without expires_once_accessed"
+_PERISHES: Final = "its revisions expire after some time (ephemeral policy)"
 _DATE: Final = re.compile(r"[0-9]{4}(-[0-9]{2}){2}T[0-9:]{8}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})")
 
 Metadata = Mapping[str, Any]
 
 
 def guard(api: Api, place: Place, revision: str) -> Iterator[Problem]:
-    """Refuse a secret that would be used up by reading it; yield warnings about what could not be told."""
+    """Refuse a secret that would expire when read; yield a warning if that could not be checked."""
     try:
-        found = secret(api, place)
-        policies = list(_policies(api, place, found, revision)) if found else []
+        metadata = secret(api, place)
+        policies = list(_policies(api, place, metadata, revision)) if metadata else []
     except Denied:
-        yield Problem("", _UNCHECKED, f"the permission set {answers.METADATA} allows it", warning=True)
+        yield Problem("", _UNCHECKED, f"grant the permission set {answers.METADATA}", warning=True)
         return
-    if found is None:
-        yield Problem("", _UNCHECKED, "the store does not list it", warning=True)
+    if metadata is None:
+        yield Problem("", _UNCHECKED, "check region and project_id: the secret is not listed", warning=True)
     if any(one.get("expires_once_accessed") is not False for one in policies):
         raise ProviderError(_BURNS, hint=_BURNS_HINT)
     if policies:
-        yield Problem("", _PERISHES, "a run stops once the last one has expired", warning=True)
+        yield Problem(
+            "",
+            _PERISHES,
+            "use a secret without one: runs fail once the last revision expires",
+            warning=True,
+        )
 
 
-def _policies(api: Api, place: Place, found: Metadata, revision: str) -> Iterator[Metadata]:
-    """Yield the policies of a secret and of the revision, which may have one although the secret has none."""
+def _policies(api: Api, place: Place, metadata: Metadata, revision: str) -> Iterator[Metadata]:
+    """Yield the policies of a secret and of its revision; a revision may have a policy even if the secret has none."""
     try:
-        own = api.version(id_of(found), revision, place).get("ephemeral_properties")
+        own = api.version(id_of(metadata), revision, place).get("ephemeral_properties")
     except NotFound:
-        own = None  # there is nothing to be used up
-    for policy in (found.get("ephemeral_policy"), own):
+        own = None  # no revision that could be used up
+    for policy in (metadata.get("ephemeral_policy"), own):
         if policy is not None:
             yield policy if isinstance(policy, dict) else {}
 
 
 def explained(api: Api, place: Place, revision: str, error: ProviderError) -> ProviderError | Unavailable:
-    """Return a better error than that of an access, or the same one where the metadata tell no more."""
+    """Return an error that explains a failed access from the metadata, or `error` if they explain nothing."""
     try:
-        found = _reason(api, place, revision)
+        reason = _reason(api, place, revision)
     except Denied:
         problem = error.problems[0]
-        hint = f"{problem.hint}; with the permission set {answers.METADATA} bridge could tell more".removeprefix("; ")
+        hint = f"{problem.hint}; for the exact reason grant {answers.METADATA}".removeprefix("; ")
         return type(error)(problem.what, hint=hint)
     except (ProviderError, Unavailable):
         return error
-    # Only what was not found may be late: of any other refusal the store's own word is the reason.
-    return error if found is None or (isinstance(found, Unavailable) and not isinstance(error, NotFound)) else found
+    # Only a secret that was not found may still appear; any other refusal is its own reason.
+    return error if reason is None or (isinstance(reason, Unavailable) and not isinstance(error, NotFound)) else reason
 
 
 def _reason(api: Api, place: Place, revision: str) -> ProviderError | Unavailable | None:
-    found = secret(api, place) or _leaving(api, place)
-    if found is None:
+    metadata = secret(api, place) or _leaving(api, place)
+    if metadata is None:
         return NotFound(f"no such secret in {api.shown(place)}", hint=answers.FRESH)
-    if found.get("deletion_requested_at") is not None:
-        return NotFound(f"it is scheduled for deletion{_since(found)}", hint=_until(found))
-    if found.get("status") == "locked":
-        return ProviderError("it is locked", hint="see the secret in the console")
-    return _reason_of_revision(api.versions(id_of(found), place), revision)
+    if metadata.get("deletion_requested_at") is not None:
+        return NotFound(f"it is scheduled for deletion{_since(metadata)}", hint=_until(metadata))
+    if metadata.get("status") == "locked":
+        return ProviderError("it is locked", hint="check the secret in the Scaleway console")
+    return _reason_of_revision(api.versions(id_of(metadata), place), revision)
 
 
 def _reason_of_revision(versions: list[Metadata], revision: str) -> NotFound | Unavailable:
@@ -84,34 +89,34 @@ def _reason_of_revision(versions: list[Metadata], revision: str) -> NotFound | U
     asked = [one for one in versions if str(one.get("revision")) == revision]
     if asked or revision == LATEST:
         return _unfit(asked[0] if asked else newest)
-    return NotFound(f"it has no revision {revision}; its newest is {number(newest)}")
+    return NotFound(f"it has no revision {revision}; the newest is {number(newest)}")
 
 
 def _all_unfit(versions: list[Metadata], newest: Metadata) -> NotFound | Unavailable:
-    """Explain why none of the revisions is read; if one could be, the access is only late."""
+    """Explain why no revision can be read; if a revision is enabled, it just does not show up yet."""
     if any(one.get("status") == "enabled" for one in versions):
-        return _late()
+        return _not_yet_readable()
     problem = _unfit(newest).problems[0]
-    return NotFound(f"none of its revisions is enabled: the newest, {problem.what}", hint=problem.hint)
+    return NotFound(f"no revision is enabled; {problem.what}", hint=problem.hint)
 
 
 def _unfit(version: Metadata) -> NotFound | Unavailable:
     name, status = f"revision {number(version)}", version.get("status")
     if status == "disabled":
-        return NotFound(f"{name} is disabled", hint="enable it, or ask for another one")
+        return NotFound(f"{name} is disabled", hint="enable it, or use another revision")
     if status == "scheduled_for_deletion":
         return NotFound(f"{name} is scheduled for deletion{_since(version)}", hint=_until(version))
     if status == "enabled":
-        return _late()
+        return _not_yet_readable()
     return NotFound(f"{name} is {'deleted' if status == 'deleted' else 'not enabled'}")
 
 
-def _late() -> Unavailable:
-    return Unavailable("the store lists it, and does not hand it out yet", hint=answers.LAGS)
+def _not_yet_readable() -> Unavailable:
+    return Unavailable("it is listed but cannot be read yet", hint=answers.LAGS)
 
 
 def secret(api: Api, place: Place) -> Metadata | None:
-    """Return the metadata of a secret; None where the store has none by that name or id."""
+    """Return a secret's metadata, or None if no secret has that name or ID."""
     if not place.id:
         return next(iter(api.secrets(place, leaving=False)), None)
     try:
@@ -121,41 +126,41 @@ def secret(api: Api, place: Place) -> Metadata | None:
 
 
 def _leaving(api: Api, place: Place) -> Metadata | None:
-    """Return the metadata of a secret that is scheduled for deletion; by its id it is found anyway."""
+    """Return the metadata of a secret scheduled for deletion; `secret` already finds it by its ID."""
     return None if place.id else next(iter(api.secrets(place, leaving=True)), None)
 
 
-def id_of(found: Metadata) -> str:
-    """Return a secret's id; ProviderError where the answer has none."""
-    id_ = found.get("id")
+def id_of(metadata: Metadata) -> str:
+    """Return a secret's ID; raise ProviderError if the answer has none."""
+    id_ = metadata.get("id")
     if not isinstance(id_, str) or not is_uuid(id_):
-        raise ProviderError("the API's answer has no secret's id")
+        raise ProviderError("the API's answer has no secret ID")
     return id_
 
 
 def number(version: Metadata) -> int:
-    """Return a revision's number, 0 where the answer has none."""
-    found = version.get("revision")
-    return found if isinstance(found, int) else 0
+    """Return a revision's number, or 0 if the answer has none."""
+    value = version.get("revision")
+    return value if isinstance(value, int) else 0
 
 
-def _since(found: Metadata) -> str:
-    moment = _moment(found)
+def _since(metadata: Metadata) -> str:
+    moment = _moment(metadata)
     return f" since {_shown(moment)}" if moment else ""
 
 
-def _until(found: Metadata) -> str:
-    from datetime import timedelta  # noqa: PLC0415 - only for what cannot be read
+def _until(metadata: Metadata) -> str:
+    from datetime import timedelta  # noqa: PLC0415 - only needed for secrets that cannot be read
 
-    moment = _moment(found)
-    end = f"until {_shown(moment + timedelta(days=KEPT))}" if moment else f"for {KEPT} days"
-    return f"it can be restored {end}"
+    moment = _moment(metadata)
+    end = f"possible until {_shown(moment + timedelta(days=KEPT))}" if moment else f"possible for {KEPT} days"
+    return f"restore it in the Scaleway console ({end})"
 
 
-def _moment(found: Metadata) -> "dt.datetime | None":
+def _moment(metadata: Metadata) -> "dt.datetime | None":
     from datetime import datetime  # noqa: PLC0415 - as above
 
-    text = found.get("deletion_requested_at")
+    text = metadata.get("deletion_requested_at")
     try:
         return datetime.fromisoformat(text) if isinstance(text, str) and _DATE.fullmatch(text) else None
     except ValueError:

@@ -1,7 +1,7 @@
-"""Reads a profile of the vendor's configuration file, which `scw init` writes.
+"""Read a profile from the vendor's configuration file, which `scw init` writes.
 
 Format and order: https://github.com/scaleway/scaleway-sdk-go/blob/master/scw/README.md and scw/config.go there. The
-file's top level is the default profile; a named one lies on top of it.
+file's top level is the default profile, and a named profile overrides it.
 """
 
 import os
@@ -18,7 +18,7 @@ _FIELDS: Final = ("access_key", "api_url", "default_project_id", "default_region
 
 
 class Profile(NamedTuple):
-    """What a profile says. `place` names the file and the profile in messages."""
+    """The settings of a profile. `place` names the file and the profile in messages."""
 
     place: str
     texts: Mapping[str, str] = MappingProxyType({})
@@ -27,29 +27,29 @@ class Profile(NamedTuple):
 
 
 def load(environ: Mapping[str, str], name: str | None) -> Profile:
-    """Return the profile of that name, else the one that SCW_PROFILE or the file chooses; empty without a file."""
+    """Return the named profile, else the profile that SCW_PROFILE or the file selects; empty if there is no file."""
     path = _path(environ)
     content = _content(path, required=bool(environ.get("SCW_CONFIG_PATH"))) if path else None
     chosen = name or environ.get("SCW_PROFILE")
     if content is None:
         if chosen:
-            raise ProviderError(f"profile {chosen} is not known: there is no file {path or 'of profiles'}")
-        return Profile(f"{path} (absent)" if path else "no configuration file")
+            raise ProviderError(f"profile {chosen} not found: {path or 'the configuration file'} does not exist")
+        return Profile(f"{path} (missing)" if path else "no configuration file")
     return _profile(content, chosen or content.get("active_profile"), str(path))
 
 
 def _path(environ: Mapping[str, str]) -> Path | None:
-    if given := environ.get("SCW_CONFIG_PATH"):
-        return Path(given)
+    if configured := environ.get("SCW_CONFIG_PATH"):
+        return Path(configured)
     home = environ.get("HOME", "")
     folder = environ.get("XDG_CONFIG_HOME") or (home and f"{home}/.config")
     return Path(folder, "scw/config.yaml") if folder else None
 
 
 def _content(path: Path, *, required: bool) -> Mapping[str, Any] | None:
-    """Return the file's mapping; None where the file is not there and need not be."""
+    """Return the file's mapping, or None if the file does not exist and is not required."""
     try:
-        # A FIFO without a writer would block in open() for ever, hence O_NONBLOCK.
+        # O_NONBLOCK: opening a FIFO without a writer would otherwise block forever.
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # noqa: PTH123 - a descriptor
             data = file.read(LIMIT + 1)
     except (FileNotFoundError, NotADirectoryError):
@@ -60,16 +60,16 @@ def _content(path: Path, *, required: bool) -> Mapping[str, Any] | None:
         raise Denied(f"{path} cannot be read: {(error.strerror or 'unknown reason').lower()}") from None
     content = _parsed(data) if len(data) <= LIMIT else None
     if not isinstance(content, dict):
-        raise ProviderError(f"{path} is not a configuration file of scw", hint="`scw config validate` may tell more")
+        raise ProviderError(f"{path} is not an scw configuration file", hint="check it with `scw config validate`")
     return content
 
 
 def _parsed(data: bytes) -> object:
-    """Parse YAML; None for what is none. The parser's errors quote the file, so none of them goes further."""
-    import yaml  # noqa: PLC0415 - only where there is a file
+    """Parse YAML; return None if it is invalid. Parser errors are dropped, because they quote the file."""
+    import yaml  # noqa: PLC0415 - only needed if the file exists
 
     class Loader(yaml.CSafeLoader):
-        # Numbers and dates are texts: a text such as 2024-02-30 would make the whole file unreadable.
+        # Numbers and dates stay strings: a value such as 2024-02-30 would make the whole file unreadable.
         yaml_implicit_resolvers = {  # noqa: RUF012 - as PyYAML has it
             first: [(tag, pattern) for tag, pattern in resolvers if tag.endswith((":null", ":bool", ":merge"))]
             for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
@@ -93,11 +93,11 @@ def _profile(content: Mapping[str, Any], name: object, path: str) -> Profile:
     return _merged({**content, **{key: value for key, value in named.items() if value is not None}}, path, name)
 
 
-def _merged(found: Mapping[str, Any], path: str, name: object) -> Profile:
-    key = found.get("secret_key")
+def _merged(fields: Mapping[str, Any], path: str, name: object) -> Profile:
+    key = fields.get("secret_key")
     return Profile(
         f"{path}, profile {name}" if name else path,
-        {one: found[one] for one in _FIELDS if isinstance(found.get(one), str) and found[one]},
+        {one: fields[one] for one in _FIELDS if isinstance(fields.get(one), str) and fields[one]},
         SecretValue.of(key) if isinstance(key, str) and key else None,
-        found.get("insecure") is True,
+        fields.get("insecure") is True,
     )

@@ -1,4 +1,4 @@
-"""One run's reads: the check before the first access, the access, and the document."""
+"""Read and write secrets during one run: check before the first access, access, and build the document."""
 
 import dataclasses
 import threading
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ScalewaySession:
-    """Reads secrets, from as many threads as there are. Settings are looked up once, when first needed."""
+    """Reads and writes secrets from any number of threads. Settings are loaded once, on first use."""
 
     def __init__(self, options: "Scaleway", context: Context) -> None:
         self._options: Final = options
@@ -25,10 +25,10 @@ class ScalewaySession:
         self._apis: Final[dict[Scope, Api]] = {}
 
     def read(self, path: str, revision: str | None = None) -> Document:
-        """Return a secret's content: fields where it is a JSON object, else one value."""
+        """Return a secret's content: its fields if it is a JSON object, else one value."""
         (scope, place), wanted = paths.parse(path), paths.parse_revision(revision)
         api = self._open(scope)
-        # What an earlier run has written from has stood the check already.
+        # A path that an earlier run applied has already passed this check.
         warnings = () if self._is_known(path) else tuple(metadata.guard(api, place, wanted.revision))
         answer = _accessed(api, place, wanted)
         if not isinstance(answer, Mapping):
@@ -36,7 +36,7 @@ class ScalewaySession:
         return _document(answer, place, wanted, warnings)
 
     def write(self, path: str, document: Document, *, expect: Revision | None) -> Revision:
-        """Add a revision after `expect`, or make the secret where that is None; older revisions stay."""
+        """Add a revision after `expect`, or create the secret if that is None; older revisions stay."""
         from bridge_providers.scaleway.writing import write  # noqa: PLC0415 - most runs only read
 
         scope, place = paths.parse(path)
@@ -50,8 +50,8 @@ class ScalewaySession:
     def _open(self, scope: Scope) -> Api:
         with self._lock:
             if scope not in self._apis:
-                said = {name: text for name, text in scope._asdict().items() if text}
-                options = dataclasses.replace(self._options, **said)
+                overrides = {name: text for name, text in scope._asdict().items() if text}
+                options = dataclasses.replace(self._options, **overrides)
                 self._apis[scope] = Api(settings(options, self._context), self._context.deadline)
             return self._apis[scope]
 
@@ -61,25 +61,25 @@ class ScalewaySession:
 
 
 def _accessed(api: Api, place: Place, wanted: Wanted) -> Mapping[str, Any] | ProviderError | Unavailable:
-    """Return what the access gives, or why it gives nothing."""
+    """Return the access answer, or the error that explains its failure."""
     try:
         return api.access(place, wanted.revision)
     except Denied as error:
         return error
     except ProviderError as error:
-        found = error
-    return metadata.explained(api, place, wanted.revision, found)
+        failure = error
+    return metadata.explained(api, place, wanted.revision, failure)
 
 
 def _document(answer: Mapping[str, Any], place: Place, wanted: Wanted, warnings: tuple[Problem, ...]) -> Document:
     secret, number, kind = answer.get("secret_id"), answer.get("revision"), answer.get("type")
     if not (isinstance(secret, str) and paths.is_uuid(secret) and type(number) is int and number > 0):
-        raise ProviderError("the API's answer does not say which secret and revision it is")
+        raise ProviderError("the API's answer does not name its secret and revision")
     if place.id not in {"", secret.lower()} or (wanted.revision.isdecimal() and int(wanted.revision) != number):
-        raise ProviderError("the API's answer is another secret or revision than the one asked for")
+        raise ProviderError("the API returned a different secret or revision than requested")
     if not secret.startswith(wanted.secret):
-        hint = "it was deleted and made anew, and its revisions are counted from 1 again"
-        raise NotFound("this revision is of an earlier secret in the same place", hint=hint)
+        hint = "use a revision of the current secret: it was deleted and recreated, so its revisions restart at 1"
+        raise NotFound("this revision belongs to an earlier secret with the same name", hint=hint)
     value = content.decode(answer.get("data"), answer.get("data_crc32"))
     shape = content.read(value, kind if isinstance(kind, str) else "")
     revision = Revision(paths.shown_revision(number, secret), number, secret.lower())

@@ -1,7 +1,7 @@
-"""Adds a revision to a secret, where the newest one is the one that was expected.
+"""Add a revision to a secret if the newest revision is the expected one.
 
-The API has no compare-and-set. What it has are revisions counted without a gap: whoever finds another number than
-the next one after a write knows that somebody else wrote in between.
+The API has no compare-and-set, but it numbers revisions without gaps. If a write returns a number other than the next
+one, another client has written in between.
 """
 
 import time
@@ -27,15 +27,15 @@ from bridge_providers.scaleway.api import Api
 from bridge_providers.scaleway.paths import Place, shown_revision
 
 LONGEST: Final = 64 * 1024
-"""Bytes of the longest content (Secret Manager's FAQ)."""
+"""The largest content, in bytes (Secret Manager's FAQ)."""
 PATIENCE: Final = 30.0
-"""Seconds in which what was just made may be absent still: as long as the vendor's Terraform provider waits."""
+"""How many seconds a new secret may take to appear; the vendor's Terraform provider waits as long."""
 _PAUSE: Final = 0.5
-_CHANGED: Final = "it was changed meanwhile"
+_CHANGED: Final = "another client changed it in the meantime"
 
 
 class _Secret(NamedTuple):
-    """A secret before the write: the numbers of its newest revision and of the newest enabled one, 0 for none."""
+    """A secret before the write, with its newest and its newest enabled revision (0 if it has none)."""
 
     id: str
     kind: str
@@ -46,28 +46,28 @@ class _Secret(NamedTuple):
 def write(api: Api, place: Place, document: Document, expect: Revision | None) -> Revision:
     """Replace a document; see `bridge.provider.Writer`."""
     data, is_flat = _data(document)
-    secret = _found(api, place)
+    secret = _existing(api, place)
     if secret is None:
         if expect is not None or place.id:
-            raise Conflict("it is not there any more" if expect else "a secret gets its id from the store")
-        made = api.create(place, "key_value" if is_flat and document.whole is None else "opaque")
-        secret = _Secret(metadata.id_of(made), "", 0, 0)
+            raise Conflict("it no longer exists" if expect else "a new secret cannot have an ID yet")
+        created = api.create(place, "key_value" if is_flat and document.whole is None else "opaque")
+        secret = _Secret(metadata.id_of(created), "", 0, 0)
     else:
         _check(secret, document, expect, is_flat=is_flat)
     number = _added(api, place, secret, data)
     if number != secret.newest + 1:
-        what = f"revision {number} is written, and somebody else wrote revision {number - 1} at the same moment"
-        raise ProviderError(what, hint="compare the two; the newest one counts")
+        message = f"revision {number} was written, but another client wrote revision {number - 1} at the same time"
+        raise ProviderError(message, hint="compare the two revisions; the newest one counts")
     return Revision(shown_revision(number, secret.id), number, secret.id)
 
 
-def _found(api: Api, place: Place) -> _Secret | None:
-    found = metadata.secret(api, place)
-    if found is None:
+def _existing(api: Api, place: Place) -> _Secret | None:
+    existing = metadata.secret(api, place)
+    if existing is None:
         return None
-    if found.get("ephemeral_policy") is not None:
-        raise ProviderError("it is ephemeral: what is written there would expire", hint="use another secret")
-    id_, kind = metadata.id_of(found), found.get("type")
+    if existing.get("ephemeral_policy") is not None:
+        raise ProviderError("it is ephemeral: the new value would expire", hint="use a secret without this policy")
+    id_, kind = metadata.id_of(existing), existing.get("type")
     versions = api.versions(id_, place)
     enabled = [metadata.number(one) for one in versions if one.get("status") == "enabled"]
     newest = max(map(metadata.number, versions), default=0)
@@ -75,27 +75,27 @@ def _found(api: Api, place: Place) -> _Secret | None:
 
 
 def _check(secret: _Secret, document: Document, expect: Revision | None, *, is_flat: bool) -> None:
-    """Compare what is there with what a read would have given, and with what the secret's type takes."""
+    """Compare the secret's current revision with `expect`, and its type with the document's shape."""
     if (expect.id if expect else "") != (shown_revision(secret.enabled, secret.id) if secret.enabled else ""):
         raise Conflict(_CHANGED)
     if secret.kind in content.STRUCTURED and not is_flat:
-        raise ProviderError(f"its type is {secret.kind}, which takes texts alone", hint="use an opaque secret")
+        raise ProviderError(f"its type is {secret.kind}, which allows only strings", hint="use an opaque secret")
     if secret.kind == "certificate" and not isinstance(document.content, SecretValue):
-        raise ProviderError("its type is certificate, which takes no fields", hint="use an opaque secret")
+        raise ProviderError("its type is certificate, which has no fields", hint="use an opaque secret")
 
 
 def _data(document: Document) -> tuple[SecretValue, bool]:
-    """Return a document's bytes, and whether it is what a key_value secret takes: names with texts."""
-    given = document.content
+    """Return a document's bytes, and whether a key_value secret can hold it: only names with strings."""
+    value = document.content
     is_flat = False
-    if not isinstance(given, SecretValue):
-        if len(given) != 1:
-            raise ProviderError("one secret holds one document")
-        is_flat = all(isinstance(one, SecretValue) and one.kind is Kind.TEXT for one in given[0].values())
-        given = _json(given[0]) if document.whole is None else document.whole
-    if len(given.reveal()) > LONGEST:
-        raise ProviderError(f"the document is larger than {LONGEST // 1024} KiB", hint="split it over several secrets")
-    return given, is_flat
+    if not isinstance(value, SecretValue):
+        if len(value) != 1:
+            raise ProviderError("a secret holds only one document")
+        is_flat = all(isinstance(one, SecretValue) and one.kind is Kind.TEXT for one in value[0].values())
+        value = _json(value[0]) if document.whole is None else document.whole
+    if len(value.reveal()) > LONGEST:
+        raise ProviderError(f"the document is larger than {LONGEST // 1024} KiB", hint="split it into several secrets")
+    return value, is_flat
 
 
 def _json(fields: Mapping[str, Node]) -> SecretValue:
@@ -109,49 +109,50 @@ def _added(api: Api, place: Place, secret: _Secret, data: SecretValue) -> int:
     """Add the revision, read it back, and return its number."""
     add = partial(api.add, secret.id, data, place)
     try:
-        number = metadata.number(add() if secret.newest else _patiently(add))
+        number = metadata.number(add() if secret.newest else _retry_until_found(add))
     except Unavailable as error:
         lost = error
     else:
         _compare(api, secret, number, data)
         return number
-    # The answer was lost, and perhaps the revision was written.
+    # The answer was lost, but the revision may have been written.
     number = secret.newest + 1
-    if not _is_there(api, secret, number, data, lost):
+    if not _was_written(api, secret, number, data, lost):
         raise lost
     return number
 
 
 def _compare(api: Api, secret: _Secret, number: int, data: SecretValue) -> None:
     try:
-        answer = _patiently(partial(api.access, Place(id=secret.id), str(number)))
+        answer = _retry_until_found(partial(api.access, Place(id=secret.id), str(number)))
     except (ProviderError, Unavailable) as error:
         reason = error.problems[0]
-        what = f"revision {number} is written, and cannot be read back: {reason.what}"
-        raise ProviderError(what, hint=reason.hint) from None
+        message = f"revision {number} was written, but cannot be read back: {reason.what}"
+        raise ProviderError(message, hint=reason.hint) from None
     if not _holds(answer, data):
-        raise ProviderError(f"revision {number} does not hold what was written", hint="compare it with its source")
+        message = f"revision {number} was written, but reads back differently"
+        raise ProviderError(message, hint="compare it with the value you set")
 
 
-def _is_there(api: Api, secret: _Secret, number: int, data: SecretValue, lost: Unavailable) -> bool:
-    """Say whether the revision whose answer was lost was written all the same; ProviderError where nobody knows."""
+def _was_written(api: Api, secret: _Secret, number: int, data: SecretValue, lost: Unavailable) -> bool:
+    """Return whether the revision was written although its answer was lost; raise ProviderError if that is unknown."""
     try:
         if _holds(api.access(Place(id=secret.id), str(number)), data):
             return True
     except NotFound:
         return False
     except (ProviderError, Unavailable):
-        pass  # told below
-    what = f"it is not known whether revision {number} was written: {lost.problems[0].what}"
-    raise ProviderError(what, hint="look at its revisions before you try again")
+        pass  # reported below
+    message = f"revision {number} may or may not have been written: {lost.problems[0].what}"
+    raise ProviderError(message, hint="check the secret's revisions before you retry")
 
 
 def _holds(answer: Mapping[str, Any], data: SecretValue) -> bool:
     return content.decode(answer.get("data"), answer.get("data_crc32")).same_as(data)
 
 
-def _patiently(call: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Call until what was just made can be found, for a while. What is not found has not been done."""
+def _retry_until_found(call: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Retry for a while until the new secret is found; a call that finds nothing has changed nothing."""
     end = time.monotonic() + PATIENCE
     while True:
         try:

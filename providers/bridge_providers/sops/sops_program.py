@@ -69,8 +69,14 @@ class SopsProgram:
         # Releases before 3.9 have no `decrypt`, and all read this path as their stdin.
         return self.run(["-d", "--input-type", store, "--output-type", output, "/dev/stdin"], data)
 
-    def run(self, arguments: Sequence[str], stdin: bytes, path: str | None = None) -> bytes:
-        """Run sops, and return its stdout; another `path` than the section's is found by the caller.
+    def run(
+        self,
+        arguments: Sequence[str],
+        stdin: bytes,
+        path: str | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """Run sops, and return its stdout; the caller may give another `path` and another whole environment.
 
         Raises Denied if the program may not be started or has no key, Unavailable if it does not end in time, and
         ProviderError if it fails.
@@ -79,7 +85,9 @@ class SopsProgram:
         assert program is not None
         origin.check_program("program", program, self._context)
         origin.check_files(self._options, self._context)
-        ended = self._programs.run(_NAME, (program, *arguments), self._environ(), stdin, _MOST)
+        ended = self._programs.run(
+            _NAME, (program, *arguments), self._environ() if environ is None else environ, stdin, _MOST
+        )
         if ended.status == 0:
             return ended.stdout
         hint = "run `sops decrypt FILE` by hand to see why"

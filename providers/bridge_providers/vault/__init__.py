@@ -1,4 +1,4 @@
-"""Reads documents of Vault's and OpenBao's KV engines (version 1 and 2), and writes those of version 2."""
+"""Read documents from the KV engines (version 1 and 2) of Vault and OpenBao, and write to version 2."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,12 +18,12 @@ TEXTS = ("address", "mount", "namespace", "auth_namespace", "ca_cert", "client_c
 
 @dataclass(frozen=True)
 class Vault:
-    """One server. Every field may be left out where the environment says it (VAULT_ADDR, or BAO_ADDR, …).
+    """One server. Each field defaults to its environment variable (VAULT_ADDR, or BAO_ADDR, …).
 
-    `mount` is where the KV engine is mounted; without it a reference's path begins with the mount.
-    `kv_version` spares the question which version the engine has. `auth` is a method or a list of
-    methods: the first whose credential is present logs in, and no other. Files are relative to the
-    environment's.
+    - `mount` is where the KV engine is mounted; without it, each reference's path starts with the mount.
+    - `kv_version` saves asking the server for the engine's version.
+    - `auth` is a method or a list of methods; only the first method that finds its credential logs in.
+    - Paths of files are relative to the environment's file.
     """
 
     address: str | None = None
@@ -41,7 +41,7 @@ class Vault:
         for name in TEXTS:
             value = getattr(self, name)  # a section of a file may hold anything
             if value is not None and not (isinstance(value, str) and value and value.isprintable()):
-                raise OptionError(name, "must be a text")
+                raise OptionError(name, "must be a string")
         if self.address is not None and (problem := paths.problem_of_address(self.address)):
             raise OptionError("address", problem, hint="write it as https://vault.example.com:8200")
         for name in ("mount", "namespace", "auth_namespace"):
@@ -51,32 +51,32 @@ class Vault:
         if self.kv_version not in (None, 1, 2) or isinstance(self.kv_version, bool):
             raise OptionError("kv_version", "must be 1 or 2")
         if self.client_key is not None and self.client_cert is None:
-            raise OptionError("client_key", "is a key without its certificate", hint="add client_cert")
+            raise OptionError("client_key", "needs client_cert", hint="add client_cert")
         methods.parse(self.auth)
 
     def open(self, context: Context) -> "VaultSession":
-        """Start a session; the server is not asked yet."""
-        from bridge_providers.vault.session import VaultSession  # noqa: PLC0415 # `bridge check` does without
+        """Start a session without connecting to the server yet."""
+        from bridge_providers.vault.session import VaultSession  # noqa: PLC0415 # `bridge check` does not need it
 
         return VaultSession(self, context)
 
     def addresses(self, context: Context) -> Iterable[str]:
-        """Yield the server's address: nobody runs Vault for everybody."""
-        from bridge_providers.vault import settings  # noqa: PLC0415 # most commands do without
+        """Yield the server's address: there is no public Vault that every section may use."""
+        from bridge_providers.vault import settings  # noqa: PLC0415 # most commands do not need it
 
         yield self.address or settings.variable(context.environ, "ADDR") or ""
 
     def check(self, path: str, context: Context) -> Iterable[Problem]:
-        """Yield what is wrong with a path, and a warning where the server is reached in clear."""
-        from bridge_providers.vault import settings  # noqa: PLC0415 # most commands do without
+        """Yield the problems of a path and of the section, and a warning if the connection is not encrypted."""
+        from bridge_providers.vault import settings  # noqa: PLC0415 # most commands do not need it
 
         try:
             paths.split(path, self.mount)
         except ProviderError as error:
             yield from error.problems
-        for one in methods.parse(self.auth):
-            for field in dataclasses.fields(one):
-                name = getattr(one, field.name)
+        for method in methods.parse(self.auth):
+            for field in dataclasses.fields(method):
+                name = getattr(method, field.name)
                 if field.name.endswith("_file") and name and not origin.is_file(name, context):
                     hint = origin.HINT.format((context.base / name).absolute())
                     yield Problem("", f"{field.name} {name} {origin.NO_FILE}", hint)
@@ -88,7 +88,7 @@ class Vault:
             yield from filter(None, [paths.in_clear(address)])
 
     def untrusted(self, address: str, context: Context) -> Iterable[Problem]:
-        """Yield what the trust file refuses, as far as it shows without logging in."""
+        """Yield what the trust file refuses, as far as can be checked without logging in."""
         return origin.untrusted_section(methods.parse(self.auth), address, self, context)
 
     def names(self, path: str, context: Context) -> frozenset[str] | None:  # noqa: ARG002 - as above

@@ -1,15 +1,15 @@
-"""hvac, and all that it leaves open, closed in one place.
+"""hvac with its unsafe defaults turned off, in one place.
 
-- It follows redirects with the token (only Authorization is stripped): none is followed.
-- It resolves `..` in paths: refused before they get here, and once more here.
-- It loses `verify` when it is given a session, and lets REQUESTS_CA_BUNDLE override it: the TLS context is our own.
-- It takes VAULT_CACERT, VAULT_CLIENT_CERT and the token from the process's environment: all is given explicitly.
-- It sends an old token along with a login: a client has one identity for ever.
-- Its errors hold the body: every answer, whatever its status, comes back as a `Reply`.
-- Its timeout is for each packet: a request as a whole has a limit.
-- It parses numbers: ours keep their text.
-- http.client takes an interim answer for the final one, and gives up after 100 headers: `Response` does not.
-- requests would read ~/.netrc, keep cookies, and name headers with their values in errors: it may not.
+- It follows redirects with the token (it strips only Authorization). We follow none.
+- It resolves `..` in paths. Callers refuse such paths, and so does this module.
+- It drops `verify` if it is given a session, and REQUESTS_CA_BUNDLE overrides it. We use our own TLS context.
+- It reads VAULT_CACERT, VAULT_CLIENT_CERT and the token from the process's environment. We pass all explicitly.
+- It sends an old token with a login. Our clients never change their identity.
+- Its errors contain the body. We return every answer, with any status, as a `Reply`.
+- Its timeout applies to each packet. We limit the whole request.
+- It parses numbers. We keep their text.
+- http.client takes an interim answer for the final one, and gives up after 100 headers. `Response` does not.
+- requests reads ~/.netrc, keeps cookies, and shows header values in errors. We prevent all three.
 """
 
 import http.client
@@ -45,9 +45,9 @@ Outcome: TypeAlias = Reply | ProviderError | Unavailable
 
 
 class Connection:
-    """The way to one server. `client` gives hvac clients; their requests may run side by side.
+    """A connection to one server. `client()` returns hvac clients, which threads may use concurrently.
 
-    Every request raises Unavailable or ProviderError where no whole answer comes, and returns a `Reply` otherwise.
+    A request returns a `Reply`, or raises Unavailable or ProviderError if no complete answer arrives.
     """
 
     def __init__(self, settings: Settings, deadline: float) -> None:
@@ -58,11 +58,11 @@ class Connection:
         self._session: Final = _session(settings)
 
     def client(self, token: str | None = None, namespace: str | None = None) -> Client:
-        """Return a client that sends this token, or none."""
+        """Return a client that sends this token, or no token."""
         return hvac.Client(
             url=self._settings.address,
-            token=token or "",  # None would let hvac look for one itself
-            verify=True,  # None would let hvac look at VAULT_CACERT; what counts is our TLS context
+            token=token or "",  # with None, hvac would look for a token itself
+            verify=True,  # with None, hvac would use VAULT_CACERT; our TLS context decides
             namespace=namespace,
             allow_redirects=False,
             session=self._session,
@@ -70,31 +70,31 @@ class Connection:
         )
 
     def allow(self, seconds: float) -> None:
-        """Give the requests that follow so much time, whatever the run's deadline is: something is to be given back."""
+        """Give all later requests this many seconds, even past the run's deadline, so that tokens can be revoked."""
         self._deadline = time.monotonic() + seconds
 
     def close(self) -> None:
-        """Drop the connections that are idle."""
+        """Close the idle connections."""
         self._session.close()
 
     def bounded(self, send: Callable[..., requests.Response]) -> Reply:
-        """Send one request and read its answer, both within the limit of time."""
+        """Send one request and read its answer within the time limit."""
         limit = min(self._settings.timeout, self._deadline - time.monotonic())
         if limit <= 0:
-            raise Unavailable("no time is left for a request", hint="allow more with --timeout")
+            raise Unavailable("no time left for a request", hint="raise --timeout")
         headers = {"X-Vault-Inconsistent": "forward-active-node"} if self._forward else {}
         answer: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
-        # A thread of its own: a timeout of requests is for each packet, so a server that dribbles would never hit it.
-        # Theirs comes later than ours and ends the thread.
+        # Use a thread: the timeout of `requests` applies to each packet, so a slowly dribbling server never hits it.
+        # That timeout is longer than ours and ends the thread.
         work = partial(self._send, send, answer, {"timeout": limit + 1, "headers": headers, "stream": True})
         threading.Thread(target=work, daemon=True).start()
         try:
             outcome = answer.get(timeout=limit)
         except queue.Empty:
-            outcome = self._unavailable(f"gave no whole answer within {limit:.3g} s")
+            outcome = self._unavailable(f"did not answer completely within {limit:.3g} s")
         if not isinstance(outcome, Reply):
             raise outcome
-        # A standby that lags behind can pass the next try on to the active node:
+        # A standby that lags behind can forward the next attempt to the active node:
         # https://developer.hashicorp.com/vault/docs/enterprise/consistency
         self._forward = self._forward or outcome.status == 412
         return outcome
@@ -105,14 +105,14 @@ class Connection:
         try:
             with send(**options) as response:
                 answer.put(_reply(response))
-        except Exception as error:  # noqa: BLE001 - urllib3's errors reach here too, and any of them may hold a header
+        except Exception as error:  # noqa: BLE001 - also catches urllib3's errors, any of which may contain a header
             answer.put(self._failure(error))
 
     def _failure(self, error: Exception) -> ProviderError | Unavailable:
-        """Return what a failure of the transport means, without its text."""
-        found = tls.failure(error, self._settings.address)
-        if found is not None:
-            return found
+        """Return the error for a transport failure, without the failure's own text."""
+        certificate_error = tls.failure(error, self._settings.address)
+        if certificate_error is not None:
+            return certificate_error
         if isinstance(error, requests.exceptions.ProxyError):
             return self._unavailable("cannot be reached through the proxy")
         if isinstance(error, requests.exceptions.Timeout):
@@ -120,15 +120,15 @@ class Connection:
         if isinstance(error, requests.exceptions.ConnectionError):
             return self._unavailable("cannot be reached")
         if isinstance(error, (requests.exceptions.RequestException, OSError)):
-            return self._unavailable("broke the connection off")
+            return self._unavailable("closed the connection")
         return ProviderError(f"the request failed ({type(error).__name__})")
 
-    def _unavailable(self, what: str) -> Unavailable:
-        return Unavailable(f"{self._settings.address} {what}")
+    def _unavailable(self, reason: str) -> Unavailable:
+        return Unavailable(f"{self._settings.address} {reason}")
 
 
 class _Adapter(hvac.adapters.RawAdapter):  # type: ignore[misc] # hvac has no types
-    """Gives every method of hvac a `Reply`."""
+    """Makes every hvac method return a `Reply`."""
 
     def __init__(self, connection: Connection, **options: Any) -> None:  # noqa: ANN401 - hvac's own
         super().__init__(**options)
@@ -142,7 +142,7 @@ class _Adapter(hvac.adapters.RawAdapter):  # type: ignore[misc] # hvac has no ty
         raise_exception: bool = True,  # noqa: ARG002 - hvac's signature
         **options: Any,  # noqa: ANN401 - as above
     ) -> Reply:
-        """Send a request within the limits of the connection."""
+        """Send a request within the connection's limits."""
         problem = paths.problem_of_path(url.strip("/"))
         if problem:
             raise ProviderError(f"the path {problem}")
@@ -157,7 +157,7 @@ class _Adapter(hvac.adapters.RawAdapter):  # type: ignore[misc] # hvac has no ty
 
 
 class _Response(Response):
-    """An answer whose interim ones are skipped, with all its headers where urllib3 looks for them."""
+    """An answer that skips interim answers and has its headers where urllib3 looks for them."""
 
     def begin(self, **more: object) -> None:
         super().begin(**more)
@@ -186,7 +186,7 @@ _POOLS: Final = {"http": _PlainPool, "https": _SecurePool}
 
 
 class _Transport(requests.adapters.HTTPAdapter):
-    """Connections with our own TLS context, whatever requests would like to verify."""
+    """Connections with our own TLS context; the verify settings of `requests` are ignored."""
 
     def __init__(self, settings: Settings) -> None:
         self._tls: dict[str, Any] = {}
@@ -195,20 +195,20 @@ class _Transport(requests.adapters.HTTPAdapter):
         if self._tls and settings.server_name:
             self._tls["server_hostname"] = settings.server_name
         if not settings.verify:
-            # The session warns of it in the report; urllib3 would warn at each request, on stderr.
+            # The session warns once in the report; urllib3 would warn on stderr for each request.
             warnings.filterwarnings("ignore", message="Unverified HTTPS request")
         super().__init__(pool_maxsize=16)
 
     def init_poolmanager(self, *sizes: Any, **options: Any) -> None:  # noqa: ANN401 - requests' own
-        """Let connections read their answers as all of bridge does."""
+        """Make connections parse answers with bridge's own `Response`."""
         super().init_poolmanager(*sizes, **options)
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> urllib3.ProxyManager:  # noqa: ANN401 - as above
-        """Do the same behind a proxy."""
-        made: urllib3.ProxyManager = super().proxy_manager_for(proxy, **options)
-        made.pool_classes_by_scheme = _POOLS
-        return made
+        """Do the same for connections through a proxy."""
+        manager: urllib3.ProxyManager = super().proxy_manager_for(proxy, **options)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
 
     def build_connection_pool_key_attributes(
         self,
@@ -216,24 +216,24 @@ class _Transport(requests.adapters.HTTPAdapter):
         verify: bool | str,
         cert: str | tuple[str, str] | None = None,
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return where to connect, and with which TLS context."""
+        """Return where to connect and with which TLS context."""
         host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
         return host, dict(self._tls)
 
     def cert_verify(self, conn: object, url: str, verify: object, cert: object) -> None:
-        """Leave the connection as it is: requests would add its own bundle of authorities to the context."""
+        """Do nothing: `requests` would add its own CA bundle to the context."""
 
 
 def _session(settings: Settings) -> requests.Session:
-    """Return a session that threads may share: nothing in it changes, since it keeps no cookies."""
-    made = requests.Session()
-    made.trust_env = False
-    made.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-    made.proxies = _proxies(settings)
+    """Return a session that threads can share: without cookies, nothing in it changes."""
+    session = requests.Session()
+    session.trust_env = False
+    session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
+    session.proxies = _proxies(settings)
     transport = _Transport(settings)
-    made.mount("http://", transport)
-    made.mount("https://", transport)
-    return made
+    session.mount("http://", transport)
+    session.mount("https://", transport)
+    return session
 
 
 def _proxies(settings: Settings) -> dict[str, str]:
@@ -244,7 +244,7 @@ def _proxies(settings: Settings) -> dict[str, str]:
 
 
 def _reply(response: requests.Response) -> Outcome:
-    """Read an answer to its end, no further than the limit."""
+    """Read a whole answer, up to the limit."""
     content = bytearray()
     for piece in response.iter_content(2**16):
         content += piece
@@ -259,16 +259,16 @@ def _reply(response: requests.Response) -> Outcome:
 
 
 def _object(content: bytes) -> Mapping[str, Node] | None:
-    """Return an answer's JSON object; None for anything else."""
+    """Return an answer's JSON object, or None if it is anything else."""
     try:
-        found = parse_json(content)
+        parsed = parse_json(content)
     except JsonError:
         return None
-    return found if isinstance(found, Mapping) else None
+    return parsed if isinstance(parsed, Mapping) else None
 
 
 def _place(location: str) -> str:
-    """Return the server that a redirect names; empty where it names none that can be shown."""
+    """Return the server that a redirect names, or "" if it names none that can be shown."""
     try:
         parts = urlsplit(location[:300])
     except ValueError:

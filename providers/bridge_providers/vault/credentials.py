@@ -1,4 +1,4 @@
-"""Where credentials are: the process's environment, and files. Read by each run anew."""
+"""Find credentials in the process's environment and in files. Each run reads them again."""
 
 import contextlib
 from typing import TYPE_CHECKING, Final
@@ -15,7 +15,7 @@ LIMIT: Final = 2**16
 
 
 class Credentials:
-    """Looks credentials up. What is not there is None; what is there and cannot be used is Denied."""
+    """Looks up credentials. A missing credential is None; an unusable credential raises Denied."""
 
     def __init__(self, options: "Vault", context: Context, *, has_certificate: bool) -> None:
         self._options: Final = options
@@ -25,14 +25,14 @@ class Credentials:
         self.has_certificate: Final = has_certificate
 
     def of(self, method: "Method", address: str) -> "Secrets | None":
-        """Return the credential of a method for the server at an address; Denied if the trust file does not let it."""
-        found = method.find(self)
-        if found is not None:
+        """Return a method's credential for the server at `address`; Denied if the trust file forbids it."""
+        secrets = method.find(self)
+        if secrets is not None:
             origin.check_trust(method, address, self._options, self._context)
-        return found
+        return secrets
 
     def own(self, name: str) -> SecretValue | None:
-        """Return the value of BAO_NAME or VAULT_NAME, whichever counts."""
+        """Return the value of BAO_NAME if it is set, else of VAULT_NAME."""
         return _checked(settings.variable(self._environ, name), settings.variable_name(self._environ, name))
 
     def home(self, name: str) -> SecretValue | None:
@@ -41,11 +41,11 @@ class Credentials:
         return self.file(f"{folder}/{name}") if folder else None
 
     def either(self, file: str | None, variable: str) -> SecretValue | None:
-        """Return the content of the file where one is named, else the variable's value."""
+        """Return the content of the file if a file is named, else the variable's value."""
         return self.file(file) if file else _checked(self._environ.get(variable), variable)
 
     def file(self, name: str) -> SecretValue | None:
-        """Return the content of a file without the white space around it; Denied if it is not a place of Vault's."""
+        """Return a file's content, stripped of white space; Denied if it is no place for Vault's credentials."""
         if not origin.is_file(name, self._context):
             raise Denied(f"the file {name} {origin.NO_FILE}", hint=origin.HINT.format((self._base / name).absolute()))
         content: bytes | None = None
@@ -56,22 +56,22 @@ class Credentials:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            problem = f"the file {name} cannot be read: {error.strerror}"
+            problem = f"cannot read the file {name}: {error.strerror}"
         if content is None:
             raise Denied(problem)
         text = None
         with contextlib.suppress(UnicodeDecodeError):
             text = content.decode()
         if text is None or not text.strip():
-            raise Denied(f"the file {name} holds no credential")
+            raise Denied(f"the file {name} contains no credential")
         return _checked(text, f"the file {name}")
 
 
 def _checked(text: str | None, place: str) -> SecretValue | None:
-    """Wrap a credential without the white space around it; None for an empty one."""
-    found = (text or "").strip()
-    if not found:
+    """Wrap a credential, stripped of white space; return None if it is empty."""
+    stripped = (text or "").strip()
+    if not stripped:
         return None
-    if not found.isprintable():
-        raise Denied(f"what is in {place} is no credential: it has control characters")
-    return SecretValue.of(found)
+    if not stripped.isprintable():
+        raise Denied(f"{place} contains control characters, so it is no credential")
+    return SecretValue.of(stripped)

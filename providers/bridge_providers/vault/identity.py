@@ -1,4 +1,4 @@
-"""Who we are to the server: one login for a run, one more after a refusal, and nothing left behind."""
+"""Log in to the server: once for each run, once more after a refusal, and revoke the tokens at the end."""
 
 import math
 import threading
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 CLOSED: Final = Unavailable("the run has ended")
 REVOKE: Final = "auth/token/revoke-self"
 UNITS: Final = (("days", 86400), ("h", 3600), ("min", 60))
-PATIENCE: Final = 1.0  # seconds that closing waits for a login that is on its way
+PATIENCE: Final = 1.0  # how many seconds `close` waits for a login in progress
 
 
 class _Issued(NamedTuple):
-    """A token that is ours to revoke, by which login, and when it ends by itself (a `time.monotonic()`)."""
+    """A token that we must revoke, the login that issued it, and when it expires (a `time.monotonic()`)."""
 
     token: str
     who: str
@@ -35,7 +35,7 @@ class _Issued(NamedTuple):
 
     @property
     def fate(self) -> str:
-        """Say how long the token lives if nobody revokes it."""
+        """Describe how long the token lives if it is not revoked."""
         if math.isinf(self.ends):
             return "never expires"
         seconds = max(0.0, self.ends - time.monotonic())
@@ -44,7 +44,7 @@ class _Issued(NamedTuple):
 
 
 class Identity:
-    """Gives clients that are logged in. Of the methods, the first whose credential is present is used, and no other."""
+    """Gives clients that are logged in. It uses only the first method that finds its credential."""
 
     def __init__(
         self,
@@ -74,25 +74,25 @@ class Identity:
 
     @property
     def who(self) -> str:
-        """Say by what the server was told who we are."""
+        """Name the method and the role or user that we log in with."""
         role = getattr(self._method, "role", None) or getattr(self._method, "username", None)
         return f"{self._method.name if self._method else 'nobody'}{f' {role}' if role else ''}"
 
     def client(self) -> "Client":
-        """Return a client that is logged in; raises Denied, Unavailable or ProviderError."""
+        """Return a client that is logged in; raise Denied, Unavailable or ProviderError."""
         attempts = self._attempts
         with self._lock:
             if self._client is None:
-                # A login that was refused, or failed while this thread waited for it, is not tried by each thread.
+                # Do not retry a login in each thread if it was refused, or failed while this thread waited for it.
                 if self._failed is not None and (self._attempts != attempts or isinstance(self._failed, ProviderError)):
                     raise self._failed
                 self._client = self._enter()
             return self._client
 
     def after_refusal(self, refused: "Client") -> "Client | None":
-        """Return another client for one whose token was refused: a token may end in the middle. None if there is none.
+        """Return a client with a new token after `refused` was rejected, or None: a token may expire during a run.
 
-        There is one new login in a session, whatever the number of refusals.
+        A session logs in again only once, however many requests are refused.
         """
         with self._lock:
             if self._client is not refused:
@@ -103,12 +103,12 @@ class Identity:
             try:
                 self._client = self._enter()
             except Unavailable:
-                self._renewed = False  # the next try of the core may have it
+                self._renewed = False  # the next attempt of the core may log in again
                 raise
             return self._client
 
     def close(self) -> None:
-        """Revoke the tokens that were issued to us, never one that the user gave; `left` says which could not be."""
+        """Revoke the tokens that were issued to us, never the user's own; `left` lists those that remain."""
         self._closed = True
         held = self._lock.acquire(timeout=PATIENCE)
         try:
@@ -136,30 +136,30 @@ class Identity:
         return self._login(method, secrets)
 
     def _chosen(self) -> tuple[Method, Secrets]:
-        """Choose the method once: what it found (a wrapped secret id above all) serves a second login too."""
+        """Choose the method once: a second login needs the same credential, above all a wrapped secret ID."""
         if self._method is None:
             self._method, self._secrets = self._present()
         return self._method, self._secrets
 
     def _present(self) -> tuple[Method, Secrets]:
         for method in self._candidates:
-            found = self._credentials.of(method, self.address)
-            if found is not None:
-                return method, self._unwrapped(method, found)
+            secrets = self._credentials.of(method, self.address)
+            if secrets is not None:
+                return method, self._unwrapped(method, secrets)
         places = ", ".join(f"{method.name} ({method.places})" for method in self._candidates)
-        raise Denied(f"no credential is present: looked for {places}")
+        raise Denied(f"no credential found: looked for {places}")
 
-    def _unwrapped(self, method: Method, found: Secrets) -> Secrets:
+    def _unwrapped(self, method: Method, secrets: Secrets) -> Secrets:
         if not isinstance(method, AppRole) or not method.wrapped:
-            return found
-        role_id, wrapping = found
+            return secrets
+        role_id, wrapping = secrets
         client = self._connection.client(_header(wrapping, method), self._auth_namespace)
         return role_id, _unwrap(client, method, self.address)
 
     def _login(self, method: LoginMethod, secrets: Secrets) -> str:
-        """Exchange a credential for a token, and remember to revoke it."""
+        """Exchange a credential for a token, and keep it to be revoked."""
         step = Step(
-            f"{self.address}: the login by {self.who} at auth/{method.mount}",
+            f"{self.address}: the login as {self.who} at auth/{method.mount}",
             f"check the credential in {method.places}",
         )
         reply = replace(method.login(self._connection.client(None, self._auth_namespace), secrets), step=step)
@@ -167,8 +167,8 @@ class Identity:
             raise self._refused(method, reply)
         token = answers.text(reply.body, "auth", "client_token")
         if not token:
-            raise ProviderError(f"{step.what} gave no token", hint="a second factor is not supported")
-        if answers.text(reply.body, "auth", "token_type") != "batch":  # those cannot be revoked
+            raise ProviderError(f"{step.what} returned no token", hint="use a login without a second factor (MFA)")
+        if answers.text(reply.body, "auth", "token_type") != "batch":  # batch tokens cannot be revoked
             self._issued.append(_Issued(token, self.who, _end(answers.text(reply.body, "auth", "lease_duration"))))
             if self._closed:
                 self._revoke(self._issued.pop())
@@ -179,57 +179,57 @@ class Identity:
         error = answers.failure(reply)
         if isinstance(error, Unavailable) or not reply.is_refusal or reply.body is None:
             return error
-        others = "; no other method is tried" if len(self._candidates) > 1 else ""
-        enabled = f", and that auth/{method.mount} is enabled: vault auth list" if reply.is_ambiguous else ""
+        others = "; no other method was tried" if len(self._candidates) > 1 else ""
+        enabled = f", and that `vault auth list` shows {method.mount}/" if reply.is_ambiguous else ""
         return Denied(f"{answers.refused(reply)}{others}", hint=f"{reply.hint}{enabled}")
 
     def _revoke(self, issued: _Issued) -> None:
-        """Revoke a token, or keep in `left` why it stays."""
+        """Revoke a token, or record in `left` why it could not be revoked."""
         try:
             client = self._connection.client(issued.token, self._auth_namespace)
             reply: Reply = client.auth.token.revoke_self()
         except (ProviderError, Unavailable) as error:
             self._keep(issued, error.problems[0].what.removeprefix(f"{self.address} "))
             return
-        # A token that the server does not know any more is not left.
+        # A token that the server no longer knows does not remain.
         if not reply.is_ok and not reply.is_ambiguous and reply.reason != answers.NOT_VALID:
             hint = answers.grant(REVOKE, "update") if reply.status == 403 else ""
             self._keep(issued, reply.reason or f"status {reply.status}", hint)
 
     def _keep(self, issued: _Issued, why: str, hint: str = "") -> None:
-        what = f"the token of the login by {issued.who} could not be revoked ({why}), and {issued.fate}"
-        self.left.append(Problem("", f"{self.address}: {what}", hint, warning=True))
+        message = f"the token of the login as {issued.who} could not be revoked ({why}) and {issued.fate}"
+        self.left.append(Problem("", f"{self.address}: {message}", hint, warning=True))
 
 
 def _end(duration: str) -> float:
-    """Return when a token ends, by its lease in seconds; 0 is a token that never expires."""
+    """Return when a token expires, given its lease in seconds; 0 means never."""
     seconds = float(duration) if duration.isascii() and duration.isdecimal() else 0.0
     return time.monotonic() + seconds if seconds else math.inf
 
 
 def _unwrap(client: "Client", method: AppRole, address: str) -> SecretValue:
-    """Open a response-wrapped secret id with its own token, which works once; raises Denied, Unavailable or others."""
-    step = Step(f"{address}: unwrapping the secret id", f"check the credential in {method.places}")
+    """Unwrap a secret ID with its wrapping token, which works only once; raise Denied, Unavailable or others."""
+    step = Step(f"{address}: unwrapping the secret ID", f"check the credential in {method.places}")
     reply: Reply = replace(client.sys.unwrap(), step=step)
     if not reply.is_ok:
         error = answers.failure(reply)
         if reply.status not in {400, 403, 404}:
             raise error
         raise Denied(
-            f"{address}: the secret id cannot be unwrapped ({method.places}): "
-            "its token is not valid, used already, or expired",
-            hint="issue a new one; if nobody of yours opened this one, somebody else did",
+            f"{address}: the secret ID cannot be unwrapped ({method.places}): "
+            "its token is invalid, expired or already used",
+            hint="issue a new secret ID; if none of you unwrapped this one, someone else did",
         )
-    found = answers.part(reply.body, "data", "secret_id")
-    if isinstance(found, SecretValue):
-        return found
-    raise Denied(f"what is wrapped is not a secret id ({method.places})")
+    secret_id = answers.part(reply.body, "data", "secret_id")
+    if isinstance(secret_id, SecretValue):
+        return secret_id
+    raise Denied(f"the wrapping token holds no secret ID ({method.places})")
 
 
 def _header(secret: SecretValue, method: Method) -> str:
-    """Return a token as a header can carry it; Denied for another, since the library would quote it in its error."""
+    """Return a token that fits into a header; raise Denied for others, which the library's error would quote."""
     token = secret.reveal().decode()
     if token.isascii() and " " not in token:
         return token
-    wrong = "has a blank inside" if " " in token else "has a character that no token has"
-    raise Denied(f"the token in {method.places} {wrong}", hint="write the token alone, on one line")
+    wrong = "contains a space" if " " in token else "contains a character that no token has"
+    raise Denied(f"the token in {method.places} {wrong}", hint="write only the token, on one line")

@@ -1,6 +1,6 @@
-"""KV engines: which version one has, what a document's answer means, and how one is written.
+"""KV engines: find the version, turn an answer into a document, and write a document.
 
-The answers are those of https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2 (and kv-v1).
+The answers are specified in https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2 (and kv-v1).
 """
 
 import datetime as dt
@@ -31,49 +31,49 @@ if TYPE_CHECKING:
 _TIME: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)")
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 UNVERSIONED: Final = Revision("unversioned")
-"""The revision of every document of a version 1 engine: it keeps none, and no time either."""
+"""The revision of every document in a version 1 engine, which keeps neither revisions nor times."""
 
 
 FLOAT_DIGITS: Final = 15
-"""So many significant digits survive a float64, whatever they are (IEEE 754)."""
+"""A float64 keeps any number of up to this many significant digits (IEEE 754)."""
 
 
 class Engine(NamedTuple):
-    """A KV engine: where it is mounted, and its version, 1 or 2."""
+    """A KV engine: its mount and its version (1 or 2)."""
 
     mount: str
     version: int
 
 
 def ask_mount(client: "Client", path: str) -> Reply:
-    """Ask which engine a path belongs to, as `vault kv` does; every token that may read there may ask."""
+    """Ask which engine a path belongs to, as `vault kv` does; any token that may read the path may ask this."""
     return client.adapter.get(f"/v1/sys/internal/ui/mounts/{quote(path)}")  # type: ignore[no-any-return]
 
 
 def engine_of(reply: Reply) -> Engine | None:
-    """Return the engine that the server names, None where it will not say; ProviderError for another kind."""
+    """Return the engine that the server names, or None if it does not say; ProviderError if it is no KV engine."""
     mount, kind = text(reply.body, "data", "path").strip("/"), text(reply.body, "data", "type")
     if not reply.is_ok:
         error = answers.failure(reply)
         if isinstance(error, (Denied, NotFound)):
             return None
-        # Temporary, above all: a guess could turn that into a document that is not there.
+        # Raise it, above all a temporary failure: a guessed engine could report a document as missing.
         raise error
     if not mount:
         return None
-    if kind not in {"kv", "generic"}:  # the latter is what version 1 was called before 0.8
-        what = f"{mount} is an engine of type {kind}, and only KV engines are read"
-        raise ProviderError(what, hint="reading there would issue a credential with a lease, one for each run")
+    if kind not in {"kv", "generic"}:  # before 0.8, version 1 was called "generic"
+        # Reading from a dynamic engine would issue a credential with a lease in each run.
+        raise ProviderError(f"{mount} is an engine of type {kind}", hint="use a path in a KV engine")
     return Engine(mount, 2 if text(reply.body, "data", "options", "version") == "2" else 1)
 
 
 def reading(engine: Engine, path: str) -> Step:
-    """Return the step of reading a document, and what a policy needs for it."""
+    """Return the step for reading a document, with the policy that it needs."""
     return _step("reading", _place(engine, path), "read")
 
 
 def writing(engine: Engine, path: str) -> Step:
-    """Return the step of writing a document, and what a policy needs for it."""
+    """Return the step for writing a document, with the policy that it needs."""
     return _step("writing", _place(engine, path), "create", "update")
 
 
@@ -86,7 +86,7 @@ def _step(verb: str, place: str, *capabilities: str) -> Step:
 
 
 def get(client: "Client", engine: Engine, path: str, version: int | None) -> Reply:
-    """Ask for a document."""
+    """Request a document."""
     if engine.version == 1:
         return client.secrets.kv.v1.read_secret(path, engine.mount)  # type: ignore[no-any-return]
     return client.secrets.kv.v2.read_secret_version(  # type: ignore[no-any-return]
@@ -95,7 +95,7 @@ def get(client: "Client", engine: Engine, path: str, version: int | None) -> Rep
 
 
 def document(reply: Reply, engine: Engine, version: int | None, warnings: tuple[Problem, ...] = ()) -> Document:
-    """Make a document of an answer; raises NotFound and what `answers.failure` knows."""
+    """Turn an answer into a document; raise NotFound or the error from `answers.failure`."""
     if reply.status == 404:
         raise _missing(reply, engine, version)
     if not reply.is_ok:
@@ -110,11 +110,11 @@ def document(reply: Reply, engine: Engine, version: int | None, warnings: tuple[
 
 
 def _rounded(content: Mapping[str, Node]) -> Iterator[Problem]:
-    """Warn of numbers that version 2 may have changed: it keeps each as a float64, whatever was written."""
+    """Warn about numbers that version 2 may have changed, because it stores every number as a float64."""
     for name, child in content.items():
         if any(len(_digits(leaf)) > FLOAT_DIGITS for leaf in _numbers(child)):
-            what = f"field {name} holds a number with more digits than Vault's KV version 2 keeps; it may be rounded"
-            yield Problem("", what, "store it as text", warning=True)
+            message = f"field {name}: the number has more digits than KV version 2 keeps and may be rounded"
+            yield Problem("", message, "store it as a string", warning=True)
 
 
 def _numbers(node: Node) -> Iterator[SecretValue]:
@@ -127,7 +127,7 @@ def _numbers(node: Node) -> Iterator[SecretValue]:
 
 
 def _is_kept(number: SecretValue) -> bool:
-    """Say whether a number comes back as it is: as Go writes a float64."""
+    """Return whether a number comes back unchanged: it is written as Go writes a float64."""
     text_of = number.reveal().decode()
     value = float(text_of)
     return text_of == (str(int(value)) if value.is_integer() and abs(value) < 1e21 else repr(value))
@@ -140,20 +140,20 @@ def _digits(number: SecretValue) -> bytes:
 
 
 def lease_of(reply: Reply) -> str:
-    """Return the lease that an answer brought along; KV engines issue none."""
+    """Return the answer's lease ID; KV engines issue none."""
     return text(reply.body, "lease_id")
 
 
 def revision_of(reply: Reply, metadata: Node | None) -> Revision:
-    """Return a version's number, ordered by when it was made: numbers begin again once a document was removed."""
-    number, made = text(metadata, "version"), nanoseconds(text(metadata, "created_time"))
-    if not number or made is None:
-        raise answers.foreign(reply, " (a version without number or time)")
-    return Revision(number, made)
+    """Return a version's number, ordered by creation time: numbers restart if a document is removed and recreated."""
+    number, created = text(metadata, "version"), nanoseconds(text(metadata, "created_time"))
+    if not number or created is None:
+        raise answers.foreign(reply, " (the version has no number or time)")
+    return Revision(number, created)
 
 
 def nanoseconds(moment: str) -> int | None:
-    """Return an RFC 3339 time as nanoseconds since 1970, all digits kept; None for anything else."""
+    """Return an RFC 3339 time as nanoseconds since 1970, with all its digits, or None if it is anything else."""
     match = _TIME.fullmatch(moment)
     if match is None:
         return None
@@ -162,7 +162,7 @@ def nanoseconds(moment: str) -> int | None:
 
 
 def _missing(reply: Reply, engine: Engine, version: int | None) -> Exception:
-    """Tell apart why a document is not there: gone, never there, or no engine that would know."""
+    """Return the error for a missing document: deleted, never written, or no such engine."""
     gone = _gone(part(reply.body, "data", "metadata"))
     if gone is not None:
         return gone
@@ -170,60 +170,60 @@ def _missing(reply: Reply, engine: Engine, version: int | None) -> Exception:
     if not isinstance(error, NotFound):
         return error
     if reply.errors:
-        return NotFound(f"no engine of that kind is mounted at {engine.mount}")
+        return NotFound(f"no KV engine of this version is mounted at {engine.mount}")
     if version is not None:
-        return NotFound(f"there is no version {version} of it, or no such document at all")
+        return NotFound(f"the document or its version {version} does not exist")
     if part(reply.body, "warnings"):
-        hint = f"{engine.mount} may be an engine of the other version: give kv_version, or let it be asked"
-        return NotFound("no such document", hint=hint)
-    return NotFound("no such document")
+        hint = f"set or remove kv_version: {engine.mount} may be an engine of the other version"
+        return NotFound("the document does not exist", hint=hint)
+    return NotFound("the document does not exist")
 
 
 def _gone(metadata: Node | None) -> NotFound | None:
-    """Return the error for a version whose metadata is all that is left, or None where there is none."""
+    """Return the error for a version of which only the metadata remain, or None if there are no metadata."""
     if not isinstance(metadata, Mapping):
         return None
     number = text(metadata, "version")
     if text(metadata, "destroyed") == "true":
-        return NotFound(f"version {number} is destroyed", hint="write the document anew")
+        return NotFound(f"version {number} is destroyed", hint="write the document again")
     moment = text(metadata, "deletion_time")
-    return NotFound(f"version {number} was deleted at {moment}", hint="`vault kv undelete` brings it back")
+    return NotFound(f"version {number} was deleted at {moment}", hint="restore it with `vault kv undelete`")
 
 
 def ask_capabilities(client: "Client", engine: Engine, path: str) -> Reply:
-    """Ask what the token may do with a document; the `default` policy lets every token ask that of itself."""
-    asked = {"paths": [_place(engine, path)]}
-    return client.adapter.post("/v1/sys/capabilities-self", json=asked)  # type: ignore[no-any-return]
+    """Ask what the token may do with a document; the `default` policy lets every token ask about itself."""
+    body = {"paths": [_place(engine, path)]}
+    return client.adapter.post("/v1/sys/capabilities-self", json=body)  # type: ignore[no-any-return]
 
 
 def may_write(reply: Reply, *, is_new: bool) -> bool:
-    """Return whether the capabilities in an answer admit the first version (`is_new`), or another one."""
+    """Return whether the capabilities in an answer allow the first version (`is_new`) or a further version."""
     listed = part(reply.body, "data", "capabilities") or part(reply.body, "capabilities")
     leaves = listed if isinstance(listed, Sequence) else ()
-    found = {leaf.reveal() for leaf in leaves if isinstance(leaf, SecretValue)}
-    # What cannot be read is no refusal: the write itself will tell.
-    return not found or not found.isdisjoint({b"root", b"create" if is_new else b"update"})
+    capabilities = {leaf.reveal() for leaf in leaves if isinstance(leaf, SecretValue)}
+    # An answer that cannot be parsed is not a refusal; the write itself will show.
+    return not capabilities or not capabilities.isdisjoint({b"root", b"create" if is_new else b"update"})
 
 
 def check_numbers(content: Mapping[str, Node]) -> None:
-    """Raise ProviderError for a number that version 2 would write in another way."""
+    """Raise ProviderError for a number that version 2 would change."""
     for name, child in content.items():
         if not all(map(_is_kept, _numbers(child))):
-            what = f"field {name} holds a number that Vault's KV version 2 would not keep as it is written"
-            raise ProviderError(what, hint="store it as text")
+            message = f"field {name}: KV version 2 would change how this number is written"
+            raise ProviderError(message, hint="store it as a string")
 
 
 def put(client: "Client", engine: Engine, path: str, content: Mapping[str, Node], expected: int) -> Reply:
-    """Write a version where the current one is `expected`, or (0) none is."""
+    """Write a version if the current version is `expected`; 0 means that none exists."""
     check_numbers(content)
-    # Not hvac's own method: it would write the numbers anew.
-    body = b'{"options":{"cas":%d},"data":%s}' % (expected, _written(content))
+    # Do not use hvac's own method: it would reformat the numbers.
+    body = b'{"options":{"cas":%d},"data":%s}' % (expected, _encoded(content))
     headers = {"Content-Type": "application/json"}
     url = f"/v1/{quote(engine.mount)}/data/{quote(path)}"
     return client.adapter.post(url, data=body, headers=headers)  # type: ignore[no-any-return]
 
 
-def _written(content: Mapping[str, Node]) -> bytes:
+def _encoded(content: Mapping[str, Node]) -> bytes:
     try:
         return dump_json(content).encode()
     except JsonError as error:
@@ -231,17 +231,17 @@ def _written(content: Mapping[str, Node]) -> bytes:
 
 
 def is_conflict(reply: Reply) -> bool:
-    """Say whether the current version was not the expected one."""
+    """Return whether the current version was not the expected one."""
     return reply.status == 400 and "check-and-set" in reply.errors
 
 
-def same(one: Node, other: Node) -> bool:
-    """Compare two trees, leaf by leaf, their kinds too."""
-    if isinstance(one, SecretValue) or isinstance(other, SecretValue):
-        both = isinstance(one, SecretValue) and isinstance(other, SecretValue)
-        return both and one.kind is other.kind and one.same_as(other)  # type: ignore[union-attr, arg-type]
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(same(child, other[name]) for name, child in one.items())
-    if isinstance(one, Sequence) and isinstance(other, Sequence):
-        return len(one) == len(other) and all(map(same, one, other))
+def same(left: Node, right: Node) -> bool:
+    """Return whether two trees have equal leaves of the same kinds."""
+    if isinstance(left, SecretValue) or isinstance(right, SecretValue):
+        both = isinstance(left, SecretValue) and isinstance(right, SecretValue)
+        return both and left.kind is right.kind and left.same_as(right)  # type: ignore[union-attr, arg-type]
+    if isinstance(left, Mapping) and isinstance(right, Mapping):
+        return left.keys() == right.keys() and all(same(child, right[name]) for name, child in left.items())
+    if isinstance(left, Sequence) and isinstance(right, Sequence):
+        return len(left) == len(right) and all(map(same, left, right))
     return False

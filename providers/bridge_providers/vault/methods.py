@@ -1,4 +1,4 @@
-"""The ways to log in: which fields each has, where its credential is, and how it becomes a token."""
+"""Auth methods: the fields of each, where its credential is, and how it logs in."""
 
 import dataclasses
 import difflib
@@ -18,32 +18,34 @@ if TYPE_CHECKING:
 
 _NAME: Final = re.compile(r"[\w.@+-]+(?:/[\w.@+-]+)*", re.ASCII)
 
+EXAMPLE: Final = "write {method: kubernetes, role: NAME}"
+
 Secrets: TypeAlias = tuple[SecretValue, ...]
-"""What a method logs in with."""
+"""The credentials that a method logs in with."""
 
 
 @dataclass(frozen=True)
 class Token:
-    """A token that the user has: VAULT_TOKEN, or what `vault login` left in ~/.vault-token. It is never revoked."""
+    """The user's own token, from VAULT_TOKEN or ~/.vault-token (see `vault login`). It is never revoked."""
 
     name: ClassVar[str] = "token"
 
     @property
     def places(self) -> str:
-        """Say where the credential is looked for."""
+        """Name where the credential is looked for."""
         return "VAULT_TOKEN, ~/.vault-token"
 
     def find(self, credentials: "Credentials") -> Secrets | None:
-        """Return the credential, or None where it is not present."""
-        found = credentials.own("TOKEN")
-        if found is None:
-            found = credentials.home(".vault-token")
-        return None if found is None else (found,)
+        """Return the credential, or None if it is missing."""
+        credential = credentials.own("TOKEN")
+        if credential is None:
+            credential = credentials.home(".vault-token")
+        return None if credential is None else (credential,)
 
 
 @dataclass(frozen=True)
 class Kubernetes:
-    """A pod's service account: the projected token, read anew by each run since the kubelet renews it."""
+    """A pod's service account. Each run reads the projected token again, because the kubelet renews it."""
 
     role: str
     mount: str = "kubernetes"
@@ -52,23 +54,23 @@ class Kubernetes:
 
     @property
     def places(self) -> str:
-        """Say where the credential is looked for."""
+        """Name where the credential is looked for."""
         return self.token_file
 
     def find(self, credentials: "Credentials") -> Secrets | None:
-        """Return the credential, or None where it is not present."""
-        found = credentials.file(self.token_file)
-        return None if found is None else (found,)
+        """Return the credential, or None if it is missing."""
+        credential = credentials.file(self.token_file)
+        return None if credential is None else (credential,)
 
     def login(self, client: "Client", secrets: Secrets) -> "Reply":
-        """Ask for a token."""
+        """Request a token."""
         jwt = _text(secrets[0])
         return client.auth.kubernetes.login(self.role, jwt, use_token=False, mount_point=self.mount)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
 class Jwt:
-    """A signed token of somebody whom the server trusts: a pipeline's, or a cluster's by its OIDC keys."""
+    """A signed token from an issuer that the server trusts, such as a pipeline or a cluster's OIDC issuer."""
 
     role: str | None = None
     mount: str = "jwt"
@@ -78,22 +80,22 @@ class Jwt:
 
     @property
     def places(self) -> str:
-        """Say where the credential is looked for."""
+        """Name where the credential is looked for."""
         return self.token_file or self.token_variable
 
     def find(self, credentials: "Credentials") -> Secrets | None:
-        """Return the credential, or None where it is not present."""
-        found = credentials.either(self.token_file, self.token_variable)
-        return None if found is None else (found,)
+        """Return the credential, or None if it is missing."""
+        credential = credentials.either(self.token_file, self.token_variable)
+        return None if credential is None else (credential,)
 
     def login(self, client: "Client", secrets: Secrets) -> "Reply":
-        """Ask for a token."""
+        """Request a token."""
         return client.auth.jwt.jwt_login(self.role, _text(secrets[0]), use_token=False, path=self.mount)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
 class AppRole:
-    """A role id and a secret id; with `wrapped` the latter is a wrapping token, opened once."""
+    """A role ID and a secret ID; with `wrapped`, the secret ID is a wrapping token that can be opened once."""
 
     mount: str = "approle"
     role_id_file: str | None = None
@@ -105,18 +107,18 @@ class AppRole:
 
     @property
     def places(self) -> str:
-        """Say where the credential is looked for."""
+        """Name where the credential is looked for."""
         role = self.role_id_file or self.role_id_variable
         return f"{role} and {self.secret_id_file or self.secret_id_variable}"
 
     def find(self, credentials: "Credentials") -> Secrets | None:
-        """Return the credential, or None where it is not present."""
+        """Return the credential, or None if it is missing."""
         role_id = credentials.either(self.role_id_file, self.role_id_variable)
         secret_id = credentials.either(self.secret_id_file, self.secret_id_variable)
         return None if role_id is None or secret_id is None else (role_id, secret_id)
 
     def login(self, client: "Client", secrets: Secrets) -> "Reply":
-        """Ask for a token."""
+        """Request a token."""
         role_id, secret_id = map(_text, secrets)
         return client.auth.approle.login(role_id, secret_id, use_token=False, mount_point=self.mount)  # type: ignore[no-any-return]
 
@@ -133,16 +135,16 @@ class UserPass:
 
     @property
     def places(self) -> str:
-        """Say where the credential is looked for."""
+        """Name where the credential is looked for."""
         return self.password_file or self.password_variable
 
     def find(self, credentials: "Credentials") -> Secrets | None:
-        """Return the credential, or None where it is not present."""
-        found = credentials.either(self.password_file, self.password_variable)
-        return None if found is None else (found,)
+        """Return the credential, or None if it is missing."""
+        credential = credentials.either(self.password_file, self.password_variable)
+        return None if credential is None else (credential,)
 
     def login(self, client: "Client", secrets: Secrets) -> "Reply":
-        """Ask for a token."""
+        """Request a token."""
         password = _text(secrets[0])
         return client.auth.userpass.login(self.username, password, use_token=False, mount_point=self.mount)  # type: ignore[no-any-return]
 
@@ -157,16 +159,16 @@ class Cert:
 
     @property
     def places(self) -> str:
-        """Say where the credential is looked for."""
+        """Name where the credential is looked for."""
         return "client_cert, VAULT_CLIENT_CERT"
 
     def find(self, credentials: "Credentials") -> Secrets | None:
-        """Return nothing to send where there is a client certificate, else None."""
+        """Return an empty tuple if there is a client certificate, else None: nothing else is sent."""
         return () if credentials.has_certificate else None
 
     def login(self, client: "Client", _secrets: Secrets) -> "Reply":
-        """Ask for a token."""
-        # Not hvac's own method: it insists on file names, and would change what is verified.
+        """Request a token."""
+        # Do not use hvac's own method: it needs file names and would change what is verified.
         body = {"name": self.role} if self.role else {}
         return client.adapter.post(f"/v1/auth/{self.mount}/login", json=body)  # type: ignore[no-any-return]
 
@@ -178,18 +180,18 @@ _KINDS: Final[Mapping[str, type[Method]]] = {
 }
 
 
-def parse(given: object) -> tuple[Method, ...]:
-    """Check the field `auth` and return its methods; raises OptionError."""
-    items = [given] if isinstance(given, Mapping) else given
+def parse(value: object) -> tuple[Method, ...]:
+    """Check the field `auth` and return its methods; raise OptionError if it is invalid."""
+    items = [value] if isinstance(value, Mapping) else value
     if not isinstance(items, Sequence) or isinstance(items, (str, bytes)) or not items:
-        raise OptionError("auth", "must be a method or a list of methods", hint="{method: kubernetes, role: NAME}")
+        raise OptionError("auth", "must be a method or a list of methods", hint=EXAMPLE)
     return tuple(_method(item, f"auth[{number}]") for number, item in enumerate(items))
 
 
-def _method(given: object, where: str) -> Method:
-    if not isinstance(given, Mapping):
-        raise OptionError(where, "must be a mapping", hint="{method: kubernetes, role: NAME}")
-    options = dict(given)
+def _method(method: object, where: str) -> Method:
+    if not isinstance(method, Mapping):
+        raise OptionError(where, "must be a mapping", hint=EXAMPLE)
+    options = dict(method)
     kind = _KINDS.get(str(options.pop("method", "")))
     if kind is None:
         raise OptionError(f"{where}.method", f"must be one of {', '.join(_KINDS)}")
@@ -203,7 +205,7 @@ def _method(given: object, where: str) -> Method:
 
 
 def _check(fields: Mapping[str, "dataclasses.Field[Any]"], name: str, value: object, where: str) -> None:
-    """Check one field of a method: a text, fit for a URL where it becomes part of one."""
+    """Check one field of a method: a string, safe for a URL if it becomes part of one."""
     if name not in fields:
         close = difflib.get_close_matches(str(name), fields, 1)
         raise OptionError(where, "unknown key", hint=f"did you mean {close[0]}?" if close else "")
@@ -211,11 +213,11 @@ def _check(fields: Mapping[str, "dataclasses.Field[Any]"], name: str, value: obj
         if not isinstance(value, bool):
             raise OptionError(where, "must be true or false")
     elif not isinstance(value, str) or not value or not value.isprintable():
-        raise OptionError(where, "must be a text")
+        raise OptionError(where, "must be a string")
     elif name.endswith("_variable") and not origin.is_variable(value):
-        raise OptionError(where, origin.NO_VARIABLE, hint="rename the variable, for instance to VAULT_ID_TOKEN")
+        raise OptionError(where, origin.NO_VARIABLE, hint="rename the variable, for example to VAULT_ID_TOKEN")
     elif name in {"mount", "username"} and (not _NAME.fullmatch(value) or ".." in value.split("/")):
-        raise OptionError(where, "must be made of letters, digits and _ . @ + -")
+        raise OptionError(where, "may contain only letters, digits and _ . @ + - /")
 
 
 def _text(secret: SecretValue) -> str:

@@ -1,11 +1,12 @@
-"""Which credentials the environment's file may name: Vault's own, because the file names the server that gets them.
+"""Check which credentials the environment's file may name: only Vault's own.
 
-Whoever may push a branch can change the file. A variable has the name of one of Vault's. A file is one of these:
+The file also names the server that receives them, and anyone who can push a branch can change it. A variable must
+have a name of Vault's. A file must be one of these:
 
 - the token of the pod's service account;
-- a file whose path is the value of a variable of Vault's;
-- a file in the checkout, the home folder, /etc, /run/secrets or /var/run/secrets, if its own name or the name of the
-  first folder below that place begins with `vault` or `bao`, as ~/.vault-token and /var/run/secrets/vault/token do.
+- a file named by one of Vault's variables;
+- a file in the checkout, the home folder, /etc, /run/secrets or /var/run/secrets, if its own name or the first folder
+  below that place begins with `vault` or `bao`, such as ~/.vault-token and /var/run/secrets/vault/token.
 """
 
 import dataclasses
@@ -25,62 +26,62 @@ SERVICE_ACCOUNT: Final = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 _VARIABLE: Final = re.compile(r"(?:VAULT|BAO)_[A-Z0-9_]+", re.ASCII)
 _NAME: Final = re.compile(r"\.?(?:vault|bao)", re.IGNORECASE)
 _PLACES: Final = ("/run/secrets", "/var/run/secrets", "/etc")
-NO_VARIABLE: Final = "must be a variable of Vault's: its name begins with VAULT_ or BAO_"
-NO_FILE: Final = "is not a place for Vault's credentials, and a branch could send any file to its own server"
+NO_VARIABLE: Final = "must be a variable that begins with VAULT_ or BAO_"
+NO_FILE: Final = "is no place for a Vault credential (a branch could send any file to its own server)"
 TOKEN: Final = "token"  # noqa: S105 - the method's name
 CERT: Final = "cert"
 HINT: Final = "move it to a folder named vault, such as /var/run/secrets/vault, or set VAULT_TOKEN_FILE={}"
 
 
 def is_variable(name: str) -> bool:
-    """Return whether a variable holds something of Vault's, by its name."""
+    """Return whether a variable's name is one of Vault's."""
     return _VARIABLE.fullmatch(name) is not None
 
 
 def is_file(name: str, context: Context) -> bool:
-    """Return whether a file holds a credential of Vault's, by where it is once links are followed."""
+    """Return whether a file's real path, with links resolved, is a place for Vault's credentials."""
     path = (context.base / name).absolute()
     if "\0" in name or str(path) == SERVICE_ACCOUNT:
         return "\0" not in name
     if any(text == str(path) for variable, text in context.environ.items() if is_variable(variable)):
         return True
     real, base = Path(os.path.realpath(path)), Path(os.path.realpath(context.base))
-    # In the innermost place: the checkout is often below the home folder.
+    # Use the innermost place: the checkout is often below the home folder.
     place = max(
         (one for one in _places(context) if real.is_relative_to(one)), key=lambda one: len(one.parts), default=None
     )
     if place is None or real == place:
         return False
     first, last = real.relative_to(place).parts[0], real.name
-    # A folder that holds the environment's file too holds more than Vault's credentials, whatever its name is.
+    # A folder that also contains the environment's file holds more than Vault's credentials, whatever its name.
     return _is_named(last) or (_is_named(first) and not base.is_relative_to(place / first))
 
 
 def check_trust(method: "Method", address: str, options: "Vault", context: Context) -> None:
-    """Refuse to send a method's credential to a server that the trust file does not list for it. Denied."""
+    """Raise Denied if the trust file does not list the server for a method's credential."""
     if problem := untrusted(method, address, options, context):
         raise Denied(problem.what, hint=problem.hint)
 
 
 def untrusted(method: "Method", address: str, options: "Vault", context: Context) -> Problem | None:
-    """Return why the trust file lets a server not have the credential of a method, or None if it may have it."""
+    """Return why the trust file forbids sending a method's credential to a server, or None if it allows it."""
     if method.name == CERT:
-        return None  # it is shown with the connection: `untrusted_certificate`
+        return None  # the connection presents it: see `untrusted_certificate`
     places = tuple(_sources(method, context))
-    # Another method whose section names the static token's place would send the token as if it were its own.
+    # If another method's section names the static token's place, the method would send that token as its own.
     names = (method.name, TOKEN) if _is_token(places, context) else (method.name,)
     return next(filter(None, (_refused(name, address, options, context, places) for name in names)), None)
 
 
 def untrusted_certificate(path: Path, address: str, options: "Vault", context: Context) -> Problem | None:
-    """Return why the trust file lets a server not see the client certificate, or None if it may see it."""
+    """Return why the trust file forbids presenting the client certificate to a server, or None if it allows it."""
     return _refused(CERT, address, options, context, (str(path.absolute()),))
 
 
 def untrusted_section(
     methods: Sequence["Method"], address: str, options: "Vault", context: Context
 ) -> Iterator[Problem]:
-    """Yield what the trust file refuses of a section, so that no login is possible, or no connection."""
+    """Yield what the trust file refuses in a section if that makes every login, or the connection, impossible."""
     refused = [untrusted(one, address, options, context) for one in methods]
     if all(refused):
         yield from filter(None, refused)
@@ -90,7 +91,7 @@ def untrusted_section(
 
 
 def _refused(name: str, address: str, options: "Vault", context: Context, places: tuple[str, ...]) -> Problem | None:
-    from bridge.trust import refused_store  # noqa: PLC0415 # start-up: `--version` does without
+    from bridge.trust import refused_store  # noqa: PLC0415 # start-up: `--version` does not need it
     from bridge_providers.vault.settings import variable_name  # noqa: PLC0415 # as above
 
     named_by = "the environment's file" if options.address else variable_name(context.environ, "ADDR")

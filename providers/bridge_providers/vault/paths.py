@@ -1,4 +1,4 @@
-"""Addresses, paths and mounts: what may be put into a request's URL, checked without a network."""
+"""Check the addresses, paths and mounts that become part of a request's URL, without using the network."""
 
 import re
 from typing import Final, NamedTuple
@@ -11,7 +11,7 @@ _REVISION: Final = re.compile(r"[1-9][0-9]{0,17}")
 
 
 class Place(NamedTuple):
-    """Where a document is, as far as its reference says: `mount` is empty where only the server can tell."""
+    """Where a document is, according to its reference; `mount` is empty if only the server knows it."""
 
     mount: str
     path: str
@@ -19,13 +19,13 @@ class Place(NamedTuple):
 
 
 def split(path: str, mount: str | None) -> Place:
-    """Check a reference's path, and take the mount off where the reference repeats it; raises ProviderError."""
+    """Check a reference's path and strip the mount if the reference repeats it; raise ProviderError."""
     problem = problem_of_path(path)
     if problem:
         raise ProviderError(f"the path {problem}")
     if mount is None:
         if "/" not in path:
-            raise ProviderError("the path names a mount alone", hint="write mount/path, or give mount in the section")
+            raise ProviderError("the path names only a mount", hint="write MOUNT/PATH, or set mount in the section")
         return Place("", path)
     mount = mount.strip("/")
     rest = path.removeprefix(f"{mount}/")
@@ -33,22 +33,22 @@ def split(path: str, mount: str | None) -> Place:
 
 
 def without_infix(place: Place) -> str:
-    """Return the path within a version 2 engine: `kv/data/app`, as the HTTP API writes it, is the document `app`."""
+    """Return the path within a version 2 engine: `kv/data/app`, the HTTP API's form, is the document `app`."""
     return place.path.removeprefix("data/") if place.in_full else place.path
 
 
 def problem_of_path(path: str) -> str:
-    """Say what is wrong with a path or a mount: the HTTP library would resolve or drop such parts in silence."""
+    """Describe what is wrong with a path or a mount; the HTTP library would silently resolve or drop such parts."""
     segments = path.split("/")
     if "" in segments:
-        return "has an empty part: no slash at an end, no two in a row"
+        return "has an empty part (a leading, trailing or double slash)"
     if {".", ".."} & set(segments):
-        return "has a part that is . or .."
-    return "" if path.isprintable() else "has a control character"
+        return "must not contain . or .. as a part"
+    return "" if path.isprintable() else "contains a control character"
 
 
 def problem_of_address(address: str) -> str:
-    """Say what is wrong with a server's address."""
+    """Describe what is wrong with a server's address, or return ""."""
     try:
         parts = urlsplit(address)
         usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
@@ -57,23 +57,23 @@ def problem_of_address(address: str) -> str:
     if not usable or not address.isascii() or " " in address:
         return "is not an http or https address"
     if parts.username is not None or parts.password is not None:
-        return "holds a credential"
+        return "contains a credential"
     if parts.query or parts.fragment or ".." in parts.path.split("/"):
-        return "has more than host, port and path"
+        return "may contain only a host, a port and a path"
     return ""
 
 
 def in_clear(address: str) -> Problem | None:
-    """Return a warning of an address that tokens and values travel to in clear; None for any other."""
+    """Return a warning if tokens and values travel unencrypted to the address, else None."""
     parts = urlsplit(address)
     if parts.scheme != "http" or is_loopback(parts.hostname or ""):
         return None
-    what = f"{address} is plain http: the token and the values travel in clear"
-    return Problem("", what, "give an https address", warning=True)
+    message = f"{address} is plain http: the token and the values travel unencrypted"
+    return Problem("", message, "use an https address", warning=True)
 
 
 def version_of(revision: str | None) -> int | None:
-    """Read a revision as a version's number; raises ProviderError. Vault takes 0 for the latest, hence not 0."""
+    """Parse a revision as a version number; raise ProviderError. Refuse 0, which means the latest version to Vault."""
     if revision is None:
         return None
     if not _REVISION.fullmatch(revision):

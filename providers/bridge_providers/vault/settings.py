@@ -1,7 +1,7 @@
-"""What a session goes by: the section's fields first, then the variables of Vault's own programs.
+"""Session settings: the section's fields first, then the environment variables of Vault's own programs.
 
-The variables are those of https://developer.hashicorp.com/vault/docs/commands#environment-variables;
-OpenBao's programs look for BAO_… before each VAULT_…, and one that is set and empty counts (tried with 2.7).
+The variables are listed in https://developer.hashicorp.com/vault/docs/commands#environment-variables.
+OpenBao's programs read BAO_… before VAULT_…, and a variable that is set but empty counts (observed with 2.7).
 """
 
 import re
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from bridge_providers.vault import Vault
 
 RETRIES: Final = 2
-TIMEOUT: Final = 60.0  # seconds, like RETRIES the default of Vault's own client
+TIMEOUT: Final = 60.0  # seconds; like RETRIES, the default of Vault's own client
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h))+")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Where the server is and how to get there; no credential. `timeout` is in seconds."""
+    """The server's address and how to reach it, without credentials. `timeout` is in seconds."""
 
     address: str
     namespace: str | None
@@ -37,34 +37,34 @@ class Settings:
     client_key: Path | None
     server_name: str | None
     verify: bool
-    proxy: str | None = field(repr=False)  # its URL may hold a password
-    direct: str  # which hosts are reached without the proxy, as NO_PROXY says it
+    proxy: str | None = field(repr=False)  # its URL may contain a password
+    direct: str  # hosts reached without the proxy, in the format of NO_PROXY
     timeout: float
 
 
 def variable(environ: Mapping[str, str], name: str) -> str | None:
-    """Return BAO_NAME, or VAULT_NAME if the other is not set; None for an empty one."""
+    """Return the value of BAO_NAME if it is set, else of VAULT_NAME; None if it is empty."""
     return environ.get(variable_name(environ, name)) or None
 
 
 def variable_name(environ: Mapping[str, str], name: str) -> str:
-    """Return BAO_NAME if it is set, else VAULT_NAME: which of the two counts."""
+    """Return which of the two variables counts: BAO_NAME if it is set, else VAULT_NAME."""
     return f"BAO_{name}" if f"BAO_{name}" in environ else f"VAULT_{name}"
 
 
 def retries(environ: Mapping[str, str]) -> int:
-    """Return how often a read is tried again. What is no number counts when the first read checks it."""
+    """Return how often to retry a read. The first read reports a value that is not a number."""
     text = variable(environ, "MAX_RETRIES")
     return int(text) if text and text.isdecimal() else RETRIES
 
 
 def timeout(environ: Mapping[str, str]) -> float:
-    """Return the limit of a read in seconds; the same holds for what is no duration."""
+    """Return the time limit of a read in seconds. The first read reports a value that is not a duration."""
     return _seconds(variable(environ, "CLIENT_TIMEOUT") or "") or TIMEOUT
 
 
 def load(options: "Vault", context: Context) -> Settings:
-    """Put the section and the environment together; raises ProviderError for what cannot be right."""
+    """Combine the section and the environment; raise ProviderError for invalid settings."""
     environ = context.environ
     _check(environ)
     if problem := other_server(options.address, environ):
@@ -89,16 +89,16 @@ def load(options: "Vault", context: Context) -> Settings:
 
 
 def other_server(address: str | None, environ: Mapping[str, str]) -> Problem | None:
-    """Return what is wrong if the section names another server than the environment's variable.
+    """Return a problem if the section names a different server than the environment variable.
 
-    Whoever may push a branch can change the section: the operator's variable says where the credentials may go.
+    Anyone who can push a branch can change the section, so the operator's variable decides where credentials may go.
     """
-    given = variable(environ, "ADDR")
-    if not address or not given or (not paths.problem_of_address(given) and same_server(address, given)):
+    named = variable(environ, "ADDR")
+    if not address or not named or (not paths.problem_of_address(named) and same_server(address, named)):
         return None
     name = variable_name(environ, "ADDR")
-    what = f"address {address} is not the server that {name} names"
-    return Problem("", what, f"correct {name}, or unset it if this server may have your credentials")
+    message = f"address {address} is not the server that {name} names"
+    return Problem("", message, f"correct {name}, or unset it if this server may have your credentials")
 
 
 def _check(environ: Mapping[str, str]) -> None:
@@ -107,14 +107,14 @@ def _check(environ: Mapping[str, str]) -> None:
         raise ProviderError(f"{variable_name(environ, 'MAX_RETRIES')} is not a number")
     text = variable(environ, "CLIENT_TIMEOUT")
     if text and not _seconds(text):
-        raise ProviderError(f"{variable_name(environ, 'CLIENT_TIMEOUT')} is not a duration", hint="write 30s, or 30")
+        raise ProviderError(f"{variable_name(environ, 'CLIENT_TIMEOUT')} is not a duration", hint="write 30s or 30")
 
 
 def _address(environ: Mapping[str, str]) -> str:
-    # The programs' default, https://127.0.0.1:8200, would hide that nothing is configured.
+    # Vault's own default, https://127.0.0.1:8200, would hide that nothing is configured.
     address = variable(environ, "ADDR")
     if address is None:
-        raise ProviderError("no address is known", hint="set VAULT_ADDR, or address in the provider's section")
+        raise ProviderError("no server address is configured", hint="set VAULT_ADDR or the section's address")
     problem = paths.problem_of_address(address)
     if problem:
         raise ProviderError(
@@ -124,14 +124,14 @@ def _address(environ: Mapping[str, str]) -> str:
 
 
 def _pair(options: "Vault", context: Context) -> tuple[Path | None, Path | None]:
-    """Return the client certificate and its key, both from the section or both from the environment."""
+    """Return the client certificate and its key: both from the section, or both from the environment."""
     if options.client_cert:
         cert = context.base / options.client_cert
         return cert, context.base / options.client_key if options.client_key else None
     cert_text, key_text = variable(context.environ, "CLIENT_CERT"), variable(context.environ, "CLIENT_KEY")
     if bool(cert_text) != bool(key_text):
         lacking = "VAULT_CLIENT_CERT" if key_text else "VAULT_CLIENT_KEY"
-        raise ProviderError(f"{lacking} is not set, but its counterpart is", hint="set both or neither")
+        raise ProviderError(f"{lacking} is not set, but its counterpart is", hint="set both variables or neither")
     return (Path(cert_text), Path(key_text)) if cert_text and key_text else (None, None)
 
 
@@ -144,17 +144,17 @@ def _namespace(text: str | None) -> str | None:
 
 
 def _is_true(text: str | None) -> bool:
-    """Read a boolean as Go's strconv.ParseBool does; what is none is no reason to skip a check."""
+    """Parse a boolean like Go's strconv.ParseBool; anything invalid is False, so that no check is skipped."""
     return text in {"1", "t", "T", "true", "TRUE", "True"}
 
 
 def _own_proxy(environ: Mapping[str, str]) -> str | None:
-    """Return the proxy that is for Vault alone; it is used for every address."""
+    """Return the proxy that is only for Vault; it is used for every address."""
     return variable(environ, "PROXY_ADDR") or variable(environ, "HTTP_PROXY")
 
 
 def _usual_proxy(environ: Mapping[str, str], address: str) -> str | None:
-    """Return the environment's proxy; as in Go programs loopback addresses are reached without it."""
+    """Return the environment's proxy; as in Go programs, it is not used for loopback addresses."""
     parts = urlsplit(address)
     if parts.hostname == "localhost" or (parts.hostname or "").startswith("127.") or parts.hostname == "::1":
         return None
@@ -162,7 +162,7 @@ def _usual_proxy(environ: Mapping[str, str], address: str) -> str | None:
 
 
 def _seconds(text: str) -> float:
-    """Read a whole number of seconds or a duration of Go (`1m30s`); 0 for anything else."""
+    """Parse a whole number of seconds or a Go duration (`1m30s`); return 0 for anything else."""
     if text.isdecimal():
         return float(text)
     if not _DURATION.fullmatch(text):

@@ -3,15 +3,13 @@
 import pytest
 
 from bridge.provider import Denied, NotFound, ProviderError, Unavailable
-from tests.providers.scaleway.desk import PATH, VALUES, Reader, fields
+from tests.providers.scaleway.reader import PATH, VALUES, Reader, fields
 from tests.servers.scaleway import ACCESS, PROJECT, READ, Canned, Grant, SecretManager
 
 ID = {"X-Request-Id": "6f1c-42"}
 HTML = b"<html>CANARY 502 Bad Gateway</html>"
 WHERE = f"project {PROJECT}, region fr-par"
-ACCESS_HINT = (
-    "it needs the permission set SecretManagerSecretAccess; a right that was just granted may take two minutes to count"
-)
+ACCESS_HINT = "grant the permission set SecretManagerSecretAccess; a new permission can take two minutes to take effect"
 
 
 def told(reader: Reader, canned: Canned) -> tuple[type, str, str]:
@@ -20,14 +18,14 @@ def told(reader: Reader, canned: Canned) -> tuple[type, str, str]:
     canned.headers |= ID
     reader.manager.faults.append(canned)
     failure = reader.failure(known=True)
-    return failure.kind, failure.what, failure.hint.partition("; with the permission set")[0]
+    return failure.kind, failure.what, failure.hint.partition("; for the exact reason")[0]
 
 
 @pytest.mark.parametrize(
     ("reason", "words"),
     [
         ("expired", "has expired"),
-        ("not_found", "is not known: deleted, or mistyped"),
+        ("not_found", "no longer exists or is mistyped"),
         ("invalid_argument", "is not accepted"),
         ("CANARY", "is not accepted"),
         (None, "is not accepted"),
@@ -37,15 +35,15 @@ def test_401_says_what_is_wrong_with_the_key(reader: Reader, reason: str | None,
     body = {"type": "denied_authentication", "method": "api_key", "reason": reason, "message": "CANARY"}
     assert told(reader, Canned(401, body)) == (
         Denied,
-        f"the secret key of SCW_SECRET_KEY {words} (status 401, request 6f1c-42)",
-        "keys expire: see IAM, API keys",
+        f"the secret key from SCW_SECRET_KEY {words} (status 401, request 6f1c-42)",
+        "check the key under IAM > API keys",
     )
 
 
-def test_a_key_that_the_store_does_not_know(manager: SecretManager, reader: Reader) -> None:
+def test_unknown_key_is_refused(manager: SecretManager, reader: Reader) -> None:
     manager.put(PATH, VALUES)
     manager.grants.clear()
-    assert "is not known: deleted, or mistyped (status 401" in reader.failure().what
+    assert "no longer exists or is mistyped (status 401" in reader.failure().what
 
 
 def test_403_names_the_permission(manager: SecretManager, reader: Reader) -> None:
@@ -53,24 +51,26 @@ def test_403_names_the_permission(manager: SecretManager, reader: Reader) -> Non
     manager.grants[manager.key] = Grant({READ})
     failure = reader.failure()
     assert (failure.kind, failure.hint) == (Denied, ACCESS_HINT)
-    assert failure.what.startswith(f"the secret key of SCW_SECRET_KEY may not do this in {WHERE} (status 403, request ")
+    assert failure.what.startswith(
+        f"the secret key from SCW_SECRET_KEY lacks permission in {WHERE} (status 403, request "
+    )
 
 
 def test_404_is_not_found(reader: Reader) -> None:
     body = {"message": "resource is not found", "resource": "secret", "resource_id": "CANARY", "type": "not_found"}
     assert told(reader, Canned(404, body)) == (
         NotFound,
-        f"not found in {WHERE} (status 404, request 6f1c-42): absent, disabled or deleted",
-        "a secret that was just made may take half a minute to show; see also region and project_id",
+        f"not found in {WHERE} (status 404, request 6f1c-42): missing, disabled or deleted",
+        "check region and project_id; a new secret can take half a minute to appear",
     )
 
 
 @pytest.mark.parametrize("status", [200, 301, 302, 307, 401, 403, 404])
-def test_html_is_neither_a_document_nor_an_absent_one_nor_a_missing_right(reader: Reader, status: int) -> None:
+def test_html_is_not_an_api_answer(reader: Reader, status: int) -> None:
     canned = Canned(status, HTML, {"Location": "http://CANARY.example.com/"}, kind="text/html")
     assert told(reader, canned) == (
         ProviderError,
-        f"the answer has status {status}, request 6f1c-42, and not the API's JSON: something else answers there",
+        f"got status {status}, request 6f1c-42, which is not the API's JSON",
         "check SCW_API_URL and HTTPS_PROXY",
     )
     assert reader.manager.requests[0].path.endswith("/access")
@@ -78,17 +78,17 @@ def test_html_is_neither_a_document_nor_an_absent_one_nor_a_missing_right(reader
 
 
 @pytest.mark.parametrize("body", [b"", b"CANARY", b'["CANARY"]', b"[" * 100_000, b"\xff"])
-def test_json_that_is_none_is_no_document(reader: Reader, body: bytes) -> None:
+def test_invalid_json_is_no_document(reader: Reader, body: bytes) -> None:
     assert told(reader, Canned(200, body))[:2] == (
         ProviderError,
-        "the answer has status 200, request 6f1c-42, and not the API's JSON: something else answers there",
+        "got status 200, request 6f1c-42, which is not the API's JSON",
     )
 
 
-def test_an_object_that_ends_early_is_temporary_although_no_length_told_of_it(reader: Reader) -> None:
+def test_truncated_object_is_temporary_even_without_a_length(reader: Reader) -> None:
     assert told(reader, Canned(200, b'{"data": "CANARY')) == (
         Unavailable,
-        "the API's answer ends early (status 200, request 6f1c-42)",
+        "the API's answer is truncated (status 200, request 6f1c-42)",
         "",
     )
 
@@ -96,7 +96,7 @@ def test_an_object_that_ends_early_is_temporary_although_no_length_told_of_it(re
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 @pytest.mark.parametrize(("body", "kind"), [(HTML, "text/html"), ({"message": "CANARY"}, "application/json")])
 def test_5xx_is_unavailable_whoever_sends_it(reader: Reader, status: int, body: bytes, kind: str) -> None:
-    what = f"the API fails (status {status}, request 6f1c-42)"
+    what = f"API error (status {status}, request 6f1c-42)"
     assert told(reader, Canned(status, body, kind=kind)) == (Unavailable, what, "")
 
 
@@ -121,7 +121,7 @@ def test_429_says_how_long_to_wait(
     failure = reader.failure(known=True)
     assert (failure.kind, failure.what, failure.retry_after) == (
         Unavailable,
-        "the API asks to slow down (status 429, request 6f1c-42)",
+        "rate limited (status 429, request 6f1c-42)",
         seconds,
     )
 
@@ -146,14 +146,14 @@ def test_429_says_how_long_to_wait(
             403,
             {"type": "quotas_exceeded", "details": [{"resource": "secret", "quota": 1, "current": 1}]},
             ProviderError,
-            "a quota is used up (status 403, request 6f1c-42)",
+            "quota exceeded (status 403, request 6f1c-42)",
         ),
-        (410, {"type": "resource_expired"}, NotFound, "has expired (status 410, request 6f1c-42)"),
+        (410, {"type": "resource_expired"}, NotFound, "it has expired (status 410, request 6f1c-42)"),
         (
             409,
             {"type": "transient_state", "current_state": "CANARY"},
             Unavailable,
-            "the store is changing it just now (status 409, request 6f1c-42)",
+            "Secret Manager is changing it right now (status 409, request 6f1c-42)",
         ),
         (
             412,
@@ -167,9 +167,9 @@ def test_other_errors_by_their_type(reader: Reader, status: int, body: dict, kin
     assert told(reader, Canned(status, body))[:2] == (kind, what)
 
 
-def test_a_request_id_that_is_none_is_not_shown(manager: SecretManager, reader: Reader) -> None:
+def test_invalid_request_id_is_not_shown(manager: SecretManager, reader: Reader) -> None:
     manager.faults.append(Canned(500, b"", {"X-Request-Id": "CANARY\x1b[31m"}))
-    assert reader.failure(known=True).what == "the API fails (status 500)"
+    assert reader.failure(known=True).what == "API error (status 500)"
 
 
 @pytest.mark.parametrize(
@@ -182,26 +182,26 @@ def test_a_request_id_that_is_none_is_not_shown(manager: SecretManager, reader: 
         {"revision": 0},
     ],
 )
-def test_an_answer_that_does_not_say_what_it_is(
+def test_answer_that_does_not_say_what_it_is(
     manager: SecretManager, reader: Reader, changes: dict[str, object]
 ) -> None:
     manager.put(PATH, VALUES)
     good = manager.store.named("fr-par", PROJECT, "/voice/staging", "app").access("1", 404)
     manager.faults.append(Canned(200, good | changes))
-    assert reader.failure(known=True).what == "the API's answer does not say which secret and revision it is"
+    assert reader.failure(known=True).what == "the API's answer does not name its secret and revision"
 
 
-def test_an_answer_for_another_revision_or_secret(manager: SecretManager, reader: Reader) -> None:
+def test_answer_for_another_revision_or_secret(manager: SecretManager, reader: Reader) -> None:
     id_ = manager.put(PATH, VALUES, VALUES)
     good = manager.store.secrets[id_].access("1", 404)
-    what = "the API's answer is another secret or revision than the one asked for"
+    what = "the API returned a different secret or revision than requested"
     manager.faults.append(Canned(200, good))
     assert reader.failure(revision="2", known=True).what == what
     manager.faults.append(Canned(200, good))
     assert reader.failure("id:99999999-0000-4000-8000-000000000000", known=True).what == what
 
 
-def test_a_charset_beside_the_content_type_changes_nothing(manager: SecretManager, reader: Reader) -> None:
+def test_charset_in_the_content_type_is_ignored(manager: SecretManager, reader: Reader) -> None:
     id_ = manager.put(PATH, VALUES)
     good = manager.store.secrets[id_].access("1", 404)
     manager.faults.append(Canned(200, good, kind="Application/JSON; charset=utf-8"))

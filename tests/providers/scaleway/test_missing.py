@@ -3,11 +3,11 @@
 import pytest
 
 from bridge.provider import NotFound, ProviderError, Unavailable
-from tests.providers.scaleway.desk import PATH, VALUES, Reader
+from tests.providers.scaleway.reader import PATH, VALUES, Reader
 from tests.servers.scaleway import ACCESS, PROJECT, Canned, Grant, SecretManager
 
-MORE = "with the permission set SecretManagerReadOnly bridge could tell more"
-FRESH = "a secret that was just made may take half a minute to show; see also region and project_id"
+MORE = "for the exact reason grant SecretManagerReadOnly"
+FRESH = "check region and project_id; a new secret can take half a minute to appear"
 DELETED_AT = "2026-07-03T15:27:59.863920Z"
 
 pytestmark = pytest.mark.parametrize("unreadable", [404, 412, 400, 409])
@@ -24,13 +24,13 @@ def told(reader: Reader, path: str = PATH, revision: str | None = None) -> tuple
     return failure.kind, failure.what, failure.hint
 
 
-def test_a_secret_that_is_not_there(manager: SecretManager, reader: Reader) -> None:
+def test_secret_that_is_missing(manager: SecretManager, reader: Reader) -> None:
     manager.put("/voice/prod/app", VALUES)
     what = f"no such secret in project {PROJECT}, region fr-par"
     assert told(reader) == (NotFound, what, FRESH)
 
 
-def test_an_id_that_is_not_there(manager: SecretManager, reader: Reader) -> None:
+def test_id_that_is_missing(manager: SecretManager, reader: Reader) -> None:
     assert told(reader, "id:99999999-0000-4000-8000-000000000000") == (
         NotFound,
         "no such secret in region fr-par",
@@ -38,45 +38,45 @@ def test_an_id_that_is_not_there(manager: SecretManager, reader: Reader) -> None
     )
 
 
-def test_a_secret_of_another_region(manager: SecretManager, reader: Reader) -> None:
+def test_secret_of_another_region(manager: SecretManager, reader: Reader) -> None:
     id_ = manager.put(PATH, VALUES, region="nl-ams")
     assert told(reader)[1] == f"no such secret in project {PROJECT}, region fr-par"
     assert told(reader, f"id:{id_}")[1] == "no such secret in region fr-par"
 
 
-def test_a_revision_that_is_not_there(manager: SecretManager, reader: Reader) -> None:
+def test_revision_that_is_missing(manager: SecretManager, reader: Reader) -> None:
     manager.put(PATH, VALUES, VALUES)
-    assert told(reader, PATH, "7") == (NotFound, "it has no revision 7; its newest is 2", "")
+    assert told(reader, PATH, "7") == (NotFound, "it has no revision 7; the newest is 2", "")
 
 
-def test_a_secret_without_a_revision(manager: SecretManager, reader: Reader) -> None:
+def test_secret_without_a_revision(manager: SecretManager, reader: Reader) -> None:
     manager.put(PATH)
     assert told(reader) == (NotFound, "it has no revision yet", "")
 
 
 @pytest.mark.parametrize("revision", ["3", "latest"])
 @pytest.mark.parametrize("by_id", [False, True])
-def test_a_disabled_revision_is_not_answered_with_another(
+def test_disabled_revision_is_not_answered_with_another(
     manager: SecretManager, reader: Reader, revision: str, by_id: bool
 ) -> None:
     id_ = manager.put(PATH, VALUES, VALUES, VALUES)
     manager.store.secrets[id_].versions[2]["status"] = "disabled"
     path = f"id:{id_}" if by_id else PATH
-    assert told(reader, path, revision) == (NotFound, "revision 3 is disabled", "enable it, or ask for another one")
+    assert told(reader, path, revision) == (NotFound, "revision 3 is disabled", "enable it, or use another revision")
 
 
-def test_a_revision_that_is_scheduled_for_deletion(manager: SecretManager, reader: Reader) -> None:
+def test_revision_that_is_scheduled_for_deletion(manager: SecretManager, reader: Reader) -> None:
     id_ = manager.put(PATH, VALUES, VALUES)
     version = manager.store.secrets[id_].versions[0]
     version |= {"status": "scheduled_for_deletion", "deletion_requested_at": DELETED_AT}
     assert told(reader, PATH, "1") == (
         NotFound,
         "revision 1 is scheduled for deletion since 2026-07-03T15:27:59Z",
-        "it can be restored until 2026-07-10T15:27:59Z",
+        "restore it in the Scaleway console (possible until 2026-07-10T15:27:59Z)",
     )
 
 
-def test_a_deleted_revision(manager: SecretManager, reader: Reader) -> None:
+def test_deleted_revision(manager: SecretManager, reader: Reader) -> None:
     id_ = manager.put(PATH, VALUES)
     manager.store.secrets[id_].versions[0]["status"] = "deleted"
     assert told(reader, PATH, "1") == (NotFound, "revision 1 is deleted", "")
@@ -86,49 +86,53 @@ def test_no_enabled_revision_at_all(manager: SecretManager, reader: Reader) -> N
     id_ = manager.put(PATH, VALUES, VALUES)
     for version in manager.store.secrets[id_].versions:
         version["status"] = "disabled"
-    what = "none of its revisions is enabled: the newest, revision 2 is disabled"
-    assert told(reader) == (NotFound, what, "enable it, or ask for another one")
+    what = "no revision is enabled; revision 2 is disabled"
+    assert told(reader) == (NotFound, what, "enable it, or use another revision")
 
 
 @pytest.mark.parametrize("by_id", [False, True])
-def test_a_secret_that_is_scheduled_for_deletion(manager: SecretManager, reader: Reader, by_id: bool) -> None:
+def test_secret_that_is_scheduled_for_deletion(manager: SecretManager, reader: Reader, by_id: bool) -> None:
     id_ = manager.put(PATH, VALUES)
     manager.store.secrets[id_].meta["deletion_requested_at"] = DELETED_AT
     assert told(reader, f"id:{id_}" if by_id else PATH) == (
         NotFound,
         "it is scheduled for deletion since 2026-07-03T15:27:59Z",
-        "it can be restored until 2026-07-10T15:27:59Z",
+        "restore it in the Scaleway console (possible until 2026-07-10T15:27:59Z)",
     )
 
 
 @pytest.mark.parametrize("moment", ["CANARY", "2026-99-03T15:27:59Z", 7])
-def test_a_moment_that_is_none_is_not_told(manager: SecretManager, reader: Reader, moment: object) -> None:
+def test_invalid_time_is_not_shown(manager: SecretManager, reader: Reader, moment: object) -> None:
     id_ = manager.put(PATH, VALUES)
     manager.store.secrets[id_].meta["deletion_requested_at"] = moment
-    assert told(reader) == (NotFound, "it is scheduled for deletion", "it can be restored for 7 days")
+    assert told(reader) == (
+        NotFound,
+        "it is scheduled for deletion",
+        "restore it in the Scaleway console (possible for 7 days)",
+    )
 
 
-def test_a_locked_secret(manager: SecretManager, reader: Reader) -> None:
+def test_locked_secret(manager: SecretManager, reader: Reader) -> None:
     id_ = manager.put(PATH, VALUES)
     manager.store.secrets[id_].meta["status"] = "locked"
     manager.faults.append(Canned(412, {"type": "locked", "resource": "secret", "message": "CANARY"}))
-    assert told(reader) == (ProviderError, "it is locked", "see the secret in the console")
+    assert told(reader) == (ProviderError, "it is locked", "check the secret in the Scaleway console")
 
 
 @pytest.mark.parametrize("revision", [None, "latest", "1"])
-def test_a_store_that_lists_it_and_does_not_give_it_is_only_late(
+def test_store_that_lists_it_and_does_not_give_it_is_only_late(
     manager: SecretManager, reader: Reader, revision: str | None, unreadable: int
 ) -> None:
     manager.put(PATH, VALUES)
     manager.faults.append(Canned(404, {"type": "not_found", "resource": "secret", "message": "CANARY"}))
     assert told(reader, PATH, revision) == (
         Unavailable,
-        "the store lists it, and does not hand it out yet",
-        "a right that was just granted may take two minutes to count",
+        "it is listed but cannot be read yet",
+        "a new permission can take two minutes to take effect",
     )
 
 
-def test_a_key_that_may_not_see_metadata_gets_the_access_s_own_answer(
+def test_key_that_may_not_see_metadata_gets_the_access_s_own_answer(
     manager: SecretManager, reader: Reader, unreadable: int
 ) -> None:
     manager.grants[manager.key] = Grant({ACCESS})
@@ -139,7 +143,7 @@ def test_a_key_that_may_not_see_metadata_gets_the_access_s_own_answer(
     if unreadable == 404:
         assert kind is NotFound
         assert what.startswith(f"not found in project {PROJECT}, region fr-par (status 404, request ")
-        assert what.endswith("): absent, disabled or deleted")
+        assert what.endswith("): missing, disabled or deleted")
     else:
         assert kind is ProviderError
         assert what.startswith("the API refuses the request: resource_not_usable (status 4")
@@ -151,11 +155,11 @@ def test_metadata_that_fail_leave_the_access_s_own_answer(
     manager.put("/other", VALUES)
     for canned in (Canned(503), Canned(200, {"secrets": [{"name": "app", "path": "/voice/staging", "id": "CANARY"}]})):
         manager.faults += [Canned(404, {"type": "not_found"}), canned]
-        assert told(reader)[1].endswith("): absent, disabled or deleted")
+        assert told(reader)[1].endswith("): missing, disabled or deleted")
 
 
 @pytest.mark.parametrize("by_id", [False, True])
-def test_what_the_access_says_of_a_revision_that_nothing_speaks_against_is_not_made_temporary(
+def test_permanent_access_error_of_an_enabled_revision_stays_permanent(
     manager: SecretManager, reader: Reader, by_id: bool, unreadable: int
 ) -> None:
     id_ = manager.put(PATH, VALUES)
@@ -165,7 +169,7 @@ def test_what_the_access_says_of_a_revision_that_nothing_speaks_against_is_not_m
     assert what.startswith("the API refuses the request: key_disabled (status 412")
 
 
-def test_html_in_place_of_an_access_is_told_as_it_is(manager: SecretManager, reader: Reader, unreadable: int) -> None:
+def test_html_instead_of_an_access_is_reported(manager: SecretManager, reader: Reader, unreadable: int) -> None:
     manager.put(PATH, VALUES)
     manager.faults.append(Canned(200, b"<html>CANARY</html>", kind="text/html"))
     kind, what, hint = told(reader)

@@ -9,7 +9,7 @@ import pytest
 from bridge.provider import Kind, NotFound, ProviderError, Revision, SecretValue
 from bridge.sources.select import pick
 from bridge_providers.scaleway import Scaleway
-from tests.providers.scaleway.desk import PATH, VALUES, Reader, context, fields, whole
+from tests.providers.scaleway.reader import PATH, VALUES, Reader, context, fields, whole
 from tests.servers.scaleway import ACCESS, PROJECT, READ, Grant, SecretManager
 
 BINARY = b"\x00\xffCANARY"
@@ -25,7 +25,7 @@ def test_one_access_reads_a_known_document_by_its_path(manager: SecretManager, r
     assert request.query == {"secret_path": "/voice/staging", "secret_name": "app", "project_id": PROJECT}
 
 
-def test_a_document_that_is_new_costs_a_look_at_its_metadata_first(manager: SecretManager, reader: Reader) -> None:
+def test_new_document_is_checked_before_the_first_read(manager: SecretManager, reader: Reader) -> None:
     id_ = manager.put(PATH, VALUES)
     assert reader.read().warnings == ()
     assert [str(one) for one in manager.requests] == [
@@ -38,7 +38,7 @@ def test_a_document_that_is_new_costs_a_look_at_its_metadata_first(manager: Secr
 OTHER = "99999999-0000-4000-8000-000000000000"
 
 
-def test_a_reference_may_say_the_region_and_the_project_itself(manager: SecretManager, reader: Reader) -> None:
+def test_reference_may_say_the_region_and_the_project_itself(manager: SecretManager, reader: Reader) -> None:
     manager.put(PATH, VALUES)
     there = manager.put(PATH, {"A": "CANARY-there"}, region="nl-ams", project_id=OTHER)
     assert fields(reader.read(f"{PROJECT}:{PATH}", project_id=OTHER)) == VALUES
@@ -57,12 +57,12 @@ def test_one_session_reads_from_several_regions(manager: SecretManager, reader: 
     assert found == [VALUES, {"A": "CANARY-there"}, VALUES]
 
 
-def test_a_secret_in_the_root_folder(manager: SecretManager, reader: Reader) -> None:
+def test_secret_in_the_root_folder(manager: SecretManager, reader: Reader) -> None:
     manager.put("/app", VALUES)
     assert fields(reader.read("/app")) == VALUES
 
 
-def test_a_secret_by_its_id(manager: SecretManager, reader: Reader) -> None:
+def test_secret_by_its_id(manager: SecretManager, reader: Reader) -> None:
     id_ = manager.put(PATH, VALUES)
     del reader.environ["SCW_DEFAULT_PROJECT_ID"]
     assert fields(reader.read(f"id:{id_.upper()}")) == VALUES
@@ -78,7 +78,7 @@ def test_names_are_sent_as_they_are_whatever_they_hold(manager: SecretManager, r
     assert fields(reader.read("/a b/é&x=1?#")) == VALUES
 
 
-def test_the_same_name_in_two_folders_is_two_secrets(manager: SecretManager, reader: Reader) -> None:
+def test_same_name_in_two_folders_is_two_secrets(manager: SecretManager, reader: Reader) -> None:
     manager.put("/one/app", {"A": "CANARY-1"})
     manager.put("/two/app", {"A": "CANARY-2"})
     assert (fields(reader.read("/one/app")), fields(reader.read("/two/app"))) == ({"A": "CANARY-1"}, {"A": "CANARY-2"})
@@ -91,7 +91,7 @@ def test_another_region_and_project_are_another_section(manager: SecretManager, 
 
 
 @pytest.mark.parametrize(("revision", "number"), [("1", 1), ("2", 2), ("latest", 3), ("latest_enabled", 3), (None, 3)])
-def test_a_revision_by_number_or_the_latest(
+def test_revision_by_number_or_the_latest(
     manager: SecretManager, reader: Reader, revision: str | None, number: int
 ) -> None:
     manager.put(PATH, *({"N": str(one)} for one in (1, 2, 3)))
@@ -99,20 +99,20 @@ def test_a_revision_by_number_or_the_latest(
     assert (fields(document), document.revision.order) == ({"N": str(number)}, number)
 
 
-def test_the_latest_enabled_revision_is_read_by_default(manager: SecretManager, reader: Reader) -> None:
+def test_latest_enabled_revision_is_read_by_default(manager: SecretManager, reader: Reader) -> None:
     id_ = manager.put(PATH, {"N": "1"}, {"N": "2"})
     manager.store.secrets[id_].versions[1]["status"] = "disabled"
     assert fields(reader.read()) == {"N": "1"}
 
 
-def test_what_a_revision_is_called_names_it_again(manager: SecretManager, reader: Reader) -> None:
+def test_revision_name_can_be_used_to_read_it(manager: SecretManager, reader: Reader) -> None:
     manager.put(PATH, {"N": "1"})
     first = reader.read().revision
     manager.put(PATH, {"N": "2"})
     assert fields(reader.read(revision=first.id)) == {"N": "1"}
 
 
-def test_a_revision_of_a_secret_that_was_made_anew_is_not_the_old_one(manager: SecretManager, reader: Reader) -> None:
+def test_revision_of_a_recreated_secret_differs_from_the_old_one(manager: SecretManager, reader: Reader) -> None:
     id_ = manager.put(PATH, {"N": "old"})
     first = reader.read().revision
     manager.store.delete(manager.store.secrets[id_])
@@ -120,16 +120,14 @@ def test_a_revision_of_a_secret_that_was_made_anew_is_not_the_old_one(manager: S
     failure = reader.failure(revision=first.id)
     assert (failure.kind, failure.what) == (
         NotFound,
-        "this revision is of an earlier secret in the same place",
+        "this revision belongs to an earlier secret with the same name",
     )
 
 
 @pytest.mark.parametrize("revision", ["0", "-1", "1.0", "v1", "latest ", "1/xyz", "..", "1/../../x"])
-def test_what_can_be_no_revision_is_refused_without_a_request(
-    manager: SecretManager, reader: Reader, revision: str
-) -> None:
+def test_invalid_revision_is_refused_without_a_request(manager: SecretManager, reader: Reader, revision: str) -> None:
     failure = reader.failure(revision=revision)
-    assert (failure.kind, failure.what) == (NotFound, "there can be no such revision")
+    assert (failure.kind, failure.what) == (NotFound, "the revision is invalid")
     assert manager.requests == []
 
 
@@ -149,23 +147,23 @@ TYPED = {
 
 
 @pytest.mark.parametrize("kind", TYPED)
-def test_a_type_with_fields_gives_them(manager: SecretManager, reader: Reader, kind: str) -> None:
+def test_structured_type_returns_fields(manager: SecretManager, reader: Reader, kind: str) -> None:
     manager.put(PATH, TYPED[kind], type=kind)
     assert fields(reader.read()) == TYPED[kind]
 
 
 @pytest.mark.parametrize("kind", TYPED)
-def test_a_type_with_fields_that_holds_none_is_refused(manager: SecretManager, reader: Reader, kind: str) -> None:
+def test_structured_type_without_fields_is_refused(manager: SecretManager, reader: Reader, kind: str) -> None:
     id_ = manager.put(PATH, b'["CANARY"]')
     manager.store.secrets[id_].meta["type"] = kind
     failure = reader.failure()
     assert (failure.kind, failure.what) == (
         ProviderError,
-        f"its type is {kind}, and its content is no JSON object",
+        f"its type is {kind}, but its content is not a JSON object",
     )
 
 
-def test_an_opaque_object_keeps_the_text_of_its_numbers(manager: SecretManager, reader: Reader) -> None:
+def test_opaque_object_keeps_the_text_of_its_numbers(manager: SecretManager, reader: Reader) -> None:
     text = b'{"i": 12345678901234567890123, "f": 1.10, "e": -1E5, "t": true, "n": null, "l": [1, {"x": "CANARY"}]}'
     manager.put(PATH, text)
     assert fields(reader.read()) == {
@@ -179,7 +177,7 @@ def test_an_opaque_object_keeps_the_text_of_its_numbers(manager: SecretManager, 
 
 
 @pytest.mark.parametrize("text", [b'{ "a" : "CANARY",\n\t"b":1.0 }\n', b'{"a":"\\u00e9CANARY\\/"}', b"{}"])
-def test_an_opaque_object_that_is_taken_whole_stays_byte_for_byte(
+def test_opaque_object_that_is_taken_whole_stays_byte_for_byte(
     manager: SecretManager, reader: Reader, text: bytes
 ) -> None:
     manager.put(PATH, text)
@@ -189,7 +187,7 @@ def test_an_opaque_object_that_is_taken_whole_stays_byte_for_byte(
     assert "CANARY" not in repr(document)
 
 
-def test_a_key_value_that_is_taken_whole_is_compact_json(manager: SecretManager, reader: Reader) -> None:
+def test_key_value_that_is_taken_whole_is_compact_json(manager: SecretManager, reader: Reader) -> None:
     manager.put(PATH, b'{ "a" : "CANARY" }', type="key_value")
     assert pick(reader.read(), None).reveal() == b'{"a":"CANARY"}'
 
@@ -222,33 +220,33 @@ def test_any_other_opaque_content_is_one_value_byte_for_byte(
     assert document.content.kind is Kind.BYTES
 
 
-def test_a_certificate_is_one_value(manager: SecretManager, reader: Reader) -> None:
+def test_certificate_is_one_value(manager: SecretManager, reader: Reader) -> None:
     manager.put(PATH, b'{"CANARY": "no object"}', type="certificate")
     assert whole(reader.read()) == b'{"CANARY": "no object"}'
 
 
-def test_a_key_that_stands_twice_is_refused(manager: SecretManager, reader: Reader) -> None:
+def test_duplicate_key_is_refused(manager: SecretManager, reader: Reader) -> None:
     manager.put(PATH, b'{"a": {"CANARY": "1", "CANARY": "2"}}')
     failure = reader.failure()
-    assert (failure.kind, failure.what) == (ProviderError, "its JSON has a key twice in one object")
+    assert (failure.kind, failure.what) == (ProviderError, "its JSON contains a key twice in one object")
 
 
 @pytest.mark.parametrize("encode", [bytes, base64.b64encode])
-def test_a_checksum_that_fits_is_accepted(manager: SecretManager, reader: Reader, encode: type[bytes]) -> None:
+def test_matching_checksum_is_accepted(manager: SecretManager, reader: Reader, encode: type[bytes]) -> None:
     id_ = manager.put(PATH, VALUES)
     content = json.dumps(VALUES).encode()
     manager.store.secrets[id_].contents[1] = (base64.b64encode(content).decode(), zlib.crc32(encode(content)))
     assert fields(reader.read()) == VALUES
 
 
-def test_a_checksum_that_does_not_fit_is_corrupt(manager: SecretManager, reader: Reader) -> None:
+def test_wrong_checksum_is_refused(manager: SecretManager, reader: Reader) -> None:
     id_ = manager.put(PATH, VALUES)
     secret = manager.store.secrets[id_]
     secret.contents[1] = (secret.contents[1][0], 1)
     failure = reader.failure()
     assert (failure.kind, failure.what) == (
         ProviderError,
-        "the data do not have the checksum that they were stored with",
+        "the data do not match their checksum",
     )
 
 
@@ -257,4 +255,4 @@ def test_data_that_are_not_base64_are_refused(manager: SecretManager, reader: Re
     id_ = manager.put(PATH, VALUES)
     manager.store.secrets[id_].contents[1] = (data, None)  # type: ignore[assignment]
     failure = reader.failure()
-    assert (failure.kind, failure.what) == (ProviderError, "the API's answer has no data in base64")
+    assert (failure.kind, failure.what) == (ProviderError, "the API's answer contains no base64 data")

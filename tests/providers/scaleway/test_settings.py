@@ -57,25 +57,25 @@ def shown(given: Settings) -> tuple[str, str, str | None, str, str]:
     return given.url, given.region, given.project_id, key, given.key_place
 
 
-def test_the_environment_alone_is_enough() -> None:
+def test_environment_alone_is_enough() -> None:
     assert shown(found(ENVIRON)) == ("https://api.scaleway.com", "fr-par", PROJECT, KEY, "SCW_SECRET_KEY")
 
 
-def test_the_profile_fills_what_the_environment_does_not_say(home: Path) -> None:
+def test_profile_fills_what_the_environment_does_not_say(home: Path) -> None:
     file = home / ".config/scw/config.yaml"
     assert shown(found({"HOME": str(home)})) == ("https://api.example.com", "pl-waw", PROJECT_2, OTHER, str(file))
     environ = {"HOME": str(home), "SCW_SECRET_KEY": KEY, "SCW_API_URL": "http://127.0.0.1:9/x/"}
     assert shown(found(environ)) == ("http://127.0.0.1:9/x", "pl-waw", PROJECT_2, KEY, "SCW_SECRET_KEY")
 
 
-def test_the_section_goes_before_the_environment_and_that_before_the_profile(home: Path) -> None:
+def test_section_overrides_environment_and_environment_overrides_profile(home: Path) -> None:
     environ = ENVIRON | {"HOME": str(home)}
     assert found(environ).region == "fr-par"
     given = found(environ, region="nl-ams", project_id=PROJECT_2)
     assert (given.region, given.project_id) == ("nl-ams", PROJECT_2)
 
 
-def test_a_named_profile_lies_on_top_of_the_default_one(home: Path) -> None:
+def test_named_profile_overrides_the_default(home: Path) -> None:
     given = found({"HOME": str(home), "SCW_PROFILE": "dutch"})
     assert shown(given)[1:4] == ("nl-ams", PROJECT_2, OTHER)
     assert given.key_place == f"{home}/.config/scw/config.yaml, profile dutch"
@@ -84,7 +84,7 @@ def test_a_named_profile_lies_on_top_of_the_default_one(home: Path) -> None:
     assert found({"HOME": str(home), "SCW_PROFILE": "default"}).region == "pl-waw"
 
 
-def test_the_file_may_choose_the_profile(home: Path) -> None:
+def test_file_may_choose_the_profile(home: Path) -> None:
     file = home / ".config/scw/config.yaml"
     file.write_text(f"active_profile: dutch\n{FILE}")
     assert found({"HOME": str(home)}).region == "nl-ams"
@@ -104,40 +104,40 @@ def test_no_key_anywhere(home: Path) -> None:
     environ = {name: value for name, value in ENVIRON.items() if name != "SCW_SECRET_KEY"}
     assert failure(environ) == (
         Denied,
-        "no secret key is known",
+        "no secret key found",
         "set SCW_SECRET_KEY, or run `scw init`; looked in no configuration file",
     )
     file = home / ".config/scw/config.yaml"
     file.unlink()
-    assert failure(environ | {"HOME": str(home)})[2].endswith(f"looked in {file} (absent)")
+    assert failure(environ | {"HOME": str(home)})[2].endswith(f"looked in {file} (missing)")
 
 
 @pytest.mark.parametrize("key", ["CANARY", "CANARY\nX-Header: 1", f"{KEY}\n", f" {KEY}", "SCW11111111111111111", "é"])
-def test_a_key_that_is_none_is_not_sent_and_not_shown(home: Path, key: str) -> None:
-    what = "the secret key of SCW_SECRET_KEY is not one: it has to be a UUID"
+def test_invalid_key_is_neither_sent_nor_shown(home: Path, key: str) -> None:
+    what = "the secret key from SCW_SECRET_KEY is not a UUID"
     assert failure(ENVIRON | {"SCW_SECRET_KEY": key}) == (Denied, what, "")
     file = home / ".config/scw/config.yaml"
     file.write_text(FILE.replace(OTHER, "CANARY"))
-    assert failure({"HOME": str(home)})[1] == f"the secret key of {file} is not one: it has to be a UUID"
+    assert failure({"HOME": str(home)})[1] == f"the secret key from {file} is not a UUID"
 
 
 def test_no_region() -> None:
     environ = {name: value for name, value in ENVIRON.items() if name != "SCW_DEFAULT_REGION"}
     assert failure(environ) == (
         ProviderError,
-        "no region is known",
-        "set region in the provider's section, or SCW_DEFAULT_REGION",
+        "no region is configured",
+        "set SCW_DEFAULT_REGION or the section's region",
     )
 
 
 @pytest.mark.parametrize("region", ["par1", "fr-par-1", "fr-par/../x", "FR-PAR", "CANARY"])
-def test_a_region_that_is_none(region: str) -> None:
+def test_invalid_region_is_refused(region: str) -> None:
     what = "SCW_DEFAULT_REGION is not a region such as fr-par"
     assert failure(ENVIRON | {"SCW_DEFAULT_REGION": region}) == (ProviderError, what, "")
 
 
-def test_a_project_that_is_none() -> None:
-    what = "SCW_DEFAULT_PROJECT_ID is not a project's id (a UUID)"
+def test_invalid_project_is_refused() -> None:
+    what = "SCW_DEFAULT_PROJECT_ID is not a project ID (a UUID)"
     assert failure(ENVIRON | {"SCW_DEFAULT_PROJECT_ID": "CANARY"}) == (ProviderError, what, "")
 
 
@@ -156,20 +156,20 @@ def test_a_project_that_is_none() -> None:
         "https://é.example.com",
     ],
 )
-def test_a_url_that_is_none(url: str) -> None:
-    hint = "write it as https://api.scaleway.com; plain http is for loopback addresses only"
+def test_invalid_url_is_refused(url: str) -> None:
+    hint = "write it as https://api.scaleway.com; plain http works only for loopback addresses"
     assert failure(ENVIRON | {"SCW_API_URL": url}) == (ProviderError, "SCW_API_URL is not the URL of an API", hint)
 
 
 @pytest.mark.parametrize("host", ["api.scaleway.com", "10.0.0.1", "localhost.example.com"])
-def test_the_key_does_not_travel_in_clear(host: str) -> None:
-    what = "SCW_API_URL is plain http, and the key would travel in clear"
+def test_key_does_not_travel_unencrypted(host: str) -> None:
+    what = "SCW_API_URL is plain http: the key would travel unencrypted"
     assert failure(ENVIRON | {"SCW_API_URL": f"http://{host}"})[1] == what
 
 
 @pytest.mark.parametrize("value", ["true", "1", "T"])
-def test_the_check_of_certificates_is_not_skipped(home: Path, value: str) -> None:
-    rest = "is set, and bridge never skips the check of a certificate"
+def test_check_of_certificates_is_not_skipped(home: Path, value: str) -> None:
+    rest = "is set, but bridge always verifies certificates"
     assert failure(ENVIRON | {"SCW_INSECURE": value})[1] == f"SCW_INSECURE {rest}"
     file = home / ".config/scw/config.yaml"
     file.write_text(f"{FILE}insecure: true\n")
@@ -177,31 +177,31 @@ def test_the_check_of_certificates_is_not_skipped(home: Path, value: str) -> Non
 
 
 @pytest.mark.parametrize("text", ["2024-02-30", "0000-00-00", "=", "0o8", "1_000"])
-def test_a_text_that_looks_like_a_date_or_a_number_leaves_the_file_readable(home: Path, text: str) -> None:
+def test_text_that_looks_like_a_date_or_a_number_leaves_the_file_readable(home: Path, text: str) -> None:
     file = home / ".config/scw/config.yaml"
     file.write_text(f"{FILE}  {text}:\n    default_region: {text}\n    api_url: https://api2.example.com\n")
     given = found({"HOME": str(home), "SCW_DEFAULT_REGION": "fr-par"}, profile=text)
     assert given.url == "https://api2.example.com"
 
 
-def test_a_profile_that_is_not_there(home: Path) -> None:
+def test_missing_profile_is_an_error(home: Path) -> None:
     file = home / ".config/scw/config.yaml"
     assert failure(ENVIRON | {"HOME": str(home)}, profile="french")[1] == f"{file} has no profile french"
     file.unlink()
-    what = f"profile french is not known: there is no file {file}"
+    what = f"profile french not found: {file} does not exist"
     assert failure(ENVIRON | {"HOME": str(home), "SCW_PROFILE": "french"})[1] == what
 
 
 @pytest.mark.parametrize(
     "text", ["secret_key: CANARY: x", "- CANARY", "CANARY", "a: !!CANARY x", "a: *CANARY", "\x00CANARY", "x" * 2**20]
 )
-def test_a_file_that_is_none_is_not_quoted(home: Path, text: str) -> None:
+def test_invalid_file_is_not_quoted(home: Path, text: str) -> None:
     file = home / ".config/scw/config.yaml"
     file.write_text(text + " ")
-    assert failure({"HOME": str(home)})[:2] == (ProviderError, f"{file} is not a configuration file of scw")
+    assert failure({"HOME": str(home)})[:2] == (ProviderError, f"{file} is not an scw configuration file")
 
 
-def test_a_file_that_cannot_be_read(home: Path) -> None:
+def test_file_that_cannot_be_read(home: Path) -> None:
     assert failure({"SCW_CONFIG_PATH": f"{home}/absent"})[:2] == (
         Denied,
         f"SCW_CONFIG_PATH {home}/absent: no such file",
@@ -209,7 +209,7 @@ def test_a_file_that_cannot_be_read(home: Path) -> None:
     assert failure({"SCW_CONFIG_PATH": str(home)})[:2] == (Denied, f"{home} cannot be read: is a directory")
 
 
-def test_an_empty_file_says_nothing(home: Path) -> None:
+def test_empty_file_is_ignored(home: Path) -> None:
     (home / ".config/scw/config.yaml").write_text("# nothing\n")
     assert found(ENVIRON | {"HOME": str(home)}).url == "https://api.scaleway.com"
 
@@ -219,13 +219,13 @@ def test_an_empty_file_says_nothing(home: Path) -> None:
     [
         ({"region": "fr-par-1"}, "region", "is not a region such as fr-par", "did you mean fr-par?"),
         ({"region": "paris"}, "region", "is not a region such as fr-par", ""),
-        ({"region": 3}, "region", "must be a text", ""),
-        ({"region": ""}, "region", "must be a text", ""),
-        ({"project_id": "voice"}, "project_id", "is not a project's id (a UUID)", ""),
-        ({"profile": ["x"]}, "profile", "must be a text", ""),
+        ({"region": 3}, "region", "must be a string", ""),
+        ({"region": ""}, "region", "must be a string", ""),
+        ({"project_id": "voice"}, "project_id", "is not a project ID (a UUID)", ""),
+        ({"profile": ["x"]}, "profile", "must be a string", ""),
     ],
 )
-def test_a_section_is_checked_when_it_is_built(options: dict[str, Any], field: str, what: str, hint: str) -> None:
+def test_section_is_checked_when_it_is_built(options: dict[str, Any], field: str, what: str, hint: str) -> None:
     with pytest.raises(OptionError) as caught:
         Scaleway(**options)
     assert (caught.value.field, caught.value.what, caught.value.hint) == (field, what, hint)
@@ -235,34 +235,34 @@ def test_a_section_is_checked_when_it_is_built(options: dict[str, Any], field: s
     ("path", "what"),
     [
         ("voice/app", "the path does not begin with /"),
-        ("path:/voice/app", "what stands before the path is neither a region nor a project's id"),
+        ("path:/voice/app", "the prefix of the path is neither a region nor a project ID"),
         ("fr-par:voice/app", "the path does not begin with /"),
-        ("fr-par:nl-ams:/app", "what stands before the path is neither a region nor a project's id"),
-        (f"{PROJECT}:fr-par:/app", "what stands before the path is neither a region nor a project's id"),
-        (f"{PROJECT}:{PROJECT}:/app", "what stands before the path is neither a region nor a project's id"),
-        ("fr-par-1:/app", "what stands before the path is neither a region nor a project's id"),
+        ("fr-par:nl-ams:/app", "the prefix of the path is neither a region nor a project ID"),
+        (f"{PROJECT}:fr-par:/app", "the prefix of the path is neither a region nor a project ID"),
+        (f"{PROJECT}:{PROJECT}:/app", "the prefix of the path is neither a region nor a project ID"),
+        ("fr-par-1:/app", "the prefix of the path is neither a region nor a project ID"),
         ("", "the path does not begin with /"),
-        ("/", "a part of the path is no name of a folder or a secret"),
-        ("/voice/", "a part of the path is no name of a folder or a secret"),
-        ("/voice//app", "a part of the path is no name of a folder or a secret"),
-        ("/voice/../app", "a part of the path is no name of a folder or a secret"),
-        (f"/{'x' * 256}", "a part of the path is no name of a folder or a secret"),
-        ("id:voice", "what follows id: is not a UUID"),
-        ("id:", "what follows id: is not a UUID"),
+        ("/", "the path contains an invalid folder or secret name"),
+        ("/voice/", "the path contains an invalid folder or secret name"),
+        ("/voice//app", "the path contains an invalid folder or secret name"),
+        ("/voice/../app", "the path contains an invalid folder or secret name"),
+        (f"/{'x' * 256}", "the path contains an invalid folder or secret name"),
+        ("id:voice", "the ID after id: is not a UUID"),
+        ("id:", "the ID after id: is not a UUID"),
     ],
 )
-def test_a_path_is_checked_without_a_network(path: str, what: str) -> None:
+def test_path_is_checked_without_a_network(path: str, what: str) -> None:
     problems = list(Scaleway().check(path, Context(Path("/nowhere"), {}, 0)))
     assert problems == [
         Problem(
             "",
             what,
-            "write /folder/name or id:UUID, perhaps behind REGION: or PROJECT:",
+            "write [REGION:][PROJECT:]/FOLDER/NAME or [REGION:][PROJECT:]id:UUID",
         )
     ]
 
 
-def test_a_good_path_has_no_problem_and_no_names_are_known() -> None:
+def test_valid_path_has_no_problem_and_unknown_names() -> None:
     context = Context(Path("/nowhere"), {}, 0)
     for path in (
         "/app",
@@ -276,10 +276,10 @@ def test_a_good_path_has_no_problem_and_no_names_are_known() -> None:
         assert Scaleway().names(path, context) is None
 
 
-def test_a_path_needs_a_project_and_an_id_does_not() -> None:
+def test_path_needs_a_project_and_an_id_does_not() -> None:
     session = Scaleway(region="fr-par").open(Context(Path("/nowhere"), {"SCW_SECRET_KEY": KEY}, 1e18))
     with pytest.raises(ProviderError) as caught:
         session.read("/voice/app")
     assert caught.value.problems == (
-        Problem("", "no project is known", "set project_id in the provider's section, or SCW_DEFAULT_PROJECT_ID"),
+        Problem("", "no project is configured", "set SCW_DEFAULT_PROJECT_ID or the section's project_id"),
     )

@@ -11,7 +11,7 @@ from bridge.http.proxies import proxy_from
 from bridge.provider import Denied, ProviderError, Unavailable
 from bridge_providers.scaleway import Scaleway
 from bridge_providers.scaleway.api import LIMIT
-from tests.providers.scaleway.desk import PATH, VALUES, Reader, context, fields
+from tests.providers.scaleway.reader import PATH, VALUES, Reader, context, fields
 from tests.providers.scaleway.wire import HEAD, Listener, Proxy, Step, dribbling, hanging, saying
 from tests.servers.pki import Authority
 from tests.servers.scaleway import SecretManager
@@ -29,23 +29,21 @@ PROXY_KEY = "CANARY-proxy-password"
         dribbling(HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
     ],
 )
-def test_a_server_that_never_ends_its_answer_takes_no_more_than_the_time_that_is_left(
-    reader: Reader, serve: Step
-) -> None:
+def test_endless_answer_ends_at_the_deadline(reader: Reader, serve: Step) -> None:
     with Listener(serve) as server:
         reader.environ["SCW_API_URL"] = server.url
         failure = reader.failure(known=True, seconds=0.3)
     assert failure.kind is Unavailable
     said = (
         f"the API at {server.url} did not answer within 0.",
-        f"the API at {server.url} does not answer in HTTP",
+        f"the API at {server.url} did not send a valid HTTP answer",
     )
     assert failure.what.startswith(said)
 
 
 def test_no_time_is_left(reader: Reader) -> None:
     failure = reader.failure(seconds=-1)
-    assert (failure.kind, failure.what) == (Unavailable, "no time is left for a request")
+    assert (failure.kind, failure.what) == (Unavailable, "no time left for a request")
     assert reader.manager.requests == []
 
 
@@ -55,45 +53,43 @@ def test_no_time_is_left(reader: Reader) -> None:
         (b"", "dropped the connection"),
         (HEAD + b'Content-Length: 1000\r\n\r\n{"data": "CANARY', "dropped the connection"),
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\nff\r\nCANARY", "dropped the connection"),
-        (b"CANARY\r\n\r\n", "does not answer in HTTP as it should"),
-        (b"HTTP/1.1 200 " + b"x" * 2_000_000, "does not answer in HTTP as it should"),
+        (b"CANARY\r\n\r\n", "did not send a valid HTTP answer"),
+        (b"HTTP/1.1 200 " + b"x" * 2_000_000, "did not send a valid HTTP answer"),
         (
             HEAD + f"Content-Length: {LIMIT + 1}\r\n\r\n".encode() + b" " * (LIMIT + 1),
-            "does not answer in HTTP as it should",
+            "did not send a valid HTTP answer",
         ),
     ],
 )
-def test_an_answer_that_is_cut_or_none(reader: Reader, content: bytes, what: str) -> None:
+def test_truncated_or_invalid_answer_is_refused(reader: Reader, content: bytes, what: str) -> None:
     with Listener(saying(content)) as server:
         reader.environ["SCW_API_URL"] = server.url
         failure = reader.failure(known=True)
     assert (failure.kind, failure.what) == (Unavailable, f"the API at {server.url} {what}")
 
 
-def test_nobody_listens(reader: Reader) -> None:
+def test_refused_connection_is_reported(reader: Reader) -> None:
     with Listener(hanging) as server:
         pass
     reader.environ["SCW_API_URL"] = server.url
-    assert reader.failure().what == f"the API at {server.url} refuses connections"
+    assert reader.failure().what == f"the API at {server.url} refused the connection"
 
 
-def test_a_name_that_is_none(reader: Reader) -> None:
+def test_invalid_name_is_refused(reader: Reader) -> None:
     reader.environ["SCW_API_URL"] = "https://absent.invalid"
     failure = reader.failure()
     assert failure.kind is Unavailable
     assert failure.what.startswith("the API at https://absent.invalid ")
 
 
-def test_a_server_without_tls(reader: Reader) -> None:
+def test_server_without_tls(reader: Reader) -> None:
     with Listener(saying(b"CANARY")) as server:
         reader.environ["SCW_API_URL"] = server.url.replace("http:", "https:")
         # The handshake is no request, so the server answers nothing until we go.
         assert reader.failure(seconds=0.3).kind is Unavailable
 
 
-def test_tls_needs_an_authority_that_the_system_knows(
-    reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tls_needs_a_ca_that_the_system_trusts(reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     authority = Authority(tmp_path)
     pair = authority.server()
     with SecretManager((pair.certificate, pair.key)) as manager:
@@ -102,15 +98,15 @@ def test_tls_needs_an_authority_that_the_system_knows(
         failure = reader.failure()
         assert (failure.kind, failure.what, failure.hint) == (
             ProviderError,
-            f"the API at {manager.url} shows a certificate that is not signed by the certificate authority",
-            "add its authority to the system's, or name it in SSL_CERT_FILE",
+            f"the API at {manager.url} has a certificate that is not signed by a trusted CA",
+            "add its CA to the system's CAs, or set SSL_CERT_FILE",
         )
         assert manager.requests == []
         monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
         assert fields(reader.read()) == VALUES
 
 
-def test_a_proxy_leads_to_the_api(reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_leads_to_the_api(reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     authority = Authority(tmp_path)
     names = x509.SubjectAlternativeName([x509.DNSName("api.scaleway.example")])
     pair = authority._issue("api", [x509.NameAttribute(NameOID.COMMON_NAME, "api")], names, client=False)
@@ -128,7 +124,7 @@ def test_a_proxy_leads_to_the_api(reader: Reader, tmp_path: Path, monkeypatch: p
     assert manager.key.encode() not in head
 
 
-def test_a_certificate_for_another_name_is_not_trusted(
+def test_certificate_for_another_name_is_not_trusted(
     reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     authority = Authority(tmp_path)
@@ -137,11 +133,11 @@ def test_a_certificate_for_another_name_is_not_trusted(
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
     with SecretManager((pair.certificate, pair.key)) as manager:
         reader.environ = manager.environ()
-        assert reader.failure().what == f"the API at {manager.url} shows a certificate for another name"
+        assert reader.failure().what == f"the API at {manager.url} has a certificate for another name"
         assert manager.requests == []
 
 
-def test_a_proxy_that_refuses(reader: Reader) -> None:
+def test_proxy_that_refuses(reader: Reader) -> None:
     with Proxy(1, b"HTTP/1.1 407 CANARY\r\n\r\n") as way:
         reader.environ |= {"SCW_API_URL": "https://api.scaleway.example", "HTTPS_PROXY": f"127.0.0.1:{way.port}"}
         failure = reader.failure()
@@ -157,12 +153,12 @@ def test_a_proxy_that_refuses(reader: Reader) -> None:
         ("http://CANARY:x", "a URL such as http://host:3128"),
     ],
 )
-def test_a_proxy_that_is_none(reader: Reader, value: str, wrong: str) -> None:
+def test_invalid_proxy_is_refused(reader: Reader, value: str, wrong: str) -> None:
     reader.environ |= {"SCW_API_URL": "https://api.scaleway.example", "HTTPS_PROXY": value}
     assert reader.failure().what == f"HTTPS_PROXY is not {wrong}"
 
 
-def test_a_loopback_address_takes_no_proxy(manager: SecretManager, reader: Reader) -> None:
+def test_loopback_address_takes_no_proxy(manager: SecretManager, reader: Reader) -> None:
     manager.put(PATH, VALUES)
     reader.environ["HTTPS_PROXY"] = "http://127.0.0.1:1"
     assert fields(reader.read()) == VALUES
@@ -196,7 +192,7 @@ def test_no_proxy_names_networks() -> None:
     assert proxy_from(environ, "https://11.1.2.3:8443") is not None
 
 
-def test_documents_are_read_side_by_side_within_the_bound(manager: SecretManager, reader: Reader) -> None:
+def test_documents_are_read_concurrently_within_the_limit(manager: SecretManager, reader: Reader) -> None:
     bound = Scaleway.concurrency
     paths = [f"/voice/{number}" for number in range(50)]
     for path in paths:
@@ -233,7 +229,7 @@ def test_connections_are_kept_and_closed_with_the_session(manager: SecretManager
     assert manager.closed.wait(120)
 
 
-def test_a_kept_connection_that_the_server_has_closed_is_not_used_again(manager: SecretManager, reader: Reader) -> None:
+def test_kept_connection_that_the_server_has_closed_is_not_used_again(manager: SecretManager, reader: Reader) -> None:
     manager.put(PATH, VALUES)
     manager.idle = 0.05
     session = Scaleway().open(context(reader.base, reader.environ, frozenset({PATH})))
@@ -244,7 +240,7 @@ def test_a_kept_connection_that_the_server_has_closed_is_not_used_again(manager:
     assert manager.connections == 2
 
 
-def test_the_key_is_in_one_header_alone(manager: SecretManager, reader: Reader) -> None:
+def test_key_is_in_one_header_alone(manager: SecretManager, reader: Reader) -> None:
     manager.put(PATH, VALUES)
     reader.read()
     for request in manager.requests:
@@ -253,11 +249,11 @@ def test_the_key_is_in_one_header_alone(manager: SecretManager, reader: Reader) 
         assert manager.key not in f"{request.path}{request.query}"
 
 
-def test_a_session_that_was_never_used_can_be_closed(reader: Reader) -> None:
+def test_session_that_was_never_used_can_be_closed(reader: Reader) -> None:
     Scaleway().open(context(reader.base, {})).close()
 
 
-def test_a_wrong_setting_is_told_for_every_document(reader: Reader) -> None:
+def test_wrong_setting_is_reported_for_every_document(reader: Reader) -> None:
     session = Scaleway().open(context(reader.base, {}))
     for _ in range(2):
         with pytest.raises(Denied):

@@ -2,7 +2,7 @@
 
 from bridge.provider import Denied
 from bridge_providers.scaleway import Scaleway
-from tests.providers.scaleway.desk import PATH, VALUES, Reader, context, fields
+from tests.providers.scaleway.reader import PATH, VALUES, Reader, context, fields
 from tests.servers.scaleway import SecretManager
 from tests.trusting import store, trusting
 
@@ -12,8 +12,8 @@ def test_api_that_is_not_listed_gets_no_key(manager: SecretManager, reader: Read
     failure = reader.failure()
     assert failure.kind is Denied
     assert failure.what == (
-        f"SCW_API_URL names {manager.url}, which may not get the credential scaleway, "
-        f"says {reader.environ['BRIDGE_TRUST']}"
+        f"SCW_API_URL names {manager.url}, which may not get the credential scaleway "
+        f"(see {reader.environ['BRIDGE_TRUST']})"
     )
     assert failure.hint.endswith(f'- {{address: "{manager.url}", credentials: [scaleway]}}')
     told = list(Scaleway().check(PATH, context(reader.base, reader.environ)))
@@ -29,7 +29,7 @@ def test_api_that_is_listed_gets_the_key(manager: SecretManager, reader: Reader)
         assert list(Scaleway().check(PATH, context(reader.base, reader.environ))) == []
 
 
-def test_vendors_own_api_needs_a_line_too(reader: Reader) -> None:
+def test_vendors_own_api_must_also_be_listed(reader: Reader) -> None:
     del reader.environ["SCW_API_URL"]
     reader.environ |= trusting(reader.base)
     failure = reader.failure()

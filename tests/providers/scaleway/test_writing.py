@@ -19,7 +19,7 @@ from bridge.provider import (
 )
 from bridge.sources.select import pick
 from bridge_providers.scaleway import Scaleway
-from tests.providers.scaleway.desk import PATH, VALUES, Failure, Reader, context, fields, whole
+from tests.providers.scaleway.reader import PATH, VALUES, Failure, Reader, context, fields, whole
 from tests.servers.scaleway import ACCESS, PROJECT, READ, WRITE, Canned, Grant, Request, SecretManager
 
 IGNORED = Revision("ignored")
@@ -55,11 +55,11 @@ def revisions(manager: SecretManager, path: str = PATH) -> list[Any]:
     return [secret.versions[number - 1]["status"] for number in secret.contents] if secret else []
 
 
-def test_a_session_is_a_writer(reader: Reader) -> None:
+def test_session_is_a_writer(reader: Reader) -> None:
     assert isinstance(Scaleway().open(context(reader.base, reader.environ)), Writer)
 
 
-def test_a_new_secret_then_a_next_revision(manager: SecretManager, reader: Reader) -> None:
+def test_new_secret_then_a_next_revision(manager: SecretManager, reader: Reader) -> None:
     first = written(reader, tree(VALUES))
     second = written(reader, tree({"A": 'CANARY é \U0001f511 " \\ \n'}), first)
     assert (first.order, second.order) == (1, 2)
@@ -77,7 +77,7 @@ def test_a_new_secret_then_a_next_revision(manager: SecretManager, reader: Reade
         (one(b"\x00\xffCANARY"), "opaque"),
     ],
 )
-def test_a_new_secret_has_the_type_of_its_content(
+def test_new_secret_has_the_type_of_its_content(
     manager: SecretManager, reader: Reader, document: Document, kind: str
 ) -> None:
     written(reader, document)
@@ -85,7 +85,7 @@ def test_a_new_secret_has_the_type_of_its_content(
     assert (meta["type"], meta["path"], meta["name"]) == (kind, "/voice/staging", "app")
 
 
-def test_a_tree_comes_back_with_the_text_of_its_numbers(reader: Reader) -> None:
+def test_numbers_keep_their_text_after_a_round_trip(reader: Reader) -> None:
     leaf = {
         "i": SecretValue(b"12345678901234567890123", Kind.NUMBER),
         "f": [SecretValue(b"1.10", Kind.NUMBER), {"t": SecretValue(b"true", Kind.BOOLEAN)}],
@@ -101,7 +101,7 @@ def test_a_tree_comes_back_with_the_text_of_its_numbers(reader: Reader) -> None:
     }
 
 
-def test_an_object_with_its_text_is_written_byte_for_byte(manager: SecretManager, reader: Reader) -> None:
+def test_object_with_its_text_is_written_byte_for_byte(manager: SecretManager, reader: Reader) -> None:
     text = b'{ "a" : "CANARY",\n"b":1.0 }'
     manager.put(PATH, text)
     earlier = reader.read()
@@ -117,12 +117,12 @@ def test_one_value_comes_back_byte_for_byte(reader: Reader) -> None:
     assert whole(reader.read()) == b"\x00\xffCANARY"
 
 
-def test_a_secret_by_its_id_gets_a_revision_and_is_never_made(manager: SecretManager, reader: Reader) -> None:
+def test_secret_by_id_gets_a_revision_but_is_never_created(manager: SecretManager, reader: Reader) -> None:
     id_ = manager.put(PATH, VALUES)
     assert written(reader, tree(VALUES), reader.read().revision, f"id:{id_}").order == 2
     absent = "id:99999999-0000-4000-8000-000000000000"
     told = failure(reader, tree(VALUES), None, absent)
-    assert (told.kind, told.what) == (Conflict, "a secret gets its id from the store")
+    assert (told.kind, told.what) == (Conflict, "a new secret cannot have an ID yet")
 
 
 def test_another_revision_than_the_expected_one_is_a_conflict(manager: SecretManager, reader: Reader) -> None:
@@ -131,20 +131,20 @@ def test_another_revision_than_the_expected_one_is_a_conflict(manager: SecretMan
     manager.put(PATH, {"A": "CANARY-theirs"})
     for expect in (first, None, Revision("3/00000000", 3), Revision("1", 1)):
         told = failure(reader, tree(VALUES), expect)
-        assert (told.kind, told.what) == (Conflict, "it was changed meanwhile")
+        assert (told.kind, told.what) == (Conflict, "another client changed it in the meantime")
     assert len(revisions(manager)) == 2
 
 
-def test_a_secret_that_is_gone_is_a_conflict(manager: SecretManager, reader: Reader) -> None:
+def test_secret_that_no_longer_exists_is_a_conflict(manager: SecretManager, reader: Reader) -> None:
     id_ = manager.put(PATH, VALUES)
     first = reader.read().revision
     manager.store.delete(manager.store.secrets[id_])
     told = failure(reader, tree(VALUES), first)
-    assert (told.kind, told.what) == (Conflict, "it is not there any more")
+    assert (told.kind, told.what) == (Conflict, "it no longer exists")
     assert written(reader, tree(VALUES)).order == 1
 
 
-def test_the_expected_revision_is_the_newest_that_a_read_gives(manager: SecretManager, reader: Reader) -> None:
+def test_expected_revision_is_the_newest_that_a_read_gives(manager: SecretManager, reader: Reader) -> None:
     id_ = manager.put(PATH, VALUES, VALUES)
     manager.store.secrets[id_].versions[1]["status"] = "disabled"
     first = reader.read().revision
@@ -153,12 +153,12 @@ def test_the_expected_revision_is_the_newest_that_a_read_gives(manager: SecretMa
     assert revisions(manager) == ["enabled", "disabled", "enabled"]
 
 
-def test_a_secret_without_a_revision_counts_as_none(manager: SecretManager, reader: Reader) -> None:
+def test_secret_without_a_revision_counts_as_missing(manager: SecretManager, reader: Reader) -> None:
     manager.put(PATH)
     assert written(reader, tree(VALUES)).order == 1
 
 
-def test_a_write_of_somebody_else_in_between_is_told(manager: SecretManager, reader: Reader) -> None:
+def test_write_of_someone_else_in_between_is_reported(manager: SecretManager, reader: Reader) -> None:
     manager.put(PATH, VALUES)
     first = reader.read().revision
 
@@ -170,12 +170,12 @@ def test_a_write_of_somebody_else_in_between_is_told(manager: SecretManager, rea
     told = failure(reader, tree({"A": "CANARY-ours"}), first)
     assert (told.kind, told.what) == (
         ProviderError,
-        "revision 3 is written, and somebody else wrote revision 2 at the same moment",
+        "revision 3 was written, but another client wrote revision 2 at the same time",
     )
     assert revisions(manager) == ["enabled"] * 3
 
 
-def test_two_who_make_the_same_secret_do_not_both_win(manager: SecretManager, reader: Reader) -> None:
+def test_concurrent_creation_of_a_secret_succeeds_once(manager: SecretManager, reader: Reader) -> None:
     def meanwhile(request: Request) -> None:
         if request.method == "POST" and request.path.endswith("/secrets"):
             manager.put(PATH, {"A": "CANARY-theirs"})
@@ -183,7 +183,7 @@ def test_two_who_make_the_same_secret_do_not_both_win(manager: SecretManager, re
     manager.before = meanwhile
     told = failure(reader, tree(VALUES))
     assert told.kind is Conflict
-    assert told.what.startswith("somebody has just made it (status 409")
+    assert told.what.startswith("another client has just created it (status 409")
     assert revisions(manager) == ["enabled"]
 
 
@@ -199,7 +199,7 @@ def posting(manager: SecretManager, *canned: Canned | None) -> None:
     manager.before = before
 
 
-def test_what_was_just_made_may_take_a_moment_to_show(manager: SecretManager, reader: Reader) -> None:
+def test_new_secret_may_appear_late(manager: SecretManager, reader: Reader) -> None:
     absent = Canned(404, {"type": "not_found", "resource": "secret"})
     posting(manager, absent, None, absent)
     assert written(reader, tree(VALUES)).order == 1
@@ -207,7 +207,7 @@ def test_what_was_just_made_may_take_a_moment_to_show(manager: SecretManager, re
 
 
 @pytest.mark.parametrize("canned", [Canned(503, b"CANARY"), Canned(200, b'{"revision": 1}', cut=3)])
-def test_an_answer_that_is_lost_before_the_write_is_unavailable(
+def test_answer_that_is_lost_before_the_write_is_unavailable(
     manager: SecretManager, reader: Reader, canned: Canned
 ) -> None:
     manager.put(PATH, VALUES)
@@ -218,7 +218,7 @@ def test_an_answer_that_is_lost_before_the_write_is_unavailable(
     assert written(reader, tree({"A": "CANARY"}), first).order == 2
 
 
-def test_an_answer_that_is_lost_after_the_write_is_found_out(manager: SecretManager, reader: Reader) -> None:
+def test_write_with_a_lost_answer_is_detected(manager: SecretManager, reader: Reader) -> None:
     id_ = manager.put(PATH, VALUES)
     first = reader.read().revision
     content = {"A": "CANARY-ours"}
@@ -232,9 +232,7 @@ def test_an_answer_that_is_lost_after_the_write_is_found_out(manager: SecretMana
     assert written(reader, tree(content), first) == Revision(f"2/{id_[:8]}", 2, id_)
 
 
-def test_an_answer_that_is_lost_while_somebody_else_writes_is_not_guessed(
-    manager: SecretManager, reader: Reader
-) -> None:
+def test_lost_answer_during_a_concurrent_write_is_not_guessed(manager: SecretManager, reader: Reader) -> None:
     manager.put(PATH, VALUES)
     first = reader.read().revision
 
@@ -246,10 +244,10 @@ def test_an_answer_that_is_lost_while_somebody_else_writes_is_not_guessed(
     manager.before = theirs
     told = failure(reader, tree({"A": "CANARY-ours"}), first)
     assert told.kind is ProviderError
-    assert told.what.startswith("it is not known whether revision 2 was written: the API fails (status 504")
+    assert told.what.startswith("revision 2 may or may not have been written: API error (status 504")
 
 
-def test_what_reads_back_otherwise_is_told(manager: SecretManager, reader: Reader) -> None:
+def test_different_read_back_is_reported(manager: SecretManager, reader: Reader) -> None:
     manager.put(PATH, VALUES)
     first = reader.read().revision
 
@@ -260,21 +258,23 @@ def test_what_reads_back_otherwise_is_told(manager: SecretManager, reader: Reade
 
     manager.before = tampered
     told = failure(reader, tree({"A": "CANARY"}), first)
-    assert (told.kind, told.what) == (ProviderError, "revision 2 does not hold what was written")
+    assert (told.kind, told.what) == (ProviderError, "revision 2 was written, but reads back differently")
 
 
-def test_a_key_that_may_not_read_cannot_prove_its_write(manager: SecretManager, reader: Reader) -> None:
+def test_key_that_may_not_read_cannot_prove_its_write(manager: SecretManager, reader: Reader) -> None:
     manager.grants[manager.key] = Grant({READ, WRITE})
     told = failure(reader, tree(VALUES))
     assert told.kind is ProviderError
-    assert told.what.startswith("revision 1 is written, and cannot be read back: the secret key of SCW_SECRET_KEY may")
+    assert told.what.startswith(
+        "revision 1 was written, but cannot be read back: the secret key from SCW_SECRET_KEY lacks"
+    )
 
 
-def test_a_key_that_may_not_write(manager: SecretManager, reader: Reader) -> None:
+def test_key_that_may_not_write(manager: SecretManager, reader: Reader) -> None:
     manager.grants[manager.key] = Grant({READ, ACCESS})
     told = failure(reader, tree(VALUES))
     assert told.kind is Denied
-    assert told.hint.startswith("it needs the permission set SecretManagerSecretCreate")
+    assert told.hint.startswith("grant the permission set SecretManagerSecretCreate")
     manager.put(PATH, VALUES)
     assert failure(reader, tree(VALUES), reader.read().revision).kind is Denied
 
@@ -283,23 +283,23 @@ def test_nothing_is_written_to_a_secret_that_expires(manager: SecretManager, rea
     policy = {"time_to_live": None, "expires_once_accessed": True, "action": "delete"}
     manager.put(PATH, VALUES, ephemeral_policy=policy)
     told = failure(reader, tree(VALUES))
-    assert (told.kind, told.what) == (ProviderError, "it is ephemeral: what is written there would expire")
+    assert (told.kind, told.what) == (ProviderError, "it is ephemeral: the new value would expire")
     assert revisions(manager) == ["enabled"]
 
 
 @pytest.mark.parametrize(
     ("kind", "document", "what"),
     [
-        ("key_value", one(b"CANARY"), "its type is key_value, which takes texts alone"),
+        ("key_value", one(b"CANARY"), "its type is key_value, which allows only strings"),
         (
             "key_value",
             Document(({"A": SecretValue(b"1", Kind.NUMBER)},), IGNORED),
-            "its type is key_value, which takes texts alone",
+            "its type is key_value, which allows only strings",
         ),
-        ("certificate", tree({"A": "CANARY"}), "its type is certificate, which takes no fields"),
+        ("certificate", tree({"A": "CANARY"}), "its type is certificate, which has no fields"),
     ],
 )
-def test_a_document_that_the_secret_s_type_does_not_take(
+def test_document_that_does_not_fit_the_secret_type_is_refused(
     manager: SecretManager, reader: Reader, kind: str, document: Document, what: str
 ) -> None:
     manager.put(PATH, {"A": "a"}, type=kind)
@@ -311,35 +311,37 @@ def test_a_document_that_the_secret_s_type_does_not_take(
 @pytest.mark.parametrize(
     ("document", "what"),
     [
-        (Document(({}, {}), IGNORED), "one secret holds one document"),
+        (Document(({}, {}), IGNORED), "a secret holds only one document"),
         (one(b"x" * 65537), "the document is larger than 64 KiB"),
         (tree({"A": "x" * 65536}), "the document is larger than 64 KiB"),
         (
             Document(({"A": SecretValue(b"\xffCANARY", Kind.BYTES)},), IGNORED),
-            "holds bytes that are not text, so it cannot be written as JSON",
+            "contains bytes that are not text, so it cannot be written as JSON",
         ),
     ],
 )
-def test_a_document_that_no_secret_holds(manager: SecretManager, reader: Reader, document: Document, what: str) -> None:
+def test_document_with_an_unsupported_shape_is_refused(
+    manager: SecretManager, reader: Reader, document: Document, what: str
+) -> None:
     told = failure(reader, document)
     assert (told.kind, told.what) == (ProviderError, what)
     assert [one.method for one in manager.requests] == []
 
 
-def test_the_quota_of_revisions_is_told_and_nothing_is_pruned(manager: SecretManager, reader: Reader) -> None:
+def test_quota_of_revisions_is_reported_and_nothing_is_pruned(manager: SecretManager, reader: Reader) -> None:
     manager.put(PATH, *[VALUES] * 20)
     told = failure(reader, tree(VALUES), reader.read().revision)
     assert told.kind is ProviderError
-    assert told.what.startswith("a quota is used up (status 403")
-    assert told.hint == "a secret has 20 revisions at most, an organization 100 or 250 secrets: delete old ones"
+    assert told.what.startswith("quota exceeded (status 403")
+    assert told.hint == "delete old ones: a secret may have 20 revisions, an organization 100 or 250 secrets"
     assert revisions(manager) == ["enabled"] * 20
 
 
-def test_a_path_that_is_none(reader: Reader) -> None:
+def test_invalid_path_is_refused(reader: Reader) -> None:
     assert failure(reader, tree(VALUES), None, "voice/app").kind is ProviderError
 
 
-def test_a_write_does_not_ask_the_cluster_what_is_known(reader: Reader) -> None:
+def test_write_does_not_ask_the_cluster_what_is_known(reader: Reader) -> None:
     def unreachable() -> frozenset[str]:
         raise Unavailable("the cluster does not answer")
 

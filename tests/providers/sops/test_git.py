@@ -140,7 +140,7 @@ def test_a_file_that_is_too_large_is_not_read(plain: Folder, monkeypatch: pytest
 
 def test_no_repository_and_no_git(plain: Folder, tmp_path: Path) -> None:
     text = refusal(plain, "HEAD", PATH=str(tmp_path / "nowhere"))
-    assert text == "its earlier states cannot be read from git: git is not in a folder of PATH"
+    assert text == "its earlier states cannot be read from git: git was not found in PATH"
     (plain.path / ".git").rename(plain.path / "git")
     text = refusal(plain, "HEAD")
     assert text == "its earlier states cannot be read from git: not in a git repository"

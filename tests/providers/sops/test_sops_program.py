@@ -395,7 +395,7 @@ def test_program_that_the_trust_file_does_not_list_is_not_started(folder: Folder
     keyed(folder, "azure_kv")
     path = script(folder, f"touch {folder.path}/mark; echo 'a: CANARY'")
     folder.environ |= trusting(folder.path, programs=["/usr/bin/gpg"])
-    told = f"starts {path}, which is not among the programs of {folder.environ['BRIDGE_TRUST']}"
+    told = f"starts {path}, which is not in `programs` of {folder.environ['BRIDGE_TRUST']}"
     assert told in refused(folder, Sops(program=path)).what
     assert not (folder.path / "mark").exists()
     assert [told in str(one) for one in Sops(program=path).check("a.yaml", folder.context())].count(True) == 1
@@ -476,3 +476,9 @@ def test_passphrase_that_is_asked_for_is_a_failure_and_no_wait(sops: Folder) -> 
     sops.environ["SOPS_AGE_KEY"] = locked(sops.environ["SOPS_AGE_KEY"].encode())
     problem = refused(sops, Sops(program=str(sops.binary)))
     assert problem.what.endswith("; the sops program cannot open its keys either")
+
+
+def test_caller_may_name_another_program_and_its_environment(folder: Folder) -> None:
+    program = SopsProgram(Sops(), folder.context())
+    path = script(folder, 'echo "$@ $ONLY $SOPS_AGE_KEY"; cat')
+    assert program.run(["encrypt"], b"CANARY", path, {"ONLY": "this"}) == b"encrypt this \nCANARY"

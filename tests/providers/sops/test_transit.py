@@ -111,7 +111,7 @@ def test_a_token_that_may_not_revoke_itself_is_told_once_the_session_is_closed(t
     session.close()
     (warning,) = session.warnings
     assert str(warning) == (
-        f"{vault.address}: the token of the login by approle could not be revoked (permission denied), "
+        f"{vault.address}: the token of the login as approle could not be revoked (permission denied) "
         "and lives for 30 min more"
     )
     assert warning.hint == 'add to the policy: path "auth/token/revoke-self" { capabilities = ["update"] }'
@@ -121,7 +121,7 @@ def test_a_vault_that_is_reached_in_clear_is_told_by_a_check_and_by_a_run(transi
     transit.encrypt()
     address = f"http://vault.test:{transit.vault.port}"
     transit.folder.edit("a.yaml", transit.vault.address, address)
-    what = f"{address} is plain http: the token and the values travel in clear"
+    what = f"{address} is plain http: the token and the values travel unencrypted"
     provider = Sops(hc_vault={"address": address})
     assert what in [one.what for one in provider.check("a.yaml", transit.folder.context()) if one.warning]
     with wire(transit.vault.address) as proxy:
@@ -171,9 +171,7 @@ def test_an_unverified_server_is_told_with_the_documents_that_it_opened(transit)
     for _ in range(2):
         (warning,) = session.read("a.yaml").warnings
         assert warning.warning
-        assert str(warning).startswith(
-            "VAULT_SKIP_VERIFY is set: whoever answers at the server's address gets the token"
-        )
+        assert str(warning).startswith("VAULT_SKIP_VERIFY is set: any server at this address can take the token")
         assert session.read("b.yaml").warnings == ()
     session.close()
     folder.environ["VAULT_SKIP_VERIFY"] = "false"
@@ -184,7 +182,7 @@ def test_a_token_without_the_right_and_a_key_that_is_gone(transit):
     transit.encrypt()
     transit.folder.environ["VAULT_TOKEN"] = transit.token = transit.vault.token("default")
     message = transit.refused(transit.provider(), Denied)
-    what = "decrypting with transit key transit/sops as token is refused: permission denied"
+    what = "decrypting with transit key transit/sops as token failed: permission denied"
     assert message == f"{transit.vault.address}: {what}"
     transit.folder.environ["VAULT_TOKEN"] = transit.token = transit.vault.root
     transit.folder.edit("a.yaml", "key_name: sops", "key_name: gone")

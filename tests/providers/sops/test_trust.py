@@ -60,8 +60,7 @@ def test_program_that_is_not_listed_is_not_started(folder: Folder, program: Path
         start_gpg(folder, program)
     problem = caught.value.problems[0]
     assert problem.what == (
-        f"gpg starts {program}, which is not among the programs of {folder.environ['BRIDGE_TRUST']}, "
-        "or not with these arguments"
+        f"gpg starts {program}, which is not in `programs` of {folder.environ['BRIDGE_TRUST']} with these arguments"
     )
     assert problem.hint.endswith(f'- ["{program}"]')
     assert not (folder.path / "mark").exists()

@@ -1,14 +1,11 @@
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.providers.vault.desk import Desk
+from tests.providers.vault.sessions import Desk
 from tests.providers.vault.wire import Wire, wire
 from tests.servers.vault import DevVault
-
-NUMBERS = itertools.count(1)
 
 
 @pytest.fixture
@@ -29,22 +26,6 @@ def relay(dev_vault: DevVault) -> Iterator[Wire]:
     """The real server behind one that notes and may interfere."""
     with wire(dev_vault.address) as made:
         yield made
-
-
-@pytest.fixture
-def mount(dev_vault: DevVault) -> str:
-    """A fresh version 2 engine of the real server."""
-    name = f"kv-{next(NUMBERS)}"
-    dev_vault.mount(name, 2)
-    return name
-
-
-@pytest.fixture
-def mount_1(dev_vault: DevVault) -> str:
-    """A fresh version 1 engine of the real server."""
-    name = f"old-{next(NUMBERS)}"
-    dev_vault.mount(name, 1)
-    return name
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from bridge.http.headers import LONGEST
 from bridge.provider import Context, Denied, NotFound, ProviderError, Unavailable
 from bridge_providers.vault import Vault, settings, tls
 from bridge_providers.vault.client import Connection
-from tests.providers.vault.desk import Desk, told
+from tests.providers.vault.sessions import Desk, told
 from tests.providers.vault.wire import Answer, Request, Wire, document, errors, wire
 from tests.servers.pki import Authority
 from tests.servers.process import free_port
@@ -41,8 +41,8 @@ def test_no_redirect_is_followed(fake: Wire, fake_desk: Desk, status: int) -> No
         place = {"Location": f"http://user:CANARY@127.0.0.1:{other.port}/v1/x?CANARY"}
         fake.answer = lambda _: Answer(status, b"", place)
         assert fake_desk.refusal(ProviderError) == (
-            fake_desk.reading(f"failed: the server redirects to http://127.0.0.1:{other.port} ({status}), ")
-            + "and a redirect is not followed: it would take the token along"
+            fake_desk.reading(f"failed: the server redirects to http://127.0.0.1:{other.port} ({status}); ")
+            + "bridge does not follow, as that would send the token there"
         )
         assert other.requests == []
     assert len(fake.requests) == 1
@@ -59,11 +59,11 @@ def test_no_redirect_of_a_login_is_followed(fake: Wire, fake_desk: Desk) -> None
 
 
 @pytest.mark.parametrize("path", ["/v1/a/../sys/health", "v1//sys", "/v1/./x"])
-def test_the_adapter_itself_refuses_what_the_library_would_resolve(fake: Wire, fake_desk: Desk, path: str) -> None:
+def test_adapter_itself_refuses_what_the_library_would_resolve(fake: Wire, fake_desk: Desk, path: str) -> None:
     context = fake_desk.context()
     found = settings.load(Vault(address=fake.address), context)
     client = Connection(found, context.deadline).client("hvs.CANARY")
-    assert told(ProviderError, lambda: client.adapter.get(path)).startswith("the path has ")
+    assert told(ProviderError, lambda: client.adapter.get(path)).startswith("the path ")
     assert fake.requests == []
 
 
@@ -74,69 +74,69 @@ def test_the_adapter_itself_refuses_what_the_library_would_resolve(fake: Wire, f
     ("answer", "kind", "message"),
     [
         (errors(503, "Vault is sealed"), Unavailable, "failed: the server is sealed (503)"),
-        (errors(503, "CANARY"), Unavailable, "failed: the server fails (503)"),
-        (errors(500, "internal error: CANARY"), Unavailable, "failed: the server fails (500)"),
+        (errors(503, "CANARY"), Unavailable, "failed: server error (503)"),
+        (errors(500, "internal error: CANARY"), Unavailable, "failed: server error (500)"),
         (errors(501, "CANARY"), Unavailable, "failed: the server is not initialised (501)"),
-        (Answer(502, HTML), Unavailable, "failed: the server fails (502)"),
-        (errors(429, "CANARY"), Unavailable, "failed: the server asks to slow down (429)"),
+        (Answer(502, HTML), Unavailable, "failed: server error (502)"),
+        (errors(429, "CANARY"), Unavailable, "failed: rate limited (429)"),
         (errors(412, "CANARY"), Unavailable, "failed: the server has not caught up with the latest write (412)"),
         (
             errors(400, "Upgrading from non-versioned to versioned data. This backend will be unavailable."),
             Unavailable,
             "failed: the engine is being upgraded to version 2",
         ),
-        (errors(400, "CANARY"), ProviderError, "is refused: status 400"),
-        (errors(405, "unsupported operation CANARY"), ProviderError, "is refused: status 405"),
-        (errors(403, "CANARY"), Denied, "is refused: status 403"),
+        (errors(400, "CANARY"), ProviderError, "failed: status 400"),
+        (errors(405, "unsupported operation CANARY"), ProviderError, "failed: status 405"),
+        (errors(403, "CANARY"), Denied, "failed: status 403"),
         (
             Answer(403, HTML),
             ProviderError,
-            "failed: something else than Vault answers at this address (status 403, not JSON)",
+            "failed: the server at this address is not Vault (status 403, not JSON)",
         ),
         (
             Answer(401, HTML),
             ProviderError,
-            "failed: something else than Vault answers at this address (status 401, not JSON)",
+            "failed: the server at this address is not Vault (status 401, not JSON)",
         ),
         (
             Answer(200, HTML),
             ProviderError,
-            "failed: something else than Vault answers at this address (status 200, not JSON)",
+            "failed: the server at this address is not Vault (status 200, not JSON)",
         ),
         (
             Answer(404, HTML),
             ProviderError,
-            "failed: something else than Vault answers at this address (status 404, not JSON)",
+            "failed: the server at this address is not Vault (status 404, not JSON)",
         ),
         (
             Answer(200, b"[]"),
             ProviderError,
-            "failed: something else than Vault answers at this address (status 200, not JSON)",
+            "failed: the server at this address is not Vault (status 200, not JSON)",
         ),
         (
             Answer(404, {"message": "CANARY"}),
             ProviderError,
-            "failed: something else than Vault answers at this address",
+            "failed: the server at this address is not Vault",
         ),
-        (Answer(200, {"data": "CANARY"}), ProviderError, "failed: something else than Vault answers at this address"),
-        (Answer(200, b'{"data": "CANARY'), ProviderError, "failed: something else than Vault answers at this address"),
+        (Answer(200, {"data": "CANARY"}), ProviderError, "failed: the server at this address is not Vault"),
+        (Answer(200, b'{"data": "CANARY'), ProviderError, "failed: the server at this address is not Vault"),
         (
             Answer(200, b'{"a": "\\ud800CANARY"}'),
             ProviderError,
-            "failed: something else than Vault answers at this address",
+            "failed: the server at this address is not Vault",
         ),
-        (Answer(200, b'{"a": NaN}'), ProviderError, "failed: something else than Vault answers at this address"),
+        (Answer(200, b'{"a": NaN}'), ProviderError, "failed: the server at this address is not Vault"),
         (
             Answer(200, b'{"a":' + b"[" * 100_000),
             ProviderError,
-            "failed: something else than Vault answers at this address",
+            "failed: the server at this address is not Vault",
         ),
-        (Answer(204), ProviderError, "failed: something else than Vault answers at this address"),
+        (Answer(204), ProviderError, "failed: the server at this address is not Vault"),
         (Answer(200, {"data": {"data": None, "metadata": {"version": 1}}}), NotFound, "version 1 was deleted at "),
         (
             Answer(200, {"data": {"data": {"A": "CANARY"}, "metadata": {"version": 1, "created_time": "CANARY"}}}),
             ProviderError,
-            "failed: something else than Vault answers at this address",
+            "failed: the server at this address is not Vault",
         ),
     ],
 )
@@ -166,7 +166,7 @@ def test_errors_are_read_whatever_the_content_type_says(fake: Wire, fake_desk: D
         (b"", b"Location: http://[\r\nDate: Fri, 31 Dec 9999 23:59:59 -2359\r\nRetry-After: -1\r\n"),
     ],
 )
-def test_an_answer_is_read_after_interim_ones_and_with_any_headers(
+def test_answer_is_read_after_interim_ones_and_with_any_headers(
     fake: Wire, fake_desk: Desk, interim: bytes, headers: bytes
 ) -> None:
     content = document(VALUES).content
@@ -211,7 +211,7 @@ def test_after_a_412_the_active_node_is_asked(fake: Wire, fake_desk: Desk) -> No
 # A credential with a lease, pointed at by mistake
 
 
-def test_a_lease_is_given_back_at_once(fake: Wire, fake_desk: Desk) -> None:
+def test_lease_of_a_credential_is_revoked_at_once(fake: Wire, fake_desk: Desk) -> None:
     lease = {"lease_id": "database/creds/app/CANARY", "data": {"username": "u", "password": "CANARY"}, "auth": None}
 
     def answer(request: Request) -> Answer:
@@ -220,27 +220,27 @@ def test_a_lease_is_given_back_at_once(fake: Wire, fake_desk: Desk) -> None:
         )
 
     fake.answer = answer
-    message = "it is no document but a credential with a lease, which was revoked at once"
+    message = "it is a credential with a lease, which was revoked at once"
     assert fake_desk.refusal(ProviderError, "creds/app", mount="database", kv_version=1) == message
     assert fake.asked()[1:] == ["GET database/creds/app", "PUT sys/leases/revoke"]
     assert fake.requests[-1].json == {"lease_id": "database/creds/app/CANARY"}
 
 
-def test_a_lease_that_may_not_be_given_back_is_told(fake: Wire, fake_desk: Desk) -> None:
+def test_lease_that_cannot_be_revoked_is_reported(fake: Wire, fake_desk: Desk) -> None:
     lease = {"lease_id": "database/creds/app/CANARY", "data": {"password": "CANARY"}, "auth": None}
     fake.answer = lambda request: Answer(body=lease) if "creds" in request.path else errors(403)
-    message = "it is no document but a credential with a lease, which could not be revoked and ends by itself"
+    message = "it is a credential with a lease, which could not be revoked and will expire"
     assert fake_desk.refusal(ProviderError, "creds/app", mount="database", kv_version=1) == message
 
 
 @pytest.mark.parametrize("answer", [errors(503, "Vault is sealed"), errors(429), Answer(502, HTML)])
-def test_an_engine_that_cannot_be_asked_now_is_not_guessed(fake: Wire, fake_desk: Desk, answer: Answer) -> None:
+def test_engine_that_cannot_be_asked_now_is_not_guessed(fake: Wire, fake_desk: Desk, answer: Answer) -> None:
     fake.answer = lambda request: answer if "/ui/" in request.path else errors(404)
     fake_desk.refusal(Unavailable, kv_version=None)
     assert len(fake.requests) == 1
 
 
-def test_an_engine_that_the_token_may_not_ask_for_is_guessed_without_a_login(fake: Wire, fake_desk: Desk) -> None:
+def test_engine_that_the_token_may_not_ask_for_is_guessed_without_a_login(fake: Wire, fake_desk: Desk) -> None:
     def answer(request: Request) -> Answer:
         if request.path.endswith("/login/ann"):
             return Answer(body={"auth": {"client_token": "hvs.own", "token_type": "batch"}})
@@ -256,7 +256,7 @@ def test_an_engine_that_the_token_may_not_ask_for_is_guessed_without_a_login(fak
     assert sum("login" in one for one in fake.asked()) == 2
 
 
-def test_a_session_that_was_closed_before_its_first_request_sends_none(fake: Wire, fake_desk: Desk) -> None:
+def test_session_that_was_closed_before_its_first_request_sends_none(fake: Wire, fake_desk: Desk) -> None:
     with fake_desk.session() as session:
         session.close()
         assert told(Unavailable, lambda: session.read("app")) == "the run has ended"
@@ -266,7 +266,7 @@ def test_a_session_that_was_closed_before_its_first_request_sends_none(fake: Wir
 @pytest.mark.parametrize("kind", ["database", "pki", "aws", "transit", "cubbyhole"])
 def test_another_engine_is_refused_before_it_is_read(fake: Wire, fake_desk: Desk, kind: str) -> None:
     fake.answer = lambda _: Answer(body={"data": {"path": "db/", "type": kind, "options": None}})
-    message = f"db is an engine of type {kind}, and only KV engines are read"
+    message = f"db is an engine of type {kind}"
     for mount, version in ((None, None), ("db", None), ("db", 1)):
         assert fake_desk.refusal(ProviderError, "db/creds/app", mount=mount, kv_version=version) == message
     assert {request.path.rpartition("/ui/")[0] for request in fake.requests} == {"/v1/sys/internal"}
@@ -308,30 +308,30 @@ def nonsense(connection: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("script", [dribble, dribble_headers, silence])
-def test_a_request_as_a_whole_has_a_limit(fake: Wire, fake_desk: Desk, script: Callable[[socket.socket], None]) -> None:
+def test_request_as_a_whole_has_a_limit(fake: Wire, fake_desk: Desk, script: Callable[[socket.socket], None]) -> None:
     fake.answer = lambda _: Answer(script=script)
     fake_desk.environ["VAULT_CLIENT_TIMEOUT"] = "200ms"
-    assert fake_desk.refusal(Unavailable) == f"{fake.address} gave no whole answer within 0.2 s"
+    assert fake_desk.refusal(Unavailable) == f"{fake.address} did not answer completely within 0.2 s"
 
 
 @pytest.mark.parametrize(
-    ("script", "what"), [(cut, "broke the connection off"), (hang_up, "cannot be reached"), (nonsense, "")]
+    ("script", "what"), [(cut, "closed the connection"), (hang_up, "cannot be reached"), (nonsense, "")]
 )
-def test_a_connection_that_breaks_is_temporary(
+def test_connection_that_breaks_is_temporary(
     fake: Wire, fake_desk: Desk, script: Callable[[socket.socket], None], what: str
 ) -> None:
     fake.answer = lambda _: Answer(script=script)
     assert fake_desk.refusal(Unavailable).startswith(f"{fake.address} {what}")
 
 
-def test_a_server_that_is_not_there_is_temporary(fake_desk: Desk) -> None:
+def test_server_that_is_missing_is_temporary(fake_desk: Desk) -> None:
     port = free_port()
     message = fake_desk.refusal(Unavailable, address=f"http://127.0.0.1:{port}")
     assert message == f"http://127.0.0.1:{port} cannot be reached"
     assert fake_desk.refusal(Unavailable, address="http://nowhere.invalid").endswith("cannot be reached")
 
 
-def test_the_runs_deadline_bounds_a_request_too(fake: Wire, fake_desk: Desk) -> None:
+def test_runs_deadline_bounds_a_request_too(fake: Wire, fake_desk: Desk) -> None:
     fake.answer = lambda _: Answer(script=silence)
     sessions = []
 
@@ -339,8 +339,8 @@ def test_the_runs_deadline_bounds_a_request_too(fake: Wire, fake_desk: Desk) -> 
         sessions.append(Vault(address=fake.address, mount="secret", kv_version=2).open(fake_desk.context(limit)))
         return told(Unavailable, lambda: sessions[-1].read("app"))
 
-    assert "gave no whole answer" in with_enough_time(attempt, lambda: fake.requests, first=0.2)
-    assert told(Unavailable, lambda: sessions[-1].read("app")) == "no time is left for a request"
+    assert "did not answer completely" in with_enough_time(attempt, lambda: fake.requests, first=0.2)
+    assert told(Unavailable, lambda: sessions[-1].read("app")) == "no time left for a request"
     assert len(fake.requests) == 1
 
 
@@ -381,7 +381,7 @@ def test_closing_does_not_wait_for_a_read_that_is_stuck(fake: Wire, fake_desk: D
     reader.join()
 
 
-def test_an_answer_without_end_is_not_kept(fake: Wire, fake_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answer_without_end_is_not_kept(fake: Wire, fake_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bridge_providers.vault.client.LIMIT", 2**20)
     fake.answer = lambda _: document({"A": "CANARY" * 2**18})
     assert fake_desk.refusal(ProviderError) == "the answer is longer than 1 MiB"
@@ -408,7 +408,7 @@ def test_netrc_is_not_read(fake: Wire, fake_desk: Desk, tmp_path: Path, monkeypa
     assert "authorization" not in fake.requests[0].headers
 
 
-def test_the_process_environment_counts_only_through_the_context(
+def test_process_environment_counts_only_through_the_context(
     fake: Wire, fake_desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VAULT_TOKEN", "hvs.CANARY-of-the-process")
@@ -418,7 +418,7 @@ def test_the_process_environment_counts_only_through_the_context(
     fake_desk.read("app")
     assert fake.requests[0].headers["x-vault-token"] == "hvs.CANARY"
     fake_desk.environ = {}
-    assert fake_desk.refusal(Denied).startswith("no credential is present")
+    assert fake_desk.refusal(Denied).startswith("no credential found")
 
 
 def test_no_token_of_anywhere_goes_along_with_a_login(
@@ -434,7 +434,7 @@ def test_no_token_of_anywhere_goes_along_with_a_login(
 
 
 @pytest.mark.parametrize("prefix", ["VAULT", "BAO"])
-def test_the_variables_of_vault_and_openbao(fake: Wire, fake_desk: Desk, prefix: str) -> None:
+def test_variables_of_vault_and_openbao(fake: Wire, fake_desk: Desk, prefix: str) -> None:
     fake.answer = lambda _: document(VALUES)
     fake_desk.environ = {f"{prefix}_ADDR": fake.address, f"{prefix}_TOKEN": "hvs.CANARY", f"{prefix}_NAMESPACE": "ns"}
     fake_desk.read("app", address=None)
@@ -449,15 +449,15 @@ def test_openbaos_variables_win_over_vaults(fake: Wire, fake_desk: Desk) -> None
     assert fake.requests[0].headers["x-vault-token"] == "CANARY-bao"
 
 
-def test_a_variable_of_openbao_that_is_set_and_empty_counts_as_in_its_program(fake: Wire, fake_desk: Desk) -> None:
+def test_variable_of_openbao_that_is_set_and_empty_counts_as_in_its_program(fake: Wire, fake_desk: Desk) -> None:
     fake.answer = lambda _: document(VALUES)
     fake_desk.environ = {"VAULT_TOKEN": "hvs.CANARY", "BAO_TOKEN": ""}
-    assert fake_desk.refusal(Denied).startswith("no credential is present")
+    assert fake_desk.refusal(Denied).startswith("no credential found")
     (fake_desk.folder / ".vault-token").write_text("hvs.CANARY-home")
     fake_desk.read("app")
     assert fake.requests[0].headers["x-vault-token"] == "hvs.CANARY-home"
     fake_desk.environ = {"VAULT_ADDR": fake.address, "BAO_ADDR": ""}
-    assert fake_desk.refusal(ProviderError, address=None) == "no address is known"
+    assert fake_desk.refusal(ProviderError, address=None) == "no server address is configured"
 
 
 @pytest.mark.parametrize(
@@ -481,12 +481,12 @@ def test_bridge_and_the_program_of_openbao_choose_the_same_server(
 @pytest.mark.parametrize(
     ("environ", "message"),
     [
-        ({}, "no address is known"),
+        ({}, "no server address is configured"),
         ({"BAO_ADDR": "vault:8200"}, "BAO_ADDR is not an http or https address"),
         ({"VAULT_ADDR": "http://v", "BAO_MAX_RETRIES": "many"}, "BAO_MAX_RETRIES is not a number"),
         ({"VAULT_ADDR": "http://v", "BAO_CLIENT_TIMEOUT": "soon"}, "BAO_CLIENT_TIMEOUT is not a duration"),
         ({"VAULT_ADDR": "vault:8200"}, "VAULT_ADDR is not an http or https address"),
-        ({"VAULT_ADDR": "https://u:CANARY@vault"}, "VAULT_ADDR holds a credential"),
+        ({"VAULT_ADDR": "https://u:CANARY@vault"}, "VAULT_ADDR contains a credential"),
         ({"VAULT_ADDR": "http://v", "VAULT_MAX_RETRIES": "many"}, "VAULT_MAX_RETRIES is not a number"),
         ({"VAULT_ADDR": "http://v", "VAULT_CLIENT_TIMEOUT": "soon"}, "VAULT_CLIENT_TIMEOUT is not a duration"),
         (
@@ -499,7 +499,7 @@ def test_bridge_and_the_program_of_openbao_choose_the_same_server(
         ),
     ],
 )
-def test_variables_that_cannot_be_right(fake_desk: Desk, environ: dict[str, str], message: str) -> None:
+def test_invalid_variables_are_reported(fake_desk: Desk, environ: dict[str, str], message: str) -> None:
     fake_desk.environ = environ
     assert fake_desk.refusal(ProviderError, address=None) == message
 
@@ -508,7 +508,7 @@ def test_variables_that_cannot_be_right(fake_desk: Desk, environ: dict[str, str]
     ("text", "seconds"),
     [("90", 90.0), ("2s", 2.0), ("1m30s", 90.0), ("1.5h", 5400.0), ("250ms", 0.25), ("soon", 60.0), ("", 60.0)],
 )
-def test_the_session_tells_the_core_its_limits(fake_desk: Desk, text: str, seconds: float) -> None:
+def test_session_tells_the_core_its_limits(fake_desk: Desk, text: str, seconds: float) -> None:
     fake_desk.environ |= {"VAULT_CLIENT_TIMEOUT": text, "VAULT_MAX_RETRIES": "5"}
     with fake_desk.session() as session:
         assert (session.timeout, session.retries) == (seconds, 5)
@@ -520,7 +520,7 @@ def test_the_session_tells_the_core_its_limits(fake_desk: Desk, text: str, secon
 # Proxies
 
 
-def test_the_proxy_of_the_environment_is_used_but_not_for_loopback(fake: Wire, fake_desk: Desk) -> None:
+def test_proxy_of_the_environment_is_used_but_not_for_loopback(fake: Wire, fake_desk: Desk) -> None:
     fake.answer = lambda _: document(VALUES)
     with wire() as proxy:
         proxy.answer = lambda _: document({"A": "through the proxy"})
@@ -534,12 +534,12 @@ def test_the_proxy_of_the_environment_is_used_but_not_for_loopback(fake: Wire, f
         assert fake_desk.texts("app") == {"A": "through the proxy"}
 
 
-def test_a_proxy_that_is_not_there_is_temporary(fake_desk: Desk) -> None:
+def test_proxy_that_is_missing_is_temporary(fake_desk: Desk) -> None:
     fake_desk.environ |= {"VAULT_HTTP_PROXY": f"http://user:CANARY@127.0.0.1:{free_port()}"}
     assert fake_desk.refusal(Unavailable) == f"{fake_desk.address} cannot be reached through the proxy"
 
 
-def test_a_proxys_password_is_not_shown(fake_desk: Desk) -> None:
+def test_proxys_password_is_not_shown(fake_desk: Desk) -> None:
     fake_desk.environ |= {"VAULT_PROXY_ADDR": "http://user:CANARY@proxy"}
     assert "CANARY" not in repr(settings.load(Vault(address=fake_desk.address), fake_desk.context()))
 

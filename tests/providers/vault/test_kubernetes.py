@@ -10,7 +10,7 @@ import pytest
 
 from bridge.provider import Denied
 from tests.providers.vault import jwts
-from tests.providers.vault.desk import Desk
+from tests.providers.vault.sessions import Desk
 from tests.providers.vault.wire import Wire
 from tests.servers.apiserver import RealCluster
 from tests.servers.process import free_port
@@ -109,7 +109,7 @@ def project(tmp_path: Path) -> Callable[[str], object]:
     return (tmp_path / "vault-token").write_text
 
 
-def test_a_projected_token_logs_in_and_is_read_anew_by_each_run(
+def test_projected_token_logs_in_and_is_reread_by_each_run(
     pod: Desk, dev_vault: DevVault, accounts: Accounts, method: dict[str, Any], project: Callable[[str], object]
 ) -> None:
     before = dev_vault.tokens()
@@ -117,11 +117,11 @@ def test_a_projected_token_logs_in_and_is_read_anew_by_each_run(
         project(token)
         assert pod.texts("app", auth=method) == VALUES
     project(accounts.expired())
-    assert "the login by " in pod.refusal(Denied, auth=method)
+    assert "the login as " in pod.refusal(Denied, auth=method)
     assert dev_vault.tokens() == before
 
 
-def test_the_token_is_sent_and_nothing_else(
+def test_token_is_sent_and_nothing_else(
     pod: Desk, relay: Wire, accounts: Accounts, method: dict[str, Any], project: Callable[[str], object]
 ) -> None:
     token = accounts.token()
@@ -136,8 +136,8 @@ def test_another_audience_is_refused(
     pod: Desk, accounts: Accounts, method: dict[str, Any], project: Callable[[str], object]
 ) -> None:
     project(accounts.token(audience="elsewhere"))
-    message = pod.login(f"{method['method']} app", method["mount"], "is refused: ")
-    assert pod.refusal(Denied, auth=method) == f"{message}the token is for another audience"
+    message = pod.login(f"{method['method']} app", method["mount"], "failed: ")
+    assert pod.refusal(Denied, auth=method) == f"{message}the token has the wrong audience (aud)"
 
 
 def test_another_service_account_is_refused(
@@ -145,39 +145,39 @@ def test_another_service_account_is_refused(
 ) -> None:
     project(accounts.token("other"))
     reasons = {
-        "kubernetes": "the role is not for this service account",
-        "jwt": "the token's subject (sub) is not the one that the role accepts",
+        "kubernetes": "the role is not bound to this service account",
+        "jwt": "the role expects another subject (sub) in the token",
     }
-    message = pod.login(f"{method['method']} app", method["mount"], "is refused: ")
+    message = pod.login(f"{method['method']} app", method["mount"], "failed: ")
     assert pod.refusal(Denied, auth=method) == f"{message}{reasons[method['method']]}"
 
 
-def test_a_missing_role_is_told(
+def test_missing_role_is_reported(
     pod: Desk, accounts: Accounts, method: dict[str, Any], project: Callable[[str], object]
 ) -> None:
     project(accounts.token())
-    message = pod.login(f"{method['method']} nobody", method["mount"], "is refused: there is no such role")
+    message = pod.login(f"{method['method']} nobody", method["mount"], "failed: the role does not exist")
     assert pod.refusal(Denied, auth={**method, "role": "nobody"}) == message
 
 
-def test_an_expired_token_is_refused(
+def test_expired_token_is_refused(
     pod: Desk, accounts: Accounts, method: dict[str, Any], project: Callable[[str], object]
 ) -> None:
     project(accounts.expired())
-    message = pod.login(f"{method['method']} app", method["mount"], "is refused: the token has expired")
+    message = pod.login(f"{method['method']} app", method["mount"], "failed: the token has expired")
     assert pod.refusal(Denied, auth=method) == message
 
 
-def test_what_is_no_token_is_refused(
+def test_invalid_token_is_refused(
     pod: Desk, accounts: Accounts, method: dict[str, Any], project: Callable[[str], object]
 ) -> None:
     project("CANARY")
     assert pod.refusal(Denied, auth=method).startswith(
-        pod.login(f"{method['method']} app", method["mount"], "is refused: ")
+        pod.login(f"{method['method']} app", method["mount"], "failed: ")
     )
 
 
-def test_a_cluster_that_vault_cannot_ask_looks_like_a_refusal_since_vault_says_no_more(
+def test_unreachable_cluster_looks_like_a_refusal(
     pod: Desk, dev_vault: DevVault, accounts: Accounts, by_review: dict[str, Any], project: Callable[[str], object]
 ) -> None:
     authority = accounts.cluster.ca_file.read_text()
@@ -185,9 +185,9 @@ def test_a_cluster_that_vault_cannot_ask_looks_like_a_refusal_since_vault_says_n
     config["disable_local_ca_jwt"] = True
     dev_vault.do("POST", f"auth/{by_review['mount']}/config", config)
     project(accounts.token())
-    message = pod.login("kubernetes app", by_review["mount"], "is refused: permission denied")
+    message = pod.login("kubernetes app", by_review["mount"], "failed: permission denied")
     assert pod.refusal(Denied, auth=by_review) == message
 
 
-def test_a_pod_without_its_token_names_the_file(pod: Desk, by_review: dict[str, Any]) -> None:
-    assert pod.refusal(Denied, auth=by_review) == "no credential is present: looked for kubernetes (vault-token)"
+def test_pod_without_its_token_names_the_file(pod: Desk, by_review: dict[str, Any]) -> None:
+    assert pod.refusal(Denied, auth=by_review) == "no credential found: looked for kubernetes (vault-token)"

@@ -6,7 +6,7 @@ import pytest
 
 from bridge.provider import Kind, NotFound, ProviderError, Revision, Unavailable
 from bridge.sources.select import decoded, pick
-from tests.providers.vault.desk import Desk
+from tests.providers.vault.sessions import Desk
 from tests.providers.vault.wire import Wire
 from tests.servers.vault import DevVault
 
@@ -44,9 +44,7 @@ def test_version_2_itself_rounds_numbers_and_bridge_says_so(desk: Desk, dev_vaul
     }
     (warning,) = desk.read("app").warnings
     assert warning.warning
-    assert str(warning) == (
-        "field big holds a number with more digits than Vault's KV version 2 keeps; it may be rounded"
-    )
+    assert str(warning) == ("field big: the number has more digits than KV version 2 keeps and may be rounded")
 
 
 def test_fields_are_picked_whole_nested_and_literal(desk: Desk, dev_vault: DevVault, mount: str) -> None:
@@ -58,7 +56,7 @@ def test_fields_are_picked_whole_nested_and_literal(desk: Desk, dev_vault: DevVa
     assert pick(document, None).kind is Kind.TEXT
 
 
-def test_a_revision_is_a_version_and_the_order_is_the_time(desk: Desk, dev_vault: DevVault, mount: str) -> None:
+def test_revision_is_a_version_and_the_order_is_the_time(desk: Desk, dev_vault: DevVault, mount: str) -> None:
     for text in ("first", "second"):
         dev_vault.put("app", {"A": text}, mount)
     assert desk.texts("app", "1") == {"A": "first"}
@@ -68,7 +66,7 @@ def test_a_revision_is_a_version_and_the_order_is_the_time(desk: Desk, dev_vault
     assert first.order < second.order
 
 
-def test_a_document_that_begins_again_at_version_1_is_newer(desk: Desk, dev_vault: DevVault, mount: str) -> None:
+def test_recreated_document_is_newer_than_the_old_one(desk: Desk, dev_vault: DevVault, mount: str) -> None:
     for text in ("a", "b", "c"):
         dev_vault.put("app", {"A": text}, mount)
     before = desk.read("app").revision
@@ -79,19 +77,19 @@ def test_a_document_that_begins_again_at_version_1_is_newer(desk: Desk, dev_vaul
     assert after.order > before.order
 
 
-def test_an_empty_document_is_there_and_has_no_fields(desk: Desk, dev_vault: DevVault, mount: str) -> None:
+def test_empty_document_exists_without_fields(desk: Desk, dev_vault: DevVault, mount: str) -> None:
     dev_vault.put("app", {}, mount)
     assert desk.values("app") == {}
 
 
-def test_what_is_not_there_is_not_found(desk: Desk, dev_vault: DevVault, mount: str, mount_1: str) -> None:
+def test_missing_object_is_not_found(desk: Desk, dev_vault: DevVault, mount: str, mount_1: str) -> None:
     dev_vault.put("app", {"A": "CANARY"}, mount)
-    assert desk.refusal(NotFound, "absent") == "no such document"
-    assert desk.refusal(NotFound, "app", "7") == "there is no version 7 of it, or no such document at all"
-    assert desk.refusal(NotFound, "absent", mount=mount_1) == "no such document"
+    assert desk.refusal(NotFound, "absent") == "the document does not exist"
+    assert desk.refusal(NotFound, "app", "7") == "the document or its version 7 does not exist"
+    assert desk.refusal(NotFound, "absent", mount=mount_1) == "the document does not exist"
 
 
-def test_a_soft_deleted_version_is_missing_and_not_empty(desk: Desk, dev_vault: DevVault, mount: str) -> None:
+def test_soft_deleted_version_is_missing_and_not_empty(desk: Desk, dev_vault: DevVault, mount: str) -> None:
     dev_vault.put("app", {"A": "CANARY"}, mount)
     dev_vault.put("app", {"A": "CANARY"}, mount)
     dev_vault.do("DELETE", f"{mount}/data/app")
@@ -100,20 +98,20 @@ def test_a_soft_deleted_version_is_missing_and_not_empty(desk: Desk, dev_vault: 
     assert desk.texts("app", "1") == {"A": "CANARY"}
 
 
-def test_a_destroyed_version_is_missing(desk: Desk, dev_vault: DevVault, mount: str) -> None:
+def test_destroyed_version_is_missing(desk: Desk, dev_vault: DevVault, mount: str) -> None:
     dev_vault.put("app", {"A": "CANARY"}, mount)
     dev_vault.do("PUT", f"{mount}/destroy/app", {"versions": [1]})
     assert desk.refusal(NotFound) == "version 1 is destroyed"
 
 
-def test_a_version_that_will_be_deleted_later_is_still_there(desk: Desk, dev_vault: DevVault, mount: str) -> None:
+def test_version_scheduled_for_deletion_still_exists(desk: Desk, dev_vault: DevVault, mount: str) -> None:
     dev_vault.do("POST", f"{mount}/metadata/app", {"delete_version_after": "3h"})
     dev_vault.put("app", {"A": "CANARY"}, mount)
     assert desk.texts("app") == {"A": "CANARY"}
 
 
 @pytest.mark.parametrize("revision", ["0", "-1", "latest", "1.0", "01", " 1", "9" * 19, "\u0661"])
-def test_a_revision_that_is_no_version_is_refused_before_any_request(desk: Desk, relay: Wire, revision: str) -> None:
+def test_revision_that_is_no_version_is_refused_before_any_request(desk: Desk, relay: Wire, revision: str) -> None:
     assert desk.refusal(ProviderError, "app", revision) == "the revision is not a version number"
     assert relay.requests == []
 
@@ -126,16 +124,16 @@ def test_version_1_has_no_revisions(desk: Desk, mount_1: str) -> None:
 @pytest.mark.parametrize(
     ("path", "problem"),
     [
-        ("../../sys/health", "the path has a part that is . or .."),
-        ("a/../b", "the path has a part that is . or .."),
-        ("a/./b", "the path has a part that is . or .."),
-        ("/a", "the path has an empty part: no slash at an end, no two in a row"),
-        ("a//b", "the path has an empty part: no slash at an end, no two in a row"),
-        ("a/", "the path has an empty part: no slash at an end, no two in a row"),
-        ("a\nb", "the path has a control character"),
+        ("../../sys/health", "the path must not contain . or .. as a part"),
+        ("a/../b", "the path must not contain . or .. as a part"),
+        ("a/./b", "the path must not contain . or .. as a part"),
+        ("/a", "the path has an empty part (a leading, trailing or double slash)"),
+        ("a//b", "the path has an empty part (a leading, trailing or double slash)"),
+        ("a/", "the path has an empty part (a leading, trailing or double slash)"),
+        ("a\nb", "the path contains a control character"),
     ],
 )
-def test_a_path_that_would_lead_elsewhere_is_refused_before_any_request(
+def test_path_traversal_is_refused_before_any_request(
     desk: Desk, relay: Wire, tmp_path: Path, path: str, problem: str
 ) -> None:
     assert desk.refusal(ProviderError, path) == problem
@@ -143,7 +141,7 @@ def test_a_path_that_would_lead_elsewhere_is_refused_before_any_request(
 
 
 @pytest.mark.parametrize("name", ["a b", "a?b", "a%2e%2e", "é", "a&b=c", "x+y", "...", "data/app", "a/data/b"])
-def test_any_other_path_is_that_very_document(desk: Desk, dev_vault: DevVault, mount: str, name: str) -> None:
+def test_other_paths_are_not_changed(desk: Desk, dev_vault: DevVault, mount: str, name: str) -> None:
     with desk.session() as session:
         from tests.providers.vault.test_writing import written  # noqa: PLC0415 - the writer quotes by itself
 
@@ -154,7 +152,7 @@ def test_any_other_path_is_that_very_document(desk: Desk, dev_vault: DevVault, m
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_a_mount_with_slashes_and_every_form_of_a_path(desk: Desk, dev_vault: DevVault, version: int) -> None:
+def test_mount_with_slashes_and_every_form_of_a_path(desk: Desk, dev_vault: DevVault, version: int) -> None:
     mount = f"deep-{version}/kv/x"
     dev_vault.mount(mount, version)
     infix = "data/" if version == 2 else ""
@@ -166,30 +164,30 @@ def test_a_mount_with_slashes_and_every_form_of_a_path(desk: Desk, dev_vault: De
         assert desk.texts(form, mount=mount, kv_version=version) == body
     for form in forms[1:]:
         assert desk.texts(form, mount=None) == body
-    assert desk.refusal(ProviderError, mount, mount=None) == "the path names a mount alone"
+    assert desk.refusal(ProviderError, mount, mount=None) == "the path names only a mount"
     dev_vault.do("DELETE", f"sys/mounts/{mount}")
 
 
-def test_a_mount_that_reaches_into_the_engine_is_understood(desk: Desk, dev_vault: DevVault, mount: str) -> None:
+def test_mount_that_reaches_into_the_engine_is_understood(desk: Desk, dev_vault: DevVault, mount: str) -> None:
     dev_vault.put("team/app", {"A": "CANARY"}, mount)
     assert desk.texts("app", mount=f"{mount}/team") == {"A": "CANARY"}
     assert desk.texts(f"{mount}/team/app", mount=f"{mount}/team") == {"A": "CANARY"}
 
 
-def test_a_section_without_mount_needs_one_in_the_path(desk: Desk) -> None:
-    assert desk.refusal(ProviderError, "app", mount=None) == "the path names a mount alone"
+def test_section_without_mount_needs_one_in_the_path(desk: Desk) -> None:
+    assert desk.refusal(ProviderError, "app", mount=None) == "the path names only a mount"
 
 
-def test_a_mount_that_is_not_there_is_not_found(desk: Desk) -> None:
-    assert desk.refusal(NotFound, mount="nowhere") == "no engine of that kind is mounted at nowhere"
+def test_mount_that_is_missing_is_not_found(desk: Desk) -> None:
+    assert desk.refusal(NotFound, mount="nowhere") == "no KV engine of this version is mounted at nowhere"
 
 
-def test_the_wrong_version_in_the_section_is_told(desk: Desk, dev_vault: DevVault, mount: str) -> None:
+def test_wrong_version_in_the_section_is_reported(desk: Desk, dev_vault: DevVault, mount: str) -> None:
     dev_vault.put("app", {"A": "CANARY"}, mount)
     with desk.session(kv_version=1) as session, pytest.raises(NotFound) as caught:
         session.read("app")
-    assert str(caught.value) == "no such document"
-    assert caught.value.problems[0].hint.startswith(f"{mount} may be an engine of the other version")
+    assert str(caught.value) == "the document does not exist"
+    assert caught.value.problems[0].hint.startswith(f"set or remove kv_version: {mount} may be")
 
 
 def test_each_path_is_one_request_and_the_engine_is_asked_once(
@@ -208,19 +206,19 @@ def test_each_path_is_one_request_and_the_engine_is_asked_once(
 
 
 @pytest.mark.parametrize("kind", ["pki", "database", "transit"])
-def test_an_engine_that_issues_credentials_is_refused_before_it_is_read(
+def test_engine_that_issues_credentials_is_refused_before_it_is_read(
     desk: Desk, dev_vault: DevVault, relay: Wire, mount: str, kind: str
 ) -> None:
     engine = f"{kind}-{mount}"
     dev_vault.do("POST", f"sys/mounts/{engine}", {"type": kind})
-    message = f"{engine} is an engine of type {kind}, and only KV engines are read"
+    message = f"{engine} is an engine of type {kind}"
     for options in ({"mount": engine}, {"mount": engine, "kv_version": 1}):
         assert desk.refusal(ProviderError, "creds/app", **options) == message
     assert desk.refusal(ProviderError, f"{engine}/creds/app", mount=None) == message
     assert {one.partition(" ")[2].rpartition("/mounts/")[0] for one in relay.asked()} == {"sys/internal/ui"}
 
 
-def test_a_quota_of_the_server_says_when_to_come_again(desk: Desk, dev_vault: DevVault, mount: str) -> None:
+def test_rate_limit_returns_retry_after(desk: Desk, dev_vault: DevVault, mount: str) -> None:
     dev_vault.put("app", {"A": "CANARY"}, mount)
     quota = {"rate": 0.01, "interval": "3s", "path": f"{mount}/"}
     dev_vault.do("POST", f"sys/quotas/rate-limit/{mount}", quota)
@@ -230,7 +228,7 @@ def test_a_quota_of_the_server_says_when_to_come_again(desk: Desk, dev_vault: De
         with pytest.raises(Unavailable) as caught:
             session.read("app")
     dev_vault.do("DELETE", f"sys/quotas/rate-limit/{mount}")
-    assert str(caught.value) == desk.reading("failed: the server asks to slow down (429)", f"{mount}/data/app")
+    assert str(caught.value) == desk.reading("failed: rate limited (429)", f"{mount}/data/app")
     assert caught.value.retry_after is not None
     assert 0 <= caught.value.retry_after <= 3
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bridge.provider import Problem, Unavailable
-from tests.providers.vault.desk import Desk, told
+from tests.providers.vault.sessions import Desk, told
 from tests.providers.vault.test_login import Role, role
 from tests.providers.vault.wire import Answer, Request, Wire, document, errors
 
@@ -55,9 +55,9 @@ def ann(fake_desk: Desk) -> Desk:
         (10**400, "never expires"),
     ],
 )
-def test_a_token_that_may_not_revoke_itself_is_told(fake: Wire, ann: Desk, lease: object, fate: str) -> None:
+def test_token_that_may_not_revoke_itself_is_reported(fake: Wire, ann: Desk, lease: object, fate: str) -> None:
     fake.answer = issuing(lease, MISSING)
-    what = f"the token of the login by userpass ann could not be revoked (permission denied), and {fate}"
+    what = f"the token of the login as userpass ann could not be revoked (permission denied) and {fate}"
     assert left(ann) == (Problem("", f"{fake.address}: {what}", POLICY, warning=True),)
 
 
@@ -69,24 +69,24 @@ def test_a_token_that_may_not_revoke_itself_is_told(fake: Wire, ann: Desk, lease
         (Answer(script=lambda connection: connection.close()), "cannot be reached"),
     ],
 )
-def test_a_server_that_cannot_revoke_now_is_told_without_a_policy(
+def test_server_that_cannot_revoke_now_is_reported_without_a_policy(
     fake: Wire, ann: Desk, answer: Answer, why: str
 ) -> None:
     fake.answer = issuing(1800, answer)
     (warning,) = left(ann)
-    assert f"could not be revoked ({why}), and lives for 30 min more" in warning.what
+    assert f"could not be revoked ({why}) and lives for 30 min more" in warning.what
     assert warning.hint == ""
 
 
 @pytest.mark.parametrize(
     "answer", [Answer(204), errors(403, "permission denied", "invalid token"), errors(403, "permission denied")]
 )
-def test_a_token_that_is_gone_is_not_told(fake: Wire, ann: Desk, answer: Answer) -> None:
+def test_token_that_no_longer_exists_is_not_told(fake: Wire, ann: Desk, answer: Answer) -> None:
     fake.answer = issuing(1800, answer)
     assert left(ann) == ()
 
 
-def test_the_second_token_is_revoked_although_the_first_one_cannot_be(fake: Wire, ann: Desk) -> None:
+def test_second_token_is_revoked_although_the_first_one_cannot_be(fake: Wire, ann: Desk) -> None:
     answers = [errors(403, "permission denied", "invalid token"), document({"A": "CANARY"})]
     fake.answer = lambda request: answers.pop(0) if "data/" in request.path else issuing(1800, MISSING)(request)
     with ann.session(auth=ANN) as session:
@@ -95,14 +95,14 @@ def test_the_second_token_is_revoked_although_the_first_one_cannot_be(fake: Wire
     assert len(session.warnings) == 1
 
 
-def test_a_session_that_never_logged_in_leaves_nothing(fake: Wire, ann: Desk) -> None:
+def test_session_that_never_logged_in_leaves_nothing(fake: Wire, ann: Desk) -> None:
     fake.answer = lambda _: errors(503, "Vault is sealed")
     with ann.session(auth=ANN) as session:
         told(Unavailable, lambda: session.read("app"))
     assert session.warnings == ()
 
 
-def test_a_role_without_the_default_policy_needs_one_line_more(role: Role) -> None:
+def test_role_without_the_default_policy_needs_one_line_more(role: Role) -> None:
     path, role_id = role.approle(token_no_default_policy=True, token_ttl="30m")
     role.desk.environ |= {"VAULT_ROLE_ID": role_id, "VAULT_SECRET_ID": role.secret_id(path)}
     auth: dict[str, Any] = {"method": "approle", "mount": path}
@@ -111,7 +111,7 @@ def test_a_role_without_the_default_policy_needs_one_line_more(role: Role) -> No
         session.read("app")
     assert role.vault.tokens() == before + 1
     (warning,) = session.warnings
-    assert "could not be revoked (permission denied), and lives for 30 min more" in warning.what
+    assert "could not be revoked (permission denied) and lives for 30 min more" in warning.what
     policy = role.vault.do("GET", f"sys/policies/acl/{role.policy}")["data"]["policy"]
     role.vault.policy(role.policy, f"{policy}\n{warning.hint.removeprefix('add to the policy: ')}")
     with role.desk.session(auth=auth) as session:

@@ -13,7 +13,7 @@ import pytest
 from bridge.provider import Denied, ProviderError, Unavailable
 from bridge_providers.vault.answers import NOT_VALID, UNKNOWN
 from tests.providers.vault import jwts
-from tests.providers.vault.desk import Desk, told
+from tests.providers.vault.sessions import Desk, told
 from tests.providers.vault.wire import Answer, Request, Wire, document, errors
 from tests.servers.pki import key_pair
 from tests.servers.vault import DevVault
@@ -76,14 +76,14 @@ def leftovers(dev_vault: DevVault) -> Iterator[None]:
 # Tokens
 
 
-def test_a_token_of_the_environment_is_used_and_never_revoked(role: Role) -> None:
+def test_token_of_the_environment_is_used_and_never_revoked(role: Role) -> None:
     token = role.vault.token(role.policy)
     role.desk.environ["VAULT_TOKEN"] = token
     assert role.desk.texts("app") == VALUES
     assert role.vault.is_alive(token)
 
 
-def test_a_token_of_vault_login_is_used_and_never_revoked(role: Role, tmp_path: Path) -> None:
+def test_token_of_vault_login_is_used_and_never_revoked(role: Role, tmp_path: Path) -> None:
     token = role.vault.token(role.policy)
     (tmp_path / ".vault-token").write_text(f"{token}\n")
     assert role.desk.texts("app") == VALUES
@@ -91,20 +91,20 @@ def test_a_token_of_vault_login_is_used_and_never_revoked(role: Role, tmp_path: 
 
 
 @pytest.mark.parametrize("how", ["wrong", "revoked", "expired"])
-def test_a_token_that_is_not_valid_is_told_without_a_second_try(role: Role, relay: Wire, how: str) -> None:
+def test_token_that_is_not_valid_is_reported_without_a_second_try(role: Role, relay: Wire, how: str) -> None:
     token = role.vault.token(role.policy, ttl="1s")
     if how == "revoked":
         role.vault.request("POST", "auth/token/revoke-self", token=token)
     until(lambda: not role.vault.is_alive(token))  # that it has expired; a revoked one is gone at once
     role.desk.environ["VAULT_TOKEN"] = "hvs.CANARY" if how == "wrong" else token
-    message = role.desk.reading(f"is refused: {role.not_valid}", f"{role.mount}/data/app")
+    message = role.desk.reading(f"failed: {role.not_valid}", f"{role.mount}/data/app")
     assert role.desk.refusal(Denied) == message
     assert len(relay.requests) == (2 if role.vault.is_openbao else 1)
 
 
-def test_a_token_without_the_right_is_denied(role: Role) -> None:
+def test_token_without_the_right_is_denied(role: Role) -> None:
     role.desk.environ["VAULT_TOKEN"] = role.vault.token("default")
-    denied = role.desk.reading("is refused: permission denied", f"{role.mount}/data/app")
+    denied = role.desk.reading("failed: permission denied", f"{role.mount}/data/app")
     assert role.desk.refusal(Denied) == denied
     assert role.desk.refusal(Denied, kv_version=None) == denied
 
@@ -112,19 +112,21 @@ def test_a_token_without_the_right_is_denied(role: Role) -> None:
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [
-        ("hvs.CANARY\nX-Evil: 1", "what is in VAULT_TOKEN is no credential: it has control characters"),
-        ("hvs.CANARYé", "the token in VAULT_TOKEN, ~/.vault-token has a character that no token has"),
-        ("hvs. CANARY", "the token in VAULT_TOKEN, ~/.vault-token has a blank inside"),
+        ("hvs.CANARY\nX-Evil: 1", "VAULT_TOKEN contains control characters, so it is no credential"),
+        ("hvs.CANARYé", "the token in VAULT_TOKEN, ~/.vault-token contains a character that no token has"),
+        ("hvs. CANARY", "the token in VAULT_TOKEN, ~/.vault-token contains a space"),
     ],
 )
-def test_a_token_that_no_header_can_carry_is_refused_unseen(fake_desk: Desk, fake: Wire, text: str, wrong: str) -> None:
+def test_token_unfit_for_a_header_is_refused_without_showing_it(
+    fake_desk: Desk, fake: Wire, text: str, wrong: str
+) -> None:
     fake_desk.environ["VAULT_TOKEN"] = text
     assert fake_desk.refusal(Denied) == wrong
     assert fake.requests == []
 
 
 @pytest.mark.parametrize("text", ["hvs.CANARY\n", "hvs.CANARY ", " hvs.CANARY\r\n"])
-def test_white_space_around_a_token_is_left_out(fake_desk: Desk, fake: Wire, tmp_path: Path, text: str) -> None:
+def test_white_space_around_a_token_is_stripped(fake_desk: Desk, fake: Wire, tmp_path: Path, text: str) -> None:
     fake.answer = lambda _: document({"A": "CANARY-a"})
     fake_desk.environ["VAULT_TOKEN"] = text
     fake_desk.read("app")
@@ -134,18 +136,18 @@ def test_white_space_around_a_token_is_left_out(fake_desk: Desk, fake: Wire, tmp
     assert [one.headers["x-vault-token"] for one in fake.requests] == ["hvs.CANARY"] * 2
 
 
-def test_a_token_that_is_bound_to_other_addresses_is_told(role: Role) -> None:
+def test_token_that_is_bound_to_other_addresses_is_reported(role: Role) -> None:
     role.vault.do("POST", f"auth/token/roles/{role.mount}", {"token_bound_cidrs": ["192.0.2.0/24"]})
     made = role.vault.do("POST", f"auth/token/create/{role.mount}", {"policies": [role.policy]})
     role.desk.environ["VAULT_TOKEN"] = made["auth"]["client_token"]
-    message = role.desk.reading(f"is refused: {UNKNOWN}", f"{role.mount}/data/app")
+    message = role.desk.reading(f"failed: {UNKNOWN}", f"{role.mount}/data/app")
     assert role.desk.refusal(Denied) == message
 
 
 def test_without_a_credential_every_place_is_named(role: Role, relay: Wire) -> None:
     auth = [{"method": "kubernetes", "role": "r"}, {"method": "jwt"}, {"method": "approle"}, {"method": "token"}]
     assert role.desk.refusal(Denied, auth=auth) == (
-        "no credential is present: looked for kubernetes (/var/run/secrets/kubernetes.io/serviceaccount/token), "
+        "no credential found: looked for kubernetes (/var/run/secrets/kubernetes.io/serviceaccount/token), "
         "jwt (VAULT_ID_TOKEN), approle (VAULT_ROLE_ID and VAULT_SECRET_ID), token (VAULT_TOKEN, ~/.vault-token)"
     )
     assert relay.requests == []
@@ -176,7 +178,7 @@ def test_approle_from_files(role: Role, tmp_path: Path) -> None:
     auth = {"method": "approle", "mount": path, "role_id_file": "vault-role-id", "secret_id_file": "vault-secret-id"}
     assert role.desk.texts("app", auth=auth) == VALUES
     (tmp_path / "vault-secret-id").write_text("\n")
-    assert role.desk.refusal(Denied, auth=auth) == "the file vault-secret-id holds no credential"
+    assert role.desk.refusal(Denied, auth=auth) == "the file vault-secret-id contains no credential"
 
 
 @pytest.mark.usefixtures("leftovers")
@@ -189,18 +191,18 @@ def test_approle_with_a_wrapped_secret_id_that_is_opened_once(role: Role, relay:
     assert [one for one in relay.asked() if "unwrap" in one] == ["POST sys/wrapping/unwrap"]
     relay.requests.clear()
     assert role.desk.refusal(Denied, auth=auth) == (
-        f"{role.desk.address}: the secret id cannot be unwrapped (VAULT_ROLE_ID and VAULT_SECRET_ID): "
-        "its token is not valid, used already, or expired"
+        f"{role.desk.address}: the secret ID cannot be unwrapped (VAULT_ROLE_ID and VAULT_SECRET_ID): "
+        "its token is invalid, expired or already used"
     )
     assert relay.asked() == ["POST sys/wrapping/unwrap"]
 
 
-def test_a_wrapped_thing_that_is_no_secret_id_is_refused(role: Role) -> None:
+def test_wrapped_token_without_a_secret_id_is_refused(role: Role) -> None:
     path, role_id = role.approle()
     wrapped = role.vault.request("POST", "sys/wrapping/wrap", {"a": "CANARY"}, X_Vault_Wrap_TTL="60s").body
     role.desk.environ |= {"VAULT_ROLE_ID": role_id, "VAULT_SECRET_ID": wrapped["wrap_info"]["token"]}
     message = role.desk.refusal(Denied, auth={"method": "approle", "mount": path, "wrapped": True})
-    assert message == "what is wrapped is not a secret id (VAULT_ROLE_ID and VAULT_SECRET_ID)"
+    assert message == "the wrapping token holds no secret ID (VAULT_ROLE_ID and VAULT_SECRET_ID)"
 
 
 @pytest.mark.parametrize("bound", ["role", "secret"])
@@ -208,7 +210,7 @@ def test_approle_from_an_address_that_it_is_not_bound_to(role: Role, bound: str)
     path, role_id = role.approle(**({"secret_id_bound_cidrs": ["192.0.2.0/24"]} if bound == "role" else {}))
     secret_id = role.secret_id(path, **({"cidr_list": "192.0.2.0/24"} if bound == "secret" else {}))
     role.desk.environ |= {"VAULT_ROLE_ID": role_id, "VAULT_SECRET_ID": secret_id}
-    message = role.desk.login("approle", path, "is refused: not from this address (CIDR)")
+    message = role.desk.login("approle", path, "failed: this client's address is not allowed (CIDR)")
     assert role.desk.refusal(Denied, auth={"method": "approle", "mount": path}) == message
 
 
@@ -223,7 +225,7 @@ def test_approle_with_a_credential_that_is_not_valid(role: Role, wrong: str) -> 
     auth = {"method": "approle", "mount": path}
     if wrong == "used":
         assert role.desk.texts("app", auth=auth) == VALUES
-    message = role.desk.login("approle", path, "is refused: the role id or the secret id is not valid")
+    message = role.desk.login("approle", path, "failed: the role ID or the secret ID is invalid")
     assert role.desk.refusal(Denied, auth=auth) == message
 
 
@@ -239,7 +241,7 @@ def test_userpass(role: Role) -> None:
     assert role.desk.texts("app", auth=auth) == VALUES
     role.desk.environ["VAULT_PASSWORD"] = "CANARY"
     for name in ("ann", "nobody"):
-        message = role.desk.login(f"userpass {name}", path, "is refused: the user name or the password is not valid")
+        message = role.desk.login(f"userpass {name}", path, "failed: wrong username or password")
         assert role.desk.refusal(Denied, auth={**auth, "username": name}) == message
 
 
@@ -295,20 +297,20 @@ def test_one_role_is_for_the_two_environments_of_a_pipeline(
 @pytest.mark.parametrize(
     ("claims", "lives", "name", "reason"),
     [
-        (CLAIMS | {"aud": "other"}, 600, "deploy", "the token is for another audience"),
-        (CLAIMS | {"iss": "CANARY"}, 600, "deploy", "the token's issuer (iss) is not the one that the method accepts"),
-        (CLAIMS | {"sub": "CANARY"}, 600, "deploy", "the token's subject (sub) is not the one that the role accepts"),
+        (CLAIMS | {"aud": "other"}, 600, "deploy", "the token has the wrong audience (aud)"),
+        (CLAIMS | {"iss": "CANARY"}, 600, "deploy", "the auth method expects another issuer (iss) in the token"),
+        (CLAIMS | {"sub": "CANARY"}, 600, "deploy", "the role expects another subject (sub) in the token"),
         (CLAIMS | {"ref": "CANARY"}, 600, "deploy", "the role does not accept the token's claim ref"),
         (
             {name: claim for name, claim in CLAIMS.items() if name != "ref"},
             600,
             "deploy",
-            "the token has no claim ref, which the role asks for",
+            "the token lacks the claim ref, which the role requires",
         ),
-        (CLAIMS | {"nbf": int(time.time()) + 900}, 600, "deploy", "the token is not valid yet: compare the clocks"),
-        (CLAIMS | {"iat": int(time.time()) + 900}, 600, "deploy", "the token is not valid yet: compare the clocks"),
+        (CLAIMS | {"nbf": int(time.time()) + 900}, 600, "deploy", "the token is not valid yet; a clock may be wrong"),
+        (CLAIMS | {"iat": int(time.time()) + 900}, 600, "deploy", "the token is not valid yet; a clock may be wrong"),
         (CLAIMS, -600, "deploy", "the token has expired"),
-        (CLAIMS, 600, "nobody", "there is no such role"),
+        (CLAIMS, 600, "nobody", "the role does not exist"),
     ],
 )
 def test_jwt_that_is_refused(
@@ -322,22 +324,22 @@ def test_jwt_that_is_refused(
     reason: str,
 ) -> None:
     role.desk.environ["VAULT_ID_TOKEN"] = jwts.signed(tmp_path / "pipeline.key", claims, lives=lives)
-    message = role.desk.login(f"jwt {name}", pipeline["mount"], f"is refused: {reason}")
+    message = role.desk.login(f"jwt {name}", pipeline["mount"], f"failed: {reason}")
     assert role.desk.refusal(Denied, auth={**pipeline, "role": name}) == message
 
 
-def test_jwt_of_somebody_else_is_refused(role: Role, pipeline: dict[str, Any], tmp_path: Path) -> None:
+def test_jwt_of_someone_else_is_refused(role: Role, pipeline: dict[str, Any], tmp_path: Path) -> None:
     key_pair(tmp_path, "other")
     role.desk.environ["VAULT_ID_TOKEN"] = jwts.signed(tmp_path / "other.key", CLAIMS)
     assert role.desk.refusal(Denied, auth=pipeline).endswith(
-        " is refused: the token is not signed by the issuer that the method knows"
+        " failed: the token's signature does not match the keys of the auth method"
     )
 
 
 # The list of methods
 
 
-def test_the_first_method_whose_credential_is_present_is_used(role: Role, relay: Wire, tmp_path: Path) -> None:
+def test_first_method_whose_credential_is_present_is_used(role: Role, relay: Wire, tmp_path: Path) -> None:
     path, role_id = role.approle()
     auth = [{"method": "jwt", "role": "r"}, {"method": "approle", "mount": path}, {"method": "token"}]
     role.desk.environ |= {"VAULT_TOKEN": role.vault.token(role.policy)}
@@ -356,16 +358,16 @@ def test_if_the_method_is_refused_no_other_is_tried(role: Role, relay: Wire) -> 
     with role.desk.session(auth=[{"method": "approle", "mount": path}, {"method": "token"}]) as session:
         for _ in range(2):
             assert told(Denied, lambda: session.read("app")) == (
-                role.desk.login("approle", path, "is refused: the role id or the secret id is not valid; ")
-                + "no other method is tried"
+                role.desk.login("approle", path, "failed: the role ID or the secret ID is invalid; ")
+                + "no other method was tried"
             )
     assert relay.asked() == [f"POST auth/{path}/login"]
 
 
-def test_a_method_that_is_not_mounted_is_told(role: Role) -> None:
+def test_method_that_is_not_mounted_is_reported(role: Role) -> None:
     role.desk.environ["VAULT_ID_TOKEN"] = "CANARY"
     message = role.desk.refusal(Denied, auth={"method": "jwt", "role": "r", "mount": "nowhere"})
-    assert message == role.desk.login("jwt r", "nowhere", "is refused: permission denied")
+    assert message == role.desk.login("jwt r", "nowhere", "failed: permission denied")
 
 
 # One login, one more after a refusal, nothing left behind
@@ -383,7 +385,7 @@ def sent(relay: Wire) -> str:
 
 
 @pytest.mark.usefixtures("leftovers")
-def test_a_token_that_ends_in_the_middle_is_replaced_once(role: Role, relay: Wire, approle: dict[str, Any]) -> None:
+def test_token_that_ends_in_the_middle_is_replaced_once(role: Role, relay: Wire, approle: dict[str, Any]) -> None:
     with role.desk.session(auth=approle) as session:
         session.read("app")
         role.vault.do("POST", "auth/token/revoke", {"token": sent(relay)})
@@ -393,13 +395,13 @@ def test_a_token_that_ends_in_the_middle_is_replaced_once(role: Role, relay: Wir
         assert relay.asked() == [read, login, read]
         role.vault.do("POST", "auth/token/revoke", {"token": sent(relay)})
         relay.requests.clear()
-        message = role.desk.reading(f"is refused: {role.not_valid}", f"{role.mount}/data/app", "approle")
+        message = role.desk.reading(f"failed: {role.not_valid}", f"{role.mount}/data/app", "approle")
         assert told(Denied, lambda: session.read("app")) == message
         assert relay.asked() == [read, *(one for one in [MOUNTS] if role.vault.is_openbao)]
 
 
 @pytest.mark.usefixtures("leftovers")
-def test_a_new_login_that_fails_for_a_while_is_not_used_up(role: Role, relay: Wire, approle: dict[str, Any]) -> None:
+def test_temporary_login_failure_does_not_use_up_the_retry(role: Role, relay: Wire, approle: dict[str, Any]) -> None:
     with role.desk.session(auth=approle) as session:
         session.read("app")
         role.vault.do("POST", "auth/token/revoke", {"token": sent(relay)})
@@ -411,12 +413,12 @@ def test_a_new_login_that_fails_for_a_while_is_not_used_up(role: Role, relay: Wi
 
 
 @pytest.mark.usefixtures("leftovers")
-def test_a_right_that_is_missing_costs_one_login_more_and_both_tokens_are_revoked(
+def test_missing_permission_causes_one_extra_login_and_both_tokens_are_revoked(
     role: Role, relay: Wire, approle: dict[str, Any]
 ) -> None:
     with role.desk.session(auth=approle) as session:
         for _ in range(3):
-            message = role.desk.reading("is refused: permission denied", f"{role.mount}/data/other", "approle")
+            message = role.desk.reading("failed: permission denied", f"{role.mount}/data/other", "approle")
             assert told(Denied, lambda: session.read("other")) == message
     assert len([one for one in relay.asked() if one.endswith("/login")]) == 2
     assert len([one for one in relay.asked() if one.endswith("/revoke-self")]) == 2
@@ -454,7 +456,7 @@ def test_many_threads_share_one_refused_login(role: Role, relay: Wire, approle: 
     assert len(relay.requests) == 1
 
 
-def test_a_batch_token_is_not_revoked_since_it_cannot_be(role: Role, relay: Wire) -> None:
+def test_batch_token_is_not_revoked(role: Role, relay: Wire) -> None:
     path, role_id = role.approle(token_type="batch")
     role.desk.environ |= {"VAULT_ROLE_ID": role_id, "VAULT_SECRET_ID": role.secret_id(path)}
     assert role.desk.texts("app", auth={"method": "approle", "mount": path}) == VALUES
@@ -462,7 +464,7 @@ def test_a_batch_token_is_not_revoked_since_it_cannot_be(role: Role, relay: Wire
 
 
 @pytest.mark.usefixtures("leftovers")
-def test_a_token_that_comes_after_the_session_was_closed_is_revoked(
+def test_token_that_comes_after_the_session_was_closed_is_revoked(
     role: Role, relay: Wire, approle: dict[str, Any]
 ) -> None:
     arrived, go_on = threading.Event(), threading.Event()
@@ -485,11 +487,11 @@ def test_a_token_that_comes_after_the_session_was_closed_is_revoked(
     assert relay.asked() == [f"POST auth/{approle['mount']}/login", "POST auth/token/revoke-self"]
 
 
-def test_a_login_that_wants_a_second_factor_is_told(fake: Wire, fake_desk: Desk) -> None:
+def test_login_that_wants_a_second_factor_is_reported(fake: Wire, fake_desk: Desk) -> None:
     fake.answer = lambda _: Answer(body={"auth": {"client_token": "", "mfa_requirement": {"x": "CANARY"}}})
     fake_desk.environ = {"VAULT_PASSWORD": "CANARY"}
     message = fake_desk.refusal(ProviderError, auth={"method": "userpass", "username": "ann"})
-    assert message == fake_desk.login("userpass ann", "userpass", "gave no token")
+    assert message == fake_desk.login("userpass ann", "userpass", "returned no token")
 
 
 def test_namespaces_go_along_with_login_reads_and_revocation(fake: Wire, fake_desk: Desk) -> None:
@@ -516,13 +518,13 @@ def test_namespaces_go_along_with_login_reads_and_revocation(fake: Wire, fake_de
     assert json.loads(fake.requests[0].body) == {"password": "CANARY"}
 
 
-def test_a_credential_that_cannot_be_read_is_told_and_no_other_is_tried(role: Role, tmp_path: Path) -> None:
+def test_credential_that_cannot_be_read_is_reported_and_no_other_is_tried(role: Role, tmp_path: Path) -> None:
     role.desk.environ["VAULT_TOKEN"] = "hvs.CANARY"
     auth = [{"method": "jwt", "role": "r", "token_file": "vault-jwt"}, {"method": "token"}]
     (tmp_path / "vault-jwt").write_bytes(b"CANARY\xff")
-    assert role.desk.refusal(Denied, auth=auth) == "the file vault-jwt holds no credential"
+    assert role.desk.refusal(Denied, auth=auth) == "the file vault-jwt contains no credential"
     (tmp_path / "vault-jwt").write_bytes(b"CANARY\0")
-    assert role.desk.refusal(Denied, auth=auth).startswith("what is in the file vault-jwt is no credential")
+    assert role.desk.refusal(Denied, auth=auth).startswith("the file vault-jwt contains control characters")
     (tmp_path / "vault-jwt").unlink()
     (tmp_path / "vault-jwt").mkdir()
-    assert role.desk.refusal(Denied, auth=auth) == "the file vault-jwt cannot be read: Is a directory"
+    assert role.desk.refusal(Denied, auth=auth) == "cannot read the file vault-jwt: Is a directory"

@@ -9,7 +9,7 @@ import pytest
 
 from bridge.provider import Denied, OptionError, ProviderError
 from bridge_providers.vault import Vault
-from tests.providers.vault.desk import Desk
+from tests.providers.vault.sessions import Desk
 from tests.providers.vault.wire import Answer, Wire, document, wire
 
 LOGIN = Answer(200, {"auth": {"client_token": "hvs.issued", "lease_duration": 60}})
@@ -51,17 +51,17 @@ FAR = ("/etc/passwd", "/proc/self/environ", "../.env", "../../.netrc", "../../.s
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("file", [*FAR, "../../../passwd", f"/run/secrets/{HERE}/../aws"])
-def test_file_that_is_none_of_vaults_is_not_sent(victim: Desk, evil: Wire, method: str, file: str) -> None:
+def test_file_not_of_vault_is_not_sent(victim: Desk, evil: Wire, method: str, file: str) -> None:
     message = victim.refusal(Denied, auth=METHODS[method](file))
-    assert message.startswith(f"the file {file} is not a place for Vault's credentials")
+    assert message.startswith(f"the file {file} is no place for a Vault credential")
     assert not evil.requests
 
 
 @pytest.mark.parametrize("file", FAR)
-def test_check_tells_of_such_a_file(victim: Desk, file: str) -> None:
+def test_check_reports_such_a_file(victim: Desk, file: str) -> None:
     provider = Vault(address=victim.address, mount="secret", auth=METHODS["jwt"](file))
     (problem,) = provider.check("app", victim.context())
-    assert problem.what.startswith(f"token_file {file} is not a place for Vault's credentials")
+    assert problem.what.startswith(f"token_file {file} is no place for a Vault credential")
     assert not problem.warning
 
 
@@ -69,7 +69,7 @@ def test_check_tells_of_such_a_file(victim: Desk, file: str) -> None:
     ("file", "variable"),
     [("vault-role", ""), ("../../.vault-token", ""), ("../../../passwd", "VAULT_TOKEN_FILE")],
 )
-def test_file_of_vaults_is_sent(victim: Desk, evil: Wire, file: str, variable: str) -> None:
+def test_vault_file_is_sent(victim: Desk, evil: Wire, file: str, variable: str) -> None:
     if variable:
         victim.environ[variable] = str(victim.folder / file)
     assert victim.texts("app", auth=METHODS["jwt"](file)) == {"A": "b"}
@@ -79,10 +79,10 @@ def test_file_of_vaults_is_sent(victim: Desk, evil: Wire, file: str, variable: s
 @pytest.mark.parametrize(
     "file", [f"/var/run/secrets/{HERE}", "/var/run/secrets/vault/token", "/run/secrets/tokens/vault"]
 )
-def test_token_of_a_pod_is_looked_for_in_its_places(victim: Desk, file: str) -> None:
+def test_token_of_a_pod_is_searched_for_in_its_places(victim: Desk, file: str) -> None:
     provider = Vault(address=victim.address, mount="secret", auth=METHODS["kubernetes"](file))
     assert not [*provider.check("app", victim.context())]
-    assert victim.refusal(Denied, auth=METHODS["kubernetes"](file)).startswith("no credential is present")
+    assert victim.refusal(Denied, auth=METHODS["kubernetes"](file)).startswith("no credential found")
 
 
 @pytest.mark.parametrize(
@@ -95,11 +95,14 @@ def test_token_of_a_pod_is_looked_for_in_its_places(victim: Desk, file: str) -> 
     ],
 )
 @pytest.mark.parametrize("name", ["AWS_SECRET_ACCESS_KEY", "SOPS_AGE_KEY", "GITHUB_TOKEN", "MY_VAULT_TOKEN", "VAULT_"])
-def test_variable_that_is_none_of_vaults_is_refused(method: str, field: str, name: str) -> None:
+def test_variable_not_of_vault_is_refused(method: str, field: str, name: str) -> None:
     more = {"username": "u"} if method == "userpass" else {}
     with pytest.raises(OptionError) as caught:
         Vault(auth={"method": method, field: name, **more})
-    assert (caught.value.field, caught.value.what[:33]) == (f"auth[0].{field}", "must be a variable of Vault's: it")
+    assert (caught.value.field, caught.value.what[:42]) == (
+        f"auth[0].{field}",
+        "must be a variable that begins with VAULT_",
+    )
 
 
 @pytest.mark.parametrize("name", ["VAULT_ADDR", "BAO_ADDR"])

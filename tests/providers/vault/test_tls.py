@@ -16,7 +16,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from bridge.provider import Denied, ProviderError, Unavailable
-from tests.providers.vault.desk import Desk, told
+from tests.providers.vault.sessions import Desk, told
 from tests.providers.vault.wire import Answer, wire
 from tests.servers.pki import Authority
 from tests.servers.vault import SealedVault
@@ -47,17 +47,17 @@ def other_authority(tmp_path: Path) -> Path:
     return Authority(folder, "another").file
 
 
-def test_the_authority_of_the_section(tls: Desk) -> None:
+def test_authority_of_the_section(tls: Desk) -> None:
     assert tls.texts("app") == VALUES
     assert tls.read("app").warnings == ()
 
 
-def test_the_authority_of_the_environment(tls: Desk, tmp_path: Path, server: SealedVault) -> None:
+def test_authority_of_the_environment(tls: Desk, tmp_path: Path, server: SealedVault) -> None:
     tls.environ["VAULT_CACERT"] = str(server.authority.file)
     assert tls.texts("app", ca_cert=None) == VALUES
 
 
-def test_the_authorities_of_a_folder(tls: Desk, tmp_path: Path, server: SealedVault) -> None:
+def test_authorities_of_a_folder(tls: Desk, tmp_path: Path, server: SealedVault) -> None:
     folder = tmp_path / "authorities"
     folder.mkdir()
     # OpenSSL finds an authority in a folder by its subject's hash.
@@ -80,7 +80,7 @@ def test_another_authority_is_an_error_without_a_fallback(
     assert tls.refusal(ProviderError, ca_cert=None) == message
 
 
-def test_the_librarys_own_bundle_is_not_added_to_the_operators_authority(
+def test_librarys_own_bundle_is_not_added_to_the_operators_authority(
     tls: Desk, server: SealedVault, other_authority: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(server.authority.file))
@@ -106,7 +106,7 @@ except ProviderError as error:
     assert done.stdout.strip() == UNTRUSTED.format(server.address)
 
 
-def test_the_servers_name(tls: Desk, server: SealedVault, tmp_path: Path) -> None:
+def test_servers_name(tls: Desk, server: SealedVault, tmp_path: Path) -> None:
     named = f"https://127.0.0.1:{server.port}"
     tls.environ["VAULT_TLS_SERVER_NAME"] = "vault.example"
     assert "is not trusted: Hostname mismatch" in tls.refusal(ProviderError, address=named)
@@ -114,13 +114,13 @@ def test_the_servers_name(tls: Desk, server: SealedVault, tmp_path: Path) -> Non
     assert tls.texts("app", address=named) == VALUES
 
 
-def test_an_unverified_server_is_told_with_every_document(tls: Desk) -> None:
+def test_unverified_server_is_reported_with_every_document(tls: Desk) -> None:
     tls.environ["VAULT_SKIP_VERIFY"] = "true"
     document = tls.read("app", ca_cert=None)
     (warning,) = document.warnings
     assert warning.warning
     assert str(warning) == (
-        "VAULT_SKIP_VERIFY is set: whoever answers at the server's address gets the token and gives the values"
+        "VAULT_SKIP_VERIFY is set: any server at this address can take the token and supply the values"
     )
     for text in ("0", "false", "no", "yes"):
         tls.environ["VAULT_SKIP_VERIFY"] = text
@@ -130,17 +130,17 @@ def test_an_unverified_server_is_told_with_every_document(tls: Desk) -> None:
 def test_files_that_are_missing_or_no_certificates(tls: Desk, tmp_path: Path) -> None:
     (tmp_path / "junk.pem").write_text("-----BEGIN PRIVATE KEY-----\nCANARY\n-----END PRIVATE KEY-----\n")
     (tmp_path / "empty.pem").write_text("")
-    assert tls.refusal(ProviderError, ca_cert="absent.crt") == f"the file {tmp_path}/absent.crt cannot be read"
+    assert tls.refusal(ProviderError, ca_cert="absent.crt") == f"cannot read the file {tmp_path}/absent.crt"
     for name in ("junk.pem", "empty.pem"):
         message = tls.refusal(ProviderError, ca_cert=name)
-        assert message.startswith(f"the certificate authorities in {tmp_path}/{name} cannot be used")
+        assert message.startswith(f"cannot use the certificate authorities in {tmp_path}/{name}")
     message = tls.refusal(ProviderError, client_cert="ca.crt", client_key="junk.pem")
-    assert message == f"the client certificate {tmp_path}/ca.crt cannot be used"
+    assert message == f"cannot use the client certificate {tmp_path}/ca.crt"
 
 
 def test_plain_http_at_a_tls_port_and_the_other_way_round(tls: Desk, server: SealedVault, fake_desk: Desk) -> None:
     plain = f"http://127.0.0.1:{server.port}"
-    outcome = "failed: something else than Vault answers at this address (status 400, not Vault's JSON)"
+    outcome = "failed: the server at this address is not Vault (status 400, not Vault's JSON)"
     assert tls.refusal(ProviderError, address=plain) == replace(tls, address=plain).reading(outcome)
     address = fake_desk.address.replace("http:", "https:")
     assert fake_desk.refusal(ProviderError, address=address) == f"{address} does not speak TLS"
@@ -165,7 +165,7 @@ def certificate(tls: Desk, server: SealedVault) -> Iterator[dict[str, Any]]:
     server.do("DELETE", "sys/auth/cert")
 
 
-def test_a_client_certificate_logs_in(tls: Desk, server: SealedVault, certificate: dict[str, Any]) -> None:
+def test_client_certificate_logs_in(tls: Desk, server: SealedVault, certificate: dict[str, Any]) -> None:
     before = server.tokens()
     tls.environ = {}
     assert tls.texts("app", **certificate) == VALUES
@@ -178,32 +178,32 @@ def test_a_client_certificate_logs_in(tls: Desk, server: SealedVault, certificat
     assert server.tokens() == before
 
 
-def test_a_client_certificate_that_has_expired(tls: Desk, server: SealedVault, certificate: dict[str, Any]) -> None:
+def test_client_certificate_that_has_expired(tls: Desk, server: SealedVault, certificate: dict[str, Any]) -> None:
     server.authority.client("ann", ends=-dt.timedelta(hours=1))
-    reason = "the client certificate has expired, or is not valid yet"
-    assert tls.refusal(Denied, **certificate) == tls.login("cert people", "cert", f"is refused: {reason}")
+    reason = "the client certificate has expired or is not valid yet"
+    assert tls.refusal(Denied, **certificate) == tls.login("cert people", "cert", f"failed: {reason}")
 
 
-def test_a_client_certificate_that_is_refused(tls: Desk, server: SealedVault, certificate: dict[str, Any]) -> None:
+def test_client_certificate_that_is_refused(tls: Desk, server: SealedVault, certificate: dict[str, Any]) -> None:
     bob = server.client_certificate("bob")
     wrong = {**certificate, "client_cert": str(bob.certificate), "client_key": str(bob.key)}
-    reason = "no client certificate that the role accepts was shown"
-    assert tls.refusal(Denied, **wrong) == tls.login("cert people", "cert", f"is refused: {reason}")
+    reason = "the role accepts no client certificate that was sent"
+    assert tls.refusal(Denied, **wrong) == tls.login("cert people", "cert", f"failed: {reason}")
     missing = {**certificate, "auth": {"method": "cert", "role": "nobody"}}
-    assert tls.refusal(Denied, **missing) == tls.login("cert nobody", "cert", f"is refused: {reason}")
+    assert tls.refusal(Denied, **missing) == tls.login("cert nobody", "cert", f"failed: {reason}")
     assert tls.refusal(Denied, auth=certificate["auth"]) == (
-        "no credential is present: looked for cert (client_cert, VAULT_CLIENT_CERT)"
+        "no credential found: looked for cert (client_cert, VAULT_CLIENT_CERT)"
     )
 
 
-def test_a_listener_that_wants_a_client_certificate(vault_binary: Path, tmp_path: Path) -> None:
+def test_listener_that_requires_a_client_certificate(vault_binary: Path, tmp_path: Path) -> None:
     with SealedVault(vault_binary, wants_certificate=True) as server:
         server.put("app", VALUES)
         ann = server.client_certificate("ann")
         desk = Desk(tmp_path, server.address, {"VAULT_TOKEN": server.root}, {"mount": "secret", "kv_version": 2})
         desk.options["ca_cert"] = str(server.authority.file)
         assert desk.texts("app", client_cert=str(ann.certificate), client_key=str(ann.key)) == VALUES
-        assert desk.refusal(Denied) == f"{server.address} wants a client certificate"
+        assert desk.refusal(Denied) == f"{server.address} requires a client certificate"
 
 
 # Seals
@@ -218,7 +218,7 @@ def test_sealed_says_sealed_and_after_unsealing_the_same_session_reads(tls: Desk
         assert session.read("app").revision.id
 
 
-def test_a_sealed_server_refuses_no_login_for_good(tls: Desk, server: SealedVault) -> None:
+def test_sealed_server_refuses_no_login_for_good(tls: Desk, server: SealedVault) -> None:
     server.seal()
     desk = replace(tls, environ={"VAULT_ID_TOKEN": "CANARY"})
     with desk.session(auth={"method": "jwt", "role": "r"}, kv_version=None) as session:
@@ -227,7 +227,7 @@ def test_a_sealed_server_refuses_no_login_for_good(tls: Desk, server: SealedVaul
             assert told(Unavailable, lambda: session.read("app")) == message
 
 
-def test_a_server_that_restarts_is_sealed_and_keeps_its_documents(tls: Desk, server: SealedVault) -> None:
+def test_server_that_restarts_is_sealed_and_keeps_its_documents(tls: Desk, server: SealedVault) -> None:
     server.stop()
     assert tls.refusal(Unavailable) == f"{server.address} cannot be reached"
     server.start()
@@ -269,13 +269,11 @@ def test_through_a_proxy_the_server_is_verified_and_the_proxy_sees_no_token(
         assert not any(server.root in str(one) for one in proxy.requests)
 
 
-def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_password(
-    tls: Desk, server: SealedVault, tmp_path: Path
-) -> None:
+def test_encrypted_key_is_refused_without_a_prompt(tls: Desk, server: SealedVault, tmp_path: Path) -> None:
     ann = server.client_certificate("ann")
     key = serialization.load_pem_private_key(ann.key.read_bytes(), None)
     form = serialization.PrivateFormat.PKCS8
     encryption = serialization.BestAvailableEncryption(b"CANARY")
     (tmp_path / "key.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, form, encryption))
     message = tls.refusal(ProviderError, client_cert=str(ann.certificate), client_key="key.pem")
-    assert message == f"the client certificate {ann.certificate} cannot be used"
+    assert message == f"cannot use the client certificate {ann.certificate}"

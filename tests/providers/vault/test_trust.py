@@ -7,7 +7,7 @@ import pytest
 
 from bridge.provider import Denied, Problem
 from bridge_providers.vault import Vault
-from tests.providers.vault.desk import Desk
+from tests.providers.vault.sessions import Desk
 from tests.providers.vault.wire import Answer, Wire, document, wire
 from tests.servers.pki import Authority
 from tests.trusting import store, trusting
@@ -54,8 +54,8 @@ def test_server_that_is_not_listed_gets_no_credential(desk: Desk, server: Wire, 
     message = desk.refusal(Denied, auth=auth)
     name = auth["method"]
     assert message == (
-        f"the environment's file names {server.address}, which may not get the credential {name}, "
-        f"says {desk.environ['BRIDGE_TRUST']}"
+        f"the environment's file names {server.address}, which may not get the credential {name} "
+        f"(see {desk.environ['BRIDGE_TRUST']})"
     )
     assert [one.what for one in told(desk, auth=auth)] == [message]
     assert not server.requests
@@ -103,7 +103,7 @@ def test_credential_may_be_listed_by_where_it_is(desk: Desk, server: Wire) -> No
     assert desk.texts("app") == {"A": "b"}
 
 
-def test_operators_own_variable_needs_a_line_too(desk: Desk, server: Wire) -> None:
+def test_operators_own_variable_must_also_be_listed(desk: Desk, server: Wire) -> None:
     trust(desk, store(PINNED, "token"))
     desk.environ["VAULT_ADDR"] = server.address
     assert desk.refusal(Denied, address=None).startswith(f"VAULT_ADDR names {server.address}, which may not get")

@@ -1,0 +1,45 @@
+"""The exit status of a plan and of a sync, and the word for it in the report: for one environment or for many."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+from bridge.errors import Stopped
+from bridge.plan.admission import dropped
+from bridge.plan.model import Plan
+from bridge.run.apply import Outcome
+
+if TYPE_CHECKING:
+    from bridge.run.restart import Restart
+
+PENDING: Final = 4
+"""The exit status of `plan --exit-code` if there is something to do."""
+
+
+def plan_result(plan: Plan, *, exit_code: bool) -> tuple[int, str]:
+    """Return the exit status and the report's word for a plan."""
+    if plan.refusals:
+        return 1, "refused"
+    if dropped(plan):
+        return 1, "altered"
+    return (PENDING if exit_code else 0, "planned") if plan.pending else (0, "unchanged")
+
+
+def sync_result(plan: Plan, outcome: Outcome, restart: "Restart | None") -> tuple[int, str]:
+    """Return the exit status and the report's word for what a sync did."""
+    if plan.refusals:
+        return 1, "refused"
+    if outcome.error:
+        return outcome.error.exit_status, "stopped" if isinstance(outcome.error, Stopped) else "failed"
+    if restart and restart.error:
+        return Stopped.exit_status if outcome.written else restart.error.exit_status, "unfinished"
+    if dropped(plan):  # pods that start now would lack a key
+        return 1, "altered"
+    return 0, "written" if outcome.written else "restarted" if restart and restart.rolled else "unchanged"
+
+
+def with_workloads(data: dict[str, Any], restart: "Restart | None") -> dict[str, Any]:
+    """Add what happens to the workloads to a report's data, if this was asked for."""
+    if restart is None:
+        return data
+    from bridge.report.restart import workload_data  # noqa: PLC0415 - start-up: most runs restart nothing
+
+    return data | {"workloads": workload_data(restart.verdicts, restart.rolled, restart.begun, restart.states)}

@@ -1,0 +1,240 @@
+"""Many environments in one run: side by side, each with its own promises, over shared sessions and connections."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Final, Self
+
+from bridge.cluster.lease import Lease
+from bridge.config.environment import ClusterChoice, Environment
+from bridge.errors import ANYTHING, BridgeError, ConfigError, combine, ending
+from bridge.parallel import Batch, Once, each
+from bridge.plan.model import ClusterName, Plan
+from bridge.report.record import Record
+from bridge.run.apply import Outcome, first_write_of, sync_environment
+from bridge.run.inputs import Run, sound_files
+from bridge.run.plan import read_environment, read_sources, try_changes
+from bridge.run.view import RELEASE, Cluster, Line, dial, open_cluster
+from bridge.sources.neighbours import namespace_in
+from bridge.sources.providers import build_providers, referenced
+from bridge.sources.shared import Sharing
+
+if TYPE_CHECKING:
+    from bridge.run.restart import Restart
+
+THREADS: Final = 8
+"""Environments at once: that bounds what is held in memory, and the connections to a cluster."""
+
+
+@dataclass(eq=False)
+class Member:
+    """What became of one environment, right at any moment. `record` is what its own run notes."""
+
+    name: str
+    outcome: Outcome = field(default_factory=Outcome)
+    restart: "Restart | None" = None
+    error: BridgeError | None = None
+    record: Record = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.record = Record(environment=self.name)
+
+    @property
+    def plan(self) -> Plan | None:
+        """Return the latest plan; None until there is one."""
+        return self.outcome.plan
+
+    @property
+    def cluster(self) -> ClusterName | None:
+        """Return the environment's cluster; None until it is opened."""
+        return self.record.cluster
+
+    @property
+    def touched(self) -> bool:
+        """Say whether anything of it is written or restarted, or may be."""
+        return self.outcome.touched or bool(self.restart and (self.restart.rolled or self.restart.begun))
+
+    @property
+    def errors(self) -> Sequence[BridgeError]:
+        """Return what went wrong with it."""
+        found = (self.error, self.outcome.error, self.restart.error if self.restart else None)
+        return [one for one in found if one]
+
+
+class Fleet:
+    """The environments of a folder, those that could not be loaded as their error, and what their runs share.
+
+    To be used in a `with` block, which closes sessions and connections, and gives every Lease back.
+    """
+
+    def __init__(self, folder: Mapping[str, Environment | ConfigError], run: Run) -> None:
+        self._folder: Final = folder
+        self._sharing: Final = Sharing()
+        self._lines: Final = _Lines()
+        self._spaces: Final = _Namespaces(folder)
+        self._run: Final = run._replace(
+            sharing=self._sharing, neighbours=self._spaces.neighbours, is_ending=lambda: self._lines.ended
+        )
+        self._under_way: Final[dict[str, Member]] = {}
+        self._batch: Batch[str, None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let nothing be sent any more but what gives back; wait a moment for what is under way."""
+        self._lines.end()
+        if self._batch:
+            self._batch.stop()
+        held = [member.outcome.lease for member in self.under_way() if member.outcome.lease]
+        each(Lease.release, held, threads=len(held), deadline=time.monotonic() + RELEASE)
+        self._sharing.close()
+        self._lines.close()
+
+    def under_way(self) -> list[Member]:
+        """Return those that are begun and not finished."""
+        return list(self._under_way.values())
+
+    def look_ahead(self, names: Sequence[str], done: Callable[[Member], None]) -> None:
+        """Plan environments; the error of one whose first write this would be is a FirstWrite. Nothing is written."""
+        self._each(names, self._look_ahead, done)
+
+    def plan(self, names: Sequence[str], done: Callable[[Member], None]) -> None:
+        """Plan environments; `done` is called with each as it is finished, by any thread, and keeps what is needed."""
+        self._each(names, self._plan, done)
+
+    def sync(self, names: Sequence[str], done: Callable[[Member], None], *, restart: bool = False) -> None:
+        """Plan environments and write what differs, each for itself, then restart if asked to; `done` as above."""
+        self._each(names, partial(self._sync, restart=restart), done)
+
+    def _each(
+        self, names: Sequence[str], work: Callable[[Member, Environment], None], done: Callable[[Member], None]
+    ) -> None:
+        self._announce(names)
+        self._batch = Batch(lambda name: self._one(Member(name), work, done), names)
+        self._batch.start(THREADS)
+        self._batch.finish(self._run.deadline + RELEASE)
+
+    def _announce(self, names: Iterable[str]) -> None:
+        for name in names:
+            environment = self._folder[name]
+            if isinstance(environment, Environment):
+                errors: list[BridgeError] = []  # its own run will meet them
+                providers = build_providers(environment, referenced(environment), errors)
+                self._sharing.announce(providers, environment.references, environment.base)
+
+    def _one(self, member: Member, work: Callable[[Member, Environment], None], done: Callable[[Member], None]) -> None:
+        if time.monotonic() >= self._run.deadline:
+            return
+        self._under_way[member.name] = member
+        environment = self._folder[member.name]
+        try:
+            if isinstance(environment, Environment):
+                work(member, environment)
+            else:
+                member.error = environment
+        except ANYTHING as error:  # whatever it is, the others go on
+            member.error = ending(error, touched=member.touched)
+        done(member)
+        self._under_way.pop(member.name, None)
+
+    def _plan(self, member: Member, environment: Environment) -> None:
+        run = self._run._replace(record=member.record)
+        with read_environment(environment, run, self._lines.dial) as (wanted, cluster):
+            member.outcome.plan = try_changes(wanted, cluster, run)
+
+    def _look_ahead(self, member: Member, environment: Environment) -> None:
+        run = self._run._replace(record=member.record)
+        files = sound_files(environment, run)
+        assert files.namespace is not None
+        with open_cluster(environment, files.namespace, run, self._lines.dial) as cluster:
+            if cluster.name.binding:
+                return
+            plan = try_changes(read_sources(environment, files, cluster, run), cluster, run)
+            if first := first_write_of(plan, environment, cluster, run):
+                raise first
+
+    def _sync(self, member: Member, environment: Environment, *, restart: bool) -> None:
+        run = self._run._replace(record=member.record)
+        sync_environment(
+            environment,
+            run,
+            member.outcome,
+            line_to=self._lines.dial,
+            then=partial(_restart, member) if restart else None,
+        )
+
+
+def _restart(member: Member, cluster: Cluster) -> None:
+    from bridge.run.restart import Restart, survey_and_roll  # noqa: PLC0415 - most runs restart nothing
+
+    member.restart = Restart()
+    survey_and_roll(cluster, member.restart)
+
+
+class _Lines:
+    """One way to each cluster, for all environments that choose it."""
+
+    def __init__(self) -> None:
+        self._stack: Final = ExitStack()
+        self._lock: Final = threading.Lock()
+        self._lines: Final[Once[ClusterChoice, Line | BridgeError]] = Once()
+        self.ended = False
+
+    @contextmanager
+    def dial(self, choice: ClusterChoice, run: Run) -> Iterator[Line]:
+        """Do as `view.dial`, only that the connections stay for the next one."""
+        # What binds an environment is compared for each, and keeps none from sharing; nor does what is not used.
+        choice = ClusterChoice() if run.cluster.in_cluster else choice._replace(namespace_uid=(), server=())
+        line = self._lines.get(choice, lambda: self._open(dial(choice, run)))
+        if isinstance(line, BridgeError):
+            raise combine([line])  # an error of its own for each thread
+        yield line
+
+    def _open(self, opening: AbstractContextManager[Line]) -> Line | BridgeError:
+        try:
+            with ExitStack() as stack:
+                line = stack.enter_context(opening)
+                with self._lock:
+                    self._stack.push(stack.pop_all())
+        except BridgeError as error:
+            return error
+        if self.ended:
+            line.api.end()
+        return line
+
+    def end(self) -> None:
+        """Let nothing be sent any more, except for the Leases."""
+        self.ended = True
+        for line in self._lines.made():
+            if isinstance(line, Line):
+                line.api.end()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._stack.close()
+
+
+class _Namespaces:
+    """The environments of a folder by their namespaces, looked up once."""
+
+    def __init__(self, folder: Mapping[str, Environment | ConfigError]) -> None:
+        self._folder: Final = folder
+        self._found: Final[Once[None, Mapping[str, list[Environment]]]] = Once()
+
+    def neighbours(self, _environment: Environment, namespace: str, environ: Mapping[str, str]) -> list[Environment]:
+        """Return the environments of a namespace."""
+        return self._found.get(None, lambda: self._read(environ)).get(namespace, [])
+
+    def _read(self, environ: Mapping[str, str]) -> Mapping[str, list[Environment]]:
+        found: dict[str, list[Environment]] = {}
+        for environment in self._folder.values():
+            try:
+                if isinstance(environment, Environment):
+                    found.setdefault(namespace_in(environment, environ), []).append(environment)
+            except ConfigError:  # left to its own check
+                continue
+        return found

@@ -1,0 +1,242 @@
+"""Restarting: find the workloads that run with older keys, roll them, follow them."""
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from bridge.cluster.api import Forbidden, LostAnswer
+from bridge.cluster.workloads import Workloads
+from bridge.config.environment import Environment
+from bridge.errors import ANYTHING, BridgeError, Bug, Problem, Refusal, Stopped, Unavailable, combine, ending
+from bridge.plan.first_write import has_begun, is_ours
+from bridge.plan.restart import Step, Verdict, consumers, judge
+from bridge.plan.rollout import Workload
+from bridge.plan.state import Memory
+from bridge.report.record import Record
+from bridge.report.talk import tell
+from bridge.run.apply import FirstWrite, unless_agreed
+from bridge.run.inputs import Run
+from bridge.run.view import Cluster, open_cluster
+
+POLL: Final = 1.0  # seconds
+
+
+@dataclass(eq=False)
+class Restart:
+    """What became of a restart, right at any moment; workloads by their names.
+
+    `begun` holds what is being marked, or may be, `states` each workload as it was seen last.
+    """
+
+    verdicts: tuple[Verdict, ...] = ()
+    rolled: list[str] = field(default_factory=list)
+    begun: set[str] = field(default_factory=set)
+    states: dict[str, Workload] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    temporary: bool = True  # while all problems are
+    is_broken: bool = False  # one of them is a bug of ours
+
+    @property
+    def error(self) -> BridgeError | None:
+        """Return why not every workload has the keys of now; a Stopped where some are restarted."""
+        if not self.problems:
+            return None
+        if self.rolled or self.begun:
+            return Stopped(*self.problems)
+        kind = Bug if self.is_broken else Unavailable if self.temporary else Refusal
+        return kind(*self.problems)
+
+    @property
+    def warnings(self) -> Sequence[Problem]:
+        """Return what an operator has to do, or to know, although nothing went wrong."""
+        return [problem for name, one in self.states.items() for problem in _notes(one, name in self.rolled)]
+
+    def add(self, *problems: Problem, temporary: bool = False) -> None:
+        """Add what went wrong."""
+        self.problems += problems
+        self.temporary = self.temporary and (temporary or not problems)
+
+    def fail(self, error: BaseException) -> None:
+        """Add an error that ended the restart, or a bug."""
+        found = ending(error, touched=False)
+        self.is_broken = self.is_broken or isinstance(found, Bug)
+        self.add(*found.problems, temporary=isinstance(found, Unavailable))
+
+
+def known(cluster: Cluster, *, everything: bool = False) -> Memory:
+    """Return the memory; raises Refusal where it does not tell when keys changed, unless that does not matter."""
+    memory, hint = cluster.store.read(), "run `bridge sync` first"
+    if memory is None:
+        raise Refusal(Problem(cluster.store.target, "does not exist, so nothing is known to be written here", hint))
+    if memory.lost:
+        raise Refusal(Problem("the memory of bridge", memory.lost, hint))
+    if memory.begun and not everything:
+        names = ", ".join(sorted(map(str, memory.begun)))
+        what = f"a sync stopped, or is at work, between its writes: {names}"
+        raise Refusal(Problem("the memory of bridge", what, f"{hint}, so that pods start with all keys"))
+    return memory
+
+
+def first_restart(
+    environment: Environment, namespace: str, cluster: Cluster, memory: Memory, run: Run
+) -> FirstWrite | None:
+    """Return what speaks against restarting if nothing shows that the environment was written to this cluster.
+
+    The memory alone does not: it may be a copy from another cluster. What may not be read may show anything.
+    """
+    if run.first or cluster.name.binding or has_begun(memory):
+        return None
+    for id_ in memory.objects:
+        try:
+            live = cluster.objects.get(id_)
+        except Forbidden:
+            return None
+        if live and is_ours(live, memory, cluster.objects.manager):
+            return None
+    return unless_agreed(environment, namespace, cluster, run)
+
+
+def survey(cluster: Cluster, memory: Memory, *, everything: bool = False) -> tuple[Verdict, ...]:
+    """Judge every workload of the namespace that consumes what bridge writes."""
+    workloads = _workloads(cluster)
+    found = workloads.consumers(lambda all_: consumers(all_, memory))
+    return judge(found, workloads.rolled_out(found), memory, everything=cluster.now() if everything else "")
+
+
+def survey_and_roll(cluster: Cluster, restart: Restart) -> None:
+    """Do both after a sync; that a survey fails is a problem as any other then, for objects may be written."""
+    try:
+        restart.verdicts = survey(cluster, known(cluster))
+    except ANYTHING as error:
+        restart.fail(error)
+    else:
+        roll(cluster, restart)
+
+
+def roll(cluster: Cluster, restart: Restart) -> None:
+    """Mark each workload that is behind, all of them dry first; what is in the way is added to the problems."""
+    workloads = _workloads(cluster)
+    restart.states = {str(one.workload): one.workload for one in restart.verdicts}
+    chosen = [one for one in restart.verdicts if one.step is Step.ROLL]
+    try:
+        _try_dry(workloads, chosen)
+        for one in chosen:
+            _mark(workloads, one, restart)
+    except ANYTHING as error:
+        restart.fail(error)
+    for one in restart.verdicts:
+        restart.add(*_in_the_way(workloads, one))
+
+
+def _try_dry(workloads: Workloads, chosen: Sequence[Verdict]) -> None:
+    errors: list[BridgeError] = []
+    for one in chosen:
+        try:
+            workloads.mark(one.workload, one.mark, dry_run=True)
+        except BridgeError as error:
+            errors.append(error)
+    if errors:
+        raise combine(errors)
+
+
+def _mark(workloads: Workloads, verdict: Verdict, restart: Restart) -> None:
+    name = str(verdict.workload)
+    restart.begun.add(name)
+    try:
+        now = workloads.mark(verdict.workload, verdict.mark, dry_run=False)
+    except BridgeError as error:
+        if not isinstance(error, LostAnswer):
+            restart.begun.discard(name)
+        raise
+    restart.begun.discard(name)
+    if now:  # else somebody deleted it meanwhile, and no pod of it is left
+        restart.rolled.append(name)
+        restart.states[name] = now
+
+
+def _in_the_way(workloads: Workloads, verdict: Verdict) -> Sequence[Problem]:
+    """Return why a workload that was not rolled in this run keeps pods with older keys."""
+    one = verdict.workload
+    if verdict.step is Step.HOLD:
+        hint = f"`kubectl -n {workloads.namespace} rollout resume {one.kind.lower()}/{one.name}`, then run again"
+        return [Problem(workloads.target(one), "is behind, but paused: its pods keep older keys", hint)]
+    if verdict.step is Step.NONE and one.rollout.failed:
+        return [_failing(workloads, one)]
+    return []
+
+
+def _failing(workloads: Workloads, one: Workload) -> Problem:
+    what = f"its rollout does not get on ({one.rollout}); old pods keep older keys"
+    return Problem(
+        workloads.target(one), what, f"`kubectl -n {workloads.namespace} describe {one.kind.lower()} {one.name}`"
+    )
+
+
+def follow(environment: Environment, run: Run, restart: Restart, namespace: str, seconds: float) -> None:
+    """Tell how the rollouts get on until all are finished, for so many seconds at most."""
+    pending = [one for name, one in restart.states.items() if _moves(one, restart.rolled, name)]
+    if not pending or not seconds:
+        return
+    end = time.monotonic() + seconds
+    try:
+        with open_cluster(environment, namespace, run._replace(deadline=end)) as cluster:
+            pending = _follow(_workloads(cluster), pending, restart, end, run.record)
+    except ANYTHING as error:
+        restart.fail(error)
+        return
+    for one in pending:
+        what = f"its rollout has not finished in {seconds:g} s: {restart.states[str(one)].rollout}"
+        hint = f"`kubectl -n {namespace} rollout status {one.kind.lower()}/{one.name}`"
+        restart.add(Problem(f"{one} in namespace {namespace}", what, hint))
+
+
+def _follow(
+    workloads: Workloads, pending: list[Workload], restart: Restart, end: float, record: Record
+) -> list[Workload]:
+    """Return those that are not finished at the end."""
+    while pending and time.monotonic() < end:
+        pending = [one for one in pending if _goes_on(workloads, one, restart, record)]
+        if pending:
+            time.sleep(max(0, min(POLL, end - time.monotonic())))
+    return pending
+
+
+def _moves(one: Workload, rolled: Sequence[str], name: str) -> bool:
+    """Say whether there is something to follow: pods that this run, or one before it, has to replace."""
+    stands = one.paused or one.by_hand or one.rollout.failed or not one.rollout.wanted
+    return not stands and (name in rolled or not one.rollout.finished)
+
+
+def _goes_on(workloads: Workloads, one: Workload, restart: Restart, record: Record) -> bool:
+    """Look at a workload, tell what is new, and say whether to look again."""
+    before, now = restart.states[str(one)], None
+    with suppress(Unavailable):  # the next look may be answered
+        now = workloads.get(one)
+        if now is None:
+            tell(record, f"{one}: was deleted")
+            return False
+    if now is None:
+        return True
+    restart.states[str(one)] = now
+    if now.rollout != before.rollout:
+        tell(record, f"{one}: {now.rollout}{', finished' if now.rollout.finished else ''}")
+    if now.rollout.failed:
+        restart.add(_failing(workloads, now))
+    return not now.rollout.failed and not now.rollout.finished
+
+
+def _workloads(cluster: Cluster) -> Workloads:
+    return Workloads(cluster.api, cluster.objects.namespace, cluster.objects.manager)
+
+
+def _notes(one: Workload, rolled: bool) -> Sequence[Problem]:
+    if one.by_hand and (rolled or one.rollout.old):
+        what = "its strategy is OnDelete: each pod keeps its keys until somebody deletes it"
+        return [Problem(str(one), what)]
+    if rolled and one.kind != "DaemonSet" and not one.rollout.wanted:
+        return [Problem(str(one), "has no pods (replicas: 0): there was nothing to restart")]
+    if one.rollout.spared and (rolled or one.rollout.old):
+        return [Problem(str(one), f"its partition spares {one.rollout.spared} pods: they keep older keys")]
+    return []

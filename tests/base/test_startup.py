@@ -1,0 +1,138 @@
+"""Which modules a run loads: starting is a large part of what a short run takes."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from bridge.testing.apiserver import EmbeddedCluster
+from tests.servers.client import Client
+
+CONFIG = Path(__file__).parents[2] / "config"
+SLOW = {"kubernetes", "hvac", "boto3", "requests", "urllib3", "asyncio", "concurrent"}
+Loaded = Callable[..., set[str]]
+STAGING = ("staging", "--config", str(CONFIG))
+
+
+# Not -X importtime, which writes to stderr: that is closed to everybody else while a run goes on.
+RUN = """
+import os, sys
+told = os.open(sys.argv.pop(1), os.O_WRONLY)
+sys.addaudithook(lambda event, args: event == "import" and os.write(told, f"{args[0]}\\n".encode()))
+from bridge.start import run
+run()
+"""
+
+
+@pytest.fixture
+def loaded(tmp_path: Path) -> Loaded:
+    """Return a function that gives the modules which a run of bridge loads, as Python itself tells them."""
+
+    def loaded(*arguments: str, **environ: str) -> set[str]:
+        told = tmp_path / "told"
+        told.touch()
+        done = subprocess.run(
+            [sys.executable, "-c", RUN, str(told), *arguments],
+            env={"PATH": os.defpath, **environ},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        return set(told.read_text().splitlines())
+
+    return loaded
+
+
+def instructions(valgrind: str, *arguments: str, **environ: str) -> int:
+    """Return how many instructions Python executes with these arguments: the same on a slow machine and a fast one."""
+    command = [valgrind, "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null", sys.executable]
+    done = subprocess.run(
+        [*command, *arguments],
+        env={"PATH": os.defpath, "PYTHONHASHSEED": "0", **environ},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    counted = re.search(r"I +refs: +([\d,]+)", done.stderr)
+    assert counted, done.stderr
+    return int(counted[1].replace(",", ""))
+
+
+def packages(modules: set[str]) -> set[str]:
+    return {name.partition(".")[0] for name in modules}
+
+
+@contextmanager
+def cluster(kubeconfig: Path) -> Iterator[None]:
+    """Run a cluster that has the demonstration's namespace."""
+    with EmbeddedCluster() as embedded:
+        embedded.write_kubeconfig(kubeconfig)
+        namespace = {"metadata": {"name": "voice-agent-staging"}}
+        assert Client(embedded.url, embedded.token).request("POST", "/api/v1/namespaces", namespace).status == 201
+        yield
+
+
+def test_version_needs_the_command_line_alone(loaded: Loaded) -> None:
+    modules = loaded("--version")
+    assert not packages(modules) & {*SLOW, "yaml", "ssl", "cryptography", "pyrage", "bridge_providers", "json"}
+    assert not {name for name in modules if name.startswith(("bridge.commands", "bridge.config", "bridge.sources"))}
+    assert not modules & {"logging", "threading", "ctypes"}
+
+
+def test_check_loads_no_client_of_a_server(loaded: Loaded) -> None:
+    modules = loaded("check", *STAGING)
+    assert {"bridge", "bridge_providers", "yaml"} <= packages(modules)
+    assert not packages(modules) & {*SLOW, "ssl", "http", "pyrage"}
+    assert not {name for name in modules if name.startswith("bridge.cluster")}
+
+
+def test_exec_of_public_variables_loads_neither_a_client_nor_a_key(loaded: Loaded) -> None:
+    modules = loaded("exec", *STAGING, "--", "true")
+    assert {"bridge", "yaml"} <= packages(modules)
+    assert not packages(modules) & {*SLOW, "ssl", "http", "pyrage"}
+    assert not {name for name in modules if name.startswith(("bridge.cluster", "bridge.scan"))}
+
+
+def test_the_guard_loads_no_client_of_a_server_either(loaded: Loaded, tmp_path: Path) -> None:
+    build = tmp_path / "build.yaml"
+    build.write_text("apiVersion: v1\nkind: Service\nmetadata: {name: agent}\n")
+    shutil.copytree(CONFIG, tmp_path / "config")  # in no repository, so git is not started either
+    modules = loaded("check", "staging", "--config", str(tmp_path / "config"), "--manifests", str(build))
+    assert {"bridge", "yaml"} <= packages(modules)
+    assert not packages(modules) & {*SLOW, "ssl", "http", "pyrage", "subprocess"}
+    assert not {name for name in modules if name.startswith("bridge.cluster")}
+
+
+@pytest.mark.parametrize("command", [("plan",), ("sync", "--first")])
+def test_run_with_a_kubeconfig_loads_no_slow_package(loaded: Loaded, command: tuple[str, ...], tmp_path: Path) -> None:
+    with cluster(tmp_path / "kubeconfig"):
+        modules = loaded(*command, *STAGING, KUBECONFIG=str(tmp_path / "kubeconfig"))
+    assert {"bridge", "bridge_providers", "ssl", "http", "pyrage"} <= packages(modules)
+    assert not packages(modules) & SLOW
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the budget was counted with Python 3.11")
+@pytest.mark.parametrize(
+    ("command", "millions"), [(("--version",), 102), (("check", *STAGING), 530), (("plan", *STAGING), 640)]
+)
+def test_start_stays_within_its_budget(
+    loaded: Loaded, command: tuple[str, ...], millions: int, tmp_path: Path, valgrind: str
+) -> None:
+    """A run may execute so many million instructions more than Python alone, about 8 % above what was counted last."""
+    with cluster(tmp_path / "kubeconfig"):
+        environ = {"KUBECONFIG": str(tmp_path / "kubeconfig")}
+        loaded(*command, **environ)  # compiles what is not yet
+        spent = instructions(valgrind, "-m", "bridge", *command, **environ) - instructions(
+            valgrind, "-c", "pass", **environ
+        )
+    assert spent / 1e6 <= millions

@@ -1,0 +1,335 @@
+"""The Lease: asserted of the embedded cluster and of a real kube-apiserver."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.cluster import lease as module
+from bridge.cluster.api import Api, LostAnswer
+from bridge.cluster.connect import Search, connect
+from bridge.cluster.lease import Lease
+from bridge.errors import Problem, Unavailable
+from tests.clock import Clock
+from tests.desk import Target
+
+Open = Callable[[], Lease]
+
+
+@pytest.fixture
+def lease_of(target: Target, tmp_path: Path) -> Iterator[Open]:
+    """Open the Lease of the same environment as often as wanted, each time as another run."""
+    apis: list[Api] = []
+
+    def open_it() -> Lease:
+        endpoint = connect(
+            Search(Path(target.write_kubeconfig(tmp_path / "kubeconfig")), None, {}, pod=tmp_path / "nowhere")
+        )
+        apis.append(Api(endpoint, deadline=time.monotonic() + 120))
+        return Lease(apis[-1], target.namespace, "voice")
+
+    yield open_it
+    for api in apis:
+        api.close()
+
+
+def path(target: Target) -> str:
+    return f"/apis/coordination.k8s.io/v1/namespaces/{target.namespace}/leases/bridge-voice"
+
+
+def spec(target: Target) -> dict[str, Any]:
+    return target.client.request("GET", path(target)).body["spec"]
+
+
+def overwrite(target: Target, **changes: object) -> None:
+    body = target.client.request("GET", path(target)).body
+    body["spec"] |= changes
+    assert target.client.request("PUT", path(target), body).status == 200
+
+
+def test_missing_lease_is_created(lease_of: Open, target: Target) -> None:
+    one = lease_of()
+    one.acquire(0)
+    assert spec(target)["holderIdentity"] == one.holder
+    assert spec(target)["leaseDurationSeconds"] == module.DURATION
+
+
+def test_second_run_is_given_the_holders_name(lease_of: Open) -> None:
+    one, two = lease_of(), lease_of()
+    one.acquire(0)
+    with pytest.raises(Unavailable) as caught:
+        two.acquire(0.2)
+    problem = caught.value.problems[0]
+    assert problem.what == f"another run is writing: {one.holder} holds it"
+    assert "--lock-wait" in problem.hint
+
+
+def test_second_waits_for_the_first(lease_of: Open, target: Target) -> None:
+    one, two = lease_of(), lease_of()
+    one.acquire(0)
+    threading.Timer(0.5, one.release).start()
+    two.acquire(30)
+    assert spec(target)["holderIdentity"] == two.holder
+
+
+def test_released_lease_is_free_at_once(lease_of: Open, target: Target) -> None:
+    one, two = lease_of(), lease_of()
+    one.acquire(0)
+    one.release()
+    assert spec(target)["holderIdentity"] == ""
+    two.acquire(0)
+    assert spec(target)["leaseTransitions"] == 1
+
+
+def test_exactly_one_concurrent_acquire_succeeds(lease_of: Open) -> None:
+    for _ in range(10):
+        leases = [lease_of() for _ in range(4)]
+        won: list[Lease] = []
+
+        def run(one: Lease, won: list[Lease] = won) -> None:
+            try:
+                one.acquire(0)
+            except Unavailable:
+                return
+            won.append(one)
+
+        threads = [threading.Thread(target=run, args=(one,)) for one in leases]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(won) == 1
+        won[0].release()
+
+
+def test_holder_that_died_is_followed_once_it_was_silent_long_enough(
+    lease_of: Open, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "DURATION", 1)
+    dead, two = lease_of(), lease_of()
+    dead.acquire(0)
+    with pytest.raises(Unavailable):
+        two.acquire(0.2)
+    two.acquire(30)
+    assert spec(target)["holderIdentity"] == two.holder
+
+
+@pytest.mark.parametrize("renewed", ["2001-01-01T00:00:00.000000Z", "2099-01-01T00:00:00.000000Z"])
+def test_no_clock_is_compared_with_another(
+    lease_of: Open, target: Target, monkeypatch: pytest.MonkeyPatch, renewed: str
+) -> None:
+    monkeypatch.setattr(module, "DURATION", 1)
+    one, two = lease_of(), lease_of()
+    one.acquire(0)
+    overwrite(target, renewTime=renewed, acquireTime=renewed)
+    with pytest.raises(Unavailable):  # an old time alone frees no Lease
+        two.acquire(0)
+    two.acquire(30)  # and a time in the future keeps none
+
+
+def test_holder_that_renews_is_not_followed(lease_of: Open, target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "DURATION", 2)
+    monkeypatch.setattr(module, "RENEWAL", 0.0)
+    one, two = lease_of(), lease_of()
+    one.acquire(0)
+    done = threading.Event()
+
+    def work() -> None:
+        while not done.wait(0.2):
+            one.check()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    with pytest.raises(Unavailable):
+        two.acquire(4)
+    done.set()
+    thread.join()
+    assert spec(target)["holderIdentity"] == one.holder
+
+
+def test_holder_that_lost_its_lease_is_reported_before_its_next_write(
+    lease_of: Open, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RENEWAL", 0.0)
+    one = lease_of()
+    one.acquire(0)
+    overwrite(target, holderIdentity="another")
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="this run lost it"):
+            one.check()
+    one.release()
+    assert spec(target)["holderIdentity"] == "another"
+
+
+def test_check_between_two_renewals_asks_nothing(lease_of: Open, target: Target) -> None:
+    one = lease_of()
+    one.acquire(0)
+    before = target.client.request("GET", path(target)).body["metadata"]["resourceVersion"]
+    one.check()
+    assert target.client.request("GET", path(target)).body["metadata"]["resourceVersion"] == before
+
+
+def test_lost_answer_is_verified(lease_of: Open, target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = lease_of()
+    request = one._api.request
+
+    def lose(verb: str, *arguments: Any, **named: Any) -> dict[str, Any]:
+        answer = request(verb, *arguments, **named)
+        if verb == "update":
+            raise LostAnswer(Problem("x", "no answer"))
+        return answer
+
+    monkeypatch.setattr(one._api, "request", lose)
+    one.acquire(0)
+    one.check()
+    assert spec(target)["holderIdentity"] == one.holder
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
+    monkeypatch.setattr(module, "time", found)
+    return found
+
+
+def test_lease_duration_is_capped_at_one_minute(lease_of: Open, target: Target, clock: Clock) -> None:
+    one, two = lease_of(), lease_of()
+    one.acquire(0)
+    overwrite(target, leaseDurationSeconds=10**9)
+    began = clock.now
+    with pytest.raises(Unavailable):
+        two.acquire(module.LONGEST - 1)
+    two.acquire(module.LONGEST + 1)
+    assert clock.now - began < 2 * module.LONGEST + 2
+    assert spec(target)["holderIdentity"] == two.holder
+
+
+def test_check_says_how_long_a_write_may_last_and_renews_when_that_is_due(
+    lease_of: Open, target: Target, clock: Clock
+) -> None:
+    one = lease_of()
+    one.acquire(0)
+    assert one.check() == clock.now + module.DURATION
+    renewed = spec(target)["renewTime"]
+    clock.now += module.RENEWAL - 1
+    assert one.check() == clock.now + module.DURATION - module.RENEWAL + 1
+    assert spec(target)["renewTime"] == renewed
+    clock.now += 1
+    assert one.check() == clock.now + module.DURATION
+    assert spec(target)["renewTime"] != renewed
+
+
+def test_holder_continues_after_expiry_only_if_no_one_took_the_lease(lease_of: Open, clock: Clock) -> None:
+    one, two = lease_of(), lease_of()
+    one.acquire(0)
+    clock.now += 3600
+    assert one.check() == clock.now + module.DURATION
+    two.acquire(60)
+    with pytest.raises(Unavailable, match="this run lost it"):
+        one.check()
+
+
+def test_deleted_lease_is_not_recreated_by_its_holder(lease_of: Open, target: Target, clock: Clock) -> None:
+    one = lease_of()
+    one.acquire(0)
+    assert target.client.request("DELETE", path(target)).status == 200
+    clock.now += module.RENEWAL
+    with pytest.raises(Unavailable, match="this run lost it"):
+        one.check()
+    one.release()
+    assert target.client.request("GET", path(target)).status == 404
+
+
+def test_version_before_acquire_is_recorded(lease_of: Open) -> None:
+    one, two = lease_of(), lease_of()
+    assert one.version() == ""
+    one.acquire(0)
+    one.release()
+    before = two.version()
+    two.acquire(0)
+    assert (one.found, two.found) == ("", before)
+
+
+def test_renewal_that_fails_for_a_while_stops_nothing_as_long_as_enough_is_left(
+    lease_of: Open, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = lease_of()
+    one.acquire(0)
+    until = clock.now + module.DURATION
+
+    def fail(*_: Any, **__: Any) -> dict[str, Any]:
+        raise LostAnswer(Problem("x", "no answer"))
+
+    monkeypatch.setattr(one._api, "request", fail)
+    clock.now = until - module.DURATION * module.ENOUGH - 1
+    assert one.check() == until
+    clock.now += 1
+    with pytest.raises(Unavailable, match="no answer") as caught:
+        one.check()
+    assert not isinstance(caught.value, LostAnswer)  # it is not the write whose answer was lost
+
+
+def test_waits_of_a_renewal_end_before_the_lease(lease_of: Open, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = lease_of()
+    one.acquire(0)
+    ends: list[float] = []
+    request = one._api.request
+
+    def note(*arguments: Any, until: float, **named: Any) -> dict[str, Any]:
+        ends.append(until)
+        return request(*arguments, **named)
+
+    monkeypatch.setattr(one._api, "request", note)
+    clock.now += module.RENEWAL
+    one.check()
+    assert ends == [clock.now + module.DURATION / 2]
+
+
+@pytest.mark.parametrize("counts", [True, False])
+def test_renewal_whose_answer_was_lost_counts_only_if_it_was_carried_out(
+    lease_of: Open, target: Target, clock: Clock, monkeypatch: pytest.MonkeyPatch, counts: bool
+) -> None:
+    one = lease_of()
+    one.acquire(0)
+    request, until = one._api.request, one.check()
+
+    def lose(verb: str, *arguments: Any, **named: Any) -> dict[str, Any]:
+        if verb == "update":
+            if counts:
+                request(verb, *arguments, **named)
+            raise LostAnswer(Problem("x", "no answer"))
+        return request(verb, *arguments, **named)
+
+    monkeypatch.setattr(one._api, "request", lose)
+    clock.now += module.RENEWAL
+    assert one.check() == (until + module.RENEWAL if counts else until)
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize("changed", ["renewed", "labelled"])
+def test_lease_that_is_ours_in_another_version_is_still_ours(
+    lease_of: Open, target: Target, clock: Clock, changed: str
+) -> None:
+    one = lease_of()
+    one.acquire(0)
+    if changed == "renewed":  # by a request of ours whose answer, and the look after it, were lost
+        overwrite(target, renewTime="2026-01-01T00:00:00.000000Z")
+    else:
+        body = target.client.request("GET", path(target)).body
+        body["metadata"]["labels"] = {"team": "voice"}
+        assert target.client.request("PUT", path(target), body).status == 200
+    clock.now += module.RENEWAL
+    assert one.check() == clock.now + module.DURATION
+    assert spec(target)["holderIdentity"] == one.holder
+
+
+def test_faster_run_is_not_named(lease_of: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = lease_of(), lease_of()
+    one.acquire(0)
+    monkeypatch.setattr(two, "_read", lambda: None)  # as it was before the other run made it
+    with pytest.raises(Unavailable) as caught:
+        two.acquire(0)
+    assert caught.value.problems[0].what == "another run is writing"

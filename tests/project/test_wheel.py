@@ -1,0 +1,123 @@
+"""The wheel, installed where the source tree is not: it carries all that the main job needs."""
+
+import os
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.importing.migrating import check_migration, deployed, lines
+from tests.servers.apiserver import RealCluster
+from tests.servers.kwok import Kwok
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.wheel
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy what git knows, so that a forgotten file shows."""
+    source = tmp_path_factory.mktemp("wheel") / "source"
+    source.mkdir()
+    files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True).stdout.decode()
+    for name in filter(None, files.split("\0")):
+        if (ROOT / name).exists():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            (source / name).write_bytes((ROOT / name).read_bytes())
+    return source
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path) -> Path:
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*command, "--wheel-dir", source.parent, source], check=True)
+    return next(source.parent.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install the wheel and its locked dependencies in a fresh environment; return its bin folder."""
+    folder = tmp_path_factory.mktemp("fresh")
+    subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
+    pip = [folder / "venv" / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "--require-hashes", "-r", ROOT / "requirements.lock"], check=True)
+    subprocess.run([*pip, "--no-deps", wheel], check=True)
+    return folder / "venv" / "bin"
+
+
+def run(installed: Path, tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    return subprocess.run(arguments, cwd=tmp_path, env=environ, check=False, capture_output=True, text=True)
+
+
+def test_the_wheel_installs_two_packages_and_nothing_named_providers(wheel: Path) -> None:
+    names = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+    assert {name for name in names if not name.endswith(".dist-info")} == {"bridge", "bridge_providers"}
+
+
+@pytest.mark.timeout(900)
+def test_the_demo_runs_from_the_wheel(installed: Path, tmp_path: Path) -> None:
+    done = run(installed, tmp_path, str(installed / "bridge"), "demo")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "5 to create, 0 unchanged: written" in done.stdout
+    assert "5 unchanged: nothing to do" in done.stdout
+    assert "drift, changed by kubectl-edit" in done.stdout
+    assert "key OPENAI_API_KEY does not decrypt" in done.stdout
+    assert "demo-openai-key" not in done.stdout + done.stderr
+    assert "edited-by-hand" not in done.stdout + done.stderr
+
+
+@pytest.mark.timeout(900)
+def test_a_repository_is_migrated_from_the_wheel_in_an_empty_home(  # noqa: PLR0917 - fixtures
+    installed: Path,
+    real_cluster: RealCluster,
+    controllers: Kwok,
+    kustomize_binary: Path,
+    kubectl_binary: Path,
+    age_binaries: tuple[Path, Path],
+    tmp_path: Path,
+) -> None:
+    """The README's block, with nothing of this source tree: neither the package, nor its configuration."""
+    programs = [one.parent for one in (kustomize_binary, kubectl_binary, age_binaries[1])]
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "bridge").symlink_to(installed / "bridge")
+    with deployed(tmp_path, real_cluster, [tmp_path / "bin", *programs]) as team:
+        home = Path(team.environ["HOME"])
+        assert [one.name for one in home.iterdir()] in ([], [".kube"])  # kubectl's cache, of the first deployment
+        assert team.run("command -v bridge").strip() == str(tmp_path / "bin" / "bridge")
+        check_migration(team, lines(team))
+        files = {path.relative_to(home).parts[0] for path in home.rglob("*") if path.is_file()}
+    assert files <= {".config", ".kube"}  # and the age key
+
+
+def test_the_provider_is_found_by_its_entry_point(installed: Path, tmp_path: Path) -> None:
+    code = "import bridge_providers.sops as p, bridge; print(p.__file__, bridge.__file__)"
+    done = run(installed, tmp_path, str(installed / "python"), "-c", code)
+    assert done.stdout.count(str(installed.parent)) == 2
+
+
+def packaged() -> set[str]:
+    """Return what git knows of the packages, as an installation has it: modules, types, the CronJob's manifests."""
+    tracked = subprocess.run(
+        ["git", "ls-files", "bridge", "providers"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    names = (name.removeprefix("providers/") for name in tracked if (ROOT / name).exists())
+    return {name for name in names if not name.endswith(".md")}
+
+
+def test_wheel_has_every_module_the_types_and_the_manifests(wheel: Path) -> None:
+    """A package or a file that pyproject.toml does not list would be missing."""
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert {name for name in names if not name.startswith("bridge/example/")} == packaged()
+
+
+def test_source_distribution_has_what_the_wheel_has(source: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", tmp_path, source]
+    subprocess.run(command, check=True, capture_output=True)
+    with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as archive:
+        names = {name.partition("/")[2].removeprefix("providers/") for name in archive.getnames()}
+    assert packaged() <= names

@@ -1,0 +1,127 @@
+"""Objects that Kubernetes does not let anybody change: deleted and created again, where nobody else loses anything."""
+
+import pytest
+
+from tests.desk import Desk
+from tests.team import SECRETS, VALUES
+
+SECRET = "Secret"
+TYPED = SECRETS.replace("metadata: {name: shared-secrets}", "metadata: {name: shared-secrets}\ntype: example.com/other")
+RECREATE = ("--recreate", "Secret/shared-secrets")
+
+
+def retyped(desk: Desk) -> str:
+    """Sync, then change the type in the template; returns the object's uid."""
+    assert desk.run("sync", "staging").status == 0
+    desk.write("base/secrets.yml", TYPED)
+    return uid(desk)
+
+
+def uid(desk: Desk) -> str:
+    return (desk.target.get(SECRET, "shared-secrets") or {})["metadata"]["uid"]
+
+
+def test_a_type_that_must_change_takes_a_word_of_the_operator(desk: Desk) -> None:
+    before = retyped(desk)
+    result = desk.run("sync", "staging")
+    assert (result.status, uid(desk)) == (1, before)
+    assert result.lines[-1] == (
+        "bridge: hint: keep its type in the template, or delete the object: "
+        "`bridge sync staging --recreate Secret/shared-secrets` does it if nobody else wrote to it"
+    )
+
+
+def test_an_object_of_ours_is_deleted_and_created_again(desk: Desk) -> None:
+    before = retyped(desk)
+    plan = desk.run("plan", "staging", *RECREATE)
+    assert "~ Secret/shared-secrets  to delete and create again" in plan.out
+    assert "1 to recreate, 4 unchanged" in plan.out
+    assert uid(desk) == before
+    result = desk.run("sync", "staging", *RECREATE)
+    assert result.status == 0
+    found = desk.target.get(SECRET, "shared-secrets")
+    assert found
+    assert (found["type"], found["metadata"]["uid"] != before) == ("example.com/other", True)
+    assert desk.target.data(SECRET, "shared-secrets") == {key: VALUES[key] for key in VALUES if "LIVEKIT" in key}
+    assert "nothing to do" in desk.run("sync", "staging").out
+
+
+def test_an_immutable_object_can_be_made_anew(desk: Desk) -> None:
+    assert desk.run("sync", "staging").status == 0
+    desk.target.patch(SECRET, "shared-secrets", {"immutable": True})
+    desk.values(LIVEKIT_API_KEY="CANARY-new")
+    assert desk.run("sync", "staging").status == 1
+    assert desk.run("sync", "staging", *RECREATE).status == 0
+    assert desk.target.data(SECRET, "shared-secrets")["LIVEKIT_API_KEY"] == "CANARY-new"
+    assert "immutable" not in (desk.target.get(SECRET, "shared-secrets") or {})
+
+
+def test_what_others_keep_in_the_object_is_not_lost(desk: Desk) -> None:
+    before = retyped(desk)
+    desk.target.edit(SECRET, "shared-secrets", THEIRS="x")
+    result = desk.run("sync", "staging", *RECREATE)
+    assert (result.status, uid(desk)) == (1, before)
+    wanted = "bridge: error: Secret/shared-secrets: cannot be recreated, kubectl-edit wrote to it too"
+    assert result.lines[-2] == wanted
+
+
+def test_a_finalizer_would_hold_the_old_object(desk: Desk) -> None:
+    before = retyped(desk)
+    desk.target.patch(SECRET, "shared-secrets", {"metadata": {"finalizers": ["example.com/hold"]}})
+    result = desk.run("sync", "staging", *RECREATE)
+    assert (result.status, uid(desk)) == (1, before)
+    assert "cannot be recreated, example.com/hold would hold the old one" in result.err
+    desk.target.patch(SECRET, "shared-secrets", {"metadata": {"finalizers": None}})
+
+
+def test_what_else_the_api_server_has_against_the_new_object_is_told_before_the_old_one_is_deleted(desk: Desk) -> None:
+    before = retyped(desk)
+    desk.write("base/secrets.yml", TYPED.replace("type: example.com/other", "type: kubernetes.io/ssh-auth"))
+    result = desk.run("sync", "staging", *RECREATE)
+    assert (result.status, uid(desk)) == (1, before)
+    assert "ssh-privatekey: is required by the type kubernetes.io/ssh-auth" in result.err
+
+
+def test_recreating_what_can_be_changed_is_a_plain_update(desk: Desk) -> None:
+    assert desk.run("sync", "staging").status == 0
+    before = uid(desk)
+    desk.values(LIVEKIT_API_KEY="CANARY-new")
+    result = desk.run("sync", "staging", *RECREATE)
+    assert (result.status, uid(desk)) == (0, before)
+    assert result.lines == [
+        "bridge: warning: --recreate Secret/shared-secrets: is not needed: Kubernetes lets it be changed as it is"
+    ]
+
+
+@pytest.mark.parametrize("text", ["shared-secrets", "Secret/", "Pod/x", "/"])
+def test_an_object_that_bridge_cannot_mean(offline_desk: Desk, text: str) -> None:
+    result = offline_desk.run("plan", "staging", "--recreate", text)
+    assert (result.status, result.lines[0]) == (2, "bridge: error: --recreate: must be KIND/NAME")
+
+
+def test_an_object_that_no_template_names(offline_desk: Desk) -> None:
+    result = offline_desk.run("sync", "staging", "--recreate", "Secret/other")
+    assert (result.status, result.lines[0]) == (1, "bridge: error: --recreate Secret/other: no template names it")
+
+
+def test_an_object_whose_new_creation_fails_is_made_by_the_next_run(offline_desk: Desk) -> None:
+    cluster = offline_desk.target.embedded
+    assert cluster
+    retyped(offline_desk)
+    refusal = (
+        "status",
+        403,
+        {"Content-Type": "application/json"},
+        b'{"kind":"Status","code":403,"reason":"Forbidden"}',
+    )
+    cluster.intercept = lambda method, path: (
+        refusal if method == "PATCH" and "/shared-secrets?" in path and "dryRun" not in path else None
+    )
+    result = offline_desk.run("sync", "staging", *RECREATE, "--output", "json")
+    assert result.status == 5
+    assert result.data["result"] == "stopped"
+    assert "was deleted but could not be recreated" in result.err
+    assert offline_desk.target.get(SECRET, "shared-secrets") is None
+    cluster.intercept = None
+    assert offline_desk.run("sync", "staging").status == 0
+    assert offline_desk.target.data(SECRET, "shared-secrets")["LIVEKIT_API_KEY"] == VALUES["LIVEKIT_API_KEY"]
