@@ -101,7 +101,8 @@ def _load(points: list[EntryPoint]) -> type[Provider]:
 
 def _construct(kind: str, type_: type[Provider], options: Mapping[str, object], where: str) -> Provider:
     fields = {field.name: field for field in dataclasses.fields(cast("Any", type_)) if field.init}
-    problems = [_unknown_option(name, fields, where) for name in options if name not in fields]
+    removed: Mapping[str, str] = getattr(type_, "removed_options", {})
+    problems = [_unknown_option(name, fields, where, removed) for name in options if name not in fields]
     problems += [
         Problem(f"{where}.{name}", "is required")
         for name, field in fields.items()
@@ -130,5 +131,7 @@ def _checked(kind: str, built: object) -> Provider:
     raise Refusal(Problem(f"provider {kind}", "must have `open`, and `concurrency` of at least 1", REPORT))
 
 
-def _unknown_option(name: str, fields: Collection[str], where: str) -> Problem:
+def _unknown_option(name: str, fields: Collection[str], where: str, removed: Mapping[str, str]) -> Problem:
+    if name in removed:
+        return Problem(f"{where}.{name}", "no longer exists", removed[name])
     return Problem(f"{where}.{name}", "unknown key", did_you_mean(name, fields))

@@ -21,14 +21,13 @@ from bridge_providers.sops import (
     Sops,
     age,
     age_file,
-    bech32,
     check,
     creation,
     flat,
     hybrid,
     keys,
     metadata,
-    s3_path,
+    s3,
     ssh_keys,
     store_json,
 )
@@ -83,7 +82,7 @@ def _age(data: bytes) -> bool:
     return True
 
 
-_IDENTITY: Final = x25519.Identity.from_str(bech32.encode("age-secret-key-", bytes(range(32))).upper())
+_IDENTITY: Final = x25519.Identity.from_str(hybrid.bech32_encode("age-secret-key-", bytes(range(32))).upper())
 _RECIPIENT: Final = str(_IDENTITY.to_public()).encode()
 # A data key of 32 zero bytes for an age key; made anew it would differ each time, and so would what is found from it.
 _ENC: Final = b"""\
@@ -102,7 +101,7 @@ def _data_key(text: str) -> bool:
     """Open a data key as a file has it, with a native identity and a post-quantum one."""
     opened = age._decrypted(text, [_IDENTITY])
     if hybrid.is_supported():
-        opened = opened or hybrid.identity(bech32.encode(hybrid.IDENTITY, bytes(32)).upper()).open(text)
+        opened = opened or hybrid.identity(hybrid.bech32_encode(hybrid.IDENTITY, bytes(32)).upper()).open(text)
     return True if opened is None else len(opened) < 2**16
 
 
@@ -126,8 +125,8 @@ def _checked(data: bytes) -> bool:
 
 
 def _bech32(text: str) -> bool:
-    data = bech32.decode(text, "age")
-    assert data is None or bech32.encode("age", data) == text.lower()
+    data = hybrid.bech32_decode(text, "age")
+    assert data is None or hybrid.bech32_encode("age", data) == text.lower()
     return data is not None
 
 
@@ -242,7 +241,7 @@ TARGETS: Final[Mapping[str, Target]] = {
     "bech32": Target(_by_text(_bech32), (_RECIPIENT,)),
     "flat": Target(_by_text(_flat), (b"age__list_0__map_enc=x\nkey_groups__list_1__map_age__list_0=y", b"a__map_b=c")),
     "ssh": Target(_by_text(lambda text: ssh_keys._nature(text.encode())), (b"-----BEGIN RSA PRIVATE KEY-----\n", _SSH)),
-    "s3": Target(_by_text(s3_path.parse), (b"s3://bucket/a/b",)),
+    "s3": Target(_by_text(s3.parse), (b"s3://bucket/a/b",)),
     "env-file": Target(_env_file, (b"A=x\nexport B='y z'\n# c\nC=\"l\\n\"\n",), 5_000),
     "manifest": Target(_by_text(_manifest), (b"a: &x [1]\nb: *x\n---\n", _MANIFEST)),
     "placeholder": Target(_by_text(_placeholders, placeholder.PlaceholderError), (b"$${A} ${A:-b} ${B|json} ${C:?d}",)),

@@ -1,5 +1,6 @@
-"""Reads SOPS-encrypted files (YAML, JSON, dotenv, ini and binary), and writes those of the first three formats.
+"""Reads and writes SOPS-encrypted files: YAML, JSON, dotenv, ini and binary.
 
+The `sops` program is needed only for kinds of keys that bridge does not open itself.
 They are below the environment's folder, or, for reading alone, in object storage.
 """
 
@@ -9,12 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from bridge.provider import Context, Document, Problem, ProviderError, Revision
-from bridge_providers.sops import s3_path, sections
+from bridge_providers.sops import sections
 
 if TYPE_CHECKING:
-    from bridge_providers.sops.encrypt_program import Encrypter
     from bridge_providers.sops.keys import Keyring
-    from bridge_providers.sops.s3_client import Objects
+    from bridge_providers.sops.s3 import Objects
     from bridge_providers.sops.writing import Tools
 
 __all__ = ["Sops"]
@@ -27,11 +27,9 @@ class Sops:
     The age keys are found where `sops` finds them (SOPS_AGE_KEY, SOPS_AGE_KEY_FILE, sops/age/keys.txt in
     the user's configuration folder); `age_key_file` names one more file, relative to the environment's. The
     passphrase of encrypted ones and of ssh keys is in `age_passphrase_file`, or comes from `age_passphrase_fd`.
-    `age_plugins` gives the absolute path of each age plugin that may be started, by the plugin's name; `age_commands`
-    lists which of SOPS_AGE_KEY_CMD and SOPS_AGE_SSH_PRIVATE_KEY_CMD may be run.
-    `program` is the absolute path of sops, which makes new files; without it, the first `sops` on PATH does.
     `gpg` is the absolute path of the program that opens PGP keys; `kms` and `hc_vault` name the keys of AWS KMS and
-    the addresses of Vault that may be asked.
+    the addresses of Vault that may be asked. `program` is the absolute path of a `sops` for the files that bridge
+    cannot open itself (age plugins, gcp_kms, azure_kv, hckms); `program_environment` lists more variables for it.
 
     `s3` is `scaleway` (keys and region are those of SCW_… or of the vendor's profile), `aws` (they are those that AWS's
     own programs find, and so is the endpoint), or the URL of another store (with AWS's keys). `s3_region` and
@@ -44,20 +42,20 @@ class Sops:
     s3_profile: str | None = None
     age_passphrase_file: str | None = None
     age_passphrase_fd: int | None = None
-    age_plugins: Mapping[str, str] | None = None
-    age_commands: Sequence[str] | None = None
     gpg: str | None = None
     program: str | None = None
+    program_environment: Sequence[str] | None = None
     kms: Mapping[str, object] | None = None
     hc_vault: Mapping[str, object] | Sequence[Mapping[str, object]] | None = None
     concurrency: ClassVar[int] = 4
+    removed_options: ClassVar[Mapping[str, str]] = sections.REMOVED
 
     def __post_init__(self) -> None:
         sections.check(self)
         if (self.s3, self.s3_region, self.s3_profile) != (None, None, None):
-            from bridge_providers.sops import s3_store  # noqa: PLC0415 # most environments have no such field
+            from bridge_providers.sops import s3  # noqa: PLC0415 # most environments have no such field
 
-            s3_store.check(self)
+            s3.check(self)
 
     def open(self, context: Context) -> "SopsSession":
         """Start a session; nothing is read yet."""
@@ -65,17 +63,17 @@ class Sops:
 
     def addresses(self, context: Context) -> Iterable[str]:
         """Yield the servers that the section or a variable names in place of the vendors' own."""
-        from bridge_providers.sops import s3_store  # noqa: PLC0415 # most sections name none
+        from bridge_providers.sops import origin, s3  # noqa: PLC0415 # most sections name none
 
         store = self.s3 or ""
-        if store == s3_store.SCALEWAY:
+        if store == origin.SCALEWAY:
             store = context.environ.get("SCW_S3_ENDPOINT", "")
-        elif store == s3_store.AWS:
+        elif store == origin.AWS:
             names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
             store = next(filter(None, map(context.environ.get, names)), "") or ""
         endpoint = str((self.kms or {}).get("endpoint") or "")
         # One that cannot be used is refused when it is, and may hold a password.
-        yield from (one for one in (store, endpoint) if not s3_store.unusable(one))
+        yield from (one for one in (store, endpoint) if not s3.unusable(one))
         yield from (one.address or "" for one in sections.vaults(self))
 
     def check(self, path: str, context: Context) -> Iterable[Problem]:
@@ -91,16 +89,16 @@ class Sops:
 
         yield from origin.problems(self, context)
         yield from origin.unlisted_servers(self, context)
-        if s3_path.is_object(path):
+        if _is_object(path):
             yield from check.problems_of_object(path, known=self.s3 is not None)
         else:
-            yield from check.problems(path, context, revision)
+            yield from check.problems(path, context, revision, has_program=self.program is not None)
 
     def check_history(self, path: str, context: Context) -> Iterable[Problem]:
         """Warn of recipients who were removed and can still open the data key, as git proves it."""
         from bridge_providers.sops import history  # noqa: PLC0415 # as above
 
-        return () if s3_path.is_object(path) else history.problems(path, context)
+        return () if _is_object(path) else history.problems(path, context)
 
     def rewritten_numbers(
         self, path: str, revision: str | None, context: Context
@@ -108,13 +106,13 @@ class Sops:
         """Yield the places of numbers: sops keeps 1.1 of 1.10, and 511 of 0777."""
         from bridge_providers.sops import check  # noqa: PLC0415 # as above
 
-        return () if s3_path.is_object(path) else check.numbers(path, revision, context)
+        return () if _is_object(path) else check.numbers(path, revision, context)
 
     def describe(self, path: str, context: Context) -> str:
-        """Say which sops wrote a file, and for how many keys."""
+        """Say which sops wrote a file, for how many keys, and whether the sops program is needed to open it."""
         from bridge_providers.sops import check  # noqa: PLC0415 # as above
 
-        return "" if s3_path.is_object(path) else check.describe(path, context)
+        return "" if _is_object(path) else check.describe(path, context)
 
     def names(self, path: str, context: Context) -> frozenset[str] | None:
         """Return the top-level names of all documents; None for a binary file and for an object."""
@@ -127,7 +125,7 @@ class Sops:
     def _names(self, path: str, revision: str | None, context: Context) -> frozenset[str] | None:
         from bridge_providers.sops import check  # noqa: PLC0415 # as above
 
-        return None if s3_path.is_object(path) else check.names(path, context, revision)
+        return None if _is_object(path) else check.names(path, context, revision)
 
 
 class SopsSession:
@@ -143,7 +141,6 @@ class SopsSession:
         self._closed = False
         self._keys: Keyring | None = None
         self._objects: Objects | None = None
-        self._encrypter: Encrypter | None = None
         self.warnings: tuple[Problem, ...] = ()
 
     def read(self, path: str, revision: str | None = None) -> Document:
@@ -155,9 +152,10 @@ class SopsSession:
         from bridge_providers.sops import decrypt, files, stores  # noqa: PLC0415 # as above
 
         told: tuple[Problem, ...] = ()
-        if s3_path.is_object(path):
-            place = s3_path.parse(path)
-            data = self._storage().read(place, revision)
+        if _is_object(path):
+            from bridge_providers.sops import s3  # noqa: PLC0415 # as above
+
+            data = self._storage().read(s3.parse(path), revision)
         elif revision is not None:
             from bridge_providers.sops import git  # noqa: PLC0415 # subprocess takes time, and few ask for a revision
 
@@ -190,26 +188,19 @@ class SopsSession:
         return clear.in_clear(path, document, self._context)
 
     def _tools(self) -> "Tools":
-        """Return what writes, made by whichever thread comes first."""
-        from bridge_providers.sops import encrypt_program, writing  # noqa: PLC0415 # as above
+        from bridge_providers.sops import writing  # noqa: PLC0415 # as above
 
-        keyring = self._keyring()
-        with self._lock:
-            if self._encrypter is None:
-                self._encrypter = encrypt_program.Encrypter(self._options, self._context)
-                if self._closed:  # and `close` may have come too early to see it
-                    self._encrypter.close()
-            return writing.Tools(self._context, keyring, self._encrypter)
+        return writing.Tools(self._context, self._keyring())
 
     def _storage(self) -> "Objects":
         """Return the way to object storage, made by whichever thread comes first."""
-        from bridge_providers.sops import s3_client, s3_store  # noqa: PLC0415 # boto3 alone takes half a second
+        from bridge_providers.sops import s3  # noqa: PLC0415 # as above
 
         with self._lock:
             if self._objects is None:
                 context = self._context
-                store = s3_store.find(self._options, context.environ)
-                self._objects = s3_client.Objects(store, context.environ, context.deadline)
+                store = s3.find(self._options, context.environ)
+                self._objects = s3.Objects(store, context.environ, context.deadline)
             return self._objects
 
     def _keyring(self) -> "Keyring":
@@ -230,14 +221,17 @@ class SopsSession:
         if keyring is not None:
             keyring.close()
             self.warnings = keyring.left
-        if self._encrypter is not None:
-            self._encrypter.close()
         objects = self._objects
         if objects is not None:
             objects.close()
 
 
+def _is_object(path: str) -> bool:
+    """Return whether a path leads into object storage and not to a file."""
+    return path.startswith("s3://")
+
+
 def _check_is_file(path: str) -> None:
-    if s3_path.is_object(path):
+    if _is_object(path):
         hint = "fetch it, or an earlier version, change it with sops (`sops rotate` moves its time on), and upload it"
         raise ProviderError("a file in object storage is not written", hint=hint)

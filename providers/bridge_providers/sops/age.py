@@ -1,90 +1,80 @@
-"""Opens what is encrypted to age recipients, and encrypts to them (sops age/keysource.go)."""
+"""Decrypts data keys that are encrypted to age recipients (sops age/keysource.go)."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
-from bridge.provider import Context, Denied, ProviderError, Unavailable
-from bridge_providers.sops import failures, tree
-from bridge_providers.sops.age_sources import Sources
-from bridge_providers.sops.failures import Failure
+from bridge.provider import Context, Denied, ProviderError
+from bridge_providers.sops import identities, origin, tree
 from bridge_providers.sops.identities import Found
 from bridge_providers.sops.key_types import AgeKey, Group
-from bridge_providers.sops.programs import Programs
+from bridge_providers.sops.passphrase import Passphrase
 
 if TYPE_CHECKING:
     from pyrage import ssh, x25519
 
     from bridge_providers.sops import Sops
-    from bridge_providers.sops.age_plugin import Identity, Plugins
 
+SSH: Final = "ssh-"
+"""How an age recipient begins that is an ssh key."""
 _SHOWN: Final = 10
 _HYBRID: Final = "age1pq1"
 
 
 class Age:
-    """The age identities of one environment."""
+    """The age identities of one environment, each place looked at once: first what costs least."""
 
     warnings: Final = ()
     left: Final = ()
 
     def __init__(self, options: "Sops", context: Context) -> None:
-        self._options: Final = options
+        origin.check_files(options, context)
+        extra = options.age_key_file
         self._context: Final = context
-        self._programs: Final = Programs(context)
-        self._sources: Final = Sources(options, context, self._programs)
+        self._passphrase: Final = Passphrase(options, context)
+        self._found = identities.load(context.environ, context.base / extra if extra else None)
         self._lock: Final = threading.Lock()
-        self._plugins: Plugins | None = None
+        self._ssh: Found | None = None
+        self._unlocked: Found | None = None
 
     def open(self, group: Group) -> bytes:
-        """Open with the first identity that matches, those of plugins last; Denied where none does."""
+        """Open with the first identity that matches; Denied if none does."""
         places: list[str] = []
-        plugins: list[Identity] = []
-        errors: list[Failure] = []
-        for found in self._sources.of(group.age, errors):
+        for found in self._places(group.age):
             places += found.places
-            plugins += found.plugins
             for key in group.age:
                 opened = _opened(key, found)
                 if opened is not None:
                     return opened
-        opened = self._opened_by_plugin(plugins, group.age, errors) if plugins else None
-        if opened is not None:
-            return opened
         what = f"no age key matched its recipients {_listed(group.age)}"
-        raise failures.joined([Denied(what, hint=f"looked for keys in {'; '.join(places)}"), *errors])
+        raise Denied(what, hint=f"looked for keys in {'; '.join(places)}")
 
     def close(self) -> None:
-        """Forget the identities, and kill the programs that were started for some."""
-        self._programs.close()
-        self._sources.forget()
+        """Forget the identities."""
+        self._found = Found()
+        self._ssh = self._unlocked = None
 
-    def _opened_by_plugin(
-        self, identities: "Sequence[Identity]", keys: Sequence[AgeKey], errors: list[Failure]
-    ) -> bytes | None:
-        """Open with the first plugin's identity that does; why others fail is in `errors`."""
-        plugins = self._asked_plugins()
-        for identity in identities:
-            for key in keys:
-                try:
-                    opened = plugins.open(identity, key.enc)
-                except ProviderError as error:
-                    errors.append(error)
-                except Unavailable as error:
-                    errors.append(error)
-                    break  # which it would be for the next key too
-                else:
-                    if opened is not None:
-                        return opened
-        return None
+    def _places(self, keys: Sequence[AgeKey]) -> Iterator[Found]:
+        """Yield what may open one of these keys; the caller asks for the next if nothing so far did."""
+        yield self._found
+        if any(key.recipient.startswith(SSH) for key in keys):
+            yield self._ssh_keys()
+        if self._found.locked:
+            yield self._unlocked_files()
 
-    def _asked_plugins(self) -> "Plugins":
-        from bridge_providers.sops import age_plugin  # noqa: PLC0415 # few files have such recipients
+    def _ssh_keys(self) -> Found:
+        from bridge_providers.sops import ssh_keys  # noqa: PLC0415 # few files have such recipients
 
         with self._lock:
-            if self._plugins is None:
-                self._plugins = age_plugin.Plugins(self._options, self._context, self._programs)
-            return self._plugins
+            if self._ssh is None:
+                self._ssh = ssh_keys.load(self._context, self._passphrase)
+            return self._ssh
+
+    def _unlocked_files(self) -> Found:
+        with self._lock:
+            if self._unlocked is None:
+                self._unlocked = identities.opened(self._found.locked, self._passphrase)
+            return self._unlocked
 
 
 def _opened(key: AgeKey, found: Found) -> bytes | None:

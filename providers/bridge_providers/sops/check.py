@@ -5,14 +5,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bridge.provider import Context, NotFound, Problem, ProviderError, SecretValue
-from bridge_providers.sops import check_keys, check_rule, cipher, files, mac, metadata, s3_path, stores
+from bridge_providers.sops import check_keys, check_rule, cipher, files, keys, mac, metadata, stores
 from bridge_providers.sops.metadata import Metadata
 from bridge_providers.sops.selectors import selector
 from bridge_providers.sops.tree import Stored
 from bridge_providers.sops.walk import Walk
 
 
-def problems(path: str, context: Context, revision: str | None = None) -> Iterator[Problem]:
+def problems(
+    path: str, context: Context, revision: str | None = None, *, has_program: bool = True
+) -> Iterator[Problem]:
     """Yield all that is wrong with a file, as it is or as it was in a revision, as far as it shows without a key."""
     try:
         target = files.locate(path, context.base)
@@ -25,6 +27,9 @@ def problems(path: str, context: Context, revision: str | None = None) -> Iterat
         return
     yield from _of_metadata(block)
     yield from check_keys.problems(block)
+    if check_keys.needs_program(block) and not has_program:
+        # No error: without an environment (`check --files`) nobody knows what its section names.
+        yield Problem("", keys.for_program(block), keys.SET_PROGRAM, warning=True)
     yield from _of_leaves(stored, block)
     if revision is None:  # the rule of today is none for what is history
         yield from check_rule.problems(stored, block, Path(os.path.realpath(target)))
@@ -39,21 +44,24 @@ def _data(target: Path, context: Context, revision: str | None) -> bytes:
 
 
 def describe(path: str, context: Context) -> str:
-    """Say which sops wrote a file, and for how many keys; ProviderError where it cannot be read."""
+    """Say which sops wrote a file, for how many keys, and what opens it; ProviderError if it cannot be read."""
     stored = stores.load(files.read(files.locate(path, context.base)), stores.store_of(path))
     block = metadata.read(stored.metadata)
     count = sum(map(check_keys.count, block.groups))
-    return f"written by {check_keys.author(block)}, for {count or 'no'} key{'s' * (count != 1)}"
+    opener = ", opened by the sops program" if check_keys.needs_program(block) else ""
+    return f"written by {check_keys.author(block)}, for {count or 'no'} key{'s' * (count != 1)}{opener}"
 
 
 def problems_of_object(path: str, *, known: bool) -> Iterator[Problem]:
     """Yield what is wrong with the path of an object, and whether the store is not `known`; nothing is asked."""
+    from bridge_providers.sops import s3  # noqa: PLC0415 # few documents are objects
+
     try:
-        s3_path.parse(path)
+        s3.parse(path)
     except ProviderError as error:
         yield from error.problems
     if not known:
-        yield Problem("", s3_path.NO_STORE, s3_path.NO_STORE_HINT)
+        yield Problem("", s3.NO_STORE, s3.NO_STORE_HINT)
 
 
 def _of_metadata(block: Metadata) -> Iterator[Problem]:

@@ -49,6 +49,12 @@ def count(group: Group) -> int:
     return len(group.age) + len(group.beside_age)
 
 
+def needs_program(block: Metadata) -> bool:
+    """Return whether bridge itself cannot open as many key groups as it takes."""
+    wanted = min(block.threshold or len(block.groups), len(block.groups))
+    return sum(not group.is_for_program_alone for group in block.groups) < wanted
+
+
 def author(block: Metadata) -> str:
     """Name the sops that wrote a file."""
     return f"sops {block.version}" if _VERSION.fullmatch(block.version) else "an unknown sops"

@@ -1,17 +1,21 @@
 """Opens a whole file: decrypts every leaf and verifies the MAC before a value leaves."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from bridge.provider import Document, Kind, Node, ProviderError, Revision, SecretValue
+from bridge.provider import Denied, Document, Kind, Node, ProviderError, Revision, SecretValue, Unavailable
 from bridge_providers.sops import mac, metadata, stores, tree
 from bridge_providers.sops.cipher import Cipher, Undecryptable
+from bridge_providers.sops.key_types import Failure, joined
 from bridge_providers.sops.keys import Keyring
 from bridge_providers.sops.metadata import Metadata
-from bridge_providers.sops.selectors import selector
+from bridge_providers.sops.selectors import Selector, selector
 from bridge_providers.sops.tree import Comment, Stored, Tree
 from bridge_providers.sops.walk import Walk
+
+_UNNAMED: Final = "DEFAULT"
+"""The ini section before all others, which sops also tells of if the file has none."""
 
 
 class Opened(NamedTuple):
@@ -25,33 +29,106 @@ class Opened(NamedTuple):
     trees: tuple[dict[str, Tree], ...]  # the documents item by item as they are stored: with the comments in lists
 
 
+class _Loaded(NamedTuple):
+    """A file as far as it is understood without a key; whatever cannot be followed is refused before one is used."""
+
+    stored: Stored
+    block: Metadata
+    rule: Selector
+
+
 def decrypt(data: bytes, store: str, keyring: Keyring) -> Document:
     """Return the document of a file's bytes; Denied without a key for it, ProviderError where it is not sound."""
-    opened = open_file(data, store, keyring)
-    content: SecretValue | tuple[Mapping[str, Node], ...] = opened.documents
-    if store == stores.BINARY:
-        content = _single(opened.documents[0])
-    elif store == stores.INI:
-        from bridge_providers.sops import store_ini  # noqa: PLC0415 # few files are of this kind
-
-        content = (store_ini.merged(opened.documents),)
-    return Document(content, opened.revision, (*mac.warnings(opened.block), *keyring.warnings(opened.block)))
+    loaded = _loaded(data, store)
+    key = _key(loaded.block, keyring)
+    if isinstance(key, bytes):
+        opened = _opened(data, loaded, key)
+        warnings = (*mac.warnings(loaded.block), *keyring.warnings(loaded.block))
+        return Document(_content(opened.documents, store), opened.revision, warnings)
+    if not keyring.program.is_configured or not loaded.block.groups:
+        raise key
+    content = _content(_by_program(data, store, loaded.block, keyring, key), store)
+    return Document(content, _revision(data, loaded.block), tuple(mac.warnings(loaded.block)))
 
 
 def open_file(data: bytes, store: str, keyring: Keyring) -> Opened:
-    """Open a file's bytes; raises as `decrypt`."""
+    """Open a file's bytes with its data key, as it takes to change the file; raises as `decrypt`."""
+    loaded = _loaded(data, store)
+    key = _key(loaded.block, keyring)
+    if isinstance(key, bytes):
+        return _opened(data, loaded, key)
+    if keyring.program.is_configured:
+        unchanged = Denied("bridge does not change files that only the sops program opens", hint="`sops edit FILE`")
+        raise joined([key, unchanged])
+    raise key
+
+
+def _key(block: Metadata, keyring: Keyring) -> bytes | Failure:
+    """Return the data key, or why bridge itself cannot open the file."""
+    try:
+        return keyring.data_key(block)
+    except (ProviderError, Unavailable) as error:
+        return error
+
+
+def _loaded(data: bytes, store: str) -> _Loaded:
     stored = stores.load(data, store)
     block = metadata.read(stored.metadata)
-    rule = selector(block, has_comments=stored.has_comments)
-    cipher = Cipher(keyring.data_key(block), old=block.is_old)
+    return _Loaded(stored, block, selector(block, has_comments=stored.has_comments))
+
+
+def _opened(data: bytes, loaded: _Loaded, key: bytes) -> Opened:
+    stored, block, rule = loaded
+    cipher = Cipher(key, old=block.is_old)
     opener = Opener(cipher, hash_all=not block.mac_only_encrypted)
     trees = Walk(stored.documents, rule, opener.visit).run()
     mac.verify(block, cipher, opener.hashed)
-    moment = block.last_modified
-    digest = hashlib.sha256(data).hexdigest()[:8]
-    revision = Revision(f"{moment.rfc3339()}/{digest}", moment.unix_nanoseconds())
     documents = tuple(map(tree.without_comments, trees)) if opener.has_comments else trees
-    return Opened(stored, block, cipher, documents, revision, trees)
+    return Opened(stored, block, cipher, documents, _revision(data, block), trees)
+
+
+def _by_program(
+    data: bytes, store: str, block: Metadata, keyring: Keyring, failure: Failure
+) -> Sequence[Mapping[str, Node]]:
+    """Let the sops program decrypt what bridge cannot, and verify the MAC; both reasons are told if that fails too."""
+    try:
+        plain = keyring.program.decrypt(data, store, block)
+    except (ProviderError, Unavailable) as error:
+        failure = joined([failure, error])
+    else:
+        return _parsed(plain, store)
+    raise failure
+
+
+def _parsed(plain: bytes, store: str) -> Sequence[Mapping[str, Node]]:
+    if store == stores.BINARY:
+        return ({store: SecretValue(plain, Kind.BYTES)},)
+    from bridge_providers.sops import store_yaml  # noqa: PLC0415 # most files are of one kind
+
+    try:
+        documents = store_yaml.documents(plain)
+    except ProviderError as error:
+        problem = error.problems[0].what
+    else:
+        if store == stores.INI and documents and isinstance(first := documents[0].get(_UNNAMED), dict) and not first:
+            del documents[0][_UNNAMED]
+        return documents
+    raise ProviderError(f"what the sops program gives cannot be read: {problem}")
+
+
+def _content(documents: Sequence[Mapping[str, Node]], store: str) -> "SecretValue | tuple[Mapping[str, Node], ...]":
+    if store == stores.BINARY:
+        return _single(documents[0])
+    if store == stores.INI:
+        from bridge_providers.sops import store_ini  # noqa: PLC0415 # few files are of this kind
+
+        return (store_ini.merged(documents),)
+    return tuple(documents)
+
+
+def _revision(data: bytes, block: Metadata) -> Revision:
+    moment = block.last_modified
+    return Revision(f"{moment.rfc3339()}/{hashlib.sha256(data).hexdigest()[:8]}", moment.unix_nanoseconds())
 
 
 class Opener:

@@ -3,21 +3,20 @@
 gpg gets the message on its stdin and gives the data key on its stdout: nothing is written, and nobody is asked.
 """
 
-import subprocess
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bridge.provider import Context, Denied, ProviderError, Unavailable
-from bridge_providers.sops import origin, tree, trusted
+from bridge.provider import Context, Denied
+from bridge_providers.sops import origin, tree
 from bridge_providers.sops.key_types import Group
+from bridge_providers.sops.programs import Ended, Programs
 
 if TYPE_CHECKING:
     from bridge_providers.sops import Sops
 
 VARIABLE: Final = "SOPS_GPG_EXEC"
-_LIMIT: Final = 30.0  # seconds for one message; a smart card takes one
+_MOST: Final = 2**16  # bytes; a data key has 32, and a message for it some thousand
 _OPTIONS: Final = (
     *("--batch", "--no-tty", "--pinentry-mode", "error"),  # an agent that has no passphrase may not ask
     "--disable-dirmngr",  # nor fetch anything
@@ -41,8 +40,8 @@ class Gpg:
         self._program: Final = _program(options.gpg, context.environ)
         self._environ: Final = {name: context.environ[name] for name in _PASSED_ON if name in context.environ}
         self._folder: Final = Path(self._environ.get("GNUPGHOME") or f"{self._environ.get('HOME', '')}/.gnupg")
-        self._deadline: Final = context.deadline
         self._context: Final = context
+        self._programs: Final = Programs(context)
 
     def open(self, group: Group) -> bytes:
         """Open with the first key that gpg has; Denied where it has none."""
@@ -51,7 +50,7 @@ class Gpg:
         reasons = []
         for key in group.pgp:
             done = self._run(_OPEN, key.enc.encode())
-            if done.returncode == 0 and done.stdout:
+            if done.status == 0 and done.stdout:
                 return done.stdout
             reasons.append(_reason(done.stderr))
         reason = next(filter(None, reasons), "")
@@ -62,14 +61,15 @@ class Gpg:
         )
 
     def for_sops(self) -> dict[str, str]:
-        """Return what lets the program sops start the same gpg; Denied if it is not configured, or not trusted."""
+        """Return the variables that make sops start this gpg; Denied if it is not configured or not trusted."""
         self._check("of the rule")
         assert self._program is not None
-        trusted.check_start("gpg", (self._program,), self._context.environ, is_whole=False)
+        origin.check_start("gpg", (self._program,), self._context.environ, is_whole=False)
         return {VARIABLE: self._program, "GNUPGHOME": str(self._folder)}
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Kill what runs."""
+        self._programs.close()
 
     def _check(self, names: str) -> None:
         """Refuse to start what is not configured, or would make its own folder."""
@@ -81,25 +81,9 @@ class Gpg:
         if not self._folder.is_dir():
             raise Denied(f"its PGP keys {names} cannot be used: {self._folder} is not there", hint="see GNUPGHOME")
 
-    def _run(self, command: tuple[str, ...], content: bytes) -> "subprocess.CompletedProcess[bytes]":
+    def _run(self, command: tuple[str, ...], content: bytes) -> Ended:
         assert self._program is not None
-        limit = max(min(_LIMIT, self._deadline - time.monotonic()), 0.01)
-        words = (self._program, *_OPTIONS, *command)
-        trusted.check_start("gpg", words, self._context.environ)
-        try:
-            return subprocess.run(  # noqa: S603 # an absolute path of the configuration, and arguments of ours
-                words,
-                input=content,
-                capture_output=True,
-                check=False,
-                env=self._environ,
-                timeout=limit,
-            )
-        except subprocess.TimeoutExpired:
-            problem = Unavailable(f"{self._program} did not end within {limit:.3g} s")
-        except OSError as error:  # raised from it, so that bridge can tell whether it is temporary
-            raise ProviderError(f"{self._program} cannot be started: {error.strerror}") from error
-        raise problem
+        return self._programs.run("gpg", (self._program, *_OPTIONS, *command), self._environ, content, _MOST)
 
 
 def _program(option: str | None, environ: Mapping[str, str]) -> str | None:

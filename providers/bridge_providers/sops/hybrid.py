@@ -1,6 +1,7 @@
 """age's hybrid post-quantum keys: `AGE-SECRET-KEY-PQ-1…` and `age1pq1…` (https://c2sp.org/age, mlkem768x25519).
 
-The file key is sealed with HPKE under MLKEM768-X25519, HKDF-SHA256 and ChaCha20Poly1305.
+The file key is sealed with HPKE under MLKEM768-X25519, HKDF-SHA256 and ChaCha20Poly1305. Keys are written in Bech32
+(BIP 173), as all of age are, without its limit of 90 characters.
 """
 
 import hashlib
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from bridge_providers.sops import age_file, bech32
+from bridge_providers.sops import age_file
 from bridge_providers.sops.age_file import Stanza
 
 if TYPE_CHECKING:
@@ -24,8 +25,11 @@ _SEED_BYTES: Final = 32
 _MLKEM_SEED_BYTES: Final = 64
 _ENC_BYTES: Final = 1088 + 32  # what HPKE sends along: a ciphertext of ML-KEM, and a key of X25519
 
+_ALPHABET: Final = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+_GENERATORS: Final = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
+_CHECKSUM: Final = 6  # letters
+
 TOO_OLD: Final = "post-quantum age keys need a `cryptography` that has HPKE with ML-KEM, and the installed one has not"
-UPDATE: Final = "pip install --upgrade cryptography"
 
 
 def is_supported() -> bool:
@@ -46,7 +50,7 @@ class Identity:
     def recipient(self) -> str:
         """Return the public key."""
         mlkem, x25519 = self._parts()
-        return bech32.encode(RECIPIENT, mlkem.public_key().public_bytes_raw() + x25519.public_key().public_bytes_raw())
+        return bech32_encode(RECIPIENT, mlkem.public_key().public_bytes_raw() + x25519.public_key().public_bytes_raw())
 
     def open(self, armored: str) -> bytes | None:
         """Return the content of an age file; None where no stanza is for this key."""
@@ -86,7 +90,7 @@ class Identity:
 
 def identity(line: str) -> Identity | None:
     """Read a secret key; None for what is none."""
-    seed = bech32.decode(line, IDENTITY)
+    seed = bech32_decode(line, IDENTITY)
     return Identity(seed) if seed is not None and len(seed) == _SEED_BYTES else None
 
 
@@ -94,3 +98,53 @@ def _suite() -> "Suite":
     from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite  # noqa: PLC0415 # as above
 
     return Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
+
+
+def bech32_encode(prefix: str, data: bytes) -> str:
+    """Return bytes as a text in lower case."""
+    words = _regroup(data, 8, 5, pad=True) or []
+    total = _polymod([*_expand(prefix), *words, *[0] * _CHECKSUM]) ^ 1
+    checksum = [total >> 5 * (_CHECKSUM - 1 - index) & 31 for index in range(_CHECKSUM)]
+    return f"{prefix}1{''.join(_ALPHABET[word] for word in [*words, *checksum])}"
+
+
+def bech32_decode(text: str, prefix: str) -> bytes | None:
+    """Return the bytes of a text with this prefix; None where it is no such text, or has a typo."""
+    lower = text.lower()
+    if text not in {lower, text.upper()} or not lower.startswith(f"{prefix}1"):
+        return None
+    words = [_ALPHABET.find(letter) for letter in lower[len(prefix) + 1 :]]
+    if len(words) < _CHECKSUM or -1 in words or _polymod([*_expand(prefix), *words]) != 1:
+        return None
+    data = _regroup(words[:-_CHECKSUM], 5, 8, pad=False)
+    return None if data is None else bytes(data)
+
+
+def _expand(prefix: str) -> list[int]:
+    return [*(ord(letter) >> 5 for letter in prefix), 0, *(ord(letter) & 31 for letter in prefix)]
+
+
+def _polymod(words: list[int]) -> int:
+    total = 1
+    for word in words:
+        top = total >> 25
+        total = (total & 0x1FFFFFF) << 5 ^ word
+        for bit, generator in enumerate(_GENERATORS):
+            if top >> bit & 1:
+                total ^= generator
+    return total
+
+
+def _regroup(words: "bytes | list[int]", width: int, wanted: int, *, pad: bool) -> list[int] | None:
+    """Cut a row of bits anew; None where bits are left that are not zero, or a whole word's."""
+    bits = count = 0
+    found = []
+    for word in words:
+        bits, count = bits << width | word, count + width
+        while count >= wanted:
+            count -= wanted
+            found.append(bits >> count)
+            bits &= (1 << count) - 1
+    if pad:
+        return [*found, bits << wanted - count] if count else found
+    return None if count >= width or bits else found

@@ -14,11 +14,10 @@ from bridge_providers.sops.passphrase import Passphrase, unlock
 if TYPE_CHECKING:
     from pyrage import ssh, x25519
 
-    from bridge_providers.sops import age_plugin, hybrid
+    from bridge_providers.sops import hybrid
 
-SSH_COMMAND: Final = "SOPS_AGE_SSH_PRIVATE_KEY_CMD"
-COMMANDS: Final = ("SOPS_AGE_KEY_CMD", SSH_COMMAND)
-"""Variables that hold a command; `age_commands` of the section says which of them may be run."""
+COMMANDS: Final = ("SOPS_AGE_KEY_CMD", "SOPS_AGE_SSH_PRIVATE_KEY_CMD")
+"""Variables that hold a command, which only the sops program runs."""
 _PLUGIN: Final = "AGE-PLUGIN-"
 _WORDS: Final = "SOPS_AGE_KEY"
 """The one place where a line may have several identities."""
@@ -35,7 +34,6 @@ class Found:
 
     native: "tuple[x25519.Identity | ssh.Identity, ...]" = field(default=(), repr=False)
     hybrid: "tuple[hybrid.Identity, ...]" = field(default=(), repr=False)
-    plugins: "tuple[age_plugin.Identity, ...]" = ()
     locked: tuple[tuple[str, bytes], ...] = field(default=(), repr=False)  # encrypted files, with their places
     places: tuple[str, ...] = ()
 
@@ -64,7 +62,6 @@ def joined(parts: Iterable[Found]) -> Found:
     return Found(
         native=tuple(key for one in found for key in one.native),
         hybrid=tuple(key for one in found for key in one.hybrid),
-        plugins=tuple(key for one in found for key in one.plugins),
         locked=tuple(file for one in found for file in one.locked),
         places=tuple(place for one in found for place in one.places),
     )
@@ -85,6 +82,9 @@ def _places(environ: Mapping[str, str], extra: Path | None) -> Iterator[tuple[st
         yield "SOPS_AGE_KEY_FILE", "not set"
     if default := default_key_file(environ):
         yield str(default), at(default)
+    for name in COMMANDS:
+        if environ.get(name):
+            yield name, "only the sops program runs it"
 
 
 def default_key_file(environ: Mapping[str, str]) -> Path | None:
@@ -139,19 +139,10 @@ def _identity(line: str) -> Found | str:
     """Read one identity, or say what is there instead."""
     if (native := _native(line)) is not None:
         return Found(native=(native,))
-    if (plugin := _plugin(line)) is not None:
-        return Found(plugins=(plugin,))
+    if line.startswith(_PLUGIN):
+        return "of an age plugin, which only the sops program uses"
     hybrid = _hybrid(line)
     return hybrid or "no age identity" if hybrid is None or isinstance(hybrid, str) else Found(hybrid=(hybrid,))
-
-
-def _plugin(line: str) -> "age_plugin.Identity | None":
-    """Read one identity of a plugin."""
-    if not line.startswith(_PLUGIN):
-        return None
-    from bridge_providers.sops import age_plugin  # noqa: PLC0415 # few have such a key
-
-    return age_plugin.identity(line)
 
 
 def _native(line: str) -> "x25519.Identity | None":

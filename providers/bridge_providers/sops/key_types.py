@@ -1,7 +1,16 @@
-"""The keys in a file's metadata: each holds the data key, or a group's share of it, in a wrapping of its own."""
+"""The keys in a file's metadata: each holds the data key, or a group's share of it, in a wrapping of its own.
 
+Also the one error that those of several keys make.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple, TypeAlias
+
+from bridge.provider import Denied, ProviderError, Unavailable
+
+Failure: TypeAlias = ProviderError | Unavailable
+"""Why a key does not open."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +57,19 @@ class Stanza(NamedTuple):
     enc: str
 
 
+_HYBRID: Final = "age1pq1"
+
+
+def is_of_plugin(recipient: str) -> bool:
+    """Return whether an age recipient is that of a plugin (`age1NAME1…`), told as sops tells it."""
+    return recipient.startswith("age1") and recipient.count("1") > 1 and not recipient.startswith(_HYBRID)
+
+
 class Group(NamedTuple):
     """Keys each of which opens the whole data key, or its share where there are several groups."""
 
     age: tuple[AgeKey, ...]
-    others: tuple[str, ...]  # the types, of those that this version cannot use
+    others: tuple[str, ...]  # the types, of keys that only the sops program opens
     pgp: tuple[PgpKey, ...] = ()
     kms: tuple[KmsKey, ...] = ()
     hc_vault: tuple[TransitKey, ...] = ()
@@ -62,3 +79,27 @@ class Group(NamedTuple):
         """Return the types of its other keys, as the metadata names them."""
         used = tuple(kind for kind in ("kms", "hc_vault", "pgp") if getattr(self, kind))
         return used + self.others
+
+    @property
+    def for_program(self) -> tuple[str, ...]:
+        """Return the kinds of its keys that only the sops program opens."""
+        has_plugins = any(is_of_plugin(key.recipient) for key in self.age)
+        return (*(("age plugin",) if has_plugins else ()), *self.others)
+
+    @property
+    def is_for_program_alone(self) -> bool:
+        """Return whether bridge itself can open none of its keys, whatever it has."""
+        return not (self.pgp or self.kms or self.hc_vault) and all(is_of_plugin(key.recipient) for key in self.age)
+
+
+def joined(errors: Sequence[Failure], *, before: str = "") -> Failure:
+    """Return one error with all texts: temporary if one of them is, and Denied if all of them are."""
+    problems = [error.problems[0] for error in errors]
+    whats = [before, *(problem.what for problem in problems)]
+    what = "; ".join(dict.fromkeys(filter(None, whats)))
+    hint = "; ".join(dict.fromkeys(problem.hint for problem in problems if problem.hint))
+    if any(isinstance(error, Unavailable) for error in errors):
+        return Unavailable(what, hint=hint)
+    if all(isinstance(error, Denied) for error in errors):
+        return Denied(what, hint=hint)
+    return ProviderError(what, hint=hint)

@@ -4,19 +4,20 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
-from bridge.provider import Context, Problem, ProviderError, Unavailable
-from bridge_providers.sops import failures, mac, shamir
+from bridge.provider import Context, Denied, Problem, ProviderError, Unavailable
+from bridge_providers.sops import mac, shamir
 from bridge_providers.sops.cipher import KEY_BYTES, Cipher
-from bridge_providers.sops.failures import Failure
-from bridge_providers.sops.key_types import Group
+from bridge_providers.sops.key_types import Failure, Group, joined
 from bridge_providers.sops.metadata import Metadata
 
 if TYPE_CHECKING:
     from bridge_providers.sops import Sops
+    from bridge_providers.sops.sops_program import SopsProgram
 
 LOCAL: Final = ("age", "pgp")
 REMOTE: Final = ("kms", "hc_vault")
 """The types of keys that are used, each in the order in which sops tries them."""
+SET_PROGRAM: Final = "program: /usr/local/bin/sops in the provider's section"
 
 
 class Way(Protocol):
@@ -53,6 +54,7 @@ class Keyring:
         self._turns: Final[dict[object, threading.Lock]] = {}
         self._opened: Final[dict[object, bytes]] = {}
         self._told: Final[dict[Group, tuple[Problem, ...]]] = {}
+        self._program: SopsProgram | None = None
         self.left: tuple[Problem, ...] = ()
 
     def data_key(self, block: Metadata) -> bytes:
@@ -67,6 +69,18 @@ class Keyring:
                 self._opened[wrapped] = self._open(block)
             return self._opened[wrapped]
 
+    @property
+    def program(self) -> "SopsProgram":
+        """The sops program; its `path` is None if the section names none."""
+        from bridge_providers.sops import sops_program  # noqa: PLC0415 # few files need it
+
+        with self._lock:
+            if self._program is None:
+                self._program = sops_program.SopsProgram(self._options, self._context)
+                if self._closed:  # and `close` may have come too early to see it
+                    self._program.close()
+            return self._program
+
     def warnings(self, block: Metadata) -> tuple[Problem, ...]:
         """Return what to tell of the ways in which a file's data key was opened."""
         return tuple(dict.fromkeys(one for group in block.groups for one in self._told.get(group, ())))
@@ -76,6 +90,8 @@ class Keyring:
         # Without a lock: a read may hold it, stuck.
         self._closed = True
         self._opened.clear()
+        if self._program is not None:
+            self._program.close()
         for way in list(self._ways.values()):
             way.close()
             self.left += way.left
@@ -85,7 +101,7 @@ class Keyring:
         wanted = len(block.groups[1:]) and _threshold(block)
         shares, errors = self._shares(block.groups, wanted or 1, KEY_BYTES + bool(wanted))
         if len(shares) < (wanted or 1):
-            raise _failure(block, len(shares), errors)
+            raise _failure(block, len(shares), errors, SET_PROGRAM if self._options.program is None else "")
         return _joined(shares, block) if wanted else shares[0]
 
     def _shares(self, groups: Sequence[Group], wanted: int, size: int) -> tuple[list[bytes], list[Failure]]:
@@ -168,12 +184,16 @@ def _joined(shares: Sequence[bytes], block: Metadata) -> bytes:
     return key
 
 
-def _failure(block: Metadata, opened: int, errors: Sequence[Failure]) -> Failure:
+def for_program(block: Metadata) -> str:
+    """Return what to say of a file's keys that only the sops program opens; empty if it has none."""
+    kinds = dict.fromkeys(kind for group in block.groups for kind in group.for_program)
+    return f"its {' and '.join(kinds)} keys are opened only by the sops program" if kinds else ""
+
+
+def _failure(block: Metadata, opened: int, errors: Sequence[Failure], hint: str) -> Failure:
     """Say for whom the file is, what went wrong with each kind of key, and where keys were looked for."""
-    others = ", ".join(dict.fromkeys(kind for group in block.groups for kind in group.others))
-    before = after = ""
+    before = ""
     if len(block.groups) > 1:
         before = f"{opened} of its {len(block.groups)} key groups opened, and {_threshold(block)} are needed"
-    if others:
-        after = f"the file {'also has' if errors else 'has only'} {others} keys, which this version cannot use"
-    return failures.joined(errors, before=before, after=after)
+    others = for_program(block)
+    return joined([*errors, *([Denied(others, hint=hint)] if others else [])], before=before)

@@ -19,9 +19,8 @@ from botocore.config import Config
 
 from bridge.http.proxies import proxy_from
 from bridge.provider import Context, Denied, ProviderError, Unavailable
-from bridge_providers.sops import failures, origin, trusted
-from bridge_providers.sops.failures import Failure
-from bridge_providers.sops.key_types import Group, KmsKey
+from bridge_providers.sops import origin
+from bridge_providers.sops.key_types import Failure, Group, KmsKey, joined
 
 if TYPE_CHECKING:
     from bridge_providers.sops import Sops
@@ -90,7 +89,7 @@ class Kms:
             if isinstance(found, bytes):
                 return found
             errors.append(found)
-        raise failures.joined(errors)
+        raise joined(errors)
 
     def close(self) -> None:
         """Close connections."""
@@ -133,7 +132,7 @@ class Kms:
 
     def _made(self, region: str, profile: str, role: str) -> Any:  # noqa: ANN401 - as above
         core = botocore.session.Session(profile=profile or None)
-        trusted.check_chain(core, self._context.environ)
+        origin.check_chain(core, self._context.environ)
         session = Session(botocore_session=core)
         if role:
             sts = self._reached(session, "sts", region)
@@ -159,7 +158,7 @@ class Kms:
         )
         client = session.client(service, region_name=region, endpoint_url=self._endpoint, config=config)
         named_by = "the environment's file" if self._endpoint else "its kms key"
-        trusted.check_client(client, trusted.AWS, named_by, self._context.environ)
+        origin.check_client(client, origin.AWS, named_by, self._context.environ)
         proxy = proxy_from(self._context.environ, client.meta.endpoint_url)
         if proxy is None:
             return client

@@ -24,49 +24,36 @@ class Broken(Exception):
 
 
 class Entry(NamedTuple):
-    """A name and its value; `[start:end]` are all its lines with the comments above, `[begin:stop]` is the value."""
+    """A name and its value, and the number of its first line."""
 
     name: str
     value: str
     line: int
-    start: int
-    end: int
-    begin: int
-    stop: int
 
 
 class Section(NamedTuple):
-    """A section, `[start:end]` with the comments above its header; `body` is the end of the header's line."""
+    """A section, and the number of its header's line."""
 
     name: str
     line: int
-    start: int
-    body: int
     entries: list[Entry]
-
-    @property
-    def end(self) -> int:
-        """Return where its last entry ends."""
-        return self.entries[-1].end if self.entries else self.body
 
 
 def sections(text: str) -> Iterator[Section]:
     """Yield the sections in order; what stands before the first header is in one named DEFAULT."""
     lines = _Lines(text)
-    section = Section("DEFAULT", 0, lines.at, lines.at, [])
-    start = lines.at
+    section = Section("DEFAULT", 0, [])
     while line := lines.take():
         line = line.lstrip(SPACE)
         if not line or line[0] in "#;":
             continue
         if line[0] == "[":
             yield section
-            section = Section(_header(line, lines), lines.number, start, lines.at, [])
+            section = Section(_header(line, lines), lines.number, [])
         else:
-            section.entries.append(_entry(line, start, lines))
+            section.entries.append(_entry(line, lines))
             if len(section.entries) > tree.MAX_VALUES:
                 raise tree.too_many()
-        start = lines.at
     yield section
 
 
@@ -106,11 +93,10 @@ def _check_rest(rest: str, lines: _Lines) -> None:
         raise lines.broken("has text behind its end, which sops would drop")
 
 
-def _entry(line: str, start: int, lines: _Lines) -> Entry:
+def _entry(line: str, lines: _Lines) -> Entry:
     number = lines.number
     name, offset = _name(line, lines)
-    value, begin, stop = _value(line[offset:], lines)
-    return Entry(name, value, number, start, lines.at, begin, stop)
+    return Entry(name, _value(line[offset:], lines), number)
 
 
 def _name(line: str, lines: _Lines) -> tuple[str, int]:
@@ -138,29 +124,24 @@ def _quote_of_name(line: str) -> str:
     return _TRIPLE if triple else '"'
 
 
-def _value(rest: str, lines: _Lines) -> tuple[str, int, int]:
-    """Read a value, which may go on in further lines, and return it with its place in the text."""
+def _value(rest: str, lines: _Lines) -> str:
+    """Read a value, which may continue on further lines."""
     line = rest.lstrip(SPACE)
-    begin = lines.at - len(line)
     if not line:
-        begin = lines.at - len(rest) + rest.startswith(" ")
-        return "", begin, begin
+        return ""
     quote = _TRIPLE if line.startswith(_TRIPLE) and len(line) > len(_TRIPLE) else "`" if line[0] == "`" else ""
     if quote:
-        value, stop = _quoted(line, quote, lines)
-        return value, begin, stop
+        return _quoted(line, quote, lines)
     line = line.rstrip(SPACE)
     if line[-1] == "\\":
-        value, stop = _continued(line[:-1], begin + len(line), lines)
-        return value, begin, stop
+        return _continued(line[:-1], lines)
     if comment := _COMMENT.search(line):
         line = line[: comment.start()].rstrip(SPACE)
-    stop = begin + len(line)
     is_quoted = len(line) > 1 and line[0] in "\"'" and line.find(line[0], 1) == len(line) - 1
-    return line[1:-1] if is_quoted else line, begin, stop
+    return line[1:-1] if is_quoted else line
 
 
-def _quoted(line: str, quote: str, lines: _Lines) -> tuple[str, int]:
+def _quoted(line: str, quote: str, lines: _Lines) -> str:
     """Read up to the last closing quote of the first line that has one."""
     first = lines.number
     end = line.rfind(quote, len(quote))
@@ -172,18 +153,16 @@ def _quoted(line: str, quote: str, lines: _Lines) -> tuple[str, int]:
                 raise Broken(f"line {first} begins a quoted value without an end")
             parts.append(line)
         parts.append(line[:end])
-    end += len(quote)
-    if rest := line[end:].strip(SPACE):
+    if rest := line[end + len(quote) :].strip(SPACE):
         _check_rest(rest, lines)
-    return "".join(parts), lines.at - len(line) + end
+    return "".join(parts)
 
 
-def _continued(value: str, stop: int, lines: _Lines) -> tuple[str, int]:
+def _continued(value: str, lines: _Lines) -> str:
     r"""Read on behind a `\`; further lines lose their blanks, and have neither comments nor quotes."""
     parts = [value]
-    while more := (line := lines.take()).strip(SPACE):
-        stop = lines.at - len(line) + len(line.rstrip(SPACE))
+    while more := lines.take().strip(SPACE):
         if more[-1] != "\\":
-            return "".join([*parts, more]), stop
+            return "".join([*parts, more])
         parts.append(more[:-1])
-    return "".join(parts), stop
+    return "".join(parts)

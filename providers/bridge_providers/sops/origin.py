@@ -1,4 +1,6 @@
-"""Which programs, endpoints and files the environment's file may name: a branch may have brought the file.
+"""Which programs start, and which servers and files are used: a branch may have brought the environment's file.
+
+Whatever starts or gets a credential is held against the operator's trust file, if there is one, just before.
 
 A program is not one of the same checkout, and an endpoint is the one that AWS's variables name, if they name one.
 
@@ -13,12 +15,14 @@ branch could find out whether a file holds just that. So the file is one of thes
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bridge.http.servers import same_server
 from bridge.provider import Context, Denied, Problem
+from bridge.trust import refused_program, refused_store
 
 if TYPE_CHECKING:
     from bridge_providers.sops import Sops
@@ -26,6 +30,9 @@ if TYPE_CHECKING:
 _VARIABLES: Final = ("SOPS_AGE_KEY_FILE", "SOPS_AGE_SSH_PRIVATE_KEY_FILE")
 _PLACES: Final = ("/etc", "/run/secrets", "/var/run/secrets")
 _NAME: Final = re.compile(r"\.?(?:sops|age)(?![a-z])", re.IGNORECASE)
+AWS: Final = "aws"
+SCALEWAY: Final = "scaleway"
+_MOST_PROFILES: Final = 10  # in a chain of source_profile
 _HINT: Final = "install it outside the checkout, and name that path"
 
 
@@ -38,7 +45,6 @@ def check_program(field: str, path: str, context: Context) -> None:
 def problems(options: "Sops", context: Context) -> Iterator[Problem]:
     """Yield the programs of the section that would not be started."""
     named = [("gpg", options.gpg or ""), ("program", options.program or "")]
-    named += [(f"age_plugins {name}", path) for name, path in (options.age_plugins or {}).items()]
     yield from _misplaced(options, context)
     for field, path in named:
         if path and (problem := _problem(field, path, context) or _unlisted(field, path, context)):
@@ -47,8 +53,7 @@ def problems(options: "Sops", context: Context) -> Iterator[Problem]:
 
 def unlisted_servers(options: "Sops", context: Context) -> Iterator[Problem]:
     """Yield the servers of the section that the trust file does not list; a vendor's region is known to a run only."""
-    from bridge.trust import refused_store  # noqa: PLC0415 # start-up: `--version` does without
-    from bridge_providers.sops import sections  # noqa: PLC0415 # as above
+    from bridge_providers.sops import sections  # noqa: PLC0415 # start-up: only a check needs it
 
     for one in sections.vaults(options):
         yield from one.untrusted(one.address or "", context)
@@ -59,8 +64,6 @@ def unlisted_servers(options: "Sops", context: Context) -> Iterator[Problem]:
 
 
 def _unlisted(field: str, path: str, context: Context) -> Problem | None:
-    from bridge.trust import refused_program  # noqa: PLC0415 # as above
-
     return refused_program(context.environ, (path,), field, is_whole=False)
 
 
@@ -126,3 +129,41 @@ def _problem(field: str, path: str, context: Context) -> Problem | None:
             "", f"{field} is a program in the checkout, which anyone who may push a branch can change", _HINT
         )
     return None
+
+
+def check_start(what: str, command: Sequence[str], environ: Mapping[str, str], *, is_whole: bool = True) -> None:
+    """Raise Denied if the trust file does not list a program, which errors call `what`; see `refused_program`."""
+    _raise(refused_program(environ, command, what, is_whole=is_whole))
+
+
+def check_client(client: Any, credential: str, named_by: str, environ: Mapping[str, str]) -> None:  # noqa: ANN401 - boto3 has no types
+    """Refuse to ask a server with a vendor's keys if the trust file does not list it for them. Denied."""
+    _raise(refused_store(environ, client.meta.endpoint_url, credential, named_by))
+
+
+def check_chain(core: Any, environ: Mapping[str, str]) -> None:  # noqa: ANN401 - a session of botocore, as above
+    """Refuse keys of AWS's own configuration if a program would give them that the trust file does not list. Denied.
+
+    Keys in variables come first, unless a profile is chosen by name. botocore's errors pass.
+    """
+    if environ.get("AWS_ACCESS_KEY_ID") and core.instance_variables().get("profile") is None:
+        return
+    profiles = core.full_config.get("profiles", {})
+    name = core.profile or "default"
+    for _ in range(_MOST_PROFILES):
+        profile = profiles.get(name, {})
+        if command := profile.get("credential_process"):
+            check_start("credential_process of AWS's configuration", _words(command), environ)
+        name = profile.get("source_profile", "")
+
+
+def _words(command: str) -> Sequence[str]:
+    try:
+        return shlex.split(command) or ("",)
+    except ValueError:  # which botocore does not start either
+        return ("",)
+
+
+def _raise(problem: Problem | None) -> None:
+    if problem:
+        raise Denied(problem.what, hint=problem.hint)

@@ -1,60 +1,70 @@
-"""Runs programs that the configuration allows: no shell, no terminal, no word on stderr, and an end in any case."""
+"""Runs programs that the configuration names: no shell, no terminal, bounded in time and output."""
 
 import contextlib
 import os
 import select
+import selectors
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import IO, TYPE_CHECKING, Final
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bridge.provider import Context, ProviderError, Unavailable
-from bridge_providers.sops import trusted
+from bridge_providers.sops import origin, tree
 
 if TYPE_CHECKING:
     import subprocess
 
-LIMIT: Final = 30.0  # seconds for one program; whoever has to touch a key needs some
-_GRACE: Final = 1.0  # seconds to end by itself, once it has said all
+LIMIT: Final = 30.0  # seconds for one program; touching a hardware key takes some
+_GRACE: Final = 1.0  # seconds to wait for a program that was killed, or is just being started
 _STEP: Final = 0.002
-_PIECE: Final = 2**12
-MOST: Final = 2**16
-"""Of what a program says, in bytes, unless it makes a file; identities and wrapped keys have hundreds or thousands."""
+_PIECE: Final = 2**16
+
+
+class Ended(NamedTuple):
+    """What a program has said, and its exit status."""
+
+    status: int
+    stdout: bytes
+    stderr: bytes
 
 
 class Programs:
-    """Those of one session; none outlives it."""
+    """The programs of one session; none outlives it."""
 
     def __init__(self, context: Context) -> None:
         self._context: Final = context
-        self._deadline: Final = context.deadline
-        self._running: Final[set[Program]] = set()
+        self._running: Final[set[_Program]] = set()
         self._starting: Final = threading.RLock()
         self._closed = False
 
-    @contextlib.contextmanager
-    def started(
-        self, what: str, command: Sequence[str], environ: Mapping[str, str], *, most: int | None = None
-    ) -> "Iterator[Program]":
-        """Start a program, which errors call `what`; ProviderError where that fails, or once the session is closed.
+    def run(self, what: str, command: Sequence[str], environ: Mapping[str, str], stdin: bytes, most: int) -> Ended:
+        """Run a program, which errors call `what`, to its end; `most` is what it may say in bytes.
 
-        Denied if the trust file does not list it. It may print `most` bytes, or MOST.
+        Denied if the trust file does not list it, Unavailable if it does not end in time, else ProviderError.
         """
-        trusted.check_start(what, command, self._context.environ)
+        origin.check_start(what, command, self._context.environ)
+        limit = max(min(LIMIT, self._context.deadline - time.monotonic()), 0.01)
         with self._starting:
             if self._closed:
                 raise ProviderError(f"{what} is not started: the run is over")
-            program = Program(what, command, environ, self._deadline, most)
+            program = _Program(_start(what, command, environ), time.monotonic() + limit)
             self._running.add(program)
         try:
             if self._closed:  # and `close` may have come too early to see it
                 program.kill()
-            yield program
-            program.leave()
+            ended = program.finish(stdin, most)
+        except TimeoutError:
+            ended = None
+        except _TooMuch:
+            raise ProviderError(f"{what} printed more than {most // 2**10} KiB") from None
         finally:
             program.end()
             self._running.discard(program)
+        if ended is None:
+            raise Unavailable(f"{what} did not end within {limit:.3g} s")
+        return ended
 
     def close(self) -> None:
         """Kill what runs; whoever waits for it sees its end."""
@@ -68,88 +78,84 @@ class Programs:
             self._starting.release()
 
 
-class Program:
-    """One that runs, in a session of its own: it reaches no terminal, and is killed with all that it started there."""
+class _TooMuch(Exception):
+    """A program has said more than it may."""
 
-    def __init__(
-        self, what: str, command: Sequence[str], environ: Mapping[str, str], deadline: float, most: int | None = None
-    ) -> None:
-        self._what: Final = what
-        self._most: Final = MOST if most is None else most
-        self._limit: Final = max(min(LIMIT, deadline - time.monotonic()), 0.01)
-        self._until = time.monotonic() + self._limit
+
+class _Program:
+    """A running program in a session of its own: it reaches no terminal, and is killed with all that it started."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", until: float) -> None:
+        self._process: Final = process
+        self._until: Final = until
         self._reaping: Final = threading.Lock()
-        self._said = 0
-        self._process: Final = _start(what, command, environ)
 
-    def send(self, data: bytes) -> None:
-        """Write to its stdin, unless it has closed that; Unavailable where it does not read in time."""
-        pipe = self._process.stdin
-        while data:
-            self._wait(pipe, select.POLLOUT)
-            try:
-                # A pipe that is ready takes as much without blocking.
-                data = data[os.write(_number(pipe), data[: select.PIPE_BUF]) :]
-            except BrokenPipeError:
-                return
-
-    def receive(self) -> bytes:
-        """Return what comes next on its stdout, nothing at the end; Unavailable where nothing comes in time."""
-        self._wait(self._process.stdout, select.POLLIN)
-        piece = os.read(_number(self._process.stdout), _PIECE)
-        self._said += len(piece)
-        if self._said > self._most:
-            raise ProviderError(f"{self._what} says more than {self._most // 2**10} KiB")
-        return piece
-
-    def hang_up(self) -> None:
-        """Close its stdin."""
-        _close(self._process.stdin)
-
-    def status(self) -> int:
-        """Return the exit status; Unavailable where it does not end in time."""
+    def finish(self, stdin: bytes, most: int) -> Ended:
+        """Exchange all that there is to say, and wait for the end; TimeoutError if it does not come in time."""
+        said = self._exchange(memoryview(stdin), most)
         while (status := self._reaped()) is None:
             if time.monotonic() > self._until:
-                raise self._late()
+                raise TimeoutError
             time.sleep(_STEP)
-        return status
-
-    def leave(self) -> None:
-        """Let it tidy up: wait a moment until it has closed its stdout."""
-        self.hang_up()
-        self._until = min(self._until, time.monotonic() + _GRACE)
-        with contextlib.suppress(ProviderError, Unavailable):
-            while self.receive():
-                pass
+        return Ended(status, *said)
 
     def kill(self) -> None:
-        """Kill it, and its group; for any thread."""
+        """Kill it with its group; for any thread."""
         with self._reaping, contextlib.suppress(ProcessLookupError, PermissionError):  # macOS refuses for a dead one
             if self._process.returncode is None:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def end(self) -> None:
-        """Kill it where it still runs, and close what leads to it."""
+        """Kill it if it still runs, and close its pipes."""
         self.kill()
-        for pipe in (self._process.stdin, self._process.stdout):
-            _close(pipe)
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
         until = time.monotonic() + _GRACE
         while self._reaped() is None and time.monotonic() < until:
             time.sleep(_STEP)
 
-    def _wait(self, pipe: IO[bytes] | None, event: int) -> None:
-        poll = select.poll()
-        poll.register(_number(pipe), event)
-        left = self._until - time.monotonic()
-        if left <= 0 or not poll.poll(left * 1000):
-            raise self._late()
-
-    def _late(self) -> Unavailable:
-        return Unavailable(f"{self._what} did not end within {self._limit:.3g} s")
+    def _exchange(self, stdin: memoryview, most: int) -> tuple[bytes, bytes]:
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        said = {process.stdout: bytearray(), process.stderr: bytearray()}
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdin, selectors.EVENT_WRITE)
+            for pipe in said:
+                selector.register(pipe, selectors.EVENT_READ)
+            while selector.get_map():
+                left = self._until - time.monotonic()
+                if left <= 0 or not (ready := selector.select(left)):
+                    raise TimeoutError
+                for key, _ in ready:
+                    if key.fileobj is process.stdin:
+                        stdin = _sent(key.fd, stdin)
+                        is_over = not stdin
+                    else:
+                        piece = os.read(key.fd, _PIECE)
+                        said[key.fileobj] += piece  # type: ignore[index] # the others are its pipes
+                        is_over = not piece
+                    if is_over:
+                        selector.unregister(key.fileobj)
+                        key.fileobj.close()  # type: ignore[union-attr] # as above
+                if max(map(len, said.values())) > most:
+                    raise _TooMuch
+        return bytes(said[process.stdout]), bytes(said[process.stderr])
 
     def _reaped(self) -> int | None:
         with self._reaping:
             return self._process.poll()
+
+
+def _sent(descriptor: int, data: memoryview) -> memoryview:
+    """Write what fits into the pipe, and return the rest; nothing if the program has closed its stdin."""
+    try:
+        # A pipe that is ready takes as much without blocking.
+        return data[os.write(descriptor, data[: select.PIPE_BUF]) :]
+    except BrokenPipeError:
+        return data[:0]
 
 
 def _start(what: str, command: Sequence[str], environ: Mapping[str, str]) -> "subprocess.Popen[bytes]":
@@ -161,22 +167,12 @@ def _start(what: str, command: Sequence[str], environ: Mapping[str, str]) -> "su
             env=dict(environ),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             bufsize=0,
             start_new_session=True,
         )
     except OSError as error:  # raised from it, so that bridge can tell whether it is temporary
         reason = error.strerror or "for no reason that the system gives"
-        raise ProviderError(f"{what} cannot be started: {reason}") from error
+        raise ProviderError(f"{what} ({tree.printable(command[0])}) cannot be started: {reason}") from error
     except ValueError:
         raise ProviderError(f"{what} cannot be started: a zero byte is in its path or its arguments") from None
-
-
-def _number(pipe: IO[bytes] | None) -> int:
-    assert pipe is not None
-    return pipe.fileno()
-
-
-def _close(pipe: IO[bytes] | None) -> None:
-    if pipe is not None:
-        pipe.close()

@@ -1,5 +1,6 @@
 """Checks what a section of the environment's file says about keys, before anything is read."""
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
@@ -10,7 +11,14 @@ if TYPE_CHECKING:
     from bridge_providers.vault import Vault
 
 _ARN: Final = "arn:"
-_PLUGINS_EXAMPLE: Final = "age_plugins: {yubikey: /usr/local/bin/age-plugin-yubikey}"
+_USE_PROGRAM: Final = "use `program: /usr/local/bin/sops` instead"
+REMOVED: Final = {
+    "age_plugins": f"{_USE_PROGRAM}; it finds age plugins in PATH",
+    "age_commands": f"{_USE_PROGRAM}; it runs the command of SOPS_AGE_KEY_CMD or SOPS_AGE_SSH_PRIVATE_KEY_CMD",
+}
+"""Fields of earlier versions, and what to write instead."""
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_VAULT_VARIABLES: Final = ("VAULT_", "BAO_")
 _KMS_FIELDS: Final = frozenset({"allow", "endpoint"})
 _KMS_EXAMPLE: Final = "kms: {allow: [arn:aws:kms:eu-west-3:111122223333:key/…]}"
 _VAULT_FIELDS: Final = frozenset(
@@ -28,40 +36,28 @@ def check(options: "Sops") -> None:
         program: object = getattr(options, name)
         if program is not None and not (isinstance(program, str) and program.startswith("/")):
             raise OptionError(name, "is not an absolute path", hint=f"{name}: {example}")
+    if options.program_environment is not None:
+        _program_environment(options)
     number: object = options.age_passphrase_fd
     if number is not None and (not isinstance(number, int) or isinstance(number, bool) or number < 0):
         raise OptionError("age_passphrase_fd", "is not the number of a descriptor")
     if number is not None and options.age_passphrase_file is not None:
         raise OptionError("age_passphrase_fd", "is given beside age_passphrase_file", hint="keep one of them")
-    if options.age_plugins is not None:
-        _age_plugins(options.age_plugins)
-    if options.age_commands is not None:
-        _age_commands(options.age_commands)
     if options.kms is not None:
         _kms(options.kms)
     vaults(options)
 
 
-def _age_plugins(section: object) -> None:
-    from bridge_providers.sops import age_plugin  # noqa: PLC0415 # few sections have it
-
-    if not isinstance(section, Mapping) or not section:
-        raise OptionError("age_plugins", "does not map names to absolute paths", hint=_PLUGINS_EXAMPLE)
-    for name, path in section.items():
-        if not isinstance(name, str) or not age_plugin.is_name(name):
-            what = "has a name that no plugin can have: it consists of a-z, 0-9 and + . _ -"
-            raise OptionError("age_plugins", what, hint=_PLUGINS_EXAMPLE)
-        if not isinstance(path, str) or not path.startswith("/"):
-            raise OptionError("age_plugins", f"{name} is not given an absolute path", hint=_PLUGINS_EXAMPLE)
-
-
-def _age_commands(section: object) -> None:
-    from bridge_providers.sops import identities  # noqa: PLC0415 # as above
-
-    known = identities.COMMANDS
-    if not isinstance(section, list) or not section or not all(name in known for name in section):
-        hint = f"age_commands: [{known[0]}]"
-        raise OptionError("age_commands", f"is not a list of names among {' and '.join(known)}", hint=hint)
+def _program_environment(options: "Sops") -> None:
+    field, names = "program_environment", options.program_environment
+    example = "program_environment: [GOOGLE_APPLICATION_CREDENTIALS]"
+    if not isinstance(names, list) or not all(isinstance(one, str) and _VARIABLE.fullmatch(one) for one in names):
+        raise OptionError(field, "is not a list of variables' names", hint=example)
+    if any(name.startswith(_VAULT_VARIABLES) for name in names):
+        what = "lists a variable of Vault, and sops would send a token to any address that a file names"
+        raise OptionError(field, what, hint="list the server in `hc_vault`: bridge opens its keys itself")
+    if options.program is None:
+        raise OptionError(field, "is given without `program`", hint="program: /usr/local/bin/sops")
 
 
 def _kms(section: object) -> None:
@@ -72,9 +68,9 @@ def _kms(section: object) -> None:
         raise OptionError("kms", "has no list `allow` of ARNs", hint=_KMS_EXAMPLE)
     endpoint = section.get("endpoint")
     if endpoint is not None:
-        from bridge_providers.sops import s3_store  # noqa: PLC0415 # few sections have it
+        from bridge_providers.sops import s3  # noqa: PLC0415 # few sections have it
 
-        if not isinstance(endpoint, str) or s3_store.unusable(endpoint):
+        if not isinstance(endpoint, str) or s3.unusable(endpoint):
             raise OptionError("kms", "has an `endpoint` that is no URL with https", hint="plain http is for loopback")
 
 

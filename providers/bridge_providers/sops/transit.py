@@ -8,13 +8,12 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from bridge.provider import Context, Denied, Problem, ProviderError, SecretValue, Unavailable
-from bridge_providers.sops import failures, sections
-from bridge_providers.sops.key_types import Group, TransitKey
+from bridge_providers.sops import sections
+from bridge_providers.sops.key_types import Failure, Group, TransitKey, joined
 from bridge_providers.vault import answers, paths
 
 if TYPE_CHECKING:
     from bridge_providers.sops import Sops
-    from bridge_providers.sops.failures import Failure
     from bridge_providers.vault.session import VaultSession
 
 _NAME: Final = "the address is the file's, and whoever answers there would get a token: hc_vault: {address: …}"
@@ -40,7 +39,7 @@ class Transit:
             except (ProviderError, Unavailable) as caught:
                 error = caught
             errors.append(error)
-        raise failures.joined(errors)
+        raise joined(errors)
 
     @property
     def warnings(self) -> tuple[Problem, ...]:

@@ -9,9 +9,8 @@ from typing import Final, NamedTuple, TypeAlias
 
 from bridge.provider import Conflict, Context, Document, Node, ProviderError, Revision, SecretValue
 from bridge.shell import command
-from bridge_providers.sops import creation, decrypt, files, metadata, replace, splice, stores, tree
+from bridge_providers.sops import creation, decrypt, encrypt, files, metadata, replace, splice, stores, tree
 from bridge_providers.sops.decrypt import Opened
-from bridge_providers.sops.encrypt_program import Encrypter
 from bridge_providers.sops.gotime import GoTime
 from bridge_providers.sops.keys import Keyring
 from bridge_providers.sops.selectors import writable
@@ -31,7 +30,6 @@ class Tools(NamedTuple):
 
     context: Context
     keyring: Keyring
-    encrypter: Encrypter
 
 
 def write(path: str, document: Document, expect: Revision | None, tools: Tools) -> Revision:
@@ -118,7 +116,7 @@ def _made(place: _Place, content: Documents, tools: Tools) -> bytes:
     writable(wanted, place.target, is_new=True, has_comments=stores.has_comments(place.store))
     for number, one in enumerate(content):
         _check_leaves(one, layout, (number,))
-    new = tools.encrypter.encrypt(place.target, place.store, layout.plaintext(content))
+    new = encrypt.encrypt(place.target, place.store, layout.plaintext(content), tools.keyring.program)
     block = metadata.read(stores.load(new, place.store).metadata)
     if (block.rule, block.pattern) != (wanted.rule, wanted.pattern):
         raise ProviderError("sops encrypted it by another rule than that of .sops.yaml", hint=place.by_hand)

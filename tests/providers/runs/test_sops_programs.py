@@ -1,4 +1,4 @@
-"""Whole runs whose keys come from an age plugin or from a command, also when these hang."""
+"""Whole runs that need the sops program, also when it hangs."""
 
 import os
 import signal
@@ -9,13 +9,10 @@ from pathlib import Path
 import pyrage
 import pytest
 
-from bridge_providers.sops import bech32
 from tests.desk import Desk
 from tests.providers.sops.ended import gone
 from tests.team import VALUES
-from tests.waiting import until, with_enough_time
-
-IDENTITY = bech32.encode("age-plugin-hangs-", b"CANARY-identity").upper()
+from tests.waiting import LIMIT, until, with_enough_time
 
 
 @pytest.fixture
@@ -29,28 +26,39 @@ def encrypted(desk: Desk, sops: Path, recipient: str, **environ: str) -> None:
     subprocess.run(command, env=os.environ | environ, check=True, capture_output=True)
 
 
-def test_a_plugin_of_the_environment_s_file(
+def named(desk: Desk, program: Path) -> None:
+    desk.environment(sources=["sops:values.sops.yaml"], providers={"sops": {"program": str(program)}})
+
+
+def test_file_for_an_age_plugin_is_synced_through_the_sops_program(
     desk: Desk, sops_binary: Path, age_plugins: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plugin = age_plugins["bridgetest"]
-    made = subprocess.run([plugin, "-new"], capture_output=True, text=True, check=True)
+    made = subprocess.run([age_plugins["bridgetest"], "-new"], capture_output=True, text=True, check=True)
     identity, recipient = made.stdout.split()
-    encrypted(desk, sops_binary, recipient, PATH=f"{plugin.parent}:{os.environ['PATH']}")
+    folder = desk.folder.parent / "plugins"
+    folder.mkdir()
+    (folder / "age-plugin-bridgetest").symlink_to(age_plugins["bridgetest"])
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    encrypted(desk, sops_binary, recipient)
     desk.canaries.add(identity)
     monkeypatch.setenv("SOPS_AGE_KEY", identity)
     desk.environment(sources=["sops:values.sops.yaml"])
-    result = desk.run("sync", "staging")
-    assert result.status == 1
-    assert "the age plugin bridgetest is not started, because age_plugins does not name it" in result.err
-    desk.environment(
-        sources=["sops:values.sops.yaml"], providers={"sops": {"age_plugins": {"bridgetest": str(plugin)}}}
-    )
+    for command, status in (("check", 0), ("sync", 1)):
+        result = desk.run(command, "staging")
+        assert result.status == status
+        assert "its age plugin keys are opened only by the sops program" in result.err + result.out
+        assert "program: /usr/local/bin/sops in the provider's section" in result.err + result.out
+    named(desk, sops_binary)
+    assert "opened only by the sops program" not in desk.run("check", "staging").err
+    result = desk.run("check", "--files", "sops", str(desk.folder / "values.sops.yaml"))
+    assert result.status == 0
+    assert "for 1 key, opened by the sops program" in result.out
     result = desk.run("sync", "staging")
     assert (result.err, result.status) == ("", 0)
     assert desk.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
 
 
-def test_a_command_that_the_environment_s_file_allows(
+def test_command_that_gives_an_age_key_is_run_by_the_sops_program(
     desk: Desk, sops_binary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     identity = pyrage.x25519.Identity.generate()
@@ -61,47 +69,52 @@ def test_a_command_that_the_environment_s_file_allows(
     desk.environment(sources=["sops:values.sops.yaml"])
     result = desk.run("sync", "staging")
     assert result.status == 1
-    assert "SOPS_AGE_KEY_CMD: not run, because age_commands does not name it" in result.err
-    section = {"age_commands": ["SOPS_AGE_KEY_CMD"]}
-    desk.environment(sources=["sops:values.sops.yaml"], providers={"sops": section})
+    assert "SOPS_AGE_KEY_CMD: only the sops program runs it" in result.err
+    named(desk, sops_binary)
     result = desk.run("sync", "staging")
     assert (result.err, result.status) == ("", 0)
 
 
-@pytest.mark.parametrize("field", ["age_plugins", "age_commands"])
-def test_a_wrong_section_is_told_offline(desk: Desk, field: str) -> None:
-    desk.environment(sources=["sops:values.sops.yaml"], providers={"sops": {field: {"../x": "x"}}})
-    result = desk.run("check", "staging")
-    assert result.status == 2
-    assert field in result.err + result.out
+@pytest.mark.parametrize(
+    ("field", "hint"),
+    [
+        ("age_plugins", "use `program: /usr/local/bin/sops` instead; it finds age plugins in PATH"),
+        ("age_commands", "use `program: /usr/local/bin/sops` instead; it runs the command of SOPS_AGE_KEY_CMD"),
+    ],
+)
+def test_setting_of_an_earlier_version_names_the_one_to_use(desk: Desk, field: str, hint: str) -> None:
+    desk.environment(sources=["sops:values.sops.yaml"], providers={"sops": {field: {"yubikey": "/x"}}})
+    for command in ("check", "plan"):
+        result = desk.run(command, "staging")
+        assert result.status == 2
+        assert f"providers.sops.{field}: no longer exists" in result.err + result.out
+        assert hint in result.err + result.out
 
 
 @pytest.fixture
-def hanging(desk: Desk, sops_binary: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where a plugin that never answers writes its number."""
+def hanging(desk: Desk, sops_binary: Path) -> Path:
+    """Where a program that never answers writes its number."""
     pid = desk.folder / "pid"
     script = desk.folder.parent / "hangs"
     script.write_text(f"#!/bin/sh\necho $$ > {pid}.new; mv {pid}.new {pid}; sleep 600\n")
     script.chmod(0o755)
     encrypted(desk, sops_binary, str(pyrage.x25519.Identity.generate().to_public()))
-    desk.environment(sources=["sops:values.sops.yaml"], providers={"sops": {"age_plugins": {"hangs": str(script)}}})
-    desk.canaries.add(IDENTITY)
-    monkeypatch.setenv("SOPS_AGE_KEY", IDENTITY)
+    named(desk, script)
     return pid
 
 
-def test_a_plugin_that_hangs_is_temporary(desk: Desk, hanging: Path) -> None:
+def test_sops_program_that_hangs_is_temporary(desk: Desk, hanging: Path) -> None:
     result = with_enough_time(lambda limit: desk.run("plan", "staging", "--timeout", str(limit)), hanging.exists)
     assert result.status == 75
     assert gone(int(hanging.read_text()))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_run_that_is_stopped_leaves_no_plugin(desk: Desk, hanging: Path, number: int) -> None:
+def test_run_that_is_stopped_leaves_no_sops_program(desk: Desk, hanging: Path, number: int) -> None:
     command = [sys.executable, "-m", "bridge", "plan", "staging", "--config", str(desk.folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         until(hanging.exists, process=process)
         process.send_signal(number)
-        process.communicate(timeout=60)
+        process.communicate(timeout=LIMIT)
     assert process.returncode == 128 + number
     assert gone(int(hanging.read_text()))

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from bridge_providers.sops import programs
 from tests.providers.sops.folder import Folder
 from tests.providers.sops.gnupg import Gpg
 
@@ -29,12 +28,6 @@ def folder_of(tmp_path: Path, sops_of: Callable[[str], Path]) -> Callable[[str],
 @pytest.fixture
 def old(folder_of: Callable[[str], Folder]) -> Folder:
     return folder_of("3.8.1")
-
-
-@pytest.fixture
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No program has longer than this."""
-    monkeypatch.setattr(programs, "LIMIT", 2.0)
 
 
 @pytest.fixture(scope="module")

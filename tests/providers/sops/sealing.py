@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import mlkem
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from bridge_providers.sops import age_file, bech32, hybrid
+from bridge_providers.sops import age_file, hybrid
 from bridge_providers.sops.age_file import Stanza
 
 _MLKEM_PUBLIC_BYTES = 1184
@@ -33,7 +33,7 @@ def hybrid_wrap(content: bytes, recipient: str) -> str:
     """Encrypt to a post-quantum recipient."""
     from cryptography.hazmat.primitives.hpke import MLKEM768X25519PublicKey  # noqa: PLC0415 - an older release lacks it
 
-    data = bech32.decode(recipient, hybrid.RECIPIENT)
+    data = hybrid.bech32_decode(recipient, hybrid.RECIPIENT)
     assert data is not None
     key = MLKEM768X25519PublicKey(
         mlkem.MLKEM768PublicKey.from_public_bytes(data[:_MLKEM_PUBLIC_BYTES]),

@@ -100,9 +100,12 @@ def test_the_nearest_configuration_counts(sops):
         ([{"age": ""}], "HERE: rule 1 names no recipient"),
         ([{"key_groups": [{"merge": [5]}]}], "HERE: rule 1 has a key group, or a `merge` in one, that is none"),
         ([{"key_groups": [{"<<": {}, "age": ["ME"]}]}], "HERE: rule 1 has a merge key (`<<`) in a key group"),
-        ([{"age": "ME", "gcp_kms": "FB"}], "HERE: rule 1 names gcp_kms: bridge makes no file for them"),
-        ([{"key_groups": [{"hc_vault": ["x"]}]}], "HERE: rule 1 names hc_vault: bridge makes no file for them"),
-        ([{"kms": "arn:x", "azure_keyvault": "y"}], "HERE: rule 1 names azure_kv, kms: bridge makes no file for them"),
+        ([{"age": "ME", "gcp_kms": "FB"}], "HERE: rule 1 lists gcp_kms: bridge creates no file for such keys"),
+        ([{"key_groups": [{"hc_vault": ["x"]}]}], "HERE: rule 1 lists hc_vault: bridge creates no file for such keys"),
+        (
+            [{"kms": "arn:x", "azure_keyvault": "y"}],
+            "HERE: rule 1 lists azure_kv, kms: bridge creates no file for such keys",
+        ),
         (
             [{"age": "ME", "encrypted_regex": "a", "unencrypted_suffix": "b"}],
             "HERE: rule 1 has several rules for what is encrypted: unencrypted_suffix, encrypted_regex",
@@ -110,9 +113,12 @@ def test_the_nearest_configuration_counts(sops):
         ([{"age": 5}], "HERE: rule 1: its `age` is neither a text nor a list of texts"),
         ([{"age": "ME", "path_regex": "(?P<x>a)(?=b)"}], "HERE: rule 1: its `path_regex` cannot be followed: "),
         ([{"age": "ME", "<<": {}}], "HERE: rule 1 has a merge key (`<<`), which this version does not follow"),
-        ([{"age": "ME,ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINoXmCFV"}], "sops does not encrypt it by HERE: rule 1"),
-        ([{"age": "ME", "mac_only_encrypted": "perhaps"}], "sops does not encrypt it by HERE: rule 1"),
-        ([{"age": "ME", "kms": "", "stray": "x", "shamir_threshold": "x"}], "sops does not encrypt it by HERE: rule 1"),
+        ([{"age": "ME,ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINoXmCFV"}], "sops cannot encrypt the file by HERE: rule 1"),
+        ([{"age": "ME", "mac_only_encrypted": "perhaps"}], "sops cannot encrypt the file by HERE: rule 1"),
+        (
+            [{"age": "ME", "kms": "", "stray": "x", "shamir_threshold": "x"}],
+            "sops cannot encrypt the file by HERE: rule 1",
+        ),
     ],
 )
 def test_a_rule_that_cannot_be_followed_is_refused(folder, rules, problem):

@@ -51,7 +51,7 @@ def test_gpg_is_not_started_where_an_age_key_opens(sops, gpg):
     assert sops.read("a.yaml", Sops(gpg="/none")).revision.order
     sops.environ.pop("SOPS_AGE_KEY")
     problem = refused(sops, Sops(gpg="/none"), ProviderError)
-    assert problem.what.startswith(f"no age key matched its recipients {sops.recipient}; /none cannot be started")
+    assert problem.what.startswith(f"no age key matched its recipients {sops.recipient}; gpg (/none) cannot be started")
     assert key not in problem.what
     assert sops.read("a.yaml", Sops(gpg=gpg.program)).revision.order
 

@@ -84,7 +84,7 @@ def test_no_key_lists_the_recipients_and_the_places(file):
     assert hint(file, Sops(age_key_file="none.txt")) == (
         f"looked for keys in age_key_file {file.path}/none.txt: no such file; SOPS_AGE_KEY: 1 key; "
         f"SOPS_AGE_KEY_FILE: not set; {file.path}/home/.config/sops/age/keys.txt: no such file; "
-        "SOPS_AGE_KEY_CMD: not run, because age_commands does not name it"
+        "SOPS_AGE_KEY_CMD: only the sops program runs it"
     )
 
 
@@ -101,7 +101,7 @@ def test_a_broken_key_file_is_named_with_its_line_and_never_the_key(file):
 @pytest.mark.parametrize(
     ("lines", "note"),
     [
-        (["AGE-PLUGIN-YUBIKEY-1CANARY"], "0 keys, line 1 is no age identity"),
+        (["AGE-PLUGIN-YUBIKEY-1CANARY"], "0 keys, line 1 is of an age plugin, which only the sops program uses"),
         (["AGE-SECRET-KEY-PQ-1CANARY"], "0 keys, line 1 is no age identity"),
         (["-----BEGIN AGE ENCRYPTED FILE-----", "CANARY"], "is encrypted, but not to a passphrase"),
         (["age-encryption.org/v1", "CANARY"], "is encrypted, but not to a passphrase"),
@@ -149,7 +149,7 @@ def test_keys_of_other_types_are_named(file):
     file.environ = {}
     assert file.refusal("a.yaml", Denied) == (
         f"no age key matched its recipients {file.recipient}; "
-        "the file also has gcp_kms, azure_kv keys, which this version cannot use"
+        "its gcp_kms and azure_kv keys are opened only by the sops program"
     )
 
 
@@ -157,7 +157,7 @@ def test_a_file_without_keys_that_are_used(file):
     text = (file.path / "a.yaml").read_text()
     begin, end = text.index("    age:"), text.index("    lastmodified")
     file.write("a.yaml", text[:begin] + "    hckms: [{key_id: x, enc: x}]\n" + text[end:])
-    assert file.refusal("a.yaml", Denied) == ("the file has only hckms keys, which this version cannot use")
+    assert file.refusal("a.yaml", Denied) == "its hckms keys are opened only by the sops program"
 
 
 def test_one_key_group_is_like_none(sops):

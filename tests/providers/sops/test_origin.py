@@ -12,7 +12,7 @@ from bridge_providers.sops.age import Age
 from bridge_providers.sops.gpg import Gpg
 from bridge_providers.sops.kms import Kms
 from bridge_providers.sops.origin import check_program, problems
-from bridge_providers.sops.s3_store import find
+from bridge_providers.sops.s3 import find
 from tests.providers.sops.folder import Folder
 
 TOLD = "is a program in the checkout, which anyone who may push a branch can change"
@@ -81,12 +81,12 @@ def test_gpg_of_a_branch_is_not_started_but_that_of_the_variable_is(tmp_path: Pa
 def test_check_tells_of_the_programs_of_a_branch(tmp_path: Path) -> None:
     folder = Folder(tmp_path / "config")
     program = str(folder.path / "program")
-    provider = Sops(gpg=program, age_plugins={"evil": program, "fine": "/usr/bin/age-plugin-fine"})
+    provider = Sops(gpg=program, program=program)
     found = iter(provider.check("a.yaml", folder.context()))
     told = [next(found).what, next(found).what]
     with pytest.raises(NotFound):  # there is no such file
         next(found)
-    assert told == [f"gpg {TOLD}", f"age_plugins evil {TOLD}"]
+    assert told == [f"gpg {TOLD}", f"program {TOLD}"]
 
 
 @pytest.mark.parametrize("general", [True, False])

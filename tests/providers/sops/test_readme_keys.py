@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bridge_providers.sops import Sops, age_plugin, encrypt_program, identities, keys, metadata, programs
+from bridge_providers.sops import Sops, encrypt, identities, keys, metadata, programs, sops_program
 from tests.providers.sops import table
 from tests.providers.sops.matrix import CELLS, KINDS, RELEASES
 from tests.providers.sops.test_written_by import RELEASES as RECORDED
 from tests.servers import build
 
+PROGRAM = "read with `program`"
 README = (Path(__file__).parents[3] / "README.md").read_text()
 
 
@@ -75,10 +76,10 @@ def test_a_row_says_what_the_code_does(kinds, cells):
     tried = {kind for name in table.ROWS for kind in re.findall(r"`([a-z_]+)`", name)}
     for kind in kinds:
         is_used = kind in (*keys.LOCAL, *keys.REMOTE)
-        assert (read != "no") == is_used
+        assert is_used or read == PROGRAM
         assert kind in tried or not is_used
-        # A plugin's key is of a kind that new files are made for, and sops is not let start any plugin.
-        assert (new != "no") == (kind in encrypt_program.KEY_TYPES and "age_plugins" not in read)
+        # sops, when it makes a file, cannot start the plugin of an age key.
+        assert (new != "no") == (kind in encrypt.KEY_TYPES and read != PROGRAM)
 
 
 def test_the_example_is_a_section_that_builds():
@@ -88,11 +89,7 @@ def test_the_example_is_a_section_that_builds():
 
 
 def test_what_the_readme_says_of_programs():
-    text = README[README.index("- **Commands** (") : README.index("- **PGP** ")]
-    for name in (
-        *identities.COMMANDS,
-        *age_plugin.PASSED_ON,
-        f"{programs.LIMIT:.0f} seconds",
-        f"{programs.MOST // 1024} KiB",
-    ):
+    text = README[README.index("- **The `sops` program**") : README.index("- **PGP** ")]
+    shared = [name for name in sops_program._PASSED_ON if not name.startswith("SOPS_")]
+    for name in (*identities.COMMANDS, *shared, f"{programs.LIMIT:.0f} seconds"):
         assert name in text

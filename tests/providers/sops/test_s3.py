@@ -128,13 +128,13 @@ class TestKeys:
     def test_a_secret_key_of_another(self, bucket: Bucket, user: str, monkeypatch: pytest.MonkeyPatch) -> None:
         bucket.put(KEY, "A: CANARY\n")
         bucket.environ["AWS_SECRET_ACCESS_KEY"] = SECRET_KEY
-        words = "do not fit together: the secret key is another one's, or mistyped (status 403, SignatureDoesNotMatch)"
+        words = "are wrong or have expired (status 403, SignatureDoesNotMatch)"
         assert self.failure(bucket, monkeypatch)[:2] == (Denied, f"the keys of AWS's configuration {words}")
 
     def test_keys_that_the_store_does_not_know(self, bucket: Bucket) -> None:
         bucket.storage.demand_keys()
         failure = bucket.failure(APP)
-        words = "are not known: deleted, or mistyped (status 403, InvalidAccessKeyId)"
+        words = "are wrong or have expired (status 403, InvalidAccessKeyId)"
         assert (failure.kind, failure.what) == (Denied, f"the keys of SCW_ACCESS_KEY and SCW_SECRET_KEY {words}")
 
 

@@ -61,15 +61,15 @@ def told(status: int, code: str, fields: str = "", headers: str = "", revision: 
 @pytest.mark.parametrize(
     ("status", "code", "fields", "what"),
     [
-        (403, "InvalidAccessKeyId", "<AWSAccessKeyId>CANARY</AWSAccessKeyId>", "are not known: deleted, or mistyped"),
+        (403, "InvalidAccessKeyId", "<AWSAccessKeyId>CANARY</AWSAccessKeyId>", "are wrong or have expired"),
         (
             403,
             "SignatureDoesNotMatch",
             "<StringToSign>AWS4-HMAC CANARY</StringToSign>",
-            "do not fit together: the secret key is another one's, or mistyped",
+            "are wrong or have expired",
         ),
-        (400, "ExpiredToken", "<Token-0>CANARY</Token-0>", "have expired"),
-        (400, "InvalidToken", "", "have a session token that is not accepted"),
+        (400, "ExpiredToken", "<Token-0>CANARY</Token-0>", "are wrong or have expired"),
+        (400, "InvalidToken", "", "are wrong or have expired"),
         (403, "AccessDenied", "", "may not read it at URL"),
         (401, "Whatever", "", "may not read it at URL"),
     ],

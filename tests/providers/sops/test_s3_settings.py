@@ -8,7 +8,7 @@ import pytest
 
 from bridge.provider import Context, Denied, OptionError, Problem, ProviderError
 from bridge_providers.sops import Sops
-from bridge_providers.sops.s3_store import Store, find
+from bridge_providers.sops.s3 import Store, find
 from tests.providers.sops.bucket import ACCESS_KEY, CONFIG, KEYS, SECRET_KEY, Reader
 
 APP = "s3://voice/staging.sops.yaml"

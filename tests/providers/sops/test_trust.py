@@ -7,17 +7,14 @@ from typing import Any
 import pytest
 
 from bridge.provider import Denied, ProviderError
-from bridge_providers.sops import Sops, age_commands, kms
-from bridge_providers.sops.age_plugin import Plugins
+from bridge_providers.sops import Sops, kms
 from bridge_providers.sops.gpg import Gpg
 from bridge_providers.sops.key_types import Group, KmsKey, PgpKey
-from bridge_providers.sops.programs import Programs
 from tests.providers.sops.folder import Folder, everything_told_by
 from tests.providers.vault.wire import Answer, Wire, wire
 from tests.trusting import store, trusting
 
 ARN = "arn:aws:kms:eu-west-3:123456789012:key/one"
-AGE = "SOPS_AGE_KEY_CMD"
 KEYS = {
     "AWS_ACCESS_KEY_ID": "CANARYACCESS",
     "AWS_SECRET_ACCESS_KEY": "CANARY-secret",
@@ -57,52 +54,29 @@ def start_gpg(folder: Folder, program: Path) -> None:
     Gpg(Sops(gpg=str(program)), folder.context()).open(Group((), (), pgp=(PgpKey("ABCD", "x"),)))
 
 
-def start_command(folder: Folder, program: Path) -> None:
-    environ = {**folder.environ, AGE: f"{program} --for me"}
-    age_commands.output(AGE, folder.recipient, environ, Programs(folder.context()._replace(environ=environ)))
-
-
-STARTS: dict[str, Callable[[Folder, Path], None]] = {"gpg": start_gpg, f"the command of {AGE}": start_command}
-
-
-@pytest.mark.parametrize("what", STARTS)
-def test_program_that_is_not_listed_is_not_started(folder: Folder, program: Path, what: str) -> None:
+def test_program_that_is_not_listed_is_not_started(folder: Folder, program: Path) -> None:
     folder.environ |= trusting(folder.path, programs=["/usr/bin/gpg", [str(program), "--only-this"]])
     with pytest.raises(Denied) as caught:
-        STARTS[what](folder, program)
+        start_gpg(folder, program)
     problem = caught.value.problems[0]
     assert problem.what == (
-        f"{what} starts {program}, which is not in `programs` of {folder.environ['BRIDGE_TRUST']} with these arguments"
+        f"gpg starts {program}, which is not in `programs` of {folder.environ['BRIDGE_TRUST']} with these arguments"
     )
     assert problem.hint.endswith(f'- ["{program}"]')
     assert not (folder.path / "mark").exists()
 
 
-@pytest.mark.parametrize("what", STARTS)
-def test_program_that_is_listed_is_started(folder: Folder, program: Path, what: str) -> None:
+def test_program_that_is_listed_is_started(folder: Folder, program: Path) -> None:
     folder.environ |= trusting(folder.path, programs=[[str(program)]])
-    STARTS[what](folder, program)
+    start_gpg(folder, program)
     assert (folder.path / "mark").read_text() == "x\n"
-
-
-def test_plugin_that_is_not_listed_is_not_started(folder: Folder, program: Path) -> None:
-    folder.environ |= trusting(folder.path)
-    context = folder.context()
-    plugins = Plugins(Sops(age_plugins={"evil": str(program)}), context, Programs(context))
-    with pytest.raises(Denied, match=r"the age plugin evil starts .*, which is not in `programs` of"):
-        plugins._ask("evil", "identity-v1", [], "file-key")
-    assert not (folder.path / "mark").exists()
-    folder.environ |= trusting(folder.path, programs=[str(program)])
-    with pytest.raises(ProviderError):
-        plugins._ask("evil", "identity-v1", [], "file-key")
-    assert (folder.path / "mark").exists()
 
 
 def test_check_tells_of_what_is_not_listed(folder: Folder, program: Path, server: Wire) -> None:
     folder.write("a.yaml", "a: b\n")
     section = Sops(
         gpg=str(program),
-        age_plugins={"x": str(program)},
+        program=str(program),
         hc_vault={"address": server.address},
         kms={"allow": [ARN], "endpoint": server.address},
         s3=server.address,
@@ -111,7 +85,7 @@ def test_check_tells_of_what_is_not_listed(folder: Folder, program: Path, server
     told = [one.what for one in section.check("a.yaml", folder.context()) if "trust.yaml" in one.what]
     assert [one.partition(",")[0] for one in told] == [
         f"gpg starts {program}",
-        f"age_plugins x starts {program}",
+        f"program starts {program}",
         *[f"the environment's file names {server.address}"] * 3,
     ]
     listed = [store(server.address, "aws", "token")]

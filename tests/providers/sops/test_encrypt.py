@@ -1,4 +1,4 @@
-"""The program that makes new files: which one is started, what it gets, and what is made of its answer."""
+"""New files, which the sops program makes: which one is started, what it gets, and what is made of its answer."""
 
 import json
 import os
@@ -10,9 +10,10 @@ import pytest
 
 from bridge.errors import Unavailable
 from bridge.provider import Context, Denied, OptionError, ProviderError
-from bridge_providers.sops import Sops, encrypt_program, programs
+from bridge_providers.sops import Sops, encrypt, programs
 from tests.providers.sops.folder import Folder, everything_told_by
 from tests.trusting import trusting
+from tests.waiting import LIMIT, with_enough_time
 
 TREE = {"a": "CANARY-1", "n": {"b": "CANARY-2"}}
 
@@ -71,8 +72,10 @@ def test_a_relative_entry_of_path_does_not_count(desk: Folder, path: str, monkey
     monkeypatch.chdir(desk.path)
     desk.environ["PATH"] = path
     error = refused(desk)
-    assert str(error) == "the file is new, and sops, which makes new files, is not on PATH"
-    assert error.problems[0].hint.startswith("install sops 3.10 or later, or name it: providers: {sops: {program: ")
+    assert str(error) == "cannot create the file: sops, which creates files, is not on PATH"
+    assert error.problems[0].hint == (
+        "install sops 3.10 or later, or set its path: providers: {sops: {program: /usr/local/bin/sops}}"
+    )
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -90,19 +93,19 @@ def test_a_program_that_the_trust_file_does_not_list_is_not_started(desk: Folder
     started = beside(desk, "started")
     script = on_path(desk, f"touch {started}")
     desk.environ |= trusting(desk.path, programs=[])
-    assert f"sops starts {script}, which is not among the programs of " in str(refused(desk, kind=Denied))
+    assert f"the sops program starts {script}, which is not in `programs` of " in str(refused(desk, kind=Denied))
     assert not started.exists()
     desk.environ |= trusting(desk.path, programs=[[str(script)]])
-    assert "does not say which release of sops it is" in str(refused(desk))
+    assert "does not report a version of sops" in str(refused(desk))
 
 
 @pytest.mark.parametrize(
     ("answer", "what"),
     [
-        ("sops 3.9.4 (latest)", "is sops 3.9, which is too old to make a new file"),
-        ("sops 2.0.0", "is sops 2.0, which is too old to make a new file"),
-        ("CANARY 3.13.2", "does not say which release of sops it is"),
-        ("", "does not say which release of sops it is"),
+        ("sops 3.9.4 (latest)", "is sops 3.9, which is too old to create files"),
+        ("sops 2.0.0", "is sops 2.0, which is too old to create files"),
+        ("CANARY 3.13.2", "does not report a version of sops"),
+        ("", "does not report a version of sops"),
     ],
 )
 def test_another_release_is_asked_for_its_version_alone(desk: Folder, answer: str, what: str) -> None:
@@ -116,7 +119,7 @@ def test_another_release_is_asked_for_its_version_alone(desk: Folder, answer: st
 
 def test_the_real_old_release_is_refused_by_its_name(desk: Folder, old_sops_binary: Path) -> None:
     error = refused(desk, Sops(program=str(old_sops_binary)))
-    assert str(error) == f"{old_sops_binary} is sops 3.8, which is too old to make a new file"
+    assert str(error) == f"{old_sops_binary} is sops 3.8, which is too old to create files"
 
 
 def test_the_program_gets_the_values_on_its_stdin_and_no_credential(desk: Folder) -> None:
@@ -125,7 +128,7 @@ def test_the_program_gets_the_values_on_its_stdin_and_no_credential(desk: Folder
     on_path(desk, f'echo "$*" >> {told}.words\n{script}')
     desk.environ |= {"VAULT_TOKEN": "x", "AWS_ACCESS_KEY_ID": "x", "SOPS_AGE_RECIPIENTS": "x", "LD_PRELOAD": ""}
     error = refused(desk)
-    assert str(error) == f"sops does not encrypt it by {desk.path}/.sops.yaml: rule 1"
+    assert str(error) == f"sops cannot encrypt the file by {desk.path}/.sops.yaml: rule 1"
     names = {line.partition("=")[0] for line in told.read_text().splitlines()}
     assert names <= {"PATH", "PWD", "OLDPWD", "SHLVL", "_"}
     assert json.loads(told.with_suffix(".in").read_text()) == TREE
@@ -148,25 +151,28 @@ def test_the_command_of_the_refusal_makes_a_file_that_bridge_fills(desk: Folder)
 @pytest.mark.parametrize("suffix", ["json", "env"])
 def test_so_does_that_for_other_formats(desk: Folder, suffix: str) -> None:
     assert desk.binary
-    command = encrypt_program.empty_file(desk.path / f"a.{suffix}", {"json": "json", "env": "dotenv"}[suffix])
+    command = encrypt.empty_file(desk.path / f"a.{suffix}", {"json": "json", "env": "dotenv"}[suffix])
     assert os.system(f"PATH={desk.binary.parent}:{os.defpath}; {command}") == 0
     desk.store(f"a.{suffix}", [{"a": "CANARY-1"}], desk.read(f"a.{suffix}").revision)
     assert "CANARY-1" in desk.decrypted(f"a.{suffix}")
 
 
-@pytest.mark.usefixtures("soon")
-def test_a_program_that_hangs_is_ended(desk: Folder) -> None:
-    on_path(desk, f"{VERSION}exec sleep 600")
-    session = Sops().open(desk.context())
-    with pytest.raises(Unavailable, match="sops did not end within 2 s"):
-        desk.store("a.yaml", [TREE])
-    session.close()
+def test_a_program_that_hangs_is_ended(desk: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    hangs = beside(desk, "hangs")
+    on_path(desk, f"{VERSION}touch {hangs}; exec sleep 600")
+
+    def attempt(limit: float) -> None:
+        monkeypatch.setattr(programs, "LIMIT", limit)
+        with pytest.raises(Unavailable, match="the sops program did not end within"):
+            desk.store("a.yaml", [TREE])
+
+    with_enough_time(attempt, hangs.exists)
 
 
 def test_a_program_that_prints_without_end_is_ended(desk: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(programs, "LIMIT", 60.0)
+    monkeypatch.setattr(programs, "LIMIT", LIMIT)
     on_path(desk, f"{VERSION}cat > /dev/null; exec yes CANARY")
-    assert str(refused(desk)) == "sops says more than 10240 KiB"
+    assert str(refused(desk)) == "the sops program printed more than 10240 KiB"
 
 
 def test_an_answer_that_holds_other_values_is_not_kept(desk: Folder) -> None:
@@ -191,7 +197,7 @@ def test_an_answer_by_another_rule_is_not_kept(desk: Folder) -> None:
 
 def test_a_session_that_is_closed_starts_none(desk: Folder) -> None:
     session = Sops().open(Context(desk.path, desk.context().environ, time.monotonic() + 60))
-    session._tools()
+    program = session._tools().keyring.program
     session.close()
-    with pytest.raises(ProviderError, match="sops is not started: the run is over"):
-        session._tools().encrypter.encrypt(desk.path / "a.yaml", "yaml", b"{}")
+    with pytest.raises(ProviderError, match="the sops program is not started: the run is over"):
+        encrypt.encrypt(desk.path / "a.yaml", "yaml", b"{}", program)

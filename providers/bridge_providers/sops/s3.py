@@ -1,0 +1,398 @@
+"""Reads SOPS files from object storage, `s3://bucket/key`, through boto3: one try, bounded in time and size.
+
+Nothing is guessed: the section's `s3` says which storage is meant, and whose keys open it. The core tries again what is
+temporary. No exception of botocore is raised or kept, and no text of a store's error is shown: they may hold the
+request with its signature, or what was sent. So what goes wrong is returned as a value, and raised outside of every
+handler. Only the codes count (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html).
+"""
+
+import os
+import re
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
+from urllib.parse import urlsplit
+
+from bridge.http.proxies import is_loopback, proxy_from
+from bridge.provider import Denied, NotFound, OptionError, ProviderError, SecretValue, Unavailable
+from bridge_providers.scaleway import paths
+from bridge_providers.scaleway.profile import Profile, load
+from bridge_providers.scaleway.settings import region_of
+from bridge_providers.sops import origin
+from bridge_providers.sops.files import LIMIT
+
+if TYPE_CHECKING:
+    from boto3.session import Session
+    from botocore.exceptions import ClientError, SSLError
+
+    from bridge_providers.sops import Sops
+
+_BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html, and Scaleway's are the same."""
+_LONGEST: Final = 1024  # bytes of a key
+_FORM: Final = "write s3://bucket/key"
+NO_STORE: Final = "the provider's section does not say which object storage it is in"
+NO_STORE_HINT: Final = "set s3 there: scaleway, aws, or the URL of another store"
+_ACCESS_KEY: Final = re.compile(r"[A-Za-z0-9@-]{3,128}")
+_REGION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}")
+_HTTPS: Final = "write it as https://host; plain http is for loopback addresses only"
+_TIMEOUTS: Final = {"connect_timeout": 10.0, "read_timeout": 30.0}  # seconds without a byte
+_PIECE: Final = 8 << 10
+_NO_KEYS: Final = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or s3_profile in the provider's section"
+_AWS_KEYS: Final = "AWS's configuration"
+_EXPIRED: Final = ("ExpiredToken", "TokenRefreshRequired")
+_BAD_KEYS: Final = (*_EXPIRED, "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken")
+_LASTING: Final = {
+    "ProfileNotFound": "AWS's configuration has no such profile: see s3_profile and AWS_PROFILE",
+    "NoRegionError": "no region is known: set s3_region in the provider's section, or AWS_DEFAULT_REGION",
+    "FlexibleChecksumError": "the object does not have the checksum that it was stored with",
+}
+_CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9.]{0,60}")
+_LATER: Final = ("SlowDown", "TooManyRequests", "Throttling", "RequestTimeout", "OperationAborted", "TemporaryRedirect")
+_ELSEWHERE: Final = ("AuthorizationHeaderMalformed", "IllegalLocationConstraintException")  # besides redirects
+
+
+class Place(NamedTuple):
+    """A bucket's name and an object's key in it."""
+
+    bucket: str
+    key: str
+
+
+def parse(path: str) -> Place:
+    """Read a path; ProviderError for anything but `s3://bucket/key`."""
+    bucket, _, key = path.removeprefix("s3://").partition("/")
+    if not _BUCKET.fullmatch(bucket):
+        raise ProviderError("what follows s3:// is not the name of a bucket", hint=_FORM)
+    if "?versionId=" in key:
+        raise ProviderError("a version does not belong into the key", hint="write it behind the key: @VERSION")
+    # What sends the request may fold `..`, and another object than the one that is named would be read.
+    if {".", ".."} & {*key.split("/")}:
+        raise ProviderError("the key has a part that is `.` or `..`", hint=_FORM)
+    if not key or not key.isprintable() or len(key.encode()) > _LONGEST:
+        raise ProviderError(f"what follows the bucket is not a key of 1 to {_LONGEST} bytes", hint=_FORM)
+    return Place(bucket, key)
+
+
+class Keys(NamedTuple):
+    """A key pair, and where it comes from."""
+
+    access: str
+    secret: SecretValue
+    place: str
+
+    def __repr__(self) -> str:
+        return f"Keys({self.place})"
+
+
+class Store(NamedTuple):
+    """A store; AWS's own configuration gives what is None."""
+
+    endpoint: str | None = None
+    region: str | None = None
+    profile: str | None = None
+    keys: Keys | None = None
+
+
+def check(options: "Sops") -> None:
+    """Check the section's fields; OptionError."""
+    for name in ("s3", "s3_region", "s3_profile"):
+        value: object = getattr(options, name)  # a section of a file may hold anything
+        if value is not None and not (isinstance(value, str) and value and value.isprintable()):
+            raise OptionError(name, "must be a text")
+    if options.s3 not in {None, origin.AWS, origin.SCALEWAY} and (wrong := unusable(options.s3 or "")):
+        raise OptionError("s3", f"is neither scaleway nor aws, and {wrong}", hint=_HTTPS)
+    if options.s3_region is not None and not _REGION.fullmatch(options.s3_region):
+        raise OptionError("s3_region", "is not a region such as fr-par or eu-west-3")
+
+
+def unusable(url: str) -> str | None:
+    """Say why a URL cannot be an endpoint, without any part of it; None where it can."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and "@" not in url
+    except ValueError:
+        usable = False
+    if not usable or not (url.isascii() and url.isprintable()) or parts.query or parts.fragment or " " in url:
+        return "not the URL of a store"
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        return "plain http, in which the document would travel unprotected"
+    return None
+
+
+def find(options: "Sops", environ: Mapping[str, str]) -> Store:
+    """Put section, environment and profile together; Denied without keys, ProviderError for what cannot be right."""
+    if options.s3 is None:
+        raise ProviderError(NO_STORE, hint=NO_STORE_HINT)
+    if options.s3 == origin.AWS:
+        return Store(None, options.s3_region, options.s3_profile)
+    if options.s3 != origin.SCALEWAY:
+        origin.check_endpoint("s3", options.s3, "S3", environ)
+        return Store(options.s3, options.s3_region, options.s3_profile)
+    profile = load(environ, options.s3_profile)
+    region = region_of(options.s3_region, "s3_region", environ, profile)
+    # https://www.scaleway.com/en/docs/object-storage/concepts/
+    endpoint = environ.get("SCW_S3_ENDPOINT") or f"https://s3.{region}.scw.cloud"
+    if wrong := unusable(endpoint):
+        raise ProviderError(f"SCW_S3_ENDPOINT is {wrong}", hint=_HTTPS)
+    return Store(endpoint, region, None, _keys(environ, profile))
+
+
+def _keys(environ: Mapping[str, str], profile: Profile) -> Keys:
+    """Return both keys from one place: halves of two pairs would be a signature that nobody can explain."""
+    names = ("SCW_ACCESS_KEY", "SCW_SECRET_KEY")
+    given = [environ.get(name) for name in names]
+    if any(given):
+        place, (access, secret) = " and ".join(names), given
+        for name, value in zip(names, given, strict=True):
+            if not value:
+                raise Denied(f"{name} is not set, and Object Storage needs it beside the other key")
+    else:
+        key = profile.secret_key
+        place, access = profile.place, profile.texts.get("access_key")
+        secret = None if key is None else key.reveal().decode(errors="replace")
+    if not access or not secret:
+        hint = f"set SCW_ACCESS_KEY and SCW_SECRET_KEY, or run `scw init`; looked in {profile.place}"
+        raise Denied("no access key and secret key are known", hint=hint)
+    # botocore would quote a header that it cannot send.
+    if not (_ACCESS_KEY.fullmatch(access) and paths.is_uuid(secret)):
+        raise Denied(f"the keys of {place} do not have the form of an access key and a secret key")
+    return Keys(access, SecretValue.of(secret), place)
+
+
+class Objects:
+    """The objects of one store, for any number of threads. Everything raises Denied, ProviderError or Unavailable."""
+
+    def __init__(self, store: Store, environ: Mapping[str, str], deadline: float) -> None:
+        self._deadline: Final = deadline
+        self._keys: Final = store.keys.place if store.keys else _AWS_KEYS
+        made = _made(store, environ, self._left())
+        if isinstance(made, (ProviderError, Unavailable)):
+            raise made
+        self._client: Final = made
+        self._place: Final[str] = made.meta.endpoint_url
+        if wrong := unusable(self._place):
+            self._client.close()
+            raise ProviderError(f"the endpoint of {_AWS_KEYS} is {wrong}", hint="see AWS_ENDPOINT_URL_S3")
+        origin.check_client(made, origin.SCALEWAY if store.keys else origin.AWS, "s3", environ)
+
+    def read(self, place: Place, revision: str | None) -> bytes:
+        """Return an object's content, or that of one of its versions; NotFound where there is none."""
+        self._left()
+        found = self._read(place, revision)
+        if not isinstance(found, bytes):
+            raise found
+        return found
+
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        self._client.close()
+
+    def _left(self) -> float:
+        seconds = self._deadline - time.monotonic()
+        if seconds <= 0:
+            raise Unavailable("no time is left for a request", hint="allow more with --timeout")
+        return seconds
+
+    def _read(self, place: Place, revision: str | None) -> bytes | ProviderError | Unavailable:
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 # boto3 takes half a second
+        from urllib3.exceptions import HTTPError  # noqa: PLC0415 # as above
+
+        version = {} if revision is None else {"VersionId": revision}
+        try:
+            answer = self._client.get_object(Bucket=place.bucket, Key=place.key, **version)
+            with closing(answer["Body"]) as body:
+                return self._content(body, answer.get("ContentLength", 0))
+        except ClientError as error:
+            return _refused(error, self._place, self._keys, revision)
+        except (BotoCoreError, HTTPError, OSError) as error:
+            return _failed(error, self._place)
+
+    def _content(self, body: BinaryIO, length: int) -> bytes | ProviderError | Unavailable:
+        """Read an answer to its end, no further than the limit, whatever length it claims."""
+        data = bytearray()
+        while length <= LIMIT and (piece := body.read(_PIECE)):
+            data += piece
+            length = max(length, len(data))
+            if time.monotonic() > self._deadline:
+                return Unavailable(f"the store at {self._place} did not answer in time")
+        return bytes(data) if length <= LIMIT else ProviderError(f"is larger than {LIMIT // 2**20} MiB")
+
+
+def _made(store: Store, environ: Mapping[str, str], left: float) -> Any:  # noqa: ANN401 - boto3 has no types
+    """Make a client; no request is sent to the store, but AWS's chain may ask for keys somewhere."""
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 # as above
+
+    try:
+        session = _session(store, environ)
+    except BotoCoreError as error:
+        return _failed(error, _AWS_KEYS)
+    client = _client(session, store, left, {})
+    if isinstance(client, (ProviderError, Unavailable)):
+        return client
+    # Only the client knows the endpoint of AWS's configuration, and with it whether a proxy leads there.
+    proxy = proxy_from(environ, client.meta.endpoint_url)
+    if proxy is None:
+        return client
+    client.close()
+    if proxy.wrong:
+        return ProviderError(f"{proxy.variable} is {proxy.wrong}", hint="write it as http://host:3128")
+    return _client(session, store, left, {"https": proxy.url})
+
+
+def _client(session: "Session", store: Store, left: float, proxies: Mapping[str, str]) -> Any:  # noqa: ANN401 - as above
+    from botocore.config import Config  # noqa: PLC0415 # as above
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 # as above
+
+    config = Config(
+        signature_version="s3v4",
+        **{name: min(limit, left) for name, limit in _TIMEOUTS.items()},
+        retries={"total_max_attempts": 1},
+        proxies=proxies,
+    )
+    keys = store.keys
+    given = {"aws_access_key_id": keys.access, "aws_secret_access_key": keys.secret.reveal().decode()} if keys else {}
+    try:
+        client = session.client("s3", region_name=store.region, endpoint_url=store.endpoint, config=config, **given)
+    except ClientError as error:
+        return _refused(error, _AWS_KEYS, _AWS_KEYS, None)
+    except (BotoCoreError, OSError, ValueError) as error:
+        return _failed(error, _AWS_KEYS)
+    client.meta.events.register("before-call.s3.GetObject", _stay)
+    return client
+
+
+def _session(store: Store, environ: Mapping[str, str]) -> "Session":
+    """Start a session; with keys of our own, AWS's files and profiles have no say."""
+    import botocore.session  # noqa: PLC0415 # as above
+    from boto3.session import Session  # noqa: PLC0415 # as above
+
+    if store.keys is None:
+        own = botocore.session.Session(profile=store.profile)
+        origin.check_chain(own, environ)
+        return Session(botocore_session=own)
+    nowhere = dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
+    core = botocore.session.Session(session_vars={"profile": (None, None, None, None), **nowhere})
+    return Session(botocore_session=core)
+
+
+def _stay(context: dict[str, Any], **_: object) -> None:
+    """Tell botocore that it has followed a redirect already: another region is for the operator to name."""
+    context.setdefault("s3_redirect", {})["redirected"] = True
+
+
+class _Refused(NamedTuple):
+    """An answer that is no object: what was asked, and status, code, headers (lower-case names) and other fields."""
+
+    place: str
+    keys: str
+    revision: str | None
+    status: int
+    code: str
+    headers: Mapping[str, str]
+    fields: Mapping[str, object]
+
+
+def _refused(error: "ClientError", place: str, keys: str, revision: str | None) -> ProviderError | Unavailable:
+    """Return the error that an answer stands for."""
+    about, fields = error.response.get("ResponseMetadata", {}), error.response.get("Error", {})
+    headers = {name.lower(): str(value) for name, value in about.get("HTTPHeaders", {}).items()}
+    code = found[0] if (found := _CODE.fullmatch(str(fields.get("Code", "")))) else ""
+    failure = _failure(_Refused(place, keys, revision, int(about.get("HTTPStatusCode", 0)), code, headers, fields))
+    if error.operation_name == "GetObject" or isinstance(failure, Unavailable):
+        return failure
+    return Denied(f"the keys of {_AWS_KEYS} cannot be had: {error.operation_name} is refused")
+
+
+def _failure(asked: _Refused) -> ProviderError | Unavailable:
+    status, code = asked.status, asked.code
+    note = f"status {status}{', ' if code else ''}{code}"
+    if status >= 500 or status == 429 or code in _LATER:
+        from bridge.http.headers import retry_after  # noqa: PLC0415 # as above
+
+        wait = retry_after(asked.headers.get("retry-after", ""), asked.headers.get("date", ""))
+        return Unavailable(f"the store fails or asks to slow down ({note})", retry_after=wait)
+    if code in _ELSEWHERE or 300 <= status < 400:
+        return _elsewhere(asked, note)
+    if "html" in asked.headers.get("content-type", "").lower():
+        hint = "check the endpoint and HTTPS_PROXY"
+        return ProviderError(f"what answers at {asked.place} is not a store, but has a web page ({note})", hint=hint)
+    found = _absent(asked, note) or _denied(asked, note)
+    return found or ProviderError(f"the store at {asked.place} refuses the request ({note})")
+
+
+def _absent(asked: _Refused, note: str) -> NotFound | None:
+    """Tell what is missing: the bucket, the object or the version."""
+    code = asked.code
+    if asked.headers.get("x-amz-delete-marker") == "true":
+        what = "this version is a mark that it was deleted" if asked.revision else "it was deleted"
+        return NotFound(f"{what} ({note})", hint="earlier versions may still be there")
+    malformed = code == "InvalidArgument" and asked.fields.get("ArgumentName") in {"versionId", None}
+    if code == "NoSuchVersion" or (asked.revision and malformed):
+        return NotFound(f"no such version of it ({note})")
+    if asked.status == 404:
+        what = "bucket" if code == "NoSuchBucket" else "object or version" if asked.revision else "object"
+        return NotFound(f"no such {what} at {asked.place} ({note})")
+    return None
+
+
+def _denied(asked: _Refused, note: str) -> ProviderError | None:
+    """Tell what is wrong with the keys, or which right they lack."""
+    if asked.code in _BAD_KEYS:
+        return Denied(f"the keys of {asked.keys} are wrong or have expired ({note})")
+    if asked.code == "RequestTimeTooSkewed":
+        return Denied(f"the store refuses the time of the request ({note})", hint="this machine's clock is wrong")
+    if asked.code == "InvalidObjectState":
+        return ProviderError(f"the object is archived ({note})", hint="restore it to a class that can be read at once")
+    if asked.status not in {401, 403}:
+        return None
+    right = "s3:GetObjectVersion" if asked.revision else "s3:GetObject"
+    hint = f"they need {right}; without s3:ListBucket an object that is not there is refused in the same way"
+    return Denied(f"the keys of {asked.keys} may not read it at {asked.place} ({note})", hint=hint)
+
+
+def _elsewhere(asked: _Refused, note: str) -> ProviderError:
+    """Tell in which region the bucket is, if the answer says so; it is not followed there."""
+    found = asked.headers.get("x-amz-bucket-region") or asked.fields.get("Region")
+    if isinstance(found, str) and _REGION.fullmatch(found):
+        return ProviderError(f"the bucket is in the region {found} ({note})", hint=f"set s3_region: {found}")
+    hint = "set s3_region to the bucket's; a redirect is not followed"
+    return ProviderError(f"the store at {asked.place} says that the bucket is elsewhere ({note})", hint=hint)
+
+
+def _failed(error: Exception, place: str) -> ProviderError | Unavailable:
+    """Say what went wrong without an answer, in words of ours."""
+    from botocore import exceptions as aws  # noqa: PLC0415 # as above
+    from urllib3.exceptions import HTTPError  # noqa: PLC0415 # as above
+
+    temporary: dict[str, tuple[type[Exception], ...]] = {
+        "did not answer in time": (aws.ConnectTimeoutError, aws.ReadTimeoutError),
+        "cannot be reached through the proxy": (aws.ProxyConnectionError,),
+        "dropped the connection": (
+            *(aws.IncompleteReadError, aws.ResponseStreamingError, aws.ConnectionClosedError, HTTPError),
+        ),
+        "cannot be reached": (aws.ConnectionError, aws.HTTPClientError, OSError),
+    }
+    if isinstance(error, aws.SSLError) and _is_untrusted(error):
+        what = f"the store at {place} shows a certificate that is not trusted"
+        return ProviderError(what, hint="name its authority's file in AWS_CA_BUNDLE")
+    for words, kinds in temporary.items():
+        if isinstance(error, kinds):
+            return Unavailable(f"the store at {place} {words}")
+    name = type(error).__name__
+    if isinstance(error, (aws.NoCredentialsError, aws.PartialCredentialsError)):
+        return Denied("no keys are known, or only one of the two", hint=_NO_KEYS)
+    if isinstance(error, (aws.CredentialRetrievalError, aws.TokenRetrievalError, aws.SSOError)):
+        return Denied(f"the keys of {_AWS_KEYS} cannot be had ({name})")
+    return ProviderError(_LASTING.get(name, f"boto3 cannot ask the store ({name})"))
+
+
+def _is_untrusted(error: "SSLError") -> bool:
+    """Look for the reason in what botocore and urllib3 have wrapped."""
+    from ssl import SSLCertVerificationError  # noqa: PLC0415 # as above
+
+    inner: object = error.kwargs.get("error")
+    while isinstance(inner, Exception) and not isinstance(inner, SSLCertVerificationError):
+        inner = getattr(inner, "reason", None) or next(iter(inner.args), None)
+    return isinstance(inner, SSLCertVerificationError)
