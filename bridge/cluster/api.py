@@ -31,7 +31,7 @@ from bridge.cluster.answers import (
 from bridge.cluster.endpoint import Endpoint
 from bridge.cluster.shapes import is_answer
 from bridge.errors import BridgeError, Problem
-from bridge.http.headers import http_date
+from bridge.http.response import http_date
 from bridge.http.transport import Address, Answer, Failed, Request, Transport
 
 __all__ = [

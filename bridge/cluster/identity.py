@@ -10,8 +10,7 @@ from bridge.cluster.api import Api, Forbidden, NotFound
 from bridge.cluster.endpoint import Endpoint
 from bridge.errors import Problem, Refusal
 from bridge.http.servers import same_server
-from bridge.plan.first_write import place
-from bridge.plan.model import ClusterName
+from bridge.plan.model import ClusterName, place
 from bridge.shell import word
 
 _UID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")

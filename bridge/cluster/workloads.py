@@ -10,7 +10,7 @@ from urllib.parse import quote
 from bridge.cluster.api import Api, Conflict, Invalid, LostAnswer, NotFound
 from bridge.cluster.objects import is_changed
 from bridge.errors import BridgeError, Problem, Unavailable, combine
-from bridge.plan.rollout import KINDS, Workload, parse
+from bridge.plan.workloads import KINDS, Workload, parse
 
 STRATEGIC_MERGE: Final = "application/strategic-merge-patch+json"
 PAGE: Final = 500  # as in kubectl

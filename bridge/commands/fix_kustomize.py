@@ -11,9 +11,7 @@ from typing import NamedTuple
 
 from bridge.commands.arguments import environment_of, run_of
 from bridge.commands.check_build import owned_by
-from bridge.commands.left_in_clear import left_in_clear
-from bridge.commands.missing_patches import without_missing_patches
-from bridge.commands.overlay import overlay_folders
+from bridge.commands.overlay import left_in_clear, overlay_folders, without_missing_patches
 from bridge.config.environment import Environment
 from bridge.config.rewriting import replace_bytes, replace_text
 from bridge.config.textfile import read_text
@@ -24,7 +22,7 @@ from bridge.kustomize.overlap import Owned, here
 from bridge.kustomize.patches import Cure, cures, items, kept_for_references, superseded
 from bridge.kustomize.program import Kustomize
 from bridge.kustomize.read import Kustomization, Patch, kustomization_file, load_kustomization
-from bridge.report.fixed import fixed_data, write_fixed
+from bridge.report.fix_kustomize import fixed_data, write_fixed
 from bridge.report.record import Record
 from bridge.report.talk import say
 from bridge.run.inputs import Run, read_files

@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from bridge.commands.arguments import environment_of, run_of
-from bridge.commands.confirm import confirm
-from bridge.commands.history import Seen, seen_by_git
-from bridge.config.env_lines import removal
-from bridge.config.listing import list_source
+from bridge.commands.prompts import confirm
+from bridge.config.dotenv import removal
+from bridge.config.environment_edits import list_source
 from bridge.config.own_template import write_values
 from bridge.errors import ANYTHING, BridgeError, ConfigError, Problem, Stopped, Unavailable, ending
+from bridge.git import Seen, seen_by_git
 from bridge.importing.inputs import Import, prepare
 from bridge.importing.items import State
 from bridge.importing.plaintext import Given
-from bridge.kustomize.users import User, users_of
+from bridge.kustomize.read import User, users_of
 from bridge.report.cluster import cluster_field
-from bridge.report.commands import with_flags
 from bridge.report.data import SCHEMA, problems
 from bridge.report.importing import intake_text, outcome_text
+from bridge.report.own_flags import with_flags
 from bridge.report.record import Record
 from bridge.report.talk import say
 from bridge.report.write import printable_data, write_json, write_lines

@@ -4,9 +4,9 @@ import argparse
 from typing import Any, TextIO
 
 from bridge.commands.arguments import environment_of, run_of
-from bridge.commands.confirm import can_ask
+from bridge.commands.prompts import can_ask
 from bridge.errors import ANYTHING
-from bridge.plan.restart import Step
+from bridge.plan.workloads import Step
 from bridge.report import streams
 from bridge.report.cluster import cluster_data
 from bridge.report.data import SCHEMA, problems
@@ -26,7 +26,7 @@ def run(args: argparse.Namespace, record: Record) -> int:
     try:
         return _restart(args, record)
     except FirstWrite as first:
-        from bridge.commands.binding import agree  # noqa: PLC0415 - start-up: most environments were written before
+        from bridge.commands.cluster_binding import agree  # noqa: PLC0415 - start-up: most environments were written before
 
         agree(first, environment_of(args), record)
         agreed = first.agreed

@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any, TextIO
 
 from bridge.commands.arguments import environment_of, run_of
-from bridge.commands.binding import agree
-from bridge.commands.confirm import can_ask, confirm
+from bridge.commands.cluster_binding import agree
+from bridge.commands.prompts import can_ask, confirm
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference, parse_reference
 from bridge.errors import ANYTHING, BridgeError, ConfigError, Problem, Refusal, Stopped, Unavailable, combine

@@ -17,8 +17,7 @@ from bridge.run.inputs import Run, gather_secrets
 from bridge.scan.files import check_path, scan_files
 from bridge.scan.findings import MOST, Enough, Finding, Scan
 from bridge.scan.forms import choose
-from bridge.scan.git import Repository, repository_of
-from bridge.scan.history import scan_history
+from bridge.scan.git_history import Repository, repository_of, scan_history
 from bridge.scan.search import Search
 
 HINT = "rotate it: a value that was in a file or in git may have been copied"

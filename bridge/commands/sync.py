@@ -35,7 +35,7 @@ def run(args: argparse.Namespace, record: Record) -> int:
     try:
         return _sync(args, record)
     except FirstWrite as first:
-        from bridge.commands.binding import agree  # noqa: PLC0415 - start-up: most environments were written before
+        from bridge.commands.cluster_binding import agree  # noqa: PLC0415 - start-up: most environments were written before
 
         told = agree(first, environment_of(args), record, show=True)
         agreed = first.agreed

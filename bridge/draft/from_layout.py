@@ -7,17 +7,24 @@ from typing import Final
 from bridge.config.dotenv import load_env_file
 from bridge.config.names import shown as shown_name
 from bridge.draft import public
-from bridge.draft.env_file import NAMESPACE, STEM, EnvFile, choose_namespace, find_env_file, infrastructure
-from bridge.draft.environment import EnvironmentDraft, env_example, sops_example
+from bridge.draft.env_file import (
+    NAMESPACE,
+    STEM,
+    EnvFile,
+    choose_namespace,
+    find_env_file,
+    give_public_values,
+    infrastructure,
+)
+from bridge.draft.environment_file import EnvironmentDraft, env_example, sops_example
 from bridge.draft.layout import find_overlay, layout_root, read_layout
-from bridge.draft.model import Drafted, Layout, relative, shown
+from bridge.draft.layout_model import Drafted, Layout, relative, shown
 from bridge.draft.naming import choose_id, ids_in, variables_in
 from bridge.draft.origins import Known
 from bridge.draft.patched import apply_file
-from bridge.draft.suspect import named_like_a_secret
+from bridge.draft.secret_looking import named_like_a_secret
 from bridge.draft.templates import Templates, keep_out
 from bridge.draft.text import Commented
-from bridge.draft.without_env_file import give_public_values
 from bridge.errors import ConfigError
 from bridge.secret import SecretValue
 

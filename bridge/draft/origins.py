@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from bridge.config.names import shown as shown_name
 from bridge.draft.env_file import EnvFile
-from bridge.draft.model import Declared, KeyOrigin, Layout, shown
+from bridge.draft.layout_model import Declared, KeyOrigin, Layout, shown
 from bridge.draft.naming import variables_in
 from bridge.draft.templates import Templates
 from bridge.objects import ObjectId

@@ -16,10 +16,9 @@ from threading import Event, Thread
 from typing import Final, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from bridge.http.alerts import refused_certificate
-from bridge.http.headers import retry_after
-from bridge.http.response import Response, read_head
+from bridge.http.response import Response, read_head, retry_after
 from bridge.http.sockets import BoundedSocket, BoundedTlsSocket, dial, left
+from bridge.http.tls import refused_certificate
 
 MAX_ANSWER: Final = 64 << 20
 """The longest answer that is read, in bytes, unless the address sets another limit."""

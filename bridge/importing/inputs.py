@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from bridge.config.env_readers import Difference, difference_warnings
 from bridge.config.environment import Environment
-from bridge.config.listing import drafted_source
+from bridge.config.environment_edits import drafted_source
 from bridge.config.own_template import own_template
 from bridge.config.reference import Reference, parse_reference
 from bridge.config.template import TemplateObject, load_templates

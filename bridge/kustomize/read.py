@@ -266,3 +266,67 @@ def _target(given: object, at: Findings) -> Target | None:
         except re.error:
             at.at(f".{key}").note("must be a valid Python regular expression")
     return Target(selectors)
+
+
+_LISTS: Final = (*RESOURCES, "components")
+
+
+class User(NamedTuple):
+    """A kustomization that names a file, and whether it uses the file as a patch."""
+
+    file: Path
+    as_patch: bool
+
+
+def users_of(path: Path) -> tuple[User, ...]:
+    """Return the kustomizations that use a file. kustomize reads files only in or below the kustomization's folder.
+
+    Unreadable kustomizations are skipped. The returned paths are relative if `path` is relative.
+    """
+    users = []
+    for folder in Path(os.path.normpath(path.absolute())).parents:
+        file = kustomization_file(folder)
+        if file is None:
+            continue
+        named = [as_patch for text, as_patch in _names(file) if _is_same(folder / text, path)]
+        if named:
+            shown = file if path.is_absolute() else Path(os.path.relpath(file))
+            users.append(User(shown, all(named)))
+    return tuple(users)
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except (OSError, ValueError):
+        return False
+
+
+def _names(file: Path) -> Iterator[tuple[str, bool]]:
+    """Yield the paths that a kustomization names, each with whether it is a patch."""
+    try:
+        documents = load_yaml_documents(file, str(file), foreign=True)
+    except (ConfigError, OSError):
+        return
+    content = documents[0].content if documents else None
+    if not isinstance(content, Mapping):
+        return
+    for key in (*_LISTS, *PATCHES):
+        for item in _list(content.get(key)):
+            text = item.get("path") if isinstance(item, Mapping) else item
+            if isinstance(text, str) and "\n" not in text:
+                yield text, key in PATCHES
+    for key in GENERATORS:
+        for item in _list(content.get(key)):
+            if isinstance(item, Mapping):
+                yield from ((text, False) for text in _of_generator(item))
+
+
+def _of_generator(item: Mapping[object, object]) -> Iterator[str]:
+    for text in (item.get("env"), *_list(item.get("envs")), *_list(item.get("files"))):
+        if isinstance(text, str):
+            yield text.rpartition("=")[2]  # files: KEY=PATH
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []

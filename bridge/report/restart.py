@@ -3,8 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from bridge.plan.restart import Reason, Step, Verdict
-from bridge.plan.rollout import Rollout, Workload
+from bridge.plan.workloads import Reason, Rollout, Step, Verdict, Workload
 from bridge.report.cluster import heading
 from bridge.report.style import Style
 

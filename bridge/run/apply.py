@@ -32,8 +32,7 @@ from bridge.errors import ANYTHING, BridgeError, Problem, Refusal, Stopped, Unav
 from bridge.objects import Live, ObjectId
 from bridge.plan.admission import after_write, dropped
 from bridge.plan.build import remember
-from bridge.plan.first_write import is_first, place
-from bridge.plan.model import Change, ClusterName, Plan
+from bridge.plan.model import Change, ClusterName, Plan, is_first, place
 from bridge.provider import Revision
 from bridge.run.inputs import Agreed, Run, Seen, Wanted
 from bridge.run.plan import compare, on_each, read_environment, read_environment_again, tried_dry, try_changes

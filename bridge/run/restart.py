@@ -10,10 +10,9 @@ from bridge.cluster.api import Forbidden, LostAnswer
 from bridge.cluster.workloads import Workloads
 from bridge.config.environment import Environment
 from bridge.errors import ANYTHING, BridgeError, Bug, Problem, Refusal, Stopped, Unavailable, combine, ending
-from bridge.plan.first_write import has_begun, is_ours
-from bridge.plan.restart import Step, Verdict, consumers, judge
-from bridge.plan.rollout import Workload
+from bridge.plan.model import has_begun, is_ours
 from bridge.plan.state import Memory
+from bridge.plan.workloads import Step, Verdict, Workload, consumers, judge
 from bridge.report.record import Record
 from bridge.report.talk import tell
 from bridge.run.apply import FirstWrite, unless_agreed

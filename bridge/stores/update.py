@@ -11,9 +11,8 @@ from bridge.provider import Context, Document, Provider, ProviderError, Writer
 from bridge.sources.reader import at_reference
 from bridge.sources.select import FieldError, located
 from bridge.sources.session import LATE, close_sessions, open_session, read_document
-from bridge.stores.disclosure import check_hidden
 from bridge.stores.whole_document import Whole, grafted
-from bridge.stores.write import AGAIN, Change, Edit, Edits, Store, Write, Written
+from bridge.stores.write import AGAIN, Change, Edit, Edits, Store, Write, Written, check_hidden
 
 __all__ = ["Edit", "Written", "check_writable", "look", "look_back", "put", "put_back", "rehearse"]
 

@@ -11,8 +11,7 @@ from bridge.cluster.objects import Objects
 from bridge.cluster.state import MemoryStore
 from bridge.errors import Problem, Refusal, Stopped, Unavailable
 from bridge.plan.model import ClusterName
-from bridge.plan.restart import Step, Verdict
-from bridge.plan.rollout import Rollout, Workload
+from bridge.plan.workloads import Rollout, Step, Verdict, Workload
 from bridge.run.restart import Restart, follow, roll
 from bridge.run.view import Cluster
 from tests.cluster.wire import METADATA, Wire, api, drop, endpoint, reply, status

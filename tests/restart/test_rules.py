@@ -5,10 +5,8 @@ from typing import Any
 import pytest
 
 from bridge.objects import Layer, ObjectId, Origin
-from bridge.plan.consumers import How, Use
-from bridge.plan.restart import Step, Verdict, judge
-from bridge.plan.rollout import Rollout, Workload
 from bridge.plan.state import KeyMemory, Memory, ObjectMemory
+from bridge.plan.workloads import How, Rollout, Step, Use, Verdict, Workload, judge
 
 SECRET, CONFIG = ObjectId("Secret", "s"), ObjectId("ConfigMap", "c")
 CREATED, OLD, MIDDLE, NEW = (f"2026-11-25T10:00:{second:02}Z" for second in (0, 10, 20, 30))

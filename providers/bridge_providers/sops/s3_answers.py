@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from bridge.http.headers import retry_after
+from bridge.http.response import retry_after
 from bridge.provider import Denied, NotFound, ProviderError, Unavailable
 
 _BAD_KEYS: Final = {

@@ -1,4 +1,4 @@
-"""Lists a document under `sources` in an environment's file, instead of the drafted source."""
+"""Changes in an environment's file: its cluster's namespace UID, and a source that replaces the drafted one."""
 
 import re
 from collections.abc import Iterable
@@ -7,10 +7,28 @@ from typing import Any, Final
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference
 from bridge.config.rewriting import present, rewrite
-from bridge.config.yaml_changes import Put, contents
+from bridge.config.yaml_changes import Insert, Put, contents
 from bridge.config.yaml_editor import edited
 from bridge.config.yaml_writer import scalar
 from bridge.config.yamlfile import load_yaml_documents
+
+KEY: Final = "namespace_uid"
+
+
+def bind(environment: Environment, uid: str) -> None:
+    """Write a namespace's UID into the environment's file: replace a single UID, or add it to a list of UIDs.
+
+    Raise Refusal, and leave the file unchanged, if that cannot be done or would change anything else in the file.
+    """
+    path, shown = environment.file, environment.shown(environment.file)
+    before = present(path, shown)
+    content: Any = load_yaml_documents(path, shown)[0].content
+    location, value = (0, "cluster", KEY), scalar(uid)
+    known = (content.get("cluster") or {}).get(KEY)
+    change = Insert(location, 0, value) if isinstance(known, list) else Put(location, value)
+    by_hand = f"write by hand: {KEY}: {uid} under `cluster:`"
+    rewrite(path, shown, before=before, after=edited(before, [change]), by_hand=by_hand)
+
 
 _KEY: Final = "sources"
 
