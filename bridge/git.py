@@ -333,7 +333,7 @@ LIMIT: Final = 10.0
 """How many seconds each query may take; a long history takes one or two."""
 
 
-class Seen(NamedTuple):
+class GitPresence(NamedTuple):
     """Whether git has seen a file, or None if unknown. `why` is the reason, or empty for files outside git."""
 
     by_git: bool | None
@@ -341,7 +341,7 @@ class Seen(NamedTuple):
     hint: str = "rotate its values if it was ever in git"
 
 
-def seen_by_git(path: Path) -> Seen:
+def seen_by_git(path: Path) -> GitPresence:
     """Find out whether any commit on any branch contains this file.
 
     A file that had a different name then is not found.
@@ -350,11 +350,11 @@ def seen_by_git(path: Path) -> Seen:
     try:
         git = Git(folder, os.environ)
         if _ask(git, "rev-parse", "--is-shallow-repository").text != "false":
-            return Seen(None, "this is a shallow clone", "run `git fetch --unshallow`, then repeat the import")
+            return GitPresence(None, "this is a shallow clone", "run `git fetch --unshallow`, then repeat the import")
         commits = _ask(git, "rev-list", "--all", "--max-count=1", "--", name)
     except GitError as error:
-        return Seen(None, str(error) if work_tree(folder) or is_bare(folder) else "")
-    return Seen(bool(commits.text))
+        return GitPresence(None, str(error) if work_tree(folder) or is_bare(folder) else "")
+    return GitPresence(bool(commits.text))
 
 
 def tracked_by_git(path: Path) -> bool:

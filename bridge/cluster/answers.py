@@ -103,7 +103,7 @@ class Foreign(ApiError):
     """The answer does not come from a Kubernetes API server, or comes from something in front of it."""
 
 
-class NotFound(ApiError):
+class ObjectNotFound(ApiError):
     """The object, or with `missing_namespace` its namespace, does not exist (404)."""
 
     missing_namespace: bool = False
@@ -113,7 +113,7 @@ class Forbidden(ApiError):
     """RBAC, an admission webhook or a quota forbids it (403)."""
 
 
-class Conflict(ApiError):
+class ObjectConflict(ApiError):
     """Another manager owns a field, the object has changed, or it already exists (409)."""
 
 

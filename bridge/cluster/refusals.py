@@ -10,11 +10,11 @@ from typing import Final, NamedTuple
 from bridge.cluster.answers import (
     ApiError,
     Asked,
-    Conflict,
     Forbidden,
     Foreign,
     Invalid,
-    NotFound,
+    ObjectConflict,
+    ObjectNotFound,
     Status,
     Unreachable,
     lost,
@@ -31,7 +31,7 @@ _NO_DRY_RUN: Final = re.compile(rf'\badmission webhook "({_NAME})" does not supp
 _WEBHOOK_DOWN: Final = re.compile(rf'\bfailed calling webhook "({_NAME})"')
 _POLICY: Final = re.compile(rf"\bValidatingAdmissionPolicy '({_NAME})'(?: with binding '{_NAME}')? denied\b")
 _QUOTA: Final = re.compile(rf"\bexceeded quota: ({_NAME})[,:]")
-_CLASSES: Final = {401: ApiError, 403: Forbidden, 404: NotFound, 409: Conflict}
+_CLASSES: Final = {401: ApiError, 403: Forbidden, 404: ObjectNotFound, 409: ObjectConflict}
 
 
 class _Outage(NamedTuple):
@@ -101,7 +101,7 @@ def refusal(code: int, status: Status | None, asked: Asked, retry_after: float |
     error = _CLASSES.get(code, Invalid)(
         problem, status=code, reason=status.reason, causes=status.causes, retry_after=retry_after
     )
-    if isinstance(error, NotFound):
+    if isinstance(error, ObjectNotFound):
         error.missing_namespace = status.kind == "namespaces"
     return error
 

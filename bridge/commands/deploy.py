@@ -12,7 +12,7 @@ from bridge.deploy.check import differences, missing_in_pod
 from bridge.deploy.needs import needs
 from bridge.deploy.packing import pack
 from bridge.deploy.render import AGE, Deployment, names_of, render
-from bridge.draft.files import Written, create_all
+from bridge.draft.files import WrittenFile, create_all
 from bridge.errors import Problem
 from bridge.provider import Context
 from bridge.report.data import SCHEMA, problems
@@ -29,7 +29,7 @@ class Rendered(NamedTuple):
     folder: Path
     deployment: Deployment
     texts: Mapping[str, str]
-    written: tuple[Written, ...]
+    written: tuple[WrittenFile, ...]
 
 
 def run(args: argparse.Namespace, record: Record) -> int:

@@ -13,7 +13,7 @@ from bridge.config.dotenv import removal
 from bridge.config.environment_edits import list_source
 from bridge.config.own_template import write_values
 from bridge.errors import ANYTHING, BridgeError, ConfigError, Problem, Stopped, Unavailable, ending
-from bridge.git import Seen, seen_by_git
+from bridge.git import GitPresence, seen_by_git
 from bridge.importing.inputs import Import, prepare
 from bridge.importing.items import State
 from bridge.importing.plaintext import Given
@@ -114,7 +114,7 @@ def _write(args: argparse.Namespace, import_: Import, outcome: _Outcome, record:
 
 def _end(args: argparse.Namespace, import_: Import, outcome: _Outcome, record: Record) -> int:
     is_done = args.file and outcome.result in {"written", "unchanged"}
-    seen = seen_by_git(Path(args.file)) if is_done else Seen(None)
+    seen = seen_by_git(Path(args.file)) if is_done else GitPresence(None)
     data = _data(import_, outcome, args.file, record)
     users = users_of(Path(args.file)) if is_done else ()
     is_safe = bool(is_done and import_.is_safe_elsewhere)

@@ -15,7 +15,7 @@ from bridge.config.environment import config_folder, load_environment
 from bridge.config.environment_edits import drafted_source
 from bridge.config.schema import FILE, environment_schema
 from bridge.draft.environment_file import IGNORED
-from bridge.draft.files import Written, write_all
+from bridge.draft.files import WrittenFile, write_all
 from bridge.draft.from_layout import draft_from_layout
 from bridge.draft.layout_model import Drafted, shown
 from bridge.draft.like import draft_like
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace, record: Record) -> int:
     return 0
 
 
-def _kept(written: tuple[Written, ...], texts: Mapping[str, str]) -> Iterator[Problem]:
+def _kept(written: tuple[WrittenFile, ...], texts: Mapping[str, str]) -> Iterator[Problem]:
     """Warn about each file that existed and differs from the draft."""
     for path, state in written:
         if state == "kept" and path.name in texts and not _says(path, texts[path.name]):
@@ -110,7 +110,7 @@ def _says(path: Path, text: str) -> bool:
 
 
 def _data(
-    args: argparse.Namespace, name: str, drafted: Drafted, written: tuple[Written, ...], record: Record
+    args: argparse.Namespace, name: str, drafted: Drafted, written: tuple[WrittenFile, ...], record: Record
 ) -> dict[str, Any]:
     return {
         "schema": SCHEMA,

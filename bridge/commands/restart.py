@@ -6,7 +6,7 @@ from typing import Any, TextIO
 from bridge.commands.arguments import environment_of, run_of
 from bridge.commands.prompts import can_ask
 from bridge.errors import ANYTHING
-from bridge.plan.workloads import Step
+from bridge.plan.workloads import RestartStep
 from bridge.report import streams
 from bridge.report.cluster import cluster_data
 from bridge.report.data import SCHEMA, problems
@@ -49,7 +49,7 @@ def _restart(args: argparse.Namespace, record: Record, agreed: Agreed = frozense
             "manager": cluster.objects.manager,
             "cluster": cluster_data(cluster.name),
         }
-        rolls = not args.dry_run and any(one.step is Step.ROLL for one in restart.verdicts)
+        rolls = not args.dry_run and any(one.step is RestartStep.ROLL for one in restart.verdicts)
         if rolls and (first := first_restart(environment, namespace, cluster, memory, run_)):
             if can_ask():  # whoever is asked has to see it first
                 _show(_data(head, restart, "planned"), streams.talk())

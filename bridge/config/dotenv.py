@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from bridge.config.env_readers import Difference, difference, literal_values
+from bridge.config.env_readers import ReaderDifference, difference, literal_values
 from bridge.config.names import is_variable
 from bridge.config.problems import Findings
 from bridge.config.textfile import read_text
@@ -30,7 +30,7 @@ class EnvFile(NamedTuple):
     """The variables of an env file, and those that kubectl and kustomize read differently."""
 
     values: Mapping[str, SecretValue]
-    differences: Mapping[str, Difference]
+    differences: Mapping[str, ReaderDifference]
 
 
 def load_env_file(path: Path, shown: str) -> EnvFile:
@@ -45,11 +45,11 @@ def load_env_file(path: Path, shown: str) -> EnvFile:
     _bound(text, findings)
     values: dict[str, SecretValue] = {}
     first: dict[str, int] = {}
-    differences: dict[str, Difference] = {}
+    differences: dict[str, ReaderDifference] = {}
     literal = literal_values(text)
     for line, name, value, original in _bindings(text, findings):
         kind = difference(original, value, literal.get(name, ()))
-        if kind and differences.get(name, Difference.OTHER) is Difference.OTHER:
+        if kind and differences.get(name, ReaderDifference.OTHER) is ReaderDifference.OTHER:
             differences[name] = kind
         first.setdefault(name, line)
         if not values.setdefault(name, value).same_as(value):

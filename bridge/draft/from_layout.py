@@ -10,7 +10,7 @@ from bridge.draft import public
 from bridge.draft.env_file import (
     NAMESPACE,
     STEM,
-    EnvFile,
+    LayoutEnvFile,
     choose_namespace,
     find_env_file,
     give_public_values,
@@ -49,7 +49,7 @@ def _patches_beside(name: str, folder: Path, root: Path, overlay: Path) -> Itera
         yield from (path for ending in PATCHES if (path := place / f"{name}-{ending}").is_file())
 
 
-def _draft(name: str, folder: Path, layout: Layout, env: EnvFile) -> Drafted:
+def _draft(name: str, folder: Path, layout: Layout, env: LayoutEnvFile) -> Drafted:
     draft = _environment(name, folder, layout, env)
     keep_out(layout, draft.namespace)
     templates = Templates(layout.objects, layout, draft.namespace)
@@ -93,7 +93,7 @@ def _draft(name: str, folder: Path, layout: Layout, env: EnvFile) -> Drafted:
     )
 
 
-def _environment(name: str, folder: Path, layout: Layout, env: EnvFile) -> EnvironmentDraft:
+def _environment(name: str, folder: Path, layout: Layout, env: LayoutEnvFile) -> EnvironmentDraft:
     namespace = choose_namespace(name, layout, env)
     if not namespace and layout.namespaces:
         what = f"builds for more than one namespace ({', '.join(layout.namespaces)}), but an environment has one"
@@ -114,7 +114,7 @@ def _environment(name: str, folder: Path, layout: Layout, env: EnvFile) -> Envir
 
 
 def _imports(
-    name: str, layout: Layout, env: EnvFile, wanted: Mapping[str, None], templates: Templates
+    name: str, layout: Layout, env: LayoutEnvFile, wanted: Mapping[str, None], templates: Templates
 ) -> tuple[Path, ...]:
     """Return the plaintext files that still contain values for Secrets."""
     imports = [path for path, has_secret in layout.patch_files.items() if has_secret]
@@ -157,7 +157,11 @@ def _asked(templates: Templates, kind: str) -> dict[str, None]:
 
 
 def _written_out(
-    draft: EnvironmentDraft, templates: Templates, layout: Layout, secrets: Sequence[SecretValue], values: public.Public
+    draft: EnvironmentDraft,
+    templates: Templates,
+    layout: Layout,
+    secrets: Sequence[SecretValue],
+    values: public.PublicTemplate,
 ) -> dict[str, str]:
     """Write objects whose files cannot be templates to a file of their own, if there are any."""
     file = f"{draft.name}.objects.yaml"

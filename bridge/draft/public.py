@@ -17,14 +17,14 @@ from bridge.shell import word
 _HINT: Final = "if it is public, add it to the public template by hand; otherwise import it and use it in a Secret"
 
 
-class Public(NamedTuple):
+class PublicTemplate(NamedTuple):
     """A template's text, and the keys in it."""
 
     text: str
     keys: frozenset[tuple[ObjectId, str]]
 
 
-def public_template(name: str, layout: Layout, secrets: Sequence[SecretValue]) -> Public:
+def public_template(name: str, layout: Layout, secrets: Sequence[SecretValue]) -> PublicTemplate:
     """Return the environment's public values: what patches give to ConfigMaps, except for possible secrets."""
     keys = set()
     text = comments(
@@ -42,7 +42,7 @@ def public_template(name: str, layout: Layout, secrets: Sequence[SecretValue]) -
             text += "---\n" + manifest(
                 {"apiVersion": "v1", "kind": declared.kind, "metadata": metadata, "data": values}
             )
-    return Public(text, frozenset(keys))
+    return PublicTemplate(text, frozenset(keys))
 
 
 def _public_value(declared: Declared, key: str, layout: Layout, secrets: Sequence[SecretValue]) -> str | None:
@@ -69,7 +69,7 @@ def _public_value(declared: Declared, key: str, layout: Layout, secrets: Sequenc
 
 
 def objects_template(
-    name: str, templates: Templates, layout: Layout, secrets: Sequence[SecretValue], public: Public
+    name: str, templates: Templates, layout: Layout, secrets: Sequence[SecretValue], public: PublicTemplate
 ) -> str:
     """Return manifests, without secrets and with final names, of objects whose files cannot be templates.
 

@@ -54,7 +54,7 @@ class Scene(NamedTuple):
         return self.documents[self.to]
 
 
-class Use(NamedTuple):
+class TemplateUse(NamedTuple):
     """A key of a template."""
 
     object: ObjectId
@@ -86,7 +86,7 @@ class Item(NamedTuple):
     variable: str | None = None
     slot: Slot | None = None
     seen: SecretValue | None = None
-    public: Use | None = None
+    public: TemplateUse | None = None
 
 
 def variables_for(given: Iterable[Given], templates: Mapping[ObjectId, TemplateObject]) -> frozenset[str]:
@@ -98,27 +98,27 @@ def variables_for(given: Iterable[Given], templates: Mapping[ObjectId, TemplateO
     return frozenset(names)
 
 
-def use_of(id_: ObjectId, key: str, templates: Mapping[ObjectId, TemplateObject]) -> Use | None:
+def use_of(id_: ObjectId, key: str, templates: Mapping[ObjectId, TemplateObject]) -> TemplateUse | None:
     """Return the template's key, or None if no template has it."""
     template = templates.get(id_)
     template_key = template.keys.get(key) if template else None
-    return Use(id_, key, template_key) if template_key else None
+    return TemplateUse(id_, key, template_key) if template_key else None
 
 
-def uses_of(variable: str, templates: Mapping[ObjectId, TemplateObject]) -> list[Use]:
+def uses_of(variable: str, templates: Mapping[ObjectId, TemplateObject]) -> list[TemplateUse]:
     """Return the templates' keys that have the variable in their text."""
     return [use for use in all_uses(templates) if variable in use.names]
 
 
-def literal_uses(variable: str, scene: Scene) -> list[Use]:
+def literal_uses(variable: str, scene: Scene) -> list[TemplateUse]:
     """Return the keys that take only this variable but have a text in the environment's own template instead."""
     keys = [use_of(use.object, use.key, scene.templates) for use in uses_of(variable, scene.shared) if use.variable]
     return [use for use in keys if use and not use.names]
 
 
-def all_uses(templates: Mapping[ObjectId, TemplateObject]) -> list[Use]:
+def all_uses(templates: Mapping[ObjectId, TemplateObject]) -> list[TemplateUse]:
     """Return every key of every template."""
-    return [Use(id_, key, text) for id_, template in templates.items() for key, text in template.keys.items()]
+    return [TemplateUse(id_, key, text) for id_, template in templates.items() for key, text in template.keys.items()]
 
 
 def unknown(given: Given, scene: Scene) -> Problem:

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from bridge.config.dotenv import load_env_file
-from bridge.config.env_readers import Difference
+from bridge.config.env_readers import ReaderDifference
 from bridge.config.names import shown
 from bridge.config.problems import Findings
 from bridge.config.yamlfile import YamlDocument, load_yaml_documents
@@ -43,7 +43,7 @@ class Plain(NamedTuple):
 
     given: tuple[Given, ...]
     left: tuple[Left, ...]
-    differences: Mapping[str, Difference] = MappingProxyType({})
+    differences: Mapping[str, ReaderDifference] = MappingProxyType({})
 
 
 def read_plain(path: Path, namespace: str | None) -> Plain:

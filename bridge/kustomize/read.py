@@ -34,7 +34,7 @@ _SELECTORS: Final = ("group", "version", "kind", "name", "namespace", "labelSele
 _REMOTE: Final = re.compile(r"[a-z+]+::|[a-z][a-z+]*://|git@|(?:www\.)?[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}[:/]|.*\?ref=")
 
 
-class Target(NamedTuple):
+class PatchTarget(NamedTuple):
     """The objects that a patch applies to: a regular expression per selector field, matched against the whole text."""
 
     selectors: Mapping[str, str]
@@ -60,7 +60,7 @@ class Patch:
 
     place: str
     file: Path | None
-    target: Target | None
+    target: PatchTarget | None
     documents: tuple[Mapping[str, object], ...] = field(repr=False)
     operations: tuple[Mapping[str, object], ...] = field(repr=False)
 
@@ -245,14 +245,14 @@ def _content(fields: Mapping[str, object], folder: Path, at: Findings) -> tuple[
         return folder / path, []
 
 
-def _patch(at: Findings, file: Path | None, target: Target | None, documents: list[YamlDocument]) -> Patch:
+def _patch(at: Findings, file: Path | None, target: PatchTarget | None, documents: list[YamlDocument]) -> Patch:
     content = [document.content for document in documents]
     operations = [step for part in content if isinstance(part, list) for step in part if isinstance(step, Mapping)]
     merged = [part for part in content if isinstance(part, Mapping)]
     return Patch(at.where, file, target, tuple(merged), tuple(operations))
 
 
-def _target(given: object, at: Findings) -> Target | None:
+def _target(given: object, at: Findings) -> PatchTarget | None:
     if given is None:
         return None
     selectors = {
@@ -265,7 +265,7 @@ def _target(given: object, at: Findings) -> Target | None:
             re.compile(selectors.get(key, ""))
         except re.error:
             at.at(f".{key}").note("must be a valid Python regular expression")
-    return Target(selectors)
+    return PatchTarget(selectors)
 
 
 _LISTS: Final = (*RESOURCES, "components")

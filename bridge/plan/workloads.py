@@ -254,7 +254,7 @@ def _rollout(kind: str, raw: Mapping[str, Any]) -> Rollout:
     return Rollout(seen, wanted, updated, ready, old, min(partition, wanted), draining, failed)
 
 
-class Reason(NamedTuple):
+class RestartReason(NamedTuple):
     """A used key that changed; `key` is None for a key that was removed from the object. `changed` is in RFC 3339."""
 
     id: ObjectId
@@ -262,7 +262,7 @@ class Reason(NamedTuple):
     changed: str
 
 
-class Step(enum.Enum):
+class RestartStep(enum.Enum):
     """What a restart does with a workload."""
 
     NONE = "current"
@@ -270,18 +270,18 @@ class Step(enum.Enum):
     HOLD = "paused"  # out of date, but its controller does not replace pods
 
 
-class Verdict(NamedTuple):
+class RestartVerdict(NamedTuple):
     """What happens to one workload, why, and the mark that its pod template gets."""
 
     workload: Workload
-    step: Step
-    reasons: tuple[Reason, ...]
+    step: RestartStep
+    reasons: tuple[RestartReason, ...]
     mark: str
 
 
 def judge(
     workloads: Iterable[Workload], rolled_out: Mapping[str, str], memory: Memory, *, everything: str = ""
-) -> tuple[Verdict, ...]:
+) -> tuple[RestartVerdict, ...]:
     """Judge every workload that uses what bridge writes.
 
     `rolled_out` maps the UID of each workload to the time when its pods' current template was first rolled out. It is
@@ -296,18 +296,18 @@ def consumers(workloads: Iterable[Workload], memory: Memory) -> tuple[Workload, 
     return tuple(w for w in workloads if any(use.id in memory.objects for use in w.uses))
 
 
-def _verdict(workload: Workload, rolled_out: str | None, memory: Memory, everything: str) -> Verdict:
+def _verdict(workload: Workload, rolled_out: str | None, memory: Memory, everything: str) -> RestartVerdict:
     by_key = sorted(set(_changes(workload.uses, memory)), key=lambda reason: (reason.id, reason.key or ""))
     changes = tuple(sorted(by_key, key=lambda reason: reason.changed, reverse=True))
     mark = changes[0].changed if changes else ""
     reasons = () if rolled_out is None else tuple(_unseen(changes, rolled_out, workload.mark.partition(" ")[0]))
     if not reasons and not everything:
-        return Verdict(workload, Step.NONE, (), mark)
-    step = Step.HOLD if workload.paused else Step.ROLL
-    return Verdict(workload, step, reasons, f"{mark} {everything}".strip())
+        return RestartVerdict(workload, RestartStep.NONE, (), mark)
+    step = RestartStep.HOLD if workload.paused else RestartStep.ROLL
+    return RestartVerdict(workload, step, reasons, f"{mark} {everything}".strip())
 
 
-def _unseen(changes: tuple[Reason, ...], rolled_out: str, mark: str) -> Iterator[Reason]:
+def _unseen(changes: tuple[RestartReason, ...], rolled_out: str, mark: str) -> Iterator[RestartReason]:
     """Yield the changes that the pods may not have.
 
     Times have a resolution of a second: a rollout in the same second as a change may have come before it. The mark has
@@ -320,18 +320,18 @@ def _unseen(changes: tuple[Reason, ...], rolled_out: str, mark: str) -> Iterator
             yield change
 
 
-def _changes(uses: Iterable[Use], memory: Memory) -> Iterator[Reason]:
+def _changes(uses: Iterable[Use], memory: Memory) -> Iterator[RestartReason]:
     """Yield the last change of each key that running pods keep from when their containers started."""
     for use in uses:
         if use.id in memory.objects and not use.how.follows:
             yield from _changes_of(use, memory.objects[use.id])
 
 
-def _changes_of(use: Use, memory: ObjectMemory) -> Iterator[Reason]:
+def _changes_of(use: Use, memory: ObjectMemory) -> Iterator[RestartReason]:
     for key, known in memory.keys.items():
         # Pods wait for an object that does not exist yet, unless they may start without it.
         waited = known.changed == memory.created and not use.optional
         if use.takes(key) and not waited:
-            yield Reason(use.id, key, known.changed)
+            yield RestartReason(use.id, key, known.changed)
     if memory.removed and (use.key is None or use.key not in memory.keys):
-        yield Reason(use.id, None, memory.removed)
+        yield RestartReason(use.id, None, memory.removed)

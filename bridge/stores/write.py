@@ -39,7 +39,7 @@ class Edit(NamedTuple):
     seen: SecretValue | None
 
 
-class Change(Protocol):
+class DocumentChange(Protocol):
     """A change to a document."""
 
     def made(self, present: Document | None) -> Document:
@@ -79,14 +79,14 @@ class Written(NamedTuple):
     after: Revision
 
 
-class Store(Session, Writer, Protocol):
+class OpenStore(Session, Writer, Protocol):
     """A session that can write."""
 
 
 class Write:
     """A change that is being written to a document. `begun` is true while the outcome of a write is unknown."""
 
-    def __init__(self, session: Store, reference: Reference, change: Change, deadline: float) -> None:
+    def __init__(self, session: OpenStore, reference: Reference, change: DocumentChange, deadline: float) -> None:
         self.begun = False
         self._session = session
         self._reference = reference
