@@ -20,11 +20,11 @@ from bridge.report import streams
 from bridge.report.adoption import adoption_data, adoption_text, outcome_of, result_text
 from bridge.report.cluster import namespace_in
 from bridge.report.data import problems
+from bridge.report.output import printable_data, write_json
 from bridge.report.own_flags import with_flags
 from bridge.report.record import Record
 from bridge.report.style import style_of
 from bridge.report.talk import say
-from bridge.report.write import printable_data, write_json
 from bridge.run.apply import Outcome, first_write
 from bridge.run.plan import inspect, read_environment
 from bridge.run.view import Cluster, open_cluster

@@ -15,9 +15,9 @@ from bridge.plan.admission import rewritten
 from bridge.plan.model import Plan, place
 from bridge.report.data import outcome_data, plan_data
 from bridge.report.fleet import listed
+from bridge.report.output import show_plan
 from bridge.report.record import Record
 from bridge.report.talk import say, tell
-from bridge.report.write import show_plan
 from bridge.run.apply import FirstWrite
 from bridge.run.inputs import Run, find_namespace
 from bridge.run.view import open_cluster

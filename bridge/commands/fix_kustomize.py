@@ -13,7 +13,7 @@ from bridge.commands.arguments import environment_of, run_of
 from bridge.commands.check_build import owned_by
 from bridge.commands.overlay import left_in_clear, overlay_folders, without_missing_patches
 from bridge.config.environment import Environment
-from bridge.config.rewriting import replace_bytes, replace_text
+from bridge.config.replace_file import replace_bytes, replace_text
 from bridge.config.textfile import read_text
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
 from bridge.kustomize.comparison import BuiltDocument, documents, spoiled

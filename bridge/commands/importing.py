@@ -14,17 +14,17 @@ from bridge.config.environment_edits import list_source
 from bridge.config.own_template import write_values
 from bridge.errors import ANYTHING, BridgeError, ConfigError, Problem, Stopped, Unavailable, ending
 from bridge.git import GitPresence, seen_by_git
-from bridge.importing.inputs import Import, prepare
 from bridge.importing.items import State
 from bridge.importing.plaintext import Given
+from bridge.importing.prepare import Import, prepare
 from bridge.kustomize.read import User, users_of
 from bridge.report.cluster import cluster_field
 from bridge.report.data import SCHEMA, problems
 from bridge.report.importing import intake_text, outcome_text
+from bridge.report.output import printable_data, write_json, write_lines
 from bridge.report.own_flags import with_flags
 from bridge.report.record import Record
 from bridge.report.talk import say
-from bridge.report.write import printable_data, write_json, write_lines
 from bridge.run.inputs import Run
 from bridge.shell import command, word
 from bridge.stores.update import Written, put, rehearse

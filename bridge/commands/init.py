@@ -15,18 +15,18 @@ from bridge.config.environment import config_folder, load_environment
 from bridge.config.environment_edits import drafted_source
 from bridge.config.schema import FILE, environment_schema
 from bridge.draft.environment_file import IGNORED
-from bridge.draft.files import WrittenFile, write_all
 from bridge.draft.from_layout import draft_from_layout
 from bridge.draft.layout_model import Drafted, shown
 from bridge.draft.like import draft_like
 from bridge.draft.naming import check_new
+from bridge.draft.write_files import WrittenFile, write_all
 from bridge.errors import BridgeError, ConfigError, Problem
 from bridge.report.data import SCHEMA, problems
+from bridge.report.output import write_json, write_lines
 from bridge.report.own_flags import with_flags
 from bridge.report.record import Record
 from bridge.report.style import table
 from bridge.report.talk import say
-from bridge.report.write import write_json, write_lines
 from bridge.run.inputs import read_files
 from bridge.shell import command, word
 from bridge.sources.offline import documents

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from bridge.config.environment import Environment
-from bridge.config.rewriting import replace_bytes, replace_text
+from bridge.config.replace_file import replace_bytes, replace_text
 from bridge.config.textfile import read_text
 from bridge.draft.layout import read_layout
 from bridge.draft.secret_looking import named_like_a_secret

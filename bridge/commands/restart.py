@@ -10,11 +10,11 @@ from bridge.plan.workloads import RestartStep
 from bridge.report import streams
 from bridge.report.cluster import cluster_data
 from bridge.report.data import SCHEMA, problems
+from bridge.report.output import printable_data, write_json
 from bridge.report.record import Record
 from bridge.report.restart import restart_text, workload_data
 from bridge.report.style import style_of
 from bridge.report.talk import say
-from bridge.report.write import printable_data, write_json
 from bridge.run.apply import FirstWrite
 from bridge.run.inputs import Agreed, find_namespace
 from bridge.run.restart import Restart, first_restart, follow, known, roll, survey

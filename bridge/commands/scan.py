@@ -10,9 +10,9 @@ from bridge.commands.arguments import environment_of, run_of
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
 from bridge.report import streams
 from bridge.report.data import SCHEMA, problems
+from bridge.report.output import write_json
 from bridge.report.record import Record
 from bridge.report.talk import printable, say
-from bridge.report.write import write_json
 from bridge.run.inputs import Run, gather_secrets
 from bridge.scan.files import check_path, scan_files
 from bridge.scan.findings import MOST, Enough, Leak, Scan

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference
-from bridge.config.rewriting import present, rewrite
+from bridge.config.replace_file import present, rewrite
 from bridge.config.yaml_changes import Insert, Put, contents
 from bridge.config.yaml_editor import edited
 from bridge.config.yaml_writer import scalar
@@ -26,7 +26,7 @@ def bind(environment: Environment, uid: str) -> None:
     location, value = (0, "cluster", KEY), scalar(uid)
     known = (content.get("cluster") or {}).get(KEY)
     change = Insert(location, 0, value) if isinstance(known, list) else Put(location, value)
-    by_hand = f"write by hand: {KEY}: {uid} under `cluster:`"
+    by_hand = f"add `{KEY}: {uid}` under `cluster:` by hand"
     rewrite(path, shown, before=before, after=edited(before, [change]), by_hand=by_hand)
 
 
@@ -47,7 +47,7 @@ def list_source(environment: Environment, source: Reference, instead: Reference,
     before = present(path, shown)
     content: Any = load_yaml_documents(path, shown)[0].content
     numbers = [number for number, one in enumerate(content[_KEY]) if one == str(instead)]
-    by_hand = f"replace by hand: {instead} with {source} under `{_KEY}:`"
+    by_hand = f"replace {instead} with {source} under `{_KEY}:` by hand"
     after = _edited(before, str(source), numbers)
     rewrite(path, shown, before=before, after=after, by_hand=by_hand, dry_run=dry_run)
 

@@ -11,7 +11,7 @@ from bridge.config.textfile import read_text
 from bridge.config.yamlfile import load_yaml_documents
 from bridge.deploy.packing import Packed
 from bridge.deploy.render import CONFIGURATION
-from bridge.draft.files import WrittenFile
+from bridge.draft.write_files import WrittenFile
 from bridge.errors import ConfigError, Problem, Refusal
 from bridge.provider import Context, Provider
 from bridge.sources.env_layer import EnvLayer

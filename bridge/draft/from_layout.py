@@ -7,6 +7,7 @@ from typing import Final
 from bridge.config.dotenv import load_env_file
 from bridge.config.names import shown as shown_name
 from bridge.draft import public
+from bridge.draft.comments import Commented
 from bridge.draft.env_file import (
     NAMESPACE,
     STEM,
@@ -24,7 +25,6 @@ from bridge.draft.origins import Known
 from bridge.draft.patched import apply_file
 from bridge.draft.secret_looking import named_like_a_secret
 from bridge.draft.templates import Templates, keep_out
-from bridge.draft.text import Commented
 from bridge.errors import ConfigError
 from bridge.secret import SecretValue
 

@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 
 from bridge.config.names import shown as shown_name
 from bridge.config.textfile import read_bounded
+from bridge.draft.build_changes import texts_in
 from bridge.draft.layout_model import Declared, DraftedField, DraftedValue, Layout, shown
-from bridge.draft.metadata import texts_in
 from bridge.kustomize.read import Generator, Kustomization
 from bridge.secret import SecretValue
 

@@ -12,6 +12,7 @@ from bridge.config.placeholder import Placeholder, parse_text
 from bridge.config.reference import Reference, parse_reference
 from bridge.config.template import TemplateObject, load_templates
 from bridge.config.yamlfile import load_yaml_documents
+from bridge.draft.comments import Commented, comments, manifest
 from bridge.draft.env_file import STEM
 from bridge.draft.environment_file import EnvironmentDraft, env_example, sops_example
 from bridge.draft.layout import overlay_folders, read_layout
@@ -19,7 +20,6 @@ from bridge.draft.layout_model import Drafted, KeyOrigin, relative, shown
 from bridge.draft.naming import choose_id, ids_in
 from bridge.draft.public import placeholder
 from bridge.draft.secret_looking import looks_secret
-from bridge.draft.text import Commented, comments, manifest
 from bridge.errors import ConfigError, Problem
 from bridge.kustomize.read import load_kustomization
 from bridge.secret import SecretValue

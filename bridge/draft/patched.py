@@ -6,8 +6,8 @@ from pathlib import Path
 from bridge.config.names import shown as shown_name
 from bridge.config.template_object import SECTIONS
 from bridge.config.yamlfile import load_yaml_documents
+from bridge.draft.build_changes import patch_metadata
 from bridge.draft.layout_model import Declared, DraftedValue, Layout, as_value, identify, shown
-from bridge.draft.metadata import patch_metadata
 from bridge.kustomize.read import Patch
 
 

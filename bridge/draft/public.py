@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from bridge.config.names import shown as shown_name
+from bridge.draft.build_changes import carried
+from bridge.draft.comments import comments, manifest
 from bridge.draft.layout_model import Declared, Layout, shown
-from bridge.draft.metadata import carried
 from bridge.draft.naming import is_template_text, variable_for, variables_in
 from bridge.draft.secret_looking import equals_secret, holds_secret, looks_secret, named_like_a_secret
 from bridge.draft.templates import Templates
-from bridge.draft.text import comments, manifest
 from bridge.objects import ObjectId
 from bridge.secret import SecretValue
 from bridge.shell import word

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
+from bridge.config.template import TemplateUse, all_uses, use_of, uses_of
 from bridge.config.template_value import text_of
 from bridge.errors import Problem
-from bridge.importing.items import Item, Scene, State, TemplateUse, all_uses, literal_uses, unknown, use_of, uses_of
+from bridge.importing.items import Item, Scene, State, literal_uses, unknown
 from bridge.importing.plaintext import Given, Plain
 from bridge.importing.public_values import Public
 from bridge.importing.secret_values import Secrets, value_in_source

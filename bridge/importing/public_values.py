@@ -5,9 +5,10 @@ from typing import Final
 
 from bridge.config.common_value import commonness, is_plain
 from bridge.config.placeholder import Placeholder
+from bridge.config.template import TemplateUse
 from bridge.config.template_value import looks_encrypted
 from bridge.errors import Problem
-from bridge.importing.items import Item, Scene, State, TemplateUse
+from bridge.importing.items import Item, Scene, State
 from bridge.importing.plaintext import Given
 from bridge.importing.secret_values import ENCRYPTED, value_in_source
 from bridge.secret import SecretValue

@@ -61,7 +61,7 @@ def test_runs_of_many_environments_ask_for_the_same_packages(
     result = offline_desk.run("sync", "--all")
     assert result.status == 1
     for name in ("env-00", "env-01"):
-        what = f"{name}: plain:{name}.json: the package bridge_plain is not among the packages of {file}"
+        what = f"{name}: plain:{name}.json: the package bridge_plain is not in `packages` of {file}"
         assert f"bridge: error: {what}" in result.lines
     trust(offline_desk, monkeypatch, **PLAIN)
     assert offline_desk.run("sync", "--all").status == 0

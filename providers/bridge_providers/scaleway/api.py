@@ -23,7 +23,7 @@ LIMIT: Final = 8 << 20
 """The longest answer, in bytes: a secret has up to 64 KiB, and a page has the metadata of up to 50 secrets."""
 
 
-class Api:
+class SecretManager:
     """Secret Manager in one region. Every method may raise Denied, NotFound, ProviderError or Unavailable."""
 
     def __init__(self, settings: Settings, deadline: float) -> None:
@@ -115,7 +115,7 @@ class Api:
             raise self._failed(answer)
         content = answers.body(answer) if answer.status == 200 else None
         if content is None:
-            raise answers.failure(answer, answers.Asked(permission, self.shown(place), self._settings.key_place))
+            raise answers.failure(answer, answers.ApiRequest(permission, self.shown(place), self._settings.key_place))
         return content
 
     def _headers(self, body: bytes | None) -> list[tuple[str, str]]:

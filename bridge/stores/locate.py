@@ -6,9 +6,8 @@ from typing import NamedTuple
 from bridge.config.environment import Environment
 from bridge.config.names import is_variable, suggestion
 from bridge.config.reference import Reference
-from bridge.config.template import TemplateObject
+from bridge.config.template import TemplateObject, TemplateUse, all_uses, uses_of
 from bridge.errors import ConfigError, Problem, Refusal
-from bridge.importing.items import TemplateUse, all_uses, uses_of
 from bridge.objects import ObjectId
 from bridge.provider import Document
 from bridge.secret import SecretValue
