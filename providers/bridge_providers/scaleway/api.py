@@ -115,7 +115,7 @@ class SecretManager:
             raise self._failed(answer)
         content = answers.body(answer) if answer.status == 200 else None
         if content is None:
-            raise answers.failure(answer, answers.ApiRequest(permission, self.shown(place), self._settings.key_place))
+            raise answers.failure(answer, answers.Asked(permission, self.shown(place), self._settings.key_place))
         return content
 
     def _headers(self, body: bytes | None) -> list[tuple[str, str]]:
