@@ -136,7 +136,7 @@ def _fail(args: argparse.Namespace, error: BridgeError, record: Record) -> int:
     if getattr(args, "output", "text") == "json":
         from bridge.report.cluster import cluster_field  # noqa: PLC0415
         from bridge.report.data import SCHEMA, problems  # noqa: PLC0415
-        from bridge.report.write import write_json  # noqa: PLC0415
+        from bridge.report.output import write_json  # noqa: PLC0415
 
         head = {"schema": SCHEMA, "result": "failed"} | cluster_field(record.cluster)
         write_json(record, head | {"errors": problems(error.problems)})

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from bridge.cluster.api import Conflict, LostAnswer, NotFound
+from bridge.cluster.api import LostAnswer, ObjectConflict, ObjectNotFound
 from bridge.cluster.objects import Objects
 from bridge.errors import BridgeError, Problem, Refusal, Stopped, Unavailable
 from bridge.objects import Live
@@ -24,7 +24,7 @@ def take_over(objects: Objects, adoption_: Adoption, *, dry_run: bool) -> None:
         tries -= 1
         try:
             result = objects.reclaim(current.live, frozenset(current.moves), dry_run=dry_run, strip=True)
-        except (Conflict, NotFound):
+        except (ObjectConflict, ObjectNotFound):
             failed: BridgeError = _changed(objects, adoption_)
             again = _read_again(objects, adoption_)
         except LostAnswer as lost:

@@ -37,7 +37,7 @@ class Resource(NamedTuple):
     name: str
 
 
-class Asked(NamedTuple):
+class ApiRequest(NamedTuple):
     """A request: the Kubernetes verb, the path, and whether it is only a dry run.
 
     For messages, `target` names the object, `server` the API server, and `source` where the server was configured.
@@ -103,7 +103,7 @@ class Foreign(ApiError):
     """The answer does not come from a Kubernetes API server, or comes from something in front of it."""
 
 
-class NotFound(ApiError):
+class ObjectNotFound(ApiError):
     """The object, or with `missing_namespace` its namespace, does not exist (404)."""
 
     missing_namespace: bool = False
@@ -113,7 +113,7 @@ class Forbidden(ApiError):
     """RBAC, an admission webhook or a quota forbids it (403)."""
 
 
-class Conflict(ApiError):
+class ObjectConflict(ApiError):
     """Another manager owns a field, the object has changed, or it already exists (409)."""
 
 
@@ -121,17 +121,17 @@ class Invalid(ApiError):
     """The API server considers the request itself invalid (any other 4xx)."""
 
 
-def unreachable(reason: str, asked: Asked) -> Unreachable:
+def unreachable(reason: str, asked: ApiRequest) -> Unreachable:
     """Return the error for a server that cannot answer now and has changed nothing."""
     return Unreachable(Problem(asked.server, reason, f"check the network and the server in {asked.source}"))
 
 
-def unclear(reason: str, asked: Asked) -> BridgeError:
+def unclear(reason: str, asked: ApiRequest) -> BridgeError:
     """Return the error for a request that was sent but got no clear answer."""
     return lost(f"{asked.server} {reason}", asked, unreachable(reason, asked))
 
 
-def lost(reason: str, asked: Asked, settled: BridgeError) -> BridgeError:
+def lost(reason: str, asked: ApiRequest, settled: BridgeError) -> BridgeError:
     """Return the error for a request that may have been carried out: LostAnswer for a write, else `settled`."""
     if not asked.writes:
         return settled

@@ -12,14 +12,14 @@ from urllib.parse import urlencode, urlsplit
 from bridge import __version__
 from bridge.cluster.answers import (
     ApiError,
-    Asked,
+    ApiRequest,
     Cause,
-    Conflict,
     Forbidden,
     Foreign,
     Invalid,
     LostAnswer,
-    NotFound,
+    ObjectConflict,
+    ObjectNotFound,
     Unreachable,
     Untrusted,
     lost,
@@ -31,19 +31,19 @@ from bridge.cluster.answers import (
 from bridge.cluster.endpoint import Endpoint
 from bridge.cluster.shapes import is_answer
 from bridge.errors import BridgeError, Problem
-from bridge.http.headers import http_date
+from bridge.http.response import http_date
 from bridge.http.transport import Address, Answer, Failed, Request, Transport
 
 __all__ = [
     "Api",
     "ApiError",
     "Cause",
-    "Conflict",
     "Forbidden",
     "Foreign",
     "Invalid",
     "LostAnswer",
-    "NotFound",
+    "ObjectConflict",
+    "ObjectNotFound",
     "Unreachable",
     "Untrusted",
 ]
@@ -61,7 +61,7 @@ _METHODS: Final = {"get": "GET", "list": "GET", "create": "POST", "update": "PUT
 class _Call:
     """One call of `Api.request`."""
 
-    asked: Asked
+    asked: ApiRequest
     method: str
     path: str
     body: bytes | None = field(repr=False)
@@ -119,7 +119,7 @@ class Api:
         The call ends at `until`, a `time.monotonic()`. `turn` is called before each attempt and while waiting for the
         next. It returns the time by which the attempt must end, and raises the call's error if nothing may be sent now.
         """
-        asked = Asked(verb, path, target, self._server, self._endpoint.source, dry_run)
+        asked = ApiRequest(verb, path, target, self._server, self._endpoint.source, dry_run)
         dry = {"dryRun": "All"} if dry_run and verb != "delete" else {}
         parameters = urlencode({**(query or {}), **dry})
         full = f"{self._prefix}{path}{'?' if parameters else ''}{parameters}"
@@ -187,7 +187,7 @@ class Api:
 
         return refusal(outcome.status, read_status(outcome.body), call.asked, outcome.retry_after)
 
-    def _received(self, answer: Answer, asked: Asked) -> dict[str, Any] | BridgeError:
+    def _received(self, answer: Answer, asked: ApiRequest) -> dict[str, Any] | BridgeError:
         """Return the requested object. If a write gets any other answer, it may have been carried out."""
         parsed = parse_object(answer.body)
         if parsed is not None and is_answer(parsed, asked):
@@ -198,7 +198,7 @@ class Api:
         foreign = Foreign(Problem(self._server, reason, f"check the server in {asked.source}"))
         return lost(f"{self._server} did not return this object", asked, foreign)
 
-    def _failure(self, failed: Failed, asked: Asked) -> BridgeError:
+    def _failure(self, failed: Failed, asked: ApiRequest) -> BridgeError:
         if failed.untrusted:
             hint = f"compare its certificate with the certificate authority in {asked.source}"
             return Untrusted(Problem(self._server, failed.what, hint))

@@ -7,7 +7,7 @@ used as the base of a write, because it may be newer than the values of this run
 
 from typing import Final
 
-from bridge.cluster.api import Conflict, Invalid, LostAnswer, NotFound
+from bridge.cluster.api import Invalid, LostAnswer, ObjectConflict, ObjectNotFound
 from bridge.cluster.objects import Objects
 from bridge.errors import BridgeError, Problem, Refusal, Stopped, Unavailable
 from bridge.objects import Live
@@ -92,7 +92,7 @@ def _delete(objects: Objects, change: Change, *, dry_run: bool) -> None:
     assert change.live is not None
     try:
         objects.delete(change.live, dry_run=dry_run)
-    except (Conflict, NotFound):
+    except (ObjectConflict, ObjectNotFound):
         raise _changed(objects, change) from None
     except LostAnswer as lost:
         if _read_again(objects, change, lost) is not None:
@@ -102,7 +102,7 @@ def _delete(objects: Objects, change: Change, *, dry_run: bool) -> None:
 def _reclaim(objects: Objects, change: Change, live: Live) -> Live:
     try:
         return objects.reclaim(live, change.reclaimed, dry_run=False)
-    except (Conflict, NotFound):
+    except (ObjectConflict, ObjectNotFound):
         raise _changed(objects, change) from None
     except LostAnswer as lost:
         now = _read_again(objects, change, lost)
@@ -117,7 +117,7 @@ def _apply(objects: Objects, change: Change, live: Live | None, *, dry_run: bool
     assert change.desired is not None
     try:
         return objects.apply(change.desired, live, force=change.force, dry_run=dry_run)
-    except Conflict as conflict:
+    except ObjectConflict as conflict:
         raise _explained(objects, change, live, conflict) from None
     except LostAnswer as first:
         lost = first
@@ -126,7 +126,7 @@ def _apply(objects: Objects, change: Change, live: Live | None, *, dry_run: bool
         return written
     try:
         return objects.apply(change.desired, live, force=change.force, dry_run=dry_run)
-    except (Conflict, LostAnswer) as again:
+    except (ObjectConflict, LostAnswer) as again:
         written, failed = _written(objects, change, live, lost), again
     except BridgeError as refused:  # it may have reached the server before the first request did
         raise Stopped(*lost.problems, *refused.problems) from None
@@ -154,7 +154,7 @@ def _read_again(objects: Objects, change: Change, lost: LostAnswer) -> Live | No
         raise Stopped(*lost.problems) from None
 
 
-def _explained(objects: Objects, change: Change, live: Live | None, conflict: Conflict) -> Refusal | Changed:
+def _explained(objects: Objects, change: Change, live: Live | None, conflict: ObjectConflict) -> Refusal | Changed:
     """Return a Refusal if another manager owns a field, or Changed (which is retried) if the object has changed."""
     fields = [cause for cause in conflict.causes if cause.reason == "FieldManagerConflict"]
     if not fields or _version(objects.get(change.id)) != _version(live):

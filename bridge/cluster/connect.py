@@ -7,13 +7,13 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import Any, Final
 
+from bridge.cluster.choice import ACCOUNT, Search, choose
 from bridge.cluster.credentials import Credentials, Fixed, TokenFile, checked_token, impersonation
 from bridge.cluster.endpoint import Endpoint
-from bridge.cluster.kubeconfig import MOST, Section, Selection, reason_of
+from bridge.cluster.kubeconfig import MOST, KubeconfigSection, Selection, reason_of
 from bridge.cluster.kubeconfig_origin import check_auth_provider, check_user
 from bridge.cluster.kubeconfig_server import Server, read_server, server_url
 from bridge.cluster.proxy import checked_proxy, proxy_from
-from bridge.cluster.select import ACCOUNT, Search, choose
 from bridge.cluster.tls import show_certificate, trusting
 from bridge.config.textfile import read_bounded
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, Unavailable, shortage
@@ -141,7 +141,7 @@ def _credentials(selection: Selection, server: Server, environ: Mapping[str, str
     return Fixed(None)
 
 
-def _refuse_ambiguous(user: Section) -> None:
+def _refuse_ambiguous(user: KubeconfigSection) -> None:
     """Refuse combinations that kubectl refuses, because they leave the identity ambiguous."""
     tokens = user.has("token") or user.has("tokenFile")
     if user.has("username") and (tokens or user.has("auth-provider")):
@@ -150,7 +150,7 @@ def _refuse_ambiguous(user: Section) -> None:
         raise user.wrong("has both exec and auth-provider")
 
 
-def _add_client_certificate(user: Section, tls: ssl.SSLContext | None) -> bool:
+def _add_client_certificate(user: KubeconfigSection, tls: ssl.SSLContext | None) -> bool:
     certificate, key = user.content("client-certificate"), user.content("client-key")
     if certificate is None and key is None:
         return False
@@ -168,7 +168,7 @@ class _Library:
     It may write a renewed token into the kubeconfig, as kubectl does.
     """
 
-    def __init__(self, selection: Selection, user: Section, deadline: float) -> None:
+    def __init__(self, selection: Selection, user: KubeconfigSection, deadline: float) -> None:
         self._where: Final = user.where
         self._files: Final = ":".join(map(str, selection.files))
         self._context: Final = selection.context
@@ -228,7 +228,7 @@ class _Library:
                 answers.append(Unavailable(short))
 
 
-def _refuse_blind_renewal(user: Section) -> None:
+def _refuse_blind_renewal(user: KubeconfigSection) -> None:
     """Refuse if the package would renew an OpenID token at a provider without checking its certificate."""
     provider = user.section("auth-provider")
     config = provider.section("config") if provider and provider.text("name") == "oidc" else None

@@ -8,7 +8,7 @@ from threading import Lock
 from typing import Final, Protocol
 from urllib.parse import quote
 
-from bridge.cluster.kubeconfig import MOST, Section, problem_of_token, reason_of
+from bridge.cluster.kubeconfig import MOST, KubeconfigSection, problem_of_token, reason_of
 from bridge.config.textfile import read_bounded
 from bridge.errors import ConfigError, Problem
 from bridge.secret import SecretValue
@@ -93,7 +93,7 @@ class TokenFile:
         return checked_token(text, self._where, f"{self._name} {self._path}".strip())
 
 
-def impersonation(user: Section) -> tuple[tuple[str, str], ...]:
+def impersonation(user: KubeconfigSection) -> tuple[tuple[str, str], ...]:
     """Return the headers for a user's `as`, `as-uid`, `as-groups` and `as-user-extra`."""
     headers = [("Impersonate-User", user.text("as")), ("Impersonate-Uid", user.text("as-uid"))]
     headers += [("Impersonate-Group", group) for group in user.texts("as-groups")]
@@ -107,7 +107,7 @@ def impersonation(user: Section) -> tuple[tuple[str, str], ...]:
     return result
 
 
-def _header(user: Section, value: str) -> str:
+def _header(user: KubeconfigSection, value: str) -> str:
     """Return text as a header value: its UTF-8 bytes, which http.client treats as Latin-1."""
     if not value.isprintable():
         raise user.wrong("impersonates a name that contains control characters")

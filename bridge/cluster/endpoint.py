@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult
 
-from bridge.config.server_url import split
 from bridge.errors import ConfigError, Problem
 from bridge.http.proxies import is_loopback
+from bridge.http.servers import split
 
 
 def _nothing() -> None:

@@ -12,7 +12,7 @@ from contextlib import closing
 from typing import Any, Final
 from urllib.parse import quote
 
-from bridge.cluster.api import Api, Conflict, Forbidden, NotFound
+from bridge.cluster.api import Api, Forbidden, ObjectConflict, ObjectNotFound
 from bridge.cluster.endpoint import Endpoint
 from bridge.errors import BridgeError, Problem
 from bridge.plan.events import Note
@@ -59,12 +59,12 @@ class Events:
         target = f"Event/{name} in namespace {self._namespace}"
         try:
             existing: dict[str, Any] | None = api.request("get", path, target=target)
-        except NotFound:
+        except ObjectNotFound:
             existing = None
         body = json.dumps(self._body(name, note, now, existing)).encode()
         try:
             api.request("update", path, target=target, body=body)
-        except Conflict:
+        except ObjectConflict:
             return  # another run has just written the same Event
 
     def _body(self, name: str, note: Note, now: str, existing: dict[str, Any] | None) -> dict[str, Any]:
@@ -92,7 +92,7 @@ class Events:
 def _has_no_namespace(error: BridgeError) -> bool:
     """Return whether the namespace is missing or terminating; the run has reported that already."""
     ending = isinstance(error, Forbidden) and any(one.reason == "NamespaceTerminating" for one in error.causes)
-    return isinstance(error, NotFound) or ending
+    return isinstance(error, ObjectNotFound) or ending
 
 
 def event_name(id_: str, note: Note) -> str:

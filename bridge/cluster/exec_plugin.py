@@ -11,7 +11,7 @@ from threading import Lock
 from typing import Any, Final
 
 from bridge.cluster.credentials import bearer, checked_token
-from bridge.cluster.kubeconfig import Section
+from bridge.cluster.kubeconfig import KubeconfigSection
 from bridge.cluster.kubeconfig_origin import check_start
 from bridge.cluster.kubeconfig_server import Server
 from bridge.cluster.tls import show_certificate
@@ -37,7 +37,7 @@ class ExecPlugin:
 
     def __init__(
         self,
-        section: Section,
+        section: KubeconfigSection,
         server: Server,
         environ: Mapping[str, str],
         deadline: float,
@@ -135,7 +135,7 @@ class ExecPlugin:
         return hint or "run the command in the kubeconfig's exec section by hand to see why"
 
 
-def checked_command(section: Section, environ: Mapping[str, str]) -> list[str]:
+def checked_command(section: KubeconfigSection, environ: Mapping[str, str]) -> list[str]:
     """Return the plugin's program and arguments; raise Refusal if the trust file does not list them."""
     command = [_program(section, environ), *section.texts("args")]
     check_start(section, command, environ)
@@ -158,14 +158,14 @@ def _describe(server: Server) -> dict[str, Any]:
     return info
 
 
-def _checked_version(section: Section) -> str:
+def _checked_version(section: KubeconfigSection) -> str:
     version = section.text("apiVersion")
     if version not in _VERSIONS:
         raise section.wrong(f"apiVersion must be {' or '.join(_VERSIONS)}")
     return version
 
 
-def _may_ask(section: Section) -> bool:
+def _may_ask(section: KubeconfigSection) -> bool:
     """Return whether the plugin may use our terminal; raise ConfigError if it must but stdin is not a terminal."""
     from bridge.cluster.plugin_process import on_terminal  # noqa: PLC0415 -- start-up: few runs need subprocess
 
@@ -177,7 +177,7 @@ def _may_ask(section: Section) -> bool:
     return mode != "Never" and on_terminal()
 
 
-def _program(section: Section, environ: Mapping[str, str]) -> str:
+def _program(section: KubeconfigSection, environ: Mapping[str, str]) -> str:
     from shutil import which  # noqa: PLC0415 -- start-up: few runs need it
 
     command = section.text("command")
@@ -200,11 +200,11 @@ def _program(section: Section, environ: Mapping[str, str]) -> str:
     return path
 
 
-def _variables(section: Section) -> dict[str, str]:
+def _variables(section: KubeconfigSection) -> dict[str, str]:
     items = section.fields.get("env") or []
     if not isinstance(items, list):
         raise section.wrong("env must be a list")
-    entries = [Section(f"{section.where}: env", section.file, section.mapping(item, "env")) for item in items]
+    entries = [KubeconfigSection(f"{section.where}: env", section.file, section.mapping(item, "env")) for item in items]
     return {entry.text("name") or "": entry.text("value") or "" for entry in entries if entry.has("name")}
 
 

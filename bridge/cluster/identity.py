@@ -6,12 +6,11 @@ from contextlib import suppress
 from typing import Final
 from urllib.parse import quote
 
-from bridge.cluster.api import Api, Forbidden, NotFound
+from bridge.cluster.api import Api, Forbidden, ObjectNotFound
 from bridge.cluster.endpoint import Endpoint
 from bridge.errors import Problem, Refusal
 from bridge.http.servers import same_server
-from bridge.plan.first_write import place
-from bridge.plan.model import ClusterName
+from bridge.plan.model import ClusterName, place
 from bridge.shell import word
 
 _UID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
@@ -53,7 +52,7 @@ def namespace_uid(api: Api, name: str) -> str:
     where = f"namespace {name}"
     try:
         raw = api.request("get", f"/api/v1/namespaces/{quote(name)}", target=where)
-    except NotFound:
+    except ObjectNotFound:
         hint = f"check the cluster, or create the namespace with `kubectl create namespace {name}`"
         raise Refusal(Problem(where, "does not exist", hint)) from None
     uid = raw.get("metadata", {}).get("uid")

@@ -30,7 +30,7 @@ _Loader.add_implicit_resolver(
 
 
 @dataclass(frozen=True, eq=False)
-class Section:
+class KubeconfigSection:
     """A mapping in a kubeconfig with typed fields; an empty or null field counts as missing.
 
     `where` names the file and the section. Relative paths start in the file's folder.
@@ -72,7 +72,7 @@ class Section:
             raise self.wrong(f"{name} must be a list of strings")
         return value
 
-    def section(self, name: str) -> "Section | None":
+    def section(self, name: str) -> "KubeconfigSection | None":
         """Return a field that is a mapping."""
         value = self.fields.get(name)
         if value is None:
@@ -124,8 +124,8 @@ class Selection(NamedTuple):
     files: tuple[Path, ...]
     context: str
     source: str
-    cluster: Section
-    user: Section | None
+    cluster: KubeconfigSection
+    user: KubeconfigSection | None
     by_environment: bool = False
 
 
@@ -154,7 +154,7 @@ def select(files: Sequence[Path], context: str | None, deadline: float = math.in
     return _resolve(documents, contexts[name], name)
 
 
-def _resolve(documents: Sequence[Section], chosen: Section, name: str) -> Selection:
+def _resolve(documents: Sequence[KubeconfigSection], chosen: KubeconfigSection, name: str) -> Selection:
     cluster, user = chosen.text("cluster"), chosen.text("user")
     clusters, users = _entries(documents, "clusters"), _entries(documents, "users")
     if cluster not in clusters:
@@ -177,18 +177,18 @@ def _choice(contexts: Iterable[str]) -> str:
     return f"choose one of {names}" if names else "add a context: the file has none"
 
 
-def _entries(documents: Sequence[Section], kind: str) -> dict[str, Section]:
-    entries: dict[str, Section] = {}
+def _entries(documents: Sequence[KubeconfigSection], kind: str) -> dict[str, KubeconfigSection]:
+    entries: dict[str, KubeconfigSection] = {}
     for document in documents:
         entries = _named(document, kind) | entries
     return entries
 
 
-def _named(document: Section, kind: str) -> dict[str, Section]:
+def _named(document: KubeconfigSection, kind: str) -> dict[str, KubeconfigSection]:
     items = document.fields.get(kind) or []
     if not isinstance(items, list):
         raise document.wrong(f"{kind} must be a list")
-    entries: dict[str, Section] = {}
+    entries: dict[str, KubeconfigSection] = {}
     for number, item in enumerate(items):
         label = f"{kind}[{number}]"
         entry = replace(document, where=f"{document.where}: {label}", fields=document.mapping(item, label))
@@ -201,8 +201,8 @@ def _named(document: Section, kind: str) -> dict[str, Section]:
     return entries
 
 
-def _load(path: Path, deadline: float) -> Section:
-    top = Section(str(path), path, {}, deadline)
+def _load(path: Path, deadline: float) -> KubeconfigSection:
+    top = KubeconfigSection(str(path), path, {}, deadline)
     try:
         content = read_bounded(path, deadline)
     except OSError as error:

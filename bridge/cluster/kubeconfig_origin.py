@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from bridge.cluster.kubeconfig import Section
+from bridge.cluster.kubeconfig import KubeconfigSection
 from bridge.errors import Problem, Refusal
 from bridge.trust import find, refused_program
 
@@ -12,7 +12,7 @@ _PROGRAMS: Final = ("exec", "auth-provider")
 """Fields of a user that start a program (`auth-provider` does so with `cmd-path`)."""
 
 
-def check_user(user: Section) -> None:
+def check_user(user: KubeconfigSection) -> None:
     """Restrict the user of a kubeconfig that the environment's file names, because a branch may have written both.
 
     The user may not start a program, and its `tokenFile` must be in the kubeconfig's own folder. Otherwise the token
@@ -28,20 +28,20 @@ def check_user(user: Section) -> None:
         raise Refusal(Problem(user.where, message, _HINT))
 
 
-def check_start(section: Section, command: Sequence[str], environ: Mapping[str, str]) -> None:
+def check_start(section: KubeconfigSection, command: Sequence[str], environ: Mapping[str, str]) -> None:
     """Refuse to start a credential plugin that the trust file does not list with these arguments."""
     if problem := refused_program(environ, command, "exec"):
         raise Refusal(problem._replace(where=section.where))
 
 
-def check_auth_provider(user: Section, environ: Mapping[str, str]) -> None:
+def check_auth_provider(user: KubeconfigSection, environ: Mapping[str, str]) -> None:
     """Refuse `auth-provider` if there is a trust file: it starts programs and queries servers that we cannot check."""
     if user.has("auth-provider") and (file := find(environ)):
         message = f"auth-provider may start any program and query any server, so {file} cannot allow it"
         raise Refusal(Problem(user.where, message, "use an exec plugin, as kubectl does since 1.26"))
 
 
-def _is_in_folder_of(user: Section, path: str) -> bool:
+def _is_in_folder_of(user: KubeconfigSection, path: str) -> bool:
     """Return whether a file is in the kubeconfig's folder, with links resolved."""
     try:
         return user.path(path).resolve().is_relative_to(user.file.absolute().parent.resolve())

@@ -4,7 +4,7 @@ import ssl
 from dataclasses import dataclass, field
 
 from bridge.cluster.endpoint import split_url
-from bridge.cluster.kubeconfig import Section
+from bridge.cluster.kubeconfig import KubeconfigSection
 from bridge.cluster.tls import trusting, trusting_anyone
 
 
@@ -12,7 +12,7 @@ from bridge.cluster.tls import trusting, trusting_anyone
 class Server:
     """A parsed cluster section. `tls` is None for plain http; `authority` is PEM, or None for the system's CAs."""
 
-    section: Section
+    section: KubeconfigSection
     url: str
     authority: bytes | None = field(repr=False)
     tls: ssl.SSLContext | None
@@ -25,7 +25,7 @@ class Server:
         return (f"{self.section.where}: insecure-skip-tls-verify is set: {danger}",)
 
 
-def read_server(cluster: Section) -> Server:
+def read_server(cluster: KubeconfigSection) -> Server:
     """Read and check a cluster section; raise ConfigError about an invalid field."""
     url = server_url(cluster)
     secure = url.startswith("https:")
@@ -33,7 +33,7 @@ def read_server(cluster: Section) -> Server:
     return Server(cluster, url, authority, _tls(cluster, authority) if secure else None)
 
 
-def server_url(cluster: Section) -> str:
+def server_url(cluster: KubeconfigSection) -> str:
     """Return the URL of the API server; raise ConfigError if it is missing or unusable."""
     url = cluster.text("server")
     if url is None:
@@ -42,7 +42,7 @@ def server_url(cluster: Section) -> str:
     return url.rstrip("/")
 
 
-def _tls(cluster: Section, authority: bytes | None) -> ssl.SSLContext:
+def _tls(cluster: KubeconfigSection, authority: bytes | None) -> ssl.SSLContext:
     if not cluster.flag("insecure-skip-tls-verify"):
         return trusting(authority, cluster.where)
     if authority is not None:

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
 
-from bridge.cluster.api import Api, Conflict, Invalid, LostAnswer, NotFound
+from bridge.cluster.api import Api, Invalid, LostAnswer, ObjectConflict, ObjectNotFound
 from bridge.errors import BridgeError, Problem, Unavailable
 
 DURATION: Final = 20
@@ -126,7 +126,7 @@ class Lease:
     def _read(self, until: float = math.inf) -> dict[str, Any] | None:
         try:
             return self._api.request("get", self._path, target=self.target, until=until)
-        except NotFound:
+        except ObjectNotFound:
             return None
 
     def _put(self, lease: dict[str, Any] | None, *, acquired: bool) -> bool:
@@ -136,7 +136,7 @@ class Lease:
         until = began + DURATION / 2
         try:
             self._held = self._api.request("update", self._path, target=self.target, body=body, until=until)
-        except Conflict:
+        except ObjectConflict:
             return False
         except Invalid:
             if lease is not None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
-from bridge.cluster.api import Api, ApiError, Conflict, Invalid, NotFound
+from bridge.cluster.api import Api, ApiError, Invalid, ObjectConflict, ObjectNotFound
 from bridge.cluster.managed_fields import read_managers, reassigned
 from bridge.errors import Problem, Refusal, Stopped
 from bridge.objects import LAST_APPLIED, Desired, Field, Live, ObjectId
@@ -56,7 +56,7 @@ class Objects:
         """Return one object, or None if it does not exist."""
         try:
             return parse(self._api.request("get", self._path(id_), target=self.target(id_)), id_)
-        except NotFound:
+        except ObjectNotFound:
             return None
 
     def listed(self, ids: Sequence[ObjectId]) -> dict[ObjectId, Live | None]:
@@ -94,7 +94,7 @@ class Objects:
     def apply(self, desired: Desired, live: Live | None, *, force: bool, dry_run: bool) -> Live:
         """Apply all our fields to exactly the object that was read, or create it if it did not exist.
 
-        Raises Conflict if another manager owns a field, or if the object changed since it was read.
+        Raises ObjectConflict if another manager owns a field, or if the object changed since it was read.
         """
         query = {"fieldManager": self.manager, "force": "true" if force else "false"}
         try:
@@ -108,7 +108,7 @@ class Objects:
                 dry_run=dry_run,
                 turn=None if dry_run else self._turn,
             )
-        except NotFound:  # an apply creates missing objects, so the namespace must be missing
+        except ObjectNotFound:  # an apply creates missing objects, so the namespace must be missing
             where, hint = (
                 f"namespace {self.namespace}",
                 f"correct `namespace:`, or create it with `kubectl create namespace {self.namespace}`",
@@ -122,7 +122,7 @@ class Objects:
         """Make us the only owner of fields without changing their values; `strip` removes the last-applied annotation.
 
         An apply cannot do that, because managers share a field with equal values. Instead, managedFields is rewritten,
-        as in client-go's csaupgrade. Raises Conflict if the object changed since it was read.
+        as in client-go's csaupgrade. Raises ObjectConflict if the object changed since it was read.
         """
         raw = self._api.request("get", self._path(live.id), target=self.target(live.id))
         if (now := parse(raw, live.id)).uid != live.uid or now.resource_version != live.resource_version:
@@ -157,15 +157,15 @@ class Objects:
             raise Refusal(problem) if dry_run else Stopped(problem)
         return result
 
-    def _changed(self, id_: ObjectId) -> Conflict:
-        return Conflict(Problem(self.target(id_), "changed since it was read"), status=409)
+    def _changed(self, id_: ObjectId) -> ObjectConflict:
+        return ObjectConflict(Problem(self.target(id_), "changed since it was read"), status=409)
 
     def owns(self, live: Live, item: Field) -> bool:
         """Return whether we are the only owner of a field."""
         return [(one.name, one.operation) for one in live.owners(item)] == [(self.manager, "Apply")]
 
     def delete(self, live: Live, *, dry_run: bool) -> None:
-        """Delete exactly the object that was read; raise Conflict if it has changed or was replaced."""
+        """Delete exactly the object that was read; raise ObjectConflict if it has changed or was replaced."""
         options = {
             "apiVersion": "v1",
             "kind": "DeleteOptions",
@@ -185,7 +185,7 @@ class Objects:
 
 def is_changed(error: ApiError) -> bool:
     """Return whether a write was refused because the object was replaced or has another version."""
-    return isinstance(error, Conflict) or any(cause.field == "metadata.uid" for cause in error.causes)
+    return isinstance(error, ObjectConflict) or any(cause.field == "metadata.uid" for cause in error.causes)
 
 
 def _body(desired: Desired, live: Live | None) -> dict[str, object]:

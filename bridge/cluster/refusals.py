@@ -9,12 +9,12 @@ from typing import Final, NamedTuple
 
 from bridge.cluster.answers import (
     ApiError,
-    Asked,
-    Conflict,
+    ApiRequest,
     Forbidden,
     Foreign,
     Invalid,
-    NotFound,
+    ObjectConflict,
+    ObjectNotFound,
     Status,
     Unreachable,
     lost,
@@ -31,7 +31,7 @@ _NO_DRY_RUN: Final = re.compile(rf'\badmission webhook "({_NAME})" does not supp
 _WEBHOOK_DOWN: Final = re.compile(rf'\bfailed calling webhook "({_NAME})"')
 _POLICY: Final = re.compile(rf"\bValidatingAdmissionPolicy '({_NAME})'(?: with binding '{_NAME}')? denied\b")
 _QUOTA: Final = re.compile(rf"\bexceeded quota: ({_NAME})[,:]")
-_CLASSES: Final = {401: ApiError, 403: Forbidden, 404: NotFound, 409: Conflict}
+_CLASSES: Final = {401: ApiError, 403: Forbidden, 404: ObjectNotFound, 409: ObjectConflict}
 
 
 class _Outage(NamedTuple):
@@ -83,7 +83,7 @@ _OUTAGES: Final = (
 )
 
 
-def refusal(code: int, status: Status | None, asked: Asked, retry_after: float | None) -> BridgeError:
+def refusal(code: int, status: Status | None, asked: ApiRequest, retry_after: float | None) -> BridgeError:
     """Return the error for an answer other than 2xx.
 
     An answer without a Status does not come from Kubernetes, and says nothing about the object or our permissions.
@@ -101,12 +101,12 @@ def refusal(code: int, status: Status | None, asked: Asked, retry_after: float |
     error = _CLASSES.get(code, Invalid)(
         problem, status=code, reason=status.reason, causes=status.causes, retry_after=retry_after
     )
-    if isinstance(error, NotFound):
+    if isinstance(error, ObjectNotFound):
         error.missing_namespace = status.kind == "namespaces"
     return error
 
 
-def _foreign(code: int, asked: Asked) -> Foreign:
+def _foreign(code: int, asked: ApiRequest) -> Foreign:
     message = f"this is not a Kubernetes API server (status {code})"
     hint = f"check the server in {asked.source}"
     if code in {401, 403}:
@@ -115,7 +115,7 @@ def _foreign(code: int, asked: Asked) -> Foreign:
     return Foreign(Problem(asked.server, message, hint), status=code)
 
 
-def _outage(code: int, status: Status | None, asked: Asked) -> BridgeError:
+def _outage(code: int, status: Status | None, asked: ApiRequest) -> BridgeError:
     """Return the error for a 5xx: about the object if the Status says so, else about the server."""
     text = status.message if status else ""
     for outage in _OUTAGES:
@@ -136,7 +136,7 @@ def _outage(code: int, status: Status | None, asked: Asked) -> BridgeError:
     return lost(message, asked, Unreachable(Problem(asked.target, message, "check the log of the API server")))
 
 
-def _described(code: int, status: Status, asked: Asked) -> Problem:
+def _described(code: int, status: Status, asked: ApiRequest) -> Problem:
     if denial := _denial(status):
         return Problem(asked.target, *denial)
     user = _USER.search(status.message)
@@ -171,14 +171,14 @@ def _denial(status: Status) -> tuple[str, str] | None:
     return None
 
 
-def _forbidden(status: Status, asked: Asked) -> tuple[str, str]:
+def _forbidden(status: Status, asked: ApiRequest) -> tuple[str, str]:
     # Not always our verb: applying a missing object also needs "create".
     verb = match[1] if (match := _VERB.search(status.message)) else asked.verb
     user = f' (user "{match[1]}")' if (match := _USER.search(status.message)) else ""
     return f'the API server forbids "{verb}"{user}', _rule(verb, asked)
 
 
-def _rule(verb: str, asked: Asked) -> str:
+def _rule(verb: str, asked: ApiRequest) -> str:
     """Format the RBAC rule that would allow the request."""
     if asked.resource is None:
         return ""

@@ -9,7 +9,7 @@ import binascii
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from bridge.cluster.answers import Asked, Resource
+from bridge.cluster.answers import ApiRequest, Resource
 
 DEPTH: Final = 32
 """The maximum depth of managedFields; a Secret's have four levels."""
@@ -105,7 +105,7 @@ _KINDS: Final[Mapping[str, tuple[str, Mapping[str, _Shape]]]] = {
 """Each resource's kind, and the fields that are read besides the common metadata."""
 
 
-def is_answer(answer: Mapping[str, Any], asked: Asked) -> bool:
+def is_answer(answer: Mapping[str, Any], asked: ApiRequest) -> bool:
     """Return whether a JSON object is the API server's answer to this request."""
     resource = asked.resource
     if resource is None:

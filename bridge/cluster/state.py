@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote
 
-from bridge.cluster.api import Api, Conflict, Invalid, LostAnswer, NotFound
+from bridge.cluster.api import Api, Invalid, LostAnswer, ObjectConflict, ObjectNotFound
 from bridge.cluster.objects import ABSENT, APPLY, is_changed
 from bridge.errors import Problem, Refusal, Unavailable
 from bridge.plan.limits import MAX_BYTES
@@ -57,7 +57,7 @@ class MemoryStore:
         """
         try:
             raw = self.api.request("get", self._path, target=self.target)
-        except NotFound:
+        except ObjectNotFound:
             self.resource_version, self.uid, self.text, self.writer = None, "", None, ""
             return None
         self._take(raw)
@@ -102,7 +102,7 @@ class MemoryStore:
                 content_type=APPLY,
                 turn=self.turn,
             )
-        except (Conflict, Invalid) as refused:
+        except (ObjectConflict, Invalid) as refused:
             if not is_changed(refused):
                 raise
             raise Unavailable(Problem(self.target, "another run wrote it in the meantime", "run again")) from None
@@ -114,7 +114,7 @@ class MemoryStore:
         """Find out whether a write with a lost answer happened."""
         try:
             raw = self.api.request("get", self._path, target=self.target)
-        except NotFound:
+        except ObjectNotFound:
             raw = {}
         data = raw.get("data") or {}
         if (data.get(KEY), data.get(RUN)) != (text, self.run):

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
-from bridge.cluster.api import Api, Conflict, NotFound
+from bridge.cluster.api import Api, ObjectConflict, ObjectNotFound
 from bridge.cluster.objects import APPLY, PLURALS, parse
 from bridge.kustomize.objects import SECTIONS, BuiltObject
 from bridge.kustomize.three_way_merge import Applied, Effect, client_side, endangers
@@ -43,7 +43,7 @@ def rehearse(api: Api, namespace: str, built: BuiltObject, ours: Collection[str]
     target = f"{built.id} in namespace {namespace}"
     try:
         raw = api.request("get", path, target=target)
-    except NotFound:
+    except ObjectNotFound:
         return Today(exists=False, endangered=endangers(built, {}, ours))
     live = parse(raw, built.id)
     applied = _applied(raw)
@@ -53,7 +53,7 @@ def rehearse(api: Api, namespace: str, built: BuiltObject, ours: Collection[str]
     try:
         answer = api.request("patch", path, target=target, query=query, body=body, content_type=APPLY, dry_run=True)
         result = parse(answer, built.id)
-    except Conflict as conflict:
+    except ObjectConflict as conflict:
         fields = {cause.field for cause in conflict.causes}
         refused = tuple(key for key in ours if fields & {f".data.{key}", f".binaryData.{key}"})
         return Today(True, endangered, effect, refused)
@@ -95,6 +95,6 @@ def written(api: Api, namespace: str, id_: ObjectId) -> frozenset[str] | None:
     path = f"/api/v1/namespaces/{quote(namespace)}/{PLURALS[id_.kind]}/{quote(id_.name)}"
     try:
         raw = api.request("get", path, target=f"{id_} in namespace {namespace}")
-    except NotFound:
+    except ObjectNotFound:
         return None
     return frozenset((*(raw.get("data") or ()), *(raw.get("binaryData") or ())))

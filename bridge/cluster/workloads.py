@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
-from bridge.cluster.api import Api, Conflict, Invalid, LostAnswer, NotFound
+from bridge.cluster.api import Api, Invalid, LostAnswer, ObjectConflict, ObjectNotFound
 from bridge.cluster.objects import is_changed
 from bridge.errors import BridgeError, Problem, Unavailable, combine
-from bridge.plan.rollout import KINDS, Workload, parse
+from bridge.plan.workloads import KINDS, Workload, parse
 
 STRATEGIC_MERGE: Final = "application/strategic-merge-patch+json"
 PAGE: Final = 500  # as in kubectl
@@ -82,7 +82,7 @@ class Workloads:
                 self._api.request("get", self._path(workload), target=self.target(workload)),
                 self.manager,
             )
-        except NotFound:
+        except ObjectNotFound:
             return None
 
     def mark(self, workload: Workload, text: str, *, dry_run: bool) -> Workload | None:
@@ -96,9 +96,9 @@ class Workloads:
         for _ in range(TRIES):
             try:
                 return self._mark(current, text, dry_run=dry_run)
-            except NotFound:
+            except ObjectNotFound:
                 return None
-            except (Conflict, Invalid) as refused:
+            except (ObjectConflict, Invalid) as refused:
                 if not is_changed(refused):
                     raise
             except LostAnswer:

@@ -10,8 +10,8 @@ from bridge.cluster.adopt import take_over
 from bridge.cluster.identity import readable_uid
 from bridge.cluster.objects import Objects
 from bridge.commands.arguments import environment_of, run_of
-from bridge.commands.binding import agree, offer, rebind
-from bridge.commands.confirm import can_ask, confirm
+from bridge.commands.cluster_binding import agree, offer, rebind
+from bridge.commands.prompts import can_ask, confirm
 from bridge.errors import ANYTHING, BridgeError, Problem, Refusal, Stopped, Unavailable, combine
 from bridge.plan.adoption import Adoption, adoptions, next_change, refusals, remembering, warnings
 from bridge.plan.build import lost
@@ -19,12 +19,12 @@ from bridge.plan.model import Plan
 from bridge.report import streams
 from bridge.report.adoption import adoption_data, adoption_text, outcome_of, result_text
 from bridge.report.cluster import namespace_in
-from bridge.report.commands import with_flags
 from bridge.report.data import problems
+from bridge.report.output import printable_data, write_json
+from bridge.report.own_flags import with_flags
 from bridge.report.record import Record
 from bridge.report.style import style_of
 from bridge.report.talk import say
-from bridge.report.write import printable_data, write_json
 from bridge.run.apply import Outcome, first_write
 from bridge.run.plan import inspect, read_environment
 from bridge.run.view import Cluster, open_cluster

@@ -18,19 +18,19 @@ from bridge.objects import JSON_KEYS, Desired, Entry, Layer
 from bridge.plan.limits import lacking_keys, malformed_json, malformed_values
 from bridge.provider import Context
 from bridge.report.cluster import cluster_field, cluster_text
-from bridge.report.commands import completed
 from bridge.report.data import SCHEMA, plan_data, problems
+from bridge.report.output import printable_data, write_json, write_lines
+from bridge.report.own_flags import completed
 from bridge.report.record import Record
-from bridge.report.table import table
+from bridge.report.style import table
 from bridge.report.talk import printable, say
-from bridge.report.write import printable_data, write_json, write_lines
 from bridge.run.inputs import Files, Run, read_files
 from bridge.sources.doubtful_values import doubts
 from bridge.sources.env_layer import cut_off
 from bridge.sources.inexact_numbers import rewritten_numbers
-from bridge.sources.infrastructure import Setting, infrastructure, missing
 from bridge.sources.offline import UNREAD, secret_names, stand_in_layer, stand_ins, survey
 from bridge.sources.resolve import resolve
+from bridge.sources.variables import Setting, infrastructure, missing
 from bridge.trust import find
 
 if TYPE_CHECKING:

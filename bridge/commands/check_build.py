@@ -5,8 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bridge.commands.left_in_clear import left_in_clear
-from bridge.commands.overlay import only_aimed, usual_overlay
+from bridge.commands.overlay import left_in_clear, only_aimed, usual_overlay
 from bridge.config.environment import Environment
 from bridge.config.template import TemplateObject
 from bridge.config.textfile import read_text, read_text_stream
@@ -17,7 +16,7 @@ from bridge.kustomize.overlap import Finding, Owned, overwriting
 from bridge.kustomize.patches import cures, kept_for_references, paste
 from bridge.kustomize.read import Names, load_kustomization, load_names
 from bridge.kustomize.unfinished import loose_ends
-from bridge.plan.consumers import SPECS
+from bridge.plan.workloads import SPECS
 from bridge.report.guard import guard_data
 from bridge.run.inputs import Run
 

@@ -10,9 +10,9 @@ from bridge.errors import ConfigError, Problem
 from bridge.provider import Checker, Context
 from bridge.report import streams
 from bridge.report.data import SCHEMA, problems
+from bridge.report.output import write_json
 from bridge.report.record import Record
 from bridge.report.talk import printable, say
-from bridge.report.write import write_json
 from bridge.sources.offline import about, joined
 from bridge.sources.providers import build_plain
 

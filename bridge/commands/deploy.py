@@ -12,13 +12,13 @@ from bridge.deploy.check import differences, missing_in_pod
 from bridge.deploy.needs import needs
 from bridge.deploy.packing import pack
 from bridge.deploy.render import AGE, Deployment, names_of, render
-from bridge.draft.files import Written, create_all
+from bridge.draft.write_files import WrittenFile, create_all
 from bridge.errors import Problem
 from bridge.provider import Context
 from bridge.report.data import SCHEMA, problems
+from bridge.report.output import write_json, write_lines
 from bridge.report.record import Record
 from bridge.report.talk import say
-from bridge.report.write import write_json, write_lines
 from bridge.run.inputs import Files, sound_files
 from bridge.shell import word
 
@@ -29,7 +29,7 @@ class Rendered(NamedTuple):
     folder: Path
     deployment: Deployment
     texts: Mapping[str, str]
-    written: tuple[Written, ...]
+    written: tuple[WrittenFile, ...]
 
 
 def run(args: argparse.Namespace, record: Record) -> int:

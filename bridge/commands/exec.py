@@ -26,7 +26,7 @@ class NotExecutable(BridgeError):
     exit_status = 126
 
 
-class NotFound(BridgeError):
+class CommandNotFound(BridgeError):
     """The command does not exist; the exit status is that of a shell."""
 
     exit_status = 127
@@ -65,7 +65,7 @@ def _replace_process(command: list[str], environ: Mapping[bytes, bytes]) -> NoRe
         code, reason = errno.EINVAL, "a zero byte in an argument"
     # Raise outside the handler, so that the error's frames, which contain the values, are not chained.
     if code in (errno.ENOENT, errno.ENOTDIR):
-        raise NotFound(Problem(command[0], "command (or the interpreter in its first line) not found"))
+        raise CommandNotFound(Problem(command[0], "command (or the interpreter in its first line) not found"))
     raise NotExecutable(Problem(command[0], f"cannot be run: {reason}"))
 
 

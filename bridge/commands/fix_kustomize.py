@@ -11,20 +11,18 @@ from typing import NamedTuple
 
 from bridge.commands.arguments import environment_of, run_of
 from bridge.commands.check_build import owned_by
-from bridge.commands.left_in_clear import left_in_clear
-from bridge.commands.missing_patches import without_missing_patches
-from bridge.commands.overlay import overlay_folders
+from bridge.commands.overlay import left_in_clear, overlay_folders, without_missing_patches
 from bridge.config.environment import Environment
-from bridge.config.rewriting import replace_bytes, replace_text
+from bridge.config.replace_file import replace_bytes, replace_text
 from bridge.config.textfile import read_text
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
-from bridge.kustomize.comparison import Document, documents, spoiled
-from bridge.kustomize.edit import Item, change_patches
+from bridge.kustomize.comparison import BuiltDocument, documents, spoiled
+from bridge.kustomize.edit import PatchItem, change_patches
 from bridge.kustomize.overlap import Owned, here
 from bridge.kustomize.patches import Cure, cures, items, kept_for_references, superseded
 from bridge.kustomize.program import Kustomize
 from bridge.kustomize.read import Kustomization, Patch, kustomization_file, load_kustomization
-from bridge.report.fixed import fixed_data, write_fixed
+from bridge.report.fix_kustomize import fixed_data, write_fixed
 from bridge.report.record import Record
 from bridge.report.talk import say
 from bridge.run.inputs import Run, read_files
@@ -34,7 +32,7 @@ from bridge.shell import command, word
 Builds = Mapping[Path, SecretValue | None]
 
 
-class Change(NamedTuple):
+class FileChange(NamedTuple):
     """What is to be done to a kustomization: patches that lose their reference, and patches that come."""
 
     removed: tuple[Patch, ...]
@@ -86,14 +84,14 @@ def _overlay(given: str, environment: Environment) -> Path:
     return found[0]
 
 
-def _documents(folder: Path, builds: Builds) -> Mapping[tuple[str, str | None], Document]:
+def _documents(folder: Path, builds: Builds) -> Mapping[tuple[str, str | None], BuiltDocument]:
     build = builds[folder]
     if build is None:
         raise Refusal(Problem(str(folder), "does not build", f"`{command(['kustomize', 'build', folder])}` tells why"))
     return documents(build, str(folder))
 
 
-def _check_namespace(overlay: Path, built: Mapping[tuple[str, str | None], Document], owned: Owned) -> None:
+def _check_namespace(overlay: Path, built: Mapping[tuple[str, str | None], BuiltDocument], owned: Owned) -> None:
     """Refuse an overlay that puts bridge's objects into other namespaces only: they are another environment's."""
     objects = [document.built for document in built.values() if document.built.id in owned.keys]
     elsewhere = sorted({one.namespace or "" for one in objects})
@@ -102,7 +100,9 @@ def _check_namespace(overlay: Path, built: Mapping[tuple[str, str | None], Docum
         raise Refusal(Problem(str(overlay), what, "is it another environment's overlay?"))
 
 
-def _change(kustomization: Kustomization, built: Mapping[tuple[str, str | None], Document], owned: Owned) -> Change:
+def _change(
+    kustomization: Kustomization, built: Mapping[tuple[str, str | None], BuiltDocument], owned: Owned
+) -> FileChange:
     found = cures([document.built for document in built.values()], owned, kustomization.names)
     if unknown := [one.id for one in found if one.name is None]:
         what = f"no patch can be for {', '.join(map(str, unknown))} only"
@@ -112,12 +112,12 @@ def _change(kustomization: Kustomization, built: Mapping[tuple[str, str | None],
     kept = {one.id for one in found if one.keys}
     ours = superseded(kustomization.patches, owned, kept, kustomization.names)
     # A patch that stands in the kustomization itself stays: its values may be nowhere else.
-    return Change(tuple(patch for patch, alone in ours if alone and patch.file), found)
+    return FileChange(tuple(patch for patch, alone in ours if alone and patch.file), found)
 
 
 def _carry_out(
-    kustomization: Kustomization, change: Change, before: Builds, kustomize: Kustomize
-) -> tuple[Change, Builds]:
+    kustomization: Kustomization, change: FileChange, before: Builds, kustomize: Kustomize
+) -> tuple[FileChange, Builds]:
     """Change the file, and return the change with the new builds; Refusal, with the file as it was, if none is right.
 
     References to a deleted object lose what a namePrefix or nameSuffix adds: then the object stays for kustomize only.
@@ -133,7 +133,7 @@ def _carry_out(
 
 
 def _tried(
-    kustomization: Kustomization, change: Change, before: Builds, kustomize: Kustomize
+    kustomization: Kustomization, change: FileChange, before: Builds, kustomize: Kustomize
 ) -> tuple[Builds, tuple[Problem, ...]]:
     """Change the file and build everything again; the file gets its old content back if anything is wrong then."""
     file = kustomization.file
@@ -152,13 +152,13 @@ def _tried(
     return after, wrong
 
 
-def _item(patch: Patch) -> Item:
+def _item(patch: Patch) -> PatchItem:
     found = re.search(r"(\w+)\[(\d+)\]$", patch.place)
     assert found
-    return Item(found[1], int(found[2]))
+    return PatchItem(found[1], int(found[2]))
 
 
-def _wrong(overlay: Path, change: Change, before: Builds, after: Builds) -> Iterator[Problem]:
+def _wrong(overlay: Path, change: FileChange, before: Builds, after: Builds) -> Iterator[Problem]:
     hint = "the kustomization is as it was; change it by hand"
     for folder, old in before.items():
         new = after[folder]
@@ -173,7 +173,7 @@ def _wrong(overlay: Path, change: Change, before: Builds, after: Builds) -> Iter
             yield from (Problem(str(folder), one, hint) for one in told)
 
 
-def _shrunk(change: Change, environment: Environment, overlay: Path) -> Iterator[Problem]:
+def _shrunk(change: FileChange, environment: Environment, overlay: Path) -> Iterator[Problem]:
     """Yield the objects that stay in the build without bridge's keys: kubectl deletes what it once applied of them."""
     build = command(["kustomize", "build", overlay])
     check = command(["bridge", "check", environment.name, "--live", "--manifests", "-"])

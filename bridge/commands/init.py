@@ -3,27 +3,32 @@
 import argparse
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from bridge.commands.arguments import run_of
-from bridge.commands.init_steps import LOOK, steps
+from bridge.config.dotenv import load_env_file, removal
 from bridge.config.environment import config_folder, load_environment
+from bridge.config.environment_edits import drafted_source
 from bridge.config.schema import FILE, environment_schema
-from bridge.draft.environment import IGNORED
-from bridge.draft.files import Written, write_all
+from bridge.draft.environment_file import IGNORED
 from bridge.draft.from_layout import draft_from_layout
+from bridge.draft.layout_model import Drafted, shown
 from bridge.draft.like import draft_like
-from bridge.draft.model import Drafted
 from bridge.draft.naming import check_new
+from bridge.draft.write_files import WrittenFile, write_all
 from bridge.errors import BridgeError, ConfigError, Problem
 from bridge.report.data import SCHEMA, problems
+from bridge.report.output import write_json, write_lines
+from bridge.report.own_flags import with_flags
 from bridge.report.record import Record
-from bridge.report.table import table
+from bridge.report.style import table
 from bridge.report.talk import say
-from bridge.report.write import write_json, write_lines
 from bridge.run.inputs import read_files
+from bridge.shell import command, word
 from bridge.sources.offline import documents
 from bridge.sources.providers import bundled
 
@@ -63,7 +68,7 @@ def run(args: argparse.Namespace, record: Record) -> int:
     return 0
 
 
-def _kept(written: tuple[Written, ...], texts: Mapping[str, str]) -> Iterator[Problem]:
+def _kept(written: tuple[WrittenFile, ...], texts: Mapping[str, str]) -> Iterator[Problem]:
     """Warn about each file that existed and differs from the draft."""
     for path, state in written:
         if state == "kept" and path.name in texts and not _says(path, texts[path.name]):
@@ -105,7 +110,7 @@ def _says(path: Path, text: str) -> bool:
 
 
 def _data(
-    args: argparse.Namespace, name: str, drafted: Drafted, written: tuple[Written, ...], record: Record
+    args: argparse.Namespace, name: str, drafted: Drafted, written: tuple[WrittenFile, ...], record: Record
 ) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
@@ -139,3 +144,93 @@ def _text(data: dict[str, Any]) -> str:
         text += "then delete the files that `bridge import` lists as deletable, and:\n"
         text += "".join(f"  {step}\n" for step in last)
     return text
+
+
+RULES: Final = ".sops.yaml"
+LOOK: Final = "bridge scan"
+"""The start of the first command that comes after deleting the plaintext files."""
+_KEYS: Final = "sops/age/keys.txt"
+
+
+def steps(name: str, folder: Path, drafted: Drafted, record: Record) -> Iterator[str]:
+    """Yield the commands; each can be repeated."""
+    target = drafted.target or str(drafted_source(name))
+    if target.startswith("sops:"):
+        yield from _keys(folder)
+    yield from map(partial(with_flags, record), _values(name, target, drafted))
+    yield with_flags(record, command(["bridge", "check", name]))
+    if drafted.namespace:
+        get, create = (
+            with_flags(record, f"kubectl {verb} namespace {word(drafted.namespace)}") for verb in ("get", "create")
+        )
+        yield f"{get} || {create}"
+    for verb in ("adopt", "plan", "sync"):
+        yield with_flags(record, command(["bridge", verb, name]))
+    if drafted.overlay:
+        yield from _build(name, folder, drafted, shown(drafted.overlay), record)
+
+
+def _keys(folder: Path) -> Iterator[str]:
+    """Yield how to create the age key and the rule for new files, if they are missing."""
+    if any((parent / RULES).exists() for parent in (folder.resolve(), *folder.resolve().parents)):
+        return
+    public = "printenv SOPS_AGE_KEY | age-keygen -y"
+    if not os.environ.get("SOPS_AGE_KEY"):
+        file = _key_file()
+        if not file.exists():
+            make = f"mkdir -p {_at_home(file.parent)} && age-keygen -o {_at_home(file)}"
+            yield f"test -f {_at_home(file)} || {{ {make}; }}"
+        public = f"age-keygen -y {_at_home(file)}"
+    rule = f"creation_rules: [{{age: '$({public} | paste -sd, -)'}}]"
+    rules = word(shown(folder / RULES))
+    yield f'test -f {rules} || echo "{rule}" > {rules}'
+
+
+def _key_file() -> Path:
+    """Return the file in which sops looks for age keys."""
+    if configured := os.environ.get("SOPS_AGE_KEY_FILE"):
+        return Path(configured)
+    below_home = "Library/Application Support" if sys.platform == "darwin" else ".config"
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / below_home, _KEYS)
+
+
+def _at_home(path: Path) -> str:
+    """Format a path for a shell, starting with ~ if it is in the home folder."""
+    home = Path.home()
+    return f"~/{word(path.relative_to(home))}" if path.is_relative_to(home) else word(path)
+
+
+def _values(name: str, target: str, drafted: Drafted) -> Iterator[str]:
+    """Yield how to put the secrets into the store."""
+    for file in drafted.imports:
+        yield command(["bridge", "import", name, shown(file), "--to", target])
+    yield from filter(None, [_removal(drafted)])
+    missing = [name for name in drafted.secrets if name not in drafted.env_secrets]
+    if not missing or any(file != drafted.env_file for file in drafted.imports):
+        return
+    if drafted.is_live:
+        yield command(["bridge", "import", name, "--from-cluster", "--to", target])
+    else:
+        yield from (command(["bridge", "set", name, variable]) for variable in missing)
+
+
+def _removal(drafted: Drafted) -> str:
+    """Return how to remove the secrets from the env file, except for those that `import` keeps."""
+    if not drafted.env_file or not drafted.env_secrets:
+        return ""
+    path = Path(shown(drafted.env_file))
+    differences = load_env_file(path, str(path)).differences
+    names = [name for name in drafted.env_secrets if name not in differences]
+    return removal(path, str(path), names) if names else ""
+
+
+def _build(name: str, folder: Path, drafted: Drafted, overlay: str, record: Record) -> Iterator[str]:
+    """Yield how to remove the objects from the overlay's build, and the final scan for values in clear."""
+    yield with_flags(record, command(["bridge", "init", name, "--fix-kustomize", overlay]))
+    is_empty = not (drafted.others or drafted.remarks)  # if true, nothing is left to build
+    if not is_empty:
+        yield with_flags(record, f"kustomize build {word(overlay)} | bridge check {word(name)} --manifests -")
+    places = dict.fromkeys(map(shown, (*drafted.folders, drafted.overlay or folder, folder)))
+    yield with_flags(record, command([*LOOK.split(), name, *places]))
+    if not is_empty:
+        yield with_flags(record, command(["kubectl", "apply", "-k", overlay]))

@@ -9,9 +9,9 @@ from bridge.plan.admission import dropped, rewritten
 from bridge.plan.build import remember
 from bridge.plan.model import Plan
 from bridge.report.data import outcome_data, plan_data
+from bridge.report.output import write_report
 from bridge.report.record import Record
 from bridge.report.talk import say
-from bridge.report.write import write_report
 from bridge.run.plan import read_environment, try_changes
 from bridge.run.view import Cluster
 

@@ -4,17 +4,17 @@ import argparse
 from typing import Any, TextIO
 
 from bridge.commands.arguments import environment_of, run_of
-from bridge.commands.confirm import can_ask
+from bridge.commands.prompts import can_ask
 from bridge.errors import ANYTHING
-from bridge.plan.restart import Step
+from bridge.plan.workloads import RestartStep
 from bridge.report import streams
 from bridge.report.cluster import cluster_data
 from bridge.report.data import SCHEMA, problems
+from bridge.report.output import printable_data, write_json
 from bridge.report.record import Record
 from bridge.report.restart import restart_text, workload_data
 from bridge.report.style import style_of
 from bridge.report.talk import say
-from bridge.report.write import printable_data, write_json
 from bridge.run.apply import FirstWrite
 from bridge.run.inputs import Agreed, find_namespace
 from bridge.run.restart import Restart, first_restart, follow, known, roll, survey
@@ -26,7 +26,7 @@ def run(args: argparse.Namespace, record: Record) -> int:
     try:
         return _restart(args, record)
     except FirstWrite as first:
-        from bridge.commands.binding import agree  # noqa: PLC0415 - start-up: most environments were written before
+        from bridge.commands.cluster_binding import agree  # noqa: PLC0415 - start-up: most environments were written before
 
         agree(first, environment_of(args), record)
         agreed = first.agreed
@@ -49,7 +49,7 @@ def _restart(args: argparse.Namespace, record: Record, agreed: Agreed = frozense
             "manager": cluster.objects.manager,
             "cluster": cluster_data(cluster.name),
         }
-        rolls = not args.dry_run and any(one.step is Step.ROLL for one in restart.verdicts)
+        rolls = not args.dry_run and any(one.step is RestartStep.ROLL for one in restart.verdicts)
         if rolls and (first := first_restart(environment, namespace, cluster, memory, run_)):
             if can_ask():  # whoever is asked has to see it first
                 _show(_data(head, restart, "planned"), streams.talk())

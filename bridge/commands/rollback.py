@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any, TextIO
 
 from bridge.commands.arguments import environment_of, run_of
-from bridge.commands.binding import agree
-from bridge.commands.confirm import can_ask, confirm
+from bridge.commands.cluster_binding import agree
+from bridge.commands.prompts import can_ask, confirm
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference, parse_reference
 from bridge.errors import ANYTHING, BridgeError, ConfigError, Problem, Refusal, Stopped, Unavailable, combine
@@ -18,11 +18,11 @@ from bridge.provider import Context, Document, Provider, Revision
 from bridge.report import streams
 from bridge.report.cluster import namespace_in
 from bridge.report.data import outcome_data, plan_data
+from bridge.report.output import printable_data, write_json
 from bridge.report.record import Record
 from bridge.report.rollback import rollback_text
 from bridge.report.style import style_of
 from bridge.report.talk import say
-from bridge.report.write import printable_data, write_json
 from bridge.run.apply import FirstWrite, Outcome, first_write, sync_environment
 from bridge.run.inputs import Agreed, Run
 from bridge.run.plan import read_environment, try_changes

@@ -10,16 +10,15 @@ from bridge.commands.arguments import environment_of, run_of
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
 from bridge.report import streams
 from bridge.report.data import SCHEMA, problems
+from bridge.report.output import write_json
 from bridge.report.record import Record
 from bridge.report.talk import printable, say
-from bridge.report.write import write_json
 from bridge.run.inputs import Run, gather_secrets
 from bridge.scan.files import check_path, scan_files
-from bridge.scan.findings import MOST, Enough, Finding, Scan
+from bridge.scan.findings import MOST, Enough, Leak, Scan
 from bridge.scan.forms import choose
-from bridge.scan.git import Repository, repository_of
-from bridge.scan.history import scan_history
-from bridge.scan.search import Search
+from bridge.scan.git_history import Repository, repository_of, scan_history
+from bridge.scan.search import PatternSearch
 
 HINT = "rotate it: a value that was in a file or in git may have been copied"
 
@@ -33,7 +32,7 @@ def run(args: argparse.Namespace, record: Record) -> int:
     managed = gather_secrets(environment, run_)
     choice = choose(managed.secrets, managed.public)
     skipped = {**managed.skipped, **choice.skipped}
-    scan = Scan(Search(choice.patterns), run_.deadline)
+    scan = Scan(PatternSearch(choice.patterns), run_.deadline)
     whole = _search(paths, repositories, scan)
     warnings = [*managed.warnings, *scan.warnings, *_skipped(environment.name, skipped)]
     if not whole:
@@ -105,7 +104,7 @@ def _data(environment: str, scan: Scan, looked_for: int, skipped: dict[str, str]
     }
 
 
-def _finding_data(finding: Finding) -> dict[str, Any]:
+def _finding_data(finding: Leak) -> dict[str, Any]:
     return {
         "place": finding.place,
         "line": finding.line,

@@ -6,27 +6,26 @@ from functools import partial
 from typing import Any, Final
 
 from bridge.commands.arguments import environment_of, run_of
-from bridge.commands.confirm import confirm
-from bridge.commands.typed import take_value
+from bridge.commands.prompts import confirm, take_value
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference
 from bridge.config.template_value import looks_encrypted
 from bridge.errors import BridgeError, Problem, Refusal
-from bridge.importing.locate import Giver, find_giver
 from bridge.provider import Context, Document, Provider
 from bridge.report import streams
 from bridge.report.cluster import namespace_in
-from bridge.report.commands import with_flags
 from bridge.report.data import SCHEMA
+from bridge.report.output import write_json
+from bridge.report.own_flags import with_flags
 from bridge.report.record import Record
 from bridge.report.talk import printable, say
-from bridge.report.write import write_json
 from bridge.run.inputs import Run, sound_files
 from bridge.secret import SecretValue
 from bridge.shell import word
 from bridge.sources.doubtful_values import doubt, encoding_flaw
 from bridge.sources.offline import secret_names
 from bridge.sources.reader import read_present
+from bridge.stores.locate import Giver, find_giver
 from bridge.stores.update import Edit, Written, check_writable, put, rehearse
 
 AS_IT_IS: Final = "if this is intended, set `literal: true` on the variable"

@@ -5,11 +5,11 @@ import argparse
 from bridge.commands.arguments import environment_of, run_of
 from bridge.plan.admission import dropped, rewritten
 from bridge.report import streams
+from bridge.report.output import printable_data, write_json
 from bridge.report.record import Record
 from bridge.report.status import status_data, status_text
 from bridge.report.style import style_of
 from bridge.report.talk import say
-from bridge.report.write import printable_data, write_json
 from bridge.run.plan import inspect, read_environment, with_admission
 
 

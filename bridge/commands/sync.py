@@ -11,9 +11,9 @@ from bridge.config.environment import Environment
 from bridge.errors import ANYTHING, ConfigError, Problem
 from bridge.plan.admission import dropped, rewritten
 from bridge.report.data import outcome_data, plan_data
+from bridge.report.output import write_report
 from bridge.report.record import Record
 from bridge.report.talk import say
-from bridge.report.write import write_report
 from bridge.run.apply import FirstWrite, Outcome, sync_environment
 from bridge.run.inputs import Agreed, Run
 from bridge.run.view import Cluster
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace, record: Record) -> int:
     try:
         return _sync(args, record)
     except FirstWrite as first:
-        from bridge.commands.binding import agree  # noqa: PLC0415 - start-up: most environments were written before
+        from bridge.commands.cluster_binding import agree  # noqa: PLC0415 - start-up: most environments were written before
 
         told = agree(first, environment_of(args), record, show=True)
         agreed = first.agreed

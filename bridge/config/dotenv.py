@@ -2,15 +2,17 @@
 
 import io
 import re
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from bridge.config.env_readers import Difference, difference, literal_values
+from bridge.config.env_readers import ReaderDifference, difference, literal_values
 from bridge.config.names import is_variable
 from bridge.config.problems import Findings
 from bridge.config.textfile import read_text
 from bridge.secret import SecretValue
+from bridge.shell import command
 
 if TYPE_CHECKING:
     from dotenv.parser import Binding
@@ -28,7 +30,7 @@ class EnvFile(NamedTuple):
     """The variables of an env file, and those that kubectl and kustomize read differently."""
 
     values: Mapping[str, SecretValue]
-    differences: Mapping[str, Difference]
+    differences: Mapping[str, ReaderDifference]
 
 
 def load_env_file(path: Path, shown: str) -> EnvFile:
@@ -43,11 +45,11 @@ def load_env_file(path: Path, shown: str) -> EnvFile:
     _bound(text, findings)
     values: dict[str, SecretValue] = {}
     first: dict[str, int] = {}
-    differences: dict[str, Difference] = {}
+    differences: dict[str, ReaderDifference] = {}
     literal = literal_values(text)
     for line, name, value, original in _bindings(text, findings):
         kind = difference(original, value, literal.get(name, ()))
-        if kind and differences.get(name, Difference.OTHER) is Difference.OTHER:
+        if kind and differences.get(name, ReaderDifference.OTHER) is ReaderDifference.OTHER:
             differences[name] = kind
         first.setdefault(name, line)
         if not values.setdefault(name, value).same_as(value):
@@ -94,3 +96,26 @@ def _line(binding: "Binding") -> int:
     text = binding.original.string
     blank = text[: len(text) - len(text.lstrip())]
     return binding.original.line + blank.count("\n")
+
+
+def removal(path: Path, shown: str, names: Collection[str]) -> str:
+    """Return the command that removes these variables' lines from an env file.
+
+    Return "" if one of the lines does not start with `NAME=`, or if the command would change other variables.
+    """
+    text = read_text(path, shown)
+    pattern = re.compile(rf"(?:{'|'.join(map(re.escape, names))})=")
+    lines = io.StringIO(text, newline=None).readlines()
+    kept = "".join(line for line in lines if not pattern.match(line))
+    if _parsed(kept) != [pair for pair in _parsed("".join(lines)) if pair[0] not in names]:
+        return ""
+    in_place = ("-i", "") if sys.platform == "darwin" else ("-i",)
+    deletions = (part for name in names for part in ("-e", f"/^{name}=/d"))
+    return command(["sed", *in_place, *deletions, path])
+
+
+def _parsed(text: str) -> list[tuple[str | None, str | None]]:
+    from dotenv.parser import parse_stream  # noqa: PLC0415 - costs 10 ms, and few commands need it
+
+    pairs = ((binding.key, binding.value) for binding in parse_stream(io.StringIO(text)))
+    return [pair for pair in pairs if pair[0] is not None]

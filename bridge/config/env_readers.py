@@ -22,7 +22,7 @@ _LINE: Final = re.compile(
 )
 
 
-class Difference(enum.Enum):
+class ReaderDifference(enum.Enum):
     """How other programs read a line differently; the first kind that applies."""
 
     COMMENT = "the text after ` #` was read as a comment"
@@ -49,7 +49,7 @@ def literal_values(text: str) -> Mapping[str, Collection[str]]:
     return values
 
 
-def difference(line: str, value: SecretValue, literal: Collection[str]) -> Difference | None:
+def difference(line: str, value: SecretValue, literal: Collection[str]) -> ReaderDifference | None:
     """Return how other programs read a variable's line or lines differently, or None if they read the same value.
 
     `literal` lists the values that the other programs read for its name.
@@ -58,23 +58,23 @@ def difference(line: str, value: SecretValue, literal: Collection[str]) -> Diffe
         return None
     parts = _LINE.match(line)
     if parts is None:
-        return Difference.OTHER
+        return ReaderDifference.OTHER
     rest = parts["rest"].removesuffix("\n")
     is_quoted = rest.startswith(("'", '"'))
     checks = (
-        (Difference.COMMENT, not is_quoted and re.search(r"\s#", parts["pad"] + rest)),
-        (Difference.LINES, is_quoted and "\n" in rest),
-        (Difference.NAME, parts["export"] or parts["gap"] or parts["name"].startswith("'")),
-        (Difference.QUOTES, is_quoted),
-        (Difference.BLANKS, parts["pad"] or rest != rest.rstrip()),
+        (ReaderDifference.COMMENT, not is_quoted and re.search(r"\s#", parts["pad"] + rest)),
+        (ReaderDifference.LINES, is_quoted and "\n" in rest),
+        (ReaderDifference.NAME, parts["export"] or parts["gap"] or parts["name"].startswith("'")),
+        (ReaderDifference.QUOTES, is_quoted),
+        (ReaderDifference.BLANKS, parts["pad"] or rest != rest.rstrip()),
     )
-    return next((kind for kind, applies in checks if applies), Difference.OTHER)
+    return next((kind for kind, applies in checks if applies), ReaderDifference.OTHER)
 
 
-def difference_warnings(differences: Mapping[str, Difference], shown: str, hint: str) -> Iterator[Problem]:
+def difference_warnings(differences: Mapping[str, ReaderDifference], shown: str, hint: str) -> Iterator[Problem]:
     """Yield a warning for each kind of difference, listing the variables."""
-    for kind in Difference:
+    for kind in ReaderDifference:
         names = [name for name, its_kind in differences.items() if its_kind is kind]
         if names:
             where = f"{shown} {', '.join(names)}"
-            yield Problem(where, kind.value, UNQUOTED if kind is Difference.COMMENT else hint, warning=True)
+            yield Problem(where, kind.value, UNQUOTED if kind is ReaderDifference.COMMENT else hint, warning=True)

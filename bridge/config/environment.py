@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
+from bridge.config.environment_fields import KEYS, ClusterChoice, ClusterFlags, Sections, Variable
 from bridge.config.names import did_you_mean, quoted
 from bridge.config.problems import Findings, as_mapping
 from bridge.config.reference import Reference
-from bridge.config.sections import KEYS, ClusterChoice, ClusterFlags, Sections, Variable
 from bridge.config.textfile import read_text
 from bridge.config.yamlfile import load_yaml_documents
 from bridge.errors import ConfigError, Problem

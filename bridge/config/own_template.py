@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.config.environment import Environment, environment_names, load_environment
-from bridge.config.rewriting import present, rewrite
+from bridge.config.replace_file import present, rewrite
 from bridge.config.yaml_changes import Put, contents
 from bridge.config.yaml_editor import edited
 from bridge.config.yaml_writer import dumped, scalar
@@ -47,7 +47,7 @@ def write_values(path: Path, shown: str, values: Values, *, dry_run: bool = Fals
 
 def _by_hand(values: Values) -> str:
     names = ", ".join(f"{id_} key {key}" for id_, keys in values.items() for key in keys)
-    return f"write by hand: {names}"
+    return f"add these keys by hand: {names}"
 
 
 def _edited(text: str, values: Values) -> str | None:

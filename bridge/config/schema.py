@@ -9,9 +9,9 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
+from bridge.config.environment_fields import KEYS, REQUIRED, VARIABLE_KEYS, ClusterChoice
 from bridge.config.names import DNS_LABEL, VARIABLE
 from bridge.config.reference import GRAMMAR, PARTS, PROVIDER
-from bridge.config.sections import KEYS, REQUIRED, VARIABLE_KEYS, ClusterChoice
 
 FILE: Final = "bridge.schema.json"
 Schema: TypeAlias = dict[str, Any]

@@ -106,3 +106,39 @@ def _agreed(what: str, manifests: list[Manifest], get: Callable[[Manifest], T | 
             at = findings.within(f"{manifest.place} {manifest.id}")
             at.note(f"{what}: line {manifest.line} differs from {speaking[0].place} line {speaking[0].line}")
     return get(speaking[0]) if speaking else None
+
+
+class TemplateUse(NamedTuple):
+    """A key of a template."""
+
+    object: ObjectId
+    key: str
+    template: TemplateKey
+
+    @property
+    def variable(self) -> str | None:
+        """The placeholder that fills the key if the key's text is a single placeholder."""
+        parts = self.template.parts
+        return parts[0].name if len(parts) == 1 and isinstance(parts[0], Placeholder) else None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """All variables in the key's text."""
+        return frozenset(part.name for part in self.template.parts if isinstance(part, Placeholder))
+
+
+def use_of(id_: ObjectId, key: str, templates: Mapping[ObjectId, TemplateObject]) -> TemplateUse | None:
+    """Return the template's key, or None if no template has it."""
+    template = templates.get(id_)
+    template_key = template.keys.get(key) if template else None
+    return TemplateUse(id_, key, template_key) if template_key else None
+
+
+def uses_of(variable: str, templates: Mapping[ObjectId, TemplateObject]) -> list[TemplateUse]:
+    """Return the templates' keys that have the variable in their text."""
+    return [use for use in all_uses(templates) if variable in use.names]
+
+
+def all_uses(templates: Mapping[ObjectId, TemplateObject]) -> list[TemplateUse]:
+    """Return every key of every template."""
+    return [TemplateUse(id_, key, text) for id_, template in templates.items() for key, text in template.keys.items()]

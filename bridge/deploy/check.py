@@ -11,7 +11,7 @@ from bridge.config.textfile import read_text
 from bridge.config.yamlfile import load_yaml_documents
 from bridge.deploy.packing import Packed
 from bridge.deploy.render import CONFIGURATION
-from bridge.draft.files import Written
+from bridge.draft.write_files import WrittenFile
 from bridge.errors import ConfigError, Problem, Refusal
 from bridge.provider import Context, Provider
 from bridge.sources.env_layer import EnvLayer
@@ -55,7 +55,7 @@ def _without_env_file(problem: Problem, shown: str) -> Problem:
     return Problem(problem.where, what, "give it in a source, or write the value into a template", warning=True)
 
 
-def differences(written: Sequence[Written], texts: Mapping[str, str], packed: Packed) -> Iterator[Problem]:
+def differences(written: Sequence[WrittenFile], texts: Mapping[str, str], packed: Packed) -> Iterator[Problem]:
     """Tell of each file that was kept where it is not as it would be rendered now: by places, never by content."""
     for (path, state), (name, text) in zip(written, texts.items(), strict=True):
         if state == "created" or _read(path) == text:

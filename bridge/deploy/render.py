@@ -28,7 +28,7 @@ _LONGEST: Final = 52
 """A CronJob's name: its Jobs' names are eleven characters longer, and at most 63."""
 
 
-class Names(NamedTuple):
+class ObjectNames(NamedTuple):
     """What the objects are called. `object` is the CronJob, ServiceAccount, Role and NetworkPolicy."""
 
     environment: str
@@ -42,19 +42,19 @@ class Names(NamedTuple):
         return f"{self.object}.{store}"
 
 
-def names_of(environment: Environment, namespace: str) -> Names:
+def names_of(environment: Environment, namespace: str) -> ObjectNames:
     """Return what the objects are called: after the `id`, so that environments may share a namespace."""
     name = f"bridge-{environment.id}"
     if len(name) > _LONGEST:
         name = f"{name[: _LONGEST - 9].rstrip('-')}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
     # The state is in the ConfigMap `bridge-<id>`, and no id has a dot: this name is no environment's state.
-    return Names(environment.name, namespace, environment.id, name, f"{name}.config")
+    return ObjectNames(environment.name, namespace, environment.id, name, f"{name}.config")
 
 
 class Deployment(NamedTuple):
     """One environment's CronJob: its names, files, stores, and the objects that it may write."""
 
-    names: Names
+    names: ObjectNames
     packed: Packed
     needs: Needs
     objects: tuple[ObjectId, ...]
@@ -100,7 +100,7 @@ def _rights(deployment: Deployment) -> Mapping[str, object]:
     }
 
 
-def _stores(names: Names, needs: Needs) -> Mapping[str, object]:
+def _stores(names: ObjectNames, needs: Needs) -> Mapping[str, object]:
     tokens = needs.tokens or (TOKEN,)
     return {
         "token_volume": tuple(

@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 from bridge.config.template_value import looks_encrypted
 from bridge.config.textfile import read_text
 from bridge.config.yamlfile import YamlDocument, load_yaml_documents
-from bridge.draft.model import as_value
-from bridge.draft.suspect import looks_secret, named_like_a_secret
+from bridge.draft.layout_model import as_value
+from bridge.draft.secret_looking import looks_secret, named_like_a_secret
 from bridge.errors import ConfigError, Problem
 from bridge.secret import SecretValue
 

@@ -7,17 +7,24 @@ from typing import Final
 from bridge.config.dotenv import load_env_file
 from bridge.config.names import shown as shown_name
 from bridge.draft import public
-from bridge.draft.env_file import NAMESPACE, STEM, EnvFile, choose_namespace, find_env_file, infrastructure
-from bridge.draft.environment import EnvironmentDraft, env_example, sops_example
+from bridge.draft.comments import Commented
+from bridge.draft.env_file import (
+    NAMESPACE,
+    STEM,
+    LayoutEnvFile,
+    choose_namespace,
+    find_env_file,
+    give_public_values,
+    infrastructure,
+)
+from bridge.draft.environment_file import EnvironmentDraft, env_example, sops_example
 from bridge.draft.layout import find_overlay, layout_root, read_layout
-from bridge.draft.model import Drafted, Layout, relative, shown
+from bridge.draft.layout_model import Drafted, Layout, relative, shown
 from bridge.draft.naming import choose_id, ids_in, variables_in
 from bridge.draft.origins import Known
 from bridge.draft.patched import apply_file
-from bridge.draft.suspect import named_like_a_secret
+from bridge.draft.secret_looking import named_like_a_secret
 from bridge.draft.templates import Templates, keep_out
-from bridge.draft.text import Commented
-from bridge.draft.without_env_file import give_public_values
 from bridge.errors import ConfigError
 from bridge.secret import SecretValue
 
@@ -42,7 +49,7 @@ def _patches_beside(name: str, folder: Path, root: Path, overlay: Path) -> Itera
         yield from (path for ending in PATCHES if (path := place / f"{name}-{ending}").is_file())
 
 
-def _draft(name: str, folder: Path, layout: Layout, env: EnvFile) -> Drafted:
+def _draft(name: str, folder: Path, layout: Layout, env: LayoutEnvFile) -> Drafted:
     draft = _environment(name, folder, layout, env)
     keep_out(layout, draft.namespace)
     templates = Templates(layout.objects, layout, draft.namespace)
@@ -86,7 +93,7 @@ def _draft(name: str, folder: Path, layout: Layout, env: EnvFile) -> Drafted:
     )
 
 
-def _environment(name: str, folder: Path, layout: Layout, env: EnvFile) -> EnvironmentDraft:
+def _environment(name: str, folder: Path, layout: Layout, env: LayoutEnvFile) -> EnvironmentDraft:
     namespace = choose_namespace(name, layout, env)
     if not namespace and layout.namespaces:
         what = f"builds for more than one namespace ({', '.join(layout.namespaces)}), but an environment has one"
@@ -107,7 +114,7 @@ def _environment(name: str, folder: Path, layout: Layout, env: EnvFile) -> Envir
 
 
 def _imports(
-    name: str, layout: Layout, env: EnvFile, wanted: Mapping[str, None], templates: Templates
+    name: str, layout: Layout, env: LayoutEnvFile, wanted: Mapping[str, None], templates: Templates
 ) -> tuple[Path, ...]:
     """Return the plaintext files that still contain values for Secrets."""
     imports = [path for path, has_secret in layout.patch_files.items() if has_secret]
@@ -150,7 +157,11 @@ def _asked(templates: Templates, kind: str) -> dict[str, None]:
 
 
 def _written_out(
-    draft: EnvironmentDraft, templates: Templates, layout: Layout, secrets: Sequence[SecretValue], values: public.Public
+    draft: EnvironmentDraft,
+    templates: Templates,
+    layout: Layout,
+    secrets: Sequence[SecretValue],
+    values: public.PublicTemplate,
 ) -> dict[str, str]:
     """Write objects whose files cannot be templates to a file of their own, if there are any."""
     file = f"{draft.name}.objects.yaml"

@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 
 from bridge.config.names import shown as shown_name
 from bridge.config.textfile import read_bounded
-from bridge.draft.metadata import texts_in
-from bridge.draft.model import Declared, Given, Layout, Stored, shown
+from bridge.draft.build_changes import texts_in
+from bridge.draft.layout_model import Declared, DraftedField, DraftedValue, Layout, shown
 from bridge.kustomize.read import Generator, Kustomization
 from bridge.secret import SecretValue
 
@@ -99,7 +99,7 @@ def _give(declared: Declared, values: list[_Value], layout: Layout) -> None:
     for each in values:
         if each.value is not None:
             is_binary = declared.kind == "ConfigMap" and not each.value.is_text()
-            declared.given[each.key] = Given("binaryData" if is_binary else section, each.value, each.place)
+            declared.given[each.key] = DraftedValue("binaryData" if is_binary else section, each.value, each.place)
         if declared.kind == "ConfigMap":
             continue
         if declared.generator:
@@ -107,7 +107,7 @@ def _give(declared: Declared, values: list[_Value], layout: Layout) -> None:
             assert isinstance(keys, dict)
             keys[each.key] = ""
         if not each.is_line:
-            layout.by_hand.append(Stored(declared, each.key, each.place, each.source))
+            layout.by_hand.append(DraftedField(declared, each.key, each.place, each.source))
         elif each.source:
             layout.env_sources.setdefault(each.source, []).append((declared, each.key))
 

@@ -7,9 +7,9 @@ from bridge.config.problems import Findings
 from bridge.config.template_object import SECTIONS
 from bridge.config.textfile import read_text
 from bridge.config.yamlfile import parse_yaml_documents
+from bridge.draft.build_changes import apply_metadata, is_local, of_manifest
 from bridge.draft.generated import generate
-from bridge.draft.metadata import apply_metadata, is_local, of_manifest
-from bridge.draft.model import Declared, Layout, identify, shown
+from bridge.draft.layout_model import Declared, Layout, identify, shown
 from bridge.draft.patched import apply_patch
 from bridge.errors import ConfigError, Problem
 from bridge.kustomize.objects import DEPTH

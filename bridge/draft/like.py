@@ -1,24 +1,28 @@
 """Drafts an environment like another one in the same folder. Differences are filled in, or listed as still to do."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Final
 
 from bridge.config.environment import Environment, load_environment
+from bridge.config.names import shown as shown_name
 from bridge.config.own_template import own_template
-from bridge.config.placeholder import Placeholder
-from bridge.config.reference import Reference
+from bridge.config.placeholder import Placeholder, parse_text
+from bridge.config.reference import Reference, parse_reference
 from bridge.config.template import TemplateObject, load_templates
 from bridge.config.yamlfile import load_yaml_documents
-from bridge.draft.copying import Copy
+from bridge.draft.comments import Commented, comments, manifest
 from bridge.draft.env_file import STEM
-from bridge.draft.environment import EnvironmentDraft, env_example, sops_example
+from bridge.draft.environment_file import EnvironmentDraft, env_example, sops_example
 from bridge.draft.layout import overlay_folders, read_layout
-from bridge.draft.model import Drafted, KeyOrigin, relative, shown
+from bridge.draft.layout_model import Drafted, KeyOrigin, relative, shown
 from bridge.draft.naming import choose_id, ids_in
-from bridge.draft.renaming import Renaming, written
-from bridge.draft.text import Commented
+from bridge.draft.public import placeholder
+from bridge.draft.secret_looking import looks_secret
 from bridge.errors import ConfigError, Problem
 from bridge.kustomize.read import load_kustomization
+from bridge.secret import SecretValue
 from bridge.shell import word
 
 
@@ -211,3 +215,122 @@ class _Like:
 def _asked(objects: Iterable[TemplateObject], kind: str) -> Mapping[str, None]:
     keys = (key for one in objects if one.id.kind == kind for key in one.keys.values())
     return dict.fromkeys(part.name for key in keys for part in key.parts if isinstance(part, Placeholder))
+
+
+# None of our providers has such a field, but someone may have written one.
+_CREDENTIALS: Final = re.compile(r"(?:.*_)?(?:token|password|secret|secret_id|secret_key|access_key|api_key)")
+
+
+class Renaming:
+    """The names of two environments. `prod` is a word in `eu-prod.yaml`, but not in `production`."""
+
+    def __init__(self, old: str, new: str) -> None:
+        self.old: Final = old
+        self.new: Final = new
+        self._word: Final = re.compile(rf"(?<![A-Za-z0-9]){re.escape(old)}(?![A-Za-z0-9])")
+
+    def text(self, text: str) -> str:
+        """Return a text with the new name."""
+        return self._word.sub(self.new, text)
+
+    def reference(self, reference: Reference) -> Reference:
+        """Return a reference with the new name; a renamed document loses the old document's revision."""
+        path, field = self.text(reference.path), reference.field and self.text(reference.field)
+        revision = reference.revision if path == reference.path else None
+        return Reference(reference.provider, path, revision, field)
+
+    def tree(self, value: object, place: str, left_out: list[str]) -> object:
+        """Return a section with the new name in its texts; possible credentials are added to `left_out` by place."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, list):
+            return [self.tree(item, f"{place}[{number}]", left_out) for number, item in enumerate(value)]
+        if isinstance(value, Mapping):
+            return dict(self._items(value, place, left_out))
+        return value
+
+    def _items(self, value: Mapping[str, object], place: str, left_out: list[str]) -> Iterator[tuple[str, object]]:
+        for key, child in value.items():
+            at = f"{place}.{key}"
+            if isinstance(child, str) and (_CREDENTIALS.fullmatch(key) or looks_secret(SecretValue.of(child))):
+                left_out.append(at)
+            else:
+                yield key, self.tree(child, at, left_out)
+
+
+def written(reference: Reference) -> object:
+    """Return a reference as written in an environment file: a string, or a mapping if the grammar cannot express it."""
+    try:
+        if parse_reference(str(reference), "") == reference:
+            return str(reference)
+    except ConfigError:
+        pass  # the grammar cannot express it
+    return {key: value for key, value in reference._asdict().items() if value is not None}
+
+
+class Copy:
+    """A copy for one environment. No original value may reach the new cluster just because nobody changed it.
+
+    `secret` are the variables that fill Secrets: a public key never uses one of them.
+    """
+
+    def __init__(self, name: str, secret: Collection[str]) -> None:
+        self._name = name
+        self._secret = secret
+        self.left_out: list[str] = []
+        self.has_public = False  # whether it has a ConfigMap, which needs its values here
+
+    def text(self, path: Path, shown: str) -> str:
+        """Return a template's text with a placeholder for each value; `check` and `sync` refuse unset placeholders."""
+        text = ""
+        for document in load_yaml_documents(path, shown):
+            if isinstance(document.content, Mapping):
+                text += "---\n" + manifest(self._without_values(document.content))
+        return comments(self._heading(shown)) + text
+
+    def _heading(self, shown: str) -> str:
+        if not self.has_public:
+            return f"Secrets of {self._name}, without values: those are in the sources. Keep the placeholders."
+        return (
+            f"The public values of {self._name}, in clear and reviewed in git. No secret here.\n"
+            f"Replace each ConfigMap placeholder with its value; {shown} has the other environment's values."
+        )
+
+    def _without_values(self, content: Mapping[str, object]) -> Mapping[str, object]:
+        metadata = content["metadata"]
+        assert isinstance(metadata, Mapping), "the template was loaded before"
+        kept = {key: value for key, value in content.items() if key not in {"data", "stringData", "binaryData"}}
+        kept["metadata"] = {key: value for key, value in metadata.items() if key != "namespace"}
+        if content["kind"] == "Secret":
+            texts = [*_texts(content, "data"), *_texts(content, "stringData")]
+            return kept | {"stringData": {key: self._secret_text(key, text) for key, text in texts}}
+        self.has_public = True
+        id_ = f"{content['kind']}/{metadata['name']}"
+        self.left_out += [f"{id_} key {shown_name(key)}" for key, _ in _texts(content, "binaryData")]
+        return kept | {"data": {key: self._public_text(key, text) for key, text in _texts(content, "data")}}
+
+    def _secret_text(self, key: str, text: str) -> str:
+        """Return a Secret's text as a single placeholder. Text around it, or a default, belongs to the original."""
+        return placeholder(key, text) if "${" not in text or _is_bare(text) else self._unset(placeholder(key, ""))
+
+    def _public_text(self, key: str, text: str) -> str:
+        if _is_bare(text):
+            return text
+        bare = placeholder(key, "")
+        return self._unset(f"${{PUBLIC_{bare[2:]}" if bare[2:-1] in self._secret else bare)
+
+    def _unset(self, bare: str) -> str:
+        return f"{bare[:-1]}:?{self._name} needs its own value}}"
+
+
+def _is_bare(text: str) -> bool:
+    """Whether a text is one placeholder without a default."""
+    parts = parse_text(text)
+    return len(parts) == 1 and isinstance(parts[0], Placeholder) and parts[0].default is None
+
+
+def _texts(content: Mapping[str, object], section: str) -> Iterator[tuple[str, str]]:
+    values = content.get(section)
+    for key, text in values.items() if isinstance(values, Mapping) else ():
+        if isinstance(text, str):
+            yield key, text

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from bridge.config.names import shown as shown_name
-from bridge.draft.env_file import EnvFile
-from bridge.draft.model import Declared, KeyOrigin, Layout, shown
+from bridge.draft.env_file import LayoutEnvFile
+from bridge.draft.layout_model import Declared, KeyOrigin, Layout, shown
 from bridge.draft.naming import variables_in
 from bridge.draft.templates import Templates
 from bridge.objects import ObjectId
@@ -15,7 +15,7 @@ class Known(NamedTuple):
     """What determines a key's origin: the keys of the public template (`file`), and the env file."""
 
     public: frozenset[tuple[ObjectId, str]]
-    env: EnvFile
+    env: LayoutEnvFile
     file: str
 
     def origins(self, templates: Templates, layout: Layout) -> Iterator[KeyOrigin]:

@@ -6,8 +6,8 @@ from pathlib import Path
 from bridge.config.names import shown as shown_name
 from bridge.config.template_object import SECTIONS
 from bridge.config.yamlfile import load_yaml_documents
-from bridge.draft.metadata import patch_metadata
-from bridge.draft.model import Declared, Given, Layout, as_value, identify, shown
+from bridge.draft.build_changes import patch_metadata
+from bridge.draft.layout_model import Declared, DraftedValue, Layout, as_value, identify, shown
 from bridge.kustomize.read import Patch
 
 
@@ -116,4 +116,4 @@ def _merge_section(section: str, values: object, declared: Declared, place: str,
         elif not isinstance(value, str):
             layout.remark(place, f"{declared.id} key {shown_name(key)} is not text", "quote it")
         elif key != "$patch":
-            declared.given[key] = Given(section, as_value(declared.kind, section, value), place)
+            declared.given[key] = DraftedValue(section, as_value(declared.kind, section, value), place)

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from bridge.config.names import shown as shown_name
-from bridge.draft.metadata import carried
-from bridge.draft.model import Declared, Layout, shown
+from bridge.draft.build_changes import carried
+from bridge.draft.comments import comments, manifest
+from bridge.draft.layout_model import Declared, Layout, shown
 from bridge.draft.naming import is_template_text, variable_for, variables_in
-from bridge.draft.suspect import equals_secret, holds_secret, looks_secret, named_like_a_secret
+from bridge.draft.secret_looking import equals_secret, holds_secret, looks_secret, named_like_a_secret
 from bridge.draft.templates import Templates
-from bridge.draft.text import comments, manifest
 from bridge.objects import ObjectId
 from bridge.secret import SecretValue
 from bridge.shell import word
@@ -17,14 +17,14 @@ from bridge.shell import word
 _HINT: Final = "if it is public, add it to the public template by hand; otherwise import it and use it in a Secret"
 
 
-class Public(NamedTuple):
+class PublicTemplate(NamedTuple):
     """A template's text, and the keys in it."""
 
     text: str
     keys: frozenset[tuple[ObjectId, str]]
 
 
-def public_template(name: str, layout: Layout, secrets: Sequence[SecretValue]) -> Public:
+def public_template(name: str, layout: Layout, secrets: Sequence[SecretValue]) -> PublicTemplate:
     """Return the environment's public values: what patches give to ConfigMaps, except for possible secrets."""
     keys = set()
     text = comments(
@@ -42,7 +42,7 @@ def public_template(name: str, layout: Layout, secrets: Sequence[SecretValue]) -
             text += "---\n" + manifest(
                 {"apiVersion": "v1", "kind": declared.kind, "metadata": metadata, "data": values}
             )
-    return Public(text, frozenset(keys))
+    return PublicTemplate(text, frozenset(keys))
 
 
 def _public_value(declared: Declared, key: str, layout: Layout, secrets: Sequence[SecretValue]) -> str | None:
@@ -69,7 +69,7 @@ def _public_value(declared: Declared, key: str, layout: Layout, secrets: Sequenc
 
 
 def objects_template(
-    name: str, templates: Templates, layout: Layout, secrets: Sequence[SecretValue], public: Public
+    name: str, templates: Templates, layout: Layout, secrets: Sequence[SecretValue], public: PublicTemplate
 ) -> str:
     """Return manifests, without secrets and with final names, of objects whose files cannot be templates.
 

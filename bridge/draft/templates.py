@@ -10,7 +10,7 @@ from bridge.config.placeholder import PlaceholderError, parse_text
 from bridge.config.problems import Findings
 from bridge.config.template_object import REFUSED_TYPES, read_manifest
 from bridge.config.yamlfile import load_yaml_documents
-from bridge.draft.model import Declared, Layout, as_value, shown
+from bridge.draft.layout_model import Declared, Layout, as_value, shown
 from bridge.draft.naming import is_template_text, variable_for, variables_in
 from bridge.errors import ConfigError, Problem
 from bridge.objects import ObjectId

@@ -1,6 +1,10 @@
-"""TLS contexts without a client certificate."""
+"""TLS contexts without a client certificate, and what a server says about ours when it ends the handshake.
+
+The alerts: RFC 8446, 6.2, and RFC 5246, 7.2.2.
+"""
 
 import ssl
+from typing import Final
 
 
 def trusting_the_system() -> ssl.SSLContext:
@@ -9,3 +13,24 @@ def trusting_the_system() -> ssl.SSLContext:
     context.set_alpn_protocols(["http/1.1"])
     context.load_default_certs()
     return context
+
+
+_ALERTS: Final = {
+    "CERTIFICATE_REQUIRED": "requires a client certificate",
+    "CERTIFICATE_EXPIRED": "says that the client certificate has expired",
+    "CERTIFICATE_REVOKED": "says that the client certificate was revoked",
+    "UNKNOWN_CA": "does not trust the CA of the client certificate",
+    "BAD_CERTIFICATE": "rejected the client certificate, or requires one",
+    "CERTIFICATE_UNKNOWN": "rejected the client certificate",
+    "UNSUPPORTED_CERTIFICATE": "rejected the client certificate",
+    "ACCESS_DENIED": "rejected the client certificate",
+    "HANDSHAKE_FAILURE": "ended the handshake; it may require another client certificate",
+}
+"""The key is the end of OpenSSL's name for the alert; the beginning differs between alerts."""
+
+
+def refused_certificate(error: BaseException) -> str | None:
+    """Return the server's complaint about our certificate, to follow its name, or None for any other error."""
+    reason = getattr(error, "reason", None) if isinstance(error, ssl.SSLError) else None
+    _, alert, name = str(reason or "").partition("_ALERT_")
+    return _ALERTS.get(name) if alert else None

@@ -10,18 +10,20 @@ import select
 import socket
 import ssl
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from threading import Event, Thread
 from typing import Final, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from bridge.http.alerts import refused_certificate
-from bridge.http.headers import retry_after
-from bridge.http.response import Response, read_head
+from bridge.http.response import Response, read_head, retry_after
 from bridge.http.sockets import BoundedSocket, BoundedTlsSocket, dial, left
+from bridge.http.tls import refused_certificate
 
 MAX_ANSWER: Final = 64 << 20
 """The longest answer that is read, in bytes, unless the address sets another limit."""
+FAR: Final = 0.005
+"""If a TCP connection takes this many seconds or more, several are opened ahead; within one site none does."""
 _PIECE: Final = 1 << 20
 _WRONG_NAME: Final = frozenset({62, 64})  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
 _WRONG_TIME: Final = frozenset({9, 10})  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
@@ -92,8 +94,23 @@ class Transport:
         self._closed = False
         # Appending to a list and popping from it are atomic, so threads need no lock.
         self._idle: Final[list[_Connection]] = []
+        self._coming: list[_Coming] = []
         if address.tls is not None:
             address.tls.sslsocket_class = BoundedTlsSocket
+
+    def open_ahead(self, count: int, limit: float) -> None:
+        """Start to connect, so that requests do not wait for it: once, or `count` times if the server is far away.
+
+        A request waits for a connection that is being made instead of making one. If a connection fails here, the
+        request that needs it tries again and reports the failure.
+        """
+        deadline = time.monotonic() + limit
+
+        def reached(seconds: float) -> None:
+            if seconds >= FAR:
+                self._coming += [_Coming(self._address, deadline) for _ in range(count - 1)]
+
+        self._coming.append(_Coming(self._address, deadline, reached))
 
     def exchange(self, request: Request, limit: float) -> Answer | Failed:
         """Send a request and read its answer within `limit` seconds."""
@@ -112,7 +129,9 @@ class Transport:
             self._put(connection, reusable=reusable)
 
     def forget(self) -> None:
-        """Close the idle connections, which may use an expired client certificate."""
+        """Close the idle connections, which may use an expired client certificate, and those still being made."""
+        while self._coming:
+            self._coming.pop().drop()
         while self._idle:
             self._idle.pop().close()
 
@@ -122,19 +141,70 @@ class Transport:
         self.forget()
 
     def _take(self, deadline: float) -> "_Connection":
-        while self._idle:
-            connection = self._idle.pop()
+        while connection := self._kept(deadline):
             if connection.is_quiet():
                 connection.set_deadline(deadline)
                 return connection
             connection.close()
         return _Connection(self._address, deadline)
 
+    def _kept(self, deadline: float) -> "_Connection | None":
+        """Return an idle connection, or else wait for one that is being made; None if there is neither."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            pass
+        while True:
+            try:
+                coming = self._coming.pop(0)
+            except IndexError:
+                return None
+            if connection := coming.wait(deadline):
+                return connection
+
     def _put(self, connection: "_Connection", *, reusable: bool) -> None:
         if reusable and connection.sock is not None and not self._closed:
             self._idle.append(connection)
         else:
             connection.close()
+
+
+class _Coming:
+    """A connection that a thread makes ahead of a request; `reached` gets the seconds that TCP took."""
+
+    def __init__(self, address: Address, deadline: float, reached: Callable[[float], None] | None = None) -> None:
+        self._connection: Final = _Connection(address, deadline, reached)
+        self._over: Final = Event()
+        self._dropped = self._good = False
+        try:
+            Thread(target=self._connect, daemon=True).start()
+        except RuntimeError:  # "can't start new thread"
+            self._over.set()
+
+    def wait(self, deadline: float) -> "_Connection | None":
+        """Return the connection once it is made; None if it could not be made, or not until the deadline."""
+        self._over.wait(max(0.0, deadline - time.monotonic()))
+        if self._good:
+            return self._connection
+        self.drop()
+        return None
+
+    def drop(self) -> None:
+        """Close the connection, now or once it is made."""
+        self._dropped = True
+        if self._over.is_set():
+            self._connection.close()
+
+    def _connect(self) -> None:
+        try:
+            self._connection.connect()
+            self._good = True
+        except (OSError, http.client.HTTPException, ValueError):
+            self._connection.close()
+        finally:
+            self._over.set()
+        if self._dropped:
+            self._connection.close()
 
 
 class _ProxyRefusedError(OSError):
@@ -150,7 +220,7 @@ class _Connection(http.client.HTTPConnection):
 
     response_class = Response
 
-    def __init__(self, address: Address, deadline: float) -> None:
+    def __init__(self, address: Address, deadline: float, reached: Callable[[float], None] | None = None) -> None:
         parts = urlsplit(address.url)
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
         self._tls: Final = address.tls
@@ -159,6 +229,7 @@ class _Connection(http.client.HTTPConnection):
         self._deadline = deadline
         proxy = urlsplit(address.proxy or "") if address.tls is not None else None
         self._proxy: Final = proxy if proxy and proxy.hostname else None
+        self._reached: Final = reached
         super().__init__(host, port)
         self._create_connection = self._dial  # http.client calls this to connect
 
@@ -182,7 +253,11 @@ class _Connection(http.client.HTTPConnection):
     def _dial(self, address: tuple[str, int], *_: object) -> BoundedSocket:
         if self._proxy is not None:
             address = (self._proxy.hostname or "", self._proxy.port or 80)
-        return dial(*address, self._deadline)
+        began = time.monotonic()
+        dialed = dial(*address, self._deadline)
+        if self._reached is not None:
+            self._reached(time.monotonic() - began)
+        return dialed
 
     def _ask_proxy(self, proxy: SplitResult) -> None:
         """Ask the proxy for a tunnel. http.client's own tunnel would take an interim answer for a refusal."""
@@ -195,12 +270,26 @@ class _Connection(http.client.HTTPConnection):
             raise _ProxyRefusedError(status)
 
     def is_quiet(self) -> bool:
-        """Return whether an idle connection is still usable; if anything can be read from it, it has ended."""
+        """Return whether an idle connection is still usable; if data can be read from it, it has ended.
+
+        TLS 1.3's session tickets follow the handshake and are not data: on a new connection they are still unread.
+        """
         if self.sock is None:
             return False
         poller = select.poll()
         poller.register(self.sock, select.POLLIN)
-        return not poller.poll(0)
+        if not poller.poll(0):
+            return True
+        if not isinstance(self.sock, BoundedTlsSocket):
+            return False
+        self.sock.settimeout(0)
+        try:
+            self.sock.read(1)
+        except ssl.SSLWantReadError:
+            return True
+        except (OSError, ValueError):
+            pass
+        return False
 
     def send_all(self, request: Request) -> None:
         """Send the whole request; after an error, the server cannot have received all of it."""

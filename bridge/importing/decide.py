@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
+from bridge.config.template import TemplateUse, all_uses, use_of, uses_of
 from bridge.config.template_value import text_of
 from bridge.errors import Problem
-from bridge.importing.items import Item, Scene, State, Use, all_uses, literal_uses, unknown, use_of, uses_of
+from bridge.importing.items import Item, Scene, State, literal_uses, unknown
 from bridge.importing.plaintext import Given, Plain
 from bridge.importing.public_values import Public
 from bridge.importing.secret_values import Secrets, value_in_source
@@ -86,7 +87,7 @@ class _Intake:
         else:
             yield from self._key(given, use)
 
-    def _key(self, given: Given, use: Use) -> Iterator[Item]:
+    def _key(self, given: Given, use: TemplateUse) -> Iterator[Item]:
         if use.object.kind == "Secret":
             item = self._secrets.decide(given, use.object, use.key, use.variable)
         else:
@@ -111,7 +112,7 @@ class _Intake:
         if rule == "required" or given.name in OF_THE_ENV_FILE:
             yield Item(given, State.LEFT, FOR_SCRIPTS)
 
-    def _secret_variable(self, given: Given, uses: list[Use]) -> Iterator[Item]:
+    def _secret_variable(self, given: Given, uses: list[TemplateUse]) -> Iterator[Item]:
         """Put a variable into the store: under its own name, or into the keys it fills if the store has manifests."""
         if not self._secrets.holds_manifests:
             item = self._secrets.decide(given, None, given.name, given.name)

@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 from bridge.config.environment import Environment
 from bridge.config.names import did_you_mean
-from bridge.config.placeholder import Placeholder
 from bridge.config.reference import Reference
-from bridge.config.template import TemplateKey, TemplateObject
+from bridge.config.template import TemplateObject, TemplateUse, all_uses, use_of, uses_of
 from bridge.errors import Problem
 from bridge.importing.plaintext import Given, Left
 from bridge.objects import ObjectId
@@ -54,25 +53,6 @@ class Scene(NamedTuple):
         return self.documents[self.to]
 
 
-class Use(NamedTuple):
-    """A key of a template."""
-
-    object: ObjectId
-    key: str
-    template: TemplateKey
-
-    @property
-    def variable(self) -> str | None:
-        """The placeholder that fills the key if the key's text is a single placeholder."""
-        parts = self.template.parts
-        return parts[0].name if len(parts) == 1 and isinstance(parts[0], Placeholder) else None
-
-    @property
-    def names(self) -> frozenset[str]:
-        """All variables in the key's text."""
-        return frozenset(part.name for part in self.template.parts if isinstance(part, Placeholder))
-
-
 class Item(NamedTuple):
     """What happens to a value. `place` is where it goes or is, or the reason why it stays where it was.
 
@@ -86,7 +66,7 @@ class Item(NamedTuple):
     variable: str | None = None
     slot: Slot | None = None
     seen: SecretValue | None = None
-    public: Use | None = None
+    public: TemplateUse | None = None
 
 
 def variables_for(given: Iterable[Given], templates: Mapping[ObjectId, TemplateObject]) -> frozenset[str]:
@@ -98,27 +78,10 @@ def variables_for(given: Iterable[Given], templates: Mapping[ObjectId, TemplateO
     return frozenset(names)
 
 
-def use_of(id_: ObjectId, key: str, templates: Mapping[ObjectId, TemplateObject]) -> Use | None:
-    """Return the template's key, or None if no template has it."""
-    template = templates.get(id_)
-    template_key = template.keys.get(key) if template else None
-    return Use(id_, key, template_key) if template_key else None
-
-
-def uses_of(variable: str, templates: Mapping[ObjectId, TemplateObject]) -> list[Use]:
-    """Return the templates' keys that have the variable in their text."""
-    return [use for use in all_uses(templates) if variable in use.names]
-
-
-def literal_uses(variable: str, scene: Scene) -> list[Use]:
+def literal_uses(variable: str, scene: Scene) -> list[TemplateUse]:
     """Return the keys that take only this variable but have a text in the environment's own template instead."""
     keys = [use_of(use.object, use.key, scene.templates) for use in uses_of(variable, scene.shared) if use.variable]
     return [use for use in keys if use and not use.names]
-
-
-def all_uses(templates: Mapping[ObjectId, TemplateObject]) -> list[Use]:
-    """Return every key of every template."""
-    return [Use(id_, key, text) for id_, template in templates.items() for key, text in template.keys.items()]
 
 
 def unknown(given: Given, scene: Scene) -> Problem:

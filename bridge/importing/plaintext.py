@@ -6,12 +6,12 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from bridge.config.dotenv import load_env_file
-from bridge.config.env_readers import Difference
-from bridge.config.kubernetes_list import flattened
+from bridge.config.env_readers import ReaderDifference
 from bridge.config.names import shown
 from bridge.config.problems import Findings
 from bridge.config.yamlfile import YamlDocument, load_yaml_documents
 from bridge.errors import ConfigError, Problem
+from bridge.kustomize.objects import flattened
 from bridge.objects import ObjectId
 from bridge.provider import Document, Node, Revision
 from bridge.secret import SecretValue
@@ -43,7 +43,7 @@ class Plain(NamedTuple):
 
     given: tuple[Given, ...]
     left: tuple[Left, ...]
-    differences: Mapping[str, Difference] = MappingProxyType({})
+    differences: Mapping[str, ReaderDifference] = MappingProxyType({})
 
 
 def read_plain(path: Path, namespace: str | None) -> Plain:

@@ -5,9 +5,10 @@ from typing import Final
 
 from bridge.config.common_value import commonness, is_plain
 from bridge.config.placeholder import Placeholder
+from bridge.config.template import TemplateUse
 from bridge.config.template_value import looks_encrypted
 from bridge.errors import Problem
-from bridge.importing.items import Item, Scene, State, Use
+from bridge.importing.items import Item, Scene, State
 from bridge.importing.plaintext import Given
 from bridge.importing.secret_values import ENCRYPTED, value_in_source
 from bridge.secret import SecretValue
@@ -28,7 +29,7 @@ class Public:
         self._secrets = [one for one in secrets if not one.value.is_empty()]
         self._problems = problems
 
-    def decide(self, given: Given, use: Use) -> Item | None:
+    def decide(self, given: Given, use: TemplateUse) -> Item | None:
         """Return what happens to the value of a ConfigMap's key, or None if there is a problem."""
         value = given.value
         kept = self._in_manifests(given, use) or self._kept(use, value)
@@ -48,7 +49,7 @@ class Public:
         state = State.DIFFERENT if is_ours else State.NEW
         return Item(given, state, self._scene.own or "", use.variable, public=use)
 
-    def _in_manifests(self, given: Given, use: Use) -> str | Problem | None:
+    def _in_manifests(self, given: Given, use: TemplateUse) -> str | Problem | None:
         """Look into the sources that consist of manifests: their keys take precedence over templates."""
         for reference in dict.fromkeys((*self._scene.environment.sources, self._scene.to)):
             stored = value_in_source(self._scene.documents[reference], use.object, use.key, None)
@@ -60,7 +61,7 @@ class Public:
             return Problem(str(given), what, "remove or change it there")
         return None
 
-    def _kept(self, use: Use, value: SecretValue) -> str | None:
+    def _kept(self, use: TemplateUse, value: SecretValue) -> str | None:
         """Return which place already gives this value without depending on a file that may be absent elsewhere."""
         parts = use.template.parts
         literals = [part for part in parts if isinstance(part, SecretValue)]
@@ -69,7 +70,7 @@ class Public:
             return use.template.place if whole.same_as(value) else None
         return self._from_source(use, value) or self._from_default(use, value)
 
-    def _from_source(self, use: Use, value: SecretValue) -> str | None:
+    def _from_source(self, use: TemplateUse, value: SecretValue) -> str | None:
         variable = use.variable
         if variable is None:
             return None
@@ -84,7 +85,7 @@ class Public:
                 return str(reference) if stored.same_as(value) else None
         return None
 
-    def _from_default(self, use: Use, value: SecretValue) -> str | None:
+    def _from_default(self, use: TemplateUse, value: SecretValue) -> str | None:
         part = use.template.parts[0]
         values = self._scene.env_layer.values
         if use.variable is None or not isinstance(part, Placeholder) or part.default is None:
@@ -109,7 +110,7 @@ class Public:
             return Problem(str(given), "is not text", "add it to a template by hand, under binaryData")
         return None
 
-    def _without_effect(self, given: Given, use: Use) -> Problem | None:
+    def _without_effect(self, given: Given, use: TemplateUse) -> Problem | None:
         environment, own = self._scene.environment, self._scene.own
         if own is None:
             hint = f"add `- {environment.name}.public.yaml` to `templates`; the import creates the file"

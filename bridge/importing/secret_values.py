@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Final
 
+from bridge.config.environment_fields import Variable
 from bridge.config.reference import Reference
-from bridge.config.sections import Variable
 from bridge.config.template_value import looks_encrypted
 from bridge.errors import Problem
 from bridge.importing.items import Item, Scene, State

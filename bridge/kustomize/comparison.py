@@ -8,25 +8,25 @@ from bridge.kustomize.patches import Cure
 from bridge.secret import SecretValue
 
 
-class Document(NamedTuple):
+class BuiltDocument(NamedTuple):
     """One object of a build, and its text with all its values."""
 
     built: BuiltObject
     text: SecretValue
 
 
-def documents(build: SecretValue, shown: str) -> Mapping[tuple[str, str | None], Document]:
+def documents(build: SecretValue, shown: str) -> Mapping[tuple[str, str | None], BuiltDocument]:
     """Return the documents of a kustomize build, by object and namespace; ConfigError if it cannot be read."""
     by_name = {}
     for text in build.reveal().decode(errors="replace").split("\n---\n"):
         for built in parse_build(text, shown) if text.strip() else ():
-            by_name[f"{built.version} {built}", built.namespace] = Document(built, SecretValue.of(text.strip()))
+            by_name[f"{built.version} {built}", built.namespace] = BuiltDocument(built, SecretValue.of(text.strip()))
     return by_name
 
 
 def spoiled(
-    before: Mapping[tuple[str, str | None], Document],
-    after: Mapping[tuple[str, str | None], Document],
+    before: Mapping[tuple[str, str | None], BuiltDocument],
+    after: Mapping[tuple[str, str | None], BuiltDocument],
     found: Collection[Cure],
 ) -> Iterator[str]:
     """Yield what the patches lose, change or leave in the build besides their purpose."""

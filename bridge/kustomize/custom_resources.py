@@ -15,7 +15,7 @@ from bridge.objects import ObjectId
 from bridge.secret import SecretValue
 
 
-class Target(NamedTuple):
+class WrittenObject(NamedTuple):
     """An object that a controller writes. `keys` are all keys that it writes there, or None if they are unknown.
 
     `namespace` is None if the object only selects namespaces, by labels or patterns.
@@ -27,7 +27,7 @@ class Target(NamedTuple):
     keys: frozenset[str] | None = None
 
 
-class Place(NamedTuple):
+class FieldPlace(NamedTuple):
     """Where a custom resource names what its controller writes: a mapping or a list of mappings, with these fields."""
 
     path: str
@@ -41,55 +41,55 @@ class Maker(NamedTuple):
 
     group: str
     kinds: tuple[str, ...]
-    places: tuple[Place, ...] = ()
+    places: tuple[FieldPlace, ...] = ()
     own: bool = False
 
 
 MAKERS: Final = (
-    Maker("external-secrets.io", ("ExternalSecret",), (Place("spec.target"),), own=True),
+    Maker("external-secrets.io", ("ExternalSecret",), (FieldPlace("spec.target"),), own=True),
     Maker("kubernetes-client.io", ("ExternalSecret",), own=True),
-    Maker("bitnami.com", ("SealedSecret",), (Place("spec.template.metadata"), Place("metadata"))),
-    Maker("cert-manager.io", ("Certificate",), (Place("spec", "secretName"),)),
+    Maker("bitnami.com", ("SealedSecret",), (FieldPlace("spec.template.metadata"), FieldPlace("metadata"))),
+    Maker("cert-manager.io", ("Certificate",), (FieldPlace("spec", "secretName"),)),
     Maker(
         "secrets.hashicorp.com",
         ("VaultStaticSecret", "VaultDynamicSecret", "VaultPKISecret", "HCPVaultSecretsApp"),
-        (Place("spec.destination"),),
+        (FieldPlace("spec.destination"),),
     ),
-    Maker("isindir.github.com", ("SopsSecret",), (Place("spec.secretTemplates"),)),
-    Maker("addons.projectcapsule.dev", ("SopsSecret", "GlobalSopsSecret"), (Place("spec.secrets"),)),
+    Maker("isindir.github.com", ("SopsSecret",), (FieldPlace("spec.secretTemplates"),)),
+    Maker("addons.projectcapsule.dev", ("SopsSecret", "GlobalSopsSecret"), (FieldPlace("spec.secrets"),)),
     Maker("secrets.dhouti.dev", ("SopsSecret",), own=True),
     Maker("craftypath.github.io", ("SopsSecret",), own=True),
-    Maker("secrets-store.csi.x-k8s.io", ("SecretProviderClass",), (Place("spec.secretObjects", "secretName"),)),
+    Maker("secrets-store.csi.x-k8s.io", ("SecretProviderClass",), (FieldPlace("spec.secretObjects", "secretName"),)),
     Maker("secret-sync.x-k8s.io", ("SecretSync",), own=True),
     Maker("onepassword.com", ("OnePasswordItem",), own=True),
     Maker(
         "secrets.infisical.com",
         ("InfisicalSecret", "InfisicalDynamicSecret"),
         (
-            Place("spec.managedSecretReference", "secretName", "secretNamespace"),
-            Place("spec.managedKubeSecretReferences", "secretName", "secretNamespace"),
-            Place("spec.managedKubeConfigMapReferences", "configMapName", "configMapNamespace", "ConfigMap"),
+            FieldPlace("spec.managedSecretReference", "secretName", "secretNamespace"),
+            FieldPlace("spec.managedKubeSecretReferences", "secretName", "secretNamespace"),
+            FieldPlace("spec.managedKubeConfigMapReferences", "configMapName", "configMapNamespace", "ConfigMap"),
         ),
     ),
-    Maker("secrets.infisical.com", ("InfisicalStaticSecret",), (Place("spec.targets"),)),
-    Maker("secrets.doppler.com", ("DopplerSecret",), (Place("spec.managedSecret"),)),
-    Maker("k8s.bitwarden.com", ("BitwardenSecret",), (Place("spec", "secretName"),)),
-    Maker("bitwarden-secret-operator.io", ("BitwardenSecret",), (Place("spec"),), own=True),
+    Maker("secrets.infisical.com", ("InfisicalStaticSecret",), (FieldPlace("spec.targets"),)),
+    Maker("secrets.doppler.com", ("DopplerSecret",), (FieldPlace("spec.managedSecret"),)),
+    Maker("k8s.bitwarden.com", ("BitwardenSecret",), (FieldPlace("spec", "secretName"),)),
+    Maker("bitwarden-secret-operator.io", ("BitwardenSecret",), (FieldPlace("spec"),), own=True),
     Maker(
         "spv.no",
         ("AzureKeyVaultSecret",),
-        (Place("spec.output.secret"), Place("spec.output.configMap", kind="ConfigMap")),
+        (FieldPlace("spec.output.secret"), FieldPlace("spec.output.configMap", kind="ConfigMap")),
     ),
     Maker("ricoberger.de", ("VaultSecret",), own=True),
-    Maker("redhatcop.redhat.io", ("VaultSecret",), (Place("spec.output"),), own=True),
+    Maker("redhatcop.redhat.io", ("VaultSecret",), (FieldPlace("spec.output"),), own=True),
     Maker("secretgenerator.mittwald.de", ("StringSecret", "BasicAuth", "SSHKeyPair"), own=True),
     Maker("secretgen.k14s.io", ("Password", "Certificate", "RSAKey", "SSHKey"), own=True),
     Maker("secretgen.carvel.dev", ("SecretImport", "SecretTemplate"), own=True),
     Maker("core.phillebaba.io", ("GeneratedSecret",), own=True),
-    Maker("deployments.plural.sh", ("GeneratedSecret",), (Place("spec.destinations"),)),
+    Maker("deployments.plural.sh", ("GeneratedSecret",), (FieldPlace("spec.destinations"),)),
 )
 """The kinds that name the objects they create in a regular way."""
-_CONNECTION: Final = Place("spec.writeConnectionSecretToRef")  # in all of Crossplane's kinds
+_CONNECTION: Final = FieldPlace("spec.writeConnectionSecretToRef")  # in all of Crossplane's kinds
 _ISSUERS: Final = ("cert-manager.io/issuer", "cert-manager.io/cluster-issuer", "kubernetes.io/tls-acme")
 
 
@@ -101,7 +101,7 @@ def made_elsewhere(build: Iterable[BuiltObject], owned: Owned) -> Iterator[Findi
                 yield finding
 
 
-def targets(object_: BuiltObject) -> Iterator[Target]:
+def targets(object_: BuiltObject) -> Iterator[WrittenObject]:
     """Yield what the controller of an object writes, if bridge knows its kind."""
     group = object_.version.rpartition("/")[0]
     if (group, object_.kind) == ("external-secrets.io", "ExternalSecret"):
@@ -111,11 +111,11 @@ def targets(object_: BuiltObject) -> Iterator[Target]:
     elif (group, object_.kind) == ("networking.k8s.io", "Ingress"):
         yield from _ingress(object_)
     elif group == "clustersecret.io":
-        yield Target("Secret", object_.name, None)
+        yield WrittenObject("Secret", object_.name, None)
     elif (group, object_.kind) == ("trust.cert-manager.io", "Bundle"):
         target = _mapping(_mapping(object_.content.get("spec")).get("target"))
         kinds = {"configMap": "ConfigMap", "secret": "Secret"}
-        yield from (Target(kind, object_.name, None) for field, kind in kinds.items() if target.get(field))
+        yield from (WrittenObject(kind, object_.name, None) for field, kind in kinds.items() if target.get(field))
     else:
         for maker in MAKERS:
             if maker.group == group and object_.kind in maker.kinds:
@@ -124,24 +124,24 @@ def targets(object_: BuiltObject) -> Iterator[Target]:
             yield from _targets_in(_CONNECTION, object_)
 
 
-def _targets_of(maker: Maker, object_: BuiltObject) -> Iterator[Target]:
+def _targets_of(maker: Maker, object_: BuiltObject) -> Iterator[WrittenObject]:
     named = [target for place in maker.places for target in _targets_in(place, object_)]
     yield from named
     if maker.own and not named:
-        yield Target("Secret", object_.name, object_.namespace or "")
+        yield WrittenObject("Secret", object_.name, object_.namespace or "")
 
 
-def _targets_in(place: Place, object_: BuiltObject) -> Iterator[Target]:
+def _targets_in(place: FieldPlace, object_: BuiltObject) -> Iterator[WrittenObject]:
     """Yield the objects that a place names; their default namespace is that of the custom resource."""
     node = _at(object_.content, place.path)
     for entry in node if isinstance(node, list) else [node]:
         fields = _mapping(entry)
         if name := _text(fields.get(place.name)):
             kind = _text(fields.get("kind")) or place.kind
-            yield Target(kind, name, _text(fields.get(place.namespace)) or object_.namespace or "")
+            yield WrittenObject(kind, name, _text(fields.get(place.namespace)) or object_.namespace or "")
 
 
-def _external(spec: Mapping[str, object], own: str, namespace: str | None) -> Iterator[Target]:
+def _external(spec: Mapping[str, object], own: str, namespace: str | None) -> Iterator[WrittenObject]:
     """Yield what an ExternalSecret creates: policy `None` creates nothing, and `Merge` changes only its own keys."""
     target = _mapping(spec.get("target"))
     policy = _text(target.get("creationPolicy"))
@@ -151,10 +151,10 @@ def _external(spec: Mapping[str, object], own: str, namespace: str | None) -> It
     known = policy == "Merge" and not spec.get("dataFrom") and not target.get("template")
     keys = frozenset(_text(entry.get("secretKey")) for entry in listed) if known else None
     kind = _text(_mapping(target.get("manifest")).get("kind")) or "Secret"
-    yield Target(kind, _text(target.get("name")) or own, namespace, keys)
+    yield WrittenObject(kind, _text(target.get("name")) or own, namespace, keys)
 
 
-def _cluster_external(object_: BuiltObject) -> Iterator[Target]:
+def _cluster_external(object_: BuiltObject) -> Iterator[WrittenObject]:
     spec = _mapping(object_.content.get("spec"))
     own = _text(spec.get("externalSecretName")) or object_.name
     inner = _mapping(spec.get("externalSecretSpec"))
@@ -164,14 +164,14 @@ def _cluster_external(object_: BuiltObject) -> Iterator[Target]:
         yield from _external(inner, own, None)
 
 
-def _ingress(object_: BuiltObject) -> Iterator[Target]:
+def _ingress(object_: BuiltObject) -> Iterator[WrittenObject]:
     """Yield the Secrets that cert-manager creates for an Ingress with one of its annotations."""
     metadata = _mapping(object_.content.get("metadata"))
     if any(name in _mapping(metadata.get("annotations")) for name in _ISSUERS):
-        yield from _targets_in(Place("spec.tls", "secretName"), object_)
+        yield from _targets_in(FieldPlace("spec.tls", "secretName"), object_)
 
 
-def _finding(object_: BuiltObject, target: Target, owned: Owned) -> Finding | None:
+def _finding(object_: BuiltObject, target: WrittenObject, owned: Owned) -> Finding | None:
     if target.namespace not in {None, "", owned.namespace} and not has_placeholder(target.namespace or ""):
         return None
     if target.name.startswith("ENC["):

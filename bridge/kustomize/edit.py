@@ -14,7 +14,7 @@ from bridge.kustomize.read import PATCHES
 HINT: Final = "change it by hand; `kustomize build OVERLAY | bridge check ENV --manifests -` prints the patches"
 
 
-class Item(NamedTuple):
+class PatchItem(NamedTuple):
     """An entry of one of the lists of patches."""
 
     key: str
@@ -24,7 +24,7 @@ class Item(NamedTuple):
 class MissingPatch(NamedTuple):
     """An entry whose file does not exist, and the kind of the objects that it is for, if it names one."""
 
-    item: Item
+    item: PatchItem
     file: Path
     kind: str
 
@@ -43,10 +43,10 @@ def missing_patches(text: str, folder: Path) -> Iterator[MissingPatch]:
             if not isinstance(path, str) or "\n" in path or "://" in path or (folder / path).exists():
                 continue
             kind = target.get("kind") if isinstance(target, Mapping) else None
-            yield MissingPatch(Item(name, index), folder / path, kind if isinstance(kind, str) else "")
+            yield MissingPatch(PatchItem(name, index), folder / path, kind if isinstance(kind, str) else "")
 
 
-def change_patches(text: str, shown: str, removed: Collection[Item], added: Sequence[str]) -> str:
+def change_patches(text: str, shown: str, removed: Collection[PatchItem], added: Sequence[str]) -> str:
     """Return the kustomization without some patches, and with new ones behind those that stay.
 
     `added` is each new patch's YAML. ConfigError where the file is written in a way that cannot be changed so.
@@ -60,7 +60,7 @@ def change_patches(text: str, shown: str, removed: Collection[Item], added: Sequ
     return changed
 
 
-def _changes(content: Mapping[str, object], removed: Collection[Item], added: Sequence[str]) -> Iterator[Change]:
+def _changes(content: Mapping[str, object], removed: Collection[PatchItem], added: Sequence[str]) -> Iterator[Change]:
     """Yield the changes; a list that loses everything goes, unless it gets something."""
     for name in PATCHES:
         positions = sorted(item.position for item in removed if item.key == name)

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from bridge.config.kubernetes_list import flattened
 from bridge.config.problems import Findings
 from bridge.config.yamlfile import YamlDocument, parse_yaml_documents
 from bridge.objects import ObjectId
@@ -136,3 +135,19 @@ def _wrapped(node: object, name: str, depth: int, at: Findings) -> object:
     if isinstance(node, str):
         return node if name in _NAMES else _value(node, at)
     return node if isinstance(node, bool) else None
+
+
+def flattened(content: object, place: str) -> Iterator[tuple[str, object]]:
+    """Yield an object with its place, or each item of a List with a place of its own.
+
+    The items of a SecretList need not have `apiVersion` and `kind`; they are derived from the list's.
+    """
+    kind, items = (content.get("kind"), content.get("items")) if isinstance(content, Mapping) else (None, None)
+    if not isinstance(kind, str) or not kind.endswith("List") or not isinstance(items, list):
+        yield place, content
+        return
+    assert isinstance(content, Mapping)
+    implied = {"apiVersion": content.get("apiVersion"), "kind": kind.removesuffix("List")} if kind != "List" else {}
+    for number, item in enumerate(items):
+        typed = implied | dict(item) if isinstance(item, Mapping) else item
+        yield from flattened(typed, f"{place} items[{number}]")

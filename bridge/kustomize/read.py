@@ -34,7 +34,7 @@ _SELECTORS: Final = ("group", "version", "kind", "name", "namespace", "labelSele
 _REMOTE: Final = re.compile(r"[a-z+]+::|[a-z][a-z+]*://|git@|(?:www\.)?[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}[:/]|.*\?ref=")
 
 
-class Target(NamedTuple):
+class PatchTarget(NamedTuple):
     """The objects that a patch applies to: a regular expression per selector field, matched against the whole text."""
 
     selectors: Mapping[str, str]
@@ -60,7 +60,7 @@ class Patch:
 
     place: str
     file: Path | None
-    target: Target | None
+    target: PatchTarget | None
     documents: tuple[Mapping[str, object], ...] = field(repr=False)
     operations: tuple[Mapping[str, object], ...] = field(repr=False)
 
@@ -245,14 +245,14 @@ def _content(fields: Mapping[str, object], folder: Path, at: Findings) -> tuple[
         return folder / path, []
 
 
-def _patch(at: Findings, file: Path | None, target: Target | None, documents: list[YamlDocument]) -> Patch:
+def _patch(at: Findings, file: Path | None, target: PatchTarget | None, documents: list[YamlDocument]) -> Patch:
     content = [document.content for document in documents]
     operations = [step for part in content if isinstance(part, list) for step in part if isinstance(step, Mapping)]
     merged = [part for part in content if isinstance(part, Mapping)]
     return Patch(at.where, file, target, tuple(merged), tuple(operations))
 
 
-def _target(given: object, at: Findings) -> Target | None:
+def _target(given: object, at: Findings) -> PatchTarget | None:
     if given is None:
         return None
     selectors = {
@@ -265,4 +265,68 @@ def _target(given: object, at: Findings) -> Target | None:
             re.compile(selectors.get(key, ""))
         except re.error:
             at.at(f".{key}").note("must be a valid Python regular expression")
-    return Target(selectors)
+    return PatchTarget(selectors)
+
+
+_LISTS: Final = (*RESOURCES, "components")
+
+
+class User(NamedTuple):
+    """A kustomization that names a file, and whether it uses the file as a patch."""
+
+    file: Path
+    as_patch: bool
+
+
+def users_of(path: Path) -> tuple[User, ...]:
+    """Return the kustomizations that use a file. kustomize reads files only in or below the kustomization's folder.
+
+    Unreadable kustomizations are skipped. The returned paths are relative if `path` is relative.
+    """
+    users = []
+    for folder in Path(os.path.normpath(path.absolute())).parents:
+        file = kustomization_file(folder)
+        if file is None:
+            continue
+        named = [as_patch for text, as_patch in _names(file) if _is_same(folder / text, path)]
+        if named:
+            shown = file if path.is_absolute() else Path(os.path.relpath(file))
+            users.append(User(shown, all(named)))
+    return tuple(users)
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except (OSError, ValueError):
+        return False
+
+
+def _names(file: Path) -> Iterator[tuple[str, bool]]:
+    """Yield the paths that a kustomization names, each with whether it is a patch."""
+    try:
+        documents = load_yaml_documents(file, str(file), foreign=True)
+    except (ConfigError, OSError):
+        return
+    content = documents[0].content if documents else None
+    if not isinstance(content, Mapping):
+        return
+    for key in (*_LISTS, *PATCHES):
+        for item in _list(content.get(key)):
+            text = item.get("path") if isinstance(item, Mapping) else item
+            if isinstance(text, str) and "\n" not in text:
+                yield text, key in PATCHES
+    for key in GENERATORS:
+        for item in _list(content.get(key)):
+            if isinstance(item, Mapping):
+                yield from ((text, False) for text in _of_generator(item))
+
+
+def _of_generator(item: Mapping[object, object]) -> Iterator[str]:
+    for text in (item.get("env"), *_list(item.get("envs")), *_list(item.get("files"))):
+        if isinstance(text, str):
+            yield text.rpartition("=")[2]  # files: KEY=PATH
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []

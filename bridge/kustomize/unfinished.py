@@ -9,7 +9,7 @@ from bridge.config.placeholder import has_placeholder
 from bridge.kustomize.objects import BuiltObject
 from bridge.kustomize.overlap import Finding, Owned, Verdict, built_value, here, holds_placeholder
 from bridge.objects import ObjectId
-from bridge.plan.consumers import Use, pod_spec, uses
+from bridge.plan.workloads import Use, pod_spec, uses
 from bridge.secret import SecretValue
 
 # The suffix of kustomize's generated names: ten hexadecimal digits, encoded in letters that form no words (api/hasher).

@@ -27,7 +27,7 @@ class Allowed(NamedTuple):
     accepted: Mapping[str, str] = NOTHING  # older revisions that the environment's file allows
 
 
-class Target(NamedTuple):
+class PlanTarget(NamedTuple):
     """The environment of the plan, and the cluster it is for."""
 
     environment: str
@@ -36,7 +36,7 @@ class Target(NamedTuple):
     cluster: ClusterName
 
 
-def build(target: Target, now: Now, sources: Mapping[str, Revision], memory: Memory, allowed: Allowed) -> Plan:
+def build(target: PlanTarget, now: Now, sources: Mapping[str, Revision], memory: Memory, allowed: Allowed) -> Plan:
     """Return the whole plan, with all reasons for refusing it."""
     changes = [_change(one, now.live[one.id], memory, target.manager, allowed) for one in now.desired]
     left = list(_left(now, memory, target, allowed))
@@ -86,7 +86,7 @@ def _needless(changes: Iterable[Change], recreate: Iterable[ObjectId]) -> Iterat
             yield Problem(f"--recreate {change.id}", "not needed: Kubernetes can change this object in place")
 
 
-def _left(now: Now, memory: Memory, target: Target, allowed: Allowed) -> Iterator[Change]:
+def _left(now: Now, memory: Memory, target: PlanTarget, allowed: Allowed) -> Iterator[Change]:
     """Yield the objects that are no longer in the templates, unless they are gone or replaced by others."""
     wanted = {one.id for one in now.desired}
     for id_, known in memory.objects.items():
@@ -134,7 +134,7 @@ def lost(memory: Memory) -> Iterator[Problem]:
         yield Problem("the state ConfigMap of bridge", what)
 
 
-def _warnings(changes: Sequence[Change], memory: Memory, target: Target) -> Iterator[Problem]:
+def _warnings(changes: Sequence[Change], memory: Memory, target: PlanTarget) -> Iterator[Problem]:
     for change in changes:
         if overwritten_by_apply(change):
             what = "`kubectl apply` overwrites what bridge writes: your build still contains this object's keys"

@@ -6,12 +6,11 @@ from typing import Any, Final
 
 from bridge.report import streams
 from bridge.report.cluster import POD, Quote, binding_note, cluster_text
-from bridge.report.commands import with_hints
+from bridge.report.output import printable_data, write_json
+from bridge.report.own_flags import with_hints
 from bridge.report.record import Record
-from bridge.report.style import Style, style_of
-from bridge.report.table import table
+from bridge.report.style import Style, style_of, table
 from bridge.report.text import plan_text, summary
-from bridge.report.write import printable_data, write_json
 
 SCHEMA: Final = "bridge/fleet/v1"
 NAMED: Final = 3

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from bridge.report.cluster import cluster_text
-from bridge.report.table import table
+from bridge.report.style import table
 from bridge.report.talk import printable
 
 

@@ -3,8 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from bridge.plan.restart import Reason, Step, Verdict
-from bridge.plan.rollout import Rollout, Workload
+from bridge.plan.workloads import RestartReason, RestartStep, RestartVerdict, Rollout, Workload
 from bridge.report.cluster import heading
 from bridge.report.style import Style
 
@@ -16,11 +15,11 @@ RESULTS: Final = {
     "interrupted": "interrupted",
 }
 
-STATES: Final = {Step.ROLL.value: ("~", "to restart"), Step.HOLD.value: ("!", "outdated, but paused")}
+STATES: Final = {RestartStep.ROLL.value: ("~", "to restart"), RestartStep.HOLD.value: ("!", "outdated, but paused")}
 
 
 def workload_data(
-    verdicts: Iterable[Verdict], rolled: Collection[str], begun: Collection[str], states: Mapping[str, Workload]
+    verdicts: Iterable[RestartVerdict], rolled: Collection[str], begun: Collection[str], states: Mapping[str, Workload]
 ) -> list[dict[str, Any]]:
     """Return every consumer as data: it was restarted, not restarted, or perhaps restarted (`begun`)."""
     entries = []
@@ -39,7 +38,7 @@ def workload_data(
     return entries
 
 
-def _reason(reason: Reason) -> dict[str, Any]:
+def _reason(reason: RestartReason) -> dict[str, Any]:
     return {"object": str(reason.id), "key": reason.key, "changed": reason.changed}
 
 
@@ -84,7 +83,7 @@ def _because(reasons: list[dict[str, Any]]) -> Iterator[str]:
 def summary(workloads: Iterable[dict[str, Any]]) -> str:
     """Count the workloads by what happens to them."""
     states = [workload["state"] for workload in workloads]
-    counts = {step: states.count(step.value) for step in Step}
-    words = {Step.ROLL: "to restart", Step.HOLD: "paused"}
+    counts = {step: states.count(step.value) for step in RestartStep}
+    words = {RestartStep.ROLL: "to restart", RestartStep.HOLD: "paused"}
     parts = [f"{counts[step]} {word}" for step, word in words.items() if counts[step]]
-    return ", ".join([*parts, f"{counts[Step.NONE]} up to date"])
+    return ", ".join([*parts, f"{counts[RestartStep.NONE]} up to date"])

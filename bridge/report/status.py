@@ -8,8 +8,7 @@ from bridge.plan.admission import dropped, rewritten
 from bridge.plan.model import Change, FieldChange, Plan, What
 from bridge.report.cluster import cluster_data, heading
 from bridge.report.data import ALTERED, SCHEMA, origin_data, problems
-from bridge.report.style import Style
-from bridge.report.table import table
+from bridge.report.style import Style, table
 from bridge.report.text import place
 
 STATES: Final = {

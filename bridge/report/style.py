@@ -1,7 +1,10 @@
-"""Colour on a terminal, plain text everywhere else (https://no-color.org)."""
+"""Lines up columns, and colours text on a terminal (https://no-color.org)."""
 
 import os
+from collections.abc import Sequence
 from typing import Final, NamedTuple, TextIO
+
+from bridge.report import streams
 
 COLOURS: Final = {"+": "32", "~": "33", "!": "35", "-": "31", "?": "2"}
 USUAL_WIDTH: Final = 80
@@ -39,3 +42,31 @@ def width_of(stream: TextIO) -> int | None:
         return os.get_terminal_size(stream.fileno()).columns or USUAL_WIDTH
     except OSError:
         return USUAL_WIDTH
+
+
+GAP = "  "
+INDENT = "    "
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Format the rows, the first of which is the heading, with every column as wide as its widest cell.
+
+    If the terminal is too narrow, the widest columns go below their row, each cell with its heading in front.
+    """
+    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
+    below = _below(widths, width_of(streams.report()))
+    lines = []
+    for number, row in enumerate(rows):
+        cells = [f"{cell:<{widths[index]}}" for index, cell in enumerate(row) if index not in below]
+        lines.append(GAP.join(cells).rstrip())
+        if number:
+            lines += [f"{INDENT}{rows[0][index]}: {row[index]}" for index in below if row[index] not in {"", "-"}]
+    return "\n".join(lines) + "\n"
+
+
+def _below(widths: Sequence[int], width: int | None) -> list[int]:
+    """Return the columns to move out of the row so that the others fit; never the first."""
+    kept = list(range(len(widths)))
+    while width and len(kept) > 1 and sum(widths[index] + len(GAP) for index in kept) - len(GAP) > width:
+        kept.remove(max(kept[1:], key=lambda index: widths[index]))
+    return [index for index in range(len(widths)) if index not in kept]

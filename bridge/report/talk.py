@@ -7,7 +7,7 @@ from bridge import late_warnings
 from bridge.errors import Problem
 from bridge.process import take_printed
 from bridge.report import streams
-from bridge.report.commands import completed
+from bridge.report.own_flags import completed
 from bridge.report.record import Record
 
 if TYPE_CHECKING:

@@ -32,10 +32,9 @@ from bridge.errors import ANYTHING, BridgeError, Problem, Refusal, Stopped, Unav
 from bridge.objects import Live, ObjectId
 from bridge.plan.admission import after_write, dropped
 from bridge.plan.build import remember
-from bridge.plan.first_write import is_first, place
-from bridge.plan.model import Change, ClusterName, Plan
+from bridge.plan.model import Change, ClusterName, Plan, is_first, place
 from bridge.provider import Revision
-from bridge.run.inputs import Agreed, Run, Seen, Wanted
+from bridge.run.inputs import Agreed, Run, StateSeen, Wanted
 from bridge.run.plan import compare, on_each, read_environment, read_environment_again, tried_dry, try_changes
 from bridge.run.view import Cluster, Dial, dial
 
@@ -211,7 +210,7 @@ def _take_turn(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run, outcome: 
     return True
 
 
-def _is_no_older(now: Revision, before: Seen, name: str) -> bool:
+def _is_no_older(now: Revision, before: StateSeen, name: str) -> bool:
     """Return True if a source, read before the memory, is known to be as new as what was written from it last."""
     if before.memory is None:
         return True

@@ -115,7 +115,7 @@ def _attempt(step: Callable[[], Result], errors: list[BridgeError]) -> Result | 
         return None
 
 
-class Seen(NamedTuple):
+class StateSeen(NamedTuple):
     """The memory as it was read, and a mark that every run changes before it writes its first object.
 
     The mark is empty in a run that writes nothing.
@@ -136,7 +136,7 @@ class Wanted(NamedTuple):
     environment: Environment
     namespace: str
     resolution: Resolution
-    seen: Seen | None = None
+    seen: StateSeen | None = None
     shared: frozenset[str] = frozenset()
     stores: Mapping[str, tuple[str, ...]] = NO_STORES
 

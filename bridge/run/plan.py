@@ -15,10 +15,10 @@ from bridge.objects import Live, ObjectId
 from bridge.parallel import each
 from bridge.plan.admission import after_dry_run, may_be_altered, untried
 from bridge.plan.baseline import Now
-from bridge.plan.build import Target, build
+from bridge.plan.build import PlanTarget, build
 from bridge.plan.model import Plan
 from bridge.plan.state import Memory, rebuilt
-from bridge.run.inputs import Files, Run, Seen, Wanted, gather, sound_files
+from bridge.run.inputs import Files, Run, StateSeen, Wanted, gather, sound_files
 from bridge.run.view import Cluster, Dial, dial, open_cluster
 
 MANY: Final = 16  # from here on threads are worth their connections
@@ -53,7 +53,7 @@ def read_environment(
 
 def read_sources(environment: Environment, files: Files, cluster: Cluster, run: Run, *, marked: bool = False) -> Wanted:
     """Read the state, then the sources; `marked` if the run writes, so that it tells when another one has begun to."""
-    seen = cluster.look() if marked else Seen("", cluster.store.read())
+    seen = cluster.look() if marked else StateSeen("", cluster.store.read())
     known = frozenset(seen.memory.sources if seen.memory else ())
     return gather(environment, files, run, known)._replace(seen=seen)
 
@@ -78,12 +78,12 @@ def try_changes(wanted: Wanted, cluster: Cluster, run: Run) -> Plan:
     return _tried(wanted, cluster, run)
 
 
-def _tried(wanted: Wanted, cluster: Cluster, run: Run, seen: Seen | None = None) -> Plan:
+def _tried(wanted: Wanted, cluster: Cluster, run: Run, seen: StateSeen | None = None) -> Plan:
     plan = compare(wanted, cluster, run, seen)
     return plan if plan.refusals else tried_dry(plan, cluster.objects, run)
 
 
-def compare(wanted: Wanted, cluster: Cluster, run: Run, seen: Seen | None = None) -> Plan:
+def compare(wanted: Wanted, cluster: Cluster, run: Run, seen: StateSeen | None = None) -> Plan:
     """Read the live objects, and the memory unless it was `seen`, and plan; nothing else is asked of the cluster.
 
     What speaks against the plan stands in its `refusals`; an error is raised where the cluster cannot be read.
@@ -93,7 +93,7 @@ def compare(wanted: Wanted, cluster: Cluster, run: Run, seen: Seen | None = None
     live = _read_live(objects, [one.id for one in desired], memory, run)
     if memory is None or memory.lost:
         memory = _rebuild(memory, live, objects.manager, cluster.store.target)
-    target = Target(wanted.environment.name, wanted.namespace, objects.manager, cluster.name)
+    target = PlanTarget(wanted.environment.name, wanted.namespace, objects.manager, cluster.name)
     resolution = wanted.resolution
     allowed = run.allowed._replace(accepted=wanted.environment.accept_older)
     plan = build(target, Now(desired, resolution.manifests, live), resolution.sources, memory, allowed)

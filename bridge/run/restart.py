@@ -10,10 +10,9 @@ from bridge.cluster.api import Forbidden, LostAnswer
 from bridge.cluster.workloads import Workloads
 from bridge.config.environment import Environment
 from bridge.errors import ANYTHING, BridgeError, Bug, Problem, Refusal, Stopped, Unavailable, combine, ending
-from bridge.plan.first_write import has_begun, is_ours
-from bridge.plan.restart import Step, Verdict, consumers, judge
-from bridge.plan.rollout import Workload
+from bridge.plan.model import has_begun, is_ours
 from bridge.plan.state import Memory
+from bridge.plan.workloads import RestartStep, RestartVerdict, Workload, consumers, judge
 from bridge.report.record import Record
 from bridge.report.talk import tell
 from bridge.run.apply import FirstWrite, unless_agreed
@@ -30,7 +29,7 @@ class Restart:
     `begun` holds what is being marked, or may be, `states` each workload as it was seen last.
     """
 
-    verdicts: tuple[Verdict, ...] = ()
+    verdicts: tuple[RestartVerdict, ...] = ()
     rolled: list[str] = field(default_factory=list)
     begun: set[str] = field(default_factory=set)
     states: dict[str, Workload] = field(default_factory=dict)
@@ -98,7 +97,7 @@ def first_restart(
     return unless_agreed(environment, namespace, cluster, run)
 
 
-def survey(cluster: Cluster, memory: Memory, *, everything: bool = False) -> tuple[Verdict, ...]:
+def survey(cluster: Cluster, memory: Memory, *, everything: bool = False) -> tuple[RestartVerdict, ...]:
     """Judge every workload of the namespace that consumes what bridge writes."""
     workloads = _workloads(cluster)
     found = workloads.consumers(lambda all_: consumers(all_, memory))
@@ -119,7 +118,7 @@ def roll(cluster: Cluster, restart: Restart) -> None:
     """Mark each workload that is behind, all of them dry first; what is in the way is added to the problems."""
     workloads = _workloads(cluster)
     restart.states = {str(one.workload): one.workload for one in restart.verdicts}
-    chosen = [one for one in restart.verdicts if one.step is Step.ROLL]
+    chosen = [one for one in restart.verdicts if one.step is RestartStep.ROLL]
     try:
         _try_dry(workloads, chosen)
         for one in chosen:
@@ -130,7 +129,7 @@ def roll(cluster: Cluster, restart: Restart) -> None:
         restart.add(*_in_the_way(workloads, one))
 
 
-def _try_dry(workloads: Workloads, chosen: Sequence[Verdict]) -> None:
+def _try_dry(workloads: Workloads, chosen: Sequence[RestartVerdict]) -> None:
     errors: list[BridgeError] = []
     for one in chosen:
         try:
@@ -141,7 +140,7 @@ def _try_dry(workloads: Workloads, chosen: Sequence[Verdict]) -> None:
         raise combine(errors)
 
 
-def _mark(workloads: Workloads, verdict: Verdict, restart: Restart) -> None:
+def _mark(workloads: Workloads, verdict: RestartVerdict, restart: Restart) -> None:
     name = str(verdict.workload)
     restart.begun.add(name)
     try:
@@ -156,13 +155,13 @@ def _mark(workloads: Workloads, verdict: Verdict, restart: Restart) -> None:
         restart.states[name] = now
 
 
-def _in_the_way(workloads: Workloads, verdict: Verdict) -> Sequence[Problem]:
+def _in_the_way(workloads: Workloads, verdict: RestartVerdict) -> Sequence[Problem]:
     """Return why a workload that was not rolled in this run keeps pods with older keys."""
     one = verdict.workload
-    if verdict.step is Step.HOLD:
+    if verdict.step is RestartStep.HOLD:
         hint = f"`kubectl -n {workloads.namespace} rollout resume {one.kind.lower()}/{one.name}`, then run again"
         return [Problem(workloads.target(one), "is behind, but paused: its pods keep older keys", hint)]
-    if verdict.step is Step.NONE and one.rollout.failed:
+    if verdict.step is RestartStep.NONE and one.rollout.failed:
         return [_failing(workloads, one)]
     return []
 

@@ -16,7 +16,7 @@ from bridge.config.environment import ClusterChoice, Environment
 from bridge.errors import Problem
 from bridge.plan.change_times import FORMAT
 from bridge.plan.model import Binding, ClusterName
-from bridge.run.inputs import Run, Seen
+from bridge.run.inputs import Run, StateSeen
 
 RELEASE: Final = 3.0  # seconds
 
@@ -32,15 +32,15 @@ class Cluster(NamedTuple):
     name: ClusterName
     warnings: tuple[Problem, ...]
 
-    def look(self, *, held: bool = False) -> Seen:
+    def look(self, *, held: bool = False) -> StateSeen:
         """Read the memory, with the mark that tells later whether another run has begun to write since.
 
         While there is no memory, the Lease is the mark: as it was before it was taken if it is `held`, else as it is.
         """
         memory = self.store.read()
         if self.store.mark:
-            return Seen(self.store.mark, memory)
-        return Seen(f"Lease {self.lease.found if held else self.lease.version()}", memory)
+            return StateSeen(self.store.mark, memory)
+        return StateSeen(f"Lease {self.lease.found if held else self.lease.version()}", memory)
 
     def now(self) -> str:
         """Return the time (RFC 3339) by the API server's clock: no earlier than any write that it has answered."""

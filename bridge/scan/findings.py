@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from bridge.errors import BridgeError, Problem, Unavailable
-from bridge.scan.search import Hit, Search, Stream
+from bridge.scan.search import Hit, PatternSearch, Stream
 
 MOST: Final = 1000
 """The maximum number of findings; a scan that finds more stops there, which limits its memory."""
 
 
-class Finding(NamedTuple):
+class Leak(NamedTuple):
     """A value in plaintext: its place, names and form, but never the value itself."""
 
     place: str
@@ -29,9 +29,9 @@ class Enough(Exception):
 class Scan:
     """One scan. `deadline` is a `time.monotonic()`."""
 
-    search: Search
+    search: PatternSearch
     deadline: float
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[Leak] = field(default_factory=list)
     problems: list[BridgeError] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
     streams: int = 0
@@ -45,7 +45,7 @@ class Scan:
         """Add a finding; raise Enough if there are too many."""
         if len(self.findings) >= MOST:
             raise Enough
-        self.findings.append(Finding(place, hit.line, hit.form.names, hit.form.form))
+        self.findings.append(Leak(place, hit.line, hit.form.names, hit.form.form))
 
 
 class _Timed(NamedTuple):

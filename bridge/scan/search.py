@@ -36,7 +36,7 @@ class Hit(NamedTuple):
     form: Form
 
 
-class Search:
+class PatternSearch:
     """A search for fixed patterns. Use it for only one stream at a time.
 
     Most chunks contain nothing, which is cheap to detect: wherever a long pattern occurs, one of its 4-byte words is at

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from bridge.config.environment import Environment
-from bridge.config.text_flaws import BYTE_ORDER_MARK, UTF16, is_utf16
+from bridge.config.textfile import BYTE_ORDER_MARK, UTF16, is_utf16
 from bridge.errors import Problem
 from bridge.objects import PEM_KEYS, Desired, Layer, Origin
 from bridge.plan.limits import is_escaped_pem

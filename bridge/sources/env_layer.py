@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from bridge.config.dotenv import load_env_file
-from bridge.config.env_readers import Difference, difference_warnings
+from bridge.config.env_readers import ReaderDifference, difference_warnings
 from bridge.config.environment import Environment
 from bridge.config.names import is_dns_label
 from bridge.errors import ConfigError, Problem
@@ -17,7 +17,7 @@ NAMESPACE = "K8S_NAMESPACE"
 K8_ENV = "K8_ENV"
 
 
-class Claim(NamedTuple):
+class IdentityClaim(NamedTuple):
     """A variable that says which environment it is for: its name, what it identifies, and our value for it."""
 
     name: str
@@ -25,9 +25,9 @@ class Claim(NamedTuple):
     ours: str
 
 
-def claims(environment: str, namespace: str) -> tuple[Claim, Claim]:
+def claims(environment: str, namespace: str) -> tuple[IdentityClaim, IdentityClaim]:
     """Return the values that a document or a process must have if it sets these variables."""
-    return Claim(K8_ENV, "environment", environment), Claim(NAMESPACE, "namespace", namespace)
+    return IdentityClaim(K8_ENV, "environment", environment), IdentityClaim(NAMESPACE, "namespace", namespace)
 
 
 class EnvLayer(NamedTuple):
@@ -38,7 +38,7 @@ class EnvLayer(NamedTuple):
 
     shown: str
     values: Mapping[str, SecretValue] | None
-    differences: Mapping[str, Difference] = MappingProxyType({})
+    differences: Mapping[str, ReaderDifference] = MappingProxyType({})
 
 
 def load_env_layer(environment: Environment, environ: Mapping[str, str]) -> EnvLayer:
@@ -60,7 +60,7 @@ def load_env_layer(environment: Environment, environ: Mapping[str, str]) -> EnvL
 
 def cut_off(layer: EnvLayer) -> Iterator[Problem]:
     """Warn about variables with part of their line read as a comment: it may belong to the value."""
-    cut = {name: kind for name, kind in layer.differences.items() if kind is Difference.COMMENT}
+    cut = {name: kind for name, kind in layer.differences.items() if kind is ReaderDifference.COMMENT}
     yield from difference_warnings(cut, layer.shown, "")
 
 

@@ -8,7 +8,7 @@ from bridge.config.environment import Environment
 from bridge.config.placeholder import Placeholder
 from bridge.config.template import TemplateObject
 from bridge.errors import Problem
-from bridge.sources.lookup import LAST, Found
+from bridge.sources.lookup import LAST, FoundValue
 
 _CREDENTIAL: Final = r"\w*(?:TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|JWT|KEY)\w*"
 _LOGIN: Final = re.compile(
@@ -30,7 +30,7 @@ def is_login(name: str) -> bool:
 
 
 def logins_in_objects(
-    environment: Environment, templates: Sequence[TemplateObject], found: Mapping[str, Found | None]
+    environment: Environment, templates: Sequence[TemplateObject], found: Mapping[str, FoundValue | None]
 ) -> Iterator[Problem]:
     """Yield the keys that would get such a credential with `env_file: environment`.
 

@@ -21,7 +21,7 @@ WITHOUT: Final = SecretValue(b"-")
 """Stands for a value that is there and unfit: the run is refused, and this keeps the search from going on."""
 
 
-class Found(NamedTuple):
+class FoundValue(NamedTuple):
     """A variable's value, and how early in the search it was found."""
 
     entry: Entry
@@ -39,14 +39,14 @@ class Lookup:
         env_layer: EnvLayer,
         problems: list[Problem],
     ) -> None:
-        self.found: dict[str, Found | None] = {}
+        self.found: dict[str, FoundValue | None] = {}
         self._environment = environment
         self._documents = documents
         self._sources = sources
         self._env_layer = env_layer
         self._problems = problems
 
-    def variable(self, name: str) -> Found | None:
+    def variable(self, name: str) -> FoundValue | None:
         """Return a variable's value; None where only a template's own default could give it."""
         if name not in self.found:
             self.found[name] = self._exception(name) or self._in_sources(name) or self._in_env_file(name)
@@ -61,7 +61,7 @@ class Lookup:
                     return Entry(value, source.origin)
         return None
 
-    def _exception(self, name: str) -> Found | None:
+    def _exception(self, name: str) -> FoundValue | None:
         """Look under `variables:`. A field named there must exist: falling through would hide its loss."""
         variable = self._environment.variables.get(name)
         if variable is None:
@@ -74,9 +74,9 @@ class Lookup:
             self._problems.append(Problem(str(variable.reference.document), f"{error} (for {name})"))
             value = WITHOUT
         origin = Origin(Layer.SOURCE, str(variable.reference), revision=document.revision.id)
-        return Found(Entry(value, origin), FIRST)
+        return FoundValue(Entry(value, origin), FIRST)
 
-    def _in_sources(self, name: str) -> Found | None:
+    def _in_sources(self, name: str) -> FoundValue | None:
         for source in self._sources:
             if name not in source.fields:
                 continue
@@ -85,11 +85,11 @@ class Lookup:
             except FieldError as error:
                 self._problems.append(Problem(source.name, f"{name} {error}"))
                 value = WITHOUT
-            return Found(Entry(value, source.origin), source.position)
+            return FoundValue(Entry(value, source.origin), source.position)
         return None
 
-    def _in_env_file(self, name: str) -> Found | None:
+    def _in_env_file(self, name: str) -> FoundValue | None:
         value = (self._env_layer.values or {}).get(name)
         if value is None:
             return None
-        return Found(Entry(value, Origin(Layer.ENV_FILE, self._env_layer.shown)), LAST)
+        return FoundValue(Entry(value, Origin(Layer.ENV_FILE, self._env_layer.shown)), LAST)

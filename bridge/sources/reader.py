@@ -10,7 +10,7 @@ from bridge.errors import BridgeError, combine
 from bridge.parallel import Batch
 from bridge.provider import Context, Denied, Document, NotFound, Provider, ReadGuard
 from bridge.sources import missing_documents
-from bridge.sources.session import LATE, Store, close_sessions
+from bridge.sources.session import LATE, SessionStore, close_sessions
 
 Reads: TypeAlias = list[tuple[str, str, float]]  # a `Read` of each
 Answers: TypeAlias = Mapping[Reference, Document | BridgeError]
@@ -53,13 +53,13 @@ def read_each(
 
     `known` are the references that an earlier run has written from. A `Read` of each is added to `reads`.
     """
-    stores: list[Store] = []
+    stores: list[SessionStore] = []
     batches: list[Batch[Reference, tuple[Document | BridgeError, float]]] = []
     began = time.monotonic()
     timed: dict[Reference, tuple[Document | BridgeError, float]] = {}
     try:
         for name, documents in by_provider(references).items():
-            store = Store(providers[name], _knowing(providers[name], context, documents, known))
+            store = SessionStore(providers[name], _knowing(providers[name], context, documents, known))
             stores.append(store)
             batches.append(Batch(store.read, documents))
             batches[-1].start(providers[name].concurrency)

@@ -16,7 +16,7 @@ from bridge.sources.document import Source, open_sources
 from bridge.sources.doubtful_values import doubts
 from bridge.sources.env_layer import EnvLayer
 from bridge.sources.login_variables import logins_in_objects
-from bridge.sources.lookup import LAST, Found, Lookup
+from bridge.sources.lookup import LAST, FoundValue, Lookup
 from bridge.sources.select import json_escaped, located
 from bridge.sources.value_checks import of_others, secrets_in_public, unknown_manifest_keys
 
@@ -108,7 +108,7 @@ class _Filler:
             self._check(entry, id_, where)
         return entry
 
-    def _filled(self, template_key: TemplateKey, found: Mapping[str, Found | None], where: str) -> Entry | None:
+    def _filled(self, template_key: TemplateKey, found: Mapping[str, FoundValue | None], where: str) -> Entry | None:
         """Put the variables into the template's text."""
         entries = [self._part(part, found, template_key.place, where) for part in template_key.parts]
         known = [entry for entry in entries if entry]
@@ -123,7 +123,7 @@ class _Filler:
         return Entry(value, _combined_origin(named) if named else Origin(Layer.TEMPLATE, template_key.place))
 
     def _part(
-        self, part: SecretValue | Placeholder, found: Mapping[str, Found | None], place: str, where: str
+        self, part: SecretValue | Placeholder, found: Mapping[str, FoundValue | None], place: str, where: str
     ) -> Entry | None:
         if isinstance(part, SecretValue):
             return Entry(part, Origin(Layer.TEMPLATE, place))

@@ -78,7 +78,7 @@ def _checked(answer: Document) -> Document | ProviderError:
     return ProviderError(f"the provider {wrong}", hint=REPORT) if wrong else answer
 
 
-class Store:
+class SessionStore:
     """One provider's session, opened by the first thread that reads in it; whatever goes wrong is an answer too."""
 
     def __init__(self, provider: Provider, context: Context) -> None:

@@ -12,7 +12,7 @@ from bridge.errors import BridgeError
 from bridge.parallel import Once
 from bridge.provider import Context, Document, Provider, Session
 from bridge.sources.reader import by_provider, wants_known
-from bridge.sources.session import LATE, Store, close_sessions
+from bridge.sources.session import LATE, SessionStore, close_sessions
 
 _Key: TypeAlias = tuple[str, str | None]  # a document's path and revision
 
@@ -108,7 +108,7 @@ class _SharedStore:
     def __init__(self, provider: Provider, base: Path) -> None:
         self.provider: Final = provider
         self.base: Final = base
-        self._inner: Store | None = None
+        self._inner: SessionStore | None = None
         self._ended = False
         self._documents: Final[Once[_Key, Document | BridgeError]] = Once()
         self._lock: Final = threading.Lock()
@@ -150,17 +150,17 @@ class _SharedStore:
             self._ended = True
         return self._inner.end() if self._inner else []
 
-    def _opened(self, key: _Key, context: Context) -> Store | None:
+    def _opened(self, key: _Key, context: Context) -> SessionStore | None:
         """Return the session's store, made by whoever comes first; None after the end. Remember what is known."""
         known = context.known()
         with self._lock:
             self._known |= known
             self._new |= {key[0]} - known
             if self._inner is None and not self._ended:
-                self._inner = Store(self.provider, context._replace(known=self.known))
+                self._inner = SessionStore(self.provider, context._replace(known=self.known))
             return None if self._ended else self._inner
 
-    def _read(self, store: Store, key: _Key) -> Document | BridgeError:
+    def _read(self, store: SessionStore, key: _Key) -> Document | BridgeError:
         with self._room:
             return store.read(Reference("", *key))[0]
 

@@ -11,9 +11,8 @@ from bridge.provider import Context, Document, Provider, ProviderError, Writer
 from bridge.sources.reader import at_reference
 from bridge.sources.select import FieldError, located
 from bridge.sources.session import LATE, close_sessions, open_session, read_document
-from bridge.stores.disclosure import check_hidden
 from bridge.stores.whole_document import Whole, grafted
-from bridge.stores.write import AGAIN, Change, Edit, Edits, Store, Write, Written
+from bridge.stores.write import AGAIN, DocumentChange, Edit, Edits, OpenStore, Write, Written, check_hidden
 
 __all__ = ["Edit", "Written", "check_writable", "look", "look_back", "put", "put_back", "rehearse"]
 
@@ -79,14 +78,14 @@ def put_back(provider: Provider, reference: Reference, whole: Whole, context: Co
     return _put(provider, reference, whole, context)
 
 
-def _put(provider: Provider, reference: Reference, change: Change, context: Context) -> Written:
+def _put(provider: Provider, reference: Reference, change: DocumentChange, context: Context) -> Written:
     with _opened(provider, reference, context) as session:
         write = Write(session, reference, change, context.deadline)
         return _bounded(write.run, write, reference, context)
 
 
 @contextmanager
-def _opened(provider: Provider, reference: Reference, context: Context) -> Iterator[Store]:
+def _opened(provider: Provider, reference: Reference, context: Context) -> Iterator[OpenStore]:
     if reference.revision is not None:
         what = f"is pinned to revision {reference.revision}, which cannot be changed"
         raise Refusal(Problem(str(reference), what, f"remove `@{reference.revision}` from the reference"))

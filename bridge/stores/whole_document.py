@@ -10,7 +10,7 @@ from bridge.sources.select import is_manifests
 from bridge.stores.write import AGAIN
 
 
-class Difference(NamedTuple):
+class DocumentDifference(NamedTuple):
     """The names of the values that change, are added and are removed."""
 
     changed: tuple[str, ...]
@@ -30,12 +30,12 @@ class Whole(NamedTuple):
         return self.seen is None or not self.holds(self.seen)
 
     @property
-    def difference(self) -> Difference:
+    def difference(self) -> DocumentDifference:
         """The names of the values that change."""
         old, new = dict(_values(self.seen)), dict(_values(self.wanted))
         changed = tuple(name for name in new if name in old and not _same(new[name], old[name]))
         added, removed = (tuple(name for name in one if name not in other) for one, other in ((new, old), (old, new)))
-        return Difference(changed, added, removed)
+        return DocumentDifference(changed, added, removed)
 
     def made(self, present: Document | None) -> Document:
         """Return the document to write; ProviderError if it has changed since the decision."""

@@ -9,6 +9,7 @@ from bridge.errors import ANYTHING, BridgeError, Problem, Stopped
 from bridge.provider import (
     Conflict,
     Denied,
+    Discloser,
     Document,
     NotFound,
     ProviderError,
@@ -20,9 +21,9 @@ from bridge.provider import (
 )
 from bridge.secret import SecretValue
 from bridge.sources.conformance import REPORT, failed
+from bridge.sources.select import MANIFEST_KEYS
 from bridge.sources.session import read_document
-from bridge.stores.disclosure import check_hidden
-from bridge.stores.slots import Slot, value_at, with_value
+from bridge.stores.slots import Slot, node_at, value_at, with_value
 
 PATIENCE: Final = 30.0
 """Seconds during which a store may still return the old content after a write: Secret Manager is known to need them."""
@@ -38,7 +39,7 @@ class Edit(NamedTuple):
     seen: SecretValue | None
 
 
-class Change(Protocol):
+class DocumentChange(Protocol):
     """A change to a document."""
 
     def made(self, present: Document | None) -> Document:
@@ -78,14 +79,14 @@ class Written(NamedTuple):
     after: Revision
 
 
-class Store(Session, Writer, Protocol):
+class OpenStore(Session, Writer, Protocol):
     """A session that can write."""
 
 
 class Write:
     """A change that is being written to a document. `begun` is true while the outcome of a write is unknown."""
 
-    def __init__(self, session: Store, reference: Reference, change: Change, deadline: float) -> None:
+    def __init__(self, session: OpenStore, reference: Reference, change: DocumentChange, deadline: float) -> None:
         self.begun = False
         self._session = session
         self._reference = reference
@@ -194,3 +195,33 @@ def _same(first: SecretValue | None, second: SecretValue | None) -> bool:
 
 def _is_old(now: Document | BridgeError, written: Revision) -> bool:
     return isinstance(now, NotFound) or (isinstance(now, Document) and now.revision != written)
+
+
+HINT: Final = "add a rule for the document to .sops.yaml, or use another document"
+
+
+def check_hidden(session: Session, path: str, present: Document | None, wanted: Document) -> None:
+    """Raise ProviderError if a new value would be stored unencrypted in the document."""
+    if not isinstance(session, Discloser):
+        return
+    exposed: list[str] | ProviderError | Unavailable
+    try:
+        exposed = _shown(session, path, present, wanted)
+    except (ProviderError, Unavailable):
+        raise
+    except ANYTHING as error:
+        exposed = failed(error)
+    if not isinstance(exposed, list):
+        raise exposed
+    if exposed:
+        what = f"{', '.join(exposed)} would not be encrypted by the document's rule"
+        raise ProviderError(what, hint=HINT)
+
+
+def _shown(session: Discloser, path: str, present: Document | None, wanted: Document) -> list[str]:
+    """Name the fields. Unchanged fields are the very same nodes; an object's own manifest fields hold no values."""
+    return [
+        ".".join(keys)
+        for index, keys in session.in_clear(path, wanted)
+        if keys[0] not in MANIFEST_KEYS and node_at(present, index, keys) is not node_at(wanted, index, keys)
+    ]

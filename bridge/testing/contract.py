@@ -149,7 +149,7 @@ class ProviderContract:
         assert first.id
         assert first == second
 
-    def test_a_provider_that_asks_what_was_read_before_says_so(self, tmp_path: Path) -> None:
+    def test_provider_that_asks_what_was_read_declares_it(self, tmp_path: Path) -> None:
         """`Context.known` tells nothing to a provider without `wants_known`."""
         asked: list[str] = []
         path, provider = self.put(tmp_path, VALUES), self.provider(tmp_path)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from tests.bench.far import CASES, row
 from tests.bench.fleet import OBJECTS, fleet_of
 from tests.bench.installation import ROOT
 from tests.bench.measure import Command, Contest
@@ -168,6 +169,7 @@ ROWS: Final[Mapping[str, Callable[[Stage], Contest]]] = {
         for count in (10, 100, 1_000)
         for changed in (False, True)
     },
+    **{case.name: row(case) for case in CASES},
     "version": version,
     "check": check,
 }

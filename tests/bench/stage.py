@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from pyrage import x25519
 
+from tests.bench.distance import Distance
 from tests.bench.installation import Installation
 from tests.bench.measure import BenchmarkError, Command, call
 from tests.servers import build
@@ -29,6 +30,7 @@ class Stage:
     def __init__(self) -> None:
         self._resources: Final = contextlib.ExitStack()
         self.folder: Final = Path(self._resources.enter_context(tempfile.TemporaryDirectory(prefix="bridge-bench-")))
+        self._distances: Final[dict[tuple[str, float], str]] = {}
         key = x25519.Identity.generate()
         self._recipient: Final = str(key.to_public())
         (self.folder / "key").write_text(f"{key}\n")
@@ -88,6 +90,13 @@ class Stage:
         self._resources.enter_context(cluster)
         cluster.kubeconfig(Path(self.environ["KUBECONFIG"]))
         return cluster
+
+    def at_a_distance(self, server: str, round_trip: float) -> str:
+        """Return an address that leads to a server as if it were one round trip (seconds) away."""
+        key = (server, round_trip)
+        if key not in self._distances:
+            self._distances[key] = self._resources.enter_context(Distance(server, round_trip)).url
+        return self._distances[key]
 
     def namespace(self, name: str) -> str:
         """Make a namespace."""

@@ -39,7 +39,7 @@ def _manifests(stage: Stage, namespace: str) -> Iterator[str]:
         name = one["metadata"]["name"]
         if not name.startswith("bridge-"):
             kind = "Secret" if plural == "secrets" else "ConfigMap"
-            yield _manifest(kind, name, "data", one["data"])
+            yield manifest(kind, name, "data", one["data"])
 
 
 class Thousand:
@@ -61,7 +61,7 @@ class Thousand:
     def _write_environment(self) -> None:
         names = {f"secret-{number:04}": _names(number) for number in range(SECRETS)}
         templates = (
-            _manifest("Secret", secret, "stringData", {f"KEY_{key}": f"${{{name}}}" for key, name in enumerate(keys)})
+            manifest("Secret", secret, "stringData", {f"KEY_{key}": f"${{{name}}}" for key, name in enumerate(keys)})
             for secret, keys in names.items()
         )
         (self._config / "base").mkdir(parents=True)  # beside `staging.yaml` it would be an environment
@@ -79,8 +79,7 @@ class Thousand:
         generation = next(self._generations)
         self._stage.encrypt(self._config / "values.sops.yaml", flat_yaml(generation))
         peer = (
-            _manifest("Secret", f"secret-{number:04}", "data", _encoded(number, generation))
-            for number in range(SECRETS)
+            manifest("Secret", f"secret-{number:04}", "data", _encoded(number, generation)) for number in range(SECRETS)
         )
         self._stage.encrypt(self._peer, "---\n".join(peer), *LIKE_MANIFESTS)
 
@@ -108,7 +107,8 @@ def _encoded(number: int, generation: int) -> dict[str, str]:
     return {f"KEY_{key}": base64.b64encode(value).decode() for key, value in enumerate(plain)}
 
 
-def _manifest(kind: str, name: str, section: str, data: dict[str, str]) -> str:
+def manifest(kind: str, name: str, section: str, data: dict[str, str]) -> str:
+    """Return one manifest as YAML."""
     lines = "".join(f"  {key}: {json.dumps(value)}\n" for key, value in data.items())
     return f"apiVersion: v1\nkind: {kind}\nmetadata:\n  name: {name}\n{section}:\n{lines}"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bridge.cluster.api import Api, ApiError, Conflict, Forbidden, Invalid, NotFound, Untrusted
+from bridge.cluster.api import Api, ApiError, Forbidden, Invalid, ObjectConflict, ObjectNotFound, Untrusted
 from bridge.cluster.connect import Search, connect
 from bridge.errors import BridgeError
 from tests.cluster.wire import assert_clean
@@ -150,10 +150,10 @@ def test_wrong_authority_is_refused(open_api: Connect, namespace: str, tmp_path:
 
 def test_missing_object_and_a_missing_namespace_differ(open_api: Connect, namespace: str) -> None:
     api = open_api()
-    with pytest.raises(NotFound) as caught:
+    with pytest.raises(ObjectNotFound) as caught:
         api.request("get", path(namespace), target=target(namespace))
     assert not caught.value.missing_namespace
-    with pytest.raises(NotFound) as caught:
+    with pytest.raises(ObjectNotFound) as caught:
         apply(api, "nowhere")
     assert caught.value.missing_namespace
     assert str(caught.value) == f"{target('nowhere')}: the namespace does not exist"
@@ -192,7 +192,7 @@ def test_apply_to_a_missing_object_needs_create(open_api: Connect, real_cluster:
 def test_conflicts_name_the_manager_and_the_field(open_api: Connect, namespace: str) -> None:
     api = open_api()
     apply(api, namespace, manager="some-other")
-    with pytest.raises(Conflict) as caught:
+    with pytest.raises(ObjectConflict) as caught:
         apply(api, namespace, data={"K": "b3RoZXI="})
     assert [(cause.reason, cause.field, cause.manager) for cause in caught.value.causes] == [
         ("FieldManagerConflict", ".data.K", "some-other")
@@ -200,7 +200,7 @@ def test_conflicts_name_the_manager_and_the_field(open_api: Connect, namespace: 
     assert str(caught.value) == f'{target(namespace)}: "some-other" owns .data.K'
     update = {"metadata": {"name": "a"}, "data": {"K": "dXBkYXRl"}}
     api.request("update", path(namespace), target=target(namespace), body=json.dumps(update).encode())
-    with pytest.raises(Conflict) as caught:
+    with pytest.raises(ObjectConflict) as caught:
         apply(api, namespace)
     assert caught.value.causes[0].manager == "bridge"  # an Update goes by the User-Agent
 
@@ -208,7 +208,7 @@ def test_conflicts_name_the_manager_and_the_field(open_api: Connect, namespace: 
 def test_stale_resource_version_is_a_conflict_without_a_manager(open_api: Connect, namespace: str) -> None:
     api = open_api()
     apply(api, namespace)
-    with pytest.raises(Conflict) as caught:
+    with pytest.raises(ObjectConflict) as caught:
         apply(api, namespace, data={"K": "b3RoZXI="}, resourceVersion="1")
     assert caught.value.causes == ()
     assert str(caught.value) == f"{target(namespace)}: changed since it was read"

@@ -4,7 +4,17 @@ import re
 
 import pytest
 
-from bridge.cluster.api import ApiError, Cause, Conflict, Forbidden, Foreign, Invalid, LostAnswer, NotFound, Unreachable
+from bridge.cluster.api import (
+    ApiError,
+    Cause,
+    Forbidden,
+    Foreign,
+    Invalid,
+    LostAnswer,
+    ObjectConflict,
+    ObjectNotFound,
+    Unreachable,
+)
 from bridge.errors import BridgeError, Problem, Refusal
 from tests.cluster.wire import CANARY, FINE, PATH, TARGET, TOKEN, Step, Wire, api, assert_clean, reply, status
 
@@ -128,14 +138,14 @@ def test_other_denials_name_the_source_but_not_the_reason(step: Step, what: str)
 
 def test_missing_object_is_not_a_missing_namespace() -> None:
     error = refused(status(404, "NotFound", details={"name": "agent-secrets", "kind": "secrets"}), "get")
-    assert isinstance(error, NotFound)
+    assert isinstance(error, ObjectNotFound)
     assert str(error) == f"{TARGET}: does not exist"
     assert not error.missing_namespace
 
 
 def test_missing_namespace_is_reported() -> None:
     error = refused(status(404, "NotFound", details={"name": "voice", "kind": "namespaces"}))
-    assert isinstance(error, NotFound)
+    assert isinstance(error, ObjectNotFound)
     assert str(error) == f"{TARGET}: the namespace does not exist"
     assert error.missing_namespace
 
@@ -165,7 +175,7 @@ def test_conflict_names_the_managers_and_their_fields() -> None:
         {"reason": "FieldManagerConflict", "message": f'conflict with "x" and {CANARY}', "field": f".data {CANARY}"},
     ]
     error = refused(status(409, "Conflict", "Apply failed with 4 conflicts", {"causes": causes}))
-    assert type(error) is Conflict
+    assert type(error) is ObjectConflict
     assert error.causes == (
         Cause("FieldManagerConflict", ".data.A", "kubectl-client-side-apply"),
         Cause("FieldManagerConflict", ".data.B", "kubectl-edit"),
@@ -182,7 +192,7 @@ def test_conflict_names_the_managers_and_their_fields() -> None:
 )
 def test_other_conflicts_have_no_causes(reason: str, what: str) -> None:
     error = refused(status(409, reason))
-    assert isinstance(error, Conflict)
+    assert isinstance(error, ObjectConflict)
     assert (error.reason, error.causes, str(error)) == (reason, (), f"{TARGET}: {what}")
 
 

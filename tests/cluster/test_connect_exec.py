@@ -19,7 +19,7 @@ import yaml
 from bridge.cluster import exec_plugin
 from bridge.cluster.api import Api
 from bridge.cluster.connect import Endpoint, Search, connect
-from bridge.config.sections import ClusterFlags
+from bridge.config.environment_fields import ClusterFlags
 from bridge.errors import BridgeError, ConfigError, Refusal, Unavailable
 from tests.cluster.wire import FINE, PATH, TARGET, Wire, assert_clean
 from tests.servers.pki import Authority

@@ -39,6 +39,7 @@ class Wire:
 
     def __init__(self, *steps: Step, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[Received] = []
+        self.connections = 0
         self.sessions: list[ssl.SSLObject | ssl.SSLSocket] = []
         self._steps = steps
         self._tls = tls
@@ -65,15 +66,14 @@ class Wire:
         thread.start()
 
     def _accept(self) -> None:
-        number = 0
         while True:
             try:
                 plain, _ = self._listener.accept()
             except OSError:
                 return
-            number += 1
+            self.connections += 1
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._start(self._serve, plain, number)
+            self._start(self._serve, plain, self.connections)
 
     def _serve(self, plain: socket.socket, number: int) -> None:
         with plain:

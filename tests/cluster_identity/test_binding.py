@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.config.binding import bind
 from bridge.config.environment import load_environment
+from bridge.config.environment_edits import bind
 from bridge.errors import Refusal
 
 UID = "11111111-2222-4333-8444-555555555555"

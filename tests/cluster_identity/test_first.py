@@ -1,8 +1,7 @@
 """When a write is a first one: nothing that was read shows an earlier one."""
 
 from bridge.objects import Desired, Live, Manager, ObjectId
-from bridge.plan.first_write import is_first, place
-from bridge.plan.model import Action, Change, ClusterName, Plan
+from bridge.plan.model import Action, Change, ClusterName, Plan, is_first, place
 from bridge.plan.state import Memory, ObjectMemory
 
 OURS = "bridge/x"

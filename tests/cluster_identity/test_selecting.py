@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from bridge.cluster.connect import Endpoint, Search, connect
-from bridge.config.sections import ClusterFlags
+from bridge.config.environment_fields import ClusterFlags
 from bridge.errors import BridgeError, ConfigError, Refusal
 from tests.servers.pki import Authority
 

@@ -2,7 +2,7 @@ import io
 
 import pytest
 
-from bridge.commands.confirm import confirm
+from bridge.commands.prompts import confirm
 from bridge.errors import Refusal
 
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.config.dotenv import load_env_file
-from bridge.config.env_readers import Difference, literal_values
+from bridge.config.env_readers import ReaderDifference, literal_values
 from bridge.errors import ConfigError
 
 LEADS = ["", "", "", " ", "\t", "\u2028", "\xa0"]
@@ -114,7 +114,7 @@ def test_kubectl_refuses_what_is_no_name(kubectl: READERS, text: str) -> None:
     assert kubectl(text) is None
 
 
-def loaded(tmp_path: Path, text: str) -> tuple[dict[str, str], dict[str, Difference]]:
+def loaded(tmp_path: Path, text: str) -> tuple[dict[str, str], dict[str, ReaderDifference]]:
     path = tmp_path / "a.env"
     path.write_bytes(text.encode())
     found = load_env_file(path, "a.env")
@@ -136,7 +136,7 @@ def test_a_variable_is_named_exactly_if_another_value_is_read(
     for name, kind in differences.items():
         cut = theirs.get(name, "")
         if values[name] != cut and not re.match(r"\s*[\"']", cut) and re.search(r"\s#", cut.partition("\r")[0]):
-            assert kind is Difference.COMMENT
+            assert kind is ReaderDifference.COMMENT
 
 
 @pytest.mark.parametrize(
@@ -151,29 +151,29 @@ def test_a_variable_is_named_exactly_if_another_value_is_read(
         ("\ufeffA=x\r\n", None),
         ("  A=x", None),
         ("A=x\nA=x", None),
-        ("A=correct horse # staple", Difference.COMMENT),
-        ("A= # nothing", Difference.COMMENT),
-        ("A=x # c\nA=x", Difference.COMMENT),
-        ("A=x # 'c'", Difference.COMMENT),
-        ("export A=x # c", Difference.COMMENT),
-        ('A="x"', Difference.QUOTES),
-        ("A=''", Difference.QUOTES),
-        ('A="x" # c', Difference.QUOTES),
-        ('A="a\\nb"', Difference.QUOTES),
-        ('A= "x"', Difference.QUOTES),
-        ("A=x\nA='x'", Difference.QUOTES),
-        ('A="x\ny"', Difference.LINES),
-        ("A='x\nA=y'", Difference.LINES),
-        ("export A=x", Difference.NAME),
-        ("A =x", Difference.NAME),
-        ("'A'=x", Difference.NAME),
-        ("A= x", Difference.BLANKS),
-        ("A=x \r\n", Difference.BLANKS),
-        ("A=\xa0x", Difference.BLANKS),
-        ("A=x\rB=y", Difference.OTHER),
-        ("\x1fA=x", Difference.OTHER),
-        pytest.param(f"B={'x' * 70000}\nA=x", Difference.OTHER, id="after a line that is too long"),
+        ("A=correct horse # staple", ReaderDifference.COMMENT),
+        ("A= # nothing", ReaderDifference.COMMENT),
+        ("A=x # c\nA=x", ReaderDifference.COMMENT),
+        ("A=x # 'c'", ReaderDifference.COMMENT),
+        ("export A=x # c", ReaderDifference.COMMENT),
+        ('A="x"', ReaderDifference.QUOTES),
+        ("A=''", ReaderDifference.QUOTES),
+        ('A="x" # c', ReaderDifference.QUOTES),
+        ('A="a\\nb"', ReaderDifference.QUOTES),
+        ('A= "x"', ReaderDifference.QUOTES),
+        ("A=x\nA='x'", ReaderDifference.QUOTES),
+        ('A="x\ny"', ReaderDifference.LINES),
+        ("A='x\nA=y'", ReaderDifference.LINES),
+        ("export A=x", ReaderDifference.NAME),
+        ("A =x", ReaderDifference.NAME),
+        ("'A'=x", ReaderDifference.NAME),
+        ("A= x", ReaderDifference.BLANKS),
+        ("A=x \r\n", ReaderDifference.BLANKS),
+        ("A=\xa0x", ReaderDifference.BLANKS),
+        ("A=x\rB=y", ReaderDifference.OTHER),
+        ("\x1fA=x", ReaderDifference.OTHER),
+        pytest.param(f"B={'x' * 70000}\nA=x", ReaderDifference.OTHER, id="after a line that is too long"),
     ],
 )
-def test_the_kind_of_a_difference(tmp_path: Path, text: str, kind: Difference | None) -> None:
+def test_the_kind_of_a_difference(tmp_path: Path, text: str, kind: ReaderDifference | None) -> None:
     assert loaded(tmp_path, text)[1].get("A") is kind

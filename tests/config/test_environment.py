@@ -12,8 +12,8 @@ from bridge.config.environment import (
     load_all,
     load_environment,
 )
+from bridge.config.environment_fields import KEYS
 from bridge.config.reference import Reference
-from bridge.config.sections import KEYS
 from bridge.errors import ConfigError
 from bridge.secret import SecretValue
 from tests.canary import CANARY, refusal

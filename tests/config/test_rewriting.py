@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.config.rewriting import replace_bytes, replace_text
+from bridge.config.replace_file import replace_bytes, replace_text
 from bridge.errors import Refusal
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from bridge.config.dotenv import load_env_file
-from bridge.config.text_flaws import conflict_line, is_utf16
-from bridge.config.textfile import read_text
+from bridge.config.textfile import conflict_line, is_utf16, read_text
 from bridge.config.yamlfile import load_yaml_documents
 from bridge.errors import ConfigError
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bridge.cli import main
-from bridge.cluster.select import Search
+from bridge.cluster.choice import Search
 from tests.servers.apiserver import RealCluster
 
 ROOT = Path(__file__).parent.parent.parent

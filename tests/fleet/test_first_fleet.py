@@ -155,8 +155,8 @@ def test_each_server_has_its_own_question(
     answers = {offline_desk.target.client.url: "n\n", elsewhere.url: "y\n"}
     terminal = answer(monkeypatch)
     asked: list[str] = []
-    monkeypatch.setattr("bridge.commands.fleet_first.ask", lambda text: asked.append(text) or _yes(text, answers))
-    monkeypatch.setattr("bridge.commands.binding.ask", asked.append)
+    monkeypatch.setattr("bridge.commands.fleet.ask", lambda text: asked.append(text) or _yes(text, answers))
+    monkeypatch.setattr("bridge.commands.cluster_binding.ask", asked.append)
     result = offline_desk.run("sync", "--all", "--output", "json")
     assert len(asked) == 3  # and one offers to bind the environment whose cluster is the right one
     assert results(result) == {"env-00": "failed", "env-01": "failed", "env-02": "written"}

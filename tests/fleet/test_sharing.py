@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bridge.config.environment import load_all
-from bridge.config.sections import ClusterChoice
+from bridge.config.environment_fields import ClusterChoice
 from bridge.errors import ConfigError, Unavailable
 from bridge.report.record import Record
 from bridge.run.fleet import Fleet

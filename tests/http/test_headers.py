@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bridge.http.headers import LONGEST, http_date, retry_after
+from bridge.http.response import LONGEST, http_date, retry_after
 
 NOW = "Wed, 25 Nov 2026 10:00:00 GMT"
 

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from bridge.draft.from_layout import draft_from_layout
-from bridge.draft.model import Drafted
+from bridge.draft.layout_model import Drafted
 from tests import team
 from tests.canary import CANARY, refusal
 from tests.init import team_layout

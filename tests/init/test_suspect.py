@@ -1,6 +1,6 @@
 import pytest
 
-from bridge.draft.suspect import equals_secret, holds_secret, looks_secret, named_like_a_secret
+from bridge.draft.secret_looking import equals_secret, holds_secret, looks_secret, named_like_a_secret
 from bridge.secret import SecretValue
 
 

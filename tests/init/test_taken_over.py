@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from bridge.draft.from_layout import draft_from_layout
-from bridge.draft.model import Drafted
+from bridge.draft.layout_model import Drafted
 from bridge.errors import ConfigError
 from tests.init.layouts import BASE, HEAD, OVERLAY, SECRET, SENTRY, SETTINGS, VALUES
 from tests.team import write_files

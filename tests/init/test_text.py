@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from bridge.config.problems import Findings
 from bridge.config.yamlfile import parse_yaml_documents
-from bridge.draft.environment import EnvironmentDraft
-from bridge.draft.text import Commented, manifest
+from bridge.draft.comments import Commented, manifest
+from bridge.draft.environment_file import EnvironmentDraft
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40) | st.sampled_from(
     [

@@ -3,7 +3,7 @@ import resource
 
 import pytest
 
-from bridge.draft.files import write_all
+from bridge.draft.write_files import write_all
 from bridge.errors import Refusal
 
 
@@ -39,7 +39,7 @@ def test_an_interruption_removes_what_was_made(tmp_path, monkeypatch):
         assert (tmp_path / "config" / "b.yaml").exists()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bridge.draft.files._ignore", interrupt)
+    monkeypatch.setattr("bridge.draft.write_files._ignore", interrupt)
     with pytest.raises(KeyboardInterrupt):
         write_all(tmp_path / "config", {"a.yaml": "a", "b.yaml": "b"}, [])
     assert list(tmp_path.iterdir()) == []

@@ -6,14 +6,14 @@ import pytest
 import yaml
 
 from bridge.errors import ConfigError
-from bridge.kustomize.edit import Item, change_patches
+from bridge.kustomize.edit import PatchItem, change_patches
 
 NEW = ["target: {kind: Secret, name: s}\npatch: |-\n  $patch: delete\n  kind: Secret"]
 ADDED = "  - target: {kind: Secret, name: s}\n    patch: |-\n      $patch: delete\n      kind: Secret\n"
 
 
 def change(text: str, *removed: tuple[str, int], added: list[str] = NEW) -> str:
-    return change_patches(text, "kustomization.yaml", {Item(*one) for one in removed}, added)
+    return change_patches(text, "kustomization.yaml", {PatchItem(*one) for one in removed}, added)
 
 
 def test_a_patch_goes_and_another_comes_and_the_rest_keeps_its_bytes() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from bridge.kustomize.overlap import Owned
 from bridge.kustomize.patches import generating, gives_values, superseded
-from bridge.kustomize.read import Generator, Names, Patch, Target
+from bridge.kustomize.read import Generator, Names, Patch, PatchTarget
 from bridge.objects import ObjectId
 
 SECRET = ObjectId("Secret", "s")
@@ -25,7 +25,7 @@ def judged(
     """Return whether a patch does nothing but give bridge's objects values; None where it gives them none."""
     merged = tuple(one for one in documents if "op" not in one)
     operations = tuple(one for one in documents if "op" in one)
-    patch = Patch("patches[0]", Path("p.yml"), Target(target) if target else None, merged, operations)
+    patch = Patch("patches[0]", Path("p.yml"), PatchTarget(target) if target else None, merged, operations)
     found = list(superseded([patch], OWNED, {SECRET} if kept else set(), names))
     assert "CANARY" not in repr(found)
     return found[0][1] if found else None
@@ -67,7 +67,7 @@ def test_a_patch_names_its_object_before_the_kustomizations_own_prefix() -> None
     for patch, fits in ((short, True), (VALUES, False)):
         one = Patch("patches[0]", Path("p.yml"), None, (patch,), ())
         assert bool(list(superseded([one], owned, set(), names))) is fits
-    target = Target({"kind": "Secret", "name": "x"})
+    target = PatchTarget({"kind": "Secret", "name": "x"})
     assert list(superseded([Patch("patches[0]", None, target, (), (OPERATION,))], owned, set(), names))
 
 

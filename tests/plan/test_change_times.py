@@ -2,7 +2,7 @@
 
 from bridge.objects import Desired, Entry, Field, Layer, Live, Manager, ObjectId, Origin
 from bridge.plan.baseline import Now
-from bridge.plan.build import Allowed, Target, build, remember
+from bridge.plan.build import Allowed, PlanTarget, build, remember
 from bridge.plan.model import ClusterName, Plan
 from bridge.plan.state import KeyMemory, Memory, ObjectMemory
 from bridge.secret import SecretValue
@@ -23,7 +23,7 @@ def live(time: str, **data: str) -> Live:
 def plan(memory: Memory, present: Live | None, **data: str) -> Plan:
     wanted = Desired(ID, {key: Entry(SecretValue.of(value), SOURCE) for key, value in data.items()}, "Opaque")
     now = Now([wanted], {}, {ID: present})
-    return build(Target("staging", "ns", OURS, CLUSTER), now, {}, memory, Allowed(shrink=True))
+    return build(PlanTarget("staging", "ns", OURS, CLUSTER), now, {}, memory, Allowed(shrink=True))
 
 
 def known(created: str = "", begun: str = "", removed: str = "", **changed: str) -> Memory:
@@ -105,7 +105,11 @@ def test_times_that_are_none_do_not_stop_a_run() -> None:
 def test_what_left_the_templates_is_settled_too() -> None:
     union = known(A=NOW, begun=NOW)
     made = build(
-        Target("staging", "ns", OURS, CLUSTER), Now([], {}, {ID: live(LATE, A="1")}), {}, union, Allowed(shrink=True)
+        PlanTarget("staging", "ns", OURS, CLUSTER),
+        Now([], {}, {ID: live(LATE, A="1")}),
+        {},
+        union,
+        Allowed(shrink=True),
     )
     after = remember(made, {}, LATE)
     assert (after.objects[ID].left, times(after), after.begun) == (True, {"A": LATE}, ())

@@ -68,9 +68,9 @@ def test_the_trust_file_is_one(tmp_path: Path) -> None:
 
 
 def test_every_key_of_the_environments_file_is_explained() -> None:
-    from bridge.config import sections  # noqa: PLC0415
+    from bridge.config import environment_fields  # noqa: PLC0415
 
-    assert set(sections.KEYS) <= set(README.names)
+    assert set(environment_fields.KEYS) <= set(README.names)
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"`make ([a-z ]+)`", README.text))))

@@ -10,7 +10,7 @@ import pytest
 
 from bridge.cli import main
 from bridge.parser import parse
-from bridge.report.commands import completed, with_flags
+from bridge.report.own_flags import completed, with_flags
 from bridge.report.record import Record
 
 ROOT = Path(__file__).parents[2]

@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from bridge.commands.confirm import ask
-from bridge.report.table import table
+from bridge.commands.prompts import ask
+from bridge.report.style import table
 
 ROWS = [
     ("VALUE", "VARIABLE", "PLACE", "STATE"),

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bridge.objects import ObjectId
-from bridge.plan.consumers import How, Use, pod_spec, uses
+from bridge.plan.workloads import How, Use, pod_spec, uses
 
 SECRET = ObjectId("Secret", "agent-secrets")
 CONFIG = ObjectId("ConfigMap", "agent-config")

@@ -11,12 +11,11 @@ from bridge.cluster.objects import Objects
 from bridge.cluster.state import MemoryStore
 from bridge.errors import Problem, Refusal, Stopped, Unavailable
 from bridge.plan.model import ClusterName
-from bridge.plan.restart import Step, Verdict
-from bridge.plan.rollout import Rollout, Workload
+from bridge.plan.workloads import RestartStep, RestartVerdict, Rollout, Workload
 from bridge.run.restart import Restart, follow, roll
 from bridge.run.view import Cluster
 from tests.cluster.wire import METADATA, Wire, api, drop, endpoint, reply, status
-from tests.cluster.wire import Step as Answer
+from tests.cluster.wire import RestartStep as Answer
 
 
 def raw(name: str) -> dict[str, Any]:
@@ -24,9 +23,9 @@ def raw(name: str) -> dict[str, Any]:
     return {"kind": "Deployment", "metadata": metadata, "spec": {"replicas": 2}, "status": {"observedGeneration": 1}}
 
 
-def verdicts(*names: str, step: Step = Step.ROLL, **rollout: Any) -> tuple[Verdict, ...]:
+def verdicts(*names: str, step: RestartStep = RestartStep.ROLL, **rollout: Any) -> tuple[RestartVerdict, ...]:
     state = Rollout(True, 2, 2, 2, 0, **rollout)
-    return tuple(Verdict(Workload("Deployment", name, name, (), "", state), step, (), "then") for name in names)
+    return tuple(RestartVerdict(Workload("Deployment", name, name, (), "", state), step, (), "then") for name in names)
 
 
 @contextmanager
@@ -73,7 +72,7 @@ def test_a_partition_and_a_failed_rollout_are_told_also_by_a_run_that_restarts_n
     spared = Restart(verdicts("a"))
     spared.states = {"a": spared.verdicts[0].workload._replace(rollout=Rollout(True, 2, 1, 2, 1, spared=1))}
     assert [one.what for one in spared.warnings] == ["its partition spares 1 pods: they keep older keys"]
-    failed = Restart(verdicts("a", step=Step.NONE, failed=True))
+    failed = Restart(verdicts("a", step=RestartStep.NONE, failed=True))
     with cluster(drop) as (found, wire):
         roll(found, failed)
     assert (len(failed.problems), wire.requests) == (1, [])

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bridge.objects import ObjectId
-from bridge.plan.rollout import parse
+from bridge.plan.workloads import parse
 
 NEVER = "spec.env holds CANARY-value"
 

@@ -11,7 +11,7 @@ from bridge.cluster import workloads as module
 from bridge.cluster.api import Foreign, LostAnswer
 from bridge.cluster.workloads import Workloads
 from bridge.errors import BridgeError, Unavailable
-from bridge.plan.rollout import KINDS, Workload, parse
+from bridge.plan.workloads import KINDS, Workload, parse
 from tests.cluster.wire import METADATA, Step, Wire, api, drop, reply, status
 
 BASE = "/apis/apps/v1/namespaces/voice"

@@ -11,7 +11,7 @@ from bridge.cli import main
 from bridge.errors import Unavailable
 from bridge.scan.files import scan_files
 from bridge.scan.findings import Scan
-from bridge.scan.search import Search
+from bridge.scan.search import PatternSearch
 from tests.desk import Desk
 
 CONFIG = Path(__file__).parent.parent.parent / "config"
@@ -277,4 +277,4 @@ def test_source_that_cannot_be_read_ends_the_scan(desk, folder):
 def test_scan_ends_at_the_deadline(tmp_path):
     (tmp_path / "a").touch()
     with pytest.raises(Unavailable, match="did not finish in time"):
-        scan_files(tmp_path, Scan(Search({}), deadline=0))
+        scan_files(tmp_path, Scan(PatternSearch({}), deadline=0))

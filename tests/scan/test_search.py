@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from bridge.scan import search
 from bridge.scan.forms import Form
-from bridge.scan.search import PLACES, Search
+from bridge.scan.search import PLACES, PatternSearch
 
 LONG, MIDDLE, SHORT = b"CANARY-0123456789abcdefghijklmnopqrstuvwxyz-ABCDEFGH", b"CANARY-middle-one", b"CANARY-s"
 ALL = {LONG: Form(("long",), "x"), MIDDLE: Form(("middle",), "x"), SHORT: Form(("short",), "x")}
 
 
 def found(content: bytes, patterns=ALL) -> list[tuple[int, str]]:
-    return sorted((hit.line, hit.form.names[0]) for hit in Search(patterns).hits(io.BytesIO(content)))
+    return sorted((hit.line, hit.form.names[0]) for hit in PatternSearch(patterns).hits(io.BytesIO(content)))
 
 
 def naive(content: bytes, patterns=ALL) -> list[tuple[int, str]]:
@@ -73,12 +73,12 @@ def test_stream_that_gives_little_at_a_time():
         def readinto(self, buffer):
             return super().readinto(buffer[:3])
 
-    hits = Search(ALL).hits(Slow(b"a\nb\n" + LONG + b"\n" + SHORT))
+    hits = PatternSearch(ALL).hits(Slow(b"a\nb\n" + LONG + b"\n" + SHORT))
     assert [(hit.line, hit.form.names) for hit in hits] == [(3, ("long",)), (4, ("short",))]
 
 
 def test_search_serves_one_stream_after_the_other():
-    both = Search(ALL)
+    both = PatternSearch(ALL)
     for _ in range(2):
         assert [hit.line for hit in both.hits(io.BytesIO(b"\n" + MIDDLE))] == [2]
         assert list(both.hits(io.BytesIO(MIDDLE[:-1]))) == []
@@ -100,14 +100,14 @@ def test_memory_does_not_grow_with_the_stream():
             return len(buffer) if self.left else 0
 
     tracemalloc.start()
-    assert len(list(Search(ALL).hits(Endless()))) == 1  # there is no line feed, so it is one line
+    assert len(list(PatternSearch(ALL).hits(Endless()))) == 1  # there is no line feed, so it is one line
     assert tracemalloc.get_traced_memory()[1] < 10 * 2**20
     tracemalloc.stop()
 
 
 def test_forms_with_the_same_anchor_are_distinguished() -> None:
     forms = {b"p@made-up-1": "as it is", b"p%40made-up-1": "percent-encoded", b"p\0@\0m\0a\0d\0e\0-\0u\0p": "UTF-16"}
-    search = Search({pattern: Form(("A",), form) for pattern, form in forms.items()})
+    search = PatternSearch({pattern: Form(("A",), form) for pattern, form in forms.items()})
     for pattern, form in forms.items():
         found = list(search.hits(io.BytesIO(b"x\n%b\n" % pattern)))
         assert [(hit.line, hit.form.form) for hit in found] == [(2, form)]

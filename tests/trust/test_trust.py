@@ -236,7 +236,7 @@ ASKS: Final = {
         "providers/bridge_providers/scaleway/settings.py",
         "untrusted",
     ),
-    Place("bridge/cluster/api.py", "__init__", "Transport"): ("bridge/cluster/select.py", "refused_server"),
+    Place("bridge/cluster/api.py", "__init__", "Transport"): ("bridge/cluster/choice.py", "refused_server"),
     Place("bridge/cluster/connect.py", "_load", "load_kube_config"): (
         "bridge/cluster/connect.py",
         "check_auth_provider",
@@ -252,9 +252,7 @@ EXEMPT: Final = {
     Place("bridge/report/publish.py", "_push", "Transport"): "metrics, without a credential",
     Place("providers/bridge_providers/sops/transit.py", "_session", "server.open"): "the Vault provider, which asks",
     Place("bridge/testing/contract.py", "test_session_reads_from_concurrent_threads", "provider.open"): "a test",
-    Place(
-        "bridge/testing/contract.py", "test_a_provider_that_asks_what_was_read_before_says_so", "provider.open"
-    ): "a test",
+    Place("bridge/testing/contract.py", "test_provider_that_asks_what_was_read_declares_it", "provider.open"): "a test",
 }
 STARTS: Final = ("Popen", "execv", "execl", "spawn", "posix_spawn", "fork", "system", "popen", "run", "check_output")
 SENDS: Final = ("Transport", "Session", "Client", "HTTPConnection", "HTTPSConnection", "build_opener", "urlopen")

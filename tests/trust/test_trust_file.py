@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.config.trust_file import TrustedStore, load_trust_file
-from bridge.config.writable import writable_by_others
+from bridge.config.trust_file import TrustedStore, load_trust_file, writable_by_others
 from bridge.errors import ConfigError
 
 SOUND = """\

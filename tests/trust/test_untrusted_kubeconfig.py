@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from bridge.cluster.connect import Endpoint, Search, connect
-from bridge.config.sections import ClusterFlags
+from bridge.config.environment_fields import ClusterFlags
 from bridge.errors import Refusal
 from tests.cluster.wire import assert_clean
 

@@ -23,7 +23,7 @@ LIMIT: Final = 8 << 20
 """The longest answer, in bytes: a secret has up to 64 KiB, and a page has the metadata of up to 50 secrets."""
 
 
-class Api:
+class SecretManager:
     """Secret Manager in one region. Every method may raise Denied, NotFound, ProviderError or Unavailable."""
 
     def __init__(self, settings: Settings, deadline: float) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bridge.provider import Denied, NotFound, Problem, ProviderError, Unavailable
 from bridge_providers.scaleway import answers
-from bridge_providers.scaleway.api import Api
+from bridge_providers.scaleway.api import SecretManager
 from bridge_providers.scaleway.paths import LATEST, LATEST_ENABLED, Place, is_uuid
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _DATE: Final = re.compile(r"[0-9]{4}(-[0-9]{2}){2}T[0-9:]{8}(\.[0-9]{1,9})?(Z|[+
 Metadata = Mapping[str, Any]
 
 
-def guard(api: Api, place: Place, revision: str) -> Iterator[Problem]:
+def guard(api: SecretManager, place: Place, revision: str) -> Iterator[Problem]:
     """Refuse a secret that would expire when read; yield a warning if that could not be checked."""
     try:
         metadata = secret(api, place)
@@ -44,7 +44,7 @@ def guard(api: Api, place: Place, revision: str) -> Iterator[Problem]:
         )
 
 
-def _policies(api: Api, place: Place, metadata: Metadata, revision: str) -> Iterator[Metadata]:
+def _policies(api: SecretManager, place: Place, metadata: Metadata, revision: str) -> Iterator[Metadata]:
     """Yield the policies of a secret and of its revision; a revision may have a policy even if the secret has none."""
     try:
         own = api.version(id_of(metadata), revision, place).get("ephemeral_properties")
@@ -55,7 +55,7 @@ def _policies(api: Api, place: Place, metadata: Metadata, revision: str) -> Iter
             yield policy if isinstance(policy, dict) else {}
 
 
-def explained(api: Api, place: Place, revision: str, error: ProviderError) -> ProviderError | Unavailable:
+def explained(api: SecretManager, place: Place, revision: str, error: ProviderError) -> ProviderError | Unavailable:
     """Return an error that explains a failed access from the metadata, or `error` if they explain nothing."""
     try:
         reason = _reason(api, place, revision)
@@ -69,7 +69,7 @@ def explained(api: Api, place: Place, revision: str, error: ProviderError) -> Pr
     return error if reason is None or (isinstance(reason, Unavailable) and not isinstance(error, NotFound)) else reason
 
 
-def _reason(api: Api, place: Place, revision: str) -> ProviderError | Unavailable | None:
+def _reason(api: SecretManager, place: Place, revision: str) -> ProviderError | Unavailable | None:
     metadata = secret(api, place) or _leaving(api, place)
     if metadata is None:
         return NotFound(f"no such secret in {api.shown(place)}", hint=answers.FRESH)
@@ -115,7 +115,7 @@ def _not_yet_readable() -> Unavailable:
     return Unavailable("it is listed but cannot be read yet", hint=answers.LAGS)
 
 
-def secret(api: Api, place: Place) -> Metadata | None:
+def secret(api: SecretManager, place: Place) -> Metadata | None:
     """Return a secret's metadata, or None if no secret has that name or ID."""
     if not place.id:
         return next(iter(api.secrets(place, leaving=False)), None)
@@ -125,7 +125,7 @@ def secret(api: Api, place: Place) -> Metadata | None:
         return None
 
 
-def _leaving(api: Api, place: Place) -> Metadata | None:
+def _leaving(api: SecretManager, place: Place) -> Metadata | None:
     """Return the metadata of a secret scheduled for deletion; `secret` already finds it by its ID."""
     return None if place.id else next(iter(api.secrets(place, leaving=True)), None)
 

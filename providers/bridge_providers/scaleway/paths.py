@@ -30,7 +30,7 @@ class Scope(NamedTuple):
     project_id: str | None = None
 
 
-class Wanted(NamedTuple):
+class Requested(NamedTuple):
     """The requested revision, as the API names it, and the prefix that the secret's ID must have."""
 
     revision: str = LATEST_ENABLED
@@ -82,16 +82,16 @@ def _is_name(part: str) -> bool:
     return 0 < len(part) <= _LONGEST and part.isprintable() and part not in {".", ".."}
 
 
-def parse_revision(text: str | None) -> Wanted:
+def parse_revision(text: str | None) -> Requested:
     """Parse a reference's revision: a number, `latest`, `latest_enabled`, or the revision of a Document."""
     if text is None:
-        return Wanted()
+        return Requested()
     if text in (LATEST, LATEST_ENABLED):
-        return Wanted(text)
+        return Requested(text)
     match = _REVISION.fullmatch(text)
     if match is None:
         raise NotFound("the revision is invalid", hint="write a number, latest or latest_enabled")
-    return Wanted(match[1], match[2] or "")
+    return Requested(match[1], match[2] or "")
 
 
 def shown_revision(number: int, secret: str) -> str:

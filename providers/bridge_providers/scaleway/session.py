@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bridge.provider import Context, Denied, Document, NotFound, Problem, ProviderError, Revision, Unavailable
 from bridge_providers.scaleway import content, metadata, paths
-from bridge_providers.scaleway.api import Api
-from bridge_providers.scaleway.paths import Place, Scope, Wanted
+from bridge_providers.scaleway.api import SecretManager
+from bridge_providers.scaleway.paths import Place, Requested, Scope
 from bridge_providers.scaleway.settings import settings
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class ScalewaySession:
         self._options: Final = options
         self._context: Final = context
         self._lock: Final = threading.Lock()
-        self._apis: Final[dict[Scope, Api]] = {}
+        self._apis: Final[dict[Scope, SecretManager]] = {}
 
     def read(self, path: str, revision: str | None = None) -> Document:
         """Return a secret's content: its fields if it is a JSON object, else one value."""
@@ -47,12 +47,12 @@ class ScalewaySession:
         for api in list(self._apis.values()):
             api.close()
 
-    def _open(self, scope: Scope) -> Api:
+    def _open(self, scope: Scope) -> SecretManager:
         with self._lock:
             if scope not in self._apis:
                 overrides = {name: text for name, text in scope._asdict().items() if text}
                 options = dataclasses.replace(self._options, **overrides)
-                self._apis[scope] = Api(settings(options, self._context), self._context.deadline)
+                self._apis[scope] = SecretManager(settings(options, self._context), self._context.deadline)
             return self._apis[scope]
 
     def _is_known(self, path: str) -> bool:
@@ -60,7 +60,7 @@ class ScalewaySession:
             return path in self._context.known()
 
 
-def _accessed(api: Api, place: Place, wanted: Wanted) -> Mapping[str, Any] | ProviderError | Unavailable:
+def _accessed(api: SecretManager, place: Place, wanted: Requested) -> Mapping[str, Any] | ProviderError | Unavailable:
     """Return the access answer, or the error that explains its failure."""
     try:
         return api.access(place, wanted.revision)
@@ -71,7 +71,7 @@ def _accessed(api: Api, place: Place, wanted: Wanted) -> Mapping[str, Any] | Pro
     return metadata.explained(api, place, wanted.revision, failure)
 
 
-def _document(answer: Mapping[str, Any], place: Place, wanted: Wanted, warnings: tuple[Problem, ...]) -> Document:
+def _document(answer: Mapping[str, Any], place: Place, wanted: Requested, warnings: tuple[Problem, ...]) -> Document:
     secret, number, kind = answer.get("secret_id"), answer.get("revision"), answer.get("type")
     if not (isinstance(secret, str) and paths.is_uuid(secret) and type(number) is int and number > 0):
         raise ProviderError("the API's answer does not name its secret and revision")

@@ -23,7 +23,7 @@ from bridge.provider import (
     dump_json,
 )
 from bridge_providers.scaleway import content, metadata
-from bridge_providers.scaleway.api import Api
+from bridge_providers.scaleway.api import SecretManager
 from bridge_providers.scaleway.paths import Place, shown_revision
 
 LONGEST: Final = 64 * 1024
@@ -43,7 +43,7 @@ class _Secret(NamedTuple):
     enabled: int
 
 
-def write(api: Api, place: Place, document: Document, expect: Revision | None) -> Revision:
+def write(api: SecretManager, place: Place, document: Document, expect: Revision | None) -> Revision:
     """Replace a document; see `bridge.provider.Writer`."""
     data, is_flat = _data(document)
     secret = _existing(api, place)
@@ -61,7 +61,7 @@ def write(api: Api, place: Place, document: Document, expect: Revision | None) -
     return Revision(shown_revision(number, secret.id), number, secret.id)
 
 
-def _existing(api: Api, place: Place) -> _Secret | None:
+def _existing(api: SecretManager, place: Place) -> _Secret | None:
     existing = metadata.secret(api, place)
     if existing is None:
         return None
@@ -105,7 +105,7 @@ def _json(fields: Mapping[str, Node]) -> SecretValue:
         raise ProviderError(str(error), hint=error.hint) from None
 
 
-def _added(api: Api, place: Place, secret: _Secret, data: SecretValue) -> int:
+def _added(api: SecretManager, place: Place, secret: _Secret, data: SecretValue) -> int:
     """Add the revision, read it back, and return its number."""
     add = partial(api.add, secret.id, data, place)
     try:
@@ -122,7 +122,7 @@ def _added(api: Api, place: Place, secret: _Secret, data: SecretValue) -> int:
     return number
 
 
-def _compare(api: Api, secret: _Secret, number: int, data: SecretValue) -> None:
+def _compare(api: SecretManager, secret: _Secret, number: int, data: SecretValue) -> None:
     try:
         answer = _retry_until_found(partial(api.access, Place(id=secret.id), str(number)))
     except (ProviderError, Unavailable) as error:
@@ -134,7 +134,7 @@ def _compare(api: Api, secret: _Secret, number: int, data: SecretValue) -> None:
         raise ProviderError(message, hint="compare it with the value you set")
 
 
-def _was_written(api: Api, secret: _Secret, number: int, data: SecretValue, lost: Unavailable) -> bool:
+def _was_written(api: SecretManager, secret: _Secret, number: int, data: SecretValue, lost: Unavailable) -> bool:
     """Return whether the revision was written although its answer was lost; raise ProviderError if that is unknown."""
     try:
         if _holds(api.access(Place(id=secret.id), str(number)), data):

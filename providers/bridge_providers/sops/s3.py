@@ -309,7 +309,7 @@ def _failure(asked: _Refused) -> ProviderError | Unavailable:
     status, code = asked.status, asked.code
     note = f"status {status}{', ' if code else ''}{code}"
     if status >= 500 or status == 429 or code in _LATER:
-        from bridge.http.headers import retry_after  # noqa: PLC0415 # as above
+        from bridge.http.response import retry_after  # noqa: PLC0415 # as above
 
         wait = retry_after(asked.headers.get("retry-after", ""), asked.headers.get("date", ""))
         return Unavailable(f"the store fails or asks to slow down ({note})", retry_after=wait)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from bridge.http.headers import retry_after
+from bridge.http.response import retry_after
 from bridge.provider import Denied, Node, NotFound, ProviderError, SecretValue, Unavailable
 
 FOREIGN: Final = "the server at this address is not Vault"

@@ -14,7 +14,7 @@ LIMIT: Final = 2**16
 """The longest credential, in bytes."""
 
 
-class Credentials:
+class VaultCredentials:
     """Looks up credentials. A missing credential is None; an unusable credential raises Denied."""
 
     def __init__(self, options: "Vault", context: Context, *, has_certificate: bool) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from bridge.provider import Denied, Problem, ProviderError, SecretValue, Unavailable
 from bridge_providers.vault import answers
 from bridge_providers.vault.answers import Step
-from bridge_providers.vault.credentials import Credentials
+from bridge_providers.vault.credentials import VaultCredentials
 from bridge_providers.vault.methods import AppRole, LoginMethod, Method, Secrets, Token
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Identity:
         self,
         connection: "Connection",
         candidates: Sequence[Method],
-        credentials: Credentials,
+        credentials: VaultCredentials,
         *,
         namespace: str | None,
         auth_namespace: str | None,

@@ -14,7 +14,7 @@ from bridge_providers.vault.origin import SERVICE_ACCOUNT
 if TYPE_CHECKING:
     from bridge_providers.vault.answers import Reply
     from bridge_providers.vault.client import Client
-    from bridge_providers.vault.credentials import Credentials
+    from bridge_providers.vault.credentials import VaultCredentials
 
 _NAME: Final = re.compile(r"[\w.@+-]+(?:/[\w.@+-]+)*", re.ASCII)
 
@@ -35,7 +35,7 @@ class Token:
         """Name where the credential is looked for."""
         return "VAULT_TOKEN, ~/.vault-token"
 
-    def find(self, credentials: "Credentials") -> Secrets | None:
+    def find(self, credentials: "VaultCredentials") -> Secrets | None:
         """Return the credential, or None if it is missing."""
         credential = credentials.own("TOKEN")
         if credential is None:
@@ -57,7 +57,7 @@ class Kubernetes:
         """Name where the credential is looked for."""
         return self.token_file
 
-    def find(self, credentials: "Credentials") -> Secrets | None:
+    def find(self, credentials: "VaultCredentials") -> Secrets | None:
         """Return the credential, or None if it is missing."""
         credential = credentials.file(self.token_file)
         return None if credential is None else (credential,)
@@ -83,7 +83,7 @@ class Jwt:
         """Name where the credential is looked for."""
         return self.token_file or self.token_variable
 
-    def find(self, credentials: "Credentials") -> Secrets | None:
+    def find(self, credentials: "VaultCredentials") -> Secrets | None:
         """Return the credential, or None if it is missing."""
         credential = credentials.either(self.token_file, self.token_variable)
         return None if credential is None else (credential,)
@@ -111,7 +111,7 @@ class AppRole:
         role = self.role_id_file or self.role_id_variable
         return f"{role} and {self.secret_id_file or self.secret_id_variable}"
 
-    def find(self, credentials: "Credentials") -> Secrets | None:
+    def find(self, credentials: "VaultCredentials") -> Secrets | None:
         """Return the credential, or None if it is missing."""
         role_id = credentials.either(self.role_id_file, self.role_id_variable)
         secret_id = credentials.either(self.secret_id_file, self.secret_id_variable)
@@ -138,7 +138,7 @@ class UserPass:
         """Name where the credential is looked for."""
         return self.password_file or self.password_variable
 
-    def find(self, credentials: "Credentials") -> Secrets | None:
+    def find(self, credentials: "VaultCredentials") -> Secrets | None:
         """Return the credential, or None if it is missing."""
         credential = credentials.either(self.password_file, self.password_variable)
         return None if credential is None else (credential,)
@@ -162,7 +162,7 @@ class Cert:
         """Name where the credential is looked for."""
         return "client_cert, VAULT_CLIENT_CERT"
 
-    def find(self, credentials: "Credentials") -> Secrets | None:
+    def find(self, credentials: "VaultCredentials") -> Secrets | None:
         """Return an empty tuple if there is a client certificate, else None: nothing else is sent."""
         return () if credentials.has_certificate else None
 

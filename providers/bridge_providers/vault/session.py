@@ -17,7 +17,7 @@ from bridge.provider import (
 )
 from bridge_providers.vault import answers, kv, methods, origin, paths, settings
 from bridge_providers.vault.answers import Reply, Step
-from bridge_providers.vault.credentials import Credentials
+from bridge_providers.vault.credentials import VaultCredentials
 from bridge_providers.vault.identity import Identity
 from bridge_providers.vault.kv import Engine
 from bridge_providers.vault.paths import Place
@@ -177,7 +177,7 @@ class VaultSession:
                 identity = Identity(
                     self._connection,
                     methods.parse(self._options.auth),
-                    Credentials(self._options, self._context, has_certificate=loaded.client_cert is not None),
+                    VaultCredentials(self._options, self._context, has_certificate=loaded.client_cert is not None),
                     namespace=loaded.namespace,
                     auth_namespace=loaded.auth_namespace,
                 )

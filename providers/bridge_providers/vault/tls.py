@@ -4,7 +4,7 @@ import os
 import ssl
 from pathlib import Path
 
-from bridge.http.alerts import refused_certificate
+from bridge.http.tls import refused_certificate
 from bridge.provider import Denied, ProviderError
 from bridge_providers.vault.settings import Settings
 

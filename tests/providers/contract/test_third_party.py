@@ -52,10 +52,10 @@ class Asking(TestJsonFile):
 
 @pytest.mark.usefixtures("third_party")
 def test_the_contract_finds_a_provider_that_asks_what_was_read_before_and_does_not_say_so(tmp_path: Path) -> None:
-    Asking(wants_known=True).test_a_provider_that_asks_what_was_read_before_says_so(tmp_path)
+    Asking(wants_known=True).test_provider_that_asks_what_was_read_declares_it(tmp_path)
     for guard in ({}, {"wants_known": False}):
         with pytest.raises(AssertionError):
-            Asking(**guard).test_a_provider_that_asks_what_was_read_before_says_so(tmp_path)
+            Asking(**guard).test_provider_that_asks_what_was_read_declares_it(tmp_path)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import BridgeError
-from bridge.http.headers import LONGEST
+from bridge.http.response import LONGEST
 from bridge.provider import Context, Denied, NotFound, ProviderError, Unavailable
 from bridge_providers.vault import Vault, settings, tls
 from bridge_providers.vault.client import Connection

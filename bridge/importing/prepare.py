@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from bridge.config.env_readers import Difference, difference_warnings
+from bridge.config.env_readers import ReaderDifference, difference_warnings
 from bridge.config.environment import Environment
-from bridge.config.listing import drafted_source
+from bridge.config.environment_edits import drafted_source
 from bridge.config.own_template import own_template
 from bridge.config.reference import Reference, parse_reference
 from bridge.config.template import TemplateObject, load_templates
@@ -38,7 +38,7 @@ class Import(NamedTuple):
     intake: Intake
     provider: Provider
     own: Path | None
-    differences: Mapping[str, Difference]
+    differences: Mapping[str, ReaderDifference]
     warnings: tuple[Problem, ...]
     instead: Reference | None = None
     """The drafted source that the store's document replaces in the environment's file."""

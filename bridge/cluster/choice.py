@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, NoReturn
 
 from bridge.cluster.kubeconfig import Selection, select
 from bridge.cluster.kubeconfig_server import server_url
-from bridge.config.sections import ClusterFlags
+from bridge.config.environment_fields import ClusterFlags
 from bridge.errors import ConfigError, Problem, Refusal
 from bridge.http.servers import same_server
 from bridge.trust import refused_kubeconfig, refused_server

@@ -9,9 +9,9 @@ from bridge.kustomize.patches import Cure
 from bridge.kustomize.read import Patch
 from bridge.report import streams
 from bridge.report.data import SCHEMA, problems
+from bridge.report.output import write_json
 from bridge.report.record import Record
 from bridge.report.talk import printable
-from bridge.report.write import write_json
 
 
 def fixed_data(  # noqa: PLR0913, PLR0917 - everything in the report

@@ -6,19 +6,18 @@ from dataclasses import replace
 
 from bridge.cluster.identity import namespace_uid
 from bridge.commands.arguments import environment_of
-from bridge.commands.confirm import ask, can_ask, confirm
+from bridge.commands.prompts import ask, can_ask, confirm
 from bridge.commands.results import plan_result
-from bridge.config.binding import bind
 from bridge.config.environment import Environment, load_environment
+from bridge.config.environment_edits import bind
 from bridge.errors import BridgeError, Problem
 from bridge.plan.admission import rewritten
-from bridge.plan.first_write import place
-from bridge.plan.model import Plan
+from bridge.plan.model import Plan, place
 from bridge.report.data import outcome_data, plan_data
 from bridge.report.fleet import listed
+from bridge.report.output import show_plan
 from bridge.report.record import Record
 from bridge.report.talk import say, tell
-from bridge.report.write import show_plan
 from bridge.run.apply import FirstWrite
 from bridge.run.inputs import Run, find_namespace
 from bridge.run.view import open_cluster

@@ -7,8 +7,8 @@ from typing import Final, Literal, NamedTuple
 from bridge.config.names import is_dns_label, is_variable, quoted
 from bridge.config.problems import Findings, as_list, as_mapping, as_text
 from bridge.config.reference import Reference, is_provider_name, parse_reference
-from bridge.config.server_url import split
 from bridge.errors import ConfigError
+from bridge.http.servers import split
 
 KEYS: Final = (
     "id",

@@ -12,14 +12,14 @@ from bridge.errors import ConfigError, Problem, Refusal
 IGNORE: Final = ".gitignore"
 
 
-class Written(NamedTuple):
+class WrittenFile(NamedTuple):
     """What happened to a file: `created`, `kept` (it existed) or `extended`."""
 
     path: Path
     state: str
 
 
-def write_all(folder: Path, texts: Mapping[str, str], ignored: Iterable[str]) -> tuple[Written, ...]:
+def write_all(folder: Path, texts: Mapping[str, str], ignored: Iterable[str]) -> tuple[WrittenFile, ...]:
     """Create the missing files, the environment's own file last, and add to .gitignore.
 
     The last of `texts` must be new. If anything fails, everything that this call created is removed again (Refusal).
@@ -27,22 +27,22 @@ def write_all(folder: Path, texts: Mapping[str, str], ignored: Iterable[str]) ->
     names = list(texts)
     with _undone() as made:
         _make_folder(folder, made)
-        kept = [Written(folder / name, _create(folder / name, texts[name], made)) for name in names[:-1]]
+        kept = [WrittenFile(folder / name, _create(folder / name, texts[name], made)) for name in names[:-1]]
         if _create(folder / names[-1], texts[names[-1]], made) == "kept":
             raise Refusal(Problem(str(folder / names[-1]), "already exists; nothing was written"))
         added = _ignore(folder / IGNORE, list(ignored), made)
-    return (Written(folder / names[-1], "created"), *kept, *added)
+    return (WrittenFile(folder / names[-1], "created"), *kept, *added)
 
 
-def create_all(folder: Path, texts: Mapping[str, str]) -> tuple[Written, ...]:
+def create_all(folder: Path, texts: Mapping[str, str]) -> tuple[WrittenFile, ...]:
     """Create the missing files and their folders. If anything fails, nothing is left behind (Refusal)."""
     with _undone() as made:
         return tuple(_created(folder / name, text, made) for name, text in texts.items())
 
 
-def _created(path: Path, text: str, made: list[Path]) -> Written:
+def _created(path: Path, text: str, made: list[Path]) -> WrittenFile:
     _make_folder(path.parent, made)
-    return Written(path, _create(path, text, made))
+    return WrittenFile(path, _create(path, text, made))
 
 
 @contextmanager
@@ -91,18 +91,18 @@ def _create(path: Path, text: str, made: list[Path]) -> str:
     return "created"
 
 
-def _ignore(path: Path, lines: list[str], made: list[Path]) -> Iterator[Written]:
+def _ignore(path: Path, lines: list[str], made: list[Path]) -> Iterator[WrittenFile]:
     """Add the missing lines to .gitignore; existing content stays at the start."""
     try:
         before = read_text(path, str(path))
     except FileNotFoundError:
         _create(path, "".join(f"{line}\n" for line in lines), made)
-        return iter([Written(path, "created")])
+        return iter([WrittenFile(path, "created")])
     except ConfigError as error:
         raise Refusal(*error.problems) from None
     missing = _missing(lines, before.splitlines())
     if not missing:
-        return iter([Written(path, "kept")])
+        return iter([WrittenFile(path, "kept")])
     size = path.stat().st_size
     try:
         with path.open("a", encoding="utf-8") as file:
@@ -112,7 +112,7 @@ def _ignore(path: Path, lines: list[str], made: list[Path]) -> Iterator[Written]
         with suppress(OSError):
             os.truncate(path, size)
         raise
-    return iter([Written(path, "extended")])
+    return iter([WrittenFile(path, "extended")])
 
 
 def _missing(lines: list[str], present: list[str]) -> list[str]:

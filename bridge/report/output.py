@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from bridge.report import streams
-from bridge.report.commands import with_hints
+from bridge.report.own_flags import with_hints
 from bridge.report.record import Record
 from bridge.report.style import style_of
 from bridge.report.talk import printable

@@ -6,7 +6,7 @@ from typing import Final
 
 from bridge.config.schema import FILE
 from bridge.config.yaml_writer import dumped, inline
-from bridge.draft.text import Commented, aligned, comments
+from bridge.draft.comments import Commented, aligned, comments
 
 IGNORED: Final = (
     ".env.k8s.*",

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from bridge.config.labels import read_annotations, read_labels
 from bridge.config.names import shown as shown_name
 from bridge.config.problems import Findings
-from bridge.draft.model import Declared, Layout, shown
-from bridge.draft.suspect import holds_secret, looks_secret
+from bridge.config.template_object import read_annotations, read_labels
+from bridge.draft.layout_model import Declared, Layout, shown
+from bridge.draft.secret_looking import holds_secret, looks_secret
 from bridge.kustomize.read import LOCAL, Kustomization
 from bridge.objects import LAST_APPLIED
 from bridge.secret import SecretValue

@@ -6,9 +6,8 @@ from typing import NamedTuple
 from bridge.config.environment import Environment
 from bridge.config.names import is_variable, suggestion
 from bridge.config.reference import Reference
-from bridge.config.template import TemplateObject
+from bridge.config.template import TemplateObject, TemplateUse, all_uses, uses_of
 from bridge.errors import ConfigError, Problem, Refusal
-from bridge.importing.items import Use, all_uses, uses_of
 from bridge.objects import ObjectId
 from bridge.provider import Document
 from bridge.secret import SecretValue
@@ -66,8 +65,8 @@ def find_giver(
 def _in_sources(
     name: str,
     environment: Environment,
-    uses: list[Use],
-    literals: list[Use],
+    uses: list[TemplateUse],
+    literals: list[TemplateUse],
     read: Callable[[Reference], Document | None],
 ) -> Giver | None:
     """Return the first source that gives the value, else the first that could; for a literal, only manifests count."""
@@ -92,7 +91,7 @@ def _in_sources(
 
 def _uses(
     name: str, environment: Environment, templates: Mapping[ObjectId, TemplateObject]
-) -> tuple[list[Use], list[Use]]:
+) -> tuple[list[TemplateUse], list[TemplateUse]]:
     """Return the keys that the variable fills, or else the keys of this name with a text without variables."""
     uses = uses_of(name, templates)
     if uses or name in environment.infrastructure:
@@ -105,7 +104,7 @@ def _uses(
     return [], literals
 
 
-def _settled(literals: list[Use]) -> Refusal:
+def _settled(literals: list[TemplateUse]) -> Refusal:
     """Say where the keys get their text: only sources that consist of manifests could override it."""
     return Refusal(
         *(
@@ -120,7 +119,7 @@ def _settled(literals: list[Use]) -> Refusal:
     )
 
 
-def _check_counts(name: str, uses: list[Use], earlier: list[tuple[Reference, Document]]) -> None:
+def _check_counts(name: str, uses: list[TemplateUse], earlier: list[tuple[Reference, Document]]) -> None:
     """Raise Refusal if earlier sources give every key that the variable fills."""
     problems = []
     for use in uses:
@@ -133,7 +132,7 @@ def _check_counts(name: str, uses: list[Use], earlier: list[tuple[Reference, Doc
     raise Refusal(*problems)
 
 
-def _slots(name: str, uses: list[Use], document: Document | None) -> tuple[Slot, ...]:
+def _slots(name: str, uses: list[TemplateUse], document: Document | None) -> tuple[Slot, ...]:
     if document is None or not is_manifests(document):
         return (Slot(name),)
     slots = tuple(Slot(use.key, use.object) for use in uses)

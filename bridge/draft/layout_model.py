@@ -14,7 +14,7 @@ from bridge.objects import ObjectId
 from bridge.secret import SecretValue
 
 
-class Given(NamedTuple):
+class DraftedValue(NamedTuple):
     """A key's value from a patch, in clear. `place` is the file, or the patch's location in it."""
 
     section: str
@@ -37,7 +37,7 @@ class Declared:
     names: list[str]
     file: Path
     content: Mapping[str, object] = field(repr=False)
-    given: dict[str, Given] = field(default_factory=dict)
+    given: dict[str, DraftedValue] = field(default_factory=dict)
     removed: dict[str, str] = field(default_factory=dict)  # by a patch: the patch's place, by key
     deleted: str | None = None  # the place of the patch that deletes it
     namespace: str | None = None
@@ -61,7 +61,7 @@ class Declared:
                     yield section, key, value
 
 
-class Stored(NamedTuple):
+class DraftedField(NamedTuple):
     """A Secret's value that no import reads: it is in a kustomization (`place`), or is a whole file."""
 
     object: Declared
@@ -83,7 +83,7 @@ class Layout:
     patch_files: dict[Path, bool] = field(default_factory=dict)  # by file: whether it has Secret values in clear
     # The env files of generators, with the Secrets' keys that they fill.
     env_sources: dict[Path, list[tuple[Declared, str]]] = field(default_factory=dict)
-    by_hand: list[Stored] = field(default_factory=list)
+    by_hand: list[DraftedField] = field(default_factory=list)
 
     def remark(self, where: str, what: str, hint: str = "") -> None:
         """Add something that was not understood, or that someone has to check."""

@@ -1,4 +1,4 @@
-"""Lists a document under `sources` in an environment's file, instead of the drafted source."""
+"""Changes in an environment's file: its cluster's namespace UID, and a source that replaces the drafted one."""
 
 import re
 from collections.abc import Iterable
@@ -6,11 +6,29 @@ from typing import Any, Final
 
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference
-from bridge.config.rewriting import present, rewrite
-from bridge.config.yaml_changes import Put, contents
+from bridge.config.replace_file import present, rewrite
+from bridge.config.yaml_changes import Insert, Put, contents
 from bridge.config.yaml_editor import edited
 from bridge.config.yaml_writer import scalar
 from bridge.config.yamlfile import load_yaml_documents
+
+KEY: Final = "namespace_uid"
+
+
+def bind(environment: Environment, uid: str) -> None:
+    """Write a namespace's UID into the environment's file: replace a single UID, or add it to a list of UIDs.
+
+    Raise Refusal, and leave the file unchanged, if that cannot be done or would change anything else in the file.
+    """
+    path, shown = environment.file, environment.shown(environment.file)
+    before = present(path, shown)
+    content: Any = load_yaml_documents(path, shown)[0].content
+    location, value = (0, "cluster", KEY), scalar(uid)
+    known = (content.get("cluster") or {}).get(KEY)
+    change = Insert(location, 0, value) if isinstance(known, list) else Put(location, value)
+    by_hand = f"add `{KEY}: {uid}` under `cluster:` by hand"
+    rewrite(path, shown, before=before, after=edited(before, [change]), by_hand=by_hand)
+
 
 _KEY: Final = "sources"
 
@@ -29,7 +47,7 @@ def list_source(environment: Environment, source: Reference, instead: Reference,
     before = present(path, shown)
     content: Any = load_yaml_documents(path, shown)[0].content
     numbers = [number for number, one in enumerate(content[_KEY]) if one == str(instead)]
-    by_hand = f"replace by hand: {instead} with {source} under `{_KEY}:`"
+    by_hand = f"replace {instead} with {source} under `{_KEY}:` by hand"
     after = _edited(before, str(source), numbers)
     rewrite(path, shown, before=before, after=after, by_hand=by_hand, dry_run=dry_run)
 
