@@ -251,7 +251,7 @@ def test_a_value_that_is_secret_is_never_in_the_report(desk: Desk) -> None:
 
 UNENCRYPTED = "sops:plain.yaml: is not encrypted with sops (it has no `sops` metadata)"
 LEAF = f"ENC[AES256_GCM,data:AA==,iv:{'A' * 43}=,tag:{'A' * 22}==,type:str]"
-HALF = "sops:half.yaml: key OPENAI_API_KEY is not encrypted, and the file's rules say that it should be"
+HALF = "sops:half.yaml: key OPENAI_API_KEY is not encrypted, but the file's rules say it should be"
 HALF_ENCRYPTED = f"""\
 OPENAI_API_KEY: CANARY-openai
 CARTESIA_API_KEY: {LEAF}
@@ -328,7 +328,7 @@ def test_a_reference_to_a_commit_is_checked_as_the_file_is_there(desk: Desk) -> 
     assert (errors(result), result.status) == ([], 0)
     assert "CARTESIA_API_KEY         ********  sops:half.yaml@v1" in result.out
     desk.environment(sources=["sops:half.yaml@v2"])
-    assert errors(desk.run("check", "staging")) == ["sops:half.yaml@v2: git knows no commit v2"]
+    assert errors(desk.run("check", "staging")) == ["sops:half.yaml@v2: git has no commit v2"]
 
 
 def commit(desk: Desk) -> str:
@@ -670,6 +670,6 @@ def test_what_a_provider_told_before_its_error_is_told_too(desk: Desk) -> None:
     desk.environment(sources=["sops:a.yaml"], providers={"sops": {"gpg": str(desk.folder / "program")}})
     result = desk.run("check", "staging")
     assert errors(result) == [
-        "sops:a.yaml: gpg is a program in the checkout, which anyone who may push a branch can change",
+        "sops:a.yaml: gpg is in the checkout, so anyone who can push a branch can change it",
         "sops:a.yaml: no such file",
     ]

@@ -47,7 +47,7 @@ def test_what_is_wrong_with_any_is_told_at_once(sops, capfd):
         "bridge: error: sops:plain.sops.yaml: is not encrypted with sops (it has no `sops` metadata)",
         "bridge: hint: sops -e -i FILE",
         "bridge: error: sops:gone.sops.yaml: no such file",
-        "bridge: error: sops:b.sops.yaml: key a is not encrypted, and the file's rules say that it should be",
+        "bridge: error: sops:b.sops.yaml: key a is not encrypted, but the file's rules say it should be",
     ]
 
 

@@ -19,7 +19,7 @@ def test_demo_tells_its_story(capfd: pytest.CaptureFixture[str], monkeypatch: py
     for value in ("demo-openai-key", "demo-livekit-secret", "edited-by-hand"):
         assert value not in out
         assert base64.b64encode(value.encode()).decode() not in out
-    assert "key OPENAI_API_KEY does not decrypt: changed after encryption, or moved" in out
+    assert "key OPENAI_API_KEY does not decrypt: it was changed or moved after encryption" in out
 
 
 def test_step_that_ends_otherwise_than_it_should_is_an_error(

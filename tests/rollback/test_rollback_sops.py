@@ -98,8 +98,8 @@ def test_what_is_in_no_commit_is_told_before(desk: Desk, sops: Sops, commits: li
     content = (desk.folder / FILE).read_bytes()
     result = back(desk, commits[0], "--dry-run")
     assert result.lines[0] == (
-        f"bridge: warning: {SOURCE}: what the file holds now is not in git's last commit, "
-        "and would be lost where it is replaced"
+        f"bridge: warning: {SOURCE}: its current content is not in git's last commit, "
+        "and would be lost if it is replaced"
     )
     assert (desk.folder / FILE).read_bytes() == content
 
@@ -171,7 +171,7 @@ def test_a_file_whose_comments_say_what_is_encrypted_is_not_written(desk: Desk, 
 def test_a_revision_that_is_not_there(desk: Desk, commits: list[str]) -> None:
     content = (desk.folder / FILE).read_bytes()
     result = back(desk, "v9")
-    assert (result.status, result.lines[0]) == (1, f"bridge: error: {SOURCE}@v9: git knows no commit v9")
+    assert (result.status, result.lines[0]) == (1, f"bridge: error: {SOURCE}@v9: git has no commit v9")
     assert (desk.folder / FILE).read_bytes() == content
 
 

@@ -62,7 +62,7 @@ class Sops:
         return SopsSession(self, context)
 
     def addresses(self, context: Context) -> Iterable[str]:
-        """Yield the servers that the section or a variable names in place of the vendors' own."""
+        """Yield the servers that the section or a variable names instead of the vendors' own."""
         from bridge_providers.sops import origin, s3  # noqa: PLC0415 # most sections name none
 
         store = self.s3 or ""
@@ -72,16 +72,16 @@ class Sops:
             names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
             store = next(filter(None, map(context.environ.get, names)), "") or ""
         endpoint = str((self.kms or {}).get("endpoint") or "")
-        # One that cannot be used is refused when it is, and may hold a password.
+        # An invalid URL is refused when it is used, and may contain a password.
         yield from (one for one in (store, endpoint) if not s3.unusable(one))
         yield from (one.address or "" for one in sections.vaults(self))
 
     def check(self, path: str, context: Context) -> Iterable[Problem]:
-        """Yield what is wrong with a file as far as it shows without a key."""
+        """Yield the problems of a file that can be found without a key."""
         return self._check(path, None, context)
 
     def check_at(self, path: str, revision: str, context: Context) -> Iterable[Problem]:
-        """Yield what is wrong with a file as it was in a commit; an object's versions are not looked at."""
+        """Yield the problems of a file as it was in a commit; versions of objects are not checked."""
         return self._check(path, revision, context)
 
     def _check(self, path: str, revision: str | None, context: Context) -> Iterable[Problem]:
@@ -95,7 +95,7 @@ class Sops:
             yield from check.problems(path, context, revision, has_program=self.program is not None)
 
     def check_history(self, path: str, context: Context) -> Iterable[Problem]:
-        """Warn of recipients who were removed and can still open the data key, as git proves it."""
+        """Warn of recipients who were removed and can still open the data key, if git proves it."""
         from bridge_providers.sops import history  # noqa: PLC0415 # as above
 
         return () if _is_object(path) else history.problems(path, context)
@@ -103,13 +103,13 @@ class Sops:
     def rewritten_numbers(
         self, path: str, revision: str | None, context: Context
     ) -> Iterable[tuple[int, tuple[str, ...]]]:
-        """Yield the places of numbers: sops keeps 1.1 of 1.10, and 511 of 0777."""
+        """Yield the places of numbers: sops stores 1.10 as 1.1 and 0777 as 511."""
         from bridge_providers.sops import check  # noqa: PLC0415 # as above
 
         return () if _is_object(path) else check.numbers(path, revision, context)
 
     def describe(self, path: str, context: Context) -> str:
-        """Say which sops wrote a file, for how many keys, and whether the sops program is needed to open it."""
+        """Describe which sops wrote a file, for how many keys, and whether only the sops program opens it."""
         from bridge_providers.sops import check  # noqa: PLC0415 # as above
 
         return "" if _is_object(path) else check.describe(path, context)
@@ -119,7 +119,7 @@ class Sops:
         return self._names(path, None, context)
 
     def names_at(self, path: str, revision: str, context: Context) -> frozenset[str] | None:
-        """Return the names of a commit's file, as `names`."""
+        """Return the names in a file as it was in a commit; see `names`."""
         return self._names(path, revision, context)
 
     def _names(self, path: str, revision: str | None, context: Context) -> frozenset[str] | None:
@@ -129,9 +129,9 @@ class Sops:
 
 
 class SopsSession:
-    """Reads and writes files with the keys of one environment, which are looked up once, when first needed.
+    """Reads and writes files with the keys of one environment, which are looked up once, when they are first needed.
 
-    `warnings` are, once the session is closed, what it could not give back.
+    After the session is closed, `warnings` lists what it could not return, such as tokens.
     """
 
     def __init__(self, options: Sops, context: Context) -> None:
@@ -144,7 +144,9 @@ class SopsSession:
         self.warnings: tuple[Problem, ...] = ()
 
     def read(self, path: str, revision: str | None = None) -> Document:
-        """Return a decrypted file whose MAC holds; a path is relative to the environment's folder, or absolute.
+        """Return a decrypted file, after its MAC is verified.
+
+        A path is relative to the environment's folder, or absolute.
 
         A revision is one of the git repository that holds the file, or, in object storage (`s3://bucket/key`), an
         object's version; the Document's is SOPS's own.
@@ -167,21 +169,21 @@ class SopsSession:
         return document._replace(warnings=(*document.warnings, *told))
 
     def write(self, path: str, document: Document, *, expect: Revision | None) -> Revision:
-        """Change a file, or let sops make it as `.sops.yaml` says; only ciphertext reaches the disk."""
+        """Change a file, or let sops create it as `.sops.yaml` says; write only ciphertext to disk."""
         from bridge_providers.sops import writing  # noqa: PLC0415 # most runs only read
 
         _check_is_file(path)
         return writing.write(path, document, expect, self._tools())
 
     def rehearse(self, path: str, document: Document, *, expect: Revision | None) -> None:
-        """Encrypt and check the file as `write` does, and raise what it would raise; nothing reaches the disk."""
+        """Encrypt and check the file as `write` does, and raise what it would raise; write nothing to disk."""
         from bridge_providers.sops import writing  # noqa: PLC0415 # as above
 
         _check_is_file(path)
         writing.rehearse(path, document, expect, self._tools())
 
     def in_clear(self, path: str, document: Document) -> Iterable[tuple[int, tuple[str, ...]]]:
-        """Tell which values the file's rule, or that of `.sops.yaml` for a new file, leaves in clear."""
+        """Yield the values that the file's rule, or for a new file the rule of `.sops.yaml`, leaves in clear."""
         from bridge_providers.sops import clear  # noqa: PLC0415 # as above
 
         _check_is_file(path)
@@ -193,7 +195,7 @@ class SopsSession:
         return writing.Tools(self._context, self._keyring())
 
     def _storage(self) -> "Objects":
-        """Return the way to object storage, made by whichever thread comes first."""
+        """Return the client of object storage; the first thread that needs it makes it."""
         from bridge_providers.sops import s3  # noqa: PLC0415 # as above
 
         with self._lock:
@@ -204,7 +206,7 @@ class SopsSession:
             return self._objects
 
     def _keyring(self) -> "Keyring":
-        """Return the keys, found by whichever thread comes first."""
+        """Return the keys; the first thread that needs them looks them up."""
         from bridge_providers.sops import keys  # noqa: PLC0415 # as above
 
         with self._lock:
@@ -216,7 +218,7 @@ class SopsSession:
 
     def close(self) -> None:
         """Forget the keys, and close connections."""
-        self._closed = True  # without a lock: a read may hold it, stuck
+        self._closed = True  # without the lock: a read that hangs may hold it
         keyring, self._keys = self._keys, None
         if keyring is not None:
             keyring.close()

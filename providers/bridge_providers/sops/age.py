@@ -22,7 +22,7 @@ _HYBRID: Final = "age1pq1"
 
 
 class Age:
-    """The age identities of one environment, each place looked at once: first what costs least."""
+    """The age identities of one environment. Each place is read once, the cheapest first."""
 
     warnings: Final = ()
     left: Final = ()
@@ -55,7 +55,7 @@ class Age:
         self._ssh = self._unlocked = None
 
     def _places(self, keys: Sequence[AgeKey]) -> Iterator[Found]:
-        """Yield what may open one of these keys; the caller asks for the next if nothing so far did."""
+        """Yield identities that may open one of these keys; the caller stops at the first that does."""
         yield self._found
         if any(key.recipient.startswith(SSH) for key in keys):
             yield self._ssh_keys()
@@ -78,7 +78,7 @@ class Age:
 
 
 def _opened(key: AgeKey, found: Found) -> bytes | None:
-    """Open the data key of one recipient; None where no identity is its. A header may have stanzas of several kinds."""
+    """Open the data key of one recipient, or return None if no identity matches. A header may mix kinds of stanzas."""
     opened = _decrypted(key.enc, found.native)
     if opened is None:
         opened = next((opened for one in found.hybrid if (opened := one.open(key.enc)) is not None), None)
@@ -88,7 +88,7 @@ def _opened(key: AgeKey, found: Found) -> bytes | None:
 
 
 def _recipients(found: Found, *, hybrid: bool) -> set[str]:
-    """Return the public keys of the identities; those of ssh keys cannot be told."""
+    """Return the public keys of the identities; those of ssh keys are unknown."""
     if hybrid:
         return {one.recipient() for one in found.hybrid}
     return {str(one.to_public()) for one in found.native if _is_x25519(one)}

@@ -49,7 +49,7 @@ class AgeFile(NamedTuple):
 
 
 def parse(data: bytes) -> AgeFile:
-    """Take a file apart, armored or not; Malformed where it is none."""
+    """Split a file into its parts, armored or not; Malformed if it is not an age file."""
     if data.lstrip().startswith(BEGIN):
         data = _bare(data)
     header, mark, rest = data.partition(b"\n--- ")
@@ -61,7 +61,7 @@ def parse(data: bytes) -> AgeFile:
 
 
 def unseal(file: AgeFile, file_key: bytes) -> bytes | None:
-    """Return the content under the file key; None where the key is another, or the file was changed."""
+    """Return the decrypted content, or None if the file key is wrong or the file was changed."""
     mac = _mac(file_key)
     mac.update(file.signed)
     nonce, sealed = file.payload[:_NONCE_BYTES], file.payload[_NONCE_BYTES:]
@@ -73,7 +73,7 @@ def unseal(file: AgeFile, file_key: bytes) -> bytes | None:
 
 
 def _bare(data: bytes) -> bytes:
-    """Take the armor off."""
+    """Remove the armor."""
     lines = [line.rstrip(b"\r") for line in data.strip().split(b"\n")]
     if lines[0] != BEGIN or lines[-1] != END:
         raise Malformed
@@ -84,7 +84,7 @@ def _bare(data: bytes) -> bytes:
 
 
 def stanzas(lines: Iterable[bytes]) -> Iterator[Stanza]:
-    """Read stanzas as their lines come in; Malformed where one is none, or does not end."""
+    """Read stanzas line by line; Malformed if one is invalid or does not end."""
     pending: list[bytes] = []
     for line in lines:
         pending.append(line)
@@ -106,7 +106,7 @@ def _stanza(first: bytes, *body: bytes) -> Stanza:
 def text(stanza: Stanza) -> str:
     """Write a stanza."""
     body = encoded(stanza.body)
-    # The last line of a body is a short one, so it is empty where the body ends with a full line.
+    # A body ends with a short line, which is empty if the line before it is full.
     folded = (body[start : start + _COLUMNS] for start in range(0, len(body) + 1, _COLUMNS))
     return "\n".join((f"-> {' '.join((stanza.kind, *stanza.arguments))}", *folded, ""))
 
@@ -117,7 +117,7 @@ def encoded(data: bytes) -> str:
 
 
 def decoded(text: bytes) -> bytes:
-    """Read base64 without padding; Malformed where it is none."""
+    """Read base64 without padding; Malformed if it is invalid."""
     try:
         return binascii.a2b_base64(text + b"=" * (-len(text) % 4), strict_mode=True)
     except ValueError:

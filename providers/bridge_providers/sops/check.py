@@ -1,4 +1,4 @@
-"""What can be told of a file without a key: `bridge check`."""
+"""Checks a file without a key, for `bridge check`."""
 
 import os
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from bridge_providers.sops.walk import Walk
 def problems(
     path: str, context: Context, revision: str | None = None, *, has_program: bool = True
 ) -> Iterator[Problem]:
-    """Yield all that is wrong with a file, as it is or as it was in a revision, as far as it shows without a key."""
+    """Yield the problems of a file, as it is or as it was in a revision, that can be found without a key."""
     try:
         target = files.locate(path, context.base)
         stored = stores.load(_data(target, context, revision), stores.store_of(path))
@@ -28,10 +28,10 @@ def problems(
     yield from _of_metadata(block)
     yield from check_keys.problems(block)
     if check_keys.needs_program(block) and not has_program:
-        # No error: without an environment (`check --files`) nobody knows what its section names.
+        # Not an error: without an environment (`check --files`) the section is unknown.
         yield Problem("", keys.for_program(block), keys.SET_PROGRAM, warning=True)
     yield from _of_leaves(stored, block)
-    if revision is None:  # the rule of today is none for what is history
+    if revision is None:  # today's rule does not apply to earlier versions
         yield from check_rule.problems(stored, block, Path(os.path.realpath(target)))
 
 
@@ -44,7 +44,7 @@ def _data(target: Path, context: Context, revision: str | None) -> bytes:
 
 
 def describe(path: str, context: Context) -> str:
-    """Say which sops wrote a file, for how many keys, and what opens it; ProviderError if it cannot be read."""
+    """Describe which sops wrote a file, for how many keys, and what opens it; ProviderError if it cannot be read."""
     stored = stores.load(files.read(files.locate(path, context.base)), stores.store_of(path))
     block = metadata.read(stored.metadata)
     count = sum(map(check_keys.count, block.groups))
@@ -53,7 +53,7 @@ def describe(path: str, context: Context) -> str:
 
 
 def problems_of_object(path: str, *, known: bool) -> Iterator[Problem]:
-    """Yield what is wrong with the path of an object, and whether the store is not `known`; nothing is asked."""
+    """Yield the problems of an object's path, and one if the store is not `known`; send no request."""
     from bridge_providers.sops import s3  # noqa: PLC0415 # few documents are objects
 
     try:
@@ -95,7 +95,7 @@ def _of_leaves(stored: Stored, block: Metadata) -> Iterator[Problem]:
 
 
 def numbers(path: str, revision: str | None, context: Context) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Yield the places of numbers: sops has read them as such, and has written them in a way of its own."""
+    """Yield the places of numbers, which sops may have written in another form than they were typed."""
     found: list[tuple[int, tuple[str, ...]]] = []
 
     def visit(leaf: SecretValue, _: bytes, _encrypted: bool, walk: Walk) -> SecretValue:
@@ -107,12 +107,12 @@ def numbers(path: str, revision: str | None, context: Context) -> Iterator[tuple
         stored = stores.load(_data(files.locate(path, context.base), context, revision), stores.store_of(path))
         Walk(stored.documents, selector(metadata.read(stored.metadata)), visit).run()
     except ProviderError:
-        return  # a problem already
+        return  # reported already
     yield from found
 
 
 def names(path: str, context: Context, revision: str | None = None) -> frozenset[str] | None:
-    """Return the top-level names of all documents; None for binary files and those that cannot be read."""
+    """Return the top-level names of all documents, or None for a binary file and for a file that cannot be read."""
     store = stores.store_of(path)
     if store == stores.BINARY:
         return None

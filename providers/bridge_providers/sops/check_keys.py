@@ -1,4 +1,4 @@
-"""What can be told of a file's keys without one: how many open it, how safe they are, and which sops wrote it."""
+"""Checks a file's keys without using them: how many open it, how safe they are, and which sops wrote it."""
 
 import re
 from collections.abc import Iterator
@@ -13,14 +13,14 @@ POST_QUANTUM: Final = "age1pq1"
 """How a hybrid recipient begins (age v1.3, ML-KEM-768 with X25519)."""
 ALONE: Final = "only one age key decrypts this; if it is lost, so are the values"
 RENEW: Final = "run `sops updatekeys FILE` and `sops rotate -i FILE`, then set new values"
-"""How to shut a key out: `updatekeys` alone keeps the data key, which every old version of the file holds for it."""
+"""How to lock a key out: `updatekeys` keeps the data key, which every old version of the file contains for it."""
 _OLDEST: Final = (3, 7)  # the oldest sops whose files are tried
 _NEWEST_MAJOR: Final = 3
 _VERSION: Final = re.compile(r"(\d{1,6})\.(\d{1,6})[\w.+-]{0,40}", re.ASCII)
 
 
 def problems(block: Metadata) -> Iterator[Problem]:
-    """Yield what is worth a warning."""
+    """Yield warnings about the keys and the version of sops."""
     groups = block.groups
     if len(groups) == 1 and len(groups[0].age) == 1 and not groups[0].beside_age:
         hint = "add a second key, such as one kept for emergencies: `sops updatekeys`"
@@ -28,16 +28,16 @@ def problems(block: Metadata) -> Iterator[Problem]:
     for group in block.groups:
         weaker = [key.recipient for key in group.age if not key.recipient.startswith(POST_QUANTUM)]
         if group.age and weaker and len(weaker) < len(group.age):
-            what = f"its post-quantum recipients protect nothing while {_short(weaker)} can open it too"
-            hint = f"replace that one in .sops.yaml by a recipient that begins with {POST_QUANTUM}, {RENEW}"
+            what = f"its post-quantum recipients do not help as long as {_short(weaker)} can decrypt the file too"
+            hint = f"in .sops.yaml, replace it with a recipient that begins with {POST_QUANTUM}, then {RENEW}"
             yield Problem("", what, hint, warning=True)
     yield from _in_clear(block)
     if problem := _of_version(block.version):
-        yield Problem("", problem, "`sops updatekeys`, or any change by a newer sops, writes it anew", warning=True)
+        yield Problem("", problem, "rewrite it with a current sops, for example `sops rotate -i FILE`", warning=True)
 
 
 def _in_clear(block: Metadata) -> Iterator[Problem]:
-    """Warn of Vaults that are reached in clear."""
+    """Warn of Vaults whose address is plain http."""
     addresses = {key.address for group in block.groups for key in group.hc_vault}
     for address in sorted(one for one in addresses if not paths.problem_of_address(one)):
         if warning := paths.in_clear(address):
@@ -50,7 +50,7 @@ def count(group: Group) -> int:
 
 
 def needs_program(block: Metadata) -> bool:
-    """Return whether bridge itself cannot open as many key groups as it takes."""
+    """Return whether bridge itself cannot open as many key groups as are needed."""
     wanted = min(block.threshold or len(block.groups), len(block.groups))
     return sum(not group.is_for_program_alone for group in block.groups) < wanted
 
@@ -66,9 +66,9 @@ def _of_version(version: str) -> str | None:
         return "it does not say which sops wrote it"
     numbers = tuple(map(int, found.groups()))
     if numbers < _OLDEST:
-        return f"sops {version} wrote it, which is older than {_OLDEST[0]}.{_OLDEST[1]}"
+        return f"it was written by sops {version}, which is older than {_OLDEST[0]}.{_OLDEST[1]}"
     if numbers[0] > _NEWEST_MAJOR:
-        return f"sops {version} wrote it, which this version of bridge does not know"
+        return f"it was written by sops {version}, which this version of bridge does not know"
     return None
 
 

@@ -1,4 +1,4 @@
-"""Holds a file against the rule of `.sops.yaml` that it would be encrypted by today."""
+"""Compares a file with the rule of `.sops.yaml` that would encrypt it today."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,19 +13,21 @@ from bridge_providers.sops.selectors import Selector, selector
 from bridge_providers.sops.tree import Stored
 from bridge_providers.sops.walk import Walk
 
-_UPDATE = "`sops updatekeys FILE` encrypts it to the rule's keys; if that removes one, `sops rotate -i FILE` too"
-_BY_NAME: Final = "make sure that none of them is secret; a rule over names (`encrypted_regex`) is checked"
+_UPDATE = "run `sops updatekeys FILE`; if that removes a key, also `sops rotate -i FILE`"
+_BY_NAME: Final = (
+    "make sure that none of them is secret, or use a rule over names (`encrypted_regex`), which bridge can check"
+)
 _MOST_NAMED: Final = 20
 
 
 def problems(stored: Stored, block: Metadata, path: Path) -> Iterator[Problem]:
-    """Yield where a file differs from its rule; nothing where there is no `.sops.yaml`."""
+    """Yield the differences between a file and its rule; nothing if there is no `.sops.yaml`."""
     try:
         rule = creation.find_rule(path)
         found = [] if rule is None else [*_of_keys(block, rule), *_in_clear(stored, block, rule)]
     except ProviderError as error:
         for one in error.problems:
-            yield Problem("", f"was not held against its rule: {one.what}", warning=True)
+            yield Problem("", f"was not compared with .sops.yaml: {one.what}", warning=True)
         return
     yield from found
 
@@ -33,16 +35,16 @@ def problems(stored: Stored, block: Metadata, path: Path) -> Iterator[Problem]:
 def _of_keys(block: Metadata, rule: Rule) -> Iterator[Problem]:
     """Compare age recipients one by one, and other keys by their type."""
     if not block.groups:
-        return  # a problem already
+        return  # reported already
     have = {_identity(key.recipient) for group in block.groups for key in group.age}
     want = {_identity(recipient) for recipient in rule.age}
     have |= {f"a key of type {name}" for group in block.groups for name in group.beside_age}
     want |= {f"a key of type {name}" for name in rule.others}
     for one in sorted(want - have):
-        yield Problem("", f"is not encrypted to {tree.printable(one)}, which {rule.where} names", _UPDATE)
+        yield Problem("", f"is not encrypted to {tree.printable(one)}, which {rule.where} lists", _UPDATE)
     for one in sorted(have - want):
-        what = f"is encrypted to {tree.printable(one)} too, which {rule.where} does not name"
-        yield Problem("", what, f"{RENEW}: whoever had that key knows these")
+        what = f"is also encrypted to {tree.printable(one)}, which {rule.where} does not list"
+        yield Problem("", what, f"{RENEW}, because that key can open the current ones")
 
 
 def _identity(recipient: str) -> str:
@@ -51,7 +53,7 @@ def _identity(recipient: str) -> str:
 
 
 def _in_clear(stored: Stored, block: Metadata, rule: Rule) -> Iterator[Problem]:
-    """Find what stands in clear by the file's own rule, and would not by this one."""
+    """Find what is in clear by the file's own rule, but should be encrypted by this one."""
     name, pattern = rule.selector
     if (name, pattern) == (block.rule, block.pattern):
         return
@@ -59,19 +61,21 @@ def _in_clear(stored: Stored, block: Metadata, rule: Rule) -> Iterator[Problem]:
         own = selector(block, has_comments=stored.has_comments)
         told = set() if own.by_form else set(plain(stored, own))
     except ProviderError:
-        return  # its own rule cannot be followed, a problem already; as is what stands in clear by it
+        return  # an unusable rule of the file is reported already, and so is what is in clear against it
     wanted = selector(block._replace(rule=name, pattern=pattern), has_comments=stored.has_comments)
     found = [place for place in plain(stored, wanted) if place not in told]
     if wanted.by_form:
         yield from [] if own.by_form else undecided(found, f"the `{name}` of {rule.where}")
     else:
         for place in found:
-            what = f"key {place} is in clear, and {rule.where} wants it encrypted"
-            yield Problem("", what, "decrypt the file and encrypt it anew: sops keeps the rule that it was made by")
+            what = f"key {place} is in clear, but {rule.where} says it should be encrypted"
+            yield Problem(
+                "", what, "decrypt the file and encrypt it again; sops keeps the rule that a file was created with"
+            )
 
 
 def undecided(places: list[str], rule: str) -> Iterator[Problem]:
-    """Warn of values in clear if only the file's comments tell whether they may be."""
+    """Warn of values in clear if only the file's comments say whether they should be encrypted."""
     if not places:
         return
     more = len(places) - _MOST_NAMED
@@ -81,7 +85,7 @@ def undecided(places: list[str], rule: str) -> Iterator[Problem]:
 
 
 def plain(stored: Stored, rule: Selector) -> list[str]:
-    """Return the places of values in clear that a rule wants encrypted; of all in clear if it is over comments."""
+    """Return the places of values in clear that a rule says to encrypt; of all, if it is over comments."""
     found: list[str] = []
 
     def visit(leaf: SecretValue, _: bytes, encrypted: bool, walk: Walk) -> SecretValue:

@@ -1,4 +1,4 @@
-"""Opens and makes the values that sops encrypts: `ENC[AES256_GCM,data:…,iv:…,tag:…,type:…]` (sops aes/cipher.go).
+"""Decrypts and encrypts values as sops does: `ENC[AES256_GCM,data:…,iv:…,tag:…,type:…]` (sops aes/cipher.go).
 
 Stricter than sops, which ignores what follows the closing bracket, line ends inside base64 and bits
 after its end: none of that is authenticated, and sops writes none of it.
@@ -31,24 +31,24 @@ _READERS: Final[dict[bytes, Callable[[bytes], SecretValue | None]]] = {
     b"time": scalars.time_leaf,
 }
 
-MOVED: Final = "does not decrypt: changed after encryption, or moved"
-PLAIN: Final = "is not encrypted, and the file's rules say that it should be"
-_DAMAGED: Final = "is damaged: it does not have the form of an encrypted value"
+MOVED: Final = "does not decrypt: it was changed or moved after encryption"
+PLAIN: Final = "is not encrypted, but the file's rules say it should be"
+_DAMAGED: Final = "is damaged: it is not a valid encrypted value"
 BOOLEANS: Final = {b"true": b"True", b"false": b"False"}
 """How sops spells booleans, encrypted and for the MAC."""
 
 
 class Undecryptable(Exception):
-    """Why a value cannot be opened, said so that it continues "key NAME "; never a value."""
+    """The reason why a value does not decrypt, worded to follow "key NAME "; never contains a value."""
 
 
 def looks_encrypted(text: bytes) -> bool:
-    """Say whether a text begins as sops's encrypted values do."""
+    """Return whether a text begins like an encrypted value."""
     return text.startswith(_BEGIN)
 
 
 def problem_of_form(leaf: SecretValue) -> str | None:
-    """Say what is wrong with an encrypted leaf as far as it shows without a key."""
+    """Return what is wrong with the form of an encrypted leaf, or None."""
     text = leaf.reveal()
     if leaf.kind is Kind.NULL or (not text and leaf.kind is Kind.TEXT):
         return None  # sops leaves nulls and empty strings as they are
@@ -74,9 +74,9 @@ class Cipher:
         self._old: Final = old
 
     def decrypt(self, leaf: SecretValue, place: bytes, *, in_list: bool = False) -> SecretValue:
-        """Open a leaf that stands at `place` (the additional data); Undecryptable if that fails.
+        """Decrypt a leaf at `place` (the additional data); Undecryptable if that fails.
 
-        What stands in a list may be a tree.Comment.
+        An item of a list may be a tree.Comment.
         """
         match = _FORM.fullmatch(leaf.reveal())
         if match is None or leaf.kind is not Kind.TEXT:
@@ -88,7 +88,7 @@ class Cipher:
         return tree.Comment(plaintext) if in_list and kind == b"comment" else self._typed(plaintext, kind)
 
     def encrypt(self, leaf: SecretValue, place: bytes) -> SecretValue | None:
-        """Encrypt a leaf for its place; None for a number that sops would change. Nulls and empty texts stay."""
+        """Encrypt a leaf for its place; None for a number that sops would change. Nulls and empty strings stay."""
         value = leaf.reveal()
         if leaf.kind is Kind.NULL or not value:
             return leaf
@@ -106,7 +106,7 @@ class Cipher:
         return SecretValue(b"ENC[AES256_GCM,data:%b,iv:%b,tag:%b,type:%b]" % (*parts, kind))
 
     def _plaintext(self, sealed: bytes, nonce: bytes, place: bytes) -> bytes:
-        """Open and authenticate."""
+        """Decrypt and authenticate."""
         if len(nonce) not in _NONCE_BYTES:
             raise Undecryptable(_DAMAGED)
         try:
@@ -116,7 +116,7 @@ class Cipher:
         raise Undecryptable(MOVED)
 
     def _typed(self, plaintext: bytes, kind: bytes) -> SecretValue:
-        """Read the plaintext as its type says. The type is not authenticated, the MAC over its result is."""
+        """Read the plaintext as its type says. The type is not authenticated, but the MAC covers the result."""
         if kind == b"bytes" and self._old:
             return SecretValue(plaintext, Kind.BYTES)
         reader = _READERS.get(kind)
@@ -124,12 +124,12 @@ class Cipher:
             raise Undecryptable(f"has the type `{kind.decode()}`, which sops does not write for a value")
         leaf = reader(plaintext)
         if leaf is None:
-            raise Undecryptable(f"does not hold what its type `{kind.decode()}` says")
+            raise Undecryptable(f"does not contain what its type `{kind.decode()}` says")
         return leaf
 
 
 def _reads_as(text: bytes, kind: bytes) -> bool:
-    """Say whether a number's text is what a reader of this type gives."""
+    """Return whether a number's text stays the same if it is read as this type."""
     found = _READERS[kind](text)
     return found is not None and found.reveal() == text
 
@@ -146,7 +146,7 @@ def _bytes(base64: bytes) -> bytes:
     except ValueError:
         decoded = None
     if decoded is None or binascii.b2a_base64(decoded, newline=False) != base64:
-        raise Undecryptable("is damaged: its base64 is not as sops writes it")
+        raise Undecryptable("is damaged: its base64 is not canonical")
     return decoded
 
 

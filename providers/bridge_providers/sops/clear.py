@@ -1,4 +1,4 @@
-"""Tells which values a file would show to everybody: those that its rule does not encrypt."""
+"""Finds the values that a file's rule leaves in clear, where everybody can read them."""
 
 import os
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from bridge_providers.sops.walk import Walk
 
 
 def in_clear(path: str, document: Document, context: Context) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Yield the places of such values; see `bridge.provider.Discloser`."""
+    """Yield the places of these values; see `bridge.provider.Discloser`."""
     if isinstance(document.content, SecretValue):
         return  # a binary file is encrypted as a whole
     target = Path(os.path.realpath(files.locate(path, context.base)))

@@ -1,4 +1,4 @@
-"""Finds the rule of `.sops.yaml` that a new file is encrypted by (sops config/config.go)."""
+"""Finds the rule of `.sops.yaml` for a new file (sops config/config.go)."""
 
 import os
 from pathlib import Path
@@ -13,12 +13,12 @@ from bridge_providers.sops.tree import Tree
 CONFIG: Final = ".sops.yaml"
 _MAX_DEPTH: Final = 100  # folders that sops looks in
 _TYPES: Final = {"azure_keyvault": "azure_kv", "hc_vault_transit_uri": "hc_vault"}
-"""The types of keys whose name in a rule is another than in a file's metadata."""
-_EXAMPLE: Final = "write there: creation_rules: [{path_regex: '…', age: age1…}]"
+"""The types of keys that have another name in a file's metadata."""
+_EXAMPLE: Final = "add to .sops.yaml: creation_rules: [{path_regex: '…', age: age1…}]"
 
 
 class Rule(NamedTuple):
-    """What a rule says of a file: who is to be able to open it, and what is to be encrypted."""
+    """A rule of `.sops.yaml`: the keys of a file, and what is encrypted in it."""
 
     config: Path
     where: str
@@ -33,25 +33,25 @@ class Rule(NamedTuple):
 
 
 def rule_for(path: Path) -> Rule:
-    """Return the rule of a new file; ProviderError if none says how to encrypt it."""
+    """Return the rule of a new file; ProviderError if there is none, or it lists no key."""
     rule = find_rule(path)
     if rule is None:
         raise ProviderError(
-            f"the file is new, and no {CONFIG} in its folder or above says for whom to encrypt it", hint=_EXAMPLE
+            f"cannot create the file: no {CONFIG} in its folder or above lists its recipients", hint=_EXAMPLE
         )
     if not rule.key_types:
-        raise ProviderError(f"{rule.where} names no recipient", hint=_EXAMPLE)
+        raise ProviderError(f"{rule.where} lists no recipient", hint=_EXAMPLE)
     return rule
 
 
 def block_for(path: Path) -> metadata.Metadata:
-    """Return metadata with the rule for what is encrypted in a new file, before the file has any."""
+    """Return metadata that only has the rule for what is encrypted in a new file."""
     name, pattern = rule_for(path).selector
     return metadata.Metadata((), GoTime.from_unix(0), "", name, pattern, mac_only_encrypted=False, version="")
 
 
 def find_rule(path: Path) -> Rule | None:
-    """Return what the rule of a file says; None without a configuration, ProviderError where that does not say it."""
+    """Return the rule of a file, or None without a configuration; ProviderError if no rule matches or it is invalid."""
     config = _find(path)
     if config is None:
         return None
@@ -74,19 +74,19 @@ def find_rule(path: Path) -> Rule | None:
 
 
 def _match(rules: list[dict[str, Tree]], config: Path, path: Path) -> tuple[dict[str, Tree], str]:
-    """Return the first rule that is for a file, and its place."""
+    """Return the first rule that matches a file, and its place."""
     for number, rule in enumerate(rules, 1):
         where = f"{config}: rule {number}"
         if _matches(rule, path, config.parent, where):
             return rule, where
     relative = path.relative_to(config.parent)
-    raise ProviderError(f"no rule of {config} is for {relative}, so nobody says for whom to encrypt it", hint=_EXAMPLE)
+    raise ProviderError(f"no rule of {config} matches {relative}", hint=_EXAMPLE)
 
 
 def _find(path: Path) -> Path | None:
-    """Find the configuration: in the file's folder, or the nearest above that has one."""
+    """Return the configuration in the file's folder, or in the nearest folder above that has one."""
     for folder in list(path.parents)[:_MAX_DEPTH]:
-        if os.path.exists(folder / CONFIG):  # noqa: PTH110 - Path.exists raises where a folder is not ours to read
+        if os.path.exists(folder / CONFIG):  # noqa: PTH110 - Path.exists raises if a folder is inaccessible
             return folder / CONFIG
     return None
 
@@ -105,25 +105,25 @@ def _content(config: Path) -> list[dict[str, Tree]]:
         found = documents[0].get("creation_rules") if documents else None
         if isinstance(found, list) and found and all(isinstance(rule, dict) for rule in found):
             return [rule for rule in found if isinstance(rule, dict)]
-        raise ProviderError(f"{config} has no list of `creation_rules`", hint=_EXAMPLE)
+        raise ProviderError(f"{config} has no list `creation_rules`", hint=_EXAMPLE)
     raise ProviderError(f"{config}: {problem.what}", hint=problem.hint)
 
 
 def _matches(rule: dict[str, Tree], path: Path, folder: Path, where: str) -> bool:
-    """Say whether a rule is for a file; one without `path_regex` is for all."""
+    """Return whether a rule is for a file; a rule without `path_regex` is for all files."""
     if "<<" in rule:
-        raise ProviderError(f"{where} has a merge key (`<<`), which this version does not follow")
+        raise ProviderError(f"{where} has a merge key (`<<`), which bridge does not support")
     pattern = _text(rule, "path_regex", where)
     try:
         return not pattern or compile_regex(pattern)(str(path.relative_to(folder)))
     except Unsupported as error:
-        raise ProviderError(f"{where}: its `path_regex` cannot be followed: {error}") from error
+        raise ProviderError(f"{where}: its `path_regex` cannot be used: {error}") from error
 
 
 def _selector(rule: dict[str, Tree], where: str) -> tuple[str, str]:
     selectors = [(name, pattern) for name in metadata.RULES if (pattern := _text(rule, name, where))]
     if len(selectors) > 1:
-        raise ProviderError(f"{where} has several rules for what is encrypted: {', '.join(dict(selectors))}")
+        raise ProviderError(f"{where} has more than one rule for what is encrypted: {', '.join(dict(selectors))}")
     return selectors[0] if selectors else ("unencrypted_suffix", "_unencrypted")
 
 
@@ -132,5 +132,5 @@ def _text(rule: dict[str, Tree], name: str, where: str) -> str:
     if recipients.is_empty(found):
         return ""
     if not isinstance(found, SecretValue) or not found.is_text():
-        raise ProviderError(f"{where}: its `{name}` is not a text")
+        raise ProviderError(f"{where}: its `{name}` must be a string")
     return found.reveal().decode()

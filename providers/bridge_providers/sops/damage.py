@@ -5,17 +5,17 @@ from typing import Final
 
 from bridge.provider import ProviderError
 
-UTF16: Final = "is UTF-16, save it as UTF-8"
+UTF16: Final = "is UTF-16; save it as UTF-8"
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _HINT: Final = (
     "take one side, `git checkout --ours FILE` or `git checkout --theirs FILE`, and set the other side's values again"
 )
-# All three marks at the beginning of a line, and in this order: no file that is meant so has them.
+# All three marks at the beginning of a line and in this order do not appear in a file on purpose.
 _CONFLICT: Final = re.compile(rb"^<{7} .*?^={7}\r?$.*?^>{7} ", re.MULTILINE | re.DOTALL)
 
 
 def check_conflict(data: bytes) -> None:
-    """Raise ProviderError for a file that holds an unresolved git conflict: ciphertext cannot be merged by hand."""
+    """Raise ProviderError for a file with an unresolved git conflict: ciphertext cannot be merged by hand."""
     found = _CONFLICT.search(data) if b"<<<<<<< " in data else None
     if found:
         line = data.count(b"\n", 0, found.start()) + 1
@@ -28,7 +28,7 @@ def is_utf16(data: bytes) -> bool:
 
 
 def encoding_flaw(data: bytes) -> str | None:
-    """Return how a key file is encoded if no program that reads keys takes that, worded to follow its name."""
+    """Return what is wrong with the encoding of a key file, worded to follow its name, or None."""
     if is_utf16(data):
         return UTF16
-    return "begins with a byte order mark (BOM), save it without" if data.startswith(BYTE_ORDER_MARK) else None
+    return "begins with a byte order mark (BOM); save it without one" if data.startswith(BYTE_ORDER_MARK) else None

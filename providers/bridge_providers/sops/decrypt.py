@@ -1,4 +1,4 @@
-"""Opens a whole file: decrypts every leaf and verifies the MAC before a value leaves."""
+"""Decrypts a whole file, and verifies the MAC before it returns a value."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -15,11 +15,11 @@ from bridge_providers.sops.tree import Comment, Stored, Tree
 from bridge_providers.sops.walk import Walk
 
 _UNNAMED: Final = "DEFAULT"
-"""The ini section before all others, which sops also tells of if the file has none."""
+"""The ini section before all others, which sops also prints if the file has none."""
 
 
 class Opened(NamedTuple):
-    """A file whose MAC holds: as it is stored, its metadata, its data key, and its documents in clear."""
+    """A file after its MAC is verified: as stored, its metadata, its data key, and its decrypted documents."""
 
     stored: Stored
     block: Metadata
@@ -30,7 +30,7 @@ class Opened(NamedTuple):
 
 
 class _Loaded(NamedTuple):
-    """A file as far as it is understood without a key; whatever cannot be followed is refused before one is used."""
+    """A file as read without a key; what is not supported is refused before a key is used."""
 
     stored: Stored
     block: Metadata
@@ -38,7 +38,7 @@ class _Loaded(NamedTuple):
 
 
 def decrypt(data: bytes, store: str, keyring: Keyring) -> Document:
-    """Return the document of a file's bytes; Denied without a key for it, ProviderError where it is not sound."""
+    """Return a file's decrypted document; Denied without a key for it, ProviderError if it is invalid."""
     loaded = _loaded(data, store)
     key = _key(loaded.block, keyring)
     if isinstance(key, bytes):
@@ -52,7 +52,7 @@ def decrypt(data: bytes, store: str, keyring: Keyring) -> Document:
 
 
 def open_file(data: bytes, store: str, keyring: Keyring) -> Opened:
-    """Open a file's bytes with its data key, as it takes to change the file; raises as `decrypt`."""
+    """Decrypt a file with its data key, which is needed to change it; raises as `decrypt`."""
     loaded = _loaded(data, store)
     key = _key(loaded.block, keyring)
     if isinstance(key, bytes):
@@ -90,7 +90,7 @@ def _opened(data: bytes, loaded: _Loaded, key: bytes) -> Opened:
 def _by_program(
     data: bytes, store: str, block: Metadata, keyring: Keyring, failure: Failure
 ) -> Sequence[Mapping[str, Node]]:
-    """Let the sops program decrypt what bridge cannot, and verify the MAC; both reasons are told if that fails too."""
+    """Let the sops program decrypt the file and verify the MAC; if that fails too, the error has both reasons."""
     try:
         plain = keyring.program.decrypt(data, store, block)
     except (ProviderError, Unavailable) as error:
@@ -132,7 +132,7 @@ def _revision(data: bytes, block: Metadata) -> Revision:
 
 
 class Opener:
-    """Opens leaves, and keeps what they add to the MAC."""
+    """Decrypts leaves, and collects what they add to the MAC."""
 
     def __init__(self, cipher: Cipher, *, hash_all: bool) -> None:
         self._cipher: Final = cipher
@@ -141,7 +141,7 @@ class Opener:
         self.has_comments = False
 
     def visit(self, leaf: SecretValue, place: bytes, encrypted: bool, walk: Walk) -> SecretValue:
-        """Open one leaf."""
+        """Decrypt one leaf."""
         problem = ""
         if encrypted:
             try:
@@ -150,7 +150,7 @@ class Opener:
                 problem = str(error)
         if problem:
             raise ProviderError(f"key {walk.where} {problem}")
-        # Not counted, as when it was encrypted: so a value made a comment is missed. (sops 3.13.2 counts it.)
+        # Comments do not count, so a value that was turned into a comment is missing. (sops 3.13.2 counts it.)
         if isinstance(leaf, Comment):
             self.has_comments = True
         elif encrypted or self._hash_all:
@@ -162,5 +162,5 @@ def _single(document: Mapping[str, Node]) -> SecretValue:
     """Return the one value of a binary file."""
     (value,) = document.values()
     if not isinstance(value, SecretValue) or value.kind not in (Kind.TEXT, Kind.BYTES):
-        raise ProviderError("is not what sops writes for a binary file")
+        raise ProviderError("is not a valid sops binary file")
     return SecretValue(value.reveal(), Kind.BYTES)

@@ -1,4 +1,4 @@
-"""Opens the files that an operator names: regular ones only, of bounded size, and not behind a link that leads away."""
+"""Reads regular files of bounded size, and follows no link that leads outside."""
 
 import os
 import stat
@@ -12,12 +12,12 @@ LIMIT: Final = 10 * 2**20
 
 
 def locate(path: str, base: Path) -> Path:
-    """Return the file that `path` names; a relative one starts at `base`, and links may not lead out of there.
+    """Return the file at `path`, relative to `base`, which links may not lead out of.
 
-    Where a relative path begins with `..`, the folder that those lead to takes the place of `base`.
+    If a relative path begins with `..`, links may not lead out of the folder above instead.
     """
     if "\0" in path:
-        raise ProviderError("the path holds a zero byte")
+        raise ProviderError("the path contains a zero byte")
     if PurePath(path).is_absolute():
         return Path(path)
     ups = [part for part in PurePath(os.path.normpath(path)).parts if part == ".."]
@@ -29,28 +29,28 @@ def locate(path: str, base: Path) -> Path:
 
 
 def read(path: Path) -> bytes:
-    """Return the bytes of a regular file; NotFound, Denied or ProviderError where that is not to be had."""
-    # A FIFO without a writer would block in open() for ever, hence O_NONBLOCK.
+    """Return the bytes of a regular file; NotFound, Denied or ProviderError if it cannot be read."""
+    # Without O_NONBLOCK, open() would wait forever for the writer of a FIFO.
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NotFound("no such file") from error
     except PermissionError as error:
-        raise Denied("the file may not be read: permission denied") from error
+        raise Denied("cannot read the file: permission denied") from error
     except OSError as error:
-        raise ProviderError(f"the file cannot be opened: {error.strerror}") from error
-    except ValueError as error:  # a letter that the locale has not
-        raise ProviderError("the file cannot be opened: its name is not one of this system") from error
+        raise ProviderError(f"cannot open the file: {error.strerror}") from error
+    except ValueError as error:  # a character that the locale cannot encode
+        raise ProviderError("cannot open the file: its name is not valid on this system") from error
     try:
         return _read(descriptor)
     except OSError as error:
-        raise ProviderError(f"the file cannot be read: {error.strerror}") from error
+        raise ProviderError(f"cannot read the file: {error.strerror}") from error
     finally:
         os.close(descriptor)
 
 
 def _read(descriptor: int) -> bytes:
-    """Read a file that is open, no further than the limit, whatever size it claims."""
+    """Read an open file up to the limit, whatever size it reports."""
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         raise ProviderError("is not a regular file")
     with os.fdopen(descriptor, "rb", closefd=False) as file:

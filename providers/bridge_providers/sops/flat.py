@@ -10,22 +10,22 @@ _STEP: Final = re.compile(r"(__map_|__list_)")
 _MOST_STEPS: Final = 2 * 16  # with the separators; `key_groups__list_0__map_age__list_0__map_enc` has 9
 
 _Node: TypeAlias = "SecretValue | dict[str | int, _Node]"
-"""Flat names put back into a tree; lists still by their numbers."""
+"""Flat names as a tree, in which lists are mappings with numbers as keys."""
 
 
 def nested(flat: dict[str, SecretValue], where: str) -> dict[str, Tree]:
-    """Rebuild the metadata; ProviderError for names that contradict each other or leave holes in `where`."""
+    """Rebuild the metadata; ProviderError if names contradict each other or a list has holes."""
     root: _Node = {}
     block = None
     if all(_placed(root, _STEP.split(key), leaf) for key, leaf in flat.items()):
         block = _converted(root)
     if not isinstance(block, dict):
-        raise ProviderError(f"its {where} do not fit together")
+        raise ProviderError(f"its {where} are inconsistent")
     return block
 
 
 def _placed(root: _Node, steps: list[str], leaf: SecretValue) -> bool:
-    """Put a leaf where its flat name says; False where something else is there, or for more steps than metadata has."""
+    """Put a leaf where its flat name says; False if something else is there, or the name has too many steps."""
     if len(steps) > _MOST_STEPS:
         return False
     path: list[str | int] = [steps[0]]
@@ -43,7 +43,7 @@ def _placed(root: _Node, steps: list[str], leaf: SecretValue) -> bool:
 
 
 def _converted(node: _Node) -> "Tree | None":
-    """Turn numbered entries into lists; None where they leave holes."""
+    """Turn numbered entries into lists, or return None if they leave holes."""
     if isinstance(node, SecretValue):
         return node
     names = [key for key in node if isinstance(key, str)]

@@ -31,7 +31,7 @@ class GoTime(NamedTuple):
 
     @classmethod
     def from_yaml(cls, text: str) -> Self | None:
-        """Read a plain YAML scalar; None where go-yaml sees no time in it."""
+        """Read a plain YAML scalar, or return None if go-yaml does not read it as a time."""
         for layout in _YAML:
             if match := layout.fullmatch(text):
                 return cls._checked(match)
@@ -39,13 +39,13 @@ class GoTime(NamedTuple):
 
     @classmethod
     def from_rfc3339(cls, text: str) -> Self | None:
-        """Read a time that sops wrote; None where it is none."""
+        """Read a time that sops wrote, or return None if it is invalid."""
         match = _RFC3339.fullmatch(text)
         return cls._checked(match) if match else None
 
     @classmethod
     def _checked(cls, match: re.Match[str]) -> Self | None:
-        """Make a time of a match, None where a number is out of its range."""
+        """Make a time of a match, or return None if a number is out of its range."""
         *numbers, fraction, zone = match.groups()
         year, month, day, hour, minute, second = (int(number or 0) for number in numbers)
         east, north = (int(zone[1:3]), int(zone[4:6])) if len(zone or "Z") > 1 else (0, 0)
@@ -70,7 +70,7 @@ class GoTime(NamedTuple):
         return date + self._zone()
 
     def rfc3339_nano(self) -> str:
-        """Print with the fraction that there is, without trailing zeros: sops's text of a time."""
+        """Print with the fraction, without trailing zeros, as sops prints a time."""
         fraction = f".{self.nanosecond:09}".rstrip("0").rstrip(".")
         zone = self._zone()
         return self.rfc3339().removesuffix(zone) + fraction + zone

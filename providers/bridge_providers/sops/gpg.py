@@ -1,6 +1,6 @@
-"""Opens what is encrypted to PGP keys, with a `gpg` whose absolute path is configured (sops pgp/keysource.go).
+"""Decrypts data keys with PGP keys, with a `gpg` whose absolute path is configured (sops pgp/keysource.go).
 
-gpg gets the message on its stdin and gives the data key on its stdout: nothing is written, and nobody is asked.
+gpg gets the message on its stdin and prints the data key: nothing is written, and nobody is asked.
 """
 
 from collections.abc import Mapping
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from bridge_providers.sops import Sops
 
 VARIABLE: Final = "SOPS_GPG_EXEC"
-_MOST: Final = 2**16  # bytes; a data key has 32, and a message for it some thousand
+_MOST: Final = 2**16  # bytes; a data key has 32, and an encrypted data key a few thousand
 _OPTIONS: Final = (
-    *("--batch", "--no-tty", "--pinentry-mode", "error"),  # an agent that has no passphrase may not ask
+    *("--batch", "--no-tty", "--pinentry-mode", "error"),  # gpg-agent may not ask for a passphrase
     "--disable-dirmngr",  # nor fetch anything
     *("--status-fd", "2"),
 )
@@ -44,9 +44,9 @@ class Gpg:
         self._programs: Final = Programs(context)
 
     def open(self, group: Group) -> bytes:
-        """Open with the first key that gpg has; Denied where it has none."""
+        """Decrypt with the first key that gpg has; Denied if it has none."""
         names = ", ".join(tree.shown(key.fingerprint[:40]) for key in group.pgp[:_SHOWN])
-        self._check(names)
+        self._check(f"encrypted to PGP keys {names}")
         reasons = []
         for key in group.pgp:
             done = self._run(_OPEN, key.enc.encode())
@@ -54,15 +54,15 @@ class Gpg:
                 return done.stdout
             reasons.append(_reason(done.stderr))
         reason = next(filter(None, reasons), "")
-        what = f"gpg has the secret key of none of its PGP keys {names}"
+        what = f"gpg has no secret key for its PGP keys {names}"
         raise Denied(
-            f"gpg cannot open it: {reason}" if reason else what,
+            f"gpg cannot decrypt it: {reason}" if reason else what,
             hint=f"looked for PGP keys with {self._program} in {self._folder}",
         )
 
     def for_sops(self) -> dict[str, str]:
         """Return the variables that make sops start this gpg; Denied if it is not configured or not trusted."""
-        self._check("of the rule")
+        self._check("the rule lists PGP keys")
         assert self._program is not None
         origin.check_start("gpg", (self._program,), self._context.environ, is_whole=False)
         return {VARIABLE: self._program, "GNUPGHOME": str(self._folder)}
@@ -71,15 +71,15 @@ class Gpg:
         """Kill what runs."""
         self._programs.close()
 
-    def _check(self, names: str) -> None:
-        """Refuse to start what is not configured, or would make its own folder."""
+    def _check(self, reason: str) -> None:
+        """Raise Denied if gpg is not configured, or would create its folder; `reason` is why it is needed."""
         if self._program is None:
             raise Denied(
-                f"its PGP keys {names} are used only where the path of gpg is configured",
-                hint="gpg: /usr/bin/gpg in the provider's section, or an absolute path in SOPS_GPG_EXEC",
+                f"{reason}, but no path to gpg is configured",
+                hint="add to the provider's section: gpg: /usr/bin/gpg; or set SOPS_GPG_EXEC to an absolute path",
             )
         if not self._folder.is_dir():
-            raise Denied(f"its PGP keys {names} cannot be used: {self._folder} is not there", hint="see GNUPGHOME")
+            raise Denied(f"{reason}, but gpg's folder {self._folder} does not exist", hint="set GNUPGHOME")
 
     def _run(self, command: tuple[str, ...], content: bytes) -> Ended:
         assert self._program is not None
@@ -87,17 +87,17 @@ class Gpg:
 
 
 def _program(option: str | None, environ: Mapping[str, str]) -> str | None:
-    """Return the path of gpg; a name that would be looked for in PATH does not count."""
+    """Return the path of gpg, or None if it is not absolute: PATH is not searched."""
     found = option or environ.get(VARIABLE, "")
     return found if found.startswith("/") else None
 
 
 def _reason(stderr: bytes) -> str:
-    """Read gpg's status lines (doc/DETAILS); its words are for people, and not shown."""
+    """Return the reason in gpg's status lines (doc/DETAILS); its own words are never shown."""
     lines = [line.removeprefix(_STATUS) for line in stderr.decode(errors="replace").splitlines()]
     words = {line.split(" ")[0] for line in lines if line}
     if "NO_SECKEY" in words:
         return ""
     if words & {"NODATA", "BADARMOR", "BADMDC"}:
         return "the message is damaged"
-    return "its key is there and did not decrypt (does it want a passphrase that gpg-agent does not hold?)"
+    return "its key exists but cannot decrypt it; gpg-agent may not have its passphrase"

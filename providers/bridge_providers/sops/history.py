@@ -1,6 +1,6 @@
-"""Finds in git who has left a file's recipients and can still open its data key: `bridge check`.
+"""Finds recipients in git who were removed from a file and can still open its data key, for `bridge check`.
 
-It says what is proven and nothing else: without git, in a clone that lacks the commits, or out of time, it is silent.
+It only reports what is proven. Without git, in a shallow clone, or without time, it reports nothing.
 """
 
 import os
@@ -16,18 +16,18 @@ from bridge_providers.sops.check_keys import RENEW
 from bridge_providers.sops.lineage import Removed, Step, Version, removed, version_of
 from bridge_providers.sops.tree import printable
 
-SECONDS: Final = 10.0  # for all files of one work tree; one takes a few hundredths of a second
-COMMITS: Final = 2000  # that changed it, the newest
-BYTES: Final = 2**24  # of all its versions together
-_RENAMES: Final = 20  # that are looked for
+SECONDS: Final = 10.0  # for all files of one work tree; a file takes a few hundredths of a second
+COMMITS: Final = 2000  # the newest that changed the file
+BYTES: Final = 2**24  # of all versions together
+_RENAMES: Final = 20  # that are searched for
 _NAME_SHOWN: Final = 70  # an age recipient has 62
-_TODAY: Final = ""  # the id of what lies in the work tree
+_TODAY: Final = ""  # the id of the file in the work tree
 _spent: Final[dict[Path, float]] = {}
 """Seconds that each work tree has taken in this run."""
 
 
 def problems(path: str, context: Context) -> Iterator[Problem]:
-    """Warn of each recipient who was removed, and for whom the data key has stayed the same."""
+    """Warn of each recipient who was removed while the data key stayed the same."""
     try:
         target = Path(os.path.realpath(files.locate(path, context.base)))
         tree = work_tree(target.parent)
@@ -43,7 +43,7 @@ def problems(path: str, context: Context) -> Iterator[Problem]:
 
 def _found(target: Path, now: Version, context: Context, tree: Path) -> list[Removed]:
     begin, spent = time.monotonic(), _spent.get(tree, 0.0)
-    # Half of what is left for the run: the check itself needs the rest.
+    # Half of the time that is left for the run: the rest of the check needs the other half.
     history = _History(
         Git(target.parent, context.environ), begin + min(SECONDS - spent, (context.deadline - begin) / 2)
     )
@@ -67,13 +67,13 @@ def _told(one: Removed, now: Version) -> str:
 
 
 def _short(recipient: str) -> str:
-    """Shorten a recipient that is a whole public key: those of a kind begin alike, so its end is kept."""
+    """Shorten a recipient that is a whole public key, but keep its end: keys of one kind begin alike."""
     text = printable(recipient)
     return text if len(text) <= _NAME_SHOWN else f"{text[:20]}…{text[-20:]}"
 
 
 def _version(data: bytes, name: str) -> "Version | None":
-    """Read one content of the file; None if it is not a sops file, as before it was encrypted."""
+    """Read one version of the file, or return None if it is not a sops file, as before it was encrypted."""
     try:
         return version_of(stores.load(data, stores.store_of(name)))
     except ProviderError:
@@ -81,7 +81,7 @@ def _version(data: bytes, name: str) -> "Version | None":
 
 
 class _History:
-    """The changes of one file that HEAD leads to, under each name that it has had. Ids are those of git's blobs."""
+    """The changes of one file up to HEAD, under each name that it has had. Ids are those of git's blobs."""
 
     def __init__(self, git: Git, deadline: float) -> None:
         self._git: Final = git
@@ -89,7 +89,7 @@ class _History:
         self._prefix = ""  # the folder, as the repository names it
         self._lookups = 0
         self.steps: Final[list[Step]] = []
-        self._names: Final[dict[str, str]] = {}  # of each blob; its suffix says how to read it
+        self._names: Final[dict[str, str]] = {}  # of each blob; the suffix says how to read it
         self._sizes: Final[dict[str, int]] = {}
 
     def follow(self, name: str) -> None:
@@ -97,7 +97,7 @@ class _History:
         self._prefix = self._ask("rev-parse", "--show-prefix").text
         head = self._blobs([f"HEAD:{self._prefix}{name}"])
         if not head:
-            return  # it is in no commit yet, or the last has it under another name
+            return  # not committed yet, or renamed since the last commit
         self.steps.append(Step(_TODAY, tuple(head.values()), None))
         left, seen = [("HEAD", self._prefix + name)], set()
         while left:
@@ -107,7 +107,7 @@ class _History:
                 left += self._follow(start, path)
 
     def versions(self) -> dict[str, Version]:
-        """Return the versions that can be read, as many of the newest as there is room and time for."""
+        """Return the versions that can be read: as many of the newest as fit into the limits of size and time."""
         chosen: list[str] = []
         total = 0
         for blob in self._names:
@@ -125,7 +125,7 @@ class _History:
         return found
 
     def _follow(self, start: str, path: str) -> list[tuple[str, str]]:
-        """Add the steps of one name, and return from where on the file had another."""
+        """Add the steps under one name, and return the commits before which the file had another name."""
         words = ("--topo-order", "--full-history", "--simplify-merges", "--parents", f"--max-count={COMMITS}")
         listed = self._ask("rev-list", *words, start, "--", os.path.relpath(path, self._prefix or "."))
         near = {commit: parents for commit, *parents in map(str.split, listed.text.splitlines())}
@@ -147,7 +147,7 @@ class _History:
         return earlier
 
     def _parents(self, commits: list[str]) -> dict[str, list[str]]:
-        """Return the real parents of commits; those of a history of one file are its nearest changes."""
+        """Return the real parents of commits; in the history of one file, parents are its nearest changes."""
         if not commits:
             return {}
         listed = self._ask("rev-list", "--no-walk=unsorted", "--parents", "--stdin", feed="\n".join(commits))
@@ -170,7 +170,7 @@ class _History:
         return found
 
     def _old_name(self, parent: str, commit: str, path: str) -> tuple[str, str] | None:
-        """Return the blob and the path that a commit has renamed to this path; None if it is new there."""
+        """Return the blob and the path that a commit renamed to this path, or None if the file is new there."""
         self._lookups += 1
         if self._lookups > _RENAMES:
             return None

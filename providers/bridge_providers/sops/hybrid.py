@@ -1,6 +1,6 @@
 """age's hybrid post-quantum keys: `AGE-SECRET-KEY-PQ-1…` and `age1pq1…` (https://c2sp.org/age, mlkem768x25519).
 
-The file key is sealed with HPKE under MLKEM768-X25519, HKDF-SHA256 and ChaCha20Poly1305. Keys are written in Bech32
+The file key is sealed with HPKE under MLKEM768-X25519, HKDF-SHA256 and ChaCha20Poly1305. Keys are in Bech32
 (BIP 173), as all of age are, without its limit of 90 characters.
 """
 
@@ -23,17 +23,17 @@ _STANZA: Final = "mlkem768x25519"
 _INFO: Final = b"age-encryption.org/mlkem768x25519"
 _SEED_BYTES: Final = 32
 _MLKEM_SEED_BYTES: Final = 64
-_ENC_BYTES: Final = 1088 + 32  # what HPKE sends along: a ciphertext of ML-KEM, and a key of X25519
+_ENC_BYTES: Final = 1088 + 32  # what HPKE adds: a ciphertext of ML-KEM, and a key of X25519
 
 _ALPHABET: Final = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _GENERATORS: Final = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
 _CHECKSUM: Final = 6  # letters
 
-TOO_OLD: Final = "post-quantum age keys need a `cryptography` that has HPKE with ML-KEM, and the installed one has not"
+TOO_OLD: Final = "post-quantum age keys need a newer `cryptography`, which has HPKE with ML-KEM"
 
 
 def is_supported() -> bool:
-    """Say whether the installed `cryptography` has what it takes."""
+    """Return whether the installed `cryptography` supports these keys."""
     try:
         from cryptography.hazmat.primitives import hpke  # noqa: PLC0415 # an older release lacks it
     except ImportError:
@@ -53,7 +53,7 @@ class Identity:
         return bech32_encode(RECIPIENT, mlkem.public_key().public_bytes_raw() + x25519.public_key().public_bytes_raw())
 
     def open(self, armored: str) -> bytes | None:
-        """Return the content of an age file; None where no stanza is for this key."""
+        """Return the content of an age file, or None if no stanza is for this key."""
         try:
             file = age_file.parse(armored.encode())
             for stanza in file.stanzas:
@@ -89,7 +89,7 @@ class Identity:
 
 
 def identity(line: str) -> Identity | None:
-    """Read a secret key; None for what is none."""
+    """Read a secret key, or return None if it is invalid."""
     seed = bech32_decode(line, IDENTITY)
     return Identity(seed) if seed is not None and len(seed) == _SEED_BYTES else None
 
@@ -109,7 +109,7 @@ def bech32_encode(prefix: str, data: bytes) -> str:
 
 
 def bech32_decode(text: str, prefix: str) -> bytes | None:
-    """Return the bytes of a text with this prefix; None where it is no such text, or has a typo."""
+    """Return the bytes of a text with this prefix, or None if the text is invalid."""
     lower = text.lower()
     if text not in {lower, text.upper()} or not lower.startswith(f"{prefix}1"):
         return None
@@ -136,7 +136,7 @@ def _polymod(words: list[int]) -> int:
 
 
 def _regroup(words: "bytes | list[int]", width: int, wanted: int, *, pad: bool) -> list[int] | None:
-    """Cut a row of bits anew; None where bits are left that are not zero, or a whole word's."""
+    """Regroup bits into words of another width; None if the rest is not zero or is a whole word."""
     bits = count = 0
     found = []
     for word in words:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bridge_providers.sops import hybrid
 
 COMMANDS: Final = ("SOPS_AGE_KEY_CMD", "SOPS_AGE_SSH_PRIVATE_KEY_CMD")
-"""Variables that hold a command, which only the sops program runs."""
+"""Variables with a command, which only the sops program runs."""
 _PLUGIN: Final = "AGE-PLUGIN-"
 _WORDS: Final = "SOPS_AGE_KEY"
 """The one place where a line may have several identities."""
@@ -25,12 +25,12 @@ _X25519: Final = "AGE-SECRET-KEY-1"
 _HYBRID: Final = "AGE-SECRET-KEY-PQ-1"
 _LOCKED: Final = (b"age-encryption.org/", b"-----BEGIN AGE ENCRYPTED FILE-----")
 _SSH: Final = ("-----BEGIN OPENSSH", "-----BEGIN RSA")
-"""What age takes too, and sops in no place of these."""
+"""What age accepts, but sops does not in any of these places."""
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """The identities that were found, and for each place what was found there."""
+    """Identities, and a description of each place that was searched."""
 
     native: "tuple[x25519.Identity | ssh.Identity, ...]" = field(default=(), repr=False)
     hybrid: "tuple[hybrid.Identity, ...]" = field(default=(), repr=False)
@@ -39,12 +39,12 @@ class Found:
 
 
 def load(environ: Mapping[str, str], extra: Path | None) -> Found:
-    """Gather the identities of all places, as sops does: a place that is broken hides no other."""
+    """Return the identities of all places, as sops does; an unreadable place does not hide the others."""
     return joined(parsed(place, content) for place, content in _places(environ, extra))
 
 
 def opened(locked: Iterable[tuple[str, bytes]], passphrase: Passphrase) -> Found:
-    """Gather the identities of encrypted files; a file that does not open is a place with its reason."""
+    """Return the identities of encrypted files; the place of a file that does not open has the reason."""
     found = []
     for place, content in locked:
         inside: bytes | str
@@ -57,7 +57,7 @@ def opened(locked: Iterable[tuple[str, bytes]], passphrase: Passphrase) -> Found
 
 
 def joined(parts: Iterable[Found]) -> Found:
-    """Put together what several places have."""
+    """Combine the identities of several places."""
     found = list(parts)
     return Found(
         native=tuple(key for one in found for key in one.native),
@@ -68,7 +68,7 @@ def joined(parts: Iterable[Found]) -> Found:
 
 
 def _places(environ: Mapping[str, str], extra: Path | None) -> Iterator[tuple[str, bytes | str]]:
-    """Yield each place's name with its content, or with what is wrong with it."""
+    """Yield the name of each place with its content, or with what is wrong with it."""
     if extra is not None:
         yield f"age_key_file {extra}", at(extra)
     if "SOPS_AGE_KEY" in environ:
@@ -88,7 +88,7 @@ def _places(environ: Mapping[str, str], extra: Path | None) -> Iterator[tuple[st
 
 
 def default_key_file(environ: Mapping[str, str]) -> Path | None:
-    """Return the key file of the user's configuration folder; None where there is no such folder."""
+    """Return the key file in the user's configuration folder, or None if there is no such folder."""
     home = environ.get("HOME", "")
     below_home = "Library/Application Support" if sys.platform == "darwin" else ".config"
     folder = environ.get("XDG_CONFIG_HOME") or (home and f"{home}/{below_home}")
@@ -96,7 +96,7 @@ def default_key_file(environ: Mapping[str, str]) -> Path | None:
 
 
 def at(path: Path) -> bytes | str:
-    """Return what a key file has, or say what is wrong with it."""
+    """Return the content of a key file, or what is wrong with it."""
     try:
         return files.read(path)
     except ProviderError as error:
@@ -104,9 +104,9 @@ def at(path: Path) -> bytes | str:
 
 
 def parsed(place: str, content: bytes | str) -> Found:
-    """Read the identities, one a line or one a word; a bad line is named by its number alone.
+    """Read identities, one per line or per word; an invalid line is reported by its number only.
 
-    A text instead of the content says why there is none.
+    If `content` is a string, it is the reason why there is no content.
     """
     if isinstance(content, str):
         return Found(places=(f"{place}: {content}",))
@@ -120,7 +120,7 @@ def parsed(place: str, content: bytes | str) -> Found:
         if not line or line.startswith("#"):
             continue
         if line.startswith("\ufeff"):  # the other lines are as they should be
-            notes.append(f"line {number} follows a byte order mark (BOM), save the file without")
+            notes.append(f"line {number} follows a byte order mark (BOM); save the file without one")
             continue
         if line.startswith(_SSH):
             notes.append(f"line {number} is an ssh key, not used")
@@ -136,17 +136,17 @@ def parsed(place: str, content: bytes | str) -> Found:
 
 
 def _identity(line: str) -> Found | str:
-    """Read one identity, or say what is there instead."""
+    """Return an identity, or what the line contains instead."""
     if (native := _native(line)) is not None:
         return Found(native=(native,))
     if line.startswith(_PLUGIN):
-        return "of an age plugin, which only the sops program uses"
+        return "an age plugin's identity, which only the sops program can use"
     hybrid = _hybrid(line)
-    return hybrid or "no age identity" if hybrid is None or isinstance(hybrid, str) else Found(hybrid=(hybrid,))
+    return hybrid or "not an age identity" if hybrid is None or isinstance(hybrid, str) else Found(hybrid=(hybrid,))
 
 
 def _native(line: str) -> "x25519.Identity | None":
-    """Read one X25519 identity."""
+    """Return an X25519 identity, or None."""
     from pyrage import IdentityError, x25519  # noqa: PLC0415 # only once there is a key to read
 
     try:
@@ -156,7 +156,7 @@ def _native(line: str) -> "x25519.Identity | None":
 
 
 def _hybrid(line: str) -> "hybrid.Identity | str | None":
-    """Read one hybrid identity, or say why it is of no use here."""
+    """Return a hybrid identity, the reason why it cannot be used, or None."""
     if not line.startswith(_HYBRID):
         return None
     from bridge_providers.sops import hybrid  # noqa: PLC0415 # few have such a key

@@ -1,6 +1,6 @@
-"""The keys in a file's metadata: each holds the data key, or a group's share of it, in a wrapping of its own.
+"""The keys in a file's metadata: each contains the encrypted data key, or a group's share of it.
 
-Also the one error that those of several keys make.
+Also joins the errors of several keys into one.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, TypeAlias
 from bridge.provider import Denied, ProviderError, Unavailable
 
 Failure: TypeAlias = ProviderError | Unavailable
-"""Why a key does not open."""
+"""The reason why a key does not open."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class TransitKey:
 
 
 class Stanza(NamedTuple):
-    """A key of any type: for whom, and the wrapped data key (or a share of it) as the file has it."""
+    """A key of any type: its recipient, and the encrypted data key (or a share of it) as in the file."""
 
     recipient: str
     enc: str
@@ -61,15 +61,15 @@ _HYBRID: Final = "age1pq1"
 
 
 def is_of_plugin(recipient: str) -> bool:
-    """Return whether an age recipient is that of a plugin (`age1NAME1…`), told as sops tells it."""
+    """Return whether an age recipient belongs to a plugin (`age1NAME1…`), by the test that sops uses."""
     return recipient.startswith("age1") and recipient.count("1") > 1 and not recipient.startswith(_HYBRID)
 
 
 class Group(NamedTuple):
-    """Keys each of which opens the whole data key, or its share where there are several groups."""
+    """Keys, each of which opens the whole data key, or the group's share of it if there are several groups."""
 
     age: tuple[AgeKey, ...]
-    others: tuple[str, ...]  # the types, of keys that only the sops program opens
+    others: tuple[str, ...]  # the types of keys that only the sops program opens
     pgp: tuple[PgpKey, ...] = ()
     kms: tuple[KmsKey, ...] = ()
     hc_vault: tuple[TransitKey, ...] = ()
@@ -88,12 +88,12 @@ class Group(NamedTuple):
 
     @property
     def is_for_program_alone(self) -> bool:
-        """Return whether bridge itself can open none of its keys, whatever it has."""
+        """Return whether bridge itself can never open any of its keys."""
         return not (self.pgp or self.kms or self.hc_vault) and all(is_of_plugin(key.recipient) for key in self.age)
 
 
 def joined(errors: Sequence[Failure], *, before: str = "") -> Failure:
-    """Return one error with all texts: temporary if one of them is, and Denied if all of them are."""
+    """Return one error with all messages: temporary if one error is, and Denied if all errors are."""
     problems = [error.problems[0] for error in errors]
     whats = [before, *(problem.what for problem in problems)]
     what = "; ".join(dict.fromkeys(filter(None, whats)))

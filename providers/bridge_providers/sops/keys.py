@@ -1,4 +1,4 @@
-"""From a file's metadata to its data key: local keys first, and no network where they are enough."""
+"""Opens a file's data key: with local keys first, and without the network if they are enough."""
 
 import threading
 from collections.abc import Sequence
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 LOCAL: Final = ("age", "pgp")
 REMOTE: Final = ("kms", "hc_vault")
-"""The types of keys that are used, each in the order in which sops tries them."""
-SET_PROGRAM: Final = "program: /usr/local/bin/sops in the provider's section"
+"""The types of keys that bridge opens, in the order in which sops tries them."""
+SET_PROGRAM: Final = "add to the provider's section: program: /usr/local/bin/sops"
 
 
 class Way(Protocol):
-    """How one type of keys is opened; made once, for any number of threads."""
+    """Opens one type of keys; made once, for any number of threads."""
 
     def open(self, group: Group) -> bytes:
-        """Return what a key of this type holds; raises Denied, ProviderError or Unavailable where none opens."""
+        """Return what a key of this type contains; raises Denied, ProviderError or Unavailable if none opens."""
         ...
 
     def close(self) -> None:
@@ -33,17 +33,17 @@ class Way(Protocol):
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
-        """What is told with every file that was opened in this way."""
+        """Warnings for every file that was opened in this way."""
         ...
 
     @property
     def left(self) -> tuple[Problem, ...]:
-        """What `close` could not give back."""
+        """What `close` could not return, such as tokens."""
         ...
 
 
 class Keyring:
-    """The ways to keys of one environment. Each is made when first needed, and no data key is opened twice."""
+    """The keys of one environment. Each way is made when it is first needed, and no data key is opened twice."""
 
     def __init__(self, options: "Sops", context: Context) -> None:
         self._options: Final = options
@@ -58,7 +58,7 @@ class Keyring:
         self.left: tuple[Problem, ...] = ()
 
     def data_key(self, block: Metadata) -> bytes:
-        """Return the data key of a file; Denied where no key of ours opens it, else as `Way.open`."""
+        """Return the data key of a file; Denied if no key opens it, else raises as `Way.open`."""
         if not block.groups:
             raise ProviderError("it has no keys in its sops metadata, so nobody can decrypt it")
         wrapped = (block.groups, block.threshold)
@@ -71,7 +71,7 @@ class Keyring:
 
     @property
     def program(self) -> "SopsProgram":
-        """The sops program; its `path` is None if the section names none."""
+        """The sops program."""
         from bridge_providers.sops import sops_program  # noqa: PLC0415 # few files need it
 
         with self._lock:
@@ -82,12 +82,12 @@ class Keyring:
             return self._program
 
     def warnings(self, block: Metadata) -> tuple[Problem, ...]:
-        """Return what to tell of the ways in which a file's data key was opened."""
+        """Return the warnings of the ways in which a file's data key was opened."""
         return tuple(dict.fromkeys(one for group in block.groups for one in self._told.get(group, ())))
 
     def close(self) -> None:
-        """Forget all keys, and close connections; `left` says what could not be given back."""
-        # Without a lock: a read may hold it, stuck.
+        """Forget all keys, and close connections; `left` is what could not be returned."""
+        # Without the lock: a read that hangs may hold it.
         self._closed = True
         self._opened.clear()
         if self._program is not None:
@@ -105,7 +105,7 @@ class Keyring:
         return _joined(shares, block) if wanted else shares[0]
 
     def _shares(self, groups: Sequence[Group], wanted: int, size: int) -> tuple[list[bytes], list[Failure]]:
-        """Open as many groups as are wanted: all that local keys open first, then the others."""
+        """Open as many groups as are needed: first with local keys, then with the others."""
         shares: list[bytes] = []
         errors: list[Failure] = []
         closed = groups
@@ -121,7 +121,7 @@ class Keyring:
         return shares, errors
 
     def _share(self, group: Group, kinds: Sequence[str], size: int, errors: list[Failure]) -> bytes | None:
-        """Open one group with the first of its keys that does; None, and why in `errors`, where none does."""
+        """Open a group with the first key that works; if none does, return None and add the reasons to `errors`."""
         for kind in kinds:
             if not getattr(group, kind):
                 continue
@@ -134,7 +134,7 @@ class Keyring:
             if len(found) == size:
                 self._told[group] = way.warnings
                 return found
-            errors.append(ProviderError(f"what its {kind} key holds has {len(found)} bytes, and {size} are expected"))
+            errors.append(ProviderError(f"its {kind} key contains {len(found)} bytes instead of {size}"))
         return None
 
     def _way(self, kind: str) -> Way:
@@ -147,7 +147,7 @@ class Keyring:
 
 
 def _made(kind: str, options: "Sops", context: Context) -> Way:
-    """Make a way; only what a file needs is imported."""
+    """Make a way; import only what a file needs."""
     if kind == "age":
         from bridge_providers.sops import age  # noqa: PLC0415 # as every import here
 
@@ -169,29 +169,29 @@ def _threshold(block: Metadata) -> int:
     count = len(block.groups)
     threshold = block.threshold or count
     if not 2 <= threshold <= count:
-        raise ProviderError(f"its `shamir_threshold` is {threshold}, which {count} key groups cannot have")
+        raise ProviderError(f"its `shamir_threshold` is {threshold}, which is not possible with {count} key groups")
     return threshold
 
 
 def _joined(shares: Sequence[bytes], block: Metadata) -> bytes:
-    """Join shares, and see by the MAC whether they belong together."""
+    """Join shares, and check by the MAC that they belong together."""
     key = shamir.join(shares)
     if block.mac and not mac.opens(block, Cipher(key)):
         raise ProviderError(
-            "the shares of its key groups do not give its data key: one of them is damaged or of another file, "
-            "or `mac` or `lastmodified` were changed"
+            "the shares of its key groups do not give its data key: one is damaged or from another file, "
+            "or `mac` or `lastmodified` was changed"
         )
     return key
 
 
 def for_program(block: Metadata) -> str:
-    """Return what to say of a file's keys that only the sops program opens; empty if it has none."""
+    """Return the message about keys that only the sops program opens; empty if the file has none."""
     kinds = dict.fromkeys(kind for group in block.groups for kind in group.for_program)
-    return f"its {' and '.join(kinds)} keys are opened only by the sops program" if kinds else ""
+    return f"only the sops program can open its {' and '.join(kinds)} keys" if kinds else ""
 
 
 def _failure(block: Metadata, opened: int, errors: Sequence[Failure], hint: str) -> Failure:
-    """Say for whom the file is, what went wrong with each kind of key, and where keys were looked for."""
+    """Return an error with what went wrong for each kind of key, and where keys were looked for."""
     before = ""
     if len(block.groups) > 1:
         before = f"{opened} of its {len(block.groups)} key groups opened, and {_threshold(block)} are needed"

@@ -1,7 +1,7 @@
-"""Opens what AWS KMS encrypted, through boto3: only with keys and roles that the configuration allows (sops kms).
+"""Decrypts data keys with AWS KMS, through boto3, with only those keys and roles that the section allows (sops kms).
 
-Region, profile, role and encryption context are those of the file's key. One try each, bounded in time; the core tries
-again what is temporary. No exception of botocore is raised or kept: it may hold the request or the answer.
+Region, profile, role and encryption context come from the file's key. Each request is sent once, with a time limit;
+the core retries. No exception of botocore is raised or kept, because it may contain the request or the answer.
 """
 
 import binascii
@@ -29,19 +29,19 @@ _ARN: Final = re.compile(r"arn:aws[a-z-]*:kms:([a-z0-9-]{1,32}):[0-9]{1,20}:(?:k
 _CONNECT_TIMEOUT: Final = 10.0  # seconds
 _READ_TIMEOUT: Final = 30.0
 _SESSION_NAME: Final = re.compile(r"[^\w+=,.@-]+", re.ASCII)
-_ALLOW: Final = "allow it there, if it is yours: kms: {allow: [arn:…]} in the provider's section"
+_ALLOW: Final = "if it is yours, add to the provider's section: kms: {allow: [arn:…]}"
 
 # https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html#API_Decrypt_Errors, and the common errors
 _REASONS: Final = {
-    "AccessDeniedException": (Denied, "its use is refused"),
-    "AccessDenied": (Denied, "its role is refused"),
-    "UnrecognizedClientException": (Denied, "the keys of AWS's configuration are not known"),
-    "InvalidClientTokenId": (Denied, "the keys of AWS's configuration are not known"),
-    "InvalidSignatureException": (Denied, "the keys of AWS's configuration do not fit together"),
-    "ExpiredTokenException": (Denied, "the keys of AWS's configuration have expired"),
-    "NotFoundException": (ProviderError, "there is no such key"),
+    "AccessDeniedException": (Denied, "access to it is denied"),
+    "AccessDenied": (Denied, "access to its role is denied"),
+    "UnrecognizedClientException": (Denied, "AWS does not know the keys in AWS's configuration"),
+    "InvalidClientTokenId": (Denied, "AWS does not know the keys in AWS's configuration"),
+    "InvalidSignatureException": (Denied, "the keys in AWS's configuration do not belong together"),
+    "ExpiredTokenException": (Denied, "the keys in AWS's configuration have expired"),
+    "NotFoundException": (ProviderError, "the key does not exist"),
     "DisabledException": (ProviderError, "the key is disabled"),
-    "KMSInvalidStateException": (ProviderError, "the key is to be deleted, or is not usable now"),
+    "KMSInvalidStateException": (ProviderError, "the key is pending deletion, or cannot be used now"),
     "IncorrectKeyException": (ProviderError, "the data key was not encrypted with it"),
     "InvalidCiphertextException": (ProviderError, "the data key or its encryption context was changed"),
 }
@@ -54,7 +54,7 @@ _TEMPORARY: Final = frozenset(
         "LimitExceededException",
     }
 )
-_KEYS: Final = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile or role of AWS's own"
+_KEYS: Final = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use an AWS profile or role"
 _NO_KEYS: Final = (
     exceptions.NoCredentialsError,
     exceptions.PartialCredentialsError,
@@ -65,7 +65,7 @@ _NO_KEYS: Final = (
 
 
 class Kms:
-    """The clients that are in use, one for each region, profile and role."""
+    """The clients, one for each region, profile and role."""
 
     warnings: Final = ()
     left: Final = ()
@@ -82,7 +82,7 @@ class Kms:
         self._clients: Final[dict[tuple[str, str, str], Any]] = {}
 
     def open(self, group: Group) -> bytes:
-        """Open with the first key that is allowed and usable."""
+        """Decrypt with the first key that is allowed and works."""
         errors: list[Failure] = []
         for key in group.kms:
             found = self._forbidden(key) or self._tried(key)
@@ -99,11 +99,11 @@ class Kms:
 
     def _forbidden(self, key: KmsKey) -> Failure | None:
         if not _ARN.fullmatch(key.arn):
-            return ProviderError("one of its kms keys has an ARN that is none")
+            return ProviderError("one of its kms keys has an invalid ARN")
         for arn in filter(None, (key.arn, key.role)):
             if arn not in self._allow:
                 shown = arn if arn.isprintable() and len(arn) < 300 else "an ARN"
-                return Denied(f"{shown} is not among what the configuration allows, so AWS is not asked", hint=_ALLOW)
+                return Denied(f"{shown} is not in `allow` of the kms section, so AWS is not asked", hint=_ALLOW)
         return None
 
     def _tried(self, key: KmsKey) -> bytes | Failure:
@@ -121,7 +121,7 @@ class Kms:
         return found
 
     def _client(self, key: KmsKey) -> Any:  # noqa: ANN401 - boto3 has no types
-        """Return a client for a key; botocore's errors pass."""
+        """Return a client for a key; raises botocore's errors."""
         match = _ARN.fullmatch(key.arn)
         assert match
         which = (match[1], key.profile, key.role)
@@ -145,7 +145,7 @@ class Kms:
         return self._reached(session, "kms", region)
 
     def _reached(self, session: Session, service: str, region: str) -> Any:  # noqa: ANN401 - as above
-        """Return a client whose endpoint is AWS's or the configuration's, through the environment's proxy."""
+        """Return a client for AWS's endpoint or the section's, through the environment's proxy."""
         left = self._context.deadline - time.monotonic()
         if left <= 0:
             raise exceptions.ReadTimeoutError(endpoint_url="")
@@ -170,7 +170,7 @@ class Kms:
 
 
 def _guarded(ask: Callable[[], bytes], arn: str) -> bytes | Failure:
-    """Return what a request gives, or the error that its failure stands for."""
+    """Return the result of a request, or its error."""
     try:
         return ask()
     except exceptions.ClientError as error:
@@ -182,16 +182,16 @@ def _guarded(ask: Callable[[], bytes], arn: str) -> bytes | Failure:
 
 
 def _failed(error: Exception, arn: str) -> Failure:
-    """Say what went wrong without an answer, in words of ours."""
-    what = f"AWS KMS cannot be asked for {arn}"
+    """Describe a request without an answer in our own words."""
+    what = f"cannot ask AWS KMS for {arn}"
     if isinstance(error, exceptions.SSLError):
         return ProviderError(f"{what}: its certificate is not trusted")
     if isinstance(error, (exceptions.HTTPClientError, exceptions.ConnectionError, OSError)):
-        return Unavailable(f"AWS KMS cannot be reached, or does not answer in time, for {arn}")
+        return Unavailable(f"cannot reach AWS KMS, or it did not answer in time, for {arn}")
     if isinstance(error, _NO_KEYS):
-        return Denied(f"{what}: no keys of AWS's can be had", hint=_KEYS)
+        return Denied(f"{what}: no AWS keys found", hint=_KEYS)
     if isinstance(error, exceptions.ProfileNotFound):
-        return Denied(f"{what}: AWS's configuration lacks the profile that the file names")
+        return Denied(f"{what}: the profile that the file names is not in AWS's configuration")
     return ProviderError(f"{what} ({type(error).__name__})")
 
 
@@ -199,6 +199,6 @@ def _refused(error: exceptions.ClientError, arn: str) -> Failure:
     code = str(error.response.get("Error", {}).get("Code", ""))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in _TEMPORARY or status >= 500 or status == 429:
-        return Unavailable(f"AWS KMS fails now for {arn} ({code[:40] if code.isalnum() else status})")
+        return Unavailable(f"temporary failure of AWS KMS for {arn} ({code[:40] if code.isalnum() else status})")
     kind, reason = _REASONS.get(code, (ProviderError, f"AWS refuses ({code[:40] if code.isalnum() else status})"))
-    return kind(f"AWS KMS does not open it with {arn}: {reason}")
+    return kind(f"AWS KMS cannot decrypt it with {arn}: {reason}")

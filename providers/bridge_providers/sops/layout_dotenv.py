@@ -1,4 +1,4 @@
-"""Finds the lines of a dotenv file, and writes single ones."""
+"""Finds and writes the lines of a dotenv file."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -23,7 +23,7 @@ def metadata(document: Part) -> Mapping[str, Part]:
 
 
 def find(text: str) -> list[Part]:
-    """Return where the one document is."""
+    """Find the only document."""
     entries: dict[int | str, Entry] = {}
     at = 0
     for line in text.split("\n"):
@@ -36,14 +36,14 @@ def find(text: str) -> list[Part]:
 
 
 def remove(text: str, entries: list[Entry], index: int) -> Edit:
-    """Take the line of an entry away."""
+    """Remove the line of an entry."""
     return line_removed(text, entries[index])
 
 
 def entry(key: str, scalar: str) -> str:
     """Return the text of a line; ProviderError for a name that would read differently, or as metadata."""
     if key.startswith((PREFIX, "#")) or set(key) & set("=\n\r\0"):
-        raise ProviderError(f"the key {tree.name([key])} cannot stand in a dotenv file")
+        raise ProviderError(f"the key {tree.name([key])} cannot be a name in a dotenv file")
     return f"{key}={scalar}"
 
 
@@ -56,16 +56,16 @@ def problem(leaf: SecretValue, *, encrypted: bool) -> str | None:
     """Return why a value cannot be written; None if it can."""
     value = leaf.reveal()
     if leaf.kind is Kind.BYTES:
-        return "bytes that are no text, which a dotenv file cannot have"
+        return "bytes that are not text, which a dotenv file cannot contain"
     if leaf.kind is not Kind.TEXT:
-        return f"a {leaf.kind.value}, and a dotenv file has texts alone"
+        return f"a {leaf.kind.value}, and a dotenv file can only contain strings"
     if b"\0" in value:
-        return "a zero byte, which a dotenv file cannot have"
-    # sops writes a line end so, and knows no other way to write these two characters.
+        return "a zero byte, which a dotenv file cannot contain"
+    # sops writes a line break like this, and cannot write these two characters otherwise.
     if rb"\n" in value:
-        return r"the characters `\n`, which a dotenv file has for a line end"
-    # What an editor adds to an encrypted value is dropped by the reader; a value in clear would lose its own.
-    return "what looks encrypted" if not encrypted and value.startswith(b"ENC[") else None
+        return r"the characters `\n`, which mean a line break in a dotenv file"
+    # The reader drops what an editor appends to an encrypted value, and would drop the end of such a value in clear.
+    return "text that looks encrypted" if not encrypted and value.startswith(b"ENC[") else None
 
 
 def plaintext(documents: Iterable[Mapping[str, Node]]) -> bytes:
@@ -77,5 +77,7 @@ def plaintext(documents: Iterable[Mapping[str, Node]]) -> bytes:
 def _texts(document: Mapping[str, Node]) -> Iterable[tuple[str, str]]:
     for key, node in document.items():
         if not isinstance(node, SecretValue):
-            raise ProviderError(f"the key {tree.name([key])} holds several values, and a dotenv file has texts alone")
+            raise ProviderError(
+                f"the key {tree.name([key])} contains more than one value, and a dotenv file can only contain strings"
+            )
         yield key, scalar(node)

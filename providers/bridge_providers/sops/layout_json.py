@@ -1,4 +1,4 @@
-"""Finds the parts of a JSON file, and writes single values."""
+"""Finds the parts of a JSON file, and formats single values."""
 
 import json
 import re
@@ -16,12 +16,12 @@ _BETWEEN: Final = re.compile(r"\r?\n[ \t]*\Z")
 
 
 def find(text: str) -> list[Part]:
-    """Return where the one document is."""
+    """Find the only document."""
     return [_Finder(text).part(_blank(text, 0))]
 
 
 def add(text: str, beside: list[Entry], metadata: Entry | None, entry: str) -> Edit:
-    """Put an entry after the last one, or before the metadata, on a line of its own if that has one."""
+    """Add an entry after the last one, or before the metadata, on a line of its own if its neighbor has one."""
     other = beside[-1] if beside else metadata
     if other is None:
         raise Unplaceable
@@ -33,7 +33,7 @@ def add(text: str, beside: list[Entry], metadata: Entry | None, entry: str) -> E
 
 
 def remove(text: str, entries: list[Entry], index: int) -> Edit:  # noqa: ARG001 - the same for every layout
-    """Take an entry and its comma away."""
+    """Remove an entry and its comma."""
     if index + 1 < len(entries):
         return entries[index].start, entries[index + 1].start, ""
     if not index:
@@ -55,7 +55,7 @@ def scalar(leaf: SecretValue) -> str:
 def problem(leaf: SecretValue, *, encrypted: bool) -> str | None:
     """Return why a value cannot be written; None if it can."""
     if leaf.kind is Kind.BYTES:
-        return "bytes that are no text, which JSON cannot have"
+        return "bytes that are not text, which JSON cannot contain"
     exact = encrypted or leaf.kind is not Kind.NUMBER or store_json.is_exact(leaf)
     return None if exact else tree.NUMBER_CHANGES
 
@@ -71,7 +71,7 @@ def _quoted(text: str) -> str:
 
 
 def _blank(text: str, index: int) -> int:
-    """Return where the next character is that is no blank."""
+    """Return the position of the next character that is not a blank."""
     found = _BLANK.match(text, index)
     return found.end() if found else index
 

@@ -1,4 +1,4 @@
-"""Finds the parts of a YAML file by the marks of libyaml's events, and writes single values."""
+"""Finds the parts of a YAML file by the marks of libyaml's events, and formats single values."""
 
 import binascii
 import re
@@ -29,17 +29,17 @@ add: Final = line_after
 _ENCRYPTED: Final = re.compile(r"ENC\[[A-Za-z0-9_,:+/= ]+\]")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _WORDS: Final = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
-"""What readers of YAML 1.1 take for something else than a text."""
+"""Words that YAML 1.1 does not read as strings."""
 _ESCAPED: Final = frozenset('"\\')
 
 
 def find(text: str) -> list[Part]:
-    """Return where each document is."""
+    """Find each document."""
     return _Finder(text).documents()
 
 
 def remove(text: str, entries: list[Entry], index: int) -> Edit:
-    """Take the line of an entry away."""
+    """Remove the line of an entry."""
     return line_removed(text, entries[index])
 
 
@@ -96,7 +96,7 @@ class _Finder:
     """Follows one parser's events."""
 
     def __init__(self, text: str) -> None:
-        # The marks count from behind a byte order mark.
+        # The marks do not count a byte order mark.
         self._shift: Final = int(text.startswith("\ufeff"))
         self._next: Final = CParser(text.removeprefix("\ufeff").encode()).get_event
 
@@ -133,12 +133,12 @@ class _Finder:
 
 
 def start_of(part: Event | Token) -> int:
-    """Return where the parser has a part of a text begin."""
+    """Return the position at which a part of a text begins."""
     assert part.start_mark is not None  # the parser sets it
     return int(part.start_mark.index)
 
 
 def end_of(part: Event | Token) -> int:
-    """Return where the parser has a part of a text end."""
+    """Return the position at which a part of a text ends."""
     assert part.end_mark is not None  # the parser sets it
     return int(part.end_mark.index)

@@ -1,14 +1,14 @@
-"""Proves which versions of a file share a data key, by what is equal in their ciphertext; no key is needed.
+"""Proves which versions of a file share a data key, by equal parts of their ciphertext; no key is needed.
 
 A value, a MAC and a wrapped data key are each made with fresh randomness, so none repeats by chance. `sops set` and
 `sops edit` keep the wrapped keys and every other value, `sops updatekeys` wraps the same data key anew and keeps the
-values, and `sops rotate` changes everything. So a version has its predecessor's data key if any of these is equal. That
-nothing is equal proves nothing.
+values, and `sops rotate` changes everything. So a version has its predecessor's data key if any of these is equal. If
+nothing is equal, nothing is proven.
 
-Only neighbours are compared like that. What is equal in versions far apart may have been pasted; there it takes all the
-wrapped keys. A merge may mix two data keys (such a file cannot be opened), so it is compared by its wrapped keys first,
-then by its MAC, and by its values only if they are those of one parent. A wrapped key that a version with another data
-key has too does not count for its recipient: somebody has copied it.
+Only neighbours are compared like that. Equal parts in versions far apart may have been pasted, so there all wrapped
+keys must be equal. A merge may mix two data keys (such a file cannot be opened), so it is compared by its wrapped keys
+first, then by its MAC, and by its values only if they are those of one parent. A wrapped key that a version with
+another data key also has does not count for its recipient, because someone copied it.
 """
 
 from collections import defaultdict
@@ -22,7 +22,7 @@ from bridge_providers.sops.tree import Stored, Tree
 
 
 class Version(NamedTuple):
-    """One content of a file, as far as it shows without a key."""
+    """One version of a file, as read without a key."""
 
     stanzas: frozenset[Stanza]
     mac: frozenset[bytes]
@@ -32,7 +32,7 @@ class Version(NamedTuple):
 
     @property
     def recipients(self) -> frozenset[str]:
-        """Return whom the file is encrypted to."""
+        """Return the recipients of the file."""
         return frozenset(one.recipient for one in self.stanzas)
 
     @property
@@ -42,7 +42,7 @@ class Version(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A change of the file: the id of the version that it made, of those before, and the commit (None: in none yet)."""
+    """A change of the file: the ids of the new version and of those before it, and the commit (None: none yet)."""
 
     child: str
     parents: tuple[str, ...]
@@ -50,14 +50,14 @@ class Step(NamedTuple):
 
 
 class Removed(NamedTuple):
-    """A recipient of today's data key who is not one of today's file."""
+    """Someone who can open today's data key but is not a recipient of today's file."""
 
     recipient: str
-    commit: str | None  # the newest that removed it; None if that is in no commit yet
+    commit: str | None  # the newest that removed the recipient; None if not committed yet
 
 
 def version_of(stored: Stored) -> Version:
-    """Return what shows of a file; ProviderError if its metadata cannot be read."""
+    """Read a file as a version; ProviderError if its metadata cannot be read."""
     leaves = [value for document in stored.documents for value in _encrypted(document)]
     block = metadata.read(stored.metadata)
     return Version(
@@ -70,7 +70,7 @@ def version_of(stored: Stored) -> Version:
 
 
 def removed(today: str, steps: Sequence[Step], versions: Mapping[str, Version]) -> list[Removed]:
-    """Return who has left today's recipients and can open today's data key, newest first. Steps are newest first."""
+    """Return the removed recipients who can open today's data key, newest first. Steps are newest first."""
     kin = _kin(today, steps, versions)
     strange = {one.enc for name in versions.keys() - kin for one in versions[name].stanzas}
     former = {one.recipient for name in kin for one in versions[name].stanzas if one.enc and one.enc not in strange}
@@ -126,7 +126,7 @@ def _neighbours(steps: Iterable[Step], versions: Mapping[str, Version]) -> Itera
 
 
 def _alike(versions: Mapping[str, Version]) -> Iterator[tuple[str, str]]:
-    """Yield versions that have all their wrapped keys in common, such as a later return to an old state."""
+    """Yield pairs of versions with the same wrapped keys, such as a later return to an old version."""
     first: dict[frozenset[str], str] = {}
     for name, version in versions.items():
         if version.wrapped:

@@ -1,7 +1,7 @@
 """Finds sections, names and values in an ini text, as gopkg.in/ini.v1 1.67.3 does with sops's options (its parser.go).
 
-Where that library drops text without a word (behind a closing quote or a section's `]`), or reads differently from
-one release to the next, the line is refused.
+A line is refused if that library silently drops text (after a closing quote or a section's `]`), or if its releases
+read it differently.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from bridge_providers.sops import tree
 
 SPACE: Final = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
-"""What Go's unicode.IsSpace says of; str.strip() alone knows four characters more."""
+"""The characters of Go's unicode.IsSpace; str.strip() strips four more."""
 _DELIMITER: Final = re.compile("[=:]")
 _QUOTED: Final = re.compile(r"[\t ]*[=:]")
 _COMMENT: Final = re.compile("[#;]")
@@ -20,7 +20,7 @@ _SHORTEST_TRIPLE_NAME: Final = 6  # bytes, as in readKeyName
 
 
 class Broken(Exception):
-    """A text that ini.v1 refuses, or that would lose something; says where and why, without the text."""
+    """A text that ini.v1 refuses, or of which it would lose something; says where and why, without the text."""
 
 
 class Entry(NamedTuple):
@@ -40,7 +40,7 @@ class Section(NamedTuple):
 
 
 def sections(text: str) -> Iterator[Section]:
-    """Yield the sections in order; what stands before the first header is in one named DEFAULT."""
+    """Yield the sections in order; what comes before the first header is in a section named DEFAULT."""
     lines = _Lines(text)
     section = Section("DEFAULT", 0, [])
     while line := lines.take():
@@ -58,7 +58,7 @@ def sections(text: str) -> Iterator[Section]:
 
 
 class _Lines:
-    """The lines of a text, taken one by one."""
+    """Reads a text line by line."""
 
     def __init__(self, text: str) -> None:
         self.text: Final = text
@@ -66,7 +66,7 @@ class _Lines:
         self.number = 0
 
     def take(self) -> str:
-        """Return the next line with its end; empty behind the last."""
+        """Return the next line with its line break; empty after the last."""
         start = self.at
         self.at = self.text.find("\n", start) + 1 or len(self.text)
         self.number += 1
@@ -81,16 +81,16 @@ def _header(line: str, lines: _Lines) -> str:
     """Read a section's name, which ends at the last bracket of its line."""
     end = line.rfind("]")
     if end <= 1:
-        raise lines.broken("is not the name of a section in brackets")
+        raise lines.broken("is not a section name in brackets")
     if rest := line[end + 1 :].strip(SPACE):
         _check_rest(rest, lines)
     return line[1:end]
 
 
 def _check_rest(rest: str, lines: _Lines) -> None:
-    # A backslash behind a quote means one thing to ini.v1 1.67.0, and another to 1.67.3.
+    # ini.v1 1.67.0 and 1.67.3 read a backslash after a quote differently.
     if rest[0] not in "#;" or rest[-1] == "\\":
-        raise lines.broken("has text behind its end, which sops would drop")
+        raise lines.broken("has text after its end, which sops would drop")
 
 
 def _entry(line: str, lines: _Lines) -> Entry:
@@ -113,7 +113,7 @@ def _name(line: str, lines: _Lines) -> tuple[str, int]:
     if delimiter is None or not name:
         raise lines.broken("has no name before a `=`")
     if name == "-":
-        raise lines.broken("has the name `-`, which sops counts and then loses")
+        raise lines.broken("has the name `-`, which sops would lose")
     return name, delimiter.end()
 
 
@@ -150,7 +150,7 @@ def _quoted(line: str, quote: str, lines: _Lines) -> str:
         parts = [line[len(quote) :]]
         while (end := (line := lines.take()).rfind(quote)) < 0:
             if not line:
-                raise Broken(f"line {first} begins a quoted value without an end")
+                raise Broken(f"line {first} begins a quoted value that does not end")
             parts.append(line)
         parts.append(line[:end])
     if rest := line[end + len(quote) :].strip(SPACE):
@@ -159,7 +159,7 @@ def _quoted(line: str, quote: str, lines: _Lines) -> str:
 
 
 def _continued(value: str, lines: _Lines) -> str:
-    r"""Read on behind a `\`; further lines lose their blanks, and have neither comments nor quotes."""
+    r"""Read the lines that continue after a `\`: they lose their blanks, and have neither comments nor quotes."""
     parts = [value]
     while more := lines.take().strip(SPACE):
         if more[-1] != "\\":

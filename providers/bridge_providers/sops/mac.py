@@ -1,7 +1,7 @@
 """The MAC over a whole file (sops.go, Tree.Decrypt): SHA-512 over the leaves' plaintexts, encrypted with the data key.
 
-It covers every leaf's bytes in the file's order, but no key, no type and no border between two leaves;
-with `mac_only_encrypted` the encrypted leaves alone. Nulls and comments never count.
+It covers every leaf's bytes in the file's order, but no keys, no types and no boundaries between leaves;
+with `mac_only_encrypted`, only the encrypted leaves. Nulls and comments never count.
 """
 
 import hashlib
@@ -13,11 +13,11 @@ from bridge.provider import Kind, Problem, ProviderError, SecretValue
 from bridge_providers.sops.cipher import BOOLEANS, Cipher, Undecryptable
 from bridge_providers.sops.metadata import Metadata
 
-# sops.go, MACOnlyEncryptedInitialization: so that the option cannot be dropped from a file.
+# sops.go, MACOnlyEncryptedInitialization: prevents that the option is removed from a file.
 _ONLY_ENCRYPTED: Final = hashlib.sha256(b"sops").digest()
 
 NO_MAC: Final = "has no MAC (`mac` in its sops metadata), so it may have been changed"
-_RESTORE: Final = "take the file from git again, and change it with `sops edit` only"
+_RESTORE: Final = "restore it from git, and change it only with `sops edit`"
 
 
 def bytes_of(leaf: SecretValue) -> bytes:
@@ -34,7 +34,7 @@ def digest(hashed: Iterable[bytes], *, mac_only_encrypted: bool) -> bytes:
 
 
 def verify(metadata: Metadata, cipher: Cipher, hashed: Iterable[bytes]) -> None:
-    """Compare the file's MAC with its leaves; ProviderError where they differ, or there is none."""
+    """Compare the file's MAC with its leaves; ProviderError if they differ, or if there is no MAC."""
     if not metadata.mac:
         raise ProviderError(NO_MAC, hint=_RESTORE)
     expected = _decrypted(metadata, cipher)
@@ -49,12 +49,12 @@ def verify(metadata: Metadata, cipher: Cipher, hashed: Iterable[bytes]) -> None:
 
 
 def opens(metadata: Metadata, cipher: Cipher) -> bool:
-    """Say whether a data key is the one that the file's MAC is encrypted with."""
+    """Return whether the file's MAC is encrypted with this data key."""
     return _decrypted(metadata, cipher) is not None
 
 
 def _decrypted(metadata: Metadata, cipher: Cipher) -> bytes | None:
-    """Open the file's MAC, which is bound to the time of the last change."""
+    """Decrypt the file's MAC, which is bound to the time of the last change."""
     try:
         opened = cipher.decrypt(SecretValue(metadata.mac.encode()), metadata.last_modified.rfc3339().encode())
     except Undecryptable:
@@ -63,11 +63,11 @@ def _decrypted(metadata: Metadata, cipher: Cipher) -> bytes | None:
 
 
 def warnings(metadata: Metadata) -> Iterator[Problem]:
-    """Yield what a MAC that holds does not tell."""
+    """Yield what a valid MAC does not prove."""
     if metadata.mac_only_encrypted:
         yield Problem(
             "",
-            "its MAC covers the encrypted values alone (`mac_only_encrypted`): the others can be changed unnoticed",
-            "take `mac_only_encrypted` out of .sops.yaml and encrypt the file anew",
+            "its MAC covers only encrypted values (`mac_only_encrypted`); the others can be changed unnoticed",
+            "remove `mac_only_encrypted` from .sops.yaml, then decrypt and encrypt the file again",
             warning=True,
         )

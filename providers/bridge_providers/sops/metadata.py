@@ -1,7 +1,7 @@
 """The `sops` block of a file: which keys open it, what it encrypts, when it was written, its MAC.
 
 Layout and leniency are those of sops's stores/stores.go, which decodes with mapstructure: names in any
-case, and a number or boolean where a text is wanted.
+case, and numbers or booleans instead of strings.
 """
 
 from typing import Final, NamedTuple
@@ -44,7 +44,7 @@ class Metadata(NamedTuple):
 
     groups: tuple[Group, ...]
     last_modified: GoTime
-    mac: str  # as encrypted; empty where the file has none
+    mac: str  # encrypted; empty if the file has none
     rule: str  # one of RULES
     pattern: str  # what the rule tests keys or comments with
     mac_only_encrypted: bool
@@ -53,16 +53,16 @@ class Metadata(NamedTuple):
 
     @property
     def is_old(self) -> bool:
-        """Say whether a release before 3.0 wrote the file."""
+        """Return whether a release before 3.0 wrote the file."""
         major = self.version.partition(".")[0]
         return major in {"0", "1", "2"}
 
 
 def read(block: dict[str, Tree]) -> Metadata:
-    """Read the block; ProviderError where sops refuses it too."""
+    """Read the block; ProviderError if sops refuses it too."""
     modified = GoTime.from_rfc3339(_text(block, "lastmodified"))
     if modified is None or modified.year == 0:
-        raise ProviderError("its `lastmodified` is not a time", hint="do the lines end in CRLF? sops writes LF")
+        raise ProviderError("its `lastmodified` is not a time", hint="if its lines end in CRLF, convert them to LF")
     rule, pattern = _rule(block)
     return Metadata(
         groups=_groups(block),
@@ -80,12 +80,12 @@ def _rule(block: dict[str, Tree]) -> tuple[str, str]:
     """Return the one rule that says which leaves are encrypted, and its pattern."""
     found = [(rule, pattern) for rule in RULES if (pattern := _text(block, rule))]
     if len(found) > 1:
-        raise ProviderError(f"it has several rules for what is encrypted: {', '.join(rule for rule, _ in found)}")
+        raise ProviderError(f"it has more than one rule for what is encrypted: {', '.join(rule for rule, _ in found)}")
     return found[0] if found else ("unencrypted_suffix", "_unencrypted")
 
 
 def _groups(block: dict[str, Tree]) -> tuple[Group, ...]:
-    """Return the key groups; lists at the top count alone, as one group."""
+    """Return the key groups; if there are lists at the top, only they count, as one group."""
     top = _group(block)
     if any(top):
         return (top,)
@@ -93,7 +93,7 @@ def _groups(block: dict[str, Tree]) -> tuple[Group, ...]:
 
 
 def stanzas(block: dict[str, Tree]) -> tuple[Stanza, ...]:
-    """Return every key of every group, also of the types that this version cannot use."""
+    """Return every key of every group, also of types that bridge cannot open."""
     groups = [block] if any(_mappings(block, kind) for kind in KEY_TYPES) else _mappings(block, "key_groups")
     return tuple(
         Stanza(_recipient(kind, key), _text(key, "enc").strip())
@@ -104,7 +104,7 @@ def stanzas(block: dict[str, Tree]) -> tuple[Stanza, ...]:
 
 
 def _recipient(kind: str, key: dict[str, Tree]) -> str:
-    """Name a key: the same one always the same, so without an ssh key's comment."""
+    """Return a key's name, without an ssh key's comment, so that equal keys have equal names."""
     name = "/".join(_text(key, field) for field in _NAMED_BY[kind])
     return {"age": " ".join(name.split()[:2]), "pgp": name.replace(" ", "").upper()}.get(kind, name)
 
@@ -112,7 +112,7 @@ def _recipient(kind: str, key: dict[str, Tree]) -> str:
 def _threshold(block: dict[str, Tree]) -> int:
     text = _text(block, "shamir_threshold") or "0"
     if not (text.isascii() and text.isdecimal()) or len(text) > 3:
-        hint = "sops before 3.11 damages it in an ini file, and cannot read that either: make the file anew"
+        hint = "create the file again; sops before 3.11 damages it in ini files"
         raise ProviderError("its `shamir_threshold` is not a number of key groups", hint=hint)
     return int(text)
 
@@ -132,7 +132,7 @@ def _kms(key: dict[str, Tree]) -> KmsKey:
     found = _get(key, "context")
     context = {} if found is None else found
     if not isinstance(context, dict):
-        raise ProviderError("its `context` of a kms key is not a mapping")
+        raise ProviderError("the `context` of a kms key is not a mapping")
     pairs = tuple((name, _text(context, name)) for name in context)
     return KmsKey(_text(key, "arn"), _text(key, "role"), _text(key, "aws_profile"), pairs, _text(key, "enc"))
 
@@ -147,23 +147,23 @@ def _get(block: dict[str, Tree], name: str) -> "Tree | None":
     """Find an entry by its exact name, else in any case; a null counts as absent."""
     names = [name] if name in block else [key for key in block if key.casefold() == name]
     if len(names) > 1:
-        raise ProviderError(f"its `{name}` stands twice, in upper and lower case")
+        raise ProviderError(f"duplicate `{name}` (the names differ only in case)")
     found = block[names[0]] if names else None
     return None if isinstance(found, SecretValue) and found.kind is Kind.NULL else found
 
 
 def _text(block: dict[str, Tree], name: str) -> str:
-    """Read a text, empty where absent."""
+    """Read a string; empty if absent."""
     found = _get(block, name)
     if found is None:
         return ""
     if not isinstance(found, SecretValue) or not found.is_text():
-        raise ProviderError(f"its `{name}` is not text")
+        raise ProviderError(f"its `{name}` is not a string")
     return found.reveal().decode()
 
 
 def _boolean(block: dict[str, Tree], name: str) -> bool:
-    """Read a boolean, false where absent."""
+    """Read a boolean; false if absent."""
     text = _text(block, name)
     if text not in _TRUE | _FALSE:
         raise ProviderError(f"its `{name}` is not true or false")
@@ -171,7 +171,7 @@ def _boolean(block: dict[str, Tree], name: str) -> bool:
 
 
 def _mappings(block: dict[str, Tree], name: str) -> list[dict[str, Tree]]:
-    """Read a list of mappings; a lone mapping counts as a list of one."""
+    """Read a list of mappings; a single mapping counts as a list."""
     found = _get(block, name)
     if found is None:
         return []

@@ -1,14 +1,14 @@
-"""Which programs start, and which servers and files are used: a branch may have brought the environment's file.
+"""Decides which programs start, and which servers and files are used: the environment's file may come from a branch.
 
-Whatever starts or gets a credential is held against the operator's trust file, if there is one, just before.
+Just before a program starts or a server gets a credential, the operator's trust file, if there is one, must list it.
 
-A program is not one of the same checkout, and an endpoint is the one that AWS's variables name, if they name one.
+A program must be outside the checkout. An endpoint must be the one in AWS's variables, if they are set.
 
-A file with keys or a passphrase is never sent or shown, but tried: with a key file of its own, encrypted to a guess, a
-branch could find out whether a file holds just that. So the file is one of these:
+A file with keys or a passphrase is never sent or shown, but it is tried. With a key file that is encrypted to a guess,
+a branch could find out whether another file contains that guess. So the file must be one of these:
 
 - a file in the checkout; outside of git, any but those of /proc, /sys and /dev;
-- a file that a variable of SOPS's names, or one in SOPS's own folder, ~/.config/sops;
+- a file that one of SOPS's variables names, or a file in SOPS's own folder, ~/.config/sops;
 - a file in the home folder, /etc, /run/secrets or /var/run/secrets, if its own name or the name of the first folder
   below that place begins with `sops` or `age`, as /var/run/secrets/age/keys.txt does.
 """
@@ -33,17 +33,17 @@ _NAME: Final = re.compile(r"\.?(?:sops|age)(?![a-z])", re.IGNORECASE)
 AWS: Final = "aws"
 SCALEWAY: Final = "scaleway"
 _MOST_PROFILES: Final = 10  # in a chain of source_profile
-_HINT: Final = "install it outside the checkout, and name that path"
+_HINT: Final = "install it outside the checkout, and set that path"
 
 
 def check_program(field: str, path: str, context: Context) -> None:
-    """Refuse a program of the checkout: whoever may push a branch would run it here. Denied."""
+    """Raise Denied for a program in the checkout: anyone who can push a branch could run it here."""
     if problem := _problem(field, path, context):
         raise Denied(problem.what, hint=problem.hint)
 
 
 def problems(options: "Sops", context: Context) -> Iterator[Problem]:
-    """Yield the programs of the section that would not be started."""
+    """Yield the programs and files of the section that would be refused."""
     named = [("gpg", options.gpg or ""), ("program", options.program or "")]
     yield from _misplaced(options, context)
     for field, path in named:
@@ -52,7 +52,7 @@ def problems(options: "Sops", context: Context) -> Iterator[Problem]:
 
 
 def unlisted_servers(options: "Sops", context: Context) -> Iterator[Problem]:
-    """Yield the servers of the section that the trust file does not list; a vendor's region is known to a run only."""
+    """Yield the servers of the section that the trust file does not list; only a run knows a vendor's region."""
     from bridge_providers.sops import sections  # noqa: PLC0415 # start-up: only a check needs it
 
     for one in sections.vaults(options):
@@ -68,7 +68,7 @@ def _unlisted(field: str, path: str, context: Context) -> Problem | None:
 
 
 def check_files(options: "Sops", context: Context) -> None:
-    """Refuse files of keys that are none of SOPS's: what they hold would be tried. Denied."""
+    """Raise Denied for key files in other places than SOPS's: their content would be tried."""
     if problem := next(_misplaced(options, context), None):
         raise Denied(problem.what, hint=problem.hint)
 
@@ -77,7 +77,7 @@ def _misplaced(options: "Sops", context: Context) -> Iterator[Problem]:
     for field in ("age_key_file", "age_passphrase_file"):
         name = getattr(options, field)
         if name and "\0" not in name and not _is_place_of_keys(context.base / name, context):
-            what = f"{field} {name} is not a place for SOPS's keys, and a branch could try any file as one"
+            what = f"{field} {name} is not in a place for SOPS keys; a branch could try any file as a key"
             yield Problem("", what, "move it into the checkout (in .gitignore), or to ~/.config/sops")
 
 
@@ -102,12 +102,12 @@ def _is_place_of_keys(path: Path, context: Context) -> bool:
 
 
 def check_endpoint(field: str, url: str, service: str, environ: Mapping[str, str]) -> None:
-    """Refuse an endpoint other than that of AWS's variables: it would get requests with AWS's keys. Denied."""
+    """Raise Denied for an endpoint other than the one in AWS's variables: it would get requests with AWS's keys."""
     for name in (f"AWS_ENDPOINT_URL_{service}", "AWS_ENDPOINT_URL"):
         if given := environ.get(name):
             if not _is_same(url, given):
-                hint = f"correct {name}, or unset it if this server may have your requests"
-                raise Denied(f"{field} {url} is not the server that {name} names", hint=hint)
+                hint = f"correct {name}, or unset it if you trust this server"
+                raise Denied(f"{field} {url} is not the server in {name}", hint=hint)
             return
 
 
@@ -119,15 +119,13 @@ def _is_same(url: str, given: str) -> bool:
 
 
 def _problem(field: str, path: str, context: Context) -> Problem | None:
-    """Look at the path as it is written and with its links followed: either may lead into the checkout."""
+    """Check the path as written and with its links followed: either may lead into the checkout."""
     if "\0" in path:
         return None  # the system refuses to start it
     from bridge.git import is_in_checkout  # noqa: PLC0415 # start-up: few sections name a program
 
     if is_in_checkout(path, context.base):
-        return Problem(
-            "", f"{field} is a program in the checkout, which anyone who may push a branch can change", _HINT
-        )
+        return Problem("", f"{field} is in the checkout, so anyone who can push a branch can change it", _HINT)
     return None
 
 
@@ -137,14 +135,14 @@ def check_start(what: str, command: Sequence[str], environ: Mapping[str, str], *
 
 
 def check_client(client: Any, credential: str, named_by: str, environ: Mapping[str, str]) -> None:  # noqa: ANN401 - boto3 has no types
-    """Refuse to ask a server with a vendor's keys if the trust file does not list it for them. Denied."""
+    """Raise Denied if the trust file does not list a server for a vendor's keys."""
     _raise(refused_store(environ, client.meta.endpoint_url, credential, named_by))
 
 
 def check_chain(core: Any, environ: Mapping[str, str]) -> None:  # noqa: ANN401 - a session of botocore, as above
-    """Refuse keys of AWS's own configuration if a program would give them that the trust file does not list. Denied.
+    """Raise Denied if a program that the trust file does not list would provide the keys of AWS's configuration.
 
-    Keys in variables come first, unless a profile is chosen by name. botocore's errors pass.
+    Keys in variables come first, unless a profile is chosen by name. Raises botocore's errors too.
     """
     if environ.get("AWS_ACCESS_KEY_ID") and core.instance_variables().get("profile") is None:
         return

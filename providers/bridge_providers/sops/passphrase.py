@@ -1,4 +1,4 @@
-"""The passphrase of identity files and ssh keys: from a file or descriptor that is configured, never asked for."""
+"""The passphrase of identity files and ssh keys: from a configured file or descriptor, never from a prompt."""
 
 import os
 import select
@@ -17,7 +17,7 @@ _LIMIT: Final = 2**16
 
 
 class Passphrase:
-    """What the section names; looked up when first needed."""
+    """The passphrase that the section names; read when it is first needed."""
 
     def __init__(self, options: "Sops", context: Context) -> None:
         file, number = options.age_passphrase_file, options.age_passphrase_fd
@@ -28,7 +28,7 @@ class Passphrase:
         self._deadline: Final = context.deadline
 
     def find(self) -> SecretValue:
-        """Return it without the end of its line; ProviderError where it is not to be had."""
+        """Return the passphrase without its line break; ProviderError if it cannot be read."""
         if self._file is not None:
             problem = None
             try:
@@ -46,7 +46,7 @@ class Passphrase:
             raise ProviderError(f"{self.place} {flaw}")
         text = found.reveal().removesuffix(b"\n").removesuffix(b"\r")
         if not text or not SecretValue(text).is_text():
-            raise ProviderError(f"{self.place} holds no passphrase")
+            raise ProviderError(f"{self.place} contains no passphrase")
         return SecretValue(text)
 
 
@@ -55,14 +55,14 @@ _receiving: Final = threading.Lock()
 
 
 def _received(number: int, deadline: float) -> SecretValue:
-    """Read a descriptor to its end; a pipe can be read once, so what it gave is kept for the process's other reads."""
+    """Read a descriptor to its end; a pipe can only be read once, so the process keeps what it read."""
     with _receiving:
         if number not in _received_from:
             data = bytearray()
             while piece := _piece(number, deadline):
                 data += piece
                 if len(data) > _LIMIT:
-                    raise ProviderError(f"age_passphrase_fd {number}: gives more than a passphrase")
+                    raise ProviderError(f"age_passphrase_fd {number}: is too long for a passphrase")
             _received_from[number] = SecretValue(bytes(data))
         return _received_from[number]
 
@@ -79,23 +79,23 @@ def _piece(number: int, deadline: float) -> bytes:
 
 
 def unlock(data: bytes, passphrase: Passphrase) -> bytes:
-    """Open an identity file that is encrypted to a passphrase; ProviderError where that fails."""
+    """Decrypt an identity file with a passphrase; ProviderError if that fails."""
     from pyrage import DecryptError  # noqa: PLC0415 # only with such a file
     from pyrage.passphrase import decrypt  # noqa: PLC0415 # as above
 
     _check_work(data)
     if not passphrase.is_known:
-        raise ProviderError("is encrypted, and neither age_passphrase_file nor age_passphrase_fd is configured")
+        raise ProviderError("is encrypted, but neither age_passphrase_file nor age_passphrase_fd is set")
     secret = passphrase.find()
     try:
         return bytes(decrypt(data, secret.reveal().decode()))
     except DecryptError:
         pass
-    raise ProviderError(f"is encrypted, and not with the passphrase of {passphrase.place}, or it is damaged")
+    raise ProviderError(f"is damaged, or is not encrypted with the passphrase in {passphrase.place}")
 
 
 def _check_work(data: bytes) -> None:
-    """Refuse what would take minutes and gigabytes before it does."""
+    """Refuse a file that would take minutes and gigabytes to decrypt."""
     try:
         stanzas = age_file.parse(data).stanzas
     except age_file.Malformed:

@@ -23,7 +23,7 @@ _PIECE: Final = 2**16
 
 
 class Ended(NamedTuple):
-    """What a program has said, and its exit status."""
+    """The output of a program, and its exit status."""
 
     status: int
     stdout: bytes
@@ -31,7 +31,7 @@ class Ended(NamedTuple):
 
 
 class Programs:
-    """The programs of one session; none outlives it."""
+    """The programs of one session, which end with it at the latest."""
 
     def __init__(self, context: Context) -> None:
         self._context: Final = context
@@ -40,7 +40,7 @@ class Programs:
         self._closed = False
 
     def run(self, what: str, command: Sequence[str], environ: Mapping[str, str], stdin: bytes, most: int) -> Ended:
-        """Run a program, which errors call `what`, to its end; `most` is what it may say in bytes.
+        """Run a program, which errors call `what`, to its end; it may print `most` bytes.
 
         Denied if the trust file does not list it, Unavailable if it does not end in time, else ProviderError.
         """
@@ -48,7 +48,7 @@ class Programs:
         limit = max(min(LIMIT, self._context.deadline - time.monotonic()), 0.01)
         with self._starting:
             if self._closed:
-                raise ProviderError(f"{what} is not started: the run is over")
+                raise ProviderError(f"cannot start {what}: the run has ended")
             program = _Program(_start(what, command, environ), time.monotonic() + limit)
             self._running.add(program)
         try:
@@ -67,7 +67,7 @@ class Programs:
         return ended
 
     def close(self) -> None:
-        """Kill what runs; whoever waits for it sees its end."""
+        """Kill all running programs; threads that wait for them continue."""
         self._closed = True
         # A program that is being started runs before it can be killed, and the process may end in between. The wait is
         # bounded, because the start itself may be stuck.
@@ -79,7 +79,7 @@ class Programs:
 
 
 class _TooMuch(Exception):
-    """A program has said more than it may."""
+    """A program printed more than it may."""
 
 
 class _Program:
@@ -91,7 +91,7 @@ class _Program:
         self._reaping: Final = threading.Lock()
 
     def finish(self, stdin: bytes, most: int) -> Ended:
-        """Exchange all that there is to say, and wait for the end; TimeoutError if it does not come in time."""
+        """Send `stdin`, read all output, and wait for the end; TimeoutError if it does not end in time."""
         said = self._exchange(memoryview(stdin), most)
         while (status := self._reaped()) is None:
             if time.monotonic() > self._until:
@@ -150,7 +150,7 @@ class _Program:
 
 
 def _sent(descriptor: int, data: memoryview) -> memoryview:
-    """Write what fits into the pipe, and return the rest; nothing if the program has closed its stdin."""
+    """Write what fits into the pipe, and return the rest; empty if the program has closed its stdin."""
     try:
         # A pipe that is ready takes as much without blocking.
         return data[os.write(descriptor, data[: select.PIPE_BUF]) :]
@@ -171,8 +171,8 @@ def _start(what: str, command: Sequence[str], environ: Mapping[str, str]) -> "su
             bufsize=0,
             start_new_session=True,
         )
-    except OSError as error:  # raised from it, so that bridge can tell whether it is temporary
-        reason = error.strerror or "for no reason that the system gives"
-        raise ProviderError(f"{what} ({tree.printable(command[0])}) cannot be started: {reason}") from error
+    except OSError as error:  # raised from it, so that bridge knows whether it is temporary
+        reason = error.strerror or "for an unknown reason"
+        raise ProviderError(f"cannot start {what} ({tree.printable(command[0])}): {reason}") from error
     except ValueError:
-        raise ProviderError(f"{what} cannot be started: a zero byte is in its path or its arguments") from None
+        raise ProviderError(f"cannot start {what}: its path or an argument contains a zero byte") from None

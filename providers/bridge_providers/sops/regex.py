@@ -17,14 +17,14 @@ _NO_WORD_EDGE: Final = re.compile(r"(?:\\[^B]|[^\\])*\\B", re.DOTALL)
 
 
 class Unsupported(Exception):
-    """A pattern that cannot be followed to the letter; the text says why."""
+    """A pattern that bridge cannot match exactly as sops does; the text says why."""
 
 
 def compile_regex(pattern: str) -> Callable[[str], bool]:
-    """Return a function that tells whether the pattern matches anywhere in a key.
+    """Return a function that returns whether the pattern matches anywhere in a key.
 
-    Raises Unsupported if the pattern is not one of Go's, or if google-re2 is not installed. So does the function for a
-    key for which RE2 and Go might differ.
+    Raises Unsupported if the pattern is not valid in Go, or if google-re2 is not installed. The function raises it for
+    a key for which RE2 and Go might differ.
     """
     try:
         import re2  # noqa: PLC0415 - few files need it, and not every platform has it
@@ -34,19 +34,19 @@ def compile_regex(pattern: str) -> Callable[[str], bool]:
     options.log_errors = False  # RE2 would print the pattern
     options.max_mem = _MAX_MEMORY
     if _BYTE.match(pattern):
-        raise Unsupported("it matches single bytes (`\\C`), which sops does not")
+        raise Unsupported("it matches single bytes (`\\C`), which sops does not support")
     try:
         compiled = None if _HUGE.search(pattern) else re2.compile(pattern, options)
     except (re2.error, UnicodeEncodeError):
         compiled = None
-    # Not in the handler: RE2's error holds the pattern.
+    # Raise outside the handler, so that RE2's error, which contains the pattern, is not chained.
     if compiled is None:
         raise Unsupported("it is not a valid Go regular expression, or it is too large")
     only_ascii = bool(_NO_WORD_EDGE.match(pattern))
 
     def matches(key: str) -> bool:
         if only_ascii and not key.isascii():
-            raise Unsupported("it has `\\B`, and a name has letters beyond ASCII")
+            raise Unsupported("it has `\\B`, and a name contains non-ASCII characters")
         try:
             data = key.encode()
         except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""Puts a new file in the place of an old one: whole or not at all, one writer at a time in a folder."""
+"""Replaces a file completely or not at all, with one writer at a time per folder."""
 
 import contextlib
 import fcntl
@@ -12,7 +12,7 @@ from bridge.provider import Conflict, Denied, NotFound, ProviderError, Unavailab
 from bridge_providers.sops import files
 
 TEMPORARY: Final = ".bridge-unfinished"
-"""The name under which a file is written. A killed run leaves it, the next one in the folder clears it away."""
+"""The temporary name of a file. A killed run leaves it behind, and the next run in the folder deletes it."""
 _PRIVATE: Final = 0o600
 _PAUSE: Final = 0.05  # seconds
 _PATIENCE: Final = 10.0  # seconds; a write takes a fraction of one
@@ -20,15 +20,15 @@ _PATIENCE: Final = 10.0  # seconds; a write takes a fraction of one
 
 @contextlib.contextmanager
 def locked(folder: Path, deadline: float) -> Iterator[None]:
-    """Hold a folder, cleared of what a killed run left, against other runs; Unavailable where another holds it."""
+    """Lock a folder, and delete what a killed run left there; Unavailable if another run holds the lock."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except FileNotFoundError as error:
-        raise ProviderError(f"the folder {folder} is not there", hint="make it first") from error
+        raise ProviderError(f"the folder {folder} does not exist", hint="create it first") from error
     except PermissionError as error:
-        raise Denied(f"the folder {folder} may not be read: permission denied") from error
+        raise Denied(f"cannot read the folder {folder}: permission denied") from error
     except OSError as error:
-        raise ProviderError(f"the folder {folder} cannot be opened: {error.strerror}") from error
+        raise ProviderError(f"cannot open the folder {folder}: {error.strerror}") from error
     try:
         _lock(descriptor, min(deadline, time.monotonic() + _PATIENCE))
         with contextlib.suppress(OSError):
@@ -45,7 +45,7 @@ def _lock(descriptor: int, end: float) -> None:
         except BlockingIOError:
             pass
         except OSError as error:
-            raise ProviderError(f"its folder cannot be locked: {error.strerror}") from error
+            raise ProviderError(f"cannot lock its folder: {error.strerror}") from error
         else:
             return
         if time.monotonic() > end:
@@ -54,7 +54,7 @@ def _lock(descriptor: int, end: float) -> None:
 
 
 def current(path: Path) -> bytes | None:
-    """Return what a file holds now; None where there is none."""
+    """Return the content of a file, or None if it does not exist."""
     try:
         return files.read(path)
     except NotFound:
@@ -62,38 +62,38 @@ def current(path: Path) -> bytes | None:
 
 
 def check_permitted(path: Path, old: bytes | None) -> None:
-    """Raise Denied if the file, or its folder, may not be written; `old` is what the file holds now."""
+    """Raise Denied if the file, or its folder, cannot be written; `old` is the content of the file."""
     if old is not None and not os.access(path, os.W_OK):
-        raise Denied("the file may not be written: permission denied")
+        raise Denied("cannot write the file: permission denied")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise _denied(path.parent)
 
 
 def _denied(folder: Path) -> Denied:
-    return Denied(f"the folder {folder} may not be written: permission denied")
+    return Denied(f"cannot write to the folder {folder}: permission denied")
 
 
 def replace(path: Path, old: bytes | None, new: bytes) -> None:
-    """Write a file where it still holds `old` (None: where there is none); Conflict where it does not."""
+    """Write a file if its content is still `old` (None: it does not exist); else raise Conflict."""
     check_permitted(path, old)
     temporary = path.parent / TEMPORARY
     try:
         _write(temporary, new, path if old is not None else None)
         if current(path) != old:
-            raise Conflict("it was changed meanwhile", hint="read it again, then decide")
+            raise Conflict("another client changed it in the meantime", hint="read it again, then decide")
         _move(temporary, path, is_new=old is None)
         _sync(path.parent)
     except PermissionError as error:
         raise _denied(path.parent) from error
     except OSError as error:
-        raise ProviderError(f"the file cannot be written: {error.strerror}") from error
+        raise ProviderError(f"cannot write the file: {error.strerror}") from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
 def _write(temporary: Path, new: bytes, model: Path | None) -> None:
-    """Write a file that is there for good before it gets its name; with the rights of the one it replaces."""
+    """Write a file to disk before it gets its name, with the permissions of the file that it replaces."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(temporary, flags, _PRIVATE)
     with os.fdopen(descriptor, "wb") as file:
@@ -105,7 +105,7 @@ def _write(temporary: Path, new: bytes, model: Path | None) -> None:
 
 
 def _adopt(descriptor: int, model: os.stat_result) -> None:
-    """Take over owner and mode. A user who may not give files away keeps what is theirs."""
+    """Copy owner and mode, or only the mode if this user cannot change the owner."""
     mine = os.fstat(descriptor)
     if (mine.st_uid, mine.st_gid) != (model.st_uid, model.st_gid):
         with contextlib.suppress(PermissionError):
@@ -114,20 +114,20 @@ def _adopt(descriptor: int, model: os.stat_result) -> None:
 
 
 def _move(temporary: Path, path: Path, *, is_new: bool) -> None:
-    """Give the file its name; a new one never over another."""
+    """Give the file its name; a new file never replaces another."""
     if not is_new:
         temporary.replace(path)
         return
     try:
         path.hardlink_to(temporary)
     except FileExistsError as error:
-        raise Conflict("it was made meanwhile", hint="read it, then decide") from error
+        raise Conflict("another client created it in the meantime", hint="read it again, then decide") from error
     except OSError:  # a file system without hard links
         temporary.replace(path)
 
 
 def _sync(folder: Path) -> None:
-    """Make the new name last, where the file system can."""
+    """Make the new name durable, if the file system can."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with contextlib.suppress(OSError):

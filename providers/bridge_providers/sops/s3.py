@@ -1,9 +1,9 @@
 """Reads SOPS files from object storage, `s3://bucket/key`, through boto3: one try, bounded in time and size.
 
-Nothing is guessed: the section's `s3` says which storage is meant, and whose keys open it. The core tries again what is
-temporary. No exception of botocore is raised or kept, and no text of a store's error is shown: they may hold the
-request with its signature, or what was sent. So what goes wrong is returned as a value, and raised outside of every
-handler. Only the codes count (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html).
+Nothing is guessed: the section's `s3` says which storage to use, and with which keys. The core retries temporary
+failures. No exception of botocore is raised or kept, and no text of a store's error is shown: they may contain the
+request with its signature, or the answer. So an error is returned as a value, and raised outside of every handler.
+Only the codes count (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html).
 """
 
 import os
@@ -32,8 +32,8 @@ _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html, and Scaleway's are the same."""
 _LONGEST: Final = 1024  # bytes of a key
 _FORM: Final = "write s3://bucket/key"
-NO_STORE: Final = "the provider's section does not say which object storage it is in"
-NO_STORE_HINT: Final = "set s3 there: scaleway, aws, or the URL of another store"
+NO_STORE: Final = "the provider's section does not configure an object storage"
+NO_STORE_HINT: Final = "add to it: s3: scaleway, or aws, or the URL of another store"
 _ACCESS_KEY: Final = re.compile(r"[A-Za-z0-9@-]{3,128}")
 _REGION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}")
 _HTTPS: Final = "write it as https://host; plain http is for loopback addresses only"
@@ -45,7 +45,7 @@ _EXPIRED: Final = ("ExpiredToken", "TokenRefreshRequired")
 _BAD_KEYS: Final = (*_EXPIRED, "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken")
 _LASTING: Final = {
     "ProfileNotFound": "AWS's configuration has no such profile: see s3_profile and AWS_PROFILE",
-    "NoRegionError": "no region is known: set s3_region in the provider's section, or AWS_DEFAULT_REGION",
+    "NoRegionError": "no region found: set s3_region in the provider's section, or AWS_DEFAULT_REGION",
     "FlexibleChecksumError": "the object does not have the checksum that it was stored with",
 }
 _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9.]{0,60}")
@@ -64,19 +64,19 @@ def parse(path: str) -> Place:
     """Read a path; ProviderError for anything but `s3://bucket/key`."""
     bucket, _, key = path.removeprefix("s3://").partition("/")
     if not _BUCKET.fullmatch(bucket):
-        raise ProviderError("what follows s3:// is not the name of a bucket", hint=_FORM)
+        raise ProviderError("s3:// is not followed by a valid bucket name", hint=_FORM)
     if "?versionId=" in key:
-        raise ProviderError("a version does not belong into the key", hint="write it behind the key: @VERSION")
-    # What sends the request may fold `..`, and another object than the one that is named would be read.
+        raise ProviderError("the key contains a version", hint="write the version after the key: @VERSION")
+    # The HTTP client may resolve `..`, and would then read another object.
     if {".", ".."} & {*key.split("/")}:
         raise ProviderError("the key has a part that is `.` or `..`", hint=_FORM)
     if not key or not key.isprintable() or len(key.encode()) > _LONGEST:
-        raise ProviderError(f"what follows the bucket is not a key of 1 to {_LONGEST} bytes", hint=_FORM)
+        raise ProviderError(f"the bucket is not followed by a key of 1 to {_LONGEST} bytes", hint=_FORM)
     return Place(bucket, key)
 
 
 class Keys(NamedTuple):
-    """A key pair, and where it comes from."""
+    """A key pair, and its source."""
 
     access: str
     secret: SecretValue
@@ -87,7 +87,7 @@ class Keys(NamedTuple):
 
 
 class Store(NamedTuple):
-    """A store; AWS's own configuration gives what is None."""
+    """A store; what is None comes from AWS's own configuration."""
 
     endpoint: str | None = None
     region: str | None = None
@@ -98,9 +98,9 @@ class Store(NamedTuple):
 def check(options: "Sops") -> None:
     """Check the section's fields; OptionError."""
     for name in ("s3", "s3_region", "s3_profile"):
-        value: object = getattr(options, name)  # a section of a file may hold anything
+        value: object = getattr(options, name)  # a section may contain anything
         if value is not None and not (isinstance(value, str) and value and value.isprintable()):
-            raise OptionError(name, "must be a text")
+            raise OptionError(name, "must be a string")
     if options.s3 not in {None, origin.AWS, origin.SCALEWAY} and (wrong := unusable(options.s3 or "")):
         raise OptionError("s3", f"is neither scaleway nor aws, and {wrong}", hint=_HTTPS)
     if options.s3_region is not None and not _REGION.fullmatch(options.s3_region):
@@ -108,7 +108,7 @@ def check(options: "Sops") -> None:
 
 
 def unusable(url: str) -> str | None:
-    """Say why a URL cannot be an endpoint, without any part of it; None where it can."""
+    """Return why a URL cannot be an endpoint, without any part of it, or None if it can."""
     try:
         parts = urlsplit(url)
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and "@" not in url
@@ -117,12 +117,12 @@ def unusable(url: str) -> str | None:
     if not usable or not (url.isascii() and url.isprintable()) or parts.query or parts.fragment or " " in url:
         return "not the URL of a store"
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-        return "plain http, in which the document would travel unprotected"
+        return "plain http, which does not protect the document"
     return None
 
 
 def find(options: "Sops", environ: Mapping[str, str]) -> Store:
-    """Put section, environment and profile together; Denied without keys, ProviderError for what cannot be right."""
+    """Combine section, environment and profile; Denied without keys, ProviderError if they are invalid."""
     if options.s3 is None:
         raise ProviderError(NO_STORE, hint=NO_STORE_HINT)
     if options.s3 == origin.AWS:
@@ -140,24 +140,24 @@ def find(options: "Sops", environ: Mapping[str, str]) -> Store:
 
 
 def _keys(environ: Mapping[str, str], profile: Profile) -> Keys:
-    """Return both keys from one place: halves of two pairs would be a signature that nobody can explain."""
+    """Return both keys from one place: halves of two pairs would lead to a confusing error."""
     names = ("SCW_ACCESS_KEY", "SCW_SECRET_KEY")
     given = [environ.get(name) for name in names]
     if any(given):
         place, (access, secret) = " and ".join(names), given
         for name, value in zip(names, given, strict=True):
             if not value:
-                raise Denied(f"{name} is not set, and Object Storage needs it beside the other key")
+                raise Denied(f"{name} is not set; Object Storage needs both keys")
     else:
         key = profile.secret_key
         place, access = profile.place, profile.texts.get("access_key")
         secret = None if key is None else key.reveal().decode(errors="replace")
     if not access or not secret:
         hint = f"set SCW_ACCESS_KEY and SCW_SECRET_KEY, or run `scw init`; looked in {profile.place}"
-        raise Denied("no access key and secret key are known", hint=hint)
+        raise Denied("no access key and secret key found", hint=hint)
     # botocore would quote a header that it cannot send.
     if not (_ACCESS_KEY.fullmatch(access) and paths.is_uuid(secret)):
-        raise Denied(f"the keys of {place} do not have the form of an access key and a secret key")
+        raise Denied(f"the keys in {place} are not a valid access key and secret key")
     return Keys(access, SecretValue.of(secret), place)
 
 
@@ -174,11 +174,13 @@ class Objects:
         self._place: Final[str] = made.meta.endpoint_url
         if wrong := unusable(self._place):
             self._client.close()
-            raise ProviderError(f"the endpoint of {_AWS_KEYS} is {wrong}", hint="see AWS_ENDPOINT_URL_S3")
+            raise ProviderError(
+                f"the endpoint of {_AWS_KEYS} is {wrong}", hint="correct AWS_ENDPOINT_URL_S3 or the profile"
+            )
         origin.check_client(made, origin.SCALEWAY if store.keys else origin.AWS, "s3", environ)
 
     def read(self, place: Place, revision: str | None) -> bytes:
-        """Return an object's content, or that of one of its versions; NotFound where there is none."""
+        """Return the content of an object, or of one of its versions; NotFound if it does not exist."""
         self._left()
         found = self._read(place, revision)
         if not isinstance(found, bytes):
@@ -192,7 +194,7 @@ class Objects:
     def _left(self) -> float:
         seconds = self._deadline - time.monotonic()
         if seconds <= 0:
-            raise Unavailable("no time is left for a request", hint="allow more with --timeout")
+            raise Unavailable("no time left for a request", hint="raise --timeout")
         return seconds
 
     def _read(self, place: Place, revision: str | None) -> bytes | ProviderError | Unavailable:
@@ -210,7 +212,7 @@ class Objects:
             return _failed(error, self._place)
 
     def _content(self, body: BinaryIO, length: int) -> bytes | ProviderError | Unavailable:
-        """Read an answer to its end, no further than the limit, whatever length it claims."""
+        """Read an answer up to the limit, whatever length it reports."""
         data = bytearray()
         while length <= LIMIT and (piece := body.read(_PIECE)):
             data += piece
@@ -221,7 +223,7 @@ class Objects:
 
 
 def _made(store: Store, environ: Mapping[str, str], left: float) -> Any:  # noqa: ANN401 - boto3 has no types
-    """Make a client; no request is sent to the store, but AWS's chain may ask for keys somewhere."""
+    """Make a client; send no request to the store, but AWS's chain may request keys somewhere."""
     from botocore.exceptions import BotoCoreError  # noqa: PLC0415 # as above
 
     try:
@@ -231,7 +233,7 @@ def _made(store: Store, environ: Mapping[str, str], left: float) -> Any:  # noqa
     client = _client(session, store, left, {})
     if isinstance(client, (ProviderError, Unavailable)):
         return client
-    # Only the client knows the endpoint of AWS's configuration, and with it whether a proxy leads there.
+    # Only the client knows the endpoint in AWS's configuration, and so whether it needs a proxy.
     proxy = proxy_from(environ, client.meta.endpoint_url)
     if proxy is None:
         return client
@@ -264,7 +266,7 @@ def _client(session: "Session", store: Store, left: float, proxies: Mapping[str,
 
 
 def _session(store: Store, environ: Mapping[str, str]) -> "Session":
-    """Start a session; with keys of our own, AWS's files and profiles have no say."""
+    """Start a session; if the store has keys of its own, AWS's files and profiles are not read."""
     import botocore.session  # noqa: PLC0415 # as above
     from boto3.session import Session  # noqa: PLC0415 # as above
 
@@ -278,12 +280,12 @@ def _session(store: Store, environ: Mapping[str, str]) -> "Session":
 
 
 def _stay(context: dict[str, Any], **_: object) -> None:
-    """Tell botocore that it has followed a redirect already: another region is for the operator to name."""
+    """Make botocore believe that it has followed a redirect already: the operator must name another region."""
     context.setdefault("s3_redirect", {})["redirected"] = True
 
 
 class _Refused(NamedTuple):
-    """An answer that is no object: what was asked, and status, code, headers (lower-case names) and other fields."""
+    """An answer without an object, and what was requested. The names of headers are in lower case."""
 
     place: str
     keys: str
@@ -295,14 +297,14 @@ class _Refused(NamedTuple):
 
 
 def _refused(error: "ClientError", place: str, keys: str, revision: str | None) -> ProviderError | Unavailable:
-    """Return the error that an answer stands for."""
+    """Return the error for an answer."""
     about, fields = error.response.get("ResponseMetadata", {}), error.response.get("Error", {})
     headers = {name.lower(): str(value) for name, value in about.get("HTTPHeaders", {}).items()}
     code = found[0] if (found := _CODE.fullmatch(str(fields.get("Code", "")))) else ""
     failure = _failure(_Refused(place, keys, revision, int(about.get("HTTPStatusCode", 0)), code, headers, fields))
     if error.operation_name == "GetObject" or isinstance(failure, Unavailable):
         return failure
-    return Denied(f"the keys of {_AWS_KEYS} cannot be had: {error.operation_name} is refused")
+    return Denied(f"the keys in {_AWS_KEYS} cannot be loaded: {error.operation_name} was denied")
 
 
 def _failure(asked: _Refused) -> ProviderError | Unavailable:
@@ -317,20 +319,20 @@ def _failure(asked: _Refused) -> ProviderError | Unavailable:
         return _elsewhere(asked, note)
     if "html" in asked.headers.get("content-type", "").lower():
         hint = "check the endpoint and HTTPS_PROXY"
-        return ProviderError(f"what answers at {asked.place} is not a store, but has a web page ({note})", hint=hint)
+        return ProviderError(f"the server at {asked.place} is not a store: it sent a web page ({note})", hint=hint)
     found = _absent(asked, note) or _denied(asked, note)
     return found or ProviderError(f"the store at {asked.place} refuses the request ({note})")
 
 
 def _absent(asked: _Refused, note: str) -> NotFound | None:
-    """Tell what is missing: the bucket, the object or the version."""
+    """Return an error if the bucket, the object or the version is missing."""
     code = asked.code
     if asked.headers.get("x-amz-delete-marker") == "true":
-        what = "this version is a mark that it was deleted" if asked.revision else "it was deleted"
-        return NotFound(f"{what} ({note})", hint="earlier versions may still be there")
+        what = "this version is a delete marker" if asked.revision else "it was deleted"
+        return NotFound(f"{what} ({note})", hint="earlier versions may still exist")
     malformed = code == "InvalidArgument" and asked.fields.get("ArgumentName") in {"versionId", None}
     if code == "NoSuchVersion" or (asked.revision and malformed):
-        return NotFound(f"no such version of it ({note})")
+        return NotFound(f"no such version ({note})")
     if asked.status == 404:
         what = "bucket" if code == "NoSuchBucket" else "object or version" if asked.revision else "object"
         return NotFound(f"no such {what} at {asked.place} ({note})")
@@ -338,31 +340,31 @@ def _absent(asked: _Refused, note: str) -> NotFound | None:
 
 
 def _denied(asked: _Refused, note: str) -> ProviderError | None:
-    """Tell what is wrong with the keys, or which right they lack."""
+    """Return an error if the keys are wrong, or lack a permission."""
     if asked.code in _BAD_KEYS:
-        return Denied(f"the keys of {asked.keys} are wrong or have expired ({note})")
+        return Denied(f"the keys in {asked.keys} are wrong or have expired ({note})")
     if asked.code == "RequestTimeTooSkewed":
-        return Denied(f"the store refuses the time of the request ({note})", hint="this machine's clock is wrong")
+        return Denied(f"the store refuses the time of the request ({note})", hint="correct this machine's clock")
     if asked.code == "InvalidObjectState":
         return ProviderError(f"the object is archived ({note})", hint="restore it to a class that can be read at once")
     if asked.status not in {401, 403}:
         return None
     right = "s3:GetObjectVersion" if asked.revision else "s3:GetObject"
-    hint = f"they need {right}; without s3:ListBucket an object that is not there is refused in the same way"
-    return Denied(f"the keys of {asked.keys} may not read it at {asked.place} ({note})", hint=hint)
+    hint = f"grant them {right}; without s3:ListBucket, a missing object is refused in the same way"
+    return Denied(f"the keys in {asked.keys} may not read it at {asked.place} ({note})", hint=hint)
 
 
 def _elsewhere(asked: _Refused, note: str) -> ProviderError:
-    """Tell in which region the bucket is, if the answer says so; it is not followed there."""
+    """Return an error with the bucket's region, if the answer names it."""
     found = asked.headers.get("x-amz-bucket-region") or asked.fields.get("Region")
     if isinstance(found, str) and _REGION.fullmatch(found):
         return ProviderError(f"the bucket is in the region {found} ({note})", hint=f"set s3_region: {found}")
-    hint = "set s3_region to the bucket's; a redirect is not followed"
-    return ProviderError(f"the store at {asked.place} says that the bucket is elsewhere ({note})", hint=hint)
+    hint = "set s3_region to the bucket's region"
+    return ProviderError(f"the store at {asked.place} says that the bucket is in another region ({note})", hint=hint)
 
 
 def _failed(error: Exception, place: str) -> ProviderError | Unavailable:
-    """Say what went wrong without an answer, in words of ours."""
+    """Describe a request without an answer in our own words."""
     from botocore import exceptions as aws  # noqa: PLC0415 # as above
     from urllib3.exceptions import HTTPError  # noqa: PLC0415 # as above
 
@@ -375,21 +377,21 @@ def _failed(error: Exception, place: str) -> ProviderError | Unavailable:
         "cannot be reached": (aws.ConnectionError, aws.HTTPClientError, OSError),
     }
     if isinstance(error, aws.SSLError) and _is_untrusted(error):
-        what = f"the store at {place} shows a certificate that is not trusted"
-        return ProviderError(what, hint="name its authority's file in AWS_CA_BUNDLE")
+        what = f"the certificate of the store at {place} is not trusted"
+        return ProviderError(what, hint="set AWS_CA_BUNDLE to the file of its CA")
     for words, kinds in temporary.items():
         if isinstance(error, kinds):
             return Unavailable(f"the store at {place} {words}")
     name = type(error).__name__
     if isinstance(error, (aws.NoCredentialsError, aws.PartialCredentialsError)):
-        return Denied("no keys are known, or only one of the two", hint=_NO_KEYS)
+        return Denied("no keys found, or only one of the two", hint=_NO_KEYS)
     if isinstance(error, (aws.CredentialRetrievalError, aws.TokenRetrievalError, aws.SSOError)):
-        return Denied(f"the keys of {_AWS_KEYS} cannot be had ({name})")
+        return Denied(f"the keys in {_AWS_KEYS} cannot be loaded ({name})")
     return ProviderError(_LASTING.get(name, f"boto3 cannot ask the store ({name})"))
 
 
 def _is_untrusted(error: "SSLError") -> bool:
-    """Look for the reason in what botocore and urllib3 have wrapped."""
+    """Return whether the error inside the exceptions of botocore and urllib3 is about the certificate."""
     from ssl import SSLCertVerificationError  # noqa: PLC0415 # as above
 
     inner: object = error.kwargs.get("error")

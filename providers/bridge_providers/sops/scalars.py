@@ -1,7 +1,7 @@
-"""What YAML scalars and sops's typed plaintexts are, resolved and printed as go-yaml and sops do it.
+"""Resolves and prints YAML scalars and sops's typed plaintexts as go-yaml and sops do.
 
 Sources: go.yaml.in/yaml/v3 resolve.go and decode.go; sops aes/cipher.go and sops.go (ToBytes).
-An unencrypted leaf enters the MAC after this resolution, so every rule here is seen by the MAC.
+An unencrypted leaf enters the MAC after this resolution, so every rule here affects the MAC.
 """
 
 import binascii
@@ -14,7 +14,7 @@ from bridge_providers.sops.tree import text_leaf
 
 STR: Final = "!!str"
 NOT_TEXT: Final = frozenset({"!!null", "!!bool", "!!int", "!!float", "!!timestamp"})
-"""The tags of what is no text, and so no key that sops accepts."""
+"""The tags of scalars that are not strings, and which sops does not accept as keys."""
 
 _YAML_TAG: Final = "tag:yaml.org,2002:"
 _INT64: Final = range(-(2**63), 2**63)
@@ -33,7 +33,7 @@ _INTEGER: Final = re.compile(
 )
 _BASES: Final = (16, 8, 2, 8, 10)
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
-# ParseFloat takes single underscores between digits, go-yaml lets it see them only behind a leading point.
+# ParseFloat accepts single underscores between digits; go-yaml only keeps them after a leading point.
 _POINT_FLOAT: Final = re.compile(r"\.[0-9](_?[0-9])*([eE][-+]?[0-9](_?[0-9])*)?", re.ASCII)
 _SPECIAL: Final = {b"NaN": "NaN", b"+Inf": "+Inf", b"-Inf": "-Inf"}
 _TRUE: Final = frozenset((b"1", b"t", b"T", b"TRUE", b"true", b"True"))
@@ -90,12 +90,12 @@ def _number_or_text(value: str) -> tuple[str, SecretValue]:
     if whole is not None and whole in _INT64:
         return "!!int", number(str(whole))
     if whole is not None and 0 <= whole < 2**64 and digits[0] != "+":
-        raise ScalarError("a whole number is above 9223372036854775807, which sops does not know")
+        raise ScalarError("a whole number is above 9223372036854775807, which sops does not support")
     return _float_or_text(float(digits) if _FLOAT.fullmatch(digits) else None, value)
 
 
 def _integer(digits: str) -> int | None:
-    """Return a whole number as Go's ParseInt(digits, 0, …) reads it; None where there is none, or far out of range."""
+    """Return a whole number as Go's ParseInt(digits, 0, …) reads it, or None if it is invalid or far out of range."""
     match = _INTEGER.fullmatch(digits)
     if not match:
         return None
@@ -109,7 +109,7 @@ def _integer(digits: str) -> int | None:
 
 
 def _float_or_text(parsed: float | None, value: str) -> tuple[str, SecretValue]:
-    """Take a float that is finite; Go refuses to read what is too large, and go-yaml makes it a string."""
+    """Return a finite float; if Go refuses a number as too large, go-yaml makes it a string."""
     if parsed is None or parsed in (float("inf"), float("-inf")):
         return STR, SecretValue(value.encode())
     return "!!float", number(float_text(parsed))
@@ -135,7 +135,7 @@ def float_text(value: float) -> str:
 
 
 def integer_leaf(text: bytes) -> SecretValue | None:
-    """Read a decrypted `int` as Go's Atoi; None where it is none."""
+    """Read a decrypted `int` as Go's Atoi, or return None if it is invalid."""
     shaped = re.fullmatch(rb"[-+]?[0-9]{1,40}", text)
     return number(str(int(text))) if shaped and int(text) in _INT64 else None
 
@@ -150,20 +150,20 @@ def float_leaf(text: bytes) -> SecretValue | None:
 
 
 def boolean_leaf(text: bytes) -> SecretValue | None:
-    """Read a decrypted `bool` as Go's ParseBool; None where it is none."""
+    """Read a decrypted `bool` as Go's ParseBool, or return None if it is invalid."""
     if text in _TRUE:
         return SecretValue(b"true", Kind.BOOLEAN)
     return SecretValue(b"false", Kind.BOOLEAN) if text in _FALSE else None
 
 
 def time_leaf(text: bytes) -> SecretValue | None:
-    """Read a decrypted `time`; None where it is none."""
+    """Read a decrypted `time`, or return None if it is invalid."""
     moment = GoTime.from_rfc3339(text.decode("ascii", "replace"))
     return SecretValue(moment.rfc3339_nano().encode()) if moment else None
 
 
 def _from_base64(value: str) -> bytes:
-    """Decode a `!!binary` scalar as Go does: line ends do not count, all else must fit."""
+    """Decode a `!!binary` scalar as Go does: line breaks are ignored, all else must be valid."""
     try:
         decoded = binascii.a2b_base64(value.replace("\n", "").replace("\r", ""), strict_mode=True)
     except ValueError:

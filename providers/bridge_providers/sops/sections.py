@@ -1,4 +1,4 @@
-"""Checks what a section of the environment's file says about keys, before anything is read."""
+"""Checks the fields of a section about keys, before anything is read."""
 
 import re
 from collections.abc import Mapping
@@ -21,28 +21,30 @@ _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _VAULT_VARIABLES: Final = ("VAULT_", "BAO_")
 _KMS_FIELDS: Final = frozenset({"allow", "endpoint"})
 _KMS_EXAMPLE: Final = "kms: {allow: [arn:aws:kms:eu-west-3:111122223333:key/…]}"
+LIST_VAULT: Final = "if you trust that server, add to the provider's section: hc_vault: {address: …}"
+"""How to allow a Vault that a file names: whoever answers at its address would get a token."""
 _VAULT_FIELDS: Final = frozenset(
     {"address", "namespace", "auth_namespace", "auth", "ca_cert", "client_cert", "client_key"}
 )
 
 
 def check(options: "Sops") -> None:
-    """Check the fields; OptionError for the first that is wrong."""
+    """Check the fields; OptionError for the first that is invalid."""
     for name in ("age_key_file", "age_passphrase_file"):
-        value: object = getattr(options, name)  # a section of a file may hold anything
+        value: object = getattr(options, name)  # a section may contain anything
         if value is not None and not (isinstance(value, str) and value):
-            raise OptionError(name, "is not the name of a file")
+            raise OptionError(name, "must be a file name")
     for name, example in (("gpg", "/usr/bin/gpg"), ("program", "/usr/local/bin/sops")):
         program: object = getattr(options, name)
         if program is not None and not (isinstance(program, str) and program.startswith("/")):
-            raise OptionError(name, "is not an absolute path", hint=f"{name}: {example}")
+            raise OptionError(name, "must be an absolute path", hint=f"{name}: {example}")
     if options.program_environment is not None:
         _program_environment(options)
     number: object = options.age_passphrase_fd
     if number is not None and (not isinstance(number, int) or isinstance(number, bool) or number < 0):
-        raise OptionError("age_passphrase_fd", "is not the number of a descriptor")
+        raise OptionError("age_passphrase_fd", "must be the number of a file descriptor")
     if number is not None and options.age_passphrase_file is not None:
-        raise OptionError("age_passphrase_fd", "is given beside age_passphrase_file", hint="keep one of them")
+        raise OptionError("age_passphrase_fd", "cannot be combined with age_passphrase_file", hint="remove one of them")
     if options.kms is not None:
         _kms(options.kms)
     vaults(options)
@@ -52,30 +54,34 @@ def _program_environment(options: "Sops") -> None:
     field, names = "program_environment", options.program_environment
     example = "program_environment: [GOOGLE_APPLICATION_CREDENTIALS]"
     if not isinstance(names, list) or not all(isinstance(one, str) and _VARIABLE.fullmatch(one) for one in names):
-        raise OptionError(field, "is not a list of variables' names", hint=example)
+        raise OptionError(field, "must be a list of variable names", hint=example)
     if any(name.startswith(_VAULT_VARIABLES) for name in names):
-        what = "lists a variable of Vault, and sops would send a token to any address that a file names"
+        what = "contains a variable of Vault; sops would send a token to any address in a file"
         raise OptionError(field, what, hint="list the server in `hc_vault`: bridge opens its keys itself")
     if options.program is None:
-        raise OptionError(field, "is given without `program`", hint="program: /usr/local/bin/sops")
+        raise OptionError(field, "needs `program`", hint="program: /usr/local/bin/sops")
 
 
 def _kms(section: object) -> None:
     if not isinstance(section, Mapping) or not section.keys() <= _KMS_FIELDS:
-        raise OptionError("kms", "is not a section with `allow` and `endpoint`", hint=_KMS_EXAMPLE)
+        raise OptionError("kms", "must be a section with `allow` and `endpoint`", hint=_KMS_EXAMPLE)
     allow = section.get("allow")
     if not isinstance(allow, list) or not allow or not all(isinstance(arn, str) and arn[:4] == _ARN for arn in allow):
-        raise OptionError("kms", "has no list `allow` of ARNs", hint=_KMS_EXAMPLE)
+        raise OptionError("kms", "must have a list `allow` of ARNs", hint=_KMS_EXAMPLE)
     endpoint = section.get("endpoint")
     if endpoint is not None:
         from bridge_providers.sops import s3  # noqa: PLC0415 # few sections have it
 
         if not isinstance(endpoint, str) or s3.unusable(endpoint):
-            raise OptionError("kms", "has an `endpoint` that is no URL with https", hint="plain http is for loopback")
+            raise OptionError(
+                "kms",
+                "must have an https URL as its `endpoint`",
+                hint="plain http is only allowed for loopback addresses",
+            )
 
 
 def vaults(options: "Sops") -> "list[Vault]":
-    """Return the servers that may be asked; OptionError where one of the sections is wrong."""
+    """Return the servers that may be asked; OptionError if one of the sections is invalid."""
     if options.hc_vault is None:
         return []
     from bridge_providers.vault import Vault  # noqa: PLC0415 # few sections have it
@@ -84,13 +90,11 @@ def vaults(options: "Sops") -> "list[Vault]":
     found = []
     for one in section if isinstance(section, list) else [section]:
         if not isinstance(one, Mapping) or not all(isinstance(name, str) for name in one):
-            raise OptionError("hc_vault", "is neither a section as that of the provider vault nor a list of such")
+            raise OptionError("hc_vault", "must be a section like the provider vault's, or a list of them")
         if unknown := sorted(one.keys() - _VAULT_FIELDS):
-            raise OptionError("hc_vault", f"has fields that are not known: {', '.join(unknown)}")
+            raise OptionError("hc_vault", f"has unknown fields: {', '.join(unknown)}")
         if not one.get("address"):
-            raise OptionError(
-                "hc_vault", "has no address", hint="an address that a file names is not asked unless here"
-            )
+            raise OptionError("hc_vault", "has no address", hint="hc_vault: {address: https://vault.internal:8200}")
         found.append(_vault(Vault, one))
     return found
 

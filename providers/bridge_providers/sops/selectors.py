@@ -13,7 +13,7 @@ that does not agree with them is safe to read too:
 - With `mac_only_encrypted`, an encrypted value that is missing or plain breaks the MAC. Plain leaves can be changed,
   added and removed, as under every other rule; a read and a check warn of that.
 
-What gets lost: a value left in clear below a comment that wants it encrypted is no longer an error. `check` lists what
+The drawback: a value in clear below a comment that says to encrypt it is not an error. `check` lists what
 is in clear. Writing is refused, because the comments decide whether a new value is encrypted.
 
 JSON and binary files have no comments: `unencrypted_comment_regex` encrypts all of such a file, and that is enforced.
@@ -33,24 +33,24 @@ _OVER_COMMENTS: Final = "_comment_regex"
 
 
 class Selector(NamedTuple):
-    """A file's rule. `start` says what holds for a leaf none of whose keys match."""
+    """A file's rule. `start` says whether a leaf is encrypted if none of its keys match."""
 
     start: bool
     matches: Callable[[str], bool]
     by_form: bool = False
-    """Whether the rule is over comments, so that only a value's form tells if it is encrypted."""
+    """Whether the rule is over comments, so that only a value's form shows whether it is encrypted."""
 
     def below(self, key: str, *, encrypted: bool) -> bool:
-        """Say what holds below `key`; once a key has matched, all below it is decided."""
+        """Return whether leaves below `key` are encrypted; once a key has matched, all below it is decided."""
         return encrypted if encrypted is not self.start else self.matches(key) is not self.start
 
     def of_leaf(self, leaf: SecretValue, *, encrypted: bool) -> bool:
-        """Say what holds for a leaf, where `encrypted` holds by its keys."""
+        """Return whether a leaf is encrypted; `encrypted` is the answer by its keys."""
         return leaf.kind is Kind.TEXT and looks_encrypted(leaf.reveal()) if self.by_form else encrypted
 
 
 def selector(metadata: Metadata, *, has_comments: bool = False) -> Selector:
-    """Return the rule of a file, which may have comments; ProviderError if it cannot be followed to the letter."""
+    """Return the rule of a file, which may have comments; ProviderError if bridge cannot follow it exactly."""
     start = metadata.rule.startswith("unencrypted")
     if metadata.rule.endswith("_suffix"):
         suffix = metadata.pattern
@@ -61,20 +61,20 @@ def selector(metadata: Metadata, *, has_comments: bool = False) -> Selector:
 
 
 def writable(metadata: Metadata, target: Path, *, is_new: bool, has_comments: bool) -> Selector:
-    """Return the rule of a file that is to be written; ProviderError if the rule is over its comments."""
+    """Return the rule of a file to write; ProviderError if the rule is over its comments."""
     if has_comments and metadata.rule.endswith(_OVER_COMMENTS):
-        what = f"its comments say what is encrypted (`{metadata.rule}`), and bridge does not write such a file"
+        what = f"bridge does not write files whose comments say what is encrypted (`{metadata.rule}`)"
         raise ProviderError(what, hint=_instead(target, is_new=is_new))
     return selector(metadata)._replace(by_form=False)  # a new value is plain, whatever it looks like
 
 
 def _instead(target: Path, *, is_new: bool) -> str:
-    """Return what writes such a file; a new one from its own folder, because sops looks for `.sops.yaml` from there."""
+    """Return the command that writes the file; for a new file from its folder, where sops looks for `.sops.yaml`."""
     if is_new:
         return f"cd {_word(target.parent)} && sops edit {_word(target.name)}"
     file = _word(target)
     by_script = f"sops set --value-stdin {file} '[\"KEY\"]'"
-    return f"`sops edit {file}`, or, with JSON on stdin, `{by_script}` (sops 3.11 or newer)"
+    return f"run `sops edit {file}`, or with JSON on stdin `{by_script}` (sops 3.11 or newer)"
 
 
 def _word(path: Path | str) -> str:
@@ -86,7 +86,7 @@ def _by_regex(metadata: Metadata) -> Callable[[str], bool]:
     from bridge_providers.sops.regex import Unsupported, compile_regex  # noqa: PLC0415 # most files have no regex
 
     def refuse(error: Unsupported) -> ProviderError:
-        return ProviderError(f"its `{metadata.rule}` cannot be followed: {error}")
+        return ProviderError(f"its `{metadata.rule}` cannot be used: {error}")
 
     try:
         compiled = compile_regex(metadata.pattern)

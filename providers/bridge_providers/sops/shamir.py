@@ -1,6 +1,6 @@
 """Joins the shares that a data key was split into, as Vault does (sops shamir/shamir.go): in GF(2^8), byte by byte.
 
-A share is a value per byte of the key, of one polynomial each, and behind them the x at which they have these values.
+A share has one byte for each byte of the key: the value of that byte's polynomial at x. Its last byte is x.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,17 +14,17 @@ _POLYNOMIAL: Final = 0x11B  # x^8 + x^4 + x^3 + x + 1
 
 
 def join(shares: Sequence[bytes]) -> bytes:
-    """Return the data key of a threshold's number of shares; ProviderError where they cannot be of one key.
+    """Return the data key of as many shares as the threshold; ProviderError if they cannot be of one key.
 
-    Fewer shares, or a damaged one, give another key: that shows only where it is used.
+    Fewer shares, or a damaged share, give another key, which only shows when it is used.
     """
     if any(len(share) != SHARE_BYTES for share in shares):
-        raise ProviderError("a share of its data key does not have the size of one")
+        raise ProviderError("a share of its data key has the wrong size")
     places = [share[-1] for share in shares]
     if 0 in places:
         raise ProviderError("a share of its data key is damaged: its number is 0")
     if len(set(places)) < len(places):
-        raise ProviderError("two of its key groups hold the same share of the data key")
+        raise ProviderError("two of its key groups contain the same share of the data key")
     weights = [_weight(place, places) for place in places]
     return bytes(
         _sum(_times(share[index], weight) for share, weight in zip(shares, weights, strict=True))

@@ -161,5 +161,5 @@ class SopsProgram:
     def _check_vaults(self, block: Metadata) -> None:
         listed = {(vault.address or "").rstrip("/") for vault in sections.vaults(self._options)}
         if any(key.address.rstrip("/") not in listed for group in block.groups for key in group.hc_vault):
-            what = f"{_NAME} is not started: it would ask a Vault that hc_vault does not list"
-            raise Denied(what, hint="hc_vault: {address: …} in the provider's section, if you trust that server")
+            what = f"{_NAME} would ask a Vault that is not in hc_vault, so it is not started"
+            raise Denied(what, hint=sections.LIST_VAULT)

@@ -1,7 +1,7 @@
-"""Changes values in an encrypted file's text, with `lastmodified` and `mac`; every other byte stays as it is.
+"""Changes values in an encrypted file's text, and `lastmodified` and `mac`; every other byte stays as it is.
 
-A value that differs is replaced where it is, a new one is put after a sibling, one that goes takes its line with it.
-What cannot be done so is Unplaceable. The caller reads the result back, so nothing here has to know every layout.
+A changed value is replaced in its place, a new value comes after a sibling, and a removed value's line is deleted. Any
+other change is Unplaceable. The caller reads the result back, so this module need not know every layout.
 """
 
 import re
@@ -18,13 +18,13 @@ from bridge_providers.sops.tree import Comment, Place, Tree
 from bridge_providers.sops.walk import Walk
 
 Edit: TypeAlias = tuple[int, int, str]
-"""A range of the text, and what comes in its place."""
+"""A range of the text, and its replacement."""
 _REST: Final = re.compile(r"[ \t]*(?:(?<=[ \t])#[^\r\n]*)?(\r\n|\n|\Z)")
-"""What may follow a value on its line: blanks, and a comment."""
+"""What may follow a value on its line: blanks and a comment."""
 
 
 class Unplaceable(Exception):
-    """The change cannot be made in the text as it is laid out; says nothing of the text."""
+    """The change is not possible in this layout of the text; contains nothing of the text."""
 
 
 class Part(NamedTuple):
@@ -33,7 +33,7 @@ class Part(NamedTuple):
     start: int
     end: int
     entries: "Mapping[int | str, Entry] | None" = None
-    is_plain: bool = True  # not inside brackets of YAML, nor such brackets
+    is_plain: bool = True  # not brackets of YAML, nor inside brackets
 
 
 class Entry(NamedTuple):
@@ -44,7 +44,7 @@ class Entry(NamedTuple):
 
 
 class Layout(Protocol):
-    """What each layout_*.py has."""
+    """The functions of each layout_*.py."""
 
     @staticmethod
     def is_metadata(name: str) -> bool:
@@ -58,12 +58,12 @@ class Layout(Protocol):
 
     @staticmethod
     def find(text: str) -> list[Part]:
-        """Return where each document is; the text has been read before."""
+        """Find each document in a text that has been read before."""
         ...
 
     @staticmethod
     def scalar(leaf: SecretValue) -> str:
-        """Return the text of a leaf, as it is to be stored."""
+        """Return the text of a leaf as it is stored."""
         ...
 
     @staticmethod
@@ -73,17 +73,17 @@ class Layout(Protocol):
 
     @staticmethod
     def add(text: str, beside: list[Entry], metadata: Entry | None, entry: str) -> Edit:
-        """Put an entry next to others of its mapping; next to `metadata`, if there is no other."""
+        """Add an entry next to others of its mapping, or next to `metadata` if there is no other."""
         ...
 
     @staticmethod
     def remove(text: str, entries: list[Entry], index: int) -> Edit:
-        """Take an entry away."""
+        """Remove an entry."""
         ...
 
     @staticmethod
     def problem(leaf: SecretValue, *, encrypted: bool) -> str | None:
-        """Return why a value cannot be written, so that it continues "key NAME holds "; None if it can."""
+        """Return why a value cannot be written, worded to follow "key NAME contains ", or None if it can."""
         ...
 
     @staticmethod
@@ -94,11 +94,11 @@ class Layout(Protocol):
 
 class _Change(NamedTuple):
     place: Place
-    new: SecretValue | None  # None: it goes
+    new: SecretValue | None  # None: remove it
 
 
 def layout_of(store: str) -> Layout:
-    """Return what knows the texts of a store."""
+    """Return the layout of a store."""
     module: Layout = import_module(f"bridge_providers.sops.layout_{store}")  # type: ignore[assignment] # of this shape
     return module
 
@@ -111,7 +111,7 @@ def spliced(  # noqa: PLR0913, PLR0917 - the file, and what is to be in it
     content: Iterable[Mapping[str, Node]],
     time: GoTime,
 ) -> bytes:
-    """Return the text of a file that was opened, with other values; Unplaceable, or ProviderError for a bad value."""
+    """Return the text of a decrypted file with other values; Unplaceable, or ProviderError for an invalid value."""
     layout = layout_of(store)
     text = _decoded(data)
     documents = layout.find(text)
@@ -135,7 +135,7 @@ def metadata(document: Part) -> Mapping[str, Part]:
 
 
 def line_after(text: str, beside: list[Entry], metadata: Entry | None, line: str) -> Edit:
-    """Put a line after the last entry that is on a line of its own, with the same indentation."""
+    """Add a line after the last entry that has a line of its own, with the same indentation."""
     for one in reversed(beside):
         end = _line_end(text, one)
         if end is not None:
@@ -151,7 +151,7 @@ def line_after(text: str, beside: list[Entry], metadata: Entry | None, line: str
 
 
 def line_removed(text: str, entry: Entry) -> Edit:
-    """Take the line of an entry away."""
+    """Remove the line of an entry."""
     start, end = _line_start(text, entry.start), _line_end(text, entry)
     if end is None or text[start : entry.start].strip(" "):
         raise Unplaceable
@@ -163,7 +163,7 @@ def _line_start(text: str, index: int) -> int:
 
 
 def _line_end(text: str, entry: Entry) -> int | None:
-    """Return where the next line begins; None if the entry has more than one line, or more follows on it."""
+    """Return where the next line begins, or None if the entry does not have a line of its own."""
     rest = _REST.match(text, entry.value.end)
     return rest.end() if rest and "\n" not in text[entry.start : entry.value.end] else None
 
@@ -173,12 +173,12 @@ def _decoded(data: bytes) -> str:
         return data.decode()
     except UnicodeDecodeError:
         pass
-    # Raised here and not in the handler: the codec's error holds the file.
+    # Raise outside the handler, so that the codec error, which contains the file, is not chained.
     raise Unplaceable
 
 
 def _changes(old: Tree, new: Node, place: Place) -> Iterator[_Change]:
-    """Yield the leaves that differ; Unplaceable if more than leaves does."""
+    """Yield the leaves that differ; Unplaceable if anything else differs."""
     if isinstance(old, SecretValue) and isinstance(new, SecretValue):
         if not tree.same(old, new):
             yield _Change(place, new)
@@ -214,8 +214,8 @@ def _sealed(change: _Change, layout: Layout, rule: selectors.Selector, opened: O
     problem = layout.problem(leaf, encrypted=encrypted)
     found = opened.cipher.encrypt(leaf, data) if encrypted else leaf
     if problem or found is None:
-        hint = "write it as a text" if leaf.kind in (Kind.NUMBER, Kind.BOOLEAN) else ""
-        what = f"key {tree.name(change.place[1:])} holds {problem or tree.NUMBER_CHANGES}"
+        hint = "store it as a string" if leaf.kind in (Kind.NUMBER, Kind.BOOLEAN) else ""
+        what = f"key {tree.name(change.place[1:])} contains {problem or tree.NUMBER_CHANGES}"
         raise ProviderError(what, hint=hint)
     return layout.scalar(found)
 
@@ -223,7 +223,7 @@ def _sealed(change: _Change, layout: Layout, rule: selectors.Selector, opened: O
 def _edit(  # noqa: PLR0913, PLR0917 - the text, and what is known of it
     text: str, layout: Layout, documents: list[Part], change: _Change, scalar: str | None, gone: AbstractSet[Place]
 ) -> Edit:
-    """Return how a change is made in the text."""
+    """Return the edit for a change."""
     document, *path = change.place
     assert isinstance(document, int)
     parent = documents[document]
@@ -244,19 +244,19 @@ def _edit(  # noqa: PLR0913, PLR0917 - the text, and what is known of it
     old = entries[key].value
     if old.entries is not None or not old.is_plain or "\n" in text[old.start : old.end]:
         raise Unplaceable
-    # A null of YAML may be nothing at all, right after its colon or dash.
+    # A YAML null may be empty, right after its colon or dash.
     blank = " " if text[old.start - 1 : old.start] in {":", "-"} else ""
     return old.start, old.end, blank + scalar
 
 
 def _entries(part: Part) -> "Mapping[int | str, Entry]":
-    if part.entries is None:  # an alias, or a document without anything in it
+    if part.entries is None:  # an alias, or an empty document
         raise Unplaceable
     return part.entries
 
 
 def _mac(text: str, store: str, opened: Opened, time: GoTime) -> str:
-    """Return the encrypted MAC of what the text holds."""
+    """Return the encrypted MAC of the text's content."""
     try:
         stored = stores.load(text.encode(), store)
     except ProviderError:
@@ -273,7 +273,7 @@ def _mac(text: str, store: str, opened: Opened, time: GoTime) -> str:
 
 
 def _stamped(layout: Layout, documents: list[Part], stamps: Mapping[str, str]) -> Iterator[Edit]:
-    """Put the stamps into the metadata of each document, in whatever case it names them."""
+    """Yield the edits that put the stamps into the metadata of each document; names match in any case."""
     for document in documents:
         for name, value in layout.metadata(document).items():
             if name.casefold() in stamps:

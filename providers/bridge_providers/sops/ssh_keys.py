@@ -1,4 +1,4 @@
-"""ssh keys as age identities (ssh-ed25519 and ssh-rsa), where sops looks for them; for files with such recipients."""
+"""Finds ssh keys (ssh-ed25519 and ssh-rsa) where sops looks for them, for files with ssh recipients."""
 
 import binascii
 from collections.abc import Iterator
@@ -21,12 +21,12 @@ _USED: Final = ("ssh-ed25519", "ssh-rsa")
 
 
 def load(context: Context, passphrase: Passphrase) -> Found:
-    """Gather the ssh keys, and say of each place what is there."""
+    """Return the ssh keys, with a description of each place."""
     return joined(parsed(place, at(path), passphrase) for place, path in _places(context))
 
 
 def parsed(place: str, content: bytes | str, passphrase: Passphrase) -> Found:
-    """Read one key; a text instead of the content says why there is none."""
+    """Read a key; if `content` is a string, it is the reason why there is no content."""
     if isinstance(content, str):
         return Found(places=(f"{place}: {content}",))
     try:
@@ -46,7 +46,7 @@ def _places(context: Context) -> Iterator[tuple[str, Path]]:
 
 
 def _identity(data: bytes, passphrase: Passphrase) -> "ssh.Identity":
-    """Read one key; ProviderError for one that is of no use, with no part of it."""
+    """Read a key; ProviderError, without any part of it, if it cannot be used."""
     from pyrage import IdentityError, ssh  # noqa: PLC0415 # only with such recipients
 
     flaw = encoding_flaw(data)
@@ -54,23 +54,23 @@ def _identity(data: bytes, passphrase: Passphrase) -> "ssh.Identity":
         raise ProviderError(flaw)
     kind, encrypted = _nature(data)
     if kind not in _USED:
-        raise ProviderError(f"an ssh key of the type {kind}, and age takes {' and '.join(_USED)} alone")
+        raise ProviderError(f"an ssh key of type {kind}; age only supports {' and '.join(_USED)}")
     if encrypted:
         data = _unlocked(data, passphrase)
     try:
         return ssh.Identity.from_buffer(data)
     except IdentityError:
         pass
-    raise ProviderError("not an ssh key that can be read")
+    raise ProviderError("not a readable ssh key")
 
 
 def _nature(data: bytes) -> tuple[str, bool]:
-    """Tell a key's type, and whether it is encrypted."""
+    """Return a key's type, and whether it is encrypted."""
     text = data.strip()
     if text.startswith(_RSA):
         return "ssh-rsa", b"ENCRYPTED" in text
     if not text.startswith(_OPENSSH):
-        raise ProviderError("no ssh private key of OpenSSH")
+        raise ProviderError("not an OpenSSH private key")
     try:
         blob = binascii.a2b_base64(b"".join(text.split(b"\n")[1:-1]))
     except ValueError:
@@ -88,7 +88,7 @@ def _nature(data: bytes) -> tuple[str, bool]:
 
 
 def _string(data: bytes) -> tuple[bytes, bytes]:
-    """Split a string with its length off."""
+    """Split off a string, which begins with its length."""
     length = int.from_bytes(data[:4])
     return data[4 : 4 + length], data[4 + length :]
 
@@ -99,7 +99,7 @@ def _unlocked(data: bytes, passphrase: Passphrase) -> bytes:
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 # as above
 
     if not passphrase.is_known:
-        raise ProviderError("is encrypted, and neither age_passphrase_file nor age_passphrase_fd is configured")
+        raise ProviderError("is encrypted, but neither age_passphrase_file nor age_passphrase_fd is set")
     secret = passphrase.find().reveal()
     is_pem = data.strip().startswith(_RSA)
     load = serialization.load_pem_private_key if is_pem else serialization.load_ssh_private_key
@@ -109,7 +109,7 @@ def _unlocked(data: bytes, passphrase: Passphrase) -> bytes:
             serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
         )
     except UnsupportedAlgorithm:
-        problem = "is encrypted with a cipher that is not read (`ssh-keygen -p` writes it anew with the usual one)"
+        problem = "is encrypted with an unsupported cipher; encrypt it again with `ssh-keygen -p`"
     except (ValueError, TypeError):
-        problem = f"is encrypted, and not with the passphrase of {passphrase.place}"
+        problem = f"is not encrypted with the passphrase in {passphrase.place}"
     raise ProviderError(problem)

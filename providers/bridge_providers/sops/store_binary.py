@@ -5,14 +5,14 @@ from bridge_providers.sops import store_json
 from bridge_providers.sops.tree import Stored
 
 FIELD = "data"
-"""Where the envelope keeps the value."""
+"""The field of the envelope that contains the value."""
 
 
 def load(data: bytes) -> Stored:
     """Read an encrypted file of any other suffix."""
     stored = store_json.load(data)
     if list(stored.documents[0]) != [FIELD]:
-        raise ProviderError(f"is not what sops writes for a binary file: it has to hold `{FIELD}` and `sops` alone")
+        raise ProviderError(f"is not a valid sops binary file: it must contain only `{FIELD}` and `sops`")
     value = stored.documents[0][FIELD]
     if not isinstance(value, SecretValue) or value.kind is not Kind.TEXT:
         raise ProviderError(f"is not a valid sops binary file: `{FIELD}` is not text")

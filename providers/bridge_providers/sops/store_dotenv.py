@@ -1,4 +1,4 @@
-r"""Reads the dotenv store: `NAME=value` lines without quotes, `\n` for a line end, metadata as flat `sops_` names."""
+r"""Reads the dotenv store: `NAME=value` lines without quotes, `\n` for a line break, metadata as flat `sops_` names."""
 
 import re
 from typing import Final
@@ -19,8 +19,8 @@ def load(data: bytes) -> Stored:
         if line and not line.startswith(b"#"):
             key, leaf = entry(line, number)
             if key in entries or key.removeprefix(PREFIX) in values:
-                hint = "were two encrypted files joined? keep them as two" if key.startswith(PREFIX) else ""
-                raise ProviderError(f"line {number}: the name stands twice", hint=hint)
+                hint = "if two encrypted files were joined, split them again" if key.startswith(PREFIX) else ""
+                raise ProviderError(f"line {number}: duplicate name", hint=hint)
             if key.startswith(PREFIX):
                 values[key.removeprefix(PREFIX)] = leaf
             else:
@@ -39,14 +39,14 @@ def entry(line: bytes, number: int) -> tuple[str, SecretValue]:
         raise ProviderError(f"line {number} has no `=`")
     if not (key := SecretValue(name)).is_text():
         raise ProviderError(f"line {number}: the name is not valid UTF-8")
-    # An editor that writes CRLF leaves the encryption of single values whole.
+    # An editor that writes CRLF does not damage encrypted values.
     if _ENCRYPTED.fullmatch(value):
         value = value.removesuffix(b"\r")
     return key.reveal().decode(), tree.text_leaf(value.replace(rb"\n", b"\n"))
 
 
 def _metadata(values: dict[str, SecretValue]) -> dict[str, Tree]:
-    """Rebuild the metadata from its flat names; an unknown one would be lost without a word."""
+    """Rebuild the metadata from its flat names; an unknown name would be lost silently."""
     block = flat.nested(values, f"`{PREFIX}` lines")
     if unknown := sorted(set(block) - metadata.NAMES):
         raise ProviderError(f"the name {tree.name([PREFIX + unknown[0]])} begins with `{PREFIX}`, which is reserved")

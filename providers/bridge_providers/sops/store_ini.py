@@ -12,15 +12,15 @@ METADATA: Final = "sops"
 
 
 def load(data: bytes) -> Stored:
-    """Read an encrypted ini file. A section that comes again begins a new document, as order counts for the MAC."""
+    """Read an encrypted ini file. A repeated section begins a new document, because order counts for the MAC."""
     documents: list[dict[str, Tree]] = [{}]
     seen: dict[str, set[str]] = {}
     values: dict[str, SecretValue] | None = None
     for section in parse(data):
         _check_is_text(section.name, section.line)
         if section.name == METADATA and values is not None:
-            hint = "were two encrypted files joined? keep them as two"
-            raise ProviderError(f"line {section.line}: the section {METADATA} stands twice", hint=hint)
+            hint = "if two encrypted files were joined, split them again"
+            raise ProviderError(f"line {section.line}: duplicate section {METADATA}", hint=hint)
         entries = _entries(section, seen.setdefault(section.name, set()))
         if section.name == METADATA:
             values = entries
@@ -34,7 +34,7 @@ def load(data: bytes) -> Stored:
 
 
 def parse(data: bytes) -> list[Section]:
-    """Return the sections, within bounds; ProviderError where sops refuses the file too, or would lose something."""
+    """Return the sections, within bounds; ProviderError if sops refuses the file too, or would lose something."""
     problem = ""
     found: list[Section] = []
     count = 0
@@ -58,7 +58,7 @@ def leaf(value: str) -> SecretValue:
 
 
 def merged(documents: Sequence[Mapping[str, Node]]) -> Mapping[str, Node]:
-    """Put sections that came several times together; no name is in two of them."""
+    """Merge repeated sections; no name is in two of them."""
     whole: dict[str, Node] = {}
     for document in documents:
         for name, section in document.items():
@@ -69,12 +69,12 @@ def merged(documents: Sequence[Mapping[str, Node]]) -> Mapping[str, Node]:
 
 
 def _entries(section: Section, seen: set[str]) -> dict[str, SecretValue]:
-    """Return a section's values; `seen` are the names of all sections that are called so."""
+    """Return a section's values; `seen` are the names in all sections of this name."""
     entries: dict[str, SecretValue] = {}
     for entry in section.entries:
         _check_is_text(entry.name, entry.line)
         if entry.name in seen:
-            raise ProviderError(f"line {entry.line}: the name stands twice in its section")
+            raise ProviderError(f"line {entry.line}: duplicate name in a section")
         seen.add(entry.name)
         entries[entry.name] = leaf(entry.value)
     return entries
@@ -86,5 +86,5 @@ def _check_is_text(name: str, line: int) -> None:
 
 
 def _unescaped(value: SecretValue) -> SecretValue:
-    r"""Undo sops's `\n` for the line ends of metadata; 3.13.0 and 3.13.1 wrote them as they are."""
+    r"""Undo sops's `\n` for line breaks in metadata; 3.13.0 and 3.13.1 wrote them as they are."""
     return SecretValue(value.reveal().replace(rb"\n", b"\n"))

@@ -1,4 +1,4 @@
-"""Reads the JSON store, which the binary store is made of: one object, numbers as sops counts them."""
+"""Reads the JSON store, on which the binary store is based: one object, with numbers as sops reads them."""
 
 import json
 from typing import Final, NoReturn
@@ -16,7 +16,7 @@ def load(data: bytes) -> Stored:
 
 
 class _Broken(Exception):
-    """What Python's parser would take and sops would not; the text says why, without a value."""
+    """JSON that Python's parser accepts and sops does not; the text says why, without a value."""
 
 
 class _Pairs(list[tuple[str, object]]):
@@ -36,7 +36,7 @@ def _parse(data: bytes) -> object:
         problem = str(tree.too_deep())
     except _Broken as error:
         problem = str(error)
-    # Raised here and not in a handler: the parser's error holds the whole file.
+    # Raise outside the handlers, so that the parser's error, which contains the whole file, is not chained.
     raise ProviderError(problem)
 
 
@@ -46,7 +46,7 @@ def decoder() -> json.JSONDecoder:
 
 
 def is_exact(number: SecretValue) -> bool:
-    """Say whether a number in clear is read back with the text that it has."""
+    """Return whether a number in clear reads back with the same text."""
     try:
         found = decoder().decode(number.reveal().decode())
     except (ValueError, _Broken):
@@ -66,17 +66,17 @@ def _fraction(text: str) -> SecretValue:
     """Read a number as a float."""
     value = float(text)
     if value in (float("inf"), float("-inf")):
-        raise _Broken("holds a number that is too large")
+        raise _Broken("contains a number that is too large")
     return scalars.number(scalars.float_text(value))
 
 
 def _constant(_: str) -> NoReturn:
-    """Refuse NaN and Infinity, which are no JSON."""
-    raise _Broken("is not valid JSON: it holds NaN or Infinity")
+    """Refuse NaN and Infinity, which are not JSON."""
+    raise _Broken("is not valid JSON: it contains NaN or Infinity")
 
 
 def leaf(value: object) -> SecretValue:
-    """Wrap what the parser gives for anything but an object or a list."""
+    """Wrap what the parser returns for anything but an object or a list."""
     if isinstance(value, str):
         return SecretValue(_encode(value))
     if isinstance(value, SecretValue):
@@ -86,7 +86,7 @@ def leaf(value: object) -> SecretValue:
 
 
 class _Builder:
-    """Makes a tree of what the parser gives, within bounds."""
+    """Makes a tree of what the parser returns, within bounds."""
 
     def __init__(self) -> None:
         self._values = 0
@@ -116,7 +116,7 @@ class _Builder:
         for key, value in pairs:
             _encode(key)
             if key in entries:
-                raise ProviderError(f"the key {tree.name([key])} stands twice in one object")
+                raise ProviderError(f"duplicate key {tree.name([key])} in one object")
             entries[key] = self._node(value, depth + 1)
         return entries
 
@@ -127,5 +127,5 @@ def _encode(text: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError:
         pass
-    # Raised here and not in the handler: the codec's error holds the text.
-    raise ProviderError("holds text that is not valid Unicode")
+    # Raise outside the handler, so that the codec error, which contains the text, is not chained.
+    raise ProviderError("contains text that is not valid Unicode")

@@ -25,7 +25,7 @@ from bridge.provider import Kind, ProviderError, SecretValue
 from bridge_providers.sops import scalars, tree
 from bridge_providers.sops.tree import Stored, Tree
 
-_MOST_DIRECTIVES: Final = 100  # libyaml compares each with all before it
+_MOST_DIRECTIVES: Final = 100  # libyaml compares each directive with all before it
 
 
 def load(data: bytes) -> Stored:
@@ -43,8 +43,8 @@ def documents(data: bytes) -> list[dict[str, Tree]]:
     except MarkedYAMLError as error:
         problem = f"line {error.problem_mark.line + 1} is not valid YAML" if error.problem_mark else "is not valid YAML"
     except (YAMLError, UnicodeError):
-        problem = "is not valid YAML: a character is not allowed there, or not UTF-8"
-    # Raised here and not in a handler: the parser's error may quote the file.
+        problem = "is not valid YAML: a character is not allowed, or is not UTF-8"
+    # Raise outside the handlers, so that the parser's error, which may quote the file, is not chained.
     raise ProviderError(problem)
 
 
@@ -74,7 +74,7 @@ class _Builder:
         return event
 
     def _document(self, number: int) -> dict[str, Tree]:
-        """Build one document, which sops wants to be a mapping or nothing."""
+        """Build a document, which must be a mapping or empty."""
         root = self._node(self._event(), 0)
         if isinstance(root, SecretValue) and root.kind is Kind.NULL:
             return {}
@@ -103,13 +103,13 @@ class _Builder:
         return node
 
     def _descend(self, depth: int) -> None:
-        """Go down to a level, in the text or by an alias."""
+        """Enter a level, in the text or by an alias."""
         self._deepest = max(self._deepest, depth)
         if depth > tree.MAX_DEPTH:
             raise tree.too_deep()
 
     def _count(self, values: int) -> None:
-        """Count values, those that aliases repeat too."""
+        """Count values, including those that aliases repeat."""
         self._values += values
         if self._values > tree.MAX_VALUES:
             raise tree.too_many()
@@ -118,7 +118,7 @@ class _Builder:
         """Repeat an anchor's node."""
         anchored = self._anchors.get(event.anchor or "")
         if anchored is None:
-            raise ProviderError(f"line {_line(event)}: an alias has no anchor before it, or stands inside its own")
+            raise ProviderError(f"line {_line(event)}: an alias has no anchor before it, or is inside its own anchor")
         node, values, levels = anchored
         self._count(values)
         self._descend(depth + levels)
@@ -137,12 +137,12 @@ class _Builder:
         while not isinstance(event := self._event(), MappingEndEvent):
             key = self._key(event)
             if key in entries:
-                raise ProviderError(f"line {_line(event)}: the key {tree.name([key])} stands twice")
+                raise ProviderError(f"line {_line(event)}: duplicate key {tree.name([key])}")
             entries[key] = self._node(self._event(), depth + 1)
         return entries
 
     def _key(self, event: Event) -> str:
-        """Read a key, which has to be text after resolution."""
+        """Read a key, which must resolve to text."""
         if isinstance(event, ScalarEvent):
             tag, leaf = self._scalar(event)
             if tag not in scalars.NOT_TEXT and leaf.kind is Kind.TEXT:

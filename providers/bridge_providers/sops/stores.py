@@ -1,4 +1,4 @@
-"""Picks the store of a file by its suffix, as sops does (cmd/sops/formats); each is imported by its first file."""
+"""Chooses the store of a file by its suffix, as sops does (cmd/sops/formats); each is imported when first used."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
@@ -19,7 +19,7 @@ _COMMENTED: Final = frozenset({YAML, DOTENV, INI})
 
 
 def store_of(path: str) -> str:
-    """Name the store of a file; what has no known suffix is binary."""
+    """Return the store of a file; a file without a known suffix is binary."""
     return next((store for suffix, store in _SUFFIXES.items() if path.endswith(suffix)), BINARY)
 
 
@@ -29,7 +29,7 @@ def has_comments(store: str) -> bool:
 
 
 def load(data: bytes, store: str) -> Stored:
-    """Read a file without opening its values; ProviderError where it is not what its suffix says."""
+    """Read a file without decrypting its values; ProviderError if it does not have the format of its suffix."""
     damage.check_conflict(data)
     reader: Callable[[bytes], Stored] = import_module(f"bridge_providers.sops.store_{store}").load
     stored = reader(data)

@@ -1,6 +1,6 @@
-"""Opens what Vault's transit engine encrypted, at addresses that the configuration names alone (sops hcvault).
+"""Decrypts data keys with Vault's transit engine, only at addresses that the section lists (sops hcvault).
 
-The way to log in is the Vault provider's.
+The Vault provider logs in.
 """
 
 import binascii
@@ -16,11 +16,9 @@ if TYPE_CHECKING:
     from bridge_providers.sops import Sops
     from bridge_providers.vault.session import VaultSession
 
-_NAME: Final = "the address is the file's, and whoever answers there would get a token: hc_vault: {address: …}"
-
 
 class Transit:
-    """The sessions of the servers that the configuration names."""
+    """The sessions of the servers that the section lists."""
 
     def __init__(self, options: "Sops", context: Context) -> None:
         self._servers: Final = {_normal(one.address or ""): one for one in sections.vaults(options)}
@@ -30,7 +28,7 @@ class Transit:
         self.left: tuple[Problem, ...] = ()
 
     def open(self, group: Group) -> bytes:
-        """Open with the first key whose server is configured and opens it."""
+        """Decrypt with the first key whose server is configured and can decrypt it."""
         errors: list[Failure] = []
         for key in group.hc_vault:
             error: Failure
@@ -43,7 +41,7 @@ class Transit:
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
-        """Return what the Vault provider would tell of the servers that were asked."""
+        """Return the Vault provider's warnings about the servers that were asked."""
         return tuple(dict.fromkeys(warning for one in list(self._sessions.values()) for warning in one.notes))
 
     def close(self) -> None:
@@ -66,7 +64,7 @@ class Transit:
         engine, name = key.engine.strip("/"), key.name
         for part in (engine, name):
             if not part or set("%?#") & set(part) or paths.problem_of_path(part):
-                raise ProviderError("one of its hc_vault keys has a path that is none")
+                raise ProviderError("one of its hc_vault keys has an invalid path")
         problem: Failure
         try:
             session = self._session(key.address)
@@ -91,7 +89,7 @@ class Transit:
         normal = _normal(address)
         server = self._servers.get(normal)
         if server is None:
-            raise Denied("it is not an address that the configuration names, so it is not asked", hint=_NAME)
+            raise Denied("this address is not in hc_vault, so it is not asked", hint=sections.LIST_VAULT)
         with self._lock:
             if normal not in self._sessions:
                 self._sessions[normal] = server.open(self._context)

@@ -1,4 +1,4 @@
-"""The one form that every store is brought into, and how places in it are named in messages."""
+"""The form into which every store is read, and the names of its places in messages."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
@@ -6,7 +6,7 @@ from typing import Final, NamedTuple, TypeAlias
 from bridge.provider import Kind, Node, ProviderError, SecretValue
 
 Tree: TypeAlias = "SecretValue | list[Tree] | dict[str, Tree]"
-"""An ordered tree. A leaf holds the bytes that count for the MAC (booleans apart, see mac.py)."""
+"""An ordered tree. A leaf contains the bytes that count for the MAC (except booleans, see mac.py)."""
 
 MAX_DEPTH: Final = 100
 MAX_VALUES: Final = 100_000
@@ -14,11 +14,11 @@ MAX_VALUES: Final = 100_000
 Place: TypeAlias = "tuple[int | str, ...]"
 """A node's place in a file: the number of its document from 0, then keys, and places in lists."""
 
-NUMBER_CHANGES: Final = "a number that sops would not keep as it is written"
+NUMBER_CHANGES: Final = "a number that sops would change"
 
 
 class Comment(SecretValue):
-    """An item of a list that is none: where sops encrypts a comment inside a YAML list, it leaves it as an item."""
+    """A comment inside a YAML list, which sops encrypts as an item of the list."""
 
 
 class Stored(NamedTuple):
@@ -35,13 +35,13 @@ def not_encrypted() -> ProviderError:
 
 
 def too_deep() -> ProviderError:
-    """Return the error for a file whose nesting nobody needs."""
+    """Return the error for a file that is nested too deep."""
     return ProviderError(f"is nested more than {MAX_DEPTH} levels deep")
 
 
 def too_many() -> ProviderError:
-    """Return the error for a file with too many values, also by aliases."""
-    return ProviderError(f"holds more than {MAX_VALUES} values")
+    """Return the error for a file with too many values, including those that aliases repeat."""
+    return ProviderError(f"contains more than {MAX_VALUES} values")
 
 
 def text_leaf(value: bytes) -> SecretValue:
@@ -51,7 +51,7 @@ def text_leaf(value: bytes) -> SecretValue:
 
 
 def take_metadata(documents: list[dict[str, Tree]]) -> Stored:
-    """Split the `sops` blocks off: the first document's counts, those of the others are copies."""
+    """Remove the `sops` blocks: the first document's block counts, the others are copies."""
     block = documents[0].pop("sops", None) if documents else None
     if block is None:
         raise not_encrypted()
@@ -63,7 +63,7 @@ def take_metadata(documents: list[dict[str, Tree]]) -> Stored:
 
 
 def _check_copy(copy: "Tree | None", block: dict[str, Tree], number: int) -> None:
-    """Refuse the metadata of another file: each encryption has a MAC of its own."""
+    """Refuse the metadata of another file: each encryption makes another MAC."""
     macs = [one.get("mac") if isinstance(one, dict) else None for one in (block, copy)]
     first, second = (one.reveal() if isinstance(one, SecretValue) else b"" for one in macs)
     if first and second and first != second:
@@ -124,17 +124,17 @@ def flow(node: Node, scalar: Callable[[SecretValue], str], quoted: Callable[[str
 
 
 def name(path: Sequence[str | int]) -> str:
-    """Name a place for a message: `data.API_KEY`, `list[0]`; keys are in clear in every sops file."""
+    """Format a place for a message: `data.API_KEY`, `list[0]`; keys are in clear in every sops file."""
     parts = [f"[{part}]" if isinstance(part, int) else f".{shown(part)}" for part in path]
     return "".join(parts).removeprefix(".")
 
 
 def shown(text: str) -> str:
-    """Keep a message on one line and readable, whatever a file has for a key or a recipient."""
+    """Return a key or recipient in a form that keeps a message on one line and readable."""
     short = text if len(text) <= 80 else text[:80] + "…"  # about the width of a line
     return printable(short) or ascii(short)
 
 
 def printable(text: str) -> str:
-    """Keep a message on one line, and what it names whole."""
+    """Return a text in a form that keeps a message on one line."""
     return text if text.isprintable() else ascii(text)

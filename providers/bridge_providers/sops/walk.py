@@ -1,4 +1,4 @@
-"""Walks the leaves in the order of the MAC; knows where each stands and whether it is to be encrypted."""
+"""Walks the leaves in the order of the MAC, with the place of each and whether it should be encrypted."""
 
 import itertools
 from collections.abc import Callable
@@ -10,11 +10,11 @@ from bridge_providers.sops.selectors import Selector
 from bridge_providers.sops.tree import Tree
 
 Visit: TypeAlias = Callable[[SecretValue, bytes, bool, "Walk"], SecretValue]
-"""Takes a leaf, its place (sops's additional data), whether it is to be encrypted, and the walk; gives the new leaf."""
+"""Takes a leaf, its place (sops's additional data), whether it is encrypted, and the walk; returns the new leaf."""
 
 
 class Walk:
-    """One pass over all documents, which makes a new tree of what `visit` returns."""
+    """One pass over all documents; makes new trees of what `visit` returns."""
 
     def __init__(self, documents: list[dict[str, Tree]], selector: Selector, visit: Visit) -> None:
         self._documents: Final = documents
@@ -34,7 +34,7 @@ class Walk:
 
     @property
     def where(self) -> str:
-        """Name the place of the leaf being visited."""
+        """Return the name of the place of the leaf being visited."""
         place = tree.name(self._path)
         return place if len(self._documents) == 1 else f"{place} (document {self.document + 1})"
 
@@ -46,7 +46,7 @@ class Walk:
 
     @property
     def in_list(self) -> bool:
-        """Say whether the leaf being visited is a list's item."""
+        """Return whether the leaf being visited is an item of a list."""
         return isinstance(self._path[-1], int)
 
     def _mapping(self, node: dict[str, Tree], place: bytes, encrypted: bool) -> dict[str, Tree]:
@@ -56,7 +56,7 @@ class Walk:
             self._path.append(key)
             if ":" in key:
                 raise ProviderError(
-                    f"key {self.where} holds a colon, and sops's encryption cannot tell such a key from a nested one"
+                    f"key {self.where} contains a colon, so sops's encryption cannot tell it from a nested key"
                 )
             below = b"%b%b:" % (place, key.encode())
             entries[key] = self._node(child, below, self._selector.below(key, encrypted=encrypted))
@@ -64,7 +64,7 @@ class Walk:
         return entries
 
     def _node(self, node: Tree, place: bytes, encrypted: bool) -> Tree:
-        """Visit any node. A list's items stand at the list's own place."""
+        """Visit any node. The items of a list have the place of the list."""
         if isinstance(node, SecretValue):
             return self._visit(node, place, self._selector.of_leaf(node, encrypted=encrypted), self)
         if isinstance(node, dict):

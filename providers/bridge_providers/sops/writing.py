@@ -1,4 +1,4 @@
-"""Writes a file: splices what changed into its text, or lets sops make it anew, and reads the result first."""
+"""Writes a file: splices changes into its text, or lets sops create it, and checks the result before it is stored."""
 
 import contextlib
 import os
@@ -18,10 +18,10 @@ from bridge_providers.sops.selectors import writable
 Documents: TypeAlias = tuple[Mapping[str, Node], ...]
 
 WRITTEN: Final = frozenset({stores.YAML, stores.JSON, stores.DOTENV})
-"""The stores that are written; files of the others are only read."""
-_CHANGED: Final = "it was changed meanwhile"
+"""The stores that bridge writes; it only reads files of the others."""
+_CHANGED: Final = "another client changed it in the meantime"
 _LAYOUT: Final = "bridge cannot make this change in the text of the file"
-_LAST: Final = 253_402_300_799  # the end of the year 9999, behind which there is no time in RFC 3339
+_LAST: Final = 253_402_300_799  # the end of the year 9999, the last time of RFC 3339
 _READ_AGAIN: Final = "read it again, then decide"
 
 
@@ -56,14 +56,14 @@ def rehearse(path: str, document: Document, expect: Revision | None, tools: Tool
 
 
 class _Place(NamedTuple):
-    """The file itself, which a link may lead to, and the store that its name in the reference means."""
+    """The file, after following links, and the store that the reference's suffix means."""
 
     target: Path
     store: str
 
     @property
     def by_hand(self) -> str:
-        """Return the command with which a person makes the change."""
+        """The command to make the change by hand."""
         return command(("sops", "edit", self.target))
 
 
@@ -74,14 +74,14 @@ def _place(path: str, context: Context) -> _Place:
 def _next(
     old: bytes | None, place: _Place, content: Documents, expect: Revision | None, tools: Tools
 ) -> bytes | Revision:
-    """Return the file's new text, or its revision if it holds the content already."""
+    """Return the file's new text, or its revision if it contains the content already."""
     if old is None:
         if expect is not None:
-            raise Conflict("it is not there any more", hint=_READ_AGAIN)
+            raise Conflict("it no longer exists", hint=_READ_AGAIN)
         new = _made(place, content, tools)
     else:
         if expect is None:
-            raise Conflict("it is there already", hint=_READ_AGAIN)
+            raise Conflict("it already exists", hint=_READ_AGAIN)
         opened = decrypt.open_file(old, place.store, tools.keyring)
         if opened.revision.id != expect.id:
             raise Conflict(_CHANGED, hint=_READ_AGAIN)
@@ -94,14 +94,14 @@ def _next(
 
 
 def _documents(document: Document, place: _Place) -> Documents:
-    """Return what the file is to hold; ProviderError for what its store cannot, and for a store that is only read."""
+    """Return the documents to write; ProviderError if the store cannot contain them or is only read."""
     content = document.content
     if place.store not in WRITTEN:
-        raise ProviderError(f"bridge reads {place.store} files, and does not write them", hint=place.by_hand)
+        raise ProviderError(f"bridge reads {place.store} files, but does not write them", hint=place.by_hand)
     if isinstance(content, SecretValue):
-        raise ProviderError("a file with this suffix holds fields, not one value")
+        raise ProviderError("a file with this suffix contains fields, not a single value")
     if place.store != stores.YAML and len(content) != 1:
-        raise ProviderError("only a YAML file holds several documents")
+        raise ProviderError("only a YAML file can contain more than one document")
     if not content:
         raise ProviderError("there is no document to write")
     if any("sops" in one for one in content):
@@ -110,7 +110,7 @@ def _documents(document: Document, place: _Place) -> Documents:
 
 
 def _made(place: _Place, content: Documents, tools: Tools) -> bytes:
-    """Return a new file by the rule that `.sops.yaml` has for it."""
+    """Return a new file, encrypted by its rule in `.sops.yaml`."""
     layout = splice.layout_of(place.store)
     wanted = creation.block_for(place.target)
     writable(wanted, place.target, is_new=True, has_comments=stores.has_comments(place.store))
@@ -119,23 +119,23 @@ def _made(place: _Place, content: Documents, tools: Tools) -> bytes:
     new = encrypt.encrypt(place.target, place.store, layout.plaintext(content), tools.keyring.program)
     block = metadata.read(stores.load(new, place.store).metadata)
     if (block.rule, block.pattern) != (wanted.rule, wanted.pattern):
-        raise ProviderError("sops encrypted it by another rule than that of .sops.yaml", hint=place.by_hand)
+        raise ProviderError("sops did not use the rule that bridge found in .sops.yaml", hint=place.by_hand)
     _check(new, place, content, tools.keyring)
     return new
 
 
 def _check_leaves(node: Node, layout: splice.Layout, where: tree.Place) -> None:
-    """Refuse values that the layout cannot hold."""
+    """Raise ProviderError for a value that the layout cannot contain."""
     if not isinstance(node, SecretValue):
         items = node.items() if isinstance(node, Mapping) else enumerate(node)
         for key, child in items:
             _check_leaves(child, layout, (*where, key))
     elif problem := layout.problem(SecretValue(node.reveal(), tree.kind_of(node)), encrypted=False):
-        raise ProviderError(f"key {tree.name(where[1:])} holds {problem}")
+        raise ProviderError(f"key {tree.name(where[1:])} contains {problem}")
 
 
 def _changed(data: bytes, place: _Place, content: Documents, opened: Opened, keyring: Keyring) -> bytes:
-    """Return an existing file's text with what differs."""
+    """Return an existing file's text with the changes."""
     rule = writable(opened.block, place.target, is_new=False, has_comments=opened.stored.has_comments)
     earlier = -(-opened.block.last_modified.unix_nanoseconds() // 10**9)  # rounded up
     stamp = GoTime.from_unix(min(max(int(time.time()), earlier), _LAST))
@@ -148,7 +148,7 @@ def _changed(data: bytes, place: _Place, content: Documents, opened: Opened, key
 
 
 def _reads_as(data: bytes, place: _Place, content: Documents, keyring: Keyring) -> bool:
-    """Return whether a text opens, and holds these values and no others."""
+    """Return whether a text decrypts to these documents and no others."""
     try:
         return tree.equal(decrypt.open_file(data, place.store, keyring).documents, content)
     except ProviderError:
@@ -156,8 +156,8 @@ def _reads_as(data: bytes, place: _Place, content: Documents, keyring: Keyring) 
 
 
 def _check(data: bytes, place: _Place, content: Documents, keyring: Keyring) -> Revision:
-    """Read what is to be written, or was, and compare every value."""
+    """Decrypt the new file, compare every value, and return its revision."""
     opened = decrypt.open_file(data, place.store, keyring)
     if not tree.equal(opened.documents, content):
-        raise ProviderError("the file reads differently from what was to be written", hint=place.by_hand)
+        raise ProviderError("the encrypted file does not contain the intended values", hint=place.by_hand)
     return opened.revision

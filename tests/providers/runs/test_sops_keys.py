@@ -73,7 +73,7 @@ def test_a_server_that_is_not_configured_stops_the_run_with_its_address(split: t
     assert result.status == 1
     assert (
         f"1 of its 2 key groups opened, and 2 are needed; {vault.address}: transit key run-transit/sops: "
-        "it is not an address that the configuration names, so it is not asked"
+        "this address is not in hc_vault, so it is not asked"
     ) in result.err
     assert vault.asked() == []
 

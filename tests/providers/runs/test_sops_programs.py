@@ -46,10 +46,10 @@ def test_file_for_an_age_plugin_is_synced_through_the_sops_program(
     for command, status in (("check", 0), ("sync", 1)):
         result = desk.run(command, "staging")
         assert result.status == status
-        assert "its age plugin keys are opened only by the sops program" in result.err + result.out
-        assert "program: /usr/local/bin/sops in the provider's section" in result.err + result.out
+        assert "only the sops program can open its age plugin keys" in result.err + result.out
+        assert "add to the provider's section: program: /usr/local/bin/sops" in result.err + result.out
     named(desk, sops_binary)
-    assert "opened only by the sops program" not in desk.run("check", "staging").err
+    assert "only the sops program" not in desk.run("check", "staging").err
     result = desk.run("check", "--files", "sops", str(desk.folder / "values.sops.yaml"))
     assert result.status == 0
     assert "for 1 key, opened by the sops program" in result.out

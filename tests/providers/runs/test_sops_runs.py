@@ -142,7 +142,7 @@ def test_a_tampered_value_is_named_and_nothing_is_written(desk: Desk, sops: Sops
     path.write_text(text[:start] + ("A" if text[start] != "A" else "B") + text[start + 1 :])
     refused(
         desk,
-        "sops:values.sops.yaml: key OPENAI_API_KEY does not decrypt: changed after encryption, or moved",
+        "sops:values.sops.yaml: key OPENAI_API_KEY does not decrypt: it was changed or moved after encryption",
     )
 
 

@@ -109,10 +109,10 @@ def test_check_asks_nobody_and_tells_what_is_wrong_with_the_path(
     monkeypatch.setenv("SCW_S3_ENDPOINT", "http://127.0.0.1:1")
     desk.environment(sources=["sops:s3://Voice/a.yaml"])
     assert desk.run("check", "staging").lines == [
-        "bridge: error: sops:s3://Voice/a.yaml: what follows s3:// is not the name of a bucket",
+        "bridge: error: sops:s3://Voice/a.yaml: s3:// is not followed by a valid bucket name",
         "bridge: hint: write s3://bucket/key",
-        "bridge: error: sops:s3://Voice/a.yaml: the provider's section does not say which object storage it is in",
-        "bridge: hint: set s3 there: scaleway, aws, or the URL of another store",
+        "bridge: error: sops:s3://Voice/a.yaml: the provider's section does not configure an object storage",
+        "bridge: hint: add to it: s3: scaleway, or aws, or the URL of another store",
     ]
 
 

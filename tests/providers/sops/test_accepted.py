@@ -11,7 +11,7 @@ second = CANARY-2
 clear_unencrypted = visible
 """
 YAML = 'first: CANARY-1\nport: "5432"\nflag: "True"\nnested: {deep: CANARY-5}\nclear_unencrypted: visible\n'
-DAMAGED = "is damaged: it does not have the form of an encrypted value"
+DAMAGED = "is damaged: it is not a valid encrypted value"
 
 
 @pytest.fixture
@@ -40,17 +40,17 @@ class TestIni:
     def test_junk_behind_a_closing_quote_and_a_header(self, ini):
         value = ini.value("a.ini", "first")
         ini.edit("a.ini", value, f"`{value}` junk")
-        assert ini.refusal("a.ini") == "line 2 has text behind its end, which sops would drop"
+        assert ini.refusal("a.ini") == "line 2 has text after its end, which sops would drop"
         ini.edit("a.ini", "` junk", "`")
         ini.edit("a.ini", "[s]", "[s] junk")
-        assert ini.refusal("a.ini") == "line 1 has text behind its end, which sops would drop"
+        assert ini.refusal("a.ini") == "line 1 has text after its end, which sops would drop"
 
     def test_a_name_that_stands_twice_also_in_a_later_section_of_that_name(self, ini):
         ini.edit("a.ini", "first ", "first = \nfirst ")
-        assert ini.refusal("a.ini") == "line 3: the name stands twice in its section"
+        assert ini.refusal("a.ini") == "line 3: duplicate name in a section"
         ini.edit("a.ini", "first = \n", "")
         ini.edit("a.ini", "[sops]", "[s]\nfirst = \n[sops]")
-        assert re.fullmatch(r"line \d+: the name stands twice in its section", ini.refusal("a.ini"))
+        assert re.fullmatch(r"line \d+: duplicate name in a section", ini.refusal("a.ini"))
 
     def test_base64_that_is_not_canonical(self, ini):
         value = ini.value("a.ini", "first")
@@ -58,7 +58,7 @@ class TestIni:
         letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
         other = letters[letters.index(letter[1]) + 1]
         ini.edit("a.ini", value, value[: letter.start(1)] + other + value[letter.end(1) :])
-        assert ini.refusal("a.ini") == "key s.first is damaged: its base64 is not as sops writes it"
+        assert ini.refusal("a.ini") == "key s.first is damaged: its base64 is not canonical"
 
     def test_a_value_made_a_comment_s(self, ini):
         value = ini.value("a.ini", "first")
@@ -82,7 +82,7 @@ class TestIni:
 class TestYaml:
     def test_a_nested_name_made_one_with_a_colon(self, yaml):
         yaml.edit("a.yaml", "nested:\n    deep:", '"nested:deep":')
-        assert yaml.refusal("a.yaml").startswith("key nested:deep holds a colon")
+        assert yaml.refusal("a.yaml").startswith("key nested:deep contains a colon")
 
     def test_an_edit_that_a_mac_over_encrypted_values_alone_does_not_cover_is_warned_of(self, yaml):
         yaml.encrypt("a.yaml", YAML, mac_only_encrypted=True)

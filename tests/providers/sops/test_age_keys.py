@@ -210,7 +210,7 @@ def test_an_encrypted_ssh_key_of_the_older_format(sops, right):
         assert sops.read("a.yaml", provider).revision.order
     else:
         assert (
-            f"{path}: is encrypted, and not with the passphrase of age_passphrase_file passphrase"
+            f"{path}: is not encrypted with the passphrase in age_passphrase_file passphrase"
             in (denied(sops, provider)[1])
         )
 
@@ -232,11 +232,11 @@ def test_a_key_that_ssh_keygen_encrypted(sops, name):
     assert path.read_bytes() != private
     sops.encrypt("a.yaml", "a: CANARY\n", age=public)
     sops.environ = {"SOPS_AGE_SSH_PRIVATE_KEY_FILE": str(path)}
-    assert "is encrypted, and neither age_passphrase_file nor age_passphrase_fd is configured" in denied(sops)[1]
+    assert "is encrypted, but neither age_passphrase_file nor age_passphrase_fd is set" in denied(sops)[1]
     provider = Sops(age_passphrase_file="passphrase")
     sops.write("passphrase", "CANARY-wrong")
     hint = denied(sops, provider)[1]
-    assert f"{path}: is encrypted, and not with the passphrase of age_passphrase_file passphrase" in hint
+    assert f"{path}: is not encrypted with the passphrase in age_passphrase_file passphrase" in hint
     sops.write("passphrase", SECRET)
     sops.store("a.yaml", [{"a": "CANARY-2"}], sops.read("a.yaml", provider).revision, provider)
     sops.environ["SOPS_AGE_SSH_PRIVATE_KEY_FILE"] = str(sops.write("key", private))  # sops would ask for the passphrase
@@ -264,7 +264,7 @@ def test_ssh_keys_of_other_types_and_what_is_no_key_are_named(sops):
     ):
         sops.write("key", content)
         hint = denied(sops)[1]
-        assert any(words in hint for words in ("no ssh private key of OpenSSH", "damaged ssh key", "not an ssh key"))
+        assert any(words in hint for words in ("not an OpenSSH private key", "damaged ssh key", "not an ssh key"))
 
 
 def test_ssh_keys_and_passphrases_with_a_wrong_encoding_are_named(sops):
@@ -272,14 +272,14 @@ def test_ssh_keys_and_passphrases_with_a_wrong_encoding_are_named(sops):
     private = ssh_pair(SSH["ed25519"])[0].decode()
     path = sops.write("key", private.encode("utf-16"))
     sops.environ = {"SOPS_AGE_SSH_PRIVATE_KEY_FILE": str(path)}
-    assert f"{path}: is UTF-16, save it as UTF-8" in denied(sops)[1]
+    assert f"{path}: is UTF-16; save it as UTF-8" in denied(sops)[1]
     sops.write("key", f"\ufeff{private}")
-    assert f"{path}: begins with a byte order mark (BOM), save it without" in denied(sops)[1]
+    assert f"{path}: begins with a byte order mark (BOM); save it without one" in denied(sops)[1]
     sops.write("keys.age", locked(f"{sops.key}\n".encode()))
     sops.environ = {"SOPS_AGE_KEY_FILE": str(sops.path / "keys.age")}
     sops.write("passphrase", SECRET.encode("utf-16"))
     hint = denied(sops, Sops(age_passphrase_file="passphrase"))[1]
-    assert "age_passphrase_file passphrase is UTF-16, save it as UTF-8" in hint
+    assert "age_passphrase_file passphrase is UTF-16; save it as UTF-8" in hint
 
 
 @pytest.mark.parametrize("armored", [True, False])
@@ -292,13 +292,14 @@ def test_an_identity_file_behind_a_passphrase(sops, armored):
     sops.write("passphrase", f"{SECRET}\n")
     assert sops.read("a.yaml", Sops(age_passphrase_file="passphrase")).revision.order
     hint = denied(sops)[1]
-    assert f"{path}: is encrypted, and neither age_passphrase_file nor age_passphrase_fd is configured" in hint
+    assert f"{path}: is encrypted, but neither age_passphrase_file nor age_passphrase_fd is set" in hint
     sops.write("passphrase", "CANARY-wrong")
     hint = denied(sops, Sops(age_passphrase_file="passphrase"))[1]
-    assert "is encrypted, and not with the passphrase of age_passphrase_file passphrase, or it is damaged" in hint
+    assert "is damaged, or is not encrypted with the passphrase in age_passphrase_file passphrase" in hint
     sops.write("passphrase", "\n")
     assert (
-        "age_passphrase_file passphrase holds no passphrase" in denied(sops, Sops(age_passphrase_file="passphrase"))[1]
+        "age_passphrase_file passphrase contains no passphrase"
+        in denied(sops, Sops(age_passphrase_file="passphrase"))[1]
     )
     assert "age_passphrase_file none: no such file" in denied(sops, Sops(age_passphrase_file="none"))[1]
 
@@ -358,13 +359,13 @@ def test_a_work_factor_that_would_stop_the_machine_is_refused_at_once(sops, fact
 @pytest.mark.parametrize(
     ("section", "field", "what"),
     [
-        ({"age_passphrase_file": ""}, "age_passphrase_file", "is not the name of a file"),
-        ({"age_passphrase_fd": True}, "age_passphrase_fd", "is not the number of a descriptor"),
-        ({"age_passphrase_fd": "3"}, "age_passphrase_fd", "is not the number of a descriptor"),
+        ({"age_passphrase_file": ""}, "age_passphrase_file", "must be a file name"),
+        ({"age_passphrase_fd": True}, "age_passphrase_fd", "must be the number of a file descriptor"),
+        ({"age_passphrase_fd": "3"}, "age_passphrase_fd", "must be the number of a file descriptor"),
         (
             {"age_passphrase_fd": 3, "age_passphrase_file": "x"},
             "age_passphrase_fd",
-            "is given beside age_passphrase_file",
+            "cannot be combined with age_passphrase_file",
         ),
     ],
 )

@@ -27,7 +27,7 @@ INI = "\n[sops]\nlastmodified = 2024-01-01T00:00:00Z\nmac = x\n"
 ENV = "\nsops_lastmodified=2024-01-01T00:00:00Z\nsops_mac=x\n"
 NO_KEYS = "it has no keys in its sops metadata, so nobody can decrypt it"
 META = ',"sops":{"lastmodified":"2024-01-01T00:00:00Z","mac":"x"}}'
-MANY = "holds more than 100000 values"
+MANY = "contains more than 100000 values"
 DEEP = "is nested more than 100 levels deep"
 
 
@@ -60,11 +60,20 @@ FILES = {
     "many.ini": ("[s]\n" + "".join(f"k{number}=\n" for number in range(100_001)) + INI, MANY),
     "sections.ini": ("[s]\n" * 2_500_000 + INI, MANY),
     "quotes.ini": ("k = `\n" * 1_500_000 + INI, MANY),
-    "open.ini": ('k = """\n' + "x\n" * 1_000_000, "line 1 begins a quoted value without an end"),
+    "open.ini": ('k = """\n' + "x\n" * 1_000_000, "line 1 begins a quoted value that does not end"),
     "slashes.ini": ("[s]\nk = x\\\n" + "y\\\n" * 1_000_000 + INI, NO_KEYS),
-    "steps.ini": (INI + "a" + "__map_x" * 1_000_000 + " = x\n", "its names in `[sops]` do not fit together"),
-    "steps.env": (ENV + "sops_a" + "__map_x" * 1_000_000 + "=x\n", "its `sops_` lines do not fit together"),
-    "list.env": (ENV + "sops_age__list_999999__map_enc=x\n", "its `sops_` lines do not fit together"),
+    "steps.ini": (
+        INI + "a" + "__map_x" * 1_000_000 + " = x\n",
+        "its names in `[sops]` are inconsistent",
+    ),
+    "steps.env": (
+        ENV + "sops_a" + "__map_x" * 1_000_000 + "=x\n",
+        "its `sops_` lines are inconsistent",
+    ),
+    "list.env": (
+        ENV + "sops_age__list_999999__map_enc=x\n",
+        "its `sops_` lines are inconsistent",
+    ),
     "deep.yaml": ("a: " + "[" * 500 + "]" * 500 + "\n", DEEP),
     "deep.json": ('{"a":' + "[" * 10_000 + "]" * 10_000 + "}", DEEP),
     "bomb.yaml": (bomb(), MANY),
@@ -73,7 +82,7 @@ FILES = {
     "comments.env": ("# y\n" * 2_000_000 + "A=1" + ENV + "sops_encrypted_comment_regex=x$\n", NO_KEYS),
     "comments.ini": ("; y\n" * 2_000_000 + "[s]\nk = 1" + INI + "encrypted_comment_regex = x$\n", NO_KEYS),
     "number.yaml": ("a: " + "9" * 1_000_000 + "\nsops: {lastmodified: 2024-01-01T00:00:00Z}\n", NO_KEYS),
-    "number.json": ('{"a":' + "9" * 1_000_000 + META, "holds a number that is too large"),
+    "number.json": ('{"a":' + "9" * 1_000_000 + META, "contains a number that is too large"),
 }
 
 

@@ -9,7 +9,7 @@ from bridge_providers.vault import Vault
 
 INVALID = "it is not a valid Go regular expression, or it is too large"
 
-PLAIN = "is not encrypted, and the file's rules say that it should be"
+PLAIN = "is not encrypted, but the file's rules say it should be"
 
 
 def test_it_is_a_provider_that_checks():
@@ -96,9 +96,9 @@ def test_all_that_is_wrong_is_told_at_once(sops):
     assert sops.problems("a.yaml") == [
         "has no MAC (`mac` in its sops metadata), so it may have been changed",
         "it has no keys in its sops metadata, so nobody can decrypt it",
-        "its MAC covers the encrypted values alone (`mac_only_encrypted`): the others can be changed unnoticed",
+        "its MAC covers only encrypted values (`mac_only_encrypted`); the others can be changed unnoticed",
         f"key a (document 1) {PLAIN}",
-        "key b (document 1) is damaged: it does not have the form of an encrypted value",
+        "key b (document 1) is damaged: it is not a valid encrypted value",
         f"key c.d (document 1) {PLAIN}",
     ]
 
@@ -106,13 +106,13 @@ def test_all_that_is_wrong_is_told_at_once(sops):
 def test_a_rule_that_cannot_be_followed(sops):
     sops.encrypt("a.yaml", "a: x\n", encrypted_regex="^a")
     sops.edit("a.yaml", "encrypted_regex: ^a", "encrypted_regex: a**")
-    assert sops.problems("a.yaml") == [f"its `encrypted_regex` cannot be followed: {INVALID}"]
+    assert sops.problems("a.yaml") == [f"its `encrypted_regex` cannot be used: {INVALID}"]
 
 
 def test_a_key_with_a_colon(sops):
     sops.encrypt("a.yaml", '"a:b": x\n')
     assert sops.problems("a.yaml") == [
-        "key a:b holds a colon, and sops's encryption cannot tell such a key from a nested one"
+        "key a:b contains a colon, so sops's encryption cannot tell it from a nested key"
     ]
 
 

@@ -74,7 +74,7 @@ class Edit(NamedTuple):
 
 
 CANARY = "CANARY-1"
-DAMAGED = "key b is damaged: it does not have the form of an encrypted value"
+DAMAGED = "key b is damaged: it is not a valid encrypted value"
 EDITS = {
     "a comment goes": Edit("# x\na:", "a:"),
     "a comment changes": Edit("# x\na:", "# y\na:"),
@@ -264,7 +264,7 @@ def test_a_check_names_what_is_in_clear(sops, mac):
     assert told() == [over("a, b, m.c", f"its `{ENCRYPTED}`")]
     sops.edit("a.yaml", "CANARY-1", "ENC[x]")
     assert told() == [
-        "key a is damaged: it does not have the form of an encrypted value",
+        "key a is damaged: it is not a valid encrypted value",
         over("b, m.c", f"its `{ENCRYPTED}`"),
     ]
 
@@ -295,4 +295,4 @@ def test_a_check_against_the_rule_of_today(sops):
     sops.encrypt("a.yaml", "# x\na: CANARY-1\nb: CANARY-2\nc: CANARY-3\n", **{ENCRYPTED: "x"})
     own = over("b, c", f"its `{ENCRYPTED}`")
     assert today(**{ENCRYPTED: "y"}) == [own]
-    assert today(encrypted_regex="^[ab]$") == [own, f"key b is in clear, and {rule} wants it encrypted"]
+    assert today(encrypted_regex="^[ab]$") == [own, f"key b is in clear, but {rule} says it should be encrypted"]

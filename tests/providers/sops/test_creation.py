@@ -13,7 +13,7 @@ from bridge_providers.sops import creation
 OTHER = str(x25519.Identity.generate().to_public())
 THIRD = str(x25519.Identity.generate().to_public())
 TREE = {"data": {"PASSWORD": "x", "note": "y"}, "secret_plain": "z", "list": [{"key_enc": "v"}]}
-EXAMPLE = "write there: creation_rules: [{path_regex: '…', age: age1…}]"
+EXAMPLE = "add to .sops.yaml: creation_rules: [{path_regex: '…', age: age1…}]"
 
 
 def chosen(path):
@@ -93,12 +93,12 @@ def test_the_nearest_configuration_counts(sops):
 @pytest.mark.parametrize(
     ("rules", "problem"),
     [
-        ([{"path_regex": "^b", "age": "ME"}], "no rule of HERE is for a.yaml, so nobody says for whom to encrypt it"),
-        ([], "HERE has no list of `creation_rules`"),
-        ("x", "HERE has no list of `creation_rules`"),
-        ([{}], "HERE: rule 1 names no recipient"),
-        ([{"age": ""}], "HERE: rule 1 names no recipient"),
-        ([{"key_groups": [{"merge": [5]}]}], "HERE: rule 1 has a key group, or a `merge` in one, that is none"),
+        ([{"path_regex": "^b", "age": "ME"}], "no rule of HERE matches a.yaml"),
+        ([], "HERE has no list `creation_rules`"),
+        ("x", "HERE has no list `creation_rules`"),
+        ([{}], "HERE: rule 1 lists no recipient"),
+        ([{"age": ""}], "HERE: rule 1 lists no recipient"),
+        ([{"key_groups": [{"merge": [5]}]}], "HERE: rule 1 has an invalid key group, or an invalid `merge` in one"),
         ([{"key_groups": [{"<<": {}, "age": ["ME"]}]}], "HERE: rule 1 has a merge key (`<<`) in a key group"),
         ([{"age": "ME", "gcp_kms": "FB"}], "HERE: rule 1 lists gcp_kms: bridge creates no file for such keys"),
         ([{"key_groups": [{"hc_vault": ["x"]}]}], "HERE: rule 1 lists hc_vault: bridge creates no file for such keys"),
@@ -108,11 +108,11 @@ def test_the_nearest_configuration_counts(sops):
         ),
         (
             [{"age": "ME", "encrypted_regex": "a", "unencrypted_suffix": "b"}],
-            "HERE: rule 1 has several rules for what is encrypted: unencrypted_suffix, encrypted_regex",
+            "HERE: rule 1 has more than one rule for what is encrypted: unencrypted_suffix, encrypted_regex",
         ),
-        ([{"age": 5}], "HERE: rule 1: its `age` is neither a text nor a list of texts"),
-        ([{"age": "ME", "path_regex": "(?P<x>a)(?=b)"}], "HERE: rule 1: its `path_regex` cannot be followed: "),
-        ([{"age": "ME", "<<": {}}], "HERE: rule 1 has a merge key (`<<`), which this version does not follow"),
+        ([{"age": 5}], "HERE: rule 1: its `age` must be a string or a list of strings"),
+        ([{"age": "ME", "path_regex": "(?P<x>a)(?=b)"}], "HERE: rule 1: its `path_regex` cannot be used: "),
+        ([{"age": "ME", "<<": {}}], "HERE: rule 1 has a merge key (`<<`), which bridge does not support"),
         ([{"age": "ME,ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINoXmCFV"}], "sops cannot encrypt the file by HERE: rule 1"),
         ([{"age": "ME", "mac_only_encrypted": "perhaps"}], "sops cannot encrypt the file by HERE: rule 1"),
         (
@@ -135,7 +135,7 @@ def test_a_configuration_that_is_no_yaml_is_named(folder):
 def test_without_a_configuration_the_refusal_says_what_to_write(folder, monkeypatch):
     monkeypatch.setattr(creation, "_MAX_DEPTH", 1)  # whatever stands above the tests' folder
     message = folder.unwritable("a.yaml", [{"a": "CANARY"}])
-    assert message == "the file is new, and no .sops.yaml in its folder or above says for whom to encrypt it"
+    assert message == "cannot create the file: no .sops.yaml in its folder or above lists its recipients"
 
 
 def test_what_we_could_not_read_back_is_not_written(folder):

@@ -62,7 +62,7 @@ def test_the_program_of_the_section_goes_before_path(desk: Folder) -> None:
 def test_the_section_is_checked_when_it_is_built(value: object) -> None:
     with pytest.raises(OptionError) as caught:
         Sops(program=value)  # type: ignore[arg-type] # what a file may hold
-    assert (caught.value.field, caught.value.what) == ("program", "is not an absolute path")
+    assert (caught.value.field, caught.value.what) == ("program", "must be an absolute path")
 
 
 @pytest.mark.parametrize("path", ["", ".", "bin"])
@@ -86,7 +86,7 @@ def test_a_program_of_the_checkout_is_not_started(desk: Folder, named: bool) -> 
     if not named:
         desk.environ["PATH"] = str(script.parent)
     error = refused(desk, Sops(program=str(script)) if named else None, Denied)
-    assert "is a program in the checkout" in str(error)
+    assert "is in the checkout" in str(error)
 
 
 def test_a_program_that_the_trust_file_does_not_list_is_not_started(desk: Folder) -> None:
@@ -178,7 +178,7 @@ def test_a_program_that_prints_without_end_is_ended(desk: Folder, monkeypatch: p
 def test_an_answer_that_holds_other_values_is_not_kept(desk: Folder) -> None:
     desk.store("other.yaml", [{"a": "CANARY-9"}])
     on_path(desk, f"{VERSION}cat > /dev/null; cat {desk.path}/other.yaml")
-    assert str(refused(desk)) == "the file reads differently from what was to be written"
+    assert str(refused(desk)) == "the encrypted file does not contain the intended values"
 
 
 def test_an_answer_that_is_not_encrypted_is_not_kept(desk: Folder) -> None:
@@ -192,12 +192,12 @@ def test_an_answer_by_another_rule_is_not_kept(desk: Folder) -> None:
     desk.store("other/a.yaml", [TREE])
     (desk.path / "other/a.yaml").rename(beside(desk, "answer"))
     on_path(desk, f"{VERSION}cat > /dev/null; cat {beside(desk, 'answer')}")
-    assert str(refused(desk)) == "sops encrypted it by another rule than that of .sops.yaml"
+    assert str(refused(desk)) == "sops did not use the rule that bridge found in .sops.yaml"
 
 
 def test_a_session_that_is_closed_starts_none(desk: Folder) -> None:
     session = Sops().open(Context(desk.path, desk.context().environ, time.monotonic() + 60))
     program = session._tools().keyring.program
     session.close()
-    with pytest.raises(ProviderError, match="the sops program is not started: the run is over"):
+    with pytest.raises(ProviderError, match="cannot start the sops program: the run has ended"):
         encrypt.encrypt(desk.path / "a.yaml", "yaml", b"{}", program)

@@ -88,7 +88,7 @@ def test_a_check_looks_at_the_file_of_the_commit(sops: Folder) -> None:
     (problem,) = provider.check_at(NAME, second, context)
     assert problem.what == "is not encrypted with sops (it has no `sops` metadata)"
     (problem,) = provider.check_at(NAME, "v9", context)
-    assert problem.what == "git knows no commit v9"
+    assert problem.what == "git has no commit v9"
     assert Sops().names(NAME, context) == {"c"}
 
 
@@ -98,19 +98,19 @@ def test_what_would_be_lost_is_told(sops: Folder) -> None:
     commit(sops)
     sops.encrypt(NAME, "a: CANARY-new\n")
     (warning,) = read(sops, "HEAD").warnings
-    assert warning.what == "what the file holds now is not in git's last commit, and would be lost where it is replaced"
+    assert warning.what == "its current content is not in git's last commit, and would be lost if it is replaced"
     (sops.path / NAME).unlink()
     assert read(sops, "HEAD").warnings == ()
 
 
 @pytest.mark.parametrize("revision", ["nothing", "0" * 40, "HEAD~9", "HEAD:apps", "main..main", "a b"])
 def test_a_revision_that_git_does_not_know(plain: Folder, revision: str) -> None:
-    assert refusal(plain, revision, NotFound) == f"git knows no commit {revision}"
+    assert refusal(plain, revision, NotFound) == f"git has no commit {revision}"
 
 
 @pytest.mark.parametrize("revision", ["--help", "-C/", "a\nb"])
 def test_a_revision_is_no_option(plain: Folder, revision: str) -> None:
-    assert refusal(plain, revision, NotFound) == "there can be no such revision in git"
+    assert refusal(plain, revision, NotFound) == "this is not a valid git revision"
 
 
 def test_a_commit_without_the_file(plain: Folder) -> None:
@@ -123,7 +123,7 @@ def test_a_commit_without_the_file(plain: Folder) -> None:
 def test_a_folder_or_a_link_of_that_name(plain: Folder) -> None:
     (plain.path / NAME).unlink()
     plain.write(f"{NAME}/inner", "CANARY")
-    assert refusal(plain, commit(plain)).startswith("git cannot give it from commit ")
+    assert refusal(plain, commit(plain)).startswith("git cannot read it from commit ")
     (plain.path / NAME / "inner").unlink()
     (plain.path / NAME).rmdir()
     (plain.path / NAME).symlink_to("/etc/passwd")
@@ -140,10 +140,10 @@ def test_a_file_that_is_too_large_is_not_read(plain: Folder, monkeypatch: pytest
 
 def test_no_repository_and_no_git(plain: Folder, tmp_path: Path) -> None:
     text = refusal(plain, "HEAD", PATH=str(tmp_path / "nowhere"))
-    assert text == "its earlier states cannot be read from git: git was not found in PATH"
+    assert text == "cannot read its earlier versions from git: git was not found in PATH"
     (plain.path / ".git").rename(plain.path / "git")
     text = refusal(plain, "HEAD")
-    assert text == "its earlier states cannot be read from git: not in a git repository"
+    assert text == "cannot read its earlier versions from git: not in a git repository"
 
 
 def test_a_git_that_hangs_is_temporary(plain: Folder, tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_a_git_that_hangs_is_temporary(plain: Folder, tmp_path: Path) -> None:
     program.parent.mkdir()
     program.write_text("#!/bin/sh\nexec sleep 60\n")
     program.chmod(stat.S_IRWXU)
-    with pytest.raises(Unavailable, match="git gave no answer in time"):
+    with pytest.raises(Unavailable, match="git did not answer in time"):
         read(plain, "HEAD", seconds=0.3, PATH=f"{program.parent}:{os.environ['PATH']}")
 
 

@@ -51,7 +51,7 @@ def test_gpg_is_not_started_where_an_age_key_opens(sops, gpg):
     assert sops.read("a.yaml", Sops(gpg="/none")).revision.order
     sops.environ.pop("SOPS_AGE_KEY")
     problem = refused(sops, Sops(gpg="/none"), ProviderError)
-    assert problem.what.startswith(f"no age key matched its recipients {sops.recipient}; gpg (/none) cannot be started")
+    assert problem.what.startswith(f"no age key matched its recipients {sops.recipient}; cannot start gpg (/none)")
     assert key not in problem.what
     assert sops.read("a.yaml", Sops(gpg=gpg.program)).revision.order
 
@@ -70,10 +70,10 @@ def test_a_key_that_gpg_has_not(file, gpg):
     with tempfile.TemporaryDirectory(prefix="bridge-gpg-") as folder:
         file.environ["GNUPGHOME"] = folder
         problem = refused(file, Sops(gpg=gpg.program))
-    assert problem.what == f"gpg has the secret key of none of its PGP keys {gpg.keys[0]}"
+    assert problem.what == f"gpg has no secret key for its PGP keys {gpg.keys[0]}"
     assert problem.hint == f"looked for PGP keys with {gpg.program} in {folder}"
     file.environ.pop("GNUPGHOME")
-    assert f"{file.path}/.gnupg is not there" in refused(file, Sops(gpg=gpg.program)).what
+    assert f"{file.path}/.gnupg does not exist" in refused(file, Sops(gpg=gpg.program)).what
     assert not (file.path / ".gnupg").exists()
 
 
@@ -91,7 +91,7 @@ def test_a_damaged_message(file, gpg):
     begin = text.index("-----BEGIN PGP")
     end = text.index("-----END PGP")
     file.write("a.yaml", text[: begin + 40] + "\n\n" + text[end - 12 :])
-    assert refused(file, Sops(gpg=gpg.program)).what == "gpg cannot open it: the message is damaged"
+    assert refused(file, Sops(gpg=gpg.program)).what == "gpg cannot decrypt it: the message is damaged"
 
 
 def test_a_gpg_that_hangs_is_ended(file, gpg):
@@ -106,7 +106,7 @@ def test_a_gpg_that_hangs_is_ended(file, gpg):
 def test_the_section_is_checked_when_it_is_built(value):
     with pytest.raises(OptionError) as caught:
         Sops(gpg=value)
-    assert (caught.value.field, caught.value.what) == ("gpg", "is not an absolute path")
+    assert (caught.value.field, caught.value.what) == ("gpg", "must be an absolute path")
 
 
 def test_a_new_file_for_pgp_keys_is_read_by_sops(sops, gpg):

@@ -146,21 +146,21 @@ def test_plain_texts_are_not_refused(shared, metadata):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("k = x\nk = CANARY\n", "line 2: the name stands twice in its section"),
-        ("[s]\nk = x\n[t]\n[s]\nk = CANARY\n", "line 5: the name stands twice in its section"),
-        ("[sops]\nmac = CANARY\n", "line 4: the section sops stands twice"),
+        ("k = x\nk = CANARY\n", "line 2: duplicate name in a section"),
+        ("[s]\nk = x\n[t]\n[s]\nk = CANARY\n", "line 5: duplicate name in a section"),
+        ("[sops]\nmac = CANARY\n", "line 4: duplicate section sops"),
         ("CANARY\n", "line 1 has no name before a `=`"),
         ("= CANARY\n", "line 1 has no name before a `=`"),
         ("`CANARY\n", "line 1 has no name before a `=`"),
         ('"" = CANARY\n', "line 1 has no name before a `=`"),
-        ("- = CANARY\n", "line 1 has the name `-`, which sops counts and then loses"),
-        ("k = `CANARY` CANARY\n", "line 1 has text behind its end, which sops would drop"),
-        ("k = `\nCANARY` # \\\n", "line 2 has text behind its end, which sops would drop"),
-        ("[s] CANARY\n", "line 1 has text behind its end, which sops would drop"),
+        ("- = CANARY\n", "line 1 has the name `-`, which sops would lose"),
+        ("k = `CANARY` CANARY\n", "line 1 has text after its end, which sops would drop"),
+        ("k = `\nCANARY` # \\\n", "line 2 has text after its end, which sops would drop"),
+        ("[s] CANARY\n", "line 1 has text after its end, which sops would drop"),
         ("`k` CANARY = x\n", "line 1 has no name before a `=`"),
-        ("[]\n", "line 1 is not the name of a section in brackets"),
-        ("[CANARY\n", "line 1 is not the name of a section in brackets"),
-        ("k = `CANARY\n", "line 1 begins a quoted value without an end"),
+        ("[]\n", "line 1 is not a section name in brackets"),
+        ("[CANARY\n", "line 1 is not a section name in brackets"),
+        ("k = `CANARY\n", "line 1 begins a quoted value that does not end"),
         (b"\xff = CANARY\n", "line 1: a name is not valid UTF-8"),
         (b"[\xff]\nk = CANARY\n", "line 1: a name is not valid UTF-8"),
         (b"[\xff]\n", "line 1: a name is not valid UTF-8"),
@@ -174,6 +174,6 @@ def test_what_would_be_lost_or_read_otherwise_is_refused_by_line(folder, text, m
 
 def test_metadata_that_does_not_fit_together(folder):
     folder.write("a.ini", "[s]\nk = x\n" + METADATA.replace("list_0", "list_1"))
-    assert folder.refusal("a.ini") == "its names in `[sops]` do not fit together"
+    assert folder.refusal("a.ini") == "its names in `[sops]` are inconsistent"
     folder.write("a.ini", "[s]\nk = x\n")
     assert folder.refusal("a.ini") == "is not encrypted with sops (it has no `sops` metadata)"

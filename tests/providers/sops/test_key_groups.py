@@ -120,14 +120,14 @@ def test_a_share_that_stands_twice(sops):
     split(sops, groups=([0], [1]))
     hold(sops, 0, 1)
     replace(sops, 1, shares(sops)[0])
-    assert sops.refusal("a.yaml") == "two of its key groups hold the same share of the data key"
+    assert sops.refusal("a.yaml") == "two of its key groups contain the same share of the data key"
 
 
 def test_a_whole_data_key_in_the_place_of_a_share(sops):
     split(sops, groups=([0], [1]))
     hold(sops, 0, 1)
     replace(sops, 1, b"k" * 32)
-    assert "what its age key holds has 32 bytes, and 33 are expected" in sops.refusal("a.yaml")
+    assert "its age key contains 32 bytes instead of 33" in sops.refusal("a.yaml")
 
 
 def test_a_damaged_group_is_not_needed_where_others_are_enough(sops):
@@ -142,7 +142,7 @@ def test_a_threshold_that_cannot_be(sops, threshold):
     split(sops)
     hold(sops, 0, 1, 2)
     sops.edit("a.yaml", "shamir_threshold: 2", f"shamir_threshold: {threshold}")
-    assert sops.refusal("a.yaml") == f"its `shamir_threshold` is {threshold}, which 3 key groups cannot have"
+    assert sops.refusal("a.yaml") == f"its `shamir_threshold` is {threshold}, which is not possible with 3 key groups"
     sops.edit("a.yaml", f"shamir_threshold: {threshold}", "shamir_threshold: many")
     assert sops.refusal("a.yaml") == "its `shamir_threshold` is not a number of key groups"
 
@@ -157,7 +157,7 @@ def test_a_lower_threshold_gives_no_key(sops):
 @pytest.mark.parametrize(
     ("found", "problem"),
     [
-        ([b"x" * 33, b"y" * 32], "a share of its data key does not have the size of one"),
+        ([b"x" * 33, b"y" * 32], "a share of its data key has the wrong size"),
         ([b"x" * 33, b"y" * 32 + b"\0"], "a share of its data key is damaged: its number is 0"),
     ],
 )

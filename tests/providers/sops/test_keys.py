@@ -75,7 +75,7 @@ def test_the_section_may_name_one_more_file(file):
 def test_the_section_is_checked_when_it_is_built(value):
     with pytest.raises(OptionError) as caught:
         Sops(age_key_file=value)
-    assert (caught.value.field, caught.value.what) == ("age_key_file", "is not the name of a file")
+    assert (caught.value.field, caught.value.what) == ("age_key_file", "must be a file name")
 
 
 def test_no_key_lists_the_recipients_and_the_places(file):
@@ -101,7 +101,10 @@ def test_a_broken_key_file_is_named_with_its_line_and_never_the_key(file):
 @pytest.mark.parametrize(
     ("lines", "note"),
     [
-        (["AGE-PLUGIN-YUBIKEY-1CANARY"], "0 keys, line 1 is of an age plugin, which only the sops program uses"),
+        (
+            ["AGE-PLUGIN-YUBIKEY-1CANARY"],
+            "0 keys, line 1 is an age plugin's identity, which only the sops program can use",
+        ),
         (["AGE-SECRET-KEY-PQ-1CANARY"], "0 keys, line 1 is no age identity"),
         (["-----BEGIN AGE ENCRYPTED FILE-----", "CANARY"], "is encrypted, but not to a passphrase"),
         (["age-encryption.org/v1", "CANARY"], "is encrypted, but not to a passphrase"),
@@ -149,7 +152,7 @@ def test_keys_of_other_types_are_named(file):
     file.environ = {}
     assert file.refusal("a.yaml", Denied) == (
         f"no age key matched its recipients {file.recipient}; "
-        "its gcp_kms and azure_kv keys are opened only by the sops program"
+        "only the sops program can open its gcp_kms and azure_kv keys"
     )
 
 
@@ -157,7 +160,7 @@ def test_a_file_without_keys_that_are_used(file):
     text = (file.path / "a.yaml").read_text()
     begin, end = text.index("    age:"), text.index("    lastmodified")
     file.write("a.yaml", text[:begin] + "    hckms: [{key_id: x, enc: x}]\n" + text[end:])
-    assert file.refusal("a.yaml", Denied) == "its hckms keys are opened only by the sops program"
+    assert file.refusal("a.yaml", Denied) == "only the sops program can open its hckms keys"
 
 
 def test_one_key_group_is_like_none(sops):
@@ -181,7 +184,7 @@ def test_a_data_key_of_the_wrong_size(file):
     begin, end = text.index("enc: |"), text.index("          recipient:")
     short = encrypt(b"k" * 16, [file.key.to_public()], armored=True).decode()
     file.write("a.yaml", text[:begin] + f"enc: {json.dumps(short)}\n" + text[end:])
-    assert file.refusal("a.yaml") == "what its age key holds has 16 bytes, and 32 are expected"
+    assert file.refusal("a.yaml") == "its age key contains 16 bytes instead of 32"
 
 
 def test_a_data_key_of_another_file(file):
@@ -189,7 +192,7 @@ def test_a_data_key_of_another_file(file):
     texts = [(file.path / name).read_text() for name in ("a.yaml", "b.yaml")]
     blocks = [text[text.index("        - enc:") : text.index("    lastmodified")] for text in texts]
     file.edit("a.yaml", blocks[0], blocks[1])
-    assert file.refusal("a.yaml") == "key a does not decrypt: changed after encryption, or moved"
+    assert file.refusal("a.yaml") == "key a does not decrypt: it was changed or moved after encryption"
 
 
 def test_keys_are_read_once_whichever_thread_comes_first(file):
@@ -220,15 +223,15 @@ def test_a_key_file_in_utf16_is_named(file):
     for encoding in ("utf-16", "utf-16-be"):
         path = file.write("keys.txt", f"# created\r\n{file.key}\r\n".encode(encoding))
         file.environ = {"SOPS_AGE_KEY_FILE": str(path)}
-        assert f"SOPS_AGE_KEY_FILE {path}: is UTF-16, save it as UTF-8" in hint(file)
+        assert f"SOPS_AGE_KEY_FILE {path}: is UTF-16; save it as UTF-8" in hint(file)
         assert "age_key_file" in hint(file, Sops(age_key_file="keys.txt"))
-        assert f"age_key_file {path}: is UTF-16, save it as UTF-8" in hint(file, Sops(age_key_file="keys.txt"))
+        assert f"age_key_file {path}: is UTF-16; save it as UTF-8" in hint(file, Sops(age_key_file="keys.txt"))
 
 
 def test_a_byte_order_mark_before_a_key_is_named(file):
     path = file.write("keys.txt", f"\ufeff{file.key}\n")
     file.environ = {"SOPS_AGE_KEY_FILE": str(path)}
-    what = "0 keys, line 1 follows a byte order mark (BOM), save the file without"
+    what = "0 keys, line 1 follows a byte order mark (BOM); save the file without one"
     assert f"SOPS_AGE_KEY_FILE {path}: {what}" in hint(file)
     file.environ = {"SOPS_AGE_KEY": f"\ufeff{file.key}"}
     assert f"SOPS_AGE_KEY: {what}" in hint(file)

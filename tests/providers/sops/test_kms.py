@@ -95,7 +95,7 @@ def test_the_encryption_context_counts(kms):
     assert kms.read().revision.order
     kms.folder.edit("a.yaml", "app: x", "app: z")
     assert kms.refused(kms.provider(), ProviderError) == (
-        f"AWS KMS does not open it with {kms.arn}: the data key or its encryption context was changed"
+        f"AWS KMS cannot decrypt it with {kms.arn}: the data key or its encryption context was changed"
     )
 
 
@@ -104,9 +104,7 @@ def test_without_permission_of_the_configuration_nobody_is_asked(kms):
     nowhere = kms.folder.environ["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{free_port()}"
     other = kms.arn.replace("us-east-1", "eu-west-3")
     for provider in (Sops(), kms.provider(other, endpoint=nowhere)):
-        assert kms.refused(provider, Denied) == (
-            f"{kms.arn} is not among what the configuration allows, so AWS is not asked"
-        )
+        assert kms.refused(provider, Denied) == (f"{kms.arn} is not in `allow` of the kms section, so AWS is not asked")
     kms.folder.environ["AWS_ENDPOINT_URL"] = kms.url
     kms.encrypt(kms=f"{kms.arn}+{ROLE}")
     assert kms.refused(kms.provider(), Denied).startswith(f"{ROLE} is not among what the configuration allows")
@@ -147,18 +145,18 @@ def test_a_key_that_is_gone(kms):
     text = (kms.folder.path / "a.yaml").read_text()
     gone = kms.arn[:-4] + "0000"
     kms.folder.write("a.yaml", text.replace(kms.arn, gone))
-    assert kms.refused(kms.provider(gone), ProviderError).startswith(f"AWS KMS does not open it with {gone}: ")
+    assert kms.refused(kms.provider(gone), ProviderError).startswith(f"AWS KMS cannot decrypt it with {gone}: ")
 
 
 @pytest.mark.parametrize(
     ("status", "code", "kind", "what"),
     [
-        (400, "AccessDeniedException", Denied, "AWS KMS does not open it with ARN: its use is refused"),
-        (403, "AccessDenied", Denied, "AWS KMS does not open it with ARN: its role is refused"),
-        (400, "DisabledException", ProviderError, "AWS KMS does not open it with ARN: the key is disabled"),
-        (400, "ThrottlingException", Unavailable, "AWS KMS fails now for ARN (ThrottlingException)"),
-        (500, "CANARY <html>", Unavailable, "AWS KMS fails now for ARN (500)"),
-        (400, "CANARY <html>", ProviderError, "AWS KMS does not open it with ARN: AWS refuses (400)"),
+        (400, "AccessDeniedException", Denied, "AWS KMS cannot decrypt it with ARN: access to it is denied"),
+        (403, "AccessDenied", Denied, "AWS KMS cannot decrypt it with ARN: access to its role is denied"),
+        (400, "DisabledException", ProviderError, "AWS KMS cannot decrypt it with ARN: the key is disabled"),
+        (400, "ThrottlingException", Unavailable, "temporary failure of AWS KMS for ARN (ThrottlingException)"),
+        (500, "CANARY <html>", Unavailable, "temporary failure of AWS KMS for ARN (500)"),
+        (400, "CANARY <html>", ProviderError, "AWS KMS cannot decrypt it with ARN: AWS refuses (400)"),
     ],
 )
 def test_what_the_answers_of_aws_mean(status, code, kind, what):
@@ -176,20 +174,20 @@ def test_without_keys_of_aws(kms, monkeypatch):
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("HOME", str(kms.folder.path))
-    assert kms.refused(kms.provider(), Denied) == f"AWS KMS cannot be asked for {kms.arn}: no keys of AWS's can be had"
+    assert kms.refused(kms.provider(), Denied) == f"cannot ask AWS KMS for {kms.arn}: no AWS keys found"
 
 
 def test_a_profile_that_is_not_there(kms):
     kms.encrypt()
     kms.folder.edit("a.yaml", 'aws_profile: ""', "aws_profile: other")
-    assert kms.refused(kms.provider(), Denied).endswith("AWS's configuration lacks the profile that the file names")
+    assert kms.refused(kms.provider(), Denied).endswith("the profile that the file names is not in AWS's configuration")
 
 
 @pytest.mark.parametrize("arn", ["x", "arn:aws:kms:us-east-1:1:key/../x y", "arn:aws:s3:::bucket"])
 def test_an_arn_that_is_none(kms, arn):
     kms.encrypt()
     kms.folder.edit("a.yaml", f"arn: {kms.arn}", f"arn: '{arn}'")
-    assert kms.refused(kms.provider(), ProviderError) == "one of its kms keys has an ARN that is none"
+    assert kms.refused(kms.provider(), ProviderError) == "one of its kms keys has an invalid ARN"
 
 
 @pytest.mark.parametrize("arn", ["arn:aws-us-gov:kms:us-gov-west-1:1:key/x-1", "arn:aws:kms:eu-west-3:1:alias/a/b"])
@@ -202,12 +200,12 @@ def test_arns_of_aliases_and_other_partitions(arn):
 @pytest.mark.parametrize(
     ("section", "what"),
     [
-        (5, "is not a section with `allow` and `endpoint`"),
-        ({"allow": ["arn:x"], "region": "x"}, "is not a section with `allow` and `endpoint`"),
-        ({}, "has no list `allow` of ARNs"),
-        ({"allow": "arn:x"}, "has no list `allow` of ARNs"),
-        ({"allow": ["*"]}, "has no list `allow` of ARNs"),
-        ({"allow": ["arn:x"], "endpoint": "http://kms.internal"}, "has an `endpoint` that is no URL with https"),
+        (5, "must be a section with `allow` and `endpoint`"),
+        ({"allow": ["arn:x"], "region": "x"}, "must be a section with `allow` and `endpoint`"),
+        ({}, "must have a list `allow` of ARNs"),
+        ({"allow": "arn:x"}, "must have a list `allow` of ARNs"),
+        ({"allow": ["*"]}, "must have a list `allow` of ARNs"),
+        ({"allow": ["arn:x"], "endpoint": "http://kms.internal"}, "must have an https URL as its `endpoint`"),
     ],
 )
 def test_the_section_is_checked_when_it_is_built(section, what):

@@ -15,7 +15,7 @@ from bridge_providers.sops.origin import check_program, problems
 from bridge_providers.sops.s3 import find
 from tests.providers.sops.folder import Folder
 
-TOLD = "is a program in the checkout, which anyone who may push a branch can change"
+TOLD = "is in the checkout, so anyone who can push a branch can change it"
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_endpoint_of_the_file_is_the_one_that_the_variable_names(tmp_path: Path,
 
     for service in ("S3", "KMS"):
         ask(ours, service)
-        with pytest.raises(Denied, match=f"{evil} is not the server that AWS_ENDPOINT_URL"):
+        with pytest.raises(Denied, match=f"{evil} is not the server in AWS_ENDPOINT_URL"):
             ask(evil, service)
 
 
@@ -137,7 +137,7 @@ def test_file_that_is_none_of_sopss_is_not_tried(
     monkeypatch.setattr("bridge_providers.sops.files.read", lambda file: read.append(file) or b"")
     with pytest.raises(Denied) as caught:
         Age(section, context)
-    told = f"{field} {path} is not a place for SOPS's keys, and a branch could try any file as one"
+    told = f"{field} {path} is not in a place for SOPS keys; a branch could try any file as a key"
     assert caught.value.problems[0].what == told
     assert [one.what for one in problems(section, context)] == [told]
     assert read == []

@@ -131,7 +131,7 @@ def test_a_change_by_an_editor_just_before_the_rename_is_a_conflict(desk, monkey
         (desk.path / "a.yaml").write_bytes(b"theirs")
 
     monkeypatch.setattr(replace, "_write", edited)
-    with pytest.raises(Conflict, match="it was changed meanwhile"):
+    with pytest.raises(Conflict, match="another client changed it in the meantime"):
         desk.store("a.yaml", [{"a": "CANARY-2"}], revision)
     assert (desk.path / "a.yaml").read_bytes() == b"theirs"
     assert not (desk.path / replace.TEMPORARY).exists()
@@ -147,7 +147,7 @@ def test_a_file_made_just_before_ours_gets_its_name_is_not_replaced(desk, monkey
 
     write = replace._write
     monkeypatch.setattr(replace, "_write", lambda *a: (write(*a), monkeypatch.setattr(replace, "current", appears)))
-    with pytest.raises(Conflict, match="it was made meanwhile"):
+    with pytest.raises(Conflict, match="another client created it in the meantime"):
         desk.store("a.yaml", [{"a": "CANARY"}])
     assert (desk.path / "a.yaml").read_bytes() == b"theirs"
 
@@ -189,7 +189,7 @@ def test_a_leftover_is_not_written_through(desk, tmp_path_factory):
 
 
 def test_a_folder_that_is_not_there_is_named(desk):
-    assert desk.unwritable("no/a.yaml", [{"a": "CANARY"}]) == f"the folder {desk.path / 'no'} is not there"
+    assert desk.unwritable("no/a.yaml", [{"a": "CANARY"}]) == f"the folder {desk.path / 'no'} does not exist"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -197,7 +197,7 @@ def test_a_file_or_folder_without_the_right_to_write_is_refused(desk):
     revision = desk.store("a.yaml", [{"a": "1"}])
     (desk.path / "a.yaml").chmod(0o400)
     message = desk.unwritable("a.yaml", [{"a": "CANARY"}], revision, Denied)
-    assert message == "the file may not be written: permission denied"
+    assert message == "cannot write the file: permission denied"
 
 
 @pytest.mark.parametrize("error", [PermissionError(13, "CANARY"), OSError(28, "No space left on device")])
@@ -212,7 +212,7 @@ def test_a_disk_that_refuses_leaves_the_old_file(desk, monkeypatch, error):
     with pytest.raises(Denied if denied else Exception) as caught:
         desk.store("a.yaml", [{"a": "CANARY"}], revision)
     monkeypatch.undo()
-    told = f"the folder {desk.path} may not be written: permission denied"
-    assert str(caught.value) == (told if denied else "the file cannot be written: No space left on device")
+    told = f"cannot write to the folder {desk.path}: permission denied"
+    assert str(caught.value) == (told if denied else "cannot write the file: No space left on device")
     assert desk.values("a.yaml") == [opened(sealed({"a": "1"}))]
     assert not Path(desk.path / replace.TEMPORARY).exists()

@@ -64,7 +64,7 @@ def test_what_is_not_there_is_not_found(bucket: Bucket) -> None:
     assert [(one.kind, one.what) for one in failures] == [
         (NotFound, f"no such bucket at {at} (status 404, NoSuchBucket)"),
         (NotFound, f"no such object at {at} (status 404, NoSuchKey)"),
-        (NotFound, "no such version of it (status 404, NoSuchVersion)"),
+        (NotFound, "no such version (status 404, NoSuchVersion)"),
     ]
 
 
@@ -109,8 +109,8 @@ class TestKeys:
 
     def test_without_a_right_it_is_named(self, bucket: Bucket, user: str, monkeypatch: pytest.MonkeyPatch) -> None:
         version = bucket.put(KEY, "A: CANARY\n")
-        what = f"the keys of AWS's configuration may not read it at {bucket.storage.url} (status 403, AccessDenied)"
-        more = "; without s3:ListBucket an object that is not there is refused in the same way"
+        what = f"the keys in AWS's configuration may not read it at {bucket.storage.url} (status 403, AccessDenied)"
+        more = "; without s3:ListBucket a missing object is refused in the same way"
         assert self.failure(bucket, monkeypatch) == (Denied, what, f"they need s3:GetObject{more}")
         policy = json.dumps(POLICY)
         bucket.storage.client("iam").put_user_policy(UserName=user, PolicyName="read", PolicyDocument=policy)
@@ -129,13 +129,13 @@ class TestKeys:
         bucket.put(KEY, "A: CANARY\n")
         bucket.environ["AWS_SECRET_ACCESS_KEY"] = SECRET_KEY
         words = "are wrong or have expired (status 403, SignatureDoesNotMatch)"
-        assert self.failure(bucket, monkeypatch)[:2] == (Denied, f"the keys of AWS's configuration {words}")
+        assert self.failure(bucket, monkeypatch)[:2] == (Denied, f"the keys in AWS's configuration {words}")
 
     def test_keys_that_the_store_does_not_know(self, bucket: Bucket) -> None:
         bucket.storage.demand_keys()
         failure = bucket.failure(APP)
         words = "are wrong or have expired (status 403, InvalidAccessKeyId)"
-        assert (failure.kind, failure.what) == (Denied, f"the keys of SCW_ACCESS_KEY and SCW_SECRET_KEY {words}")
+        assert (failure.kind, failure.what) == (Denied, f"the keys in SCW_ACCESS_KEY and SCW_SECRET_KEY {words}")
 
 
 class TestStores:
@@ -175,7 +175,7 @@ class TestStores:
         assert bucket.read(APP, s3="aws", s3_region="eu-west-3")
         bucket.storage.demand_keys()
         failure = bucket.failure(APP, s3="aws", s3_region="eu-west-3")
-        what = "the keys of AWS's configuration cannot be had: AssumeRole is refused"
+        what = "the keys in AWS's configuration cannot be loaded: AssumeRole was denied"
         assert (failure.kind, failure.what) == (Denied, what)
 
     def test_scw_s_profile(self, bucket: Bucket, tmp_path: Path) -> None:

@@ -25,8 +25,8 @@ CONTENT = (CONFIG / "staging.sops.yaml").read_bytes()
 AGE = {"SOPS_AGE_KEY_FILE": str(CONFIG / "demo.agekey")}
 XML = "<?xml version='1.0'?><Error><Code>{}</Code><Message>CANARY</Message>{}<RequestId>CANARY</RequestId></Error>"
 MARK = "X-Amz-Delete-Marker: true\r\n"
-RIGHT = "they need s3:GetObject; without s3:ListBucket an object that is not there is refused in the same way"
-MAY_NOT = "the keys of SCW_ACCESS_KEY and SCW_SECRET_KEY"
+RIGHT = "grant them s3:GetObject; without s3:ListBucket, a missing object is refused in the same way"
+MAY_NOT = "the keys in SCW_ACCESS_KEY and SCW_SECRET_KEY"
 
 
 @pytest.fixture(autouse=True)
@@ -83,16 +83,16 @@ def test_keys_that_the_store_refuses(status: int, code: str, fields: str, what: 
 def test_a_clock_that_is_wrong() -> None:
     failure = told(403, "RequestTimeTooSkewed", f"<ServerTime>{dt.datetime.now(dt.UTC)}</ServerTime>")
     what = "the store refuses the time of the request (status 403, RequestTimeTooSkewed)"
-    assert (failure.kind, failure.what, failure.hint) == (Denied, what, "this machine's clock is wrong")
+    assert (failure.kind, failure.what, failure.hint) == (Denied, what, "correct this machine's clock")
 
 
 @pytest.mark.parametrize(
     ("status", "code", "headers", "revision", "what"),
     [
         (404, "NoSuchKey", MARK, None, "it was deleted (status 404, NoSuchKey)"),
-        (405, "MethodNotAllowed", MARK, "v", "this version is a mark that it was deleted (status 405, MethodNotAllow"),
-        (404, "NoSuchVersion", "", "v", "no such version of it (status 404, NoSuchVersion)"),
-        (400, "InvalidArgument", "", "v", "no such version of it (status 400, InvalidArgument)"),
+        (405, "MethodNotAllowed", MARK, "v", "this version is a delete marker (status 405, MethodNotAllow"),
+        (404, "NoSuchVersion", "", "v", "no such version (status 404, NoSuchVersion)"),
+        (400, "InvalidArgument", "", "v", "no such version (status 400, InvalidArgument)"),
         (404, "NoSuchBucket", "", None, "no such bucket at URL (status 404, NoSuchBucket)"),
         (404, "NoSuchKey", "", None, "no such object at URL (status 404, NoSuchKey)"),
     ],
@@ -157,8 +157,8 @@ def test_a_bucket_elsewhere_is_told_and_not_followed(
             f"set s3_region: {region}",
         )
     else:
-        assert failure.what == f"the store at URL says that the bucket is elsewhere {note}"
-        assert failure.hint == "set s3_region to the bucket's; a redirect is not followed"
+        assert failure.what == f"the store at URL says that the bucket is in another region {note}"
+        assert failure.hint == "set s3_region to the bucket's region"
     assert failure.kind is ProviderError
 
 
@@ -229,7 +229,7 @@ def test_a_server_that_never_ends_takes_no_more_than_the_time_that_is_left(serve
 
 def test_no_time_is_left() -> None:
     failure = reader("http://127.0.0.1:1").failure(APP, seconds=-1)
-    assert (failure.kind, failure.what) == (Unavailable, "no time is left for a request")
+    assert (failure.kind, failure.what) == (Unavailable, "no time left for a request")
 
 
 def test_nobody_listens() -> None:
@@ -282,8 +282,8 @@ def test_tls_needs_an_authority_that_is_trusted(tmp_path: Path, monkeypatch: pyt
         failure = reader(url).failure(APP)
         assert (failure.kind, failure.what, failure.hint) == (
             ProviderError,
-            f"the store at {url} shows a certificate that is not trusted",
-            "name its authority's file in AWS_CA_BUNDLE",
+            f"the certificate of the store at {url} is not trusted",
+            "set AWS_CA_BUNDLE to the file of its CA",
         )
         assert server.seen == []
         monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.file))

@@ -14,8 +14,8 @@ from tests.providers.sops.bucket import ACCESS_KEY, CONFIG, KEYS, SECRET_KEY, Re
 APP = "s3://voice/staging.sops.yaml"
 FORM = "write s3://bucket/key"
 NOWHERE = Context(Path("/nowhere"), {}, 0)
-NO_BUCKET = "what follows s3:// is not the name of a bucket"
-NO_KEY = "what follows the bucket is not a key of 1 to 1024 bytes"
+NO_BUCKET = "s3:// is not followed by a valid bucket name"
+NO_KEY = "the bucket is not followed by a key of 1 to 1024 bytes"
 DOTS = "the key has a part that is `.` or `..`"
 
 
@@ -36,8 +36,8 @@ DOTS = "the key has a part that is `.` or `..`"
         ("s3://voice/a/./b.yaml", DOTS, FORM),
         (
             "s3://voice/a.yaml?versionId=3",
-            "a version does not belong into the key",
-            "write it behind the key: @VERSION",
+            "the key contains a version",
+            "write the version after the key: @VERSION",
         ),
     ],
 )
@@ -70,8 +70,8 @@ print({"boto3", "botocore", "ssl", "http", "urllib3"} & set(sys.modules))
 def test_a_section_that_names_no_store() -> None:
     problem = Problem(
         "",
-        "the provider's section does not say which object storage it is in",
-        "set s3 there: scaleway, aws, or the URL of another store",
+        "the provider's section does not configure an object storage",
+        "add to it: s3: scaleway, or aws, or the URL of another store",
     )
     assert list(Sops().check(APP, NOWHERE)) == [problem]
     failure = Reader(KEYS).failure(APP, s3=None)
@@ -81,8 +81,8 @@ def test_a_section_that_names_no_store() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "what"),
     [
-        ("s3", "", "must be a text"),
-        ("s3", 7, "must be a text"),
+        ("s3", "", "must be a string"),
+        ("s3", 7, "must be a string"),
         ("s3", "minio", "is neither scaleway nor aws, and not the URL of a store"),
         ("s3", "https://CANARY@host", "is neither scaleway nor aws, and not the URL of a store"),
         ("s3", "https://host/?CANARY", "is neither scaleway nor aws, and not the URL of a store"),
@@ -90,11 +90,11 @@ def test_a_section_that_names_no_store() -> None:
         (
             "s3",
             "http://10.0.0.1:9000",
-            "is neither scaleway nor aws, and plain http, in which the document would travel unprotected",
+            "is neither scaleway nor aws, and plain http, which does not protect the document",
         ),
         ("s3_region", "fr par", "is not a region such as fr-par or eu-west-3"),
         ("s3_region", "fr-par.CANARY.example.com/", "is not a region such as fr-par or eu-west-3"),
-        ("s3_profile", ["x"], "must be a text"),
+        ("s3_profile", ["x"], "must be a string"),
     ],
 )
 def test_a_field_that_cannot_be_right(field: str, value: object, what: str) -> None:
@@ -123,29 +123,29 @@ def test_another_store_has_aws_s_keys_whatever_scaleway_s_are() -> None:
         (
             {"SCW_ACCESS_KEY": None},
             Denied,
-            "SCW_ACCESS_KEY is not set, and Object Storage needs it beside the other key",
+            "SCW_ACCESS_KEY is not set; Object Storage needs both keys",
         ),
         (
             {"SCW_SECRET_KEY": None},
             Denied,
-            "SCW_SECRET_KEY is not set, and Object Storage needs it beside the other key",
+            "SCW_SECRET_KEY is not set; Object Storage needs both keys",
         ),
-        ({"SCW_ACCESS_KEY": None, "SCW_SECRET_KEY": None}, Denied, "no access key and secret key are known"),
+        ({"SCW_ACCESS_KEY": None, "SCW_SECRET_KEY": None}, Denied, "no access key and secret key found"),
         (
             {"SCW_SECRET_KEY": "CANARY"},
             Denied,
-            "the keys of SCW_ACCESS_KEY and SCW_SECRET_KEY do not have the form of an access key and a secret key",
+            "the keys in SCW_ACCESS_KEY and SCW_SECRET_KEY are not a valid access key and secret key",
         ),
         (
             {"SCW_ACCESS_KEY": "CANARY\nX: y"},
             Denied,
-            "the keys of SCW_ACCESS_KEY and SCW_SECRET_KEY do not have the form of an access key and a secret key",
+            "the keys in SCW_ACCESS_KEY and SCW_SECRET_KEY are not a valid access key and secret key",
         ),
         ({"SCW_DEFAULT_REGION": None}, ProviderError, "no region is configured"),
         (
             {"SCW_S3_ENDPOINT": "http://CANARY.example.com"},
             ProviderError,
-            "SCW_S3_ENDPOINT is plain http, in which the document would travel unprotected",
+            "SCW_S3_ENDPOINT is plain http, which does not protect the document",
         ),
     ],
 )
@@ -171,20 +171,20 @@ class TestAws:
         hint = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or s3_profile in the provider's section"
         assert (failure.kind, failure.what, failure.hint) == (
             Denied,
-            "no keys are known, or only one of the two",
+            "no keys found, or only one of the two",
             hint,
         )
 
     def test_half_of_a_pair(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "CANARY")
         failure = Reader({}).failure(APP, s3="aws")
-        assert (failure.kind, failure.what) == (Denied, "no keys are known, or only one of the two")
+        assert (failure.kind, failure.what) == (Denied, "no keys found, or only one of the two")
 
     def test_keys_that_cannot_be_fetched(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (tmp_path / "aws").write_text("[default]\ncredential_process = sh -c 'echo CANARY >&2; exit 1'\n")
         monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "aws"))
         failure = Reader({}).failure(APP, s3="aws")
-        what = "the keys of AWS's configuration cannot be had (CredentialRetrievalError)"
+        what = "the keys in AWS's configuration cannot be loaded (CredentialRetrievalError)"
         assert (failure.kind, failure.what) == (Denied, what)
 
     def test_an_endpoint_that_is_plain_http(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,5 +192,9 @@ class TestAws:
             monkeypatch.setenv(name, "CANARY")
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://CANARY.example.com")
         failure = Reader({}).failure(APP, s3="aws")
-        what = "the endpoint of AWS's configuration is plain http, in which the document would travel unprotected"
-        assert (failure.kind, failure.what, failure.hint) == (ProviderError, what, "see AWS_ENDPOINT_URL_S3")
+        what = "the endpoint of AWS's configuration is plain http, which does not protect the document"
+        assert (failure.kind, failure.what, failure.hint) == (
+            ProviderError,
+            what,
+            "correct AWS_ENDPOINT_URL_S3 or the profile",
+        )

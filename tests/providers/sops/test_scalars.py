@@ -99,8 +99,8 @@ def test_tags_decide(text, tag, kind, value):
 @pytest.mark.parametrize(
     ("text", "tag", "message"),
     [
-        ("9223372036854775808", None, "a whole number is above 9223372036854775807, which sops does not know"),
-        ("0xffffffffffffffff", None, "a whole number is above 9223372036854775807, which sops does not know"),
+        ("9223372036854775808", None, "a whole number is above 9223372036854775807, which sops does not support"),
+        ("0xffffffffffffffff", None, "a whole number is above 9223372036854775807, which sops does not support"),
         ("abc", "tag:yaml.org,2002:int", "a value is not what its tag !!int says"),
         ("yes", "tag:yaml.org,2002:bool", "a value is not what its tag !!bool says"),
         ("CANARY!", "tag:yaml.org,2002:binary", "a !!binary value is not base64"),

@@ -34,7 +34,7 @@ OTHERS = {
     "azure_kv": AZURE,
     "hckms": {"key_id": "eu-west-101:1", "created_at": "", "enc": "AAAA"},
 }
-ONLY = "keys are opened only by the sops program"
+ONLY = "only the sops program can open its"
 ARGUMENTS = "-d --input-type yaml --output-type yaml /dev/stdin"
 
 
@@ -118,9 +118,11 @@ def test_file_for_an_age_plugin_is_read_and_not_changed(sops: Folder, age_plugin
     sops.environ |= {"PATH": f"{found.parent}:{os.environ['PATH']}", "SOPS_AGE_KEY": identity}
     path = sops.encrypt("a.yaml", "a: CANARY\n", age=recipient)
     problem = refused(sops, Sops())
-    assert problem.what == f"no age key matched its recipients {recipient[:70]}; its age plugin {ONLY}"
-    assert "SOPS_AGE_KEY: 0 keys, line 1 is of an age plugin, which only the sops program uses" in problem.hint
-    assert problem.hint.endswith("; program: /usr/local/bin/sops in the provider's section")
+    assert problem.what == f"no age key matched its recipients {recipient[:70]}; {ONLY} age plugin keys"
+    assert (
+        "SOPS_AGE_KEY: 0 keys, line 1 is an age plugin's identity, which only the sops program can use" in problem.hint
+    )
+    assert problem.hint.endswith("; add to the provider's section: program: /usr/local/bin/sops")
     provider = Sops(program=str(sops.binary))
     revision = sops.read("a.yaml", provider).revision
     assert shown(sops, "a.yaml", provider) == [{"a": ("text", b"CANARY")}]
@@ -164,7 +166,7 @@ def test_file_that_has_an_unsupported_key_too_is_opened_by_the_program(
     tree["sops"]["lastmodified"] = str(tree["sops"]["lastmodified"]).replace("+00:00", "Z")
     path.write_text(json.dumps(tree, default=str))
     provider = Sops(program=with_key(folder))
-    assert refused(folder, Sops()).what.endswith(f"; its {kind} {ONLY}")
+    assert refused(folder, Sops()).what.endswith(f"; {ONLY} {kind} keys")
     assert shown(folder, "a.yaml", provider) == [{"a": ("text", b"CANARY")}]
 
 
@@ -246,7 +248,7 @@ def test_program_is_not_run_if_bridge_opens_the_file_itself(sops: Folder) -> Non
 def test_without_a_program_its_setting_is_named(folder: Folder, kind: str) -> None:
     keyed(folder, kind)
     problem = refused(folder, Sops())
-    assert problem == Problem("", f"its {kind} {ONLY}", "program: /usr/local/bin/sops in the provider's section")
+    assert problem == Problem("", f"{ONLY} {kind} keys", "add to the provider's section: program: /usr/local/bin/sops")
 
 
 # What a hostile program does
@@ -326,7 +328,7 @@ def test_program_that_cannot_be_started(folder: Folder, name: str, reason: str) 
     there = folder.program("text", "CANARY").parent
     folder.program("plain", "CANARY").chmod(0o644)
     problem = refused(folder, Sops(program=f"{there}/{name}"), ProviderError)
-    assert problem.what.endswith(f"; the sops program ({there}/{name}) cannot be started: {reason}")
+    assert problem.what.endswith(f"; cannot start the sops program ({there}/{name}): {reason}")
 
 
 def test_closing_the_session_ends_the_program(folder: Folder) -> None:
@@ -386,7 +388,7 @@ def test_program_of_the_checkout_is_not_started(tmp_path: Path) -> None:
     path = folder.write("sops", f"#!/bin/sh\ntouch {folder.path}/mark\n")
     path.chmod(0o755)
     problem = refused(folder, Sops(program=str(path)))
-    assert "program is a program in the checkout" in problem.what
+    assert "program is in the checkout" in problem.what
     assert not (folder.path / "mark").exists()
 
 
@@ -406,8 +408,8 @@ def test_program_that_the_trust_file_does_not_list_is_not_started(folder: Folder
 def test_check_tells_which_files_need_the_program(folder: Folder) -> None:
     for kind in OTHERS:
         keyed(folder, kind)
-        hint = "program: /usr/local/bin/sops in the provider's section"
-        wanted = Problem("", f"its {kind} {ONLY}", hint, warning=True)
+        hint = "add to the provider's section: program: /usr/local/bin/sops"
+        wanted = Problem("", f"{ONLY} {kind} keys", hint, warning=True)
         assert wanted in list(Sops().check("a.yaml", folder.context()))
         assert wanted not in list(Sops(program="/usr/local/bin/sops").check("a.yaml", folder.context()))
         assert Sops().describe("a.yaml", folder.context()).endswith(", for 1 key, opened by the sops program")
@@ -441,20 +443,24 @@ def test_check_counts_the_key_groups_that_need_the_program(
     }
     folder.write("a.yaml", json.dumps({"a": "", "sops": {**block, "key_groups": keys}}))
     told = [one.what for one in Sops().check("a.yaml", folder.context())]
-    assert any(one.endswith(ONLY) for one in told) is is_needed
+    assert any(ONLY in one for one in told) is is_needed
 
 
 @pytest.mark.parametrize(
     ("section", "field", "what"),
     [
-        ({"program": "sops"}, "program", "is not an absolute path"),
-        ({"program": 5}, "program", "is not an absolute path"),
-        ({"program_environment": "X"}, "program_environment", "is not a list of variables' names"),
-        ({"program_environment": ["X=1"]}, "program_environment", "is not a list of variables' names"),
-        ({"program_environment": [5]}, "program_environment", "is not a list of variables' names"),
-        ({"program_environment": ["X"]}, "program_environment", "is given without `program`"),
+        ({"program": "sops"}, "program", "must be an absolute path"),
+        ({"program": 5}, "program", "must be an absolute path"),
+        ({"program_environment": "X"}, "program_environment", "must be a list of variable names"),
+        ({"program_environment": ["X=1"]}, "program_environment", "must be a list of variable names"),
+        ({"program_environment": [5]}, "program_environment", "must be a list of variable names"),
+        ({"program_environment": ["X"]}, "program_environment", "needs `program`"),
         *[
-            ({"program": "/x", "program_environment": [name]}, "program_environment", "lists a variable of Vault, and")
+            (
+                {"program": "/x", "program_environment": [name]},
+                "program_environment",
+                "contains a variable of Vault; sops",
+            )
             for name in ("VAULT_TOKEN", "VAULT_ADDR", "BAO_TOKEN")
         ],
     ],

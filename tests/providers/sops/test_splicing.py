@@ -252,7 +252,7 @@ def test_dotenv_carriage_returns_after_encrypted_values_stay(sops):
 def test_other_formats_are_read_only(sops, name, content):
     sops.encrypt(name, content)
     new = b"CANARY" if name == "a.bin" else [{"s": {"k": "CANARY"}}]
-    what = f"bridge reads {'binary' if name == 'a.bin' else 'ini'} files, and does not write them"
+    what = f"bridge reads {'binary' if name == 'a.bin' else 'ini'} files, but does not write them"
     assert sops.unwritable(name, new, sops.read(name).revision) == what
     assert sops.unwritable(f"new{name[1:]}", new) == what
 

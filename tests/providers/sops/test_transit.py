@@ -121,8 +121,7 @@ def test_an_address_that_is_not_configured_is_refused_before_any_connection(tran
     provider = Sops(hc_vault=section) if section else Sops()
     message = transit.refused(provider, Denied)
     assert message == (
-        f"{transit.vault.address}: transit key transit/sops: "
-        "it is not an address that the configuration names, so it is not asked"
+        f"{transit.vault.address}: transit key transit/sops: this address is not in hc_vault, so it is not asked"
     )
     assert transit.vault.asked() == []
 
@@ -188,16 +187,16 @@ def test_a_vault_that_does_not_answer_is_temporary(transit):
 def test_a_path_that_leads_elsewhere_is_not_asked(transit, name):
     transit.encrypt()
     transit.folder.edit("a.yaml", "key_name: sops", f"key_name: {name}")
-    assert transit.refused(transit.provider(), ProviderError) == "one of its hc_vault keys has a path that is none"
+    assert transit.refused(transit.provider(), ProviderError) == "one of its hc_vault keys has an invalid path"
     assert transit.vault.asked() == []
 
 
 @pytest.mark.parametrize(
     ("section", "what"),
     [
-        (5, "is neither a section as that of the provider vault nor a list of such"),
+        (5, "must be a section like the provider vault's, or a list of them"),
         ({}, "has no address"),
-        ([{"address": "https://x", "mount": "kv"}], "has fields that are not known: mount"),
+        ([{"address": "https://x", "mount": "kv"}], "has unknown fields: mount"),
         ({"address": "x"}, "address "),
         ({"address": "https://x", "auth": [{"method": "magic"}]}, "auth[0].method "),
     ],

@@ -91,10 +91,15 @@ def test_only_changed_values_change_in_the_text(desk):
 def test_another_revision_is_a_conflict(desk):
     first = desk.store("a.yaml", [{"a": "CANARY"}])
     second = desk.store("a.yaml", [{"a": "CANARY-2"}], first)
-    assert desk.unwritable("a.yaml", [{"a": "CANARY-3"}], first, Conflict) == "it was changed meanwhile"
-    assert desk.unwritable("a.yaml", [{"a": "CANARY-3"}], None, Conflict) == "it is there already"
-    assert desk.unwritable("b.yaml", [{"a": "CANARY-3"}], second, Conflict) == "it is not there any more"
-    assert desk.unwritable("a.yaml", [{"a": "CANARY-3"}], Revision("x"), Conflict) == "it was changed meanwhile"
+    assert (
+        desk.unwritable("a.yaml", [{"a": "CANARY-3"}], first, Conflict) == "another client changed it in the meantime"
+    )
+    assert desk.unwritable("a.yaml", [{"a": "CANARY-3"}], None, Conflict) == "it already exists"
+    assert desk.unwritable("b.yaml", [{"a": "CANARY-3"}], second, Conflict) == "it no longer exists"
+    assert (
+        desk.unwritable("a.yaml", [{"a": "CANARY-3"}], Revision("x"), Conflict)
+        == "another client changed it in the meantime"
+    )
 
 
 STORES = [
@@ -163,7 +168,7 @@ def test_each_new_file_has_its_own_data_key(desk):
     desk.store("a.yaml", [{"a": "x"}])
     desk.store("b.yaml", [{"a": "x"}])
     desk.edit("b.yaml", desk.value("b.yaml", "a"), desk.value("a.yaml", "a"))
-    assert desk.refusal("b.yaml") == "key a does not decrypt: changed after encryption, or moved"
+    assert desk.refusal("b.yaml") == "key a does not decrypt: it was changed or moved after encryption"
 
 
 KINDS = {
@@ -196,31 +201,35 @@ def test_bytes_that_are_a_text_are_written_as_one(desk):
     assert desk.values("a.yaml") == [{"a": ("text", b"text"), "b": ("text", b""), "c_unencrypted": ("text", b"text")}]
 
 
-NUMBER = "a number that sops would not keep as it is written"
+NUMBER = "a number that sops would change"
 
 
 @pytest.mark.parametrize(
     ("name", "tree", "problem"),
     [
-        ("a.yaml", {"a": Raw("1.10")}, f"key a holds {NUMBER}"),
-        ("a.yaml", {"a": {"b": [Raw("1e5")]}}, f"key a.b[0] holds {NUMBER}"),
-        ("a.json", {"a_unencrypted": Raw("-0")}, f"key a_unencrypted holds {NUMBER}"),
-        ("a.yaml", {"a_unencrypted": Raw("-0")}, f"key a_unencrypted holds {NUMBER}"),
-        ("a.yaml", {"a_unencrypted": Raw("9223372036854775808")}, f"key a_unencrypted holds {NUMBER}"),
-        ("a.json", {"a": b"\xff"}, "key a holds bytes that are no text, which JSON cannot have"),
-        ("a.json", {"a_unencrypted": b"\xff"}, "key a_unencrypted holds bytes that are no text"),
-        ("a.env", {"A": 5}, "key A holds a number, and a dotenv file has texts alone"),
-        ("a.env", {"A": True}, "key A holds a boolean, and a dotenv file has texts alone"),
-        ("a.env", {"A": None}, "key A holds a null, and a dotenv file has texts alone"),
-        ("a.env", {"A": "CANARY\0"}, "key A holds a zero byte, which a dotenv file cannot have"),
-        ("a.env", {"A": "CANARY\\n"}, "key A holds the characters `\\n`, which a dotenv file has for a line end"),
-        ("a.env", {"A_unencrypted": "ENC[CANARY"}, "key A_unencrypted holds what looks encrypted"),
-        ("a.env", {"A": {"B": "CANARY"}}, "the key A holds several values, and a dotenv file has texts alone"),
-        ("a.env", {"A=B": "CANARY"}, "the key A=B cannot stand in a dotenv file"),
-        ("a.env", {"#A": "CANARY"}, "the key #A cannot stand in a dotenv file"),
-        ("a.env", {"sops_mac": "CANARY"}, "the key sops_mac cannot stand in a dotenv file"),
+        ("a.yaml", {"a": Raw("1.10")}, f"key a contains {NUMBER}"),
+        ("a.yaml", {"a": {"b": [Raw("1e5")]}}, f"key a.b[0] contains {NUMBER}"),
+        ("a.json", {"a_unencrypted": Raw("-0")}, f"key a_unencrypted contains {NUMBER}"),
+        ("a.yaml", {"a_unencrypted": Raw("-0")}, f"key a_unencrypted contains {NUMBER}"),
+        ("a.yaml", {"a_unencrypted": Raw("9223372036854775808")}, f"key a_unencrypted contains {NUMBER}"),
+        ("a.json", {"a": b"\xff"}, "key a contains bytes that are not text, which JSON cannot contain"),
+        ("a.json", {"a_unencrypted": b"\xff"}, "key a_unencrypted contains bytes that are not text"),
+        ("a.env", {"A": 5}, "key A contains a number, and a dotenv file can only contain strings"),
+        ("a.env", {"A": True}, "key A contains a boolean, and a dotenv file can only contain strings"),
+        ("a.env", {"A": None}, "key A contains a null, and a dotenv file can only contain strings"),
+        ("a.env", {"A": "CANARY\0"}, "key A contains a zero byte, which a dotenv file cannot contain"),
+        ("a.env", {"A": "CANARY\\n"}, "key A contains the characters `\\n`, which mean a line break in a dotenv file"),
+        ("a.env", {"A_unencrypted": "ENC[CANARY"}, "key A_unencrypted contains text that looks encrypted"),
+        (
+            "a.env",
+            {"A": {"B": "CANARY"}},
+            "the key A contains more than one value, and a dotenv file can only contain strings",
+        ),
+        ("a.env", {"A=B": "CANARY"}, "the key A=B cannot be a name in a dotenv file"),
+        ("a.env", {"#A": "CANARY"}, "the key #A cannot be a name in a dotenv file"),
+        ("a.env", {"sops_mac": "CANARY"}, "the key sops_mac cannot be a name in a dotenv file"),
         ("a.yaml", {"sops": "CANARY"}, "the key sops is reserved for the file's metadata"),
-        ("a.yaml", {"a": {"b:c": "CANARY"}}, "key a.b:c holds a colon, and sops's encryption cannot tell such a key"),
+        ("a.yaml", {"a": {"b:c": "CANARY"}}, "key a.b:c contains a colon, so sops's encryption cannot tell it"),
     ],
 )
 def test_what_a_store_cannot_hold_is_refused(desk, name, tree, problem):
@@ -231,8 +240,8 @@ def test_what_a_store_cannot_hold_is_refused(desk, name, tree, problem):
 
 
 def test_one_value_where_fields_are_wanted_and_several_documents_where_one_is_are_refused(desk):
-    assert desk.unwritable("a.yaml", b"CANARY") == "a file with this suffix holds fields, not one value"
-    assert desk.unwritable("a.json", [{"a": "CANARY"}, {}]) == "only a YAML file holds several documents"
+    assert desk.unwritable("a.yaml", b"CANARY") == "a file with this suffix contains fields, not a single value"
+    assert desk.unwritable("a.json", [{"a": "CANARY"}, {}]) == "only a YAML file can contain more than one document"
     assert desk.unwritable("a.yaml", []) == "there is no document to write"
 
 
@@ -248,7 +257,7 @@ def test_a_file_without_a_key_of_ours_or_changed_by_hand_is_not_written(desk):
     desk.environ = key
     desk.edit("a.yaml", "a: ENC", "b: ENC")
     message = desk.unwritable("a.yaml", [{"a": "CANARY-2"}], revision)
-    assert message == "key b does not decrypt: changed after encryption, or moved"
+    assert message == "key b does not decrypt: it was changed or moved after encryption"
 
 
 def test_a_document_that_the_file_holds_already_is_not_written_again(desk):
