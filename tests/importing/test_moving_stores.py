@@ -316,7 +316,7 @@ def test_a_file_whose_comments_say_what_is_encrypted_is_synced_and_not_written(
     sops.rule(encrypted_comment_regex="secret")
     patch = desk.folder.parent / "staging-patch.yml"
     path = desk.folder / "staging.sops.yaml"
-    refusal = "its comments say what is encrypted (`encrypted_comment_regex`), and bridge does not write such a file"
+    refusal = "bridge does not write files whose comments say what is encrypted (`encrypted_comment_regex`)"
     new = imported(desk, patch, f"sops:{path.name}")
     assert (new.status, path.exists()) == (1, False)
     assert new.lines[0].endswith(f"sops:{path.name}: {refusal}")
@@ -338,7 +338,7 @@ def test_a_folder_without_a_rule_says_for_whom_nobody_knows(desk: Desk, sops: So
     patch = desk.folder.parent / "staging-patch.yml"
     result = imported(desk, patch, "sops:staging.sops.yaml")
     assert (result.status, result.data["template"]) == (1, None)
-    assert "says for whom to encrypt it" in result.lines[0]
+    assert "above lists its recipients" in result.lines[0]
 
 
 # Scaleway

@@ -163,7 +163,7 @@ def test_a_file_whose_comments_say_what_is_encrypted_is_not_written(desk: Desk, 
     content = (desk.folder / FILE).read_bytes()
     result = back(desk, first, "--dry-run")  # told before anybody is asked
     assert result.status == 1
-    assert "its comments say what is encrypted (`unencrypted_comment_regex`)" in result.lines[0]
+    assert "files whose comments say what is encrypted (`unencrypted_comment_regex`)" in result.lines[0]
     assert f"`sops edit {desk.folder / FILE}`" in result.err
     assert (desk.folder / FILE).read_bytes() == content
 

@@ -1,7 +1,7 @@
-"""Reads and writes SOPS-encrypted files: YAML, JSON, dotenv, ini and binary.
+"""Reads SOPS-encrypted files (YAML, JSON, dotenv, ini and binary), and writes YAML, JSON and dotenv files.
 
-The `sops` program is needed only for kinds of keys that bridge does not open itself.
-They are below the environment's folder, or, for reading alone, in object storage.
+The files are below the environment's folder. Files that are only read may also be in object storage. The `sops` program
+is only needed to create files, and to read files for kinds of keys that bridge does not open itself.
 """
 
 import threading
@@ -24,16 +24,17 @@ __all__ = ["Sops"]
 class Sops:
     """SOPS files below the environment's folder, or in the one object storage that `s3` names.
 
-    The age keys are found where `sops` finds them (SOPS_AGE_KEY, SOPS_AGE_KEY_FILE, sops/age/keys.txt in
-    the user's configuration folder); `age_key_file` names one more file, relative to the environment's. The
-    passphrase of encrypted ones and of ssh keys is in `age_passphrase_file`, or comes from `age_passphrase_fd`.
-    `gpg` is the absolute path of the program that opens PGP keys; `kms` and `hc_vault` name the keys of AWS KMS and
-    the addresses of Vault that may be asked. `program` is the absolute path of a `sops` for the files that bridge
-    cannot open itself (age plugins, gcp_kms, azure_kv, hckms); `program_environment` lists more variables for it.
-
-    `s3` is `scaleway` (keys and region are those of SCW_… or of the vendor's profile), `aws` (they are those that AWS's
-    own programs find, and so is the endpoint), or the URL of another store (with AWS's keys). `s3_region` and
-    `s3_profile` go before what environment and profile say.
+    - `age_key_file`: one more file with age keys, relative to the environment's file. The others are found where `sops`
+      finds them: SOPS_AGE_KEY, SOPS_AGE_KEY_FILE, sops/age/keys.txt in the user's configuration folder.
+    - `age_passphrase_file`, `age_passphrase_fd`: the passphrase of encrypted age keys and ssh keys.
+    - `gpg`: the absolute path of the program that opens PGP keys.
+    - `kms`, `hc_vault`: the keys of AWS KMS, and the addresses of Vault, that may be used.
+    - `program`: the absolute path of `sops`. It creates files, and decrypts files that bridge cannot open itself (age
+      plugins, gcp_kms, azure_kv, hckms). Without it, the first `sops` on PATH creates files.
+    - `program_environment`: more variables for the program when it decrypts.
+    - `s3`: `scaleway` (with the keys and region of SCW_… or of the vendor's profile), `aws` (with the keys and endpoint
+      that AWS's own programs find), or the URL of another store (with AWS's keys).
+    - `s3_region`, `s3_profile`: override what the environment and the profile say.
     """
 
     age_key_file: str | None = None
@@ -153,7 +154,7 @@ class SopsSession:
         """
         from bridge_providers.sops import decrypt, files, stores  # noqa: PLC0415 # as above
 
-        told: tuple[Problem, ...] = ()
+        warnings: tuple[Problem, ...] = ()
         if _is_object(path):
             from bridge_providers.sops import s3  # noqa: PLC0415 # as above
 
@@ -162,11 +163,11 @@ class SopsSession:
             from bridge_providers.sops import git  # noqa: PLC0415 # subprocess takes time, and few ask for a revision
 
             file = files.locate(path, self._context.base)
-            data, told = git.read(file, revision, self._context), git.warnings(file, self._context)
+            data, warnings = git.read(file, revision, self._context), git.warnings(file, self._context)
         else:
             data = files.read(files.locate(path, self._context.base))
         document = decrypt.decrypt(data, stores.store_of(path), self._keyring())
-        return document._replace(warnings=(*document.warnings, *told))
+        return document._replace(warnings=(*document.warnings, *warnings))
 
     def write(self, path: str, document: Document, *, expect: Revision | None) -> Revision:
         """Change a file, or let sops create it as `.sops.yaml` says; write only ciphertext to disk."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.provider import Context, Denied, ProviderError
 from bridge_providers.sops import identities, origin, tree
-from bridge_providers.sops.identities import Found
+from bridge_providers.sops.identities import Identities
 from bridge_providers.sops.key_types import AgeKey, Group
 from bridge_providers.sops.passphrase import Passphrase
 
@@ -32,37 +32,37 @@ class Age:
         extra = options.age_key_file
         self._context: Final = context
         self._passphrase: Final = Passphrase(options, context)
-        self._found = identities.load(context.environ, context.base / extra if extra else None)
+        self._identities = identities.load(context.environ, context.base / extra if extra else None)
         self._lock: Final = threading.Lock()
-        self._ssh: Found | None = None
-        self._unlocked: Found | None = None
+        self._ssh: Identities | None = None
+        self._unlocked: Identities | None = None
 
     def open(self, group: Group) -> bytes:
         """Open with the first identity that matches; Denied if none does."""
         places: list[str] = []
-        for found in self._places(group.age):
-            places += found.places
+        for candidates in self._places(group.age):
+            places += candidates.places
             for key in group.age:
-                opened = _opened(key, found)
+                opened = _opened(key, candidates)
                 if opened is not None:
                     return opened
-        what = f"no age key matched its recipients {_listed(group.age)}"
-        raise Denied(what, hint=f"looked for keys in {'; '.join(places)}")
+        message = f"no age key matched its recipients {_listed(group.age)}"
+        raise Denied(message, hint=f"looked for keys in {'; '.join(places)}")
 
     def close(self) -> None:
         """Forget the identities."""
-        self._found = Found()
+        self._identities = Identities()
         self._ssh = self._unlocked = None
 
-    def _places(self, keys: Sequence[AgeKey]) -> Iterator[Found]:
+    def _places(self, keys: Sequence[AgeKey]) -> Iterator[Identities]:
         """Yield identities that may open one of these keys; the caller stops at the first that does."""
-        yield self._found
+        yield self._identities
         if any(key.recipient.startswith(SSH) for key in keys):
             yield self._ssh_keys()
-        if self._found.locked:
+        if self._identities.locked:
             yield self._unlocked_files()
 
-    def _ssh_keys(self) -> Found:
+    def _ssh_keys(self) -> Identities:
         from bridge_providers.sops import ssh_keys  # noqa: PLC0415 # few files have such recipients
 
         with self._lock:
@@ -70,28 +70,28 @@ class Age:
                 self._ssh = ssh_keys.load(self._context, self._passphrase)
             return self._ssh
 
-    def _unlocked_files(self) -> Found:
+    def _unlocked_files(self) -> Identities:
         with self._lock:
             if self._unlocked is None:
-                self._unlocked = identities.opened(self._found.locked, self._passphrase)
+                self._unlocked = identities.opened(self._identities.locked, self._passphrase)
             return self._unlocked
 
 
-def _opened(key: AgeKey, found: Found) -> bytes | None:
+def _opened(key: AgeKey, candidates: Identities) -> bytes | None:
     """Open the data key of one recipient, or return None if no identity matches. A header may mix kinds of stanzas."""
-    opened = _decrypted(key.enc, found.native)
+    opened = _decrypted(key.enc, candidates.native)
     if opened is None:
-        opened = next((opened for one in found.hybrid if (opened := one.open(key.enc)) is not None), None)
-    if opened is None and key.recipient in _recipients(found, hybrid=key.recipient.startswith(_HYBRID)):
+        opened = next((opened for one in candidates.hybrid if (opened := one.open(key.enc)) is not None), None)
+    if opened is None and key.recipient in _recipients(candidates, hybrid=key.recipient.startswith(_HYBRID)):
         raise ProviderError(f"the data key for {tree.shown(key.recipient[:70])} is damaged")
     return opened
 
 
-def _recipients(found: Found, *, hybrid: bool) -> set[str]:
+def _recipients(candidates: Identities, *, hybrid: bool) -> set[str]:
     """Return the public keys of the identities; those of ssh keys are unknown."""
     if hybrid:
-        return {one.recipient() for one in found.hybrid}
-    return {str(one.to_public()) for one in found.native if _is_x25519(one)}
+        return {one.recipient() for one in candidates.hybrid}
+    return {str(one.to_public()) for one in candidates.native if _is_x25519(one)}
 
 
 def _is_x25519(identity: object) -> bool:

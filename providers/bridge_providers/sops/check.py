@@ -75,7 +75,7 @@ def _of_metadata(block: Metadata) -> Iterator[Problem]:
 
 def _of_leaves(stored: Stored, block: Metadata) -> Iterator[Problem]:
     """Check every leaf's form."""
-    found: list[Problem] = []
+    flaws: list[Problem] = []
 
     try:
         rule = selector(block, has_comments=stored.has_comments)
@@ -83,24 +83,24 @@ def _of_leaves(stored: Stored, block: Metadata) -> Iterator[Problem]:
         def visit(leaf: SecretValue, _: bytes, encrypted: bool, walk: Walk) -> SecretValue:
             problem = cipher.problem_of_form(leaf) if encrypted else None
             if problem:
-                found.append(Problem("", f"key {walk.where} {problem}"))
+                flaws.append(Problem("", f"key {walk.where} {problem}"))
             return leaf
 
         Walk(stored.documents, rule, visit).run()
         if rule.by_form:
-            found += check_rule.undecided(check_rule.plain(stored, rule), f"its `{block.rule}`")
+            flaws += check_rule.undecided(check_rule.plain(stored, rule), f"its `{block.rule}`")
     except ProviderError as error:
-        found += error.problems
-    yield from found
+        flaws += error.problems
+    yield from flaws
 
 
 def numbers(path: str, revision: str | None, context: Context) -> Iterator[tuple[int, tuple[str, ...]]]:
     """Yield the places of numbers, which sops may have written in another form than they were typed."""
-    found: list[tuple[int, tuple[str, ...]]] = []
+    places: list[tuple[int, tuple[str, ...]]] = []
 
     def visit(leaf: SecretValue, _: bytes, _encrypted: bool, walk: Walk) -> SecretValue:
         if cipher.is_number(leaf):
-            found.append(walk.place)
+            places.append(walk.place)
         return leaf
 
     try:
@@ -108,7 +108,7 @@ def numbers(path: str, revision: str | None, context: Context) -> Iterator[tuple
         Walk(stored.documents, selector(metadata.read(stored.metadata)), visit).run()
     except ProviderError:
         return  # reported already
-    yield from found
+    yield from places
 
 
 def names(path: str, context: Context, revision: str | None = None) -> frozenset[str] | None:

@@ -28,9 +28,9 @@ def problems(block: Metadata) -> Iterator[Problem]:
     for group in block.groups:
         weaker = [key.recipient for key in group.age if not key.recipient.startswith(POST_QUANTUM)]
         if group.age and weaker and len(weaker) < len(group.age):
-            what = f"its post-quantum recipients do not help as long as {_short(weaker)} can decrypt the file too"
+            message = f"its post-quantum recipients do not help as long as {_short(weaker)} can decrypt the file too"
             hint = f"in .sops.yaml, replace it with a recipient that begins with {POST_QUANTUM}, then {RENEW}"
-            yield Problem("", what, hint, warning=True)
+            yield Problem("", message, hint, warning=True)
     yield from _in_clear(block)
     if problem := _of_version(block.version):
         yield Problem("", problem, "rewrite it with a current sops, for example `sops rotate -i FILE`", warning=True)
@@ -61,10 +61,10 @@ def author(block: Metadata) -> str:
 
 
 def _of_version(version: str) -> str | None:
-    found = _VERSION.fullmatch(version)
-    if found is None:
+    match = _VERSION.fullmatch(version)
+    if match is None:
         return "it does not say which sops wrote it"
-    numbers = tuple(map(int, found.groups()))
+    numbers = tuple(map(int, match.groups()))
     if numbers < _OLDEST:
         return f"it was written by sops {version}, which is older than {_OLDEST[0]}.{_OLDEST[1]}"
     if numbers[0] > _NEWEST_MAJOR:

@@ -24,12 +24,12 @@ def problems(stored: Stored, block: Metadata, path: Path) -> Iterator[Problem]:
     """Yield the differences between a file and its rule; nothing if there is no `.sops.yaml`."""
     try:
         rule = creation.find_rule(path)
-        found = [] if rule is None else [*_of_keys(block, rule), *_in_clear(stored, block, rule)]
+        differences = [] if rule is None else [*_of_keys(block, rule), *_in_clear(stored, block, rule)]
     except ProviderError as error:
-        for one in error.problems:
-            yield Problem("", f"was not compared with .sops.yaml: {one.what}", warning=True)
+        for problem in error.problems:
+            yield Problem("", f"was not compared with .sops.yaml: {problem.what}", warning=True)
         return
-    yield from found
+    yield from differences
 
 
 def _of_keys(block: Metadata, rule: Rule) -> Iterator[Problem]:
@@ -40,11 +40,11 @@ def _of_keys(block: Metadata, rule: Rule) -> Iterator[Problem]:
     want = {_identity(recipient) for recipient in rule.age}
     have |= {f"a key of type {name}" for group in block.groups for name in group.beside_age}
     want |= {f"a key of type {name}" for name in rule.others}
-    for one in sorted(want - have):
-        yield Problem("", f"is not encrypted to {tree.printable(one)}, which {rule.where} lists", _UPDATE)
-    for one in sorted(have - want):
-        what = f"is also encrypted to {tree.printable(one)}, which {rule.where} does not list"
-        yield Problem("", what, f"{RENEW}, because that key can open the current ones")
+    for entry in sorted(want - have):
+        yield Problem("", f"is not encrypted to {tree.printable(entry)}, which {rule.where} lists", _UPDATE)
+    for entry in sorted(have - want):
+        message = f"is also encrypted to {tree.printable(entry)}, which {rule.where} does not list"
+        yield Problem("", message, f"{RENEW}, because that key can open the current ones")
 
 
 def _identity(recipient: str) -> str:
@@ -59,18 +59,18 @@ def _in_clear(stored: Stored, block: Metadata, rule: Rule) -> Iterator[Problem]:
         return
     try:
         own = selector(block, has_comments=stored.has_comments)
-        told = set() if own.by_form else set(plain(stored, own))
+        reported = set() if own.by_form else set(plain(stored, own))
     except ProviderError:
         return  # an unusable rule of the file is reported already, and so is what is in clear against it
     wanted = selector(block._replace(rule=name, pattern=pattern), has_comments=stored.has_comments)
-    found = [place for place in plain(stored, wanted) if place not in told]
+    places = [place for place in plain(stored, wanted) if place not in reported]
     if wanted.by_form:
-        yield from [] if own.by_form else undecided(found, f"the `{name}` of {rule.where}")
+        yield from [] if own.by_form else undecided(places, f"the `{name}` of {rule.where}")
     else:
-        for place in found:
-            what = f"key {place} is in clear, but {rule.where} says it should be encrypted"
+        for place in places:
+            message = f"key {place} is in clear, but {rule.where} says it should be encrypted"
             yield Problem(
-                "", what, "decrypt the file and encrypt it again; sops keeps the rule that a file was created with"
+                "", message, "decrypt the file and encrypt it again; sops keeps the rule that a file was created with"
             )
 
 
@@ -80,18 +80,18 @@ def undecided(places: list[str], rule: str) -> Iterator[Problem]:
         return
     more = len(places) - _MOST_NAMED
     names = ", ".join(places[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-    what = f"in clear: {names}; {rule} is over comments, which bridge does not read"
-    yield Problem("", what, _BY_NAME, warning=True)
+    message = f"in clear: {names}; {rule} is over comments, which bridge does not read"
+    yield Problem("", message, _BY_NAME, warning=True)
 
 
 def plain(stored: Stored, rule: Selector) -> list[str]:
     """Return the places of values in clear that a rule says to encrypt; of all, if it is over comments."""
-    found: list[str] = []
+    places: list[str] = []
 
     def visit(leaf: SecretValue, _: bytes, encrypted: bool, walk: Walk) -> SecretValue:
         if (encrypted or rule.by_form) and cipher.problem_of_form(leaf) == cipher.PLAIN:
-            found.append(walk.where)
+            places.append(walk.where)
         return leaf
 
     Walk(stored.documents, rule, visit).run()
-    return found
+    return places

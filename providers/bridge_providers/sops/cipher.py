@@ -59,8 +59,8 @@ def problem_of_form(leaf: SecretValue) -> str | None:
 
 def is_number(leaf: SecretValue) -> bool:
     """Return whether a leaf is a number to sops, encrypted or in clear; its type is never encrypted."""
-    found = _FORM.fullmatch(leaf.reveal())
-    return leaf.kind is Kind.NUMBER or (found is not None and found[4] in {b"int", b"float"})
+    match = _FORM.fullmatch(leaf.reveal())
+    return leaf.kind is Kind.NUMBER or (match is not None and match[4] in {b"int", b"float"})
 
 
 class Cipher:
@@ -96,10 +96,10 @@ class Cipher:
         if leaf.kind is Kind.BOOLEAN:
             kind, value = b"bool", BOOLEANS[value]
         elif leaf.kind is Kind.NUMBER:
-            found = next((name for name in (b"int", b"float") if _reads_as(value, name)), None)
-            if found is None:
+            number_type = next((name for name in (b"int", b"float") if _reads_as(value, name)), None)
+            if number_type is None:
                 return None
-            kind = found
+            kind = number_type
         nonce = os.urandom(_NEW_NONCE_BYTES)
         sealed = self._seal(nonce, value, place)
         parts = map(_base64, (sealed[:-_TAG_BYTES], nonce, sealed[-_TAG_BYTES:]))
@@ -130,8 +130,8 @@ class Cipher:
 
 def _reads_as(text: bytes, kind: bytes) -> bool:
     """Return whether a number's text stays the same if it is read as this type."""
-    found = _READERS[kind](text)
-    return found is not None and found.reveal() == text
+    leaf = _READERS[kind](text)
+    return leaf is not None and leaf.reveal() == text
 
 
 def _base64(data: bytes) -> bytes:

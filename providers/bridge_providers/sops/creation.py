@@ -60,9 +60,9 @@ def find_rule(path: Path) -> Rule | None:
     parts = [rule]
     if groups is not None and not recipients.is_empty(groups):
         parts = [
-            one
+            part
             for group in (groups if isinstance(groups, list) else [groups])
-            for one in recipients.merged(group, where)
+            for part in recipients.merged(group, where)
         ]
     age: list[str] = []
     others: list[str] = []
@@ -102,9 +102,9 @@ def _content(config: Path) -> list[dict[str, Tree]]:
     except ProviderError as error:
         problem = error.problems[0]
     else:
-        found = documents[0].get("creation_rules") if documents else None
-        if isinstance(found, list) and found and all(isinstance(rule, dict) for rule in found):
-            return [rule for rule in found if isinstance(rule, dict)]
+        rules = documents[0].get("creation_rules") if documents else None
+        if isinstance(rules, list) and rules and all(isinstance(rule, dict) for rule in rules):
+            return [rule for rule in rules if isinstance(rule, dict)]
         raise ProviderError(f"{config} has no list `creation_rules`", hint=_EXAMPLE)
     raise ProviderError(f"{config}: {problem.what}", hint=problem.hint)
 
@@ -128,9 +128,9 @@ def _selector(rule: dict[str, Tree], where: str) -> tuple[str, str]:
 
 
 def _text(rule: dict[str, Tree], name: str, where: str) -> str:
-    found = rule.get(name)
-    if recipients.is_empty(found):
+    node = rule.get(name)
+    if recipients.is_empty(node):
         return ""
-    if not isinstance(found, SecretValue) or not found.is_text():
+    if not isinstance(node, SecretValue) or not node.is_text():
         raise ProviderError(f"{where}: its `{name}` must be a string")
-    return found.reveal().decode()
+    return node.reveal().decode()

@@ -16,9 +16,9 @@ _CONFLICT: Final = re.compile(rb"^<{7} .*?^={7}\r?$.*?^>{7} ", re.MULTILINE | re
 
 def check_conflict(data: bytes) -> None:
     """Raise ProviderError for a file with an unresolved git conflict: ciphertext cannot be merged by hand."""
-    found = _CONFLICT.search(data) if b"<<<<<<< " in data else None
-    if found:
-        line = data.count(b"\n", 0, found.start()) + 1
+    match = _CONFLICT.search(data) if b"<<<<<<< " in data else None
+    if match:
+        line = data.count(b"\n", 0, match.start()) + 1
         raise ProviderError(f"line {line}: an unresolved git conflict begins here", hint=_HINT)
 
 

@@ -54,5 +54,5 @@ def _converted(node: _Node) -> "Tree | None":
     children = [_converted(node[key]) for key in (names or range(len(node)))]
     if any(child is None for child in children):
         return None
-    found = [child for child in children if child is not None]
-    return dict(zip(names, found, strict=True)) if names else found
+    built = [child for child in children if child is not None]
+    return dict(zip(names, built, strict=True)) if names else built

@@ -43,8 +43,8 @@ def warnings(path: Path, context: Context) -> tuple[Problem, ...]:
     now = _git(path, context, "hash-object", "--no-filters", "--", path.name)
     if now.status == 0 and now.text == _resolved(path, f"HEAD:./{path.name}", context):
         return ()
-    what = "its current content is not in git's last commit, and would be lost if it is replaced"
-    return (Problem("", what, "commit it first", warning=True),)
+    message = "its current content is not in git's last commit, and would be lost if it is replaced"
+    return (Problem("", message, "commit it first", warning=True),)
 
 
 def _resolved(path: Path, name: str, context: Context) -> str | None:

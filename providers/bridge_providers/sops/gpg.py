@@ -54,9 +54,9 @@ class Gpg:
                 return done.stdout
             reasons.append(_reason(done.stderr))
         reason = next(filter(None, reasons), "")
-        what = f"gpg has no secret key for its PGP keys {names}"
+        message = f"gpg has no secret key for its PGP keys {names}"
         raise Denied(
-            f"gpg cannot decrypt it: {reason}" if reason else what,
+            f"gpg cannot decrypt it: {reason}" if reason else message,
             hint=f"looked for PGP keys with {self._program} in {self._folder}",
         )
 
@@ -88,8 +88,8 @@ class Gpg:
 
 def _program(option: str | None, environ: Mapping[str, str]) -> str | None:
     """Return the path of gpg, or None if it is not absolute: PATH is not searched."""
-    found = option or environ.get(VARIABLE, "")
-    return found if found.startswith("/") else None
+    path = option or environ.get(VARIABLE, "")
+    return path if path.startswith("/") else None
 
 
 def _reason(stderr: bytes) -> str:
@@ -100,4 +100,4 @@ def _reason(stderr: bytes) -> str:
         return ""
     if words & {"NODATA", "BADARMOR", "BADMDC"}:
         return "the message is damaged"
-    return "its key exists but cannot decrypt it; gpg-agent may not have its passphrase"
+    return "its key exists, but gpg-agent may not have its passphrase"

@@ -34,14 +34,14 @@ def problems(path: str, context: Context) -> Iterator[Problem]:
         if tree is None or "\n" in str(target) or _spent.get(tree, 0.0) >= SECONDS:
             return
         now = _version(files.read(target), target.name)
-        texts = [_told(one, now) for one in _found(target, now, context, tree)] if now else []
+        texts = [_message(removal, now) for removal in _removals(target, now, context, tree)] if now else []
     except (GitError, ProviderError):
         return
     for text in texts:
         yield Problem("", text, RENEW, warning=True)
 
 
-def _found(target: Path, now: Version, context: Context, tree: Path) -> list[Removed]:
+def _removals(target: Path, now: Version, context: Context, tree: Path) -> list[Removed]:
     begin, spent = time.monotonic(), _spent.get(tree, 0.0)
     # Half of the time that is left for the run: the rest of the check needs the other half.
     history = _History(
@@ -55,15 +55,15 @@ def _found(target: Path, now: Version, context: Context, tree: Path) -> list[Rem
     return removed(_TODAY, history.steps, {_TODAY: now, **versions})
 
 
-def _told(one: Removed, now: Version) -> str:
-    when = f"in commit {one.commit[:10]}" if one.commit else "since the last commit"
+def _message(removal: Removed, now: Version) -> str:
+    when = f"in commit {removal.commit[:10]}" if removal.commit else "since the last commit"
     count = f"{now.values} value{'s' * (now.values != 1)}"
     still = (
         f"its share of the data key still counts for {count}"
         if now.shared
         else f"the data key it had still opens {count}"
     )
-    return f"{_short(one.recipient)} was removed {when}, but {still}"
+    return f"{_short(removal.recipient)} was removed {when}, but {still}"
 
 
 def _short(recipient: str) -> str:
@@ -115,14 +115,14 @@ class _History:
             if total > BYTES:
                 break
             chosen.append(blob)
-        found: dict[str, Version] = {}
+        readable: dict[str, Version] = {}
         for blob, data in self._contents(chosen):
             version = _version(data, self._names[blob])
             if version:
-                found[blob] = version
+                readable[blob] = version
             if time.monotonic() > self._deadline:
                 break
-        return found
+        return readable
 
     def _follow(self, start: str, path: str) -> list[tuple[str, str]]:
         """Add the steps under one name, and return the commits before which the file had another name."""
@@ -158,16 +158,16 @@ class _History:
         asked = list(places)
         if not asked:
             return {}
-        told = self._ask("cat-file", "--batch-check", feed="\n".join(asked)).text.splitlines()
-        found: dict[str, str] = {}
-        for place, line in zip(asked, told, strict=False):
+        lines = self._ask("cat-file", "--batch-check", feed="\n".join(asked)).text.splitlines()
+        blobs: dict[str, str] = {}
+        for place, line in zip(asked, lines, strict=False):
             blob, _, rest = line.partition(" ")
             kind, _, size = rest.partition(" ")
             if kind == "blob" and size.isdecimal() and int(size) <= files.LIMIT:
-                found[place] = blob
+                blobs[place] = blob
                 self._names.setdefault(blob, place.partition(":")[2])
                 self._sizes[blob] = int(size)
-        return found
+        return blobs
 
     def _old_name(self, parent: str, commit: str, path: str) -> tuple[str, str] | None:
         """Return the blob and the path that a commit renamed to this path, or None if the file is new there."""
@@ -178,8 +178,8 @@ class _History:
         parts = self._ask("diff-tree", *words).text.split("\0")
         for _, old, new in zip(parts[::3], parts[1::3], parts[2::3], strict=False):
             if new == path:
-                found = self._blobs([f"{parent}:{old}"])
-                return next(((blob, old) for blob in found.values()), None)
+                blobs = self._blobs([f"{parent}:{old}"])
+                return next(((blob, old) for blob in blobs.values()), None)
         return None
 
     def _contents(self, blobs: list[str]) -> Iterator[tuple[str, bytes]]:
@@ -195,8 +195,8 @@ class _History:
                 yield blob, data[begin : at - 1]
 
     def _ask(self, *words: str, feed: str = "", most: int = BYTES) -> Done:
-        given = os.fsencode(feed) + b"\n" if feed else b""
-        done = self._git.run(*words, deadline=self._deadline, feed=given, most=most)
+        stdin = os.fsencode(feed) + b"\n" if feed else b""
+        done = self._git.run(*words, deadline=self._deadline, feed=stdin, most=most)
         if done.status:
             raise GitError(done.reason)
         return done

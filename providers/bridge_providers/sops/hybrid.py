@@ -138,13 +138,13 @@ def _polymod(words: list[int]) -> int:
 def _regroup(words: "bytes | list[int]", width: int, wanted: int, *, pad: bool) -> list[int] | None:
     """Regroup bits into words of another width; None if the rest is not zero or is a whole word."""
     bits = count = 0
-    found = []
+    regrouped = []
     for word in words:
         bits, count = bits << width | word, count + width
         while count >= wanted:
             count -= wanted
-            found.append(bits >> count)
+            regrouped.append(bits >> count)
             bits &= (1 << count) - 1
     if pad:
-        return [*found, bits << wanted - count] if count else found
-    return None if count >= width or bits else found
+        return [*regrouped, bits << wanted - count] if count else regrouped
+    return None if count >= width or bits else regrouped

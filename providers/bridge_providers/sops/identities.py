@@ -29,7 +29,7 @@ _SSH: Final = ("-----BEGIN OPENSSH", "-----BEGIN RSA")
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class Identities:
     """Identities, and a description of each place that was searched."""
 
     native: "tuple[x25519.Identity | ssh.Identity, ...]" = field(default=(), repr=False)
@@ -38,32 +38,32 @@ class Found:
     places: tuple[str, ...] = ()
 
 
-def load(environ: Mapping[str, str], extra: Path | None) -> Found:
+def load(environ: Mapping[str, str], extra: Path | None) -> Identities:
     """Return the identities of all places, as sops does; an unreadable place does not hide the others."""
     return joined(parsed(place, content) for place, content in _places(environ, extra))
 
 
-def opened(locked: Iterable[tuple[str, bytes]], passphrase: Passphrase) -> Found:
+def opened(locked: Iterable[tuple[str, bytes]], passphrase: Passphrase) -> Identities:
     """Return the identities of encrypted files; the place of a file that does not open has the reason."""
-    found = []
+    parts = []
     for place, content in locked:
         inside: bytes | str
         try:
             inside = unlock(content, passphrase)
         except ProviderError as error:
             inside = error.problems[0].what
-        found.append(parsed(place if isinstance(inside, str) else f"{place} (encrypted)", inside))
-    return joined(found)
+        parts.append(parsed(place if isinstance(inside, str) else f"{place} (encrypted)", inside))
+    return joined(parts)
 
 
-def joined(parts: Iterable[Found]) -> Found:
+def joined(parts: Iterable[Identities]) -> Identities:
     """Combine the identities of several places."""
-    found = list(parts)
-    return Found(
-        native=tuple(key for one in found for key in one.native),
-        hybrid=tuple(key for one in found for key in one.hybrid),
-        locked=tuple(file for one in found for file in one.locked),
-        places=tuple(place for one in found for place in one.places),
+    places = list(parts)
+    return Identities(
+        native=tuple(key for one in places for key in one.native),
+        hybrid=tuple(key for one in places for key in one.hybrid),
+        locked=tuple(file for one in places for file in one.locked),
+        places=tuple(place for one in places for place in one.places),
     )
 
 
@@ -103,18 +103,18 @@ def at(path: Path) -> bytes | str:
         return error.problems[0].what
 
 
-def parsed(place: str, content: bytes | str) -> Found:
+def parsed(place: str, content: bytes | str) -> Identities:
     """Read identities, one per line or per word; an invalid line is reported by its number only.
 
     If `content` is a string, it is the reason why there is no content.
     """
     if isinstance(content, str):
-        return Found(places=(f"{place}: {content}",))
+        return Identities(places=(f"{place}: {content}",))
     if content.lstrip().startswith(_LOCKED):
-        return Found(locked=((place, content),))
+        return Identities(locked=((place, content),))
     if is_utf16(content):
-        return Found(places=(f"{place}: {UTF16}",))
-    found = []
+        return Identities(places=(f"{place}: {UTF16}",))
+    identities = []
     notes = []
     for number, line in enumerate(content.decode(errors="replace").splitlines(), 1):
         if not line or line.startswith("#"):
@@ -130,19 +130,21 @@ def parsed(place: str, content: bytes | str) -> Found:
             if isinstance(identity, str):
                 notes.append(f"line {number} is {identity}")
             else:
-                found.append(identity)
-    note = ", ".join([f"{len(found)} key{'' if len(found) == 1 else 's'}", *notes])
-    return joined([*found, Found(places=(f"{place}: {note}",))])
+                identities.append(identity)
+    note = ", ".join([f"{len(identities)} key{'' if len(identities) == 1 else 's'}", *notes])
+    return joined([*identities, Identities(places=(f"{place}: {note}",))])
 
 
-def _identity(line: str) -> Found | str:
+def _identity(line: str) -> Identities | str:
     """Return an identity, or what the line contains instead."""
     if (native := _native(line)) is not None:
-        return Found(native=(native,))
+        return Identities(native=(native,))
     if line.startswith(_PLUGIN):
         return "an age plugin's identity, which only the sops program can use"
     hybrid = _hybrid(line)
-    return hybrid or "not an age identity" if hybrid is None or isinstance(hybrid, str) else Found(hybrid=(hybrid,))
+    return (
+        hybrid or "not an age identity" if hybrid is None or isinstance(hybrid, str) else Identities(hybrid=(hybrid,))
+    )
 
 
 def _native(line: str) -> "x25519.Identity | None":

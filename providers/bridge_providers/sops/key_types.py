@@ -96,10 +96,10 @@ def joined(errors: Sequence[Failure], *, before: str = "") -> Failure:
     """Return one error with all messages: temporary if one error is, and Denied if all errors are."""
     problems = [error.problems[0] for error in errors]
     whats = [before, *(problem.what for problem in problems)]
-    what = "; ".join(dict.fromkeys(filter(None, whats)))
+    message = "; ".join(dict.fromkeys(filter(None, whats)))
     hint = "; ".join(dict.fromkeys(problem.hint for problem in problems if problem.hint))
     if any(isinstance(error, Unavailable) for error in errors):
-        return Unavailable(what, hint=hint)
+        return Unavailable(message, hint=hint)
     if all(isinstance(error, Denied) for error in errors):
-        return Denied(what, hint=hint)
-    return ProviderError(what, hint=hint)
+        return Denied(message, hint=hint)
+    return ProviderError(message, hint=hint)

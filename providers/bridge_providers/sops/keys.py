@@ -53,7 +53,7 @@ class Keyring:
         self._ways: Final[dict[str, Way]] = {}
         self._turns: Final[dict[object, threading.Lock]] = {}
         self._opened: Final[dict[object, bytes]] = {}
-        self._told: Final[dict[Group, tuple[Problem, ...]]] = {}
+        self._warnings: Final[dict[Group, tuple[Problem, ...]]] = {}
         self._program: SopsProgram | None = None
         self.left: tuple[Problem, ...] = ()
 
@@ -83,7 +83,7 @@ class Keyring:
 
     def warnings(self, block: Metadata) -> tuple[Problem, ...]:
         """Return the warnings of the ways in which a file's data key was opened."""
-        return tuple(dict.fromkeys(one for group in block.groups for one in self._told.get(group, ())))
+        return tuple(dict.fromkeys(one for group in block.groups for one in self._warnings.get(group, ())))
 
     def close(self) -> None:
         """Forget all keys, and close connections; `left` is what could not be returned."""
@@ -127,14 +127,14 @@ class Keyring:
                 continue
             try:
                 way = self._way(kind)
-                found = way.open(group)
+                content = way.open(group)
             except (ProviderError, Unavailable) as error:
                 errors.append(error)
                 continue
-            if len(found) == size:
-                self._told[group] = way.warnings
-                return found
-            errors.append(ProviderError(f"its {kind} key contains {len(found)} bytes instead of {size}"))
+            if len(content) == size:
+                self._warnings[group] = way.warnings
+                return content
+            errors.append(ProviderError(f"its {kind} key contains {len(content)} bytes instead of {size}"))
         return None
 
     def _way(self, kind: str) -> Way:

@@ -85,10 +85,10 @@ class Kms:
         """Decrypt with the first key that is allowed and works."""
         errors: list[Failure] = []
         for key in group.kms:
-            found = self._forbidden(key) or self._tried(key)
-            if isinstance(found, bytes):
-                return found
-            errors.append(found)
+            result = self._forbidden(key) or self._tried(key)
+            if isinstance(result, bytes):
+                return result
+            errors.append(result)
         raise joined(errors)
 
     def close(self) -> None:
@@ -116,9 +116,9 @@ class Kms:
             answer = self._client(key).decrypt(CiphertextBlob=blob, KeyId=key.arn, EncryptionContext=dict(key.context))
             return bytes(answer["Plaintext"])
 
-        found = _guarded(decrypt, key.arn)
-        assert isinstance(found, (bytes, ProviderError, Unavailable))
-        return found
+        result = _guarded(decrypt, key.arn)
+        assert isinstance(result, (bytes, ProviderError, Unavailable))
+        return result
 
     def _client(self, key: KmsKey) -> Any:  # noqa: ANN401 - boto3 has no types
         """Return a client for a key; raises botocore's errors."""
@@ -138,10 +138,10 @@ class Kms:
             sts = self._reached(session, "sts", region)
             try:
                 host = _SESSION_NAME.sub("", socket.gethostname())
-                given = sts.assume_role(RoleArn=role, RoleSessionName=f"sops@{host}"[:64])["Credentials"]
+                credentials = sts.assume_role(RoleArn=role, RoleSessionName=f"sops@{host}"[:64])["Credentials"]
             finally:
                 sts.close()
-            session = Session(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+            session = Session(credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"])
         return self._reached(session, "kms", region)
 
     def _reached(self, session: Session, service: str, region: str) -> Any:  # noqa: ANN401 - as above
@@ -183,16 +183,16 @@ def _guarded(ask: Callable[[], bytes], arn: str) -> bytes | Failure:
 
 def _failed(error: Exception, arn: str) -> Failure:
     """Describe a request without an answer in our own words."""
-    what = f"cannot ask AWS KMS for {arn}"
+    message = f"cannot ask AWS KMS for {arn}"
     if isinstance(error, exceptions.SSLError):
-        return ProviderError(f"{what}: its certificate is not trusted")
+        return ProviderError(f"{message}: its certificate is not trusted")
     if isinstance(error, (exceptions.HTTPClientError, exceptions.ConnectionError, OSError)):
         return Unavailable(f"cannot reach AWS KMS, or it did not answer in time, for {arn}")
     if isinstance(error, _NO_KEYS):
-        return Denied(f"{what}: no AWS keys found", hint=_KEYS)
+        return Denied(f"{message}: no AWS keys found", hint=_KEYS)
     if isinstance(error, exceptions.ProfileNotFound):
-        return Denied(f"{what}: the profile that the file names is not in AWS's configuration")
-    return ProviderError(f"{what} ({type(error).__name__})")
+        return Denied(f"{message}: the profile that the file names is not in AWS's configuration")
+    return ProviderError(f"{message} ({type(error).__name__})")
 
 
 def _refused(error: exceptions.ClientError, arn: str) -> Failure:

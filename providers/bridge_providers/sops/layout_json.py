@@ -72,8 +72,8 @@ def _quoted(text: str) -> str:
 
 def _blank(text: str, index: int) -> int:
     """Return the position of the next character that is not a blank."""
-    found = _BLANK.match(text, index)
-    return found.end() if found else index
+    match = _BLANK.match(text, index)
+    return match.end() if match else index
 
 
 class _Finder:

@@ -64,10 +64,10 @@ def problem(leaf: SecretValue, *, encrypted: bool) -> str | None:
     if encrypted or leaf.kind is not Kind.NUMBER:
         return None
     try:
-        _, found = scalars.resolve(leaf.reveal().decode(), None, plain=True)
+        _, resolved = scalars.resolve(leaf.reveal().decode(), None, plain=True)
     except scalars.ScalarError:
         return tree.NUMBER_CHANGES
-    return None if found.kind is Kind.NUMBER and found.same_as(leaf) else tree.NUMBER_CHANGES
+    return None if resolved.kind is Kind.NUMBER and resolved.same_as(leaf) else tree.NUMBER_CHANGES
 
 
 def plaintext(documents: Iterable[Mapping[str, Node]]) -> bytes:
@@ -102,11 +102,11 @@ class _Finder:
 
     def documents(self) -> list[Part]:
         """Find all documents."""
-        found = []
+        parts = []
         while not isinstance(event := self._event(), StreamEndEvent):
             if isinstance(event, DocumentStartEvent):
-                found.append(self._part(self._event(), is_plain=True))
-        return found
+                parts.append(self._part(self._event(), is_plain=True))
+        return parts
 
     def _event(self) -> Event:
         event = self._next()

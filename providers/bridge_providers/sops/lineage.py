@@ -1,7 +1,7 @@
 """Proves which versions of a file share a data key, by equal parts of their ciphertext; no key is needed.
 
 A value, a MAC and a wrapped data key are each made with fresh randomness, so none repeats by chance. `sops set` and
-`sops edit` keep the wrapped keys and every other value, `sops updatekeys` wraps the same data key anew and keeps the
+`sops edit` keep the wrapped keys and every other value, `sops updatekeys` wraps the same data key again and keeps the
 values, and `sops rotate` changes everything. So a version has its predecessor's data key if any of these is equal. If
 nothing is equal, nothing is proven.
 
@@ -74,18 +74,18 @@ def removed(today: str, steps: Sequence[Step], versions: Mapping[str, Version]) 
     kin = _kin(today, steps, versions)
     strange = {one.enc for name in versions.keys() - kin for one in versions[name].stanzas}
     former = {one.recipient for name in kin for one in versions[name].stanzas if one.enc and one.enc not in strange}
-    found: list[tuple[int, str]] = []
+    removals: list[tuple[int, str]] = []
     for recipient in former - versions[today].recipients:
         number = _last_step_without(recipient, steps, versions)
         if number is not None:
-            found.append((number, recipient))
-    return [Removed(recipient, steps[number].commit) for number, recipient in sorted(found)]
+            removals.append((number, recipient))
+    return [Removed(recipient, steps[number].commit) for number, recipient in sorted(removals)]
 
 
 def _last_step_without(recipient: str, steps: Sequence[Step], versions: Mapping[str, Version]) -> int | None:
     """Return the newest step that removed a recipient.
 
-    A merge with a branch where the recipient is still there has not removed it, if another step has. Nor has a
+    A merge with a branch that still has the recipient has not removed it, if another step has. Nor has a
     version that cannot be read.
     """
     for readable, quorum in ((True, all), (True, any), (False, any)):
@@ -104,12 +104,12 @@ def _kin(today: str, steps: Iterable[Step], versions: Mapping[str, Version]) -> 
     for one, other in (*_neighbours(steps, versions), *_alike(versions)):
         joined[one].add(other)
         joined[other].add(one)
-    found, left = {today}, [today]
+    kin, left = {today}, [today]
     while left:
-        new = joined[left.pop()] - found
-        found |= new
+        new = joined[left.pop()] - kin
+        kin |= new
         left += new
-    return found
+    return kin
 
 
 def _neighbours(steps: Iterable[Step], versions: Mapping[str, Version]) -> Iterator[tuple[str, str]]:

@@ -72,9 +72,9 @@ class _Lines:
         self.number += 1
         return self.text[start : self.at]
 
-    def broken(self, what: str) -> Broken:
+    def broken(self, reason: str) -> Broken:
         """Return the error for the line that was taken last."""
-        return Broken(f"line {self.number} {what}")
+        return Broken(f"line {self.number} {reason}")
 
 
 def _header(line: str, lines: _Lines) -> str:

@@ -78,10 +78,10 @@ def read(block: dict[str, Tree]) -> Metadata:
 
 def _rule(block: dict[str, Tree]) -> tuple[str, str]:
     """Return the one rule that says which leaves are encrypted, and its pattern."""
-    found = [(rule, pattern) for rule in RULES if (pattern := _text(block, rule))]
-    if len(found) > 1:
-        raise ProviderError(f"it has more than one rule for what is encrypted: {', '.join(rule for rule, _ in found)}")
-    return found[0] if found else ("unencrypted_suffix", "_unencrypted")
+    rules = [(rule, pattern) for rule in RULES if (pattern := _text(block, rule))]
+    if len(rules) > 1:
+        raise ProviderError(f"it has more than one rule for what is encrypted: {', '.join(rule for rule, _ in rules)}")
+    return rules[0] if rules else ("unencrypted_suffix", "_unencrypted")
 
 
 def _groups(block: dict[str, Tree]) -> tuple[Group, ...]:
@@ -129,8 +129,8 @@ def _group(block: dict[str, Tree]) -> Group:
 
 
 def _kms(key: dict[str, Tree]) -> KmsKey:
-    found = _get(key, "context")
-    context = {} if found is None else found
+    node = _get(key, "context")
+    context = {} if node is None else node
     if not isinstance(context, dict):
         raise ProviderError("the `context` of a kms key is not a mapping")
     pairs = tuple((name, _text(context, name)) for name in context)
@@ -148,18 +148,18 @@ def _get(block: dict[str, Tree], name: str) -> "Tree | None":
     names = [name] if name in block else [key for key in block if key.casefold() == name]
     if len(names) > 1:
         raise ProviderError(f"duplicate `{name}` (the names differ only in case)")
-    found = block[names[0]] if names else None
-    return None if isinstance(found, SecretValue) and found.kind is Kind.NULL else found
+    node = block[names[0]] if names else None
+    return None if isinstance(node, SecretValue) and node.kind is Kind.NULL else node
 
 
 def _text(block: dict[str, Tree], name: str) -> str:
     """Read a string; empty if absent."""
-    found = _get(block, name)
-    if found is None:
+    node = _get(block, name)
+    if node is None:
         return ""
-    if not isinstance(found, SecretValue) or not found.is_text():
+    if not isinstance(node, SecretValue) or not node.is_text():
         raise ProviderError(f"its `{name}` is not a string")
-    return found.reveal().decode()
+    return node.reveal().decode()
 
 
 def _boolean(block: dict[str, Tree], name: str) -> bool:
@@ -172,10 +172,10 @@ def _boolean(block: dict[str, Tree], name: str) -> bool:
 
 def _mappings(block: dict[str, Tree], name: str) -> list[dict[str, Tree]]:
     """Read a list of mappings; a single mapping counts as a list."""
-    found = _get(block, name)
-    if found is None:
+    node = _get(block, name)
+    if node is None:
         return []
-    items = found if not isinstance(found, dict) else [found] if found else []
+    items = node if not isinstance(node, dict) else [node] if node else []
     if isinstance(items, SecretValue) or not all(isinstance(item, dict) for item in items):
         raise ProviderError(f"its `{name}` is not a list of keys")
     return [item for item in items if isinstance(item, dict)]

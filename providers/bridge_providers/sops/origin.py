@@ -55,8 +55,8 @@ def unlisted_servers(options: "Sops", context: Context) -> Iterator[Problem]:
     """Yield the servers of the section that the trust file does not list; only a run knows a vendor's region."""
     from bridge_providers.sops import sections  # noqa: PLC0415 # start-up: only a check needs it
 
-    for one in sections.vaults(options):
-        yield from one.untrusted(one.address or "", context)
+    for vault in sections.vaults(options):
+        yield from vault.untrusted(vault.address or "", context)
     endpoint = (options.kms or {}).get("endpoint")
     for url in (endpoint, options.s3):
         if isinstance(url, str) and "://" in url:
@@ -77,8 +77,8 @@ def _misplaced(options: "Sops", context: Context) -> Iterator[Problem]:
     for field in ("age_key_file", "age_passphrase_file"):
         name = getattr(options, field)
         if name and "\0" not in name and not _is_place_of_keys(context.base / name, context):
-            what = f"{field} {name} is not in a place for SOPS keys; a branch could try any file as a key"
-            yield Problem("", what, "move it into the checkout (in .gitignore), or to ~/.config/sops")
+            message = f"{field} {name} is not in a place for SOPS keys; a branch could try any file as a key"
+            yield Problem("", message, "move it into the checkout (in .gitignore), or to ~/.config/sops")
 
 
 def _is_place_of_keys(path: Path, context: Context) -> bool:
@@ -104,16 +104,16 @@ def _is_place_of_keys(path: Path, context: Context) -> bool:
 def check_endpoint(field: str, url: str, service: str, environ: Mapping[str, str]) -> None:
     """Raise Denied for an endpoint other than the one in AWS's variables: it would get requests with AWS's keys."""
     for name in (f"AWS_ENDPOINT_URL_{service}", "AWS_ENDPOINT_URL"):
-        if given := environ.get(name):
-            if not _is_same(url, given):
+        if server := environ.get(name):
+            if not _is_same(url, server):
                 hint = f"correct {name}, or unset it if you trust this server"
                 raise Denied(f"{field} {url} is not the server in {name}", hint=hint)
             return
 
 
-def _is_same(url: str, given: str) -> bool:
+def _is_same(url: str, other: str) -> bool:
     try:
-        return same_server(url, given)
+        return same_server(url, other)
     except ValueError:  # what is in the variable is not a URL
         return False
 
@@ -129,9 +129,9 @@ def _problem(field: str, path: str, context: Context) -> Problem | None:
     return None
 
 
-def check_start(what: str, command: Sequence[str], environ: Mapping[str, str], *, is_whole: bool = True) -> None:
-    """Raise Denied if the trust file does not list a program, which errors call `what`; see `refused_program`."""
-    _raise(refused_program(environ, command, what, is_whole=is_whole))
+def check_start(name: str, command: Sequence[str], environ: Mapping[str, str], *, is_whole: bool = True) -> None:
+    """Raise Denied if the trust file does not list a program, which errors call `name`; see `refused_program`."""
+    _raise(refused_program(environ, command, name, is_whole=is_whole))
 
 
 def check_client(client: Any, credential: str, named_by: str, environ: Mapping[str, str]) -> None:  # noqa: ANN401 - boto3 has no types

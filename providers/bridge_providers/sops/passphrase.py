@@ -37,14 +37,14 @@ class Passphrase:
                 problem = error.problems[0].what
             if problem:
                 raise ProviderError(f"{self.place}: {problem}")
-            found = SecretValue(data)
+            secret = SecretValue(data)
         else:
             assert self._number is not None
-            found = _received(self._number, self._deadline)
-        flaw = damage.encoding_flaw(found.reveal())
+            secret = _received(self._number, self._deadline)
+        flaw = damage.encoding_flaw(secret.reveal())
         if flaw:
             raise ProviderError(f"{self.place} {flaw}")
-        text = found.reveal().removesuffix(b"\n").removesuffix(b"\r")
+        text = secret.reveal().removesuffix(b"\n").removesuffix(b"\r")
         if not text or not SecretValue(text).is_text():
             raise ProviderError(f"{self.place} contains no passphrase")
         return SecretValue(text)

@@ -39,17 +39,17 @@ class Programs:
         self._starting: Final = threading.RLock()
         self._closed = False
 
-    def run(self, what: str, command: Sequence[str], environ: Mapping[str, str], stdin: bytes, most: int) -> Ended:
-        """Run a program, which errors call `what`, to its end; it may print `most` bytes.
+    def run(self, name: str, command: Sequence[str], environ: Mapping[str, str], stdin: bytes, most: int) -> Ended:
+        """Run a program, which errors call `name`, to its end; it may print `most` bytes.
 
         Denied if the trust file does not list it, Unavailable if it does not end in time, else ProviderError.
         """
-        origin.check_start(what, command, self._context.environ)
+        origin.check_start(name, command, self._context.environ)
         limit = max(min(LIMIT, self._context.deadline - time.monotonic()), 0.01)
         with self._starting:
             if self._closed:
-                raise ProviderError(f"cannot start {what}: the run has ended")
-            program = _Program(_start(what, command, environ), time.monotonic() + limit)
+                raise ProviderError(f"cannot start {name}: the run has ended")
+            program = _Program(_start(name, command, environ), time.monotonic() + limit)
             self._running.add(program)
         try:
             if self._closed:  # and `close` may have come too early to see it
@@ -58,12 +58,12 @@ class Programs:
         except TimeoutError:
             ended = None
         except _TooMuch:
-            raise ProviderError(f"{what} printed more than {most // 2**10} KiB") from None
+            raise ProviderError(f"{name} printed more than {most // 2**10} KiB") from None
         finally:
             program.end()
             self._running.discard(program)
         if ended is None:
-            raise Unavailable(f"{what} did not end within {limit:.3g} s")
+            raise Unavailable(f"{name} did not end within {limit:.3g} s")
         return ended
 
     def close(self) -> None:
@@ -158,7 +158,7 @@ def _sent(descriptor: int, data: memoryview) -> memoryview:
         return data[:0]
 
 
-def _start(what: str, command: Sequence[str], environ: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+def _start(name: str, command: Sequence[str], environ: Mapping[str, str]) -> "subprocess.Popen[bytes]":
     import subprocess  # noqa: PLC0415 # it takes time, and few runs start a program
 
     try:
@@ -173,6 +173,6 @@ def _start(what: str, command: Sequence[str], environ: Mapping[str, str]) -> "su
         )
     except OSError as error:  # raised from it, so that bridge knows whether it is temporary
         reason = error.strerror or "for an unknown reason"
-        raise ProviderError(f"cannot start {what} ({tree.printable(command[0])}): {reason}") from error
+        raise ProviderError(f"cannot start {name} ({tree.printable(command[0])}): {reason}") from error
     except ValueError:
-        raise ProviderError(f"cannot start {what}: its path or an argument contains a zero byte") from None
+        raise ProviderError(f"cannot start {name}: its path or an argument contains a zero byte") from None

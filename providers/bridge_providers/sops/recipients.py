@@ -26,10 +26,10 @@ def merged(group: "Tree", where: str) -> list[dict[str, Tree]]:
 
 def texts(block: dict[str, Tree], name: str, where: str) -> list[str]:
     """Read a string with commas, or a list of such strings."""
-    found = block.get(name)
-    if found is None or is_empty(found):
+    node = block.get(name)
+    if node is None or is_empty(node):
         return []
-    items = found if isinstance(found, list) else [found]
+    items = node if isinstance(node, list) else [node]
     if not all(isinstance(item, SecretValue) and item.kind is Kind.TEXT for item in items):
         raise ProviderError(f"{where}: its `{name}` must be a string or a list of strings")
     texts = [item.reveal().decode() for item in items if isinstance(item, SecretValue)]

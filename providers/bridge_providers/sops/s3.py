@@ -46,7 +46,7 @@ _BAD_KEYS: Final = (*_EXPIRED, "InvalidAccessKeyId", "SignatureDoesNotMatch", "I
 _LASTING: Final = {
     "ProfileNotFound": "AWS's configuration has no such profile: see s3_profile and AWS_PROFILE",
     "NoRegionError": "no region found: set s3_region in the provider's section, or AWS_DEFAULT_REGION",
-    "FlexibleChecksumError": "the object does not have the checksum that it was stored with",
+    "FlexibleChecksumError": "the object does not match its checksum",
 }
 _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9.]{0,60}")
 _LATER: Final = ("SlowDown", "TooManyRequests", "Throttling", "RequestTimeout", "OperationAborted", "TemporaryRedirect")
@@ -142,10 +142,10 @@ def find(options: "Sops", environ: Mapping[str, str]) -> Store:
 def _keys(environ: Mapping[str, str], profile: Profile) -> Keys:
     """Return both keys from one place: halves of two pairs would lead to a confusing error."""
     names = ("SCW_ACCESS_KEY", "SCW_SECRET_KEY")
-    given = [environ.get(name) for name in names]
-    if any(given):
-        place, (access, secret) = " and ".join(names), given
-        for name, value in zip(names, given, strict=True):
+    values = [environ.get(name) for name in names]
+    if any(values):
+        place, (access, secret) = " and ".join(names), values
+        for name, value in zip(names, values, strict=True):
             if not value:
                 raise Denied(f"{name} is not set; Object Storage needs both keys")
     else:
@@ -182,10 +182,10 @@ class Objects:
     def read(self, place: Place, revision: str | None) -> bytes:
         """Return the content of an object, or of one of its versions; NotFound if it does not exist."""
         self._left()
-        found = self._read(place, revision)
-        if not isinstance(found, bytes):
-            raise found
-        return found
+        content = self._read(place, revision)
+        if not isinstance(content, bytes):
+            raise content
+        return content
 
     def close(self) -> None:
         """Close the connections that are not in use."""
@@ -254,9 +254,13 @@ def _client(session: "Session", store: Store, left: float, proxies: Mapping[str,
         proxies=proxies,
     )
     keys = store.keys
-    given = {"aws_access_key_id": keys.access, "aws_secret_access_key": keys.secret.reveal().decode()} if keys else {}
+    credentials = (
+        {"aws_access_key_id": keys.access, "aws_secret_access_key": keys.secret.reveal().decode()} if keys else {}
+    )
     try:
-        client = session.client("s3", region_name=store.region, endpoint_url=store.endpoint, config=config, **given)
+        client = session.client(
+            "s3", region_name=store.region, endpoint_url=store.endpoint, config=config, **credentials
+        )
     except ClientError as error:
         return _refused(error, _AWS_KEYS, _AWS_KEYS, None)
     except (BotoCoreError, OSError, ValueError) as error:
@@ -300,7 +304,7 @@ def _refused(error: "ClientError", place: str, keys: str, revision: str | None) 
     """Return the error for an answer."""
     about, fields = error.response.get("ResponseMetadata", {}), error.response.get("Error", {})
     headers = {name.lower(): str(value) for name, value in about.get("HTTPHeaders", {}).items()}
-    code = found[0] if (found := _CODE.fullmatch(str(fields.get("Code", "")))) else ""
+    code = match[0] if (match := _CODE.fullmatch(str(fields.get("Code", "")))) else ""
     failure = _failure(_Refused(place, keys, revision, int(about.get("HTTPStatusCode", 0)), code, headers, fields))
     if error.operation_name == "GetObject" or isinstance(failure, Unavailable):
         return failure
@@ -320,22 +324,22 @@ def _failure(asked: _Refused) -> ProviderError | Unavailable:
     if "html" in asked.headers.get("content-type", "").lower():
         hint = "check the endpoint and HTTPS_PROXY"
         return ProviderError(f"the server at {asked.place} is not a store: it sent a web page ({note})", hint=hint)
-    found = _absent(asked, note) or _denied(asked, note)
-    return found or ProviderError(f"the store at {asked.place} refuses the request ({note})")
+    error = _absent(asked, note) or _denied(asked, note)
+    return error or ProviderError(f"the store at {asked.place} refuses the request ({note})")
 
 
 def _absent(asked: _Refused, note: str) -> NotFound | None:
     """Return an error if the bucket, the object or the version is missing."""
     code = asked.code
     if asked.headers.get("x-amz-delete-marker") == "true":
-        what = "this version is a delete marker" if asked.revision else "it was deleted"
-        return NotFound(f"{what} ({note})", hint="earlier versions may still exist")
+        message = "this version is a delete marker" if asked.revision else "it was deleted"
+        return NotFound(f"{message} ({note})", hint="earlier versions may still exist")
     malformed = code == "InvalidArgument" and asked.fields.get("ArgumentName") in {"versionId", None}
     if code == "NoSuchVersion" or (asked.revision and malformed):
         return NotFound(f"no such version ({note})")
     if asked.status == 404:
-        what = "bucket" if code == "NoSuchBucket" else "object or version" if asked.revision else "object"
-        return NotFound(f"no such {what} at {asked.place} ({note})")
+        missing = "bucket" if code == "NoSuchBucket" else "object or version" if asked.revision else "object"
+        return NotFound(f"no such {missing} at {asked.place} ({note})")
     return None
 
 
@@ -356,9 +360,9 @@ def _denied(asked: _Refused, note: str) -> ProviderError | None:
 
 def _elsewhere(asked: _Refused, note: str) -> ProviderError:
     """Return an error with the bucket's region, if the answer names it."""
-    found = asked.headers.get("x-amz-bucket-region") or asked.fields.get("Region")
-    if isinstance(found, str) and _REGION.fullmatch(found):
-        return ProviderError(f"the bucket is in the region {found} ({note})", hint=f"set s3_region: {found}")
+    region = asked.headers.get("x-amz-bucket-region") or asked.fields.get("Region")
+    if isinstance(region, str) and _REGION.fullmatch(region):
+        return ProviderError(f"the bucket is in the region {region} ({note})", hint=f"set s3_region: {region}")
     hint = "set s3_region to the bucket's region"
     return ProviderError(f"the store at {asked.place} says that the bucket is in another region ({note})", hint=hint)
 
@@ -377,8 +381,8 @@ def _failed(error: Exception, place: str) -> ProviderError | Unavailable:
         "cannot be reached": (aws.ConnectionError, aws.HTTPClientError, OSError),
     }
     if isinstance(error, aws.SSLError) and _is_untrusted(error):
-        what = f"the certificate of the store at {place} is not trusted"
-        return ProviderError(what, hint="set AWS_CA_BUNDLE to the file of its CA")
+        message = f"the certificate of the store at {place} is not trusted"
+        return ProviderError(message, hint="set AWS_CA_BUNDLE to the file of its CA")
     for words, kinds in temporary.items():
         if isinstance(error, kinds):
             return Unavailable(f"the store at {place} {words}")

@@ -56,8 +56,8 @@ def _program_environment(options: "Sops") -> None:
     if not isinstance(names, list) or not all(isinstance(one, str) and _VARIABLE.fullmatch(one) for one in names):
         raise OptionError(field, "must be a list of variable names", hint=example)
     if any(name.startswith(_VAULT_VARIABLES) for name in names):
-        what = "contains a variable of Vault; sops would send a token to any address in a file"
-        raise OptionError(field, what, hint="list the server in `hc_vault`: bridge opens its keys itself")
+        message = "contains a variable of Vault; sops would send a token to any address in a file"
+        raise OptionError(field, message, hint="list the server in `hc_vault`: bridge opens its keys itself")
     if options.program is None:
         raise OptionError(field, "needs `program`", hint="program: /usr/local/bin/sops")
 
@@ -87,16 +87,16 @@ def vaults(options: "Sops") -> "list[Vault]":
     from bridge_providers.vault import Vault  # noqa: PLC0415 # few sections have it
 
     section: object = options.hc_vault
-    found = []
-    for one in section if isinstance(section, list) else [section]:
-        if not isinstance(one, Mapping) or not all(isinstance(name, str) for name in one):
+    servers = []
+    for entry in section if isinstance(section, list) else [section]:
+        if not isinstance(entry, Mapping) or not all(isinstance(name, str) for name in entry):
             raise OptionError("hc_vault", "must be a section like the provider vault's, or a list of them")
-        if unknown := sorted(one.keys() - _VAULT_FIELDS):
+        if unknown := sorted(entry.keys() - _VAULT_FIELDS):
             raise OptionError("hc_vault", f"has unknown fields: {', '.join(unknown)}")
-        if not one.get("address"):
+        if not entry.get("address"):
             raise OptionError("hc_vault", "has no address", hint="hc_vault: {address: https://vault.internal:8200}")
-        found.append(_vault(Vault, one))
-    return found
+        servers.append(_vault(Vault, entry))
+    return servers
 
 
 def _vault(kind: "type[Vault]", section: Mapping[str, object]) -> "Vault":

@@ -63,8 +63,8 @@ def selector(metadata: Metadata, *, has_comments: bool = False) -> Selector:
 def writable(metadata: Metadata, target: Path, *, is_new: bool, has_comments: bool) -> Selector:
     """Return the rule of a file to write; ProviderError if the rule is over its comments."""
     if has_comments and metadata.rule.endswith(_OVER_COMMENTS):
-        what = f"bridge does not write files whose comments say what is encrypted (`{metadata.rule}`)"
-        raise ProviderError(what, hint=_instead(target, is_new=is_new))
+        message = f"bridge does not write files whose comments say what is encrypted (`{metadata.rule}`)"
+        raise ProviderError(message, hint=_instead(target, is_new=is_new))
     return selector(metadata)._replace(by_form=False)  # a new value is plain, whatever it looks like
 
 

@@ -130,8 +130,8 @@ class SopsProgram:
         if match is None:
             raise ProviderError(f"{program} does not report a version of sops", hint=_INSTALL)
         if tuple(map(int, match.groups())) < OLDEST:
-            what = f"{program} is sops {match[1].decode()}.{match[2].decode()}, which is too old to create files"
-            raise ProviderError(what, hint=_INSTALL)
+            message = f"{program} is sops {match[1].decode()}.{match[2].decode()}, which is too old to create files"
+            raise ProviderError(message, hint=_INSTALL)
 
     def _run(self, program: str, arguments: Sequence[str], environ: Mapping[str, str], stdin: bytes) -> Ended:
         """Run the program, unless it is in the checkout or the trust file does not list it; see `Programs.run`."""
@@ -161,5 +161,5 @@ class SopsProgram:
     def _check_vaults(self, block: Metadata) -> None:
         listed = {(vault.address or "").rstrip("/") for vault in sections.vaults(self._options)}
         if any(key.address.rstrip("/") not in listed for group in block.groups for key in group.hc_vault):
-            what = f"{_NAME} would ask a Vault that is not in hc_vault, so it is not started"
-            raise Denied(what, hint=sections.LIST_VAULT)
+            message = f"{_NAME} would ask a Vault that is not in hc_vault, so it is not started"
+            raise Denied(message, hint=sections.LIST_VAULT)

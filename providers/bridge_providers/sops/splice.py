@@ -136,10 +136,10 @@ def metadata(document: Part) -> Mapping[str, Part]:
 
 def line_after(text: str, beside: list[Entry], metadata: Entry | None, line: str) -> Edit:
     """Add a line after the last entry that has a line of its own, with the same indentation."""
-    for one in reversed(beside):
-        end = _line_end(text, one)
+    for entry in reversed(beside):
+        end = _line_end(text, entry)
         if end is not None:
-            pad = " " * (one.start - _line_start(text, one.start))
+            pad = " " * (entry.start - _line_start(text, entry.start))
             newline = "\r\n" if text.endswith("\r\n", 0, end) else "\n"
             before = "" if text.endswith("\n", 0, end) else newline
             return end, end, f"{before}{pad}{line}{'' if before else newline}"
@@ -192,11 +192,11 @@ def _changes(old: Tree, new: Node, place: Place) -> Iterator[_Change]:
             else:
                 raise Unplaceable
     elif isinstance(old, list) and not isinstance(new, (SecretValue, Mapping)):
-        items = [(index, one) for index, one in enumerate(old) if not isinstance(one, Comment)]
+        items = [(index, item) for index, item in enumerate(old) if not isinstance(item, Comment)]
         if len(items) != len(new):
             raise Unplaceable
-        for (index, one), other in zip(items, new, strict=True):
-            yield from _changes(one, other, (*place, index))
+        for (index, item), other in zip(items, new, strict=True):
+            yield from _changes(item, other, (*place, index))
     else:
         raise Unplaceable
 
@@ -212,12 +212,12 @@ def _sealed(change: _Change, layout: Layout, rule: selectors.Selector, opened: O
             encrypted, data = rule.below(key, encrypted=encrypted), data + key.encode() + b":"
     leaf = SecretValue(leaf.reveal(), tree.kind_of(leaf))
     problem = layout.problem(leaf, encrypted=encrypted)
-    found = opened.cipher.encrypt(leaf, data) if encrypted else leaf
-    if problem or found is None:
+    sealed = opened.cipher.encrypt(leaf, data) if encrypted else leaf
+    if problem or sealed is None:
         hint = "store it as a string" if leaf.kind in (Kind.NUMBER, Kind.BOOLEAN) else ""
-        what = f"key {tree.name(change.place[1:])} contains {problem or tree.NUMBER_CHANGES}"
-        raise ProviderError(what, hint=hint)
-    return layout.scalar(found)
+        message = f"key {tree.name(change.place[1:])} contains {problem or tree.NUMBER_CHANGES}"
+        raise ProviderError(message, hint=hint)
+    return layout.scalar(sealed)
 
 
 def _edit(  # noqa: PLR0913, PLR0917 - the text, and what is known of it

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.provider import Context, ProviderError
 from bridge_providers.sops.damage import encoding_flaw
-from bridge_providers.sops.identities import Found, at, joined
+from bridge_providers.sops.identities import Identities, at, joined
 from bridge_providers.sops.passphrase import Passphrase
 
 if TYPE_CHECKING:
@@ -20,19 +20,19 @@ _MAGIC: Final = b"openssh-key-v1\0"
 _USED: Final = ("ssh-ed25519", "ssh-rsa")
 
 
-def load(context: Context, passphrase: Passphrase) -> Found:
+def load(context: Context, passphrase: Passphrase) -> Identities:
     """Return the ssh keys, with a description of each place."""
     return joined(parsed(place, at(path), passphrase) for place, path in _places(context))
 
 
-def parsed(place: str, content: bytes | str, passphrase: Passphrase) -> Found:
+def parsed(place: str, content: bytes | str, passphrase: Passphrase) -> Identities:
     """Read a key; if `content` is a string, it is the reason why there is no content."""
     if isinstance(content, str):
-        return Found(places=(f"{place}: {content}",))
+        return Identities(places=(f"{place}: {content}",))
     try:
-        return Found((_identity(content, passphrase),), places=(f"{place}: 1 key",))
+        return Identities((_identity(content, passphrase),), places=(f"{place}: 1 key",))
     except ProviderError as error:
-        return Found(places=(f"{place}: {error.problems[0].what}",))
+        return Identities(places=(f"{place}: {error.problems[0].what}",))
 
 
 def _places(context: Context) -> Iterator[tuple[str, Path]]:

@@ -36,12 +36,12 @@ def load(data: bytes) -> Stored:
 def parse(data: bytes) -> list[Section]:
     """Return the sections, within bounds; ProviderError if sops refuses the file too, or would lose something."""
     problem = ""
-    found: list[Section] = []
+    sections: list[Section] = []
     count = 0
     try:
         # Values need not be text, and neither do comments.
         for section in lines_ini.sections(data.decode(errors="surrogateescape")):
-            found.append(section)
+            sections.append(section)
             count += 1 + len(section.entries)
             if count > tree.MAX_VALUES:
                 raise tree.too_many()
@@ -49,7 +49,7 @@ def parse(data: bytes) -> list[Section]:
         problem = str(error)
     if problem:
         raise ProviderError(problem)
-    return found
+    return sections
 
 
 def leaf(value: str) -> SecretValue:

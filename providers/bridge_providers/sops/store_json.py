@@ -48,10 +48,10 @@ def decoder() -> json.JSONDecoder:
 def is_exact(number: SecretValue) -> bool:
     """Return whether a number in clear reads back with the same text."""
     try:
-        found = decoder().decode(number.reveal().decode())
+        parsed = decoder().decode(number.reveal().decode())
     except (ValueError, _Broken):
         return False
-    return isinstance(found, SecretValue) and found.same_as(number)
+    return isinstance(parsed, SecretValue) and parsed.same_as(number)
 
 
 def _whole(text: str) -> SecretValue:

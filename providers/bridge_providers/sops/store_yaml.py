@@ -60,12 +60,12 @@ class _Builder:
 
     def documents(self) -> list[dict[str, Tree]]:
         """Build all documents of the stream."""
-        found: list[dict[str, Tree]] = []
+        built: list[dict[str, Tree]] = []
         while not isinstance(event := self._event(), StreamEndEvent):
             if isinstance(event, DocumentStartEvent):
                 self._anchors = {}
-                found.append(self._document(len(found) + 1))
-        return found
+                built.append(self._document(len(built) + 1))
+        return built
 
     def _event(self) -> Event:
         """Return the next event."""

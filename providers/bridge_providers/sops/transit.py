@@ -52,9 +52,9 @@ class Transit:
         self._sessions.clear()
 
     def _decrypt(self, key: TransitKey) -> bytes:
-        found = self._asked(key, "decrypt", {"ciphertext": key.enc}, "plaintext")
+        plaintext = self._asked(key, "decrypt", {"ciphertext": key.enc}, "plaintext")
         try:
-            return binascii.a2b_base64(found.reveal(), strict_mode=True)
+            return binascii.a2b_base64(plaintext.reveal(), strict_mode=True)
         except ValueError:
             pass
         raise ProviderError(answers.FOREIGN)
@@ -72,18 +72,22 @@ class Transit:
                 f"{verb}ing with transit key {engine}/{name}", answers.grant(f"{engine}/{verb}/{name}", "update")
             )
             reply = session.ask(lambda client: client.adapter.post(f"/v1/{engine}/{verb}/{name}", json=body), step)
-            found = answers.part(reply.body, "data", wanted)
-            if reply.is_ok and isinstance(found, SecretValue):
-                return found
+            value = answers.part(reply.body, "data", wanted)
+            if reply.is_ok and isinstance(value, SecretValue):
+                return value
             problem = answers.foreign(reply) if reply.is_ok else answers.failure(reply)
         except (ProviderError, Unavailable) as caught:
             problem = caught
-        told = problem.problems[0]
+        details = problem.problems[0]
         address = _shown(key.address)
-        what = told.what if told.what.startswith(address) else f"{address}: transit key {engine}/{name}: {told.what}"
+        message = (
+            details.what
+            if details.what.startswith(address)
+            else f"{address}: transit key {engine}/{name}: {details.what}"
+        )
         if isinstance(problem, Unavailable):
-            raise Unavailable(what, hint=told.hint)
-        raise type(problem)(what, hint=told.hint)
+            raise Unavailable(message, hint=details.hint)
+        raise type(problem)(message, hint=details.hint)
 
     def _session(self, address: str) -> "VaultSession":
         normal = _normal(address)

@@ -67,8 +67,8 @@ def _check_copy(copy: "Tree | None", block: dict[str, Tree], number: int) -> Non
     macs = [one.get("mac") if isinstance(one, dict) else None for one in (block, copy)]
     first, second = (one.reveal() if isinstance(one, SecretValue) else b"" for one in macs)
     if first and second and first != second:
-        what = f"document {number} has sops metadata of its own: two encrypted files were joined"
-        raise ProviderError(what, hint="keep them as two files; `sources` can list both")
+        message = f"document {number} has sops metadata of its own: two encrypted files were joined"
+        raise ProviderError(message, hint="keep them as two files; `sources` can list both")
 
 
 def without_comments(document: dict[str, Tree]) -> dict[str, Tree]:

@@ -26,11 +26,11 @@ class Walk:
 
     def run(self) -> tuple[dict[str, Tree], ...]:
         """Visit all leaves and return the new documents."""
-        found = []
+        visited = []
         for number, document in enumerate(self._documents):
             self.document = number
-            found.append(self._mapping(document, b"", self._selector.start))
-        return tuple(found)
+            visited.append(self._mapping(document, b"", self._selector.start))
+        return tuple(visited)
 
     @property
     def where(self) -> str:

@@ -114,8 +114,8 @@ def _made(place: _Place, content: Documents, tools: Tools) -> bytes:
     layout = splice.layout_of(place.store)
     wanted = creation.block_for(place.target)
     writable(wanted, place.target, is_new=True, has_comments=stores.has_comments(place.store))
-    for number, one in enumerate(content):
-        _check_leaves(one, layout, (number,))
+    for number, document in enumerate(content):
+        _check_leaves(document, layout, (number,))
     new = encrypt.encrypt(place.target, place.store, layout.plaintext(content), tools.keyring.program)
     block = metadata.read(stores.load(new, place.store).metadata)
     if (block.rule, block.pattern) != (wanted.rule, wanted.pattern):

@@ -198,8 +198,8 @@ def test_a_mac_that_covers_the_encrypted_values_alone_is_a_warning(desk: Desk, s
         result = desk.run(verb, "staging")
         assert result.status == 0
         assert result.lines[0] == (
-            "bridge: warning: sops:values.sops.yaml: its MAC covers the encrypted values alone "
-            "(`mac_only_encrypted`): the others can be changed unnoticed"
+            "bridge: warning: sops:values.sops.yaml: its MAC covers only encrypted values "
+            "(`mac_only_encrypted`); the others can be changed unnoticed"
         )
 
 

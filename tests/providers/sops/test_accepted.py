@@ -90,7 +90,7 @@ class TestYaml:
         document = yaml.read("a.yaml")
         assert document.content[0]["clear_unencrypted"].reveal() == b"changed"
         (warning,) = document.warnings
-        assert warning.what.startswith("its MAC covers the encrypted values alone (`mac_only_encrypted`)")
+        assert warning.what.startswith("its MAC covers only encrypted values (`mac_only_encrypted`)")
 
     @pytest.mark.parametrize(
         ("key", "kind", "leaf"),

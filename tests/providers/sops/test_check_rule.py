@@ -34,7 +34,7 @@ def test_a_recipient_that_is_missing_and_one_too_many(sops):
     rules(sops, {"path_regex": "other", "age": A}, {"age": [A, f"{C} "]})
     errors, warnings = told(sops)
     assert errors == [
-        f"is not encrypted to {C}, which RULES: rule 2 names",
+        f"is not encrypted to {C}, which RULES: rule 2 lists",
         f"is also encrypted to {B}, which RULES: rule 2 does not list",
     ]
     assert warnings == []
@@ -46,7 +46,7 @@ def test_key_groups_of_the_rule_count_as_sops_writes_them(sops):
     assert told(sops) == ([], [])
     rules(sops, {"key_groups": [*group, {"age": [C], "kms": [{"arn": "arn:aws:kms:eu:1:key/1"}]}], "age": "unused"})
     assert told(sops)[0] == [
-        f"is not encrypted to {one}, which RULES: rule 1 names" for one in ("a key of type kms", C)
+        f"is not encrypted to {one}, which RULES: rule 1 lists" for one in ("a key of type kms", C)
     ]
 
 
@@ -55,7 +55,7 @@ def test_what_a_group_merges_counts_as_sops_writes_it(sops):
     sops.encrypt("a.yaml", "a: CANARY\n", key_groups=groups)
     assert told(sops) == ([], [])
     rules(sops, {"key_groups": [{"merge": [{"merge": [{"age": [C]}]}], "age": [A, B]}]})
-    assert told(sops)[0] == [f"is not encrypted to {C}, which RULES: rule 1 names"]
+    assert told(sops)[0] == [f"is not encrypted to {C}, which RULES: rule 1 lists"]
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_what_a_group_merges_counts_as_sops_writes_it(sops):
 def test_keys_of_other_types_are_compared_by_their_type(sops, given, name):
     sops.encrypt("a.yaml", "a: CANARY\n", age=f"{A},{B}")
     rules(sops, {"age": [A, B], given: "x"})
-    assert told(sops)[0] == [f"is not encrypted to a key of type {name}, which RULES: rule 1 names"]
+    assert told(sops)[0] == [f"is not encrypted to a key of type {name}, which RULES: rule 1 lists"]
 
 
 def test_what_stands_in_clear_although_the_rule_of_today_wants_it_encrypted(sops):
@@ -90,7 +90,7 @@ def test_an_encrypted_value_that_somebody_put_back_in_clear(sops):
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        ({"path_regex": "other"}, "no rule of RULES is for a.yaml"),
+        ({"path_regex": "other"}, "no rule of RULES matches a.yaml"),
         ({"age": 5}, "RULES: rule 1: its `age` must be a string or a list of strings"),
         ({"key_groups": [{"merge": "x"}]}, "RULES: rule 1 has an invalid key group, or an invalid `merge` in one"),
         ({"key_groups": [{"merge": ["x"]}]}, "RULES: rule 1 has an invalid key group, or an invalid `merge` in one"),

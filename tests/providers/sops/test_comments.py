@@ -13,7 +13,7 @@ from tests.providers.sops.folder import opened, sealed
 from tests.providers.sops.test_tampering import MISMATCH, MOVED, PLAIN
 
 ENCRYPTED, UNENCRYPTED = "encrypted_comment_regex", "unencrypted_comment_regex"
-WARNING = "its MAC covers the encrypted values alone"
+WARNING = "its MAC covers only encrypted values"
 rules = pytest.mark.parametrize("rule", [ENCRYPTED, UNENCRYPTED])
 macs = pytest.mark.parametrize("mac", [{}, {"mac_only_encrypted": True}], ids=["whole MAC", "MAC of the encrypted"])
 
@@ -150,7 +150,6 @@ def test_neither_pattern_nor_comment_is_looked_at(sops):
 TEXTS = {
     "a.yaml": ("# x\na: A\nb: B\n", {"a": "A", "b": "CANARY"}),
     "a.env": ("# x\na=A\nb=B\n", {"a": "A", "b": "CANARY"}),
-    "a.ini": ("; x\n[m]\na = A\nb = B\n", {"m": {"a": "A", "b": "CANARY"}}),
 }
 
 
@@ -169,7 +168,7 @@ def refused(folder, name, tree, rule):
         with pytest.raises(ProviderError) as caught:
             write()
         (problem,) = caught.value.problems
-        assert problem.what == f"its comments say what is encrypted (`{rule}`), and bridge does not write such a file"
+        assert problem.what == f"bridge does not write files whose comments say what is encrypted (`{rule}`)"
         hints.add(problem.hint)
     assert folder.files() == before
     (hint,) = hints
@@ -196,8 +195,7 @@ def test_a_change_is_refused_and_the_hint_makes_it(folder_of, release, name, rul
     edit, by_script = hint.split("`")[1:4:2]
     assert edit == f"sops edit {folder.path / name}"
     assert hint.endswith("(sops 3.11 or newer)")
-    keys = "".join(f'["{key}"]' for key in (["m", "b"] if name == "a.ini" else ["b"]))
-    pasted(folder, by_script.replace('["KEY"]', keys), input=b'"CANARY"')
+    pasted(folder, by_script.replace("KEY", "b"), input=b'"CANARY"')
     assert folder.values(name) == [opened(sealed(tree))]
     assert ("ENC[" in folder.line(name, "b")) is (rule == UNENCRYPTED)
 
@@ -223,13 +221,11 @@ def test_what_the_file_holds_already_needs_no_write(sops):
 
 
 @macs
-@pytest.mark.parametrize("name", ["a.json", "a.bin"])
-def test_a_file_without_comments_is_written_by_its_rule(sops, name, mac):
+def test_a_file_without_comments_is_written_by_its_rule(sops, mac):
     sops.write(".sops.yaml", json.dumps({"creation_rules": [{"age": sops.recipient, UNENCRYPTED: "x", **mac}]}))
-    first, second = (b"A", b"CANARY") if name == "a.bin" else ([{"a": "A"}], [{"a": "CANARY", "b": "B"}])
-    sops.store(name, second, sops.store(name, first))
-    assert "CANARY" in sops.decrypted(name)
-    assert "CANARY" not in (sops.path / name).read_text()
+    sops.store("a.json", [{"a": "CANARY", "b": "B"}], sops.store("a.json", [{"a": "A"}]))
+    assert "CANARY" in sops.decrypted("a.json")
+    assert "CANARY" not in (sops.path / "a.json").read_text()
 
 
 def test_json_in_which_the_rule_encrypts_nothing_shows_all_values(sops):

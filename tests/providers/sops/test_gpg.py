@@ -40,8 +40,8 @@ def test_the_path_of_gpg_may_come_from_sops_s_variable_if_it_is_absolute(file, g
     assert file.values("a.yaml") == [{"a": ("text", b"CANARY")}]
     file.environ["SOPS_GPG_EXEC"] = "gpg"
     problem = refused(file, None)
-    assert problem.what.endswith("are used only where the path of gpg is configured")
-    assert problem.hint.startswith("gpg: /usr/bin/gpg in the provider's section")
+    assert problem.what.endswith("but no path to gpg is configured")
+    assert problem.hint.startswith("add to the provider's section: gpg: /usr/bin/gpg")
 
 
 def test_gpg_is_not_started_where_an_age_key_opens(sops, gpg):
@@ -83,7 +83,7 @@ def test_a_key_behind_a_passphrase_asks_nobody(sops, gpg):
     subprocess.run(
         ["gpgconf", "--kill", "gpg-agent"], env={**os.environ, "GNUPGHOME": str(gpg.home)}, check=True, timeout=60
     )
-    assert "does it want a passphrase that gpg-agent does not hold" in refused(sops, Sops(gpg=gpg.program)).what
+    assert "gpg-agent may not have its passphrase" in refused(sops, Sops(gpg=gpg.program)).what
 
 
 def test_a_damaged_message(file, gpg):
@@ -117,5 +117,5 @@ def test_a_new_file_for_pgp_keys_is_read_by_sops(sops, gpg):
     sops.write(".sops.yaml", json.dumps({"creation_rules": [{"pgp": "A" * 40}]}))
     with pytest.raises(ProviderError) as caught:
         sops.store("b.yaml", [{"a": "CANARY"}], provider=Sops(gpg=gpg.program))
-    assert str(caught.value) == f"sops does not encrypt it by {sops.path / '.sops.yaml'}: rule 1"
+    assert str(caught.value) == f"sops cannot encrypt the file by {sops.path / '.sops.yaml'}: rule 1"
     assert not (sops.path / "b.yaml").exists()

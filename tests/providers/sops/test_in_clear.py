@@ -52,5 +52,5 @@ def test_a_binary_file_shows_nothing(sops):
 
 
 def test_a_file_that_no_rule_is_for(sops):
-    with pytest.raises(ProviderError, match="says for whom to encrypt it"):
+    with pytest.raises(ProviderError, match="cannot create the file: no"):
         told(sops, TREE)

@@ -111,7 +111,7 @@ def test_a_damaged_share_is_told_from_a_damaged_value(sops):
     share = shares(sops)[1]
     replace(sops, 1, bytes([share[0] ^ 1]) + share[1:])
     message = sops.refusal("a.yaml")
-    assert message.startswith("the shares of its key groups do not give its data key: one of them is damaged")
+    assert message.startswith("the shares of its key groups do not give its data key: one is damaged")
     for part in (share.hex(), repr(share)):
         assert part not in message
 

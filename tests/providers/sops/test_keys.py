@@ -92,7 +92,7 @@ def test_a_broken_key_file_is_named_with_its_line_and_never_the_key(file):
     typo = str(file.key)[:-1]
     path = keys("keys.txt", file, "# x", typo, "CANARY", "", OTHER)
     file.environ = {"SOPS_AGE_KEY_FILE": str(path)}
-    message = f"SOPS_AGE_KEY_FILE {path}: 1 key, line 2 is no age identity, line 3 is no age identity"
+    message = f"SOPS_AGE_KEY_FILE {path}: 1 key, line 2 is not an age identity, line 3 is not an age identity"
     assert message in hint(file)
     assert typo not in hint(file)
     file.refusal("a.yaml", Denied)
@@ -105,7 +105,7 @@ def test_a_broken_key_file_is_named_with_its_line_and_never_the_key(file):
             ["AGE-PLUGIN-YUBIKEY-1CANARY"],
             "0 keys, line 1 is an age plugin's identity, which only the sops program can use",
         ),
-        (["AGE-SECRET-KEY-PQ-1CANARY"], "0 keys, line 1 is no age identity"),
+        (["AGE-SECRET-KEY-PQ-1CANARY"], "0 keys, line 1 is not an age identity"),
         (["-----BEGIN AGE ENCRYPTED FILE-----", "CANARY"], "is encrypted, but not to a passphrase"),
         (["age-encryption.org/v1", "CANARY"], "is encrypted, but not to a passphrase"),
         (["-----BEGIN OPENSSH PRIVATE KEY-----", "CANARY"], "0 keys, line 1 is an ssh key, not used"),

@@ -100,7 +100,7 @@ def test_a_mac_over_encrypted_values_alone(folder_of, release, suffix):
     name = f"a.{suffix}"
     folder.encrypt(name, cases.SMALL[suffix], mac_only_encrypted=True)
     (warning,) = folder.read(name).warnings
-    assert warning.what.startswith("its MAC covers the encrypted values alone")
+    assert warning.what.startswith("its MAC covers only encrypted values")
 
 
 TREES = {

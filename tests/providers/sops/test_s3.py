@@ -110,11 +110,11 @@ class TestKeys:
     def test_without_a_right_it_is_named(self, bucket: Bucket, user: str, monkeypatch: pytest.MonkeyPatch) -> None:
         version = bucket.put(KEY, "A: CANARY\n")
         what = f"the keys in AWS's configuration may not read it at {bucket.storage.url} (status 403, AccessDenied)"
-        more = "; without s3:ListBucket a missing object is refused in the same way"
-        assert self.failure(bucket, monkeypatch) == (Denied, what, f"they need s3:GetObject{more}")
+        more = "; without s3:ListBucket, a missing object is refused in the same way"
+        assert self.failure(bucket, monkeypatch) == (Denied, what, f"grant them s3:GetObject{more}")
         policy = json.dumps(POLICY)
         bucket.storage.client("iam").put_user_policy(UserName=user, PolicyName="read", PolicyDocument=policy)
-        assert self.failure(bucket, monkeypatch, version) == (Denied, what, f"they need s3:GetObjectVersion{more}")
+        assert self.failure(bucket, monkeypatch, version) == (Denied, what, f"grant them s3:GetObjectVersion{more}")
 
     def test_with_the_right_it_is_read(self, bucket: Bucket, user: str, monkeypatch: pytest.MonkeyPatch) -> None:
         bucket.put(KEY, "A: CANARY\n")
@@ -171,7 +171,7 @@ class TestStores:
             "AWS_ENDPOINT_URL": bucket.storage.url,
         }.items():
             monkeypatch.setenv(name, value)
-        assert bucket.failure(APP, s3="aws").what.startswith("no region is known")
+        assert bucket.failure(APP, s3="aws").what.startswith("no region found")
         assert bucket.read(APP, s3="aws", s3_region="eu-west-3")
         bucket.storage.demand_keys()
         failure = bucket.failure(APP, s3="aws", s3_region="eu-west-3")

@@ -204,7 +204,7 @@ def test_an_answer_that_is_cut_or_too_long(content: bytes, kind: type, what: str
 
 def test_a_checksum_that_does_not_fit_is_told_before_anything_is_decrypted() -> None:
     failure = refused(saying(answer(200, CONTENT, "X-Amz-Checksum-Crc32: AAAAAA==\r\n")))
-    what = "the object does not have the checksum that it was stored with"
+    what = "the object does not match its checksum"
     assert (failure.kind, failure.what) == (ProviderError, what)
 
 

@@ -202,7 +202,7 @@ def test_token_of_vault_is_sent_to_no_address_that_a_file_names(sops: Folder, mo
         data = json.dumps({"a": "x", "sops": {**block, "mac": "ENC[x]", "version": "3.13.2"}}).encode()
         sops.write("a.json", data)
         assert (
-            "would ask a Vault that hc_vault does not list"
+            "would ask a Vault that is not in hc_vault"
             in refused(sops, Sops(program=str(sops.binary)), name="a.json").what
         )
         assert not server.requests

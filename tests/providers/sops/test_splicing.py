@@ -260,7 +260,7 @@ def test_other_formats_are_read_only(sops, name, content):
 @pytest.mark.parametrize("rule", ["encrypted_comment_regex", "unencrypted_comment_regex"])
 def test_a_rule_over_comments_is_refused(sops, rule):
     sops.encrypt("a.yaml", "# hide\na: CANARY-1\n", **{rule: "hide"})
-    what = f"bridge writes no file whose rule is over comments (`{rule}`)"
+    what = f"bridge does not write files whose comments say what is encrypted (`{rule}`)"
     assert sops.unwritable("a.yaml", [{"a": "CANARY-2"}], sops.read("a.yaml").revision) == what
     assert sops.unwritable("new.yaml", [{"a": "CANARY-2"}]) == what
 

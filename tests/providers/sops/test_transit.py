@@ -129,7 +129,7 @@ def test_an_address_that_is_not_configured_is_refused_before_any_connection(tran
 def test_the_variable_of_vault_does_not_allow_an_address(transit):
     transit.encrypt()
     transit.folder.environ["VAULT_ADDR"] = transit.vault.address
-    assert "is not an address that the configuration names" in transit.refused(Sops(), Denied)
+    assert "this address is not in hc_vault" in transit.refused(Sops(), Denied)
 
 
 def test_several_servers_may_be_named(transit):
