@@ -147,7 +147,7 @@ def test_a_value_that_todays_rule_leaves_in_clear_is_not_brought_back(desk: Desk
     content = (desk.folder / FILE).read_bytes()
     result = back(desk, first, "--dry-run")  # told before anybody is asked
     assert result.status == 1
-    assert "OPENAI_API_KEY would stand there in clear" in result.lines[0]
+    assert "OPENAI_API_KEY would not be encrypted by" in result.lines[0]
     assert (desk.folder / FILE).read_bytes() == content
     # What stands in clear as it did is no reason.
     sops.encrypt(FILE, text.replace("CANARY-cartesia", "CANARY-bad"), "--encrypted-regex", everything_else)

@@ -49,7 +49,7 @@ def test_a_run_writes_what_the_object_has_and_the_next_one_nothing(desk: Desk, b
         0,
         [
             f"bridge: warning: {REFERENCE}: fields unknown until it is read",
-            "bridge: hint: `bridge plan staging` reads it",
+            "bridge: hint: read it with `bridge plan staging`",
         ],
     )
     result = desk.run("sync", "staging")

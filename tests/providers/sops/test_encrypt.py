@@ -201,3 +201,15 @@ def test_a_session_that_is_closed_starts_none(desk: Folder) -> None:
     session.close()
     with pytest.raises(ProviderError, match="cannot start the sops program: the run has ended"):
         encrypt.encrypt(desk.path / "a.yaml", "yaml", b"{}", program)
+
+
+@pytest.mark.parametrize(
+    ("rule", "hint"),
+    [({"kms": "arn:x"}, "create it, then bridge can change it: cd "), ({"gcp_kms": "x"}, "run: sops edit ")],
+)
+def test_rule_with_other_keys_names_the_command_that_creates_the_file(
+    desk: Folder, rule: dict[str, str], hint: str
+) -> None:
+    """Bridge can change a file for KMS keys, but not a file that only the sops program opens."""
+    desk.write(".sops.yaml", json.dumps({"creation_rules": [rule]}))
+    assert refused(desk).problems[0].hint.startswith(hint)

@@ -251,6 +251,15 @@ def test_without_a_program_its_setting_is_named(folder: Folder, kind: str) -> No
     assert problem == Problem("", f"{ONLY} {kind} keys", "add to the provider's section: program: /usr/local/bin/sops")
 
 
+def test_program_on_path_does_not_decrypt(folder: Folder) -> None:
+    """It would get keys, so only the section can name it."""
+    keyed(folder, "azure_kv")
+    path = Path(script(folder, f"touch {folder.path}/mark; echo 'a: CANARY'"))
+    folder.environ["PATH"] = str(path.parent)
+    assert refused(folder, Sops()).what == f"{ONLY} azure_kv keys"
+    assert not (folder.path / "mark").exists()
+
+
 # What a hostile program does
 
 
