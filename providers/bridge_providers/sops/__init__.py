@@ -14,7 +14,7 @@ from bridge_providers.sops import sections
 
 if TYPE_CHECKING:
     from bridge_providers.sops.keys import Keyring
-    from bridge_providers.sops.s3 import Objects
+    from bridge_providers.sops.s3 import ObjectStorage
     from bridge_providers.sops.writing import Tools
 
 __all__ = ["Sops"]
@@ -141,7 +141,7 @@ class SopsSession:
         self._lock: Final = threading.Lock()
         self._closed = False
         self._keys: Keyring | None = None
-        self._objects: Objects | None = None
+        self._objects: ObjectStorage | None = None
         self.warnings: tuple[Problem, ...] = ()
 
     def read(self, path: str, revision: str | None = None) -> Document:
@@ -195,7 +195,7 @@ class SopsSession:
 
         return writing.Tools(self._context, self._keyring())
 
-    def _storage(self) -> "Objects":
+    def _storage(self) -> "ObjectStorage":
         """Return the client of object storage; the first thread that needs it makes it."""
         from bridge_providers.sops import s3  # noqa: PLC0415 # as above
 
@@ -203,7 +203,7 @@ class SopsSession:
             if self._objects is None:
                 context = self._context
                 store = s3.find(self._options, context.environ)
-                self._objects = s3.Objects(store, context.environ, context.deadline)
+                self._objects = s3.ObjectStorage(store, context.environ, context.deadline)
             return self._objects
 
     def _keyring(self) -> "Keyring":

@@ -28,7 +28,7 @@ class Malformed(Exception):
     """It is not an age file."""
 
 
-class Stanza(NamedTuple):
+class HeaderStanza(NamedTuple):
     """One wrapping of the file key."""
 
     kind: str
@@ -39,7 +39,7 @@ class Stanza(NamedTuple):
 class AgeFile(NamedTuple):
     """A file in its parts."""
 
-    stanzas: tuple[Stanza, ...]
+    stanzas: tuple[HeaderStanza, ...]
     signed: bytes  # what the header's MAC covers
     mac: bytes
     payload: bytes
@@ -83,7 +83,7 @@ def _bare(data: bytes) -> bytes:
         raise Malformed from None
 
 
-def stanzas(lines: Iterable[bytes]) -> Iterator[Stanza]:
+def stanzas(lines: Iterable[bytes]) -> Iterator[HeaderStanza]:
     """Read stanzas line by line; Malformed if one is invalid or does not end."""
     pending: list[bytes] = []
     for line in lines:
@@ -95,15 +95,15 @@ def stanzas(lines: Iterable[bytes]) -> Iterator[Stanza]:
         raise Malformed
 
 
-def _stanza(first: bytes, *body: bytes) -> Stanza:
+def _stanza(first: bytes, *body: bytes) -> HeaderStanza:
     arrow, *words = first.split(b" ")
     if arrow != b"->" or not words or not all(map(_WORD.fullmatch, words)) or any(line[_COLUMNS:] for line in body):
         raise Malformed
     kind, *arguments = (word.decode() for word in words)
-    return Stanza(kind, tuple(arguments), decoded(b"".join(body)))
+    return HeaderStanza(kind, tuple(arguments), decoded(b"".join(body)))
 
 
-def text(stanza: Stanza) -> str:
+def text(stanza: HeaderStanza) -> str:
     """Write a stanza."""
     body = encoded(stanza.body)
     # A body ends with a short line, which is empty if the line before it is full.

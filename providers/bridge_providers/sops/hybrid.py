@@ -11,7 +11,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from bridge_providers.sops import age_file
-from bridge_providers.sops.age_file import Stanza
+from bridge_providers.sops.age_file import HeaderStanza
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
@@ -64,7 +64,7 @@ class Identity:
             pass
         return None
 
-    def _file_key(self, stanza: Stanza) -> bytes | None:
+    def _file_key(self, stanza: HeaderStanza) -> bytes | None:
         if stanza.kind != _STANZA or len(stanza.arguments) != 1:
             return None
         enc = age_file.decoded(stanza.arguments[0].encode())

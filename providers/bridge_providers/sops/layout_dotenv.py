@@ -5,7 +5,7 @@ from typing import Final
 
 from bridge.provider import Kind, Node, ProviderError, SecretValue
 from bridge_providers.sops import tree
-from bridge_providers.sops.splice import Edit, Entry, Part, line_after, line_removed
+from bridge_providers.sops.splice import Edit, TextEntry, TextPart, line_after, line_removed
 from bridge_providers.sops.store_dotenv import PREFIX
 
 add: Final = line_after
@@ -16,26 +16,26 @@ def is_metadata(name: str) -> bool:
     return name.startswith(PREFIX)
 
 
-def metadata(document: Part) -> Mapping[str, Part]:
+def metadata(document: TextPart) -> Mapping[str, TextPart]:
     """Return the values of the metadata."""
     lines = (document.entries or {}).items()
     return {str(name).removeprefix(PREFIX): one.value for name, one in lines if is_metadata(str(name))}
 
 
-def find(text: str) -> list[Part]:
+def find(text: str) -> list[TextPart]:
     """Find the only document."""
-    entries: dict[int | str, Entry] = {}
+    entries: dict[int | str, TextEntry] = {}
     at = 0
     for line in text.split("\n"):
         if line and not line.startswith("#"):
             key = line.partition("=")[0]
             end = at + len(line.removesuffix("\r") if line.endswith("]\r") else line)
-            entries[key] = Entry(at, Part(at + len(key) + 1, end))
+            entries[key] = TextEntry(at, TextPart(at + len(key) + 1, end))
         at += len(line) + 1
-    return [Part(0, len(text), entries)]
+    return [TextPart(0, len(text), entries)]
 
 
-def remove(text: str, entries: list[Entry], index: int) -> Edit:
+def remove(text: str, entries: list[TextEntry], index: int) -> Edit:
     """Remove the line of an entry."""
     return line_removed(text, entries[index])
 

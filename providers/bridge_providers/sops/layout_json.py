@@ -7,7 +7,7 @@ from typing import Final
 
 from bridge.provider import Kind, Node, SecretValue
 from bridge_providers.sops import store_json, tree
-from bridge_providers.sops.splice import Edit, Entry, Part, Unplaceable, is_metadata, metadata
+from bridge_providers.sops.splice import Edit, TextEntry, TextPart, Unplaceable, is_metadata, metadata
 
 __all__ = ["add", "entry", "find", "is_metadata", "metadata", "plaintext", "problem", "remove", "scalar"]
 
@@ -15,12 +15,12 @@ _BLANK: Final = re.compile(r"[ \t\r\n]*")
 _BETWEEN: Final = re.compile(r"\r?\n[ \t]*\Z")
 
 
-def find(text: str) -> list[Part]:
+def find(text: str) -> list[TextPart]:
     """Find the only document."""
     return [_Finder(text).part(_blank(text, 0))]
 
 
-def add(text: str, beside: list[Entry], metadata: Entry | None, entry: str) -> Edit:
+def add(text: str, beside: list[TextEntry], metadata: TextEntry | None, entry: str) -> Edit:
     """Add an entry after the last one, or before the metadata, on a line of its own if its neighbor has one."""
     other = beside[-1] if beside else metadata
     if other is None:
@@ -32,7 +32,7 @@ def add(text: str, beside: list[Entry], metadata: Entry | None, entry: str) -> E
     return other.value.end, other.value.end, f",{between}{entry}"
 
 
-def remove(text: str, entries: list[Entry], index: int) -> Edit:  # noqa: ARG001 - the same for every layout
+def remove(text: str, entries: list[TextEntry], index: int) -> Edit:  # noqa: ARG001 - the same for every layout
     """Remove an entry and its comma."""
     if index + 1 < len(entries):
         return entries[index].start, entries[index + 1].start, ""
@@ -83,11 +83,11 @@ class _Finder:
         self._text: Final = text
         self._decode: Final = store_json.decoder().raw_decode
 
-    def part(self, start: int) -> Part:
+    def part(self, start: int) -> TextPart:
         """Find the node that begins at `start`."""
         if self._text[start] not in "{[":
-            return Part(start, self._decode(self._text, start)[1])
-        entries: dict[int | str, Entry] = {}
+            return TextPart(start, self._decode(self._text, start)[1])
+        entries: dict[int | str, TextEntry] = {}
         is_object = self._text[start] == "{"
         at = _blank(self._text, start + 1)
         while self._text[at] not in "}]":
@@ -95,8 +95,8 @@ class _Finder:
             if is_object:
                 key, end = self._decode(self._text, at)
                 value = _blank(self._text, _blank(self._text, end) + 1)
-            entries[key] = Entry(at, self.part(value))
+            entries[key] = TextEntry(at, self.part(value))
             at = _blank(self._text, entries[key].value.end)
             if self._text[at] == ",":
                 at = _blank(self._text, at + 1)
-        return Part(start, at + 1, entries)
+        return TextPart(start, at + 1, entries)

@@ -21,7 +21,7 @@ from yaml._yaml import CParser
 
 from bridge.provider import Kind, Node, SecretValue
 from bridge_providers.sops import scalars, tree
-from bridge_providers.sops.splice import Edit, Entry, Part, is_metadata, line_after, line_removed, metadata
+from bridge_providers.sops.splice import Edit, TextEntry, TextPart, is_metadata, line_after, line_removed, metadata
 
 __all__ = ["add", "entry", "find", "is_metadata", "metadata", "plaintext", "problem", "remove", "scalar"]
 
@@ -33,12 +33,12 @@ _WORDS: Final = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", 
 _ESCAPED: Final = frozenset('"\\')
 
 
-def find(text: str) -> list[Part]:
+def find(text: str) -> list[TextPart]:
     """Find each document."""
     return _Finder(text).documents()
 
 
-def remove(text: str, entries: list[Entry], index: int) -> Edit:
+def remove(text: str, entries: list[TextEntry], index: int) -> Edit:
     """Remove the line of an entry."""
     return line_removed(text, entries[index])
 
@@ -100,7 +100,7 @@ class _Finder:
         self._shift: Final = int(text.startswith("\ufeff"))
         self._next: Final = CParser(text.removeprefix("\ufeff").encode()).get_event
 
-    def documents(self) -> list[Part]:
+    def documents(self) -> list[TextPart]:
         """Find all documents."""
         parts = []
         while not isinstance(event := self._event(), StreamEndEvent):
@@ -113,14 +113,14 @@ class _Finder:
         assert event is not None  # None comes only after StreamEndEvent
         return event
 
-    def _part(self, event: Event, *, is_plain: bool) -> Part:
+    def _part(self, event: Event, *, is_plain: bool) -> TextPart:
         """Find the node that begins with `event`."""
         start = start_of(event) + self._shift
         if isinstance(event, (AliasEvent, ScalarEvent)):
-            return Part(start, end_of(event) + self._shift, None, is_plain)
+            return TextPart(start, end_of(event) + self._shift, None, is_plain)
         assert isinstance(event, (MappingStartEvent, SequenceStartEvent))
         is_plain = is_plain and not event.flow_style
-        entries: dict[int | str, Entry] = {}
+        entries: dict[int | str, TextEntry] = {}
         while not isinstance(inner := self._event(), (MappingEndEvent, SequenceEndEvent)):
             begin = start_of(inner) + self._shift
             key: int | str = len(entries)
@@ -128,8 +128,8 @@ class _Finder:
                 assert isinstance(inner, ScalarEvent)  # the store takes no other key
                 key = scalars.resolve(inner.value, inner.tag, plain=not inner.style)[1].reveal().decode()
                 inner = self._event()
-            entries[key] = Entry(begin, self._part(inner, is_plain=is_plain))
-        return Part(start, end_of(inner) + self._shift, entries, is_plain)
+            entries[key] = TextEntry(begin, self._part(inner, is_plain=is_plain))
+        return TextPart(start, end_of(inner) + self._shift, entries, is_plain)
 
 
 def start_of(part: Event | Token) -> int:

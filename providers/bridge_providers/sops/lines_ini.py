@@ -23,7 +23,7 @@ class Broken(Exception):
     """A text that ini.v1 refuses, or of which it would lose something; says where and why, without the text."""
 
 
-class Entry(NamedTuple):
+class IniEntry(NamedTuple):
     """A name and its value, and the number of its first line."""
 
     name: str
@@ -36,7 +36,7 @@ class Section(NamedTuple):
 
     name: str
     line: int
-    entries: list[Entry]
+    entries: list[IniEntry]
 
 
 def sections(text: str) -> Iterator[Section]:
@@ -93,10 +93,10 @@ def _check_rest(rest: str, lines: _Lines) -> None:
         raise lines.broken("has text after its end, which sops would drop")
 
 
-def _entry(line: str, lines: _Lines) -> Entry:
+def _entry(line: str, lines: _Lines) -> IniEntry:
     number = lines.number
     name, offset = _name(line, lines)
-    return Entry(name, _value(line[offset:], lines), number)
+    return IniEntry(name, _value(line[offset:], lines), number)
 
 
 def _name(line: str, lines: _Lines) -> tuple[str, int]:

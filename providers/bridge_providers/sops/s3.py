@@ -161,7 +161,7 @@ def _keys(environ: Mapping[str, str], profile: Profile) -> Keys:
     return Keys(access, SecretValue.of(secret), place)
 
 
-class Objects:
+class ObjectStorage:
     """The objects of one store, for any number of threads. Everything raises Denied, ProviderError or Unavailable."""
 
     def __init__(self, store: Store, environ: Mapping[str, str], deadline: float) -> None:

@@ -27,23 +27,23 @@ class Unplaceable(Exception):
     """The change is not possible in this layout of the text; contains nothing of the text."""
 
 
-class Part(NamedTuple):
+class TextPart(NamedTuple):
     """A node's place in the text: characters from `start` up to `end`. A leaf has no `entries`."""
 
     start: int
     end: int
-    entries: "Mapping[int | str, Entry] | None" = None
+    entries: "Mapping[int | str, TextEntry] | None" = None
     is_plain: bool = True  # not brackets of YAML, nor inside brackets
 
 
-class Entry(NamedTuple):
+class TextEntry(NamedTuple):
     """An entry of a mapping or an item of a list: where its key begins, and its value."""
 
     start: int
-    value: Part
+    value: TextPart
 
 
-class Layout(Protocol):
+class TextLayout(Protocol):
     """The functions of each layout_*.py."""
 
     @staticmethod
@@ -52,12 +52,12 @@ class Layout(Protocol):
         ...
 
     @staticmethod
-    def metadata(document: Part) -> Mapping[str, Part]:
+    def metadata(document: TextPart) -> Mapping[str, TextPart]:
         """Return the values of a document's metadata."""
         ...
 
     @staticmethod
-    def find(text: str) -> list[Part]:
+    def find(text: str) -> list[TextPart]:
         """Find each document in a text that has been read before."""
         ...
 
@@ -72,12 +72,12 @@ class Layout(Protocol):
         ...
 
     @staticmethod
-    def add(text: str, beside: list[Entry], metadata: Entry | None, entry: str) -> Edit:
+    def add(text: str, beside: list[TextEntry], metadata: TextEntry | None, entry: str) -> Edit:
         """Add an entry next to others of its mapping, or next to `metadata` if there is no other."""
         ...
 
     @staticmethod
-    def remove(text: str, entries: list[Entry], index: int) -> Edit:
+    def remove(text: str, entries: list[TextEntry], index: int) -> Edit:
         """Remove an entry."""
         ...
 
@@ -97,9 +97,9 @@ class _Change(NamedTuple):
     new: SecretValue | None  # None: remove it
 
 
-def layout_of(store: str) -> Layout:
+def layout_of(store: str) -> TextLayout:
     """Return the layout of a store."""
-    module: Layout = import_module(f"bridge_providers.sops.layout_{store}")  # type: ignore[assignment] # of this shape
+    module: TextLayout = import_module(f"bridge_providers.sops.layout_{store}")  # type: ignore[assignment] # of this shape
     return module
 
 
@@ -128,13 +128,13 @@ def is_metadata(name: str) -> bool:
     return name == "sops"
 
 
-def metadata(document: Part) -> Mapping[str, Part]:
+def metadata(document: TextPart) -> Mapping[str, TextPart]:
     """Return the values of the block."""
     block = (document.entries or {}).get("sops")
     return {str(name): one.value for name, one in ((block.value.entries if block else None) or {}).items()}
 
 
-def line_after(text: str, beside: list[Entry], metadata: Entry | None, line: str) -> Edit:
+def line_after(text: str, beside: list[TextEntry], metadata: TextEntry | None, line: str) -> Edit:
     """Add a line after the last entry that has a line of its own, with the same indentation."""
     for entry in reversed(beside):
         end = _line_end(text, entry)
@@ -150,7 +150,7 @@ def line_after(text: str, beside: list[Entry], metadata: Entry | None, line: str
     return start, start, f"{line}{newline}"
 
 
-def line_removed(text: str, entry: Entry) -> Edit:
+def line_removed(text: str, entry: TextEntry) -> Edit:
     """Remove the line of an entry."""
     start, end = _line_start(text, entry.start), _line_end(text, entry)
     if end is None or text[start : entry.start].strip(" "):
@@ -162,7 +162,7 @@ def _line_start(text: str, index: int) -> int:
     return text.rfind("\n", 0, index) + 1
 
 
-def _line_end(text: str, entry: Entry) -> int | None:
+def _line_end(text: str, entry: TextEntry) -> int | None:
     """Return where the next line begins, or None if the entry does not have a line of its own."""
     rest = _REST.match(text, entry.value.end)
     return rest.end() if rest and "\n" not in text[entry.start : entry.value.end] else None
@@ -201,7 +201,7 @@ def _changes(old: Tree, new: Node, place: Place) -> Iterator[_Change]:
         raise Unplaceable
 
 
-def _sealed(change: _Change, layout: Layout, rule: selectors.Selector, opened: Opened) -> str | None:
+def _sealed(change: _Change, layout: TextLayout, rule: selectors.Selector, opened: Opened) -> str | None:
     """Return the text of a new value, encrypted if the file's rule says so."""
     leaf = change.new
     if leaf is None:
@@ -221,7 +221,12 @@ def _sealed(change: _Change, layout: Layout, rule: selectors.Selector, opened: O
 
 
 def _edit(  # noqa: PLR0913, PLR0917 - the text, and what is known of it
-    text: str, layout: Layout, documents: list[Part], change: _Change, scalar: str | None, gone: AbstractSet[Place]
+    text: str,
+    layout: TextLayout,
+    documents: list[TextPart],
+    change: _Change,
+    scalar: str | None,
+    gone: AbstractSet[Place],
 ) -> Edit:
     """Return the edit for a change."""
     document, *path = change.place
@@ -249,7 +254,7 @@ def _edit(  # noqa: PLR0913, PLR0917 - the text, and what is known of it
     return old.start, old.end, blank + scalar
 
 
-def _entries(part: Part) -> "Mapping[int | str, Entry]":
+def _entries(part: TextPart) -> "Mapping[int | str, TextEntry]":
     if part.entries is None:  # an alias, or an empty document
         raise Unplaceable
     return part.entries
@@ -272,7 +277,7 @@ def _mac(text: str, store: str, opened: Opened, time: GoTime) -> str:
     return sealed.reveal().decode()
 
 
-def _stamped(layout: Layout, documents: list[Part], stamps: Mapping[str, str]) -> Iterator[Edit]:
+def _stamped(layout: TextLayout, documents: list[TextPart], stamps: Mapping[str, str]) -> Iterator[Edit]:
     """Yield the edits that put the stamps into the metadata of each document; names match in any case."""
     for document in documents:
         for name, value in layout.metadata(document).items():

@@ -124,7 +124,7 @@ def _made(place: _Place, content: Documents, tools: Tools) -> bytes:
     return new
 
 
-def _check_leaves(node: Node, layout: splice.Layout, where: tree.Place) -> None:
+def _check_leaves(node: Node, layout: splice.TextLayout, where: tree.Place) -> None:
     """Raise ProviderError for a value that the layout cannot contain."""
     if not isinstance(node, SecretValue):
         items = node.items() if isinstance(node, Mapping) else enumerate(node)

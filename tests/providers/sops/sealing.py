@@ -8,12 +8,12 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from bridge_providers.sops import age_file, hybrid
-from bridge_providers.sops.age_file import Stanza
+from bridge_providers.sops.age_file import HeaderStanza
 
 _MLKEM_PUBLIC_BYTES = 1184
 
 
-def seal(content: bytes, file_key: bytes, stanza: Stanza) -> str:
+def seal(content: bytes, file_key: bytes, stanza: HeaderStanza) -> str:
     """Return an armored file with one stanza; the content has 64 KiB at most."""
     signed = f"{age_file.VERSION.decode()}\n{age_file.text(stanza)}---".encode()
     mac = age_file._mac(file_key)
@@ -44,5 +44,5 @@ def hybrid_wrap(content: bytes, recipient: str) -> str:
     return seal(
         content,
         file_key,
-        Stanza(hybrid._STANZA, (age_file.encoded(sealed[: hybrid._ENC_BYTES]),), sealed[hybrid._ENC_BYTES :]),
+        HeaderStanza(hybrid._STANZA, (age_file.encoded(sealed[: hybrid._ENC_BYTES]),), sealed[hybrid._ENC_BYTES :]),
     )

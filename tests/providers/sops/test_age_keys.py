@@ -51,7 +51,9 @@ def locked(content, secret=SECRET, factor=4):
     salt = b"s" * 16
     key = Scrypt(b"age-encryption.org/v1/scrypt" + salt, 32, 2**factor, 8, 1).derive(secret.encode())
     body = ChaCha20Poly1305(key).encrypt(bytes(12), b"f" * 16, None)
-    return sealing.seal(content, b"f" * 16, age_file.Stanza("scrypt", (age_file.encoded(salt), str(factor)), body))
+    return sealing.seal(
+        content, b"f" * 16, age_file.HeaderStanza("scrypt", (age_file.encoded(salt), str(factor)), body)
+    )
 
 
 SSH = {
@@ -118,7 +120,7 @@ def test_a_header_with_stanzas_of_both_kinds_opens_with_the_post_quantum_key(pos
     monkeypatch.setattr(sealing.os, "urandom", lambda size: b"k" * size)
     stanza = age_file.parse(sealing.hybrid_wrap(b"x", recipient).encode()).stanzas[0]
     other = age_file.parse(encrypt(b"x", [x25519.Identity.generate().to_public()])).stanzas[0]
-    both = age_file.Stanza(
+    both = age_file.HeaderStanza(
         other.kind,
         (f"{other.arguments[0]}\n{age_file.encoded(other.body)}\n-> {stanza.kind} {stanza.arguments[0]}",),
         stanza.body,
