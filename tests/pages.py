@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+HELP = ROOT / "bridge" / "help"
+"""The folder of the pages that `bridge help` shows."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,14 @@ class Page:
 
 
 def page(name: str) -> Page:
-    """Read a page by its path in the repository."""
-    return Page(name, (ROOT / name).read_text())
+    """Read a help page by its topic, or another page by its path in the repository."""
+    path = ROOT / name if name.endswith(".md") else HELP / f"{name}.md"
+    return Page(name, path.read_text())
+
+
+def pages() -> list[Page]:
+    """Read README.md and every help page."""
+    return [README, *(page(path.stem) for path in sorted(HELP.glob("*.md")))]
 
 
 README = page("README.md")
