@@ -1,9 +1,10 @@
-"""Pages that people read, such as README.md, in the parts that tests compare with the program.
+"""Pages that people read, such as README.md and the help pages, in the parts that tests compare with the program.
 
-README.section("Status for scripts").names      the names that its tables explain
-README.marked("sops-keys").rows                 the table between <!-- sops-keys --> and <!-- /sops-keys -->
-README.block("help")                            the only block of code between two such marks
-page("CONTRIBUTING.md").blocks("yaml")          all blocks of code in YAML
+page("monitoring").section("Status for scripts").names     the names that its tables explain
+page("sops").marked("sops-keys").rows                      the table between <!-- sops-keys --> and <!-- /sops-keys -->
+README.block("plan")                                       the only block of code between two such marks
+page("CONTRIBUTING.md").blocks("yaml")                     all blocks of code in YAML
+help_block("migrating")                                    a block of whichever help page has it
 """
 
 import re
@@ -93,9 +94,15 @@ def page(name: str) -> Page:
     return Page(name, path.read_text())
 
 
-def pages() -> list[Page]:
-    """Read README.md and every help page."""
-    return [README, *(page(path.stem) for path in sorted(HELP.glob("*.md")))]
+def help_pages() -> list[Page]:
+    """Read every help page."""
+    return [page(path.stem) for path in sorted(HELP.glob("*.md"))]
+
+
+def help_block(name: str) -> str:
+    """Return the block of code of this name, which is on exactly one help page."""
+    (found,) = [one for one in help_pages() if f"<!-- {name} -->" in one.text]
+    return found.block(name)
 
 
 README = page("README.md")

@@ -81,7 +81,7 @@ def test_a_repository_is_migrated_from_the_wheel_in_an_empty_home(  # noqa: PLR0
     age_binaries: tuple[Path, Path],
     tmp_path: Path,
 ) -> None:
-    """The README's block, with nothing of this source tree: neither the package, nor its configuration."""
+    """The help page's block, with nothing of this source tree: neither the package, nor its configuration."""
     programs = [one.parent for one in (kustomize_binary, kubectl_binary, age_binaries[1])]
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "bridge").symlink_to(installed / "bridge")

@@ -1,24 +1,22 @@
-"""What the README says of keys, held against the code and against what the tests try."""
+"""What the help page says of keys, held against the code and against what the tests try."""
 
 import re
-from pathlib import Path
 
 import pytest
 import yaml
 
 from bridge_providers.sops import Sops, age_plugin, encrypt_program, identities, keys, metadata, programs
+from tests.pages import page
 from tests.providers.sops import table
 from tests.providers.sops.matrix import CELLS, KINDS, RELEASES
 from tests.providers.sops.test_written_by import RELEASES as RECORDED
 from tests.servers import build
 
-README = (Path(__file__).parents[3] / "README.md").read_text()
+PAGE = page("sops")
 
 
 def block(name):
-    found = re.search(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", README, re.DOTALL)
-    assert found
-    return found[1]
+    return PAGE.marked(name).text
 
 
 def used():
@@ -87,8 +85,8 @@ def test_the_example_is_a_section_that_builds():
     assert Sops(**section).gpg == "/usr/bin/gpg"
 
 
-def test_what_the_readme_says_of_programs():
-    text = README[README.index("- **Commands** (") : README.index("- **PGP** ")]
+def test_what_the_page_says_of_programs():
+    text = PAGE.text[PAGE.text.index("- **Commands** (") : PAGE.text.index("- **PGP** ")]
     for name in (
         *identities.COMMANDS,
         *age_plugin.PASSED_ON,
