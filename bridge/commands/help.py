@@ -29,6 +29,7 @@ TOPICS: Final = (
     "vault",
     "scaleway",
     "writing-a-provider",
+    "troubleshooting",
     "performance",
     "tested-with",
 )
