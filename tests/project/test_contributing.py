@@ -1,11 +1,13 @@
 """CONTRIBUTING.md says where a test is, and there is one place for it."""
 
 import re
+import tomllib
 from collections import defaultdict
 
 from tests.pages import ROOT, page
 
-FINDING = page("CONTRIBUTING.md").section("Find a test")
+CONTRIBUTING = page("CONTRIBUTING.md")
+FINDING = CONTRIBUTING.section("Find a test")
 TESTS = ROOT / "tests"
 
 
@@ -32,3 +34,24 @@ def test_file_names_are_unique_outside_of_the_providers_folders() -> None:
 
 def test_no_test_lies_outside_of_a_folder() -> None:
     assert list(TESTS.glob("test_*.py")) == []
+
+
+def drawn() -> list[str]:
+    """Return the modules of the picture of the code, from the highest to the lowest."""
+    picture = CONTRIBUTING.section("How the code is organized").text.partition("```\n")[2].partition("\n\n")[0]
+    return [name.strip("/") for line in picture.splitlines() for name in re.split(r", | {2,}", line[:27].strip())]
+
+
+def test_every_module_is_in_the_picture_of_the_code() -> None:
+    modules = {path.stem for path in (ROOT / "bridge").glob("*.py") if not path.stem.startswith("__")}
+    rooms = {path.parent.name for path in (ROOT / "bridge").glob("*/__init__.py")}
+    assert sorted(drawn()) == sorted(modules | rooms)
+
+
+def test_order_of_the_picture_is_that_of_the_import_rules() -> None:
+    rules = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = next(rule["layers"] for rule in rules if rule["name"] == "the layers of bridge")
+    level = {name: number for number, layer in enumerate(layers) for name in layer.split(" | ")}
+    numbers = [level[name] for name in drawn() if name in level]
+    assert numbers == sorted(numbers)
+    assert {name for name in drawn() if name not in level} == {"testing"}

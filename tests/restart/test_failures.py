@@ -15,7 +15,7 @@ from bridge.plan.workloads import RestartStep, RestartVerdict, Rollout, Workload
 from bridge.run.restart import Restart, follow, roll
 from bridge.run.view import Cluster
 from tests.cluster.wire import METADATA, Wire, api, drop, endpoint, reply, status
-from tests.cluster.wire import RestartStep as Answer
+from tests.cluster.wire import Step as Answer
 
 
 def raw(name: str) -> dict[str, Any]:
