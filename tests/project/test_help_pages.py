@@ -118,3 +118,8 @@ def test_every_link_leads_to_a_file_and_a_heading(name: str, target: str) -> Non
     assert path.exists()
     if anchor:
         assert anchor in anchors(PAGES[str(path.relative_to(ROOT))])
+
+
+def test_limits_on_the_page_are_those_of_the_benchmark() -> None:
+    limits = re.findall(r'"(\d\.\d(?:, \d+ MiB)?|\+\d+ ms)"', (ROOT / "tests" / "bench" / "rows.py").read_text())
+    assert [row[2] for row in page("performance").section("What is compared").rows] == limits
