@@ -12,6 +12,7 @@ from bridge.errors import ConfigError, Problem
 from bridge.process import descriptor
 from bridge.report import streams
 from bridge.report.record import Record
+from bridge.report.style import width_of
 
 TOPICS: Final = (
     "getting-started",
@@ -34,10 +35,13 @@ TOPICS: Final = (
     "tested-with",
 )
 """The pages in the order in which they are listed."""
+WIDEST: Final = 100
+"""The columns that text is wrapped to on a terminal that has more."""
 
 _FENCE: Final = re.compile(r"(^```.*?^```$)", re.DOTALL | re.MULTILINE)
 _MARK: Final = re.compile(r"^<!-- /?[\w-]+ -->\n", re.MULTILINE)
 _LINK: Final = re.compile(r"\[([^\[\]]+)\]\(([^()\s]+)\)")
+_ITEM: Final = re.compile(r" *(?:- |\d+\. )")
 _PAGE: Final = re.compile(r"([\w-]+)\.md(?:#.*)?")
 
 
@@ -46,7 +50,7 @@ def run(args: argparse.Namespace, _record: Record) -> int:
     if args.topic is None:
         streams.report().write(_contents())
     elif args.topic in TOPICS:
-        _show(as_text(_page(args.topic)))
+        _show(_page(args.topic))
     elif args.topic in args.commands:
         streams.report().write(args.commands[args.topic].format_help())
     else:
@@ -55,10 +59,34 @@ def run(args: argparse.Namespace, _record: Record) -> int:
     return 0
 
 
-def as_text(page: str) -> str:
-    """Format a page for a terminal: a link to another page becomes the command that shows it."""
+def as_text(page: str, width: int | None = None) -> str:
+    """Format a page as text, wrapped if there is a width. A link to another page becomes the command that shows it."""
     parts = _FENCE.split(_MARK.sub("", page))
-    return "".join(part if part.startswith("```") else _LINK.sub(_link, part) for part in parts)
+    return "".join(part if part.startswith("```") else _wrapped(_LINK.sub(_link, part), width) for part in parts)
+
+
+def _wrapped(text: str, width: int | None) -> str:
+    """Wrap paragraphs and list items; tables and headings stay as they are."""
+    if width is None:
+        return text
+    from textwrap import fill  # noqa: PLC0415 - only a terminal needs it
+
+    blocks: list[str] = []
+    for line in text.split("\n"):
+        if blocks and _is_prose(blocks[-1]) and _is_prose(line) and not _ITEM.match(line):
+            blocks[-1] += f" {line.strip()}"
+        else:
+            blocks.append(line)
+    for index, block in enumerate(blocks):
+        if _is_prose(block):
+            item = _ITEM.match(block)
+            indent = " " * len(item[0]) if item else ""
+            blocks[index] = fill(block, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(blocks)
+
+
+def _is_prose(line: str) -> bool:
+    return bool(line.strip()) and not line.startswith(("|", "#"))
 
 
 def _link(link: re.Match[str]) -> str:
@@ -87,13 +115,17 @@ def _unknown(topic: str, known: list[str]) -> Problem:
     return Problem("help", f"no topic {shown(topic)}", hint)
 
 
-def _show(text: str) -> None:
+def _show(page: str) -> None:
     """Write a page to stdout, or on a terminal to $PAGER."""
+    report = streams.report()
+    width = width_of(report)
+    if width is None:
+        report.write(as_text(page))
+        return
+    text = as_text(page, min(width, WIDEST))
     pager = os.environ.get("PAGER", "")
-    if not (
-        pager.strip() and streams.report().isatty() and sys.stdin and sys.stdin.isatty() and _page_with(pager, text)
-    ):
-        streams.report().write(text)
+    if not (pager.strip() and sys.stdin and sys.stdin.isatty() and _page_with(pager, text)):
+        report.write(text)
 
 
 def _page_with(pager: str, text: str) -> bool:

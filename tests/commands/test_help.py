@@ -62,6 +62,27 @@ def test_help_leaves_blocks_of_code_unchanged() -> None:
     assert as_text(block) == "```sh\n[a](b.md)\n```\n"
 
 
+def prose(text: str) -> list[str]:
+    """Return the lines outside of code that are neither headings nor rows of a table."""
+    code = re.sub(r"(?ms)^```.*?^```$", "", text)
+    return [line for line in code.splitlines() if not line.startswith(("|", "#"))]
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_help_wraps_prose_and_changes_nothing_else(topic: str) -> None:
+    page = (HELP / f"{topic}.md").read_text()
+    wide, narrow = as_text(page), as_text(page, 60)
+    assert narrow.split() == wide.split()
+    assert [line for line in prose(narrow) if len(line) > 60 and " " in line.lstrip("- ")] == []
+    for kept in (r"(?ms)^```.*?^```$", r"(?m)^[|#].*$"):
+        assert re.findall(kept, narrow) == re.findall(kept, wide)
+
+
+def test_wrapped_list_keeps_its_items_and_its_indentation() -> None:
+    text = "- first item of\n  a list\n- second\n\n1. one two three\n"
+    assert as_text(text, 12) == "- first item\n  of a list\n- second\n\n1. one two\n   three\n"
+
+
 def test_help_of_a_command_is_its_usage(capfd: pytest.CaptureFixture[str]) -> None:
     text = shown(capfd, "restart")
     assert cli.main(["restart", "--help"]) == 0
@@ -86,7 +107,7 @@ class Terminal:
     """Runs `bridge help exit-codes` on a terminal of its own, and reads what appears on it."""
 
     def __init__(self, pager: str | None) -> None:
-        environ = {"PATH": os.environ["PATH"]} | ({} if pager is None else {"PAGER": pager})
+        environ = {"PATH": os.environ["PATH"], "COLUMNS": "50"} | ({} if pager is None else {"PAGER": pager})
         self.controller, terminal = pty.openpty()
         self.program = subprocess.Popen(
             [sys.executable, "-m", "bridge", "help", "exit-codes"],
@@ -130,7 +151,9 @@ def test_pager_shows_the_page_on_a_terminal(tmp_path: Path) -> None:
 @pytest.mark.parametrize("pager", [None, "", " ", "no-such-program-at-all", "'unclosed"])
 def test_page_is_shown_on_a_terminal_without_a_pager(pager: str | None) -> None:
     terminal = Terminal(pager)
-    assert terminal.read().startswith(f"{PAGE}\n")
+    shown = terminal.read()
+    assert shown.startswith(f"{PAGE}\n")
+    assert max(map(len, prose(shown))) <= 50
     assert terminal.status() == 0
 
 
