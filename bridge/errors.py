@@ -1,4 +1,4 @@
-"""The errors that end a run, and the exit status of each (README, "Exit statuses")."""
+"""The errors that end a run, and the exit status of each (`bridge help exit-codes`)."""
 
 import errno
 from collections.abc import Iterable, Iterator

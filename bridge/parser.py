@@ -85,6 +85,7 @@ def build_parser() -> argparse.ArgumentParser:
     _exec(commands)
     _scan(commands)
     _demo(commands)
+    _help(commands)
     return parser
 
 
@@ -283,6 +284,14 @@ def _demo(commands: "_Commands") -> None:
     )
     demo.set_defaults(parser=demo)
     demo.description = "Shows plan, sync, drift, repair and a refusal on an embedded cluster; needs no account."
+
+
+def _help(commands: "_Commands") -> None:
+    text = "show a help page, such as migrating or sops, or list them all"
+    command = commands.add_parser("help", help=text, allow_abbrev=False)
+    command.description = "Shows a help page or a command's usage. Without a topic, lists the pages."
+    command.set_defaults(parser=command, commands=commands.choices)
+    command.add_argument("topic", nargs="?", metavar="TOPIC", help="a page or a command")
 
 
 LOCK_WAIT: Final = 30.0

@@ -1,9 +1,10 @@
-"""Pages that people read, such as README.md, in the parts that tests compare with the program.
+"""Pages that people read, such as README.md and the help pages, in the parts that tests compare with the program.
 
-README.section("Status for scripts").names      the names that its tables explain
-README.marked("sops-keys").rows                 the table between <!-- sops-keys --> and <!-- /sops-keys -->
-README.block("help")                            the only block of code between two such marks
-page("CONTRIBUTING.md").blocks("yaml")          all blocks of code in YAML
+page("monitoring").section("Status for scripts").names     the names that its tables explain
+page("sops").marked("sops-keys").rows                      the table between <!-- sops-keys --> and <!-- /sops-keys -->
+README.block("plan")                                       the only block of code between two such marks
+page("CONTRIBUTING.md").blocks("yaml")                     all blocks of code in YAML
+help_block("migrating")                                    a block of whichever help page has it
 """
 
 import re
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+HELP = ROOT / "bridge" / "help"
+"""The folder of the pages that `bridge help` shows."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +89,20 @@ class Page:
 
 
 def page(name: str) -> Page:
-    """Read a page by its path in the repository."""
-    return Page(name, (ROOT / name).read_text())
+    """Read a help page by its topic, or another page by its path in the repository."""
+    path = ROOT / name if name.endswith(".md") else HELP / f"{name}.md"
+    return Page(name, path.read_text())
+
+
+def help_pages() -> list[Page]:
+    """Read every help page."""
+    return [page(path.stem) for path in sorted(HELP.glob("*.md"))]
+
+
+def help_block(name: str) -> str:
+    """Return the block of code of this name, which is on exactly one help page."""
+    (found,) = [one for one in help_pages() if f"<!-- {name} -->" in one.text]
+    return found.block(name)
 
 
 README = page("README.md")

@@ -183,7 +183,7 @@ class _Report:
 
 
 def _next(plan: Plan, record: Record) -> Iterator[str]:
-    """Yield the next commands (README, "Migrating a repository")."""
+    """Yield the next commands (`bridge help migrating`)."""
     name = plan.environment
     yield with_flags(record, command(["bridge", "plan", name]))
     yield with_flags(record, command(["bridge", "sync", name]))

@@ -73,7 +73,7 @@ class _Story:
         self._say("Someone tampers with the encrypted file: bridge refuses to run, and the cluster stays unchanged.")
         self._tamper()
         self._bridge("sync", "staging", expected=1)
-        self._say("That's it. README.md explains how to use bridge with your own cluster.")
+        self._say("That's it. `bridge help getting-started` explains how to use bridge with your own cluster.")
 
     def _trust(self, folder: Path) -> None:
         listed = {"servers": [self.cluster.url], "kubeconfigs": [str(folder / "kubeconfig")]}

@@ -89,6 +89,13 @@ def test_version_needs_the_command_line_alone(loaded: Loaded) -> None:
     assert not modules & {"logging", "threading", "ctypes"}
 
 
+@pytest.mark.parametrize("topic", [(), ("sops",), ("sync",)])
+def test_help_needs_little_more_than_the_command_line(loaded: Loaded, topic: tuple[str, ...]) -> None:
+    modules = loaded("help", *topic)
+    assert not packages(modules) & {*SLOW, "yaml", "ssl", "bridge_providers", "json", "subprocess"}
+    assert not {name for name in modules if name.startswith(("bridge.config", "bridge.sources", "bridge.cluster"))}
+
+
 def test_check_loads_no_client_of_a_server(loaded: Loaded) -> None:
     modules = loaded("check", *STAGING)
     assert {"bridge", "bridge_providers", "yaml"} <= packages(modules)

@@ -1,4 +1,4 @@
-"""The rights that a run needs, on a real API server with RBAC: exactly those of the README, and no fewer."""
+"""The rights that a run needs, on a real API server with RBAC: those of `bridge help promises`, and no fewer."""
 
 from collections.abc import Sequence
 from typing import Any

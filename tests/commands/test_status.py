@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from tests.desk import Desk
-from tests.pages import README
+from tests.pages import page
 from tests.team import SECRETS
 
 
@@ -61,7 +61,7 @@ def test_json_has_every_field_that_the_readme_documents(offline_desk: Desk) -> N
     desk.values(CARTESIA_API_KEY="CANARY-new", LEFT_OVER="CANARY-left-over")
     desk.write("base/configmap.yml", (desk.folder / "base/configmap.yml").read_text().rsplit("---\n", 1)[0])
     found = desk.run("status", "staging", "--output", "json").data
-    assert sorted(README.section("Status for scripts").names) == sorted(fields(found))
+    assert sorted(page("monitoring").section("Status for scripts").names) == sorted(fields(found))
     assert {name: found[name] for name in ("schema", "environment", "namespace", "manager", "in_sync", "left")} == {
         "schema": "bridge/report/v1",
         "environment": "staging",

@@ -15,14 +15,15 @@ from bridge_providers.scaleway import Scaleway
 from bridge_providers.sops import Sops
 from bridge_providers.vault import Vault
 from tests.config.test_environment import MISTAKES, SMALL, WHOLE
-from tests.pages import README, ROOT
+from tests.pages import README, ROOT, help_pages
 
 OPEN = Draft202012Validator(environment_schema({}))
 OURS = Draft202012Validator(environment_schema({"vault": Vault, "scaleway": Scaleway, "sops": Sops}))
 EXAMPLES = [path.read_text() for path in ROOT.glob("config/*.yaml") if "." not in path.stem]
 BLOCKS = [
     text
-    for text in README.blocks("yaml")
+    for page in (README, *help_pages())
+    for text in page.blocks("yaml")
     if re.search(r"^(sources|providers|variables|cluster):", text, re.MULTILINE) and "kind:" not in text
 ]
 EXPRESSIBLE = [text for text, _, what in MISTAKES if what != "must be one YAML document"]

@@ -12,7 +12,7 @@ import pytest
 from bridge.cli import main
 from tests.deploy.pod import ID, ROOT, Pod, deployed, example, in_pod, role, take_away
 from tests.desk import Result, Target
-from tests.pages import README
+from tests.pages import help_block, page
 from tests.servers.apiserver import RealCluster
 from tests.servers.client import MERGE
 
@@ -230,7 +230,7 @@ def test_the_readmes_commands(tmp_path: Path, real_cluster: RealCluster) -> None
         "SCW_SECRET_KEY": "CANARY-scw",
     }
     for name in ("in-the-cluster", "key-into-a-secret"):
-        command = ["bash", "-euc", README.block(name)]
+        command = ["bash", "-euc", page("in-the-cluster").block(name)]
         done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert "CANARY" not in done.stdout + done.stderr
@@ -243,7 +243,7 @@ def test_the_readmes_commands(tmp_path: Path, real_cluster: RealCluster) -> None
 
 
 class Terminal:
-    """Where an operator pastes blocks of the README, for a namespace of this test."""
+    """Where an operator pastes blocks of the help pages, for a namespace of this test."""
 
     def __init__(self, folder: Path, namespace: str, cluster: RealCluster, *programs: Path) -> None:
         self.folder = folder
@@ -257,7 +257,7 @@ class Terminal:
         }
 
     def paste(self, name: str) -> str:
-        text = README.block(name).replace(" -n voice-agent-staging", f" -n {self.namespace}")
+        text = help_block(name).replace(" -n voice-agent-staging", f" -n {self.namespace}")
         return self.run("bash", "-euo", "pipefail", "-c", text)
 
     def run(self, *words: str) -> str:

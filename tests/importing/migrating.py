@@ -1,4 +1,4 @@
-"""A team's repository before it is migrated, deployed in clear, and the README's way to migrate it."""
+"""A team's repository before it is migrated, deployed in clear, and the help page's way to migrate it."""
 
 import base64
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from tests.pages import README
+from tests.pages import help_block
 from tests.servers.apiserver import RealCluster
 from tests.servers.kwok import NODE
 from tests.team import BASE, DEPLOYMENT, env_file, manifests, write_files
@@ -159,10 +159,8 @@ def deployed(folder: Path, cluster: RealCluster, path: list[Path]) -> Iterator[T
 
 
 def lines(team: Team, name: str = "migrating") -> list[str]:
-    """Return the commands of the README's block, for this team's namespace."""
-    commands = [
-        line.partition("  #")[0].rstrip() for line in README.block(name).splitlines() if not line.startswith("#")
-    ]
+    """Return the commands of the help page's block, for this team's namespace."""
+    commands = [line.partition("  #")[0].rstrip() for line in help_block(name).splitlines() if not line.startswith("#")]
     named = [line.replace("voice-agent-staging", team.namespaces["staging"]) for line in commands if line]
     return [agreed_to(line) for line in named]
 

@@ -1,4 +1,4 @@
-"""The README's way from plaintext patches to bridge, line by line, on a real API server with real controllers."""
+"""The help page's way from plaintext patches to bridge, line by line, on a real API server with real controllers."""
 
 import shlex
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.importing.migrating import Team, agreed_to, check_migration, deployed, lines
-from tests.pages import README
+from tests.pages import page
 from tests.servers.apiserver import RealCluster
 from tests.servers.kwok import Kwok
 from tests.servers.vault import DevVault
@@ -61,11 +61,11 @@ def test_what_init_prints_migrates_too_wherever_the_repository_is(team: Team) ->
 
 
 def test_migrating_into_vault(team: Team, dev_vault: DevVault) -> None:
-    """With a token of the README's writer, then with one of its reader."""
+    """With a token of the help page's writer, then with one of its reader."""
     mount = team.folder.parent.name.replace("_", "-")
     dev_vault.mount(mount, 2)
     for name in ("vault-policy", "vault-writer-policy"):
-        text = README.block(name).split("<<'EOF'\n")[1].split("EOF\n")[0]
+        text = page("vault").block(name).split("<<'EOF'\n")[1].split("EOF\n")[0]
         dev_vault.policy(f"{mount}-{name}", text.replace("kv/", f"{mount}/"))
     team.environ |= {"VAULT_ADDR": dev_vault.address, "VAULT_TOKEN": dev_vault.token(f"{mount}-vault-writer-policy")}
     imports = iter(lines(team, "migrating-into-vault"))

@@ -15,7 +15,7 @@ from bridge.plan.model import Action, Change, ClusterName, Plan
 from bridge.plan.state import Memory
 from bridge.report.metrics import HELP, render, samples
 from bridge.report.record import Record
-from tests.pages import README, ROOT
+from tests.pages import ROOT, page
 
 FOLDER = ROOT / "config" / "monitoring"
 RULES = yaml.safe_load((FOLDER / "rules.yaml").read_text())["groups"][0]["rules"]
@@ -69,7 +69,7 @@ def test_each_expression_asks_for_metrics_labels_and_values_that_exist(name: str
 
 @pytest.mark.parametrize("metric", HELP)
 def test_every_metric_is_documented_and_shown_on_the_dashboard(metric: str) -> None:
-    assert metric in README.names
+    assert metric in page("monitoring").names
     assert metric in json.dumps(DASHBOARD)
 
 

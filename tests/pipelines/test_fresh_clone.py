@@ -13,14 +13,14 @@ import yaml
 
 from bridge.cli import main
 from tests.init import team_layout
-from tests.pages import README, ROOT
+from tests.pages import ROOT, page
 from tests.pipelines.test_steps import FOLDER, script
 
 PATCH = "apps/overlays/staging/patches/staging-secret-config-patch.yml"
 
 
 def guards() -> dict[str, str]:
-    """Return the line of each supplied pipeline, of the README and of the hook that runs `bridge check`."""
+    """Return the line of each supplied pipeline, of the help page and of the hook that runs `bridge check`."""
     recipes = (FOLDER / "bridge.just").read_text()
     hooks = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
     texts = {
@@ -28,7 +28,7 @@ def guards() -> dict[str, str]:
         "gitlab-plan": script("gitlab", push=False),
         "gitlab-deploy": script("gitlab", push=True),
         "just": re.sub(r"\{\{ ?quote\((.*?)\) ?\}\}", lambda found: _quoted(found[1]), recipes),
-        "readme": README.section("In a pipeline").text,
+        "help page": page("pipelines").text,
         "pre-commit": next(f"{one['entry']} staging" for one in hooks if one["id"] == "bridge-check"),
     }
     return {
@@ -44,7 +44,7 @@ def _quoted(expression: str) -> str:
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory, kustomize_binary: Path) -> Path:
-    """Draft, import and cure as the README says, commit what git does not ignore, and clone that."""
+    """Draft, import and cure as the help page says, commit what git does not ignore, and clone that."""
     folder = tmp_path_factory.mktemp("drafted")
     repository = team_layout.write_layout(folder / "repository")
     key = pyrage.x25519.Identity.generate()

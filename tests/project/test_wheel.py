@@ -81,7 +81,7 @@ def test_a_repository_is_migrated_from_the_wheel_in_an_empty_home(  # noqa: PLR0
     age_binaries: tuple[Path, Path],
     tmp_path: Path,
 ) -> None:
-    """The README's block, with nothing of this source tree: neither the package, nor its configuration."""
+    """The help page's block, with nothing of this source tree: neither the package, nor its configuration."""
     programs = [one.parent for one in (kustomize_binary, kubectl_binary, age_binaries[1])]
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "bridge").symlink_to(installed / "bridge")
@@ -101,15 +101,14 @@ def test_the_provider_is_found_by_its_entry_point(installed: Path, tmp_path: Pat
 
 
 def packaged() -> set[str]:
-    """Return what git knows of the packages, as an installation has it: modules, types, the CronJob's manifests."""
+    """Return what git knows of the packages, as an installation has it: modules, types, manifests, help pages."""
     tracked = subprocess.run(
         ["git", "ls-files", "bridge", "providers"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    names = (name.removeprefix("providers/") for name in tracked if (ROOT / name).exists())
-    return {name for name in names if not name.endswith(".md")}
+    return {name.removeprefix("providers/") for name in tracked if (ROOT / name).exists()}
 
 
-def test_wheel_has_every_module_the_types_and_the_manifests(wheel: Path) -> None:
+def test_wheel_has_every_module_the_types_the_manifests_and_the_help_pages(wheel: Path) -> None:
     """A package or a file that pyproject.toml does not list would be missing."""
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert {name for name in names if not name.startswith("bridge/example/")} == packaged()

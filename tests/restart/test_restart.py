@@ -448,7 +448,7 @@ RULES = {
 
 
 def allow(team: Team, without: tuple[str, str] | None = None) -> None:
-    """Give the user what the README asks for, except one verb, and wait until the authorizer knows it."""
+    """Give the user what `bridge help promises` asks for, except one verb, and wait until the authorizer knows it."""
     name = MARK.replace("/", "-")
     rules = [{"apiGroups": [""], "resources": ["configmaps"], "resourceNames": [name], "verbs": ["get"]}]
     for resource, verbs in RULES.items():

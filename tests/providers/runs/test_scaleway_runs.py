@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from tests.desk import Desk
-from tests.pages import README
+from tests.pages import page
 from tests.servers.scaleway import ACCESS, PROJECT, READ, Canned, Grant, SecretManager
 from tests.team import VALUES
 
@@ -324,7 +324,7 @@ def test_the_environment_of_the_readme_reads_what_its_commands_make(
         monkeypatch.delenv(name)
     manager.grants[manager.key] = Grant({ACCESS}, prefix="/voice/staging/")
     manager.put(APP, VALUES, type="key_value")
-    desk.environment(**yaml.safe_load(README.block("scaleway-environment")))
+    desk.environment(**yaml.safe_load(page("scaleway").block("scaleway-environment")))
     assert desk.run("sync", "staging").status == 0
     assert data(desk) == VALUES
 

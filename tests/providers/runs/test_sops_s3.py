@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from tests.desk import Desk
-from tests.pages import README
+from tests.pages import page
 from tests.providers.runs.test_sops_runs import Sops, flat, sops  # noqa: F401 - `sops` is a fixture
 from tests.team import VALUES
 
@@ -117,7 +117,7 @@ def test_check_asks_nobody_and_tells_what_is_wrong_with_the_path(
 
 
 def test_the_environment_of_the_readme_reads_its_object(desk: Desk, bucket: Bucket) -> None:
-    given = yaml.safe_load(README.block("sops-s3-environment"))
+    given = yaml.safe_load(page("sops").block("sops-s3-environment"))
     bucket.client.create_bucket(Bucket="voice-secrets")
     body = bucket.program.encrypt("app.sops.yaml", flat("yaml")).read_bytes()
     bucket.client.put_object(Bucket="voice-secrets", Key="staging/app.sops.yaml", Body=body)

@@ -15,7 +15,7 @@ import yaml
 
 from tests.base.test_startup import RUN, SLOW, packages
 from tests.desk import Desk
-from tests.pages import README
+from tests.pages import page
 from tests.providers.vault import jwts
 from tests.providers.vault.wire import Answer, Request, Wire, errors, wire
 from tests.servers.apiserver import RealCluster
@@ -264,12 +264,12 @@ def test_a_terminated_run_revokes_its_token(desk: Desk, store: Store, tmp_path: 
     assert store.relay.asked() == store.whole_run
 
 
-# The README, tried as it is written
+# The help page, tried as it is written
 
 
 @pytest.fixture
 def shell(dev_vault: DevVault, tmp_path: Path) -> Any:
-    """Run a block of the README as an administrator of Vault, and return what it leaves in VAULT_TOKEN."""
+    """Run a block of the help page as an administrator of Vault, and return what it leaves in VAULT_TOKEN."""
     folder = tmp_path / "administrator"
     folder.mkdir()
     (folder / "bin").mkdir()
@@ -282,7 +282,7 @@ def shell(dev_vault: DevVault, tmp_path: Path) -> Any:
     }
 
     def run(name: str, **more: str) -> str:
-        script = f'set -e\n{README.block(name)}\nprintf %s "$VAULT_TOKEN" > token'
+        script = f'set -e\n{page("vault").block(name)}\nprintf %s "$VAULT_TOKEN" > token'
         command = ["bash", "-c", script]
         done = subprocess.run(
             command, env=environ | more, cwd=folder, capture_output=True, text=True, timeout=60, check=False
@@ -296,14 +296,14 @@ def shell(dev_vault: DevVault, tmp_path: Path) -> Any:
 
 @pytest.fixture
 def documented(dev_vault: DevVault, desk: Desk, shell: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
-    """The README's engine, policy and environment; only the server's place and the token's file are ours."""
+    """The help page's engine, policy and environment; only the server's place and the token's file are ours."""
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     dev_vault.mount("kv", 2)
     dev_vault.put("voice-agent/staging", VALUES, "kv")
     dev_vault.put("voice-agent/production", VALUES, "kv")
     shell("vault-policy")
-    content = yaml.safe_load(README.block("vault-environment"))
+    content = yaml.safe_load(page("vault").block("vault-environment"))
     section = content["providers"]["vault"]
     with wire(dev_vault.address) as relay:
         section["address"] = relay.address

@@ -1,4 +1,4 @@
-"""The README's table of keys and formats, made of what the tests are parametrized with."""
+"""The help page's table of keys and formats, made of what the tests are parametrized with."""
 
 from collections.abc import Iterable
 
@@ -41,7 +41,7 @@ def row(name: str) -> str:
 
 
 def legend(releases: Iterable[str]) -> str:
-    """Return releases as the README lists them."""
+    """Return releases as the help page lists them."""
     *others, last = sorted(releases, key=record.parsed)
     return f"{', '.join(others)} and {last}"
 

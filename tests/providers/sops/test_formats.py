@@ -1,4 +1,4 @@
-"""The README's tables of formats and rules say what the code has."""
+"""The help page's tables of formats and rules say what the code has."""
 
 import re
 from pathlib import Path
@@ -6,14 +6,11 @@ from pathlib import Path
 from bridge.provider import ProviderError
 from bridge_providers.sops import metadata, selectors, stores, writing
 from bridge_providers.sops.gotime import GoTime
-
-ROOT = Path(__file__).resolve().parents[3]
+from tests.pages import page
 
 
 def rows_of(table):
-    text = (ROOT / "README.md").read_text().partition(f"<!-- {table} -->\n")[2].partition("<!-- /sops")[0]
-    _, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.strip().splitlines()]
-    return rows
+    return page("sops").marked(table).rows
 
 
 def test_the_table_has_every_format_with_its_suffixes():

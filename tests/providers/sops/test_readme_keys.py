@@ -1,25 +1,23 @@
-"""What the README says of keys, held against the code and against what the tests try."""
+"""What the help page says of keys, held against the code and against what the tests try."""
 
 import re
-from pathlib import Path
 
 import pytest
 import yaml
 
 from bridge_providers.sops import Sops, encrypt, identities, keys, metadata, programs, sops_program
+from tests.pages import page
 from tests.providers.sops import table
 from tests.providers.sops.matrix import CELLS, KINDS, RELEASES
 from tests.providers.sops.test_written_by import RELEASES as RECORDED
 from tests.servers import build
 
 PROGRAM = "read with `program`"
-README = (Path(__file__).parents[3] / "README.md").read_text()
+PAGE = page("sops")
 
 
 def block(name):
-    found = re.search(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", README, re.DOTALL)
-    assert found
-    return found[1]
+    return PAGE.marked(name).text
 
 
 def used():
@@ -88,8 +86,8 @@ def test_the_example_is_a_section_that_builds():
     assert Sops(**section).gpg == "/usr/bin/gpg"
 
 
-def test_what_the_readme_says_of_programs():
-    text = README[README.index("- **The `sops` program**") : README.index("- **PGP** ")]
+def test_page_says_what_programs_get():
+    text = PAGE.text[PAGE.text.index("- **The `sops` program**") : PAGE.text.index("- **PGP** ")]
     shared = [name for name in sops_program._PASSED_ON if not name.startswith("SOPS_")]
     for name in (*identities.COMMANDS, *shared, f"{programs.LIMIT:.0f} seconds"):
         assert name in text

@@ -1,0 +1,125 @@
+"""README.md and the help pages are held against the program, and against each other."""
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bridge.config import environment_fields
+from bridge.config.trust_file import KEYS, load_trust_file
+from bridge.parser import build_parser
+from tests.pages import HELP, README, ROOT, Page, help_pages, page
+
+PAGES = {"README.md": README} | {f"bridge/help/{one.name}.md": one for one in help_pages()}
+TEXT = "\n".join(one.text for one in PAGES.values())
+OTHER_PROGRAMS = {
+    "--server-side",
+    "--no-deps",
+    "--age",
+    "--cascade",
+    "--editable",
+    "--password-stdin",
+    "--from-file",
+    "--for",
+    "--value-stdin",
+    "--filename-override",
+    "--input-type",
+    "--output-type",
+}
+
+
+def commands() -> dict[str, str]:
+    parser = build_parser()
+    choices = next(action for action in parser._actions if action.dest == "command")
+    return {name: sub.format_help() for name, sub in choices.choices.items()}
+
+
+def test_the_help_text_is_the_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    assert page("everyday").block("help") == build_parser().format_help()
+
+
+def test_the_example_is_the_demonstrations_own_file() -> None:
+    assert page("environment-file").block("example") == (ROOT / "config" / "staging.yaml").read_text()
+
+
+@pytest.mark.parametrize("flag", sorted(set(re.findall(r"`?(--[a-z][a-z-]+)", TEXT))))
+def test_every_flag_that_a_page_names_exists(flag: str) -> None:
+    known = {
+        word for text in [build_parser().format_help(), *commands().values()] for word in re.findall(r"--[\w-]+", text)
+    }
+    assert flag in known | OTHER_PROGRAMS
+
+
+def test_every_command_and_flag_of_the_program_has_a_help_text() -> None:
+    parser = build_parser()
+    choices = next(action for action in parser._actions if action.dest == "command")
+    for name, sub in choices.choices.items():
+        for action in sub._actions:
+            assert action.help, f"{name} {action.option_strings}"
+        assert f"bridge {name}" in TEXT
+
+
+def test_the_trust_file_is_one(tmp_path: Path) -> None:
+    block = page("threat-model").block("trust")
+    file = tmp_path / "trust.yaml"
+    file.write_text(block)
+    found = load_trust_file(file, "/home/me")
+    assert all(found)
+    assert set(yaml.safe_load(block)) == set(KEYS)
+
+
+def test_every_key_of_the_environments_file_is_explained() -> None:
+    assert set(environment_fields.KEYS) <= set(page("environment-file").names)
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"`make ([a-z ]+)`", TEXT))))
+def test_every_make_target_exists(target: str) -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for name in target.split():
+        assert re.search(rf"^{name}:", makefile, re.MULTILINE)
+
+
+def test_every_exit_status_is_in_the_help_and_on_its_page() -> None:
+    with redirect_stdout(io.StringIO()):
+        text = build_parser().format_help()
+    for status in ("0", "1", "2", "3", "4", "5", "75", "130"):
+        assert re.search(rf"^  {status} +\w", text, re.MULTILINE)
+        assert any(re.match(rf"{status}\b", row[0]) for row in page("exit-codes").rows)
+
+
+@pytest.mark.parametrize("topic", sorted(set(re.findall(r"`bridge help ([\w-]+)`", TEXT))))
+def test_every_topic_that_a_page_names_exists(topic: str) -> None:
+    assert (HELP / f"{topic}.md").is_file()
+
+
+def links() -> Iterator[tuple[str, str]]:
+    for name, one in PAGES.items():
+        for target in re.findall(r"\]\(([^()\s]+)\)", re.sub(r"(?ms)^```.*?^```$", "", one.text)):
+            if not target.startswith("https://"):
+                yield name, target
+
+
+def anchors(one: Page) -> set[str]:
+    """Return the anchors that a repository's page gives to headings."""
+    code = re.sub(r"(?ms)^```.*?^```$", "", one.text)
+    headings = re.findall(r"^#+ (.*)$", code, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize(("name", "target"), sorted(set(links())))
+def test_every_link_leads_to_a_file_and_a_heading(name: str, target: str) -> None:
+    file, _, anchor = target.partition("#")
+    path = ((ROOT / name).parent / file if file else ROOT / name).resolve()
+    assert path.exists()
+    if anchor:
+        assert anchor in anchors(PAGES[str(path.relative_to(ROOT))])
+
+
+def test_limits_on_the_page_are_those_of_the_benchmark() -> None:
+    limits = re.findall(r'"(\d\.\d(?:, \d+ MiB)?|\+\d+ ms)"', (ROOT / "tests" / "bench" / "rows.py").read_text())
+    assert [row[2] for row in page("performance").section("What is compared").rows] == limits
