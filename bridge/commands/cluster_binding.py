@@ -95,7 +95,7 @@ def rebind(args: argparse.Namespace, environment: Environment, run: Run) -> Envi
     if args.dry_run:
         tell(run.record, f"{environment.shown(environment.file)}: would be bound to {now}")
         return unbound
-    before = f", in place of {choice.namespace_uid[0]}" if len(choice.namespace_uid) == 1 else ""
+    before = f", replacing {choice.namespace_uid[0]}" if len(choice.namespace_uid) == 1 else ""
     if args.yes:  # it agrees to the cluster that the run leads to, so it is told which
         tell(run.record, f"binding {environment.name} to {now}{before}, because of --yes")
     else:
@@ -107,4 +107,4 @@ def rebind(args: argparse.Namespace, environment: Environment, run: Run) -> Envi
 def _bind(environment: Environment, uid: str, record: Record) -> None:
     bind(environment, uid)
     record.touched.append([environment.file])
-    tell(record, f"{environment.shown(environment.file)}: cluster.namespace_uid is {uid} now")
+    tell(record, f"{environment.shown(environment.file)}: cluster.namespace_uid is now {uid}")

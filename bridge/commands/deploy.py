@@ -115,5 +115,5 @@ def _steps(rendered: Rendered) -> Iterator[str]:
 
 def _text(data: dict[str, Any]) -> str:
     lines = [f"{one['state']:<9} {one['path']}" for one in data["files"]]
-    lines += ["", "next, in this order (say in kustomization.yaml first which image it is):"]
+    lines += ["", "next, in this order (first set the image in kustomization.yaml):"]
     return "\n".join(lines) + "\n" + "".join(f"  {one}\n" for one in data["next"])

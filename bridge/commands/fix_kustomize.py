@@ -79,15 +79,16 @@ def _overlay(given: str, environment: Environment) -> Path:
     found = [folder for folder in folders if kustomization_file(folder)]
     if len(found) != 1:
         places = ", ".join(map(str, found or folders))
-        what = "several overlays could be meant" if found else "there is no overlay with a kustomization.yaml"
-        raise ConfigError(Problem(places, what, "name it: --fix-kustomize OVERLAY"))
+        what = "more than one overlay matches" if found else "no overlay with a kustomization.yaml found"
+        raise ConfigError(Problem(places, what, "name the overlay: --fix-kustomize OVERLAY"))
     return found[0]
 
 
 def _documents(folder: Path, builds: Builds) -> Mapping[tuple[str, str | None], BuiltDocument]:
     build = builds[folder]
     if build is None:
-        raise Refusal(Problem(str(folder), "does not build", f"`{command(['kustomize', 'build', folder])}` tells why"))
+        hint = f"run `{command(['kustomize', 'build', folder])}` to see why"
+        raise Refusal(Problem(str(folder), "does not build", hint))
     return documents(build, str(folder))
 
 
@@ -96,8 +97,8 @@ def _check_namespace(overlay: Path, built: Mapping[tuple[str, str | None], Built
     objects = [document.built for document in built.values() if document.built.id in owned.keys]
     elsewhere = sorted({one.namespace or "" for one in objects})
     if elsewhere and not here(objects, owned.namespace):
-        what = f"builds for namespace {', '.join(elsewhere)}, and the environment's is {owned.namespace}"
-        raise Refusal(Problem(str(overlay), what, "is it another environment's overlay?"))
+        what = f"builds for namespace {', '.join(elsewhere)}, but the environment's namespace is {owned.namespace}"
+        raise Refusal(Problem(str(overlay), what, "name this environment's overlay: --fix-kustomize OVERLAY"))
 
 
 def _change(
@@ -105,9 +106,9 @@ def _change(
 ) -> FileChange:
     found = cures([document.built for document in built.values()], owned, kustomization.names)
     if unknown := [one.id for one in found if one.name is None]:
-        what = f"no patch can be for {', '.join(map(str, unknown))} only"
+        what = f"no patch can match only {', '.join(map(str, unknown))}"
         raise Refusal(
-            Problem(kustomization.shown, what, "take it out of the base, or change the kustomization by hand")
+            Problem(kustomization.shown, what, "remove it from the base, or change the kustomization by hand")
         )
     kept = {one.id for one in found if one.keys}
     ours = superseded(kustomization.patches, owned, kept, kustomization.names)
@@ -159,15 +160,15 @@ def _item(patch: Patch) -> PatchItem:
 
 
 def _wrong(overlay: Path, change: FileChange, before: Builds, after: Builds) -> Iterator[Problem]:
-    hint = "the kustomization is as it was; change it by hand"
+    hint = "change the kustomization by hand; bridge has left it unchanged"
     for folder, old in before.items():
         new = after[folder]
         if folder != overlay:
             same = old is new is None or (old is not None and new is not None and old.same_as(new))
             if not same:
-                yield Problem(str(folder), f"its build would change too: it uses {overlay}", hint)
+                yield Problem(str(folder), f"its build would change too, because it uses {overlay}", hint)
         elif old is None or new is None:
-            yield Problem(str(folder), "would not build any more", hint)
+            yield Problem(str(folder), "would no longer build", hint)
         else:
             told = spoiled(documents(old, str(folder)), documents(new, str(folder)), change.cures)
             yield from (Problem(str(folder), one, hint) for one in told)
@@ -179,8 +180,8 @@ def _shrunk(change: FileChange, environment: Environment, overlay: Path) -> Iter
     check = command(["bridge", "check", environment.name, "--live", "--manifests", "-"])
     for one in change.cures:
         if one.keys:
-            what = "stays in the build for its other keys: the next `kubectl apply` deletes bridge's if it applied them"
-            hint = f"run `bridge adopt {word(environment.name)}` before; `{build} | {check}` tells"
+            what = "stays in the build for other keys; `kubectl apply` deletes bridge's keys if it applied them before"
+            hint = f"run `bridge adopt {word(environment.name)}` first, then check with `{build} | {check}`"
             yield Problem(str(one.id), what, hint, warning=True)
 
 
@@ -189,14 +190,14 @@ def _empty(after: Builds, overlay: Path) -> Iterator[Problem]:
     build = after[overlay]
     if build is not None and not documents(build, str(overlay)):
         what = f"has no objects left in its build, so `{command(['kubectl', 'apply', '-k', overlay])}` fails"
-        hint = "remove that step from the pipeline, and the check of this build"
+        hint = "remove that step and the check of this build from the pipeline"
         yield Problem(str(overlay), what, hint, warning=True)
 
 
 def _unbuilt(before: Builds) -> Iterator[Problem]:
     for folder, build in before.items():
         if build is None:
-            yield Problem(str(folder), "does not build here, before as after", warning=True)
+            yield Problem(str(folder), "does not build, with or without the change", warning=True)
 
 
 def _holding(builds: Builds, owned: Owned) -> Sequence[str]:

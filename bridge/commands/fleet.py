@@ -49,7 +49,7 @@ def run(args: argparse.Namespace, record: Record) -> int:
     gc.enable()
     environments = load_all(folder)
     if not environments:
-        raise ConfigError(Problem(str(folder), "there is no environment", "make one with `bridge init`"))
+        raise ConfigError(Problem(str(folder), "no environments found", "create one with `bridge init`"))
     names = shard.members(environments) if shard else tuple(environments)
     logbook = _Logbook(args, record)
     fleet = Fleet(environments, run_)
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace, record: Record) -> int:
     for kind in ("warning", "error"):
         told = _told(logbook.problems[kind], logbook.clusters)
         say(record, kind, told, told)
-        late_warnings.strike(problem for _, problem in logbook.problems[kind])  # told with their environments
+        late_warnings.mark_printed(problem for _, problem in logbook.problems[kind])  # told with their environments
     return status
 
 
@@ -83,15 +83,17 @@ def _carry_out(fleet: Fleet, names: Sequence[str], logbook: "_Logbook") -> None:
 
 def _check(args: argparse.Namespace) -> None:
     if not args.all:
-        raise ConfigError(Problem("", "--shard is a part of all environments, so it needs --all"))
+        raise ConfigError(Problem("", "--shard can only be used with --all"))
     if args.environment:
-        raise ConfigError(Problem("", f"--all and {args.environment}: which of the two?", "leave one out"))
+        what = "--all cannot be combined with an environment name"
+        raise ConfigError(Problem("", what, f"remove --all or {args.environment}"))
     if args.command == "sync" and args.restart and args.dry_run:
-        what = "--dry-run with --restart shows the workloads of one environment"
-        raise ConfigError(Problem("", what, "leave --restart or --all out"))
+        what = "--dry-run with --restart cannot be combined with --all"
+        raise ConfigError(Problem("", what, "remove --restart or --all"))
     if getattr(args, "wait", None):
-        what = "--wait follows the rollouts of one environment"
-        raise ConfigError(Problem("", what, "leave --all out, or follow with `bridge restart ENV --wait 10m`"))
+        what = "--wait cannot be combined with --all"
+        hint = "remove --wait, then run `bridge restart ENV --wait 10m` for each environment"
+        raise ConfigError(Problem("", what, hint))
 
 
 class _Logbook:
@@ -125,7 +127,7 @@ class _Logbook:
                 self._measure(member, status)
         for name in names:
             if name not in self.entries:
-                late = Problem("", "not reached in this run", "run again, or allow more with --timeout")
+                late = Problem("", "not reached in this run", "run it again, or raise --timeout")
                 self._enter(Member(name, error=Unavailable(late)), Unavailable.exit_status, "not reached")
 
     @property

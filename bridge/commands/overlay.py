@@ -71,7 +71,7 @@ def _below(
         try:
             loaded = load_kustomization(folder)
         except ConfigError:
-            what = "cannot be read by bridge, and may contain values of bridge's objects"
+            what = "cannot be read, and may contain values of bridge's objects"
             yield Problem(os.path.normpath(folder), what, "check it for values by hand", warning=True)
             continue
         if loaded.file.resolve() in seen:
@@ -96,7 +96,7 @@ def _place(patch: Patch) -> str:
 
 
 def _left(place: str) -> Problem:
-    what = "still contains values of bridge's objects, perhaps in clear"
+    what = "still contains values of bridge's objects, possibly in plaintext"
     return Problem(place, what, "remove them by hand after importing them", warning=True)
 
 
@@ -140,5 +140,5 @@ def _doubt(patch: MissingPatch, shown: str) -> Problem | None:
         return Problem(path, "is missing, but is tracked by git", hint)
     if patch.kind in _KINDS or named_like_a_secret(patch.file.stem):
         return None
-    hint = f"if it only had values that are imported, remove its entry from {shown}"
+    hint = f"if it only contained imported values, remove its entry from {shown}"
     return Problem(path, "is missing, and may have contained more than values", hint)

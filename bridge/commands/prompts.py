@@ -19,7 +19,8 @@ def confirm(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not can_ask():
-        raise Refusal(Problem("", "nobody is at a terminal to be asked; nothing was done", "agree with --yes"))
+        what = "stdin is not a terminal, so bridge cannot ask; nothing was done"
+        raise Refusal(Problem("", what, "confirm with --yes"))
     if not ask(question):
         raise not_confirmed()
 

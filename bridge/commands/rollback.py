@@ -110,14 +110,14 @@ def _document(given: str, environment: Environment) -> Reference:
     if reference in documents and reference.revision is None:
         return reference
     if plain in documents:
-        what, hint = "names more than a document", f"write {plain}; the revision is what --to names"
+        what, hint = "must name a document without a field or revision", f"use {plain}, and give the revision with --to"
         raise ConfigError(Problem("--source", what, hint))
     pinned = next((one for one in documents if one._replace(revision=None) == plain), None)
     if pinned:
-        what = f"is pinned to revision {pinned.revision} in {file}, and that decides, whatever the store has"
+        what = f"is pinned to revision {pinned.revision} in {file}, so a rollback would have no effect"
         raise Refusal(Problem(str(pinned), what, "change the revision there, then run `bridge sync`"))
     listed = ", ".join(map(str, documents)) or "none"
-    raise ConfigError(Problem("--source", f"{plain} is no document of {file}", f"those are {listed}"))
+    raise ConfigError(Problem("--source", f"{plain} is not a document of {file}", f"the documents are: {listed}"))
 
 
 def _provider(environment: Environment, reference: Reference) -> Provider:
@@ -135,8 +135,8 @@ def _context(environment: Environment, run: Run) -> Context:
 def _question(rollback: _Rollback) -> str:
     where = namespace_in(rollback.plan.namespace, rollback.plan.cluster)
     if not rollback.whole.is_needed:
-        return f"{rollback.source} holds this already. Sync {where}?"
-    return f"Write revision {rollback.to} into {rollback.source} as the newest one, and sync {where}?"
+        return f"{rollback.source} already has this content. Sync {where}?"
+    return f"Write revision {rollback.to} to {rollback.source} as its newest revision, and sync {where}?"
 
 
 def _sync(environment: Environment, run: Run, rollback: _Rollback) -> None:
@@ -163,12 +163,12 @@ def _check_shown(rollback: _Rollback, documents: Mapping[Reference, Document]) -
     now = documents[rollback.source].revision
     after = rollback.written.after if rollback.written else now
     if after.series == now.series and (after.order or 0) > (now.order or 0):
-        raise Unavailable(Problem(str(rollback.source), f"the store shows revision {now.id} again, for a while"))
+        raise Unavailable(Problem(str(rollback.source), f"the store temporarily returns the older revision {now.id}"))
 
 
 def _unfinished(rollback: _Rollback, written: Written) -> Problem:
-    what = f"revision {written.after.id} is written, and the cluster does not follow it yet"
-    hint = f"the next `bridge sync {word(rollback.plan.environment)}` completes it, and so does the same command again"
+    what = f"revision {written.after.id} was written, but the cluster is not synced yet"
+    hint = f"run `bridge sync {word(rollback.plan.environment)}` or the same command again to complete it"
     return Problem(str(rollback.source), what, hint)
 
 

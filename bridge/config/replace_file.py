@@ -34,12 +34,12 @@ def rewrite(  # noqa: PLR0913 - the file, its old and new text, and what may go 
     is done but the last step.
     """
     if after is None:
-        raise Refusal(Problem(shown, "cannot be edited without changing more than that", by_hand))
+        raise Refusal(Problem(shown, "cannot be edited without changing other parts of it", by_hand))
     try:
         mark = _mark(path.read_bytes()) if path.exists() else b""
         with _prepared(path, mark + after.encode()) as (temporary, target):
             if present(path, shown) != before:
-                raise Refusal(Problem(shown, "was changed meanwhile", "run it again"))
+                raise Refusal(Problem(shown, "has changed in the meantime", "run the command again"))
             if not dry_run:
                 temporary.replace(target)
     except OSError as error:

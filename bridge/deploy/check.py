@@ -32,10 +32,10 @@ def missing_in_pod(
     if wrong:
         raise Refusal(*wrong)
     if environment.namespace is None:
-        what = "names no namespace, and a pod has no env file that could"
-        raise ConfigError(Problem(environment.shown(environment.file), what, "add `namespace:`"))
+        what = "has no namespace, and a pod has no env file to read it from"
+        raise ConfigError(Problem(environment.shown(environment.file), what, "add `namespace: NAME`"))
     if environment.env_file == "environment":
-        what = "is the pod's environment there, which has only what cronjob.yaml gives it"
+        what = "is the pod's environment, which only has the variables in cronjob.yaml"
         where = f"{environment.shown(environment.file)} env_file"
         return (*told, Problem(where, what, "add the variables to cronjob.yaml", warning=True))
     absent = EnvLayer(layer.shown, None if layer.shown else {})
@@ -51,8 +51,8 @@ def _without_env_file(problem: Problem, shown: str) -> Problem:
     name = re.match(r"no source gives (\$\{\w+\})", problem.what)
     if name is None:
         return problem._replace(warning=True)
-    what = f"no source gives {name[1]}, and a pod has no {shown}: the CronJob would stop"
-    return Problem(problem.where, what, "give it in a source, or write the value into a template", warning=True)
+    what = f"no source gives {name[1]}, and a pod has no {shown}, so the CronJob would fail"
+    return Problem(problem.where, what, "add it to a source, or write the value into a template", warning=True)
 
 
 def differences(written: Sequence[WrittenFile], texts: Mapping[str, str], packed: Packed) -> Iterator[Problem]:
@@ -61,12 +61,12 @@ def differences(written: Sequence[WrittenFile], texts: Mapping[str, str], packed
         if state == "created" or _read(path) == text:
             continue
         if name == CONFIGURATION:
-            what = f"is out of date, and was kept: {', '.join(_places(path, packed)) or 'its form'}"
-            yield Problem(str(path), what, "remove it, and run this command again", warning=True)
+            what = f"is out of date, but was kept: {', '.join(_places(path, packed)) or 'its formatting'}"
+            yield Problem(str(path), what, "delete it and run this command again", warning=True)
         else:
-            what = f"is not as it would be rendered now, and was kept: {_lines(_read(path), text)}"
+            what = f"differs from what would be rendered now, but was kept: {_lines(_read(path), text)}"
             yield Problem(
-                str(path), what, "where that is not your own change, remove it and run this again", warning=True
+                str(path), what, "if the change is not yours, delete it and run this command again", warning=True
             )
 
 
@@ -98,4 +98,4 @@ def _lines(kept: str | None, text: str) -> str:
     matcher = difflib.SequenceMatcher(None, kept.splitlines(), text.splitlines(), autojunk=False)
     spans = [(start + 1, max(start + 1, end)) for tag, start, end, _, _ in matcher.get_opcodes() if tag != "equal"]
     shown = [str(first) if first == last else f"{first}-{last}" for first, last in spans]
-    return f"line {', '.join(shown)}" if shown else "its line ends"
+    return f"line {', '.join(shown)}" if shown else "its line endings"

@@ -17,7 +17,7 @@ from bridge.secret import SecretValue
 
 _IDENTIFIER: Final = re.compile(r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b")
 _COMMENT: Final = re.compile(r"(?:^|\s)#(.*)$")
-_WHAT: Final = "may be a secret in clear, which does not belong in a ConfigMap"
+_WHAT: Final = "may be a plaintext secret, which does not belong in a ConfigMap"
 _HINT: Final = "write a placeholder there and put the value in a source"
 
 

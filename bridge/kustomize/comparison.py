@@ -37,7 +37,7 @@ def spoiled(
         cure = patches.get((object_.id, object_.namespace)) if object_.id else None
         if old is None or new is None:
             if not (new is None and cure and not cure.keys):
-                yield f"{object_} would {'come into' if old is None else 'leave'} the build"
+                yield f"{object_} would {'be added to' if old is None else 'disappear from'} the build"
         elif cure and not cure.keys:
             yield f"{object_} would stay in the build"
         elif (cure and not _only_lost(old.built, new.built, cure)) or (not cure and not old.text.same_as(new.text)):

@@ -8,11 +8,11 @@ from bridge.provider import Document, ProviderError, Revision, Unavailable
 from bridge.secret import SecretValue
 
 REPORT: Final = "report it to the provider's author"
-NO_DOCUMENT: Final = "returned no Document"
-BAD_REVISION: Final = "returned a document without a Revision whose id is a text"
-BAD_WARNINGS: Final = "returned warnings that are no Problems"
-BAD_KEY: Final = "returned a mapping with a key that is no text"
-BAD_NODE: Final = "returned a value that is no SecretValue"
+NO_DOCUMENT: Final = "did not return a Document"
+BAD_REVISION: Final = "returned a document whose Revision has no string id"
+BAD_WARNINGS: Final = "returned warnings that are not Problems"
+BAD_KEY: Final = "returned a mapping with a key that is not a string"
+BAD_NODE: Final = "returned a value that is not a SecretValue"
 
 
 def failed(error: BaseException) -> ProviderError | Unavailable:

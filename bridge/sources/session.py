@@ -19,7 +19,7 @@ from bridge.sources.conformance import REPORT, breach, failed
 RETRIES: Final = 2  # where a session does not carry its own
 FIRST_PAUSE: Final = 0.2  # seconds; doubled for each further try
 CLOSE_WAIT: Final = 2.0  # seconds that a stuck `close` may cost
-LATE: Final = Unavailable("no answer in time", hint="try again, or allow more with --timeout")
+LATE: Final = Unavailable("no answer in time", hint="try again, or raise --timeout")
 
 
 def open_session(provider: Provider, context: Context) -> Session | BridgeError:

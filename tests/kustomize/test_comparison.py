@@ -21,8 +21,8 @@ def test_the_object_may_go_and_only_that() -> None:
     assert told([SECRET, SERVICE], [SERVICE]) == []
     assert told([SECRET], []) == []
     assert told([SECRET, SERVICE], [SECRET, SERVICE]) == ["Secret/s would stay in the build"]
-    assert told([SECRET, SERVICE], []) == ["Service/s would leave the build"]
-    assert told([SECRET], [SERVICE]) == ["Service/s would come into the build"]
+    assert told([SECRET, SERVICE], []) == ["Service/s would disappear from the build"]
+    assert told([SECRET], [SERVICE]) == ["Service/s would be added to the build"]
     assert told([SECRET, SERVICE], [SERVICE.replace("80", "81")]) == ["Service/s would change"]
 
 
@@ -30,13 +30,19 @@ def test_an_object_of_another_namespace_is_not_the_cures() -> None:
     ours, theirs = (SECRET.replace("name: s", f"name: s\n  namespace: {one}") for one in ("voice", "other"))
     cure = WHOLE._replace(namespace="voice")
     assert told([ours, theirs], [theirs], cure) == []
-    assert told([ours, theirs], [], cure) == ["Secret/s would leave the build"]
-    assert told([ours, theirs], [ours], cure) == ["Secret/s would leave the build", "Secret/s would stay in the build"]
+    assert told([ours, theirs], [], cure) == ["Secret/s would disappear from the build"]
+    assert told([ours, theirs], [ours], cure) == [
+        "Secret/s would disappear from the build",
+        "Secret/s would stay in the build",
+    ]
 
 
 def test_an_object_of_another_namespace_is_another_one() -> None:
     moved = SERVICE.replace("name: s", "name: s\n  namespace: x")
-    assert told([SERVICE], [moved]) == ["Service/s would come into the build", "Service/s would leave the build"]
+    assert told([SERVICE], [moved]) == [
+        "Service/s would be added to the build",
+        "Service/s would disappear from the build",
+    ]
 
 
 def test_keys_may_go_and_only_those() -> None:
@@ -45,4 +51,4 @@ def test_keys_may_go_and_only_those() -> None:
     assert told([SECRET], [SECRET], PART) == ["Secret/s would change"]
     assert told([SECRET], [without.replace("CANARY-b", "CANARY-c")], PART) == ["Secret/s would change"]
     assert told([SECRET], [without.replace("  B: CANARY-b\n", "  {}\n")], PART) == ["Secret/s would change"]
-    assert told([SECRET], [], PART) == ["Secret/s would leave the build"]
+    assert told([SECRET], [], PART) == ["Secret/s would disappear from the build"]

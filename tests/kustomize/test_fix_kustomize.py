@@ -116,7 +116,7 @@ def test_an_overlay_without_objects_left_is_warned_of(desk: Desk, app: Applicati
         assert (result.status, app.build("staging")) == (0, "")
         assert result.lines == [
             f"bridge: warning: {overlay}: has no objects left in its build, so `kubectl apply -k {overlay}` fails",
-            "bridge: hint: remove that step from the pipeline, and the check of this build",
+            "bridge: hint: remove that step and the check of this build from the pipeline",
         ]
 
 
@@ -125,8 +125,8 @@ def test_an_overlay_that_builds_on_this_one_would_change(desk: Desk, app: Applic
     before = app.files()
     result = fix(desk)
     assert result.status == 1
-    assert "/overlays/staging-eu: its build would change too: it uses " in result.lines[0]
-    assert result.lines[1] == "bridge: hint: the kustomization is as it was; change it by hand"
+    assert "/overlays/staging-eu: its build would change too, because it uses " in result.lines[0]
+    assert result.lines[1] == "bridge: hint: change the kustomization by hand; bridge has left it unchanged"
     assert app.files() == before
 
 
@@ -160,7 +160,7 @@ def test_an_overlay_whose_plaintext_is_not_on_this_machine_does_not_stand_in_the
     result = fix(desk)
     assert result.status == 0
     assert result.lines == [
-        f"bridge: warning: {os.path.normpath(app.overlay('prod'))}: does not build here, before as after"
+        f"bridge: warning: {os.path.normpath(app.overlay('prod'))}: does not build, with or without the change"
     ]
 
 
@@ -336,7 +336,7 @@ patches:
     desk.write(f"../apps/{KUSTOMIZATION}", app.kustomization("staging") + "components: [../../component]\n")
     result = fix(desk)
     assert result.status == 0
-    assert "/apps/component: cannot be read by bridge, and may contain values of bridge's objects" in result.lines[0]
+    assert "/apps/component: cannot be read, and may contain values of bridge's objects" in result.lines[0]
 
 
 def test_keys_of_others_stay_in_the_build(desk: Desk, app: Application) -> None:
@@ -352,12 +352,12 @@ def test_keys_of_others_stay_in_the_build(desk: Desk, app: Application) -> None:
     assert result.status == 0
     assert result.lines == [
         (
-            "bridge: warning: ConfigMap/agent-config: stays in the build for its other keys: the next `kubectl apply` "
-            "deletes bridge's if it applied them"
+            "bridge: warning: ConfigMap/agent-config: stays in the build for other keys; `kubectl apply` deletes "
+            "bridge's keys if it applied them before"
         ),
         (
-            f"bridge: hint: run `bridge adopt staging` before; `kustomize build {overlay} | "
-            "bridge check staging --live --manifests -` tells"
+            f"bridge: hint: run `bridge adopt staging` first, then check with `kustomize build {overlay} | "
+            "bridge check staging --live --manifests -`"
         ),
     ]
     assert "  ConfigMap/agent-config  no longer built: ENV_MODE, LOG_LEVEL, METRICS_ENABLED" in result.out.splitlines()
@@ -390,7 +390,9 @@ def test_an_overlay_of_another_environment_is_refused(desk: Desk, app: Applicati
     desk.write(f"../apps/{KUSTOMIZATION}", app.kustomization("staging").replace(desk.target.namespace, "elsewhere"))
     result = fix(desk)
     assert result.status == 1
-    assert "overlays/staging: builds for namespace elsewhere, and the environment's is voice" in result.lines[0]
+    assert (
+        "overlays/staging: builds for namespace elsewhere, but the environment's namespace is voice" in result.lines[0]
+    )
 
 
 def test_where_no_overlay_is_found(desk: Desk, app: Application) -> None:
@@ -398,7 +400,7 @@ def test_where_no_overlay_is_found(desk: Desk, app: Application) -> None:
     desk.env_file(K8_ENV=None)
     result = desk.run("init", "prod2", "--fix-kustomize")
     assert result.status == 2
-    assert result.lines[-1] == "bridge: hint: name it: --fix-kustomize OVERLAY"
+    assert result.lines[-1] == "bridge: hint: name the overlay: --fix-kustomize OVERLAY"
 
 
 def test_kubectl_builds_where_there_is_no_kustomize(
