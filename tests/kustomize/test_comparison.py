@@ -1,20 +1,20 @@
 """What must not happen to a build: losing, gaining or changing anything but what the cure is for."""
 
-from bridge.kustomize.comparison import documents, spoiled
-from bridge.kustomize.patches import Cure
+from bridge.kustomize.comparison import documents, unexpected_changes
+from bridge.kustomize.patches import RemovalPatch
 from bridge.objects import ObjectId
 from bridge.secret import SecretValue
 
 SECRET = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: s\nstringData:\n  A: CANARY-a\n  B: CANARY-b\n"
 SERVICE = "apiVersion: v1\nkind: Service\nmetadata:\n  name: s\nspec:\n  port: 80\n"
-WHOLE = Cure(ObjectId("Secret", "s"))
-PART = Cure(ObjectId("Secret", "s"), (("stringData", ("A",)),))
+WHOLE = RemovalPatch(ObjectId("Secret", "s"))
+PART = RemovalPatch(ObjectId("Secret", "s"), (("stringData", ("A",)),))
 
 
-def told(before: list[str], after: list[str], cure: Cure = WHOLE) -> list[str]:
+def told(before: list[str], after: list[str], cure: RemovalPatch = WHOLE) -> list[str]:
     builds = [documents(SecretValue.of("---\n".join(one)), "overlay") for one in (before, after)]
     assert "CANARY" not in repr(builds)
-    return sorted(spoiled(builds[0], builds[1], [cure]))
+    return sorted(unexpected_changes(builds[0], builds[1], [cure]))
 
 
 def test_the_object_may_go_and_only_that() -> None:
