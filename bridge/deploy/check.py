@@ -78,7 +78,7 @@ def _read(path: Path) -> str | None:
 
 
 def _places(path: Path, packed: Packed) -> Iterator[str]:
-    """Yield the environment's files that differ from their copies in a ConfigMap, and the copies of other files."""
+    """Yield the files whose copies in a ConfigMap are out of date, and the copies that are no longer needed."""
     try:
         documents = load_yaml_documents(path, str(path))
     except ConfigError:

@@ -92,7 +92,7 @@ def _in_sources(
 def _uses(
     name: str, environment: Environment, templates: Mapping[ObjectId, TemplateObject]
 ) -> tuple[list[TemplateUse], list[TemplateUse]]:
-    """Return the keys that the variable fills, or else the keys of this name with a text without variables."""
+    """Return the keys that the variable fills, or, if it fills none, the keys of this name with a literal value."""
     uses = uses_of(name, templates)
     if uses or name in environment.infrastructure:
         return uses, []

@@ -1,4 +1,4 @@
-"""What must not happen to a build: losing, gaining or changing anything but what the cure is for."""
+"""What must not happen to a build: losing, gaining or changing anything but what the patches remove."""
 
 from bridge.kustomize.comparison import documents, unexpected_changes
 from bridge.kustomize.patches import RemovalPatch
@@ -11,10 +11,10 @@ WHOLE = RemovalPatch(ObjectId("Secret", "s"))
 PART = RemovalPatch(ObjectId("Secret", "s"), (("stringData", ("A",)),))
 
 
-def told(before: list[str], after: list[str], cure: RemovalPatch = WHOLE) -> list[str]:
+def told(before: list[str], after: list[str], patch: RemovalPatch = WHOLE) -> list[str]:
     builds = [documents(SecretValue.of("---\n".join(one)), "overlay") for one in (before, after)]
     assert "CANARY" not in repr(builds)
-    return sorted(unexpected_changes(builds[0], builds[1], [cure]))
+    return sorted(unexpected_changes(builds[0], builds[1], [patch]))
 
 
 def test_the_object_may_go_and_only_that() -> None:
@@ -26,12 +26,12 @@ def test_the_object_may_go_and_only_that() -> None:
     assert told([SECRET, SERVICE], [SERVICE.replace("80", "81")]) == ["Service/s would change"]
 
 
-def test_an_object_of_another_namespace_is_not_the_cures() -> None:
+def test_an_object_of_another_namespace_is_not_patched() -> None:
     ours, theirs = (SECRET.replace("name: s", f"name: s\n  namespace: {one}") for one in ("voice", "other"))
-    cure = WHOLE._replace(namespace="voice")
-    assert told([ours, theirs], [theirs], cure) == []
-    assert told([ours, theirs], [], cure) == ["Secret/s would disappear from the build"]
-    assert told([ours, theirs], [ours], cure) == [
+    patch = WHOLE._replace(namespace="voice")
+    assert told([ours, theirs], [theirs], patch) == []
+    assert told([ours, theirs], [], patch) == ["Secret/s would disappear from the build"]
+    assert told([ours, theirs], [ours], patch) == [
         "Secret/s would disappear from the build",
         "Secret/s would stay in the build",
     ]
