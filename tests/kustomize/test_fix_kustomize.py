@@ -60,7 +60,7 @@ def test_the_overlay_loses_what_bridge_writes_and_nothing_else(desk: Desk, app: 
             f"  {overlay}/patches/staging-secret-config-patch.yml  no longer used; "
             "delete it once its values are imported"
         ),
-        f"the base stays as it is: {app.overlay('prod')} still needs these objects in it".replace("config/../", ""),
+        f"the base is unchanged: {app.overlay('prod')} still needs its objects".replace("config/../", ""),
     ]
 
 
@@ -98,7 +98,7 @@ def test_what_check_prints_is_what_is_written(desk: Desk, app: Application) -> N
 def test_once_every_overlay_is_cured_the_base_may_be_cleaned(desk: Desk, app: Application) -> None:
     fix(desk)
     result = desk.run("init", "staging", "--fix-kustomize", str(app.overlay("prod")))
-    assert "no overlay builds these objects any more" in result.out
+    assert "no overlay builds these objects now" in result.out
     builds = {name: app.build(name) for name in ("staging", "prod")}
     desk.write("../apps/base/kustomization.yaml", "resources: [deployment.yml]\n")
     assert {name: app.build(name) for name in ("staging", "prod")} == builds  # with nothing to delete, too
@@ -146,7 +146,7 @@ def test_references_to_renamed_objects_stay_as_they_are(desk: Desk, app: Applica
     for _ in range(2):
         result = desk.run("init", "staging", "--fix-kustomize", str(app.overlay("staging")))
         assert result.status == 0
-        assert "in clear" not in result.err
+        assert "still contains" not in result.err
         after = list(yaml.safe_load_all(app.build("staging")))
         assert after == [one for one in before if one["kind"] == "Deployment"]
     assert app.kustomization("staging").count('annotations: {config.kubernetes.io/local-config: "true"}') == 5
@@ -172,7 +172,7 @@ def test_the_command_that_import_prints_first_makes_the_patch_deletable(desk: De
     first = desk.run(*words).out.splitlines()[-1]
     assert first.startswith("first: bridge init staging --fix-kustomize ")
     assert desk.run(*shlex.split(first)[2:]).status == 0
-    assert desk.run(*words).out.splitlines()[-1].endswith("it may be deleted")
+    assert desk.run(*words).out.splitlines()[-1].endswith("can be deleted: all its values exist elsewhere now")
     before = app.build("staging")
     file.unlink()
     assert app.build("staging") == before
@@ -227,10 +227,7 @@ def test_a_missing_patch_that_may_be_more_than_values_stays(desk: Desk, app: App
         1,
         [
             f"bridge: error: {overlay}/patches/replicas.yml: is missing, and may have contained more than values",
-            (
-                "bridge: hint: if it held only values that are imported, take its entry out of "
-                f"{overlay}/kustomization.yaml"
-            ),
+            f"bridge: hint: if it only contained imported values, remove its entry from {overlay}/kustomization.yaml",
         ],
     )
     assert app.files() == before
@@ -248,7 +245,8 @@ def test_a_missing_patch_that_git_has_stays(desk: Desk, app: Application) -> Non
     shown = os.path.normpath(file)
     assert result.status == 1
     assert result.lines[0] == f"bridge: error: {shown}: is missing, but is tracked by git"
-    assert f"restore it: git checkout -- {shown}; if it held only values: git rm --cached {shown}" in result.err
+    hint = f"restore it with `git checkout -- {shown}`, or run `git rm --cached {shown}` if it only had values"
+    assert hint in result.err
     assert app.files() == before
     file.parent.with_name("elsewhere").rename(file.parent)
     subprocess.run([*git, "rm", "-q", "--cached", str(file)], check=True)
@@ -312,7 +310,7 @@ def test_values_left_in_components_and_generators_are_told_by_their_places(desk:
     build = desk.write("../build.yaml", app.build("staging") + "apiVersion: v1\nkind: Service\nmetadata: {name: x}\n")
     for result in (fixed, again, desk.run("check", "staging", "--manifests", str(build))):
         assert result.status == 0
-        told = [line.partition(": still has values for")[0] for line in result.lines if "still has" in line]
+        told = [line.partition(": still contains")[0] for line in result.lines if "still contains" in line]
         assert [line.partition("/apps/")[2] for line in told] == [
             "overlays/staging/kustomization.yaml secretGenerator[0]",
             "component/kustomization.yaml configMapGenerator[0]",
@@ -426,7 +424,7 @@ def test_a_build_that_never_ends_is_ended(
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     result = fix(desk, "--timeout", "0.3")
     assert result.status == 1
-    assert "was not built in" in result.lines[0]
+    assert "was not built within" in result.lines[0]
 
 
 def test_an_interruption_gives_the_file_back(desk: Desk, app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
