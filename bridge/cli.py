@@ -92,7 +92,7 @@ def _finish(record: Record, status: int) -> int:
         from bridge.report.talk import printed  # noqa: PLC0415 - start-up
 
         late_warnings.add(printed())
-    late = late_warnings.untold()
+    late = late_warnings.unprinted()
     if not late and not record.metrics and not record.as_json:
         return status
     from bridge.report.talk import say, tell_end  # noqa: PLC0415 - start-up

@@ -1,4 +1,4 @@
-"""Warnings that turn up while a run gives back what it holds: told with its report, or else at its end."""
+"""Warnings that come up while a run closes its sessions: printed with its report, or else at its end."""
 
 from collections.abc import Iterable
 from contextvars import ContextVar
@@ -8,27 +8,27 @@ from bridge.errors import Problem
 
 
 class Collected(NamedTuple):
-    """What a run has collected: the warnings that no report has taken yet, and all that nobody has been told yet."""
+    """A run's warnings: the ones that no report has taken yet, and the ones that have not been printed yet."""
 
     fresh: list[Problem]
-    untold: dict[Problem, None]
+    unprinted: dict[Problem, None]
 
 
 COLLECTED: Final[ContextVar[Collected]] = ContextVar("late_warnings")
-"""Those of this run; not set outside a run."""
+"""The warnings of this run; not set outside a run."""
 
 
 def add(problems: Iterable[Problem]) -> None:
-    """Keep warnings until they are told."""
+    """Keep warnings until they are printed."""
     collected = COLLECTED.get(None)
     if collected is not None:
         for problem in problems:
             collected.fresh.append(problem)
-            collected.untold[problem] = None
+            collected.unprinted[problem] = None
 
 
 def take() -> tuple[Problem, ...]:
-    """Return what has been added since the last call, each warning once. Whoever takes it may fail to tell it."""
+    """Return the warnings added since the last call, each once. They count as printed only after `mark_printed`."""
     collected = COLLECTED.get(None)
     if collected is None:
         return ()
@@ -37,15 +37,15 @@ def take() -> tuple[Problem, ...]:
     return taken
 
 
-def strike(told: Iterable[Problem]) -> None:
-    """Forget warnings that have been told."""
+def mark_printed(printed: Iterable[Problem]) -> None:
+    """Forget warnings that have been printed."""
     collected = COLLECTED.get(None)
     if collected is not None:
-        for problem in told:
-            collected.untold.pop(problem, None)
+        for problem in printed:
+            collected.unprinted.pop(problem, None)
 
 
-def untold() -> tuple[Problem, ...]:
-    """Return what nobody has been told yet, whether a report has taken it or not."""
+def unprinted() -> tuple[Problem, ...]:
+    """Return the warnings that have not been printed yet, whether or not a report has taken them."""
     collected = COLLECTED.get(None)
-    return tuple(collected.untold) if collected else ()
+    return tuple(collected.unprinted) if collected else ()

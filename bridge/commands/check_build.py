@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bridge.commands.overlay import left_in_clear, only_aimed, usual_overlay
+from bridge.commands.overlay import left_in_plaintext, only_aimed, usual_overlay
 from bridge.config.environment import Environment
 from bridge.config.template import TemplateObject
 from bridge.config.textfile import read_text, read_text_stream
@@ -13,7 +13,7 @@ from bridge.errors import ConfigError, Problem
 from bridge.kustomize.custom_resources import made_elsewhere
 from bridge.kustomize.objects import BuiltObject, parse_build
 from bridge.kustomize.overlap import Finding, Owned, overwriting
-from bridge.kustomize.patches import cures, kept_for_references, paste
+from bridge.kustomize.patches import kept_for_references, paste, removal_patches
 from bridge.kustomize.read import Names, load_kustomization, load_names
 from bridge.kustomize.unfinished import loose_ends
 from bridge.plan.workloads import SPECS
@@ -31,16 +31,16 @@ class Judged(NamedTuple):
     owned: Owned
     findings: tuple[Finding, ...]
     overlay: Path | None = None  # the overlay that was built, if bridge knows it
-    left: tuple[Problem, ...] = ()  # values in the overlay's files, perhaps in clear
+    left: tuple[Problem, ...] = ()  # values in the overlay's files, possibly in plaintext
 
     @property
     def data(self) -> dict[str, Any]:
         """The findings as data, with the patches that fix them."""
         names = load_names(self.overlay) if self.overlay else None
-        patches = cures(self.build, self.owned, names or Names())
+        patches = removal_patches(self.build, self.owned, names or Names())
         patches = tuple(only_aimed(patches, self.overlay)) if self.overlay else patches
         patches = kept_for_references(patches) if names and (names.prefix or names.suffix) else patches
-        unnamed = tuple(dict.fromkeys(str(cure.id) for cure in patches if cure.name is None))
+        unnamed = tuple(dict.fromkeys(str(patch.id) for patch in patches if patch.name is None))
         notes = tuple(_notes(unnamed, renamed=names)) if patches else ()
         return guard_data(self.shown, len(self.build), self.findings, paste(patches), notes)
 
@@ -87,8 +87,8 @@ def _values_left(overlay: Path, build: Sequence[BuiltObject], owned: Owned) -> I
         kustomization = load_kustomization(overlay)
     except ConfigError:
         return
-    kept = {cure.id for cure in cures(build, owned) if cure.keys}
-    yield from left_in_clear(kustomization, (), owned, kept)
+    kept = {patch.id for patch in removal_patches(build, owned) if patch.keys}
+    yield from left_in_plaintext(kustomization, (), owned, kept)
 
 
 def _text(source: str, shown: str, deadline: float) -> str:

@@ -28,46 +28,46 @@ def agree(
 ) -> tuple[Problem, ...]:
     """Ask whether this is the right cluster for a first write, and offer to bind the environment to it.
 
-    With `show` the plan comes first, as `bridge plan` shows it; its warnings are returned, which are told then.
-    Raises `first` if nobody can be asked, and Refusal if the answer is no. `yes` agrees to what a command does, and
-    not to where it does it.
+    With `show`, print the plan first, as `bridge plan` does, and return the warnings that were printed.
+    Raise `first` if bridge cannot ask, and Refusal if the answer is no. `yes` agrees to what a command does, but not
+    to the cluster where it does it.
     """
     if yes or not can_ask():
         raise first
-    told = _show(first.plan, record) if show and first.plan else ()
+    warned = _show(first.plan, record) if show and first.plan else ()
     where = place(first.namespace, first.cluster)
     confirm(f"First write of {first.environment} to {where}. Is this the right cluster?", yes=False)
     offer(environment, first.uid, record)
-    return told
+    return warned
 
 
 def _show(plan: Plan, record: Record) -> tuple[Problem, ...]:
     """Show a plan before a question, and return its warnings."""
     show_plan(outcome_data(plan_data(plan), plan_result(plan, exit_code=False)[1]))
-    told = (*plan.warnings, *rewritten(plan))
-    say(record, "warning", told)
-    return told
+    warnings = (*plan.warnings, *rewritten(plan))
+    say(record, "warning", warnings)
+    return warnings
 
 
 def offer(environment: Environment, uid: str | None, record: Record) -> None:
-    """Offer to write the namespace's uid, if it is known, into the environment's file."""
+    """Offer to write the namespace's UID, if it is known, into the environment's file."""
     if uid and ask(_offered(environment, uid)):
         _bind(environment, uid, record)
 
 
-def offer_all(found: Mapping[str, tuple[Environment, str]], record: Record) -> dict[str, Environment | BridgeError]:
-    """Offer to bind environments, each to the uid of its namespace; return them as they are then, or why they are not.
+def offer_all(unbound: Mapping[str, tuple[Environment, str]], record: Record) -> dict[str, Environment | BridgeError]:
+    """Offer to bind each environment to the UID of its namespace; return the bound environments, or their errors.
 
-    Those that stay as they are, because the answer is no, are left out.
+    The result is empty if the answer is no.
     """
-    if not found:
+    if not unbound:
         return {}
-    several = list(found.values())
-    files = listed([environment.shown(environment.file) for environment, _ in several])
-    question = f"Bind these {len(several)} environments: write `cluster.namespace_uid` into {files}?"
-    if not ask(question if len(several) > 1 else _offered(*several[0])):
+    pairs = list(unbound.values())
+    files = listed([environment.shown(environment.file) for environment, _ in pairs])
+    question = f"Bind these {len(pairs)} environments: write `cluster.namespace_uid` into {files}?"
+    if not ask(question if len(pairs) > 1 else _offered(*pairs[0])):
         return {}
-    return {name: _bound(environment, uid, record) for name, (environment, uid) in found.items()}
+    return {name: _bound(environment, uid, record) for name, (environment, uid) in unbound.items()}
 
 
 def _bound(environment: Environment, uid: str, record: Record) -> Environment | BridgeError:
@@ -84,7 +84,7 @@ def _offered(environment: Environment, uid: str) -> str:
 
 
 def rebind(args: argparse.Namespace, environment: Environment, run: Run) -> Environment:
-    """Bind an environment to its namespace as it is now, and return it; with --dry-run only tell."""
+    """Bind an environment to its current namespace, and return it; with --dry-run only report the change."""
     namespace, choice = find_namespace(environment, run), environment.cluster
     unbound = replace(environment, cluster=choice._replace(namespace_uid=()))
     with open_cluster(unbound, namespace, run) as cluster:
@@ -95,8 +95,8 @@ def rebind(args: argparse.Namespace, environment: Environment, run: Run) -> Envi
     if args.dry_run:
         tell(run.record, f"{environment.shown(environment.file)}: would be bound to {now}")
         return unbound
-    before = f", in place of {choice.namespace_uid[0]}" if len(choice.namespace_uid) == 1 else ""
-    if args.yes:  # it agrees to the cluster that the run leads to, so it is told which
+    before = f", replacing {choice.namespace_uid[0]}" if len(choice.namespace_uid) == 1 else ""
+    if args.yes:  # --yes accepts any cluster that the run reaches, so name it
         tell(run.record, f"binding {environment.name} to {now}{before}, because of --yes")
     else:
         confirm(f"Bind {environment.name} to {now}{before}?", yes=False)
@@ -107,4 +107,4 @@ def rebind(args: argparse.Namespace, environment: Environment, run: Run) -> Envi
 def _bind(environment: Environment, uid: str, record: Record) -> None:
     bind(environment, uid)
     record.touched.append([environment.file])
-    tell(record, f"{environment.shown(environment.file)}: cluster.namespace_uid is {uid} now")
+    tell(record, f"{environment.shown(environment.file)}: cluster.namespace_uid is now {uid}")

@@ -1,4 +1,4 @@
-"""`bridge init --deploy`: render the CronJob that runs one environment in the cluster, as a kustomize folder."""
+"""`bridge init --deploy`: renders the CronJob that runs one environment in the cluster, as a kustomize folder."""
 
 import argparse
 import os
@@ -24,7 +24,7 @@ from bridge.shell import word
 
 
 class Rendered(NamedTuple):
-    """What the folder should hold, and what became of each file."""
+    """What the folder should contain, and what happened to each file."""
 
     folder: Path
     deployment: Deployment
@@ -33,17 +33,17 @@ class Rendered(NamedTuple):
 
 
 def run(args: argparse.Namespace, record: Record) -> int:
-    """Render everything, then write what is not there; what differs is kept and told."""
+    """Render everything, and write the missing files. Files that differ are kept and reported."""
     environment, run_ = environment_of(args), run_of(args, record)
     files = sound_files(environment, run_)
     assert files.templates is not None
     assert files.layer is not None
     context = Context(environment.base, run_.environ, run_.deadline)
-    told = missing_in_pod(environment, files.templates, files.layer, files.providers, context)
+    missing = missing_in_pod(environment, files.templates, files.layer, files.providers, context)
     rendered = _render(args, environment, files)
     record.touched.append([path for path, state in rendered.written if state != "kept"])
     changed = differences(rendered.written, rendered.texts, rendered.deployment.packed)
-    remarks = (*told, *rendered.deployment.needs.remarks, *changed)
+    remarks = (*missing, *rendered.deployment.needs.remarks, *changed)
     data = _data(environment, rendered, remarks)
     if args.output == "json":
         write_json(record, data)
@@ -56,11 +56,11 @@ def run(args: argparse.Namespace, record: Record) -> int:
 def _render(args: argparse.Namespace, environment: Environment, files: Files) -> Rendered:
     assert files.templates is not None
     folder = Path(args.deploy) if args.deploy else _default(args, environment.name)
-    found = needs(environment)
+    required = needs(environment)
     deployment = Deployment(
         names_of(environment, str(environment.namespace)),
-        pack(environment, found.encrypted, found.certificates),
-        found,
+        pack(environment, required.encrypted, required.certificates),
+        required,
         tuple(one.id for one in files.templates),
         own_namespace=bool(environment.cluster.namespace_uid),
     )
@@ -95,7 +95,7 @@ def _data(environment: Environment, rendered: Rendered, remarks: tuple[Problem, 
 
 
 def _secrets(rendered: Rendered) -> Iterator[tuple[str, list[str]]]:
-    """Yield the Secrets that somebody has to make, with their keys."""
+    """Yield the Secrets that the operator must create, with their keys."""
     names, needs = rendered.deployment.names, rendered.deployment.needs
     keys = {"scaleway": ["SCW_SECRET_KEY"], "sops": [AGE.name], "bucket": list(needs.bucket_keys)}
     for store in needs.components:
@@ -104,7 +104,7 @@ def _secrets(rendered: Rendered) -> Iterator[tuple[str, list[str]]]:
 
 
 def _steps(rendered: Rendered) -> Iterator[str]:
-    """Yield the commands that lead to the first run."""
+    """Yield the commands to run, up to the first Job."""
     names, folder = rendered.deployment.names, word(str(rendered.folder))
     for name, keys in _secrets(rendered):
         files = " ".join(f"--from-file={key}=FILE" for key in keys)
@@ -115,5 +115,5 @@ def _steps(rendered: Rendered) -> Iterator[str]:
 
 def _text(data: dict[str, Any]) -> str:
     lines = [f"{one['state']:<9} {one['path']}" for one in data["files"]]
-    lines += ["", "next, in this order (say in kustomization.yaml first which image it is):"]
+    lines += ["", "next, in this order (first set the image in kustomization.yaml):"]
     return "\n".join(lines) + "\n" + "".join(f"  {one}\n" for one in data["next"])

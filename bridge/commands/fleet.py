@@ -1,4 +1,4 @@
-"""`bridge sync --all` and `plan --all`: every environment of the folder, or a shard of them, in one report."""
+"""`bridge sync --all` and `plan --all`: every environment of the folder, or one shard of them, in one report."""
 
 import argparse
 import gc
@@ -35,21 +35,21 @@ URGENCY: Final = (
     PENDING,
     0,
 )
-"""Exit statuses, the one that a caller should act on first: what is half done, then what needs somebody."""
+"""Exit statuses, most urgent first: unfinished writes, then what a person must fix."""
 
 
 def run(args: argparse.Namespace, record: Record) -> int:
-    """Plan or sync each environment for itself; what is wrong with one stops no other."""
-    record.environment = ""  # $K8_ENV may name one, but the log tells of all
+    """Plan or sync each environment separately; a problem in one does not stop the others."""
+    record.environment = ""  # $K8_ENV may name an environment, but the log is about all of them
     _check(args)
     run_ = run_of(args, record)
     shard = parse_shard(args.shard, os.environ) if args.shard else None
     folder = config_folder(args.config, os.environ)
-    # Its cycles hold documents: a run of one environment ends before that matters.
+    # Reference cycles keep documents in memory; a run of one environment ends before that matters.
     gc.enable()
     environments = load_all(folder)
     if not environments:
-        raise ConfigError(Problem(str(folder), "there is no environment", "make one with `bridge init`"))
+        raise ConfigError(Problem(str(folder), "no environments found", "create one with `bridge init`"))
     names = shard.members(environments) if shard else tuple(environments)
     logbook = _Logbook(args, record)
     fleet = Fleet(environments, run_)
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace, record: Record) -> int:
         if logbook.writes and can_ask() and (asked := answers(environments, names, run_)):
             for member in asked.left_out:
                 logbook.finished(member)
-            # Its time begins now: a person was asked.
+            # The time limit starts now, because answering may have taken a while.
             fleet = Fleet(asked.environments, run_of(args, record)._replace(agreed=asked.agreed))
         _carry_out(fleet, [name for name in names if name not in logbook.entries], logbook)
     except BaseException:
@@ -67,9 +67,9 @@ def run(args: argparse.Namespace, record: Record) -> int:
     logbook.cut_short(names, fleet.under_way())
     status = _report(args, names, shard, logbook, record)
     for kind in ("warning", "error"):
-        told = _told(logbook.problems[kind], logbook.clusters)
-        say(record, kind, told, told)
-        late_warnings.strike(problem for _, problem in logbook.problems[kind])  # told with their environments
+        shown = _with_environments(logbook.problems[kind], logbook.clusters)
+        say(record, kind, shown, shown)
+        late_warnings.mark_printed(problem for _, problem in logbook.problems[kind])  # printed with their environments
     return status
 
 
@@ -83,19 +83,21 @@ def _carry_out(fleet: Fleet, names: Sequence[str], logbook: "_Logbook") -> None:
 
 def _check(args: argparse.Namespace) -> None:
     if not args.all:
-        raise ConfigError(Problem("", "--shard is a part of all environments, so it needs --all"))
+        raise ConfigError(Problem("", "--shard can only be used with --all"))
     if args.environment:
-        raise ConfigError(Problem("", f"--all and {args.environment}: which of the two?", "leave one out"))
+        what = "--all cannot be combined with an environment name"
+        raise ConfigError(Problem("", what, f"remove --all or {args.environment}"))
     if args.command == "sync" and args.restart and args.dry_run:
-        what = "--dry-run with --restart shows the workloads of one environment"
-        raise ConfigError(Problem("", what, "leave --restart or --all out"))
+        what = "--dry-run with --restart cannot be combined with --all"
+        raise ConfigError(Problem("", what, "remove --restart or --all"))
     if getattr(args, "wait", None):
-        what = "--wait follows the rollouts of one environment"
-        raise ConfigError(Problem("", what, "leave --all out, or follow with `bridge restart ENV --wait 10m`"))
+        what = "--wait cannot be combined with --all"
+        hint = "remove --wait, then run `bridge restart ENV --wait 10m` for each environment"
+        raise ConfigError(Problem("", what, hint))
 
 
 class _Logbook:
-    """What is kept of each environment once it is finished: its part of the report, and no value."""
+    """What is kept of each finished environment: its part of the report, without values."""
 
     def __init__(self, args: argparse.Namespace, record: Record) -> None:
         self._args: Final = args
@@ -109,14 +111,14 @@ class _Logbook:
         self.problems: Final[dict[str, list[tuple[str, Problem]]]] = {"warning": [], "error": []}
 
     def finished(self, member: Member) -> None:
-        """Enter a member as it is now."""
+        """Record a finished member."""
         self._touch(member)
         status, result = self._judge(member)
         self._enter(member, status, result)
         self._measure(member, status)
 
     def cut_short(self, names: Iterable[str], under_way: Iterable[Member]) -> None:
-        """Enter what the end of the run has left: members under way, and those that were never begun."""
+        """Record the members that were in progress when the run ended, and the members that were never started."""
         for member in under_way:
             if member.name not in self.entries:
                 self._touch(member)
@@ -125,12 +127,12 @@ class _Logbook:
                 self._measure(member, status)
         for name in names:
             if name not in self.entries:
-                late = Problem("", "not reached in this run", "run again, or allow more with --timeout")
+                late = Problem("", "not reached in this run", "run it again, or raise --timeout")
                 self._enter(Member(name, error=Unavailable(late)), Unavailable.exit_status, "not reached")
 
     @property
     def cluster(self) -> ClusterName | None:
-        """Return the cluster of all environments; None if they have several."""
+        """The only cluster of all environments, or None if they have several."""
         return _shared(self.clusters.values())
 
     def _touch(self, member: Member) -> None:
@@ -154,49 +156,49 @@ class _Logbook:
             data["objects"] = [one for one in data["objects"] if is_shown(one)]
             data = with_workloads(data, member.restart)
         else:
-            found = problems(error.problems if error else ())
-            data = {"environment": member.name, "result": result, "errors": found} | cluster_field(member.cluster)
+            errors = problems(error.problems if error else ())
+            data = {"environment": member.name, "result": result, "errors": errors} | cluster_field(member.cluster)
         self.entries[member.name] = data | {"status": status}
         self.clusters[member.name] = member.cluster
         self._remember(member, error)
 
     def _measure(self, member: Member, status: int) -> None:
-        """Keep the metrics of a member that was begun, and nothing else of its plan."""
+        """Keep only the metrics of a member that was started, not its plan."""
         if getattr(self._args, "metrics", None):
             from bridge.report.metrics import samples  # noqa: PLC0415 - start-up: most runs have none
 
             self._samples[member.name] = list(samples(member.record, status, time.time()))
 
     def _remember(self, member: Member, error: BridgeError | None) -> None:
-        found: dict[str, list[Problem]] = {"warning": [], "error": []}
+        by_kind: dict[str, list[Problem]] = {"warning": [], "error": []}
         if member.plan:
-            found["warning"] += (*member.plan.warnings, *rewritten(member.plan))
-            found["error"] += member.plan.refusals
-        found["warning"] += member.restart.warnings if member.restart else ()
-        found["error"] += error.problems if error else ()
-        found["error"] += dropped(member.plan) if member.plan else ()
-        for kind, several in found.items():
-            self.problems[kind] += [(member.name, one) for one in several]
+            by_kind["warning"] += (*member.plan.warnings, *rewritten(member.plan))
+            by_kind["error"] += member.plan.refusals
+        by_kind["warning"] += member.restart.warnings if member.restart else ()
+        by_kind["error"] += error.problems if error else ()
+        by_kind["error"] += dropped(member.plan) if member.plan else ()
+        for kind, group in by_kind.items():
+            self.problems[kind] += [(member.name, problem) for problem in group]
 
 
 def _report(
     args: argparse.Namespace, names: Sequence[str], shard: Shard | None, logbook: _Logbook, record: Record
 ) -> int:
-    """Write the report; return the exit status that it asks for."""
+    """Write the report, and return the exit status of the whole run."""
     entries = [logbook.entries[name] for name in names]
-    found = {entry["status"] for entry in entries}
-    status = next((one for one in URGENCY if one in found), 0)
+    statuses = {entry["status"] for entry in entries}
+    status = next((status for status in URGENCY if status in statuses), 0)
     record.cluster = logbook.cluster
     write_fleet(record, fleet_data(entries, status, str(shard) if shard else None), args.output)
     return status
 
 
-def _told(
-    found: Iterable[tuple[str, Problem]], clusters: Mapping[str, ClusterName | None]
+def _with_environments(
+    named: Iterable[tuple[str, Problem]], clusters: Mapping[str, ClusterName | None]
 ) -> dict[Problem, ClusterName | None]:
-    """Put the environments in front of each problem, once where several have the same; add the cluster they share."""
+    """Prefix each distinct problem with its environments, and add the cluster that they share."""
     names: dict[Problem, list[str]] = {}
-    for name, problem in sorted(found, key=lambda one: one[0]):
+    for name, problem in sorted(named, key=lambda pair: pair[0]):
         names.setdefault(problem, []).append(name)
     return {
         problem._replace(where=_where(at, problem.where)): _shared([clusters[name] for name in at])
@@ -205,9 +207,9 @@ def _told(
 
 
 def _shared(clusters: Iterable[ClusterName | None]) -> ClusterName | None:
-    """Return the only cluster among those that are known, if there is exactly one."""
-    found = {(one.server, one.context): one for one in clusters if one}
-    return next(iter(found.values())) if len(found) == 1 else None
+    """Return the known cluster if there is exactly one, else None."""
+    known = {(cluster.server, cluster.context): cluster for cluster in clusters if cluster}
+    return next(iter(known.values())) if len(known) == 1 else None
 
 
 def _where(names: Sequence[str], where: str) -> str:
@@ -215,7 +217,7 @@ def _where(names: Sequence[str], where: str) -> str:
 
 
 class Answers(NamedTuple):
-    """What a person has answered: where a run may write now, and the environments that it must leave out."""
+    """The operator's answers: where the run may write now, and the environments that it must leave out."""
 
     agreed: Agreed
     left_out: Sequence[Member]
@@ -223,7 +225,7 @@ class Answers(NamedTuple):
 
 
 class _First(NamedTuple):
-    """An environment whose first write this would be, and what is shown of it: no value is kept."""
+    """An environment that would be written for the first time, and what is shown of it, without values."""
 
     member: Member
     cluster: ClusterName
@@ -233,28 +235,27 @@ class _First(NamedTuple):
 
 
 def answers(environments: Mapping[str, Environment | ConfigError], names: Sequence[str], run: Run) -> Answers | None:
-    """Ask about all first writes of a run at a terminal; None if there are none. Nothing is written to a cluster.
+    """Ask about all first writes of a run, or return None if there are none. Nothing is written to a cluster.
 
-    Only environments that are not bound are looked at, and they are read once more when they are written: a person
-    takes their time.
+    Only unbound environments are read. They are read again before they are written, because answering may take a while.
     """
     unbound = [name for name in names if _may_be_first(environments[name])]
     if run.first or not unbound:
         return None
-    found: dict[str, _First] = {}
+    firsts: dict[str, _First] = {}
 
     def keep(member: Member) -> None:
-        if isinstance(member.error, FirstWrite):  # what is wrong with another one is met when it is written
-            found[member.name] = _first(member, member.error)
-            member.error = None  # it holds the plan
+        if isinstance(member.error, FirstWrite):  # any other error comes up again when it is written
+            firsts[member.name] = _first(member, member.error)
+            member.error = None  # it contains the plan
 
     with Fleet(environments, run) as fleet:
         fleet.look_ahead(unbound, keep)
-    return _asked(dict(found), environments, run.record) if found else None
+    return _asked(dict(firsts), environments, run.record) if firsts else None
 
 
 def _first(member: Member, first: FirstWrite) -> _First:
-    assert first.plan is not None, "only a restart has none"
+    assert first.plan is not None, "only a restart has no plan"
     data = outcome_data(plan_data(first.plan), plan_result(first.plan, exit_code=False)[1])
     data["objects"] = [one for one in data["objects"] if is_shown(one)]
     return _First(member, first.cluster, first.uid, first.agreed, data | {"status": 0})
@@ -267,35 +268,35 @@ def _may_be_first(environment: Environment | ConfigError) -> bool:
 
 
 def _asked(
-    found: Mapping[str, _First], environments: Mapping[str, Environment | ConfigError], record: Record
+    firsts: Mapping[str, _First], environments: Mapping[str, Environment | ConfigError], record: Record
 ) -> Answers:
-    """Ask once for each server whether it is the right one, and offer to bind the environments to their namespaces."""
+    """Ask once for each server whether it is the right cluster, and offer to bind the environments to it."""
     servers: dict[str, dict[str, _First]] = {}
-    for name, first in sorted(found.items()):
+    for name, first in sorted(firsts.items()):
         servers.setdefault(first.cluster.server, {})[name] = first
     agreed: Agreed = frozenset()
     after = dict(environments)
-    for server, firsts in servers.items():
-        show_fleet(fleet_data([first.entry for first in firsts.values()], 0, None))
-        if not ask(_question(server, firsts)):
-            for first in firsts.values():
+    for server, group in servers.items():
+        show_fleet(fleet_data([first.entry for first in group.values()], 0, None))
+        if not ask(_question(server, group)):
+            for first in group.values():
                 first.member.error = not_confirmed()
             continue
-        agreed = agreed.union(*(first.agreed for first in firsts.values()))
-        for name, bound in offer_all(_bindable(firsts, environments), record).items():
+        agreed = agreed.union(*(first.agreed for first in group.values()))
+        for name, bound in offer_all(_bindable(group, environments), record).items():
             if isinstance(bound, Environment):
                 after[name] = bound
             else:
-                firsts[name].member.error = bound
-    return Answers(agreed, [first.member for first in found.values() if first.member.error], after)
+                group[name].member.error = bound
+    return Answers(agreed, [first.member for first in firsts.values() if first.member.error], after)
 
 
 def _bindable(
     firsts: Mapping[str, _First], environments: Mapping[str, Environment | ConfigError]
 ) -> Mapping[str, tuple[Environment, str]]:
-    """Return the environments with the uids of their namespaces, if those may be read."""
-    found = {name: (environments[name], first.uid) for name, first in firsts.items()}
-    return {name: (one, uid) for name, (one, uid) in found.items() if isinstance(one, Environment) and uid}
+    """Return the environments with the UIDs of their namespaces, as far as bridge may read the UIDs."""
+    pairs = ((name, environments[name], first.uid) for name, first in firsts.items())
+    return {name: (loaded, uid) for name, loaded, uid in pairs if isinstance(loaded, Environment) and uid}
 
 
 def _question(server: str, firsts: Mapping[str, _First]) -> str:

@@ -15,7 +15,7 @@ from bridge.config.own_template import write_values
 from bridge.errors import ANYTHING, BridgeError, ConfigError, Problem, Stopped, Unavailable, ending
 from bridge.git import GitPresence, seen_by_git
 from bridge.importing.items import State
-from bridge.importing.plaintext import Given
+from bridge.importing.plaintext import PlainEntry
 from bridge.importing.prepare import Import, prepare
 from bridge.kustomize.read import User, users_of
 from bridge.report.cluster import cluster_field
@@ -171,7 +171,7 @@ def _data(import_: Import, outcome: _Outcome, file: str | None, record: Record) 
         "result": outcome.result,
         "values": [
             {
-                "value": str(item.given) if isinstance(item.given, Given) else item.given.what,
+                "value": str(item.entry) if isinstance(item.entry, PlainEntry) else item.entry.what,
                 "variable": item.variable,
                 "place": "" if item.state is State.LEFT else item.place,
                 "state": item.state.value,

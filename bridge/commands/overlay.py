@@ -15,7 +15,7 @@ from bridge.errors import ConfigError, Problem, Refusal
 from bridge.git import tracked_by_git
 from bridge.kustomize.edit import MissingPatch, change_patches, missing_patches
 from bridge.kustomize.overlap import Owned
-from bridge.kustomize.patches import Cure, generating, gives_values, superseded
+from bridge.kustomize.patches import RemovalPatch, generating, gives_values, superseded
 from bridge.kustomize.read import Kustomization, Names, Patch, kustomization_file, load_kustomization
 from bridge.objects import ObjectId
 from bridge.shell import word
@@ -28,12 +28,12 @@ def overlay_folders(environment: Environment) -> list[Path]:
 
 
 def usual_overlay(environment: Environment) -> Path | None:
-    """Return the only one of these folders with a kustomization, or None if none or several have one."""
+    """Return the environment's overlay, or None unless exactly one of these folders has a kustomization."""
     folders = [folder for folder in overlay_folders(environment) if kustomization_file(folder)]
     return folders[0] if len(folders) == 1 else None
 
 
-def only_aimed(patches: Iterable[Cure], overlay: Path) -> Iterator[Cure]:
+def only_aimed(patches: Iterable[RemovalPatch], overlay: Path) -> Iterator[RemovalPatch]:
     """Yield the patches; a patch that would also match another object loses its name.
 
     kustomize compares a patch's target with an object's first name and its current name.
@@ -42,13 +42,13 @@ def only_aimed(patches: Iterable[Cure], overlay: Path) -> Iterator[Cure]:
         objects = read_layout(overlay).objects
     except ConfigError:
         objects = []  # perhaps a plaintext patch is not on this machine: the names are unknown
-    for cure in patches:
-        others = [declared for declared in objects if declared.kind == cure.id.kind and declared.id != cure.id]
+    for patch in patches:
+        others = [declared for declared in objects if declared.kind == patch.id.kind and declared.id != patch.id]
         taken = {name for declared in others for name in (declared.names[0], *declared.names[-2:-1])}
-        yield cure._replace(name=None) if cure.name in taken else cure
+        yield patch._replace(name=None) if patch.name in taken else patch
 
 
-def left_in_clear(
+def left_in_plaintext(
     kustomization: Kustomization, removed: Collection[Patch], owned: Owned, kept: Collection[ObjectId]
 ) -> Iterator[Problem]:
     """Yield each patch and generator with values for bridge's objects, in the overlay and in what it builds from.
@@ -66,12 +66,12 @@ def left_in_clear(
 def _below(
     user: Kustomization, names: Names, owned: Owned, kept: Collection[ObjectId], seen: set[Path]
 ) -> Iterator[Problem]:
-    """Look into components and resources, the last first: it renames what the previous ones have built."""
+    """Search components and resources, last first: a component renames what the earlier folders built."""
     for folder in (*reversed(user.components), *(path for path in user.resources if path.is_dir())):
         try:
             loaded = load_kustomization(folder)
         except ConfigError:
-            what = "cannot be read by bridge, and may contain values of bridge's objects"
+            what = "cannot be read, and may contain values of bridge's objects"
             yield Problem(os.path.normpath(folder), what, "check it for values by hand", warning=True)
             continue
         if loaded.file.resolve() in seen:
@@ -86,8 +86,8 @@ def _below(
         names = inner if folder in user.components else names
 
 
-def _generators(found: Kustomization, names: Names, owned: Owned, kept: Collection[ObjectId]) -> Iterator[Problem]:
-    for generator in generating(found.generators, owned, kept, names):
+def _generators(user: Kustomization, names: Names, owned: Owned, kept: Collection[ObjectId]) -> Iterator[Problem]:
+    for generator in generating(user.generators, owned, kept, names):
         yield _left(generator.place)
 
 
@@ -96,7 +96,7 @@ def _place(patch: Patch) -> str:
 
 
 def _left(place: str) -> Problem:
-    what = "still contains values of bridge's objects, perhaps in clear"
+    what = "still contains values of bridge's objects, possibly in plaintext"
     return Problem(place, what, "remove them by hand after importing them", warning=True)
 
 
@@ -111,7 +111,7 @@ def without_missing_patches(overlay: Path) -> Iterator[tuple[Path, ...]]:
     back.
     """
     file = kustomization_file(overlay)
-    assert file is not None, "an overlay has one"
+    assert file is not None, "an overlay has a kustomization"
     shown = os.path.normpath(file)
     text = read_text(file, shown)
     missing = list(missing_patches(text, overlay))
@@ -140,5 +140,5 @@ def _doubt(patch: MissingPatch, shown: str) -> Problem | None:
         return Problem(path, "is missing, but is tracked by git", hint)
     if patch.kind in _KINDS or named_like_a_secret(patch.file.stem):
         return None
-    hint = f"if it only had values that are imported, remove its entry from {shown}"
+    hint = f"if it only contained imported values, remove its entry from {shown}"
     return Problem(path, "is missing, and may have contained more than values", hint)

@@ -1,4 +1,4 @@
-"""`bridge plan`: what a sync would do."""
+"""`bridge plan`: shows what a sync would do."""
 
 import argparse
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def run(args: argparse.Namespace, record: Record) -> int:
-    """Print the plan; 1 if something speaks against it or a key would be missing, 4 with --exit-code for any change."""
+    """Print the plan; return 1 if it is refused or a key would be missing, 4 for changes with --exit-code."""
     if args.all or args.shard:
         from bridge.commands import fleet  # noqa: PLC0415 - start-up: most runs are of one environment
 
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace, record: Record) -> int:
 
 
 def _restart(plan: Plan, cluster: Cluster) -> "Restart":
-    """Judge the workloads as if the plan were carried out now."""
+    """Return what would happen to the workloads if the plan were applied now."""
     from bridge.run.restart import Restart, survey  # noqa: PLC0415 - start-up: most runs restart nothing
 
     return Restart(survey(cluster, remember(plan, {}, cluster.now())))

@@ -1,4 +1,4 @@
-"""Asks the operator: for a yes, or for a value, which is never an argument because every process can read those."""
+"""Asks the operator for a yes or for a value. Values are never arguments: every process can read arguments."""
 
 import sys
 import warnings
@@ -12,20 +12,21 @@ from bridge.secret import SecretValue
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Return where the operator agrees, or said `--yes` before; raises Refusal elsewhere, and nothing is done then.
+    """Return if the operator agrees, now or with `--yes`; otherwise raise Refusal before anything is done.
 
-    Without a terminal nobody can be asked, so a pipeline has to say `--yes`.
+    Without a terminal bridge cannot ask, so a pipeline must pass `--yes`.
     """
     if yes:
         return
     if not can_ask():
-        raise Refusal(Problem("", "nobody is at a terminal to be asked; nothing was done", "agree with --yes"))
+        what = "stdin is not a terminal, so bridge cannot ask; nothing was done"
+        raise Refusal(Problem("", what, "confirm with --yes"))
     if not ask(question):
         raise not_confirmed()
 
 
 def can_ask() -> bool:
-    """Return whether somebody is at a terminal."""
+    """Return whether stdin is a terminal."""
     return sys.stdin.isatty()
 
 
@@ -36,7 +37,7 @@ def ask(question: str) -> bool:
     if width:
         from textwrap import fill  # noqa: PLC0415 - only a question at a terminal needs it
 
-        text = fill(text, width - 2, break_long_words=False, break_on_hyphens=False)  # and room for the answer
+        text = fill(text, width - 2, break_long_words=False, break_on_hyphens=False)  # leaves room for the answer
     print(f"{text} ", end="", file=streams.talk(), flush=True)
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
@@ -47,7 +48,7 @@ def not_confirmed() -> Refusal:
 
 
 LIMIT: Final = 1024 * 1024
-"""In bytes: the most that a whole Secret can hold."""
+"""The largest size of a whole Secret, in bytes."""
 
 
 def take_value(prompt: str) -> SecretValue:

@@ -1,4 +1,4 @@
-"""`bridge restart`: roll the workloads whose pods run with keys that have changed since."""
+"""`bridge restart`: restarts the workloads whose pods still use old values of changed keys."""
 
 import argparse
 from typing import Any, TextIO
@@ -22,7 +22,7 @@ from bridge.run.view import open_cluster
 
 
 def run(args: argparse.Namespace, record: Record) -> int:
-    """Judge, roll, and with --wait follow; 1 where a workload keeps older keys, 5 where others are restarted."""
+    """Restart workloads, and follow them with --wait; return 1 if one keeps old keys, 5 if others were restarted."""
     try:
         return _restart(args, record)
     except FirstWrite as first:
@@ -30,7 +30,7 @@ def run(args: argparse.Namespace, record: Record) -> int:
 
         agree(first, environment_of(args), record)
         agreed = first.agreed
-    return _restart(args, record, agreed)  # everything anew: a person took their time to answer
+    return _restart(args, record, agreed)  # start over, because answering may have taken a while
 
 
 def _restart(args: argparse.Namespace, record: Record, agreed: Agreed = frozenset()) -> int:
@@ -40,8 +40,8 @@ def _restart(args: argparse.Namespace, record: Record, agreed: Agreed = frozense
     record.touched += [restart.rolled, restart.begun]
     with open_cluster(environment, namespace, run_) as cluster:
         say(record, "warning", cluster.warnings)
-        memory = known(cluster, everything=args.all)
-        restart.verdicts = survey(cluster, memory, everything=args.all)
+        state = known(cluster, everything=args.all)
+        restart.verdicts = survey(cluster, state, everything=args.all)
         head = {
             "schema": SCHEMA,
             "environment": environment.name,
@@ -50,8 +50,8 @@ def _restart(args: argparse.Namespace, record: Record, agreed: Agreed = frozense
             "cluster": cluster_data(cluster.name),
         }
         rolls = not args.dry_run and any(one.step is RestartStep.ROLL for one in restart.verdicts)
-        if rolls and (first := first_restart(environment, namespace, cluster, memory, run_)):
-            if can_ask():  # whoever is asked has to see it first
+        if rolls and (first := first_restart(environment, namespace, cluster, state, run_)):
+            if can_ask():  # the operator must see it before the question
                 _show(_data(head, restart, "planned"), streams.talk())
             raise first
         try:
@@ -70,7 +70,7 @@ def _restart(args: argparse.Namespace, record: Record, agreed: Agreed = frozense
 
 
 def result_of(restart: Restart) -> str:
-    """Return the report's word for what happened."""
+    """Return the report's `result`."""
     if restart.problems:
         return "unfinished"
     return "restarted" if restart.rolled else "unchanged"

@@ -1,4 +1,4 @@
-"""The exit status of a plan and of a sync, and the word for it in the report: for one environment or for many."""
+"""The exit status and the report's `result` of a plan and of a sync, for one environment or several."""
 
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +15,7 @@ PENDING: Final = 4
 
 
 def plan_result(plan: Plan, *, exit_code: bool) -> tuple[int, str]:
-    """Return the exit status and the report's word for a plan."""
+    """Return a plan's exit status and `result`."""
     if plan.refusals:
         return 1, "refused"
     if dropped(plan):
@@ -24,7 +24,7 @@ def plan_result(plan: Plan, *, exit_code: bool) -> tuple[int, str]:
 
 
 def sync_result(plan: Plan, outcome: Outcome, restart: "Restart | None") -> tuple[int, str]:
-    """Return the exit status and the report's word for what a sync did."""
+    """Return a sync's exit status and `result`."""
     if plan.refusals:
         return 1, "refused"
     if outcome.error:
@@ -37,7 +37,7 @@ def sync_result(plan: Plan, outcome: Outcome, restart: "Restart | None") -> tupl
 
 
 def with_workloads(data: dict[str, Any], restart: "Restart | None") -> dict[str, Any]:
-    """Add what happens to the workloads to a report's data, if this was asked for."""
+    """Add the workloads to a report's data if the run restarts any."""
     if restart is None:
         return data
     from bridge.report.restart import workload_data  # noqa: PLC0415 - start-up: most runs restart nothing

@@ -1,4 +1,4 @@
-"""`bridge rollback`: an earlier revision of a source becomes its newest one, and the cluster follows."""
+"""`bridge rollback`: writes an earlier revision of a source as its newest, and syncs the cluster."""
 
 import argparse
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ from bridge.stores.whole_document import Whole
 
 @dataclass(eq=False)
 class _Rollback:
-    """What is to become of the store and of the cluster, and what became of them: right at any moment."""
+    """The planned change of the store and the cluster, and its progress so far."""
 
     source: Reference
     to: str
@@ -43,17 +43,17 @@ class _Rollback:
     result: str = "unchanged"
     written: Written | None = None
     first: FirstWrite | None = None
-    told: tuple[Problem, ...] = ()  # warnings that stand above the question
+    shown: tuple[Problem, ...] = ()  # the warnings printed above the question
 
     @property
     def plan(self) -> Plan:
-        """Return the latest plan."""
+        """The latest plan."""
         assert self.outcome.plan is not None
         return self.outcome.plan
 
 
 def run(args: argparse.Namespace, record: Record) -> int:
-    """Show what would change in the store and in the cluster, ask, write the store, read back, and sync."""
+    """Show what would change in the store and in the cluster, ask, write to the store, read it back, and sync."""
     environment, run_ = environment_of(args), run_of(args, record)
     rollback = _prepare(args, environment, run_)
     agreed: Agreed = frozenset()
@@ -62,15 +62,15 @@ def run(args: argparse.Namespace, record: Record) -> int:
     if rollback.result == "planned":
         if args.output == "text":
             _print(rollback, streams.report())
-        elif not args.yes and can_ask():  # whoever is asked has to see it, and stdout is the report
+        elif not args.yes and can_ask():  # the operator must see it before the question, and stdout is for the report
             _print(rollback, streams.talk())
-        rollback.told = (*rollback.plan.warnings, *rewritten(rollback.plan))
-        say(record, "warning", rollback.told)
+        rollback.shown = (*rollback.plan.warnings, *rewritten(rollback.plan))
+        say(record, "warning", rollback.shown)
         if rollback.first:
             agree(rollback.first, environment, record, yes=args.yes)
             agreed = rollback.first.agreed
         confirm(_question(rollback), yes=args.yes)
-    # Its time begins now: a person was asked.
+    # The time limit starts now, because answering may have taken a while.
     run_ = run_of(args, record)._replace(agreed=agreed)
     if rollback.whole.is_needed:
         provider, context = _provider(environment, rollback.source), _context(environment, run_)
@@ -86,12 +86,12 @@ def run(args: argparse.Namespace, record: Record) -> int:
 
 
 def _prepare(args: argparse.Namespace, environment: Environment, run: Run) -> _Rollback:
-    """Read everything, and plan as if the store had the earlier document; nothing is written."""
+    """Read everything, and plan as if the store contained the earlier document. Nothing is written."""
     source = _document(args.source, environment)
     whole = look_back(_provider(environment, source), source, args.to, _context(environment, run))
-    # Without an order no guard holds it for older than what was written last: in the store it will be the newest.
-    given = {source: whole.wanted._replace(revision=Revision(whole.wanted.revision.id))} if whole.is_needed else {}
-    with read_environment(environment, run._replace(given=given)) as (wanted, cluster):
+    # Without an order, no guard takes it for an old revision: once written, it will be the newest.
+    documents = {source: whole.wanted._replace(revision=Revision(whole.wanted.revision.id))} if whole.is_needed else {}
+    with read_environment(environment, run._replace(given=documents)) as (wanted, cluster):
         rollback = _Rollback(source, args.to, whole, Outcome(try_changes(wanted, cluster, run)))
         if not rollback.plan.refusals and not args.dry_run:
             rollback.first = first_write(rollback.plan, environment, cluster, run)
@@ -102,22 +102,22 @@ def _prepare(args: argparse.Namespace, environment: Environment, run: Run) -> _R
     return rollback
 
 
-def _document(given: str, environment: Environment) -> Reference:
-    """Return which of the environment's documents is meant."""
-    reference, file = parse_reference(given, "--source"), environment.shown(environment.file)
+def _document(argument: str, environment: Environment) -> Reference:
+    """Return the environment's document that --source names."""
+    reference, file = parse_reference(argument, "--source"), environment.shown(environment.file)
     documents = dict.fromkeys(one.document for one in environment.references)
     plain = reference._replace(revision=None, field=None)
     if reference in documents and reference.revision is None:
         return reference
     if plain in documents:
-        what, hint = "names more than a document", f"write {plain}; the revision is what --to names"
+        what, hint = "must name a document without a field or revision", f"use {plain}, and give the revision with --to"
         raise ConfigError(Problem("--source", what, hint))
     pinned = next((one for one in documents if one._replace(revision=None) == plain), None)
     if pinned:
-        what = f"is pinned to revision {pinned.revision} in {file}, and that decides, whatever the store has"
+        what = f"is pinned to revision {pinned.revision} in {file}, so a rollback would have no effect"
         raise Refusal(Problem(str(pinned), what, "change the revision there, then run `bridge sync`"))
     listed = ", ".join(map(str, documents)) or "none"
-    raise ConfigError(Problem("--source", f"{plain} is no document of {file}", f"those are {listed}"))
+    raise ConfigError(Problem("--source", f"{plain} is not a document of {file}", f"the documents are: {listed}"))
 
 
 def _provider(environment: Environment, reference: Reference) -> Provider:
@@ -135,12 +135,12 @@ def _context(environment: Environment, run: Run) -> Context:
 def _question(rollback: _Rollback) -> str:
     where = namespace_in(rollback.plan.namespace, rollback.plan.cluster)
     if not rollback.whole.is_needed:
-        return f"{rollback.source} holds this already. Sync {where}?"
-    return f"Write revision {rollback.to} into {rollback.source} as the newest one, and sync {where}?"
+        return f"{rollback.source} already has this content. Sync {where}?"
+    return f"Write revision {rollback.to} to {rollback.source} as its newest revision, and sync {where}?"
 
 
 def _sync(environment: Environment, run: Run, rollback: _Rollback) -> None:
-    """Sync as `bridge sync` does, from what the store has now."""
+    """Sync as `bridge sync` does, from the current content of the store."""
     outcome = rollback.outcome
     try:
         sync_environment(environment, run._replace(accept=partial(_check_shown, rollback)), outcome)
@@ -159,16 +159,16 @@ def _sync(environment: Environment, run: Run, rollback: _Rollback) -> None:
 
 
 def _check_shown(rollback: _Rollback, documents: Mapping[Reference, Document]) -> None:
-    """Raise Unavailable if the store shows an older revision than it has shown before, as Secret Manager may."""
+    """Raise Unavailable if the store returns an older revision than before, as Secret Manager sometimes does."""
     now = documents[rollback.source].revision
     after = rollback.written.after if rollback.written else now
     if after.series == now.series and (after.order or 0) > (now.order or 0):
-        raise Unavailable(Problem(str(rollback.source), f"the store shows revision {now.id} again, for a while"))
+        raise Unavailable(Problem(str(rollback.source), f"the store temporarily returns the older revision {now.id}"))
 
 
 def _unfinished(rollback: _Rollback, written: Written) -> Problem:
-    what = f"revision {written.after.id} is written, and the cluster does not follow it yet"
-    hint = f"the next `bridge sync {word(rollback.plan.environment)}` completes it, and so does the same command again"
+    what = f"revision {written.after.id} was written, but the cluster is not synced yet"
+    hint = f"run `bridge sync {word(rollback.plan.environment)}` or the same command again to complete it"
     return Problem(str(rollback.source), what, hint)
 
 
@@ -180,7 +180,7 @@ def _end(args: argparse.Namespace, rollback: _Rollback, record: Record) -> int:
     else:
         _print(rollback, streams.report())
     warnings, missing = (*rollback.plan.warnings, *rewritten(rollback.plan)), dropped(rollback.plan)
-    say(record, "warning", [one for one in warnings if one not in rollback.told])
+    say(record, "warning", [one for one in warnings if one not in rollback.shown])
     say(record, "error", (*(error.problems if error else ()), *missing))
     if rollback.written and rollback.result == "interrupted":
         say(record, "error", [_unfinished(rollback, rollback.written)])

@@ -25,7 +25,7 @@ from bridge.shell import word
 from bridge.sources.doubtful_values import doubt, encoding_flaw
 from bridge.sources.offline import secret_names
 from bridge.sources.reader import read_present
-from bridge.stores.locate import Giver, find_giver
+from bridge.stores.locate import ValueLocation, locate_value
 from bridge.stores.update import Edit, Written, check_writable, put, rehearse
 
 AS_IT_IS: Final = "if this is intended, set `literal: true` on the variable"
@@ -37,24 +37,24 @@ def run(args: argparse.Namespace, record: Record) -> int:
     files = sound_files(environment, run_)
     templates = {template.id: template for template in files.templates or ()}
     read = partial(_read, files.providers, environment, run_)
-    giver = find_giver(args.name, environment, templates, read)
-    provider = files.providers[giver.reference.provider]
-    check_writable(provider, giver.reference, _context(environment, run_))
+    location = locate_value(args.name, environment, templates, read)
+    provider = files.providers[location.reference.provider]
+    check_writable(provider, location.reference, _context(environment, run_))
     value = take_value(f"the new value of {args.name} (not shown)")
     _check(args.name, value, environment)
     if args.name in secret_names(templates.values()) or environment.infrastructure.get(args.name) == "secret":
         say(record, "warning", _doubts(args.name, value, environment))
-    edits = _edits(giver, value)
+    edits = _edits(location, value)
     written = None
     if edits:
         target = ""
         if not args.yes:  # with --yes the write itself refuses, before anything is written
-            rehearse(provider, giver.reference, edits, _context(environment, run_of(args, record)))
+            rehearse(provider, location.reference, edits, _context(environment, run_of(args, record)))
             target = _target(environment, files.namespace or "", run_)
-        confirm(f"{_question(args.name, giver)}, for {target}?", yes=args.yes)
-        written = put(provider, giver.reference, edits, _context(environment, run_of(args, record)))
-        record.touched.append([giver.reference])
-    _report(args, environment, giver, written, record)
+        confirm(f"{_question(args.name, location)}, for {target}?", yes=args.yes)
+        written = put(provider, location.reference, edits, _context(environment, run_of(args, record)))
+        record.touched.append([location.reference])
+    _report(args, environment, location, written, record)
     return 0
 
 
@@ -91,9 +91,9 @@ def _is_literal(name: str, environment: Environment) -> bool:
     return variable is not None and variable.literal
 
 
-def _edits(giver: Giver, value: SecretValue) -> list[Edit]:
+def _edits(location: ValueLocation, value: SecretValue) -> list[Edit]:
     """Leave out the slots that already have this value."""
-    pairs = zip(giver.slots, giver.seen, strict=True)
+    pairs = zip(location.slots, location.seen, strict=True)
     return [Edit(slot, value, seen) for slot, seen in pairs if seen is None or not seen.same_as(value)]
 
 
@@ -109,21 +109,21 @@ def _target(environment: Environment, namespace: str, run: Run) -> str:
     return namespace_in(namespace, cluster)
 
 
-def _question(name: str, giver: Giver) -> str:
-    places = " and ".join(slot.within(giver.reference) for slot in giver.slots)
-    if giver.document is None:
+def _question(name: str, location: ValueLocation) -> str:
+    places = " and ".join(slot.within(location.reference) for slot in location.slots)
+    if location.document is None:
         return f"Write {name} to {places}, a document that does not exist yet"
-    now = f"now at revision {giver.document.revision.id}"
-    if giver.is_new:
+    now = f"now at revision {location.document.revision.id}"
+    if location.is_new:
         return f"Write {name}, which no source gives yet, to {places}, {now}"
     return f"Replace {name} in {places}, {now}"
 
 
 def _report(
-    args: argparse.Namespace, environment: Environment, giver: Giver, written: Written | None, record: Record
+    args: argparse.Namespace, environment: Environment, location: ValueLocation, written: Written | None, record: Record
 ) -> None:
-    places = [slot.within(giver.reference) for slot in giver.slots]
-    before = giver.document.revision.id if giver.document else None
+    places = [slot.within(location.reference) for slot in location.slots]
+    before = location.document.revision.id if location.document else None
     if written:
         before = written.before.id if written.before else None
     data: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""`bridge sync`: make the cluster's objects equal to the sources."""
+"""`bridge sync`: updates the cluster's objects from the sources."""
 
 import argparse
 from functools import partial
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def run(args: argparse.Namespace, record: Record) -> int:
-    """Plan, then write, then restart if asked to; with --dry-run only plan, with --all every environment."""
+    """Plan, write, and restart if asked to; with --dry-run only plan, with --all do so for every environment."""
     if args.wait and not args.restart:
         raise ConfigError(Problem("", "--wait follows rollouts, so it needs --restart"))
     if args.all or args.shard:
@@ -37,13 +37,13 @@ def run(args: argparse.Namespace, record: Record) -> int:
     except FirstWrite as first:
         from bridge.commands.cluster_binding import agree  # noqa: PLC0415 - start-up: most environments were written before
 
-        told = agree(first, environment_of(args), record, show=True)
+        shown = agree(first, environment_of(args), record, show=True)
         agreed = first.agreed
-    return _sync(args, record, agreed, told)  # everything anew: somebody took their time to answer
+    return _sync(args, record, agreed, shown)  # start over, because answering may have taken a while
 
 
 def _sync(
-    args: argparse.Namespace, record: Record, agreed: Agreed = frozenset(), told: tuple[Problem, ...] = ()
+    args: argparse.Namespace, record: Record, agreed: Agreed = frozenset(), shown: tuple[Problem, ...] = ()
 ) -> int:
     environment, run_ = environment_of(args), run_of(args, record)._replace(agreed=agreed)
     outcome, restart = Outcome(), _asked(args)
@@ -62,7 +62,7 @@ def _sync(
     status, result = sync_result(plan, outcome, restart)
     _report(args, outcome, restart, result, record)
     warnings = (*plan.warnings, *rewritten(plan), *(restart.warnings if restart else ()))
-    say(record, "warning", [one for one in warnings if one not in told])
+    say(record, "warning", [one for one in warnings if one not in shown])
     say(record, "error", (*plan.refusals, *_failure(outcome, restart), *dropped(plan)))
     return status
 

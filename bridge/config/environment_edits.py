@@ -1,4 +1,4 @@
-"""Changes in an environment's file: its cluster's namespace UID, and a source that replaces the drafted one."""
+"""Edits an environment's file: its cluster's namespace UID, and a source that replaces the drafted one."""
 
 import re
 from collections.abc import Iterable
@@ -46,17 +46,17 @@ def list_source(environment: Environment, source: Reference, instead: Reference,
     path, shown = environment.file, environment.shown(environment.file)
     before = present(path, shown)
     content: Any = load_yaml_documents(path, shown)[0].content
-    numbers = [number for number, one in enumerate(content[_KEY]) if one == str(instead)]
+    numbers = [number for number, source_ in enumerate(content[_KEY]) if source_ == str(instead)]
     by_hand = f"replace {instead} with {source} under `{_KEY}:` by hand"
     after = _edited(before, str(source), numbers)
     rewrite(path, shown, before=before, after=after, by_hand=by_hand, dry_run=dry_run)
 
 
 def _edited(text: str, source: str, numbers: Iterable[int]) -> str | None:
-    """Return the text with the other source, without the comments that were about the old one or offered the new."""
+    """Return the text with the new source, without comments that describe the old source or offer the new one."""
     offer = rf"^[ \t]*#[ \t]*-[ \t]+{re.escape(source)}[ \t]*(?:\r?\n|\Z)"
     without_offer = re.sub(offer, "", text, flags=re.MULTILINE)
-    if contents(without_offer) != contents(text):  # in a text of several lines it is no comment
+    if contents(without_offer) != contents(text):  # inside a multi-line string it is not a comment
         without_offer = text
     changes = [Put((0, _KEY, number), scalar(source), drops_comment=True) for number in numbers]
     return edited(without_offer, changes)

@@ -12,7 +12,7 @@ from bridge.errors import Problem, Refusal
 
 
 def present(path: Path, shown: str) -> str:
-    """Return the text of a file; empty if there is none."""
+    """Return the text of a file, or "" if it does not exist."""
     try:
         return read_text(path, shown)
     except FileNotFoundError:
@@ -28,18 +28,18 @@ def rewrite(  # noqa: PLR0913 - the file, its old and new text, and what may go 
     by_hand: str,
     dry_run: bool = False,
 ) -> None:
-    """Replace the text `before` by `after`, which is None if an editor could not make it.
+    """Replace the text `before` with `after`, which is None if the editor could not produce it.
 
-    Refusal if that cannot be done, with `by_hand` as the hint; the file is as it was then. With `dry_run` everything
-    is done but the last step.
+    If that cannot be done, leave the file unchanged and raise Refusal with `by_hand` as the hint. With `dry_run`, do
+    everything but the last step.
     """
     if after is None:
-        raise Refusal(Problem(shown, "cannot be edited without changing more than that", by_hand))
+        raise Refusal(Problem(shown, "cannot be edited without changing other parts of it", by_hand))
     try:
         mark = _mark(path.read_bytes()) if path.exists() else b""
         with _prepared(path, mark + after.encode()) as (temporary, target):
             if present(path, shown) != before:
-                raise Refusal(Problem(shown, "was changed meanwhile", "run it again"))
+                raise Refusal(Problem(shown, "has changed in the meantime", "run the command again"))
             if not dry_run:
                 temporary.replace(target)
     except OSError as error:
@@ -52,7 +52,7 @@ def replace_text(path: Path, text: str) -> None:
 
 
 def replace_bytes(path: Path, content: bytes) -> None:
-    """Replace what a file holds; Refusal if that cannot be done."""
+    """Replace a file's content; Refusal if that cannot be done."""
     try:
         with _prepared(path, content) as (temporary, target):
             temporary.replace(target)
@@ -62,9 +62,9 @@ def replace_bytes(path: Path, content: bytes) -> None:
 
 @contextmanager
 def _prepared(path: Path, content: bytes) -> Iterator[tuple[Path, Path]]:
-    """Write what a file will hold next to it; yield the place, and that of the file: a link stays a link."""
+    """Write the new content to a temporary file; yield its path and the target, following links so that they stay."""
     target = path.resolve()
-    # Always the same name: what a killed run leaves behind, the next one replaces.
+    # Always the same name, so that the next run replaces what a killed run left behind.
     temporary = target.with_name(f".{target.name}.bridge-new")
     try:
         with temporary.open("wb") as file:
@@ -79,7 +79,7 @@ def _prepared(path: Path, content: bytes) -> Iterator[tuple[Path, Path]]:
 
 
 def _mark(content: bytes) -> bytes:
-    """Return the byte order mark of a file, if it has one: no text has it."""
+    """Return the byte order mark of a file, or b"" if it has none; the text never includes it."""
     return BOM_UTF8 if content.startswith(BOM_UTF8) else b""
 
 

@@ -1,4 +1,4 @@
-"""The changes that an editor can make to YAML, and what a text says after them."""
+"""The changes that the YAML editor can make, and their effect on a text's content."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -12,10 +12,10 @@ Location = tuple[str | int, ...]
 
 
 class Put(NamedTuple):
-    """Set a value, and make the mappings that are missing on the way to it.
+    """Set a value, and create the mappings that are missing on the way to it.
 
-    `value` is YAML in one line that fits anywhere, such as `yaml_writer.scalar` gives. `drops_comment`: the comment
-    behind the old value goes with it.
+    `value` is one line of YAML that fits anywhere, such as the result of `yaml_writer.scalar`. With `drops_comment`,
+    the comment after the old value is removed too.
     """
 
     location: Location
@@ -24,7 +24,7 @@ class Put(NamedTuple):
 
 
 class Insert(NamedTuple):
-    """Add an item to a list, before the one at `position`; the list is made if it is missing.
+    """Add an item to a list, before the item at `position`; a missing list is created.
 
     `value` is the item's YAML without its dash; if it has several lines, a list in brackets is written line by line.
     """
@@ -35,7 +35,7 @@ class Insert(NamedTuple):
 
 
 class Remove(NamedTuple):
-    """Take out an item of a list, or a key with its list; the comments between the items stay."""
+    """Remove an item from a list, or a key with its list; the comments between the items stay."""
 
     location: Location
 
@@ -48,47 +48,49 @@ class UnclearError(Exception):
 
 
 def contents(text: str, *, foreign: bool = False) -> list[Any]:
-    """Return what each document of a text says; ConfigError if it is not valid."""
+    """Return the content of each document in a text; ConfigError if it is not valid."""
     findings = Findings("")
     documents = parse_yaml_documents(text, findings, foreign=foreign)
     if findings:
         findings.fail()
-    return [one.content for one in documents]
+    return [document.content for document in documents]
 
 
 def applied(before: list[Any], changes: Sequence[Change]) -> list[Any]:
-    """Return the documents with the changes; UnclearError or LookupError if a change is of something else."""
+    """Return the documents with the changes; UnclearError or LookupError if a change does not fit."""
     after = list(before)
-    for put in (one for one in changes if isinstance(one, Put)):
+    for put in (change for change in changes if isinstance(change, Put)):
         _parent(after, put.location)[put.location[-1]] = parsed(put.value)
     for position, change in _from_the_end(changes):
         if isinstance(change, Insert):
             _parent(after, (*change.location, position)).insert(position, parsed(change.value))
         else:
             del _parent(after, change.location)[position]
-    for key in (one.location for one in changes if isinstance(one, Remove) and isinstance(one.location[-1], str)):
-        del _parent(after, key)[key[-1]]
+    for location in (change.location for change in changes if isinstance(change, Remove)):
+        if isinstance(location[-1], str):
+            del _parent(after, location)[location[-1]]
     return after
 
 
 def parsed(value: str) -> Any:  # noqa: ANN401 - parsed YAML
-    """Return what the YAML of a change says."""
+    """Return the content of a change's YAML."""
     return contents(value, foreign=True)[0]
 
 
 def _from_the_end(changes: Sequence[Change]) -> Iterator[tuple[int, Insert | Remove]]:
-    """Yield the changes of lists so that each position is still the one from before when its turn comes."""
-    found: list[tuple[int, Insert | Remove]] = [(one.position, one) for one in changes if isinstance(one, Insert)]
-    removed = (one for one in changes if isinstance(one, Remove))
-    found += [(one.location[-1], one) for one in removed if isinstance(one.location[-1], int)]
-    found.sort(key=lambda one: (one[0], isinstance(one[1], Remove)))
-    return reversed(found)  # of several for one position too
+    """Yield list changes from the end, so that each position is still valid when its turn comes."""
+    insertions = (change for change in changes if isinstance(change, Insert))
+    removals = (change for change in changes if isinstance(change, Remove))
+    ordered: list[tuple[int, Insert | Remove]] = [(change.position, change) for change in insertions]
+    ordered += [(change.location[-1], change) for change in removals if isinstance(change.location[-1], int)]
+    ordered.sort(key=lambda pair: (pair[0], isinstance(pair[1], Remove)))
+    return reversed(ordered)  # this includes several changes at one position
 
 
 def _parent(tree: Any, location: Location) -> Any:  # noqa: ANN401 - parsed YAML
-    """Return the collection that holds a location; what is missing on the way is made.
+    """Return the collection that contains a location, and create whatever is missing on the way.
 
-    What is on the way is copied: an alias may share it with other places, where nothing may change.
+    Everything on the way is copied, because an alias may share it with other places, which must not change.
     """
     for step, following in pairwise(location):
         kind = list if isinstance(following, int) else dict

@@ -1,8 +1,8 @@
-"""Changes single values in YAML that people wrote. Every other byte stays: comments, quotes and alignment too.
+"""Changes single values in YAML that people wrote. Every other byte stays, including comments, quotes and alignment.
 
-The text is cut at the positions of the parsed nodes. A library that keeps comments (ruamel.yaml) writes the whole text
-again, and so reformats lines that the change is not about: `[{path: a}]` becomes `[path: a]`, aligned values move, and
-lists that are indented in two ways are indented in one. Removing an item loses the comment above the next one.
+The text is spliced at the positions of the parsed nodes. A library that keeps comments (ruamel.yaml) rewrites the whole
+text, and so reformats unrelated lines: `[{path: a}]` becomes `[path: a]`, aligned values move, and mixed indentation of
+lists becomes uniform. Removing an item also loses the comment above the next item.
 """
 
 import json
@@ -19,10 +19,10 @@ from bridge.errors import ConfigError
 
 
 def edited(text: str, changes: Sequence[Change], *, foreign: bool = False) -> str | None:
-    """Return the text with the changes, or None if it cannot be changed without changing more than that.
+    """Return the text with the changes, or None if they cannot be made without changing anything else.
 
-    The result is read again, with `foreign` as kustomize reads it: it says exactly what the text said, but for the
-    changes. As all other bytes are the same, no comment is lost either.
+    The result is parsed again (with `foreign`, as kustomize parses it) and must differ in content only by the changes.
+    All other bytes stay the same, so no comment is lost.
     """
     try:
         wanted = applied(contents(text, foreign=foreign), changes)
@@ -33,7 +33,7 @@ def edited(text: str, changes: Sequence[Change], *, foreign: bool = False) -> st
 
 
 class _Splice(NamedTuple):
-    """A text that takes the place of another one."""
+    """The text that replaces a part of another text."""
 
     start: int
     end: int
@@ -45,27 +45,28 @@ def _changed(text: str, changes: Sequence[Change]) -> str:
         text = _Text(text).opened(location)
     source = _Text(text)
     splices = [
-        *source.puts([one for one in changes if isinstance(one, Put)]),
-        *source.insertions([one for one in changes if isinstance(one, Insert)]),
-        *(splice for one in changes if isinstance(one, Remove) for splice in source.removal(one.location)),
+        *source.puts([change for change in changes if isinstance(change, Put)]),
+        *source.insertions([change for change in changes if isinstance(change, Insert)]),
+        *(splice for change in changes if isinstance(change, Remove) for splice in source.removal(change.location)),
     ]
     at_end = any(one.end == len(source.text) for one in splices)
     changed = source.text
-    # From the end; of two at one place the later one first, so that they are in their order.
-    for _, splice in sorted(enumerate(splices), key=lambda one: (one[1].start, one[1].end, one[0]), reverse=True):
+    # Apply from the end. Of several splices at one position, apply the last one first, so that they end up in order.
+    for _, splice in sorted(enumerate(splices), key=lambda item: (item[1].start, item[1].end, item[0]), reverse=True):
         changed = changed[: splice.start] + splice.text + changed[splice.end :]
     return changed if at_end or text.endswith("\n") else changed.removesuffix(source.newline)
 
 
 def _to_open(changes: Sequence[Change]) -> Iterator[Location]:
     """Return the lists that cannot stay in brackets."""
-    found = [one.location for one in changes if isinstance(one, Insert) and "\n" in one.value]
-    found += [one.location[:-1] for one in changes if isinstance(one, Remove) and isinstance(one.location[-1], int)]
-    return iter(dict.fromkeys(found))
+    removals = (change.location for change in changes if isinstance(change, Remove))
+    lists = [change.location for change in changes if isinstance(change, Insert) and "\n" in change.value]
+    lists += [location[:-1] for location in removals if isinstance(location[-1], int)]
+    return iter(dict.fromkeys(lists))
 
 
 class _Place(NamedTuple):
-    """The deepest node on the way to a location, its key if it is a mapping's value, and what is missing behind it."""
+    """The deepest existing node on the path to a location, its key if it is in a mapping, and the missing `rest`."""
 
     node: Any
     key: Any
@@ -78,7 +79,7 @@ _COMMENT: Final = re.compile(r"[ \t]+#[^\r\n]*")
 
 
 class _Text:
-    """A text with its nodes. Positions are those of characters: lines are counted in more than one way."""
+    """A text with its nodes. Positions count characters, because there is more than one way to count lines."""
 
     def __init__(self, text: str) -> None:
         self.newline: Final = "\r\n" if "\r\n" in text else "\n"
@@ -88,7 +89,7 @@ class _Text:
         self._step: Final = len(step[1]) if step else 2
 
     def opened(self, location: Location) -> str:
-        """Write a list in brackets line by line; a comment in the brackets would be lost."""
+        """Return the text with a list in brackets written line by line; UnclearError if that would lose a comment."""
         place = self._place(location)
         node = place.node
         if place.rest or not isinstance(node, yaml.SequenceNode) or not node.flow_style:
@@ -98,36 +99,37 @@ class _Text:
             raise UnclearError
         indentation = " " * (place.key.start_mark.column + 2)
         items = "".join(
-            f"{indentation}- {self.text[one.start_mark.index : one.end_mark.index]}{self.newline}" for one in node.value
+            f"{indentation}- {self.text[item.start_mark.index : item.end_mark.index]}{self.newline}"
+            for item in node.value
         )
-        behind = self._line_end(end)
-        return f"{self.text[:start].rstrip(' ')}{self.text[end:behind]}{items}{self.text[behind:]}"
+        next_line = self._line_end(end)
+        return f"{self.text[:start].rstrip(' ')}{self.text[end:next_line]}{items}{self.text[next_line:]}"
 
     def puts(self, changes: Sequence[Put]) -> Iterator[_Splice]:
-        """Yield how values are set; the keys that one mapping gets are written together."""
+        """Yield the splices that set values; new keys of one mapping are written together."""
         new: dict[int, tuple[_Place, dict[str, Any]]] = {}
-        for one in changes:
-            place = self._place(one.location)
+        for change in changes:
+            place = self._place(change.location)
             if not place.rest:
-                yield self._replacement(place, one)
+                yield self._replacement(place, change)
                 continue
             entries = new.setdefault(id(place.node), (place, {}))[1]
             for key in place.rest[:-1]:
                 entries = entries.setdefault(str(key), {})
-            entries[str(place.rest[-1])] = one.value
+            entries[str(place.rest[-1])] = change.value
         for place, entries in new.values():
             yield from self._addition(place, entries)
 
     def insertions(self, changes: Sequence[Insert]) -> Iterator[_Splice]:
-        """Yield how items come into lists; those for one position are written together."""
+        """Yield the splices that insert items into lists; items for one position are written together."""
         new: dict[tuple[Location, int], list[str]] = {}
-        for one in changes:
-            new.setdefault((one.location, one.position), []).append(one.value)
+        for change in changes:
+            new.setdefault((change.location, change.position), []).append(change.value)
         for (location, position), values in new.items():
             yield from self._insertion(self._place(location), position, values)
 
     def _insertion(self, place: _Place, position: int, values: Sequence[str]) -> Iterator[_Splice]:
-        node, lines = place.node, [line for one in values for line in _item(one)]
+        node, lines = place.node, [line for value in values for line in _item(value)]
         if isinstance(node, yaml.SequenceNode) and not place.rest:
             index = self._index(node, position)
             if not node.flow_style:
@@ -145,7 +147,7 @@ class _Text:
             raise UnclearError
 
     def _index(self, node: Any, position: int) -> int:  # noqa: ANN401 - PyYAML's node
-        """Return where an item for a position is put into a list."""
+        """Return where in the text to insert an item of a list."""
         items = node.value
         if node.flow_style and not items:
             return int(node.start_mark.index) + 1
@@ -154,7 +156,7 @@ class _Text:
         return int(items[-1].end_mark.index) if node.flow_style else self._line_end(self._last(items[-1]))
 
     def removal(self, location: Location) -> Iterator[_Splice]:
-        """Yield how an item goes, or a key with its list."""
+        """Yield the splices that remove an item, or a key with its list."""
         *above, last = location
         parent = self._place(tuple(above))
         if parent.rest:
@@ -242,9 +244,9 @@ class _Text:
         return self._line_end(self._last(node))
 
     def _last(self, node: Any) -> int:  # noqa: ANN401 - PyYAML's node
-        """Return where a node's text ends: a collection's own mark is behind the comments that follow it."""
+        """Return where a node's text ends: a collection's own end mark comes after the comments that follow it."""
         if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
-            children = [child for one in node.value for child in (one if isinstance(one, tuple) else (one,))]
+            children = [child for item in node.value for child in (item if isinstance(item, tuple) else (item,))]
             return max(self._last(child) for child in children)
         start, end = node.start_mark.index, node.end_mark.index
         return int(start) + len(self.text[start:end].rstrip())
@@ -254,8 +256,8 @@ class _Text:
 
     def _line_end(self, index: int) -> int:
         """Return where the next line begins."""
-        found = self.text.find("\n", index)
-        return len(self.text) if found < 0 else found + 1
+        newline = self.text.find("\n", index)
+        return len(self.text) if newline < 0 else newline + 1
 
     def _lines(self, index: int, column: int, lines: Sequence[str]) -> _Splice:
         return _Splice(index, index, "".join(f"{line}{self.newline}" for line in _indented(lines, column)))
@@ -276,7 +278,7 @@ class _Text:
 
     @property
     def _is_json(self) -> bool:
-        """Whether the text's keys are quoted, as in JSON."""
+        """True if the text's keys are quoted, as in JSON."""
         root = self._documents[0] if self._documents else None
         return isinstance(root, yaml.MappingNode) and bool(root.value) and root.value[0][0].style == '"'
 
@@ -304,7 +306,7 @@ def _is_null(node: Any) -> bool:  # noqa: ANN401 - PyYAML's node
 def _child(node: Any, step: str | int) -> tuple[Any, Any]:  # noqa: ANN401 - PyYAML's nodes
     """Return a value of a mapping with its key, or an item of a list; None if there is no such value."""
     if isinstance(step, int):
-        is_there = isinstance(node, yaml.SequenceNode) and step < len(node.value)
-        return None, node.value[step] if is_there else None
+        exists = isinstance(node, yaml.SequenceNode) and step < len(node.value)
+        return None, node.value[step] if exists else None
     entries = node.value if isinstance(node, yaml.MappingNode) else []
     return next(((key, value) for key, value in entries if key.value == step), (None, None))

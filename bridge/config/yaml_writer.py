@@ -6,16 +6,16 @@ import yaml
 
 from bridge.config.yaml_core_schema import is_plain_text
 
-_WIDE: Final = 2**31  # a line is never folded: a value stays what it is, and greppable
+_WIDE: Final = 2**31  # never fold a line, so that grep finds every value
 
 _IN_BRACKETS: Final = frozenset(",?[]{}")
-"""What ends a plain text, or begins something else, in a list or a mapping in brackets."""
+"""Characters that end a plain string, or start something else, in a list or mapping in brackets."""
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes texts of several lines as blocks, and indents lists below their key."""
+    """Writes multi-line strings as blocks, and indents lists below their key."""
 
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002 - theirs
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002 - PyYAML's signature
         super().increase_indent(flow, indentless=False)
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - PyYAML's signature
@@ -27,12 +27,12 @@ class _InlineDumper(_Dumper):
 
 
 def _represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    # The other line breaks of Unicode are read back as they were only where they are escaped.
+    # Unicode's other line breaks are only read back unchanged if they are escaped.
     plain = all(line.isprintable() for line in text.split("\n"))
     block = "\n" in text and not isinstance(dumper, _InlineDumper)
     style = None if plain and "\n" not in text else "|" if plain and block else '"'
     if style is None and not is_plain_text(text):
-        style = "'"  # such as 0o17 and 1e3: PyYAML takes them for texts, and other readers for numbers
+        style = "'"  # such as 0o17 and 1e3: PyYAML reads them as strings, other readers as numbers
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
@@ -41,17 +41,17 @@ _InlineDumper.add_representer(str, _represent)
 
 
 def dumped(data: object) -> str:
-    """Return data as YAML, mappings in their order."""
+    """Return data as YAML, keeping the order of mappings."""
     return _dump(data, _Dumper, flow=False)
 
 
 def inline(value: object) -> str:
-    """Return a value in one line of YAML, quoted where that is needed."""
+    """Return a value as one line of YAML, quoted if necessary."""
     return _dump(value, _InlineDumper, flow=True).rstrip("\n")
 
 
 def scalar(text: str, *, is_quoted: bool = False) -> str:
-    """Return a text as one line of YAML that fits anywhere: plain if it stays a text, otherwise in double quotes."""
+    """Return a string as one line of YAML that fits anywhere: plain if it is read back as a string, else quoted."""
     if inline(text) == text and not set(text) & _IN_BRACKETS and not is_quoted:
         return text
     quoted: str = yaml.dump(text, Dumper=yaml.SafeDumper, default_style='"', allow_unicode=True, width=_WIDE)
@@ -62,5 +62,5 @@ def _dump(data: object, dumper: type[_Dumper], *, flow: bool) -> str:
     text: str = yaml.dump(
         data, Dumper=dumper, default_flow_style=flow, sort_keys=False, allow_unicode=True, width=_WIDE
     )
-    # PyYAML ends some documents with a line of dots; within a value they are indented, or in quotes.
+    # PyYAML ends some documents with a line of dots; dots in a value are indented or quoted.
     return text.removesuffix("...\n") if text.endswith("\n...\n") else text

@@ -26,47 +26,47 @@ def missing_in_pod(
     providers: Mapping[str, Provider],
     context: Context,
 ) -> tuple[Problem, ...]:
-    """Return what a pod would miss, for it has no env file; Refusal for documents that are not in order."""
-    names, told = survey(environment, providers, context)
-    wrong = [one for one in told if not one.warning]
-    if wrong:
-        raise Refusal(*wrong)
+    """Return a warning for whatever a pod without an env file would lack; Refusal for an invalid document."""
+    names, problems = survey(environment, providers, context)
+    errors = [problem for problem in problems if not problem.warning]
+    if errors:
+        raise Refusal(*errors)
     if environment.namespace is None:
-        what = "names no namespace, and a pod has no env file that could"
-        raise ConfigError(Problem(environment.shown(environment.file), what, "add `namespace:`"))
+        what = "has no namespace, and a pod has no env file to read it from"
+        raise ConfigError(Problem(environment.shown(environment.file), what, "add `namespace: NAME`"))
     if environment.env_file == "environment":
-        what = "is the pod's environment there, which has only what cronjob.yaml gives it"
+        what = "is the pod's environment, which only has the variables in cronjob.yaml"
         where = f"{environment.shown(environment.file)} env_file"
-        return (*told, Problem(where, what, "add the variables to cronjob.yaml", warning=True))
+        return (*problems, Problem(where, what, "add the variables to cronjob.yaml", warning=True))
     absent = EnvLayer(layer.shown, None if layer.shown else {})
     try:
         resolve(environment, environment.namespace, templates, stand_ins(environment, templates, names), absent)
     except Refusal as error:
-        return (*told, *(_without_env_file(one, absent.shown) for one in error.problems))
-    return told
+        return (*problems, *(_without_env_file(problem, absent.shown) for problem in error.problems))
+    return problems
 
 
 def _without_env_file(problem: Problem, shown: str) -> Problem:
-    """Say of a variable that a pod has no env file; any other problem is one of every kind of run."""
-    name = re.match(r"no source gives (\$\{\w+\})", problem.what)
-    if name is None:
+    """Explain a missing variable by the missing env file, and turn any other problem into a warning."""
+    match = re.match(r"no source gives (\$\{\w+\})", problem.what)
+    if match is None:
         return problem._replace(warning=True)
-    what = f"no source gives {name[1]}, and a pod has no {shown}: the CronJob would stop"
-    return Problem(problem.where, what, "give it in a source, or write the value into a template", warning=True)
+    what = f"no source gives {match[1]}, and a pod has no {shown}, so the CronJob would fail"
+    return Problem(problem.where, what, "add it to a source, or write the value into a template", warning=True)
 
 
 def differences(written: Sequence[WrittenFile], texts: Mapping[str, str], packed: Packed) -> Iterator[Problem]:
-    """Tell of each file that was kept where it is not as it would be rendered now: by places, never by content."""
+    """Warn about each kept file that differs from what would be rendered now, naming places but no content."""
     for (path, state), (name, text) in zip(written, texts.items(), strict=True):
         if state == "created" or _read(path) == text:
             continue
         if name == CONFIGURATION:
-            what = f"is out of date, and was kept: {', '.join(_places(path, packed)) or 'its form'}"
-            yield Problem(str(path), what, "remove it, and run this command again", warning=True)
+            what = f"is out of date, but was kept: {', '.join(_places(path, packed)) or 'its formatting'}"
+            yield Problem(str(path), what, "delete it and run this command again", warning=True)
         else:
-            what = f"is not as it would be rendered now, and was kept: {_lines(_read(path), text)}"
+            what = f"differs from what would be rendered now, but was kept: {_lines(_read(path), text)}"
             yield Problem(
-                str(path), what, "where that is not your own change, remove it and run this again", warning=True
+                str(path), what, "if the change is not yours, delete it and run this command again", warning=True
             )
 
 
@@ -78,7 +78,7 @@ def _read(path: Path) -> str | None:
 
 
 def _places(path: Path, packed: Packed) -> Iterator[str]:
-    """Yield the files of the environment that a ConfigMap has in another form, or that it alone has."""
+    """Yield the files whose copies in a ConfigMap are out of date, and the copies that are no longer needed."""
     try:
         documents = load_yaml_documents(path, str(path))
     except ConfigError:
@@ -86,10 +86,10 @@ def _places(path: Path, packed: Packed) -> Iterator[str]:
         return
     kept = documents[0].content if documents else None
     data = kept.get("data") if isinstance(kept, Mapping) else None
-    there = data if isinstance(data, Mapping) else {}
+    copies = data if isinstance(data, Mapping) else {}
     keys = packed.items()
-    yield from (place for place, text in packed.texts.items() if there.get(keys[place]) != text)
-    yield from (str(key) for key in there if key not in keys.values())
+    yield from (place for place, text in packed.texts.items() if copies.get(keys[place]) != text)
+    yield from (str(key) for key in copies if key not in keys.values())
 
 
 def _lines(kept: str | None, text: str) -> str:
@@ -98,4 +98,4 @@ def _lines(kept: str | None, text: str) -> str:
     matcher = difflib.SequenceMatcher(None, kept.splitlines(), text.splitlines(), autojunk=False)
     spans = [(start + 1, max(start + 1, end)) for tag, start, end, _, _ in matcher.get_opcodes() if tag != "equal"]
     shown = [str(first) if first == last else f"{first}-{last}" for first, last in spans]
-    return f"line {', '.join(shown)}" if shown else "its line ends"
+    return f"line {', '.join(shown)}" if shown else "its line endings"

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from bridge.config.environment import Environment
 from bridge.config.textfile import read_text
-from bridge.deploy.secrets_in_clear import suspicious
+from bridge.deploy.plaintext_secrets import suspicious
 from bridge.errors import ConfigError, Problem, Refusal
 
 MOUNT: Final = PurePosixPath("/etc/bridge")

@@ -16,7 +16,7 @@ from bridge.objects import ObjectId
 CONFIGURATION: Final = "configuration.yaml"
 FILE: Final = "kustomization.yaml"
 COMPONENTS: Final = ("vault", "scaleway", "sops", "bucket", "prune", "restart")
-"""What a store or an option adds to the CronJob and its rights; each is a component of kustomize."""
+"""The kustomize components: what each store or option adds to the CronJob and its rights."""
 AGE: Final = PurePosixPath("/var/run/secrets/age/keys.txt")
 _FILES: Final = (
     "cronjob.yaml",
@@ -25,7 +25,7 @@ _FILES: Final = (
     *(f"components/{name}/{FILE}" for name in COMPONENTS),
 )
 _LONGEST: Final = 52
-"""A CronJob's name: its Jobs' names are eleven characters longer, and at most 63."""
+"""The longest name of a CronJob: its Jobs' names are eleven characters longer, and limited to 63."""
 
 
 class ObjectNames(NamedTuple):
@@ -58,11 +58,11 @@ class Deployment(NamedTuple):
     packed: Packed
     needs: Needs
     objects: tuple[ObjectId, ...]
-    own_namespace: bool  # whether its uid is compared, so that it has to be read
+    own_namespace: bool  # whether the namespace's UID is checked, which requires the right to read it
 
 
 def render(deployment: Deployment, command: str) -> Mapping[str, str]:
-    """Return every file's text by its path below the folder; `command` is what renders them again."""
+    """Return every file's text by its path below the folder; `command` is the command that renders them again."""
     items = deployment.packed.items()
     data = {items[place]: text for place, text in deployment.packed.texts.items()}
     values = {
@@ -87,15 +87,15 @@ def render(deployment: Deployment, command: str) -> Mapping[str, str]:
 
 
 def _rights(deployment: Deployment) -> Mapping[str, object]:
-    """Return the names of the objects that may be written. A rule without a name would be for all objects."""
-    memory = f"bridge-{deployment.names.id}"
+    """Return the names of the objects that may be written. A rule without a name would apply to all objects."""
+    state = f"bridge-{deployment.names.id}"
     secrets = [one.name for one in deployment.objects if one.kind == "Secret"]
     config_maps = [one.name for one in deployment.objects if one.kind == "ConfigMap"]
     return {
-        "memory": memory,
+        "state": state,
         "secrets": (secrets,) if secrets else (),
         "config_maps": (config_maps,) if config_maps else (),
-        "config_maps_and_memory": [*config_maps, memory],
+        "config_maps_and_state": [*config_maps, state],
         "own_namespace": (deployment.names.namespace,) if deployment.own_namespace else (),
     }
 
@@ -123,6 +123,6 @@ def _stores(names: ObjectNames, needs: Needs) -> Mapping[str, object]:
 def _with_used(text: str, used: Iterable[str]) -> str:
     """Comment out the components that the environment does not use."""
     unused = [name for name in COMPONENTS if name not in used]
-    for name in unused:  # two blanks fewer behind it keep the comments in their column
+    for name in unused:  # two spaces fewer after it keep the comments aligned
         text = re.sub(rf"^  - (components/{name})  ", r"  # - \1", text, flags=re.MULTILINE)
     return text if len(unused) < len(COMPONENTS) else text.replace("components:\n", "components: []\n")

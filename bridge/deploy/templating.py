@@ -1,8 +1,8 @@
-"""Fills the templates of this package's manifests, so that a value can never be read as anything but itself.
+"""Fills this package's manifest templates, so that every value is read back as exactly that value.
 
-A template is YAML in which `$name` is a placeholder for a whole value. The value is written as YAML in one line, with
-quotes if it needs them; behind a `#` it is plain text without line breaks. The value of a placeholder may be a tuple:
-then its line is written once for each item, and not at all if there is none.
+A template is YAML in which `$name` is a placeholder for a whole value. The value is written as one line of YAML, quoted
+if necessary; after a `#` it is plain text without line breaks. If a placeholder's value is a tuple, its line is written
+once for each item, or left out if there are no items.
 """
 
 import re
@@ -39,8 +39,8 @@ def _lines(line: str, values: Mapping[str, object]) -> Iterator[str]:
 def _line(line: str, values: Mapping[str, object]) -> str:
     comment = _COMMENT.search(line)
     end = comment.start() if comment else len(line)
-    yaml = _PLACEHOLDER.sub(lambda found: _value(values[found[1]]), line[:end])
-    return yaml + _PLACEHOLDER.sub(lambda found: _plain(str(values[found[1]])), line[end:])
+    yaml = _PLACEHOLDER.sub(lambda match: _value(values[match[1]]), line[:end])
+    return yaml + _PLACEHOLDER.sub(lambda match: _plain(str(values[match[1]])), line[end:])
 
 
 def _value(value: object) -> str:
@@ -48,5 +48,5 @@ def _value(value: object) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return a text for a comment; a path in it may have any character."""
+    """Return text that is safe in a comment: a path may contain any character."""
     return text if text.isprintable() else ascii(text)

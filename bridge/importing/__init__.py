@@ -1,1 +1,1 @@
-"""`bridge import`: what becomes of each value of a plaintext file."""
+"""`bridge import`: what happens to each value in a plaintext file."""

@@ -9,7 +9,7 @@ from bridge.config.names import did_you_mean
 from bridge.config.reference import Reference
 from bridge.config.template import TemplateObject, TemplateUse, all_uses, use_of, uses_of
 from bridge.errors import Problem
-from bridge.importing.plaintext import Given, Left
+from bridge.importing.plaintext import Left, PlainEntry
 from bridge.objects import ObjectId
 from bridge.provider import Document
 from bridge.secret import SecretValue
@@ -60,7 +60,7 @@ class Item(NamedTuple):
     `public`, the key in the environment's template.
     """
 
-    given: Given | Left
+    entry: PlainEntry | Left
     state: State
     place: str
     variable: str | None = None
@@ -69,12 +69,12 @@ class Item(NamedTuple):
     public: TemplateUse | None = None
 
 
-def variables_for(given: Iterable[Given], templates: Mapping[ObjectId, TemplateObject]) -> frozenset[str]:
+def variables_for(entries: Iterable[PlainEntry], templates: Mapping[ObjectId, TemplateObject]) -> frozenset[str]:
     """Return the variables that these values may be for."""
     names: set[str] = set()
-    for value in given:
-        use = use_of(value.object, value.name, templates) if value.object else None
-        names |= {value.name} if value.object is None else use.names if use else set()
+    for entry in entries:
+        use = use_of(entry.object, entry.name, templates) if entry.object else None
+        names |= {entry.name} if entry.object is None else use.names if use else set()
     return frozenset(names)
 
 
@@ -84,15 +84,15 @@ def literal_uses(variable: str, scene: Scene) -> list[TemplateUse]:
     return [use for use in keys if use and not use.names]
 
 
-def unknown(given: Given, scene: Scene) -> Problem:
+def unknown(entry: PlainEntry, scene: Scene) -> Problem:
     """Describe a value that nothing uses."""
-    if given.object is None:
+    if entry.object is None:
         known = {
             name for use in all_uses(scene.templates) for name in use.names
         } | scene.environment.infrastructure.keys()
-        hint = did_you_mean(given.name, known) or "add it to a template, or to `infrastructure` if scripts need it"
-        return Problem(str(given), "not used by any template or by infrastructure", hint)
-    template = scene.templates.get(given.object)
+        hint = did_you_mean(entry.name, known) or "add it to a template, or to `infrastructure` if scripts need it"
+        return Problem(str(entry), "not used by any template or by infrastructure", hint)
+    template = scene.templates.get(entry.object)
     keys = template.keys if template else {}
-    hint = did_you_mean(given.name, keys) or "add it to a template, or remove it from the file"
-    return Problem(str(given), "not in any template", hint)
+    hint = did_you_mean(entry.name, keys) or "add it to a template, or remove it from the file"
+    return Problem(str(entry), "not in any template", hint)

@@ -20,8 +20,8 @@ from bridge.sources.manifest_document import SECTIONS, manifest_values
 YAML: Final = frozenset({".yaml", ".yml", ".json"})
 
 
-class Given(NamedTuple):
-    """A value in clear: of an object's key, or (no object) of a variable."""
+class PlainEntry(NamedTuple):
+    """A plaintext value, of an object's key or (without an object) of a variable."""
 
     object: ObjectId | None
     name: str
@@ -41,7 +41,7 @@ class Left(NamedTuple):
 class Plain(NamedTuple):
     """The content of a file. `differences` are the variables that kubectl and kustomize read differently."""
 
-    given: tuple[Given, ...]
+    entries: tuple[PlainEntry, ...]
     left: tuple[Left, ...]
     differences: Mapping[str, ReaderDifference] = MappingProxyType({})
 
@@ -60,7 +60,9 @@ def read_plain(path: Path, namespace: str | None) -> Plain:
         env_file = None
     if env_file is None:
         raise ConfigError(Problem(where, "no such file"))
-    return Plain(tuple(Given(None, name, value) for name, value in env_file.values.items()), (), env_file.differences)
+    return Plain(
+        tuple(PlainEntry(None, name, value) for name, value in env_file.values.items()), (), env_file.differences
+    )
 
 
 def _manifests(path: Path, where: str, namespace: str | None) -> Plain:
@@ -76,8 +78,8 @@ def _manifests(path: Path, where: str, namespace: str | None) -> Plain:
     if findings:
         findings.fail()
     values = manifest_values(Document(tuple(mappings), Revision("")), namespace, where)
-    given = tuple(Given(id_, key, value) for id_, keys in values.items() for key, value in keys.items())
-    return Plain(given, tuple(left))
+    entries = tuple(PlainEntry(id_, key, value) for id_, keys in values.items() for key, value in keys.items())
+    return Plain(entries, tuple(left))
 
 
 def _objects(document: YamlDocument) -> Iterator[tuple[str, object]]:
@@ -129,5 +131,5 @@ def _texts(section: object, id_: ObjectId, at: Findings, left: list[Left]) -> It
 
 
 def text_of(value: SecretValue) -> str | None:
-    """Return a value as text, to examine its form or to write it in clear; None if it is not text."""
+    """Return a value as text, to examine its form or to write it in plaintext; None if it is not text."""
     return value.reveal().decode() if value.is_text() else None

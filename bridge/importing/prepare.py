@@ -14,7 +14,7 @@ from bridge.config.template import TemplateObject, load_templates
 from bridge.errors import BridgeError, ConfigError, Problem, combine
 from bridge.importing.decide import Intake, take_in
 from bridge.importing.items import Scene, State, variables_for
-from bridge.importing.plaintext import Given, Left, Plain, read_plain
+from bridge.importing.plaintext import Left, Plain, PlainEntry, read_plain
 from bridge.objects import ObjectId
 from bridge.provider import Context, Document, Provider
 from bridge.run.inputs import Files, Run, read_files
@@ -45,12 +45,12 @@ class Import(NamedTuple):
 
     @property
     def pending(self) -> bool:
-        """Whether anything has to be written."""
+        """True if anything has to be written."""
         return bool(self.intake.edits or self.intake.public or self.instead)
 
     @property
     def is_safe_elsewhere(self) -> bool:
-        """Whether every value in the file will also exist elsewhere once the import is done."""
+        """True if every value in the file will also exist elsewhere once the import is done."""
         return self.intake.is_safe_elsewhere and (bool(self.instead) or not _unread(self.scene, self.intake))
 
     @property
@@ -58,9 +58,9 @@ class Import(NamedTuple):
         """The variables of an env file that nothing will read from it once the import is done."""
         if self.intake.problems or (not self.instead and _unread(self.scene, self.intake)):
             return ()
-        named = [item for item in self.intake.items if isinstance(item.given, Given) and item.given.object is None]
-        left = {str(item.given) for item in named if item.state is State.LEFT} | self.differences.keys()
-        return tuple(dict.fromkeys(name for item in named if (name := str(item.given)) not in left))
+        named = [item for item in self.intake.items if isinstance(item.entry, PlainEntry) and item.entry.object is None]
+        left = {str(item.entry) for item in named if item.state is State.LEFT} | self.differences.keys()
+        return tuple(dict.fromkeys(name for item in named if (name := str(item.entry)) not in left))
 
     @property
     def question(self) -> str:
@@ -88,7 +88,7 @@ def prepare(environment: Environment, run: Run, file: Path | None, to: str, *, r
     plain = _plain(environment, file, files.namespace, templates, run)
     context = Context(environment.base, run.environ, run.deadline)
     documents: dict[Reference, Document | None] = {reference: look(provider, reference, context)}
-    others = _others(environment, reference, variables_for(plain.given, templates))
+    others = _others(environment, reference, variables_for(plain.entries, templates))
     documents |= read_present(files.providers, others, context)
     shown = tuple(environment.shown(path) for path in environment.templates)
     place = environment.shown(own) if own else None
@@ -164,18 +164,18 @@ def _plain(
     from bridge.cluster.identity import check_exists  # noqa: PLC0415 - only this form needs the cluster
     from bridge.run.view import open_cluster  # noqa: PLC0415 - only this form needs the cluster
 
-    given: list[Given] = []
+    entries: list[PlainEntry] = []
     left: list[Left] = []
     with open_cluster(environment, namespace or "", run) as cluster:
         for id_, template in templates.items():
             live = cluster.objects.get(id_) if id_.kind == "Secret" else None
             if live:
-                given += [Given(id_, key, value) for key, value in live.data.items() if key in template.keys]
+                entries += [PlainEntry(id_, key, value) for key, value in live.data.items() if key in template.keys]
             elif id_.kind == "Secret":
                 left.append(Left(str(id_), "is not in the cluster"))
-        if not given:
+        if not entries:
             check_exists(cluster.api, namespace or "")
-    return Plain(tuple(given), tuple(left))
+    return Plain(tuple(entries), tuple(left))
 
 
 def _others(environment: Environment, to: Reference, names: Iterable[str]) -> list[Reference]:
@@ -194,9 +194,9 @@ def _layer_without(layer: EnvLayer, environment: Environment, file: Path | None)
 def _doubts(intake: Intake) -> Iterator[Problem]:
     """Warn about doubtful values that are written; placeholders are not written."""
     for item in intake.items:
-        flaw = doubt(item.given.value) if item.slot and isinstance(item.given, Given) else None
+        flaw = doubt(item.entry.value) if item.slot and isinstance(item.entry, PlainEntry) else None
         if flaw:
-            yield Problem(str(item.given), f"the value {flaw}", "correct it in the file first", warning=True)
+            yield Problem(str(item.entry), f"the value {flaw}", "correct it in the file first", warning=True)
 
 
 def _instead(scene: Scene, intake: Intake) -> Reference | None:

@@ -8,7 +8,7 @@ from bridge.config.reference import Reference
 from bridge.config.template_value import looks_encrypted
 from bridge.errors import Problem
 from bridge.importing.items import Item, Scene, State
-from bridge.importing.plaintext import Given
+from bridge.importing.plaintext import PlainEntry
 from bridge.objects import ObjectId
 from bridge.provider import Document
 from bridge.secret import SecretValue
@@ -26,28 +26,28 @@ class Secrets:
     def __init__(self, scene: Scene, problems: list[Problem]) -> None:
         self._scene = scene
         self._problems = problems
-        self._decided: dict[Slot, Given] = {}
+        self._decided: dict[Slot, PlainEntry] = {}
         self.holds_manifests = scene.document is not None and is_manifests(scene.document)
 
-    def decide(self, given: Given, object_: ObjectId | None, key: str, variable: str | None) -> Item | None:
+    def decide(self, entry: PlainEntry, object_: ObjectId | None, key: str, variable: str | None) -> Item | None:
         """Return what happens to the value of a Secret's key, or (no object) of a variable; None for a problem."""
         exception = self._scene.environment.variables.get(variable) if variable else None
         if exception and exception.reference.document != self._scene.to:
-            return self._elsewhere(given, exception, variable)
+            return self._elsewhere(entry, exception, variable)
         slot = self._slot(object_, key, variable, exception)
         if slot is None:
             what = "the template's value is not a single placeholder, so the variable is unknown"
-            self._problems.append(Problem(str(given), what, f"write {key}: ${{NAME}} in the template"))
+            self._problems.append(Problem(str(entry), what, f"write {key}: ${{NAME}} in the template"))
             return None
-        first = self._decided.setdefault(slot, given)
-        if not first.value.same_as(given.value):
+        first = self._decided.setdefault(slot, entry)
+        if not first.value.same_as(entry.value):
             what = f"differs from {first}, but one variable ({variable or key}) fills both"
-            self._problems.append(Problem(str(given), what, "use two different variables in the templates"))
+            self._problems.append(Problem(str(entry), what, "use two different variables in the templates"))
             return None
-        earlier = None if exception else self._earlier(given, object_, key, variable)
+        earlier = None if exception else self._earlier(entry, object_, key, variable)
         if earlier:
             return earlier
-        return self._in_place(given, slot, variable, exception)
+        return self._in_place(entry, slot, variable, exception)
 
     def _slot(
         self, object_: ObjectId | None, key: str, variable: str | None, exception: Variable | None
@@ -58,27 +58,27 @@ class Secrets:
             return Slot(key, object_) if object_ else None
         return Slot(variable) if variable else None
 
-    def _elsewhere(self, given: Given, exception: Variable, variable: str | None) -> Item | None:
+    def _elsewhere(self, entry: PlainEntry, exception: Variable, variable: str | None) -> Item | None:
         """Decide on a value that `variables` takes from another document: it is either there already, or refused."""
         reference = exception.reference
         slot = Slot(reference.field, base64=exception.decode == "base64")
         stored = value_at(self._scene.documents[reference.document], slot)
-        if stored is not None and stored.same_as(given.value):
-            return Item(given, State.SAME, str(reference), variable)
+        if stored is not None and stored.same_as(entry.value):
+            return Item(entry, State.SAME, str(reference), variable)
         has = "no value" if stored is None else "a different value"
         what = f"`variables` takes {variable} from {reference}, which has {has}"
-        self._problems.append(Problem(str(given), what, self._set(variable)))
+        self._problems.append(Problem(str(entry), what, self._set(variable)))
         return None
 
-    def _earlier(self, given: Given, object_: ObjectId | None, key: str, variable: str | None) -> Item | None:
+    def _earlier(self, entry: PlainEntry, object_: ObjectId | None, key: str, variable: str | None) -> Item | None:
         """Decide on a value that an earlier source gives: if its value differs, importing would have no effect."""
         for reference in self._sources_before():
             stored = value_in_source(self._scene.documents[reference], object_, key, variable)
-            if stored is not None and stored.same_as(given.value):
-                return Item(given, State.SAME, str(reference), variable)
+            if stored is not None and stored.same_as(entry.value):
+                return Item(entry, State.SAME, str(reference), variable)
             if stored is not None:
                 what = f"{reference} comes before {self._scene.to} and has a different value"
-                self._problems.append(Problem(str(given), what, f"{self._set(variable)}, or remove it there"))
+                self._problems.append(Problem(str(entry), what, f"{self._set(variable)}, or remove it there"))
         return None
 
     def _set(self, variable: str | None) -> str:
@@ -91,24 +91,24 @@ class Secrets:
                 return
             yield reference
 
-    def _in_place(self, given: Given, slot: Slot, variable: str | None, exception: Variable | None) -> Item | None:
+    def _in_place(self, entry: PlainEntry, slot: Slot, variable: str | None, exception: Variable | None) -> Item | None:
         place = str(self._scene.to) if slot.object else slot.within(self._scene.to)
-        value = given.value
+        value = entry.value
         seen = value_at(self._scene.document, slot)
         if seen is not None and seen.same_as(value):
-            return Item(given, State.SAME, place, variable)
+            return Item(entry, State.SAME, place, variable)
         reason = why_no_value(value, is_public=False)
         if reason:
-            return Item(given, State.LEFT, reason)
+            return Item(entry, State.LEFT, reason)
         if looks_encrypted(value) and not (exception and exception.literal):
-            self._problems.append(Problem(str(given), ENCRYPTED, "import the unencrypted file"))
+            self._problems.append(Problem(str(entry), ENCRYPTED, "import the unencrypted file"))
             return None
         if not (value.is_text() or slot.base64 or slot.object):
             example = f'{variable}: {{from: "{place}", decode: base64}}'
             what = "is not text, and the store's document only holds text"
-            self._problems.append(Problem(str(given), what, f"add under `variables`: {example}"))
+            self._problems.append(Problem(str(entry), what, f"add under `variables`: {example}"))
             return None
-        return Item(given, State.NEW if seen is None else State.DIFFERENT, place, variable, slot, seen)
+        return Item(entry, State.NEW if seen is None else State.DIFFERENT, place, variable, slot, seen)
 
 
 def value_in_source(

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from bridge.kustomize.objects import BuiltObject, parse_build
-from bridge.kustomize.patches import Cure
+from bridge.kustomize.patches import RemovalPatch
 from bridge.secret import SecretValue
 
 
@@ -24,29 +24,29 @@ def documents(build: SecretValue, shown: str) -> Mapping[tuple[str, str | None],
     return by_name
 
 
-def spoiled(
+def unexpected_changes(
     before: Mapping[tuple[str, str | None], BuiltDocument],
     after: Mapping[tuple[str, str | None], BuiltDocument],
-    found: Collection[Cure],
+    patches: Collection[RemovalPatch],
 ) -> Iterator[str]:
-    """Yield what the patches lose, change or leave in the build besides their purpose."""
-    patches = {(cure.id, cure.namespace): cure for cure in found}
+    """Yield the changes of the build that the patches must not make, and the objects that they failed to remove."""
+    by_object = {(patch.id, patch.namespace): patch for patch in patches}
     for name in before.keys() | after.keys():
         old, new = before.get(name), after.get(name)
         object_ = (old or new or before[name]).built
-        cure = patches.get((object_.id, object_.namespace)) if object_.id else None
+        patch = by_object.get((object_.id, object_.namespace)) if object_.id else None
         if old is None or new is None:
-            if not (new is None and cure and not cure.keys):
-                yield f"{object_} would {'come into' if old is None else 'leave'} the build"
-        elif cure and not cure.keys:
+            if not (new is None and patch and not patch.keys):
+                yield f"{object_} would {'be added to' if old is None else 'disappear from'} the build"
+        elif patch and not patch.keys:
             yield f"{object_} would stay in the build"
-        elif (cure and not _only_lost(old.built, new.built, cure)) or (not cure and not old.text.same_as(new.text)):
+        elif (patch and not _only_lost(old.built, new.built, patch)) or (not patch and not old.text.same_as(new.text)):
             yield f"{object_} would change"
 
 
-def _only_lost(old: BuiltObject, new: BuiltObject, cure: Cure) -> bool:
-    """Whether an object lost exactly the keys of a patch, and all other values are unchanged."""
-    gone = {key for _, keys in cure.keys for key in keys}
+def _only_lost(old: BuiltObject, new: BuiltObject, patch: RemovalPatch) -> bool:
+    """Return whether an object lost exactly the keys of a patch, and all other values are unchanged."""
+    gone = {key for _, keys in patch.keys for key in keys}
     for section, keys in old.sections.items():
         left = new.sections.get(section) or {}
         for key, value in (keys or {}).items():

@@ -30,14 +30,14 @@ class MissingPatch(NamedTuple):
 
 
 def missing_patches(text: str, folder: Path) -> Iterator[MissingPatch]:
-    """Yield the entries of a folder's kustomization whose patch files do not exist; none if the text is wrong."""
+    """Yield the entries of a folder's kustomization whose patch files do not exist; nothing if it is invalid."""
     try:
         content = _content(text)
     except ConfigError:
         return
     for name in PATCHES:
-        given = content.get(name)
-        for index, item in enumerate(given if isinstance(given, list) else []):
+        entries = content.get(name)
+        for index, item in enumerate(entries if isinstance(entries, list) else []):
             entry: Mapping[str, object] = item if isinstance(item, Mapping) else {"path": item}
             path, target = entry.get("path"), entry.get("target")
             if not isinstance(path, str) or "\n" in path or "://" in path or (folder / path).exists():
@@ -47,21 +47,21 @@ def missing_patches(text: str, folder: Path) -> Iterator[MissingPatch]:
 
 
 def change_patches(text: str, shown: str, removed: Collection[PatchItem], added: Sequence[str]) -> str:
-    """Return the kustomization without some patches, and with new ones behind those that stay.
+    """Return the kustomization without the removed patches, and with new patches after the remaining ones.
 
-    `added` is each new patch's YAML. ConfigError where the file is written in a way that cannot be changed so.
+    `added` is each new patch's YAML. ConfigError if the file is written in a way that bridge cannot edit.
     """
     try:
         changed = edited(text, list(_changes(_content(text), removed, added)), foreign=True)
     except ConfigError:
-        changed = None  # raised below: a parser's error quotes the file
+        changed = None  # raise below, because the parser's error quotes the file
     if changed is None:
         raise ConfigError(Problem(shown, "is written in a way that bridge cannot change safely", HINT))
     return changed
 
 
 def _changes(content: Mapping[str, object], removed: Collection[PatchItem], added: Sequence[str]) -> Iterator[Change]:
-    """Yield the changes; a list that loses everything goes, unless it gets something."""
+    """Yield the changes; a list that would be left empty is removed with its key."""
     for name in PATCHES:
         positions = sorted(item.position for item in removed if item.key == name)
         if positions and len(positions) == _length(content, name) and not (added and name == "patches"):
@@ -72,8 +72,8 @@ def _changes(content: Mapping[str, object], removed: Collection[PatchItem], adde
 
 
 def _length(content: Mapping[str, object], name: str) -> int:
-    given = content.get(name)
-    return len(given) if isinstance(given, list) else 0
+    entries = content.get(name)
+    return len(entries) if isinstance(entries, list) else 0
 
 
 def _content(text: str) -> Mapping[str, object]:

@@ -74,5 +74,5 @@ class Kustomize:
                     os.killpg(process.pid, 9)
                 process.communicate()
         if output is None:
-            raise Refusal(Problem(str(folder), f"was not built within {limit:.3g} s", "allow more time with --timeout"))
+            raise Refusal(Problem(str(folder), f"was not built within {limit:.3g} s", "raise --timeout"))
         return None if process.returncode else SecretValue(output)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.errors import Problem
-from bridge.kustomize.patches import Cure
+from bridge.kustomize.patches import RemovalPatch
 from bridge.kustomize.read import Patch
 from bridge.report import streams
 from bridge.report.data import SCHEMA, problems
@@ -18,7 +18,7 @@ def fixed_data(  # noqa: PLR0913, PLR0917 - everything in the report
     environment: str,
     overlay: str,
     removed: Sequence[Patch],
-    cures: Sequence[Cure],
+    added: Sequence[RemovalPatch],
     holding: Sequence[str],
     missing: Sequence[Path],
 ) -> dict[str, Any]:
@@ -30,10 +30,12 @@ def fixed_data(  # noqa: PLR0913, PLR0917 - everything in the report
         "schema": SCHEMA,
         "environment": environment,
         "overlay": overlay,
-        "result": "written" if removed or cures or missing else "unchanged",
+        "result": "written" if removed or added or missing else "unchanged",
         "removed": [str(patch.file) for patch in removed],
         "missing": [str(path) for path in missing],
-        "patches": [{"object": str(cure.id), "keys": [key for _, keys in cure.keys for key in keys]} for cure in cures],
+        "patches": [
+            {"object": str(patch.id), "keys": [key for _, keys in patch.keys for key in keys]} for patch in added
+        ],
         "holding": list(holding),
     }
 

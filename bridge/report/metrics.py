@@ -1,7 +1,7 @@
 """A run's metrics in Prometheus's text format: https://prometheus.io/docs/instrumenting/exposition_formats/.
 
-Labels hold names out of the environment's file, a cluster's server and context, and words of ours; never a key, a
-path or a value.
+Labels contain names from the environment's file, a cluster's server and context, and words that are fixed here. They
+never contain a key, a path or a value.
 """
 
 import re
@@ -28,26 +28,26 @@ KEYS: Final[Mapping[What, str]] = {
     What.RELEASE: "removed",
 }
 HELP: Final[Mapping[str, str]] = {
-    "bridge_last_attempt_timestamp_seconds": "When the latest run ended, however it did.",
-    "bridge_last_success_timestamp_seconds": "When the latest run that ended with status 0 did.",
+    "bridge_last_attempt_timestamp_seconds": "When the latest run ended, whatever its result.",
+    "bridge_last_success_timestamp_seconds": "When the latest run with status 0 ended.",
     "bridge_last_change_timestamp_seconds": "When the latest run that wrote an object ended.",
     "bridge_exit_status": "The exit status of the latest run.",
     "bridge_run_seconds": "How long the latest run took.",
-    "bridge_cluster_info": "The cluster of the latest run that knew it; always 1.",
-    "bridge_objects": "Objects by what the latest run that came to a plan did with them.",
-    "bridge_keys": "Keys of the objects by how the latest run that came to a plan found them.",
-    "bridge_source_reads": "Documents by what came of reading them, in the latest run that read any.",
-    "bridge_source_read_seconds": "The slowest read of a document with all its tries, in the latest run that read any.",
+    "bridge_cluster_info": "The cluster of the latest run that identified its cluster; always 1.",
+    "bridge_objects": "Objects by what the latest run with a plan did with them.",
+    "bridge_keys": "Keys of the objects by their state in the latest run with a plan.",
+    "bridge_source_reads": "Documents by the result of reading them, in the latest run that read any.",
+    "bridge_source_read_seconds": "The slowest read of a document, including retries, in the latest run that read any.",
 }
-"""Every metric, all of them gauges: a run lives too shortly to count."""
+"""Every metric with its help text. All are gauges, because a run is too short to keep counters."""
 _TEXT: Final = r'"(?:[^"\\\n]|\\["\\n])*"'
 _SAMPLE: Final = re.compile(rf"(bridge_[a-z_]+)(\{{environment=({_TEXT})(?:,[a-z]+={_TEXT})*\}} [0-9.e+-]+)", re.ASCII)
 
 
 def samples(record: Record, status: int, now: float) -> Iterator[Sample]:
-    """Yield what this run knows; a metric that it cannot know is left out, and keeps what an earlier run has said.
+    """Yield the metrics that this run knows. It leaves out the others, so that they keep the value of an earlier run.
 
-    `now` is a `time.time()`.
+    `now` is a `time.time()` value.
     """
     base = {"environment": record.environment}
     yield _sample("bridge_last_attempt_timestamp_seconds", base, round(now, 3))
@@ -76,27 +76,27 @@ def _objects(record: Record, plan: Plan, base: Mapping[str, str]) -> Iterator[Sa
             return "written"
         return "perhaps_written" if change.id in begun else "not_written"
 
-    found = Counter((change.id.kind, result(change)) for change in plan.changes)
+    counts = Counter((change.id.kind, result(change)) for change in plan.changes)
     for kind in KINDS:
         for word in OBJECTS:
-            yield _sample("bridge_objects", {**base, "kind": kind, "result": word}, found[kind, word])
+            yield _sample("bridge_objects", {**base, "kind": kind, "result": word}, counts[kind, word])
 
 
 def _keys(plan: Plan, base: Mapping[str, str]) -> Iterator[Sample]:
-    fields = (one for change in plan.changes for one in change.fields if one.field.section == "data")
-    found = Counter(ALTERED if one.altered else KEYS[one.what] for one in fields)
+    changes = (change for object_ in plan.changes for change in object_.fields if change.field.section == "data")
+    counts = Counter(ALTERED if change.altered else KEYS[change.what] for change in changes)
     for state in dict.fromkeys((*KEYS.values(), ALTERED)):
-        yield _sample("bridge_keys", {**base, "state": state}, found[state])
+        yield _sample("bridge_keys", {**base, "state": state}, counts[state])
 
 
 def _reads(reads: Iterable[tuple[str, str, float]], base: Mapping[str, str]) -> Iterator[Sample]:
     listed = list(reads)
-    found = Counter((provider, result) for provider, result, _ in listed)
+    counts = Counter((provider, result) for provider, result, _ in listed)
     providers = list(dict.fromkeys(provider for provider, _, _ in listed))
     for provider in providers:
         for result in RESULTS:
             labels = {**base, "provider": provider, "result": result}
-            yield _sample("bridge_source_reads", labels, found[provider, result])
+            yield _sample("bridge_source_reads", labels, counts[provider, result])
     for provider in providers:
         slowest = max(seconds for name, _, seconds in listed if name == provider)
         yield _sample("bridge_source_read_seconds", {**base, "provider": provider}, round(slowest, 6))
@@ -113,20 +113,20 @@ def _quoted(text: str) -> str:
 
 
 def parse(text: str, environments: Iterable[str]) -> Iterator[Sample]:
-    """Yield the samples of these environments out of an earlier run's text; whatever else is in it is passed over."""
+    """Yield these environments' samples from an earlier run's text, and skip everything else."""
     wanted = set(map(_quoted, environments))
     for line in text.splitlines():
-        found = _SAMPLE.fullmatch(line)
-        if found and found[1] in HELP and found[3] in wanted:
-            yield Sample(found[1], found[2], found[3])
+        match = _SAMPLE.fullmatch(line)
+        if match and match[1] in HELP and match[3] in wanted:
+            yield Sample(match[1], match[2], match[3])
 
 
-def render(found: Iterable[Sample]) -> str:
-    """Return the text: each metric with its HELP and TYPE, its samples together."""
-    listed = list(found)
+def render(unordered: Iterable[Sample]) -> str:
+    """Return the text: each metric's HELP and TYPE, followed by all its samples."""
+    listed = list(unordered)
     lines = []
     for name, text in HELP.items():
-        mine = [f"{one.name}{one.rest}" for one in listed if one.name == name]
-        if mine:
-            lines += [f"# HELP {name} {text}", f"# TYPE {name} gauge", *mine]
+        values = [f"{sample.name}{sample.rest}" for sample in listed if sample.name == name]
+        if values:
+            lines += [f"# HELP {name} {text}", f"# TYPE {name} gauge", *values]
     return "".join(f"{line}\n" for line in lines)

@@ -1,4 +1,4 @@
-"""Completes the commands that a report or a hint names, so that they can be pasted: with this run's own flags."""
+"""Adds this run's own flags to the commands in reports and hints, so that they can be pasted."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from bridge.shell import command
 
 _CLUSTER: Final = frozenset({"sync", "plan", "check", "status", "restart", "rollback", "import", "adopt"})
 _OTHERS: Final = frozenset({"set", "init", "exec", "scan"})
-# Patterns are compiled when one is needed: most runs name no command.
+# Patterns are compiled on first use, because most runs print no command.
 _QUOTED: Final = r"`([^`]+)`"
 _PIPED: Final = r"( \| | && )"
 _BRIDGE: Final = r"bridge ([a-z]+)((?s:.*))"
@@ -18,12 +18,12 @@ _KUBECTL: Final = r"kubectl (?=-n |--namespace |get |create |apply |describe |de
 
 
 def completed(record: Record, text: str) -> str:
-    """Complete each command in backticks: with the environment's name if that is missing, and with this run's flags."""
-    return re.sub(_QUOTED, lambda found: f"`{with_flags(record, found[1])}`", text) if "`" in text else text
+    """Complete each command in backticks with this run's flags, and with the environment's name if it is missing."""
+    return re.sub(_QUOTED, lambda match: f"`{with_flags(record, match[1])}`", text) if "`" in text else text
 
 
 def with_flags(record: Record, text: str) -> str:
-    """Complete a command, or several with pipes or `&&` between them."""
+    """Complete a command, or several commands joined by pipes or `&&`."""
     return "".join(map(partial(_completed, record), re.split(_PIPED, text)))
 
 
@@ -37,14 +37,14 @@ def with_hints(record: Record, data: Any) -> Any:  # noqa: ANN401 - plain data o
 
 
 def _kubectl_flags(record: Record) -> str:
-    """Return the flags that named this run's cluster, which kubectl knows too, with a blank before each."""
+    """Return the flags that selected this run's cluster, each after a space; kubectl has the same flags."""
     return "".join(f" {command(pair)}" for pair in _cluster(record))
 
 
 def _completed(record: Record, part: str) -> str:
-    found = re.fullmatch(_BRIDGE, part)
-    if found and found[1] in _CLUSTER | _OTHERS:
-        name, rest = found[1], _with_environment(record, found[2])
+    match = re.fullmatch(_BRIDGE, part)
+    if match and match[1] in _CLUSTER | _OTHERS:
+        name, rest = match[1], _with_environment(record, match[2])
         flags = "".join(f" {command(pair)}" for pair in _flags(record, name) if f" {pair[0]}" not in rest)
         rest, end, child = rest.partition(" -- ")
         return f"bridge {name}{rest}{flags}{end}{child}"
@@ -53,11 +53,11 @@ def _completed(record: Record, part: str) -> str:
 
 def _with_environment(record: Record, rest: str) -> str:
     args = record.args
-    given = getattr(args, "environment", None)
+    argument = getattr(args, "environment", None)
     known = "" if getattr(args, "all", False) else record.environment
     words = rest.split()
-    if given and (not words or words[0].startswith("-")):
-        return f" {command([given])}{rest}"
+    if argument and (not words or words[0].startswith("-")):
+        return f" {command([argument])}{rest}"
     return re.sub(r"^ ENV\b", f" {command([known])}", rest) if known else rest
 
 

@@ -1,4 +1,4 @@
-"""What one run is and what became of it so far, for all who watch it: the log, the report, the metrics."""
+"""The state of one run, for its log, its report and its metrics."""
 
 import os
 import time
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Sample(NamedTuple):
-    """One line of the metrics: a metric's name, its labels and its value as text; and the environment's label."""
+    """One line of the metrics: its name, its labels and value as text (`rest`), and its environment label."""
 
     name: str
     rest: str
@@ -23,21 +23,23 @@ class Sample(NamedTuple):
 
 @dataclass(eq=False)
 class Record:
-    """One run, right at any moment. No value is in it that the plan does not hide.
+    """One run in its current state. It contains no values except the ones that its plan hides.
 
-    `id` tells this run's lines in a log from all others', `began` is a `time.monotonic()`. `reads` are the reads of
-    documents: the provider's name, "ok" or the kind of error, and the seconds that it took with all its tries.
-    `written` and `begun` are the objects of the plan that are written, or may be; `touched` collects all else, by any
-    names: a document of a store, a file, a workload.
-    `samples` are the metrics of each environment that is finished, in a run of many. `cluster` is None until the run
-    knows which cluster it talks to.
+    - `id`: marks this run's lines in a log.
+    - `began`: a `time.monotonic()` value.
+    - `reads`: for each read of a document, the provider's name, "ok" or the kind of error, and the seconds that it
+      took including retries.
+    - `written` and `begun`: the plan's objects that were written, or may have been written.
+    - `touched`: the names of everything else that was written, such as documents, files and workloads.
+    - `samples`: the metrics of each finished environment, in a run of several environments.
+    - `cluster`: None until the run knows which cluster it talks to.
     """
 
     id: str = field(default_factory=lambda: os.urandom(8).hex())
     began: float = field(default_factory=time.monotonic)
     environment: str = ""
     args: "Namespace | None" = None  # the command line
-    as_json: bool = False  # the lines on stderr
+    as_json: bool = False  # whether the lines on stderr are JSON
     metrics: str | None = None  # a file or a Pushgateway's URL
     reads: list[tuple[str, str, float]] = field(default_factory=list)
     cluster: "ClusterName | None" = None
@@ -49,11 +51,11 @@ class Record:
 
     @property
     def changed(self) -> list[str]:
-        """Return the names of everything that the run has written, or may have."""
-        several = (self.written, self.begun, *self.touched)
-        return list(dict.fromkeys(str(one) for names in several for one in names))
+        """The names of everything that the run has written, or may have written."""
+        groups = (self.written, self.begun, *self.touched)
+        return list(dict.fromkeys(str(name) for names in groups for name in names))
 
     @property
     def seconds(self) -> float:
-        """Return how long the run has taken so far."""
+        """How long the run has taken so far."""
         return time.monotonic() - self.began

@@ -33,7 +33,7 @@ class Sink(io.RawIOBase):
         return self._descriptor
 
     def isatty(self) -> bool:
-        """Whether this is a terminal."""
+        """Return whether this is a terminal."""
         return os.isatty(self._descriptor)
 
     def write(self, data: "ReadableBuffer", /) -> int:
@@ -47,7 +47,7 @@ class Sink(io.RawIOBase):
 
 
 def report() -> TextIO:
-    """Return the stream for this run's report: stdout, which nothing else writes to meanwhile."""
+    """Return the stream for this run's report: stdout, which nothing else writes to during the run."""
     return _handles()[0]
 
 
@@ -58,7 +58,7 @@ def talk() -> TextIO:
 
 _OURS: Final[ContextVar[tuple[TextIO, TextIO]]] = ContextVar("streams")
 _LAST: Final[list[tuple[TextIO, TextIO]]] = []
-"""The streams of all runs, the latest last: for threads, which do not have their run's context."""
+"""The streams of all runs, latest last. Threads need them, because they do not have their run's context."""
 
 
 def _handles() -> tuple[TextIO, TextIO]:

@@ -1,4 +1,4 @@
-"""What goes to stderr: errors, warnings, hints and steps, one line each, as text or as JSON."""
+"""Writes errors, warnings, hints and progress to stderr, one line each, as text or as JSON."""
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def printable(text: str) -> str:
-    """Escape what could steer a terminal or break the line; names can come from the cluster or a document."""
+    """Escape characters that could control a terminal or break the line: names may come from outside."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
@@ -27,33 +27,33 @@ def say(
     problems: Iterable[Problem],
     clusters: "Mapping[Problem, ClusterName | None] | None" = None,
 ) -> None:
-    """Write each problem once, and a hint after the last of the problems that share it; as JSON with each of them.
+    """Write each problem once. In text, a hint follows the last problem that has it; in JSON, every problem has one.
 
-    `clusters` says which cluster a problem is about, if that is not the run's own for all of them.
+    `clusters` gives the cluster of each problem, if they are not all about the run's own cluster.
     """
-    found = list(dict.fromkeys(problems))
-    late_warnings.strike(found)
-    for index, problem in enumerate(found):
+    unique = list(dict.fromkeys(problems))
+    late_warnings.mark_printed(unique)
+    for index, problem in enumerate(unique):
         if record.as_json:
             cluster = record.cluster if clusters is None else clusters.get(problem)
             hint = completed(record, problem.hint)
             _write_json(record, kind, cluster, where=problem.where, message=problem.what, hint=hint)
             continue
         print(f"bridge: {kind}: {printable(str(problem))}", file=streams.talk())
-        following = found[index + 1] if index + 1 < len(found) else None
+        following = unique[index + 1] if index + 1 < len(unique) else None
         if problem.hint and (following is None or following.hint != problem.hint):
             print(f"bridge: hint: {printable(completed(record, problem.hint))}", file=streams.talk())
 
 
 def printed() -> list[Problem]:
     """Return a warning for each package that has printed something since the last call."""
-    what = "printed something, which was dropped: it may have been a value"
+    what = "printed something; bridge discarded it, as it may contain a value"
     hint = "report it to the maintainers of this package"
     return [Problem(name or "a library", what, hint if name else "") for name in take_printed()]
 
 
 def tell(record: Record, text: str, level: str = "info") -> None:
-    """Write how something gets on; the level is for JSON alone."""
+    """Write a progress message; `level` appears only in JSON."""
     if record.as_json:
         _write_json(record, level, record.cluster, message=text)
     else:
@@ -61,7 +61,7 @@ def tell(record: Record, text: str, level: str = "info") -> None:
 
 
 def tell_end(record: Record, status: int) -> None:
-    """Write the last line of a run's JSON log; a text log has none, for whoever reads it sees the report too."""
+    """Write the last line of a run's JSON log. A text log has none, because its readers also see the report."""
     if record.as_json:
         level = "error" if status else "info"
         seconds = round(record.seconds, 3)
@@ -69,7 +69,7 @@ def tell_end(record: Record, status: int) -> None:
 
 
 def _write_json(record: Record, level: str, cluster: "ClusterName | None", **fields: object) -> None:
-    import json  # noqa: PLC0415 - start-up: most runs talk in text, if at all
+    import json  # noqa: PLC0415 - start-up: most runs write text, or nothing
     from datetime import UTC, datetime  # noqa: PLC0415
 
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

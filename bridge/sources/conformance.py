@@ -1,4 +1,4 @@
-"""Holds a provider to the contract: its exceptions and its answers, before anything is made of them."""
+"""Checks a provider's exceptions and answers against the contract before they are used."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -8,22 +8,22 @@ from bridge.provider import Document, ProviderError, Revision, Unavailable
 from bridge.secret import SecretValue
 
 REPORT: Final = "report it to the provider's author"
-NO_DOCUMENT: Final = "returned no Document"
-BAD_REVISION: Final = "returned a document without a Revision whose id is a text"
-BAD_WARNINGS: Final = "returned warnings that are no Problems"
-BAD_KEY: Final = "returned a mapping with a key that is no text"
-BAD_NODE: Final = "returned a value that is no SecretValue"
+NO_DOCUMENT: Final = "did not return a Document"
+BAD_REVISION: Final = "returned a document whose Revision has no string id"
+BAD_WARNINGS: Final = "returned warnings that are not Problems"
+BAD_KEY: Final = "returned a mapping with a key that is not a string"
+BAD_NODE: Final = "returned a value that is not a SecretValue"
 
 
 def failed(error: BaseException) -> ProviderError | Unavailable:
-    """Make an error of a provider's unforeseen exception; its text is left out, as it may hold a value."""
+    """Convert a provider's unexpected exception to an error, without its text, which may contain a value."""
     if short := shortage(error):
         return Unavailable(short.what, hint=short.hint)
     return ProviderError(f"the provider failed ({type(error).__name__})", hint=REPORT)
 
 
 def breach(answer: object) -> str | None:
-    """Say which part of the contract an answer of `read` breaks, without any of its content; None for a good one."""
+    """Return how an answer of `read` breaks the contract, without quoting its content, or None if it does not."""
     if not isinstance(answer, Document):
         return NO_DOCUMENT
     revision: object = answer.revision
@@ -36,9 +36,9 @@ def breach(answer: object) -> str | None:
     return _content(answer.content)
 
 
-def _is(type_: type, given: object) -> bool:
-    """Ask what the type checker believes already: an author's code need not be checked."""
-    return isinstance(given, type_)
+def _is(type_: type, value: object) -> bool:
+    """Check what the type checker takes for granted: a provider's code may not be type-checked."""
+    return isinstance(value, type_)
 
 
 def _content(content: object) -> str | None:
@@ -50,7 +50,7 @@ def _content(content: object) -> str | None:
 
 
 def _nodes(waiting: list[object]) -> str | None:
-    """Look at every node once, without recursion: a tree may be deep, or lead back into itself."""
+    """Check every node once, without recursion: a tree may be deep, or contain itself."""
     seen: set[int] = set()
     while waiting:
         node = waiting.pop()

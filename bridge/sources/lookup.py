@@ -1,4 +1,4 @@
-"""Finds a variable, or a key that a manifest gives, in the layers: the first hit wins, and is remembered."""
+"""Finds a variable, or a key from a manifest, in the layers. The first match wins and is cached."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ FIRST: Final = -1.0  # before any source: `variables:`
 LAST: Final = math.inf  # after any source: the env file
 
 WITHOUT: Final = SecretValue(b"-")
-"""Stands for a value that is there and unfit: the run is refused, and this keeps the search from going on."""
+"""Replaces a value that cannot be used, so that the search ends there. The run is refused anyway."""
 
 
 class FoundValue(NamedTuple):
@@ -29,7 +29,7 @@ class FoundValue(NamedTuple):
 
 
 class Lookup:
-    """The layers of one environment. What is found to be wrong on the way is added to `problems`."""
+    """The layers of one environment. Errors that come up during a lookup are added to `problems`."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Lookup:
         env_layer: EnvLayer,
         problems: list[Problem],
     ) -> None:
-        self.found: dict[str, FoundValue | None] = {}
+        self.looked_up: dict[str, FoundValue | None] = {}
         self._environment = environment
         self._documents = documents
         self._sources = sources
@@ -47,13 +47,13 @@ class Lookup:
         self._problems = problems
 
     def variable(self, name: str) -> FoundValue | None:
-        """Return a variable's value; None where only a template's own default could give it."""
-        if name not in self.found:
-            self.found[name] = self._exception(name) or self._in_sources(name) or self._in_env_file(name)
-        return self.found[name]
+        """Return a variable's value, or None if only a template's own default could give it."""
+        if name not in self.looked_up:
+            self.looked_up[name] = self._exception(name) or self._in_sources(name) or self._in_env_file(name)
+        return self.looked_up[name]
 
     def manifest(self, id_: ObjectId, key: str, before: float) -> Entry | None:
-        """Return what a manifest gives for a key, unless its variables were found earlier than that."""
+        """Return a key's value from the first manifest ahead of position `before`, or None if there is none."""
         for source in self._sources:
             if source.manifests is not None and source.position < before:
                 value = source.manifests.get(id_, {}).get(key)

@@ -1,4 +1,4 @@
-"""Reads every document once: providers side by side, within one deadline."""
+"""Reads every document once, from all providers in parallel, within one deadline."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -12,14 +12,14 @@ from bridge.provider import Context, Denied, Document, NotFound, Provider, ReadG
 from bridge.sources import missing_documents
 from bridge.sources.session import LATE, SessionStore, close_sessions
 
-Reads: TypeAlias = list[tuple[str, str, float]]  # a `Read` of each
+Reads: TypeAlias = list[tuple[str, str, float]]  # one `Read` for each document
 Answers: TypeAlias = Mapping[Reference, Document | BridgeError]
 
 NOT_READ: Final[frozenset[str]] = frozenset()
 
 
 class Read(NamedTuple):
-    """How one read went: "ok" or the kind of error, and the seconds that it took with all its tries."""
+    """The outcome of a read: "ok" or the kind of error, and the seconds that it took including retries."""
 
     provider: str
     result: str
@@ -29,17 +29,17 @@ class Read(NamedTuple):
 def read_documents(
     providers: Mapping[str, Provider], references: Iterable[Reference], context: Context
 ) -> Mapping[Reference, Document]:
-    """Read each document once; raises one error that names every document that cannot be had."""
+    """Read each document once; raise one error that names every document that cannot be read."""
     return documents_in(read_each(providers, references, context))
 
 
 def read_present(
     providers: Mapping[str, Provider], references: Iterable[Reference], context: Context
 ) -> Mapping[Reference, Document | None]:
-    """Read each document once; None for one that does not exist, which is yet to be written perhaps."""
+    """Read each document once; a document that does not exist yet is None."""
     answers = read_each(providers, references, context)
-    documents_in({one: answer for one, answer in answers.items() if not isinstance(answer, NotFound)})
-    return {one: answer if isinstance(answer, Document) else None for one, answer in answers.items()}
+    documents_in({reference: answer for reference, answer in answers.items() if not isinstance(answer, NotFound)})
+    return {reference: answer if isinstance(answer, Document) else None for reference, answer in answers.items()}
 
 
 def read_each(
@@ -49,9 +49,9 @@ def read_each(
     known: frozenset[str] = NOT_READ,
     reads: Reads | None = None,
 ) -> Answers:
-    """Read each document once, and return it, or why it cannot be had.
+    """Read each document once; return each document or its error.
 
-    `known` are the references that an earlier run has written from. A `Read` of each is added to `reads`.
+    `known` are the references that an earlier run applied. A `Read` for each document is added to `reads`.
     """
     stores: list[SessionStore] = []
     batches: list[Batch[Reference, tuple[Document | BridgeError, float]]] = []
@@ -65,20 +65,20 @@ def read_each(
             batches[-1].start(providers[name].concurrency)
         for batch in batches:
             done = batch.finish(context.deadline)
-            timed |= {one: done.get(one) or (LATE, time.monotonic() - began) for one in batch.items}
+            timed |= {item: done.get(item) or (LATE, time.monotonic() - began) for item in batch.items}
     finally:
         close_sessions([session for store in stores for session in store.end()])
     if reads is not None:
-        reads += [Read(one.provider, _kind(answer), seconds) for one, (answer, seconds) in timed.items()]
-    return {one: answer for one, (answer, _) in timed.items()}
+        reads += [Read(item.provider, _kind(answer), seconds) for item, (answer, seconds) in timed.items()]
+    return {reference: answer for reference, (answer, _) in timed.items()}
 
 
 def documents_in(answers: Answers) -> Mapping[Reference, Document]:
-    """Return the documents; raises one error that names every document that cannot be had."""
-    failures = [at_reference(one, answer) for one, answer in answers.items() if isinstance(answer, BridgeError)]
+    """Return the documents; raise one error that names every document that cannot be read."""
+    failures = [at_reference(each, answer) for each, answer in answers.items() if isinstance(answer, BridgeError)]
     if failures:
         raise combine(failures)
-    return {one: answer for one, answer in answers.items() if isinstance(answer, Document)}
+    return {reference: answer for reference, answer in answers.items() if isinstance(answer, Document)}
 
 
 def _kind(answer: Document | BridgeError) -> str:
@@ -97,14 +97,14 @@ def _kind(answer: Document | BridgeError) -> str:
 
 def by_provider(references: Iterable[Reference]) -> Mapping[str, list[Reference]]:
     """Return the documents of each provider, each document once."""
-    found: dict[str, list[Reference]] = {}
+    grouped: dict[str, list[Reference]] = {}
     for reference in dict.fromkeys(reference.document for reference in references):
-        found.setdefault(reference.provider, []).append(reference)
-    return found
+        grouped.setdefault(reference.provider, []).append(reference)
+    return grouped
 
 
 def _knowing(provider: Provider, context: Context, documents: Iterable[Reference], known: frozenset[str]) -> Context:
-    """Let a provider that wants to know see which paths were written from, in every revision that is asked for."""
+    """Add the paths whose requested revisions were all applied by an earlier run, if the provider wants them."""
     if not wants_known(provider):
         return context
     listed = list(documents)
@@ -114,7 +114,7 @@ def _knowing(provider: Provider, context: Context, documents: Iterable[Reference
 
 
 def wants_known(provider: Provider) -> bool:
-    """Return whether a provider asks which of its documents an earlier run has written from."""
+    """Return whether a provider wants to know which of its documents an earlier run applied."""
     return isinstance(provider, ReadGuard) and provider.wants_known
 
 

@@ -51,10 +51,10 @@ def resolve(
     problems += of_others(sources, environment.name, namespace)
     problems += unknown_manifest_keys(sources, templates)
     problems += secrets_in_public(templates, environment.infrastructure)
-    problems += logins_in_objects(environment, templates, lookup.found)
+    problems += logins_in_objects(environment, templates, lookup.looked_up)
     if problems:
         raise Refusal(*dict.fromkeys(problems))
-    asked = {*lookup.found, *environment.infrastructure}
+    asked = {*lookup.looked_up, *environment.infrastructure}
     unused = {source.name: tuple(sorted(source.fields.keys() - asked)) for source in sources}
     return Resolution(
         desired,

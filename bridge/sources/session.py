@@ -1,4 +1,4 @@
-"""One session with a store: opened, read from with what is temporary tried again, and closed; nothing is raised."""
+"""Opens, reads and closes a session with a store, and retries temporary failures. Errors are returned, not raised."""
 
 import contextlib
 import itertools
@@ -16,14 +16,14 @@ from bridge.provider import Context, Document, Provider, ProviderError, Session,
 from bridge.sources.addresses import untrusted
 from bridge.sources.conformance import REPORT, breach, failed
 
-RETRIES: Final = 2  # where a session does not carry its own
-FIRST_PAUSE: Final = 0.2  # seconds; doubled for each further try
-CLOSE_WAIT: Final = 2.0  # seconds that a stuck `close` may cost
-LATE: Final = Unavailable("no answer in time", hint="try again, or allow more with --timeout")
+RETRIES: Final = 2  # unless the session has its own
+FIRST_PAUSE: Final = 0.2  # seconds; doubled for each further attempt
+CLOSE_WAIT: Final = 2.0  # seconds to wait for `close`
+LATE: Final = Unavailable("no answer in time", hint="try again, or raise --timeout")
 
 
 def open_session(provider: Provider, context: Context) -> Session | BridgeError:
-    """Open a session; whatever goes wrong is an answer too."""
+    """Open a session, or return the error."""
     try:
         if refused := untrusted(provider, context):
             return Refusal(*refused)
@@ -37,9 +37,9 @@ def open_session(provider: Provider, context: Context) -> Session | BridgeError:
 def read_document(
     session: Session, deadline: float, reference: Reference, *, again: bool = True
 ) -> Document | BridgeError:
-    """Read one document, `again` after what is temporary; whatever goes wrong is an answer too.
+    """Read one document, or return the error; with `again`, retry temporary failures.
 
-    A session's own limits hold for all tries together.
+    A session's own limits apply to all attempts together.
     """
     try:
         retries, limit = _patience(session, deadline) if again else (0, deadline)
@@ -47,7 +47,7 @@ def read_document(
             try:
                 answer: Document | BridgeError = _checked(session.read(reference.path, reference.revision))
             except BridgeError as error:
-                answer = error.with_traceback(None)  # it would keep this frame, which keeps it
+                answer = error.with_traceback(None)  # the traceback keeps this frame, which keeps the error
             if not isinstance(answer, Unavailable) or attempt >= retries:
                 break
             pause = answer.retry_after or _pause(attempt)
@@ -60,26 +60,26 @@ def read_document(
 
 
 def _patience(session: Session, deadline: float) -> tuple[int, float]:
-    """Return how often a session wants to be asked again, and until when (a `time.monotonic()`)."""
+    """Return how many retries a session wants, and until when (a `time.monotonic()` value)."""
     limit = min(deadline, time.monotonic() + getattr(session, "timeout", math.inf))
     return getattr(session, "retries", RETRIES), limit
 
 
 def _pause(attempt: int) -> float:
-    """Return seconds to wait; a part is random, so that many clients do not come back together."""
+    """Return how many seconds to wait, partly random so that many clients do not retry at the same time."""
     import random  # noqa: PLC0415 - start-up
 
     return FIRST_PAUSE * 2.0**attempt * random.uniform(1, 1.5)  # noqa: S311
 
 
 def _checked(answer: Document) -> Document | ProviderError:
-    """Return an answer of `read` if it keeps the contract, else what is wrong with it."""
+    """Return an answer of `read` if it meets the contract, else the error."""
     wrong = breach(answer)
     return ProviderError(f"the provider {wrong}", hint=REPORT) if wrong else answer
 
 
 class SessionStore:
-    """One provider's session, opened by the first thread that reads in it; whatever goes wrong is an answer too."""
+    """One provider's session, opened by the first thread that reads from it. Errors are returned, not raised."""
 
     def __init__(self, provider: Provider, context: Context) -> None:
         self._provider: Final = provider
@@ -91,18 +91,18 @@ class SessionStore:
         self._down = False
 
     def read(self, reference: Reference) -> tuple[Document | BridgeError, float]:
-        """Read one document; return it, or why it cannot be had, and the seconds that this took with all tries."""
+        """Read one document; return it or the error, and the seconds that this took including retries."""
         began = time.monotonic()
         session = self._session.get(None, self._open)
         if isinstance(session, BridgeError):
             return session, time.monotonic() - began
-        # If a store was just down after all its tries, the next document need not prove it as long.
+        # If the store was down for the last document despite retries, do not retry for the next one.
         answer = read_document(session, self._context.deadline, reference, again=not self._down)
         self._down = isinstance(answer, Unavailable)
         return answer, time.monotonic() - began
 
     def end(self) -> list[Session]:
-        """Open nothing from now on; return what is to be closed."""
+        """Open nothing from now on; return the sessions to close."""
         with self._lock:
             self._closed = True
             return [] if self._opened is None else [self._opened]
@@ -120,20 +120,20 @@ class SessionStore:
 
 
 def close_sessions(sessions: Sequence[Session]) -> None:
-    """Close sessions side by side; a stuck one is left behind. What they could not give back is told later."""
+    """Close sessions in parallel, without waiting for one that hangs. Their warnings are reported later."""
     limit = time.monotonic() + CLOSE_WAIT
     each(lambda index: _close_one(sessions[index]), range(len(sessions)), threads=len(sessions), deadline=limit)
-    late_warnings.add(warning for one in sessions for warning in _left_by(one))
+    late_warnings.add(warning for session in sessions for warning in _warnings(session))
 
 
-def _left_by(session: Session) -> Sequence[Problem]:
-    """Return a closed session's warnings; what is none of the contract's is no reason to fail."""
+def _warnings(session: Session) -> Sequence[Problem]:
+    """Return a closed session's warnings, or none if they break the contract."""
     with contextlib.suppress(*ANYTHING):
-        given = getattr(session, "warnings", ())
-        return [one for one in given if isinstance(one, Problem)] if isinstance(given, tuple) else []
+        warnings = getattr(session, "warnings", ())
+        return [warning for warning in warnings if isinstance(warning, Problem)] if isinstance(warnings, tuple) else []
     return []
 
 
 def _close_one(session: Session) -> None:
-    with contextlib.suppress(*ANYTHING):  # what was read stays right, and the error may hold a token
+    with contextlib.suppress(*ANYTHING):  # the documents are still valid, and the error may contain a token
         session.close()

@@ -1,4 +1,4 @@
-"""Sessions and documents that the runs of many environments share: a wrapper around each of their providers."""
+"""Shares sessions and documents between the runs of many environments, by wrapping their providers."""
 
 import threading
 from collections import Counter
@@ -18,19 +18,19 @@ _Key: TypeAlias = tuple[str, str | None]  # a document's path and revision
 
 
 class Sharing:
-    """Sessions that last until `close`, one for all equal providers of a folder. For any number of threads.
+    """Sessions that stay open until `close`, one for all equal providers of a folder. It is thread-safe.
 
-    A document is kept only as long as environments that were announced have not read it yet.
+    A document is kept only until all announced environments have read it.
     """
 
     def __init__(self) -> None:
         self._lock: Final = threading.Lock()
         self._stores: Final[list[_SharedStore]] = []
-        self._named: Final[Counter[_Key]] = Counter()  # documents, by how many environments
+        self._named: Final[Counter[_Key]] = Counter()  # how many environments name each document
         self.again = False
 
     def announce(self, providers: Mapping[str, Provider], references: Iterable[Reference], base: Path) -> None:
-        """Say that an environment is going to read these documents."""
+        """Announce that an environment is going to read these documents."""
         named: set[_Key] = set()
         for name, documents in by_provider(references).items():
             named.update(map(_key, documents))
@@ -39,25 +39,25 @@ class Sharing:
         self._named.update(named)
 
     def wrap(self, providers: Mapping[str, Provider], base: Path) -> Mapping[str, Provider]:
-        """Return providers whose sessions and documents are shared with all that are equal to them."""
+        """Return providers that share their sessions and documents with all equal providers."""
         return {
             name: cast("Provider", _SharedProvider(self._store(provider, base), provider, again=self.again))
             for name, provider in providers.items()
         }
 
     def anew(self) -> Self:
-        """Return the same sessions for a run that reads once more: a document that was read before does not count."""
+        """Return a view of the same sessions that reads every document again."""
         fresh = copy(self)
         fresh.again = True
         return fresh
 
     def documents(self, references: Iterable[Reference]) -> frozenset[str]:
-        """Return the documents that may have been read for another environment, whatever their provider is called."""
-        found = {one.document for one in references}
-        return frozenset() if self.again else frozenset(str(one) for one in found if self._named[_key(one)] > 1)
+        """Return the documents that may have been read for another environment, whatever their provider's name is."""
+        documents = {reference.document for reference in references}
+        return frozenset() if self.again else frozenset(str(one) for one in documents if self._named[_key(one)] > 1)
 
     def close(self) -> None:
-        """Close every session; what is stuck is left behind."""
+        """Close every session, without waiting for one that hangs."""
         close_sessions([session for store in self._stores for session in store.end()])
 
     def _store(self, provider: Provider, base: Path) -> "_SharedStore":
@@ -70,7 +70,7 @@ class Sharing:
 
 
 class _SharedProvider:
-    """A provider whose sessions share one session; it does not send anything before one of them reads."""
+    """A provider whose sessions share one session. It sends nothing before the first read."""
 
     def __init__(self, store: "_SharedStore", provider: Provider, *, again: bool) -> None:
         self.concurrency: Final = provider.concurrency
@@ -85,7 +85,7 @@ class _SharedProvider:
 class _SharedSession:
     """One environment's view of a session that many share."""
 
-    retries: ClassVar[int] = 0  # the shared session is tried again already
+    retries: ClassVar[int] = 0  # the shared session already retries
 
     def __init__(self, store: "_SharedStore", context: Context, *, again: bool) -> None:
         self._store: Final = store
@@ -99,11 +99,11 @@ class _SharedSession:
         return answer
 
     def close(self) -> None:
-        """Leave it open for the others."""
+        """Leave the shared session open for the other environments."""
 
 
 class _SharedStore:
-    """One provider's session, and the documents that are read in it."""
+    """One provider's session, and the documents that are read from it."""
 
     def __init__(self, provider: Provider, base: Path) -> None:
         self.provider: Final = provider
@@ -118,14 +118,14 @@ class _SharedStore:
         self._new: frozenset[str] = frozenset()
 
     def announce(self, documents: Iterable[Reference]) -> None:
-        """Say that these documents are going to be read, once more than was said before."""
+        """Count one more reader of each of these documents."""
         with self._lock:
             self._readers.update(map(_key, documents))
 
     def document(self, key: _Key, context: Context, *, again: bool) -> Document | BridgeError:
-        """Return a document, read by whoever comes first, and forget it after its last reader.
+        """Return a document. The first caller reads it; it is forgotten after its last reader.
 
-        Read `again`, it is as the store has it now; what is here stays for its other readers.
+        With `again`, read it from the store once more, and keep the earlier document for its other readers.
         """
         store = self._opened(key, context)
         if store is None:
@@ -140,18 +140,18 @@ class _SharedStore:
         return answer
 
     def known(self) -> frozenset[str]:
-        """Return the paths that earlier runs of all environments which read here have written from."""
+        """Return the paths that earlier runs applied, for all environments that read from this store."""
         with self._lock:
             return self._known - self._new
 
     def end(self) -> list[Session]:
-        """Read nothing from now on; return what is to be closed."""
+        """Read nothing from now on; return the sessions to close."""
         with self._lock:
             self._ended = True
         return self._inner.end() if self._inner else []
 
     def _opened(self, key: _Key, context: Context) -> SessionStore | None:
-        """Return the session's store, made by whoever comes first; None after the end. Remember what is known."""
+        """Return the session's store, created by the first caller, or None after `end`. Remember the known paths."""
         known = context.known()
         with self._lock:
             self._known |= known

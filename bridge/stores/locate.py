@@ -1,4 +1,4 @@
-"""Finds which document gives a variable now, in the order in which `lookup` searches values."""
+"""Finds the document that currently gives a variable, in the order in which `lookup` searches."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from bridge.sources.select import is_manifests
 from bridge.stores.slots import Slot, value_at
 
 
-class Giver(NamedTuple):
+class ValueLocation(NamedTuple):
     """The document, and its fields or keys that give a variable; manifests may have several of the variable's keys.
 
     `is_new` is true if no source gives the variable yet.
@@ -32,12 +32,12 @@ class Giver(NamedTuple):
         return tuple(value_at(self.document, slot) for slot in self.slots)
 
 
-def find_giver(
+def locate_value(
     name: str,
     environment: Environment,
     templates: Mapping[ObjectId, TemplateObject],
     read: Callable[[Reference], Document | None],
-) -> Giver:
+) -> ValueLocation:
     """Return what gives a variable: `variables`, else the first source that has it, else the first possible source.
 
     ConfigError if nothing uses the name; Refusal if no source could take it, or if a value there would have no effect.
@@ -49,7 +49,7 @@ def find_giver(
             raise _settled(literals)
         reference = exception.reference.document
         slot = Slot(exception.reference.field, base64=exception.decode == "base64")
-        return Giver(reference, read(reference), (slot,))
+        return ValueLocation(reference, read(reference), (slot,))
     first = _in_sources(name, environment, uses, literals, read)
     if literals and first is None:
         raise _settled(literals)
@@ -68,9 +68,9 @@ def _in_sources(
     uses: list[TemplateUse],
     literals: list[TemplateUse],
     read: Callable[[Reference], Document | None],
-) -> Giver | None:
+) -> ValueLocation | None:
     """Return the first source that gives the value, else the first that could; for a literal, only manifests count."""
-    first: Giver | None = None
+    first: ValueLocation | None = None
     earlier: list[tuple[Reference, Document]] = []  # manifests: each takes precedence over variables in later sources
     for reference in environment.sources:
         document = read(reference)
@@ -80,7 +80,7 @@ def _in_sources(
         if literals and not has_manifests:
             continue
         slots = _slots(name, literals or [use for use in uses if use.variable], document)
-        candidate = Giver(reference, document, slots)
+        candidate = ValueLocation(reference, document, slots)
         if any(value is not None for value in candidate.seen):
             if not has_manifests and name not in environment.infrastructure:
                 _check_counts(name, uses, earlier)
@@ -92,7 +92,7 @@ def _in_sources(
 def _uses(
     name: str, environment: Environment, templates: Mapping[ObjectId, TemplateObject]
 ) -> tuple[list[TemplateUse], list[TemplateUse]]:
-    """Return the keys that the variable fills, or else the keys of this name with a text without variables."""
+    """Return the keys that the variable fills, or, if it fills none, the keys of this name with a literal value."""
     uses = uses_of(name, templates)
     if uses or name in environment.infrastructure:
         return uses, []

@@ -164,11 +164,11 @@ def _with_key(
 
 def _with_entry(mapping: Mapping[str, Node], kind: str, key: str, leaf: SecretValue) -> Mapping[str, Node]:
     sections = SECTIONS[kind]
-    holding = [section for section in sections if key in _section(mapping, section)]
+    present = [section for section in sections if key in _section(mapping, section)]
     plain, encoded = sorted(sections, key=lambda section: (kind, section) in ENCODED)
     # A new text goes to the section for text, unless all of the object's keys are in base64.
     new = encoded if not leaf.is_text() or (_section(mapping, encoded) and not _section(mapping, plain)) else plain
-    section = holding[-1] if holding else new
+    section = present[-1] if present else new
     if (kind, section) in ENCODED:
         leaf = _encoded(leaf)
     elif not leaf.is_text():

@@ -19,14 +19,14 @@ class DocumentDifference(NamedTuple):
 
 
 class Whole(NamedTuple):
-    """A document that replaces the current one (None: there is none yet); a `bridge.stores.write.Change`."""
+    """A document that replaces the current one (None: there is none yet); a `DocumentChange`."""
 
     wanted: Document
     seen: Document | None
 
     @property
     def is_needed(self) -> bool:
-        """Whether the two documents differ."""
+        """True if the two documents differ."""
         return self.seen is None or not self.holds(self.seen)
 
     @property
@@ -34,10 +34,11 @@ class Whole(NamedTuple):
         """The names of the values that change."""
         old, new = dict(_values(self.seen)), dict(_values(self.wanted))
         changed = tuple(name for name in new if name in old and not _same(new[name], old[name]))
-        added, removed = (tuple(name for name in one if name not in other) for one, other in ((new, old), (old, new)))
+        added = tuple(name for name in new if name not in old)
+        removed = tuple(name for name in old if name not in new)
         return DocumentDifference(changed, added, removed)
 
-    def made(self, present: Document | None) -> Document:
+    def applied_to(self, present: Document | None) -> Document:
         """Return the document to write; ProviderError if it has changed since the decision."""
         seen = self.seen.revision if self.seen else None
         if (present.revision if present else None) != seen:
@@ -45,13 +46,13 @@ class Whole(NamedTuple):
         return grafted(self.wanted, present)
 
     def holds(self, document: Document) -> bool:
-        """Whether a document has exactly these values."""
-        one, other = document.content, self.wanted.content
-        if isinstance(one, SecretValue) or isinstance(other, SecretValue):
-            return isinstance(one, SecretValue) and isinstance(other, SecretValue) and _same(one, other)
+        """Return whether a document has exactly these values."""
+        content, wanted = document.content, self.wanted.content
+        if isinstance(content, SecretValue) or isinstance(wanted, SecretValue):
+            return isinstance(content, SecretValue) and isinstance(wanted, SecretValue) and _same(content, wanted)
         if document.whole is not None and self.wanted.whole is not None:
             return document.whole.same_as(self.wanted.whole)
-        return _same(one, other)
+        return _same(content, wanted)
 
 
 def grafted(document: Document, present: Document | None) -> Document:
@@ -60,7 +61,7 @@ def grafted(document: Document, present: Document | None) -> Document:
     if present is None or isinstance(content, SecretValue) or isinstance(present.content, SecretValue):
         return document
     old = present.content
-    mappings = (_mapping(one, old[index]) if index < len(old) else one for index, one in enumerate(content))
+    mappings = (_mapping(new, old[index]) if index < len(old) else new for index, new in enumerate(content))
     return document._replace(content=tuple(mappings))
 
 
@@ -75,7 +76,7 @@ def _grafted(new: Node, old: Node) -> Node:
 
 
 def _same(first: Node, second: Node) -> bool:
-    """Compare two trees leaf by leaf, including kinds; the order of a mapping's keys does not count."""
+    """Compare two trees leaf by leaf, including kinds; ignore the order of a mapping's keys."""
     if isinstance(first, SecretValue) or isinstance(second, SecretValue):
         both = isinstance(first, SecretValue) and isinstance(second, SecretValue)
         return both and _kind(first) is _kind(second) and first.same_as(second)  # type: ignore[arg-type, union-attr]

@@ -42,7 +42,7 @@ class Edit(NamedTuple):
 class DocumentChange(Protocol):
     """A change to a document."""
 
-    def made(self, present: Document | None) -> Document:
+    def applied_to(self, present: Document | None) -> Document:
         """Return the changed document.
 
         ProviderError if `present` is not the document that was decided on, FieldError if the change does not fit.
@@ -50,7 +50,7 @@ class DocumentChange(Protocol):
         ...
 
     def holds(self, document: Document) -> bool:
-        """Whether a document already has the change."""
+        """Return whether a document already has the change."""
         ...
 
 
@@ -59,7 +59,7 @@ class Edits(NamedTuple):
 
     edits: Sequence[Edit]
 
-    def made(self, present: Document | None) -> Document:
+    def applied_to(self, present: Document | None) -> Document:
         """Return the document with all the values in their slots."""
         changed = [edit.slot for edit in self.edits if not _same(value_at(present, edit.slot), edit.seen)]
         if changed:
@@ -68,8 +68,8 @@ class Edits(NamedTuple):
         return merged(present, self.edits)
 
     def holds(self, document: Document) -> bool:
-        """Whether all the values are in their slots."""
-        return all(_same(value_at(document, one.slot), one.value) for one in self.edits)
+        """Return whether all the values are in their slots."""
+        return all(_same(value_at(document, edit.slot), edit.value) for edit in self.edits)
 
 
 class Written(NamedTuple):
@@ -101,7 +101,7 @@ class Write:
         for is_last in (False, True):
             present = self.present()
             before = present.revision if present else None
-            wanted = self._change.made(present)
+            wanted = self._change.applied_to(present)
             check_hidden(self._session, self._reference.path, present, wanted)
             self.begun = True
             answer = self._write(wanted, before)
@@ -117,7 +117,7 @@ class Write:
     def rehearse(self) -> None:
         """Raise what `run` would raise, as far as the store can tell before it is written."""
         present = self.present()
-        wanted = self._change.made(present)
+        wanted = self._change.applied_to(present)
         check_hidden(self._session, self._reference.path, present, wanted)
         answer: BridgeError | None = None
         if isinstance(self._session, Rehearser):

@@ -242,7 +242,7 @@ def test_a_dry_run_and_a_no_write_nothing(desk: Desk, monkeypatch: pytest.Monkey
     assert shown.status == 0
     assert "2 keys of 1 object: to take over" in shown.out
     pipeline = desk.run("adopt", "staging")
-    assert errors(pipeline) == ["nobody is at a terminal to be asked; nothing was done"]
+    assert errors(pipeline) == ["stdin is not a terminal, so bridge cannot ask; nothing was done"]
 
     class Terminal(io.StringIO):
         def isatty(self) -> bool:

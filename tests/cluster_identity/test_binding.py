@@ -80,7 +80,7 @@ def test_uid_that_yaml_would_not_take_for_a_text_is_quoted(tmp_path: Path, uid: 
 )
 def test_file_that_cannot_be_edited_in_one_place_is_left_as_it_is(tmp_path: Path, text: str) -> None:
     (tmp_path / "staging.yaml").write_text(text)
-    with pytest.raises(Refusal, match="cannot be edited without changing more than that") as caught:
+    with pytest.raises(Refusal, match="cannot be edited without changing other parts of it") as caught:
         bind(load_environment(tmp_path, "staging"), UID)
     assert caught.value.problems[0].hint == f"add `namespace_uid: {UID}` under `cluster:` by hand"
     assert (tmp_path / "staging.yaml").read_text() == text

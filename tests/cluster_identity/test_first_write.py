@@ -153,7 +153,7 @@ def test_terminal_is_asked_and_may_bind(unbound: Desk, monkeypatch: pytest.Monke
     shown = planned(unbound)
     result = unbound.run("sync", "staging", "--output", "json")
     uid = uid_of(unbound)
-    told = f"bridge: staging.yaml: cluster.namespace_uid is {uid} now\n"
+    told = f"bridge: staging.yaml: cluster.namespace_uid is now {uid}\n"
     assert "    + OPENAI_API_KEY    new  from plain:values.json\n" in shown
     assert result.err == shown + question(unbound) + offered(unbound) + told
     assert (result.status, result.data["result"], result.data["cluster"]["binding"]) == (0, "written", "namespace_uid")
@@ -207,7 +207,7 @@ def test_file_that_cannot_be_edited_stops_the_run(offline: Desk, monkeypatch: py
     answer(monkeypatch, "y", "y")
     result = offline.run("sync", "staging", "--kubeconfig", str(offline.folder / "kubeconfig"))
     assert result.status == 1
-    assert "staging.yaml: cannot be edited without changing more than that" in result.err
+    assert "staging.yaml: cannot be edited without changing other parts of it" in result.err
     assert f"add `namespace_uid: {uid_of(offline)}` under `cluster:` by hand" in result.err
     assert writes(offline) == []
 

@@ -43,8 +43,8 @@ def test_rebind_replaces_the_uid_after_asking(desk: Desk, monkeypatch: pytest.Mo
     terminal = answer(monkeypatch, "y")
     result = desk.run("adopt", "staging", "--rebind")
     uid = uid_of(desk)
-    told = f"bridge: staging.yaml: cluster.namespace_uid is {uid} now\n"
-    assert (result.status, result.err) == (0, question(desk, f", in place of {OLD}") + told)
+    told = f"bridge: staging.yaml: cluster.namespace_uid is now {uid}\n"
+    assert (result.status, result.err) == (0, question(desk, f", replacing {OLD}") + told)
     assert (bound(desk), terminal.unread) == ((uid,), "")
     assert desk.run("sync", "staging").status == 0
 
@@ -59,11 +59,11 @@ def test_rebind_that_is_not_confirmed_changes_nothing(desk: Desk, monkeypatch: p
 def test_rebind_without_a_terminal_needs_yes(desk: Desk) -> None:
     bind(desk, OLD)
     result = desk.run("adopt", "staging", "--rebind")
-    assert (result.status, "agree with --yes" in result.err, bound(desk)) == (1, True, (OLD,))
+    assert (result.status, "confirm with --yes" in result.err, bound(desk)) == (1, True, (OLD,))
     result = desk.run("adopt", "staging", "--rebind", "--yes")
     uid = uid_of(desk)
-    binding = f"bridge: binding staging to namespace_uid {uid} of {where(desk)}, in place of {OLD}, because of --yes"
-    assert result.lines == [binding, f"bridge: staging.yaml: cluster.namespace_uid is {uid} now"]
+    binding = f"bridge: binding staging to namespace_uid {uid} of {where(desk)}, replacing {OLD}, because of --yes"
+    assert result.lines == [binding, f"bridge: staging.yaml: cluster.namespace_uid is now {uid}"]
     assert (result.status, bound(desk)) == (0, (uid,))
 
 

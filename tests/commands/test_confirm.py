@@ -35,6 +35,6 @@ def test_anything_else_is_a_refusal(answer: str, monkeypatch: pytest.MonkeyPatch
 
 def test_without_a_terminal_nobody_is_asked(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
-    with pytest.raises(Refusal, match="nobody is at a terminal to be asked"):
+    with pytest.raises(Refusal, match="stdin is not a terminal, so bridge cannot ask"):
         confirm("Write 3 keys?", yes=False)
     assert capfd.readouterr() == ("", "")

@@ -188,7 +188,7 @@ def test_somebody_elses_edit_in_between_is_not_overwritten(tmp_path: Path, monke
     path = tmp_path / "staging.public.yaml"
     path.write_text(BEFORE)
     monkeypatch.setattr("bridge.config.own_template.edited", lambda *_: path.write_text("# theirs\n") and BEFORE)
-    with pytest.raises(Refusal, match="was changed meanwhile"):
+    with pytest.raises(Refusal, match="has changed in the meantime"):
         write_values(path, path.name, {AGENT: {"LOG_LEVEL": "info"}})
     assert path.read_text() == "# theirs\n"
 

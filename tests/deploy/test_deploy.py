@@ -118,8 +118,8 @@ def test_files_that_changed_are_named_and_what_was_rendered_is_kept_until_it_is_
     desk.write("config/staging.public.yaml", PUBLIC.replace("info", "debug"))
     result = desk.run()
     assert result.lines == [
-        "bridge: warning: deploy/staging/configuration.yaml: is out of date, and was kept: config/staging.public.yaml",
-        "bridge: hint: remove it, and run this command again",
+        "bridge: warning: deploy/staging/configuration.yaml: is out of date, but was kept: config/staging.public.yaml",
+        "bridge: hint: delete it and run this command again",
     ]
     assert desk.files() == before
     (desk.root / "deploy/staging/configuration.yaml").unlink()
@@ -134,7 +134,7 @@ def test_an_edit_of_ones_own_is_kept_and_told_by_its_lines_alone(desk: Desk) -> 
     file.write_text(text)
     result = desk.run()
     assert (result.status, file.read_text()) == (0, text)
-    assert result.lines[0].endswith("cronjob.yaml: is not as it would be rendered now, and was kept: line 8")
+    assert result.lines[0].endswith("cronjob.yaml: differs from what would be rendered now, but was kept: line 8")
 
 
 def test_each_variable_that_only_the_env_file_gives_is_named(desk: Desk) -> None:
@@ -144,7 +144,7 @@ def test_each_variable_that_only_the_env_file_gives_is_named(desk: Desk) -> None
     result = desk.run()
     assert result.status == 0
     assert [line.partition(" key ")[2] for line in result.lines[:2]] == [
-        f"{key}: no source gives ${{{key}}}, and a pod has no .env.k8s.staging: the CronJob would stop"
+        f"{key}: no source gives ${{{key}}}, and a pod has no .env.k8s.staging, so the CronJob would fail"
         for key in ("LOG_LEVEL", "DOMAIN")
     ]
     assert CANARY not in json.dumps(desk.files())
@@ -155,7 +155,7 @@ def test_a_namespace_that_only_the_env_file_names_is_refused(desk: Desk) -> None
     desk.write("config/.env.k8s.staging", "K8S_NAMESPACE=voice\n")
     result = desk.run()
     assert (result.status, (desk.root / "deploy").exists()) == (2, False)
-    assert "names no namespace, and a pod has no env file that could" in result.lines[0]
+    assert "has no namespace, and a pod has no env file to read it from" in result.lines[0]
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_what_looks_like_a_secret_is_refused_by_its_place_and_nothing_is_written
     result = desk.run()
     assert (result.status, (desk.root / "deploy").exists()) == (1, False)
     assert place in result.lines[0]
-    assert "may be a secret in clear, which does not belong in a ConfigMap" in result.lines[0]
+    assert "may be a plaintext secret, which does not belong in a ConfigMap" in result.lines[0]
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_a_value_that_a_sops_file_has_in_clear_is_refused(desk: Desk, clear: str
     result = desk.run()
     assert (result.status, (desk.root / "deploy").exists()) == (1, False)
     assert f"staging.sops.yaml key {name}" in result.err
-    assert "may be a secret in clear" in result.err
+    assert "may be a plaintext secret" in result.err
 
 
 def test_a_source_that_was_never_encrypted_is_refused(desk: Desk) -> None:
@@ -343,7 +343,7 @@ def test_a_file_that_left_the_environment_is_told_and_two_files_never_share_a_ke
     assert (data["config_apps_base.yml"], "front-config" in data["config_apps_base.yml_2"]) == (PUBLIC, True)
     desk.environment(templates=["../apps/base/secrets.yml", "apps/base.yml"])
     result = desk.run()
-    assert "is out of date, and was kept: config/staging.yaml, config_apps_base.yml_2" in result.lines[0]
+    assert "is out of date, but was kept: config/staging.yaml, config_apps_base.yml_2" in result.lines[0]
 
 
 def test_a_section_of_another_name_is_of_its_type_and_absolute_certificates_stay_where_they_are(desk: Desk) -> None:
@@ -359,7 +359,7 @@ def test_variables_of_the_process_are_the_pods_there(desk: Desk) -> None:
     desk.environment(env_file="environment")
     result = desk.run()
     assert result.status == 0
-    assert "env_file: is the pod's environment there, which has only what cronjob.yaml gives it" in result.err
+    assert "env_file: is the pod's environment, which only has the variables in cronjob.yaml" in result.err
 
 
 def test_each_vault_token_has_a_volume_of_its_own(desk: Desk) -> None:

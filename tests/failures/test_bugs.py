@@ -257,7 +257,7 @@ def test_a_rollback_whose_store_is_written_says_so(desk: Desk, bugs: pytest.Monk
     assert (result.status, result.data["result"], shelf(desk)) == (5, "stopped", VALUES)
     assert result.data["rollback"]["after"] is not None
     assert result.lines[0] == BUG
-    assert any("is written, and the cluster does not follow it yet" in line for line in result.lines)
+    assert any("was written, but the cluster is not synced yet" in line for line in result.lines)
     expected = {"read_environment": "no", "_write_in_turn": "yes", "write": "perhaps"}[where]
     assert written(result)["agent-secrets"] == expected
     healed(desk, bugs)

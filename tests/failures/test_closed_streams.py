@@ -382,7 +382,7 @@ from bridge.start import run
 run()
 """
 PRINTED = [
-    "bridge: warning: their_library: printed something, which was dropped: it may have been a value",
+    "bridge: warning: their_library: printed something; bridge discarded it, as it may contain a value",
     "bridge: hint: report it to the maintainers of this package",
 ]
 

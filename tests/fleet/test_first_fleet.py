@@ -88,7 +88,7 @@ def test_environments_of_a_first_write_are_bound_if_the_terminal_agrees(
     result = offline_desk.run("sync", "--all", "--output", "json")
     uid = uid_of(offline_desk)
     assert (result.status, [bound(offline_desk, name) for name in names]) == (0, [(uid,), (), (uid,)])
-    told = "".join(f"bridge: {name}.yaml: cluster.namespace_uid is {uid} now\n" for name in ("env-00", "env-02"))
+    told = "".join(f"bridge: {name}.yaml: cluster.namespace_uid is now {uid}\n" for name in ("env-00", "env-02"))
     assert result.err.endswith(offered("env-00.yaml, env-02.yaml", 2) + told)
     bindings = [one["cluster"]["binding"] for one in result.data["environments"]]
     assert bindings == ["namespace_uid", None, "namespace_uid"]
@@ -107,7 +107,7 @@ def test_environment_whose_file_cannot_be_edited_is_left_out(
     flag = ("--kubeconfig", str(offline_desk.kubeconfig))
     result = offline_desk.run("sync", "--all", "--output", "json", *flag)
     assert (result.status, results(result)) == (1, {"env-00": "failed", "env-01": "written"})
-    assert "env-00.yaml: cannot be edited without changing more than that" in result.err
+    assert "env-00.yaml: cannot be edited without changing other parts of it" in result.err
     assert (token(offline_desk, names[0]), bound(offline_desk, names[1])) == (None, (uid_of(offline_desk),))
 
 

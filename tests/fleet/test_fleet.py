@@ -240,17 +240,17 @@ def test_fifty_canaries_of_all_environments_are_nowhere(desk: Desk) -> None:
 def test_what_does_not_go_together_is_said(offline_desk: Desk) -> None:
     fleet(offline_desk, 1)
     for arguments, what in {
-        ("sync", "env-00", "--all"): "--all and env-00: which of the two?",
-        ("plan", "--shard", "0/2"): "--shard is a part of all environments, so it needs --all",
+        ("sync", "env-00", "--all"): "--all cannot be combined with an environment name",
+        ("plan", "--shard", "0/2"): "--shard can only be used with --all",
         ("sync", "--all", "--shard", "2/2"): "--shard: 2 is not less than COUNT (2)",
         ("sync", "--all", "--shard", "auto/2"): "--shard: JOB_COMPLETION_INDEX is not set",
-        ("sync", "--all", "--restart", "--wait", "1m"): "--wait follows the rollouts of one environment",
-        ("sync", "--all", "--restart", "--dry-run"): "--dry-run with --restart shows the workloads of one environment",
+        ("sync", "--all", "--restart", "--wait", "1m"): "--wait cannot be combined with --all",
+        ("sync", "--all", "--restart", "--dry-run"): "--dry-run with --restart cannot be combined with --all",
     }.items():
         result = offline_desk.run(*arguments)
         assert (result.status, result.lines[0]) == (2, f"bridge: error: {what}")
     (offline_desk.folder / "env-00.yaml").unlink()
-    assert "there is no environment" in offline_desk.run("sync", "--all").lines[0]
+    assert "no environments found" in offline_desk.run("sync", "--all").lines[0]
 
 
 def hang(desk: Desk) -> threading.Event:

@@ -134,7 +134,7 @@ def test_nobody_at_a_terminal_has_to_agree_before(desk: Desk, patch: Path, monke
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     result = desk.run("import", "staging", str(patch), "--to", SHELF)
     assert result.status == 1
-    assert result.lines[0] == "bridge: error: nobody is at a terminal to be asked; nothing was done"
+    assert result.lines[0] == "bridge: error: stdin is not a terminal, so bridge cannot ask; nothing was done"
     assert shelf(desk) is None
 
 

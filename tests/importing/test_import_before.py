@@ -121,7 +121,7 @@ def test_a_template_that_cannot_be_edited_is_told_dry(desk: Desk, patch: Path) -
     for flags in (["--dry-run"], ["--yes"]):
         result = desk.run("import", "staging", str(patch), "--to", SHELF, "--replace", *flags)
         assert result.status == (1 if flags == ["--dry-run"] else 5)
-        assert "staging.public.yaml: cannot be edited without changing more than that" in result.err
+        assert "staging.public.yaml: cannot be edited without changing other parts of it" in result.err
 
 
 def test_set_does_not_ask_for_a_yes_that_it_will_refuse(

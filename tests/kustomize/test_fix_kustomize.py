@@ -60,7 +60,7 @@ def test_the_overlay_loses_what_bridge_writes_and_nothing_else(desk: Desk, app: 
             f"  {overlay}/patches/staging-secret-config-patch.yml  no longer used; "
             "delete it once its values are imported"
         ),
-        f"the base stays as it is: {app.overlay('prod')} still needs these objects in it".replace("config/../", ""),
+        f"the base is unchanged: {app.overlay('prod')} still needs its objects".replace("config/../", ""),
     ]
 
 
@@ -98,7 +98,7 @@ def test_what_check_prints_is_what_is_written(desk: Desk, app: Application) -> N
 def test_once_every_overlay_is_cured_the_base_may_be_cleaned(desk: Desk, app: Application) -> None:
     fix(desk)
     result = desk.run("init", "staging", "--fix-kustomize", str(app.overlay("prod")))
-    assert "no overlay builds these objects any more" in result.out
+    assert "no overlay builds these objects now" in result.out
     builds = {name: app.build(name) for name in ("staging", "prod")}
     desk.write("../apps/base/kustomization.yaml", "resources: [deployment.yml]\n")
     assert {name: app.build(name) for name in ("staging", "prod")} == builds  # with nothing to delete, too
@@ -116,7 +116,7 @@ def test_an_overlay_without_objects_left_is_warned_of(desk: Desk, app: Applicati
         assert (result.status, app.build("staging")) == (0, "")
         assert result.lines == [
             f"bridge: warning: {overlay}: has no objects left in its build, so `kubectl apply -k {overlay}` fails",
-            "bridge: hint: remove that step from the pipeline, and the check of this build",
+            "bridge: hint: remove that step and the check of this build from the pipeline",
         ]
 
 
@@ -125,8 +125,8 @@ def test_an_overlay_that_builds_on_this_one_would_change(desk: Desk, app: Applic
     before = app.files()
     result = fix(desk)
     assert result.status == 1
-    assert "/overlays/staging-eu: its build would change too: it uses " in result.lines[0]
-    assert result.lines[1] == "bridge: hint: the kustomization is as it was; change it by hand"
+    assert "/overlays/staging-eu: its build would change too, because it uses " in result.lines[0]
+    assert result.lines[1] == "bridge: hint: change the kustomization by hand; bridge has left it unchanged"
     assert app.files() == before
 
 
@@ -146,7 +146,7 @@ def test_references_to_renamed_objects_stay_as_they_are(desk: Desk, app: Applica
     for _ in range(2):
         result = desk.run("init", "staging", "--fix-kustomize", str(app.overlay("staging")))
         assert result.status == 0
-        assert "in clear" not in result.err
+        assert "still contains" not in result.err
         after = list(yaml.safe_load_all(app.build("staging")))
         assert after == [one for one in before if one["kind"] == "Deployment"]
     assert app.kustomization("staging").count('annotations: {config.kubernetes.io/local-config: "true"}') == 5
@@ -160,7 +160,7 @@ def test_an_overlay_whose_plaintext_is_not_on_this_machine_does_not_stand_in_the
     result = fix(desk)
     assert result.status == 0
     assert result.lines == [
-        f"bridge: warning: {os.path.normpath(app.overlay('prod'))}: does not build here, before as after"
+        f"bridge: warning: {os.path.normpath(app.overlay('prod'))}: does not build, with or without the change"
     ]
 
 
@@ -172,7 +172,7 @@ def test_the_command_that_import_prints_first_makes_the_patch_deletable(desk: De
     first = desk.run(*words).out.splitlines()[-1]
     assert first.startswith("first: bridge init staging --fix-kustomize ")
     assert desk.run(*shlex.split(first)[2:]).status == 0
-    assert desk.run(*words).out.splitlines()[-1].endswith("it may be deleted")
+    assert desk.run(*words).out.splitlines()[-1].endswith("can be deleted: all its values exist elsewhere now")
     before = app.build("staging")
     file.unlink()
     assert app.build("staging") == before
@@ -227,10 +227,7 @@ def test_a_missing_patch_that_may_be_more_than_values_stays(desk: Desk, app: App
         1,
         [
             f"bridge: error: {overlay}/patches/replicas.yml: is missing, and may have contained more than values",
-            (
-                "bridge: hint: if it held only values that are imported, take its entry out of "
-                f"{overlay}/kustomization.yaml"
-            ),
+            f"bridge: hint: if it only contained imported values, remove its entry from {overlay}/kustomization.yaml",
         ],
     )
     assert app.files() == before
@@ -248,7 +245,8 @@ def test_a_missing_patch_that_git_has_stays(desk: Desk, app: Application) -> Non
     shown = os.path.normpath(file)
     assert result.status == 1
     assert result.lines[0] == f"bridge: error: {shown}: is missing, but is tracked by git"
-    assert f"restore it: git checkout -- {shown}; if it held only values: git rm --cached {shown}" in result.err
+    hint = f"restore it with `git checkout -- {shown}`, or run `git rm --cached {shown}` if it only had values"
+    assert hint in result.err
     assert app.files() == before
     file.parent.with_name("elsewhere").rename(file.parent)
     subprocess.run([*git, "rm", "-q", "--cached", str(file)], check=True)
@@ -312,7 +310,7 @@ def test_values_left_in_components_and_generators_are_told_by_their_places(desk:
     build = desk.write("../build.yaml", app.build("staging") + "apiVersion: v1\nkind: Service\nmetadata: {name: x}\n")
     for result in (fixed, again, desk.run("check", "staging", "--manifests", str(build))):
         assert result.status == 0
-        told = [line.partition(": still has values for")[0] for line in result.lines if "still has" in line]
+        told = [line.partition(": still contains")[0] for line in result.lines if "still contains" in line]
         assert [line.partition("/apps/")[2] for line in told] == [
             "overlays/staging/kustomization.yaml secretGenerator[0]",
             "component/kustomization.yaml configMapGenerator[0]",
@@ -336,7 +334,7 @@ patches:
     desk.write(f"../apps/{KUSTOMIZATION}", app.kustomization("staging") + "components: [../../component]\n")
     result = fix(desk)
     assert result.status == 0
-    assert "/apps/component: cannot be read by bridge, and may contain values of bridge's objects" in result.lines[0]
+    assert "/apps/component: cannot be read, and may contain values of bridge's objects" in result.lines[0]
 
 
 def test_keys_of_others_stay_in_the_build(desk: Desk, app: Application) -> None:
@@ -352,12 +350,12 @@ def test_keys_of_others_stay_in_the_build(desk: Desk, app: Application) -> None:
     assert result.status == 0
     assert result.lines == [
         (
-            "bridge: warning: ConfigMap/agent-config: stays in the build for its other keys: the next `kubectl apply` "
-            "deletes bridge's if it applied them"
+            "bridge: warning: ConfigMap/agent-config: stays in the build for other keys; `kubectl apply` deletes "
+            "bridge's keys if it applied them before"
         ),
         (
-            f"bridge: hint: run `bridge adopt staging` before; `kustomize build {overlay} | "
-            "bridge check staging --live --manifests -` tells"
+            f"bridge: hint: run `bridge adopt staging` first, then check with `kustomize build {overlay} | "
+            "bridge check staging --live --manifests -`"
         ),
     ]
     assert "  ConfigMap/agent-config  no longer built: ENV_MODE, LOG_LEVEL, METRICS_ENABLED" in result.out.splitlines()
@@ -390,7 +388,9 @@ def test_an_overlay_of_another_environment_is_refused(desk: Desk, app: Applicati
     desk.write(f"../apps/{KUSTOMIZATION}", app.kustomization("staging").replace(desk.target.namespace, "elsewhere"))
     result = fix(desk)
     assert result.status == 1
-    assert "overlays/staging: builds for namespace elsewhere, and the environment's is voice" in result.lines[0]
+    assert (
+        "overlays/staging: builds for namespace elsewhere, but the environment's namespace is voice" in result.lines[0]
+    )
 
 
 def test_where_no_overlay_is_found(desk: Desk, app: Application) -> None:
@@ -398,7 +398,7 @@ def test_where_no_overlay_is_found(desk: Desk, app: Application) -> None:
     desk.env_file(K8_ENV=None)
     result = desk.run("init", "prod2", "--fix-kustomize")
     assert result.status == 2
-    assert result.lines[-1] == "bridge: hint: name it: --fix-kustomize OVERLAY"
+    assert result.lines[-1] == "bridge: hint: name the overlay: --fix-kustomize OVERLAY"
 
 
 def test_kubectl_builds_where_there_is_no_kustomize(
@@ -424,7 +424,7 @@ def test_a_build_that_never_ends_is_ended(
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     result = fix(desk, "--timeout", "0.3")
     assert result.status == 1
-    assert "was not built in" in result.lines[0]
+    assert "was not built within" in result.lines[0]
 
 
 def test_an_interruption_gives_the_file_back(desk: Desk, app: Application, monkeypatch: pytest.MonkeyPatch) -> None:

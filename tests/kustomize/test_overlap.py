@@ -4,7 +4,7 @@ import pytest
 
 from bridge.kustomize.objects import parse_build
 from bridge.kustomize.overlap import Finding, Owned, Verdict, overwriting
-from bridge.kustomize.patches import Cure, cures, paste
+from bridge.kustomize.patches import RemovalPatch, paste, removal_patches
 from bridge.kustomize.read import Names
 from bridge.kustomize.unfinished import loose_ends
 from bridge.objects import ObjectId
@@ -87,10 +87,10 @@ def test_a_namespace_that_is_still_to_be_filled_may_be_ours() -> None:
 def test_the_cure_deletes_the_object_and_spares_keys_that_are_not_ours() -> None:
     text = METADATA + "stringData: {OPENAI: x}\n---\n"
     text += "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: agent-config}\ndata: {LEVEL: x, 'y': z}\n"
-    found = cures(parse_build(text, "stdin"), OWNED)
+    found = removal_patches(parse_build(text, "stdin"), OWNED)
     assert found == (
-        Cure(SECRET, name="agent-secrets"),
-        Cure(CONFIG, (("data", ("LEVEL",)),), name="agent-config"),
+        RemovalPatch(SECRET, name="agent-secrets"),
+        RemovalPatch(CONFIG, (("data", ("LEVEL",)),), name="agent-config"),
     )
     assert paste(found) == (
         "patches:\n"
@@ -110,7 +110,7 @@ def test_the_cure_deletes_the_object_and_spares_keys_that_are_not_ours() -> None
         "      data:\n"
         "        LEVEL: null\n"
     )
-    assert cures(parse_build(METADATA + "data: {OTHER: eA==}", "stdin"), OWNED) == ()
+    assert removal_patches(parse_build(METADATA + "data: {OTHER: eA==}", "stdin"), OWNED) == ()
     assert paste(()) == ""
 
 
@@ -133,7 +133,7 @@ def named(namespace: str, version: str = "v1") -> str:
     ],
 )
 def test_a_patch_is_for_one_object_only(build: str, target: str | None) -> None:
-    found = cures(parse_build(build, "stdin"), OWNED)
+    found = removal_patches(parse_build(build, "stdin"), OWNED)
     assert [line for line in paste(found).splitlines() if "target" in line] == (
         [] if target is None else [f"  - target: {target}"]
     )
@@ -151,18 +151,18 @@ def test_a_patch_is_for_one_object_only(build: str, target: str | None) -> None:
     ],
 )
 def test_a_patch_uses_the_name_before_the_overlays_own_prefix_and_suffix(names: Names, name: str | None) -> None:
-    (one,) = cures(parse_build(named("voice"), "stdin"), OWNED, names)
+    (one,) = removal_patches(parse_build(named("voice"), "stdin"), OWNED, names)
     assert (one.id, one.name) == (SECRET, name)
     assert bool(paste([one])) is (name is not None)
 
 
 def test_the_namespace_before_the_overlays_own_is_not_known() -> None:
     build = parse_build(named("voice") + named("other"), "stdin")
-    assert [one.name for one in cures(build, OWNED, Names(namespace="voice"))] == [None]
+    assert [one.name for one in removal_patches(build, OWNED, Names(namespace="voice"))] == [None]
 
 
 def test_names_in_the_cure_are_quoted_where_yaml_would_take_them_for_something_else() -> None:
-    text = paste([Cure(ObjectId("Secret", "a.b"), (("data", ("on", "1", ".x", "A-b_c")),), name="a.b")])
+    text = paste([RemovalPatch(ObjectId("Secret", "a.b"), (("data", ("on", "1", ".x", "A-b_c")),), name="a.b")])
     assert r'name: "a\\.b"' in text
     assert '        "on": null\n        "1": null\n        ".x": null\n        A-b_c: null\n' in text
 

@@ -166,7 +166,7 @@ def test_an_object_that_shares_its_first_name_gets_no_patch(desk: Desk, build: B
     before = (overlay(desk) / "kustomization.yaml").read_text()
     fixed = desk.run("init", "staging", "--fix-kustomize", str(overlay(desk)))
     assert fixed.status == 1
-    assert "Secret/x-s would leave the build" in fixed.lines[0]
+    assert "Secret/x-s would disappear from the build" in fixed.lines[0]
     assert (overlay(desk) / "kustomization.yaml").read_text() == before
 
 

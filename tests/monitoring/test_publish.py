@@ -72,7 +72,7 @@ def test_a_link_is_not_followed(tmp_path: Path, target: str) -> None:
     (tmp_path / "real.prom").write_text("of somebody else\n")
     (tmp_path / "link.prom").symlink_to(tmp_path / target)
     (warning,) = publish(record(tmp_path / "link.prom"), 0)
-    assert warning.what == f"{tmp_path}/link.prom cannot be written: is a link, which is not followed"
+    assert warning.what == f"{tmp_path}/link.prom cannot be written: it is a symbolic link"
     assert (tmp_path / "link.prom").is_symlink()
     assert (tmp_path / "real.prom").read_text() == "of somebody else\n"
     assert {path.name for path in tmp_path.iterdir()} == {"link.prom", "real.prom"}
@@ -186,10 +186,10 @@ def test_a_server_that_is_no_pushgateway_is_told_by_its_answer(gateway: Pushgate
 @pytest.mark.parametrize(
     ("status", "kind", "what"),
     [
-        (302, "text/html", "the Pushgateway at {} answers with a redirect (302), which is not followed"),
-        (200, "text/html; charset=utf-8", "what answers at {} (200) is not a Pushgateway"),
-        (403, "text/plain", "what answers at {} (403) is not a Pushgateway"),
-        (403, "application/json", "the Pushgateway at {} answers 403"),
+        (302, "text/html", "the Pushgateway at {} answered with a redirect (302), which bridge does not follow"),
+        (200, "text/html; charset=utf-8", "the server at {} is not a Pushgateway (it answered 200)"),
+        (403, "text/plain", "the server at {} is not a Pushgateway (it answered 403)"),
+        (403, "application/json", "the Pushgateway at {} answered 403"),
     ],
 )
 def test_a_page_for_people_is_no_success(status: int, kind: str, what: str) -> None:

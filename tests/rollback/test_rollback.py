@@ -107,7 +107,7 @@ def test_a_dry_run_and_a_no_write_nothing(desk: Desk, synced: Store) -> None:
     asked = desk.run("rollback", "staging", *arguments)
     assert (asked.status, asked.lines[-2]) == (
         1,
-        "bridge: error: nobody is at a terminal to be asked; nothing was done",
+        "bridge: error: stdin is not a terminal, so bridge cannot ask; nothing was done",
     )
     assert (synced.version, desk.target.versions()) == (2, before)
 
@@ -186,8 +186,8 @@ def test_a_sync_that_fails_after_the_store_was_written_is_completed_by_the_next(
     result = back(desk, "1", "--allow-fallback", "--output", "json")
     assert (result.status, result.data["result"]) == (5, "stopped"), result.err
     assert result.lines[-2:] == [
-        "bridge: error: vault:app: revision 3 is written, and the cluster does not follow it yet",
-        "bridge: hint: the next `bridge sync staging` completes it, and so does the same command again",
+        "bridge: error: vault:app: revision 3 was written, but the cluster is not synced yet",
+        "bridge: hint: run `bridge sync staging` or the same command again to complete it",
     ]
     assert openai(desk) == "CANARY-bad"
     synced.relay.answer = lambda _: None
@@ -206,7 +206,7 @@ def test_a_store_that_shows_the_older_revision_once_more_is_not_believed(desk: D
     synced.relay.answer = answer
     result = back(desk, "1", "--allow-fallback", "--output", "json")
     assert (result.status, result.data["result"]) == (5, "stopped"), result.err
-    assert result.lines[0] == "bridge: error: vault:app: the store shows revision 2 again, for a while"
+    assert result.lines[0] == "bridge: error: vault:app: the store temporarily returns the older revision 2"
     assert openai(desk) == "CANARY-bad"
 
 
@@ -247,15 +247,15 @@ def test_an_interrupt_after_the_store_was_written_says_where_it_stands(
     monkeypatch.setattr("bridge.run.apply._write_in_turn", interrupted)
     result = back(desk, "1", "--allow-fallback", "--output", "json")
     assert (result.status, result.data["result"], result.data["rollback"]["after"]) == (130, "interrupted", "3")
-    assert "revision 3 is written, and the cluster does not follow it yet" in result.lines[0]
+    assert "revision 3 was written, but the cluster is not synced yet" in result.lines[0]
 
 
 def test_which_document_is_meant(desk: Desk, synced: Store) -> None:
     section = {"address": synced.relay.address, "mount": synced.mount, "kv_version": 2}
     cases = [
-        ("vault:app#OPENAI_API_KEY", 2, "--source: names more than a document"),
-        ("vault:app@1", 2, "--source: names more than a document"),
-        ("vault:other", 2, "--source: vault:other is no document of staging.yaml"),
+        ("vault:app#OPENAI_API_KEY", 2, "--source: must name a document without a field or revision"),
+        ("vault:app@1", 2, "--source: must name a document without a field or revision"),
+        ("vault:other", 2, "--source: vault:other is not a document of staging.yaml"),
         ("nothing", 2, "--source: not a reference"),
     ]
     for source, status, what in cases:
@@ -263,7 +263,7 @@ def test_which_document_is_meant(desk: Desk, synced: Store) -> None:
         assert (result.status, result.lines[0]) == (status, f"bridge: error: {what}")
     desk.environment(sources=["vault:app@2"], providers={"vault": section})
     result = back(desk)
-    what = "is pinned to revision 2 in staging.yaml, and that decides, whatever the store has"
+    what = "is pinned to revision 2 in staging.yaml, so a rollback would have no effect"
     hint = "change the revision there, then run `bridge sync staging`"
     assert (result.status, result.lines) == (1, [f"bridge: error: vault:app@2: {what}", f"bridge: hint: {hint}"])
     assert synced.version == 2
@@ -308,11 +308,11 @@ def test_the_question_names_the_store_and_the_cluster(
     where = f"namespace voice of context embedded ({desk.cluster['server']})"
     asked = ("rollback", "staging", "--source", APP, "--allow-fallback", "--to")
     monkeypatch.setattr("sys.stdin", Terminal("n\n"))
-    assert f"Write revision 1 into {APP} as the newest one, and sync {where}? [y/N] " in desk.run(*asked, "1").err
+    assert f"Write revision 1 to {APP} as its newest revision, and sync {where}? [y/N] " in desk.run(*asked, "1").err
     desk.target.edit("Secret", "agent-secrets", OPENAI_API_KEY="CANARY-theirs")
     monkeypatch.setattr("sys.stdin", Terminal("n\n"))
     result = desk.run(*asked, "2")
-    assert f"{APP} holds this already. Sync {where}? [y/N] " in result.err
+    assert f"{APP} already has this content. Sync {where}? [y/N] " in result.err
     shown = desk.run(*asked, "1", "--dry-run", "--output", "json").data["cluster"]
     assert {name: shown[name] for name in ("server", "context")} == desk.cluster
     assert desk.cluster_line in result.out.splitlines()

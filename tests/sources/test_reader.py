@@ -80,7 +80,7 @@ def test_what_is_temporary_is_tried_again():
         (Fake(Unavailable("asleep", retry_after=-1)), "the provider failed (ValueError)"),
         (Fake(Unavailable("asleep"), retries="CANARY"), "the provider failed (TypeError)"),
         (Fake(NotFound("no such document")), "no such document"),
-        (Fake(None), "the provider returned no Document"),
+        (Fake(None), "the provider did not return a Document"),
     ],
 )
 def test_a_failure_carries_the_reference_and_nothing_of_the_document(fake, what):

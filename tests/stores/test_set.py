@@ -423,7 +423,7 @@ def test_who_does_not_agree_changes_nothing(desk: Desk, typed: Callable[..., Res
 
 def test_a_pipe_has_to_agree_before(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", Piped(NEW.encode()))
-    assert "nobody is at a terminal" in desk.run("set", "staging", "OPENAI_API_KEY").lines[0]
+    assert "stdin is not a terminal" in desk.run("set", "staging", "OPENAI_API_KEY").lines[0]
     assert shelf(desk) == VALUES
 
 

@@ -81,5 +81,5 @@ def test_a_document_that_somebody_wrote_since_is_refused() -> None:
     whole = Whole(document({"a": "1"}), document({"a": "2"}))
     for present in (None, document({"a": "2"}, revision="2")):
         with pytest.raises(ProviderError, match="has changed in the meantime; nothing was written"):
-            whole.made(present)
-    assert whole.holds(whole.made(document({"a": "2"})))
+            whole.applied_to(present)
+    assert whole.holds(whole.applied_to(document({"a": "2"})))

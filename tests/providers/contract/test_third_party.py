@@ -173,10 +173,10 @@ def told(error: str, hint: str = AUTHOR) -> list[str]:
         ("def open(self, _): raise Denied('who are you?', hint='log in')", told("odd:x: who are you?", "log in")),
         ("def open(self, context): return None", told("odd:x: the provider failed (AttributeError)")),
         (f"def read(self, *_): {BROKEN}", told("odd:x: the provider failed (RuntimeError)")),
-        ("def read(self, *_): return {'A': 'CANARY-odd'}", told("odd:x: the provider returned no Document")),
+        ("def read(self, *_): return {'A': 'CANARY-odd'}", told("odd:x: the provider did not return a Document")),
         (
             "def read(self, *_): return Document(({'A': 'CANARY-odd'},), Revision('1'))",
-            told("odd:x: the provider returned a value that is no SecretValue"),
+            told("odd:x: the provider returned a value that is not a SecretValue"),
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""What may be a secret in clear in a file that is about to go into a ConfigMap: in every form that SOPS writes."""
+"""What may be a plaintext secret in a file that is about to go into a ConfigMap: in every form that SOPS writes."""
 
 import json
 import subprocess
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.deploy.secrets_in_clear import suspicious
+from bridge.deploy.plaintext_secrets import suspicious
 from bridge.errors import ConfigError
 
 CANARY = "CANARY-sk-9f8e7d6c5b4a39281706"

@@ -1,4 +1,4 @@
-"""Finds possible secrets in clear in the files that a ConfigMap is about to contain."""
+"""Finds possible plaintext secrets in files that are about to go into a ConfigMap."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from bridge.secret import SecretValue
 
 _IDENTIFIER: Final = re.compile(r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b")
 _COMMENT: Final = re.compile(r"(?:^|\s)#(.*)$")
-_WHAT: Final = "may be a secret in clear, which does not belong in a ConfigMap"
+_WHAT: Final = "may be a plaintext secret, which does not belong in a ConfigMap"
 _HINT: Final = "write a placeholder there and put the value in a source"
 
 
@@ -95,7 +95,7 @@ def _of_manifest(content: object, place: str) -> Iterator[_Leaf]:
 
 
 def _texts(node: object, place: str, name: str) -> Iterator[tuple[str, str, str]]:
-    """Yield place, nearest key and text of every leaf that is a text."""
+    """Yield the place, the nearest key and the text of every string."""
     if isinstance(node, Mapping):
         for key, value in node.items():
             yield from _texts(value, f"{place}.{key}" if place else str(key), str(key))
