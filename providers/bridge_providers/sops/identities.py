@@ -2,9 +2,8 @@
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bridge.provider import ProviderError
 from bridge_providers.sops import files
@@ -29,15 +28,17 @@ _SSH: Final = ("-----BEGIN OPENSSH", "-----BEGIN RSA")
 """What age takes too, and sops in no place of these."""
 
 
-@dataclass(frozen=True, eq=False)
-class Found:
+class Found(NamedTuple):
     """The identities that were found, and for each place what was found there."""
 
-    native: "tuple[x25519.Identity | ssh.Identity, ...]" = field(default=(), repr=False)
-    hybrid: "tuple[hybrid.Identity, ...]" = field(default=(), repr=False)
+    native: "tuple[x25519.Identity | ssh.Identity, ...]" = ()
+    hybrid: "tuple[hybrid.Identity, ...]" = ()
     plugins: "tuple[age_plugin.Identity, ...]" = ()
-    locked: tuple[tuple[str, bytes], ...] = field(default=(), repr=False)  # encrypted files, with their places
+    locked: tuple[tuple[str, bytes], ...] = ()  # encrypted files, with their places
     places: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Found({self.places!r})"
 
 
 def load(environ: Mapping[str, str], extra: Path | None) -> Found:
