@@ -29,7 +29,7 @@ SUFFIXES: Final = (".yaml", ".yml")
 DRAFT: Final = "create one from your kustomize layout: `bridge init ENV --from .`"
 PATCH: Final = "-secret-config-patch"
 """The end of the name of a plaintext patch that a team may keep next to its environments."""
-_TOP_LEVEL_KEY: Final = re.compile(r"^(apiVersion|kind|id|templates|sources)\s*:", re.MULTILINE)
+_TOP_LEVEL_KEY: Final = r"^(apiVersion|kind|id|templates|sources)\s*:"
 
 
 class Environment(NamedTuple):
@@ -148,7 +148,7 @@ def _environments(files: Mapping[str, list[Path]]) -> Mapping[str, list[Path]]:
 def _is_manifest(path: Path) -> bool:
     """Whether a file is certainly a manifest. If in doubt it is not, so that a broken environment is noticed."""
     try:
-        keys = set(_TOP_LEVEL_KEY.findall(read_text(path, str(path))))
+        keys = set(re.findall(_TOP_LEVEL_KEY, read_text(path, str(path)), re.MULTILINE))
     except (OSError, ConfigError):
         return False
     return keys == {"apiVersion", "kind"}

@@ -65,6 +65,11 @@ class Sops:
 
     def addresses(self, context: Context) -> Iterable[str]:
         """Yield the servers that the section or a variable names in place of the vendors' own."""
+        if self.s3 or self.kms:
+            yield from self._endpoints(context)
+        yield from (one.address or "" for one in sections.vaults(self))
+
+    def _endpoints(self, context: Context) -> Iterable[str]:
         from bridge_providers.sops import s3_store  # noqa: PLC0415 # most sections name none
 
         store = self.s3 or ""
@@ -76,7 +81,6 @@ class Sops:
         endpoint = str((self.kms or {}).get("endpoint") or "")
         # One that cannot be used is refused when it is, and may hold a password.
         yield from (one for one in (store, endpoint) if not s3_store.unusable(one))
-        yield from (one.address or "" for one in sections.vaults(self))
 
     def check(self, path: str, context: Context) -> Iterable[Problem]:
         """Yield what is wrong with a file as far as it shows without a key."""

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from bridge.provider import ProviderError
 
 SCHEME: Final = "s3://"
-_BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_BUCKET: Final = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html, and Scaleway's are the same."""
 _LONGEST: Final = 1024  # bytes of a key
 _FORM: Final = "write s3://bucket/key"
@@ -29,7 +29,7 @@ def is_object(path: str) -> bool:
 def parse(path: str) -> Place:
     """Read a path; ProviderError for anything but `s3://bucket/key`."""
     bucket, _, key = path.removeprefix(SCHEME).partition("/")
-    if not _BUCKET.fullmatch(bucket):
+    if not re.fullmatch(_BUCKET, bucket):
         raise ProviderError("what follows s3:// is not the name of a bucket", hint=_FORM)
     if "?versionId=" in key:
         raise ProviderError("a version does not belong into the key", hint="write it behind the key: @VERSION")
