@@ -1,19 +1,20 @@
 """The command line: every command, its arguments and their help."""
 
 import argparse
+import os
 import re
 import sys
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
 
 from bridge import __version__
 
 if TYPE_CHECKING:
-    _Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - it has no other name
+    from pathlib import Path
 
 TIMEOUT: Final = 120.0
-OPTION: Final = re.compile(r"--[a-z][a-z-]{0,30}(?=\Z|=)")
+_OPTION: Final = r"--[a-z][a-z-]{0,30}(?=\Z|=)"
 
 EPILOG: Final = """\
 exit status:
@@ -37,7 +38,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse a command line. Words after the first `--` of `exec` are a separate command and stay unchanged."""
     words = list(sys.argv[1:] if argv is None else argv)
     cut = words.index("--") if words[:1] == ["exec"] and "--" in words else len(words)
-    parser = build_parser()
+    parser = build_parser(words[0] if words else "")
     args, left = parser.parse_known_args(words[:cut])
     args.child = words[cut + 1 :]
     command: argparse.ArgumentParser = args.parser  # errors show this command's usage
@@ -55,43 +56,70 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
+def usage(command: str) -> str | None:
+    """Return a command's usage and options, or None if there is no such command."""
+    if command not in _COMMANDS:
+        return None
+    (commands,) = (action for action in build_parser(command)._actions if isinstance(action.choices, dict))  # noqa: SLF001
+    assert isinstance(commands.choices, dict)
+    return str(commands.choices[command].format_help())
+
+
+def command_names() -> tuple[str, ...]:
+    """Return the names of all commands."""
+    return tuple(_COMMANDS)
+
+
 def _without_values(words: Sequence[str]) -> str:
     """Format unrecognized arguments, with ... instead of everything but options, because it may be a value."""
-    options = (OPTION.match(word) for word in words)
+    options = (re.match(_OPTION, word) for word in words)
     return " ".join(option[0] if option else "..." for option in options)
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands."""
+class _Formatter(argparse.HelpFormatter):
+    """Wraps help to the terminal. argparse makes one for each argument, and would import shutil for the width."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+class _RawFormatter(_Formatter, argparse.RawDescriptionHelpFormatter):
+    """Leaves the epilog's lines as they are."""
+
+
+def _columns() -> int:
+    """Return the width of help: $COLUMNS or 80. A run has diverted stdout, so its terminal cannot be asked."""
+    with suppress(KeyError, ValueError):
+        if (columns := int(os.environ["COLUMNS"])) > 0:
+            return columns
+    return 80
+
+
+def build_parser(given: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser of all commands, or only what the command line's first word needs: the rest takes time."""
     parser = argparse.ArgumentParser(
         prog="bridge",
         description="Fetches values from secret stores and writes them into Kubernetes Secrets and ConfigMaps.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_RawFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"bridge {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    _sync(commands)
-    _plan(commands)
-    _check(commands)
-    _status(commands)
-    _set(commands)
-    _restart(commands)
-    _rollback(commands)
-    _init(commands)
-    _import(commands)
-    _adopt(commands)
-    _exec(commands)
-    _scan(commands)
-    _demo(commands)
-    _help(commands)
+    for name, (summary, add_arguments) in _COMMANDS.items():
+        if given in _COMMANDS and given != name:
+            continue
+        text = f"{summary[0].upper()}{summary[1:]}."
+        command = commands.add_parser(
+            name, help=summary, description=text, allow_abbrev=False, formatter_class=_Formatter
+        )
+        command.set_defaults(parser=command)
+        if given in {None, name}:
+            add_arguments(command)
     return parser
 
 
-def _command(commands: "_Commands", name: str, text: str, forms: tuple[str, ...]) -> argparse.ArgumentParser:
-    command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False)
-    command.set_defaults(parser=command)
+def _common(command: argparse.ArgumentParser, forms: tuple[str, ...]) -> None:
     command.add_argument("environment", nargs="?", metavar="ENV", help="the environment (default: $K8_ENV)")
     command.add_argument(
         "--config", metavar="DIR", help="the environments' folder (default: $BRIDGE_CONFIG or ./config)"
@@ -107,11 +135,10 @@ def _command(commands: "_Commands", name: str, text: str, forms: tuple[str, ...]
         metavar="SECONDS",
         help=f"time limit of the run (default: {TIMEOUT:.0f})",
     )
-    return command
 
 
-def _sync(commands: "_Commands") -> None:
-    sync = _command(commands, "sync", "write the sources' values to the cluster", ("text", "json", "markdown"))
+def _sync(sync: argparse.ArgumentParser) -> None:
+    _common(sync, ("text", "json", "markdown"))
     cluster(sync)
     first(sync)
     many(sync)
@@ -124,8 +151,8 @@ def _sync(commands: "_Commands") -> None:
     sync.add_argument("--metrics", type=metrics_target, metavar="TARGET", help=text)
 
 
-def _plan(commands: "_Commands") -> None:
-    plan = _command(commands, "plan", "show what sync would do, without values", ("text", "json", "markdown"))
+def _plan(plan: argparse.ArgumentParser) -> None:
+    _common(plan, ("text", "json", "markdown"))
     cluster(plan)
     many(plan)
     allow(plan)
@@ -133,9 +160,8 @@ def _plan(commands: "_Commands") -> None:
     plan.add_argument("--exit-code", action="store_true", help="exit with 4 if something would change")
 
 
-def _check(commands: "_Commands") -> None:
-    text = "find errors in the files, without a cluster, network or key"
-    check = _command(commands, "check", text, ("text", "json"))
+def _check(check: argparse.ArgumentParser) -> None:
+    _common(check, ("text", "json"))
     cluster(check)
     check.add_argument(
         "--manifests",
@@ -151,13 +177,13 @@ def _check(commands: "_Commands") -> None:
     )
 
 
-def _status(commands: "_Commands") -> None:
-    text = "show where each variable comes from and what the cluster has"
-    cluster(_command(commands, "status", text, ("text", "json")))
+def _status(command: argparse.ArgumentParser) -> None:
+    _common(command, ("text", "json"))
+    cluster(command)
 
 
-def _set(commands: "_Commands") -> None:
-    command = _command(commands, "set", "set one value in its source", ("text", "json"))
+def _set(command: argparse.ArgumentParser) -> None:
+    _common(command, ("text", "json"))
     command.description = (
         "Sets one value in the source that it comes from. Prompts for the value without echoing it. If stdin is not a "
         "terminal, reads the value from stdin and strips one trailing newline."
@@ -166,8 +192,8 @@ def _set(commands: "_Commands") -> None:
     command.add_argument("--yes", action="store_true", help="do not ask for confirmation")
 
 
-def _restart(commands: "_Commands") -> None:
-    restart = _command(commands, "restart", "restart the workloads that use a changed key", ("text", "json"))
+def _restart(restart: argparse.ArgumentParser) -> None:
+    _common(restart, ("text", "json"))
     cluster(restart)
     first(restart)
     restart.add_argument("--dry-run", action="store_true", help="restart nothing; show which workloads are outdated")
@@ -177,9 +203,8 @@ def _restart(commands: "_Commands") -> None:
     wait(restart)
 
 
-def _rollback(commands: "_Commands") -> None:
-    text = "write an earlier revision of a source as its newest, then sync"
-    rollback = _command(commands, "rollback", text, ("text", "json"))
+def _rollback(rollback: argparse.ArgumentParser) -> None:
+    _common(rollback, ("text", "json"))
     cluster(rollback)
     first(rollback)
     rollback.add_argument(
@@ -194,9 +219,8 @@ def _rollback(commands: "_Commands") -> None:
     lock(rollback)
 
 
-def _init(commands: "_Commands") -> None:
-    text = "draft a new environment from a kustomize layout or another environment"
-    init = _command(commands, "init", text, ("text", "json"))
+def _init(init: argparse.ArgumentParser) -> None:
+    _common(init, ("text", "json"))
     source = init.add_mutually_exclusive_group()
     source.add_argument(
         "--from",
@@ -221,8 +245,8 @@ def _init(commands: "_Commands") -> None:
     )
 
 
-def _import(commands: "_Commands") -> None:
-    command = _command(commands, "import", "move the values in a plaintext file to a store", ("text", "json"))
+def _import(command: argparse.ArgumentParser) -> None:
+    _common(command, ("text", "json"))
     cluster(command)
     command.set_defaults(module="importing")  # a module cannot be named `import`
     command.add_argument(
@@ -235,9 +259,8 @@ def _import(commands: "_Commands") -> None:
     command.add_argument("--yes", action="store_true", help="do not ask for confirmation")
 
 
-def _adopt(commands: "_Commands") -> None:
-    text = "take over the templates' keys from kubectl and others, without changing values"
-    adopt = _command(commands, "adopt", text, ("text", "json"))
+def _adopt(adopt: argparse.ArgumentParser) -> None:
+    _common(adopt, ("text", "json"))
     cluster(adopt)
     first(adopt)
     adopt.add_argument("--dry-run", action="store_true", help="only show which keys would be taken over")
@@ -250,8 +273,8 @@ def _adopt(commands: "_Commands") -> None:
     lock(adopt)
 
 
-def _exec(commands: "_Commands") -> None:
-    exec_ = _command(commands, "exec", "run a command with the infrastructure variables in its environment", ())
+def _exec(exec_: argparse.ArgumentParser) -> None:
+    _common(exec_, ())
     exec_.usage = (
         "bridge exec [ENV] [--with NAME]... [--config DIR] [--timeout SECONDS]\n                   -- CMD [ARG]..."
     )
@@ -266,8 +289,8 @@ def _exec(commands: "_Commands") -> None:
     )
 
 
-def _scan(commands: "_Commands") -> None:
-    scan = _command(commands, "scan", "find secret values in plaintext", ("text", "json"))
+def _scan(scan: argparse.ArgumentParser) -> None:
+    _common(scan, ("text", "json"))
     scan.description = (
         "Searches for each secret value as it is, percent-encoded, in base64, in UTF-16, and escaped for JSON or YAML. "
         "Does not find compressed or encrypted values, base64 with line breaks, or values escaped for a shell (\\$) "
@@ -278,20 +301,32 @@ def _scan(commands: "_Commands") -> None:
     scan.add_argument("--git", action="store_true", help=text)
 
 
-def _demo(commands: "_Commands") -> None:
-    demo = commands.add_parser(
-        "demo", help="show bridge at work on an embedded cluster, in seconds", allow_abbrev=False
-    )
-    demo.set_defaults(parser=demo)
+def _demo(demo: argparse.ArgumentParser) -> None:
     demo.description = "Shows plan, sync, drift, repair and a refusal on an embedded cluster; needs no account."
 
 
-def _help(commands: "_Commands") -> None:
-    text = "show a help page, such as migrating or sops, or list them all"
-    command = commands.add_parser("help", help=text, allow_abbrev=False)
+def _help(command: argparse.ArgumentParser) -> None:
     command.description = "Shows a help page or a command's usage. Without a topic, lists the pages."
-    command.set_defaults(parser=command, commands=commands.choices)
     command.add_argument("topic", nargs="?", metavar="TOPIC", help="a page or a command")
+
+
+_COMMANDS: Final[Mapping[str, tuple[str, Callable[[argparse.ArgumentParser], None]]]] = {
+    "sync": ("write the sources' values to the cluster", _sync),
+    "plan": ("show what sync would do, without values", _plan),
+    "check": ("find errors in the files, without a cluster, network or key", _check),
+    "status": ("show where each variable comes from and what the cluster has", _status),
+    "set": ("set one value in its source", _set),
+    "restart": ("restart the workloads that use a changed key", _restart),
+    "rollback": ("write an earlier revision of a source as its newest, then sync", _rollback),
+    "init": ("draft a new environment from a kustomize layout or another environment", _init),
+    "import": ("move the values in a plaintext file to a store", _import),
+    "adopt": ("take over the templates' keys from kubectl and others, without changing values", _adopt),
+    "exec": ("run a command with the infrastructure variables in its environment", _exec),
+    "scan": ("find secret values in plaintext", _scan),
+    "demo": ("show bridge at work on an embedded cluster, in seconds", _demo),
+    "help": ("show a help page, such as migrating or sops, or list them all", _help),
+}
+"""Each command's summary, and the function that adds its arguments."""
 
 
 LOCK_WAIT: Final = 30.0
@@ -349,8 +384,10 @@ def _name(text: str) -> str:
     return text
 
 
-def _file(text: str) -> Path:
+def _file(text: str) -> "Path":
     """Parse a file's path."""
+    from pathlib import Path  # noqa: PLC0415 - start-up: `--version` needs none
+
     return Path(_name(text))
 
 

@@ -8,11 +8,11 @@ from urllib.parse import unquote
 
 from bridge.errors import BridgeError, Problem, Refusal, Unavailable
 
-_MANAGER: Final = re.compile(
+_MANAGER: Final = (
     r'conflict with "([^"\\\x00-\x1f\x7f]{1,128})"'
     r'(?: with subresource "[a-z]+")?(?: using [a-z0-9./]+(?: at [0-9TZ:.-]+)?)?'
 )
-_FIELD: Final = re.compile(r"[A-Za-z0-9._\[\]/~-]{1,300}")
+_FIELD: Final = r"[A-Za-z0-9._\[\]/~-]{1,300}"
 
 
 class Cause(NamedTuple):
@@ -23,7 +23,7 @@ class Cause(NamedTuple):
     manager: str | None
 
 
-_PATH: Final = re.compile(
+_PATH: Final = (
     r"/(?:api|apis/(?P<group>[^/]+))/[^/]+/(?:namespaces/(?P<namespace>[^/]+)/)?(?P<plural>[^/]+)(?:/(?P<name>[^/]+))?"
 )
 
@@ -58,7 +58,7 @@ class ApiRequest(NamedTuple):
     @property
     def resource(self) -> Resource | None:
         """The resource that the path names, or None if the path names no resource."""
-        match = _PATH.fullmatch(self.path)
+        match = re.fullmatch(_PATH, self.path)
         return Resource(*(unquote(text or "") for text in match.groups())) if match else None
 
 
@@ -176,8 +176,8 @@ def _causes(listed: list[Any]) -> Iterator[Cause]:
     for item in listed:
         if isinstance(item, dict):
             field = _text(item, "field")
-            manager = _MANAGER.fullmatch(_text(item, "message"))
-            shown = field if _FIELD.fullmatch(field) else ""
+            manager = re.fullmatch(_MANAGER, _text(item, "message"))
+            shown = field if re.fullmatch(_FIELD, field) else ""
             yield Cause(_word(item, "reason"), shown, manager[1] if manager else None)
 
 

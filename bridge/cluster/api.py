@@ -4,9 +4,8 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 from bridge import __version__
@@ -57,17 +56,19 @@ STEP: Final = 1.0
 _METHODS: Final = {"get": "GET", "list": "GET", "create": "POST", "update": "PUT", "patch": "PATCH", "delete": "DELETE"}
 
 
-@dataclass(frozen=True, eq=False)
-class _Call:
+class _Call(NamedTuple):
     """One call of `Api.request`."""
 
     asked: ApiRequest
     method: str
     path: str
-    body: bytes | None = field(repr=False)
+    body: bytes | None
     content_type: str
     until: float
     turn: Callable[[], float] | None
+
+    def __repr__(self) -> str:
+        return f"_Call({self.method} {self.path})"  # without the body, which contains values
 
 
 class Api:

@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from typing import Final
 from urllib.parse import SplitResult
 
 from bridge.errors import ConfigError, Problem
@@ -14,7 +14,6 @@ def _nothing() -> None:
     """Do nothing: the credential never changes, so there is nothing to renew."""
 
 
-@dataclass(frozen=True, eq=False)
 class Endpoint:
     """An API server and our credentials for it; never anonymous.
 
@@ -30,23 +29,36 @@ class Endpoint:
     - `pod_namespace`: the pod's namespace, or None for a kubeconfig's context.
     """
 
-    url: str
-    tls: ssl.SSLContext | None
-    headers: Callable[[], Mapping[str, str]] = field(repr=False)
-    proxy: str | None = field(repr=False)
-    server_name: str | None
-    source: str
-    warnings: tuple[str, ...]
-    impersonation: tuple[tuple[str, str], ...] = ()
-    renew: Callable[[], None] = field(default=_nothing, repr=False)
-    context: str | None = None
-    pod_namespace: str | None = None
-
-    def __post_init__(self) -> None:
+    def __init__(  # noqa: PLR0913 - a record
+        self,
+        *,
+        url: str,
+        tls: ssl.SSLContext | None,
+        headers: Callable[[], Mapping[str, str]],
+        proxy: str | None,
+        server_name: str | None,
+        source: str,
+        warnings: tuple[str, ...],
+        impersonation: tuple[tuple[str, str], ...] = (),
+        renew: Callable[[], None] = _nothing,
+        context: str | None = None,
+        pod_namespace: str | None = None,
+    ) -> None:
         """Refuse a URL that would send the credentials unencrypted."""
-        secure = split_url(self.url, self.source, "server").scheme == "https"
-        if secure is not (self.tls is not None):
+        secure = split_url(url, source, "server").scheme == "https"
+        if secure is not (tls is not None):
             raise ValueError("https needs a TLS context, and http has none")
+        self.url: Final = url
+        self.tls: Final = tls
+        self.headers: Final = headers
+        self.proxy: Final = proxy
+        self.server_name: Final = server_name
+        self.source: Final = source
+        self.warnings: Final = warnings
+        self.impersonation: Final = impersonation
+        self.renew: Final = renew
+        self.context: Final = context
+        self.pod_namespace: Final = pod_namespace
 
 
 def split_url(url: str, where: str, name: str) -> SplitResult:

@@ -4,7 +4,6 @@ import math
 import re
 from binascii import a2b_base64
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -29,8 +28,7 @@ _Loader.add_implicit_resolver(
 )
 
 
-@dataclass(frozen=True, eq=False)
-class KubeconfigSection:
+class KubeconfigSection(NamedTuple):
     """A mapping in a kubeconfig with typed fields; an empty or null field counts as missing.
 
     `where` names the file and the section. Relative paths start in the file's folder.
@@ -38,8 +36,11 @@ class KubeconfigSection:
 
     where: str
     file: Path
-    fields: Mapping[str, object] = field(repr=False)
+    fields: Mapping[str, object]
     deadline: float = math.inf  # a `time.monotonic()`, for files that turn out to be pipes
+
+    def __repr__(self) -> str:
+        return f"KubeconfigSection({self.where!r})"  # the fields may contain credentials
 
     def wrong(self, what: str, hint: str = "") -> ConfigError:
         """Return an error about this section."""
@@ -77,7 +78,7 @@ class KubeconfigSection:
         value = self.fields.get(name)
         if value is None:
             return None
-        return replace(self, where=f"{self.where}: {name}", fields=self.mapping(value, name))
+        return self._replace(where=f"{self.where}: {name}", fields=self.mapping(value, name))
 
     def mapping(self, value: object, name: str) -> Mapping[str, object]:
         """Check that a value is a mapping with string keys, and return it."""
@@ -191,13 +192,13 @@ def _named(document: KubeconfigSection, kind: str) -> dict[str, KubeconfigSectio
     entries: dict[str, KubeconfigSection] = {}
     for number, item in enumerate(items):
         label = f"{kind}[{number}]"
-        entry = replace(document, where=f"{document.where}: {label}", fields=document.mapping(item, label))
+        entry = document._replace(where=f"{document.where}: {label}", fields=document.mapping(item, label))
         name = entry.text("name")
         if name is None or name in entries:
             raise entry.wrong("has no name" if name is None else "has the same name as an earlier entry")
         singular = _KINDS[kind]
         fields = entry.mapping(entry.fields.get(singular) or {}, singular)
-        entries[name] = replace(document, where=f'{document.where}: {singular} "{name}"', fields=fields)
+        entries[name] = document._replace(where=f'{document.where}: {singular} "{name}"', fields=fields)
     return entries
 
 
@@ -212,7 +213,7 @@ def _load(path: Path, deadline: float) -> KubeconfigSection:
     parsed, problem = _parse(content)
     if problem:
         raise top.wrong(problem)
-    return replace(top, fields=top.mapping({} if parsed is None else parsed, "a kubeconfig"))
+    return top._replace(fields=top.mapping({} if parsed is None else parsed, "a kubeconfig"))
 
 
 def _parse(content: bytes) -> tuple[object, str]:

@@ -1,21 +1,23 @@
 """The cluster section of a kubeconfig: the server's address and the identity it must prove."""
 
 import ssl
-from dataclasses import dataclass, field
+from typing import Final
 
 from bridge.cluster.endpoint import split_url
 from bridge.cluster.kubeconfig import KubeconfigSection
 from bridge.cluster.tls import trusting, trusting_anyone
 
 
-@dataclass(frozen=True, eq=False)
 class Server:
     """A parsed cluster section. `tls` is None for plain http; `authority` is PEM, or None for the system's CAs."""
 
-    section: KubeconfigSection
-    url: str
-    authority: bytes | None = field(repr=False)
-    tls: ssl.SSLContext | None
+    def __init__(
+        self, section: KubeconfigSection, url: str, authority: bytes | None, tls: ssl.SSLContext | None
+    ) -> None:
+        self.section: Final = section
+        self.url: Final = url
+        self.authority: Final = authority
+        self.tls: Final = tls
 
     def warnings(self) -> tuple[str, ...]:
         """Return the warnings to show before anything is sent."""

@@ -24,13 +24,31 @@ from bridge.cluster.answers import (
 from bridge.errors import BridgeError, Problem
 
 _NAME: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,250}[A-Za-z0-9])?"
-_USER: Final = re.compile(r'\bUser "([A-Za-z0-9:._@/+=-]{1,256})"')
-_VERB: Final = re.compile(r"\bcannot (get|list|create|update|patch|delete) resource\b")
-_WEBHOOK: Final = re.compile(rf'\badmission webhook "({_NAME})" denied\b')
-_NO_DRY_RUN: Final = re.compile(rf'\badmission webhook "({_NAME})" does not support dry run\b')
-_WEBHOOK_DOWN: Final = re.compile(rf'\bfailed calling webhook "({_NAME})"')
-_POLICY: Final = re.compile(rf"\bValidatingAdmissionPolicy '({_NAME})'(?: with binding '{_NAME}')? denied\b")
-_QUOTA: Final = re.compile(rf"\bexceeded quota: ({_NAME})[,:]")
+_USER: Final = r'\bUser "([A-Za-z0-9:._@/+=-]{1,256})"'
+_VERB: Final = r"\bcannot (get|list|create|update|patch|delete) resource\b"
+_WEBHOOK_DOWN: Final = rf'\bfailed calling webhook "({_NAME})"'
+_DENIALS: Final = (
+    (
+        "dry run",
+        rf'\badmission webhook "({_NAME})" does not support dry run\b',
+        'the admission webhook "{}" does not support dry runs',
+        "set `sideEffects: None` or `NoneOnDryRun` in the webhook: bridge dry-runs each change first",
+    ),
+    (
+        "webhook",
+        rf'\badmission webhook "({_NAME})" denied\b',
+        'the admission webhook "{}" denies the change',
+        "",
+    ),
+    (
+        "ValidatingAdmissionPolicy",
+        rf"\bValidatingAdmissionPolicy '({_NAME})'(?: with binding '{_NAME}')? denied\b",
+        'the admission policy "{}" denies the change',
+        "",
+    ),
+    ("quota", rf"\bexceeded quota: ({_NAME})[,:]", 'the change would exceed the resource quota "{}"', ""),
+)
+"""A word of the message, so that few runs compile a pattern; the pattern; what is said, and the hint."""
 _CLASSES: Final = {401: ApiError, 403: Forbidden, 404: ObjectNotFound, 409: ObjectConflict}
 
 
@@ -42,7 +60,7 @@ class _Outage(NamedTuple):
     - `is_unwritten`: it is certain that nothing was written.
     """
 
-    pattern: re.Pattern[str]
+    pattern: str
     message: str
     hint: str
     of_object: bool = False
@@ -59,7 +77,7 @@ _OUTAGES: Final = (
         is_unwritten=True,
     ),
     _Outage(
-        re.compile(r"\betcdserver: request is too large\b|\btrying to send message larger than max\b"),
+        r"\betcdserver: request is too large\b|\btrying to send message larger than max\b",
         "is too large for the cluster's database (etcd)",
         "split the object, or shorten its keys and values",
         of_object=True,
@@ -67,19 +85,19 @@ _OUTAGES: Final = (
         is_unwritten=True,
     ),
     _Outage(
-        re.compile(r"\bdatabase space exceeded\b"),
+        r"\bdatabase space exceeded\b",
         "its database (etcd) is full",
         "compact and defragment etcd, then clear its alarm with `etcdctl alarm disarm`",
         is_unwritten=True,
     ),
     _Outage(
-        re.compile(r"\bunable to transform (?:key|to storage)\b|\bfailed to (?:en|de)crypt\b"),
+        r"\bunable to transform (?:key|to storage)\b|\bfailed to (?:en|de)crypt\b",
         "cannot be encrypted or decrypted by the API server (encryption at rest)",
         "check the API server's log, and that its KMS plugin is running",
         of_object=True,
     ),
-    _Outage(re.compile(r"\betcdserver: (?:no leader|leader changed)\b"), "its database (etcd) has no leader", ""),
-    _Outage(re.compile(r"\betcdserver: request timed out\b"), "its database (etcd) did not answer in time", ""),
+    _Outage(r"\betcdserver: (?:no leader|leader changed)\b", "its database (etcd) has no leader", ""),
+    _Outage(r"\betcdserver: request timed out\b", "its database (etcd) did not answer in time", ""),
 )
 
 
@@ -119,7 +137,7 @@ def _outage(code: int, status: Status | None, asked: ApiRequest) -> BridgeError:
     """Return the error for a 5xx: about the object if the Status says so, else about the server."""
     text = status.message if status else ""
     for outage in _OUTAGES:
-        if match := outage.pattern.search(text):
+        if match := re.search(outage.pattern, text):
             message = outage.message.format(*match.groups())
             problem = Problem(asked.target if outage.of_object else asked.server, message, outage.hint)
             if outage.is_permanent:
@@ -139,8 +157,7 @@ def _outage(code: int, status: Status | None, asked: ApiRequest) -> BridgeError:
 def _described(code: int, status: Status, asked: ApiRequest) -> Problem:
     if denial := _denial(status):
         return Problem(asked.target, *denial)
-    user = _USER.search(status.message)
-    if code == 401 or (code == 403 and user and user[1] == "system:anonymous"):  # although a credential was sent
+    if code == 401 or (code == 403 and _user(status) == "system:anonymous"):  # although a credential was sent
         where = f"the credentials of {asked.source}"
         return Problem(where, f"{asked.server} rejected them", f"renew {where}")
     match code:
@@ -159,23 +176,22 @@ def _denial(status: Status) -> tuple[str, str] | None:
     """Return what denies the change although RBAC allows it, and the hint."""
     if "NamespaceTerminating" in status.codes:
         return "the namespace is being terminated", ""
-    if webhook := _NO_DRY_RUN.search(status.message):
-        hint = "set `sideEffects: None` or `NoneOnDryRun` in the webhook: bridge dry-runs each change first"
-        return f'the admission webhook "{webhook[1]}" does not support dry runs', hint
-    if webhook := _WEBHOOK.search(status.message):
-        return f'the admission webhook "{webhook[1]}" denies the change', ""
-    if policy := _POLICY.search(status.message):
-        return f'the admission policy "{policy[1]}" denies the change', ""
-    if quota := _QUOTA.search(status.message):
-        return f'the change would exceed the resource quota "{quota[1]}"', ""
+    for word, pattern, message, hint in _DENIALS:
+        if word in status.message and (match := re.search(pattern, status.message)):
+            return message.format(match[1]), hint
     return None
 
 
 def _forbidden(status: Status, asked: ApiRequest) -> tuple[str, str]:
     # Not always our verb: applying a missing object also needs "create".
-    verb = match[1] if (match := _VERB.search(status.message)) else asked.verb
-    user = f' (user "{match[1]}")' if (match := _USER.search(status.message)) else ""
+    verb = match[1] if (match := re.search(_VERB, status.message)) else asked.verb
+    user = f' (user "{name}")' if (name := _user(status)) else ""
     return f'the API server forbids "{verb}"{user}', _rule(verb, asked)
+
+
+def _user(status: Status) -> str:
+    match = re.search(_USER, status.message)
+    return match[1] if match else ""
 
 
 def _rule(verb: str, asked: ApiRequest) -> str:

@@ -8,7 +8,6 @@ write in between.
 import json
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -22,20 +21,22 @@ KEY: Final = "memory.json"
 RUN: Final = "run"
 
 
-@dataclass(eq=False)
 class MemoryStore:
     """One environment's state in the cluster. Not safe to share between threads."""
 
-    api: Api
-    namespace: str
-    id: str
-    manager: str
-    turn: Callable[[], float] | None = None  # asked before each attempt to write (see `Api.request`)
-    run: str = field(default_factory=lambda: secrets.token_hex(8))  # the name of this run in the ConfigMap
-    resource_version: str | None = None
-    uid: str = ""
-    text: str | None = None  # like `writer`, as last read from the cluster
-    writer: str = ""
+    def __init__(
+        self, api: Api, namespace: str, id_: str, manager: str, turn: Callable[[], float] | None = None
+    ) -> None:
+        self.api = api
+        self.namespace: Final = namespace
+        self.id: Final = id_
+        self.manager: Final = manager
+        self.turn = turn  # asked before each attempt to write (see `Api.request`)
+        self.run: Final = secrets.token_hex(8)  # the name of this run in the ConfigMap
+        self.resource_version: str | None = None
+        self.uid = ""
+        self.text: str | None = None  # like `writer`, as last read from the cluster
+        self.writer = ""
 
     @property
     def _path(self) -> str:

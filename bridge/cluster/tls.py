@@ -12,9 +12,7 @@ from bridge.errors import ConfigError, Problem
 from bridge.http.tls import trusting_the_system
 from bridge.secret import SecretValue
 
-_CERTIFICATE: Final = re.compile(
-    rb"^-----BEGIN CERTIFICATE-----.*?^-----END CERTIFICATE-----", re.DOTALL | re.MULTILINE
-)
+_CERTIFICATE: Final = rb"^-----BEGIN CERTIFICATE-----.*?^-----END CERTIFICATE-----"
 """The part of a bundle that counts, as in kubectl; comments around it may have any encoding."""
 
 
@@ -24,7 +22,9 @@ def trusting(authority: bytes | None, where: str) -> ssl.SSLContext:
         return trusting_the_system()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.set_alpn_protocols(["http/1.1"])
-    certificates = [one.decode("ascii", "replace") for one in _CERTIFICATE.findall(authority)]
+    certificates = [
+        one.decode("ascii", "replace") for one in re.findall(_CERTIFICATE, authority, re.DOTALL | re.MULTILINE)
+    ]
     if not certificates:
         raise ConfigError(Problem(where, "certificate-authority contains no readable PEM certificate"))
     wrong = [str(number) for number, one in enumerate(certificates, 1) if not _add_authority(context, one)]

@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from copy import copy
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -66,7 +66,8 @@ def run(args: argparse.Namespace, record: Record) -> int:
     run_ = run_of(args, record)
     with open_cluster(wanted.environment, wanted.namespace, run_) as again:
         _check_same(cluster, again, plan.namespace, first.uid if first else uid)
-        store = replace(cluster.store, api=again.api, turn=again.lease.check)
+        store = copy(cluster.store)
+        store.api, store.turn = again.api, again.lease.check
         return _do(adopted, again, run_.lock_wait, lambda: store.write(remembering(plan.memory, adopted, now)), report)
 
 

@@ -6,7 +6,6 @@
 import argparse
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bridge.commands.arguments import environment_of, run_of
@@ -160,7 +159,7 @@ def unfit(
     if files.templates is None:
         return
     layer = files.layer or stand_in_layer(files.templates)
-    judged = environment if files.layer else replace(environment, secrets_from="any")
+    judged = environment if files.layer else environment._replace(secrets_from="any")
     documents = stand_ins(environment, files.templates, names)
     unfit = [
         problem for template in files.templates for problem in lacking_keys(template.id, template.type, template.keys)

@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import replace
 
 from bridge.cluster.identity import namespace_uid
 from bridge.commands.arguments import environment_of
@@ -86,7 +85,7 @@ def _offered(environment: Environment, uid: str) -> str:
 def rebind(args: argparse.Namespace, environment: Environment, run: Run) -> Environment:
     """Bind an environment to its current namespace, and return it; with --dry-run only report the change."""
     namespace, choice = find_namespace(environment, run), environment.cluster
-    unbound = replace(environment, cluster=choice._replace(namespace_uid=()))
+    unbound = environment._replace(cluster=choice._replace(namespace_uid=()))
     with open_cluster(unbound, namespace, run) as cluster:
         uid = namespace_uid(cluster.api, namespace)
     if uid in choice.namespace_uid:

@@ -9,6 +9,7 @@ from typing import Final
 
 import bridge
 from bridge.errors import ConfigError, Problem
+from bridge.parser import command_names, usage
 from bridge.process import descriptor
 from bridge.report import streams
 from bridge.report.record import Record
@@ -51,10 +52,10 @@ def run(args: argparse.Namespace, _record: Record) -> int:
         streams.report().write(_contents())
     elif args.topic in TOPICS:
         _show(_page(args.topic))
-    elif args.topic in args.commands:
-        streams.report().write(args.commands[args.topic].format_help())
+    elif text := usage(args.topic):
+        streams.report().write(text)
     else:
-        raise ConfigError(_unknown(args.topic, [*TOPICS, *args.commands]))
+        raise ConfigError(_unknown(args.topic, [*TOPICS, *command_names()]))
     streams.report().flush()
     return 0
 

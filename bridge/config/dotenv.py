@@ -4,6 +4,8 @@ import io
 import re
 import sys
 from collections.abc import Collection, Iterator, Mapping
+from functools import cache
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -15,6 +17,8 @@ from bridge.secret import SecretValue
 from bridge.shell import command
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from dotenv.parser import Binding
 
 MOST_BYTES: Final = 1024 * 1024
@@ -73,10 +77,8 @@ def _bound(text: str, findings: Findings) -> None:
 
 def _bindings(text: str, findings: Findings) -> Iterator[tuple[int, str, SecretValue, str]]:
     """Yield each variable with its line number, its value, and its source text."""
-    from dotenv.parser import parse_stream  # noqa: PLC0415 - costs 10 ms, and a pod has no env file
-
     # Line ends become \n, also within quotes, as when python-dotenv opens a file itself.
-    for binding in parse_stream(io.StringIO(text, newline=None)):
+    for binding in _parser().parse_stream(io.StringIO(text, newline=None)):
         at = findings.at(f"line {_line(binding)}")
         if binding.error:
             at.note("cannot be parsed", "write NAME=value, with quotes around a multi-line value")
@@ -89,6 +91,20 @@ def _bindings(text: str, findings: Findings) -> Iterator[tuple[int, str, SecretV
             at.note("has no value", "write NAME=value, or NAME= for an empty value")
         else:
             yield _line(binding), binding.key, SecretValue.of(binding.value), binding.original.string
+
+
+@cache
+def _parser() -> "ModuleType":
+    """Load python-dotenv's parser without the package around it, which loads logging, shutil and tempfile."""
+    from importlib.util import module_from_spec  # noqa: PLC0415 - start-up: a pod has no env file
+
+    package = PathFinder.find_spec("dotenv")
+    spec = PathFinder.find_spec("dotenv.parser", package.submodule_search_locations if package else ())
+    if spec is None or spec.loader is None:
+        raise ImportError("python-dotenv is not installed")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _line(binding: "Binding") -> int:
@@ -115,7 +131,5 @@ def removal(path: Path, shown: str, names: Collection[str]) -> str:
 
 
 def _parsed(text: str) -> list[tuple[str | None, str | None]]:
-    from dotenv.parser import parse_stream  # noqa: PLC0415 - costs 10 ms, and few commands need it
-
-    pairs = ((binding.key, binding.value) for binding in parse_stream(io.StringIO(text)))
+    pairs = ((binding.key, binding.value) for binding in _parser().parse_stream(io.StringIO(text)))
     return [pair for pair in pairs if pair[0] is not None]

@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from bridge.config.environment_fields import KEYS, ClusterChoice, ClusterFlags, Sections, Variable
 from bridge.config.names import did_you_mean, quoted
@@ -30,11 +29,10 @@ SUFFIXES: Final = (".yaml", ".yml")
 DRAFT: Final = "create one from your kustomize layout: `bridge init ENV --from .`"
 PATCH: Final = "-secret-config-patch"
 """The end of the name of a plaintext patch that a team may keep next to its environments."""
-_TOP_LEVEL_KEY: Final = re.compile(r"^(apiVersion|kind|id|templates|sources)\s*:", re.MULTILINE)
+_TOP_LEVEL_KEY: Final = r"^(apiVersion|kind|id|templates|sources)\s*:"
 
 
-@dataclass(frozen=True)
-class Environment:
+class Environment(NamedTuple):
     """The content of one environment file. Its paths are relative to the file's folder."""
 
     name: str
@@ -48,9 +46,12 @@ class Environment:
     sources: tuple[Reference, ...]
     variables: Mapping[str, Variable]
     accept_older: Mapping[str, str]
-    # Hidden from repr: someone may write a credential here, although none belongs here.
-    providers: Mapping[str, Mapping[str, object]] = field(repr=False)
+    providers: Mapping[str, Mapping[str, object]]
     cluster: ClusterChoice
+
+    def __repr__(self) -> str:
+        # Without `providers`: someone may write a credential there, although none belongs there.
+        return f"Environment({self.name!r})"
 
     @property
     def base(self) -> Path:
@@ -147,7 +148,7 @@ def _environments(files: Mapping[str, list[Path]]) -> Mapping[str, list[Path]]:
 def _is_manifest(path: Path) -> bool:
     """Whether a file is certainly a manifest. If in doubt it is not, so that a broken environment is noticed."""
     try:
-        keys = set(_TOP_LEVEL_KEY.findall(read_text(path, str(path))))
+        keys = set(re.findall(_TOP_LEVEL_KEY, read_text(path, str(path)), re.MULTILINE))
     except (OSError, ConfigError):
         return False
     return keys == {"apiVersion", "kind"}

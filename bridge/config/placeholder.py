@@ -1,8 +1,7 @@
 """Placeholders in a template's text: ${NAME}, ${NAME:-default}, ${NAME-default}, ${NAME:?message}, ${NAME|json}."""
 
 import re
-from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 _START: Final = re.compile(r"(\$?)\$\{")
 _INSIDE: Final = re.compile(
@@ -19,8 +18,7 @@ class PlaceholderError(ValueError):
         self.position = position
 
 
-@dataclass(frozen=True)
-class Placeholder:
+class Placeholder(NamedTuple):
     """A place in a template's text that a variable fills.
 
     - `default`: the text used if the variable is missing. Without a default the variable is required.
@@ -30,10 +28,13 @@ class Placeholder:
     """
 
     name: str
-    default: str | None = field(default=None, repr=False)
+    default: str | None = None
     empty_is_unset: bool = False
     message: str | None = None
     json: bool = False
+
+    def __repr__(self) -> str:
+        return f"Placeholder({self.name!r})"  # the default may be a value
 
 
 def parse_text(text: str) -> tuple[str | Placeholder, ...]:

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from bridge.config.problems import Findings, as_mapping, as_text
 
 PROVIDER: Final = re.compile(r"[A-Za-z0-9][-A-Za-z0-9_.]*")
-_PLAIN: Final = re.compile(r'[^@#"]+')
+_PLAIN: Final = r'[^@#"]+'
 GRAMMAR: Final = re.compile(
     rf"(?P<provider>{PROVIDER.pattern}):(?P<path>[^@#]+)(?:@(?P<revision>[^@#]+))?(?:#(?P<field>[^@#.]+(?:\.[^@#.]+)*))?"
 )
@@ -95,4 +95,4 @@ def _is_clean(part: str) -> bool:
 
 def _part(text: str) -> str:
     """Quote what the grammar cannot express, so that two references never look alike."""
-    return text if _PLAIN.fullmatch(text) else json.dumps(text)
+    return text if re.fullmatch(_PLAIN, text) else json.dumps(text)

@@ -9,7 +9,7 @@ from bridge.config.problems import Findings
 from bridge.secret import Kind, SecretValue
 
 # With `validate`, Python still accepts too much padding.
-_PADDING: Final = re.compile(r"[^=]*={0,2}")
+_PADDING: Final = r"[^=]*={0,2}"
 # The formats of sops (aes/cipher.go), vals (its README) and Vault's transit engine.
 _ENCRYPTED: Final = re.compile(rb"\s*(?:ENC\[AES256_GCM|ref\+|vault:v\d+:)")
 
@@ -74,7 +74,7 @@ def _decoded(text: str) -> bytes | None:
         content = base64.b64decode(text, validate=True)
     except ValueError:
         return None
-    return content if len(text) % 4 == 0 and _PADDING.fullmatch(text) else None
+    return content if len(text) % 4 == 0 and re.fullmatch(_PADDING, text) else None
 
 
 def text_of(value: SecretValue) -> str | None:

@@ -165,7 +165,7 @@ UTF16: Final = "is UTF-16, not UTF-8"
 _UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 _ASCII: Final = frozenset((*b"\t\n\r", *range(0x20, 0x7F)))
 # All three marks at the start of a line, in this order: no valid file has them.
-_CONFLICT: Final = re.compile(r"^<{7} .*?^={7}\r?$.*?^>{7} ", re.MULTILINE | re.DOTALL)
+_CONFLICT: Final = r"^<{7} .*?^={7}\r?$.*?^>{7} "
 
 
 def is_utf16(content: bytes) -> bool:
@@ -187,7 +187,7 @@ def conflict_line(text: str) -> int | None:
     """Return the line on which an unresolved git conflict starts, or None."""
     if "<<<<<<< " not in text:  # much faster than the pattern
         return None
-    match = _CONFLICT.search(text)
+    match = re.search(_CONFLICT, text, re.MULTILINE | re.DOTALL)
     return text.count("\n", 0, match.start()) + 1 if match else None
 
 

@@ -122,12 +122,12 @@ def _framing(head: Head) -> bytes:
 LONGEST: Final = 1_000_000.0
 """Seconds, longer than any run; the result for a number of any greater length."""
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_DATE: Final = re.compile(r"[A-Z][a-z]{2}, ([0-9]{2}) ([A-Z][a-z]{2}) ([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) GMT")
+_DATE: Final = r"[A-Z][a-z]{2}, ([0-9]{2}) ([A-Z][a-z]{2}) ([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) GMT"
 
 
 def http_date(text: str) -> datetime | None:
     """Parse a date in the format that servers must use (RFC 9110, 5.6.7); return None for anything else."""
-    match = _DATE.fullmatch(text.strip())
+    match = re.fullmatch(_DATE, text.strip())
     if match is None or match[2] not in _MONTHS:
         return None
     day, year, hour, minute, second = (int(match[number]) for number in (1, 3, 4, 5, 6))

@@ -11,7 +11,6 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from threading import Event, Thread
 from typing import Final, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -29,7 +28,6 @@ _WRONG_NAME: Final = frozenset({62, 64})  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V
 _WRONG_TIME: Final = frozenset({9, 10})  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
 
 
-@dataclass(frozen=True, eq=False)
 class Address:
     """A server's URL and how to reach it. Without `tls`, the connection is unencrypted and never uses a proxy.
 
@@ -37,30 +35,38 @@ class Address:
     which may contain a password.
     """
 
-    url: str
-    tls: ssl.SSLContext | None
-    server_name: str | None = None
-    proxy: str | None = field(default=None, repr=False)
-    max_answer: int = MAX_ANSWER
+    def __init__(
+        self,
+        url: str,
+        tls: ssl.SSLContext | None,
+        server_name: str | None = None,
+        proxy: str | None = None,
+        max_answer: int = MAX_ANSWER,
+    ) -> None:
+        self.url: Final = url
+        self.tls: Final = tls
+        self.server_name: Final = server_name
+        self.proxy: Final = proxy
+        self.max_answer: Final = max_answer
 
 
-@dataclass(frozen=True, eq=False)
 class Request:
     """A request: the HTTP method, the path with its query, the headers in order, and the body."""
 
-    method: str
-    path: str
-    headers: Sequence[tuple[str, str]] = field(repr=False)
-    body: bytes | None = field(default=None, repr=False)
+    def __init__(self, method: str, path: str, headers: Sequence[tuple[str, str]], body: bytes | None = None) -> None:
+        self.method: Final = method
+        self.path: Final = path
+        self.headers: Final = headers
+        self.body: Final = body
 
 
-@dataclass(frozen=True, eq=False)
 class Answer:
     """A complete answer. `headers` has lower-case names."""
 
-    status: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        self.status: Final = status
+        self.headers: Final = headers
+        self.body: Final = body
 
     @property
     def retry_after(self) -> float | None:

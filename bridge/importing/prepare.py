@@ -1,7 +1,6 @@
 """Collects what an import needs: the plaintext values, the templates, and the stores' documents."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -128,7 +127,7 @@ def _without_missing(environment: Environment, own: Path | None) -> Environment:
     """Leave out the environment's own template while it does not exist: this command creates it."""
     if own is None or own.exists():
         return environment
-    return replace(environment, templates=tuple(path for path in environment.templates if path != own))
+    return environment._replace(templates=tuple(path for path in environment.templates if path != own))
 
 
 def _shared(
@@ -138,7 +137,7 @@ def _shared(
     others = tuple(path for path in environment.templates if path != own)
     if len(others) in {0, len(environment.templates)}:
         return templates
-    return {template.id: template for template in load_templates(replace(environment, templates=others), None)}
+    return {template.id: template for template in load_templates(environment._replace(templates=others), None)}
 
 
 def _files(environment: Environment, to: Reference, run: Run) -> tuple[Files, Provider]:

@@ -23,7 +23,7 @@ REQUIRED: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
 }
 """A Secret of the type needs one key from each group."""
 TLS: Final = "kubernetes.io/tls"
-_PEM: Final = re.compile(rb"-----BEGIN [A-Z0-9 ]+-----[ \t]*\r?\n")
+_PEM: Final = rb"-----BEGIN [A-Z0-9 ]+-----[ \t]*\r?\n"
 # At the start only: `\n` is correct within JSON, which may also contain a key.
 _ESCAPED_PEM: Final = re.compile(rb"\s*-----BEGIN [A-Z0-9 ]+-----(?:\\r)?\\n")
 
@@ -53,7 +53,7 @@ def malformed_values(desired: Desired, judged: Collection[str]) -> Iterator[Prob
 
 
 def _malformed_pem(where: str, value: SecretValue, type_: str | None) -> Iterator[Problem]:
-    if _PEM.search(value.reveal()):
+    if re.search(_PEM, value.reveal()):
         return
     if is_escaped_pem(value):
         hint = "use real line breaks; in an env file, put the value in double quotes, which expand `\\n`"

@@ -2,7 +2,6 @@
 
 import os
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ class Sample(NamedTuple):
     environment: str
 
 
-@dataclass(eq=False)
 class Record:
     """One run in its current state. It contains no values except the ones that its plan hides.
 
@@ -35,19 +33,20 @@ class Record:
     - `cluster`: None until the run knows which cluster it talks to.
     """
 
-    id: str = field(default_factory=lambda: os.urandom(8).hex())
-    began: float = field(default_factory=time.monotonic)
-    environment: str = ""
-    args: "Namespace | None" = None  # the command line
-    as_json: bool = False  # whether the lines on stderr are JSON
-    metrics: str | None = None  # a file or a Pushgateway's URL
-    reads: list[tuple[str, str, float]] = field(default_factory=list)
-    cluster: "ClusterName | None" = None
-    plan: "Plan | None" = None
-    written: "Collection[ObjectId]" = ()
-    begun: "Collection[ObjectId]" = ()
-    touched: "list[Collection[object]]" = field(default_factory=list)
-    samples: dict[str, list[Sample]] = field(default_factory=dict)
+    def __init__(self, environment: str = "") -> None:
+        self.id = os.urandom(8).hex()
+        self.began = time.monotonic()
+        self.environment = environment
+        self.args: Namespace | None = None  # the command line
+        self.as_json = False  # the lines on stderr
+        self.metrics: str | None = None  # a file or a Pushgateway's URL
+        self.reads: list[tuple[str, str, float]] = []
+        self.cluster: ClusterName | None = None
+        self.plan: Plan | None = None
+        self.written: Collection[ObjectId] = ()
+        self.begun: Collection[ObjectId] = ()
+        self.touched: list[Collection[object]] = []
+        self.samples: dict[str, list[Sample]] = {}
 
     @property
     def changed(self) -> list[str]:

@@ -21,12 +21,10 @@ in between may still write it after another has found everything as it should be
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bridge.cluster.changes import carry_out
 from bridge.cluster.identity import readable_uid
-from bridge.cluster.lease import Lease
 from bridge.config.environment import Environment
 from bridge.errors import ANYTHING, BridgeError, Problem, Refusal, Stopped, Unavailable, combine, ending
 from bridge.objects import Live, ObjectId
@@ -37,6 +35,9 @@ from bridge.provider import Revision
 from bridge.run.inputs import Agreed, Run, StateSeen, Wanted
 from bridge.run.plan import compare, on_each, read_environment, read_environment_again, tried_dry, try_changes
 from bridge.run.view import Cluster, Dial, dial
+
+if TYPE_CHECKING:
+    from bridge.cluster.lease import Lease
 
 TURNS: Final = 3
 """How often a run tries to write, if another one writes each time while it reads the sources."""
@@ -68,7 +69,6 @@ class FirstWrite(Refusal):
         return frozenset({(self.cluster.server, self.namespace, self.uid)})
 
 
-@dataclass(eq=False)
 class Outcome:
     """What became of a sync, right at any moment: `begun` holds what is being written, or may be.
 
@@ -76,13 +76,14 @@ class Outcome:
     were written, `answered` the changes as the API server's answer to each write shows them. `lease` may be held.
     """
 
-    plan: Plan | None = None
-    written: list[ObjectId] = field(default_factory=list)
-    uids: dict[ObjectId, str] = field(default_factory=dict)
-    begun: set[ObjectId] = field(default_factory=set)
-    answered: dict[ObjectId, Change] = field(default_factory=dict)
-    lease: Lease | None = None
-    error: BridgeError | None = None
+    def __init__(self, plan: Plan | None = None) -> None:
+        self.plan = plan
+        self.written: list[ObjectId] = []
+        self.uids: dict[ObjectId, str] = {}
+        self.begun: set[ObjectId] = set()
+        self.answered: dict[ObjectId, Change] = {}
+        self.lease: Lease | None = None
+        self.error: BridgeError | None = None
 
     @property
     def touched(self) -> bool:

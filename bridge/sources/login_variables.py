@@ -11,22 +11,19 @@ from bridge.errors import Problem
 from bridge.sources.lookup import LAST, FoundValue
 
 _CREDENTIAL: Final = r"\w*(?:TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|JWT|KEY)\w*"
-_LOGIN: Final = re.compile(
-    rf"""
+_LOGIN: Final = rf"""
     (?: VAULT | BAO ) _ (?: {_CREDENTIAL} | ROLE_ID )
     | (?: SCW | AWS | AZURE | ARM | GOOGLE | CLOUDSDK ) _ {_CREDENTIAL}
     | SOPS_ (?: AGE_ (?: KEY | SSH ) \w* | {_CREDENTIAL} )
     | (?: CI | GITLAB | GITHUB | GH | ACTIONS | ARGOCD | BITBUCKET | CIRCLE | SYSTEM | JENKINS ) _ {_CREDENTIAL}
     | (?: KUBE | K8S | KUBERNETES ) \w* (?: TOKEN | PASSWORD ) \w*
     | KUBECONFIG | DOCKER_AUTH_CONFIG | DOCKER_PASSWORD | SSH_PRIVATE_KEY | NPM_TOKEN
-    """,
-    re.VERBOSE | re.ASCII,
-)
+    """
 
 
 def is_login(name: str) -> bool:
     """Whether a process variable's name is that of a credential for a store, a cluster or a pipeline."""
-    return _LOGIN.fullmatch(name) is not None
+    return re.fullmatch(_LOGIN, name, re.VERBOSE | re.ASCII) is not None
 
 
 def logins_in_objects(

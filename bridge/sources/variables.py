@@ -1,7 +1,6 @@
 """Gives variables their values by name, through the same layers as every run, for commands that need only a few."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from bridge.config.environment import Environment
@@ -42,7 +41,7 @@ def read_variables(
     names_of, _ = survey(environment, providers, context)  # reading a file reports its problems
     needed = {reference for name in wanted for reference in candidates(environment, names_of, name)}
     documents = read_documents(providers, [reference for reference in names_of if reference in needed], context)
-    judged = replace(environment, sources=tuple(source for source in environment.sources if source in documents))
+    judged = environment._replace(sources=tuple(source for source in environment.sources if source in documents))
     problems: list[Problem] = []
     sources = list(open_sources(judged, environment.namespace or "", documents, problems))
     lookup = Lookup(judged, documents, sources, layer, problems)
@@ -73,8 +72,7 @@ def _literal(environment: Environment, name: str) -> bool:
 MASK = "********"
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(NamedTuple):
     """One variable. `place` is None if no layer gives it; `value` is the part of it that may be shown."""
 
     name: str

@@ -154,7 +154,7 @@ def test_a_logged_or_printed_word_is_not_made_of_a_wrong_line(load, caplog, caps
 
 @pytest.mark.parametrize("line", ["A=1\n", "A\n", "# c\n", "?\r", "\n"])
 def test_a_file_of_a_million_lines_is_refused_before_it_is_parsed(load, line, monkeypatch):
-    monkeypatch.setattr("dotenv.parser.parse_stream", lambda _: pytest.fail("it is parsed"))
+    monkeypatch.setattr("bridge.config.dotenv._parser", lambda: pytest.fail("it is parsed"))
     what = "larger than 1 MiB" if len(line) > 1 else f"more than {MOST_LINES:,} lines"
     assert refusal(lambda: load(line * 1_000_000)) == [(".env.k8s.staging", what)]
 

@@ -29,7 +29,8 @@ def whole() -> str:
     cluster = ClusterName("https://10.0.0.1:6443", "kapsule", "the kubeconfig")
     plan = Plan("staging", "voice", "bridge/x", (change,), (), (), Memory(), {}, cluster)
     reads = [("vault", "ok", 0.5)]
-    record = Record(environment="staging", reads=reads, cluster=cluster, plan=plan, written=[id_])
+    record = Record("staging")
+    record.reads, record.cluster, record.plan, record.written = reads, cluster, plan, [id_]
     return render(samples(record, 0, 1_800_000_000.5))
 
 

@@ -9,7 +9,9 @@ NOW = 1_800_000_000.25
 
 
 def text(status: int = 0, **fields: object) -> str:
-    return render(samples(Record(environment="staging", **fields), status, NOW))
+    record = Record("staging")
+    vars(record).update(fields)
+    return render(samples(record, status, NOW))
 
 
 def test_a_run_that_ended_well_says_so() -> None:

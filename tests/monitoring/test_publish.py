@@ -26,7 +26,9 @@ def gateway(pushgateway_binary: Path) -> Iterator[Pushgateway]:
 
 
 def record(target: object, environment: str = "staging") -> Record:
-    return Record(environment=environment, metrics=str(target))
+    made = Record(environment)
+    made.metrics = str(target)
+    return made
 
 
 def shown(gateway: Pushgateway) -> list[str]:

@@ -23,7 +23,9 @@ PLACEHOLDERS = {"FILE": "some.file", "OVERLAY": "overlays/x", "NAME": "OPENAI_AP
 def given(request: pytest.FixtureRequest) -> Record:
     """Return the record of a command line: that of the test's parameter, else LINE."""
     args = parse(getattr(request, "param", LINE))
-    return Record(environment=args.environment or "", args=args)
+    record = Record(args.environment or "")
+    record.args = args
+    return record
 
 
 def texts() -> Iterator[tuple[str, str]]:

@@ -5,7 +5,7 @@ is only needed to create files, and to read files for kinds of keys that bridge 
 """
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -64,7 +64,13 @@ class Sops:
 
     def addresses(self, context: Context) -> Iterable[str]:
         """Yield the servers that the section or a variable names instead of the vendors' own."""
-        from bridge_providers.sops import origin, s3  # noqa: PLC0415 # most sections name none
+        if self.s3 or self.kms:
+            yield from self._endpoints(context)
+        yield from (vault.address or "" for vault in sections.vaults(self))
+
+    def _endpoints(self, context: Context) -> Iterator[str]:
+        """Yield the valid URLs of the object storage and of KMS."""
+        from bridge_providers.sops import origin, s3  # noqa: PLC0415 - most sections name neither
 
         store = self.s3 or ""
         if store == origin.SCALEWAY:
@@ -74,8 +80,7 @@ class Sops:
             store = next(filter(None, map(context.environ.get, names)), "") or ""
         endpoint = str((self.kms or {}).get("endpoint") or "")
         # An invalid URL is refused when it is used, and may contain a password.
-        yield from (one for one in (store, endpoint) if not s3.unusable(one))
-        yield from (one.address or "" for one in sections.vaults(self))
+        yield from (url for url in (store, endpoint) if not s3.unusable(url))
 
     def check(self, path: str, context: Context) -> Iterable[Problem]:
         """Yield the problems of a file that can be found without a key."""

@@ -11,12 +11,12 @@ _HINT: Final = (
     "take one side, `git checkout --ours FILE` or `git checkout --theirs FILE`, and set the other side's values again"
 )
 # All three marks at the beginning of a line and in this order do not appear in a file on purpose.
-_CONFLICT: Final = re.compile(rb"^<{7} .*?^={7}\r?$.*?^>{7} ", re.MULTILINE | re.DOTALL)
+_CONFLICT: Final = rb"^<{7} .*?^={7}\r?$.*?^>{7} "
 
 
 def check_conflict(data: bytes) -> None:
     """Raise ProviderError for a file with an unresolved git conflict: ciphertext cannot be merged by hand."""
-    match = _CONFLICT.search(data) if b"<<<<<<< " in data else None
+    match = re.search(_CONFLICT, data, re.MULTILINE | re.DOTALL) if b"<<<<<<< " in data else None
     if match:
         line = data.count(b"\n", 0, match.start()) + 1
         raise ProviderError(f"line {line}: an unresolved git conflict begins here", hint=_HINT)

@@ -8,9 +8,9 @@ _CLOCK: Final = r"(\d\d?):(\d\d?):(\d\d?)(?:[.,](\d+))?"
 _ZONE: Final = r"(Z|[-+]\d\d:\d\d)"
 # go-yaml's resolve.go, allowedTimestampFormats.
 _YAML: Final = (
-    re.compile(rf"(\d{{4}})-(\d\d?)-(\d\d?)[Tt]{_CLOCK}{_ZONE}", re.ASCII),
-    re.compile(rf"(\d{{4}})-(\d\d?)-(\d\d?) {_CLOCK}()", re.ASCII),
-    re.compile(r"(\d{4})-(\d\d?)-(\d\d?)()()()()()", re.ASCII),
+    rf"(\d{{4}})-(\d\d?)-(\d\d?)[Tt]{_CLOCK}{_ZONE}",
+    rf"(\d{{4}})-(\d\d?)-(\d\d?) {_CLOCK}()",
+    r"(\d{4})-(\d\d?)-(\d\d?)()()()()()",
 )
 # Go's RFC3339 layout takes one digit for the hour, and fractions that it does not name.
 _RFC3339: Final = re.compile(rf"(\d{{4}})-(\d\d)-(\d\d)T(\d\d?):(\d\d):(\d\d)(?:[.,](\d+))?{_ZONE}", re.ASCII)
@@ -33,7 +33,7 @@ class GoTime(NamedTuple):
     def from_yaml(cls, text: str) -> Self | None:
         """Read a plain YAML scalar, or return None if go-yaml does not read it as a time."""
         for layout in _YAML:
-            if match := layout.fullmatch(text):
+            if match := re.fullmatch(layout, text, re.ASCII):  # few files have times, so few runs compile these
                 return cls._checked(match)
         return None
 

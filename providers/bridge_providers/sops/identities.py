@@ -2,9 +2,8 @@
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bridge.provider import ProviderError
 from bridge_providers.sops import files
@@ -28,14 +27,16 @@ _SSH: Final = ("-----BEGIN OPENSSH", "-----BEGIN RSA")
 """What age accepts, but sops does not in any of these places."""
 
 
-@dataclass(frozen=True, eq=False)
-class Identities:
+class Identities(NamedTuple):
     """Identities, and a description of each place that was searched."""
 
-    native: "tuple[x25519.Identity | ssh.Identity, ...]" = field(default=(), repr=False)
-    hybrid: "tuple[hybrid.Identity, ...]" = field(default=(), repr=False)
-    locked: tuple[tuple[str, bytes], ...] = field(default=(), repr=False)  # encrypted files, with their places
+    native: "tuple[x25519.Identity | ssh.Identity, ...]" = ()
+    hybrid: "tuple[hybrid.Identity, ...]" = ()
+    locked: tuple[tuple[str, bytes], ...] = ()  # encrypted files, with their places
     places: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Identities({self.places!r})"
 
 
 def load(environ: Mapping[str, str], extra: Path | None) -> Identities:

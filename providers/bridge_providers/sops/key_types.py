@@ -4,7 +4,6 @@ Also joins the errors of several keys into one.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeAlias
 
 from bridge.provider import Denied, ProviderError, Unavailable
@@ -13,41 +12,49 @@ Failure: TypeAlias = ProviderError | Unavailable
 """The reason why a key does not open."""
 
 
-@dataclass(frozen=True)
-class AgeKey:
+class AgeKey(NamedTuple):
     """The data key encrypted to one age recipient; `enc` is an armored age file."""
 
     recipient: str
-    enc: str = field(repr=False)
+    enc: str
+
+    def __repr__(self) -> str:
+        return f"AgeKey({self.recipient!r})"
 
 
-@dataclass(frozen=True)
-class PgpKey:
+class PgpKey(NamedTuple):
     """The data key encrypted to one PGP key; `enc` is an armored message."""
 
     fingerprint: str
-    enc: str = field(repr=False)
+    enc: str
+
+    def __repr__(self) -> str:
+        return f"PgpKey({self.fingerprint!r})"
 
 
-@dataclass(frozen=True)
-class KmsKey:
+class KmsKey(NamedTuple):
     """The data key encrypted by AWS KMS; `enc` is a ciphertext in base64."""
 
     arn: str
     role: str
     profile: str
     context: tuple[tuple[str, str], ...]
-    enc: str = field(repr=False)
+    enc: str
+
+    def __repr__(self) -> str:
+        return f"KmsKey({self.arn!r})"
 
 
-@dataclass(frozen=True)
-class TransitKey:
+class TransitKey(NamedTuple):
     """The data key encrypted by Vault's transit engine; `enc` is `vault:v1:…`."""
 
     address: str
     engine: str
     name: str
-    enc: str = field(repr=False)
+    enc: str
+
+    def __repr__(self) -> str:
+        return f"TransitKey({self.name!r})"
 
 
 class Stanza(NamedTuple):

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from bridge.provider import Context, ProviderError, SecretValue
-from bridge_providers.sops import age_file, damage, files
+from bridge_providers.sops import damage, files
 
 if TYPE_CHECKING:
     from bridge_providers.sops import Sops
@@ -96,6 +96,8 @@ def unlock(data: bytes, passphrase: Passphrase) -> bytes:
 
 def _check_work(data: bytes) -> None:
     """Refuse a file that would take minutes and gigabytes to decrypt."""
+    from bridge_providers.sops import age_file  # noqa: PLC0415 - only with such a file
+
     try:
         stanzas = age_file.parse(data).stanzas
     except age_file.Malformed:

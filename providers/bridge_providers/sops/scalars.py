@@ -28,13 +28,12 @@ _WORDS: Final = {
     **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), ("!!float", b"+Inf", Kind.NUMBER)),
     **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), ("!!float", b"-Inf", Kind.NUMBER)),
 }
-_INTEGER: Final = re.compile(
-    r"([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[oO]([0-7]+)|0[bB]([01]+)|(0[0-7]*)|([1-9][0-9]*))", re.ASCII
-)
+# As texts: few files have plain numbers, so few runs compile these.
+_INTEGER: Final = r"([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[oO]([0-7]+)|0[bB]([01]+)|(0[0-7]*)|([1-9][0-9]*))"
 _BASES: Final = (16, 8, 2, 8, 10)
-_FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
+_FLOAT: Final = r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
 # ParseFloat accepts single underscores between digits; go-yaml only keeps them after a leading point.
-_POINT_FLOAT: Final = re.compile(r"\.[0-9](_?[0-9])*([eE][-+]?[0-9](_?[0-9])*)?", re.ASCII)
+_POINT_FLOAT: Final = r"\.[0-9](_?[0-9])*([eE][-+]?[0-9](_?[0-9])*)?"
 _SPECIAL: Final = {b"NaN": "NaN", b"+Inf": "+Inf", b"-Inf": "-Inf"}
 _TRUE: Final = frozenset((b"1", b"t", b"T", b"TRUE", b"true", b"True"))
 _FALSE: Final = frozenset((b"0", b"f", b"F", b"FALSE", b"false", b"False"))
@@ -74,7 +73,7 @@ def _untagged(value: str, *, times: bool) -> tuple[str, SecretValue]:
         tag, text, kind = word
         return tag, SecretValue(text, kind)
     if value[0] == ".":
-        parsed = float(value) if _POINT_FLOAT.fullmatch(value) else None
+        parsed = float(value) if re.fullmatch(_POINT_FLOAT, value, re.ASCII) else None
         return _float_or_text(parsed, value)
     if value[0] not in "+-0123456789":
         return STR, SecretValue(value.encode())
@@ -91,12 +90,12 @@ def _number_or_text(value: str) -> tuple[str, SecretValue]:
         return "!!int", number(str(whole))
     if whole is not None and 0 <= whole < 2**64 and digits[0] != "+":
         raise ScalarError("a whole number is above 9223372036854775807, which sops does not support")
-    return _float_or_text(float(digits) if _FLOAT.fullmatch(digits) else None, value)
+    return _float_or_text(float(digits) if re.fullmatch(_FLOAT, digits, re.ASCII) else None, value)
 
 
 def _integer(digits: str) -> int | None:
     """Return a whole number as Go's ParseInt(digits, 0, …) reads it, or None if it is invalid or far out of range."""
-    match = _INTEGER.fullmatch(digits)
+    match = re.fullmatch(_INTEGER, digits, re.ASCII)
     if not match:
         return None
     sign, *alternatives = match.groups()
