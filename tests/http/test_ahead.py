@@ -108,7 +108,7 @@ def test_a_connection_that_could_not_be_made_is_tried_again_and_told_then() -> N
         gone = server.url
     with closing(Transport(Address(gone, None))) as transport:
         transport.open_ahead(1, 30)
-        assert transport.exchange(GET, 30) == Failed("refuses connections", sent=False)
+        assert transport.exchange(GET, 30) == Failed("refused the connection", sent=False)
 
 
 def test_a_request_waits_no_longer_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
