@@ -50,13 +50,30 @@ class Lease:
         self._renewed = 0.0
         self._due = 0.0
         self.found = ""  # its version when it was acquired; empty if it did not exist
+        self._seen: tuple[dict[str, Any] | None] | None = None  # the Lease as `version` has read it, until it is used
+
+    def take(self) -> bool:
+        """Become the holder without waiting, if the Lease is free and still as `version` has read it.
+
+        If it returns False, `acquire` reads the Lease again and waits.
+        """
+        if self._seen is None:
+            return False
+        (lease,), self._seen = self._seen, None
+        if _holder(lease) or not self._put(lease, acquired=True):
+            return False
+        self.found = _version(lease)
+        return True
 
     def acquire(self, wait: float) -> None:
-        """Become the holder; raise Unavailable with the holder's name if another run holds it for `wait` seconds.
+        """Become the holder, or stay it after `take`.
 
-        A holder that stays silent for its Lease's duration counts as gone. We measure that time ourselves, from the
-        last change that we saw, so no two clocks are compared.
+        Raises Unavailable with the holder's name if another run holds the Lease for `wait` seconds. A holder that stays
+        silent for its Lease's duration counts as gone. We measure that time ourselves, from the last change that we
+        saw, so no two clocks are compared.
         """
+        if self._is_kept() or self.take():
+            return
         end = time.monotonic() + wait
         seen, since = "", time.monotonic()
         while True:
@@ -82,8 +99,21 @@ class Lease:
             self.release()
 
     def version(self) -> str:
-        """Return the Lease's current version, or "" if it does not exist."""
-        return _version(self._read())
+        """Return the Lease's current version, or "" if it does not exist. `take` goes by what was read here."""
+        lease = self._read()
+        self._seen = (lease,)
+        return _version(lease)
+
+    def _is_kept(self) -> bool:
+        """Return whether the Lease has been ours since `take`; raise Unavailable if that cannot be made sure of."""
+        if self._held is None:
+            return False
+        try:
+            self.check()
+        except Unavailable:
+            if self._held is not None:
+                raise
+        return self._held is not None
 
     def check(self) -> float:
         """Renew the Lease if due, and return the `time.monotonic()` by which a write that starts now must end.
