@@ -50,6 +50,7 @@ class Lease:
         self._renewed = 0.0
         self._due = 0.0
         self.found = ""  # its version when it was acquired; empty if it did not exist
+        self._left = ""  # its version when it was given back
         self._seen: tuple[dict[str, Any] | None] | None = None  # the Lease as `version` has read it, until it is used
 
     def take(self) -> bool:
@@ -62,7 +63,7 @@ class Lease:
         (lease,), self._seen = self._seen, None
         if _holder(lease) or not self._put(lease, acquired=True):
             return False
-        self.found = _version(lease)
+        self.found = self._as_found(lease)
         return True
 
     def acquire(self, wait: float) -> None:
@@ -82,7 +83,7 @@ class Lease:
             if _version(lease) != seen:
                 seen, since = _version(lease), now
             if (not _holder(lease) or now - since >= _duration(lease)) and self._put(lease, acquired=True):
-                self.found = _version(lease)
+                self.found = self._as_found(lease)
                 return
             if now >= end:
                 message = f"another run is writing{_named(_holder(lease))}"
@@ -99,10 +100,17 @@ class Lease:
             self.release()
 
     def version(self) -> str:
-        """Return the Lease's current version, or "" if it does not exist. `take` goes by what was read here."""
+        """Return the Lease's current version, or "" if it does not exist. `take` goes by what was read here.
+
+        If only this run has changed it since `found`, because it took it and gave it back, that is still its version.
+        """
         lease = self._read()
         self._seen = (lease,)
-        return _version(lease)
+        return self._as_found(lease)
+
+    def _as_found(self, lease: dict[str, Any] | None) -> str:
+        version = _version(lease)
+        return self.found if self._left and version == self._left else version
 
     def _is_kept(self) -> bool:
         """Return whether the Lease has been ours since `take`; raise Unavailable if that cannot be made sure of."""
@@ -149,7 +157,8 @@ class Lease:
         body = self._held | {"spec": {**(self._held.get("spec") or {}), "holderIdentity": ""}}
         self._held = None
         try:
-            self._api.request("update", self._path, target=self.target, body=json.dumps(body).encode())
+            left = self._api.request("update", self._path, target=self.target, body=json.dumps(body).encode())
+            self._left = _version(left)
         except BridgeError:
             return
 
