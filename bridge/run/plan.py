@@ -46,9 +46,9 @@ def read_environment(
     If the cluster is far away, what is needed next is read together with the state: the objects and the Lease. They may
     then be older than the sources: a write requires that they are as they were read, and reads them again before it.
     """
-    files = sound_files(environment, run)
-    assert files.namespace is not None
     with _connecting(environment, run, line_to) as found:
+        files = sound_files(environment, run)
+        assert files.namespace is not None
         if writes or (files.wants_known and not fresh):
             with open_cluster(environment, files.namespace, run, found, looks=True) as cluster:
                 yield read_sources(environment, files, cluster, run, marked=writes), cluster
@@ -60,7 +60,7 @@ def read_environment(
 
 @contextmanager
 def _connecting(environment: Environment, run: Run, line_to: Dial) -> Iterator[Dial]:
-    """Find the cluster and start to connect while the sources are read; what goes wrong is raised by who dials then.
+    """Find the cluster and start to connect, while files and sources are read; what goes wrong is raised on dialling.
 
     The environments of a fleet share their connections and are side by side already.
     """
