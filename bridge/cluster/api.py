@@ -51,6 +51,8 @@ TRIES: Final = 4
 """The maximum number of attempts, including the first; a request that timed out is sent at most twice."""
 BACKOFF: Final = 0.2
 """Seconds before the second attempt if the server names no delay; doubled for each further attempt."""
+WIDTH: Final = 8
+"""How many requests are sent side by side at most, each on a connection of its own."""
 STEP: Final = 1.0
 """While waiting, how often (in seconds) to ask `turn` again whether the request may still be sent."""
 _METHODS: Final = {"get": "GET", "list": "GET", "create": "POST", "update": "PUT", "patch": "PATCH", "delete": "DELETE"}
@@ -75,15 +77,23 @@ class Api:
     """One API server, usable from any number of threads.
 
     `deadline` is the `time.monotonic()` at which all calls end. `call_timeout` is how many seconds one attempt may
-    take, from connecting to the last byte.
+    take, from connecting to the last byte. With `transport`, it uses another Api's connections.
     """
 
-    def __init__(self, endpoint: Endpoint, *, deadline: float, call_timeout: float = 10.0) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        deadline: float,
+        call_timeout: float = 10.0,
+        transport: Transport | None = None,
+    ) -> None:
         self._endpoint: Final = endpoint
         self._deadline = deadline
         self._call_timeout: Final = call_timeout
         self._prefix: Final = urlsplit(endpoint.url).path.rstrip("/")
-        self._transport: Final = Transport(Address(endpoint.url, endpoint.tls, endpoint.server_name, endpoint.proxy))
+        address = Address(endpoint.url, endpoint.tls, endpoint.server_name, endpoint.proxy)
+        self._transport: Final = transport or Transport(address)
         self._server: Final = _name_server(endpoint)
         self._dates: Final[set[str]] = set()  # few entries, because they have a resolution of one second
 
@@ -132,6 +142,19 @@ class Api:
     def server_time(self) -> datetime | None:
         """Return the server's own time from its latest answer, to the second, or None if no answer had it."""
         return max(filter(None, map(http_date, self._dates)), default=None)
+
+    def until(self, deadline: float) -> "Api":
+        """Return an Api with another deadline, on the same connections: it ends with this one's, so do not close it."""
+        return Api(self._endpoint, deadline=deadline, call_timeout=self._call_timeout, transport=self._transport)
+
+    def connect_ahead(self) -> None:
+        """Start to connect before the first request: once, or `WIDTH` times if the server is far away."""
+        self._transport.open_ahead(WIDTH, self._call_timeout)
+
+    @property
+    def is_far(self) -> bool:
+        """Whether requests are better sent side by side. This may wait a moment for a connection made ahead."""
+        return self._transport.is_far
 
     def end(self) -> None:
         """Stop sending requests from any thread, as if the deadline had passed."""

@@ -7,13 +7,13 @@ refused every minute leaves one Event: https://kubernetes.io/docs/reference/kube
 import hashlib
 import json
 import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
 from bridge.cluster.api import Api, Forbidden, ObjectConflict, ObjectNotFound
-from bridge.cluster.endpoint import Endpoint
+from bridge.cluster.waves import Sent, Wave
 from bridge.errors import BridgeError, Problem
 from bridge.plan.events import Note
 
@@ -24,26 +24,55 @@ LIMIT: Final = 5.0
 
 
 class Events:
-    """The Events of one environment. They are written after everything else, and nothing depends on them."""
+    """The Events of one environment. They are written after everything else, and nothing depends on them.
 
-    def __init__(self, endpoint: Endpoint, namespace: str, id_: str) -> None:
-        self._endpoint: Final = endpoint
+    `api` gives the connections; it may have ended.
+    """
+
+    def __init__(self, api: Api, namespace: str, id_: str) -> None:
+        self._given: Final = api
         self._namespace: Final = namespace
         self._id: Final = id_
+        self._limited: Api | None = None
+        self._found: Final[dict[str, Sent[dict[str, Any] | None]]] = {}
 
-    def write(self, notes: Sequence[Note], now: str) -> tuple[Problem, ...]:
-        """Write an Event for each note; return one warning if some could not be written. `now` is in RFC 3339."""
-        warnings = []
-        with closing(Api(self._endpoint, deadline=time.monotonic() + LIMIT)) as api:
-            try:
-                for note in notes[:MANY]:
-                    self._write_one(api, note, now)
-            except BridgeError as error:
-                warnings += [] if _has_no_namespace(error) else [self._warning(error)]
-        if not warnings and len(notes) > MANY:
-            message = f"written for only {MANY} of {len(notes)} objects; the report lists them all"
-            warnings.append(Problem("the Events of this run", message))
-        return tuple(warnings)
+    @property
+    def _api(self) -> Api:
+        """The connections, for as long as all Events may take from the first request on."""
+        if self._limited is None:
+            self._limited = self._given.until(time.monotonic() + LIMIT)
+        return self._limited
+
+    def look(self, wave: Wave, notes: Sequence[Note]) -> None:
+        """Read the Events of these notes in a wave, so that `write` does not have to."""
+        for note in notes[:MANY]:
+            name = event_name(self._id, note)
+            self._found[name] = wave.add(partial(self._read, self._api, name))
+
+    def write(self, wave: Wave, notes: Sequence[Note], now: str) -> Callable[[], tuple[Problem, ...]]:
+        """Add the writing of an Event for each note to a wave. `now` is in RFC 3339.
+
+        What is returned gives one warning after the wave if some could not be written. One after the other, the first
+        failure stops the rest.
+        """
+        if wave.is_wide:
+            calls = [wave.add(partial(self._write_one, self._api, note, now)) for note in notes[:MANY]]
+        else:
+            calls = [wave.add(partial(self._write_all, notes[:MANY], now))]
+        return partial(self._warnings, calls, len(notes))
+
+    def _write_all(self, notes: Sequence[Note], now: str) -> None:
+        for note in notes:
+            self._write_one(self._api, note, now)
+
+    def _warnings(self, calls: Sequence[Sent[None]], count: int) -> tuple[Problem, ...]:
+        error = next((one.outcome for one in calls if isinstance(one.outcome, BridgeError)), None)
+        if error:
+            return () if _has_no_namespace(error) else (self._warning(error),)
+        if count > MANY:
+            message = f"written for only {MANY} of {count} objects; the report lists them all"
+            return (Problem("the Events of this run", message),)
+        return ()
 
     def _warning(self, error: BridgeError) -> Problem:
         first = error.problems[0]
@@ -55,17 +84,24 @@ class Events:
 
     def _write_one(self, api: Api, note: Note, now: str) -> None:
         name = event_name(self._id, note)
-        path = f"/api/v1/namespaces/{quote(self._namespace)}/events/{quote(name)}"
-        target = f"Event/{name} in namespace {self._namespace}"
-        try:
-            existing: dict[str, Any] | None = api.request("get", path, target=target)
-        except ObjectNotFound:
-            existing = None
+        existing = self._found[name].get() if name in self._found else self._read(api, name)
         body = json.dumps(self._body(name, note, now, existing)).encode()
         try:
-            api.request("update", path, target=target, body=body)
+            api.request("update", self._path(name), target=self._target(name), body=body)
         except ObjectConflict:
             return  # another run has just written the same Event
+
+    def _read(self, api: Api, name: str) -> dict[str, Any] | None:
+        try:
+            return api.request("get", self._path(name), target=self._target(name))
+        except ObjectNotFound:
+            return None
+
+    def _path(self, name: str) -> str:
+        return f"/api/v1/namespaces/{quote(self._namespace)}/events/{quote(name)}"
+
+    def _target(self, name: str) -> str:
+        return f"Event/{name} in namespace {self._namespace}"
 
     def _body(self, name: str, note: Note, now: str, existing: dict[str, Any] | None) -> dict[str, Any]:
         about = {"apiVersion": "v1", "kind": note.id.kind, "name": note.id.name, "namespace": self._namespace}

@@ -16,9 +16,16 @@ from bridge.shell import word
 _UID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 
+def is_bound_to(endpoint: Endpoint, servers: Collection[str]) -> bool:
+    """Return whether the API server is one of these URLs, if there are any. Those do not count for a pod's account."""
+    if not servers or endpoint.pod_namespace is not None:
+        return True
+    return any(same_server(endpoint.url, one) for one in servers)
+
+
 def check_server(endpoint: Endpoint, servers: Collection[str]) -> None:
     """Raise Refusal if the API server is not one of these URLs. No request is sent."""
-    if not any(same_server(endpoint.url, one) for one in servers):
+    if not is_bound_to(endpoint, servers):
         message = f"leads to {endpoint.url}, which `cluster.server` does not list"
         hint = "choose the right cluster with --kubeconfig FILE or --context NAME, or correct `cluster.server`"
         raise Refusal(Problem(endpoint.source, message, hint))

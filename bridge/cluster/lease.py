@@ -50,13 +50,31 @@ class Lease:
         self._renewed = 0.0
         self._due = 0.0
         self.found = ""  # its version when it was acquired; empty if it did not exist
+        self._left = ""  # its version when it was given back
+        self._seen: tuple[dict[str, Any] | None] | None = None  # the Lease as `version` has read it, until it is used
+
+    def take(self) -> bool:
+        """Become the holder without waiting, if the Lease is free and still as `version` has read it.
+
+        If it returns False, `acquire` reads the Lease again and waits.
+        """
+        if self._seen is None:
+            return False
+        (lease,), self._seen = self._seen, None
+        if _holder(lease) or not self._put(lease, acquired=True):
+            return False
+        self.found = self._as_found(lease)
+        return True
 
     def acquire(self, wait: float) -> None:
-        """Become the holder; raise Unavailable with the holder's name if another run holds it for `wait` seconds.
+        """Become the holder, or stay it after `take`.
 
-        A holder that stays silent for its Lease's duration counts as gone. We measure that time ourselves, from the
-        last change that we saw, so no two clocks are compared.
+        Raises Unavailable with the holder's name if another run holds the Lease for `wait` seconds. A holder that stays
+        silent for its Lease's duration counts as gone. We measure that time ourselves, from the last change that we
+        saw, so no two clocks are compared.
         """
+        if self._is_kept() or self.take():
+            return
         end = time.monotonic() + wait
         seen, since = "", time.monotonic()
         while True:
@@ -65,7 +83,7 @@ class Lease:
             if _version(lease) != seen:
                 seen, since = _version(lease), now
             if (not _holder(lease) or now - since >= _duration(lease)) and self._put(lease, acquired=True):
-                self.found = _version(lease)
+                self.found = self._as_found(lease)
                 return
             if now >= end:
                 message = f"another run is writing{_named(_holder(lease))}"
@@ -82,8 +100,28 @@ class Lease:
             self.release()
 
     def version(self) -> str:
-        """Return the Lease's current version, or "" if it does not exist."""
-        return _version(self._read())
+        """Return the Lease's current version, or "" if it does not exist. `take` goes by what was read here.
+
+        If only this run has changed it since `found`, because it took it and gave it back, that is still its version.
+        """
+        lease = self._read()
+        self._seen = (lease,)
+        return self._as_found(lease)
+
+    def _as_found(self, lease: dict[str, Any] | None) -> str:
+        version = _version(lease)
+        return self.found if self._left and version == self._left else version
+
+    def _is_kept(self) -> bool:
+        """Return whether the Lease has been ours since `take`; raise Unavailable if that cannot be made sure of."""
+        if self._held is None:
+            return False
+        try:
+            self.check()
+        except Unavailable:
+            if self._held is not None:
+                raise
+        return self._held is not None
 
     def check(self) -> float:
         """Renew the Lease if due, and return the `time.monotonic()` by which a write that starts now must end.
@@ -119,7 +157,8 @@ class Lease:
         body = self._held | {"spec": {**(self._held.get("spec") or {}), "holderIdentity": ""}}
         self._held = None
         try:
-            self._api.request("update", self._path, target=self.target, body=json.dumps(body).encode())
+            left = self._api.request("update", self._path, target=self.target, body=json.dumps(body).encode())
+            self._left = _version(left)
         except BridgeError:
             return
 

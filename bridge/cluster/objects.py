@@ -6,12 +6,14 @@ Server-side apply: https://kubernetes.io/docs/reference/using-api/server-side-ap
 import base64
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
 from bridge.cluster.api import Api, ApiError, Invalid, ObjectConflict, ObjectNotFound
 from bridge.cluster.managed_fields import read_managers, reassigned
-from bridge.errors import Problem, Refusal, Stopped
+from bridge.cluster.waves import Wave
+from bridge.errors import BridgeError, Problem, Refusal, Stopped
 from bridge.objects import LAST_APPLIED, Desired, Field, Live, ObjectId
 from bridge.secret import Kind, SecretValue
 
@@ -40,7 +42,7 @@ class Objects:
     """
 
     def __init__(self, api: Api, namespace: str, manager: str, turn: Callable[[], float] | None = None) -> None:
-        self._api = api
+        self.api = api
         self.namespace = namespace
         self.manager = manager
         self._turn = turn
@@ -55,7 +57,7 @@ class Objects:
     def get(self, id_: ObjectId) -> Live | None:
         """Return one object, or None if it does not exist."""
         try:
-            return parse(self._api.request("get", self._path(id_), target=self.target(id_)), id_)
+            return parse(self.api.request("get", self._path(id_), target=self.target(id_)), id_)
         except ObjectNotFound:
             return None
 
@@ -66,11 +68,26 @@ class Objects:
         contain many more objects. If listing is forbidden, the result is empty.
         """
         objects: dict[ObjectId, Live | None] = {}
-        for kind in PLURALS:
-            wanted = {id_.name for id_ in ids if id_.kind == kind}
-            if len(wanted) >= WORTH_LISTING:
-                objects |= self._list(kind, wanted)
+        for kind, wanted in _worth_listing(ids).items():
+            objects |= self._list(kind, wanted)
         return objects
+
+    def ask(self, wave: Wave, ids: Sequence[ObjectId]) -> Callable[[], dict[ObjectId, Live | BridgeError | None]]:
+        """Add the reading of objects to a wave, and return what gives the answers after it.
+
+        Objects missing from the answers must be read one by one.
+        """
+        kinds = _worth_listing(ids)
+        lists = [wave.add(partial(self._list, kind, wanted)) for kind, wanted in kinds.items()]
+        gets = {id_: wave.add(partial(self.get, id_)) for id_ in ids if id_.kind not in kinds}
+
+        def answers() -> dict[ObjectId, Live | BridgeError | None]:
+            found: dict[ObjectId, Live | BridgeError | None] = {id_: one.outcome for id_, one in gets.items()}
+            for one in lists:
+                found |= {} if isinstance(one.outcome, BridgeError) else one.outcome
+            return found
+
+        return answers
 
     def _list(self, kind: str, wanted: set[str]) -> dict[ObjectId, Live | None]:
         objects: dict[ObjectId, Live | None] = {}
@@ -79,7 +96,7 @@ class Objects:
             try:
                 target = f"{PLURALS[kind]} in namespace {self.namespace}"
                 path = f"/api/v1/namespaces/{quote(self.namespace)}/{PLURALS[kind]}"
-                page = self._api.request("list", path, target=target, query=query)
+                page = self.api.request("list", path, target=target, query=query)
             except ApiError:  # forbidden, or the next page has expired
                 return objects
             for raw in page["items"]:
@@ -98,7 +115,7 @@ class Objects:
         """
         query = {"fieldManager": self.manager, "force": "true" if force else "false"}
         try:
-            answer = self._api.request(
+            answer = self.api.request(
                 "patch",
                 self._path(desired.id),
                 target=self.target(desired.id),
@@ -124,7 +141,7 @@ class Objects:
         An apply cannot do that, because managers share a field with equal values. Instead, managedFields is rewritten,
         as in client-go's csaupgrade. Raises ObjectConflict if the object changed since it was read.
         """
-        raw = self._api.request("get", self._path(live.id), target=self.target(live.id))
+        raw = self.api.request("get", self._path(live.id), target=self.target(live.id))
         if (now := parse(raw, live.id)).uid != live.uid or now.resource_version != live.resource_version:
             raise self._changed(live.id)
         entries = reassigned(raw["metadata"].get("managedFields") or [], fields, self.manager)
@@ -138,7 +155,7 @@ class Objects:
             # The server also removes it from managedFields.
             patch.append({"op": "remove", "path": f"/metadata/annotations/{LAST_APPLIED.replace('/', '~1')}"})
         try:
-            answer = self._api.request(
+            answer = self.api.request(
                 "patch",
                 self._path(live.id),
                 target=self.target(live.id),
@@ -173,7 +190,7 @@ class Objects:
             # Not in the query, which the API server ignores if the body contains options.
             **({"dryRun": ["All"]} if dry_run else {}),
         }
-        self._api.request(
+        self.api.request(
             "delete",
             self._path(live.id),
             target=self.target(live.id),
@@ -181,6 +198,12 @@ class Objects:
             dry_run=dry_run,
             turn=None if dry_run else self._turn,
         )
+
+
+def _worth_listing(ids: Sequence[ObjectId]) -> Mapping[str, set[str]]:
+    """Return the names of the kinds of which so many objects are wanted that listing them saves requests."""
+    names = {kind: {id_.name for id_ in ids if id_.kind == kind} for kind in PLURALS}
+    return {kind: wanted for kind, wanted in names.items() if len(wanted) >= WORTH_LISTING}
 
 
 def is_changed(error: ApiError) -> bool:

@@ -5,12 +5,13 @@ would chain it to ours.
 """
 
 import http.client
+import math
 import re
 import select
 import socket
 import ssl
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from threading import Event, Thread
 from typing import Final, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -21,8 +22,11 @@ from bridge.http.tls import refused_certificate
 
 MAX_ANSWER: Final = 64 << 20
 """The longest answer that is read, in bytes, unless the address sets another limit."""
-FAR: Final = 0.005
-"""If a TCP connection takes this many seconds or more, several are opened ahead; within one site none does."""
+FAR: Final = 0.02
+"""If connecting, with TLS, takes this many seconds or more, the server is far away; within one site it takes less.
+
+TCP alone would not tell: a tunnel on this machine accepts a connection at once, however far the server is.
+"""
 _PIECE: Final = 1 << 20
 _WRONG_NAME: Final = frozenset({62, 64})  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
 _WRONG_TIME: Final = frozenset({9, 10})  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
@@ -101,6 +105,8 @@ class Transport:
         # Appending to a list and popping from it are atomic, so threads need no lock.
         self._idle: Final[list[_Connection]] = []
         self._coming: list[_Coming] = []
+        self._judged: Event | None = None  # set once `is_far` is known
+        self._is_far = False
         if address.tls is not None:
             address.tls.sslsocket_class = BoundedTlsSocket
 
@@ -111,12 +117,32 @@ class Transport:
         request that needs it tries again and reports the failure.
         """
         deadline = time.monotonic() + limit
+        first, self._judged = _Coming(self._address, deadline), Event()
+        self._coming.append(first)
+        try:
+            Thread(target=self._judge, args=(first, self._judged, count, deadline), daemon=True).start()
+        except RuntimeError:  # "can't start new thread"
+            self._judged.set()
 
-        def reached(seconds: float) -> None:
-            if seconds >= FAR:
+    @property
+    def is_far(self) -> bool:
+        """Whether the server is so far away that requests are better sent side by side; False if not connected ahead.
+
+        This waits until it is known, for `FAR` at most.
+        """
+        if self._judged is not None:
+            self._judged.wait()
+        return self._is_far
+
+    def _judge(self, first: "_Coming", judged: Event, count: int, deadline: float) -> None:
+        try:
+            self._is_far = first.takes(FAR)
+            if self._is_far and not self._closed:
                 self._coming += [_Coming(self._address, deadline) for _ in range(count - 1)]
-
-        self._coming.append(_Coming(self._address, deadline, reached))
+        finally:
+            judged.set()
+        if self._closed:
+            self.forget()
 
     def exchange(self, request: Request, limit: float) -> Answer | Failed:
         """Send a request and read its answer within `limit` seconds."""
@@ -176,15 +202,18 @@ class Transport:
 
 
 class _Coming:
-    """A connection that a thread makes ahead of a request; `reached` gets the seconds that TCP took."""
+    """A connection that a thread makes ahead of a request."""
 
-    def __init__(self, address: Address, deadline: float, reached: Callable[[float], None] | None = None) -> None:
-        self._connection: Final = _Connection(address, deadline, reached)
+    def __init__(self, address: Address, deadline: float) -> None:
+        self._connection: Final = _Connection(address, deadline)
         self._over: Final = Event()
         self._dropped = self._good = False
+        self._began: Final = time.monotonic()
+        self._ended = math.inf
         try:
             Thread(target=self._connect, daemon=True).start()
         except RuntimeError:  # "can't start new thread"
+            self._ended = self._began
             self._over.set()
 
     def wait(self, deadline: float) -> "_Connection | None":
@@ -194,6 +223,11 @@ class _Coming:
             return self._connection
         self.drop()
         return None
+
+    def takes(self, seconds: float) -> bool:
+        """Return whether connecting takes so many seconds or more; wait for as long at most."""
+        self._over.wait(seconds)
+        return self._ended - self._began >= seconds
 
     def drop(self) -> None:
         """Close the connection, now or once it is made."""
@@ -208,6 +242,7 @@ class _Coming:
         except (OSError, http.client.HTTPException, ValueError):
             self._connection.close()
         finally:
+            self._ended = time.monotonic()
             self._over.set()
         if self._dropped:
             self._connection.close()
@@ -226,7 +261,7 @@ class _Connection(http.client.HTTPConnection):
 
     response_class = Response
 
-    def __init__(self, address: Address, deadline: float, reached: Callable[[float], None] | None = None) -> None:
+    def __init__(self, address: Address, deadline: float) -> None:
         parts = urlsplit(address.url)
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
         self._tls: Final = address.tls
@@ -235,7 +270,6 @@ class _Connection(http.client.HTTPConnection):
         self._deadline = deadline
         proxy = urlsplit(address.proxy or "") if address.tls is not None else None
         self._proxy: Final = proxy if proxy and proxy.hostname else None
-        self._reached: Final = reached
         super().__init__(host, port)
         self._create_connection = self._dial  # http.client calls this to connect
 
@@ -259,11 +293,7 @@ class _Connection(http.client.HTTPConnection):
     def _dial(self, address: tuple[str, int], *_: object) -> BoundedSocket:
         if self._proxy is not None:
             address = (self._proxy.hostname or "", self._proxy.port or 80)
-        began = time.monotonic()
-        dialed = dial(*address, self._deadline)
-        if self._reached is not None:
-            self._reached(time.monotonic() - began)
-        return dialed
+        return dial(*address, self._deadline)
 
     def _ask_proxy(self, proxy: SplitResult) -> None:
         """Ask the proxy for a tunnel. http.client's own tunnel would take an interim answer for a refusal."""

@@ -19,25 +19,30 @@ For the same reason a run with nothing to write leaves no mark: if a value chang
 in between may still write it after another has found everything as it should be, and the next run repairs that.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bridge.cluster.changes import carry_out
 from bridge.cluster.identity import readable_uid
+from bridge.cluster.waves import Wave, on_each
 from bridge.config.environment import Environment
 from bridge.errors import ANYTHING, BridgeError, Problem, Refusal, Stopped, Unavailable, combine, ending
 from bridge.objects import Live, ObjectId
-from bridge.plan.admission import after_write, dropped
+from bridge.plan.admission import after_write, dropped, may_be_altered
 from bridge.plan.build import remember
 from bridge.plan.model import Change, ClusterName, Plan, is_first, place
 from bridge.provider import Revision
 from bridge.run.inputs import Agreed, Run, StateSeen, Wanted
-from bridge.run.plan import compare, on_each, read_environment, read_environment_again, tried_dry, try_changes
-from bridge.run.view import Cluster, Dial, dial
+from bridge.run.plan import compare, read_environment, read_environment_again, tried_dry, try_changes
+from bridge.run.view import RELEASE, Cluster, Dial, dial
 
 if TYPE_CHECKING:
+    from bridge.cluster.events import Events
     from bridge.cluster.lease import Lease
+    from bridge.plan.events import Note
 
 TURNS: Final = 3
 """How often a run tries to write, if another one writes each time while it reads the sources."""
@@ -73,7 +78,8 @@ class Outcome:
     """What became of a sync, right at any moment: `begun` holds what is being written, or may be.
 
     `plan` is the latest one, None until there is one. `uids` are those of the objects that are there now because they
-    were written, `answered` the changes as the API server's answer to each write shows them. `lease` may be held.
+    were written, `answered` the changes as the API server's answer to each write shows them. `lease` may be held,
+    `events` may have been looked at.
     """
 
     def __init__(self, plan: Plan | None = None) -> None:
@@ -83,6 +89,7 @@ class Outcome:
         self.begun: set[ObjectId] = set()
         self.answered: dict[ObjectId, Change] = {}
         self.lease: Lease | None = None
+        self.events: Events | None = None
         self.error: BridgeError | None = None
 
     @property
@@ -131,16 +138,43 @@ def sync_environment(
     run.record.written, run.record.begun = outcome.written, outcome.begun
     with read_environment(environment, run, line_to, writes=True) as (wanted, cluster):
         outcome.lease = cluster.lease
-        outcome.plan = run.record.plan = try_changes(wanted, cluster, run)
+        try:
+            outcome.plan = run.record.plan = try_changes(
+                wanted, cluster, run, partial(_takes_lease, wanted, run, cluster)
+            )
+            with outcome.failing():
+                _write_in_turn(outcome.plan, wanted, cluster, run, outcome)
+            outcome.plan = run.record.plan = outcome.seen(outcome.plan)
+            with outcome.failing():
+                _release_and_tell(outcome.plan, cluster, run, outcome)
+        finally:
+            with outcome.failing():
+                cluster.lease.release()
         with outcome.failing():
-            _write_in_turn(outcome.plan, wanted, cluster, run, outcome)
-        outcome.plan = run.record.plan = outcome.seen(outcome.plan)
-        with outcome.failing():
-            if not run.is_ending():  # an Event gives nothing back
-                told = tell_events(outcome.plan, cluster, outcome)
-                outcome.plan = outcome.plan._replace(warnings=(*outcome.plan.warnings, *told))
             if then and outcome.is_in_order:
                 then(cluster)
+
+
+def _release_and_tell(plan: Plan, cluster: Cluster, run: Run, outcome: Outcome) -> None:
+    """Give the Lease back, and write Events: at once if the cluster is far away, else in this order."""
+    wave = Wave(cluster.api, max(run.deadline, time.monotonic()) + 2 * RELEASE)
+    wave.add(cluster.lease.release)
+    told = None if run.is_ending() else tell_events(plan, cluster, outcome, wave)  # an Event gives nothing back
+    wave.send()
+    if told:
+        outcome.plan = plan._replace(warnings=(*plan.warnings, *told()))
+
+
+def _takes_lease(wanted: Wanted, run: Run, cluster: Cluster, plan: Plan) -> bool:
+    """Return whether a plan will be carried out unless a dry run is refused, so that the Lease may be taken with them.
+
+    Nobody has to be asked, and something is written even if dry runs show that some changes have no effect.
+    """
+    if _may_ask(plan, run) or not _are_no_older(wanted):
+        return False
+    if plan.sources != plan.memory.sources or not plan.pending:
+        return _has_work(plan, cluster)
+    return any(change.writes and not may_be_altered(change, plan.memory) for change in plan.changes)
 
 
 def _write_in_turn(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run, outcome: Outcome) -> None:
@@ -154,16 +188,21 @@ def _write_in_turn(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run, outco
         if _take_turn(plan, wanted, cluster, run, outcome):
             return
         wanted = read_environment_again(wanted, cluster, run)
-        plan = outcome.plan = run.record.plan = try_changes(wanted, cluster, run)
+        takes_lease = partial(_takes_lease, wanted, run, cluster)
+        plan = outcome.plan = run.record.plan = try_changes(wanted, cluster, run, takes_lease)
     what = f"other runs wrote {TURNS} times while this one read the sources"
     raise Unavailable(Problem("the cluster", what, "run again"))
 
 
 def first_write(plan: Plan, environment: Environment, cluster: Cluster, run: Run) -> FirstWrite | None:
     """Return what speaks against carrying out a plan if it is a first write that nobody has allowed."""
-    if run.first or plan.cluster.binding or not is_first(plan):
+    if not _may_ask(plan, run):
         return None
     return unless_agreed(environment, plan.namespace, cluster, run, plan)
+
+
+def _may_ask(plan: Plan, run: Run) -> bool:
+    return not (run.first or plan.cluster.binding) and is_first(plan)
 
 
 def unless_agreed(
@@ -195,20 +234,27 @@ def _take_turn(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run, outcome: 
     before = wanted.seen
     assert before is not None
     if plan.refusals:  # right or not, depending on whether they compare what belongs together
-        return cluster.look().mark == before.mark
+        return cluster.look_marked().mark == before.mark
     if not _has_work(plan, cluster):
         return True
     if first := first_write(plan, wanted.environment, cluster, run):
         raise first
-    if not all(_is_no_older(wanted.resolution.sources[name], before, name) for name in wanted.shared):
+    if not _are_no_older(wanted):
         return False
-    with cluster.lease.held(run.lock_wait):
-        fresh = _read_again(plan, wanted, cluster, run)
-        if fresh is None:
-            return False
-        outcome.plan = run.record.plan = fresh
-        write_changes(fresh, cluster, run, outcome)
+    cluster.lease.acquire(run.lock_wait)
+    fresh = _read_again(plan, wanted, cluster, run)
+    if fresh is None:
+        cluster.lease.release()
+        return False
+    outcome.plan = run.record.plan = fresh
+    write_changes(fresh, cluster, run, outcome)
     return True
+
+
+def _are_no_older(wanted: Wanted) -> bool:
+    """Return whether no source that was read for another environment may be older than what was written from it."""
+    assert wanted.seen is not None
+    return all(_is_no_older(wanted.resolution.sources[name], wanted.seen, name) for name in wanted.shared)
 
 
 def _is_no_older(now: Revision, before: StateSeen, name: str) -> bool:
@@ -223,19 +269,34 @@ def _is_no_older(now: Revision, before: StateSeen, name: str) -> bool:
     return now == written or (now.order or 0) > (written.order or 0)
 
 
-def tell_events(plan: Plan, cluster: Cluster, outcome: Outcome) -> tuple[Problem, ...]:
-    """Write Events on what was changed or refused; returns warnings. With neither, nothing is asked of the cluster."""
-    if not plan.refusals and not outcome.error and not outcome.written:
-        return ()
+def tell_events(plan: Plan, cluster: Cluster, outcome: Outcome, wave: Wave) -> Callable[[], tuple[Problem, ...]]:
+    """Add Events on what was changed or refused to a wave, and return what gives the warnings after it.
+
+    If nothing was changed or refused, nothing is asked of the cluster.
+    """
+    found = _notes(plan, cluster, outcome)
+    return _events(cluster, outcome).write(wave, found, cluster.now()) if found else tuple
+
+
+def _events(cluster: Cluster, outcome: Outcome) -> "Events":
     from bridge.cluster.events import Events  # noqa: PLC0415 - start-up: most runs have nothing to tell
-    from bridge.plan.events import notes  # noqa: PLC0415
+
+    if outcome.events is None:
+        id_ = cluster.objects.manager.removeprefix("bridge/")
+        outcome.events = Events(cluster.api, cluster.objects.namespace, id_)
+    return outcome.events
+
+
+def _notes(plan: Plan, cluster: Cluster, outcome: Outcome) -> "list[Note]":
+    if not plan.refusals and not outcome.error and not outcome.written:
+        return []
+    from bridge.plan.events import notes  # noqa: PLC0415 - start-up: most runs have nothing to tell
 
     gone = {change.id: change.live.uid for change in plan.changes if change.live}
     written = {id_: outcome.uids.get(id_, gone.get(id_, "")) for id_ in outcome.written}
     failures = outcome.error.problems if outcome.error else ()
     id_ = cluster.objects.manager.removeprefix("bridge/")
-    found = list(notes(plan, written, failures, ObjectId("ConfigMap", f"bridge-{id_}")))
-    return Events(cluster.endpoint, cluster.objects.namespace, id_).write(found, cluster.now()) if found else ()
+    return list(notes(plan, written, failures, ObjectId("ConfigMap", f"bridge-{id_}")))
 
 
 def _has_work(plan: Plan, cluster: Cluster) -> bool:
@@ -247,7 +308,7 @@ def _read_again(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run) -> Plan 
 
     Returns None if another run has begun to write since the sources were read.
     """
-    seen = cluster.look(held=True)
+    seen = cluster.look_marked([change.id for change in plan.changes], held=True)
     if wanted.seen is None or seen.mark != wanted.seen.mark:
         return None
     fresh = compare(wanted, cluster, run, seen)
@@ -275,7 +336,13 @@ def write_changes(plan: Plan, cluster: Cluster, run: Run, outcome: Outcome) -> N
         if pending:
             cluster.store.begin(plan.memory.union(remember(plan, {}, cluster.now())))
         written = _write_all(cluster, pending, run, outcome)
-        cluster.store.write(remember(outcome.seen(plan), written, cluster.now()))
+        done = outcome.seen(plan)
+        wave = cluster.wave()
+        remembered = wave.add(partial(cluster.store.write, remember(done, written, cluster.now())))
+        if wave.is_wide and not run.is_ending() and (found := _notes(done, cluster, outcome)):
+            _events(cluster, outcome).look(wave, found)
+        wave.send()
+        remembered.get()
     except ANYTHING as error:
         outcome.fail(error)
 
@@ -307,7 +374,7 @@ def _write_all(
             written[id_], outcome.uids[id_] = live, live.uid
             outcome.answered[id_] = after_write(pending[id_], live)
 
-    answers = on_each(write, list(pending), run)
+    answers = on_each(write, list(pending), cluster.api, run.deadline)
     failures += dict.fromkeys(one for one in answers.values() if isinstance(one, BridgeError))
     if failures:
         raise combine(failures)

@@ -9,6 +9,7 @@ from bridge.config.environment import ClusterFlags, Environment, check_k8_env
 from bridge.config.reference import Reference
 from bridge.config.template import TemplateObject, load_templates
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
+from bridge.objects import Live, ObjectId
 from bridge.plan.build import Allowed
 from bridge.plan.model import NO_STORES
 from bridge.plan.state import Memory
@@ -118,11 +119,13 @@ def _attempt(step: Callable[[], Result], errors: list[BridgeError]) -> Result | 
 class StateSeen(NamedTuple):
     """The memory as it was read, and a mark that every run changes before it writes its first object.
 
-    The mark is empty in a run that writes nothing.
+    The mark is empty in a run that writes nothing. `live` are the objects that were read together with the memory, or
+    why they could not be; those missing are yet to be read.
     """
 
     mark: str
     memory: Memory | None
+    live: Mapping[ObjectId, Live | BridgeError | None] = MappingProxyType({})
 
 
 class Wanted(NamedTuple):

@@ -1,33 +1,36 @@
 """The phases of every run that write nothing: read (files, sources, cluster), plan, and try the changes dry."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, TypeAlias
 
 from bridge.cluster.api import Forbidden
 from bridge.cluster.changes import Changed, try_dry
-from bridge.cluster.identity import check_exists
+from bridge.cluster.identity import check_exists, is_bound_to
+from bridge.cluster.lease import Lease
 from bridge.cluster.objects import Objects
-from bridge.config.environment import Environment
+from bridge.cluster.waves import Wave, on_each
+from bridge.config.environment import ClusterChoice, Environment
 from bridge.errors import BridgeError, Problem, Unavailable, combine
 from bridge.objects import Live, ObjectId
-from bridge.parallel import each
 from bridge.plan.admission import after_dry_run, may_be_altered, untried
 from bridge.plan.baseline import Now
 from bridge.plan.build import PlanTarget, build
 from bridge.plan.model import Plan
 from bridge.plan.state import Memory, rebuilt
 from bridge.run.inputs import Files, Run, StateSeen, Wanted, gather, sound_files
-from bridge.run.view import Cluster, Dial, dial, open_cluster
+from bridge.run.view import Cluster, Dial, Line, dial, open_cluster
 
-MANY: Final = 16  # from here on threads are worth their connections
-THREADS: Final = 8
 AGAIN: Final = 3  # times: whoever writes meanwhile is soon done
-LATE: Final = Unavailable(Problem("the cluster", "no answer in time", "try again, or allow more with --timeout"))
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+TakesLease: TypeAlias = Callable[[Plan], bool]
+"""Whether a run is so likely to carry out a plan that it takes the Lease before the dry runs are answered."""
+
+
+def never(_plan: Plan) -> bool:
+    """Take no Lease, whatever the plan is."""
+    return False
 
 
 @contextmanager
@@ -39,21 +42,50 @@ def read_environment(
     The state is read before the sources if the run `writes`: that costs no request, because it is needed anyway, and
     tells later whether the sources are new enough. So it is if a provider wants to know what was written from before,
     unless each source is to be read as a `fresh` one, that no run has read.
+
+    If the cluster is far away, what is needed next is read together with the state: the objects and the Lease. They may
+    then be older than the sources: a write requires that they are as they were read, and reads them again before it.
     """
-    files = sound_files(environment, run)
-    if writes or (files.wants_known and not fresh):
+    with _connecting(environment, run, line_to) as found:
+        files = sound_files(environment, run)
         assert files.namespace is not None
-        with open_cluster(environment, files.namespace, run, line_to) as cluster:
-            yield read_sources(environment, files, cluster, run, marked=writes), cluster
-        return
-    wanted = gather(environment, files, run)
-    with open_cluster(environment, wanted.namespace, run, line_to) as cluster:
-        yield wanted, cluster
+        if writes or (files.wants_known and not fresh):
+            with open_cluster(environment, files.namespace, run, found, looks=True) as cluster:
+                yield read_sources(environment, files, cluster, run, marked=writes), cluster
+            return
+        wanted = gather(environment, files, run)
+        with open_cluster(environment, wanted.namespace, run, found, looks=True) as cluster:
+            yield wanted, cluster
+
+
+@contextmanager
+def _connecting(environment: Environment, run: Run, line_to: Dial) -> Iterator[Dial]:
+    """Find the cluster and start to connect, while files and sources are read; what goes wrong is raised on dialling.
+
+    The environments of a fleet share their connections and are side by side already.
+    """
+    with ExitStack() as stack:
+        found: Line | BridgeError
+        try:
+            found = stack.enter_context(line_to(environment.cluster, run))
+        except BridgeError as error:
+            found = error
+        if isinstance(found, Line) and not run.sharing and is_bound_to(found.endpoint, environment.cluster.server):
+            found.api.connect_ahead()
+
+        @contextmanager
+        def dial_again(_choice: ClusterChoice, _run: Run) -> Iterator[Line]:
+            if isinstance(found, BridgeError):
+                raise found
+            yield found
+
+        yield dial_again
 
 
 def read_sources(environment: Environment, files: Files, cluster: Cluster, run: Run, *, marked: bool = False) -> Wanted:
     """Read the state, then the sources; `marked` if the run writes, so that it tells when another one has begun to."""
-    seen = cluster.look() if marked else StateSeen("", cluster.store.read())
+    ids = [one.id for one in files.templates or ()]
+    seen = cluster.look_marked(ids) if marked else cluster.look(ids)
     known = frozenset(seen.memory.sources if seen.memory else ())
     return gather(environment, files, run, known)._replace(seen=seen)
 
@@ -67,30 +99,44 @@ def read_environment_again(wanted: Wanted, cluster: Cluster, run: Run) -> Wanted
     return read_sources(wanted.environment, files, cluster, anew, marked=True)
 
 
-def try_changes(wanted: Wanted, cluster: Cluster, run: Run) -> Plan:
-    """Compare, and try every change dry. Writes nothing. What somebody changes meanwhile is read again."""
+def try_changes(wanted: Wanted, cluster: Cluster, run: Run, takes_lease: TakesLease = never) -> Plan:
+    """Compare, and try every change dry. Writes nothing. What somebody changes meanwhile is read again.
+
+    If a plan `takes_lease` and the cluster is far away, the Lease is taken beside its dry runs, and given back at once
+    if one is refused. Whoever passes this has to release the Lease.
+    """
     seen = wanted.seen
     for _ in range(AGAIN):
         try:
-            return _tried(wanted, cluster, run, seen)
+            return _tried(wanted, cluster, run, seen, takes_lease)
         except Changed:
             seen = None
-    return _tried(wanted, cluster, run)
+    return _tried(wanted, cluster, run, None, takes_lease)
 
 
-def _tried(wanted: Wanted, cluster: Cluster, run: Run, seen: StateSeen | None = None) -> Plan:
+def _tried(wanted: Wanted, cluster: Cluster, run: Run, seen: StateSeen | None, takes_lease: TakesLease) -> Plan:
+    seen = seen or cluster.look(_ids(wanted))
     plan = compare(wanted, cluster, run, seen)
-    return plan if plan.refusals else tried_dry(plan, cluster.objects, run)
+    if plan.refusals and seen.live:  # perhaps only because another run wrote them before the state was read
+        plan = compare(wanted, cluster, run, seen._replace(live={}))
+    if plan.refusals:
+        return plan
+    return tried_dry(plan, cluster.objects, run, cluster.lease if takes_lease(plan) else None)
+
+
+def _ids(wanted: Wanted) -> Sequence[ObjectId]:
+    return [one.id for one in wanted.resolution.desired]
 
 
 def compare(wanted: Wanted, cluster: Cluster, run: Run, seen: StateSeen | None = None) -> Plan:
-    """Read the live objects, and the memory unless it was `seen`, and plan; nothing else is asked of the cluster.
+    """Read what was not `seen` of the live objects and the memory, and plan; nothing else is asked of the cluster.
 
     What speaks against the plan stands in its `refusals`; an error is raised where the cluster cannot be read.
     """
     objects, desired = cluster.objects, wanted.resolution.desired
-    memory = seen.memory if seen else cluster.store.read()
-    live = _read_live(objects, [one.id for one in desired], memory, run)
+    seen = seen or cluster.look(_ids(wanted))
+    memory = seen.memory
+    live = _read_live(objects, _ids(wanted), seen, run)
     if memory is None or memory.lost:
         memory = _rebuild(memory, live, objects.manager, cluster.store.target)
     target = PlanTarget(wanted.environment.name, wanted.namespace, objects.manager, cluster.name)
@@ -110,37 +156,22 @@ def inspect(wanted: Wanted, cluster: Cluster, run: Run) -> Plan:
     return plan
 
 
-def _read_live(
-    objects: Objects, ids: Sequence[ObjectId], memory: Memory | None, run: Run
-) -> Mapping[ObjectId, Live | None]:
+def _read_live(objects: Objects, ids: Sequence[ObjectId], seen: StateSeen, run: Run) -> Mapping[ObjectId, Live | None]:
     """Read every object that the plan needs; raises one error for all that cannot be read.
 
     One that left the templates may have left our rights too: without --prune it is then left out.
     """
-    left = [id_ for id_ in (memory.objects if memory else ()) if id_ not in set(ids)]
-    answers: dict[ObjectId, Live | BridgeError | None] = {**objects.listed(ids)}
-    answers.update(on_each(objects.get, [id_ for id_ in (*ids, *left) if id_ not in answers], run))
+    wanted = set(ids)
+    left = [id_ for id_ in (seen.memory.objects if seen.memory else ()) if id_ not in wanted]
+    answers = {**(seen.live or objects.listed(ids))}
+    missing = [id_ for id_ in (*ids, *left) if id_ not in answers]
+    answers.update(on_each(objects.get, missing, objects.api, run.deadline))
+    answers = {id_: answers[id_] for id_ in (*ids, *left)}  # in this order, and without what is no longer wanted
     spared = set() if run.allowed.prune else {id_ for id_ in left if isinstance(answers[id_], Forbidden)}
     errors = [one for id_, one in answers.items() if isinstance(one, BridgeError) and id_ not in spared]
     if errors:
         raise combine(errors)
     return {id_: one for id_, one in answers.items() if not isinstance(one, BridgeError)}
-
-
-def on_each(function: Callable[[Item], Result], items: Sequence[Item], run: Run) -> Mapping[Item, Result | BridgeError]:
-    """Call the function on each item, on threads where there are many; an error stands in the result's place."""
-    caught = partial(_caught, function)
-    if len(items) < MANY:
-        return {item: caught(item) for item in items}
-    done = each(caught, items, threads=THREADS, deadline=run.deadline)
-    return {item: done.get(item, LATE) for item in items}
-
-
-def _caught(function: Callable[[Item], Result], item: Item) -> Result | BridgeError:
-    try:
-        return function(item)
-    except BridgeError as error:
-        return error
 
 
 def _rebuild(damaged: Memory | None, live: Mapping[ObjectId, Live | None], manager: str, target: str) -> Memory:
@@ -150,16 +181,28 @@ def _rebuild(damaged: Memory | None, live: Mapping[ObjectId, Live | None], manag
     return memory if damaged or memory.objects else Memory()
 
 
-def tried_dry(plan: Plan, objects: Objects, run: Run) -> Plan:
-    """Try every change on the API server without writing it; what it refuses becomes the plan's refusals."""
+def tried_dry(plan: Plan, objects: Objects, run: Run, lease: Lease | None = None) -> Plan:
+    """Try every change on the API server without writing it; what it refuses becomes the plan's refusals.
+
+    If the API server is far away, the `lease` is taken beside that, and given back at once if a change is refused.
+    """
     pending = {change.id: change for change in plan.changes if change.writes}
-    answers = on_each(lambda id_: try_dry(objects, pending[id_]), list(pending), run)
+    wave = Wave(objects.api, run.deadline)
+    sent = {id_: wave.add(partial(try_dry, objects, change)) for id_, change in pending.items()}
+    # The last one, so that it is not held while many others wait.
+    taking = wave.add(lease.take) if lease and wave.is_wide else None
+    wave.send()
+    answers = {id_: one.outcome for id_, one in sent.items()}
     errors = [one for one in answers.values() if isinstance(one, BridgeError)]
     if errors:
+        if lease:
+            lease.release()
         error = combine(errors)
         if isinstance(error, Unavailable):
             raise Changed(*error.problems) if any(isinstance(one, Changed) for one in errors) else error
         return plan._replace(refusals=error.problems)
+    if taking:
+        taking.get()
     judged = {
         id_: after_dry_run(pending[id_], answer)
         for id_, answer in answers.items()
@@ -175,7 +218,7 @@ def with_admission(plan: Plan, objects: Objects, run: Run) -> Plan:
     (that takes the right to patch it), only what the object itself shows is told.
     """
     differing = {change.id: change for change in plan.changes if may_be_altered(change, plan.memory)}
-    answers = on_each(lambda id_: try_dry(objects, differing[id_]), list(differing), run)
+    answers = on_each(lambda id_: try_dry(objects, differing[id_]), list(differing), objects.api, run.deadline)
     judged = {
         id_: untried(differing[id_], objects.manager)
         if isinstance(answer, BridgeError)

@@ -1,6 +1,7 @@
 """Opens the cluster as one environment sees it: its namespace, under its field manager, with its Lease and memory."""
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime
 from typing import Final, NamedTuple, TypeAlias
@@ -12,8 +13,10 @@ from bridge.cluster.identity import check_namespace, check_server
 from bridge.cluster.lease import Lease
 from bridge.cluster.objects import Objects
 from bridge.cluster.state import MemoryStore
+from bridge.cluster.waves import Wave
 from bridge.config.environment import ClusterChoice, Environment
 from bridge.errors import Problem
+from bridge.objects import ObjectId
 from bridge.plan.change_times import FORMAT
 from bridge.plan.model import Binding, ClusterName
 from bridge.run.inputs import Run, StateSeen
@@ -31,16 +34,38 @@ class Cluster(NamedTuple):
     lease: Lease
     name: ClusterName
     warnings: tuple[Problem, ...]
+    deadline: float = math.inf
+    unchecked: Callable[[], None] | None = None  # raises if this is not the namespace that the environment is bound to
 
-    def look(self, *, held: bool = False) -> StateSeen:
-        """Read the memory, with the mark that tells later whether another run has begun to write since.
+    def wave(self) -> Wave:
+        """Return a wave of requests to this cluster."""
+        return Wave(self.api, self.deadline)
+
+    def look(self, ids: Sequence[ObjectId] = ()) -> StateSeen:
+        """Read the memory; if the cluster is far away, these objects too, because that takes no longer."""
+        return self._look(self.wave(), ids)
+
+    def look_marked(self, ids: Sequence[ObjectId] = (), *, held: bool = False) -> StateSeen:
+        """Look as `look` does, with the mark that tells later whether another run has begun to write since.
 
         While there is no memory, the Lease is the mark: as it was before it was taken if it is `held`, else as it is.
         """
-        memory = self.store.read()
-        if self.store.mark:
-            return StateSeen(self.store.mark, memory)
-        return StateSeen(f"Lease {self.lease.found if held else self.lease.version()}", memory)
+        wave = self.wave()
+        lease = wave.add(self.lease.version) if wave.is_wide and not held else None
+        seen = self._look(wave, ids)
+        mark = self.store.mark
+        if not mark:
+            mark = f"Lease {self.lease.found if held else lease.get() if lease else self.lease.version()}"
+        return seen._replace(mark=mark)
+
+    def _look(self, wave: Wave, ids: Sequence[ObjectId]) -> StateSeen:
+        checked = wave.add(self.unchecked) if self.unchecked else None
+        memory = wave.add(self.store.read)
+        live = self.objects.ask(wave, ids) if wave.is_wide else dict
+        wave.send()
+        if checked:
+            checked.get()
+        return StateSeen("", memory.get(), live())
 
     def now(self) -> str:
         """Return the time (RFC 3339) by the API server's clock: no earlier than any write that it has answered."""
@@ -62,18 +87,25 @@ Dial: TypeAlias = Callable[[ClusterChoice, Run], AbstractContextManager[Line]]
 def dial(choice: ClusterChoice, run: Run) -> Iterator[Line]:
     """Find the cluster and our credentials, and close the connections in the end."""
     endpoint = connect(Search(choice.kubeconfig, choice.context, run.environ, run.cluster, run.deadline))
-    last = Api(endpoint, deadline=run.deadline + RELEASE)
-    with closing(Api(endpoint, deadline=run.deadline)) as api, closing(last):
-        yield Line(endpoint, api, last)
+    with closing(Api(endpoint, deadline=run.deadline)) as api:
+        yield Line(endpoint, api, api.until(run.deadline + RELEASE))
 
 
 @contextmanager
-def open_cluster(environment: Environment, namespace: str, run: Run, line_to: Dial = dial) -> Iterator[Cluster]:
-    """Connect as the environment says; Refusal if it is bound to another server or namespace."""
+def open_cluster(
+    environment: Environment, namespace: str, run: Run, line_to: Dial = dial, *, looks: bool = False
+) -> Iterator[Cluster]:
+    """Connect as the environment says; Refusal if it is bound to another server or namespace.
+
+    If the run `looks` at the cluster next, the namespace of one far away is checked only then, together with the rest.
+    """
     id_ = environment.id
     manager = f"bridge/{id_}"
     with line_to(environment.cluster, run) as line:
-        name = _identified(line, environment, namespace, run)
+        name, check = _identified(line, environment, namespace, run)
+        if check and not (looks and line.api.is_far):
+            check()
+            check = None
         lease = Lease(line.last, namespace, id_)
         yield Cluster(
             line.endpoint,
@@ -83,11 +115,18 @@ def open_cluster(environment: Environment, namespace: str, run: Run, line_to: Di
             lease,
             name,
             tuple(Problem("the cluster", warning) for warning in line.endpoint.warnings),
+            run.deadline,
+            check,
         )
 
 
-def _identified(line: Line, environment: Environment, namespace: str, run: Run) -> ClusterName:
-    """Compare the cluster with what the environment is bound to, and name it with what binds them."""
+def _identified(
+    line: Line, environment: Environment, namespace: str, run: Run
+) -> tuple[ClusterName, Callable[[], None] | None]:
+    """Compare the server with what the environment is bound to; name the cluster with what binds them.
+
+    The second is what has to be called to compare the namespace, if that binds them.
+    """
     choice, endpoint, binding = environment.cluster, line.endpoint, _pod_binding(line.endpoint, namespace, run)
     record = run.record
     # Before the checks, so that a refusal names the cluster too.
@@ -95,11 +134,16 @@ def _identified(line: Line, environment: Environment, namespace: str, run: Run) 
     if choice.server and endpoint.pod_namespace is None:
         check_server(endpoint, choice.server)
         binding = "server"
-    if choice.namespace_uid:
-        check_namespace(line.api, namespace, choice.namespace_uid, environment.name, record.cluster)
-        binding = "namespace_uid"
-    record.cluster = record.cluster._replace(binding=binding)
-    return record.cluster
+    if not choice.namespace_uid:
+        record.cluster = record.cluster._replace(binding=binding)
+        return record.cluster, None
+    found = record.cluster
+
+    def check() -> None:
+        check_namespace(line.api, namespace, choice.namespace_uid, environment.name, found)
+        record.cluster = found._replace(binding="namespace_uid")
+
+    return found._replace(binding="namespace_uid"), check
 
 
 def _pod_binding(endpoint: Endpoint, namespace: str, run: Run) -> Binding | None:

@@ -89,8 +89,8 @@ def test_a_bug_in_the_second_write_stops_the_rest_and_the_report_says_what_is_do
     desk: Desk, bugs: pytest.MonkeyPatch, kind: type[BaseException], many: int
 ) -> None:
     """Also on a thread of its own, as with many objects."""
-    bugs.setattr("bridge.run.plan.MANY", many)
-    bugs.setattr("bridge.run.plan.THREADS", 1)
+    bugs.setattr("bridge.cluster.waves.MANY", many)
+    bugs.setattr("bridge.cluster.waves.WIDTH", 1)
     break_after(bugs, Objects, "apply", kind, on=write_of("agent-secrets"))
     result = desk.run("sync", "staging", "--output", "json")
     assert (result.status, result.data["result"]) == (5, "stopped")

@@ -1,7 +1,8 @@
 """The newest values win: two runs that meet at every point, with everything that may happen there."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,9 +16,18 @@ Open = Callable[[str], World]
 STATES = ("absent", "older", "edited", "immutable")
 
 
-@pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
-    """Open a namespace in the state that the two runs find, as often as wanted."""
+def one_by_one(
+    function: Callable[[Any], Any], items: Iterable[Any], *, threads: int, deadline: float
+) -> dict[Any, Any]:
+    """Stand in for `parallel.each`: what is sent side by side arrives in a known order."""
+    return {item: function(item) for item in items}
+
+
+@pytest.fixture(params=["near", "far"])
+def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
+    """Open a namespace in the state that the two runs find, as often as wanted; near the cluster and far from it."""
+    monkeypatch.setattr("bridge.cluster.waves.each", one_by_one)
+    monkeypatch.setattr(Direct, "is_far", request.param == "far")
     clock, number = Clock(), iter(range(10**6))
     for module in ("bridge.cluster.api", "bridge.cluster.lease"):
         monkeypatch.setattr(f"{module}.time", clock)

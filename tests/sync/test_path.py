@@ -68,11 +68,17 @@ def test_only_the_runs_of_many_environments_share_sessions(offline_desk: Desk, r
 
 @pytest.fixture
 def order(offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Tell in which order the cluster is connected to, and sources are read."""
+    """Tell in which order the cluster is found and first asked, and sources are read."""
     from bridge_plain import PlainSession  # noqa: PLC0415
 
     assert offline_desk.run("sync", "staging").status == 0
     seen: list[str] = []
+
+    def ask(_method: str, _path: str) -> None:
+        if "ask" not in seen:
+            seen.append("ask")
+
+    offline_desk.target.embedded.intercept = ask
     connect, read = view.connect, PlainSession.read
     monkeypatch.setattr(view, "connect", lambda *given: seen.append("connect") or connect(*given))
     monkeypatch.setattr(PlainSession, "read", lambda *given: seen.append("read") or read(*given))
@@ -113,17 +119,18 @@ def test_a_provider_that_wants_to_know_what_was_read_costs_no_second_connection(
     embedded = offline_desk.target.embedded
     embedded.requests.clear()
     assert offline_desk.run(*command).status == 0
-    assert (order, guard) == (["connect", "read"], {"values.json": True})
+    assert (order, guard) == (["connect", "ask", "read"], {"values.json": True})
     # The state is read once, whoever needs it.
     assert len([path for _, path in embedded.requests if "/configmaps/bridge-" in path]) == 1
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_run_that_writes_nothing_reads_other_sources_before_it_connects(
+def test_a_run_that_writes_nothing_reads_other_sources_before_it_asks_the_cluster(
     offline_desk: Desk, order: list[str], command: tuple[str, ...]
 ) -> None:
+    """Connections are made in the meantime."""
     assert offline_desk.run(*command).status == 0
-    assert order == (["connect", "read"] if command[0] == "sync" else ["read", "connect"])
+    assert order == ["connect", *(["ask", "read"] if command[0] == "sync" else ["read", "ask"])]
 
 
 def test_each_environment_of_many_tells_what_it_has_read_over_the_one_connection(
