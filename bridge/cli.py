@@ -101,7 +101,7 @@ def _finish(record: Record, status: int) -> int:
         try:
             say(record, "warning", late)
             if record.metrics:
-                from bridge.report.publish import publish  # noqa: PLC0415
+                from bridge.report.publish import publish  # noqa: PLC0415 - start-up
 
                 say(record, "warning", publish(record, status))
         except BaseException as error:  # noqa: BLE001 - including signals: the run itself is over
@@ -119,7 +119,7 @@ def _report_lost(error: OSError, status: int, record: Record) -> int:
     if isinstance(error, ConnectionError):
         return status
     from bridge.commands.results import PENDING  # noqa: PLC0415 - start-up
-    from bridge.report.talk import say  # noqa: PLC0415
+    from bridge.report.talk import say  # noqa: PLC0415 - start-up
 
     message, hint = f"cannot write the report: {(error.strerror or 'unknown reason').lower()}", ""
     if record.changed and status not in {BUG, Stopped.exit_status} and status < 128:  # 128 and up are signals
@@ -134,9 +134,9 @@ def _fail(args: argparse.Namespace, error: BridgeError, record: Record) -> int:
     from bridge.report.talk import say  # noqa: PLC0415 - start-up
 
     if getattr(args, "output", "text") == "json":
-        from bridge.report.cluster import cluster_field  # noqa: PLC0415
-        from bridge.report.data import SCHEMA, problems  # noqa: PLC0415
-        from bridge.report.output import write_json  # noqa: PLC0415
+        from bridge.report.cluster import cluster_field  # noqa: PLC0415 - start-up
+        from bridge.report.data import SCHEMA, problems  # noqa: PLC0415 - start-up
+        from bridge.report.output import write_json  # noqa: PLC0415 - start-up
 
         head = {"schema": SCHEMA, "result": "failed"} | cluster_field(record.cluster)
         write_json(record, head | {"errors": problems(error.problems)})
@@ -153,7 +153,7 @@ def _stop(stop: BaseException, record: Record) -> int:
 
 def _bug(error: BaseException, record: Record) -> int:
     """Report a bug that no command has handled, for example while writing its report, and what the run has written."""
-    from bridge.report.talk import say  # noqa: PLC0415
+    from bridge.report.talk import say  # noqa: PLC0415 - start-up
 
     final = ending(error, touched=bool(record.changed))
     say(record, "error", final.problems)

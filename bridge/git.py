@@ -93,6 +93,8 @@ _REASONS: Final = (
     ),
     (re.compile(rb"bad file|Not a valid object name|missing|bad object"), "an object is missing or has the wrong type"),
 )
+LIMIT: Final = 10.0
+"""How many seconds each query may take; a long history takes one or two."""
 
 
 class GitError(Exception):
@@ -327,10 +329,6 @@ def _write(descriptor: int, data: memoryview) -> int:
         return os.write(descriptor, data)
     except BrokenPipeError:
         return len(data)
-
-
-LIMIT: Final = 10.0
-"""How many seconds each query may take; a long history takes one or two."""
 
 
 class GitPresence(NamedTuple):

@@ -207,7 +207,7 @@ class Api:
             return self._failure(outcome, call.asked)
         if 200 <= outcome.status < 300:
             return self._received(outcome, call.asked)
-        from bridge.cluster.refusals import refusal  # noqa: PLC0415 -- start-up: its patterns cost 2 ms
+        from bridge.cluster.refusals import refusal  # noqa: PLC0415 - start-up: its patterns cost 2 ms
 
         return refusal(outcome.status, read_status(outcome.body), call.asked, outcome.retry_after)
 

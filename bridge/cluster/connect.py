@@ -60,7 +60,7 @@ def check_trust(search: Search) -> None:
         check_user(user)
     check_auth_provider(user, search.environ)
     if (plugin := user.section("exec")) is not None:
-        from bridge.cluster.exec_plugin import checked_command  # noqa: PLC0415 -- start-up: few runs need it
+        from bridge.cluster.exec_plugin import checked_command  # noqa: PLC0415 - start-up: few runs need it
 
         checked_command(plugin, search.environ)
 
@@ -131,7 +131,7 @@ def _credentials(selection: Selection, server: Server, environ: Mapping[str, str
     if token := user.text("token"):
         return Fixed(checked_token(token, user.where, "token"))
     if (plugin := user.section("exec")) is not None:
-        from bridge.cluster.exec_plugin import ExecPlugin  # noqa: PLC0415 -- start-up: few runs need it
+        from bridge.cluster.exec_plugin import ExecPlugin  # noqa: PLC0415 - start-up: few runs need it
 
         return ExecPlugin(plugin, server, environ, deadline)
     if user.has("auth-provider") or user.has("username"):
@@ -207,10 +207,10 @@ class _Library:
     def _load(self, answers: list[Any]) -> None:
         """Append the header. A failure appends nothing, because its text may quote the kubeconfig."""
         try:
-            from tempfile import TemporaryDirectory  # noqa: PLC0415 -- start-up: few runs need it
+            from tempfile import TemporaryDirectory  # noqa: PLC0415 - start-up: few runs need it
 
-            from kubernetes.client import Configuration  # noqa: PLC0415 -- start-up: half a second
-            from kubernetes.config import load_kube_config  # noqa: PLC0415 -- start-up: half a second
+            from kubernetes.client import Configuration  # noqa: PLC0415 - start-up: half a second
+            from kubernetes.config import load_kube_config  # noqa: PLC0415 - start-up: half a second
 
             if self._configuration is None:
                 configuration = Configuration()
@@ -241,8 +241,8 @@ def _refuse_blind_renewal(user: KubeconfigSection) -> None:
 
 def _is_expired(token: str) -> bool:
     """Return whether the package considers a JSON Web Token expired, which is five minutes before it expires."""
-    import json  # noqa: PLC0415 -- next to its only use
-    from base64 import urlsafe_b64decode  # noqa: PLC0415 -- next to its only use
+    import json  # noqa: PLC0415 - next to its only use
+    from base64 import urlsafe_b64decode  # noqa: PLC0415 - next to its only use
 
     try:
         claims = json.loads(urlsafe_b64decode(token.split(".")[1] + "=="))

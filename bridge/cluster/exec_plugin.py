@@ -75,7 +75,7 @@ class ExecPlugin:
         return json.dumps({"apiVersion": self._version, "kind": "ExecCredential", "spec": spec})
 
     def _run(self) -> bytes:
-        from bridge.cluster import plugin_process  # noqa: PLC0415 -- start-up: few runs need subprocess
+        from bridge.cluster import plugin_process  # noqa: PLC0415 - start-up: few runs need subprocess
 
         limit = max(0.0, min(PATIENCE if self._asks else LIMIT, self._deadline - time.monotonic()))
         try:
@@ -167,7 +167,7 @@ def _checked_version(section: KubeconfigSection) -> str:
 
 def _may_ask(section: KubeconfigSection) -> bool:
     """Return whether the plugin may use our terminal; raise ConfigError if it must but stdin is not a terminal."""
-    from bridge.cluster.plugin_process import on_terminal  # noqa: PLC0415 -- start-up: few runs need subprocess
+    from bridge.cluster.plugin_process import on_terminal  # noqa: PLC0415 - start-up: few runs need subprocess
 
     mode = section.text("interactiveMode") or "IfAvailable"
     if mode not in _MODES:
@@ -178,7 +178,7 @@ def _may_ask(section: KubeconfigSection) -> bool:
 
 
 def _program(section: KubeconfigSection, environ: Mapping[str, str]) -> str:
-    from shutil import which  # noqa: PLC0415 -- start-up: few runs need it
+    from shutil import which  # noqa: PLC0415 - start-up: few runs need it
 
     command = section.text("command")
     if command is None:

@@ -78,7 +78,7 @@ def _as_file(content: bytes) -> Iterator[str]:
             file.flush()
             yield f"/proc/self/fd/{file.fileno()}"
         return
-    from tempfile import TemporaryDirectory  # noqa: PLC0415 -- start-up: only needed without memfd
+    from tempfile import TemporaryDirectory  # noqa: PLC0415 - start-up: only needed without memfd
 
     with TemporaryDirectory() as folder:  # created with mode 0700
         path = Path(folder, "chain.pem")

@@ -132,8 +132,8 @@ def _show(page: str) -> None:
 def _page_with(pager: str, text: str) -> bool:
     """Show a text in a pager. Return False if the pager cannot be started."""
     import shlex  # noqa: PLC0415 - start-up: most runs show no page
-    import signal  # noqa: PLC0415
-    import subprocess  # noqa: PLC0415
+    import signal  # noqa: PLC0415 - start-up
+    import subprocess  # noqa: PLC0415 - start-up
 
     try:
         words = shlex.split(pager)

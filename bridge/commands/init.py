@@ -32,6 +32,11 @@ from bridge.shell import command, word
 from bridge.sources.offline import documents
 from bridge.sources.providers import bundled
 
+RULES: Final = ".sops.yaml"
+LOOK: Final = "bridge scan"
+"""The start of the first command that comes after deleting the plaintext files."""
+_KEYS: Final = "sops/age/keys.txt"
+
 
 def run(args: argparse.Namespace, record: Record) -> int:
     """Draft everything, then write it; warnings list what was not understood or is still to do."""
@@ -144,12 +149,6 @@ def _text(data: dict[str, Any]) -> str:
         text += "then delete the files that `bridge import` lists as deletable, and:\n"
         text += "".join(f"  {step}\n" for step in last)
     return text
-
-
-RULES: Final = ".sops.yaml"
-LOOK: Final = "bridge scan"
-"""The start of the first command that comes after deleting the plaintext files."""
-_KEYS: Final = "sops/age/keys.txt"
 
 
 def steps(name: str, folder: Path, drafted: Drafted, record: Record) -> Iterator[str]:

@@ -20,6 +20,8 @@ from bridge.kustomize.read import Kustomization, Names, Patch, kustomization_fil
 from bridge.objects import ObjectId
 from bridge.shell import word
 
+_KINDS: Final = frozenset({"Secret", "ConfigMap"})
+
 
 def overlay_folders(environment: Environment) -> list[Path]:
     """Return the folders with the environment's name next to the base of a template, whether they exist or not."""
@@ -98,9 +100,6 @@ def _place(patch: Patch) -> str:
 def _left(place: str) -> Problem:
     what = "still contains values of bridge's objects, possibly in plaintext"
     return Problem(place, what, "remove them by hand after importing them", warning=True)
-
-
-_KINDS: Final = frozenset({"Secret", "ConfigMap"})
 
 
 @contextmanager

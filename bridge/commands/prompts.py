@@ -10,6 +10,9 @@ from bridge.report.style import width_of
 from bridge.report.talk import printable
 from bridge.secret import SecretValue
 
+LIMIT: Final = 1024 * 1024
+"""The largest size of a whole Secret, in bytes."""
+
 
 def confirm(question: str, *, yes: bool) -> None:
     """Return if the operator agrees, now or with `--yes`; otherwise raise Refusal before anything is done.
@@ -45,10 +48,6 @@ def ask(question: str) -> bool:
 def not_confirmed() -> Refusal:
     """Return the error for a question that was not answered with yes."""
     return Refusal(Problem("", "not confirmed; nothing was done"))
-
-
-LIMIT: Final = 1024 * 1024
-"""The largest size of a whole Secret, in bytes."""
 
 
 def take_value(prompt: str) -> SecretValue:

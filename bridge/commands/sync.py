@@ -78,7 +78,7 @@ def _asked(args: argparse.Namespace) -> "Restart | None":
 def _restart(
     args: argparse.Namespace, environment: Environment, run_: Run, restart: "Restart", cluster: Cluster
 ) -> None:
-    from bridge.run.restart import follow, survey_and_roll  # noqa: PLC0415
+    from bridge.run.restart import follow, survey_and_roll  # noqa: PLC0415 - start-up
 
     survey_and_roll(cluster, restart)
     follow(environment, run_, restart, cluster.objects.namespace, args.wait or 0)

@@ -13,6 +13,7 @@ from bridge.config.yaml_writer import scalar
 from bridge.config.yamlfile import load_yaml_documents
 
 KEY: Final = "namespace_uid"
+_KEY: Final = "sources"
 
 
 def bind(environment: Environment, uid: str) -> None:
@@ -28,9 +29,6 @@ def bind(environment: Environment, uid: str) -> None:
     change = Insert(location, 0, value) if isinstance(known, list) else Put(location, value)
     by_hand = f"add `{KEY}: {uid}` under `cluster:` by hand"
     rewrite(path, shown, before=before, after=edited(before, [change]), by_hand=by_hand)
-
-
-_KEY: Final = "sources"
 
 
 def drafted_source(name: str) -> Reference:

@@ -29,6 +29,10 @@ _FIELDS: Final = {
 _METADATA: Final = ("name", "namespace", "labels", "annotations")
 # The control plane creates and reads these itself; writing one would create a credential.
 REFUSED_TYPES: Final = {"kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"}
+ANNOTATIONS_LIMIT: Final = 256 * 1024
+"""In bytes, for all names and values together (apimachinery's TotalAnnotationSizeLimitB)."""
+TRACKING: Final = ("argocd.argoproj.io/tracking-id", "argocd.argoproj.io/instance")
+"""The marks Argo CD puts on what it deploys: https://argo-cd.readthedocs.io/en/stable/user-guide/resource_tracking/."""
 
 
 class Manifest(NamedTuple):
@@ -163,12 +167,6 @@ def _key(key: str, value: object, read: _Reader, place: str, at: Findings) -> Te
     else:
         at.note("must be a string; quote it")
     return None
-
-
-ANNOTATIONS_LIMIT: Final = 256 * 1024
-"""In bytes, for all names and values together (apimachinery's TotalAnnotationSizeLimitB)."""
-TRACKING: Final = ("argocd.argoproj.io/tracking-id", "argocd.argoproj.io/instance")
-"""The marks Argo CD puts on what it deploys: https://argo-cd.readthedocs.io/en/stable/user-guide/resource_tracking/."""
 
 
 def read_labels(labels: object, at: Findings) -> Mapping[str, str]:

@@ -16,6 +16,16 @@ LIMIT: Final = 16 * 1024 * 1024
 """In bytes. An object holds 1 MiB at most, and a file of 1,000 typical objects is about 0.3 MiB."""
 
 LONGEST_WAIT: Final = 3600.0  # seconds for the next piece of a pipe, if no deadline is set
+_PIPES: Final[Once[tuple[int, int], bytes]] = Once()
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+LOOKED_AT: Final = 4096
+"""How many bytes of a text are inspected to detect its encoding."""
+CONFLICT: Final = "unresolved git conflict"
+UTF16: Final = "is UTF-16, not UTF-8"
+_UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
+_ASCII: Final = frozenset((*b"\t\n\r", *range(0x20, 0x7F)))
+# All three marks at the start of a line, in this order: no valid file has them.
+_CONFLICT: Final = r"^<{7} .*?^={7}\r?$.*?^>{7} "
 
 
 def read_text(path: Path, shown: str, limit: int = LIMIT) -> str:
@@ -36,7 +46,7 @@ def read_text_stream(descriptor: int, shown: str, deadline: float) -> str:
     `deadline` is a `time.monotonic()` value: the writer may never close the pipe.
     """
     import select  # noqa: PLC0415 - start-up: most runs read files only
-    import time  # noqa: PLC0415
+    import time  # noqa: PLC0415 - start-up
 
     content = b""
     while len(content) <= LIMIT:
@@ -66,7 +76,6 @@ def read_bounded(path: Path, deadline: float, most: int = LIMIT) -> bytes:
     return content
 
 
-_PIPES: Final[Once[tuple[int, int], bytes]] = Once()
 process.at_end(_PIPES.clear)
 
 
@@ -100,7 +109,7 @@ def _read_bounded(path: Path, deadline: float, most: int) -> bytes:
 def _wait(descriptor: int, deadline: float) -> None:
     """Wait until a pipe has data or is closed. Before its first writer opens it, it has neither."""
     import select  # noqa: PLC0415 - start-up: most runs read files only
-    import time  # noqa: PLC0415
+    import time  # noqa: PLC0415 - start-up
 
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
@@ -155,17 +164,6 @@ def _read(path: Path, shown: str, limit: int) -> bytes:
 
 def _too_large(shown: str, limit: int) -> ConfigError:
     return ConfigError(Problem(shown, f"larger than {limit // 1024 // 1024} MiB"))
-
-
-BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-LOOKED_AT: Final = 4096
-"""How many bytes of a text are inspected to detect its encoding."""
-CONFLICT: Final = "unresolved git conflict"
-UTF16: Final = "is UTF-16, not UTF-8"
-_UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
-_ASCII: Final = frozenset((*b"\t\n\r", *range(0x20, 0x7F)))
-# All three marks at the start of a line, in this order: no valid file has them.
-_CONFLICT: Final = r"^<{7} .*?^={7}\r?$.*?^>{7} "
 
 
 def is_utf16(content: bytes) -> bool:

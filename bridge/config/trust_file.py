@@ -33,6 +33,8 @@ VENDORS: Final = ("aws", "scaleway")
 """The names that cover all addresses of a vendor, which has one in each region."""
 LOGINS: Final = ("token", "kubernetes", "jwt", "approle", "userpass", "cert")
 """Credentials for Vault, named by the login method that uses them."""
+_WRITABLE: Final = stat.S_IWGRP | stat.S_IWOTH
+_MOST_LINKS: Final = 40  # the limit in Linux
 
 
 class TrustedStore(NamedTuple):
@@ -173,10 +175,6 @@ def _url(value: object, at: Findings, other: str = "") -> str | None:
         at.note(f"must be {other}a URL such as https://host:8200, without a user or password")
         return None
     return str(value)
-
-
-_WRITABLE: Final = stat.S_IWGRP | stat.S_IWOTH
-_MOST_LINKS: Final = 40  # the limit in Linux
 
 
 def writable_by_others(path: Path) -> Problem | None:

@@ -25,6 +25,9 @@ from bridge.kustomize.read import load_kustomization
 from bridge.secret import SecretValue
 from bridge.shell import word
 
+# None of our providers has such a field, but someone may have written one.
+_CREDENTIALS: Final = re.compile(r"(?:.*_)?(?:token|password|secret|secret_id|secret_key|access_key|api_key)")
+
 
 def draft_like(name: str, folder: Path, other: str) -> Drafted:
     """Read the other environment and draft this one; ConfigError if the other environment's files are invalid."""
@@ -215,10 +218,6 @@ class _Like:
 def _asked(objects: Iterable[TemplateObject], kind: str) -> Mapping[str, None]:
     keys = (key for one in objects if one.id.kind == kind for key in one.keys.values())
     return dict.fromkeys(part.name for key in keys for part in key.parts if isinstance(part, Placeholder))
-
-
-# None of our providers has such a field, but someone may have written one.
-_CREDENTIALS: Final = re.compile(r"(?:.*_)?(?:token|password|secret|secret_id|secret_key|access_key|api_key)")
 
 
 class Renaming:

@@ -84,7 +84,7 @@ def _split_port(entry: str) -> tuple[str, str]:
 
 
 def _in_network(entry: str, host: str) -> bool:
-    from ipaddress import ip_address, ip_network  # noqa: PLC0415 -- start-up: most runs have no proxy
+    from ipaddress import ip_address, ip_network  # noqa: PLC0415 - start-up: most runs have no proxy
 
     try:
         return ip_address(host) in ip_network(entry, strict=False)

@@ -18,6 +18,10 @@ HEAD: Final = 1 << 20
 _STATUS: Final = re.compile(rb"(HTTP/1\.[0-9])\s+([1-9][0-9]{2})(?:\s.*)?", re.DOTALL)
 _LENGTH: Final = re.compile(r"[0-9]{1,18}")
 _SWITCHING: Final = 101  # to another protocol, which we never request
+LONGEST: Final = 1_000_000.0
+"""Seconds, longer than any run; the result for a number of any greater length."""
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_DATE: Final = r"[A-Z][a-z]{2}, ([0-9]{2}) ([A-Z][a-z]{2}) ([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) GMT"
 
 
 class Lines(Protocol):
@@ -117,12 +121,6 @@ def _framing(head: Head) -> bytes:
             raise http.client.HTTPException
         lines.append(f"content-length: {min(lengths)}")
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
-
-
-LONGEST: Final = 1_000_000.0
-"""Seconds, longer than any run; the result for a number of any greater length."""
-_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_DATE: Final = r"[A-Z][a-z]{2}, ([0-9]{2}) ([A-Z][a-z]{2}) ([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) GMT"
 
 
 def http_date(text: str) -> datetime | None:

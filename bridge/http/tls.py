@@ -6,15 +6,6 @@ The alerts: RFC 8446, 6.2, and RFC 5246, 7.2.2.
 import ssl
 from typing import Final
 
-
-def trusting_the_system() -> ssl.SSLContext:
-    """Return a context that trusts the system's CAs, or those in SSL_CERT_FILE and SSL_CERT_DIR, as OpenSSL does."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.set_alpn_protocols(["http/1.1"])
-    context.load_default_certs()
-    return context
-
-
 _ALERTS: Final = {
     "CERTIFICATE_REQUIRED": "requires a client certificate",
     "CERTIFICATE_EXPIRED": "says that the client certificate has expired",
@@ -27,6 +18,14 @@ _ALERTS: Final = {
     "HANDSHAKE_FAILURE": "ended the handshake; it may require another client certificate",
 }
 """The key is the end of OpenSSL's name for the alert; the beginning differs between alerts."""
+
+
+def trusting_the_system() -> ssl.SSLContext:
+    """Return a context that trusts the system's CAs, or those in SSL_CERT_FILE and SSL_CERT_DIR, as OpenSSL does."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.set_alpn_protocols(["http/1.1"])
+    context.load_default_certs()
+    return context
 
 
 def refused_certificate(error: BaseException) -> str | None:

@@ -371,7 +371,7 @@ class _Connection(http.client.HTTPConnection):
 def _authorization(proxy: SplitResult) -> Sequence[str]:
     if proxy.username is None:
         return []
-    from binascii import b2a_base64  # noqa: PLC0415 -- next to its only use
+    from binascii import b2a_base64  # noqa: PLC0415 - next to its only use
 
     pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}".encode()
     return [f"Proxy-Authorization: Basic {b2a_base64(pair, newline=False).decode()}"]

@@ -32,6 +32,7 @@ OPAQUE: Final = (
 _SELECTORS: Final = ("group", "version", "kind", "name", "namespace", "labelSelector", "annotationSelector")
 # kustomize treats as remote anything that is not a file and looks like a URL or a git host's path.
 _REMOTE: Final = re.compile(r"[a-z+]+::|[a-z][a-z+]*://|git@|(?:www\.)?[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}[:/]|.*\?ref=")
+_LISTS: Final = (*RESOURCES, "components")
 
 
 class PatchTarget(NamedTuple):
@@ -266,9 +267,6 @@ def _target(given: object, at: Findings) -> PatchTarget | None:
         except re.error:
             at.at(f".{key}").note("must be a valid Python regular expression")
     return PatchTarget(selectors)
-
-
-_LISTS: Final = (*RESOURCES, "components")
 
 
 class User(NamedTuple):

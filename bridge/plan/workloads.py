@@ -22,6 +22,12 @@ SPECS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Where each kind of workload has the spec of its pods."""
 CONTAINERS: Final = ("initContainers", "containers", "ephemeralContainers")
+KINDS: Final[Mapping[str, str]] = {
+    "Deployment": "deployments",
+    "StatefulSet": "statefulsets",
+    "DaemonSet": "daemonsets",
+}
+"""The kinds that can be restarted, and their names in API paths. Pods of a Job or CronJob are new anyway."""
 
 
 class How(enum.Enum):
@@ -158,14 +164,6 @@ def _mapping(value: object) -> Mapping[str, object]:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
-
-
-KINDS: Final[Mapping[str, str]] = {
-    "Deployment": "deployments",
-    "StatefulSet": "statefulsets",
-    "DaemonSet": "daemonsets",
-}
-"""The kinds that can be restarted, and their names in API paths. Pods of a Job or CronJob are new anyway."""
 
 
 class Rollout(NamedTuple):

@@ -19,7 +19,7 @@ def write_report(record: Record, data: dict[str, Any], form: str) -> None:
 
         streams.report().write(plan_markdown(printable_data(with_hints(record, data))))
     else:
-        from bridge.report.text import plan_text  # noqa: PLC0415
+        from bridge.report.text import plan_text  # noqa: PLC0415 - start-up
 
         streams.report().write(plan_text(printable_data(data), style_of(streams.report())))
     streams.report().flush()

@@ -9,6 +9,8 @@ from bridge.report import streams
 COLOURS: Final = {"+": "32", "~": "33", "!": "35", "-": "31", "?": "2"}
 USUAL_WIDTH: Final = 80
 """Columns of a terminal that does not report its width."""
+GAP = "  "
+INDENT = "    "
 
 
 class Style(NamedTuple):
@@ -42,10 +44,6 @@ def width_of(stream: TextIO) -> int | None:
         return os.get_terminal_size(stream.fileno()).columns or USUAL_WIDTH
     except OSError:
         return USUAL_WIDTH
-
-
-GAP = "  "
-INDENT = "    "
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

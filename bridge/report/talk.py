@@ -70,7 +70,7 @@ def tell_end(record: Record, status: int) -> None:
 
 def _write_json(record: Record, level: str, cluster: "ClusterName | None", **fields: object) -> None:
     import json  # noqa: PLC0415 - start-up: most runs write text, or nothing
-    from datetime import UTC, datetime  # noqa: PLC0415
+    from datetime import UTC, datetime  # noqa: PLC0415 - start-up
 
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     line = {"time": now, "level": level, "run": record.id, "environment": record.environment}

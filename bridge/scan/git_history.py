@@ -16,6 +16,11 @@ from bridge.scan.search import CHUNK, Hit
 
 if TYPE_CHECKING:
     from subprocess import Popen
+LIST: Final = ("rev-list", "--objects", "--all", "--indexed-objects")
+READ: Final = ("cat-file", "--buffer", "--batch=%(objectname) %(objecttype) %(objectsize) %(rest)")
+COMMITS: Final = ("rev-list", "--all", "--reverse")
+CHANGES: Final = ("diff-tree", "--stdin", "-r", "-m", "--root", "--raw", "--no-renames", "--no-abbrev")
+SHORT: Final = 10  # how many characters of an object's ID are shown
 
 
 class Repository(NamedTuple):
@@ -85,13 +90,6 @@ def _start(git: Git, command: tuple[str, ...], source: IO[bytes] | None) -> "Pop
 def _kill(started: "list[Popen[bytes]]") -> None:
     for process in started:
         kill(process)
-
-
-LIST: Final = ("rev-list", "--objects", "--all", "--indexed-objects")
-READ: Final = ("cat-file", "--buffer", "--batch=%(objectname) %(objecttype) %(objectsize) %(rest)")
-COMMITS: Final = ("rev-list", "--all", "--reverse")
-CHANGES: Final = ("diff-tree", "--stdin", "-r", "-m", "--root", "--raw", "--no-renames", "--no-abbrev")
-SHORT: Final = 10  # how many characters of an object's ID are shown
 
 
 class _Object(NamedTuple):

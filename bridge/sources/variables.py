@@ -17,6 +17,8 @@ from bridge.sources.offline import candidates, survey
 from bridge.sources.reader import read_documents
 from bridge.sources.select import located
 
+MASK = "********"
+
 
 class Variables(NamedTuple):
     """The requested variables, and the warnings of their documents."""
@@ -67,9 +69,6 @@ def read_variables(
 
 def _literal(environment: Environment, name: str) -> bool:
     return name in environment.variables and environment.variables[name].literal
-
-
-MASK = "********"
 
 
 class Setting(NamedTuple):

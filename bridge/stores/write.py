@@ -29,6 +29,7 @@ PATIENCE: Final = 30.0
 """Seconds during which a store may still return the old content after a write: Secret Manager is known to need them."""
 PAUSE: Final = 0.3
 AGAIN: Final = "run the command again; it starts from the current state"
+HINT: Final = "add a rule for the document to .sops.yaml, or use another document"
 
 
 class Edit(NamedTuple):
@@ -195,9 +196,6 @@ def _same(first: SecretValue | None, second: SecretValue | None) -> bool:
 
 def _is_old(now: Document | BridgeError, written: Revision) -> bool:
     return isinstance(now, NotFound) or (isinstance(now, Document) and now.revision != written)
-
-
-HINT: Final = "add a rule for the document to .sops.yaml, or use another document"
 
 
 def check_hidden(session: Session, path: str, present: Document | None, wanted: Document) -> None:

@@ -56,7 +56,7 @@ def synced(desk: Desk) -> None:
     assert desk.run("plan", "staging", "--exit-code").status == 0
 
 
-def test_only_the_named_keys_move_and_the_sync_that_was_refused_runs(desk: Desk) -> None:
+def test_only_named_keys_move_and_sync_that_was_refused_runs(desk: Desk) -> None:
     made_by(desk, "kubectl-client-side-apply", labels={"team": "voice"}, annotations={"note": "theirs"} | OLD)
     refused = desk.run("sync", "staging")
     assert errors(refused) == [
@@ -155,7 +155,7 @@ def test_string_data_under_server_side_apply_is_anothers_too(desk: Desk) -> None
     synced(desk)
 
 
-def test_an_object_that_nobody_owns_loses_nothing(desk: Desk) -> None:
+def test_object_that_nobody_owns_loses_nothing(desk: Desk) -> None:
     made_by(desk, "kubectl-create")
     path = desk.target.path(SECRET, "agent-secrets")
     operations = [{"op": "replace", "path": "/metadata/managedFields", "value": [{}]}]
@@ -164,7 +164,7 @@ def test_an_object_that_nobody_owns_loses_nothing(desk: Desk) -> None:
     synced(desk)
 
 
-def test_labels_and_annotations_of_the_template_move_too(desk: Desk) -> None:
+def test_labels_and_annotations_of_template_move_too(desk: Desk) -> None:
     head = "metadata: {name: agent-secrets, labels: {app: voice}, annotations: {note: ours}}"
     desk.write("base/secrets.yml", SECRETS.replace("metadata: {name: agent-secrets}", head))
     made_by(desk, "helm", labels={"app": "other", "team": "voice"}, annotations={"note": "ours"})
@@ -235,7 +235,7 @@ def test_json_has_every_field_and_no_value(desk: Desk) -> None:
     ]
 
 
-def test_a_dry_run_and_a_no_write_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dry_run_and_no_write_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     made_by(desk, "helm")
     before = desk.target.versions()
     shown = desk.run("adopt", "staging", "--dry-run")
@@ -259,7 +259,7 @@ def test_a_dry_run_and_a_no_write_nothing(desk: Desk, monkeypatch: pytest.Monkey
     synced(desk)
 
 
-def test_the_label_of_another_tool_stands_in_nobodys_way_any_more(desk: Desk) -> None:
+def test_label_of_another_tool_stands_in_nobodys_way(desk: Desk) -> None:
     label = {"app.kubernetes.io/managed-by": "Helm"}
     notes = {"meta.helm.sh/release-name": "voice"}
     content = {"metadata": {"labels": label, "annotations": notes}, "data": {"THEIRS": encoded("CANARY-kept")}}
@@ -276,7 +276,7 @@ def test_the_label_of_another_tool_stands_in_nobodys_way_any_more(desk: Desk) ->
     assert desk.target.get(SECRET, "agent-secrets")["metadata"]["labels"] == label
 
 
-def test_everything_that_is_refused_is_told_at_once_and_nothing_is_written(desk: Desk) -> None:
+def test_everything_that_is_refused_is_reported_at_once_and_nothing_is_written(desk: Desk) -> None:
     owner = {"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "name": "x", "uid": "1-2-3"}
     made_by(desk, "externalsecrets.external-secrets.io/x", ownerReferences=[owner])
     desk.target.create(SECRET, "shared-secrets", {"type": "example.com/other", "data": {"LIVEKIT_API_KEY": "eA=="}})
@@ -297,7 +297,7 @@ def test_everything_that_is_refused_is_told_at_once_and_nothing_is_written(desk:
     assert desk.target.versions() == before
 
 
-def test_an_object_that_is_being_deleted_is_refused(desk: Desk) -> None:
+def test_object_that_is_being_deleted_is_refused(desk: Desk) -> None:
     made_by(desk, "helm", finalizers=["example.com/hold"])
     desk.target.delete(SECRET, "agent-secrets")
     result = desk.run("adopt", "staging", "--yes")
@@ -305,7 +305,7 @@ def test_an_object_that_is_being_deleted_is_refused(desk: Desk) -> None:
     assert errors(result) == ["Secret/agent-secrets: is being deleted"]
 
 
-def test_an_immutable_secret_that_is_right_is_taken_over(desk: Desk) -> None:
+def test_immutable_secret_that_is_right_is_taken_over(desk: Desk) -> None:
     data = {key: encoded(VALUES[key]) for key in ("CARTESIA_API_KEY", "OPENAI_API_KEY", "DEEPGRAM_API_KEY")}
     desk.target.create(SECRET, "agent-secrets", {"immutable": True, "data": data}, "kubectl-create")
     adopt(desk)
@@ -313,7 +313,7 @@ def test_an_immutable_secret_that_is_right_is_taken_over(desk: Desk) -> None:
     assert desk.run("sync", "staging").status == 0
 
 
-def test_a_source_that_cannot_be_read_stops_it(desk: Desk) -> None:
+def test_source_that_cannot_be_read_stops_it(desk: Desk) -> None:
     made_by(desk, "helm")
     before = desk.target.versions()
     (desk.folder / "values.json").unlink()
@@ -321,7 +321,7 @@ def test_a_source_that_cannot_be_read_stops_it(desk: Desk) -> None:
     assert desk.target.versions() == before
 
 
-def test_an_edit_between_adopt_and_sync_is_not_overwritten_and_one_after_it_is_drift(desk: Desk) -> None:
+def test_edit_between_adopt_and_sync_is_not_overwritten_and_one_after_it_is_drift(desk: Desk) -> None:
     made_by(desk, "helm")
     adopt(desk)
     desk.target.edit(SECRET, "agent-secrets", OPENAI_API_KEY="edited")
@@ -345,7 +345,7 @@ def test_no_key_changed_when_it_was_adopted(desk: Desk) -> None:
     assert keys["CARTESIA_API_KEY"][1:] == [written]
 
 
-def test_a_key_that_leaves_the_template_after_it_was_adopted_is_a_loss_like_any_other(desk: Desk) -> None:
+def test_key_that_leaves_template_after_it_was_adopted_is_loss_like_any_other(desk: Desk) -> None:
     desk.environment(templates=["base/secrets.yml"])
     data = {key: encoded(value) for key, value in VALUES.items() if "LIVEKIT" not in key}
     desk.target.create(SECRET, "agent-secrets", {"data": data}, "helm")
@@ -363,7 +363,7 @@ def test_a_key_that_leaves_the_template_after_it_was_adopted_is_a_loss_like_any_
     refuse(desk, "Secret/agent-secrets key OPENAI_API_KEY: would become empty, as it is now empty in plain:values.json")
 
 
-def test_the_layers_of_what_bridge_wrote_before_are_not_forgotten(desk: Desk) -> None:
+def test_layers_of_what_bridge_wrote_before_are_not_forgotten(desk: Desk) -> None:
     desk.values(LOG_LEVEL="debug")
     assert desk.run("sync", "staging").status == 0
     desk.target.apply(CONFIG, "agent-config", {"data": {"LOG_LEVEL": "theirs"}}, "argocd-controller")
@@ -375,7 +375,7 @@ def test_the_layers_of_what_bridge_wrote_before_are_not_forgotten(desk: Desk) ->
     )
 
 
-def test_an_object_that_was_deleted_and_made_anew_is_taken_over(desk: Desk) -> None:
+def test_object_that_was_deleted_and_made_anew_is_taken_over(desk: Desk) -> None:
     assert desk.run("sync", "staging").status == 0
     desk.target.delete(SECRET, "agent-secrets")
     made_by(desk, "kubectl-create")
@@ -384,7 +384,7 @@ def test_an_object_that_was_deleted_and_made_anew_is_taken_over(desk: Desk) -> N
     synced(desk)
 
 
-def test_a_lost_memory_is_told_and_rebuilt(desk: Desk) -> None:
+def test_lost_memory_is_reported_and_rebuilt(desk: Desk) -> None:
     assert desk.run("sync", "staging").status == 0
     desk.target.delete(CONFIG, STORE)
     desk.target.apply(CONFIG, "agent-config", {"data": {"LOG_LEVEL": "theirs"}}, "argocd-controller")
@@ -400,7 +400,7 @@ def test_a_lost_memory_is_told_and_rebuilt(desk: Desk) -> None:
     assert desk.run("sync", "staging").status == 0
 
 
-def test_a_damaged_copy_of_kubectls_is_removed_as_well(desk: Desk) -> None:
+def test_damaged_copy_of_kubectls_is_removed_as_well(desk: Desk) -> None:
     made_by(desk, "helm", annotations={LAST_APPLIED: "CANARY-old {"})
     assert LAST_APPLIED in desk.target.get(SECRET, "agent-secrets")["metadata"]["annotations"]
     adopt(desk)
@@ -421,7 +421,7 @@ def between(monkeypatch: pytest.MonkeyPatch, act: Any, times: int = 1) -> None:
     monkeypatch.setattr(Objects, "reclaim", interrupted)
 
 
-def test_a_writer_of_something_else_in_between_is_not_overwritten(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writer_of_something_else_in_between_is_not_overwritten(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     made_by(desk, "helm")
     between(monkeypatch, lambda: desk.target.edit(SECRET, "agent-secrets", THEIRS="newer"))
     adopt(desk)
@@ -430,7 +430,7 @@ def test_a_writer_of_something_else_in_between_is_not_overwritten(desk: Desk, mo
     assert desk.target.owners(SECRET, "agent-secrets", "OPENAI_API_KEY") == {OURS}
 
 
-def test_a_writer_of_our_keys_in_between_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writer_of_our_keys_in_between_is_reported(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     made_by(desk, "helm")
     between(monkeypatch, lambda: desk.target.edit(SECRET, "agent-secrets", OPENAI_API_KEY="newer"))
     result = desk.run("adopt", "staging", "--yes")
@@ -442,7 +442,7 @@ def test_a_writer_of_our_keys_in_between_is_told(desk: Desk, monkeypatch: pytest
     synced(desk)
 
 
-def test_a_writer_that_never_rests_is_given_up(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writer_that_never_rests_is_given_up(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     made_by(desk, "helm")
     edits = iter(range(100))
     between(monkeypatch, lambda: desk.target.edit(SECRET, "agent-secrets", THEIRS=str(next(edits))), times=100)
@@ -452,7 +452,7 @@ def test_a_writer_that_never_rests_is_given_up(desk: Desk, monkeypatch: pytest.M
     assert desk.target.owners(SECRET, "agent-secrets", "OPENAI_API_KEY") == {("helm", "Update")}
 
 
-def test_an_object_deleted_in_between_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_object_deleted_in_between_is_reported(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     made_by(desk, "helm")
     between(monkeypatch, lambda: desk.target.delete(SECRET, "agent-secrets"))
     assert desk.run("adopt", "staging", "--yes").status == 75
@@ -467,7 +467,7 @@ def test_another_run_that_was_faster_is_no_failure(desk: Desk, monkeypatch: pyte
     synced(desk)
 
 
-def test_cluster_that_is_another_one_after_the_answer_is_left_alone(
+def test_cluster_that_is_another_one_after_answer_is_left_alone(
     offline_desk: Desk,
     elsewhere: EmbeddedCluster,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
@@ -482,7 +482,7 @@ def test_cluster_that_is_another_one_after_the_answer_is_left_alone(
     assert (changing(elsewhere), offline_desk.target.versions()) == ([], before)
 
 
-def test_namespace_that_is_another_one_after_the_answer_is_left_alone(
+def test_namespace_that_is_another_one_after_answer_is_left_alone(
     offline_desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made_by(offline_desk, "helm")

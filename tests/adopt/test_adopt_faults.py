@@ -44,7 +44,7 @@ def refused(desk: Desk, matches: Callable[[str, str], bool], fault: Fault) -> Re
     return result
 
 
-def test_a_dry_run_that_fails_stops_it_before_the_first_write(desk: Desk) -> None:
+def test_dry_run_that_fails_stops_it_before_first_write(desk: Desk) -> None:
     result = refused(desk, lambda m, p: is_dry_run(m, p) and "agent-config" in p, answer(403))
     assert result.status == 1
     assert errors(result)[0].startswith("ConfigMap/agent-config in namespace voice: ")
@@ -53,18 +53,18 @@ def test_a_dry_run_that_fails_stops_it_before_the_first_write(desk: Desk) -> Non
     heal(desk)
 
 
-def test_every_dry_run_that_is_refused_is_told(desk: Desk) -> None:
+def test_every_dry_run_that_is_refused_is_reported(desk: Desk) -> None:
     assert len(errors(refused(desk, is_dry_run, answer(403)))) == 2
 
 
-def test_a_memory_that_cannot_be_written_stops_it_before_the_first_object(desk: Desk) -> None:
+def test_memory_that_cannot_be_written_stops_it_before_first_object(desk: Desk) -> None:
     result = refused(desk, lambda m, p: m == "PATCH" and "/bridge-" in p, answer(403))
     assert result.status == 1
     assert result.out.splitlines()[-1] == "3 keys of 2 objects: failed; nothing was written"
     heal(desk)
 
 
-def test_a_write_that_fails_in_the_middle_stops_the_rest_and_says_what_is_done(desk: Desk) -> None:
+def test_write_that_fails_in_middle_stops_rest_and_says_what_is_done(desk: Desk) -> None:
     fail_at(desk, is_write_of("agent-config"), answer(403))
     result = desk.run("adopt", "staging", "--yes", "--output", "json")
     assert (result.status, result.data["result"]) == (5, "stopped")
@@ -73,14 +73,14 @@ def test_a_write_that_fails_in_the_middle_stops_the_rest_and_says_what_is_done(d
 
 
 @pytest.mark.parametrize("fault", ["drop", "drop-after"])
-def test_a_lost_answer_is_settled_by_reading_again(desk: Desk, fault: Fault) -> None:
+def test_lost_answer_is_settled_by_reading_again(desk: Desk, fault: Fault) -> None:
     fail_at(desk, is_write_of("agent-secrets"), fault, times=1)
     assert desk.run("adopt", "staging", "--yes").status == 0
     assert desk.target.owners(SECRET, "agent-secrets", "OPENAI_API_KEY") == OURS
     synced(desk)
 
 
-def test_an_answer_that_is_lost_for_good_is_no_claim_that_nothing_was_written(desk: Desk) -> None:
+def test_answer_that_is_lost_for_good_is_no_claim_that_nothing_was_written(desk: Desk) -> None:
     lost = [False]
 
     def intercept(method: str, path: str) -> Fault | None:
@@ -100,7 +100,7 @@ def test_an_answer_that_is_lost_for_good_is_no_claim_that_nothing_was_written(de
 
 
 @pytest.mark.parametrize("fault", ["drop", "drop-after"])
-def test_after_a_lost_answer_nothing_is_done_to_what_somebody_has_changed_since(desk: Desk, fault: Fault) -> None:
+def test_after_lost_answer_nothing_is_done_to_what_someone_has_changed_since(desk: Desk, fault: Fault) -> None:
     lost: list[str] = []
 
     def intercept(method: str, path: str) -> Fault | None:
@@ -144,7 +144,7 @@ def rewriting(monkeypatch: pytest.MonkeyPatch, change: Callable[[dict[str, Any],
     monkeypatch.setattr(api, "answer", rewritten)
 
 
-def test_a_rule_that_changes_values_on_every_write_is_met_before_the_first(
+def test_rule_that_changes_values_on_every_write_is_met_before_first(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rewriting(monkeypatch, lambda body, step: body["data"].update({"THEIRS": "eA=="} if step == "try" else {}))
@@ -157,7 +157,7 @@ def test_a_rule_that_changes_values_on_every_write_is_met_before_the_first(
     assert desk.target.versions() == before
 
 
-def test_a_rule_that_lets_the_dry_run_pass_is_met_after_the_write(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rule_that_lets_dry_run_pass_is_met_after_write(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     def spoil(body: dict[str, Any], step: str) -> None:
         if step == "patch":
             body["data"].pop("THEIRS")
@@ -185,7 +185,7 @@ def test_what_was_stored_is_read_back(desk: Desk, monkeypatch: pytest.MonkeyPatc
     )
 
 
-def test_a_read_back_that_fails_does_not_undo_what_was_written(desk: Desk) -> None:
+def test_read_back_that_fails_does_not_undo_what_was_written(desk: Desk) -> None:
     written = [False]
 
     def intercept(method: str, path: str) -> Fault | None:
@@ -198,7 +198,7 @@ def test_a_read_back_that_fails_does_not_undo_what_was_written(desk: Desk) -> No
     heal(desk)
 
 
-def test_ownership_that_the_server_dropped_without_a_word_is_seen(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ownership_that_server_dropped_without_word_is_seen(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     rewriting(monkeypatch, lambda body, step: body["metadata"].pop("managedFields") if step == "patch" else None)
     result = desk.run("adopt", "staging", "--yes")
     assert (result.status, errors(result)) == (
@@ -207,7 +207,7 @@ def test_ownership_that_the_server_dropped_without_a_word_is_seen(desk: Desk, mo
     )
 
 
-def test_the_time_that_an_answer_takes_does_not_count(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_that_answer_takes_does_not_count(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     passed, monotonic = [0.0], time.monotonic
 
     class Thoughtful(io.StringIO):

@@ -82,7 +82,7 @@ def team(desk: Desk, real_cluster: RealCluster) -> Team:
     return Team(desk, real_cluster)
 
 
-def test_without_adopt_the_sync_is_refused_and_the_annotation_holds_the_values(team: Team) -> None:
+def test_without_adopt_sync_is_refused_and_annotation_holds_values(team: Team) -> None:
     team.apply(FULL)
     result = team.desk.run("sync", "staging")
     assert result.status == 1
@@ -91,7 +91,7 @@ def test_without_adopt_the_sync_is_refused_and_the_annotation_holds_the_values(t
     assert OLD["OPENAI_API_KEY"] in notes[LAST_APPLIED]
 
 
-def test_without_adopt_a_manifest_that_lost_its_data_deletes_every_key(team: Team) -> None:
+def test_without_adopt_manifest_that_lost_its_data_deletes_every_key(team: Team) -> None:
     """Trap b: the annotation makes kubectl send `data: null`."""
     data = {key: base64.b64encode(value.encode()).decode() for key, value in OLD.items()}
     team.apply(BARE | {"data": data})
@@ -134,7 +134,7 @@ def test_server_side_apply_of_string_data(team: Team) -> None:
     assert team.desk.run("plan", "staging", "--exit-code").status == 0
 
 
-def test_server_side_apply_after_client_side_apply_does_not_bring_the_annotation_back(team: Team) -> None:
+def test_server_side_apply_after_client_side_apply_does_not_bring_annotation_back(team: Team) -> None:
     team.apply(FULL)
     team.apply(FULL, "--server-side")
     team.put_beside()
@@ -154,7 +154,7 @@ def test_create_and_edit(team: Team) -> None:
     team.all_is_there()
 
 
-def test_a_config_map_keeps_its_keys_when_the_manifest_loses_them(team: Team) -> None:
+def test_config_map_keeps_its_keys_when_manifest_loses_them(team: Team) -> None:
     bare = {"apiVersion": "v1", "kind": CONFIG, "metadata": {"name": "agent-config"}}
     team.apply(bare | {"data": {"LOG_LEVEL": "debug", "THEIRS": "x"}})
     assert team.desk.run("adopt", "staging", "--yes").status == 0
@@ -167,7 +167,7 @@ def test_a_config_map_keeps_its_keys_when_the_manifest_loses_them(team: Team) ->
     assert (again.status, again.err) == (0, "")
 
 
-def test_a_config_map_that_kubectl_applied_after_bridge_is_warned_about(team: Team) -> None:
+def test_config_map_that_kubectl_applied_after_bridge_is_warned_about(team: Team) -> None:
     team.desk.run("sync", "staging")
     bare = {"apiVersion": "v1", "kind": CONFIG, "metadata": {"name": "agent-config"}}
     team.apply(bare | {"data": {"LOG_LEVEL": "info"}})
@@ -205,7 +205,7 @@ main(["adopt", "staging", "--yes", "--config", sys.argv[2]])
 
 
 @pytest.mark.parametrize("last", range(8, 17))
-def test_a_run_killed_after_any_answer_from_the_dry_run_on_is_completed_by_the_next(
+def test_run_killed_after_any_answer_from_dry_run_on_is_completed_by_next(
     team: Team, third_party: Path, last: int
 ) -> None:
     """One object: six reads, two for the dry run, two for the Lease, the memory, three for the patch, the Lease."""

@@ -56,7 +56,7 @@ MANAGERS = st.dictionaries(NAMES, FIELDS, max_size=4).map(
 
 
 @given(MANAGERS, st.sets(st.sampled_from("ABCD")), st.booleans())
-def test_whoever_owns_what_only_the_named_fields_move_and_a_sync_is_free_then(
+def test_whoever_owns_what_only_named_fields_move_and_sync_is_free_then(
     managers: tuple[Manager, ...], keys: set[str], last_applied: bool
 ) -> None:
     wish = desired("A", "B", labels=("l",))
@@ -81,7 +81,7 @@ def test_whoever_owns_what_only_the_named_fields_move_and_a_sync_is_free_then(
     assert not list(mismatches(found, after))
 
 
-def test_a_key_that_is_not_there_is_left_to_the_sync() -> None:
+def test_key_that_is_missing_is_left_to_sync() -> None:
     found = taken(desired("A", "C"), live(manager(KUBECTL, *data("AB"))))
     assert set(found.moves) == {Field("data", "A"), Field("type")}
     assert recorded(found, NOW).keys.keys() == {"A"}
@@ -92,19 +92,19 @@ def test_nothing_to_do_is_no_adoption() -> None:
     assert adoption(desired("A"), live(ours, manager(KUBECTL, *data("B"))), None, OURS) is None
 
 
-def test_the_type_stays_where_no_key_moves() -> None:
+def test_type_stays_where_no_key_moves() -> None:
     ours = manager(OURS, *data("A"), operation="Apply")
     theirs = manager(KUBECTL, *data("B"), Field("type"), NOTE)
     assert taken(desired("A"), live(ours, theirs, last_applied=True)).moves == {}
 
 
-def test_the_annotation_alone_is_reason_enough() -> None:
+def test_annotation_alone_is_reason_enough() -> None:
     ours = manager(OURS, *data("A"), operation="Apply")
     found = taken(desired("A"), live(ours, manager(KUBECTL, NOTE), last_applied=True))
     assert (found.writes, found.after.last_applied, found.stays) == (True, False, {})
 
 
-def test_an_adopted_key_is_not_yet_written_by_bridge_and_did_not_change_now() -> None:
+def test_adopted_key_is_not_yet_written_by_bridge_and_did_not_change_now() -> None:
     found = taken(desired("A"), live(manager(KUBECTL, *data("A"), time="2025-05-05T00:00:00Z"), manager("x", time=NOW)))
     memory = recorded(found, NOW)
     assert memory == ObjectMemory("1", {"A": KeyMemory(None, "2025-05-05T00:00:00Z", pending=True)})
@@ -114,12 +114,12 @@ def test_an_adopted_key_is_not_yet_written_by_bridge_and_did_not_change_now() ->
 @pytest.mark.parametrize(
     ("managers", "changed"), [((manager("x", time="2025-05-05T00:00:00Z"),), "2025-05-05T00:00:00Z"), ((), NOW)]
 )
-def test_a_key_of_nobodys_changed_when_anybody_wrote_last(managers: tuple[Manager, ...], changed: str) -> None:
+def test_key_of_nobodys_changed_when_anybody_wrote_last(managers: tuple[Manager, ...], changed: str) -> None:
     memory = recorded(taken(desired("A"), live(*managers)), NOW)
     assert memory.keys["A"].changed == changed
 
 
-def test_an_edit_between_adopt_and_the_first_sync_is_not_overwritten() -> None:
+def test_edit_between_adopt_and_first_sync_is_not_overwritten() -> None:
     found = taken(desired("A"), live(manager(KUBECTL, *data("A"))))
     edited = live(manager("kubectl-edit", *data("A")))
     memory = recorded(found, NOW)
@@ -130,7 +130,7 @@ def test_an_edit_between_adopt_and_the_first_sync_is_not_overwritten() -> None:
     )
 
 
-def test_what_was_written_last_stays_the_baseline() -> None:
+def test_what_was_written_last_stays_baseline() -> None:
     origin = Origin(Layer.SOURCE, "vault:x")
     known = ObjectMemory("1", {"A": KeyMemory(origin, "then"), "GONE": KeyMemory(origin, "then")}, ("l",), left=True)
     memory = recorded(
@@ -139,7 +139,7 @@ def test_what_was_written_last_stays_the_baseline() -> None:
     assert memory == known._replace(left=False)
 
 
-def test_an_object_made_anew_keeps_only_the_layers_of_its_keys() -> None:
+def test_object_made_anew_keeps_only_layers_of_its_keys() -> None:
     origin = Origin(Layer.SOURCE, "vault:x")
     known = ObjectMemory("0", {"A": KeyMemory(origin, "then")}, ("l",), ("n",))
     memory = recorded(taken(desired("A"), live(manager(KUBECTL, *data("A"))), known), NOW)
@@ -180,7 +180,7 @@ def test_what_cannot_be_taken_over_is_refused_with_what_to_do(more: dict, what: 
     assert hint in problem.hint
 
 
-def test_marks_of_an_operator_say_what_to_take_off_even_where_its_owner_is_gone() -> None:
+def test_marks_of_operator_say_what_to_take_off_even_where_its_owner_is_gone() -> None:
     marks = {"reconcile.external-secrets.io/managed": "true", "reconcile.external-secrets.io/created-by": "x"}
     for owner in ("ExternalSecret/x", None):
         found = taken(desired("A"), live(manager(KUBECTL, *data("A")), labels=marks, owner=owner))
@@ -188,7 +188,7 @@ def test_marks_of_an_operator_say_what_to_take_off_even_where_its_owner_is_gone(
         assert problem.hint.endswith(f"; then remove {', '.join(marks)} from the object")
 
 
-def test_an_immutable_object_that_is_right_is_taken_over() -> None:
+def test_immutable_object_that_is_right_is_taken_over() -> None:
     same = {"A": SecretValue.of("ours")}
     found = taken(desired("A"), live(manager(KUBECTL, *data("A")), immutable=True, data=same))
     assert not list(refusals([found], NOW))
@@ -205,7 +205,7 @@ def test_an_immutable_object_that_is_right_is_taken_over() -> None:
         ({"labels": {"app.kubernetes.io/managed-by": "pulumi"}}, "pulumi manages it", "stop it from writing"),
     ],
 )
-def test_who_deploys_an_object_is_told(more: dict, what: str, hint: str) -> None:
+def test_who_deploys_object_is_reported(more: dict, what: str, hint: str) -> None:
     found = taken(desired("A"), live(manager(KUBECTL, *data("A")), **more))
     assert not list(refusals([found], NOW))
     (problem,) = warnings([found])
@@ -217,18 +217,18 @@ def test_who_deploys_an_object_is_told(more: dict, what: str, hint: str) -> None
     ("name", "what"),
     [("helm", "Helm"), ("argocd-controller", "Argo CD"), ("kustomize-controller", "Flux"), ("helm-controller", "Flux")],
 )
-def test_who_deploys_an_object_is_known_by_the_manager_too(name: str, what: str) -> None:
+def test_who_deploys_object_is_known_by_manager_too(name: str, what: str) -> None:
     (problem,) = warnings([taken(desired("A"), live(manager(name, *data("A"))))])
     assert problem.what.startswith(f"{what} deploys it and ")
 
 
-def test_helm_that_keeps_the_object_is_no_danger_to_it() -> None:
+def test_helm_that_keeps_object_is_no_danger_to_it() -> None:
     notes = {"meta.helm.sh/release-name": "r", "helm.sh/resource-policy": "keep"}
     (problem,) = warnings([taken(desired("A"), live(manager("helm", *data("A")), annotations=notes))])
     assert "delete" not in problem.what
 
 
-def test_an_operator_that_only_wrote_once_is_told_and_not_refused() -> None:
+def test_operator_that_only_wrote_once_is_reported_and_not_refused() -> None:
     found = taken(desired("A"), live(manager("externalsecrets.external-secrets.io/x", *data("A"))))
     assert not list(refusals([found], NOW))
     assert [str(one) for one in warnings([found])] == ["Secret/s: External Secrets has written to this object"]
@@ -262,13 +262,13 @@ def test_another_environment_of_bridge_is_named_with_what_it_loses() -> None:
         ),
     ],
 )
-def test_an_object_that_is_not_as_it_is_to_be_is_seen(change: object, what: str) -> None:
+def test_object_that_is_not_as_it_is_to_be_is_seen(change: object, what: str) -> None:
     found = taken(desired("A"), live(manager(KUBECTL, *data("AB"))))
     (seen,) = mismatches(found, change(found.after))
     assert what in seen
 
 
-def test_a_key_of_another_value_becomes_an_ordinary_change() -> None:
+def test_key_of_another_value_becomes_ordinary_change() -> None:
     found = taken(desired("A"), live(manager(KUBECTL, *data("A"))))
     change = diff(found.desired, found.after, recorded(found, NOW), OURS)
     assert [one.what for one in change.fields] == [What.CHANGE]

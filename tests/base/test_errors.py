@@ -39,7 +39,7 @@ def test_statuses() -> None:
     ("error", "before", "after"),
     [(Unavailable(ONE), Unavailable, Stopped), (Refusal(ONE), Refusal, Stopped), (KeyError("CANARY"), Bug, Stopped)],
 )
-def test_writes_decide_how_an_error_ends_the_run(
+def test_writes_decide_how_error_ends_run(
     error: Exception, before: type[BridgeError], after: type[BridgeError]
 ) -> None:
     found = [errors.ending(error, touched=touched) for touched in (False, True)]

@@ -29,7 +29,7 @@ def test_number_keeps_its_text(number: str) -> None:
         "null",
     ],
 )
-def test_document_survives_a_round_trip(text: str) -> None:
+def test_document_survives_round_trip(text: str) -> None:
     assert dump_json(parse_json(text.encode())) == text
 
 
@@ -72,7 +72,7 @@ def test_invalid_json_is_refused_without_its_text(text: bytes, what: str) -> Non
     assert (caught.value.__context__, caught.value.__cause__) == (None, None)
 
 
-def test_bytes_that_are_not_text_have_a_hint() -> None:
+def test_bytes_that_are_not_text_have_hint() -> None:
     with pytest.raises(JsonError) as caught:
         dump_json({"a": [SecretValue(b"CANARY\xff", Kind.BYTES)]})
     assert str(caught.value) == "contains bytes that are not text, so it cannot be written as JSON"

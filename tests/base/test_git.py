@@ -68,7 +68,7 @@ def test_no_other_command_is_run(repository: Path) -> None:
             git.run(command, deadline=soon())
 
 
-def test_relative_folders_of_the_path_do_not_count(
+def test_relative_folders_of_path_do_not_count(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program(tmp_path / "bin", f"touch {tmp_path}/ran")
@@ -81,7 +81,7 @@ def test_relative_folders_of_the_path_do_not_count(
     assert not (tmp_path / "ran").exists()
 
 
-def test_empty_environment_has_the_systems_path(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_environment_has_systems_path(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "defpath", str(Path(shutil.which("git")).parent))
     assert Git(repository, {}).run("rev-parse", "--show-prefix", deadline=soon()) == (0, b"\n", b"")
 
@@ -136,7 +136,7 @@ def test_git_that_does_not_read_is_no_error(repository: Path, tmp_path: Path) ->
     assert Git(repository, environ).run("rev-list", deadline=soon(), feed=b"x" * 2**20).text == "done"
 
 
-def test_reasons_hold_no_word_of_the_repository(repository: Path, tmp_path: Path) -> None:
+def test_reasons_hold_no_word_of_repository(repository: Path, tmp_path: Path) -> None:
     git = Git(repository, os.environ)
     missing = git.run("cat-file", "blob", "0" * 40, deadline=soon())
     assert missing.reason == "an object is missing or has the wrong type"
@@ -148,7 +148,7 @@ def test_reasons_hold_no_word_of_the_repository(repository: Path, tmp_path: Path
     assert outside.reason == "not in a git repository"
 
 
-def test_another_users_repository_is_read_if_the_user_trusts_it(repository: Path, tmp_path: Path) -> None:
+def test_another_users_repository_is_read_if_user_trusts_it(repository: Path, tmp_path: Path) -> None:
     """As a job in a container has it: git says so by itself only of one that is somebody else's."""
     real = shutil.which("git")
     environ = program(tmp_path / "bin", f'export GIT_TEST_ASSUME_DIFFERENT_OWNER=1; exec {real} "$@"')
@@ -162,7 +162,7 @@ def test_another_users_repository_is_read_if_the_user_trusts_it(repository: Path
     assert process.communicate()[0].count(b"\n") == 1
 
 
-def test_pathspec_is_a_name(repository: Path) -> None:
+def test_pathspec_is_name(repository: Path) -> None:
     git = Git(repository, os.environ)
     for name, count in (("sub/a", 1), ("sub/*", 0), (":(glob)**", 0), (":/", 0)):
         commits = git.run("rev-list", "HEAD", "--", name, deadline=soon()).output.count(b"\n")
@@ -177,7 +177,7 @@ def test_grafts_and_replaced_objects_hide_no_history(repository: Path) -> None:
     assert Git(repository, os.environ).run("rev-list", "HEAD", deadline=soon()).output.count(b"\n") == 2
 
 
-def test_folder_is_distinguished_from_a_bare_repository(repository: Path, tmp_path: Path) -> None:
+def test_folder_is_distinguished_from_bare_repository(repository: Path, tmp_path: Path) -> None:
     bare = tmp_path / "bare"
     plain(repository, "clone", "--quiet", "--bare", str(repository), str(bare))
     plain(repository, "worktree", "add", "--quiet", str(tmp_path / "tree"))

@@ -35,7 +35,7 @@ def test_no_more_threads_than_asked_for_run_at_once() -> None:
     assert most == 3
 
 
-def test_unfinished_items_are_abandoned_at_the_deadline() -> None:
+def test_unfinished_items_are_abandoned_at_deadline() -> None:
     stuck = threading.Event()
     done: dict[int, object] = {}
 
@@ -48,7 +48,7 @@ def test_unfinished_items_are_abandoned_at_the_deadline() -> None:
 
 
 @pytest.mark.parametrize("kind", [ZeroDivisionError, SystemExit])
-def test_bug_in_the_function_is_raised_by_finish(kind: type[BaseException]) -> None:
+def test_bug_in_function_is_raised_by_finish(kind: type[BaseException]) -> None:
     def work(item: int) -> int:
         if item == 0:
             raise kind

@@ -84,7 +84,7 @@ def test_same_libraries_are_loud_without_us() -> None:
     assert done.stderr.count(CANARY) >= 6
 
 
-def test_process_is_restored_for_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_process_is_restored_for_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     def state() -> list[Any]:
         return [
             sys.unraisablehook,
@@ -106,7 +106,7 @@ def test_process_is_restored_for_the_caller(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("first_out", [0, 1])
-def test_overlapping_runs_share_the_process(first_out: int) -> None:
+def test_overlapping_runs_share_process(first_out: int) -> None:
     def state() -> list[Any]:
         core = resource.getrlimit(resource.RLIMIT_CORE)
         return [sys.unraisablehook, logging.raiseExceptions, warnings.showwarning, list(sys.meta_path), core]
@@ -161,7 +161,7 @@ def test_runs_that_overlap_in_two_threads_write_their_own_reports(
     assert capfd.readouterr().out.splitlines() == [*(f"report of {name}" for name in order), "after"]
 
 
-def test_caller_keeps_the_hooks_that_it_has_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_caller_keeps_hooks_that_it_has_set(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[Any] = []
     monkeypatch.setattr(threading, "excepthook", told.append)
 
@@ -200,7 +200,7 @@ def test_run_that_crashes_leaves_no_core(tmp_path: Path) -> None:
         pytest.skip("this system dumps no core into the current folder")
 
 
-def test_limit_of_a_core_is_linuxs_word_for_none() -> None:
+def test_limit_of_core_is_linuxs_word_for_none() -> None:
     """1 and not 0: a program that collects cores (systemd-coredump) would get one for 0."""
     look = (
         "import resource\nfrom bridge.report.streams import report\n"
@@ -211,7 +211,7 @@ def test_limit_of_a_core_is_linuxs_word_for_none() -> None:
     assert (1 if sys.platform == "linux" else 0) == process.CORE
 
 
-def test_command_of_exec_has_the_limit_that_we_were_started_with() -> None:
+def test_command_of_exec_has_limit_that_we_were_started_with() -> None:
     hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
     shell = "ulimit -Sc; ulimit -Hc"
     command = [sys.executable, "-m", "bridge", "exec", "staging", "--config", str(CONFIG), "--", "sh", "-c", shell]
@@ -237,7 +237,7 @@ def test_command_of_exec_has_the_limit_that_we_were_started_with() -> None:
     ("number", "status", "word"),
     [(signal.SIGHUP, 129, "terminated"), (signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "interrupted")],
 )
-def test_signal_ends_the_run_in_order(number: signal.Signals, status: int, word: str) -> None:
+def test_signal_ends_run_in_order(number: signal.Signals, status: int, word: str) -> None:
     code = f"import os\ndef loud(*_):\n    os.kill(os.getpid(), {int(number)})\n    return 0\n"
     done = bridge(code + RUN, "plan", "staging")
     assert (done.returncode, done.stdout, done.stderr) == (status, "", f"bridge: {word}\n")
@@ -250,7 +250,7 @@ def test_signal_that_our_parent_ignores_stays_ignored(number: signal.Signals) ->
     assert bridge(ignoring + code + RUN, "plan", "staging").returncode == 0
 
 
-def test_interrupt_that_arrives_in_a_destructor_is_not_lost() -> None:
+def test_interrupt_that_arrives_in_destructor_is_not_lost() -> None:
     code = """
 import os, signal, time
 class Slow:
@@ -300,6 +300,6 @@ def test_interrupt_at_any_instant_shows_no_traceback(started: Callable[[], "subp
     assert ends - {0}
 
 
-def test_first_module_loads_nothing_before_it_takes_the_signal() -> None:
+def test_first_module_loads_nothing_before_it_takes_signal() -> None:
     code = "import sys; before = set(sys.modules); import bridge.start; print(set(sys.modules) - before)"
     assert set(eval(bridge(code).stdout)) == {"bridge", "bridge.start"}

@@ -35,7 +35,7 @@ SECRET = SecretValue.of(CANARY)
         lambda value: repr(Desired(ObjectId("Secret", "a"), {"a": Entry(value, Origin(Layer.SOURCE, "x"))})),
     ],
 )
-def test_printing_shows_a_fixed_word(show: Callable[[SecretValue], str]) -> None:
+def test_printing_shows_fixed_word(show: Callable[[SecretValue], str]) -> None:
     text = show(SECRET)
     assert CANARY not in text
     assert HIDDEN in text

@@ -10,7 +10,7 @@ ODD = ["", "a b", "é", "it's", 'say "x"', "$HOME", "`id`", "~", "*", "a\nb", "\
 
 
 @pytest.mark.parametrize("text", ODD)
-def test_shell_reads_a_word_back_as_it_was_and_a_terminal_can_show_it(text: str) -> None:
+def test_shell_reads_word_back_as_it_was_and_terminal_can_show_it(text: str) -> None:
     script = f"printf %s {word(text)}"
     done = subprocess.run(["bash", "-c", script], env={"LC_ALL": "C.UTF-8"}, check=True, capture_output=True)
     assert done.stdout == text.encode(errors="surrogateescape")

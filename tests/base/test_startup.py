@@ -82,7 +82,7 @@ def cluster(kubeconfig: Path) -> Iterator[None]:
         yield
 
 
-def test_version_needs_the_command_line_alone(loaded: Loaded) -> None:
+def test_version_needs_command_line_alone(loaded: Loaded) -> None:
     modules = loaded("--version")
     assert not packages(modules) & {*SLOW, "yaml", "ssl", "cryptography", "pyrage", "bridge_providers", "json"}
     assert not {name for name in modules if name.startswith(("bridge.commands", "bridge.config", "bridge.sources"))}
@@ -90,27 +90,27 @@ def test_version_needs_the_command_line_alone(loaded: Loaded) -> None:
 
 
 @pytest.mark.parametrize("topic", [(), ("sops",), ("sync",)])
-def test_help_needs_little_more_than_the_command_line(loaded: Loaded, topic: tuple[str, ...]) -> None:
+def test_help_needs_little_more_than_command_line(loaded: Loaded, topic: tuple[str, ...]) -> None:
     modules = loaded("help", *topic)
     assert not packages(modules) & {*SLOW, "yaml", "ssl", "bridge_providers", "json", "subprocess"}
     assert not {name for name in modules if name.startswith(("bridge.config", "bridge.sources", "bridge.cluster"))}
 
 
-def test_check_loads_no_client_of_a_server(loaded: Loaded) -> None:
+def test_check_loads_no_client_of_server(loaded: Loaded) -> None:
     modules = loaded("check", *STAGING)
     assert {"bridge", "bridge_providers", "yaml"} <= packages(modules)
     assert not packages(modules) & {*SLOW, "ssl", "http", "pyrage"}
     assert not {name for name in modules if name.startswith("bridge.cluster")}
 
 
-def test_exec_of_public_variables_loads_neither_a_client_nor_a_key(loaded: Loaded) -> None:
+def test_exec_of_public_variables_loads_neither_client_nor_key(loaded: Loaded) -> None:
     modules = loaded("exec", *STAGING, "--", "true")
     assert {"bridge", "yaml"} <= packages(modules)
     assert not packages(modules) & {*SLOW, "ssl", "http", "pyrage"}
     assert not {name for name in modules if name.startswith(("bridge.cluster", "bridge.scan"))}
 
 
-def test_the_guard_loads_no_client_of_a_server_either(loaded: Loaded, tmp_path: Path) -> None:
+def test_guard_loads_no_client_of_server_either(loaded: Loaded, tmp_path: Path) -> None:
     build = tmp_path / "build.yaml"
     build.write_text("apiVersion: v1\nkind: Service\nmetadata: {name: agent}\n")
     shutil.copytree(CONFIG, tmp_path / "config")  # in no repository, so git is not started either
@@ -121,7 +121,7 @@ def test_the_guard_loads_no_client_of_a_server_either(loaded: Loaded, tmp_path: 
 
 
 @pytest.mark.parametrize("command", [("plan",), ("sync", "--first")])
-def test_run_with_a_kubeconfig_loads_no_slow_package(loaded: Loaded, command: tuple[str, ...], tmp_path: Path) -> None:
+def test_run_with_kubeconfig_loads_no_slow_package(loaded: Loaded, command: tuple[str, ...], tmp_path: Path) -> None:
     with cluster(tmp_path / "kubeconfig"):
         modules = loaded(*command, *STAGING, KUBECONFIG=str(tmp_path / "kubeconfig"))
     assert {"bridge", "bridge_providers", "ssl", "http", "pyrage"} <= packages(modules)

@@ -53,7 +53,7 @@ def test_files_in_order(desk: Desk) -> None:
     assert (result.status, result.err) == (0, "")
 
 
-def test_a_line_of_the_env_file_that_loses_text_to_a_comment_is_told(desk: Desk) -> None:
+def test_line_of_env_file_that_loses_text_to_comment_is_reported(desk: Desk) -> None:
     desk.canaries |= {"CANARY-behind"}
     text = (desk.folder / ".env.k8s.staging").read_text()
     desk.write(".env.k8s.staging", f"# all of them\n{text}CACHE_ENABLED=false # CANARY-behind\nQUOTED='a # b' # c\n")
@@ -90,7 +90,7 @@ def test_infrastructure_variables_that_are_missing_or_empty(desk: Desk) -> None:
     assert result.status == 2
 
 
-def test_infrastructure_variables_without_the_env_file_are_a_warning(desk: Desk) -> None:
+def test_infrastructure_variables_without_env_file_are_warning(desk: Desk) -> None:
     """The file is not in git, so a fresh clone has none, and what it would hold is not known."""
     (desk.folder / ".env.k8s.staging").unlink()
     infrastructure = {"CLUSTER_NAME": "required", "REGISTRY_BASE": "secret"}
@@ -105,7 +105,7 @@ def test_infrastructure_variables_without_the_env_file_are_a_warning(desk: Desk)
     assert (result.status, "NOT SET" in result.out) == (0, True)
 
 
-def test_json_says_the_same(desk: Desk) -> None:
+def test_json_says_same(desk: Desk) -> None:
     desk.environment(infrastructure={"CLUSTER_NAME": "required"}, sources=[], templates=["base/configmap.yml"])
     data = desk.run("check", "staging", "--output", "json").data
     assert re.fullmatch("[0-9a-f]{16}", data.pop("run"))
@@ -129,12 +129,12 @@ def test_every_file_is_checked_in_one_go(desk: Desk) -> None:
     assert len([line for line in result.lines if line.startswith("bridge: error")]) == 4
 
 
-def test_an_env_file_for_another_environment(desk: Desk) -> None:
+def test_env_file_for_another_environment(desk: Desk) -> None:
     desk.env_file(K8_ENV="prod")
     check(desk, ".env.k8s.staging: K8_ENV names a different environment than staging", status=2)
 
 
-def test_a_namespace_that_the_two_files_do_not_agree_on(desk: Desk) -> None:
+def test_namespace_that_two_files_do_not_agree_on(desk: Desk) -> None:
     desk.env_file(K8S_NAMESPACE="other")
     check(
         desk,
@@ -143,14 +143,14 @@ def test_a_namespace_that_the_two_files_do_not_agree_on(desk: Desk) -> None:
     )
 
 
-def test_a_namespace_that_nobody_gives(desk: Desk) -> None:
+def test_namespace_that_nobody_gives(desk: Desk) -> None:
     desk.environment(namespace=None)
     check(desk, "staging.yaml: namespace is missing, and K8S_NAMESPACE is not set", status=2)
     (desk.folder / ".env.k8s.staging").unlink()
     check(desk, "staging.yaml: namespace is missing, and .env.k8s.staging does not exist", status=2)
 
 
-def test_a_namespace_from_the_env_file(desk: Desk) -> None:
+def test_namespace_from_env_file(desk: Desk) -> None:
     desk.environment(namespace=None)
     desk.env_file(K8S_NAMESPACE="voice")
     assert desk.run("sync", "staging").status == 0
@@ -164,7 +164,7 @@ def test_a_namespace_from_the_env_file(desk: Desk) -> None:
     ("id_", "error"),
     [(None, "config/staging.yaml: id is missing"), ("Voice_Agent", "config/staging.yaml id: ")],
 )
-def test_an_id_that_is_missing_or_no_dns_label(desk: Desk, id_: str | None, error: str) -> None:
+def test_id_that_is_missing_or_no_dns_label(desk: Desk, id_: str | None, error: str) -> None:
     desk.environment(id=id_)
     result = desk.run("check", "staging")
     assert result.status == 2
@@ -224,7 +224,7 @@ def test_two_environments_that_do_not_meet(desk: Desk, changes: dict) -> None:
         (None, ""),
     ],
 )
-def test_kubeconfig_of_the_environment_is_judged_as_a_run_does(
+def test_kubeconfig_of_environment_is_judged_as_run_does(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, user: Any, what: str
 ) -> None:
     desk.environment(cluster={"kubeconfig": "theirs"})
@@ -237,12 +237,12 @@ def test_kubeconfig_of_the_environment_is_judged_as_a_run_does(
     assert (result.status == 0, what in result.err) == (not user, True)
 
 
-def test_a_neighbour_that_is_broken_does_not_stop_this_environment(desk: Desk) -> None:
+def test_neighbour_that_is_broken_does_not_stop_this_environment(desk: Desk) -> None:
     desk.write("prod.yaml", "id: [")
     assert desk.run("check", "staging").status == 0
 
 
-def test_a_value_that_is_secret_is_never_in_the_report(desk: Desk) -> None:
+def test_value_that_is_secret_is_never_in_report(desk: Desk) -> None:
     for verb in ("check", "plan", "sync", "status"):
         for form in ("text", "json"):
             out = desk.run(verb, "staging", "--output", form)
@@ -272,7 +272,7 @@ def errors(result: Result) -> list[str]:
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_what_a_secret_is_made_of_is_masked_whatever_the_rule(desk: Desk, form: str) -> None:
+def test_what_secret_is_made_of_is_masked_whatever_rule(desk: Desk, form: str) -> None:
     desk.canaries |= {"CANARY-in-env-file", "CANARY-key"}
     desk.env_file(OPENAI_API_KEY="CANARY-in-env-file", PLAIN="CANARY-key")
     desk.write("base/extra.yml", "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\ndata: {PLAIN: ''}\n")
@@ -291,14 +291,14 @@ def test_what_a_secret_is_made_of_is_masked_whatever_the_rule(desk: Desk, form: 
         ]
 
 
-def test_without_the_templates_every_variable_is_masked(desk: Desk) -> None:
+def test_without_templates_every_variable_is_masked(desk: Desk) -> None:
     desk.environment(templates=["base/nowhere.yml"], infrastructure={"CLUSTER_NAME": "required"}, sources=[])
     result = desk.run("check", "staging")
     assert result.out.splitlines()[1:] == ["CLUSTER_NAME             ********  .env.k8s.staging"]
     assert errors(result) == ["base/nowhere.yml: no such file"]
 
 
-def test_a_missing_template_hides_nothing_else(desk: Desk) -> None:
+def test_missing_template_hides_nothing_else(desk: Desk) -> None:
     desk.write("half.yaml", HALF_ENCRYPTED)
     desk.environment(
         templates=["base/nowhere.yml"],
@@ -314,7 +314,7 @@ def test_a_missing_template_hides_nothing_else(desk: Desk) -> None:
     assert result.status == 2
 
 
-def test_a_reference_to_a_commit_is_checked_as_the_file_is_there(desk: Desk) -> None:
+def test_reference_to_commit_is_checked_as_file_is_there(desk: Desk) -> None:
     """What is wrong with the file of today is not asked for, and neither are the names that it has."""
     who = {f"GIT_{who}_{what}": "a@b.c" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     desk.write("half.yaml", HALF_ENCRYPTED.replace("CANARY-openai", LEAF))
@@ -340,7 +340,7 @@ def commit(desk: Desk) -> str:
     return head.stdout[:10]
 
 
-def test_a_recipient_who_was_removed_and_can_still_read_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recipient_who_was_removed_and_can_still_read_is_reported(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """By `check` alone, and only of the file of today."""
     encrypted = HALF_ENCRYPTED.replace("CANARY-openai", LEAF)
     desk.write("half.yaml", encrypted)
@@ -360,7 +360,7 @@ def test_a_recipient_who_was_removed_and_can_still_read_is_told(desk: Desk, monk
     assert "age1b" not in desk.run("check", "staging").err
 
 
-def test_a_bug_in_a_providers_look_at_history_shows_nothing(tmp_path: Path) -> None:
+def test_bug_in_providers_look_at_history_shows_nothing(tmp_path: Path) -> None:
     class Broken:
         def check_history(self, path: str, context: Context) -> Iterable[Problem]:
             raise ValueError("CANARY")
@@ -370,7 +370,7 @@ def test_a_bug_in_a_providers_look_at_history_shows_nothing(tmp_path: Path) -> N
     assert offline._of_history(object(), Reference("x", "a"), Context(tmp_path, {}, 0)) == []
 
 
-def test_the_names_of_today_are_not_those_of_a_revision_that_a_provider_cannot_look_at(tmp_path: Path) -> None:
+def test_names_of_today_are_not_those_of_revision_that_provider_cannot_look_at(tmp_path: Path) -> None:
     @dataclass(frozen=True)
     class Today:
         """A third party's, which knows of no revisions."""
@@ -392,7 +392,7 @@ def test_the_names_of_today_are_not_those_of_a_revision_that_a_provider_cannot_l
         assert (found, problem.what) == (names, "a is odd")
 
 
-def test_a_source_that_is_wrong_hides_nothing_else(desk: Desk) -> None:
+def test_source_that_is_wrong_hides_nothing_else(desk: Desk) -> None:
     desk.write("half.yaml", HALF_ENCRYPTED)
     desk.environment(sources=["sops:half.yaml"], infrastructure={"BUCKET": "required"})
     desk.env_file(DOMAIN=None)
@@ -413,7 +413,7 @@ def test_a_source_that_is_wrong_hides_nothing_else(desk: Desk) -> None:
     assert result.status == 1
 
 
-def test_an_unencrypted_source_hides_nothing_else(desk: Desk) -> None:
+def test_unencrypted_source_hides_nothing_else(desk: Desk) -> None:
     desk.write("plain.yaml", "OPENAI_API_KEY: CANARY-openai\n")
     desk.write("base/tls.yml", TLS)
     desk.environment(
@@ -430,7 +430,7 @@ def test_an_unencrypted_source_hides_nothing_else(desk: Desk) -> None:
     assert [line for line in result.lines if "warning" in line] == []
 
 
-def test_an_env_file_that_is_wrong_hides_nothing_else(desk: Desk) -> None:
+def test_env_file_that_is_wrong_hides_nothing_else(desk: Desk) -> None:
     desk.write(".env.k8s.staging", "K8_ENV=staging\nno equals sign\n")
     desk.write("public.yml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: y}\ndata: {A: '${DEEPGRAM_API_KEY}'}\n")
     desk.environment(
@@ -451,14 +451,14 @@ def test_an_env_file_that_is_wrong_hides_nothing_else(desk: Desk) -> None:
     assert desk.target.embedded.requests == []
 
 
-def test_a_namespace_that_may_be_in_a_wrong_env_file_is_not_called_missing(desk: Desk) -> None:
+def test_namespace_that_may_be_in_wrong_env_file_is_not_called_missing(desk: Desk) -> None:
     desk.write(".env.k8s.staging", "K8S_NAMESPACE=voice\nno equals sign\n")
     desk.environment(namespace=None)
     check(desk, ".env.k8s.staging line 2: cannot be parsed", status=2)
 
 
 @pytest.mark.parametrize("verb", ["check", "plan"])
-def test_a_type_without_its_keys(desk: Desk, verb: str) -> None:
+def test_type_without_its_keys(desk: Desk, verb: str) -> None:
     desk.write("base/tls.yml", TLS)
     desk.environment(templates=["base/tls.yml"])
     desk.values(OPENAI_API_KEY="-----BEGIN CERTIFICATE-----\n")
@@ -477,7 +477,7 @@ stringData: {tls.crt: "${OPENAI_API_KEY}"}
 """
 
 
-def test_what_a_source_gives_is_masked_whatever_the_rule(desk: Desk) -> None:
+def test_what_source_gives_is_masked_whatever_rule(desk: Desk) -> None:
     desk.write("half.yaml", HALF_ENCRYPTED.replace("CANARY-openai", LEAF))
     desk.env_file(CARTESIA_API_KEY="CANARY-left-over")
     desk.canaries.add("CANARY-left-over")
@@ -495,7 +495,7 @@ def test_what_a_source_gives_is_masked_whatever_the_rule(desk: Desk) -> None:
     assert (result.status, result.err) == (0, "")
 
 
-def test_of_a_nested_field_only_the_first_name_can_be_told(desk: Desk) -> None:
+def test_of_nested_field_only_first_name_can_be_told(desk: Desk) -> None:
     desk.write("half.yaml", HALF_ENCRYPTED.replace("CANARY-openai", LEAF))
     desk.write("base/tls.yml", TLS.replace("kubernetes.io/tls", "Opaque") + "data: {}\n")
     desk.environment(
@@ -510,13 +510,13 @@ def test_of_a_nested_field_only_the_first_name_can_be_told(desk: Desk) -> None:
     assert errors(desk.run("check", "staging")) == ["sops:half.yaml: has no field NOWHERE.deep (for OPENAI_API_KEY)"]
 
 
-def test_a_source_whose_names_are_not_known_is_not_called_empty(desk: Desk) -> None:
+def test_source_whose_names_are_not_known_is_not_called_empty(desk: Desk) -> None:
     desk.write("base/plain.yml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {A: b}\n")
     desk.environment(templates=["base/plain.yml"], sources=["sops:nowhere.yaml", "plain:values.json"])
     assert errors(desk.run("check", "staging")) == ["sops:nowhere.yaml: no such file"]
 
 
-def test_an_encrypted_value_in_a_template(desk: Desk) -> None:
+def test_encrypted_value_in_template(desk: Desk) -> None:
     encrypted = "ENC[AES256_GCM,data:x,iv:y,tag:z,type:str]"
     desk.write("base/secrets.yml", SECRETS.replace("${OPENAI_API_KEY}", encrypted))
     desk.canaries.add(encrypted)
@@ -628,7 +628,7 @@ def doubtful(desk: Desk, layer: str, value: str) -> str:
 
 @pytest.mark.parametrize("layer", LAYER_HINTS)
 @pytest.mark.parametrize("value", DOUBTFUL)
-def test_a_doubtful_value_is_a_warning_in_every_command(desk: Desk, layer: str, value: str) -> None:
+def test_doubtful_value_is_warning_in_every_command(desk: Desk, layer: str, value: str) -> None:
     place = doubtful(desk, layer, value)
     warning = f"bridge: warning: Secret/s key KEY: the value from {place} {DOUBTFUL[value]}"
     for verb in ("check", "plan", "sync", "status"):
@@ -646,13 +646,13 @@ def test_a_doubtful_value_is_a_warning_in_every_command(desk: Desk, layer: str, 
 @pytest.mark.parametrize(
     "value", ["$ecret", "pa$$WORD", "CANARY-$NAME", "a {{ b }}", "{{ a }} b", "yours", "<a><b/></a>", "xx", "a\r\n"]
 )
-def test_an_odd_password_is_not_doubtful(desk: Desk, value: str) -> None:
+def test_odd_password_is_not_doubtful(desk: Desk, value: str) -> None:
     doubtful(desk, "source", value)
     result = desk.run("sync", "staging")
     assert (result.err, result.status) == ("", 0)
 
 
-def test_a_variable_declared_literal_may_look_like_a_placeholder(desk: Desk) -> None:
+def test_variable_declared_literal_may_look_like_placeholder(desk: Desk) -> None:
     doubtful(desk, "source", "changeme")
     desk.environment(
         templates=["base/doubtful.yml"],
@@ -661,12 +661,12 @@ def test_a_variable_declared_literal_may_look_like_a_placeholder(desk: Desk) -> 
     assert desk.run("plan", "staging").err == ""
 
 
-def test_a_public_value_is_not_judged_as_a_secret_is(desk: Desk) -> None:
+def test_public_value_is_not_judged_as_secret_is(desk: Desk) -> None:
     desk.values(DOMAIN="$DOMAIN")
     assert desk.run("plan", "staging").err == ""
 
 
-def test_what_a_provider_told_before_its_error_is_told_too(desk: Desk) -> None:
+def test_what_provider_told_before_its_error_is_reported_too(desk: Desk) -> None:
     desk.environment(sources=["sops:a.yaml"], providers={"sops": {"gpg": str(desk.folder / "program")}})
     result = desk.run("check", "staging")
     assert errors(result) == [

@@ -30,13 +30,13 @@ def errors(result: Result) -> list[str]:
     return [line for line in result.lines if line.startswith("bridge: error")]
 
 
-def test_a_build_that_undoes_nothing(desk: Desk) -> None:
+def test_build_that_undoes_nothing(desk: Desk) -> None:
     result = check(desk, HARMLESS)
     assert (result.status, errors(result)) == (0, [])
     assert result.out.splitlines()[0].endswith("build.yaml: 1 object, nothing in it conflicts with bridge")
 
 
-def test_every_object_is_named_and_the_cure_is_printed(desk: Desk) -> None:
+def test_every_object_is_named_and_cure_is_printed(desk: Desk) -> None:
     desk.canaries.add("CANARY-in-clear")
     result = check(desk, BUILD.replace("${OPENAI_API_KEY}", "CANARY-in-clear"))
     assert result.status == 1
@@ -47,7 +47,7 @@ def test_every_object_is_named_and_the_cure_is_printed(desk: Desk) -> None:
     assert "the files are valid" not in result.out
 
 
-def test_infrastructure_is_not_the_guards_business(desk: Desk) -> None:
+def test_infrastructure_is_not_guards_business(desk: Desk) -> None:
     desk.environment(infrastructure={"BUCKET": "required"}, sources=[], templates=["base/configmap.yml"])
     desk.write("base/configmap.yml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {A: b}\n")
     result = check(desk, HARMLESS)
@@ -58,7 +58,7 @@ def test_infrastructure_is_not_the_guards_business(desk: Desk) -> None:
     assert (result.status, result.err, "INFRASTRUCTURE" in result.out) == (0, "", False)
 
 
-def test_the_namespace_that_is_assumed_is_said(desk: Desk) -> None:
+def test_namespace_that_is_assumed_is_said(desk: Desk) -> None:
     result = check(desk, BUILD)
     assert any(line.endswith("5 of its objects have no namespace; voice is assumed") for line in result.lines)
     result = check(desk, BUILD.replace("metadata: {", "metadata: {namespace: other, "), "--output", "json")
@@ -85,7 +85,7 @@ def test_json_for_machines(desk: Desk) -> None:
     }
 
 
-def test_a_custom_resource_that_makes_the_same_secret(desk: Desk) -> None:
+def test_custom_resource_that_makes_same_secret(desk: Desk) -> None:
     custom = "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {name: agent-secrets}\nspec: {}\n"
     result = check(desk, custom)
     assert (result.status, len(errors(result))) == (1, 1)
@@ -107,13 +107,13 @@ def piped(desk: Desk, monkeypatch: pytest.MonkeyPatch, content: bytes, *more: st
         return desk.run("check", "staging", "--manifests", "-", *more)
 
 
-def test_a_build_on_stdin(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_build_on_stdin(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     result = piped(desk, monkeypatch, SECRETS.encode())
     assert result.status == 1
     assert errors(result)[0].startswith("bridge: error: stdin document 1 line 1 Secret/shared-secrets: keys ")
 
 
-def test_a_build_by_a_shells_substitution(desk: Desk) -> None:
+def test_build_by_shells_substitution(desk: Desk) -> None:
     reading, writing = os.pipe()
     os.write(writing, HARMLESS.encode())
     os.close(writing)
@@ -122,7 +122,7 @@ def test_a_build_by_a_shells_substitution(desk: Desk) -> None:
     assert (result.status, errors(result)) == (0, [])
 
 
-def test_an_empty_stdin_is_not_all_is_well(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_stdin_is_not_all_is_well(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     result = piped(desk, monkeypatch, b"")
     assert result.status == 2
     assert result.lines[-2:] == [
@@ -131,7 +131,7 @@ def test_an_empty_stdin_is_not_all_is_well(desk: Desk, monkeypatch: pytest.Monke
     ]
 
 
-def test_a_writer_that_never_ends_is_not_waited_for(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writer_that_never_ends_is_not_waited_for(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     reading, writing = os.pipe()
     with os.fdopen(reading) as stdin, os.fdopen(writing, "w"):
         monkeypatch.setattr("sys.stdin", stdin)
@@ -139,7 +139,7 @@ def test_a_writer_that_never_ends_is_not_waited_for(desk: Desk, monkeypatch: pyt
     assert (result.status, errors(result)) == (2, ["bridge: error: stdin: not closed by its writer in time"])
 
 
-def test_a_terminal_is_not_read(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_terminal_is_not_read(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = io.StringIO()
     terminal.isatty = lambda: True  # type: ignore[method-assign]
     monkeypatch.setattr("sys.stdin", terminal)
@@ -155,7 +155,7 @@ def test_a_terminal_is_not_read(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> 
         (b"x" * (16 * 1024 * 1024 + 1), ": larger than 16 MiB"),
     ],
 )
-def test_a_file_that_cannot_be_read(desk: Desk, content: bytes, what: str) -> None:
+def test_file_that_cannot_be_read(desk: Desk, content: bytes, what: str) -> None:
     file = desk.folder / "build.yaml"
     file.write_bytes(content)
     result = desk.run("check", "staging", "--manifests", str(file))
@@ -166,7 +166,7 @@ def test_a_file_that_cannot_be_read(desk: Desk, content: bytes, what: str) -> No
     assert (result.status, errors(result)) == (2, [f"bridge: error: {file}: no such file"])
 
 
-def test_files_that_are_wrong_come_first_and_decide_the_status(desk: Desk) -> None:
+def test_files_that_are_wrong_come_first_and_decide_status(desk: Desk) -> None:
     desk.env_file(K8_ENV="prod")
     result = check(desk, BUILD)
     assert result.status == 2
@@ -175,7 +175,7 @@ def test_files_that_are_wrong_come_first_and_decide_the_status(desk: Desk) -> No
     assert len(errors(check(desk, BUILD))) == 2
 
 
-def test_a_stdin_that_is_too_large(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stdin_that_is_too_large(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "large"
     file.write_bytes(b"#" * (16 * 1024 * 1024 + 1))
     with file.open() as stdin:
@@ -184,7 +184,7 @@ def test_a_stdin_that_is_too_large(desk: Desk, tmp_path: Path, monkeypatch: pyte
     assert (result.status, errors(result)) == (2, ["bridge: error: stdin: larger than 16 MiB"])
 
 
-def test_a_larger_pipe_than_its_buffer(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_larger_pipe_than_its_buffer(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "large"
     file.write_text(f"{HARMLESS}---\n" * 3000)
     with file.open() as stdin:

@@ -35,7 +35,7 @@ def test_sound_files_are_described(sops, capfd):
     assert out == [f"{name}: written by sops 3.13.2, for 2 keys" for name in ("config/a.sops.yaml", "b.sops.json")]
 
 
-def test_what_is_wrong_with_any_is_told_at_once(sops, capfd):
+def test_what_is_wrong_with_any_is_reported_at_once(sops, capfd):
     sops.write("plain.sops.yaml", "a: CANARY\n")
     sops.encrypt("b.sops.yaml", "a: CANARY\n", age=f"{sops.recipient},{OTHER}")
     sops.edit("b.sops.yaml", sops.value("b.sops.yaml", "a"), "CANARY")
@@ -51,7 +51,7 @@ def test_what_is_wrong_with_any_is_told_at_once(sops, capfd):
     ]
 
 
-def test_a_warning_leaves_the_status_alone(sops, capfd):
+def test_warning_leaves_status_alone(sops, capfd):
     sops.encrypt("b.sops.yaml", "a: CANARY\n")
     (sops.path / ".sops.yaml").unlink()
     status, out, err = run(capfd, "--files", "sops", "b.sops.yaml", "--output", "json")

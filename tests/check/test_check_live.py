@@ -42,7 +42,7 @@ def kubectl(cluster: RealCluster, desk: Desk, build: str, *more: str) -> int:
     return cluster.kubectl("-n", desk.target.namespace, "apply", "-f", "-", *more, text=build, check=False).returncode
 
 
-def test_without_a_build_the_sources_and_the_cluster_are_compared(offline_desk: Desk) -> None:
+def test_without_build_sources_and_cluster_are_compared(offline_desk: Desk) -> None:
     desk = offline_desk
     before = desk.target.versions()
     result = desk.run("check", "staging", "--live")
@@ -58,7 +58,7 @@ def test_without_a_build_the_sources_and_the_cluster_are_compared(offline_desk: 
     assert any("OPENAI_API_KEY" in line for line in result.lines)
 
 
-def test_what_a_sync_would_be_refused_for_is_an_error(offline_desk: Desk) -> None:
+def test_what_sync_would_be_refused_for_is_error(offline_desk: Desk) -> None:
     offline_desk.target.create("Secret", "agent-secrets", {"type": "example.com/other"})
     result = offline_desk.run("check", "staging", "--live")
     assert result.status == 1
@@ -85,7 +85,7 @@ def test_sources_are_read_as_if_no_run_had_read_them_before(
     assert known == [frozenset({"values.json"}), frozenset()]
 
 
-def test_trap_an_apply_puts_placeholders_over_the_values(real_desk: Desk, real_cluster: RealCluster) -> None:
+def test_trap_apply_puts_placeholders_over_values(real_desk: Desk, real_cluster: RealCluster) -> None:
     desk, build = real_desk, manifest("Secret", "agent-secrets", stringData={"OPENAI_API_KEY": "${OPENAI_API_KEY}"})
     assert desk.run("sync", "staging").status == 0
     assert today(check(desk, build)) == [
@@ -101,7 +101,7 @@ def test_trap_an_apply_puts_placeholders_over_the_values(real_desk: Desk, real_c
         assert desk.run("sync", "staging").status == 0
 
 
-def test_a_server_side_apply_of_data_meets_a_conflict(real_desk: Desk, real_cluster: RealCluster) -> None:
+def test_server_side_apply_of_data_meets_conflict(real_desk: Desk, real_cluster: RealCluster) -> None:
     desk, build = real_desk, manifest("ConfigMap", "agent-config", data={"LOG_LEVEL": "${LOG_LEVEL:-info}", "X": "y"})
     desk.run("sync", "staging")
     before = desk.target.versions()
@@ -117,7 +117,7 @@ def test_a_server_side_apply_of_data_meets_a_conflict(real_desk: Desk, real_clus
     assert desk.target.data("ConfigMap", "agent-config")["LOG_LEVEL"] == "${LOG_LEVEL:-info}"
 
 
-def test_trap_a_build_without_data_takes_every_key_away(real_desk: Desk, real_cluster: RealCluster) -> None:
+def test_trap_build_without_data_takes_every_key_away(real_desk: Desk, real_cluster: RealCluster) -> None:
     desk = real_desk
     desk.run("sync", "staging")
     with_data = manifest("ConfigMap", "agent-config", data={"LOG_LEVEL": "debug"})
@@ -152,7 +152,7 @@ def test_trap_nothing_under_data_takes_every_key_away_every_time(real_desk: Desk
         assert desk.target.data("Secret", "agent-secrets") == {}
 
 
-def test_trap_a_key_that_left_the_build_leaves_the_object(real_desk: Desk, real_cluster: RealCluster) -> None:
+def test_trap_key_that_left_build_leaves_object(real_desk: Desk, real_cluster: RealCluster) -> None:
     desk = real_desk
     desk.run("sync", "staging")
     kubectl(real_cluster, desk, manifest("ConfigMap", "agent-config", data={"LOG_LEVEL": "CANARY-x", "X": "y"}))
@@ -170,7 +170,7 @@ def test_trap_a_key_that_left_the_build_leaves_the_object(real_desk: Desk, real_
     assert not any("deletes those that it applied last" in line for line in result.lines)
 
 
-def test_an_object_that_is_not_there_yet(offline_desk: Desk) -> None:
+def test_object_that_is_missing_yet(offline_desk: Desk) -> None:
     result = check(offline_desk, manifest("ConfigMap", "agent-config", data={"LOG_LEVEL": "x"}))
     assert today(result) == [
         "ConfigMap/agent-config: today: it is not in the cluster, and an apply would create it with the build's values"
@@ -178,7 +178,7 @@ def test_an_object_that_is_not_there_yet(offline_desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("annotation", ["{CANARY", '"data CANARY"', "null"])
-def test_an_annotation_that_is_damaged_tells_nothing(offline_desk: Desk, annotation: str) -> None:
+def test_annotation_that_is_damaged_tells_nothing(offline_desk: Desk, annotation: str) -> None:
     desk = offline_desk
     desk.run("sync", "staging")
     desk.canaries.add("CANARY")
@@ -187,7 +187,7 @@ def test_an_annotation_that_is_damaged_tells_nothing(offline_desk: Desk, annotat
 
 
 @pytest.mark.parametrize("annotation", ['{"data": 7}', '{"data": "CANARY"}', '{"data": ["CANARY"]}'])
-def test_an_annotation_of_another_form_names_no_key_and_is_no_bug(offline_desk: Desk, annotation: str) -> None:
+def test_annotation_of_another_form_names_no_key_and_is_no_bug(offline_desk: Desk, annotation: str) -> None:
     desk = offline_desk
     desk.run("sync", "staging")
     desk.canaries.add("CANARY")
@@ -197,7 +197,7 @@ def test_an_annotation_of_another_form_names_no_key_and_is_no_bug(offline_desk: 
     assert "`kubectl apply` would delete" in today(result)[0]
 
 
-def test_who_deploys_an_object_and_may_delete_it_is_told(offline_desk: Desk) -> None:
+def test_who_deploys_object_and_may_delete_it_is_reported(offline_desk: Desk) -> None:
     desk = offline_desk
     desk.run("sync", "staging")
     desk.target.patch("Secret", "agent-secrets", {"metadata": {"labels": {"argocd.argoproj.io/instance": "voice"}}})
@@ -208,7 +208,7 @@ def test_who_deploys_an_object_and_may_delete_it_is_told(offline_desk: Desk) -> 
     assert "Prune=false" in hint
 
 
-def test_what_a_pod_asks_for_may_be_in_the_cluster(offline_desk: Desk) -> None:
+def test_what_pod_asks_for_may_be_in_cluster(offline_desk: Desk) -> None:
     desk = offline_desk
     spec = {"containers": [{"name": "c", "envFrom": [{"secretRef": {"name": "theirs"}}]}]}
     pod = json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec})
@@ -218,7 +218,7 @@ def test_what_a_pod_asks_for_may_be_in_the_cluster(offline_desk: Desk) -> None:
     assert check(desk, pod).status == 0
 
 
-def test_a_missing_right_is_one_warning(real_desk: Desk, real_cluster: RealCluster) -> None:
+def test_missing_right_is_one_warning(real_desk: Desk, real_cluster: RealCluster) -> None:
     desk = real_desk
     desk.run("sync", "staging")
     names = ["shared-secrets", "agent-secrets", "shared-config", "agent-config", "front-config"]

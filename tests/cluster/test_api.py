@@ -22,7 +22,7 @@ def server() -> Iterator[Wire]:
         yield wire
 
 
-def test_answer_is_the_json_object_that_was_sent(server: Wire) -> None:
+def test_answer_is_json_object_that_was_sent(server: Wire) -> None:
     client = api(server.url)
     assert client.request("get", PATH, target=TARGET) == SECRET
     client.close()
@@ -64,14 +64,14 @@ def test_query_body_and_content_type_are_sent(server: Wire) -> None:
     assert request.body == b"{}"
 
 
-def test_prefix_of_the_servers_url_stays(server: Wire) -> None:
+def test_prefix_of_servers_url_stays(server: Wire) -> None:
     client = api(f"{server.url}/k8s/clusters/c-1")
     client.request("get", PATH, target=TARGET)
     client.close()
     assert server.requests[0].line == f"GET /k8s/clusters/c-1{PATH} HTTP/1.1"
 
 
-def test_connection_is_kept_for_the_next_request(server: Wire) -> None:
+def test_connection_is_kept_for_next_request(server: Wire) -> None:
     client = api(server.url)
     for _ in range(3):
         client.request("get", PATH, target=TARGET)
@@ -103,9 +103,7 @@ def test_eight_threads_work_concurrently() -> None:
 
 
 @pytest.mark.parametrize(("verb", "body"), [("patch", b"{}"), ("delete", None)])
-def test_write_on_a_connection_that_the_server_has_closed_in_the_meantime_takes_a_new_one(
-    verb: str, body: bytes | None
-) -> None:
+def test_write_on_connection_that_server_has_closed_in_meantime_takes_new_one(verb: str, body: bytes | None) -> None:
     closed = threading.Event()
 
     def answer_and_close(sock: Any, stopped: threading.Event) -> bool:
@@ -195,7 +193,7 @@ def test_endpoint_never_shows_its_credentials() -> None:
     assert "CANARY" not in shown
 
 
-def test_servers_time_is_the_latest_that_a_good_answer_told() -> None:
+def test_servers_time_is_latest_that_good_answer_told() -> None:
     def at(code: int, second: int, date: str = "Wed, 25 Nov 2026 10:00:{:02} GMT") -> Step:
         return reply(code, SECRET if code == 200 else {"kind": "Status"}, {"Date": date.format(second)})
 

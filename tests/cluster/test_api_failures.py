@@ -101,7 +101,7 @@ def test_temporary_failure_is_retried(first: Step, verb: str) -> None:
         ),
     ],
 )
-def test_server_failure_names_the_server_and_quotes_nothing(
+def test_server_failure_names_server_and_quotes_nothing(
     step: Step, verb: str, kind: type[BridgeError], what: str, tries: int
 ) -> None:
     with Wire(step) as server:
@@ -126,7 +126,7 @@ def test_server_failure_names_the_server_and_quotes_nothing(
         (reply(200, {}), "patch", "did not return this object", "{}: " + NO_API.format(200)),
     ],
 )
-def test_write_without_a_clear_answer_names_its_object_until_it_is_settled(
+def test_write_without_clear_answer_names_its_object_until_it_is_settled(
     step: Step, verb: str, what: str, settled: str
 ) -> None:
     with Wire(step) as server:
@@ -153,7 +153,7 @@ def test_dry_run_changes_nothing_so_it_is_retried(step: Step, tries: int, verb: 
     ("verb", "query"),
     [("patch", "?fieldManager=a&dryRun=All"), ("update", "?fieldManager=a&dryRun=All"), ("delete", "?fieldManager=a")],
 )
-def test_dry_run_is_in_the_query_or_in_a_deletions_body(verb: str, query: str) -> None:
+def test_dry_run_is_in_query_or_in_deletions_body(verb: str, query: str) -> None:
     with Wire(FINE) as server:
         client = api(server.url)
         client.request(verb, PATH, target=TARGET, query={"fieldManager": "a"}, body=b"{}", dry_run=True)
@@ -162,7 +162,7 @@ def test_dry_run_is_in_the_query_or_in_a_deletions_body(verb: str, query: str) -
 
 
 @pytest.mark.parametrize(("verb", "kind", "tries"), [("get", Unreachable, 2), ("patch", LostAnswer, 1)])
-def test_server_that_hangs_is_left_after_the_time_of_a_call(verb: str, kind: type[BridgeError], tries: int) -> None:
+def test_server_that_hangs_is_left_after_time_of_call(verb: str, kind: type[BridgeError], tries: int) -> None:
     with Wire(hang) as server:
         error = failure(server.url, verb, call=1)
     assert type(error) is kind
@@ -181,13 +181,13 @@ def test_server_that_hangs_is_left_after_the_time_of_a_call(verb: str, kind: typ
         dribble(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
     ],
 )
-def test_dribbling_server_cannot_block_a_call(step: Step) -> None:
+def test_dribbling_server_cannot_block_call(step: Step) -> None:
     with Wire(step) as server:
         error = failure(server.url, "patch", call=1)  # without a limit it would never end
     assert isinstance(error, LostAnswer)
 
 
-def test_server_that_does_not_read_cannot_block_a_call() -> None:
+def test_server_that_does_not_read_cannot_block_call() -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         client = api(f"http://127.0.0.1:{deaf.getsockname()[1]}", call=0.3)
         with pytest.raises(Unreachable) as caught:
@@ -196,7 +196,7 @@ def test_server_that_does_not_read_cannot_block_a_call() -> None:
     assert "did not answer within 0.3 s" in str(caught.value)
 
 
-def test_time_for_sending_is_that_of_this_call_and_not_of_an_earlier_one() -> None:
+def test_time_for_sending_is_that_of_this_call_and_not_of_earlier_one() -> None:
     ours, deaf = socket.socketpair()
     with deaf, BoundedSocket(ours.family, ours.type, ours.proto, fileno=ours.detach()) as bounded:
         bounded.settimeout(200)
@@ -205,7 +205,7 @@ def test_time_for_sending_is_that_of_this_call_and_not_of_an_earlier_one() -> No
             bounded.sendall(bytes(50_000_000))
 
 
-def test_deadline_of_the_run_ends_the_tries() -> None:
+def test_deadline_of_run_ends_tries() -> None:
     with Wire(status(429, retry="30")) as server:
         client = api(server.url, seconds=5)
         with pytest.raises(Unreachable):
@@ -214,7 +214,7 @@ def test_deadline_of_the_run_ends_the_tries() -> None:
     assert len(server.requests) == 1
 
 
-def test_after_the_deadline_nothing_is_sent() -> None:
+def test_after_deadline_nothing_is_sent() -> None:
     with Wire(FINE) as server:
         client = api(server.url, seconds=-1)
         with pytest.raises(Unreachable) as caught:
@@ -249,7 +249,7 @@ def test_name_that_is_unknown_is_temporary() -> None:
     )
 
 
-def test_hanging_name_server_cannot_block_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hanging_name_server_cannot_block_call(monkeypatch: pytest.MonkeyPatch) -> None:
     released = threading.Event()
     real = socket.getaddrinfo
 
@@ -277,7 +277,7 @@ def test_hanging_name_server_cannot_block_a_call(monkeypatch: pytest.MonkeyPatch
         (ssl.SSLError(1, CANARY), "failed the TLS handshake (no reason)"),
     ],
 )
-def test_errors_of_the_system_are_reported_in_words_without_their_text(error: OSError, what: str) -> None:
+def test_errors_of_system_are_reported_in_words_without_their_text(error: OSError, what: str) -> None:
     assert transport.explain(error, sent=False, limit=1) == transport.Failed(what, sent=False)
 
 

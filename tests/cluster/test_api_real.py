@@ -148,7 +148,7 @@ def test_wrong_authority_is_refused(open_api: Connect, namespace: str, tmp_path:
         open_api(**{"certificate-authority": str(other.file)}).request("get", path(namespace), target=target(namespace))
 
 
-def test_missing_object_and_a_missing_namespace_differ(open_api: Connect, namespace: str) -> None:
+def test_missing_object_and_missing_namespace_differ(open_api: Connect, namespace: str) -> None:
     api = open_api()
     with pytest.raises(ObjectNotFound) as caught:
         api.request("get", path(namespace), target=target(namespace))
@@ -159,9 +159,7 @@ def test_missing_object_and_a_missing_namespace_differ(open_api: Connect, namesp
     assert str(caught.value) == f"{target('nowhere')}: the namespace does not exist"
 
 
-def test_rbac_names_the_verb_the_user_and_the_rule(
-    open_api: Connect, real_cluster: RealCluster, namespace: str
-) -> None:
+def test_rbac_names_verb_user_and_rule(open_api: Connect, real_cluster: RealCluster, namespace: str) -> None:
     api = open_api({"token": real_cluster.token_user("limited-3")})
     for verb, name in (("get", path(namespace)), ("list", f"/api/v1/namespaces/{namespace}/secrets")):
         with pytest.raises(Forbidden) as caught:
@@ -174,7 +172,7 @@ def test_rbac_names_the_verb_the_user_and_the_rule(
     assert caught.value.problems[0].hint == f"allow it with a Role in namespace {namespace}: {rule}"
 
 
-def test_apply_to_a_missing_object_needs_create(open_api: Connect, real_cluster: RealCluster, namespace: str) -> None:
+def test_apply_to_missing_object_needs_create(open_api: Connect, real_cluster: RealCluster, namespace: str) -> None:
     role = {"metadata": {"name": "patch"}, "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["patch"]}]}
     group = "rbac.authorization.k8s.io"
     binding = {
@@ -189,7 +187,7 @@ def test_apply_to_a_missing_object_needs_create(open_api: Connect, real_cluster:
     assert str(caught.value) == f'{target(namespace)}: the API server forbids "create" (user "limited-4")'
 
 
-def test_conflicts_name_the_manager_and_the_field(open_api: Connect, namespace: str) -> None:
+def test_conflicts_name_manager_and_field(open_api: Connect, namespace: str) -> None:
     api = open_api()
     apply(api, namespace, manager="some-other")
     with pytest.raises(ObjectConflict) as caught:
@@ -205,7 +203,7 @@ def test_conflicts_name_the_manager_and_the_field(open_api: Connect, namespace: 
     assert caught.value.causes[0].manager == "bridge"  # an Update goes by the User-Agent
 
 
-def test_stale_resource_version_is_a_conflict_without_a_manager(open_api: Connect, namespace: str) -> None:
+def test_stale_resource_version_is_conflict_without_manager(open_api: Connect, namespace: str) -> None:
     api = open_api()
     apply(api, namespace)
     with pytest.raises(ObjectConflict) as caught:
@@ -214,7 +212,7 @@ def test_stale_resource_version_is_a_conflict_without_a_manager(open_api: Connec
     assert str(caught.value) == f"{target(namespace)}: changed since it was read"
 
 
-def test_server_text_about_a_value_is_never_shown(open_api: Connect, real_cluster: RealCluster, namespace: str) -> None:
+def test_server_text_about_value_is_never_shown(open_api: Connect, real_cluster: RealCluster, namespace: str) -> None:
     api, form = open_api(), "application/strategic-merge-patch+json"
     apply(api, namespace)
     patch = {"data": {"A": CANARY}}

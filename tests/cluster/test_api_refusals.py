@@ -53,7 +53,7 @@ def rbac(verb: str, user: str = "system:serviceaccount:voice:bridge") -> str:
     )
 
 
-def test_rbac_names_the_verb_the_user_and_the_rule_that_is_wanted() -> None:
+def test_rbac_names_verb_user_and_rule_that_is_wanted() -> None:
     error = refused(forbidden(rbac("patch")))
     assert type(error) is Forbidden
     what = 'the API server forbids "patch" (user "system:serviceaccount:voice:bridge")'
@@ -61,19 +61,19 @@ def test_rbac_names_the_verb_the_user_and_the_rule_that_is_wanted() -> None:
     assert (error.status, error.reason) == (403, "Forbidden")
 
 
-def test_credential_of_no_user_is_not_accepted_although_the_server_takes_it_for_anonymous() -> None:
+def test_credential_of_no_user_is_not_accepted_although_server_takes_it_for_anonymous() -> None:
     error = refused(forbidden(rbac("get", "system:anonymous")))
     assert shown(error) == f"the credentials of context test of config: {SERVER} rejected them"
     assert (error.problems[0].hint, error.status) == ("renew the credentials of context test of config", 403)
 
 
-def test_apply_to_a_missing_object_is_refused_for_the_verb_create() -> None:
+def test_apply_to_missing_object_is_refused_for_verb_create() -> None:
     error = refused(forbidden(rbac("create")))
     assert str(error) == f'{TARGET}: the API server forbids "create" (user "system:serviceaccount:voice:bridge")'
     assert error.problems[0].hint == RULE.format("create")
 
 
-def test_verb_that_the_server_does_not_name_is_ours_and_a_strange_user_is_not_shown() -> None:
+def test_verb_that_server_does_not_name_is_ours_and_strange_user_is_not_shown() -> None:
     error = refused(forbidden(f'User "a b {CANARY}" cannot frobnicate {CANARY}'))
     assert str(error) == f'{TARGET}: the API server forbids "patch"'
 
@@ -98,11 +98,11 @@ def test_verb_that_the_server_does_not_name_is_ours_and_a_strange_user_is_not_sh
         ),
     ],
 )
-def test_rule_follows_the_path(path: str, role: str, rule: str) -> None:
+def test_rule_follows_path(path: str, role: str, rule: str) -> None:
     assert refused(forbidden(""), "list", path).problems[0].hint == f'allow it with {role}: {rule}, verbs ["list"]'
 
 
-def test_path_without_an_object_has_no_rule() -> None:
+def test_path_without_object_has_no_rule() -> None:
     assert not refused(forbidden(""), "get", "/version").problems[0].hint
 
 
@@ -131,12 +131,12 @@ def test_path_without_an_object_has_no_rule() -> None:
         ),
     ],
 )
-def test_other_denials_name_the_source_but_not_the_reason(step: Step, what: str) -> None:
+def test_other_denials_name_source_but_not_reason(step: Step, what: str) -> None:
     error = refused(step)
     assert error.problems == (Problem(TARGET, what, ""),)
 
 
-def test_missing_object_is_not_a_missing_namespace() -> None:
+def test_missing_object_is_not_missing_namespace() -> None:
     error = refused(status(404, "NotFound", details={"name": "agent-secrets", "kind": "secrets"}), "get")
     assert isinstance(error, ObjectNotFound)
     assert str(error) == f"{TARGET}: does not exist"
@@ -151,7 +151,7 @@ def test_missing_namespace_is_reported() -> None:
 
 
 @pytest.mark.parametrize("body", [b"404 page not found CANARY", b"<html>CANARY", b'{"error": "CANARY"}', b"[]"])
-def test_404_without_status_does_not_mean_a_missing_object(body: bytes) -> None:
+def test_404_without_status_does_not_mean_missing_object(body: bytes) -> None:
     error = refused(reply(404, body), "get")
     assert type(error) is Foreign
     assert shown(error) == f"{SERVER}: this is not a Kubernetes API server (status 404)"
@@ -159,7 +159,7 @@ def test_404_without_status_does_not_mean_a_missing_object(body: bytes) -> None:
     assert_clean(error, "CANARY")
 
 
-def test_conflict_names_the_managers_and_their_fields() -> None:
+def test_conflict_names_managers_and_their_fields() -> None:
     causes = [
         {
             "reason": "FieldManagerConflict",
@@ -224,7 +224,7 @@ def test_refused_credentials_are_retried_once_and_then_told() -> None:
 
 @pytest.mark.parametrize("code", [401, 403])
 @pytest.mark.parametrize("body", [b"<html>CANARY", b"", b'{"type": "error", "status": "403", "message": "CANARY"}'])
-def test_refusal_without_status_is_attributed_to_a_gateway(code: int, body: bytes) -> None:
+def test_refusal_without_status_is_attributed_to_gateway(code: int, body: bytes) -> None:
     error = refused(reply(code, body), "get")
     assert type(error) is Foreign
     assert shown(error) == f"{SERVER}: something in front of it, such as a gateway or a proxy, answers {code}"
@@ -232,7 +232,7 @@ def test_refusal_without_status_is_attributed_to_a_gateway(code: int, body: byte
     assert_clean(error, "CANARY")
 
 
-def test_webhook_without_dry_runs_is_named_with_the_remedy() -> None:
+def test_webhook_without_dry_runs_is_named_with_remedy() -> None:
     message = 'admission webhook "guard.example.com" does not support dry run'
     error = refused(status(400, "BadRequest", message))
     assert str(error) == f'{TARGET}: the admission webhook "guard.example.com" does not support dry runs'
@@ -270,7 +270,7 @@ TRANSFORM = 'Internal error occurred: unable to transform key "/registry/secrets
         ("etcdserver: request timed out", "get", f"{SERVER}: its database (etcd) did not answer in time"),
     ],
 )
-def test_5xx_names_the_outage_and_is_temporary(message: str, verb: str, what: str) -> None:
+def test_5xx_names_outage_and_is_temporary(message: str, verb: str, what: str) -> None:
     error = outage(message, verb)
     assert type(error) is Unreachable
     assert re.sub(r"http://127\.0\.0\.1:[0-9]+", "URL", str(error)) == what
@@ -284,14 +284,14 @@ def test_5xx_names_the_outage_and_is_temporary(message: str, verb: str, what: st
         "rpc error: code = ResourceExhausted desc = trying to send message larger than max (3000000 vs. 2097152)",
     ],
 )
-def test_too_large_object_is_a_permanent_refusal(message: str) -> None:
+def test_too_large_object_is_permanent_refusal(message: str) -> None:
     error = outage(message, "patch")
     assert type(error) is ApiError
     assert (str(error), error.exit_status) == (f"{TARGET}: is too large for the cluster's database (etcd)", 1)
 
 
 @pytest.mark.parametrize(("message", "what"), [(TRANSFORM, "cannot be encrypted"), ("etcdserver: no leader", "etcd")])
-def test_write_during_an_outage_is_verified(message: str, what: str) -> None:
+def test_write_during_outage_is_verified(message: str, what: str) -> None:
     error = outage(message, "patch")
     assert isinstance(error, LostAnswer)
     assert what in str(error)
@@ -303,6 +303,6 @@ def test_write_during_an_outage_is_verified(message: str, what: str) -> None:
     "details",
     [[], "text", {"causes": "text"}, {"causes": ["text", {"reason": 1, "field": 2, "message": 3}]}, {"kind": 7}],
 )
-def test_status_of_another_shape_is_still_a_refusal(details: object) -> None:
+def test_status_of_another_shape_is_still_refusal(details: object) -> None:
     error = refused(reply(422, {"kind": "Status", "reason": 5, "message": None, "details": details}))
     assert str(error) == f"{TARGET}: the API server rejected the request (422)"

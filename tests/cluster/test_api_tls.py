@@ -81,7 +81,7 @@ BROKEN = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
         (b"AUTHORITY", b"AUTHORITY"),
     ],
 )
-def test_text_around_certificates_in_a_bundle_is_ignored(
+def test_text_around_certificates_in_bundle_is_ignored(
     server: Wire, authority: Authority, tmp_path: Path, bundle: tuple[bytes, ...]
 ) -> None:
     (tmp_path / "other").mkdir()
@@ -101,14 +101,14 @@ def test_text_around_certificates_in_a_bundle_is_ignored(
         (BROKEN + b"AUTHORITY" + BROKEN, ": cannot read certificate number 1, 3 of 3"),
     ],
 )
-def test_unreadable_bundle_names_the_certificate(authority: Authority, bundle: bytes, what: str) -> None:
+def test_unreadable_bundle_names_certificate(authority: Authority, bundle: bytes, what: str) -> None:
     content = bundle.replace(b"AUTHORITY", authority.file.read_bytes())
     with pytest.raises(ConfigError) as caught:
         trusting(content, "test")
     assert str(caught.value) == f"test: certificate-authority{what}"
 
 
-def test_without_an_authority_the_systems_cas_are_trusted(server: Wire) -> None:
+def test_without_authority_systems_cas_are_trusted(server: Wire) -> None:
     client = api(server.url, trusting(None, "test"))
     with pytest.raises(Untrusted):
         client.request("get", PATH, target=TARGET)
@@ -184,7 +184,7 @@ def showing(authority: Authority, tmp_path: Path) -> Callable[[str], ssl.SSLCont
         (ssl.TLSVersion.TLSv1_2, "stranger", "does not trust the CA of the client certificate"),
     ],
 )
-def test_client_certificate_that_is_refused_is_a_credential_problem(
+def test_client_certificate_that_is_refused_is_credential_problem(
     demanding: ssl.SSLContext,
     showing: Callable[[str], ssl.SSLContext],
     case: tuple[ssl.TLSVersion, str, str],
@@ -249,7 +249,7 @@ def test_server_without_tls_gets_no_request(authority: Authority) -> None:
     assert not [data for data in received if TARGET.encode() in data or b"Bearer" in data]
 
 
-def test_endless_handshake_cannot_block_a_call(authority: Authority) -> None:
+def test_endless_handshake_cannot_block_call(authority: Authority) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         client = api(f"https://127.0.0.1:{silent.getsockname()[1]}", trust(authority), call=0.3)
         with pytest.raises(Unreachable) as caught:
@@ -302,7 +302,7 @@ def proxying(target: int, answer: str, seen: list[bytes]) -> Iterator[int]:
         yield port
 
 
-def test_proxy_leads_to_the_server_and_gets_its_own_password_only(server: Wire, authority: Authority) -> None:
+def test_proxy_leads_to_server_and_gets_its_own_password_only(server: Wire, authority: Authority) -> None:
     seen: list[bytes] = []
     with proxying(server.port, "103 Early Hints\r\n\r\nHTTP/1.1 200 fine", seen) as port:
         client = api("https://localhost:6443", trust(authority), proxy=f"http://user:p%40ss@127.0.0.1:{port}")

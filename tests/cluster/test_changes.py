@@ -62,7 +62,7 @@ def _no_long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("refusal", [STALE, OTHER_UID])
-def test_replaced_object_is_not_a_permanent_refusal(refusal: Step) -> None:
+def test_replaced_object_is_not_permanent_refusal(refusal: Step) -> None:
     result, methods = send(change(OLD, A="2"), refusal, reply(200, NEWER))
     assert isinstance(result, Changed)
     assert methods[0] == "PATCH"
@@ -74,25 +74,25 @@ def test_write_that_is_found_after_its_answer_was_lost_is_done() -> None:
     assert (result.resource_version, methods) == ("8", ["PATCH", "GET"])
 
 
-def test_after_a_lost_answer_the_second_try_is_for_what_the_first_one_was_for() -> None:
+def test_after_lost_answer_second_try_is_for_what_first_one_was_for() -> None:
     with Wire(drop, reply(200, OLD), reply(200, NEW)) as wire, closing(api(wire.url)) as client:
         assert carry_out(Objects(client, "voice", MANAGER), change(OLD, A="2"))
     first, second = (one.body for one in wire.requests if one.body)
     assert first == second
 
 
-def test_after_a_lost_answer_a_newer_object_is_left_alone() -> None:
+def test_after_lost_answer_newer_object_is_left_alone() -> None:
     result, methods = send(change(OLD, A="2"), drop, reply(200, NEWER))
     assert (type(result), methods) == (Stopped, ["PATCH", "GET"])
 
 
-def test_second_attempt_after_a_late_first_one_succeeds() -> None:
+def test_second_attempt_after_late_first_one_succeeds() -> None:
     result, methods = send(change(OLD, A="2"), drop, reply(200, OLD), STALE, reply(200, NEW))
     assert isinstance(result, Live)
     assert methods == ["PATCH", "GET", "PATCH", "GET"]
 
 
-def test_second_attempt_that_finds_a_newer_object_stays_in_doubt() -> None:
+def test_second_attempt_that_finds_newer_object_stays_in_doubt() -> None:
     result, _ = send(change(OLD, A="2"), drop, reply(200, OLD), STALE, reply(200, NEWER))
     assert type(result) is Stopped
     result, _ = send(change(OLD, A="2"), drop, reply(200, OLD), status(403, "Forbidden"))
@@ -107,7 +107,7 @@ def test_creation_with_lost_answer_is_retried_only_if_missing() -> None:
     assert (type(result), methods) == (Stopped, ["PATCH", "GET"])
 
 
-def test_ownership_that_was_taken_back_without_an_answer_is_no_base_for_an_apply() -> None:
+def test_ownership_that_was_taken_back_without_answer_is_no_base_for_apply() -> None:
     """It may be another run that took it back, and has a newer value."""
     edited = raw("7", ("kubectl-edit", "Update"), A="1", B="1")
     planned = change(edited, A="1", B="2")
@@ -117,7 +117,7 @@ def test_ownership_that_was_taken_back_without_an_answer_is_no_base_for_an_apply
     assert (type(result), methods) == (Stopped, ["GET", "PATCH", "GET"])
 
 
-def test_reclaim_with_a_lost_answer_is_verified() -> None:
+def test_reclaim_with_lost_answer_is_verified() -> None:
     planned = change(EDITED, A="1")
     assert planned.reclaimed
     result, methods = send(planned, reply(200, EDITED), drop, reply(200, raw("8", A="1")))
@@ -125,7 +125,7 @@ def test_reclaim_with_a_lost_answer_is_verified() -> None:
     assert methods == ["GET", "PATCH", "GET"]
 
 
-def test_ownership_is_taken_back_from_the_very_object_that_was_read() -> None:
+def test_ownership_is_taken_back_from_very_object_that_was_read() -> None:
     with Wire(reply(200, EDITED), reply(200, raw("8", A="1"))) as wire, closing(api(wire.url)) as client:
         assert carry_out(Objects(client, "voice", MANAGER), change(EDITED, A="1"))
     found = {one["path"]: (one["op"], one["value"]) for one in json.loads(wire.requests[1].body)}
@@ -133,19 +133,19 @@ def test_ownership_is_taken_back_from_the_very_object_that_was_read() -> None:
     assert found["/metadata/resourceVersion"] == ("replace", "7")
 
 
-def test_ownership_of_an_object_that_has_changed_is_not_even_asked_for() -> None:
+def test_ownership_of_object_that_has_changed_is_not_even_asked_for() -> None:
     for found in (reply(200, raw("8", ("kubectl-edit", "Update"), A="1")), GONE):
         result, methods = send(change(EDITED, A="1"), found)
         assert (type(result), methods) == (Changed, ["GET"])
 
 
-def test_ownership_of_an_object_that_changes_at_that_moment_is_not_taken() -> None:
+def test_ownership_of_object_that_changes_at_that_moment_is_not_taken() -> None:
     for refusal in (status(422, "Invalid"), STALE, GONE):
         result, methods = send(change(EDITED, A="1"), reply(200, EDITED), refusal)
         assert (type(result), methods) == (Changed, ["GET", "PATCH"])
 
 
-def test_concurrently_deleted_object_is_not_a_permanent_refusal() -> None:
+def test_concurrently_deleted_object_is_not_permanent_refusal() -> None:
     planned = Change(ID, Action.DELETE, None, parse(OLD, ID))
     for refusal in (GONE, STALE):
         result, methods = send(planned, refusal)

@@ -54,7 +54,7 @@ def pod(folder: Path, authority: Authority, token: str = TOKEN) -> Path:
     return folder / "pod"
 
 
-def test_selected_cluster_is_the_connected_cluster(tmp_path: Path, authority: Authority) -> None:
+def test_selected_cluster_is_connected_cluster(tmp_path: Path, authority: Authority) -> None:
     environ = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443", "HOME": str(tmp_path)}
     name = selected(Search(None, None, environ, pod=pod(tmp_path, authority)))
     assert name == ("https://10.0.0.1:443", None, "the pod's service account", None)
@@ -65,7 +65,7 @@ def test_selected_cluster_is_the_connected_cluster(tmp_path: Path, authority: Au
 
 
 @pytest.mark.parametrize("server", ["https://bob:CANARY@cluster.example", "https://cluster.example/?token=CANARY"])
-def test_server_with_a_credential_in_its_url_is_not_named(tmp_path: Path, server: str) -> None:
+def test_server_with_credential_in_its_url_is_not_named(tmp_path: Path, server: str) -> None:
     file = write(tmp_path / "config", cluster={"server": server})
     with pytest.raises(ConfigError) as caught:
         selected(Search(file, None, {}, pod=NOWHERE))
@@ -85,14 +85,14 @@ def test_pod_in_which_nothing_is_named_uses_its_service_account(tmp_path: Path, 
     assert "CANARY" not in repr(found)
 
 
-def test_in_a_pod_an_ipv6_address_gets_brackets(tmp_path: Path, authority: Authority) -> None:
+def test_in_pod_ipv6_address_gets_brackets(tmp_path: Path, authority: Authority) -> None:
     folder = pod(tmp_path, authority)
     for host in ("fd00::1", "[fd00::1]"):
         environ = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": "443"}
         assert connect(Search(None, None, environ, pod=folder)).url == "https://[fd00::1]:443"
 
 
-def test_without_a_token_file_it_is_not_a_pod(tmp_path: Path) -> None:
+def test_without_token_file_it_is_not_pod(tmp_path: Path) -> None:
     environ = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
     assert connect(Search(write(tmp_path / "config"), None, environ, pod=NOWHERE)).url == "https://cluster.example:6443"
 
@@ -108,9 +108,7 @@ def test_without_a_token_file_it_is_not_a_pod(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_in_a_pod_with_a_broken_file_the_file_is_named(
-    tmp_path: Path, authority: Authority, break_it: Any, what: str
-) -> None:
+def test_in_pod_with_broken_file_file_is_named(tmp_path: Path, authority: Authority, break_it: Any, what: str) -> None:
     folder = pod(tmp_path, authority)
     break_it(folder)
     environ = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
@@ -131,7 +129,7 @@ def test_pods_wrong_authority_is_reported_without_its_text(tmp_path: Path, autho
     assert_clean(caught.value, "CANARY", frames=False)
 
 
-def test_pod_without_the_port_is_refused(tmp_path: Path, authority: Authority) -> None:
+def test_pod_without_port_is_refused(tmp_path: Path, authority: Authority) -> None:
     with pytest.raises(ConfigError) as caught:
         connect(Search(None, None, {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, pod=pod(tmp_path, authority)))
     assert str(caught.value) == "the pod's service account: KUBERNETES_SERVICE_PORT is not set"
@@ -165,7 +163,7 @@ def test_no_kubeconfig_at_all_says_how_to_name_one(tmp_path: Path) -> None:
 BY_HAND = "change `cluster.context` in the environment's file, or pass --context NAME"
 
 
-def test_context_that_is_asked_for_takes_precedence_over_the_current_one(tmp_path: Path) -> None:
+def test_context_that_is_asked_for_takes_precedence_over_current_one(tmp_path: Path) -> None:
     content = yaml.safe_load(write(tmp_path / "config").read_text())
     content["contexts"].append({"name": "other", "context": {"cluster": "far", "user": "kapsule"}})
     content["clusters"].append({"name": "far", "cluster": {"server": "https://far.example"}})
@@ -306,12 +304,12 @@ def test_plain_http_is_for_loopback(tmp_path: Path, server: str) -> None:
     assert (found.url, found.tls) == (server, None)
 
 
-def test_prefix_of_a_server_stays_without_its_last_slash(tmp_path: Path) -> None:
+def test_prefix_of_server_stays_without_its_last_slash(tmp_path: Path) -> None:
     path = write(tmp_path / "config", cluster={"server": "https://rancher.example/k8s/clusters/c-1/"})
     assert outside(path).url == "https://rancher.example/k8s/clusters/c-1"
 
 
-def test_authority_comes_from_its_data_or_from_a_file_next_to_the_kubeconfig(
+def test_authority_comes_from_its_data_or_from_file_next_to_kubeconfig(
     tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir("/")
@@ -344,7 +342,7 @@ def test_authority_comes_from_its_data_or_from_a_file_next_to_the_kubeconfig(
         ({"proxy-url": "http://[CANARY"}, "proxy-url is not a URL such as http://host:3128"),
     ],
 )
-def test_wrong_field_of_a_cluster_is_named(
+def test_wrong_field_of_cluster_is_named(
     tmp_path: Path, authority: Authority, cluster: dict[str, Any], what: str
 ) -> None:
     assert authority.file.name == "ca.crt"
@@ -353,7 +351,7 @@ def test_wrong_field_of_a_cluster_is_named(
     assert str(error) == f'{tmp_path}/config: cluster "kapsule": {what.format(tmp_path)}'
 
 
-def test_disabled_verification_is_a_warning(tmp_path: Path) -> None:
+def test_disabled_verification_is_warning(tmp_path: Path) -> None:
     found = outside(write(tmp_path / "config", cluster={"insecure-skip-tls-verify": True}))
     assert found.tls is not None
     assert found.tls.verify_mode is ssl.CERT_NONE
@@ -384,7 +382,7 @@ def test_several_files_merge_as_kubectl_merges_them(tmp_path: Path) -> None:
     assert error.problems[0].hint == f"choose one of mixed, one, two; {BY_HAND}"
 
 
-def test_first_file_with_a_name_takes_precedence(tmp_path: Path) -> None:
+def test_first_file_with_name_takes_precedence(tmp_path: Path) -> None:
     first = write(tmp_path / "first", cluster={"server": "https://first.example"})
     second = write(tmp_path / "second", cluster={"server": "https://second.example"})
     assert outside(None, KUBECONFIG=f"{first}:{second}").url == "https://first.example"
@@ -396,7 +394,7 @@ def test_missing_kubeconfig_files_are_named(tmp_path: Path) -> None:
     assert str(refused(None, KUBECONFIG=listed)) == f"{listed}: none of these kubeconfig files exists"
 
 
-def test_token_file_is_read_again_after_a_while_and_when_the_server_refuses_it(
+def test_token_file_is_read_again_after_while_and_when_server_refuses_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "token").write_text("one\n")

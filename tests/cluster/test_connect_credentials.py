@@ -43,18 +43,18 @@ def refused(folder: Path, user: object) -> str:
     return str(caught.value).removeprefix(f'{folder}/config: user "test": ')
 
 
-def test_token_is_shown_as_a_bearers(tmp_path: Path) -> None:
+def test_token_is_shown_as_bearers(tmp_path: Path) -> None:
     found = load(tmp_path, {"token": TOKEN})
     assert found.headers() == {"Authorization": f"Bearer {TOKEN}"}
     assert "CANARY" not in repr(found)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_trailing_newline_of_a_token_is_stripped(tmp_path: Path, end: str) -> None:
+def test_trailing_newline_of_token_is_stripped(tmp_path: Path, end: str) -> None:
     assert load(tmp_path, {"token": TOKEN + end}).headers() == {"Authorization": f"Bearer {TOKEN}"}
 
 
-def test_token_file_takes_precedence_over_a_token(tmp_path: Path) -> None:
+def test_token_file_takes_precedence_over_token(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("from-file\n")
     assert load(tmp_path, {"token": TOKEN, "tokenFile": "token"}).headers() == {"Authorization": "Bearer from-file"}
 
@@ -63,11 +63,11 @@ NOBODY = "has no usable credential; bridge never connects anonymously"
 
 
 @pytest.mark.parametrize("user", [{}, {"token": ""}, {"token": None}, {"as": "somebody"}])
-def test_no_credential_is_an_error_and_never_anonymous(tmp_path: Path, user: dict[str, object]) -> None:
+def test_no_credential_is_error_and_never_anonymous(tmp_path: Path, user: dict[str, object]) -> None:
     assert refused(tmp_path, user) == NOBODY
 
 
-def test_context_without_a_user_is_an_error(tmp_path: Path) -> None:
+def test_context_without_user_is_error(tmp_path: Path) -> None:
     load(tmp_path, {"token": TOKEN})
     content = yaml.safe_load((tmp_path / "config").read_text())
     del content["contexts"][0]["context"]["user"]
@@ -105,7 +105,7 @@ def test_context_without_a_user_is_an_error(tmp_path: Path) -> None:
         ({"token": "a", "as": "b", "as-user-extra": {"c": "CANARY"}}, "as-user-extra: c must be a list of strings"),
     ],
 )
-def test_wrong_field_of_a_user_is_named(tmp_path: Path, user: dict[str, Any], what: str) -> None:
+def test_wrong_field_of_user_is_named(tmp_path: Path, user: dict[str, Any], what: str) -> None:
     assert refused(tmp_path, user) == what.format(tmp_path)
 
 
@@ -136,7 +136,7 @@ def certificate_user(pair: Pair, form: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("form", ["files", "data"])
 @pytest.mark.parametrize("memory", [True, False])
-def test_client_certificate_is_shown_and_leaves_no_key_on_the_disk(
+def test_client_certificate_is_shown_and_leaves_no_key_on_disk(
     tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch, form: str, memory: bool
 ) -> None:
     (tmp_path / "tmp").mkdir()
@@ -164,7 +164,7 @@ def test_certificate_is_no_credential_over_plain_http(tmp_path: Path, authority:
     assert str(caught.value) == f'{tmp_path}/config: user "test": {NOBODY}'
 
 
-def test_encrypted_key_is_refused_without_a_prompt(tmp_path: Path, authority: Authority) -> None:
+def test_encrypted_key_is_refused_without_prompt(tmp_path: Path, authority: Authority) -> None:
     pair = authority.client("operator")
     key = serialization.load_pem_private_key(pair.key.read_bytes(), None)
     form = serialization.PrivateFormat.PKCS8

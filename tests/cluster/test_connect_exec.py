@@ -86,7 +86,7 @@ def test_plugins_token_is_shown_and_kept(tmp_path: Path, version: str) -> None:
     assert "CANARY" not in repr(found)
 
 
-def test_arguments_variables_and_the_environment_reach_the_plugin(tmp_path: Path) -> None:
+def test_arguments_variables_and_environment_reach_plugin(tmp_path: Path) -> None:
     plugin(
         tmp_path, "open(sys.argv[1], 'w').write(json.dumps([sys.argv[2:], dict(os.environ)]))\n" + says({"token": "t"})
     )
@@ -128,7 +128,7 @@ def test_plugin_gets_cluster_info_on_request(tmp_path: Path) -> None:
     }
 
 
-def test_command_without_a_slash_comes_from_path_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_without_slash_comes_from_path_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "bin").mkdir()
     plugin(tmp_path / "bin", says({"token": "from-path"}), "get-token")
     plugin(tmp_path, says({"token": "from-folder"}), "get-token")
@@ -144,7 +144,7 @@ def test_command_without_a_slash_comes_from_path_only(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.parametrize("command", ["./plugin", "bin/plugin", "../bin/plugin"])
-def test_relative_path_of_a_plugin_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+def test_relative_path_of_plugin_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     for folder in (tmp_path / "kube", tmp_path / "kube" / "bin", tmp_path / "bin"):
         folder.mkdir(exist_ok=True)
         plugin(folder, says({"token": "there"}))
@@ -188,7 +188,7 @@ def test_refused_credential_is_requested_again(tmp_path: Path) -> None:
     assert runs(tmp_path) == 2
 
 
-def test_plugin_may_give_a_client_certificate(tmp_path: Path) -> None:
+def test_plugin_may_give_client_certificate(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     serving, server_pair, pair = (
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER),
@@ -217,7 +217,7 @@ def test_failed_plugin_is_reported_by_status_without_its_output(tmp_path: Path) 
     assert error.problems[0].hint == "log in with scw"
 
 
-def test_failing_plugins_output_does_not_reach_the_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_failing_plugins_output_does_not_reach_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     plugin(tmp_path, "print('CANARY'); print('CANARY', file=sys.stderr); sys.exit(7)")
     error = refused(tmp_path, {})
     assert error.problems[0].hint == "run the command in the kubeconfig's exec section by hand to see why"
@@ -344,7 +344,7 @@ def test_hanging_plugin_is_killed_with_its_children(tmp_path: Path, monkeypatch:
     until(lambda: is_over(pid))
 
 
-def test_deadline_of_the_run_bounds_a_plugin(tmp_path: Path) -> None:
+def test_deadline_of_run_bounds_plugin(tmp_path: Path) -> None:
     plugin(tmp_path, "time.sleep(600)")
     error = refused(tmp_path, {}, seconds=0.2)
     assert type(error) is Unavailable
@@ -382,7 +382,7 @@ def test_file_that_is_no_program_is_reported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["/{}/plug in", "plug in"])
-def test_plugin_that_is_not_executable_has_a_chmod_hint(tmp_path: Path, command: str) -> None:
+def test_plugin_that_is_not_executable_has_chmod_hint(tmp_path: Path, command: str) -> None:
     path = plugin(tmp_path, "", "plug in")
     command = command.replace("/{}", str(tmp_path))
     path.chmod(0o644)
@@ -434,18 +434,18 @@ def on_terminal(folder: Path, section: dict[str, Any]) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("mode", [{}, {"interactiveMode": "IfAvailable"}])
-def test_on_a_terminal_a_plugin_may_ask(tmp_path: Path, mode: dict[str, str]) -> None:
+def test_on_terminal_plugin_may_ask(tmp_path: Path, mode: dict[str, str]) -> None:
     out, shown = on_terminal(tmp_path, mode)
     assert out == str({"Authorization": "Bearer got-typed"})
     assert shown.startswith("Password: ")
 
 
-def test_on_a_terminal_a_plugin_that_must_not_ask_gets_no_stdin_and_may_talk(tmp_path: Path) -> None:
+def test_on_terminal_plugin_that_must_not_ask_gets_no_stdin_and_may_talk(tmp_path: Path) -> None:
     out, shown = on_terminal(tmp_path, {"interactiveMode": "Never"})
     assert out == str({"Authorization": "Bearer got-nothing"})
     assert shown.startswith("Password: ")
 
 
-def test_without_a_terminal_a_plugin_gets_no_stdin(tmp_path: Path) -> None:
+def test_without_terminal_plugin_gets_no_stdin(tmp_path: Path) -> None:
     plugin(tmp_path, ASKS)
     assert load(tmp_path, {"interactiveMode": "IfAvailable"}).headers() == {"Authorization": "Bearer got-nothing"}

@@ -117,7 +117,7 @@ def test_pipes_that_end_are_read(tmp_path: Path) -> None:
     file.join()
 
 
-def test_pipe_is_read_once_in_a_run_and_again_in_the_next_one(tmp_path: Path) -> None:
+def test_pipe_is_read_once_in_run_and_again_in_next_one(tmp_path: Path) -> None:
     search = Search(tmp_path / "kubeconfig", None, {}, deadline=time.monotonic() + 60, pod=tmp_path / "nowhere")
     for run in ("first", "second"):
         token = fed(tmp_path / "token", f"CANARY-{run}\n".encode())
@@ -131,7 +131,7 @@ def test_pipe_is_read_once_in_a_run_and_again_in_the_next_one(tmp_path: Path) ->
         (tmp_path / "kubeconfig").unlink()
 
 
-def test_pipe_that_holds_more_than_a_later_reader_takes_is_refused(tmp_path: Path) -> None:
+def test_pipe_that_holds_more_than_later_reader_takes_is_refused(tmp_path: Path) -> None:
     fed(tmp_path / "pipe", b"x" * 3).join(0)
     with process.own():
         assert textfile.read_bounded(tmp_path / "pipe", time.monotonic() + 60, 3) == b"xxx"

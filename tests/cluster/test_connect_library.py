@@ -123,7 +123,7 @@ def oidc(expires: float, **more: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_both_ways_of_loading_mean_the_same(
+def test_both_ways_of_loading_mean_same(
     tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     shown: list[bytes] = []
@@ -167,7 +167,7 @@ def test_kubernetes_package_leaves_nothing_on_disk(
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
-def test_header_is_found_under_the_name_of_older_packages_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_header_is_found_under_name_of_older_packages_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def before_36_0_1(*_: object, client_configuration: Any, **__: object) -> None:
         client_configuration.api_key["authorization"] = "Basic CANARY"
 
@@ -176,13 +176,13 @@ def test_header_is_found_under_the_name_of_older_packages_too(tmp_path: Path, mo
     assert found.headers() == {"Authorization": "Basic CANARY"}
 
 
-def test_impersonation_counts_next_to_a_credential_of_the_package(tmp_path: Path) -> None:
+def test_impersonation_counts_next_to_credential_of_package(tmp_path: Path) -> None:
     found = ours(write(tmp_path, {"username": "me", "password": "CANARY", "as": "somebody"}))
     assert found.headers() == {"Authorization": "Basic " + b64encode(b"me:CANARY").decode()}
     assert found.impersonation == (("Impersonate-User", "somebody"),)
 
 
-def test_credential_that_the_server_refuses_is_loaded_again(tmp_path: Path) -> None:
+def test_credential_that_server_refuses_is_loaded_again(tmp_path: Path) -> None:
     found = ours(write(tmp_path, {"username": "me", "password": "CANARY"}))
     write(tmp_path, {"username": "me", "password": "new"})
     assert found.headers() == {"Authorization": "Basic " + b64encode(b"me:CANARY").decode()}
@@ -193,13 +193,13 @@ def test_credential_that_the_server_refuses_is_loaded_again(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "provider", [{"name": "unknown", "config": {"access-token": "CANARY"}}, {"name": "oidc"}, "CANARY"]
 )
-def test_auth_provider_without_a_credential_is_an_error(tmp_path: Path, provider: object) -> None:
+def test_auth_provider_without_credential_is_error(tmp_path: Path, provider: object) -> None:
     error = refused(write(tmp_path, {"auth-provider": provider}))
     assert error.exit_status in {1, 2}
 
 
 @pytest.mark.parametrize("config", [{"id-token": "CANARY"}, {"client-secret": "CANARY"}])
-def test_unavailable_credential_is_reported_without_the_packages_text(
+def test_unavailable_credential_is_reported_without_packages_text(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], config: dict[str, str]
 ) -> None:
     error = refused(write(tmp_path, {"auth-provider": {"name": "oidc", "config": config}}))
@@ -209,14 +209,14 @@ def test_unavailable_credential_is_reported_without_the_packages_text(
     assert capfd.readouterr() == ("", "")
 
 
-def test_expired_token_is_not_renewed_where_the_provider_would_not_be_verified(tmp_path: Path) -> None:
+def test_expired_token_is_not_renewed_where_provider_would_not_be_verified(tmp_path: Path) -> None:
     error = refused(write(tmp_path, oidc(time.time() + 60)))
     assert type(error) is Refusal
     where = f'{tmp_path}/config: user "test": auth-provider: config'
     assert str(error) == f"{where}: its id-token has expired and cannot be renewed safely"
 
 
-def test_hanging_identity_provider_cannot_block_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hanging_identity_provider_cannot_block_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     released: list[bool] = []
 
     def slow(*_: object, **__: object) -> None:

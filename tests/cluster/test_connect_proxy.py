@@ -26,7 +26,7 @@ SERVER = "https://api.cluster.example:6443"
         ({"HTTP_PROXY": PROXY, "ALL_PROXY": PROXY}, None),
     ],
 )
-def test_proxy_of_the_environment_is_the_one_for_https(environ: dict[str, str], expected: str | None) -> None:
+def test_proxy_of_environment_is_one_for_https(environ: dict[str, str], expected: str | None) -> None:
     assert proxy_from(environ, SERVER) == expected
 
 
@@ -81,7 +81,7 @@ def test_proxy_that_cannot_be_used_is_reported_without_its_text(proxy: str, what
     assert_clean(caught.value, "CANARY", frames=False)
 
 
-def test_proxy_of_the_kubeconfig_takes_precedence_over_that_of_the_environment(tmp_path: Path) -> None:
+def test_proxy_of_kubeconfig_takes_precedence_over_that_of_environment(tmp_path: Path) -> None:
     content = {
         "current-context": "test",
         "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],

@@ -47,7 +47,7 @@ def test_each_object_that_is_written_gets_one_with_its_uid(desk: Desk) -> None:
     assert one["source"] == {"component": f"bridge/{ID}"}
 
 
-def test_drift_is_a_warning_that_names_its_author_and_counts_up(desk: Desk) -> None:
+def test_drift_is_warning_that_names_its_author_and_counts_up(desk: Desk) -> None:
     desk.run("sync", "staging")
     for value in ("CANARY-one", "CANARY-two"):
         desk.canaries.add(value)
@@ -59,7 +59,7 @@ def test_drift_is_a_warning_that_names_its_author_and_counts_up(desk: Desk) -> N
     assert one["firstTimestamp"] <= one["lastTimestamp"]
 
 
-def test_a_run_with_nothing_to_tell_asks_nothing_of_the_cluster(offline_desk: Desk) -> None:
+def test_run_with_nothing_to_tell_asks_nothing_of_cluster(offline_desk: Desk) -> None:
     offline_desk.run("sync", "staging")
     offline_desk.target.embedded.requests.clear()
     offline_desk.run("sync", "staging")
@@ -67,7 +67,7 @@ def test_a_run_with_nothing_to_tell_asks_nothing_of_the_cluster(offline_desk: De
     assert not [path for _, path in offline_desk.target.embedded.requests if "/events" in path]
 
 
-def test_a_refusal_stands_on_its_object_once_and_counts_up(desk: Desk) -> None:
+def test_refusal_stands_on_its_object_once_and_counts_up(desk: Desk) -> None:
     desk.run("sync", "staging")
     conflict(desk)
     before = len(events(desk))
@@ -80,7 +80,7 @@ def test_a_refusal_stands_on_its_object_once_and_counts_up(desk: Desk) -> None:
     assert one["involvedObject"]["uid"] == desk.target.get("Secret", "agent-secrets")["metadata"]["uid"]
 
 
-def test_a_refusal_of_the_whole_plan_stands_on_the_memory(offline_desk: Desk) -> None:
+def test_refusal_of_whole_plan_stands_on_memory(offline_desk: Desk) -> None:
     desk = offline_desk
     desk.run("sync", "staging")
     desk.write("base/secrets.yml", "")
@@ -91,7 +91,7 @@ def test_a_refusal_of_the_whole_plan_stands_on_the_memory(offline_desk: Desk) ->
     assert "--allow-shrink" in one["message"] or "objects" in one["message"]
 
 
-def test_what_is_pruned_and_what_somebody_deleted_is_told(desk: Desk) -> None:
+def test_what_is_pruned_and_what_someone_deleted_is_reported(desk: Desk) -> None:
     desk.run("sync", "staging")
     desk.target.delete("Secret", "shared-secrets")
     desk.write("base/configmap.yml", desk.folder.joinpath("base/configmap.yml").read_text().rsplit("---\n", 1)[0])
@@ -106,7 +106,7 @@ def test_what_is_pruned_and_what_somebody_deleted_is_told(desk: Desk) -> None:
     assert again["involvedObject"]["uid"] == desk.target.get("Secret", "shared-secrets")["metadata"]["uid"]
 
 
-def test_an_object_of_the_same_name_begins_to_count_anew(desk: Desk) -> None:
+def test_object_of_same_name_begins_to_count_anew(desk: Desk) -> None:
     desk.run("sync", "staging")
     for _ in range(2):
         desk.target.delete("Secret", "shared-secrets")
@@ -114,7 +114,7 @@ def test_an_object_of_the_same_name_begins_to_count_anew(desk: Desk) -> None:
     assert on(desk, "secret.shared-secrets.drifted")["count"] == 1
 
 
-def test_a_write_that_fails_stands_on_its_object_beside_what_was_written(offline_desk: Desk) -> None:
+def test_write_that_fails_stands_on_its_object_beside_what_was_written(offline_desk: Desk) -> None:
     desk = offline_desk
 
     def refuse(method: str, path: str) -> Fault | None:
@@ -128,7 +128,7 @@ def test_a_write_that_fails_stands_on_its_object_beside_what_was_written(offline
     assert on(desk, "secret.shared-secrets.synced")["count"] == 1
 
 
-def test_a_cluster_that_hangs_at_events_costs_one_warning_and_little_time(
+def test_cluster_that_hangs_at_events_costs_one_warning_and_little_time(
     offline_desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LIMIT", 0.3)
@@ -149,7 +149,7 @@ def test_many_objects_get_so_many_and_one_warning(offline_desk: Desk, monkeypatc
     assert len(events(offline_desk)) == 3
 
 
-def test_a_long_name_is_cut_to_one_that_the_api_server_takes(desk: Desk) -> None:
+def test_long_name_is_cut_to_one_that_api_server_takes(desk: Desk) -> None:
     name = "x" * 250
     desk.write("base/long.yml", f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{A: b}}\n")
     desk.environment(templates=["base/long.yml"], sources=[])
@@ -159,7 +159,7 @@ def test_a_long_name_is_cut_to_one_that_the_api_server_takes(desk: Desk) -> None
 
 
 @pytest.mark.parametrize("target", ["real_target"], indirect=True)
-def test_kubectl_shows_them_of_an_object(desk: Desk, real_cluster: RealCluster) -> None:
+def test_kubectl_shows_them_of_object(desk: Desk, real_cluster: RealCluster) -> None:
     desk.run("sync", "staging")
     text = real_cluster.kubectl("-n", desk.target.namespace, "events", "--for", "secret/shared-secrets").stdout
     assert "bridge created it: added: LIVEKIT_API_KEY" in text

@@ -39,7 +39,7 @@ def test_every_kind_of_field_is_read() -> None:
     }
 
 
-def test_one_field_moves_and_the_rest_stays_with_its_managers() -> None:
+def test_one_field_moves_and_rest_stays_with_its_managers() -> None:
     before = [
         entry(OURS, {"f:data": {"f:B": {}}}, "Apply"),
         entry("kubectl-edit", {"f:data": {".": {}, "f:A": {}, "f:C": {}}, "f:type": {}}),
@@ -88,13 +88,13 @@ def test_string_data_that_was_applied_is_read_as_data_and_becomes_data() -> None
     assert reassigned(before, frozenset({Field("data", "B")}), OURS)[1]["fieldsV1"] == {"f:data": {"f:B": {}}}
 
 
-def test_type_and_immutable_are_fields_of_the_object_itself() -> None:
+def test_type_and_immutable_are_fields_of_object_itself() -> None:
     before = [entry("a", {"f:data": {"f:A": {}}, "f:type": {}, "f:immutable": {}})]
     after = reassigned(before, frozenset({Field("type"), Field("immutable")}), OURS)
     assert [one["fieldsV1"] for one in after] == [{"f:data": {"f:A": {}}}, {"f:type": {}, "f:immutable": {}}]
 
 
-def test_new_entry_has_the_newest_time_of_the_previous_owners() -> None:
+def test_new_entry_has_newest_time_of_previous_owners() -> None:
     before = [
         entry("a", {"f:data": {"f:A": {}}}, time="2026-01-01T00:00:00Z"),
         entry("b", {"f:data": {"f:B": {}}}, time="2026-01-02T00:00:00Z"),

@@ -77,7 +77,7 @@ def test_get_patch_and_create_by_name_are_enough(limited: Desk) -> None:
         (("get", "patch"), "create", "Secret/shared-secrets"),
     ],
 )
-def test_each_right_that_is_missing_is_named_with_the_object(
+def test_each_right_that_is_missing_is_named_with_object(
     limited: Desk, verbs: tuple[str, ...], missing: str, first: str
 ) -> None:
     allow(limited, *verbs)
@@ -95,7 +95,7 @@ def test_each_right_that_is_missing_is_named_with_the_object(
 @pytest.mark.parametrize(
     ("verbs", "missing"), [(("create", "update"), "get"), (("get", "update"), "create"), (("get", "create"), "update")]
 )
-def test_each_right_to_the_lease_that_is_missing_is_named(limited: Desk, verbs: tuple[str, ...], missing: str) -> None:
+def test_each_right_to_lease_that_is_missing_is_named(limited: Desk, verbs: tuple[str, ...], missing: str) -> None:
     allow(limited, "get", "patch", "create", lease=verbs)
     before = limited.target.versions()
     result = limited.run("sync", "staging")
@@ -109,7 +109,7 @@ def test_each_right_to_the_lease_that_is_missing_is_named(limited: Desk, verbs: 
     ("verbs", "missing"),
     [((), "get"), (("create", "update"), "get"), (("get", "update"), "create"), (("get",), "update")],
 )
-def test_without_the_right_to_events_there_is_one_warning_and_nothing_else_changes(
+def test_without_right_to_events_there_is_one_warning_and_nothing_else_changes(
     limited: Desk, verbs: tuple[str, ...], missing: str
 ) -> None:
     allow(limited, "get", "patch", "create", events=verbs)
@@ -123,7 +123,7 @@ def test_without_the_right_to_events_there_is_one_warning_and_nothing_else_chang
     assert limited.run("plan", "staging", "--exit-code").status == 0
 
 
-def test_the_right_to_events_may_be_given_by_name(limited: Desk) -> None:
+def test_right_to_events_may_be_given_by_name(limited: Desk) -> None:
     names = [f"bridge-{LEASE.removeprefix('bridge-')}.secret.{name}.synced" for name in NAMES["secrets"]]
     rule = {"apiGroups": [""], "resources": ["events"], "resourceNames": names, "verbs": ["get", "create", "update"]}
     limited.environment(templates=["base/secrets.yml"])
@@ -149,7 +149,7 @@ def adoptable(desk: Desk) -> None:
     desk.target.create("ConfigMap", "agent-config", {"data": {"LOG_LEVEL": "debug"}})
 
 
-def test_adopting_needs_get_and_patch_by_name_and_create_for_the_memory_alone(limited: Desk) -> None:
+def test_adopting_needs_get_and_patch_by_name_and_create_for_memory_alone(limited: Desk) -> None:
     adoptable(limited)
     memory = ["bridge-voice-agent-staging"]
     rule = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": memory, "verbs": ["create"]}
@@ -183,7 +183,7 @@ def test_each_right_that_adopting_misses_is_named_and_nothing_is_written(
     assert limited.target.versions() == before
 
 
-def test_a_namespace_that_is_being_deleted(desk: Desk) -> None:
+def test_namespace_that_is_being_deleted(desk: Desk) -> None:
     desk.run("sync", "staging")
     path = f"/api/v1/namespaces/{desk.target.namespace}"
     desk.target.patch("Secret", "agent-secrets", {"metadata": {"finalizers": ["example.com/hold"]}})

@@ -75,7 +75,7 @@ def test_deleted_state_is_not_recreated(store_of: Open, target: Target, made_ane
     assert store_of().read() == memory("D")
 
 
-def test_run_that_starts_to_write_changes_the_mark(store_of: Open) -> None:
+def test_run_that_starts_to_write_changes_mark(store_of: Open) -> None:
     assert store_of().mark == ""
     store_of().write(memory())
     before, one = store_of(), store_of()
@@ -91,7 +91,7 @@ def test_run_that_starts_to_write_changes_the_mark(store_of: Open) -> None:
         before.begin(memory())
 
 
-def test_memory_without_a_run_has_its_version_for_a_mark(store_of: Open, target: Target) -> None:
+def test_memory_without_run_has_its_version_for_mark(store_of: Open, target: Target) -> None:
     """An earlier release of bridge writes no run, and takes away what is there."""
     store_of().write(memory())
     target.patch("ConfigMap", NAME, {"data": {"run": None}})

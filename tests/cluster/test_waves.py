@@ -30,7 +30,7 @@ def refuse(name: str) -> None:
     raise Refusal(Problem(name, "no"))
 
 
-def test_a_wave_to_a_server_far_away_is_sent_at_once() -> None:
+def test_wave_to_server_far_away_is_sent_at_once() -> None:
     together = threading.Barrier(8)
     sending = wave(is_far=True)
     sent = [sending.add(lambda: together.wait(60)) for _ in range(8)]
@@ -47,7 +47,7 @@ def test_threads_are_used_only_if_they_are_worth_it(is_far: bool, count: int, al
 
 
 @pytest.mark.parametrize("is_far", [True, False])
-def test_one_failure_loses_nothing_and_each_is_told_where_it_is_looked_for(is_far: bool) -> None:
+def test_one_failure_loses_nothing_and_each_is_reported_where_it_is_looked_for(is_far: bool) -> None:
     sending = wave(is_far=is_far)
     first, second, third = (
         sending.add(lambda: refuse("first")),
@@ -62,7 +62,7 @@ def test_one_failure_loses_nothing_and_each_is_told_where_it_is_looked_for(is_fa
         assert caught.value.problems[0].where == name
 
 
-def test_a_bug_is_raised_once_all_others_are_done() -> None:
+def test_bug_is_raised_once_all_others_are_done() -> None:
     other_is_done = threading.Event()
     sending = wave(is_far=True)
 
@@ -81,7 +81,7 @@ def test_a_bug_is_raised_once_all_others_are_done() -> None:
     assert late.get() == "done"
 
 
-def test_what_has_no_answer_at_the_deadline_is_unavailable() -> None:
+def test_what_has_no_answer_at_deadline_is_unavailable() -> None:
     held = threading.Event()
     sending = wave(is_far=True, seconds=0)
     late = [sending.add(lambda: held.wait(60)) for _ in range(2)]
@@ -92,7 +92,7 @@ def test_what_has_no_answer_at_the_deadline_is_unavailable() -> None:
             one.get()
 
 
-def test_threads_see_the_context_variables_of_their_run() -> None:
+def test_threads_see_context_variables_of_their_run() -> None:
     token = WHO.set("this run")
     try:
         sending = wave(is_far=True)
@@ -108,7 +108,7 @@ def api() -> Iterator[Any]:
     return Server(is_far=True)
 
 
-def test_on_each_has_an_error_in_the_place_of_a_result(api: Any) -> None:
+def test_on_each_has_error_in_place_of_result(api: Any) -> None:
     found = on_each(lambda item: refuse(item) if item == "b" else item, ["a", "b"], api, time.monotonic() + 60)
     assert list(found) == ["a", "b"]
     assert found["a"] == "a"

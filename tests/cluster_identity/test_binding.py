@@ -67,7 +67,7 @@ def test_json_file_stays_json(tmp_path: Path, cluster: dict[str, object]) -> Non
 
 
 @pytest.mark.parametrize("uid", ["12345", "1e5", "true", "2026-01-01"])
-def test_uid_that_yaml_would_not_take_for_a_text_is_quoted(tmp_path: Path, uid: str) -> None:
+def test_uid_that_yaml_would_not_take_for_text_is_quoted(tmp_path: Path, uid: str) -> None:
     assert f'namespace_uid: "{uid}"\n' in written(tmp_path, HEAD, uid)
 
 

@@ -16,7 +16,7 @@ from tests.servers.front import Front
 ACCOUNT = "the pod's service account"
 
 
-def test_another_server_than_the_one_that_binds_is_refused_before_any_request(offline_desk: Desk) -> None:
+def test_another_server_than_one_that_binds_is_refused_before_any_request(offline_desk: Desk) -> None:
     offline_desk.environment(cluster=KUBECONFIG | {"server": ["https://elsewhere.example", "http://127.0.0.1:1"]})
     for command in (["plan"], ["sync"], ["sync", "--first"], ["status"], ["adopt", "--yes"], ["restart"]):
         result = offline_desk.run(*command, "staging")
@@ -77,7 +77,7 @@ MISSING = [
 
 
 @pytest.mark.parametrize("command", MISSING, ids=" ".join)
-def test_namespace_that_does_not_exist_is_an_error_of_every_command(nowhere: Desk, command: tuple[str, ...]) -> None:
+def test_namespace_that_does_not_exist_is_error_of_every_command(nowhere: Desk, command: tuple[str, ...]) -> None:
     result = nowhere.run(*command)
     assert result.status == 1
     (told,) = [line for line in result.lines if line.startswith("bridge: error: ")]
@@ -137,13 +137,13 @@ def pod(offline_desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         yield Pod(offline_desk, folder, front, monkeypatch)
 
 
-def test_pod_in_the_environments_own_namespace_needs_neither_flag_nor_binding(pod: Pod) -> None:
+def test_pod_in_environments_own_namespace_needs_neither_flag_nor_binding(pod: Pod) -> None:
     result = pod.sync("voice")
     assert (result.status, result.err, result.data["result"]) == (0, "", "written")
     assert (result.data["cluster"]["binding"], result.data["cluster"]["context"]) == ("pod", None)
 
 
-def test_pod_of_another_namespace_is_like_any_other_run_without_a_binding(pod: Pod) -> None:
+def test_pod_of_another_namespace_is_like_any_other_run_without_binding(pod: Pod) -> None:
     result = pod.sync("ci-runners")
     assert result.status == 1
     assert f"({ACCOUNT}): nothing shows that staging was written to it before" in result.lines[0]
@@ -160,7 +160,7 @@ def test_in_cluster_binds_in_any_namespace_and_compares_no_server(pod: Pod, tmp_
     assert (result.status, result.err, result.data["cluster"]["binding"]) == (0, "", "pod")
 
 
-def test_in_cluster_still_compares_the_uid(pod: Pod) -> None:
+def test_in_cluster_still_compares_uid(pod: Pod) -> None:
     pod.desk.environment(cluster={"namespace_uid": "3f6c"})
     assert pod.sync("voice", "--in-cluster").status == 1
     assert writes(pod.desk) == []
@@ -168,7 +168,7 @@ def test_in_cluster_still_compares_the_uid(pod: Pod) -> None:
     assert pod.sync("voice", "--in-cluster").data["cluster"]["binding"] == "namespace_uid"
 
 
-def test_runner_in_a_pod_writes_into_the_cluster_that_is_named(
+def test_runner_in_pod_writes_into_cluster_that_is_named(
     pod: Pod, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with EmbeddedCluster() as wanted:
@@ -184,7 +184,7 @@ def test_runner_in_a_pod_writes_into_the_cluster_that_is_named(
     assert requests(pod.desk) == []
 
 
-def test_fleet_in_a_pod_needs_the_flag_for_what_it_never_wrote(pod: Pod) -> None:
+def test_fleet_in_pod_needs_flag_for_what_it_never_wrote(pod: Pod) -> None:
     names = fleet(pod.desk, 3, cluster=None)
     (pod.folder / "namespace").write_text("bridge")
     member(pod.desk, names[0], cluster={"context": "kapsule", "server": "https://elsewhere.example"})

@@ -18,7 +18,7 @@ def rewrite(desk: Desk, **changes: str) -> None:
     path.write_text(yaml.safe_dump(content))
 
 
-def test_a_server_that_refuses_connections_is_temporary(offline_desk: Desk) -> None:
+def test_server_that_refuses_connections_is_temporary(offline_desk: Desk) -> None:
     port = free_port()
     offline_desk.environment(cluster={"kubeconfig": "kubeconfig"})
     rewrite(offline_desk, server=f"http://127.0.0.1:{port}")
@@ -27,7 +27,7 @@ def test_a_server_that_refuses_connections_is_temporary(offline_desk: Desk) -> N
     assert result.lines[0] == f"bridge: error: the API server at http://127.0.0.1:{port}: refused the connection"
 
 
-def test_the_files_are_judged_although_no_cluster_can_be_reached(offline_desk: Desk) -> None:
+def test_files_are_judged_although_no_cluster_can_be_reached(offline_desk: Desk) -> None:
     rewrite(offline_desk, server=f"http://127.0.0.1:{free_port()}")
     offline_desk.values(OPENAI_API_KEY=None)
     result = offline_desk.run("plan", "staging")
@@ -35,7 +35,7 @@ def test_the_files_are_judged_although_no_cluster_can_be_reached(offline_desk: D
     assert "${OPENAI_API_KEY} has no value" in result.lines[0]
 
 
-def test_an_unknown_context_lists_those_that_exist(offline_desk: Desk) -> None:
+def test_unknown_context_lists_those_that_exist(offline_desk: Desk) -> None:
     offline_desk.environment(cluster={"kubeconfig": "kubeconfig", "context": "kapsul"})
     result = offline_desk.run("sync", "staging")
     assert result.status == 2
@@ -43,7 +43,7 @@ def test_an_unknown_context_lists_those_that_exist(offline_desk: Desk) -> None:
     assert "bridge-embedded" in result.err or "embedded" in result.err
 
 
-def test_a_kubeconfig_that_does_not_exist(offline_desk: Desk) -> None:
+def test_kubeconfig_that_does_not_exist(offline_desk: Desk) -> None:
     (offline_desk.folder / "kubeconfig").unlink()
     result = offline_desk.run("sync", "staging")
     assert result.status == 2
@@ -68,7 +68,7 @@ def test_another_certificate_authority_is_no_temporary_failure(desk: Desk, tmp_p
     assert desk.target.versions() == {}
 
 
-def test_a_token_that_the_server_does_not_know(desk: Desk) -> None:
+def test_token_that_server_does_not_know(desk: Desk) -> None:
     path = desk.folder / "kubeconfig"
     content = yaml.safe_load(path.read_text())
     content["users"][0]["user"] = {"token": "CANARY-token"}

@@ -20,7 +20,7 @@ def first(found: Live | None, *more: Change, **recorded: str | None) -> bool:
     return is_first(Plan("staging", "voice", OURS, (change, *more), (), (), memory, {}, CLUSTER))
 
 
-def test_nothing_at_all_is_a_first_write() -> None:
+def test_nothing_at_all_is_first_write() -> None:
     assert first(None)
 
 
@@ -28,21 +28,21 @@ def test_objects_of_others_show_nothing() -> None:
     assert first(live("uid-1", "kubectl-client-side-apply", "bridge/y"))
 
 
-def test_own_manager_shows_an_earlier_write_although_the_state_is_gone() -> None:
+def test_own_manager_shows_earlier_write_although_state_is_gone() -> None:
     assert not first(live("uid-1", "kubectl-edit", OURS))
 
 
-def test_object_with_a_recorded_uid_shows_an_earlier_write() -> None:
+def test_object_with_recorded_uid_shows_earlier_write() -> None:
     assert not first(live("uid-1"), s="uid-1", gone="uid-2")
 
 
-def test_state_without_one_living_object_may_be_a_copy() -> None:
+def test_state_without_one_living_object_may_be_copy() -> None:
     assert first(live("uid-1"), s="uid-9", gone="uid-2")
     assert first(None, s="uid-9")
     assert first(None, s="uid-9", begun=None)
 
 
-def test_state_of_a_first_run_that_stopped_before_its_first_object_is_known() -> None:
+def test_state_of_first_run_that_stopped_before_its_first_object_is_known() -> None:
     assert not first(None, s=None)
     assert not first(live("uid-1"), s=None)
 
@@ -51,7 +51,7 @@ def test_object_that_could_not_be_read_may_show_anything() -> None:
     assert not first(None, Change(OTHER, Action.LEAVE, None, None), c="uid-9")
 
 
-def test_object_that_left_the_templates_shows_an_earlier_write() -> None:
+def test_object_that_left_templates_shows_earlier_write() -> None:
     left = Change(OTHER, Action.LEAVE, None, live("uid-2")._replace(id=OTHER))
     assert not first(None, left, c="uid-2")
 

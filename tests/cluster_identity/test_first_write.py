@@ -105,7 +105,7 @@ def test_refused_first_write_has_sent_nothing_that_changes_something(offline: De
     assert writes(offline) == []
 
 
-def test_flag_allows_it_and_the_next_run_is_no_first_one(unbound: Desk) -> None:
+def test_flag_allows_it_and_next_run_is_no_first_one(unbound: Desk) -> None:
     result = unbound.run("sync", "staging", "--first", "--output", "json")
     assert (result.status, result.err, result.data["result"]) == (0, "", "written")
     assert result.data["cluster"]["binding"] is None
@@ -177,7 +177,7 @@ def test_terminal_that_does_not_bind_still_writes_and_is_not_asked_again(
     assert (unbound.run("sync", "staging").err, terminal.tell()) == ("", 0)
 
 
-def test_terminal_that_says_no_stops_the_run(offline: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_terminal_that_says_no_stops_run(offline: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = answer(monkeypatch, "n", "never asked")
     shown = planned(offline)
     result = offline.run("sync", "staging")
@@ -186,9 +186,7 @@ def test_terminal_that_says_no_stops_the_run(offline: Desk, monkeypatch: pytest.
     assert (writes(offline), terminal.unread) == ([], "never asked\n")
 
 
-def test_warnings_of_the_plan_come_before_the_question_and_only_once(
-    offline: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_warnings_of_plan_come_before_question_and_only_once(offline: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     offline.environment(cluster=KUBECONFIG, secrets_from="any")
     offline.values(OPENAI_API_KEY=None)
     offline.env_file(OPENAI_API_KEY="CANARY-openai")
@@ -199,7 +197,7 @@ def test_warnings_of_the_plan_come_before_the_question_and_only_once(
     assert result.err.index(warning) < result.err.index(question(offline))
 
 
-def test_file_that_cannot_be_edited_stops_the_run(offline: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_that_cannot_be_edited_stops_run(offline: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     content = json.loads((offline.folder / "staging.yaml").read_text())
     del content["cluster"]
     text = "".join(f"{key}: {json.dumps(value)}\n" for key, value in content.items())
@@ -221,7 +219,7 @@ def test_plan_that_is_refused_asks_nothing(offline: Desk, monkeypatch: pytest.Mo
     assert terminal.tell() == 0
 
 
-def test_pty_shows_the_questions_and_takes_the_answers(offline: Desk, tmp_path: Path, third_party: Path) -> None:
+def test_pty_shows_questions_and_takes_answers(offline: Desk, tmp_path: Path, third_party: Path) -> None:
     shown = planned(offline)
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
@@ -254,7 +252,7 @@ def pipe(offline: Desk) -> Iterator[str]:
 
 @pytest.mark.parametrize("command", ["sync", "adopt"])
 @pytest.mark.parametrize("by", ["flag", "KUBECONFIG"])
-def test_kubeconfig_from_a_pipe_is_read_once(
+def test_kubeconfig_from_pipe_is_read_once(
     offline: Desk, pipe: str, monkeypatch: pytest.MonkeyPatch, *, command: str, by: str
 ) -> None:
     if command == "adopt":
@@ -287,7 +285,7 @@ def changing(cluster: EmbeddedCluster) -> list[tuple[str, str]]:
     return [one for one in cluster.requests if one[0] != "GET" and "dryRun=All" not in one[1]]
 
 
-def test_yes_is_for_the_cluster_that_was_named(
+def test_yes_is_for_cluster_that_was_named(
     offline: Desk,
     elsewhere: EmbeddedCluster,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
@@ -316,13 +314,13 @@ def made_anew_after_the_answer(desk: Desk, monkeypatch: pytest.MonkeyPatch, *ans
     monkeypatch.setattr(terminal, "readline", readline)
 
 
-def test_yes_is_for_the_namespace_as_it_was(offline: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_yes_is_for_namespace_as_it_was(offline: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     made_anew_after_the_answer(offline, monkeypatch, "y", "n")
     result = offline.run("sync", "staging")
     assert (result.status, unknown(offline) in result.err, writes(offline)) == (1, True, [])
 
 
-def test_rollback_writes_only_to_the_cluster_that_was_named(
+def test_rollback_writes_only_to_cluster_that_was_named(
     offline: Desk,
     elsewhere: EmbeddedCluster,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
@@ -352,7 +350,7 @@ def test_environment_that_was_written_before_needs_no_binding(desk: Desk) -> Non
     assert desk.run("sync", "staging").status == 0
 
 
-def test_copy_of_the_state_from_another_cluster_shows_nothing(desk: Desk) -> None:
+def test_copy_of_state_from_another_cluster_shows_nothing(desk: Desk) -> None:
     assert desk.run("sync", "staging").status == 0
     for kind, name in [one.split("/") for one in desk.target.versions()]:
         if name != STORE:
@@ -364,7 +362,7 @@ def test_copy_of_the_state_from_another_cluster_shows_nothing(desk: Desk) -> Non
     assert desk.run("sync", "staging", "--first").status == 0
 
 
-def test_uid_that_may_not_be_read_leaves_the_server_to_bind_to(offline: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uid_that_may_not_be_read_leaves_server_to_bind_to(offline: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     assert offline.target.embedded
     body = json.dumps({"kind": "Status", "status": "Failure", "reason": "Forbidden", "code": 403}).encode()
     path = f"/api/v1/namespaces/{offline.target.namespace}"
@@ -383,7 +381,7 @@ def test_uid_that_may_not_be_read_leaves_the_server_to_bind_to(offline: Desk, mo
 # The other commands that write
 
 
-def test_adopt_is_a_first_write_too(unbound: Desk) -> None:
+def test_adopt_is_first_write_too(unbound: Desk) -> None:
     theirs(unbound)
     before = unbound.target.versions()
     for flags in (["--yes"], ["--yes", "--output", "json"]):
@@ -403,9 +401,7 @@ def theirs(desk: Desk) -> None:
     desk.target.create("Secret", "agent-secrets", data, "kubectl-create")
 
 
-def test_adopt_asks_at_a_terminal_whether_it_is_the_right_cluster(
-    unbound: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_adopt_asks_at_terminal_whether_it_is_right_cluster(unbound: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     theirs(unbound)
     terminal = answer(monkeypatch, "y", "y", "y")
     result = unbound.run("adopt", "staging")
@@ -415,9 +411,7 @@ def test_adopt_asks_at_a_terminal_whether_it_is_the_right_cluster(
     assert "taken over" in result.out
 
 
-def test_adopt_does_nothing_in_a_cluster_that_is_not_the_right_one(
-    unbound: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_adopt_does_nothing_in_cluster_that_is_not_right_one(unbound: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     theirs(unbound)
     before = unbound.target.versions()
     answer(monkeypatch, "n", "y", "y")
@@ -425,7 +419,7 @@ def test_adopt_does_nothing_in_a_cluster_that_is_not_the_right_one(
     assert (unbound.target.versions(), bound(unbound)) == (before, ())
 
 
-def test_adopt_offers_to_bind_an_environment_that_is_known_but_unbound(
+def test_adopt_offers_to_bind_environment_that_is_known_but_unbound(
     offline: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offline.run("sync", "staging", "--first")
@@ -437,7 +431,7 @@ def test_adopt_offers_to_bind_an_environment_that_is_known_but_unbound(
     assert (offline.run("adopt", "staging").err, terminal.tell()) == ("", 0)
 
 
-def test_rollback_is_refused_before_the_store_is_written(
+def test_rollback_is_refused_before_store_is_written(
     unbound: Desk,
     manager: SecretManager,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
@@ -471,7 +465,7 @@ def test_rollback_is_refused_before_the_store_is_written(
     assert unbound.run(*command[:-2], "2", "--allow-fallback", "--yes").status == 0  # known by now
 
 
-def test_rollback_takes_the_flag(unbound: Desk, manager: SecretManager) -> None:  # noqa: F811
+def test_rollback_takes_flag(unbound: Desk, manager: SecretManager) -> None:  # noqa: F811
     manager.put("/voice/staging/app", VALUES)
     manager.put("/voice/staging/app", VALUES | {"OPENAI_API_KEY": "CANARY-bad"})
     unbound.canaries.add("CANARY-bad")

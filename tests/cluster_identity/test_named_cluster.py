@@ -71,7 +71,7 @@ def test_every_report_names_context_and_server(desk: Desk, command: tuple[str, .
 
 
 @pytest.mark.parametrize("command", REPORTS, ids=" ".join)
-def test_an_environment_that_is_not_bound_has_a_note(offline_desk: Desk, command: tuple[str, ...]) -> None:
+def test_environment_that_is_not_bound_has_note(offline_desk: Desk, command: tuple[str, ...]) -> None:
     desk = offline_desk
     desk.environment(cluster={"kubeconfig": "kubeconfig"})
     assert desk.run("sync", "staging", "--first").status == 0
@@ -81,7 +81,7 @@ def test_an_environment_that_is_not_bound_has_a_note(offline_desk: Desk, command
 
 
 @pytest.mark.parametrize("command", REPORTS, ids=" ".join)
-def test_a_bound_environment_has_no_note(offline_desk: Desk, command: tuple[str, ...]) -> None:
+def test_bound_environment_has_no_note(offline_desk: Desk, command: tuple[str, ...]) -> None:
     desk = offline_desk
     desk.environment(cluster={"kubeconfig": "kubeconfig", "namespace_uid": uid(desk)})
     desk.run("sync", "staging")
@@ -90,7 +90,7 @@ def test_a_bound_environment_has_no_note(offline_desk: Desk, command: tuple[str,
     assert desk.run(*command, "--output", "json").data["cluster"] == expected(desk, "namespace_uid")
 
 
-def test_an_import_from_the_cluster_names_it_and_one_from_a_file_does_not(offline_desk: Desk) -> None:
+def test_import_from_cluster_names_it_and_one_from_file_does_not(offline_desk: Desk) -> None:
     desk = offline_desk
     desk.run("sync", "staging")
     file = moving_in(desk)
@@ -101,13 +101,13 @@ def test_an_import_from_the_cluster_names_it_and_one_from_a_file_does_not(offlin
     assert "cluster" not in result.data
 
 
-def test_an_offline_check_names_no_cluster(offline_desk: Desk) -> None:
+def test_offline_check_names_no_cluster(offline_desk: Desk) -> None:
     assert "cluster" not in offline_desk.run("check", "staging", "--output", "json").data
     assert "cluster: " not in offline_desk.run("check", "staging").out
 
 
 @pytest.mark.parametrize("command", ["plan", "sync", "status", "restart", "adopt"])
-def test_an_error_names_the_cluster_once_it_is_known(desk: Desk, command: str) -> None:
+def test_error_names_cluster_once_it_is_known(desk: Desk, command: str) -> None:
     desk.environment(cluster={"kubeconfig": "kubeconfig", "namespace_uid": "1-2-3"})
     result = desk.run(command, "staging", "--output", "json")
     assert (result.data["result"], result.data["cluster"]) == ("failed", expected(desk, None))
@@ -116,13 +116,13 @@ def test_an_error_names_the_cluster_once_it_is_known(desk: Desk, command: str) -
     assert (result.data["result"], "cluster" in result.data) == ("failed", False)
 
 
-def test_a_live_check_that_fails_names_the_cluster_too(desk: Desk) -> None:
+def test_live_check_that_fails_names_cluster_too(desk: Desk) -> None:
     desk.environment(cluster={"kubeconfig": "kubeconfig", "namespace_uid": "1-2-3"})
     assert desk.run("check", "staging", "--live", "--output", "json").data["cluster"] == expected(desk, None)
 
 
 @pytest.mark.parametrize("command", REPORTS, ids=" ".join)
-def test_each_line_of_the_log_names_the_cluster_once_it_is_known(offline_desk: Desk, command: tuple[str, ...]) -> None:
+def test_each_line_of_log_names_cluster_once_it_is_known(offline_desk: Desk, command: tuple[str, ...]) -> None:
     desk = offline_desk
     desk.run("sync", "staging")
     desk.target.apply("Secret", "agent-secrets", {"data": {"OPENAI_API_KEY": "dGhlaXJz"}}, "argocd")
@@ -135,14 +135,14 @@ def test_each_line_of_the_log_names_the_cluster_once_it_is_known(offline_desk: D
     assert not any("cluster" in line for line in lines)
 
 
-def test_an_error_that_comes_before_the_cluster_names_none(offline_desk: Desk) -> None:
+def test_error_that_comes_before_cluster_names_none(offline_desk: Desk) -> None:
     offline_desk.values(OPENAI_API_KEY=None)
     assert not any("cluster" in line for line in log(offline_desk.run("plan", "staging", "--log-format", "json")))
 
 
 @pytest.mark.parametrize("command", REPORTS, ids=" ".join)
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_a_contexts_name_steers_no_terminal(offline_desk: Desk, command: tuple[str, ...], form: str) -> None:
+def test_contexts_name_steers_no_terminal(offline_desk: Desk, command: tuple[str, ...], form: str) -> None:
     desk = offline_desk
     rename(desk, HOSTILE)
     desk.run("sync", "staging")
@@ -154,25 +154,25 @@ def test_a_contexts_name_steers_no_terminal(offline_desk: Desk, command: tuple[s
         assert f"cluster: context {SHOWN}, {desk.cluster['server']}" in result.out
 
 
-def test_a_contexts_name_is_no_markup(offline_desk: Desk) -> None:
+def test_contexts_name_is_no_markup(offline_desk: Desk) -> None:
     rename(offline_desk, HOSTILE)
     out = offline_desk.run("plan", "staging", "--output", "markdown").out
     server = offline_desk.cluster["server"]
     assert out.splitlines()[2] == f"Cluster: context `` {SHOWN} ``, `{server}`"
 
 
-def test_a_pod_is_named_as_itself() -> None:
+def test_pod_is_named_as_itself() -> None:
     pod = {"server": "https://10.96.0.1:443", "context": None, "source": "", "binding": None}
     assert cluster_text(pod) == "this pod's service account, https://10.96.0.1:443"
     assert cluster_text(pod, quote="`{}`".format) == "this pod's service account, `https://10.96.0.1:443`"
 
 
-def test_usual_names_fit_a_terminal() -> None:
+def test_usual_names_fit_terminal() -> None:
     usual = {"server": "https://203.0.113.10:6443", "context": "kapsule-staging", "source": "", "binding": None}
     assert len(f"  cluster: {cluster_text(usual)}") <= 80
 
 
-def test_the_metrics_name_the_cluster(offline_desk: Desk, tmp_path: Path) -> None:
+def test_metrics_name_cluster(offline_desk: Desk, tmp_path: Path) -> None:
     desk, file = offline_desk, tmp_path / "bridge.prom"
     rename(desk, 'a"\x1b\\b\n')
     desk.run("sync", "staging", "--metrics", str(file))
@@ -215,7 +215,7 @@ def entries(desk: Desk, *command: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("command", ["plan", "sync"])
-def test_environments_of_one_cluster_share_a_line_above_the_table(two: Desk, command: str) -> None:
+def test_environments_of_one_cluster_share_line_above_table(two: Desk, command: str) -> None:
     lines = two.run(command, "--all").out.splitlines()
     at = lines.index(two.cluster_line.strip())
     assert [line.split("  ")[0] for line in lines[at + 1 : at + 6]] == ["", "environment", "env-00", "env-01", "env-02"]
@@ -230,7 +230,7 @@ def test_some_of_them_may_be_bound(two: Desk) -> None:
     assert line in two.run("plan", "--all").out.splitlines()
 
 
-def test_environments_of_several_clusters_have_a_column(two: Desk) -> None:
+def test_environments_of_several_clusters_have_column(two: Desk) -> None:
     elsewhere(two, "env-01")
     lines = two.run("plan", "--all").out.splitlines()
     at = lines.index(two.cluster_line.strip())
@@ -255,7 +255,7 @@ def test_environments_of_several_clusters_have_a_column(two: Desk) -> None:
     ]
 
 
-def test_contexts_of_the_same_name_are_told_apart_by_their_servers(two: Desk) -> None:
+def test_contexts_of_same_name_are_reported_apart_by_their_servers(two: Desk) -> None:
     server = two.cluster["server"].replace("127.0.0.1", "localhost")
     elsewhere(two, "env-01", context="embedded", server=server)
     lines = two.run("plan", "--all").out.splitlines()
@@ -263,12 +263,12 @@ def test_contexts_of_the_same_name_are_told_apart_by_their_servers(two: Desk) ->
     assert f"env-00       planned  {two.cluster['server']}  2 to create, 0 unchanged" in lines
 
 
-def test_an_environment_that_fails_names_its_cluster_once_it_is_known(two: Desk) -> None:
+def test_environment_that_fails_names_its_cluster_once_it_is_known(two: Desk) -> None:
     member(two, "env-01", cluster={"kubeconfig": "kubeconfig", "namespace_uid": "1-2-3"})
     assert entries(two, "sync")["env-01"] == expected(two, None)
 
 
-def test_the_log_of_all_names_the_cluster_of_each_line(two: Desk) -> None:
+def test_log_of_all_names_cluster_of_each_line(two: Desk) -> None:
     member(two, "env-01", cluster={"kubeconfig": "kubeconfig", "namespace_uid": "1-2-3"})
     lines = {line.get("where", "").split(":")[0]: line.get("cluster") for line in log(all_with_log(two))}
     assert lines == {"env-01": two.cluster, "env-02": two.cluster, "": two.cluster}  # all are of one cluster still
@@ -281,7 +281,7 @@ def all_with_log(desk: Desk) -> Result:
     return desk.run("sync", "--all", "--log-format", "json")
 
 
-def test_the_metrics_of_all_name_each_cluster(two: Desk, tmp_path: Path) -> None:
+def test_metrics_of_all_name_each_cluster(two: Desk, tmp_path: Path) -> None:
     elsewhere(two, "env-01")
     two.run("sync", "--all", "--metrics", str(tmp_path / "all.prom"))
     found = (tmp_path / "all.prom").read_text().splitlines()

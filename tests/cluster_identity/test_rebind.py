@@ -23,7 +23,7 @@ def question(desk: Desk, more: str = "") -> str:
     return f"Bind staging to namespace_uid {uid_of(desk)} of {where(desk)}{more}? [y/N] "
 
 
-def test_namespace_that_was_made_anew_is_refused_with_the_command_that_binds_it(desk: Desk) -> None:
+def test_namespace_that_was_made_anew_is_refused_with_command_that_binds_it(desk: Desk) -> None:
     bind(desk, OLD)
     hint = "check the cluster; if the namespace was recreated, run `bridge adopt staging --rebind`"
     for command in ("plan", "sync", "status", "adopt", "restart"):
@@ -38,7 +38,7 @@ def test_namespace_that_was_made_anew_is_refused_with_the_command_that_binds_it(
     assert desk.target.versions() == {}
 
 
-def test_rebind_replaces_the_uid_after_asking(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rebind_replaces_uid_after_asking(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     bind(desk, OLD)
     terminal = answer(monkeypatch, "y")
     result = desk.run("adopt", "staging", "--rebind")
@@ -56,7 +56,7 @@ def test_rebind_that_is_not_confirmed_changes_nothing(desk: Desk, monkeypatch: p
     assert bound(desk) == (OLD,)
 
 
-def test_rebind_without_a_terminal_needs_yes(desk: Desk) -> None:
+def test_rebind_without_terminal_needs_yes(desk: Desk) -> None:
     bind(desk, OLD)
     result = desk.run("adopt", "staging", "--rebind")
     assert (result.status, "confirm with --yes" in result.err, bound(desk)) == (1, True, (OLD,))
@@ -67,19 +67,19 @@ def test_rebind_without_a_terminal_needs_yes(desk: Desk) -> None:
     assert (result.status, bound(desk)) == (0, (uid,))
 
 
-def test_rebind_extends_a_list(desk: Desk) -> None:
+def test_rebind_extends_list(desk: Desk) -> None:
     bind(desk, OLD, "blue")
     assert desk.run("adopt", "staging", "--rebind", "--yes").status == 0
     assert bound(desk) == (uid_of(desk), OLD, "blue")
 
 
-def test_rebind_binds_an_environment_that_was_not_bound(desk: Desk) -> None:
+def test_rebind_binds_environment_that_was_not_bound(desk: Desk) -> None:
     bind(desk)
     assert desk.run("adopt", "staging", "--rebind", "--yes").status == 0
     assert bound(desk) == (uid_of(desk),)
 
 
-def test_rebind_to_the_same_namespace_asks_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rebind_to_same_namespace_asks_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     bind(desk, uid_of(desk))
     terminal = answer(monkeypatch, "never asked")
     result = desk.run("adopt", "staging", "--rebind")
@@ -94,7 +94,7 @@ def test_rebind_dry_run_only_tells(desk: Desk) -> None:
     assert bound(desk) == (OLD,)
 
 
-def test_rebind_still_compares_the_server(offline_desk: Desk) -> None:
+def test_rebind_still_compares_server(offline_desk: Desk) -> None:
     cluster = {"kubeconfig": "kubeconfig", "namespace_uid": OLD, "server": "https://elsewhere.example"}
     offline_desk.environment(cluster=cluster)
     result = offline_desk.run("adopt", "staging", "--rebind", "--yes")

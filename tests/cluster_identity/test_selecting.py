@@ -77,7 +77,7 @@ def anywhere(request: pytest.FixtureRequest) -> Machine:
     return request.getfixturevalue(request.param)
 
 
-def test_flags_count_before_the_section_and_the_section_before_kubeconfig(anywhere: Machine) -> None:
+def test_flags_count_before_section_and_section_before_kubeconfig(anywhere: Machine) -> None:
     section = anywhere.kubeconfig("section", "one", "two", "three")
     flag = anywhere.kubeconfig("flag", "four", "two")
     home = anywhere.kubeconfig(".kube/config", "six")
@@ -97,7 +97,7 @@ def test_pod_account_is_used_if_nothing_is_named_and_there_is_no_kubeconfig(pod:
     assert (found.url, found.context, found.pod_namespace) == (POD_URL, None, "voice")
 
 
-def test_in_cluster_takes_the_account_of_the_pod_whatever_is_named(pod: Machine) -> None:
+def test_in_cluster_takes_account_of_pod_whatever_is_named(pod: Machine) -> None:
     named = pod.kubeconfig("named", "one")
     pod.kubeconfig(".kube/config", "home")
     flags = ClusterFlags(in_cluster=True)
@@ -105,27 +105,27 @@ def test_in_cluster_takes_the_account_of_the_pod_whatever_is_named(pod: Machine)
         assert pod.connect(*arguments, flags, KUBECONFIG=named).url == POD_URL
 
 
-def test_in_cluster_outside_a_pod_is_an_error(machine: Machine) -> None:
+def test_in_cluster_outside_pod_is_error(machine: Machine) -> None:
     error = machine.refused(None, None, ClusterFlags(in_cluster=True))
     assert isinstance(error, ConfigError)
     assert str(error) == "--in-cluster: this is not a pod: KUBERNETES_SERVICE_HOST is not set"
 
 
 @pytest.mark.parametrize("flags", [ClusterFlags(), ClusterFlags(in_cluster=True)])
-def test_pod_without_a_token_says_so_and_names_the_setting(machine: Machine, flags: ClusterFlags) -> None:
+def test_pod_without_token_says_so_and_names_setting(machine: Machine, flags: ClusterFlags) -> None:
     error = machine.refused(None, None, flags, **IN_A_POD)
     assert isinstance(error, ConfigError)
     assert str(error) == "the pod's service account: this pod has no service account token"
     assert error.problems[0].hint.startswith("set automountServiceAccountToken: true in the pod's spec, or ")
 
 
-def test_pod_without_a_token_can_still_use_a_kubeconfig(machine: Machine) -> None:
+def test_pod_without_token_can_still_use_kubeconfig(machine: Machine) -> None:
     named = machine.kubeconfig("named", "one")
     assert machine.connect(named, **IN_A_POD).source == f"context one of {named}"
     assert machine.connect(KUBECONFIG=named, **IN_A_POD).source == f"context one of {named}"
 
 
-def test_missing_named_kubeconfig_is_an_error_even_in_a_pod(anywhere: Machine) -> None:
+def test_missing_named_kubeconfig_is_error_even_in_pod(anywhere: Machine) -> None:
     named, missing = anywhere.kubeconfig("named", "one"), anywhere.folder / "missing"
     unreadable = f"{missing}: cannot read this kubeconfig: no such file or directory"
     cases = [
@@ -155,7 +155,7 @@ def test_home_that_cannot_be_looked_into_has_no_kubeconfig(pod: Machine, monkeyp
     assert pod.connect().url == POD_URL
 
 
-def test_user_without_a_home_has_no_kubeconfig(pod: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_user_without_home_has_no_kubeconfig(pod: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     def homeless(_: Path) -> Path:
         raise RuntimeError
 
@@ -179,7 +179,7 @@ def test_section_and_kubeconfig_with_different_servers_are_refused(anywhere: Mac
 @pytest.mark.parametrize(
     "theirs", ["https://ONE.example:6443", "https://one.example:6443/", "https://one.example.:6443"]
 )
-def test_section_and_kubeconfig_may_write_the_same_server_differently(machine: Machine, theirs: str) -> None:
+def test_section_and_kubeconfig_may_write_same_server_differently(machine: Machine, theirs: str) -> None:
     section = machine.kubeconfig("section", "one")
     assert machine.connect(section, KUBECONFIG=machine.kubeconfig("other", two=theirs)).context == "one"
 
@@ -190,7 +190,7 @@ def test_another_port_path_or_host_is_another_server(machine: Machine, theirs: s
     assert isinstance(machine.refused(section, KUBECONFIG=machine.kubeconfig("other", two=theirs)), Refusal)
 
 
-def test_context_of_the_section_is_compared_if_kubeconfig_has_it(machine: Machine) -> None:
+def test_context_of_section_is_compared_if_kubeconfig_has_it(machine: Machine) -> None:
     section = machine.kubeconfig("section", "one", "two")
     both = machine.kubeconfig("both", "one", "two")  # current: one
     assert machine.connect(section, "two", KUBECONFIG=both).context == "two"
@@ -206,7 +206,7 @@ def test_section_counts_if_kubeconfig_leads_nowhere(machine: Machine) -> None:
         assert machine.connect(section, KUBECONFIG=nowhere).context == "one"
 
 
-def test_no_credential_plugin_runs_for_the_comparison(machine: Machine) -> None:
+def test_no_credential_plugin_runs_for_comparison(machine: Machine) -> None:
     plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": str(machine.folder / "plugin")}
     (machine.folder / "plugin").write_text(f"#!/bin/sh\ntouch {machine.folder}/ran\n")
     (machine.folder / "plugin").chmod(0o755)

@@ -33,7 +33,7 @@ def elsewhere(tmp_path: Path) -> Iterator[EmbeddedCluster]:
 
 
 @pytest.mark.parametrize("command", READING, ids=lambda command: " ".join(command[:1]))
-def test_every_command_that_opens_a_cluster_opens_the_one_of_the_flag(
+def test_every_command_that_opens_cluster_opens_one_of_flag(
     offline_desk: Desk, elsewhere: EmbeddedCluster, tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     offline_desk.environment(cluster={"kubeconfig": "kubeconfig"})
@@ -44,7 +44,7 @@ def test_every_command_that_opens_a_cluster_opens_the_one_of_the_flag(
 
 
 @pytest.mark.parametrize("command", READING, ids=lambda command: " ".join(command[:1]))
-def test_a_context_that_is_named_and_missing_ends_each_command(offline_desk: Desk, command: tuple[str, ...]) -> None:
+def test_context_that_is_named_and_missing_ends_each_command(offline_desk: Desk, command: tuple[str, ...]) -> None:
     result = offline_desk.run(*command, "--context", "kapsule")
     assert result.status == 2
     assert 'kubeconfig: has no context "kapsule"' in result.err
@@ -68,7 +68,7 @@ def test_flags_that_name_no_single_cluster_are_wrong_arguments(
     assert not offline_desk.target.embedded.requests
 
 
-def test_in_cluster_ignores_the_section_and_is_an_error_outside_a_pod(
+def test_in_cluster_ignores_section_and_is_error_outside_pod(
     offline_desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
@@ -79,7 +79,7 @@ def test_in_cluster_ignores_the_section_and_is_an_error_outside_a_pod(
     )
 
 
-def test_a_kubeconfig_variable_that_leads_elsewhere_is_refused_unless_a_flag_decides(
+def test_kubeconfig_variable_that_leads_elsewhere_is_refused_unless_flag_decides(
     offline_desk: Desk, elsewhere: EmbeddedCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "elsewhere"))
@@ -92,7 +92,7 @@ def test_a_kubeconfig_variable_that_leads_elsewhere_is_refused_unless_a_flag_dec
     assert not elsewhere.requests
 
 
-def test_a_context_of_the_file_that_is_missing_is_told_with_its_place(offline_desk: Desk) -> None:
+def test_context_of_file_that_is_missing_is_reported_with_its_place(offline_desk: Desk) -> None:
     offline_desk.environment(cluster={"kubeconfig": "kubeconfig", "context": "kapsule"})
     hint = "bridge: hint: choose one of embedded"
     lines = offline_desk.run("plan", "staging").lines

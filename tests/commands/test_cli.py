@@ -20,7 +20,7 @@ def test_version(capfd: pytest.CaptureFixture[str]) -> None:
     "arguments",
     [[], ["nothing"], ["sync", "--unknown"], ["sync", "--time", "1"], ["plan", "--output", "xml"], ["sync", "a", "b"]],
 )
-def test_wrong_arguments_end_with_2_and_a_usage(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+def test_wrong_arguments_end_with_2_and_usage(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     assert cli.main(arguments) == 2
     out, err = capfd.readouterr()
     assert out == ""
@@ -36,7 +36,7 @@ def test_time_limit_that_is_none(limit: str, capfd: pytest.CaptureFixture[str]) 
     )
 
 
-def test_missing_environment_argument_is_an_error(
+def test_missing_environment_argument_is_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("K8_ENV", raising=False)
@@ -83,7 +83,7 @@ def test_interruption_ends_with_130(monkeypatch: pytest.MonkeyPatch, capfd: pyte
     assert capfd.readouterr().err == "bridge: interrupted\n"
 
 
-def test_problems_share_a_hint_and_cannot_steer_the_terminal(
+def test_problems_share_hint_and_cannot_steer_terminal(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def fail(*_: object) -> None:
@@ -106,12 +106,12 @@ def test_error_is_json_if_json_is_requested(tmp_path: Path, capfd: pytest.Captur
     assert '"result": "failed"' in capfd.readouterr().out
 
 
-def test_module_runs_as_the_program() -> None:
+def test_module_runs_as_program() -> None:
     command = [sys.executable, "-m", "bridge", "--version"]
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == f"bridge {__version__}\n"
 
 
-def test_command_that_leaves_the_interpreter_has_not_succeeded(
+def test_command_that_leaves_interpreter_has_not_succeeded(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("bridge.commands.plan.environment_of", lambda _args: sys.exit(0))
@@ -157,9 +157,7 @@ def test_streams_that_are_no_files(capsys: pytest.CaptureFixture[str], monkeypat
         ["demo", "--unknown"],
     ],
 )
-def test_misuse_of_a_command_shows_the_usage_of_that_command(
-    arguments: list[str], capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_misuse_of_command_shows_usage_of_that_command(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     assert cli.main(arguments) == 2
     err = capfd.readouterr().err.splitlines()
     assert err[0].startswith(f"usage: bridge {arguments[0]} ")
@@ -169,7 +167,7 @@ def test_misuse_of_a_command_shows_the_usage_of_that_command(
 
 @pytest.mark.parametrize("name", [[], ["staging"]])
 @pytest.mark.parametrize("is_there", [True, False])
-def test_without_any_environment_the_hint_is_how_to_draft_one(
+def test_without_any_environment_hint_is_how_to_draft_one(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],

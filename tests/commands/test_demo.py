@@ -22,7 +22,7 @@ def test_demo_tells_its_story(capfd: pytest.CaptureFixture[str], monkeypatch: py
     assert "key OPENAI_API_KEY does not decrypt: it was changed or moved after encryption" in out
 
 
-def test_step_that_ends_otherwise_than_it_should_is_an_error(
+def test_step_that_ends_otherwise_than_it_should_is_error(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for file in example().rglob("*"):
@@ -35,7 +35,7 @@ def test_step_that_ends_otherwise_than_it_should_is_an_error(
     assert capfd.readouterr().err == "bridge: error: demo: bridge plan ended with 1 instead of 0\n"
 
 
-def test_demo_goes_on_next_to_the_machines_trust_file(
+def test_demo_goes_on_next_to_machines_trust_file(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "trust.yaml").write_text("")

@@ -77,7 +77,7 @@ def test_values_arrive_as_they_are(desk, run):
     assert {name: environ[name] for name in NASTY} == NASTY
 
 
-def test_values_of_the_env_file_arrive_as_they_are(desk, run):
+def test_values_of_env_file_arrive_as_they_are(desk, run):
     desk.write(".env.k8s.staging", """A="two words" # comment\nB='{"a": "it"}'\nC="$HOME `id` \\n"\n""")
     desk.environment(infrastructure={"A": "required", "B": "required", "C": "required"})
     environ = child(run, "staging")
@@ -97,7 +97,7 @@ def test_parents_environment_is_passed_on_and_ours_replaces(desk, run):
     assert (environ["CLUSTER_NAME"], environ["OTHER"]) == ("demo", "stays")
 
 
-def test_process_becomes_the_command_and_no_one_else_has_the_values(desk, start):
+def test_process_becomes_command_and_no_one_else_has_values(desk, start):
     process = start("staging", "--with", "SCW_SECRET_KEY", "--", "sh", "-c", "echo started; exec sleep 600")
     assert process.stdout.readline() == "started\n"
     proc = Path(f"/proc/{process.pid}")
@@ -116,11 +116,11 @@ def test_signals_are_treated_as_usual(desk, run):
     assert int(out.split()[1], 16) & ours == 0
 
 
-def test_exit_status_is_that_of_the_command(desk, run):
+def test_exit_status_is_that_of_command(desk, run):
     assert run("staging", "--", "sh", "-c", "echo said >&2; exit 42") == (42, "", "said\n")
 
 
-def test_words_after_the_dashes_belong_to_the_command(desk, run):
+def test_words_after_dashes_belong_to_command(desk, run):
     words = ["--with", "CLUSTER_NAME", "--", "--config", "x", ""]
     status, out, err = run(
         "staging", "--", sys.executable, "-c", "import json, sys; print(json.dumps(sys.argv[1:]))", *words
@@ -131,7 +131,7 @@ def test_words_after_the_dashes_belong_to_the_command(desk, run):
 @pytest.mark.parametrize(
     "arguments", [["staging"], ["staging", "--"], ["staging", "true"], ["--with", "A=b", "--", "x"]]
 )
-def test_no_command_or_no_name_is_a_wrong_use(run, arguments):
+def test_no_command_or_no_name_is_wrong_use(run, arguments):
     status, out, err = run(*arguments)
     assert (status, out) == (2, "")
     assert err.startswith("usage: bridge")
@@ -156,7 +156,7 @@ def test_command_that_cannot_be_run(run, tmp_path, script, status, what):
     assert run("staging", "--with", "SCW_SECRET_KEY", "--", str(script)) == (status, "", error)
 
 
-def test_command_is_searched_for_on_the_path(desk, run, tmp_path):
+def test_command_is_searched_for_on_path(desk, run, tmp_path):
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "tool-of-ours").touch()
     assert run("staging", "--", "tool-of-ours")[0] == 127
@@ -205,7 +205,7 @@ def test_absent_env_file_is_named(desk, run):
         ("CANARY-prod", "K8_ENV names another environment than staging"),
     ],
 )
-def test_value_with_a_zero_byte_is_refused(desk, run, tmp_path, value, what):
+def test_value_with_zero_byte_is_refused(desk, run, tmp_path, value, what):
     name = what.split()[0]
     desk.values(**{name: value})
     refused(run, tmp_path, f"plain:values.json: {what}", status=1, names=(name,))
@@ -227,7 +227,7 @@ def test_env_file_for_another_environment(desk, run, tmp_path):
     refused(run, tmp_path, ".env.k8s.staging: K8_ENV names a different environment than staging", status=2)
 
 
-def test_sources_win_over_the_env_file_and_over_each_other(desk, run):
+def test_sources_win_over_env_file_and_over_each_other(desk, run):
     desk.write("first.json", {"B": "first"})
     desk.write("second.json", {"A": "second", "B": "second", "C": "second"})
     desk.env_file(A="file", B="file", C="file", D="file")
@@ -240,7 +240,7 @@ def test_sources_win_over_the_env_file_and_over_each_other(desk, run):
     assert [environ[name] for name in "ABCD"] == ["second", "first", "first", "file"]
 
 
-def test_source_is_read_only_if_it_may_contain_the_variable(desk, run, tmp_path):
+def test_source_is_read_only_if_it_may_contain_variable(desk, run, tmp_path):
     """Of an encrypted file the names are known without a key; a key is needed once one of them is asked for."""
     desk.write("half.yaml", HALF_ENCRYPTED.replace("CANARY-openai", LEAF))
     desk.environment(sources=["sops:half.yaml"], infrastructure={"CLUSTER_NAME": "required"})
@@ -275,7 +275,7 @@ def test_source_with_unknown_names_is_read(desk, run, tmp_path):
     refused(run, tmp_path, "plain:values.json: the store does not know you", status=1)
 
 
-def test_check_names_the_sources_that_would_win_over_a_known_one(desk):
+def test_check_names_sources_that_would_win_over_known_one(desk):
     desk.write("half.yaml", HALF_ENCRYPTED.replace("CANARY-openai", LEAF))
     desk.environment(
         sources=["plain:values.json", "sops:half.yaml", "plain:other.json"],
@@ -290,7 +290,7 @@ def test_invalid_template_is_ignored(desk, run):
     assert child(run, "staging")["CLUSTER_NAME"] == "demo"
 
 
-def test_termination_while_a_source_hangs(desk, start, tmp_path):
+def test_termination_while_source_hangs(desk, start, tmp_path):
     desk.environment(infrastructure={"CLUSTER_NAME": "required"}, providers={"plain": {"fail": "hang"}})
     process = start("staging", "--", "touch", str(tmp_path / "ran"))
     status = Path(f"/proc/{process.pid}/status")
@@ -302,7 +302,7 @@ def test_termination_while_a_source_hangs(desk, start, tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-def test_sessions_are_closed_before_and_a_failure_leaves_the_signals_alone(desk, monkeypatch, capfd):
+def test_sessions_are_closed_before_and_failure_leaves_signals_alone(desk, monkeypatch, capfd):
     import bridge_plain  # noqa: PLC0415
 
     order = []

@@ -35,19 +35,19 @@ def test_help_lists_every_page_with_its_summary(capfd: pytest.CaptureFixture[str
         assert summary.endswith(".")
 
 
-def test_list_fits_a_terminal_of_100_columns(capfd: pytest.CaptureFixture[str]) -> None:
+def test_list_fits_terminal_of_100_columns(capfd: pytest.CaptureFixture[str]) -> None:
     assert max(map(len, shown(capfd).splitlines())) <= 100
 
 
 @pytest.mark.parametrize("topic", TOPICS)
-def test_help_shows_a_page_without_marks_and_relative_links(capfd: pytest.CaptureFixture[str], topic: str) -> None:
+def test_help_shows_page_without_marks_and_relative_links(capfd: pytest.CaptureFixture[str], topic: str) -> None:
     text = shown(capfd, topic)
     assert text.startswith((HELP / f"{topic}.md").read_text().partition("\n")[0])
     assert "<!--" not in text
     assert not re.search(r"\]\(|\.md\b(?!`)", re.sub(r"(?ms)^```.*?^```$", "", text))
 
 
-def test_help_names_the_command_for_a_link_to_a_page() -> None:
+def test_help_names_command_for_link_to_page() -> None:
     page = (
         "See [the trust\nfile](threat-model.md#the-trust-file), [`bridge help vault`](vault.md) and [below](#below).\n"
     )
@@ -83,7 +83,7 @@ def test_wrapped_list_keeps_its_items_and_its_indentation() -> None:
     assert as_text(text, 12) == "- first item\n  of a list\n- second\n\n1. one two\n   three\n"
 
 
-def test_help_of_a_command_is_its_usage(capfd: pytest.CaptureFixture[str]) -> None:
+def test_help_of_command_is_its_usage(capfd: pytest.CaptureFixture[str]) -> None:
     text = shown(capfd, "restart")
     assert cli.main(["restart", "--help"]) == 0
     assert capfd.readouterr().out == text
@@ -139,7 +139,7 @@ class Terminal:
 PAGE = "# Exit codes"
 
 
-def test_pager_shows_the_page_on_a_terminal(tmp_path: Path) -> None:
+def test_pager_shows_page_on_terminal(tmp_path: Path) -> None:
     pager = tmp_path / "my pager"
     pager.write_text('#!/bin/sh\necho "pager $1"\nexec cat\n')
     pager.chmod(0o755)
@@ -149,7 +149,7 @@ def test_pager_shows_the_page_on_a_terminal(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pager", [None, "", " ", "no-such-program-at-all", "'unclosed"])
-def test_page_is_shown_on_a_terminal_without_a_pager(pager: str | None) -> None:
+def test_page_is_shown_on_terminal_without_pager(pager: str | None) -> None:
     terminal = Terminal(pager)
     shown = terminal.read()
     assert shown.startswith(f"{PAGE}\n")
@@ -163,7 +163,7 @@ def test_pager_that_ends_early_is_no_error() -> None:
     assert terminal.status() == 0
 
 
-def test_interrupt_is_left_to_the_pager(tmp_path: Path) -> None:
+def test_interrupt_is_left_to_pager(tmp_path: Path) -> None:
     pager = tmp_path / "pager"
     pager.write_text("#!/bin/sh\ntrap 'echo stayed; exit 0' INT\ncat >/dev/null\necho ready\nread line <&2\n")
     pager.chmod(0o755)
@@ -174,7 +174,7 @@ def test_interrupt_is_left_to_the_pager(tmp_path: Path) -> None:
     assert terminal.status() == 0
 
 
-def test_pager_is_not_used_if_stdout_is_not_a_terminal(
+def test_pager_is_not_used_if_stdout_is_not_terminal(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PAGER", "echo a pager")

@@ -42,7 +42,7 @@ def test_table_of_variables(offline_desk: Desk) -> None:
     ]
 
 
-def test_object_that_left_the_templates_is_named(offline_desk: Desk) -> None:
+def test_object_that_left_templates_is_named(offline_desk: Desk) -> None:
     desk = offline_desk
     desk.run("sync", "staging")
     desk.write("base/secrets.yml", SECRETS.split("---\n")[1])
@@ -52,7 +52,7 @@ def test_object_that_left_the_templates_is_named(offline_desk: Desk) -> None:
     assert desk.run("status", "staging", "--output", "json").data["left"] == ["Secret/shared-secrets"]
 
 
-def test_json_has_every_field_that_the_readme_documents(offline_desk: Desk) -> None:
+def test_json_has_every_field_that_readme_documents(offline_desk: Desk) -> None:
     desk = offline_desk
     desk.run("sync", "staging")
     assert desk.run("status", "staging", "--output", "json").data["in_sync"]
@@ -90,7 +90,7 @@ def test_json_has_every_field_that_the_readme_documents(offline_desk: Desk) -> N
     ]
 
 
-def test_json_of_a_status_whose_sync_would_be_refused_says_why(offline_desk: Desk) -> None:
+def test_json_of_status_whose_sync_would_be_refused_says_why(offline_desk: Desk) -> None:
     desk = offline_desk
     desk.run("sync", "staging")
     desk.target.apply("Secret", "agent-secrets", {"data": {"OPENAI_API_KEY": "dGhlaXJz"}}, "argocd")

@@ -80,12 +80,12 @@ def load(tmp_path):
         ("\ufeffA=x", "x"),
     ],
 )
-def test_a_value_is_read_as_python_dotenv_does_and_never_expanded(load, line, value):
+def test_value_is_read_as_python_dotenv_does_and_never_expanded(load, line, value):
     assert load(line) == {"A": value}
 
 
 @given(LINES, st.sampled_from(["\n", "\r\n"]))
-def test_a_file_is_refused_or_read_as_python_dotenv_reads_it(tmp_path_factory, lines, end):
+def test_file_is_refused_or_read_as_python_dotenv_reads_it(tmp_path_factory, lines, end):
     path = tmp_path_factory.mktemp("env") / "f"
     path.write_bytes(end.join(lines).encode())
     expected = dotenv_values(path, interpolate=False)
@@ -97,7 +97,7 @@ def test_a_file_is_refused_or_read_as_python_dotenv_reads_it(tmp_path_factory, l
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "# only\n  # comments\n"])
-def test_a_file_without_variables_is_empty(load, text):
+def test_file_without_variables_is_empty(load, text):
     assert load(text) == {}
 
 
@@ -115,11 +115,11 @@ def test_a_file_without_variables_is_empty(load, text):
         (f"A=1\nB=2\r\n\r\nA={CANARY}\r\n", 4, "sets a variable to a different value than line 1"),
     ],
 )
-def test_a_line_that_is_wrong_is_told_by_its_number_alone(load, text, line, what):
+def test_line_that_is_wrong_is_reported_by_its_number_alone(load, text, line, what):
     assert refusal(lambda: load(text)) == [(f".env.k8s.staging line {line}", what)]
 
 
-def test_all_wrong_lines_are_told_at_once(load):
+def test_all_wrong_lines_are_reported_at_once(load):
     assert refusal(lambda: load(f"A={CANARY}\nB\nC D\nA=2\nA={CANARY}\nA=3\n")) == [
         (".env.k8s.staging line 2", "has no value"),
         (".env.k8s.staging line 3", "cannot be parsed"),
@@ -128,42 +128,42 @@ def test_all_wrong_lines_are_told_at_once(load):
     ]
 
 
-def test_a_variable_set_again_to_the_same_value_is_no_mistake(load):
+def test_variable_set_again_to_same_value_is_no_mistake(load):
     assert load("A=1\nB=2\nexport A='1'\n") == {"A": "1", "B": "2"}
 
 
-def test_text_that_is_not_utf8_is_told_by_its_line(tmp_path):
+def test_text_that_is_not_utf8_is_reported_by_its_line(tmp_path):
     (tmp_path / "f").write_bytes(f"A=1\nB={CANARY}".encode() + b"\xe9\n")
     assert refusal(lambda: load_env_file(tmp_path / "f", "f")) == [("f line 2", "not valid UTF-8")]
 
 
-def test_a_file_that_is_not_there_is_left_to_the_caller(tmp_path):
+def test_file_that_is_missing_is_left_to_caller(tmp_path):
     with pytest.raises(FileNotFoundError):
         load_env_file(tmp_path / "f", "f")
 
 
-def test_the_values_cannot_be_printed(tmp_path):
+def test_values_cannot_be_printed(tmp_path):
     (tmp_path / "f").write_text(f"A={CANARY}")
     assert CANARY not in repr(load_env_file(tmp_path / "f", "f"))
 
 
-def test_a_logged_or_printed_word_is_not_made_of_a_wrong_line(load, caplog, capsys):
+def test_logged_or_printed_word_is_not_made_of_wrong_line(load, caplog, capsys):
     refusal(lambda: load(f"B='{CANARY}\n"))
     assert caplog.text + "".join(capsys.readouterr()) == ""
 
 
 @pytest.mark.parametrize("line", ["A=1\n", "A\n", "# c\n", "?\r", "\n"])
-def test_a_file_of_a_million_lines_is_refused_before_it_is_parsed(load, line, monkeypatch):
+def test_file_of_million_lines_is_refused_before_it_is_parsed(load, line, monkeypatch):
     monkeypatch.setattr("bridge.config.dotenv._parser", lambda: pytest.fail("it is parsed"))
     what = "larger than 1 MiB" if len(line) > 1 else f"more than {MOST_LINES:,} lines"
     assert refusal(lambda: load(line * 1_000_000)) == [(".env.k8s.staging", what)]
 
 
-def test_blanks_that_would_take_the_square_of_their_number_are_refused(load):
+def test_blanks_that_would_take_square_of_their_number_are_refused(load):
     text = f"A=1\nB={CANARY}{' ' * 500_000}x\n"
     assert refusal(lambda: load(text)) == [(".env.k8s.staging line 2", "more than 256 blanks in a row")]
 
 
-def test_a_file_at_the_bounds_is_read(load):
+def test_file_at_bounds_is_read(load):
     blanks = " " * MOST_BLANKS
     assert load(f"A=1{blanks}2\n" + "\n" * (MOST_LINES - 1)) == {"A": f"1{blanks}2"}

@@ -123,7 +123,7 @@ def loaded(tmp_path: Path, text: str) -> tuple[dict[str, str], dict[str, ReaderD
 
 @settings(max_examples=400)
 @given(st.lists(LINES, max_size=8), ENDS)
-def test_a_variable_is_named_exactly_if_another_value_is_read(
+def test_variable_is_named_exactly_if_another_value_is_read(
     tmp_path_factory: pytest.TempPathFactory, lines: list[tuple[str, list[str]]], end: str
 ) -> None:
     text = text_of(lines, end)
@@ -175,5 +175,5 @@ def test_a_variable_is_named_exactly_if_another_value_is_read(
         pytest.param(f"B={'x' * 70000}\nA=x", ReaderDifference.OTHER, id="after a line that is too long"),
     ],
 )
-def test_the_kind_of_a_difference(tmp_path: Path, text: str, kind: ReaderDifference | None) -> None:
+def test_kind_of_difference(tmp_path: Path, text: str, kind: ReaderDifference | None) -> None:
     assert loaded(tmp_path, text)[1].get("A") is kind

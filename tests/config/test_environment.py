@@ -62,7 +62,7 @@ def load(folder):
     return load
 
 
-def test_the_whole_file_is_read_as_typed_things(load, folder):
+def test_whole_file_is_read_as_typed_things(load, folder):
     environment = load(WHOLE)
     assert (environment.name, environment.file) == ("staging", folder / "staging.yaml")
     assert (environment.id, environment.namespace) == ("voice-agent-staging", "voice-agent")
@@ -88,7 +88,7 @@ def test_the_whole_file_is_read_as_typed_things(load, folder):
     assert environment.cluster == ClusterChoice(folder / "../kube/config", "kapsule", ("3f6c",))
 
 
-def test_a_path_is_shown_as_it_stands_in_the_file(load):
+def test_path_is_shown_as_it_stands_in_file(load):
     environment = load(WHOLE)
     assert [environment.shown(path) for path in environment.templates] == [
         "../apps/base/secrets.yml",
@@ -97,7 +97,7 @@ def test_a_path_is_shown_as_it_stands_in_the_file(load):
     ]
 
 
-def test_the_references_are_the_sources_then_the_variables(load):
+def test_references_are_sources_then_variables(load):
     environment = load(f"{SMALL}sources: ['v:b']\nvariables: {{A: 'v:a#x', C: 'v:b#y'}}")
     assert [str(reference) for reference in environment.references] == ["v:b", "v:a#x", "v:b#y"]
 
@@ -112,12 +112,12 @@ def test_what_is_left_out_has_its_default(load):
     assert environment.cluster == ClusterChoice()
 
 
-def test_the_word_environment_is_the_processs_environment_and_not_a_file(load, folder):
+def test_word_environment_is_processs_environment_and_not_file(load, folder):
     assert load(f"{SMALL}env_file: environment").env_file == "environment"
     assert load(f"{SMALL}env_file: ./environment").env_file == folder / "environment"
 
 
-def test_a_providers_section_is_not_printed(load):
+def test_providers_section_is_not_printed(load):
     assert CANARY not in repr(load(f"{SMALL}providers: {{vault: {{token: {CANARY}}}}}"))
 
 
@@ -173,7 +173,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("text", "place", "what"), MISTAKES)
-def test_a_mistake_is_told_by_the_path_of_its_key_and_what_is_expected(load, text, place, what):
+def test_mistake_is_reported_by_path_of_its_key_and_what_is_expected(load, text, place, what):
     words = {
         "LABEL": "must be a DNS label: at most 63 of a to z, 0 to 9 and -, with no - at either end",
         "BOOLEAN": "must be true or false",
@@ -183,18 +183,18 @@ def test_a_mistake_is_told_by_the_path_of_its_key_and_what_is_expected(load, tex
 
 
 @pytest.mark.parametrize("id_", ["", "Voice", "a_b", "a.b", "-a", "a-", "a" * 64, "5", "null", "true", "[a]", "é"])
-def test_an_id_that_is_no_dns_label_is_refused(load, id_):
+def test_id_that_is_no_dns_label_is_refused(load, id_):
     assert refusal(lambda: load(f"id: {id_}\ntemplates: [a]")) == [
         ("config/staging.yaml id", "must be a DNS label: at most 63 of a to z, 0 to 9 and -, with no - at either end")
     ]
 
 
 @pytest.mark.parametrize("id_", ["a", "a" * 63, "1a", "a--b"])
-def test_an_id_may_be_any_dns_label(load, id_):
+def test_id_may_be_any_dns_label(load, id_):
     assert load(f"id: {id_}\ntemplates: [a]").id == id_
 
 
-def test_a_missing_id_comes_with_an_example(load):
+def test_missing_id_comes_with_example(load):
     with pytest.raises(ConfigError) as caught:
         load("templates: [a]")
     assert str(caught.value) == "config/staging.yaml: id is missing"
@@ -216,7 +216,7 @@ def test_a_missing_id_comes_with_an_example(load):
         ("k" * 200, f"'{'k' * 60}...'", None),
     ],
 )
-def test_an_unknown_key_is_named_with_the_closest_that_is_known(load, key, shown, hint):
+def test_unknown_key_is_named_with_closest_that_is_known(load, key, shown, hint):
     with pytest.raises(ConfigError) as caught:
         load(f"{SMALL}{key}: {CANARY}")
     (problem,) = caught.value.problems
@@ -224,7 +224,7 @@ def test_an_unknown_key_is_named_with_the_closest_that_is_known(load, key, shown
     assert hint is None or problem.hint == hint
 
 
-def test_all_mistakes_of_a_file_are_told_at_once(load):
+def test_all_mistakes_of_file_are_reported_at_once(load):
     text = "nmespace: a\ntemplates: a\nsources: [a]\nvariables: {A: b, C: {from: 'v:a', decode: c}}\ncluster: {uid: 1}"
     assert refusal(lambda: load(text)) == [
         ("config/staging.yaml", "unknown key nmespace"),
@@ -237,27 +237,27 @@ def test_all_mistakes_of_a_file_are_told_at_once(load):
     ]
 
 
-def test_a_source_with_a_field_is_pointed_to_variables(load):
+def test_source_with_field_is_pointed_to_variables(load):
     with pytest.raises(ConfigError) as caught:
         load(f"{SMALL}sources: ['v:a#b']")
     assert caught.value.problems[0].hint == "move a single field to `variables`"
 
 
-def test_a_file_that_is_no_yaml_is_told_by_its_line(load):
+def test_file_that_is_no_yaml_is_reported_by_its_line(load):
     assert refusal(lambda: load(f"id: a\nsources: [{CANARY}\n")) == [("config/staging.yaml line 3", "not valid YAML")]
 
 
 # Finding the file
 
 
-def test_the_folder_is_the_argument_else_the_variable_else_config():
+def test_folder_is_argument_else_variable_else_config():
     assert config_folder("a", {"BRIDGE_CONFIG": "b"}) == Path("a")
     assert config_folder(None, {"BRIDGE_CONFIG": "b"}) == Path("b")
     assert config_folder(None, {"BRIDGE_CONFIG": ""}) == Path("config")
     assert config_folder(None, {}) == Path("config")
 
 
-def test_an_environment_is_a_yaml_file_whose_name_has_no_dot(folder):
+def test_environment_is_yaml_file_whose_name_has_no_dot(folder):
     for name in (
         "staging.yaml",
         "prod.yml",
@@ -285,7 +285,7 @@ MANIFEST = "# values\napiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringD
         ("kustomization.yaml", "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [a]\n"),
     ],
 )
-def test_a_plaintext_patch_or_a_manifest_is_no_environment(folder, name, text):
+def test_plaintext_patch_or_manifest_is_no_environment(folder, name, text):
     (folder / "staging.yaml").write_text(SMALL)
     (folder / name).write_text(text, encoding="latin-1")
     assert environment_names(folder) == ("staging",)
@@ -294,18 +294,18 @@ def test_a_plaintext_patch_or_a_manifest_is_no_environment(folder, name, text):
 
 
 @pytest.mark.parametrize("text", ["", "id: a\n: [", "kind: Secret\n", f"apiVersion: v1\nkind: Secret\n{SMALL}", "\xff"])
-def test_a_broken_environment_is_never_taken_for_a_manifest(folder, text):
+def test_broken_environment_is_never_taken_for_manifest(folder, text):
     (folder / "staging.yaml").write_text(text, encoding="latin-1")
     assert environment_names(folder) == ("staging",)
     assert isinstance(load_all(folder)["staging"], ConfigError)
 
 
-def test_a_pipe_is_not_waited_for(folder):
+def test_pipe_is_not_waited_for(folder):
     os.mkfifo(folder / "staging.yaml")
     assert isinstance(load_all(folder)["staging"], ConfigError)
 
 
-def test_the_names_are_sorted_and_the_dash_counts_as_any_character(folder):
+def test_names_are_sorted_and_dash_counts_as_any_character(folder):
     for name in ("b-a.yaml", "b.yml", "a.yaml", "b-c.yml"):
         (folder / name).touch()
     assert environment_names(folder) == ("a", "b", "b-a", "b-c")
@@ -317,7 +317,7 @@ def test_both_endings_are_read(folder, suffix):
     assert load_environment(folder, "prod").file == folder / f"prod.{suffix}"
 
 
-def test_a_name_with_two_files_is_refused(load, folder):
+def test_name_with_two_files_is_refused(load, folder):
     (folder / "staging.yml").write_text(SMALL)
     assert environment_names(folder) == ("staging",)
     assert refusal(lambda: load(SMALL)) == [("config", "staging.yaml and staging.yml both exist")]
@@ -333,7 +333,7 @@ def test_a_name_with_two_files_is_refused(load, folder):
         ("", ""),
     ],
 )
-def test_an_unknown_environment_is_told_with_those_that_exist(folder, name, hint):
+def test_unknown_environment_is_reported_with_those_that_exist(folder, name, hint):
     for file in ("staging.yaml", "prod.yaml", "staging.public.yaml"):
         (folder / file).write_text(SMALL)
     (folder.parent / "staging.yaml").write_text(SMALL)
@@ -344,13 +344,13 @@ def test_an_unknown_environment_is_told_with_those_that_exist(folder, name, hint
     assert problem.hint == hint
 
 
-def test_a_folder_without_environments_says_so(folder):
+def test_folder_without_environments_says_so(folder):
     assert refusal(lambda: load_environment(folder, "staging")) == [
         ("config", "no environment 'staging'; no environments found")
     ]
 
 
-def test_a_folder_that_is_not_there_says_how_to_give_it(folder):
+def test_folder_that_is_missing_says_how_to_give_it(folder):
     with pytest.raises(ConfigError) as caught:
         load_environment(folder / "x", "staging")
     (problem,) = caught.value.problems
@@ -359,19 +359,19 @@ def test_a_folder_that_is_not_there_says_how_to_give_it(folder):
     assert problem.hint == f"{name}, or create one from your kustomize layout: `bridge init ENV --from .`"
 
 
-def test_a_file_in_the_folders_place_says_so(folder):
+def test_file_in_folders_place_says_so(folder):
     (folder / "x").touch()
     assert refusal(lambda: environment_names(folder / "x")) == [("config/x", "cannot be listed: not a directory")]
 
 
-def test_a_folder_in_the_files_place_says_so(folder):
+def test_folder_in_files_place_says_so(folder):
     (folder / "staging.yaml").mkdir()
     assert refusal(lambda: load_environment(folder, "staging")) == [
         ("config/staging.yaml", "cannot be read: is a directory")
     ]
 
 
-def test_a_link_that_leads_nowhere_says_so(folder):
+def test_link_that_leads_nowhere_says_so(folder):
     (folder / "staging.yml").symlink_to("nowhere")
     assert refusal(lambda: load_environment(folder, "staging")) == [("config/staging.yml", "no such file")]
 
@@ -379,7 +379,7 @@ def test_a_link_that_leads_nowhere_says_so(folder):
 # K8_ENV
 
 
-def test_an_env_file_of_another_environment_is_refused_without_its_name(load):
+def test_env_file_of_another_environment_is_refused_without_its_name(load):
     values = {"K8_ENV": SecretValue.of(CANARY)}
     environment = load(SMALL)
     assert refusal(lambda: check_k8_env(environment, values, ".env.k8s.staging")) == [
@@ -387,7 +387,7 @@ def test_an_env_file_of_another_environment_is_refused_without_its_name(load):
     ]
 
 
-def test_an_env_file_of_this_environment_or_of_none_passes(load):
+def test_env_file_of_this_environment_or_of_none_passes(load):
     environment = load(SMALL)
     check_k8_env(environment, {"K8_ENV": SecretValue.of("staging")}, "x")
     check_k8_env(environment, {}, "x")

@@ -51,19 +51,19 @@ def written(path: Path) -> list[dict]:
     return list(yaml.safe_load_all(path.read_text()))
 
 
-def test_the_last_template_in_the_environments_folder_is_its_own(tmp_path: Path) -> None:
+def test_last_template_in_environments_folder_is_its_own(tmp_path: Path) -> None:
     folder = environment(tmp_path, "../apps/base.yml", "first.yaml", "staging.public.yaml", "apps/other.yaml")
     assert own(folder) == "staging.public.yaml"
 
 
-def test_a_template_of_two_environments_is_nobodys_own(tmp_path: Path) -> None:
+def test_template_of_two_environments_is_nobodys_own(tmp_path: Path) -> None:
     environment(tmp_path, "shared.yaml", name="prod")
     assert own(environment(tmp_path, "staging.yaml.d/x.yaml", "shared.yaml")) is None
     (tmp_path / "prod.yaml").write_text("id: [")  # and one that cannot be read is left to its own check
     assert own(tmp_path) == "shared.yaml"
 
 
-def test_only_the_lines_of_the_values_change(tmp_path: Path) -> None:
+def test_only_lines_of_values_change(tmp_path: Path) -> None:
     path = tmp_path / "staging.public.yaml"
     path.write_text(BEFORE)
     path.chmod(0o640)
@@ -74,7 +74,7 @@ def test_only_the_lines_of_the_values_change(tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
 
 
-def test_lines_beside_an_edit_keep_their_form(tmp_path: Path) -> None:
+def test_lines_beside_edit_keep_their_form(tmp_path: Path) -> None:
     path = tmp_path / "staging.public.yaml"
     before = (
         "apiVersion:  v1\nkind: ConfigMap\nmetadata: { name: shared-config, annotations: {a: '[{b: c}]'} }\n\n\n"
@@ -89,7 +89,7 @@ def test_lines_beside_an_edit_keep_their_form(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["yes", "007", "1.10", "", "~", " x ", "a\nb\n", 'q"\\', "é\U0001f511", "#x", "k: v", "\t", "${A}", "$$${"]
 )
-def test_a_value_stays_the_text_that_it_is(tmp_path: Path, text: str) -> None:
+def test_value_stays_text_that_it_is(tmp_path: Path, text: str) -> None:
     path = tmp_path / "staging.public.yaml"
     path.write_text(BEFORE)
     write_values(
@@ -111,7 +111,7 @@ def test_texts_that_look_like_dates_and_numbers_keep_their_bytes(tmp_path: Path)
 
 
 @pytest.mark.parametrize("before", [None, "", "# public values of staging\n", "---\n# nothing yet\n"])
-def test_a_file_without_objects_gets_them_and_keeps_its_comments(tmp_path: Path, before: str | None) -> None:
+def test_file_without_objects_gets_them_and_keeps_its_comments(tmp_path: Path, before: str | None) -> None:
     path = tmp_path / "staging.public.yaml"
     if before is not None:
         path.write_text(before)
@@ -141,7 +141,7 @@ OTHER = OBJECT.replace("shared-config", "other-config").replace("old", "theirs")
     ],
 )
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
-def test_an_edit_keeps_the_comments_around_the_documents(tmp_path: Path, text: str, newline: str) -> None:
+def test_edit_keeps_comments_around_documents(tmp_path: Path, text: str, newline: str) -> None:
     path = tmp_path / "staging.public.yaml"
     path.write_bytes(text.replace("\n", newline).encode())
     write_values(path, path.name, {SHARED: {"DOMAIN": "new"}})
@@ -149,7 +149,7 @@ def test_an_edit_keeps_the_comments_around_the_documents(tmp_path: Path, text: s
 
 
 @pytest.mark.parametrize("data", ["data:", "data: {}", ""])
-def test_an_object_without_data_gets_some(tmp_path: Path, data: str) -> None:
+def test_object_without_data_gets_some(tmp_path: Path, data: str) -> None:
     path = tmp_path / "staging.public.yaml"
     path.write_text(f"---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: shared-config}}\n{data}\n")
     write_values(path, path.name, {SHARED: {"DOMAIN": "example.com"}})
@@ -157,7 +157,7 @@ def test_an_object_without_data_gets_some(tmp_path: Path, data: str) -> None:
     assert path.read_text().startswith("---\n")
 
 
-def test_a_link_stays_a_link(tmp_path: Path) -> None:
+def test_link_stays_link(tmp_path: Path) -> None:
     (tmp_path / "real.yaml").write_text(BEFORE)
     path = tmp_path / "staging.public.yaml"
     path.symlink_to("real.yaml")
@@ -166,7 +166,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     assert 'LOG_LEVEL: "info"' in (tmp_path / "real.yaml").read_text()
 
 
-def test_what_a_killed_run_left_is_replaced(tmp_path: Path) -> None:
+def test_what_killed_run_left_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "staging.public.yaml"
     (tmp_path / ".staging.public.yaml.bridge-new").write_text("half")
     write_values(path, path.name, {AGENT: {"LOG_LEVEL": "info"}})
@@ -174,7 +174,7 @@ def test_what_a_killed_run_left_is_replaced(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("changed", ["", "a: b\n", BEFORE, "{"])
-def test_an_edit_that_changes_more_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str) -> None:
+def test_edit_that_changes_more_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str) -> None:
     path = tmp_path / "staging.public.yaml"
     path.write_text(BEFORE)
     monkeypatch.setattr(yaml_editor, "_changed", lambda *_: changed)
@@ -184,7 +184,7 @@ def test_an_edit_that_changes_more_is_refused(tmp_path: Path, monkeypatch: pytes
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
 
 
-def test_somebody_elses_edit_in_between_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_someone_elses_edit_in_between_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "staging.public.yaml"
     path.write_text(BEFORE)
     monkeypatch.setattr("bridge.config.own_template.edited", lambda *_: path.write_text("# theirs\n") and BEFORE)
@@ -193,7 +193,7 @@ def test_somebody_elses_edit_in_between_is_not_overwritten(tmp_path: Path, monke
     assert path.read_text() == "# theirs\n"
 
 
-def test_a_folder_that_cannot_be_written_is_a_refusal(tmp_path: Path) -> None:
+def test_folder_that_cannot_be_written_is_refusal(tmp_path: Path) -> None:
     with pytest.raises(Refusal) as caught:
         write_values(tmp_path / "nowhere" / "a.yaml", "a.yaml", {AGENT: {"LOG_LEVEL": "info"}})
     assert str(caught.value) == "a.yaml: cannot be written: no such file or directory"

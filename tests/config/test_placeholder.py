@@ -42,7 +42,7 @@ def test_text_is_split_at_its_placeholders(text, parts):
 
 
 @pytest.mark.parametrize("text", ["$A", "cost $5", "pa$$w0rd", "$", "$$", "{A}", "$ {A}", "}", "a}$", r"\$A", "$(A)"])
-def test_a_dollar_without_a_brace_is_plain_text(text):
+def test_dollar_without_brace_is_plain_text(text):
     assert parse_text(text) == (text,)
 
 
@@ -71,19 +71,19 @@ def test_a_dollar_without_a_brace_is_plain_text(text):
         ("$${${A", 3),
     ],
 )
-def test_a_malformed_placeholder_is_refused_with_its_position(text, position):
+def test_malformed_placeholder_is_refused_with_its_position(text, position):
     with pytest.raises(PlaceholderError, match=f"^malformed placeholder at character {position + 1}$") as caught:
         parse_text(text)
     assert caught.value.position == position
 
 
-def test_the_refusal_holds_no_piece_of_the_text():
+def test_refusal_holds_no_piece_of_text():
     with pytest.raises(PlaceholderError) as caught:
         parse_text(f"{CANARY}${{A:-{{{CANARY}")
     assert_clean(caught.value)
 
 
-def test_a_default_is_not_printed():
+def test_default_is_not_printed():
     assert CANARY not in repr(parse_text(f"${{A:-{CANARY}}}"))
 
 

@@ -23,7 +23,7 @@ REFERENCES = st.builds(Reference, st.just("p"), PARTS, st.none() | PARTS, st.non
         ("scaleway:id:6170692e", Reference("scaleway", "id:6170692e")),
     ],
 )
-def test_a_text_is_read_by_the_grammar_and_written_back_the_same(text, reference):
+def test_text_is_read_by_grammar_and_written_back_same(text, reference):
     assert parse_reference(text, "x") == reference
     assert str(reference) == text
 
@@ -49,25 +49,25 @@ def test_a_text_is_read_by_the_grammar_and_written_back_the_same(text, reference
         "vault:a\x1b[31m",
     ],
 )
-def test_a_text_outside_the_grammar_is_refused_without_being_shown(text):
+def test_text_outside_grammar_is_refused_without_being_shown(text):
     assert refusal(lambda: parse_reference(text + CANARY if text.endswith("\n") else text, "f sources[0]")) == [
         ("f sources[0]", "not a reference")
     ]
 
 
-def test_the_refusal_of_a_text_says_the_grammar_and_holds_no_piece_of_it():
+def test_refusal_of_text_says_grammar_and_holds_no_piece_of_it():
     with pytest.raises(Exception, match="f: not a reference") as caught:
         parse_reference(f"{CANARY}", "f")
     assert refusal(lambda: parse_reference(CANARY, "f")) == [("f", "not a reference")]
     assert caught.value.problems[0].hint == GRAMMAR
 
 
-def test_a_mapping_says_what_the_grammar_cannot():
+def test_mapping_says_what_grammar_cannot():
     mapping = {"provider": "vault", "path": "a@b#c", "revision": "v@1", "field": "x#y"}
     assert parse_reference(mapping, "x") == Reference("vault", "a@b#c", "v@1", "x#y")
 
 
-def test_a_revision_in_a_mapping_may_be_a_number_as_yaml_has_it():
+def test_revision_in_mapping_may_be_number_as_yaml_has_it():
     assert parse_reference({"provider": "vault", "path": "a", "revision": 3}, "x").revision == "3"
 
 
@@ -89,7 +89,7 @@ def test_a_revision_in_a_mapping_may_be_a_number_as_yaml_has_it():
         ),
     ],
 )
-def test_everything_wrong_with_a_mapping_is_said_at_once(mapping, problems):
+def test_everything_wrong_with_mapping_is_said_at_once(mapping, problems):
     assert refusal(lambda: parse_reference(mapping, "f")) == problems
 
 
@@ -98,11 +98,11 @@ def test_what_is_neither_text_nor_mapping_is_refused(given):
     assert refusal(lambda: parse_reference(given, "f")) == [("f", "not a reference")]
 
 
-def test_the_document_of_a_reference_has_no_field():
+def test_document_of_reference_has_no_field():
     assert parse_reference("vault:a@1#b", "x").document == Reference("vault", "a", "1")
 
 
-def test_references_that_differ_are_written_differently_where_the_grammar_cannot_say_them():
+def test_references_that_differ_are_written_differently_where_grammar_cannot_say_them():
     assert str(Reference("vault", "a@1")) == 'vault:"a@1"'
     assert str(Reference("vault", "a", "1")) == "vault:a@1"
     assert str(Reference("vault", '"a@1"')) == r'vault:"\"a@1\""'
@@ -114,7 +114,7 @@ def test_no_two_references_are_written_alike(one, other):
 
 
 @given(REFERENCES)
-def test_a_reference_that_the_grammar_can_say_is_read_back(reference):
+def test_reference_that_grammar_can_say_is_read_back(reference):
     written = str(reference)
     if '"' not in written and "" not in (reference.field or "-").split("."):
         assert parse_reference(written, "x") == reference

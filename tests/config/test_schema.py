@@ -44,7 +44,7 @@ def test_both_schemas_are_valid_and_survive_json() -> None:
 
 
 @pytest.mark.parametrize("text", [*EXAMPLES, *BLOCKS])
-def test_every_example_of_the_repository_passes(tmp_path, text):
+def test_every_example_of_repository_passes(tmp_path, text):
     whole = text if re.search(r"^id:", text, re.MULTILINE) else f"{SMALL}{text}"
     assert EXAMPLES
     assert BLOCKS
@@ -64,7 +64,7 @@ def test_every_example_of_the_repository_passes(tmp_path, text):
         f"{SMALL}accept_older: {{'vault:a/b': 3, 'sops:c.yaml': '2026-01-01T00:00:00Z/5d0c'}}",
     ],
 )
-def test_what_the_loader_accepts_the_schema_accepts(tmp_path, text):
+def test_what_loader_accepts_schema_accepts(tmp_path, text):
     assert loads(tmp_path, text)
     assert OPEN.is_valid(yaml.safe_load(text))
 
@@ -86,7 +86,7 @@ def test_what_the_loader_accepts_the_schema_accepts(tmp_path, text):
         f"{SMALL}sources: ['v:']",
     ],
 )
-def test_what_the_loader_refuses_the_schema_refuses(tmp_path, text):
+def test_what_loader_refuses_schema_refuses(tmp_path, text):
     assert not loads(tmp_path, text)
     assert not OPEN.is_valid(yaml.safe_load(text))
 
@@ -106,7 +106,7 @@ def test_what_the_loader_refuses_the_schema_refuses(tmp_path, text):
         ({"plain": {"anything": [5]}}, True),
     ],
 )
-def test_the_sections_of_our_providers_are_known_and_others_are_open(providers, valid):
+def test_sections_of_our_providers_are_known_and_others_are_open(providers, valid):
     content = {"id": "a", "templates": ["b"], "providers": providers}
     assert OURS.is_valid(content) is valid
     assert OPEN.is_valid(content)

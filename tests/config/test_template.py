@@ -45,7 +45,7 @@ def keys(template):
 # What is read
 
 
-def test_a_secret_is_read_with_its_type_labels_and_annotations(load):
+def test_secret_is_read_with_its_type_labels_and_annotations(load):
     (template,) = load(
         "apiVersion: v1\nkind: Secret\nimmutable: true\ntype: kubernetes.io/tls\n"
         "metadata: {name: tls.staging, namespace: voice, labels: {app.kubernetes.io/name: a, b: ''}, "
@@ -61,13 +61,13 @@ def test_a_secret_is_read_with_its_type_labels_and_annotations(load):
     assert template.keys["tls.key"].place == "../base/a.yml"
 
 
-def test_a_secret_without_a_type_is_opaque_and_a_config_map_has_none(load):
+def test_secret_without_type_is_opaque_and_config_map_has_none(load):
     secret, config_map = load(f"{SECRET}---\n{CONFIG_MAP}")
     assert (secret.type, secret.immutable) == ("Opaque", None)
     assert config_map.type is None
 
 
-def test_string_data_and_a_config_maps_data_are_text_with_placeholders(load):
+def test_string_data_and_config_maps_data_are_text_with_placeholders(load):
     text = "{A: '${A}', B: '${B:-x}', C: '$${C}', D: $D, E: '', F: '${F:?why}'}"
     for template in load(f"{SECRET}stringData: {text}\n---\n{CONFIG_MAP}data: {text}"):
         assert keys(template) == {
@@ -80,7 +80,7 @@ def test_string_data_and_a_config_maps_data_are_text_with_placeholders(load):
         }
 
 
-def test_a_secrets_data_is_base64_or_one_placeholder_for_the_value_itself(load):
+def test_secrets_data_is_base64_or_one_placeholder_for_value_itself(load):
     (template,) = load(
         f"{SECRET}data:\n  A: AP8=\n  B: ${{B}}\n  C: ${{C:?why}}\n  D: ''\n  E: |\n    YWJj\n    ZGVm\n"
     )
@@ -94,7 +94,7 @@ def test_a_secrets_data_is_base64_or_one_placeholder_for_the_value_itself(load):
     assert template.keys["A"].parts[0].kind is Kind.BYTES
 
 
-def test_a_config_maps_binary_data_is_base64(load):
+def test_config_maps_binary_data_is_base64(load):
     (template,) = load(f"{CONFIG_MAP}data: {{A: AP8=}}\nbinaryData: {{B: AP8=}}")
     assert keys(template) == {"A": [b"AP8="], "B": [b"\x00\xff"]}
     assert [key.parts[0].kind for key in template.keys.values()] == [Kind.TEXT, Kind.BYTES]
@@ -110,7 +110,7 @@ def test_empty_documents_are_no_objects(load):
     assert len(load(f"---\n# nothing\n---\n{SECRET}---\n", "")) == 1
 
 
-def test_a_literal_is_not_printed(load):
+def test_literal_is_not_printed(load):
     encoded = base64.b64encode(CANARY.encode()).decode()
     templates = load(f"{SECRET}stringData: {{A: {CANARY}, B: '${{B:-{CANARY}}}'}}\ndata: {{C: {encoded}}}")
     assert CANARY not in repr(templates)
@@ -120,7 +120,7 @@ def test_a_literal_is_not_printed(load):
 # Several places for one object
 
 
-def test_a_later_key_label_and_annotation_replaces_an_earlier_one(load):
+def test_later_key_label_and_annotation_replaces_earlier_one(load):
     first = SECRET.replace("}", ", labels: {a: '1', b: '1'}, annotations: {a: '1'}}")
     later = SECRET.replace("}", ", labels: {b: '2'}, annotations: {a: '2', c: '2'}}")
     (template,) = load(
@@ -138,21 +138,21 @@ def test_documents_of_one_file_merge_as_files_do(load):
     assert template.places == ("../base/a.yml",)
 
 
-def test_objects_stand_in_the_order_of_their_first_mention(load):
+def test_objects_stand_in_order_of_their_first_mention(load):
     templates = load(f"{CONFIG_MAP}---\n{SECRET}", f"{SECRET}---\n{CONFIG_MAP}")
     assert [str(template.id) for template in templates] == ["ConfigMap/agent-config", "Secret/agent-secrets"]
 
 
-def test_a_secret_and_a_config_map_of_one_name_are_two_objects(load):
+def test_secret_and_config_map_of_one_name_are_two_objects(load):
     assert len(load(SECRET + "---\n" + SECRET.replace("Secret", "ConfigMap"))) == 2
 
 
-def test_a_type_given_once_holds_for_all_places(load):
+def test_type_given_once_holds_for_all_places(load):
     (template,) = load(SECRET, f"{SECRET}type: kubernetes.io/tls\nimmutable: false\n", SECRET)
     assert (template.type, template.immutable) == ("kubernetes.io/tls", False)
 
 
-def test_a_type_given_again_the_same_is_no_clash(load):
+def test_type_given_again_same_is_no_clash(load):
     typed = f"{SECRET}type: Opaque\nimmutable: true\n"
     (template,) = load(typed, f"{typed}---\n{typed}")
     assert (template.type, template.immutable) == ("Opaque", True)
@@ -197,15 +197,15 @@ def test_clashing_immutable_is_refused_with_both_places(load):
         (SECRET.replace("agent-secrets", "a." * 126 + "aa"), 1, "metadata.name must be a DNS subdomain"),
     ],
 )
-def test_what_is_no_secret_or_config_map_is_told_by_its_line(load, text, line, what):
+def test_what_is_no_secret_or_config_map_is_reported_by_its_line(load, text, line, what):
     assert (f"../base/a.yml line {line}", what) in refusal(lambda: load(text))
 
 
-def test_a_name_of_253_characters_is_read(load):
+def test_name_of_253_characters_is_read(load):
     assert load(SECRET.replace("agent-secrets", "a." * 126 + "a"))
 
 
-def test_an_object_of_another_kind_does_not_hide_its_other_mistakes(load):
+def test_object_of_another_kind_does_not_hide_its_other_mistakes(load):
     assert refusal(lambda: load("apiVersion: v1\nkind: Pod")) == [
         ("../base/a.yml line 1", "neither a Secret nor a ConfigMap of apiVersion v1"),
         ("../base/a.yml line 1", "metadata.name is missing"),
@@ -295,31 +295,31 @@ def test_templates_without_any_object_are_refused(load):
         ),
     ],
 )
-def test_a_field_that_is_wrong_is_told_with_file_and_object(load, text, place, what):
+def test_field_that_is_wrong_is_reported_with_file_and_object(load, text, place, what):
     assert refusal(lambda: load(text)) == [(f"../base/a.yml Secret/agent-secrets{place}", what)]
 
 
 @pytest.mark.parametrize("type_", ["kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"])
-def test_types_that_the_control_plane_makes_are_refused(load, type_):
+def test_types_that_control_plane_makes_are_refused(load, type_):
     assert refusal(lambda: load(f"{SECRET}type: {type_}")) == [
         ("../base/a.yml Secret/agent-secrets", f"type {type_} is refused")
     ]
 
 
-def test_a_config_map_has_no_type_and_no_string_data(load):
+def test_config_map_has_no_type_and_no_string_data(load):
     assert refusal(lambda: load(f"{CONFIG_MAP}type: Opaque\nstringData: {{}}")) == [
         ("../base/a.yml ConfigMap/agent-config", "type is not allowed in a template"),
         ("../base/a.yml ConfigMap/agent-config", "stringData is not allowed in a template"),
     ]
 
 
-def test_a_misspelt_field_comes_with_the_right_one(load):
+def test_misspelt_field_comes_with_right_one(load):
     with pytest.raises(ConfigError) as caught:
         load(f"{SECRET}stringdata: {{A: {CANARY}}}")
     assert caught.value.problems[0].hint == "did you mean stringData?"
 
 
-def test_the_namespace_is_compared_only_where_it_is_known(load):
+def test_namespace_is_compared_only_where_it_is_known(load):
     text = SECRET.replace("}", ", namespace: other}")
     assert load(text, namespace=None)
     assert load(text, namespace="other")
@@ -329,7 +329,7 @@ def test_the_namespace_is_compared_only_where_it_is_known(load):
 
 
 @pytest.mark.parametrize("key", ["a/b", "é", '""', ".", "..", "..a", "a b", LONG_KEY, '"a\\n"', "$A"])
-def test_a_key_that_kubernetes_refuses_is_told_before_any_call(load, key):
+def test_key_that_kubernetes_refuses_is_reported_before_any_call(load, key):
     with pytest.raises(ConfigError) as caught:
         load(f"{SECRET}stringData: {{{key}: {CANARY}}}")
     (problem,) = caught.value.problems
@@ -347,14 +347,14 @@ def test_any_other_key_is_read(load, key):
 
 @pytest.mark.parametrize("value", ["true", "5", "1.5", "null", "", "0x1f", "1e3", "!!binary YWJj"])
 @pytest.mark.parametrize("head", [f"{SECRET}stringData", f"{SECRET}data"])
-def test_a_value_that_yaml_takes_for_something_else_must_be_quoted(load, head, value):
+def test_value_that_yaml_takes_for_something_else_must_be_quoted(load, head, value):
     assert refusal(lambda: load(f"{head}:\n  A: {value}\n")) == [
         ("../base/a.yml Secret/agent-secrets key A", "must be a string; quote it")
     ]
 
 
 @pytest.mark.parametrize("value", [f"[{CANARY}]", f"{{a: {CANARY}}}"])
-def test_a_value_that_is_a_list_or_a_mapping_is_refused(load, value):
+def test_value_that_is_list_or_mapping_is_refused(load, value):
     assert refusal(lambda: load(f"{CONFIG_MAP}data: {{A: {value}}}")) == [
         ("../base/a.yml ConfigMap/agent-config key A", "must be a string")
     ]
@@ -384,7 +384,7 @@ def test_a_value_that_is_a_list_or_a_mapping_is_refused(load, value):
         ("stringData", f"'{CANARY} ${{{CANARY}'", f"malformed placeholder at character {len(CANARY) + 2}"),
     ],
 )
-def test_a_value_that_cannot_be_read_is_told_with_its_key_alone(load, section, value, what):
+def test_value_that_cannot_be_read_is_reported_with_its_key_alone(load, section, value, what):
     assert refusal(lambda: load(f"{SECRET}{section}: {{A: {value}}}")) == [
         ("../base/a.yml Secret/agent-secrets key A", what)
     ]
@@ -398,7 +398,7 @@ def test_a_value_that_cannot_be_read_is_told_with_its_key_alone(load, section, v
         ("'${A'", HINT),
     ],
 )
-def test_a_value_that_is_wrong_in_data_comes_with_what_to_do(load, value, hint):
+def test_value_that_is_wrong_in_data_comes_with_what_to_do(load, value, hint):
     with pytest.raises(ConfigError) as caught:
         load(f"{SECRET}data: {{A: {value}}}")
     assert caught.value.problems[0].hint == hint
@@ -423,14 +423,14 @@ def test_binary_data_takes_base64_alone(load, value):
         ),
     ],
 )
-def test_a_key_in_both_sections_of_a_document_is_refused(load, text, object_, both):
+def test_key_in_both_sections_of_document_is_refused(load, text, object_, both):
     assert (f"../base/a.yml {object_} key A", f"is in {both}") in refusal(lambda: load(text))
 
 
 # All at once
 
 
-def test_all_mistakes_of_all_files_are_told_at_once(load):
+def test_all_mistakes_of_all_files_are_reported_at_once(load):
     first = f"{SECRET}status: 1\nstringData: {{A: 5, B: '${{', a/b: x}}\n---\nkind: Pod\nmetadata: {{name: a}}\n"
     second = f"{CONFIG_MAP}data: [{CANARY}\n"
     third = f"{SECRET}data: {{C: x}}\n"
@@ -445,7 +445,7 @@ def test_all_mistakes_of_all_files_are_told_at_once(load):
     ]
 
 
-def test_a_template_that_is_not_there_is_named_among_the_others_mistakes(load):
+def test_template_that_is_missing_is_named_among_others_mistakes(load):
     load(SECRET)
     Path("config/staging.yaml").write_text("id: voice\ntemplates: [../base/x.yml, ../base/a.yml, y.yml]")
     environment = load_environment(Path("config"), "staging")

@@ -24,7 +24,7 @@ def refused(read: Callable[..., object], path: Path, content: bytes) -> str:
 
 
 @pytest.mark.parametrize("read", [read_text, load_yaml_documents, load_env_file])
-def test_a_git_conflict_is_named_with_the_way_out(tmp_path: Path, read: Callable[..., object]) -> None:
+def test_git_conflict_is_named_with_way_out(tmp_path: Path, read: Callable[..., object]) -> None:
     file = tmp_path / "a b"
     for content in (CONFLICT, CONFLICT.replace("\n", "\r\n")):
         assert refused(read, file, content.encode()) == (
@@ -62,11 +62,11 @@ def test_what_is_not_utf16(content: bytes) -> None:
     assert not is_utf16(content)
 
 
-def test_random_bytes_after_a_mark_are_not_utf16() -> None:
+def test_random_bytes_after_mark_are_not_utf16() -> None:
     chance = random.Random(1)
     assert not any(is_utf16(b"\xff\xfe" + chance.randbytes(62)) for _ in range(100))
 
 
-def test_an_odd_byte_at_the_end_hides_no_utf16() -> None:
+def test_odd_byte_at_end_hides_no_utf16() -> None:
     """As `bridge set` has it of a file, after the line feed went."""
     assert is_utf16("CANARY\n".encode("utf-16-be")[:-1])

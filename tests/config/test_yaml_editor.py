@@ -96,7 +96,7 @@ LAYOUTS = sorted(
 
 
 @pytest.mark.parametrize("text", LAYOUTS)
-def test_layout_of_a_public_repository_gets_a_patch_and_keeps_its_lines(text: str) -> None:
+def test_layout_of_public_repository_gets_patch_and_keeps_its_lines(text: str) -> None:
     (content,) = contents(text, foreign=True)
     changed = edited(text, [Insert((0, "patches"), len(content.get("patches") or []), TWO_LINES)], foreign=True)
     assert changed is not None
@@ -128,5 +128,5 @@ def test_any_text_is_written_as_itself(key: str, value: str, into: str) -> None:
         ("é\n", '"é\\n"'),
     ],
 )
-def test_scalar_is_plain_only_where_it_stays_a_text(text: str, written: str) -> None:
+def test_scalar_is_plain_only_where_it_stays_text(text: str, written: str) -> None:
     assert scalar(text) == written

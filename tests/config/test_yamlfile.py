@@ -45,24 +45,24 @@ def test_what_pyyaml_writes_is_read_back(load, trees, flow, style):
         assert values(load(forced)) == list(yaml.safe_load_all(forced))
 
 
-def test_documents_have_the_line_of_their_content(load):
+def test_documents_have_line_of_their_content(load):
     assert load("# c\na: 1\n---\n\nb: 2\n---\n---\n- x\n") == [(2, {"a": 1}), (5, {"b": 2}), (7, None), (8, ["x"])]
 
 
 @pytest.mark.parametrize("text", ["", "\n", "# nothing\n"])
-def test_a_file_without_content_has_no_document(load, text):
+def test_file_without_content_has_no_document(load, text):
     assert load(text) == []
 
 
-def test_a_byte_order_mark_is_no_part_of_the_text(load):
+def test_byte_order_mark_is_no_part_of_text(load):
     assert values(load(b"\xef\xbb\xbfa: 1")) == [{"a": 1}]
 
 
-def test_an_alias_is_the_value_of_its_anchor(load):
+def test_alias_is_value_of_its_anchor(load):
     assert values(load("a: &x {p: 1}\nb: *x\nc: [&y t, *y]\n")) == [{"a": {"p": 1}, "b": {"p": 1}, "c": ["t", "t"]}]
 
 
-def test_an_anchor_of_one_document_is_unknown_in_the_next(load):
+def test_anchor_of_one_document_is_unknown_in_next(load):
     assert refusal(lambda: load("a: &x 1\n---\nb: *x\n")) == [("f.yaml line 3", "alias without an anchor before it")]
 
 
@@ -100,7 +100,7 @@ def test_aliases_cannot_multiply_what_is_held(load):
         ("{a: " * (DEPTH + 1), 1, "nested too deep"),
     ],
 )
-def test_what_is_wrong_is_told_by_its_line_alone(load, text, line, what):
+def test_what_is_wrong_is_reported_by_its_line_alone(load, text, line, what):
     assert refusal(lambda: load(text)) == [(f"f.yaml line {line}", what)]
 
 
@@ -111,7 +111,7 @@ def test_any_nesting_is_refused(load, text):
     assert problem in {("f.yaml line 1", "nested too deep"), ("f.yaml line 1", "not valid YAML")}
 
 
-def test_nesting_up_to_the_bound_is_read(load):
+def test_nesting_up_to_bound_is_read(load):
     assert load("[" * DEPTH + "]" * DEPTH)
 
 
@@ -121,13 +121,13 @@ def test_nesting_up_to_the_bound_is_read(load):
 @pytest.mark.parametrize(
     "text", ["-\n" * 1_000_000, "- {}\n" * 1_000_000, f"[{'1,' * 1_000_000}]", "---\n" * 1_000_000]
 )
-def test_more_nodes_than_the_bound_are_refused_by_their_number(load, text):
+def test_more_nodes_than_bound_are_refused_by_their_number(load, text):
     ((where, what),) = refusal(lambda: load(text))
     assert (where.startswith("f.yaml line "), what) == (True, "more than 200,000 YAML nodes")
 
 
 @pytest.mark.parametrize(("text", "count"), [("- a\n- {b: 1}\n", 11), ("", 2), ("---\n--- a\n", 8), ("[&a a, *a]", 8)])
-def test_nodes_up_to_the_bound_are_read(text, count):
+def test_nodes_up_to_bound_are_read(text, count):
     findings = Findings("f.yaml")
     parse_yaml_documents(text, findings, events=count)
     assert not findings
@@ -143,13 +143,13 @@ def test_tag_directives_are_bounded_because_each_is_compared_with_all(load):
 
 
 @pytest.mark.parametrize("text", ["'1{}'", "!!str 1{}", "|\n  1{}", "1{}x", "1{}"])
-def test_text_of_any_length_may_look_like_a_number(load, text):
+def test_text_of_any_length_may_look_like_number(load, text):
     content = ":1" * 1_000_000
     (value,) = values(load(f"a: {text.format(content)}"))
     assert value["a"].strip("x\n") == f"1{content}"
 
 
-def test_mistakes_that_leave_the_file_readable_are_told_all_at_once(load):
+def test_mistakes_that_leave_file_readable_are_reported_all_at_once(load):
     assert refusal(lambda: load("a: 1\na: 2\n1: 3\n---\nb: *x\n")) == [
         ("f.yaml line 2", "duplicate key in this mapping"),
         ("f.yaml line 3", "key is not a string"),
@@ -178,12 +178,12 @@ TEXTS = (
 
 @pytest.mark.parametrize("foreign", [False, True])
 @pytest.mark.parametrize("text", TEXTS, ids=lambda text: text[:20])
-def test_a_plain_text_is_a_text(load, text, foreign):
+def test_plain_text_is_text(load, text, foreign):
     assert values(load(f"a: {text}\nb: [{text}]\n", foreign=foreign)) == [{"a": text, "b": [text]}]
 
 
 @pytest.mark.parametrize("text", [text for text in TEXTS if text != "<<"], ids=lambda text: text[:20])
-def test_a_plain_key_is_a_text(load, text):
+def test_plain_key_is_text(load, text):
     assert values(load(f"? {text}\n: 1\n")) == [{text: 1}]
 
 
@@ -203,7 +203,7 @@ def test_null_booleans_and_numbers(load, text, value):
         assert type(found["a"]) is type(value)
 
 
-def test_a_foreign_file_is_read_as_kustomize_reads_it(load):
+def test_foreign_file_is_read_as_kustomize_reads_it(load):
     text = """
 x: &x {p: 1, q: 2}
 y: {<<: *x, q: 3}
@@ -253,7 +253,7 @@ l: !!binary /w==
         (f"a: !!binary {CANARY}x\n", 1, "unsupported tag, or the value does not match its tag"),
     ],
 )
-def test_what_kustomize_refuses_is_wrong_in_a_foreign_file_too(load, text, line, what):
+def test_what_kustomize_refuses_is_wrong_in_foreign_file_too(load, text, line, what):
     assert refusal(lambda: load(text, foreign=True)) == [(f"f.yaml line {line}", what)]
 
 
@@ -263,26 +263,26 @@ def test_merge_keys_cannot_multiply_what_is_held(load):
     assert refusal(lambda: load(text, foreign=True)) == [("f.yaml line 102", "merge keys (<<) copy too many keys")]
 
 
-def test_text_that_is_not_utf8_is_told_by_its_line(load):
+def test_text_that_is_not_utf8_is_reported_by_its_line(load):
     assert refusal(lambda: load(f"a: 1\nb: {CANARY}".encode() + b"\xff")) == [("f.yaml line 2", "not valid UTF-8")]
 
 
-def test_a_file_that_is_not_there(tmp_path):
+def test_file_that_is_missing(tmp_path):
     assert refusal(lambda: load_yaml_documents(tmp_path / "x", "x")) == [("x", "no such file")]
 
 
-def test_a_folder_and_a_pipe_are_no_files(tmp_path):
+def test_folder_and_pipe_are_no_files(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     assert refusal(lambda: load_yaml_documents(tmp_path, "x")) == [("x", "cannot be read: is a directory")]
     assert refusal(lambda: load_yaml_documents(tmp_path / "pipe", "x")) == [("x", "not a regular file")]
 
 
-def test_a_file_below_something_that_is_no_folder(tmp_path):
+def test_file_below_something_that_is_no_folder(tmp_path):
     (tmp_path / "f").touch()
     assert refusal(lambda: load_yaml_documents(tmp_path / "f" / "x", "x")) == [("x", "cannot be read: not a directory")]
 
 
-def test_a_file_over_the_limit_is_not_read(tmp_path):
+def test_file_over_limit_is_not_read(tmp_path):
     with (tmp_path / "big").open("wb") as file:
         file.truncate(LIMIT + 1)
     assert refusal(lambda: load_yaml_documents(tmp_path / "big", "x")) == [("x", "larger than 16 MiB")]

@@ -71,7 +71,7 @@ def batch(tmp_path: Path, controllers: Kwok, real_cluster: RealCluster, namespac
     return Batch(real_cluster, namespace)
 
 
-def test_the_schedule_makes_a_job_whose_pod_is_admitted_under_restricted(batch: Batch) -> None:
+def test_schedule_makes_job_whose_pod_is_admitted_under_restricted(batch: Batch) -> None:
     body = {"spec": {"schedule": "* * * * *"}}
     assert batch.cluster.request("PATCH", f"{batch.base}/cronjobs/{ID}", body, MERGE).status == 200
     job = batch.wait(batch.jobs)[0]
@@ -85,7 +85,7 @@ def test_the_schedule_makes_a_job_whose_pod_is_admitted_under_restricted(batch: 
 
 
 @pytest.mark.parametrize("status", [1, 2, 3])
-def test_what_would_end_the_same_way_again_fails_the_job_at_once(batch: Batch, status: int) -> None:
+def test_what_would_end_same_way_again_fails_job_at_once(batch: Batch, status: int) -> None:
     batch.start("once")
     batch.end("once", status)
     failed = batch.wait(lambda: batch.condition("once", "Failed"))
@@ -94,7 +94,7 @@ def test_what_would_end_the_same_way_again_fails_the_job_at_once(batch: Batch, s
 
 
 @pytest.mark.parametrize("status", [5, 75])
-def test_what_the_next_run_repairs_is_run_again_and_may_succeed(batch: Batch, status: int) -> None:
+def test_what_next_run_repairs_is_run_again_and_may_succeed(batch: Batch, status: int) -> None:
     batch.start("again")
     batch.end("again", status)
     batch.wait(lambda: len(batch.pods("again")) == 2)
@@ -103,7 +103,7 @@ def test_what_the_next_run_repairs_is_run_again_and_may_succeed(batch: Batch, st
     batch.wait(lambda: batch.condition("again", "Complete"))
 
 
-def test_a_pod_that_its_node_loses_does_not_count_as_a_failure(batch: Batch) -> None:
+def test_pod_that_its_node_loses_does_not_count_as_failure(batch: Batch) -> None:
     batch.start("lost")
     moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     condition = {

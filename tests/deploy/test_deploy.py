@@ -80,7 +80,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
     return desk
 
 
-def test_what_the_repository_has_is_what_the_program_renders(desk: Desk) -> None:
+def test_what_repository_has_is_what_program_renders(desk: Desk) -> None:
     shutil.rmtree(desk.root / "config")
     shutil.copytree(ROOT / "config", desk.root / "config", ignore=shutil.ignore_patterns("deploy", "monitoring"))
     result = desk.run("config/deploy", "--config", "config")
@@ -93,7 +93,7 @@ def test_what_the_repository_has_is_what_the_program_renders(desk: Desk) -> None
         assert (rendered / file).read_text() == (kept / file).read_text()
 
 
-def test_the_folders_between_the_files_are_the_same_in_the_pod(desk: Desk) -> None:
+def test_folders_between_files_are_same_in_pod(desk: Desk) -> None:
     result = desk.run()
     assert (result.err, result.status) == ("", 0)
     spec = desk.objects("cronjob.yaml")[0]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
@@ -104,7 +104,7 @@ def test_the_folders_between_the_files_are_the_same_in_the_pod(desk: Desk) -> No
     assert mounted == {name: (desk.root / name).read_text() for name in names}
 
 
-def test_a_second_run_changes_nothing_and_has_nothing_to_tell(desk: Desk) -> None:
+def test_second_run_changes_nothing_and_has_nothing_to_tell(desk: Desk) -> None:
     desk.run()
     before = desk.files()
     result = desk.run("--output", "json")
@@ -127,7 +127,7 @@ def test_files_that_changed_are_named_and_what_was_rendered_is_kept_until_it_is_
     assert desk.objects("configuration.yaml")[0]["data"]["config_staging.public.yaml"].endswith("LOG_LEVEL: debug}\n")
 
 
-def test_an_edit_of_ones_own_is_kept_and_told_by_its_lines_alone(desk: Desk) -> None:
+def test_edit_of_ones_own_is_kept_and_told_by_its_lines_alone(desk: Desk) -> None:
     desk.run()
     file = desk.root / "deploy/staging/cronjob.yaml"
     text = file.read_text().replace('"*/10 * * * *"', f'"0 * * * *"    # {CANARY}')
@@ -137,7 +137,7 @@ def test_an_edit_of_ones_own_is_kept_and_told_by_its_lines_alone(desk: Desk) -> 
     assert result.lines[0].endswith("cronjob.yaml: differs from what would be rendered now, but was kept: line 8")
 
 
-def test_each_variable_that_only_the_env_file_gives_is_named(desk: Desk) -> None:
+def test_each_variable_that_only_env_file_gives_is_named(desk: Desk) -> None:
     desk.environment(env_file=".env.k8s.staging")
     desk.write("config/.env.k8s.staging", f"LOG_LEVEL=debug\nDOMAIN={CANARY}\n")
     desk.write("config/staging.public.yaml", PUBLIC.replace("info", '"${LOG_LEVEL:-info}", DOMAIN: "${DOMAIN}"'))
@@ -150,7 +150,7 @@ def test_each_variable_that_only_the_env_file_gives_is_named(desk: Desk) -> None
     assert CANARY not in json.dumps(desk.files())
 
 
-def test_a_namespace_that_only_the_env_file_names_is_refused(desk: Desk) -> None:
+def test_namespace_that_only_env_file_names_is_refused(desk: Desk) -> None:
     desk.environment(namespace=None, env_file=".env.k8s.staging")
     desk.write("config/.env.k8s.staging", "K8S_NAMESPACE=voice\n")
     result = desk.run()
@@ -174,7 +174,7 @@ def test_a_namespace_that_only_the_env_file_names_is_refused(desk: Desk) -> None
         ),
     ],
 )
-def test_what_looks_like_a_secret_is_refused_by_its_place_and_nothing_is_written(
+def test_what_looks_like_secret_is_refused_by_its_place_and_nothing_is_written(
     desk: Desk, file: str, text: str, place: str
 ) -> None:
     desk.write(file, text)
@@ -187,7 +187,7 @@ def test_what_looks_like_a_secret_is_refused_by_its_place_and_nothing_is_written
 @pytest.mark.parametrize(
     "clear", ["OTHER_KEY_unencrypted: CANARY-tame\n", f"harmless_unencrypted: {{deep: [{CANARY}]}}\n"]
 )
-def test_a_value_that_a_sops_file_has_in_clear_is_refused(desk: Desk, clear: str) -> None:
+def test_value_that_sops_file_has_in_clear_is_refused(desk: Desk, clear: str) -> None:
     file = desk.root / "config" / "staging.sops.yaml"
     name = clear.partition(":")[0]
     file.write_text(clear + file.read_text())
@@ -197,7 +197,7 @@ def test_a_value_that_a_sops_file_has_in_clear_is_refused(desk: Desk, clear: str
     assert "may be a plaintext secret" in result.err
 
 
-def test_a_source_that_was_never_encrypted_is_refused(desk: Desk) -> None:
+def test_source_that_was_never_encrypted_is_refused(desk: Desk) -> None:
     desk.write("config/staging.sops.yaml", f"OPENAI_API_KEY: {CANARY}\n")
     result = desk.run()
     assert (result.status, (desk.root / "deploy").exists()) == (1, False)
@@ -212,14 +212,14 @@ def test_identifiers_are_no_secrets(desk: Desk) -> None:
     assert (result.status, "may be a secret" in result.err) == (0, False)
 
 
-def test_a_reference_that_says_region_and_project_itself_lacks_neither(desk: Desk) -> None:
+def test_reference_that_says_region_and_project_itself_lacks_neither(desk: Desk) -> None:
     desk.environment(sources=["scaleway:fr-par:22222222-0000-4000-8000-000000000000:/voice/app"])
     assert "profile of scw" not in desk.run().err
     desk.environment(sources=["scaleway:fr-par:/voice/app"])
     assert "has no project_id, and the pod has no scw profile" in desk.run().err
 
 
-def test_a_path_that_a_link_leads_elsewhere_is_refused(desk: Desk) -> None:
+def test_path_that_link_leads_elsewhere_is_refused(desk: Desk) -> None:
     desk.write("elsewhere/deep/secrets.yml", SECRETS)
     (desk.root / "config" / "link").symlink_to(desk.root / "elsewhere" / "deep")
     desk.write("elsewhere/secrets.yml", SECRETS)
@@ -230,21 +230,21 @@ def test_a_path_that_a_link_leads_elsewhere_is_refused(desk: Desk) -> None:
     assert "link/../secrets.yml: its path contains a link" in result.lines[0]
 
 
-def test_an_absolute_path_is_refused(desk: Desk) -> None:
+def test_absolute_path_is_refused(desk: Desk) -> None:
     desk.environment(templates=[str(desk.root / "apps/base/secrets.yml")])
     result = desk.run()
     assert (result.status, (desk.root / "deploy").exists()) == (2, False)
     assert "is an absolute path, which does not exist in a pod" in result.lines[0]
 
 
-def test_more_than_a_config_map_holds_is_refused(desk: Desk) -> None:
+def test_more_than_config_map_holds_is_refused(desk: Desk) -> None:
     desk.write("config/staging.public.yaml", PUBLIC + "# x\n" * 300_000)
     result = desk.run()
     assert (result.status, (desk.root / "deploy").exists()) == (1, False)
     assert "a ConfigMap holds at most 1048576" in result.lines[0]
 
 
-def test_where_a_file_cannot_be_written_none_is_left(desk: Desk) -> None:
+def test_where_file_cannot_be_written_none_is_left(desk: Desk) -> None:
     desk.write("deploy/staging/components", "in the way")
     result = desk.run()
     assert result.status == 1
@@ -269,7 +269,7 @@ VAULT = {
 }
 
 
-def test_vaults_token_is_where_the_environments_file_looks_for_it(desk: Desk) -> None:
+def test_vaults_token_is_where_environments_file_looks_for_it(desk: Desk) -> None:
     desk.write("config/ca.crt", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n")
     desk.environment(sources=["vault:voice/app"], providers={"vault": VAULT | {"ca_cert": "ca.crt"}})
     result = desk.run()
@@ -283,7 +283,7 @@ def test_vaults_token_is_where_the_environments_file_looks_for_it(desk: Desk) ->
     assert "config_ca.crt" in desk.objects("configuration.yaml")[0]["data"]
 
 
-def test_a_private_key_in_the_certificates_is_refused(desk: Desk) -> None:
+def test_private_key_in_certificates_is_refused(desk: Desk) -> None:
     desk.write("config/ca.crt", "-----BEGIN PRIVATE KEY-----\nCANARY\n-----END PRIVATE KEY-----\n")
     desk.environment(sources=["vault:voice/app"], providers={"vault": VAULT | {"ca_cert": "ca.crt"}})
     result = desk.run()
@@ -291,7 +291,7 @@ def test_a_private_key_in_the_certificates_is_refused(desk: Desk) -> None:
     assert "ca.crt: contains a private key" in result.lines[0]
 
 
-def test_what_the_pod_would_miss_to_reach_a_store_is_told(desk: Desk) -> None:
+def test_what_pod_would_miss_to_reach_store_is_reported(desk: Desk) -> None:
     desk.environment(sources=["vault:kv/app", "scaleway:/voice/app", "sops:s3://bucket/app.sops.yaml"],
                      providers={"sops": {"s3": "aws"}})  # fmt: skip
     result = desk.run()
@@ -309,7 +309,7 @@ def test_what_the_pod_would_miss_to_reach_a_store_is_told(desk: Desk) -> None:
     assert {one["valueFrom"]["secretKeyRef"]["name"] for one in env} == {f"{ID}.bucket"}
 
 
-def test_a_credentials_file_is_not_packed_but_told(desk: Desk) -> None:
+def test_credentials_file_is_not_packed_but_told(desk: Desk) -> None:
     desk.write("config/vault-id", CANARY)
     method = {"method": "approle", "role_id_file": "vault-id", "secret_id_file": "vault-id"}
     desk.environment(sources=["vault:voice/app"], providers={"vault": VAULT | {"auth": [method]}})
@@ -318,7 +318,7 @@ def test_a_credentials_file_is_not_packed_but_told(desk: Desk) -> None:
     assert CANARY not in json.dumps(desk.files())
 
 
-def test_a_name_too_long_for_a_cron_job_is_cut_and_the_memory_keeps_its_own(desk: Desk) -> None:
+def test_name_too_long_for_cron_job_is_cut_and_memory_keeps_its_own(desk: Desk) -> None:
     desk.environment(id="x" * 63)
     assert desk.run().status == 0
     name = desk.objects("cronjob.yaml")[0]["metadata"]["name"]
@@ -327,14 +327,14 @@ def test_a_name_too_long_for_a_cron_job_is_cut_and_the_memory_keeps_its_own(desk
     assert f"bridge-{'x' * 63}" in rules[1]["resourceNames"]
 
 
-def test_a_literal_in_base64_is_looked_at_in_clear(desk: Desk) -> None:
+def test_literal_in_base64_is_looked_at_in_clear(desk: Desk) -> None:
     text = SECRETS.replace('stringData: {OPENAI_API_KEY: "${OPENAI_API_KEY}"}', "data: {USER: c2stQ0FOQVJZ}")
     desk.write("apps/base/secrets.yml", text)  # sk-CANARY
     result = desk.run()
     assert (result.status, "data.USER" in result.lines[0]) == (1, True)
 
 
-def test_a_file_that_left_the_environment_is_told_and_two_files_never_share_a_key(desk: Desk) -> None:
+def test_file_that_left_environment_is_reported_and_two_files_never_share_key(desk: Desk) -> None:
     desk.write("config/apps/base.yml", PUBLIC)
     desk.write("config/apps_base.yml", PUBLIC.replace("agent", "front"))
     desk.environment(templates=["../apps/base/secrets.yml", "apps/base.yml", "apps_base.yml"])
@@ -346,7 +346,7 @@ def test_a_file_that_left_the_environment_is_told_and_two_files_never_share_a_ke
     assert "is out of date, but was kept: config/staging.yaml, config_apps_base.yml_2" in result.lines[0]
 
 
-def test_a_section_of_another_name_is_of_its_type_and_absolute_certificates_stay_where_they_are(desk: Desk) -> None:
+def test_section_of_another_name_is_of_its_type_and_absolute_certificates_stay_where_they_are(desk: Desk) -> None:
     section = VAULT | {"provider": "vault", "ca_cert": "/etc/ssl/vault.crt"}
     desk.environment(sources=["second:voice/app"], providers={"second": section})
     result = desk.run()
@@ -355,14 +355,14 @@ def test_a_section_of_another_name_is_of_its_type_and_absolute_certificates_stay
     assert not [name for name in desk.objects("configuration.yaml")[0]["data"] if "crt" in name]
 
 
-def test_variables_of_the_process_are_the_pods_there(desk: Desk) -> None:
+def test_variables_of_process_are_pods_there(desk: Desk) -> None:
     desk.environment(env_file="environment")
     result = desk.run()
     assert result.status == 0
     assert "env_file: is the pod's environment, which only has the variables in cronjob.yaml" in result.err
 
 
-def test_each_vault_token_has_a_volume_of_its_own(desk: Desk) -> None:
+def test_each_vault_token_has_volume_of_its_own(desk: Desk) -> None:
     second = VAULT | {"provider": "vault", "auth": [{**VAULT["auth"][0], "token_file": "/var/run/secrets/vault/jwt"}]}
     desk.environment(sources=["vault:voice/app", "second:voice/app"], providers={"vault": VAULT, "second": second})
     assert desk.run().status == 0

@@ -65,14 +65,14 @@ def mounted(pod: Pod, installed: Path) -> dict[str, Path]:
     return {str(installed): installed} | {place: pod.path(place) for place in places}
 
 
-def test_the_image_runs_the_program_and_nothing_around_it_as_a_user_who_owns_nothing() -> None:
+def test_image_runs_program_and_nothing_around_it_as_user_who_owns_nothing() -> None:
     assert steps("USER") == [f"{sandbox.USER}:{sandbox.USER}"]
     assert steps("ENTRYPOINT") == ['["/opt/bridge/bin/bridge"]']
     installs = [line for line in steps("RUN") if "pip install" in line]
     assert all("--require-hashes" in line or "--no-index" in line for line in installs)
 
 
-def test_no_file_with_an_environments_values_is_sent_to_the_builder() -> None:
+def test_no_file_with_environments_values_is_sent_to_builder() -> None:
     names = context()
     assert {
         "bridge/cli.py",
@@ -83,7 +83,7 @@ def test_no_file_with_an_environments_values_is_sent_to_the_builder() -> None:
     assert not [name for name in names if name.startswith(("tests/", ".git/", ".ci/", "config/deploy/"))]
 
 
-def test_a_pods_run_needs_no_writable_place_no_shell_and_no_right_of_its_user(
+def test_pods_run_needs_no_writable_place_no_shell_and_no_right_of_its_user(
     tmp_path: Path, installed: Path, real_cluster: RealCluster, namespace: str
 ) -> None:
     if reason := sandbox.impossible():
@@ -114,7 +114,7 @@ def test_nothing_can_be_written_no_shell_be_started_and_nobody_else_be(installed
     assert who.stdout == f"{three} {three} []\n"
 
 
-def test_a_pod_that_is_told_to_end_ends_at_once_although_it_is_process_1(
+def test_pod_that_is_reported_to_end_ends_at_once_although_it_is_process_1(
     tmp_path: Path, installed: Path, real_cluster: RealCluster, namespace: str
 ) -> None:
     if reason := sandbox.impossible():
@@ -148,7 +148,7 @@ def _handles(process: subprocess.Popen[str]) -> bool:
     return "Name:\tbash" not in status and bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
 
 
-def test_a_pods_token_for_vault_logs_in_there(
+def test_pods_token_for_vault_logs_in_there(
     tmp_path: Path, installed: Path, real_cluster: RealCluster, namespace: str, dev_vault: DevVault
 ) -> None:
     if reason := sandbox.impossible():

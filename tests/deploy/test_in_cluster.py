@@ -78,7 +78,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> C
     return run
 
 
-def test_the_api_server_takes_it_under_restricted_and_its_rights_and_files_are_enough(
+def test_api_server_takes_it_under_restricted_and_its_rights_and_files_are_enough(
     deploy: Callable[..., Pod], run: Callable[..., Result], target: Target
 ) -> None:
     pod = deploy()
@@ -93,7 +93,7 @@ def test_the_api_server_takes_it_under_restricted_and_its_rights_and_files_are_e
         assert (result.err, result.status) == ("", 0)
 
 
-def test_the_role_names_every_object_and_gives_nothing_but_events_without_a_name(deploy: Callable[..., Pod]) -> None:
+def test_role_names_every_object_and_gives_nothing_but_events_without_name(deploy: Callable[..., Pod]) -> None:
     rules = [rule for rule in role(deploy())["rules"] if rule["resources"] != ["events"]]
     assert all(rule["resourceNames"] for rule in rules)
     assert {name for rule in rules for name in rule["resourceNames"]} == OBJECTS
@@ -114,7 +114,7 @@ SYNC = [
 
 
 @pytest.mark.parametrize(("resource", "verb"), SYNC)
-def test_no_right_of_the_role_can_be_spared_and_the_missing_one_is_named(
+def test_no_right_of_role_can_be_spared_and_missing_one_is_named(
     deploy: Callable[..., Pod], run: Callable[..., Result], target: Target, resource: str, verb: str
 ) -> None:
     pod = deploy()
@@ -131,7 +131,7 @@ def test_no_right_of_the_role_can_be_spared_and_the_missing_one_is_named(
 
 @pytest.mark.parametrize("command", ["plan", "status", "adopt"])
 @pytest.mark.parametrize("resource", ["secrets", "configmaps"])
-def test_the_commands_that_look_need_get(
+def test_commands_that_look_need_get(
     deploy: Callable[..., Pod], run: Callable[..., Result], command: str, resource: str
 ) -> None:
     pod = deploy()
@@ -141,7 +141,7 @@ def test_the_commands_that_look_need_get(
     assert 'the API server forbids "get"' in result.lines[0]
 
 
-def test_without_the_lease_looking_works(deploy: Callable[..., Pod], run: Callable[..., Result]) -> None:
+def test_without_lease_looking_works(deploy: Callable[..., Pod], run: Callable[..., Result]) -> None:
     pod = deploy()
     for verb in ("get", "create", "update"):
         take_away(pod, "leases", verb)
@@ -149,7 +149,7 @@ def test_without_the_lease_looking_works(deploy: Callable[..., Pod], run: Callab
     assert run(pod, "status").status == 0
 
 
-def test_the_namespaces_uid_is_compared_with_a_right_to_this_one_namespace(
+def test_namespaces_uid_is_compared_with_right_to_this_one_namespace(
     deploy: Callable[..., Pod], run: Callable[..., Result], target: Target
 ) -> None:
     uid = target.client.request("GET", f"/api/v1/namespaces/{target.namespace}").body["metadata"]["uid"]
@@ -162,7 +162,7 @@ def test_the_namespaces_uid_is_compared_with_a_right_to_this_one_namespace(
     assert f'namespace {target.namespace}: the API server forbids "get"' in result.lines[0]
 
 
-def test_the_component_for_restarts_gives_what_a_restart_needs(
+def test_component_for_restarts_gives_what_restart_needs(
     deploy: Callable[..., Pod], run: Callable[..., Result], target: Target
 ) -> None:
     pod = deploy("restart")
@@ -185,7 +185,7 @@ def test_the_component_for_restarts_gives_what_a_restart_needs(
         ("controllerrevisions", "list"),
     ],
 )
-def test_a_right_that_a_restart_misses_is_named(
+def test_right_that_restart_misses_is_named(
     deploy: Callable[..., Pod], run: Callable[..., Result], target: Target, resource: str, verb: str
 ) -> None:
     pod = deploy("restart")
@@ -197,7 +197,7 @@ def test_a_right_that_a_restart_misses_is_named(
     assert f'forbids "{verb}"' in result.out + result.err
 
 
-def test_the_component_for_pruning_gives_delete_and_nothing_else_does(
+def test_component_for_pruning_gives_delete_and_nothing_else_does(
     deploy: Callable[..., Pod], run: Callable[..., Result], target: Target
 ) -> None:
     pod = deploy("prune")
@@ -218,7 +218,7 @@ def test_the_component_for_pruning_gives_delete_and_nothing_else_does(
     assert 'the API server forbids "delete"' in result.lines[0]
 
 
-def test_the_readmes_commands(tmp_path: Path, real_cluster: RealCluster) -> None:
+def test_readmes_commands(tmp_path: Path, real_cluster: RealCluster) -> None:
     namespace = {"metadata": {"name": "voice-agent-staging"}}
     assert real_cluster.request("POST", "/api/v1/namespaces", namespace).status in (201, 409)
     example(tmp_path / "config", "voice-agent-staging")
@@ -306,7 +306,7 @@ def pods_plan(terminal: Terminal, cluster: RealCluster, root: Path) -> str:
     return terminal.run("bridge", "plan", "staging", "--config", str(pod.path(config)))
 
 
-def test_a_pause_outlasts_an_apply_and_ends(terminal: Terminal, target: Target) -> None:
+def test_pause_outlasts_apply_and_ends(terminal: Terminal, target: Target) -> None:
     path = f"/apis/batch/v1/namespaces/{target.namespace}/cronjobs/{ID}"
     for name, suspended in (("pause", True), ("pause", True), ("resume", False)):
         terminal.paste(name)
@@ -314,7 +314,7 @@ def test_a_pause_outlasts_an_apply_and_ends(terminal: Terminal, target: Target) 
         assert target.client.request("GET", path).body["spec"]["suspend"] is suspended
 
 
-def test_a_lost_age_key_is_replaced_by_another_recipient(
+def test_lost_age_key_is_replaced_by_another_recipient(
     terminal: Terminal, tmp_path: Path, real_cluster: RealCluster
 ) -> None:
     terminal.environ["SOPS_AGE_KEY_FILE"] = str(tmp_path / "second.agekey")
@@ -329,7 +329,7 @@ def test_a_lost_age_key_is_replaced_by_another_recipient(
     assert "5 to create" in pods_plan(terminal, real_cluster, tmp_path / "root")
 
 
-def test_values_come_from_the_cluster_if_no_age_key_is_left(
+def test_values_come_from_cluster_if_no_age_key_is_left(
     terminal: Terminal, tmp_path: Path, real_cluster: RealCluster
 ) -> None:
     terminal.run("bridge", "sync", "staging", "--first")
@@ -344,7 +344,7 @@ def test_values_come_from_the_cluster_if_no_age_key_is_left(
     assert "5 unchanged" in pods_plan(terminal, real_cluster, tmp_path / "root")
 
 
-def test_a_stranger_of_the_namespace_has_none_of_these_rights(
+def test_stranger_of_namespace_has_none_of_these_rights(
     deploy: Callable[..., Pod], run: Callable[..., Result], target: Target, real_cluster: RealCluster
 ) -> None:
     deploy()

@@ -32,7 +32,7 @@ def encrypt(tmp_path: Path, sops_binary: Path) -> object:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_that_sops_wrote_is_clean(encrypt, name: str) -> None:
+def test_file_that_sops_wrote_is_clean(encrypt, name: str) -> None:
     assert list(suspicious(encrypt(name), name, "encrypted")) == []
 
 
@@ -43,7 +43,7 @@ def test_what_its_rule_leaves_in_clear_is_found(encrypt, name: str) -> None:
     assert "CANARY" not in str(found)
 
 
-def test_a_file_that_is_not_json_is_refused_without_its_text(tmp_path: Path) -> None:
+def test_file_that_is_not_json_is_refused_without_its_text(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(f'{{"KEY": {CANARY}}}')
     with pytest.raises(ConfigError) as caught:
         list(suspicious(tmp_path / "a.json", "a.json", "encrypted"))

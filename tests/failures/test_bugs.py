@@ -85,7 +85,7 @@ def healed(desk: Desk, bugs: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("kind", BUGS)
 @pytest.mark.parametrize("many", [1, 100])
-def test_a_bug_in_the_second_write_stops_the_rest_and_the_report_says_what_is_done(
+def test_bug_in_second_write_stops_rest_and_report_says_what_is_done(
     desk: Desk, bugs: pytest.MonkeyPatch, kind: type[BaseException], many: int
 ) -> None:
     """Also on a thread of its own, as with many objects."""
@@ -107,7 +107,7 @@ def test_a_bug_in_the_second_write_stops_the_rest_and_the_report_says_what_is_do
     healed(desk, bugs)
 
 
-def test_as_text_the_objects_are_told_and_the_metrics_have_the_status(
+def test_as_text_objects_are_reported_and_metrics_have_status(
     desk: Desk, bugs: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     break_after(bugs, Objects, "apply", on=write_of("agent-secrets"))
@@ -120,7 +120,7 @@ def test_as_text_the_objects_are_told_and_the_metrics_have_the_status(
     assert (result.status, metrics(desk, tmp_path / "bridge.prom")["bridge_exit_status"]) == (5, 5)
 
 
-def test_a_bug_in_the_first_write_may_have_written_it(desk: Desk, bugs: pytest.MonkeyPatch) -> None:
+def test_bug_in_first_write_may_have_written_it(desk: Desk, bugs: pytest.MonkeyPatch) -> None:
     break_after(bugs, Objects, "apply", on=write_of("shared-secrets"))
     result = desk.run("sync", "staging", "--output", "json")
     assert (result.status, written(result)["shared-secrets"]) == (5, "perhaps")
@@ -128,7 +128,7 @@ def test_a_bug_in_the_first_write_may_have_written_it(desk: Desk, bugs: pytest.M
 
 
 @pytest.mark.parametrize("name", ["check", "acquire"])
-def test_a_bug_before_the_first_write_is_a_bug(desk: Desk, bugs: pytest.MonkeyPatch, name: str) -> None:
+def test_bug_before_first_write_is_bug(desk: Desk, bugs: pytest.MonkeyPatch, name: str) -> None:
     break_after(bugs, Lease, name)
     result = desk.run("sync", "staging")
     assert (result.status, result.lines[0]) == (3, BUG)
@@ -141,7 +141,7 @@ def test_a_bug_before_the_first_write_is_a_bug(desk: Desk, bugs: pytest.MonkeyPa
     ("owner", "name"),
     [(Events, "write"), (Lease, "release"), (MemoryStore, "write"), (apply, "tell_events")],
 )
-def test_a_bug_once_all_is_written_is_told_with_all_that_is(
+def test_bug_once_all_is_written_is_reported_with_all_that_is(
     desk: Desk, bugs: pytest.MonkeyPatch, owner: Any, name: str
 ) -> None:
     break_after(bugs, owner, name)
@@ -152,7 +152,7 @@ def test_a_bug_once_all_is_written_is_told_with_all_that_is(
     healed(desk, bugs)
 
 
-def test_a_bug_in_the_report_itself_is_told_with_what_is_written(desk: Desk, bugs: pytest.MonkeyPatch) -> None:
+def test_bug_in_report_itself_is_reported_with_what_is_written(desk: Desk, bugs: pytest.MonkeyPatch) -> None:
     break_after(bugs, sync_command, "outcome_data")
     result = desk.run("sync", "staging")
     assert (result.status, result.lines[0]) == (5, BUG)
@@ -161,7 +161,7 @@ def test_a_bug_in_the_report_itself_is_told_with_what_is_written(desk: Desk, bug
     assert result.lines[3] == "bridge: hint: run the same command again: it continues from the current state"
 
 
-def test_an_interrupt_between_writes_is_an_interrupt(desk: Desk, bugs: pytest.MonkeyPatch) -> None:
+def test_interrupt_between_writes_is_interrupt(desk: Desk, bugs: pytest.MonkeyPatch) -> None:
     break_after(bugs, Objects, "apply", KeyboardInterrupt, on=write_of("agent-secrets"))
     result = desk.run("sync", "staging", "--output", "json")
     assert (result.status, result.data["result"]) == (130, "interrupted")
@@ -171,7 +171,7 @@ def test_an_interrupt_between_writes_is_an_interrupt(desk: Desk, bugs: pytest.Mo
 
 
 @pytest.mark.parametrize("kind", BUGS)
-def test_of_many_environments_the_others_go_on(desk: Desk, bugs: pytest.MonkeyPatch, kind: type[BaseException]) -> None:
+def test_of_many_environments_others_go_on(desk: Desk, bugs: pytest.MonkeyPatch, kind: type[BaseException]) -> None:
     fleet(desk, 3)
     break_after(bugs, Objects, "apply", kind, on=write_of("env-01-config"))
     result = desk.run("sync", "--all", "--output", "json")
@@ -195,7 +195,7 @@ def test_of_many_environments_one_whose_bug_comes_first_has_3(
     assert (result.status, result.data["summary"]) == (3, {"failed": 1, "written": 2})
 
 
-def test_a_member_whose_events_are_broken_is_written_all_the_same(desk: Desk, bugs: pytest.MonkeyPatch) -> None:
+def test_member_whose_events_are_broken_is_written_all_same(desk: Desk, bugs: pytest.MonkeyPatch) -> None:
     fleet(desk, 1)
     break_after(bugs, Events, "write")
     result = desk.run("sync", "--all", "--output", "json")
@@ -204,7 +204,7 @@ def test_a_member_whose_events_are_broken_is_written_all_the_same(desk: Desk, bu
     assert {one["written"] for one in entry["objects"]} == {"yes"}
 
 
-def test_a_bug_in_the_report_of_many_is_told_with_the_environments_that_are_written(
+def test_bug_in_report_of_many_is_reported_with_environments_that_are_written(
     desk: Desk, bugs: pytest.MonkeyPatch
 ) -> None:
     fleet(desk, 2)
@@ -236,7 +236,7 @@ def back(desk: Desk, *more: str) -> Result:
     return desk.run("rollback", "staging", "--source", SHELF, "--to", "1", "--yes", *more)
 
 
-def test_a_rollback_whose_store_may_be_written_says_so(desk: Desk, bugs: pytest.MonkeyPatch) -> None:
+def test_rollback_whose_store_may_be_written_says_so(desk: Desk, bugs: pytest.MonkeyPatch) -> None:
     prepared(desk, bugs)
     break_after(bugs, Write, "_read_back")
     result = back(desk)
@@ -247,7 +247,7 @@ def test_a_rollback_whose_store_may_be_written_says_so(desk: Desk, bugs: pytest.
 
 
 @pytest.mark.parametrize("where", ["read_environment", "_write_in_turn", "write"])
-def test_a_rollback_whose_store_is_written_says_so(desk: Desk, bugs: pytest.MonkeyPatch, where: str) -> None:
+def test_rollback_whose_store_is_written_says_so(desk: Desk, bugs: pytest.MonkeyPatch, where: str) -> None:
     prepared(desk, bugs)
     if where == "write":
         break_after(bugs, Objects, "apply", on=write_of("agent-secrets"))
@@ -263,7 +263,7 @@ def test_a_rollback_whose_store_is_written_says_so(desk: Desk, bugs: pytest.Monk
     healed(desk, bugs)
 
 
-def test_a_rollback_whose_report_is_broken_says_what_is_written(desk: Desk, bugs: pytest.MonkeyPatch) -> None:
+def test_rollback_whose_report_is_broken_says_what_is_written(desk: Desk, bugs: pytest.MonkeyPatch) -> None:
     prepared(desk, bugs)
     break_after(bugs, rollback, "_end")
     result = back(desk)
@@ -279,7 +279,7 @@ def put(desk: Desk, bugs: pytest.MonkeyPatch) -> Result:
     return desk.run("set", "staging", "OPENAI_API_KEY", "--yes")
 
 
-def test_a_value_that_may_be_set_is_told(desk: Desk, bugs: pytest.MonkeyPatch) -> None:
+def test_value_that_may_be_set_is_reported(desk: Desk, bugs: pytest.MonkeyPatch) -> None:
     break_after(bugs, Write, "_read_back")
     result = put(desk, bugs)
     assert (result.status, shelf(desk)["OPENAI_API_KEY"]) == (5, "CANARY-newer")
@@ -287,14 +287,14 @@ def test_a_value_that_may_be_set_is_told(desk: Desk, bugs: pytest.MonkeyPatch) -
     assert result.lines[2] == f"bridge: error: {SHELF}: it is unknown whether it was written"
 
 
-def test_a_value_that_is_set_is_told_whatever_the_report_does(desk: Desk, bugs: pytest.MonkeyPatch) -> None:
+def test_value_that_is_set_is_reported_whatever_report_does(desk: Desk, bugs: pytest.MonkeyPatch) -> None:
     break_after(bugs, set_command, "_report")
     result = put(desk, bugs)
     assert (result.status, result.lines[0]) == (5, BUG)
     assert result.lines[2] == f"bridge: error: these objects were or may have been written: {SHELF}"
 
 
-def test_a_bug_before_a_value_is_set_is_a_bug(desk: Desk, bugs: pytest.MonkeyPatch) -> None:
+def test_bug_before_value_is_set_is_bug(desk: Desk, bugs: pytest.MonkeyPatch) -> None:
     break_after(bugs, Write, "present")
     result = put(desk, bugs)
     assert (result.status, shelf(desk), result.lines[0]) == (3, VALUES, BUG)
@@ -307,7 +307,7 @@ def imported(desk: Desk, *more: str) -> Result:
     return desk.run("import", "staging", str(file), "--to", SHELF, "--yes", *more)
 
 
-def test_an_import_whose_store_may_be_written_says_so(desk: Desk, bugs: pytest.MonkeyPatch) -> None:
+def test_import_whose_store_may_be_written_says_so(desk: Desk, bugs: pytest.MonkeyPatch) -> None:
     break_after(bugs, Write, "_read_back")
     result = imported(desk, "--output", "json")
     assert (result.status, result.data["result"], shelf(desk)) == (5, "stopped", VALUES)
@@ -317,7 +317,7 @@ def test_an_import_whose_store_may_be_written_says_so(desk: Desk, bugs: pytest.M
     ]
 
 
-def test_an_import_whose_template_breaks_says_that_the_store_is_written(desk: Desk, bugs: pytest.MonkeyPatch) -> None:
+def test_import_whose_template_breaks_says_that_store_is_written(desk: Desk, bugs: pytest.MonkeyPatch) -> None:
     break_after(bugs, importing, "write_values")
     result = imported(desk, "--output", "json")
     assert (result.status, result.data["result"]) == (5, "stopped")
@@ -325,14 +325,14 @@ def test_an_import_whose_template_breaks_says_that_the_store_is_written(desk: De
     assert result.lines[0] == BUG
 
 
-def test_an_import_whose_report_is_broken_says_what_is_written(desk: Desk, bugs: pytest.MonkeyPatch) -> None:
+def test_import_whose_report_is_broken_says_what_is_written(desk: Desk, bugs: pytest.MonkeyPatch) -> None:
     break_after(bugs, importing, "_end")
     result = imported(desk)
     assert (result.status, result.lines[0]) == (5, BUG)
     assert result.lines[2] == f"bridge: error: these objects were or may have been written: {SHELF}, own.yaml"
 
 
-def test_what_is_adopted_and_what_perhaps_is_told(desk: Desk, bugs: pytest.MonkeyPatch) -> None:
+def test_what_is_adopted_and_what_perhaps_is_reported(desk: Desk, bugs: pytest.MonkeyPatch) -> None:
     made_by(desk, "helm")
     desk.target.create("ConfigMap", "agent-config", {"data": {"LOG_LEVEL": "debug"}}, "helm")
     break_after(bugs, adopt_command, "take_over", on=lambda _, one, dry_run: one.id.kind == "ConfigMap" and not dry_run)
@@ -344,7 +344,7 @@ def test_what_is_adopted_and_what_perhaps_is_told(desk: Desk, bugs: pytest.Monke
     assert holder(desk) == ""
 
 
-def test_a_bug_before_anything_is_adopted_is_a_bug(desk: Desk, bugs: pytest.MonkeyPatch) -> None:
+def test_bug_before_anything_is_adopted_is_bug(desk: Desk, bugs: pytest.MonkeyPatch) -> None:
     made_by(desk, "helm")
     break_after(bugs, Lease, "acquire")
     result = desk.run("adopt", "staging", "--yes", "--output", "json")
@@ -352,7 +352,7 @@ def test_a_bug_before_anything_is_adopted_is_a_bug(desk: Desk, bugs: pytest.Monk
 
 
 @pytest.mark.parametrize(("rolled", "status"), [(["Deployment/agent"], 5), ([], 3)])
-def test_what_is_restarted_is_told(desk: Desk, bugs: pytest.MonkeyPatch, rolled: list[str], status: int) -> None:
+def test_what_is_restarted_is_reported(desk: Desk, bugs: pytest.MonkeyPatch, rolled: list[str], status: int) -> None:
     assert desk.run("sync", "staging").status == 0
     bugs.setattr(restart_command, "survey", lambda *_, **__: ())
     bugs.setattr(restart_command, "roll", lambda _, restart: restart.rolled.extend(rolled))

@@ -73,18 +73,18 @@ def written(desk: Desk) -> set[str]:
     return set(desk.target.versions())
 
 
-def test_a_reader_that_went_away_changes_nothing(offline_desk: Desk, run: Run, nobody: int) -> None:
+def test_reader_that_went_away_changes_nothing(offline_desk: Desk, run: Run, nobody: int) -> None:
     done = run("sync staging", stdout=nobody)
     assert (done.returncode, done.stderr) == (0, "")
     assert written(offline_desk) == WRITTEN
 
 
 @pytest.mark.parametrize("form", ["text", "json", "markdown"])
-def test_a_run_keeps_its_status_without_a_reader(form: str, run: Run, nobody: int) -> None:
+def test_run_keeps_its_status_without_reader(form: str, run: Run, nobody: int) -> None:
     assert run(f"plan staging --exit-code --output {form}", stdout=nobody).returncode == 4
 
 
-def test_errors_are_told_without_a_reader_too(offline_desk: Desk, run: Run, nobody: int) -> None:
+def test_errors_are_reported_without_reader_too(offline_desk: Desk, run: Run, nobody: int) -> None:
     offline_desk.values(OPENAI_API_KEY=None)
     done = run("plan staging --output json", stdout=nobody)
     assert done.returncode == 1
@@ -111,7 +111,7 @@ def test_many_environments_end_with_5_too_where_one_of_them_could_not_be_reached
     assert token(offline_desk, names[0])
 
 
-def test_what_is_written_into_a_store_and_cannot_be_reported_ends_with_5(offline_desk: Desk, run: Run) -> None:
+def test_what_is_written_into_store_and_cannot_be_reported_ends_with_5(offline_desk: Desk, run: Run) -> None:
     offline_desk.environment(sources=[SHELF])
     offline_desk.write("shelf.json", VALUES)
     done = run(f"set staging OPENAI_API_KEY --yes < {offline_desk.write('new', 'CANARY-new')} > /dev/full")
@@ -132,14 +132,14 @@ def test_files_that_are_drafted_and_cannot_be_reported_end_with_5(offline_desk: 
     assert (offline_desk.folder / "other.yaml").exists()
 
 
-def test_a_takeover_that_cannot_be_reported_ends_with_5(offline_desk: Desk, run: Run) -> None:
+def test_takeover_that_cannot_be_reported_ends_with_5(offline_desk: Desk, run: Run) -> None:
     made_by(offline_desk, "kubectl-create")
     done = run("adopt staging --yes --first > /dev/full")
     assert done.returncode == 5
     assert FULL + AGAIN in done.stderr
 
 
-def test_a_binding_that_cannot_be_reported_ends_with_5(offline_desk: Desk, run: Run) -> None:
+def test_binding_that_cannot_be_reported_ends_with_5(offline_desk: Desk, run: Run) -> None:
     offline_desk.environment(cluster=KUBECONFIG)
     done = run("adopt staging --rebind --yes > /dev/full")
     assert (done.returncode, done.stderr.endswith(FULL + AGAIN)) == (5, True)
@@ -148,7 +148,7 @@ def test_a_binding_that_cannot_be_reported_ends_with_5(offline_desk: Desk, run: 
     assert (done.returncode, done.stderr.endswith(FULL)) == (1, True)  # nothing was left to bind
 
 
-def test_a_restart_that_cannot_be_reported_ends_with_5(offline_desk: Desk, run: Run) -> None:
+def test_restart_that_cannot_be_reported_ends_with_5(offline_desk: Desk, run: Run) -> None:
     assert offline_desk.run("sync", "staging").status == 0
     with_a_workload(offline_desk)
     done = run("restart staging --all > /dev/full")
@@ -158,7 +158,7 @@ def test_a_restart_that_cannot_be_reported_ends_with_5(offline_desk: Desk, run: 
 
 
 @pytest.mark.parametrize("lost", ["store", "cluster"])
-def test_a_rollback_that_cannot_be_reported_ends_with_5(
+def test_rollback_that_cannot_be_reported_ends_with_5(
     offline_desk: Desk, run: Run, monkeypatch: pytest.MonkeyPatch, lost: str
 ) -> None:
     offline_desk.environment(sources=[APP])
@@ -179,9 +179,7 @@ def test_a_rollback_that_cannot_be_reported_ends_with_5(
         assert (done.returncode, done.stderr.endswith(FULL)) == (1, True)  # nothing was left to write
 
 
-def test_a_rendered_deployment_that_cannot_be_reported_ends_with_5(
-    offline_desk: Desk, run: Run, tmp_path: Path
-) -> None:
+def test_rendered_deployment_that_cannot_be_reported_ends_with_5(offline_desk: Desk, run: Run, tmp_path: Path) -> None:
     command = f"init staging --deploy {tmp_path / 'deploy'} > /dev/full"
     done = run(command)
     assert (done.returncode, done.stderr.endswith(FULL + AGAIN)) == (5, True)
@@ -190,7 +188,7 @@ def test_a_rendered_deployment_that_cannot_be_reported_ends_with_5(
     assert (done.returncode, done.stderr.endswith(FULL)) == (1, True)  # all files were there
 
 
-def test_an_overlay_that_is_changed_and_cannot_be_reported_ends_with_5(
+def test_overlay_that_is_changed_and_cannot_be_reported_ends_with_5(
     offline_desk: Desk, run: Run, kustomize_binary: Path
 ) -> None:
     path = f"{kustomize_binary.parent}{os.pathsep}{os.defpath}"
@@ -236,35 +234,33 @@ def test_what_has_written_nothing_and_cannot_report_it_ends_with_1(
     assert (written(offline_desk), (offline_desk.folder / "shelf.json").read_bytes()) == (set(), before)
 
 
-def test_a_command_of_exec_has_the_streams_itself(run: Run) -> None:
+def test_command_of_exec_has_streams_itself(run: Run) -> None:
     done = run("exec staging -- sh -c 'echo out; exit 7' > /dev/full")
     assert (done.returncode, FULL in done.stderr) == (7, False)
     done = run("exec staging -- sh -c 'echo out; echo err >&2; exit 7'")
     assert (done.returncode, done.stdout, done.stderr) == (7, "out\n", "err\n")
 
 
-def test_a_command_that_no_one_reads_keeps_its_status_after_a_write_too(
-    offline_desk: Desk, run: Run, nobody: int
-) -> None:
+def test_command_that_no_one_reads_keeps_its_status_after_write_too(offline_desk: Desk, run: Run, nobody: int) -> None:
     offline_desk.environment(sources=[SHELF])
     offline_desk.write("shelf.json", VALUES)
     new = offline_desk.write("new", "CANARY-new")
     assert run(f"set staging OPENAI_API_KEY --yes < {new}", stdout=nobody).returncode == 0
 
 
-def test_a_failed_run_keeps_its_status_where_the_report_has_no_room(offline_desk: Desk, run: Run) -> None:
+def test_failed_run_keeps_its_status_where_report_has_no_room(offline_desk: Desk, run: Run) -> None:
     done = run("plan nowhere --output json > /dev/full")
     error = f"bridge: error: {offline_desk.folder}: no environment 'nowhere'; found staging\n"
     assert (done.returncode, done.stderr) == (2, error + FULL)
 
 
-def test_a_closed_stdout_takes_nothing(offline_desk: Desk, run: Run) -> None:
+def test_closed_stdout_takes_nothing(offline_desk: Desk, run: Run) -> None:
     done = run("sync staging >&-")
     assert (done.returncode, done.stderr) == (0, "")
     assert written(offline_desk) == WRITTEN
 
 
-def test_a_closed_stderr_leaves_the_report_alone(run: Run) -> None:
+def test_closed_stderr_leaves_report_alone(run: Run) -> None:
     done = run("plan nowhere --output json 2>&-")
     assert done.returncode == 2
     assert json.loads(done.stdout)["result"] == "failed"
@@ -274,12 +270,12 @@ def test_both_streams_closed(run: Run) -> None:
     assert run("plan nowhere >&- 2>&-").returncode == 2
 
 
-def test_a_full_stderr_changes_no_status(run: Run) -> None:
+def test_full_stderr_changes_no_status(run: Run) -> None:
     assert run("plan nowhere 2> /dev/full").returncode == 2
 
 
 @pytest.mark.parametrize("arguments", ["--help", "--version", "plan --help"])
-def test_help_without_a_reader(arguments: str, run: Run, nobody: int) -> None:
+def test_help_without_reader(arguments: str, run: Run, nobody: int) -> None:
     done = run(arguments, stdout=nobody)
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -289,7 +285,7 @@ def test_help_that_has_no_room(run: Run) -> None:
     assert (done.returncode, done.stderr) == (1, FULL)
 
 
-def test_a_name_that_the_streams_encoding_has_not(offline_desk: Desk, run: Run) -> None:
+def test_name_that_streams_encoding_has_not(offline_desk: Desk, run: Run) -> None:
     offline_desk.write("base/é.yml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {K: b}\n")
     offline_desk.environment(templates=["base/é.yml"])
     done = run("plan staging", PYTHONIOENCODING="ascii")
@@ -300,7 +296,7 @@ def test_a_name_that_the_streams_encoding_has_not(offline_desk: Desk, run: Run) 
     assert (done.returncode, done.stderr) == (2, "bridge: error: base/\\xfc.yml: no such file\n")
 
 
-def test_a_name_that_the_file_systems_encoding_has_not(offline_desk: Desk, run: Run) -> None:
+def test_name_that_file_systems_encoding_has_not(offline_desk: Desk, run: Run) -> None:
     offline_desk.environment(templates=["base/é.yml"])
     done = run("sync staging", LC_ALL="POSIX", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
     assert done.returncode == 2
@@ -311,7 +307,7 @@ def test_a_name_that_the_file_systems_encoding_has_not(offline_desk: Desk, run: 
     assert written(offline_desk) == set()
 
 
-def test_a_revision_cannot_steer_the_terminal_nor_forge_a_line(offline_desk: Desk, run: Run) -> None:
+def test_revision_cannot_steer_terminal_nor_forge_line(offline_desk: Desk, run: Run) -> None:
     offline_desk.environment(providers={"plain": {"revision": "\x1b[31m1\n5 unchanged: written\u202e"}})
     for form in ("text", "markdown"):
         out = run(f"plan staging --output {form}").stdout
@@ -320,7 +316,7 @@ def test_a_revision_cannot_steer_the_terminal_nor_forge_a_line(offline_desk: Des
     assert "  plain:values.json @ \\x1b[31m1\\n5 unchanged: written\\u202e" in run("plan staging").stdout.splitlines()
 
 
-def test_neither_a_value_nor_a_file_name_starts_a_line_of_a_report(offline_desk: Desk, run: Run) -> None:
+def test_neither_value_nor_file_name_starts_line_of_report(offline_desk: Desk, run: Run) -> None:
     offline_desk.env_file(CLUSTER_NAME='"demo\nstaging: all is well"')
     offline_desk.environment(infrastructure={"CLUSTER_NAME": "required"}, sources=[SHELF])
     offline_desk.write("shelf.json", VALUES)
@@ -333,7 +329,7 @@ def test_neither_a_value_nor_a_file_name_starts_a_line_of_a_report(offline_desk:
     assert not [line for line in out.splitlines() if line.startswith("all: written")]
 
 
-def test_a_providers_endless_text_is_cut_and_cannot_forge_a_line(
+def test_providers_endless_text_is_cut_and_cannot_forge_line(
     offline_desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import bridge_plain  # noqa: PLC0415
@@ -407,7 +403,7 @@ def loud(offline_desk: Desk, third_party: Path) -> Run:
 
 
 @pytest.mark.parametrize("form", ["text", "json", "markdown"])
-def test_what_a_provider_prints_reaches_neither_stream(offline_desk: Desk, run: Run, loud: Run, form: str) -> None:
+def test_what_provider_prints_reaches_neither_stream(offline_desk: Desk, run: Run, loud: Run, form: str) -> None:
     usual = run(f"plan staging --output {form}")
     done = loud("plan", "staging", "--output", form)
     assert (done.returncode, done.stderr.splitlines()) == (0, PRINTED)
@@ -417,7 +413,7 @@ def test_what_a_provider_prints_reaches_neither_stream(offline_desk: Desk, run: 
         assert done.stdout == usual.stdout
 
 
-def test_what_a_provider_prints_is_told_once_for_many_environments(offline_desk: Desk, loud: Run) -> None:
+def test_what_provider_prints_is_reported_once_for_many_environments(offline_desk: Desk, loud: Run) -> None:
     names = fleet(offline_desk, 3)
     done = loud("sync", "--all")
     assert (done.returncode, done.stderr.splitlines()) == (0, PRINTED)
@@ -425,12 +421,12 @@ def test_what_a_provider_prints_is_told_once_for_many_environments(offline_desk:
     assert "CANARY" not in done.stdout
 
 
-def test_what_a_provider_prints_does_not_precede_the_output_of_a_command(loud: Run) -> None:
+def test_what_provider_prints_does_not_precede_output_of_command(loud: Run) -> None:
     done = loud("exec", "staging", "--with", "OPENAI_API_KEY", "--", "sh", "-c", "echo out; echo err >&2")
     assert (done.returncode, done.stdout, done.stderr) == (0, "out\n", "\n".join([*PRINTED, "err\n"]))
 
 
-def test_the_caller_of_a_run_has_its_streams_back(offline_desk: Desk, capfd: pytest.CaptureFixture[str]) -> None:
+def test_caller_of_run_has_its_streams_back(offline_desk: Desk, capfd: pytest.CaptureFixture[str]) -> None:
     before = sys.stdout, sys.stderr, [os.fstat(number)[:2] for number in (1, 2)]
     assert offline_desk.run("plan", "staging").status == 0
     assert (sys.stdout, sys.stderr, [os.fstat(number)[:2] for number in (1, 2)]) == before

@@ -66,7 +66,7 @@ def run(offline_desk: Desk, third_party: Path) -> Run:
     return run
 
 
-def test_a_run_without_any_thread_does_the_work_alone(offline_desk: Desk, run: Run) -> None:
+def test_run_without_any_thread_does_work_alone(offline_desk: Desk, run: Run) -> None:
     """Also with so many objects that threads would write them."""
     many = [
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"many-{index}"}, "data": {"K": "1"}}
@@ -86,7 +86,7 @@ def test_all_environments_are_written_without_any_thread(offline_desk: Desk, run
     assert json.loads(done.stdout)["environments"][0]["result"] == "written"
 
 
-def test_a_name_cannot_be_looked_up_without_a_thread(offline_desk: Desk, run: Run) -> None:
+def test_name_cannot_be_looked_up_without_thread(offline_desk: Desk, run: Run) -> None:
     content = json.loads(offline_desk.kubeconfig.read_text())
     cluster = content["clusters"][0]["cluster"]
     cluster["server"] = cluster["server"].replace("127.0.0.1", "localhost")
@@ -97,7 +97,7 @@ def test_a_name_cannot_be_looked_up_without_a_thread(offline_desk: Desk, run: Ru
     assert "cannot start a thread to look up its name" in done.stderr
 
 
-def test_a_run_without_enough_files_is_temporary_and_says_so(offline_desk: Desk, run: Run) -> None:
+def test_run_without_enough_files_is_temporary_and_says_so(offline_desk: Desk, run: Run) -> None:
     """From the fewest with which Python itself starts to those that are enough."""
     statuses = []
     for limit in range(6, 40):
@@ -124,7 +124,7 @@ def test_a_run_without_enough_files_is_temporary_and_says_so(offline_desk: Desk,
         (OSError(12, "CANARY-bug"), MEMORY),
     ],
 )
-def test_before_the_first_write_it_is_75_and_after_it_5(
+def test_before_first_write_it_is_75_and_after_it_5(
     offline_desk: Desk, bugs: pytest.MonkeyPatch, error: Exception, line: str
 ) -> None:
     offline_desk.canaries.add("CANARY-bug")
@@ -148,9 +148,7 @@ def test_before_the_first_write_it_is_75_and_after_it_5(
     assert offline_desk.run("sync", "staging").status == 0
 
 
-def test_a_provider_that_cannot_go_on_is_temporary(
-    offline_desk: Desk, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_provider_that_cannot_go_on_is_temporary(offline_desk: Desk, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     import bridge_plain  # noqa: PLC0415
 
     def read(*_: object) -> None:
@@ -161,7 +159,7 @@ def test_a_provider_that_cannot_go_on_is_temporary(
     assert (result.status, result.lines[0]) == (75, STARTS.replace("error: ", "error: plain:values.json: "))
 
 
-def test_a_file_that_cannot_be_opened_for_now_is_no_mistake_of_it(
+def test_file_that_cannot_be_opened_for_now_is_no_mistake_of_it(
     offline_desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = os.open
@@ -179,7 +177,7 @@ def test_a_file_that_cannot_be_opened_for_now_is_no_mistake_of_it(
     )
 
 
-def test_a_credential_plugin_that_cannot_be_started_for_now_is_temporary(
+def test_credential_plugin_that_cannot_be_started_for_now_is_temporary(
     offline_desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = json.loads(offline_desk.kubeconfig.read_text())
@@ -198,7 +196,7 @@ def test_a_credential_plugin_that_cannot_be_started_for_now_is_temporary(
 
 
 @pytest.mark.parametrize("problem", [OSError(24, "x"), BlockingIOError(11, "x")])
-def test_programs_that_cannot_be_started_for_now_leave_the_reason(
+def test_programs_that_cannot_be_started_for_now_leave_reason(
     problem: OSError, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever turns their errors into an end of the run looks for it: `errors.shortage`."""
@@ -210,11 +208,8 @@ def test_programs_that_cannot_be_started_for_now_leave_the_reason(
     monkeypatch.setattr("subprocess.Popen.__del__", lambda _: None)
     with pytest.raises(GitError) as git:
         Git(tmp_path, {"PATH": os.defpath}).run("rev-parse", deadline=time.monotonic() + 30)
-    with (
-        pytest.raises(ProviderError) as program,
-        Programs(Context(Path(), {}, time.monotonic() + 30)).started("it", ["/bin/true"], {}),
-    ):
-        pass
+    with pytest.raises(ProviderError) as program:
+        Programs(Context(Path(), {}, time.monotonic() + 30)).run("it", ["/bin/true"], {}, b"", 100)
     assert isinstance(ending(git.value, touched=False), Unavailable)
     assert isinstance(ending(program.value, touched=False), Unavailable)
     assert isinstance(ending(program.value, touched=True), Stopped)

@@ -67,7 +67,7 @@ def heal(desk: Desk) -> Result:
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_a_server_that_stays_unable_is_temporary_and_nothing_is_written(desk: Desk, status: int) -> None:
+def test_server_that_stays_unable_is_temporary_and_nothing_is_written(desk: Desk, status: int) -> None:
     fail_at(desk, is_get, answer(status, **{"Retry-After": "0"}))
     result = desk.run("sync", "staging", "--timeout", "20")
     assert result.status == 75
@@ -79,12 +79,12 @@ def test_a_server_that_stays_unable_is_temporary_and_nothing_is_written(desk: De
     heal(desk)
 
 
-def test_a_server_that_recovers_in_time_is_no_failure(desk: Desk) -> None:
+def test_server_that_recovers_in_time_is_no_failure(desk: Desk) -> None:
     fail_at(desk, is_get, answer(503, **{"Retry-After": "0"}), times=2)
     assert desk.run("sync", "staging").status == 0
 
 
-def test_a_dry_run_that_fails_stops_before_the_first_write(desk: Desk) -> None:
+def test_dry_run_that_fails_stops_before_first_write(desk: Desk) -> None:
     fail_at(desk, lambda m, p: is_dry_run(m, p) and "front-config" in p, answer(500))
     result = desk.run("sync", "staging")
     assert result.status == 75
@@ -93,7 +93,7 @@ def test_a_dry_run_that_fails_stops_before_the_first_write(desk: Desk) -> None:
     assert desk.target.versions() == {}
 
 
-def test_a_dry_run_that_is_forbidden_stops_before_the_first_write(desk: Desk) -> None:
+def test_dry_run_that_is_forbidden_stops_before_first_write(desk: Desk) -> None:
     message = (
         'configmaps "front-config" is forbidden: User "bob" cannot patch resource "configmaps" in API group "" '
         'in the namespace "voice"'
@@ -109,7 +109,7 @@ def test_a_dry_run_that_is_forbidden_stops_before_the_first_write(desk: Desk) ->
     assert desk.target.versions() == {}
 
 
-def test_a_write_that_fails_in_the_middle_stops_the_rest_and_says_what_is_written(desk: Desk) -> None:
+def test_write_that_fails_in_middle_stops_rest_and_says_what_is_written(desk: Desk) -> None:
     fail_at(desk, is_write_of("shared-config"), answer(500))
     result = desk.run("sync", "staging", "--output", "json")
     assert result.status == 5
@@ -120,7 +120,7 @@ def test_a_write_that_fails_in_the_middle_stops_the_rest_and_says_what_is_writte
     heal(desk)
 
 
-def test_a_first_write_that_fails_is_no_half_written_run(desk: Desk) -> None:
+def test_first_write_that_fails_is_no_half_written_run(desk: Desk) -> None:
     fail_at(desk, is_write_of("shared-secrets"), answer(500))
     result = desk.run("sync", "staging")
     assert result.status == 75
@@ -128,13 +128,13 @@ def test_a_first_write_that_fails_is_no_half_written_run(desk: Desk) -> None:
     heal(desk)
 
 
-def test_a_connection_dropped_before_a_write_was_handled_is_settled_by_reading_again(desk: Desk) -> None:
+def test_connection_dropped_before_write_was_handled_is_settled_by_reading_again(desk: Desk) -> None:
     fail_at(desk, is_write_of("agent-secrets"), "drop", times=1)
     assert desk.run("sync", "staging").status == 0
     assert desk.run("plan", "staging", "--exit-code").status == 0
 
 
-def test_a_connection_dropped_after_a_write_was_handled_is_settled_by_reading_again(desk: Desk) -> None:
+def test_connection_dropped_after_write_was_handled_is_settled_by_reading_again(desk: Desk) -> None:
     fail_at(desk, is_write_of("agent-secrets"), "drop-after", times=1)
     assert desk.run("sync", "staging").status == 0
     sent = [path for method, path in desk.target.embedded.requests if is_write_of("agent-secrets")(method, path)]
@@ -142,7 +142,7 @@ def test_a_connection_dropped_after_a_write_was_handled_is_settled_by_reading_ag
     assert desk.run("plan", "staging", "--exit-code").status == 0
 
 
-def test_a_server_that_hangs_costs_no_more_than_the_time_limit(desk: Desk) -> None:
+def test_server_that_hangs_costs_no_more_than_time_limit(desk: Desk) -> None:
     fail_at(desk, is_get, "hang")
     result = desk.run("sync", "staging", "--timeout", "1")
     assert result.status == 75
@@ -150,7 +150,7 @@ def test_a_server_that_hangs_costs_no_more_than_the_time_limit(desk: Desk) -> No
     assert len(asked) == len(set(asked))  # by itself a call would end later, and be tried again
 
 
-def test_a_change_between_plan_and_write_is_not_overwritten(desk: Desk) -> None:
+def test_change_between_plan_and_write_is_not_overwritten(desk: Desk) -> None:
     desk.run("sync", "staging")
     desk.values(OPENAI_API_KEY="CANARY-new")
 
@@ -167,7 +167,7 @@ def test_a_change_between_plan_and_write_is_not_overwritten(desk: Desk) -> None:
     assert desk.target.data(SECRET, "agent-secrets")["OPENAI_API_KEY"] == "theirs"
 
 
-def test_an_object_deleted_between_plan_and_write_is_not_created_before_it_is_planned(desk: Desk) -> None:
+def test_object_deleted_between_plan_and_write_is_not_created_before_it_is_planned(desk: Desk) -> None:
     desk.run("sync", "staging")
     desk.values(OPENAI_API_KEY="CANARY-new")
 
@@ -186,7 +186,7 @@ def test_an_object_deleted_between_plan_and_write_is_not_created_before_it_is_pl
 
 
 @pytest.mark.parametrize("survivor", range(1, 12))
-def test_a_run_that_dies_after_any_request_is_repaired_by_the_next(desk: Desk, survivor: int) -> None:
+def test_run_that_dies_after_any_request_is_repaired_by_next(desk: Desk, survivor: int) -> None:
     """The cluster vanishes for good after so many writes: what a kill -9 looks like from there."""
     desk.run("sync", "staging")
     desk.values(OPENAI_API_KEY="CANARY-new", LIVEKIT_API_KEY="CANARY-new", LOG_LEVEL="debug")
@@ -220,7 +220,7 @@ def test_a_run_that_dies_after_any_request_is_repaired_by_the_next(desk: Desk, s
         ("hang", 75, "plain:values.json: no answer in time"),
     ],
 )
-def test_a_source_that_fails_leaves_the_cluster_as_it_was(desk: Desk, fail: str, status: int, error: str) -> None:
+def test_source_that_fails_leaves_cluster_as_it_was(desk: Desk, fail: str, status: int, error: str) -> None:
     desk.run("sync", "staging")
     before = desk.target.versions()
     desk.environment(providers={"plain": {"fail": fail}})
@@ -234,7 +234,7 @@ def test_a_source_that_fails_leaves_the_cluster_as_it_was(desk: Desk, fail: str,
     assert desk.target.versions() == before
 
 
-def test_a_failing_source_among_good_ones_stops_everything(desk: Desk) -> None:
+def test_failing_source_among_good_ones_stops_everything(desk: Desk) -> None:
     desk.environment(
         sources=["plain:values.json", "broken:values.json"],
         providers={"broken": {"provider": "plain", "fail": "unavailable"}},
@@ -244,13 +244,13 @@ def test_a_failing_source_among_good_ones_stops_everything(desk: Desk) -> None:
     assert desk.target.versions() == {}
 
 
-def test_the_threads_of_a_stuck_provider_do_not_keep_the_process(desk: Desk) -> None:
+def test_threads_of_stuck_provider_do_not_keep_process(desk: Desk) -> None:
     desk.environment(providers={"plain": {"fail": "hang"}})
     assert desk.run("sync", "staging", "--timeout", "0.2").status == 75
     assert all(thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread())
 
 
-def test_an_answer_that_is_lost_for_good_is_no_claim_that_nothing_was_written(desk: Desk) -> None:
+def test_answer_that_is_lost_for_good_is_no_claim_that_nothing_was_written(desk: Desk) -> None:
     lost = [False]
 
     def intercept(method: str, path: str) -> Fault | None:
@@ -269,13 +269,13 @@ def test_an_answer_that_is_lost_for_good_is_no_claim_that_nothing_was_written(de
     heal(desk)
 
 
-def test_a_memory_whose_last_write_lost_its_answer_is_read_again(desk: Desk) -> None:
+def test_memory_whose_last_write_lost_its_answer_is_read_again(desk: Desk) -> None:
     fail_at(desk, lambda m, p: m == "PATCH" and "/bridge-" in p, "drop-after", times=1)
     assert desk.run("sync", "staging").status == 0
     assert desk.run("plan", "staging", "--exit-code").status == 0
 
 
-def test_ownership_taken_back_and_then_a_refused_apply_is_half_a_write(desk: Desk) -> None:
+def test_ownership_taken_back_and_then_refused_apply_is_half_write(desk: Desk) -> None:
     desk.run("sync", "staging")
     desk.target.edit(SECRET, "agent-secrets", OPENAI_API_KEY="by-hand")
     desk.target.edit(SECRET, "agent-secrets", OPENAI_API_KEY=VALUES["OPENAI_API_KEY"], DEEPGRAM_API_KEY="by-hand")
@@ -309,7 +309,7 @@ def test_many_objects_are_written_and_left_alone(desk: Desk) -> None:
     assert {method for method, _ in desk.target.embedded.requests} == {"GET"}
 
 
-def test_a_failure_among_many_stops_the_rest_and_every_written_object_is_named(desk: Desk) -> None:
+def test_failure_among_many_stops_rest_and_every_written_object_is_named(desk: Desk) -> None:
     many(desk, 60)
     fail_at(desk, is_write_of("many-30"), answer(403))
     result = desk.run("sync", "staging", "--output", "json")
@@ -321,7 +321,7 @@ def test_a_failure_among_many_stops_the_rest_and_every_written_object_is_named(d
     assert desk.run("sync", "staging").status == 0
 
 
-def test_a_time_limit_among_many_writes_is_no_claim_that_nothing_was_written(desk: Desk) -> None:
+def test_time_limit_among_many_writes_is_no_claim_that_nothing_was_written(desk: Desk) -> None:
     many(desk, 60)
     fail_at(desk, lambda m, p: is_write(m, p) and "many-0" not in p, "hang")
     result = desk.run("sync", "staging", "--timeout", "3", "--output", "json")

@@ -191,7 +191,7 @@ def each_request(desk: Desk, oddity: str, *arguments: str, before: Callable[[int
 
 
 @pytest.mark.parametrize("oddity", EVERY)
-def test_no_odd_answer_to_any_request_of_a_sync_is_taken_for_the_right_one(desk: Desk, oddity: str) -> None:
+def test_no_odd_answer_to_any_request_of_sync_is_taken_for_right_one(desk: Desk, oddity: str) -> None:
     small(desk)
     versions: dict[str, str] = {}
 
@@ -213,7 +213,7 @@ def test_no_odd_answer_to_any_request_of_a_sync_is_taken_for_the_right_one(desk:
 
 
 @pytest.mark.parametrize("oddity", sorted({*ODD, *ODD_OBJECT, *ODD_SECRET}))
-def test_no_odd_answer_to_an_import_from_the_cluster_becomes_a_value(desk: Desk, oddity: str) -> None:
+def test_no_odd_answer_to_import_from_cluster_becomes_value(desk: Desk, oddity: str) -> None:
     moving_in(desk).unlink()
     desk.target.create("Secret", "agent-secrets", {"data": {"OPENAI_API_KEY": "Q0FOQVJZLW9wZW5haQ=="}})
     arguments = ("import", "staging", "--from-cluster", "--to", SHELF, "--yes")
@@ -223,7 +223,7 @@ def test_no_odd_answer_to_an_import_from_the_cluster_becomes_a_value(desk: Desk,
 
 
 @pytest.mark.parametrize("oddity", ["empty", "a page", "a refusal", "another name", "no version", "managers text"])
-def test_no_odd_answer_to_an_adoption_is_taken_for_the_right_one(desk: Desk, oddity: str) -> None:
+def test_no_odd_answer_to_adoption_is_taken_for_right_one(desk: Desk, oddity: str) -> None:
     def before(number: int) -> None:
         hold(desk, "")
         if desk.target.get("ConfigMap", "shared-config"):
@@ -263,7 +263,7 @@ ITEM = {"metadata": {"name": "many-00", "namespace": "voice", "uid": "uid-1", "r
         listed(ITEM | {"data": {"A": 7}}),
     ],
 )
-def test_a_page_of_a_list_that_is_none_is_not_used(desk: Desk, page: object) -> None:
+def test_page_of_list_that_is_none_is_not_used(desk: Desk, page: object) -> None:
     names = [f"many-{number:02}" for number in range(60)]
     documents = [f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{A: b}}\n" for name in names]
     desk.write("base/many.yml", "---\n".join(documents))

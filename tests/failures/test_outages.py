@@ -82,7 +82,7 @@ FOREIGN = f"{SERVER}: this is not a Kubernetes API server (status 200)"
         ),
     ],
 )
-def test_a_write_that_was_not_made_says_what_is_wrong_and_has_no_doubt(
+def test_write_that_was_not_made_says_what_is_wrong_and_has_no_doubt(
     changed: Desk, matches: Callable[[str, str], bool], answer: tuple[Any, ...], status: int, error: str
 ) -> None:
     failing(changed, matches, *answer)
@@ -108,7 +108,7 @@ def test_a_write_that_was_not_made_says_what_is_wrong_and_has_no_doubt(
     ],
 )
 @pytest.mark.parametrize("spared", [0, 1])
-def test_a_failure_of_the_server_is_told_once_and_first(
+def test_failure_of_server_is_reported_once_and_first(
     changed: Desk, fault: Fault, status: int, error: str, spared: int
 ) -> None:
     passed = count()
@@ -122,7 +122,7 @@ def test_a_failure_of_the_server_is_told_once_and_first(
     )
 
 
-def test_credentials_that_are_refused_are_told_once_and_first(changed: Desk) -> None:
+def test_credentials_that_are_refused_are_reported_once_and_first(changed: Desk) -> None:
     failing(changed, lambda *_: True, 401, "Unauthorized")
     error = f"the credentials of context embedded of {changed.folder}/kubeconfig: {SERVER} rejected them"
     result = changed.run("sync", "staging")

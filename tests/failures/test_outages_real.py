@@ -82,7 +82,7 @@ def encoded(content: bytes) -> str:
 
 
 @pytest.mark.usefixtures("webhook_down")
-def test_a_webhook_that_is_down_is_named_and_nothing_is_written(desk: Desk) -> None:
+def test_webhook_that_is_down_is_named_and_nothing_is_written(desk: Desk) -> None:
     result = desk.run("sync", "staging")
     where = f"Secret/shared-secrets in namespace {desk.target.namespace}"
     assert result.lines[0] == f'bridge: error: {where}: the admission webhook "{NAME}" cannot be reached'
@@ -90,7 +90,7 @@ def test_a_webhook_that_is_down_is_named_and_nothing_is_written(desk: Desk) -> N
 
 
 @pytest.mark.usefixtures("old_webhook")
-def test_a_webhook_without_dry_runs_is_named_with_its_remedy(desk: Desk) -> None:
+def test_webhook_without_dry_runs_is_named_with_its_remedy(desk: Desk) -> None:
     result = desk.run("sync", "staging")
     where = f"Secret/shared-secrets in namespace {desk.target.namespace}"
     (line,) = [line for line in result.lines if line.startswith(f"bridge: error: {where}: ")]
@@ -99,7 +99,7 @@ def test_a_webhook_without_dry_runs_is_named_with_its_remedy(desk: Desk) -> None
     assert (result.status, desk.target.versions()) == (1, {})
 
 
-def test_an_object_that_etcd_does_not_take_will_never_pass(desk: Desk) -> None:
+def test_object_that_etcd_does_not_take_will_never_pass(desk: Desk) -> None:
     # Kubernetes limits the values alone to 1 MiB; names of keys count in etcd too, twice with managedFields.
     data = {f"k{number:04}{'x' * 240}": "y" for number in range(1500)} | {"value": "z" * 1_040_000}
     desk.write("base/large.yml", {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "large"}, "data": data})

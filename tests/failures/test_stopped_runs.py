@@ -78,7 +78,7 @@ def visible(process: subprocess.Popen[str], tmp: Path) -> bytes:
 
 
 @pytest.mark.parametrize("name", ["bridge-voice-agent-staging", "shared-secrets", "shared-config"])
-def test_a_terminated_run_says_what_is_written_and_the_next_one_repairs_it(
+def test_terminated_run_says_what_is_written_and_next_one_repairs_it(
     desk: Desk, start: Start, name: str, tmp_path: Path
 ) -> None:
     gate = Gate(desk, write_of(name))
@@ -97,7 +97,7 @@ def test_a_terminated_run_says_what_is_written_and_the_next_one_repairs_it(
 
 
 @pytest.mark.parametrize("name", ["bridge-voice-agent-staging", "shared-secrets", "agent-config", "front-config"])
-def test_a_killed_run_is_repaired_by_the_next_one(desk: Desk, start: Start, name: str) -> None:
+def test_killed_run_is_repaired_by_next_one(desk: Desk, start: Start, name: str) -> None:
     gate = Gate(desk, write_of(name))
     process = start("sync", "staging")
     assert gate.reached.wait(60)
@@ -106,7 +106,7 @@ def test_a_killed_run_is_repaired_by_the_next_one(desk: Desk, start: Start, name
     repaired(desk)
 
 
-def test_an_interrupted_run_ends_with_130(desk: Desk, start: Start) -> None:
+def test_interrupted_run_ends_with_130(desk: Desk, start: Start) -> None:
     gate = Gate(desk, lambda method, _: method == "GET")
     process = start("plan", "staging")
     assert gate.reached.wait(60)
@@ -115,7 +115,7 @@ def test_an_interrupted_run_ends_with_130(desk: Desk, start: Start) -> None:
     assert (process.returncode, out, err) == (130, "", "bridge: interrupted\n")
 
 
-def test_a_terminated_run_of_many_objects_names_every_one_that_is_written(desk: Desk, start: Start) -> None:
+def test_terminated_run_of_many_objects_names_every_one_that_is_written(desk: Desk, start: Start) -> None:
     many(desk, 60)
     gate = Gate(desk, write_of("many-30"))
     process = start("sync", "staging", "--output", "json")
@@ -146,7 +146,7 @@ def kubectls(desk: Desk) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("last", range(1, ADOPTING + 1))
-def test_an_adoption_killed_at_any_request_has_lost_nothing_and_is_completed_by_the_next(
+def test_adoption_killed_at_any_request_has_lost_nothing_and_is_completed_by_next(
     desk: Desk, start: Callable[..., subprocess.Popen[str]], last: int
 ) -> None:
     before = kubectls(desk)
@@ -173,14 +173,14 @@ def test_an_adoption_killed_at_any_request_has_lost_nothing_and_is_completed_by_
         assert desk.target.owners(kind, name, "THEIRS") == {(CLIENT_SIDE_APPLY, "Update")}
 
 
-def test_that_was_every_request_of_an_adoption(desk: Desk) -> None:
+def test_that_was_every_request_of_adoption(desk: Desk) -> None:
     kubectls(desk)
     desk.target.embedded.requests.clear()
     assert desk.run("adopt", "staging", "--yes").status == 0
     assert len(desk.target.embedded.requests) == ADOPTING
 
 
-def test_a_terminated_adoption_says_what_is_taken_over(desk: Desk, start: Callable[..., subprocess.Popen[str]]) -> None:
+def test_terminated_adoption_says_what_is_taken_over(desk: Desk, start: Callable[..., subprocess.Popen[str]]) -> None:
     kubectls(desk)
     gate = Gate(desk, write_of("agent-config"))
     process = start("adopt", "staging", "--yes")
@@ -203,7 +203,7 @@ def repaired(desk: Desk) -> None:
     assert desk.run("plan", "staging", "--exit-code").status == 0
 
 
-def test_a_terminated_run_gives_its_lease_back(desk: Desk, start: Start) -> None:
+def test_terminated_run_gives_its_lease_back(desk: Desk, start: Start) -> None:
     gate = Gate(desk, write_of("agent-secrets"))
     process = start("sync", "staging")
     assert gate.reached.wait(120)
@@ -213,7 +213,7 @@ def test_a_terminated_run_gives_its_lease_back(desk: Desk, start: Start) -> None
     assert (process.returncode, holder(desk)) == (143, "")
 
 
-def test_a_killed_run_is_followed_when_its_lease_has_expired(desk: Desk, start: Start) -> None:
+def test_killed_run_is_followed_when_its_lease_has_expired(desk: Desk, start: Start) -> None:
     gate = Gate(desk, write_of("agent-secrets"))
     process = start("sync", "staging")
     assert gate.reached.wait(120)

@@ -41,7 +41,7 @@ def bound(desk: Desk, name: str) -> tuple[str, ...]:
     return load_environment(desk.folder, name).cluster.namespace_uid
 
 
-def test_without_a_terminal_those_are_refused_and_all_others_go_on(offline_desk: Desk) -> None:
+def test_without_terminal_those_are_refused_and_all_others_go_on(offline_desk: Desk) -> None:
     names = fleet(offline_desk, 4, cluster=KUBECONFIG)
     known(offline_desk, names[1])
     member(offline_desk, names[3], cluster=KUBECONFIG | {"namespace_uid": uid_of(offline_desk)})
@@ -55,7 +55,7 @@ def test_without_a_terminal_those_are_refused_and_all_others_go_on(offline_desk:
     assert all(token(offline_desk, name) for name in names)
 
 
-def test_terminal_is_asked_once_for_all_of_a_server_and_never_for_what_is_known(
+def test_terminal_is_asked_once_for_all_of_server_and_never_for_what_is_known(
     offline_desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = fleet(offline_desk, 6, cluster=KUBECONFIG)
@@ -79,7 +79,7 @@ def test_terminal_is_asked_once_for_all_of_a_server_and_never_for_what_is_known(
     assert [bound(offline_desk, name) for name in names] == [()] * 6
 
 
-def test_environments_of_a_first_write_are_bound_if_the_terminal_agrees(
+def test_environments_of_first_write_are_bound_if_terminal_agrees(
     offline_desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = fleet(offline_desk, 3, cluster=KUBECONFIG)
@@ -111,7 +111,7 @@ def test_environment_whose_file_cannot_be_edited_is_left_out(
     assert (token(offline_desk, names[0]), bound(offline_desk, names[1])) == (None, (uid_of(offline_desk),))
 
 
-def test_nothing_at_all_is_written_before_the_answer(offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_at_all_is_written_before_answer(offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     names = fleet(offline_desk, 3, cluster=KUBECONFIG)
     known(offline_desk, names[0])
     assert offline_desk.target.embedded
@@ -131,7 +131,7 @@ def test_nothing_at_all_is_written_before_the_answer(offline_desk: Desk, monkeyp
     assert servers == {offline_desk.target.client.url}
 
 
-def test_what_is_wrong_with_one_is_told_and_keeps_none_from_the_question(
+def test_what_is_wrong_with_one_is_reported_and_keeps_none_from_question(
     offline_desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = fleet(offline_desk, 3, cluster=KUBECONFIG)
@@ -163,7 +163,7 @@ def test_each_server_has_its_own_question(
     assert (token(offline_desk, names[0]), terminal.tell()) == (None, 0)
 
 
-def test_yes_is_for_the_cluster_that_was_named(
+def test_yes_is_for_cluster_that_was_named(
     offline_desk: Desk,
     elsewhere: EmbeddedCluster,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
@@ -190,7 +190,7 @@ def test_one_environment_is_counted_as_one(offline_desk: Desk, monkeypatch: pyte
     assert offline_desk.run("sync", "--all").err.endswith(asked)
 
 
-def test_interrupt_at_the_question_has_written_nothing(offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupt_at_question_has_written_nothing(offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted() -> str:
         raise KeyboardInterrupt
 
@@ -203,7 +203,7 @@ def test_interrupt_at_the_question_has_written_nothing(offline_desk: Desk, monke
     assert [token(offline_desk, name) for name in names] == ["CANARY-env-00-TOKEN-1", None]
 
 
-def test_member_that_does_not_end_before_the_question_is_not_asked_about(
+def test_member_that_does_not_end_before_question_is_not_asked_about(
     offline_desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stuck(self: Fleet, member: Member, *rest: object) -> None:

@@ -78,7 +78,7 @@ def hold(desk: Desk, name: str) -> None:
     assert desk.target.client.request("PUT", path, body).status in (200, 201)
 
 
-def test_every_environment_is_written_and_the_second_run_has_nothing_to_do(desk: Desk) -> None:
+def test_every_environment_is_written_and_second_run_has_nothing_to_do(desk: Desk) -> None:
     names = fleet(desk)
     result = desk.run("sync", "--all")
     assert (result.status, result.err) == (0, "")
@@ -92,7 +92,7 @@ def test_every_environment_is_written_and_the_second_run_has_nothing_to_do(desk:
     assert set(holders(desk)) == {""}
 
 
-def test_a_plaintext_patch_beside_the_environments_is_none_of_them(offline_desk: Desk) -> None:
+def test_plaintext_patch_beside_environments_is_none_of_them(offline_desk: Desk) -> None:
     desk = offline_desk
     names = fleet(desk, 2)
     desk.canaries.add("CANARY-patch")
@@ -108,7 +108,7 @@ def test_a_plaintext_patch_beside_the_environments_is_none_of_them(offline_desk:
     assert "found env-00, env-01\n" in desk.run("check", "env-00-secret-config-patch").err
 
 
-def test_a_plan_of_all_tells_what_each_would_do_and_writes_nothing(desk: Desk) -> None:
+def test_plan_of_all_tells_what_each_would_do_and_writes_nothing(desk: Desk) -> None:
     fleet(desk, 2)
     desk.run("sync", "--all")
     give(desk, "env-01", "2")
@@ -154,14 +154,14 @@ def test_what_is_wrong_with_one_stops_no_other_and_changes_nothing_of_its_own(de
     assert any("env-04: Lease/bridge-env-04" in line and "somebody-else" in line for line in result.lines)
 
 
-def test_the_same_problem_of_many_is_told_once(desk: Desk) -> None:
+def test_same_problem_of_many_is_reported_once(desk: Desk) -> None:
     fleet(desk, 5, sources=["plain:nowhere.json"])
     result = desk.run("sync", "--all")
     assert result.status == 1
     assert result.lines == ["bridge: error: env-00, env-01, env-02 and 2 more: plain:nowhere.json: no such document"]
 
 
-def test_a_bug_in_one_is_told_without_a_value_and_stops_no_other(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bug_in_one_is_reported_without_value_and_stops_no_other(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     from bridge.run import apply as module  # noqa: PLC0415
 
     names = fleet(desk, 3)
@@ -180,7 +180,7 @@ def test_a_bug_in_one_is_told_without_a_value_and_stops_no_other(desk: Desk, mon
     assert [token(desk, name) for name in names][1] is None
 
 
-def test_a_write_that_fails_between_two_is_the_status_to_act_on_first(
+def test_write_that_fails_between_two_is_status_to_act_on_first(
     offline_desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from bridge.run import apply as module  # noqa: PLC0415
@@ -213,7 +213,7 @@ def test_two_environments_that_meet_are_both_refused(desk: Desk) -> None:
     assert result.status == 2
 
 
-def test_markdown_has_a_row_for_each_and_a_table_for_what_changes(desk: Desk) -> None:
+def test_markdown_has_row_for_each_and_table_for_what_changes(desk: Desk) -> None:
     fleet(desk, 2)
     member(desk, "env-01", sources=["plain:nowhere.json"])
     out = desk.run("plan", "--all", "--output", "markdown").out.splitlines()
@@ -296,9 +296,7 @@ def test_metrics_of_all_are_those_of_their_own_runs_in_one_file(offline_desk: De
 
 
 @pytest.mark.parametrize("target", ["embedded_target"], indirect=True)
-def test_metrics_of_all_end_with_the_run_and_leave_out_what_was_not_begun(
-    desk: Desk, start: Start, tmp_path: Path
-) -> None:
+def test_metrics_of_all_end_with_run_and_leave_out_what_was_not_begun(desk: Desk, start: Start, tmp_path: Path) -> None:
     names, file, reached = fleet(desk, 20), tmp_path / "bridge.prom", hang(desk)
     process = start("sync", "--all", "--output", "json", "--metrics", str(file))
     assert reached.wait(60)
@@ -312,7 +310,7 @@ def test_metrics_of_all_end_with_the_run_and_leave_out_what_was_not_begun(
     assert series(text, "env-03")["bridge_exit_status"] == 5
 
 
-def test_metrics_of_all_go_to_a_group_of_the_pushgateway_for_each(offline_desk: Desk, pushgateway_binary: Path) -> None:
+def test_metrics_of_all_go_to_group_of_pushgateway_for_each(offline_desk: Desk, pushgateway_binary: Path) -> None:
     names = fleet(offline_desk, 3)
     with Pushgateway(pushgateway_binary) as gateway:
         result = offline_desk.run("sync", "--all", "--metrics", gateway.url)
@@ -326,7 +324,7 @@ def test_metrics_of_all_go_to_a_group_of_the_pushgateway_for_each(offline_desk: 
     assert result.lines[0].startswith(f"bridge: warning: the metrics: the Pushgateway at {gateway.url} ")
 
 
-def test_the_log_of_all_names_no_environment_as_its_own(offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_log_of_all_names_no_environment_as_its_own(offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     fleet(offline_desk, 1)
     member(offline_desk, "env-00", providers={"plain": {"fail": "denied"}})
     monkeypatch.setenv("K8_ENV", "env-00")
@@ -349,7 +347,7 @@ def test_each_environment_leaves_events_on_what_it_writes_and_on_what_is_refused
     assert found["bridge-env-00.secret.env-00-keys.synced"]["count"] == 1
 
 
-def test_events_that_cannot_be_written_are_a_warning_of_their_environment(offline_desk: Desk) -> None:
+def test_events_that_cannot_be_written_are_warning_of_their_environment(offline_desk: Desk) -> None:
     fleet(offline_desk, 2)
 
     def refuse(_: str, path: str) -> Any:
@@ -363,7 +361,7 @@ def test_events_that_cannot_be_written_are_a_warning_of_their_environment(offlin
     assert [len(one["warnings"]) for one in result.data["environments"]] == [0, 1]
 
 
-def test_no_events_are_left_after_the_end(offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_events_are_left_after_end(offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     fleet(offline_desk, 1)
     enter, fleets = Fleet.__enter__, []
     monkeypatch.setattr(Fleet, "__enter__", lambda self: fleets.append(self) or enter(self))
@@ -417,7 +415,7 @@ def share(desk: Desk, generation: str, order: int | None = None) -> None:
         member(desk, f"env-{number:02}", sources=["plain:shared.json"], providers=section)
 
 
-def test_a_shared_document_that_was_read_before_another_run_wrote_from_it_is_read_again(
+def test_shared_document_that_was_read_before_another_run_wrote_from_it_is_read_again(
     offline_desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk = offline_desk
@@ -446,7 +444,7 @@ def test_a_shared_document_that_was_read_before_another_run_wrote_from_it_is_rea
 
 
 @pytest.mark.parametrize(("order", "reads"), [((1, 2), 1), ((None, None), 6), ((2, None), 6)])
-def test_an_order_tells_that_a_shared_document_is_new_enough_and_saves_a_read(
+def test_order_tells_that_shared_document_is_new_enough_and_saves_read(
     offline_desk: Desk, monkeypatch: pytest.MonkeyPatch, order: tuple[int, int | None], reads: int
 ) -> None:
     desk = offline_desk
@@ -480,7 +478,7 @@ def test_two_processes_with_two_shards_write_everything_once(desk: Desk, start: 
     assert all(token(desk, name) for name in names)
 
 
-def test_the_index_comes_from_kubernetes(offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_index_comes_from_kubernetes(offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     fleet(offline_desk, 8)
     monkeypatch.setenv("JOB_COMPLETION_INDEX", "1")
     automatic = results(offline_desk.run("plan", "--all", "--shard", "auto/3", "--output", "json"))
@@ -511,7 +509,7 @@ def start(desk: Desk, tmp_path: Path, third_party: Path) -> Iterator[Start]:
 
 @pytest.mark.parametrize("target", ["embedded_target"], indirect=True)
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_terminated_run_gives_all_leases_back_and_says_how_far_it_came(
+def test_terminated_run_gives_all_leases_back_and_says_how_far_it_came(
     desk: Desk, start: Start, number: signal.Signals, status: int
 ) -> None:
     names, reached = fleet(desk, 20), hang(desk)
@@ -537,7 +535,7 @@ def test_a_terminated_run_gives_all_leases_back_and_says_how_far_it_came(
     assert all(token(desk, name) for name in names)
 
 
-def test_the_whole_run_is_bounded_and_says_what_it_did_not_reach(offline_desk: Desk) -> None:
+def test_whole_run_is_bounded_and_says_what_it_did_not_reach(offline_desk: Desk) -> None:
     fleet(offline_desk, 20, providers={"plain": {"fail": "hang"}})
     member(offline_desk, "env-00")
     result = with_enough_time(
@@ -552,7 +550,7 @@ def test_the_whole_run_is_bounded_and_says_what_it_did_not_reach(offline_desk: D
     assert any(line.endswith(": not reached in this run") for line in result.lines)
 
 
-def test_a_lease_that_was_given_back_stops_its_holder_before_the_next_write(offline_desk: Desk) -> None:
+def test_lease_that_was_given_back_stops_its_holder_before_next_write(offline_desk: Desk) -> None:
     fleet(offline_desk, 1)
     from bridge.cluster.lease import Lease  # noqa: PLC0415
 
@@ -568,7 +566,7 @@ def test_a_lease_that_was_given_back_stops_its_holder_before_the_next_write(offl
     assert token(offline_desk, "env-00") is None
 
 
-def test_all_is_no_abbreviation_of_a_permission() -> None:
+def test_all_is_no_abbreviation_of_permission() -> None:
     args = parse(["sync", "--all"])
     assert (args.all, args.allow_shrink, args.allow_fallback, args.allow_older) == (True, False, False, False)
 

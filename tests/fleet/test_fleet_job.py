@@ -118,7 +118,7 @@ def job(desk: Desk, real_cluster: RealCluster, third_party: Path) -> Iterator[Jo
     real_cluster.kubectl("-n", namespace, "delete", "job", "--all", "--wait=false")
 
 
-def test_the_manifest_and_the_command_line_agree_on_the_number(job: Job) -> None:
+def test_manifest_and_command_line_agree_on_number(job: Job) -> None:
     found = job.cluster.request("GET", f"/apis/batch/v1/namespaces/{job.namespace}/cronjobs/bridge-fleet").body
     spec = found["spec"]["jobTemplate"]["spec"]
     arguments = spec["template"]["spec"]["containers"][0]["args"]
@@ -126,7 +126,7 @@ def test_the_manifest_and_the_command_line_agree_on_the_number(job: Job) -> None
     assert (spec["completions"], spec["maxFailedIndexes"]) == (SHARDS, SHARDS)
 
 
-def test_the_job_controller_splits_the_environments(desk: Desk, job: Job) -> None:
+def test_job_controller_splits_environments(desk: Desk, job: Job) -> None:
     names = fleet(desk, 24)
     job.start()
     status = job.play(lambda status: "completionTime" in status)
@@ -135,7 +135,7 @@ def test_the_job_controller_splits_the_environments(desk: Desk, job: Job) -> Non
     assert [token(desk, name) for name in names] == [f"CANARY-{name}-TOKEN-1" for name in names]
 
 
-def test_what_a_human_must_mend_fails_its_index_alone_and_what_passes_is_tried_again(desk: Desk, job: Job) -> None:
+def test_what_human_must_mend_fails_its_index_alone_and_what_passes_is_tried_again(desk: Desk, job: Job) -> None:
     from bridge.config.shard import owner  # noqa: PLC0415
 
     names = fleet(desk, 24)

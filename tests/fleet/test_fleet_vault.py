@@ -64,7 +64,7 @@ def test_another_section_is_another_login(desk: Desk, store: Store) -> None:
     assert (count(store, "/login"), count(store, "/revoke-self")) == (3, 3)
 
 
-def test_an_environment_that_may_not_read_its_document_is_refused_alone(desk: Desk, store: Store) -> None:
+def test_environment_that_may_not_read_its_document_is_refused_alone(desk: Desk, store: Store) -> None:
     names = documents(desk, store)
     policy = "\n".join(
         f'path "{store.mount}/data/{name}" {{ capabilities = ["read"] }}' for name in names if name != names[5]
@@ -79,7 +79,7 @@ def test_an_environment_that_may_not_read_its_document_is_refused_alone(desk: De
     )
 
 
-def test_a_terminated_run_of_many_revokes_its_token(desk: Desk, store: Store, tmp_path: Path) -> None:
+def test_terminated_run_of_many_revokes_its_token(desk: Desk, store: Store, tmp_path: Path) -> None:
     names = documents(desk, store)
     reached, go_on = threading.Event(), threading.Event()
 

@@ -68,7 +68,7 @@ def wanted(*texts: str, provider: str = "a") -> list[Reference]:
     return [Reference(provider, *text.split("@")) for text in texts]
 
 
-def test_equal_providers_have_one_session_and_a_shared_document_is_read_once():
+def test_equal_providers_have_one_session_and_shared_document_is_read_once():
     sharing, first, second, other = Sharing(), Store("x"), Store("x"), Store("y")
     for store in (first, second):
         sharing.announce({"a": store}, wanted("shared", "own"), BASE)
@@ -83,14 +83,14 @@ def test_equal_providers_have_one_session_and_a_shared_document_is_read_once():
     assert (first.closed, second.closed, other.closed) == (1, 0, 1)
 
 
-def test_another_folder_has_a_session_of_its_own():
+def test_another_folder_has_session_of_its_own():
     sharing, one, two = Sharing(), Store("x"), Store("x")
     read_shared(sharing, {"a": one}, wanted("file"), context())
     read_shared(sharing, {"a": two}, wanted("file"), context()._replace(base=Path("elsewhere")))
     assert (one.opened, two.opened) == (1, 1)
 
 
-def test_a_document_is_forgotten_after_its_last_announced_reader():
+def test_document_is_forgotten_after_its_last_announced_reader():
     sharing, store = Sharing(), Store()
     for _ in range(2):
         sharing.announce({"a": store}, wanted("shared"), BASE)
@@ -106,7 +106,7 @@ def test_another_revision_is_another_document():
     assert sorted(store.asked) == ["x", "x@1"]
 
 
-def test_never_more_threads_read_in_a_session_than_its_provider_admits():
+def test_never_more_threads_read_in_session_than_its_provider_admits():
     lock, now, most, first = threading.Lock(), [0], [0], list(range(Store.concurrency))
     together = threading.Barrier(len(first))
 
@@ -135,7 +135,7 @@ def test_never_more_threads_read_in_a_session_than_its_provider_admits():
     assert (len(store.asked), most[0]) == (18, store.concurrency)
 
 
-def test_a_store_that_is_down_is_not_tried_at_length_for_every_document():
+def test_store_that_is_down_is_not_tried_at_length_for_every_document():
     down = [True]
 
     def read(_path: str) -> None:
@@ -152,7 +152,7 @@ def test_a_store_that_is_down_is_not_tried_at_length_for_every_document():
     assert read_shared(sharing, {"a": store}, wanted("z"), context())
 
 
-def test_a_stuck_read_keeps_another_environment_no_longer_than_its_deadline():
+def test_stuck_read_keeps_another_environment_no_longer_than_its_deadline():
     stuck = threading.Event()
     sharing, store = Sharing(), Store(read=lambda _: stuck.wait(LIMIT))
     for _ in range(3):
@@ -164,7 +164,7 @@ def test_a_stuck_read_keeps_another_environment_no_longer_than_its_deadline():
     stuck.set()
 
 
-def test_a_session_that_opens_too_late_is_closed_at_once():
+def test_session_that_opens_too_late_is_closed_at_once():
     class Late(Store):
         def open(self, context: Context) -> Store:
             sharing.close()
@@ -176,7 +176,7 @@ def test_a_session_that_opens_too_late_is_closed_at_once():
     assert (store.opened, store.closed, store.asked) == (1, 1, [])
 
 
-def test_no_session_is_opened_after_the_end():
+def test_no_session_is_opened_after_end():
     sharing, store = Sharing(), Store()
     sharing.announce({"a": store}, wanted("x"), BASE)
     sharing.close()
@@ -185,7 +185,7 @@ def test_no_session_is_opened_after_the_end():
     assert (store.opened, store.closed, store.asked) == (0, 0, [])
 
 
-def test_a_document_is_read_once_more_for_a_run_that_begins_anew_and_stays_for_the_others():
+def test_document_is_read_once_more_for_run_that_begins_anew_and_stays_for_others():
     sharing, store = Sharing(), Store()
     for _ in range(2):
         sharing.announce({"a": store}, wanted("x"), BASE)
@@ -197,7 +197,7 @@ def test_a_document_is_read_once_more_for_a_run_that_begins_anew_and_stays_for_t
 
 
 @pytest.mark.parametrize("given", [(Problem("", "a token stays", warning=True), "CANARY"), "CANARY", None, 5])
-def test_what_a_session_could_not_give_back_is_told_once_it_is_closed(given: Any):
+def test_what_session_could_not_give_back_is_reported_once_it_is_closed(given: Any):
     sharing, store = Sharing(), Store()
     read_shared(sharing, {"a": store}, wanted("x"), context())
     store.warnings = given
@@ -211,7 +211,7 @@ def test_what_a_session_could_not_give_back_is_told_once_it_is_closed(given: Any
         late_warnings.COLLECTED.reset(kept)
 
 
-def test_a_path_is_known_where_it_is_to_every_environment_that_has_read_so_far():
+def test_path_is_known_where_it_is_to_every_environment_that_has_read_so_far():
     sharing, store = Sharing(), Store()
     store.wants_known = True
     for references, known, expected in (

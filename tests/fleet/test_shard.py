@@ -24,13 +24,13 @@ def test_with_one_shard_more_names_move_only_to_it(names, count):
 
 
 @given(NAMES, NAMES, COUNTS)
-def test_a_name_stays_whatever_other_names_come_and_go(names, others, count):
+def test_name_stays_whatever_other_names_come_and_go(names, others, count):
     index = 0
     both = Shard(index, count).members(dict.fromkeys([*names, *others]))
     assert set(Shard(index, count).members(names)) == set(both) & set(names)
 
 
-def test_the_shards_are_about_equal_and_few_names_move():
+def test_shards_are_about_equal_and_few_names_move():
     names = [f"env-{number:04}" for number in range(1000)]
     sizes = [len(Shard(index, 8).members(names)) for index in range(8)]
     assert min(sizes) > 90
@@ -39,7 +39,7 @@ def test_the_shards_are_about_equal_and_few_names_move():
     assert 80 < moved < 145  # a ninth, and not nearly all
 
 
-def test_the_owner_is_the_same_on_every_machine_and_for_ever():
+def test_owner_is_same_on_every_machine_and_for_ever():
     assert [owner(name, 8) for name in ("staging", "production", "env-0001")] == [0, 6, 7]
 
 
@@ -52,7 +52,7 @@ def test_the_owner_is_the_same_on_every_machine_and_for_ever():
         (f"999/{MOST}", {}, Shard(999, MOST)),
     ],
 )
-def test_what_is_a_shard(text, environ, shard):
+def test_what_is_shard(text, environ, shard):
     assert parse_shard(text, environ) == shard
 
 

@@ -16,7 +16,7 @@ from bridge.testing.apiserver import EmbeddedCluster
 SECRETS = "/api/v1/namespaces/default/secrets"
 
 
-def test_after_the_end_nothing_is_sent_but_what_gives_back(tmp_path: Path) -> None:
+def test_after_end_nothing_is_sent_but_what_gives_back(tmp_path: Path) -> None:
     with EmbeddedCluster() as cluster:
         cluster.write_kubeconfig(tmp_path / "kubeconfig")
         run = Run({}, time.monotonic() + 60, Record())
@@ -38,7 +38,7 @@ def test_after_the_end_nothing_is_sent_but_what_gives_back(tmp_path: Path) -> No
         fleet._lines.close()
 
 
-def test_leaving_a_fleet_is_its_end_and_what_is_opened_later_is_over_already(tmp_path: Path) -> None:
+def test_leaving_fleet_is_its_end_and_what_is_opened_later_is_over_already(tmp_path: Path) -> None:
     with EmbeddedCluster() as cluster:
         cluster.write_kubeconfig(tmp_path / "kubeconfig")
         run = Run({}, time.monotonic() + 60, Record())
@@ -53,7 +53,7 @@ def test_leaving_a_fleet_is_its_end_and_what_is_opened_later_is_over_already(tmp
         assert not cluster.requests
 
 
-def test_a_cluster_that_cannot_be_found_is_looked_for_once_and_each_gets_an_error_of_its_own(tmp_path: Path) -> None:
+def test_cluster_that_cannot_be_found_is_looked_for_once_and_each_gets_error_of_its_own(tmp_path: Path) -> None:
     run = Run({}, time.monotonic() + 60, Record())
     fleet = Fleet({}, run)
     caught = []
@@ -65,7 +65,7 @@ def test_a_cluster_that_cannot_be_found_is_looked_for_once_and_each_gets_an_erro
     assert caught[0].problems == caught[1].problems
 
 
-def test_a_folder_is_loaded_whole_with_the_error_of_each_that_is_wrong(tmp_path: Path) -> None:
+def test_folder_is_loaded_whole_with_error_of_each_that_is_wrong(tmp_path: Path) -> None:
     good = "id: a\nnamespace: a\ntemplates: [t.yml]\nsources: [sops:x.yaml]\n"
     for name, text in {"a": good, "b": "id: [", "c": good}.items():
         (tmp_path / f"{name}.yaml").write_text(text)

@@ -17,7 +17,7 @@ def test_every_store_has_seeds():
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_the_last_seed_is_what_a_target_reads(target):
+def test_last_seed_is_what_target_reads(target):
     assert TARGETS[target].check(TARGETS[target].seeds[-1])
 
 
@@ -26,7 +26,7 @@ def test_what_was_found_before_is_read_or_refused(target, seed):
     assert TARGETS[target].check(seed) in {True, False}
 
 
-def test_a_parser_that_fails_in_another_way_would_be_seen(monkeypatch):
+def test_parser_that_fails_in_another_way_would_be_seen(monkeypatch):
     monkeypatch.setattr(stores, "load", lambda *_: {}["x"])
     with pytest.raises(KeyError):
         parsers.check("ini", b"")

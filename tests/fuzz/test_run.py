@@ -49,19 +49,19 @@ def altered(tmp_path):
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_parser_bears_what_the_fuzzer_finds(fuzzer, target, tmp_path):
+def test_parser_bears_what_fuzzer_finds(fuzzer, target, tmp_path):
     fuzz(RUN, target, [f"-max_total_time={SECONDS}"] if SECONDS else fixed(TARGETS[target].runs), tmp_path)
 
 
 @pytest.mark.parametrize("target", ["yaml", "check", "data-key"])
-def test_the_fuzzer_tries_the_same_inputs_each_time(fuzzer, target, altered):
+def test_fuzzer_tries_same_inputs_each_time(fuzzer, target, altered):
     program, folder = altered("TARGETS[name].check(data), print(data.hex())")
     first, second = (fuzz(program, target, fixed(2000), folder) for _ in range(2))
     assert first.count("\n") > 1000
     assert first == second
 
 
-def test_what_a_parser_does_not_bear_is_told_with_its_bytes(fuzzer, altered):
+def test_what_parser_does_not_bear_is_reported_with_its_bytes(fuzzer, altered):
     program, folder = altered("assert not TARGETS[name].check(data)")
     with pytest.raises(pytest.fail.Exception) as caught:
         fuzz(program, "s3", fixed(1000), folder)

@@ -49,7 +49,7 @@ def connected(transport: Transport, count: int) -> None:
     until(lambda: len(transport._coming) == count and all(coming._over.is_set() for coming in transport._coming))
 
 
-def test_a_connection_made_in_advance_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connection_made_in_advance_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FAR", 1e9)
     with Wire(FINE, FINE) as server, closing(Transport(Address(server.url, None))) as transport:
         transport.open_ahead(3, 30)
@@ -60,7 +60,7 @@ def test_a_connection_made_in_advance_is_used(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.usefixtures("hurried")
-def test_several_are_made_if_the_server_is_far_away() -> None:
+def test_several_are_made_if_server_is_far_away() -> None:
     with Wire(*[FINE] * 3) as server, closing(Transport(Address(server.url, None))) as transport:
         transport.open_ahead(3, 30)
         connected(transport, 3)
@@ -69,7 +69,7 @@ def test_several_are_made_if_the_server_is_far_away() -> None:
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_the_tickets_of_tls_leave_a_connection_good(
+def test_tickets_of_tls_leave_connection_good(
     serving_tls: ssl.SSLContext, trusting: ssl.SSLContext, version: ssl.TLSVersion
 ) -> None:
     trusting.maximum_version = version
@@ -84,7 +84,7 @@ def test_the_tickets_of_tls_leave_a_connection_good(
     assert server.connections == 1
 
 
-def test_a_request_waits_for_a_connection_that_is_being_made(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_request_waits_for_connection_that_is_being_made(monkeypatch: pytest.MonkeyPatch) -> None:
     connect, held = module._Connection.connect, threading.Event()
 
     def slowly(connection: module._Connection) -> None:
@@ -103,7 +103,7 @@ def test_a_request_waits_for_a_connection_that_is_being_made(monkeypatch: pytest
     assert server.connections == 1
 
 
-def test_a_connection_that_could_not_be_made_is_tried_again_and_told_then() -> None:
+def test_connection_that_could_not_be_made_is_tried_again_and_told_then() -> None:
     with Wire() as server:
         gone = server.url
     with closing(Transport(Address(gone, None))) as transport:
@@ -111,7 +111,7 @@ def test_a_connection_that_could_not_be_made_is_tried_again_and_told_then() -> N
         assert transport.exchange(GET, 30) == Failed("refused the connection", sent=False)
 
 
-def test_a_request_waits_no_longer_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_request_waits_no_longer_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
     held = threading.Event()
     monkeypatch.setattr(module._Coming, "_connect", lambda _: held.wait(30))
     with closing(Transport(Address("http://127.0.0.1:9", None))) as transport:

@@ -50,7 +50,7 @@ def test_invalid_date_is_ignored(text: str) -> None:
         ("Fri, 31 Dec 9999 23:59:59 GMT", LONGEST),
     ],
 )
-def test_retry_after_is_a_number_or_a_date(text: str, seconds: float) -> None:
+def test_retry_after_is_number_or_date(text: str, seconds: float) -> None:
     assert retry_after(text, NOW) == seconds
 
 

@@ -55,7 +55,7 @@ def test_interim_answers_are_skipped(interim: bytes) -> None:
     assert (outcome.status, "link" in outcome.headers) == (200, False)
 
 
-def test_final_answer_that_comes_late_is_not_left_to_the_next_request() -> None:
+def test_final_answer_that_comes_late_is_not_left_to_next_request() -> None:
     answered = threading.Event()
 
     def early(sock: object, _: threading.Event) -> bool:
@@ -91,7 +91,7 @@ def test_final_answer_that_comes_late_is_not_left_to_the_next_request() -> None:
         (b"\r\n\r\n", WRONG),
     ],
 )
-def test_missing_final_answer_is_a_failure(content: bytes, what: str) -> None:
+def test_missing_final_answer_is_failure(content: bytes, what: str) -> None:
     assert failure_of(exchange(content)) == what
 
 
@@ -114,7 +114,7 @@ def test_missing_final_answer_is_a_failure(content: bytes, what: str) -> None:
         b"Date: Fri, 31 Dec 9999 23:59:59 -2359\r\nRetry-After: -1e999\r\n",
     ],
 )
-def test_no_header_keeps_an_answer_from_being_read(headers: bytes) -> None:
+def test_no_header_keeps_answer_from_being_read(headers: bytes) -> None:
     outcome = exchange(FINE.replace(b"OK\r\n", b"OK\r\n" + headers))
     assert body_of(outcome) == BODY
     assert isinstance(outcome, Answer)
@@ -146,7 +146,7 @@ def test_chunked_encoding_overrides_content_length() -> None:
 
 
 @pytest.mark.parametrize("ending", [b"HTTP/1.0 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\n\n", b"HTTP/1.1  200\r\n\r\n"])
-def test_without_a_length_the_end_of_the_connection_is_that_of_the_body(ending: bytes) -> None:
+def test_without_length_end_of_connection_is_that_of_body(ending: bytes) -> None:
     assert body_of(exchange(ending + BODY)) == BODY
 
 

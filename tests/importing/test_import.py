@@ -33,7 +33,7 @@ def config_map(desk: Desk, name: str) -> dict[str, str]:
     return next((one["data"] for one in documents if one["metadata"]["name"] == name), {})
 
 
-def test_secrets_go_to_the_store_and_what_is_public_to_the_template(desk: Desk, patch: Path) -> None:
+def test_secrets_go_to_store_and_what_is_public_to_template(desk: Desk, patch: Path) -> None:
     result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes")
     assert (result.err, result.status) == ("", 0)
     assert shelf(desk) == VALUES
@@ -52,7 +52,7 @@ def test_secrets_go_to_the_store_and_what_is_public_to_the_template(desk: Desk, 
     assert desk.target.data("ConfigMap", "agent-config")["LOG_LEVEL"] == "debug"
 
 
-def test_a_second_run_has_nothing_to_do(desk: Desk, patch: Path) -> None:
+def test_second_run_has_nothing_to_do(desk: Desk, patch: Path) -> None:
     desk.run("import", "staging", str(patch), "--to", SHELF, "--yes")
     before = {path: state(path) for path in desk.folder.iterdir() if path.is_file()}
     again = desk.run("import", "staging", str(patch), "--to", SHELF)
@@ -65,7 +65,7 @@ def test_a_second_run_has_nothing_to_do(desk: Desk, patch: Path) -> None:
     assert after == before
 
 
-def test_the_table_names_places_and_states_and_nothing_is_written_dry(desk: Desk, patch: Path) -> None:
+def test_table_names_places_and_states_and_nothing_is_written_dry(desk: Desk, patch: Path) -> None:
     desk.write("shelf.json", {"OPENAI_API_KEY": VALUES["OPENAI_API_KEY"], "OTHER": "CANARY-other"})
     result = desk.run("import", "staging", str(patch), "--to", SHELF, "--dry-run")
     assert (result.err, result.status) == ("", 0)
@@ -93,13 +93,13 @@ def test_the_table_names_places_and_states_and_nothing_is_written_dry(desk: Desk
     assert (desk.folder / "staging.public.yaml").read_text() == PUBLIC
 
 
-def test_siblings_in_the_store_stay(desk: Desk, patch: Path) -> None:
+def test_siblings_in_store_stay(desk: Desk, patch: Path) -> None:
     desk.write("shelf.json", {"OTHER": "CANARY-other", "deep": {"n": 1}})
     assert desk.run("import", "staging", str(patch), "--to", SHELF, "--yes").status == 0
     assert shelf(desk) == {"OTHER": "CANARY-other", "deep": {"n": 1}} | VALUES
 
 
-def test_a_different_value_needs_a_word(desk: Desk, patch: Path) -> None:
+def test_different_value_needs_word(desk: Desk, patch: Path) -> None:
     desk.write("shelf.json", {"OPENAI_API_KEY": "CANARY-theirs"})
     desk.canaries.add("CANARY-theirs")
     result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes")
@@ -114,7 +114,7 @@ def test_a_different_value_needs_a_word(desk: Desk, patch: Path) -> None:
     assert shelf(desk) == VALUES
 
 
-def test_a_public_value_of_the_environments_own_template_needs_a_word_too(desk: Desk, patch: Path) -> None:
+def test_public_value_of_environments_own_template_needs_word_too(desk: Desk, patch: Path) -> None:
     patch.write_text(
         PATCH.replace("agent-config", "shared-config").replace(
             'LOG_LEVEL: debug, METRICS_ENABLED: "true"', "DOMAIN: x.example"
@@ -130,7 +130,7 @@ def test_a_public_value_of_the_environments_own_template_needs_a_word_too(desk: 
     assert text.endswith("# the front end's\n")
 
 
-def test_nobody_at_a_terminal_has_to_agree_before(desk: Desk, patch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_at_terminal_has_to_agree_before(desk: Desk, patch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     result = desk.run("import", "staging", str(patch), "--to", SHELF)
     assert result.status == 1
@@ -143,21 +143,21 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_the_question_counts_what_goes_where(desk: Desk, patch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_question_counts_what_goes_where(desk: Desk, patch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", Terminal("n\n"))
     result = desk.run("import", "staging", str(patch), "--to", SHELF)
     assert result.err.startswith(f"Write 5 values into {SHELF} and 1 value into staging.public.yaml? [y/N] ")
     assert (result.status, shelf(desk)) == (1, None)
 
 
-def test_the_environments_own_template_is_made_where_it_is_missing(desk: Desk, patch: Path) -> None:
+def test_environments_own_template_is_made_where_it_is_missing(desk: Desk, patch: Path) -> None:
     (desk.folder / "staging.public.yaml").unlink()
     assert desk.run("import", "staging", str(patch), "--to", SHELF, "--yes").status == 0
     assert config_map(desk, "agent-config") == {"LOG_LEVEL": "debug"}
     assert desk.run("import", "staging", str(patch), "--to", SHELF).status == 0
 
 
-def test_a_source_that_is_not_listed_yet_is_told_with_the_line_to_add(desk: Desk) -> None:
+def test_source_that_is_not_listed_yet_is_reported_with_line_to_add(desk: Desk) -> None:
     patch = moving_in(desk, sources=[])
     result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes", "--output", "json")
     assert result.status == 0
@@ -169,7 +169,7 @@ def test_a_source_that_is_not_listed_yet_is_told_with_the_line_to_add(desk: Desk
     assert shelf(desk) == VALUES
 
 
-def test_a_document_that_variables_alone_read(desk: Desk) -> None:
+def test_document_that_variables_alone_read(desk: Desk) -> None:
     variables = {name: f"{SHELF}#{name}" for name in VALUES}
     patch = moving_in(desk, sources=[], variables=variables)
     result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes", "--output", "json")
@@ -202,7 +202,7 @@ def refused(desk: Desk, patch: Path, *more: str) -> list[str]:
     return [line.removeprefix("bridge: ") for line in result.lines]
 
 
-def test_a_key_that_no_template_names(desk: Desk, patch: Path) -> None:
+def test_key_that_no_template_names(desk: Desk, patch: Path) -> None:
     patch.write_text(PATCH.replace("  OPENAI_API_KEY", "  OPENAI_API_KEZ"))
     assert refused(desk, patch) == [
         "error: Secret/agent-secrets key OPENAI_API_KEZ: not in any template",
@@ -227,7 +227,7 @@ def test_two_keys_of_one_variable_that_disagree(desk: Desk, patch: Path) -> None
     assert "OPENAI_API_KEY" not in shelf(desk)
 
 
-def test_a_template_whose_value_is_more_than_a_placeholder(desk: Desk, patch: Path) -> None:
+def test_template_whose_value_is_more_than_placeholder(desk: Desk, patch: Path) -> None:
     desk.write(
         "base/secrets.yml",
         (desk.folder / "base/secrets.yml").read_text().replace("${OPENAI_API_KEY}", "key-${OPENAI_API_KEY}"),
@@ -241,7 +241,7 @@ def test_a_template_whose_value_is_more_than_a_placeholder(desk: Desk, patch: Pa
     ]
 
 
-def test_a_public_value_that_equals_a_secret(desk: Desk, patch: Path) -> None:
+def test_public_value_that_equals_secret(desk: Desk, patch: Path) -> None:
     patch.write_text(PATCH.replace("LOG_LEVEL: debug", f"LOG_LEVEL: {VALUES['LIVEKIT_API_KEY']}"))
     assert refused(desk, patch) == [
         (
@@ -253,7 +253,7 @@ def test_a_public_value_that_equals_a_secret(desk: Desk, patch: Path) -> None:
 
 
 @pytest.mark.parametrize("value", ["True", "5432", "postgres", "development"])
-def test_a_common_value_may_be_in_a_secret_and_in_a_config_map(desk: Desk, patch: Path, value: str) -> None:
+def test_common_value_may_be_in_secret_and_in_config_map(desk: Desk, patch: Path, value: str) -> None:
     patch.write_text(
         PATCH.replace("LOG_LEVEL: debug", f"LOG_LEVEL: '{value}'").replace(VALUES["OPENAI_API_KEY"], f"'{value}'")
     )
@@ -263,7 +263,7 @@ def test_a_common_value_may_be_in_a_secret_and_in_a_config_map(desk: Desk, patch
     assert config_map(desk, "agent-config") == {"LOG_LEVEL": value}
 
 
-def test_a_short_public_value_that_equals_a_secret_is_told(desk: Desk, patch: Path) -> None:
+def test_short_public_value_that_equals_secret_is_reported(desk: Desk, patch: Path) -> None:
     patch.write_text(PATCH.replace("LOG_LEVEL: debug", "LOG_LEVEL: s3cr3t").replace(VALUES["OPENAI_API_KEY"], "s3cr3t"))
     result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes", "--output", "json")
     assert result.lines == [
@@ -276,7 +276,7 @@ def test_a_short_public_value_that_equals_a_secret_is_told(desk: Desk, patch: Pa
     assert (result.status, result.data["deletable"], len(result.data["warnings"])) == (0, True, 1)
 
 
-def test_a_public_value_that_equals_a_secret_of_the_store(desk: Desk, patch: Path) -> None:
+def test_public_value_that_equals_secret_of_store(desk: Desk, patch: Path) -> None:
     desk.write("shelf.json", {"OPENAI_API_KEY": "CANARY-stored"})
     desk.canaries.add("CANARY-stored")
     patch.write_text(
@@ -286,12 +286,12 @@ def test_a_public_value_that_equals_a_secret_of_the_store(desk: Desk, patch: Pat
     assert "has the value of Secret/agent-secrets key OPENAI_API_KEY, and would become public" in result.lines[0]
 
 
-def test_a_value_that_looks_encrypted(desk: Desk, patch: Path) -> None:
+def test_value_that_looks_encrypted(desk: Desk, patch: Path) -> None:
     patch.write_text(PATCH.replace(VALUES["OPENAI_API_KEY"], "vault:v1:CANARY"))
     assert refused(desk, patch)[0] == "error: Secret/agent-secrets key OPENAI_API_KEY: looks encrypted"
 
 
-def test_a_file_that_sops_has_encrypted(desk: Desk, patch: Path) -> None:
+def test_file_that_sops_has_encrypted(desk: Desk, patch: Path) -> None:
     patch.write_text(PATCH.replace("kind: ConfigMap", "kind: ConfigMap\nsops: {mac: x}"))
     assert refused(desk, patch) == [
         f"error: {patch} line 17: is encrypted with sops",
@@ -307,7 +307,7 @@ def test_a_file_that_sops_has_encrypted(desk: Desk, patch: Path) -> None:
         ("stringData: [CANARY-livekit-key]", "stringData: must be a mapping"),
     ],
 )
-def test_a_manifest_that_is_wrong(desk: Desk, patch: Path, content: str, what: str) -> None:
+def test_manifest_that_is_wrong(desk: Desk, patch: Path, content: str, what: str) -> None:
     patch.write_text(f"apiVersion: v1\nkind: Secret\nmetadata: {{name: agent-secrets}}\n{content}\n")
     assert refused(desk, patch)[0].endswith(what)
 
@@ -322,16 +322,16 @@ def test_a_manifest_that_is_wrong(desk: Desk, patch: Path, content: str, what: s
         (".env", "OPENAI_API_KEZ=CANARY-openai\n", "OPENAI_API_KEZ: not used by any template or by infrastructure"),
     ],
 )
-def test_a_file_that_is_none_of_ours(desk: Desk, patch: Path, name: str, text: str, what: str) -> None:
+def test_file_that_is_none_of_ours(desk: Desk, patch: Path, name: str, text: str, what: str) -> None:
     assert what in refused(desk, desk.write(f"../{name}", text))[0]
 
 
-def test_a_file_that_is_not_there(desk: Desk, patch: Path) -> None:
+def test_file_that_is_missing(desk: Desk, patch: Path) -> None:
     for name in ("nowhere.yml", "nowhere.env"):
         assert refused(desk, Path(name)) == [f"error: {name}: no such file"]
 
 
-def test_a_store_that_only_reads(desk: Desk, patch: Path) -> None:
+def test_store_that_only_reads(desk: Desk, patch: Path) -> None:
     result = desk.run("import", "staging", str(patch), "--to", "plain:values.json", "--yes")
     assert (result.status, result.lines[0]) == (
         1,
@@ -348,13 +348,13 @@ def test_a_store_that_only_reads(desk: Desk, patch: Path) -> None:
         ("shlf:shelf.json", "staging.yaml: unknown provider shlf"),
     ],
 )
-def test_a_document_that_cannot_be_meant(desk: Desk, patch: Path, to: str, what: str) -> None:
+def test_document_that_cannot_be_meant(desk: Desk, patch: Path, to: str, what: str) -> None:
     result = desk.run("import", "staging", str(patch), "--to", to, "--yes")
     assert result.lines[0] == f"bridge: error: {what}"
     assert result.status in (1, 2)
 
 
-def test_an_environment_without_a_template_of_its_own(desk: Desk) -> None:
+def test_environment_without_template_of_its_own(desk: Desk) -> None:
     patch = moving_in(desk, templates=["base/secrets.yml", "base/configmap.yml"])
     assert refused(desk, patch) == [
         "error: staging.yaml: the environment has no template of its own for public values",
@@ -362,7 +362,7 @@ def test_an_environment_without_a_template_of_its_own(desk: Desk) -> None:
     ]
 
 
-def test_an_own_template_that_a_later_one_overrides(desk: Desk) -> None:
+def test_own_template_that_later_one_overrides(desk: Desk) -> None:
     patch = moving_in(desk, templates=["base/secrets.yml", "staging.public.yaml", "base/configmap.yml"])
     assert refused(desk, patch)[0] == (
         "error: ConfigMap/agent-config key LOG_LEVEL: base/configmap.yml comes after staging.public.yaml in "
@@ -370,7 +370,7 @@ def test_an_own_template_that_a_later_one_overrides(desk: Desk) -> None:
     )
 
 
-def test_an_earlier_source_with_another_value(desk: Desk) -> None:
+def test_earlier_source_with_another_value(desk: Desk) -> None:
     patch = moving_in(desk, sources=["plain:values.json", SHELF])
     desk.values(OPENAI_API_KEY="CANARY-earlier")
     assert refused(desk, patch) == [
@@ -388,7 +388,7 @@ def test_an_earlier_source_with_another_value(desk: Desk) -> None:
     }
 
 
-def test_a_variable_of_its_own_document(desk: Desk) -> None:
+def test_variable_of_its_own_document(desk: Desk) -> None:
     patch = moving_in(desk, variables={"OPENAI_API_KEY": "shelf:other.json#keys.openai"})
     desk.write("other.json", {"keys": {"openai": "CANARY-other"}})
     assert refused(desk, patch)[0] == (
@@ -407,7 +407,7 @@ def test_a_variable_of_its_own_document(desk: Desk) -> None:
         ("binaryData: {LOG_LEVEL: AP8=}", "is not text"),
     ],
 )
-def test_a_public_value_that_no_template_can_hold(desk: Desk, patch: Path, content: str, what: str) -> None:
+def test_public_value_that_no_template_can_hold(desk: Desk, patch: Path, content: str, what: str) -> None:
     patch.write_text(f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: agent-config}}\n{content}\n")
     assert refused(desk, patch)[0] == f"error: ConfigMap/agent-config key LOG_LEVEL: {what}"
 
@@ -421,7 +421,7 @@ def decided(desk: Desk, patch: Path) -> tuple[str, str]:
     return one["state"], one["place"]
 
 
-def test_a_default_counts_only_where_no_env_file_comes_before_it(desk: Desk, patch: Path) -> None:
+def test_default_counts_only_where_no_env_file_comes_before_it(desk: Desk, patch: Path) -> None:
     patch.write_text(CONFIG % "info")
     assert decided(desk, patch) == ("same", "base/configmap.yml")
     desk.env_file(LOG_LEVEL="info")
@@ -430,7 +430,7 @@ def test_a_default_counts_only_where_no_env_file_comes_before_it(desk: Desk, pat
     assert decided(desk, patch) == ("new", "staging.public.yaml")
 
 
-def test_a_public_value_that_a_source_gives_stays_there(desk: Desk, patch: Path) -> None:
+def test_public_value_that_source_gives_stays_there(desk: Desk, patch: Path) -> None:
     patch.write_text(CONFIG % "debug")
     desk.write("shelf.json", {"LOG_LEVEL": "debug"})
     assert decided(desk, patch) == ("same", SHELF)
@@ -442,7 +442,7 @@ def test_a_public_value_that_a_source_gives_stays_there(desk: Desk, patch: Path)
     assert decided(desk, patch) == ("same", "shelf:other.json#level")
 
 
-def test_a_source_of_manifests_wins_over_the_template(desk: Desk) -> None:
+def test_source_of_manifests_wins_over_template(desk: Desk) -> None:
     patch = moving_in(desk, sources=[SHELF, "plain:values.json"])
     patch.write_text(CONFIG % "debug")
     manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "agent-config"}}
@@ -461,7 +461,7 @@ def test_a_source_of_manifests_wins_over_the_template(desk: Desk) -> None:
 # What stays where it is
 
 
-def test_what_is_no_value_yet_is_told_and_left(desk: Desk, patch: Path) -> None:
+def test_what_is_no_value_yet_is_reported_and_left(desk: Desk, patch: Path) -> None:
     text = PATCH.replace(VALUES["OPENAI_API_KEY"], "${OPENAI_API_KEY}").replace(VALUES["CARTESIA_API_KEY"], "changeme")
     text = text.replace(VALUES["DEEPGRAM_API_KEY"], '""').replace("LOG_LEVEL: debug", "LOG_LEVEL: null")
     text += "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: agent}\n"
@@ -484,7 +484,7 @@ def test_what_is_no_value_yet_is_told_and_left(desk: Desk, patch: Path) -> None:
     assert result.data["deletable"] is False
 
 
-def test_a_blank_is_no_value(desk: Desk, patch: Path) -> None:
+def test_blank_is_no_value(desk: Desk, patch: Path) -> None:
     patch.write_text(CONFIG % "' '")
     assert decided(desk, patch) == ("left", "")
     result = desk.run("import", "staging", str(patch), "--to", SHELF)
@@ -494,7 +494,7 @@ def test_a_blank_is_no_value(desk: Desk, patch: Path) -> None:
     ]
 
 
-def test_a_password_may_hold_what_begins_a_placeholder(desk: Desk, patch: Path) -> None:
+def test_password_may_hold_what_begins_placeholder(desk: Desk, patch: Path) -> None:
     desk.canaries |= {"CANARY-${x", "CANARY-${NAME}-x"}
     patch.write_text(
         PATCH.replace(VALUES["OPENAI_API_KEY"], "'CANARY-${x'")
@@ -509,7 +509,7 @@ def test_a_password_may_hold_what_begins_a_placeholder(desk: Desk, patch: Path) 
     assert desk.target.data("ConfigMap", "agent-config")["LOG_LEVEL"] == "a${b"
 
 
-def test_bytes_need_a_variable_that_is_decoded(desk: Desk, patch: Path) -> None:
+def test_bytes_need_variable_that_is_decoded(desk: Desk, patch: Path) -> None:
     patch.write_text("apiVersion: v1\nkind: Secret\nmetadata: {name: agent-secrets}\ndata: {OPENAI_API_KEY: AP8=}\n")
     assert refused(desk, patch) == [
         "error: Secret/agent-secrets key OPENAI_API_KEY: is not text, and the store's document only holds text",
@@ -521,7 +521,7 @@ def test_bytes_need_a_variable_that_is_decoded(desk: Desk, patch: Path) -> None:
     assert shelf(desk) == {"OPENAI_API_KEY": "AP8="}
 
 
-def test_a_document_of_manifests_keeps_its_form(desk: Desk, patch: Path) -> None:
+def test_document_of_manifests_keeps_its_form(desk: Desk, patch: Path) -> None:
     theirs = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "shared-secrets"}}
     desk.write("shelf.json", [theirs | {"data": {"LIVEKIT_API_KEY": base64.b64encode(b"CANARY-livekit-key").decode()}}])
     assert desk.run("import", "staging", str(patch), "--to", SHELF, "--yes").status == 0
@@ -542,7 +542,7 @@ def test_a_document_of_manifests_keeps_its_form(desk: Desk, patch: Path) -> None
 DOTENV = "".join(f"{name}={value}\n" for name, value in VALUES.items())
 
 
-def test_a_dotenv_file(desk: Desk, patch: Path) -> None:
+def test_dotenv_file(desk: Desk, patch: Path) -> None:
     desk.canaries.add("CANARY-scw")
     moving_in(desk, infrastructure={"SCW_SECRET_KEY": "secret", "CLUSTER_NAME": "required"})
     text = f"{DOTENV}SCW_SECRET_KEY=CANARY-scw\nCLUSTER_NAME=demo\nLOG_LEVEL=info\nDOMAIN=x.example\n"
@@ -559,7 +559,7 @@ def test_a_dotenv_file(desk: Desk, patch: Path) -> None:
     assert (again.status, again.data["result"]) == (0, "unchanged")
 
 
-def test_the_environments_own_env_file(desk: Desk, patch: Path) -> None:
+def test_environments_own_env_file(desk: Desk, patch: Path) -> None:
     desk.env_file(LOG_LEVEL="info", K8_ENV="staging", **VALUES, CLUSTER_NAME=None, REGISTRY_BASE=None)
     result = desk.run(
         "import",
@@ -590,7 +590,7 @@ CLUSTER_NAME="demo"
 """
 
 
-def test_what_other_programs_read_otherwise_is_named_and_keeps_the_file(desk: Desk, patch: Path) -> None:
+def test_what_other_programs_read_otherwise_is_named_and_keeps_file(desk: Desk, patch: Path) -> None:
     desk.canaries |= {"CANARY-behind", "CANARY-second"}
     moving_in(desk, infrastructure={"CLUSTER_NAME": "required"})
     file = desk.write("../.env.old", ODD.replace('CLUSTER_NAME="demo"\n', ""))
@@ -650,7 +650,7 @@ def test_what_only_scripts_read_is_not_compared(desk: Desk, patch: Path) -> None
         ("secretGenerator: [{name: x, envs: [patches/p.yml]}]", "remove it from {overlay}/kustomization.yaml"),
     ],
 )
-def test_a_file_that_a_build_needs_may_not_be_deleted_yet(desk: Desk, patch: Path, content: str, first: str) -> None:
+def test_file_that_build_needs_may_not_be_deleted_yet(desk: Desk, patch: Path, content: str, first: str) -> None:
     overlay = desk.folder.parent / "apps/overlays/staging"
     file = desk.write("../apps/overlays/staging/patches/p.yml", PATCH)
     desk.write("../apps/overlays/staging/kustomization.yaml", f"namespace: voice\n{content}\n")
@@ -668,9 +668,7 @@ def test_a_file_that_a_build_needs_may_not_be_deleted_yet(desk: Desk, patch: Pat
     assert (data["deletable"], data["used_by"], data["first"]) == (True, [], [])
 
 
-def test_the_paths_of_a_build_are_relative_if_the_files_is(
-    desk: Desk, patch: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_paths_of_build_are_relative_if_files_is(desk: Desk, patch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.write("../apps/overlays/sta ging/p.yml", PATCH)
     desk.write("../apps/overlays/sta ging/kustomization.yaml", "patches: [{path: ./p.yml}]\n")
     monkeypatch.chdir(desk.folder.parent)
@@ -681,7 +679,7 @@ def test_the_paths_of_a_build_are_relative_if_the_files_is(
     ]
 
 
-def test_a_dotenv_file_into_a_document_of_manifests(desk: Desk, patch: Path) -> None:
+def test_dotenv_file_into_document_of_manifests(desk: Desk, patch: Path) -> None:
     desk.canaries.add("CANARY-scw")
     moving_in(desk, infrastructure={"SCW_SECRET_KEY": "secret"})
     desk.write("shelf.json", [{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "shared-secrets"}}])
@@ -695,7 +693,7 @@ def test_a_dotenv_file_into_a_document_of_manifests(desk: Desk, patch: Path) -> 
     ]
 
 
-def test_a_variable_inside_a_text_stays_in_the_env_file(desk: Desk, patch: Path) -> None:
+def test_variable_inside_text_stays_in_env_file(desk: Desk, patch: Path) -> None:
     text = (desk.folder / "base/configmap.yml").read_text()
     desk.write("base/configmap.yml", text.replace('"${LIVEKIT_URL}"', '"wss://${LIVEKIT_HOST}"'))
     file = desk.write("../.env.old", "LIVEKIT_HOST=x.example\n")
@@ -714,7 +712,7 @@ def test_one_of_file_and_cluster_is_named(desk: Desk, patch: Path) -> None:
     assert (result.status, result.lines[0]) == (2, "bridge: error: a file cannot be combined with --from-cluster")
 
 
-def test_the_environment_may_come_from_the_variable(desk: Desk, patch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_may_come_from_variable(desk: Desk, patch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("K8_ENV", "staging")
     assert desk.run("import", str(patch), "--to", SHELF, "--yes").status == 0
     assert shelf(desk) == VALUES
@@ -728,7 +726,7 @@ def git(folder: Path, *arguments: str) -> None:
     subprocess.run(["git", "-C", str(folder), *identity, *arguments], check=True, capture_output=True)
 
 
-def test_a_file_that_git_has_seen_means_new_keys(
+def test_file_that_git_has_seen_means_new_keys(
     desk: Desk, patch: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     git(patch.parent, "init", "-q")
@@ -761,7 +759,7 @@ def test_a_file_that_git_has_seen_means_new_keys(
     ]
 
 
-def test_a_machine_without_git_cannot_tell(desk: Desk, patch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_machine_without_git_cannot_tell(desk: Desk, patch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes", "--output", "json")
     assert (result.status, result.data["seen_by_git"], result.err) == (0, None, "")  # outside of git
@@ -786,7 +784,7 @@ def test_git_that_refuses_has_not_said_no(desk: Desk, patch: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize("step", ["before", "after"])
-def test_a_killed_run_leaves_nothing_or_what_the_next_one_completes(
+def test_killed_run_leaves_nothing_or_what_next_one_completes(
     desk: Desk, patch: Path, third_party: Path, tmp_path: Path, step: str
 ) -> None:
     moving_in(desk, providers={"shelf": {"slow": "slow"}})
@@ -806,7 +804,7 @@ def test_a_killed_run_leaves_nothing_or_what_the_next_one_completes(
     assert (result.status, shelf(desk), config_map(desk, "agent-config")) == (0, VALUES, {"LOG_LEVEL": "debug"})
 
 
-def test_a_template_that_cannot_be_written_stops_after_the_store(
+def test_template_that_cannot_be_written_stops_after_store(
     desk: Desk, patch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
@@ -820,7 +818,7 @@ def test_a_template_that_cannot_be_written_stops_after_the_store(
     monkeypatch.undo()
 
 
-def test_a_store_that_says_no_has_written_nothing(desk: Desk, patch: Path) -> None:
+def test_store_that_says_no_has_written_nothing(desk: Desk, patch: Path) -> None:
     desk.write("shelf.json", "[]")
     result = desk.run("import", "staging", str(patch), "--to", "shelf:nowhere/shelf.json", "--yes", "--output", "json")
     assert (result.status, result.data["result"]) == (1, "failed")
@@ -836,7 +834,7 @@ def as_list(kind: str, manifests: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", ["List", "SecretList"])
-def test_the_items_of_a_list_are_imported_one_by_one(desk: Desk, patch: Path, kind: str) -> None:
+def test_items_of_list_are_imported_one_by_one(desk: Desk, patch: Path, kind: str) -> None:
     manifests = [one for one in yaml.safe_load_all(PATCH) if kind == "List" or one["kind"] == "Secret"]
     if kind == "SecretList":  # as the API server answers
         manifests = [{field: one[field] for field in one.keys() - {"apiVersion", "kind"}} for one in manifests]
@@ -847,7 +845,7 @@ def test_the_items_of_a_list_are_imported_one_by_one(desk: Desk, patch: Path, ki
     assert "can be deleted" in result.out
 
 
-def test_what_is_wrong_in_a_list_is_named_by_its_item(desk: Desk, patch: Path) -> None:
+def test_what_is_wrong_in_list_is_named_by_its_item(desk: Desk, patch: Path) -> None:
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "agent-secrets"}}
     items = [secret | {"data": {"OPENAI_API_KEY": 5}}, "x", {"kind": "Secret"}]
     patch.write_text(json.dumps(as_list("List", items)))
@@ -868,7 +866,7 @@ def test_what_is_wrong_in_a_list_is_named_by_its_item(desk: Desk, patch: Path) -
 # Doubtful values
 
 
-def test_a_doubtful_value_is_imported_with_a_warning(desk: Desk, patch: Path) -> None:
+def test_doubtful_value_is_imported_with_warning(desk: Desk, patch: Path) -> None:
     values = {"LIVEKIT_API_KEY": "\ufeffCANARY-a", "LIVEKIT_API_SECRET": "CANARY-b\r", "OPENAI_API_KEY": ESCAPED}
     desk.canaries |= {"CANARY-a", "CANARY-b", "CANARYpem"}
     for name, value in values.items():

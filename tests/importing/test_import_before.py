@@ -82,7 +82,7 @@ def errors(result: Result) -> list[str]:
 # What would be refused
 
 
-def test_a_dry_import_and_a_question_refuse_what_the_import_refuses(
+def test_dry_import_and_question_refuse_what_import_refuses(
     desk: Desk, patch: Path, asked: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = ("import", "staging", str(patch), "--to", TO)
@@ -102,7 +102,7 @@ def test_a_dry_import_and_a_question_refuse_what_the_import_refuses(
     assert sorted(path.name for path in desk.folder.iterdir()) == sorted([*before, ".sops.yaml"])
 
 
-def test_a_dry_import_that_is_not_refused_says_so_and_writes_nothing(
+def test_dry_import_that_is_not_refused_says_so_and_writes_nothing(
     desk: Desk, patch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk.write(".sops.yaml", {"creation_rules": [{"age": identity(desk, monkeypatch)}]})
@@ -112,7 +112,7 @@ def test_a_dry_import_that_is_not_refused_says_so_and_writes_nothing(
     assert {path: state(path) for path in desk.folder.iterdir() if path.is_file()} == before
 
 
-def test_a_template_that_cannot_be_edited_is_told_dry(desk: Desk, patch: Path) -> None:
+def test_template_that_cannot_be_edited_is_reported_dry(desk: Desk, patch: Path) -> None:
     head = "apiVersion: v1\nkind: ConfigMap\n"
     desk.write(
         "staging.public.yaml",
@@ -124,9 +124,7 @@ def test_a_template_that_cannot_be_edited_is_told_dry(desk: Desk, patch: Path) -
         assert "staging.public.yaml: cannot be edited without changing other parts of it" in result.err
 
 
-def test_set_does_not_ask_for_a_yes_that_it_will_refuse(
-    desk: Desk, patch: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_set_does_not_ask_for_yes_that_it_will_refuse(desk: Desk, patch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import getpass  # noqa: PLC0415
 
     monkeypatch.setattr(getpass, "getpass", lambda *_: "CANARY-typed")
@@ -140,7 +138,7 @@ def test_set_does_not_ask_for_a_yes_that_it_will_refuse(
 # The source that takes the drafted one's place
 
 
-def test_an_import_into_another_store_takes_the_place_of_the_drafted_source(desk: Desk, patch: Path) -> None:
+def test_import_into_another_store_takes_place_of_drafted_source(desk: Desk, patch: Path) -> None:
     before = (desk.folder / "staging.yaml").read_text()
     result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes")
     assert (result.status, errors(result)) == (0, [])
@@ -152,7 +150,7 @@ def test_an_import_into_another_store_takes_the_place_of_the_drafted_source(desk
     assert (again.data["result"], again.data["listed"]) == ("unchanged", None)
 
 
-def test_the_change_of_sources_is_shown_asked_and_not_made_dry(
+def test_change_of_sources_is_shown_asked_and_not_made_dry(
     desk: Desk, patch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = (desk.folder / "staging.yaml").read_bytes()
@@ -166,7 +164,7 @@ def test_the_change_of_sources_is_shown_asked_and_not_made_dry(
     assert (desk.folder / "staging.yaml").read_bytes() == before
 
 
-def test_a_run_that_died_before_it_listed_the_source_is_completed(desk: Desk, patch: Path) -> None:
+def test_run_that_died_before_it_listed_source_is_completed(desk: Desk, patch: Path) -> None:
     assert desk.run("import", "staging", str(patch), "--to", SHELF, "--yes").status == 0
     draft(desk)
     result = desk.run("import", "staging", str(patch), "--to", SHELF, "--yes")
@@ -176,7 +174,7 @@ def test_a_run_that_died_before_it_listed_the_source_is_completed(desk: Desk, pa
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_a_source_that_holds_something_is_never_replaced(
+def test_source_that_holds_something_is_never_replaced(
     desk: Desk, patch: Path, there: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither the drafted one once it has a document, nor one that was written by hand."""
@@ -221,7 +219,7 @@ def in_env_file(desk: Desk, *lines: str) -> Path:
     return desk.write(".env.k8s.staging", base + "".join(f"{line}\n" for line in lines))
 
 
-def test_the_lines_of_an_env_file_that_may_go_are_named_with_the_command(desk: Desk, patch: Path) -> None:
+def test_lines_of_env_file_that_may_go_are_named_with_command(desk: Desk, patch: Path) -> None:
     file = in_env_file(
         desk, "SCW_SECRET_KEY=CANARY-registry", "OPENAI_API_KEY='CANARY-openai'", "LIVEKIT_URL=wss://x.y"
     )
@@ -236,7 +234,7 @@ def test_the_lines_of_an_env_file_that_may_go_are_named_with_the_command(desk: D
     assert shelf(desk) == {"SCW_SECRET_KEY": "CANARY-registry", "OPENAI_API_KEY": VALUES["OPENAI_API_KEY"]}
 
 
-def test_no_line_goes_while_a_kustomization_builds_from_the_file(desk: Desk, patch: Path) -> None:
+def test_no_line_goes_while_kustomization_builds_from_file(desk: Desk, patch: Path) -> None:
     file = in_env_file(desk, "SCW_SECRET_KEY=CANARY-registry")
     desk.write("kustomization.yaml", f"secretGenerator: [{{name: x, envs: [{file.name}]}}]\n")
     result = desk.run("import", "staging", str(file), "--to", SHELF, "--yes", "--output", "json")
@@ -254,7 +252,7 @@ def test_no_command_is_given_that_would_not_do_exactly_that(desk: Desk, patch: P
 
 
 @pytest.mark.parametrize("line", ["export SCW_SECRET_KEY=CANARY-registry", "SCW_SECRET_KEY='CANARY-\nK8_ENV=x'"])
-def test_a_line_that_other_programs_read_otherwise_stays(desk: Desk, patch: Path, line: str) -> None:
+def test_line_that_other_programs_read_otherwise_stays(desk: Desk, patch: Path, line: str) -> None:
     file = in_env_file(desk, line)
     result = desk.run("import", "staging", str(file), "--to", SHELF, "--yes", "--output", "json")
     assert (result.status, result.data["removable"], result.data["removal"]) == (0, [], "")

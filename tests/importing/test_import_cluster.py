@@ -7,7 +7,7 @@ from tests.importing.moving import SHELF, moving_in, shelf
 from tests.team import VALUES
 
 
-def test_what_the_cluster_runs_today(desk: Desk) -> None:
+def test_what_cluster_runs_today(desk: Desk) -> None:
     moving_in(desk).unlink()
     encoded = {key: base64.b64encode(value.encode()).decode() for key, value in VALUES.items()}
     mine = {key: encoded[key] for key in ("OPENAI_API_KEY", "CARTESIA_API_KEY")}
@@ -23,7 +23,7 @@ def test_what_the_cluster_runs_today(desk: Desk) -> None:
     assert (result.data["file"], result.data["deletable"], result.data["seen_by_git"]) == (None, False, None)
 
 
-def test_a_placeholder_that_was_never_filled_is_no_value(desk: Desk) -> None:
+def test_placeholder_that_was_never_filled_is_no_value(desk: Desk) -> None:
     moving_in(desk).unlink()
     encoded = base64.b64encode(b"${OPENAI_API_KEY}").decode()
     desk.target.create("Secret", "agent-secrets", {"data": {"OPENAI_API_KEY": encoded}})

@@ -43,7 +43,7 @@ def test_every_line_can_be_repeated(team: Team) -> None:
         assert team.values() == before, line
 
 
-def test_what_init_prints_migrates_too_wherever_the_repository_is(team: Team) -> None:
+def test_what_init_prints_migrates_too_wherever_repository_is(team: Team) -> None:
     """From another folder, so that every command has to name the repository and its configuration."""
     folder = team.folder.rename(team.folder.parent / "l'équipe “voix” $HOME")
     where = shlex.join(["--from", str(folder), "--config", str(folder / "config")])

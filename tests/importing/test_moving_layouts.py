@@ -158,7 +158,7 @@ def repository(real_cluster: RealCluster, kustomize_binary: Path, kubectl_binary
     return Repository(tmp_path / "repository", real_cluster, path)
 
 
-def test_generators_with_fixed_names_and_a_component(repository: Repository) -> None:
+def test_generators_with_fixed_names_and_component(repository: Repository) -> None:
     repository.fill(GENERATED)
     certificate = "(cat components/tls/ca.pem; echo) | bridge set staging ca_crt --yes"
     data = repository.move_in("overlays/staging", certificate)
@@ -172,7 +172,7 @@ def test_generators_with_fixed_names_and_a_component(repository: Repository) -> 
     repository.make_anew("Secret/db", "Secret/certificate", "ConfigMap/settings")
 
 
-def test_nested_overlays_with_a_suffix_and_rendered_manifests(repository: Repository) -> None:
+def test_nested_overlays_with_suffix_and_rendered_manifests(repository: Repository) -> None:
     repository.fill(REGIONS)
     redis = "printf CANARY-redis | bridge set staging redis_password --yes"
     data = repository.move_in("overlays/eu/staging", redis)

@@ -100,7 +100,7 @@ def store(dev_vault: DevVault, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> I
         yield made
 
 
-def test_a_patch_file_into_vault_and_from_there_into_the_cluster(desk: Desk, store: Store) -> None:
+def test_patch_file_into_vault_and_from_there_into_cluster(desk: Desk, store: Store) -> None:
     patch = desk.folder.parent / "staging-patch.yml"
     store.server.put("app", {"THEIRS": "CANARY-theirs", "number": 1.5}, store.mount)
     done = imported(desk, patch, "vault:app")
@@ -112,14 +112,14 @@ def test_a_patch_file_into_vault_and_from_there_into_the_cluster(desk: Desk, sto
     assert desk.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
 
 
-def test_a_second_import_into_vault_writes_no_version(desk: Desk, store: Store) -> None:
+def test_second_import_into_vault_writes_no_version(desk: Desk, store: Store) -> None:
     patch = desk.folder.parent / "staging-patch.yml"
     assert imported(desk, patch, "vault:app").data["document"] == {"before": None, "after": "1"}
     assert imported(desk, patch, "vault:app").data["result"] == "unchanged"
     assert store.version == 1
 
 
-def test_a_pinned_version_never_changes(desk: Desk, store: Store, put: Callable[..., Result]) -> None:
+def test_pinned_version_never_changes(desk: Desk, store: Store, put: Callable[..., Result]) -> None:
     store.server.put("app", VALUES, store.mount)
     section = {"address": store.relay.address, "mount": store.mount, "kv_version": 2}
     desk.environment(sources=["vault:app@1"], providers={"vault": section})
@@ -130,7 +130,7 @@ def test_a_pinned_version_never_changes(desk: Desk, store: Store, put: Callable[
     assert store.version == 1
 
 
-def test_what_a_document_warns_of_is_told(desk: Desk, store: Store) -> None:
+def test_what_document_warns_of_is_reported(desk: Desk, store: Store) -> None:
     store.server.put("app", b'{"data": {"n": 12345678901234567890}}', store.mount)
     result = imported(desk, desk.folder.parent / "staging-patch.yml", "vault:app", "--dry-run")
     assert result.lines[0].startswith("bridge: warning: vault:app: field n holds a number with more digits than")
@@ -146,7 +146,7 @@ def test_one_value_into_vault(desk: Desk, store: Store, put: Callable[..., Resul
     assert store.values == VALUES | {"OPENAI_API_KEY": NEW}
 
 
-def test_a_document_that_was_deleted_in_vault_is_written_anew(
+def test_document_that_was_deleted_in_vault_is_written_anew(
     desk: Desk, store: Store, put: Callable[..., Result]
 ) -> None:
     store.server.put("app", VALUES, store.mount)
@@ -155,7 +155,7 @@ def test_a_document_that_was_deleted_in_vault_is_written_anew(
     assert store.values == {"OPENAI_API_KEY": NEW}
 
 
-def test_somebody_elses_other_key_in_between_is_kept(desk: Desk, store: Store, put: Callable[..., Result]) -> None:
+def test_someone_elses_other_key_in_between_is_kept(desk: Desk, store: Store, put: Callable[..., Result]) -> None:
     store.server.put("app", VALUES, store.mount)
     theirs = VALUES | {"CARTESIA_API_KEY": "CANARY-theirs"}
     store.before_write(lambda: store.server.put("app", theirs, store.mount))
@@ -163,7 +163,7 @@ def test_somebody_elses_other_key_in_between_is_kept(desk: Desk, store: Store, p
     assert store.values == theirs | {"OPENAI_API_KEY": NEW}
 
 
-def test_of_two_sets_at_once_one_wins_and_the_other_is_told(
+def test_of_two_sets_at_once_one_wins_and_other_is_reported(
     desk: Desk, store: Store, third_party: Path, tmp_path: Path
 ) -> None:
     store.server.put("app", VALUES, store.mount)
@@ -206,7 +206,7 @@ def test_of_two_sets_at_once_one_wins_and_the_other_is_told(
     assert store.values["OPENAI_API_KEY"] in values
 
 
-def test_a_token_that_may_only_read_writes_nothing(desk: Desk, store: Store, put: Callable[..., Result]) -> None:
+def test_token_that_may_only_read_writes_nothing(desk: Desk, store: Store, put: Callable[..., Result]) -> None:
     store.server.put("app", VALUES, store.mount)
     store.server.policy(store.mount, WRITE.format(mount=store.mount).replace(', "create", "update"', ""))
     result = put("OPENAI_API_KEY")
@@ -215,7 +215,7 @@ def test_a_token_that_may_only_read_writes_nothing(desk: Desk, store: Store, put
     assert store.version == 1
 
 
-def test_a_lost_answer_of_vault_is_found_out(desk: Desk, store: Store, put: Callable[..., Result]) -> None:
+def test_lost_answer_of_vault_is_found_out(desk: Desk, store: Store, put: Callable[..., Result]) -> None:
     store.server.put("app", VALUES, store.mount)
     waiting = [errors(503)]
 
@@ -230,7 +230,7 @@ def test_a_lost_answer_of_vault_is_found_out(desk: Desk, store: Store, put: Call
     assert store.version == 2
 
 
-def test_a_sealed_vault_is_temporary(desk: Desk, store: Store, put: Callable[..., Result]) -> None:
+def test_sealed_vault_is_temporary(desk: Desk, store: Store, put: Callable[..., Result]) -> None:
     store.server.put("app", VALUES, store.mount)
     store.relay.answer = lambda request: errors(503, "Vault is sealed") if request.method == "POST" else None
     assert put("OPENAI_API_KEY").status == 75
@@ -276,7 +276,7 @@ def plaintext(folder: Path, *spared: Path) -> set[Path]:
     return {path for path in files if b"CANARY" in path.read_bytes()}
 
 
-def test_a_patch_file_into_a_sops_file_that_sops_reads(desk: Desk, sops: Sops) -> None:
+def test_patch_file_into_sops_file_that_sops_reads(desk: Desk, sops: Sops) -> None:
     patch = desk.folder.parent / "staging-patch.yml"
     done = imported(desk, patch, "sops:staging.sops.yaml")
     assert (done.err, done.status) == ("", 0)
@@ -288,9 +288,7 @@ def test_a_patch_file_into_a_sops_file_that_sops_reads(desk: Desk, sops: Sops) -
     assert desk.run("sync", "staging").status == 0
 
 
-def test_one_value_into_a_sops_file_leaves_the_others_as_they_are(
-    desk: Desk, sops: Sops, put: Callable[..., Result]
-) -> None:
+def test_one_value_into_sops_file_leaves_others_as_they_are(desk: Desk, sops: Sops, put: Callable[..., Result]) -> None:
     imported(desk, desk.folder.parent / "staging-patch.yml", "sops:staging.sops.yaml")
     before = (desk.folder / "staging.sops.yaml").read_text().splitlines()
     assert put("OPENAI_API_KEY").status == 0
@@ -300,7 +298,7 @@ def test_one_value_into_a_sops_file_leaves_the_others_as_they_are(
     assert set(changed) <= {"OPENAI_API_KEY:", "lastmodified:", "mac:"}
 
 
-def test_a_rule_that_would_leave_the_values_in_clear_is_refused(desk: Desk, sops: Sops) -> None:
+def test_rule_that_would_leave_values_in_clear_is_refused(desk: Desk, sops: Sops) -> None:
     sops.rule(encrypted_regex="^(data|stringData)$")
     patch = desk.folder.parent / "staging-patch.yml"
     result = imported(desk, patch, "sops:staging.sops.yaml")
@@ -310,7 +308,7 @@ def test_a_rule_that_would_leave_the_values_in_clear_is_refused(desk: Desk, sops
     assert plaintext(desk.folder.parent, patch) == set()
 
 
-def test_a_file_whose_comments_say_what_is_encrypted_is_synced_and_not_written(
+def test_file_whose_comments_say_what_is_encrypted_is_synced_and_not_written(
     desk: Desk, sops: Sops, put: Callable[..., Result]
 ) -> None:
     sops.rule(encrypted_comment_regex="secret")
@@ -333,7 +331,7 @@ def test_a_file_whose_comments_say_what_is_encrypted_is_synced_and_not_written(
     assert path.read_bytes() == content
 
 
-def test_a_folder_without_a_rule_says_for_whom_nobody_knows(desk: Desk, sops: Sops) -> None:
+def test_folder_without_rule_says_for_whom_nobody_knows(desk: Desk, sops: Sops) -> None:
     (desk.folder / ".sops.yaml").unlink()
     patch = desk.folder.parent / "staging-patch.yml"
     result = imported(desk, patch, "sops:staging.sops.yaml")
@@ -369,7 +367,7 @@ def stored(manager: SecretManager) -> list[dict[str, str]]:
     return [json.loads(base64.b64decode(data)) for data, _ in secret.contents.values()] if secret else []
 
 
-def test_a_patch_file_into_secret_manager(desk: Desk, manager: SecretManager, put: Callable[..., Result]) -> None:
+def test_patch_file_into_secret_manager(desk: Desk, manager: SecretManager, put: Callable[..., Result]) -> None:
     patch = desk.folder.parent / "staging-patch.yml"
     done = imported(desk, patch, "scaleway:/voice/staging/app")
     assert (done.err, done.status) == ("", 0)
@@ -379,7 +377,7 @@ def test_a_patch_file_into_secret_manager(desk: Desk, manager: SecretManager, pu
     assert stored(manager) == [VALUES, VALUES | {"OPENAI_API_KEY": NEW}]
 
 
-def test_somebody_elses_revision_in_between(desk: Desk, manager: SecretManager, put: Callable[..., Result]) -> None:
+def test_someone_elses_revision_in_between(desk: Desk, manager: SecretManager, put: Callable[..., Result]) -> None:
     manager.put("/voice/staging/app", VALUES)
     waiting = [VALUES | {"OTHER": "CANARY-theirs"}]
 
@@ -393,7 +391,7 @@ def test_somebody_elses_revision_in_between(desk: Desk, manager: SecretManager, 
     assert stored(manager)[-1] == VALUES | {"OTHER": "CANARY-theirs", "OPENAI_API_KEY": NEW}
 
 
-def test_a_key_that_may_not_write_is_told(desk: Desk, manager: SecretManager, put: Callable[..., Result]) -> None:
+def test_key_that_may_not_write_is_reported(desk: Desk, manager: SecretManager, put: Callable[..., Result]) -> None:
     manager.put("/voice/staging/app", VALUES)
     manager.grants[manager.key] = Grant({ACCESS, READ})
     result = put("OPENAI_API_KEY")
@@ -402,7 +400,7 @@ def test_a_key_that_may_not_write_is_told(desk: Desk, manager: SecretManager, pu
     assert stored(manager) == [VALUES]
 
 
-def test_a_lost_answer_of_secret_manager(desk: Desk, manager: SecretManager, put: Callable[..., Result]) -> None:
+def test_lost_answer_of_secret_manager(desk: Desk, manager: SecretManager, put: Callable[..., Result]) -> None:
     manager.put("/voice/staging/app", VALUES)
     waiting = [Canned(503)]
 

@@ -111,7 +111,7 @@ def init(place: Place, *arguments: str, name: str = "staging") -> Result:
     return result
 
 
-def test_the_layout_becomes_an_environment_of_readable_files(place: Place) -> None:
+def test_layout_becomes_environment_of_readable_files(place: Place) -> None:
     result = init(place)
     assert sorted(path.name for path in place.config.iterdir()) == NEW
     assert (place.config / "staging.yaml").read_text() == ENVIRONMENT
@@ -166,7 +166,7 @@ def create_hint(name: str) -> str:
     return f"create it: `bridge import {name} FILE --to sops:{name}.sops.yaml`, or `bridge set {name} NAME`"
 
 
-def test_afterwards_check_runs_and_lacks_the_source_alone(place: Place) -> None:
+def test_afterwards_check_runs_and_lacks_source_alone(place: Place) -> None:
     init(place)
     assert place.run("check", "staging").lines == [
         "bridge: error: sops:staging.sops.yaml: no such file",
@@ -174,7 +174,7 @@ def test_afterwards_check_runs_and_lacks_the_source_alone(place: Place) -> None:
     ]
 
 
-def test_json_says_the_same(place: Place) -> None:
+def test_json_says_same(place: Place) -> None:
     data = init(place, "--output", "json").data
     assert (data["schema"], data["environment"], data["result"]) == ("bridge/report/v1", "staging", "drafted")
     assert {Path(one["path"]).name for one in data["files"]} == set(NEW)
@@ -185,7 +185,7 @@ def test_json_says_the_same(place: Place) -> None:
     assert data["next"][-1] == "kubectl apply -k k8/apps/overlays/staging"
 
 
-def test_a_patch_file_that_is_deployed_beside_the_build_is_understood(place: Place) -> None:
+def test_patch_file_that_is_deployed_beside_build_is_understood(place: Place) -> None:
     place.write("k8/config/.env.k8s.prod", "K8_ENV=prod\n")
     result = init(place, "--config", "k8/config", name="prod")
     assert "bridge import prod k8/config/prod-secret-config-patch.yml --to sops:prod.sops.yaml --config k8/config" in (
@@ -199,15 +199,13 @@ def test_a_patch_file_that_is_deployed_beside_the_build_is_understood(place: Pla
     ]
 
 
-def test_the_layout_is_found_around_the_environments_folder(place: Place) -> None:
+def test_layout_is_found_around_environments_folder(place: Place) -> None:
     assert place.run("init", "staging", "--config", "k8/config").status == 0
     assert "  - ../apps/base/secrets.yml\n" in Path("k8/config/staging.yaml").read_text()
     assert "env_file: .env.k8s.staging\n" in Path("k8/config/staging.yaml").read_text()
 
 
-def test_the_command_in_the_example_makes_the_real_source(
-    place: Place, sops_binary: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_command_in_example_makes_real_source(place: Place, sops_binary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import pyrage  # noqa: PLC0415
 
     key = pyrage.x25519.Identity.generate()
@@ -226,7 +224,7 @@ def test_the_command_in_the_example_makes_the_real_source(
 
 
 @pytest.mark.parametrize("suffix", ["yaml", "yml"])
-def test_an_environment_that_exists_is_refused(place: Place, suffix: str) -> None:
+def test_environment_that_exists_is_refused(place: Place, suffix: str) -> None:
     place.write(f"config/staging.{suffix}", "id: mine\n")
     result = place.run("init", "staging", "--from", "k8")
     assert (result.status, result.lines[0]) == (
@@ -263,7 +261,7 @@ def test_another_versions_schema_is_kept_and_told(place: Place) -> None:
     assert (place.config / "bridge.schema.json").read_text() == "{}"
 
 
-def test_a_failure_leaves_nothing_behind(place: Place) -> None:
+def test_failure_leaves_nothing_behind(place: Place) -> None:
     (place.config / ".gitignore").mkdir(parents=True)
     result = place.run("init", "staging", "--from", "k8")
     assert (result.status, result.lines) == (1, ["bridge: error: config/.gitignore: cannot be read: is a directory"])
@@ -281,7 +279,7 @@ def test_a_failure_leaves_nothing_behind(place: Place) -> None:
         ((), "no environment given"),
     ],
 )
-def test_what_cannot_be_drafted_is_told_and_nothing_is_written(
+def test_what_cannot_be_drafted_is_reported_and_nothing_is_written(
     place: Place, arguments: tuple[str, ...], error: str
 ) -> None:
     result = place.run("init", *arguments)
@@ -289,7 +287,7 @@ def test_what_cannot_be_drafted_is_told_and_nothing_is_written(
     assert not place.config.exists()
 
 
-def test_two_overlays_of_one_name_are_told(place: Place) -> None:
+def test_two_overlays_of_one_name_are_reported(place: Place) -> None:
     place.write("k8/jobs/overlays/staging/kustomization.yaml", "")
     assert place.run("init", "staging", "--from", "k8").lines == [
         "bridge: error: k8: has more than one overlay staging: k8/apps/overlays/staging, k8/jobs/overlays/staging",
@@ -297,7 +295,7 @@ def test_two_overlays_of_one_name_are_told(place: Place) -> None:
     ]
 
 
-def test_what_is_wrong_in_the_layout_is_told_without_a_value(place: Place) -> None:
+def test_what_is_wrong_in_layout_is_reported_without_value(place: Place) -> None:
     place.write("k8/config/.env.k8s.staging", "SCW_SECRET_KEY=CANARY-registry\nCANARY CANARY\n")
     result = place.run("init", "staging", "--from", "k8")
     assert (result.status, result.lines[0]) == (2, "bridge: error: k8/config/.env.k8s.staging line 2: cannot be parsed")
@@ -306,7 +304,7 @@ def test_what_is_wrong_in_the_layout_is_told_without_a_value(place: Place) -> No
     assert not place.config.exists()
 
 
-def test_git_ignores_what_is_in_clear_and_sees_the_examples(place: Place) -> None:
+def test_git_ignores_what_is_in_clear_and_sees_examples(place: Place) -> None:
     place.write("k8/config/staging-secret-config-patch.example.yml", "")
     init(place, "--config", "k8/config")
     place.write("k8/config/demo.agekey", "")
@@ -320,7 +318,7 @@ def test_git_ignores_what_is_in_clear_and_sees_the_examples(place: Place) -> Non
 # Like another environment
 
 
-def test_a_second_environment_is_a_copy_with_what_differs_filled_in_or_told(place: Place) -> None:
+def test_second_environment_is_copy_with_what_differs_filled_in_or_told(place: Place) -> None:
     init(place)
     text = ENVIRONMENT.replace("sources:\n", "sources:\n  - vault:voice/staging@3\n  - vault:voice/shared\n") + (
         "variables:\n  TLS: {from: 'scaleway:/staging/tls#cert', decode: base64}\n"
@@ -370,7 +368,7 @@ def test_a_second_environment_is_a_copy_with_what_differs_filled_in_or_told(plac
     assert "hunter2" not in (place.config / "preprod.yaml").read_text() + result.out + result.err
 
 
-def test_a_template_that_cannot_be_renamed_is_the_others_too(place: Place) -> None:
+def test_template_that_cannot_be_renamed_is_others_too(place: Place) -> None:
     place.write("config/base.yml", team_layout.CONFIG_MAPS)
     place.write("config/public.yml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: front-config}\ndata: {A: b}\n")
     place.write("config/staging.yaml", "id: a\nnamespace: staging\ntemplates: [base.yml, public.yml]\n")
@@ -379,7 +377,7 @@ def test_a_template_that_cannot_be_renamed_is_the_others_too(place: Place) -> No
     assert "base.yml: is staging's" not in told
 
 
-def test_no_public_value_of_the_other_environment_reaches_the_copys_cluster(
+def test_no_public_value_of_other_environment_reaches_copys_cluster(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     init(place)
@@ -412,7 +410,7 @@ def test_no_public_value_of_the_other_environment_reaches_the_copys_cluster(
         assert target.data("ConfigMap", "shared-config")["DOMAIN"] == "preprod.example.com"
 
 
-def test_an_overlay_with_values_of_its_own_is_pointed_to(place: Place) -> None:
+def test_overlay_with_values_of_its_own_is_pointed_to(place: Place) -> None:
     init(place)
     overlay = "k8/apps/overlays/preprod"
     place.write(f"{overlay}/kustomization.yaml", "namespace: pre\nresources: [../../base]\n")
@@ -433,7 +431,7 @@ def test_an_overlay_with_values_of_its_own_is_pointed_to(place: Place) -> None:
     assert place.data("preprod.public.yaml")["shared-config"]["DOMAIN"] == "staging.example.com"
 
 
-def test_check_runs_on_the_copy_too(place: Place) -> None:
+def test_check_runs_on_copy_too(place: Place) -> None:
     init(place)
     assert place.run("init", "preprod", "--like", "staging").status == 0
     lines = place.run("check", "preprod").lines
@@ -444,13 +442,13 @@ def test_check_runs_on_the_copy_too(place: Place) -> None:
     assert all("preprod.public.yaml" in line for line in lines[2:] if "error" in line)
 
 
-def test_the_namespace_is_the_overlays_where_there_is_one(place: Place) -> None:
+def test_namespace_is_overlays_where_there_is_one(place: Place) -> None:
     init(place)
     assert place.run("init", "prod", "--like", "staging").status == 0
     assert load_environment(place.config, "prod").namespace == "voice-agent-prod"
 
 
-def test_the_copy_of_a_template_has_no_value_and_no_default(place: Place) -> None:
+def test_copy_of_template_has_no_value_and_no_default(place: Place) -> None:
     init(place)
     place.write(
         "config/staging.public.yaml",
@@ -491,7 +489,7 @@ providers: {vault: {auth: [{method: token}], kv_version: 2}}
 """
 
 
-def test_nobody_is_told_to_write_a_secret_into_a_copied_template(place: Place) -> None:
+def test_nobody_is_reported_to_write_secret_into_copied_template(place: Place) -> None:
     init(place)
     secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: extra}\nstringData: {C: '${C}'}\n"
     place.write("config/staging.objects.yaml", secret)
@@ -512,7 +510,7 @@ def test_nobody_is_told_to_write_a_secret_into_a_copied_template(place: Place) -
     assert "objects.yaml   # TO DO" not in (place.config / "preprod.yaml").read_text()
 
 
-def test_what_does_not_hold_the_others_name_is_kept_and_told(place: Place) -> None:
+def test_what_does_not_hold_others_name_is_kept_and_told(place: Place) -> None:
     config_map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n"
     for name in ("base.yml", "own/staging/base.yml", "prod.maps.yml", "staging.maps.yml"):
         place.write(f"config/{name}", config_map)
@@ -534,7 +532,7 @@ def test_what_does_not_hold_the_others_name_is_kept_and_told(place: Place) -> No
     assert not (place.config / "prod.sops.example.yaml").exists()
 
 
-def test_the_processs_environment_stays_the_env_layer(place: Place) -> None:
+def test_processs_environment_stays_env_layer(place: Place) -> None:
     init(place)
     path = place.config / "staging.yaml"
     path.write_text(path.read_text().replace("env_file: ../k8/config/.env.k8s.staging", "env_file: environment"))
@@ -542,7 +540,7 @@ def test_the_processs_environment_stays_the_env_layer(place: Place) -> None:
     assert "env_file: environment\n" in (place.config / "preprod.yaml").read_text()
 
 
-def test_an_id_is_never_given_twice(place: Place) -> None:
+def test_id_is_never_given_twice(place: Place) -> None:
     init(place)
     overlay = "k8/apps/overlays/prod/kustomization.yaml"
     place.write(overlay, "namespace: voice-agent-staging\nresources: [../../base]\n")
@@ -576,7 +574,7 @@ def drafted(place: Place, name: str) -> dict[tuple[str, str], dict[str, str]]:
     return found
 
 
-def test_a_sync_after_moving_in_gives_what_the_build_gave(
+def test_sync_after_moving_in_gives_what_build_gave(
     place: Place, kubectl_binary: Path, sops_binary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No value is lost: the drafted files, and the patch's secrets by way of the real sops, make the same objects."""
@@ -627,7 +625,7 @@ BUILDS = {
 
 
 @pytest.mark.parametrize("build", BUILDS)
-def test_the_templates_name_what_kustomize_builds_with_its_public_values(
+def test_templates_name_what_kustomize_builds_with_its_public_values(
     place: Place, kubectl_binary: Path, build: str
 ) -> None:
     place.write("k8/apps/overlays/staging/kustomization.yaml", BUILDS[build])
@@ -655,7 +653,7 @@ def steps(place: Place, *more: str, name: str = "staging") -> list[str]:
     return init(place, "--output", "json", *more, name=name).data["next"]
 
 
-def test_a_build_of_nothing_else_is_not_checked_nor_applied_afterwards(place: Place) -> None:
+def test_build_of_nothing_else_is_not_checked_nor_applied_afterwards(place: Place) -> None:
     place.write("k8/apps/base/kustomization.yaml", "resources: [secrets.yml, configmap.yml]\n")
     assert [one.split(" k8")[0] for one in steps(place)[-2:]] == [
         "bridge init staging --fix-kustomize",
@@ -663,7 +661,7 @@ def test_a_build_of_nothing_else_is_not_checked_nor_applied_afterwards(place: Pl
     ]
 
 
-def test_a_key_and_a_rule_that_are_there_are_not_made(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_key_and_rule_that_are_there_are_not_made(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOPS_AGE_KEY", "AGE-SECRET-KEY-1")
     rule = "\"creation_rules: [{age: '$(printenv SOPS_AGE_KEY | age-keygen -y | paste -sd, -)'}]\""
     assert steps(place)[0] == f"test -f config/.sops.yaml || echo {rule} > config/.sops.yaml"
@@ -672,7 +670,7 @@ def test_a_key_and_a_rule_that_are_there_are_not_made(place: Place, monkeypatch:
     assert steps(place)[0].startswith("bridge import ")
 
 
-def test_an_age_key_is_looked_for_where_sops_looks(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_age_key_is_looked_for_where_sops_looks(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOPS_AGE_KEY_FILE", str(place.root / "my keys"))
     file = f"'{place.root}/my keys'"
     assert steps(place)[0] == f"test -f {file} || {{ mkdir -p {place.root} && age-keygen -o {file}; }}"
@@ -681,7 +679,7 @@ def test_an_age_key_is_looked_for_where_sops_looks(place: Place, monkeypatch: py
     assert steps(place)[0].startswith("test -f config/.sops.yaml ")
 
 
-def test_without_a_plaintext_file_the_secrets_come_from_the_cluster(place: Place) -> None:
+def test_without_plaintext_file_secrets_come_from_cluster(place: Place) -> None:
     place.write("k8/apps/overlays/staging/kustomization.yaml", "namespace: voice\nresources: [../../base]\n")
     Path("k8/apps/overlays/staging/patches/staging-secret-config-patch.yml").unlink()
     assert steps(place)[2:5] == [
@@ -691,7 +689,7 @@ def test_without_a_plaintext_file_the_secrets_come_from_the_cluster(place: Place
     ]
 
 
-def test_a_copy_of_an_environment_gets_its_secrets_one_by_one(place: Place) -> None:
+def test_copy_of_environment_gets_its_secrets_one_by_one(place: Place) -> None:
     init(place)
     listed = place.run("init", "preprod", "--like", "staging", "--output", "json").data["next"]
     names = ["LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "CARTESIA_API_KEY", "OPENAI_API_KEY", "DEEPGRAM_API_KEY"]
@@ -700,7 +698,7 @@ def test_a_copy_of_an_environment_gets_its_secrets_one_by_one(place: Place) -> N
     ]
 
 
-def test_the_flags_and_odd_names_are_in_every_command(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flags_and_odd_names_are_in_every_command(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     (place.root / "k8").rename(place.root / "l'équipe $x")
     listed = steps(place, "--config", "my config", "--from", "l'équipe $x")
     for one in (part for line in listed for part in line.split(" | ") if part.startswith("bridge ")):
@@ -710,7 +708,7 @@ def test_the_flags_and_odd_names_are_in_every_command(place: Place, monkeypatch:
     assert (place.root / patch).is_file()
 
 
-def test_a_line_that_other_programs_read_otherwise_is_not_taken_out(place: Place) -> None:
+def test_line_that_other_programs_read_otherwise_is_not_taken_out(place: Place) -> None:
     place.write("k8/config/.env.k8s.staging", "K8_ENV=staging\nSCW_SECRET_KEY=CANARY-a # CANARY-b\nA_TOKEN=CANARY-c\n")
     assert [one for one in steps(place) if one.startswith("sed")] == [
         "sed -i -e '/^A_TOKEN=/d' k8/config/.env.k8s.staging"

@@ -81,7 +81,7 @@ def encrypt(sops: Path) -> None:
 
 
 @pytest.mark.parametrize("layout", layouts.LAYOUTS)
-def test_check_takes_the_draft_of_every_layout(
+def test_check_takes_draft_of_every_layout(
     run: Callable[..., Result], kustomize_binary: Path, sops_binary: Path, layout: str
 ) -> None:
     files = layouts.LAYOUTS[layout]
@@ -105,7 +105,7 @@ def test_check_takes_the_draft_of_every_layout(
     ],
     ids=["a variable of both kinds", "a key that the type wants", "the name of the state"],
 )
-def test_what_check_will_refuse_all_the_same_is_told(
+def test_what_check_will_refuse_all_same_is_reported(
     run: Callable[..., Result], sops_binary: Path, secret: str, settings: str
 ) -> None:
     base = layouts.BASE | {"base/secret.yaml": secret, "base/settings.yaml": settings}

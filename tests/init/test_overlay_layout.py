@@ -94,7 +94,7 @@ def told(drafted: Drafted) -> list[tuple[str, str]]:
         ),
     ],
 )
-def test_what_is_not_understood_in_a_kustomization(draft, fields, remark):
+def test_what_is_not_understood_in_kustomization(draft, fields, remark):
     assert remark in told(draft(fields))
 
 
@@ -119,13 +119,13 @@ def test_what_is_not_understood_in_a_kustomization(draft, fields, remark):
         (f"{CONFIG}binaryData: {{A: AAEC}}", "C/a key A is in binaryData; it was left out"),
     ],
 )
-def test_what_is_not_taken_over_from_a_patch(draft, patch, what):
+def test_what_is_not_taken_over_from_patch(draft, patch, what):
     what = what.replace("S/a", "Secret/agent-secrets").replace("C/a", "ConfigMap/agent-config")
     assert (PATCH, what) in told(draft(patch=patch))
 
 
 @pytest.mark.parametrize("value", ["True", "5432", "postgres"])
-def test_a_common_value_is_public_although_a_secret_has_it_too(draft, value):
+def test_common_value_is_public_although_secret_has_it_too(draft, value):
     patch = f"{SECRET}stringData: {{OPENAI_API_KEY: '{value}'}}\n---\n{CONFIG}data: {{LOG_LEVEL: '{value}'}}"
     drafted = draft(patch=patch)
     assert not [what for _, what in told(drafted) if "LOG_LEVEL" in what]
@@ -133,33 +133,33 @@ def test_a_common_value_is_public_although_a_secret_has_it_too(draft, value):
     assert [one["data"] for one in yaml.safe_load_all(text) if one] == [{"LOG_LEVEL": value, "METRICS_ENABLED": "true"}]
 
 
-def test_a_short_public_value_that_a_secret_has_too_is_told(draft):
+def test_short_public_value_that_secret_has_too_is_reported(draft):
     patch = f"{SECRET}stringData: {{OPENAI_API_KEY: s3cr3t}}\n---\n{CONFIG}data: {{LOG_LEVEL: s3cr3t}}"
     what = "ConfigMap/agent-config key LOG_LEVEL has the value of a secret but is public"
     assert (PATCH, what) in told(draft(patch=patch))
 
 
-def test_a_patch_that_repeats_the_templates_placeholder_gives_no_value(draft):
+def test_patch_that_repeats_templates_placeholder_gives_no_value(draft):
     drafted = draft(patch=f"{SECRET}stringData: {{OPENAI_API_KEY: '${{OPENAI_API_KEY}}', CARTESIA_API_KEY: '${{x'}}")
     assert [one.place for one in drafted.keys if one.key.endswith("I_API_KEY")] == ["nowhere yet"]
     assert [one.place for one in drafted.keys if one.key.startswith("CARTESIA")] == [f"to be imported from {PATCH}"]
 
 
-def test_base64_in_a_secrets_data_is_compared_in_clear(draft):
+def test_base64_in_secrets_data_is_compared_in_clear(draft):
     patch = f"{SECRET}data: {{OPENAI_API_KEY: Q0FOQVJZLTVlY3JlNw==}}\n---\n{CONFIG}data: {{A: {CANARY}}}"
     assert told(draft(patch=patch)) == [
         (PATCH, "ConfigMap/agent-config key A contains the value of a secret; it was left out")
     ]
 
 
-def test_a_new_key_of_a_config_map_is_a_public_value_like_others(draft):
+def test_new_key_of_config_map_is_public_value_like_others(draft):
     drafted = draft(patch=f"{CONFIG}data: {{NEW: here}}")
     assert told(drafted) == []
     assert "  NEW: here\n" in drafted.texts["staging.public.yaml"]
     assert [one.place for one in drafted.keys if one.key == "NEW"] == [f"staging.public.yaml (from {PATCH})"]
 
 
-def test_where_the_build_and_a_file_beside_it_differ_the_builds_value_is_taken(draft):
+def test_where_build_and_file_beside_it_differ_builds_value_is_taken(draft):
     Path("k8/config/staging-secret-config-patch.yml").write_text(f"{CONFIG}data: {{LOG_LEVEL: debug, B: c}}")
     drafted = draft(patch=f"{CONFIG}data: {{LOG_LEVEL: trace}}")
     what = f"ConfigMap/agent-config key LOG_LEVEL has a different value than {PATCH}, which the build deploys"
@@ -168,7 +168,7 @@ def test_where_the_build_and_a_file_beside_it_differ_the_builds_value_is_taken(d
     assert "  B: c\n" in drafted.texts["staging.public.yaml"]
 
 
-def test_a_literal_in_the_bases_secret_is_told_by_name(draft):
+def test_literal_in_bases_secret_is_reported_by_name(draft):
     drafted = draft(base=f"{SECRET}stringData: {{OPENAI_API_KEY: {CANARY}}}")
     assert told(drafted) == [
         ("k8/apps/base/secrets.yml", "Secret/agent-secrets key OPENAI_API_KEY contains a literal value")
@@ -177,7 +177,7 @@ def test_a_literal_in_the_bases_secret_is_told_by_name(draft):
     assert hint == "replace it with ${OPENAI_API_KEY}, and import the value"
 
 
-def test_objects_beside_others_are_written_out_without_a_secret(draft):
+def test_objects_beside_others_are_written_out_without_secret(draft):
     secret = f"{SECRET}type: Opaque\nstringData: {{OPENAI_API_KEY: {CANARY}, tls.key: {CANARY}, URL: 'x${{Y}}'}}"
     drafted = draft(base=f"{secret}\n---\n{team.DEPLOYMENT}")
     what = "also has objects of other kinds, so it cannot be a template: "
@@ -189,7 +189,7 @@ def test_objects_beside_others_are_written_out_without_a_secret(draft):
     assert 'tls_key: ""\nY: ""\n' in drafted.texts["staging.sops.example.yaml"]
 
 
-def test_what_the_env_file_gives_is_told(draft):
+def test_what_env_file_gives_is_reported(draft):
     env = "K8_ENV=prod\nOPENAI_API_KEY=CANARY-5ecre7\nENV_MODE=x\nK8S_NAMESPACE=other\n"
     Path("k8/config/.env.k8s.staging").write_text(env)
     drafted = draft()
@@ -207,7 +207,7 @@ def public(drafted: Drafted, name: str) -> dict[str, str]:
     return next(one["data"] for one in documents if one and one["metadata"]["name"] == name)
 
 
-def test_what_config_maps_get_from_the_env_file_or_by_default_is_written_out(draft):
+def test_what_config_maps_get_from_env_file_or_by_default_is_written_out(draft):
     """A fresh clone has no env file, and a value that the file might hold is refused there."""
     keys = 'A: "${ENV_MODE}", B: "${NONE:-by default}", C: "${EMPTY:-x}-${EMPTY-y}", D: "${K8_ENV}/${K8S_NAMESPACE}"'
     keys += ', E: "${NONE}", F: "${ENV_MODE|json}", H: "$${ENV_MODE}", API_KEY: "${PASSWORD}"'
@@ -219,7 +219,7 @@ def test_what_config_maps_get_from_the_env_file_or_by_default_is_written_out(dra
     assert place == "staging.public.yaml (from k8/config/.env.k8s.staging)"
 
 
-def test_what_the_env_file_is_still_to_say_is_left_to_it(draft):
+def test_what_env_file_is_still_to_say_is_left_to_it(draft):
     Path("k8/config/.env.k8s.staging").unlink()
     Path("k8/config/.env.k8s.staging.example").write_text("K8_ENV=\nENV_MODE=\n")
     keys = "A: '${ENV_MODE:-x}', B: '${B:-y}'"
@@ -227,7 +227,7 @@ def test_what_the_env_file_is_still_to_say_is_left_to_it(draft):
     assert public(drafted, "other") == {"B": "y"}
 
 
-def test_without_an_env_file_its_example_gives_the_names(draft):
+def test_without_env_file_its_example_gives_names(draft):
     Path("k8/config/.env.k8s.staging").rename("k8/config/.env.k8s.prod.example")
     drafted = draft()
     text = drafted.texts["staging.yaml"]
@@ -236,7 +236,7 @@ def test_without_an_env_file_its_example_gives_the_names(draft):
     assert "  SCW_SECRET_KEY: secret\n" in text
 
 
-def test_a_namespace_that_nobody_names_is_left_to_do(draft):
+def test_namespace_that_nobody_names_is_left_to_do(draft):
     Path("k8/config/.env.k8s.staging").write_text("K8_ENV=staging\n")
     drafted = draft(head="resources: [../../base]\n")
     assert told(drafted) == [(str(OVERLAY), "has no namespace, and K8S_NAMESPACE is not set")]
@@ -244,7 +244,7 @@ def test_a_namespace_that_nobody_names_is_left_to_do(draft):
     assert "id: staging " in drafted.texts["staging.yaml"]
 
 
-def test_an_overlay_that_is_among_its_own_resources(draft):
+def test_overlay_that_is_among_its_own_resources(draft):
     Path("k8/apps/base/kustomization.yaml").write_text("resources: [../overlays/staging]")
     assert refusal(draft) == [("k8/apps/overlays/staging", "lists itself as a resource")]
 
@@ -261,22 +261,22 @@ def test_an_overlay_that_is_among_its_own_resources(draft):
         ),
     ],
 )
-def test_a_resource_that_is_nothing_for_bridge(draft, base, remark):
+def test_resource_that_is_nothing_for_bridge(draft, base, remark):
     where, what = remark
     assert (f"k8/apps/base/secrets.yml {where}".strip(), what) in told(draft(base=base))
 
 
 @pytest.mark.parametrize("patch", ["kind: [Secret]\nmetadata: {name: x}", "metadata: 5", "a: b", "- 5"])
-def test_a_patch_that_names_no_object_is_nobodys(draft, patch):
+def test_patch_that_names_no_object_is_nobodys(draft, patch):
     assert told(draft(patch=patch)) == []
 
 
-def test_a_config_map_that_a_patch_deletes_gives_no_public_value(draft):
+def test_config_map_that_patch_deletes_gives_no_public_value(draft):
     patch = f"{CONFIG}data: {{LOG_LEVEL: trace}}\n---\n{CONFIG}$patch: delete\n"
     assert "agent-config" not in draft(patch=patch).texts["staging.public.yaml"]
 
 
-def test_a_secrets_value_is_not_written_out_with_a_config_map(draft):
+def test_secrets_value_is_not_written_out_with_config_map(draft):
     base = f"{SECRET}stringData: {{A: {CANARY}}}\n---\n{CONFIG}data: {{B: {CANARY}, C: d}}\n---\n{team.DEPLOYMENT}"
     drafted = draft(base=base)
     what = "ConfigMap/agent-config key B contains the value of a secret; it was left out"
@@ -284,19 +284,19 @@ def test_a_secrets_value_is_not_written_out_with_a_config_map(draft):
     assert "  C: d\n" in drafted.texts["staging.objects.yaml"]
 
 
-def test_what_the_env_file_holds_in_secret_is_public_nowhere(draft):
+def test_what_env_file_holds_in_secret_is_public_nowhere(draft):
     Path("k8/config/.env.k8s.staging").write_text(f"SCW_SECRET_KEY={CANARY}\n")
     what = "ConfigMap/agent-config key A contains the value of a secret; it was left out"
     assert (PATCH, what) in told(draft(patch=f"{CONFIG}data: {{A: {CANARY}}}"))
 
 
-def test_a_patch_file_that_the_build_reaches_by_a_detour_is_read_once(draft):
+def test_patch_file_that_build_reaches_by_detour_is_read_once(draft):
     Path("k8/config/staging-secret-config-patch.yml").write_text(team_layout.PATCH)
     drafted = draft("patches: [{path: ../../../config/staging-secret-config-patch.yml}]")
     imported = [path.resolve() for path in drafted.imports if path.name != ".env.k8s.staging"]
     assert imported == [Path("k8/config/staging-secret-config-patch.yml").resolve()]
 
 
-def test_the_overlays_namespace_counts_over_its_bases(draft):
+def test_overlays_namespace_counts_over_its_bases(draft):
     Path("k8/apps/base/kustomization.yaml").write_text(f"namespace: other\n{team.BASE}")
     assert "namespace: voice\n" in draft().texts["staging.yaml"]

@@ -7,12 +7,12 @@ from bridge.secret import SecretValue
 @pytest.mark.parametrize(
     "name", ["API_KEY", "SCW_SECRET_KEY", "token", "db-password", "PRIVATE", "apiKey", "tls.cert", "PASSPHRASE"]
 )
-def test_a_name_with_a_word_for_a_secret(name):
+def test_name_with_word_for_secret(name):
     assert named_like_a_secret(name)
 
 
 @pytest.mark.parametrize("name", ["MONKEY", "TOKENIZER", "LIVEKIT_URL", "K8_ENV", "AUTHOR", "KEYBOARD", "PINNED"])
-def test_a_name_that_only_holds_such_letters(name):
+def test_name_that_only_holds_such_letters(name):
     assert not named_like_a_secret(name)
 
 
@@ -35,7 +35,7 @@ def test_a_name_that_only_holds_such_letters(name):
         "vault:v1:abc",
     ],
 )
-def test_a_value_in_the_form_of_a_credential_or_drawn_by_chance(value):
+def test_value_in_form_of_credential_or_drawn_by_chance(value):
     assert looks_secret(SecretValue.of(value))
 
 
@@ -54,7 +54,7 @@ def test_a_value_in_the_form_of_a_credential_or_drawn_by_chance(value):
         '{"a": [1, 2, 3], "b": "c"}',
     ],
 )
-def test_a_value_that_configuration_is_made_of(value):
+def test_value_that_configuration_is_made_of(value):
     assert not looks_secret(SecretValue.of(value))
 
 
@@ -74,7 +74,7 @@ SECRETS = [SecretValue.of(one) for one in ("secret", "longer-secret", "postgres"
         ("", False),
     ],
 )
-def test_a_secret_is_found_in_a_value_unless_it_is_short_or_common(value, held):
+def test_secret_is_found_in_value_unless_it_is_short_or_common(value, held):
     assert holds_secret(SecretValue.of(value), SECRETS) is held
 
 
@@ -82,5 +82,5 @@ def test_a_secret_is_found_in_a_value_unless_it_is_short_or_common(value, held):
     ("value", "equal"),
     [("secret", True), ("secret\n", True), ("my secret", False), ("postgres", False), ("True", False), ("5432", False)],
 )
-def test_a_short_value_equals_a_secret_unless_it_is_a_plain_word_or_number(value, equal):
+def test_short_value_equals_secret_unless_it_is_plain_word_or_number(value, equal):
     assert equals_secret(SecretValue.of(value), SECRETS) is equal

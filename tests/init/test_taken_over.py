@@ -53,7 +53,7 @@ def templates(drafted: Drafted) -> list[str]:
 # Generators
 
 
-def test_a_generated_secret_with_a_fixed_name_is_drafted_from_its_env_file(draft: Draft) -> None:
+def test_generated_secret_with_fixed_name_is_drafted_from_its_env_file(draft: Draft) -> None:
     generator = "secretGenerator: [{name: made, type: x/y, envs: [.env.made], options: {immutable: true}}]\n"
     env = "A=CANARY-a\n\n  B=CANARY-b=\n# C=c\n"
     drafted = draft({OVERLAY: FIXED + generator, "overlays/staging/.env.made": env})
@@ -66,7 +66,7 @@ def test_a_generated_secret_with_a_fixed_name_is_drafted_from_its_env_file(draft
     assert told(drafted) == []
 
 
-def test_an_env_file_that_import_reads_otherwise_is_named_and_not_listed(draft: Draft) -> None:
+def test_env_file_that_import_reads_otherwise_is_named_and_not_listed(draft: Draft) -> None:
     generator = "secretGenerator: [{name: made, envs: [.env.made]}]\n"
     env = 'A="CANARY-quoted"\nB=CANARY-b\nC=CANARY-c # kept\n'
     drafted = draft({OVERLAY: FIXED + generator, "overlays/staging/.env.made": env})
@@ -78,7 +78,7 @@ def test_an_env_file_that_import_reads_otherwise_is_named_and_not_listed(draft: 
     assert list(objects(drafted)["made"]["stringData"]) == ["A", "B", "C"]
 
 
-def test_a_line_without_a_value_is_a_key_that_nothing_gives(draft: Draft) -> None:
+def test_line_without_value_is_key_that_nothing_gives(draft: Draft) -> None:
     files = {OVERLAY: FIXED + "secretGenerator: [{name: made, envs: [.env.made]}]\n"}
     drafted = draft({**files, "overlays/staging/.env.made": "A=CANARY-a\nB\n"})
     assert places(drafted, "made") == {
@@ -87,7 +87,7 @@ def test_a_line_without_a_value_is_a_key_that_nothing_gives(draft: Draft) -> Non
     }
 
 
-def test_values_that_no_import_reads_are_told_with_the_command_that_stores_each(draft: Draft) -> None:
+def test_values_that_no_import_reads_are_reported_with_command_that_stores_each(draft: Draft) -> None:
     generator = "secretGenerator: [{name: made, literals: [A=CANARY-a], files: [tls.key, b=my b.txt]}]\n"
     files = {"overlays/staging/tls.key": "CANARY-k\n", "overlays/staging/my b.txt": "CANARY-b"}
     drafted = draft({OVERLAY: FIXED + generator, **files})
@@ -110,7 +110,7 @@ def test_values_that_no_import_reads_are_told_with_the_command_that_stores_each(
     ]
 
 
-def test_a_generated_config_map_gives_public_values(draft: Draft) -> None:
+def test_generated_config_map_gives_public_values(draft: Draft) -> None:
     generator = (
         "configMapGenerator:\n  - name: made\n    literals: ['A=\"b\"', API_TOKEN=CANARY-t]\n    files: [page]\n"
         "    options: {labels: {x: y-1}}\n"
@@ -124,7 +124,7 @@ def test_a_generated_config_map_gives_public_values(draft: Draft) -> None:
     ]
 
 
-def test_a_generator_over_a_manifest_gives_it_values(draft: Draft) -> None:
+def test_generator_over_manifest_gives_it_values(draft: Draft) -> None:
     generators = (
         "secretGenerator: [{name: db, behavior: merge, literals: [DB_USER=CANARY-u]}]\n"
         "configMapGenerator: [{name: settings, behavior: merge, literals: [LOG_LEVEL=debug]}]\n"
@@ -137,7 +137,7 @@ def test_a_generator_over_a_manifest_gives_it_values(draft: Draft) -> None:
     assert (place, what, "remove them from the template, or give them a value") in told(drafted)
 
 
-def test_a_name_with_a_hash_is_left_to_the_build_unless_a_later_generator_fixes_it(draft: Draft) -> None:
+def test_name_with_hash_is_left_to_build_unless_later_generator_fixes_it(draft: Draft) -> None:
     base = {"base/kustomization.yaml": "secretGenerator: [{name: made, literals: [A=CANARY-a]}]\n"}
     merged = "secretGenerator: [{name: made, behavior: merge, literals: [B=CANARY-b]}]\n"
     hashed = draft({**base, OVERLAY: HEAD + merged})
@@ -148,7 +148,7 @@ def test_a_name_with_a_hash_is_left_to_the_build_unless_a_later_generator_fixes_
     assert objects(fixed)["made"]["stringData"] == {"A": "${A}", "B": "${B}"}
 
 
-def test_a_generators_file_that_cannot_be_read_is_told(draft: Draft) -> None:
+def test_generators_file_that_cannot_be_read_is_reported(draft: Draft) -> None:
     drafted = draft({OVERLAY: FIXED + "secretGenerator: [{name: made, envs: [none.env], files: ['\"a\\0\"=x']}]\n"})
     where = "k8/overlays/staging/none.env"
     assert (
@@ -158,7 +158,7 @@ def test_a_generators_file_that_cannot_be_read_is_told(draft: Draft) -> None:
     ) in told(drafted)
 
 
-def test_a_generators_file_outside_the_kustomization_is_not_read(draft: Draft, tmp_path: Path) -> None:
+def test_generators_file_outside_kustomization_is_not_read(draft: Draft, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_text("found")
     (tmp_path / "k8" / "overlays" / "staging").mkdir(parents=True)
     (tmp_path / "k8" / "overlays" / "staging" / "link").symlink_to(tmp_path / "elsewhere")
@@ -168,7 +168,7 @@ def test_a_generators_file_outside_the_kustomization_is_not_read(draft: Draft, t
     assert [what for _, what, _ in told(drafted)] == ["is outside the kustomization's folder and was not read"] * 3
 
 
-def test_two_values_never_get_the_same_variable(draft: Draft) -> None:
+def test_two_values_never_get_same_variable(draft: Draft) -> None:
     generators = "secretGenerator: [{name: a-b, literals: [DB_USER=CANARY-1]}, {name: c, literals: [X=CANARY-2]}"
     generators += ", {name: d, literals: [X=CANARY-2]}, {name: e, literals: [X=CANARY-3]}]\n"
     made = objects(draft({OVERLAY: FIXED + generators}))
@@ -183,7 +183,7 @@ def test_two_values_never_get_the_same_variable(draft: Draft) -> None:
 # Labels, annotations, namespaces
 
 
-def test_what_the_build_adds_to_an_object_is_drafted(draft: Draft) -> None:
+def test_what_build_adds_to_object_is_drafted(draft: Draft) -> None:
     fields = (
         "commonLabels: {team: a}\nlabels: [{pairs: {environment: staging}}]\n"
         "commonAnnotations: {reloader.stakater.com/match: 'true'}\n"
@@ -208,7 +208,7 @@ def test_what_the_build_adds_to_an_object_is_drafted(draft: Draft) -> None:
     assert drafted.imports == ()
 
 
-def test_labels_and_annotations_that_no_template_can_have_are_told(draft: Draft) -> None:
+def test_labels_and_annotations_that_no_template_can_have_are_reported(draft: Draft) -> None:
     fields = "commonAnnotations: {note: '${X}', key: sk-CANARY5ecre7}\nbuildMetadata: [originAnnotations]\n"
     drafted = draft({OVERLAY: HEAD + fields})
     assert "staging.objects.yaml" not in drafted.texts
@@ -222,7 +222,7 @@ def test_labels_and_annotations_that_no_template_can_have_are_told(draft: Draft)
     ]
 
 
-def test_an_object_of_another_namespace_is_left_to_the_build(draft: Draft) -> None:
+def test_object_of_another_namespace_is_left_to_build(draft: Draft) -> None:
     files = {"sentry/kustomization.yaml": "namespace: other\nresources: [s.yaml]\n", "sentry/s.yaml": SENTRY}
     files |= {"base/kustomization.yaml": "namespace: web\n" + BASE["base/kustomization.yaml"]}
     env = {"config/.env.k8s.staging": "K8_ENV=staging\nK8S_NAMESPACE=web\n"}
@@ -234,7 +234,7 @@ def test_an_object_of_another_namespace_is_left_to_the_build(draft: Draft) -> No
     assert "Secret/sentry" in drafted.others
 
 
-def test_several_namespaces_are_told_if_nothing_names_one(draft: Draft) -> None:
+def test_several_namespaces_are_reported_if_nothing_names_one(draft: Draft) -> None:
     base = {"base/secret.yaml": SECRET.replace("{name: db", "{namespace: web, name: db")}
     base |= {"base/settings.yaml": SETTINGS.replace("{name", "{namespace: more, name")}
     drafted = draft({OVERLAY: "resources: [../../base]\n", **base})
@@ -242,7 +242,7 @@ def test_several_namespaces_are_told_if_nothing_names_one(draft: Draft) -> None:
     assert ("k8/overlays/staging", what, "set it in k8/config/.env.k8s.staging: K8S_NAMESPACE=more") in told(drafted)
 
 
-def test_an_object_that_kustomize_keeps_for_itself_is_in_no_template(draft: Draft) -> None:
+def test_object_that_kustomize_keeps_for_itself_is_in_no_template(draft: Draft) -> None:
     local = SETTINGS.replace("{name", "{annotations: {config.kubernetes.io/local-config: 'true'}, name")
     drafted = draft({"base/settings.yaml": f"{local}---\n{SENTRY}"})
     assert list(objects(drafted)) == ["sentry"]
@@ -250,7 +250,7 @@ def test_an_object_that_kustomize_keeps_for_itself_is_in_no_template(draft: Draf
     assert "../k8/base/settings.yaml" not in templates(drafted)
 
 
-def test_the_only_namespace_of_the_manifests_is_the_environments(draft: Draft) -> None:
+def test_only_namespace_of_manifests_is_environments(draft: Draft) -> None:
     base = SECRET.replace("{name: db", "{namespace: web, name: db")
     drafted = draft({"base/secret.yaml": base, OVERLAY: "resources: [../../base]\n"})
     assert "namespace: web\n" in drafted.texts["staging.yaml"]
@@ -281,7 +281,7 @@ def test_the_only_namespace_of_the_manifests_is_the_environments(draft: Draft) -
         ),
     ],
 )
-def test_a_file_that_check_would_refuse_is_written_out(draft: Draft, secret: str, why: str) -> None:
+def test_file_that_check_would_refuse_is_written_out(draft: Draft, secret: str, why: str) -> None:
     drafted = draft({"base/secret.yaml": secret})
     assert templates(drafted) == ["../k8/base/settings.yaml", "staging.objects.yaml", "staging.public.yaml"]
     assert objects(drafted)["db"].keys() == {"apiVersion", "kind", "metadata", "stringData"}
@@ -310,7 +310,7 @@ def test_a_file_that_check_would_refuse_is_written_out(draft: Draft, secret: str
         (SENTRY.replace("{name: sentry}", "{name: A_b}"), "Secret/A_b has no valid name: it is left out"),
     ],
 )
-def test_an_object_that_cannot_be_in_a_template_is_left_to_the_build(draft: Draft, manifest: str, what: str) -> None:
+def test_object_that_cannot_be_in_template_is_left_to_build(draft: Draft, manifest: str, what: str) -> None:
     patch = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {LOG_LEVEL: debug}\n"
     drafted = draft({"base/settings.yaml": manifest, "config/staging-secret-config-patch.yml": patch})
     assert ("k8/base/settings.yaml", what) in [one[:2] for one in told(drafted)]
@@ -319,7 +319,7 @@ def test_an_object_that_cannot_be_in_a_template_is_left_to_the_build(draft: Draf
     assert templates(drafted) == ["../k8/base/secret.yaml", "staging.public.yaml"]
 
 
-def test_the_other_objects_of_such_a_file_are_written_out(draft: Draft) -> None:
+def test_other_objects_of_such_file_are_written_out(draft: Draft) -> None:
     token = "---\n" + SENTRY.replace("sentry", "token") + TOKEN
     drafted = draft({"base/secret.yaml": SECRET + token})
     assert list(objects(drafted)) == ["db"]
@@ -328,7 +328,7 @@ def test_the_other_objects_of_such_a_file_are_written_out(draft: Draft) -> None:
     assert ("k8/base/secret.yaml", what, "keep both in sync") in told(drafted)
 
 
-def test_a_secret_with_another_programs_placeholder_is_a_literal(draft: Draft) -> None:
+def test_secret_with_another_programs_placeholder_is_literal(draft: Draft) -> None:
     drafted = draft({"base/secret.yaml": SECRET.replace("${DB_USER}", "CANARY-${x!}")})
     assert objects(drafted)["db"]["stringData"] == {"DB_USER": "${DB_USER}", "DB_PASSWORD": "${DB_PASSWORD}"}
     assert places(drafted, "db")["DB_USER"] == "to be stored from k8/base/secret.yaml"
@@ -357,7 +357,7 @@ def test_overlays_two_levels_deep_are_found_and_named(draft: Draft) -> None:
     assert caught.value.problems[0].hint == "found eu/staging, us/staging"
 
 
-def test_an_overlay_itself_can_be_given(draft: Draft) -> None:
+def test_overlay_itself_can_be_given(draft: Draft) -> None:
     draft({"config/staging-secret-config-patch.yml": VALUES})
     drafted = draft_from_layout("staging", Path("config"), Path("k8/overlays/staging"))
     assert [str(one) for one in drafted.imports] == ["k8/config/staging-secret-config-patch.yml"]

@@ -49,13 +49,13 @@ def read(text: str) -> object:
 
 
 @given(st.dictionaries(TEXTS.filter(bool), TEXTS, min_size=1))
-def test_a_manifests_values(values):
+def test_manifests_values(values):
     content = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": values}
     assert read(manifest(content)) == content
 
 
 @given(st.lists(TEXTS, max_size=4), TEXTS, TEXTS)
-def test_an_environments_paths_and_what_is_said_about_them(paths, env_file, comment):
+def test_environments_paths_and_what_is_said_about_them(paths, env_file, comment):
     draft = EnvironmentDraft("staging", comment, "id", "no", env_file=env_file or "x")
     draft.templates = [Commented(path, comment) for path in paths]
     draft.sources = [Commented({"provider": "v", "path": path}) for path in paths]

@@ -37,7 +37,7 @@ def in_cluster(desk: Desk) -> dict[str, str]:
     return desk.target.data("Secret", "agent-secrets") | desk.target.data("Secret", "shared-secrets")
 
 
-def test_from_the_trap_to_peace(desk: Desk, app: Application, real_cluster: RealCluster) -> None:
+def test_from_trap_to_peace(desk: Desk, app: Application, real_cluster: RealCluster) -> None:
     assert desk.run("sync", "staging").status == 0
     assert in_cluster(desk) == VALUES
 
@@ -72,7 +72,7 @@ def test_from_the_trap_to_peace(desk: Desk, app: Application, real_cluster: Real
     assert in_cluster(desk) == VALUES
 
 
-def test_nothing_is_left_in_clear_where_the_build_never_had_it(
+def test_nothing_is_left_in_clear_where_build_never_had_it(
     desk: Desk, app: Application, real_cluster: RealCluster
 ) -> None:
     assert desk.run("init", "staging", "--fix-kustomize").status == 0

@@ -37,7 +37,7 @@ def test_documents_with_their_places() -> None:
     assert build[0].id == ObjectId("Secret", "s")
 
 
-def test_an_empty_section_is_told_from_one_that_is_not_there() -> None:
+def test_empty_section_is_reported_from_one_that_is_missing() -> None:
     (one,) = parse_build(SECRET, "stdin")
     assert list(one.sections) == ["data", "stringData"]
     assert one.sections["data"] is None
@@ -88,7 +88,7 @@ def test_values_are_wrapped_wherever_they_stand() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "\n", "# nothing\n---\n# at all\n"])
-def test_an_empty_build_is_an_error(text: str) -> None:
+def test_empty_build_is_error(text: str) -> None:
     assert problems(text) == ["stdin: contains no objects"]
 
 

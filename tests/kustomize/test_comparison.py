@@ -17,7 +17,7 @@ def told(before: list[str], after: list[str], patch: RemovalPatch = WHOLE) -> li
     return sorted(unexpected_changes(builds[0], builds[1], [patch]))
 
 
-def test_the_object_may_go_and_only_that() -> None:
+def test_object_may_go_and_only_that() -> None:
     assert told([SECRET, SERVICE], [SERVICE]) == []
     assert told([SECRET], []) == []
     assert told([SECRET, SERVICE], [SECRET, SERVICE]) == ["Secret/s would stay in the build"]
@@ -26,7 +26,7 @@ def test_the_object_may_go_and_only_that() -> None:
     assert told([SECRET, SERVICE], [SERVICE.replace("80", "81")]) == ["Service/s would change"]
 
 
-def test_an_object_of_another_namespace_is_not_patched() -> None:
+def test_object_of_another_namespace_is_not_patched() -> None:
     ours, theirs = (SECRET.replace("name: s", f"name: s\n  namespace: {one}") for one in ("voice", "other"))
     patch = WHOLE._replace(namespace="voice")
     assert told([ours, theirs], [theirs], patch) == []
@@ -37,7 +37,7 @@ def test_an_object_of_another_namespace_is_not_patched() -> None:
     ]
 
 
-def test_an_object_of_another_namespace_is_another_one() -> None:
+def test_object_of_another_namespace_is_another_one() -> None:
     moved = SERVICE.replace("name: s", "name: s\n  namespace: x")
     assert told([SERVICE], [moved]) == [
         "Service/s would be added to the build",

@@ -28,7 +28,7 @@ def found(text: str, owned: Owned = OWNED) -> list[Finding]:
 
 
 @pytest.mark.parametrize("one", BUILD, ids=str)
-def test_each_sample_is_an_error_that_names_both(one) -> None:
+def test_each_sample_is_error_that_names_both(one) -> None:
     (finding,) = made_elsewhere([one], OWNED)
     written = "ConfigMap/agent-secrets" if one.name.endswith("-config") else "Secret/agent-secrets"
     assert (finding.verdict, finding.object, finding.warning) == (Verdict.CONTROLLED, str(one), False)
@@ -36,7 +36,7 @@ def test_each_sample_is_an_error_that_names_both(one) -> None:
     assert f"remove {one} from the build, or {written} from the templates" in finding.hint
 
 
-def test_there_is_a_sample_of_each_kind() -> None:
+def test_there_is_sample_of_each_kind() -> None:
     kinds = {(one.version.rpartition("/")[0], one.kind) for one in BUILD}
     assert kinds >= {(maker.group, kind) for maker in MAKERS for kind in maker.kinds}
 
@@ -54,7 +54,7 @@ def test_what_is_for_another_object_is_not_told(owned: Owned, text: str) -> None
     assert [one for one in found(text, owned) if one.object != "PostgreSQLInstance/crossplane"] == []
 
 
-def test_a_resource_without_a_namespace_may_be_of_this_one() -> None:
+def test_resource_without_namespace_may_be_of_this_one() -> None:
     assert len(found(SAMPLES.replace("namespace: voice", "namespace: '${K8S_NAMESPACE}'"))) == len(BUILD)
     assert len(found(EXTERNAL.replace("POLICY", "Orphan"))) == 1
 
@@ -63,9 +63,7 @@ def test_a_resource_without_a_namespace_may_be_of_this_one() -> None:
     ("policy", "key", "keys"),
     [("None", "OPENAI", None), ("Merge", "THEIRS", None), ("Merge", "OPENAI", ("OPENAI",)), ("Owner", "THEIRS", ())],
 )
-def test_what_an_external_secret_writes_depends_on_its_policy(
-    policy: str, key: str, keys: tuple[str, ...] | None
-) -> None:
+def test_what_external_secret_writes_depends_on_its_policy(policy: str, key: str, keys: tuple[str, ...] | None) -> None:
     findings = found(EXTERNAL.replace("POLICY", policy).replace("KEY", key))
     assert [one.keys for one in findings] == ([] if keys is None else [keys])
 
@@ -89,13 +87,13 @@ def test_what_is_merged_from_elsewhere_may_have_every_key() -> None:
         ),
     ],
 )
-def test_what_selects_its_namespaces_is_a_warning(text: str) -> None:
+def test_what_selects_its_namespaces_is_warning(text: str) -> None:
     (one,) = found(text)
     assert (one.verdict, one.warning) == (Verdict.CONTROLLED, True)
     assert "in every selected namespace" in one.what
 
 
-def test_names_that_sops_encrypted_are_a_warning() -> None:
+def test_names_that_sops_encrypted_are_warning() -> None:
     name = "ENC[AES256_GCM,data:QQ==,iv:QQ==,tag:QQ==,type:str]"
     text = "apiVersion: isindir.github.com/v1alpha3\nkind: SopsSecret\nmetadata: {name: s}\nspec:\n  secretTemplates:\n"
     (one,) = found(f"{text}    - name: {name}\n    - name: {name}\n")
@@ -103,7 +101,7 @@ def test_names_that_sops_encrypted_are_a_warning() -> None:
     assert "is encrypted" in one.what
 
 
-def test_an_ingress_without_an_issuer_makes_no_secret() -> None:
+def test_ingress_without_issuer_makes_no_secret() -> None:
     head = "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: i}\n"
     assert found(f"{head}spec: {{tls: [{{secretName: agent-secrets}}]}}\n") == []
 
@@ -111,7 +109,7 @@ def test_an_ingress_without_an_issuer_makes_no_secret() -> None:
 @pytest.mark.parametrize(
     "spec", ["", "spec:", "spec: []", "spec: {target: [], data: x}", "spec: {target: {name: [a]}}"]
 )
-def test_a_malformed_resource_names_nothing(spec: str) -> None:
+def test_malformed_resource_names_nothing(spec: str) -> None:
     text = "apiVersion: {}\nkind: {}\nmetadata: {{name: s}}\n{}\n"
     for maker in MAKERS:
         for kind in maker.kinds:

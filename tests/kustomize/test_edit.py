@@ -16,7 +16,7 @@ def change(text: str, *removed: tuple[str, int], added: list[str] = NEW) -> str:
     return change_patches(text, "kustomization.yaml", {PatchItem(*one) for one in removed}, added)
 
 
-def test_a_patch_goes_and_another_comes_and_the_rest_keeps_its_bytes() -> None:
+def test_patch_goes_and_another_comes_and_rest_keeps_its_bytes() -> None:
     text = (
         "# of one environment\n"
         "resources:\n- ../../base   # shared\n\n"
@@ -35,7 +35,7 @@ def test_a_patch_goes_and_another_comes_and_the_rest_keeps_its_bytes() -> None:
     )
 
 
-def test_a_list_that_loses_everything_goes_unless_it_grows() -> None:
+def test_list_that_loses_everything_goes_unless_it_grows() -> None:
     text = "patches:\n  - path: secret.yml\nresources: [x]\n"
     assert change(text, ("patches", 0)) == f"patches:\n{ADDED}resources: [x]\n"
     assert change(text, ("patches", 0), added=[]) == "resources: [x]\n"
@@ -44,18 +44,18 @@ def test_a_list_that_loses_everything_goes_unless_it_grows() -> None:
 
 
 @pytest.mark.parametrize("text", ["resources: [x]\n", "---\nresources: [x]", "resources: [x]\n# end\n"])
-def test_a_kustomization_without_patches_gets_some(text: str) -> None:
+def test_kustomization_without_patches_gets_some(text: str) -> None:
     assert change(text) == f"{text.removesuffix(chr(10))}\npatches:\n{ADDED}"
 
 
 @pytest.mark.parametrize("empty", ["", " []", " null", "   "])
-def test_an_empty_list_is_filled(empty: str) -> None:
+def test_empty_list_is_filled(empty: str) -> None:
     changed = change(f"patches:{empty} # none\nresources: [x]\n")
     assert " ".join(changed.partition("\n")[0].split()) == "patches: # none"
     assert changed.partition("\n")[2] == f"{ADDED}resources: [x]\n"
 
 
-def test_a_list_in_brackets_is_opened() -> None:
+def test_list_in_brackets_is_opened() -> None:
     text = "patchesStrategicMerge: [a.yml, secret.yml] # both\npatches: [{path: b.yml},\n  {path: c.yml}]\n"
     assert change(text, ("patchesStrategicMerge", 1)) == (
         f"patchesStrategicMerge: # both\n  - a.yml\npatches:\n  - {{path: b.yml}}\n  - {{path: c.yml}}\n{ADDED}"
@@ -103,7 +103,7 @@ def test_what_cannot_be_changed_safely_is_refused(text: str) -> None:
     assert problem.what == "is written in a way that bridge cannot change safely"
 
 
-def test_the_result_is_what_yaml_reads_too() -> None:
+def test_result_is_what_yaml_reads_too() -> None:
     changed = change("patches:\n- path: a.yml\n- path: secret.yml\n", ("patches", 1))
     assert yaml.safe_load(changed) == {
         "patches": [

@@ -38,7 +38,7 @@ def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
 KUSTOMIZATION = "overlays/staging/kustomization.yaml"
 
 
-def test_the_overlay_loses_what_bridge_writes_and_nothing_else(desk: Desk, app: Application) -> None:
+def test_overlay_loses_what_bridge_writes_and_nothing_else(desk: Desk, app: Application) -> None:
     before, prod = app.files(), app.build("prod")
     result = fix(desk)
     assert (result.status, result.err) == (0, "")
@@ -95,7 +95,7 @@ def test_what_check_prints_is_what_is_written(desk: Desk, app: Application) -> N
     assert desk.run("check", "staging", "--manifests", str(build)).status == 0
 
 
-def test_once_every_overlay_is_cured_the_base_may_be_cleaned(desk: Desk, app: Application) -> None:
+def test_once_every_overlay_is_cured_base_may_be_cleaned(desk: Desk, app: Application) -> None:
     fix(desk)
     result = desk.run("init", "staging", "--fix-kustomize", str(app.overlay("prod")))
     assert "no overlay builds these objects now" in result.out
@@ -105,7 +105,7 @@ def test_once_every_overlay_is_cured_the_base_may_be_cleaned(desk: Desk, app: Ap
     assert fix(desk).status == 0
 
 
-def test_an_overlay_without_objects_left_is_warned_of(desk: Desk, app: Application) -> None:
+def test_overlay_without_objects_left_is_warned_of(desk: Desk, app: Application) -> None:
     """`kubectl apply -k` and `check --manifests` fail without an object; nothing else tells why."""
     desk.write("../apps/base/kustomization.yaml", "resources: [secrets.yml, configmap.yml]\n")
     for name in ("staging", "prod"):
@@ -120,7 +120,7 @@ def test_an_overlay_without_objects_left_is_warned_of(desk: Desk, app: Applicati
         ]
 
 
-def test_an_overlay_that_builds_on_this_one_would_change(desk: Desk, app: Application) -> None:
+def test_overlay_that_builds_on_this_one_would_change(desk: Desk, app: Application) -> None:
     desk.write("../apps/overlays/staging-eu/kustomization.yaml", "resources: [../staging]\n")
     before = app.files()
     result = fix(desk)
@@ -153,9 +153,7 @@ def test_references_to_renamed_objects_stay_as_they_are(desk: Desk, app: Applica
     assert "$patch: delete" not in app.kustomization("staging")
 
 
-def test_an_overlay_whose_plaintext_is_not_on_this_machine_does_not_stand_in_the_way(
-    desk: Desk, app: Application
-) -> None:
+def test_overlay_whose_plaintext_is_not_on_this_machine_does_not_stand_in_way(desk: Desk, app: Application) -> None:
     (app.overlay("prod") / "patches/prod-secret-config-patch.yml").unlink()
     result = fix(desk)
     assert result.status == 0
@@ -164,7 +162,7 @@ def test_an_overlay_whose_plaintext_is_not_on_this_machine_does_not_stand_in_the
     ]
 
 
-def test_the_command_that_import_prints_first_makes_the_patch_deletable(desk: Desk, app: Application) -> None:
+def test_command_that_import_prints_first_makes_patch_deletable(desk: Desk, app: Application) -> None:
     templates = ["../apps/base/secrets.yml", "../apps/base/configmap.yml", "staging.public.yaml"]
     desk.environment(templates=templates, sources=[SHELF])
     file = app.overlay("staging") / PATCH
@@ -181,7 +179,7 @@ def test_the_command_that_import_prints_first_makes_the_patch_deletable(desk: De
 PATCH = "patches/staging-secret-config-patch.yml"
 
 
-def test_a_plaintext_patch_that_is_gone_loses_its_reference(desk: Desk, app: Application) -> None:
+def test_plaintext_patch_that_is_gone_loses_its_reference(desk: Desk, app: Application) -> None:
     (app.overlay("staging") / PATCH).unlink()
     before, prod = app.files(), app.build("prod")
     overlay = os.path.normpath(app.overlay("staging"))
@@ -198,9 +196,7 @@ def test_a_plaintext_patch_that_is_gone_loses_its_reference(desk: Desk, app: App
 
 
 @pytest.mark.parametrize("entry", ["patchesStrategicMerge: [patches/secrets.yml]", "patches: [{path: secrets.yml}]"])
-def test_a_missing_patch_is_dropped_also_if_nothing_else_is_to_be_done(
-    desk: Desk, app: Application, entry: str
-) -> None:
+def test_missing_patch_is_dropped_also_if_nothing_else_is_to_be_done(desk: Desk, app: Application, entry: str) -> None:
     fix(desk)
     text = app.kustomization("staging")
     desk.write(f"../apps/{KUSTOMIZATION}", text.partition("patches:")[0] + f"{entry}\n")
@@ -211,14 +207,14 @@ def test_a_missing_patch_is_dropped_also_if_nothing_else_is_to_be_done(
     assert app.build("staging").count("kind: ") == 1
 
 
-def test_a_missing_patch_of_a_secret_by_its_target_is_dropped(desk: Desk, app: Application) -> None:
+def test_missing_patch_of_secret_by_its_target_is_dropped(desk: Desk, app: Application) -> None:
     entry = "  - {path: gone.yml, target: {kind: ConfigMap, name: shared-config}}\n"
     desk.write(f"../apps/{KUSTOMIZATION}", app.kustomization("staging") + entry)
     assert fix(desk).status == 0
     assert "gone.yml" not in app.kustomization("staging")
 
 
-def test_a_missing_patch_that_may_be_more_than_values_stays(desk: Desk, app: Application) -> None:
+def test_missing_patch_that_may_be_more_than_values_stays(desk: Desk, app: Application) -> None:
     (app.overlay("staging") / "patches/replicas.yml").unlink()
     before = app.files()
     overlay = os.path.normpath(app.overlay("staging"))
@@ -233,7 +229,7 @@ def test_a_missing_patch_that_may_be_more_than_values_stays(desk: Desk, app: App
     assert app.files() == before
 
 
-def test_a_missing_patch_that_git_has_stays(desk: Desk, app: Application) -> None:
+def test_missing_patch_that_git_has_stays(desk: Desk, app: Application) -> None:
     file = app.overlay("staging") / PATCH
     git = ["git", "-C", str(desk.folder.parent), "-c", "user.name=a", "-c", "user.email=a@example.com"]
     for words in (["init", "-q"], ["add", "apps"], ["commit", "-qm", "all"]):
@@ -253,7 +249,7 @@ def test_a_missing_patch_that_git_has_stays(desk: Desk, app: Application) -> Non
     assert fix(desk).status == 0
 
 
-def test_a_failure_gives_the_reference_to_a_missing_patch_back(desk: Desk, app: Application) -> None:
+def test_failure_gives_reference_to_missing_patch_back(desk: Desk, app: Application) -> None:
     (app.overlay("staging") / PATCH).unlink()
     (app.folder / "base/deployment.yml").unlink()
     before = app.files()
@@ -262,7 +258,7 @@ def test_a_failure_gives_the_reference_to_a_missing_patch_back(desk: Desk, app: 
     assert app.files() == before
 
 
-def test_an_overlay_that_does_not_build_is_left_alone(desk: Desk, app: Application) -> None:
+def test_overlay_that_does_not_build_is_left_alone(desk: Desk, app: Application) -> None:
     (app.folder / "base/deployment.yml").unlink()
     before = app.files()
     result = fix(desk)
@@ -288,7 +284,7 @@ def test_patches_that_do_more_stay(desk: Desk, app: Application) -> None:
     assert "replicas: 3" in app.build("staging")
 
 
-def test_values_left_in_components_and_generators_are_told_by_their_places(desk: Desk, app: Application) -> None:
+def test_values_left_in_components_and_generators_are_reported_by_their_places(desk: Desk, app: Application) -> None:
     desk.canaries |= {"CANARY-generated", "CANARY-component", "CANARY-base"}
     secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: NAME}\nstringData: {OPENAI_API_KEY: VALUE}\n"
     component = "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\n"
@@ -320,7 +316,7 @@ def test_values_left_in_components_and_generators_are_told_by_their_places(desk:
     assert "CANARY" not in app.build("staging")
 
 
-def test_a_component_that_cannot_be_followed_is_told(desk: Desk, app: Application) -> None:
+def test_component_that_cannot_be_followed_is_reported(desk: Desk, app: Application) -> None:
     patch = """\
 patches:
   - target: {name: '\\pL+-x'}   # an expression of Go's, and not of Python's
@@ -337,7 +333,7 @@ patches:
     assert "/apps/component: cannot be read, and may contain values of bridge's objects" in result.lines[0]
 
 
-def test_keys_of_others_stay_in_the_build(desk: Desk, app: Application) -> None:
+def test_keys_of_others_stay_in_build(desk: Desk, app: Application) -> None:
     file = app.folder / "base/configmap.yml"
     text = file.read_text()
     desk.environment(templates=["../apps/base/secrets.yml", "own.yml"])
@@ -363,7 +359,7 @@ def test_keys_of_others_stay_in_the_build(desk: Desk, app: Application) -> None:
     assert app.build("staging").count("kind: ") == 2
 
 
-def test_the_older_lists_and_json_patches(desk: Desk, app: Application) -> None:
+def test_older_lists_and_json_patches(desk: Desk, app: Application) -> None:
     desk.write(
         f"../apps/{KUSTOMIZATION}",
         f"resources: [../../base]\nnamespace: {desk.target.namespace}\n"
@@ -384,7 +380,7 @@ def test_the_older_lists_and_json_patches(desk: Desk, app: Application) -> None:
     assert app.build("staging").count("kind: ") == 1
 
 
-def test_an_overlay_of_another_environment_is_refused(desk: Desk, app: Application) -> None:
+def test_overlay_of_another_environment_is_refused(desk: Desk, app: Application) -> None:
     desk.write(f"../apps/{KUSTOMIZATION}", app.kustomization("staging").replace(desk.target.namespace, "elsewhere"))
     result = fix(desk)
     assert result.status == 1
@@ -415,7 +411,7 @@ def test_kubectl_builds_where_there_is_no_kustomize(
     assert app.build("staging").count("kind: ") == 1
 
 
-def test_a_build_that_never_ends_is_ended(
+def test_build_that_never_ends_is_ended(
     desk: Desk, app: Application, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     slow = tmp_path / "kustomize"
@@ -427,7 +423,7 @@ def test_a_build_that_never_ends_is_ended(
     assert "was not built within" in result.lines[0]
 
 
-def test_an_interruption_gives_the_file_back(desk: Desk, app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interruption_gives_file_back(desk: Desk, app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
     from bridge.kustomize.program import Kustomize  # noqa: PLC0415
 
     build, calls = Kustomize.build, []
@@ -445,7 +441,7 @@ def test_an_interruption_gives_the_file_back(desk: Desk, app: Application, monke
     assert app.files() == before
 
 
-def test_a_disk_that_is_full_changes_nothing(desk: Desk, app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disk_that_is_full_changes_nothing(desk: Desk, app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(self: Path, target: Path) -> Path:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -457,7 +453,7 @@ def test_a_disk_that_is_full_changes_nothing(desk: Desk, app: Application, monke
     assert app.files() == before
 
 
-def test_a_file_that_cannot_be_changed_safely(desk: Desk, app: Application) -> None:
+def test_file_that_cannot_be_changed_safely(desk: Desk, app: Application) -> None:
     desk.write(f"../apps/{KUSTOMIZATION}", {"resources": ["../../base"], "namespace": desk.target.namespace})
     before = app.files()
     result = fix(desk)
@@ -466,7 +462,7 @@ def test_a_file_that_cannot_be_changed_safely(desk: Desk, app: Application) -> N
     assert app.files() == before
 
 
-def test_curing_a_layout_is_not_drafting_one(desk: Desk, app: Application) -> None:
+def test_curing_layout_is_not_drafting_one(desk: Desk, app: Application) -> None:
     before = app.files()
     assert fix(desk, str(app.overlay("staging")), "--like", "prod").status == 2
     assert app.files() == before
@@ -497,7 +493,7 @@ def test_kustomize_gets_no_credential(
     assert "HTTPS_PROXY=http://127.0.0.1:1\n" in seen
 
 
-def test_kustomize_that_the_trust_file_does_not_list_is_not_started(
+def test_kustomize_that_trust_file_does_not_list_is_not_started(
     desk: Desk, app: Application, kustomize_binary: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     program = recorder(tmp_path, kustomize_binary)

@@ -29,7 +29,7 @@ def pod(spec: str) -> str:
     return f"---\napiVersion: v1\nkind: Pod\nmetadata: {{name: p, namespace: voice}}\nspec:\n  containers: [{spec}]\n"
 
 
-def test_keys_in_the_build_are_overwritten() -> None:
+def test_keys_in_build_are_overwritten() -> None:
     (one,) = judge(METADATA + "data: {OPENAI: JHtPUEVOQUl9, DEEPGRAM: Q0FOQVJZ, OTHER: eA==}\n")
     assert one.problem("stdin").where == "stdin document 1 line 1 Secret/agent-secrets"
     assert one.problem("stdin").what == (
@@ -46,7 +46,7 @@ def test_keys_in_the_build_are_overwritten() -> None:
         ("data: {OPENAI: '${X}', DEEPGRAM: CANARY!}", "not base64, which the API server refuses: DEEPGRAM"),
     ],
 )
-def test_what_the_build_has_is_told_by_its_kind(section: str, note: str) -> None:
+def test_what_build_has_is_reported_by_its_kind(section: str, note: str) -> None:
     (one,) = judge(METADATA + section)
     assert note in one.what
 
@@ -56,7 +56,7 @@ def test_string_data_overwrites_server_side_too() -> None:
     assert "`kubectl apply --server-side` does the same, because stringData causes no conflict" in one.what
 
 
-def test_an_object_without_data_takes_every_key_away() -> None:
+def test_object_without_data_takes_every_key_away() -> None:
     assert verdicts(METADATA) == [(Verdict.EMPTIED, ("OPENAI", "DEEPGRAM"), False)]
     assert "if the last `kubectl apply` set any" in judge(METADATA)[0].what
     (one,) = judge(METADATA + "data:\n")
@@ -67,24 +67,24 @@ def test_an_object_without_data_takes_every_key_away() -> None:
     ]
 
 
-def test_keys_that_an_earlier_build_may_have_had_are_a_warning() -> None:
+def test_keys_that_earlier_build_may_have_had_are_warning() -> None:
     assert verdicts(METADATA + "data: {OTHER: eA==}") == [(Verdict.SHRUNK, ("OPENAI", "DEEPGRAM"), True)]
     assert verdicts(METADATA + "data: {}") == [(Verdict.SHRUNK, ("OPENAI", "DEEPGRAM"), True)]
 
 
-def test_an_object_of_another_namespace_is_another_object() -> None:
+def test_object_of_another_namespace_is_another_object() -> None:
     text = METADATA.replace("agent-secrets", "agent-secrets, namespace: other")
     assert judge(text) == []
     assert len(judge(text, namespace="other")) == 1
     assert judge(METADATA.replace("apiVersion: v1", "apiVersion: example.com/v1")) == []
 
 
-def test_a_namespace_that_is_still_to_be_filled_may_be_ours() -> None:
+def test_namespace_that_is_still_to_be_filled_may_be_ours() -> None:
     text = METADATA.replace("agent-secrets", "agent-secrets, namespace: '${K8S_NAMESPACE}'")
     assert [one.verdict for one in judge(text)] == [Verdict.EMPTIED, Verdict.PLACEHOLDER]
 
 
-def test_the_cure_deletes_the_object_and_spares_keys_that_are_not_ours() -> None:
+def test_cure_deletes_object_and_spares_keys_that_are_not_ours() -> None:
     text = METADATA + "stringData: {OPENAI: x}\n---\n"
     text += "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: agent-config}\ndata: {LEVEL: x, 'y': z}\n"
     found = removal_patches(parse_build(text, "stdin"), OWNED)
@@ -132,7 +132,7 @@ def named(namespace: str, version: str = "v1") -> str:
         (named("voice") + named("voice"), None),
     ],
 )
-def test_a_patch_is_for_one_object_only(build: str, target: str | None) -> None:
+def test_patch_is_for_one_object_only(build: str, target: str | None) -> None:
     found = removal_patches(parse_build(build, "stdin"), OWNED)
     assert [line for line in paste(found).splitlines() if "target" in line] == (
         [] if target is None else [f"  - target: {target}"]
@@ -150,18 +150,18 @@ def test_a_patch_is_for_one_object_only(build: str, target: str | None) -> None:
         (Names("agent-", "secrets"), None),
     ],
 )
-def test_a_patch_uses_the_name_before_the_overlays_own_prefix_and_suffix(names: Names, name: str | None) -> None:
+def test_patch_uses_name_before_overlays_own_prefix_and_suffix(names: Names, name: str | None) -> None:
     (one,) = removal_patches(parse_build(named("voice"), "stdin"), OWNED, names)
     assert (one.id, one.name) == (SECRET, name)
     assert bool(paste([one])) is (name is not None)
 
 
-def test_the_namespace_before_the_overlays_own_is_not_known() -> None:
+def test_namespace_before_overlays_own_is_not_known() -> None:
     build = parse_build(named("voice") + named("other"), "stdin")
     assert [one.name for one in removal_patches(build, OWNED, Names(namespace="voice"))] == [None]
 
 
-def test_names_in_the_cure_are_quoted_where_yaml_would_take_them_for_something_else() -> None:
+def test_names_in_cure_are_quoted_where_yaml_would_take_them_for_something_else() -> None:
     text = paste([RemovalPatch(ObjectId("Secret", "a.b"), (("data", ("on", "1", ".x", "A-b_c")),), name="a.b")])
     assert r'name: "a\\.b"' in text
     assert '        "on": null\n        "1": null\n        ".x": null\n        A-b_c: null\n' in text
@@ -198,14 +198,14 @@ def test_pods_that_ask_for_what_nobody_writes() -> None:
         "secretRef: {name: account}",
     ],
 )
-def test_what_somebody_writes_or_may_be_missing(source: str) -> None:
+def test_what_someone_writes_or_may_be_missing(source: str) -> None:
     other = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: other, namespace: voice}\ndata: {A: b}\n"
     other += "---\napiVersion: v1\nkind: Secret\nmetadata: {name: account}\ntype: kubernetes.io/service-account-token\n"
     token = "{name: T, valueFrom: {secretKeyRef: {name: account, key: token}}}"
     assert judge(pod(f"{{name: c, env: [{token}], envFrom: [{{{source}}}]}}") + other) == []
 
 
-def test_an_object_that_a_controller_may_make_is_a_warning() -> None:
+def test_object_that_controller_may_make_is_warning() -> None:
     custom = "---\napiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {name: sealed, namespace: voice}\n"
     text = pod("{name: c, envFrom: [{secretRef: {name: sealed}}]}")
     assert [one.warning for one in judge(text)] == [False]
@@ -216,7 +216,7 @@ def test_workloads_of_another_namespace_are_not_looked_into() -> None:
     assert judge(pod("{name: c, envFrom: [{secretRef: {name: x}}]}").replace("voice", "other")) == []
 
 
-def test_generated_copies_under_a_hashed_name() -> None:
+def test_generated_copies_under_hashed_name() -> None:
     copy = METADATA.replace("agent-secrets", "agent-secrets-8857md5h4d") + "data: {OPENAI: eA==}\n"
     reader = pod("{name: c, envFrom: [{secretRef: {name: agent-secrets-8857md5h4d}}]}")
     (one,) = judge(copy + reader)
@@ -246,12 +246,12 @@ def test_placeholders_in_other_objects() -> None:
     ]
 
 
-def test_a_description_may_speak_of_placeholders() -> None:
+def test_description_may_speak_of_placeholders() -> None:
     text = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: x}\n"
     assert [one.warning for one in judge(text + "spec: {description: 'such as ${NAME}'}\n")] == [True]
 
 
-def test_what_a_shell_may_fill_is_a_warning() -> None:
+def test_what_shell_may_fill_is_warning() -> None:
     script = '---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {run.sh: "cd\\necho ${HOME}\\n"}\n'
     found = judge(pod("{name: c, command: [sh, -c, 'echo ${HOME}']}") + script)
     assert [(one.object, one.warning) for one in found] == [("Pod/p", True), ("ConfigMap/x", True)]

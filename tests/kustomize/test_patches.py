@@ -35,11 +35,11 @@ def judged(
     "target",
     [None, {"kind": "Secret"}, {"kind": "Secret", "name": "s|t"}],
 )
-def test_a_patch_of_values_alone(target: dict[str, str] | None) -> None:
+def test_patch_of_values_alone(target: dict[str, str] | None) -> None:
     assert judged(VALUES, target=target) is True
 
 
-def test_a_patch_that_does_more() -> None:
+def test_patch_that_does_more() -> None:
     assert judged(VALUES, {"kind": "Deployment", "metadata": {"name": "d"}}) is False
 
 
@@ -47,11 +47,11 @@ def test_a_patch_that_does_more() -> None:
     "target",
     [{"kind": "ConfigMap"}, {"kind": "Secret", "name": "t"}, {"kind": "Secret", "labelSelector": "a=b"}],
 )
-def test_a_patch_that_is_for_other_objects(target: dict[str, str]) -> None:
+def test_patch_that_is_for_other_objects(target: dict[str, str]) -> None:
     assert judged(VALUES, target=target) is None
 
 
-def test_a_patch_of_another_namespace_is_for_another_object() -> None:
+def test_patch_of_another_namespace_is_for_another_object() -> None:
     moved = {**VALUES, "metadata": {"name": "s", "namespace": "other"}}
     assert judged(moved) is None
     assert judged({**moved, "metadata": {"name": "s", "namespace": "voice"}}) is True
@@ -60,7 +60,7 @@ def test_a_patch_of_another_namespace_is_for_another_object() -> None:
     assert judged(moved, names=Names(namespace="voice")) is True  # the kustomization moves it here afterwards
 
 
-def test_a_patch_names_its_object_before_the_kustomizations_own_prefix() -> None:
+def test_patch_names_its_object_before_kustomizations_own_prefix() -> None:
     short = {**VALUES, "metadata": {"name": "x"}}
     owned = OWNED._replace(keys={ObjectId("Secret", "pre-x-post"): ("A",)})
     names = Names("pre-", "-post")
@@ -71,7 +71,7 @@ def test_a_patch_names_its_object_before_the_kustomizations_own_prefix() -> None
     assert list(superseded([Patch("patches[0]", None, target, (), (OPERATION,))], owned, set(), names))
 
 
-def test_the_cure_itself_and_patches_without_a_name_are_left_alone() -> None:
+def test_cure_itself_and_patches_without_name_are_left_alone() -> None:
     assert judged({"$patch": "delete", "kind": "Secret", "metadata": {"name": "s"}}) is None
     assert judged({"kind": "Secret", "metadata": None}) is None
 
@@ -82,7 +82,7 @@ def test_json_patches_of_exactly_one_object() -> None:
     assert judged(OPERATION) is None
 
 
-def test_of_an_object_that_stays_only_the_keys_of_bridge_count() -> None:
+def test_of_object_that_stays_only_keys_of_bridge_count() -> None:
     assert judged(VALUES, kept=True) is True
     assert judged({**VALUES, "data": {"THEIRS": "x"}}, kept=True) is None
     assert judged({**VALUES, "data": None}, kept=True) is True
@@ -106,7 +106,7 @@ def test_of_an_object_that_stays_only_the_keys_of_bridge_count() -> None:
         ({}, False, False),
     ],
 )
-def test_generators_with_values_for_an_object(content: dict[str, Any], told: bool, told_of_kept: bool) -> None:
+def test_generators_with_values_for_object(content: dict[str, Any], told: bool, told_of_kept: bool) -> None:
     one = Generator("Secret", "s", "kustomization.yaml secretGenerator[0]", content)
     assert "CANARY" not in repr(one)
     assert list(generating([one], OWNED, ())) == [one] * told

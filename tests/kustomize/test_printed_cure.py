@@ -116,7 +116,7 @@ spec: {containers: [{name: c, image: i, envFrom: [{secretRef: {name: s}}]}]}
         ),
     ],
 )
-def test_what_is_printed_removes_exactly_the_object(  # the layout's parts
+def test_what_is_printed_removes_exactly_object(  # the layout's parts
     desk: Desk, build: Build, base: str, kustomization: str, name: str
 ) -> None:
     layout(desk, base.replace("NAME", "s"), kustomization, name)
@@ -134,7 +134,7 @@ def test_what_is_printed_removes_exactly_the_object(  # the layout's parts
 
 
 @pytest.mark.parametrize(("base", "kustomization", "name"), [ANOTHER_NAMESPACE, SUFFIX])
-def test_what_is_written_removes_exactly_the_object(
+def test_what_is_written_removes_exactly_object(
     desk: Desk, build: Build, base: str, kustomization: str, name: str
 ) -> None:
     layout(desk, base.replace("NAME", "s"), kustomization, name)
@@ -144,7 +144,7 @@ def test_what_is_written_removes_exactly_the_object(
     assert build().split("---\n") == [one for one in before if "${A:-x}" not in one]
 
 
-def test_a_patch_in_clear_is_found_by_the_name_before_the_prefix(desk: Desk, build: Build) -> None:
+def test_patch_in_clear_is_found_by_name_before_prefix(desk: Desk, build: Build) -> None:
     base = OURS.replace("NAME", "s") + NEIGHBOUR
     layout(desk, base, "namespace: voice\nresources: [../../base]\nnamePrefix: eu-\npatches: [{path: p.yml}]\n", "eu-s")
     patch = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {A: CANARY-theirs}\n"
@@ -155,7 +155,7 @@ def test_a_patch_in_clear_is_found_by_the_name_before_the_prefix(desk: Desk, bui
     assert "p.yml  no longer used" in result.out
 
 
-def test_an_object_that_shares_its_first_name_gets_no_patch(desk: Desk, build: Build) -> None:
+def test_object_that_shares_its_first_name_gets_no_patch(desk: Desk, build: Build) -> None:
     """kustomize compares a target with first names too: a patch of `s` would delete `x-s`, which the base calls `s`."""
     layout(desk, OURS.replace("NAME", "s"), "namespace: voice\nresources: [../../base, ../../x]\n")
     desk.write("../x/kustomization.yaml", "resources: [../base]\nnamePrefix: x-\n")
@@ -170,14 +170,14 @@ def test_an_object_that_shares_its_first_name_gets_no_patch(desk: Desk, build: B
     assert (overlay(desk) / "kustomization.yaml").read_text() == before
 
 
-def test_a_build_that_the_overlay_cannot_have_made_gets_no_patch(desk: Desk) -> None:
+def test_build_that_overlay_cannot_have_made_gets_no_patch(desk: Desk) -> None:
     layout(desk, OURS.replace("NAME", "s"), "namespace: voice\nresources: [../../base]\nnameSuffix: -staging\n")
     result = judge(desk, OURS.replace("NAME", "s"))
     assert (result.status, "patches:" in result.out) == (1, False)
     assert "# No patch for Secret/s: " in result.out
 
 
-def test_names_of_an_overlay_that_is_not_found_are_told_to_be_the_builds(desk: Desk) -> None:
+def test_names_of_overlay_that_is_not_found_are_reported_to_be_builds(desk: Desk) -> None:
     result = judge(desk, OURS.replace("NAME", "s"))
     note = "If the overlay has a namePrefix or nameSuffix, remove it from the names here."
     assert f"# {note}\n" in result.out
@@ -185,7 +185,7 @@ def test_names_of_an_overlay_that_is_not_found_are_told_to_be_the_builds(desk: D
     assert data["manifests"]["notes"] == [note]
 
 
-def test_an_overlay_whose_transformer_sets_namespaces_is_refused(desk: Desk, build: Build) -> None:
+def test_overlay_whose_transformer_sets_namespaces_is_refused(desk: Desk, build: Build) -> None:
     """A transformer sets the namespace of what has none, after the patches: the one before cannot be told."""
     kustomization = "resources: [../../base]\ntransformers: [ns.yml]\nnamespace: voice\n"
     layout(desk, (OURS + THEIRS).replace("NAME", "s"), kustomization.replace("namespace: voice\n", ""))

@@ -23,7 +23,7 @@ def load(overlay):
     return load
 
 
-def test_the_fields_that_make_or_change_objects_are_read(load, overlay):
+def test_fields_that_make_or_change_objects_are_read(load, overlay):
     (overlay / "../base").mkdir()
     (overlay / "extra.yml").touch()
     loaded = load("""
@@ -44,7 +44,7 @@ replacements: [{path: x.yml}]
     assert "CANARY" not in repr(loaded)
 
 
-def test_an_empty_kustomization_and_a_patch_that_is_there_but_empty(load, overlay):
+def test_empty_kustomization_and_patch_that_is_there_but_empty(load, overlay):
     (overlay / "p.yml").touch()
     loaded = load("resources:\npatches: [{path: p.yml}]\n")
     assert (loaded.resources, loaded.prefix, loaded.namespace) == ((), "", None)
@@ -52,7 +52,7 @@ def test_an_empty_kustomization_and_a_patch_that_is_there_but_empty(load, overla
 
 
 @pytest.mark.parametrize("key", ["patches", "patchesStrategicMerge"])
-def test_a_patch_by_path_is_read_with_all_its_documents(load, overlay, key):
+def test_patch_by_path_is_read_with_all_its_documents(load, overlay, key):
     (overlay / "p.yml").write_text(f"kind: Secret\nstringData: {{A: {CANARY}}}\n---\nkind: ConfigMap\n")
     (patch,) = load(f"{key}: [{'{path: p.yml}' if key == 'patches' else 'p.yml'}]").patches
     assert patch.file == overlay / "p.yml"
@@ -62,7 +62,7 @@ def test_a_patch_by_path_is_read_with_all_its_documents(load, overlay, key):
     assert CANARY not in repr(patch)
 
 
-def test_patches_that_stand_in_the_kustomization_itself(load):
+def test_patches_that_stand_in_kustomization_itself(load):
     first, second = load("""
 patches:
   - target: {kind: Secret, name: shared-.*}
@@ -80,14 +80,14 @@ patchesStrategicMerge:
 @pytest.mark.parametrize(
     ("name", "fits"), [("shared-secrets", True), ("my-shared-secrets", False), ("shared-", True), ("other", False)]
 )
-def test_a_target_is_a_regular_expression_over_the_whole_name(load, name, fits):
+def test_target_is_regular_expression_over_whole_name(load, name, fits):
     (patch,) = load("patches: [{target: {kind: Secret, name: shared-.*}, patch: 'a: b'}]").patches
     assert patch.target.matches("Secret", name) is fits
     assert not patch.target.matches("ConfigMap", name)
     assert not patch.target.narrowed
 
 
-def test_a_target_of_another_group_or_version_is_for_no_secret(load):
+def test_target_of_another_group_or_version_is_for_no_secret(load):
     for selector in ("group: apps", "version: v2", "group: '[^/]+'"):
         (patch,) = load(f"patches: [{{target: {{{selector}}}, patch: 'a: b'}}]").patches
         assert not patch.target.matches("Secret", "x")
@@ -95,25 +95,25 @@ def test_a_target_of_another_group_or_version_is_for_no_secret(load):
     assert patch.target.matches("Secret", "x")
 
 
-def test_an_empty_selector_is_as_none(load):
+def test_empty_selector_is_as_none(load):
     (patch,) = load("patches: [{target: {group: '', kind: Secret, name: x}, patch: 'a: b'}]").patches
     assert patch.target.selectors == {"kind": "Secret", "name": "x"}
 
 
 @pytest.mark.parametrize("text", [None, "a: [", "- a\n", "a: 1\n---\nb: 2\n", "transformers: [prefix.yml]\n"])
-def test_names_that_a_kustomization_does_not_tell(overlay, text):
+def test_names_that_kustomization_does_not_tell(overlay, text):
     if text:
         (overlay / "kustomization.yaml").write_text(text)
     assert load_names(overlay) is None
 
 
-def test_the_names_of_a_kustomization_are_known_without_its_patches(overlay):
+def test_names_of_kustomization_are_known_without_its_patches(overlay):
     text = "namePrefix: a-\nnameSuffix: ''\nnamespace:\npatches: [{path: missing.yml}]\n"
     (overlay / "kustomization.yaml").write_text(text)
     assert load_names(overlay) == Names("a-", "", None)
 
 
-def test_a_target_by_label_is_for_fewer_objects_than_its_kind_tells(load):
+def test_target_by_label_is_for_fewer_objects_than_its_kind_tells(load):
     (patch,) = load("patches: [{target: {labelSelector: app=x}, patch: 'a: b'}]").patches
     assert patch.target.narrowed
     assert patch.target.matches("Secret", "any")
@@ -133,11 +133,11 @@ def test_a_target_by_label_is_for_fewer_objects_than_its_kind_tells(load):
         (f"secretGenerator: [{CANARY}]", " secretGenerator[0]", "must be a mapping"),
     ],
 )
-def test_a_mistake_is_told_by_its_place(load, text, place, what):
+def test_mistake_is_reported_by_its_place(load, text, place, what):
     words = {"REGEX": "must be a valid Python regular expression"}
     text = text.replace(f"{CANARY}x", "missing.yml")
     assert (f"overlays/staging/kustomization.yaml{place}", words.get(what, what)) in refusal(lambda: load(text))
 
 
-def test_a_folder_without_a_kustomization_says_so(overlay):
+def test_folder_without_kustomization_says_so(overlay):
     assert refusal(lambda: load_kustomization(overlay)) == [("overlays/staging", "has no kustomization.yaml")]

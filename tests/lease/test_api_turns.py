@@ -57,14 +57,14 @@ def test_turn_is_asked_for_before_each_try(turn: Callable[[], float], asked: lis
     assert asked == [0, 0, 0]
 
 
-def test_wait_longer_than_a_lease_asks_again_and_again(turn: Callable[[], float], asked: list[float]) -> None:
+def test_wait_longer_than_lease_asks_again_and_again(turn: Callable[[], float], asked: list[float]) -> None:
     with Wire(busy(30), FINE) as wire:
         write(wire, turn)
     assert asked == [0, *range(1, 31), 30]
 
 
 @pytest.mark.parametrize(("losing", "sent"), [(1, 0), (2, 1), (20, 1), (32, 1)])
-def test_once_the_turn_is_lost_nothing_more_is_sent(clock: Clock, losing: int, sent: int) -> None:
+def test_once_turn_is_lost_nothing_more_is_sent(clock: Clock, losing: int, sent: int) -> None:
     left = iter(range(losing - 1))
 
     def lose() -> float:
@@ -78,7 +78,7 @@ def test_once_the_turn_is_lost_nothing_more_is_sent(clock: Clock, losing: int, s
     assert_clean(caught.value, CANARY, TOKEN)
 
 
-def test_try_ends_with_the_turn() -> None:
+def test_try_ends_with_turn() -> None:
     with Wire(hang) as wire, pytest.raises(Unavailable, match=r"did not answer within 0\.2 s"):
         write(wire, lambda: module.time.monotonic() + 0.2)
     assert len(wire.requests) == 1
@@ -90,7 +90,7 @@ def test_turn_that_is_over_sends_nothing(clock: Clock) -> None:
     assert not wire.requests
 
 
-def test_call_with_an_end_does_not_wait_beyond_it(clock: Clock) -> None:
+def test_call_with_end_does_not_wait_beyond_it(clock: Clock) -> None:
     began = clock.now
     with Wire(busy(30), FINE) as wire, pytest.raises(Unreachable, match="429"):
         write(wire, None, until=began + 10)

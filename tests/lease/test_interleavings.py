@@ -94,7 +94,7 @@ def check(found: World, where: object) -> None:
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_a_newer_value_is_never_replaced_by_an_older_one(world: Open, state: str) -> None:
+def test_newer_value_is_never_replaced_by_older_one(world: Open, state: str) -> None:
     for at in range(1, requests(world, state)[0] + 1):
         for event in events(state):
             check(meet(world, state, event, at), (state, event.name, at))
@@ -105,7 +105,7 @@ BOTH = ("frozen", "slow", "lost answer, handled last", "hangs, and is handled la
 
 @pytest.mark.parametrize("state", ["absent", "older"])
 @pytest.mark.parametrize("event", [one for one in EVENTS if one.name in BOTH], ids=lambda one: one.name)
-def test_nor_if_the_other_run_is_frozen_too_and_goes_on_last(world: Open, state: str, event: Happens) -> None:
+def test_nor_if_other_run_is_frozen_too_and_goes_on_last(world: Open, state: str, event: Happens) -> None:
     first, second = requests(world, state)
     for at in range(1, first + 1):
         for until in range(1, second + 1):
@@ -130,7 +130,7 @@ RULES = {
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_without_any_of_the_rules_it_would_be(world: Open, monkeypatch: pytest.MonkeyPatch, rule: str) -> None:
+def test_without_any_of_rules_it_would_be(world: Open, monkeypatch: pytest.MonkeyPatch, rule: str) -> None:
     place, wrong, state = RULES[rule]
     monkeypatch.setattr(place, wrong)
     points = range(1, requests(world, state)[0] + 1)

@@ -57,7 +57,7 @@ def test_missing_lease_is_created(lease_of: Open, target: Target) -> None:
     assert spec(target)["leaseDurationSeconds"] == module.DURATION
 
 
-def test_second_run_is_given_the_holders_name(lease_of: Open) -> None:
+def test_second_run_is_given_holders_name(lease_of: Open) -> None:
     one, two = lease_of(), lease_of()
     one.acquire(0)
     with pytest.raises(Unavailable) as caught:
@@ -67,7 +67,7 @@ def test_second_run_is_given_the_holders_name(lease_of: Open) -> None:
     assert "--lock-wait" in problem.hint
 
 
-def test_second_waits_for_the_first(lease_of: Open, target: Target) -> None:
+def test_second_waits_for_first(lease_of: Open, target: Target) -> None:
     one, two = lease_of(), lease_of()
     one.acquire(0)
     threading.Timer(0.5, one.release).start()
@@ -207,7 +207,7 @@ def test_lease_duration_is_capped_at_one_minute(lease_of: Open, target: Target, 
     assert spec(target)["holderIdentity"] == two.holder
 
 
-def test_check_says_how_long_a_write_may_last_and_renews_when_that_is_due(
+def test_check_says_how_long_write_may_last_and_renews_when_that_is_due(
     lease_of: Open, target: Target, clock: Clock
 ) -> None:
     one = lease_of()
@@ -222,7 +222,7 @@ def test_check_says_how_long_a_write_may_last_and_renews_when_that_is_due(
     assert spec(target)["renewTime"] != renewed
 
 
-def test_holder_continues_after_expiry_only_if_no_one_took_the_lease(lease_of: Open, clock: Clock) -> None:
+def test_holder_continues_after_expiry_only_if_no_one_took_lease(lease_of: Open, clock: Clock) -> None:
     one, two = lease_of(), lease_of()
     one.acquire(0)
     clock.now += 3600
@@ -253,7 +253,7 @@ def test_version_before_acquire_is_recorded(lease_of: Open) -> None:
     assert (one.found, two.found) == ("", before)
 
 
-def test_renewal_that_fails_for_a_while_stops_nothing_as_long_as_enough_is_left(
+def test_renewal_that_fails_for_while_stops_nothing_as_long_as_enough_is_left(
     lease_of: Open, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = lease_of()
@@ -272,7 +272,7 @@ def test_renewal_that_fails_for_a_while_stops_nothing_as_long_as_enough_is_left(
     assert not isinstance(caught.value, LostAnswer)  # it is not the write whose answer was lost
 
 
-def test_waits_of_a_renewal_end_before_the_lease(lease_of: Open, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waits_of_renewal_end_before_lease(lease_of: Open, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     one = lease_of()
     one.acquire(0)
     ends: list[float] = []

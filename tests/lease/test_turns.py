@@ -17,12 +17,12 @@ from tests.team import SECRETS, VALUES
 __all__ = ["start"]  # a fixture
 
 
-def test_a_run_that_wrote_gives_its_lease_back(desk: Desk) -> None:
+def test_run_that_wrote_gives_its_lease_back(desk: Desk) -> None:
     assert desk.run("sync", "staging").status == 0
     assert holder(desk) == ""
 
 
-def test_a_run_with_nothing_to_write_takes_none(desk: Desk) -> None:
+def test_run_with_nothing_to_write_takes_none(desk: Desk) -> None:
     desk.run("plan", "staging")
     assert holder(desk) is None
     desk.run("sync", "staging")
@@ -32,7 +32,7 @@ def test_a_run_with_nothing_to_write_takes_none(desk: Desk) -> None:
     assert lease(desk) == before
 
 
-def test_a_run_that_meets_another_writes_nothing_and_names_it(desk: Desk) -> None:
+def test_run_that_meets_another_writes_nothing_and_names_it(desk: Desk) -> None:
     hold(desk, "cronjob-pod-1")
     result = desk.run("sync", "staging", "--lock-wait", "0.3", "--output", "json")
     assert (result.status, result.data["result"]) == (75, "failed")
@@ -46,7 +46,7 @@ def test_a_run_that_meets_another_writes_nothing_and_names_it(desk: Desk) -> Non
     assert desk.target.versions() == {}
 
 
-def test_what_changed_while_a_run_waited_is_read_again(offline_desk: Desk) -> None:
+def test_what_changed_while_run_waited_is_read_again(offline_desk: Desk) -> None:
     desk = offline_desk
     assert desk.run("sync", "staging").status == 0
     desk.values(OPENAI_API_KEY="CANARY-new")
@@ -64,7 +64,7 @@ def test_what_changed_while_a_run_waited_is_read_again(offline_desk: Desk) -> No
     assert desk.target.data("Secret", "agent-secrets")["DEEPGRAM_API_KEY"] == VALUES["DEEPGRAM_API_KEY"]
 
 
-def test_a_plan_that_would_be_refused_after_waiting_is_not_carried_out(offline_desk: Desk) -> None:
+def test_plan_that_would_be_refused_after_waiting_is_not_carried_out(offline_desk: Desk) -> None:
     desk = offline_desk
     assert desk.run("sync", "staging").status == 0
     desk.values(OPENAI_API_KEY="CANARY-new")
@@ -82,7 +82,7 @@ def test_a_plan_that_would_be_refused_after_waiting_is_not_carried_out(offline_d
     assert desk.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == "theirs"
 
 
-def test_a_holder_that_lost_its_lease_stops_before_its_next_write(
+def test_holder_that_lost_its_lease_stops_before_its_next_write(
     offline_desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk = offline_desk
@@ -120,7 +120,7 @@ def stolen_between_two_tries(desk: Desk, monkeypatch: pytest.MonkeyPatch, name: 
 
 
 @pytest.mark.parametrize("name", ["agent-secrets", LEASE])
-def test_a_write_is_not_tried_again_once_another_run_has_the_lease(
+def test_write_is_not_tried_again_once_another_run_has_lease(
     offline_desk: Desk, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     desk = offline_desk
@@ -132,7 +132,7 @@ def test_a_write_is_not_tried_again_once_another_run_has_the_lease(
     assert "this run lost it; another run may be writing" in result.lines[0]
 
 
-def test_nor_is_an_object_taken_over_then(offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nor_is_object_taken_over_then(offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk = offline_desk
     desk.target.create("Secret", "agent-secrets", {"data": {"OPENAI_API_KEY": "dGhlaXJz"}}, "helm")
     seen = stolen_between_two_tries(desk, monkeypatch)
@@ -165,7 +165,7 @@ def edited_at_dry_runs(desk: Desk, times: int) -> list[str]:
     return seen
 
 
-def test_an_object_that_another_run_writes_before_the_dry_run_is_read_again(offline_desk: Desk) -> None:
+def test_object_that_another_run_writes_before_dry_run_is_read_again(offline_desk: Desk) -> None:
     desk = offline_desk
     assert desk.run("sync", "staging").status == 0
     desk.values(OPENAI_API_KEY="CANARY-new")
@@ -176,7 +176,7 @@ def test_an_object_that_another_run_writes_before_the_dry_run_is_read_again(offl
     assert desk.target.data("Secret", "agent-secrets")["THEIRS"] == "1"
 
 
-def test_an_object_that_never_stays_as_it_was_read_is_given_up_and_nothing_is_written(offline_desk: Desk) -> None:
+def test_object_that_never_stays_as_it_was_read_is_given_up_and_nothing_is_written(offline_desk: Desk) -> None:
     desk = offline_desk
     assert desk.run("sync", "staging").status == 0
     desk.values(OPENAI_API_KEY="CANARY-new")
@@ -193,7 +193,7 @@ def ordered(desk: Desk, revision: str, order: int | None, series: str = "", **ch
     desk.values(OPENAI_API_KEY=f"CANARY-{revision}")
 
 
-def test_a_source_that_is_older_than_what_was_written_last_is_refused(desk: Desk) -> None:
+def test_source_that_is_older_than_what_was_written_last_is_refused(desk: Desk) -> None:
     ordered(desk, "v5", 5)
     assert desk.run("sync", "staging").status == 0
     ordered(desk, "v4", 4)
@@ -208,7 +208,7 @@ def test_a_source_that_is_older_than_what_was_written_last_is_refused(desk: Desk
         assert desk.run("plan", "staging", *flags).status == 1
 
 
-def test_an_older_source_is_admitted_by_the_operator_once(desk: Desk) -> None:
+def test_older_source_is_admitted_by_operator_once(desk: Desk) -> None:
     ordered(desk, "v5", 5)
     desk.run("sync", "staging")
     ordered(desk, "v4", 4)
@@ -217,7 +217,7 @@ def test_an_older_source_is_admitted_by_the_operator_once(desk: Desk) -> None:
     assert desk.run("sync", "staging").status == 0
 
 
-def test_an_older_source_is_admitted_by_the_environments_file_for_every_kind_of_run(desk: Desk) -> None:
+def test_older_source_is_admitted_by_environments_file_for_every_kind_of_run(desk: Desk) -> None:
     ordered(desk, "v5", 5)
     desk.run("sync", "staging")
     ordered(desk, "v4", 4, accept_older={"plain:values.json": "v3"})
@@ -230,14 +230,14 @@ def test_an_older_source_is_admitted_by_the_environments_file_for_every_kind_of_
     ("then", "now"),
     [(("a", None, ""), ("b", 1, "")), (("a", 5, ""), ("b", None, "")), (("a", 5, "x"), ("b", 1, "y"))],
 )
-def test_without_an_order_there_is_no_guard(desk: Desk, then: tuple[Any, ...], now: tuple[Any, ...]) -> None:
+def test_without_order_there_is_no_guard(desk: Desk, then: tuple[Any, ...], now: tuple[Any, ...]) -> None:
     ordered(desk, *then)
     assert desk.run("sync", "staging").status == 0
     ordered(desk, *now)
     assert desk.run("sync", "staging").status == 0
 
 
-def test_a_run_that_read_before_another_wrote_a_newer_source_does_not_step_back(offline_desk: Desk) -> None:
+def test_run_that_read_before_another_wrote_newer_source_does_not_step_back(offline_desk: Desk) -> None:
     desk = offline_desk
     ordered(desk, "v4", 4)
     desk.run("sync", "staging")
@@ -286,7 +286,7 @@ def documents_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return paths
 
 
-def test_a_run_that_waited_while_another_one_wrote_reads_its_sources_again(
+def test_run_that_waited_while_another_one_wrote_reads_its_sources_again(
     offline_desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk = offline_desk
@@ -299,7 +299,7 @@ def test_a_run_that_waited_while_another_one_wrote_reads_its_sources_again(
     assert holder(desk) == ""
 
 
-def test_what_is_read_again_is_held_to_the_same_limits(offline_desk: Desk) -> None:
+def test_what_is_read_again_is_held_to_same_limits(offline_desk: Desk) -> None:
     desk = offline_desk
     assert desk.run("sync", "staging").status == 0
     desk.values(OPENAI_API_KEY="CANARY-old")
@@ -311,7 +311,7 @@ def test_what_is_read_again_is_held_to_the_same_limits(offline_desk: Desk) -> No
     assert desk.target.data("Secret", "agent-secrets") == before
 
 
-def test_a_source_that_cannot_be_read_again_stops_the_run_before_its_first_write(offline_desk: Desk) -> None:
+def test_source_that_cannot_be_read_again_stops_run_before_its_first_write(offline_desk: Desk) -> None:
     desk = offline_desk
     assert desk.run("sync", "staging").status == 0
     desk.values(OPENAI_API_KEY="CANARY-old")
@@ -324,7 +324,7 @@ def test_a_source_that_cannot_be_read_again_stops_the_run_before_its_first_write
     assert desk.target.versions().keys() == before
 
 
-def test_a_run_that_is_overtaken_each_time_gives_up(offline_desk: Desk) -> None:
+def test_run_that_is_overtaken_each_time_gives_up(offline_desk: Desk) -> None:
     desk = offline_desk
     assert desk.run("sync", "staging").status == 0
     desk.values(OPENAI_API_KEY="CANARY-old")
@@ -339,7 +339,7 @@ def test_a_run_that_is_overtaken_each_time_gives_up(offline_desk: Desk) -> None:
     assert holder(desk) == ""
 
 
-def test_a_refusal_that_compared_with_what_another_run_replaced_meanwhile_is_judged_again(offline_desk: Desk) -> None:
+def test_refusal_that_compared_with_what_another_run_replaced_meanwhile_is_judged_again(offline_desk: Desk) -> None:
     """The memory is read before the sources: what it says may be over when the objects are read."""
     desk = offline_desk
     ordered(desk, "v5", 5)
@@ -361,7 +361,7 @@ def test_a_refusal_that_compared_with_what_another_run_replaced_meanwhile_is_jud
     assert desk.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == "CANARY-v4"
 
 
-def test_even_a_run_that_changes_no_key_tells_the_others_before_it_writes(offline_desk: Desk) -> None:
+def test_even_run_that_changes_no_key_tells_others_before_it_writes(offline_desk: Desk) -> None:
     desk = offline_desk
     assert desk.run("sync", "staging").status == 0
     before = desk.target.data("ConfigMap", LEASE)
@@ -377,7 +377,7 @@ def test_even_a_run_that_changes_no_key_tells_the_others_before_it_writes(offlin
     assert seen == [True]
 
 
-def test_nobody_pays_for_it_in_an_ordinary_run(offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_pays_for_it_in_ordinary_run(offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk, paths = offline_desk, documents_read(monkeypatch)
     requests = desk.target.embedded.requests
 
@@ -399,7 +399,7 @@ def test_nobody_pays_for_it_in_an_ordinary_run(offline_desk: Desk, monkeypatch: 
     assert sync() == (1, reading + memory)  # refused
 
 
-def test_while_there_is_no_memory_the_lease_tells_whether_another_run_was_there(
+def test_while_there_is_no_memory_lease_tells_whether_another_run_was_there(
     offline_desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another run makes everything, and somebody deletes its memory; nothing but the Lease is left of it then."""

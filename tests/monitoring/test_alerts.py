@@ -51,7 +51,7 @@ def expressions() -> Iterator[tuple[str, str]]:
             yield variable["name"], f"max by ({label}) ({name})"
 
 
-def test_a_run_that_knows_everything_has_every_metric() -> None:
+def test_run_that_knows_everything_has_every_metric() -> None:
     assert set(LABELS) == set(HELP)
 
 
@@ -69,7 +69,7 @@ def test_each_expression_asks_for_metrics_labels_and_values_that_exist(name: str
 
 
 @pytest.mark.parametrize("metric", HELP)
-def test_every_metric_is_documented_and_shown_on_the_dashboard(metric: str) -> None:
+def test_every_metric_is_documented_and_shown_on_dashboard(metric: str) -> None:
     assert metric in page("monitoring").names
     assert metric in json.dumps(DASHBOARD)
 
@@ -82,7 +82,7 @@ def test_each_alert_says_what_is_wrong_where_and_how_bad_it_is() -> None:
         assert rule["annotations"]["description"].endswith(".")
 
 
-def test_the_dashboards_panels_have_each_a_place_of_their_own() -> None:
+def test_dashboards_panels_have_each_place_of_their_own() -> None:
     taken: set[tuple[int, int]] = set()
     assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
     for panel in DASHBOARD["panels"]:
@@ -101,7 +101,7 @@ def promtool(binary: Path, *arguments: str | Path, text: str | None = None) -> s
     return done.stdout + done.stderr
 
 
-def test_promtool_takes_the_rules_and_each_fires_when_it_should(promtool_binary: Path, tmp_path: Path) -> None:
+def test_promtool_takes_rules_and_each_fires_when_it_should(promtool_binary: Path, tmp_path: Path) -> None:
     assert f"{len(RULES)} rules found" in promtool(promtool_binary, "check", "rules", FOLDER / "rules.yaml")
     cases = (Path(__file__).parent / "rules.test.yaml").read_text()
     (tmp_path / "cases.yaml").write_text(cases.replace("RULES", str(FOLDER / "rules.yaml")))
@@ -114,11 +114,11 @@ def test_each_alert_is_tried() -> None:
     assert fired == {rule["alert"] for rule in RULES}
 
 
-def test_promtool_finds_nothing_wrong_with_what_a_run_writes(promtool_binary: Path) -> None:
+def test_promtool_finds_nothing_wrong_with_what_run_writes(promtool_binary: Path) -> None:
     assert promtool(promtool_binary, "check", "metrics", text=whole()) == ""
 
 
-def test_promtool_takes_each_expression_of_the_dashboard(promtool_binary: Path) -> None:
+def test_promtool_takes_each_expression_of_dashboard(promtool_binary: Path) -> None:
     rules = [{"record": f"r{index}", "expr": expression} for index, (_, expression) in enumerate(expressions())]
     content = yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]})
     assert "rules found" in promtool(promtool_binary, "check", "rules", text=content)

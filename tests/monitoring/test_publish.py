@@ -36,7 +36,7 @@ def shown(gateway: Pushgateway) -> list[str]:
     return [line for line in lines if line.startswith("bridge_")]
 
 
-def test_a_failed_run_keeps_the_earlier_last_success_and_is_told_itself(tmp_path: Path) -> None:
+def test_failed_run_keeps_earlier_last_success_and_is_reported_itself(tmp_path: Path) -> None:
     file = tmp_path / "bridge.prom"
     assert not publish(record(file), 0)
     before = next(line for line in file.read_text().splitlines() if line.startswith(SUCCESS))
@@ -47,7 +47,7 @@ def test_a_failed_run_keeps_the_earlier_last_success_and_is_told_itself(tmp_path
     assert sum(line.startswith("bridge_exit_status") for line in lines) == 1
 
 
-def test_the_file_is_readable_by_all_whatever_the_umask_and_nothing_lies_beside_it(tmp_path: Path) -> None:
+def test_file_is_readable_by_all_whatever_umask_and_nothing_lies_beside_it(tmp_path: Path) -> None:
     file = tmp_path / "bridge.prom"
     before = os.umask(0o077)
     try:
@@ -59,7 +59,7 @@ def test_the_file_is_readable_by_all_whatever_the_umask_and_nothing_lies_beside_
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
+def test_reader_never_sees_half_file(tmp_path: Path) -> None:
     file = tmp_path / "bridge.prom"
     assert not publish(record(file), 0)
     with file.open() as reader:
@@ -70,7 +70,7 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["real.prom", "absent.prom"])
-def test_a_link_is_not_followed(tmp_path: Path, target: str) -> None:
+def test_link_is_not_followed(tmp_path: Path, target: str) -> None:
     (tmp_path / "real.prom").write_text("of somebody else\n")
     (tmp_path / "link.prom").symlink_to(tmp_path / target)
     (warning,) = publish(record(tmp_path / "link.prom"), 0)
@@ -80,14 +80,14 @@ def test_a_link_is_not_followed(tmp_path: Path, target: str) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"link.prom", "real.prom"}
 
 
-def test_a_folder_may_be_a_link(tmp_path: Path) -> None:
+def test_folder_may_be_link(tmp_path: Path) -> None:
     (tmp_path / "collected").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "collected")
     assert not publish(record(tmp_path / "link" / "bridge.prom"), 0)
     assert SUCCESS in (tmp_path / "collected" / "bridge.prom").read_text()
 
 
-def test_nobody_can_foretell_the_name_of_the_file_that_is_written_first(
+def test_nobody_can_foretell_name_of_file_that_is_written_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The run's id stands in the log while the run goes on."""
@@ -111,7 +111,7 @@ def test_what_is_no_file_is_left_alone_and_told(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
 
 
-def test_a_run_without_an_environment_has_no_metrics(tmp_path: Path) -> None:
+def test_run_without_environment_has_no_metrics(tmp_path: Path) -> None:
     assert not publish(record(tmp_path / "bridge.prom", environment=""), 2)
     assert list(tmp_path.iterdir()) == []
 
@@ -132,7 +132,7 @@ def test_a_run_without_an_environment_has_no_metrics(tmp_path: Path) -> None:
         "",
     ],
 )
-def test_a_target_that_is_none_is_refused_without_being_quoted(target: str) -> None:
+def test_target_that_is_none_is_refused_without_being_quoted(target: str) -> None:
     wrong = wrong_target(target)
     assert wrong
     assert "CANARY" not in wrong
@@ -141,17 +141,17 @@ def test_a_target_that_is_none_is_refused_without_being_quoted(target: str) -> N
 @pytest.mark.parametrize(
     "target", ["bridge.prom", "/var/lib/x/bridge.prom", "http://gateway:9091", "https://g/prefix/"]
 )
-def test_a_file_and_a_pushgateway_are_admitted(target: str) -> None:
+def test_file_and_pushgateway_are_admitted(target: str) -> None:
     assert wrong_target(target) is None
 
 
-def test_a_real_pushgateway_takes_a_push_and_groups_it_by_job_and_environment(gateway: Pushgateway) -> None:
+def test_real_pushgateway_takes_push_and_groups_it_by_job_and_environment(gateway: Pushgateway) -> None:
     assert not publish(record(gateway.url), 0)
     lines = shown(gateway)
     assert any(line.startswith(f'{SUCCESS}{{environment="staging",instance="",job="bridge"}}') for line in lines)
 
 
-def test_a_real_pushgateway_keeps_the_last_success_of_a_run_that_failed(gateway: Pushgateway) -> None:
+def test_real_pushgateway_keeps_last_success_of_run_that_failed(gateway: Pushgateway) -> None:
     assert not publish(record(f"{gateway.url}/", "kept"), 0)
     before = [line for line in shown(gateway) if line.startswith(SUCCESS) and '"kept"' in line]
     assert len(before) == 1
@@ -162,25 +162,25 @@ def test_a_real_pushgateway_keeps_the_last_success_of_a_run_that_failed(gateway:
 
 
 @pytest.mark.parametrize("name", ["with space", "with/slash", "ümlaut?#%"])
-def test_any_name_of_an_environment_is_grouped_as_it_is(gateway: Pushgateway, name: str) -> None:
+def test_any_name_of_environment_is_grouped_as_it_is(gateway: Pushgateway, name: str) -> None:
     assert not publish(record(gateway.url, name), 0)
     assert f'bridge_exit_status{{environment="{name}",instance="",job="bridge"}} 0' in shown(gateway)
 
 
-def test_a_pushgateway_that_does_not_answer_is_one_warning() -> None:
+def test_pushgateway_that_does_not_answer_is_one_warning() -> None:
     url = f"http://127.0.0.1:{free_port()}"
     (warning,) = publish(record(url), 0)
     assert str(warning) == f"the metrics: the Pushgateway at {url} refused the connection"
 
 
-def test_a_pushgateway_that_hangs_does_not_keep_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pushgateway_that_hangs_does_not_keep_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LIMIT", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         (warning,) = publish(record(f"http://127.0.0.1:{silent.getsockname()[1]}"), 0)
     assert warning.what.endswith("did not answer within 0.3 s")
 
 
-def test_a_server_that_is_no_pushgateway_is_told_by_its_answer(gateway: Pushgateway) -> None:
+def test_server_that_is_no_pushgateway_is_reported_by_its_answer(gateway: Pushgateway) -> None:
     (warning,) = publish(record(f"{gateway.url}/nowhere"), 0)
     assert warning.what.startswith(f"the Pushgateway at {gateway.url} answers 4")
 
@@ -194,7 +194,7 @@ def test_a_server_that_is_no_pushgateway_is_told_by_its_answer(gateway: Pushgate
         (403, "application/json", "the Pushgateway at {} answered 403"),
     ],
 )
-def test_a_page_for_people_is_no_success(status: int, kind: str, what: str) -> None:
+def test_page_for_people_is_no_success(status: int, kind: str, what: str) -> None:
     body = b"{}" if "json" in kind else b" <!doctype html>CANARY"
     with Wire(reply(status, body, {"Content-Type": kind, "Location": "http://CANARY.example/"})) as server:
         (warning,) = publish(record(server.url), 0)

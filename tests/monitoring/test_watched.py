@@ -47,7 +47,7 @@ def metrics(desk: Desk, file: Path) -> dict[str, float]:
     return found
 
 
-def test_a_run_tells_what_it_did_and_the_next_one_that_all_is_right(desk: Desk, file: Path) -> None:
+def test_run_tells_what_it_did_and_next_one_that_all_is_right(desk: Desk, file: Path) -> None:
     result, found = sync(desk, file)
     assert (result.status, result.err) == (0, "")
     assert found['bridge_objects{kind="Secret",result="written"}'] == 2
@@ -63,7 +63,7 @@ def test_a_run_tells_what_it_did_and_the_next_one_that_all_is_right(desk: Desk, 
     assert found["bridge_last_change_timestamp_seconds"] == first < found["bridge_last_success_timestamp_seconds"]
 
 
-def test_keys_that_drifted_changed_and_went_are_told_apart(desk: Desk, file: Path) -> None:
+def test_keys_that_drifted_changed_and_went_are_reported_apart(desk: Desk, file: Path) -> None:
     desk.run("sync", "staging")
     desk.target.edit("Secret", "agent-secrets", OPENAI_API_KEY="CANARY-by-hand", DEEPGRAM_API_KEY=None)
     desk.values(CARTESIA_API_KEY="CANARY-new")
@@ -79,7 +79,7 @@ WRONG_ENV_FILE = "this is no line of a dotenv file\n"
     ("wrong", "status"),
     [("refused", 1), ("config", 2), ("environment", 2), ("bug", 3), ("held", 75), ("interrupt", 130)],
 )
-def test_each_bad_way_out_is_told_and_keeps_the_last_success(
+def test_each_bad_way_out_is_reported_and_keeps_last_success(
     desk: Desk, file: Path, wrong: str, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, before = sync(desk, file)
@@ -111,7 +111,7 @@ def test_each_bad_way_out_is_told_and_keeps_the_last_success(
     ("fail", "kind", "status"),
     [("denied", "denied", 1), ("unavailable", "unavailable", 75), ("bug", "other", 1), ("hang", "unavailable", 75)],
 )
-def test_a_source_that_cannot_be_read_is_told_by_its_kind(
+def test_source_that_cannot_be_read_is_reported_by_its_kind(
     desk: Desk, file: Path, fail: str, kind: str, status: int
 ) -> None:
     desk.environment(providers={"plain": {"fail": fail}})
@@ -127,13 +127,13 @@ def test_a_source_that_cannot_be_read_is_told_by_its_kind(
     assert found['bridge_source_read_seconds{provider="plain"}'] >= (0.001 if fail == "hang" else 0)
 
 
-def test_an_absent_document_is_not_found(desk: Desk, file: Path) -> None:
+def test_absent_document_is_not_found(desk: Desk, file: Path) -> None:
     desk.environment(sources=["plain:absent.json"])
     _, found = sync(desk, file)
     assert found['bridge_source_reads{provider="plain",result="not_found"}'] == 1
 
 
-def test_a_terminated_run_tells_what_is_written(desk: Desk, start: Start, file: Path) -> None:
+def test_terminated_run_tells_what_is_written(desk: Desk, start: Start, file: Path) -> None:
     gate = Gate(desk, write_of("shared-config"))
     process = start("sync", "staging", "--metrics", str(file))
     assert gate.reached.wait(60)
@@ -164,7 +164,7 @@ def test_metrics_that_cannot_be_written_are_one_warning_and_no_failure(
     assert result.lines[0].startswith("bridge: warning: the metrics: ")
 
 
-def test_a_target_with_credentials_and_a_dry_run_are_wrong_arguments(desk: Desk, file: Path) -> None:
+def test_target_with_credentials_and_dry_run_are_wrong_arguments(desk: Desk, file: Path) -> None:
     result = desk.run("sync", "staging", "--metrics", "https://user:CANARY-openai@gateway")
     assert (result.status, result.lines[-1]) == (
         2,
@@ -174,7 +174,7 @@ def test_a_target_with_credentials_and_a_dry_run_are_wrong_arguments(desk: Desk,
     assert not file.exists()
 
 
-def test_a_real_pushgateway_gets_no_value_either(desk: Desk, pushgateway_binary: Path) -> None:
+def test_real_pushgateway_gets_no_value_either(desk: Desk, pushgateway_binary: Path) -> None:
     with Pushgateway(pushgateway_binary) as gateway:
         for fail in (None, "bug", "denied"):
             desk.environment(providers={"plain": {"fail": fail}} if fail else None)
@@ -188,7 +188,7 @@ def test_a_real_pushgateway_gets_no_value_either(desk: Desk, pushgateway_binary:
 
 @pytest.mark.parametrize("output", ["text", "json", "markdown"])
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_no_form_of_report_and_log_shows_a_value(desk: Desk, output: str, form: str) -> None:
+def test_no_form_of_report_and_log_shows_value(desk: Desk, output: str, form: str) -> None:
     forms = ("--output", output, "--log-format", form)
     assert desk.run("sync", "staging", *forms).status == 0
     desk.target.edit("Secret", "agent-secrets", OPENAI_API_KEY="CANARY-by-hand")
@@ -220,7 +220,7 @@ def json_run(desk: Desk, *more: str) -> tuple[Result, list[dict[str, Any]]]:
     return result, log(result)
 
 
-def test_a_run_without_trouble_logs_its_end_under_the_id_of_its_report(desk: Desk) -> None:
+def test_run_without_trouble_logs_its_end_under_id_of_its_report(desk: Desk) -> None:
     result, lines = json_run(desk)
     assert [line["level"] for line in lines] == ["info"]
     assert result.data["run"] == lines[0]["run"]
@@ -228,7 +228,7 @@ def test_a_run_without_trouble_logs_its_end_under_the_id_of_its_report(desk: Des
     assert other.data["run"] != result.data["run"]
 
 
-def test_each_problem_is_a_line_with_its_place_and_hint(desk: Desk) -> None:
+def test_each_problem_is_line_with_its_place_and_hint(desk: Desk) -> None:
     desk.values(OPENAI_API_KEY=None, DEEPGRAM_API_KEY=None)
     result, lines = json_run(desk)
     assert [line["level"] for line in lines] == ["error", "error", "error"]
@@ -240,7 +240,7 @@ def test_each_problem_is_a_line_with_its_place_and_hint(desk: Desk) -> None:
         assert line["hint"] in text
 
 
-def test_warnings_and_a_bug_are_lines_too(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_warnings_and_bug_are_lines_too(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     _, lines = json_run(desk, "--metrics", "/nowhere/bridge.prom")
     assert [line["level"] for line in lines] == ["warning", "info"]
 
@@ -252,7 +252,7 @@ def test_warnings_and_a_bug_are_lines_too(desk: Desk, monkeypatch: pytest.Monkey
     assert (result.status, lines[0]["message"]) == (3, "a bug in bridge (RuntimeError)")
 
 
-def test_an_interruption_is_a_line_too(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interruption_is_line_too(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -262,7 +262,7 @@ def test_an_interruption_is_a_line_too(desk: Desk, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("command", ["plan", "check", "status", "restart"])
-def test_every_command_with_a_report_has_the_log_and_the_id(desk: Desk, command: str) -> None:
+def test_every_command_with_report_has_log_and_id(desk: Desk, command: str) -> None:
     desk.run("sync", "staging")
     result = desk.run(command, "staging", "--log-format", "json", "--output", "json")
     assert log(result)[-1]["run"] == result.data["run"]

@@ -96,7 +96,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
 
 @pytest.mark.wheel
 @pytest.mark.timeout(900)
-def test_one_link_is_put_on_the_path_and_later_steps_keep_their_python(job: Job) -> None:
+def test_one_link_is_put_on_path_and_later_steps_keep_their_python(job: Job) -> None:
     (folder,) = map(Path, job.path)
     assert [one.name for one in folder.iterdir()] == ["bridge"]
     assert (folder / "bridge").is_symlink()
@@ -120,14 +120,14 @@ def test_nothing_unpinned_is_collected(job: Job) -> None:
 
 @pytest.mark.wheel
 @pytest.mark.timeout(900)
-def test_a_module_of_the_branch_is_not_run(job: Job) -> None:
+def test_module_of_branch_is_not_run(job: Job) -> None:
     """`python -m` looks into the current folder first, and that is the checkout."""
     assert not job.mark.exists()
 
 
 @pytest.mark.wheel
 @pytest.mark.timeout(900)
-def test_what_was_installed_works_in_the_clone(job: Job) -> None:
+def test_what_was_installed_works_in_clone(job: Job) -> None:
     done = job.run("bridge", "check", "staging")
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "staging: the files are valid"), done.stderr
     files = job.run("bridge", "check", "--files", "sops", "config/staging.sops.yaml")

@@ -17,7 +17,7 @@ GITHUB = FOLDER / "github"
 HOOKS = ["argocd-presync.yaml", "helm-pre-upgrade.yaml"]
 
 
-def test_actionlint_has_nothing_against_the_workflow_and_its_action(tmp_path: Path, actionlint_binary: Path) -> None:
+def test_actionlint_has_nothing_against_workflow_and_its_action(tmp_path: Path, actionlint_binary: Path) -> None:
     workflow = (GITHUB / "deploy.yml").read_text()
     local = re.sub(r"example/bridge/(config/pipelines/github)@0+", r"./\1", workflow)
     assert local != workflow  # a local action's inputs are looked at too
@@ -33,7 +33,7 @@ def test_actionlint_has_nothing_against_the_workflow_and_its_action(tmp_path: Pa
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_actions_are_pinned_and_rights_are_given_to_the_job_alone() -> None:
+def test_actions_are_pinned_and_rights_are_given_to_job_alone() -> None:
     workflow = yaml.safe_load((GITHUB / "deploy.yml").read_text())
     uses = [step["uses"] for job in workflow["jobs"].values() for step in job["steps"] if "uses" in step]
     assert len(uses) == 2
@@ -42,7 +42,7 @@ def test_actions_are_pinned_and_rights_are_given_to_the_job_alone() -> None:
     assert [job["permissions"] for job in workflow["jobs"].values()] == [{"contents": "read", "id-token": "write"}]
 
 
-def test_no_expression_of_github_stands_in_a_script() -> None:
+def test_no_expression_of_github_stands_in_script() -> None:
     for name in ("deploy.yml", "action.yml"):
         content = yaml.safe_load((GITHUB / name).read_text())
         jobs = content.get("jobs", {"action": content.get("runs")}).values()
@@ -52,9 +52,7 @@ def test_no_expression_of_github_stands_in_a_script() -> None:
 
 
 @pytest.mark.parametrize("name", HOOKS)
-def test_the_api_server_takes_a_hook_under_restricted(
-    name: str, real_target: Target, real_cluster: RealCluster
-) -> None:
+def test_api_server_takes_hook_under_restricted(name: str, real_target: Target, real_cluster: RealCluster) -> None:
     levels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")}
     path = f"/api/v1/namespaces/{real_target.namespace}"
     assert real_target.client.request("PATCH", path, {"metadata": {"labels": levels}}, MERGE).status == 200
@@ -69,20 +67,20 @@ def test_the_api_server_takes_a_hook_under_restricted(
     assert "would violate PodSecurity" in apply(text.replace("runAsNonRoot: true", "runAsNonRoot: false")).stderr
 
 
-def test_both_hooks_run_the_same_job_and_differ_in_who_runs_it() -> None:
+def test_both_hooks_run_same_job_and_differ_in_who_runs_it() -> None:
     argo, helm = (yaml.safe_load((FOLDER / name).read_text()) for name in HOOKS)
     assert argo["spec"] == helm["spec"]
     assert argo["metadata"]["annotations"]["argocd.argoproj.io/hook"] == "PreSync"
     assert helm["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
 
 
-def test_a_hook_fails_for_good_with_exactly_the_statuses_that_trying_again_cannot_change() -> None:
+def test_hook_fails_for_good_with_exactly_statuses_that_trying_again_cannot_change() -> None:
     job = yaml.safe_load((FOLDER / HOOKS[0]).read_text())["spec"]
     rule = next(one for one in job["podFailurePolicy"]["rules"] if one["action"] == "FailJob")
     assert rule["onExitCodes"]["values"] == [1, 2, 3]
 
 
-def test_the_pre_commit_hooks_install_what_the_lock_names() -> None:
+def test_pre_commit_hooks_install_what_lock_names() -> None:
     hooks = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
     lock = (ROOT / "requirements.lock").read_text()
     locked = [line.removesuffix(" \\") for line in lock.splitlines() if re.match(r"[a-z0-9]", line)]
@@ -91,7 +89,7 @@ def test_the_pre_commit_hooks_install_what_the_lock_names() -> None:
         assert (hook["language"], hook["additional_dependencies"]) == ("python", locked)
 
 
-def test_the_pre_commit_hooks_find_files_of_sops_and_not_their_rules() -> None:
+def test_pre_commit_hooks_find_files_of_sops_and_not_their_rules() -> None:
     hooks = {one["id"]: one for one in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())}
     assert [(name, one["entry"]) for name, one in hooks.items()] == [
         ("bridge-check", "bridge check"),

@@ -90,7 +90,7 @@ def run(clone: Path, line: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("name", guards())
-def test_the_guard_passes_in_a_fresh_clone(clone: Path, kubectl_binary: Path, name: str) -> None:
+def test_guard_passes_in_fresh_clone(clone: Path, kubectl_binary: Path, name: str) -> None:
     assert not (clone / "config/.env.k8s.staging").exists()
     assert not (clone / PATCH).exists()
     done = run(clone, guards()[name])
@@ -102,7 +102,7 @@ def test_the_guard_passes_in_a_fresh_clone(clone: Path, kubectl_binary: Path, na
         assert "infrastructure" not in done.stdout.lower() + done.stderr.lower()
 
 
-def test_the_guard_still_finds_what_is_wrong_there(clone: Path, kubectl_binary: Path, tmp_path: Path) -> None:
+def test_guard_still_finds_what_is_wrong_there(clone: Path, kubectl_binary: Path, tmp_path: Path) -> None:
     copy = tmp_path / "clone"
     subprocess.run(["cp", "-r", clone, copy], check=True)
     file = copy / "apps/overlays/staging/kustomization.yaml"
@@ -112,7 +112,7 @@ def test_the_guard_still_finds_what_is_wrong_there(clone: Path, kubectl_binary: 
     assert "Secret/agent-secrets" in done.stderr
 
 
-def test_the_drafted_infrastructure_has_what_the_scripts_use(clone: Path) -> None:
+def test_drafted_infrastructure_has_what_scripts_use(clone: Path) -> None:
     drafted = yaml.safe_load((clone / "config/staging.yaml").read_text())
     assert drafted["infrastructure"]["K8S_NAMESPACE"] == "required"
     (clone / "config/.env.k8s.staging").write_text(team_layout.ENV_FILE)

@@ -129,7 +129,7 @@ def pipeline(  # noqa: PLR0917 - fixtures
     return Pipeline(request.param, run, app, desk, variables)
 
 
-def test_a_build_that_would_undo_bridge_is_not_deployed(pipeline: Pipeline) -> None:
+def test_build_that_would_undo_bridge_is_not_deployed(pipeline: Pipeline) -> None:
     before = pipeline.desk.target.versions()
     for step in (pipeline.propose(), pipeline.deploy()):
         assert step.status == 1
@@ -138,7 +138,7 @@ def test_a_build_that_would_undo_bridge_is_not_deployed(pipeline: Pipeline) -> N
     assert not pipeline.deployed
 
 
-def test_a_plan_that_is_refused_is_reported_and_stops_the_deploy(pipeline: Pipeline) -> None:
+def test_plan_that_is_refused_is_reported_and_stops_deploy(pipeline: Pipeline) -> None:
     desk = pipeline.desk
     assert desk.run("init", "staging", "--fix-kustomize").status == 0
     desk.target.create("Secret", "agent-secrets", {"stringData": {"OPENAI_API_KEY": "CANARY-theirs"}})
@@ -154,7 +154,7 @@ def test_a_plan_that_is_refused_is_reported_and_stops_the_deploy(pipeline: Pipel
     assert not pipeline.deployed
 
 
-def test_a_store_that_does_not_answer_stops_the_deploy(pipeline: Pipeline) -> None:
+def test_store_that_does_not_answer_stops_deploy(pipeline: Pipeline) -> None:
     desk = pipeline.desk
     assert desk.run("init", "staging", "--fix-kustomize").status == 0
     (desk.folder / "values.json").unlink()
@@ -162,7 +162,7 @@ def test_a_store_that_does_not_answer_stops_the_deploy(pipeline: Pipeline) -> No
     assert not pipeline.deployed
 
 
-def test_a_proposal_shows_the_plan_and_the_main_branch_is_synced_and_then_deployed(pipeline: Pipeline) -> None:
+def test_proposal_shows_plan_and_main_branch_is_synced_and_then_deployed(pipeline: Pipeline) -> None:
     desk = pipeline.desk
     assert desk.run("init", "staging", "--fix-kustomize").status == 0
     proposed = pipeline.propose()
@@ -178,7 +178,7 @@ def test_a_proposal_shows_the_plan_and_the_main_branch_is_synced_and_then_deploy
 
 
 @pytest.mark.parametrize("pipeline", ["github"], indirect=True)
-def test_a_kubeconfig_on_the_runners_disk_is_for_its_user_alone(pipeline: Pipeline) -> None:
+def test_kubeconfig_on_runners_disk_is_for_its_user_alone(pipeline: Pipeline) -> None:
     probe = pipeline.app.folder.parent / "bin" / "kubectl"
     probe.write_text('#!/bin/sh\nstat -c "mode %a" "$KUBECONFIG" >&2\nexit 1\n')
     probe.chmod(0o755)
@@ -187,7 +187,7 @@ def test_a_kubeconfig_on_the_runners_disk_is_for_its_user_alone(pipeline: Pipeli
     assert "mode 600" in step.log.splitlines()
 
 
-def test_without_the_trust_files_text_nothing_is_trusted(pipeline: Pipeline) -> None:
+def test_without_trust_files_text_nothing_is_trusted(pipeline: Pipeline) -> None:
     desk = pipeline.desk
     assert desk.run("init", "staging", "--fix-kustomize").status == 0
     del pipeline.environ["TRUST_TEXT"]
@@ -199,7 +199,7 @@ def test_without_the_trust_files_text_nothing_is_trusted(pipeline: Pipeline) -> 
     assert not pipeline.deployed
 
 
-def test_vault_of_a_branch_gets_no_token(pipeline: Pipeline) -> None:
+def test_vault_of_branch_gets_no_token(pipeline: Pipeline) -> None:
     """The variable VAULT_ADDR would refuse it too, so it is not set here."""
     desk = pipeline.desk
     assert desk.run("init", "staging", "--fix-kustomize").status == 0
@@ -214,7 +214,7 @@ def test_vault_of_a_branch_gets_no_token(pipeline: Pipeline) -> None:
         assert evil.requests == []
 
 
-def test_trust_file_is_for_the_runners_user_alone(pipeline: Pipeline) -> None:
+def test_trust_file_is_for_runners_user_alone(pipeline: Pipeline) -> None:
     probe = pipeline.app.folder.parent / "bin" / "kubectl"
     probe.write_text('#!/bin/sh\nstat -c "mode %a" "$BRIDGE_TRUST" >&2\nexit 1\n')
     probe.chmod(0o755)
@@ -223,7 +223,7 @@ def test_trust_file_is_for_the_runners_user_alone(pipeline: Pipeline) -> None:
     assert "mode 600" in step.log.splitlines()
 
 
-def test_pipelines_set_vaults_address_and_the_trust_file_from_the_environments_variables() -> None:
+def test_pipelines_set_vaults_address_and_trust_file_from_environments_variables() -> None:
     workflow = yaml.safe_load((FOLDER / "github" / "deploy.yml").read_text())
     step = next(step for step in workflow["jobs"]["staging"]["steps"] if "run" in step)
     assert step["env"]["VAULT_ADDR"] == "${{ vars.VAULT_ADDR }}"

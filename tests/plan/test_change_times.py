@@ -35,30 +35,30 @@ def times(memory: Memory) -> dict[str, str]:
     return {key: one.changed for key, one in memory.objects[ID].keys.items()}
 
 
-def test_a_change_has_the_servers_time_and_the_others_keep_theirs() -> None:
+def test_change_has_servers_time_and_others_keep_theirs() -> None:
     made = plan(known(A=EARLY, B=EARLY), live(EARLY, A="1", B="1"), A="2", B="1")
     after = remember(made, {ID: live(LATE, A="2", B="1")}, NOW)
     assert times(after) == {"A": LATE, "B": EARLY}
 
 
-def test_the_time_of_the_last_answer_counts_where_the_write_took_long_to_be_admitted() -> None:
+def test_time_of_last_answer_counts_where_write_took_long_to_be_admitted() -> None:
     made = plan(known(A=EARLY), live(EARLY, A="1"), A="2")
     assert times(remember(made, {ID: live(NOW, A="2")}, LATE)) == {"A": LATE}
 
 
-def test_a_change_within_the_second_of_the_one_before_is_later_all_the_same() -> None:
+def test_change_within_second_of_one_before_is_later_all_same() -> None:
     made = plan(known(A=LATE), live(LATE, A="1"), A="2")
     assert times(remember(made, {ID: live(LATE, A="2")}, NOW)) == {"A": LATER}
 
 
-def test_a_first_creation_is_known_as_such_and_a_second_one_is_not() -> None:
+def test_first_creation_is_known_as_such_and_second_one_is_not() -> None:
     first = remember(plan(Memory(), None, A="1"), {ID: live(LATE, A="1")}, NOW)
     assert (first.objects[ID].created, times(first)) == (LATE, {"A": LATE})
     again = remember(plan(first, None, A="1"), {ID: live(LATER, A="1")}, NOW)
     assert (again.objects[ID].created, times(again)) == (LATE, {"A": LATER})
 
 
-def test_a_key_that_leaves_is_remembered_by_its_time() -> None:
+def test_key_that_leaves_is_remembered_by_its_time() -> None:
     made = plan(known(A=EARLY, B=EARLY), live(EARLY, A="1", B="1"), A="1")
     after = remember(made, {ID: live(LATE, A="1")}, NOW)
     assert (after.objects[ID].removed, times(after)) == (LATE, {"A": EARLY})
@@ -74,7 +74,7 @@ def test_metadata_alone_changes_no_time() -> None:
     assert (times(after), after.objects[ID].removed) == ({"A": EARLY}, "")
 
 
-def test_while_it_is_written_the_memory_says_that_a_key_may_have_changed_and_that_this_is_not_sure() -> None:
+def test_while_it_is_written_memory_says_that_key_may_have_changed_and_that_this_is_not_sure() -> None:
     memory = known(A=EARLY, B=EARLY)
     made = plan(memory, live(EARLY, A="1", B="1"), A="2", B="1")
     union = memory.union(remember(made, {}, NOW))
@@ -82,14 +82,14 @@ def test_while_it_is_written_the_memory_says_that_a_key_may_have_changed_and_tha
     assert memory.union(remember(plan(memory, live(EARLY, A="1", B="1"), A="1", B="1"), {}, NOW)).begun == ()
 
 
-def test_the_run_after_a_killed_one_takes_the_write_for_as_late_as_it_may_have_been() -> None:
+def test_run_after_killed_one_takes_write_for_as_late_as_it_may_have_been() -> None:
     union = known(A=NOW, B=EARLY, created=EARLY, begun=NOW)
     made = plan(union, live(NOW, A="2", B="1"), A="2", B="1")
     after = remember(made, {}, LATER)
     assert (times(after), after.begun, after.objects[ID].created) == ({"A": LATER, "B": EARLY}, (), EARLY)
 
 
-def test_a_creation_by_a_killed_run_stays_a_first_creation() -> None:
+def test_creation_by_killed_run_stays_first_creation() -> None:
     union = Memory().union(remember(plan(Memory(), None, A="1"), {}, NOW))
     after = remember(plan(union, live(LATE, A="1"), A="1"), {}, LATER)
     assert (after.objects[ID].created, times(after)) == (LATER, {"A": LATER})
@@ -97,12 +97,12 @@ def test_a_creation_by_a_killed_run_stays_a_first_creation() -> None:
     assert times(never_made) == {"A": never_made.objects[ID].created}
 
 
-def test_times_that_are_none_do_not_stop_a_run() -> None:
+def test_times_that_are_none_do_not_stop_run() -> None:
     made = plan(known(A="then"), live(EARLY, A="1"), A="2")
     assert times(remember(made, {ID: live(LATE, A="2")}, NOW)) == {"A": LATE}
 
 
-def test_what_left_the_templates_is_settled_too() -> None:
+def test_what_left_templates_is_settled_too() -> None:
     union = known(A=NOW, begun=NOW)
     made = build(
         PlanTarget("staging", "ns", OURS, CLUSTER),

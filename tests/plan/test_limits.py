@@ -19,7 +19,7 @@ def problems(type_: str, **keys: bytes) -> list[str]:
 
 
 @pytest.mark.parametrize("value", [b"{}", b'{"auths": {"r": {"auth": "CANARY"}}}'])
-def test_a_docker_configuration(value):
+def test_docker_configuration(value):
     assert problems(DOCKER, **{".dockerconfigjson": value}) == []
 
 
@@ -59,14 +59,14 @@ def test_what_is_no_docker_configuration(value):
         ("example.com/other", [], []),
     ],
 )
-def test_keys_that_a_type_requires(type_, keys, lacking):
+def test_keys_that_type_requires(type_, keys, lacking):
     assert problems(type_, **dict.fromkeys(keys, PEM)) == [
         f"Secret/x key {key}: is required by type {type_}" for key in lacking
     ]
 
 
 @pytest.mark.parametrize("key", [PEM, PEM.replace(b"\n", b"\r\n"), b"Bag Attributes\n" + PEM, b""])
-def test_a_tls_key_that_is_pem_or_is_empty(key):
+def test_tls_key_that_is_pem_or_is_empty(key):
     assert problems(TLS, **{"tls.crt": PEM, "tls.key": key}) == []
 
 
@@ -81,7 +81,7 @@ def test_written_out_line_ends_are_refused(type_key, value):
 
 
 @pytest.mark.parametrize("value", [b"CANARY", PEM.replace(b"\n", b" "), b"LS0tLS1CRUdJTg=="])
-def test_a_tls_key_that_is_no_pem_is_refused(value):
+def test_tls_key_that_is_no_pem_is_refused(value):
     assert problems(TLS, **{"tls.crt": PEM, "tls.key": value}) == [
         f"Secret/x key tls.key: must be PEM text, as type {TLS} requires"
     ]

@@ -4,7 +4,7 @@ from tests.desk import Desk
 from tests.team import VALUES
 
 
-def test_markdown_for_a_pipelines_summary(offline_desk: Desk) -> None:
+def test_markdown_for_pipelines_summary(offline_desk: Desk) -> None:
     desk = offline_desk
     desk.run("sync", "staging")
     desk.values(OPENAI_API_KEY="CANARY-new")
@@ -21,7 +21,7 @@ def test_markdown_for_a_pipelines_summary(offline_desk: Desk) -> None:
     assert "**5 unchanged: nothing to do**" in desk.run("plan", "staging", "--output", "markdown").out
 
 
-def test_markdown_names_who_changed_a_key_and_what_a_sync_has_written(offline_desk: Desk) -> None:
+def test_markdown_names_who_changed_key_and_what_sync_has_written(offline_desk: Desk) -> None:
     desk = offline_desk
     desk.run("sync", "staging")
     desk.target.edit("Secret", "agent-secrets", OPENAI_API_KEY="CANARY-by-hand")
@@ -48,7 +48,7 @@ def test_markdown_tells_refusals_and_warnings(offline_desk: Desk) -> None:
     assert "**Refused**\n\n- `Secret/agent-secrets`: has type example.com/other, " in out
 
 
-def test_json_has_a_schema_and_every_key(offline_desk: Desk) -> None:
+def test_json_has_schema_and_every_key(offline_desk: Desk) -> None:
     data = offline_desk.run("plan", "staging", "--output", "json").data
     assert data["schema"] == "bridge/report/v1"
     assert data["result"] == "planned"
@@ -86,6 +86,6 @@ def test_config_values_out_of_plain_files_are_shown_on_request_only(offline_desk
     assert not any(value in out for value in VALUES.values())
 
 
-def test_sync_dry_run_is_the_plan(offline_desk: Desk) -> None:
+def test_sync_dry_run_is_plan(offline_desk: Desk) -> None:
     assert offline_desk.run("sync", "staging", "--dry-run").out == offline_desk.run("plan", "staging").out
     assert offline_desk.target.versions() == {}

@@ -37,7 +37,7 @@ MEMORIES = st.builds(
 
 
 @given(MEMORIES)
-def test_a_memory_reads_back_as_it_was_written(memory: Memory) -> None:
+def test_memory_reads_back_as_it_was_written(memory: Memory) -> None:
     assert decode(encode(memory)) == memory
     assert encode(decode(encode(memory))) == encode(memory)
 
@@ -69,13 +69,13 @@ def test_what_is_no_memory_is_refused_without_its_text(text: str) -> None:
     assert caught.value.__context__ is None
 
 
-def test_a_newer_version_is_told_apart() -> None:
+def test_newer_version_is_reported_apart() -> None:
     with pytest.raises(UnreadableMemoryError) as caught:
         decode(json.dumps({"version": 2}))
     assert caught.value.newer
 
 
-def test_the_union_holds_what_may_be_true_while_the_newer_one_is_written() -> None:
+def test_union_holds_what_may_be_true_while_newer_one_is_written() -> None:
     old_key, new_key = KeyMemory(Origin(Layer.SOURCE, "a"), "1"), KeyMemory(Origin(Layer.SOURCE, "b"), "2")
     a, b, c = (ObjectId("Secret", name) for name in "abc")
     old = Memory({a: ObjectMemory("1", {"X": old_key, "Y": old_key}), b: ObjectMemory("2", {"X": old_key})})
@@ -92,7 +92,7 @@ def test_the_union_holds_what_may_be_true_while_the_newer_one_is_written() -> No
     }
 
 
-def test_a_lost_memory_is_rebuilt_from_what_our_manager_still_owns() -> None:
+def test_lost_memory_is_rebuilt_from_what_our_manager_still_owns() -> None:
     ours = Manager(OURS, "Apply", "then", frozenset({Field("data", "A"), Field("labels", "l"), Field("type")}))
     theirs = Manager("kubectl", "Update", "now", frozenset({Field("data", "B")}))
     data = {"A": SecretValue(b"a"), "B": SecretValue(b"b")}

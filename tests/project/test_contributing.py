@@ -11,18 +11,18 @@ FINDING = CONTRIBUTING.section("Find a test")
 TESTS = ROOT / "tests"
 
 
-def test_every_folder_of_tests_is_in_the_table() -> None:
+def test_every_folder_of_tests_is_in_table() -> None:
     told = [name for first, _ in FINDING.rows for name in re.findall(r"`(\w+)`", first)]
     assert sorted(told) == sorted(path.name for path in TESTS.iterdir() if any(path.glob("**/*.py")))
 
 
-def test_modules_that_the_page_names_exist() -> None:
+def test_modules_that_page_names_exist() -> None:
     named = re.findall(r"`(\w+\.py)`", FINDING.text)
     assert named
     assert [name for name in named if not (TESTS / name).is_file()] == []
 
 
-def test_file_names_are_unique_outside_of_the_providers_folders() -> None:
+def test_file_names_are_unique_outside_of_providers_folders() -> None:
     """Providers have files of the same name for the same thing."""
     places = defaultdict(list)
     for path in TESTS.rglob("test_*.py"):
@@ -32,7 +32,7 @@ def test_file_names_are_unique_outside_of_the_providers_folders() -> None:
     assert {name: folders for name, folders in places.items() if len(folders) > 1} == {}
 
 
-def test_no_test_lies_outside_of_a_folder() -> None:
+def test_no_test_lies_outside_of_folder() -> None:
     assert list(TESTS.glob("test_*.py")) == []
 
 
@@ -42,13 +42,13 @@ def drawn() -> list[str]:
     return [name.strip("/") for line in picture.splitlines() for name in re.split(r", | {2,}", line[:27].strip())]
 
 
-def test_every_module_is_in_the_picture_of_the_code() -> None:
+def test_every_module_is_in_picture_of_code() -> None:
     modules = {path.stem for path in (ROOT / "bridge").glob("*.py") if not path.stem.startswith("__")}
     rooms = {path.parent.name for path in (ROOT / "bridge").glob("*/__init__.py")}
     assert sorted(drawn()) == sorted(modules | rooms)
 
 
-def test_order_of_the_picture_is_that_of_the_import_rules() -> None:
+def test_order_of_picture_is_that_of_import_rules() -> None:
     rules = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     layers = next(rule["layers"] for rule in rules if rule["name"] == "the layers of bridge")
     level = {name: number for number, layer in enumerate(layers) for name in layer.split(" | ")}

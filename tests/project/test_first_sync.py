@@ -78,18 +78,18 @@ def first_sync(user: User) -> str:
     return user.run(script)
 
 
-def test_five_commands_write_the_first_secret(user: User) -> None:
+def test_five_commands_write_first_secret(user: User) -> None:
     out = first_sync(user)
     assert "1 to create, 0 unchanged: written" in out
     assert user.target.data("Secret", "my-app") == {"API_KEY": "CANARY-first"}
 
 
 @pytest.mark.parametrize("block", ["first-environment", "first-template", "first-sync"])
-def test_readme_and_getting_started_have_the_same_first_sync(block: str) -> None:
+def test_readme_and_getting_started_have_same_first_sync(block: str) -> None:
     assert README.block(block) == page("getting-started").block(block)
 
 
-def test_plan_in_the_readme_is_one_of_the_programs(user: User) -> None:
+def test_plan_in_readme_is_one_of_programs(user: User) -> None:
     first_sync(user)
     user.template("API_KEY", "OPENAI_API_KEY", "OLD_KEY")
     user.set("OPENAI_API_KEY", "CANARY-openai")

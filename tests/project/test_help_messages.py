@@ -22,13 +22,13 @@ TEXTS = [text for name in ("bridge", "providers") for path in (ROOT / name).rglo
 
 
 @pytest.mark.parametrize("message", MESSAGES)
-def test_message_that_the_page_explains_is_one_of_the_programs(message: str) -> None:
+def test_message_that_page_explains_is_one_of_programs(message: str) -> None:
     parts = [part.strip(" ,;:'\"") for part in message.split("…")]
     assert max(map(len, parts)) > 8
     for part in parts:
         assert any(part in text for text in TEXTS), part
 
 
-def test_page_explains_a_message_once() -> None:
+def test_page_explains_message_once() -> None:
     assert len(MESSAGES) > 20
     assert len(set(MESSAGES)) == len(MESSAGES)

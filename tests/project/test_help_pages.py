@@ -38,24 +38,24 @@ def commands() -> dict[str, str]:
     return {name: sub.format_help() for name, sub in choices.choices.items()}
 
 
-def test_the_help_text_is_the_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_help_text_is_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     assert page("everyday").block("help") == build_parser().format_help()
 
 
-def test_the_example_is_the_demonstrations_own_file() -> None:
+def test_example_is_demonstrations_own_file() -> None:
     assert page("environment-file").block("example") == (ROOT / "config" / "staging.yaml").read_text()
 
 
 @pytest.mark.parametrize("flag", sorted(set(re.findall(r"`?(--[a-z][a-z-]+)", TEXT))))
-def test_every_flag_that_a_page_names_exists(flag: str) -> None:
+def test_every_flag_that_page_names_exists(flag: str) -> None:
     known = {
         word for text in [build_parser().format_help(), *commands().values()] for word in re.findall(r"--[\w-]+", text)
     }
     assert flag in known | OTHER_PROGRAMS
 
 
-def test_every_command_and_flag_of_the_program_has_a_help_text() -> None:
+def test_every_command_and_flag_of_program_has_help_text() -> None:
     parser = build_parser()
     choices = next(action for action in parser._actions if action.dest == "command")
     for name, sub in choices.choices.items():
@@ -64,7 +64,7 @@ def test_every_command_and_flag_of_the_program_has_a_help_text() -> None:
         assert f"bridge {name}" in TEXT
 
 
-def test_the_trust_file_is_one(tmp_path: Path) -> None:
+def test_trust_file_is_one(tmp_path: Path) -> None:
     block = page("threat-model").block("trust")
     file = tmp_path / "trust.yaml"
     file.write_text(block)
@@ -73,7 +73,7 @@ def test_the_trust_file_is_one(tmp_path: Path) -> None:
     assert set(yaml.safe_load(block)) == set(KEYS)
 
 
-def test_every_key_of_the_environments_file_is_explained() -> None:
+def test_every_key_of_environments_file_is_explained() -> None:
     assert set(environment_fields.KEYS) <= set(page("environment-file").names)
 
 
@@ -84,7 +84,7 @@ def test_every_make_target_exists(target: str) -> None:
         assert re.search(rf"^{name}:", makefile, re.MULTILINE)
 
 
-def test_every_exit_status_is_in_the_help_and_on_its_page() -> None:
+def test_every_exit_status_is_in_help_and_on_its_page() -> None:
     with redirect_stdout(io.StringIO()):
         text = build_parser().format_help()
     for status in ("0", "1", "2", "3", "4", "5", "75", "130"):
@@ -93,7 +93,7 @@ def test_every_exit_status_is_in_the_help_and_on_its_page() -> None:
 
 
 @pytest.mark.parametrize("topic", sorted(set(re.findall(r"`bridge help ([\w-]+)`", TEXT))))
-def test_every_topic_that_a_page_names_exists(topic: str) -> None:
+def test_every_topic_that_page_names_exists(topic: str) -> None:
     assert (HELP / f"{topic}.md").is_file()
 
 
@@ -112,7 +112,7 @@ def anchors(one: Page) -> set[str]:
 
 
 @pytest.mark.parametrize(("name", "target"), sorted(set(links())))
-def test_every_link_leads_to_a_file_and_a_heading(name: str, target: str) -> None:
+def test_every_link_leads_to_file_and_heading(name: str, target: str) -> None:
     file, _, anchor = target.partition("#")
     path = ((ROOT / name).parent / file if file else ROOT / name).resolve()
     assert path.exists()
@@ -120,6 +120,6 @@ def test_every_link_leads_to_a_file_and_a_heading(name: str, target: str) -> Non
         assert anchor in anchors(PAGES[str(path.relative_to(ROOT))])
 
 
-def test_limits_on_the_page_are_those_of_the_benchmark() -> None:
+def test_limits_on_page_are_those_of_benchmark() -> None:
     limits = re.findall(r'"(\d\.\d(?:, \d+ MiB)?|\+\d+ ms)"', (ROOT / "tests" / "bench" / "rows.py").read_text())
     assert [row[2] for row in page("performance").section("What is compared").rows] == limits

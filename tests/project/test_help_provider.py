@@ -13,7 +13,7 @@ from tests.pages import ROOT, page
 PAGE = page("writing-a-provider")
 
 
-def test_provider_of_the_tutorial_passes_the_contract(tmp_path: Path) -> None:
+def test_provider_of_tutorial_passes_contract(tmp_path: Path) -> None:
     (tmp_path / "acme_bridge.py").write_text(PAGE.block("provider"))
     (tmp_path / "test_acme.py").write_text(PAGE.block("provider-test"))
     done = subprocess.run(
@@ -29,7 +29,7 @@ def test_provider_of_the_tutorial_passes_the_contract(tmp_path: Path) -> None:
     assert " passed" in done.stdout
 
 
-def test_package_of_the_tutorial_registers_its_provider() -> None:
+def test_package_of_tutorial_registers_its_provider() -> None:
     project = tomllib.loads(PAGE.block("provider-package"))
     ((name, value),) = project["project"]["entry-points"]["bridge.providers"].items()
     entry = EntryPoint(name, value, "bridge.providers")

@@ -16,7 +16,7 @@ def files(items: list[Item]) -> list[str]:
     return [path for path, _ in groupby(items, lambda item: item.path)]
 
 
-def test_an_order_has_all_tests_and_keeps_those_of_a_file_together() -> None:
+def test_order_has_all_tests_and_keeps_those_of_file_together() -> None:
     order = shuffled(ITEMS, "1")
     assert sorted(order) == ITEMS
     assert sorted(files(order)) == list("abcdefgh")
@@ -28,6 +28,6 @@ def test_files_and_their_tests_come_in_another_order() -> None:
     assert [item for item in order if item.path == "a"] != ITEMS[:10]
 
 
-def test_a_seed_always_gives_the_same_order_and_another_one_another() -> None:
+def test_seed_always_gives_same_order_and_another_one_another() -> None:
     assert shuffled(ITEMS, "1") == shuffled(ITEMS, "1")
     assert shuffled(ITEMS, "1") != shuffled(ITEMS, "2")

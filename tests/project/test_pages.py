@@ -36,7 +36,7 @@ a: 1
 PAGE = Page("a.md", TEXT)
 
 
-def test_section_ends_at_the_next_heading_of_its_level() -> None:
+def test_section_ends_at_next_heading_of_its_level() -> None:
     section = PAGE.section("Steps")
     assert section.text.startswith("\n```bash\n# not a heading\n")
     assert section.text.endswith("<!-- /sample -->\n\n")
@@ -57,6 +57,6 @@ def test_blocks_of_one_language_or_of_all() -> None:
 
 
 @pytest.mark.parametrize("ask", [PAGE.section, PAGE.marked, PAGE.block])
-def test_part_that_does_not_exist_is_an_error(ask) -> None:
+def test_part_that_does_not_exist_is_error(ask) -> None:
     with pytest.raises(AssertionError, match=r"a\.md has no .* 'not a heading'"):
         ask("not a heading")

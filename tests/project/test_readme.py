@@ -15,7 +15,7 @@ def test_table_of_pages_lists_every_page_by_its_command() -> None:
     assert [cells[1] for cells in rows] == [f"[`bridge help {name}`](bridge/help/{name}.md)" for name in TOPICS]
 
 
-def test_link_to_a_help_page_reads_as_its_command() -> None:
+def test_link_to_help_page_reads_as_its_command() -> None:
     """A relative link does not work on a package index, but its text does."""
     links = re.findall(r"\[([^\[\]]+)\]\(bridge/help/([\w-]+)\.md\S*\)", README.text)
     assert links

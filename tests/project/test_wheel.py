@@ -54,13 +54,13 @@ def run(installed: Path, tmp_path: Path, *arguments: str) -> subprocess.Complete
     return subprocess.run(arguments, cwd=tmp_path, env=environ, check=False, capture_output=True, text=True)
 
 
-def test_the_wheel_installs_two_packages_and_nothing_named_providers(wheel: Path) -> None:
+def test_wheel_installs_two_packages_and_nothing_named_providers(wheel: Path) -> None:
     names = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
     assert {name for name in names if not name.endswith(".dist-info")} == {"bridge", "bridge_providers"}
 
 
 @pytest.mark.timeout(900)
-def test_the_demo_runs_from_the_wheel(installed: Path, tmp_path: Path) -> None:
+def test_demo_runs_from_wheel(installed: Path, tmp_path: Path) -> None:
     done = run(installed, tmp_path, str(installed / "bridge"), "demo")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "5 to create, 0 unchanged: written" in done.stdout
@@ -72,7 +72,7 @@ def test_the_demo_runs_from_the_wheel(installed: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(900)
-def test_a_repository_is_migrated_from_the_wheel_in_an_empty_home(  # noqa: PLR0917 - fixtures
+def test_repository_is_migrated_from_wheel_in_empty_home(  # noqa: PLR0917 - fixtures
     installed: Path,
     real_cluster: RealCluster,
     controllers: Kwok,
@@ -94,7 +94,7 @@ def test_a_repository_is_migrated_from_the_wheel_in_an_empty_home(  # noqa: PLR0
     assert files <= {".config", ".kube"}  # and the age key
 
 
-def test_the_provider_is_found_by_its_entry_point(installed: Path, tmp_path: Path) -> None:
+def test_provider_is_found_by_its_entry_point(installed: Path, tmp_path: Path) -> None:
     code = "import bridge_providers.sops as p, bridge; print(p.__file__, bridge.__file__)"
     done = run(installed, tmp_path, str(installed / "python"), "-c", code)
     assert done.stdout.count(str(installed.parent)) == 2
@@ -108,13 +108,13 @@ def packaged() -> set[str]:
     return {name.removeprefix("providers/") for name in tracked if (ROOT / name).exists()}
 
 
-def test_wheel_has_every_module_the_types_the_manifests_and_the_help_pages(wheel: Path) -> None:
+def test_wheel_has_every_module_types_manifests_and_help_pages(wheel: Path) -> None:
     """A package or a file that pyproject.toml does not list would be missing."""
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert {name for name in names if not name.startswith("bridge/example/")} == packaged()
 
 
-def test_source_distribution_has_what_the_wheel_has(source: Path, tmp_path: Path) -> None:
+def test_source_distribution_has_what_wheel_has(source: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", tmp_path, source]
     subprocess.run(command, check=True, capture_output=True)
     with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as archive:

@@ -25,7 +25,7 @@ def hinted(text: str) -> list[list[str]]:
     return [shlex.split(one or other) for one, other in found]
 
 
-def test_every_command_names_the_environment(desk: Desk) -> None:
+def test_every_command_names_environment(desk: Desk) -> None:
     desk.write("shelf.json", VALUES | {"MODE": "staging"})
     text = (desk.folder / "base" / "configmap.yml").read_text()
     desk.write("base/configmap.yml", text.replace("${K8_ENV}", "${MODE}"))
@@ -40,7 +40,7 @@ def test_every_command_names_the_environment(desk: Desk) -> None:
     assert {parse(one[1:]).environment for one in commands} == {ODD}
 
 
-def test_a_namespace_that_is_missing_is_told_with_the_command_for_this_cluster(desk: Desk) -> None:
+def test_namespace_that_is_missing_is_reported_with_command_for_this_cluster(desk: Desk) -> None:
     desk.write("shelf.json", VALUES)
     desk.environment(sources=[SHELF], namespace="absent")
     kubeconfig = str(desk.kubeconfig)

@@ -27,7 +27,7 @@ def report(*keys, **changes):
     return plan_markdown(data | changes)
 
 
-def test_labels_and_annotations_are_told_and_a_value_is_not():
+def test_labels_and_annotations_are_reported_and_value_is_not():
     text = report(field("A"), field("B", "keep"))
     assert [line for line in text.splitlines() if line.startswith("| `")] == [
         "| `+` | `Secret/s` | | to create | |",
@@ -38,20 +38,20 @@ def test_labels_and_annotations_are_told_and_a_value_is_not():
     assert "CANARY" not in text
 
 
-def test_a_name_cannot_leave_its_quotes_or_its_cell():
+def test_name_cannot_leave_its_quotes_or_its_cell():
     text = report(field("A`|![x](https://example.com)``"), sources={"plain:`<b>`": "1"})
     assert "| | ``` A`\\|![x](https://example.com)`` ``` | new |" in text
     assert "Read: `` plain:`<b>` @ 1 ``\n" in text
 
 
-def test_a_message_is_text_whatever_it_holds():
+def test_message_is_text_whatever_it_holds():
     refusal = {"where": "", "what": "<img src=x> [a](b) **c** `d` | e", "hint": "x_y"}
     text = report(refusals=[refusal], errors=[{"where": "w", "what": "e", "hint": ""}])
     assert "- \\<img src=x\\> \\[a\\](b) \\*\\*c\\*\\* \\`d\\` \\| e (x\\_y)\n" in text
     assert "**Errors**\n\n- `w`: e\n" in text
 
 
-def test_a_report_of_any_size_fits_and_tells_the_refusals_first():
+def test_report_of_any_size_fits_and_tells_refusals_first():
     many = [field(f"{'é' * 200}{number}") for number in range(5_000)]
     text = report(*many, refusals=[{"where": "x", "what": "is refused", "hint": ""}])
     assert LIMIT - 1_000 < len(text.encode()) < LIMIT + 100

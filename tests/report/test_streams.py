@@ -9,7 +9,7 @@ import pytest
 from bridge.report.streams import Sink, guarded, report
 
 
-def test_a_guarded_stream_is_the_same_file_and_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_guarded_stream_is_same_file_and_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     controller, terminal = pty.openpty()
     with os.fdopen(terminal, "w", encoding="ascii") as stream, os.fdopen(controller, "rb") as reader:
         monkeypatch.setattr(sys, "stdout", stream)
@@ -22,7 +22,7 @@ def test_a_guarded_stream_is_the_same_file_and_terminal(monkeypatch: pytest.Monk
         assert sink.error is None
 
 
-def test_the_first_failure_is_kept_and_the_rest_dropped() -> None:
+def test_first_failure_is_kept_and_rest_dropped() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     sink = Sink(writer)
@@ -33,7 +33,7 @@ def test_the_first_failure_is_kept_and_the_rest_dropped() -> None:
     assert isinstance(sink.error, BrokenPipeError)
 
 
-def test_what_the_caller_had_written_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_caller_had_written_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     reader, writer = os.pipe()
     with os.fdopen(writer, "w") as stream, os.fdopen(reader) as end:
         monkeypatch.setattr(sys, "stdout", stream)

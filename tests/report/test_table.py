@@ -26,14 +26,14 @@ def columns(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("columns")
-def test_a_table_is_as_wide_as_it_is_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_table_is_as_wide_as_it_is_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout", io.StringIO())
     assert [line.split("  ")[0] for line in table(ROWS).splitlines()] == [row[0] for row in ROWS]
     assert max(map(len, table(ROWS).splitlines())) > 80
 
 
 @pytest.mark.usefixtures("columns")
-def test_a_table_fits_the_terminal_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_table_fits_terminal_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout", Terminal())
     assert table(ROWS).splitlines() == [
         "VALUE                                    VARIABLE        STATE",
@@ -50,7 +50,7 @@ def test_a_table_fits_the_terminal_and_loses_nothing(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.usefixtures("columns")
-def test_a_question_is_folded_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_question_is_folded_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
     question = f"Bind staging to this namespace: write `cluster.namespace_uid: {'1f78cee0' * 4}` into staging.yaml?"
     shown = Terminal()
     monkeypatch.setattr("sys.stderr", shown)

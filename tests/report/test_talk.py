@@ -12,5 +12,5 @@ from bridge.report.talk import printable
         ("\x9b\u202e\ud800\x7f", "\\x9b\\u202e\\ud800\\x7f"),
     ],
 )
-def test_what_could_steer_a_terminal_is_escaped(text, shown):
+def test_what_could_steer_terminal_is_escaped(text, shown):
     assert printable(text) == shown

@@ -36,7 +36,7 @@ def test_single_variables() -> None:
     )
 
 
-def test_all_keys_of_an_object() -> None:
+def test_all_keys_of_object() -> None:
     found = uses(
         spec(
             envFrom=[
@@ -53,7 +53,7 @@ def test_all_keys_of_an_object() -> None:
     assert not Use(SECRET, "A", How.ENV, "").takes("B")
 
 
-def test_init_containers_count_too_and_each_use_is_told_once() -> None:
+def test_init_containers_count_too_and_each_use_is_reported_once() -> None:
     one = {"name": "a", "envFrom": [{"secretRef": {"name": "agent-secrets"}}] * 2}
     found = uses({"initContainers": [one], "containers": [one | {"name": "b"}]})
     assert [use.place for use in found] == ["container a envFrom", "container b envFrom"]
@@ -98,21 +98,21 @@ def test_volumes(mount: dict[str, Any], volume: dict[str, Any], expected: list[A
     assert all(use.place == "container agent volume v" for use in found)
 
 
-def test_a_volume_that_nobody_mounts_is_not_consumed() -> None:
+def test_volume_that_nobody_mounts_is_not_consumed() -> None:
     assert uses(spec(volumes=[{"name": "v", "secret": {"secretName": "agent-secrets"}}])) == ()
 
 
-def test_only_whole_volumes_follow_a_change_by_themselves() -> None:
+def test_only_whole_volumes_follow_change_by_themselves() -> None:
     assert [how for how in How if how.follows] == [How.VOLUME]
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"])
-def test_where_the_kinds_keep_their_pods(kind: str) -> None:
+def test_where_kinds_keep_their_pods(kind: str) -> None:
     assert pod_spec(kind, {"spec": {"template": {"spec": {"containers": []}}}}) == {"containers": []}
     assert pod_spec(kind, {"spec": {"template": None}}) is None
 
 
-def test_pods_themselves_and_those_of_a_cron_job() -> None:
+def test_pods_themselves_and_those_of_cron_job() -> None:
     assert pod_spec("Pod", {"spec": {"containers": []}}) == {"containers": []}
     nested = {"spec": {"jobTemplate": {"spec": {"template": {"spec": {"containers": []}}}}}}
     assert pod_spec("CronJob", nested) == {"containers": []}
@@ -127,5 +127,5 @@ def test_pods_themselves_and_those_of_a_cron_job() -> None:
         {"containers": [{"name": 3, "env": [{"valueFrom": {"secretKeyRef": {"name": None, "key": 1}}}]}]},
     ],
 )
-def test_what_is_malformed_is_left_to_the_api_server(broken: dict[str, Any]) -> None:
+def test_what_is_malformed_is_left_to_api_server(broken: dict[str, Any]) -> None:
     assert uses(broken) == ()

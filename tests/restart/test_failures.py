@@ -36,7 +36,7 @@ def cluster(*answers: Answer) -> Iterator[tuple[Cluster, Wire]]:
         yield Cluster(endpoint(wire.url, None), client, objects, store, Lease(client, "voice", "x"), name, ()), wire
 
 
-def test_all_are_tried_dry_before_the_first_is_restarted() -> None:
+def test_all_are_tried_dry_before_first_is_restarted() -> None:
     restart = Restart(verdicts("a", "b"))
     with cluster(reply(200, raw("a")), status(403, "Forbidden"), reply(200, raw("a"))) as (found, wire):
         roll(found, restart)
@@ -52,7 +52,7 @@ def test_what_fails_in_between_says_what_is_restarted_and_what_perhaps() -> None
     assert (restart.rolled, restart.begun, type(restart.error)) == (["Deployment/a"], {"Deployment/b"}, Stopped)
 
 
-def test_a_failure_that_is_only_temporary_is_one_to_try_again() -> None:
+def test_failure_that_is_only_temporary_is_one_to_try_again() -> None:
     restart = Restart(verdicts("a"))
     with cluster(status(429, "TooManyRequests", retry="0")) as (found, _):
         roll(found, restart)
@@ -61,14 +61,14 @@ def test_a_failure_that_is_only_temporary_is_one_to_try_again() -> None:
     assert type(restart.error) is Refusal
 
 
-def test_a_workload_that_is_deleted_meanwhile_is_not_restarted_and_no_failure() -> None:
+def test_workload_that_is_deleted_meanwhile_is_not_restarted_and_no_failure() -> None:
     restart = Restart(verdicts("a"))
     with cluster(status(404, "NotFound")) as (found, _):
         roll(found, restart)
     assert (restart.rolled, restart.error) == ([], None)
 
 
-def test_a_partition_and_a_failed_rollout_are_told_also_by_a_run_that_restarts_nothing() -> None:
+def test_partition_and_failed_rollout_are_reported_also_by_run_that_restarts_nothing() -> None:
     spared = Restart(verdicts("a"))
     spared.states = {"a": spared.verdicts[0].workload._replace(rollout=Rollout(True, 2, 1, 2, 1, spared=1))}
     assert [one.what for one in spared.warnings] == ["its partition spares 1 pods: they keep older keys"]
@@ -78,7 +78,7 @@ def test_a_partition_and_a_failed_rollout_are_told_also_by_a_run_that_restarts_n
     assert (len(failed.problems), wire.requests) == (1, [])
 
 
-def test_without_a_time_to_wait_nothing_is_followed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_time_to_wait_nothing_is_followed(capsys: pytest.CaptureFixture[str]) -> None:
     restart = Restart(verdicts("a"), rolled=["Deployment/a"])
     restart.states = {"Deployment/a": restart.verdicts[0].workload}
     follow(None, None, restart, "voice", 0)  # type: ignore[arg-type] # neither is looked at

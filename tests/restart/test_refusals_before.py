@@ -16,7 +16,7 @@ def desk(offline_desk: Desk) -> Desk:
     return offline_desk
 
 
-def test_without_a_memory_nothing_is_known_to_be_written(desk: Desk) -> None:
+def test_without_memory_nothing_is_known_to_be_written(desk: Desk) -> None:
     result = desk.run("restart", "staging")
     where = "ConfigMap/bridge-voice-agent-staging in namespace voice"
     assert (result.status, result.out) == (1, "")
@@ -26,7 +26,7 @@ def test_without_a_memory_nothing_is_known_to_be_written(desk: Desk) -> None:
     ]
 
 
-def test_a_damaged_memory_is_for_sync_to_rebuild(desk: Desk) -> None:
+def test_damaged_memory_is_for_sync_to_rebuild(desk: Desk) -> None:
     desk.run("sync", "staging")
     desk.target.edit("ConfigMap", "bridge-voice-agent-staging", **{"memory.json": "{"})
     result = desk.run("restart", "staging")
@@ -34,7 +34,7 @@ def test_a_damaged_memory_is_for_sync_to_rebuild(desk: Desk) -> None:
     assert result.lines[0].endswith("ConfigMap/bridge-voice-agent-staging in namespace voice is damaged")
 
 
-def test_no_pod_is_rolled_while_an_object_may_be_half_of_a_change(desk: Desk) -> None:
+def test_no_pod_is_rolled_while_object_may_be_half_of_change(desk: Desk) -> None:
     desk.run("sync", "staging")
     desk.values(OPENAI_API_KEY="CANARY-new")
 
@@ -63,19 +63,19 @@ def test_no_source_is_read(desk: Desk) -> None:
     assert "does not exist, so nothing is known" in desk.run("restart", "staging").err
 
 
-def test_another_namespace_of_the_env_file_is_refused(desk: Desk) -> None:
+def test_another_namespace_of_env_file_is_refused(desk: Desk) -> None:
     desk.env_file(K8S_NAMESPACE="elsewhere")
     result = desk.run("restart", "staging")
     assert (result.status, "K8S_NAMESPACE names a different namespace" in result.err) == (2, True)
 
 
 @pytest.mark.parametrize("text", ["", "0s", "-1", "10 m", "m", "1d", "25h", "1.5m", "٣m"])
-def test_a_wait_that_is_no_duration(desk: Desk, text: str) -> None:
+def test_wait_that_is_no_duration(desk: Desk, text: str) -> None:
     result = desk.run("restart", "staging", f"--wait={text}")
     assert (result.status, "--wait: must be a duration such as 600s, 10m or 1h30m" in result.err) == (2, True)
 
 
-def test_waiting_without_restarting_is_a_mistake(desk: Desk) -> None:
+def test_waiting_without_restarting_is_mistake(desk: Desk) -> None:
     result = desk.run("sync", "staging", "--wait", "10m")
     assert result.status == 2
     assert result.lines == ["bridge: error: --wait follows rollouts, so it needs --restart"]
@@ -148,7 +148,7 @@ def copied(desk: Desk) -> Desk:
 RESTART = ("restart", "staging", "--all")
 
 
-def test_restart_of_what_the_cluster_does_not_know_is_refused(copied: Desk) -> None:
+def test_restart_of_what_cluster_does_not_know_is_refused(copied: Desk) -> None:
     result = copied.run(*RESTART)
     assert (result.status, f"bridge: error: {unknown(copied)}" in result.lines) == (1, True)
     assert "or pass --first" in result.lines[-1]
@@ -157,7 +157,7 @@ def test_restart_of_what_the_cluster_does_not_know_is_refused(copied: Desk) -> N
     assert (copied.run(*RESTART, "--first").status, len(marks(copied))) == (0, 1)
 
 
-def test_restart_shows_the_workloads_and_asks_at_a_terminal(copied: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_restart_shows_workloads_and_asks_at_terminal(copied: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = copied.run(*RESTART, "--dry-run").out
     answer(monkeypatch, "n")
     result = copied.run(*RESTART)
@@ -172,7 +172,7 @@ def test_restart_shows_the_workloads_and_asks_at_a_terminal(copied: Desk, monkey
 
 
 @pytest.mark.parametrize("change", ["bound", "ours", "forbidden"])
-def test_restart_asks_nothing_if_something_shows_an_earlier_write(copied: Desk, change: str) -> None:
+def test_restart_asks_nothing_if_something_shows_earlier_write(copied: Desk, change: str) -> None:
     if change == "bound":
         copied.environment()
     elif change == "ours":
@@ -188,7 +188,7 @@ def test_restart_asks_nothing_if_something_shows_an_earlier_write(copied: Desk, 
     assert (copied.run(*RESTART).status, len(marks(copied))) == (0, 1)
 
 
-def test_restart_of_a_bound_environment_asks_for_no_object(copied: Desk) -> None:
+def test_restart_of_bound_environment_asks_for_no_object(copied: Desk) -> None:
     copied.environment()
     copied.run(*RESTART)
     assert not [path for _, path in requests(copied) if path.startswith("/api/v1/namespaces/voice/secrets/")]

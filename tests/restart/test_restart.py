@@ -101,7 +101,7 @@ def in_another_second() -> None:
     time.sleep(2)
 
 
-def test_a_deployment_rolls_exactly_once_after_two_secrets_changed(running: Desk, team: Team) -> None:
+def test_deployment_rolls_exactly_once_after_two_secrets_changed(running: Desk, team: Team) -> None:
     assert running.run("restart", "staging").out.endswith("1 up to date: nothing to restart\n")
     before = team.pods()
     change(running)
@@ -121,7 +121,7 @@ def test_a_deployment_rolls_exactly_once_after_two_secrets_changed(running: Desk
     assert (team.templates(), bool(team.mark())) == (2, True)
 
 
-def test_the_mark_is_the_only_change_and_it_is_ours(running: Desk, team: Team) -> None:
+def test_mark_is_only_change_and_it_is_ours(running: Desk, team: Team) -> None:
     before = team.get()["spec"]
     change(running)
     running.run("restart", "staging")
@@ -135,14 +135,14 @@ def test_the_mark_is_the_only_change_and_it_is_ours(running: Desk, team: Team) -
     ]
 
 
-def test_labels_and_annotations_of_an_object_restart_nobody(running: Desk, team: Team) -> None:
+def test_labels_and_annotations_of_object_restart_nobody(running: Desk, team: Team) -> None:
     running.write("base/secrets.yml", SECRETS.replace("{name: agent-secrets}", "{name: agent-secrets, labels: {a: b}}"))
     result = running.run("sync", "staging", "--restart")
     assert (result.status, result.out.splitlines()[-1]) == (0, "1 to update, 4 unchanged: written")
     assert team.templates() == 1
 
 
-def test_the_first_creation_restarts_nobody_who_waited_for_it(desk: Desk, team: Team) -> None:
+def test_first_creation_restarts_nobody_who_waited_for_it(desk: Desk, team: Team) -> None:
     team.deploy()
     team.deploy(
         name="careless", pod={"container": {"envFrom": [{"secretRef": {"name": "agent-secrets", "optional": True}}]}}
@@ -158,7 +158,7 @@ def test_the_first_creation_restarts_nobody_who_waited_for_it(desk: Desk, team: 
 @pytest.mark.parametrize(
     "change_template", [lambda text: f"{text}  NEW: x\n", lambda text: text.rsplit("  DEEP", 1)[0]]
 )
-def test_a_key_that_comes_or_goes_later_restarts(
+def test_key_that_comes_or_goes_later_restarts(
     running: Desk, team: Team, change_template: Callable[[str], str]
 ) -> None:
     running.write("base/secrets.yml", change_template(SECRETS))
@@ -166,7 +166,7 @@ def test_a_key_that_comes_or_goes_later_restarts(
     assert team.templates() == 2
 
 
-def test_a_deploy_after_the_change_needs_no_restart(running: Desk, team: Team) -> None:
+def test_deploy_after_change_needs_no_restart(running: Desk, team: Team) -> None:
     change(running)
     in_another_second()
     team.deploy(pod={"container": {"image": "registry.example.com/voice:2"}})  # and at once, while it rolls:
@@ -175,7 +175,7 @@ def test_a_deploy_after_the_change_needs_no_restart(running: Desk, team: Team) -
     assert team.templates() == 2
 
 
-def test_an_edit_of_the_workload_that_rolls_nothing_hides_no_change(running: Desk, team: Team) -> None:
+def test_edit_of_workload_that_rolls_nothing_hides_no_change(running: Desk, team: Team) -> None:
     change(running)
     in_another_second()
     team.deploy(replicas=3)
@@ -203,7 +203,7 @@ def test_other_kinds_roll_once_too(desk: Desk, team: Team, kind: str) -> None:
     assert desk.run("restart", "staging").out.splitlines()[-1] == "1 up to date: nothing to restart"
 
 
-def test_a_volume_follows_by_itself_and_a_sub_path_does_not(desk: Desk, team: Team) -> None:
+def test_volume_follows_by_itself_and_sub_path_does_not(desk: Desk, team: Team) -> None:
     desk.run("sync", "staging")
     volumes = [{"name": "keys", "secret": {"secretName": "agent-secrets"}}]
     whole = [{"name": "keys", "mountPath": "/keys"}]
@@ -217,7 +217,7 @@ def test_a_volume_follows_by_itself_and_a_sub_path_does_not(desk: Desk, team: Te
     assert [team.templates(name=name) for name in ("whole", "part", "other")] == [1, 2, 1]
 
 
-def test_only_the_key_that_changed_counts_also_for_an_init_container(desk: Desk, team: Team) -> None:
+def test_only_key_that_changed_counts_also_for_init_container(desk: Desk, team: Team) -> None:
     desk.run("sync", "staging")
 
     def variable(key: str) -> dict[str, Any]:
@@ -236,7 +236,7 @@ def test_only_the_key_that_changed_counts_also_for_an_init_container(desk: Desk,
     assert [team.templates(name=name) for name in ("other", "init", "nobody")] == [1, 2, 1]
 
 
-def test_a_paused_deployment_is_reported_and_left_alone(running: Desk, team: Team) -> None:
+def test_paused_deployment_is_reported_and_left_alone(running: Desk, team: Team) -> None:
     team.kubectl("rollout", "pause", "deployment/agent")
     result = change(running)
     generation = team.get()["metadata"]["generation"]
@@ -291,7 +291,7 @@ def dead_node(controllers: Kwok) -> Iterator[Kwok]:
     controllers.start()
 
 
-def test_a_rollout_that_does_not_finish_is_told_with_the_status(running: Desk, team: Team, dead_node: Kwok) -> None:
+def test_rollout_that_does_not_finish_is_reported_with_status(running: Desk, team: Team, dead_node: Kwok) -> None:
     dead_node.stop()
     running.values(OPENAI_API_KEY="CANARY-new")
     result = running.run("sync", "staging", "--restart", "--wait", "3s")
@@ -311,7 +311,7 @@ def test_a_rollout_that_does_not_finish_is_told_with_the_status(running: Desk, t
     assert team.templates() == 2
 
 
-def test_a_rollout_that_failed_is_told_by_every_run(desk: Desk, team: Team, dead_node: Kwok) -> None:
+def test_rollout_that_failed_is_reported_by_every_run(desk: Desk, team: Team, dead_node: Kwok) -> None:
     desk.run("sync", "staging")
     team.deploy()
     team.finished()
@@ -328,7 +328,7 @@ def test_a_rollout_that_failed_is_told_by_every_run(desk: Desk, team: Team, dead
     )
 
 
-def test_a_terminated_wait_says_what_is_restarted(
+def test_terminated_wait_says_what_is_restarted(
     running: Desk, team: Team, dead_node: Kwok, program: Callable[..., subprocess.Popen[str]]
 ) -> None:
     change(running)
@@ -364,7 +364,7 @@ def program(desk: Desk, tmp_path: Path, third_party: Path) -> Iterator[Callable[
         process.communicate()
 
 
-def test_whoever_synced_the_next_restart_catches_up(
+def test_whoever_synced_next_restart_catches_up(
     running: Desk, team: Team, program: Callable[..., subprocess.Popen[str]]
 ) -> None:
     running.values(OPENAI_API_KEY="CANARY-cronjob")
@@ -377,7 +377,7 @@ def test_whoever_synced_the_next_restart_catches_up(
     assert running.run("sync", "staging", "--restart").out.splitlines()[-1] == "5 unchanged: nothing to do"
 
 
-def test_a_run_killed_between_its_writes_and_the_restart_is_caught_up(
+def test_run_killed_between_its_writes_and_restart_is_caught_up(
     running: Desk, team: Team, program: Callable[..., subprocess.Popen[str]]
 ) -> None:
     running.values(OPENAI_API_KEY="CANARY-killed")
@@ -393,7 +393,7 @@ def test_a_run_killed_between_its_writes_and_the_restart_is_caught_up(
     assert team.templates() == 2
 
 
-def test_a_dry_run_shows_who_is_behind_and_writes_nothing(running: Desk, team: Team) -> None:
+def test_dry_run_shows_who_is_behind_and_writes_nothing(running: Desk, team: Team) -> None:
     running.values(OPENAI_API_KEY="CANARY-dry")
     planned = running.run("sync", "staging", "--dry-run", "--restart")
     assert planned.status == 0
@@ -472,7 +472,7 @@ def may(team: Team, resource: str, verb: str) -> bool:
     return team.cluster.request("POST", path, body, token=token).body["status"]["allowed"]
 
 
-def test_the_rights_of_the_readme_are_enough_and_each_missing_one_is_named(
+def test_rights_of_readme_are_enough_and_each_missing_one_is_named(
     running: Desk, team: Team, real_cluster: RealCluster
 ) -> None:
     team.deploy("StatefulSet", "store")

@@ -21,7 +21,7 @@ def raw(kind: str, status: dict[str, Any], **spec: Any) -> dict[str, Any]:
     return {"kind": kind, "metadata": head, "spec": {"template": template, **spec}, "status": status}
 
 
-def test_nothing_of_a_pods_environment_is_kept_but_the_references() -> None:
+def test_nothing_of_pods_environment_is_kept_but_references() -> None:
     found = parse("Deployment", raw("Deployment", {}), "bridge/x")
     assert (found.mark, [one.id for one in found.uses]) == ("then", [ObjectId("Secret", "s")])
     assert "CANARY" not in repr(found)
@@ -73,7 +73,7 @@ def test_finished_means_all_new_all_available_and_no_old_one_but_draining(
     assert text is None or str(rollout) == text
 
 
-def test_what_stands_in_the_way_is_read() -> None:
+def test_what_stands_in_way_is_read() -> None:
     condition = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
     found = parse("Deployment", raw("Deployment", {"conditions": [condition]}, paused=True), "bridge/x")
     assert (found.paused, found.by_hand, found.rollout.failed) == (True, False, True)

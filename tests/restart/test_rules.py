@@ -36,7 +36,7 @@ def verdict(
     return found
 
 
-def test_behind_is_what_was_rolled_out_before_the_change_or_in_the_same_second() -> None:
+def test_behind_is_what_was_rolled_out_before_change_or_in_same_second() -> None:
     assert [verdict(use(), rolled_out=time).step for time in (OLD, MIDDLE, NEW)] == [
         RestartStep.ROLL,
         RestartStep.ROLL,
@@ -44,14 +44,14 @@ def test_behind_is_what_was_rolled_out_before_the_change_or_in_the_same_second()
     ]
 
 
-def test_the_mark_is_the_newest_consumed_change_and_settles_the_same_second() -> None:
+def test_mark_is_newest_consumed_change_and_settles_same_second() -> None:
     first = verdict(use(), use(CONFIG), rolled_out=MIDDLE)
     assert (first.mark, [(one.key, one.changed) for one in first.reasons]) == (MIDDLE, [("B", MIDDLE)])
     assert verdict(use(), use(CONFIG), rolled_out=MIDDLE, mark=MIDDLE).step is RestartStep.NONE
     assert verdict(use(), rolled_out=OLD, mark=OLD).step is RestartStep.ROLL
 
 
-def test_a_mark_from_the_future_of_the_memory_is_not_believed() -> None:
+def test_mark_from_future_of_memory_is_not_believed() -> None:
     assert verdict(use(), rolled_out=OLD, mark=NEW).step is RestartStep.ROLL
     assert verdict(use(), rolled_out=NEW, mark=NEW).step is RestartStep.NONE
 
@@ -69,14 +69,14 @@ def test_what_follows_by_itself_needs_no_restart(how: How, step: RestartStep) ->
     assert verdict(use(how=how), rolled_out=OLD).step is step
 
 
-def test_pods_wait_for_a_first_creation_unless_they_may_start_without() -> None:
+def test_pods_wait_for_first_creation_unless_they_may_start_without() -> None:
     before = "2026-11-25T09:00:00Z"
     assert verdict(use(key="A"), rolled_out=before).step is RestartStep.NONE
     assert verdict(use(key="A", optional=True), rolled_out=before).step is RestartStep.ROLL
     assert verdict(use(CONFIG, key="C"), rolled_out=before).step is RestartStep.ROLL
 
 
-def test_a_key_that_left_counts_for_whoever_may_have_had_it() -> None:
+def test_key_that_left_counts_for_whoever_may_have_had_it() -> None:
     secret = MEMORY.objects[SECRET]._replace(removed=NEW)
     memory = MEMORY._replace(objects={SECRET: secret})
     assert verdict(use(), rolled_out=MIDDLE, memory=memory).reasons[0].key is None
@@ -88,7 +88,7 @@ def test_where_no_pod_was_ever_made_none_is_restarted() -> None:
     assert verdict(use(), rolled_out=None).step is RestartStep.NONE
 
 
-def test_a_paused_one_is_held_only_where_it_is_behind() -> None:
+def test_paused_one_is_held_only_where_it_is_behind() -> None:
     assert verdict(use(), rolled_out=OLD, paused=True).step is RestartStep.HOLD
     assert verdict(use(), rolled_out=NEW, paused=True).step is RestartStep.NONE
 

@@ -62,14 +62,14 @@ def test_workload_is_inspected_again_until_its_controller_has_seen_it(monkeypatc
     assert (found.rollout.seen, len(wire.requests)) == (True, 6)
 
 
-def test_wait_for_a_controller_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wait_for_controller_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SETTLING", 0)
     with Wire(page(raw(seen=False)), *NO_MORE) as wire, closing(api(wire.url)) as client:
         (found,) = Workloads(client, "voice", MANAGER).consumers(everything)
     assert not found.rollout.seen
 
 
-def test_present_pod_template_is_the_one_with_the_highest_revision() -> None:
+def test_present_pod_template_is_one_with_highest_revision() -> None:
     def replica_set(owner: str, revision: str, created: str) -> dict[str, Any]:
         head = METADATA | {"creationTimestamp": created, "annotations": {module.REVISION: revision}}
         return {"metadata": head | {"ownerReferences": [{"uid": owner}]}}
@@ -88,7 +88,7 @@ def test_present_pod_template_is_the_one_with_the_highest_revision() -> None:
     assert [one.line.split()[1] for one in wire.requests] == [f"{BASE}/replicasets?limit=500"]
 
 
-def test_mark_is_a_strategic_merge_patch_of_one_annotation_on_what_was_judged() -> None:
+def test_mark_is_strategic_merge_patch_of_one_annotation_on_what_was_judged() -> None:
     with Wire(reply(200, raw())) as wire, closing(api(wire.url)) as client:
         assert Workloads(client, "voice", MANAGER).mark(AGENT, "then", dry_run=True)
     request = wire.requests[0]
@@ -106,7 +106,7 @@ def test_deleted_workload_is_not_recreated() -> None:
         assert (found.mark(AGENT, "then", dry_run=False), found.get(AGENT)) == (None, None)
 
 
-def test_lost_answer_is_settled_by_the_same_patch_once_more() -> None:
+def test_lost_answer_is_settled_by_same_patch_once_more() -> None:
     with Wire(drop, reply(200, raw()), drop) as wire, closing(api(wire.url)) as client:
         found = Workloads(client, "voice", MANAGER)
         assert found.mark(AGENT, "then", dry_run=False)
@@ -125,27 +125,27 @@ def marked(text: str, **head: str) -> dict[str, Any]:
 STALE = status(409, "Conflict")
 
 
-def test_workload_whose_status_was_written_in_the_meantime_is_read_again_and_marked() -> None:
+def test_workload_whose_status_was_written_in_meantime_is_read_again_and_marked() -> None:
     newer = reply(200, marked("", resourceVersion="8"))
     with Wire(STALE, newer, reply(200, marked("then"))) as wire, closing(api(wire.url)) as client:
         assert Workloads(client, "voice", MANAGER).mark(AGENT, "then", dry_run=False)
     assert [json.loads(one.body)["metadata"]["resourceVersion"] for one in wire.requests if one.body] == ["7", "8"]
 
 
-def test_mark_that_another_run_has_set_in_the_meantime_stays() -> None:
+def test_mark_that_another_run_has_set_in_meantime_stays() -> None:
     with Wire(STALE, reply(200, marked("later"))) as wire, closing(api(wire.url)) as client:
         found = Workloads(client, "voice", MANAGER).mark(AGENT, "then", dry_run=False)
     assert found
     assert (found.mark, len(wire.requests)) == ("later", 2)
 
 
-def test_mark_whose_answer_was_lost_is_found_when_the_second_one_is_refused() -> None:
+def test_mark_whose_answer_was_lost_is_found_when_second_one_is_refused() -> None:
     with Wire(drop, STALE, reply(200, marked("then"))) as wire, closing(api(wire.url)) as client:
         assert Workloads(client, "voice", MANAGER).mark(AGENT, "then", dry_run=False)
     assert len(wire.requests) == 3
 
 
-def test_another_workload_of_the_same_name_is_not_marked() -> None:
+def test_another_workload_of_same_name_is_not_marked() -> None:
     causes = {"causes": [{"reason": "FieldValueInvalid", "field": "metadata.uid"}]}
     for refusal in (STALE, status(422, "Invalid", details=causes)):
         with Wire(refusal, reply(200, marked("", uid="other"))) as wire, closing(api(wire.url)) as client:
@@ -177,7 +177,7 @@ ODD: list[Any] = [
 
 
 @pytest.mark.parametrize("odd", ODD)
-def test_answer_that_is_not_the_workload_is_none(odd: object) -> None:
+def test_answer_that_is_not_workload_is_none(odd: object) -> None:
     with Wire(reply(200, odd)) as wire, closing(api(wire.url)) as client:
         found = Workloads(client, "voice", MANAGER)
         with pytest.raises(Foreign):
@@ -192,14 +192,14 @@ def test_answer_that_is_not_the_workload_is_none(odd: object) -> None:
 
 
 @pytest.mark.parametrize("missing", ["spec", "status"])
-def test_workload_may_lack_what_the_server_leaves_out(missing: str) -> None:
+def test_workload_may_lack_what_server_leaves_out(missing: str) -> None:
     with Wire(reply(200, raw() | {missing: None})) as wire, closing(api(wire.url)) as client:
         found = Workloads(client, "voice", MANAGER).get(AGENT)
     assert found
     assert found.mark == ""
 
 
-def test_workload_without_a_version_is_only_what_a_dry_run_gives() -> None:
+def test_workload_without_version_is_only_what_dry_run_gives() -> None:
     answer = raw() | {"metadata": {"name": "agent", "namespace": "voice"}}
     with Wire(reply(200, answer)) as wire, closing(api(wire.url)) as client:
         found = Workloads(client, "voice", MANAGER)

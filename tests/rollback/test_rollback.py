@@ -43,7 +43,7 @@ def openai(desk: Desk) -> str:
     return desk.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"]
 
 
-def test_an_earlier_version_becomes_the_newest_and_the_cluster_follows(desk: Desk, synced: Store) -> None:
+def test_earlier_version_becomes_newest_and_cluster_follows(desk: Desk, synced: Store) -> None:
     result = back(desk, "1", "--allow-fallback")
     assert (result.err, result.status) == ("", 0)
     assert synced.version == 3
@@ -61,14 +61,14 @@ def test_an_earlier_version_becomes_the_newest_and_the_cluster_follows(desk: Des
     assert lines[-1].endswith(": written")
 
 
-def test_the_objects_tell_of_it(desk: Desk, synced: Store) -> None:
+def test_objects_tell_of_it(desk: Desk, synced: Store) -> None:
     assert back(desk, "1", "--allow-fallback").status == 0
     name = "bridge-voice-agent-staging.secret.agent-secrets.synced"
     event = desk.target.client.request("GET", f"/api/v1/namespaces/{desk.target.namespace}/events/{name}").body
     assert (event["count"], event["message"]) == (2, "bridge updated it: changed at the source: OPENAI_API_KEY")
 
 
-def test_the_next_run_of_anybody_agrees(desk: Desk, synced: Store) -> None:
+def test_next_run_of_anybody_agrees(desk: Desk, synced: Store) -> None:
     assert back(desk, "1", "--allow-fallback").status == 0
     before = desk.target.versions()
     again = desk.run("sync", "staging", "--output", "json")
@@ -77,7 +77,7 @@ def test_the_next_run_of_anybody_agrees(desk: Desk, synced: Store) -> None:
     assert desk.target.versions() == before
 
 
-def test_a_second_rollback_writes_no_second_version(desk: Desk, synced: Store) -> None:
+def test_second_rollback_writes_no_second_version(desk: Desk, synced: Store) -> None:
     assert back(desk, "1", "--allow-fallback").status == 0
     before = desk.target.versions()
     for to in ("1", "3"):
@@ -87,7 +87,7 @@ def test_a_second_rollback_writes_no_second_version(desk: Desk, synced: Store) -
     assert (synced.version, desk.target.versions()) == (3, before)
 
 
-def test_a_dry_run_and_a_no_write_nothing(desk: Desk, synced: Store) -> None:
+def test_dry_run_and_no_write_nothing(desk: Desk, synced: Store) -> None:
     before = desk.target.versions()
     planned = back(desk, "1", "--dry-run", "--allow-fallback", "--output", "json")
     assert (planned.status, planned.data["result"]) == (0, "planned")
@@ -112,14 +112,14 @@ def test_a_dry_run_and_a_no_write_nothing(desk: Desk, synced: Store) -> None:
     assert (synced.version, desk.target.versions()) == (2, before)
 
 
-def test_a_warning_stands_above_the_question_and_nowhere_else(desk: Desk, synced: Store) -> None:
+def test_warning_stands_above_question_and_nowhere_else(desk: Desk, synced: Store) -> None:
     synced.server.put("app", NEWER | {"CARTESIA_API_KEY": ""}, synced.mount)
     synced.server.put("app", NEWER, synced.mount)
     result = back(desk, "3", "--allow-shrink")
     assert (result.status, result.err.count("is empty")) == (0, 1), result.err
 
 
-def test_what_a_sync_would_refuse_is_refused_before_the_store_is_written(desk: Desk, synced: Store) -> None:
+def test_what_sync_would_refuse_is_refused_before_store_is_written(desk: Desk, synced: Store) -> None:
     before = desk.target.versions()
     result = back(desk)
     assert result.status == 1
@@ -141,7 +141,7 @@ def test_what_a_sync_would_refuse_is_refused_before_the_store_is_written(desk: D
         ("latest", "vault:app@latest: the revision is not a version number"),
     ],
 )
-def test_a_version_that_cannot_be_had(desk: Desk, synced: Store, to: str, what: str) -> None:
+def test_version_that_cannot_be_had(desk: Desk, synced: Store, to: str, what: str) -> None:
     for _ in range(2):
         synced.server.put("app", NEWER, synced.mount)
     synced.server.do("POST", f"{synced.mount}/delete/app", {"versions": [2]})
@@ -151,7 +151,7 @@ def test_a_version_that_cannot_be_had(desk: Desk, synced: Store, to: str, what: 
     assert synced.version == 4
 
 
-def test_a_document_whose_newest_version_is_deleted_comes_back(desk: Desk, synced: Store) -> None:
+def test_document_whose_newest_version_is_deleted_comes_back(desk: Desk, synced: Store) -> None:
     synced.server.do("DELETE", f"{synced.mount}/data/app")
     result = back(desk, "1", "--allow-fallback", "--output", "json")
     assert (result.err, result.status) == ("", 0)
@@ -160,7 +160,7 @@ def test_a_document_whose_newest_version_is_deleted_comes_back(desk: Desk, synce
     assert openai(desk) == VALUES["OPENAI_API_KEY"]
 
 
-def test_somebody_elses_write_in_between_is_not_lost(desk: Desk, synced: Store) -> None:
+def test_someone_elses_write_in_between_is_not_lost(desk: Desk, synced: Store) -> None:
     before = desk.target.versions()
     theirs = NEWER | {"CARTESIA_API_KEY": "CANARY-theirs"}
     synced.before_write(lambda: synced.server.put("app", theirs, synced.mount))
@@ -175,7 +175,7 @@ def test_somebody_elses_write_in_between_is_not_lost(desk: Desk, synced: Store) 
     assert (synced.values, desk.target.versions()) == (theirs, before)
 
 
-def test_a_sync_that_fails_after_the_store_was_written_is_completed_by_the_next(desk: Desk, synced: Store) -> None:
+def test_sync_that_fails_after_store_was_written_is_completed_by_next(desk: Desk, synced: Store) -> None:
     def answer(request: Request) -> Any:
         written = any(one.method == "POST" and "/data/" in one.path for one in synced.relay.requests)
         reads = sum(one.method == "GET" and one.path.endswith("/data/app") for one in synced.relay.requests)
@@ -196,7 +196,7 @@ def test_a_sync_that_fails_after_the_store_was_written_is_completed_by_the_next(
     assert openai(desk) == VALUES["OPENAI_API_KEY"]
 
 
-def test_a_store_that_shows_the_older_revision_once_more_is_not_believed(desk: Desk, synced: Store) -> None:
+def test_store_that_shows_older_revision_once_more_is_not_believed(desk: Desk, synced: Store) -> None:
     def answer(request: Request) -> Any:
         posts = [index for index, one in enumerate(synced.relay.requests) if one.method == "POST"]
         later = synced.relay.requests[posts[-1] :] if posts else []
@@ -210,7 +210,7 @@ def test_a_store_that_shows_the_older_revision_once_more_is_not_believed(desk: D
     assert openai(desk) == "CANARY-bad"
 
 
-def test_a_run_that_is_killed_after_the_store_was_written_is_completed_by_a_sync(
+def test_run_that_is_killed_after_store_was_written_is_completed_by_sync(
     desk: Desk, synced: Store, third_party: Path, tmp_path: Path
 ) -> None:
     arguments = ("rollback", "staging", "--source", "vault:app", "--to", "1", "--allow-fallback", "--yes")
@@ -238,7 +238,7 @@ def test_a_run_that_is_killed_after_the_store_was_written_is_completed_by_a_sync
     assert (back(desk).status, synced.version) == (0, 3)
 
 
-def test_an_interrupt_after_the_store_was_written_says_where_it_stands(
+def test_interrupt_after_store_was_written_says_where_it_stands(
     desk: Desk, synced: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: object) -> None:
@@ -269,7 +269,7 @@ def test_which_document_is_meant(desk: Desk, synced: Store) -> None:
     assert synced.version == 2
 
 
-def test_a_variables_own_document_is_one_too(desk: Desk, synced: Store) -> None:
+def test_variables_own_document_is_one_too(desk: Desk, synced: Store) -> None:
     section = {"address": synced.relay.address, "mount": synced.mount, "kv_version": 2}
     variables = {"OPENAI_API_KEY": "vault:app#OPENAI_API_KEY"}
     desk.values()
@@ -279,7 +279,7 @@ def test_a_variables_own_document_is_one_too(desk: Desk, synced: Store) -> None:
     assert openai(desk) == VALUES["OPENAI_API_KEY"]
 
 
-def test_a_store_that_only_reads_or_keeps_no_revisions_is_refused(desk: Desk) -> None:
+def test_store_that_only_reads_or_keeps_no_revisions_is_refused(desk: Desk) -> None:
     desk.environment(sources=["plain:values.json"])
     result = back(desk, source="plain:values.json")
     assert (result.status, result.lines[0]) == (
@@ -297,7 +297,7 @@ def test_a_store_that_only_reads_or_keeps_no_revisions_is_refused(desk: Desk) ->
 # Scaleway
 
 
-def test_the_question_names_the_store_and_the_cluster(
+def test_question_names_store_and_cluster(
     desk: Desk,
     manager: SecretManager,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
@@ -318,7 +318,7 @@ def test_the_question_names_the_store_and_the_cluster(
     assert desk.cluster_line in result.out.splitlines()
 
 
-def test_an_earlier_revision_of_secret_manager_in_both_forms(desk: Desk, manager: SecretManager) -> None:  # noqa: F811
+def test_earlier_revision_of_secret_manager_in_both_forms(desk: Desk, manager: SecretManager) -> None:  # noqa: F811
     old = VALUES | {"DOMAIN": "old.example.com"}
     id_ = manager.put("/voice/staging/app", old)
     manager.put("/voice/staging/app", NEWER)

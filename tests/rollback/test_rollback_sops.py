@@ -66,7 +66,7 @@ def commits(desk: Desk, sops: Sops) -> list[str]:  # noqa: F811
     return [first, second]
 
 
-def test_the_file_of_an_earlier_commit_becomes_the_newest(desk: Desk, sops: Sops, commits: list[str]) -> None:  # noqa: F811
+def test_file_of_earlier_commit_becomes_newest(desk: Desk, sops: Sops, commits: list[str]) -> None:  # noqa: F811
     before = (desk.folder / FILE).read_text().splitlines()
     result = back(desk, "HEAD~1")
     assert (result.err, result.status) == ("", 0)
@@ -85,7 +85,7 @@ def test_the_file_of_an_earlier_commit_becomes_the_newest(desk: Desk, sops: Sops
     assert (again.status, again.err, again.data["result"], desk.target.versions()) == (0, "", "unchanged", versions)
 
 
-def test_the_same_again_changes_no_byte(desk: Desk, commits: list[str]) -> None:
+def test_same_again_changes_no_byte(desk: Desk, commits: list[str]) -> None:
     assert back(desk, commits[0]).status == 0
     content = (desk.folder / FILE).read_bytes()
     again = back(desk, commits[0], "--output", "json")
@@ -93,7 +93,7 @@ def test_the_same_again_changes_no_byte(desk: Desk, commits: list[str]) -> None:
     assert (desk.folder / FILE).read_bytes() == content
 
 
-def test_what_is_in_no_commit_is_told_before(desk: Desk, sops: Sops, commits: list[str]) -> None:  # noqa: F811
+def test_what_is_in_no_commit_is_reported_before(desk: Desk, sops: Sops, commits: list[str]) -> None:  # noqa: F811
     sops.set(FILE, "OPENAI_API_KEY", "CANARY-theirs")
     content = (desk.folder / FILE).read_bytes()
     result = back(desk, commits[0], "--dry-run")
@@ -104,7 +104,7 @@ def test_what_is_in_no_commit_is_told_before(desk: Desk, sops: Sops, commits: li
     assert (desk.folder / FILE).read_bytes() == content
 
 
-def test_a_file_that_somebody_deleted_comes_back(desk: Desk, sops: Sops, commits: list[str]) -> None:  # noqa: F811
+def test_file_that_someone_deleted_comes_back(desk: Desk, sops: Sops, commits: list[str]) -> None:  # noqa: F811
     rule = {"age": str(sops.identity.to_public())}
     desk.write(".sops.yaml", {"creation_rules": [rule]})
     (desk.folder / FILE).unlink()
@@ -137,7 +137,7 @@ def test_manifests_are_named_by_object_and_key(desk: Desk, sops: Sops) -> None: 
     assert openai(desk) == "CANARY-bad"
 
 
-def test_a_value_that_todays_rule_leaves_in_clear_is_not_brought_back(desk: Desk, sops: Sops) -> None:  # noqa: F811
+def test_value_that_todays_rule_leaves_in_clear_is_not_brought_back(desk: Desk, sops: Sops) -> None:  # noqa: F811
     sops.encrypt(FILE, flat("yaml"))
     first = commit(desk)
     everything_else = "^(LIVEKIT|CARTESIA|DEEPGRAM)"
@@ -155,7 +155,7 @@ def test_a_value_that_todays_rule_leaves_in_clear_is_not_brought_back(desk: Desk
     assert desk.target.data("Secret", "agent-secrets")["CARTESIA_API_KEY"] == "CANARY-cartesia"
 
 
-def test_a_file_whose_comments_say_what_is_encrypted_is_not_written(desk: Desk, sops: Sops) -> None:  # noqa: F811
+def test_file_whose_comments_say_what_is_encrypted_is_not_written(desk: Desk, sops: Sops) -> None:  # noqa: F811
     sops.encrypt(FILE, flat("yaml"), "--unencrypted-comment-regex", "public")
     first = commit(desk)
     sops.encrypt(FILE, flat("yaml").replace("CANARY-openai", "CANARY-bad"), "--unencrypted-comment-regex", "public")
@@ -168,14 +168,14 @@ def test_a_file_whose_comments_say_what_is_encrypted_is_not_written(desk: Desk, 
     assert (desk.folder / FILE).read_bytes() == content
 
 
-def test_a_revision_that_is_not_there(desk: Desk, commits: list[str]) -> None:
+def test_revision_that_is_missing(desk: Desk, commits: list[str]) -> None:
     content = (desk.folder / FILE).read_bytes()
     result = back(desk, "v9")
     assert (result.status, result.lines[0]) == (1, f"bridge: error: {SOURCE}@v9: git has no commit v9")
     assert (desk.folder / FILE).read_bytes() == content
 
 
-def test_a_file_in_a_bucket_is_shown_and_not_written(
+def test_file_in_bucket_is_shown_and_not_written(
     desk: Desk,
     sops: Sops,  # noqa: F811
     storage: "ObjectStorage",

@@ -59,7 +59,7 @@ AWKWARD = "p@ss/w$rd:99+made up=é'(%)"
         "p%40ss%2Fw%24rd%3A99%2Bmade+up%3D%C3%A9%27%28%25%29",  # a form
     ],
 )
-def test_percent_encoded_in_a_url(encoded):
+def test_percent_encoded_in_url(encoded):
     assert is_found(AWKWARD, f"postgres://u:{encoded}@h/db".encode())
 
 
@@ -92,7 +92,7 @@ def test_value_of_several_lines_is_found_where_they_are_indented():
     assert not is_found(PEM, b"-----BEGIN PRIVATE KEY-----\n" + b"a" * 64)
 
 
-def test_short_lines_do_not_stand_for_a_value():
+def test_short_lines_do_not_stand_for_value():
     assert is_found("first\nsecond\n", b"first\nsecond")
     assert not is_found("first\nsecond\n", b"second")
 

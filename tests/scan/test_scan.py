@@ -82,7 +82,7 @@ def test_every_value_is_found_with_its_place_and_name(desk, folder):
     assert result.status == 1
 
 
-def test_json_has_the_same_content(desk, folder):
+def test_json_has_same_content(desk, folder):
     (folder / "a").write_text("CANARY-openai")
     desk.values(LIVEKIT_API_KEY="short")
     data = desk.run("scan", "staging", "a", "--output", "json").data
@@ -123,7 +123,7 @@ def test_binary_files_and_values(desk, folder):
     assert scan(desk, "a") == ["a:2: Secret/s key K (as it is)"]
 
 
-def test_variable_within_a_key_is_also_searched_for_separately(desk, folder):
+def test_variable_within_key_is_also_searched_for_separately(desk, folder):
     desk.write(
         "url.yml", "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {U: 'x://${OPENAI_API_KEY}@h'}\n"
     )
@@ -174,7 +174,7 @@ def test_links_pipes_and_git_folders_are_skipped(desk, folder, tmp_path):
     assert scan(desk, "link") == [f"link:1: {OPENAI} (as it is)"]
 
 
-def test_file_replaced_during_the_scan_is_skipped(desk, folder, monkeypatch):
+def test_file_replaced_during_scan_is_skipped(desk, folder, monkeypatch):
     for name in ("a", "b", "c", "d"):
         (folder / name).write_text("CANARY-openai")
     opened = os.open
@@ -197,7 +197,7 @@ def test_file_replaced_during_the_scan_is_skipped(desk, folder, monkeypatch):
     assert "cannot be read" not in result.err
 
 
-def test_unreadable_file_fails_the_scan(desk, folder, monkeypatch):
+def test_unreadable_file_fails_scan(desk, folder, monkeypatch):
     (folder / "a").touch()
     (folder / "b").mkdir()
     opened, listed = os.open, os.scandir
@@ -224,14 +224,14 @@ def test_unreadable_file_fails_the_scan(desk, folder, monkeypatch):
         (["pipe"], "pipe: neither a file nor a folder"),
     ],
 )
-def test_path_that_cannot_be_scanned_is_an_error(desk, folder, arguments, error):
+def test_path_that_cannot_be_scanned_is_error(desk, folder, arguments, error):
     os.mkfifo(folder / "pipe")
     result = desk.run("scan", "staging", *arguments)
     assert (result.status, result.out) == (2, "")
     assert result.lines[0] == f"bridge: error: {error}"
 
 
-def test_options_may_stand_between_the_paths(desk, folder):
+def test_options_may_stand_between_paths(desk, folder):
     (folder / "a").write_text("CANARY-openai")
     (folder / "b").write_text("CANARY-openai")
     assert len(desk.run("scan", "staging", "--output", "json", "a", "--timeout", "60", "b").data["found"]) == 2
@@ -250,14 +250,14 @@ def test_options_may_stand_between_the_paths(desk, folder):
         (["set", "staging", "OPENAI_API_KEY=CANARY-value"], "argument NAME: must be only a name: "),
     ],
 )
-def test_value_among_the_arguments_is_not_shown(desk, words, told):
+def test_value_among_arguments_is_not_shown(desk, words, told):
     result = desk.run(*words)
     assert result.status == 2
     assert result.lines[-1].startswith(f"bridge {words[0]}: error: {told}")
     assert "CANARY" not in result.out + result.err
 
 
-def test_too_many_findings_end_the_scan(desk, folder, monkeypatch):
+def test_too_many_findings_end_scan(desk, folder, monkeypatch):
     monkeypatch.setattr("bridge.scan.findings.MOST", 15)
     for name in ("a", "b"):
         (folder / name).write_text("CANARY-openai\n" * 50)
@@ -268,13 +268,13 @@ def test_too_many_findings_end_the_scan(desk, folder, monkeypatch):
     assert result.lines[0].startswith("bridge: warning: more than")
 
 
-def test_source_that_cannot_be_read_ends_the_scan(desk, folder):
+def test_source_that_cannot_be_read_ends_scan(desk, folder):
     desk.environment(providers={"plain": {"fail": "unavailable"}})
     result = desk.run("scan", "staging", ".")
     assert (result.status, result.out) == (75, "")
 
 
-def test_scan_ends_at_the_deadline(tmp_path):
+def test_scan_ends_at_deadline(tmp_path):
     (tmp_path / "a").touch()
     with pytest.raises(Unavailable, match="did not finish in time"):
         scan_files(tmp_path, Scan(PatternSearch({}), deadline=0))

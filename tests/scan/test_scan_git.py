@@ -66,7 +66,7 @@ def scan(desk: Desk, *arguments: str) -> list[str]:
     return found
 
 
-def test_removed_value_is_found_with_the_commit_that_added_it(desk, repository):
+def test_removed_value_is_found_with_commit_that_added_it(desk, repository):
     repository.commit(a="nothing")
     guilty = repository.commit(a="nothing\nCANARY-openai\n")
     repository.commit(a="clean")
@@ -120,7 +120,7 @@ def test_message_counts(desk, repository):
     assert scan(desk) == [f"commit {guilty} (its message):5: {OPENAI} (as it is)"]
 
 
-def test_merge_that_brought_a_value_itself(desk, repository):
+def test_merge_that_brought_value_itself(desk, repository):
     repository.commit(a="x")
     repository.git("checkout", "--quiet", "-b", "other")
     repository.commit(b="x")
@@ -166,7 +166,7 @@ def test_no_git(desk, repository, monkeypatch):
     )
 
 
-def test_partial_clone_fails_the_scan(desk, repository, tmp_path):
+def test_partial_clone_fails_scan(desk, repository, tmp_path):
     repository.commit(a="CANARY-openai")
     repository.commit(a="x")
     repository.git("clone", "--quiet", "--depth=1", f"file://{repository.folder}", str(tmp_path / "clone"))
@@ -177,7 +177,7 @@ def test_partial_clone_fails_the_scan(desk, repository, tmp_path):
     )
 
 
-def test_broken_repository_fails_the_scan(desk, repository):
+def test_broken_repository_fails_scan(desk, repository):
     repository.commit(a="CANARY-openai")
     repository.commit(b="x")
     blob = repository.git("rev-parse", "HEAD:b")
@@ -205,7 +205,7 @@ def test_repositorys_own_configuration_starts_no_program(desk, repository, tmp_p
     assert not (tmp_path / "ran").exists()
 
 
-def test_replaced_object_does_not_hide_the_original(desk, repository):
+def test_replaced_object_does_not_hide_original(desk, repository):
     guilty = repository.commit(a="CANARY-openai")
     (repository.folder / "a").write_text("clean")
     clean = repository.git("hash-object", "-w", "a")
@@ -213,7 +213,7 @@ def test_replaced_object_does_not_hide_the_original(desk, repository):
     assert scan(desk) == [f"commit {guilty} a:1: {OPENAI} (as it is)"]
 
 
-def test_too_many_findings_in_history_end_the_scan(desk, repository, monkeypatch):
+def test_too_many_findings_in_history_end_scan(desk, repository, monkeypatch):
     for module in ("findings", "git_history"):
         monkeypatch.setattr(f"bridge.scan.{module}.MOST", 3)
     guilty = repository.commit(a="CANARY-openai\n" * 50)
@@ -235,7 +235,7 @@ def spy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_git_never_gets_a_value(desk, repository, spy, monkeypatch):
+def test_git_never_gets_value(desk, repository, spy, monkeypatch):
     """Not even those that are in the environment already."""
     guilty = repository.commit(a="x\nCANARY-registry CANARY-openai\n")
     monkeypatch.setenv("SCW_SECRET_KEY", "CANARY-registry")
@@ -257,7 +257,7 @@ def test_git_never_gets_a_value(desk, repository, spy, monkeypatch):
     assert "CANARY" not in given
 
 
-def test_hanging_git_is_stopped_at_the_deadline(desk, repository, spy):
+def test_hanging_git_is_stopped_at_deadline(desk, repository, spy):
     repository.commit(a="CANARY-openai")
     (spy / "sleep").touch()
     result = with_enough_time(

@@ -31,7 +31,7 @@ def naive(content: bytes, patterns=ALL) -> list[tuple[int, str]]:
 
 
 @pytest.mark.parametrize("pattern", [LONG, MIDDLE, SHORT])
-def test_pattern_is_found_at_every_offset_of_a_chunks_edge(pattern, monkeypatch):
+def test_pattern_is_found_at_every_offset_of_chunks_edge(pattern, monkeypatch):
     monkeypatch.setattr(search, "CHUNK", 256)
     for offset in range(600):
         content = b"\n" + b"." * offset + pattern + b"\n."
@@ -43,7 +43,7 @@ def test_pattern_is_found_at_every_offset_of_a_chunks_edge(pattern, monkeypatch)
         st.sampled_from([LONG, MIDDLE, SHORT, LONG[:-1], LONG[1:], b"\n", b"CANARY", b".", b"\0" * 7]), max_size=60
     )
 )
-def test_it_finds_what_a_plain_search_finds(parts):
+def test_it_finds_what_plain_search_finds(parts):
     content = b"".join(parts)
     hits = found(content)
     assert len(hits) == len(set(hits))
@@ -62,13 +62,13 @@ def test_any_number_and_length_of_patterns_works(number, length, offset, random)
     assert (patterns[wanted].names[0]) in {name for _, name in found(content, patterns)}
 
 
-def test_pattern_longer_than_a_chunk(monkeypatch):
+def test_pattern_longer_than_chunk(monkeypatch):
     monkeypatch.setattr(search, "CHUNK", 64)
     pattern = os.urandom(1000).replace(b"\n", b".")
     assert found(b"\n\n" + b"." * 777 + pattern, {pattern: Form(("a",), "x")}) == [(3, "a")]
 
 
-def test_stream_that_gives_little_at_a_time():
+def test_stream_that_gives_little_at_time():
     class Slow(io.BytesIO):
         def readinto(self, buffer):
             return super().readinto(buffer[:3])
@@ -77,7 +77,7 @@ def test_stream_that_gives_little_at_a_time():
     assert [(hit.line, hit.form.names) for hit in hits] == [(3, ("long",)), (4, ("short",))]
 
 
-def test_search_serves_one_stream_after_the_other():
+def test_search_serves_one_stream_after_other():
     both = PatternSearch(ALL)
     for _ in range(2):
         assert [hit.line for hit in both.hits(io.BytesIO(b"\n" + MIDDLE))] == [2]
@@ -90,7 +90,7 @@ def test_nothing_to_look_for_and_nothing_to_look_at():
     assert found(b"") == []
 
 
-def test_memory_does_not_grow_with_the_stream():
+def test_memory_does_not_grow_with_stream():
     class Endless:
         left = 200
 
@@ -105,7 +105,7 @@ def test_memory_does_not_grow_with_the_stream():
     tracemalloc.stop()
 
 
-def test_forms_with_the_same_anchor_are_distinguished() -> None:
+def test_forms_with_same_anchor_are_distinguished() -> None:
     forms = {b"p@made-up-1": "as it is", b"p%40made-up-1": "percent-encoded", b"p\0@\0m\0a\0d\0e\0-\0u\0p": "UTF-16"}
     search = PatternSearch({pattern: Form(("A",), form) for pattern, form in forms.items()})
     for pattern, form in forms.items():

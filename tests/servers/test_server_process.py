@@ -12,7 +12,7 @@ from tests.servers.process import Server, free_port, is_over
 from tests.waiting import LIMIT, until
 
 
-def test_output_goes_to_the_log(tmp_path: Path) -> None:
+def test_output_goes_to_log(tmp_path: Path) -> None:
     server = Server(["sh", "-c", "echo first; echo second >&2; exit 3"], tmp_path / "log")
     server._process.wait(LIMIT)
     assert (server.exited(), server.tail(), server.tail(1)) == (3, "first\nsecond", "second")
@@ -29,7 +29,7 @@ def test_stop_ends_what_does_not_listen(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")
-def test_server_dies_with_a_killed_test_process(tmp_path: Path) -> None:
+def test_server_dies_with_killed_test_process(tmp_path: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path; from tests.servers.process import Server;"
         f"server = Server(['sleep', '600'], Path({str(tmp_path / 'log')!r}));"
@@ -47,9 +47,7 @@ def test_server_dies_with_a_killed_test_process(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError, ProcessLookupError])
-def test_a_process_that_ends_while_it_is_looked_at_is_over(
-    monkeypatch: pytest.MonkeyPatch, error: type[OSError]
-) -> None:
+def test_process_that_ends_while_it_is_looked_at_is_over(monkeypatch: pytest.MonkeyPatch, error: type[OSError]) -> None:
     def ended(*_: object) -> str:
         raise error
 
@@ -58,7 +56,7 @@ def test_a_process_that_ends_while_it_is_looked_at_is_over(
     assert is_over(os.getpid())
 
 
-def test_a_process_that_has_ended_is_over_before_its_parent_knows() -> None:
+def test_process_that_has_ended_is_over_before_its_parent_knows() -> None:
     with subprocess.Popen(["true"]) as process:
         until(lambda: is_over(process.pid))
     assert process.returncode == 0
@@ -69,7 +67,7 @@ def test_free_ports_differ() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps a bound port for the server that asks for it")
-def test_a_free_port_refuses_connections_and_is_kept_for_a_server() -> None:
+def test_free_port_refuses_connections_and_is_kept_for_server() -> None:
     port = free_port()
     with socket.socket() as client, pytest.raises(ConnectionRefusedError):
         client.connect(("127.0.0.1", port))

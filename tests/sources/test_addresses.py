@@ -35,7 +35,7 @@ URL = "https://store.example"
         (Sops(hc_vault=[{"address": URL}, {"address": f"{URL}:8200"}]), {}, [URL, f"{URL}:8200"]),
     ],
 )
-def test_address_is_named_if_it_is_not_the_vendors(
+def test_address_is_named_if_it_is_not_vendors(
     tmp_path: Path, provider: Provider, environ: dict[str, str], told: list[str]
 ) -> None:
     context = Context(tmp_path, {"HOME": str(tmp_path), **environ}, time.monotonic() + 5)

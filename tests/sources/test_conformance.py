@@ -54,7 +54,7 @@ def test_bad_documents(answer, what):
     assert breach(answer) == what
 
 
-def test_a_tree_deeper_than_the_interpreter_recurses():
+def test_tree_deeper_than_interpreter_recurses():
     node: Any = LEAF
     for _ in range(5000):
         node = [node]

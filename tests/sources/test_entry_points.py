@@ -53,7 +53,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
 
 
 @pytest.mark.parametrize("group", [GROUP, "console_scripts", "pytest11", "nothing"])
-def test_the_current_environment(group: str, by_hand: None) -> None:
+def test_current_environment(group: str, by_hand: None) -> None:
     assert ours(group) == theirs(group)
 
 
@@ -81,7 +81,7 @@ def test_made_up_packages(site: Site, by_hand: None) -> None:
     assert {one.name: one.package for one in entry_points("b")} == {"z": "mine", "two": "other-one"}
 
 
-def test_what_is_not_there_or_is_no_package_is_passed_over(
+def test_what_is_missing_or_is_no_package_is_passed_over(
     site: Site, by_hand: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = site("site", {"mine-1.dist-info": "[a]\nx = m:x\n", "bad-1.dist-info": None})
@@ -91,7 +91,7 @@ def test_what_is_not_there_or_is_no_package_is_passed_over(
     assert ours("a") == theirs("a") == [("x", "m:x")]
 
 
-def test_the_current_folder(site: Site, by_hand: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_current_folder(site: Site, by_hand: None, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = site("site", {"mine-1.dist-info": "[a]\nx = m:x\n"})
     sys.path.remove(str(folder))
     monkeypatch.chdir(folder)
@@ -99,14 +99,14 @@ def test_the_current_folder(site: Site, by_hand: None, monkeypatch: pytest.Monke
     assert ours("a") == theirs("a") == [("x", "m:x")]
 
 
-def test_a_package_whose_entry_points_are_not_to_be_read_does_not_stop_the_others(site: Site, by_hand: None) -> None:
+def test_package_whose_entry_points_are_not_to_be_read_does_not_stop_others(site: Site, by_hand: None) -> None:
     folder = site("site", {"mine-1.dist-info": "[a]\nx = m:x\n", "bad-1.dist-info": "[a]\nno equals sign\n"})
     (folder / "worse-1.dist-info").mkdir()
     (folder / "worse-1.dist-info" / "entry_points.txt").write_bytes(b"[a]\n\xff = m:y\n")
     assert ("x", "m:x") in ours("a")
 
 
-def test_a_zip_is_left_to_the_library(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_zip_is_left_to_library(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     site("site", {"mine-1.dist-info": "[a]\nx = m:x\n"})
     with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
         archive.writestr("zipped-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: zipped\nVersion: 1\n")
@@ -118,13 +118,13 @@ def test_a_zip_is_left_to_the_library(site: Site, tmp_path: Path, monkeypatch: p
     assert EntryPoint("z", "m:z", "zipped") in entry_points("a")
 
 
-def test_an_egg_is_left_to_the_library(site: Site, tmp_path: Path) -> None:
+def test_egg_is_left_to_library(site: Site, tmp_path: Path) -> None:
     folder = site("old-1.0-py3.11.egg", {"EGG-INFO": "[a]\nx = m:x\n"})
     (folder / "EGG-INFO" / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: old\nVersion: 1\n")
     assert ours("a") == theirs("a") == [("x", "m:x")]
 
 
-def test_a_finder_of_packages_is_asked_by_the_library(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_finder_of_packages_is_asked_by_library(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     info = tmp_path / "found-1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: found\nVersion: 1\n")

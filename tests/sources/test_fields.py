@@ -19,17 +19,17 @@ def failure(node: Node) -> FieldError:
     return caught.value
 
 
-def test_a_nested_value_is_compact_json_with_its_numbers_text():
+def test_nested_value_is_compact_json_with_its_numbers_text():
     node = {"a": [SecretValue(b"1.50", Kind.NUMBER), SecretValue(b"true", Kind.BOOLEAN), SecretValue(b"", Kind.NULL)]}
     assert as_value(node).reveal() == b'{"a":[1.50,true,null]}'
 
 
-def test_a_value_as_deep_as_is_allowed():
+def test_value_as_deep_as_is_allowed():
     assert as_value(nested(DEPTH)).reveal().count(b"[") == DEPTH // 2
 
 
 @pytest.mark.parametrize("depth", [DEPTH + 1, 450, 100_000])
-def test_a_value_that_is_nested_too_deep(depth):
+def test_value_that_is_nested_too_deep(depth):
     node = nested(depth)
     assert str(failure(node)) == "is nested deeper than 256 levels"
     while not isinstance(node, SecretValue):  # freed from outside in: CPython frees deep structures by recursion
@@ -37,7 +37,7 @@ def test_a_value_that_is_nested_too_deep(depth):
 
 
 @pytest.mark.parametrize("node", [{"CANARY\ud800": SecretValue(b"x")}, [{"a": {"\udfffCANARY": SecretValue(b"x")}}]])
-def test_a_nested_key_that_is_no_unicode(node):
+def test_nested_key_that_is_no_unicode(node):
     assert str(failure(node)) == "has a key that is not valid Unicode"
 
 

@@ -32,7 +32,7 @@ def origin(desk: Desk, key: str) -> tuple[str, str]:
     return found["origin"]["layer"], found["origin"]["place"]
 
 
-def test_a_source_wins_over_the_env_file_and_that_over_the_template(desk: Desk) -> None:
+def test_source_wins_over_env_file_and_that_over_template(desk: Desk) -> None:
     assert origin(desk, "LOG_LEVEL") == ("template", "base/configmap.yml")
     desk.env_file(LOG_LEVEL="warning")
     assert origin(desk, "LOG_LEVEL") == ("env file", ".env.k8s.staging")
@@ -42,14 +42,14 @@ def test_a_source_wins_over_the_env_file_and_that_over_the_template(desk: Desk) 
     assert desk.target.data(CONFIG, "agent-config")["LOG_LEVEL"] == "debug"
 
 
-def test_the_first_source_that_has_the_field_wins(desk: Desk) -> None:
+def test_first_source_that_has_field_wins(desk: Desk) -> None:
     desk.write("first.json", {"OPENAI_API_KEY": "CANARY-first"})
     desk.environment(sources=["plain:first.json", "plain:values.json"])
     assert origin(desk, "OPENAI_API_KEY") == ("source", "plain:first.json")
     assert origin(desk, "CARTESIA_API_KEY") == ("source", "plain:values.json")
 
 
-def test_a_variable_of_its_own_wins_over_the_sources(desk: Desk) -> None:
+def test_variable_of_its_own_wins_over_sources(desk: Desk) -> None:
     desk.write("other.json", {"api": {"key": "CANARY-other"}})
     desk.environment(variables={"OPENAI_API_KEY": "plain:other.json#api.key"})
     assert origin(desk, "OPENAI_API_KEY") == ("source", "plain:other.json#api.key")
@@ -57,7 +57,7 @@ def test_a_variable_of_its_own_wins_over_the_sources(desk: Desk) -> None:
     assert desk.target.data(SECRET, "agent-secrets")["OPENAI_API_KEY"] == "CANARY-other"
 
 
-def test_an_environments_own_template_replaces_a_key_of_the_base(desk: Desk) -> None:
+def test_environments_own_template_replaces_key_of_base(desk: Desk) -> None:
     desk.write(
         "public.yaml",
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: shared-config}\ndata: {DOMAIN: mine.example.com}\n",
@@ -67,7 +67,7 @@ def test_an_environments_own_template_replaces_a_key_of_the_base(desk: Desk) -> 
     assert origin(desk, "LIVEKIT_URL") == ("env file", ".env.k8s.staging")
 
 
-def test_manifests_give_keys_directly_and_win_over_the_templates_own_text(desk: Desk) -> None:
+def test_manifests_give_keys_directly_and_win_over_templates_own_text(desk: Desk) -> None:
     patch = [
         {
             "apiVersion": "v1",
@@ -93,7 +93,7 @@ def test_manifests_give_keys_directly_and_win_over_the_templates_own_text(desk: 
     assert origin(desk, "NODE_ENV") == ("source", "plain:patch.json")
 
 
-def test_the_data_of_a_secret_in_a_manifest_is_base64(desk: Desk) -> None:
+def test_data_of_secret_in_manifest_is_base64(desk: Desk) -> None:
     manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "agent-secrets"}}
     desk.write("patch.json", manifest | {"data": {"OPENAI_API_KEY": "AP8="}})
     desk.environment(sources=["plain:patch.json", "plain:values.json"])
@@ -122,20 +122,20 @@ def test_numbers_keep_their_text_and_nested_values_become_compact_json(desk: Des
     }
 
 
-def test_a_password_with_dollar_signs_and_braces_arrives_as_it_is(desk: Desk) -> None:
+def test_password_with_dollar_signs_and_braces_arrives_as_it_is(desk: Desk) -> None:
     desk.values(OPENAI_API_KEY="CANARY-$5-${HOME}-$${x}-{{y}}-\\n")
     assert desk.run("sync", "staging").status == 0
     assert desk.target.data(SECRET, "agent-secrets")["OPENAI_API_KEY"] == "CANARY-$5-${HOME}-$${x}-{{y}}-\\n"
 
 
-def test_text_around_placeholders_and_an_escaped_one(desk: Desk) -> None:
+def test_text_around_placeholders_and_escaped_one(desk: Desk) -> None:
     template = SECRETS.replace("${OPENAI_API_KEY}", '"a:${OPENAI_API_KEY}:$${OPENAI_API_KEY}:$5"')
     desk.write("base/secrets.yml", template)
     assert desk.run("sync", "staging").status == 0
     assert desk.target.data(SECRET, "agent-secrets")["OPENAI_API_KEY"] == "a:CANARY-openai:${OPENAI_API_KEY}:$5"
 
 
-def test_the_process_environment_in_place_of_the_env_file(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_process_environment_in_place_of_env_file(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.environment(env_file="environment")
     for name, value in (("K8_ENV", "staging"), ("LIVEKIT_URL", "wss://x"), ("DOMAIN", "x")):
         monkeypatch.setenv(name, value)
@@ -161,7 +161,7 @@ def pipeline(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
 
 @pytest.mark.parametrize("command", ["sync", "check"])
 @pytest.mark.parametrize("rule", ["required", None])
-def test_config_map_never_gets_what_the_process_logs_in_with(pipeline: Desk, command: str, rule: str | None) -> None:
+def test_config_map_never_gets_what_process_logs_in_with(pipeline: Desk, command: str, rule: str | None) -> None:
     given = "NODE_ENV: production"
     text = CONFIG_MAPS.replace(given, 'NODE_ENV: "${VAULT_TOKEN} ${AWS_SECRET_ACCESS_KEY:-x}"')
     pipeline.write("base/configmap.yml", text)
@@ -173,14 +173,14 @@ def test_config_map_never_gets_what_the_process_logs_in_with(pipeline: Desk, com
     )
 
 
-def test_check_finds_that_without_the_variables_too(pipeline: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_finds_that_without_variables_too(pipeline: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VAULT_TOKEN")
     text = CONFIG_MAPS.replace("NODE_ENV: production", 'NODE_ENV: "${VAULT_TOKEN:-x}"')
     pipeline.write("base/configmap.yml", text)
     fail(pipeline, f"ConfigMap/front-config key NODE_ENV: ${{VAULT_TOKEN}} {LOGS_IN}", command="check")
 
 
-def test_check_masks_what_the_process_logs_in_with(pipeline: Desk) -> None:
+def test_check_masks_what_process_logs_in_with(pipeline: Desk) -> None:
     pipeline.environment(env_file="environment", infrastructure={"VAULT_TOKEN": "required", "DOMAIN": "required"})
     (token, domain) = pipeline.run("check", "staging", "--output", "json").data["infrastructure"]
     assert (token["value"], domain["value"]) == ("********", "x")
@@ -196,7 +196,7 @@ def test_secret_gets_it_only_if_it_is_listed_as_secret(pipeline: Desk) -> None:
     assert pipeline.target.data(SECRET, "agent-secrets")["OPENAI_API_KEY"] == "CANARY-VAULT_TOKEN"
 
 
-def test_secret_gets_a_sources_value_of_that_name(pipeline: Desk) -> None:
+def test_secret_gets_sources_value_of_that_name(pipeline: Desk) -> None:
     pipeline.values(OPENAI_API_KEY=None, VAULT_TOKEN="CANARY-of-the-application")
     pipeline.write("base/secrets.yml", SECRETS.replace("${OPENAI_API_KEY}", "${VAULT_TOKEN}"))
     assert pipeline.run("sync", "staging").status == 0
@@ -206,9 +206,7 @@ def test_secret_gets_a_sources_value_of_that_name(pipeline: Desk) -> None:
 @pytest.mark.parametrize(
     ("name", "what", "ours"), [("K8_ENV", "environment", "staging"), ("K8S_NAMESPACE", "namespace", "voice")]
 )
-def test_a_source_that_calls_itself_another_environments_is_refused(
-    desk: Desk, name: str, what: str, ours: str
-) -> None:
+def test_source_that_calls_itself_another_environments_is_refused(desk: Desk, name: str, what: str, ours: str) -> None:
     """Also one that gives nothing else that counts: what falls through to it tomorrow is the other one's."""
     desk.environment(sources=["plain:values.json", "plain:other.json"])
     desk.write("other.json", {name: "prod", "LOG_LEVEL": "info"})
@@ -229,7 +227,7 @@ def test_every_missing_variable_is_listed_at_once(desk: Desk) -> None:
     )
 
 
-def test_a_templates_own_message_for_a_missing_variable(desk: Desk) -> None:
+def test_templates_own_message_for_missing_variable(desk: Desk) -> None:
     desk.write("base/secrets.yml", SECRETS.replace("${OPENAI_API_KEY}", "${OPENAI_API_KEY:?ask the AI team}"))
     desk.values(OPENAI_API_KEY=None)
     fail(
@@ -238,7 +236,7 @@ def test_a_templates_own_message_for_a_missing_variable(desk: Desk) -> None:
     )
 
 
-def test_an_absent_env_file_is_an_error_as_soon_as_one_variable_needs_its_layer(desk: Desk) -> None:
+def test_absent_env_file_is_error_as_soon_as_one_variable_needs_its_layer(desk: Desk) -> None:
     (desk.folder / ".env.k8s.staging").unlink()
     fail(
         desk,
@@ -256,14 +254,14 @@ def test_an_absent_env_file_is_an_error_as_soon_as_one_variable_needs_its_layer(
     )
 
 
-def test_an_absent_env_file_is_fine_where_the_sources_give_everything(desk: Desk) -> None:
+def test_absent_env_file_is_fine_where_sources_give_everything(desk: Desk) -> None:
     desk.run("sync", "staging")
     (desk.folder / ".env.k8s.staging").unlink()
     desk.values(LIVEKIT_URL="wss://x", DOMAIN="x", K8_ENV="staging", LOG_LEVEL="info", CACHE_ENABLED="true")
     assert desk.run("sync", "staging").status == 0
 
 
-def test_the_env_file_may_not_fill_a_secrets_key(desk: Desk) -> None:
+def test_env_file_may_not_fill_secrets_key(desk: Desk) -> None:
     desk.values(OPENAI_API_KEY=None)
     desk.env_file(OPENAI_API_KEY="CANARY-plaintext")
     desk.canaries.add("CANARY-plaintext")
@@ -281,7 +279,7 @@ def test_the_env_file_may_not_fill_a_secrets_key(desk: Desk) -> None:
     )
 
 
-def test_a_secret_variable_may_not_fill_a_config_maps_key(desk: Desk) -> None:
+def test_secret_variable_may_not_fill_config_maps_key(desk: Desk) -> None:
     desk.write("base/configmap.yml", CONFIG_MAPS.replace("NODE_ENV: production", 'NODE_ENV: "${OPENAI_API_KEY}"'))
     fail(
         desk,
@@ -290,7 +288,7 @@ def test_a_secret_variable_may_not_fill_a_config_maps_key(desk: Desk) -> None:
     )
 
 
-def test_a_secret_infrastructure_variable_may_not_fill_a_config_maps_key(desk: Desk) -> None:
+def test_secret_infrastructure_variable_may_not_fill_config_maps_key(desk: Desk) -> None:
     desk.values(SCW_SECRET_KEY="CANARY-registry")
     desk.environment(infrastructure={"SCW_SECRET_KEY": "secret"})
     desk.write("base/configmap.yml", CONFIG_MAPS.replace("NODE_ENV: production", 'NODE_ENV: "${SCW_SECRET_KEY}"'))
@@ -301,17 +299,17 @@ def test_a_secret_infrastructure_variable_may_not_fill_a_config_maps_key(desk: D
     )
 
 
-def test_a_listed_source_that_is_missing_stops_the_run_although_the_next_one_has_the_field(desk: Desk) -> None:
+def test_listed_source_that_is_missing_stops_run_although_next_one_has_field(desk: Desk) -> None:
     desk.environment(sources=["plain:absent.json", "plain:values.json"])
     fail(desk, "plain:absent.json: no such document")
 
 
-def test_every_source_that_cannot_be_read_is_told_at_once(desk: Desk) -> None:
+def test_every_source_that_cannot_be_read_is_reported_at_once(desk: Desk) -> None:
     desk.environment(sources=["plain:absent.json", "plain:values.json", "plain:gone.json"])
     fail(desk, "plain:absent.json: no such document", "plain:gone.json: no such document")
 
 
-def test_an_empty_source(desk: Desk) -> None:
+def test_empty_source(desk: Desk) -> None:
     desk.write("values.json", {})
     fail(
         desk,
@@ -329,27 +327,27 @@ MISSING = [
 ]
 
 
-def test_a_null_is_an_error_and_does_not_fall_through(desk: Desk) -> None:
+def test_null_is_error_and_does_not_fall_through(desk: Desk) -> None:
     desk.write("first.json", {"OPENAI_API_KEY": None})
     desk.environment(sources=["plain:first.json", "plain:values.json"])
     fail(desk, "plain:first.json: OPENAI_API_KEY is null")
 
 
-def test_a_field_that_a_variable_names_must_exist(desk: Desk) -> None:
+def test_field_that_variable_names_must_exist(desk: Desk) -> None:
     desk.write("other.json", {"a": {"b": "CANARY-sibling"}})
     desk.canaries.add("CANARY-sibling")
     desk.environment(variables={"OPENAI_API_KEY": "plain:other.json#a.c"})
     fail(desk, "plain:other.json: has no field a.c (for OPENAI_API_KEY)")
 
 
-def test_a_literal_name_with_a_dot_wins_over_the_nested_field(desk: Desk) -> None:
+def test_literal_name_with_dot_wins_over_nested_field(desk: Desk) -> None:
     desk.write("other.json", {"a": {"b": "CANARY-nested"}, "a.b": "CANARY-literal"})
     desk.environment(variables={"OPENAI_API_KEY": "plain:other.json#a.b"})
     desk.run("sync", "staging")
     assert desk.target.data(SECRET, "agent-secrets")["OPENAI_API_KEY"] == "CANARY-literal"
 
 
-def test_base64_is_decoded_where_a_variable_says_so(desk: Desk) -> None:
+def test_base64_is_decoded_where_variable_says_so(desk: Desk) -> None:
     desk.write("other.json", {"good": "AP8=", "bad": "CANARY-%%"})
     desk.canaries.add("CANARY-%%")
     desk.environment(variables={"OPENAI_API_KEY": {"from": "plain:other.json#good", "decode": "base64"}})
@@ -362,7 +360,7 @@ def test_base64_is_decoded_where_a_variable_says_so(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("value", ["ENC[AES256_GCM,data:x,iv:y,tag:z,type:str]", "ref+vault://x", "vault:v1:abc"])
-def test_a_value_that_looks_encrypted_is_refused_unless_it_is_declared_literal(desk: Desk, value: str) -> None:
+def test_value_that_looks_encrypted_is_refused_unless_it_is_declared_literal(desk: Desk, value: str) -> None:
     desk.values(OPENAI_API_KEY=value)
     fail(
         desk,
@@ -374,7 +372,7 @@ def test_a_value_that_looks_encrypted_is_refused_unless_it_is_declared_literal(d
     assert desk.run("sync", "staging").status == 0
 
 
-def test_a_manifest_key_that_no_template_has(desk: Desk) -> None:
+def test_manifest_key_that_no_template_has(desk: Desk) -> None:
     manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "agent-secrets"}}
     desk.write("patch.json", manifest | {"stringData": {"OPENAI_KEY": "CANARY-typo"}})
     desk.environment(sources=["plain:patch.json", "plain:values.json"])
@@ -393,13 +391,13 @@ def test_a_manifest_key_that_no_template_has(desk: Desk) -> None:
         ({"kind": "Secret", "metadata": {"name": "x"}, "data": "CANARY"}, "Secret/x: data is not a mapping"),
     ],
 )
-def test_a_manifest_that_is_no_fit(desk: Desk, manifest: dict, error: str) -> None:
+def test_manifest_that_is_no_fit(desk: Desk, manifest: dict, error: str) -> None:
     desk.write("patch.json", {"apiVersion": "v1"} | manifest)
     desk.environment(sources=["plain:patch.json", "plain:values.json"])
     fail(desk, f"plain:patch.json: {error}")
 
 
-def test_an_opaque_document_is_no_source_but_may_be_a_variable(desk: Desk) -> None:
+def test_opaque_document_is_no_source_but_may_be_variable(desk: Desk) -> None:
     desk.write("blob.json", '"CANARY-blob"')
     desk.canaries.add("CANARY-blob")
     desk.environment(sources=["plain:blob.json", "plain:values.json"])
@@ -409,7 +407,7 @@ def test_an_opaque_document_is_no_source_but_may_be_a_variable(desk: Desk) -> No
     assert desk.target.data(SECRET, "agent-secrets")["OPENAI_API_KEY"] == "CANARY-blob"
 
 
-def test_values_that_kubernetes_would_refuse_stop_the_run_before_any_write(desk: Desk) -> None:
+def test_values_that_kubernetes_would_refuse_stop_run_before_any_write(desk: Desk) -> None:
     desk.values(OPENAI_API_KEY="x" * 1_048_577)
     result = desk.run("sync", "staging")
     assert result.status == 1
@@ -433,7 +431,7 @@ def test_values_that_kubernetes_would_refuse_stop_the_run_before_any_write(desk:
         ),
     ],
 )
-def test_a_secret_type_that_wants_other_keys(desk: Desk, type_: str, keys: str, error: str) -> None:
+def test_secret_type_that_wants_other_keys(desk: Desk, type_: str, keys: str, error: str) -> None:
     desk.write(
         "base/typed.yml",
         f"apiVersion: v1\nkind: Secret\nmetadata: {{name: typed}}\ntype: {type_}\nstringData:\n  {keys}\n",
@@ -445,13 +443,13 @@ def test_a_secret_type_that_wants_other_keys(desk: Desk, type_: str, keys: str, 
     assert desk.target.versions() == {}
 
 
-def test_unused_fields_of_a_source_are_shown_by_status(desk: Desk) -> None:
+def test_unused_fields_of_source_are_shown_by_status(desk: Desk) -> None:
     desk.values(LEFT_OVER="CANARY-left-over")
     assert desk.run("status", "staging", "--output", "json").data["sources"][0]["unused"] == ["LEFT_OVER"]
     assert set(VALUES) & {"LEFT_OVER"} == set()
 
 
-def test_the_env_file_may_not_fill_a_part_of_a_secrets_key_either(desk: Desk) -> None:
+def test_env_file_may_not_fill_part_of_secrets_key_either(desk: Desk) -> None:
     desk.env_file(DB_PASSWORD="CANARY-plaintext")
     desk.canaries.add("CANARY-plaintext")
     desk.write("base/secrets.yml", SECRETS + '  DATABASE: "${DB_USER:-app}:${DB_PASSWORD}"\n')
@@ -462,7 +460,7 @@ def test_the_env_file_may_not_fill_a_part_of_a_secrets_key_either(desk: Desk) ->
     )
 
 
-def test_a_part_that_looks_encrypted_is_refused_wherever_it_stands(desk: Desk) -> None:
+def test_part_that_looks_encrypted_is_refused_wherever_it_stands(desk: Desk) -> None:
     desk.values(A="ENC[AES256_GCM,data:x]", B="vault:v1:abc")
     desk.write("base/secrets.yml", SECRETS + '  BOTH: "pg://${A}${B}"\n')
     desk.environment(variables={"B": {"from": "plain:values.json#B", "literal": True}})
@@ -472,7 +470,7 @@ def test_a_part_that_looks_encrypted_is_refused_wherever_it_stands(desk: Desk) -
     )
 
 
-def test_a_stored_value_is_not_shown_although_another_part_of_it_stands_in_a_plain_file(desk: Desk) -> None:
+def test_stored_value_is_not_shown_although_another_part_of_it_stands_in_plain_file(desk: Desk) -> None:
     desk.values(STORED="CANARY-stored")
     mixed = "NODE_ENV: production, MIXED: '${LOG_LEVEL:-info}-${STORED}'"
     desk.write("base/configmap.yml", CONFIG_MAPS.replace("NODE_ENV: production", mixed))
@@ -480,7 +478,7 @@ def test_a_stored_value_is_not_shown_although_another_part_of_it_stands_in_a_pla
     assert "MIXED" in desk.run("plan", "staging", "--show-config").out
 
 
-def test_one_key_in_two_documents_of_a_manifest_source(desk: Desk) -> None:
+def test_one_key_in_two_documents_of_manifest_source(desk: Desk) -> None:
     manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "agent-secrets"}}
     desk.write(
         "patch.json", [manifest | {"stringData": {"OPENAI_API_KEY": value}} for value in ("CANARY-1", "CANARY-2")]

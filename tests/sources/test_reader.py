@@ -54,14 +54,14 @@ def failure(kind: type[BridgeError], run: Callable[[], object]) -> list[str]:
     return [str(one) for one in caught.value.problems]
 
 
-def test_a_document_is_read_once_and_the_session_closed():
+def test_document_is_read_once_and_session_closed():
     fake = Fake(GOOD)
     assert read({"a": fake}, "a:x", "a:x") == {"a:x": GOOD}
     assert fake.closed == 1
 
 
 @pytest.mark.parametrize("retries", [0, -1])
-def test_a_session_that_wants_no_retries_gets_none(retries):
+def test_session_that_wants_no_retries_gets_none(retries):
     fake = Fake(Unavailable("asleep"), GOOD, retries=retries)
     assert failure(NotNow, lambda: read({"a": fake}, "a:x")) == ["a:x: asleep"]
     assert fake.answers == [GOOD]
@@ -83,7 +83,7 @@ def test_what_is_temporary_is_tried_again():
         (Fake(None), "the provider did not return a Document"),
     ],
 )
-def test_a_failure_carries_the_reference_and_nothing_of_the_document(fake, what):
+def test_failure_carries_reference_and_nothing_of_document(fake, what):
     assert failure(Refusal, lambda: read({"a": fake}, "a:x")) == [f"a:x: {what}"]
     assert fake.closed == 1
 
@@ -96,7 +96,7 @@ def test_a_failure_carries_the_reference_and_nothing_of_the_document(fake, what)
         (Denied("who are you?"), "who are you?"),
     ],
 )
-def test_a_session_that_cannot_be_opened_fails_each_of_its_documents(error, what):
+def test_session_that_cannot_be_opened_fails_each_of_its_documents(error, what):
     class Closed(Fake):
         def open(self, _context: Context) -> Fake:
             raise error
@@ -117,7 +117,7 @@ def test_only_temporary_failures_are_temporary_together():
     ]
 
 
-def test_a_sessions_own_time_limit_holds_for_all_tries_together():
+def test_sessions_own_time_limit_holds_for_all_tries_together():
     later = Unavailable("asleep", retry_after=0.01)
     fake = Fake(later, later, later, GOOD, retries=5, timeout=0.0)
     assert failure(NotNow, lambda: read({"a": fake}, "a:x")) == ["a:x: asleep"]
@@ -126,7 +126,7 @@ def test_a_sessions_own_time_limit_holds_for_all_tries_together():
     assert read({"a": patient}, "a:x") == {"a:x": GOOD}
 
 
-def test_a_path_is_known_only_where_every_revision_that_is_asked_for_is():
+def test_path_is_known_only_where_every_revision_that_is_asked_for_is():
     known = {}
 
     class Asking(Fake):
@@ -143,7 +143,7 @@ def test_a_path_is_known_only_where_every_revision_that_is_asked_for_is():
         assert known == {"paths": frozenset()}
 
 
-def test_each_read_is_told_by_what_came_of_it_and_how_long_it_took() -> None:
+def test_each_read_is_reported_by_what_came_of_it_and_how_long_it_took() -> None:
     class Slow(Fake):
         def read(self, path: str, revision: str | None) -> Any:
             time.sleep(0.05)

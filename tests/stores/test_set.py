@@ -53,7 +53,7 @@ def put(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     return run
 
 
-def test_the_value_goes_to_the_source_that_gives_it_now(desk: Desk, put: Callable[..., Result]) -> None:
+def test_value_goes_to_source_that_gives_it_now(desk: Desk, put: Callable[..., Result]) -> None:
     result = put("OPENAI_API_KEY")
     assert (result.err, result.status) == ("", 0)
     before, after = result.out.split("revision ")[1].split()[0:3:2]
@@ -70,13 +70,13 @@ def test_the_value_goes_to_the_source_that_gives_it_now(desk: Desk, put: Callabl
     assert desk.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == NEW
 
 
-def test_a_variable_that_no_source_gives_goes_to_the_first(desk: Desk, put: Callable[..., Result]) -> None:
+def test_variable_that_no_source_gives_goes_to_first(desk: Desk, put: Callable[..., Result]) -> None:
     desk.environment(sources=["shelf:new.json", SHELF], infrastructure={"SCW_SECRET_KEY": "secret"})
     assert put("SCW_SECRET_KEY", b"CANARY-new", "--output", "json").data["before"] is None
     assert shelf(desk, "new.json") == {"SCW_SECRET_KEY": NEW}
 
 
-def test_an_exception_is_followed(desk: Desk, put: Callable[..., Result]) -> None:
+def test_exception_is_followed(desk: Desk, put: Callable[..., Result]) -> None:
     variables: dict[str, Any] = {"OPENAI_API_KEY": {"from": "shelf:other.json#keys.openai", "decode": "base64"}}
     desk.environment(sources=[SHELF], variables=variables)
     desk.write("other.json", {"keys": {"openai": "b2xk", "theirs": "x"}})
@@ -85,7 +85,7 @@ def test_an_exception_is_followed(desk: Desk, put: Callable[..., Result]) -> Non
     assert shelf(desk, "other.json") == {"keys": {"openai": "Q0FOQVJZLW5ldw==", "theirs": "x"}}
 
 
-def test_manifests_get_it_by_the_objects_key(desk: Desk, put: Callable[..., Result]) -> None:
+def test_manifests_get_it_by_objects_key(desk: Desk, put: Callable[..., Result]) -> None:
     objects = {"Secret": {"stringData": {"OPENAI_API_KEY": "CANARY-old"}}, "ConfigMap": {"data": {"NODE_ENV": "x"}}}
     names = {"Secret": "agent-secrets", "ConfigMap": "front-config"}
     head = {"apiVersion": "v1"}
@@ -99,7 +99,7 @@ def test_manifests_get_it_by_the_objects_key(desk: Desk, put: Callable[..., Resu
     assert shelf(desk) == VALUES
 
 
-def test_a_manifest_that_has_one_of_a_variables_keys_gets_that_one(desk: Desk, put: Callable[..., Result]) -> None:
+def test_manifest_that_has_one_of_variables_keys_gets_that_one(desk: Desk, put: Callable[..., Result]) -> None:
     text = (desk.folder / "base/secrets.yml").read_text()
     desk.write("base/secrets.yml", text.replace("${CARTESIA_API_KEY}", "${OPENAI_API_KEY}"))
     manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "agent-secrets"}}
@@ -109,7 +109,7 @@ def test_a_manifest_that_has_one_of_a_variables_keys_gets_that_one(desk: Desk, p
     assert shelf(desk, "first.json")["stringData"] == {"CARTESIA_API_KEY": NEW}
 
 
-def test_a_manifest_has_no_place_for_a_variable_of_scripts(desk: Desk, put: Callable[..., Result]) -> None:
+def test_manifest_has_no_place_for_variable_of_scripts(desk: Desk, put: Callable[..., Result]) -> None:
     manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "agent-secrets"}, "stringData": {"A": "a"}}
     desk.write("first.json", [manifest])
     desk.environment(sources=["shelf:first.json"], infrastructure={"SCW_SECRET_KEY": "secret"})
@@ -135,7 +135,7 @@ ENCODINGS = [
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_a_wrong_encoding_is_refused_and_the_hint_cures_it(
+def test_wrong_encoding_is_refused_and_hint_cures_it(
     desk: Desk, put: Callable[..., Result], tmp_path: Path, encoding: tuple[bytes, str, str]
 ) -> None:
     content, what, command = encoding
@@ -154,7 +154,7 @@ def test_a_wrong_encoding_is_refused_and_the_hint_cures_it(
     assert "the value" not in put("OPENAI_API_KEY", content).err
 
 
-def test_a_typed_value_with_a_byte_order_mark_is_refused(
+def test_typed_value_with_byte_order_mark_is_refused(
     desk: Desk, put: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(getpass, "getpass", lambda *_: f"\ufeff{NEW}")
@@ -172,7 +172,7 @@ def test_binary_content_has_no_encoding(desk: Desk, put: Callable[..., Result], 
     assert put("OPENAI_API_KEY", content).status == 0
 
 
-def test_a_placeholder_is_written_with_a_warning(desk: Desk, put: Callable[..., Result]) -> None:
+def test_placeholder_is_written_with_warning(desk: Desk, put: Callable[..., Result]) -> None:
     result = put("OPENAI_API_KEY", b"changeme")
     assert result.lines == [
         "bridge: warning: OPENAI_API_KEY: the value looks like a placeholder",
@@ -185,7 +185,7 @@ def test_a_placeholder_is_written_with_a_warning(desk: Desk, put: Callable[..., 
     assert put("DOMAIN", b"$DOMAIN").err == ""  # public
 
 
-def test_the_same_value_is_not_written_again(desk: Desk, put: Callable[..., Result]) -> None:
+def test_same_value_is_not_written_again(desk: Desk, put: Callable[..., Result]) -> None:
     before = state(desk.folder / "shelf.json")
     result = put("OPENAI_API_KEY", VALUES["OPENAI_API_KEY"].encode())
     assert result.out == f"{SHELF}#OPENAI_API_KEY: unchanged, it already has this value\n"
@@ -229,7 +229,7 @@ LITERAL = [
 ]
 
 
-def test_a_literal_in_a_template_is_changed_there(desk: Desk, put: Callable[..., Result]) -> None:
+def test_literal_in_template_is_changed_there(desk: Desk, put: Callable[..., Result]) -> None:
     before = desk.folder / "shelf.json", desk.folder / "first.json"
     states = [state(path) for path in before]
     result = put("NODE_ENV", b"test")
@@ -242,9 +242,7 @@ def test_a_literal_in_a_template_is_changed_there(desk: Desk, put: Callable[...,
     assert not (desk.folder / "nowhere.json").exists()
 
 
-def test_a_literal_of_the_environments_own_template_wins_over_the_bases_variable(
-    desk: Desk, put: Callable[..., Result]
-) -> None:
+def test_literal_of_environments_own_template_wins_over_bases_variable(desk: Desk, put: Callable[..., Result]) -> None:
     own = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: agent-config}\ndata: {LOG_LEVEL: debug}\n"
     desk.write("staging.public.yaml", own)
     desk.environment(sources=[SHELF], templates=["base/secrets.yml", "base/configmap.yml", "staging.public.yaml"])
@@ -259,7 +257,7 @@ def test_a_literal_of_the_environments_own_template_wins_over_the_bases_variable
     assert put("LOG_LEVEL", b"warn").status == 0  # scripts get it from there
 
 
-def test_a_literal_that_manifests_replace_is_changed_in_them(desk: Desk, put: Callable[..., Result]) -> None:
+def test_literal_that_manifests_replace_is_changed_in_them(desk: Desk, put: Callable[..., Result]) -> None:
     manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "front-config"}, "data": {"OTHER": "x"}}
     desk.environment(sources=[SHELF, "shelf:first.json"])
     desk.write("first.json", [manifest])
@@ -268,7 +266,7 @@ def test_a_literal_that_manifests_replace_is_changed_in_them(desk: Desk, put: Ca
     assert shelf(desk, "first.json")["data"] == {"OTHER": "x", "NODE_ENV": "test"}
 
 
-def test_a_part_of_a_key_that_manifests_give_as_a_whole_does_not_count(desk: Desk, put: Callable[..., Result]) -> None:
+def test_part_of_key_that_manifests_give_as_whole_does_not_count(desk: Desk, put: Callable[..., Result]) -> None:
     text = (desk.folder / "base/secrets.yml").read_text()
     desk.write("base/secrets.yml", text.replace("${OPENAI_API_KEY}", "key-${OPENAI_API_KEY}"))
     manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "agent-secrets"}}
@@ -298,7 +296,7 @@ def test_a_part_of_a_key_that_manifests_give_as_a_whole_does_not_count(desk: Des
         ({"sources": []}, "staging.yaml: has no source to put a value into"),
     ],
 )
-def test_an_environment_without_a_store_that_can_be_written(
+def test_environment_without_store_that_can_be_written(
     desk: Desk, put: Callable[..., Result], changes: dict[str, Any], what: str
 ) -> None:
     desk.environment(**changes)
@@ -310,7 +308,7 @@ def test_templates_that_are_wrong_come_first(desk: Desk, put: Callable[..., Resu
     assert put("OPENAI_API_KEY").lines == ["bridge: error: base/secrets.yml: no such file"]
 
 
-def test_a_source_that_cannot_be_read_is_not_passed_over(desk: Desk, put: Callable[..., Result]) -> None:
+def test_source_that_cannot_be_read_is_not_passed_over(desk: Desk, put: Callable[..., Result]) -> None:
     desk.environment(sources=["plain:values.json", SHELF], providers={"plain": {"fail": "denied"}})
     result = put("OPENAI_API_KEY")
     assert (result.status, result.lines[0]) == (1, "bridge: error: plain:values.json: the store does not know you")
@@ -346,7 +344,7 @@ def where(desk: Desk) -> str:
     return f"namespace {desk.target.namespace} of context {desk.cluster['context']} ({desk.cluster['server']})"
 
 
-def test_a_typed_value_is_asked_for_twice_and_confirmed(desk: Desk, typed: Callable[..., Result]) -> None:
+def test_typed_value_is_asked_for_twice_and_confirmed(desk: Desk, typed: Callable[..., Result]) -> None:
     result = typed("OPENAI_API_KEY", NEW, NEW)
     revision = result.out.split("revision ")[1].split()[0]
     assert result.err == (
@@ -356,7 +354,7 @@ def test_a_typed_value_is_asked_for_twice_and_confirmed(desk: Desk, typed: Calla
     assert shelf(desk)["OPENAI_API_KEY"] == NEW
 
 
-def test_the_question_names_what_the_kubeconfig_selects_without_asking_anybody(
+def test_question_names_what_kubeconfig_selects_without_asking_anybody(
     desk: Desk, typed: Callable[..., Result]
 ) -> None:
     content = json.loads(desk.kubeconfig.read_text())
@@ -372,7 +370,7 @@ def test_the_question_names_what_the_kubeconfig_selects_without_asking_anybody(
 
 
 @pytest.mark.parametrize("content", [None, "{", '{"current-context": "gone"}', "[]"])
-def test_without_a_usable_kubeconfig_the_question_names_the_namespace(
+def test_without_usable_kubeconfig_question_names_namespace(
     desk: Desk, typed: Callable[..., Result], content: str | None
 ) -> None:
     desk.kubeconfig.unlink() if content is None else desk.kubeconfig.write_text(content)
@@ -381,7 +379,7 @@ def test_without_a_usable_kubeconfig_the_question_names_the_namespace(
     assert f", for namespace {desk.target.namespace}? [y/N] " in result.err
 
 
-def test_the_question_says_what_is_new(desk: Desk, typed: Callable[..., Result]) -> None:
+def test_question_says_what_is_new(desk: Desk, typed: Callable[..., Result]) -> None:
     desk.environment(sources=["shelf:first.json"], infrastructure={"SCW_SECRET_KEY": "secret"})
     result = typed("SCW_SECRET_KEY", NEW, NEW)
     assert "Write SCW_SECRET_KEY, which no source gives yet, to shelf:first.json#SCW_SECRET_KEY, now at" in result.err
@@ -401,7 +399,7 @@ def test_the_question_says_what_is_new(desk: Desk, typed: Callable[..., Result])
         ((getpass.GetPassWarning(), NEW), "no value was typed; nothing was written"),
     ],
 )
-def test_a_value_that_was_not_typed_well(
+def test_value_that_was_not_typed_well(
     desk: Desk, typed: Callable[..., Result], answers: tuple[Any, ...], what: str
 ) -> None:
     result = typed("OPENAI_API_KEY", *answers)
@@ -409,7 +407,7 @@ def test_a_value_that_was_not_typed_well(
     assert shelf(desk) == VALUES
 
 
-def test_nothing_is_typed_for_a_store_that_cannot_be_written(desk: Desk, typed: Callable[..., Result]) -> None:
+def test_nothing_is_typed_for_store_that_cannot_be_written(desk: Desk, typed: Callable[..., Result]) -> None:
     for source, what in (("plain:values.json", "is read-only"), ("shelf:shelf.json@3", "is pinned to revision 3")):
         desk.environment(sources=[source])
         result = typed("OPENAI_API_KEY")  # a prompt would fail: there is no answer for it
@@ -421,7 +419,7 @@ def test_who_does_not_agree_changes_nothing(desk: Desk, typed: Callable[..., Res
     assert shelf(desk) == VALUES
 
 
-def test_a_pipe_has_to_agree_before(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pipe_has_to_agree_before(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", Piped(NEW.encode()))
     assert "stdin is not a terminal" in desk.run("set", "staging", "OPENAI_API_KEY").lines[0]
     assert shelf(desk) == VALUES
@@ -430,7 +428,7 @@ def test_a_pipe_has_to_agree_before(desk: Desk, monkeypatch: pytest.MonkeyPatch)
 # Processes
 
 
-def test_a_running_set_shows_its_value_nowhere_and_may_be_killed(
+def test_running_set_shows_its_value_nowhere_and_may_be_killed(
     desk: Desk, third_party: Path, tmp_path: Path, put: Callable[..., Result]
 ) -> None:
     desk.environment(sources=[SHELF], providers={"shelf": {"slow": "slow"}})
@@ -452,7 +450,7 @@ def test_a_running_set_shows_its_value_nowhere_and_may_be_killed(
     assert shelf(desk) == VALUES | {"OPENAI_API_KEY": NEW}
 
 
-def test_a_store_that_hangs_is_bounded_and_not_guessed(
+def test_store_that_hangs_is_bounded_and_not_guessed(
     desk: Desk, third_party: Path, tmp_path: Path, put: Callable[..., Result]
 ) -> None:
     desk.environment(sources=[SHELF], providers={"shelf": {"slow": "slow"}})

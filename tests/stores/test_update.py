@@ -115,7 +115,7 @@ def failure(kind: type[BridgeError], shelf: Any, *edits: Edit, seconds: float = 
     return "; ".join(str(one) for one in caught.value.problems)
 
 
-def test_a_new_field_stands_beside_its_siblings() -> None:
+def test_new_field_stands_beside_its_siblings() -> None:
     shelf = Shelf({"A": "a", "deep": {"b": "b"}})
     written = put(shelf, APP, [edit("NEW")], context())
     assert plain(shelf.content) == {"A": "a", "deep": {"b": "b"}, "NEW": "CANARY-5ecre7-new"}
@@ -123,7 +123,7 @@ def test_a_new_field_stands_beside_its_siblings() -> None:
     assert shelf.closed == 1
 
 
-def test_a_document_that_is_not_there_is_made() -> None:
+def test_document_that_is_missing_is_made() -> None:
     shelf = Shelf()
     assert put(shelf, APP, [edit("A"), edit("b.c")], context()).before is None
     assert plain(shelf.content) == {"A": "CANARY-5ecre7-new", "b": {"c": "CANARY-5ecre7-new"}}
@@ -142,14 +142,14 @@ def test_a_document_that_is_not_there_is_made() -> None:
         (SecretValue.of("x"), None, "NEW"),
     ],
 )
-def test_a_field_is_replaced_where_a_read_would_find_it(content: Any, field: str | None, after: Any) -> None:
+def test_field_is_replaced_where_read_would_find_it(content: Any, field: str | None, after: Any) -> None:
     shelf = Shelf(content)
     seen = write.value_at(shelf.read(""), Slot(field))
     put(shelf, APP, [Edit(Slot(field), SecretValue.of("NEW"), seen)], context())
     assert plain(shelf.content) == after
 
 
-def test_a_value_that_is_stored_as_base64_is_encoded() -> None:
+def test_value_that_is_stored_as_base64_is_encoded() -> None:
     shelf = Shelf({"A": "b2xk"})
     put(shelf, APP, [edit(Slot("A", base64=True), SecretValue(b"\x00\xff", Kind.BYTES), "old")], context())
     assert plain(shelf.content) == {"A": "AP8="}
@@ -167,7 +167,7 @@ def manifest(name: str = "agent-secrets", kind: str = "Secret", **sections: Any)
         (manifest(data={"K": "x", "L": "bA=="}, stringData={"K": "old"}), {"stringData": {"K": "NEW"}}),
     ],
 )
-def test_a_key_of_a_manifest_is_replaced_where_it_counts(before: Any, after: Any) -> None:
+def test_key_of_manifest_is_replaced_where_it_counts(before: Any, after: Any) -> None:
     shelf = Shelf([manifest("other", data={"K": "b3RoZXI="}), before])
     put(shelf, APP, [edit(Slot("K", AGENT), SecretValue.of("NEW"), "old")], context())
     assert plain(shelf.content) == plain(node([manifest("other", data={"K": "b3RoZXI="}), before | after]))
@@ -181,13 +181,13 @@ def test_a_key_of_a_manifest_is_replaced_where_it_counts(before: Any, after: Any
         ({}, {"stringData": {"K": "NEW"}}),
     ],
 )
-def test_a_new_key_comes_where_its_siblings_are(sections: Any, added: Any) -> None:
+def test_new_key_comes_where_its_siblings_are(sections: Any, added: Any) -> None:
     shelf = Shelf([manifest(**sections)])
     put(shelf, APP, [edit(Slot("K", AGENT), SecretValue.of("NEW"))], context())
     assert plain(shelf.content) == plain(node([manifest(**sections | added)]))
 
 
-def test_an_object_that_no_manifest_has_gets_one() -> None:
+def test_object_that_no_manifest_has_gets_one() -> None:
     shelf = Shelf([manifest(stringData={"K": "k"})])
     other = ObjectId("ConfigMap", "other")
     put(shelf, APP, [edit(Slot("K", other), SecretValue.of("NEW")), edit(Slot("L", other))], context())
@@ -211,14 +211,14 @@ def test_bytes_go_where_base64_is() -> None:
         ([{"A": "a"}, {"A": "CANARY-5ecre7"}], Slot("B"), "more than one of its documents gives A"),
     ],
 )
-def test_a_place_without_room(content: Any, slot: Slot, what: str) -> None:
+def test_place_without_room(content: Any, slot: Slot, what: str) -> None:
     shelf = Shelf(content)
     seen = write.value_at(shelf.read(""), slot)
     assert failure(Refusal, shelf, Edit(slot, NEW, seen)) == f"shelf:app: {what}"
     assert shelf.number == 1
 
 
-def test_somebody_elses_other_field_in_between_is_kept() -> None:
+def test_someone_elses_other_field_in_between_is_kept() -> None:
     shelf = Shelf({"A": "old"})
     shelf.before = lambda: shelf.put({"A": "old", "THEIRS": "theirs"})
     written = put(shelf, APP, [edit("A", seen="old")], context())
@@ -226,7 +226,7 @@ def test_somebody_elses_other_field_in_between_is_kept() -> None:
     assert (written.before, written.after) == (Revision("2", 2), Revision("3", 3))
 
 
-def test_our_field_changed_in_between_is_a_refusal() -> None:
+def test_our_field_changed_in_between_is_refusal() -> None:
     shelf = Shelf({"A": "old"})
     shelf.before = lambda: shelf.put({"A": "CANARY-5ecre7-theirs"})
     told = failure(Refusal, shelf, edit("A", seen="old"))
@@ -234,14 +234,14 @@ def test_our_field_changed_in_between_is_a_refusal() -> None:
     assert plain(shelf.content) == {"A": "CANARY-5ecre7-theirs"}
 
 
-def test_a_field_that_changed_since_it_was_shown_is_a_refusal() -> None:
+def test_field_that_changed_since_it_was_shown_is_refusal() -> None:
     shelf = Shelf({"A": "CANARY-5ecre7-theirs"})
     for seen in ("old", None):
         shelf.closed = 0
         assert "has changed in the meantime" in failure(Refusal, shelf, edit("A", seen=seen))
 
 
-def test_a_second_conflict_is_told() -> None:
+def test_second_conflict_is_reported() -> None:
     shelf = Shelf({"A": "old"})
 
     def again() -> None:
@@ -262,40 +262,40 @@ def test_a_second_conflict_is_told() -> None:
         (RuntimeError("CANARY-5ecre7"), Refusal, "the provider failed (RuntimeError)"),
     ],
 )
-def test_a_write_that_fails_before_anything_is_written(error: Exception, kind: type[BridgeError], what: str) -> None:
+def test_write_that_fails_before_anything_is_written(error: Exception, kind: type[BridgeError], what: str) -> None:
     for content in ({"A": "a"}, None):
         shelf = Shelf(content)
         shelf.failure = error
         assert failure(kind, shelf, edit("B")) == f"shelf:app: {what}"
 
 
-def test_a_lost_answer_is_found_out() -> None:
+def test_lost_answer_is_found_out() -> None:
     shelf = Shelf({"A": "a"})
     shelf.lost = Unavailable("the connection broke")
     assert put(shelf, APP, [edit("B")], context()).after == Revision("2", 2)
 
 
 @pytest.mark.parametrize("error", [ProviderError("written, but not alone"), RuntimeError("CANARY-5ecre7")])
-def test_an_error_after_the_write_says_that_something_is_written(error: Exception) -> None:
+def test_error_after_write_says_that_something_is_written(error: Exception) -> None:
     shelf = Shelf({"A": "a"})
     shelf.lost = error
     failure(Stopped, shelf, edit("B"))
 
 
-def test_a_lost_answer_and_somebody_else_is_not_guessed() -> None:
+def test_lost_answer_and_someone_else_is_not_guessed() -> None:
     shelf = Shelf({"A": "a"})
     shelf.failure = Unavailable("the connection broke")
     shelf.before = lambda: shelf.put({"A": "theirs"})
     assert failure(Stopped, shelf, edit("B")) == "shelf:app: the connection broke"
 
 
-def test_what_reads_back_differently_is_told() -> None:
+def test_what_reads_back_differently_is_reported() -> None:
     shelf = Shelf({"A": "a"})
     shelf.after = lambda: setattr(shelf, "content", node({"A": "a", "B": "CANARY-5ecre7-mangled"}))
     assert failure(Stopped, shelf, edit("B")) == "shelf:app: revision 2 was written, but reads back differently"
 
 
-def test_a_store_that_shows_a_write_late_is_given_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_store_that_shows_write_late_is_given_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(write, "PAUSE", 0.01)
     shelf = Shelf({"A": "a"})
     true, stale = Shelf.read, [shelf.read("")] * 2
@@ -304,7 +304,7 @@ def test_a_store_that_shows_a_write_late_is_given_time(monkeypatch: pytest.Monke
     assert not stale
 
 
-def test_a_write_that_never_answers_is_bounded() -> None:
+def test_write_that_never_answers_is_bounded() -> None:
     shelf = Shelf({"A": "a"})
     go_on = threading.Event()
     shelf.before = lambda: go_on.wait(60)
@@ -313,7 +313,7 @@ def test_a_write_that_never_answers_is_bounded() -> None:
     assert told == "shelf:app: no answer in time; it is unknown whether it was written"
 
 
-def test_a_read_that_never_answers_has_written_nothing() -> None:
+def test_read_that_never_answers_has_written_nothing() -> None:
     shelf = Shelf({"A": "a"})
     go_on = threading.Event()
     shelf.read = lambda *_: go_on.wait(60)
@@ -335,7 +335,7 @@ class Shop(Shelf):
             yield place
 
 
-def test_a_value_that_would_stand_in_clear_is_not_written() -> None:
+def test_value_that_would_stand_in_clear_is_not_written() -> None:
     shop = Shop({"A": "a", "b": {"c": "x"}}, (0, ("A",)), (0, ("b", "c")), (0, ("NEW",)))
     assert failure(Refusal, shop, edit("NEW"), edit("b.c", seen="x")) == (
         "shelf:app: b.c, NEW would not be encrypted by the document's rule"
@@ -348,7 +348,7 @@ def test_what_is_in_clear_already_may_stay() -> None:
     assert put(shop, APP, [edit("NEW"), edit("d.e", seen="y")], context()).after == Revision("2", 2)
 
 
-def test_what_a_manifest_says_of_its_object_is_no_value() -> None:
+def test_what_manifest_says_of_its_object_is_no_value() -> None:
     window = [(0, ("apiVersion",)), (0, ("kind",)), (0, ("metadata", "name"))]
     shop = Shop([manifest("other", stringData={"A": "a"})], *[(1, keys) for _, keys in window])
     assert put(shop, APP, [edit(Slot("K", AGENT))], context()).after == Revision("2", 2)
@@ -362,7 +362,7 @@ def test_what_a_manifest_says_of_its_object_is_no_value() -> None:
         (RuntimeError("CANARY-5ecre7"), Refusal, "the provider failed (RuntimeError)"),
     ],
 )
-def test_a_store_that_cannot_tell_what_it_shows_gets_nothing(
+def test_store_that_cannot_tell_what_it_shows_gets_nothing(
     error: Exception, kind: type[BridgeError], what: str
 ) -> None:
     shop = Shop({"A": "a"}, error)
@@ -370,7 +370,7 @@ def test_a_store_that_cannot_tell_what_it_shows_gets_nothing(
     assert shop.number == 1
 
 
-def test_a_store_that_hangs_after_a_conflict_has_written_nothing() -> None:
+def test_store_that_hangs_after_conflict_has_written_nothing() -> None:
     shelf = Shelf({"A": "a"})
     go_on = threading.Event()
 
@@ -384,7 +384,7 @@ def test_a_store_that_hangs_after_a_conflict_has_written_nothing() -> None:
     go_on.set()
 
 
-def test_a_provider_that_only_reads_is_refused_before_anything_is_asked() -> None:
+def test_provider_that_only_reads_is_refused_before_anything_is_asked() -> None:
     class Session:
         closed = 0
 
@@ -402,21 +402,21 @@ def test_a_provider_that_only_reads_is_refused_before_anything_is_asked() -> Non
     assert Session.closed == 2
 
 
-def test_a_pinned_reference_is_refused() -> None:
+def test_pinned_reference_is_refused() -> None:
     shelf = Shelf({"A": "a"})
     with pytest.raises(Refusal, match="shelf:app@3: is pinned to revision 3"):
         look(shelf, APP._replace(revision="3"), context())
     assert shelf.closed == 0
 
 
-def test_a_look_returns_what_is_there() -> None:
+def test_look_returns_what_is_there() -> None:
     shelf = Shelf()
     assert look(shelf, APP, context()) is None
     shelf.put({"A": "a"})
     assert look(shelf, APP, context()).revision == Revision("1", 1)
 
 
-def test_a_store_that_does_not_say_its_revision_breaks_the_contract() -> None:
+def test_store_that_does_not_say_its_revision_breaks_contract() -> None:
     shelf = Shelf({"A": "a"})
     true = shelf.write
     shelf.write = lambda *given, **more: str(true(*given, **more))

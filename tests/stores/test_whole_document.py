@@ -49,24 +49,24 @@ def test_what_changes_comes_and_goes(old: Document | None, new: Document, expect
         (document({"a": "1"}, {"b": "2"}), document({"a": "1"}, {"b": "2"})),
     ],
 )
-def test_the_same_content_needs_no_write(old: Document, new: Document) -> None:
+def test_same_content_needs_no_write(old: Document, new: Document) -> None:
     assert not Whole(new, old).is_needed
     assert tuple(Whole(new, old).difference) == ((), (), ())
 
 
 @pytest.mark.parametrize(("text", "is_needed"), [(b'{"a":"1"}', False), (b'{ "a":"1" }', True), (None, False)])
-def test_a_text_that_a_store_keeps_counts_where_both_have_it(text: bytes | None, *, is_needed: bool) -> None:
+def test_text_that_store_keeps_counts_where_both_have_it(text: bytes | None, *, is_needed: bool) -> None:
     new = document({"a": "1"})._replace(whole=SecretValue(b'{"a":"1"}'))
     old = document({"a": "1"})._replace(whole=None if text is None else SecretValue(text))
     assert Whole(new, old).is_needed is is_needed
 
 
-def test_a_document_more_or_less_is_a_difference() -> None:
+def test_document_more_or_less_is_difference() -> None:
     assert Whole(document({"a": "1"}), document({"a": "1"}, {"a": "1"})).is_needed
     assert Whole(document({"a": ["1"]}), document({"a": ["1", "1"]})).is_needed
 
 
-def test_what_nobody_touches_is_the_very_same_node() -> None:
+def test_what_nobody_touches_is_very_same_node() -> None:
     old = document({"a": "1", "b": {"c": "2", "d": ["3"]}})
     new = document({"a": "1", "b": {"c": "9", "d": ["3"]}}, {"e": "1"})
     first, second = grafted(new, old).content  # type: ignore[misc]
@@ -77,7 +77,7 @@ def test_what_nobody_touches_is_the_very_same_node() -> None:
     assert second.keys() == {"e"}
 
 
-def test_a_document_that_somebody_wrote_since_is_refused() -> None:
+def test_document_that_someone_wrote_since_is_refused() -> None:
     whole = Whole(document({"a": "1"}), document({"a": "2"}))
     for present in (None, document({"a": "2"}, revision="2")):
         with pytest.raises(ProviderError, match="has changed in the meantime; nothing was written"):

@@ -52,7 +52,7 @@ def probe(desk: Desk, data: dict[str, str]) -> Any:
     return desk.target.client.request("POST", path, body)
 
 
-def test_a_rule_that_denies_stops_the_run_before_the_first_write(desk: Desk) -> None:
+def test_rule_that_denies_stops_run_before_first_write(desk: Desk) -> None:
     expression = "!has(object.data) || !('DOMAIN' in object.data)"
     spec = {"validations": [{"expression": expression, "messageExpression": "string(object.data)"}]}
     admit(
@@ -88,7 +88,7 @@ def quieten(desk: Desk) -> None:
     mutate(desk, expression, lambda: probe(desk, {"LOG_LEVEL": "x"}).body["data"]["LOG_LEVEL"] == "quiet")
 
 
-def test_a_rule_that_rewrites_a_value_is_told_and_not_fought(desk: Desk) -> None:
+def test_rule_that_rewrites_value_is_reported_and_not_fought(desk: Desk) -> None:
     quieten(desk)
     first = desk.run("sync", "staging")
     warning = "bridge: warning: ConfigMap/agent-config key LOG_LEVEL: an admission rule rewrites this value"
@@ -101,7 +101,7 @@ def test_a_rule_that_rewrites_a_value_is_told_and_not_fought(desk: Desk) -> None
     assert desk.target.versions() == before
 
 
-def test_a_rule_that_would_change_a_value_while_it_is_adopted_is_refused(desk: Desk) -> None:
+def test_rule_that_would_change_value_while_it_is_adopted_is_refused(desk: Desk) -> None:
     desk.target.create("ConfigMap", "agent-config", {"data": {"LOG_LEVEL": "theirs"}})
     quieten(desk)
     before = desk.target.versions()

@@ -70,7 +70,7 @@ def state(desk: Desk, key: str = LOST) -> tuple[str, bool, int]:
     return row["state"], result.data["in_sync"], result.status
 
 
-def test_a_dropped_key_is_told_before_the_first_write(desk: Desk) -> None:
+def test_dropped_key_is_reported_before_first_write(desk: Desk) -> None:
     drop(desk)
     result = desk.run("plan", "staging", "--exit-code")
     assert (result.status, result.lines) == (1, [DROPPED, FIND])
@@ -79,7 +79,7 @@ def test_a_dropped_key_is_told_before_the_first_write(desk: Desk) -> None:
     assert desk.target.versions() == {}
 
 
-def test_a_run_writes_the_rest_and_fails_over_the_dropped_key(desk: Desk) -> None:
+def test_run_writes_rest_and_fails_over_dropped_key(desk: Desk) -> None:
     drop(desk)
     result = desk.run("sync", "staging")
     assert (result.status, result.lines) == (1, [DROPPED, FIND])
@@ -91,7 +91,7 @@ def test_a_run_writes_the_rest_and_fails_over_the_dropped_key(desk: Desk) -> Non
     assert desk.target.owners(SECRET, "agent-secrets", LOST) == {("bridge/voice-agent-staging", "Apply")}
 
 
-def test_a_later_run_writes_nothing_and_fails_as_the_first_did(desk: Desk) -> None:
+def test_later_run_writes_nothing_and_fails_as_first_did(desk: Desk) -> None:
     drop(desk)
     desk.run("sync", "staging")
     before = desk.target.versions()
@@ -130,7 +130,7 @@ def test_status_says_altered_and_not_removed_by_hand(desk: Desk) -> None:
     assert desk.target.versions() == before
 
 
-def test_the_object_tells_of_it(desk: Desk) -> None:
+def test_object_tells_of_it(desk: Desk) -> None:
     drop(desk)
     desk.run("sync", "staging")
     one = on(desk, "secret.agent-secrets.altered")
@@ -139,7 +139,7 @@ def test_the_object_tells_of_it(desk: Desk) -> None:
     assert (one["type"], one["message"]) == ("Warning", f"bridge created it: {added}; {altered}")
 
 
-def test_another_key_that_changes_is_written_and_the_dropped_one_has_not_changed(desk: Desk) -> None:
+def test_another_key_that_changes_is_written_and_dropped_one_has_not_changed(desk: Desk) -> None:
     drop(desk)
     desk.run("sync", "staging")
     memory = json.loads(desk.target.data(CONFIG, "bridge-voice-agent-staging")["memory.json"])
@@ -155,7 +155,7 @@ def test_another_key_that_changes_is_written_and_the_dropped_one_has_not_changed
     assert desk.run("plan", "staging", "--exit-code").out.splitlines()[-1].startswith("4 unchanged, 1 altered: ")
 
 
-def test_a_rewritten_value_is_a_warning_and_not_in_sync(desk: Desk) -> None:
+def test_rewritten_value_is_warning_and_not_in_sync(desk: Desk) -> None:
     if desk.target.embedded:
 
         def rewrite(new: dict[str, Any], _dry_run: bool) -> None:
@@ -181,7 +181,7 @@ def test_a_rewritten_value_is_a_warning_and_not_in_sync(desk: Desk) -> None:
     assert desk.target.versions() == before
 
 
-def test_a_rule_that_is_gone_leaves_a_change_that_the_next_run_writes(offline_desk: Desk) -> None:
+def test_rule_that_is_gone_leaves_change_that_next_run_writes(offline_desk: Desk) -> None:
     desk = offline_desk
     drop(desk)
     desk.run("sync", "staging")
@@ -194,7 +194,7 @@ def test_a_rule_that_is_gone_leaves_a_change_that_the_next_run_writes(offline_de
     assert state(desk) == ("in sync", True, 0)
 
 
-def test_a_rule_that_comes_later_is_told_once_its_object_is_to_be_written(offline_desk: Desk) -> None:
+def test_rule_that_comes_later_is_reported_once_its_object_is_to_be_written(offline_desk: Desk) -> None:
     """A write would lose a key that is in sync until then."""
     desk = offline_desk
     desk.run("sync", "staging")
@@ -206,7 +206,7 @@ def test_a_rule_that_comes_later_is_told_once_its_object_is_to_be_written(offlin
     assert LOST not in desk.target.data(SECRET, "agent-secrets")
 
 
-def test_a_key_that_only_the_write_itself_loses_is_altered_too(offline_desk: Desk) -> None:
+def test_key_that_only_write_itself_loses_is_altered_too(offline_desk: Desk) -> None:
     desk = offline_desk
     rule(desk, lambda new: new["data"].pop(LOST), dry_too=False)
     assert desk.run("plan", "staging").status == 0
@@ -217,7 +217,7 @@ def test_a_key_that_only_the_write_itself_loses_is_altered_too(offline_desk: Des
     assert desk.run("sync", "staging").status == 1  # tried again, for its dry run promises the key; never in silence
 
 
-def test_a_key_that_the_dry_run_loses_and_the_write_does_not_is_written(offline_desk: Desk) -> None:
+def test_key_that_dry_run_loses_and_write_does_not_is_written(offline_desk: Desk) -> None:
     desk = offline_desk
 
     def lose_dry(new: dict[str, Any], dry_run: bool) -> None:
@@ -230,7 +230,7 @@ def test_a_key_that_the_dry_run_loses_and_the_write_does_not_is_written(offline_
     assert result.out.splitlines()[-1] == "5 to create, 0 unchanged: written"
 
 
-def test_labels_the_type_and_immutable_are_altered_too_and_no_pod_misses_them(offline_desk: Desk) -> None:
+def test_labels_type_and_immutable_are_altered_too_and_no_pod_misses_them(offline_desk: Desk) -> None:
     desk = offline_desk
     text = SECRETS.replace("{name: agent-secrets}", "{name: agent-secrets, labels: {team: voice}}\nimmutable: true")
     desk.write("base/secrets.yml", text)
@@ -288,7 +288,7 @@ def is_missing(desk: Desk) -> bool:
     return not any(place.name == "agent-secrets" for place in desk.target.embedded.store._objects)
 
 
-def test_type_that_a_rule_changed_at_creation_is_not_refused_by_the_next_run(desk: Desk) -> None:
+def test_type_that_rule_changed_at_creation_is_not_refused_by_next_run(desk: Desk) -> None:
     retype(desk)
     first = desk.run("sync", "staging")
     assert (first.status, first.lines) == (0, [RETYPED, ASK])
@@ -310,7 +310,7 @@ def test_type_that_a_rule_changed_at_creation_is_not_refused_by_the_next_run(des
 
 
 @pytest.mark.parametrize("lost", ["answer", "state"])
-def test_type_that_a_rule_changed_is_accepted_after_a_run_that_died(offline_desk: Desk, lost: str) -> None:
+def test_type_that_rule_changed_is_accepted_after_run_that_died(offline_desk: Desk, lost: str) -> None:
     desk = offline_desk
     retype(desk)
     writes: list[str] = []
@@ -330,7 +330,7 @@ def test_type_that_a_rule_changed_is_accepted_after_a_run_that_died(offline_desk
     assert (result.status, result.lines) == (0, [RETYPED, ASK])
 
 
-def test_type_of_an_object_that_another_made_is_still_refused(offline_desk: Desk) -> None:
+def test_type_of_object_that_another_made_is_still_refused(offline_desk: Desk) -> None:
     desk = offline_desk
     retype(desk)
     assert desk.run("sync", "staging").status == 0
@@ -339,7 +339,7 @@ def test_type_of_an_object_that_another_made_is_still_refused(offline_desk: Desk
     assert desk.run("sync", "staging").lines[0] == f"{FIXED}Opaque as in the template; Kubernetes cannot change a type"
 
 
-def test_an_immutable_object_stays_as_a_rule_has_it(desk: Desk) -> None:
+def test_immutable_object_stays_as_rule_has_it(desk: Desk) -> None:
     desk.write("base/secrets.yml", SECRETS.replace("{name: agent-secrets}", "{name: agent-secrets}\nimmutable: true"))
     drop(desk)
     assert desk.run("sync", "staging").status == 1
@@ -353,7 +353,7 @@ def test_an_immutable_object_stays_as_a_rule_has_it(desk: Desk) -> None:
     assert desk.target.versions() == before
 
 
-def test_an_immutable_object_can_be_made_anew_once_the_rule_is_gone(offline_desk: Desk) -> None:
+def test_immutable_object_can_be_made_anew_once_rule_is_gone(offline_desk: Desk) -> None:
     desk = offline_desk
     desk.write("base/secrets.yml", SECRETS.replace("{name: agent-secrets}", "{name: agent-secrets}\nimmutable: true"))
     drop(desk)
@@ -369,7 +369,7 @@ def test_an_immutable_object_can_be_made_anew_once_the_rule_is_gone(offline_desk
     assert desk.target.data(SECRET, "agent-secrets")[LOST] == VALUES[LOST]
 
 
-def test_a_rule_that_stamps_every_write_does_not_make_each_run_write(offline_desk: Desk) -> None:
+def test_rule_that_stamps_every_write_does_not_make_each_run_write(offline_desk: Desk) -> None:
     """Others' fields are no effect of ours."""
     desk, stamps = offline_desk, iter(range(1000))
 
@@ -384,7 +384,7 @@ def test_a_rule_that_stamps_every_write_does_not_make_each_run_write(offline_des
     assert desk.target.versions() == before
 
 
-def test_a_key_that_is_drifted_and_altered_is_taken_back_by_force(offline_desk: Desk) -> None:
+def test_key_that_is_drifted_and_altered_is_taken_back_by_force(offline_desk: Desk) -> None:
     desk = offline_desk
     desk.run("sync", "staging")
     desk.target.edit(CONFIG, "agent-config", LOG_LEVEL="theirs")
@@ -431,7 +431,7 @@ def test_status_asks_no_more_than_before_when_all_is_in_sync(offline_desk: Desk)
 
 
 @pytest.mark.parametrize("fault", [answer(403), answer(500), answer(422)])
-def test_status_that_cannot_try_says_what_the_object_shows(offline_desk: Desk, fault: Fault) -> None:
+def test_status_that_cannot_try_says_what_object_shows(offline_desk: Desk, fault: Fault) -> None:
     desk = offline_desk
     drop(desk)
     desk.run("sync", "staging")
@@ -442,7 +442,7 @@ def test_status_that_cannot_try_says_what_the_object_shows(offline_desk: Desk, f
     assert state(desk, "CARTESIA_API_KEY") == ("removed by hand", False, 1)
 
 
-def test_pods_are_not_restarted_into_a_missing_key(offline_desk: Desk) -> None:
+def test_pods_are_not_restarted_into_missing_key(offline_desk: Desk) -> None:
     desk = offline_desk
     drop(desk)
     desk.target.embedded.requests.clear()
@@ -451,7 +451,7 @@ def test_pods_are_not_restarted_into_a_missing_key(offline_desk: Desk) -> None:
     assert not [path for _, path in desk.target.embedded.requests if path.startswith("/apis/apps/")]
 
 
-def test_a_plan_restarts_no_pods_into_a_missing_key_either(offline_desk: Desk) -> None:
+def test_plan_restarts_no_pods_into_missing_key_either(offline_desk: Desk) -> None:
     desk = offline_desk
     drop(desk)
     desk.target.embedded.requests.clear()
@@ -460,7 +460,7 @@ def test_a_plan_restarts_no_pods_into_a_missing_key_either(offline_desk: Desk) -
     assert not [path for _, path in desk.target.embedded.requests if path.startswith("/apis/apps/")]
 
 
-def test_a_live_check_fails_over_a_dropped_key_and_has_nothing_to_change(desk: Desk) -> None:
+def test_live_check_fails_over_dropped_key_and_has_nothing_to_change(desk: Desk) -> None:
     drop(desk)
     desk.run("sync", "staging")
     before = desk.target.versions()
@@ -473,7 +473,7 @@ def test_a_live_check_fails_over_a_dropped_key_and_has_nothing_to_change(desk: D
     assert desk.target.versions() == before
 
 
-def test_a_live_check_warns_of_a_rewritten_value(offline_desk: Desk) -> None:
+def test_live_check_warns_of_rewritten_value(offline_desk: Desk) -> None:
     desk = offline_desk
     rule(desk, lambda new: new["data"].__setitem__(LOST, "eA=="))
     desk.run("sync", "staging")
@@ -482,7 +482,7 @@ def test_a_live_check_warns_of_a_rewritten_value(offline_desk: Desk) -> None:
     assert (result.status, rewritten in result.lines) == (0, True)
 
 
-def test_of_many_environments_it_is_the_one_that_fails(offline_desk: Desk) -> None:
+def test_of_many_environments_it_is_one_that_fails(offline_desk: Desk) -> None:
     desk = offline_desk
     drop(desk)
     for result in (desk.run("sync", "--all", "--output", "json"), desk.run("sync", "--all", "--output", "json")):
@@ -494,7 +494,7 @@ def test_of_many_environments_it_is_the_one_that_fails(offline_desk: Desk) -> No
     assert f"staging      altered  {DROPPED.partition('error: ')[2]}" in out
 
 
-def test_a_rollback_fails_over_it_after_all_is_written(offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rollback_fails_over_it_after_all_is_written(offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk = offline_desk
     desk.environment(sources=[SHELF])
     desk.write("shelf.json", VALUES)

@@ -39,7 +39,7 @@ def deletions(desk: Desk) -> int:
 
 
 @pytest.mark.parametrize("scene", [leaving, retyped])
-def test_a_deletion_is_tried_dry_before_anything_is_written(desk: Desk, scene: Scene) -> None:
+def test_deletion_is_tried_dry_before_anything_is_written(desk: Desk, scene: Scene) -> None:
     arguments = scene(desk)
     before = desk.target.versions()
     failing(desk, lambda method, _: method == "DELETE", 403, 'admission webhook "keep.example.com" denied the request:')
@@ -53,7 +53,7 @@ def test_a_deletion_is_tried_dry_before_anything_is_written(desk: Desk, scene: S
 
 @pytest.mark.parametrize("scene", [leaving, retyped])
 @pytest.mark.parametrize("fault", ["drop", "drop-after", ("status", 503, {}, b"")])
-def test_a_dry_deletion_without_an_answer_is_tried_again_and_leaves_no_doubt(
+def test_dry_deletion_without_answer_is_tried_again_and_leaves_no_doubt(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, fault: Fault, scene: Scene
 ) -> None:
     monkeypatch.setattr("bridge.cluster.api.BACKOFF", 0.01)
@@ -70,7 +70,7 @@ def test_a_dry_deletion_without_an_answer_is_tried_again_and_leaves_no_doubt(
 
 
 @pytest.mark.parametrize("scene", [leaving, retyped])
-def test_a_plan_tries_deletions_and_deletes_nothing(desk: Desk, scene: Scene) -> None:
+def test_plan_tries_deletions_and_deletes_nothing(desk: Desk, scene: Scene) -> None:
     arguments = scene(desk)
     before = desk.target.versions()
     assert desk.run("plan", "staging", *arguments).status == 0

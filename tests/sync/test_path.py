@@ -49,7 +49,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("command", ["plan", "sync", "status"])
-def test_a_session_is_read_through_at_most_five_functions_from_where_the_inputs_are_gathered(
+def test_session_is_read_through_at_most_five_functions_from_where_inputs_are_gathered(
     offline_desk: Desk, read: list[list[str]], command: str
 ) -> None:
     assert offline_desk.run(command, "staging").status == 0
@@ -59,7 +59,7 @@ def test_a_session_is_read_through_at_most_five_functions_from_where_the_inputs_
     assert not [name for name in path if name.startswith("shared.py:")]
 
 
-def test_only_the_runs_of_many_environments_share_sessions(offline_desk: Desk, read: list[list[str]]) -> None:
+def test_only_runs_of_many_environments_share_sessions(offline_desk: Desk, read: list[list[str]]) -> None:
     fleet(offline_desk, 2)
     assert offline_desk.run("plan", "--all").status == 0
     assert len(read) == 2
@@ -113,7 +113,7 @@ COMMANDS = [("plan", "staging"), ("sync", "staging"), ("status", "staging"), ("a
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_provider_that_wants_to_know_what_was_read_costs_no_second_connection(
+def test_provider_that_wants_to_know_what_was_read_costs_no_second_connection(
     offline_desk: Desk, order: list[str], guard: dict[str, bool], command: tuple[str, ...]
 ) -> None:
     embedded = offline_desk.target.embedded
@@ -125,7 +125,7 @@ def test_a_provider_that_wants_to_know_what_was_read_costs_no_second_connection(
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_run_that_writes_nothing_reads_other_sources_before_it_asks_the_cluster(
+def test_run_that_writes_nothing_reads_other_sources_before_it_asks_cluster(
     offline_desk: Desk, order: list[str], command: tuple[str, ...]
 ) -> None:
     """Connections are made in the meantime."""
@@ -133,7 +133,7 @@ def test_a_run_that_writes_nothing_reads_other_sources_before_it_asks_the_cluste
     assert order == ["connect", *(["ask", "read"] if command[0] == "sync" else ["read", "ask"])]
 
 
-def test_each_environment_of_many_tells_what_it_has_read_over_the_one_connection(
+def test_each_environment_of_many_tells_what_it_has_read_over_one_connection(
     offline_desk: Desk, monkeypatch: pytest.MonkeyPatch, guard: dict[str, bool]
 ) -> None:
     names = fleet(offline_desk, 3)
@@ -147,7 +147,7 @@ def test_each_environment_of_many_tells_what_it_has_read_over_the_one_connection
     assert guard == {f"{name}.json": name == names[0] for name in names}
 
 
-def test_a_cluster_that_cannot_be_reached_is_told_before_a_guarded_source_is_read(
+def test_cluster_that_cannot_be_reached_is_reported_before_guarded_source_is_read(
     offline_desk: Desk, order: list[str], guard: dict[str, bool]
 ) -> None:
     offline_desk.environment(cluster={"kubeconfig": "nowhere"})

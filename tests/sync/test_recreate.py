@@ -21,7 +21,7 @@ def uid(desk: Desk) -> str:
     return (desk.target.get(SECRET, "shared-secrets") or {})["metadata"]["uid"]
 
 
-def test_a_type_that_must_change_takes_a_word_of_the_operator(desk: Desk) -> None:
+def test_type_that_must_change_takes_word_of_operator(desk: Desk) -> None:
     before = retyped(desk)
     result = desk.run("sync", "staging")
     assert (result.status, uid(desk)) == (1, before)
@@ -31,7 +31,7 @@ def test_a_type_that_must_change_takes_a_word_of_the_operator(desk: Desk) -> Non
     )
 
 
-def test_an_object_of_ours_is_deleted_and_created_again(desk: Desk) -> None:
+def test_object_of_ours_is_deleted_and_created_again(desk: Desk) -> None:
     before = retyped(desk)
     plan = desk.run("plan", "staging", *RECREATE)
     assert "~ Secret/shared-secrets  to delete and create again" in plan.out
@@ -46,7 +46,7 @@ def test_an_object_of_ours_is_deleted_and_created_again(desk: Desk) -> None:
     assert "nothing to do" in desk.run("sync", "staging").out
 
 
-def test_an_immutable_object_can_be_made_anew(desk: Desk) -> None:
+def test_immutable_object_can_be_made_anew(desk: Desk) -> None:
     assert desk.run("sync", "staging").status == 0
     desk.target.patch(SECRET, "shared-secrets", {"immutable": True})
     desk.values(LIVEKIT_API_KEY="CANARY-new")
@@ -56,7 +56,7 @@ def test_an_immutable_object_can_be_made_anew(desk: Desk) -> None:
     assert "immutable" not in (desk.target.get(SECRET, "shared-secrets") or {})
 
 
-def test_what_others_keep_in_the_object_is_not_lost(desk: Desk) -> None:
+def test_what_others_keep_in_object_is_not_lost(desk: Desk) -> None:
     before = retyped(desk)
     desk.target.edit(SECRET, "shared-secrets", THEIRS="x")
     result = desk.run("sync", "staging", *RECREATE)
@@ -65,7 +65,7 @@ def test_what_others_keep_in_the_object_is_not_lost(desk: Desk) -> None:
     assert result.lines[-2] == wanted
 
 
-def test_a_finalizer_would_hold_the_old_object(desk: Desk) -> None:
+def test_finalizer_would_hold_old_object(desk: Desk) -> None:
     before = retyped(desk)
     desk.target.patch(SECRET, "shared-secrets", {"metadata": {"finalizers": ["example.com/hold"]}})
     result = desk.run("sync", "staging", *RECREATE)
@@ -74,7 +74,7 @@ def test_a_finalizer_would_hold_the_old_object(desk: Desk) -> None:
     desk.target.patch(SECRET, "shared-secrets", {"metadata": {"finalizers": None}})
 
 
-def test_what_else_the_api_server_has_against_the_new_object_is_told_before_the_old_one_is_deleted(desk: Desk) -> None:
+def test_what_else_api_server_has_against_new_object_is_reported_before_old_one_is_deleted(desk: Desk) -> None:
     before = retyped(desk)
     desk.write("base/secrets.yml", TYPED.replace("type: example.com/other", "type: kubernetes.io/ssh-auth"))
     result = desk.run("sync", "staging", *RECREATE)
@@ -82,7 +82,7 @@ def test_what_else_the_api_server_has_against_the_new_object_is_told_before_the_
     assert "ssh-privatekey: is required by type kubernetes.io/ssh-auth" in result.err
 
 
-def test_recreating_what_can_be_changed_is_a_plain_update(desk: Desk) -> None:
+def test_recreating_what_can_be_changed_is_plain_update(desk: Desk) -> None:
     assert desk.run("sync", "staging").status == 0
     before = uid(desk)
     desk.values(LIVEKIT_API_KEY="CANARY-new")
@@ -94,17 +94,17 @@ def test_recreating_what_can_be_changed_is_a_plain_update(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("text", ["shared-secrets", "Secret/", "Pod/x", "/"])
-def test_an_object_that_bridge_cannot_mean(offline_desk: Desk, text: str) -> None:
+def test_object_that_bridge_cannot_mean(offline_desk: Desk, text: str) -> None:
     result = offline_desk.run("plan", "staging", "--recreate", text)
     assert (result.status, result.lines[0]) == (2, "bridge: error: --recreate: must be KIND/NAME")
 
 
-def test_an_object_that_no_template_names(offline_desk: Desk) -> None:
+def test_object_that_no_template_names(offline_desk: Desk) -> None:
     result = offline_desk.run("sync", "staging", "--recreate", "Secret/other")
     assert (result.status, result.lines[0]) == (1, "bridge: error: --recreate Secret/other: not in any template")
 
 
-def test_an_object_whose_new_creation_fails_is_made_by_the_next_run(offline_desk: Desk) -> None:
+def test_object_whose_new_creation_fails_is_made_by_next_run(offline_desk: Desk) -> None:
     cluster = offline_desk.target.embedded
     assert cluster
     retyped(offline_desk)

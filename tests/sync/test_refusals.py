@@ -27,36 +27,36 @@ def refuse(desk: Desk, *errors: str, command: tuple[str, ...] = ("sync", "stagin
     assert desk.target.versions() == before
 
 
-def test_a_key_that_another_applier_owns(desk: Desk) -> None:
+def test_key_that_another_applier_owns(desk: Desk) -> None:
     desk.target.apply(SECRET, "agent-secrets", {"data": {"OPENAI_API_KEY": encoded("theirs")}}, "argocd-controller")
     refuse(desk, "Secret/agent-secrets key OPENAI_API_KEY: belongs to argocd-controller (Apply)")
 
 
-def test_a_key_that_kubectl_made_before_bridge_ever_wrote_it(desk: Desk) -> None:
+def test_key_that_kubectl_made_before_bridge_ever_wrote_it(desk: Desk) -> None:
     desk.target.create(SECRET, "agent-secrets", {"data": {"OPENAI_API_KEY": encoded("theirs")}}, "kubectl-create")
     refuse(desk, "Secret/agent-secrets key OPENAI_API_KEY: belongs to kubectl-create (Update)")
 
 
-def test_a_key_of_equal_value_that_kubectl_made_before_bridge_ever_wrote_it(desk: Desk) -> None:
+def test_key_of_equal_value_that_kubectl_made_before_bridge_ever_wrote_it(desk: Desk) -> None:
     data = {"OPENAI_API_KEY": encoded(VALUES["OPENAI_API_KEY"])}
     desk.target.create(SECRET, "agent-secrets", {"data": data}, "kubectl-create")
     refuse(desk, "Secret/agent-secrets key OPENAI_API_KEY: belongs to kubectl-create (Update)")
 
 
-def test_a_key_that_an_applier_took_after_bridge_wrote_it(desk: Desk) -> None:
+def test_key_that_applier_took_after_bridge_wrote_it(desk: Desk) -> None:
     desk.run("sync", "staging")
     desk.target.apply(SECRET, "agent-secrets", {"data": {"OPENAI_API_KEY": encoded("theirs")}}, "argocd-controller")
     refuse(desk, "Secret/agent-secrets key OPENAI_API_KEY: belongs to argocd-controller (Apply)")
 
 
-def test_an_object_that_somebody_deleted_and_made_anew(desk: Desk) -> None:
+def test_object_that_someone_deleted_and_made_anew(desk: Desk) -> None:
     desk.run("sync", "staging")
     desk.target.delete(SECRET, "agent-secrets")
     desk.target.create(SECRET, "agent-secrets", {"data": {"OPENAI_API_KEY": encoded("theirs")}}, "kubectl-create")
     refuse(desk, "Secret/agent-secrets key OPENAI_API_KEY: belongs to kubectl-create (Update)")
 
 
-def test_a_key_that_another_environment_of_bridge_writes(desk: Desk) -> None:
+def test_key_that_another_environment_of_bridge_writes(desk: Desk) -> None:
     desk.run("sync", "staging")
     desk.write("base/secrets.yml", SECRETS.split("---\n")[1])
     desk.environment(id="somebody-else", templates=["base/secrets.yml"])
@@ -81,26 +81,26 @@ def test_two_environments_may_write_different_keys_of_one_object(desk: Desk) -> 
 
 
 @pytest.mark.parametrize("more", [{"controller": True}, {}])
-def test_an_object_that_has_an_owner(desk: Desk, more: dict) -> None:
+def test_object_that_has_owner(desk: Desk, more: dict) -> None:
     owner = {"apiVersion": "example.com/v1", "kind": "ExternalSecret", "name": "x", "uid": "1-2-3"} | more
     desk.target.create(SECRET, "agent-secrets", {"metadata": {"ownerReferences": [owner]}})
     refuse(desk, "Secret/agent-secrets: is owned by ExternalSecret/x")
 
 
-def test_an_object_that_another_tool_manages(desk: Desk) -> None:
+def test_object_that_another_tool_manages(desk: Desk) -> None:
     metadata = {"labels": {"app.kubernetes.io/managed-by": "Helm"}}
     desk.target.create(SECRET, "agent-secrets", {"metadata": metadata, "data": {"THEIRS": encoded("x")}}, "helm")
     refuse(desk, "Secret/agent-secrets: is managed by Helm, according to its label")
 
 
-def test_a_key_of_a_config_map_that_somebody_moved_to_binary_data(desk: Desk) -> None:
+def test_key_of_config_map_that_someone_moved_to_binary_data(desk: Desk) -> None:
     desk.run("sync", "staging")
     moved = {"data": {"LOG_LEVEL": None}, "binaryData": {"LOG_LEVEL": encoded("AP8=")}}
     desk.target.patch(CONFIG, "agent-config", moved)
     refuse(desk, "ConfigMap/agent-config key LOG_LEVEL: is in binaryData but belongs in data")
 
 
-def test_a_template_of_the_memorys_own_name(desk: Desk) -> None:
+def test_template_of_memorys_own_name(desk: Desk) -> None:
     name = "bridge-voice-agent-staging"
     template = f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{A: b}}\n"
     desk.write("base/memory.yml", template)
@@ -113,7 +113,7 @@ def test_a_template_of_the_memorys_own_name(desk: Desk) -> None:
     assert desk.target.versions() == {}
 
 
-def test_a_key_that_the_first_try_could_not_write_is_not_ours(desk: Desk) -> None:
+def test_key_that_first_try_could_not_write_is_not_ours(desk: Desk) -> None:
     """A first run was stopped before it wrote the object, and somebody else made it: it is theirs."""
     desk.run("sync", "staging")
     store = "bridge-voice-agent-staging"
@@ -127,7 +127,7 @@ def test_a_key_that_the_first_try_could_not_write_is_not_ours(desk: Desk) -> Non
     refuse(desk, "Secret/added key A: belongs to kubectl-create (Update)")
 
 
-def test_an_edit_of_a_pending_key_is_not_overwritten(desk: Desk) -> None:
+def test_edit_of_pending_key_is_not_overwritten(desk: Desk) -> None:
     desk.run("sync", "staging")
     store = "bridge-voice-agent-staging"
     memory = json.loads(desk.target.data(CONFIG, store)["memory.json"])
@@ -138,7 +138,7 @@ def test_an_edit_of_a_pending_key_is_not_overwritten(desk: Desk) -> None:
     refuse(desk, "Secret/agent-secrets key ADDED: belongs to kubectl-edit (Update)")
 
 
-def test_a_secret_of_another_type(desk: Desk) -> None:
+def test_secret_of_another_type(desk: Desk) -> None:
     desk.target.create(SECRET, "agent-secrets", {"type": "example.com/other"})
     refuse(
         desk,
@@ -147,7 +147,7 @@ def test_a_secret_of_another_type(desk: Desk) -> None:
     )
 
 
-def test_an_immutable_secret_that_would_have_to_change(desk: Desk) -> None:
+def test_immutable_secret_that_would_have_to_change(desk: Desk) -> None:
     desk.run("sync", "staging")
     desk.target.patch(SECRET, "agent-secrets", {"immutable": True})
     assert desk.run("plan", "staging").status == 0
@@ -155,7 +155,7 @@ def test_an_immutable_secret_that_would_have_to_change(desk: Desk) -> None:
     refuse(desk, "Secret/agent-secrets: is immutable and would have to change")
 
 
-def test_an_object_that_is_being_deleted(desk: Desk) -> None:
+def test_object_that_is_being_deleted(desk: Desk) -> None:
     desk.run("sync", "staging")
     desk.target.patch(SECRET, "agent-secrets", {"metadata": {"finalizers": ["example.com/hold"]}})
     desk.target.delete(SECRET, "agent-secrets")
@@ -164,26 +164,26 @@ def test_an_object_that_is_being_deleted(desk: Desk) -> None:
     desk.target.patch(SECRET, "agent-secrets", {"metadata": {"finalizers": None}})
 
 
-def test_a_namespace_that_does_not_exist(desk: Desk) -> None:
+def test_namespace_that_does_not_exist(desk: Desk) -> None:
     desk.environment(namespace="nowhere")
     result = desk.run("sync", "staging")
     assert result.status == 1
     assert result.lines[0] == "bridge: error: namespace nowhere: does not exist"
 
 
-def test_a_namespace_of_another_uid(desk: Desk) -> None:
+def test_namespace_of_another_uid(desk: Desk) -> None:
     desk.environment(cluster={"kubeconfig": "kubeconfig", "namespace_uid": "1-2-3"})
     cluster = f"{desk.target.client.url} (context {desk.cluster['context']} of {desk.kubeconfig})"
     refuse(desk, f"namespace {desk.target.namespace} on {cluster}: its uid is not in cluster.namespace_uid")
 
 
-def test_the_namespaces_own_uid_is_accepted(desk: Desk) -> None:
+def test_namespaces_own_uid_is_accepted(desk: Desk) -> None:
     uid = desk.target.client.request("GET", f"/api/v1/namespaces/{desk.target.namespace}").body["metadata"]["uid"]
     desk.environment(cluster={"kubeconfig": "kubeconfig", "namespace_uid": uid})
     assert desk.run("sync", "staging").status == 0
 
 
-def test_several_refusals_are_told_at_once(desk: Desk) -> None:
+def test_several_refusals_are_reported_at_once(desk: Desk) -> None:
     desk.target.create(SECRET, "agent-secrets", {"type": "example.com/other"})
     desk.target.create(CONFIG, "agent-config", {"data": {"LOG_LEVEL": "theirs"}})
     refuse(
@@ -194,7 +194,7 @@ def test_several_refusals_are_told_at_once(desk: Desk) -> None:
     )
 
 
-def test_losing_half_of_the_keys_needs_a_flag(desk: Desk) -> None:
+def test_losing_half_of_keys_needs_flag(desk: Desk) -> None:
     desk.run("sync", "staging")
     desk.write("base/secrets.yml", SECRETS)
     desk.write("base/configmap.yml", CONFIG_MAPS.split("---\n")[0])
@@ -215,7 +215,7 @@ def test_losing_half_of_the_keys_needs_a_flag(desk: Desk) -> None:
     assert desk.run("sync", "staging").status == 0
 
 
-def test_losing_half_of_the_keys_of_the_same_objects_needs_a_flag(desk: Desk) -> None:
+def test_losing_half_of_keys_of_same_objects_needs_flag(desk: Desk) -> None:
     desk.write("base/configmap.yml", "")
     desk.environment(templates=["base/secrets.yml"])
     desk.run("sync", "staging")
@@ -232,7 +232,7 @@ def test_losing_half_of_the_keys_of_the_same_objects_needs_a_flag(desk: Desk) ->
     assert desk.target.data(SECRET, "agent-secrets").keys() == {"DEEPGRAM_API_KEY"}
 
 
-def test_a_manifest_source_that_gives_less_needs_a_flag_even_with_a_default(desk: Desk) -> None:
+def test_manifest_source_that_gives_less_needs_flag_even_with_default(desk: Desk) -> None:
     manifest = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -249,7 +249,7 @@ def test_a_manifest_source_that_gives_less_needs_a_flag_even_with_a_default(desk
     assert desk.target.data(CONFIG, "agent-config")["LOG_LEVEL"] == "info"
 
 
-def test_a_key_that_would_fall_to_a_lower_layer_needs_a_flag(desk: Desk) -> None:
+def test_key_that_would_fall_to_lower_layer_needs_flag(desk: Desk) -> None:
     desk.values(LOG_LEVEL="debug", CACHE_ENABLED="false")
     assert desk.run("sync", "staging").status == 0
     desk.values(LOG_LEVEL="debug")
@@ -268,7 +268,7 @@ def test_a_key_that_would_fall_to_a_lower_layer_needs_a_flag(desk: Desk) -> None
     assert desk.run("sync", "staging").status == 0
 
 
-def test_a_composed_value_may_not_lose_one_of_its_variables_to_a_default(desk: Desk) -> None:
+def test_composed_value_may_not_lose_one_of_its_variables_to_default(desk: Desk) -> None:
     desk.values(DB_PASSWORD="CANARY-db")
     text = "${DB_USER:-app}:${DB_PASSWORD:-changeme}"
     desk.write("base/secrets.yml", SECRETS + f'  DATABASE: "{text}"\n')
@@ -282,7 +282,7 @@ def test_a_composed_value_may_not_lose_one_of_its_variables_to_a_default(desk: D
     assert desk.run("sync", "staging", "--allow-fallback").status == 0
 
 
-def test_a_manifest_source_that_gives_less_needs_a_flag_even_where_another_source_has_the_key(desk: Desk) -> None:
+def test_manifest_source_that_gives_less_needs_flag_even_where_another_source_has_key(desk: Desk) -> None:
     manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "agent-secrets"}}
     keys = {"OPENAI_API_KEY": "CANARY-patched", "CARTESIA_API_KEY": "CANARY-patched"}
     desk.write("patch.json", manifest | {"stringData": keys})
@@ -295,7 +295,7 @@ def test_a_manifest_source_that_gives_less_needs_a_flag_even_where_another_sourc
     assert desk.run("sync", "staging").status == 0, "a source that is listed no more has not lost anything"
 
 
-def test_a_value_that_would_become_empty_needs_a_flag(desk: Desk) -> None:
+def test_value_that_would_become_empty_needs_flag(desk: Desk) -> None:
     desk.run("sync", "staging")
     desk.values(OPENAI_API_KEY="")
     refuse(desk, "Secret/agent-secrets key OPENAI_API_KEY: would become empty, as it is now empty in plain:values.json")
@@ -304,7 +304,7 @@ def test_a_value_that_would_become_empty_needs_a_flag(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(("spoil", "reason"), [(None, "is gone"), ("{", "is damaged")])
-def test_a_lost_memory_is_rebuilt_and_the_run_says_so(desk: Desk, spoil: str | None, reason: str) -> None:
+def test_lost_memory_is_rebuilt_and_run_says_so(desk: Desk, spoil: str | None, reason: str) -> None:
     desk.run("sync", "staging")
     name = "bridge-voice-agent-staging"
     if spoil is None:
@@ -324,7 +324,7 @@ def test_a_lost_memory_is_rebuilt_and_the_run_says_so(desk: Desk, spoil: str | N
     assert desk.run("sync", "staging").status == 0
 
 
-def test_a_memory_of_a_newer_bridge_is_left_alone(desk: Desk) -> None:
+def test_memory_of_newer_bridge_is_left_alone(desk: Desk) -> None:
     desk.run("sync", "staging")
     desk.target.patch(CONFIG, "bridge-voice-agent-staging", {"data": {"memory.json": '{"version": 99}'}})
     refuse(
@@ -334,7 +334,7 @@ def test_a_memory_of_a_newer_bridge_is_left_alone(desk: Desk) -> None:
     )
 
 
-def test_the_memory_holds_no_value(desk: Desk) -> None:
+def test_memory_holds_no_value(desk: Desk) -> None:
     desk.run("sync", "staging")
     text = desk.target.data(CONFIG, "bridge-voice-agent-staging")["memory.json"]
     for value in VALUES.values():

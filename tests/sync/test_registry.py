@@ -44,7 +44,7 @@ def written(desk: Desk) -> object:
 
 
 @pytest.mark.parametrize("password", NASTY)
-def test_a_pull_secret_is_right_whatever_the_password_holds(desk: Desk, password: str) -> None:
+def test_pull_secret_is_right_whatever_password_holds(desk: Desk, password: str) -> None:
     registry(desk, password)
     assert desk.run("sync", "staging").status == 0
     entry = {"username": "nologin", "password": password}
@@ -52,9 +52,7 @@ def test_a_pull_secret_is_right_whatever_the_password_holds(desk: Desk, password
     assert desk.run("plan", "staging", "--exit-code").status == 0
 
 
-def test_kubectl_makes_the_same_of_the_same_password(
-    desk: Desk, real_cluster: RealCluster, kubectl_binary: Path
-) -> None:
+def test_kubectl_makes_same_of_same_password(desk: Desk, real_cluster: RealCluster, kubectl_binary: Path) -> None:
     registry(desk, NASTY[1])
     assert desk.run("sync", "staging").status == 0
     flags = ["--docker-server=registry.example.com/demo", "--docker-username=nologin", f"--docker-password={NASTY[1]}"]
@@ -66,7 +64,7 @@ def test_kubectl_makes_the_same_of_the_same_password(
     assert {key: theirs[key] for key in ("username", "password")} == ours
 
 
-def test_the_registrys_address_may_come_from_the_env_file_and_its_password_not(offline_desk: Desk) -> None:
+def test_registrys_address_may_come_from_env_file_and_its_password_not(offline_desk: Desk) -> None:
     registry(offline_desk, "CANARY-x")
     offline_desk.values(SCW_SECRET_KEY=None)
     offline_desk.env_file(SCW_SECRET_KEY="CANARY-in-a-file")
@@ -82,13 +80,13 @@ def test_the_registrys_address_may_come_from_the_env_file_and_its_password_not(o
     ]
 
 
-def test_an_address_that_nobody_declared_public_may_not_come_from_the_env_file(offline_desk: Desk) -> None:
+def test_address_that_nobody_declared_public_may_not_come_from_env_file(offline_desk: Desk) -> None:
     registry(offline_desk, "CANARY-x")
     offline_desk.environment(templates=TEMPLATES)
     assert offline_desk.run("sync", "staging").status == 1
 
 
-def test_a_value_that_is_no_text_is_refused(offline_desk: Desk) -> None:
+def test_value_that_is_no_text_is_refused(offline_desk: Desk) -> None:
     registry(offline_desk, "gA==")
     variable = {"from": "plain:values.json#SCW_SECRET_KEY", "decode": "base64"}
     offline_desk.environment(
@@ -107,7 +105,7 @@ def test_a_value_that_is_no_text_is_refused(offline_desk: Desk) -> None:
     )
 
 
-def test_a_placeholder_that_could_break_out_of_the_json_is_refused(offline_desk: Desk) -> None:
+def test_placeholder_that_could_break_out_of_json_is_refused(offline_desk: Desk) -> None:
     registry(offline_desk, "CANARY-x", TEMPLATE.replace("KEY|json", "KEY"))
     for command in ("check", "sync"):
         result = offline_desk.run(command, "staging")
@@ -131,7 +129,7 @@ def test_check_finds_json_that_is_none(offline_desk: Desk) -> None:
     assert f"bridge: error: {wanted}" in result.lines
 
 
-def test_a_whole_document_from_one_variable_is_not_judged_by_check(offline_desk: Desk) -> None:
+def test_whole_document_from_one_variable_is_not_judged_by_check(offline_desk: Desk) -> None:
     whole = TEMPLATE.partition("  .dockerconfigjson")[0] + "  .dockerconfigjson: ${DOCKER_CONFIG}\n"
     registry(offline_desk, "CANARY-x", whole)
     offline_desk.values(DOCKER_CONFIG='{"auths": {}}')
@@ -141,7 +139,7 @@ def test_a_whole_document_from_one_variable_is_not_judged_by_check(offline_desk:
     assert offline_desk.run("sync", "staging").status == 1
 
 
-def test_json_text_in_a_config_map_takes_public_values(desk: Desk) -> None:
+def test_json_text_in_config_map_takes_public_values(desk: Desk) -> None:
     desk.write(
         "base/registry.yml",
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: front}\n"

@@ -100,7 +100,7 @@ def test_each_kind_of_run_takes_so_many_round_trips(desk: Desk, count: Callable[
     assert count("sync", "staging") == 1
 
 
-def test_the_namespace_is_checked_with_the_rest(desk: Desk, count: Callable[..., int]) -> None:
+def test_namespace_is_checked_with_rest(desk: Desk, count: Callable[..., int]) -> None:
     uid = desk.target.client.request("GET", f"/api/v1/namespaces/{desk.target.namespace}").body["metadata"]["uid"]
     desk.environment(cluster={"kubeconfig": "kubeconfig", "namespace_uid": uid})
     assert count("sync", "staging") == 7
@@ -111,9 +111,7 @@ def test_the_namespace_is_checked_with_the_rest(desk: Desk, count: Callable[...,
         assert (result.status, "its uid is not in cluster.namespace_uid" in result.lines[0]) == (1, True)
 
 
-def test_a_near_cluster_is_asked_over_one_connection_one_after_the_other(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_near_cluster_is_asked_over_one_connection_one_after_other(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bridge.http.transport.FAR", 1e9)
     asking = {threading.get_ident()}
     request = Api.request
@@ -131,7 +129,7 @@ def is_lease(method: str, path: str) -> bool:
     return method == "PUT" and f"/leases/{LEASE}" in path
 
 
-def test_the_lease_is_given_back_at_once_if_a_dry_run_is_refused(desk: Desk) -> None:
+def test_lease_is_given_back_at_once_if_dry_run_is_refused(desk: Desk) -> None:
     ordered(desk, "v1", 1)
     failing(desk, lambda _, path: "dryRun" in path and "/front-config" in path, 403, "no")
     refuse, holders = desk.target.embedded.intercept, []
@@ -149,7 +147,7 @@ def test_the_lease_is_given_back_at_once_if_a_dry_run_is_refused(desk: Desk) -> 
     assert holders[1]
 
 
-def test_what_a_dry_run_says_is_told_before_what_the_lease_says(desk: Desk) -> None:
+def test_what_dry_run_says_is_reported_before_what_lease_says(desk: Desk) -> None:
     """As if one had been asked after the other, whichever is answered first."""
     ordered(desk, "v1", 1)
     failing(desk, lambda method, path: is_lease(method, path) or "dryRun" in path, 403, "no")
@@ -162,14 +160,14 @@ def test_what_a_dry_run_says_is_told_before_what_the_lease_says(desk: Desk) -> N
     assert desk.run("sync", "staging").lines[0].startswith(f"bridge: error: Lease/{LEASE} in namespace voice: ")
 
 
-def test_no_lease_is_taken_while_somebody_has_to_agree_first(desk: Desk) -> None:
+def test_no_lease_is_taken_while_someone_has_to_agree_first(desk: Desk) -> None:
     ordered(desk, "v1", 1, cluster={"kubeconfig": "kubeconfig"})
     result = desk.run("sync", "staging")
     assert (result.status, "or pass --first" in result.err) == (1, True)
     assert [one for one in desk.target.embedded.requests if is_lease(*one)] == []
 
 
-def test_no_lease_is_taken_for_a_plan_that_is_refused_before_its_dry_runs(desk: Desk) -> None:
+def test_no_lease_is_taken_for_plan_that_is_refused_before_its_dry_runs(desk: Desk) -> None:
     ordered(desk, "v2", 2)
     assert desk.run("sync", "staging").status == 0
     desk.target.embedded.requests.clear()
@@ -179,7 +177,7 @@ def test_no_lease_is_taken_for_a_plan_that_is_refused_before_its_dry_runs(desk: 
     assert {method for method, path in desk.target.embedded.requests if "/events/" not in path} == {"GET"}
 
 
-def test_a_lease_that_another_run_holds_is_waited_for(desk: Desk) -> None:
+def test_lease_that_another_run_holds_is_waited_for(desk: Desk) -> None:
     ordered(desk, "v1", 1)
     hold(desk, "cronjob-pod-1")
     tries: list[str] = []
@@ -198,7 +196,7 @@ def test_a_lease_that_another_run_holds_is_waited_for(desk: Desk) -> None:
     assert holder(desk) == ""
 
 
-def test_another_run_that_takes_the_lease_first_is_waited_for_and_the_sources_are_read_again(desk: Desk) -> None:
+def test_another_run_that_takes_lease_first_is_waited_for_and_sources_are_read_again(desk: Desk) -> None:
     ordered(desk, "v1", 1)
     assert desk.run("sync", "staging").status == 0
     ordered(desk, "v2", 2)
@@ -217,9 +215,7 @@ def test_another_run_that_takes_the_lease_first_is_waited_for_and_the_sources_ar
     assert holder(desk) == ""
 
 
-def test_a_refusal_is_judged_by_objects_that_are_no_older_than_the_state(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_refusal_is_judged_by_objects_that_are_no_older_than_state(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are read at once, so another run may have written both in between."""
     assert desk.run("sync", "staging").status == 0
     version = desk.target.get("Secret", "agent-secrets")["metadata"]["resourceVersion"]

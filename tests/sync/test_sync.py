@@ -15,7 +15,7 @@ def writes(desk: Desk) -> list[str]:
     return [f"{method} {path}" for method, path in desk.target.embedded.requests if method != "GET"]
 
 
-def test_the_first_sync_writes_all_objects(desk: Desk) -> None:
+def test_first_sync_writes_all_objects(desk: Desk) -> None:
     result = desk.run("sync", "staging")
     assert (result.err, result.status) == ("", 0)
     assert result.out.splitlines()[-1] == "5 to create, 0 unchanged: written"
@@ -66,7 +66,7 @@ def test_plan_shows_every_key_and_its_origin_and_writes_nothing(desk: Desk) -> N
     assert desk.target.versions() == before
 
 
-def test_a_second_sync_writes_nothing(desk: Desk) -> None:
+def test_second_sync_writes_nothing(desk: Desk) -> None:
     desk.run("sync", "staging")
     before = desk.target.versions()
     result = desk.run("sync", "staging")
@@ -75,7 +75,7 @@ def test_a_second_sync_writes_nothing(desk: Desk) -> None:
     assert desk.target.versions() == before
 
 
-def test_a_run_with_nothing_to_do_sends_no_write_at_all(offline_desk: Desk) -> None:
+def test_run_with_nothing_to_do_sends_no_write_at_all(offline_desk: Desk) -> None:
     offline_desk.run("sync", "staging")
     offline_desk.target.embedded.requests.clear()
     offline_desk.run("sync", "staging")
@@ -83,7 +83,7 @@ def test_a_run_with_nothing_to_do_sends_no_write_at_all(offline_desk: Desk) -> N
     assert len(offline_desk.target.embedded.requests) == 6
 
 
-def test_a_changed_value_changes_only_its_key(desk: Desk) -> None:
+def test_changed_value_changes_only_its_key(desk: Desk) -> None:
     desk.run("sync", "staging")
     before = desk.target.versions()
     desk.values(OPENAI_API_KEY="CANARY-new-openai")
@@ -102,7 +102,7 @@ def test_a_changed_value_changes_only_its_key(desk: Desk) -> None:
     assert desk.run("plan", "staging", "--exit-code").status == 0
 
 
-def test_an_edit_by_hand_is_shown_with_its_author_and_healed(desk: Desk) -> None:
+def test_edit_by_hand_is_shown_with_its_author_and_healed(desk: Desk) -> None:
     desk.run("sync", "staging")
     desk.target.edit(SECRET, "agent-secrets", OPENAI_API_KEY="CANARY-by-hand")
     desk.canaries.add("CANARY-by-hand")
@@ -114,7 +114,7 @@ def test_an_edit_by_hand_is_shown_with_its_author_and_healed(desk: Desk) -> None
     assert desk.target.owners(SECRET, "agent-secrets", "OPENAI_API_KEY") == {OURS}
 
 
-def test_a_key_removed_by_hand_is_restored(desk: Desk) -> None:
+def test_key_removed_by_hand_is_restored(desk: Desk) -> None:
     desk.run("sync", "staging")
     desk.target.edit(SECRET, "agent-secrets", OPENAI_API_KEY=None)
     plan = desk.run("plan", "staging")
@@ -123,7 +123,7 @@ def test_a_key_removed_by_hand_is_restored(desk: Desk) -> None:
     assert desk.target.data(SECRET, "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
 
 
-def test_ownership_is_taken_back_when_a_hand_wrote_the_same_value_again(desk: Desk) -> None:
+def test_ownership_is_taken_back_when_hand_wrote_same_value_again(desk: Desk) -> None:
     desk.run("sync", "staging")
     desk.target.edit(SECRET, "agent-secrets", OPENAI_API_KEY="CANARY-by-hand")
     desk.target.edit(SECRET, "agent-secrets", OPENAI_API_KEY=VALUES["OPENAI_API_KEY"])
@@ -163,7 +163,7 @@ def test_somebodys_own_key_label_and_annotation_stay(desk: Desk) -> None:
     assert live["metadata"]["annotations"] == {"theirs": "stays"}
 
 
-def test_a_key_that_left_the_template_leaves_the_object_and_nothing_else_does(desk: Desk) -> None:
+def test_key_that_left_template_leaves_object_and_nothing_else_does(desk: Desk) -> None:
     desk.run("sync", "staging")
     desk.target.edit(SECRET, "agent-secrets", THEIRS="stays")
     desk.write("base/secrets.yml", SECRETS.replace("  CARTESIA_API_KEY: ${CARTESIA_API_KEY}\n", ""))
@@ -176,7 +176,7 @@ def test_a_key_that_left_the_template_leaves_the_object_and_nothing_else_does(de
     assert desk.target.data(SECRET, "agent-secrets").keys() == {"OPENAI_API_KEY", "DEEPGRAM_API_KEY", "THEIRS"}
 
 
-def test_a_key_that_left_the_template_stays_where_another_applier_owns_it_too(desk: Desk) -> None:
+def test_key_that_left_template_stays_where_another_applier_owns_it_too(desk: Desk) -> None:
     desk.run("sync", "staging")
     import base64  # noqa: PLC0415
 
@@ -192,7 +192,7 @@ def test_a_key_that_left_the_template_stays_where_another_applier_owns_it_too(de
     assert desk.run("plan", "staging", "--exit-code").status == 0
 
 
-def test_an_object_deleted_by_hand_is_written_again(desk: Desk) -> None:
+def test_object_deleted_by_hand_is_written_again(desk: Desk) -> None:
     desk.run("sync", "staging")
     desk.target.delete(SECRET, "agent-secrets")
     plan = desk.run("plan", "staging")
@@ -223,7 +223,7 @@ stringData: {username: nobody, password: "${OPENAI_API_KEY}"}
     assert desk.run("plan", "staging", "--exit-code").status == 0
 
 
-def test_a_label_changed_by_hand_is_healed(desk: Desk) -> None:
+def test_label_changed_by_hand_is_healed(desk: Desk) -> None:
     labelled = SECRETS.replace("{name: agent-secrets}", "{name: agent-secrets, labels: {app: voice}}")
     desk.write("base/secrets.yml", labelled)
     desk.run("sync", "staging")
@@ -241,7 +241,7 @@ def test_a_label_changed_by_hand_is_healed(desk: Desk) -> None:
     assert "labels" not in live["metadata"]
 
 
-def test_binary_values_round_trip_through_a_config_map(desk: Desk) -> None:
+def test_binary_values_round_trip_through_config_map(desk: Desk) -> None:
     raw = "AP/+AAE="
     template = (
         f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: blob}}\nbinaryData: {{raw: {raw}}}\ndata: {{text: a}}\n"
@@ -255,7 +255,7 @@ def test_binary_values_round_trip_through_a_config_map(desk: Desk) -> None:
     assert desk.run("plan", "staging", "--exit-code").status == 0
 
 
-def test_an_object_that_left_the_templates_stays_until_it_is_pruned(desk: Desk) -> None:
+def test_object_that_left_templates_stays_until_it_is_pruned(desk: Desk) -> None:
     desk.run("sync", "staging")
     desk.write("base/secrets.yml", SECRETS.split("---\n")[1])
     result = desk.run("sync", "staging")
@@ -269,7 +269,7 @@ def test_an_object_that_left_the_templates_stays_until_it_is_pruned(desk: Desk) 
     assert "shared-secrets" not in desk.run("plan", "staging", "--prune").out
 
 
-def test_pruning_spares_what_somebody_else_wrote_to_as_well(desk: Desk) -> None:
+def test_pruning_spares_what_someone_else_wrote_to_as_well(desk: Desk) -> None:
     desk.run("sync", "staging")
     desk.write("base/secrets.yml", SECRETS.split("---\n")[1])
     desk.target.edit(SECRET, "shared-secrets", THEIRS="stays")
@@ -279,7 +279,7 @@ def test_pruning_spares_what_somebody_else_wrote_to_as_well(desk: Desk) -> None:
     assert desk.target.data(SECRET, "shared-secrets")["THEIRS"] == "stays"
 
 
-def test_pruning_forgets_an_object_that_somebody_made_anew(desk: Desk) -> None:
+def test_pruning_forgets_object_that_someone_made_anew(desk: Desk) -> None:
     desk.run("sync", "staging")
     desk.write("base/secrets.yml", SECRETS.split("---\n")[1])
     desk.target.delete(SECRET, "shared-secrets")
@@ -305,7 +305,7 @@ def test_pruning_spares_what_is_not_surely_ours(desk: Desk) -> None:
     assert target.get(SECRET, "shared-secrets")
 
 
-def test_an_empty_object_that_somebody_made_under_a_name_that_left_is_theirs(desk: Desk) -> None:
+def test_empty_object_that_someone_made_under_name_that_left_is_theirs(desk: Desk) -> None:
     desk.run("sync", "staging")
     store = "bridge-voice-agent-staging"
     memory = json.loads(desk.target.data(CONFIG, store)["memory.json"])
@@ -316,7 +316,7 @@ def test_an_empty_object_that_somebody_made_under_a_name_that_left_is_theirs(des
     assert desk.target.get(SECRET, "never-made")
 
 
-def test_an_object_that_left_the_templates_and_then_the_cluster_is_forgotten(desk: Desk) -> None:
+def test_object_that_left_templates_and_then_cluster_is_forgotten(desk: Desk) -> None:
     desk.run("sync", "staging")
     desk.write("base/secrets.yml", SECRETS.split("---\n")[1])
     desk.run("sync", "staging")
@@ -326,7 +326,7 @@ def test_an_object_that_left_the_templates_and_then_the_cluster_is_forgotten(des
     assert "shared-secrets" not in desk.target.data(CONFIG, "bridge-voice-agent-staging")["memory.json"]
 
 
-def test_a_key_edited_by_hand_that_left_the_template_is_told_and_stays(desk: Desk) -> None:
+def test_key_edited_by_hand_that_left_template_is_reported_and_stays(desk: Desk) -> None:
     desk.run("sync", "staging")
     desk.target.edit(SECRET, "agent-secrets", CARTESIA_API_KEY="theirs-now")
     desk.write("base/secrets.yml", SECRETS.replace("  CARTESIA_API_KEY: ${CARTESIA_API_KEY}\n", ""))
@@ -340,7 +340,7 @@ def test_a_key_edited_by_hand_that_left_the_template_is_told_and_stays(desk: Des
     assert desk.run("sync", "staging").err == ""
 
 
-def test_an_object_made_anew_between_plan_and_write_is_healed_later(desk: Desk) -> None:
+def test_object_made_anew_between_plan_and_write_is_healed_later(desk: Desk) -> None:
     """The memory holds the uid of the object that was written, so that a later edit can be taken back."""
     desk.run("sync", "staging")
     desk.target.delete(SECRET, "agent-secrets")
@@ -350,14 +350,14 @@ def test_an_object_made_anew_between_plan_and_write_is_healed_later(desk: Desk) 
     assert desk.target.data(SECRET, "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
 
 
-def test_a_value_made_of_several_variables_tells_all_its_places(desk: Desk) -> None:
+def test_value_made_of_several_variables_tells_all_its_places(desk: Desk) -> None:
     desk.values(DB_PASSWORD="CANARY-db")
     desk.write("base/secrets.yml", SECRETS + '  DATABASE: "${DB_USER:-app}:${DB_PASSWORD}"\n')
     plan = desk.run("plan", "staging")
     assert "    + DATABASE          new  from base/secrets.yml and plain:values.json" in plan.out.splitlines()
 
 
-def test_what_kubectl_apply_overwrites_is_told_and_taken_back(desk: Desk) -> None:
+def test_what_kubectl_apply_overwrites_is_reported_and_taken_back(desk: Desk) -> None:
     desk.run("sync", "staging")
     annotation = {"kubectl.kubernetes.io/last-applied-configuration": '{"stringData":{"OPENAI_API_KEY":"CANARY-old"}}'}
     desk.canaries.add("CANARY-old")
@@ -375,7 +375,7 @@ def test_what_kubectl_apply_overwrites_is_told_and_taken_back(desk: Desk) -> Non
     assert desk.target.data(SECRET, "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
 
 
-def test_the_longest_names_that_kubernetes_takes(desk: Desk) -> None:
+def test_longest_names_that_kubernetes_takes(desk: Desk) -> None:
     name, key, id_ = "n" * 253, "K" * 253, "i" * 63
     template = (
         f"apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}}}\nstringData: {{{key}: '${{OPENAI_API_KEY}}'}}\n"

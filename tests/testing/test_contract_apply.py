@@ -3,7 +3,7 @@
 from tests.testing.subject import Subject, b64, config_map, conflicts, owned, owners, secret, values, version
 
 
-def test_apply_creates_an_object_and_owns_exactly_what_it_sent(subject: Subject) -> None:
+def test_apply_creates_object_and_owns_exactly_what_it_sent(subject: Subject) -> None:
     reply = subject.apply(secret(A="1", B="2"))
     assert reply.status == 201
     assert (reply.body["type"], values(reply)) == ("Opaque", {"A": "1", "B": "2"})
@@ -27,7 +27,7 @@ def test_apply_adds_changes_and_removes_keys(subject: Subject) -> None:
     assert owners(reply) == {"bridge/x Apply": owned("A", "C")}
 
 
-def test_apply_keeps_the_keys_of_others(subject: Subject) -> None:
+def test_apply_keeps_keys_of_others(subject: Subject) -> None:
     subject.apply(secret(A="1"))
     subject.merge("s", {"data": {"THEIRS": b64("x")}})
     reply = subject.apply(secret(B="2"))
@@ -43,7 +43,7 @@ def test_conflicts_name_each_field_and_its_applying_manager(subject: Subject) ->
     assert values(subject.get("s")) == {"A": "1", "B": "2"}
 
 
-def test_conflict_with_an_update_names_its_version_too(subject: Subject) -> None:
+def test_conflict_with_update_names_its_version_too(subject: Subject) -> None:
     subject.apply(secret(A="1", B="2"))
     subject.merge("s", {"data": {"A": b64("hand")}})
     reply = subject.apply(secret(A="1", B="2"))
@@ -63,7 +63,7 @@ def test_conflicts_with_several_managers_are_all_listed(subject: Subject) -> Non
     ]
 
 
-def test_force_takes_the_field_and_leaves_the_rest_to_its_manager(subject: Subject) -> None:
+def test_force_takes_field_and_leaves_rest_to_its_manager(subject: Subject) -> None:
     subject.apply(secret(A="1", B="2"))
     reply = subject.apply(secret(A="9"), "other", "&force=true")
     assert values(reply) == {"A": "9", "B": "2"}
@@ -87,7 +87,7 @@ def test_equal_values_are_owned_together_and_outlive_one_owner(subject: Subject)
     assert values(gone) == {"B": "1"}
 
 
-def test_joining_an_owner_changes_the_version_and_carries_no_time(subject: Subject) -> None:
+def test_joining_owner_changes_version_and_carries_no_time(subject: Subject) -> None:
     first = subject.apply(secret(A="1"))
     shared = subject.apply(secret(A="1"), "other")
     assert version(shared) != version(first)

@@ -23,7 +23,7 @@ def event(subject: Subject, *, uid: str = "1-2-3", count: int = 1, **meta: str) 
     }
 
 
-def test_put_creates_an_event_and_needs_no_version_afterwards(subject: Subject) -> None:
+def test_put_creates_event_and_needs_no_version_afterwards(subject: Subject) -> None:
     created = subject.put(event(subject))
     assert created.status == 201
     for name, value in event(subject).items():
@@ -33,7 +33,7 @@ def test_put_creates_an_event_and_needs_no_version_afterwards(subject: Subject) 
     assert (counted.status, counted.body["count"]) == (200, 2)
 
 
-def test_version_that_is_not_the_latest_is_a_conflict(subject: Subject) -> None:
+def test_version_that_is_not_latest_is_conflict(subject: Subject) -> None:
     read = version(subject.put(event(subject)))
     assert subject.put(event(subject, count=2, resourceVersion=read)).status == 200
     name = "bridge-x.secret.s.synced"
@@ -41,7 +41,7 @@ def test_version_that_is_not_the_latest_is_a_conflict(subject: Subject) -> None:
     assert refusal(subject.put(event(subject, count=2, resourceVersion=read))) == (409, "Conflict", expected)
 
 
-def test_event_may_turn_to_another_object_of_the_name(subject: Subject) -> None:
+def test_event_may_turn_to_another_object_of_name(subject: Subject) -> None:
     subject.put(event(subject))
     again = subject.put(event(subject, uid="4-5-6"))
     assert (again.status, again.body["involvedObject"]["uid"]) == (200, "4-5-6")

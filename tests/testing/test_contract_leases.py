@@ -7,7 +7,7 @@ from tests.testing.subject import STALE, Subject, lease, refusal, version
 NOW = "2026-01-02T03:04:05.678901Z"
 
 
-def test_put_creates_a_lease_and_needs_a_version_afterwards(subject: Subject) -> None:
+def test_put_creates_lease_and_needs_version_afterwards(subject: Subject) -> None:
     spec = {"holderIdentity": "me", "leaseDurationSeconds": 30, "renewTime": NOW, "acquireTime": NOW}
     created = subject.put(lease(**spec))
     assert (created.status, created.body["spec"]) == (201, spec)
@@ -25,13 +25,13 @@ def test_put_creates_a_lease_and_needs_a_version_afterwards(subject: Subject) ->
     assert late.body["details"] == {"name": "l", "group": "coordination.k8s.io", "kind": "leases"}
 
 
-def test_version_of_a_lease_that_no_longer_exists_is_ignored(subject: Subject) -> None:
+def test_version_of_lease_that_no_longer_exists_is_ignored(subject: Subject) -> None:
     read = version(subject.put(lease(holderIdentity="me")))
     subject.delete("l", "leases")
     assert subject.put(lease(version=read, holderIdentity="you")).status == 201
 
 
-def test_uid_of_a_deleted_lease_creates_none(subject: Subject) -> None:
+def test_uid_of_deleted_lease_creates_none(subject: Subject) -> None:
     meta = subject.put(lease(holderIdentity="me")).body["metadata"]
     body = lease(version=meta["resourceVersion"], holderIdentity="you")
     body["metadata"]["uid"] = meta["uid"]

@@ -23,7 +23,7 @@ OTHER_UID = "7d8a0d15-7a1d-4b19-9f2f-000000000001"
 
 @pytest.mark.parametrize("body", [secret(A="1"), secret(A="2"), secret(A="2") | {"type": "x/y"}])
 @pytest.mark.parametrize("query", ["", "&dryRun=All", "&force=true"])
-def test_stale_version_is_a_conflict_without_causes(subject: Subject, body: dict, query: str) -> None:
+def test_stale_version_is_conflict_without_causes(subject: Subject, body: dict, query: str) -> None:
     before = subject.apply(secret(A="1"))
     stale = copy(body)
     stale["metadata"]["resourceVersion"] = "1"
@@ -33,7 +33,7 @@ def test_stale_version_is_a_conflict_without_causes(subject: Subject, body: dict
     assert subject.get("s").body == before.body
 
 
-def test_field_conflicts_come_before_a_stale_version(subject: Subject) -> None:
+def test_field_conflicts_come_before_stale_version(subject: Subject) -> None:
     subject.apply(secret(A="1"), "other")
     reply = subject.apply(secret(A="2", meta={"resourceVersion": "1"}))
     assert conflicts(reply) == [(".data.A", 'conflict with "other"')]
@@ -59,14 +59,14 @@ def test_current_version_is_accepted(subject: Subject) -> None:
     assert values(subject.apply(secret(A="2", meta={"resourceVersion": read}))) == {"A": "2"}
 
 
-def test_version_of_an_object_that_no_longer_exists_is_ignored(subject: Subject) -> None:
+def test_version_of_object_that_no_longer_exists_is_ignored(subject: Subject) -> None:
     read = version(subject.apply(secret(A="1")))
     subject.delete("s")
     reply = subject.apply(secret(A="2", meta={"resourceVersion": read}))
     assert (reply.status, values(reply)) == (201, {"A": "2"})
 
 
-def test_uid_of_an_object_that_no_longer_exists_is_a_conflict(subject: Subject) -> None:
+def test_uid_of_object_that_no_longer_exists_is_conflict(subject: Subject) -> None:
     uid = subject.apply(secret(A="1")).body["metadata"]["uid"]
     subject.delete("s")
     reply = subject.apply(secret(A="2", meta={"uid": uid}))
@@ -77,7 +77,7 @@ def test_uid_of_an_object_that_no_longer_exists_is_a_conflict(subject: Subject) 
 
 @pytest.mark.parametrize("version_too", [False, True])
 @pytest.mark.parametrize("query", ["", "&dryRun=All", "&force=true"])
-def test_uid_and_version_of_an_object_that_no_longer_exists_create_nothing(
+def test_uid_and_version_of_object_that_no_longer_exists_create_nothing(
     subject: Subject, query: str, version_too: bool
 ) -> None:
     meta = subject.apply(secret(A="1")).body["metadata"]
@@ -88,7 +88,7 @@ def test_uid_and_version_of_an_object_that_no_longer_exists_create_nothing(
 
 
 @pytest.mark.parametrize("query", ["", "&dryRun=All", "&force=true"])
-def test_uid_and_version_of_an_object_that_was_recreated_are_a_conflict(subject: Subject, query: str) -> None:
+def test_uid_and_version_of_object_that_was_recreated_are_conflict(subject: Subject, query: str) -> None:
     meta = subject.apply(secret(A="1")).body["metadata"]
     subject.delete("s")
     after = subject.apply(secret(A="1"))
@@ -133,7 +133,7 @@ def test_exactly_one_concurrent_create_succeeds(subject: Subject) -> None:
         assert subject.get(name, "configmaps").body == winner.body
 
 
-def test_json_patch_tests_the_uid_before_it_changes_anything(subject: Subject) -> None:
+def test_json_patch_tests_uid_before_it_changes_anything(subject: Subject) -> None:
     before = subject.apply(secret(A="1"))
     operations = [
         {"op": "test", "path": "/metadata/uid", "value": OTHER_UID},
@@ -169,7 +169,7 @@ def test_delete_with_preconditions(subject: Subject) -> None:
     assert subject.get("s").status == 404
 
 
-def test_object_with_a_finalizer_only_begins_to_end(subject: Subject) -> None:
+def test_object_with_finalizer_only_begins_to_end(subject: Subject) -> None:
     subject.create(secret(A="1", meta={"finalizers": ["example.com/wait"]}))
     reply = subject.delete("s")
     assert (reply.status, reply.body["kind"]) == (200, "Secret")
@@ -179,14 +179,14 @@ def test_object_with_a_finalizer_only_begins_to_end(subject: Subject) -> None:
     assert subject.get("s").status == 404
 
 
-def test_dry_run_shows_the_result_with_the_old_version_and_writes_nothing(subject: Subject) -> None:
+def test_dry_run_shows_result_with_old_version_and_writes_nothing(subject: Subject) -> None:
     before = subject.apply(secret(A="1"))
     reply = subject.apply(secret(A="2"), query="&dryRun=All")
     assert (values(reply), version(reply)) == ({"A": "2"}, version(before))
     assert subject.get("s").body == before.body
 
 
-def test_dry_run_of_a_create_has_no_version(subject: Subject) -> None:
+def test_dry_run_of_create_has_no_version(subject: Subject) -> None:
     reply = subject.apply(secret(A="1"), query="&dryRun=All")
     assert reply.status == 201
     assert "resourceVersion" not in reply.body["metadata"]

@@ -15,12 +15,12 @@ def test_missing_namespace_is_not_found(subject: Subject) -> None:
     assert nowhere.request("GET", nowhere.path()).body["items"] == []
 
 
-def test_create_of_what_exists_is_a_conflict_with_its_own_reason(subject: Subject) -> None:
+def test_create_of_what_exists_is_conflict_with_its_own_reason(subject: Subject) -> None:
     subject.create(secret(A="1"))
     assert refusal(subject.create(secret(A="1"))) == (409, "AlreadyExists", 'secrets "s" already exists')
 
 
-def test_create_with_a_generated_name(subject: Subject) -> None:
+def test_create_with_generated_name(subject: Subject) -> None:
     body = secret(A="1", meta={"generateName": "gen-"})
     del body["metadata"]["name"]
     reply = subject.create(body)
@@ -29,7 +29,7 @@ def test_create_with_a_generated_name(subject: Subject) -> None:
     assert fields(subject.create(body)) == ["metadata.name"]
 
 
-def test_list_is_limited_to_the_namespace_and_paginated(subject: Subject) -> None:
+def test_list_is_limited_to_namespace_and_paginated(subject: Subject) -> None:
     for name in ("c", "a", "b"):
         subject.apply(config_map(name, A="1"))
     whole = subject.request("GET", subject.path(plural="configmaps")).body
@@ -69,7 +69,7 @@ def test_default_namespace_exists(subject: Subject) -> None:
     assert subject.request("GET", "/api/v1/namespaces/default").body["status"] == {"phase": "Active"}
 
 
-def test_field_manager_is_required_for_an_apply(subject: Subject) -> None:
+def test_field_manager_is_required_for_apply(subject: Subject) -> None:
     reply = subject.request("PATCH", subject.path("s"), secret(A="1"), APPLY)
     message = 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch'
     assert refusal(reply) == (422, "Invalid", message)

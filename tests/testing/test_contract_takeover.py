@@ -34,7 +34,7 @@ def shared_with_an_editor(subject: Subject) -> tuple[list[dict], str]:
     return entries, meta["resourceVersion"]
 
 
-def test_json_patch_ends_a_shared_ownership_without_an_entry_of_its_own(subject: Subject) -> None:
+def test_json_patch_ends_shared_ownership_without_entry_of_its_own(subject: Subject) -> None:
     entries, read = shared_with_an_editor(subject)
     operations = [
         {"op": "replace", "path": "/metadata/managedFields", "value": entries},
@@ -49,7 +49,7 @@ def test_json_patch_ends_a_shared_ownership_without_an_entry_of_its_own(subject:
     assert subject.json_patch("s", operations[:1]).body == reply.body
 
 
-def test_json_patch_moves_a_field_from_an_editor_to_us(subject: Subject) -> None:
+def test_json_patch_moves_field_from_editor_to_us(subject: Subject) -> None:
     subject.apply(secret(A="1", B="2"))
     edited = subject.merge("s", {"data": {"A": b64("hand"), "D": b64("theirs")}}, "kubectl-edit").body["metadata"]
     entries = copy(edited["managedFields"])
@@ -68,7 +68,7 @@ def test_json_patch_moves_a_field_from_an_editor_to_us(subject: Subject) -> None
     assert (same.status, same.body) == (200, reply.body)
 
 
-def test_fields_that_a_json_patch_changes_go_to_its_update_entry(subject: Subject) -> None:
+def test_fields_that_json_patch_changes_go_to_its_update_entry(subject: Subject) -> None:
     entries, _ = shared_with_an_editor(subject)
     reply = subject.json_patch(
         "s",
@@ -101,6 +101,6 @@ def test_malformed_managed_fields_are_ignored(subject: Subject) -> None:
     assert (reply.status, reply.body) == (200, before.body)
 
 
-def test_managed_fields_in_an_apply_are_refused(subject: Subject) -> None:
+def test_managed_fields_in_apply_are_refused(subject: Subject) -> None:
     reply = subject.apply(secret(A="1", meta={"managedFields": []}))
     assert refusal(reply) == (400, "BadRequest", "metadata.managedFields must be nil")

@@ -17,7 +17,7 @@ def test_created_object_belongs_to_its_creator_with_its_maps(subject: Subject) -
     }
 
 
-def test_manager_of_an_update_is_the_user_agent_by_default(subject: Subject) -> None:
+def test_manager_of_update_is_user_agent_by_default(subject: Subject) -> None:
     path = subject.path()
     reply = subject.request("POST", path, secret(A="1"), headers={"User-Agent": "kubectl/v1.36 (linux/amd64)"})
     assert list(owners(reply)) == ["kubectl Update"]
@@ -32,13 +32,13 @@ def test_update_takes_what_it_changes_from_its_owner(subject: Subject) -> None:
     }
 
 
-def test_update_with_an_equal_value_takes_nothing(subject: Subject) -> None:
+def test_update_with_equal_value_takes_nothing(subject: Subject) -> None:
     first = subject.apply(secret(A="1"))
     reply = subject.merge("s", {"data": {"A": b64("1")}})
     assert (reply.status, reply.body) == (200, first.body)
 
 
-def test_lost_key_is_shared_again_by_an_equal_apply(subject: Subject) -> None:
+def test_lost_key_is_shared_again_by_equal_apply(subject: Subject) -> None:
     subject.apply(secret(A="1"))
     edited = subject.merge("s", {"data": {"A": b64("hand")}})
     assert owners(edited)["bridge/x Apply"] == {"f:type": {}}
@@ -47,7 +47,7 @@ def test_lost_key_is_shared_again_by_an_equal_apply(subject: Subject) -> None:
     assert owners(reply) == {"bridge/x Apply": owned("A"), "kubectl-patch Update": owned("A", type_=False)}
 
 
-def test_key_removed_by_a_patch_is_lost_to_all_and_comes_back_with_an_apply(subject: Subject) -> None:
+def test_key_removed_by_patch_is_lost_to_all_and_comes_back_with_apply(subject: Subject) -> None:
     subject.apply(secret(A="1", B="2"))
     reply = subject.merge("s", {"data": {"A": None}})
     assert owners(reply) == {"bridge/x Apply": owned("B")}
@@ -105,14 +105,14 @@ def test_failed_json_patch_says_nothing_and_changes_nothing(subject: Subject, op
     assert subject.get("s").body == before.body
 
 
-def test_merge_patch_of_a_whole_map_to_null_removes_it(subject: Subject) -> None:
+def test_merge_patch_of_whole_map_to_null_removes_it(subject: Subject) -> None:
     subject.apply(secret(A="1"))
     reply = subject.merge("s", {"data": None})
     assert "data" not in reply.body
     assert owners(reply) == {"bridge/x Apply": {"f:type": {}}}
 
 
-def test_patches_of_an_absent_object_are_not_found(subject: Subject) -> None:
+def test_patches_of_absent_object_are_not_found(subject: Subject) -> None:
     expected = (404, "NotFound", 'secrets "gone" not found')
     assert refusal(subject.merge("gone", {"data": {}})) == expected
     assert refusal(subject.json_patch("gone", [])) == expected

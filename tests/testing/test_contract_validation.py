@@ -57,7 +57,7 @@ def test_immutable_object_keeps_its_data(subject: Subject, body: dict) -> None:
 
 
 @pytest.mark.parametrize("value", ["!!CANARY", "YQ"])
-def test_bad_base64_in_an_apply_is_a_500(subject: Subject, value: str) -> None:
+def test_bad_base64_in_apply_is_a_500(subject: Subject, value: str) -> None:
     reply = subject.apply(secret() | {"data": {"A": value}})
     message = (
         "failed to convert new object (/s; /v1, Kind=Secret) to proper version: unable to convert unstructured "
@@ -69,7 +69,7 @@ def test_bad_base64_in_an_apply_is_a_500(subject: Subject, value: str) -> None:
 
 @pytest.mark.parametrize("value", [1, True, {"x": "CANARY"}, ["CANARY"]])
 @pytest.mark.parametrize("body", [secret(), config_map("s")])
-def test_value_that_is_no_text_is_a_500_in_an_apply(subject: Subject, body: dict, value: object) -> None:
+def test_value_that_is_no_text_is_a_500_in_apply(subject: Subject, body: dict, value: object) -> None:
     reply = subject.apply(body | {"data": {"A": value}})
     start = f"failed to create typed patch object (/s; /v1, Kind={body['kind']}): .data.A: expected string, got "
     status, reason, message = refusal(reply)
@@ -89,34 +89,34 @@ def test_value_that_is_no_text_is_a_500_in_an_apply(subject: Subject, body: dict
         {"metadata": {"name": "s", "x": "y"}},
     ],
 )
-def test_field_that_the_schema_does_not_have_is_a_500_in_an_apply(subject: Subject, more: dict) -> None:
+def test_field_that_schema_does_not_have_is_a_500_in_apply(subject: Subject, more: dict) -> None:
     reply = subject.apply(secret() | more, name="s")
     assert refusal(reply)[:2] == (500, None)
     assert reply.body["message"].startswith("failed to create typed patch object (/s; /v1, Kind=Secret): ")
 
 
 @pytest.mark.parametrize("value", ["!!CANARY", 5])
-def test_bad_value_in_a_create_is_a_400(subject: Subject, value: object) -> None:
+def test_bad_value_in_create_is_a_400(subject: Subject, value: object) -> None:
     reply = subject.create(secret() | {"data": {"A": value}})
     status, reason, message = refusal(reply)
     assert (status, reason) == (400, "BadRequest")
     assert message.startswith('Secret in version "v1" cannot be handled as a Secret: ')
 
 
-def test_bad_value_in_a_patch_is_a_422_that_shows_the_object(subject: Subject) -> None:
+def test_bad_value_in_patch_is_a_422_that_shows_object(subject: Subject) -> None:
     subject.apply(secret(A="1"))
     reply = subject.merge("s", {"data": {"A": "!!CANARY"}})
     assert fields(reply) == ["patch"]
     assert "CANARY" in reply.body["message"]
 
 
-def test_null_value_is_stored_as_an_empty_one(subject: Subject) -> None:
+def test_null_value_is_stored_as_empty_one(subject: Subject) -> None:
     reply = subject.apply(secret() | {"data": {"A": None, "B": b64("1")}})
     assert values(reply) == {"A": "", "B": "1"}
     assert owners(reply) == {"bridge/x Apply": owned("A", "B")}
 
 
-def test_null_data_claims_the_map_and_loses_our_keys(subject: Subject) -> None:
+def test_null_data_claims_map_and_loses_our_keys(subject: Subject) -> None:
     subject.apply(secret(A="1"))
     subject.merge("s", {"data": {"B": b64("theirs")}})
     reply = subject.apply(secret() | {"data": None})
@@ -202,11 +202,11 @@ def test_bad_name_is_invalid(subject: Subject, name: str) -> None:
         ),
     ],
 )
-def test_object_that_is_not_the_one_of_the_url_is_refused(subject: Subject, body: dict, message: str) -> None:
+def test_object_that_is_not_one_of_url_is_refused(subject: Subject, body: dict, message: str) -> None:
     assert refusal(subject.apply(body, name="s")) == (400, "BadRequest", message)
 
 
-def test_kind_that_is_not_the_one_of_the_url_is_refused(subject: Subject) -> None:
+def test_kind_that_is_not_one_of_url_is_refused(subject: Subject) -> None:
     path = subject.path("s", query="fieldManager=bridge/x")
     reply = subject.request("PATCH", path, config_map("s"), APPLY)
     assert refusal(reply) == (400, "BadRequest", "invalid object type: /v1, Kind=ConfigMap")

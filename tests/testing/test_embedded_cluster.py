@@ -70,7 +70,7 @@ def test_request_whose_answer_is_dropped_is_handled(cluster: EmbeddedCluster) ->
     assert values(subject_of(cluster).get("s")) == {"A": "1"}
 
 
-def test_hanging_request_ends_with_the_cluster() -> None:
+def test_hanging_request_ends_with_cluster() -> None:
     ends: list[type[BaseException]] = []
     arrived = threading.Event()
 
@@ -104,7 +104,7 @@ def test_closing_does_not_wait_for_idle_connections() -> None:
     connection.close()
 
 
-def test_kubeconfig_names_the_server_and_is_private(cluster: EmbeddedCluster, tmp_path: Path) -> None:
+def test_kubeconfig_names_server_and_is_private(cluster: EmbeddedCluster, tmp_path: Path) -> None:
     path = cluster.write_kubeconfig(tmp_path / "kubeconfig", namespace="voice")
     content = json.loads(path.read_text())
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

@@ -83,7 +83,7 @@ def every_command(desk: Desk) -> dict[str, Result]:
 
 @pytest.mark.parametrize("age", ["new", "old"])
 @pytest.mark.parametrize("remote", ["ext", "ssh", "file", "helper"])
-def test_no_setting_of_a_repository_starts_a_program(  # noqa: PLR0917 - fixtures
+def test_no_setting_of_repository_starts_program(  # noqa: PLR0917 - fixtures
     desk: Desk, stranger: Stranger, started, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, remote: str, age: str
 ) -> None:
     stranger.arm(stranger.remote(remote))
@@ -107,14 +107,14 @@ def test_no_setting_of_a_repository_starts_a_program(  # noqa: PLR0917 - fixture
 
 
 @pytest.mark.parametrize("words", [["log", "-1"], ["status"], ["diff", "HEAD"], ["cat-file", "-p", "HEAD~1:plain.yml"]])
-def test_the_same_repository_runs_programs_for_a_careless_git(desk: Desk, stranger: Stranger, words: list[str]) -> None:
+def test_same_repository_runs_programs_for_careless_git(desk: Desk, stranger: Stranger, words: list[str]) -> None:
     stranger.arm(stranger.remote("ext"))
     stranger.git(*words, check=False)
     assert stranger.mark.exists()
 
 
 @pytest.mark.parametrize("age", ["new", "old"])
-def test_a_bare_repository_in_a_branch_is_not_used(
+def test_bare_repository_in_branch_is_not_used(
     desk: Desk, stranger: Stranger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age: str
 ) -> None:
     """Its files are ordinary ones, which a pull request can bring along; they lie where the environment does."""
@@ -134,7 +134,7 @@ def test_a_bare_repository_in_a_branch_is_not_used(
     assert results["import"].status == 0
 
 
-def test_settings_of_the_user_do_not_count(
+def test_settings_of_user_do_not_count(
     desk: Desk, stranger: Stranger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor do those that the environment gives; a pipeline's job may have either."""

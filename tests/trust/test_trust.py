@@ -30,7 +30,7 @@ def put(path: Path, text: str = "") -> Path:
     return path
 
 
-def test_without_a_file_everything_is_allowed(home: Path) -> None:
+def test_without_file_everything_is_allowed(home: Path) -> None:
     environ = {"HOME": str(home)}
     assert trust.find(environ) is None
     assert trust.refused_store(environ, "https://evil.example", "token", "it") is None
@@ -51,13 +51,13 @@ def test_first_of_three_places_counts(home: Path) -> None:
     assert trust.find({"HOME": str(home), "BRIDGE_TRUST": ""}) == own
 
 
-def test_file_that_the_variable_names_must_be_there(home: Path) -> None:
+def test_file_that_variable_names_must_be_there(home: Path) -> None:
     environ = {"HOME": str(home), "BRIDGE_TRUST": str(home / "none.yaml")}
     with pytest.raises(ConfigError, match=r"none\.yaml: no such file"):
         trust.refused_program(environ, ["/bin/true"], "it")
 
 
-def test_broken_link_of_the_usual_name_is_no_absent_file(home: Path) -> None:
+def test_broken_link_of_usual_name_is_no_absent_file(home: Path) -> None:
     put(home / ".config" / "bridge" / "x").with_name("trust.yaml").symlink_to("nowhere")
     with pytest.raises(ConfigError, match="no such file"):
         trust.trust_file({"HOME": str(home)})
@@ -82,7 +82,7 @@ def test_file_is_read_once_until_it_changes(home: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("place", ["config/trust.yaml", "trust.yaml", "link/trust.yaml"])
-def test_file_in_the_checkout_is_refused(
+def test_file_in_checkout_is_refused(
     home: Path, place: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     top = home / "checkout"
@@ -136,12 +136,12 @@ def test_invalid_trust_file_stops_each_command_at_once(
         ("aws", "https://user@kms.eu-west-3.amazonaws.com", False),
     ],
 )
-def test_address_is_compared_as_a_whole(home: Path, listed: str, address: str, is_allowed: bool) -> None:
+def test_address_is_compared_as_whole(home: Path, listed: str, address: str, is_allowed: bool) -> None:
     environ = trusting(home, stores=[store(listed, "token")])
     assert (trust.refused_store(environ, address, "token", "it") is None) is is_allowed
 
 
-def test_store_gets_only_the_credentials_that_are_listed(home: Path) -> None:
+def test_store_gets_only_credentials_that_are_listed(home: Path) -> None:
     url = "https://vault"
     environ = trusting(home, stores=[store(url, "jwt", "VAULT_ROLE_ID"), store(url, "VAULT_SECRET_ID")])
     both = ("VAULT_ROLE_ID", "VAULT_SECRET_ID")
@@ -157,7 +157,7 @@ def test_store_gets_only_the_credentials_that_are_listed(home: Path) -> None:
     )
 
 
-def test_hint_for_a_vendor_uses_its_name(home: Path) -> None:
+def test_hint_for_vendor_uses_its_name(home: Path) -> None:
     problem = trust.refused_store(trusting(home), "https://s3.nl-ams.scw.cloud", "scaleway", "it")
     assert problem
     assert problem.hint.endswith("- {address: scaleway, credentials: [scaleway]}")
@@ -173,7 +173,7 @@ def test_program_is_compared_with_its_first_arguments(home: Path) -> None:
     assert trust.refused_program(environ, ["/usr/bin/other"], "it", is_whole=False) is not None
 
 
-def test_link_to_a_listed_program_or_kubeconfig_is_another_one(home: Path) -> None:
+def test_link_to_listed_program_or_kubeconfig_is_another_one(home: Path) -> None:
     real, link = put(home / "real"), home / "link"
     link.symlink_to(real)
     (home / "alias").symlink_to(home)

@@ -56,7 +56,7 @@ def test_empty_file_lists_nothing(file: Path) -> None:
     assert not any(found[1:])
 
 
-def test_all_that_is_wrong_is_told_at_once(file: Path) -> None:
+def test_all_that_is_wrong_is_reported_at_once(file: Path) -> None:
     text = """\
 store: []
 stores:
@@ -95,7 +95,7 @@ packages: x
     assert "CANARY" not in repr(found)
 
 
-def test_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_file_that_is_missing_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such file"):
         load_trust_file(tmp_path / "none.yaml", "")
 
@@ -140,12 +140,12 @@ def test_file_of_another_user_is_refused(file: Path, monkeypatch: pytest.MonkeyP
     assert problem.what == "belongs to another user"
 
 
-def test_file_in_a_sticky_folder_is_taken(file: Path) -> None:
+def test_file_in_sticky_folder_is_taken(file: Path) -> None:
     file.parent.chmod(0o777 | stat.S_ISVTX)
     assert writable_by_others(file) is None
 
 
-def test_links_that_lead_nowhere_are_told(tmp_path: Path) -> None:
+def test_links_that_lead_nowhere_are_reported(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
     with pytest.raises(ConfigError, match="cannot be read: too many symbolic links"):

@@ -124,7 +124,7 @@ def test_plugin_that_is_not_listed_is_not_started(operator: Operator, command: s
 
 
 @pytest.mark.parametrize("config", [{"cmd-path": "plugin"}, {"idp-issuer-url": "https://evil.example"}, {}])
-def test_auth_provider_is_refused_with_a_trust_file(operator: Operator, config: dict[str, str]) -> None:
+def test_auth_provider_is_refused_with_trust_file(operator: Operator, config: dict[str, str]) -> None:
     operator.write({"auth-provider": {"name": "gcp", "config": config}})
     operator.trust(programs=[str(operator.program)])
     ((_, what, _),) = operator.refused()

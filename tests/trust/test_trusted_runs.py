@@ -35,7 +35,7 @@ def test_run_whose_places_are_listed_is_as_usual(desk: Desk, monkeypatch: pytest
     assert desk.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
 
 
-def test_check_without_a_trust_file_names_none(offline_desk: Desk) -> None:
+def test_check_without_trust_file_names_none(offline_desk: Desk) -> None:
     assert "trust" not in offline_desk.run("check", "staging").out
     assert "trust_file" not in offline_desk.run("check", "staging", "--output", "json").data
 
@@ -53,9 +53,7 @@ def test_third_partys_provider_is_not_opened_unless_its_package_is_listed(
     assert offline_desk.target.get("Secret", "agent-secrets") is None
 
 
-def test_runs_of_many_environments_ask_for_the_same_packages(
-    offline_desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_runs_of_many_environments_ask_for_same_packages(offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     fleet(offline_desk, 2)
     file = trust(offline_desk, monkeypatch)
     result = offline_desk.run("sync", "--all")
@@ -81,7 +79,7 @@ def test_cluster_that_is_not_listed_is_not_asked(
     assert offline_desk.target.embedded.requests == []
 
 
-def test_check_without_a_kubeconfig_does_not_miss_it(offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_without_kubeconfig_does_not_miss_it(offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     trust(offline_desk, monkeypatch, **PLAIN)
     offline_desk.kubeconfig.unlink()
     assert offline_desk.run("check", "staging").status == 0
@@ -140,7 +138,7 @@ def plugged(
     return desk
 
 
-def test_plugin_for_the_real_cluster_starts_only_if_it_is_listed(
+def test_plugin_for_real_cluster_starts_only_if_it_is_listed(
     plugged: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listed = PLAIN | {"kubeconfigs": [str(tmp_path / "own-kubeconfig")]}

@@ -46,7 +46,7 @@ def section(desk: Desk, evil: Wire, auth: dict[str, str]) -> None:
     desk.environment(sources=["vault:app"], providers={"vault": provider})
 
 
-def test_server_of_a_branch_would_get_the_token_without_the_variable(branch: Desk, evil: Wire) -> None:
+def test_server_of_branch_would_get_token_without_variable(branch: Desk, evil: Wire) -> None:
     """So the other tests prove something."""
     planned = branch.run("plan", "staging")
     assert planned.status == 0
@@ -56,7 +56,7 @@ def test_server_of_a_branch_would_get_the_token_without_the_variable(branch: Des
 
 @pytest.mark.parametrize("command", ["plan", "sync", "status", "check"])
 @pytest.mark.parametrize("auth", [{"method": "token"}, {"method": "jwt", "role": "r"}])
-def test_server_of_a_branch_gets_nothing_if_the_variable_names_another(
+def test_server_of_branch_gets_nothing_if_variable_names_another(
     branch: Desk, evil: Wire, monkeypatch: pytest.MonkeyPatch, command: str, auth: dict[str, str]
 ) -> None:
     monkeypatch.setenv("VAULT_ADDR", "https://vault.example:8200")
@@ -75,7 +75,7 @@ def test_server_of_a_branch_gets_nothing_if_the_variable_names_another(
         ({"token_variable": "AWS_SECRET_ACCESS_KEY"}, "token_variable: must be a variable that begins with VAULT_"),
     ],
 )
-def test_server_of_a_branch_gets_no_other_file_and_no_other_variable(
+def test_server_of_branch_gets_no_other_file_and_no_other_variable(
     branch: Desk, evil: Wire, command: str, field: dict[str, str], told: str
 ) -> None:
     section(branch, evil, {"method": "jwt", "role": "r", **field})
@@ -85,7 +85,7 @@ def test_server_of_a_branch_gets_no_other_file_and_no_other_variable(
     assert not evil.requests
 
 
-def test_kubeconfig_of_a_branch_starts_nothing(desk: Desk, tmp_path: Path) -> None:
+def test_kubeconfig_of_branch_starts_nothing(desk: Desk, tmp_path: Path) -> None:
     program = tmp_path / "program"
     program.write_text(f"#!{sys.executable} -I\nopen({str(tmp_path / 'mark')!r}, 'w')\n")
     program.chmod(0o700)
@@ -106,7 +106,7 @@ TOLD = "is outside the checkout, so a branch could read any file's variables"
 
 @pytest.mark.parametrize("way", ["absolute", "dots", "link", "process"])
 @pytest.mark.parametrize("in_git", [True, False])
-def test_env_file_of_a_branch_is_in_the_checkout(
+def test_env_file_of_branch_is_in_checkout(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str, in_git: bool
 ) -> None:
     monkeypatch.setenv("AAA_FIRST", "CANARY-process")
@@ -126,7 +126,7 @@ def test_env_file_of_a_branch_is_in_the_checkout(
     assert bool(desk.target.data("ConfigMap", "shared-config")) is not is_refused
 
 
-def test_env_file_elsewhere_in_the_checkout_is_read(desk: Desk, tmp_path: Path) -> None:
+def test_env_file_elsewhere_in_checkout_is_read(desk: Desk, tmp_path: Path) -> None:
     subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
     (desk.folder / ".env.k8s.staging").rename(tmp_path / "staging.env")
     desk.environment(env_file="../staging.env")

@@ -63,14 +63,14 @@ def starting(branch: Branch, kind: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", ["exec", "auth-provider"])
-def test_kubeconfig_of_the_environments_file_starts_no_program(branch: Branch, kind: str) -> None:
+def test_kubeconfig_of_environments_file_starts_no_program(branch: Branch, kind: str) -> None:
     branch.write(starting(branch, kind))
     assert branch.refused() == f"{kind} is not allowed {NAMED}"
     assert not branch.mark.exists()
 
 
 @pytest.mark.parametrize("origin", ["flag", "KUBECONFIG", "home"])
-def test_kubeconfig_of_the_operator_starts_its_program_wherever_it_is(branch: Branch, origin: str) -> None:
+def test_kubeconfig_of_operator_starts_its_program_wherever_it_is(branch: Branch, origin: str) -> None:
     branch.write(starting(branch, "exec"))
     home = branch.folder / ".kube" / "config"
     if origin == "home":
@@ -83,7 +83,7 @@ def test_kubeconfig_of_the_operator_starts_its_program_wherever_it_is(branch: Br
 
 
 @pytest.mark.parametrize("way", ["absolute", "dots", "link"])
-def test_token_file_of_such_a_kubeconfig_is_in_its_folder(branch: Branch, way: str) -> None:
+def test_token_file_of_such_kubeconfig_is_in_its_folder(branch: Branch, way: str) -> None:
     elsewhere = branch.folder / "token"
     elsewhere.write_text("CANARY")
     (branch.file.parent / "link").symlink_to(elsewhere)
@@ -92,7 +92,7 @@ def test_token_file_of_such_a_kubeconfig_is_in_its_folder(branch: Branch, way: s
     assert branch.connect(flag=branch.file).headers() == {"Authorization": "Bearer CANARY"}
 
 
-def test_token_file_next_to_such_a_kubeconfig_is_used(branch: Branch) -> None:
+def test_token_file_next_to_such_kubeconfig_is_used(branch: Branch) -> None:
     (branch.file.parent / "token").write_text("mine")
     branch.write({"tokenFile": "token"})
     assert branch.connect().headers() == {"Authorization": "Bearer mine"}

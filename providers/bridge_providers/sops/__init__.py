@@ -54,7 +54,7 @@ class Sops:
     def __post_init__(self) -> None:
         sections.check(self)
         if (self.s3, self.s3_region, self.s3_profile) != (None, None, None):
-            from bridge_providers.sops import s3  # noqa: PLC0415 # most environments have no such field
+            from bridge_providers.sops import s3  # noqa: PLC0415 - most environments have no such field
 
             s3.check(self)
 
@@ -91,7 +91,7 @@ class Sops:
         return self._check(path, revision, context)
 
     def _check(self, path: str, revision: str | None, context: Context) -> Iterable[Problem]:
-        from bridge_providers.sops import check, origin  # noqa: PLC0415 # imports cost time that `--version` has not
+        from bridge_providers.sops import check, origin  # noqa: PLC0415 - imports cost time that `--version` has not
 
         yield from origin.problems(self, context)
         yield from origin.unlisted_servers(self, context)
@@ -102,7 +102,7 @@ class Sops:
 
     def check_history(self, path: str, context: Context) -> Iterable[Problem]:
         """Warn of recipients who were removed and can still open the data key, if git proves it."""
-        from bridge_providers.sops import history  # noqa: PLC0415 # as above
+        from bridge_providers.sops import history  # noqa: PLC0415 - as above
 
         return () if _is_object(path) else history.problems(path, context)
 
@@ -110,13 +110,13 @@ class Sops:
         self, path: str, revision: str | None, context: Context
     ) -> Iterable[tuple[int, tuple[str, ...]]]:
         """Yield the places of numbers: sops stores 1.10 as 1.1 and 0777 as 511."""
-        from bridge_providers.sops import check  # noqa: PLC0415 # as above
+        from bridge_providers.sops import check  # noqa: PLC0415 - as above
 
         return () if _is_object(path) else check.numbers(path, revision, context)
 
     def describe(self, path: str, context: Context) -> str:
         """Describe which sops wrote a file, for how many keys, and whether only the sops program opens it."""
-        from bridge_providers.sops import check  # noqa: PLC0415 # as above
+        from bridge_providers.sops import check  # noqa: PLC0415 - as above
 
         return "" if _is_object(path) else check.describe(path, context)
 
@@ -129,7 +129,7 @@ class Sops:
         return self._names(path, revision, context)
 
     def _names(self, path: str, revision: str | None, context: Context) -> frozenset[str] | None:
-        from bridge_providers.sops import check  # noqa: PLC0415 # as above
+        from bridge_providers.sops import check  # noqa: PLC0415 - as above
 
         return None if _is_object(path) else check.names(path, context, revision)
 
@@ -157,15 +157,15 @@ class SopsSession:
         A revision is one of the git repository that holds the file, or, in object storage (`s3://bucket/key`), an
         object's version; the Document's is SOPS's own.
         """
-        from bridge_providers.sops import decrypt, files, stores  # noqa: PLC0415 # as above
+        from bridge_providers.sops import decrypt, files, stores  # noqa: PLC0415 - as above
 
         warnings: tuple[Problem, ...] = ()
         if _is_object(path):
-            from bridge_providers.sops import s3  # noqa: PLC0415 # as above
+            from bridge_providers.sops import s3  # noqa: PLC0415 - as above
 
             data = self._storage().read(s3.parse(path), revision)
         elif revision is not None:
-            from bridge_providers.sops import git  # noqa: PLC0415 # subprocess takes time, and few ask for a revision
+            from bridge_providers.sops import git  # noqa: PLC0415 - subprocess takes time, and few ask for a revision
 
             file = files.locate(path, self._context.base)
             data, warnings = git.read(file, revision, self._context), git.warnings(file, self._context)
@@ -176,33 +176,33 @@ class SopsSession:
 
     def write(self, path: str, document: Document, *, expect: Revision | None) -> Revision:
         """Change a file, or let sops create it as `.sops.yaml` says; write only ciphertext to disk."""
-        from bridge_providers.sops import writing  # noqa: PLC0415 # most runs only read
+        from bridge_providers.sops import writing  # noqa: PLC0415 - most runs only read
 
         _check_is_file(path)
         return writing.write(path, document, expect, self._tools())
 
     def rehearse(self, path: str, document: Document, *, expect: Revision | None) -> None:
         """Encrypt and check the file as `write` does, and raise what it would raise; write nothing to disk."""
-        from bridge_providers.sops import writing  # noqa: PLC0415 # as above
+        from bridge_providers.sops import writing  # noqa: PLC0415 - as above
 
         _check_is_file(path)
         writing.rehearse(path, document, expect, self._tools())
 
     def in_clear(self, path: str, document: Document) -> Iterable[tuple[int, tuple[str, ...]]]:
         """Yield the values that the file's rule, or for a new file the rule of `.sops.yaml`, leaves in clear."""
-        from bridge_providers.sops import clear  # noqa: PLC0415 # as above
+        from bridge_providers.sops import clear  # noqa: PLC0415 - as above
 
         _check_is_file(path)
         return clear.in_clear(path, document, self._context)
 
     def _tools(self) -> "Tools":
-        from bridge_providers.sops import writing  # noqa: PLC0415 # as above
+        from bridge_providers.sops import writing  # noqa: PLC0415 - as above
 
         return writing.Tools(self._context, self._keyring())
 
     def _storage(self) -> "ObjectStorage":
         """Return the client of object storage; the first thread that needs it makes it."""
-        from bridge_providers.sops import s3  # noqa: PLC0415 # as above
+        from bridge_providers.sops import s3  # noqa: PLC0415 - as above
 
         with self._lock:
             if self._objects is None:
@@ -213,7 +213,7 @@ class SopsSession:
 
     def _keyring(self) -> "Keyring":
         """Return the keys; the first thread that needs them looks them up."""
-        from bridge_providers.sops import keys  # noqa: PLC0415 # as above
+        from bridge_providers.sops import keys  # noqa: PLC0415 - as above
 
         with self._lock:
             if self._keys is None:

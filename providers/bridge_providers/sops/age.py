@@ -63,7 +63,7 @@ class Age:
             yield self._unlocked_files()
 
     def _ssh_keys(self) -> Identities:
-        from bridge_providers.sops import ssh_keys  # noqa: PLC0415 # few files have such recipients
+        from bridge_providers.sops import ssh_keys  # noqa: PLC0415 - few files have such recipients
 
         with self._lock:
             if self._ssh is None:
@@ -95,13 +95,13 @@ def _recipients(candidates: Identities, *, hybrid: bool) -> set[str]:
 
 
 def _is_x25519(identity: object) -> bool:
-    from pyrage import x25519  # noqa: PLC0415 # only with keys
+    from pyrage import x25519  # noqa: PLC0415 - only with keys
 
     return isinstance(identity, x25519.Identity)
 
 
 def _decrypted(enc: str, native: "Sequence[x25519.Identity | ssh.Identity]") -> bytes | None:
-    from pyrage import DecryptError, decrypt  # noqa: PLC0415 # only with keys
+    from pyrage import DecryptError, decrypt  # noqa: PLC0415 - only with keys
 
     if not native:
         return None

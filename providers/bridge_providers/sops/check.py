@@ -38,7 +38,7 @@ def problems(
 def _data(target: Path, context: Context, revision: str | None) -> bytes:
     if revision is None:
         return files.read(target)
-    from bridge_providers.sops import git  # noqa: PLC0415 # few ask for a revision
+    from bridge_providers.sops import git  # noqa: PLC0415 - few ask for a revision
 
     return git.read(target, revision, context)
 
@@ -54,7 +54,7 @@ def describe(path: str, context: Context) -> str:
 
 def problems_of_object(path: str, *, known: bool) -> Iterator[Problem]:
     """Yield the problems of an object's path, and one if the store is not `known`; send no request."""
-    from bridge_providers.sops import s3  # noqa: PLC0415 # few documents are objects
+    from bridge_providers.sops import s3  # noqa: PLC0415 - few documents are objects
 
     try:
         s3.parse(path)

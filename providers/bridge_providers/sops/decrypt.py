@@ -103,7 +103,7 @@ def _by_program(
 def _parsed(plain: bytes, store: str) -> Sequence[Mapping[str, Node]]:
     if store == stores.BINARY:
         return ({store: SecretValue(plain, Kind.BYTES)},)
-    from bridge_providers.sops import store_yaml  # noqa: PLC0415 # most files are of one kind
+    from bridge_providers.sops import store_yaml  # noqa: PLC0415 - most files are of one kind
 
     try:
         documents = store_yaml.documents(plain)
@@ -120,7 +120,7 @@ def _content(documents: Sequence[Mapping[str, Node]], store: str) -> "SecretValu
     if store == stores.BINARY:
         return _single(documents[0])
     if store == stores.INI:
-        from bridge_providers.sops import store_ini  # noqa: PLC0415 # few files are of this kind
+        from bridge_providers.sops import store_ini  # noqa: PLC0415 - few files are of this kind
 
         return (store_ini.merged(documents),)
     return tuple(documents)

@@ -35,7 +35,7 @@ TOO_OLD: Final = "post-quantum age keys need a newer `cryptography`, which has H
 def is_supported() -> bool:
     """Return whether the installed `cryptography` supports these keys."""
     try:
-        from cryptography.hazmat.primitives import hpke  # noqa: PLC0415 # an older release lacks it
+        from cryptography.hazmat.primitives import hpke  # noqa: PLC0415 - an older release lacks it
     except ImportError:
         return False
     return hasattr(hpke, "MLKEM768X25519PrivateKey")
@@ -74,7 +74,7 @@ class Identity:
             return None
 
     def _parts(self) -> "tuple[MLKEM768PrivateKey, X25519PrivateKey]":
-        from cryptography.hazmat.primitives.asymmetric import mlkem  # noqa: PLC0415 # an older release lacks it
+        from cryptography.hazmat.primitives.asymmetric import mlkem  # noqa: PLC0415 - an older release lacks it
 
         expanded = hashlib.shake_256(self._seed).digest(_MLKEM_SEED_BYTES + 32)
         return (
@@ -83,7 +83,7 @@ class Identity:
         )
 
     def _key(self) -> "MLKEM768X25519PrivateKey":
-        from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey  # noqa: PLC0415 # as above
+        from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey  # noqa: PLC0415 - as above
 
         return MLKEM768X25519PrivateKey(*self._parts())
 
@@ -95,7 +95,7 @@ def identity(line: str) -> Identity | None:
 
 
 def _suite() -> "Suite":
-    from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite  # noqa: PLC0415 # as above
+    from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite  # noqa: PLC0415 - as above
 
     return Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 

@@ -150,7 +150,7 @@ def _identity(line: str) -> Identities | str:
 
 def _native(line: str) -> "x25519.Identity | None":
     """Return an X25519 identity, or None."""
-    from pyrage import IdentityError, x25519  # noqa: PLC0415 # only once there is a key to read
+    from pyrage import IdentityError, x25519  # noqa: PLC0415 - only once there is a key to read
 
     try:
         return x25519.Identity.from_str(line) if line.startswith(_X25519) else None
@@ -162,7 +162,7 @@ def _hybrid(line: str) -> "hybrid.Identity | str | None":
     """Return a hybrid identity, the reason why it cannot be used, or None."""
     if not line.startswith(_HYBRID):
         return None
-    from bridge_providers.sops import hybrid  # noqa: PLC0415 # few have such a key
+    from bridge_providers.sops import hybrid  # noqa: PLC0415 - few have such a key
 
     identity = hybrid.identity(line)
     return identity if identity is None or hybrid.is_supported() else "a post-quantum identity: " + hybrid.TOO_OLD

@@ -72,7 +72,7 @@ class Keyring:
     @property
     def program(self) -> "SopsProgram":
         """The sops program."""
-        from bridge_providers.sops import sops_program  # noqa: PLC0415 # few files need it
+        from bridge_providers.sops import sops_program  # noqa: PLC0415 - few files need it
 
         with self._lock:
             if self._program is None:
@@ -149,18 +149,18 @@ class Keyring:
 def _made(kind: str, options: "Sops", context: Context) -> Way:
     """Make a way; import only what a file needs."""
     if kind == "age":
-        from bridge_providers.sops import age  # noqa: PLC0415 # as every import here
+        from bridge_providers.sops import age  # noqa: PLC0415 - as every import here
 
         return age.Age(options, context)
     if kind == "pgp":
-        from bridge_providers.sops import gpg  # noqa: PLC0415
+        from bridge_providers.sops import gpg  # noqa: PLC0415 - start-up
 
         return gpg.Gpg(options, context)
     if kind == "kms":
-        from bridge_providers.sops import kms  # noqa: PLC0415
+        from bridge_providers.sops import kms  # noqa: PLC0415 - start-up
 
         return kms.Kms(options, context)
-    from bridge_providers.sops import transit  # noqa: PLC0415
+    from bridge_providers.sops import transit  # noqa: PLC0415 - start-up
 
     return transit.Transit(options, context)
 

@@ -53,7 +53,7 @@ def problems(options: "Sops", context: Context) -> Iterator[Problem]:
 
 def unlisted_servers(options: "Sops", context: Context) -> Iterator[Problem]:
     """Yield the servers of the section that the trust file does not list; only a run knows a vendor's region."""
-    from bridge_providers.sops import sections  # noqa: PLC0415 # start-up: only a check needs it
+    from bridge_providers.sops import sections  # noqa: PLC0415 - start-up: only a check needs it
 
     for vault in sections.vaults(options):
         yield from vault.untrusted(vault.address or "", context)
@@ -85,8 +85,8 @@ def _is_place_of_keys(path: Path, context: Context) -> bool:
     real = Path(os.path.realpath(path))
     if real.is_relative_to(os.path.realpath(context.base)):
         return True
-    from bridge.git import is_in_reach  # noqa: PLC0415 # start-up: most files are next to the environment's
-    from bridge_providers.sops.identities import default_key_file  # noqa: PLC0415 # as above
+    from bridge.git import is_in_reach  # noqa: PLC0415 - start-up: most files are next to the environment's
+    from bridge_providers.sops.identities import default_key_file  # noqa: PLC0415 - as above
 
     if is_in_reach(path, context.base):
         return True
@@ -122,7 +122,7 @@ def _problem(field: str, path: str, context: Context) -> Problem | None:
     """Check the path as written and with its links followed: either may lead into the checkout."""
     if "\0" in path:
         return None  # the system refuses to start it
-    from bridge.git import is_in_checkout  # noqa: PLC0415 # start-up: few sections name a program
+    from bridge.git import is_in_checkout  # noqa: PLC0415 - start-up: few sections name a program
 
     if is_in_checkout(path, context.base):
         return Problem("", f"{field} is in the checkout, so anyone who can push a branch can change it", _HINT)

@@ -80,8 +80,8 @@ def _piece(number: int, deadline: float) -> bytes:
 
 def unlock(data: bytes, passphrase: Passphrase) -> bytes:
     """Decrypt an identity file with a passphrase; ProviderError if that fails."""
-    from pyrage import DecryptError  # noqa: PLC0415 # only with such a file
-    from pyrage.passphrase import decrypt  # noqa: PLC0415 # as above
+    from pyrage import DecryptError  # noqa: PLC0415 - only with such a file
+    from pyrage.passphrase import decrypt  # noqa: PLC0415 - as above
 
     _check_work(data)
     if not passphrase.is_known:

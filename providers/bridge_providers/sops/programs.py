@@ -159,7 +159,7 @@ def _sent(descriptor: int, data: memoryview) -> memoryview:
 
 
 def _start(name: str, command: Sequence[str], environ: Mapping[str, str]) -> "subprocess.Popen[bytes]":
-    import subprocess  # noqa: PLC0415 # it takes time, and few runs start a program
+    import subprocess  # noqa: PLC0415 - it takes time, and few runs start a program
 
     try:
         return subprocess.Popen(  # noqa: S603 - an absolute path that the configuration allows

@@ -198,8 +198,8 @@ class ObjectStorage:
         return seconds
 
     def _read(self, place: Place, revision: str | None) -> bytes | ProviderError | Unavailable:
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 # boto3 takes half a second
-        from urllib3.exceptions import HTTPError  # noqa: PLC0415 # as above
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - boto3 takes half a second
+        from urllib3.exceptions import HTTPError  # noqa: PLC0415 - as above
 
         version = {} if revision is None else {"VersionId": revision}
         try:
@@ -224,7 +224,7 @@ class ObjectStorage:
 
 def _made(store: Store, environ: Mapping[str, str], left: float) -> Any:  # noqa: ANN401 - boto3 has no types
     """Make a client; send no request to the store, but AWS's chain may request keys somewhere."""
-    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 # as above
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - as above
 
     try:
         session = _session(store, environ)
@@ -244,8 +244,8 @@ def _made(store: Store, environ: Mapping[str, str], left: float) -> Any:  # noqa
 
 
 def _client(session: "Session", store: Store, left: float, proxies: Mapping[str, str]) -> Any:  # noqa: ANN401 - as above
-    from botocore.config import Config  # noqa: PLC0415 # as above
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 # as above
+    from botocore.config import Config  # noqa: PLC0415 - as above
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - as above
 
     config = Config(
         signature_version="s3v4",
@@ -271,8 +271,8 @@ def _client(session: "Session", store: Store, left: float, proxies: Mapping[str,
 
 def _session(store: Store, environ: Mapping[str, str]) -> "Session":
     """Start a session; if the store has keys of its own, AWS's files and profiles are not read."""
-    import botocore.session  # noqa: PLC0415 # as above
-    from boto3.session import Session  # noqa: PLC0415 # as above
+    import botocore.session  # noqa: PLC0415 - as above
+    from boto3.session import Session  # noqa: PLC0415 - as above
 
     if store.keys is None:
         own = botocore.session.Session(profile=store.profile)
@@ -315,7 +315,7 @@ def _failure(asked: _Refused) -> ProviderError | Unavailable:
     status, code = asked.status, asked.code
     note = f"status {status}{', ' if code else ''}{code}"
     if status >= 500 or status == 429 or code in _LATER:
-        from bridge.http.response import retry_after  # noqa: PLC0415 # as above
+        from bridge.http.response import retry_after  # noqa: PLC0415 - as above
 
         wait = retry_after(asked.headers.get("retry-after", ""), asked.headers.get("date", ""))
         return Unavailable(f"the store fails or asks to slow down ({note})", retry_after=wait)
@@ -369,8 +369,8 @@ def _elsewhere(asked: _Refused, note: str) -> ProviderError:
 
 def _failed(error: Exception, place: str) -> ProviderError | Unavailable:
     """Describe a request without an answer in our own words."""
-    from botocore import exceptions as aws  # noqa: PLC0415 # as above
-    from urllib3.exceptions import HTTPError  # noqa: PLC0415 # as above
+    from botocore import exceptions as aws  # noqa: PLC0415 - as above
+    from urllib3.exceptions import HTTPError  # noqa: PLC0415 - as above
 
     temporary: dict[str, tuple[type[Exception], ...]] = {
         "did not answer in time": (aws.ConnectTimeoutError, aws.ReadTimeoutError),
@@ -396,7 +396,7 @@ def _failed(error: Exception, place: str) -> ProviderError | Unavailable:
 
 def _is_untrusted(error: "SSLError") -> bool:
     """Return whether the error inside the exceptions of botocore and urllib3 is about the certificate."""
-    from ssl import SSLCertVerificationError  # noqa: PLC0415 # as above
+    from ssl import SSLCertVerificationError  # noqa: PLC0415 - as above
 
     inner: object = error.kwargs.get("error")
     while isinstance(inner, Exception) and not isinstance(inner, SSLCertVerificationError):

@@ -70,7 +70,7 @@ def _kms(section: object) -> None:
         raise OptionError("kms", "must have a list `allow` of ARNs", hint=_KMS_EXAMPLE)
     endpoint = section.get("endpoint")
     if endpoint is not None:
-        from bridge_providers.sops import s3  # noqa: PLC0415 # few sections have it
+        from bridge_providers.sops import s3  # noqa: PLC0415 - few sections have it
 
         if not isinstance(endpoint, str) or s3.unusable(endpoint):
             raise OptionError(
@@ -84,7 +84,7 @@ def vaults(options: "Sops") -> "list[Vault]":
     """Return the servers that may be asked; OptionError if one of the sections is invalid."""
     if options.hc_vault is None:
         return []
-    from bridge_providers.vault import Vault  # noqa: PLC0415 # few sections have it
+    from bridge_providers.vault import Vault  # noqa: PLC0415 - few sections have it
 
     section: object = options.hc_vault
     servers = []

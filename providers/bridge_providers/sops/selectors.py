@@ -83,7 +83,7 @@ def _word(path: Path | str) -> str:
 
 def _by_regex(metadata: Metadata) -> Callable[[str], bool]:
     """Return the test of a rule over a regex."""
-    from bridge_providers.sops.regex import Unsupported, compile_regex  # noqa: PLC0415 # most files have no regex
+    from bridge_providers.sops.regex import Unsupported, compile_regex  # noqa: PLC0415 - most files have no regex
 
     def refuse(error: Unsupported) -> ProviderError:
         return ProviderError(f"its `{metadata.rule}` cannot be used: {error}")

@@ -149,7 +149,7 @@ class SopsProgram:
     def _environ_to_encrypt(self, *, with_gpg: bool) -> Mapping[str, str]:
         environ = self._variables(*_PASSED_ON_TO_ENCRYPT)
         if with_gpg:
-            from bridge_providers.sops import gpg  # noqa: PLC0415 # few files are for PGP keys
+            from bridge_providers.sops import gpg  # noqa: PLC0415 - few files are for PGP keys
 
             environ |= gpg.Gpg(self._options, self._context).for_sops()
         return environ

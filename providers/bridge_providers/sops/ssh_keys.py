@@ -47,7 +47,7 @@ def _places(context: Context) -> Iterator[tuple[str, Path]]:
 
 def _identity(data: bytes, passphrase: Passphrase) -> "ssh.Identity":
     """Read a key; ProviderError, without any part of it, if it cannot be used."""
-    from pyrage import IdentityError, ssh  # noqa: PLC0415 # only with such recipients
+    from pyrage import IdentityError, ssh  # noqa: PLC0415 - only with such recipients
 
     flaw = encoding_flaw(data)
     if flaw:
@@ -95,8 +95,8 @@ def _string(data: bytes) -> tuple[bytes, bytes]:
 
 def _unlocked(data: bytes, passphrase: Passphrase) -> bytes:
     """Decrypt a key in memory."""
-    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 # few keys need it
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 # as above
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - few keys need it
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - as above
 
     if not passphrase.is_known:
         raise ProviderError("is encrypted, but neither age_passphrase_file nor age_passphrase_fd is set")

@@ -56,19 +56,19 @@ class Vault:
 
     def open(self, context: Context) -> "VaultSession":
         """Start a session without connecting to the server yet."""
-        from bridge_providers.vault.session import VaultSession  # noqa: PLC0415 # `bridge check` does not need it
+        from bridge_providers.vault.session import VaultSession  # noqa: PLC0415 - `bridge check` does not need it
 
         return VaultSession(self, context)
 
     def addresses(self, context: Context) -> Iterable[str]:
         """Yield the server's address: there is no public Vault that every section may use."""
-        from bridge_providers.vault import settings  # noqa: PLC0415 # most commands do not need it
+        from bridge_providers.vault import settings  # noqa: PLC0415 - most commands do not need it
 
         yield self.address or settings.variable(context.environ, "ADDR") or ""
 
     def check(self, path: str, context: Context) -> Iterable[Problem]:
         """Yield the problems of a path and of the section, and a warning if the connection is not encrypted."""
-        from bridge_providers.vault import settings  # noqa: PLC0415 # most commands do not need it
+        from bridge_providers.vault import settings  # noqa: PLC0415 - most commands do not need it
 
         try:
             paths.split(path, self.mount)

@@ -91,8 +91,8 @@ def untrusted_section(
 
 
 def _refused(name: str, address: str, options: "Vault", context: Context, places: tuple[str, ...]) -> Problem | None:
-    from bridge.trust import refused_store  # noqa: PLC0415 # start-up: `--version` does not need it
-    from bridge_providers.vault.settings import variable_name  # noqa: PLC0415 # as above
+    from bridge.trust import refused_store  # noqa: PLC0415 - start-up: `--version` does not need it
+    from bridge_providers.vault.settings import variable_name  # noqa: PLC0415 - as above
 
     named_by = "the environment's file" if options.address else variable_name(context.environ, "ADDR")
     return refused_store(context.environ, address, name, named_by, places)
@@ -123,7 +123,7 @@ def _is_token(places: Sequence[str], context: Context) -> bool:
 
 
 def _places(context: Context) -> Iterator[Path]:
-    from bridge.git import checkout  # noqa: PLC0415 # start-up: few sections name a file
+    from bridge.git import checkout  # noqa: PLC0415 - start-up: few sections name a file
 
     yield checkout(context.base)
     home = context.environ.get("HOME")

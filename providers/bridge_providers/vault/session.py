@@ -167,7 +167,7 @@ class VaultSession:
         """Load hvac and the settings on first use."""
         with self._lock:
             if self._identity is None:
-                from bridge_providers.vault.client import Connection  # noqa: PLC0415 # hvac takes 0.2 s
+                from bridge_providers.vault.client import Connection  # noqa: PLC0415 - hvac takes 0.2 s
 
                 loaded = settings.load(self._options, self._context)
                 self._check_certificate(loaded)

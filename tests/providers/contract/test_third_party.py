@@ -51,7 +51,7 @@ class Asking(TestJsonFile):
 
 
 @pytest.mark.usefixtures("third_party")
-def test_the_contract_finds_a_provider_that_asks_what_was_read_before_and_does_not_say_so(tmp_path: Path) -> None:
+def test_contract_finds_provider_that_asks_what_was_read_before_and_does_not_say_so(tmp_path: Path) -> None:
     Asking(wants_known=True).test_provider_that_asks_what_was_read_declares_it(tmp_path)
     for guard in ({}, {"wants_known": False}):
         with pytest.raises(AssertionError):
@@ -82,7 +82,7 @@ def error_of(desk: Desk, status: int) -> list[str]:
     return result.lines
 
 
-def test_a_provider_that_nobody_installed(offline_desk: Desk) -> None:
+def test_provider_that_nobody_installed(offline_desk: Desk) -> None:
     offline_desk.environment(sources=["plaim:values.json"])
     assert error_of(offline_desk, 2) == [
         "bridge: error: staging.yaml: unknown provider plaim",
@@ -90,7 +90,7 @@ def test_a_provider_that_nobody_installed(offline_desk: Desk) -> None:
     ]
 
 
-def test_a_section_whose_type_nobody_installed(offline_desk: Desk) -> None:
+def test_section_whose_type_nobody_installed(offline_desk: Desk) -> None:
     installed = ", ".join(sorted(one.name for one in entry_points(group="bridge.providers")))
     offline_desk.environment(sources=["mine:x"], providers={"mine": {"provider": "zzz"}})
     assert error_of(offline_desk, 2) == [
@@ -99,7 +99,7 @@ def test_a_section_whose_type_nobody_installed(offline_desk: Desk) -> None:
     ]
 
 
-def test_an_unknown_option_and_a_wrong_one(offline_desk: Desk) -> None:
+def test_unknown_option_and_wrong_one(offline_desk: Desk) -> None:
     offline_desk.environment(providers={"plain": {"fails": "x"}})
     assert error_of(offline_desk, 2) == [
         "bridge: error: staging.yaml: providers.plain.fails: unknown key",
@@ -109,7 +109,7 @@ def test_an_unknown_option_and_a_wrong_one(offline_desk: Desk) -> None:
     assert error_of(offline_desk, 2) == ["bridge: error: staging.yaml: providers.plain.fail: must be a known failure"]
 
 
-def test_a_name_that_two_packages_claim(offline_desk: Desk, site: Path) -> None:
+def test_name_that_two_packages_claim(offline_desk: Desk, site: Path) -> None:
     install(site, "one", "twice = one:One")
     install(site, "two", "twice = two:Two")
     offline_desk.environment(sources=["twice:x"])
@@ -119,7 +119,7 @@ def test_a_name_that_two_packages_claim(offline_desk: Desk, site: Path) -> None:
     ]
 
 
-def test_a_provider_that_cannot_be_imported(offline_desk: Desk, site: Path) -> None:
+def test_provider_that_cannot_be_imported(offline_desk: Desk, site: Path) -> None:
     install(site, "broken-package", "broken = broken_module:Broken")
     (site / "broken_module.py").write_text("raise RuntimeError('CANARY-import')")
     offline_desk.canaries.add("CANARY-import")
@@ -180,7 +180,7 @@ def told(error: str, hint: str = AUTHOR) -> list[str]:
         ),
     ],
 )
-def test_what_a_provider_does_wrong_is_told_with_the_reference(
+def test_what_provider_does_wrong_is_reported_with_reference(
     offline_desk: Desk, site: Path, change: str, lines: list[str]
 ) -> None:
     odd(offline_desk, site, change)
@@ -188,7 +188,7 @@ def test_what_a_provider_does_wrong_is_told_with_the_reference(
     assert (result.lines, result.status) == (lines, 1)
 
 
-def test_a_provider_that_cannot_be_opened_does_not_hide_what_the_others_say(offline_desk: Desk, site: Path) -> None:
+def test_provider_that_cannot_be_opened_does_not_hide_what_others_say(offline_desk: Desk, site: Path) -> None:
     odd(offline_desk, site, f"def open(self, context): {BROKEN}")
     offline_desk.environment(sources=["odd:x", "odd:y", "plain:nothing.json"])
     assert [line for line in offline_desk.run("sync", "staging").lines if "error" in line] == [
@@ -233,14 +233,14 @@ NO_CONTRACT = "provider odd: must have `open`, and `concurrency` of at least 1"
         (f"{SOUND_CHECK}: return ['CANARY-odd']", 1, told("odd:x: the provider failed (ValueError)")),
     ],
 )
-def test_what_a_provider_does_wrong_before_it_is_opened(
+def test_what_provider_does_wrong_before_it_is_opened(
     offline_desk: Desk, site: Path, change: str, status: int, lines: list[str]
 ) -> None:
     odd(offline_desk, site, change)
     assert error_of(offline_desk, status) == lines
 
 
-def test_a_provider_that_is_no_dataclass(offline_desk: Desk, site: Path) -> None:
+def test_provider_that_is_no_dataclass(offline_desk: Desk, site: Path) -> None:
     install(site, "no_dataclass", "nothing = json:loads")
     offline_desk.environment(sources=["nothing:x"])
     assert error_of(offline_desk, 1) == [

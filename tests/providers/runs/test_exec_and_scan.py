@@ -30,14 +30,14 @@ def exec_(desk: Desk, *arguments: str, **changes: str | None) -> subprocess.Pope
 
 
 @pytest.mark.parametrize("content", [flat("yaml"), PATCH], ids=["variables", "manifests"])
-def test_a_public_variable_needs_no_key(desk: Desk, sops: Sops, content: str) -> None:
+def test_public_variable_needs_no_key(desk: Desk, sops: Sops, content: str) -> None:
     sops.encrypt("staging.sops.yaml", content)
     desk.environment(sources=["sops:staging.sops.yaml"], infrastructure={"CLUSTER_NAME": "required"})
     with exec_(desk, "--", "sh", "-c", SHOWN, SOPS_AGE_KEY=None) as process:
         assert process.communicate() == ("demo \n", "")
 
 
-def test_a_secret_out_of_an_encrypted_file(desk: Desk, sops: Sops) -> None:
+def test_secret_out_of_encrypted_file(desk: Desk, sops: Sops) -> None:
     sops.encrypt("staging.sops.yaml", flat("yaml"))
     desk.environment(sources=["sops:staging.sops.yaml"], infrastructure={"CLUSTER_NAME": "required"})
     wanted = ("--with", "OPENAI_API_KEY", "--", "sh", "-c", SHOWN)
@@ -49,7 +49,7 @@ def test_a_secret_out_of_an_encrypted_file(desk: Desk, sops: Sops) -> None:
     assert err.startswith("bridge: error: sops:staging.sops.yaml: ")
 
 
-def test_the_token_is_revoked_before_the_command_begins(desk: Desk, store: Store) -> None:
+def test_token_is_revoked_before_command_begins(desk: Desk, store: Store) -> None:
     store.put(CLUSTER_NAME="of-the-store")
     desk.environment(
         sources=["vault:app"], providers={"vault": store.section}, infrastructure={"CLUSTER_NAME": "required"}

@@ -53,7 +53,7 @@ def refused(desk: Desk, status: int) -> list[str]:
     return result.lines
 
 
-def test_a_run_writes_what_the_store_has_and_the_next_one_nothing(manager: SecretManager, desk: Desk) -> None:
+def test_run_writes_what_store_has_and_next_one_nothing(manager: SecretManager, desk: Desk) -> None:
     id_ = manager.put(APP, VALUES, type="key_value")
     plan = desk.run("plan", "staging")
     assert plan.status == 0, plan.err
@@ -66,7 +66,7 @@ def test_a_run_writes_what_the_store_has_and_the_next_one_nothing(manager: Secre
     assert desk.target.versions() == before
 
 
-def test_a_document_that_was_written_from_before_takes_one_request(manager: SecretManager, desk: Desk) -> None:
+def test_document_that_was_written_from_before_takes_one_request(manager: SecretManager, desk: Desk) -> None:
     id_ = manager.put(APP, VALUES)
     assert desk.run("sync", "staging").status == 0
     assert [str(one) for one in manager.requests] == [*look(id_), READ_APP]
@@ -93,7 +93,7 @@ def test_check_live_looks_before_it_reads_also_what_was_written_from_before(mana
     assert manager.store.secrets[id_].versions[0]["status"] == "enabled"
 
 
-def test_a_document_that_replaces_one_which_is_known_is_looked_at_first(manager: SecretManager, desk: Desk) -> None:
+def test_document_that_replaces_one_which_is_known_is_looked_at_first(manager: SecretManager, desk: Desk) -> None:
     manager.put(APP, VALUES)
     assert desk.run("sync", "staging").status == 0
     policy = {"time_to_live": None, "expires_once_accessed": True, "action": "delete"}
@@ -103,7 +103,7 @@ def test_a_document_that_replaces_one_which_is_known_is_looked_at_first(manager:
     assert manager.store.secrets[id_].versions[0]["status"] == "enabled"
 
 
-def test_a_variable_gets_an_object_that_is_taken_whole_byte_for_byte(manager: SecretManager, desk: Desk) -> None:
+def test_variable_gets_object_that_is_taken_whole_byte_for_byte(manager: SecretManager, desk: Desk) -> None:
     manager.put(APP, VALUES)
     text = '{ "type" : "CANARY-account",\n  "id":1.0 }\n'
     manager.put("/voice/staging/account", text.encode())
@@ -114,7 +114,7 @@ def test_a_variable_gets_an_object_that_is_taken_whole_byte_for_byte(manager: Se
     assert data(desk)["OPENAI_API_KEY"] == text
 
 
-def test_a_new_revision_changes_its_keys_alone(manager: SecretManager, desk: Desk) -> None:
+def test_new_revision_changes_its_keys_alone(manager: SecretManager, desk: Desk) -> None:
     manager.put(APP, VALUES)
     assert desk.run("sync", "staging").status == 0
     before = desk.target.versions()
@@ -147,7 +147,7 @@ def test_one_document_for_many_variables_is_read_once(manager: SecretManager, de
     assert sorted(accesses) == ["app", "shared"]
 
 
-def test_a_second_section_is_a_second_region(manager: SecretManager, desk: Desk) -> None:
+def test_second_section_is_second_region(manager: SecretManager, desk: Desk) -> None:
     manager.put(APP, {name: VALUES[name] for name in ("LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")})
     manager.put(APP, {name: VALUES[name] for name in VALUES if "LIVEKIT" not in name}, region="nl-ams")
     desk.environment(
@@ -157,7 +157,7 @@ def test_a_second_section_is_a_second_region(manager: SecretManager, desk: Desk)
     assert data(desk) == VALUES
 
 
-def test_a_secret_by_id_and_a_pinned_revision(manager: SecretManager, desk: Desk) -> None:
+def test_secret_by_id_and_pinned_revision(manager: SecretManager, desk: Desk) -> None:
     id_ = manager.put(APP, VALUES, {"broken": "CANARY-later"})
     desk.environment(sources=[f"scaleway:id:{id_}@1"])
     result = desk.run("sync", "staging")
@@ -165,7 +165,7 @@ def test_a_secret_by_id_and_a_pinned_revision(manager: SecretManager, desk: Desk
     assert data(desk) == VALUES
 
 
-def test_the_patch_file_s_manifests_in_one_secret(manager: SecretManager, desk: Desk) -> None:
+def test_patch_file_s_manifests_in_one_secret(manager: SecretManager, desk: Desk) -> None:
     manifest = {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -179,7 +179,7 @@ def test_the_patch_file_s_manifests_in_one_secret(manager: SecretManager, desk: 
     assert data(desk) == VALUES
 
 
-def test_a_missing_document_stops_the_run_although_another_has_the_fields(manager: SecretManager, desk: Desk) -> None:
+def test_missing_document_stops_run_although_another_has_fields(manager: SecretManager, desk: Desk) -> None:
     manager.put(APP, VALUES)
     desk.environment(sources=["scaleway:/voice/staging/absent", REFERENCE])
     assert refused(desk, 1) == [
@@ -188,7 +188,7 @@ def test_a_missing_document_stops_the_run_although_another_has_the_fields(manage
     ]
 
 
-def test_a_disabled_revision_stops_the_run_and_the_objects_stay(manager: SecretManager, desk: Desk) -> None:
+def test_disabled_revision_stops_run_and_objects_stay(manager: SecretManager, desk: Desk) -> None:
     id_ = manager.put(APP, VALUES)
     assert desk.run("sync", "staging").status == 0
     manager.store.secrets[id_].versions[0]["status"] = "disabled"
@@ -199,12 +199,12 @@ def test_a_disabled_revision_stops_the_run_and_the_objects_stay(manager: SecretM
     assert data(desk) == VALUES
 
 
-def test_a_field_that_is_not_there_is_missing_and_not_unavailable(manager: SecretManager, desk: Desk) -> None:
+def test_field_that_is_missing_is_missing_and_not_unavailable(manager: SecretManager, desk: Desk) -> None:
     manager.put(APP, {name: VALUES[name] for name in VALUES if name != "OPENAI_API_KEY"})
     assert "OPENAI_API_KEY" in "".join(refused(desk, 1))
 
 
-def test_a_secret_that_expires_once_read_is_not_used_up(manager: SecretManager, desk: Desk) -> None:
+def test_secret_that_expires_once_read_is_not_used_up(manager: SecretManager, desk: Desk) -> None:
     policy = {"time_to_live": None, "expires_once_accessed": True, "action": "delete"}
     id_ = manager.put(APP, VALUES, ephemeral_policy=policy)
     for command in ("plan", "sync", "status"):
@@ -216,7 +216,7 @@ def test_a_secret_that_expires_once_read_is_not_used_up(manager: SecretManager, 
     assert manager.store.secrets[id_].versions[0]["status"] == "enabled"
 
 
-def test_a_key_with_the_smallest_permission_works_and_says_what_it_could_not_check(
+def test_key_with_smallest_permission_works_and_says_what_it_could_not_check(
     manager: SecretManager, desk: Desk
 ) -> None:
     manager.grants[manager.key] = Grant({ACCESS}, prefix="/voice/staging/")
@@ -257,7 +257,7 @@ def test_what_is_temporary_is_tried_again_and_then_75(manager: SecretManager, de
     assert refused(desk, 75)[0].startswith(f"bridge: error: {REFERENCE}: ")
 
 
-def test_a_key_that_the_store_does_not_accept(manager: SecretManager, desk: Desk) -> None:
+def test_key_that_store_does_not_accept(manager: SecretManager, desk: Desk) -> None:
     manager.put(APP, VALUES)
     manager.grants.clear()
     (error, hint) = refused(desk, 1)
@@ -293,7 +293,7 @@ def test_no_key_no_region_no_project(manager: SecretManager, desk: Desk, monkeyp
     assert said == ["no project is configured", "no region is configured", "no secret key found"]
 
 
-def test_the_profile_of_scw_is_enough(manager: SecretManager, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_profile_of_scw_is_enough(manager: SecretManager, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     environ = manager.environ()
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
@@ -317,7 +317,7 @@ def test_verbose_reports_show_neither_value_nor_key(manager: SecretManager, desk
     assert desk.run("status", "staging", "--output", "json").status == 0
 
 
-def test_the_environment_of_the_readme_reads_what_its_commands_make(
+def test_environment_of_readme_reads_what_its_commands_make(
     manager: SecretManager, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("SCW_DEFAULT_REGION", "SCW_DEFAULT_PROJECT_ID"):
@@ -329,7 +329,7 @@ def test_the_environment_of_the_readme_reads_what_its_commands_make(
     assert data(desk) == VALUES
 
 
-def test_a_document_that_only_a_variable_names_is_known_too(manager: SecretManager, desk: Desk) -> None:
+def test_document_that_only_variable_names_is_known_too(manager: SecretManager, desk: Desk) -> None:
     manager.put(APP, {name: VALUES[name] for name in VALUES if name != "OPENAI_API_KEY"})
     manager.put("/voice/openai", {"key": VALUES["OPENAI_API_KEY"]})
     desk.environment(sources=[REFERENCE], variables={"OPENAI_API_KEY": "scaleway:/voice/openai#key"})
@@ -339,7 +339,7 @@ def test_a_document_that_only_a_variable_names_is_known_too(manager: SecretManag
     assert [str(one) for one in manager.requests] == [READ_APP, READ_APP]
 
 
-def test_another_revision_of_a_known_document_is_looked_at_first(manager: SecretManager, desk: Desk) -> None:
+def test_another_revision_of_known_document_is_looked_at_first(manager: SecretManager, desk: Desk) -> None:
     policy = {"time_to_live": "1800s", "expires_once_accessed": False, "action": "disable"}
     id_ = manager.put(APP, VALUES, VALUES, ephemeral_policy=policy)
     first = manager.store.secrets[id_].versions[0]

@@ -53,7 +53,7 @@ def section(address: str) -> dict[str, object]:
     }
 
 
-def test_both_groups_open_and_the_run_shows_nothing(split: tuple[Desk, DevVault]) -> None:
+def test_both_groups_open_and_run_shows_nothing(split: tuple[Desk, DevVault]) -> None:
     desk, vault = split
     desk.environment(sources=["sops:values.sops.yaml"], providers={"sops": section(vault.address)})
     assert desk.run("check", "staging").status == 0
@@ -65,7 +65,7 @@ def test_both_groups_open_and_the_run_shows_nothing(split: tuple[Desk, DevVault]
     assert desk.run("plan", "staging", "--exit-code").status == 0
 
 
-def test_a_server_that_is_not_configured_stops_the_run_with_its_address(split: tuple[Desk, DevVault]) -> None:
+def test_server_that_is_not_configured_stops_run_with_its_address(split: tuple[Desk, DevVault]) -> None:
     desk, vault = split
     desk.environment(sources=["sops:values.sops.yaml"], providers={"sops": section("https://other.internal")})
     vault.forget()
@@ -78,7 +78,7 @@ def test_a_server_that_is_not_configured_stops_the_run_with_its_address(split: t
     assert vault.asked() == []
 
 
-def test_a_server_that_is_away_is_temporary(split: tuple[Desk, DevVault], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_that_is_away_is_temporary(split: tuple[Desk, DevVault], monkeypatch: pytest.MonkeyPatch) -> None:
     desk, vault = split
     away = f"http://127.0.0.1:{free_port()}"
     path = desk.folder / "values.sops.yaml"

@@ -30,7 +30,7 @@ def named(desk: Desk, program: Path) -> None:
     desk.environment(sources=["sops:values.sops.yaml"], providers={"sops": {"program": str(program)}})
 
 
-def test_file_for_an_age_plugin_is_synced_through_the_sops_program(
+def test_file_for_age_plugin_is_synced_through_sops_program(
     desk: Desk, sops_binary: Path, age_plugins: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = subprocess.run([age_plugins["bridgetest"], "-new"], capture_output=True, text=True, check=True)
@@ -58,7 +58,7 @@ def test_file_for_an_age_plugin_is_synced_through_the_sops_program(
     assert desk.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
 
 
-def test_command_that_gives_an_age_key_is_run_by_the_sops_program(
+def test_command_that_gives_age_key_is_run_by_sops_program(
     desk: Desk, sops_binary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     identity = pyrage.x25519.Identity.generate()
@@ -82,7 +82,7 @@ def test_command_that_gives_an_age_key_is_run_by_the_sops_program(
         ("age_commands", "use `program: /usr/local/bin/sops` instead; it runs the command of SOPS_AGE_KEY_CMD"),
     ],
 )
-def test_setting_of_an_earlier_version_names_the_one_to_use(desk: Desk, field: str, hint: str) -> None:
+def test_setting_of_earlier_version_names_one_to_use(desk: Desk, field: str, hint: str) -> None:
     desk.environment(sources=["sops:values.sops.yaml"], providers={"sops": {field: {"yubikey": "/x"}}})
     for command in ("check", "plan"):
         result = desk.run(command, "staging")

@@ -77,7 +77,7 @@ def flat(form: str) -> str:
 
 
 @pytest.mark.parametrize("form", ["yaml", "json", "env"])
-def test_a_flat_file_of_variables(desk: Desk, sops: Sops, form: str) -> None:
+def test_flat_file_of_variables(desk: Desk, sops: Sops, form: str) -> None:
     sops.encrypt(f"values.sops.{form}", flat(form))
     desk.environment(sources=[f"sops:values.sops.{form}"])
     assert desk.run("check", "staging").status == 0
@@ -90,7 +90,7 @@ def test_a_flat_file_of_variables(desk: Desk, sops: Sops, form: str) -> None:
 
 
 @pytest.mark.parametrize("flags", [(), ("--encrypted-regex", "^(data|stringData)$")], ids=["whole", "data only"])
-def test_the_teams_patch_file_encrypted_as_it_is(desk: Desk, sops: Sops, flags: tuple[str, ...]) -> None:
+def test_teams_patch_file_encrypted_as_it_is(desk: Desk, sops: Sops, flags: tuple[str, ...]) -> None:
     sops.encrypt("staging-patch.sops.yaml", PATCH, *flags)
     desk.environment(sources=["sops:staging-patch.sops.yaml"])
     assert desk.run("check", "staging").status == 0
@@ -101,7 +101,7 @@ def test_the_teams_patch_file_encrypted_as_it_is(desk: Desk, sops: Sops, flags: 
     assert desk.run("plan", "staging", "--exit-code").status == 0
 
 
-def test_a_value_changed_with_sops_changes_only_its_key(desk: Desk, sops: Sops) -> None:
+def test_value_changed_with_sops_changes_only_its_key(desk: Desk, sops: Sops) -> None:
     sops.encrypt("values.sops.yaml", flat("yaml"))
     desk.environment(sources=["sops:values.sops.yaml"])
     desk.run("sync", "staging")
@@ -114,7 +114,7 @@ def test_a_value_changed_with_sops_changes_only_its_key(desk: Desk, sops: Sops) 
     assert desk.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == "CANARY-changed"
 
 
-def test_a_binary_file_fills_a_key_byte_for_byte(desk: Desk, sops: Sops) -> None:
+def test_binary_file_fills_key_byte_for_byte(desk: Desk, sops: Sops) -> None:
     raw = desk.write("blob.bin", "")
     raw.write_bytes(b"\x00\xffCANARY-blob\x00")
     recipient = str(sops.identity.to_public())
@@ -134,7 +134,7 @@ def refused(desk: Desk, *errors: str, status: int = 1) -> None:
     assert desk.target.versions() == before
 
 
-def test_a_tampered_value_is_named_and_nothing_is_written(desk: Desk, sops: Sops) -> None:
+def test_tampered_value_is_named_and_nothing_is_written(desk: Desk, sops: Sops) -> None:
     path = sops.encrypt("values.sops.yaml", flat("yaml"))
     desk.environment(sources=["sops:values.sops.yaml"])
     text = path.read_text()
@@ -146,14 +146,14 @@ def test_a_tampered_value_is_named_and_nothing_is_written(desk: Desk, sops: Sops
     )
 
 
-def test_a_file_that_nobody_encrypted(desk: Desk, sops: Sops) -> None:
+def test_file_that_nobody_encrypted(desk: Desk, sops: Sops) -> None:
     desk.write("values.sops.yaml", flat("yaml"))
     desk.environment(sources=["sops:values.sops.yaml"])
     refused(desk, "sops:values.sops.yaml: is not encrypted with sops (it has no `sops` metadata)")
     assert desk.run("check", "staging").status == 1
 
 
-def test_a_file_for_somebody_elses_key_lists_its_recipients(
+def test_file_for_someone_elses_key_lists_its_recipients(
     desk: Desk, sops: Sops, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sops.encrypt("values.sops.yaml", flat("yaml"))
@@ -167,7 +167,7 @@ def test_a_file_for_somebody_elses_key_lists_its_recipients(
     assert desk.target.versions() == {}
 
 
-def test_a_file_that_lost_a_field_is_refused_by_check_without_any_key(
+def test_file_that_lost_field_is_refused_by_check_without_any_key(
     desk: Desk, sops: Sops, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sops.encrypt("values.sops.yaml", flat("yaml").replace("OPENAI_API_KEY", "OPENAI_KEY"))
@@ -183,7 +183,7 @@ def test_a_file_that_lost_a_field_is_refused_by_check_without_any_key(
     ]
 
 
-def test_an_empty_source(desk: Desk, sops: Sops) -> None:
+def test_empty_source(desk: Desk, sops: Sops) -> None:
     sops.encrypt("values.sops.json", "{}")
     desk.environment(sources=["sops:values.sops.json"])
     result = desk.run("sync", "staging")
@@ -191,7 +191,7 @@ def test_an_empty_source(desk: Desk, sops: Sops) -> None:
     assert result.lines[0] == "bridge: error: sops:values.sops.json: is empty"
 
 
-def test_a_mac_that_covers_the_encrypted_values_alone_is_a_warning(desk: Desk, sops: Sops) -> None:
+def test_mac_that_covers_encrypted_values_alone_is_warning(desk: Desk, sops: Sops) -> None:
     sops.encrypt("values.sops.yaml", flat("yaml"), "--mac-only-encrypted")
     desk.environment(sources=["sops:values.sops.yaml"])
     for verb in ("check", "plan", "sync"):
@@ -203,7 +203,7 @@ def test_a_mac_that_covers_the_encrypted_values_alone_is_a_warning(desk: Desk, s
         )
 
 
-def test_an_older_state_of_the_file_is_refused_until_it_is_meant(desk: Desk, sops: Sops) -> None:
+def test_older_state_of_file_is_refused_until_it_is_meant(desk: Desk, sops: Sops) -> None:
     path = sops.encrypt("staging.sops.yaml", flat("yaml"))
     desk.environment(sources=["sops:staging.sops.yaml"])
     old = path.read_text()
@@ -234,7 +234,7 @@ def number_warnings(desk: Desk) -> list[str]:
     return [line.removeprefix("bridge: warning: ") for line in result.lines if "number" in line]
 
 
-def test_numbers_that_sops_may_have_changed_are_a_warning_of_check(
+def test_numbers_that_sops_may_have_changed_are_warning_of_check(
     desk: Desk, sops: Sops, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     typed = {"LIVEKIT_API_KEY": "1.10", "LIVEKIT_API_SECRET": "25921e05", "CARTESIA_API_KEY": "0777"}
@@ -255,7 +255,7 @@ def test_numbers_that_sops_may_have_changed_are_a_warning_of_check(
     assert number_warnings(desk) == [one for one in told if "LIVEKIT_API_KEY" not in one]
 
 
-def test_numbers_are_found_nested_and_in_manifests_and_of_a_file_in_clear(desk: Desk, sops: Sops) -> None:
+def test_numbers_are_found_nested_and_in_manifests_and_of_file_in_clear(desk: Desk, sops: Sops) -> None:
     sops.encrypt("other.sops.json", '{"deep": {"key": 1.5, "list": [1.5]}, "OPENAI_API_KEY": "x"}')
     sops.encrypt("patch.sops.yaml", PATCH.replace("CANARY-livekit-key", "1.10").replace("debug", "1.10"))
     sops.encrypt("values.sops.yaml", flat("yaml").replace("CANARY-deepgram", "1.10"), "--encrypted-regex", "^LIVE")
@@ -271,7 +271,7 @@ def test_numbers_are_found_nested_and_in_manifests_and_of_a_file_in_clear(desk: 
 
 
 @pytest.mark.parametrize("verb", ["check", "plan", "sync"])
-def test_a_sops_file_that_does_not_exist_yet_says_how_to_make_it(desk: Desk, verb: str) -> None:
+def test_sops_file_that_does_not_exist_yet_says_how_to_make_it(desk: Desk, verb: str) -> None:
     desk.environment(sources=["sops:a.yaml"])
     result = desk.run(verb, "staging")
     assert result.lines == [

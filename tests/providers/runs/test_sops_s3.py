@@ -42,7 +42,7 @@ def bucket(sops: Sops, desk: Desk, storage: "ObjectStorage", monkeypatch: pytest
     return Bucket(sops, storage)
 
 
-def test_a_run_writes_what_the_object_has_and_the_next_one_nothing(desk: Desk, bucket: Bucket) -> None:
+def test_run_writes_what_object_has_and_next_one_nothing(desk: Desk, bucket: Bucket) -> None:
     bucket.put(flat("yaml"))
     check = desk.run("check", "staging")
     assert (check.status, check.lines) == (
@@ -63,7 +63,7 @@ def test_a_run_writes_what_the_object_has_and_the_next_one_nothing(desk: Desk, b
     assert desk.run("status", "staging").status == 0
 
 
-def test_the_same_document_as_a_file_and_as_an_object_has_one_revision(desk: Desk, bucket: Bucket) -> None:
+def test_same_document_as_file_and_as_object_has_one_revision(desk: Desk, bucket: Bucket) -> None:
     bucket.put(flat("yaml"))
     shown = []
     for source in (REFERENCE, f"sops:{KEY}"):
@@ -74,7 +74,7 @@ def test_the_same_document_as_a_file_and_as_an_object_has_one_revision(desk: Des
     assert "T" in shown[0]
 
 
-def test_a_version_and_a_field_can_be_named(desk: Desk, bucket: Bucket) -> None:
+def test_version_and_field_can_be_named(desk: Desk, bucket: Bucket) -> None:
     version = bucket.put(flat("yaml"))
     bucket.put("LOST: CANARY-lost\n")
     bucket.put('{"openai": {"key": "CANARY-other"}}', "shared.json")
@@ -90,7 +90,7 @@ def test_a_version_and_a_field_can_be_named(desk: Desk, bucket: Bucket) -> None:
     assert (data["OPENAI_API_KEY"], data["CARTESIA_API_KEY"]) == ("CANARY-other", VALUES["CARTESIA_API_KEY"])
 
 
-def test_what_cannot_be_had_stops_the_run_and_says_whether_to_try_again(
+def test_what_cannot_be_had_stops_run_and_says_whether_to_try_again(
     desk: Desk, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     absent = desk.run("sync", "staging")
@@ -103,7 +103,7 @@ def test_what_cannot_be_had_stops_the_run_and_says_whether_to_try_again(
     assert desk.target.versions() == {}
 
 
-def test_check_asks_nobody_and_tells_what_is_wrong_with_the_path(
+def test_check_asks_nobody_and_tells_what_is_wrong_with_path(
     desk: Desk, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SCW_S3_ENDPOINT", "http://127.0.0.1:1")
@@ -116,7 +116,7 @@ def test_check_asks_nobody_and_tells_what_is_wrong_with_the_path(
     ]
 
 
-def test_the_environment_of_the_readme_reads_its_object(desk: Desk, bucket: Bucket) -> None:
+def test_environment_of_readme_reads_its_object(desk: Desk, bucket: Bucket) -> None:
     given = yaml.safe_load(page("sops").block("sops-s3-environment"))
     bucket.client.create_bucket(Bucket="voice-secrets")
     body = bucket.program.encrypt("app.sops.yaml", flat("yaml")).read_bytes()

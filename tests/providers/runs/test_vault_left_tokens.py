@@ -56,7 +56,7 @@ def test_every_run_tells_it_once(desk: Desk, vault: Wire, command: str) -> None:
     assert result.err.count("could not be revoked") == 1
 
 
-def test_exec_tells_it_before_it_becomes_the_command(desk: Desk, vault: Wire) -> None:
+def test_exec_tells_it_before_it_becomes_command(desk: Desk, vault: Wire) -> None:
     config = ["--config", str(desk.folder)]
     command = [sys.executable, "-m", "bridge", "exec", "staging", *config, "--with", "OPENAI_API_KEY", "--", "true"]
     environ = os.environ | {"VAULT_PASSWORD": "CANARY-password"}
@@ -65,12 +65,12 @@ def test_exec_tells_it_before_it_becomes_the_command(desk: Desk, vault: Wire) ->
     assert done.stderr == f"bridge: warning: {vault.address}: {LEFT}\nbridge: hint: {POLICY}\n"
 
 
-def test_a_report_for_a_program_has_it_too(desk: Desk, vault: Wire) -> None:
+def test_report_for_program_has_it_too(desk: Desk, vault: Wire) -> None:
     result = desk.run("plan", "staging", "--output", "json")
     assert [one["what"] for one in result.data["warnings"]] == [f"{vault.address}: {LEFT}"]
 
 
-def test_a_run_that_fails_tells_it(desk: Desk, vault: Wire) -> None:
+def test_run_that_fails_tells_it(desk: Desk, vault: Wire) -> None:
     vault.answer, usual = (
         lambda request: errors(404) if "data/" in request.path else usual(request),
         vault.answer,
@@ -81,18 +81,18 @@ def test_a_run_that_fails_tells_it(desk: Desk, vault: Wire) -> None:
     assert f"bridge: warning: {vault.address}: {LEFT}" in result.lines
 
 
-def test_a_log_for_a_program_has_it_before_its_last_line(desk: Desk, vault: Wire) -> None:
+def test_log_for_program_has_it_before_its_last_line(desk: Desk, vault: Wire) -> None:
     lines = desk.run("sync", "--all", "--log-format", "json").lines
     assert LEFT in lines[-2]
     assert '"message": "ended"' in lines[-1]
 
 
-def test_a_run_over_all_environments_tells_it_once(desk: Desk, vault: Wire) -> None:
+def test_run_over_all_environments_tells_it_once(desk: Desk, vault: Wire) -> None:
     assert desk.run("plan", "--all").err.count(LEFT) == 1
 
 
 @pytest.mark.parametrize("command", ["sync staging", "sync --all", "status staging"])
-def test_a_run_that_stops_after_its_sources_tells_it_once(desk: Desk, vault: Wire, command: str) -> None:
+def test_run_that_stops_after_its_sources_tells_it_once(desk: Desk, vault: Wire, command: str) -> None:
     """The first write of an environment that is bound to no cluster is refused; a namespace may be missing."""
     section = json.loads((desk.folder / "staging.yaml").read_text())["providers"]["vault"]
     namespace = "nowhere" if command.startswith("status") else desk.target.namespace
@@ -102,7 +102,7 @@ def test_a_run_that_stops_after_its_sources_tells_it_once(desk: Desk, vault: Wir
     assert desk.target.versions() == {}
 
 
-def test_a_run_that_reads_its_sources_again_tells_of_both_logins(
+def test_run_that_reads_its_sources_again_tells_of_both_logins(
     offline_desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk, logins = offline_desk, itertools.count()
@@ -125,7 +125,7 @@ def test_a_run_that_reads_its_sources_again_tells_of_both_logins(
 # In clear
 
 
-def test_a_vault_that_is_reached_in_clear_is_told_by_a_check_and_by_every_run(
+def test_vault_that_is_reached_in_clear_is_reported_by_check_and_by_every_run(
     desk: Desk, vault: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     what = "http://vault.test:8200 is plain http: the token and the values travel unencrypted"

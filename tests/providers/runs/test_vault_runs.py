@@ -82,7 +82,7 @@ def data(desk: Desk) -> dict[str, str]:
     return desk.target.data("Secret", "shared-secrets") | desk.target.data("Secret", "agent-secrets")
 
 
-def test_a_run_logs_in_once_reads_once_and_revokes(desk: Desk, store: Store) -> None:
+def test_run_logs_in_once_reads_once_and_revokes(desk: Desk, store: Store) -> None:
     store.put()
     result = desk.run("sync", "staging")
     assert (result.err, result.status) == ("", 0)
@@ -95,7 +95,7 @@ def test_a_run_logs_in_once_reads_once_and_revokes(desk: Desk, store: Store) -> 
     assert store.relay.asked() == store.whole_run
 
 
-def test_a_new_version_changes_its_keys_only(desk: Desk, store: Store) -> None:
+def test_new_version_changes_its_keys_only(desk: Desk, store: Store) -> None:
     store.put()
     desk.run("sync", "staging")
     desk.canaries.add("CANARY-new")
@@ -107,7 +107,7 @@ def test_a_new_version_changes_its_keys_only(desk: Desk, store: Store) -> None:
     assert data(desk)["OPENAI_API_KEY"] == "CANARY-new"
 
 
-def test_reports_name_the_servers_address(desk: Desk, store: Store) -> None:
+def test_reports_name_servers_address(desk: Desk, store: Store) -> None:
     store.put()
     address = store.relay.address
     for command in ("plan", "status"):
@@ -116,7 +116,7 @@ def test_reports_name_the_servers_address(desk: Desk, store: Store) -> None:
     assert f"`vault`: `{address}`" in desk.run("plan", "staging", "--output", "markdown").out
 
 
-def test_a_variable_takes_a_nested_field_and_its_bytes(desk: Desk, store: Store) -> None:
+def test_variable_takes_nested_field_and_its_bytes(desk: Desk, store: Store) -> None:
     store.put(nested={"key": "Q0FOQVJZAP8="})
     variable = {"from": "vault:app#nested.key", "decode": "base64"}
     providers = {"vault": store.section}
@@ -127,7 +127,7 @@ def test_a_variable_takes_a_nested_field_and_its_bytes(desk: Desk, store: Store)
     assert store.relay.asked() == store.whole_run
 
 
-def test_a_pinned_version(desk: Desk, store: Store) -> None:
+def test_pinned_version(desk: Desk, store: Store) -> None:
     store.put()
     store.put(OPENAI_API_KEY="CANARY-later")
     desk.environment(sources=["vault:app@1"], providers={"vault": store.section})
@@ -136,7 +136,7 @@ def test_a_pinned_version(desk: Desk, store: Store) -> None:
 
 
 @pytest.mark.parametrize("gone", ["delete", "destroy", "metadata"])
-def test_a_document_that_is_gone_leaves_the_live_secret_alone(desk: Desk, store: Store, gone: str) -> None:
+def test_document_that_is_gone_leaves_live_secret_alone(desk: Desk, store: Store, gone: str) -> None:
     store.put()
     desk.run("sync", "staging")
     versions = desk.target.versions()
@@ -157,7 +157,7 @@ def test_a_document_that_is_gone_leaves_the_live_secret_alone(desk: Desk, store:
     assert store.relay.asked() == store.whole_run
 
 
-def test_a_run_that_fails_revokes_too(desk: Desk, store: Store) -> None:
+def test_run_that_fails_revokes_too(desk: Desk, store: Store) -> None:
     store.put()
     desk.environment(sources=["vault:app", "vault:other"], providers={"vault": store.section})
     result = desk.run("sync", "staging")
@@ -173,7 +173,7 @@ def test_a_run_that_fails_revokes_too(desk: Desk, store: Store) -> None:
     assert desk.target.versions() == {}
 
 
-def test_a_server_that_recovers_within_the_run_is_no_failure(desk: Desk, store: Store) -> None:
+def test_server_that_recovers_within_run_is_no_failure(desk: Desk, store: Store) -> None:
     store.put()
     bad = [errors(429, Retry_After="0"), errors(503, "Vault is sealed")]
     store.relay.answer = lambda request: bad.pop() if bad and "data/" in request.path else None
@@ -182,7 +182,7 @@ def test_a_server_that_recovers_within_the_run_is_no_failure(desk: Desk, store: 
 
 
 @pytest.mark.parametrize(("retries", "count"), [("0", 1), ("1", 2), (None, 3)])
-def test_a_sealed_server_is_temporary_after_as_many_tries_as_vaults_variable_says(
+def test_sealed_server_is_temporary_after_as_many_tries_as_vaults_variable_says(
     desk: Desk, store: Store, monkeypatch: pytest.MonkeyPatch, retries: str | None, count: int
 ) -> None:
     if retries:
@@ -199,7 +199,7 @@ def test_a_sealed_server_is_temporary_after_as_many_tries_as_vaults_variable_say
     assert desk.run("sync", "staging").status == 0
 
 
-def test_a_page_of_a_proxy_is_no_document(desk: Desk, store: Store) -> None:
+def test_page_of_proxy_is_no_document(desk: Desk, store: Store) -> None:
     store.put()
     page = Answer(200, b"<html>CANARY-page</html>", {"Content-Type": "text/html"})
     desk.canaries.add("CANARY-page")
@@ -210,7 +210,9 @@ def test_a_page_of_a_proxy_is_no_document(desk: Desk, store: Store) -> None:
     assert result.lines[0].startswith(f"bridge: error: vault:app: {store.relay.address}: {what}")
 
 
-def test_an_unverified_server_is_told_with_every_run(desk: Desk, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unverified_server_is_reported_with_every_run(
+    desk: Desk, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("VAULT_SKIP_VERIFY", "1")
     store.put()
     result = desk.run("plan", "staging")
@@ -241,7 +243,7 @@ def test_check_loads_neither_hvac_nor_what_it_needs(desk: Desk, store: Store, tm
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_terminated_run_revokes_its_token(desk: Desk, store: Store, tmp_path: Path, number: signal.Signals) -> None:
+def test_terminated_run_revokes_its_token(desk: Desk, store: Store, tmp_path: Path, number: signal.Signals) -> None:
     store.put()
     reached, go_on = threading.Event(), threading.Event()
 
@@ -316,7 +318,7 @@ def documented(dev_vault: DevVault, desk: Desk, shell: Any, monkeypatch: pytest.
         dev_vault.request("DELETE", f"sys/auth/{path}")
 
 
-def test_the_documented_policy_is_enough_and_the_smallest_that_works(
+def test_documented_policy_is_enough_and_smallest_that_works(
     desk: Desk, documented: Wire, dev_vault: DevVault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     policy = dev_vault.do("GET", "sys/policies/acl/bridge-staging")["data"]["policy"]
@@ -336,7 +338,7 @@ def test_the_documented_policy_is_enough_and_the_smallest_that_works(
     assert reply.status == 403
 
 
-def test_the_readmes_operator(
+def test_readmes_operator(
     desk: Desk, documented: Wire, dev_vault: DevVault, shell: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = shell("vault-operator")
@@ -346,7 +348,7 @@ def test_the_readmes_operator(
     assert dev_vault.is_alive(token)
 
 
-def test_the_readmes_pipeline(
+def test_readmes_pipeline(
     desk: Desk, documented: Wire, dev_vault: DevVault, shell: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair = key_pair(desk.folder, "gitlab")
@@ -370,7 +372,7 @@ def test_the_readmes_pipeline(
     )
 
 
-def test_the_readmes_cronjob(
+def test_readmes_cronjob(
     desk: Desk, documented: Wire, dev_vault: DevVault, shell: Any, real_cluster: RealCluster
 ) -> None:
     def create(kind: str, name: str, path: str) -> None:

@@ -31,7 +31,7 @@ def told(reader: Reader, canned: Canned) -> tuple[type, str, str]:
         (None, "is not accepted"),
     ],
 )
-def test_401_says_what_is_wrong_with_the_key(reader: Reader, reason: str | None, words: str) -> None:
+def test_401_says_what_is_wrong_with_key(reader: Reader, reason: str | None, words: str) -> None:
     body = {"type": "denied_authentication", "method": "api_key", "reason": reason, "message": "CANARY"}
     assert told(reader, Canned(401, body)) == (
         Denied,
@@ -46,7 +46,7 @@ def test_unknown_key_is_refused(manager: SecretManager, reader: Reader) -> None:
     assert "no longer exists or is mistyped (status 401" in reader.failure().what
 
 
-def test_403_names_the_permission(manager: SecretManager, reader: Reader) -> None:
+def test_403_names_permission(manager: SecretManager, reader: Reader) -> None:
     manager.put(PATH, VALUES)
     manager.grants[manager.key] = Grant({READ})
     failure = reader.failure()
@@ -66,7 +66,7 @@ def test_404_is_not_found(reader: Reader) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 301, 302, 307, 401, 403, 404])
-def test_html_is_not_an_api_answer(reader: Reader, status: int) -> None:
+def test_html_is_not_api_answer(reader: Reader, status: int) -> None:
     canned = Canned(status, HTML, {"Location": "http://CANARY.example.com/"}, kind="text/html")
     assert told(reader, canned) == (
         ProviderError,
@@ -85,7 +85,7 @@ def test_invalid_json_is_no_document(reader: Reader, body: bytes) -> None:
     )
 
 
-def test_truncated_object_is_temporary_even_without_a_length(reader: Reader) -> None:
+def test_truncated_object_is_temporary_even_without_length(reader: Reader) -> None:
     assert told(reader, Canned(200, b'{"data": "CANARY')) == (
         Unavailable,
         "the API's answer is truncated (status 200, request 6f1c-42)",
@@ -201,7 +201,7 @@ def test_answer_for_another_revision_or_secret(manager: SecretManager, reader: R
     assert reader.failure("id:99999999-0000-4000-8000-000000000000", known=True).what == what
 
 
-def test_charset_in_the_content_type_is_ignored(manager: SecretManager, reader: Reader) -> None:
+def test_charset_in_content_type_is_ignored(manager: SecretManager, reader: Reader) -> None:
     id_ = manager.put(PATH, VALUES)
     good = manager.store.secrets[id_].access("1", 404)
     manager.faults.append(Canned(200, good, kind="Application/JSON; charset=utf-8"))

@@ -49,7 +49,7 @@ def test_revision_that_is_missing(manager: SecretManager, reader: Reader) -> Non
     assert told(reader, PATH, "7") == (NotFound, "it has no revision 7; the newest is 2", "")
 
 
-def test_secret_without_a_revision(manager: SecretManager, reader: Reader) -> None:
+def test_secret_without_revision(manager: SecretManager, reader: Reader) -> None:
     manager.put(PATH)
     assert told(reader) == (NotFound, "it has no revision yet", "")
 
@@ -132,7 +132,7 @@ def test_store_that_lists_it_and_does_not_give_it_is_only_late(
     )
 
 
-def test_key_that_may_not_see_metadata_gets_the_access_s_own_answer(
+def test_key_that_may_not_see_metadata_gets_access_s_own_answer(
     manager: SecretManager, reader: Reader, unreadable: int
 ) -> None:
     manager.grants[manager.key] = Grant({ACCESS})
@@ -149,9 +149,7 @@ def test_key_that_may_not_see_metadata_gets_the_access_s_own_answer(
         assert what.startswith("the API refuses the request: resource_not_usable (status 4")
 
 
-def test_metadata_that_fail_leave_the_access_s_own_answer(
-    manager: SecretManager, reader: Reader, unreadable: int
-) -> None:
+def test_metadata_that_fail_leave_access_s_own_answer(manager: SecretManager, reader: Reader, unreadable: int) -> None:
     manager.put("/other", VALUES)
     for canned in (Canned(503), Canned(200, {"secrets": [{"name": "app", "path": "/voice/staging", "id": "CANARY"}]})):
         manager.faults += [Canned(404, {"type": "not_found"}), canned]
@@ -159,7 +157,7 @@ def test_metadata_that_fail_leave_the_access_s_own_answer(
 
 
 @pytest.mark.parametrize("by_id", [False, True])
-def test_permanent_access_error_of_an_enabled_revision_stays_permanent(
+def test_permanent_access_error_of_enabled_revision_stays_permanent(
     manager: SecretManager, reader: Reader, by_id: bool, unreadable: int
 ) -> None:
     id_ = manager.put(PATH, VALUES)
@@ -169,7 +167,7 @@ def test_permanent_access_error_of_an_enabled_revision_stays_permanent(
     assert what.startswith("the API refuses the request: key_disabled (status 412")
 
 
-def test_html_instead_of_an_access_is_reported(manager: SecretManager, reader: Reader, unreadable: int) -> None:
+def test_html_instead_of_access_is_reported(manager: SecretManager, reader: Reader, unreadable: int) -> None:
     manager.put(PATH, VALUES)
     manager.faults.append(Canned(200, b"<html>CANARY</html>", kind="text/html"))
     kind, what, hint = told(reader)

@@ -48,7 +48,7 @@ def test_policy_without_expires_once_accessed_counts_as_set(manager: SecretManag
     assert reader.failure().what == "not read, because reading it would make it expire (expires_once_accessed)"
 
 
-def test_secret_that_expires_in_time_is_read_with_a_warning(manager: SecretManager, reader: Reader) -> None:
+def test_secret_that_expires_in_time_is_read_with_warning(manager: SecretManager, reader: Reader) -> None:
     manager.put(PATH, VALUES, ephemeral_policy=IN_TIME)
     document = reader.read()
     assert fields(document) == VALUES
@@ -58,7 +58,7 @@ def test_secret_that_expires_in_time_is_read_with_a_warning(manager: SecretManag
     )
 
 
-def test_key_that_may_not_see_metadata_reads_with_a_warning(manager: SecretManager, reader: Reader) -> None:
+def test_key_that_may_not_see_metadata_reads_with_warning(manager: SecretManager, reader: Reader) -> None:
     manager.grants[manager.key] = Grant({ACCESS})
     manager.put(PATH, VALUES)
     document = reader.read()
@@ -67,7 +67,7 @@ def test_key_that_may_not_see_metadata_reads_with_a_warning(manager: SecretManag
     assert document.warnings == (Problem("", UNCHECKED, hint, warning=True),)
 
 
-def test_condition_on_names_breaks_the_list_and_not_the_read(manager: SecretManager, reader: Reader) -> None:
+def test_condition_on_names_breaks_list_and_not_read(manager: SecretManager, reader: Reader) -> None:
     manager.grants[manager.key] = Grant({ACCESS, READ}, prefix="/voice/staging/")
     manager.put(PATH, VALUES)
     manager.put("/voice/prod/app", VALUES)
@@ -81,7 +81,7 @@ def test_known_document_is_not_checked_again(manager: SecretManager, reader: Rea
     assert [str(one) for one in manager.requests] == ["GET fr-par/secrets-by-path/versions/latest_enabled/access"]
 
 
-def test_store_that_lists_nothing_and_gives_the_secret_is_reported(manager: SecretManager, reader: Reader) -> None:
+def test_store_that_lists_nothing_and_gives_secret_is_reported(manager: SecretManager, reader: Reader) -> None:
     manager.put(PATH, VALUES)
     manager.faults.append(Canned(200, {"secrets": [], "total_count": 0}))
     assert reader.read().warnings == (
@@ -143,7 +143,7 @@ def test_absent_secret_is_not_found_whatever_could_be_checked(manager: SecretMan
         assert reader.failure().kind is NotFound
 
 
-def test_check_of_a_missing_revision_is_harmless(manager: SecretManager, reader: Reader) -> None:
+def test_check_of_missing_revision_is_harmless(manager: SecretManager, reader: Reader) -> None:
     manager.put(PATH)
     failure = reader.failure()
     assert (failure.kind, failure.what) == (NotFound, "it has no revision yet")

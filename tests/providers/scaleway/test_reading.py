@@ -15,7 +15,7 @@ from tests.servers.scaleway import ACCESS, PROJECT, READ, Grant, SecretManager
 BINARY = b"\x00\xffCANARY"
 
 
-def test_one_access_reads_a_known_document_by_its_path(manager: SecretManager, reader: Reader) -> None:
+def test_one_access_reads_known_document_by_its_path(manager: SecretManager, reader: Reader) -> None:
     id_ = manager.put(PATH, VALUES)
     document = reader.read(known=True)
     assert fields(document) == VALUES
@@ -25,7 +25,7 @@ def test_one_access_reads_a_known_document_by_its_path(manager: SecretManager, r
     assert request.query == {"secret_path": "/voice/staging", "secret_name": "app", "project_id": PROJECT}
 
 
-def test_new_document_is_checked_before_the_first_read(manager: SecretManager, reader: Reader) -> None:
+def test_new_document_is_checked_before_first_read(manager: SecretManager, reader: Reader) -> None:
     id_ = manager.put(PATH, VALUES)
     assert reader.read().warnings == ()
     assert [str(one) for one in manager.requests] == [
@@ -38,7 +38,7 @@ def test_new_document_is_checked_before_the_first_read(manager: SecretManager, r
 OTHER = "99999999-0000-4000-8000-000000000000"
 
 
-def test_reference_may_say_the_region_and_the_project_itself(manager: SecretManager, reader: Reader) -> None:
+def test_reference_may_say_region_and_project_itself(manager: SecretManager, reader: Reader) -> None:
     manager.put(PATH, VALUES)
     there = manager.put(PATH, {"A": "CANARY-there"}, region="nl-ams", project_id=OTHER)
     assert fields(reader.read(f"{PROJECT}:{PATH}", project_id=OTHER)) == VALUES
@@ -57,7 +57,7 @@ def test_one_session_reads_from_several_regions(manager: SecretManager, reader: 
     assert found == [VALUES, {"A": "CANARY-there"}, VALUES]
 
 
-def test_secret_in_the_root_folder(manager: SecretManager, reader: Reader) -> None:
+def test_secret_in_root_folder(manager: SecretManager, reader: Reader) -> None:
     manager.put("/app", VALUES)
     assert fields(reader.read("/app")) == VALUES
 
@@ -91,7 +91,7 @@ def test_another_region_and_project_are_another_section(manager: SecretManager, 
 
 
 @pytest.mark.parametrize(("revision", "number"), [("1", 1), ("2", 2), ("latest", 3), ("latest_enabled", 3), (None, 3)])
-def test_revision_by_number_or_the_latest(
+def test_revision_by_number_or_latest(
     manager: SecretManager, reader: Reader, revision: str | None, number: int
 ) -> None:
     manager.put(PATH, *({"N": str(one)} for one in (1, 2, 3)))
@@ -112,7 +112,7 @@ def test_revision_name_can_be_used_to_read_it(manager: SecretManager, reader: Re
     assert fields(reader.read(revision=first.id)) == {"N": "1"}
 
 
-def test_revision_of_a_recreated_secret_differs_from_the_old_one(manager: SecretManager, reader: Reader) -> None:
+def test_revision_of_recreated_secret_differs_from_old_one(manager: SecretManager, reader: Reader) -> None:
     id_ = manager.put(PATH, {"N": "old"})
     first = reader.read().revision
     manager.store.delete(manager.store.secrets[id_])
@@ -125,7 +125,7 @@ def test_revision_of_a_recreated_secret_differs_from_the_old_one(manager: Secret
 
 
 @pytest.mark.parametrize("revision", ["0", "-1", "1.0", "v1", "latest ", "1/xyz", "..", "1/../../x"])
-def test_invalid_revision_is_refused_without_a_request(manager: SecretManager, reader: Reader, revision: str) -> None:
+def test_invalid_revision_is_refused_without_request(manager: SecretManager, reader: Reader, revision: str) -> None:
     failure = reader.failure(revision=revision)
     assert (failure.kind, failure.what) == (NotFound, "the revision is invalid")
     assert manager.requests == []
@@ -163,7 +163,7 @@ def test_structured_type_without_fields_is_refused(manager: SecretManager, reade
     )
 
 
-def test_opaque_object_keeps_the_text_of_its_numbers(manager: SecretManager, reader: Reader) -> None:
+def test_opaque_object_keeps_text_of_its_numbers(manager: SecretManager, reader: Reader) -> None:
     text = b'{"i": 12345678901234567890123, "f": 1.10, "e": -1E5, "t": true, "n": null, "l": [1, {"x": "CANARY"}]}'
     manager.put(PATH, text)
     assert fields(reader.read()) == {

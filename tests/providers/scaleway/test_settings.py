@@ -61,7 +61,7 @@ def test_environment_alone_is_enough() -> None:
     assert shown(found(ENVIRON)) == ("https://api.scaleway.com", "fr-par", PROJECT, KEY, "SCW_SECRET_KEY")
 
 
-def test_profile_fills_what_the_environment_does_not_say(home: Path) -> None:
+def test_profile_fills_what_environment_does_not_say(home: Path) -> None:
     file = home / ".config/scw/config.yaml"
     assert shown(found({"HOME": str(home)})) == ("https://api.example.com", "pl-waw", PROJECT_2, OTHER, str(file))
     environ = {"HOME": str(home), "SCW_SECRET_KEY": KEY, "SCW_API_URL": "http://127.0.0.1:9/x/"}
@@ -75,7 +75,7 @@ def test_section_overrides_environment_and_environment_overrides_profile(home: P
     assert (given.region, given.project_id) == ("nl-ams", PROJECT_2)
 
 
-def test_named_profile_overrides_the_default(home: Path) -> None:
+def test_named_profile_overrides_default(home: Path) -> None:
     given = found({"HOME": str(home), "SCW_PROFILE": "dutch"})
     assert shown(given)[1:4] == ("nl-ams", PROJECT_2, OTHER)
     assert given.key_place == f"{home}/.config/scw/config.yaml, profile dutch"
@@ -84,14 +84,14 @@ def test_named_profile_overrides_the_default(home: Path) -> None:
     assert found({"HOME": str(home), "SCW_PROFILE": "default"}).region == "pl-waw"
 
 
-def test_file_may_choose_the_profile(home: Path) -> None:
+def test_file_may_choose_profile(home: Path) -> None:
     file = home / ".config/scw/config.yaml"
     file.write_text(f"active_profile: dutch\n{FILE}")
     assert found({"HOME": str(home)}).region == "nl-ams"
     assert found({"HOME": str(home), "SCW_PROFILE": "default"}).region == "pl-waw"
 
 
-def test_where_the_file_is(home: Path, tmp_path: Path) -> None:
+def test_where_file_is(home: Path, tmp_path: Path) -> None:
     moved = tmp_path / "elsewhere.yaml"
     moved.write_text(FILE.replace("pl-waw", "nl-ams"))
     assert found({"HOME": str(home), "SCW_CONFIG_PATH": str(moved)}).region == "nl-ams"
@@ -177,14 +177,14 @@ def test_check_of_certificates_is_not_skipped(home: Path, value: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["2024-02-30", "0000-00-00", "=", "0o8", "1_000"])
-def test_text_that_looks_like_a_date_or_a_number_leaves_the_file_readable(home: Path, text: str) -> None:
+def test_text_that_looks_like_date_or_number_leaves_file_readable(home: Path, text: str) -> None:
     file = home / ".config/scw/config.yaml"
     file.write_text(f"{FILE}  {text}:\n    default_region: {text}\n    api_url: https://api2.example.com\n")
     given = found({"HOME": str(home), "SCW_DEFAULT_REGION": "fr-par"}, profile=text)
     assert given.url == "https://api2.example.com"
 
 
-def test_missing_profile_is_an_error(home: Path) -> None:
+def test_missing_profile_is_error(home: Path) -> None:
     file = home / ".config/scw/config.yaml"
     assert failure(ENVIRON | {"HOME": str(home)}, profile="french")[1] == f"{file} has no profile french"
     file.unlink()
@@ -251,7 +251,7 @@ def test_section_is_checked_when_it_is_built(options: dict[str, Any], field: str
         ("id:", "the ID after id: is not a UUID"),
     ],
 )
-def test_path_is_checked_without_a_network(path: str, what: str) -> None:
+def test_path_is_checked_without_network(path: str, what: str) -> None:
     problems = list(Scaleway().check(path, Context(Path("/nowhere"), {}, 0)))
     assert problems == [
         Problem(
@@ -276,7 +276,7 @@ def test_valid_path_has_no_problem_and_unknown_names() -> None:
         assert Scaleway().names(path, context) is None
 
 
-def test_path_needs_a_project_and_an_id_does_not() -> None:
+def test_path_needs_project_and_id_does_not() -> None:
     session = Scaleway(region="fr-par").open(Context(Path("/nowhere"), {"SCW_SECRET_KEY": KEY}, 1e18))
     with pytest.raises(ProviderError) as caught:
         session.read("/voice/app")

@@ -29,7 +29,7 @@ PROXY_KEY = "CANARY-proxy-password"
         dribbling(HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
     ],
 )
-def test_endless_answer_ends_at_the_deadline(reader: Reader, serve: Step) -> None:
+def test_endless_answer_ends_at_deadline(reader: Reader, serve: Step) -> None:
     with Listener(serve) as server:
         reader.environ["SCW_API_URL"] = server.url
         failure = reader.failure(known=True, seconds=0.3)
@@ -89,7 +89,7 @@ def test_server_without_tls(reader: Reader) -> None:
         assert reader.failure(seconds=0.3).kind is Unavailable
 
 
-def test_tls_needs_a_ca_that_the_system_trusts(reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tls_needs_ca_that_system_trusts(reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     authority = Authority(tmp_path)
     pair = authority.server()
     with SecretManager((pair.certificate, pair.key)) as manager:
@@ -106,7 +106,7 @@ def test_tls_needs_a_ca_that_the_system_trusts(reader: Reader, tmp_path: Path, m
         assert fields(reader.read()) == VALUES
 
 
-def test_proxy_leads_to_the_api(reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_leads_to_api(reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     authority = Authority(tmp_path)
     names = x509.SubjectAlternativeName([x509.DNSName("api.scaleway.example")])
     pair = authority._issue("api", [x509.NameAttribute(NameOID.COMMON_NAME, "api")], names, client=False)
@@ -192,7 +192,7 @@ def test_no_proxy_names_networks() -> None:
     assert proxy_from(environ, "https://11.1.2.3:8443") is not None
 
 
-def test_documents_are_read_concurrently_within_the_limit(manager: SecretManager, reader: Reader) -> None:
+def test_documents_are_read_concurrently_within_limit(manager: SecretManager, reader: Reader) -> None:
     bound = Scaleway.concurrency
     paths = [f"/voice/{number}" for number in range(50)]
     for path in paths:
@@ -219,7 +219,7 @@ def test_documents_are_read_concurrently_within_the_limit(manager: SecretManager
     assert not together.broken
 
 
-def test_connections_are_kept_and_closed_with_the_session(manager: SecretManager, reader: Reader) -> None:
+def test_connections_are_kept_and_closed_with_session(manager: SecretManager, reader: Reader) -> None:
     manager.put(PATH, VALUES)
     session = Scaleway().open(context(reader.base, reader.environ, frozenset({PATH})))
     for _ in range(5):
@@ -229,7 +229,7 @@ def test_connections_are_kept_and_closed_with_the_session(manager: SecretManager
     assert manager.closed.wait(120)
 
 
-def test_kept_connection_that_the_server_has_closed_is_not_used_again(manager: SecretManager, reader: Reader) -> None:
+def test_kept_connection_that_server_has_closed_is_not_used_again(manager: SecretManager, reader: Reader) -> None:
     manager.put(PATH, VALUES)
     manager.idle = 0.05
     session = Scaleway().open(context(reader.base, reader.environ, frozenset({PATH})))

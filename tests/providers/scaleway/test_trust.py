@@ -21,7 +21,7 @@ def test_api_that_is_not_listed_gets_no_key(manager: SecretManager, reader: Read
     assert not manager.requests
 
 
-def test_api_that_is_listed_gets_the_key(manager: SecretManager, reader: Reader) -> None:
+def test_api_that_is_listed_gets_key(manager: SecretManager, reader: Reader) -> None:
     manager.put(PATH, VALUES)
     for credential in ("scaleway", "SCW_SECRET_KEY"):
         reader.environ |= trusting(reader.base, stores=[store(manager.url, credential)])

@@ -55,11 +55,11 @@ def revisions(manager: SecretManager, path: str = PATH) -> list[Any]:
     return [secret.versions[number - 1]["status"] for number in secret.contents] if secret else []
 
 
-def test_session_is_a_writer(reader: Reader) -> None:
+def test_session_is_writer(reader: Reader) -> None:
     assert isinstance(Scaleway().open(context(reader.base, reader.environ)), Writer)
 
 
-def test_new_secret_then_a_next_revision(manager: SecretManager, reader: Reader) -> None:
+def test_new_secret_then_next_revision(manager: SecretManager, reader: Reader) -> None:
     first = written(reader, tree(VALUES))
     second = written(reader, tree({"A": 'CANARY é \U0001f511 " \\ \n'}), first)
     assert (first.order, second.order) == (1, 2)
@@ -77,7 +77,7 @@ def test_new_secret_then_a_next_revision(manager: SecretManager, reader: Reader)
         (one(b"\x00\xffCANARY"), "opaque"),
     ],
 )
-def test_new_secret_has_the_type_of_its_content(
+def test_new_secret_has_type_of_its_content(
     manager: SecretManager, reader: Reader, document: Document, kind: str
 ) -> None:
     written(reader, document)
@@ -85,7 +85,7 @@ def test_new_secret_has_the_type_of_its_content(
     assert (meta["type"], meta["path"], meta["name"]) == (kind, "/voice/staging", "app")
 
 
-def test_numbers_keep_their_text_after_a_round_trip(reader: Reader) -> None:
+def test_numbers_keep_their_text_after_round_trip(reader: Reader) -> None:
     leaf = {
         "i": SecretValue(b"12345678901234567890123", Kind.NUMBER),
         "f": [SecretValue(b"1.10", Kind.NUMBER), {"t": SecretValue(b"true", Kind.BOOLEAN)}],
@@ -117,7 +117,7 @@ def test_one_value_comes_back_byte_for_byte(reader: Reader) -> None:
     assert whole(reader.read()) == b"\x00\xffCANARY"
 
 
-def test_secret_by_id_gets_a_revision_but_is_never_created(manager: SecretManager, reader: Reader) -> None:
+def test_secret_by_id_gets_revision_but_is_never_created(manager: SecretManager, reader: Reader) -> None:
     id_ = manager.put(PATH, VALUES)
     assert written(reader, tree(VALUES), reader.read().revision, f"id:{id_}").order == 2
     absent = "id:99999999-0000-4000-8000-000000000000"
@@ -125,7 +125,7 @@ def test_secret_by_id_gets_a_revision_but_is_never_created(manager: SecretManage
     assert (told.kind, told.what) == (Conflict, "a new secret cannot have an ID yet")
 
 
-def test_another_revision_than_the_expected_one_is_a_conflict(manager: SecretManager, reader: Reader) -> None:
+def test_another_revision_than_expected_one_is_conflict(manager: SecretManager, reader: Reader) -> None:
     manager.put(PATH, VALUES)
     first = reader.read().revision
     manager.put(PATH, {"A": "CANARY-theirs"})
@@ -135,7 +135,7 @@ def test_another_revision_than_the_expected_one_is_a_conflict(manager: SecretMan
     assert len(revisions(manager)) == 2
 
 
-def test_secret_that_no_longer_exists_is_a_conflict(manager: SecretManager, reader: Reader) -> None:
+def test_secret_that_no_longer_exists_is_conflict(manager: SecretManager, reader: Reader) -> None:
     id_ = manager.put(PATH, VALUES)
     first = reader.read().revision
     manager.store.delete(manager.store.secrets[id_])
@@ -144,7 +144,7 @@ def test_secret_that_no_longer_exists_is_a_conflict(manager: SecretManager, read
     assert written(reader, tree(VALUES)).order == 1
 
 
-def test_expected_revision_is_the_newest_that_a_read_gives(manager: SecretManager, reader: Reader) -> None:
+def test_expected_revision_is_newest_that_read_gives(manager: SecretManager, reader: Reader) -> None:
     id_ = manager.put(PATH, VALUES, VALUES)
     manager.store.secrets[id_].versions[1]["status"] = "disabled"
     first = reader.read().revision
@@ -153,7 +153,7 @@ def test_expected_revision_is_the_newest_that_a_read_gives(manager: SecretManage
     assert revisions(manager) == ["enabled", "disabled", "enabled"]
 
 
-def test_secret_without_a_revision_counts_as_missing(manager: SecretManager, reader: Reader) -> None:
+def test_secret_without_revision_counts_as_missing(manager: SecretManager, reader: Reader) -> None:
     manager.put(PATH)
     assert written(reader, tree(VALUES)).order == 1
 
@@ -175,7 +175,7 @@ def test_write_of_someone_else_in_between_is_reported(manager: SecretManager, re
     assert revisions(manager) == ["enabled"] * 3
 
 
-def test_concurrent_creation_of_a_secret_succeeds_once(manager: SecretManager, reader: Reader) -> None:
+def test_concurrent_creation_of_secret_succeeds_once(manager: SecretManager, reader: Reader) -> None:
     def meanwhile(request: Request) -> None:
         if request.method == "POST" and request.path.endswith("/secrets"):
             manager.put(PATH, {"A": "CANARY-theirs"})
@@ -207,7 +207,7 @@ def test_new_secret_may_appear_late(manager: SecretManager, reader: Reader) -> N
 
 
 @pytest.mark.parametrize("canned", [Canned(503, b"CANARY"), Canned(200, b'{"revision": 1}', cut=3)])
-def test_answer_that_is_lost_before_the_write_is_unavailable(
+def test_answer_that_is_lost_before_write_is_unavailable(
     manager: SecretManager, reader: Reader, canned: Canned
 ) -> None:
     manager.put(PATH, VALUES)
@@ -218,7 +218,7 @@ def test_answer_that_is_lost_before_the_write_is_unavailable(
     assert written(reader, tree({"A": "CANARY"}), first).order == 2
 
 
-def test_write_with_a_lost_answer_is_detected(manager: SecretManager, reader: Reader) -> None:
+def test_write_with_lost_answer_is_detected(manager: SecretManager, reader: Reader) -> None:
     id_ = manager.put(PATH, VALUES)
     first = reader.read().revision
     content = {"A": "CANARY-ours"}
@@ -232,7 +232,7 @@ def test_write_with_a_lost_answer_is_detected(manager: SecretManager, reader: Re
     assert written(reader, tree(content), first) == Revision(f"2/{id_[:8]}", 2, id_)
 
 
-def test_lost_answer_during_a_concurrent_write_is_not_guessed(manager: SecretManager, reader: Reader) -> None:
+def test_lost_answer_during_concurrent_write_is_not_guessed(manager: SecretManager, reader: Reader) -> None:
     manager.put(PATH, VALUES)
     first = reader.read().revision
 
@@ -279,7 +279,7 @@ def test_key_that_may_not_write(manager: SecretManager, reader: Reader) -> None:
     assert failure(reader, tree(VALUES), reader.read().revision).kind is Denied
 
 
-def test_nothing_is_written_to_a_secret_that_expires(manager: SecretManager, reader: Reader) -> None:
+def test_nothing_is_written_to_secret_that_expires(manager: SecretManager, reader: Reader) -> None:
     policy = {"time_to_live": None, "expires_once_accessed": True, "action": "delete"}
     manager.put(PATH, VALUES, ephemeral_policy=policy)
     told = failure(reader, tree(VALUES))
@@ -299,7 +299,7 @@ def test_nothing_is_written_to_a_secret_that_expires(manager: SecretManager, rea
         ("certificate", tree({"A": "CANARY"}), "its type is certificate, which has no fields"),
     ],
 )
-def test_document_that_does_not_fit_the_secret_type_is_refused(
+def test_document_that_does_not_fit_secret_type_is_refused(
     manager: SecretManager, reader: Reader, kind: str, document: Document, what: str
 ) -> None:
     manager.put(PATH, {"A": "a"}, type=kind)
@@ -320,7 +320,7 @@ def test_document_that_does_not_fit_the_secret_type_is_refused(
         ),
     ],
 )
-def test_document_with_an_unsupported_shape_is_refused(
+def test_document_with_unsupported_shape_is_refused(
     manager: SecretManager, reader: Reader, document: Document, what: str
 ) -> None:
     told = failure(reader, document)
@@ -341,7 +341,7 @@ def test_invalid_path_is_refused(reader: Reader) -> None:
     assert failure(reader, tree(VALUES), None, "voice/app").kind is ProviderError
 
 
-def test_write_does_not_ask_the_cluster_what_is_known(reader: Reader) -> None:
+def test_write_does_not_ask_cluster_what_is_known(reader: Reader) -> None:
     def unreachable() -> frozenset[str]:
         raise Unavailable("the cluster does not answer")
 

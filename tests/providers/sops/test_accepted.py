@@ -32,12 +32,12 @@ def yaml(sops):
 
 class TestIni:
     @pytest.mark.parametrize("junk", ["junk", "\\"])
-    def test_junk_behind_a_value_is_refused(self, ini, junk):
+    def test_junk_behind_value_is_refused(self, ini, junk):
         value = ini.value("a.ini", "first")
         ini.edit("a.ini", value, f"`{value}{junk}`")
         assert ini.refusal("a.ini") == f"key s.first {DAMAGED}"
 
-    def test_junk_behind_a_closing_quote_and_a_header(self, ini):
+    def test_junk_behind_closing_quote_and_header(self, ini):
         value = ini.value("a.ini", "first")
         ini.edit("a.ini", value, f"`{value}` junk")
         assert ini.refusal("a.ini") == "line 2 has text after its end, which sops would drop"
@@ -45,7 +45,7 @@ class TestIni:
         ini.edit("a.ini", "[s]", "[s] junk")
         assert ini.refusal("a.ini") == "line 1 has text after its end, which sops would drop"
 
-    def test_a_name_that_stands_twice_also_in_a_later_section_of_that_name(self, ini):
+    def test_name_that_stands_twice_also_in_later_section_of_that_name(self, ini):
         ini.edit("a.ini", "first ", "first = \nfirst ")
         assert ini.refusal("a.ini") == "line 3: duplicate name in a section"
         ini.edit("a.ini", "first = \n", "")
@@ -60,19 +60,19 @@ class TestIni:
         ini.edit("a.ini", value, value[: letter.start(1)] + other + value[letter.end(1) :])
         assert ini.refusal("a.ini") == "key s.first is damaged: its base64 is not canonical"
 
-    def test_a_value_made_a_comment_s(self, ini):
+    def test_value_made_comment_s(self, ini):
         value = ini.value("a.ini", "first")
         ini.edit("a.ini", value, value.replace("type:str", "type:comment"))
         assert ini.refusal("a.ini") == "key s.first has the type `comment`, which sops does not write for a value"
 
-    def test_a_renamed_unencrypted_name_an_empty_value_and_an_empty_section_are_what_no_mac_shows(self, ini):
+    def test_renamed_unencrypted_name_empty_value_and_empty_section_are_what_no_mac_shows(self, ini):
         ini.edit("a.ini", "clear_unencrypted", "other_unencrypted")
         ini.edit("a.ini", "[sops]", "added =\n[empty]\n[sops]")
         (found,) = ini.values("a.ini")
         assert found["s"]["other_unencrypted"] == ("text", b"visible")
         assert (found["s"]["added"], found["empty"]) == (("text", b""), {})
 
-    def test_a_type_flipped_where_the_text_fits_gives_no_text(self, ini):
+    def test_type_flipped_where_text_fits_gives_no_text(self, ini):
         ini.encrypt("a.ini", "[s]\nport = 5432\n")
         value = ini.value("a.ini", "port")
         ini.edit("a.ini", value, value.replace("type:str", "type:int"))
@@ -80,11 +80,11 @@ class TestIni:
 
 
 class TestYaml:
-    def test_a_nested_name_made_one_with_a_colon(self, yaml):
+    def test_nested_name_made_one_with_colon(self, yaml):
         yaml.edit("a.yaml", "nested:\n    deep:", '"nested:deep":')
         assert yaml.refusal("a.yaml").startswith("key nested:deep contains a colon")
 
-    def test_an_edit_that_a_mac_over_encrypted_values_alone_does_not_cover_is_warned_of(self, yaml):
+    def test_edit_that_mac_over_encrypted_values_alone_does_not_cover_is_warned_of(self, yaml):
         yaml.encrypt("a.yaml", YAML, mac_only_encrypted=True)
         yaml.edit("a.yaml", "visible", "changed")
         document = yaml.read("a.yaml")
@@ -100,7 +100,7 @@ class TestYaml:
             ("flag", "bool", ("boolean", b"true")),
         ],
     )
-    def test_a_flipped_type_is_what_no_mac_shows(self, yaml, key, kind, leaf):
+    def test_flipped_type_is_what_no_mac_shows(self, yaml, key, kind, leaf):
         value = yaml.value("a.yaml", key)
         yaml.edit("a.yaml", value, value.replace("type:str", f"type:{kind}"))
         assert yaml.values("a.yaml")[0][key] == leaf
@@ -108,26 +108,26 @@ class TestYaml:
     @pytest.mark.parametrize(
         ("added", "node"), [('""', ("text", b"")), ("null", ("null", b"")), ("{}", {}), ("[]", [])]
     )
-    def test_an_added_value_without_content_is_what_no_mac_shows(self, yaml, added, node):
+    def test_added_value_without_content_is_what_no_mac_shows(self, yaml, added, node):
         yaml.edit("a.yaml", "first:", f"added: {added}\nfirst:")
         assert yaml.values("a.yaml")[0]["added"] == node
 
-    def test_an_empty_value_taken_away_or_renamed_is_what_no_mac_shows(self, yaml):
+    def test_empty_value_taken_away_or_renamed_is_what_no_mac_shows(self, yaml):
         yaml.encrypt("a.yaml", "first: CANARY-1\ngone: ''\nold: ''\n")
         yaml.edit("a.yaml", 'gone: ""\n', "")
         yaml.edit("a.yaml", "old:", "new:")
         assert yaml.values("a.yaml") == [{"first": ("text", b"CANARY-1"), "new": ("text", b"")}]
 
-    def test_a_value_put_into_a_list_is_what_no_mac_shows(self, yaml):
+    def test_value_put_into_list_is_what_no_mac_shows(self, yaml):
         value = yaml.value("a.yaml", "first")
         yaml.edit("a.yaml", value, f"[[ '{value}' ]]")
         assert yaml.values("a.yaml")[0]["first"] == [[("text", b"CANARY-1")]]
 
-    def test_a_renamed_unencrypted_key_is_what_no_mac_shows(self, yaml):
+    def test_renamed_unencrypted_key_is_what_no_mac_shows(self, yaml):
         yaml.edit("a.yaml", "clear_unencrypted", "other_unencrypted")
         assert yaml.values("a.yaml")[0]["other_unencrypted"] == ("text", b"visible")
 
-    def test_a_comment_in_clear_in_the_encrypted_area_is_no_value(self, yaml):
+    def test_comment_in_clear_in_encrypted_area_is_no_value(self, yaml):
         yaml.edit("a.yaml", "first:", "# planted\nfirst:")
         assert yaml.values("a.yaml")[0]["first"] == ("text", b"CANARY-1")
 
@@ -163,7 +163,7 @@ def test_metadata_in_any_layout_that_sops_reads_is_read_and_no_other(sops, old, 
         assert sops.refusal("a.yaml")
 
 
-def test_a_time_without_quotes(sops):
+def test_time_without_quotes(sops):
     sops.encrypt("a.yaml", "a: CANARY\n")
     stamp = sops.line("a.yaml", "lastmodified").split('"')[1]
     sops.edit("a.yaml", f'"{stamp}"', stamp)

@@ -74,7 +74,7 @@ def denied(folder, provider=None, name="a.yaml"):
 
 
 @needs_hybrid
-def test_a_file_for_a_post_quantum_key(sops, post_quantum):
+def test_file_for_post_quantum_key(sops, post_quantum):
     identity, recipient = post_quantum
     sops.environ = {"SOPS_AGE_KEY": identity}
     sops.encrypt("a.yaml", "a: CANARY\n", age=recipient)
@@ -93,7 +93,7 @@ def test_post_quantum_and_other_recipients_side_by_side(sops, post_quantum, ours
 
 
 @needs_hybrid
-def test_a_new_file_for_a_post_quantum_key_is_read_by_sops_and_by_age(sops, post_quantum, age_binaries):
+def test_new_file_for_post_quantum_key_is_read_by_sops_and_by_age(sops, post_quantum, age_binaries):
     identity, recipient = post_quantum
     sops.environ = {"SOPS_AGE_KEY": identity}
     sops.write(".sops.yaml", json.dumps({"creation_rules": [{"age": recipient}]}))
@@ -108,14 +108,14 @@ def test_a_new_file_for_a_post_quantum_key_is_read_by_sops_and_by_age(sops, post
 
 
 @needs_hybrid
-def test_a_recipient_is_what_age_says(post_quantum):
+def test_recipient_is_what_age_says(post_quantum):
     identity, recipient = post_quantum
     assert hybrid.identity(identity).recipient() == recipient
     assert hybrid.identity(identity[:-1] + ("q" if identity[-1] != "Q" else "p").upper()) is None
 
 
 @needs_hybrid
-def test_a_header_with_stanzas_of_both_kinds_opens_with_the_post_quantum_key(post_quantum, monkeypatch):
+def test_header_with_stanzas_of_both_kinds_opens_with_post_quantum_key(post_quantum, monkeypatch):
     identity, recipient = post_quantum
     monkeypatch.setattr(sealing.os, "urandom", lambda size: b"k" * size)
     stanza = age_file.parse(sealing.hybrid_wrap(b"x", recipient).encode()).stanzas[0]
@@ -131,7 +131,7 @@ def test_a_header_with_stanzas_of_both_kinds_opens_with_the_post_quantum_key(pos
 
 
 @needs_hybrid
-def test_a_changed_post_quantum_data_key_is_damaged(sops, post_quantum):
+def test_changed_post_quantum_data_key_is_damaged(sops, post_quantum):
     identity, recipient = post_quantum
     sealed = sealing.hybrid_wrap(b"k" * 32, recipient)
     parts = age_file.parse(sealed.encode())
@@ -151,7 +151,7 @@ def test_a_changed_post_quantum_data_key_is_damaged(sops, post_quantum):
     assert sops.refusal("a.yaml") == f"the data key for {recipient[:70]} is damaged"
 
 
-def test_a_cryptography_that_is_too_old_is_said(sops, monkeypatch):
+def test_cryptography_that_is_too_old_is_said(sops, monkeypatch):
     monkeypatch.setattr(hybrid, "is_supported", lambda: False)
     sops.encrypt("a.yaml", "a: CANARY\n")
     sops.environ = {"SOPS_AGE_KEY": hybrid.bech32_encode(hybrid.IDENTITY, b"s" * 32).upper()}
@@ -168,7 +168,7 @@ def test_bech32_keeps_bytes_of_any_length(size):
 
 
 @pytest.mark.parametrize("name", SSH)
-def test_a_file_for_an_ssh_key(sops, name):
+def test_file_for_ssh_key(sops, name):
     private, public = ssh_pair(SSH[name])
     path = sops.write("key", private)
     sops.environ = {"SOPS_AGE_SSH_PRIVATE_KEY_FILE": str(path)}
@@ -182,7 +182,7 @@ def test_a_file_for_an_ssh_key(sops, name):
 
 
 @pytest.mark.parametrize("name", SSH)
-def test_the_ssh_keys_of_the_home_folder_are_used(sops, name):
+def test_ssh_keys_of_home_folder_are_used(sops, name):
     private, public = ssh_pair(SSH[name])
     sops.encrypt("a.yaml", "a: CANARY\n", age=public)
     sops.write(f"home/.ssh/id_{name}", private)
@@ -197,7 +197,7 @@ def test_ssh_keys_are_not_looked_at_where_no_recipient_is_one(sops):
 
 
 @pytest.mark.parametrize("right", [True, False])
-def test_an_encrypted_ssh_key_of_the_older_format(sops, right):
+def test_encrypted_ssh_key_of_older_format(sops, right):
     _, public = ssh_pair(SSH["rsa"])
     sops.encrypt("a.yaml", "a: CANARY\n", age=public)
     locked = SSH["rsa"].private_bytes(
@@ -228,7 +228,7 @@ def encrypted_by_ssh_keygen(folder, private, *options):
 
 
 @pytest.mark.parametrize("name", SSH)
-def test_a_key_that_ssh_keygen_encrypted(sops, name):
+def test_key_that_ssh_keygen_encrypted(sops, name):
     private, public = ssh_pair(SSH[name])
     path = encrypted_by_ssh_keygen(sops, private)
     assert path.read_bytes() != private
@@ -245,7 +245,7 @@ def test_a_key_that_ssh_keygen_encrypted(sops, name):
     assert sops.decrypted("a.yaml") == "a: CANARY-2\n"
 
 
-def test_a_key_under_a_cipher_that_is_not_read_is_said(sops):
+def test_key_under_cipher_that_is_not_read_is_said(sops):
     private, public = ssh_pair(SSH["ed25519"])
     path = encrypted_by_ssh_keygen(sops, private, "-Z", "chacha20-poly1305@openssh.com")
     sops.encrypt("a.yaml", "a: CANARY\n", age=public)
@@ -271,7 +271,7 @@ def test_ssh_keys_of_other_types_and_what_is_no_key_are_named(sops):
         )
 
 
-def test_ssh_keys_and_passphrases_with_a_wrong_encoding_are_named(sops):
+def test_ssh_keys_and_passphrases_with_wrong_encoding_are_named(sops):
     sops.encrypt("a.yaml", "a: CANARY\n", age=ssh_pair(SSH["ed25519"])[1])
     private = ssh_pair(SSH["ed25519"])[0].decode()
     path = sops.write("key", private.encode("utf-16"))
@@ -287,7 +287,7 @@ def test_ssh_keys_and_passphrases_with_a_wrong_encoding_are_named(sops):
 
 
 @pytest.mark.parametrize("armored", [True, False])
-def test_an_identity_file_behind_a_passphrase(sops, armored):
+def test_identity_file_behind_passphrase(sops, armored):
     sops.encrypt("a.yaml", "a: CANARY\n")
     content = f"# created\n{sops.key}\n".encode()
     sealed = locked(content)
@@ -308,7 +308,7 @@ def test_an_identity_file_behind_a_passphrase(sops, armored):
     assert "age_passphrase_file none: no such file" in denied(sops, Sops(age_passphrase_file="none"))[1]
 
 
-def test_an_identity_file_that_age_itself_encrypted(sops, age_binaries):
+def test_identity_file_that_age_itself_encrypted(sops, age_binaries):
     sops.encrypt("a.yaml", "a: CANARY\n")
     plain = sops.write("keys.txt", f"{sops.key}\n")
     sealed = sops.path / "keys.age"
@@ -329,7 +329,7 @@ def test_an_identity_file_that_age_itself_encrypted(sops, age_binaries):
     assert sops.read("a.yaml", Sops(age_passphrase_file="passphrase")).revision.order
 
 
-def test_a_passphrase_from_a_pipe_serves_every_read(sops):
+def test_passphrase_from_pipe_serves_every_read(sops):
     sops.encrypt("a.yaml", "a: CANARY\n")
     sops.environ = {"SOPS_AGE_KEY": locked(str(sops.key).encode())}
     reading, writing = os.pipe()
@@ -343,7 +343,7 @@ def test_a_passphrase_from_a_pipe_serves_every_read(sops):
     assert "age_passphrase_fd 999: cannot be read" in denied(sops, Sops(age_passphrase_fd=999))[1]
 
 
-def test_a_passphrase_is_not_tried_where_a_plain_key_opens(sops):
+def test_passphrase_is_not_tried_where_plain_key_opens(sops):
     sops.encrypt("a.yaml", "a: CANARY\n")
     path = sops.write("keys.age", locked(b"x"))
     sops.environ["SOPS_AGE_KEY_FILE"] = str(path)
@@ -351,7 +351,7 @@ def test_a_passphrase_is_not_tried_where_a_plain_key_opens(sops):
 
 
 @pytest.mark.parametrize("factor", [str(MAX_WORK_FACTOR + 1), "99", "999", "x"])
-def test_a_work_factor_that_would_stop_the_machine_is_refused_at_once(sops, factor):
+def test_work_factor_that_would_stop_machine_is_refused_at_once(sops, factor):
     sops.encrypt("a.yaml", "a: CANARY\n")
     body = "A" * 43
     path = sops.write("keys.age", f"age-encryption.org/v1\n-> scrypt {'A' * 22} {factor}\n{body}\n--- {body}\nCANARY")
@@ -373,7 +373,7 @@ def test_a_work_factor_that_would_stop_the_machine_is_refused_at_once(sops, fact
         ),
     ],
 )
-def test_the_section_is_checked_when_it_is_built(section, field, what):
+def test_section_is_checked_when_it_is_built(section, field, what):
     with pytest.raises(OptionError) as caught:
         Sops(**section)
     assert (caught.value.field, caught.value.what) == (field, what)

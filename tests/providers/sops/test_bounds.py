@@ -99,7 +99,7 @@ def read(path: Path) -> "subprocess.CompletedProcess[str]":
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_hostile_file_is_read_or_refused_within_bounds(tmp_path, name):
+def test_hostile_file_is_read_or_refused_within_bounds(tmp_path, name):
     content, message = FILES[name]
     (tmp_path / name).write_text(content)
     done = read(tmp_path / name)
@@ -107,7 +107,7 @@ def test_a_hostile_file_is_read_or_refused_within_bounds(tmp_path, name):
 
 
 @pytest.mark.parametrize("kind", ["fifo", "folder", "link"])
-def test_what_is_no_file_of_the_folder_is_refused_and_never_waited_for(tmp_path, kind):
+def test_what_is_no_file_of_folder_is_refused_and_never_waited_for(tmp_path, kind):
     base = tmp_path / "base"
     base.mkdir()
     path = base / "a.ini"

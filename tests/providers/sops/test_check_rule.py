@@ -24,12 +24,12 @@ def told(folder, name="a.yaml"):
     return [text for warning, text in texts if not warning], [text for warning, text in texts if warning]
 
 
-def test_a_file_that_is_as_its_rule_says(sops):
+def test_file_that_is_as_its_rule_says(sops):
     sops.encrypt("a.yaml", "a: CANARY\n", age=f"{A},{B}")
     assert told(sops) == ([], [])
 
 
-def test_a_recipient_that_is_missing_and_one_too_many(sops):
+def test_recipient_that_is_missing_and_one_too_many(sops):
     sops.encrypt("a.yaml", "a: CANARY\n", age=f"{A},{B}")
     rules(sops, {"path_regex": "other", "age": A}, {"age": [A, f"{C} "]})
     errors, warnings = told(sops)
@@ -40,7 +40,7 @@ def test_a_recipient_that_is_missing_and_one_too_many(sops):
     assert warnings == []
 
 
-def test_key_groups_of_the_rule_count_as_sops_writes_them(sops):
+def test_key_groups_of_rule_count_as_sops_writes_them(sops):
     group = [{"age": [A]}, {"age": [B]}]
     sops.encrypt("a.yaml", "a: CANARY\n", key_groups=group)
     assert told(sops) == ([], [])
@@ -50,7 +50,7 @@ def test_key_groups_of_the_rule_count_as_sops_writes_them(sops):
     ]
 
 
-def test_what_a_group_merges_counts_as_sops_writes_it(sops):
+def test_what_group_merges_counts_as_sops_writes_it(sops):
     groups = [{"merge": [{"age": [A], "merge": [{"age": [B, A]}]}, {"age": [B]}], "age": [A]}]
     sops.encrypt("a.yaml", "a: CANARY\n", key_groups=groups)
     assert told(sops) == ([], [])
@@ -67,7 +67,7 @@ def test_keys_of_other_types_are_compared_by_their_type(sops, given, name):
     assert told(sops)[0] == [f"is not encrypted to a key of type {name}, which RULES: rule 1 lists"]
 
 
-def test_what_stands_in_clear_although_the_rule_of_today_wants_it_encrypted(sops):
+def test_what_stands_in_clear_although_rule_of_today_wants_it_encrypted(sops):
     text = "kind: Secret\ndata: {a: CANARY-1}\nb: CANARY-2\nc: [CANARY-3, 5]\nempty: ''\n"
     sops.encrypt("a.yaml", text, age=f"{A},{B}", encrypted_regex="^data$")
     assert told(sops) == ([], [])
@@ -80,7 +80,7 @@ def test_what_stands_in_clear_although_the_rule_of_today_wants_it_encrypted(sops
     assert told(sops) == ([], [])
 
 
-def test_an_encrypted_value_that_somebody_put_back_in_clear(sops):
+def test_encrypted_value_that_someone_put_back_in_clear(sops):
     sops.encrypt("a.yaml", "a: CANARY-1\nb: CANARY-2\n", age=f"{A},{B}")
     sops.edit("a.yaml", sops.value("a.yaml", "b"), "CANARY-2")
     rules(sops, {"age": [A, B], "unencrypted_regex": "^a$"})
@@ -97,19 +97,19 @@ def test_an_encrypted_value_that_somebody_put_back_in_clear(sops):
         ({"key_groups": "x"}, "RULES: rule 1 has an invalid key group, or an invalid `merge` in one"),
     ],
 )
-def test_a_rule_that_does_not_tell_is_a_warning(sops, rule, message):
+def test_rule_that_does_not_tell_is_warning(sops, rule, message):
     sops.encrypt("a.yaml", "a: CANARY\n", age=f"{A},{B}")
     rules(sops, rule)
     assert told(sops) == ([], [f"was not compared with .sops.yaml: {message}"])
 
 
-def test_without_a_configuration_nothing_is_compared(sops):
+def test_without_configuration_nothing_is_compared(sops):
     sops.encrypt("a.yaml", "a: CANARY\n", age=f"{A},{B}")
     (sops.path / ".sops.yaml").unlink()
     assert told(sops) == ([], [])
 
 
-def test_a_single_age_key(sops):
+def test_single_age_key(sops):
     sops.encrypt("a.yaml", "a: CANARY\n", age=A)
     assert told(sops) == ([], ["only one age key decrypts this; if it is lost, so are the values"])
 
@@ -139,7 +139,7 @@ def test_recipients_of_one_strength(folder, recipients):
     assert told(folder) == ([], [])
 
 
-def test_an_ssh_key_is_the_same_with_another_comment(folder):
+def test_ssh_key_is_same_with_another_comment(folder):
     by_hand(folder, ["ssh-ed25519 AAAA one", A])
     rules(folder, {"age": ["ssh-ed25519 AAAA two", A]})
     assert told(folder) == ([], [])

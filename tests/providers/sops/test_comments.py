@@ -47,7 +47,7 @@ def texts(node):
 @macs
 @rules
 @pytest.mark.parametrize("place", FILES)
-def test_a_file_is_read_as_sops_reads_it(sops, place, rule, mac):
+def test_file_is_read_as_sops_reads_it(sops, place, rule, mac):
     name, text = FILES[place]
     sops.encrypt(name, text, **{rule: "x$"}, **mac)
     done = sops.sops("decrypt", "--output-type", "json", name)
@@ -57,7 +57,7 @@ def test_a_file_is_read_as_sops_reads_it(sops, place, rule, mac):
 
 
 @macs
-def test_every_document_of_a_file_is_read(sops, mac):
+def test_every_document_of_file_is_read(sops, mac):
     sops.encrypt("a.yaml", "a: A\n# x\n---\n# x\nb: B\nc: C\n---\n# x\n---\nd: D\n", **{ENCRYPTED: "x"}, **mac)
     assert list(map(texts, sops.values("a.yaml"))) == [{"a": "A"}, {"b": "B", "c": "C"}, {}, {"d": "D"}]
     assert sops.value("a.yaml", "b")
@@ -98,7 +98,7 @@ EDITS = {
 
 @macs
 @pytest.mark.parametrize("change", EDITS)
-def test_a_file_that_was_changed(sops, change, mac):
+def test_file_that_was_changed(sops, change, mac):
     edit = EDITS[change]
     sops.encrypt("a.yaml", f"z: z\n# x\na: {CANARY}\nb: B\nc: ''\n", **{ENCRYPTED: "x"}, **mac)
     value = sops.value("a.yaml", "a")
@@ -112,7 +112,7 @@ def test_a_file_that_was_changed(sops, change, mac):
 
 @macs
 @rules
-def test_a_file_that_sops_writes_and_cannot_read_back_is_read(sops, rule, mac):
+def test_file_that_sops_writes_and_cannot_read_back_is_read(sops, rule, mac):
     """sops moves a comment behind a dash to the line above, where it counts for the whole item."""
     sops.encrypt("a.yaml", "l:\n  - # x\n    a: CANARY\n    b: CANARY\n", **{rule: "x"}, **mac)
     assert sops.sops("decrypt", "a.yaml").returncode != 0
@@ -123,7 +123,7 @@ def test_a_file_that_sops_writes_and_cannot_read_back_is_read(sops, rule, mac):
     ("name", "text", "comment"),
     [("a.env", "# x\nA=CANARY\nB=B\n", "# x\n"), ("a.ini", "; x\n[s]\na = CANARY\n", "; x\n")],
 )
-def test_a_comment_that_goes_from_another_store_changes_no_value(sops, name, text, comment):
+def test_comment_that_goes_from_another_store_changes_no_value(sops, name, text, comment):
     sops.encrypt(name, text, **{ENCRYPTED: "x"}, mac_only_encrypted=True)
     before = sops.values(name)
     sops.edit(name, comment, "")
@@ -131,7 +131,7 @@ def test_a_comment_that_goes_from_another_store_changes_no_value(sops, name, tex
     assert sops.values(name) == before
 
 
-def test_json_has_no_comment_that_could_allow_a_value_in_clear(sops):
+def test_json_has_no_comment_that_could_allow_value_in_clear(sops):
     sops.encrypt("a.json", json.dumps({"a": "CANARY", "b": "CANARY"}), **{UNENCRYPTED: "x"}, mac_only_encrypted=True)
     sops.edit("a.json", '"a": ', '"c": "planted", "a": ')
     assert sops.refusal("a.json") == f"key c {PLAIN}"
@@ -187,7 +187,7 @@ def pasted(folder, command, **more):
 @pytest.mark.parametrize("release", ["3.11.0", "3.13.2"])
 @rules
 @pytest.mark.parametrize("name", TEXTS)
-def test_a_change_is_refused_and_the_hint_makes_it(folder_of, release, name, rule):
+def test_change_is_refused_and_hint_makes_it(folder_of, release, name, rule):
     folder = folder_of(release)
     text, tree = TEXTS[name]
     folder.encrypt(name, text, **{rule: "x"})
@@ -202,7 +202,7 @@ def test_a_change_is_refused_and_the_hint_makes_it(folder_of, release, name, rul
 
 @pytest.mark.parametrize("release", ["3.11.0", "3.13.2"])
 @pytest.mark.parametrize("name", TEXTS)
-def test_a_new_file_is_refused_and_the_hint_makes_it(folder_of, release, name):
+def test_new_file_is_refused_and_hint_makes_it(folder_of, release, name):
     folder = folder_of(release)
     text, tree = TEXTS[name]
     editor = folder.program("editor", f"#!/bin/sh\nprintf %s '{text.replace('B', 'CANARY')}' > \"$1\"\n")
@@ -214,21 +214,21 @@ def test_a_new_file_is_refused_and_the_hint_makes_it(folder_of, release, name):
     assert ("ENC[" in folder.line(name, "a"), "ENC[" in folder.line(name, "b")) == (True, False)
 
 
-def test_what_the_file_holds_already_needs_no_write(sops):
+def test_what_file_holds_already_needs_no_write(sops):
     sops.encrypt("a.yaml", "# x\na: A\n", **{ENCRYPTED: "x"})
     revision = sops.read("a.yaml").revision
     assert sops.store("a.yaml", [{"a": "A"}], revision) == revision
 
 
 @macs
-def test_a_file_without_comments_is_written_by_its_rule(sops, mac):
+def test_file_without_comments_is_written_by_its_rule(sops, mac):
     sops.write(".sops.yaml", json.dumps({"creation_rules": [{"age": sops.recipient, UNENCRYPTED: "x", **mac}]}))
     sops.store("a.json", [{"a": "CANARY", "b": "B"}], sops.store("a.json", [{"a": "A"}]))
     assert "CANARY" in sops.decrypted("a.json")
     assert "CANARY" not in (sops.path / "a.json").read_text()
 
 
-def test_json_in_which_the_rule_encrypts_nothing_shows_all_values(sops):
+def test_json_in_which_rule_encrypts_nothing_shows_all_values(sops):
     sops.write(".sops.yaml", json.dumps({"creation_rules": [{"age": sops.recipient, ENCRYPTED: "x"}]}))
     session = Sops().open(sops.context())
     assert list(session.in_clear("a.json", Document((sealed({"a": "A"}),), Revision("")))) == [(0, ("a",))]
@@ -245,7 +245,7 @@ def over(names, rule):
 
 
 @macs
-def test_a_check_names_what_is_in_clear(sops, mac):
+def test_check_names_what_is_in_clear(sops, mac):
     sops.encrypt("a.yaml", "# x\na: CANARY-1\nb: CANARY-2\nm: {c: 5, d: '', e: ~}\n", **{ENCRYPTED: "x"}, **mac)
     sops.environ = {}
 
@@ -265,18 +265,18 @@ def test_a_check_names_what_is_in_clear(sops, mac):
     ]
 
 
-def test_a_check_of_a_file_that_has_nothing_in_clear_is_silent(sops):
+def test_check_of_file_that_has_nothing_in_clear_is_silent(sops):
     sops.encrypt("a.yaml", "a: CANARY-1\nb: [CANARY-2]\n", **{UNENCRYPTED: "x"})
     assert sops.problems("a.yaml") == []
 
 
-def test_a_check_names_twenty_values_and_counts_the_others(sops):
+def test_check_names_twenty_values_and_counts_others(sops):
     sops.encrypt("a.yaml", "".join(f"k{number}: v\n" for number in range(23)), **{ENCRYPTED: "x"})
     names = ", ".join(f"k{number}" for number in range(20))
     assert sops.problems("a.yaml") == [over(f"{names} and 3 more", f"its `{ENCRYPTED}`")]
 
 
-def test_a_check_against_the_rule_of_today(sops):
+def test_check_against_rule_of_today(sops):
     rule = f"{sops.path}/.sops.yaml: rule 1"
 
     def today(**selector):

@@ -46,7 +46,7 @@ def chosen(path):
         [{"age": "ME", "mac_only_encrypted": False, "kms": "", "pgp": None}],
     ],
 )
-def test_a_rule_is_followed_as_sops_follows_it(sops, rules):
+def test_rule_is_followed_as_sops_follows_it(sops, rules):
     text = yaml.safe_dump({"creation_rules": rules}).replace("ME", sops.recipient)
     sops.write(".sops.yaml", text)
     sops.write("sub/theirs/sub/a.yaml", yaml.safe_dump(TREE, sort_keys=False))
@@ -82,7 +82,7 @@ def test_what_groups_merge_is_put_together_as_sops_does(sops, groups):
     assert ours.get("shamir_threshold") == theirs.get("shamir_threshold")
 
 
-def test_the_nearest_configuration_counts(sops):
+def test_nearest_configuration_counts(sops):
     sops.write(".sops.yaml", json.dumps({"creation_rules": [{"age": OTHER}]}))
     sops.write("deep/.sops.yaml", json.dumps({"creation_rules": [{"age": f"{sops.recipient},{THIRD}"}]}))
     sops.write("deep/er/x", "")
@@ -121,18 +121,18 @@ def test_the_nearest_configuration_counts(sops):
         ),
     ],
 )
-def test_a_rule_that_cannot_be_followed_is_refused(folder, rules, problem):
+def test_rule_that_cannot_be_followed_is_refused(folder, rules, problem):
     text = json.dumps({"creation_rules": rules}).replace("ME", folder.recipient)
     path = folder.write(".sops.yaml", text)
     assert folder.unwritable("a.yaml", [{"a": "CANARY"}]).startswith(problem.replace("HERE", str(path)))
 
 
-def test_a_configuration_that_is_no_yaml_is_named(folder):
+def test_configuration_that_is_no_yaml_is_named(folder):
     path = folder.write(".sops.yaml", "creation_rules: [\n")
     assert folder.unwritable("a.yaml", [{"a": "CANARY"}]) == f"{path}: line 2 is not valid YAML"
 
 
-def test_without_a_configuration_the_refusal_says_what_to_write(folder, monkeypatch):
+def test_without_configuration_refusal_says_what_to_write(folder, monkeypatch):
     monkeypatch.setattr(creation, "_MAX_DEPTH", 1)  # whatever stands above the tests' folder
     message = folder.unwritable("a.yaml", [{"a": "CANARY"}])
     assert message == "cannot create the file: no .sops.yaml in its folder or above lists its recipients"

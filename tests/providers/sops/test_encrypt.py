@@ -49,7 +49,7 @@ def refused(desk: Folder, provider: Sops | None = None, kind: type[ProviderError
 VERSION = 'case "$*" in *--version*) echo "sops 3.13.2"; exit;; esac\n'
 
 
-def test_the_program_of_the_section_goes_before_path(desk: Folder) -> None:
+def test_program_of_section_goes_before_path(desk: Folder) -> None:
     script = on_path(desk, f"touch {desk.path}/started")
     assert desk.binary
     desk.store("a.yaml", [TREE], provider=Sops(program=str(desk.binary)))
@@ -59,14 +59,14 @@ def test_the_program_of_the_section_goes_before_path(desk: Folder) -> None:
 
 
 @pytest.mark.parametrize("value", ["sops", "", 5, "bin/sops"])
-def test_the_section_is_checked_when_it_is_built(value: object) -> None:
+def test_section_is_checked_when_it_is_built(value: object) -> None:
     with pytest.raises(OptionError) as caught:
         Sops(program=value)  # type: ignore[arg-type] # what a file may hold
     assert (caught.value.field, caught.value.what) == ("program", "must be an absolute path")
 
 
 @pytest.mark.parametrize("path", ["", ".", "bin"])
-def test_a_relative_entry_of_path_does_not_count(desk: Folder, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_relative_entry_of_path_does_not_count(desk: Folder, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert desk.binary
     shutil.copy(desk.binary, desk.path / "sops")
     monkeypatch.chdir(desk.path)
@@ -79,7 +79,7 @@ def test_a_relative_entry_of_path_does_not_count(desk: Folder, path: str, monkey
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_a_program_of_the_checkout_is_not_started(desk: Folder, named: bool) -> None:
+def test_program_of_checkout_is_not_started(desk: Folder, named: bool) -> None:
     (desk.path / ".git").mkdir()
     script = desk.write("bin/sops", f"#!/bin/sh\ntouch {desk.path}/started\n")
     script.chmod(0o755)
@@ -89,7 +89,7 @@ def test_a_program_of_the_checkout_is_not_started(desk: Folder, named: bool) -> 
     assert "is in the checkout" in str(error)
 
 
-def test_a_program_that_the_trust_file_does_not_list_is_not_started(desk: Folder) -> None:
+def test_program_that_trust_file_does_not_list_is_not_started(desk: Folder) -> None:
     started = beside(desk, "started")
     script = on_path(desk, f"touch {started}")
     desk.environ |= trusting(desk.path, programs=[])
@@ -117,12 +117,12 @@ def test_another_release_is_asked_for_its_version_alone(desk: Folder, answer: st
     assert beside(desk, "got").read_text() == ""
 
 
-def test_the_real_old_release_is_refused_by_its_name(desk: Folder, old_sops_binary: Path) -> None:
+def test_real_old_release_is_refused_by_its_name(desk: Folder, old_sops_binary: Path) -> None:
     error = refused(desk, Sops(program=str(old_sops_binary)))
     assert str(error) == f"{old_sops_binary} is sops 3.8, which is too old to create files"
 
 
-def test_the_program_gets_the_values_on_its_stdin_and_no_credential(desk: Folder) -> None:
+def test_program_gets_values_on_its_stdin_and_no_credential(desk: Folder) -> None:
     told = beside(desk, "told")
     script = f"{VERSION}env > {told}; cat > {told}.in; echo $$ $(cut -d' ' -f6 /proc/$$/stat) > {told}.ids; exit 1"
     on_path(desk, f'echo "$*" >> {told}.words\n{script}')
@@ -137,7 +137,7 @@ def test_the_program_gets_the_values_on_its_stdin_and_no_credential(desk: Folder
     assert process == session  # of its own, without a terminal
 
 
-def test_the_command_of_the_refusal_makes_a_file_that_bridge_fills(desk: Folder) -> None:
+def test_command_of_refusal_makes_file_that_bridge_fills(desk: Folder) -> None:
     on_path(desk, f"{VERSION}exit 1")
     hint = refused(desk).problems[0].hint
     assert hint.startswith("see why: cd ")
@@ -157,7 +157,7 @@ def test_so_does_that_for_other_formats(desk: Folder, suffix: str) -> None:
     assert "CANARY-1" in desk.decrypted(f"a.{suffix}")
 
 
-def test_a_program_that_hangs_is_ended(desk: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_program_that_hangs_is_ended(desk: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     hangs = beside(desk, "hangs")
     on_path(desk, f"{VERSION}touch {hangs}; exec sleep 600")
 
@@ -169,24 +169,24 @@ def test_a_program_that_hangs_is_ended(desk: Folder, monkeypatch: pytest.MonkeyP
     with_enough_time(attempt, hangs.exists)
 
 
-def test_a_program_that_prints_without_end_is_ended(desk: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_program_that_prints_without_end_is_ended(desk: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "LIMIT", LIMIT)
     on_path(desk, f"{VERSION}cat > /dev/null; exec yes CANARY")
     assert str(refused(desk)) == "the sops program printed more than 10240 KiB"
 
 
-def test_an_answer_that_holds_other_values_is_not_kept(desk: Folder) -> None:
+def test_answer_that_holds_other_values_is_not_kept(desk: Folder) -> None:
     desk.store("other.yaml", [{"a": "CANARY-9"}])
     on_path(desk, f"{VERSION}cat > /dev/null; cat {desk.path}/other.yaml")
     assert str(refused(desk)) == "the encrypted file does not contain the intended values"
 
 
-def test_an_answer_that_is_not_encrypted_is_not_kept(desk: Folder) -> None:
+def test_answer_that_is_not_encrypted_is_not_kept(desk: Folder) -> None:
     on_path(desk, f"{VERSION}cat")
     assert str(refused(desk)) == "is not encrypted with sops (it has no `sops` metadata)"
 
 
-def test_an_answer_by_another_rule_is_not_kept(desk: Folder) -> None:
+def test_answer_by_another_rule_is_not_kept(desk: Folder) -> None:
     """Which values are in clear was judged by the rule of .sops.yaml."""
     desk.write("other/.sops.yaml", json.dumps({"creation_rules": [{"age": desk.recipient, "encrypted_regex": "^-$"}]}))
     desk.store("other/a.yaml", [TREE])
@@ -195,7 +195,7 @@ def test_an_answer_by_another_rule_is_not_kept(desk: Folder) -> None:
     assert str(refused(desk)) == "sops did not use the rule that bridge found in .sops.yaml"
 
 
-def test_a_session_that_is_closed_starts_none(desk: Folder) -> None:
+def test_session_that_is_closed_starts_none(desk: Folder) -> None:
     session = Sops().open(Context(desk.path, desk.context().environ, time.monotonic() + 60))
     program = session._tools().keyring.program
     session.close()
@@ -207,9 +207,7 @@ def test_a_session_that_is_closed_starts_none(desk: Folder) -> None:
     ("rule", "hint"),
     [({"kms": "arn:x"}, "create it, then bridge can change it: cd "), ({"gcp_kms": "x"}, "run: sops edit ")],
 )
-def test_rule_with_other_keys_names_the_command_that_creates_the_file(
-    desk: Folder, rule: dict[str, str], hint: str
-) -> None:
+def test_rule_with_other_keys_names_command_that_creates_file(desk: Folder, rule: dict[str, str], hint: str) -> None:
     """Bridge can change a file for KMS keys, but not a file that only the sops program opens."""
     desk.write(".sops.yaml", json.dumps({"creation_rules": [rule]}))
     assert refused(desk).problems[0].hint.startswith(hint)

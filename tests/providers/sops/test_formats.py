@@ -13,7 +13,7 @@ def rows_of(table):
     return page("sops").marked(table).rows
 
 
-def test_the_table_has_every_format_with_its_suffixes():
+def test_table_has_every_format_with_its_suffixes():
     rows = rows_of("sops-formats")
     found = {suffix: row[0].lower() for row in rows for suffix in re.findall(r"`(\.\w+)`", row[1])}
     assert found == {suffix: stores.store_of(f"a{suffix}") for suffix in (".yaml", ".yml", ".json", ".env", ".ini")}
@@ -31,6 +31,6 @@ def is_written(rule):
     return "yes"
 
 
-def test_the_table_has_every_rule_and_whether_it_is_written():
+def test_table_has_every_rule_and_whether_it_is_written():
     found = {rule: row[3] for row in rows_of("sops-rules") for rule in re.findall(r"`(\w+)`", row[1])}
     assert found == {rule: is_written(rule) for rule in metadata.RULES}

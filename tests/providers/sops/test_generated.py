@@ -179,7 +179,7 @@ def test_regexes(shared, tree, rule, pattern):
     agree(shared, "a.yaml")
 
 
-def test_a_difference_would_be_seen(shared):
+def test_difference_would_be_seen(shared):
     shared.encrypt("a.yaml", "a: 1\n")
     (document,) = shared.values("a.yaml")
     with pytest.raises(AssertionError):

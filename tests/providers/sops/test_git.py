@@ -56,7 +56,7 @@ def refusal(folder: Folder, revision: str, kind: type[Exception] = ProviderError
     return str(caught.value)
 
 
-def test_whatever_git_takes_for_a_commit_is_a_revision(sops: Folder) -> None:
+def test_whatever_git_takes_for_commit_is_revision(sops: Folder) -> None:
     sops.encrypt(NAME, "a: CANARY-old\n")
     git(sops, "init", "--quiet", "--initial-branch=main")
     first = commit(sops)
@@ -72,7 +72,7 @@ def test_whatever_git_takes_for_a_commit_is_a_revision(sops: Folder) -> None:
     assert read(sops, "main").revision == sops.read(NAME).revision != read(sops, "v1").revision
 
 
-def test_a_check_looks_at_the_file_of_the_commit(sops: Folder) -> None:
+def test_check_looks_at_file_of_commit(sops: Folder) -> None:
     provider: PinnedChecker = Sops()
     assert isinstance(provider, PinnedChecker)
     context = Context(sops.path, {"PATH": os.environ["PATH"]}, time.monotonic() + 60)
@@ -92,7 +92,7 @@ def test_a_check_looks_at_the_file_of_the_commit(sops: Folder) -> None:
     assert Sops().names(NAME, context) == {"c"}
 
 
-def test_what_would_be_lost_is_told(sops: Folder) -> None:
+def test_what_would_be_lost_is_reported(sops: Folder) -> None:
     sops.encrypt(NAME, "a: CANARY-old\n")
     git(sops, "init", "--quiet")
     commit(sops)
@@ -104,23 +104,23 @@ def test_what_would_be_lost_is_told(sops: Folder) -> None:
 
 
 @pytest.mark.parametrize("revision", ["nothing", "0" * 40, "HEAD~9", "HEAD:apps", "main..main", "a b"])
-def test_a_revision_that_git_does_not_know(plain: Folder, revision: str) -> None:
+def test_revision_that_git_does_not_know(plain: Folder, revision: str) -> None:
     assert refusal(plain, revision, NotFound) == f"git has no commit {revision}"
 
 
 @pytest.mark.parametrize("revision", ["--help", "-C/", "a\nb"])
-def test_a_revision_is_no_option(plain: Folder, revision: str) -> None:
+def test_revision_is_no_option(plain: Folder, revision: str) -> None:
     assert refusal(plain, revision, NotFound) == "this is not a valid git revision"
 
 
-def test_a_commit_without_the_file(plain: Folder) -> None:
+def test_commit_without_file(plain: Folder) -> None:
     (plain.path / NAME).unlink()
     plain.write("other", "x")
     last = commit(plain)
     assert refusal(plain, "HEAD", NotFound) == f"the file is not in commit {last[:10]}"
 
 
-def test_a_folder_or_a_link_of_that_name(plain: Folder) -> None:
+def test_folder_or_link_of_that_name(plain: Folder) -> None:
     (plain.path / NAME).unlink()
     plain.write(f"{NAME}/inner", "CANARY")
     assert refusal(plain, commit(plain)).startswith("git cannot read it from commit ")
@@ -132,7 +132,7 @@ def test_a_folder_or_a_link_of_that_name(plain: Folder) -> None:
     assert refusal(plain, last) == "document 1 is not a mapping"  # where it leads to is no business of git's
 
 
-def test_a_file_that_is_too_large_is_not_read(plain: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_that_is_too_large_is_not_read(plain: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bridge_providers.sops.git.LIMIT", 5)
     assert refusal(plain, "HEAD").startswith("is larger than 0 MiB in commit ")
     assert files.LIMIT == 10 * 2**20
@@ -146,7 +146,7 @@ def test_no_repository_and_no_git(plain: Folder, tmp_path: Path) -> None:
     assert text == "cannot read its earlier versions from git: not in a git repository"
 
 
-def test_a_git_that_hangs_is_temporary(plain: Folder, tmp_path: Path) -> None:
+def test_git_that_hangs_is_temporary(plain: Folder, tmp_path: Path) -> None:
     program = tmp_path / "bin" / "git"
     program.parent.mkdir()
     program.write_text("#!/bin/sh\nexec sleep 60\n")
@@ -173,7 +173,7 @@ def test_git_gets_no_value_and_is_led_nowhere_else(sops: Folder, tmp_path: Path)
     assert "/nowhere" not in told
 
 
-def test_a_repositorys_own_configuration_starts_no_program(sops: Folder, tmp_path: Path) -> None:
+def test_repositorys_own_configuration_starts_no_program(sops: Folder, tmp_path: Path) -> None:
     sops.encrypt(NAME, "a: CANARY\n")
     git(sops, "init", "--quiet")
     sops.write(".gitattributes", "*.yaml filter=evil diff=evil\n")

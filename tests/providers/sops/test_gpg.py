@@ -28,14 +28,14 @@ def refused(folder, provider, kind=Denied):
     return caught.value.problems[0]
 
 
-def test_a_file_for_a_pgp_key_is_read_and_changed(file, gpg):
+def test_file_for_pgp_key_is_read_and_changed(file, gpg):
     provider = Sops(gpg=gpg.program)
     revision = file.read("a.yaml", provider).revision
     file.store("a.yaml", [{"a": "CANARY-2"}], revision, provider)
     assert file.decrypted("a.yaml") == "a: CANARY-2\n"
 
 
-def test_the_path_of_gpg_may_come_from_sops_s_variable_if_it_is_absolute(file, gpg):
+def test_path_of_gpg_may_come_from_sops_s_variable_if_it_is_absolute(file, gpg):
     file.environ["SOPS_GPG_EXEC"] = gpg.program
     assert file.values("a.yaml") == [{"a": ("text", b"CANARY")}]
     file.environ["SOPS_GPG_EXEC"] = "gpg"
@@ -44,7 +44,7 @@ def test_the_path_of_gpg_may_come_from_sops_s_variable_if_it_is_absolute(file, g
     assert problem.hint.startswith("add to the provider's section: gpg: /usr/bin/gpg")
 
 
-def test_gpg_is_not_started_where_an_age_key_opens(sops, gpg):
+def test_gpg_is_not_started_where_age_key_opens(sops, gpg):
     key = sops.environ["SOPS_AGE_KEY"]
     sops.environ["GNUPGHOME"] = str(gpg.home)
     sops.encrypt("a.yaml", "a: CANARY\n", pgp=gpg.keys[0])
@@ -66,7 +66,7 @@ def test_one_data_key_is_opened_once(file, gpg, tmp_path):
     assert log.read_text() == "\n"
 
 
-def test_a_key_that_gpg_has_not(file, gpg):
+def test_key_that_gpg_has_not(file, gpg):
     with tempfile.TemporaryDirectory(prefix="bridge-gpg-") as folder:
         file.environ["GNUPGHOME"] = folder
         problem = refused(file, Sops(gpg=gpg.program))
@@ -77,7 +77,7 @@ def test_a_key_that_gpg_has_not(file, gpg):
     assert not (file.path / ".gnupg").exists()
 
 
-def test_a_key_behind_a_passphrase_asks_nobody(sops, gpg):
+def test_key_behind_passphrase_asks_nobody(sops, gpg):
     sops.environ = {"HOME": str(sops.path), "GNUPGHOME": str(gpg.home)}
     sops.encrypt("a.yaml", "a: CANARY\n", pgp=gpg.keys[1], age="")
     subprocess.run(
@@ -86,7 +86,7 @@ def test_a_key_behind_a_passphrase_asks_nobody(sops, gpg):
     assert "gpg-agent may not have its passphrase" in refused(sops, Sops(gpg=gpg.program)).what
 
 
-def test_a_damaged_message(file, gpg):
+def test_damaged_message(file, gpg):
     text = (file.path / "a.yaml").read_text()
     begin = text.index("-----BEGIN PGP")
     end = text.index("-----END PGP")
@@ -94,7 +94,7 @@ def test_a_damaged_message(file, gpg):
     assert refused(file, Sops(gpg=gpg.program)).what == "gpg cannot decrypt it: the message is damaged"
 
 
-def test_a_gpg_that_hangs_is_ended(file, gpg):
+def test_gpg_that_hangs_is_ended(file, gpg):
     program = file.program("gpg.sh", "#!/bin/sh\nexec sleep 100\n")
     session = Sops(gpg=str(program)).open(Context(file.path, file.environ, time.monotonic() + 1))
     with pytest.raises(Unavailable) as caught:
@@ -103,13 +103,13 @@ def test_a_gpg_that_hangs_is_ended(file, gpg):
 
 
 @pytest.mark.parametrize("value", ["gpg", "", 5, "bin/gpg"])
-def test_the_section_is_checked_when_it_is_built(value):
+def test_section_is_checked_when_it_is_built(value):
     with pytest.raises(OptionError) as caught:
         Sops(gpg=value)
     assert (caught.value.field, caught.value.what) == ("gpg", "must be an absolute path")
 
 
-def test_a_new_file_for_pgp_keys_is_read_by_sops(sops, gpg):
+def test_new_file_for_pgp_keys_is_read_by_sops(sops, gpg):
     sops.environ = {"HOME": str(sops.path), "GNUPGHOME": str(gpg.home)}
     sops.write(".sops.yaml", json.dumps({"creation_rules": [{"pgp": ",".join(gpg.keys)}]}))
     sops.store("a.yaml", [{"a": "CANARY"}], provider=Sops(gpg=gpg.program))

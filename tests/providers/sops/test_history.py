@@ -124,7 +124,7 @@ def still(recipient: str, commit: str, values: int = 2) -> str:
 
 
 @pytest.mark.parametrize("name", CONTENTS)
-def test_updatekeys_alone_keeps_the_data_key_and_rotate_makes_a_new_one(team: Repository, name: str) -> None:
+def test_updatekeys_alone_keeps_data_key_and_rotate_makes_new_one(team: Repository, name: str) -> None:
     team.create(name, LEFT)
     team.set(name, "CANARY-1")
     team.commit()
@@ -148,7 +148,7 @@ def test_updatekeys_alone_keeps_the_data_key_and_rotate_makes_a_new_one(team: Re
     assert team.told(name) == []
 
 
-def test_what_the_warning_says_is_true(team: Repository, tmp_path: Path) -> None:
+def test_what_warning_says_is_true(team: Repository, tmp_path: Path) -> None:
     """The removed recipient's old stanza opens a value that was set after the removal."""
     name, left = "a.json", x25519.Identity.generate()
     team.create(name, str(left.to_public()))
@@ -166,7 +166,7 @@ def test_what_the_warning_says_is_true(team: Repository, tmp_path: Path) -> None
     assert b"CANARY-after" in outside.sops("decrypt", name).stdout
 
 
-def test_a_removal_that_is_not_committed_yet_is_told(repository: Repository) -> None:
+def test_removal_that_is_not_committed_yet_is_reported(repository: Repository) -> None:
     repository.create("a.yaml", LEFT)
     repository.update_keys("a.yaml")
     assert repository.told("a.yaml") == [
@@ -174,7 +174,7 @@ def test_a_removal_that_is_not_committed_yet_is_told(repository: Repository) -> 
     ]
 
 
-def test_keys_and_a_value_that_change_in_one_commit(repository: Repository) -> None:
+def test_keys_and_value_that_change_in_one_commit(repository: Repository) -> None:
     repository.create("a.yaml", LEFT)
     repository.update_keys("a.yaml")
     repository.set("a.yaml", "CANARY-1")
@@ -182,7 +182,7 @@ def test_keys_and_a_value_that_change_in_one_commit(repository: Repository) -> N
     assert repository.told("a.yaml") == [still(LEFT, removal)]
 
 
-def test_a_value_that_is_the_only_one_leaves_its_wrapped_keys(repository: Repository) -> None:
+def test_value_that_is_only_one_leaves_its_wrapped_keys(repository: Repository) -> None:
     repository.folder.encrypt("a.yaml", "a: CANARY\n", age=f"{repository.folder.recipient},{LEFT}")
     repository.commit()
     repository.set("a.yaml", "CANARY-1")
@@ -204,7 +204,7 @@ def test_nothing_equal_is_no_proof(repository: Repository) -> None:
     assert repository.told("a.yaml") == []
 
 
-def test_who_comes_back_is_not_told_and_each_who_left_is_by_the_last_time(repository: Repository) -> None:
+def test_who_comes_back_is_not_told_and_each_who_left_is_by_last_time(repository: Repository) -> None:
     repository.create("a.yaml", LEFT, OTHER)
     repository.update_keys("a.yaml", OTHER)
     first = repository.commit()
@@ -219,7 +219,7 @@ def test_who_comes_back_is_not_told_and_each_who_left_is_by_the_last_time(reposi
     assert repository.told("a.yaml") == [still(LEFT, third), still(OTHER, second)]
 
 
-def test_a_file_that_was_renamed_and_changed(repository: Repository) -> None:
+def test_file_that_was_renamed_and_changed(repository: Repository) -> None:
     repository.create("a.yaml", LEFT)
     (repository.folder.path / "config").mkdir()
     repository.git("mv", "a.yaml", "config/b.sops.yaml")
@@ -234,7 +234,7 @@ def test_a_file_that_was_renamed_and_changed(repository: Repository) -> None:
     assert repository.told("c.yml") == [still(LEFT, removal)]
 
 
-def test_a_branch_that_removes_and_one_that_sets_are_merged(repository: Repository) -> None:
+def test_branch_that_removes_and_one_that_sets_are_merged(repository: Repository) -> None:
     path = repository.folder.path / "a.json"
     repository.create("a.json", LEFT)
     repository.git("checkout", "--quiet", "-b", "other")
@@ -256,7 +256,7 @@ def test_a_branch_that_removes_and_one_that_sets_are_merged(repository: Reposito
     assert repository.told("a.json") == [still(LEFT, removal)]
 
 
-def test_who_was_a_recipient_on_a_merged_branch_alone(repository: Repository) -> None:
+def test_who_was_recipient_on_merged_branch_alone(repository: Repository) -> None:
     repository.create("a.yaml")
     repository.git("checkout", "--quiet", "-b", "other")
     repository.update_keys("a.yaml", LEFT)
@@ -269,7 +269,7 @@ def test_who_was_a_recipient_on_a_merged_branch_alone(repository: Repository) ->
     assert repository.told("a.yaml") == [still(LEFT, repository.git("rev-parse", "HEAD")[:10])]
 
 
-def test_a_file_that_was_renamed_on_one_side_of_a_merge(repository: Repository) -> None:
+def test_file_that_was_renamed_on_one_side_of_merge(repository: Repository) -> None:
     repository.create("a.yaml", OTHER)
     repository.git("checkout", "--quiet", "-b", "other")
     repository.update_keys("a.yaml", OTHER, LEFT)
@@ -283,7 +283,7 @@ def test_a_file_that_was_renamed_on_one_side_of_a_merge(repository: Repository) 
     assert repository.told("b.yaml") == [still(LEFT, removal)]
 
 
-def test_a_revert_of_a_rotation_brings_the_old_key_back(repository: Repository) -> None:
+def test_revert_of_rotation_brings_old_key_back(repository: Repository) -> None:
     repository.create("a.yaml", LEFT)
     repository.update_keys("a.yaml")
     removal = repository.commit()
@@ -298,7 +298,7 @@ def test_a_revert_of_a_rotation_brings_the_old_key_back(repository: Repository) 
     assert repository.told("a.yaml") == [still(LEFT, removal)]
 
 
-def test_a_state_that_is_restored_after_the_file_was_deleted(repository: Repository) -> None:
+def test_state_that_is_restored_after_file_was_deleted(repository: Repository) -> None:
     first = repository.create("a.yaml", LEFT)
     repository.git("rm", "--quiet", "a.yaml")
     repository.commit()
@@ -314,7 +314,7 @@ def test_a_state_that_is_restored_after_the_file_was_deleted(repository: Reposit
     assert removal != again
 
 
-def test_a_value_pasted_from_before_a_rotation_is_no_proof(repository: Repository) -> None:
+def test_value_pasted_from_before_rotation_is_no_proof(repository: Repository) -> None:
     """Such a file cannot be opened, whichever commit brought the value: a merge of both, or somebody's hand."""
     repository.create("a.yaml", LEFT)
     pasted = repository.folder.value("a.yaml", "b")
@@ -335,7 +335,7 @@ def test_a_value_pasted_from_before_a_rotation_is_no_proof(repository: Repositor
     assert repository.told("a.yaml") == []
 
 
-def test_a_stanza_grafted_by_hand_is_no_proof(repository: Repository) -> None:
+def test_stanza_grafted_by_hand_is_no_proof(repository: Repository) -> None:
     repository.create("a.json", LEFT)
     old = json.loads((repository.folder.path / "a.json").read_text())["sops"]["age"]
     repository.update_keys("a.json")
@@ -351,7 +351,7 @@ def test_a_stanza_grafted_by_hand_is_no_proof(repository: Repository) -> None:
     assert repository.told("a.json") == []
 
 
-def test_shares_of_the_data_key(repository: Repository) -> None:
+def test_shares_of_data_key(repository: Repository) -> None:
     groups = [{"age": [repository.folder.recipient, LEFT]}, {"age": [OTHER]}]
     repository.folder.encrypt("a.yaml", CONTENTS["a.yaml"], key_groups=groups, shamir_threshold=2)
     repository.commit()
@@ -387,7 +387,7 @@ def test_names_that_git_may_take_for_something_else(repository: Repository, name
     ]
 
 
-def test_a_long_recipient_is_named_by_both_its_ends(repository: Repository) -> None:
+def test_long_recipient_is_named_by_both_its_ends(repository: Repository) -> None:
     key = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQ" + "C" * 300 + "wxyz= left@example.com"
     repository.create("a.yaml", LEFT)
     repository.folder.edit("a.yaml", LEFT, key)
@@ -420,7 +420,7 @@ def test_it_is_quiet_where_git_cannot_tell(repository: Repository, tmp_path: Pat
     assert len(repository.told("a.yaml")) == 1
 
 
-def test_a_history_that_takes_too_long_is_left_and_not_tried_again(
+def test_history_that_takes_too_long_is_left_and_not_tried_again(
     repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repository.create("a.yaml", LEFT)
@@ -435,9 +435,7 @@ def test_a_history_that_takes_too_long_is_left_and_not_tried_again(
     assert (tmp_path / "asked").read_text() == "\n"
 
 
-def test_what_is_too_much_is_left_and_the_newest_counts(
-    repository: Repository, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_too_much_is_left_and_newest_counts(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     repository.create("a.yaml", OTHER)
     repository.update_keys("a.yaml")
     old = repository.commit()
@@ -456,7 +454,7 @@ def test_what_is_too_much_is_left_and_the_newest_counts(
     assert repository.told("a.yaml") == [still(LEFT, new)]
 
 
-def test_a_history_with_a_value_in_clear_is_not_shown(repository: Repository) -> None:
+def test_history_with_value_in_clear_is_not_shown(repository: Repository) -> None:
     repository.folder.write("a.yaml", "sops: {age: CANARY}\na: CANARY\n")
     repository.commit()
     repository.create("a.yaml", LEFT)

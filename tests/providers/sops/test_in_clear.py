@@ -27,7 +27,7 @@ def told(sops, *trees, path="a.yaml"):
     return list(session.in_clear(path, Document(tuple(map(sealed, trees)), Revision(""))))
 
 
-def test_a_new_file_follows_the_rule_for_new_files(sops, rule):
+def test_new_file_follows_rule_for_new_files(sops, rule):
     assert told(sops, TREE) == [(0, ("c_unencrypted",)), (0, ("c_unencrypted", "d"))]
     rule(encrypted_regex="^(data|stringData)$")
     assert told(sops, MANIFEST, {"B": "b"}) == [
@@ -39,18 +39,18 @@ def test_a_new_file_follows_the_rule_for_new_files(sops, rule):
     assert told(sops, TREE)[-1] == (0, ("", "e"))
 
 
-def test_a_file_that_is_there_follows_its_own_rule(sops, rule):
+def test_file_that_is_there_follows_its_own_rule(sops, rule):
     rule(encrypted_suffix="_secret")
     sops.store("a.yaml", [{"A": "CANARY-1", "b_secret": "CANARY-2"}])
     rule()
     assert told(sops, {"A": "a", "b_secret": "b", "new": "c"}) == [(0, ("A",)), (0, ("new",))]
 
 
-def test_a_binary_file_shows_nothing(sops):
+def test_binary_file_shows_nothing(sops):
     content = Document(SecretValue(b"CANARY"), Revision(""))
     assert list(Sops().open(sops.context()).in_clear("a.bin", content)) == []
 
 
-def test_a_file_that_no_rule_is_for(sops):
+def test_file_that_no_rule_is_for(sops):
     with pytest.raises(ProviderError, match="cannot create the file: no"):
         told(sops, TREE)

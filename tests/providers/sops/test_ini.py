@@ -33,7 +33,7 @@ again = x
 METADATA = "\n[sops]\nlastmodified = 2024-01-01T00:00:00Z\nmac = x\nversion = 3.13.2\nage__list_0__map_enc = x\n"
 
 
-def test_a_file_is_sections_of_texts_and_default_is_what_stands_before_them(sops):
+def test_file_is_sections_of_texts_and_default_is_what_stands_before_them(sops):
     sops.encrypt("a.ini", CONTENT)
     assert sops.values("a.ini") == [
         {
@@ -63,7 +63,7 @@ def test_metadata_with_line_ends_as_two_releases_wrote_them(sops):
     assert sops.values("a.ini") == [{"s": {"k": ("text", b"CANARY")}}]
 
 
-def test_values_need_not_be_text_and_a_file_may_have_a_bom_and_crlf(sops):
+def test_values_need_not_be_text_and_file_may_have_bom_and_crlf(sops):
     path = sops.encrypt("a.ini", b"[s]\nk = \xff\nl = x\nm_unencrypted = \xe9\n")
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
     assert sops.sops("decrypt", "a.ini").returncode == 0
@@ -72,7 +72,7 @@ def test_values_need_not_be_text_and_a_file_may_have_a_bom_and_crlf(sops):
     ]
 
 
-def test_the_rules_see_the_section_s_name_too(sops):
+def test_rules_see_section_s_name_too(sops):
     for rule in (
         {"encrypted_regex": "^DEFAULT$|^k$"},
         {"unencrypted_suffix": "FAULT"},

@@ -61,7 +61,7 @@ def test_any_two_of_three_groups_are_enough(sops, held):
     assert sops.values("a.yaml") == [{"a": ("text", b"CANARY")}]
 
 
-def test_all_groups_are_wanted_where_the_file_names_no_threshold(sops):
+def test_all_groups_are_wanted_where_file_names_no_threshold(sops):
     split(sops, threshold=0)
     hold(sops, 0, 1, 2)
     assert sops.values("a.yaml") == [{"a": ("text", b"CANARY")}]
@@ -77,7 +77,7 @@ def test_five_groups_of_which_four_are_wanted(sops):
     assert sops.refusal("a.yaml", Denied).startswith("3 of its 5 key groups opened, and 4 are needed")
 
 
-def test_any_key_of_a_group_opens_its_share(sops):
+def test_any_key_of_group_opens_its_share(sops):
     split(sops, groups=([0, 1], [2, 3]))
     for held in ((0, 2), (0, 3), (1, 2), (1, 3)):
         hold(sops, *held)
@@ -89,14 +89,14 @@ def test_any_key_of_a_group_opens_its_share(sops):
 
 
 @pytest.mark.parametrize(("suffix", "content"), [("env", "a=CANARY\n"), ("json", '{"a": "CANARY"}')])
-def test_groups_in_the_other_formats(sops, suffix, content):
+def test_groups_in_other_formats(sops, suffix, content):
     rule = {"key_groups": [{"age": [name]} for name in NAMES[:3]], "shamir_threshold": 2}
     sops.encrypt(f"a.{suffix}", content, **rule)
     hold(sops, 1, 2)
     assert sops.values(f"a.{suffix}") == [{"a": ("text", b"CANARY")}]
 
 
-def test_a_file_with_groups_is_changed_under_its_data_key(sops):
+def test_file_with_groups_is_changed_under_its_data_key(sops):
     split(sops)
     hold(sops, 0, 2)
     before = wrapped(sops)
@@ -105,7 +105,7 @@ def test_a_file_with_groups_is_changed_under_its_data_key(sops):
     assert sops.decrypted("a.yaml") == "a: CANARY-new\n"
 
 
-def test_a_damaged_share_is_told_from_a_damaged_value(sops):
+def test_damaged_share_is_reported_from_damaged_value(sops):
     split(sops, groups=([0], [1]))
     hold(sops, 0, 1)
     share = shares(sops)[1]
@@ -116,21 +116,21 @@ def test_a_damaged_share_is_told_from_a_damaged_value(sops):
         assert part not in message
 
 
-def test_a_share_that_stands_twice(sops):
+def test_share_that_stands_twice(sops):
     split(sops, groups=([0], [1]))
     hold(sops, 0, 1)
     replace(sops, 1, shares(sops)[0])
     assert sops.refusal("a.yaml") == "two of its key groups contain the same share of the data key"
 
 
-def test_a_whole_data_key_in_the_place_of_a_share(sops):
+def test_whole_data_key_in_place_of_share(sops):
     split(sops, groups=([0], [1]))
     hold(sops, 0, 1)
     replace(sops, 1, b"k" * 32)
     assert "its age key contains 32 bytes instead of 33" in sops.refusal("a.yaml")
 
 
-def test_a_damaged_group_is_not_needed_where_others_are_enough(sops):
+def test_damaged_group_is_not_needed_where_others_are_enough(sops):
     split(sops)
     hold(sops, 0, 1, 2)
     replace(sops, 0, b"short")
@@ -138,7 +138,7 @@ def test_a_damaged_group_is_not_needed_where_others_are_enough(sops):
 
 
 @pytest.mark.parametrize("threshold", ["1", "4", "255"])
-def test_a_threshold_that_cannot_be(sops, threshold):
+def test_threshold_that_cannot_be(sops, threshold):
     split(sops)
     hold(sops, 0, 1, 2)
     sops.edit("a.yaml", "shamir_threshold: 2", f"shamir_threshold: {threshold}")
@@ -147,7 +147,7 @@ def test_a_threshold_that_cannot_be(sops, threshold):
     assert sops.refusal("a.yaml") == "its `shamir_threshold` is not a number of key groups"
 
 
-def test_a_lower_threshold_gives_no_key(sops):
+def test_lower_threshold_gives_no_key(sops):
     split(sops, threshold=3)
     hold(sops, 0, 1, 2)
     sops.edit("a.yaml", "shamir_threshold: 3", "shamir_threshold: 2")
@@ -167,14 +167,14 @@ def test_what_can_be_no_share(found, problem):
     assert str(caught.value) == problem
 
 
-def test_the_field_is_that_of_aes():
+def test_field_is_that_of_aes():
     assert [shamir._times(*pair) for pair in ((0x57, 0x83), (0x53, 0xCA), (0, 7), (1, 200))] == [0xC1, 1, 0, 200]
     assert all(shamir._times(shamir._divided(7, number), number) == 7 for number in range(1, 256))
 
 
 @pytest.mark.parametrize("suffix", ["yaml", "json", "env"])
 @pytest.mark.parametrize("threshold", [0, 2])
-def test_a_new_file_is_split_as_the_rule_says_and_sops_joins_it(sops, suffix, threshold):
+def test_new_file_is_split_as_rule_says_and_sops_joins_it(sops, suffix, threshold):
     hold(sops, 0, 1, 2)
     rule = {"key_groups": [{"age": [name]} for name in NAMES[:3]], "shamir_threshold": threshold}
     sops.write(".sops.yaml", json.dumps({"creation_rules": [rule]}))

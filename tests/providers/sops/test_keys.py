@@ -43,7 +43,7 @@ def hint(folder, provider=None):
         {"SOPS_AGE_KEY": "", "HOME": "{folder}/home"},
     ],
 )
-def test_the_places_where_sops_looks_are_merged(file, environ, monkeypatch):
+def test_places_where_sops_looks_are_merged(file, environ, monkeypatch):
     monkeypatch.setattr(identities.sys, "platform", "linux")
     for name in ("keys.txt", "xdg/sops/age/keys.txt", "home/.config/sops/age/keys.txt"):
         keys(name, file, "# created: today", "# public key: age1x", "", OTHER, file.key)
@@ -58,13 +58,13 @@ def test_macos_has_its_own_folder(file, monkeypatch):
     assert file.values("a.yaml") == [{"a": ("text", b"CANARY")}]
 
 
-def test_the_process_s_own_environment_does_not_count(file, monkeypatch):
+def test_process_s_own_environment_does_not_count(file, monkeypatch):
     monkeypatch.setenv("SOPS_AGE_KEY", str(file.key))
     file.environ = {}
     assert file.refusal("a.yaml", Denied) == f"no age key matched its recipients {file.recipient}"
 
 
-def test_the_section_may_name_one_more_file(file):
+def test_section_may_name_one_more_file(file):
     keys("more/keys.txt", file, file.key)
     file.environ = {}
     document = file.read("a.yaml", Sops(age_key_file="more/keys.txt"))
@@ -72,13 +72,13 @@ def test_the_section_may_name_one_more_file(file):
 
 
 @pytest.mark.parametrize("value", ["", 5, ["x"]])
-def test_the_section_is_checked_when_it_is_built(value):
+def test_section_is_checked_when_it_is_built(value):
     with pytest.raises(OptionError) as caught:
         Sops(age_key_file=value)
     assert (caught.value.field, caught.value.what) == ("age_key_file", "must be a file name")
 
 
-def test_no_key_lists_the_recipients_and_the_places(file):
+def test_no_key_lists_recipients_and_places(file):
     file.environ = {"HOME": f"{file.path}/home", "SOPS_AGE_KEY": str(OTHER), "SOPS_AGE_KEY_CMD": "x"}
     assert file.refusal("a.yaml", Denied) == f"no age key matched its recipients {file.recipient}"
     assert hint(file, Sops(age_key_file="none.txt")) == (
@@ -88,7 +88,7 @@ def test_no_key_lists_the_recipients_and_the_places(file):
     )
 
 
-def test_a_broken_key_file_is_named_with_its_line_and_never_the_key(file):
+def test_broken_key_file_is_named_with_its_line_and_never_key(file):
     typo = str(file.key)[:-1]
     path = keys("keys.txt", file, "# x", typo, "CANARY", "", OTHER)
     file.environ = {"SOPS_AGE_KEY_FILE": str(path)}
@@ -120,13 +120,13 @@ def test_identities_of_other_kinds_are_named_and_skipped(file, lines, note, plac
 
 
 @pytest.mark.parametrize("kind", ["folder", "fifo"])
-def test_a_key_file_that_is_no_file(file, kind):
+def test_key_file_that_is_no_file(file, kind):
     (file.path / "keys.txt").mkdir() if kind == "folder" else os.mkfifo(file.path / "keys.txt")
     file.environ = {"SOPS_AGE_KEY_FILE": f"{file.path}/keys.txt"}
     assert f"SOPS_AGE_KEY_FILE {file.path}/keys.txt: is not a regular file" in hint(file)
 
 
-def test_any_of_several_recipients_opens_the_file(sops):
+def test_any_of_several_recipients_opens_file(sops):
     others = [str(x25519.Identity.generate().to_public()) for _ in range(2)]
     sops.encrypt("a.yaml", "a: CANARY\n", age=",".join([others[0], sops.recipient, others[1]]))
     assert sops.values("a.yaml") == [{"a": ("text", b"CANARY")}]
@@ -156,7 +156,7 @@ def test_keys_of_other_types_are_named(file):
     )
 
 
-def test_a_file_without_keys_that_are_used(file):
+def test_file_without_keys_that_are_used(file):
     text = (file.path / "a.yaml").read_text()
     begin, end = text.index("    age:"), text.index("    lastmodified")
     file.write("a.yaml", text[:begin] + "    hckms: [{key_id: x, enc: x}]\n" + text[end:])
@@ -173,13 +173,13 @@ def test_one_key_group_is_like_none(sops):
     assert sops.values("b.yaml") == [{"a": ("text", b"CANARY")}]
 
 
-def test_a_damaged_data_key_of_ours(file):
+def test_damaged_data_key_of_ours(file):
     line = (file.path / "a.yaml").read_text().splitlines()[4].strip()
     file.edit("a.yaml", line, line[::-1])
     assert file.refusal("a.yaml") == f"the data key for {file.recipient} is damaged"
 
 
-def test_a_data_key_of_the_wrong_size(file):
+def test_data_key_of_wrong_size(file):
     text = (file.path / "a.yaml").read_text()
     begin, end = text.index("enc: |"), text.index("          recipient:")
     short = encrypt(b"k" * 16, [file.key.to_public()], armored=True).decode()
@@ -187,7 +187,7 @@ def test_a_data_key_of_the_wrong_size(file):
     assert file.refusal("a.yaml") == "its age key contains 16 bytes instead of 32"
 
 
-def test_a_data_key_of_another_file(file):
+def test_data_key_of_another_file(file):
     file.encrypt("b.yaml", "a: CANARY\n")
     texts = [(file.path / name).read_text() for name in ("a.yaml", "b.yaml")]
     blocks = [text[text.index("        - enc:") : text.index("    lastmodified")] for text in texts]
@@ -213,13 +213,13 @@ def test_keys_are_read_once_whichever_thread_comes_first(file):
         session.read("a.yaml")
 
 
-def test_the_keyring_shows_no_key(folder):
+def test_keyring_shows_no_key(folder):
     keyring = identities.load(folder.environ, None)
     assert len(keyring.native) == 1
     assert str(folder.key) not in repr(keyring)
 
 
-def test_a_key_file_in_utf16_is_named(file):
+def test_key_file_in_utf16_is_named(file):
     for encoding in ("utf-16", "utf-16-be"):
         path = file.write("keys.txt", f"# created\r\n{file.key}\r\n".encode(encoding))
         file.environ = {"SOPS_AGE_KEY_FILE": str(path)}
@@ -228,7 +228,7 @@ def test_a_key_file_in_utf16_is_named(file):
         assert f"age_key_file {path}: is UTF-16; save it as UTF-8" in hint(file, Sops(age_key_file="keys.txt"))
 
 
-def test_a_byte_order_mark_before_a_key_is_named(file):
+def test_byte_order_mark_before_key_is_named(file):
     path = file.write("keys.txt", f"\ufeff{file.key}\n")
     file.environ = {"SOPS_AGE_KEY_FILE": str(path)}
     what = "0 keys, line 1 follows a byte order mark (BOM); save the file without one"

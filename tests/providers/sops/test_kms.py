@@ -50,14 +50,14 @@ def kms(sops, storage, monkeypatch):
     return Kms(sops, storage)
 
 
-def test_a_file_for_a_kms_key_is_read_and_changed(kms):
+def test_file_for_kms_key_is_read_and_changed(kms):
     kms.encrypt()
     revision = kms.read().revision
     kms.folder.store("a.yaml", [{"a": "CANARY-2"}], revision, kms.provider())
     assert kms.folder.decrypted("a.yaml") == "a: CANARY-2\n"
 
 
-def test_region_context_and_role_are_those_of_the_file(kms, monkeypatch):
+def test_region_context_and_role_are_those_of_file(kms, monkeypatch):
     from bridge_providers.sops import kms as module  # noqa: PLC0415
 
     arn = kms.arn
@@ -88,7 +88,7 @@ def test_region_context_and_role_are_those_of_the_file(kms, monkeypatch):
     assert f'"KeyId": "{arn}"' in decrypt
 
 
-def test_the_encryption_context_counts(kms):
+def test_encryption_context_counts(kms):
     kms.folder.write("a.yaml", "a: CANARY\n")
     done = kms.folder.sops("encrypt", "-i", "--kms", kms.arn, "--encryption-context", "app:x,env:y", "a.yaml")
     assert done.returncode == 0, done.stderr
@@ -99,7 +99,7 @@ def test_the_encryption_context_counts(kms):
     )
 
 
-def test_without_permission_of_the_configuration_nobody_is_asked(kms):
+def test_without_permission_of_configuration_nobody_is_asked(kms):
     kms.encrypt()
     nowhere = kms.folder.environ["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{free_port()}"
     other = kms.arn.replace("us-east-1", "eu-west-3")
@@ -110,14 +110,14 @@ def test_without_permission_of_the_configuration_nobody_is_asked(kms):
     assert kms.refused(kms.provider(), Denied).startswith(f"{ROLE} is not in `allow` of the kms section")
 
 
-def test_the_environment_does_not_choose_the_endpoint(kms, monkeypatch):
+def test_environment_does_not_choose_endpoint(kms, monkeypatch):
     kms.encrypt()
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv("AWS_ENDPOINT_URL_KMS", f"http://127.0.0.1:{free_port()}")
     assert kms.read().revision.order
 
 
-def test_kms_is_not_asked_where_an_age_key_opens(kms):
+def test_kms_is_not_asked_where_age_key_opens(kms):
     kms.encrypt(age=kms.folder.recipient)
     kms.folder.environ["SOPS_AGE_KEY"] = kms.age_key
     url = kms.folder.environ["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{free_port()}"
@@ -130,7 +130,7 @@ def test_kms_is_not_asked_where_an_age_key_opens(kms):
     assert kms.read().revision.order
 
 
-def test_of_several_groups_the_local_ones_are_enough(kms):
+def test_of_several_groups_local_ones_are_enough(kms):
     groups = [{"age": [kms.folder.recipient]}, {"kms": [{"arn": kms.arn}]}, {"kms": [{"arn": kms.arn}]}]
     kms.folder.encrypt("a.yaml", "a: CANARY\n", key_groups=groups, shamir_threshold=2)
     kms.folder.environ["SOPS_AGE_KEY"] = kms.age_key
@@ -140,7 +140,7 @@ def test_of_several_groups_the_local_ones_are_enough(kms):
     assert kms.refused(Sops(), Denied).startswith("0 of its 3 key groups opened, and 2 are needed")
 
 
-def test_a_key_that_is_gone(kms):
+def test_key_that_is_gone(kms):
     kms.encrypt()
     text = (kms.folder.path / "a.yaml").read_text()
     gone = kms.arn[:-4] + "0000"
@@ -159,7 +159,7 @@ def test_a_key_that_is_gone(kms):
         (400, "CANARY <html>", ProviderError, "AWS KMS cannot decrypt it with ARN: AWS refuses (400)"),
     ],
 )
-def test_what_the_answers_of_aws_mean(status, code, kind, what):
+def test_what_answers_of_aws_mean(status, code, kind, what):
     from botocore.exceptions import ClientError  # noqa: PLC0415
 
     from bridge_providers.sops import kms as module  # noqa: PLC0415
@@ -177,14 +177,14 @@ def test_without_keys_of_aws(kms, monkeypatch):
     assert kms.refused(kms.provider(), Denied) == f"cannot ask AWS KMS for {kms.arn}: no AWS keys found"
 
 
-def test_a_profile_that_is_not_there(kms):
+def test_profile_that_is_missing(kms):
     kms.encrypt()
     kms.folder.edit("a.yaml", 'aws_profile: ""', "aws_profile: other")
     assert kms.refused(kms.provider(), Denied).endswith("the profile that the file names is not in AWS's configuration")
 
 
 @pytest.mark.parametrize("arn", ["x", "arn:aws:kms:us-east-1:1:key/../x y", "arn:aws:s3:::bucket"])
-def test_an_arn_that_is_none(kms, arn):
+def test_arn_that_is_none(kms, arn):
     kms.encrypt()
     kms.folder.edit("a.yaml", f"arn: {kms.arn}", f"arn: '{arn}'")
     assert kms.refused(kms.provider(), ProviderError) == "one of its kms keys has an invalid ARN"
@@ -208,7 +208,7 @@ def test_arns_of_aliases_and_other_partitions(arn):
         ({"allow": ["arn:x"], "endpoint": "http://kms.internal"}, "must have an https URL as its `endpoint`"),
     ],
 )
-def test_the_section_is_checked_when_it_is_built(section, what):
+def test_section_is_checked_when_it_is_built(section, what):
     with pytest.raises(OptionError) as caught:
         Sops(kms=section)
     assert (caught.value.field, caught.value.what) == ("kms", what)

@@ -40,11 +40,11 @@ def test_every_kind_of_key_is_named_and_has_its_wrapped_key(kind, grouped):
     assert version.shared == grouped
 
 
-def test_every_kind_that_a_file_can_have_is_tried_here():
+def test_every_kind_that_file_can_have_is_tried_here():
     assert set(KEYS) == {*metadata.KEY_TYPES}
 
 
-def test_the_comment_of_an_ssh_key_is_no_part_of_its_name():
+def test_comment_of_ssh_key_is_no_part_of_its_name():
     names = [{"recipient": f"ssh-ed25519 AAAA{comment}", "enc": "x"} for comment in ("", " a@b", " a@b c")]
     assert version_of(stored({}, age=names)).recipients == {"ssh-ed25519 AAAA"}
 
@@ -65,7 +65,7 @@ def who(today, steps, **versions):
     return removed("", [Step("", ("now",), None), *steps], {"": today, "now": today, **versions})
 
 
-def test_the_chain_may_have_every_link_of_another_kind():
+def test_chain_may_have_every_link_of_another_kind():
     versions = {
         "v1": version("ax", "12", "m1"),
         "v2": version("a", "12", "m1", a="second"),  # updatekeys
@@ -90,7 +90,7 @@ def test_versions_that_are_no_neighbours_need_all_their_keys_in_common():
     assert who(version("a", "99", "m9"), [*steps, older], **versions) == [Removed("x", "c0")]
 
 
-def test_a_merge_has_the_data_key_of_its_wrapped_keys():
+def test_merge_has_data_key_of_its_wrapped_keys():
     """Its values, and even its MAC, may be those of the other side."""
     other, mine = version("ax", "12", "m1"), version("a", "34", "m3", a="rotated")
     steps = [Step("now", ("other", "mine"), "c1")]
@@ -101,7 +101,7 @@ def test_a_merge_has_the_data_key_of_its_wrapped_keys():
     assert who(version("a", "94", "m1", a="new"), steps, other=other, mine=mine) == [Removed("x", "c1")]
 
 
-def test_a_removal_is_told_by_the_commit_that_all_of_its_parents_differ_from():
+def test_removal_is_reported_by_commit_that_all_of_its_parents_differ_from():
     old, gone = version("ax", "12", "m1"), version("a", "12", "m1", a="second")
     steps = [Step("now", ("old", "gone"), "merge"), Step("gone", ("old",), "removal")]
     assert who(gone, steps, old=old, gone=gone) == [Removed("x", "removal")]
@@ -110,7 +110,7 @@ def test_a_removal_is_told_by_the_commit_that_all_of_its_parents_differ_from():
     assert who(gone, steps[:1], old=old, gone=gone) == [Removed("x", "merge")]
 
 
-def test_a_version_that_cannot_be_read_removes_nobody_if_another_does():
+def test_version_that_cannot_be_read_removes_nobody_if_another_does():
     old, gone = version("ax", "12", "m1"), version("a", "12", "m1")
     steps = [Step("now", ("old", "broken"), "c2"), Step("broken", ("old",), "c1")]
     assert who(gone, steps, old=old) == [Removed("x", "c2")]

@@ -25,7 +25,7 @@ def test_they_are_read_over(file):
     assert file.problems("a.yaml") == []
 
 
-def test_a_change_leaves_them_where_they_are(file):
+def test_change_leaves_them_where_they_are(file):
     before = (file.path / "a.yaml").read_text().splitlines()
     revision = file.read("a.yaml").revision
     file.store("a.yaml", [{"list": ["a", {"b": "new"}], "other": "z"}], revision)
@@ -35,7 +35,7 @@ def test_a_change_leaves_them_where_they_are(file):
     assert file.values("a.yaml")[0]["list"] == [("text", b"a"), {"b": ("text", b"new")}]
 
 
-def test_a_list_with_them_is_not_given_another_length(file):
+def test_list_with_them_is_not_given_another_length(file):
     message = file.unwritable("a.yaml", [{"list": ["a"], "other": "y"}], file.read("a.yaml").revision)
     assert message == "bridge cannot make this change in the text of the file"
 

@@ -45,31 +45,31 @@ PLACES: dict[str, Callable[[Path, Path], Path]] = {
 
 
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
-def test_program_in_the_checkout_is_refused(context: Context, place: Callable[[Path, Path], Path]) -> None:
+def test_program_in_checkout_is_refused(context: Context, place: Callable[[Path, Path], Path]) -> None:
     path = place(context.base, context.base.parents[1])
     with pytest.raises(Denied) as caught:
         check_program("gpg", str(path), context)
     assert caught.value.problems[0].what == f"gpg {TOLD}"
 
 
-def test_program_outside_the_checkout_is_taken(context: Context) -> None:
+def test_program_outside_checkout_is_taken(context: Context) -> None:
     for path in (context.base.parents[2] / "outside", context.base.parents[2] / "checkout-2" / "gpg", "/usr/bin/gpg"):
         check_program("gpg", str(path), context)
 
 
-def test_submodules_superproject_is_the_same_checkout(context: Context) -> None:
+def test_submodules_superproject_is_same_checkout(context: Context) -> None:
     (context.base / ".git").write_text("gitdir: ../../.git/modules/config\n")
     with pytest.raises(Denied):
         check_program("gpg", str(context.base.parents[1] / "gpg"), context)
 
 
-def test_without_git_the_environments_folder_is_the_checkout(tmp_path: Path) -> None:
+def test_without_git_environments_folder_is_checkout(tmp_path: Path) -> None:
     with pytest.raises(Denied):
         check_program("gpg", str(tmp_path / "config" / "gpg"), Context(tmp_path / "config", {}, 0))
     check_program("gpg", str(tmp_path / "gpg"), Context(tmp_path / "config", {}, 0))
 
 
-def test_gpg_of_a_branch_is_not_started_but_that_of_the_variable_is(tmp_path: Path) -> None:
+def test_gpg_of_branch_is_not_started_but_that_of_variable_is(tmp_path: Path) -> None:
     folder = Folder(tmp_path / "config")
     path = str(folder.write("gpg", "#!/bin/sh\n"))
     with pytest.raises(Denied, match=TOLD):
@@ -78,7 +78,7 @@ def test_gpg_of_a_branch_is_not_started_but_that_of_the_variable_is(tmp_path: Pa
     Gpg(Sops(), folder.context())
 
 
-def test_check_tells_of_the_programs_of_a_branch(tmp_path: Path) -> None:
+def test_check_tells_of_programs_of_branch(tmp_path: Path) -> None:
     folder = Folder(tmp_path / "config")
     program = str(folder.path / "program")
     provider = Sops(gpg=program, program=program)
@@ -90,7 +90,7 @@ def test_check_tells_of_the_programs_of_a_branch(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("general", [True, False])
-def test_endpoint_of_the_file_is_the_one_that_the_variable_names(tmp_path: Path, general: bool) -> None:
+def test_endpoint_of_file_is_one_that_variable_names(tmp_path: Path, general: bool) -> None:
     ours, evil = "https://store.example", "https://evil.example"
 
     def ask(url: str, service: str) -> None:
@@ -154,7 +154,7 @@ def test_file_of_sopss_own_places_is_taken(context: Context, field: str) -> None
     Age(Sops(age_key_file="/var/run/secrets/age/keys.txt"), context)
 
 
-def test_outside_of_git_only_what_the_system_makes_up_is_not_tried(tmp_path: Path) -> None:
+def test_outside_of_git_only_what_system_makes_up_is_not_tried(tmp_path: Path) -> None:
     context = Context(tmp_path / "config", {}, 0)
     Age(Sops(age_key_file="../keys.txt"), context)
     with pytest.raises(Denied):

@@ -29,24 +29,24 @@ def used():
         yield kinds, others
 
 
-def test_the_table_of_what_was_tried_is_that_of_the_tests():
+def test_table_of_what_was_tried_is_that_of_tests():
     head, _, *rows = block("sops-tried").strip().splitlines()
     assert [cell.strip() for cell in head.strip("|").split("|")] == ["key", *table.SUFFIXES]
     assert rows == [table.row(name) for name in table.ROWS]
 
 
-def test_the_legend_has_the_releases_with_all_their_numbers():
+def test_legend_has_releases_with_all_their_numbers():
     legend = " ".join(block("sops-legend").split())
     assert f"`sops` {table.legend(RELEASES)} write" in legend
     assert f"Others: {table.legend(RECORDED)} wrote" in legend
 
 
-def test_the_table_has_all_that_is_tried():
+def test_table_has_all_that_is_tried():
     assert {cell.kind for cell in CELLS} == set(table.ROWS.values()) == set(KINDS)
     assert {cell.suffix for cell in CELLS} == set(table.SUFFIXES.values())
 
 
-def test_the_releases_are_those_that_are_built_and_that_of_the_wheel():
+def test_releases_are_those_that_are_built_and_that_of_wheel():
     versions = []
     for name in ("sops-3.8", "sops"):
         found = re.search(
@@ -58,7 +58,7 @@ def test_the_releases_are_those_that_are_built_and_that_of_the_wheel():
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_a_program_is_the_release_that_it_is_taken_for(folder_of, release):
+def test_program_is_release_that_it_is_taken_for(folder_of, release):
     folder = folder_of(release)
     folder.encrypt("a.yaml", "a: CANARY\n")
     assert folder.line("a.yaml", "version").split() == ["version:", release]
@@ -69,7 +69,7 @@ def test_every_type_of_key_has_its_row():
 
 
 @pytest.mark.parametrize(("kinds", "cells"), list(used()))
-def test_a_row_says_what_the_code_does(kinds, cells):
+def test_row_says_what_code_does(kinds, cells):
     read, new = cells
     tried = {kind for name in table.ROWS for kind in re.findall(r"`([a-z_]+)`", name)}
     for kind in kinds:
@@ -80,7 +80,7 @@ def test_a_row_says_what_the_code_does(kinds, cells):
         assert (new != "no") == (kind in encrypt.KEY_TYPES and read != PROGRAM)
 
 
-def test_the_example_is_a_section_that_builds():
+def test_example_is_section_that_builds():
     text = block("sops-keys-environment").split("```yaml\n")[1].split("```")[0]
     section = yaml.safe_load(text)["providers"]["sops"]
     assert Sops(**section).gpg == "/usr/bin/gpg"

@@ -60,7 +60,7 @@ from bridge_providers.sops.regex import Unsupported, compile_regex
         ("é", "é", True),
     ],
 )
-def test_a_pattern_means_what_it_means_for_go(pattern, text, matches):
+def test_pattern_means_what_it_means_for_go(pattern, text, matches):
     assert compile_regex(pattern)(text) is matches
 
 
@@ -85,7 +85,7 @@ def test_a_c_that_is_no_byte(pattern, text):
 
 
 @pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*b", "(a|aa)+$", "a?" * 60 + "a" * 60 + "b", ".*.*.*.*=.*"])
-def test_time_grows_with_the_text_and_not_with_its_exponent(pattern):
+def test_time_grows_with_text_and_not_with_its_exponent(pattern):
     assert not compile_regex(pattern)("a" * 5_000 + "!")  # a backtracking matcher would not end at all
 
 
@@ -96,7 +96,7 @@ def test_time_grows_with_the_text_and_not_with_its_exponent(pattern):
         ("a", "a\udcff", "a name is not valid UTF-8"),
     ],
 )
-def test_a_key_that_go_might_see_otherwise_is_refused(pattern, key, reason):
+def test_key_that_go_might_see_otherwise_is_refused(pattern, key, reason):
     matches = compile_regex(pattern)
     assert matches("an ordinary one")
     with pytest.raises(Unsupported) as caught:
@@ -104,7 +104,7 @@ def test_a_key_that_go_might_see_otherwise_is_refused(pattern, key, reason):
     assert (str(caught.value), caught.value.__context__) == (reason, None)
 
 
-def test_without_the_package_it_is_named(monkeypatch):
+def test_without_package_it_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "re2", None)
     with pytest.raises(Unsupported, match=r"^it needs the package google-re2, which is not installed$"):
         compile_regex("a")

@@ -30,7 +30,7 @@ ALL = [
 
 
 @pytest.mark.parametrize(("release", "case"), ALL)
-def test_what_a_release_writes_is_read_as_it_reads_it(folder_of, release, case):
+def test_what_release_writes_is_read_as_it_reads_it(folder_of, release, case):
     folder = folder_of(release)
     written = record.Release(folder.binary, folder.path).write(case, "age")
     if written is None:
@@ -52,7 +52,7 @@ def test_lists_of_keys_without_content_are_none(folder_of):
         assert folder.values("a.yaml") == [{"a": ("text", b"CANARY")}]
 
 
-def test_whole_numbers_of_json_were_floats_until_the_newest(each, request):
+def test_whole_numbers_of_json_were_floats_until_newest(each, request):
     path = each.encrypt("a.json", '{"a": 9007199254740993, "b": 7, "e_unencrypted": 3}')
     newest = request.node.callspec.params["each"] == "3.13.2"
     assert ("type:int" in path.read_text()) is newest
@@ -61,7 +61,7 @@ def test_whole_numbers_of_json_were_floats_until_the_newest(each, request):
     assert each.values("a.json") == [{"a": ("number", exact), "b": ("number", b"7"), "e_unencrypted": ("number", b"3")}]
 
 
-def test_a_time_is_a_text_in_rfc_3339(folder_of):
+def test_time_is_text_in_rfc_3339(folder_of):
     folder = folder_of("3.11.0")
     path = folder.encrypt("a.yaml", "a: 2024-01-01\nb: 2006-01-02T15:04:05+07:06\n")
     assert path.read_text().count("type:time") == 2
@@ -70,7 +70,7 @@ def test_a_time_is_a_text_in_rfc_3339(folder_of):
     ]
 
 
-def test_a_binary_file_that_its_rule_left_in_clear_is_read(old):
+def test_binary_file_that_its_rule_left_in_clear_is_read(old):
     """Releases before 3.11 followed rules over names for binary files too, and could so leave them in clear."""
     path = old.encrypt("a.bin", b"CANARY", encrypted_regex="^-$")
     assert json.loads(path.read_text())["data"] == "CANARY"
@@ -79,7 +79,7 @@ def test_a_binary_file_that_its_rule_left_in_clear_is_read(old):
     assert value.reveal() == b"CANARY"
 
 
-def test_key_groups_in_an_ini_file_of_a_release_that_damages_them_are_refused_with_the_reason(old):
+def test_key_groups_in_ini_file_of_release_that_damages_them_are_refused_with_reason(old):
     old.encrypt("a.ini", "[s]\na = CANARY\n", key_groups=[{"age": [old.recipient]}] * 2, shamir_threshold=2)
     assert old.sops("decrypt", "a.ini").returncode != 0
     with pytest.raises(ProviderError) as caught:
@@ -87,7 +87,7 @@ def test_key_groups_in_an_ini_file_of_a_release_that_damages_them_are_refused_wi
     assert caught.value.problems[0].hint == ("create the file again; sops before 3.11 damages it in ini files")
 
 
-def test_line_ends_in_the_metadata_of_an_ini_file_are_escaped(each):
+def test_line_ends_in_metadata_of_ini_file_are_escaped(each):
     each.encrypt("a.ini", "[s]\na = CANARY\n")
     assert r"-----BEGIN AGE ENCRYPTED FILE-----\n" in each.line("a.ini", "age__list_0__map_enc")
     assert each.values("a.ini") == [{"s": {"a": ("text", b"CANARY")}}]
@@ -95,7 +95,7 @@ def test_line_ends_in_the_metadata_of_an_ini_file_are_escaped(each):
 
 @pytest.mark.parametrize("release", ["3.11.0", "3.13.2"])
 @pytest.mark.parametrize("suffix", ["yaml", "json", "env", "ini"])
-def test_a_mac_over_encrypted_values_alone(folder_of, release, suffix):
+def test_mac_over_encrypted_values_alone(folder_of, release, suffix):
     folder = folder_of(release)
     name = f"a.{suffix}"
     folder.encrypt(name, cases.SMALL[suffix], mac_only_encrypted=True)
@@ -127,7 +127,7 @@ def test_what_bridge_writes_anew_or_changes_is_read_by_that_release(each, name):
 
 
 @pytest.mark.parametrize("name", TREES)
-def test_a_file_of_that_release_is_changed_in_place(each, name):
+def test_file_of_that_release_is_changed_in_place(each, name):
     each.write(".sops.yaml", json.dumps({"creation_rules": [{"age": each.recipient}]}))
     each.store(name, TREES[name])
     plain = each.decrypted(name)

@@ -58,7 +58,7 @@ def desk(folder):
 
 
 @pytest.mark.parametrize("step", ["half", "fchmod", "fsync", "replace", "moved"])
-def test_a_killed_write_leaves_the_old_file_or_the_new_one(desk, step):
+def test_killed_write_leaves_old_file_or_new_one(desk, step):
     desk.store("a.yaml", [{"a": "CANARY-1"}])
     before = (desk.path / "a.yaml").read_bytes()
     assert run(desk, step).returncode == -signal.SIGKILL
@@ -74,7 +74,7 @@ def test_a_killed_write_leaves_the_old_file_or_the_new_one(desk, step):
 
 
 @pytest.mark.parametrize("step", ["half", "fsync", "link", "moved"])
-def test_a_killed_first_write_leaves_no_file_or_a_whole_one(desk, step):
+def test_killed_first_write_leaves_no_file_or_whole_one(desk, step):
     assert run(desk, step).returncode == -signal.SIGKILL
     assert (desk.path / "a.yaml").exists() is (step == "moved")
     assert all(b"CANARY" not in content for content in desk.files().values())
@@ -104,7 +104,7 @@ def test_of_many_writers_at_once_one_wins(desk):
     assert desk.values("a.yaml") == [{"a": ("text", str(winner).encode())}]
 
 
-def test_of_many_that_make_a_file_one_wins(desk):
+def test_of_many_that_make_file_one_wins(desk):
     outcomes = []
 
     def write(number):
@@ -122,7 +122,7 @@ def test_of_many_that_make_a_file_one_wins(desk):
     assert desk.read("a.yaml").revision == winner
 
 
-def test_a_change_by_an_editor_just_before_the_rename_is_a_conflict(desk, monkeypatch):
+def test_change_by_editor_just_before_rename_is_conflict(desk, monkeypatch):
     revision = desk.store("a.yaml", [{"a": "CANARY-1"}])
     write = replace._write
 
@@ -137,7 +137,7 @@ def test_a_change_by_an_editor_just_before_the_rename_is_a_conflict(desk, monkey
     assert not (desk.path / replace.TEMPORARY).exists()
 
 
-def test_a_file_made_just_before_ours_gets_its_name_is_not_replaced(desk, monkeypatch):
+def test_file_made_just_before_ours_gets_its_name_is_not_replaced(desk, monkeypatch):
     current = replace.current
 
     def appears(path):
@@ -152,7 +152,7 @@ def test_a_file_made_just_before_ours_gets_its_name_is_not_replaced(desk, monkey
     assert (desk.path / "a.yaml").read_bytes() == b"theirs"
 
 
-def test_a_folder_that_another_run_holds_is_waited_for_in_bounds(desk, monkeypatch):
+def test_folder_that_another_run_holds_is_waited_for_in_bounds(desk, monkeypatch):
     monkeypatch.setattr(replace, "_PATIENCE", 0.1)
     with replace.locked(desk.path, time.monotonic() + 1):
         message = desk.unwritable("a.yaml", [{"a": "CANARY"}], kind=Unavailable)
@@ -171,7 +171,7 @@ def test_mode_and_link_stay(desk):
     assert desk.values("real.yaml") == [opened(sealed({"a": "2"}))]
 
 
-def test_a_link_that_leads_out_is_not_followed(desk, tmp_path_factory):
+def test_link_that_leads_out_is_not_followed(desk, tmp_path_factory):
     outside = tmp_path_factory.mktemp("outside")
     (desk.path / "away").symlink_to(outside)
     (desk.path / "b.yaml").symlink_to(outside / "b.yaml")
@@ -180,7 +180,7 @@ def test_a_link_that_leads_out_is_not_followed(desk, tmp_path_factory):
     assert not list(outside.iterdir())
 
 
-def test_a_leftover_is_not_written_through(desk, tmp_path_factory):
+def test_leftover_is_not_written_through(desk, tmp_path_factory):
     outside = tmp_path_factory.mktemp("outside") / "file"
     outside.write_text("theirs")
     (desk.path / replace.TEMPORARY).symlink_to(outside)
@@ -188,12 +188,12 @@ def test_a_leftover_is_not_written_through(desk, tmp_path_factory):
     assert outside.read_text() == "theirs"
 
 
-def test_a_folder_that_is_not_there_is_named(desk):
+def test_folder_that_is_missing_is_named(desk):
     assert desk.unwritable("no/a.yaml", [{"a": "CANARY"}]) == f"the folder {desk.path / 'no'} does not exist"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_file_or_folder_without_the_right_to_write_is_refused(desk):
+def test_file_or_folder_without_right_to_write_is_refused(desk):
     revision = desk.store("a.yaml", [{"a": "1"}])
     (desk.path / "a.yaml").chmod(0o400)
     message = desk.unwritable("a.yaml", [{"a": "CANARY"}], revision, Denied)
@@ -201,7 +201,7 @@ def test_a_file_or_folder_without_the_right_to_write_is_refused(desk):
 
 
 @pytest.mark.parametrize("error", [PermissionError(13, "CANARY"), OSError(28, "No space left on device")])
-def test_a_disk_that_refuses_leaves_the_old_file(desk, monkeypatch, error):
+def test_disk_that_refuses_leaves_old_file(desk, monkeypatch, error):
     revision = desk.store("a.yaml", [{"a": "1"}])
 
     def fails(*_):

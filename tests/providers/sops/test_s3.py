@@ -36,7 +36,7 @@ def bucket(sops: Folder, storage: ObjectStorage) -> Bucket:
         ("blob", b"\x00\xffCANARY"),
     ],
 )
-def test_an_object_is_read_as_the_file_of_its_suffix(bucket: Bucket, key: str, content: str | bytes) -> None:
+def test_object_is_read_as_file_of_its_suffix(bucket: Bucket, key: str, content: str | bytes) -> None:
     bucket.put(key, content)
     document, file = bucket.read(f"s3://voice/{key}"), bucket.folder.read(key)
     assert document.revision == file.revision
@@ -45,7 +45,7 @@ def test_an_object_is_read_as_the_file_of_its_suffix(bucket: Bucket, key: str, c
     assert "CANARY" not in repr(document)
 
 
-def test_a_revision_is_the_object_s_version_and_the_document_s_is_sops_s(bucket: Bucket) -> None:
+def test_revision_is_object_s_version_and_document_s_is_sops_s(bucket: Bucket) -> None:
     first = bucket.put(KEY, "A: CANARY-1\n")
     second = bucket.put(KEY, "A: CANARY-2\n")
     read = {one: bucket.read(APP, one) for one in (first, second, None)}
@@ -56,7 +56,7 @@ def test_a_revision_is_the_object_s_version_and_the_document_s_is_sops_s(bucket:
     assert read[first].revision.order <= read[second].revision.order  # type: ignore[operator]
 
 
-def test_what_is_not_there_is_not_found(bucket: Bucket) -> None:
+def test_what_is_missing_is_not_found(bucket: Bucket) -> None:
     version = bucket.put(KEY, "A: CANARY\n")
     at = bucket.storage.url
     wanted = [("s3://other/a.yaml", None), ("s3://voice/a.yaml", None), (APP, "x" * len(version))]
@@ -68,7 +68,7 @@ def test_what_is_not_there_is_not_found(bucket: Bucket) -> None:
     ]
 
 
-def test_a_deleted_object_is_not_found_and_its_older_version_is_there(bucket: Bucket) -> None:
+def test_deleted_object_is_not_found_and_its_older_version_is_there(bucket: Bucket) -> None:
     version = bucket.put(KEY, "A: CANARY\n")
     mark = bucket.client.delete_object(Bucket="voice", Key=KEY)["VersionId"]
     # moto tells less than AWS does: see test_s3_answers.
@@ -77,7 +77,7 @@ def test_a_deleted_object_is_not_found_and_its_older_version_is_there(bucket: Bu
     assert bucket.read(APP, version)
 
 
-def test_an_object_that_is_too_large_is_not_read(bucket: Bucket, sops: Folder) -> None:
+def test_object_that_is_too_large_is_not_read(bucket: Bucket, sops: Folder) -> None:
     bucket.client.put_object(Bucket="voice", Key=KEY, Body=b"#" * (files.LIMIT + 1))
     failure = bucket.failure(APP)
     assert (failure.kind, failure.what) == (ProviderError, "is larger than 10 MiB")
@@ -107,7 +107,7 @@ class TestKeys:
         bucket.storage.accept_any_keys()
         return failure.kind, failure.what, failure.hint
 
-    def test_without_a_right_it_is_named(self, bucket: Bucket, user: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_without_right_it_is_named(self, bucket: Bucket, user: str, monkeypatch: pytest.MonkeyPatch) -> None:
         version = bucket.put(KEY, "A: CANARY\n")
         what = f"the keys in AWS's configuration may not read it at {bucket.storage.url} (status 403, AccessDenied)"
         more = "; without s3:ListBucket, a missing object is refused in the same way"
@@ -116,7 +116,7 @@ class TestKeys:
         bucket.storage.client("iam").put_user_policy(UserName=user, PolicyName="read", PolicyDocument=policy)
         assert self.failure(bucket, monkeypatch, version) == (Denied, what, f"grant them s3:GetObjectVersion{more}")
 
-    def test_with_the_right_it_is_read(self, bucket: Bucket, user: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_with_right_it_is_read(self, bucket: Bucket, user: str, monkeypatch: pytest.MonkeyPatch) -> None:
         bucket.put(KEY, "A: CANARY\n")
         policy = json.dumps(POLICY)
         bucket.storage.client("iam").put_user_policy(UserName=user, PolicyName="read", PolicyDocument=policy)
@@ -125,13 +125,13 @@ class TestKeys:
         bucket.storage.demand_keys()
         assert bucket.read(APP, s3=bucket.storage.url)
 
-    def test_a_secret_key_of_another(self, bucket: Bucket, user: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_secret_key_of_another(self, bucket: Bucket, user: str, monkeypatch: pytest.MonkeyPatch) -> None:
         bucket.put(KEY, "A: CANARY\n")
         bucket.environ["AWS_SECRET_ACCESS_KEY"] = SECRET_KEY
         words = "are wrong or have expired (status 403, SignatureDoesNotMatch)"
         assert self.failure(bucket, monkeypatch)[:2] == (Denied, f"the keys in AWS's configuration {words}")
 
-    def test_keys_that_the_store_does_not_know(self, bucket: Bucket) -> None:
+    def test_keys_that_store_does_not_know(self, bucket: Bucket) -> None:
         bucket.storage.demand_keys()
         failure = bucket.failure(APP)
         words = "are wrong or have expired (status 403, InvalidAccessKeyId)"
@@ -158,7 +158,7 @@ class TestStores:
         what = "AWS's configuration has no such profile: see s3_profile and AWS_PROFILE"
         assert (failure.kind, failure.what) == (ProviderError, what)
 
-    def test_a_role_of_aws_s_that_may_not_be_taken_and_one_that_may(
+    def test_role_of_aws_s_that_may_not_be_taken_and_one_that_may(
         self, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         bucket.put(KEY, "A: CANARY\n")

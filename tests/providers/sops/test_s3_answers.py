@@ -74,13 +74,13 @@ def told(status: int, code: str, fields: str = "", headers: str = "", revision: 
         (401, "Whatever", "", "may not read it at URL"),
     ],
 )
-def test_keys_that_the_store_refuses(status: int, code: str, fields: str, what: str) -> None:
+def test_keys_that_store_refuses(status: int, code: str, fields: str, what: str) -> None:
     failure = told(status, code, fields)
     assert (failure.kind, failure.what) == (Denied, f"{MAY_NOT} {what} (status {status}, {code})")
     assert failure.hint == (RIGHT if "may not" in what else "")
 
 
-def test_a_clock_that_is_wrong() -> None:
+def test_clock_that_is_wrong() -> None:
     failure = told(403, "RequestTimeTooSkewed", f"<ServerTime>{dt.datetime.now(dt.UTC)}</ServerTime>")
     what = "the store refuses the time of the request (status 403, RequestTimeTooSkewed)"
     assert (failure.kind, failure.what, failure.hint) == (Denied, what, "correct this machine's clock")
@@ -129,7 +129,7 @@ def test_what_no_second_try_would_change(status: int, code: str, what: str) -> N
         (307, "TemporaryRedirect", "Location: http://CANARY.example.com/\r\n"),
     ],
 )
-def test_what_is_temporary_is_asked_once_and_left_to_the_core(status: int, code: str, headers: str) -> None:
+def test_what_is_temporary_is_asked_once_and_left_to_core(status: int, code: str, headers: str) -> None:
     failure = told(status, code, headers=headers)
     what = f"the store fails or asks to slow down (status {status}, {code})"
     assert (failure.kind, failure.what) == (Unavailable, what)
@@ -146,7 +146,7 @@ def test_what_is_temporary_is_asked_once_and_left_to_the_core(status: int, code:
         (301, "PermanentRedirect", "", "X-Amz-Bucket-Region: CANARY!\r\n", None),
     ],
 )
-def test_a_bucket_elsewhere_is_told_and_not_followed(
+def test_bucket_elsewhere_is_reported_and_not_followed(
     status: int, code: str, fields: str, headers: str, region: str | None
 ) -> None:
     failure = told(status, code, fields, headers)
@@ -163,14 +163,14 @@ def test_a_bucket_elsewhere_is_told_and_not_followed(
 
 
 @pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 502])
-def test_html_is_a_gateways_and_says_nothing_of_keys_or_objects(status: int) -> None:
+def test_html_is_gateways_and_says_nothing_of_keys_or_objects(status: int) -> None:
     failure = refused(saying(answer(status, b"<html>CANARY <b>", "Content-Type: text/html\r\n")))
     assert failure.kind is (Unavailable if status == 502 else ProviderError)
     assert f"(status {status}" in failure.what
     assert "keys" not in failure.what
 
 
-def test_a_whole_answer_is_read() -> None:
+def test_whole_answer_is_read() -> None:
     with Listener(saying(answer(200, CONTENT))) as server:
         assert reader(server.url).read(APP).revision.order
 
@@ -197,18 +197,18 @@ def test_a_whole_answer_is_read() -> None:
         ),
     ],
 )
-def test_an_answer_that_is_cut_or_too_long(content: bytes, kind: type, what: str) -> None:
+def test_answer_that_is_cut_or_too_long(content: bytes, kind: type, what: str) -> None:
     failure = refused(saying(content))
     assert (failure.kind, failure.what) == (kind, what)
 
 
-def test_a_checksum_that_does_not_fit_is_told_before_anything_is_decrypted() -> None:
+def test_checksum_that_does_not_fit_is_reported_before_anything_is_decrypted() -> None:
     failure = refused(saying(answer(200, CONTENT, "X-Amz-Checksum-Crc32: AAAAAA==\r\n")))
     what = "the object does not match its checksum"
     assert (failure.kind, failure.what) == (ProviderError, what)
 
 
-def test_an_answer_that_does_not_say_its_length_is_read_no_further_than_the_limit() -> None:
+def test_answer_that_does_not_say_its_length_is_read_no_further_than_limit() -> None:
     piece = b"10000\r\n" + b"#" * 65536 + b"\r\n"
     content = b"HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n" + piece * (files.LIMIT // 65536 + 2)
     failure = refused(saying(content))
@@ -219,7 +219,7 @@ def test_an_answer_that_does_not_say_its_length_is_read_no_further_than_the_limi
     "serve",
     [hanging, dribbling(b"HTTP/1.1 200 X\r\nContent-Length: 9000000\r\n\r\n", b"#" * 9000)],
 )
-def test_a_server_that_never_ends_takes_no_more_than_the_time_that_is_left(serve: Step) -> None:
+def test_server_that_never_ends_takes_no_more_than_time_that_is_left(serve: Step) -> None:
     with Listener(serve) as server:
         failure = with_enough_time(
             lambda limit: reader(server.url).failure(APP, seconds=limit), lambda: server.connections, first=2.5
@@ -275,7 +275,7 @@ def with_tls(pair: Pair) -> Iterator[_Server]:
         server.server_close()
 
 
-def test_tls_needs_an_authority_that_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tls_needs_authority_that_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     authority = Authority(tmp_path)
     with with_tls(authority.server()) as server:
         url = f"https://127.0.0.1:{server.server_address[1]}"
@@ -290,7 +290,7 @@ def test_tls_needs_an_authority_that_is_trusted(tmp_path: Path, monkeypatch: pyt
         assert reader(url).read(APP)
 
 
-def test_a_proxy_leads_to_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_leads_to_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     authority = Authority(tmp_path)
     names = x509.SubjectAlternativeName([x509.DNSName("s3.example.com")])
     pair = authority._issue("s3", [x509.NameAttribute(NameOID.COMMON_NAME, "s3")], names, client=False)
@@ -306,7 +306,7 @@ def test_a_proxy_leads_to_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(("entries", "direct"), [("", False), ("store.invalid", True), ("amazonaws.com", False)])
-def test_no_proxy_counts_for_the_endpoint_that_aws_s_configuration_names(
+def test_no_proxy_counts_for_endpoint_that_aws_s_configuration_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entries: str, direct: bool
 ) -> None:
     keys = "aws_access_key_id = CANARY-1\naws_secret_access_key = CANARY-2\n"
@@ -319,7 +319,7 @@ def test_no_proxy_counts_for_the_endpoint_that_aws_s_configuration_names(
     assert [head.split()[1] for head in way.heads] == ([] if direct else [b"store.invalid:443"])
 
 
-def test_a_proxy_that_refuses_or_is_none() -> None:
+def test_proxy_that_refuses_or_is_none() -> None:
     with Proxy(1, b"HTTP/1.1 407 CANARY\r\n\r\n") as way:
         asking = reader("https://s3.example.com")
         asking.environ["HTTPS_PROXY"] = f"user:CANARY@127.0.0.1:{way.port}"
@@ -330,7 +330,7 @@ def test_a_proxy_that_refuses_or_is_none() -> None:
     assert asking.failure(APP).what == "HTTPS_PROXY is not an http:// proxy"
 
 
-def test_a_loopback_address_takes_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loopback_address_takes_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTPS_PROXY", "HTTP_PROXY", "http_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     with Listener(saying(answer(200, CONTENT))) as server:

@@ -41,7 +41,7 @@ DOTS = "the key has a part that is `.` or `..`"
         ),
     ],
 )
-def test_a_path_that_is_none_is_told_by_check_and_never_asked_for(path: str, what: str, hint: str) -> None:
+def test_path_that_is_none_is_reported_by_check_and_never_asked_for(path: str, what: str, hint: str) -> None:
     provider = Sops(s3="https://127.0.0.1:1")
     assert list(provider.check(path, NOWHERE)) == [Problem("", what, hint)]
     failure = Reader(KEYS).failure(path)
@@ -54,7 +54,7 @@ def test_check_asks_nobody_and_needs_no_key() -> None:
     assert provider.names(APP, NOWHERE) is None
 
 
-def test_check_of_an_object_loads_no_client() -> None:
+def test_check_of_object_loads_no_client() -> None:
     code = """\
 import sys
 from pathlib import Path
@@ -67,7 +67,7 @@ print({"boto3", "botocore", "ssl", "http", "urllib3"} & set(sys.modules))
     assert done.stdout == "set()\n"
 
 
-def test_a_section_that_names_no_store() -> None:
+def test_section_that_names_no_store() -> None:
     problem = Problem(
         "",
         "the provider's section does not configure an object storage",
@@ -97,13 +97,13 @@ def test_a_section_that_names_no_store() -> None:
         ("s3_profile", ["x"], "must be a string"),
     ],
 )
-def test_a_field_that_cannot_be_right(field: str, value: object, what: str) -> None:
+def test_field_that_cannot_be_right(field: str, value: object, what: str) -> None:
     with pytest.raises(OptionError) as caught:
         Sops(**{field: value})  # type: ignore[arg-type]
     assert (caught.value.field, caught.value.what) == (field, what)
 
 
-def test_scaleway_s_endpoint_is_that_of_the_region() -> None:
+def test_scaleway_s_endpoint_is_that_of_region() -> None:
     store = find(Sops(s3="scaleway"), KEYS)
     assert store.endpoint == "https://s3.fr-par.scw.cloud"
     assert find(Sops(s3="scaleway", s3_region="nl-ams"), KEYS).endpoint == "https://s3.nl-ams.scw.cloud"
@@ -149,7 +149,7 @@ def test_another_store_has_aws_s_keys_whatever_scaleway_s_are() -> None:
         ),
     ],
 )
-def test_what_the_environment_lacks(environ: dict[str, str | None], kind: type, what: str) -> None:
+def test_what_environment_lacks(environ: dict[str, str | None], kind: type, what: str) -> None:
     given = {name: value for name, value in {**KEYS, **environ}.items() if value is not None}
     failure = Reader({"HOME": "/nowhere", "XDG_CONFIG_HOME": "", **given}).failure(APP)
     assert (failure.kind, failure.what) == (kind, what)
@@ -175,7 +175,7 @@ class TestAws:
             hint,
         )
 
-    def test_half_of_a_pair(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_half_of_pair(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "CANARY")
         failure = Reader({}).failure(APP, s3="aws")
         assert (failure.kind, failure.what) == (Denied, "no keys found, or only one of the two")
@@ -187,7 +187,7 @@ class TestAws:
         what = "the keys in AWS's configuration cannot be loaded (CredentialRetrievalError)"
         assert (failure.kind, failure.what) == (Denied, what)
 
-    def test_an_endpoint_that_is_plain_http(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_endpoint_that_is_plain_http(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             monkeypatch.setenv(name, "CANARY")
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://CANARY.example.com")

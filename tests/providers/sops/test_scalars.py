@@ -51,7 +51,7 @@ def test_what_go_yaml_takes_for_text_is_text(text):
         (".NaN", "NaN"),
     ],
 )
-def test_numbers_have_the_text_that_sops_gives_them(text, number):
+def test_numbers_have_text_that_sops_gives_them(text, number):
     _, leaf = scalars.resolve(text, None, plain=True)
     assert (leaf.kind, leaf.reveal()) == (Kind.NUMBER, number.encode())
 
@@ -106,7 +106,7 @@ def test_tags_decide(text, tag, kind, value):
         ("CANARY!", "tag:yaml.org,2002:binary", "a !!binary value is not base64"),
     ],
 )
-def test_what_sops_cannot_read_is_an_error(text, tag, message):
+def test_what_sops_cannot_read_is_error(text, tag, message):
     with pytest.raises(scalars.ScalarError) as caught:
         scalars.resolve(text, tag, plain=True)
     assert str(caught.value) == message
@@ -119,7 +119,7 @@ def test_quoted_scalars_are_text():
 
 
 @pytest.mark.parametrize("text", ["9" * 5_000_000, "0" * 5_000_000, "0x" + "f" * 5_000_000, "1e" + "9" * 5_000_000])
-def test_a_number_of_millions_of_digits_is_read_in_linear_time(text):
+def test_number_of_millions_of_digits_is_read_in_linear_time(text):
     _, leaf = scalars.resolve(text, None, plain=True)
     assert leaf.kind is (Kind.NUMBER if text[:2] == "00" else Kind.TEXT)
 
@@ -127,12 +127,12 @@ def test_a_number_of_millions_of_digits_is_read_in_linear_time(text):
 @pytest.mark.parametrize(
     "text", [b"1_0", b" 1", b"1 ", b"", b"+", "\N{ARABIC-INDIC DIGIT ONE}".encode(), b"9223372036854775808"]
 )
-def test_a_decrypted_int_is_what_go_reads(text):
+def test_decrypted_int_is_what_go_reads(text):
     assert scalars.integer_leaf(text) is None
 
 
 @pytest.mark.parametrize("text", [b"1e3", b"inf", b"nan", b"0x1p4", b"1_0", b"1.", b".5", b""])
-def test_a_decrypted_float_is_what_sops_writes(text):
+def test_decrypted_float_is_what_sops_writes(text):
     assert scalars.float_leaf(text) is None
 
 

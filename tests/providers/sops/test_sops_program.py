@@ -74,7 +74,7 @@ RECORDED = sorted(path.stem for path in record.WRITTEN.glob("3.*.json"))
 
 @pytest.mark.parametrize("written_by", RECORDED)
 @pytest.mark.parametrize("release", RELEASES)
-def test_program_gives_the_values_that_bridge_reads_itself(
+def test_program_gives_values_that_bridge_reads_itself(
     folder_of: Callable[[str], Folder], release: str, written_by: str
 ) -> None:
     folder = folder_of(release)
@@ -111,7 +111,7 @@ def test_program_reads_each_format_of_its_own_release(
     assert folder.read(f"a.{suffix}", provider).revision == revision
 
 
-def test_file_for_an_age_plugin_is_read_and_not_changed(sops: Folder, age_plugins: dict[str, Path]) -> None:
+def test_file_for_age_plugin_is_read_and_not_changed(sops: Folder, age_plugins: dict[str, Path]) -> None:
     made = subprocess.run([age_plugins[NAME], "-new"], capture_output=True, text=True, check=True)
     identity, recipient = made.stdout.split()
     found = sops.program(f"age-plugin-{NAME}", f'#!/bin/sh\nexec {age_plugins[NAME]} "$@"\n')
@@ -132,9 +132,7 @@ def test_file_for_an_age_plugin_is_read_and_not_changed(sops: Folder, age_plugin
     assert path.read_bytes() == before
 
 
-def test_identity_of_a_plugin_in_the_sections_key_file_reaches_the_program(
-    sops: Folder, age_plugins: dict[str, Path]
-) -> None:
+def test_identity_of_plugin_in_sections_key_file_reaches_program(sops: Folder, age_plugins: dict[str, Path]) -> None:
     made = subprocess.run([age_plugins[NAME], "-new"], capture_output=True, text=True, check=True)
     identity, recipient = made.stdout.split()
     found = sops.program(f"age-plugin-{NAME}", f'#!/bin/sh\nexec {age_plugins[NAME]} "$@"\n')
@@ -145,7 +143,7 @@ def test_identity_of_a_plugin_in_the_sections_key_file_reaches_the_program(
     assert shown(sops, "a.yaml", provider) == [{"a": ("text", b"CANARY")}]
 
 
-def test_command_in_sops_variable_is_run_by_the_program(sops: Folder) -> None:
+def test_command_in_sops_variable_is_run_by_program(sops: Folder) -> None:
     sops.encrypt("a.yaml", "a: CANARY\n")
     sops.environ["SOPS_AGE_KEY_CMD"] = f"/bin/echo {sops.environ.pop('SOPS_AGE_KEY')}"
     assert "SOPS_AGE_KEY_CMD: only the sops program runs it" in refused(sops, Sops()).hint
@@ -155,7 +153,7 @@ def test_command_in_sops_variable_is_run_by_the_program(sops: Folder) -> None:
 @pytest.mark.parametrize(
     ("release", "kind"), [(one, kind) for one in RELEASES for kind in OTHERS if kind != "hckms" or one == "3.13.2"]
 )
-def test_file_that_has_an_unsupported_key_too_is_opened_by_the_program(
+def test_file_that_has_unsupported_key_too_is_opened_by_program(
     folder_of: Callable[[str], Folder], release: str, kind: str
 ) -> None:
     """The real key services are not at hand: sops opens the age key that the file also has, and bridge has none."""
@@ -170,14 +168,14 @@ def test_file_that_has_an_unsupported_key_too_is_opened_by_the_program(
     assert shown(folder, "a.yaml", provider) == [{"a": ("text", b"CANARY")}]
 
 
-def test_changed_file_is_refused_by_the_mac(sops: Folder) -> None:
+def test_changed_file_is_refused_by_mac(sops: Folder) -> None:
     sops.encrypt("a.yaml", "a: CANARY\nb_unencrypted: x\n")
     sops.edit("a.yaml", "b_unencrypted: x", "b_unencrypted: y")
     problem = refused(sops, Sops(program=with_key(sops)), ProviderError)
     assert problem.what.endswith("; the sops program reports that its MAC is wrong")
 
 
-def test_file_in_git_is_decrypted_as_it_was_in_the_revision(sops: Folder) -> None:
+def test_file_in_git_is_decrypted_as_it_was_in_revision(sops: Folder) -> None:
     sops.encrypt("a.yaml", "a: CANARY-old\n")
     git(sops, "init", "--quiet", "--initial-branch=main")
     old = commit(sops)
@@ -190,7 +188,7 @@ def test_file_in_git_is_decrypted_as_it_was_in_the_revision(sops: Folder) -> Non
     assert [opened(one) for one in content] == [{"a": ("text", b"CANARY-old")}]
 
 
-def test_token_of_vault_is_sent_to_no_address_that_a_file_names(sops: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_token_of_vault_is_sent_to_no_address_that_file_names(sops: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither that of the variable nor that of the file in the home folder, even if sops asks that server."""
     (sops.path / "home").mkdir()
     sops.write("home/.vault-token", "CANARY-file")
@@ -216,7 +214,7 @@ def test_token_of_vault_is_sent_to_no_address_that_a_file_names(sops: Folder, mo
 
 
 @pytest.mark.parametrize("kind", OTHERS)
-def test_program_gets_the_document_and_a_short_environment(folder: Folder, kind: str) -> None:
+def test_program_gets_document_and_short_environment(folder: Folder, kind: str) -> None:
     keyed(folder, kind)
     told = folder.path / "told"
     path = script(folder, f'echo "$@" > {told}; cat >> {told}; env > {told}.env; echo "a: CANARY"')
@@ -238,14 +236,14 @@ def test_program_gets_the_document_and_a_short_environment(folder: Folder, kind:
     assert not {"AWS_CONFIG_FILE", "SCW_SECRET_KEY", "ABSENT"} & found.keys()
 
 
-def test_program_is_not_run_if_bridge_opens_the_file_itself(sops: Folder) -> None:
+def test_program_is_not_run_if_bridge_opens_file_itself(sops: Folder) -> None:
     sops.encrypt("a.yaml", "a: CANARY\n")
     assert shown(sops, "a.yaml", Sops(program=script(sops, f"touch {sops.path}/mark"))) == [{"a": ("text", b"CANARY")}]
     assert not (sops.path / "mark").exists()
 
 
 @pytest.mark.parametrize("kind", OTHERS)
-def test_without_a_program_its_setting_is_named(folder: Folder, kind: str) -> None:
+def test_without_program_its_setting_is_named(folder: Folder, kind: str) -> None:
     keyed(folder, kind)
     problem = refused(folder, Sops())
     assert problem == Problem("", f"{ONLY} {kind} keys", "add to the provider's section: program: /usr/local/bin/sops")
@@ -277,7 +275,7 @@ def test_program_on_path_does_not_decrypt(folder: Folder) -> None:
         ("exec <&-; exit 3", ProviderError, "the sops program failed with status 3"),
     ],
 )
-def test_failure_of_the_program_tells_nothing_of_what_it_says(
+def test_failure_of_program_tells_nothing_of_what_it_says(
     folder: Folder,
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -311,7 +309,7 @@ def test_program_that_does_not_end_is_killed_with_all_that_it_started(
     assert gone(*map(int, pids.read_text().split()))
 
 
-def test_program_reads_a_large_document_while_it_answers(folder: Folder) -> None:
+def test_program_reads_large_document_while_it_answers(folder: Folder) -> None:
     keyed(folder, "azure_kv")
     block = json.loads((folder.path / "a.yaml").read_text())["sops"]
     folder.write("a.yaml", json.dumps({"a": "Q" * 2**20, "sops": block}))
@@ -340,7 +338,7 @@ def test_program_that_cannot_be_started(folder: Folder, name: str, reason: str) 
     assert problem.what.endswith(f"; cannot start the sops program ({there}/{name}): {reason}")
 
 
-def test_closing_the_session_ends_the_program(folder: Folder) -> None:
+def test_closing_session_ends_program(folder: Folder) -> None:
     keyed(folder, "azure_kv")
     pids = folder.path / "pids"
     path = script(folder, f"echo $$ > {pids}.new; mv {pids}.new {pids}; sleep 600")
@@ -366,7 +364,7 @@ def test_closing_the_session_ends_the_program(folder: Folder) -> None:
     assert not pids.exists()
 
 
-def test_closing_waits_for_a_program_that_is_being_started(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closing_waits_for_program_that_is_being_started(monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise the process might end before the program can be killed."""
     monkeypatch.setattr(programs, "_GRACE", LIMIT)
     closing = programs.Programs(Context(Path(), {}, time.monotonic() + LIMIT))
@@ -391,7 +389,7 @@ def test_closing_waits_for_a_program_that_is_being_started(monkeypatch: pytest.M
 # What is refused before
 
 
-def test_program_of_the_checkout_is_not_started(tmp_path: Path) -> None:
+def test_program_of_checkout_is_not_started(tmp_path: Path) -> None:
     folder = Folder(tmp_path / "config")
     keyed(folder, "azure_kv")
     path = folder.write("sops", f"#!/bin/sh\ntouch {folder.path}/mark\n")
@@ -401,7 +399,7 @@ def test_program_of_the_checkout_is_not_started(tmp_path: Path) -> None:
     assert not (folder.path / "mark").exists()
 
 
-def test_program_that_the_trust_file_does_not_list_is_not_started(folder: Folder) -> None:
+def test_program_that_trust_file_does_not_list_is_not_started(folder: Folder) -> None:
     keyed(folder, "azure_kv")
     path = script(folder, f"touch {folder.path}/mark; echo 'a: CANARY'")
     folder.environ |= trusting(folder.path, programs=["/usr/bin/gpg"])
@@ -414,7 +412,7 @@ def test_program_that_the_trust_file_does_not_list_is_not_started(folder: Folder
     assert not any("trust.yaml" in str(one) for one in Sops(program=path).check("a.yaml", folder.context()))
 
 
-def test_check_tells_which_files_need_the_program(folder: Folder) -> None:
+def test_check_tells_which_files_need_program(folder: Folder) -> None:
     for kind in OTHERS:
         keyed(folder, kind)
         hint = "add to the provider's section: program: /usr/local/bin/sops"
@@ -434,7 +432,7 @@ def test_check_tells_which_files_need_the_program(folder: Folder) -> None:
         ([{"age": ["age1x"]}, {"age": ["age1y"]}, {"azure_kv": [AZURE]}], 2, False),
     ],
 )
-def test_check_counts_the_key_groups_that_need_the_program(
+def test_check_counts_key_groups_that_need_program(
     folder: Folder, groups: list[dict[str, Any]], threshold: int, *, is_needed: bool
 ) -> None:
     keys = [
@@ -481,11 +479,11 @@ def test_section_is_checked_when_it_is_built(section: dict[str, Any], field: str
     assert caught.value.what.startswith(what)
 
 
-def test_every_type_of_key_is_opened_by_bridge_or_by_the_program() -> None:
+def test_every_type_of_key_is_opened_by_bridge_or_by_program() -> None:
     assert set(OTHERS) == set(metadata.KEY_TYPES) - {"age", "pgp", "kms", "hc_vault"}
 
 
-def test_passphrase_that_is_asked_for_is_a_failure_and_no_wait(sops: Folder) -> None:
+def test_passphrase_that_is_asked_for_is_failure_and_no_wait(sops: Folder) -> None:
     sops.encrypt("a.yaml", "a: CANARY\n")
     sops.environ["SOPS_AGE_KEY"] = locked(sops.environ["SOPS_AGE_KEY"].encode())
     problem = refused(sops, Sops(program=str(sops.binary)))

@@ -106,16 +106,16 @@ def test_yaml_changes_only_what_differs(desk, case):
     assert edited(desk, "a.yaml", text, old, new).partition("sops:\n    ")[0] == expected
 
 
-def test_yaml_metadata_in_the_first_place_stays_there(desk):
+def test_yaml_metadata_in_first_place_stays_there(desk):
     after = edited(desk, "a.yaml", "SOPS# after\na: x\n", {"a": "x"}, {"a": "x", "b": "z"})
     assert after.endswith('# after\na: x\nb: "z"\n')
 
 
-def test_yaml_a_file_without_values_gets_the_first(desk):
+def test_yaml_file_without_values_gets_first(desk):
     assert edited(desk, "a.yaml", "SOPS", {}, {"b": "z"}).startswith('b: "z"\nsops:\n')
 
 
-def test_yaml_a_file_without_a_line_end_gets_none(desk):
+def test_yaml_file_without_line_end_gets_none(desk):
     laid_out(desk, "a.yaml", "SOPSa: x", {"a": "x"})
     desk.store("a.yaml", [{"a": "x", "b": "z"}], desk.read("a.yaml").revision)
     assert (desk.path / "a.yaml").read_text().endswith('\na: x\nb: "z"')
@@ -130,7 +130,7 @@ def test_yaml_byte_order_mark_and_carriage_returns_stay(desk):
     assert after.count(b"\n") == after.count(b"\r\n")
 
 
-def test_yaml_documents_keep_their_copies_of_the_metadata(sops):
+def test_yaml_documents_keep_their_copies_of_metadata(sops):
     sops.encrypt("a.yaml", "a: x\n---\nb: y\nc: z\n")
     sops.store("a.yaml", [{"a": "x"}, {"b": "new", "c": "z", "d": "w"}], sops.read("a.yaml").revision)
     assert sops.decrypted("a.yaml") == "a: x\n---\nb: new\nc: z\nd: w\n"
@@ -138,7 +138,7 @@ def test_yaml_documents_keep_their_copies_of_the_metadata(sops):
     assert blocks[1].partition("\n---")[0] == blocks[2].rstrip()
 
 
-def test_yaml_comments_in_a_list_stay(middle):
+def test_yaml_comments_in_list_stay(middle):
     middle.encrypt("a.yaml", "a:\n    - x\n    # about y\n    - y\n")
     middle.store("a.yaml", [{"a": ["x", "z"]}], middle.read("a.yaml").revision)
     assert middle.decrypted("a.yaml") == "a:\n    - x\n    # about y\n    - z\n"
@@ -168,7 +168,7 @@ def middle(folder_of):
         ("a:\n- b: x\n  d: y\nSOPS", {"a": [{"b": "x", "d": "y"}]}, {"a": [{"d": "CANARY"}]}),
     ],
 )
-def test_yaml_what_the_layout_does_not_allow_is_refused(desk, text, old, new):
+def test_yaml_what_layout_does_not_allow_is_refused(desk, text, old, new):
     laid_out(desk, "a.yaml", text, old)
     revision = desk.read("a.yaml").revision
     assert desk.unwritable("a.yaml", [new], revision) == LAYOUT
@@ -258,7 +258,7 @@ def test_other_formats_are_read_only(sops, name, content):
 
 
 @pytest.mark.parametrize("rule", ["encrypted_comment_regex", "unencrypted_comment_regex"])
-def test_a_rule_over_comments_is_refused(sops, rule):
+def test_rule_over_comments_is_refused(sops, rule):
     sops.encrypt("a.yaml", "# hide\na: CANARY-1\n", **{rule: "hide"})
     what = f"bridge does not write files whose comments say what is encrypted (`{rule}`)"
     assert sops.unwritable("a.yaml", [{"a": "CANARY-2"}], sops.read("a.yaml").revision) == what
@@ -338,13 +338,13 @@ def changes(old, new):
 @settings(bounded, max_examples=30)
 @given(pair=grown(trees(leaves)))
 @example(pair=({"top": "x", "a": {"b": 1}}, {"top": "x", "a": {"b": "", "c": "d"}, "e": ""}))
-def test_any_change_of_a_yaml_file_is_read_by_sops(shared, pair):
+def test_any_change_of_yaml_file_is_read_by_sops(shared, pair):
     spliced(shared, "splice.yaml", yaml_of(pair[0]), pair)
 
 
 @settings(bounded, max_examples=30)
 @given(pair=grown(trees(leaves)))
-def test_any_change_of_a_json_file_is_read_by_sops(shared, pair):
+def test_any_change_of_json_file_is_read_by_sops(shared, pair):
     spliced(shared, "splice.json", json.dumps(pair[0]), pair)
 
 
@@ -359,7 +359,7 @@ flat = st.dictionaries(
 
 @settings(bounded, max_examples=30)
 @given(pair=st.tuples(flat, flat))
-def test_any_change_of_a_dotenv_file_is_read_by_sops(shared, pair):
+def test_any_change_of_dotenv_file_is_read_by_sops(shared, pair):
     spliced(shared, "splice.env", "".join(f"{key}={value}\n" for key, value in pair[0].items()), pair)
 
 
@@ -367,7 +367,7 @@ def test_any_change_of_a_dotenv_file_is_read_by_sops(shared, pair):
 @pytest.mark.parametrize(
     ("name", "path"), [("a.yaml", ("b", "c")), ("a.json", ("b", "c")), ("a.env", ("b",)), ("a.yaml", ("new",))]
 )
-def test_a_splice_is_what_sops_set_does(folder_of, release, name, path):
+def test_splice_is_what_sops_set_does(folder_of, release, name, path):
     folder = folder_of(release)
     tree = {"a": "x", "b": "y"} if name == "a.env" else {"a": "x", "b": {"c": "y", "d": "z"}}
     text = "".join(f"{key}={value}\n" for key, value in tree.items()) if name == "a.env" else json.dumps(tree)

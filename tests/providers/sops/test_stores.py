@@ -18,7 +18,7 @@ TEXTS = {
 }
 
 
-def test_a_yaml_file_keeps_order_kinds_and_nesting(sops):
+def test_yaml_file_keeps_order_kinds_and_nesting(sops):
     sops.encrypt(
         "a.yaml",
         "# comment\nb: text # inline\na: {p: 1, q: [2.5, true, null, '', [], {}, [[x], []]]}\n# last\nz: ~\ne: ''\n",
@@ -44,7 +44,7 @@ def test_a_yaml_file_keeps_order_kinds_and_nesting(sops):
     assert list(document) == ["b", "a", "z", "e"]
 
 
-def test_the_revision_is_the_time_of_the_last_change_and_the_file_s_digest(sops):
+def test_revision_is_time_of_last_change_and_file_s_digest(sops):
     sops.encrypt("a.yaml", "a: 1\n")
     digest = subprocess.run(["sha256sum", sops.path / "a.yaml"], capture_output=True, text=True, check=True).stdout[:8]
     modified = sops.line("a.yaml", "lastmodified").split('"')[1]
@@ -63,7 +63,7 @@ BLOCKS = ["|-\n  a\n  b", "|+\n  a\n\n", ">\n  a\n  b\n"]
 
 
 @pytest.mark.parametrize("text", SCALARS.split() + TAGGED + BLOCKS)
-def test_an_unencrypted_value_reads_as_the_encrypted_one(sops, text):
+def test_unencrypted_value_reads_as_encrypted_one(sops, text):
     sops.encrypt("a.yaml", f"a_unencrypted: {text}\nb: {text}\n")
     (document,) = sops.values("a.yaml")
     assert document["a_unencrypted"] == document["b"]
@@ -77,7 +77,7 @@ def test_negative_zero_in_clear_fails_for_sops_too(sops):
     )
 
 
-def test_aliases_are_copies_and_a_merge_key_is_a_key(sops):
+def test_aliases_are_copies_and_merge_key_is_key(sops):
     sops.encrypt("a.yaml", "a: &x {p: 1}\nb: *x\nc: {<<: *x}\n")
     assert sops.values("a.yaml") == [
         {"a": {"p": ("number", b"1")}, "b": {"p": ("number", b"1")}, "c": {"<<": {"p": ("number", b"1")}}}
@@ -103,7 +103,7 @@ def test_lines_and_blanks_survive(sops, text):
     assert sops.values("a.yaml") == [{"a": ("text", plain.encode())}]
 
 
-def test_a_file_with_bom_and_crlf_reads_alike(sops):
+def test_file_with_bom_and_crlf_reads_alike(sops):
     sops.encrypt("a.yaml", "a: x\nb_unencrypted: y\n")
     text = (sops.path / "a.yaml").read_bytes()
     sops.write("a.yaml", b"\xef\xbb\xbf" + text.replace(b"\n", b"\r\n"))
@@ -115,12 +115,12 @@ def test_text_that_is_no_unicode_is_bytes(sops):
     assert sops.values("a.yaml") == [{"a": ("bytes", b"\xff\xfe\0"), "b_unencrypted": ("bytes", b"\xff\xfe\0")}]
 
 
-def test_all_yaml_documents_are_read_also_the_empty_one(sops):
+def test_all_yaml_documents_are_read_also_empty_one(sops):
     sops.encrypt("a.yaml", "a: 1\n---\n---\nb: 2\n")
     assert sops.values("a.yaml") == [{"a": ("number", b"1")}, {}, {"b": ("number", b"2")}]
 
 
-def test_only_the_first_document_needs_the_metadata(sops):
+def test_only_first_document_needs_metadata(sops):
     sops.encrypt("a.yaml", "a: 1\n---\nb: 2\n")
     text = (sops.path / "a.yaml").read_text()
     first, second = text.split("\n---\n")
@@ -153,7 +153,7 @@ def test_json_numbers_are_exact_within_64_bits_and_floats_beyond(sops, number, t
     assert document["a"] == ("number", text) or float(plain) == float(document["a"][1])
 
 
-def test_dotenv_follows_the_grammar_of_sops(sops):
+def test_dotenv_follows_grammar_of_sops(sops):
     sops.encrypt("a.env", b'K=a=b\nQ="q"\nL=l1\\nl2\n#c\nexport X=1\n\nS =v\nR=r\r\nE=\nC_unencrypted=c\\nd\nB=\xff\n')
     assert sops.values("a.env") == [
         {
@@ -170,7 +170,7 @@ def test_dotenv_follows_the_grammar_of_sops(sops):
     ]
 
 
-def test_a_carriage_return_behind_a_dotenv_value_is_an_editor_s(sops):
+def test_carriage_return_behind_dotenv_value_is_editor_s(sops):
     sops.encrypt("a.env", "A=x\nB=y\n")
     sops.edit("a.env", "type:str]\n", "type:str]\r\n")
     assert sops.sops("decrypt", "a.env").returncode == 0
@@ -178,7 +178,7 @@ def test_a_carriage_return_behind_a_dotenv_value_is_an_editor_s(sops):
 
 
 @pytest.mark.parametrize("content", [b"\0\xff\xfe", b'{"a": 1, "sops": 2}', b"", b"ENC[x]", b"text\n"])
-def test_a_binary_file_is_one_value_of_bytes(sops, content):
+def test_binary_file_is_one_value_of_bytes(sops, content):
     sops.encrypt("a.bin", content)
     value = sops.read("a.bin").content
     assert isinstance(value, SecretValue)
@@ -196,7 +196,7 @@ def test_a_binary_file_is_one_value_of_bytes(sops, content):
         ("a.env.staging", "binary"),
     ],
 )
-def test_the_suffix_decides_as_it_does_for_sops(sops, name, store):
+def test_suffix_decides_as_it_does_for_sops(sops, name, store):
     content = {"yaml": "A: x", "json": '{"A": "x"}', "dotenv": "A=x\n", "binary": "A=x\n"}[store]
     sops.encrypt(name, content)
     expected = ("bytes", b"A=x\n") if store == "binary" else [{"A": ("text", b"x")}]
@@ -240,7 +240,7 @@ def test_every_rule_for_what_is_encrypted_is_followed(sops, rule):
     "pattern",
     ["^k\\d$", "^a$", "\\bB", "x{2,3}", "[[:digit:]]", "(?i)É", r"\pL", r"\QB\E", "a\\s", "^.$", "[^a]", "\\x{e9}"],
 )
-def test_a_regex_selects_the_keys_that_it_selects_for_sops(sops, pattern):
+def test_regex_selects_keys_that_it_selects_for_sops(sops, pattern):
     keys = ["k1", "k\N{ARABIC-INDIC DIGIT ONE}", "a\n", "a", "aB", "B", "xx", "x", "É", "é", "a\v", "a ", "\n"]
     sops.encrypt("a.json", json.dumps(dict.fromkeys(keys, "CANARY")), encrypted_regex=pattern)
     written = json.loads((sops.path / "a.json").read_text())
@@ -249,7 +249,7 @@ def test_a_regex_selects_the_keys_that_it_selects_for_sops(sops, pattern):
     assert sops.values("a.json") == [dict.fromkeys(keys, ("text", b"CANARY"))]
 
 
-def test_the_team_s_patch_file_encrypted_as_it_is(sops):
+def test_team_s_patch_file_encrypted_as_it_is(sops):
     sops.encrypt(
         "patch.yaml",
         "apiVersion: v1\nkind: Secret\nmetadata: {name: agent-secrets}\nstringData: {OPENAI_API_KEY: CANARY}\n---\n"

@@ -47,7 +47,7 @@ def transit(sops, dev_vault):
     return Transit(sops, dev_vault)
 
 
-def test_a_file_for_a_transit_key_is_read_and_changed(transit):
+def test_file_for_transit_key_is_read_and_changed(transit):
     transit.encrypt()
     revision = transit.folder.read("a.yaml", transit.provider()).revision
     assert ("update", "transit/decrypt/sops") in transit.vault.asked()
@@ -56,7 +56,7 @@ def test_a_file_for_a_transit_key_is_read_and_changed(transit):
     assert transit.folder.decrypted("a.yaml") == "a: CANARY-2\n"
 
 
-def test_one_data_key_is_opened_once_in_a_session(transit):
+def test_one_data_key_is_opened_once_in_session(transit):
     transit.encrypt()
     session = transit.provider().open(transit.folder.context())
     for _ in range(3):
@@ -65,7 +65,7 @@ def test_one_data_key_is_opened_once_in_a_session(transit):
     assert transit.vault.asked().count(("update", "transit/decrypt/sops")) == 1
 
 
-def test_the_login_is_that_of_the_vault_provider_and_is_given_back(transit):
+def test_login_is_that_of_vault_provider_and_is_given_back(transit):
     transit.encrypt()
     vault = transit.vault
     if vault.request("GET", "sys/auth/approle/tune").status != 200:
@@ -82,7 +82,7 @@ def test_the_login_is_that_of_the_vault_provider_and_is_given_back(transit):
     assert vault.tokens() == before
 
 
-def test_a_token_that_may_not_revoke_itself_is_told_once_the_session_is_closed(transit):
+def test_token_that_may_not_revoke_itself_is_reported_once_session_is_closed(transit):
     transit.encrypt()
     vault = transit.vault
     if vault.request("GET", "sys/auth/hardened/tune").status != 200:
@@ -103,7 +103,7 @@ def test_a_token_that_may_not_revoke_itself_is_told_once_the_session_is_closed(t
     assert warning.hint == 'add to the policy: path "auth/token/revoke-self" { capabilities = ["update"] }'
 
 
-def test_a_vault_that_is_reached_in_clear_is_told_by_a_check_and_by_a_run(transit):
+def test_vault_that_is_reached_in_clear_is_reported_by_check_and_by_run(transit):
     transit.encrypt()
     address = f"http://vault.test:{transit.vault.port}"
     transit.folder.edit("a.yaml", transit.vault.address, address)
@@ -116,7 +116,7 @@ def test_a_vault_that_is_reached_in_clear_is_told_by_a_check_and_by_a_run(transi
 
 
 @pytest.mark.parametrize("section", [None, {"address": "https://vault.internal:8200"}])
-def test_an_address_that_is_not_configured_is_refused_before_any_connection(transit, section):
+def test_address_that_is_not_configured_is_refused_before_any_connection(transit, section):
     transit.encrypt()
     provider = Sops(hc_vault=section) if section else Sops()
     message = transit.refused(provider, Denied)
@@ -126,7 +126,7 @@ def test_an_address_that_is_not_configured_is_refused_before_any_connection(tran
     assert transit.vault.asked() == []
 
 
-def test_the_variable_of_vault_does_not_allow_an_address(transit):
+def test_variable_of_vault_does_not_allow_address(transit):
     transit.encrypt()
     transit.folder.environ["VAULT_ADDR"] = transit.vault.address
     assert "this address is not in hc_vault" in transit.refused(Sops(), Denied)
@@ -138,14 +138,14 @@ def test_several_servers_may_be_named(transit):
     assert transit.folder.read("a.yaml", Sops(hc_vault=sections)).revision.order
 
 
-def test_vault_is_not_asked_where_an_age_key_opens(transit):
+def test_vault_is_not_asked_where_age_key_opens(transit):
     transit.encrypt(age=transit.folder.recipient)
     transit.folder.environ["SOPS_AGE_KEY"] = transit.age_key
     assert transit.folder.read("a.yaml", transit.provider()).revision.order
     assert transit.vault.asked() == []
 
 
-def test_an_unverified_server_is_told_with_the_documents_that_it_opened(transit):
+def test_unverified_server_is_reported_with_documents_that_it_opened(transit):
     transit.encrypt()
     folder = transit.folder
     by_vault = (folder.path / "a.yaml").read_bytes()
@@ -163,7 +163,7 @@ def test_an_unverified_server_is_told_with_the_documents_that_it_opened(transit)
     assert folder.read("a.yaml", transit.provider()).warnings == ()
 
 
-def test_a_token_without_the_right_and_a_key_that_is_gone(transit):
+def test_token_without_right_and_key_that_is_gone(transit):
     transit.encrypt()
     transit.folder.environ["VAULT_TOKEN"] = transit.token = transit.vault.token("default")
     message = transit.refused(transit.provider(), Denied)
@@ -176,7 +176,7 @@ def test_a_token_without_the_right_and_a_key_that_is_gone(transit):
     assert "decrypting with transit key transit/gone as token " in str(caught.value)
 
 
-def test_a_vault_that_does_not_answer_is_temporary(transit):
+def test_vault_that_does_not_answer_is_temporary(transit):
     transit.encrypt()
     nowhere = f"http://127.0.0.1:{free_port()}"
     transit.folder.edit("a.yaml", transit.vault.address, nowhere)
@@ -184,7 +184,7 @@ def test_a_vault_that_does_not_answer_is_temporary(transit):
 
 
 @pytest.mark.parametrize("name", ["../sys/raw", "a?b", "a%2e", "''", "a#b"])
-def test_a_path_that_leads_elsewhere_is_not_asked(transit, name):
+def test_path_that_leads_elsewhere_is_not_asked(transit, name):
     transit.encrypt()
     transit.folder.edit("a.yaml", "key_name: sops", f"key_name: {name}")
     assert transit.refused(transit.provider(), ProviderError) == "one of its hc_vault keys has an invalid path"
@@ -201,7 +201,7 @@ def test_a_path_that_leads_elsewhere_is_not_asked(transit, name):
         ({"address": "https://x", "auth": [{"method": "magic"}]}, "auth[0].method "),
     ],
 )
-def test_the_section_is_checked_when_it_is_built(section, what):
+def test_section_is_checked_when_it_is_built(section, what):
     with pytest.raises(OptionError) as caught:
         Sops(hc_vault=section)
     assert caught.value.field == "hc_vault"

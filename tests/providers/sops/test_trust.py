@@ -127,7 +127,7 @@ def test_object_storage_that_is_not_listed_is_not_asked(aws: Folder, server: Wir
     assert server.requests
 
 
-def test_object_storage_of_scaleway_needs_a_line(folder: Folder, server: Wire) -> None:
+def test_object_storage_of_scaleway_needs_line(folder: Folder, server: Wire) -> None:
     keys = {"SCW_ACCESS_KEY": "SCWCANARYACCESS00000", "SCW_SECRET_KEY": "ca9a4700-0000-4000-8000-00000000000a"}
     folder.environ |= keys | {"SCW_S3_ENDPOINT": server.address, "SCW_DEFAULT_REGION": "fr-par"}
     folder.environ |= trusting(folder.path, stores=[store("scaleway", "scaleway"), store(server.address, "aws")])

@@ -35,7 +35,7 @@ TOO_LARGE = "line 1: a whole number is above 9223372036854775807, which sops doe
         ("a.bin", '{"data": "CANARY"}'),
     ],
 )
-def test_a_file_that_is_not_encrypted(folder, name, content):
+def test_file_that_is_not_encrypted(folder, name, content):
     folder.write(name, content)
     with pytest.raises(ProviderError) as caught:
         folder.read(name)
@@ -87,7 +87,7 @@ def test_a_file_that_is_not_encrypted(folder, name, content):
         ("a.bin", "CANARY", "line 1 is not valid JSON"),
     ],
 )  # fmt: skip
-def test_a_broken_file_is_named_by_line_and_never_quoted(folder, name, content, message):
+def test_broken_file_is_named_by_line_and_never_quoted(folder, name, content, message):
     folder.write(name, content)
     assert folder.refusal(name) == message
 
@@ -127,16 +127,16 @@ def test_metadata_that_cannot_be_followed(folder, old, new, message):
         (["é" * 100], "é" * 80 + "…"),
     ],
 )
-def test_a_place_is_named_on_one_line(path, name):
+def test_place_is_named_on_one_line(path, name):
     assert tree.name(path) == name
 
 
 class TestBounds:
-    def test_a_file_that_is_too_large(self, folder):
+    def test_file_that_is_too_large(self, folder):
         folder.write("a.yaml", b"#" * (files.LIMIT + 1))
         assert folder.refusal("a.yaml") == "is larger than 10 MiB"
 
-    def test_a_file_of_the_largest_size_is_read(self, folder):
+    def test_file_of_largest_size_is_read(self, folder):
         folder.write("a.yaml", b"#" * files.LIMIT)
         assert folder.refusal("a.yaml") == NOT_ENCRYPTED
 
@@ -157,7 +157,7 @@ class TestBounds:
         assert folder.refusal("a.json") == "is nested more than 100 levels deep"
 
     @pytest.mark.parametrize("name", ["a.yaml", "a.json"])
-    def test_the_deepest_that_is_read(self, folder, name):
+    def test_deepest_that_is_read(self, folder, name):
         folder.write(name, '{"a": ' + "[" * 99 + "]" * 99 + "}")
         assert folder.refusal(name) == NOT_ENCRYPTED
 
@@ -184,57 +184,57 @@ class TestBounds:
         folder.write("a.yaml", "l0: &l0 [x]\n" + levels)
         assert folder.refusal("a.yaml") == "contains more than 100000 values"
 
-    def test_an_alias_counts_for_what_it_stands_for(self, folder):
+    def test_alias_counts_for_what_it_stands_for(self, folder):
         folder.write("a.yaml", "a: &a {x: [1, 2]}\nb: [*a, *a]\n")
         (document,) = store_yaml.documents((folder.path / "a.yaml").read_bytes())
         assert document["b"] == [document["a"], document["a"]]
 
 
 class TestPaths:
-    def test_a_missing_file(self, folder):
+    def test_missing_file(self, folder):
         assert folder.refusal("a.yaml", NotFound) == "no such file"
         folder.write("a.yaml", "")
         assert folder.refusal("a.yaml/b.yaml", NotFound) == "no such file"
 
-    def test_a_folder(self, folder):
+    def test_folder(self, folder):
         (folder.path / "a.yaml").mkdir()
         assert folder.refusal("a.yaml") == "is not a regular file"
 
-    def test_a_fifo_does_not_block(self, folder):
+    def test_fifo_does_not_block(self, folder):
         os.mkfifo(folder.path / "a.yaml")
         assert folder.refusal("a.yaml") == "is not a regular file"
 
-    def test_a_device(self, folder):
+    def test_device(self, folder):
         assert folder.refusal("/dev/zero") == "is not a regular file"
 
-    def test_a_link_to_itself(self, folder):
+    def test_link_to_itself(self, folder):
         (folder.path / "a.yaml").symlink_to("a.yaml")
         assert re.fullmatch("cannot open the file: Too many levels of symbolic links", folder.refusal("a.yaml"))
 
-    def test_a_file_that_may_not_be_read(self, folder, monkeypatch):
+    def test_file_that_may_not_be_read(self, folder, monkeypatch):
         def refuse(*_):
             raise PermissionError
 
         monkeypatch.setattr(files.os, "open", refuse)  # root, who may run the tests, may read everything
         assert folder.refusal("a.yaml", Denied) == "cannot read the file: permission denied"
 
-    def test_a_zero_byte(self, folder):
+    def test_zero_byte(self, folder):
         assert folder.refusal("a\0.yaml") == "the path contains a zero byte"
 
-    def test_a_link_inside_the_folder_is_how_kubernetes_mounts_files(self, folder):
+    def test_link_inside_folder_is_how_kubernetes_mounts_files(self, folder):
         folder.write("..2024/a.yaml", "a: x")
         (folder.path / "..data").symlink_to("..2024")
         (folder.path / "a.yaml").symlink_to("..data/a.yaml")
         assert folder.refusal("a.yaml") == NOT_ENCRYPTED
 
-    def test_a_folder_that_is_itself_a_link(self, folder):
+    def test_folder_that_is_itself_link(self, folder):
         folder.write("real/a.yaml", "a: x")
         (folder.path / "link").symlink_to("real")
         folder.path = folder.path / "link"
         assert folder.refusal("a.yaml") == NOT_ENCRYPTED
 
     @pytest.mark.parametrize("path", ["a.yaml", "sub/a.yaml", "up/../a.yaml"])
-    def test_a_link_that_leads_out(self, folder, path):
+    def test_link_that_leads_out(self, folder, path):
         folder.write("outside/a.yaml", "a: x")
         (folder.path / "base/up").mkdir(parents=True)
         (folder.path / "base/a.yaml").symlink_to("../outside/a.yaml")
@@ -251,7 +251,7 @@ class TestPaths:
         assert folder.refusal("../apps/a.yaml") == NOT_ENCRYPTED
         assert folder.refusal("../apps/b.yaml") == f"a link leads out of {folder.path.parent}"
 
-    def test_an_absolute_path_has_no_wall(self, folder):
+    def test_absolute_path_has_no_wall(self, folder):
         folder.write("outside/a.yaml", "a: x")
         link = folder.path / "link.yaml"
         link.symlink_to("outside/a.yaml")

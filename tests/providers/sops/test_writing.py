@@ -35,11 +35,11 @@ def changed_lines(before: str, after: str) -> list[str]:
     return [line[:2] + line[2:].split("ENC[")[0].strip() for line in lines]
 
 
-def test_a_session_is_a_writer(folder):
+def test_session_is_writer(folder):
     assert isinstance(Sops().open(folder.context()), Writer)
 
 
-def test_sops_reads_a_new_yaml_file(desk):
+def test_sops_reads_new_yaml_file(desk):
     revision = desk.store("a.yaml", [TREE])
     assert desk.read("a.yaml").revision == revision
     printed = desk.sops("decrypt", "--output-type", "json", "a.yaml").stdout
@@ -47,22 +47,22 @@ def test_sops_reads_a_new_yaml_file(desk):
     assert list(json.loads(printed)) == list(TREE)
 
 
-def test_sops_reads_a_new_json_file(desk):
+def test_sops_reads_new_json_file(desk):
     desk.store("a.json", [TREE])
     assert json.loads(desk.decrypted("a.json")) == TREE
 
 
-def test_sops_reads_a_new_dotenv_file(desk):
+def test_sops_reads_new_dotenv_file(desk):
     desk.store("a.env", [{"A": "a=b", "B": 'l1\nl2 "q"', "E": "", "c_unencrypted": "plain"}])
     assert desk.decrypted("a.env") == 'A=a=b\nB=l1\\nl2 "q"\nE=\nc_unencrypted=plain\n'
 
 
-def test_sops_reads_all_documents_of_a_new_file(desk):
+def test_sops_reads_all_documents_of_new_file(desk):
     desk.store("a.yaml", [{"a": "x"}, {}, {"b": "z"}])
     assert desk.decrypted("a.yaml") == "a: x\n---\n{}\n---\nb: z\n"
 
 
-def test_only_changed_values_change_in_the_text(desk):
+def test_only_changed_values_change_in_text(desk):
     desk.encrypt("a.yaml", "# about a\na: x # inline\nb:\n  c: [1, 2]\n\n  d: old\n# last\ne_unencrypted: 5\n")
     before = (desk.path / "a.yaml").read_text()
     comments = [line for line in desk.decrypted("a.yaml").splitlines() if "#" in line]
@@ -88,7 +88,7 @@ def test_only_changed_values_change_in_the_text(desk):
     assert [line for line in desk.decrypted("a.yaml").splitlines() if "#" in line] == comments
 
 
-def test_another_revision_is_a_conflict(desk):
+def test_another_revision_is_conflict(desk):
     first = desk.store("a.yaml", [{"a": "CANARY"}])
     second = desk.store("a.yaml", [{"a": "CANARY-2"}], first)
     assert (
@@ -110,7 +110,7 @@ STORES = [
 
 
 @pytest.mark.parametrize(("name", "old", "new"), STORES)
-def test_sops_goes_on_with_a_file_of_ours_and_bridge_with_one_of_theirs(desk, name, old, new):
+def test_sops_goes_on_with_file_of_ours_and_bridge_with_one_of_theirs(desk, name, old, new):
     desk.store(name, old)
     assert desk.sops("set", name, '["b"]', '"by sops"').returncode == 0
     assert desk.values(name) == [{"a": ("text", b"x"), "b": ("text", b"by sops")}]
@@ -124,7 +124,7 @@ def test_sops_goes_on_with_a_file_of_ours_and_bridge_with_one_of_theirs(desk, na
 
 
 @pytest.mark.parametrize(("name", "old", "new"), STORES)
-def test_a_value_that_did_not_change_keeps_its_bytes_and_a_new_one_has_its_own_nonce(desk, name, old, new):
+def test_value_that_did_not_change_keeps_its_bytes_and_new_one_has_its_own_nonce(desk, name, old, new):
     revision = desk.store(name, old)
     before = desk.value(name, "a"), desk.value(name, "b")
     revision = desk.store(name, new, revision)
@@ -136,7 +136,7 @@ def test_a_value_that_did_not_change_keeps_its_bytes_and_a_new_one_has_its_own_n
     assert {len(base64.b64decode(nonce)) for nonce in nonces} == {32}
 
 
-def test_what_a_file_says_of_itself_stays(desk):
+def test_what_file_says_of_itself_stays(desk):
     """Whoever it is for, also by keys that bridge cannot use, and which release wrote it."""
     desk.encrypt("a.yaml", "a: x\n", encrypted_regex="^a$", mac_only_encrypted=True)
     pgp = '    pgp:\n        - created_at: "2026-01-01T00:00:00Z"\n          enc: unreadable\n          fp: FBC7\n'
@@ -151,7 +151,7 @@ def test_what_a_file_says_of_itself_stays(desk):
     assert desk.decrypted("a.yaml") == 'a: CANARY\nclear: "y"\n'
 
 
-def test_the_time_of_change_is_now_and_never_before_the_file_s(desk, monkeypatch):
+def test_time_of_change_is_now_and_never_before_file_s(desk, monkeypatch):
     began = int(time.time())
     first = desk.store("a.yaml", [{"a": "1"}])
     assert began <= first.order // 10**9 <= time.time()
@@ -196,7 +196,7 @@ def test_every_kind_is_kept_with_its_text(desk, name, suffix):
     assert types == [*expected, "str"]  # the last is the MAC's
 
 
-def test_bytes_that_are_a_text_are_written_as_one(desk):
+def test_bytes_that_are_text_are_written_as_one(desk):
     desk.store("a.yaml", [{"a": b"text", "b": b"", "c_unencrypted": b"text"}])
     assert desk.values("a.yaml") == [{"a": ("text", b"text"), "b": ("text", b""), "c_unencrypted": ("text", b"text")}]
 
@@ -232,7 +232,7 @@ NUMBER = "a number that sops would change"
         ("a.yaml", {"a": {"b:c": "CANARY"}}, "key a.b:c contains a colon, so sops's encryption cannot tell it"),
     ],
 )
-def test_what_a_store_cannot_hold_is_refused(desk, name, tree, problem):
+def test_what_store_cannot_hold_is_refused(desk, name, tree, problem):
     assert desk.unwritable(name, [tree]).startswith(problem)
     if not isinstance(next(iter(tree.values())), dict):
         revision = desk.store(name, [{"z": "x"}])
@@ -245,12 +245,12 @@ def test_one_value_where_fields_are_wanted_and_several_documents_where_one_is_ar
     assert desk.unwritable("a.yaml", []) == "there is no document to write"
 
 
-def test_a_file_that_would_be_too_large_to_read_is_not_written(desk):
+def test_file_that_would_be_too_large_to_read_is_not_written(desk):
     message = desk.unwritable("a.yaml", [{"a": "CANARY" * 1_500_000}])
     assert message in {"the file would be larger than 10 MiB", "the sops program printed more than 10240 KiB"}
 
 
-def test_a_file_without_a_key_of_ours_or_changed_by_hand_is_not_written(desk):
+def test_file_without_key_of_ours_or_changed_by_hand_is_not_written(desk):
     revision = desk.store("a.yaml", [{"a": "CANARY-1"}])
     key, desk.environ = desk.environ, {}
     assert desk.unwritable("a.yaml", [{"a": "CANARY-2"}], revision, Denied).startswith("no age key matched")
@@ -260,7 +260,7 @@ def test_a_file_without_a_key_of_ours_or_changed_by_hand_is_not_written(desk):
     assert message == "key b does not decrypt: it was changed or moved after encryption"
 
 
-def test_a_document_that_the_file_holds_already_is_not_written_again(desk):
+def test_document_that_file_holds_already_is_not_written_again(desk):
     tree = {"a": "x", "b": {"c": 1, "d": [None, b"\xff"]}}
     revision = desk.store("a.yaml", [tree])
     before = desk.files()
@@ -275,7 +275,7 @@ def rehearsed(desk, path, tree, expect=None):
     Sops().open(desk.context()).rehearse(path, Document((sealed(tree),), Revision("")), expect=expect)
 
 
-def test_a_rehearsal_writes_nothing(desk):
+def test_rehearsal_writes_nothing(desk):
     rehearsed(desk, "a.yaml", TREE)
     assert not (desk.path / "a.yaml").exists()
     revision = desk.store("a.yaml", [TREE])
@@ -284,7 +284,7 @@ def test_a_rehearsal_writes_nothing(desk):
     assert {path.name: path.read_bytes() for path in desk.path.iterdir() if path.is_file()} == before
 
 
-def test_a_rehearsal_is_refused_as_the_write_would_be(desk):
+def test_rehearsal_is_refused_as_write_would_be(desk):
     revision = desk.store("there.yaml", [TREE])
     stranger = pyrage.x25519.Identity.generate().to_public()
     cases = [("there.yaml", None, None), ("there.yaml", Revision("other"), None), ("gone.yaml", revision, None)]

@@ -76,18 +76,18 @@ def merged(text):
 
 
 @pytest.mark.parametrize(("release", "one"), files(pgp=False))
-def test_a_file_is_read_as_its_own_release_read_it(folder, release, one):
+def test_file_is_read_as_its_own_release_read_it(folder, release, one):
     if one.key == "post-quantum" and not hybrid.is_supported():
         pytest.skip(hybrid.TOO_OLD)
     agrees(folder, release, one, Sops())
 
 
 @pytest.mark.parametrize(("release", "one"), files(pgp=True))
-def test_a_file_for_a_pgp_key_or_with_a_share_for_one_too(folder, gpg, release, one):
+def test_file_for_pgp_key_or_with_share_for_one_too(folder, gpg, release, one):
     agrees(folder, release, one, Sops(gpg=gpg))
 
 
-def test_a_difference_would_be_seen(folder):
+def test_difference_would_be_seen(folder):
     release, one = next((release, one) for release, one in FILES if one.case == "rule.json")
     with pytest.raises(AssertionError):
         agrees(folder, release, one._replace(json=one.json.replace("CANARY-1", "CANARY-X")), Sops())

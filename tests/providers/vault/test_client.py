@@ -26,7 +26,7 @@ VALUES: dict[str, object] = {"A": "CANARY-a"}
 HTML = b"<html><body>CANARY please log in</body></html>"
 
 
-def test_requests_carry_the_token_and_the_header_against_forged_ones(fake: Wire, fake_desk: Desk) -> None:
+def test_requests_carry_token_and_header_against_forged_ones(fake: Wire, fake_desk: Desk) -> None:
     fake.answer = lambda _: document(VALUES)
     assert fake_desk.texts("app") == VALUES
     (request,) = fake.requests
@@ -48,7 +48,7 @@ def test_no_redirect_is_followed(fake: Wire, fake_desk: Desk, status: int) -> No
     assert len(fake.requests) == 1
 
 
-def test_no_redirect_of_a_login_is_followed(fake: Wire, fake_desk: Desk) -> None:
+def test_no_redirect_of_login_is_followed(fake: Wire, fake_desk: Desk) -> None:
     with wire() as other:
         fake.answer = lambda _: Answer(307, b"", {"Location": f"{other.address}/v1/x"})
         fake_desk.environ = {"VAULT_PASSWORD": "CANARY"}
@@ -59,7 +59,7 @@ def test_no_redirect_of_a_login_is_followed(fake: Wire, fake_desk: Desk) -> None
 
 
 @pytest.mark.parametrize("path", ["/v1/a/../sys/health", "v1//sys", "/v1/./x"])
-def test_adapter_itself_refuses_what_the_library_would_resolve(fake: Wire, fake_desk: Desk, path: str) -> None:
+def test_adapter_itself_refuses_what_library_would_resolve(fake: Wire, fake_desk: Desk, path: str) -> None:
     context = fake_desk.context()
     found = settings.load(Vault(address=fake.address), context)
     client = Connection(found, context.deadline).client("hvs.CANARY")
@@ -150,7 +150,7 @@ def test_every_answer_has_its_meaning(
     assert len(fake.requests) == 1
 
 
-def test_errors_are_read_whatever_the_content_type_says(fake: Wire, fake_desk: Desk) -> None:
+def test_errors_are_read_whatever_content_type_says(fake: Wire, fake_desk: Desk) -> None:
     body = {"errors": ["Vault is sealed"]}
     fake.answer = lambda _: Answer(503, body, {"Content-Type": "application/json; charset=utf-8"})
     assert fake_desk.refusal(Unavailable) == fake_desk.reading("failed: the server is sealed (503)")
@@ -191,14 +191,14 @@ def test_answer_is_read_after_interim_ones_and_with_any_headers(
         ("Fri, 31 Dec 9999 23:59:59 GMT", LONGEST),
     ],
 )
-def test_retry_after_is_handed_to_the_core(fake: Wire, fake_desk: Desk, header: str, seconds: float | None) -> None:
+def test_retry_after_is_handed_to_core(fake: Wire, fake_desk: Desk, header: str, seconds: float | None) -> None:
     fake.answer = lambda _: errors(429, Retry_After=header, Date="Wed, 25 Nov 2026 10:00:00 GMT")
     with fake_desk.session() as session, pytest.raises(Unavailable) as caught:
         session.read("app")
     assert caught.value.retry_after == seconds
 
 
-def test_after_a_412_the_active_node_is_asked(fake: Wire, fake_desk: Desk) -> None:
+def test_after_a_412_active_node_is_asked(fake: Wire, fake_desk: Desk) -> None:
     answers = [errors(412), document(VALUES)]
     fake.answer = lambda _: answers.pop(0)
     with fake_desk.session() as session:
@@ -211,7 +211,7 @@ def test_after_a_412_the_active_node_is_asked(fake: Wire, fake_desk: Desk) -> No
 # A credential with a lease, pointed at by mistake
 
 
-def test_lease_of_a_credential_is_revoked_at_once(fake: Wire, fake_desk: Desk) -> None:
+def test_lease_of_credential_is_revoked_at_once(fake: Wire, fake_desk: Desk) -> None:
     lease = {"lease_id": "database/creds/app/CANARY", "data": {"username": "u", "password": "CANARY"}, "auth": None}
 
     def answer(request: Request) -> Answer:
@@ -240,7 +240,7 @@ def test_engine_that_cannot_be_asked_now_is_not_guessed(fake: Wire, fake_desk: D
     assert len(fake.requests) == 1
 
 
-def test_engine_that_the_token_may_not_ask_for_is_guessed_without_a_login(fake: Wire, fake_desk: Desk) -> None:
+def test_engine_that_token_may_not_ask_for_is_guessed_without_login(fake: Wire, fake_desk: Desk) -> None:
     def answer(request: Request) -> Answer:
         if request.path.endswith("/login/ann"):
             return Answer(body={"auth": {"client_token": "hvs.own", "token_type": "batch"}})
@@ -308,7 +308,7 @@ def nonsense(connection: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("script", [dribble, dribble_headers, silence])
-def test_request_as_a_whole_has_a_limit(fake: Wire, fake_desk: Desk, script: Callable[[socket.socket], None]) -> None:
+def test_request_as_whole_has_limit(fake: Wire, fake_desk: Desk, script: Callable[[socket.socket], None]) -> None:
     fake.answer = lambda _: Answer(script=script)
     fake_desk.environ["VAULT_CLIENT_TIMEOUT"] = "200ms"
     assert fake_desk.refusal(Unavailable) == f"{fake.address} did not answer completely within 0.2 s"
@@ -331,7 +331,7 @@ def test_server_that_is_missing_is_temporary(fake_desk: Desk) -> None:
     assert fake_desk.refusal(Unavailable, address="http://nowhere.invalid").endswith("cannot be reached")
 
 
-def test_runs_deadline_bounds_a_request_too(fake: Wire, fake_desk: Desk) -> None:
+def test_runs_deadline_bounds_request_too(fake: Wire, fake_desk: Desk) -> None:
     fake.answer = lambda _: Answer(script=silence)
     sessions = []
 
@@ -344,7 +344,7 @@ def test_runs_deadline_bounds_a_request_too(fake: Wire, fake_desk: Desk) -> None
     assert len(fake.requests) == 1
 
 
-def test_own_tokens_are_revoked_although_the_deadline_is_over(fake: Wire, fake_desk: Desk) -> None:
+def test_own_tokens_are_revoked_although_deadline_is_over(fake: Wire, fake_desk: Desk) -> None:
     def answer(request: Request) -> Answer:
         if request.path.endswith("/login/ann"):
             return Answer(body={"auth": {"client_token": "hvs.own", "token_type": "service"}})
@@ -363,7 +363,7 @@ def test_own_tokens_are_revoked_although_the_deadline_is_over(fake: Wire, fake_d
     assert fake.asked()[-1] == "POST auth/token/revoke-self"
 
 
-def test_closing_does_not_wait_for_a_read_that_is_stuck(fake: Wire, fake_desk: Desk) -> None:
+def test_closing_does_not_wait_for_read_that_is_stuck(fake: Wire, fake_desk: Desk) -> None:
     arrived, release = threading.Event(), threading.Event()
 
     def stuck(connection: socket.socket) -> None:
@@ -408,7 +408,7 @@ def test_netrc_is_not_read(fake: Wire, fake_desk: Desk, tmp_path: Path, monkeypa
     assert "authorization" not in fake.requests[0].headers
 
 
-def test_process_environment_counts_only_through_the_context(
+def test_process_environment_counts_only_through_context(
     fake: Wire, fake_desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VAULT_TOKEN", "hvs.CANARY-of-the-process")
@@ -421,7 +421,7 @@ def test_process_environment_counts_only_through_the_context(
     assert fake_desk.refusal(Denied).startswith("no credential found")
 
 
-def test_no_token_of_anywhere_goes_along_with_a_login(
+def test_no_token_of_anywhere_goes_along_with_login(
     fake: Wire, fake_desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VAULT_TOKEN", "hvs.CANARY-of-the-process")
@@ -463,7 +463,7 @@ def test_variable_of_openbao_that_is_set_and_empty_counts_as_in_its_program(fake
 @pytest.mark.parametrize(
     "addresses", [{"BAO_ADDR": "GOOD", "VAULT_ADDR": "http://127.0.0.1:1"}, {"VAULT_ADDR": "GOOD"}]
 )
-def test_bridge_and_the_program_of_openbao_choose_the_same_server(
+def test_bridge_and_program_of_openbao_choose_same_server(
     dev_vault: DevVault, mount: str, tmp_path: Path, addresses: dict[str, str]
 ) -> None:
     if not dev_vault.is_openbao:
@@ -508,7 +508,7 @@ def test_invalid_variables_are_reported(fake_desk: Desk, environ: dict[str, str]
     ("text", "seconds"),
     [("90", 90.0), ("2s", 2.0), ("1m30s", 90.0), ("1.5h", 5400.0), ("250ms", 0.25), ("soon", 60.0), ("", 60.0)],
 )
-def test_session_tells_the_core_its_limits(fake_desk: Desk, text: str, seconds: float) -> None:
+def test_session_tells_core_its_limits(fake_desk: Desk, text: str, seconds: float) -> None:
     fake_desk.environ |= {"VAULT_CLIENT_TIMEOUT": text, "VAULT_MAX_RETRIES": "5"}
     with fake_desk.session() as session:
         assert (session.timeout, session.retries) == (seconds, 5)
@@ -520,7 +520,7 @@ def test_session_tells_the_core_its_limits(fake_desk: Desk, text: str, seconds: 
 # Proxies
 
 
-def test_proxy_of_the_environment_is_used_but_not_for_loopback(fake: Wire, fake_desk: Desk) -> None:
+def test_proxy_of_environment_is_used_but_not_for_loopback(fake: Wire, fake_desk: Desk) -> None:
     fake.answer = lambda _: document(VALUES)
     with wire() as proxy:
         proxy.answer = lambda _: document({"A": "through the proxy"})
@@ -544,7 +544,7 @@ def test_proxys_password_is_not_shown(fake_desk: Desk) -> None:
     assert "CANARY" not in repr(settings.load(Vault(address=fake_desk.address), fake_desk.context()))
 
 
-def test_asking_for_a_proxy_leaves_the_environment_alone(fake_desk: Desk, fake: Wire) -> None:
+def test_asking_for_proxy_leaves_environment_alone(fake_desk: Desk, fake: Wire) -> None:
     before = dict(os.environ)
     fake.answer = lambda _: document(VALUES)
     fake_desk.environ |= {"http_proxy": fake.address, "no_proxy": "x"}
@@ -552,7 +552,7 @@ def test_asking_for_a_proxy_leaves_the_environment_alone(fake_desk: Desk, fake: 
     assert dict(os.environ) == before
 
 
-def test_comments_in_a_bundle_of_authorities_may_be_in_any_encoding(tmp_path: Path) -> None:
+def test_comments_in_bundle_of_authorities_may_be_in_any_encoding(tmp_path: Path) -> None:
     certificate = Authority(tmp_path).file.read_bytes()
     bundle = tmp_path / "bundle.pem"
     bundle.write_bytes("# Autorité racine ☃\n".encode() + b"\xff\n" + certificate + b"\xe9\n")

@@ -80,7 +80,7 @@ def test_login_that_is_not_answered_with_vaults_json(
 
 
 @pytest.mark.parametrize("status", STATUSES)
-def test_read_names_its_place_its_method_and_the_address(fake: Wire, credentials: Desk, status: int) -> None:
+def test_read_names_its_place_its_method_and_address(fake: Wire, credentials: Desk, status: int) -> None:
     def answer(request: Request) -> Answer:
         if request.path.endswith("/login/ann"):
             return Answer(body={"auth": {"client_token": "hvs.own", "token_type": "batch"}})
@@ -143,7 +143,7 @@ def test_read_names_its_place_its_method_and_the_address(fake: Wire, credentials
         ),
     ],
 )
-def test_reason_is_reported_whatever_the_status_of_a_login(
+def test_reason_is_reported_whatever_status_of_login(
     fake: Wire, credentials: Desk, status: int, text: str, reason: str
 ) -> None:
     fake.answer = lambda _: errors(status, text)
@@ -174,7 +174,7 @@ def test_service_unreachable_from_vault_is_temporary(
 @pytest.mark.parametrize(
     "text", ["open /vault/data: permission denied CANARY", "lease expired", "a signature CANARY", "claim", "audience"]
 )
-def test_ambiguous_error_text_is_not_a_permanent_refusal(fake: Wire, credentials: Desk, text: str) -> None:
+def test_ambiguous_error_text_is_not_permanent_refusal(fake: Wire, credentials: Desk, text: str) -> None:
     fake.answer = lambda _: errors(500, text)
     message = credentials.refusal(Unavailable, auth={"method": "jwt", "role": "app", "token_file": "vault-jwt"})
     assert message == credentials.login("jwt app", "jwt", "failed: server error (500)")
@@ -209,7 +209,7 @@ def test_hints_are_instructions(fake: Wire, credentials: Desk) -> None:
     assert hint(missing) == 'add to the policy: path "secret/data/app" { capabilities = ["read"] }'
 
 
-def test_only_the_beginning_of_a_long_error_is_searched() -> None:
+def test_only_beginning_of_long_error_is_searched() -> None:
     def message(text: str) -> str:
         return str(failure(Reply(400, {"errors": [SecretValue.of(text)]})))
 
@@ -245,7 +245,7 @@ def test_extra_request_distinguishes_unknown_token_from_missing_permission(
         Reply(403, {"errors": [SecretValue(b"2 errors occurred: permission denied, invalid token")]}, step=READ),
     ],
 )
-def test_token_that_is_not_valid_is_not_cured_by_a_policy(reply: Reply) -> None:
+def test_token_that_is_not_valid_is_not_cured_by_policy(reply: Reply) -> None:
     assert [one.hint for one in failure(reply).problems] == [LOG_IN]
 
 

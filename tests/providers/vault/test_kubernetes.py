@@ -177,7 +177,7 @@ def test_invalid_token_is_refused(
     )
 
 
-def test_unreachable_cluster_looks_like_a_refusal(
+def test_unreachable_cluster_looks_like_refusal(
     pod: Desk, dev_vault: DevVault, accounts: Accounts, by_review: dict[str, Any], project: Callable[[str], object]
 ) -> None:
     authority = accounts.cluster.ca_file.read_text()
@@ -189,5 +189,5 @@ def test_unreachable_cluster_looks_like_a_refusal(
     assert pod.refusal(Denied, auth=by_review) == message
 
 
-def test_pod_without_its_token_names_the_file(pod: Desk, by_review: dict[str, Any]) -> None:
+def test_pod_without_its_token_names_file(pod: Desk, by_review: dict[str, Any]) -> None:
     assert pod.refusal(Denied, auth=by_review) == "no credential found: looked for kubernetes (vault-token)"

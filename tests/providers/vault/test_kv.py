@@ -13,7 +13,7 @@ from tests.servers.vault import DevVault
 EXACT = b'{"big":12345678901234567890,"price":1.10,"power":1e5,"zero":-0.0,"yes":true,"none":null,"text":"CANARY<>&"}'
 
 
-def test_version_2_gives_the_fields_and_the_version(desk: Desk, dev_vault: DevVault, mount: str) -> None:
+def test_version_2_gives_fields_and_version(desk: Desk, dev_vault: DevVault, mount: str) -> None:
     dev_vault.put("app", {"A": "CANARY-a", "B": ""}, mount)
     document = desk.read("app")
     assert desk.texts("app") == {"A": "CANARY-a", "B": ""}
@@ -56,7 +56,7 @@ def test_fields_are_picked_whole_nested_and_literal(desk: Desk, dev_vault: DevVa
     assert pick(document, None).kind is Kind.TEXT
 
 
-def test_revision_is_a_version_and_the_order_is_the_time(desk: Desk, dev_vault: DevVault, mount: str) -> None:
+def test_revision_is_version_and_order_is_time(desk: Desk, dev_vault: DevVault, mount: str) -> None:
     for text in ("first", "second"):
         dev_vault.put("app", {"A": text}, mount)
     assert desk.texts("app", "1") == {"A": "first"}
@@ -66,7 +66,7 @@ def test_revision_is_a_version_and_the_order_is_the_time(desk: Desk, dev_vault: 
     assert first.order < second.order
 
 
-def test_recreated_document_is_newer_than_the_old_one(desk: Desk, dev_vault: DevVault, mount: str) -> None:
+def test_recreated_document_is_newer_than_old_one(desk: Desk, dev_vault: DevVault, mount: str) -> None:
     for text in ("a", "b", "c"):
         dev_vault.put("app", {"A": text}, mount)
     before = desk.read("app").revision
@@ -152,7 +152,7 @@ def test_other_paths_are_not_changed(desk: Desk, dev_vault: DevVault, mount: str
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_mount_with_slashes_and_every_form_of_a_path(desk: Desk, dev_vault: DevVault, version: int) -> None:
+def test_mount_with_slashes_and_every_form_of_path(desk: Desk, dev_vault: DevVault, version: int) -> None:
     mount = f"deep-{version}/kv/x"
     dev_vault.mount(mount, version)
     infix = "data/" if version == 2 else ""
@@ -168,13 +168,13 @@ def test_mount_with_slashes_and_every_form_of_a_path(desk: Desk, dev_vault: DevV
     dev_vault.do("DELETE", f"sys/mounts/{mount}")
 
 
-def test_mount_that_reaches_into_the_engine_is_understood(desk: Desk, dev_vault: DevVault, mount: str) -> None:
+def test_mount_that_reaches_into_engine_is_understood(desk: Desk, dev_vault: DevVault, mount: str) -> None:
     dev_vault.put("team/app", {"A": "CANARY"}, mount)
     assert desk.texts("app", mount=f"{mount}/team") == {"A": "CANARY"}
     assert desk.texts(f"{mount}/team/app", mount=f"{mount}/team") == {"A": "CANARY"}
 
 
-def test_section_without_mount_needs_one_in_the_path(desk: Desk) -> None:
+def test_section_without_mount_needs_one_in_path(desk: Desk) -> None:
     assert desk.refusal(ProviderError, "app", mount=None) == "the path names only a mount"
 
 
@@ -182,7 +182,7 @@ def test_mount_that_is_missing_is_not_found(desk: Desk) -> None:
     assert desk.refusal(NotFound, mount="nowhere") == "no KV engine of this version is mounted at nowhere"
 
 
-def test_wrong_version_in_the_section_is_reported(desk: Desk, dev_vault: DevVault, mount: str) -> None:
+def test_wrong_version_in_section_is_reported(desk: Desk, dev_vault: DevVault, mount: str) -> None:
     dev_vault.put("app", {"A": "CANARY"}, mount)
     with desk.session(kv_version=1) as session, pytest.raises(NotFound) as caught:
         session.read("app")
@@ -190,7 +190,7 @@ def test_wrong_version_in_the_section_is_reported(desk: Desk, dev_vault: DevVaul
     assert caught.value.problems[0].hint.startswith(f"set or remove kv_version: {mount} may be")
 
 
-def test_each_path_is_one_request_and_the_engine_is_asked_once(
+def test_each_path_is_one_request_and_engine_is_asked_once(
     desk: Desk, relay: Wire, dev_vault: DevVault, mount: str
 ) -> None:
     for name in "abc":

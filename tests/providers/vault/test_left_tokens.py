@@ -69,7 +69,7 @@ def test_token_that_may_not_revoke_itself_is_reported(fake: Wire, ann: Desk, lea
         (Answer(script=lambda connection: connection.close()), "cannot be reached"),
     ],
 )
-def test_server_that_cannot_revoke_now_is_reported_without_a_policy(
+def test_server_that_cannot_revoke_now_is_reported_without_policy(
     fake: Wire, ann: Desk, answer: Answer, why: str
 ) -> None:
     fake.answer = issuing(1800, answer)
@@ -86,7 +86,7 @@ def test_token_that_no_longer_exists_is_not_told(fake: Wire, ann: Desk, answer: 
     assert left(ann) == ()
 
 
-def test_second_token_is_revoked_although_the_first_one_cannot_be(fake: Wire, ann: Desk) -> None:
+def test_second_token_is_revoked_although_first_one_cannot_be(fake: Wire, ann: Desk) -> None:
     answers = [errors(403, "permission denied", "invalid token"), document({"A": "CANARY"})]
     fake.answer = lambda request: answers.pop(0) if "data/" in request.path else issuing(1800, MISSING)(request)
     with ann.session(auth=ANN) as session:
@@ -102,7 +102,7 @@ def test_session_that_never_logged_in_leaves_nothing(fake: Wire, ann: Desk) -> N
     assert session.warnings == ()
 
 
-def test_role_without_the_default_policy_needs_one_line_more(role: Role) -> None:
+def test_role_without_default_policy_needs_one_line_more(role: Role) -> None:
     path, role_id = role.approle(token_no_default_policy=True, token_ttl="30m")
     role.desk.environ |= {"VAULT_ROLE_ID": role_id, "VAULT_SECRET_ID": role.secret_id(path)}
     auth: dict[str, Any] = {"method": "approle", "mount": path}

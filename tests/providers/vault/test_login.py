@@ -76,7 +76,7 @@ def leftovers(dev_vault: DevVault) -> Iterator[None]:
 # Tokens
 
 
-def test_token_of_the_environment_is_used_and_never_revoked(role: Role) -> None:
+def test_token_of_environment_is_used_and_never_revoked(role: Role) -> None:
     token = role.vault.token(role.policy)
     role.desk.environ["VAULT_TOKEN"] = token
     assert role.desk.texts("app") == VALUES
@@ -91,7 +91,7 @@ def test_token_of_vault_login_is_used_and_never_revoked(role: Role, tmp_path: Pa
 
 
 @pytest.mark.parametrize("how", ["wrong", "revoked", "expired"])
-def test_token_that_is_not_valid_is_reported_without_a_second_try(role: Role, relay: Wire, how: str) -> None:
+def test_token_that_is_not_valid_is_reported_without_second_try(role: Role, relay: Wire, how: str) -> None:
     token = role.vault.token(role.policy, ttl="1s")
     if how == "revoked":
         role.vault.request("POST", "auth/token/revoke-self", token=token)
@@ -102,7 +102,7 @@ def test_token_that_is_not_valid_is_reported_without_a_second_try(role: Role, re
     assert len(relay.requests) == (2 if role.vault.is_openbao else 1)
 
 
-def test_token_without_the_right_is_denied(role: Role) -> None:
+def test_token_without_right_is_denied(role: Role) -> None:
     role.desk.environ["VAULT_TOKEN"] = role.vault.token("default")
     denied = role.desk.reading("failed: permission denied", f"{role.mount}/data/app")
     assert role.desk.refusal(Denied) == denied
@@ -117,7 +117,7 @@ def test_token_without_the_right_is_denied(role: Role) -> None:
         ("hvs. CANARY", "the token in VAULT_TOKEN, ~/.vault-token contains a space"),
     ],
 )
-def test_token_unfit_for_a_header_is_refused_without_showing_it(
+def test_token_unfit_for_header_is_refused_without_showing_it(
     fake_desk: Desk, fake: Wire, text: str, wrong: str
 ) -> None:
     fake_desk.environ["VAULT_TOKEN"] = text
@@ -126,7 +126,7 @@ def test_token_unfit_for_a_header_is_refused_without_showing_it(
 
 
 @pytest.mark.parametrize("text", ["hvs.CANARY\n", "hvs.CANARY ", " hvs.CANARY\r\n"])
-def test_white_space_around_a_token_is_stripped(fake_desk: Desk, fake: Wire, tmp_path: Path, text: str) -> None:
+def test_white_space_around_token_is_stripped(fake_desk: Desk, fake: Wire, tmp_path: Path, text: str) -> None:
     fake.answer = lambda _: document({"A": "CANARY-a"})
     fake_desk.environ["VAULT_TOKEN"] = text
     fake_desk.read("app")
@@ -144,7 +144,7 @@ def test_token_that_is_bound_to_other_addresses_is_reported(role: Role) -> None:
     assert role.desk.refusal(Denied) == message
 
 
-def test_without_a_credential_every_place_is_named(role: Role, relay: Wire) -> None:
+def test_without_credential_every_place_is_named(role: Role, relay: Wire) -> None:
     auth = [{"method": "kubernetes", "role": "r"}, {"method": "jwt"}, {"method": "approle"}, {"method": "token"}]
     assert role.desk.refusal(Denied, auth=auth) == (
         "no credential found: looked for kubernetes (/var/run/secrets/kubernetes.io/serviceaccount/token), "
@@ -157,7 +157,7 @@ def test_without_a_credential_every_place_is_named(role: Role, relay: Wire) -> N
 
 
 @pytest.mark.usefixtures("leftovers")
-def test_approle_from_the_environment(role: Role, relay: Wire) -> None:
+def test_approle_from_environment(role: Role, relay: Wire) -> None:
     path, role_id = role.approle()
     role.desk.environ |= {"VAULT_ROLE_ID": f" {role_id}\n", "VAULT_SECRET_ID": role.secret_id(path)}
     assert role.desk.texts("app", auth={"method": "approle", "mount": path}) == VALUES
@@ -182,7 +182,7 @@ def test_approle_from_files(role: Role, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("leftovers")
-def test_approle_with_a_wrapped_secret_id_that_is_opened_once(role: Role, relay: Wire) -> None:
+def test_approle_with_wrapped_secret_id_that_is_opened_once(role: Role, relay: Wire) -> None:
     path, role_id = role.approle()
     wrapped = role.wrapped(path)
     role.desk.environ |= {"VAULT_ROLE_ID": role_id, "VAULT_SECRET_ID": wrapped}
@@ -197,7 +197,7 @@ def test_approle_with_a_wrapped_secret_id_that_is_opened_once(role: Role, relay:
     assert relay.asked() == ["POST sys/wrapping/unwrap"]
 
 
-def test_wrapped_token_without_a_secret_id_is_refused(role: Role) -> None:
+def test_wrapped_token_without_secret_id_is_refused(role: Role) -> None:
     path, role_id = role.approle()
     wrapped = role.vault.request("POST", "sys/wrapping/wrap", {"a": "CANARY"}, X_Vault_Wrap_TTL="60s").body
     role.desk.environ |= {"VAULT_ROLE_ID": role_id, "VAULT_SECRET_ID": wrapped["wrap_info"]["token"]}
@@ -206,7 +206,7 @@ def test_wrapped_token_without_a_secret_id_is_refused(role: Role) -> None:
 
 
 @pytest.mark.parametrize("bound", ["role", "secret"])
-def test_approle_from_an_address_that_it_is_not_bound_to(role: Role, bound: str) -> None:
+def test_approle_from_address_that_it_is_not_bound_to(role: Role, bound: str) -> None:
     path, role_id = role.approle(**({"secret_id_bound_cidrs": ["192.0.2.0/24"]} if bound == "role" else {}))
     secret_id = role.secret_id(path, **({"cidr_list": "192.0.2.0/24"} if bound == "secret" else {}))
     role.desk.environ |= {"VAULT_ROLE_ID": role_id, "VAULT_SECRET_ID": secret_id}
@@ -215,7 +215,7 @@ def test_approle_from_an_address_that_it_is_not_bound_to(role: Role, bound: str)
 
 
 @pytest.mark.parametrize("wrong", ["role", "secret", "used"])
-def test_approle_with_a_credential_that_is_not_valid(role: Role, wrong: str) -> None:
+def test_approle_with_credential_that_is_not_valid(role: Role, wrong: str) -> None:
     path, role_id = role.approle(secret_id_num_uses=1)
     secret_id = role.secret_id(path)
     role.desk.environ |= {
@@ -265,7 +265,7 @@ CLAIMS = {"iss": "https://ci.example", "sub": "project:deploy", "aud": "vault", 
 
 
 @pytest.mark.usefixtures("leftovers")
-def test_jwt_of_a_pipeline(role: Role, pipeline: dict[str, Any], tmp_path: Path) -> None:
+def test_jwt_of_pipeline(role: Role, pipeline: dict[str, Any], tmp_path: Path) -> None:
     token = jwts.signed(tmp_path / "pipeline.key", CLAIMS)
     role.desk.environ["VAULT_ID_TOKEN"] = token
     assert role.desk.texts("app", auth=pipeline) == VALUES
@@ -277,9 +277,7 @@ def test_jwt_of_a_pipeline(role: Role, pipeline: dict[str, Any], tmp_path: Path)
 
 
 @pytest.mark.usefixtures("leftovers")
-def test_one_role_is_for_the_two_environments_of_a_pipeline(
-    role: Role, pipeline: dict[str, Any], tmp_path: Path
-) -> None:
+def test_one_role_is_for_two_environments_of_pipeline(role: Role, pipeline: dict[str, Any], tmp_path: Path) -> None:
     """As config/pipelines says that Vault is set up."""
     claims = {"project_path": "voice/agent", "environment": ["staging", "staging-plan"]}
     options = {"role_type": "jwt", "user_claim": "sub", "bound_audiences": ["vault"], "bound_claims": claims}
@@ -351,7 +349,7 @@ def test_first_method_whose_credential_is_present_is_used(role: Role, relay: Wir
     assert relay.asked()[0] == f"POST auth/{path}/login"
 
 
-def test_if_the_method_is_refused_no_other_is_tried(role: Role, relay: Wire) -> None:
+def test_if_method_is_refused_no_other_is_tried(role: Role, relay: Wire) -> None:
     path, role_id = role.approle()
     token = role.vault.token(role.policy)
     role.desk.environ |= {"VAULT_ROLE_ID": role_id, "VAULT_SECRET_ID": "CANARY", "VAULT_TOKEN": token}
@@ -385,7 +383,7 @@ def sent(relay: Wire) -> str:
 
 
 @pytest.mark.usefixtures("leftovers")
-def test_token_that_ends_in_the_middle_is_replaced_once(role: Role, relay: Wire, approle: dict[str, Any]) -> None:
+def test_token_that_ends_in_middle_is_replaced_once(role: Role, relay: Wire, approle: dict[str, Any]) -> None:
     with role.desk.session(auth=approle) as session:
         session.read("app")
         role.vault.do("POST", "auth/token/revoke", {"token": sent(relay)})
@@ -401,7 +399,7 @@ def test_token_that_ends_in_the_middle_is_replaced_once(role: Role, relay: Wire,
 
 
 @pytest.mark.usefixtures("leftovers")
-def test_temporary_login_failure_does_not_use_up_the_retry(role: Role, relay: Wire, approle: dict[str, Any]) -> None:
+def test_temporary_login_failure_does_not_use_up_retry(role: Role, relay: Wire, approle: dict[str, Any]) -> None:
     with role.desk.session(auth=approle) as session:
         session.read("app")
         role.vault.do("POST", "auth/token/revoke", {"token": sent(relay)})
@@ -464,9 +462,7 @@ def test_batch_token_is_not_revoked(role: Role, relay: Wire) -> None:
 
 
 @pytest.mark.usefixtures("leftovers")
-def test_token_that_comes_after_the_session_was_closed_is_revoked(
-    role: Role, relay: Wire, approle: dict[str, Any]
-) -> None:
+def test_token_that_comes_after_session_was_closed_is_revoked(role: Role, relay: Wire, approle: dict[str, Any]) -> None:
     arrived, go_on = threading.Event(), threading.Event()
     ended: list[str] = []
 
@@ -487,7 +483,7 @@ def test_token_that_comes_after_the_session_was_closed_is_revoked(
     assert relay.asked() == [f"POST auth/{approle['mount']}/login", "POST auth/token/revoke-self"]
 
 
-def test_login_that_wants_a_second_factor_is_reported(fake: Wire, fake_desk: Desk) -> None:
+def test_login_that_wants_second_factor_is_reported(fake: Wire, fake_desk: Desk) -> None:
     fake.answer = lambda _: Answer(body={"auth": {"client_token": "", "mfa_requirement": {"x": "CANARY"}}})
     fake_desk.environ = {"VAULT_PASSWORD": "CANARY"}
     message = fake_desk.refusal(ProviderError, auth={"method": "userpass", "username": "ann"})

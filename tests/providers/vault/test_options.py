@@ -69,13 +69,13 @@ def test_field_that_is_wrong_is_reported_without_its_value(options: dict[str, An
     assert "CANARY" not in str(caught.value)
 
 
-def test_unknown_field_of_a_method_has_a_suggestion() -> None:
+def test_unknown_field_of_method_has_suggestion() -> None:
     with pytest.raises(OptionError) as caught:
         Vault(auth={"method": "kubernetes", "role": "r", "tokenfile": "x"})
     assert caught.value.hint == "did you mean token_file?"
 
 
-def test_no_field_holds_a_credential() -> None:
+def test_no_field_holds_credential() -> None:
     assert [field.name for field in dataclasses.fields(Vault)] == [
         "address",
         "mount",
@@ -89,7 +89,7 @@ def test_no_field_holds_a_credential() -> None:
     ]
 
 
-def test_everything_may_be_left_to_the_environment() -> None:
+def test_everything_may_be_left_to_environment() -> None:
     assert Vault().auth == ({"method": "token"},)
 
 

@@ -58,7 +58,7 @@ def test_file_not_of_vault_is_not_sent(victim: Desk, evil: Wire, method: str, fi
 
 
 @pytest.mark.parametrize("file", FAR)
-def test_check_reports_such_a_file(victim: Desk, file: str) -> None:
+def test_check_reports_such_file(victim: Desk, file: str) -> None:
     provider = Vault(address=victim.address, mount="secret", auth=METHODS["jwt"](file))
     (problem,) = provider.check("app", victim.context())
     assert problem.what.startswith(f"token_file {file} is no place for a Vault credential")
@@ -79,7 +79,7 @@ def test_vault_file_is_sent(victim: Desk, evil: Wire, file: str, variable: str) 
 @pytest.mark.parametrize(
     "file", [f"/var/run/secrets/{HERE}", "/var/run/secrets/vault/token", "/run/secrets/tokens/vault"]
 )
-def test_token_of_a_pod_is_searched_for_in_its_places(victim: Desk, file: str) -> None:
+def test_token_of_pod_is_searched_for_in_its_places(victim: Desk, file: str) -> None:
     provider = Vault(address=victim.address, mount="secret", auth=METHODS["kubernetes"](file))
     assert not [*provider.check("app", victim.context())]
     assert victim.refusal(Denied, auth=METHODS["kubernetes"](file)).startswith("no credential found")
@@ -107,7 +107,7 @@ def test_variable_not_of_vault_is_refused(method: str, field: str, name: str) ->
 
 @pytest.mark.parametrize("name", ["VAULT_ADDR", "BAO_ADDR"])
 @pytest.mark.parametrize("auth", [{"method": "token"}, METHODS["kubernetes"]("vault-role")])
-def test_server_of_the_file_gets_nothing_if_the_variable_names_another(
+def test_server_of_file_gets_nothing_if_variable_names_another(
     victim: Desk, evil: Wire, name: str, auth: dict[str, Any]
 ) -> None:
     victim.environ |= {name: "https://vault.example", "VAULT_TOKEN": "hvs.CANARY"}
@@ -118,6 +118,6 @@ def test_server_of_the_file_gets_nothing_if_the_variable_names_another(
     assert not evil.requests
 
 
-def test_server_of_the_file_may_write_the_variables_address_differently(victim: Desk, evil: Wire) -> None:
+def test_server_of_file_may_write_variables_address_differently(victim: Desk, evil: Wire) -> None:
     victim.environ |= {"VAULT_ADDR": f"{evil.address.replace('http', 'HTTP')}/", "VAULT_TOKEN": "hvs.CANARY"}
     assert victim.texts("app") == {"A": "b"}

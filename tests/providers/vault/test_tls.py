@@ -47,17 +47,17 @@ def other_authority(tmp_path: Path) -> Path:
     return Authority(folder, "another").file
 
 
-def test_authority_of_the_section(tls: Desk) -> None:
+def test_authority_of_section(tls: Desk) -> None:
     assert tls.texts("app") == VALUES
     assert tls.read("app").warnings == ()
 
 
-def test_authority_of_the_environment(tls: Desk, tmp_path: Path, server: SealedVault) -> None:
+def test_authority_of_environment(tls: Desk, tmp_path: Path, server: SealedVault) -> None:
     tls.environ["VAULT_CACERT"] = str(server.authority.file)
     assert tls.texts("app", ca_cert=None) == VALUES
 
 
-def test_authorities_of_a_folder(tls: Desk, tmp_path: Path, server: SealedVault) -> None:
+def test_authorities_of_folder(tls: Desk, tmp_path: Path, server: SealedVault) -> None:
     folder = tmp_path / "authorities"
     folder.mkdir()
     # OpenSSL finds an authority in a folder by its subject's hash.
@@ -68,7 +68,7 @@ def test_authorities_of_a_folder(tls: Desk, tmp_path: Path, server: SealedVault)
     assert tls.texts("app", ca_cert=None) == VALUES
 
 
-def test_another_authority_is_an_error_without_a_fallback(
+def test_another_authority_is_error_without_fallback(
     tls: Desk, server: SealedVault, other_authority: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "VAULT_CACERT"):
@@ -80,7 +80,7 @@ def test_another_authority_is_an_error_without_a_fallback(
     assert tls.refusal(ProviderError, ca_cert=None) == message
 
 
-def test_librarys_own_bundle_is_not_added_to_the_operators_authority(
+def test_librarys_own_bundle_is_not_added_to_operators_authority(
     tls: Desk, server: SealedVault, other_authority: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(server.authority.file))
@@ -138,7 +138,7 @@ def test_files_that_are_missing_or_no_certificates(tls: Desk, tmp_path: Path) ->
     assert message == f"cannot use the client certificate {tmp_path}/ca.crt"
 
 
-def test_plain_http_at_a_tls_port_and_the_other_way_round(tls: Desk, server: SealedVault, fake_desk: Desk) -> None:
+def test_plain_http_at_tls_port_and_other_way_round(tls: Desk, server: SealedVault, fake_desk: Desk) -> None:
     plain = f"http://127.0.0.1:{server.port}"
     outcome = "failed: the server at this address is not Vault (status 400, not Vault's JSON)"
     assert tls.refusal(ProviderError, address=plain) == replace(tls, address=plain).reading(outcome)
@@ -196,7 +196,7 @@ def test_client_certificate_that_is_refused(tls: Desk, server: SealedVault, cert
     )
 
 
-def test_listener_that_requires_a_client_certificate(vault_binary: Path, tmp_path: Path) -> None:
+def test_listener_that_requires_client_certificate(vault_binary: Path, tmp_path: Path) -> None:
     with SealedVault(vault_binary, wants_certificate=True) as server:
         server.put("app", VALUES)
         ann = server.client_certificate("ann")
@@ -209,7 +209,7 @@ def test_listener_that_requires_a_client_certificate(vault_binary: Path, tmp_pat
 # Seals
 
 
-def test_sealed_says_sealed_and_after_unsealing_the_same_session_reads(tls: Desk, server: SealedVault) -> None:
+def test_sealed_says_sealed_and_after_unsealing_same_session_reads(tls: Desk, server: SealedVault) -> None:
     with tls.session() as session:
         assert session.read("app").revision.id
         server.seal()
@@ -256,7 +256,7 @@ def tunnel(port: int) -> Callable[[socket.socket], None]:
     return script
 
 
-def test_through_a_proxy_the_server_is_verified_and_the_proxy_sees_no_token(
+def test_through_proxy_server_is_verified_and_proxy_sees_no_token(
     tls: Desk, server: SealedVault, other_authority: Path
 ) -> None:
     with wire() as proxy:
@@ -269,7 +269,7 @@ def test_through_a_proxy_the_server_is_verified_and_the_proxy_sees_no_token(
         assert not any(server.root in str(one) for one in proxy.requests)
 
 
-def test_encrypted_key_is_refused_without_a_prompt(tls: Desk, server: SealedVault, tmp_path: Path) -> None:
+def test_encrypted_key_is_refused_without_prompt(tls: Desk, server: SealedVault, tmp_path: Path) -> None:
     ann = server.client_certificate("ann")
     key = serialization.load_pem_private_key(ann.key.read_bytes(), None)
     form = serialization.PrivateFormat.PKCS8

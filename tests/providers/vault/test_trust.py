@@ -61,7 +61,7 @@ def test_server_that_is_not_listed_gets_no_credential(desk: Desk, server: Wire, 
     assert not server.requests
 
 
-def test_line_of_the_hint_is_what_was_missing(desk: Desk, server: Wire) -> None:
+def test_line_of_hint_is_what_was_missing(desk: Desk, server: Wire) -> None:
     trust(desk)
     (problem,) = told(desk)
     assert problem.hint.endswith(f'- {{address: "{server.address}", credentials: [token]}}')
@@ -110,7 +110,7 @@ def test_operators_own_variable_must_also_be_listed(desk: Desk, server: Wire) ->
     assert not server.requests
 
 
-def test_client_certificate_is_a_credential(desk: Desk, tmp_path: Path) -> None:
+def test_client_certificate_is_credential(desk: Desk, tmp_path: Path) -> None:
     trust(desk, store(PINNED, "token"))
     pair = Authority(tmp_path).client("me")
     options = {"address": PINNED, "client_cert": str(pair.certificate), "client_key": str(pair.key)}

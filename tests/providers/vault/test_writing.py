@@ -16,12 +16,12 @@ def written(session: VaultSession, path: str, values: Mapping[str, str], expect:
     return session.write(path, Document((tree(values),), Revision("ignored")), expect=expect)
 
 
-def test_session_is_a_writer(desk: Desk) -> None:
+def test_session_is_writer(desk: Desk) -> None:
     with desk.session() as session:
         assert isinstance(session, Writer)
 
 
-def test_new_document_then_a_next_version(desk: Desk) -> None:
+def test_new_document_then_next_version(desk: Desk) -> None:
     with desk.session() as session:
         first = written(session, "app", {"A": "CANARY-1", "B": "é<&>"})
         second = written(session, "app", {"A": "CANARY-2"}, first)
@@ -31,7 +31,7 @@ def test_new_document_then_a_next_version(desk: Desk) -> None:
     assert desk.texts("app", "1") == {"A": "CANARY-1", "B": "é<&>"}
 
 
-def test_concurrent_change_is_a_conflict(desk: Desk, dev_vault: DevVault, mount: str) -> None:
+def test_concurrent_change_is_conflict(desk: Desk, dev_vault: DevVault, mount: str) -> None:
     with desk.session() as session:
         first = written(session, "app", {"A": "CANARY"})
         dev_vault.put("app", {"A": "theirs"}, mount)
@@ -109,7 +109,7 @@ def test_several_documents_at_once_are_not_written(desk: Desk, relay: Wire) -> N
     assert relay.requests == []
 
 
-def test_list_that_lost_an_item_reads_differently(fake: Wire, fake_desk: Desk) -> None:
+def test_list_that_lost_item_reads_differently(fake: Wire, fake_desk: Desk) -> None:
     made = Answer(body={"data": {"version": 4, "created_time": "2026-11-23T10:00:00Z"}})
     wanted = Document(({"A": [SecretValue.of("CANARY"), SecretValue.of("x")]},), Revision("x"))
     for found in ({"A": ["CANARY"]}, {"A": {"0": "CANARY"}}, {"A": "CANARY"}, {"A": ["CANARY", "x"], "B": ""}):
@@ -127,7 +127,7 @@ def rehearsed(session: VaultSession, values: Mapping[str, str], expect: Revision
 
 
 @pytest.mark.parametrize("capabilities", [["read"], ["create"], ["update"], ["create", "update"]])
-def test_rehearsal_is_refused_as_the_write_would_be(
+def test_rehearsal_is_refused_as_write_would_be(
     desk: Desk, dev_vault: DevVault, mount: str, capabilities: list[str]
 ) -> None:
     dev_vault.policy(f"{mount}-rehearsed", f'path "{mount}/data/app" {{ capabilities = {json.dumps(capabilities)} }}')
