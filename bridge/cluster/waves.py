@@ -1,7 +1,8 @@
-"""Requests that do not need each other's answers: one wave of them costs one round trip if the API server is far away.
+"""Sends requests that do not need each other's answers together: one wave costs one round trip to a far API server.
 
-A wave is sent side by side to a server far away, and one request after the other to a near one: there an exchange takes
-one or two milliseconds, and threads with connections of their own would cost more. This is the only place that decides.
+To a far server the requests of a wave are sent in parallel. To a near server they are sent one after the other: an
+exchange takes one or two milliseconds there, and threads with their own connections would cost more. Only this module
+decides between the two.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,14 +15,14 @@ from bridge.errors import BridgeError, Problem, Unavailable
 from bridge.parallel import each
 
 MANY: Final = 16
-"""From this many requests on, threads are worth their connections for a near server too."""
+"""From this many requests on, threads pay for themselves with a near server too."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 class Sent(Generic[Result]):
-    """A call of a wave, and its outcome once the wave has been sent."""
+    """A call in a wave; `outcome` is its result or error once the wave has been sent."""
 
     def __init__(self, call: Callable[[], Result]) -> None:
         self._call: Final = call
@@ -42,9 +43,9 @@ class Sent(Generic[Result]):
 
 
 class Wave:
-    """Calls that are sent together. None of them is left alone: `send` returns once all have an outcome.
+    """Calls that are sent together; `send` returns when every call has an outcome.
 
-    Which error is told must not depend on which comes first: whoever looks at the outcomes does it in a fixed order.
+    The reported error must not depend on timing, so callers look at the outcomes in a fixed order.
     """
 
     def __init__(self, api: Api, deadline: float) -> None:
@@ -54,23 +55,23 @@ class Wave:
 
     @property
     def is_wide(self) -> bool:
-        """Whether one more call costs no time, because all are sent side by side."""
+        """True if calls are sent in parallel, so that one more call costs no time."""
         return self._api.is_far
 
     def add(self, call: Callable[[], Result]) -> Sent[Result]:
-        """Add a call, and return where its outcome will be."""
+        """Add a call, and return the object that will hold its outcome."""
         sent = Sent(call)
         self._calls.append(sent)
         return sent
 
     def send(self) -> None:
-        """Make all calls; what has no outcome at the deadline gets an Unavailable. A bug is raised after all others."""
+        """Make all calls. A call without an outcome at the deadline gets Unavailable; bugs are raised at the end."""
         calls = self._calls
         if len(calls) < 2 or not (len(calls) >= MANY or self.is_wide):
             for call in calls:
                 call.outcome = call.send()
             return
-        context = copy_context()  # a thread would have its own context variables
+        context = copy_context()  # a new thread has empty context variables
 
         bugs: dict[Sent[Any], BaseException] = {}
 
@@ -100,4 +101,4 @@ def on_each(
 
 
 def _late() -> Unavailable:
-    return Unavailable(Problem("the cluster", "no answer in time", "try again, or allow more with --timeout"))
+    return Unavailable(Problem("the cluster", "did not answer in time", "try again, or raise --timeout"))

@@ -1,22 +1,22 @@
-"""Syncs one environment: read, try, take the Lease, read again, write, tell.
+"""Syncs one environment: read, try, take the Lease, read again, write, report.
 
-What is written: in the run's turn, the memory before the first object and after the last.
+A run writes the state ConfigMap before the first object and again after the last.
 
-The newest values win, and no clock decides which they are. Two rules see to it:
+The newest values win, and no clock decides which values are the newest. Two rules guarantee it:
 
-- **No value is older than what it replaces.** A run reads the memory (a ConfigMap) before it reads the sources, and
-  again once it holds the Lease. Each run that is going to write objects first writes the memory, under a name of its
-  own. If the name is the same both times, no other run has begun to write since before the sources were read, so all
-  that is in the cluster was read from the sources earlier than this. If it is another name, the Lease is given back,
-  and everything is read again, planned again and tried again, under the same limits.
-- **Nobody writes to what they have not read.** Every write names the uid and the resourceVersion that were read under
-  the Lease, or that there was no object; the memory's first write in a run does so too. A run that was frozen, or
-  waited for an answer, until another one took its turn gets a conflict, however late its write arrives.
+- **No value is older than the value that it replaces.** A run reads the state before it reads the sources, and again
+  when it holds the Lease. Each run that will write objects first writes the state with an ID of its own. If the ID is
+  the same both times, no other run has started to write since before the sources were read, so everything in the
+  cluster was read from the sources earlier than this run's values. If the ID differs, the run releases the Lease and
+  reads, plans and tries everything again, within the same limits.
+- **A run only writes to objects that it has read.** Every write names the uid and the resourceVersion that were read
+  under the Lease, or says that the object did not exist. The first write of the state does the same. If a run freezes,
+  or waits for an answer, until another run has taken its turn, its write gets a conflict, however late it arrives.
 
-The Lease only keeps runs apart, so that such conflicts are rare. It is not what is compared: a run with nothing to
-write would have to read it as well, which costs a request, while the memory is needed anyway and is only read earlier.
-For the same reason a run with nothing to write leaves no mark: if a value changes and changes back, a run that read it
-in between may still write it after another has found everything as it should be, and the next run repairs that.
+The Lease only keeps runs apart, so that such conflicts are rare. The rules do not compare the Lease, because a run
+without changes would then need a request for it, while every run needs the state and only has to read it earlier. For
+the same reason a run without changes leaves no mark: if a value changes and changes back, a run that read the value in
+between may still write it after another run found everything up to date. The next run repairs that.
 """
 
 import time
@@ -45,11 +45,11 @@ if TYPE_CHECKING:
     from bridge.plan.events import Note
 
 TURNS: Final = 3
-"""How often a run tries to write, if another one writes each time while it reads the sources."""
+"""How often a run tries to write if other runs keep writing while it reads the sources."""
 
 
 class Spot(NamedTuple):
-    """Where an environment would be written for the first time; `uid` is the namespace's, if it may be read."""
+    """The place of an environment's first write; `uid` is the namespace's uid, or None if it cannot be read."""
 
     environment: str
     namespace: str
@@ -58,9 +58,9 @@ class Spot(NamedTuple):
 
 
 class FirstWrite(Refusal):
-    """Nothing binds an environment to a cluster, nor shows that it was written to it before; a person may allow it.
+    """The first write of an environment into a cluster that it is not bound to; a person may allow it.
 
-    `uid` is that of the namespace, None if it may not be read; `plan` is what would be written, None for a restart.
+    `uid` is the namespace's uid, or None if it cannot be read. `plan` is the plan to carry out, or None for a restart.
     """
 
     def __init__(self, problem: Problem, spot: Spot, plan: Plan | None) -> None:
@@ -70,16 +70,18 @@ class FirstWrite(Refusal):
 
     @property
     def agreed(self) -> Agreed:
-        """Return what a run is allowed once a person has said that this is the right cluster."""
+        """What a run is allowed to do once a person has confirmed the cluster."""
         return frozenset({(self.cluster.server, self.namespace, self.uid)})
 
 
 class Outcome:
-    """What became of a sync, right at any moment: `begun` holds what is being written, or may be.
+    """The outcome of a sync, accurate at any moment.
 
-    `plan` is the latest one, None until there is one. `uids` are those of the objects that are there now because they
-    were written, `answered` the changes as the API server's answer to each write shows them. `lease` may be held,
-    `events` may have been looked at.
+    - `plan`: the latest plan, or None before the first one.
+    - `written`: the objects that were written; `begun`: the objects that are being written, or may have been written.
+    - `uids`: the uids of the written objects that now exist.
+    - `answered`: the changes as the API server's answers to the writes show them.
+    - `lease`: the Lease, which the run may hold; `events`: the Events, which the run may have read.
     """
 
     def __init__(self, plan: Plan | None = None) -> None:
@@ -94,22 +96,22 @@ class Outcome:
 
     @property
     def touched(self) -> bool:
-        """Say whether anything is written, or may be."""
+        """Whether anything was written, or may have been written."""
         return bool(self.written or self.begun)
 
     @property
     def is_in_order(self) -> bool:
-        """Return whether nothing went wrong, and no key is missing because the cluster drops it."""
+        """True if nothing went wrong and the cluster dropped no key."""
         return self.plan is not None and not (self.plan.refusals or self.error or dropped(self.plan))
 
     def fail(self, error: BaseException) -> None:
-        """Enter what ends the run: a Stopped if anything is written, or may be."""
+        """Record the error that ends the run; it becomes a Stopped if anything was, or may have been, written."""
         found = ending(error, touched=self.touched)
         self.error = combine([self.error, found]) if self.error else found
 
     @contextmanager
     def failing(self) -> Iterator[None]:
-        """Enter what goes wrong in a block; raises FirstWrite, which a person may allow."""
+        """Record the errors of a block; raise FirstWrite, because a person may allow it."""
         try:
             yield
         except FirstWrite:
@@ -118,7 +120,7 @@ class Outcome:
             self.fail(error)
 
     def seen(self, plan: Plan) -> Plan:
-        """Return a plan with each change as the API server has answered it: a dry run may have promised more."""
+        """Return a plan with the changes as the API server answered them, which may be less than a dry run promised."""
         return plan._replace(changes=tuple(self.answered.get(change.id, change) for change in plan.changes))
 
 
@@ -130,10 +132,10 @@ def sync_environment(
     line_to: Dial = dial,
     then: Callable[[Cluster], None] | None = None,
 ) -> None:
-    """Make an environment's objects equal to its sources: read, try, take the Lease, read again, write, tell.
+    """Make an environment's objects equal to its sources: read, try, take the Lease, read again, write, report.
 
-    All that becomes of it is in `outcome`. Raises what goes wrong before there is a plan, and FirstWrite before
-    anything is sent. If all is in order in the end, `then` is called.
+    `outcome` receives the result. Raise the errors that occur before there is a plan, and raise FirstWrite before
+    anything is sent. Call `then` at the end if nothing went wrong.
     """
     run.record.written, run.record.begun = outcome.written, outcome.begun
     with read_environment(environment, run, line_to, writes=True) as (wanted, cluster):
@@ -156,19 +158,20 @@ def sync_environment(
 
 
 def _release_and_tell(plan: Plan, cluster: Cluster, run: Run, outcome: Outcome) -> None:
-    """Give the Lease back, and write Events: at once if the cluster is far away, else in this order."""
+    """Release the Lease and write the Events: in parallel if the cluster is far away, otherwise in this order."""
     wave = Wave(cluster.api, max(run.deadline, time.monotonic()) + 2 * RELEASE)
     wave.add(cluster.lease.release)
-    told = None if run.is_ending() else tell_events(plan, cluster, outcome, wave)  # an Event gives nothing back
+    told = None if run.is_ending() else tell_events(plan, cluster, outcome, wave)  # an Event is not worth a delay
     wave.send()
     if told:
         outcome.plan = plan._replace(warnings=(*plan.warnings, *told()))
 
 
 def _takes_lease(wanted: Wanted, run: Run, cluster: Cluster, plan: Plan) -> bool:
-    """Return whether a plan will be carried out unless a dry run is refused, so that the Lease may be taken with them.
+    """Return whether to take the Lease together with the dry runs: the plan will be carried out if they all pass.
 
-    Nobody has to be asked, and something is written even if dry runs show that some changes have no effect.
+    That is, no person has to be asked, and there is something to write even if dry runs show that some changes have no
+    effect.
     """
     if _may_ask(plan, run) or not _are_no_older(wanted):
         return False
@@ -178,11 +181,11 @@ def _takes_lease(wanted: Wanted, run: Run, cluster: Cluster, plan: Plan) -> bool
 
 
 def _write_in_turn(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run, outcome: Outcome) -> None:
-    """Carry out a plan, in this run's turn: wait for the Lease, read the cluster again, and write.
+    """Carry out a plan: wait for the Lease, read the cluster again, and write.
 
-    If another run has begun to write since before the sources were read, they are read and planned anew. A plan with
-    refusals is not carried out, and without anything to write no Lease is taken. Raises Unavailable if another run
-    keeps the Lease, or if the cluster was changed meanwhile so that the plan would be refused now.
+    If another run has started to write since the sources were read, read and plan again. A plan with refusals is not
+    carried out, and a plan without changes takes no Lease. Raise Unavailable if another run keeps the Lease, or if the
+    cluster has changed in the meantime so that the plan would now be refused.
     """
     for _ in range(TURNS):
         if _take_turn(plan, wanted, cluster, run, outcome):
@@ -195,7 +198,7 @@ def _write_in_turn(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run, outco
 
 
 def first_write(plan: Plan, environment: Environment, cluster: Cluster, run: Run) -> FirstWrite | None:
-    """Return what speaks against carrying out a plan if it is a first write that nobody has allowed."""
+    """Return the error for a plan that is a first write and not allowed yet, or None."""
     if not _may_ask(plan, run):
         return None
     return unless_agreed(environment, plan.namespace, cluster, run, plan)
@@ -208,10 +211,10 @@ def _may_ask(plan: Plan, run: Run) -> bool:
 def unless_agreed(
     environment: Environment, namespace: str, cluster: Cluster, run: Run, plan: Plan | None = None
 ) -> FirstWrite | None:
-    """Return what speaks against a first write into a namespace, unless a person has agreed to it."""
+    """Return the error for a first write into a namespace, or None if a person has agreed to it."""
     name, server = environment.name, cluster.name.server
     uid = readable_uid(cluster.api, namespace)
-    # Found anew since the answer: the kubeconfig may lead elsewhere now.
+    # Compare again: since the answer, the kubeconfig may have changed.
     if not run.agreed.isdisjoint({(server, namespace, uid), (server, namespace, None)}):
         return None
     file = environment.shown(environment.file)
@@ -223,17 +226,17 @@ def unless_agreed(
 
 
 def first_write_of(plan: Plan, environment: Environment, cluster: Cluster, run: Run) -> FirstWrite | None:
-    """Return what speaks against a sync, as `first_write` does; None too if a sync would not write at all."""
+    """Return the error as `first_write` does, or None if the sync would not write at all."""
     if plan.refusals or not _has_work(plan, cluster):
         return None
     return first_write(plan, environment, cluster, run)
 
 
 def _take_turn(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run, outcome: Outcome) -> bool:
-    """Return True once the plan is carried out, or needs nothing; False if its sources may be too old for that."""
+    """Return whether the plan was carried out or has no changes; False if its sources may be too old."""
     before = wanted.seen
     assert before is not None
-    if plan.refusals:  # right or not, depending on whether they compare what belongs together
+    if plan.refusals:  # they are valid only if the state has not changed since
         return cluster.look_marked().mark == before.mark
     if not _has_work(plan, cluster):
         return True
@@ -252,13 +255,13 @@ def _take_turn(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run, outcome: 
 
 
 def _are_no_older(wanted: Wanted) -> bool:
-    """Return whether no source that was read for another environment may be older than what was written from it."""
+    """Return whether every source that was read for another environment is as new as the values written from it."""
     assert wanted.seen is not None
     return all(_is_no_older(wanted.resolution.sources[name], wanted.seen, name) for name in wanted.shared)
 
 
 def _is_no_older(now: Revision, before: StateSeen, name: str) -> bool:
-    """Return True if a source, read before the memory, is known to be as new as what was written from it last."""
+    """Return whether a source that was read before the state is as new as the values last written from it."""
     if before.memory is None:
         return True
     written = before.memory.sources.get(name)
@@ -270,9 +273,9 @@ def _is_no_older(now: Revision, before: StateSeen, name: str) -> bool:
 
 
 def tell_events(plan: Plan, cluster: Cluster, outcome: Outcome, wave: Wave) -> Callable[[], tuple[Problem, ...]]:
-    """Add Events on what was changed or refused to a wave, and return what gives the warnings after it.
+    """Add the Events about changes and refusals to a wave; return a function that returns the warnings afterwards.
 
-    If nothing was changed or refused, nothing is asked of the cluster.
+    Without changes and refusals, no request is added.
     """
     found = _notes(plan, cluster, outcome)
     return _events(cluster, outcome).write(wave, found, cluster.now()) if found else tuple
@@ -304,9 +307,9 @@ def _has_work(plan: Plan, cluster: Cluster) -> bool:
 
 
 def _read_again(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run) -> Plan | None:
-    """Read the cluster once more, now that no other run writes; try dry again only what is not as it was.
+    """Read the cluster again, now that no other run writes, and repeat the dry runs if anything changed.
 
-    Returns None if another run has begun to write since the sources were read.
+    Return None if another run has started to write since the sources were read.
     """
     seen = cluster.look_marked([change.id for change in plan.changes], held=True)
     if wanted.seen is None or seen.mark != wanted.seen.mark:
@@ -326,10 +329,10 @@ def _versions(plan: Plan) -> Mapping[ObjectId, str | None]:
 
 
 def write_changes(plan: Plan, cluster: Cluster, run: Run, outcome: Outcome) -> None:
-    """Carry out a plan and record in `outcome` what was written; a failed write stops the rest.
+    """Carry out a plan and record in `outcome` what was written; a failed write stops the remaining writes.
 
-    The memory is written before the first object as old and new together, after the last as new, so
-    that a run which dies in between is repaired by the next one.
+    Before the first object the state is written as the union of old and new, and after the last object as new, so that
+    the next run can repair a run that dies in between.
     """
     pending = {change.id: change for change in plan.changes if change.writes}
     try:
@@ -350,7 +353,7 @@ def write_changes(plan: Plan, cluster: Cluster, run: Run, outcome: Outcome) -> N
 def _write_all(
     cluster: Cluster, pending: Mapping[ObjectId, Change], run: Run, outcome: Outcome
 ) -> Mapping[ObjectId, Live]:
-    """Write each change while the Lease is ours; raises what the first failed write was stopped by."""
+    """Write the changes while this run holds the Lease; raise the errors of the failed writes."""
     written: dict[ObjectId, Live] = {}
     failures: list[BridgeError] = []
 
@@ -365,7 +368,7 @@ def _write_all(
             if not isinstance(error, Stopped):
                 outcome.begun.discard(id_)
             return
-        except ANYTHING as error:  # it stays among what is begun: nobody knows how far the write came
+        except ANYTHING as error:  # the object stays in `begun`, because the write may have succeeded
             failures.append(ending(error, touched=id_ in outcome.begun))
             return
         outcome.written.append(id_)

@@ -1,4 +1,4 @@
-"""Many environments in one run: side by side, each with its own promises, over shared sessions and connections."""
+"""Runs many environments in parallel, each with its own guarantees, over shared sessions and connections."""
 
 import threading
 import time
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from bridge.run.restart import Restart
 
 THREADS: Final = 8
-"""Environments at once: that bounds what is held in memory, and the connections to a cluster."""
+"""How many environments run at once. This limits memory use and connections to a cluster."""
 
 
 @dataclass(eq=False)
 class Member:
-    """What became of one environment, right at any moment. `record` is what its own run notes."""
+    """The outcome of one environment, accurate at any moment. `record` belongs to its own run."""
 
     name: str
     outcome: Outcome = field(default_factory=Outcome)
@@ -44,30 +44,30 @@ class Member:
 
     @property
     def plan(self) -> Plan | None:
-        """Return the latest plan; None until there is one."""
+        """The latest plan, or None before the first one."""
         return self.outcome.plan
 
     @property
     def cluster(self) -> ClusterName | None:
-        """Return the environment's cluster; None until it is opened."""
+        """The environment's cluster, or None before it is opened."""
         return self.record.cluster
 
     @property
     def touched(self) -> bool:
-        """Say whether anything of it is written or restarted, or may be."""
+        """True if anything was, or may have been, written or restarted."""
         return self.outcome.touched or bool(self.restart and (self.restart.rolled or self.restart.begun))
 
     @property
     def errors(self) -> Sequence[BridgeError]:
-        """Return what went wrong with it."""
+        """The errors of the environment."""
         found = (self.error, self.outcome.error, self.restart.error if self.restart else None)
         return [one for one in found if one]
 
 
 class Fleet:
-    """The environments of a folder, those that could not be loaded as their error, and what their runs share.
+    """The environments of a folder, or the error if one could not be loaded, and what their runs share.
 
-    To be used in a `with` block, which closes sessions and connections, and gives every Lease back.
+    Use it in a `with` block, which closes sessions and connections and releases every Lease.
     """
 
     def __init__(self, folder: Mapping[str, Environment | ConfigError], run: Run) -> None:
@@ -85,7 +85,7 @@ class Fleet:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let nothing be sent any more but what gives back; wait a moment for what is under way."""
+        """Send no more requests except releases; wait a moment for the current ones."""
         self._lines.end()
         if self._batch:
             self._batch.stop()
@@ -95,19 +95,19 @@ class Fleet:
         self._lines.close()
 
     def under_way(self) -> list[Member]:
-        """Return those that are begun and not finished."""
+        """Return the environments that have started and not finished."""
         return list(self._under_way.values())
 
     def look_ahead(self, names: Sequence[str], done: Callable[[Member], None]) -> None:
-        """Plan environments; the error of one whose first write this would be is a FirstWrite. Nothing is written."""
+        """Plan environments without writing; an environment's first write becomes its error, a FirstWrite."""
         self._each(names, self._look_ahead, done)
 
     def plan(self, names: Sequence[str], done: Callable[[Member], None]) -> None:
-        """Plan environments; `done` is called with each as it is finished, by any thread, and keeps what is needed."""
+        """Plan environments; any thread calls `done` with each as soon as it has finished."""
         self._each(names, self._plan, done)
 
     def sync(self, names: Sequence[str], done: Callable[[Member], None], *, restart: bool = False) -> None:
-        """Plan environments and write what differs, each for itself, then restart if asked to; `done` as above."""
+        """Sync each environment, then restart its workloads if requested; `done` is called as in `plan`."""
         self._each(names, partial(self._sync, restart=restart), done)
 
     def _each(
@@ -122,7 +122,7 @@ class Fleet:
         for name in names:
             environment = self._folder[name]
             if isinstance(environment, Environment):
-                errors: list[BridgeError] = []  # its own run will meet them
+                errors: list[BridgeError] = []  # the environment's own run reports them
                 providers = build_providers(environment, referenced(environment), errors)
                 self._sharing.announce(providers, environment.references, environment.base)
 
@@ -136,7 +136,7 @@ class Fleet:
                 work(member, environment)
             else:
                 member.error = environment
-        except ANYTHING as error:  # whatever it is, the others go on
+        except ANYTHING as error:  # the other environments continue
             member.error = ending(error, touched=member.touched)
         done(member)
         self._under_way.pop(member.name, None)
@@ -176,7 +176,7 @@ def _restart(member: Member, cluster: Cluster) -> None:
 
 
 class _Lines:
-    """One way to each cluster, for all environments that choose it."""
+    """Connections to each cluster, shared by all environments that choose it."""
 
     def __init__(self) -> None:
         self._stack: Final = ExitStack()
@@ -186,12 +186,12 @@ class _Lines:
 
     @contextmanager
     def dial(self, choice: ClusterChoice, run: Run) -> Iterator[Line]:
-        """Do as `view.dial`, only that the connections stay for the next one."""
-        # What binds an environment is compared for each, and keeps none from sharing; nor does what is not used.
+        """Connect as `view.dial` does, but keep the connections for the next environment."""
+        # Bindings are checked for each environment, so environments with different bindings can share connections.
         choice = ClusterChoice() if run.cluster.in_cluster else choice._replace(namespace_uid=(), server=())
         line = self._lines.get(choice, lambda: self._open(dial(choice, run)))
         if isinstance(line, BridgeError):
-            raise combine([line])  # an error of its own for each thread
+            raise combine([line])  # a separate error for each thread
         yield line
 
     def _open(self, opening: AbstractContextManager[Line]) -> Line | BridgeError:
@@ -207,7 +207,7 @@ class _Lines:
         return line
 
     def end(self) -> None:
-        """Let nothing be sent any more, except for the Leases."""
+        """Send no more requests, except for the Leases."""
         self.ended = True
         for line in self._lines.made():
             if isinstance(line, Line):
@@ -235,6 +235,6 @@ class _Namespaces:
             try:
                 if isinstance(environment, Environment):
                     found.setdefault(namespace_in(environment, environ), []).append(environment)
-            except ConfigError:  # left to its own check
+            except ConfigError:  # its own run reports it
                 continue
         return found

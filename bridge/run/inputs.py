@@ -1,4 +1,4 @@
-"""What a run starts from: an environment's files and all its sources."""
+"""The inputs of a run: an environment's files and all its sources."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
@@ -34,17 +34,20 @@ NONE_GIVEN: Final[Mapping[Reference, Document]] = MappingProxyType({})
 Result = TypeVar("Result")
 
 Agreed: TypeAlias = frozenset[tuple[str, str, str | None]]
-"""Where a person has agreed to a first write: the server, the namespace, and its uid if it was known then."""
+"""Where a person has agreed to a first write: the server, the namespace, and its uid if it was known."""
 
 
 class Run(NamedTuple):
-    """What every step of a run needs to know. `deadline` is a `time.monotonic()`, `lock_wait` is in seconds.
+    """What every step of a run needs.
 
-    What becomes of the run is noted in `record`. `sharing` is what it shares with the runs of other environments, and
-    `neighbours` finds those. A document that is `given` is not read: it is what the store would have. `accept` is
-    called with those that were read, and raises if they cannot be right. `cluster` is the cluster that the command
-    line names, `first` allows a first write into any cluster, `agreed` into these alone. Once the run `is_ending`,
-    nothing is sent but what gives back.
+    - `deadline`: a `time.monotonic()` value; `lock_wait`: seconds.
+    - `record`: receives the run's results.
+    - `sharing`: what the run shares with the runs of other environments; `neighbours` finds these environments.
+    - `given`: documents to use instead of reading them, as if the store had them.
+    - `accept`: called with the documents that were read; raises an error if they cannot be right.
+    - `cluster`: the cluster that the command line names.
+    - `first`: allows a first write into any cluster; `agreed`: only into these clusters.
+    - `is_ending`: if true, the run only releases what it holds.
     """
 
     environ: Mapping[str, str]
@@ -63,7 +66,7 @@ class Run(NamedTuple):
 
 
 class Files(NamedTuple):
-    """What an environment's own files say; None for what is wrong, and only the providers that could be built."""
+    """The content of an environment's files; None for invalid files. Only valid providers are included."""
 
     layer: EnvLayer | None
     namespace: str | None
@@ -72,12 +75,12 @@ class Files(NamedTuple):
 
     @property
     def wants_known(self) -> bool:
-        """Return whether a source has to know, before it is read, what an earlier run has written from."""
+        """True if a provider asks which documents an earlier run applied before it reads them."""
         return any(map(wants_known, self.providers.values()))
 
 
 def read_files(environment: Environment, run: Run, errors: list[BridgeError]) -> Files:
-    """Read the env file and the templates, build the providers; all that is wrong is added to `errors`."""
+    """Read the env file and the templates, and build the providers; add all problems to `errors`."""
     layer, namespace = _layer(environment, run, errors)
     templates = _attempt(lambda: load_templates(environment, namespace), errors)
     providers = build_providers(environment, referenced(environment), errors)
@@ -89,7 +92,7 @@ def read_files(environment: Environment, run: Run, errors: list[BridgeError]) ->
 
 
 def sound_files(environment: Environment, run: Run) -> Files:
-    """Read them as `read_files` does; raises one error that holds everything that is wrong."""
+    """Read the files as `read_files` does; raise one error with all problems."""
     errors: list[BridgeError] = []
     files = read_files(environment, run, errors)
     if errors:
@@ -98,7 +101,7 @@ def sound_files(environment: Environment, run: Run) -> Files:
 
 
 def _layer(environment: Environment, run: Run, errors: list[BridgeError]) -> tuple[EnvLayer | None, str | None]:
-    """Read the env file, and find the namespace, which it may name."""
+    """Read the env file, and return it with the namespace, which it may set."""
     layer = _attempt(lambda: load_env_layer(environment, run.environ), errors)
     return layer, _namespace(environment, layer, errors) if layer else environment.namespace
 
@@ -117,10 +120,10 @@ def _attempt(step: Callable[[], Result], errors: list[BridgeError]) -> Result | 
 
 
 class StateSeen(NamedTuple):
-    """The memory as it was read, and a mark that every run changes before it writes its first object.
+    """The state as it was read, and a mark that every run changes before it writes its first object.
 
-    The mark is empty in a run that writes nothing. `live` are the objects that were read together with the memory, or
-    why they could not be; those missing are yet to be read.
+    The mark is empty in a run that writes nothing. `live` has the objects that were read together with the state, or
+    the errors; objects that are missing have not been read yet.
     """
 
     mark: str
@@ -129,11 +132,11 @@ class StateSeen(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What an environment's files and sources say.
+    """The content of an environment's files and sources.
 
-    `seen` is what the cluster knew before the sources were read, None if they were read first. `shared` are the
-    sources that may have been read even earlier, for another environment. `stores` are the addresses that each
-    provider talks to, except its vendor's own.
+    - `seen`: the state before the sources were read, or None if the sources were read first.
+    - `shared`: the sources that may have been read even earlier, for another environment.
+    - `stores`: for each provider, the addresses that it connects to, without the vendor's own.
     """
 
     environment: Environment
@@ -145,9 +148,9 @@ class Wanted(NamedTuple):
 
 
 def gather(environment: Environment, files: Files, run: Run, known: frozenset[str] = NOT_READ) -> Wanted:
-    """Read all sources; raises one error that holds everything that is wrong with them. The files are sound.
+    """Read all sources of an environment with valid files; raise one error with all problems.
 
-    `known` are the references that an earlier run has written from.
+    `known` are the references that an earlier run applied.
     """
     inputs = _read_all(environment, files, run, known)
     resolution = resolve(environment, *inputs)
@@ -158,7 +161,7 @@ def gather(environment: Environment, files: Files, run: Run, known: frozenset[st
 
 
 def gather_secrets(environment: Environment, run: Run) -> Managed:
-    """Read everything as `gather` does, and return what of it has to stay secret."""
+    """Read everything as `gather` does, and return the values that must stay secret."""
     return managed(environment, *_read_all(environment, sound_files(environment, run), run))
 
 
@@ -170,7 +173,7 @@ class _Inputs(NamedTuple):
 
 
 def _read_all(environment: Environment, files: Files, run: Run, known: frozenset[str] = NOT_READ) -> _Inputs:
-    # What could be missing of them is among the errors.
+    # If any of these were missing, the caller would have raised an error.
     assert files.layer is not None
     assert files.namespace is not None
     assert files.templates is not None
@@ -187,7 +190,7 @@ def _read_all(environment: Environment, files: Files, run: Run, known: frozenset
 
 
 def gather_variables(environment: Environment, run: Run, names: Iterable[str]) -> Variables:
-    """Give variables their values, without the templates; raises one error that holds everything that is wrong."""
+    """Return the values of variables, without reading templates; raise one error with all problems."""
     errors: list[BridgeError] = []
     layer, namespace = _layer(environment, run, errors)
     providers = build_providers(environment, referenced(environment), errors)
@@ -205,18 +208,18 @@ def gather_variables(environment: Environment, run: Run, names: Iterable[str]) -
 
 
 def _of_others(environment: str, namespace: str, found: Variables, environ: Mapping[str, str]) -> Iterator[Problem]:
-    """Yield the variables, also those that a command inherits, that would send it to another environment than this."""
+    """Yield problems for variables, including inherited ones, that would send a command to another environment."""
     for name, what, ours in claims(environment, namespace):
         entry = found.entries.get(name)
         if entry and not entry.value.same_as(SecretValue.of(ours)):
-            yield Problem(entry.origin.place, f"{name} names another {what} than {ours}", "make the two agree")
+            yield Problem(entry.origin.place, f"{name} is set to a different {what} than {ours}", "make the two agree")
         elif not entry and environ.get(name, ours) != ours:
             hint = f"unset {name}, or list it under `infrastructure`"
-            yield Problem("the process's environment", f"{name} names another {what} than {ours}", hint)
+            yield Problem("the process's environment", f"{name} is set to a different {what} than {ours}", hint)
 
 
 def find_namespace(environment: Environment, run: Run) -> str:
-    """Return the namespace without reading any source, for commands that need nothing else of the values."""
+    """Return the namespace without reading any source, for commands that need no values."""
     errors: list[BridgeError] = []
     _, namespace = _layer(environment, run, errors)
     if errors:

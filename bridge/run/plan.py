@@ -1,4 +1,4 @@
-"""The phases of every run that write nothing: read (files, sources, cluster), plan, and try the changes dry."""
+"""The phases of a run that write nothing: read the files, sources and cluster; plan; try the changes in a dry run."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -22,14 +22,14 @@ from bridge.plan.state import Memory, rebuilt
 from bridge.run.inputs import Files, Run, StateSeen, Wanted, gather, sound_files
 from bridge.run.view import Cluster, Dial, Line, dial, open_cluster
 
-AGAIN: Final = 3  # times: whoever writes meanwhile is soon done
+AGAIN: Final = 3  # times; other writers finish soon
 
 TakesLease: TypeAlias = Callable[[Plan], bool]
-"""Whether a run is so likely to carry out a plan that it takes the Lease before the dry runs are answered."""
+"""Decides whether a run takes the Lease together with the dry runs, because it will most likely carry out the plan."""
 
 
 def never(_plan: Plan) -> bool:
-    """Take no Lease, whatever the plan is."""
+    """Never take the Lease."""
     return False
 
 
@@ -37,14 +37,14 @@ def never(_plan: Plan) -> bool:
 def read_environment(
     environment: Environment, run: Run, line_to: Dial = dial, *, writes: bool = False, fresh: bool = False
 ) -> Iterator[tuple[Wanted, Cluster]]:
-    """Read the files and the sources, and open the cluster: the first phase of each run that needs both.
+    """Read the files and sources, and open the cluster: the first phase of each run that needs both.
 
-    The state is read before the sources if the run `writes`: that costs no request, because it is needed anyway, and
-    tells later whether the sources are new enough. So it is if a provider wants to know what was written from before,
-    unless each source is to be read as a `fresh` one, that no run has read.
+    If the run `writes`, the state is read before the sources. This costs no extra request, and shows later whether the
+    sources are new enough. The state also comes first if a provider asks which documents an earlier run applied, unless
+    every source counts as `fresh`, as if no run had read it.
 
-    If the cluster is far away, what is needed next is read together with the state: the objects and the Lease. They may
-    then be older than the sources: a write requires that they are as they were read, and reads them again before it.
+    If the cluster is far away, the objects and the Lease are read together with the state. They may then be older than
+    the sources: the run reads them again before it writes, and writes only if they have not changed.
     """
     with _connecting(environment, run, line_to) as found:
         files = sound_files(environment, run)
@@ -60,9 +60,9 @@ def read_environment(
 
 @contextmanager
 def _connecting(environment: Environment, run: Run, line_to: Dial) -> Iterator[Dial]:
-    """Find the cluster and start to connect, while files and sources are read; what goes wrong is raised on dialling.
+    """Find the cluster and start to connect while files and sources are read; errors are raised when it is opened.
 
-    The environments of a fleet share their connections and are side by side already.
+    A fleet does not connect ahead: its environments share connections and already run in parallel.
     """
     with ExitStack() as stack:
         found: Line | BridgeError
@@ -83,7 +83,7 @@ def _connecting(environment: Environment, run: Run, line_to: Dial) -> Iterator[D
 
 
 def read_sources(environment: Environment, files: Files, cluster: Cluster, run: Run, *, marked: bool = False) -> Wanted:
-    """Read the state, then the sources; `marked` if the run writes, so that it tells when another one has begun to."""
+    """Read the state, then the sources; with `marked`, also read what shows later whether another run wrote."""
     ids = [one.id for one in files.templates or ()]
     seen = cluster.look_marked(ids) if marked else cluster.look(ids)
     known = frozenset(seen.memory.sources if seen.memory else ())
@@ -91,19 +91,19 @@ def read_sources(environment: Environment, files: Files, cluster: Cluster, run: 
 
 
 def read_environment_again(wanted: Wanted, cluster: Cluster, run: Run) -> Wanted:
-    """Read the files, the state and the sources once more, in this order; nothing of what was read before is used."""
+    """Read the files, the state and the sources again, in this order, without anything that was read before."""
     files = sound_files(wanted.environment, run)
     if files.namespace != wanted.namespace:
-        raise Unavailable(Problem("the namespace", "is another one than when this run began", "run again"))
+        raise Unavailable(Problem("the namespace", "has changed since this run started", "run again"))
     anew = run._replace(sharing=run.sharing.anew() if run.sharing else None)
     return read_sources(wanted.environment, files, cluster, anew, marked=True)
 
 
 def try_changes(wanted: Wanted, cluster: Cluster, run: Run, takes_lease: TakesLease = never) -> Plan:
-    """Compare, and try every change dry. Writes nothing. What somebody changes meanwhile is read again.
+    """Plan, and try every change in a dry run. If an object changes in the meantime, read it again. Write nothing.
 
-    If a plan `takes_lease` and the cluster is far away, the Lease is taken beside its dry runs, and given back at once
-    if one is refused. Whoever passes this has to release the Lease.
+    If `takes_lease` agrees and the cluster is far away, the Lease is taken together with the dry runs, and released if
+    a dry run is refused. A caller that passes `takes_lease` must release the Lease.
     """
     seen = wanted.seen
     for _ in range(AGAIN):
@@ -117,7 +117,7 @@ def try_changes(wanted: Wanted, cluster: Cluster, run: Run, takes_lease: TakesLe
 def _tried(wanted: Wanted, cluster: Cluster, run: Run, seen: StateSeen | None, takes_lease: TakesLease) -> Plan:
     seen = seen or cluster.look(_ids(wanted))
     plan = compare(wanted, cluster, run, seen)
-    if plan.refusals and seen.live:  # perhaps only because another run wrote them before the state was read
+    if plan.refusals and seen.live:  # another run may have written them before the state was read
         plan = compare(wanted, cluster, run, seen._replace(live={}))
     if plan.refusals:
         return plan
@@ -129,9 +129,9 @@ def _ids(wanted: Wanted) -> Sequence[ObjectId]:
 
 
 def compare(wanted: Wanted, cluster: Cluster, run: Run, seen: StateSeen | None = None) -> Plan:
-    """Read what was not `seen` of the live objects and the memory, and plan; nothing else is asked of the cluster.
+    """Read the live objects and the state, except those already `seen`, and plan.
 
-    What speaks against the plan stands in its `refusals`; an error is raised where the cluster cannot be read.
+    The plan's `refusals` are the reasons against it. Raise an error if the cluster cannot be read.
     """
     objects, desired = cluster.objects, wanted.resolution.desired
     seen = seen or cluster.look(_ids(wanted))
@@ -148,7 +148,7 @@ def compare(wanted: Wanted, cluster: Cluster, run: Run, seen: StateSeen | None =
 
 
 def inspect(wanted: Wanted, cluster: Cluster, run: Run) -> Plan:
-    """Compare as `compare` does; Refusal if the namespace does not exist, which no object that is missing can tell."""
+    """Plan as `compare` does, and raise Refusal if the namespace does not exist."""
     plan = compare(wanted, cluster, run, wanted.seen)
     found = cluster.store.resource_version or any(change.live for change in plan.changes)
     if not found and plan.cluster.binding != "namespace_uid":
@@ -157,16 +157,17 @@ def inspect(wanted: Wanted, cluster: Cluster, run: Run) -> Plan:
 
 
 def _read_live(objects: Objects, ids: Sequence[ObjectId], seen: StateSeen, run: Run) -> Mapping[ObjectId, Live | None]:
-    """Read every object that the plan needs; raises one error for all that cannot be read.
+    """Read every object that the plan needs; raise one error for all objects that cannot be read.
 
-    One that left the templates may have left our rights too: without --prune it is then left out.
+    bridge may have lost the right to read an object that is no longer in the templates. It is then left out, except
+    with --prune.
     """
     wanted = set(ids)
     left = [id_ for id_ in (seen.memory.objects if seen.memory else ()) if id_ not in wanted]
     answers = {**(seen.live or objects.listed(ids))}
     missing = [id_ for id_ in (*ids, *left) if id_ not in answers]
     answers.update(on_each(objects.get, missing, objects.api, run.deadline))
-    answers = {id_: answers[id_] for id_ in (*ids, *left)}  # in this order, and without what is no longer wanted
+    answers = {id_: answers[id_] for id_ in (*ids, *left)}  # in this order, without objects that are not needed
     spared = set() if run.allowed.prune else {id_ for id_ in left if isinstance(answers[id_], Forbidden)}
     errors = [one for id_, one in answers.items() if isinstance(one, BridgeError) and id_ not in spared]
     if errors:
@@ -175,21 +176,21 @@ def _read_live(objects: Objects, ids: Sequence[ObjectId], seen: StateSeen, run: 
 
 
 def _rebuild(damaged: Memory | None, live: Mapping[ObjectId, Live | None], manager: str, target: str) -> Memory:
-    """Rebuild a lost memory. Where nothing is there that we wrote, this is simply the first run."""
+    """Rebuild a lost state from the objects. If bridge wrote none of them, this is the first run."""
     reason = damaged.lost if damaged and damaged.lost else f"{target} is gone"
     memory = rebuilt([one for one in live.values() if one], manager, reason)
     return memory if damaged or memory.objects else Memory()
 
 
 def tried_dry(plan: Plan, objects: Objects, run: Run, lease: Lease | None = None) -> Plan:
-    """Try every change on the API server without writing it; what it refuses becomes the plan's refusals.
+    """Send every change as a dry run; what the API server refuses becomes the plan's refusals.
 
-    If the API server is far away, the `lease` is taken beside that, and given back at once if a change is refused.
+    If the API server is far away, the `lease` is taken together with the dry runs, and released if one is refused.
     """
     pending = {change.id: change for change in plan.changes if change.writes}
     wave = Wave(objects.api, run.deadline)
     sent = {id_: wave.add(partial(try_dry, objects, change)) for id_, change in pending.items()}
-    # The last one, so that it is not held while many others wait.
+    # Last, so that the run does not hold it while many dry runs wait.
     taking = wave.add(lease.take) if lease and wave.is_wide else None
     wave.send()
     answers = {id_: one.outcome for id_, one in sent.items()}
@@ -212,10 +213,10 @@ def tried_dry(plan: Plan, objects: Objects, run: Run, lease: Lease | None = None
 
 
 def with_admission(plan: Plan, objects: Objects, run: Run) -> Plan:
-    """Tell what an admission rule alters from what differs for another reason, for a plan that is only compared.
+    """Distinguish changes by an admission rule from other differences, for a plan without dry runs.
 
-    Only objects that bridge has written, and that are not as it wrote them, are tried dry. For one that cannot be
-    (that takes the right to patch it), only what the object itself shows is told.
+    Only objects that differ from what bridge wrote get a dry run. If a dry run is not possible, for example without the
+    right to patch, the object alone decides.
     """
     differing = {change.id: change for change in plan.changes if may_be_altered(change, plan.memory)}
     answers = on_each(lambda id_: try_dry(objects, differing[id_]), list(differing), objects.api, run.deadline)

@@ -1,4 +1,4 @@
-"""Restarting: find the workloads that run with older keys, roll them, follow them."""
+"""Restarts workloads: finds the workloads that run with older keys, rolls them, and follows the rollouts."""
 
 import time
 from collections.abc import Sequence
@@ -24,9 +24,9 @@ POLL: Final = 1.0  # seconds
 
 @dataclass(eq=False)
 class Restart:
-    """What became of a restart, right at any moment; workloads by their names.
+    """The outcome of a restart, accurate at any moment; workloads are listed by name.
 
-    `begun` holds what is being marked, or may be, `states` each workload as it was seen last.
+    `begun` has the workloads that are being marked or may have been marked, `states` each workload as it was last read.
     """
 
     verdicts: tuple[RestartVerdict, ...] = ()
@@ -34,12 +34,12 @@ class Restart:
     begun: set[str] = field(default_factory=set)
     states: dict[str, Workload] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
-    temporary: bool = True  # while all problems are
-    is_broken: bool = False  # one of them is a bug of ours
+    temporary: bool = True  # true while all problems are temporary
+    is_broken: bool = False  # true if one of them is a bug in bridge
 
     @property
     def error(self) -> BridgeError | None:
-        """Return why not every workload has the keys of now; a Stopped where some are restarted."""
+        """The reason why some workloads still have older keys; a Stopped if some workloads were restarted."""
         if not self.problems:
             return None
         if self.rolled or self.begun:
@@ -49,11 +49,11 @@ class Restart:
 
     @property
     def warnings(self) -> Sequence[Problem]:
-        """Return what an operator has to do, or to know, although nothing went wrong."""
+        """What an operator must do or know although nothing went wrong."""
         return [problem for name, one in self.states.items() for problem in _notes(one, name in self.rolled)]
 
     def add(self, *problems: Problem, temporary: bool = False) -> None:
-        """Add what went wrong."""
+        """Add problems."""
         self.problems += problems
         self.temporary = self.temporary and (temporary or not problems)
 
@@ -65,25 +65,27 @@ class Restart:
 
 
 def known(cluster: Cluster, *, everything: bool = False) -> Memory:
-    """Return the memory; raises Refusal where it does not tell when keys changed, unless that does not matter."""
+    """Return the state; raise Refusal if it does not show when keys changed, unless `everything` is restarted."""
     memory, hint = cluster.store.read(), "run `bridge sync` first"
     if memory is None:
-        raise Refusal(Problem(cluster.store.target, "does not exist, so nothing is known to be written here", hint))
+        what = "does not exist, so bridge has no record of writing to this namespace"
+        raise Refusal(Problem(cluster.store.target, what, hint))
     if memory.lost:
-        raise Refusal(Problem("the memory of bridge", memory.lost, hint))
+        raise Refusal(Problem("the state ConfigMap of bridge", memory.lost, hint))
     if memory.begun and not everything:
         names = ", ".join(sorted(map(str, memory.begun)))
-        what = f"a sync stopped, or is at work, between its writes: {names}"
-        raise Refusal(Problem("the memory of bridge", what, f"{hint}, so that pods start with all keys"))
+        what = f"a sync has stopped or is running between its writes: {names}"
+        raise Refusal(Problem("the state ConfigMap of bridge", what, f"{hint}, so that pods start with all keys"))
     return memory
 
 
 def first_restart(
     environment: Environment, namespace: str, cluster: Cluster, memory: Memory, run: Run
 ) -> FirstWrite | None:
-    """Return what speaks against restarting if nothing shows that the environment was written to this cluster.
+    """Return the error for a restart if nothing shows that the environment was written to this cluster, or None.
 
-    The memory alone does not: it may be a copy from another cluster. What may not be read may show anything.
+    The state alone does not show it: it may be a copy from another cluster. If an object cannot be read, the restart is
+    allowed.
     """
     if run.first or cluster.name.binding or has_begun(memory):
         return None
@@ -98,14 +100,14 @@ def first_restart(
 
 
 def survey(cluster: Cluster, memory: Memory, *, everything: bool = False) -> tuple[RestartVerdict, ...]:
-    """Judge every workload of the namespace that consumes what bridge writes."""
+    """Judge every workload of the namespace that uses objects written by bridge."""
     workloads = _workloads(cluster)
     found = workloads.consumers(lambda all_: consumers(all_, memory))
     return judge(found, workloads.rolled_out(found), memory, everything=cluster.now() if everything else "")
 
 
 def survey_and_roll(cluster: Cluster, restart: Restart) -> None:
-    """Do both after a sync; that a survey fails is a problem as any other then, for objects may be written."""
+    """Survey and roll after a sync. A survey that fails is a problem like any other, because objects may be written."""
     try:
         restart.verdicts = survey(cluster, known(cluster))
     except ANYTHING as error:
@@ -115,7 +117,7 @@ def survey_and_roll(cluster: Cluster, restart: Restart) -> None:
 
 
 def roll(cluster: Cluster, restart: Restart) -> None:
-    """Mark each workload that is behind, all of them dry first; what is in the way is added to the problems."""
+    """Mark each outdated workload, after a dry run of all of them; add obstacles to the problems."""
     workloads = _workloads(cluster)
     restart.states = {str(one.workload): one.workload for one in restart.verdicts}
     chosen = [one for one in restart.verdicts if one.step is RestartStep.ROLL]
@@ -150,7 +152,7 @@ def _mark(workloads: Workloads, verdict: RestartVerdict, restart: Restart) -> No
             restart.begun.discard(name)
         raise
     restart.begun.discard(name)
-    if now:  # else somebody deleted it meanwhile, and no pod of it is left
+    if now:  # otherwise someone has deleted it in the meantime, and it has no pods
         restart.rolled.append(name)
         restart.states[name] = now
 
@@ -160,21 +162,21 @@ def _in_the_way(workloads: Workloads, verdict: RestartVerdict) -> Sequence[Probl
     one = verdict.workload
     if verdict.step is RestartStep.HOLD:
         hint = f"`kubectl -n {workloads.namespace} rollout resume {one.kind.lower()}/{one.name}`, then run again"
-        return [Problem(workloads.target(one), "is behind, but paused: its pods keep older keys", hint)]
+        return [Problem(workloads.target(one), "is outdated, but paused: its pods keep older keys", hint)]
     if verdict.step is RestartStep.NONE and one.rollout.failed:
         return [_failing(workloads, one)]
     return []
 
 
 def _failing(workloads: Workloads, one: Workload) -> Problem:
-    what = f"its rollout does not get on ({one.rollout}); old pods keep older keys"
+    what = f"its rollout is stuck ({one.rollout}); old pods keep older keys"
     return Problem(
         workloads.target(one), what, f"`kubectl -n {workloads.namespace} describe {one.kind.lower()} {one.name}`"
     )
 
 
 def follow(environment: Environment, run: Run, restart: Restart, namespace: str, seconds: float) -> None:
-    """Tell how the rollouts get on until all are finished, for so many seconds at most."""
+    """Report the progress of the rollouts until all have finished, for at most this many seconds."""
     pending = [one for name, one in restart.states.items() if _moves(one, restart.rolled, name)]
     if not pending or not seconds:
         return
@@ -186,7 +188,7 @@ def follow(environment: Environment, run: Run, restart: Restart, namespace: str,
         restart.fail(error)
         return
     for one in pending:
-        what = f"its rollout has not finished in {seconds:g} s: {restart.states[str(one)].rollout}"
+        what = f"its rollout did not finish in {seconds:g} s: {restart.states[str(one)].rollout}"
         hint = f"`kubectl -n {namespace} rollout status {one.kind.lower()}/{one.name}`"
         restart.add(Problem(f"{one} in namespace {namespace}", what, hint))
 
@@ -194,7 +196,7 @@ def follow(environment: Environment, run: Run, restart: Restart, namespace: str,
 def _follow(
     workloads: Workloads, pending: list[Workload], restart: Restart, end: float, record: Record
 ) -> list[Workload]:
-    """Return those that are not finished at the end."""
+    """Return the workloads that did not finish in time."""
     while pending and time.monotonic() < end:
         pending = [one for one in pending if _goes_on(workloads, one, restart, record)]
         if pending:
@@ -203,15 +205,15 @@ def _follow(
 
 
 def _moves(one: Workload, rolled: Sequence[str], name: str) -> bool:
-    """Say whether there is something to follow: pods that this run, or one before it, has to replace."""
-    stands = one.paused or one.by_hand or one.rollout.failed or not one.rollout.wanted
-    return not stands and (name in rolled or not one.rollout.finished)
+    """Return whether there is something to follow: pods that this run, or an earlier one, replaces."""
+    is_still = one.paused or one.by_hand or one.rollout.failed or not one.rollout.wanted
+    return not is_still and (name in rolled or not one.rollout.finished)
 
 
 def _goes_on(workloads: Workloads, one: Workload, restart: Restart, record: Record) -> bool:
-    """Look at a workload, tell what is new, and say whether to look again."""
+    """Read a workload, report what is new, and return whether to read it again."""
     before, now = restart.states[str(one)], None
-    with suppress(Unavailable):  # the next look may be answered
+    with suppress(Unavailable):  # the next read may succeed
         now = workloads.get(one)
         if now is None:
             tell(record, f"{one}: was deleted")
@@ -232,10 +234,10 @@ def _workloads(cluster: Cluster) -> Workloads:
 
 def _notes(one: Workload, rolled: bool) -> Sequence[Problem]:
     if one.by_hand and (rolled or one.rollout.old):
-        what = "its strategy is OnDelete: each pod keeps its keys until somebody deletes it"
+        what = "its strategy is OnDelete: each pod keeps its keys until someone deletes it"
         return [Problem(str(one), what)]
     if rolled and one.kind != "DaemonSet" and not one.rollout.wanted:
         return [Problem(str(one), "has no pods (replicas: 0): there was nothing to restart")]
     if one.rollout.spared and (rolled or one.rollout.old):
-        return [Problem(str(one), f"its partition spares {one.rollout.spared} pods: they keep older keys")]
+        return [Problem(str(one), f"its partition excludes {one.rollout.spared} pods: they keep older keys")]
     return []

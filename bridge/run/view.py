@@ -1,4 +1,4 @@
-"""Opens the cluster as one environment sees it: its namespace, under its field manager, with its Lease and memory."""
+"""Opens the cluster for one environment: its namespace, field manager, Lease and state."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +25,7 @@ RELEASE: Final = 3.0  # seconds
 
 
 class Cluster(NamedTuple):
-    """The cluster as one environment sees it: its namespace, under its field manager; writable with the Lease only."""
+    """The cluster for one environment: its namespace and field manager. Only a run that holds the Lease can write."""
 
     endpoint: Endpoint
     api: Api
@@ -35,20 +35,20 @@ class Cluster(NamedTuple):
     name: ClusterName
     warnings: tuple[Problem, ...]
     deadline: float = math.inf
-    unchecked: Callable[[], None] | None = None  # raises if this is not the namespace that the environment is bound to
+    unchecked: Callable[[], None] | None = None  # raises Refusal if the environment is bound to another namespace
 
     def wave(self) -> Wave:
         """Return a wave of requests to this cluster."""
         return Wave(self.api, self.deadline)
 
     def look(self, ids: Sequence[ObjectId] = ()) -> StateSeen:
-        """Read the memory; if the cluster is far away, these objects too, because that takes no longer."""
+        """Read the state; if the cluster is far away, also read these objects, because that takes no longer."""
         return self._look(self.wave(), ids)
 
     def look_marked(self, ids: Sequence[ObjectId] = (), *, held: bool = False) -> StateSeen:
-        """Look as `look` does, with the mark that tells later whether another run has begun to write since.
+        """Read as `look` does, with the mark that shows later whether another run has started to write.
 
-        While there is no memory, the Lease is the mark: as it was before it was taken if it is `held`, else as it is.
+        If there is no state yet, the Lease's version is the mark: the version before this run took it if it is `held`.
         """
         wave = self.wave()
         lease = wave.add(self.lease.version) if wave.is_wide and not held else None
@@ -68,12 +68,12 @@ class Cluster(NamedTuple):
         return StateSeen("", memory.get(), live())
 
     def now(self) -> str:
-        """Return the time (RFC 3339) by the API server's clock: no earlier than any write that it has answered."""
+        """Return the API server's time (RFC 3339), no earlier than any write that it has confirmed."""
         return (self.api.server_time() or datetime.now(UTC)).strftime(FORMAT)
 
 
 class Line(NamedTuple):
-    """A way to an API server. `last` is for the Lease, which is given back also where the run's time is over."""
+    """Connections to an API server. `last` is for the Lease, which is released even after the run's deadline."""
 
     endpoint: Endpoint
     api: Api
@@ -85,7 +85,7 @@ Dial: TypeAlias = Callable[[ClusterChoice, Run], AbstractContextManager[Line]]
 
 @contextmanager
 def dial(choice: ClusterChoice, run: Run) -> Iterator[Line]:
-    """Find the cluster and our credentials, and close the connections in the end."""
+    """Find the cluster and our credentials; close the connections at the end."""
     endpoint = connect(Search(choice.kubeconfig, choice.context, run.environ, run.cluster, run.deadline))
     with closing(Api(endpoint, deadline=run.deadline)) as api:
         yield Line(endpoint, api, api.until(run.deadline + RELEASE))
@@ -95,9 +95,9 @@ def dial(choice: ClusterChoice, run: Run) -> Iterator[Line]:
 def open_cluster(
     environment: Environment, namespace: str, run: Run, line_to: Dial = dial, *, looks: bool = False
 ) -> Iterator[Cluster]:
-    """Connect as the environment says; Refusal if it is bound to another server or namespace.
+    """Connect to the environment's cluster; raise Refusal if it is bound to another server or namespace.
 
-    If the run `looks` at the cluster next, the namespace of one far away is checked only then, together with the rest.
+    If the run `looks` at the cluster next and the cluster is far away, the namespace is checked together with that.
     """
     id_ = environment.id
     manager = f"bridge/{id_}"
@@ -123,9 +123,9 @@ def open_cluster(
 def _identified(
     line: Line, environment: Environment, namespace: str, run: Run
 ) -> tuple[ClusterName, Callable[[], None] | None]:
-    """Compare the server with what the environment is bound to; name the cluster with what binds them.
+    """Check the server that the environment is bound to; return the cluster's name with its binding.
 
-    The second is what has to be called to compare the namespace, if that binds them.
+    If the environment is bound to a namespace, also return the function that checks the namespace.
     """
     choice, endpoint, binding = environment.cluster, line.endpoint, _pod_binding(line.endpoint, namespace, run)
     record = run.record
@@ -147,5 +147,5 @@ def _identified(
 
 
 def _pod_binding(endpoint: Endpoint, namespace: str, run: Run) -> Binding | None:
-    """Return whether a pod's own account binds: it was asked for, or the pod is in the environment's namespace."""
+    """Return "pod" if a pod's own account was requested, or if the pod runs in the environment's namespace."""
     return "pod" if run.cluster.in_cluster or endpoint.pod_namespace == namespace else None

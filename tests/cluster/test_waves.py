@@ -88,7 +88,7 @@ def test_what_has_no_answer_at_deadline_is_unavailable() -> None:
     sending.send()
     held.set()
     for one in late:
-        with pytest.raises(Unavailable, match="no answer in time"):
+        with pytest.raises(Unavailable, match="did not answer in time"):
             one.get()
 
 

@@ -201,8 +201,8 @@ def test_absent_env_file_is_named(desk, run):
     [
         ("CANARY\0x", "BUCKET contains a zero byte"),
         ("ENC[AES256_GCM,CANARY]", "BUCKET still looks encrypted"),
-        ("CANARY-prod", "K8S_NAMESPACE names another namespace than voice"),
-        ("CANARY-prod", "K8_ENV names another environment than staging"),
+        ("CANARY-prod", "K8S_NAMESPACE is set to a different namespace than voice"),
+        ("CANARY-prod", "K8_ENV is set to a different environment than staging"),
     ],
 )
 def test_value_with_zero_byte_is_refused(desk, run, tmp_path, value, what):
@@ -215,7 +215,7 @@ def test_value_with_zero_byte_is_refused(desk, run, tmp_path, value, what):
 def test_command_does_not_inherit_bridge_variables(desk, run, name, what):
     status, out, err = run("staging", "--", "true", **{name: "CANARY-prod"})
     assert (status, out) == (1, "")
-    assert err.startswith(f"bridge: error: the process's environment: {name} names another {what} than ")
+    assert err.startswith(f"bridge: error: the process's environment: {name} is set to a different {what} than ")
     assert "CANARY" not in err
     desk.env_file(K8S_NAMESPACE="voice")
     desk.environment(infrastructure={name: "required"})

@@ -71,7 +71,7 @@ def test_workload_that_is_deleted_meanwhile_is_not_restarted_and_no_failure() ->
 def test_partition_and_failed_rollout_are_reported_also_by_run_that_restarts_nothing() -> None:
     spared = Restart(verdicts("a"))
     spared.states = {"a": spared.verdicts[0].workload._replace(rollout=Rollout(True, 2, 1, 2, 1, spared=1))}
-    assert [one.what for one in spared.warnings] == ["its partition spares 1 pods: they keep older keys"]
+    assert [one.what for one in spared.warnings] == ["its partition excludes 1 pods: they keep older keys"]
     failed = Restart(verdicts("a", step=RestartStep.NONE, failed=True))
     with cluster(drop) as (found, wire):
         roll(found, failed)

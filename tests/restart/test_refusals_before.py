@@ -21,7 +21,7 @@ def test_without_memory_nothing_is_known_to_be_written(desk: Desk) -> None:
     where = "ConfigMap/bridge-voice-agent-staging in namespace voice"
     assert (result.status, result.out) == (1, "")
     assert result.lines == [
-        f"bridge: error: {where}: does not exist, so nothing is known to be written here",
+        f"bridge: error: {where}: does not exist, so bridge has no record of writing to this namespace",
         "bridge: hint: run `bridge sync staging` first",
     ]
 
@@ -48,8 +48,8 @@ def test_no_pod_is_rolled_while_object_may_be_half_of_change(desk: Desk) -> None
     assert (result.status, result.data["result"]) == (1, "failed")
     assert result.data["errors"] == [
         {
-            "where": "the memory of bridge",
-            "what": "a sync stopped, or is at work, between its writes: Secret/agent-secrets",
+            "where": "the state ConfigMap of bridge",
+            "what": "a sync has stopped or is running between its writes: Secret/agent-secrets",
             "hint": "run `bridge sync staging` first, so that pods start with all keys",
         }
     ]
@@ -60,7 +60,7 @@ def test_no_pod_is_rolled_while_object_may_be_half_of_change(desk: Desk) -> None
 
 def test_no_source_is_read(desk: Desk) -> None:
     desk.environment(sources=["plain:absent.json"])
-    assert "does not exist, so nothing is known" in desk.run("restart", "staging").err
+    assert "has no record of writing to this namespace" in desk.run("restart", "staging").err
 
 
 def test_another_namespace_of_env_file_is_refused(desk: Desk) -> None:

@@ -275,7 +275,7 @@ def test_on_delete_is_left_to_its_operator(desk: Desk, team: Team) -> None:
     until(lambda: team.get("StatefulSet")["status"].get("availableReplicas") == 2)
     before = team.pods()
     change(desk)
-    what = "its strategy is OnDelete: each pod keeps its keys until somebody deletes it"
+    what = "its strategy is OnDelete: each pod keeps its keys until someone deletes it"
     told = [f"bridge: warning: StatefulSet/agent: {what}"]
     first = desk.run("restart", "staging", *WAIT)
     assert (first.status, first.lines, team.pods()) == (0, told, before)
@@ -300,7 +300,7 @@ def test_rollout_that_does_not_finish_is_reported_with_status(running: Desk, tea
         "1 to update, 4 unchanged: some workloads do not have the current keys yet",
     )
     where = f"Deployment/agent in namespace {team.namespace}"
-    assert f"bridge: error: {where}: its rollout has not finished in 3 s: " in result.err
+    assert f"bridge: error: {where}: its rollout did not finish in 3 s: " in result.err
     again = running.run("restart", "staging", "--wait", "2s")
     assert (again.status, again.out.splitlines()[-1]) == (
         1,
@@ -320,7 +320,7 @@ def test_rollout_that_failed_is_reported_by_every_run(desk: Desk, team: Team, de
     change(desk)
     result = desk.run("restart", "staging", *WAIT)
     assert result.status == 5
-    assert "its rollout does not get on (1 of 2 pods are new, 2 ready, 2 old); old pods keep older keys" in result.err
+    assert "its rollout is stuck (1 of 2 pods are new, 2 ready, 2 old); old pods keep older keys" in result.err
     assert desk.run("restart", "staging").status == 1
     assert (
         json.loads(desk.run("restart", "staging", "--output", "json").out)["workloads"][0]["rollout"]["state"]
