@@ -111,7 +111,7 @@ def test_run_that_reads_its_sources_again_tells_of_both_logins(
     def left(_session: object) -> list[Problem]:
         return [Problem("", f"token {next(logins)} was left", warning=True)]
 
-    monkeypatch.setattr(session, "_left_by", left)
+    monkeypatch.setattr(session, "_warnings", left)
     desk.values(OPENAI_API_KEY="CANARY-newer")
     turns, take_turn = itertools.count(), sync._take_turn
     monkeypatch.setattr(sync, "_take_turn", lambda *given: take_turn(*given) if next(turns) else None)
