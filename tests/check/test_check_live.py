@@ -236,7 +236,7 @@ def test_missing_right_is_one_warning(real_desk: Desk, real_cluster: RealCluster
     result = check(desk, build)
     assert result.status == 1  # what the build alone tells
     assert today(result) == []
-    (warning,) = [line for line in result.lines if "could not be asked" in line]
+    (warning,) = [line for line in result.lines if "the effect of an apply is unknown" in line]
     assert warning.startswith("bridge: warning: Secret/shared-secrets in namespace ")
     assert ", Secret/agent-secrets in namespace " in warning
     assert 'the API server forbids "patch" (user "limited-5")' in warning

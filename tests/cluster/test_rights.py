@@ -179,7 +179,7 @@ def test_each_right_that_adopting_misses_is_named_and_nothing_is_written(
         f"bridge: error: {first} in namespace {limited.target.namespace}: "
         f'the API server forbids "{missing}" (user "{USER}")'
     )
-    assert result.lines[-1].startswith("bridge: hint: a Role in namespace ")
+    assert result.lines[-1].startswith("bridge: hint: allow it with a Role in namespace ")
     assert limited.target.versions() == before
 
 

@@ -133,7 +133,7 @@ def test_pinned_version_never_changes(desk: Desk, store: Store, put: Callable[..
 def test_what_document_warns_of_is_reported(desk: Desk, store: Store) -> None:
     store.server.put("app", b'{"data": {"n": 12345678901234567890}}', store.mount)
     result = imported(desk, desk.folder.parent / "staging-patch.yml", "vault:app", "--dry-run")
-    assert result.lines[0].startswith("bridge: warning: vault:app: field n holds a number with more digits than")
+    assert result.lines[0].startswith("bridge: warning: vault:app: field n: the number has more digits than")
 
 
 def test_one_value_into_vault(desk: Desk, store: Store, put: Callable[..., Result]) -> None:

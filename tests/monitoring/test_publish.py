@@ -182,7 +182,7 @@ def test_pushgateway_that_hangs_does_not_keep_run(monkeypatch: pytest.MonkeyPatc
 
 def test_server_that_is_no_pushgateway_is_reported_by_its_answer(gateway: Pushgateway) -> None:
     (warning,) = publish(record(f"{gateway.url}/nowhere"), 0)
-    assert warning.what.startswith(f"the Pushgateway at {gateway.url} answers 4")
+    assert warning.what.startswith(f"the Pushgateway at {gateway.url} answered 4")
 
 
 @pytest.mark.parametrize(
