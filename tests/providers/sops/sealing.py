@@ -3,7 +3,6 @@
 import binascii
 import os
 
-from cryptography.hazmat.primitives.asymmetric import mlkem
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
@@ -31,7 +30,8 @@ def seal(content: bytes, file_key: bytes, stanza: HeaderStanza) -> str:
 
 def hybrid_wrap(content: bytes, recipient: str) -> str:
     """Encrypt to a post-quantum recipient."""
-    from cryptography.hazmat.primitives.hpke import MLKEM768X25519PublicKey  # noqa: PLC0415 - an older release lacks it
+    from cryptography.hazmat.primitives.asymmetric import mlkem  # noqa: PLC0415 - an older release lacks both
+    from cryptography.hazmat.primitives.hpke import MLKEM768X25519PublicKey  # noqa: PLC0415
 
     data = hybrid.bech32_decode(recipient, hybrid.RECIPIENT)
     assert data is not None
