@@ -1,15 +1,12 @@
 """A server at a distance: a proxy on loopback that lets every byte travel for half a round trip."""
 
 import asyncio
-import threading
-from collections.abc import Coroutine
-from typing import Any, Final, Self
-from urllib.parse import urlsplit
+from typing import Final
 
-CHUNK: Final = 2**16
+from tests.servers.relay import CHUNK, Relay, Stream
 
 
-class Distance:
+class Distance(Relay):
     """Leads to a server that is one `round_trip` (seconds) away; `url` is the address that clients are given.
 
     TCP's handshake pays too: the kernel accepts a connection at once, so what is sent on it in its first round trip
@@ -18,47 +15,24 @@ class Distance:
     """
 
     def __init__(self, server: str, round_trip: float) -> None:
-        self._server: Final = urlsplit(server)
+        super().__init__(server)
         self._round_trip: Final = round_trip
-        self._loop: Final = asyncio.new_event_loop()
-        self._thread: Final = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._tasks: Final[set[asyncio.Task[Any]]] = set()
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        self._listener = self._do(asyncio.start_server(self._serve, "127.0.0.1", 0))
-        port = self._listener.sockets[0].getsockname()[1]
-        self.url: str = self._server._replace(netloc=f"127.0.0.1:{port}").geturl()
-        return self
+    @property
+    def url(self) -> str:
+        """The server's URL, with this address."""
+        return self.server._replace(netloc=f"127.0.0.1:{self.port}").geturl()
 
-    def __exit__(self, *_: object) -> None:
-        self._do(self._close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
-
-    def _do(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
-
-    async def _close(self) -> None:
-        self._listener.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task
-        self._tasks.add(task)
-        connected = self._loop.time() + self._round_trip
+    async def relay(self, client: Stream, server: Stream) -> None:
+        """Let the bytes travel in both directions."""
+        connected = self.loop.time() + self._round_trip
         try:
-            far_reader, far_writer = await asyncio.open_connection(self._server.hostname, self._server.port)
-            await asyncio.gather(self._carry(reader, far_writer, connected), self._carry(far_reader, writer, connected))
-        except (asyncio.CancelledError, OSError):
-            pass
+            await asyncio.gather(
+                self._carry(client[0], server[1], connected), self._carry(server[0], client[1], connected)
+            )
         finally:
-            writer.transport.abort()
-            self._tasks.discard(task)
+            client[1].close()
+            server[1].close()
 
     async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, connected: float) -> None:
         """Pass bytes on, each half a round trip after it came, until `source` ends."""
@@ -67,7 +41,7 @@ class Distance:
         try:
             while True:
                 chunk = await source.read(CHUNK)
-                arrival = max(self._loop.time(), connected) + self._round_trip / 2
+                arrival = max(self.loop.time(), connected) + self._round_trip / 2
                 travelling.put_nowait((arrival, chunk))
                 if not chunk:
                     break
@@ -78,7 +52,7 @@ class Distance:
     async def _deliver(self, travelling: asyncio.Queue[tuple[float, bytes]], sink: asyncio.StreamWriter) -> None:
         while True:
             arrival, chunk = await travelling.get()
-            await asyncio.sleep(arrival - self._loop.time())
+            await asyncio.sleep(arrival - self.loop.time())
             if not chunk:
                 sink.write_eof()
                 return

@@ -28,10 +28,7 @@ def authority(tmp_path: Path) -> Authority:
 
 @pytest.fixture
 def serving(authority: Authority) -> ssl.SSLContext:
-    pair = authority.server()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pair.certificate, pair.key)
-    return context
+    return authority.serving()
 
 
 @pytest.fixture
@@ -152,11 +149,9 @@ def test_client_certificate_is_shown(serving: ssl.SSLContext, authority: Authori
 
 
 @pytest.fixture
-def demanding(serving: ssl.SSLContext, authority: Authority) -> ssl.SSLContext:
+def demanding(authority: Authority) -> ssl.SSLContext:
     """A server that wants to see a certificate of its own authority."""
-    serving.load_verify_locations(authority.file)
-    serving.verify_mode = ssl.CERT_REQUIRED
-    return serving
+    return authority.serving(wants_certificate=True)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Who we are: tokens, certificates, impersonation; and never nobody."""
 
 import os
-import ssl
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
@@ -143,10 +142,7 @@ def test_client_certificate_is_shown_and_leaves_no_key_on_disk(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
     if not memory:
         monkeypatch.delattr(os, "memfd_create")
-    pair, serving = authority.server(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    serving.load_cert_chain(pair.certificate, pair.key)
-    serving.load_verify_locations(authority.file)
-    serving.verify_mode = ssl.CERT_REQUIRED
+    serving = authority.serving(wants_certificate=True)
     user = certificate_user(authority.client("operator"), form)
     with Wire(FINE, tls=serving) as server:
         found = load(tmp_path, user, server.url, "ca.crt")

@@ -4,7 +4,6 @@ import json
 import os
 import pty
 import re
-import ssl
 import stat
 import subprocess
 import sys
@@ -190,14 +189,7 @@ def test_refused_credential_is_requested_again(tmp_path: Path) -> None:
 
 def test_plugin_may_give_client_certificate(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
-    serving, server_pair, pair = (
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER),
-        authority.server(),
-        authority.client("operator"),
-    )
-    serving.load_cert_chain(server_pair.certificate, server_pair.key)
-    serving.load_verify_locations(authority.file)
-    serving.verify_mode = ssl.CERT_REQUIRED
+    serving, pair = authority.serving(wants_certificate=True), authority.client("operator")
     plugin(
         tmp_path, says({"clientCertificateData": pair.certificate.read_text(), "clientKeyData": pair.key.read_text()})
     )

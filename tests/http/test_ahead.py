@@ -3,7 +3,6 @@
 import select
 import ssl
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -26,10 +25,7 @@ def authority(tmp_path: Path) -> Authority:
 
 @pytest.fixture
 def serving_tls(authority: Authority) -> ssl.SSLContext:
-    pair = authority.server()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pair.certificate, pair.key)
-    return context
+    return authority.serving()
 
 
 @pytest.fixture
@@ -38,10 +34,9 @@ def trusting(authority: Authority) -> ssl.SSLContext:
 
 
 @pytest.fixture
-def hurried(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take every server for one that is far away."""
     monkeypatch.setattr(module, "FAR", 0.0)
-    return
 
 
 def connected(transport: Transport, count: int) -> None:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import ipaddress
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -44,6 +45,16 @@ class Authority:
         address = x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))
         names = x509.SubjectAlternativeName([x509.DNSName(host), address])
         return self._issue(name, [x509.NameAttribute(NameOID.COMMON_NAME, "localhost")], names, client=False)
+
+    def serving(self, *, wants_certificate: bool = False) -> ssl.SSLContext:
+        """Return what a server on loopback speaks TLS with; it may want a certificate of this authority's clients."""
+        pair = self.server()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pair.certificate, pair.key)
+        if wants_certificate:
+            context.load_verify_locations(self.file)
+            context.verify_mode = ssl.CERT_REQUIRED
+        return context
 
     def client(self, user: str, groups: tuple[str, ...] = (), *, ends: dt.timedelta | None = None) -> Pair:
         """Issue a certificate that Kubernetes reads as this user in these groups; it `ends` so long from now."""

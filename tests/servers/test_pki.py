@@ -11,9 +11,7 @@ from tests.servers.pki import Authority
 def test_strict_client_trusts_what_authority_issues(tmp_path: Path) -> None:
     """From Python 3.13 on every client of `ssl.create_default_context` is strict."""
     authority = Authority(tmp_path)
-    pair = authority.server()
-    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    serving.load_cert_chain(pair.certificate, pair.key)
+    serving = authority.serving()
     trusting = ssl.create_default_context(cafile=str(authority.file))
     trusting.verify_flags |= ssl.VERIFY_X509_STRICT
     ours, theirs = socket.socketpair()
