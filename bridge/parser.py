@@ -12,6 +12,9 @@ from bridge import __version__
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import TypeAlias
+
+    _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - argparse has no public name for it
 
 TIMEOUT: Final = 120.0
 _OPTION: Final = r"--[a-z][a-z-]{0,30}(?=\Z|=)"
@@ -60,9 +63,7 @@ def usage(command: str) -> str | None:
     """Return a command's usage and options, or None if there is no such command."""
     if command not in _COMMANDS:
         return None
-    (commands,) = (action for action in build_parser(command)._actions if isinstance(action.choices, dict))  # noqa: SLF001
-    assert isinstance(commands.choices, dict)
-    return str(commands.choices[command].format_help())
+    return _add_command(argparse.ArgumentParser(prog="bridge").add_subparsers(), command).format_help()
 
 
 def command_names() -> tuple[str, ...]:
@@ -106,17 +107,19 @@ def build_parser(given: str | None = None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"bridge {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, (summary, add_arguments) in _COMMANDS.items():
-        if given in _COMMANDS and given != name:
-            continue
-        text = f"{summary[0].upper()}{summary[1:]}."
-        command = commands.add_parser(
-            name, help=summary, description=text, allow_abbrev=False, formatter_class=_Formatter
-        )
-        command.set_defaults(parser=command)
-        if given in {None, name}:
-            add_arguments(command)
+    for name in [given] if given and given in _COMMANDS else _COMMANDS:
+        _add_command(commands, name, with_arguments=given in {None, name})
     return parser
+
+
+def _add_command(commands: "_Commands", name: str, *, with_arguments: bool = True) -> argparse.ArgumentParser:
+    summary, add_arguments = _COMMANDS[name]
+    text = f"{summary[0].upper()}{summary[1:]}."
+    command = commands.add_parser(name, help=summary, description=text, allow_abbrev=False, formatter_class=_Formatter)
+    command.set_defaults(parser=command)
+    if with_arguments:
+        add_arguments(command)
+    return command
 
 
 def _common(command: argparse.ArgumentParser, forms: tuple[str, ...]) -> None:

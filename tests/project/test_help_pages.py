@@ -11,7 +11,7 @@ import yaml
 
 from bridge.config import environment_fields
 from bridge.config.trust_file import KEYS, load_trust_file
-from bridge.parser import build_parser
+from bridge.parser import build_parser, command_names, usage
 from tests.pages import HELP, README, ROOT, Page, help_pages, page
 
 PAGES = {"README.md": README} | {f"bridge/help/{one.name}.md": one for one in help_pages()}
@@ -33,9 +33,7 @@ OTHER_PROGRAMS = {
 
 
 def commands() -> dict[str, str]:
-    parser = build_parser()
-    choices = next(action for action in parser._actions if action.dest == "command")
-    return {name: sub.format_help() for name, sub in choices.choices.items()}
+    return {name: usage(name) or "" for name in command_names()}
 
 
 def test_help_text_is_programs(monkeypatch: pytest.MonkeyPatch) -> None:
