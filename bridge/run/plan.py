@@ -121,7 +121,8 @@ def _tried(wanted: Wanted, cluster: Cluster, run: Run, seen: StateSeen | None, t
         plan = compare(wanted, cluster, run, seen._replace(live={}))
     if plan.refusals:
         return plan
-    return tried_dry(plan, cluster.objects, run, cluster.lease if takes_lease(plan) else None)
+    # Only far away: deciding compares the whole state, which takes time and nothing else needs.
+    return tried_dry(plan, cluster.objects, run, cluster.lease if cluster.api.is_far and takes_lease(plan) else None)
 
 
 def _ids(wanted: Wanted) -> Sequence[ObjectId]:
@@ -185,13 +186,13 @@ def _rebuild(damaged: Memory | None, live: Mapping[ObjectId, Live | None], manag
 def tried_dry(plan: Plan, objects: Objects, run: Run, lease: Lease | None = None) -> Plan:
     """Send every change as a dry run; what the API server refuses becomes the plan's refusals.
 
-    If the API server is far away, the `lease` is taken together with the dry runs, and released if one is refused.
+    A `lease` is taken together with the dry runs, and released if one is refused.
     """
     pending = {change.id: change for change in plan.changes if change.writes}
     wave = Wave(objects.api, run.deadline)
     sent = {id_: wave.add(partial(try_dry, objects, change)) for id_, change in pending.items()}
     # Last, so that the run does not hold it while many dry runs wait.
-    taking = wave.add(lease.take) if lease and wave.is_wide else None
+    taking = wave.add(lease.take) if lease else None
     wave.send()
     answers = {id_: one.outcome for id_, one in sent.items()}
     errors = [one for one in answers.values() if isinstance(one, BridgeError)]
