@@ -34,7 +34,7 @@ def take_over(objects: Objects, adoption_: Adoption, *, dry_run: bool) -> None:
             _check(objects, current, result, dry_run=dry_run)
             return
         if again is None:
-            return  # already done: by another run, or by an earlier attempt of ours whose answer was lost
+            return  # another run did it, or our earlier attempt did and its answer was lost
         if not tries:
             raise failed
         current = again

@@ -179,7 +179,7 @@ def unfit(
 
 
 def _is_known(entry: Entry, files: Files) -> bool:
-    """Whether a value is the real one: no part of it stands in for a source's value or for an invalid env file."""
+    """Whether a value is complete: no part of it replaces a source's value or an invalid env file."""
     unknown = {Layer.SOURCE} if files.layer else {Layer.SOURCE, Layer.ENV_FILE}
     return not unknown & entry.origin.layers
 
