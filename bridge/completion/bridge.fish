@@ -10,7 +10,7 @@ function _bridge_environments
   set -l config
   for index in (seq 2 (count $words))
     if test "$words[$index]" = --config
-      set config --config $words[(math $index + 1)]
+      set config --config (string replace -r '^~(?=/|$)' -- $HOME $words[(math $index + 1)])
     else if string match -q -- '--config=*' $words[$index]
       set config $words[$index]
     end

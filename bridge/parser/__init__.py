@@ -84,8 +84,9 @@ def _without_command(words: list[str]) -> NoReturn:
     if not words:
         main.print_help()
         main.exit(2)  # as git does: a script whose variable is empty has not succeeded
-    if set(words) & {"-h", "--help", *_VERSION} and words[0].startswith("-"):
-        main.parse_known_args(words)  # exits
+    wanted = next((word for word in words if word in {"-h", "--help"} | _VERSION), None)
+    if wanted and words[0].startswith("-"):
+        main.parse_args([wanted])  # exits
     from bridge.parser.mistakes import hint_for_arguments, no_command  # noqa: PLC0415 - start-up: only a mistake needs it
 
     if words[0].startswith("-") and words[0] != "--" and not set(words) & _TAKE_VALUE:

@@ -76,7 +76,7 @@ def no_command(words: Sequence[str]) -> tuple[str, str]:
     message = f"no command {word}" if re.fullmatch(_WORD, word) else "no such command"
     if any(other in COMMANDS for other in words[1:]):
         name = next(other for other in words[1:] if other in COMMANDS)
-        return message, _named(f"write the command first: `bridge {name} ENV`")
+        return message, f"write the command first: `{program()} {name} ENV`"
     return message, _named(_answer(word, _COMMANDS) or did_you_mean(word, COMMANDS) or _LIST)
 
 
@@ -98,7 +98,7 @@ def hint_for_arguments(name: str, parser: Parser, words: Sequence[str]) -> str:
 def _too_many(name: str) -> str:
     if name == "set":
         return _named("leave out the value: `bridge set ENV NAME` prompts for it, or reads it from stdin")
-    return _named(f"see `bridge {name} --help`")
+    return f"see `{program()} {name} --help`"
 
 
 def _other_program(word: str) -> tuple[str, str]:

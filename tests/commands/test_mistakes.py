@@ -1,4 +1,4 @@
-"""Mistakes in a command line: the usage and the hint that they get, without a value that was written in a wrong place."""
+"""Mistakes in a command line: the usage and the hint that they get, and never a value that was misplaced."""
 
 import sys
 from pathlib import Path
