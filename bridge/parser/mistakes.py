@@ -91,7 +91,7 @@ def hint_for_arguments(name: str, parser: Parser, words: Sequence[str]) -> str:
     if others and not name:
         return _named(f"write a command before it: `bridge COMMAND {option}`")
     if others and option != "--dry-run":
-        return _named(f"{option} is an option of {_listed([f'`bridge {other}`' for other in others])}")
+        return f"{option} is an option of {_listed([f'`{program()} {other}`' for other in others])}"
     return _named(answer or did_you_mean(option, _options(parser)))
 
 
