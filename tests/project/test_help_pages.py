@@ -23,6 +23,7 @@ OTHER_PROGRAMS = {
     "--cascade",
     "--editable",
     "--password-stdin",
+    "--raw",
     "--from-file",
     "--for",
     "--value-stdin",
