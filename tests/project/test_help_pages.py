@@ -27,6 +27,7 @@ OTHER_PROGRAMS = {
     "--from-file",
     "--for",
     "--value-stdin",
+    "--write",
     "--filename-override",
     "--input-type",
     "--output-type",
