@@ -85,7 +85,7 @@ def test_infrastructure_variables_that_are_missing_or_empty(desk: Desk) -> None:
     assert result.lines == [
         "bridge: error: staging.yaml: infrastructure.CLUSTER_NAME is not set",
         "bridge: error: staging.yaml: infrastructure.REGISTRY_BASE is not set",
-        "bridge: hint: looked in .env.k8s.staging",
+        "bridge: hint: set it in .env.k8s.staging",
     ]
     assert result.status == 2
 
@@ -100,7 +100,7 @@ def test_infrastructure_variables_without_env_file_are_warning(desk: Desk) -> No
     assert result.lines == [
         "bridge: warning: staging.yaml: infrastructure.CLUSTER_NAME is not set",
         "bridge: warning: staging.yaml: infrastructure.REGISTRY_BASE is not set",
-        "bridge: hint: looked in .env.k8s.staging (which does not exist)",
+        "bridge: hint: set it in .env.k8s.staging (which does not exist)",
     ]
     assert (result.status, "NOT SET" in result.out) == (0, True)
 
