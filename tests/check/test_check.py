@@ -349,7 +349,7 @@ def test_recipient_who_was_removed_and_can_still_read_is_reported(desk: Desk, mo
     removal = commit(desk)
     desk.environment(sources=["sops:half.yaml"], templates=["base/configmap.yml"])
     warning = f"sops:half.yaml: age1b was removed in commit {removal}, but the data key it had still opens 2 values"
-    hint = "run `sops updatekeys FILE` and `sops rotate -i FILE`, then set new values"
+    hint = "in the folder of .sops.yaml, run `sops updatekeys FILE` and `sops rotate -i FILE`, then set new values"
     result = desk.run("check", "staging")
     assert (result.status, result.lines) == (0, [f"bridge: warning: {warning}", f"bridge: hint: {hint}"])
     told = desk.run("check", "staging", "--output", "json").data["warnings"]

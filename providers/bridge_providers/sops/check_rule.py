@@ -13,7 +13,7 @@ from bridge_providers.sops.selectors import Selector, selector
 from bridge_providers.sops.tree import Stored
 from bridge_providers.sops.walk import Walk
 
-_UPDATE = "run `sops updatekeys FILE`; if that removes a key, also `sops rotate -i FILE`"
+_UPDATE = "in the folder of .sops.yaml, run `sops updatekeys FILE`; if that removes a key, also `sops rotate -i FILE`"
 _BY_NAME: Final = (
     "make sure that none of them is secret, or use a rule over names (`encrypted_regex`), which bridge can check"
 )
