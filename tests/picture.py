@@ -32,6 +32,7 @@ COLUMNS: Final = 110
 CHANGING: Final = (
     (r"\d{4}-\d\d-\d\dT[\d:]{8}Z/[0-9a-f]{8}\b", "2026-11-23T20:15:23Z/5d0c9f1e"),
     (r"\d{4}-\d\d-\d\dT[\d:]{8}Z(?!/)", "2026-11-23T20:31:02Z"),
+    (r"\b(?:just now|\d+ \w+ ago)\b", "2 minutes ago"),
     (r"context embedded, http://127\.0\.0\.1:\d+", "context kapsule, https://10.0.0.1:6443"),
 )
 """What differs between two runs, and what the picture shows instead."""
