@@ -82,7 +82,7 @@ lock: ## update the lock files (needs uv)
 	uv pip compile pyproject.toml --universal --generate-hashes --no-header --python-version 3.11 --resolution lowest-direct --upgrade -o requirements-lowest.lock
 
 generated: $(VENV)/ready ## write the completion scripts and the manual page again, after a change of the parser
-	$(BIN)/python tools/generate.py
+	$(BIN)/python tests/generate.py
 
 image: ## build the container image (needs a container engine)
 	docker build --tag bridge .

@@ -16,7 +16,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 
 
 def run(args: argparse.Namespace, _record: Record) -> int:
-    """Print the script that `tools/generate.py` has written, or the names of the environments."""
+    """Print the script that `tests/generate.py` has written, or the names of the environments."""
     report = streams.report()
     if args.shell == "environments":
         report.write("".join(f"{name}\n" for name in _environments(args.config)))

@@ -16,7 +16,7 @@ from tests.pages import ROOT
 
 ENVIRONMENTS = ["prod", "staging"]
 HOSTILE = ["$(touch hacked)", "`touch hacked`", "a b", "x;touch hacked", "-q"]
-MANUAL = ROOT / "man" / "bridge.1"
+MANUAL = ROOT / "bridge" / "help" / "man" / "bridge.1"
 
 
 @pytest.fixture
@@ -212,7 +212,7 @@ def test_environments_are_listed_for_scripts_only(
 def test_scripts_and_manual_are_those_of_parser() -> None:
     for module in ("shtab", "argparse_manpage"):
         pytest.importorskip(module, reason=f"{module} is not installed")
-    generate = ROOT / "tools" / "generate.py"
+    generate = ROOT / "tests" / "generate.py"
     scope: dict[str, object] = {"__file__": str(generate), "__name__": "generate"}
     exec(compile(generate.read_text(), generate, "exec"), scope)
     for path, text in scope["generated"]():  # type: ignore[operator]

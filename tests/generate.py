@@ -21,7 +21,7 @@ from bridge.parser.commands import COMMANDS, SHELLS
 
 ROOT: Final = Path(__file__).parents[1]
 SCRIPTS: Final = ROOT / "bridge" / "completion"
-MANUAL: Final = ROOT / "man"
+MANUAL: Final = ROOT / "bridge" / "help" / "man"
 SECOND: Final = "bridge-secrets"
 
 FOLDERS: Final = {"config", "layout", "fix_kustomize", "deploy"}
@@ -92,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = build_parser()
     for name, command in _commands(parser).items():
         command.description = COMMANDS[name][0]
-        for action in command._actions:  # noqa: SLF001 - argparse has no public list
+        for action in command._actions:
             _complete(action)
     return parser
 
@@ -114,7 +114,7 @@ def _complete(action: argparse.Action) -> None:
 
 
 def _commands(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
-    return next(action.choices for action in parser._actions if action.dest == "command")  # type: ignore[return-value]  # noqa: SLF001 - as above
+    return next(action.choices for action in parser._actions if action.dest == "command")  # type: ignore[return-value]
 
 
 def _for_second_name(shell: str, script: str) -> str:
