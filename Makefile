@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo help test quick busy lint types rules unit lowest bench soak fuzz lock generated image clean
+.PHONY: demo help test quick busy lint types rules unit lowest bench soak fuzz pythons lock generated image sbom release clean
 
 demo: $(VENV)/ready ## show the main job on an embedded cluster
 	$(BIN)/bridge demo
@@ -76,16 +76,35 @@ FUZZ_SECONDS ?= 60
 fuzz: $(VENV)/ready ## fuzz each parser for FUZZ_SECONDS; `make test` always tries the same inputs
 	BRIDGE_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest --timeout=0 -v tests/fuzz/test_run.py
 
+pythons: ## run the tests of `quick` with each Python from 3.11 to 3.14 that is installed
+	@tests/pythons $(SPREAD)
+
 lock: ## update the lock files (needs uv)
 	uv pip compile pyproject.toml --universal --generate-hashes --no-header --python-version 3.11 --upgrade -o requirements.lock
 	uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-header --python-version 3.11 --upgrade -c requirements.lock -o requirements-dev.lock
 	uv pip compile pyproject.toml --universal --generate-hashes --no-header --python-version 3.11 --resolution lowest-direct --upgrade -o requirements-lowest.lock
+	echo kubernetes | uv pip compile pyproject.toml --universal --generate-hashes --no-header --python-version 3.11 --excludes /dev/stdin --upgrade -c requirements.lock -o requirements-image.lock
+	uv pip compile --group sbom --universal --generate-hashes --no-header --python-version 3.11 --upgrade -o requirements-sbom.lock
 
 generated: $(VENV)/ready ## write the completion scripts and the manual page again, after a change of the parser
 	$(BIN)/python tests/generate.py
 
-image: ## build the container image (needs a container engine)
-	docker build --tag bridge .
+image: ## build the container image with docker, podman or buildah, and run `bridge demo` in it
+	.ci/image
+
+SBOM ?= dist/bridge.cdx.json
+
+sbom: $(VENV)-sbom/ready ## write the list of the image's packages to dist/bridge.cdx.json, in CycloneDX's format
+	@mkdir -p $(dir $(SBOM))
+	$(VENV)-sbom/bin/cyclonedx-py requirements requirements-image.lock --pyproject pyproject.toml --short-PURLs --output-reproducible -o $(SBOM)
+
+release: $(VENV)/ready sbom ## build the wheel and the source distribution into dist/, and the list of packages
+	$(BIN)/python -m build --no-isolation
+
+$(VENV)-sbom/ready: requirements-sbom.lock
+	$(PYTHON) -m venv $(VENV)-sbom
+	$(VENV)-sbom/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-sbom.lock
+	touch $@
 
 clean: ## remove the environments and build results
-	rm -rf $(VENV) $(VENV)-lowest build dist *.egg-info .coverage*
+	rm -rf $(VENV) $(VENV)-lowest $(VENV)-sbom $(VENV)-3.* build dist *.egg-info .coverage*
