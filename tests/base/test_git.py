@@ -125,6 +125,7 @@ def test_git_with_endless_output_is_killed(repository: Path, tmp_path: Path) -> 
         Git(repository, environ).run("rev-parse", "HEAD", deadline=time.monotonic() + 0.5)
 
 
+@pytest.mark.slow
 def test_input_and_output_are_exchanged_concurrently(repository: Path) -> None:
     feed = b"HEAD\n" * 50_000
     done = Git(repository, os.environ).run("cat-file", "--batch-check", deadline=soon(), feed=feed)

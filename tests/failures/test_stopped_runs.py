@@ -19,6 +19,8 @@ from tests.failures.test_faults import many
 from tests.lease.leases import expire, hold, holder
 from tests.team import VALUES
 
+pytestmark = pytest.mark.slow
+
 Start = Callable[..., subprocess.Popen[str]]
 
 

@@ -12,6 +12,8 @@ from bridge.testing.apiserver import EmbeddedCluster
 from tests.clock import Clock
 from tests.lease.interleaving import DELETED, EVENTS, EXPIRED, FIRST, NEW, OLD, Direct, Happens, World
 
+pytestmark = pytest.mark.slow
+
 Open = Callable[[str], World]
 STATES = ("absent", "older", "edited", "immutable")
 

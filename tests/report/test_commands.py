@@ -53,6 +53,7 @@ def words(text: str) -> list[str]:
     return [PLACEHOLDERS.get(one, one) for one in shlex.split(text)]
 
 
+@pytest.mark.slow
 def test_every_command_of_bridge_in_text_is_one_and_keeps_flags_of_this_run(given: Record) -> None:
     assert len(hinted()) > 15
     for place, text in hinted():

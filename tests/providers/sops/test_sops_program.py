@@ -72,6 +72,7 @@ def shown(folder: Folder, name: str, provider: Sops) -> Any:
 RECORDED = sorted(path.stem for path in record.WRITTEN.glob("3.*.json"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("written_by", RECORDED)
 @pytest.mark.parametrize("release", RELEASES)
 def test_program_gives_values_that_bridge_reads_itself(
