@@ -588,6 +588,8 @@ def test_values_of_finished_environments_are_let_go(
     # Only what the test collects itself: while another thread collects, `gc.collect` does nothing.
     gc.disable()
     request.addfinalizer(gc.enable)
+    gc.freeze()  # what is older than the run would be looked through again each time
+    request.addfinalizer(gc.unfreeze)
     monkeypatch.setattr(gc, "enable", lambda: None)
 
     class Watched(module.Member):

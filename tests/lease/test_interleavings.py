@@ -131,6 +131,7 @@ RULES = {
 }
 
 
+@pytest.mark.parametrize("world", ["near"], indirect=True)  # the rules are the same far away
 @pytest.mark.parametrize("rule", RULES)
 def test_without_any_of_rules_it_would_be(world: Open, monkeypatch: pytest.MonkeyPatch, rule: str) -> None:
     place, wrong, state = RULES[rule]
