@@ -1,6 +1,7 @@
 """The messages that `bridge help troubleshooting` explains are those that the program prints."""
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +19,10 @@ def strings(path: Path) -> Iterator[str]:
             yield node.value
 
 
-TEXTS = [text for name in ("bridge", "providers") for path in (ROOT / name).rglob("*.py") for text in strings(path)]
+@functools.cache
+def texts() -> list[str]:
+    """Return the texts of the program; not when the tests are collected, which each of their processes does."""
+    return [text for name in ("bridge", "providers") for path in (ROOT / name).rglob("*.py") for text in strings(path)]
 
 
 @pytest.mark.parametrize("message", MESSAGES)
@@ -26,7 +30,7 @@ def test_message_that_page_explains_is_one_of_programs(message: str) -> None:
     parts = [part.strip(" ,;:'\"") for part in message.split("…")]
     assert max(map(len, parts)) > 8
     for part in parts:
-        assert any(part in text for text in TEXTS), part
+        assert any(part in text for text in texts()), part
 
 
 def test_page_explains_message_once() -> None:
