@@ -6,27 +6,29 @@ from typing import Any, Final
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
 LONG: Final = (
-    "tests/fuzz/test_run.py",
-    "tests/lease/test_interleavings.py",
     "tests/deploy/test_in_cluster.py",
     "tests/pipelines/test_steps.py",
     "tests/restart/test_restart.py",
     "tests/providers/sops/test_sops_program.py",
+    "tests/deploy/test_image.py",
     "tests/importing/test_migrating.py",
     "tests/deploy/test_cronjob.py",
+    "tests/project/test_wheel.py",
     "tests/failures/test_odd_answers.py",
     "tests/providers/sops/test_matrix.py",
-    "tests/failures/test_faults.py",
-    "tests/fleet/test_fleet.py",
     "tests/kustomize/test_fix_kustomize.py",
+    "tests/failures/test_faults.py",
+    "tests/failures/test_stopped_runs.py",
+    "tests/fleet/test_fleet.py",
     "tests/providers/sops/test_s3.py",
     "tests/providers/sops/test_generated.py",
-    "tests/failures/test_stopped_runs.py",
+    "tests/providers/vault/test_tls.py",
+    "tests/providers/sops/test_splicing.py",
 )
 """The files that take longest. What begins last should be short, or one worker ends long after the others."""
 
 APART: Final = frozenset({"tests/fuzz/test_run.py", "tests/lease/test_interleavings.py"})
-"""Long files whose tests share no server: each test goes to the next worker that is free."""
+"""Files whose tests share no server and would take long one after the other: each goes to whichever worker is free."""
 
 
 class Spread(LoadScopeScheduling):

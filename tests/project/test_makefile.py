@@ -10,8 +10,6 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from tests import spread
-
 ROOT = Path(__file__).parents[2]
 IMPORTED_AS = {
     "google-re2": {"re2"},
@@ -95,8 +93,3 @@ def test_oldest_dependencies_are_tried_with_tests_of_each_module_that_imports_on
 def test_each_dependency_is_imported_somewhere() -> None:
     imported = {name for _, path in modules() for name in imports(path)}
     assert dependencies() - imported == set()
-
-
-def test_long_files_exist() -> None:
-    assert [name for name in spread.LONG if not (ROOT / name).is_file()] == []
-    assert set(spread.LONG) >= spread.APART
