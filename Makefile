@@ -34,29 +34,40 @@ types: $(VENV)/ready ## check types
 rules: $(VENV)/ready ## check which layer imports which
 	$(BIN)/lint-imports --no-cache
 
-# A file's tests stay together, for the servers that it starts.
-SPREAD ?= -n 2 --dist loadfile
+# Four workers for two cores, as tests wait about as long as they compute. A file's tests stay together (tests/spread.py).
+SPREAD ?= -n 4 --dist loadfile
 
-unit: $(VENV)/ready ## run every test with branch coverage; tests that need a real program come last
-	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(SPREAD) -m 'not real'
+# Without the compiled modules each worker, and each `bridge` that a test starts, would compile them again.
+unexport PYTHONDONTWRITEBYTECODE
+
+# Branch coverage takes a third of the time: it is measured in CI, or with COVERAGE=1.
+COVERAGE ?= $(CI)
+PYTEST := $(if $(COVERAGE),$(BIN)/coverage run -m pytest,$(BIN)/python -m pytest) --quiet -rs
+
+unit: $(VENV)/ready ## run every test, those that need a real program last; in CI or with COVERAGE=1, measure branch coverage
+	$(if $(COVERAGE),$(BIN)/coverage erase)
+	$(PYTEST) $(SPREAD) -m 'not real'
 	$(BIN)/python tests/servers/build.py || test -z "$$CI" # elsewhere than in CI their tests are skipped
-	$(BIN)/coverage run -m pytest $(SPREAD) -m real
+	$(PYTEST) $(SPREAD) -m real
+ifneq ($(COVERAGE),)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --format=total
 	$(BIN)/coverage report --fail-under=95 > .coverage-report.txt || { cat .coverage-report.txt; exit 1; }
+endif
 
-quick: $(VENV)/ready ## run the tests that need no built program and no wheel
-	$(BIN)/pytest $(SPREAD) -m 'not real and not wheel'
+quick: $(VENV)/ready ## run the tests that need no built program and no wheel, without the slow ones
+	$(BIN)/python -m pytest --quiet $(SPREAD) -m 'not real and not wheel and not slow'
 
 TIMES ?= 3
 
 busy: $(VENV)/ready ## run every test TIMES times next to two busy loops, in a new order each time
 	$(BIN)/python tests/busy.py --times $(TIMES) -- $(SPREAD)
 
-lowest: $(VENV)-lowest/ready ## run the tests with the oldest dependencies that pyproject.toml allows
-	$(VENV)-lowest/bin/pytest --quiet $(SPREAD) -m 'not real and not wheel'
-	$(VENV)-lowest/bin/pytest --quiet $(SPREAD) -m real tests/providers
+# The folders with the tests of each module that imports a dependency; tests/project/test_makefile.py holds them to it.
+LOWEST := tests/cluster tests/config tests/providers
+
+lowest: $(VENV)-lowest/ready ## run the tests of what imports a dependency, with the oldest ones that pyproject.toml allows
+	$(VENV)-lowest/bin/python -m pytest --quiet $(SPREAD) -m 'not wheel and not (real and slow)' $(LOWEST)
 
 $(VENV)-lowest/ready: requirements-dev.lock requirements-lowest.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)-lowest

@@ -1,11 +1,14 @@
 """The wheel, installed where the source tree is not: it carries all that the main job needs."""
 
+import filecmp
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ import pytest
 from tests.importing.migrating import check_migration, deployed, lines
 from tests.servers.apiserver import RealCluster
 from tests.servers.kwok import Kwok
+from tests.thirdparty.install import install
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,7 +49,8 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("fresh")
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
     pip = [folder / "venv" / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--require-hashes", "-r", ROOT / "requirements.lock"], check=True)
+    # Uncompiled: compiling all of boto3 takes half a minute, and what is used of it a second.
+    subprocess.run([*pip, "--no-compile", "--require-hashes", "-r", ROOT / "requirements.lock"], check=True)
     subprocess.run([*pip, "--no-deps", wheel], check=True)
     return folder / "venv" / "bin"
 
@@ -147,3 +152,25 @@ def test_source_distribution_has_what_wheel_has(source: Path, tmp_path: Path) ->
     with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as archive:
         names = {name.partition("/")[2].removeprefix("providers/") for name in archive.getnames()}
     assert packaged() <= names
+
+
+def test_third_party_is_installed_as_pip_installs_it(tmp_path: Path) -> None:
+    source, site = tmp_path / "source", tmp_path / "site"
+    shutil.copytree(ROOT / "tests" / "thirdparty", source, ignore=shutil.ignore_patterns("__pycache__", "install.py"))
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*command, "--no-compile", "--target", site, source], check=True)
+    ours = tmp_path / "ours"
+    ours.mkdir()
+    install(source, ours)
+    assert sorted(path.name for path in ours.iterdir()) == sorted(path.name for path in site.iterdir())
+    assert [entries(ours), names(ours)] == [entries(site), names(site)]
+    assert [name for name in filecmp.cmpfiles(ours, site, [path.name for path in ours.glob("*.py")])[1:] if name] == []
+
+
+def entries(site: Path) -> list[tuple[str, str, str]]:
+    (found,) = distributions(path=[str(site)])
+    return sorted((entry.group, entry.name, entry.value) for entry in found.entry_points)
+
+
+def names(site: Path) -> list[tuple[str, str]]:
+    return [(found.metadata["Name"], found.version) for found in distributions(path=[str(site)])]
