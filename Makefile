@@ -3,13 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo help test quick busy lint types rules unit lowest bench soak fuzz lock image clean
+.PHONY: demo help test quick busy lint types rules unit lowest bench soak fuzz lock generated image clean
 
 demo: $(VENV)/ready ## show the main job on an embedded cluster
 	$(BIN)/bridge demo
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/\1 \2/p' $(firstword $(MAKEFILE_LIST)) | awk '{ n = $$1; $$1 = ""; printf "%-8s%s\n", n, $$0 }'
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/\1 \2/p' $(firstword $(MAKEFILE_LIST)) | awk '{ n = $$1; $$1 = ""; printf "%-10s%s\n", n, $$0 }'
 
 ifdef T
 test: $(VENV)/ready
@@ -80,6 +80,9 @@ lock: ## update the lock files (needs uv)
 	uv pip compile pyproject.toml --universal --generate-hashes --no-header --python-version 3.11 --upgrade -o requirements.lock
 	uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-header --python-version 3.11 --upgrade -c requirements.lock -o requirements-dev.lock
 	uv pip compile pyproject.toml --universal --generate-hashes --no-header --python-version 3.11 --resolution lowest-direct --upgrade -o requirements-lowest.lock
+
+generated: $(VENV)/ready ## write the completion scripts and the manual page again, after a change of the parser
+	$(BIN)/python tools/generate.py
 
 image: ## build the container image (needs a container engine)
 	docker build --tag bridge .

@@ -1,4 +1,4 @@
-"""Lines up columns, and colours text on a terminal (https://no-color.org)."""
+"""Lines up columns, and colours text on a terminal."""
 
 import os
 import time
@@ -59,8 +59,11 @@ def style_of(stream: TextIO) -> Style:
 
 
 def _is_coloured(stream: TextIO) -> bool:
-    """Decide whether a stream gets colours; nothing else decides it."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    """Decide by --color, else by the variables of no-color.org and force-color.org, else by the terminal."""
+    choice = streams.COLOR.get()
+    if choice != "auto" or os.environ.get("NO_COLOR"):
+        return choice == "always"
+    return bool(os.environ.get("FORCE_COLOR")) or (stream.isatty() and os.environ.get("TERM") != "dumb")
 
 
 def width_of(stream: TextIO) -> int | None:

@@ -38,6 +38,8 @@ def say(
     """
     unique = list(dict.fromkeys(problems))
     late_warnings.mark_printed(unique)
+    if _is_silent(record, kind):
+        return
     if not record.as_json:
         unique = _by_object(unique)
     for index, problem in enumerate(unique):
@@ -74,7 +76,7 @@ def begin_progress(record: Record) -> None:
     out, args = streams.talk(), record.args
     is_read = out.isatty() and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
     is_json = record.as_json or getattr(args, "output", "") == "json"
-    if not is_read or is_json or getattr(args, "quiet", False):
+    if not is_read or is_json or record.quiet:
         return
 
     def write(text: str) -> None:
@@ -95,8 +97,13 @@ def tell(record: Record, text: str, level: str = "info") -> None:
     """Write a progress message; `level` appears only in JSON."""
     if record.as_json:
         _write_json(record, level, record.cluster, message=text)
-    else:
+    elif not _is_silent(record, level):
         print(f"bridge: {printable(text)}", file=streams.talk(), flush=True)
+
+
+def _is_silent(record: Record, kind: str) -> bool:
+    """Whether --quiet drops these lines. JSON is for machines, and stays complete."""
+    return record.quiet and not record.as_json and kind != "error"
 
 
 def tell_end(record: Record, status: int) -> None:

@@ -1,6 +1,7 @@
 """The wheel, installed where the source tree is not: it carries all that the main job needs."""
 
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -56,7 +57,32 @@ def run(installed: Path, tmp_path: Path, *arguments: str) -> subprocess.Complete
 
 def test_wheel_installs_two_packages_and_nothing_named_providers(wheel: Path) -> None:
     names = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
-    assert {name for name in names if not name.endswith(".dist-info")} == {"bridge", "bridge_providers"}
+    assert {name for name in names if not name.endswith((".dist-info", ".data"))} == {"bridge", "bridge_providers"}
+
+
+def test_wheel_has_three_names_of_program_and_manual_page(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as files:
+        (points,) = [name for name in files.namelist() if name.endswith("/entry_points.txt")]
+        scripts = re.findall(r"^([\w-]+) = bridge\.start:run$", files.read(points).decode(), re.MULTILINE)
+        manual = {Path(name).name for name in files.namelist() if ".data/data/share/man/man1/" in name}
+    assert scripts == ["bridge", "bridge-secrets", "kubectl-bridge"]
+    assert manual == {"bridge.1", "bridge-secrets.1"}
+
+
+@pytest.mark.timeout(900)
+def test_plugin_and_completion_run_from_wheel(installed: Path, kubectl_binary: Path, tmp_path: Path) -> None:
+    environ = {"PATH": f"{installed}:{os.defpath}", "HOME": str(tmp_path)}
+    command = [kubectl_binary, "bridge", "plna"]
+    done = subprocess.run(command, cwd=tmp_path, env=environ, check=False, capture_output=True, text=True)
+    assert done.stderr.splitlines()[:2] == [
+        "usage: kubectl bridge [-h] [-V] COMMAND ...",
+        "kubectl bridge: error: no command plna",
+    ]
+    assert run(installed, tmp_path, str(installed / "bridge-secrets"), "help", "plan").stdout.startswith(
+        "usage: bridge-secrets plan "
+    )
+    for shell in ("bash", "zsh", "fish"):
+        assert "bridge" in run(installed, tmp_path, str(installed / "bridge"), "completion", shell).stdout
 
 
 @pytest.mark.timeout(900)
@@ -110,7 +136,7 @@ def packaged() -> set[str]:
 
 def test_wheel_has_every_module_types_manifests_and_help_pages(wheel: Path) -> None:
     """A package or a file that pyproject.toml does not list would be missing."""
-    names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if not re.match(r"[^/]+\.(dist-info|data)/", name)}
     assert {name for name in names if not name.startswith("bridge/example/")} == packaged()
 
 

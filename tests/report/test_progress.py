@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -233,6 +232,6 @@ def test_quiet_run_shows_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     record = Record()
     for quiet in (True, False):
-        record.args = Namespace(quiet=quiet)
+        record.quiet = quiet
         begin_progress(record)
         assert len(begun) == (not quiet)
