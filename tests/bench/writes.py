@@ -43,11 +43,12 @@ def _manifests(stage: Stage, namespace: str) -> Iterator[str]:
 
 
 class Many:
-    """Many Secrets of five keys, whose values change with each generation."""
+    """Many Secrets of some keys, whose values change with each generation."""
 
-    def __init__(self, stage: Stage, name: str, count: int = SECRETS) -> None:
+    def __init__(self, stage: Stage, name: str, count: int = SECRETS, keys: int = KEYS) -> None:
         self._stage: Final = stage
         self._count: Final = count
+        self._keys: Final = keys
         self._config: Final = stage.folder / name
         self._peer: Final = stage.folder / f"{name}-peer.yaml"
         self._generations: Final = itertools.count()
@@ -64,7 +65,7 @@ class Many:
         files = []
         for start in range(0, self._count, SECRETS):  # bridge reads no file of more than 200,000 YAML nodes
             files.append(f"base/secrets-{start}.yaml")
-            templates = (_template(number) for number in range(start, min(start + SECRETS, self._count)))
+            templates = (_template(number, self._keys) for number in range(start, min(start + SECRETS, self._count)))
             (self._config / files[-1]).write_text("---\n".join(templates))
         content = {
             "id": "bench",
@@ -77,39 +78,39 @@ class Many:
     def change(self) -> None:
         """Give every key on both sides a new value, in their files."""
         generation = next(self._generations)
-        self._stage.encrypt(self._config / "values.sops.yaml", flat_yaml(generation, self._count))
+        self._stage.encrypt(self._config / "values.sops.yaml", flat_yaml(generation, self._count, self._keys))
         peer = (
-            manifest("Secret", f"secret-{number:04}", "data", _encoded(number, generation))
+            manifest("Secret", f"secret-{number:04}", "data", _encoded(number, generation, self._keys))
             for number in range(self._count)
         )
         self._stage.encrypt(self._peer, "---\n".join(peer), *LIKE_MANIFESTS)
 
 
-def _template(number: int) -> str:
-    keys = {f"KEY_{key}": f"${{{name}}}" for key, name in enumerate(_names(number))}
-    return manifest("Secret", f"secret-{number:04}", "stringData", keys)
+def _template(number: int, keys: int) -> str:
+    data = {f"KEY_{key}": f"${{{name}}}" for key, name in enumerate(_names(number, keys))}
+    return manifest("Secret", f"secret-{number:04}", "stringData", data)
 
 
-def values(generation: int = 0, count: int = SECRETS) -> dict[str, str]:
-    """Return five variables for each of so many Secrets."""
+def values(generation: int = 0, count: int = SECRETS, keys: int = KEYS) -> dict[str, str]:
+    """Return the variables of so many Secrets with so many keys each."""
     return {
         name: f"{FILLER}-{generation}-{number}-{key}"
         for number in range(count)
-        for key, name in enumerate(_names(number))
+        for key, name in enumerate(_names(number, keys))
     }
 
 
-def flat_yaml(generation: int = 0, count: int = SECRETS) -> str:
+def flat_yaml(generation: int = 0, count: int = SECRETS, keys: int = KEYS) -> str:
     """Return the variables as a flat YAML file."""
-    return "".join(f"{name}: {value}\n" for name, value in values(generation, count).items())
+    return "".join(f"{name}: {value}\n" for name, value in values(generation, count, keys).items())
 
 
-def _names(number: int) -> list[str]:
-    return [f"S{number:04}_KEY_{key}" for key in range(KEYS)]
+def _names(number: int, keys: int) -> list[str]:
+    return [f"S{number:04}_KEY_{key}" for key in range(keys)]
 
 
-def _encoded(number: int, generation: int) -> dict[str, str]:
-    plain = (f"{FILLER}-{generation}-{number}-{key}".encode() for key in range(KEYS))
+def _encoded(number: int, generation: int, keys: int) -> dict[str, str]:
+    plain = (f"{FILLER}-{generation}-{number}-{key}".encode() for key in range(keys))
     return {f"KEY_{key}": base64.b64encode(value).decode() for key, value in enumerate(plain)}
 
 
