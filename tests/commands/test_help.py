@@ -27,7 +27,7 @@ def shown(capfd: pytest.CaptureFixture[str], *arguments: str) -> str:
 def test_help_lists_every_page_with_its_summary(capfd: pytest.CaptureFixture[str]) -> None:
     listed = dict(LISTED.findall(shown(capfd)))
     assert tuple(listed) == TOPICS
-    assert set(TOPICS) == {path.stem for path in HELP.iterdir()}
+    assert set(TOPICS) == {path.stem for path in HELP.glob("*.md")}
     for topic, summary in listed.items():
         title, blank, first, gap, *_ = (HELP / f"{topic}.md").read_text().splitlines()
         assert title.startswith("# ")
