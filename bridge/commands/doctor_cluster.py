@@ -19,7 +19,7 @@ from bridge.cluster.waves import on_each
 from bridge.config.environment import ClusterChoice, Environment
 from bridge.config.template import TemplateObject
 from bridge.errors import BridgeError, Problem, Refusal
-from bridge.report.doctor import Findings
+from bridge.report.doctor import DoctorReport
 from bridge.run.inputs import Run
 from bridge.shell import command as pasteable
 
@@ -50,7 +50,7 @@ class Right(NamedTuple):
 
 
 def examine_cluster(
-    findings: Findings,
+    report: DoctorReport,
     environment: Environment | None,
     namespace: str | None,
     templates: Sequence[TemplateObject] | None,
@@ -64,38 +64,38 @@ def examine_cluster(
         if choice.server:
             check_server(endpoint, choice.server)  # before anything is sent: a sync would not ask this server either
     except BridgeError as error:
-        findings.fail(GROUP, error)
+        report.fail(GROUP, error)
         return
     for warning in endpoint.warnings:
         hint = "set certificate-authority-data in the kubeconfig instead: `bridge help threat-model`"
-        findings.warn(GROUP, Problem("TLS", warning, hint))
+        report.warn(GROUP, Problem("TLS", warning, hint))
     with closing(Api(endpoint, deadline=deadline, call_timeout=CALL_LIMIT)) as api:
-        if not _answers(findings, api):
+        if not _answers(report, api):
             return
-        user = _who(findings, api)
-        _examine_clock(findings, api)
+        user = _who(report, api)
+        _examine_clock(report, api)
         if environment and namespace:
-            _examine_binding(findings, api, endpoint, environment, namespace)
-            _examine_rights(findings, api, list(_rights(environment, namespace, templates or ())), namespace, user)
+            _examine_binding(report, api, endpoint, environment, namespace)
+            _examine_rights(report, api, list(_rights(environment, namespace, templates or ())), namespace, user)
 
 
-def _answers(findings: Findings, api: Api) -> bool:
+def _answers(report: DoctorReport, api: Api) -> bool:
     """Report the server's version and the cluster's uid; False if the server does not answer."""
     try:
         version = str(api.request("get", "/version", target="the server's version").get("gitVersion"))
-        findings.ok(GROUP, "version", version if re.fullmatch(_VERSION, version) else "unknown")
+        report.ok(GROUP, "version", version if re.fullmatch(_VERSION, version) else "unknown")
     except ObjectNotFound:
-        findings.ok(GROUP, "version", "unknown: the server does not say")
+        report.ok(GROUP, "version", "unknown: the server does not say")
     except BridgeError as error:
-        findings.fail(GROUP, error)
+        report.fail(GROUP, error)
         return False
     try:
         uid = readable_uid(api, "kube-system")
-        findings.ok(GROUP, "cluster uid", uid or "unknown: you may not read the namespace kube-system")
+        report.ok(GROUP, "cluster uid", uid or "unknown: you may not read the namespace kube-system")
     except Refusal:
-        findings.ok(GROUP, "cluster uid", "unknown: no namespace kube-system")
+        report.ok(GROUP, "cluster uid", "unknown: no namespace kube-system")
     except BridgeError as error:
-        findings.fail(GROUP, error)
+        report.fail(GROUP, error)
         return False
     return True
 
@@ -110,38 +110,38 @@ def _ask(api: Api, group: str, kind: str, spec: dict[str, Any]) -> dict[str, Any
     return status if isinstance(status, dict) else {}
 
 
-def _who(findings: Findings, api: Api) -> str:
+def _who(report: DoctorReport, api: Api) -> str:
     """Report who the server takes us for, and return the name, or "" if it is unknown."""
     try:
         info = _ask(api, "authentication.k8s.io", "SelfSubjectReview", {}).get("userInfo")
     except ObjectNotFound:
-        findings.ok(GROUP, "user", "unknown: Kubernetes says this only from 1.28 on")
+        report.ok(GROUP, "user", "unknown: Kubernetes says this only from 1.28 on")
         return ""
     except BridgeError as error:
-        findings.fail(GROUP, error)
+        report.fail(GROUP, error)
         return ""
     name = str(info.get("username")) if isinstance(info, dict) else ""
     known = name if re.fullmatch(_USER, name) else ""
-    findings.ok(GROUP, "user", known or "has an unusual name, which is not shown")
+    report.ok(GROUP, "user", known or "has an unusual name, which is not shown")
     return known
 
 
-def _examine_clock(findings: Findings, api: Api) -> None:
+def _examine_clock(report: DoctorReport, api: Api) -> None:
     """Compare this machine's clock with the Date header of the last answer."""
     theirs = api.server_time()
     if theirs is None:
-        findings.ok(GROUP, "clock", "unknown: the server sends no time")
+        report.ok(GROUP, "clock", "unknown: the server sends no time")
         return
     skew = round((datetime.now(UTC) - theirs).total_seconds())
     if abs(skew) <= MOST_SKEW:
-        findings.ok(GROUP, "clock", "agrees with the server's")
+        report.ok(GROUP, "clock", "agrees with the server's")
         return
     what = f"this machine's clock is {abs(skew)} s {'ahead of' if skew > 0 else 'behind'} the server's"
-    findings.warn(GROUP, Problem("clock", what, "set it from the network: `timedatectl set-ntp true`"))
+    report.warn(GROUP, Problem("clock", what, "set it from the network: `timedatectl set-ntp true`"))
 
 
 def _examine_binding(
-    findings: Findings, api: Api, endpoint: Endpoint, environment: Environment, namespace: str
+    report: DoctorReport, api: Api, endpoint: Endpoint, environment: Environment, namespace: str
 ) -> None:
     """Report whether the environment is bound to this cluster, and whether the binding matches."""
     choice = environment.cluster
@@ -151,24 +151,24 @@ def _examine_binding(
         else:
             uid = readable_uid(api, namespace)
     except BridgeError as error:
-        findings.fail(GROUP, error)
+        report.fail(GROUP, error)
         return
-    findings.ok(GROUP, "namespace", f"{namespace}, uid {uid or 'unknown: you may not read the namespace'}")
+    report.ok(GROUP, "namespace", f"{namespace}, uid {uid or 'unknown: you may not read the namespace'}")
     if choice.namespace_uid and uid not in choice.namespace_uid:
         hint = (
             f"choose the right cluster with --context NAME; if the namespace was recreated, run "
             f"`bridge adopt {pasteable([environment.name])} --rebind`"
         )
         problem = Problem("binding", f"the uid of {namespace} is not in cluster.namespace_uid", hint)
-        findings.fail(GROUP, Refusal(problem))
+        report.fail(GROUP, Refusal(problem))
     elif choice.namespace_uid or choice.server:
-        findings.ok(GROUP, "binding", f"{environment.name} is bound to this cluster")
+        report.ok(GROUP, "binding", f"{environment.name} is bound to this cluster")
     elif endpoint.pod_namespace is not None:
-        findings.ok(GROUP, "binding", "not needed: a pod's service account leads to one cluster")
+        report.ok(GROUP, "binding", "not needed: a pod's service account leads to one cluster")
     else:
         line = f"cluster: {{namespace_uid: {uid}}}" if uid else f"cluster: {{server: {json.dumps(endpoint.url)}}}"
         hint = f"if this is its cluster, add to {environment.file}: `{line}`"
-        findings.warn(GROUP, Problem("binding", f"{environment.name} is not bound to a cluster", hint))
+        report.warn(GROUP, Problem("binding", f"{environment.name} is not bound to a cluster", hint))
 
 
 def _rights(environment: Environment, namespace: str, templates: Sequence[TemplateObject]) -> Iterator[Right]:
@@ -185,27 +185,27 @@ def _rights(environment: Environment, namespace: str, templates: Sequence[Templa
         yield Right("apps", resource, "", ("list", "patch"), needed=False, purpose="for `bridge restart`")
 
 
-def _examine_rights(findings: Findings, api: Api, rights: Sequence[Right], namespace: str, user: str) -> None:
+def _examine_rights(report: DoctorReport, api: Api, rights: Sequence[Right], namespace: str, user: str) -> None:
     """Ask for each right. A wave that gets no answer is reported once."""
     asked = [(right, verb) for right in rights for verb in right.verbs]
     answers = on_each(partial(_may, api, namespace), asked, api, time.monotonic() + LIMIT)
     failed = [answer for answer in answers.values() if isinstance(answer, BridgeError)]
     if failed and all(isinstance(error, ObjectNotFound) for error in failed):
-        findings.ok(RIGHTS, "rights", "unknown: the server does not answer such questions")
+        report.ok(RIGHTS, "rights", "unknown: the server does not answer such questions")
         return
     if failed:
-        findings.fail(RIGHTS, failed[0])
+        report.fail(RIGHTS, failed[0])
     for right in rights:
         lacking = [verb for verb in right.verbs if answers[right, verb] is False]
         unknown = [verb for verb in right.verbs if isinstance(answers[right, verb], BridgeError)]
         if lacking:
             problem = Problem(str(right), _lacking(right, lacking), _grant(right, lacking, namespace, user))
             if right.needed:
-                findings.fail(RIGHTS, Refusal(problem))
+                report.fail(RIGHTS, Refusal(problem))
             else:
-                findings.warn(RIGHTS, problem)
+                report.warn(RIGHTS, problem)
         elif not unknown:
-            findings.ok(RIGHTS, str(right), ", ".join(right.verbs))
+            report.ok(RIGHTS, str(right), ", ".join(right.verbs))
 
 
 def _may(api: Api, namespace: str, asked: tuple[Right, str]) -> bool:

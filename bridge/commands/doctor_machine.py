@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from bridge import __version__
 from bridge.cluster import plugin_process
 from bridge.errors import Problem
-from bridge.report.doctor import Findings
+from bridge.report.doctor import DoctorReport
 from bridge.trust import refused_program
 
 GROUP: Final = "This machine"
@@ -38,14 +38,14 @@ PROGRAMS: Final = (
 )
 
 
-def examine_machine(findings: Findings, environ: Mapping[str, str], *, is_trusted: bool) -> None:
+def examine_machine(report: DoctorReport, environ: Mapping[str, str], *, is_trusted: bool) -> None:
     """Add the versions. No program starts if the trust file does not list it, or is invalid itself."""
-    findings.ok(GROUP, "bridge", __version__)
-    findings.ok(GROUP, "Python", platform.python_version())
-    findings.ok(GROUP, "platform", f"{platform.system()} {platform.machine()}")
-    findings.ok(GROUP, "packages", ", ".join(_packages()) or "unknown")
+    report.ok(GROUP, "bridge", __version__)
+    report.ok(GROUP, "Python", platform.python_version())
+    report.ok(GROUP, "platform", f"{platform.system()} {platform.machine()}")
+    report.ok(GROUP, "packages", ", ".join(_packages()) or "unknown")
     for program in PROGRAMS:
-        _examine(findings, program, environ, is_trusted=is_trusted)
+        _examine(report, program, environ, is_trusted=is_trusted)
 
 
 def _packages() -> Iterator[str]:
@@ -61,25 +61,25 @@ def _packages() -> Iterator[str]:
             continue  # only required elsewhere, such as on another platform
 
 
-def _examine(findings: Findings, program: Program, environ: Mapping[str, str], *, is_trusted: bool) -> None:
+def _examine(report: DoctorReport, program: Program, environ: Mapping[str, str], *, is_trusted: bool) -> None:
     path = shutil.which(program.name, path=environ.get("PATH", ""))
     if path is None or not Path(path).is_absolute():
-        findings.ok(GROUP, program.name, f"not found on PATH; needed only for {program.purpose}")
+        report.ok(GROUP, program.name, f"not found on PATH; needed only for {program.purpose}")
         return
     command = (path, *program.arguments)
     if not is_trusted or refused_program(environ, command, "bridge doctor"):
-        findings.ok(GROUP, program.name, f"{path}, version unknown: the trust file does not list it")
+        report.ok(GROUP, program.name, f"{path}, version unknown: the trust file does not list it")
         return
     version = _version(command, environ)
     if version is None:
         hint = f"run it yourself: `{' '.join(command)}`"
-        findings.warn(GROUP, Problem(program.name, f"{path} does not report its version", hint))
+        report.warn(GROUP, Problem(program.name, f"{path} does not report its version", hint))
     elif version < program.least:
         needed, found = ".".join(map(str, program.least)), ".".join(map(str, version))
         hint = f"install {program.name} {needed} or newer, and check with `{' '.join(command)}`"
-        findings.warn(GROUP, Problem(program.name, f"{path} is {found}, too old for {program.purpose}", hint))
+        report.warn(GROUP, Problem(program.name, f"{path} is {found}, too old for {program.purpose}", hint))
     else:
-        findings.ok(GROUP, program.name, f"{'.'.join(map(str, version))}, {path}")
+        report.ok(GROUP, program.name, f"{'.'.join(map(str, version))}, {path}")
 
 
 def _version(command: tuple[str, ...], environ: Mapping[str, str]) -> tuple[int, ...] | None:

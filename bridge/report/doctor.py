@@ -18,7 +18,7 @@ _INDENT: Final = " " * 11
 _NO_BREAK: Final = "\0"
 
 
-class Line(NamedTuple):
+class DoctorLine(NamedTuple):
     """One finding. `hint` is the cure of a warning or an error. No field ever contains a value."""
 
     level: Level
@@ -27,41 +27,41 @@ class Line(NamedTuple):
     hint: str = ""
 
 
-class Findings:
+class DoctorReport:
     """Everything that `bridge doctor` has found so far, by group, and the errors that decide the exit status."""
 
     def __init__(self) -> None:
-        self.groups: Final[dict[str, list[Line]]] = {}
+        self.groups: Final[dict[str, list[DoctorLine]]] = {}
         self.errors: Final[list[BridgeError]] = []
 
     def ok(self, group: str, name: str, what: str) -> None:
         """Add something that works, or that was looked for and is not needed."""
-        self._add(group, Line("ok", name, what))
+        self._add(group, DoctorLine("ok", name, what))
 
     def warn(self, group: str, problem: Problem) -> None:
         """Add something that may be wrong."""
-        self._add(group, Line("warning", problem.where, problem.what, problem.hint or _ANYTHING_ELSE))
+        self._add(group, DoctorLine("warning", problem.where, problem.what, problem.hint or _ANYTHING_ELSE))
 
-    def fail(self, group: str, error: BridgeError) -> None:
-        """Add an error with all its problems."""
+    def fail(self, group: str, error: BridgeError, cure: str = _ANYTHING_ELSE) -> None:
+        """Add an error with all its problems; `cure` is for those without a hint."""
         self.errors.append(error)
         for problem in error.problems:
-            self._add(group, Line("error", problem.where, problem.what, problem.hint or _ANYTHING_ELSE))
+            self._add(group, DoctorLine("error", problem.where, problem.what, problem.hint or cure))
 
-    def _add(self, group: str, line: Line) -> None:
+    def _add(self, group: str, line: DoctorLine) -> None:
         lines = self.groups.setdefault(group, [])
         if line not in lines:
             lines.append(line)
 
 
-def doctor_data(findings: Findings, environment: str | None) -> dict[str, Any]:
+def doctor_data(report: DoctorReport, environment: str | None) -> dict[str, Any]:
     """Return the report as data."""
-    lines = [line for group in findings.groups.values() for line in group]
+    lines = [line for group in report.groups.values() for line in group]
     return {
         "schema": SCHEMA,
         "environment": environment,
         "groups": [
-            {"name": name, "lines": [line._asdict() for line in group]} for name, group in findings.groups.items()
+            {"name": name, "lines": [line._asdict() for line in group]} for name, group in report.groups.items()
         ],
         "summary": {level: sum(line.level == level for line in lines) for level in LEVELS},
     }

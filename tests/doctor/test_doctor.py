@@ -152,6 +152,8 @@ def test_broken_setup_is_reported_with_everything_else(
     errors = lines(result, "error")
     assert errors
     assert all(line["hint"] for line in errors)
+    if damage is remove_document:
+        assert any("`bridge import staging FILE --to plain:values.json" in line["hint"] for line in errors)
     names = {group["name"] for group in result.data["groups"]}
     assert {"This machine", "Trust file", "Configuration", "Kubeconfig"} <= names
     assert levels(result, "bridge") >= {"ok"}
