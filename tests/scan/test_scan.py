@@ -148,7 +148,7 @@ def test_public_value_is_not_searched_for(desk, folder):
     result = desk.run("scan", "staging", "a")
     assert result.status == 0
     assert result.lines == [
-        "bridge: warning: staging: Secret/s key L is not searched for: it is in clear in a template",
+        "bridge: warning: staging: Secret/s key L is not searched for: it is in plaintext in a template",
         "bridge: warning: staging: variable UNSET is not searched for: it is not set",
         f"bridge: warning: staging: {OPENAI} is not searched for: it has the same value as a public one",
     ]

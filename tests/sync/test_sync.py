@@ -370,7 +370,7 @@ def test_what_kubectl_apply_overwrites_is_reported_and_taken_back(desk: Desk) ->
             "bridge: warning: Secret/agent-secrets: `kubectl apply` overwrites what bridge writes: "
             "your build still contains this object's keys"
         ),
-        "bridge: warning: Secret/agent-secrets: its last-applied annotation may contain secret values in clear",
+        "bridge: warning: Secret/agent-secrets: its last-applied annotation may contain secret values in plaintext",
     ]
     assert desk.target.data(SECRET, "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
 

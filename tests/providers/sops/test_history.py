@@ -15,7 +15,7 @@ from bridge.provider import Context, HistoryChecker, Problem
 from bridge_providers.sops import Sops, history
 from tests.providers.sops.folder import Folder
 
-HINT = "run `sops updatekeys FILE` and `sops rotate -i FILE`, then set new values"
+HINT = "in the folder of .sops.yaml, run `sops updatekeys FILE` and `sops rotate -i FILE`, then set new values"
 WHO = {f"GIT_{who}_{what}": "a@b.c" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 LEFT = str(x25519.Identity.generate().to_public())
 OTHER = str(x25519.Identity.generate().to_public())

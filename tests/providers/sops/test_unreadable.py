@@ -40,7 +40,7 @@ def test_file_that_is_not_encrypted(folder, name, content):
     with pytest.raises(ProviderError) as caught:
         folder.read(name)
     (problem,) = caught.value.problems
-    assert (problem.what, problem.hint) == (NOT_ENCRYPTED, "sops -e -i FILE")
+    assert (problem.what, problem.hint) == (NOT_ENCRYPTED, "encrypt it with `sops -e -i FILE`")
 
 
 @pytest.mark.parametrize(
