@@ -12,13 +12,13 @@ from typing import Final
 from bridge import trust
 from bridge.cluster.choice import Search, kubeconfig_places
 from bridge.cluster.connect import selected
-from bridge.commands.arguments import run_of
+from bridge.commands.arguments import folder_of, run_of
 from bridge.commands.check import Examined, examine
 from bridge.commands.doctor_cluster import examine_cluster
 from bridge.commands.doctor_machine import examine_machine
 from bridge.commands.doctor_places import examine_file, examine_places
 from bridge.commands.doctor_stores import examine_credentials, examine_documents
-from bridge.config.environment import ClusterChoice, Environment, config_folder, load_all, load_environment
+from bridge.config.environment import ClusterChoice, Environment, load_all, load_environment
 from bridge.errors import BridgeError, Problem, combine
 from bridge.report import streams
 from bridge.report.doctor import DoctorReport, doctor_data, doctor_text
@@ -37,7 +37,7 @@ _KUBECONFIG: Final = "Kubeconfig"
 def run(args: argparse.Namespace, record: Record) -> int:
     """Print the report; the status is 0 if none is an error, else that of the errors."""
     report, run_ = DoctorReport(), run_of(args, record)
-    folder = config_folder(args.config, os.environ)
+    folder = folder_of(args)
     is_trusted = _examine_trust(report, folder)
     examine_machine(report, run_.environ, is_trusted=is_trusted)
     environment = _examine_configuration(report, folder, args)
@@ -80,14 +80,16 @@ def _examine_trust(report: DoctorReport, folder: Path) -> bool:
 
 def _examine_configuration(report: DoctorReport, folder: Path, args: argparse.Namespace) -> Environment | None:
     """Report the folder and its environments, and return the requested environment, if its file is valid."""
-    named_by = "--config" if args.config else "BRIDGE_CONFIG" if os.environ.get("BRIDGE_CONFIG") else "default"
+    named_by = (
+        "--config" if args.config else "BRIDGE_CONFIG" if os.environ.get("BRIDGE_CONFIG") else "found here or above"
+    )
     name = args.environment or os.environ.get("K8_ENV")
     try:
         everything = load_all(folder)
     except BridgeError as error:
         report.fail(_CONFIGURATION, error)
         return None
-    report.ok(_CONFIGURATION, "folder", f"{folder.absolute()} ({named_by})")
+    report.ok(_CONFIGURATION, "folder", f"{folder.resolve()} ({named_by})")
     if not everything:
         hint = "create one from your kustomize layout: `bridge init staging --from .`"
         report.warn(_CONFIGURATION, Problem("environments", "none found in this folder", hint))

@@ -56,6 +56,13 @@ def talk() -> TextIO:
     return _handles()[1]
 
 
+def hush() -> None:
+    """Drop the rest of this run's report, but not what it says and asks on stderr."""
+    _OURS.set((io.StringIO(), talk()))
+
+
+COLOR: Final[ContextVar[str]] = ContextVar("color", default="auto")
+"""This run's --color: auto, always or never."""
 _OURS: Final[ContextVar[tuple[TextIO, TextIO]]] = ContextVar("streams")
 _LAST: Final[list[tuple[TextIO, TextIO]]] = []
 """The streams of all runs, latest last. Threads need them, because they do not have their run's context."""

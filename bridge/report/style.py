@@ -1,4 +1,4 @@
-"""Lines up columns, and colours text on a terminal (https://no-color.org)."""
+"""Lines up columns, and colours text on a terminal."""
 
 import os
 from collections.abc import Sequence
@@ -30,7 +30,15 @@ class Style(NamedTuple):
 
 def style_of(stream: TextIO) -> Style:
     """Return the style for a stream."""
-    return Style(stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb")
+    return Style(_is_coloured(stream))
+
+
+def _is_coloured(stream: TextIO) -> bool:
+    """Decide by --color, else by the variables of no-color.org and force-color.org, else by the terminal."""
+    choice = streams.COLOR.get()
+    if choice != "auto" or os.environ.get("NO_COLOR"):
+        return choice == "always"
+    return bool(os.environ.get("FORCE_COLOR")) or (stream.isatty() and os.environ.get("TERM") != "dumb")
 
 
 def width_of(stream: TextIO) -> int | None:

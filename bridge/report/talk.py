@@ -33,6 +33,8 @@ def say(
     """
     unique = list(dict.fromkeys(problems))
     late_warnings.mark_printed(unique)
+    if _is_silent(record, kind):
+        return
     for index, problem in enumerate(unique):
         if record.as_json:
             cluster = record.cluster if clusters is None else clusters.get(problem)
@@ -56,8 +58,13 @@ def tell(record: Record, text: str, level: str = "info") -> None:
     """Write a progress message; `level` appears only in JSON."""
     if record.as_json:
         _write_json(record, level, record.cluster, message=text)
-    else:
+    elif not _is_silent(record, level):
         print(f"bridge: {printable(text)}", file=streams.talk(), flush=True)
+
+
+def _is_silent(record: Record, kind: str) -> bool:
+    """Whether --quiet drops these lines. JSON is for machines, and stays complete."""
+    return record.quiet and not record.as_json and kind != "error"
 
 
 def tell_end(record: Record, status: int) -> None:

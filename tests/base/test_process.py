@@ -284,6 +284,7 @@ def started() -> Callable[[], "subprocess.Popen[bytes]"]:
     return start
 
 
+@pytest.mark.slow
 def test_interrupt_at_any_instant_shows_no_traceback(started: Callable[[], "subprocess.Popen[bytes]"]) -> None:
     """From the first module to the end of the interpreter; what is asserted does not depend on where it hits."""
     ends = set()

@@ -626,6 +626,7 @@ def doubtful(desk: Desk, layer: str, value: str) -> str:
     return {"template": "base/doubtful.yml", "env file": ".env.k8s.staging", "source": "plain:values.json"}[layer]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", LAYER_HINTS)
 @pytest.mark.parametrize("value", DOUBTFUL)
 def test_doubtful_value_is_warning_in_every_command(desk: Desk, layer: str, value: str) -> None:

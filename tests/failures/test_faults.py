@@ -185,6 +185,7 @@ def test_object_deleted_between_plan_and_write_is_not_created_before_it_is_plann
     assert len(desk.target.data(SECRET, "agent-secrets")) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("survivor", range(1, 12))
 def test_run_that_dies_after_any_request_is_repaired_by_next(desk: Desk, survivor: int) -> None:
     """The cluster vanishes for good after so many writes: what a kill -9 looks like from there."""

@@ -12,6 +12,8 @@ from bridge.testing.apiserver import EmbeddedCluster
 from tests.clock import Clock
 from tests.lease.interleaving import DELETED, EVENTS, EXPIRED, FIRST, NEW, OLD, Direct, Happens, World
 
+pytestmark = pytest.mark.slow
+
 Open = Callable[[str], World]
 STATES = ("absent", "older", "edited", "immutable")
 
@@ -129,6 +131,7 @@ RULES = {
 }
 
 
+@pytest.mark.parametrize("world", ["near"], indirect=True)  # the rules are the same far away
 @pytest.mark.parametrize("rule", RULES)
 def test_without_any_of_rules_it_would_be(world: Open, monkeypatch: pytest.MonkeyPatch, rule: str) -> None:
     place, wrong, state = RULES[rule]

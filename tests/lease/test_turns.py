@@ -141,6 +141,7 @@ def test_nor_is_object_taken_over_then(offline_desk: Desk, monkeypatch: pytest.M
     assert desk.target.owners("Secret", "agent-secrets", "OPENAI_API_KEY") == {("helm", "Update")}
 
 
+@pytest.mark.slow
 def test_operator_pipeline_and_cronjob_at_once_all_end_well(desk: Desk, start: Any, tmp_path: Path) -> None:
     for turn in range(3):
         desk.values(OPENAI_API_KEY=f"CANARY-turn-{turn}")

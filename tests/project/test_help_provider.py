@@ -8,6 +8,8 @@ import tomllib
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
+import pytest
+
 import bridge.provider
 from tests.pages import ROOT, page
 
@@ -15,6 +17,7 @@ PAGE = page("writing-a-provider")
 GROUP = "bridge.providers"
 
 
+@pytest.mark.slow
 def test_provider_of_tutorial_passes_contract(tmp_path: Path) -> None:
     (tmp_path / "acme_bridge.py").write_text(PAGE.block("provider"))
     (tmp_path / "test_acme.py").write_text(PAGE.block("provider-test"))

@@ -7,7 +7,6 @@ from typing import Final
 from bridge.provider import Problem
 from bridge_providers.sops.key_types import Group
 from bridge_providers.sops.metadata import Metadata
-from bridge_providers.vault import paths
 
 POST_QUANTUM: Final = "age1pq1"
 """How a hybrid recipient begins (age v1.3, ML-KEM-768 with X25519)."""
@@ -39,6 +38,10 @@ def problems(block: Metadata) -> Iterator[Problem]:
 def _in_clear(block: Metadata) -> Iterator[Problem]:
     """Warn of Vaults whose address is plain http."""
     addresses = {key.address for group in block.groups for key in group.hc_vault}
+    if not addresses:
+        return
+    from bridge_providers.vault import paths  # noqa: PLC0415 - start-up: few files have such a key
+
     for address in sorted(one for one in addresses if not paths.problem_of_address(one)):
         if warning := paths.in_clear(address):
             yield warning

@@ -123,6 +123,7 @@ def still(recipient: str, commit: str, values: int = 2) -> str:
     return f"{recipient} was removed in commit {commit}, but the data key it had still opens {count}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONTENTS)
 def test_updatekeys_alone_keeps_data_key_and_rotate_makes_new_one(team: Repository, name: str) -> None:
     team.create(name, LEFT)

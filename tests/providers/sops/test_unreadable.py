@@ -168,6 +168,7 @@ class TestBounds:
         folder.write("a.yaml", "".join(lines[1:]) + "--- {a: b}")
         assert folder.refusal("a.yaml") == NOT_ENCRYPTED
 
+    @pytest.mark.slow
     def test_too_many_values(self, folder):
         count = tree.MAX_VALUES
         for name, content in {
