@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdo
 from importlib import import_module
 from typing import Final, NoReturn
 
-from bridge import late_warnings, process
+from bridge import late_warnings, process, progress
 from bridge.errors import ANYTHING, BUG, BridgeError, Problem, Stopped, ending, shortage
 from bridge.parser import parse
 from bridge.report import streams
@@ -31,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, process.Terminated) as stop:  # after everything has been reported
         return process.status_of(stop)
     finally:
+        progress.end()
         late_warnings.COLLECTED.reset(kept)
 
 
@@ -69,6 +70,10 @@ def _run(argv: Sequence[str] | None, record: Record) -> int:
     record.as_json = getattr(args, "log_format", "text") == "json"
     record.metrics = getattr(args, "metrics", None)
     _choose_display(args, record)
+    if streams.talk().isatty():
+        from bridge.report.talk import begin_progress  # noqa: PLC0415 - start-up: a pipe shows no progress
+
+        begin_progress(record)
     try:
         if args.command not in UNCHECKED:
             _check_trust(args)

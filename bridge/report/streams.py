@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final, TextIO
 
+from bridge import progress
 from bridge.process import caller_streams, descriptor
 
 if TYPE_CHECKING:
@@ -48,11 +49,13 @@ class Sink(io.RawIOBase):
 
 def report() -> TextIO:
     """Return the stream for this run's report: stdout, which nothing else writes to during the run."""
+    progress.interrupt()
     return _handles()[0]
 
 
 def talk() -> TextIO:
     """Return the stream for this run's messages and questions: stderr."""
+    progress.interrupt()
     return _handles()[1]
 
 

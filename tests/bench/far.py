@@ -21,6 +21,14 @@ SWEPT: Final = (
 Layout = Mapping[tuple[str, str], list[str]]  # the keys of each object, by kind and name; each key is a variable
 
 
+STATES: Final = {
+    "unchanged": "nothing to change",
+    "changed": "one value changed",
+    "all-changed": "all changed",
+    "first": "first write",
+}
+
+
 class Case(NamedTuple):
     """What is measured: the source of the values, the number of objects, the round trip in milliseconds, the state."""
 
@@ -38,9 +46,9 @@ class Case(NamedTuple):
     def title(self) -> str:
         """The row's title in the table."""
         values, servers = ("vals eval", "a Vault and a cluster") if self.source == "vault" else ("sops -d", "a cluster")
-        what = {"unchanged": "nothing to change", "changed": "one value changed", "first": "first write"}[self.state]
+        what = STATES[self.state]
         peer = f"`{values} \\| kubectl apply --server-side`"
-        return f"sync, {self.count} objects, {servers} at {self.milliseconds} ms, {what}, against {peer}"
+        return f"sync, {self.count:,} objects, {servers} at {self.milliseconds} ms, {what}, against {peer}"
 
     @property
     def aim(self) -> str:
@@ -50,11 +58,14 @@ class Case(NamedTuple):
         return "0.45" if self.state == "unchanged" else "1.0"
 
 
-CASES: Final = tuple(
-    Case(source, count, milliseconds, state)
-    for source, count, milliseconds, state in itertools.product(
-        ("sops", "vault"), (len(OBJECTS), MANY), (30, 100), ("unchanged", "changed", "first")
-    )
+CASES: Final = (
+    *(
+        Case(source, count, milliseconds, state)
+        for source, count, milliseconds, state in itertools.product(
+            ("sops", "vault"), (len(OBJECTS), MANY), (30, 100), ("unchanged", "changed", "first")
+        )
+    ),
+    Case("sops", 1_000, 30, "all-changed"),
 )
 
 
@@ -65,7 +76,7 @@ def row(case: Case) -> Callable[[Stage], Contest]:
         far = Far(stage, case)
         if case.state == "first":
             return Contest(case.title, far.ours, far.theirs, case.aim, far.sweep, far.check_first)
-        if case.state == "changed":
+        if case.state in {"changed", "all-changed"}:
             return Contest(case.title, far.ours, far.theirs, case.aim, far.change, far.check_changed)
         check = watch(stage, far.namespaces, changes=False)
         return Contest(case.title, far.ours, far.theirs, case.aim, check=check)
@@ -79,7 +90,8 @@ class Far:
     def __init__(self, stage: Stage, case: Case) -> None:
         self._stage: Final = stage
         self._source: Final = case.source
-        self._layout: Final = OBJECTS if case.count == len(OBJECTS) else _many()
+        self._layout: Final = OBJECTS if case.count == len(OBJECTS) else _many(case.count)
+        self._changes_all: Final = case.state == "all-changed"
         self._folder: Final = stage.folder / case.name
         self._generations: Final = itertools.count(1)
         self.namespaces: Final = (stage.namespace(case.name), stage.namespace(f"{case.name}-peer"))
@@ -131,9 +143,10 @@ class Far:
         return [str(self._stage.vals), "eval", "-f", str(peer)]
 
     def _write_values(self, generation: int) -> None:
-        """Give the first variable of the layout a value of this generation, on both sides."""
+        """Give the first variable of the layout, or all of them, a value of this generation, on both sides."""
         names = [name for keys in self._layout.values() for name in keys]
-        values = {name: f"{FILLER}-{name}" for name in names} | {names[0]: f"{FILLER}-{generation}"}
+        changed = names if self._changes_all else names[:1]
+        values = {name: f"{FILLER}-{name}" for name in names} | dict.fromkeys(changed, f"{FILLER}-{generation}")
         if self._source == "vault":
             self._stage.vault.put(self._folder.name, values)
             return
@@ -143,17 +156,18 @@ class Far:
         self._stage.encrypt(self._folder / "base" / "peer.yaml", peer, *LIKE_MANIFESTS)
 
     def change(self) -> None:
-        """Change one value on both sides."""
+        """Change one value, or all, on both sides."""
         self._known = self._versions()
         self._write_values(next(self._generations))
 
     def check_changed(self) -> None:
-        """BenchmarkError unless each side wrote one object of the layout."""
+        """BenchmarkError unless each side wrote one object of the layout, or all."""
+        wanted = len(self._layout) if self._changes_all else 1
         after = self._versions()
         for before, now in zip(self._known, after, strict=True):
             written = [one for one in now if before.get(one) != now[one]]
-            if len(written) != 1:
-                raise BenchmarkError(f"{len(written)} objects were written, not one")
+            if len(written) != wanted:
+                raise BenchmarkError(f"{len(written)} objects were written, not {wanted}")
 
     def sweep(self) -> None:
         """Leave nothing of earlier runs in either namespace."""
@@ -176,7 +190,7 @@ class Far:
         ]
 
 
-def _many() -> Layout:
+def _many(count: int) -> Layout:
     return {
-        ("Secret", f"secret-{number:03}"): [f"S{number:03}_KEY_{key}" for key in range(KEYS)] for number in range(MANY)
+        ("Secret", f"secret-{number:03}"): [f"S{number:03}_KEY_{key}" for key in range(KEYS)] for number in range(count)
     }

@@ -3,10 +3,11 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from tests.bench.far import CASES, row
+from tests.bench import external_secrets, far
 from tests.bench.fleet import OBJECTS, fleet_of
 from tests.bench.installation import ROOT
 from tests.bench.measure import Command, Contest
@@ -14,8 +15,9 @@ from tests.bench.scaleway import DOCUMENTS, LATENCY, Documents, Known
 from tests.bench.scan import Gigabyte
 from tests.bench.stage import Stage
 from tests.bench.vault import Paths, Twelve
-from tests.bench.writes import Five, Thousand, flat_yaml, values, watch
+from tests.bench.writes import SECRETS, Five, Many, flat_yaml, values, watch
 
+FIVE_FOLD: Final = 5
 READER: Final = Path(__file__).with_name("read_sops.py")
 READER_OF_MANY: Final = Path(__file__).with_name("read_many_sops.py")
 
@@ -30,7 +32,7 @@ def five_unchanged(stage: Stage) -> Contest:
 
 def thousand_unchanged(stage: Stage) -> Contest:
     """The same for a large environment."""
-    thousand = Thousand(stage, "thousand-unchanged")
+    thousand = Many(stage, "thousand-unchanged")
     check = watch(stage, thousand.namespaces, changes=False)
     title = "sync, 1,000 Secrets of 5 keys, nothing to change, against the same"
     return Contest(title, thousand.ours, thousand.theirs, "0.3, 150 MiB", check=check)
@@ -38,10 +40,34 @@ def thousand_unchanged(stage: Stage) -> Contest:
 
 def thousand_changed(stage: Stage) -> Contest:
     """Every key changes: dry-run and write of every object, against the write alone."""
-    thousand = Thousand(stage, "thousand-changed")
+    thousand = Many(stage, "thousand-changed")
     check = watch(stage, thousand.namespaces, changes=True)
     title = "sync, 1,000 Secrets of 5 keys, all changed, against the same"
     return Contest(title, thousand.ours, thousand.theirs, "1.0, 150 MiB", thousand.change, check)
+
+
+def five_thousand(*, changed: bool) -> Callable[[Stage], Contest]:
+    """Return the row of five thousand Secrets against a thousand, five times: is the time linear?
+
+    They have one key each: the state ConfigMap of an environment has room for 1 MiB, and ten thousand do not fit in.
+    """
+
+    def row(stage: Stage) -> Contest:
+        state = "changed" if changed else "unchanged"
+        many = Many(stage, f"five-thousand-{state}", FIVE_FOLD * SECRETS, keys=1)
+        few = Many(stage, f"fifth-{state}", keys=1)
+        what = "all changed" if changed else "nothing to change"
+        title = f"sync, 5,000 Secrets of 1 key, {what}, against bridge with 1,000, times 5"
+        check = watch(stage, (many.namespaces[0], few.namespaces[0]), changes=changed)
+        contest = Contest(title, many.ours, few.ours, "1.1", check=check, part=FIVE_FOLD, once=True)
+
+        def change() -> None:
+            many.change()
+            few.change()
+
+        return replace(contest, prepare=change) if changed else contest
+
+    return row
 
 
 def read_yaml(stage: Stage) -> Contest:
@@ -169,7 +195,10 @@ ROWS: Final[Mapping[str, Callable[[Stage], Contest]]] = {
         for count in (10, 100, 1_000)
         for changed in (False, True)
     },
-    **{case.name: row(case) for case in CASES},
+    "five-thousand-unchanged": five_thousand(changed=False),
+    "five-thousand-changed": five_thousand(changed=True),
+    **{case.name: far.row(case) for case in far.CASES},
+    **{case.name: partial(external_secrets.row, case=case) for case in external_secrets.CASES},
     "version": version,
     "check": check,
 }

@@ -1,4 +1,4 @@
-"""The files of both sides for five objects and for a thousand, with the same values."""
+"""The files of both sides for five objects and for many, with the same values."""
 
 import base64
 import itertools
@@ -42,11 +42,13 @@ def _manifests(stage: Stage, namespace: str) -> Iterator[str]:
             yield manifest(kind, name, "data", one["data"])
 
 
-class Thousand:
-    """A thousand Secrets of five keys, whose values change with each generation."""
+class Many:
+    """Many Secrets of some keys, whose values change with each generation."""
 
-    def __init__(self, stage: Stage, name: str) -> None:
+    def __init__(self, stage: Stage, name: str, count: int = SECRETS, keys: int = KEYS) -> None:
         self._stage: Final = stage
+        self._count: Final = count
+        self._keys: Final = keys
         self._config: Final = stage.folder / name
         self._peer: Final = stage.folder / f"{name}-peer.yaml"
         self._generations: Final = itertools.count()
@@ -59,17 +61,16 @@ class Thousand:
         run(self.theirs)
 
     def _write_environment(self) -> None:
-        names = {f"secret-{number:04}": _names(number) for number in range(SECRETS)}
-        templates = (
-            manifest("Secret", secret, "stringData", {f"KEY_{key}": f"${{{name}}}" for key, name in enumerate(keys)})
-            for secret, keys in names.items()
-        )
         (self._config / "base").mkdir(parents=True)  # beside `staging.yaml` it would be an environment
-        (self._config / "base" / "secrets.yaml").write_text("---\n".join(templates))
+        files = []
+        for start in range(0, self._count, SECRETS):  # bridge reads no file of more than 200,000 YAML nodes
+            files.append(f"base/secrets-{start}.yaml")
+            templates = (_template(number, self._keys) for number in range(start, min(start + SECRETS, self._count)))
+            (self._config / files[-1]).write_text("---\n".join(templates))
         content = {
             "id": "bench",
             "namespace": self.namespaces[0],
-            "templates": ["base/secrets.yaml"],
+            "templates": files,
             "sources": ["sops:values.sops.yaml"],
         }
         (self._config / "staging.yaml").write_text(json.dumps(content))
@@ -77,33 +78,39 @@ class Thousand:
     def change(self) -> None:
         """Give every key on both sides a new value, in their files."""
         generation = next(self._generations)
-        self._stage.encrypt(self._config / "values.sops.yaml", flat_yaml(generation))
+        self._stage.encrypt(self._config / "values.sops.yaml", flat_yaml(generation, self._count, self._keys))
         peer = (
-            manifest("Secret", f"secret-{number:04}", "data", _encoded(number, generation)) for number in range(SECRETS)
+            manifest("Secret", f"secret-{number:04}", "data", _encoded(number, generation, self._keys))
+            for number in range(self._count)
         )
         self._stage.encrypt(self._peer, "---\n".join(peer), *LIKE_MANIFESTS)
 
 
-def values(generation: int = 0) -> dict[str, str]:
-    """Return five thousand variables."""
+def _template(number: int, keys: int) -> str:
+    data = {f"KEY_{key}": f"${{{name}}}" for key, name in enumerate(_names(number, keys))}
+    return manifest("Secret", f"secret-{number:04}", "stringData", data)
+
+
+def values(generation: int = 0, count: int = SECRETS, keys: int = KEYS) -> dict[str, str]:
+    """Return the variables of so many Secrets with so many keys each."""
     return {
         name: f"{FILLER}-{generation}-{number}-{key}"
-        for number in range(SECRETS)
-        for key, name in enumerate(_names(number))
+        for number in range(count)
+        for key, name in enumerate(_names(number, keys))
     }
 
 
-def flat_yaml(generation: int = 0) -> str:
+def flat_yaml(generation: int = 0, count: int = SECRETS, keys: int = KEYS) -> str:
     """Return the variables as a flat YAML file."""
-    return "".join(f"{name}: {value}\n" for name, value in values(generation).items())
+    return "".join(f"{name}: {value}\n" for name, value in values(generation, count, keys).items())
 
 
-def _names(number: int) -> list[str]:
-    return [f"S{number:04}_KEY_{key}" for key in range(KEYS)]
+def _names(number: int, keys: int) -> list[str]:
+    return [f"S{number:04}_KEY_{key}" for key in range(keys)]
 
 
-def _encoded(number: int, generation: int) -> dict[str, str]:
-    plain = (f"{FILLER}-{generation}-{number}-{key}".encode() for key in range(KEYS))
+def _encoded(number: int, generation: int, keys: int) -> dict[str, str]:
+    plain = (f"{FILLER}-{generation}-{number}-{key}".encode() for key in range(keys))
     return {f"KEY_{key}": base64.b64encode(value).decode() for key, value in enumerate(plain)}
 
 

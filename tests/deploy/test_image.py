@@ -96,7 +96,7 @@ def test_pods_run_needs_no_writable_place_no_shell_and_no_right_of_its_user(
     program = installed / "bin" / "bridge"
     done = sandbox.run([program, *pod.arguments()], folders, environ)
     assert (done.stderr, done.returncode) == ("", 0)
-    assert "5 to create, 0 unchanged: written" in done.stdout
+    assert "5 created, 0 unchanged" in done.stdout
     assert CANARY not in done.stdout
     again = sandbox.run([program, *pod.arguments()], folders, environ)
     assert (again.returncode, "nothing to do" in again.stdout) == (0, True)

@@ -19,7 +19,7 @@ STATES = ("absent", "older", "edited", "immutable")
 
 
 def one_by_one(
-    function: Callable[[Any], Any], items: Iterable[Any], *, threads: int, deadline: float
+    function: Callable[[Any], Any], items: Iterable[Any], *, threads: int, deadline: float, step: object
 ) -> dict[Any, Any]:
     """Stand in for `parallel.each`: what is sent side by side arrives in a known order."""
     return {item: function(item) for item in items}

@@ -67,7 +67,7 @@ def first_sync(user: User) -> str:
 
 def test_five_commands_write_first_secret(user: User) -> None:
     out = first_sync(user)
-    assert "1 to create, 0 unchanged: written" in out
+    assert "1 created, 0 unchanged" in out
     assert user.target.data("Secret", "my-app") == {"API_KEY": "CANARY-first"}
 
 

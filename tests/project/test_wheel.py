@@ -94,7 +94,7 @@ def test_plugin_and_completion_run_from_wheel(installed: Path, kubectl_binary: P
 def test_demo_runs_from_wheel(installed: Path, tmp_path: Path) -> None:
     done = run(installed, tmp_path, str(installed / "bridge"), "demo")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "5 to create, 0 unchanged: written" in done.stdout
+    assert "5 created, 0 unchanged" in done.stdout
     assert "5 unchanged: nothing to do" in done.stdout
     assert "drift, changed by kubectl-edit" in done.stdout
     assert "key OPENAI_API_KEY does not decrypt" in done.stdout

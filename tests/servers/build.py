@@ -45,6 +45,7 @@ TOOLS: Final[Mapping[str, Tool]] = {
     "etcd": Tool("etcd", "go.etcd.io/etcd/server/v3"),
     "vault": Tool("vault", "github.com/hashicorp/vault"),
     "vals": Tool("vals", "github.com/helmfile/vals/cmd/vals"),
+    "external-secrets": Tool("external-secrets", "github.com/external-secrets/external-secrets"),
     "kube-apiserver": Tool("kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver"),
     "kube-controller-manager": Tool("kubernetes", "k8s.io/kubernetes/cmd/kube-controller-manager"),
     "kustomize": Tool("kustomize", "sigs.k8s.io/kustomize/kustomize/v5"),
@@ -55,7 +56,7 @@ TOOLS: Final[Mapping[str, Tool]] = {
     "promtool": Tool("prometheus", "github.com/prometheus/prometheus/cmd/promtool", "remove_all_sd"),
 }
 
-PEERS: Final = {"vals"}  # for the benchmarks alone
+PEERS: Final = {"vals", "external-secrets"}  # for the benchmarks alone
 ON_REQUEST: Final = {"vault", "kube-controller-manager", "kwok", "pushgateway", "promtool", "sops-3.8"}
 """Tools that take long, or that few tests need: built in CI and by name, so that a first `make test` takes minutes."""
 
@@ -90,6 +91,15 @@ def build(name: str) -> Path:
         if found is None:
             _compile(name)
     return _place(name)
+
+
+def module(name: str, path: str) -> Path:
+    """Return the folder of a tool's Go module with this path, for files that ship in it; raises BuildError."""
+    command = [_go(), "list", "-m", "-f", "{{.Dir}}", path]
+    done = subprocess.run(command, cwd=HERE / "go" / TOOLS[name].module, capture_output=True, text=True, check=False)
+    if done.returncode or not done.stdout.strip():
+        raise BuildError(f"the Go module {path} is not there: {done.stderr.strip()}")
+    return Path(done.stdout.strip())
 
 
 def cache() -> Path:

@@ -18,7 +18,7 @@ def writes(desk: Desk) -> list[str]:
 def test_first_sync_writes_all_objects(desk: Desk) -> None:
     result = desk.run("sync", "staging")
     assert (result.err, result.status) == ("", 0)
-    assert result.out.splitlines()[-1] == "5 to create, 0 unchanged: written"
+    assert result.out.splitlines()[-1] == "5 created, 0 unchanged"
     assert desk.target.data(SECRET, "shared-secrets") == {
         key: VALUES[key] for key in ("LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
     }
