@@ -25,7 +25,7 @@ from bridge.report.doctor import DoctorReport, doctor_data, doctor_text
 from bridge.report.output import printable_data, write_json
 from bridge.report.own_flags import with_hints
 from bridge.report.record import Record
-from bridge.report.style import style_of, width_of
+from bridge.report.style import style_of
 from bridge.run.inputs import Run
 from bridge.sources.offline import UNREAD
 
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace, record: Record) -> int:
         write_json(record, data)
     else:
         out = streams.report()
-        out.write(doctor_text(printable_data(with_hints(record, data)), style_of(out), width_of(out)))
+        out.write(doctor_text(printable_data(with_hints(record, data)), style_of(out)))
         out.flush()
     return combine(report.errors).exit_status if report.errors else 0
 

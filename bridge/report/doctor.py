@@ -7,11 +7,11 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from bridge.errors import BridgeError, Problem
 from bridge.report.data import SCHEMA
-from bridge.report.style import USUAL_WIDTH, Style
+from bridge.report.style import COLOURS, KINDS, USUAL_WIDTH, Style
 
 Level: TypeAlias = Literal["ok", "warning", "error"]
 LEVELS: Final[tuple[Level, ...]] = ("ok", "warning", "error")
-_MARKS: Final = {"ok": "+", "warning": "~", "error": "-"}
+_COLOURS: Final = {**KINDS, "ok": COLOURS["+"]}
 _ANYTHING_ELSE: Final = "look the message up with `bridge help troubleshooting`"
 _NAME_WIDTH: Final = 24
 _INDENT: Final = " " * 11
@@ -67,9 +67,9 @@ def doctor_data(report: DoctorReport, environment: str | None) -> dict[str, Any]
     }
 
 
-def doctor_text(data: dict[str, Any], style: Style, width: int | None = None) -> str:
+def doctor_text(data: dict[str, Any], style: Style) -> str:
     """Return the report as text, wrapped to the terminal's width or 80 columns; no command is broken."""
-    return "\n".join(_lines(data, style, max(width or USUAL_WIDTH, 40))) + "\n"
+    return "\n".join(_lines(data, style, max(style.width or USUAL_WIDTH, 40))) + "\n"
 
 
 def _lines(data: dict[str, Any], style: Style, width: int) -> Iterator[str]:
@@ -89,7 +89,7 @@ def _line(line: dict[str, str], column: int, style: Style, width: int) -> Iterat
         first, rest = f"{name}: {text}", _INDENT
     else:
         first, rest = f"{name:<{column}}  {text}" if column else text, _INDENT + " " * (column + 2 if column else 0)
-    label = style.by_mark(_MARKS[line["level"]], f"  {line['level']:<9}")
+    label = style.paint(_COLOURS[line["level"]], f"  {line['level']:<9}")
     head, *others = _wrapped(first, _INDENT, rest, width)
     yield f"{label}{head.removeprefix(_INDENT)}"
     yield from others

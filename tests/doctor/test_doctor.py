@@ -1,6 +1,7 @@
 """`bridge doctor`: each kind of missing or broken file is reported with its cure, and hides nothing else."""
 
 import os
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -87,6 +88,14 @@ def test_text_fits_80_columns_but_breaks_no_command(offline_desk: Desk) -> None:
     for line in out.splitlines():
         assert len(line) <= 80 or "`" in line or max(map(len, line.split())) > 45, line  # a path is not broken either
         assert line.count("`") % 2 == 0, line
+
+
+def test_terminal_report_is_coloured_and_aligned(offline_desk: Desk) -> None:
+    offline_desk.kubeconfig.unlink()
+    plain = offline_desk.run("doctor", "staging").out
+    coloured = offline_desk.run("doctor", "staging", "--color", "always").out
+    assert "\033[1;31m  error    \033[0m" in coloured
+    assert re.sub(r"\033\[[0-9;]*m", "", coloured) == plain
 
 
 def test_without_environment_each_one_is_listed_with_what_is_wrong(
