@@ -96,6 +96,8 @@ def _choose_display(args: argparse.Namespace, record: Record) -> None:
 
 def _check_trust(args: argparse.Namespace) -> None:
     """Refuse an invalid trust file, or one in the environments' checkout, before doing anything else."""
+    if getattr(args, "reports_trust", False):
+        return
     from bridge import trust  # noqa: PLC0415 - start-up: `--version` does not need it
 
     if trust.find(os.environ):

@@ -5,7 +5,7 @@ This starts no credential plugin and sends no request.
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
@@ -39,6 +39,17 @@ class Search(NamedTuple):
     flags: ClusterFlags = NO_FLAGS
     deadline: float = math.inf
     pod: Path = POD
+
+
+def kubeconfig_places(search: Search) -> Iterator[tuple[str, Path | None]]:
+    """Yield every place in which `choose` looks, in order; the path is None if the place names no file."""
+    yield "--kubeconfig", search.flags.kubeconfig
+    yield "cluster.kubeconfig", search.kubeconfig
+    listed: list[Path | None] = [Path(name) for name in search.environ.get("KUBECONFIG", "").split(":") if name]
+    yield from (("KUBECONFIG", path) for path in listed or [None])
+    default = _default(search.environ)
+    yield str(default), default
+    yield ACCOUNT, search.pod / "token"
 
 
 def choose(search: Search) -> Selection | None:

@@ -6,7 +6,7 @@
 import argparse
 import os
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bridge.commands.arguments import environment_of, run_of
 from bridge.config.environment import Environment
@@ -37,6 +37,15 @@ if TYPE_CHECKING:
     from bridge.commands.check_live import Looked
 
 
+class Examined(NamedTuple):
+    """An environment's files, its infrastructure variables, and the problems of documents and of known values."""
+
+    files: Files
+    settings: list[Setting]
+    surveyed: tuple[Problem, ...]
+    doubtful: list[Problem]
+
+
 def run(args: argparse.Namespace, record: Record) -> int:
     """Print the infrastructure variables; all problems go to stderr at once."""
     if args.files:
@@ -45,25 +54,7 @@ def run(args: argparse.Namespace, record: Record) -> int:
         return check_files(args, record)
     environment, run_ = environment_of(args), run_of(args, record)
     errors: list[BridgeError] = []
-    files = read_files(environment, run_, errors)
-    context = Context(environment.base, run_.environ, run_.deadline)
-    names, surveyed = survey(environment, files.providers, context, history=True)
-    surveyed = (*cut_off(files.layer), *surveyed) if files.layer else surveyed
-    secrets = None if files.templates is None else secret_names(files.templates)
-    is_fresh = files.layer is not None and files.layer.values is None  # as in a fresh clone: the env file is not in git
-    is_guard = args.manifests is not None
-    settings = [] if is_fresh and is_guard else list(infrastructure(environment, names, files.layer, secrets))
-    errors += [Refusal(one) for one in surveyed if not one.warning]
-    if unset := missing(environment, [one.name for one in settings if one.place is None], files.layer):
-        # The content of an absent file is unknown, and `--manifests` is only about the build.
-        lenient = is_fresh or is_guard
-        errors += [] if lenient else [unset]
-        surveyed = (*surveyed, *(problem._replace(warning=True) for problem in unset.problems if lenient))
-    doubtful: list[Problem] = []
-    errors += unfit(environment, files, names, doubtful)
-    if files.templates is not None:
-        doubtful += rewritten_numbers(environment, files.providers, files.templates, names, context)
-    errors += [Refusal(one) for one in doubtful if not one.warning]
+    files, settings, surveyed, doubtful = examine(environment, run_, errors, is_guard=args.manifests is not None)
     trusted = find(run_.environ)
     errors += _untrusted_cluster(environment, run_) if trusted else _unfit_kubeconfig(environment, run_)
     judged = _judge(args.manifests, environment, files, run_, errors)
@@ -84,6 +75,32 @@ def run(args: argparse.Namespace, record: Record) -> int:
     say(record, "warning", warnings)
     say(record, "error", error.problems if error else ())
     return error.exit_status if error else 0
+
+
+def examine(environment: Environment, run_: Run, errors: list[BridgeError], *, is_guard: bool = False) -> Examined:
+    """Find everything that is wrong with an environment's files, offline; add it to `errors`.
+
+    A check that guards a build (`is_guard`) is only about the build, so variables may be missing.
+    """
+    files = read_files(environment, run_, errors)
+    context = Context(environment.base, run_.environ, run_.deadline)
+    names, surveyed = survey(environment, files.providers, context, history=True)
+    surveyed = (*cut_off(files.layer), *surveyed) if files.layer else surveyed
+    secrets = None if files.templates is None else secret_names(files.templates)
+    is_fresh = files.layer is not None and files.layer.values is None  # as in a fresh clone: the env file is not in git
+    settings = [] if is_fresh and is_guard else list(infrastructure(environment, names, files.layer, secrets))
+    errors += [Refusal(one) for one in surveyed if not one.warning]
+    if unset := missing(environment, [one.name for one in settings if one.place is None], files.layer):
+        # The content of an absent file is unknown, and `--manifests` is only about the build.
+        lenient = is_fresh or is_guard
+        errors += [] if lenient else [unset]
+        surveyed = (*surveyed, *(problem._replace(warning=True) for problem in unset.problems if lenient))
+    doubtful: list[Problem] = []
+    errors += unfit(environment, files, names, doubtful)
+    if files.templates is not None:
+        doubtful += rewritten_numbers(environment, files.providers, files.templates, names, context)
+    errors += [Refusal(one) for one in doubtful if not one.warning]
+    return Examined(files, settings, surveyed, doubtful)
 
 
 def _unfit_kubeconfig(environment: Environment, run_: Run) -> Iterator[BridgeError]:

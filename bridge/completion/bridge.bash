@@ -5,11 +5,12 @@
 #    source ~/.local/share/bash_completion/bridge
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_bridge_subparsers=(sync plan check status set restart rollback init import adopt exec scan demo help completion)
+_shtab_bridge_subparsers=(sync plan check doctor status set restart rollback init import adopt exec scan demo help completion)
 
 _shtab_bridge_sync_option_strings=(-h --help --config -o --output --log-format --timeout --color -q --quiet --kubeconfig --context --in-cluster --first --all --shard --allow-shrink --allow-fallback --allow-older --prune --recreate --dry-run --lock-wait --restart --wait --metrics)
 _shtab_bridge_plan_option_strings=(-h --help --config -o --output --log-format --timeout --color -q --quiet --kubeconfig --context --in-cluster --all --shard --allow-shrink --allow-fallback --allow-older --prune --recreate --show-config --exit-code)
 _shtab_bridge_check_option_strings=(-h --help --config -o --output --log-format --timeout --color -q --quiet --kubeconfig --context --in-cluster --manifests --live --files)
+_shtab_bridge_doctor_option_strings=(-h --help --config -o --output --log-format --timeout --color -q --quiet --kubeconfig --context --in-cluster)
 _shtab_bridge_status_option_strings=(-h --help --config -o --output --log-format --timeout --color -q --quiet --kubeconfig --context --in-cluster)
 _shtab_bridge_set_option_strings=(-h --help --config -o --output --log-format --timeout --color -q --quiet --yes)
 _shtab_bridge_restart_option_strings=(-h --help --config -o --output --log-format --timeout --color -q --quiet --kubeconfig --context --in-cluster --first --dry-run --all --wait)
@@ -36,6 +37,9 @@ _shtab_bridge_check___config_COMPGEN=_shtab_compgen_dirs
 _shtab_bridge_check___kubeconfig_COMPGEN=_shtab_compgen_files
 _shtab_bridge_check___manifests_COMPGEN=_shtab_compgen_files
 _shtab_bridge_check___files_COMPGEN=_shtab_compgen_files
+_shtab_bridge_doctor_pos_0_COMPGEN=_bridge_environments
+_shtab_bridge_doctor___config_COMPGEN=_shtab_compgen_dirs
+_shtab_bridge_doctor___kubeconfig_COMPGEN=_shtab_compgen_files
 _shtab_bridge_status_pos_0_COMPGEN=_bridge_environments
 _shtab_bridge_status___config_COMPGEN=_shtab_compgen_dirs
 _shtab_bridge_status___kubeconfig_COMPGEN=_shtab_compgen_files
@@ -78,6 +82,10 @@ _shtab_bridge_check__o_choices=(text json)
 _shtab_bridge_check___output_choices=(text json)
 _shtab_bridge_check___log_format_choices=(text json)
 _shtab_bridge_check___color_choices=(auto always never)
+_shtab_bridge_doctor__o_choices=(text json)
+_shtab_bridge_doctor___output_choices=(text json)
+_shtab_bridge_doctor___log_format_choices=(text json)
+_shtab_bridge_doctor___color_choices=(auto always never)
 _shtab_bridge_status__o_choices=(text json)
 _shtab_bridge_status___output_choices=(text json)
 _shtab_bridge_status___log_format_choices=(text json)
@@ -111,9 +119,9 @@ _shtab_bridge_scan__o_choices=(text json)
 _shtab_bridge_scan___output_choices=(text json)
 _shtab_bridge_scan___log_format_choices=(text json)
 _shtab_bridge_scan___color_choices=(auto always never)
-_shtab_bridge_help_pos_0_choices=(getting-started migrating environment-file everyday promises threat-model exit-codes in-the-cluster pipelines monitoring many-environments sops vault scaleway writing-a-provider troubleshooting performance tested-with sync plan check status set restart rollback init import adopt exec scan demo help completion)
+_shtab_bridge_help_pos_0_choices=(getting-started migrating environment-file everyday promises threat-model exit-codes in-the-cluster pipelines monitoring many-environments sops vault scaleway writing-a-provider troubleshooting performance tested-with sync plan check doctor status set restart rollback init import adopt exec scan demo help completion)
 _shtab_bridge_completion_pos_0_choices=(bash zsh fish)
-_shtab_bridge_pos_0_choices=(sync plan check status set restart rollback init import adopt exec scan demo help completion)
+_shtab_bridge_pos_0_choices=(sync plan check doctor status set restart rollback init import adopt exec scan demo help completion)
 
 _shtab_bridge_sync__h_nargs=0
 _shtab_bridge_sync___help_nargs=0
@@ -147,6 +155,11 @@ _shtab_bridge_check___quiet_nargs=0
 _shtab_bridge_check___in_cluster_nargs=0
 _shtab_bridge_check___live_nargs=0
 _shtab_bridge_check___files_nargs=+
+_shtab_bridge_doctor__h_nargs=0
+_shtab_bridge_doctor___help_nargs=0
+_shtab_bridge_doctor__q_nargs=0
+_shtab_bridge_doctor___quiet_nargs=0
+_shtab_bridge_doctor___in_cluster_nargs=0
 _shtab_bridge_status__h_nargs=0
 _shtab_bridge_status___help_nargs=0
 _shtab_bridge_status__q_nargs=0

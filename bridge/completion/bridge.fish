@@ -65,7 +65,7 @@ function _shtab_bridge_using
   test "$_shtab_bridge_cmdpath" = "$argv"
 end
 
-set -g _shtab_bridge_commands sync plan check status set restart rollback init import adopt exec scan demo help completion
+set -g _shtab_bridge_commands sync plan check doctor status set restart rollback init import adopt exec scan demo help completion
 set -g _shtab_bridge_opts_with_value --color --config --context --deploy --files --fix-kustomize --from --kubeconfig --like --lock-wait --log-format --manifests --metrics --output --recreate --shard --source --timeout --to --wait --with -o
 
 complete -c bridge -e
@@ -134,6 +134,18 @@ complete -c bridge -n '_shtab_bridge_using check' -l manifests -xka "(__fish_com
 complete -c bridge -n '_shtab_bridge_using check' -l live -d 'also read the sources and the cluster; write nothing'
 complete -c bridge -n '_shtab_bridge_using check' -l files -xka "(__fish_complete_path (commandline -ct))" -d 'check a provider'"'"'s documents, without an environment: --files sops FILE...'
 complete -c bridge -n '_shtab_bridge_using check; and test $_shtab_bridge_npos -eq 0' -ka "(_bridge_environments)" -d 'the environment (default: $K8_ENV)'
+complete -c bridge -n '_shtab_bridge_using; and test $_shtab_bridge_npos -eq 0' -a doctor -d 'show why bridge does not work here: what is configured, found and reachable'
+complete -c bridge -n '_shtab_bridge_using doctor' -s h -l help -d 'show this help message and exit'
+complete -c bridge -n '_shtab_bridge_using doctor' -l config -xka "(__fish_complete_directories)" -d 'the environments'"'"' folder (default: $BRIDGE_CONFIG, or config here or above, up to the repository'"'"'s root)'
+complete -c bridge -n '_shtab_bridge_using doctor' -s o -l output -xka "text json" -d 'format of the report (default: text)'
+complete -c bridge -n '_shtab_bridge_using doctor' -l log-format -xka "text json" -d 'format of the lines on stderr (default: text)'
+complete -c bridge -n '_shtab_bridge_using doctor' -l timeout -x -d 'time limit of the run (default: 120)'
+complete -c bridge -n '_shtab_bridge_using doctor' -l color -xka "auto always never" -d 'when to color text (default: auto, for terminals without $NO_COLOR, and always with $FORCE_COLOR)'
+complete -c bridge -n '_shtab_bridge_using doctor' -s q -l quiet -d 'print only errors and questions; JSON and Markdown are still printed'
+complete -c bridge -n '_shtab_bridge_using doctor' -l kubeconfig -xka "(__fish_complete_path (commandline -ct))" -d 'use this kubeconfig'
+complete -c bridge -n '_shtab_bridge_using doctor' -l context -x -d 'use this context of the kubeconfig'
+complete -c bridge -n '_shtab_bridge_using doctor' -l in-cluster -d 'use only the pod'"'"'s service account, and do not ask'
+complete -c bridge -n '_shtab_bridge_using doctor; and test $_shtab_bridge_npos -eq 0' -ka "(_bridge_environments)" -d 'the environment (default: $K8_ENV)'
 complete -c bridge -n '_shtab_bridge_using; and test $_shtab_bridge_npos -eq 0' -a status -d 'show where each variable comes from and what the cluster has'
 complete -c bridge -n '_shtab_bridge_using status' -s h -l help -d 'show this help message and exit'
 complete -c bridge -n '_shtab_bridge_using status' -l config -xka "(__fish_complete_directories)" -d 'the environments'"'"' folder (default: $BRIDGE_CONFIG, or config here or above, up to the repository'"'"'s root)'
@@ -263,7 +275,7 @@ complete -c bridge -n '_shtab_bridge_using; and test $_shtab_bridge_npos -eq 0' 
 complete -c bridge -n '_shtab_bridge_using demo' -s h -l help -d 'show this help message and exit'
 complete -c bridge -n '_shtab_bridge_using; and test $_shtab_bridge_npos -eq 0' -a help -d 'show a help page, such as migrating or sops, or list them all'
 complete -c bridge -n '_shtab_bridge_using help' -s h -l help -d 'show this help message and exit'
-complete -c bridge -n '_shtab_bridge_using help; and test $_shtab_bridge_npos -eq 0' -ka "getting-started migrating environment-file everyday promises threat-model exit-codes in-the-cluster pipelines monitoring many-environments sops vault scaleway writing-a-provider troubleshooting performance tested-with sync plan check status set restart rollback init import adopt exec scan demo help completion" -d 'a page or a command'
+complete -c bridge -n '_shtab_bridge_using help; and test $_shtab_bridge_npos -eq 0' -ka "getting-started migrating environment-file everyday promises threat-model exit-codes in-the-cluster pipelines monitoring many-environments sops vault scaleway writing-a-provider troubleshooting performance tested-with sync plan check doctor status set restart rollback init import adopt exec scan demo help completion" -d 'a page or a command'
 complete -c bridge -n '_shtab_bridge_using; and test $_shtab_bridge_npos -eq 0' -a completion -d 'print the script that completes commands in bash, zsh or fish'
 complete -c bridge -n '_shtab_bridge_using completion' -s h -l help -d 'show this help message and exit'
 complete -c bridge -n '_shtab_bridge_using completion; and test $_shtab_bridge_npos -eq 0' -ka "bash zsh fish" -d 'bash, zsh, fish'

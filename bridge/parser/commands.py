@@ -158,6 +158,17 @@ def _check(check: argparse.ArgumentParser) -> None:
     )
 
 
+def _doctor(command: argparse.ArgumentParser) -> None:
+    common(command, ("text", "json"))
+    cluster(command)
+    command.set_defaults(reports_trust=True)  # an invalid trust file is a finding, not the end of the command
+    command.description = (
+        "Shows what is configured, found and reachable, and the cure of everything that is wrong. Writes nothing and "
+        "shows no value. Use doctor if bridge does not work here, and check in a pipeline, to find out whether an "
+        "environment is ready. Exits with 0 if nothing is an error."
+    )
+
+
 def _status(command: argparse.ArgumentParser) -> None:
     common(command, ("text", "json"))
     cluster(command)
@@ -302,6 +313,7 @@ COMMANDS: Final[Mapping[str, tuple[str, Callable[[argparse.ArgumentParser], None
     "sync": ("write the sources' values to the cluster", _sync),
     "plan": ("show what sync would do, without values", _plan),
     "check": ("find errors in the files, without a cluster, network or key", _check),
+    "doctor": ("show why bridge does not work here: what is configured, found and reachable", _doctor),
     "status": ("show where each variable comes from and what the cluster has", _status),
     "set": ("set one value in its source", _set),
     "restart": ("restart the workloads that use a changed key", _restart),

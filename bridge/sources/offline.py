@@ -45,7 +45,7 @@ def survey(
         names[reference], found = _names(provider, reference, context) if provider else (None, [])
         known = names[reference] is not None and not are_manifests(names[reference])
         if provider:
-            found = [*found, *(located(reference, problem) for problem in untrusted(provider, context))]
+            found = [*found, *_untrusted(provider, reference, context)]
         if provider and not known and all(problem.warning for problem in found):
             found.append(
                 Problem(str(reference), UNREAD, f"read it with `bridge plan {environment.name}`", warning=True)
@@ -55,6 +55,14 @@ def survey(
             problems += _of_history(provider, reference, context)
     problems = list(missing_documents.hinted(problems, environment, providers, context))
     return names, tuple(joined(dict.fromkeys(problems)))
+
+
+def _untrusted(provider: Provider, reference: Reference, context: Context) -> list[Problem]:
+    """Return what the trust file refuses, or what is wrong with the trust file itself."""
+    try:
+        return [located(reference, problem) for problem in untrusted(provider, context)]
+    except BridgeError as error:
+        return list(error.problems)
 
 
 def joined(problems: Iterable[Problem]) -> Iterator[Problem]:

@@ -134,8 +134,8 @@ def test_run_with_kubeconfig_loads_no_slow_package(loaded: Loaded, command: tupl
 @pytest.mark.parametrize(
     ("command", "millions"),
     [
-        (("--version",), 39),
-        (("--help",), 48),
+        (("--version",), 40),
+        (("--help",), 49),
         (("check", *STAGING), 364),
         (("plan", *STAGING), 485),
         (("sync", "--first", *STAGING), 482),  # nothing to change: the run before has written

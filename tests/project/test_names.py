@@ -10,7 +10,19 @@ ROOT = Path(__file__).resolve().parents[2]
 CONTRACT = {"Unavailable"}
 """The contract with providers has its own errors; bridge has this one too, for what is not a provider's."""
 TOPICS = {
-    *("adopt", "adoption", "check", "events", "fix_kustomize", "fleet", "importing", "objects", "plan", "restart"),
+    *(
+        "adopt",
+        "adoption",
+        "check",
+        "doctor",
+        "events",
+        "fix_kustomize",
+        "fleet",
+        "importing",
+        "objects",
+        "plan",
+        "restart",
+    ),
     *("rollback", "state", "status", "workloads"),
 }
 """Features with a module in each layer that they pass: the command, the run, the plan, the cluster, the report."""

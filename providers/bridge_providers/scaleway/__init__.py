@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from bridge.provider import Context, OptionError, Problem, ProviderError
@@ -57,6 +58,14 @@ class Scaleway(_Section):
         url = settings.url_of(context.environ, profile.load(context.environ, self.profile))
         if url != settings.API:
             yield url
+
+    def credential_places(self, context: Context) -> Iterable[tuple[str, Path | None]]:
+        """Yield the variables and the file that may have the secret key, in order, for `bridge doctor`."""
+        from bridge_providers.scaleway import profile  # noqa: PLC0415 - most commands do not need it
+
+        yield "SCW_SECRET_KEY", None
+        if file := profile.file_of(context.environ):
+            yield str(file), file
 
     def check(self, path: str, context: Context) -> Iterable[Problem]:
         """Yield the problems of a path, and what the trust file refuses."""

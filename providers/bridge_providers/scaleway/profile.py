@@ -28,7 +28,7 @@ class Profile(NamedTuple):
 
 def load(environ: Mapping[str, str], name: str | None) -> Profile:
     """Return the named profile, else the profile that SCW_PROFILE or the file selects; empty if there is no file."""
-    path = _path(environ)
+    path = file_of(environ)
     content = _content(path, required=bool(environ.get("SCW_CONFIG_PATH"))) if path else None
     chosen = name or environ.get("SCW_PROFILE")
     if content is None:
@@ -38,7 +38,8 @@ def load(environ: Mapping[str, str], name: str | None) -> Profile:
     return _profile(content, chosen or content.get("active_profile"), str(path))
 
 
-def _path(environ: Mapping[str, str]) -> Path | None:
+def file_of(environ: Mapping[str, str]) -> Path | None:
+    """Return the path of the configuration file, or None if nothing says where it would be."""
     if configured := environ.get("SCW_CONFIG_PATH"):
         return Path(configured)
     home = environ.get("HOME", "")

@@ -6,6 +6,7 @@ is only needed to create files, and to read files for kinds of keys that bridge 
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 from bridge.provider import Context, Document, Problem, ProviderError, Revision
@@ -85,6 +86,12 @@ class Sops(_Section):
         endpoint = str((self.kms or {}).get("endpoint") or "")
         # An invalid URL is refused when it is used, and may contain a password.
         yield from (url for url in (store, endpoint) if not s3.unusable(url))
+
+    def credential_places(self, context: Context) -> Iterable[tuple[str, Path | None]]:
+        """Yield the variables and files that may have a key, in order, for `bridge doctor`."""
+        from bridge_providers.sops import places  # noqa: PLC0415 - as below
+
+        return places.credential_places(self, context)
 
     def check(self, path: str, context: Context) -> Iterable[Problem]:
         """Yield the problems of a file that can be found without a key."""

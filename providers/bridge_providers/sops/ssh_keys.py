@@ -22,7 +22,7 @@ _USED: Final = ("ssh-ed25519", "ssh-rsa")
 
 def load(context: Context, passphrase: Passphrase) -> Identities:
     """Return the ssh keys, with a description of each place."""
-    return joined(parsed(place, at(path), passphrase) for place, path in _places(context))
+    return joined(parsed(place, at(path), passphrase) for place, path in places(context))
 
 
 def parsed(place: str, content: bytes | str, passphrase: Passphrase) -> Identities:
@@ -35,7 +35,8 @@ def parsed(place: str, content: bytes | str, passphrase: Passphrase) -> Identiti
         return Identities(places=(f"{place}: {error.problems[0].what}",))
 
 
-def _places(context: Context) -> Iterator[tuple[str, Path]]:
+def places(context: Context) -> Iterator[tuple[str, Path]]:
+    """Yield the place of each key, with its path."""
     environ = context.environ
     if environ.get(VARIABLE):
         yield f"{VARIABLE} {environ[VARIABLE]}", Path(environ[VARIABLE])

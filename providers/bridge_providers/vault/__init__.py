@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from bridge.provider import Context, OptionError, Problem, ProviderError
@@ -86,6 +87,23 @@ class Vault:
         if not paths.problem_of_address(address):
             yield from self.untrusted(address, context)
             yield from filter(None, [paths.in_clear(address)])
+
+    def credential_places(self, context: Context) -> Iterable[tuple[str, Path | None]]:
+        """Yield the variables and files that may have a credential, in order, for `bridge doctor`."""
+        from bridge_providers.vault import settings  # noqa: PLC0415 - most commands do not need it
+
+        for method in methods.parse(self.auth):
+            if isinstance(method, methods.Token):
+                yield settings.variable_name(context.environ, "TOKEN"), None
+                if home := context.environ.get("HOME"):
+                    yield f"{home}/.vault-token", Path(home, ".vault-token")
+                continue
+            fields = {field.name: str(getattr(method, field.name) or "") for field in dataclasses.fields(method)}
+            for name, place in fields.items():
+                if name.endswith("_file") and place:
+                    yield f"{method.name} {name}", context.base / place
+                elif name.endswith("_variable") and not fields.get(f"{name.removesuffix('_variable')}_file"):
+                    yield place, None
 
     def untrusted(self, address: str, context: Context) -> Iterable[Problem]:
         """Yield what the trust file refuses, as far as can be checked without logging in."""
