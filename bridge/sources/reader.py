@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Final, NamedTuple, TypeAlias
 
 from bridge import errors
 from bridge.config.reference import Reference
 from bridge.errors import BridgeError, combine
 from bridge.parallel import Batch
-from bridge.provider import Context, Denied, Document, NotFound, Provider, ReadGuard
+from bridge.provider import Context, Denied, Document, NotFound, Preloading, Provider, ReadGuard
 from bridge.sources import missing_documents
 from bridge.sources.session import LATE, SessionStore, close_sessions
 
@@ -24,6 +25,14 @@ class Read(NamedTuple):
     provider: str
     result: str
     seconds: float
+
+
+def preload(providers: Iterable[Provider]) -> None:
+    """Import what reading needs, while connections are being made. Reading reports what cannot be imported."""
+    for provider in providers:
+        if isinstance(provider, Preloading):
+            with suppress(ImportError):
+                provider.preload()
 
 
 def read_documents(
