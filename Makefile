@@ -3,13 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo help test quick busy lint types rules unit lowest bench soak fuzz lock image clean
+.PHONY: demo help test quick busy lint types rules unit lowest bench soak fuzz pythons lock generated image sbom release clean
 
 demo: $(VENV)/ready ## show the main job on an embedded cluster
 	$(BIN)/bridge demo
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/\1 \2/p' $(firstword $(MAKEFILE_LIST)) | awk '{ n = $$1; $$1 = ""; printf "%-8s%s\n", n, $$0 }'
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/\1 \2/p' $(firstword $(MAKEFILE_LIST)) | awk '{ n = $$1; $$1 = ""; printf "%-10s%s\n", n, $$0 }'
 
 ifdef T
 test: $(VENV)/ready
@@ -34,29 +34,40 @@ types: $(VENV)/ready ## check types
 rules: $(VENV)/ready ## check which layer imports which
 	$(BIN)/lint-imports --no-cache
 
-# A file's tests stay together, for the servers that it starts.
-SPREAD ?= -n 2 --dist loadfile
+# Four workers for two cores, as tests wait about as long as they compute. A file's tests stay together (tests/spread.py).
+SPREAD ?= -n 4 --dist loadfile
 
-unit: $(VENV)/ready ## run every test with branch coverage; tests that need a real program come last
-	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(SPREAD) -m 'not real'
+# Without the compiled modules each worker, and each `bridge` that a test starts, would compile them again.
+unexport PYTHONDONTWRITEBYTECODE
+
+# Branch coverage takes a third of the time: it is measured in CI, or with COVERAGE=1.
+COVERAGE ?= $(CI)
+PYTEST := $(if $(COVERAGE),$(BIN)/coverage run -m pytest,$(BIN)/python -m pytest) --quiet -rs
+
+unit: $(VENV)/ready ## run every test, those that need a real program last; in CI or with COVERAGE=1, measure branch coverage
+	$(if $(COVERAGE),$(BIN)/coverage erase)
+	$(PYTEST) $(SPREAD) -m 'not real'
 	$(BIN)/python tests/servers/build.py || test -z "$$CI" # elsewhere than in CI their tests are skipped
-	$(BIN)/coverage run -m pytest $(SPREAD) -m real
+	$(PYTEST) $(SPREAD) -m real
+ifneq ($(COVERAGE),)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --format=total
 	$(BIN)/coverage report --fail-under=95 > .coverage-report.txt || { cat .coverage-report.txt; exit 1; }
+endif
 
-quick: $(VENV)/ready ## run the tests that need no built program and no wheel
-	$(BIN)/pytest $(SPREAD) -m 'not real and not wheel'
+quick: $(VENV)/ready ## run the tests that need no built program and no wheel, without the slow ones
+	$(BIN)/python -m pytest --quiet $(SPREAD) -m 'not real and not wheel and not slow'
 
 TIMES ?= 3
 
 busy: $(VENV)/ready ## run every test TIMES times next to two busy loops, in a new order each time
 	$(BIN)/python tests/busy.py --times $(TIMES) -- $(SPREAD)
 
-lowest: $(VENV)-lowest/ready ## run the tests with the oldest dependencies that pyproject.toml allows
-	$(VENV)-lowest/bin/pytest --quiet $(SPREAD) -m 'not real and not wheel'
-	$(VENV)-lowest/bin/pytest --quiet $(SPREAD) -m real tests/providers
+# The folders with the tests of each module that imports a dependency; tests/project/test_makefile.py holds them to it.
+LOWEST := tests/cluster tests/config tests/providers
+
+lowest: $(VENV)-lowest/ready ## run the tests of what imports a dependency, with the oldest ones that pyproject.toml allows
+	$(VENV)-lowest/bin/python -m pytest --quiet $(SPREAD) -m 'not wheel and not (real and slow)' $(LOWEST)
 
 $(VENV)-lowest/ready: requirements-dev.lock requirements-lowest.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)-lowest
@@ -76,13 +87,35 @@ FUZZ_SECONDS ?= 60
 fuzz: $(VENV)/ready ## fuzz each parser for FUZZ_SECONDS; `make test` always tries the same inputs
 	BRIDGE_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest --timeout=0 -v tests/fuzz/test_run.py
 
+pythons: ## run the tests of `quick` with each Python from 3.11 to 3.14 that is installed
+	@tests/pythons $(SPREAD)
+
 lock: ## update the lock files (needs uv)
 	uv pip compile pyproject.toml --universal --generate-hashes --no-header --python-version 3.11 --upgrade -o requirements.lock
 	uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-header --python-version 3.11 --upgrade -c requirements.lock -o requirements-dev.lock
 	uv pip compile pyproject.toml --universal --generate-hashes --no-header --python-version 3.11 --resolution lowest-direct --upgrade -o requirements-lowest.lock
+	echo kubernetes | uv pip compile pyproject.toml --universal --generate-hashes --no-header --python-version 3.11 --excludes /dev/stdin --upgrade -c requirements.lock -o requirements-image.lock
+	uv pip compile --group sbom --universal --generate-hashes --no-header --python-version 3.11 --upgrade -o requirements-sbom.lock
 
-image: ## build the container image (needs a container engine)
-	docker build --tag bridge .
+generated: $(VENV)/ready ## write the completion scripts and the manual page again, after a change of the parser
+	$(BIN)/python tests/generate.py
+
+image: ## build the container image with docker, podman or buildah, and run `bridge demo` in it
+	.ci/image
+
+SBOM ?= dist/bridge.cdx.json
+
+sbom: $(VENV)-sbom/ready ## write the list of the image's packages to dist/bridge.cdx.json, in CycloneDX's format
+	@mkdir -p $(dir $(SBOM))
+	$(VENV)-sbom/bin/cyclonedx-py requirements requirements-image.lock --pyproject pyproject.toml --short-PURLs --output-reproducible -o $(SBOM)
+
+release: $(VENV)/ready sbom ## build the wheel and the source distribution into dist/, and the list of packages
+	$(BIN)/python -m build --no-isolation
+
+$(VENV)-sbom/ready: requirements-sbom.lock
+	$(PYTHON) -m venv $(VENV)-sbom
+	$(VENV)-sbom/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-sbom.lock
+	touch $@
 
 clean: ## remove the environments and build results
-	rm -rf $(VENV) $(VENV)-lowest build dist *.egg-info .coverage*
+	rm -rf $(VENV) $(VENV)-lowest $(VENV)-sbom $(VENV)-3.* build dist *.egg-info .coverage*

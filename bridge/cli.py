@@ -8,13 +8,15 @@ from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdo
 from importlib import import_module
 from typing import Final, NoReturn
 
-from bridge import late_warnings, process
+from bridge import late_warnings, process, progress
 from bridge.errors import ANYTHING, BUG, BridgeError, Problem, Stopped, ending, shortage
 from bridge.parser import parse
 from bridge.report import streams
 from bridge.report.record import Record
 from bridge.report.streams import guarded
 
+UNCHECKED: Final = frozenset({"help", "completion"})
+"""The commands that run even if the trust file is invalid: they show how to correct it, and use no credential."""
 AGAIN: Final = "run the same command again: it continues from the current state"
 
 
@@ -28,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, process.Terminated) as stop:  # after everything has been reported
         return process.status_of(stop)
     finally:
+        progress.end()
         late_warnings.COLLECTED.reset(kept)
 
 
@@ -65,8 +68,15 @@ def _run(argv: Sequence[str] | None, record: Record) -> int:
     record.environment = getattr(args, "environment", None) or os.environ.get("K8_ENV", "")
     record.as_json = getattr(args, "log_format", "text") == "json"
     record.metrics = getattr(args, "metrics", None)
+    _choose_display(args, record)
+    if streams.talk().isatty():
+        from bridge.report.talk import begin_progress  # noqa: PLC0415 - start-up: a pipe shows no progress
+
+        begin_progress(record)
     try:
-        _check_trust(args)
+        if args.command not in UNCHECKED:
+            _check_trust(args)
+        _tell_folder(args, record)
         module = getattr(args, "module", args.command)
         return int(import_module(f"bridge.commands.{module}").run(args, record))
     except ANYTHING as error:
@@ -75,14 +85,36 @@ def _run(argv: Sequence[str] | None, record: Record) -> int:
         return _fail(args, ending(error, touched=False), record)
 
 
+def _choose_display(args: argparse.Namespace, record: Record) -> None:
+    """Apply --color and --quiet."""
+    record.quiet = args.quiet
+    streams.COLOR.set(args.color)
+    if args.quiet and getattr(args, "output", "") == "text":
+        streams.hush()
+
+
 def _check_trust(args: argparse.Namespace) -> None:
     """Refuse an invalid trust file, or one in the environments' checkout, before doing anything else."""
     from bridge import trust  # noqa: PLC0415 - start-up: `--version` does not need it
 
     if trust.find(os.environ):
-        from bridge.config.environment import config_folder  # noqa: PLC0415 - as above
+        from bridge.commands.arguments import folder_of  # noqa: PLC0415 - as above
 
-        trust.check_file(os.environ, config_folder(getattr(args, "config", None), os.environ))
+        trust.check_file(os.environ, folder_of(args))
+
+
+def _tell_folder(args: argparse.Namespace, record: Record) -> None:
+    """Name the environments' folder if it was found above the current folder."""
+    has_folder = args.command not in UNCHECKED and hasattr(args, "config")
+    if not has_folder or args.config or os.environ.get("BRIDGE_CONFIG"):
+        return
+    from bridge.commands.arguments import folder_of  # noqa: PLC0415 - start-up: `help` does not need it
+
+    folder = folder_of(args)
+    if folder.parts[0] == "..":
+        from bridge.report.talk import tell  # noqa: PLC0415 - start-up: most runs have their folder here
+
+        tell(record, f"using the environments in {folder}")
 
 
 def _finish(record: Record, status: int) -> int:

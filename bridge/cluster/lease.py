@@ -23,6 +23,7 @@ from urllib.parse import quote
 
 from bridge.cluster.api import Api, Invalid, LostAnswer, ObjectConflict, ObjectNotFound
 from bridge.errors import BridgeError, Problem, Unavailable
+from bridge.progress import ProgressStep
 
 DURATION: Final = 20
 """How many seconds a holder may stay silent (a whole number)."""
@@ -75,7 +76,10 @@ class Lease:
         """
         if self._is_kept() or self.take():
             return
-        end = time.monotonic() + wait
+        with ProgressStep("waiting for another run to finish") as step:
+            self._wait(time.monotonic() + wait, step)
+
+    def _wait(self, end: float, step: ProgressStep) -> None:
         seen, since = "", time.monotonic()
         while True:
             lease = self._read()
@@ -88,6 +92,7 @@ class Lease:
             if now >= end:
                 message = f"another run is writing{_named(_holder(lease))}"
                 raise Unavailable(Problem(self.target, message, "try again, or wait longer with --lock-wait"))
+            step.show()
             time.sleep(min(PAUSE, max(0.01, end - now)))
 
     @contextmanager

@@ -3,7 +3,6 @@
 Format: https://kubernetes.io/docs/reference/using-api/server-side-apply/#managers (FieldsV1).
 """
 
-import copy
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -43,7 +42,9 @@ def reassigned(entries: list[dict[str, Any]], fields: frozenset[Field], manager:
 
     A new entry gets the newest time of the entries that lost fields to it.
     """
-    kept = copy.deepcopy(entries)
+    from copy import deepcopy  # noqa: PLC0415 - start-up: a run with nothing to do does not need it
+
+    kept = deepcopy(entries)
     ours = next((one for one in kept if one.get("manager") == manager and one.get("operation") == "Apply"), None)
     others = [one for one in kept if one is not ours and one.get("fieldsV1")]
     if ours is None:

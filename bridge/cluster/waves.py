@@ -13,6 +13,7 @@ from typing import Any, Final, Generic, TypeVar
 from bridge.cluster.api import FAR_WIDTH, WIDTH, Api
 from bridge.errors import BridgeError, Problem, Unavailable
 from bridge.parallel import each
+from bridge.progress import ProgressStep
 
 MANY: Final = 16
 """From this many requests on, threads pay for themselves with a near server too."""
@@ -64,12 +65,21 @@ class Wave:
         self._calls.append(sent)
         return sent
 
-    def send(self) -> None:
-        """Make all calls. A call without an outcome at the deadline gets Unavailable; bugs are raised at the end."""
+    def send(self, text: str = "") -> None:
+        """Make all calls. A call without an outcome at the deadline gets Unavailable; bugs are raised at the end.
+
+        `text` shows the progress, as in `ProgressStep`.
+        """
+        with ProgressStep(text or "waiting for the cluster", len(self._calls)) as step:
+            self._send(step)
+
+    def _send(self, step: ProgressStep) -> None:
         calls = self._calls
         if len(calls) < 2 or not (len(calls) >= MANY or self.is_wide):
             for call in calls:
+                step.show()
                 call.outcome = call.send()
+                step.add()
             return
         context = copy_context()  # a new thread has empty context variables
 
@@ -82,7 +92,8 @@ class Wave:
                 bugs[call] = bug
                 return call.outcome
 
-        done = each(send, calls, threads=FAR_WIDTH if self.is_wide else WIDTH, deadline=self._deadline)
+        width = FAR_WIDTH if self.is_wide else WIDTH
+        done = each(send, calls, threads=width, deadline=self._deadline, step=step)
         for call in calls:
             call.outcome = done.get(call, call.outcome)
         for call in calls:
@@ -91,12 +102,15 @@ class Wave:
 
 
 def on_each(
-    function: Callable[[Item], Result], items: Sequence[Item], api: Api, deadline: float
+    function: Callable[[Item], Result], items: Sequence[Item], api: Api, deadline: float, text: str = ""
 ) -> Mapping[Item, Result | BridgeError]:
-    """Call the function on each item, all in one wave; an error takes the result's place."""
+    """Call the function on each item, all in one wave; an error takes the result's place.
+
+    `text` shows the progress, as in `ProgressStep`.
+    """
     wave = Wave(api, deadline)
     sent = {item: wave.add(partial(function, item)) for item in items}
-    wave.send()
+    wave.send(text)
     return {item: one.outcome for item, one in sent.items()}
 
 

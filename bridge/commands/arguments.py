@@ -3,15 +3,16 @@
 import argparse
 import os
 import time
+from pathlib import Path
 
 from bridge.config.environment import (
     DRAFT,
     ClusterFlags,
     Environment,
-    config_folder,
     environment_names,
     load_environment,
 )
+from bridge.config.folder import config_folder
 from bridge.errors import ConfigError, Problem
 from bridge.objects import ObjectId
 from bridge.plan.build import Allowed
@@ -19,9 +20,15 @@ from bridge.report.record import Record
 from bridge.run.inputs import Run
 
 
+def folder_of(args: argparse.Namespace) -> Path:
+    """Return the folder of the environment files. The first environment of a repository does not need one above."""
+    is_new = args.command == "init" and args.like is None and args.fix_kustomize is None and args.deploy is None
+    return config_folder(getattr(args, "config", None), os.environ, is_new=is_new)
+
+
 def environment_of(args: argparse.Namespace) -> Environment:
     """Load the environment that the argument or $K8_ENV names."""
-    folder = config_folder(args.config, os.environ)
+    folder = folder_of(args)
     name = args.environment or os.environ.get("K8_ENV")
     if not name:
         names = ", ".join(environment_names(folder))

@@ -44,7 +44,9 @@ def _show(plan: Plan, record: Record) -> tuple[Problem, ...]:
     """Show a plan before a question, and return its warnings."""
     show_plan(outcome_data(plan_data(plan), plan_result(plan, exit_code=False)[1]))
     warnings = (*plan.warnings, *rewritten(plan))
+    quiet, record.quiet = record.quiet, False  # the answer depends on them
     say(record, "warning", warnings)
+    record.quiet = quiet
     return warnings
 
 

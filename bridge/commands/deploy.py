@@ -1,13 +1,12 @@
 """`bridge init --deploy`: renders the CronJob that runs one environment in the cluster, as a kustomize folder."""
 
 import argparse
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bridge.commands.arguments import environment_of, run_of
-from bridge.config.environment import Environment, config_folder
+from bridge.commands.arguments import environment_of, folder_of, run_of
+from bridge.config.environment import Environment
 from bridge.deploy.check import differences, missing_in_pod
 from bridge.deploy.needs import needs
 from bridge.deploy.packing import pack
@@ -69,7 +68,7 @@ def _render(args: argparse.Namespace, environment: Environment, files: Files) ->
 
 
 def _default(args: argparse.Namespace, name: str) -> Path:
-    folder = config_folder(args.config, os.environ)
+    folder = folder_of(args)
     parent = folder.parent if folder.name not in {"", ".."} else folder.resolve().parent
     return parent / "deploy" / name
 

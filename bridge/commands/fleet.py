@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from bridge import late_warnings
-from bridge.commands.arguments import run_of
+from bridge.commands.arguments import folder_of, run_of
 from bridge.commands.cluster_binding import offer_all
 from bridge.commands.prompts import ask, can_ask, not_confirmed
 from bridge.commands.results import PENDING, plan_result, sync_result, with_workloads
-from bridge.config.environment import Environment, config_folder, load_all
+from bridge.config.environment import Environment, load_all
 from bridge.config.shard import Shard, parse_shard
 from bridge.errors import BUG, BridgeError, ConfigError, Problem, Refusal, Stopped, Unavailable, combine
 from bridge.plan.admission import dropped, rewritten
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace, record: Record) -> int:
     _check(args)
     run_ = run_of(args, record)
     shard = parse_shard(args.shard, os.environ) if args.shard else None
-    folder = config_folder(args.config, os.environ)
+    folder = folder_of(args)
     # Reference cycles keep documents in memory; a run of one environment ends before that matters.
     gc.enable()
     environments = load_all(folder)

@@ -42,7 +42,6 @@ WIDEST: Final = 100
 _FENCE: Final = re.compile(r"(^```.*?^```$)", re.DOTALL | re.MULTILINE)
 _MARK: Final = re.compile(r"^<!-- /?[\w-]+ -->\n", re.MULTILINE)
 _LINK: Final = re.compile(r"\[([^\[\]]+)\]\(([^()\s]+)\)")
-_ITEM: Final = re.compile(r" *(?:- |\d+\. )")
 _PAGE: Final = re.compile(r"([\w-]+)\.md(?:#.*)?")
 
 
@@ -63,31 +62,15 @@ def run(args: argparse.Namespace, _record: Record) -> int:
 def as_text(page: str, width: int | None = None) -> str:
     """Format a page as text, wrapped if there is a width. A link to another page becomes the command that shows it."""
     parts = _FENCE.split(_MARK.sub("", page))
-    return "".join(part if part.startswith("```") else _wrapped(_LINK.sub(_link, part), width) for part in parts)
+    return "".join(part if part.startswith("```") else _text(_LINK.sub(_link, part), width) for part in parts)
 
 
-def _wrapped(text: str, width: int | None) -> str:
-    """Wrap paragraphs and list items; tables and headings stay as they are."""
+def _text(part: str, width: int | None) -> str:
     if width is None:
-        return text
-    from textwrap import fill  # noqa: PLC0415 - only a terminal needs it
+        return part
+    from bridge.report.wrapping import wrapped  # noqa: PLC0415 - start-up: only a terminal needs it
 
-    blocks: list[str] = []
-    for line in text.split("\n"):
-        if blocks and _is_prose(blocks[-1]) and _is_prose(line) and not _ITEM.match(line):
-            blocks[-1] += f" {line.strip()}"
-        else:
-            blocks.append(line)
-    for index, block in enumerate(blocks):
-        if _is_prose(block):
-            item = _ITEM.match(block)
-            indent = " " * len(item[0]) if item else ""
-            blocks[index] = fill(block, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
-    return "\n".join(blocks)
-
-
-def _is_prose(line: str) -> bool:
-    return bool(line.strip()) and not line.startswith(("|", "#"))
+    return wrapped(part, width)
 
 
 def _link(link: re.Match[str]) -> str:

@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from bridge.commands.arguments import run_of
+from bridge.commands.arguments import folder_of, run_of
 from bridge.config.dotenv import load_env_file, removal
-from bridge.config.environment import config_folder, load_environment
+from bridge.config.environment import load_environment
 from bridge.config.environment_edits import drafted_source
 from bridge.config.schema import FILE, environment_schema
 from bridge.draft.environment_file import IGNORED
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace, record: Record) -> int:
         from bridge.commands import deploy  # noqa: PLC0415 - as above
 
         return deploy.run(args, record)
-    folder = config_folder(args.config, os.environ)
+    folder = folder_of(args)
     name = args.environment or os.environ.get("K8_ENV")
     if not name:
         raise ConfigError(Problem("", "no environment given", "name the new environment: `bridge init ENV --from DIR`"))
@@ -127,7 +127,7 @@ def _data(
             for origin in drafted.keys
         ],
         "others": list(drafted.others),
-        "next": list(steps(name, config_folder(args.config, os.environ), drafted, record)),
+        "next": list(steps(name, folder_of(args), drafted, record)),
         "other_stores": list(drafted.choices),
         "warnings": problems(drafted.remarks),
         "errors": [],

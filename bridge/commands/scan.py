@@ -76,10 +76,11 @@ def _repositories(paths: list[Path], run_: Run) -> list[Repository]:
 def _search(paths: list[Path], repositories: list[Repository], scan: Scan) -> bool:
     """Search everything; return False if so much was found that the rest was skipped."""
     try:
-        for path in paths:
-            scan_files(path, scan)
-        for repository in repositories:
-            scan_history(repository, scan)
+        with scan.step:
+            for path in paths:
+                scan_files(path, scan)
+            for repository in repositories:
+                scan_history(repository, scan)
     except Enough:
         return False
     except BridgeError as error:

@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, Final
 
-from bridge.commands.arguments import environment_of, run_of
+from bridge.commands.arguments import environment_of, folder_of, run_of
 from bridge.commands.prompts import confirm, take_value
-from bridge.config.environment import Environment
+from bridge.config.environment import Environment, environment_names
+from bridge.config.names import did_you_mean
 from bridge.config.reference import Reference
 from bridge.config.template_value import looks_encrypted
-from bridge.errors import BridgeError, Problem, Refusal
+from bridge.errors import BridgeError, ConfigError, Problem, Refusal
 from bridge.provider import Context, Document, Provider
 from bridge.report import streams
 from bridge.report.cluster import namespace_in
@@ -33,6 +34,7 @@ AS_IT_IS: Final = "if this is intended, set `literal: true` on the variable"
 
 def run(args: argparse.Namespace, record: Record) -> int:
     """Find the source, read the value, ask, write and read back."""
+    _check_words(args, record)
     environment, run_ = environment_of(args), run_of(args, record)
     files = sound_files(environment, run_)
     templates = {template.id: template for template in files.templates or ()}
@@ -56,6 +58,18 @@ def run(args: argparse.Namespace, record: Record) -> int:
         record.touched.append([location.reference])
     _report(args, environment, location, written, record)
     return 0
+
+
+def _check_words(args: argparse.Namespace, record: Record) -> None:
+    """Refuse an environment that does not exist. The words are not shown: one may be a value, if another is missing."""
+    if not args.environment:
+        return
+    names = environment_names(folder_of(args))
+    if names and args.environment not in names:
+        record.environment = ""  # for the log
+        message = f"the first argument is not an environment; found {', '.join(names)}"
+        usage = f"run `bridge set {names[0]} NAME`, without the value: set prompts for it, or reads it from stdin"
+        raise ConfigError(Problem("set", message, did_you_mean(args.environment, names) or usage))
 
 
 def _read(

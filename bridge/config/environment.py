@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from bridge.config.environment_fields import KEYS, ClusterChoice, ClusterFlags, Sections, Variable
+from bridge.config.folder import is_environment_file
 from bridge.config.names import did_you_mean, quoted
 from bridge.config.problems import Findings, as_mapping
 from bridge.config.reference import Reference
@@ -20,15 +21,11 @@ __all__ = [
     "Environment",
     "Variable",
     "check_k8_env",
-    "config_folder",
     "environment_names",
     "load_environment",
 ]
 
-SUFFIXES: Final = (".yaml", ".yml")
 DRAFT: Final = "create one from your kustomize layout: `bridge init ENV --from .`"
-PATCH: Final = "-secret-config-patch"
-"""The end of the name of a plaintext patch that a team may keep next to its environments."""
 _TOP_LEVEL_KEY: Final = r"^(apiVersion|kind|id|templates|sources)\s*:"
 
 
@@ -66,11 +63,6 @@ class Environment(NamedTuple):
     def shown(self, path: Path) -> str:
         """Return a path as it is written in the file."""
         return str(path.relative_to(self.base) if path.is_relative_to(self.base) else path)
-
-
-def config_folder(argument: str | None, environ: Mapping[str, str]) -> Path:
-    """Return the folder of the environment files: `--config`, else $BRIDGE_CONFIG, else ./config."""
-    return Path(argument or environ.get("BRIDGE_CONFIG") or "config")
 
 
 def environment_names(folder: Path) -> tuple[str, ...]:
@@ -121,7 +113,7 @@ def check_k8_env(environment: Environment, values: Mapping[str, SecretValue], sh
 
 def _files(folder: Path) -> Mapping[str, list[Path]]:
     try:
-        paths = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES and is_environment_name(path.stem))
+        paths = sorted(path for path in folder.iterdir() if is_environment_file(path))
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
         what = "no such folder" if missing else f"cannot be listed: {(error.strerror or 'unknown reason').lower()}"
@@ -133,11 +125,6 @@ def _files(folder: Path) -> Mapping[str, list[Path]]:
     for path in paths:
         files.setdefault(path.stem, []).append(path)
     return dict(sorted(files.items()))
-
-
-def is_environment_name(stem: str) -> bool:
-    """Whether a file's name can be an environment's name, judging by the name only."""
-    return "." not in stem and not stem.endswith(PATCH)
 
 
 def _environments(files: Mapping[str, list[Path]]) -> Mapping[str, list[Path]]:

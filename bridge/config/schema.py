@@ -3,7 +3,6 @@
 The schema is for editors: `bridge check` may still refuse a file that the schema accepts.
 """
 
-import dataclasses
 import re
 import typing
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Any, Final, TypeAlias
 
 from bridge.config.environment_fields import KEYS, REQUIRED, VARIABLE_KEYS, ClusterChoice
 from bridge.config.names import DNS_LABEL, VARIABLE
+from bridge.config.provider_fields import provider_fields
 from bridge.config.reference import GRAMMAR, PARTS, PROVIDER
 
 FILE: Final = "bridge.schema.json"
@@ -111,7 +111,7 @@ _PROPERTIES: Final[Mapping[str, Schema]] = {
 
 
 def environment_schema(providers: Mapping[str, type]) -> Schema:
-    """Return the schema (draft 2020-12) with the fields of these providers' dataclasses; other sections stay open."""
+    """Return the schema (draft 2020-12) with the fields of these providers; other sections stay open."""
     section = {"type": "object", "allOf": [_if_type(name) for name in providers]} if providers else {"type": "object"}
     unless = {"if": {"required": ["provider"]}}
     own = {name: {**section, **unless, "else": {"$ref": f"#/$defs/provider-{name}"}} for name in providers}
@@ -139,7 +139,7 @@ def _if_type(name: str) -> Schema:
 
 def _section(name: str, type_: type) -> Schema:
     hints = typing.get_type_hints(type_)
-    fields = {field.name: _field(hints[field.name]) for field in dataclasses.fields(type_) if field.init}
+    fields = {name: _field(hints[name]) for name in provider_fields(type_) or ()}
     return {
         "type": "object",
         "description": " ".join((type_.__doc__ or name).split()),

@@ -291,7 +291,7 @@ class Copy:
         if not self.has_public:
             return f"Secrets of {self._name}, without values: those are in the sources. Keep the placeholders."
         return (
-            f"The public values of {self._name}, in clear and reviewed in git. No secret here.\n"
+            f"The public values of {self._name}, in plaintext and reviewed in git. No secret here.\n"
             f"Replace each ConfigMap placeholder with its value; {shown} has the other environment's values."
         )
 

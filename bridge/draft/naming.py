@@ -5,7 +5,8 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from bridge.config.environment import SUFFIXES, environment_names, is_environment_name, load_environment
+from bridge.config.environment import environment_names, load_environment
+from bridge.config.folder import SUFFIXES, is_environment_name
 from bridge.config.names import is_dns_label, quoted
 from bridge.config.placeholder import Placeholder, PlaceholderError, parse_text
 from bridge.errors import ConfigError, Problem, Refusal

@@ -28,7 +28,8 @@ def public_template(name: str, layout: Layout, secrets: Sequence[SecretValue]) -
     """Return the environment's public values: what patches give to ConfigMaps, except for possible secrets."""
     keys = set()
     text = comments(
-        f"The public values of {name}, in clear and reviewed in git. They replace the base's.\nDo not put secrets here."
+        f"The public values of {name}, in plaintext and reviewed in git. They replace the base's.\n"
+        "Do not put secrets here."
     )
     for declared in layout.objects:
         if declared.kind != "ConfigMap" or declared.deleted or declared.kept_out:
@@ -136,7 +137,7 @@ def remark_by_hand(name: str, templates: Templates, layout: Layout) -> None:
         else:
             layout.remark(
                 place,
-                f"has {declared.id} key {shown_name(key)} in clear",
+                f"has {declared.id} key {shown_name(key)} in plaintext",
                 f"store it with `{store}`, then remove it here",
             )
 

@@ -14,7 +14,7 @@ from bridge.objects import ObjectId
 from bridge.sources.env_layer import K8_ENV, NAMESPACE
 from bridge.stores.write import Edit
 
-FOR_SCRIPTS: Final = "is public and used by scripts: it stays here"
+FOR_SCRIPTS: Final = "public, and used by scripts"
 OF_THE_ENV_FILE: Final = frozenset({NAMESPACE, K8_ENV})
 """Variables that bridge itself reads from the env file."""
 

@@ -112,7 +112,7 @@ def _note(built: BuiltObject, key: str) -> str:
         return "a placeholder"
     if value.is_empty():
         return "empty"
-    return "a value in clear" if built.kind == "Secret" else ""
+    return "a plaintext value" if built.kind == "Secret" else ""
 
 
 def holds_placeholder(value: SecretValue) -> bool:

@@ -142,7 +142,9 @@ def _warnings(changes: Sequence[Change], memory: Memory, target: PlanTarget) -> 
             yield Problem(str(change.id), what, hint)
         if change.live and change.live.applied_keys:
             secret = change.id.kind == "Secret"
-            what = "may contain secret values in clear" if secret else "lets a later `kubectl apply` delete its keys"
+            what = (
+                "may contain secret values in plaintext" if secret else "lets a later `kubectl apply` delete its keys"
+            )
             hint = f"remove it with `bridge adopt {word(target.environment)}`"
             yield Problem(str(change.id), f"its last-applied annotation {what}", hint)
         yield from _abandoned(change, memory.objects.get(change.id), target.manager)

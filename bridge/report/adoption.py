@@ -84,16 +84,16 @@ def adoption_text(data: dict[str, Any], style: Style) -> str:
 def _lines(entry: dict[str, Any], style: Style) -> Iterator[str]:
     width = max((len(_name(move)) for move in entry["moves"]), default=0)
     for move in entry["moves"]:
-        owners = " and ".join(map(manager_text, move["from"])) or "no owner"
+        owners = " and ".join(manager_text(by, style) for by in move["from"]) or "no owner"
         yield style.by_mark("~", f"    ~ {_name(move):<{width}}  from {owners}{_next(move)}")
     if entry["last_applied"]:
         yield style.by_mark("-", f"    - annotation {LAST_APPLIED}  is removed")
     if entry["label"]:
-        yield f"    = label {MANAGED_BY}  is {entry['label']}; it stays, but no longer matters"
+        yield style.lines(f"    = label {MANAGED_BY}  is {entry['label']}; it stays, but no longer matters")
     if entry["missing"]:
         yield style.by_mark("+", f"    + {', '.join(entry['missing'])}  missing: the next sync adds it")
     for by in entry["stays"]:
-        yield f"    = {', '.join(map(_name, by['fields']))}  stays with {manager_text(by)}"
+        yield style.lines(f"    = {', '.join(map(_name, by['fields']))}  stays with {manager_text(by, style)}")
 
 
 def _next(move: dict[str, Any]) -> str:

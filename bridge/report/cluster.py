@@ -24,9 +24,9 @@ def cluster_field(cluster: ClusterName | None) -> dict[str, dict[str, str | None
 def heading(data: dict[str, Any], style: Style) -> Iterator[str]:
     """Yield the first lines of a report: which environment it is about, which cluster, and which servers of stores."""
     yield style.bold(f"{data['environment']}: namespace {data['namespace']}, as {data['manager']}")
-    yield f"  cluster: {cluster_text(data['cluster'])}"
+    yield style.lines(f"  cluster: {cluster_text(data['cluster'])}")
     for name, urls in data.get("stores", {}).items():
-        yield f"  {name}: {', '.join(map(printable, urls))}"
+        yield style.lines(f"  {name}: {', '.join(map(printable, urls))}")
 
 
 def cluster_text(cluster: Mapping[str, str | None], *, note: str | None = None, quote: Quote = str) -> str:

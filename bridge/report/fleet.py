@@ -13,6 +13,7 @@ from bridge.report.style import Style, style_of, table
 from bridge.report.text import plan_text, summary
 
 SCHEMA: Final = "bridge/fleet/v1"
+RESULT_COLOURS: Final = dict.fromkeys(("refused", "failed", "stopped", "interrupted", "unfinished", "altered"), "1;31")
 NAMED: Final = 3
 """The number of environments that a message names."""
 
@@ -53,9 +54,11 @@ def listed(names: Sequence[str]) -> str:
 
 def _text(data: dict[str, Any], style: Style) -> str:
     blocks = [plan_text(entry, style) for entry in data["environments"] if _has_details(entry)]
-    clusters = "".join(f"cluster: {text}\n" for text in _cluster_texts(data["environments"]))
+    clusters = "".join(f"{style.lines(f'cluster: {text}')}\n" for text in _cluster_texts(data["environments"]))
     blocks += [clusters] if clusters else []
-    blocks.append(table(list(_rows(data["environments"]))))
+    head, *rows = _rows(data["environments"])
+    rows = [(name, style.paint(RESULT_COLOURS.get(result, ""), result), *rest) for name, result, *rest in rows]
+    blocks.append(table([head, *rows]))
     return "\n".join([*blocks, f"{_count(data)}\n"])
 
 
@@ -115,7 +118,7 @@ def _note(entry: dict[str, Any]) -> str:
     """Describe what changes, or the first problem and the number of the others."""
     wrong = [*entry.get("refusals", ()), *entry["errors"]]
     if not wrong:
-        return summary(entry["summary"]) if "summary" in entry else ""
+        return summary(entry) if "summary" in entry else ""
     first = ": ".join(filter(None, (wrong[0]["where"], wrong[0]["what"])))
     return f"{first} (and {len(wrong) - 1} more)" if len(wrong) > 1 else first
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from bridge.report.cluster import cluster_text
 from bridge.report.data import is_shown
 from bridge.report.talk import printable
-from bridge.report.text import ACTIONS, KEY_MARKS, MARKS, RESULTS, SECTIONS, place, reason, summary
+from bridge.report.text import KEY_MARKS, MARKS, SECTIONS, action, last_line, place, reason
 
 LIMIT: Final = 256 * 1024
 """Bytes; GitHub allows 1 MiB for a step's summary, which several environments may share."""
@@ -38,7 +38,7 @@ def _lines(data: dict[str, Any]) -> Iterator[str]:
     for name, urls in data.get("stores", {}).items():
         yield from ("", f"{code(name)}: {', '.join(code(printable(url)) for url in urls)}")
     yield ""
-    yield f"**{': '.join(part for part in (summary(data['summary']), RESULTS[data['result']]) if part)}**"
+    yield f"**{last_line(data)}**"
     for title, key in (("Refused", "refusals"), ("Errors", "errors"), ("Warnings", "warnings")):
         if data[key]:
             yield from ("", f"**{title}**", "")
@@ -70,9 +70,7 @@ def _problem(problem: Mapping[str, str]) -> str:
 
 def _rows(entry: dict[str, Any]) -> Iterator[str]:
     """Yield a row for an object, and a row for each changed key, label and annotation."""
-    notes = [ACTIONS[entry["action"]]]
-    notes += ["someone else deleted it"] if entry["restored"] else []
-    notes += [{"yes": "written", "perhaps": "perhaps written"}[entry["written"]]] if entry["written"] != "no" else []
+    notes = [action(entry), *(["someone else deleted it"] if entry["restored"] else [])]
     name = cell(f"{entry['kind']}/{entry['name']}")
     yield f"| {cell(MARKS[entry['action']])} | {name} | | {plain(', '.join(notes))} | |"
     for label, section in SECTIONS:

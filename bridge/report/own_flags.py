@@ -6,10 +6,11 @@ from functools import partial
 from typing import Any, Final
 
 from bridge.report.record import Record
-from bridge.shell import command
+from bridge.shell import command, program
 
 _CLUSTER: Final = frozenset({"sync", "plan", "check", "status", "restart", "rollback", "import", "adopt"})
 _OTHERS: Final = frozenset({"set", "init", "exec", "scan"})
+_ANY: Final = r"bridge (?=[a-z-])"
 # Patterns are compiled on first use, because most runs print no command.
 _QUOTED: Final = r"`([^`]+)`"
 _PIPED: Final = r"( \| | && )"
@@ -47,7 +48,9 @@ def _completed(record: Record, part: str) -> str:
         name, rest = match[1], _with_environment(record, match[2])
         flags = "".join(f" {command(pair)}" for pair in _flags(record, name) if f" {pair[0]}" not in rest)
         rest, end, child = rest.partition(" -- ")
-        return f"bridge {name}{rest}{flags}{end}{child}"
+        return f"{program()} {name}{rest}{flags}{end}{child}"
+    if re.match(_ANY, part):  # such as `bridge help`
+        return f"{program()}{part.removeprefix('bridge')}"
     return re.sub(_KUBECTL, lambda _: f"kubectl{_kubectl_flags(record)} ", part)
 
 

@@ -39,6 +39,7 @@ class Record:
         self.environment = environment
         self.args: Namespace | None = None  # the command line
         self.as_json = False  # the lines on stderr
+        self.quiet = False  # print only errors and questions, except as JSON
         self.metrics: str | None = None  # a file or a Pushgateway's URL
         self.reads: list[tuple[str, str, float]] = []
         self.cluster: ClusterName | None = None

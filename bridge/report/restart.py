@@ -68,16 +68,16 @@ def workload_lines(workloads: Iterable[dict[str, Any]], style: Style) -> Iterato
         mark, text = STATES[workload["state"]]
         note = {"yes": " (restarted)", "perhaps": " (perhaps restarted)"}.get(workload["restarted"], "")
         yield style.by_mark(mark, f"{mark} {workload['kind']}/{workload['name']}  {text}{note}")
-        yield from (f"    {line}" for line in _because(workload["because"]))
+        yield from (style.lines(f"    {line}") for line in _because(workload["because"], style))
 
 
-def _because(reasons: list[dict[str, Any]]) -> Iterator[str]:
+def _because(reasons: list[dict[str, Any]], style: Style) -> Iterator[str]:
     """Describe the reasons, newest first, grouped by object and time."""
     together: dict[tuple[str, str], list[str]] = {}
     for reason in reasons:
         together.setdefault((reason["object"], reason["changed"]), []).append(reason["key"] or "a removed key")
     for (name, changed), keys in together.items():
-        yield f"{name} changed {changed}: {', '.join(keys)}"
+        yield f"{name} changed {style.time(changed)}: {', '.join(keys)}"
 
 
 def summary(workloads: Iterable[dict[str, Any]]) -> str:

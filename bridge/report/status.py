@@ -1,6 +1,7 @@
 """The table of variables: what uses each, where it comes from, whether the cluster has it."""
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from bridge.objects import ObjectId
@@ -8,8 +9,8 @@ from bridge.plan.admission import dropped, rewritten
 from bridge.plan.model import Change, FieldChange, Plan, What
 from bridge.report.cluster import cluster_data, heading
 from bridge.report.data import ALTERED, SCHEMA, origin_data, problems
-from bridge.report.style import Style, table
-from bridge.report.text import place
+from bridge.report.folding import columns, fold, padded
+from bridge.report.style import COLOURS, GAP, INDENT, USUAL_WIDTH, Style, table
 
 STATES: Final = {
     What.KEEP: "in sync",
@@ -19,6 +20,7 @@ STATES: Final = {
     What.RESTORE: "removed by hand",
     What.RECLAIM: "not ours alone",
 }
+LEFT: Final = "not in any template, but still exists"
 
 
 def status_data(plan: Plan, unused: dict[str, tuple[str, ...]]) -> dict[str, Any]:
@@ -81,30 +83,68 @@ def _changed(plan: Plan, id_: ObjectId, field_change: FieldChange) -> str | None
 
 
 def status_text(data: dict[str, Any], style: Style) -> str:
-    """Return the tables as text."""
-    keys = [("VARIABLE", "OBJECT", "KEY", "FROM", "STATE", "LAST CHANGE")]
-    keys += [
-        (
-            ", ".join(row["origin"]["variables"]) or "-",
-            row["object"],
-            row["key"],
-            place(row["origin"]),
-            row["state"],
-            row["changed"] or "-",
-        )
-        for row in data["keys"]
-    ]
+    """Return the keys by object, and the table of sources, as text that fits a terminal."""
+    width = style.width or USUAL_WIDTH
+    narrow = style._replace(width=width)
     sources = [("SOURCE", "REVISION", "WRITTEN LAST", "ORDER", "UNUSED FIELDS")]
     sources += [
         (
             row["reference"],
             row["revision"],
-            row["written"] or "-",
+            "same" if row["written"] == row["revision"] else row["written"] or "-",
             "known" if row["ordered"] else "none",
             ", ".join(row["unused"]) or "-",
         )
         for row in data["sources"]
     ]
-    left = "".join(f"{name} is no longer in the templates but still in the cluster\n" for name in data["left"])
+    left = "".join(f"{line}\n" for name in data["left"] for line in fold(f"{name}  {LEFT}", width))
     head = "".join(f"{line}\n" for line in heading(data, style))
-    return "\n".join((head, table(keys), table(sources))) + left
+    return "\n".join((head, _keys(data["keys"], narrow), table(sources, width))) + left
+
+
+def _keys(rows: list[dict[str, Any]], style: Style) -> str:
+    """Return a line for each key, below its object.
+
+    If the widest line does not fit, the origin is left out of the lines and comes once before all keys that have it.
+    """
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(row["object"], []).append(row)
+    cells = [("KEY", "STATE", "LAST CHANGE", "FROM"), *(_cells(row, style) for row in rows)]
+    widths = [max(columns(row[index]) for row in cells) for index in range(4)]
+    fits = sum(widths) + len(INDENT) + 3 * len(GAP) <= (style.width or USUAL_WIDTH)
+    blocks = [_block(name, group, widths, style, fits=fits) for name, group in groups.items()]
+    head = INDENT + _line(cells[0] if fits else cells[0][:3], widths)
+    return "\n".join([style.lines(head), *(line for block in blocks for line in block)]) + "\n"
+
+
+def _cells(row: dict[str, Any], style: Style) -> tuple[str, str, str, str]:
+    changed = style.time(row["changed"]) if row["changed"] else "-"
+    return row["key"], row["state"], changed, _origin(row)
+
+
+def _origin(row: dict[str, Any]) -> str:
+    """Return where a value comes from, and the variables that give it unless they have the key's name."""
+    origin = row["origin"]
+    places = " and ".join(origin["places"]) or str(origin["place"])
+    other = "" if origin["variables"] in ([], [row["key"]]) else f" ({', '.join(origin['variables'])})"
+    return places + other
+
+
+def _block(name: str, rows: list[dict[str, Any]], widths: Sequence[int], style: Style, *, fits: bool) -> Iterator[str]:
+    """Yield the lines of one object."""
+    yield style.lines(name)
+    origins: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        origins.setdefault("" if fits else _origin(row), []).append(row)
+    for origin, group in origins.items():
+        if origin:
+            yield style.lines(f"  from {origin}")
+        for row in group:
+            cells = _cells(row, style) if fits else _cells(row, style)[:3]
+            code = "" if row["state"] == STATES[What.KEEP] else COLOURS["!"]
+            yield style.lines(INDENT + _line(cells, widths), code)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return GAP.join(padded(cell, width) for cell, width in zip(cells, widths, strict=False)).rstrip()

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final, TextIO
 
+from bridge import progress
 from bridge.process import caller_streams, descriptor
 
 if TYPE_CHECKING:
@@ -48,14 +49,23 @@ class Sink(io.RawIOBase):
 
 def report() -> TextIO:
     """Return the stream for this run's report: stdout, which nothing else writes to during the run."""
+    progress.interrupt()
     return _handles()[0]
 
 
 def talk() -> TextIO:
     """Return the stream for this run's messages and questions: stderr."""
+    progress.interrupt()
     return _handles()[1]
 
 
+def hush() -> None:
+    """Drop the rest of this run's report, but not what it says and asks on stderr."""
+    _OURS.set((io.StringIO(), talk()))
+
+
+COLOR: Final[ContextVar[str]] = ContextVar("color", default="auto")
+"""This run's --color: auto, always or never."""
 _OURS: Final[ContextVar[tuple[TextIO, TextIO]]] = ContextVar("streams")
 _LAST: Final[list[tuple[TextIO, TextIO]]] = []
 """The streams of all runs, latest last. Threads need them, because they do not have their run's context."""

@@ -1,17 +1,22 @@
 """Writes errors, warnings, hints and progress to stderr, one line each, as text or as JSON."""
 
+import os
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from bridge import late_warnings
+from bridge import late_warnings, progress
 from bridge.errors import Problem
 from bridge.process import take_printed
 from bridge.report import streams
 from bridge.report.own_flags import completed
 from bridge.report.record import Record
+from bridge.report.style import KINDS, USUAL_WIDTH, style_of, width_of
 
 if TYPE_CHECKING:
     from bridge.plan.model import ClusterName
+
+KEY: Final = " key "
+"""Precedes the key in the place of a problem that is about one key of an object."""
 
 
 def printable(text: str) -> str:
@@ -33,16 +38,52 @@ def say(
     """
     unique = list(dict.fromkeys(problems))
     late_warnings.mark_printed(unique)
+    if _is_silent(record, kind):
+        return
+    if not record.as_json:
+        unique = _by_object(unique)
     for index, problem in enumerate(unique):
         if record.as_json:
             cluster = record.cluster if clusters is None else clusters.get(problem)
             hint = completed(record, problem.hint)
             _write_json(record, kind, cluster, where=problem.where, message=problem.what, hint=hint)
             continue
-        print(f"bridge: {kind}: {printable(str(problem))}", file=streams.talk())
+        out = streams.talk()
+        style = style_of(out)
+        print(f"bridge: {style.paint(KINDS.get(kind, ''), f'{kind}:')} {printable(str(problem))}", file=out)
         following = unique[index + 1] if index + 1 < len(unique) else None
         if problem.hint and (following is None or following.hint != problem.hint):
-            print(f"bridge: hint: {printable(completed(record, problem.hint))}", file=streams.talk())
+            hint = style.paint(KINDS["hint"], "hint:")
+            print(f"bridge: {hint} {printable(completed(record, problem.hint))}", file=out)
+
+
+def _by_object(problems: Iterable[Problem]) -> list[Problem]:
+    """Join the problems that differ only in the key of one object, so that one cause takes one line."""
+    joined: dict[tuple[str, Problem], list[str]] = {}
+    for problem in problems:
+        where, separator, key = problem.where.rpartition(KEY)
+        is_key = bool(separator) and " " not in key
+        joined.setdefault((where if is_key else "", problem._replace(where="") if is_key else problem), []).append(key)
+    found = []
+    for (where, problem), (key, *others) in joined.items():
+        also = f" (also {', '.join(others)})" if others else ""
+        found.append(problem._replace(where=f"{where}{KEY}{key}{also}") if where else problem)
+    return found
+
+
+def begin_progress(record: Record) -> None:
+    """Show progress on stderr if it is a terminal that a person reads, and only if no JSON is printed."""
+    out, args = streams.talk(), record.args
+    is_read = out.isatty() and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
+    is_json = record.as_json or getattr(args, "output", "") == "json"
+    if not is_read or is_json or record.quiet:
+        return
+
+    def write(text: str) -> None:
+        out.write(text)
+        out.flush()
+
+    progress.begin(write, lambda: width_of(out) or USUAL_WIDTH)
 
 
 def printed() -> list[Problem]:
@@ -56,8 +97,13 @@ def tell(record: Record, text: str, level: str = "info") -> None:
     """Write a progress message; `level` appears only in JSON."""
     if record.as_json:
         _write_json(record, level, record.cluster, message=text)
-    else:
+    elif not _is_silent(record, level):
         print(f"bridge: {printable(text)}", file=streams.talk(), flush=True)
+
+
+def _is_silent(record: Record, kind: str) -> bool:
+    """Whether --quiet drops these lines. JSON is for machines, and stays complete."""
+    return record.quiet and not record.as_json and kind != "error"
 
 
 def tell_end(record: Record, status: int) -> None:

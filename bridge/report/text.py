@@ -1,11 +1,12 @@
 """Formats a plan and its outcome as text: a block per object, a line per key."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from bridge.report.cluster import heading
 from bridge.report.data import is_shown
-from bridge.report.style import Style
+from bridge.report.folding import columns, padded
+from bridge.report.style import COLOURS, PLAIN, Style
 
 MARKS: Final = {"create": "+", "update": "~", "recreate": "~", "keep": "!", "delete": "-", "leave": "?"}
 KEY_MARKS: Final = {
@@ -26,10 +27,11 @@ ACTIONS: Final = {
     "delete": "to delete",
     "leave": "no longer in the templates, stays in the cluster (--prune deletes it)",
 }
+DONE: Final = {"create": "created", "update": "updated", "recreate": "deleted and created again", "delete": "deleted"}
 RESULTS: Final = {
     "planned": "",
     "unchanged": "nothing to do",
-    "written": "written",
+    "written": "",
     "refused": "refused; nothing was written",
     "failed": "failed; nothing was written",
     "stopped": "stopped between writes; run again",
@@ -48,7 +50,7 @@ def plan_text(data: dict[str, Any], style: Style) -> str:
 def _lines(data: dict[str, Any], style: Style) -> Iterator[str]:
     yield from heading(data, style)
     for source, revision in data["sources"].items():
-        yield f"  {source} @ {revision}"
+        yield style.lines(f"  {source} @ {revision}")
     for entry in data["objects"]:
         if is_shown(entry):
             yield ""
@@ -59,29 +61,42 @@ def _lines(data: dict[str, Any], style: Style) -> Iterator[str]:
         lines = list(workload_lines(data["workloads"], style))
         yield from (["", *lines] if lines else [])
     yield ""
-    yield ": ".join(part for part in (summary(data["summary"]), RESULTS[data["result"]]) if part)
+    yield style.lines(last_line(data, style), indent=4)
+
+
+def last_line(data: dict[str, Any], style: Style = PLAIN) -> str:
+    """Return the counts and the result."""
+    wrong = data["result"] not in {"planned", "unchanged", "written", "restarted"}
+    result = RESULTS[data["result"]]
+    return ": ".join(filter(None, (summary(data, style), style.paint("1;31", result) if wrong else result)))
+
+
+def action(entry: dict[str, Any]) -> str:
+    """Describe what happens to an object, or what has been done."""
+    perhaps = {"yes": "", "perhaps": "perhaps "}.get(entry.get("written", "no"))
+    todo = ACTIONS[entry["action"]]
+    return todo if perhaps is None else perhaps + DONE.get(entry["action"], todo)
 
 
 def _object(entry: dict[str, Any], style: Style) -> Iterator[str]:
-    written = {"yes": " (written)", "perhaps": " (perhaps written)"}.get(entry["written"], "")
     note = ", someone else deleted it" if entry["restored"] else ""
     title = f"{MARKS[entry['action']]} {entry['kind']}/{entry['name']}"
-    yield style.by_mark(MARKS[entry["action"]], f"{title}  {ACTIONS[entry['action']]}{note}{written}")
+    yield style.by_mark(MARKS[entry["action"]], f"{title}  {action(entry)}{note}")
     fields = [(label, field) for label, name in SECTIONS for field in entry[name] if field["what"] != "keep"]
-    width = max((len(label + field["name"]) for label, field in fields), default=0)
+    width = max((columns(label + field["name"]) for label, field in fields), default=0)
     for label, field in fields:
         mark = KEY_MARKS[field["what"]]
-        name = f"{label}{field['name']}"
-        yield style.by_mark(mark, f"    {mark} {name:<{width}}  {_field_text(field)}".rstrip())
+        name = padded(label + field["name"], width)
+        yield style.by_mark(mark, f"    {mark} {name}  {_field_text(field, style)}".rstrip())
 
 
 SECTIONS: Final = (("", "keys"), ("label ", "labels"), ("annotation ", "annotations"), ("", "fields"))
 ALTERATIONS: Final = {"dropped": "drops", "rewritten": "rewrites"}
 
 
-def reason(field: dict[str, Any]) -> str:
+def reason(field: dict[str, Any], style: Style = PLAIN) -> str:
     """Describe what happens to a key and why."""
-    by = " and ".join(dict.fromkeys(manager_text(manager) for manager in field["by"]))
+    by = " and ".join(dict.fromkeys(manager_text(manager, style) for manager in field["by"]))
     reasons: dict[str, str] = {
         "add": "new",
         "change": "changed",
@@ -95,10 +110,10 @@ def reason(field: dict[str, Any]) -> str:
     return reasons[field["what"]]
 
 
-def _field_text(field: dict[str, Any]) -> str:
+def _field_text(field: dict[str, Any], style: Style) -> str:
     """Describe what happens to a key and why, and where its value comes from."""
     origin = field["origin"]
-    parts = [reason(field)]
+    parts = [reason(field, style)]
     if origin:
         parts.append(f"from {' and '.join(origin['places'])}")
     if "value" in field:
@@ -106,9 +121,10 @@ def _field_text(field: dict[str, Any]) -> str:
     return "  ".join(parts)
 
 
-def manager_text(manager: dict[str, Any]) -> str:
+def manager_text(manager: dict[str, Any], style: Style = PLAIN) -> str:
     """Format a manager with its operation and time."""
-    return f"{manager['manager']} ({manager['operation']}{', ' + manager['time'] if manager['time'] else ''})"
+    time = f", {style.time(manager['time'])}" if manager["time"] else ""
+    return f"{manager['manager']} ({manager['operation']}{time})"
 
 
 def place(origin: dict[str, Any]) -> str:
@@ -118,15 +134,28 @@ def place(origin: dict[str, Any]) -> str:
     return f"{origin['place']} @ {origin['revision']}" if origin["revision"] else str(origin["place"])
 
 
-def summary(counts: dict[str, int]) -> str:
-    """Count the objects by what happens to them."""
-    words = (
-        ("create", "to create"),
-        ("update", "to update"),
-        ("recreate", "to recreate"),
-        ("delete", "to delete"),
-        ("leave", "no longer in the templates"),
-    )
-    parts = [f"{counts[action]} {word}" for action, word in words if counts[action]]
+WORDS: Final = (
+    ("create", "to create", "created"),
+    ("update", "to update", "updated"),
+    ("recreate", "to recreate", "recreated"),
+    ("delete", "to delete", "deleted"),
+)
+
+
+def summary(data: dict[str, Any], style: Style = PLAIN) -> str:
+    """Count the objects of a report by what happens to them, or by what has been done."""
+    counts, parts = data["summary"], []
+    for name, todo, done in WORDS:
+        entries = [entry for entry in data["objects"] if entry["action"] == name]
+        for written, word in (("yes", done), ("perhaps", f"perhaps {done}"), ("no", todo)):
+            group = [entry for entry in entries if entry.get("written", "no") == written]
+            parts += [f"{len(group)} {word}{_removed(group, style)}"] if group else []
+    parts += [f"{counts['leave']} no longer in the templates"] if counts["leave"] else []
     altered = [f"{counts['altered']} altered"] if counts["altered"] else []
     return ", ".join([*parts, f"{counts['keep']} unchanged", *altered])
+
+
+def _removed(entries: Iterable[dict[str, Any]], style: Style) -> str:
+    """Count the keys that disappear from objects that stay."""
+    count = sum(key["what"] == "remove" for entry in entries if entry["action"] == "update" for key in entry["keys"])
+    return style.paint(COLOURS["-"], f" ({count} key{'s' * (count > 1)} removed)") if count else ""

@@ -377,7 +377,7 @@ def _write_all(
             written[id_], outcome.uids[id_] = live, live.uid
             outcome.answered[id_] = after_write(pending[id_], live)
 
-    answers = on_each(write, list(pending), cluster.api, run.deadline)
+    answers = on_each(write, list(pending), cluster.api, run.deadline, "writing {} of {} objects")
     failures += dict.fromkeys(one for one in answers.values() if isinstance(one, BridgeError))
     if failures:
         raise combine(failures)

@@ -13,6 +13,7 @@ from bridge.config.environment import ClusterChoice, Environment
 from bridge.errors import ANYTHING, BridgeError, ConfigError, combine, ending
 from bridge.parallel import Batch, Once, each
 from bridge.plan.model import ClusterName, Plan
+from bridge.progress import ProgressStep
 from bridge.report.record import Record
 from bridge.run.apply import Outcome, first_write_of, sync_environment
 from bridge.run.inputs import Run, sound_files
@@ -100,23 +101,28 @@ class Fleet:
 
     def look_ahead(self, names: Sequence[str], done: Callable[[Member], None]) -> None:
         """Plan environments without writing; an environment's first write becomes its error, a FirstWrite."""
-        self._each(names, self._look_ahead, done)
+        self._each(names, self._look_ahead, done, "planning {} of {} environments")
 
     def plan(self, names: Sequence[str], done: Callable[[Member], None]) -> None:
         """Plan environments; any thread calls `done` with each as soon as it has finished."""
-        self._each(names, self._plan, done)
+        self._each(names, self._plan, done, "planning {} of {} environments")
 
     def sync(self, names: Sequence[str], done: Callable[[Member], None], *, restart: bool = False) -> None:
         """Sync each environment, then restart its workloads if requested; `done` is called as in `plan`."""
-        self._each(names, partial(self._sync, restart=restart), done)
+        self._each(names, partial(self._sync, restart=restart), done, "syncing {} of {} environments")
 
     def _each(
-        self, names: Sequence[str], work: Callable[[Member, Environment], None], done: Callable[[Member], None]
+        self,
+        names: Sequence[str],
+        work: Callable[[Member, Environment], None],
+        done: Callable[[Member], None],
+        text: str,
     ) -> None:
         self._announce(names)
         self._batch = Batch(lambda name: self._one(Member(name), work, done), names)
         self._batch.start(THREADS)
-        self._batch.finish(self._run.deadline + RELEASE)
+        with ProgressStep(text, len(names)) as step:
+            self._batch.finish(self._run.deadline + RELEASE, step)
 
     def _announce(self, names: Iterable[str]) -> None:
         for name in names:

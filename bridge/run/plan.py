@@ -23,6 +23,7 @@ from bridge.run.inputs import Files, Run, StateSeen, Wanted, gather, sound_files
 from bridge.run.view import Cluster, Dial, Line, dial, open_cluster
 from bridge.sources.reader import preload
 
+TRYING: Final = "trying {} of {} changes"
 AGAIN: Final = 3  # times; other writers finish soon
 
 TakesLease: TypeAlias = Callable[[Plan], bool]
@@ -169,7 +170,7 @@ def _read_live(objects: Objects, ids: Sequence[ObjectId], seen: StateSeen, run: 
     left = [id_ for id_ in (seen.memory.objects if seen.memory else ()) if id_ not in wanted]
     answers = {**(seen.live or objects.listed(ids))}
     missing = [id_ for id_ in (*ids, *left) if id_ not in answers]
-    answers.update(on_each(objects.get, missing, objects.api, run.deadline))
+    answers.update(on_each(objects.get, missing, objects.api, run.deadline, "reading {} of {} objects"))
     answers = {id_: answers[id_] for id_ in (*ids, *left)}  # in this order, without objects that are not needed
     spared = set() if run.allowed.prune else {id_ for id_ in left if isinstance(answers[id_], Forbidden)}
     errors = [one for id_, one in answers.items() if isinstance(one, BridgeError) and id_ not in spared]
@@ -195,7 +196,7 @@ def tried_dry(plan: Plan, objects: Objects, run: Run, lease: Lease | None = None
     sent = {id_: wave.add(partial(try_dry, objects, change)) for id_, change in pending.items()}
     # Last, so that the run does not hold it while many dry runs wait.
     taking = wave.add(lease.take) if lease else None
-    wave.send()
+    wave.send(TRYING)
     answers = {id_: one.outcome for id_, one in sent.items()}
     errors = [one for one in answers.values() if isinstance(one, BridgeError)]
     if errors:
@@ -222,7 +223,7 @@ def with_admission(plan: Plan, objects: Objects, run: Run) -> Plan:
     right to patch, the object alone decides.
     """
     differing = {change.id: change for change in plan.changes if may_be_altered(change, plan.memory)}
-    answers = on_each(lambda id_: try_dry(objects, differing[id_]), list(differing), objects.api, run.deadline)
+    answers = on_each(lambda id_: try_dry(objects, differing[id_]), list(differing), objects.api, run.deadline, TRYING)
     judged = {
         id_: untried(differing[id_], objects.manager)
         if isinstance(answer, BridgeError)

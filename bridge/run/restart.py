@@ -13,6 +13,7 @@ from bridge.errors import ANYTHING, BridgeError, Bug, Problem, Refusal, Stopped,
 from bridge.plan.model import has_begun, is_ours
 from bridge.plan.state import Memory
 from bridge.plan.workloads import RestartStep, RestartVerdict, Workload, consumers, judge
+from bridge.progress import ProgressStep
 from bridge.report.record import Record
 from bridge.report.talk import tell
 from bridge.run.apply import FirstWrite, unless_agreed
@@ -197,10 +198,13 @@ def _follow(
     workloads: Workloads, pending: list[Workload], restart: Restart, end: float, record: Record
 ) -> list[Workload]:
     """Return the workloads that did not finish in time."""
-    while pending and time.monotonic() < end:
-        pending = [one for one in pending if _goes_on(workloads, one, restart, record)]
-        if pending:
-            time.sleep(max(0, min(POLL, end - time.monotonic())))
+    with ProgressStep("waiting for rollouts: {} of {} finished", len(pending)) as step:
+        while pending and time.monotonic() < end:
+            still = [one for one in pending if _goes_on(workloads, one, restart, record)]
+            step.add(len(pending) - len(still))
+            pending = still
+            if pending:
+                time.sleep(max(0, min(POLL, end - time.monotonic())))
     return pending
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from bridge.errors import BridgeError, Problem, Unavailable
+from bridge.progress import ProgressStep
 from bridge.scan.search import Hit, PatternSearch, Stream
 
 MOST: Final = 1000
@@ -35,11 +36,13 @@ class Scan:
     problems: list[BridgeError] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
     streams: int = 0
+    step: ProgressStep = field(default_factory=lambda: ProgressStep("searched {} files and objects"))
 
     def hits(self, stream: Stream) -> Iterator[Hit]:
         """Search one stream; raise Unavailable at the deadline, or what reading raises."""
         self.streams += 1
-        return self.search.hits(_Timed(stream, self.deadline))
+        self.step.add()
+        return self.search.hits(_Timed(stream, self.deadline, self.step))
 
     def add(self, place: str, hit: Hit) -> None:
         """Add a finding; raise Enough if there are too many."""
@@ -53,8 +56,10 @@ class _Timed(NamedTuple):
 
     stream: Stream
     deadline: float
+    step: ProgressStep
 
     def readinto(self, buffer: memoryview, /) -> int | None:
+        self.step.show()
         if time.monotonic() > self.deadline:
             raise late()
         return self.stream.readinto(buffer)

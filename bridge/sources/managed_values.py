@@ -64,7 +64,7 @@ def managed(
             *(entry.value for one in resolution.desired if one.id.kind != "Secret" for entry in one.keys.values()),
             *(value for name, value in variables.items() if name not in secret),
         ),
-        dict.fromkeys(literals, "is in clear in a template") | {f"variable {name}": "is not set" for name in unset},
+        dict.fromkeys(literals, "is in plaintext in a template") | {f"variable {name}": "is not set" for name in unset},
         resolution.warnings,
     )
 

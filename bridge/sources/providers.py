@@ -1,13 +1,13 @@
 """Finds the providers that an environment refers to and builds them from their sections. No I/O, no network."""
 
-import dataclasses
 import sys
 from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from bridge.config.environment import Environment
 from bridge.config.names import did_you_mean
+from bridge.config.provider_fields import provider_fields
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, shortage
 from bridge.provider import OptionError, Provider
 from bridge.sources.conformance import REPORT
@@ -94,19 +94,19 @@ def _load(points: list[EntryPoint]) -> type[Provider]:
     except Exception as error:  # noqa: BLE001 - a third party's module may fail in any way when it is imported
         what = f"cannot be loaded ({type(error).__name__})"
         raise Refusal(Problem(f"provider {point.name}", what, f"reinstall the package {point.package}")) from None
-    if not isinstance(loaded, type) or not dataclasses.is_dataclass(loaded):
+    if not isinstance(loaded, type) or provider_fields(loaded) is None:
         raise Refusal(Problem(f"provider {point.name}", "is not a dataclass", REPORT))
     return cast("type[Provider]", loaded)
 
 
 def _construct(kind: str, type_: type[Provider], options: Mapping[str, object], where: str) -> Provider:
-    fields = {field.name: field for field in dataclasses.fields(cast("Any", type_)) if field.init}
+    fields = provider_fields(type_) or {}
     removed: Mapping[str, str] = getattr(type_, "removed_options", {})
     problems = [_unknown_option(name, fields, where, removed) for name in options if name not in fields]
     problems += [
         Problem(f"{where}.{name}", "is required")
-        for name, field in fields.items()
-        if name not in options and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        for name, is_required in fields.items()
+        if is_required and name not in options
     ]
     if problems:
         raise ConfigError(*problems)

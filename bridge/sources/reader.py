@@ -9,6 +9,7 @@ from bridge import errors
 from bridge.config.reference import Reference
 from bridge.errors import BridgeError, combine
 from bridge.parallel import Batch
+from bridge.progress import ProgressStep
 from bridge.provider import Context, Denied, Document, NotFound, Preloading, Provider, ReadGuard
 from bridge.sources import missing_documents
 from bridge.sources.session import LATE, SessionStore, close_sessions
@@ -66,15 +67,17 @@ def read_each(
     batches: list[Batch[Reference, tuple[Document | BridgeError, float]]] = []
     began = time.monotonic()
     timed: dict[Reference, tuple[Document | BridgeError, float]] = {}
+    grouped = by_provider(references)
     try:
-        for name, documents in by_provider(references).items():
+        for name, documents in grouped.items():
             store = SessionStore(providers[name], _knowing(providers[name], context, documents, known))
             stores.append(store)
             batches.append(Batch(store.read, documents))
             batches[-1].start(providers[name].concurrency)
-        for batch in batches:
-            done = batch.finish(context.deadline)
-            timed |= {item: done.get(item) or (LATE, time.monotonic() - began) for item in batch.items}
+        with ProgressStep("reading {} of {} documents", sum(map(len, grouped.values()))) as step:
+            for batch in batches:
+                done = batch.finish(context.deadline, step)
+                timed |= {item: done.get(item) or (LATE, time.monotonic() - began) for item in batch.items}
     finally:
         close_sessions([session for store in stores for session in store.end()])
     if reads is not None:

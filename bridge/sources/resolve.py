@@ -153,10 +153,14 @@ class _Filler:
         what = f"${{{part.name}}} has no value"
         if part.message:
             what += f" ({part.message})"
-        places = [source.name for source in self._sources if source.manifests is None]
-        if self._env_layer.shown:
-            places.append(self._env_layer.shown)
-        return Problem(where, what, f"looked in {', '.join(places)}" if places else "the environment has no sources")
+        return Problem(where, what, self._where_to_set())
+
+    def _where_to_set(self) -> str:
+        sources = [source.name for source in self._sources if source.manifests is None]
+        places = ", ".join([*sources, *filter(None, [self._env_layer.shown])])
+        if sources:
+            return f"set it with `bridge set {self._environment.name} NAME`; looked in {places}"
+        return f"set it in {places}" if places else "add a source to the environment's file"
 
     def _perhaps_in_env_file(self, name: str, where: str) -> Problem:
         """Refuse a variable that an absent env file might give: the result would depend on who runs bridge."""

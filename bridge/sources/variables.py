@@ -130,7 +130,7 @@ def missing(environment: Environment, absent: Iterable[str], layer: EnvLayer | N
     looked = [str(reference) for reference in environment.sources]
     if layer and layer.shown:
         looked.append(layer.shown + (" (which does not exist)" if layer.values is None else ""))
-    hint = f"looked in {', '.join(looked)}" if looked else "the environment has no sources and no env file"
+    hint = f"set it in {' or '.join(looked)}" if looked else "add a source or an env file to the environment"
     where = environment.shown(environment.file)
     problems = [
         Problem(where, f"{'infrastructure.' if name in environment.infrastructure else ''}{name} is not set", hint)

@@ -1,10 +1,10 @@
 """Finds the document that currently gives a variable, in the order in which `lookup` searches."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 from bridge.config.environment import Environment
-from bridge.config.names import is_variable, suggestion
+from bridge.config.names import did_you_mean, is_variable
 from bridge.config.reference import Reference
 from bridge.config.template import TemplateObject, TemplateUse, all_uses, uses_of
 from bridge.errors import ConfigError, Problem, Refusal
@@ -99,9 +99,15 @@ def _uses(
     literals = [use for use in all_uses(templates) if use.key == name and not use.names]
     if not literals:
         known = {variable for use in all_uses(templates) for variable in use.names}
-        hint = suggestion(name, known | environment.infrastructure.keys())
-        raise ConfigError(Problem(name, "not used by any template or by infrastructure", hint))
+        raise _unknown(name, environment, known | environment.infrastructure.keys())
     return [], literals
+
+
+def _unknown(name: str, environment: Environment, known: Collection[str]) -> ConfigError:
+    """Describe a name that nothing uses, without showing it: someone may have written the value in its place."""
+    hint = did_you_mean(name, known) or "run `bridge set ENV NAME`, without the value"
+    listed = f"; they use {', '.join(sorted(known))}" if known else ""
+    return ConfigError(Problem(environment.name, f"no template or infrastructure uses this name{listed}", hint))
 
 
 def _settled(literals: list[TemplateUse]) -> Refusal:

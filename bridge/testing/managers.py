@@ -1,12 +1,12 @@
 """Field ownership: server-side apply and its bookkeeping (k8s.io/apimachinery, util/managedfields)."""
 
-import copy
 import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from bridge.testing import fields
 from bridge.testing.fields import Difference, Path
+from bridge.testing.patches import copied
 from bridge.testing.status import ApiError, Cause
 
 BEFORE_FIRST_APPLY: Final = "before-first-apply"
@@ -143,7 +143,7 @@ def _written(owner: Owner, entry: Entry) -> dict[str, Any]:
 
 
 def _merge(live: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
-    merged = copy.deepcopy(dict(live))
+    merged = copied(dict(live))
     for name, value in config.items():
         before = merged.get(name)
         if isinstance(before, dict) and value is None:
@@ -153,5 +153,5 @@ def _merge(live: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]
         elif isinstance(before, list) and isinstance(value, list):
             merged[name] = before + [item for item in value if item not in before]
         else:
-            merged[name] = copy.deepcopy(value)
+            merged[name] = copied(value)
     return merged

@@ -1,18 +1,29 @@
 """Merge patches (RFC 7386) and JSON patches (RFC 6902), as kube-apiserver applies them."""
 
-import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from bridge.testing.status import ApiError
 
+Tree = TypeVar("Tree")
+
 REJECTED = "the server rejected our request due to an error in our request"
+
+
+def copied(tree: Tree) -> Tree:
+    """Return a copy of JSON; `copy.deepcopy`, which looks for shared parts, takes five times as long."""
+    copy: Any = tree
+    if isinstance(tree, dict):
+        copy = {name: copied(value) for name, value in tree.items()}
+    elif isinstance(tree, list):
+        copy = [copied(value) for value in tree]
+    return copy  # type: ignore[no-any-return]
 
 
 def merge(target: object, patch: object) -> Any:  # noqa: ANN401 - JSON
     """Return the target with a merge patch applied; null removes a member."""
     if not isinstance(patch, dict):
-        return copy.deepcopy(patch)
+        return copied(patch)
     result = dict(target) if isinstance(target, Mapping) else {}
     for name, value in patch.items():
         if value is None:
@@ -26,7 +37,7 @@ def json_patch(target: dict[str, Any], operations: object) -> dict[str, Any]:
     """Return the target after add, remove, replace and test operations; raise ApiError 400 or 422."""
     if not isinstance(operations, list) or not all(isinstance(item, dict) for item in operations):
         raise ApiError(400, "error decoding patch: json: cannot unmarshal into Go value of type []handlers.jsonPatchOp")
-    result = copy.deepcopy(target)
+    result = copied(target)
     try:
         for item in operations:
             _operate(result, item)

@@ -1,6 +1,5 @@
 """The objects in memory: creates, updates, patches and deletes with kube-apiserver's rules."""
 
-import copy
 import threading
 import uuid
 from collections.abc import Callable, Mapping
@@ -26,6 +25,7 @@ from bridge.testing.kinds import (
     decode_sent,
 )
 from bridge.testing.managers import Managers, Owner
+from bridge.testing.patches import copied
 from bridge.testing.status import ApiError
 
 FIRST_VERSION: Final = 100  # of the whole store; an object's resourceVersion is the store's version when written
@@ -58,7 +58,7 @@ class Store:
     def get(self, place: Place) -> Object:
         """Return an object, or raise ApiError 404."""
         with self._lock:
-            return copy.deepcopy(self._live(place))
+            return copied(self._live(place))
 
     def select(self, kind: Kind, namespace: str | None) -> tuple[str, list[Object]]:
         """Return the store's version and the objects of one namespace (or of all), by name."""
@@ -69,7 +69,7 @@ class Store:
                 if place.kind == kind and namespace in {None, place.namespace}
             ]
             ordered = [item for _, _, item in sorted(matching, key=lambda entry: entry[:2])]
-            return str(self._version), copy.deepcopy(ordered)
+            return str(self._version), copied(ordered)
 
     def create(self, place: Place, body: Mapping[str, Any], write: Write) -> Object:
         """Create an object from the body of a POST."""
@@ -106,7 +106,7 @@ class Store:
         """Update an object with the result of a patch."""
         with self._lock:
             live = self._live(place)
-            new = decode_patched(place.kind, change(copy.deepcopy(live)))
+            new = decode_patched(place.kind, change(copied(live)))
             same_place(place, new)
             return self._update(place, live, new, write)
 
@@ -176,7 +176,7 @@ class Store:
             meta["namespace"] = place.namespace
         meta |= {"uid": str(uuid.uuid4()), "creationTimestamp": managers.now()}
         _set_owned(new, owned)
-        return copy.deepcopy(new) if dry_run else self._put(place, new)
+        return copied(new) if dry_run else self._put(place, new)
 
     def _check_namespace(self, place: Place) -> None:
         if place.kind.namespaced:
@@ -201,10 +201,10 @@ class Store:
         if causes:
             raise place.kind.resource.invalid(place.name, causes)
         if new == old and _untimed(owned) == _untimed(_owned(live)):
-            return copy.deepcopy(live)
+            return copied(live)
         _set_owned(new, owned)
         if write.dry_run:
-            return copy.deepcopy(new)
+            return copied(new)
         if "deletionTimestamp" in new["metadata"] and not new["metadata"].get("finalizers") and place.kind.namespaced:
             del self._objects[place]
             return new
@@ -216,7 +216,7 @@ class Store:
             self.admission(new, dry_run)
 
     def _begin_deletion(self, place: Place, live: Object) -> Object:
-        ending = copy.deepcopy(live)
+        ending = copied(live)
         ending["metadata"]["deletionTimestamp"] = managers.now()
         if not place.kind.namespaced:
             ending["status"] = {"phase": "Terminating"}
@@ -226,7 +226,7 @@ class Store:
         self._version += 1
         new["metadata"]["resourceVersion"] = str(self._version)
         self._objects[place] = new
-        return copy.deepcopy(new)
+        return copied(new)
 
 
 def _keep_system_fields(old: Object, new: Object) -> None:

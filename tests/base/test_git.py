@@ -125,10 +125,11 @@ def test_git_with_endless_output_is_killed(repository: Path, tmp_path: Path) -> 
         Git(repository, environ).run("rev-parse", "HEAD", deadline=time.monotonic() + 0.5)
 
 
+@pytest.mark.slow
 def test_input_and_output_are_exchanged_concurrently(repository: Path) -> None:
-    feed = b"HEAD\n" * 50_000
+    feed = b"HEAD\n" * 20_000  # more than a pipe holds, and so is the answer
     done = Git(repository, os.environ).run("cat-file", "--batch-check", deadline=soon(), feed=feed)
-    assert (done.status, done.output.count(b" commit ")) == (0, 50_000)
+    assert (done.status, done.output.count(b" commit ")) == (0, 20_000)
 
 
 def test_git_that_does_not_read_is_no_error(repository: Path, tmp_path: Path) -> None:

@@ -292,6 +292,7 @@ def test_process_ends_without_taking_interpreter_apart(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout.startswith("bridge "), told.exists()) == (0, True, False)
 
 
+@pytest.mark.slow
 def test_interrupt_at_any_instant_shows_no_traceback(started: Callable[[], "subprocess.Popen[bytes]"]) -> None:
     """From the first module to the end of the interpreter; what is asserted does not depend on where it hits."""
     ends = set()

@@ -1,24 +1,24 @@
 """How fast is bridge, next to the tools that do the same?
 
-    python tests/bench/run.py [--rounds N] [--only ROW]...
+    python tests/bench/run.py [--rounds N] [--only ROW]... [--write]
 
 Each row runs two programs in turn, as whole processes, and compares them pair by pair: the table has
 the medians, and the smallest and the largest comparison, which tell how noisy the machine was. It is a
 benchmark and no test: it fails where a program fails or does something else than the row says, and
-never for a time.
+never for a time. With `--write`, the page `bridge help performance` gets the rows that were measured.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
 from typing import Final
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `tests` is no installed package
 
-from tests.bench.measure import BenchmarkError, Result, Sample, hold
+from tests.bench import page
+from tests.bench.measure import BenchmarkError, Result, hold
 from tests.bench.rows import ROWS
 from tests.bench.stage import Stage
 from tests.servers.build import BuildError
@@ -34,48 +34,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Measure bridge against the tools that do the same.")
     parser.add_argument("--rounds", type=int, default=9, help="pairs of runs for each row (default: 9)")
     parser.add_argument("--only", action="append", choices=ROWS, metavar="ROW", help=f"one of {', '.join(ROWS)}")
+    parser.add_argument("--write", action="store_true", help="replace the figures in bridge/help/performance.md")
     args = parser.parse_args(arguments)
     if args.rounds < 1:
         parser.error("--rounds is at least 1")
     stage = Stage()
+    results = []
     try:
         sys.stdout.write(HEAD)
         for name in args.only or ROWS:
             sys.stdout.flush()
-            sys.stdout.write(_line(hold(ROWS[name](stage), args.rounds)))
+            results.append(hold(ROWS[name](stage), args.rounds))
+            sys.stdout.write(_line(results[-1]))
     except (BenchmarkError, BuildError) as error:
         sys.stderr.write(f"bench: {error}\n")
         return 1
     finally:
         stage.close()
+    if args.write:
+        page.write(results)
     return 0
 
 
 def _line(result: Result) -> str:
     ours, theirs = result.medians()
-    cells = [result.contest.title, _seconds(ours.wall), _seconds(theirs.wall), _compared(result), result.contest.aim]
-    return f"| {' | '.join([*cells, *_resources(ours, theirs)])} |\n"
-
-
-def _compared(result: Result) -> str:
-    found = result.compared()
-    if result.contest.as_difference:
-        least, middle, most = (1000 * one for one in (min(found), median(found), max(found)))
-        return f"{middle:+.0f} ms ({least:+.0f} to {most:+.0f})"
-    return f"{median(found):.2f} ({min(found):.2f} to {max(found):.2f})"
-
-
-def _resources(ours: Sample, theirs: Sample) -> tuple[str, str]:
-    times = f"{_seconds(ours.processor)}, peer {_seconds(theirs.processor)}"
-    return times, f"{_mebibytes(ours.peak)}, peer {_mebibytes(theirs.peak)}"
+    processor = f"{_seconds(ours.processor)}, peer {_seconds(theirs.processor)}"
+    cells = [
+        result.contest.title,
+        _seconds(ours.wall),
+        _seconds(theirs.wall),
+        page.compared(result),
+        result.contest.aim,
+    ]
+    return f"| {' | '.join([*cells, processor, page.peaks(result)])} |\n"
 
 
 def _seconds(value: float) -> str:
     return f"{value:.3f} s" if value < 1 else f"{value:.2f} s"
-
-
-def _mebibytes(value: int) -> str:
-    return f"{value / 2**20:.0f} MiB"
 
 
 if __name__ == "__main__":

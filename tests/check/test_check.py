@@ -85,7 +85,7 @@ def test_infrastructure_variables_that_are_missing_or_empty(desk: Desk) -> None:
     assert result.lines == [
         "bridge: error: staging.yaml: infrastructure.CLUSTER_NAME is not set",
         "bridge: error: staging.yaml: infrastructure.REGISTRY_BASE is not set",
-        "bridge: hint: looked in .env.k8s.staging",
+        "bridge: hint: set it in .env.k8s.staging",
     ]
     assert result.status == 2
 
@@ -100,7 +100,7 @@ def test_infrastructure_variables_without_env_file_are_warning(desk: Desk) -> No
     assert result.lines == [
         "bridge: warning: staging.yaml: infrastructure.CLUSTER_NAME is not set",
         "bridge: warning: staging.yaml: infrastructure.REGISTRY_BASE is not set",
-        "bridge: hint: looked in .env.k8s.staging (which does not exist)",
+        "bridge: hint: set it in .env.k8s.staging (which does not exist)",
     ]
     assert (result.status, "NOT SET" in result.out) == (0, True)
 
@@ -349,7 +349,7 @@ def test_recipient_who_was_removed_and_can_still_read_is_reported(desk: Desk, mo
     removal = commit(desk)
     desk.environment(sources=["sops:half.yaml"], templates=["base/configmap.yml"])
     warning = f"sops:half.yaml: age1b was removed in commit {removal}, but the data key it had still opens 2 values"
-    hint = "run `sops updatekeys FILE` and `sops rotate -i FILE`, then set new values"
+    hint = "in the folder of .sops.yaml, run `sops updatekeys FILE` and `sops rotate -i FILE`, then set new values"
     result = desk.run("check", "staging")
     assert (result.status, result.lines) == (0, [f"bridge: warning: {warning}", f"bridge: hint: {hint}"])
     told = desk.run("check", "staging", "--output", "json").data["warnings"]
@@ -626,6 +626,7 @@ def doubtful(desk: Desk, layer: str, value: str) -> str:
     return {"template": "base/doubtful.yml", "env file": ".env.k8s.staging", "source": "plain:values.json"}[layer]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", LAYER_HINTS)
 @pytest.mark.parametrize("value", DOUBTFUL)
 def test_doubtful_value_is_warning_in_every_command(desk: Desk, layer: str, value: str) -> None:

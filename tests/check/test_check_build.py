@@ -42,7 +42,7 @@ def test_every_object_is_named_and_cure_is_printed(desk: Desk) -> None:
     assert result.status == 1
     assert len(errors(result)) == 5
     assert "document 2 line 8 Secret/agent-secrets: keys CARTESIA_API_KEY, OPENAI_API_KEY, DEEP" in errors(result)[1]
-    assert "(a placeholder: CARTESIA_API_KEY, DEEPGRAM_API_KEY; a value in clear: OPENAI_API_KEY)" in errors(result)[1]
+    assert "(a placeholder: CARTESIA_API_KEY, DEEPGRAM_API_KEY; a plaintext value: OPENAI_API_KEY)" in errors(result)[1]
     assert result.out.count("      $patch: delete\n") == 5
     assert "the files are valid" not in result.out
 

@@ -45,9 +45,10 @@ def test_what_is_wrong_with_any_is_reported_at_once(sops, capfd):
     assert out == ["config/a.sops.yaml: written by sops 3.13.2, for 2 keys"]
     assert err == [
         "bridge: error: sops:plain.sops.yaml: is not encrypted with sops (it has no `sops` metadata)",
-        "bridge: hint: sops -e -i FILE",
+        "bridge: hint: encrypt it with `sops -e -i FILE`",
         "bridge: error: sops:gone.sops.yaml: no such file",
         "bridge: error: sops:b.sops.yaml: key a is not encrypted, but the file's rules say it should be",
+        "bridge: hint: restore it from git, and change it only with `bridge set` or `sops edit`",
     ]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import ssl
+import sys
 import time
 from base64 import b64encode, urlsafe_b64encode
 from pathlib import Path
@@ -15,7 +16,7 @@ from kubernetes.config import load_kube_config
 from bridge.cluster import connect as module
 from bridge.cluster import tls
 from bridge.cluster.connect import Endpoint, Search, connect
-from bridge.errors import BridgeError, Refusal, Unavailable
+from bridge.errors import BridgeError, ConfigError, Refusal, Unavailable
 from tests.cluster.wire import assert_clean
 from tests.servers.pki import Authority
 
@@ -196,6 +197,20 @@ def test_credential_that_server_refuses_is_loaded_again(tmp_path: Path) -> None:
 def test_auth_provider_without_credential_is_error(tmp_path: Path, provider: object) -> None:
     error = refused(write(tmp_path, {"auth-provider": provider}))
     assert error.exit_status in {1, 2}
+
+
+@pytest.mark.parametrize("user", [{"username": "me", "password": "CANARY"}, oidc(0)])
+def test_missing_package_is_named_with_other_ways_to_log_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: dict[str, Any]
+) -> None:
+    """The image has no kubernetes package."""
+    monkeypatch.setitem(sys.modules, "kubernetes", None)
+    error = refused(write(tmp_path, user))
+    assert type(error) is ConfigError
+    what = "auth-provider and passwords need the kubernetes package, which is not installed"
+    assert str(error) == f'{tmp_path}/config: user "test": {what}'
+    hint = "use a token, a client certificate or an exec plugin, or run `pip install kubernetes`"
+    assert error.problems[0].hint == hint
 
 
 @pytest.mark.parametrize("config", [{"id-token": "CANARY"}, {"client-secret": "CANARY"}])

@@ -235,7 +235,7 @@ def test_pty_shows_questions_and_takes_answers(offline: Desk, tmp_path: Path, th
     out, err = process.communicate(timeout=60)
     os.close(ours)
     assert (process.returncode, err.startswith(shown + question(offline) + offered(offline))) == (0, True), err
-    assert "5 to create, 0 unchanged: written" in out
+    assert "5 created, 0 unchanged" in out
     assert bound(offline) == (uid_of(offline),)
 
 

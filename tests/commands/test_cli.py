@@ -18,7 +18,7 @@ def test_version(capfd: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["nothing"], ["sync", "--unknown"], ["sync", "--time", "1"], ["plan", "--output", "xml"], ["sync", "a", "b"]],
+    [["nothing"], ["sync", "--unknown"], ["sync", "--time", "1"], ["plan", "--output", "xml"], ["sync", "a", "b"]],
 )
 def test_wrong_arguments_end_with_2_and_usage(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     assert cli.main(arguments) == 2

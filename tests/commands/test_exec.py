@@ -193,7 +193,9 @@ def test_absent_env_file_is_named(desk, run):
     (desk.folder / ".env.k8s.staging").unlink()
     status, _, err = run("staging", "--", "true")
     assert status == 2
-    assert err.splitlines()[1] == ("bridge: hint: looked in plain:values.json, .env.k8s.staging (which does not exist)")
+    assert err.splitlines()[1] == (
+        "bridge: hint: set it in plain:values.json or .env.k8s.staging (which does not exist)"
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ from bridge.config.environment import (
     ClusterChoice,
     Variable,
     check_k8_env,
-    config_folder,
     environment_names,
     load_all,
     load_environment,
@@ -248,13 +247,6 @@ def test_file_that_is_no_yaml_is_reported_by_its_line(load):
 
 
 # Finding the file
-
-
-def test_folder_is_argument_else_variable_else_config():
-    assert config_folder("a", {"BRIDGE_CONFIG": "b"}) == Path("a")
-    assert config_folder(None, {"BRIDGE_CONFIG": "b"}) == Path("b")
-    assert config_folder(None, {"BRIDGE_CONFIG": ""}) == Path("config")
-    assert config_folder(None, {}) == Path("config")
 
 
 def test_environment_is_yaml_file_whose_name_has_no_dot(folder):

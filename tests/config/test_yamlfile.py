@@ -118,6 +118,7 @@ def test_nesting_up_to_bound_is_read(load):
 # Texts that would take long
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text", ["-\n" * 1_000_000, "- {}\n" * 1_000_000, f"[{'1,' * 1_000_000}]", "---\n" * 1_000_000]
 )

@@ -63,6 +63,7 @@ def manifests(text: str, value: str) -> Any:
     return read(list(yaml.safe_load_all(fill(text, values))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hostile", HOSTILE)
 @pytest.mark.parametrize("name", NAMES)
 def test_value_is_read_as_itself_in_every_template(name: str, hostile: str) -> None:

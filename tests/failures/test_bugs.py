@@ -113,8 +113,8 @@ def test_as_text_objects_are_reported_and_metrics_have_status(
     break_after(bugs, Objects, "apply", on=write_of("agent-secrets"))
     result = desk.run("sync", "staging", "--metrics", str(tmp_path / "bridge.prom"))
     lines = result.out.splitlines()
-    assert "+ Secret/shared-secrets  to create (written)" in lines
-    assert "+ Secret/agent-secrets  to create (perhaps written)" in lines
+    assert "+ Secret/shared-secrets  created" in lines
+    assert "+ Secret/agent-secrets  perhaps created" in lines
     assert "+ ConfigMap/shared-config  to create" in lines
     assert lines[-1].endswith("stopped between writes; run again")
     assert (result.status, metrics(desk, tmp_path / "bridge.prom")["bridge_exit_status"]) == (5, 5)

@@ -23,6 +23,8 @@ from tests.restart.test_refusals_before import marks, with_a_workload
 from tests.servers.process import free_port
 from tests.team import VALUES
 
+pytestmark = pytest.mark.slow
+
 FULL = "bridge: error: cannot write the report: no space left on device\n"
 AGAIN = "bridge: hint: run the same command again: it continues from the current state\n"
 WRITTEN = {

@@ -14,6 +14,8 @@ from tests.failures.failing import DOUBT, JSON, objects, small
 from tests.importing.moving import SHELF, moving_in
 from tests.lease.leases import hold
 
+pytestmark = pytest.mark.slow
+
 KINDS = {
     "secrets": "Secret",
     "configmaps": "ConfigMap",

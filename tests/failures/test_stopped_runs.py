@@ -19,12 +19,18 @@ from tests.failures.test_faults import many
 from tests.lease.leases import expire, hold, holder
 from tests.team import VALUES
 
+pytestmark = pytest.mark.slow
+
 Start = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture
 def desk(offline_desk: Desk) -> Desk:
     return offline_desk
+
+
+NEAR = "from bridge.http import transport; transport.FAR = 1e9; from bridge.start import run; run()"
+"""Runs bridge as if the cluster were near, which a busy machine would not let it see: one request after the other."""
 
 
 @pytest.fixture
@@ -36,7 +42,7 @@ def start(desk: Desk, tmp_path: Path, third_party: Path) -> Iterator[Start]:
     started = []
 
     def run(*arguments: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "bridge", *arguments, "--config", str(desk.folder)]
+        command = [sys.executable, "-c", NEAR, *arguments, "--config", str(desk.folder)]
         pipe = subprocess.PIPE
         started.append(subprocess.Popen(command, env=environ, stdout=pipe, stderr=pipe, text=True))
         return started[-1]
@@ -90,8 +96,13 @@ def test_terminated_run_says_what_is_written_and_next_one_repairs_it(
     out, err = process.communicate(timeout=60)
     assert process.returncode == 143
     assert err == "bridge: terminated\n"
-    assert out.splitlines()[-1] == "5 to create, 0 unchanged: interrupted"
-    assert ("Secret/agent-secrets  to create (written)" in out) == (name == "shared-config")
+    counts = {
+        "bridge-voice-agent-staging": "5 to create",
+        "shared-secrets": "1 perhaps created, 4 to create",
+        "shared-config": "2 created, 1 perhaps created, 2 to create",
+    }[name]
+    assert out.splitlines()[-1] == f"{counts}, 0 unchanged: interrupted"
+    assert ("Secret/agent-secrets  created" in out) == (name == "shared-config")
     assert not any(value in out for value in VALUES.values())
     repaired(desk)
 

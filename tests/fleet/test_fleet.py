@@ -226,6 +226,7 @@ def test_markdown_has_row_for_each_and_table_for_what_changes(desk: Desk) -> Non
     assert "| `+` | | `TOKEN` | new | `plain:env-00.json @ 1` |" in out  # as in the plan of one environment
 
 
+@pytest.mark.slow
 def test_fifty_canaries_of_all_environments_are_nowhere(desk: Desk) -> None:
     names = fleet(desk, 25)
     assert len({one for one in desk.canaries if "env-" in one}) == 50
@@ -507,6 +508,7 @@ def start(desk: Desk, tmp_path: Path, third_party: Path) -> Iterator[Start]:
         process.communicate()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["embedded_target"], indirect=True)
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_terminated_run_gives_all_leases_back_and_says_how_far_it_came(
@@ -571,6 +573,7 @@ def test_all_is_no_abbreviation_of_permission() -> None:
     assert (args.all, args.allow_shrink, args.allow_fallback, args.allow_older) == (True, False, False, False)
 
 
+@pytest.mark.slow
 def test_values_of_finished_environments_are_let_go(
     offline_desk: Desk, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -585,6 +588,8 @@ def test_values_of_finished_environments_are_let_go(
     # Only what the test collects itself: while another thread collects, `gc.collect` does nothing.
     gc.disable()
     request.addfinalizer(gc.enable)
+    gc.freeze()  # what is older than the run would be looked through again each time
+    request.addfinalizer(gc.unfreeze)
     monkeypatch.setattr(gc, "enable", lambda: None)
 
     class Watched(module.Member):

@@ -68,7 +68,9 @@ class Job:
         return status
 
     def _waiting(self) -> list[dict[str, Any]]:
-        pods = self.cluster.request("GET", f"/api/v1/namespaces/{self.namespace}/pods").body["items"]
+        """Return the pods of this Job that wait; the schedule makes another Job when the hour or its half begins."""
+        path = f"/api/v1/namespaces/{self.namespace}/pods?labelSelector=job-name%3Dnow"
+        pods = self.cluster.request("GET", path).body["items"]
         return [pod for pod in pods if pod["status"].get("phase") == "Pending"]
 
     def _run(self, pod: dict[str, Any]) -> None:

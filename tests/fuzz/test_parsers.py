@@ -32,6 +32,7 @@ def test_parser_that_fails_in_another_way_would_be_seen(monkeypatch):
         parsers.check("ini", b"")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS)
 @given(data=st.data())
 def test_any_bytes_are_read_or_refused(target, data):

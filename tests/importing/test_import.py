@@ -552,7 +552,7 @@ def test_dotenv_file(desk: Desk, patch: Path) -> None:
     assert shelf(desk) == VALUES | {"SCW_SECRET_KEY": "CANARY-scw"}
     assert config_map(desk, "shared-config") == {"DOMAIN": "x.example"}
     found = {one["value"]: (one["state"], one["reason"]) for one in result.data["values"]}
-    assert found["CLUSTER_NAME"] == ("left", "is public and used by scripts: it stays here")
+    assert found["CLUSTER_NAME"] == ("left", "public, and used by scripts")
     assert found["LOG_LEVEL"] == ("same", "")  # what the template's default gives
     assert result.data["deletable"] is False
     again = desk.run("import", "staging", str(file), "--to", SHELF, "--output", "json")

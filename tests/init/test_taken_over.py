@@ -94,7 +94,7 @@ def test_values_that_no_import_reads_are_reported_with_command_that_stores_each(
     assert told(drafted) == [
         (
             f"{PLACE} secretGenerator[0]",
-            "has Secret/made key A in clear",
+            "has Secret/made key A in plaintext",
             "store it with `bridge set staging A`, then remove it here",
         ),
         (

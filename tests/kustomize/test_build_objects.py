@@ -116,6 +116,7 @@ def test_what_cannot_be_read(text: str, expected: str) -> None:
     assert problems(text)[0].startswith(expected)
 
 
+@pytest.mark.slow
 def test_build_may_hold_more_than_other_files_and_not_everything() -> None:
     nodes = "- a\n" * 250_000
     assert len(parse_build(f"{SECRET}  A: eA==\nother:\n{nodes}", "stdin")) == 1

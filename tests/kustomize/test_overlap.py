@@ -34,7 +34,7 @@ def test_keys_in_build_are_overwritten() -> None:
     assert one.problem("stdin").where == "stdin document 1 line 1 Secret/agent-secrets"
     assert one.problem("stdin").what == (
         "keys OPENAI, DEEPGRAM: the next `kubectl apply` silently overwrites what bridge wrote (exit status 0) "
-        "(a placeholder: OPENAI; a value in clear: DEEPGRAM); `kubectl apply --server-side` gets a conflict with "
+        "(a placeholder: OPENAI; a plaintext value: DEEPGRAM); `kubectl apply --server-side` gets a conflict with "
         '"bridge/voice-staging", and --force-conflicts overwrites it'
     )
 

@@ -280,8 +280,9 @@ class World:
         self.cluster.store.merge(self.place, patch, Write("kubectl-edit"))
 
     def _note(self) -> None:
-        if not self.history or self.history[-1] != self.value:
-            self.history.append(self.value)
+        value = self.value
+        if not self.history or self.history[-1] != value:
+            self.history.append(value)
 
     def _delete(self) -> None:
         if self.value is not None:

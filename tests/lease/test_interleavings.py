@@ -12,12 +12,14 @@ from bridge.testing.apiserver import EmbeddedCluster
 from tests.clock import Clock
 from tests.lease.interleaving import DELETED, EVENTS, EXPIRED, FIRST, NEW, OLD, Direct, Happens, World
 
+pytestmark = pytest.mark.slow
+
 Open = Callable[[str], World]
 STATES = ("absent", "older", "edited", "immutable")
 
 
 def one_by_one(
-    function: Callable[[Any], Any], items: Iterable[Any], *, threads: int, deadline: float
+    function: Callable[[Any], Any], items: Iterable[Any], *, threads: int, deadline: float, step: object
 ) -> dict[Any, Any]:
     """Stand in for `parallel.each`: what is sent side by side arrives in a known order."""
     return {item: function(item) for item in items}
@@ -129,6 +131,7 @@ RULES = {
 }
 
 
+@pytest.mark.parametrize("world", ["near"], indirect=True)  # the rules are the same far away
 @pytest.mark.parametrize("rule", RULES)
 def test_without_any_of_rules_it_would_be(world: Open, monkeypatch: pytest.MonkeyPatch, rule: str) -> None:
     place, wrong, state = RULES[rule]

@@ -171,7 +171,7 @@ def test_proposal_shows_plan_and_main_branch_is_synced_and_then_deployed(pipelin
     deployed = pipeline.deploy()
     assert (deployed.status, pipeline.deployed) == (0, True)
     assert "deployment.apps/agent created" in deployed.log
-    assert "5 to create, 0 unchanged: written" in deployed.report + deployed.log
+    assert "5 created, 0 unchanged" in deployed.report + deployed.log
     assert desk.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
     again = pipeline.deploy()
     assert (again.status, "nothing to do" in again.report + again.log) == (0, True)

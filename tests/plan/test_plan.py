@@ -17,7 +17,7 @@ def test_markdown_for_pipelines_summary(offline_desk: Desk) -> None:
         "| `~` | | `OPENAI_API_KEY` | changed | `plain:values.json @ 1` |\n\n"
         "Read: `plain:values.json @ 1`\n"
     )
-    assert "(written)" not in desk.run("sync", "staging", "--output", "markdown").out
+    assert "| | updated | |" in desk.run("sync", "staging", "--output", "markdown").out
     assert "**5 unchanged: nothing to do**" in desk.run("plan", "staging", "--output", "markdown").out
 
 
@@ -27,11 +27,8 @@ def test_markdown_names_who_changed_key_and_what_sync_has_written(offline_desk: 
     desk.target.edit("Secret", "agent-secrets", OPENAI_API_KEY="CANARY-by-hand")
     desk.canaries.add("CANARY-by-hand")
     out = desk.run("sync", "staging", "--output", "markdown").out
-    assert "\n**1 to update, 4 unchanged: written**\n" in out
-    assert (
-        "| `~` | `Secret/agent-secrets` | | to update, written | |\n| `!` | | `OPENAI_API_KEY` | drift, changed by "
-        in out
-    )
+    assert "\n**1 updated, 4 unchanged**\n" in out
+    assert "| `~` | `Secret/agent-secrets` | | updated | |\n| `!` | | `OPENAI_API_KEY` | drift, changed by " in out
     assert "| drift, changed by kubectl-edit (Update, " in out
 
 

@@ -5,6 +5,7 @@ import tomllib
 from collections import defaultdict
 
 from tests.pages import ROOT, page
+from tests.servers import build
 
 CONTRIBUTING = page("CONTRIBUTING.md")
 FINDING = CONTRIBUTING.section("Find a test")
@@ -30,6 +31,20 @@ def test_file_names_are_unique_outside_of_providers_folders() -> None:
         if folder.parts[0] != "providers" or folder.name in {"contract", "runs"}:
             places[path.name].append(str(folder))
     assert {name: folders for name, folders in places.items() if len(folders) > 1} == {}
+
+
+def test_every_program_that_is_built_is_in_table_with_what_builds_it() -> None:
+    how = {
+        name: source
+        for programs, source, *_ in CONTRIBUTING.section("Programs that tests need").rows
+        for name in re.findall(r"`([\w.-]+)`", programs)
+        if "wheel" not in source and "system" not in source
+    }
+    assert {name for name, source in how.items() if "`make test`" in source} == set(
+        build.TOOLS
+    ) - build.PEERS - build.ON_REQUEST
+    assert {name for name, source in how.items() if source == "CI or by name"} == build.ON_REQUEST
+    assert {name for name, source in how.items() if source == "`make bench`"} == build.PEERS
 
 
 def test_no_test_lies_outside_of_folder() -> None:

@@ -1,10 +1,14 @@
 """The wheel, installed where the source tree is not: it carries all that the main job needs."""
 
+import filecmp
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
@@ -12,6 +16,7 @@ import pytest
 from tests.importing.migrating import check_migration, deployed, lines
 from tests.servers.apiserver import RealCluster
 from tests.servers.kwok import Kwok
+from tests.thirdparty.install import install
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,7 +49,8 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("fresh")
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
     pip = [folder / "venv" / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--require-hashes", "-r", ROOT / "requirements.lock"], check=True)
+    # Uncompiled: compiling all of boto3 takes half a minute, and what is used of it a second.
+    subprocess.run([*pip, "--no-compile", "--require-hashes", "-r", ROOT / "requirements.lock"], check=True)
     subprocess.run([*pip, "--no-deps", wheel], check=True)
     return folder / "venv" / "bin"
 
@@ -56,14 +62,39 @@ def run(installed: Path, tmp_path: Path, *arguments: str) -> subprocess.Complete
 
 def test_wheel_installs_two_packages_and_nothing_named_providers(wheel: Path) -> None:
     names = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
-    assert {name for name in names if not name.endswith(".dist-info")} == {"bridge", "bridge_providers"}
+    assert {name for name in names if not name.endswith((".dist-info", ".data"))} == {"bridge", "bridge_providers"}
+
+
+def test_wheel_has_three_names_of_program_and_manual_page(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as files:
+        (points,) = [name for name in files.namelist() if name.endswith("/entry_points.txt")]
+        scripts = re.findall(r"^([\w-]+) = bridge\.start:run$", files.read(points).decode(), re.MULTILINE)
+        manual = {Path(name).name for name in files.namelist() if ".data/data/share/man/man1/" in name}
+    assert scripts == ["bridge", "bridge-secrets", "kubectl-bridge"]
+    assert manual == {"bridge.1", "bridge-secrets.1"}
+
+
+@pytest.mark.timeout(900)
+def test_plugin_and_completion_run_from_wheel(installed: Path, kubectl_binary: Path, tmp_path: Path) -> None:
+    environ = {"PATH": f"{installed}:{os.defpath}", "HOME": str(tmp_path)}
+    command = [kubectl_binary, "bridge", "plna"]
+    done = subprocess.run(command, cwd=tmp_path, env=environ, check=False, capture_output=True, text=True)
+    assert done.stderr.splitlines()[:2] == [
+        "usage: kubectl bridge [-h] [-V] COMMAND ...",
+        "kubectl bridge: error: no command plna",
+    ]
+    assert run(installed, tmp_path, str(installed / "bridge-secrets"), "help", "plan").stdout.startswith(
+        "usage: bridge-secrets plan "
+    )
+    for shell in ("bash", "zsh", "fish"):
+        assert "bridge" in run(installed, tmp_path, str(installed / "bridge"), "completion", shell).stdout
 
 
 @pytest.mark.timeout(900)
 def test_demo_runs_from_wheel(installed: Path, tmp_path: Path) -> None:
     done = run(installed, tmp_path, str(installed / "bridge"), "demo")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "5 to create, 0 unchanged: written" in done.stdout
+    assert "5 created, 0 unchanged" in done.stdout
     assert "5 unchanged: nothing to do" in done.stdout
     assert "drift, changed by kubectl-edit" in done.stdout
     assert "key OPENAI_API_KEY does not decrypt" in done.stdout
@@ -105,12 +136,13 @@ def packaged() -> set[str]:
     tracked = subprocess.run(
         ["git", "ls-files", "bridge", "providers"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    return {name.removeprefix("providers/") for name in tracked if (ROOT / name).exists()}
+    files = {name.removeprefix("providers/") for name in tracked if (ROOT / name).exists()}
+    return {name for name in files if not name.startswith("bridge/help/man/")}  # which is installed in share/man
 
 
 def test_wheel_has_every_module_types_manifests_and_help_pages(wheel: Path) -> None:
     """A package or a file that pyproject.toml does not list would be missing."""
-    names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if not re.match(r"[^/]+\.(dist-info|data)/", name)}
     assert {name for name in names if not name.startswith("bridge/example/")} == packaged()
 
 
@@ -120,3 +152,25 @@ def test_source_distribution_has_what_wheel_has(source: Path, tmp_path: Path) ->
     with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as archive:
         names = {name.partition("/")[2].removeprefix("providers/") for name in archive.getnames()}
     assert packaged() <= names
+
+
+def test_third_party_is_installed_as_pip_installs_it(tmp_path: Path) -> None:
+    source, site = tmp_path / "source", tmp_path / "site"
+    shutil.copytree(ROOT / "tests" / "thirdparty", source, ignore=shutil.ignore_patterns("__pycache__", "install.py"))
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*command, "--no-compile", "--target", site, source], check=True)
+    ours = tmp_path / "ours"
+    ours.mkdir()
+    install(source, ours)
+    assert sorted(path.name for path in ours.iterdir()) == sorted(path.name for path in site.iterdir())
+    assert [entries(ours), names(ours)] == [entries(site), names(site)]
+    assert [name for name in filecmp.cmpfiles(ours, site, [path.name for path in ours.glob("*.py")])[1:] if name] == []
+
+
+def entries(site: Path) -> list[tuple[str, str, str]]:
+    (found,) = distributions(path=[str(site)])
+    return sorted((entry.group, entry.name, entry.value) for entry in found.entry_points)
+
+
+def names(site: Path) -> list[tuple[str, str]]:
+    return [(found.metadata["Name"], found.version) for found in distributions(path=[str(site)])]

@@ -1,14 +1,38 @@
 """Stores for the tests of a provider and for the contract's tests."""
 
+import functools
 import itertools
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from botocore.loaders import JSONFileLoader, Loader
 
 from tests.servers.scaleway import SecretManager
 from tests.servers.vault import DevVault
 
 NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _descriptions_are_read_once() -> Iterator[None]:
+    """Keep what botocore reads for each of its clients, a megabyte of JSON: that is half of a short test's time."""
+    load, services = JSONFileLoader.load_file, Loader.list_available_services
+
+    @functools.cache
+    def loaded(path: str) -> Any:
+        return load(JSONFileLoader(), path)
+
+    @functools.cache
+    def available(folders: tuple[str, ...], kind: str) -> Any:
+        return services(Loader(include_default_search_paths=False, extra_search_paths=folders), kind)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JSONFileLoader, "load_file", lambda _, path: loaded(path))
+        patch.setattr(
+            Loader, "list_available_services", lambda self, type_name: available(tuple(self.search_paths), type_name)
+        )
+        yield
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def test_table_fits_terminal_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) 
     ]
     monkeypatch.setenv("COLUMNS", "30")
     narrow = table(ROWS)
-    assert all(cell in narrow for row in ROWS[1:] for cell in row)
+    assert all(" ".join(cell.split()) in " ".join(narrow.split()) for row in ROWS[1:] for cell in row)
     monkeypatch.setenv("COLUMNS", "200")
     assert len(table(ROWS).splitlines()) == 3
 

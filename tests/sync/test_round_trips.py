@@ -47,9 +47,9 @@ class Trips(list[list[str]]):
             finally:
                 CALL.reset(token)
 
-        def wave_sent(wave: Wave) -> None:
+        def wave_sent(wave: Wave, text: str = "") -> None:
             self._asked = {call: [] for call in wave._calls}
-            send_wave(wave)
+            send_wave(wave, text)
             asked = list(filter(None, self._asked.values()))
             if wave.is_wide:
                 assert len(asked) <= FAR_WIDTH

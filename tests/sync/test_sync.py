@@ -18,7 +18,7 @@ def writes(desk: Desk) -> list[str]:
 def test_first_sync_writes_all_objects(desk: Desk) -> None:
     result = desk.run("sync", "staging")
     assert (result.err, result.status) == ("", 0)
-    assert result.out.splitlines()[-1] == "5 to create, 0 unchanged: written"
+    assert result.out.splitlines()[-1] == "5 created, 0 unchanged"
     assert desk.target.data(SECRET, "shared-secrets") == {
         key: VALUES[key] for key in ("LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
     }
@@ -370,7 +370,7 @@ def test_what_kubectl_apply_overwrites_is_reported_and_taken_back(desk: Desk) ->
             "bridge: warning: Secret/agent-secrets: `kubectl apply` overwrites what bridge writes: "
             "your build still contains this object's keys"
         ),
-        "bridge: warning: Secret/agent-secrets: its last-applied annotation may contain secret values in clear",
+        "bridge: warning: Secret/agent-secrets: its last-applied annotation may contain secret values in plaintext",
     ]
     assert desk.target.data(SECRET, "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
 

@@ -81,6 +81,7 @@ def every_command(desk: Desk) -> dict[str, Result]:
     return results
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("age", ["new", "old"])
 @pytest.mark.parametrize("remote", ["ext", "ssh", "file", "helper"])
 def test_no_setting_of_repository_starts_program(  # noqa: PLR0917 - fixtures

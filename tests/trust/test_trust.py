@@ -279,6 +279,7 @@ def is_risky(call: str) -> bool:
     return owner in {"os", "subprocess", "pty", "asyncio"} and name.startswith(STARTS)
 
 
+@pytest.mark.slow
 def test_each_start_and_credential_is_checked_or_exempt() -> None:
     found = set(places())
     assert found == ASKS.keys() | EXEMPT.keys()

@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from bridge.provider import Context, OptionError, Problem, ProviderError
 from bridge_providers.scaleway import paths
@@ -14,8 +13,15 @@ if TYPE_CHECKING:
 __all__ = ["Scaleway"]
 
 
-@dataclass(frozen=True)
-class Scaleway:
+class _Section(NamedTuple):
+    """The fields of the section; see Scaleway. It is no dataclass, whose module would take long to import."""
+
+    region: str | None = None
+    project_id: str | None = None
+    profile: str | None = None
+
+
+class Scaleway(_Section):
     """The secrets of one project in one region, and all secrets of that region by ID.
 
     Each field defaults to its environment variable (SCW_DEFAULT_REGION, SCW_DEFAULT_PROJECT_ID, SCW_PROFILE) or to the
@@ -23,13 +29,11 @@ class Scaleway:
     SCW_SECRET_KEY or from the profile.
     """
 
-    region: str | None = None
-    project_id: str | None = None
-    profile: str | None = None
+    __slots__ = ()
     concurrency: ClassVar[int] = 8
     wants_known: ClassVar[bool] = True
 
-    def __post_init__(self) -> None:
+    def __init__(self, *_values: object, **_fields: object) -> None:
         for name in ("region", "project_id", "profile"):
             value: object = getattr(self, name)  # a section of a file may hold anything
             if value is not None and not (isinstance(value, str) and value and value.isprintable()):

@@ -1,6 +1,5 @@
 """Read and write secrets during one run: check before the first access, access, and build the document."""
 
-import dataclasses
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -51,7 +50,7 @@ class ScalewaySession:
         with self._lock:
             if scope not in self._apis:
                 overrides = {name: text for name, text in scope._asdict().items() if text}
-                options = dataclasses.replace(self._options, **overrides)
+                options = type(self._options)(**(self._options._asdict() | overrides))
                 self._apis[scope] = SecretManager(settings(options, self._context), self._context.deadline)
             return self._apis[scope]
 

@@ -6,8 +6,7 @@ is only needed to create files, and to read files for kinds of keys that bridge 
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 from bridge.provider import Context, Document, Problem, ProviderError, Revision
 from bridge_providers.sops import sections
@@ -20,8 +19,23 @@ if TYPE_CHECKING:
 __all__ = ["Sops"]
 
 
-@dataclass(frozen=True)
-class Sops:
+class _Section(NamedTuple):
+    """The fields of the section; see Sops. It is no dataclass, whose module would cost a tenth of a run to import."""
+
+    age_key_file: str | None = None
+    s3: str | None = None
+    s3_region: str | None = None
+    s3_profile: str | None = None
+    age_passphrase_file: str | None = None
+    age_passphrase_fd: int | None = None
+    gpg: str | None = None
+    program: str | None = None
+    program_environment: Sequence[str] | None = None
+    kms: Mapping[str, object] | None = None
+    hc_vault: Mapping[str, object] | Sequence[Mapping[str, object]] | None = None
+
+
+class Sops(_Section):
     """SOPS files below the environment's folder, or in the one object storage that `s3` names.
 
     - `age_key_file`: one more file with age keys, relative to the environment's file. The others are found where `sops`
@@ -37,21 +51,11 @@ class Sops:
     - `s3_region`, `s3_profile`: override what the environment and the profile say.
     """
 
-    age_key_file: str | None = None
-    s3: str | None = None
-    s3_region: str | None = None
-    s3_profile: str | None = None
-    age_passphrase_file: str | None = None
-    age_passphrase_fd: int | None = None
-    gpg: str | None = None
-    program: str | None = None
-    program_environment: Sequence[str] | None = None
-    kms: Mapping[str, object] | None = None
-    hc_vault: Mapping[str, object] | Sequence[Mapping[str, object]] | None = None
+    __slots__ = ()
     concurrency: ClassVar[int] = 4
     removed_options: ClassVar[Mapping[str, str]] = sections.REMOVED
 
-    def __post_init__(self) -> None:
+    def __init__(self, *_values: object, **_fields: object) -> None:
         sections.check(self)
         if (self.s3, self.s3_region, self.s3_profile) != (None, None, None):
             from bridge_providers.sops import s3  # noqa: PLC0415 - most environments have no such field

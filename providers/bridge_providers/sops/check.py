@@ -83,7 +83,7 @@ def _of_leaves(stored: Stored, block: Metadata) -> Iterator[Problem]:
         def visit(leaf: SecretValue, _: bytes, encrypted: bool, walk: Walk) -> SecretValue:
             problem = cipher.problem_of_form(leaf) if encrypted else None
             if problem:
-                flaws.append(Problem("", f"key {walk.where} {problem}"))
+                flaws.append(Problem("", f"key {walk.where} {problem}", mac.RESTORE))
             return leaf
 
         Walk(stored.documents, rule, visit).run()

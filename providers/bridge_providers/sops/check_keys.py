@@ -7,12 +7,11 @@ from typing import Final
 from bridge.provider import Problem
 from bridge_providers.sops.key_types import Group
 from bridge_providers.sops.metadata import Metadata
-from bridge_providers.vault import paths
 
 POST_QUANTUM: Final = "age1pq1"
 """How a hybrid recipient begins (age v1.3, ML-KEM-768 with X25519)."""
 ALONE: Final = "only one age key decrypts this; if it is lost, so are the values"
-RENEW: Final = "run `sops updatekeys FILE` and `sops rotate -i FILE`, then set new values"
+RENEW: Final = "in the folder of .sops.yaml, run `sops updatekeys FILE` and `sops rotate -i FILE`, then set new values"
 """How to lock a key out: `updatekeys` keeps the data key, which every old version of the file contains for it."""
 _OLDEST: Final = (3, 7)  # the oldest sops whose files are tried
 _NEWEST_MAJOR: Final = 3
@@ -23,7 +22,7 @@ def problems(block: Metadata) -> Iterator[Problem]:
     """Yield warnings about the keys and the version of sops."""
     groups = block.groups
     if len(groups) == 1 and len(groups[0].age) == 1 and not groups[0].beside_age:
-        hint = "add a second key, such as one kept for emergencies: `sops updatekeys`"
+        hint = "add a second key to .sops.yaml, and run `sops updatekeys FILE` in its folder"
         yield Problem("", ALONE, hint, warning=True)
     for group in block.groups:
         weaker = [key.recipient for key in group.age if not key.recipient.startswith(POST_QUANTUM)]
@@ -39,6 +38,10 @@ def problems(block: Metadata) -> Iterator[Problem]:
 def _in_clear(block: Metadata) -> Iterator[Problem]:
     """Warn of Vaults whose address is plain http."""
     addresses = {key.address for group in block.groups for key in group.hc_vault}
+    if not addresses:
+        return
+    from bridge_providers.vault import paths  # noqa: PLC0415 - start-up: few files have such a key
+
     for address in sorted(one for one in addresses if not paths.problem_of_address(one)):
         if warning := paths.in_clear(address):
             yield warning

@@ -13,7 +13,7 @@ from bridge_providers.sops.selectors import Selector, selector
 from bridge_providers.sops.tree import Stored
 from bridge_providers.sops.walk import Walk
 
-_UPDATE = "run `sops updatekeys FILE`; if that removes a key, also `sops rotate -i FILE`"
+_UPDATE = "in the folder of .sops.yaml, run `sops updatekeys FILE`; if that removes a key, also `sops rotate -i FILE`"
 _BY_NAME: Final = (
     "make sure that none of them is secret, or use a rule over names (`encrypted_regex`), which bridge can check"
 )
@@ -68,7 +68,7 @@ def _in_clear(stored: Stored, block: Metadata, rule: Rule) -> Iterator[Problem]:
         yield from [] if own.by_form else undecided(places, f"the `{name}` of {rule.where}")
     else:
         for place in places:
-            message = f"key {place} is in clear, but {rule.where} says it should be encrypted"
+            message = f"key {place} is in plaintext, but {rule.where} says it should be encrypted"
             yield Problem(
                 "", message, "decrypt the file and encrypt it again; sops keeps the rule that a file was created with"
             )
@@ -80,7 +80,7 @@ def undecided(places: list[str], rule: str) -> Iterator[Problem]:
         return
     more = len(places) - _MOST_NAMED
     names = ", ".join(places[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-    message = f"in clear: {names}; {rule} is over comments, which bridge does not read"
+    message = f"in plaintext: {names}; {rule} is over comments, which bridge does not read"
     yield Problem("", message, _BY_NAME, warning=True)
 
 

@@ -10,9 +10,6 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from bridge.provider import Kind, SecretValue
 from bridge_providers.sops import scalars, tree
 
@@ -68,6 +65,8 @@ class Cipher:
 
     def __init__(self, key: bytes, *, old: bool = False) -> None:
         """Take a key of 32 bytes; `old` admits the type `bytes`, which nothing writes since sops 3.0."""
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - start-up: `check` opens nothing
+
         aead = AESGCM(key)
         self._open: Final = aead.decrypt
         self._seal: Final = aead.encrypt
@@ -109,6 +108,8 @@ class Cipher:
         """Decrypt and authenticate."""
         if len(nonce) not in _NONCE_BYTES:
             raise Undecryptable(_DAMAGED)
+        from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - start-up: `check` opens nothing
+
         try:
             return self._open(nonce, sealed, place)
         except InvalidTag:

@@ -149,7 +149,7 @@ class Opener:
             except Undecryptable as error:
                 problem = str(error)
         if problem:
-            raise ProviderError(f"key {walk.where} {problem}")
+            raise ProviderError(f"key {walk.where} {problem}", hint=mac.RESTORE)
         # Comments do not count, so a value that was turned into a comment is missing. (sops 3.13.2 counts it.)
         if isinstance(leaf, Comment):
             self.has_comments = True

@@ -17,7 +17,8 @@ from bridge_providers.sops.metadata import Metadata
 _ONLY_ENCRYPTED: Final = hashlib.sha256(b"sops").digest()
 
 NO_MAC: Final = "has no MAC (`mac` in its sops metadata), so it may have been changed"
-_RESTORE: Final = "restore it from git, and change it only with `sops edit`"
+RESTORE: Final = "restore it from git, and change it only with `bridge set` or `sops edit`"
+"""What to do about a file that was changed by something else."""
 
 
 def bytes_of(leaf: SecretValue) -> bytes:
@@ -36,15 +37,15 @@ def digest(hashed: Iterable[bytes], *, mac_only_encrypted: bool) -> bytes:
 def verify(metadata: Metadata, cipher: Cipher, hashed: Iterable[bytes]) -> None:
     """Compare the file's MAC with its leaves; ProviderError if they differ, or if there is no MAC."""
     if not metadata.mac:
-        raise ProviderError(NO_MAC, hint=_RESTORE)
+        raise ProviderError(NO_MAC, hint=RESTORE)
     expected = _decrypted(metadata, cipher)
     if expected is None:
         raise ProviderError(
-            "its MAC does not decrypt: `mac` or `lastmodified` was changed after encryption", hint=_RESTORE
+            "its MAC does not decrypt: `mac` or `lastmodified` was changed after encryption", hint=RESTORE
         )
     if not hmac.compare_digest(expected, digest(hashed, mac_only_encrypted=metadata.mac_only_encrypted)):
         raise ProviderError(
-            "its MAC does not match: a value was changed, moved, added or removed after encryption", hint=_RESTORE
+            "its MAC does not match: a value was changed, moved, added or removed after encryption", hint=RESTORE
         )
 
 

@@ -31,7 +31,9 @@ class Stored(NamedTuple):
 
 def not_encrypted() -> ProviderError:
     """Return the error for a file that sops has not encrypted."""
-    return ProviderError("is not encrypted with sops (it has no `sops` metadata)", hint="sops -e -i FILE")
+    return ProviderError(
+        "is not encrypted with sops (it has no `sops` metadata)", hint="encrypt it with `sops -e -i FILE`"
+    )
 
 
 def too_deep() -> ProviderError:

@@ -124,7 +124,7 @@ class Connection:
         return ProviderError(f"the request failed ({type(error).__name__})")
 
     def _unavailable(self, reason: str) -> Unavailable:
-        return Unavailable(f"{self._settings.address} {reason}")
+        return Unavailable(f"{self._settings.address} {reason}", hint="check the address and the network")
 
 
 class _Adapter(hvac.adapters.RawAdapter):  # type: ignore[misc] # hvac has no types

@@ -144,6 +144,8 @@ def test_tampered_value_is_named_and_nothing_is_written(desk: Desk, sops: Sops) 
         desk,
         "sops:values.sops.yaml: key OPENAI_API_KEY does not decrypt: it was changed or moved after encryption",
     )
+    restore = "bridge: hint: restore it from git, and change it only with `bridge set staging` or `sops edit`"
+    assert restore in desk.run("plan", "staging").lines
 
 
 def test_file_that_nobody_encrypted(desk: Desk, sops: Sops) -> None:
@@ -177,9 +179,9 @@ def test_file_that_lost_field_is_refused_by_check_without_any_key(
     assert result.status == 1
     assert result.lines == [
         "bridge: warning: sops:values.sops.yaml: only one age key decrypts this; if it is lost, so are the values",
-        "bridge: hint: add a second key, such as one kept for emergencies: `sops updatekeys`",
+        "bridge: hint: add a second key to .sops.yaml, and run `sops updatekeys FILE` in its folder",
         "bridge: error: base/secrets.yml Secret/agent-secrets key OPENAI_API_KEY: ${OPENAI_API_KEY} has no value",
-        "bridge: hint: looked in sops:values.sops.yaml, .env.k8s.staging",
+        "bridge: hint: set it with `bridge set staging NAME`; looked in sops:values.sops.yaml, .env.k8s.staging",
     ]
 
 
@@ -290,7 +292,7 @@ def test_one_key_for_all_files_is_one_warning(desk: Desk, sops: Sops) -> None:
     first = ", ".join(f"sops:{name}" for name in names[:5])
     assert result.lines == [
         f"bridge: warning: {first} and 2 more: only one age key decrypts this; if it is lost, so are the values",
-        "bridge: hint: add a second key, such as one kept for emergencies: `sops updatekeys`",
+        "bridge: hint: add a second key to .sops.yaml, and run `sops updatekeys FILE` in its folder",
     ]
     result = desk.run("check", "--files", "sops", *(str(desk.folder / name) for name in names[:2]))
     assert len([line for line in result.lines if "only one age key" in line]) == 1

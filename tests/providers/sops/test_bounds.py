@@ -98,6 +98,7 @@ def read(path: Path) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_hostile_file_is_read_or_refused_within_bounds(tmp_path, name):
     content, message = FILES[name]

@@ -73,7 +73,7 @@ def test_what_stands_in_clear_although_rule_of_today_wants_it_encrypted(sops):
     assert told(sops) == ([], [])
     rules(sops, {"age": [A, B], "encrypted_regex": "^(data|b|c|empty)$"})
     wanted = [
-        f"key {place} is in clear, but RULES: rule 1 says it should be encrypted" for place in ("b", "c[0]", "c[1]")
+        f"key {place} is in plaintext, but RULES: rule 1 says it should be encrypted" for place in ("b", "c[0]", "c[1]")
     ]
     assert told(sops) == (wanted, [])
     rules(sops, {"age": [A, B], "encrypted_regex": "^nothing$"})

@@ -241,7 +241,7 @@ def test_json_in_which_rule_encrypts_nothing_shows_all_values(sops):
 
 
 def over(names, rule):
-    return f"in clear: {names}; {rule} is over comments, which bridge does not read"
+    return f"in plaintext: {names}; {rule} is over comments, which bridge does not read"
 
 
 @macs
@@ -291,4 +291,4 @@ def test_check_against_rule_of_today(sops):
     sops.encrypt("a.yaml", "# x\na: CANARY-1\nb: CANARY-2\nc: CANARY-3\n", **{ENCRYPTED: "x"})
     own = over("b, c", f"its `{ENCRYPTED}`")
     assert today(**{ENCRYPTED: "y"}) == [own]
-    assert today(encrypted_regex="^[ab]$") == [own, f"key b is in clear, but {rule} says it should be encrypted"]
+    assert today(encrypted_regex="^[ab]$") == [own, f"key b is in plaintext, but {rule} says it should be encrypted"]

@@ -15,7 +15,7 @@ from bridge.provider import Context, HistoryChecker, Problem
 from bridge_providers.sops import Sops, history
 from tests.providers.sops.folder import Folder
 
-HINT = "run `sops updatekeys FILE` and `sops rotate -i FILE`, then set new values"
+HINT = "in the folder of .sops.yaml, run `sops updatekeys FILE` and `sops rotate -i FILE`, then set new values"
 WHO = {f"GIT_{who}_{what}": "a@b.c" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 LEFT = str(x25519.Identity.generate().to_public())
 OTHER = str(x25519.Identity.generate().to_public())
@@ -123,6 +123,7 @@ def still(recipient: str, commit: str, values: int = 2) -> str:
     return f"{recipient} was removed in commit {commit}, but the data key it had still opens {count}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONTENTS)
 def test_updatekeys_alone_keeps_data_key_and_rotate_makes_new_one(team: Repository, name: str) -> None:
     team.create(name, LEFT)

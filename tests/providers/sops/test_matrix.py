@@ -46,7 +46,7 @@ def holder(cell, folder_of, request):
     if cell.kind == "kms":
         return _kms(folder, request)
     if cell.kind == "hc_vault":
-        transit = Transit(folder, request.getfixturevalue("vault"))
+        transit = Transit(folder, request.getfixturevalue("openbao"))
         return Holder(folder, {"hc_vault_transit_uri": transit.uri}, transit.provider())
     provider = Sops()
     folder.environ = record.environment(folder.path, cell.kind)

@@ -57,6 +57,7 @@ def desk(folder):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["half", "fchmod", "fsync", "replace", "moved"])
 def test_killed_write_leaves_old_file_or_new_one(desk, step):
     desk.store("a.yaml", [{"a": "CANARY-1"}])
@@ -73,6 +74,7 @@ def test_killed_write_leaves_old_file_or_new_one(desk, step):
     assert {path.name for path in desk.files()} == {".sops.yaml", "a.yaml"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["half", "fsync", "link", "moved"])
 def test_killed_first_write_leaves_no_file_or_whole_one(desk, step):
     assert run(desk, step).returncode == -signal.SIGKILL

@@ -20,6 +20,8 @@ from tests.providers.sops.bucket import CONFIG, KEYS, Failure, Reader
 from tests.servers.pki import Authority, Pair
 from tests.waiting import with_enough_time
 
+pytestmark = pytest.mark.slow
+
 APP = "s3://voice/staging.sops.yaml"
 CONTENT = (CONFIG / "staging.sops.yaml").read_bytes()
 AGE = {"SOPS_AGE_KEY_FILE": str(CONFIG / "demo.agekey")}

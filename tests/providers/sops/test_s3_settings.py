@@ -19,6 +19,7 @@ NO_KEY = "the bucket is not followed by a key of 1 to 1024 bytes"
 DOTS = "the key has a part that is `.` or `..`"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "what", "hint"),
     [

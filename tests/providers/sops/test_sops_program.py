@@ -72,6 +72,7 @@ def shown(folder: Folder, name: str, provider: Sops) -> Any:
 RECORDED = sorted(path.stem for path in record.WRITTEN.glob("3.*.json"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("written_by", RECORDED)
 @pytest.mark.parametrize("release", RELEASES)
 def test_program_gives_values_that_bridge_reads_itself(
@@ -84,17 +85,24 @@ def test_program_gives_values_that_bridge_reads_itself(
     for one in (one for one in record.recorded(written_by) if one.key == "age"):
         folder.write(one.case, one.file)
         bare, folder.environ = folder.environ, own
-        output = "binary" if one.case.endswith(".bin") else "yaml"
-        is_readable = folder.sops("decrypt", "--output-type", output, one.case).returncode == 0
         wanted = shown(folder, one.case, Sops())
         folder.environ = bare
-        if not is_readable:
-            refused(folder, provider, ProviderError, one.case)
-        elif one.case == "twice.ini" and min(map(record.parsed, (release, written_by))) >= (3, 10, 0):
-            assert "cannot be read: line" in refused(folder, provider, ProviderError, one.case).what
-        else:
-            assert shown(folder, one.case, provider) == wanted, one.case
+        try:
+            given = shown(folder, one.case, provider)
+        except ProviderError:
+            given = None
+        if given is not None:
+            assert given == wanted, one.case
             compared += 1
+            continue
+        what = refused(folder, provider, ProviderError, one.case).what
+        if one.case == "twice.ini" and min(map(record.parsed, (release, written_by))) >= (3, 10, 0):
+            assert "cannot be read: line" in what
+            continue
+        folder.environ = own
+        output = "binary" if one.case.endswith(".bin") else "yaml"
+        assert folder.sops("decrypt", "--output-type", output, one.case).returncode != 0, one.case
+        folder.environ = bare
     assert compared > 20
 
 

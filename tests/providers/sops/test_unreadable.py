@@ -40,7 +40,7 @@ def test_file_that_is_not_encrypted(folder, name, content):
     with pytest.raises(ProviderError) as caught:
         folder.read(name)
     (problem,) = caught.value.problems
-    assert (problem.what, problem.hint) == (NOT_ENCRYPTED, "sops -e -i FILE")
+    assert (problem.what, problem.hint) == (NOT_ENCRYPTED, "encrypt it with `sops -e -i FILE`")
 
 
 @pytest.mark.parametrize(
@@ -168,6 +168,7 @@ class TestBounds:
         folder.write("a.yaml", "".join(lines[1:]) + "--- {a: b}")
         assert folder.refusal("a.yaml") == NOT_ENCRYPTED
 
+    @pytest.mark.slow
     def test_too_many_values(self, folder):
         count = tree.MAX_VALUES
         for name, content in {

@@ -245,6 +245,7 @@ def test_one_value_where_fields_are_wanted_and_several_documents_where_one_is_ar
     assert desk.unwritable("a.yaml", []) == "there is no document to write"
 
 
+@pytest.mark.slow
 def test_file_that_would_be_too_large_to_read_is_not_written(desk):
     message = desk.unwritable("a.yaml", [{"a": "CANARY" * 1_500_000}])
     assert message in {"the file would be larger than 10 MiB", "the sops program printed more than 10240 KiB"}

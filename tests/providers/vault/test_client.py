@@ -329,6 +329,9 @@ def test_server_that_is_missing_is_temporary(fake_desk: Desk) -> None:
     message = fake_desk.refusal(Unavailable, address=f"http://127.0.0.1:{port}")
     assert message == f"http://127.0.0.1:{port} cannot be reached"
     assert fake_desk.refusal(Unavailable, address="http://nowhere.invalid").endswith("cannot be reached")
+    with fake_desk.session(address=f"http://127.0.0.1:{port}") as session, pytest.raises(Unavailable) as caught:
+        session.read("app")
+    assert caught.value.problems[0].hint == "check the address and the network"
 
 
 def test_runs_deadline_bounds_request_too(fake: Wire, fake_desk: Desk) -> None:

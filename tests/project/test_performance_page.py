@@ -1,0 +1,39 @@
+"""The figures on the page `performance`, as `tests/bench/run.py --write` puts them there."""
+
+import datetime as dt
+import platform
+import re
+from pathlib import Path
+
+from tests.bench import page
+from tests.bench.measure import Command, Contest, Result, Sample
+from tests.pages import Page
+
+COMMAND = Command([Path("/somewhere/bridge")], {})
+PAIRS = [
+    (Sample(1.0, 0.5, 40 << 20), Sample(2.0, 1.0, 50 << 20)),
+    (Sample(3.0, 0.5, 42 << 20), Sample(2.0, 1.0, 50 << 20)),
+]
+SYNC = Result(Contest("sync, 5 objects", COMMAND, COMMAND, "0.8"), PAIRS)
+START = Result(Contest("start", COMMAND, COMMAND, "-", as_difference=True), PAIRS)
+FIGURES = page.figures([SYNC, START], dt.date(2026, 11, 29))
+
+
+def test_figures_are_one_row_for_each_result() -> None:
+    assert Page("figures", FIGURES).rows == [
+        ["sync, 5 objects", "1.00 (0.50 to 1.50)", "41 MiB, peer 50 MiB"],
+        ["start", "+0 ms (-1000 to +1000)", "41 MiB, peer 50 MiB"],
+    ]
+
+
+def test_figures_say_when_and_on_what_they_were_measured_but_not_where() -> None:
+    assert re.match(r"Measured on 2026-11-29: \d+ cores, \w+ \w+, Python 3\.\d+\.\d+\S*, bridge \S+\.\n", FIGURES)
+    assert platform.node() not in FIGURES
+    assert "/" not in FIGURES
+
+
+def test_new_figures_replace_old_ones_and_nothing_else() -> None:
+    before = page.PAGE.read_text()
+    after = page.replaced(page.replaced(before, "old\n"), FIGURES)
+    assert Page("after", after).marked("figures").text == FIGURES
+    assert page.replaced(after, Page("before", before).marked("figures").text) == before
