@@ -34,6 +34,7 @@ __all__ = [
     "NumberChecker",
     "OptionError",
     "PinnedChecker",
+    "Preloading",
     "Problem",
     "Provider",
     "ProviderError",
@@ -205,6 +206,15 @@ class ReadGuard(Protocol):
 
     If so, the run connects to the cluster and reads the state ConfigMap before it reads the sources.
     """
+
+
+@runtime_checkable
+class Preloading(Protocol):
+    """Optional, on a provider whose reading needs large modules: they are imported while the run connects."""
+
+    def preload(self) -> None:
+        """Import what a read needs; read nothing."""
+        ...
 
 
 @runtime_checkable

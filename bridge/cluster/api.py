@@ -53,6 +53,9 @@ BACKOFF: Final = 0.2
 """Seconds before the second attempt if the server names no delay; doubled for each further attempt."""
 WIDTH: Final = 8
 """How many requests are sent side by side at most, each on a connection of its own."""
+FAR_WIDTH: Final = 32
+"""The same for a server that is far away, where a request mostly travels. The connections beyond `WIDTH` are made by
+the first wave that needs them: few runs write so many objects."""
 STEP: Final = 1.0
 """While waiting, how often (in seconds) to ask `turn` again whether the request may still be sent."""
 _METHODS: Final = {"get": "GET", "list": "GET", "create": "POST", "update": "PUT", "patch": "PATCH", "delete": "DELETE"}

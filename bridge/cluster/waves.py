@@ -10,7 +10,7 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
-from bridge.cluster.api import WIDTH, Api
+from bridge.cluster.api import FAR_WIDTH, WIDTH, Api
 from bridge.errors import BridgeError, Problem, Unavailable
 from bridge.parallel import each
 from bridge.progress import ProgressStep
@@ -92,7 +92,8 @@ class Wave:
                 bugs[call] = bug
                 return call.outcome
 
-        done = each(send, calls, threads=WIDTH, deadline=self._deadline, step=step)
+        width = FAR_WIDTH if self.is_wide else WIDTH
+        done = each(send, calls, threads=width, deadline=self._deadline, step=step)
         for call in calls:
             call.outcome = done.get(call, call.outcome)
         for call in calls:

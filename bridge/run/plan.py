@@ -21,6 +21,7 @@ from bridge.plan.model import Plan
 from bridge.plan.state import Memory, rebuilt
 from bridge.run.inputs import Files, Run, StateSeen, Wanted, gather, sound_files
 from bridge.run.view import Cluster, Dial, Line, dial, open_cluster
+from bridge.sources.reader import preload
 
 TRYING: Final = "trying {} of {} changes"
 AGAIN: Final = 3  # times; other writers finish soon
@@ -51,6 +52,7 @@ def read_environment(
         files = sound_files(environment, run)
         assert files.namespace is not None
         if writes or (files.wants_known and not fresh):
+            preload(files.providers.values())
             with open_cluster(environment, files.namespace, run, found, looks=True) as cluster:
                 yield read_sources(environment, files, cluster, run, marked=writes), cluster
             return

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Final, NamedTuple, TypeAlias
 
 from bridge import errors
@@ -9,7 +10,7 @@ from bridge.config.reference import Reference
 from bridge.errors import BridgeError, combine
 from bridge.parallel import Batch
 from bridge.progress import ProgressStep
-from bridge.provider import Context, Denied, Document, NotFound, Provider, ReadGuard
+from bridge.provider import Context, Denied, Document, NotFound, Preloading, Provider, ReadGuard
 from bridge.sources import missing_documents
 from bridge.sources.session import LATE, SessionStore, close_sessions
 
@@ -25,6 +26,14 @@ class Read(NamedTuple):
     provider: str
     result: str
     seconds: float
+
+
+def preload(providers: Iterable[Provider]) -> None:
+    """Import what reading needs, while connections are being made. Reading reports what cannot be imported."""
+    for provider in providers:
+        if isinstance(provider, Preloading):
+            with suppress(ImportError):
+                provider.preload()
 
 
 def read_documents(

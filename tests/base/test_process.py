@@ -284,6 +284,14 @@ def started() -> Callable[[], "subprocess.Popen[bytes]"]:
     return start
 
 
+def test_process_ends_without_taking_interpreter_apart(tmp_path: Path) -> None:
+    """That takes as long as a request; the report is complete nevertheless."""
+    told = tmp_path / "told"
+    code = f"import atexit, pathlib\natexit.register(pathlib.Path({str(told)!r}).touch)\n"
+    done = bridge(code + "from bridge.start import run\nrun()", "--version")
+    assert (done.returncode, done.stdout.startswith("bridge "), told.exists()) == (0, True, False)
+
+
 @pytest.mark.slow
 def test_interrupt_at_any_instant_shows_no_traceback(started: Callable[[], "subprocess.Popen[bytes]"]) -> None:
     """From the first module to the end of the interpreter; what is asserted does not depend on where it hits."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bridge.cluster.api import FAR_WIDTH, WIDTH
 from bridge.cluster.waves import MANY, Wave, on_each
 from bridge.errors import BridgeError, Problem, Refusal, Unavailable
 
@@ -31,11 +32,21 @@ def refuse(name: str) -> None:
 
 
 def test_wave_to_server_far_away_is_sent_at_once() -> None:
-    together = threading.Barrier(8)
+    together = threading.Barrier(FAR_WIDTH)
     sending = wave(is_far=True)
-    sent = [sending.add(lambda: together.wait(60)) for _ in range(8)]
+    sent = [sending.add(lambda: together.wait(60)) for _ in range(FAR_WIDTH)]
     sending.send()
-    assert sorted(one.get() for one in sent) == list(range(8))
+    assert sorted(one.get() for one in sent) == list(range(FAR_WIDTH))
+
+
+@pytest.mark.parametrize(("is_far", "width"), [(False, WIDTH), (True, FAR_WIDTH)])
+def test_long_wave_is_sent_by_bounded_number_of_threads(is_far: bool, width: int) -> None:
+    """Each thread needs a connection of its own."""
+    sending = wave(is_far=is_far)
+    together = threading.Barrier(width)
+    sent = [sending.add(lambda: (together.wait(60), threading.get_ident())[1]) for _ in range(4 * width)]
+    sending.send()
+    assert len({one.get() for one in sent}) == width
 
 
 @pytest.mark.parametrize(("is_far", "count", "alone"), [(False, 5, True), (True, 1, True), (False, MANY, False)])

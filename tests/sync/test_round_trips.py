@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bridge.cluster.api import WIDTH, Api
+from bridge.cluster.api import FAR_WIDTH, Api
 from bridge.cluster.waves import Sent, Wave
 from bridge.testing.apiserver import Fault
 from tests.desk import Desk
@@ -52,7 +52,7 @@ class Trips(list[list[str]]):
             send_wave(wave, text)
             asked = list(filter(None, self._asked.values()))
             if wave.is_wide:
-                assert len(asked) <= WIDTH
+                assert len(asked) <= FAR_WIDTH
                 self.extend([one.pop(0) for one in asked if one] for _ in range(max(map(len, asked), default=0)))
             else:
                 self.extend([what] for one in asked for what in one)
@@ -123,6 +123,23 @@ def test_near_cluster_is_asked_over_one_connection_one_after_other(desk: Desk, m
     monkeypatch.setattr(Api, "request", noting)
     assert desk.run("sync", "staging").status == 0
     assert len(asking) == 1
+
+
+@pytest.mark.parametrize("far", [0.0, 1e9])
+def test_modules_that_sources_need_are_imported_before_first_request(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, far: float
+) -> None:
+    """Connections are made meanwhile."""
+    monkeypatch.setattr("bridge.http.transport.FAR", far)
+    asked: list[list[tuple[str, str]]] = []
+
+    def preload(_: object) -> None:
+        asked.append(list(desk.target.embedded.requests))
+        raise ImportError  # reading reports it if it needs the module
+
+    monkeypatch.setattr("bridge_plain.Plain.preload", preload, raising=False)
+    assert desk.run("sync", "staging").status == 0
+    assert asked == [[]]
 
 
 def is_lease(method: str, path: str) -> bool:

@@ -67,6 +67,10 @@ class Sops(_Section):
         """Start a session; nothing is read yet."""
         return SopsSession(self, context)
 
+    def preload(self) -> None:
+        """Import what a file with age keys needs: `cryptography` takes most of the time of a read."""
+        from bridge_providers.sops import age, decrypt, files, keys, stores  # noqa: F401, PLC0415 - as `read` does
+
     def addresses(self, context: Context) -> Iterable[str]:
         """Yield the servers that the section or a variable names instead of the vendors' own."""
         if self.s3 or self.kms:
