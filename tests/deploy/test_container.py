@@ -111,7 +111,7 @@ def trust_same_authorities(engine: Engine, container: str) -> None:
 def test_image_is_built_and_runs_demo_without_kubernetes_package(engine: Engine) -> None:
     shown = engine.call(ROOT / ".ci" / "image")
     assert "\nbridge 0." in f"\n{shown}"
-    assert "5 to create, 0 unchanged: written" in shown
+    assert "5 created, 0 unchanged" in shown
     assert "key OPENAI_API_KEY does not decrypt" in shown
     assert "demo-openai-key" not in shown
     assert engine.python(FIND).strip() == "None False"
