@@ -45,8 +45,7 @@ def kubeconfig_places(search: Search) -> Iterator[tuple[str, Path | None]]:
     """Yield every place in which `choose` looks, in order; the path is None if the place names no file."""
     yield "--kubeconfig", search.flags.kubeconfig
     yield "cluster.kubeconfig", search.kubeconfig
-    listed: list[Path | None] = [Path(name) for name in search.environ.get("KUBECONFIG", "").split(":") if name]
-    yield from (("KUBECONFIG", path) for path in listed or [None])
+    yield from (("KUBECONFIG", path) for path in _listed(search.environ) or (None,))
     default = _default(search.environ)
     yield str(default), default
     yield ACCOUNT, search.pod / "token"
@@ -62,7 +61,7 @@ def choose(search: Search) -> Selection | None:
     if flags.in_cluster:
         _check_pod(environ, pod)
         return None
-    listed = [Path(name) for name in environ.get("KUBECONFIG", "").split(":") if name]
+    listed = _listed(environ)
     default = _default(environ)
     named = flags.kubeconfig or kubeconfig
     files = [named] if named else listed or ([default] if _exists(default) else [])
@@ -98,6 +97,11 @@ def _is_among(file: Path, others: Sequence[Path]) -> bool:
     """Return whether a file is one of `others`, which the machine's owner chose, under any name."""
     real = os.path.realpath(file)
     return any(os.path.realpath(one) == real for one in others)
+
+
+def _listed(environ: Mapping[str, str]) -> list[Path]:
+    """Return the files that KUBECONFIG names."""
+    return [Path(name) for name in environ.get("KUBECONFIG", "").split(":") if name]
 
 
 def _default(environ: Mapping[str, str]) -> Path:
