@@ -9,11 +9,10 @@ from bridge.report.cluster import POD, Quote, binding_note, cluster_text
 from bridge.report.output import printable_data, write_json
 from bridge.report.own_flags import with_hints
 from bridge.report.record import Record
-from bridge.report.style import Style, style_of, table
-from bridge.report.text import plan_text, summary
+from bridge.report.style import KINDS, Style, style_of, table
+from bridge.report.text import WRONG, plan_text, summary
 
 SCHEMA: Final = "bridge/fleet/v1"
-RESULT_COLOURS: Final = dict.fromkeys(("refused", "failed", "stopped", "interrupted", "unfinished", "altered"), "1;31")
 NAMED: Final = 3
 """The number of environments that a message names."""
 
@@ -52,12 +51,18 @@ def listed(names: Sequence[str]) -> str:
     return f"{', '.join(names[:NAMED])}{more}"
 
 
+def _colour(result: str) -> str:
+    return KINDS["error"] if result in WRONG else ""
+
+
 def _text(data: dict[str, Any], style: Style) -> str:
     blocks = [plan_text(entry, style) for entry in data["environments"] if _has_details(entry)]
     clusters = "".join(f"{style.lines(f'cluster: {text}')}\n" for text in _cluster_texts(data["environments"]))
     blocks += [clusters] if clusters else []
     head, *rows = _rows(data["environments"])
-    rows = [(name, style.paint(RESULT_COLOURS.get(result, ""), result), *rest) for name, result, *rest in rows]
+    rows = [
+        (name, style.paint(KINDS["error"] if result in WRONG else "", result), *rest) for name, result, *rest in rows
+    ]
     blocks.append(table([head, *rows]))
     return "\n".join([*blocks, f"{_count(data)}\n"])
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from bridge.report.cluster import heading
 from bridge.report.data import is_shown
 from bridge.report.folding import columns, padded
-from bridge.report.style import COLOURS, PLAIN, Style
+from bridge.report.style import COLOURS, KINDS, PLAIN, Style
 
 MARKS: Final = {"create": "+", "update": "~", "recreate": "~", "keep": "!", "delete": "-", "leave": "?"}
 KEY_MARKS: Final = {
@@ -40,6 +40,8 @@ RESULTS: Final = {
     "interrupted": "interrupted",
     "altered": "a key is missing in the cluster",
 }
+WRONG: Final = frozenset({"refused", "failed", "stopped", "unfinished", "interrupted", "altered"})
+"""The results that are shown in the colour of an error."""
 
 
 def plan_text(data: dict[str, Any], style: Style) -> str:
@@ -66,9 +68,9 @@ def _lines(data: dict[str, Any], style: Style) -> Iterator[str]:
 
 def last_line(data: dict[str, Any], style: Style = PLAIN) -> str:
     """Return the counts and the result."""
-    wrong = data["result"] not in {"planned", "unchanged", "written", "restarted"}
     result = RESULTS[data["result"]]
-    return ": ".join(filter(None, (summary(data, style), style.paint("1;31", result) if wrong else result)))
+    shown = style.paint(KINDS["error"], result) if data["result"] in WRONG else result
+    return ": ".join(filter(None, (summary(data, style), shown)))
 
 
 def action(entry: dict[str, Any]) -> str:
