@@ -67,7 +67,7 @@ def _cure(environment: Environment, reference: Reference, error: BridgeError) ->
     name = word(environment.name)
     if isinstance(error, NotFound):
         return f"correct the reference, or create it: `bridge import {name} FILE --to {word(str(reference))}`"
-    kind = str(environment.providers.get(reference.provider, {}).get("provider", reference.provider))
+    kind = environment.provider_kind(reference.provider)
     if isinstance(error, Unavailable):
         return f"check the address and the network, then try again: `bridge doctor {name}`"
     if kind == "vault":

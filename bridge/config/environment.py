@@ -55,6 +55,10 @@ class Environment(NamedTuple):
         """The folder that relative paths start from."""
         return self.file.parent
 
+    def provider_kind(self, name: str) -> str:
+        """Return the kind of the provider that references call `name`: what its section says, else the name itself."""
+        return str(self.providers.get(name, {}).get("provider", name))
+
     @property
     def references(self) -> tuple[Reference, ...]:
         """Every reference in the file: the sources, then the variables' own references."""

@@ -68,7 +68,7 @@ def _sections(environment: Environment) -> Iterator[tuple[str, Mapping[str, obje
     """Yield type, fields, name and path of every document's provider."""
     for reference in dict.fromkeys(one.document for one in environment.references):
         options = environment.providers.get(reference.provider, {})
-        yield str(options.get("provider", reference.provider)), options, reference.provider, reference.path
+        yield environment.provider_kind(reference.provider), options, reference.provider, reference.path
 
 
 def _methods(options: Mapping[str, object]) -> tuple[Mapping[str, object], ...]:

@@ -23,14 +23,23 @@ def addresses(providers: Mapping[str, Provider], context: Context) -> Mapping[st
     return {name: urls for name, urls in found.items() if urls}
 
 
+def is_bundled(provider: Provider) -> bool:
+    """Whether a provider comes with bridge."""
+    return _package(provider) in OURS
+
+
+def _package(provider: Provider) -> str:
+    return type(provider).__module__.partition(".")[0]
+
+
 def untrusted(provider: Provider, context: Context) -> tuple[Problem, ...]:
     """Return why the trust file forbids opening a third party's provider; empty if it is allowed or bundled.
 
     What such a provider sends cannot be observed here, so its package and each address that it names must be listed.
     """
-    package = type(provider).__module__.partition(".")[0]
-    if package in OURS or not find(context.environ):
+    if is_bundled(provider) or not find(context.environ):
         return ()
+    package = _package(provider)
     urls = addresses({package: provider}, context).get(package, ())
     named_by = f"the provider of the package {package}"
     refused = [refused_store(context.environ, url, package, named_by) for url in urls]

@@ -10,7 +10,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 from bridge.errors import ANYTHING
 from bridge.provider import Context, Provider
-from bridge.sources.addresses import OURS
+from bridge.sources.addresses import is_bundled
 
 Place: TypeAlias = tuple[str, Path | None]
 """A variable's name, or a label and the path of a file."""
@@ -25,7 +25,7 @@ class _Places(Protocol):
 
 def credential_places(provider: Provider, context: Context) -> tuple[Place, ...]:
     """Return the places in which a bundled provider looks for its credentials; empty for any other provider."""
-    if type(provider).__module__.partition(".")[0] not in OURS or not isinstance(provider, _Places):
+    if not is_bundled(provider) or not isinstance(provider, _Places):
         return ()
     with contextlib.suppress(*ANYTHING):
         return tuple(dict.fromkeys(provider.credential_places(context)))

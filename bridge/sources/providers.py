@@ -64,9 +64,9 @@ def _list(found: Collection[str]) -> str:
 
 
 def _build(environment: Environment, name: str, found: Mapping[str, list[EntryPoint]]) -> Provider:
-    options = dict(environment.providers.get(name, {}))
+    kind = environment.provider_kind(name)
+    options = {key: value for key, value in environment.providers.get(name, {}).items() if key != "provider"}
     where = f"{environment.shown(environment.file)}: providers.{name}"
-    kind = str(options.pop("provider", name))
     if kind not in found:
         raise ConfigError(_unknown(environment, name, kind, found))
     return _checked(kind, _construct(kind, _load(found[kind]), options, where))
