@@ -15,8 +15,8 @@ from bridge.report import streams
 from bridge.report.record import Record
 from bridge.report.streams import guarded
 
-UNCHECKED: Final = frozenset({"help", "completion"})
-"""The commands that run even if the trust file is invalid: they show how to correct it, and use no credential."""
+UNCHECKED: Final = frozenset({"help", "completion", "doctor"})
+"""The commands that run even if the trust file is invalid: the first two use no credential, and doctor reports it."""
 AGAIN: Final = "run the same command again: it continues from the current state"
 
 
@@ -95,8 +95,6 @@ def _choose_display(args: argparse.Namespace, record: Record) -> None:
 
 def _check_trust(args: argparse.Namespace) -> None:
     """Refuse an invalid trust file, or one in the environments' checkout, before doing anything else."""
-    if getattr(args, "reports_trust", False):
-        return
     from bridge import trust  # noqa: PLC0415 - start-up: `--version` does not need it
 
     if trust.find(os.environ):
@@ -107,7 +105,7 @@ def _check_trust(args: argparse.Namespace) -> None:
 
 def _tell_folder(args: argparse.Namespace, record: Record) -> None:
     """Name the environments' folder if it was found above the current folder."""
-    has_folder = args.command not in UNCHECKED and hasattr(args, "config")
+    has_folder = args.command != "completion" and hasattr(args, "config")
     if not has_folder or args.config or os.environ.get("BRIDGE_CONFIG"):
         return
     from bridge.commands.arguments import folder_of  # noqa: PLC0415 - start-up: `help` does not need it

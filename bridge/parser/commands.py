@@ -161,7 +161,6 @@ def _check(check: argparse.ArgumentParser) -> None:
 def _doctor(command: argparse.ArgumentParser) -> None:
     common(command, ("text", "json"))
     cluster(command)
-    command.set_defaults(reports_trust=True)  # an invalid trust file is a finding, not the end of the command
     command.description = (
         "Shows what is configured, found and reachable, and the cure of everything that is wrong. Writes nothing and "
         "shows no value. Use doctor if bridge does not work here, and check in a pipeline, to find out whether an "
