@@ -23,7 +23,7 @@ from bridge.testing.apiserver import EmbeddedCluster
 from tests import order, spread
 from tests.desk import Desk, Target, set_up_desk
 from tests.servers import build
-from tests.servers.apiserver import RealCluster
+from tests.servers.apiserver import LIMITED, RealCluster
 from tests.servers.client import Client
 from tests.servers.controllers import Controllers
 from tests.servers.kwok import Kwok
@@ -342,6 +342,13 @@ def desk(
 ) -> Desk:
     """A desk with the team's usual files, in front of either cluster."""
     return set_up_desk(target, tmp_path, monkeypatch, capfd)
+
+
+@pytest.fixture
+def limited(desk: Desk, real_cluster: RealCluster) -> Desk:
+    """A desk whose kubeconfig is a user's without any right yet."""
+    real_cluster.kubeconfig(desk.folder / "kubeconfig", token=real_cluster.token_user(LIMITED))
+    return desk
 
 
 @pytest.fixture

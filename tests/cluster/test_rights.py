@@ -7,26 +7,18 @@ import pytest
 
 from tests.desk import Desk, Target
 from tests.failures.test_faults import many
-from tests.servers.apiserver import RealCluster
+from tests.servers.apiserver import LIMITED, RealCluster
 
 NAMES = {
     "secrets": ["shared-secrets", "agent-secrets"],
     "configmaps": ["shared-config", "agent-config", "front-config", "bridge-voice-agent-staging"],
 }
-USER = "limited-0"
 LEASE = "bridge-voice-agent-staging"
 
 
 @pytest.fixture
 def target(real_target: Target) -> Target:
     return real_target
-
-
-@pytest.fixture
-def limited(desk: Desk, real_cluster: RealCluster) -> Desk:
-    """A desk whose kubeconfig is a user's without any right yet."""
-    real_cluster.kubeconfig(desk.folder / "kubeconfig", token=real_cluster.token_user(USER))
-    return desk
 
 
 def allow(
@@ -57,7 +49,7 @@ def allow(
     binding = head | {
         "kind": "RoleBinding",
         "roleRef": {"apiGroup": group, "kind": "Role", "name": "bridge"},
-        "subjects": [{"apiGroup": group, "kind": "User", "name": USER}],
+        "subjects": [{"apiGroup": group, "kind": "User", "name": LIMITED}],
     }
     assert desk.target.client.request("POST", f"{base}/rolebindings", binding).status in (201, 409)
 
@@ -86,7 +78,7 @@ def test_each_right_that_is_missing_is_named_with_object(
     assert result.status == 1
     assert result.lines[0] == (
         f"bridge: error: {first} in namespace {limited.target.namespace}: "
-        f'the API server forbids "{missing}" (user "{USER}")'
+        f'the API server forbids "{missing}" (user "{LIMITED}")'
     )
     assert any(line.startswith("bridge: hint: ") for line in result.lines)
     assert limited.target.versions() == before
@@ -117,7 +109,7 @@ def test_without_right_to_events_there_is_one_warning_and_nothing_else_changes(
     assert (result.status, len(result.lines)) == (0, 2)
     assert result.lines[0] == (
         "bridge: warning: the Events of this run: could not all be written: "
-        f'the API server forbids "{missing}" (user "{USER}")'
+        f'the API server forbids "{missing}" (user "{LIMITED}")'
     )
     assert 'resources ["events"], verbs ["get", "create", "update"]' in result.lines[1]
     assert limited.run("plan", "staging", "--exit-code").status == 0
@@ -177,7 +169,7 @@ def test_each_right_that_adopting_misses_is_named_and_nothing_is_written(
     assert result.status == 1
     assert result.lines[0] == (
         f"bridge: error: {first} in namespace {limited.target.namespace}: "
-        f'the API server forbids "{missing}" (user "{USER}")'
+        f'the API server forbids "{missing}" (user "{LIMITED}")'
     )
     assert result.lines[-1].startswith("bridge: hint: allow it with a Role in namespace ")
     assert limited.target.versions() == before

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.cluster.test_rights import USER, allow
+from tests.cluster.test_rights import allow
 from tests.desk import Desk, Target
 from tests.doctor.test_doctor import doctor, levels, lines
 from tests.servers.apiserver import RealCluster
@@ -15,13 +15,6 @@ pytestmark = pytest.mark.real
 @pytest.fixture
 def target(real_target: Target) -> Target:
     return real_target
-
-
-@pytest.fixture
-def limited(desk: Desk, real_cluster: RealCluster) -> Desk:
-    """A desk whose kubeconfig is a user's without any right yet."""
-    real_cluster.kubeconfig(desk.folder / "kubeconfig", token=real_cluster.token_user(USER))
-    return desk
 
 
 def test_administrator_has_every_right(desk: Desk) -> None:

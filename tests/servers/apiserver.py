@@ -20,6 +20,8 @@ from tests.servers.process import Server, free_port
 
 START_LIMIT: Final = 90.0  # seconds; 8 s where nothing else runs
 POOL: Final = 10  # users without any right: `limited-0` to `limited-9`
+LIMITED: Final = "limited-0"
+"""The user of the fixture `limited`."""
 
 
 class RealCluster:
