@@ -102,7 +102,7 @@ def _too_many(name: str) -> str:
 
 
 def _other_program(word: str) -> tuple[str, str]:
-    """Return the answer to somebody who wanted the other program of this name."""
+    """Return the message and the hint for a command of the other program that is also called bridge."""
     ours = os.path.realpath(sys.argv[0])
     place = next((path for path in _PLACES if os.path.exists(path) and os.path.realpath(path) != ours), None)  # noqa: PTH110 - start-up
     message = f"{word} is a command of the bridge that comes with iproute2; this is bridge-secrets"

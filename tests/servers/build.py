@@ -3,8 +3,8 @@
     python tests/servers/build.py [TOOL...]
 
 builds what is missing of the tools named, or of those that most tests need; in CI, of all that the tests need. Each
-comes from the Go module proxy by the go.mod and go.sum in its folder under `go/`, so its cached binary is found by the
-digest of these, and of our own source where there is some.
+comes from the Go module proxy by the go.mod and go.sum in its folder under `go/`. Its cached binary is found by the
+digest of these files, and of our own source if the folder has any.
 """
 
 import argparse
