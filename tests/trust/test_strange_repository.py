@@ -4,8 +4,9 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,28 +20,36 @@ FILE = "half.yaml"
 GIT = shutil.which("git")
 GIVEN = {"PATH", "HOME", "LC_ALL"}
 
-_started: list[tuple[list[str], dict[str, str]]] | None = None
-
-
-def _hook(event: str, arguments: tuple[object, ...]) -> None:
-    if _started is None:
-        return
-    if event == "subprocess.Popen":
-        _started.append((list(arguments[1]), dict(arguments[3])))
-    elif event.startswith(("os.exec", "os.spawn", "os.posix_spawn", "os.system", "os.fork", "pty.spawn")):
-        _started.append(([event], {}))
-
-
-sys.addaudithook(_hook)
+# The ways to start a program that `subprocess.Popen` does not tell of.
+OTHERS = ("execv", "execve", "fork", "forkpty", "posix_spawn", "posix_spawnp", "spawnv", "spawnve", "system")
 
 
 @pytest.fixture
-def started() -> Iterator[list[tuple[list[str], dict[str, str]]]]:
-    """What bridge itself starts, as Python tells it: the command and its environment."""
-    global _started  # noqa: PLW0603 - an audit hook cannot be removed
-    _started = []
-    yield _started
-    _started = None
+def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], dict[str, str]]]:
+    """What bridge itself starts: the command and its environment.
+
+    Not through an audit hook. One cannot be removed, and another thread may run inside it: CPython 3.11 then refuses
+    the trace function that coverage gives to each new thread.
+    """
+    found: list[tuple[list[str], dict[str, str]]] = []
+
+    def audit(event: str, *arguments: Any) -> None:
+        if event == "subprocess.Popen":
+            found.append((list(arguments[1]), dict(arguments[3])))
+
+    def other(name: str) -> Callable[..., object]:
+        start = getattr(os, name)
+
+        def started_otherwise(*arguments: object) -> object:
+            found.append(([name], {}))
+            return start(*arguments)
+
+        return started_otherwise
+
+    monkeypatch.setattr(sys, "audit", audit)
+    for name in OTHERS:
+        monkeypatch.setattr(os, name, other(name))
+    return found
 
 
 @pytest.fixture
