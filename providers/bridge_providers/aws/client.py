@@ -32,6 +32,7 @@ _BAD_KEYS: Final = (
 _NO_KEYS: Final = (exceptions.NoCredentialsError, exceptions.PartialCredentialsError)
 _BROKEN_CHAIN: Final = (exceptions.CredentialRetrievalError, exceptions.TokenRetrievalError, exceptions.SSOError)
 _NOT_FOUND: Final = ("ResourceNotFoundException", "ParameterNotFound", "ParameterVersionNotFound")
+_REFUSED: Final = "check the region and the name; `aws secretsmanager describe-secret --secret-id NAME` says more"
 _RESTORE: Final = "run `aws secretsmanager restore-secret --secret-id NAME`"
 _LASTING: Final = {
     "ProfileNotFound": ("AWS's configuration has no such profile", "correct `profile` or AWS_PROFILE"),
@@ -43,7 +44,7 @@ class Refused(ProviderError):
     """AWS's answer is an error with a code that only the caller can judge."""
 
     def __init__(self, what: str, code: str) -> None:
-        super().__init__(what)
+        super().__init__(what, hint=_REFUSED)
         self.code: Final = code
 
 
