@@ -17,7 +17,7 @@ from botocore.config import Config
 
 from bridge.http.proxies import is_loopback, proxy_from
 from bridge.provider import Context, Denied, NotFound, ProviderError, Unavailable
-from bridge_providers.aws.trust import check_chain, check_client
+from bridge_providers.aws.chain import check_chain, check_client
 
 Failure = ProviderError | Unavailable
 

@@ -19,7 +19,7 @@ from botocore.config import Config
 
 from bridge.http.proxies import proxy_from
 from bridge.provider import Context, Denied, ProviderError, Unavailable
-from bridge_providers.aws.trust import check_chain, check_client
+from bridge_providers.aws.chain import check_chain, check_client
 from bridge_providers.sops import origin
 from bridge_providers.sops.key_types import Failure, Group, KmsKey, joined
 

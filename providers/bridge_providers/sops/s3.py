@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from bridge.http.proxies import is_loopback, proxy_from
 from bridge.provider import Denied, NotFound, OptionError, ProviderError, SecretValue, Unavailable
-from bridge_providers.aws.trust import check_chain, check_client
+from bridge_providers.aws.chain import check_chain, check_client
 from bridge_providers.scaleway import paths
 from bridge_providers.scaleway.profile import Profile, load
 from bridge_providers.scaleway.settings import region_of
