@@ -10,10 +10,10 @@ import pytest
 from tests.desk import Desk, Result
 from tests.importing.moving import SHELF, shelf, state
 from tests.stores.rotating import (
-    EARLY,
     FIRST,
     HEX,
     KEY,
+    LATE,
     NAME,
     PREVIOUS,
     PREVIOUS_KEY,
@@ -130,12 +130,6 @@ def test_old_and_new_value_are_one_revision(desk: Desk, workloads: Workloads) ->
 def test_both_are_written_synced_and_pods_restarted(desk: Desk, workloads: Workloads) -> None:
     workloads.deploy()
     workloads.deploy("other", "shared-secrets")
-
-    def pods_are_old_from_now_on(method: str, path: str) -> None:
-        if method == "PATCH" and "/secrets/" in path:
-            workloads.time = EARLY
-
-    workloads.fault = pods_are_old_from_now_on
     result = rotate(desk, "--sync", "--restart", "--output", "json")
     assert (result.status, result.err) == (0, "")
     assert live(desk) == pair(desk)
@@ -424,7 +418,6 @@ def test_pods_with_older_value_are_restarted_first(desk: Desk, workloads: Worklo
     workloads.deploy()
     assert rotate(desk, "--sync").status == 0
     begun = pair(desk)
-    workloads.time = EARLY
     refused = rotate(desk, "--sync")
     assert (refused.status, pair(desk)) == (1, begun)
     assert errors(refused) == [f"{NAME}: an earlier rotation is not finished: Deployment/agent; nothing was written"]
@@ -442,6 +435,7 @@ def test_rollout_that_still_goes_on_is_not_overtaken(desk: Desk, workloads: Work
     deployment = workloads.deploy()
     assert rotate(desk, "--sync").status == 0
     begun = pair(desk)
+    workloads.time = LATE
     deployment["status"]["updatedReplicas"] = 1
     result = rotate(desk, "--sync", "--restart", "--output", "json")
     assert (result.status, pair(desk)) == (0, begun)
