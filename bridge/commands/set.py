@@ -6,8 +6,8 @@ from functools import partial
 from typing import Final
 
 from bridge.commands.arguments import environment_of, folder_of, run_of
+from bridge.commands.new_value import NewValue, context_of, new_value_data, new_value_lines, question, write
 from bridge.commands.prompts import confirm, take_value
-from bridge.commands.setting import Setting, context_of, question, setting_data, setting_lines, write
 from bridge.config.environment import Environment, environment_names
 from bridge.config.names import did_you_mean
 from bridge.config.reference import Reference
@@ -42,19 +42,19 @@ def run(args: argparse.Namespace, record: Record) -> int:
     _check_words(args, record)
     _check_flags(args)
     environment, run_ = environment_of(args), run_of(args, record)
-    setting = _prepare(args, environment, run_, record)
+    new_value = _prepare(args, environment, run_, record)
     if args.sync:
         from bridge.commands import set_and_sync  # noqa: PLC0415 - start-up: without --sync, nothing is planned
 
-        return set_and_sync.run(args, setting, environment, record)
-    if setting.edits:
-        _ask(args, setting, environment, record)
-    written = write(setting, environment, run_of(args, record))
-    _report(args, environment, setting, written, record)
+        return set_and_sync.run(args, new_value, environment, record)
+    if new_value.edits:
+        _ask(args, new_value, environment, record)
+    written = write(new_value, environment, run_of(args, record))
+    _report(args, environment, new_value, written, record)
     return 0
 
 
-def _prepare(args: argparse.Namespace, environment: Environment, run: Run, record: Record) -> Setting:
+def _prepare(args: argparse.Namespace, environment: Environment, run: Run, record: Record) -> NewValue:
     """Locate the value, look at an earlier rotation, and get the new value. Nothing is written."""
     files = sound_files(environment, run)
     templates = {template.id: template for template in files.templates or ()}
@@ -62,21 +62,21 @@ def _prepare(args: argparse.Namespace, environment: Environment, run: Run, recor
     read = partial(_read, files.providers, environment, run, documents)
     rotation = _rotation(args, environment, templates, read)
     location = rotation.location if rotation else locate_value(args.name, environment, templates, read)
-    setting = Setting(args.name, location, (), files, documents, bool(args.generate), rotation)
-    check_writable(setting.provider, setting.reference, context_of(environment, run))
+    new_value = NewValue(args.name, location, (), files, documents, bool(args.generate), rotation)
+    check_writable(new_value.provider, new_value.reference, context_of(environment, run))
     if rotation:
-        from bridge.run.rotation import unfinished_rotation  # noqa: PLC0415 - start-up: otherwise no cluster is needed
+        from bridge.run.unfinished_rotation import unfinished_rotation  # noqa: PLC0415 - start-up: otherwise no cluster is needed
 
-        setting = setting._replace(unfinished=unfinished_rotation(rotation, environment, files, run, documents))
-    if setting.unfinished and args.generate:
-        if setting.unfinished.workloads and not args.restart:
-            raise _not_finished(setting, environment)
-        return setting
+        new_value = new_value._replace(unfinished=unfinished_rotation(rotation, environment, files, run, documents))
+    if new_value.unfinished and args.generate:
+        if new_value.unfinished.workloads and not args.restart:
+            raise _not_finished(new_value, environment)
+        return new_value
     value = generate(args.generate) if args.generate else _taken(args, environment, templates, record)
-    setting = setting._replace(edits=rotation.edits(value) if rotation else location.edits(value))
-    if setting.unfinished and setting.edits:
-        raise _not_finished(setting, environment)
-    return setting
+    new_value = new_value._replace(edits=rotation.edits(value) if rotation else location.edits(value))
+    if new_value.unfinished and new_value.edits:
+        raise _not_finished(new_value, environment)
+    return new_value
 
 
 def _rotation(
@@ -90,13 +90,13 @@ def _rotation(
     return locate_rotation(args.name, args.keep_previous, environment, templates, read)
 
 
-def _not_finished(setting: Setting, environment: Environment) -> Refusal:
+def _not_finished(new_value: NewValue, environment: Environment) -> Refusal:
     """Return the error for a new value that would replace one before every pod has it."""
-    assert setting.unfinished, "there is a rotation to finish"
-    left = ", ".join(setting.unfinished.keys or setting.unfinished.workloads)
+    assert new_value.unfinished, "there is a rotation to finish"
+    left = ", ".join(new_value.unfinished.keys or new_value.unfinished.workloads)
     what = f"an earlier rotation is not finished: {left}; nothing was written"
     sync = word(environment.name)
-    return Refusal(Problem(setting.name, what, f"run `bridge sync {sync} --restart --wait 10m`, then run this again"))
+    return Refusal(Problem(new_value.name, what, f"run `bridge sync {sync} --restart --wait 10m`, then run this again"))
 
 
 def _taken(
@@ -113,13 +113,13 @@ def _taken(
     return value
 
 
-def _ask(args: argparse.Namespace, setting: Setting, environment: Environment, record: Record) -> None:
+def _ask(args: argparse.Namespace, new_value: NewValue, environment: Environment, record: Record) -> None:
     """Ask, once it is certain that the store would take the write; with --yes the write itself refuses."""
     target, run = "", run_of(args, record)
     if not args.yes:
-        rehearse(setting.provider, setting.reference, setting.edits, context_of(environment, run))
-        target = _target(environment, setting.files.namespace or "", run)
-    confirm(question(setting, f", for {target}"), yes=args.yes)
+        rehearse(new_value.provider, new_value.reference, new_value.edits, context_of(environment, run))
+        target = _target(environment, new_value.files.namespace or "", run)
+    confirm(question(new_value, f", for {target}"), yes=args.yes)
 
 
 def _check_flags(args: argparse.Namespace) -> None:
@@ -193,14 +193,14 @@ def _target(environment: Environment, namespace: str, run: Run) -> str:
 
 
 def _report(
-    args: argparse.Namespace, environment: Environment, setting: Setting, written: Written | None, record: Record
+    args: argparse.Namespace, environment: Environment, new_value: NewValue, written: Written | None, record: Record
 ) -> None:
-    data = setting_data(setting, written)
+    data = new_value_data(new_value, written)
     if args.output == "json":
         write_json(record, {"schema": SCHEMA, "environment": environment.name, **data})
         return
-    lines = list(setting_lines(data))
-    if written or setting.unfinished:
+    lines = list(new_value_lines(data))
+    if written or new_value.unfinished:
         lines.append(with_flags(record, f"next: bridge sync {word(environment.name)}"))
     streams.report().write("".join(f"{printable(line)}\n" for line in lines))
     streams.report().flush()

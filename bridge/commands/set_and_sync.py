@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from bridge.commands.arguments import run_of
 from bridge.commands.cluster_binding import agree
+from bridge.commands.new_value import NewValue, context_of, new_value_data, new_value_lines, question, write
 from bridge.commands.prompts import can_ask, confirm
 from bridge.commands.results import sync_result, with_workloads
-from bridge.commands.setting import Setting, context_of, question, setting_data, setting_lines, write
 from bridge.commands.sync import restart_asked
 from bridge.commands.sync_after_write import plan_written, sync_written, unfinished
 from bridge.config.environment import Environment
@@ -29,40 +29,40 @@ if TYPE_CHECKING:
     from bridge.run.restart import Restart
 
 
-def run(args: argparse.Namespace, setting: Setting, environment: Environment, record: Record) -> int:
+def run(args: argparse.Namespace, new_value: NewValue, environment: Environment, record: Record) -> int:
     """Plan with the new value, ask, write and read back, then sync and restart.
 
     What a sync would refuse is refused before the store is written.
     """
-    run_, documents = run_of(args, record), dict(setting.documents)
-    if setting.edits:
-        changed = changed_document(setting.reference, setting.location.document, setting.edits)
-        documents[setting.reference] = changed
+    run_, documents = run_of(args, record), dict(new_value.documents)
+    if new_value.edits:
+        changed = changed_document(new_value.reference, new_value.location.document, new_value.edits)
+        documents[new_value.reference] = changed
     outcome, first = plan_written(environment, run_, documents)
     plan = _plan(outcome)
     if plan.refusals:
         raise Refusal(*plan.refusals)
     shown: tuple[Problem, ...] = ()
-    if setting.edits and not args.yes:
-        rehearse(setting.provider, setting.reference, setting.edits, context_of(environment, run_))
+    if new_value.edits and not args.yes:
+        rehearse(new_value.provider, new_value.reference, new_value.edits, context_of(environment, run_))
         shown = _show(plan, record) if can_ask() else ()
     if first:
         agree(first, environment, record, yes=args.yes)
-    if setting.edits:
+    if new_value.edits:
         where = namespace_in(plan.namespace, plan.cluster)
-        confirm(question(setting, f", and sync {where}{', then restart' if args.restart else ''}"), yes=args.yes)
+        confirm(question(new_value, f", and sync {where}{', then restart' if args.restart else ''}"), yes=args.yes)
     # The time limit starts now, because answering may have taken a while.
     run_ = run_of(args, record)._replace(agreed=first.agreed if first else frozenset())
-    written = write(setting, environment, run_)
+    written = write(new_value, environment, run_)
     restart, then = restart_asked(args, environment, run_)
     try:
-        sync_written(environment, run_, outcome, setting.reference, written, then=then)
+        sync_written(environment, run_, outcome, new_value.reference, written, then=then)
     except BaseException:
-        _report(args, setting, written, outcome, restart, "interrupted", record)
+        _report(args, new_value, written, outcome, restart, "interrupted", record)
         if written:
-            say(record, "error", [unfinished(environment.name, setting.reference, written)])
+            say(record, "error", [unfinished(environment.name, new_value.reference, written)])
         raise
-    return _end(args, setting, written, outcome, restart, record, shown)
+    return _end(args, new_value, written, outcome, restart, record, shown)
 
 
 def _plan(outcome: Outcome) -> Plan:
@@ -80,7 +80,7 @@ def _show(plan: Plan, record: Record) -> tuple[Problem, ...]:
 
 def _end(  # noqa: PLR0913, PLR0917 - all that the report contains
     args: argparse.Namespace,
-    setting: Setting,
+    new_value: NewValue,
     written: Written | None,
     outcome: Outcome,
     restart: "Restart | None",
@@ -94,7 +94,7 @@ def _end(  # noqa: PLR0913, PLR0917 - all that the report contains
         result = "written"
     if written and result in {"refused", "unfinished"}:
         status = Stopped.exit_status
-    _report(args, setting, written, outcome, restart, result, record)
+    _report(args, new_value, written, outcome, restart, result, record)
     warnings = (*plan.warnings, *rewritten(plan), *(restart.warnings if restart else ()))
     say(record, "warning", [one for one in warnings if one not in shown])
     error = outcome.error or (restart.error if restart else None)
@@ -104,7 +104,7 @@ def _end(  # noqa: PLR0913, PLR0917 - all that the report contains
 
 def _report(  # noqa: PLR0913, PLR0917 - all that the report contains
     args: argparse.Namespace,
-    setting: Setting,
+    new_value: NewValue,
     written: Written | None,
     outcome: Outcome,
     restart: "Restart | None",
@@ -113,11 +113,11 @@ def _report(  # noqa: PLR0913, PLR0917 - all that the report contains
 ) -> None:
     error = outcome.error or (restart.error if restart else None)
     synced = outcome_data(plan_data(_plan(outcome)), result, outcome.written, outcome.begun, error)
-    data = {"set": setting_data(setting, written), **with_workloads(synced, restart)}
+    data = {"set": new_value_data(new_value, written), **with_workloads(synced, restart)}
     if args.output == "json":
         write_json(record, data)
         return
     out = streams.report()
-    lines = "".join(f"{line}\n" for line in setting_lines(printable_data(data["set"])))
+    lines = "".join(f"{line}\n" for line in new_value_lines(printable_data(data["set"])))
     out.write(f"{lines}\n{plan_text(printable_data(data), style_of(out))}")
     out.flush()

@@ -12,10 +12,10 @@ from bridge.stores.rotation import Rotation
 from bridge.stores.update import Edit, Written, put
 
 if TYPE_CHECKING:
-    from bridge.run.rotation import Unfinished
+    from bridge.run.unfinished_rotation import Unfinished
 
 
-class Setting(NamedTuple):
+class NewValue(NamedTuple):
     """One value that is to be set.
 
     - `edits`: what changes in the document; empty if there is nothing to write.
@@ -53,43 +53,43 @@ def context_of(environment: Environment, run: Run) -> Context:
     return Context(environment.base, run.environ, run.deadline)
 
 
-def question(setting: Setting, then: str) -> str:
+def question(new_value: NewValue, then: str) -> str:
     """Return the question before the write; `then` says where and what follows, such as `, for namespace voice`."""
-    name, location = setting.name, setting.location
-    places = " and ".join(setting.places)
-    value = " with a generated value" if setting.is_generated else ""
+    name, location = new_value.name, new_value.location
+    places = " and ".join(new_value.places)
+    value = " with a generated value" if new_value.is_generated else ""
     if location.document is None:
         return f"Write {name} to {places}, a document that does not exist yet{value and ','}{value}{then}?"
     now = f"now at revision {location.document.revision.id}"
     if location.is_new:
         return f"Write {name}, which no source gives yet, to {places}{value}, {now}{then}?"
-    kept = f", keep the old value in {' and '.join(_places(setting.rotation.kept))}" if setting.rotation else ""
+    kept = f", keep the old value in {' and '.join(_places(new_value.rotation.kept))}" if new_value.rotation else ""
     return f"Replace {name} in {places}{value}{kept}, {now}{then}?"
 
 
-def write(setting: Setting, environment: Environment, run: Run) -> Written | None:
+def write(new_value: NewValue, environment: Environment, run: Run) -> Written | None:
     """Write what changes and read it back; return None if nothing changes."""
-    if not setting.edits:
+    if not new_value.edits:
         return None
-    written = put(setting.provider, setting.reference, setting.edits, context_of(environment, run))
-    run.record.touched.append([setting.reference])
+    written = put(new_value.provider, new_value.reference, new_value.edits, context_of(environment, run))
+    run.record.touched.append([new_value.reference])
     return written
 
 
-def setting_data(setting: Setting, written: Written | None) -> dict[str, Any]:
+def new_value_data(new_value: NewValue, written: Written | None) -> dict[str, Any]:
     """Return what was set, as data without the value."""
-    document = setting.location.document
+    document = new_value.location.document
     before = document.revision.id if document else None
     if written:
         before = written.before.id if written.before else None
     data: dict[str, Any] = {
-        "name": setting.name,
-        "places": setting.places,
+        "name": new_value.name,
+        "places": new_value.places,
         "result": "written" if written else "unchanged",
         "before": before,
         "after": written.after.id if written else before,
     }
-    return data | (_rotation_data(setting.rotation, setting.unfinished) if setting.rotation else {})
+    return data | (_rotation_data(new_value.rotation, new_value.unfinished) if new_value.rotation else {})
 
 
 def _rotation_data(rotation: Rotation, unfinished: "Unfinished | None") -> dict[str, Any]:
@@ -97,8 +97,8 @@ def _rotation_data(rotation: Rotation, unfinished: "Unfinished | None") -> dict[
     return {"previous": {"name": rotation.previous, "places": _places(rotation.kept)}, "unfinished": left}
 
 
-def setting_lines(data: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the lines of a report as text, from `setting_data`."""
+def new_value_lines(data: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the lines of a report as text, from `new_value_data`."""
     if unfinished := data.get("unfinished"):
         yield from (f"{place}: unchanged, an earlier rotation is not finished" for place in data["places"])
         yield from (f"    {key}: does not have the store's value yet" for key in unfinished["keys"])
