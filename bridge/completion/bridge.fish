@@ -66,7 +66,7 @@ function _shtab_bridge_using
 end
 
 set -g _shtab_bridge_commands sync plan check doctor status set restart rollback init import adopt exec scan demo help completion
-set -g _shtab_bridge_opts_with_value --color --config --context --deploy --files --fix-kustomize --from --kubeconfig --like --lock-wait --log-format --manifests --metrics --output --recreate --shard --source --timeout --to --wait --with -o
+set -g _shtab_bridge_opts_with_value --color --config --context --deploy --files --fix-kustomize --from --generate --keep-previous --kubeconfig --like --lock-wait --log-format --manifests --metrics --output --recreate --shard --source --timeout --to --wait --with -o
 
 complete -c bridge -e
 complete -c bridge -f
@@ -167,6 +167,16 @@ complete -c bridge -n '_shtab_bridge_using set' -l timeout -x -d 'time limit of 
 complete -c bridge -n '_shtab_bridge_using set' -l color -xka "auto always never" -d 'when to color text (default: auto, for terminals without $NO_COLOR, and always with $FORCE_COLOR)'
 complete -c bridge -n '_shtab_bridge_using set' -s q -l quiet -d 'print only errors and questions; JSON and Markdown are still printed'
 complete -c bridge -n '_shtab_bridge_using set' -l yes -d 'do not ask for confirmation'
+complete -c bridge -n '_shtab_bridge_using set' -l generate -x -d 'generate the value without showing it: base64:BYTES, hex:BYTES, alnum:CHARACTERS (16 to 1024), or uuid'
+complete -c bridge -n '_shtab_bridge_using set' -l keep-previous -x -d 'also move the old value to this variable, in the same revision of the store, so that both are valid during a rollout. If an earlier rotation is not finished, finish it instead'
+complete -c bridge -n '_shtab_bridge_using set' -l sync -d 'afterwards, write the cluster as `bridge sync` does'
+complete -c bridge -n '_shtab_bridge_using set' -l restart -d 'with --sync: afterwards, restart the workloads that use a changed key'
+complete -c bridge -n '_shtab_bridge_using set' -l wait -x -d 'wait this long for the rollouts, for example 10m (default: do not wait)'
+complete -c bridge -n '_shtab_bridge_using set' -l kubeconfig -xka "(__fish_complete_path (commandline -ct))" -d 'use this kubeconfig'
+complete -c bridge -n '_shtab_bridge_using set' -l context -x -d 'use this context of the kubeconfig'
+complete -c bridge -n '_shtab_bridge_using set' -l in-cluster -d 'use only the pod'"'"'s service account, and do not ask'
+complete -c bridge -n '_shtab_bridge_using set' -l first -d 'write even if the environment is not bound to this cluster and was never written to it'
+complete -c bridge -n '_shtab_bridge_using set' -l lock-wait -x -d 'how long to wait for another run that is writing (default: 30)'
 complete -c bridge -n '_shtab_bridge_using set; and test $_shtab_bridge_npos -eq 0' -ka "(_bridge_environments)" -d 'the environment (default: $K8_ENV)'
 complete -c bridge -n '_shtab_bridge_using; and test $_shtab_bridge_npos -eq 0' -a restart -d 'restart the workloads that use a changed key'
 complete -c bridge -n '_shtab_bridge_using restart' -s h -l help -d 'show this help message and exit'

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bridge.stores.generate import ValueFormat
+
 DAY: Final = 86_400
 
 
@@ -45,6 +47,16 @@ def name_alone(text: str) -> str:
     if "=" in text:
         raise argparse.ArgumentTypeError("must be only a name: set prompts for the value or reads it from stdin")
     return text
+
+
+def value_format(text: str) -> "ValueFormat":
+    """Parse the format of a value to generate."""
+    from bridge.stores.generate import FORMS, parse_format  # noqa: PLC0415 - start-up: few runs generate a value
+
+    wanted = parse_format(text)
+    if wanted is None:
+        raise argparse.ArgumentTypeError(f"must be {FORMS}")
+    return wanted
 
 
 def variable(text: str) -> str:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from bridge import __version__
-from bridge.parser.argument_types import metrics_target, name_alone, variable
+from bridge.parser.argument_types import metrics_target, name_alone, value_format, variable
 from bridge.parser.options import allow, allow_loss, cluster, common, display, first, lock, many, wait, yes
 from bridge.shell import program
 
@@ -180,6 +180,20 @@ def _set(command: argparse.ArgumentParser) -> None:
         "terminal, reads the value from stdin and strips one trailing newline."
     )
     command.add_argument("name", type=name_alone, metavar="NAME", help="the variable")
+    text = "generate the value without showing it: base64:BYTES, hex:BYTES, alnum:CHARACTERS (16 to 1024), or uuid"
+    command.add_argument("--generate", type=value_format, metavar="FORMAT", help=text)
+    text = (
+        "also move the old value to this variable, in the same revision of the store, so that both are valid during a "
+        "rollout. If an earlier rotation is not finished, finish it instead"
+    )
+    command.add_argument("--keep-previous", type=name_alone, metavar="NAME", help=text)
+    command.add_argument("--sync", action="store_true", help="afterwards, write the cluster as `bridge sync` does")
+    text = "with --sync: afterwards, restart the workloads that use a changed key"
+    command.add_argument("--restart", action="store_true", help=text)
+    wait(command)
+    cluster(command)
+    first(command)
+    lock(command)
 
 
 def _restart(restart: argparse.ArgumentParser) -> None:
