@@ -61,6 +61,14 @@ def name(text: str) -> str:
     return text
 
 
+def workload(text: str) -> str:
+    """Parse a kind and a name."""
+    kind, _, name = text.partition("/")
+    if not kind or not name or "/" in name:
+        raise argparse.ArgumentTypeError("must be KIND/NAME, such as Deployment/agent")
+    return text
+
+
 def file(text: str) -> "Path":
     """Parse a file's path."""
     from pathlib import Path  # noqa: PLC0415 - start-up: `--version` needs none
