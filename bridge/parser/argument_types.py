@@ -62,10 +62,16 @@ def name(text: str) -> str:
 
 
 def workload(text: str) -> str:
-    """Parse a kind and a name."""
-    kind, _, name = text.partition("/")
-    if not kind or not name or "/" in name:
+    """Parse a workload's kind and name."""
+    if not re.fullmatch(r"[A-Za-z]{1,30}/[a-z0-9][-.a-z0-9]{0,252}", text):
         raise argparse.ArgumentTypeError("must be KIND/NAME, such as Deployment/agent")
+    return text
+
+
+def container(text: str) -> str:
+    """Parse a container's name."""
+    if not re.fullmatch(r"[a-z0-9][-a-z0-9]{0,62}", text):
+        raise argparse.ArgumentTypeError("must be the name of a container")
     return text
 
 

@@ -9,8 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from bridge import __version__
-from bridge.parser.argument_types import metrics_target, name_alone, variable, workload
-from bridge.parser.argument_types import name as not_empty
+from bridge.parser.argument_types import container, file, metrics_target, name_alone, variable, workload
 from bridge.parser.options import allow, allow_loss, cluster, common, display, first, lock, many, wait, yes
 from bridge.shell import program
 
@@ -281,9 +280,9 @@ def _exec(exec_: argparse.ArgumentParser) -> None:
     text = "set the variables of this workload's container instead, as in --as Deployment/agent"
     exec_.add_argument("--as", dest="workload", type=workload, metavar="KIND/NAME", help=text)
     text = "with --as: the container (default: the one that kubectl takes)"
-    exec_.add_argument("--container", type=not_empty, metavar="NAME", help=text)
+    exec_.add_argument("--container", type=container, metavar="NAME", help=text)
     text = "with --as: take the workload from this output of `kustomize build` (-: stdin), not from the cluster"
-    exec_.add_argument("--manifests", type=not_empty, metavar="FILE", help=text)
+    exec_.add_argument("--manifests", type=file, metavar="FILE", help=text)
     text = "replace secret values in the command's output with ********"
     exec_.add_argument("--mask", action="store_true", help=text)
 
