@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import Final, NamedTuple
 
 from bridge.commands.arguments import environment_of, run_of
-from bridge.commands.exec_objects import LazyCluster, Search
+from bridge.commands.exec_objects import LazyCluster, ObjectSearch
 from bridge.commands.exec_start import revealed
 from bridge.commands.exec_workload import built_pod, choose_container, live_pod, parse_workload
 from bridge.errors import Problem, Refusal, combine
@@ -51,7 +51,7 @@ def prepare_as(args: argparse.Namespace, record: Record) -> Prepared:
             pod = built_pod(workload, build, shown, files.namespace)
         container, warnings = choose_container(pod, args.container, record)
         desired, managed = gather_objects(environment, files, run)
-        search = Search({one.id: one for one in desired}, build, cluster)
+        search = ObjectSearch({one.id: one for one in desired}, build, cluster)
         found = search.keys(container_uses(container), str(pod))
     context = PodContext(files.namespace, search.looked_in, os.environ)
     made = container_environment(pod, container, found, context)

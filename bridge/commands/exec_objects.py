@@ -53,7 +53,7 @@ class LazyCluster:
         return self._opened
 
 
-class Search:
+class ObjectSearch:
     """Finds the keys of the objects that a container uses.
 
     A key of a template has the value that a sync would write. Everything else is taken from the build, or else from the
@@ -122,17 +122,15 @@ class Search:
 
     def _built_keys(self, found: Iterable[BuiltObject]) -> Iterator[tuple[str, SecretValue]]:
         for built in found:
-            for section, keys in built.sections.items():
-                if section != "binaryData":
-                    for key in keys or ():
-                        value = built_value(built, key)
-                        if value is None:
-                            broken = Problem(
-                                f"{built.place} {built} key {key}", "not base64, which the API server refuses"
-                            )
-                            self.errors.append(Refusal(broken))
-                        else:
-                            yield key, value
+            for key in (
+                key for section, keys in built.sections.items() if section != "binaryData" for key in keys or ()
+            ):
+                value = built_value(built, key)
+                if value is not None:
+                    yield key, value
+                    continue
+                where, hint = f"{built.place} {built} key {key}", "encode it, or write it under `stringData`"
+                self.errors.append(Refusal(Problem(where, "not base64, which the API server refuses", hint)))
 
 
 def _visible(kind: str, keys: Iterable[tuple[str, SecretValue]]) -> Iterator[tuple[str, SecretValue]]:

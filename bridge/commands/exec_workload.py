@@ -27,7 +27,7 @@ _KINDS: Final[Mapping[str, str]] = {
 """The kinds by the words that kubectl has for them."""
 
 
-class Workload(NamedTuple):
+class WorkloadName(NamedTuple):
     """A kind that has pods, and a name."""
 
     kind: str
@@ -37,16 +37,16 @@ class Workload(NamedTuple):
         return f"{self.kind}/{self.name}"
 
 
-def parse_workload(text: str) -> Workload:
+def parse_workload(text: str) -> WorkloadName:
     """Parse KIND/NAME; ConfigError if the kind has no pods."""
     kind, _, name = text.partition("/")
     if kind.lower() not in _KINDS:
         hint = f"use one of {', '.join(SPECS)}, as in --as Deployment/agent"
         raise ConfigError(Problem("--as", f"{kind} is not a kind that has pods", hint))
-    return Workload(_KINDS[kind.lower()], name)
+    return WorkloadName(_KINDS[kind.lower()], name)
 
 
-def built_pod(workload: Workload, build: Sequence[BuiltObject], shown: str, namespace: str) -> PodTemplate:
+def built_pod(workload: WorkloadName, build: Sequence[BuiltObject], shown: str, namespace: str) -> PodTemplate:
     """Return the workload's pods as the build has them; the one with the environment's namespace if there are two."""
     candidates = [
         built for built in build if built.kind in SPECS and _group_of(built) == _GROUPS.get(built.kind, "apps")
@@ -59,7 +59,7 @@ def built_pod(workload: Workload, build: Sequence[BuiltObject], shown: str, name
     raise ConfigError(Problem(shown, f"no {workload} in namespace {namespace}", hint))
 
 
-def live_pod(workload: Workload, api: Api, namespace: str) -> PodTemplate:
+def live_pod(workload: WorkloadName, api: Api, namespace: str) -> PodTemplate:
     """Return the workload's pods as the cluster has them; Refusal if it does not exist."""
     group, plural = _GROUPS.get(workload.kind, "apps"), f"{workload.kind.lower()}s"
     place = f"apis/{group}/v1" if group else "api/v1"
@@ -81,7 +81,7 @@ def _group_of(built: BuiltObject) -> str:
     return built.version.rpartition("/")[0]
 
 
-def _pod(workload: Workload, built: BuiltObject) -> PodTemplate:
+def _pod(workload: WorkloadName, built: BuiltObject) -> PodTemplate:
     pod = pod_template(workload.kind, workload.name, built.content)
     if pod is None:
         raise Refusal(Problem(str(workload), "has no pod template", "correct the workload"))

@@ -19,6 +19,7 @@ OBJECTS: Final = {
     "secretRef": "Secret", "configMapRef": "ConfigMap", "secretKeyRef": "Secret", "configMapKeyRef": "ConfigMap",
 }  # fmt: skip
 """The fields that refer to an object, and the object's kind."""
+CURE: Final = "correct the workload: its pods do not start like this"
 _NAME: Final = re.compile(r"[ -<>-~]+")
 """Any printable ASCII character except `=`, as the API server requires."""
 _LONG_VALID: Final = re.compile(r"(?!\.$|\.\.)[-._a-zA-Z][-._a-zA-Z0-9]*")
@@ -138,7 +139,7 @@ class _Environment:
         at = f"{self._place} envFrom"
         id_, field = _reference(source)
         if id_ is None:
-            self._refuse(f"{at}[{number}]", "names neither a Secret nor a ConfigMap")
+            self._refuse(f"{at}[{number}]", "names neither a Secret nor a ConfigMap", CURE)
             return
         keys = self._objects.get(id_)
         if keys is None:
@@ -148,7 +149,7 @@ class _Environment:
         for key, value in sorted(keys.items()):
             name = prefix + key
             if not _NAME.fullmatch(name):
-                self._refuse(at, f"{id_} has a key that cannot be a variable: {quoted(name)}")
+                self._refuse(at, f"{id_} has a key that cannot be a variable: {quoted(name)}", "rename the key")
                 continue
             if not _LONG_VALID.fullmatch(name):
                 what = f"the variable {name} is set, but a kubelet before Kubernetes 1.32 skips it"
@@ -160,7 +161,7 @@ class _Environment:
         name = text_at(variable, "name")
         at = f"{self._place} env {name}"
         if not _NAME.fullmatch(name):
-            self._refuse(f"{self._place} env[{number}]", "its name is missing or invalid")
+            self._refuse(f"{self._place} env[{number}]", "its name is missing or invalid", CURE)
             return
         if "value" in variable and not isinstance(variable["value"], str | SecretValue):
             self._refuse(at, "its value is not text", "write the value in quotes")
@@ -179,7 +180,7 @@ class _Environment:
         if field:
             key = text_at(source, field, "key")
             if id_ is None or not key:
-                self._refuse(at, f"its {field} has no name or no key")
+                self._refuse(at, f"its {field} has no name or no key", CURE)
                 return
             keys = self._objects.get(id_)
             if keys is not None and key in keys:
@@ -230,7 +231,7 @@ class _Environment:
                 what = f"$({name}) stays as it is: bridge does not set the variables of Services"
                 self.warnings.append(Problem(at, what))
 
-    def _refuse(self, at: str, what: str, hint: str = "correct the workload: its pods do not start like this") -> None:
+    def _refuse(self, at: str, what: str, hint: str) -> None:
         self.problems.append(Problem(at, what, hint))
 
 
