@@ -60,7 +60,8 @@ def prepare_as(args: argparse.Namespace, record: Record) -> Prepared:
         raise combine(errors)
     environ = {**_kept(), **revealed(made.values, lambda _name: str(pod))}
     secrets = tuple(dict((*managed.secrets, *made.secrets)).items())
-    return Prepared(environ, secrets, (*managed.warnings, *warnings, *search.warnings, *made.warnings))
+    warnings = (*cluster.warnings, *managed.warnings, *warnings, *search.warnings, *made.warnings)
+    return Prepared(environ, secrets, warnings)
 
 
 def _kept() -> dict[bytes, bytes]:

@@ -33,6 +33,11 @@ class LazyCluster:
         """The connection to the cluster."""
         return self._open().api
 
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """The warnings about the connection, if there is one."""
+        return self._opened.warnings if isinstance(self._opened, Cluster) else ()
+
     def get(self, id_: ObjectId) -> Live | None:
         """Return an object, or None if it does not exist."""
         return self._open().objects.get(id_)

@@ -54,7 +54,7 @@ class Terminal:
             self._resize()
             yield
         finally:
-            if before is not None:
+            if before is not None and _is_foreground(STDIN):
                 with suppress(termios.error):  # it is gone
                     termios.tcsetattr(STDIN, termios.TCSADRAIN, before)
             for number, handler in handlers.items():
@@ -63,7 +63,7 @@ class Terminal:
             os.close(self.ours)
 
     def _make_raw(self) -> None:
-        if self.has_input:
+        if self.has_input and _is_foreground(STDIN):
             with suppress(termios.error):
                 tty.setraw(STDIN, termios.TCSADRAIN)
 
