@@ -263,7 +263,10 @@ def _adopt(adopt: argparse.ArgumentParser) -> None:
 def _exec(exec_: argparse.ArgumentParser) -> None:
     common(exec_, ())
     cluster(exec_)
-    exec_.usage = "%(prog)s [ENV] [--with NAME]... [--as KIND/NAME] [--mask] [OPTION]... -- CMD [ARG]..."
+    exec_.usage = (
+        "%(prog)s [ENV] [--with NAME]... [OPTION]... -- CMD [ARG]...\n"
+        "       %(prog)s [ENV] --as KIND/NAME [OPTION]... -- CMD [ARG]..."
+    )
     exec_.description = (
         "Runs a command with the infrastructure variables in its environment or, with --as, with the variables of a "
         "workload's container, as in its pod, with the values of the sources."

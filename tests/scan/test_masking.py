@@ -76,9 +76,7 @@ def test_released_beginnings_never_show_a_value(values, text, cuts, silences):
         assert value not in output
 
 
-@pytest.mark.parametrize(
-    ("held", "released"), [(b"s", b"s"), (b"sec", b"sec"), (b"secr", b""), (b"secret-valu", b"")]
-)
+@pytest.mark.parametrize(("held", "released"), [(b"s", b"s"), (b"sec", b"sec"), (b"secr", b""), (b"secret-valu", b"")])
 def test_only_short_beginnings_are_released(held, released):
     masker = Masker({b"secret-value"})
     assert masker.feed(b"> " + held) == b"> "
