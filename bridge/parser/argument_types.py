@@ -73,6 +73,20 @@ def name(text: str) -> str:
     return text
 
 
+def workload(text: str) -> str:
+    """Parse a workload's kind and name."""
+    if not re.fullmatch(r"[A-Za-z]{1,30}/[a-z0-9][-.a-z0-9]{0,252}", text):
+        raise argparse.ArgumentTypeError("must be KIND/NAME, such as Deployment/agent")
+    return text
+
+
+def container(text: str) -> str:
+    """Parse a container's name."""
+    if not re.fullmatch(r"[a-z0-9][-a-z0-9]{0,62}", text):
+        raise argparse.ArgumentTypeError("must be the name of a container")
+    return text
+
+
 def file(text: str) -> "Path":
     """Parse a file's path."""
     from pathlib import Path  # noqa: PLC0415 - start-up: `--version` needs none
