@@ -17,6 +17,8 @@ from bridge.report.streams import guarded
 
 UNCHECKED: Final = frozenset({"help", "completion", "doctor"})
 """The commands that run even if the trust file is invalid: the first two use no credential, and doctor reports it."""
+CONNECTING: Final = frozenset({"sync", "plan", "status"})
+"""The commands that start to connect before their modules are imported, because both take as long."""
 AGAIN: Final = "run the same command again: it continues from the current state"
 
 
@@ -77,12 +79,23 @@ def _run(argv: Sequence[str] | None, record: Record) -> int:
         if args.command not in UNCHECKED:
             _check_trust(args)
         _tell_folder(args, record)
-        module = getattr(args, "module", args.command)
-        return int(import_module(f"bridge.commands.{module}").run(args, record))
+        return _run_command(args, record)
     except ANYTHING as error:
         if not isinstance(error, BridgeError) and (record.changed or not shortage(error)):
             raise
         return _fail(args, ending(error, touched=False), record)
+
+
+def _run_command(args: argparse.Namespace, record: Record) -> int:
+    """Import a command's module and run it. A fleet connects later, to each cluster that its environments choose."""
+    module = f"bridge.commands.{getattr(args, 'module', args.command)}"
+    is_fleet = getattr(args, "all", False) or getattr(args, "shard", None)
+    if args.command not in CONNECTING or is_fleet:
+        return int(import_module(module).run(args, record))
+    from bridge.commands.arguments import opening  # noqa: PLC0415 - start-up: the other commands do not need it
+
+    with opening(args) as opened:
+        return int(import_module(module).run(args, record, opened))
 
 
 def _choose_display(args: argparse.Namespace, record: Record) -> None:

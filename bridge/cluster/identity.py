@@ -7,20 +7,12 @@ from typing import Final
 from urllib.parse import quote
 
 from bridge.cluster.api import Api, Forbidden, ObjectNotFound
-from bridge.cluster.endpoint import Endpoint
+from bridge.cluster.endpoint import Endpoint, is_bound_to
 from bridge.errors import Problem, Refusal
-from bridge.http.servers import same_server
 from bridge.plan.model import ClusterName, place
 from bridge.shell import word
 
 _UID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
-
-
-def is_bound_to(endpoint: Endpoint, servers: Collection[str]) -> bool:
-    """Return whether the API server is one of these URLs, if there are any. Those do not count for a pod's account."""
-    if not servers or endpoint.pod_namespace is not None:
-        return True
-    return any(same_server(endpoint.url, one) for one in servers)
 
 
 def check_server(endpoint: Endpoint, servers: Collection[str]) -> None:

@@ -114,8 +114,10 @@ class Transport:
         """Start to connect, so that requests do not wait for it: once, or `count` times if the server is far away.
 
         A request waits for a connection that is being made instead of making one. If a connection fails here, the
-        request that needs it tries again and reports the failure.
+        request that needs it tries again and reports the failure. Only the first call has an effect.
         """
+        if self._judged is not None:
+            return
         deadline = time.monotonic() + limit
         first, self._judged = _Coming(self._address, deadline), Event()
         self._coming.append(first)

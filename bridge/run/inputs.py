@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
 
 from bridge import late_warnings
-from bridge.config.environment import ClusterFlags, Environment, check_k8_env
+from bridge.config.environment import ClusterChoice, ClusterFlags, Environment, check_k8_env
 from bridge.config.reference import Reference
 from bridge.config.template import TemplateObject, load_templates
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
@@ -27,6 +27,7 @@ from bridge.sources.resolve import Resolution, resolve
 from bridge.sources.variables import Variables, read_variables
 
 if TYPE_CHECKING:
+    from bridge.cluster.choice import Search
     from bridge.sources.shared import Sharing
 
 NONE_GIVEN: Final[Mapping[Reference, Document]] = MappingProxyType({})
@@ -63,6 +64,12 @@ class Run(NamedTuple):
     first: bool = False
     agreed: Agreed = frozenset()
     is_ending: Callable[[], bool] = lambda: False
+
+    def search(self, choice: ClusterChoice) -> "Search":
+        """Return all settings that can select the cluster of an environment that makes this choice."""
+        from bridge.cluster.choice import Search  # noqa: PLC0415 - start-up: `check` does not need it
+
+        return Search(choice.kubeconfig, choice.context, self.environ, self.cluster, self.deadline)
 
 
 class Files(NamedTuple):

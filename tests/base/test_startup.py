@@ -28,17 +28,36 @@ sys.addaudithook(lambda event, args: event == "import" and os.write(told, f"{arg
 from bridge.start import run
 run()
 """
+# The run's own modules are loaded only once it has connected; if it connects later, this waits in vain.
+CONNECTING = """
+import _thread, os, sys
+told = os.open(sys.argv.pop(1), os.O_WRONLY)
+own = ("bridge.commands.results", "bridge.plan", "bridge.sources", "bridge.run.inputs", "bridge_providers")
+waiting, seen = _thread.allocate_lock(), []
+waiting.acquire()
+def note(event, args):
+    if event == "socket.connect" and waiting.locked():
+        waiting.release()
+    if event == "import" and args[0].startswith(own) and not seen:
+        seen.append(args[0])
+        os.write(told, "\\n".join(sys.modules).encode())
+        if not waiting.acquire(timeout=60):
+            os._exit(9)
+sys.addaudithook(note)
+from bridge.start import run
+run()
+"""
 
 
 @pytest.fixture
 def loaded(tmp_path: Path) -> Loaded:
     """Return a function that gives the modules which a run of bridge loads, as Python itself tells them."""
 
-    def loaded(*arguments: str, **environ: str) -> set[str]:
+    def loaded(*arguments: str, script: str = RUN, **environ: str) -> set[str]:
         told = tmp_path / "told"
         told.touch()
         done = subprocess.run(
-            [sys.executable, "-c", RUN, str(told), *arguments],
+            [sys.executable, "-c", script, str(told), *arguments],
             env={"PATH": os.defpath, **environ},
             capture_output=True,
             text=True,
@@ -128,6 +147,15 @@ def test_run_with_kubeconfig_loads_no_slow_package(loaded: Loaded, command: tupl
     assert {"bridge", "bridge_providers", "ssl", "http", "pyrage"} <= packages(modules)
     assert not packages(modules) & SLOW
     assert not modules & {"logging", "shutil", "tempfile", "dataclasses", "inspect", "bridge_providers.scaleway"}
+
+
+@pytest.mark.parametrize("command", [("plan",), ("status",), ("sync", "--first")])
+def test_run_connects_while_its_own_modules_are_loaded(
+    loaded: Loaded, command: tuple[str, ...], tmp_path: Path
+) -> None:
+    with cluster(tmp_path / "kubeconfig"):
+        before = loaded(*command, *STAGING, script=CONNECTING, KUBECONFIG=str(tmp_path / "kubeconfig"))
+    assert {"ssl", "http.client", "bridge.cluster.connect"} <= before
 
 
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the budget was counted with Python 3.11")
