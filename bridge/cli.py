@@ -3,6 +3,7 @@
 import argparse
 import gc
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from importlib import import_module
@@ -19,6 +20,9 @@ UNCHECKED: Final = frozenset({"help", "completion", "doctor"})
 """The commands that run even if the trust file is invalid: the first two use no credential, and doctor reports it."""
 CONNECTING: Final = frozenset({"sync", "plan", "status"})
 """The commands that start to connect before their modules are imported, because both take as long."""
+SWITCH: Final = 0.0005
+"""Seconds after which Python lets another thread run. The default is ten times as long, and a thread that connects has
+to wait so long several times, while the main thread imports modules."""
 AGAIN: Final = "run the same command again: it continues from the current state"
 
 
@@ -214,6 +218,7 @@ def _bug(error: BaseException, record: Record) -> int:
 def run() -> NoReturn:
     """Run the `bridge` program once and exit. The process ends afterwards, so garbage collection is a waste of time."""
     gc.disable()
+    sys.setswitchinterval(SWITCH)
     status = main()
     process.end_streams()
     os._exit(status)  # nothing is left to do, and taking the interpreter apart takes as long as a request

@@ -48,6 +48,18 @@ from bridge.start import run
 run()
 """
 
+PRELOADED = f"""
+import math, sys
+from pathlib import Path
+from bridge.provider import Context
+from bridge_providers.sops import Sops
+provider = Sops(age_key_file="demo.agekey")
+provider.preload()
+before = set(sys.modules)
+provider.open(Context(Path({str(CONFIG)!r}), {{}}, math.inf)).read("staging.sops.yaml")
+print(*sorted(set(sys.modules) - before))
+"""
+
 
 @pytest.fixture
 def loaded(tmp_path: Path) -> Loaded:
@@ -156,6 +168,11 @@ def test_run_connects_while_its_own_modules_are_loaded(
     with cluster(tmp_path / "kubeconfig"):
         before = loaded(*command, *STAGING, script=CONNECTING, KUBECONFIG=str(tmp_path / "kubeconfig"))
     assert {"ssl", "http.client", "bridge.cluster.connect"} <= before
+
+
+def test_sops_loads_everything_that_read_needs_while_run_connects() -> None:
+    done = subprocess.run([sys.executable, "-c", PRELOADED], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "\n"
 
 
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the budget was counted with Python 3.11")
