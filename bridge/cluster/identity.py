@@ -12,7 +12,7 @@ from bridge.errors import Problem, Refusal
 from bridge.plan.model import ClusterName, place
 from bridge.shell import word
 
-_UID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
+_UID: Final = r"[0-9A-Za-z-]{1,64}"
 
 
 def check_server(endpoint: Endpoint, servers: Collection[str]) -> None:
@@ -55,6 +55,6 @@ def namespace_uid(api: Api, name: str) -> str:
         hint = f"check the cluster, or create the namespace with `kubectl create namespace {name}`"
         raise Refusal(Problem(where, "does not exist", hint)) from None
     uid = raw.get("metadata", {}).get("uid")
-    if not isinstance(uid, str) or not _UID.fullmatch(uid):
+    if not isinstance(uid, str) or not re.fullmatch(_UID, uid):
         raise Refusal(Problem(where, "the API server returned no uid", "check that this is a Kubernetes API server"))
     return uid

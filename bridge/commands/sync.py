@@ -4,7 +4,6 @@ import argparse
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bridge.commands import plan as plan_command
 from bridge.commands.arguments import Opening, opening, run_of
 from bridge.commands.results import sync_result, with_workloads
 from bridge.config.environment import Environment
@@ -29,6 +28,8 @@ def run(args: argparse.Namespace, record: Record, opened: Opening | None = None)
 
         return fleet.run(args, record)
     if args.dry_run:
+        from bridge.commands import plan as plan_command  # noqa: PLC0415 - start-up: most runs write
+
         return plan_command.run(args, record, opened)
     try:
         return _sync(args, record, opened)

@@ -19,16 +19,16 @@ from bridge.secret import SecretValue
 from bridge.sources import missing_documents
 from bridge.sources.addresses import addresses
 from bridge.sources.env_layer import EnvLayer, claims, load_env_layer, namespace_of
-from bridge.sources.managed_values import Managed, managed
 from bridge.sources.neighbours import Neighbours, meeting_environments, neighbours
 from bridge.sources.providers import build_providers, referenced
 from bridge.sources.reader import NOT_READ, documents_in, read_each, wants_known
 from bridge.sources.resolve import Resolution, resolve
-from bridge.sources.variables import Variables, read_variables
 
 if TYPE_CHECKING:
     from bridge.cluster.choice import Search
+    from bridge.sources.managed_values import Managed
     from bridge.sources.shared import Sharing
+    from bridge.sources.variables import Variables
 
 NONE_GIVEN: Final[Mapping[Reference, Document]] = MappingProxyType({})
 
@@ -167,8 +167,10 @@ def gather(environment: Environment, files: Files, run: Run, known: frozenset[st
     return Wanted(environment, inputs.namespace, resolution._replace(warnings=warnings), shared=shared, stores=stores)
 
 
-def gather_secrets(environment: Environment, run: Run) -> Managed:
+def gather_secrets(environment: Environment, run: Run) -> "Managed":
     """Read everything as `gather` does, and return the values that must stay secret."""
+    from bridge.sources.managed_values import managed  # noqa: PLC0415 - start-up: sync and plan do not need it
+
     return managed(environment, *_read_all(environment, sound_files(environment, run), run))
 
 
@@ -196,8 +198,10 @@ def _read_all(environment: Environment, files: Files, run: Run, known: frozenset
     return _Inputs(files.namespace, files.templates, documents, files.layer)
 
 
-def gather_variables(environment: Environment, run: Run, names: Iterable[str]) -> Variables:
+def gather_variables(environment: Environment, run: Run, names: Iterable[str]) -> "Variables":
     """Return the values of variables, without reading templates; raise one error with all problems."""
+    from bridge.sources.variables import read_variables  # noqa: PLC0415 - start-up: sync and plan do not need it
+
     errors: list[BridgeError] = []
     layer, namespace = _layer(environment, run, errors)
     providers = build_providers(environment, referenced(environment), errors)
@@ -214,7 +218,7 @@ def gather_variables(environment: Environment, run: Run, names: Iterable[str]) -
     return found._replace(warnings=(*found.warnings, *late_warnings.take()))
 
 
-def _of_others(environment: str, namespace: str, found: Variables, environ: Mapping[str, str]) -> Iterator[Problem]:
+def _of_others(environment: str, namespace: str, found: "Variables", environ: Mapping[str, str]) -> Iterator[Problem]:
     """Yield problems for variables, including inherited ones, that would send a command to another environment."""
     for name, what, ours in claims(environment, namespace):
         entry = found.entries.get(name)
