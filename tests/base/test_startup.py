@@ -60,6 +60,15 @@ provider.open(Context(Path({str(CONFIG)!r}), {{}}, math.inf)).read("staging.sops
 print(*sorted(set(sys.modules) - before))
 """
 
+VAULT = """
+import sys
+from bridge_providers.vault import Vault
+provider = Vault(address="https://vault.example", mount="kv", auth={"method": "kubernetes", "role": "staging"})
+print(*{"dataclasses", "inspect", "hvac"} & set(sys.modules))
+provider.preload()
+print("hvac" in sys.modules)
+"""
+
 
 @pytest.fixture
 def loaded(tmp_path: Path) -> Loaded:
@@ -173,6 +182,11 @@ def test_run_connects_while_its_own_modules_are_loaded(
 def test_sops_loads_everything_that_read_needs_while_run_connects() -> None:
     done = subprocess.run([sys.executable, "-c", PRELOADED], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "\n"
+
+
+def test_vault_loads_hvac_while_run_connects_and_not_before() -> None:
+    done = subprocess.run([sys.executable, "-c", VAULT], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "\nTrue\n"
 
 
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the budget was counted with Python 3.11")
