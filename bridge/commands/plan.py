@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from bridge.commands.arguments import environment_of, run_of
+from bridge.commands.arguments import Opening, run_of
 from bridge.commands.results import plan_result, with_workloads
 from bridge.plan.admission import dropped, rewritten
 from bridge.plan.build import remember
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from bridge.run.restart import Restart
 
 
-def run(args: argparse.Namespace, record: Record) -> int:
+def run(args: argparse.Namespace, record: Record, opened: Opening | None = None) -> int:
     """Print the plan; return 1 if it is refused or a key would be missing, 4 for changes with --exit-code."""
-    if args.all or args.shard:
+    if opened is None:
         from bridge.commands import fleet  # noqa: PLC0415 - start-up: most runs are of one environment
 
         return fleet.run(args, record)
-    run_ = run_of(args, record)
-    with read_environment(environment_of(args), run_) as (wanted, cluster):
+    run_ = run_of(args, record, opened.deadline)
+    with read_environment(opened.environment, run_, opened.line_to) as (wanted, cluster):
         plan = try_changes(wanted, cluster, run_)
         asked = getattr(args, "restart", False) and not (plan.refusals or dropped(plan))  # a sync restarts nothing then
         restart = _restart(plan, cluster) if asked else None

@@ -4,11 +4,10 @@ import argparse
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bridge.commands import plan as plan_command
-from bridge.commands.arguments import environment_of, run_of
+from bridge.commands.arguments import Opening, opening, run_of
 from bridge.commands.results import sync_result, with_workloads
 from bridge.config.environment import Environment
-from bridge.errors import ANYTHING, ConfigError, Problem
+from bridge.errors import ANYTHING, Problem
 from bridge.plan.admission import dropped, rewritten
 from bridge.report.data import outcome_data, plan_data
 from bridge.report.output import write_report
@@ -24,34 +23,39 @@ if TYPE_CHECKING:
     from bridge.run.view import Cluster
 
 
-def run(args: argparse.Namespace, record: Record) -> int:
+def run(args: argparse.Namespace, record: Record, opened: Opening | None = None) -> int:
     """Plan, write, and restart if asked to; with --dry-run only plan, with --all do so for every environment."""
-    if args.wait and not args.restart:
-        raise ConfigError(Problem("", "--wait follows rollouts, so it needs --restart"))
-    if args.all or args.shard:
+    if opened is None:
         from bridge.commands import fleet  # noqa: PLC0415 - start-up: most runs are of one environment
 
         return fleet.run(args, record)
     if args.dry_run:
-        return plan_command.run(args, record)
+        from bridge.commands import plan as plan_command  # noqa: PLC0415 - start-up: most runs write
+
+        return plan_command.run(args, record, opened)
     try:
-        return _sync(args, record)
+        return _sync(args, record, opened)
     except FirstWrite as first:
         from bridge.commands.cluster_binding import agree  # noqa: PLC0415 - start-up: most environments were written before
 
-        shown = agree(first, environment_of(args), record, show=True)
+        shown = agree(first, opened.environment, record, show=True)
         agreed = first.agreed
-    return _sync(args, record, agreed, shown)  # start over, because answering may have taken a while
+    with opening(args) as again:  # start over, because answering may have taken a while
+        return _sync(args, record, again, agreed, shown)
 
 
 def _sync(
-    args: argparse.Namespace, record: Record, agreed: Agreed = frozenset(), shown: tuple[Problem, ...] = ()
+    args: argparse.Namespace,
+    record: Record,
+    opened: Opening,
+    agreed: Agreed = frozenset(),
+    shown: tuple[Problem, ...] = (),
 ) -> int:
-    environment, run_ = environment_of(args), run_of(args, record)._replace(agreed=agreed)
+    environment, run_ = opened.environment, run_of(args, record, opened.deadline)._replace(agreed=agreed)
     outcome = Outcome()
     restart, then = restart_asked(args, environment, run_)
     try:
-        sync_environment(environment, run_, outcome, then=then)
+        sync_environment(environment, run_, outcome, line_to=opened.line_to, then=then)
     except BaseException as stop:
         if outcome.plan and not isinstance(stop, ANYTHING):
             _report(args, outcome, restart, "interrupted", record)

@@ -72,6 +72,8 @@ def _check(args: argparse.Namespace, command: Parser) -> None:
     """Refuse options that contradict each other."""
     if getattr(args, "metrics", None) and args.dry_run:
         command.error("--metrics cannot be combined with --dry-run")
+    if args.command == "sync" and args.wait and not args.restart:
+        command.error("--wait follows rollouts, so it needs --restart")
     if getattr(args, "in_cluster", False) and (args.kubeconfig or args.context):
         command.error("--in-cluster cannot be combined with --kubeconfig or --context")
     if args.command == "exec":

@@ -36,8 +36,9 @@ from bridge.plan.build import remember
 from bridge.plan.model import Change, ClusterName, Plan, is_first, place
 from bridge.provider import Revision
 from bridge.run.inputs import Agreed, Run, StateSeen, Wanted
+from bridge.run.line import RELEASE, Dial, dial
 from bridge.run.plan import compare, read_environment, read_environment_again, tried_dry, try_changes
-from bridge.run.view import RELEASE, Cluster, Dial, dial
+from bridge.run.view import Cluster
 
 if TYPE_CHECKING:
     from bridge.cluster.events import Events

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
 
 from bridge import late_warnings
-from bridge.config.environment import ClusterFlags, Environment, check_k8_env
+from bridge.config.environment import ClusterChoice, ClusterFlags, Environment, check_k8_env
 from bridge.config.reference import Reference
 from bridge.config.template import TemplateObject, load_templates
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
@@ -19,15 +19,16 @@ from bridge.secret import SecretValue
 from bridge.sources import missing_documents
 from bridge.sources.addresses import addresses
 from bridge.sources.env_layer import EnvLayer, claims, load_env_layer, namespace_of
-from bridge.sources.managed_values import Managed, managed
 from bridge.sources.neighbours import Neighbours, meeting_environments, neighbours
 from bridge.sources.providers import build_providers, referenced
 from bridge.sources.reader import NOT_READ, documents_in, read_each, wants_known
 from bridge.sources.resolve import Resolution, resolve
-from bridge.sources.variables import Variables, read_variables
 
 if TYPE_CHECKING:
+    from bridge.cluster.choice import Search
+    from bridge.sources.managed_values import Managed
     from bridge.sources.shared import Sharing
+    from bridge.sources.variables import Variables
 
 NONE_GIVEN: Final[Mapping[Reference, Document]] = MappingProxyType({})
 
@@ -63,6 +64,12 @@ class Run(NamedTuple):
     first: bool = False
     agreed: Agreed = frozenset()
     is_ending: Callable[[], bool] = lambda: False
+
+    def search(self, choice: ClusterChoice) -> "Search":
+        """Return all settings that can select the cluster of an environment that makes this choice."""
+        from bridge.cluster.choice import Search  # noqa: PLC0415 - start-up: `check` does not need it
+
+        return Search(choice.kubeconfig, choice.context, self.environ, self.cluster, self.deadline)
 
 
 class Files(NamedTuple):
@@ -160,13 +167,17 @@ def gather(environment: Environment, files: Files, run: Run, known: frozenset[st
     return Wanted(environment, inputs.namespace, resolution._replace(warnings=warnings), shared=shared, stores=stores)
 
 
-def gather_secrets(environment: Environment, run: Run) -> Managed:
+def gather_secrets(environment: Environment, run: Run) -> "Managed":
     """Read everything as `gather` does, and return the values that must stay secret."""
+    from bridge.sources.managed_values import managed  # noqa: PLC0415 - start-up: sync and plan do not need it
+
     return managed(environment, *_read_all(environment, sound_files(environment, run), run))
 
 
-def gather_objects(environment: Environment, files: Files, run: Run) -> tuple[tuple[Desired, ...], Managed]:
+def gather_objects(environment: Environment, files: Files, run: Run) -> "tuple[tuple[Desired, ...], Managed]":
     """Read everything as `gather` does, and return the objects and the values that must stay secret."""
+    from bridge.sources.managed_values import managed  # noqa: PLC0415 - start-up: sync and plan do not need it
+
     inputs = _read_all(environment, files, run)
     secrets = managed(environment, *inputs)
     secrets = secrets._replace(warnings=(*secrets.warnings, *late_warnings.take()))
@@ -197,8 +208,10 @@ def _read_all(environment: Environment, files: Files, run: Run, known: frozenset
     return _Inputs(files.namespace, files.templates, documents, files.layer)
 
 
-def gather_variables(environment: Environment, run: Run, names: Iterable[str]) -> Variables:
+def gather_variables(environment: Environment, run: Run, names: Iterable[str]) -> "Variables":
     """Return the values of variables, without reading templates; raise one error with all problems."""
+    from bridge.sources.variables import read_variables  # noqa: PLC0415 - start-up: sync and plan do not need it
+
     errors: list[BridgeError] = []
     layer, namespace = _layer(environment, run, errors)
     providers = build_providers(environment, referenced(environment), errors)
@@ -215,7 +228,7 @@ def gather_variables(environment: Environment, run: Run, names: Iterable[str]) -
     return found._replace(warnings=(*found.warnings, *late_warnings.take()))
 
 
-def _of_others(environment: str, namespace: str, found: Variables, environ: Mapping[str, str]) -> Iterator[Problem]:
+def _of_others(environment: str, namespace: str, found: "Variables", environ: Mapping[str, str]) -> Iterator[Problem]:
     """Yield problems for variables, including inherited ones, that would send a command to another environment."""
     for name, what, ours in claims(environment, namespace):
         entry = found.entries.get(name)

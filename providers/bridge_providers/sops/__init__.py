@@ -68,8 +68,11 @@ class Sops(_Section):
         return SopsSession(self, context)
 
     def preload(self) -> None:
-        """Import what a file with age keys needs: `cryptography` takes most of the time of a read."""
-        from bridge_providers.sops import age, decrypt, files, keys, stores  # noqa: F401, PLC0415 - as `read` does
+        """Import what a YAML file with age keys needs: `cryptography` and `pyrage` take most of the time of a read."""
+        import pyrage  # noqa: F401, PLC0415 - as `age` does
+        from cryptography.hazmat.primitives.ciphers import aead  # noqa: F401, PLC0415 - as `cipher` does
+
+        from bridge_providers.sops import age, decrypt, files, keys, store_yaml, stores  # noqa: F401, PLC0415 - as above
 
     def addresses(self, context: Context) -> Iterable[str]:
         """Yield the servers that the section or a variable names instead of the vendors' own."""
