@@ -4,6 +4,7 @@ import argparse
 import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bridge.config.environment import (
     DRAFT,
@@ -18,6 +19,9 @@ from bridge.objects import ObjectId
 from bridge.plan.build import Allowed
 from bridge.report.record import Record
 from bridge.run.inputs import Run
+
+if TYPE_CHECKING:
+    from bridge.commands.approval import Approval
 
 
 def folder_of(args: argparse.Namespace) -> Path:
@@ -39,16 +43,31 @@ def environment_of(args: argparse.Namespace) -> Environment:
 
 def run_of(args: argparse.Namespace, record: Record) -> Run:
     """Return the run that the flags describe; its time starts now."""
-    allowed = Allowed(
+    deadline, wait = time.monotonic() + args.timeout, getattr(args, "lock_wait", 0.0)
+    first = getattr(args, "first", False)
+    return Run(os.environ, deadline, record, allowed_of(args), wait, cluster=_cluster(args), first=first)
+
+
+def allowed_of(args: argparse.Namespace) -> Allowed:
+    """Return what the flags allow."""
+    return Allowed(
         shrink=getattr(args, "allow_shrink", False),
         fallback=getattr(args, "allow_fallback", False),
         prune=getattr(args, "prune", False),
         older=getattr(args, "allow_older", False),
         recreate=frozenset(map(_object, getattr(args, "recreate", ()))),
     )
-    deadline, wait = time.monotonic() + args.timeout, getattr(args, "lock_wait", 0.0)
-    first = getattr(args, "first", False)
-    return Run(os.environ, deadline, record, allowed, wait, cluster=_cluster(args), first=first)
+
+
+def approval_of(args: argparse.Namespace) -> "Approval | None":
+    """Return the review that --out or --plan asks for, or None."""
+    if not (getattr(args, "out", None) or getattr(args, "plan", None)):
+        return None
+    from bridge.commands.approval import Comparison, Recorder  # noqa: PLC0415 - start-up: most runs have no plan file
+
+    if getattr(args, "out", None):
+        return Recorder(args.out, args.expires, allowed_of(args))
+    return Comparison(args.plan, args.plan_sha256, allowed_of(args))
 
 
 def _cluster(args: argparse.Namespace) -> ClusterFlags:

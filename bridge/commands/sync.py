@@ -5,7 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bridge.commands import plan as plan_command
-from bridge.commands.arguments import environment_of, run_of
+from bridge.commands.arguments import approval_of, environment_of, run_of
 from bridge.commands.results import sync_result, with_workloads
 from bridge.config.environment import Environment
 from bridge.errors import ANYTHING, ConfigError, Problem
@@ -19,6 +19,7 @@ from bridge.run.inputs import Agreed, Run
 from bridge.run.view import Cluster
 
 if TYPE_CHECKING:
+    from bridge.commands.approval import Approval
     from bridge.run.restart import Restart
 
 
@@ -45,7 +46,9 @@ def run(args: argparse.Namespace, record: Record) -> int:
 def _sync(
     args: argparse.Namespace, record: Record, agreed: Agreed = frozenset(), shown: tuple[Problem, ...] = ()
 ) -> int:
-    environment, run_ = environment_of(args), run_of(args, record)._replace(agreed=agreed)
+    approval = approval_of(args)
+    environment = environment_of(args)
+    run_ = run_of(args, record)._replace(agreed=agreed, review=approval.review if approval else None)
     outcome, restart = Outcome(), _asked(args)
     then = None
     if restart:
@@ -55,12 +58,12 @@ def _sync(
         sync_environment(environment, run_, outcome, then=then)
     except BaseException as stop:
         if outcome.plan and not isinstance(stop, ANYTHING):
-            _report(args, outcome, restart, "interrupted", record)
+            _report(args, outcome, restart, "interrupted", record, approval=approval)
         raise
     plan = outcome.plan
     assert plan is not None
     status, result = sync_result(plan, outcome, restart)
-    _report(args, outcome, restart, result, record)
+    _report(args, outcome, restart, result, record, approval=approval)
     warnings = (*plan.warnings, *rewritten(plan), *(restart.warnings if restart else ()))
     say(record, "warning", [one for one in warnings if one not in shown])
     say(record, "error", (*plan.refusals, *_failure(outcome, restart), *dropped(plan)))
@@ -89,8 +92,17 @@ def _failure(outcome: Outcome, restart: "Restart | None") -> tuple[Problem, ...]
     return error.problems if error else ()
 
 
-def _report(args: argparse.Namespace, outcome: Outcome, restart: "Restart | None", result: str, record: Record) -> None:
+def _report(  # noqa: PLR0913 - everything that a report shows
+    args: argparse.Namespace,
+    outcome: Outcome,
+    restart: "Restart | None",
+    result: str,
+    record: Record,
+    *,
+    approval: "Approval | None",
+) -> None:
     assert outcome.plan is not None
     error = outcome.error or (restart.error if restart else None)
     data = outcome_data(plan_data(outcome.plan), result, outcome.written, outcome.begun, error)
+    data |= approval.report() if approval else {}
     write_report(record, with_workloads(data, restart), args.output)

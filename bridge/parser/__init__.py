@@ -74,6 +74,10 @@ def _check(args: argparse.Namespace, command: Parser) -> None:
         command.error("--metrics cannot be combined with --dry-run")
     if getattr(args, "in_cluster", False) and (args.kubeconfig or args.context):
         command.error("--in-cluster cannot be combined with --kubeconfig or --context")
+    if getattr(args, "expires", None) and not args.out:
+        command.error("--expires can only be used with --out")
+    if getattr(args, "plan_sha256", None) and not args.plan:
+        command.error("--plan-sha256 can only be used with --plan")
     if args.command == "exec" and not args.child:
         command.error("no command: write it after --")
 
