@@ -82,7 +82,7 @@ def many(command: argparse.ArgumentParser) -> None:
 
 def approve(command: argparse.ArgumentParser) -> None:
     """Add the options that write a plan for an approval."""
-    text = "also write the plan to this file, for an approval and `bridge sync --plan`"
+    text = "also write the plan to this file, for an approval and `bridge sync --plan FILE`"
     command.add_argument("--out", type=file, metavar="FILE", help=text)
     text = "with --out: how long the plan is valid, such as 30m, 24h or 7d (default: 24h)"
     command.add_argument("--expires", type=lifetime, metavar="DURATION", help=text)
@@ -90,7 +90,7 @@ def approve(command: argparse.ArgumentParser) -> None:
 
 def approved(command: argparse.ArgumentParser) -> None:
     """Add the options that hold a run to an approved plan."""
-    text = "refuse everything that differs from this plan of `bridge plan --out`"
+    text = "refuse everything that differs from this plan of `bridge plan --out FILE`"
     command.add_argument("--plan", type=file, metavar="FILE", help=text)
     text = "with --plan: the SHA-256 of the approved file; refuse any other"
     command.add_argument("--plan-sha256", type=sha256, metavar="HEX", help=text)

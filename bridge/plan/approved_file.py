@@ -77,7 +77,7 @@ def is_plan(data: bytes) -> bool:
 
 def _plan(document: Node) -> ApprovedPlan:
     if not isinstance(document, Mapping) or "schema" not in document:
-        _fail("is not a plan of `bridge plan --out`")
+        _fail("is not a plan of `bridge plan --out FILE`")
     if _text(document["schema"], "schema") != SCHEMA:
         _fail("has a schema of another version of bridge")
     fields = _object(document, "the plan", ("schema", *ApprovedPlan._fields))
@@ -140,7 +140,7 @@ def _named(
 ) -> Mapping[str, Item]:
     """Return an object with any number of fields, whose names are checked."""
     if not isinstance(node, Mapping) or not all(map(is_name, node)):
-        _fail(f"{where} has an invalid name")
+        _fail(f"invalid entry in {where}")
     return {name: item(child, where) for name, child in node.items()}
 
 
@@ -153,13 +153,13 @@ def _list(node: Node, where: str) -> tuple[Node, ...]:
 def _text(node: Node, where: str) -> str:
     if isinstance(node, SecretValue) and node.kind is Kind.TEXT and _is_text(text := node.reveal().decode()):
         return text
-    _fail(f"{where} has an invalid text")
+    _fail(f"invalid entry in {where}")
 
 
 def _matching(node: Node, where: str, is_valid: Callable[[str], object]) -> str:
     text = _text(node, where)
     if not is_valid(text):
-        _fail(f"{where} has an invalid value")
+        _fail(f"invalid entry in {where}")
     return text
 
 
@@ -176,7 +176,7 @@ def _order(node: Node, where: str) -> int | None:
         return None
     if isinstance(node, SecretValue) and node.kind is Kind.NUMBER and _NUMBER.fullmatch(text := node.reveal().decode()):
         return int(text)
-    _fail(f"{where} has an invalid number")
+    _fail(f"invalid entry in {where}")
 
 
 def _time(node: Node, where: str) -> str:
@@ -185,7 +185,7 @@ def _time(node: Node, where: str) -> str:
     with suppress(ValueError):  # raised below, because the parser's error contains the text
         is_time = moment(text).strftime(FORMAT) == text
     if not is_time:
-        _fail(f"{where} is not a time such as 2026-01-31T12:00:00Z")
+        _fail(f"invalid entry in {where}")
     return text
 
 

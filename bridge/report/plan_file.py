@@ -18,7 +18,7 @@ LIMIT: Final = 16 * 2**20
 """In bytes; a plan for 1,000 environments has about 3 MiB."""
 _WRITABLE: Final = stat.S_IWGRP | stat.S_IWOTH
 _PRIVATE: Final = 0o600
-_EXPECTED: Final = "pass the file of `bridge plan --out`"
+_EXPECTED: Final = "pass the file of `bridge plan --out FILE`"
 _AGAIN: Final = "get the file that was approved, or make a new plan with `bridge plan ENV --out FILE`"
 _OTHER: Final = "choose another file for --out"
 

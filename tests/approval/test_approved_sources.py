@@ -178,7 +178,7 @@ def test_text_that_could_not_be_read_again_is_not_written(desk: Desk, monkeypatc
     monkeypatch.setattr(session, "read", odd)
     result = desk.run("plan", "staging", "--out", str(file_of(desk)))
     assert (result.status, file_of(desk).exists()) == (1, False)
-    assert result.lines[-2] == "bridge: error: the plan: cannot be written: environments.sources has an invalid text"
+    assert result.lines[-2] == "bridge: error: the plan: cannot be written: invalid entry in environments.sources"
 
 
 def test_hash_that_is_none_is_providers_mistake(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

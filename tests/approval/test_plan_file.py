@@ -32,8 +32,11 @@ WRONG: dict[str, tuple[Callable[[str], str | bytes], str]] = {
     "no JSON": (lambda _: "CANARY-x", "not an approved plan: is not valid JSON (line 1)"),
     "truncated": (lambda text: text[: len(text) // 2], "not an approved plan: is not valid JSON (line "),
     "no text": (lambda _: b"\xff\x00", "not an approved plan: is not valid UTF-8"),
-    "a list": (lambda _: "[]", "not an approved plan: is not a plan of `bridge plan --out`"),
-    "something else": (lambda _: '{"a": "CANARY-x"}', "not an approved plan: is not a plan of `bridge plan --out`"),
+    "a list": (lambda _: "[]", "not an approved plan: is not a plan of `bridge plan --out FILE`"),
+    "something else": (
+        lambda _: '{"a": "CANARY-x"}',
+        "not an approved plan: is not a plan of `bridge plan --out FILE`",
+    ),
     "a report": (
         lambda _: '{"schema": "bridge/report/v1"}',
         "not an approved plan: has a schema of another version of bridge",
@@ -41,6 +44,14 @@ WRONG: dict[str, tuple[Callable[[str], str | bytes], str]] = {
     "newer schema": (
         lambda text: text.replace("approved-plan/v1", "approved-plan/v2"),
         "not an approved plan: has a schema of another version of bridge",
+    ),
+    "time without zero": (
+        lambda text: text.replace('"created": "20', '"created": "2'),
+        "not an approved plan: invalid entry in created",
+    ),
+    "no environment": (
+        lambda text: text[: text.index('"environments"')] + '"environments": {}' + text[text.index(',\n "expires"') :],
+        "not an approved plan: has no environments",
     ),
     "duplicate key": (
         lambda text: text.replace('"expires"', '"created": "2026-01-01T00:00:00Z", "expires"'),
@@ -55,11 +66,11 @@ WRONG: dict[str, tuple[Callable[[str], str | bytes], str]] = {
     ),
     "unknown flag": (
         lambda text: text.replace('"flags": []', '"flags": ["--CANARY-x"]'),
-        "not an approved plan: flags has an invalid value",
+        "not an approved plan: invalid entry in flags",
     ),
     "another name of an object": (
         lambda text: text.replace("Secret/agent-secrets", "Secret/CANARY x"),
-        "not an approved plan: environments.objects has an invalid name",
+        "not an approved plan: invalid entry in environments.objects",
     ),
     "deep": (lambda _: "[" * 100_000, "not an approved plan: is nested too deeply"),
     "huge": (lambda _: HUGE, "is larger than 16 MiB"),
@@ -261,7 +272,7 @@ def test_folder_that_is_missing_is_named(desk: Desk) -> None:
 
 def test_failed_write_leaves_earlier_plan(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     planned(desk)
-    before, names = text_of(desk), sorted(os.listdir(file_of(desk).parent))
+    before, names = text_of(desk), sorted(file_of(desk).parent.iterdir())
     desk.values(OPENAI_API_KEY="CANARY-rotated")
 
     def full(_descriptor: int) -> None:
@@ -271,7 +282,7 @@ def test_failed_write_leaves_earlier_plan(desk: Desk, monkeypatch: pytest.Monkey
     result = desk.run("plan", "staging", "--out", str(file_of(desk)))
     assert result.status == 1
     assert f"bridge: error: {file_of(desk)}: cannot be written: no space left on device" in result.lines
-    assert (text_of(desk), sorted(os.listdir(file_of(desk).parent))) == (before, names)
+    assert (text_of(desk), sorted(file_of(desk).parent.iterdir())) == (before, names)
 
 
 def test_refused_plan_is_not_written(desk: Desk) -> None:
