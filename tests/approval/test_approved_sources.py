@@ -4,11 +4,15 @@ import importlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
+from bridge.config.reference import Reference
+from bridge.errors import Refusal
 from bridge.provider import Context, Document, ProviderError, Revision
+from bridge.sources.locations import location
+from bridge_providers.aws import Aws
 from bridge_providers.scaleway import Scaleway
 from bridge_providers.sops import Sops
 from bridge_providers.vault import Vault
@@ -88,6 +92,38 @@ def test_scaleway_names_region_and_project(
     assert Scaleway(**section).location(path, context(HOME="/nowhere", **environ)) == expected
 
 
+@pytest.mark.parametrize(
+    ("section", "path", "expected"),
+    [
+        (
+            {"region": "eu-west-3"},
+            "voice/staging",
+            {"service": "secretsmanager", "region": "eu-west-3", "path": "voice/staging"},
+        ),
+        ({}, "ssm:/voice/staging", {"service": "ssm", "region": "eu-north-1", "path": "/voice/staging"}),
+        ({"profile": "absent"}, "ssm:/voice", {"service": "ssm", "path": "/voice"}),
+        (
+            {"region": "eu-west-3"},
+            "arn:aws:secretsmanager:us-east-1:123456789012:secret:voice-AbCdEf",
+            {
+                "service": "secretsmanager",
+                "region": "us-east-1",
+                "path": "arn:aws:secretsmanager:us-east-1:123456789012:secret:voice-AbCdEf",
+            },
+        ),
+    ],
+)
+def test_aws_names_service_and_region(
+    section: dict[str, Any], path: str, expected: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    (tmp_path / "config").write_text("[default]\nregion = eu-north-1\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    assert Aws(**section).location(path, context()) == expected
+
+
 def test_sops_names_path_and_storage() -> None:
     assert Sops().location("staging.sops.yaml", context()) == {"path": "staging.sops.yaml"}
     objects = Sops(s3="https://s3.example.com", s3_region="fr-par")
@@ -150,21 +186,32 @@ def jsonfile() -> Any:
     return importlib.import_module("bridge_jsonfile")
 
 
-def test_place_that_provider_cannot_tell_is_its_error(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    approvable(desk)
+class Failing:
+    """A provider that cannot say where its documents are."""
 
-    def refused(_provider: object, _path: str, _context: Context) -> Mapping[str, str]:
-        raise ProviderError("is nowhere", hint="look elsewhere")
+    concurrency: ClassVar[int] = 1
 
-    def broken(_provider: object, _path: str, _context: Context) -> Mapping[str, str]:
-        raise RuntimeError("CANARY-text")
+    def __init__(self, error: Exception) -> None:
+        self.error = error
 
-    desk.canaries.add("CANARY-text")
-    for method, message in ((refused, "is nowhere"), (broken, "the provider failed (RuntimeError)")):
-        monkeypatch.setattr(jsonfile().JsonFile, "location", method, raising=False)
-        result = desk.run("plan", "staging", "--out", str(file_of(desk)))
-        assert (result.status, result.lines[0]) == (1, f"bridge: error: jsonfile:values.json: {message}")
-        assert not file_of(desk).exists()
+    def open(self, context: Context) -> Any:
+        raise NotImplementedError
+
+    def location(self, path: str, context: Context) -> Mapping[str, str]:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ProviderError("is nowhere"), "acme:app: is nowhere"),
+        (RuntimeError("CANARY-text"), "acme:app: the provider failed (RuntimeError)"),
+    ],
+)
+def test_place_that_provider_cannot_tell_is_its_error(error: Exception, message: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        location(Failing(error), Reference("acme", "app"), context())
+    assert (str(caught.value), caught.value.__context__) == (message, None)
 
 
 def test_text_that_could_not_be_read_again_is_not_written(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
