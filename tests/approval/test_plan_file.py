@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,8 @@ from bridge.plan.change_times import FORMAT
 from bridge.report import plan_file
 from tests.approval.approvals import USUAL, approvable, content, edited, file_of, planned, sha256, sync
 from tests.desk import Desk
+from tests.pages import page
+from tests.team import VALUES
 
 NEW = "bridge: hint: make a new plan with `bridge plan staging --out FILE`"
 HUGE = b'{"schema": "bridge/approved-plan/v1", "x": "' + b"x" * plan_file.LIMIT + b'"}'
@@ -347,6 +350,36 @@ def test_env_file_is_not_in_plan(desk: Desk) -> None:
     planned(desk)
     assert ".env" not in json.dumps(content(desk)["environments"]["staging"]["files"])
     assert sha256(desk.folder / ".env.k8s.staging") not in text_of(desk)
+
+
+def test_commands_of_help_page_plan_and_sync(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(desk.folder.parent)
+    plan, approved = (shlex.split(line, comments=True) for line in page("pipelines").block("approve").splitlines())
+    assert (plan[0], approved[0]) == ("bridge", "bridge")
+    shown = desk.run(*plan[1:])
+    assert (shown.status, f"SHA-256 {sha256(file_of(desk))}" in shown.out) == (0, True)
+    result = desk.run(*(sha256(file_of(desk)) if word == "SHA256" else word for word in approved[1:]))
+    assert (result.status, result.err) == (0, "")
+    assert desk.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
+
+
+def test_help_page_names_every_part_of_plan(desk: Desk) -> None:
+    """Each field of the file is in the table, in the words that people use for it."""
+    rows = " ".join(row[0] for row in page("pipelines").section("Approve a plan").rows)
+    words = {
+        "id": "`id`",
+        "namespace": "the namespace",
+        "namespace_uid": "its uid",
+        "server": "API server's address",
+        "files": "SHA-256 of the environment file",
+        "sources": "each source",
+        "objects": "each change",
+    }
+    assert planned(desk)["environments"]["staging"].keys() == words.keys()
+    assert [word for word in words.values() if word not in rows] == []
+    assert all(
+        flag in rows for flag in ("--allow-shrink", "--allow-fallback", "--allow-older", "--prune", "--recreate")
+    )
 
 
 def test_plan_in_folder_of_another_checkout_is_the_same(desk: Desk, tmp_path: Path) -> None:
