@@ -66,7 +66,7 @@ class Revision(NamedTuple):
 
 
 UNVERSIONED: Final = Revision("unversioned")
-"""The revision of every document in a store that keeps neither revisions nor times."""
+"""The revision of every document in a store that keeps neither revisions nor times. `bridge plan --out` refuses it."""
 
 
 class Document(NamedTuple):

@@ -108,8 +108,7 @@ class Comparison(Approval):
 
     def check_complete(self, names: Iterable[str]) -> None:
         """Raise Refusal if the plan has more environments."""
-        missing = [name for name in self._plan.environments if name not in set(names)]
-        if missing:
+        if missing := sorted(self._plan.environments.keys() - set(names)):
             what = "is in the plan, but not in the folder"
             raise Refusal(*(Problem(f"environment {name}", what, _NEW) for name in missing))
 

@@ -3,10 +3,12 @@
 import base64
 import json
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from bridge.plan.change_times import FORMAT
 from tests.approval.approvals import (
     PUBLIC,
     approvable,
@@ -342,6 +344,17 @@ def test_change_after_plan_is_refused_by_name(synced: Desk, name: str) -> None:
     for message in messages:
         assert any(one.startswith(message) for one in refusals), refusals
     assert synced.target.versions() == before
+
+
+def test_change_that_is_no_longer_needed_is_refused(synced: Desk) -> None:
+    """It was not carried out since the plan was made: the source has its earlier value again."""
+    planned(synced)
+    created = datetime.strptime(content(synced)["created"], FORMAT) + timedelta(minutes=1)
+    edited(synced, lambda plan: plan.update(created=created.strftime(FORMAT)))  # later than the first sync for sure
+    synced.values()
+    result = sync(synced)
+    assert result.status == 1
+    assert f"bridge: error: {AGENT}: is to be updated in the plan, but needs no change now" in result.lines
 
 
 def test_all_differences_are_listed_at_once(synced: Desk) -> None:
