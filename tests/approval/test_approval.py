@@ -3,11 +3,12 @@
 import base64
 import json
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from bridge.plan.approved import moment
 from bridge.plan.change_times import FORMAT
 from tests.approval.approvals import (
     PUBLIC,
@@ -349,7 +350,7 @@ def test_change_after_plan_is_refused_by_name(synced: Desk, name: str) -> None:
 def test_change_that_is_no_longer_needed_is_refused(synced: Desk) -> None:
     """It was not carried out since the plan was made: the source has its earlier value again."""
     planned(synced)
-    created = datetime.strptime(content(synced)["created"], FORMAT) + timedelta(minutes=1)
+    created = moment(content(synced)["created"]) + timedelta(minutes=1)
     edited(synced, lambda plan: plan.update(created=created.strftime(FORMAT)))  # later than the first sync for sure
     synced.values()
     result = sync(synced)

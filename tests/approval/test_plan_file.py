@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.plan.approved import moment
 from bridge.plan.change_times import FORMAT
 from bridge.report import plan_file
 from tests.approval.approvals import USUAL, approvable, content, edited, file_of, planned, sha256, sync
@@ -138,7 +139,7 @@ def test_plan_that_is_valid_for_too_long_is_refused(desk: Desk) -> None:
 )
 def test_plan_is_valid_for_a_day_or_as_long_as_given(desk: Desk, given: tuple[str, ...], expected: int) -> None:
     plan = planned(desk, *given)
-    created, expires = (datetime.strptime(plan[name], FORMAT).replace(tzinfo=UTC) for name in ("created", "expires"))
+    created, expires = (moment(plan[name]) for name in ("created", "expires"))
     assert (expires - created).total_seconds() == expected
 
 
