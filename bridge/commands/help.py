@@ -31,6 +31,7 @@ TOPICS: Final = (
     "vault",
     "scaleway",
     "aws",
+    "programs",
     "writing-a-provider",
     "troubleshooting",
     "performance",
