@@ -20,7 +20,9 @@ from bridge.errors import ConfigError, Problem
 from bridge.report.record import Record
 
 if TYPE_CHECKING:
+    from bridge.commands.approval import Approval
     from bridge.objects import ObjectId
+    from bridge.plan.build import Allowed
     from bridge.run.inputs import Run
     from bridge.run.line import Dial
 
@@ -66,20 +68,36 @@ def environment_of(args: argparse.Namespace) -> Environment:
 
 def run_of(args: argparse.Namespace, record: Record, deadline: float | None = None) -> "Run":
     """Return the run that the flags describe; its time starts now, unless it already has a deadline."""
-    from bridge.plan.build import Allowed  # noqa: PLC0415 - start-up: a run connects before it imports the plan
-    from bridge.run.inputs import Run  # noqa: PLC0415 - as above
+    from bridge.run.inputs import Run  # noqa: PLC0415 - start-up: a run connects before it imports the plan
 
-    allowed = Allowed(
+    if deadline is None:
+        deadline = time.monotonic() + args.timeout
+    wait, first = getattr(args, "lock_wait", 0.0), getattr(args, "first", False)
+    return Run(os.environ, deadline, record, allowed_of(args), wait, cluster=_cluster(args), first=first)
+
+
+def allowed_of(args: argparse.Namespace) -> "Allowed":
+    """Return what the flags allow."""
+    from bridge.plan.build import Allowed  # noqa: PLC0415 - as above
+
+    return Allowed(
         shrink=getattr(args, "allow_shrink", False),
         fallback=getattr(args, "allow_fallback", False),
         prune=getattr(args, "prune", False),
         older=getattr(args, "allow_older", False),
         recreate=frozenset(map(_object, getattr(args, "recreate", ()))),
     )
-    if deadline is None:
-        deadline = time.monotonic() + args.timeout
-    wait, first = getattr(args, "lock_wait", 0.0), getattr(args, "first", False)
-    return Run(os.environ, deadline, record, allowed, wait, cluster=_cluster(args), first=first)
+
+
+def approval_of(args: argparse.Namespace) -> "Approval | None":
+    """Return the review that --out or --plan asks for, or None."""
+    if not (getattr(args, "out", None) or getattr(args, "plan", None)):
+        return None
+    from bridge.commands.approval import Comparison, Recorder  # noqa: PLC0415 - start-up: most runs have no plan file
+
+    if getattr(args, "out", None):
+        return Recorder(args.out, args.expires, allowed_of(args))
+    return Comparison(args.plan, args.plan_sha256, allowed_of(args))
 
 
 def _cluster(args: argparse.Namespace) -> ClusterFlags:

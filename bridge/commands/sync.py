@@ -4,7 +4,7 @@ import argparse
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bridge.commands.arguments import Opening, opening, run_of
+from bridge.commands.arguments import Opening, approval_of, opening, run_of
 from bridge.commands.results import sync_result, with_workloads
 from bridge.config.environment import Environment
 from bridge.errors import ANYTHING, Problem
@@ -19,6 +19,7 @@ from bridge.run.inputs import Agreed, Run
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bridge.commands.approval import Approval
     from bridge.run.restart import Restart
     from bridge.run.view import Cluster
 
@@ -51,19 +52,21 @@ def _sync(
     agreed: Agreed = frozenset(),
     shown: tuple[Problem, ...] = (),
 ) -> int:
-    environment, run_ = opened.environment, run_of(args, record, opened.deadline)._replace(agreed=agreed)
+    approval, environment = approval_of(args), opened.environment
+    run_ = run_of(args, record, opened.deadline)
+    run_ = run_._replace(agreed=agreed, review=approval.review if approval else None)
     outcome = Outcome()
     restart, then = restart_asked(args, environment, run_)
     try:
         sync_environment(environment, run_, outcome, line_to=opened.line_to, then=then)
     except BaseException as stop:
         if outcome.plan and not isinstance(stop, ANYTHING):
-            _report(args, outcome, restart, "interrupted", record)
+            _report(args, outcome, restart, "interrupted", record, approval=approval)
         raise
     plan = outcome.plan
     assert plan is not None
     status, result = sync_result(plan, outcome, restart)
-    _report(args, outcome, restart, result, record)
+    _report(args, outcome, restart, result, record, approval=approval)
     warnings = (*plan.warnings, *rewritten(plan), *(restart.warnings if restart else ()))
     say(record, "warning", [one for one in warnings if one not in shown])
     say(record, "error", (*plan.refusals, *_failure(outcome, restart), *dropped(plan)))
@@ -88,8 +91,17 @@ def _failure(outcome: Outcome, restart: "Restart | None") -> tuple[Problem, ...]
     return error.problems if error else ()
 
 
-def _report(args: argparse.Namespace, outcome: Outcome, restart: "Restart | None", result: str, record: Record) -> None:
+def _report(  # noqa: PLR0913 - everything that a report shows
+    args: argparse.Namespace,
+    outcome: Outcome,
+    restart: "Restart | None",
+    result: str,
+    record: Record,
+    *,
+    approval: "Approval | None",
+) -> None:
     assert outcome.plan is not None
     error = outcome.error or (restart.error if restart else None)
     data = outcome_data(plan_data(outcome.plan), result, outcome.written, outcome.begun, error)
+    data |= approval.report() if approval else {}
     write_report(record, with_workloads(data, restart), args.output)

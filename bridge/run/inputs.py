@@ -11,7 +11,7 @@ from bridge.config.template import TemplateObject, load_templates
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
 from bridge.objects import Desired, Live, ObjectId
 from bridge.plan.build import Allowed
-from bridge.plan.model import NO_STORES
+from bridge.plan.model import NO_STORES, Plan
 from bridge.plan.state import Memory
 from bridge.provider import Context, Document, Provider
 from bridge.report.record import Record
@@ -25,6 +25,7 @@ from bridge.sources.reader import NOT_READ, documents_in, read_each, wants_known
 from bridge.sources.resolve import Resolution, resolve
 
 if TYPE_CHECKING:
+    from bridge.cluster.api import Api
     from bridge.cluster.choice import Search
     from bridge.sources.managed_values import Managed
     from bridge.sources.shared import Sharing
@@ -37,6 +38,9 @@ Result = TypeVar("Result")
 Agreed: TypeAlias = frozenset[tuple[str, str, str | None]]
 """Where a person has agreed to a first write: the server, the namespace, and its uid if it was known."""
 
+Review: TypeAlias = "Callable[[Wanted, Plan, Api], tuple[Problem, ...]]"
+"""Returns why a plan must not be carried out, for example because it differs from an approved plan."""
+
 
 class Run(NamedTuple):
     """What every step of a run needs.
@@ -48,6 +52,7 @@ class Run(NamedTuple):
     - `accept`: called with the documents that were read; raises an error if they cannot be right.
     - `cluster`: the cluster that the command line names.
     - `first`: allows a first write into any cluster; `agreed`: only into these clusters.
+    - `review`: judges each plan after its dry runs; what it returns are refusals.
     - `is_ending`: if true, the run only releases what it holds.
     """
 
@@ -63,6 +68,7 @@ class Run(NamedTuple):
     cluster: ClusterFlags = ClusterFlags()
     first: bool = False
     agreed: Agreed = frozenset()
+    review: "Review | None" = None
     is_ending: Callable[[], bool] = lambda: False
 
     def search(self, choice: ClusterChoice) -> "Search":
@@ -144,6 +150,7 @@ class Wanted(NamedTuple):
     - `seen`: the state before the sources were read, or None if the sources were read first.
     - `shared`: the sources that may have been read even earlier, for another environment.
     - `stores`: for each provider, the addresses that it connects to, without the vendor's own.
+    - `hashes`: the SHA-256 of each encrypted document, only for a review.
     """
 
     environment: Environment
@@ -152,6 +159,7 @@ class Wanted(NamedTuple):
     seen: StateSeen | None = None
     shared: frozenset[str] = frozenset()
     stores: Mapping[str, tuple[str, ...]] = NO_STORES
+    hashes: Mapping[str, str] = MappingProxyType({})
 
 
 def gather(environment: Environment, files: Files, run: Run, known: frozenset[str] = NOT_READ) -> Wanted:
@@ -164,7 +172,10 @@ def gather(environment: Environment, files: Files, run: Run, known: frozenset[st
     warnings = (*resolution.warnings, *late_warnings.take())
     stores = addresses(files.providers, Context(environment.base, run.environ, run.deadline))
     shared = run.sharing.documents(environment.references) if run.sharing else frozenset()
-    return Wanted(environment, inputs.namespace, resolution._replace(warnings=warnings), shared=shared, stores=stores)
+    wanted = Wanted(environment, inputs.namespace, resolution._replace(warnings=warnings), shared=shared, stores=stores)
+    if run.review is None:
+        return wanted
+    return wanted._replace(hashes={str(one): document.sha256 for one, document in inputs.documents.items()})
 
 
 def gather_secrets(environment: Environment, run: Run) -> "Managed":

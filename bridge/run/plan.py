@@ -103,8 +103,17 @@ def _tried(wanted: Wanted, cluster: Cluster, run: Run, seen: StateSeen | None, t
         plan = compare(wanted, cluster, run, seen._replace(live={}))
     if plan.refusals:
         return plan
-    # Only far away: deciding compares the whole state, which takes time and nothing else needs.
-    return tried_dry(plan, cluster.objects, run, cluster.lease if cluster.api.is_far and takes_lease(plan) else None)
+    # Only far away: deciding compares the whole state, which takes time and nothing else needs. Not before a review,
+    # which needs the dry runs and may refuse the plan.
+    takes = cluster.api.is_far and run.review is None and takes_lease(plan)
+    return reviewed(tried_dry(plan, cluster.objects, run, cluster.lease if takes else None), wanted, cluster, run)
+
+
+def reviewed(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run) -> Plan:
+    """Add the review's reasons against a plan, if there is a review, to its refusals."""
+    if run.review is None or plan.refusals:
+        return plan
+    return plan._replace(refusals=run.review(wanted, plan, cluster.api))
 
 
 def _ids(wanted: Wanted) -> Sequence[ObjectId]:

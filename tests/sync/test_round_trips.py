@@ -10,6 +10,7 @@ import pytest
 from bridge.cluster.api import FAR_WIDTH, Api
 from bridge.cluster.waves import Sent, Wave
 from bridge.testing.apiserver import Fault
+from tests.approval.approvals import approvable, file_of
 from tests.desk import Desk
 from tests.failures.failing import failing, objects
 from tests.lease.leases import LEASE, hold, holder
@@ -98,6 +99,20 @@ def test_each_kind_of_run_takes_so_many_round_trips(desk: Desk, count: Callable[
     desk.env_file(LOG_LEVEL="debug")
     assert count("sync", "staging") == 8  # what an admission rule may have altered: the Lease waits for the dry run
     assert count("sync", "staging") == 1
+
+
+def test_approved_plan_takes_a_round_trip_more_and_lease_after_dry_runs(desk: Desk, count: Callable[..., int]) -> None:
+    """CONTRIBUTING.md has the same numbers."""
+    approvable(desk)
+    file = str(file_of(desk))
+    assert count("plan", "staging", "--out", file) == 3
+    assert count("sync", "staging", "--plan", file) == 9  # the first write
+    assert count("sync", "staging", "--plan", file) == 2  # nothing to change
+    desk.values(OPENAI_API_KEY="CANARY-new")
+    before = holder(desk)
+    assert desk.run("sync", "staging", "--plan", file).status == 1
+    assert holder(desk) == before
+    assert desk.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
 
 
 def test_namespace_is_checked_with_rest(desk: Desk, count: Callable[..., int]) -> None:

@@ -80,6 +80,11 @@ class Sops(_Section):
             yield from self._endpoints(context)
         yield from (vault.address or "" for vault in sections.vaults(self))
 
+    def location(self, path: str, context: Context) -> Mapping[str, str]:  # noqa: ARG002 - the contract's signature
+        """Return the path as the reference has it, and for an object also the section's storage and region."""
+        parts = {"storage": self.s3, "region": self.s3_region} if _is_object(path) else {}
+        return {name: text for name, text in parts.items() if text} | {"path": path}
+
     def _endpoints(self, context: Context) -> Iterator[str]:
         """Yield the valid URLs of the object storage and of KMS."""
         from bridge_providers.sops import origin, s3  # noqa: PLC0415 - most sections name neither

@@ -44,11 +44,12 @@ def decrypt(data: bytes, store: str, keyring: Keyring) -> Document:
     if isinstance(key, bytes):
         opened = _opened(data, loaded, key)
         warnings = (*mac.warnings(loaded.block), *keyring.warnings(loaded.block))
-        return Document(_content(opened.documents, store), opened.revision, warnings)
+        return Document(_content(opened.documents, store), opened.revision, warnings, sha256=_sha256(data))
     if not keyring.program.is_configured or not loaded.block.groups:
         raise key
     content = _content(_by_program(data, store, loaded.block, keyring, key), store)
-    return Document(content, _revision(data, loaded.block), tuple(mac.warnings(loaded.block)))
+    revision = _revision(data, loaded.block)
+    return Document(content, revision, tuple(mac.warnings(loaded.block)), sha256=_sha256(data))
 
 
 def open_file(data: bytes, store: str, keyring: Keyring) -> Opened:
@@ -128,7 +129,11 @@ def _content(documents: Sequence[Mapping[str, Node]], store: str) -> "SecretValu
 
 def _revision(data: bytes, block: Metadata) -> Revision:
     moment = block.last_modified
-    return Revision(f"{moment.rfc3339()}/{hashlib.sha256(data).hexdigest()[:8]}", moment.unix_nanoseconds())
+    return Revision(f"{moment.rfc3339()}/{_sha256(data)[:8]}", moment.unix_nanoseconds())
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 class Opener:

@@ -74,6 +74,14 @@ class Vault(_Section):
 
         yield self.address or settings.variable(context.environ, "ADDR") or ""
 
+    def location(self, path: str, context: Context) -> Mapping[str, str]:
+        """Return the server, the namespace, the mount if it is known without asking the server, and the path in it."""
+        from bridge_providers.vault import settings  # noqa: PLC0415 - most commands do not need it
+
+        place, loaded = paths.split(path, self.mount), settings.load(self, context)
+        parts = {"address": loaded.address, "namespace": loaded.namespace, "mount": place.mount, "path": place.path}
+        return {name: text for name, text in parts.items() if text}
+
     def check(self, path: str, context: Context) -> Iterable[Problem]:
         """Yield the problems of a path and of the section, and a warning if the connection is not encrypted."""
         from bridge_providers.vault import settings  # noqa: PLC0415 - most commands do not need it
