@@ -29,18 +29,23 @@ __all__ = [
     "HistoryChecker",
     "JsonError",
     "Kind",
+    "Leaf",
     "Node",
     "NotFound",
     "NumberChecker",
     "OptionError",
+    "Outline",
+    "Outliner",
     "PinnedChecker",
     "Preloading",
     "Problem",
     "Provider",
     "ProviderError",
     "ReadGuard",
+    "Reader",
     "Rehearser",
     "Revision",
+    "Rules",
     "SecretValue",
     "Session",
     "Unavailable",
@@ -287,4 +292,80 @@ class Describer(Protocol):
 
     def describe(self, path: str, context: Context) -> str:
         """Describe a document in a few words, without a key or the network; raise ProviderError."""
+        ...
+
+
+class Leaf(NamedTuple):
+    """How a value is stored, as far as that is visible without a key; for a list, its items in order.
+
+    `sealed` are ciphertexts. `clear` are values that are not encrypted; they are compared, and never shown.
+    """
+
+    sealed: tuple[bytes, ...] = ()
+    clear: tuple[SecretValue, ...] = ()
+
+    def same_as(self, other: "Leaf") -> bool:
+        """Return whether two leaves are stored equally. Equal values in different ciphertexts are not."""
+        pairs = zip(self.clear, other.clear, strict=False)
+        return (
+            self.sealed == other.sealed
+            and len(self.clear) == len(other.clear)
+            and all(one.kind is another.kind and one.same_as(another) for one, another in pairs)
+        )
+
+
+class Reader(NamedTuple):
+    """Who can decrypt a document: the kind of key and its name as users know it.
+
+    With several groups, a reader has only a share of the data key, and `group` counts from 0. `wrapped` is the
+    encrypted data key or share as stored, or empty if there is none.
+    """
+
+    kind: str
+    id: str
+    group: int = 0
+    wrapped: str = ""
+
+
+class Rules(NamedTuple):
+    """For whom a document is encrypted, and the `settings` that say what is encrypted and how, by their own names."""
+
+    readers: tuple[Reader, ...]
+    settings: Mapping[str, str]
+
+
+class Outline(NamedTuple):
+    """What a document shows without a key.
+
+    A leaf's place is the index of the mapping and the keys that lead to the value, or to the list that contains it. The
+    place of a document that is one opaque value has no keys. `mac` is the encrypted checksum over the whole document,
+    which an outline cannot verify, or empty.
+    """
+
+    leaves: Mapping[tuple[int, tuple[str, ...]], Leaf]
+    rules: Rules
+    revision: Revision
+    mac: bytes = b""
+
+
+@runtime_checkable
+class Outliner(Protocol):
+    """Optional, on a provider whose documents are files in git: for commands that review them without a key."""
+
+    rules_file: ClassVar[str]
+    """The name of the file that has the rules for new documents, in their folder or in the nearest folder above."""
+
+    def file(self, path: str, context: Context) -> Path | None:
+        """Return where the document's file would be, or None if it is not a file; raise ProviderError."""
+        ...
+
+    def outline(self, path: str, content: bytes) -> Outline:
+        """Return what the content of the document's file shows without a key; raise ProviderError."""
+        ...
+
+    def rules_for(self, path: str, content: bytes) -> Rules | None:
+        """Return the rules that a `rules_file` has for a new file, or None if it has none; raise ProviderError.
+
+        `path` is relative to the folder of the `rules_file`.
+        """
         ...

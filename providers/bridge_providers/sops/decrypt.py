@@ -1,6 +1,5 @@
 """Decrypts a whole file, and verifies the MAC before it returns a value."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -48,7 +47,7 @@ def decrypt(data: bytes, store: str, keyring: Keyring) -> Document:
     if not keyring.program.is_configured or not loaded.block.groups:
         raise key
     content = _content(_by_program(data, store, loaded.block, keyring, key), store)
-    return Document(content, _revision(data, loaded.block), tuple(mac.warnings(loaded.block)))
+    return Document(content, metadata.revision(data, loaded.block), tuple(mac.warnings(loaded.block)))
 
 
 def open_file(data: bytes, store: str, keyring: Keyring) -> Opened:
@@ -84,7 +83,7 @@ def _opened(data: bytes, loaded: _Loaded, key: bytes) -> Opened:
     trees = Walk(stored.documents, rule, opener.visit).run()
     mac.verify(block, cipher, opener.hashed)
     documents = tuple(map(tree.without_comments, trees)) if opener.has_comments else trees
-    return Opened(stored, block, cipher, documents, _revision(data, block), trees)
+    return Opened(stored, block, cipher, documents, metadata.revision(data, block), trees)
 
 
 def _by_program(
@@ -124,11 +123,6 @@ def _content(documents: Sequence[Mapping[str, Node]], store: str) -> "SecretValu
 
         return (store_ini.merged(documents),)
     return tuple(documents)
-
-
-def _revision(data: bytes, block: Metadata) -> Revision:
-    moment = block.last_modified
-    return Revision(f"{moment.rfc3339()}/{hashlib.sha256(data).hexdigest()[:8]}", moment.unix_nanoseconds())
 
 
 class Opener:
