@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from bridge.provider import Context, Leaf, Outline, ProviderError, Reader, Rules, SecretValue
-from bridge_providers.sops import cipher, creation, files, metadata, recipients, stores
+from bridge_providers.sops import cipher, creation, files, metadata, recipients, skeleton, stores
 from bridge_providers.sops.metadata import Metadata
 from bridge_providers.sops.tree import Tree
 
@@ -29,8 +29,11 @@ def file(path: str, context: Context) -> Path | None:
 
 def outline(path: str, content: bytes) -> Outline:
     """Read the content of a file; ProviderError if it is not a sops file."""
+    return skeleton.outline(stores.store_of(path), content, _outline)
+
+
+def _outline(store: str, content: bytes) -> Outline:
     files.check_size(content)
-    store = stores.store_of(path)
     stored = stores.load(content, store)
     block = metadata.read(stored.metadata)
     leaves = {
@@ -39,7 +42,7 @@ def outline(path: str, content: bytes) -> Outline:
         for keys, leaf in _leaves(document, ())
     }
     rules = Rules(tuple(metadata.readers(stored.metadata)), _settings(block))
-    return Outline(leaves, rules, metadata.revision(content, block), block.mac.encode())
+    return Outline(leaves, rules, metadata.revision(content, block.last_modified), block.mac.encode())
 
 
 def _leaves(node: Tree, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Leaf]]:
