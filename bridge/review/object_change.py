@@ -94,7 +94,7 @@ class _Comparison:
             elif part.kind is Kind.BYTES:
                 return None
             else:
-                texts.append(part.reveal().decode())
+                texts.append(part.reveal().decode().replace("${", "$${"))
         return "".join(texts)
 
 
