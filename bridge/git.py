@@ -92,6 +92,7 @@ _REASONS: Final = (
         re.compile(rb"repository ?format|unknown repository extension"),
         "git does not support the repository's format",
     ),
+    (re.compile(rb"could not fetch|lazy fetching"), "the clone is partial and lacks an object"),
     (re.compile(rb"bad file|Not a valid object name|missing|bad object"), "an object is missing or has the wrong type"),
 )
 LIMIT: Final = 10.0

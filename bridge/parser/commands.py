@@ -29,7 +29,7 @@ exit status:
   1    refused or failed, nothing was written; or an admission rule drops a key
   2    invalid arguments, environment file, template or env file
   3    a bug in bridge; please report it
-  4    changes are pending (plan --exit-code)
+  4    changes are pending (plan or diff with --exit-code)
   5    stopped between writes; run again
   75   temporary failure; nothing was written, retry
   130  interrupted (143: terminated, 129: its terminal was closed)
@@ -157,6 +157,20 @@ def _check(check: argparse.ArgumentParser) -> None:
         metavar=("PROVIDER", "FILE"),
         help="check a provider's documents, without an environment: --files sops FILE...",
     )
+
+
+def _diff(diff: argparse.ArgumentParser) -> None:
+    common(diff, ("text", "json", "markdown"))
+    diff.description = (
+        "Shows what a change in git does to an environment: settings, objects, keys, variables, and the recipients and "
+        "rules of its SOPS files. Needs no key, store or cluster. `bridge plan` shows what would change in the cluster."
+    )
+    text = (
+        "compare A with B, or with `A...B` their merge base with B (default: the merge base with the main branch); "
+        "without B, the working tree"
+    )
+    diff.add_argument("--git", metavar="A[..B]", help=text)
+    diff.add_argument("--exit-code", action="store_true", help="exit with 4 if something differs")
 
 
 def _doctor(command: argparse.ArgumentParser) -> None:
@@ -341,6 +355,7 @@ def _completion(command: argparse.ArgumentParser) -> None:
 COMMANDS: Final[Mapping[str, tuple[str, Callable[[argparse.ArgumentParser], None]]]] = {
     "sync": ("write the sources' values to the cluster", _sync),
     "plan": ("show what sync would do, without values", _plan),
+    "diff": ("show what a change in git does, without a key, store or cluster", _diff),
     "check": ("find errors in the files, without a cluster, network or key", _check),
     "doctor": ("show why bridge does not work here: what is configured, found and reachable", _doctor),
     "status": ("show where each variable comes from and what the cluster has", _status),
