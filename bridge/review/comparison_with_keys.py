@@ -6,7 +6,7 @@ from typing import Final
 from bridge.config.reference import Reference
 from bridge.errors import BridgeError
 from bridge.git_history import contents
-from bridge.provider import DataKey, Leaf, Outline, SecretValue, Unsealer
+from bridge.provider import DataKey, Outline, SecretValue, Unsealer
 from bridge.review.exposure import Verdict
 from bridge.review.trails import NOW, Place, Trail
 
@@ -30,25 +30,23 @@ class Comparison:
         return next((verdict for verdict in order if verdict in verdicts), Verdict.DIFFERENT)
 
     def _one(self, trail: Trail, place: Place, version: str, now: DataKey, value: tuple[SecretValue, ...]) -> Verdict:
-        key, other = self._key(trail, version), self._values(trail, version, place)
-        if key is None or other is None:
+        other = self._values(trail, version, place)
+        if other is None:
             return Verdict.UNKNOWN
-        if key.same_as(now):
+        if version not in trail.clear and (key := self._key(trail, version)) and key.same_as(now):
             return Verdict.SAME_KEY
         return Verdict.SAME_VALUE if _is_equal(value, other) else Verdict.DIFFERENT
 
     def _values(self, trail: Trail, version: str, place: Place) -> tuple[SecretValue, ...] | None:
+        """Return a value; None if no key opens it, or if it was damaged or pasted from another version."""
         leaf = trail.versions[version].leaves[place]
-        key = self._key(trail, version)
-        if key is None:
-            return None
-        return self._unsealed(key, place, leaf)
-
-    def _unsealed(self, key: DataKey, place: Place, leaf: Leaf) -> tuple[SecretValue, ...] | None:
+        if version in trail.clear:
+            return leaf.clear
         try:
-            return key.unseal(place, leaf)
+            key = self._key(trail, version)
+            return key.unseal(place, leaf) if key else None
         except BridgeError:
-            return None  # damaged, or pasted from another version
+            return None
 
     def _key(self, trail: Trail, version: str) -> DataKey | None:
         """Open a version's data key, once for all versions in which it is stored equally."""

@@ -96,7 +96,7 @@ def exposed(trail: Trail, recipients: Collection[str], compare: Compare = unknow
         for id_, outline in trail.versions.items()
         if any(reader.id in recipients for reader in outline.rules.readers)
     }
-    readable = _with_same_key(trail, has_had)
+    readable = _with_same_key(trail, has_had) | trail.clear  # which anyone could read
     order = _newest_first(trail)
     values: list[Exposure] = []
     now = trail.now.leaves
