@@ -5,10 +5,11 @@
 #    source ~/.local/share/bash_completion/bridge
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_bridge_subparsers=(sync plan check doctor status set restart rollback init import adopt exec scan demo help completion)
+_shtab_bridge_subparsers=(sync plan diff check doctor status set restart rollback init import adopt exec scan demo help completion)
 
 _shtab_bridge_sync_option_strings=(-h --help --config -o --output --log-format --timeout --color -q --quiet --kubeconfig --context --in-cluster --first --all --shard --allow-shrink --allow-fallback --allow-older --prune --recreate --dry-run --lock-wait --restart --wait --metrics)
 _shtab_bridge_plan_option_strings=(-h --help --config -o --output --log-format --timeout --color -q --quiet --kubeconfig --context --in-cluster --all --shard --allow-shrink --allow-fallback --allow-older --prune --recreate --show-config --exit-code)
+_shtab_bridge_diff_option_strings=(-h --help --config -o --output --log-format --timeout --color -q --quiet --git --exit-code)
 _shtab_bridge_check_option_strings=(-h --help --config -o --output --log-format --timeout --color -q --quiet --kubeconfig --context --in-cluster --manifests --live --files)
 _shtab_bridge_doctor_option_strings=(-h --help --config -o --output --log-format --timeout --color -q --quiet --kubeconfig --context --in-cluster)
 _shtab_bridge_status_option_strings=(-h --help --config -o --output --log-format --timeout --color -q --quiet --kubeconfig --context --in-cluster)
@@ -32,6 +33,8 @@ _shtab_bridge_sync___metrics_COMPGEN=_shtab_compgen_files
 _shtab_bridge_plan_pos_0_COMPGEN=_bridge_environments
 _shtab_bridge_plan___config_COMPGEN=_shtab_compgen_dirs
 _shtab_bridge_plan___kubeconfig_COMPGEN=_shtab_compgen_files
+_shtab_bridge_diff_pos_0_COMPGEN=_bridge_environments
+_shtab_bridge_diff___config_COMPGEN=_shtab_compgen_dirs
 _shtab_bridge_check_pos_0_COMPGEN=_bridge_environments
 _shtab_bridge_check___config_COMPGEN=_shtab_compgen_dirs
 _shtab_bridge_check___kubeconfig_COMPGEN=_shtab_compgen_files
@@ -78,6 +81,10 @@ _shtab_bridge_plan__o_choices=(text json markdown)
 _shtab_bridge_plan___output_choices=(text json markdown)
 _shtab_bridge_plan___log_format_choices=(text json)
 _shtab_bridge_plan___color_choices=(auto always never)
+_shtab_bridge_diff__o_choices=(text json markdown)
+_shtab_bridge_diff___output_choices=(text json markdown)
+_shtab_bridge_diff___log_format_choices=(text json)
+_shtab_bridge_diff___color_choices=(auto always never)
 _shtab_bridge_check__o_choices=(text json)
 _shtab_bridge_check___output_choices=(text json)
 _shtab_bridge_check___log_format_choices=(text json)
@@ -119,9 +126,9 @@ _shtab_bridge_scan__o_choices=(text json)
 _shtab_bridge_scan___output_choices=(text json)
 _shtab_bridge_scan___log_format_choices=(text json)
 _shtab_bridge_scan___color_choices=(auto always never)
-_shtab_bridge_help_pos_0_choices=(getting-started migrating environment-file everyday promises threat-model exit-codes in-the-cluster pipelines monitoring many-environments sops vault scaleway writing-a-provider troubleshooting performance tested-with sync plan check doctor status set restart rollback init import adopt exec scan demo help completion)
+_shtab_bridge_help_pos_0_choices=(getting-started migrating environment-file everyday promises threat-model exit-codes in-the-cluster pipelines monitoring many-environments sops vault scaleway writing-a-provider troubleshooting performance tested-with sync plan diff check doctor status set restart rollback init import adopt exec scan demo help completion)
 _shtab_bridge_completion_pos_0_choices=(bash zsh fish)
-_shtab_bridge_pos_0_choices=(sync plan check doctor status set restart rollback init import adopt exec scan demo help completion)
+_shtab_bridge_pos_0_choices=(sync plan diff check doctor status set restart rollback init import adopt exec scan demo help completion)
 
 _shtab_bridge_sync__h_nargs=0
 _shtab_bridge_sync___help_nargs=0
@@ -148,6 +155,11 @@ _shtab_bridge_plan___allow_older_nargs=0
 _shtab_bridge_plan___prune_nargs=0
 _shtab_bridge_plan___show_config_nargs=0
 _shtab_bridge_plan___exit_code_nargs=0
+_shtab_bridge_diff__h_nargs=0
+_shtab_bridge_diff___help_nargs=0
+_shtab_bridge_diff__q_nargs=0
+_shtab_bridge_diff___quiet_nargs=0
+_shtab_bridge_diff___exit_code_nargs=0
 _shtab_bridge_check__h_nargs=0
 _shtab_bridge_check___help_nargs=0
 _shtab_bridge_check__q_nargs=0

@@ -14,6 +14,7 @@ _shtab_bridge_commands() {
     check:'find errors in the files, without a cluster, network or key'
     completion:'print the script that completes commands in bash, zsh or fish'
     demo:'show bridge at work on an embedded cluster, in seconds'
+    diff:'show what a change in git does, without a key, store or cluster'
     doctor:'show why bridge does not work here: what is configured, found and reachable'
     exec:'run a command with the infrastructure variables in its environment'
     help:'show a help page, such as migrating or sops, or list them all'
@@ -95,6 +96,22 @@ _shtab_bridge_demo_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_bridge_demo_defaults_added=0
 
+_shtab_bridge_diff_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--config[the environments\' folder (default\: \$BRIDGE_CONFIG, or config here or above, up to the repository\'s root)]:DIR:_files -/"
+  {-o,--output}"[format of the report (default\: text)]:output:(text json markdown)"
+  "--log-format[format of the lines on stderr (default\: text)]:log_format:(text json)"
+  "--timeout[time limit of the run (default\: 120)]:SECONDS:"
+  "--color[when to color text (default\: auto, for terminals without \$NO_COLOR, and always with \$FORCE_COLOR)]:color:(auto always never)"
+  {-q,--quiet}"[print only errors and questions\; JSON and Markdown are still printed]"
+  "--git[compare A with B, or with \`A...B\` their merge base with B (default\: the merge base with the main branch)\; without B, the working tree]:A[..B]:"
+  "--exit-code[exit with 4 if something differs]"
+  ":the environment (default\: \$K8_ENV):_bridge_environments"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_bridge_diff_defaults_added=0
+
 _shtab_bridge_doctor_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[the environments\' folder (default\: \$BRIDGE_CONFIG, or config here or above, up to the repository\'s root)]:DIR:_files -/"
@@ -127,7 +144,7 @@ _shtab_bridge_exec_defaults_added=0
 
 _shtab_bridge_help_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  ":a page or a command:(getting-started migrating environment-file everyday promises threat-model exit-codes in-the-cluster pipelines monitoring many-environments sops vault scaleway writing-a-provider troubleshooting performance tested-with sync plan check doctor status set restart rollback init import adopt exec scan demo help completion)"
+  ":a page or a command:(getting-started migrating environment-file everyday promises threat-model exit-codes in-the-cluster pipelines monitoring many-environments sops vault scaleway writing-a-provider troubleshooting performance tested-with sync plan diff check doctor status set restart rollback init import adopt exec scan demo help completion)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -348,6 +365,7 @@ _shtab_bridge() {
         check) _arguments -C -s $_shtab_bridge_check_options ;;
         completion) _arguments -C -s $_shtab_bridge_completion_options ;;
         demo) _arguments -C -s $_shtab_bridge_demo_options ;;
+        diff) _arguments -C -s $_shtab_bridge_diff_options ;;
         doctor) _arguments -C -s $_shtab_bridge_doctor_options ;;
         exec) _arguments -C -s $_shtab_bridge_exec_options ;;
         help) _arguments -C -s $_shtab_bridge_help_options ;;
