@@ -22,6 +22,7 @@ TOPICS = {
         "objects",
         "plan",
         "restart",
+        "review",
     ),
     *("rollback", "state", "status", "workloads"),
 }
