@@ -6,25 +6,26 @@ Dates order nothing: a clock may have gone back.
 """
 
 import os
-import re
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from typing import Final, NamedTuple, TypeAlias, TypeVar
+from typing import IO, Final, NamedTuple, TypeAlias, TypeVar
 
-from bridge.git import Git, GitError, work_tree
+from bridge.git import Git, GitError, GitLate, end, kill, work_tree
 
 SHORT: Final = 10
 """How many characters of a commit's id are shown."""
 LARGEST: Final = 2**24
 """How many bytes a version may have to be read."""
+_LONGEST_TIME: Final = 15  # digits
 _MOST: Final = 2**28  # how many bytes git may print for one question
 _FORMAT: Final = "--format=%H%x00%P%x00%an%x00%ae%x00%at%x00%ct"
 _FIELDS: Final = 5  # the zero bytes in a line of this format
 _FILES: Final = frozenset({b"100644", b"100755"})  # the modes of regular files
 _FEWER: Final = 8  # how many files a folder must have to be followed as a whole
-_BATCH: Final = 2**22  # how many bytes of files are asked for at once
 
 Key = TypeVar("Key")
 Part = TypeVar("Part")
@@ -173,65 +174,54 @@ def _readable(
 def contents(repository: Repository, blobs: Iterable[str], sizes: int | None = None) -> Iterator[tuple[str, bytes]]:
     """Yield the content of each blob. With `sizes`, stop before the blobs have more bytes in all than that."""
     asked = list(dict.fromkeys(blobs))
-    batches = _batches(repository.ask("cat-file", "--batch-check", feed=asked), sizes) if asked else iter(())
-    following = _Reading(repository, next(batches, []))
-    while following.blobs:
-        # git prints the next files while the caller parses these.
-        data, following = following.get(), _Reading(repository, next(batches, []))
-        yield from _split(data)
-
-
-def _batches(sizes: bytes, most: int | None) -> Iterator[list[str]]:
-    total, batch, pending = 0, 0, list[str]()
-    for line in sizes.splitlines():
+    if not asked:
+        return
+    wanted, total = [], 0
+    for line in repository.ask("cat-file", "--batch-check", feed=asked).splitlines():
         blob, kind, *size = line.decode().split(" ")
         if kind != "blob" or int(size[0]) > LARGEST:
             continue  # not a file that anyone reads, or missing, as in a partial clone
-        total, batch = total + int(size[0]), batch + int(size[0])
-        if most is not None and total > most:
+        total += int(size[0])
+        if sizes is not None and total > sizes:
             break
-        if batch > _BATCH and pending:
-            yield pending
-            batch, pending = int(size[0]), []
-        pending.append(blob)
-    if pending:
-        yield pending
+        wanted.append(blob)
+    if wanted:
+        yield from _read(repository, wanted)
 
 
-class _Reading:
-    """Reads several files in the background."""
+def _read(repository: Repository, blobs: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield the contents while git prints them: it unpacks the next files while the caller parses these."""
+    from subprocess import PIPE  # noqa: PLC0415 - start-up, as in bridge.git
 
-    def __init__(self, repository: Repository, blobs: list[str]) -> None:
-        self.blobs: Final = blobs
-        self._repository: Final = repository
-        self._data: bytes | BaseException = b""
-        self._thread: Final = threading.Thread(target=self._read, daemon=True)
-        if blobs:
-            self._thread.start()
+    process = repository.git.start("cat-file", "--buffer", "--batch", stdin=PIPE)
+    watch = threading.Timer(max(0.0, repository.deadline - time.monotonic()), kill, (process,))
+    watch.daemon = True
+    try:
+        watch.start()
+        assert process.stdin
+        assert process.stdout
+        threading.Thread(target=_feed, args=(process.stdin, blobs), daemon=True).start()
+        count = 0
+        while header := process.stdout.readline():
+            blob, _, size = header.decode().split(" ")
+            content = process.stdout.read(int(size) + 1)
+            if len(content) <= int(size):
+                break
+            count += 1
+            yield blob, content[:-1]
+        process.wait()
+    finally:
+        watch.cancel()
+        end(process)
+    if count < len(blobs):
+        if time.monotonic() >= repository.deadline:
+            raise GitLate("git did not answer in time")
+        raise GitError("an object is missing or damaged")
 
-    def get(self) -> bytes:
-        """Return what git prints."""
-        self._thread.join()
-        if isinstance(self._data, BaseException):
-            raise self._data
-        return self._data
 
-    def _read(self) -> None:
-        try:
-            self._data = self._repository.ask("cat-file", "--batch", feed=self.blobs)
-        except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
-            self._data = error
-
-
-def _split(data: bytes) -> Iterator[tuple[str, bytes]]:
-    at = 0
-    while (end := data.find(b"\n", at)) > 0:
-        blob, kind, *size = data[at:end].decode().split(" ")
-        begin, at = end + 1, end + 1
-        if size:
-            at += int(size[0]) + 1
-            if kind == "blob":
-                yield blob, data[begin : at - 1]
+def _feed(pipe: IO[bytes], blobs: Sequence[str]) -> None:
+    with suppress(OSError, ValueError), pipe:  # git may have ended
+        pipe.write("".join(f"{blob}\n" for blob in blobs).encode())
 
 
 def follow(
@@ -515,7 +505,8 @@ def _union(states: Iterable[int]) -> int:
 
 def _seconds(text: str) -> int:
     """Return a commit's time; a damaged commit may have none."""
-    return int(text) if re.fullmatch(r"-?[0-9]{1,15}", text, re.ASCII) else 0
+    digits = text.removeprefix("-")
+    return int(text) if digits.isdecimal() and digits.isascii() and len(digits) <= _LONGEST_TIME else 0
 
 
 def _is_same_in_other_format(old: str, new: str) -> bool:

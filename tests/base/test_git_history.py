@@ -1,6 +1,7 @@
 """Following many files through git's history: what counts as a change, and of which file."""
 
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Sequence
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.git import Git, GitError
+from bridge.git import Git, GitError, GitLate
 from bridge.git_history import BlobChange, Repository, blobs_at, contents, follow, names_of, origins, repository_of
 
 WHO = {f"GIT_{who}_{what}": "a@b.c" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
@@ -232,17 +233,31 @@ def test_all_refs_include_other_branches(work: Work) -> None:
     assert [one.commit.id for one in work.follow("a", start="--all")[0]] == [second, first]
 
 
-def test_contents_in_batches_and_within_a_limit(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_contents_within_a_limit(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     work.commit(a="1" * 100, b="2" * 100, c="3" * 100)
     blobs = list(blobs_at(work.repository, "HEAD", ["a", "b", "c"]).values())
     whole = [b"1" * 100, b"2" * 100, b"3" * 100]
-    for size in (1, 150, 10_000):
-        monkeypatch.setattr("bridge.git_history._BATCH", size)
-        assert [data for _, data in contents(work.repository, blobs)] == whole
+    assert [data for _, data in contents(work.repository, blobs)] == whole
     assert [data for _, data in contents(work.repository, blobs, 250)] == whole[:2]
     monkeypatch.setattr("bridge.git_history.LARGEST", 99)
     assert list(contents(work.repository, blobs)) == []
     assert list(contents(work.repository, ["0" * 40])) == []  # missing, as in a partial clone
+
+
+def test_git_that_hangs_or_fails_while_contents_are_read(work: Work, tmp_path: Path) -> None:
+    work.commit(a="1" * 100)
+    blobs = list(blobs_at(work.repository, "HEAD", ["a"]).values())
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for script, kind in (("exec sleep 1000", GitLate), ("exit 1", GitError)):
+        program = folder / "git"
+        program.write_text(f'#!/bin/sh\ncase "$*" in *--buffer*) {script};; esac\nexec git "$@"\n')
+        program.chmod(0o755)
+        environ = {"PATH": f"{folder}:{os.environ['PATH']}"}
+        program.write_text(program.read_text().replace("exec git", f"exec {shutil.which('git')}"))
+        repository = Repository(Git(work.top, environ), work.top, time.monotonic() + (1 if kind is GitLate else 60))
+        with pytest.raises(kind):
+            list(contents(repository, blobs))
 
 
 def test_origin_of_each_part_looks_past_versions_that_cannot_be_read(work: Work) -> None:
