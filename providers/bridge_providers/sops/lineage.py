@@ -122,11 +122,19 @@ def _neighbours(steps: Iterable[Step], versions: Mapping[str, Version]) -> Itera
         parents = [one for one in step.parents if one in versions]
         if child is None or not parents:
             continue
-        by_key = [one for one in parents if versions[one].wrapped & child.wrapped]
-        by_mac = [one for one in parents if versions[one].mac & child.mac]
-        by_leaf = [one for one in parents if versions[one].leaves & child.leaves]
-        for parent in by_key or by_mac or (by_leaf if len(by_leaf) == 1 else []):
+        for parent in _related(child, parents, versions):
             yield step.child, parent
+
+
+def _related(child: Version, parents: Sequence[str], versions: Mapping[str, Version]) -> Sequence[str]:
+    """Return the parents that have a version's data key: by wrapped keys, else by MAC, else by the values of one."""
+    wrapped = child.wrapped
+    if by_key := [one for one in parents if not versions[one].wrapped.isdisjoint(wrapped)]:
+        return by_key
+    if by_mac := [one for one in parents if versions[one].mac & child.mac]:
+        return by_mac
+    by_leaf = [one for one in parents if not versions[one].leaves.isdisjoint(child.leaves)]
+    return by_leaf if len(by_leaf) == 1 else ()
 
 
 def _alike(versions: Mapping[str, Version]) -> Iterator[tuple[str, str]]:

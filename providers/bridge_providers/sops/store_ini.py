@@ -35,7 +35,7 @@ def load(data: bytes) -> Stored:
 
 def documents(data: bytes) -> list[dict[str, Tree]]:
     """Read a file that is not encrypted; a repeated section counts once."""
-    return [{section.name: {**_entries(section, set())} for section in parse(data)}]
+    return [{section.name: {**_entries(section, set())} for section in parse(data) if section.entries}]
 
 
 def parse(data: bytes) -> list[Section]:
