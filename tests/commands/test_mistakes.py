@@ -209,6 +209,7 @@ def test_help_and_version_before_command(capfd: pytest.CaptureFixture[str]) -> N
 def test_color_quiet_and_yes_are_accepted_by_every_command(command: str) -> None:
     rest = {
         "set": ["x", "NAME"],
+        "offboard": ["x", "age1x"],
         "rollback": ["--source", "a:b", "--to", "1"],
         "import": ["--to", "a:b"],
         "completion": ["bash"],
