@@ -30,6 +30,9 @@ def run(args: argparse.Namespace, record: Record) -> int:
     files = read_git_files(environment, run_)
     rows = list(_all(files, args.name) if args.name else _last(files))
     found = list(warnings(files.trails))
+    if not files.trails and not args.stores:
+        hint = "add --stores to see the versions in its stores"
+        found.append(Problem(environment.name, "has no encrypted file in git", hint, warning=True))
     errors: list[BridgeError] = []
     stores, cluster = _elsewhere(environment, files, run_, args.name, errors) if args.stores else ((), None)
     if args.name and not rows and not (cluster and cluster.keys):

@@ -9,9 +9,7 @@ from bridge.config.template import TemplateObject, all_uses, use_of
 from bridge.objects import ObjectId
 from bridge.provider import Leaf, Outline
 from bridge.review.trails import Place
-
-_MANIFEST: Final = frozenset({"apiVersion", "kind", "metadata"})
-_SECTIONS: Final = frozenset({"data", "stringData", "binaryData"})
+from bridge.review.variable_origin import SECTIONS, is_manifests
 
 
 class Named(NamedTuple):
@@ -42,7 +40,7 @@ class VariableNames:
         return {
             (number, keys): self._key(kinds.get(number), keys)
             for number, keys in outline.leaves
-            if keys and keys[0] in _SECTIONS
+            if keys and keys[0] in SECTIONS
         }
 
     def variables_of(self, key: str) -> frozenset[str]:
@@ -81,12 +79,10 @@ def _is_within(label: str, field: str | None) -> bool:
 
 def _objects(outline: Outline) -> Mapping[int, ObjectId] | None:
     """Return the objects that a document's parts describe, as far as that is in clear; None if it has fields."""
-    parts = {number for number, _ in outline.leaves}
-    tops = {number: {keys[0] for part, keys in outline.leaves if part == number and keys} for number in parts}
-    if not any(names >= _MANIFEST for names in tops.values()):
+    if not is_manifests(outline):
         return None
     found = {}
-    for number in parts:
+    for number in {number for number, _ in outline.leaves}:
         kind = "".join(_texts(outline.leaves.get((number, ("kind",)))))
         name = "".join(_texts(outline.leaves.get((number, ("metadata", "name")))))
         if kind and name:

@@ -13,7 +13,7 @@ from bridge.review.state import Side
 Leaves: TypeAlias = Mapping[tuple[str, ...], Leaf]
 """How a value is stored: the leaves below its name."""
 MANIFEST: Final = frozenset({"apiVersion", "kind", "metadata"})
-_SECTIONS: Final = frozenset({"data", "stringData", "binaryData"})
+SECTIONS: Final = frozenset({"data", "stringData", "binaryData"})
 _ELSEWHERE: Final = "the env file or the template"
 
 
@@ -124,7 +124,7 @@ def _manifest_key(outline: Outline, id_: ObjectId, key: str) -> Leaves:
     return {
         keys: leaf
         for (number, keys), leaf in outline.leaves.items()
-        if number in parts and keys[:1] and keys[0] in _SECTIONS and keys[1:] == (key,)
+        if number in parts and keys[:1] and keys[0] in SECTIONS and keys[1:] == (key,)
     }
 
 

@@ -136,7 +136,7 @@ def test_run_with_kubeconfig_loads_no_slow_package(loaded: Loaded, command: tupl
     [
         (("--version",), 40),
         (("--help",), 49),
-        (("check", *STAGING), 364),
+        (("check", *STAGING), 375),
         (("plan", *STAGING), 485),
         (("sync", "--first", *STAGING), 482),  # nothing to change: the run before has written
     ],

@@ -151,6 +151,23 @@ def test_reference_of_a_variable_names_a_field(team: Team) -> None:
 # Bad input
 
 
+def test_environment_without_files_in_git_points_to_its_stores(team: Team) -> None:
+    team.start()
+    team.environment(sources=["vault:app/staging"])
+    result = team.run("history", "staging")
+    assert (result.status, result.out) == (0, "")
+    assert "has no encrypted file in git" in result.err
+    assert "--stores" in result.err
+
+
+def test_reference_to_a_fixed_revision_is_refused(team: Team) -> None:
+    commit = team.start()
+    team.environment(sources=[f"sops:staging.sops.yaml@{commit}"])
+    result = team.run("history", "staging")
+    assert result.status == 1
+    assert "is fixed to a revision" in result.err
+
+
 def test_name_that_no_file_has_ever_had(team: Team) -> None:
     team.start()
     result = team.run("history", "staging", "OPENAY")
